@@ -1,0 +1,374 @@
+"""Checkpoints: reading them without running code, recognising the network, and saving our own.
+
+Loading is five steps: `read` the file, `unwrap` the state dict from its container, find the
+hyper-parameters in keys and shapes (`detect`), build the network, and settle its mask policy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pickle
+import re
+import tempfile
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mtd.errors import BadInput
+from mtd.masking import AttentionSwitch, MaskedInference, MaskPolicy
+from mtd.swinir import SwinIR, SwinIRConfig, is_recomputable
+
+BUNDLED = Path(__file__).parent / "checkpoints"
+SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
+CONTAINERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net")
+METADATA = "mtd"
+PREFIX = re.compile(r"^(module|netG|net_g|_orig_mod|model)\.")
+
+StateDict = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds.
+
+    Attributes:
+        path: where it was read.
+        digest: SHA-256 of the file.
+        container: key under which the weights lay, "" if bare.
+        weights: the state dict, prefixes removed.
+        metadata: what our own files say of themselves; empty for others.
+    """
+
+    path: Path
+    digest: str
+    container: str
+    weights: StateDict
+    metadata: dict[str, Any]
+
+
+def locate(name: str | Path) -> Path:
+    """A path that exists, or else a bundled checkpoint of that name.
+
+    Raises:
+        BadInput: neither, or a folder.
+    """
+    path = Path(name)
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder: expected a checkpoint file")
+    if path.exists():
+        return path
+    bundled = BUNDLED / path.name
+    if len(path.parts) == 1 and bundled.is_file():
+        return bundled
+    names = ", ".join(sorted(p.name for p in BUNDLED.glob("*.pth"))) or "none"
+    raise BadInput(f"{path}: no such file, and no bundled checkpoint of that name ({names})")
+
+
+def read(name: str | Path) -> Checkpoint:
+    """Read a checkpoint file; nothing in it is executed.
+
+    Raises:
+        BadInput: missing, damaged, of an unknown format, or holding code.
+    """
+    path = locate(name)
+    if path.suffix.lower() not in SUFFIXES:
+        raise BadInput(f"{path}: expected a checkpoint ending in {', '.join(SUFFIXES)}")
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
+    content, metadata = _contents(path)
+    container, weights = unwrap(content, path)
+    return Checkpoint(path, digest, container, weights, metadata)
+
+
+def _contents(path: Path) -> tuple[Any, dict[str, Any]]:
+    if path.suffix.lower() == ".safetensors":
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="pt") as file:
+                weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                return weights, _metadata((file.metadata() or {}).get(METADATA), path)
+        except (SafetensorError, OSError) as error:
+            raise BadInput(f"{path}: damaged or not a safetensors file ({error})") from None
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise BadInput(_why_refused(path, str(error))) from None
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise BadInput(f"{path}: damaged or not a PyTorch checkpoint ({reason[:160]})") from None
+    text = content.get(METADATA) if isinstance(content, Mapping) else None
+    return content, _metadata(text, path)
+
+
+def _why_refused(path: Path, error: str) -> str:
+    blocked = re.search(r"(?:GLOBAL|global) ([\w.]+)", error)
+    if blocked is None:
+        return f"{path}: damaged or not a PyTorch checkpoint"
+    return (
+        f"{path}: refused, it holds pickled code ({blocked.group(1)}) that loading would run; "
+        "if you trust it, save the state dict alone where it was made: "
+        "torch.save(model.state_dict(), 'weights.pth')"
+    )
+
+
+def _metadata(text: Any, path: Path) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        values = json.loads(text)
+    except (TypeError, ValueError):
+        values = None
+    if not isinstance(values, dict):
+        raise BadInput(f"{path}: its '{METADATA}' metadata is not a JSON object")
+    return values
+
+
+def unwrap(content: Any, path: Path) -> tuple[str, StateDict]:
+    """The container's key ("" if bare) and the state dict in it, with common prefixes removed."""
+    if isinstance(content, torch.nn.Module):
+        raise BadInput(f"{path}: holds a whole module, expected a state dict")
+    container = ""
+    if isinstance(content, Mapping):
+        for key in CONTAINERS:
+            if isinstance(content.get(key), Mapping):
+                container, content = key, content[key]
+                break
+    if not isinstance(content, Mapping):
+        raise BadInput(f"{path}: holds a {type(content).__name__}, expected a state dict")
+    weights = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
+    if not weights:
+        keys = ", ".join(str(k) for k in list(content)[:5]) or "nothing"
+        raise BadInput(f"{path}: no weights in it (its keys: {keys})")
+    while all(PREFIX.match(key) for key in weights):
+        weights = {PREFIX.sub("", key): value for key, value in weights.items()}
+    return container, weights
+
+
+def detect(weights: StateDict, path: Path) -> SwinIRConfig:
+    """Hyper-parameters of a denoising SwinIR from its keys and shapes.
+
+    A 1 x 1 embedding means the paper's variant, which has no global residual; a 3 x 3 one means
+    the stock network, which has.
+
+    Raises:
+        BadInput: another architecture.
+    """
+    first, last = weights.get("conv_first.weight"), weights.get("conv_last.weight")
+    depths = _count(r"layers\.(\d+)\.residual_group\.blocks\.(\d+)\.norm1\.weight", weights)
+    if first is None or last is None or first.ndim != 4 or last.ndim != 4 or not depths:
+        shown = ", ".join(list(weights)[:5])
+        raise BadInput(
+            f"{path}: not a SwinIR denoiser ({len(weights)} tensors: {shown}, …); "
+            "expected conv_first, layers.N.residual_group.blocks.M and conv_last"
+        )
+    if any(key.startswith(("upsample", "conv_before_upsample", "conv_up")) for key in weights):
+        raise BadInput(f"{path}: a SwinIR for super-resolution; expected one for denoising")
+    if "absolute_pos_embed" in weights:
+        raise BadInput(f"{path}: absolute position embedding is tied to one size; not supported")
+    block = "layers.0.residual_group.blocks.0"
+    try:
+        tables = [
+            weights[
+                f"layers.{g}.residual_group.blocks.0.attn.relative_position_bias_table"
+            ].shape
+            for g in range(len(depths))
+        ]
+        return SwinIRConfig(
+            embed_dim=first.shape[0],
+            depths=tuple(depths),
+            num_heads=tuple(table[1] for table in tables),
+            window_size=(round(tables[0][0] ** 0.5) + 1) // 2,
+            mlp_hidden=weights[f"{block}.mlp.fc1.weight"].shape[0],
+            in_chans=first.shape[1],
+            embed_kernel=first.shape[-1],
+            convolution="1conv" if "conv_after_body.weight" in weights else "3conv",
+            global_residual=first.shape[-1] != 1,
+            patch_norm="patch_embed.norm.weight" in weights,
+            qkv_bias=f"{block}.attn.qkv.bias" in weights,
+            mask_token="mask_token" in weights,
+        )
+    except (KeyError, IndexError) as error:
+        raise BadInput(f"{path}: an incomplete SwinIR, {error} is missing or misshapen") from None
+
+
+def _count(pattern: str, weights: StateDict) -> list[int]:
+    """How many second indices there are under each first index of keys that match."""
+    found = {(int(m[1]), int(m[2])) for m in (re.fullmatch(pattern, key) for key in weights) if m}
+    groups = sorted({group for group, _ in found})
+    return [sum(g == group for g, _ in found) for group in groups]
+
+
+def load(
+    path_or_name: str | Path,
+    *,
+    attention_mask: AttentionSwitch = "auto",
+    mask_samples: int = 1,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    options: str | Path | None = None,
+) -> SwinIR:
+    """Load a denoiser, in eval mode, from a file or by the name of a bundled checkpoint.
+
+    The module maps (B, C, H, W), nominally in [0, 1], to the same shape and never clamps. Its
+    `source` says where weights and mask policy come from.
+
+    Args:
+        path_or_name: `.pth`, `.pt`, `.ckpt` or `.safetensors`; else a name such as `masked.pth`.
+        attention_mask: `auto` follows the checkpoint's policy, `on` and `off` override it.
+        mask_samples: number of mask draws to average.
+        seed: part of every mask's key.
+        device: where to put the network.
+        options: a KAIR-style JSON that states the mask policy; by default the one beside the file.
+
+    Raises:
+        BadInput: the file cannot be used; the message says why.
+    """
+    checkpoint = read(path_or_name)
+    path, weights = checkpoint.path, checkpoint.weights
+    known = checkpoint.metadata.get("network")
+    try:
+        config = SwinIRConfig.from_dict(known) if known else detect(weights, path)
+    except TypeError as error:
+        raise BadInput(f"{path}: its metadata describes no SwinIR ({error})") from None
+    network = SwinIR(config)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:]]
+        raise BadInput(f"{path}: weights do not fit ({lines[0] if lines else error})") from None
+    bad = [name for name, value in network.named_parameters() if not value.isfinite().all()]
+    if bad:
+        raise BadInput(f"{path}: weights that are not finite in {bad[0]} ({len(bad)} tensors)")
+    policy, source = mask_policy(checkpoint, options)
+    network.inference = MaskedInference(policy, attention_mask, mask_samples, seed)
+    network.source = {
+        "path": str(path_or_name),
+        "sha256": checkpoint.digest,
+        "container": checkpoint.container,
+        "policy": str(policy),
+        "policy_source": source,
+        "training": checkpoint.metadata.get("training", {}),
+    }
+    return network.eval().to(resolve_device(device))
+
+
+def resolve_device(device: str | torch.device) -> torch.device:
+    """The device, if this machine has it; one that was asked for is never silently replaced."""
+    try:
+        found = torch.device(device)
+        torch.empty(0, device=found)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).strip().split("\n")[0]
+        raise BadInput(f"device {str(device)!r} is not to be had here ({reason[:120]})") from None
+    return found
+
+
+def mask_policy(checkpoint: Checkpoint, options: str | Path | None) -> tuple[MaskPolicy, str]:
+    """The policy and where it was found: an option file given, metadata, a file beside, or none.
+
+    A published file cannot tell a masked network from its baseline; without options the policy is
+    'no masks', and the source says so.
+    """
+    if options is not None:
+        return kair_policy(Path(options)), str(options)
+    if "mask" in checkpoint.metadata:
+        return MaskPolicy.from_dict(checkpoint.metadata["mask"]), "the checkpoint"
+    beside = checkpoint.path.with_suffix(".json")
+    if beside.is_file():
+        return kair_policy(beside), str(beside)
+    return MaskPolicy(), "nothing recorded, so none is assumed"
+
+
+def kair_policy(path: Path) -> MaskPolicy:
+    """The mask policy of a KAIR-style option file (JSON with // comments).
+
+    The published code masks attention at test time too, so its policy is `always`.
+    """
+    try:
+        values = json.loads(strip_comments(path.read_text(encoding="utf-8")))
+        net, train = values["netG"], values["datasets"]["train"]
+        pixels = train.get("if_mask", False)
+        return MaskPolicy(
+            input_percent=(int(train["mask1"]), int(train["mask2"])) if pixels else (0, 0),
+            attention_percent=int(net["mask_ratio1"]) if net.get("use_mask", False) else 0,
+        )
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        if isinstance(error, BadInput):
+            raise
+        raise BadInput(
+            f"{path}: not a KAIR option file with masks ({type(error).__name__}: {error}); expected "
+            "netG.use_mask, netG.mask_ratio1 and datasets.train.if_mask, mask1, mask2"
+        ) from None
+
+
+def strip_comments(text: str) -> str:
+    """JSON text without its // comments; strings are left alone."""
+    return re.sub(r'("(?:\\.|[^"\\])*")|//[^\n]*', lambda match: match.group(1) or "", text)
+
+
+def save(
+    path: str | Path,
+    weights: Mapping[str, Tensor],
+    *,
+    network: SwinIRConfig,
+    mask: MaskPolicy,
+    training: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint of our own, `.pth` or `.safetensors`, in one atomic step.
+
+    Buffers that can be recomputed are left out. Configuration, mask policy and provenance go into
+    metadata that is plain JSON, so that reading it is safe.
+    """
+    path = Path(path)
+    tensors = {
+        key: value.detach().cpu().clone().contiguous()
+        for key, value in weights.items()
+        if not is_recomputable(key)
+    }
+    about = {"network": network.to_dict(), "mask": mask.to_dict(), "training": dict(training or {})}
+    text = json.dumps(about, sort_keys=True)
+    if path.suffix == ".safetensors":
+        from safetensors.torch import save_file
+
+        write_atomically(path, lambda p: save_file(tensors, p, metadata={METADATA: text}))
+    else:
+        write_atomically(path, lambda p: save_torch({"params": tensors, METADATA: text}, p))
+
+
+def save_torch(content: Any, path: Path) -> None:
+    """`torch.save` whose bytes depend on the content only, not on the name of the file."""
+    with path.open("wb") as file:
+        torch.save(content, file)
+
+
+def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then rename it: all of it or nothing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+        os.close(handle)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be written ({error.strerror})") from None
+    temporary = Path(name)
+    try:
+        write(temporary)
+        temporary.chmod(0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+

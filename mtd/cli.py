@@ -1,0 +1,65 @@
+"""What every command shares: exit codes, one-line errors, and the text of its version."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from mtd.errors import BadInput
+
+OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line: what was wrong, and where to read on."""
+
+    def __init__(self, module: str, description: str, examples: str) -> None:
+        super().__init__(
+            prog=f"python -m {module}",
+            description=description,
+            epilog=f"examples:\n{examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(BAD_INPUT, f"error: {message}; see {self.prog} --help\n")
+
+
+def run(main: Callable[[], None]) -> NoReturn:
+    """Run a command and leave with its exit code: 0 done, 2 bad input, 130 interrupted.
+
+    `BadInput` becomes one line on stderr. Anything else is a defect of ours: it keeps its
+    traceback, and Python's exit code 1.
+    """
+    try:
+        main()
+        sys.stdout.flush()
+    except BadInput as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    except KeyboardInterrupt as error:
+        print(f"interrupted{': ' if str(error) else ''}{error}", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(FAILED)
+    sys.exit(OK)
+
+
+def whole_number(lowest: int) -> Callable[[str], int]:
+    """An argparse type: a whole number, at least `lowest`."""
+
+    def convert(text: str) -> int:
+        try:
+            value = int(text)
+        except ValueError:
+            value = lowest - 1
+        if value < lowest:
+            raise argparse.ArgumentTypeError(f"{text!r}: expected a whole number from {lowest} up")
+        return value
+
+    return convert

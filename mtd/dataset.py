@@ -1,0 +1,83 @@
+"""Training pairs: clean crops of photographs, augmented, and their noisy versions.
+
+Every random choice comes from a stream keyed by (seed, position), so that a run does not depend on
+how its batches are made, and can be taken up again at any step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtd import images, noise, seeds
+from mtd.errors import BadInput
+from mtd.images import Photograph, Pixels
+
+
+class TrainingPairs:
+    """Random (noisy, clean) crops of the photographs of some folders.
+
+    Each epoch visits every photograph once, in an order of its own.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[str],
+        crop: int,
+        noise_spec: str,
+        *,
+        clip: bool = True,
+        seed: int = 0,
+        cache_mb: int = 2048,
+    ) -> None:
+        if not folders:
+            raise BadInput("no training images: give a folder with --data DIR")
+        found = [photo for folder in folders for photo in images.photographs(folder)]
+        self.photographs = [p for p in found if min(p.height, p.width) >= crop]
+        self.too_small = [p.name for p in found if min(p.height, p.width) < crop]
+        if not self.photographs:
+            raise BadInput(f"all {len(found)} images are smaller than the crop, {crop} x {crop}")
+        self.crop, self.noise, self.clip, self.seed = crop, noise.parse(noise_spec), clip, seed
+        self.room = cache_mb * 1_000_000
+        self.cache: dict[int, Pixels] = {}
+        self.order = lru_cache(maxsize=2)(self._order)
+
+    def _order(self, epoch: int) -> list[int]:
+        stream = seeds.generator("order", self.seed, epoch)
+        return torch.randperm(len(self.photographs), generator=stream).tolist()
+
+    def _pixels(self, index: int) -> Pixels:
+        """Decoded image, kept while there is room for it."""
+        if index in self.cache:
+            return self.cache[index]
+        photo: Photograph = self.photographs[index]
+        pixels = photo.load()
+        if pixels.nbytes <= self.room:
+            self.room -= pixels.nbytes
+            self.cache[index] = pixels
+        return pixels
+
+    def pair(self, position: int) -> tuple[Tensor, Tensor]:
+        """(noisy, clean), each (1, 3, crop, crop), at a position of the endless sequence."""
+        epoch, within = divmod(position, len(self.photographs))
+        pixels = self._pixels(self.order(epoch)[within])
+        stream = seeds.generator("pair", self.seed, position)
+
+        def draw(count: int) -> int:
+            return int(torch.randint(count, (), generator=stream))
+
+        top, left = (draw(side - self.crop + 1) for side in pixels.shape[:2])
+        cut = pixels[top : top + self.crop, left : left + self.crop]
+        cut = np.rot90(cut, draw(4))
+        clean = images.to_tensor([np.ascontiguousarray(cut[:, ::-1] if draw(2) else cut)])
+        noisy = self.noise(clean, generator=stream, quantize=False)
+        return noisy.clamp(0, 1) if self.clip else noisy, clean
+
+    def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
+        """The (noisy, clean) batch of an optimizer step."""
+        pairs = [self.pair(step * size + i) for i in range(size)]
+        return torch.cat([noisy for noisy, _ in pairs]), torch.cat([clean for _, clean in pairs])

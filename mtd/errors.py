@@ -1,0 +1,26 @@
+"""The one exception that a command turns into a line on stderr and exit status 2."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class BadInput(ValueError):
+    """Something the user gave cannot be used; the message says what, and what to do instead."""
+
+
+def nearest(word: str, known: Iterable[str], count: int = 3) -> str:
+    """Words of `known` that look most like `word`, for the end of an error message.
+
+    >>> nearest("gausian", ["gaussian", "poisson"])
+    'did you mean gaussian?'
+    >>> nearest("xyz", ["gaussian", "poisson"])
+    'known: gaussian, poisson'
+    """
+    names = list(known)
+    close = difflib.get_close_matches(word, names, n=count, cutoff=0.6)
+    if close:
+        return f"did you mean {' or '.join(close)}?"
+    shown = ", ".join(names[:12]) + (f", … ({len(names)} in all)" if len(names) > 12 else "")
+    return f"known: {shown}"

@@ -1,0 +1,171 @@
+"""Photographs: finding and reading files, the bundled ones, and crops by a stated rule."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from mtd.errors import BadInput
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+BUNDLED = ("astronaut", "chelsea", "coffee", "rocket")
+"""The colour photographs that scikit-image carries in its package."""
+
+Pixels = NDArray[np.uint8]
+
+
+def find(folder: str | Path) -> list[Path]:
+    """The image files of a folder (not of its sub-folders), sorted by name.
+
+    Raises:
+        BadInput: no such folder, a file, or no image in it.
+    """
+    folder = Path(folder)
+    if folder.is_file():
+        raise BadInput(f"{folder} is a file: expected a folder of images")
+    if not folder.is_dir():
+        raise BadInput(f"{folder}: no such folder")
+    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    if not files:
+        raise BadInput(f"{folder}: no image in it; expected files ending in {', '.join(SUFFIXES)}")
+    return files
+
+
+def read(path: str | Path) -> Pixels:
+    """An image file as (H, W, 3), 8 bits; grey is repeated, transparency dropped.
+
+    Raises:
+        BadInput: missing, damaged, or no image of 8 or 16 bits.
+    """
+    try:
+        with Image.open(path) as image:
+            if image.mode.startswith("I;16"):
+                grey = (np.asarray(image, dtype=np.float64) / 257).round().astype(np.uint8)
+                return np.repeat(grey[..., None], 3, axis=2)
+            if image.mode in ("I", "F"):
+                raise BadInput(f"{path}: {image.mode} pixels; convert it to 8 or 16 bits first")
+            return np.asarray(image.convert("RGB"), dtype=np.uint8)
+    except FileNotFoundError:
+        raise BadInput(f"{path}: no such file") from None
+    except UnidentifiedImageError:
+        raise BadInput(f"{path}: not an image that can be read") from None
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise BadInput(f"{path}: damaged image ({error})") from None
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """An image that is read only when its pixels are needed."""
+
+    name: str
+    height: int
+    width: int
+    load: Callable[[], Pixels]
+
+
+def photographs(folder: str | Path | None = None) -> list[Photograph]:
+    """The images of a folder, or the bundled photographs if none is given."""
+    if folder is None:
+        return [_bundled(name) for name in BUNDLED]
+    return [_from_file(path) for path in find(folder)]
+
+
+def _bundled(name: str) -> Photograph:
+    import skimage.data
+
+    pixels = np.ascontiguousarray(getattr(skimage.data, name)()[..., :3])
+    return Photograph(name, pixels.shape[0], pixels.shape[1], lambda: pixels)
+
+
+def _from_file(path: Path) -> Photograph:
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+    except (OSError, SyntaxError, Image.DecompressionBombError):
+        read(path)  # says what is wrong with it
+        raise BadInput(f"{path}: not an image that can be read") from None
+    return Photograph(path.name, height, width, lambda: read(path))
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A square of a photograph, 8 bits, with where it was cut."""
+
+    image: str
+    top: int
+    left: int
+    pixels: Pixels
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the pixels and their shape; the crop's key for noise, masks and results."""
+        shape = repr(self.pixels.shape).encode()
+        return hashlib.sha256(shape + np.ascontiguousarray(self.pixels).tobytes()).hexdigest()
+
+
+def to_tensor(pixels: Sequence[Pixels]) -> Tensor:
+    """Equal-sized (H, W, 3) 8-bit images as float32 (B, 3, H, W) in [0, 1]."""
+    stacked = torch.from_numpy(np.stack(pixels))
+    return stacked.permute(0, 3, 1, 2).to(torch.float32).div(255).contiguous()
+
+
+def spread_crops(images: Sequence[Photograph], size: int, count: int) -> list[Crop]:
+    """`count` crops of `size` x `size`, shared out evenly over the images and over each image.
+
+    Every image gives the same number of crops, or one more, as far as that many fit without
+    overlap; what does not fit goes to the others. With more images than crops, evenly spaced ones
+    give one each. The crops of an image sit at the centres of an even grid. Fewer than `count`
+    come back if the images hold no more.
+
+    Raises:
+        BadInput: an image is smaller than the crop.
+    """
+    for image in images:
+        if min(image.height, image.width) < size:
+            raise BadInput(
+                f"{image.name} is {image.height} x {image.width}, smaller than the crop {size}: "
+                "use a smaller --crop or leave the image out"
+            )
+    if len(images) > count:
+        images = [images[(2 * i + 1) * len(images) // (2 * count)] for i in range(count)]
+    room = [(image.height // size) * (image.width // size) for image in images]
+    shares = [0] * len(images)
+    while sum(shares) < count and shares != room:
+        for i in range(len(images)):
+            if shares[i] < room[i] and sum(shares) < count:
+                shares[i] += 1
+    crops = []
+    for image, share in zip(images, shares, strict=True):
+        pixels = image.load()
+        for top, left in _centres(image.height, image.width, size, share):
+            cut = np.ascontiguousarray(pixels[top : top + size, left : left + size])
+            crops.append(Crop(image.name, top, left, cut))
+    return crops
+
+
+def _centres(height: int, width: int, size: int, count: int) -> list[tuple[int, int]]:
+    """Corners of `count` crops that do not overlap, centred in the cells of a grid."""
+    rows, columns = min(
+        (
+            (r, c)
+            for r in range(1, height // size + 1)
+            for c in range(1, width // size + 1)
+            if r * c >= count
+        ),
+        key=lambda grid: grid[0] * grid[1]
+        - count
+        + 4 * abs(math.log(height * grid[1] / (grid[0] * width))),
+    )
+    tops = [int((2 * r + 1) * height / (2 * rows) - size / 2) for r in range(rows)]
+    lefts = [int((2 * c + 1) * width / (2 * columns) - size / 2) for c in range(columns)]
+    cells = [(top, left) for top in tops for left in lefts]
+    return [cells[i * len(cells) // count] for i in range(count)]

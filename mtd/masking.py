@@ -1,0 +1,215 @@
+"""Input mask and attention mask: the policy that a checkpoint records, and the drawing of masks.
+
+Masks are boolean, True where a pixel or token is kept. The input mask hides whole pixels from the
+network; the attention mask zeroes the normalised tokens of a window before queries, keys and values
+are made, so that a hidden token still takes part in the softmax with the biases alone, and the
+kept ones are not rescaled.
+
+Reference: Chen et al., *Masked Image Training for Generalizable Deep Image Denoising*, CVPR 2023,
+section 3. The published code fixes what the paper leaves open; see `MaskPolicy`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol, get_args
+
+import torch
+from torch import Tensor
+
+from mtd import seeds
+from mtd.errors import BadInput, nearest
+
+Fill = Literal["pixel", "zero", "learnable"]
+Active = Literal["train", "always"]
+AttentionSwitch = Literal["auto", "on", "off"]
+
+PIXEL_FILL = -0.1
+"""Value of a masked pixel in [0, 1] units, as in the published training code."""
+
+
+@dataclass(frozen=True)
+class MaskPolicy:
+    """What is masked, how much of it, and when.
+
+    Attributes:
+        input_percent: lowest and highest share of masked pixels in whole percent; each image draws
+            one value uniformly, both ends included, and masks each pixel with that probability.
+            (0, 0) is no input mask. The input mask is for training only.
+        fill: what stands where a pixel is masked. `pixel`: the value -0.1 in every channel (the
+            published code; with a 1 x 1 embedding this is one constant, non-zero token).
+            `zero`: the embedded token becomes 0 (the paper). `learnable`: the embedded token
+            becomes a trained parameter that starts at 0 (the paper's variant).
+        attention_percent: share of attention tokens masked, in whole percent; 0 is no attention
+            mask.
+        active: when the attention mask is on. `always`: in training and at inference (the
+            published code). `train`: in training only.
+    """
+
+    input_percent: tuple[int, int] = (0, 0)
+    fill: Fill = "pixel"
+    attention_percent: int = 0
+    active: Active = "always"
+
+    def __post_init__(self) -> None:
+        low, high = self.input_percent
+        if not 0 <= low <= high <= 100:
+            raise BadInput(
+                f"input mask {list(self.input_percent)}: expected two percentages, "
+                "0 <= low <= high <= 100"
+            )
+        if not 0 <= self.attention_percent <= 100:
+            raise BadInput(f"attention mask {self.attention_percent}: expected 0 to 100 percent")
+        for name, value, known in (
+            ("fill", self.fill, get_args(Fill)),
+            ("active", self.active, get_args(Active)),
+        ):
+            if value not in known:
+                raise BadInput(f"mask policy {name} = {value!r}: {nearest(str(value), known)}")
+
+    @property
+    def masks_input(self) -> bool:
+        """Whether pixels are masked in training."""
+        return self.input_percent[1] > 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON or TOML."""
+        return asdict(self) | {"input_percent": list(self.input_percent)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> MaskPolicy:
+        """The policy that `to_dict` wrote; unknown names are refused."""
+        known = list(cls.__dataclass_fields__)
+        for name in values:
+            if name not in known:
+                raise BadInput(f"mask policy has no {name!r}: {nearest(name, known)}")
+        try:
+            low, high = values.get("input_percent", (0, 0))
+            return cls(**(values | {"input_percent": (int(low), int(high))}))
+        except (TypeError, ValueError) as error:
+            if isinstance(error, BadInput):
+                raise
+            raise BadInput(
+                f"mask policy {values}: input_percent is [low, high], attention_percent a number"
+            ) from error
+
+    def __str__(self) -> str:
+        low, high = self.input_percent
+        pixels = f"input mask {low}-{high}% ({self.fill})" if self.masks_input else "no input mask"
+        if not self.attention_percent:
+            return f"{pixels}, no attention mask"
+        return f"{pixels}, attention mask {self.attention_percent}% ({self.active})"
+
+
+def draw_input_mask(
+    batch: int,
+    height: int,
+    width: int,
+    percent: tuple[int, int],
+    generator: torch.Generator,
+) -> Tensor:
+    """Boolean (batch, 1, height, width), True kept, drawn on the generator's device.
+
+    Each image draws its ratio p from the whole percentages `percent[0]..percent[1]`, then each
+    pixel is masked with probability p, independently.
+    """
+    device = generator.device
+    low, high = percent
+    ratio = torch.randint(low, high + 1, (batch, 1, 1, 1), generator=generator, device=device) / 100
+    return torch.rand(batch, 1, height, width, generator=generator, device=device) >= ratio
+
+
+class AttentionMasks(Protocol):
+    """A source of attention masks: called once by each block of a network, in order."""
+
+    def __call__(self, block: int, batch: int, windows: int, tokens: int) -> Tensor:
+        """Boolean (batch, windows, tokens), True kept; windows of one image in raster order."""
+        ...
+
+
+@dataclass
+class DrawnMasks:
+    """Attention masks for training: one stream, drawn on the generator's own device."""
+
+    percent: int
+    generator: torch.Generator
+
+    def __call__(self, block: int, batch: int, windows: int, tokens: int) -> Tensor:
+        """One Bernoulli draw per token; see `AttentionMasks`."""
+        uniform = torch.rand(
+            batch, windows, tokens, generator=self.generator, device=self.generator.device
+        )
+        return uniform >= self.percent / 100
+
+
+@dataclass
+class KeyedMasks:
+    """Attention masks for inference: each image's depend on (seed, its key, block, draw) only.
+
+    They are drawn on the CPU, one small stream per image and block, so that neither the batch, its
+    order, the number of processes nor the device changes them.
+    """
+
+    percent: int
+    seed: int
+    keys: Sequence[seeds.Key]
+    draw: int = 0
+
+    def __call__(self, block: int, batch: int, windows: int, tokens: int) -> Tensor:
+        """The masks of block `block` for the images whose keys were given."""
+        if batch != len(self.keys):
+            raise BadInput(f"{len(self.keys)} mask keys for a batch of {batch} images: give one each")
+        streams = (seeds.generator("mask", self.seed, k, block, self.draw) for k in self.keys)
+        uniform = torch.stack([torch.rand(windows, tokens, generator=g) for g in streams])
+        return uniform >= self.percent / 100
+
+
+@dataclass
+class RecordedMasks:
+    """Attention masks given one by one: `masks[block]` is (windows, tokens), shared by a batch."""
+
+    masks: Sequence[Tensor]
+
+    def __call__(self, block: int, batch: int, windows: int, tokens: int) -> Tensor:
+        """The recorded mask of block `block`."""
+        return self.masks[block].to(torch.bool).expand(batch, windows, tokens)
+
+
+@dataclass
+class MaskedInference:
+    """How a loaded network uses its attention mask when it denoises.
+
+    Attributes:
+        policy: what the checkpoint records.
+        switch: `auto` follows the policy, `on` and `off` override it. A network whose policy has
+            no attention mask has nothing to switch on.
+        samples: K, the number of mask draws whose outputs are averaged.
+        seed: part of every mask's key.
+    """
+
+    policy: MaskPolicy = field(default_factory=MaskPolicy)
+    switch: AttentionSwitch = "auto"
+    samples: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.switch not in get_args(AttentionSwitch):
+            known = get_args(AttentionSwitch)
+            raise BadInput(f"attention mask {self.switch!r}: {nearest(str(self.switch), known)}")
+        if self.samples < 1:
+            raise BadInput(f"mask samples {self.samples}: expected 1 or more")
+
+    @property
+    def active(self) -> bool:
+        """Whether attention masks are drawn at inference."""
+        if self.switch == "off" or not self.policy.attention_percent:
+            return False
+        return self.switch == "on" or self.policy.active == "always"
+
+    def draws(self, keys: Sequence[seeds.Key]) -> list[KeyedMasks | None]:
+        """One mask source for each forward pass that is to be averaged; None is unmasked."""
+        if not self.active:
+            return [None]
+        percent = self.policy.attention_percent
+        return [KeyedMasks(percent, self.seed, keys, draw) for draw in range(self.samples)]

@@ -1,0 +1,220 @@
+"""A training recipe: the numbers of a TOML file, checked before anything starts."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mtd import noise
+from mtd.errors import BadInput, nearest
+from mtd.masking import MaskPolicy
+from mtd.swinir import SwinIRConfig
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where training pairs come from.
+
+    Attributes:
+        folders: folders of clean photographs.
+        crop: side of the square training crop.
+        noise: what is added to it, see `mtd.noise.parse`.
+        clip: clip the noisy crop to [0, 1]; training noise is never rounded to 8 bits.
+        cache_mb: decoded images kept in memory, in MB; the rest is decoded anew each time.
+    """
+
+    folders: tuple[str, ...] = ()
+    crop: int = 64
+    noise: str = "gaussian:15"
+    clip: bool = True
+    cache_mb: int = 2048
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Adam on the mean absolute error.
+
+    Attributes:
+        learning_rate: at the start.
+        betas: Adam's β₁ and β₂.
+        milestones: steps at which the learning rate is multiplied by `gamma`.
+        gamma: that factor.
+        ema: decay of the moving average of the weights that is saved; 0 saves the weights.
+    """
+
+    learning_rate: float = 1e-4
+    betas: tuple[float, ...] = (0.9, 0.99)
+    milestones: tuple[int, ...] = (100_000, 150_000)
+    gamma: float = 0.5
+    ema: float = 0.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """How long, and what is written on the way.
+
+    Attributes:
+        steps: optimizer steps.
+        batch_size: crops in a step.
+        seed: of everything random: weights, order, crops, noise, masks.
+        log_every: steps between rows of `log.csv`.
+        save_every: steps between checkpoints for `--resume`.
+    """
+
+    steps: int = 200_000
+    batch_size: int = 64
+    seed: int = 0
+    log_every: int = 100
+    save_every: int = 1000
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a training run computes."""
+
+    network: SwinIRConfig = field(default_factory=SwinIRConfig)
+    mask: MaskPolicy = field(default_factory=MaskPolicy)
+    data: Data = field(default_factory=Data)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    run: Run = field(default_factory=Run)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+SECTIONS: dict[str, type[Any]] = {
+    "network": SwinIRConfig,
+    "mask": MaskPolicy,
+    "data": Data,
+    "optimizer": Optimizer,
+    "run": Run,
+}
+
+
+def load(name: str, changes: Iterable[str] = (), *, baseline: bool = False) -> Recipe:
+    """The recipe of a TOML file, or of a bundled one by name.
+
+    Args:
+        name: a path, or the name of a bundled recipe such as `small.toml`.
+        changes: `section.name=value` texts, values in TOML; applied last.
+        baseline: the same network without any mask: the `mask` section is replaced by none, and
+            the file's `baseline` section, of `"section.name" = value`, is applied.
+
+    Raises:
+        BadInput: no such file, not TOML, an unknown section or name, a value of the wrong type.
+    """
+    path = Path(name) if Path(name).exists() else CONFIGS / name
+    if not path.is_file():
+        known = [p.name for p in sorted(CONFIGS.glob("*.toml"))]
+        raise BadInput(f"{name}: no such file, and no bundled recipe; {nearest(name, known)}")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{name}: not TOML ({error})") from None
+    overrides = values.pop("baseline", {})
+    if baseline:
+        values["mask"] = {}
+        for dotted, value in overrides.items():
+            _set(values, dotted, value)
+    for change in changes:
+        dotted, equals, text = change.partition("=")
+        if not equals:
+            raise BadInput(f"--set {change!r}: expected section.name=value")
+        _set(values, dotted.strip(), _value(text.strip()))
+    for section in values:
+        if section not in SECTIONS:
+            raise BadInput(f"{name}: no section {section!r}; {nearest(section, SECTIONS)}")
+    recipe = Recipe(**{s: build(cls, values.get(s, {}), s) for s, cls in SECTIONS.items()})
+    check(recipe)
+    return recipe
+
+
+def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
+    section, dot, name = dotted.partition(".")
+    if not dot:
+        raise BadInput(f"{dotted!r}: expected section.name, sections being {', '.join(SECTIONS)}")
+    values[section] = values.get(section, {}) | {name: value}
+
+
+def _value(text: str) -> Any:
+    """A TOML value; what is no TOML is a plain string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+T = TypeVar("T")
+
+
+def build(cls: type[T], values: Mapping[str, Any], section: str) -> T:
+    """A section's dataclass from plain values, each checked against the type of its default."""
+    defaults = {
+        f.name: f.default_factory() if f.default_factory is not MISSING else f.default
+        for f in fields(cls)  # type: ignore[arg-type]
+    }
+    checked = {}
+    for name, value in values.items():
+        if name not in defaults:
+            raise BadInput(f"[{section}] has no {name!r}; {nearest(name, defaults)}")
+        checked[name] = _typed(value, defaults[name], f"[{section}] {name}")
+    return cls(**checked)
+
+
+def _typed(value: Any, default: Any, where: str) -> Any:
+    if isinstance(default, tuple):
+        if not isinstance(value, list | tuple):
+            raise BadInput(f"{where} = {value!r}: expected a list")
+        return tuple(_typed(item, default[0], where) if default else item for item in value)
+    kind = type(default)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind:
+        raise BadInput(f"{where} = {value!r}: expected {kind.__name__}, such as {default!r}")
+    return value
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse what cannot be trained.
+
+    Raises:
+        BadInput: sizes that do not fit together, or numbers out of range.
+    """
+    net, data, optimizer, run = recipe.network, recipe.data, recipe.optimizer, recipe.run
+    noise.parse(data.noise)
+    if not net.depths or min(net.depths) < 1 or len(net.depths) != len(net.num_heads):
+        raise BadInput(
+            f"[network] depths {list(net.depths)} and num_heads {list(net.num_heads)}: "
+            "expected one positive number of each for every group"
+        )
+    if net.in_chans != 3:
+        raise BadInput(f"[network] in_chans = {net.in_chans}: training reads colour images, 3")
+    if net.convolution not in ("1conv", "3conv") or net.embed_kernel not in (1, 3):
+        raise BadInput("[network] convolution is 1conv or 3conv, embed_kernel 1 or 3")
+    if any(heads < 1 or net.embed_dim % heads for heads in net.num_heads) or net.embed_dim < 4:
+        raise BadInput(
+            f"[network] embed_dim = {net.embed_dim} does not divide into {list(net.num_heads)} heads"
+        )
+    if net.mask_token != (recipe.mask.masks_input and recipe.mask.fill == "learnable"):
+        raise BadInput("[network] mask_token is true just when [mask] fill is 'learnable'")
+    if data.crop < net.window_size:
+        raise BadInput(f"[data] crop = {data.crop}: at least the window, {net.window_size}")
+    if len(optimizer.betas) != 2 or not all(0 <= beta < 1 for beta in optimizer.betas):
+        raise BadInput(f"[optimizer] betas = {list(optimizer.betas)}: two numbers from 0 below 1")
+    if optimizer.learning_rate <= 0 or not 0 <= optimizer.ema < 1:
+        raise BadInput("[optimizer] learning_rate is above 0, ema from 0 below 1")
+    if min(run.steps, run.batch_size, run.log_every, run.save_every) < 1:
+        raise BadInput("[run] steps, batch_size, log_every and save_every are 1 or more")

@@ -1,0 +1,390 @@
+"""SwinIR for denoising: the stock network and the paper's masked/baseline variant.
+
+Module names follow the published checkpoints, so that their state dicts load strictly. Tokens are
+(batch, height x width, channels) in raster order, images (batch, channels, height, width).
+
+Reference: Liang et al., *SwinIR: Image Restoration Using Swin Transformer*, ICCVW 2021; the variant
+of Chen et al., CVPR 2023, has a 1 x 1 embedding and no global residual.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mtd import seeds
+from mtd.masking import PIXEL_FILL, AttentionMasks, MaskedInference
+
+RGB_MEAN = (0.4488, 0.4371, 0.4040)
+
+
+@dataclass(frozen=True)
+class SwinIRConfig:
+    """Hyper-parameters; the defaults are the paper's masked and baseline network (824,118 weights).
+
+    Attributes:
+        embed_dim: channels of a token.
+        depths: number of blocks in each residual group.
+        num_heads: attention heads in each residual group.
+        window_size: side of the square attention window; every second block is shifted by half.
+        mlp_hidden: hidden channels of a block's MLP.
+        in_chans: image channels.
+        embed_kernel: side of the first convolution, 1 (masked, baseline) or 3 (stock).
+        convolution: `1conv`, or `3conv` (bottleneck to a quarter), at the end of each group and
+            after the body.
+        global_residual: add the embedding after the body and the input to the output (stock).
+        patch_norm: layer normalisation of the embedded tokens.
+        qkv_bias: bias on queries, keys and values.
+        mask_token: hold a learnable token for masked pixels.
+        drop_path: largest probability of stochastic depth, rising linearly from 0 with depth;
+            training only.
+    """
+
+    embed_dim: int = 60
+    depths: tuple[int, ...] = (6, 6, 6, 6)
+    num_heads: tuple[int, ...] = (6, 6, 6, 6)
+    window_size: int = 8
+    mlp_hidden: int = 120
+    in_chans: int = 3
+    embed_kernel: int = 1
+    convolution: Literal["1conv", "3conv"] = "3conv"
+    global_residual: bool = False
+    patch_norm: bool = True
+    qkv_bias: bool = True
+    mask_token: bool = False
+    drop_path: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self) | {"depths": list(self.depths), "num_heads": list(self.num_heads)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> SwinIRConfig:
+        """The configuration that `to_dict` wrote."""
+        lists = {name: tuple(values[name]) for name in ("depths", "num_heads") if name in values}
+        return cls(**(values | lists))
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(False)  # what is cached may later take part in training
+def relative_position_index(window: int, device: torch.device) -> Tensor:
+    """(T, T) rows of the relative-position table for each pair of the T = window² tokens."""
+    axis = torch.arange(window, device=device)
+    y, x = (grid.flatten() for grid in torch.meshgrid(axis, axis, indexing="ij"))
+    dy = y[:, None] - y[None, :] + window - 1
+    dx = x[:, None] - x[None, :] + window - 1
+    return dy * (2 * window - 1) + dx
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(False)
+def shift_mask(height: int, width: int, window: int, device: torch.device) -> Tensor:
+    """(windows, T, T): -100 between tokens that only the cyclic shift made neighbours, else 0."""
+    shift = window // 2
+
+    def regions(size: int) -> Tensor:
+        position = torch.arange(size, device=device)
+        return (position >= size - window).long() + (position >= size - shift).long()
+
+    labels = 3 * regions(height)[:, None] + regions(width)[None, :]
+    tokens = partition(labels[None, :, :, None], window)[..., 0]
+    return (tokens[:, None, :] != tokens[:, :, None]) * -100.0
+
+
+def partition(x: Tensor, window: int) -> Tensor:
+    """(B, H, W, C) to (B · windows, window², C), the windows of an image in raster order."""
+    b, h, w, c = x.shape
+    x = x.view(b, h // window, window, w // window, window, c)
+    return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, window * window, c)
+
+
+def unpartition(x: Tensor, window: int, height: int, width: int) -> Tensor:
+    """Inverse of `partition`."""
+    x = x.view(-1, height // window, width // window, window, window, x.shape[-1])
+    return x.permute(0, 1, 3, 2, 4, 5).reshape(x.shape[0], height, width, -1)
+
+
+@dataclass
+class Pass:
+    """What a block must know of the forward pass it belongs to."""
+
+    height: int
+    width: int
+    masks: AttentionMasks | None = None
+    generator: torch.Generator | None = None
+
+
+class Mlp(nn.Module):
+    """Two linear layers with a GELU between."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class WindowAttention(nn.Module):
+    """Multi-head self-attention inside windows, with a learned relative position bias."""
+
+    def __init__(self, dim: int, window: int, heads: int, qkv_bias: bool) -> None:
+        super().__init__()
+        self.window, self.heads = window, heads
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
+        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, shift: Tensor | None = None) -> Tensor:
+        """Tokens (N, T, C) of N windows; `shift` is (windows, T, T), added to the logits."""
+        n, t, c = x.shape
+        q, k, v = self.qkv(x).view(n, t, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        index = relative_position_index(self.window, x.device)
+        table = self.relative_position_bias_table
+        bias = table[index.view(-1)].view(t, t, -1).permute(2, 0, 1)[None]
+        if shift is not None:
+            bias = bias + shift[:, None].to(bias.dtype)
+        # One bias per window: a broadcast one would keep PyTorch off its fused CPU kernel.
+        bias = bias.expand(n // bias.shape[0], *bias.shape).flatten(0, 1)
+        if bias.shape[0] == 1:
+            bias = bias.expand(n, -1, -1, -1)
+        x = F.scaled_dot_product_attention(q, k, v, bias)
+        return self.proj(x.transpose(1, 2).reshape(n, t, c))
+
+
+class SwinBlock(nn.Module):
+    """Window attention and MLP, each with pre-normalisation and a residual."""
+
+    def __init__(self, config: SwinIRConfig, heads: int, index: int, shifted: bool) -> None:
+        super().__init__()
+        dim, total = config.embed_dim, sum(config.depths)
+        self.index, self.window, self.shifted = index, config.window_size, shifted
+        self.drop_path = config.drop_path * index / max(1, total - 1)
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention(dim, config.window_size, heads, config.qkv_bias)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = Mlp(dim, config.mlp_hidden)
+
+    def forward(self, x: Tensor, now: Pass) -> Tensor:
+        x = x + self.drop(self.attend(self.norm1(x), now), now)
+        return x + self.drop(self.mlp(self.norm2(x)), now)
+
+    def attend(self, x: Tensor, now: Pass) -> Tensor:
+        """Shift, cut into windows, mask, attend, and back."""
+        batch, _, channels = x.shape
+        x = x.view(batch, now.height, now.width, channels)
+        shift, offset = None, self.window // 2
+        if self.shifted:
+            x = x.roll((-offset, -offset), (1, 2))
+            shift = shift_mask(now.height, now.width, self.window, x.device)
+        x = partition(x, self.window)
+        if now.masks is not None:
+            kept = now.masks(self.index, batch, x.shape[0] // batch, x.shape[1])
+            x = x * kept.to(x.device).reshape(-1, x.shape[1], 1)
+        x = unpartition(self.attn(x, shift), self.window, now.height, now.width)
+        if self.shifted:
+            x = x.roll((offset, offset), (1, 2))
+        return x.reshape(batch, -1, channels)
+
+    def drop(self, x: Tensor, now: Pass) -> Tensor:
+        """Stochastic depth: a whole image's branch is dropped, the rest scaled up."""
+        if not (self.training and self.drop_path and now.generator is not None):
+            return x
+        shape = (x.shape[0], 1, 1)
+        kept = torch.rand(shape, generator=now.generator, device=x.device) >= self.drop_path
+        return x * kept / (1 - self.drop_path)
+
+
+def closing_convolution(config: SwinIRConfig) -> nn.Module:
+    """The convolution at the end of a group and of the body."""
+    dim = config.embed_dim
+    if config.convolution == "1conv":
+        return nn.Conv2d(dim, dim, 3, padding=1)
+    return nn.Sequential(
+        nn.Conv2d(dim, dim // 4, 3, padding=1),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Conv2d(dim // 4, dim // 4, 1),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Conv2d(dim // 4, dim, 3, padding=1),
+    )
+
+
+class BlockSequence(nn.Module):
+    """The Swin blocks of one group."""
+
+    def __init__(self, config: SwinIRConfig, group: int) -> None:
+        super().__init__()
+        first, heads = sum(config.depths[:group]), config.num_heads[group]
+        self.blocks = nn.ModuleList(
+            SwinBlock(config, heads, first + i, shifted=i % 2 == 1)
+            for i in range(config.depths[group])
+        )
+
+    def forward(self, x: Tensor, now: Pass) -> Tensor:
+        for block in self.blocks:
+            x = block(x, now)
+        return x
+
+
+class ResidualGroup(nn.Module):
+    """Swin blocks, a convolution, and the group's own residual."""
+
+    def __init__(self, config: SwinIRConfig, group: int) -> None:
+        super().__init__()
+        self.residual_group = BlockSequence(config, group)
+        self.conv = closing_convolution(config)
+
+    def forward(self, x: Tensor, now: Pass) -> Tensor:
+        image = to_image(self.residual_group(x, now), now)
+        return x + to_tokens(self.conv(image))
+
+
+class PatchEmbed(nn.Module):
+    """Layer normalisation of the embedded tokens (a published name, kept for its keys)."""
+
+    def __init__(self, config: SwinIRConfig) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(config.embed_dim) if config.patch_norm else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.norm(x)
+
+
+def to_tokens(image: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, H · W, C)."""
+    return image.flatten(2).transpose(1, 2)
+
+
+def to_image(tokens: Tensor, now: Pass) -> Tensor:
+    """(B, H · W, C) to (B, C, H, W)."""
+    return tokens.transpose(1, 2).reshape(tokens.shape[0], -1, now.height, now.width)
+
+
+class SwinIR(nn.Module):
+    """Denoiser (B, C, H, W) in [0, 1] to the same shape, never clamped; H and W at least 8.
+
+    In eval mode `inference` decides whether attention masks are drawn and how many draws are
+    averaged, and the masks of image i depend on `keys[i]`. In training mode nothing is masked but
+    what `input_mask` and `masks` say.
+    """
+
+    def __init__(self, config: SwinIRConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or SwinIRConfig()
+        self.inference = MaskedInference()
+        self.source: dict[str, Any] = {}
+        """Where it was loaded from: path, digest, mask policy's source; empty if it was not."""
+        self.draw = 0
+        """Which of the averaged mask draws is being computed; observers read it."""
+        dim, kernel = config.embed_dim, config.embed_kernel
+        self.conv_first = nn.Conv2d(config.in_chans, dim, kernel, padding=kernel // 2)
+        if config.mask_token:
+            self.mask_token = nn.Parameter(torch.zeros(dim))
+        self.patch_embed = PatchEmbed(config)
+        self.layers = nn.ModuleList(ResidualGroup(config, g) for g in range(len(config.depths)))
+        self.norm = nn.LayerNorm(dim)
+        self.conv_after_body = closing_convolution(config)
+        self.conv_last = nn.Conv2d(dim, config.in_chans, 3, padding=1)
+        mean = RGB_MEAN if config.in_chans == 3 else (0.0,) * config.in_chans
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.mean: Tensor
+        self.register_load_state_dict_pre_hook(drop_recomputable)
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Fresh weights: linear layers and bias tables from N(0, 0.02²) cut at ±2, as SwinIR's."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02, generator=generator)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, WindowAttention):
+                table = module.relative_position_bias_table
+                nn.init.trunc_normal_(table, std=0.02, generator=generator)
+            elif isinstance(module, nn.Conv2d):
+                bound = module.weight[0].numel() ** -0.5
+                nn.init.uniform_(module.weight, -bound, bound, generator=generator)
+                if module.bias is not None:
+                    nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+
+    def forward(
+        self,
+        x: Tensor,
+        keys: Sequence[seeds.Key] | None = None,
+        *,
+        input_mask: Tensor | None = None,
+        masks: AttentionMasks | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Denoise.
+
+        Args:
+            x: (B, C, H, W), nominally in [0, 1].
+            keys: one per image, from which inference draws its masks; all 0 if not given.
+            input_mask: boolean (B, 1, H, W), True kept.
+            masks: attention masks to use instead of those of `inference`.
+            generator: stream for stochastic depth, which is off without it.
+        """
+        if masks is not None or self.training:
+            return self.once(x, input_mask, masks, generator)
+        draws = self.inference.draws(keys if keys is not None else [0] * x.shape[0])
+        total: Tensor | None = None
+        try:
+            for self.draw, drawn in enumerate(draws):
+                output = self.once(x, input_mask, drawn, None)
+                total = output if total is None else total + output
+        finally:
+            self.draw = 0
+        assert total is not None
+        return total / len(draws) if len(draws) > 1 else total
+
+    def once(
+        self,
+        x: Tensor,
+        input_mask: Tensor | None,
+        masks: AttentionMasks | None,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """One forward pass with one set of masks."""
+        height, width = x.shape[-2:]
+        window, config = self.config.window_size, self.config
+        if min(height, width) < window:
+            raise ValueError(f"image {height} x {width}: this network needs at least {window} x {window}")
+        fill_token = getattr(self, "mask_token", None)
+        token_fill = input_mask is not None and self.inference.policy.fill != "pixel"
+        if input_mask is not None and not token_fill:
+            x = torch.where(input_mask, x, x.new_tensor(PIXEL_FILL))
+        x = F.pad(x, (0, -width % window, 0, -height % window), mode="reflect") - self.mean
+        now = Pass(x.shape[-2], x.shape[-1], masks, generator)
+        embedded = self.conv_first(x)
+        if token_fill:
+            assert input_mask is not None
+            kept = F.pad(input_mask, (0, -width % window, 0, -height % window), value=True)
+            hidden = 0.0 if fill_token is None else fill_token.view(1, -1, 1, 1)
+            embedded = embedded * kept + hidden * ~kept
+        tokens = self.patch_embed(to_tokens(embedded))
+        for layer in self.layers:
+            tokens = layer(tokens, now)
+        body = self.conv_after_body(to_image(self.norm(tokens), now))
+        if config.global_residual:
+            output = x + self.conv_last(body + embedded) + self.mean
+        else:
+            output = self.conv_last(body) + self.mean
+        return output[..., :height, :width]
+
+
+def drop_recomputable(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+    """Accept the published buffers that depend on the image size alone, whatever size it was."""
+    for key in [k for k in state if k.startswith(prefix) and is_recomputable(k)]:
+        del state[key]
+
+
+def is_recomputable(key: str) -> bool:
+    """Whether a key of a published state dict is a buffer that this module computes itself."""
+    return key.rpartition(".")[2] in ("attn_mask", "relative_position_index")

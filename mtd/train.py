@@ -1,0 +1,69 @@
+"""Train a denoiser: `python -m mtd.train CONFIG.toml --data DIR`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from mtd import cli
+
+EXAMPLES = """\
+  python -m mtd.train small.toml --data photos --output-dir runs/masked
+  python -m mtd.train small.toml --data photos --output-dir runs/baseline --baseline
+  python -m mtd.train small.toml --data photos --output-dir runs/masked --resume
+  python -m mtd.train paper.toml --data DIV2K --data WED --device cuda --set run.seed=1
+"""
+
+
+def parser() -> cli.Parser:
+    """The command's options."""
+    p = cli.Parser(
+        "mtd.train",
+        "Train a denoiser on photographs with synthetic noise, with or without masks.",
+        EXAMPLES,
+    )
+    p.add_argument("config", help="a TOML recipe, or one of paper.toml, reference.toml, small.toml")
+    p.add_argument(
+        "--data", action="append", default=[], metavar="DIR", help="folder of photographs (repeatable)"
+    )
+    p.add_argument("--baseline", action="store_true", help="the same network without any mask")
+    p.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SECTION.NAME=VALUE",
+        help="change a number of the recipe (repeatable)",
+    )
+    p.add_argument("--output-dir", metavar="DIR", help="default: runs/train-CONFIG[-baseline]")
+    p.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
+    p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
+    p.add_argument("--quiet", action="store_true", help="no bar, no messages")
+    return p
+
+
+def main() -> None:
+    """Parse, check, train."""
+    options = parser().parse_args()
+    from mtd import recipe as recipes
+    from mtd import trainer
+
+    changes = list(options.set)
+    if options.data:
+        folders = ", ".join(f"'{folder}'" for folder in options.data)
+        changes.insert(0, f"data.folders=[{folders}]")
+    recipe = recipes.load(options.config, changes, baseline=options.baseline)
+    name = f"train-{Path(options.config).stem}{'-baseline' if options.baseline else ''}"
+    path = trainer.train(
+        recipe,
+        Path(options.output_dir or Path("runs") / name),
+        device=options.device,
+        resume=options.resume,
+        quiet=options.quiet,
+        command=shlex.join(["python", "-m", "mtd.train", *sys.argv[1:]]),
+    )
+    print(path)
+
+
+if __name__ == "__main__":
+    cli.run(main)
