@@ -26,6 +26,7 @@ import mtd
 from mtd import checkpoint, seeds
 from mtd.dataset import TrainingPairs
 from mtd.errors import BadInput
+from mtd.files import write_atomically, write_text
 from mtd.masking import DrawnMasks, draw_input_mask
 from mtd.recipe import Recipe
 from mtd.swinir import SwinIR
@@ -128,7 +129,7 @@ class Trainer:
             "average": self.average,
             "adam": self.adam.state_dict(),
         }
-        checkpoint.write_atomically(self.folder / STATE, lambda p: checkpoint.save_torch(state, p))
+        write_atomically(self.folder / STATE, lambda p: checkpoint.save_torch(state, p))
 
     def resume(self) -> None:
         """Take up the run in the folder where it was last saved.
@@ -167,7 +168,7 @@ class Log:
                 writer.writeheader()
                 writer.writerows(rows)
 
-        checkpoint.write_atomically(self.path, write)
+        write_atomically(self.path, write)
 
     def add(self, **row: Any) -> None:
         """Append a row."""
@@ -189,7 +190,7 @@ def prepare(recipe: Recipe, folder: Path, resume: bool) -> bool:
         if held.read_text(encoding="utf-8") != text:
             raise BadInput(f"{folder} holds a run with another recipe ({held}): cannot resume it")
         return (folder / STATE).exists()
-    checkpoint.write_atomically(held, lambda path: path.write_text(text, encoding="utf-8"))
+    write_text(held, text)
     return False
 
 

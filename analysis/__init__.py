@@ -1,0 +1,1 @@
+"""Looking inside denoisers: activations, CKA, figures. Commands are `python -m analysis.NAME`."""

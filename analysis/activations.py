@@ -1,0 +1,202 @@
+"""Recording what the layers of a network put out, with forward hooks that always come off."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mtd.errors import BadInput, nearest
+
+Selector = str | re.Pattern[str] | type[nn.Module] | Callable[[str, nn.Module], bool]
+Pick = Callable[[str, Tensor], Tensor]
+
+BLOCK = re.compile(r"(?:^|\.)blocks\.\d+$")
+"""Paths of a SwinIR's blocks."""
+
+
+def blocks(names: Sequence[str]) -> list[str]:
+    """Those of some layer names that are whole blocks, in the order given."""
+    return [name for name in names if BLOCK.search(name)]
+
+
+def default_layers(model: nn.Module) -> list[str]:
+    """The layers that are recorded when none are named.
+
+    For a SwinIR: `conv_first`, the blocks in order, `conv_after_body` and `conv_last`. For any other
+    network: every convolution.
+    """
+    names = dict(model.named_modules())
+    found = blocks(list(names))
+    if found and all(name in names for name in ("conv_first", "conv_after_body", "conv_last")):
+        return ["conv_first", *found, "conv_after_body", "conv_last"]
+    kinds = (nn.Conv2d, nn.ConvTranspose2d)
+    return [name for name, module in names.items() if isinstance(module, kinds)]
+
+
+def choose(model: nn.Module, layers: Selector | Sequence[Selector] | None = None) -> list[str]:
+    """Module paths that the selectors name, in the order of the network's definition.
+
+    A text is a glob over paths (`*` also matches dots), `re:PATTERN` a regular expression that must
+    match a whole path, `type:NAME` a class name. A compiled pattern, a module class and a predicate
+    of (path, module) serve as well. None takes `default_layers`.
+
+    Raises:
+        BadInput: a selector that matches no module.
+    """
+    if layers is None:
+        return default_layers(model)
+    alone = isinstance(layers, str | re.Pattern | type) or callable(layers)
+    selectors: Sequence[Any] = [layers] if alone else list(layers)  # type: ignore[arg-type]
+    modules = {name: module for name, module in model.named_modules() if name}
+    taken: set[str] = set()
+    for selector in selectors:
+        matches = _matches(selector, modules)
+        if not matches:
+            shown = selector.pattern if isinstance(selector, re.Pattern) else selector
+            raise BadInput(f"layer {str(shown)!r} matches no module; {nearest(str(shown), modules)}")
+        taken.update(matches)
+    return [name for name in modules if name in taken]
+
+
+def _matches(selector: Any, modules: dict[str, nn.Module]) -> list[str]:
+    if isinstance(selector, str):
+        kind, colon, rest = selector.partition(":")
+        if colon and kind == "re":
+            try:
+                selector = re.compile(rest)
+            except re.error as error:
+                raise BadInput(f"layer {selector!r}: not a regular expression ({error})") from None
+        elif colon and kind == "type":
+            return [name for name, module in modules.items() if type(module).__name__ == rest]
+        else:
+            return [name for name in modules if fnmatch.fnmatchcase(name, selector)]
+    if isinstance(selector, re.Pattern):
+        return [name for name in modules if selector.fullmatch(name)]
+    if isinstance(selector, type):
+        return [name for name, module in modules.items() if isinstance(module, selector)]
+    return [name for name, module in modules.items() if selector(name, module)]
+
+
+class Activations:
+    """Context manager that records the outputs of chosen modules in each forward pass.
+
+    Entries are in the order in which the modules fired, named by module path. A module that fires
+    again in one pass adds `path#2`, `path#3`; the tensors of a tuple or dict output are
+    `path[0]`, `path[key]`. Entries are copies, so that a later in-place operation cannot change them.
+    A new forward pass of the model starts afresh. Where the model averages several mask draws
+    (`model.draw`), each entry is the mean over the draws.
+
+    >>> model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True))
+    >>> with Activations(model, "0") as seen:
+    ...     _ = model(torch.zeros(1, 3, 8, 8))
+    >>> {name: tuple(value.shape) for name, value in seen.items()}
+    {'0': (1, 4, 8, 8)}
+
+    Args:
+        model: the network.
+        layers: see `choose`.
+        pick: a linear map (entry name, tensor) to tensor that keeps a part of an output.
+
+    Raises:
+        BadInput: on entry, a selector that matches nothing; on exit, a module that never fired.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: Selector | Sequence[Selector] | None = None,
+        pick: Pick | None = None,
+    ) -> None:
+        self.model, self.layers, self.pick = model, choose(model, layers), pick
+        self._handles: list[torch.utils.hooks.RemovableHandle] = []
+        self._start_pass()
+
+    def _start_pass(self, *_: Any) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._fired: dict[str, int] = {}
+        self._draw = 0
+
+    def __enter__(self) -> Activations:
+        modules = dict(self.model.named_modules())
+        self._handles.append(self.model.register_forward_pre_hook(self._start_pass))
+        for name in self.layers:
+            self._handles.append(modules[name].register_forward_hook(self._hook(name)))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        if kind is None:
+            self.check()
+
+    def check(self) -> None:
+        """Raise `BadInput` if a chosen module did not fire in the last forward pass."""
+        silent = [name for name in self.layers if name not in self._fired]
+        if silent:
+            raise BadInput(
+                f"layer {silent[0]!r} never fired in the forward pass "
+                f"({len(silent)} of {len(self.layers)} chosen): leave it out of --layers"
+            )
+
+    def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def record(module: nn.Module, inputs: Any, output: Any) -> None:
+            draw = getattr(self.model, "draw", 0)
+            if draw != self._draw:
+                self._draw, self._fired = draw, {}
+            self._fired[name] = count = self._fired.get(name, 0) + 1
+            path = name if count == 1 else f"{name}#{count}"
+            for entry, tensor in _tensors(path, output):
+                kept = tensor.detach() if self.pick is None else self.pick(entry, tensor.detach())
+                if entry in self._sums:
+                    self._sums[entry] = self._sums[entry] + kept
+                else:
+                    self._sums[entry] = _own(kept, tensor)
+
+        return record
+
+    def items(self) -> Iterator[tuple[str, Tensor]]:
+        """(name, activation) of the last forward pass, in firing order."""
+        for name in self._sums:
+            yield name, self[name]
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._sums:
+            raise KeyError(f"no activation {name!r}; {nearest(name, self._sums)}")
+        value = self._sums[name]
+        return value / (self._draw + 1) if self._draw else value
+
+    def __len__(self) -> int:
+        return len(self._sums)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sums)
+
+
+def _own(kept: Tensor, source: Tensor) -> Tensor:
+    """`kept`, copied if it still shares memory with the network's tensor."""
+    shared = kept.untyped_storage().data_ptr() == source.untyped_storage().data_ptr()
+    return kept.clone() if shared else kept
+
+
+def _tensors(path: str, output: Any) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of an output with their addresses."""
+    if isinstance(output, Tensor):
+        yield path, output
+    elif isinstance(output, dict):
+        for key, value in output.items():
+            yield from _tensors(f"{path}[{key}]", value)
+    elif isinstance(output, tuple | list):
+        for i, value in enumerate(output):
+            yield from _tensors(f"{path}[{i}]", value)
