@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
@@ -28,8 +27,8 @@ def blocks(names: Sequence[str]) -> list[str]:
 def default_layers(model: nn.Module) -> list[str]:
     """The layers that are recorded when none are named.
 
-    For a SwinIR: `conv_first`, the blocks in order, `conv_after_body` and `conv_last`. For any other
-    network: every convolution.
+    For a SwinIR: `conv_first`, the blocks in order, `conv_after_body` and `conv_last`. For any
+    other network: every convolution.
     """
     names = dict(model.named_modules())
     found = blocks(list(names))
@@ -42,9 +41,10 @@ def default_layers(model: nn.Module) -> list[str]:
 def choose(model: nn.Module, layers: Selector | Sequence[Selector] | None = None) -> list[str]:
     """Module paths that the selectors name, in the order of the network's definition.
 
-    A text is a glob over paths (`*` also matches dots), `re:PATTERN` a regular expression that must
-    match a whole path, `type:NAME` a class name. A compiled pattern, a module class and a predicate
-    of (path, module) serve as well. None takes `default_layers`.
+    A text is a glob over paths, `*` standing for anything but a dot and `**` for anything;
+    `re:PATTERN` is a regular expression that must match a whole path, `type:NAME` a class name.
+    A compiled pattern, a module class and a predicate of (path, module) serve as well. None takes
+    `default_layers`.
 
     Raises:
         BadInput: a selector that matches no module.
@@ -59,7 +59,9 @@ def choose(model: nn.Module, layers: Selector | Sequence[Selector] | None = None
         matches = _matches(selector, modules)
         if not matches:
             shown = selector.pattern if isinstance(selector, re.Pattern) else selector
-            raise BadInput(f"layer {str(shown)!r} matches no module; {nearest(str(shown), modules)}")
+            raise BadInput(
+                f"layer {str(shown)!r} matches no module; {nearest(str(shown), modules)}"
+            )
         taken.update(matches)
     return [name for name in modules if name in taken]
 
@@ -75,7 +77,7 @@ def _matches(selector: Any, modules: dict[str, nn.Module]) -> list[str]:
         elif colon and kind == "type":
             return [name for name, module in modules.items() if type(module).__name__ == rest]
         else:
-            return [name for name in modules if fnmatch.fnmatchcase(name, selector)]
+            selector = re.compile(_glob(selector))
     if isinstance(selector, re.Pattern):
         return [name for name in modules if selector.fullmatch(name)]
     if isinstance(selector, type):
@@ -83,13 +85,24 @@ def _matches(selector: Any, modules: dict[str, nn.Module]) -> list[str]:
     return [name for name, module in modules.items() if selector(name, module)]
 
 
+def _glob(pattern: str) -> str:
+    """A glob over dotted paths as a regular expression.
+
+    >>> _glob("layers.*.blocks.**")
+    'layers\\\\.[^.]*\\\\.blocks\\\\..*'
+    """
+    kinds = {"**": ".*", "*": "[^.]*", "?": "[^.]"}
+    parts = re.split(r"(\*\*|\*|\?)", pattern)
+    return "".join(kinds.get(part, re.escape(part)) for part in parts)
+
+
 class Activations:
     """Context manager that records the outputs of chosen modules in each forward pass.
 
     Entries are in the order in which the modules fired, named by module path. A module that fires
     again in one pass adds `path#2`, `path#3`; the tensors of a tuple or dict output are
-    `path[0]`, `path[key]`. Entries are copies, so that a later in-place operation cannot change them.
-    A new forward pass of the model starts afresh. Where the model averages several mask draws
+    `path[0]`, `path[key]`. Entries are copies, so that a later in-place operation cannot change
+    them. A new forward pass of the model starts afresh. Where the model averages several mask draws
     (`model.draw`), each entry is the mean over the draws.
 
     >>> model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True))
@@ -151,7 +164,7 @@ class Activations:
             )
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def record(module: nn.Module, inputs: Any, output: Any) -> None:
+        def record(_: nn.Module, __: Any, output: Any) -> None:
             draw = getattr(self.model, "draw", 0)
             if draw != self._draw:
                 self._draw, self._fired = draw, {}

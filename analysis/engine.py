@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import torch
@@ -45,7 +46,7 @@ def batches(crops: Sequence[Crop], size: int, least: int = 1) -> list[list[Crop]
     """
     count = max(1, min(-(-len(crops) // size), len(crops) // least))
     ends = [len(crops) * i // count for i in range(count + 1)]
-    return [list(crops[a:b]) for a, b in zip(ends, ends[1:], strict=False)]
+    return [list(crops[a:b]) for a, b in pairwise(ends)]
 
 
 @torch.no_grad()

@@ -145,7 +145,7 @@ class GramSums(HSICSums):
     """HSIC from Gram matrices, one per batch: for few samples of many features.
 
     With several batches this is the minibatch estimator (Nguyen et al. 2021): ⟨U(K), U(L)⟩ is
-    summed over batches and divided by Σ n(n−3), so that a batch counts in proportion to n(n−3); only
+    summed over batches and divided by Σ n(n−3), so that a batch counts in proportion to that; only
     pairs of samples within a batch count. With one batch it is HSIC₁ itself. `biased` likewise,
     with weights (n−1)².
     """
@@ -164,7 +164,10 @@ class GramSums(HSICSums):
         if self.estimator == "unbiased":
             grams = u_center(grams)
         rows = grams.flatten(1)
-        products, weight = rows @ rows.mT, n * (n - 3) if self.estimator == "unbiased" else (n - 1) ** 2
+        products, weight = (
+            rows @ rows.mT,
+            n * (n - 3) if self.estimator == "unbiased" else (n - 1) ** 2,
+        )
         self.products = self.products + products if self.samples else products
         self.traces = self.traces + traces if self.samples else traces
         self.weight += weight
@@ -200,21 +203,23 @@ class FeatureSums(HSICSums):
             sums = [old + new for old, new in zip(self.sums, sums, strict=True)]
         self.sums = sums
 
+    def _blocks(self, values: Tensor, dim: int) -> Tensor:
+        """Sums over each representation's features; what is not finite stays in its own."""
+        parts = values.split(self.widths, dim=dim)
+        return torch.stack([part.sum(dim) for part in parts], dim=dim)
+
     def _centred(self) -> tuple[Tensor, Tensor, Tensor]:
         """‖XᵀY‖² and Σ‖xᵢ‖²‖yᵢ‖² of every pair, ‖X‖² of each, about the true mean."""
         n, (zz, az, aa, z, a) = self.samples, self.sums
-        member = torch.repeat_interleave(
-            torch.arange(len(self.widths)), torch.tensor(self.widths)
-        ).to(zz.device)
-        block = torch.nn.functional.one_hot(member, len(self.widths)).to(torch.float64)
         mean = z / n
         cross = zz - n * mean[:, None] * mean[None, :]
-        products = block.mT @ cross.square() @ block
+        products = self._blocks(self._blocks(cross.square(), 0), 1)
         # ‖x − m‖² = ‖x‖² − 2 m·x + ‖m‖², multiplied out and summed over samples
-        own = block * mean[:, None]
-        size = own.mT @ mean
-        mixed = a[:, None] * size[None, :] - 2 * az @ own - 2 * (own.mT @ z)[:, None] * size[None, :]
-        fourth = aa + mixed + mixed.mT + 4 * own.mT @ zz @ own + n * size[:, None] * size[None, :]
+        size = self._blocks(mean.square(), 0)
+        along = self._blocks(mean * z, 0)  # Σ m·x
+        mixed = a[:, None] * size - 2 * self._blocks(az * mean, 1) - 2 * along[:, None] * size
+        squares = self._blocks(self._blocks(zz * mean[:, None] * mean[None, :], 0), 1)
+        fourth = aa + mixed + mixed.mT + 4 * squares + n * size[:, None] * size[None, :]
         return products, fourth, a - n * size
 
     def hsic(self) -> Tensor:

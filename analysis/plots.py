@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
@@ -72,10 +73,10 @@ def scale(frame: pd.DataFrame) -> tuple[float, float]:
 
 def draw(axes: Axes, panel: Panel, limits: tuple[float, float]) -> AxesImage:
     """One matrix on given axes, first layers at the bottom left."""
+    colours = colormaps["magma"].with_extremes(bad="0.6")
     image = axes.imshow(
-        panel.values, origin="lower", vmin=limits[0], vmax=limits[1], cmap="magma", aspect="equal"
+        panel.values, origin="lower", vmin=limits[0], vmax=limits[1], cmap=colours, aspect="equal"
     )
-    image.cmap.set_bad("0.6")
     size = 8 if max(panel.values.shape) <= 16 else 6
     axes.set_xticks(range(len(panel.layers_b)), panel.layers_b, rotation=90, fontsize=size)
     axes.set_yticks(range(len(panel.layers_a)), panel.layers_a, fontsize=size)

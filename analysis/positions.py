@@ -82,8 +82,9 @@ class Positions:
 
     def _token_columns(self, name: str, tokens: int) -> int:
         """Columns of the token grid: the image's, or after padding to a multiple of a window."""
-        for window in (1, *range(2, 33)):
-            height, width = (-(-side // window) * window for side in (self.height, self.width))
+        for window in range(1, 33):
+            height = -(-self.height // window) * window
+            width = -(-self.width // window) * window
             if height * width == tokens:
                 return width
         raise BadInput(

@@ -67,7 +67,10 @@ class RunFolder:
     def figure(self, name: str, figure: Figure) -> Path:
         """Write a figure as PNG."""
         path = self.path / name
-        write_atomically(path, lambda p: figure.savefig(p, format="png", metadata={"Software": None}))
+        plain = {"Software": None}  # the same figure is the same bytes whatever drew it
+        write_atomically(
+            path, lambda p: figure.savefig(p, format="png", metadata=plain, bbox_inches="tight")
+        )
         return path
 
 

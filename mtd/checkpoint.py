@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mtd import kair
 from mtd.errors import BadInput
 from mtd.files import write_atomically
 from mtd.masking import AttentionSwitch, MaskedInference, MaskPolicy
@@ -176,9 +177,7 @@ def detect(weights: StateDict, path: Path) -> SwinIRConfig:
     block = "layers.0.residual_group.blocks.0"
     try:
         tables = [
-            weights[
-                f"layers.{g}.residual_group.blocks.0.attn.relative_position_bias_table"
-            ].shape
+            weights[f"layers.{g}.residual_group.blocks.0.attn.relative_position_bias_table"].shape
             for g in range(len(depths))
         ]
         return SwinIRConfig(
@@ -278,42 +277,13 @@ def mask_policy(checkpoint: Checkpoint, options: str | Path | None) -> tuple[Mas
     'no masks', and the source says so.
     """
     if options is not None:
-        return kair_policy(Path(options)), str(options)
+        return kair.mask_policy(Path(options)), str(options)
     if "mask" in checkpoint.metadata:
         return MaskPolicy.from_dict(checkpoint.metadata["mask"]), "the checkpoint"
     beside = checkpoint.path.with_suffix(".json")
     if beside.is_file():
-        return kair_policy(beside), str(beside)
+        return kair.mask_policy(beside), str(beside)
     return MaskPolicy(), "nothing recorded, so none is assumed"
-
-
-def kair_policy(path: Path) -> MaskPolicy:
-    """The mask policy of a KAIR-style option file (JSON with // comments).
-
-    The published code masks attention at test time too, so its policy is `always`.
-    """
-    try:
-        values = json.loads(strip_comments(path.read_text(encoding="utf-8")))
-        net, train = values["netG"], values["datasets"]["train"]
-        pixels = train.get("if_mask", False)
-        return MaskPolicy(
-            input_percent=(int(train["mask1"]), int(train["mask2"])) if pixels else (0, 0),
-            attention_percent=int(net["mask_ratio1"]) if net.get("use_mask", False) else 0,
-        )
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, BadInput):
-            raise
-        raise BadInput(
-            f"{path}: not a KAIR option file with masks ({type(error).__name__}: {error}); expected "
-            "netG.use_mask, netG.mask_ratio1 and datasets.train.if_mask, mask1, mask2"
-        ) from None
-
-
-def strip_comments(text: str) -> str:
-    """JSON text without its // comments; strings are left alone."""
-    return re.sub(r'("(?:\\.|[^"\\])*")|//[^\n]*', lambda match: match.group(1) or "", text)
 
 
 def save(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -27,6 +28,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(BAD_INPUT, f"error: {message}; see {self.prog} --help\n")
+
+
+def command(module: str) -> str:
+    """This process's command line, as one would type it."""
+    return shlex.join(["python", "-m", module, *sys.argv[1:]])
 
 
 def run(main: Callable[[], None]) -> NoReturn:

@@ -161,9 +161,9 @@ def _centres(height: int, width: int, size: int, count: int) -> list[tuple[int, 
             for c in range(1, width // size + 1)
             if r * c >= count
         ),
-        key=lambda grid: grid[0] * grid[1]
-        - count
-        + 4 * abs(math.log(height * grid[1] / (grid[0] * width))),
+        key=lambda grid: (
+            grid[0] * grid[1] - count + 4 * abs(math.log(height * grid[1] / (grid[0] * width)))
+        ),
     )
     tops = [int((2 * r + 1) * height / (2 * rows) - size / 2) for r in range(rows)]
     lefts = [int((2 * c + 1) * width / (2 * columns) - size / 2) for c in range(columns)]

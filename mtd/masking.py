@@ -159,7 +159,9 @@ class KeyedMasks:
     def __call__(self, block: int, batch: int, windows: int, tokens: int) -> Tensor:
         """The masks of block `block` for the images whose keys were given."""
         if batch != len(self.keys):
-            raise BadInput(f"{len(self.keys)} mask keys for a batch of {batch} images: give one each")
+            raise BadInput(
+                f"{len(self.keys)} mask keys for a batch of {batch} images: give one each"
+            )
         streams = (seeds.generator("mask", self.seed, k, block, self.draw) for k in self.keys)
         uniform = torch.stack([torch.rand(windows, tokens, generator=g) for g in streams])
         return uniform >= self.percent / 100

@@ -1,7 +1,7 @@
 """Synthetic noises on images in [0, 1], each an object made from a text such as `gaussian:15`.
 
-Every noise follows its law exactly, then, as in test sets stored in 8 bits, the result is clipped to
-[0, 1] and rounded to multiples of 1/255; `quantize=False` leaves out both. Random numbers come
+Every noise follows its law exactly, then, as in test sets stored in 8 bits, the result is clipped
+to [0, 1] and rounded to multiples of 1/255; `quantize=False` leaves out both. Random numbers come
 from the generator that is passed, on its device, and from nowhere else.
 """
 
@@ -221,7 +221,7 @@ def add_keyed(
     """Noise for a batch in which image i's depends on (seed, keys[i], the noise) only.
 
     Drawn on the CPU whatever the device, one stream per image, so that a crop meets the same noise
-    whatever the batch size, order, device or number of processes. The result is on `clean`'s device.
+    whatever the batch size, order, device or number of processes. The result is where `clean` is.
     """
     noisy = [
         noise(

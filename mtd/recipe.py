@@ -44,7 +44,8 @@ class Optimizer:
         betas: Adam's β₁ and β₂.
         milestones: steps at which the learning rate is multiplied by `gamma`.
         gamma: that factor.
-        ema: decay of the moving average of the weights that is saved; 0 saves the weights.
+        ema: decay of the moving average of the weights that is saved, at step t at most
+            (1 + t) / (10 + t); 0 saves the weights.
     """
 
     learning_rate: float = 1e-4
@@ -206,7 +207,8 @@ def check(recipe: Recipe) -> None:
         raise BadInput("[network] convolution is 1conv or 3conv, embed_kernel 1 or 3")
     if any(heads < 1 or net.embed_dim % heads for heads in net.num_heads) or net.embed_dim < 4:
         raise BadInput(
-            f"[network] embed_dim = {net.embed_dim} does not divide into {list(net.num_heads)} heads"
+            f"[network] embed_dim = {net.embed_dim} does not divide into {list(net.num_heads)}"
+            " heads"
         )
     if net.mask_token != (recipe.mask.masks_input and recipe.mask.fill == "learnable"):
         raise BadInput("[network] mask_token is true just when [mask] fill is 'learnable'")

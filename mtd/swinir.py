@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from functools import lru_cache
 from typing import Any, Literal
 
 import torch
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from mtd import seeds
 from mtd.masking import PIXEL_FILL, AttentionMasks, MaskedInference
+from mtd.windows import partition, relative_position_index, shift_mask, unpartition
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
 
@@ -67,47 +67,9 @@ class SwinIRConfig:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> SwinIRConfig:
         """The configuration that `to_dict` wrote."""
-        lists = {name: tuple(values[name]) for name in ("depths", "num_heads") if name in values}
-        return cls(**(values | lists))
-
-
-@lru_cache(maxsize=8)
-@torch.inference_mode(False)  # what is cached may later take part in training
-def relative_position_index(window: int, device: torch.device) -> Tensor:
-    """(T, T) rows of the relative-position table for each pair of the T = window² tokens."""
-    axis = torch.arange(window, device=device)
-    y, x = (grid.flatten() for grid in torch.meshgrid(axis, axis, indexing="ij"))
-    dy = y[:, None] - y[None, :] + window - 1
-    dx = x[:, None] - x[None, :] + window - 1
-    return dy * (2 * window - 1) + dx
-
-
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)
-def shift_mask(height: int, width: int, window: int, device: torch.device) -> Tensor:
-    """(windows, T, T): -100 between tokens that only the cyclic shift made neighbours, else 0."""
-    shift = window // 2
-
-    def regions(size: int) -> Tensor:
-        position = torch.arange(size, device=device)
-        return (position >= size - window).long() + (position >= size - shift).long()
-
-    labels = 3 * regions(height)[:, None] + regions(width)[None, :]
-    tokens = partition(labels[None, :, :, None], window)[..., 0]
-    return (tokens[:, None, :] != tokens[:, :, None]) * -100.0
-
-
-def partition(x: Tensor, window: int) -> Tensor:
-    """(B, H, W, C) to (B · windows, window², C), the windows of an image in raster order."""
-    b, h, w, c = x.shape
-    x = x.view(b, h // window, window, w // window, window, c)
-    return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, window * window, c)
-
-
-def unpartition(x: Tensor, window: int, height: int, width: int) -> Tensor:
-    """Inverse of `partition`."""
-    x = x.view(-1, height // window, width // window, window, window, x.shape[-1])
-    return x.permute(0, 1, 3, 2, 4, 5).reshape(x.shape[0], height, width, -1)
+        lists = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
+        fields: dict[str, Any] = {**values, **lists}
+        return cls(**fields)
 
 
 @dataclass
@@ -129,7 +91,8 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc2(F.gelu(self.fc1(x)))
+        y: Tensor = self.fc2(F.gelu(self.fc1(x)))
+        return y
 
 
 class WindowAttention(nn.Module):
@@ -156,7 +119,8 @@ class WindowAttention(nn.Module):
         if bias.shape[0] == 1:
             bias = bias.expand(n, -1, -1, -1)
         x = F.scaled_dot_product_attention(q, k, v, bias)
-        return self.proj(x.transpose(1, 2).reshape(n, t, c))
+        y: Tensor = self.proj(x.transpose(1, 2).reshape(n, t, c))
+        return y
 
 
 class SwinBlock(nn.Module):
@@ -254,7 +218,8 @@ class PatchEmbed(nn.Module):
         self.norm = nn.LayerNorm(config.embed_dim) if config.patch_norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(x)
+        y: Tensor = self.norm(x)
+        return y
 
 
 def to_tokens(image: Tensor) -> Tensor:
@@ -295,7 +260,7 @@ class SwinIR(nn.Module):
         mean = RGB_MEAN if config.in_chans == 3 else (0.0,) * config.in_chans
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.mean: Tensor
-        self.register_load_state_dict_pre_hook(drop_recomputable)
+        self.register_load_state_dict_pre_hook(drop_recomputable)  # type: ignore[no-untyped-call]
 
     def initialise(self, generator: torch.Generator) -> None:
         """Fresh weights: linear layers and bias tables from N(0, 0.02²) cut at ±2, as SwinIR's."""
@@ -355,31 +320,33 @@ class SwinIR(nn.Module):
         height, width = x.shape[-2:]
         window, config = self.config.window_size, self.config
         if min(height, width) < window:
-            raise ValueError(f"image {height} x {width}: this network needs at least {window} x {window}")
+            raise ValueError(f"image {height} x {width}: at least {window} x {window} is needed")
         fill_token = getattr(self, "mask_token", None)
         token_fill = input_mask is not None and self.inference.policy.fill != "pixel"
         if input_mask is not None and not token_fill:
             x = torch.where(input_mask, x, x.new_tensor(PIXEL_FILL))
-        x = F.pad(x, (0, -width % window, 0, -height % window), mode="reflect") - self.mean
+        margin = (0, -width % window, 0, -height % window)
+        x = F.pad(x, margin, mode="reflect") - self.mean
         now = Pass(x.shape[-2], x.shape[-1], masks, generator)
         embedded = self.conv_first(x)
         if token_fill:
             assert input_mask is not None
-            kept = F.pad(input_mask, (0, -width % window, 0, -height % window), value=True)
+            kept = F.pad(input_mask.to(x.dtype), margin, mode="reflect")
             hidden = 0.0 if fill_token is None else fill_token.view(1, -1, 1, 1)
-            embedded = embedded * kept + hidden * ~kept
+            embedded = embedded * kept + hidden * (1 - kept)
         tokens = self.patch_embed(to_tokens(embedded))
         for layer in self.layers:
             tokens = layer(tokens, now)
         body = self.conv_after_body(to_image(self.norm(tokens), now))
+        output: Tensor
         if config.global_residual:
-            output = x + self.conv_last(body + embedded) + self.mean
+            output = x + self.conv_last(body + embedded)
         else:
-            output = self.conv_last(body) + self.mean
-        return output[..., :height, :width]
+            output = self.conv_last(body)
+        return (output + self.mean)[..., :height, :width]
 
 
-def drop_recomputable(module: nn.Module, state: dict[str, Any], prefix: str, *_: Any) -> None:
+def drop_recomputable(_: nn.Module, state: dict[str, Any], prefix: str, *__: Any) -> None:
     """Accept the published buffers that depend on the image size alone, whatever size it was."""
     for key in [k for k in state if k.startswith(prefix) and is_recomputable(k)]:
         del state[key]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 
 from mtd import cli
@@ -25,7 +23,11 @@ def parser() -> cli.Parser:
     )
     p.add_argument("config", help="a TOML recipe, or one of paper.toml, reference.toml, small.toml")
     p.add_argument(
-        "--data", action="append", default=[], metavar="DIR", help="folder of photographs (repeatable)"
+        "--data",
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="folder of photographs (repeatable)",
     )
     p.add_argument("--baseline", action="store_true", help="the same network without any mask")
     p.add_argument(
@@ -60,7 +62,7 @@ def main() -> None:
         device=options.device,
         resume=options.resume,
         quiet=options.quiet,
-        command=shlex.join(["python", "-m", "mtd.train", *sys.argv[1:]]),
+        command=cli.command("mtd.train"),
     )
     print(path)
 

@@ -39,18 +39,25 @@ SNAPSHOTS = 3
 class Trainer:
     """One run in one folder."""
 
-    def __init__(self, recipe: Recipe, folder: Path, device: str | torch.device, command: str) -> None:
+    def __init__(
+        self, recipe: Recipe, folder: Path, device: str | torch.device, command: str
+    ) -> None:
         self.recipe, self.folder, self.command = recipe, folder, command
         self.device = checkpoint.resolve_device(device)
         data, run = recipe.data, recipe.run
         self.pairs = TrainingPairs(
-            data.folders, data.crop, data.noise, clip=data.clip, seed=run.seed, cache_mb=data.cache_mb
+            data.folders,
+            data.crop,
+            data.noise,
+            clip=data.clip,
+            seed=run.seed,
+            cache_mb=data.cache_mb,
         )
         self.network = SwinIR(recipe.network)
         self.network.initialise(seeds.generator("weights", run.seed))
         self.network.inference.policy = recipe.mask
         self.network.to(self.device).train()
-        self.parameters = list(self.network.parameters())
+        self.parameters: list[Tensor] = list(self.network.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
         optimizer = recipe.optimizer
         self.adam = torch.optim.Adam(
@@ -85,10 +92,9 @@ class Trainer:
         loss.backward()
         self.adam.step()
         with torch.no_grad():
-            if recipe.optimizer.ema:
-                torch._foreach_lerp_(self.average, self.parameters, 1 - recipe.optimizer.ema)
-            else:
-                torch._foreach_copy_(self.average, self.parameters)
+            # Early on the average follows closely, so that the first weights are soon forgotten.
+            decay = min(recipe.optimizer.ema, (1 + step) / (10 + step))
+            torch._foreach_lerp_(self.average, self.parameters, 1 - decay)
         self.step += 1
         return loss.detach()
 
@@ -238,7 +244,9 @@ def _tell(trainer: Trainer, quiet: bool) -> None:
     if small:
         shown = ", ".join(small[:5]) + (", …" if len(small) > 5 else "")
         size = trainer.recipe.data.crop
-        tqdm.write(f"left out, smaller than {size} x {size}: {shown} ({len(small)})", file=sys.stderr)
+        tqdm.write(
+            f"left out, smaller than {size} x {size}: {shown} ({len(small)})", file=sys.stderr
+        )
     if quiet:
         return
     count = sum(p.numel() for p in trainer.parameters)
@@ -255,9 +263,7 @@ def _loop(trainer: Trainer, log: Log, quiet: bool) -> None:
     snapshots = {run.steps * part // (SNAPSHOTS + 1) for part in range(1, SNAPSHOTS + 1)}
     total, since = torch.zeros((), dtype=torch.float64, device=trainer.device), time.perf_counter()
     counted = 0
-    bar = tqdm(
-        total=run.steps, initial=trainer.step, disable=True if quiet else None, unit="step"
-    )
+    bar = tqdm(total=run.steps, initial=trainer.step, disable=True if quiet else None, unit="step")
     with bar:
         while trainer.step < run.steps:
             total += trainer.advance()

@@ -1,0 +1,169 @@
+"""What every analysis command asks for: models, images, noises, masks, where and on what to run.
+
+Nothing heavy is imported until the options are parsed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mtd import cli
+from mtd.errors import BadInput
+
+if TYPE_CHECKING:
+    import torch
+
+    from mtd.images import Crop
+    from mtd.noise import Noise
+    from mtd.swinir import SwinIR
+
+CROPS = 64
+NOISES = ("gaussian:15", "poisson:3")
+
+
+def parser(module: str, description: str, examples: str) -> cli.Parser:
+    """A parser with the shared options."""
+    p = cli.Parser(module, description, examples)
+    count = cli.whole_number
+    p.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint file, or bundled name")
+    p.add_argument("--images", metavar="DIR", help="folder of clean photographs (default: bundled)")
+    p.add_argument("--crop", type=count(8), default=64, help="side of a crop (default 64)")
+    p.add_argument("--limit", type=count(1), default=CROPS, help="number of crops (default 64)")
+    p.add_argument(
+        "--noise",
+        action="append",
+        metavar="SPEC",
+        help=f"noise, the first being the reference (repeatable; default: {', '.join(NOISES)})",
+    )
+    p.add_argument("--no-quantize", action="store_true", help="noise without clipping and rounding")
+    p.add_argument(
+        "--attention-mask",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="follow the checkpoint's policy (default), or override it",
+    )
+    p.add_argument("--mask-samples", type=count(1), default=1, help="mask draws to average")
+    p.add_argument(
+        "--mask-pairing",
+        choices=("shared", "independent"),
+        default="shared",
+        help="a crop's masks: the same under every noise (default), or drawn anew",
+    )
+    p.add_argument(
+        "--options",
+        action="append",
+        default=[],
+        metavar="[MODEL=]JSON",
+        help="KAIR-style option file that states a model's mask policy (repeatable)",
+    )
+    p.add_argument("--seed", type=count(0), default=0, help="of everything random (default 0)")
+    p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1")
+    p.add_argument("--output-dir", metavar="DIR", help="default: runs/ANALYSIS-MODELS-DIGEST")
+    p.add_argument("--quiet", action="store_true", help="no bar, no messages; the table only")
+    return p
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the shared options name, loaded and checked."""
+
+    models: dict[str, SwinIR]
+    noises: list[Noise]
+    crops: list[Crop]
+    device: torch.device
+
+
+def check(args: argparse.Namespace) -> Asked:
+    """Load and check what the shared options name, before anything is computed.
+
+    Raises:
+        BadInput: anything that cannot be used.
+    """
+    from mtd import images, noise
+    from mtd.checkpoint import resolve_device
+
+    noises = [noise.parse(spec) for spec in args.noise or NOISES]
+    specs = [n.spec for n in noises]
+    if len(set(specs)) < len(specs):
+        raise BadInput(f"--noise {', '.join(specs)}: each noise once")
+    device = resolve_device(args.device)
+    models = load_models(args)
+    if not args.quiet:
+        for name, model in models.items():
+            source = model.source
+            print(f"{name}: {source['policy']} ({source['policy_source']})", file=sys.stderr)
+    crops = images.spread_crops(images.photographs(args.images), args.crop, args.limit)
+    return Asked(models, noises, crops, device)
+
+
+def load_models(args: argparse.Namespace) -> dict[str, SwinIR]:
+    """The networks, by names that are short but tell them apart."""
+    from mtd.checkpoint import load
+
+    given: list[str] = args.models
+    if len(set(given)) < len(given):
+        raise BadInput("the same model is given twice")
+    stems = [Path(name).stem for name in given]
+    names = given if len(set(stems)) < len(stems) else stems
+    files: dict[str, str] = {}
+    for text in args.options:
+        model, equals, file = text.rpartition("=")
+        if not equals and len(given) > 1:
+            raise BadInput(f"--options {text}: with several models, say which: MODEL=JSON")
+        if equals and model not in given:
+            raise BadInput(f"--options {text}: no such model; given: {', '.join(given)}")
+        files[model or given[0]] = file
+    return {
+        name: load(
+            path,
+            attention_mask=args.attention_mask,
+            mask_samples=args.mask_samples,
+            seed=args.seed,
+            device=args.device,
+            options=files.get(path),
+        )
+        for name, path in zip(names, given, strict=True)
+    }
+
+
+def choose_layers(models: dict[str, SwinIR], patterns: list[str] | None) -> dict[str, list[str]]:
+    """Layers to record, by model."""
+    from analysis.activations import choose
+
+    chosen = {}
+    for name, model in models.items():
+        try:
+            chosen[name] = choose(model, patterns)
+        except BadInput as error:
+            raise BadInput(f"{name}: {error}") from None
+    return chosen
+
+
+def describe(analysis: str, args: argparse.Namespace, asked: Asked, command: str) -> dict[str, Any]:
+    """The part of a manifest that the shared options decide."""
+    from analysis.runs import versions
+
+    return {
+        "analysis": analysis,
+        "command": command,
+        "versions": versions(),
+        "models": {name: model.source for name, model in asked.models.items()},
+        "attention_mask": args.attention_mask,
+        "mask_samples": args.mask_samples,
+        "mask_pairing": args.mask_pairing,
+        "noises": [noise.spec for noise in asked.noises],
+        "quantize": not args.no_quantize,
+        "seed": args.seed,
+        "device": str(asked.device),
+        "images": args.images or "bundled",
+        "crop": args.crop,
+        "crop_rule": "spread",
+        "crops": [
+            {"image": c.image, "top": c.top, "left": c.left, "sha256": c.digest}
+            for c in asked.crops
+        ],
+    }

@@ -1,0 +1,260 @@
+"""Checkpoints: every container, our own format, policies, and files that must be refused."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+
+import pytest
+import torch
+from conftest import MASKED, TINY, data_folder, golden, golden_weights, tiny_network
+from safetensors.torch import save_file
+
+import mtd
+from mtd import checkpoint
+from mtd.checkpoint import BUNDLED, load, save
+from mtd.errors import BadInput
+from mtd.kair import strip_comments
+from mtd.masking import MaskPolicy
+from mtd.swinir import SwinIR, SwinIRConfig
+
+X = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("suffix", ["pth", "safetensors"])
+def test_saved_and_loaded_is_the_same(tmp_path, suffix):
+    network, path = tiny_network(), tmp_path / f"a.{suffix}"
+    save(path, network.state_dict(), network=TINY, mask=MASKED, training={"steps": 7})
+    loaded = load(path, attention_mask="off")
+    assert torch.equal(loaded(X), network(X))
+    assert loaded.inference.policy == MASKED and loaded.config == TINY and not loaded.training
+    assert loaded.source["training"] == {"steps": 7}
+    assert loaded.source["policy_source"] == "the checkpoint"
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda w: w,
+        lambda w: {"params": w},
+        lambda w: {"params_ema": w, "params": {k: v * 0 for k, v in w.items()}},
+        lambda w: {"state_dict": w, "epoch": 3},
+        lambda w: {"module." + k: v for k, v in w.items()},
+        lambda w: {"state_dict": {"netG.module." + k: v for k, v in w.items()}},
+    ],
+)
+@pytest.mark.parametrize("suffix", ["pth", "pt", "ckpt"])
+def test_containers_and_prefixes(tmp_path, wrap, suffix):
+    network = tiny_network()
+    torch.save(wrap(dict(network.state_dict())), tmp_path / f"a.{suffix}")
+    assert torch.equal(load(tmp_path / f"a.{suffix}")(X), network(X))
+
+
+def test_bare_safetensors(tmp_path):
+    network = tiny_network()
+    save_file(dict(network.state_dict()), tmp_path / "a.safetensors")
+    assert torch.equal(load(tmp_path / "a.safetensors")(X), network(X))
+
+
+@pytest.mark.parametrize(
+    "name", ["masked_swinir_attention_mask_off", "swinir_color_denoising_small"]
+)
+def test_published_file_with_its_buffers(tmp_path, name):
+    meta, arrays = golden(name)
+    state = {k: v.float() for k, v in golden_weights(meta).items()}
+    for key, shape, dtype, is_buffer in meta["state_dict"]:
+        if is_buffer:
+            state[key] = torch.zeros(shape, dtype=getattr(torch, dtype.removeprefix("torch.")))
+    torch.save(state, tmp_path / "a.pth")
+    output = load(tmp_path / "a.pth")(torch.from_numpy(arrays["input"]).float())
+    assert (output - torch.from_numpy(arrays["output"])).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"embed_kernel": 3, "global_residual": True, "convolution": "1conv"},
+        {"window_size": 4, "in_chans": 1, "patch_norm": False, "qkv_bias": False},
+        {"mask_token": True, "mlp_hidden": 20, "depths": (1, 3), "num_heads": (3, 4)},
+    ],
+)
+def test_hyper_parameters_come_from_keys_and_shapes(changes, tmp_path):
+    config = SwinIRConfig(
+        **{"embed_dim": 12, "depths": (2, 2), "num_heads": (2, 2), "mlp_hidden": 16} | changes
+    )
+    assert checkpoint.detect(SwinIR(config).state_dict(), tmp_path) == config
+
+
+KAIR = """{
+  "netG": {"use_mask": %s, "mask_ratio1": 70, "mask_ratio2": 75}, // comment with "quotes"
+  "datasets": {"train": {"if_mask": %s, "mask1": 80, "mask2": 90, "url": "http://a//b"}}
+}"""
+
+
+def test_option_file_beside_the_checkpoint_states_the_policy(tmp_path):
+    torch.save(tiny_network().state_dict(), tmp_path / "a.pth")
+    loaded = load(tmp_path / "a.pth")
+    assert loaded.inference.policy == MaskPolicy()
+    assert "nothing recorded" in loaded.source["policy_source"]
+    (tmp_path / "a.json").write_text(KAIR % ("true", "true"))
+    assert load(tmp_path / "a.pth").inference.policy == MaskPolicy((80, 90), "pixel", 70, "always")
+    (tmp_path / "b.json").write_text(KAIR % ("false", "false"))
+    chosen = load(tmp_path / "a.pth", options=tmp_path / "b.json")
+    assert chosen.inference.policy == MaskPolicy()
+    (tmp_path / "b.json").write_text('{"netG": {}}')
+    with pytest.raises(BadInput, match=r"netG\.use_mask"):
+        load(tmp_path / "a.pth", options=tmp_path / "b.json")
+    with pytest.raises(BadInput, match="cannot be read"):
+        load(tmp_path / "a.pth", options=tmp_path / "absent.json")
+
+
+def test_comments_are_stripped_outside_strings():
+    assert json.loads(strip_comments('{"a": "x//y\\"//", // z\n "b": 1} // end')) == {
+        "a": 'x//y"//',
+        "b": 1,
+    }
+
+
+class Evil:
+    """Runs code when unpickled."""
+
+    def __reduce__(self):
+        return (print, ("executed",))
+
+
+def refused(path) -> str:
+    with pytest.raises(BadInput) as caught:
+        load(path)
+    message = str(caught.value)
+    assert str(path) in message or path.name in message
+    assert "\n" not in message
+    return message
+
+
+@pytest.mark.parametrize("suffix", ["pth", "pt", "ckpt"])
+def test_pickled_code_is_refused_with_a_way_out(tmp_path, capsys, suffix):
+    path = tmp_path / f"evil.{suffix}"
+    torch.save({"params": Evil()}, path)
+    message = refused(path)
+    assert (
+        "pickled code" in message
+        and "print" in message
+        and "torch.save(model.state_dict()" in message
+    )
+    path.write_bytes(pickle.dumps(Evil()))
+    refused(path)
+    torch.save(tiny_network(), path)
+    assert "pickled code" in refused(path)
+    assert "executed" not in capsys.readouterr().out
+
+
+def test_damaged_files_are_refused(tmp_path):
+    buffer = io.BytesIO()
+    torch.save(tiny_network().state_dict(), buffer)
+    whole, path = buffer.getvalue(), tmp_path / "a.pth"
+    for content in (
+        b"",
+        b"hello",
+        whole[: len(whole) // 2],
+        whole[:-40],
+        b"PK\x03\x04" + whole[50:],
+    ):
+        path.write_bytes(content)
+        refused(path)
+    path = tmp_path / "a.safetensors"
+    save_file(dict(tiny_network().state_dict()), path)
+    for content in (b"", b"hello, no tensors", path.read_bytes()[:500]):
+        path.write_bytes(content)
+        refused(path)
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ({}, "no weights"),
+        ({"epoch": 3}, "its keys: epoch"),
+        ([1, 2], "holds a list"),
+        (torch.zeros(3), "holds a Tensor"),
+        ({"model.0.weight": torch.zeros(64, 3, 3, 3)}, "not a SwinIR denoiser"),
+        ({"params": {"mtd": 3}, "mtd": "no json"}, "not a JSON object"),
+    ],
+)
+def test_foreign_content_is_refused(tmp_path, content, message):
+    path = tmp_path / "a.pth"
+    torch.save(content, path)
+    assert message in refused(path)
+
+
+def test_wrong_weights_are_refused(tmp_path):
+    path = tmp_path / "a.pth"
+    good = dict(tiny_network().state_dict())
+    block = "layers.1.residual_group.blocks.1"
+    for name, value in {
+        f"{block}.mlp.fc1.weight": torch.zeros(3, 12),
+        f"{block}.attn.relative_position_bias_table": torch.zeros(9),
+        "norm.weight": torch.full((12,), torch.nan),
+        "upsample.0.weight": torch.zeros(1),
+        "absolute_pos_embed": torch.zeros(1),
+    }.items():
+        torch.save(good | {name: value}, path)
+        refused(path)
+    for name in ("norm.bias", f"{block}.attn.relative_position_bias_table", "conv_first.bias"):
+        torch.save({k: v for k, v in good.items() if k != name}, path)
+        refused(path)
+
+
+def test_names(tmp_path):
+    with pytest.raises(BadInput, match="no bundled checkpoint of that name"):
+        load("absent.pth")
+    with pytest.raises(BadInput, match="is a folder"):
+        load(tmp_path)
+    (tmp_path / "a.txt").write_text("x")
+    with pytest.raises(BadInput, match="expected a checkpoint ending in"):
+        load(tmp_path / "a.txt")
+    torch.save(tiny_network().state_dict(), tmp_path / "a.pth")
+    with pytest.raises(BadInput, match="device 'cuda:77'"):
+        load(tmp_path / "a.pth", device="cuda:77")
+    with pytest.raises(BadInput, match="device 'gpu'"):
+        load(tmp_path / "a.pth", device="gpu")
+
+
+def test_other_published_denoisers_are_not_taken_for_a_swinir():
+    for path in sorted(data_folder("checkpoints").iterdir()):
+        refused(path)
+
+
+@pytest.mark.parametrize("name", ["baseline.pth", "masked.pth"])
+def test_bundled_pair_loads_by_name_anywhere(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    network = mtd.load(name)
+    assert network(X).shape == X.shape
+    assert network.inference.active == (name == "masked.pth")
+    assert network.source["training"]["noise"] == "gaussian:15"
+    assert (BUNDLED / name).stat().st_size < 4_000_000
+
+
+def test_bundled_pair_differs_in_its_masks_only():
+    plain, masked = (mtd.load(name) for name in ("baseline.pth", "masked.pth"))
+    assert plain.config == masked.config
+    same = ("steps", "batch_size", "crop", "noise", "data", "images", "seed", "ema")
+    assert [plain.source["training"][k] for k in same] == [
+        masked.source["training"][k] for k in same
+    ]
+    assert not plain.inference.policy.masks_input and masked.inference.policy.masks_input
+
+
+def test_a_write_that_fails_leaves_nothing(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(BadInput, match="cannot be written"):
+        save(tmp_path / "file" / "a.pth", {}, network=TINY, mask=MASKED)
+
+    class Fails(dict):
+        def items(self):
+            yield "a", torch.zeros(1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        save(tmp_path / "b.pth", Fails(), network=TINY, mask=MASKED)
+    assert [p.name for p in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,376 @@
+"""`python -m analysis.cka` as a user runs it, right and wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import TINY, tiny_network
+from PIL import Image
+
+from analysis import cka, engine, plots
+from analysis.activations import Activations, default_layers
+from analysis.positions import Positions
+from mtd import checkpoint, images, noise
+
+ROOT = Path(__file__).parents[1]
+COLUMNS = (
+    "model_a,noise_a,layer_a,index_a,model_b,noise_b,layer_b,index_b,"
+    "cka,estimator,unit,samples,crops"
+)
+
+
+def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "analysis.cka", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+
+
+def run(*arguments: str) -> Path:
+    return cka.run(cka.parser().parse_args([*arguments, "--quiet"]), "test")
+
+
+@pytest.fixture
+def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(pair)
+    return pair
+
+
+FEW = ("--limit", "8", "--crop", "24", "--positions", "16")
+
+
+def test_files_columns_and_rows(folder):
+    done = command("plain.pth", "hidden.pth", *FEW, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    (path,) = (folder / "runs").iterdir()
+    assert path.name.startswith("cka-plain-hidden-")
+    assert sorted(p.name for p in path.iterdir()) == [
+        "cka.csv",
+        "cross_model.png",
+        "cross_noise.png",
+        "manifest.json",
+    ]
+    assert (path / "cka.csv").read_text().splitlines()[0] == COLUMNS
+    frame = pd.read_csv(path / "cka.csv")
+    layers = default_layers(tiny_network())
+    assert len(frame) == 3 * len(layers) ** 2
+    assert set(frame.samples) == {128} and set(frame.crops) == {8}
+    assert frame.layer_a.iloc[:: len(layers)].tolist() == layers * 3
+    assert frame.index_b.tolist() == list(range(len(layers))) * (3 * len(layers))
+    pairs = frame[["model_a", "noise_a", "model_b", "noise_b"]].drop_duplicates()
+    assert [tuple(row) for row in pairs.to_numpy()] == [
+        ("plain", "gaussian:15", "hidden", "gaussian:15"),
+        ("plain", "gaussian:15", "plain", "poisson:3"),
+        ("hidden", "gaussian:15", "hidden", "poisson:3"),
+    ]
+    manifest = json.loads((path / "manifest.json").read_text())
+    assert manifest["command"].startswith("python -m analysis.cka plain.pth hidden.pth --limit 8")
+    assert manifest["models"]["hidden"]["policy"].endswith("attention mask 75% (always)")
+    assert len(manifest["models"]["plain"]["sha256"]) == 64
+    assert manifest["noises"] == ["gaussian:15", "poisson:3"] and len(manifest["crops"]) == 8
+    assert {"torch", "numpy", "mtd"} <= set(manifest["versions"])
+    assert "plain against hidden under gaussian:15" in done.stdout
+    assert "hidden  gaussian:15 against poisson:3" in done.stdout
+    assert "deepest" in done.stdout and str(path.name) in done.stdout
+    assert "hidden: input mask 75-85% (pixel), attention mask 75% (always)" in done.stderr
+
+
+def test_numbers_are_those_of_the_definition(folder):
+    """The whole pipeline again, written out plainly for one pair of layers."""
+    path = run("plain.pth", "hidden.pth", *FEW, "--seed", "3")
+    frame = pd.read_csv(path / "cka.csv").set_index(
+        ["model_a", "noise_a", "layer_a", "model_b", "noise_b", "layer_b"]
+    )
+    crops = images.spread_crops(images.photographs(), 24, 8)
+    clean = images.to_tensor([crop.pixels for crop in crops])
+    digests = [crop.digest for crop in crops]
+    places = Positions.draw(digests, 16, 24, 24, 3)
+
+    def channels(model: str, spec: str, layer: str) -> np.ndarray:
+        network = checkpoint.load(f"{model}.pth", seed=3)
+        rows = []
+        for i, digest in enumerate(digests):
+            noisy = noise.add_keyed(noise.parse(spec), clean[i : i + 1], [digest], seed=3)
+            with torch.no_grad(), Activations(network, layer) as seen:
+                network(noisy, [digest])
+            value = seen[layer][0].double()
+            image = value.T.reshape(-1, 24, 24) if value.ndim == 2 else value
+            rows.append(image[:, places.rows[i], places.columns[i]].T)
+        return torch.cat(rows).numpy()
+
+    deep = "layers.1.residual_group.blocks.1"
+    for a, b in [
+        (("plain", "gaussian:15", deep), ("hidden", "gaussian:15", "conv_first")),
+        (("hidden", "gaussian:15", deep), ("hidden", "poisson:3", deep)),
+        (("plain", "gaussian:15", "conv_last"), ("plain", "poisson:3", "conv_after_body")),
+    ]:
+        expected = cka.cka(channels(*a), channels(*b))
+        assert frame.cka[(*a, *b)] == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("unit", ["position", "image"])
+def test_batch_size_changes_only_which_image_pairs_count(folder, unit):
+    frames = []
+    for size in ("8", "3"):
+        path = run(
+            "hidden.pth", *FEW, "--unit", unit, "--batch-size", size, "--output-dir", f"o{size}"
+        )
+        frames.append(pd.read_csv(path / "cka.csv"))
+    difference = (frames[0].cka - frames[1].cka).abs().max()
+    assert difference < 1e-5 if unit == "position" else difference > 1e-5
+
+
+def test_image_unit_is_the_full_set_by_default(folder):
+    path = run("plain.pth", *FEW, "--unit", "image", "--layers", "conv_first")
+    manifest = json.loads((path / "manifest.json").read_text())
+    frame = pd.read_csv(path / "cka.csv")
+    assert manifest["batches"] == 1 and manifest["positions"] is None
+    assert frame.samples.tolist() == [8] and frame.unit.tolist() == ["image"]
+
+
+def test_same_question_same_numbers_and_same_folder(folder):
+    arguments = ("hidden.pth", *FEW)
+    first = run(*arguments)
+    before = {p.name: p.read_bytes() for p in first.iterdir()}
+    assert run(*arguments) == first
+    assert {p.name: p.read_bytes() for p in first.iterdir()} == before
+    assert run(*arguments, "--seed", "1") != first
+
+
+def test_mask_options_reach_the_networks(folder):
+    values = {}
+    for name, options in {
+        "auto": (),
+        "off": ("--attention-mask", "off"),
+        "on": ("--attention-mask", "on"),
+        "independent": ("--mask-pairing", "independent"),
+        "averaged": ("--mask-samples", "4"),
+    }.items():
+        path = run("hidden.pth", *FEW, *options)
+        values[name] = pd.read_csv(path / "cka.csv").cka
+    assert values["on"].equals(values["auto"])
+    for name in ("off", "independent", "averaged"):
+        assert (values[name] - values["auto"]).abs().max() > 1e-4
+    plain = [run("plain.pth", *FEW, *o) for o in ((), ("--attention-mask", "on"))]
+    assert pd.read_csv(plain[0] / "cka.csv").equals(pd.read_csv(plain[1] / "cka.csv"))
+
+
+def test_folder_of_images_layers_and_three_noises(folder):
+    photos = folder / "photos"
+    photos.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        Image.fromarray(rng.integers(0, 255, (30, 40, 3), dtype=np.uint8)).save(photos / f"{i}.png")
+    noises = [
+        part for spec in ("gaussian:25", "speckle:0.02", "spatial:40") for part in ("--noise", spec)
+    ]
+    path = run(
+        "plain.pth", *FEW, "--images", "photos", *noises, "--layers", "conv_*", "--layers", "norm"
+    )
+    frame = pd.read_csv(path / "cka.csv")
+    assert set(frame.crops) == {3}
+    assert set(frame.noise_b) == {"speckle:0.02", "spatial:40"}
+    assert set(frame.layer_a) == {"conv_first", "norm", "conv_after_body", "conv_last"}
+    assert not (path / "cross_model.png").exists()
+
+
+def test_option_file_for_one_of_two_models(folder):
+    torch.save(tiny_network(3).state_dict(), folder / "bare.pth")
+    (folder / "masks.json").write_text(
+        '{"netG": {"use_mask": true, "mask_ratio1": 60}, "datasets": {"train": {"if_mask": false}}}'
+    )
+    path = run("plain.pth", "bare.pth", *FEW, "--options", "bare.pth=masks.json")
+    models = json.loads((path / "manifest.json").read_text())["models"]
+    assert models["bare"]["policy"] == "no input mask, attention mask 60% (always)"
+    assert models["bare"]["policy_source"] == "masks.json"
+
+
+def test_models_of_different_depth_and_one_stem(folder):
+    from mtd.masking import MaskPolicy
+    from mtd.swinir import SwinIRConfig
+
+    deeper = SwinIRConfig(**(TINY.to_dict() | {"depths": (3, 2), "num_heads": (2, 2)}))
+    (folder / "other").mkdir()
+    checkpoint.save(
+        folder / "other/plain.pth",
+        tiny_network(config=deeper).state_dict(),
+        network=deeper,
+        mask=MaskPolicy(),
+    )
+    path = run("plain.pth", "other/plain.pth", *FEW, "--output-dir", "o")
+    frame = pd.read_csv(path / "cka.csv")
+    across = frame[frame.model_a != frame.model_b]
+    assert set(across.model_a) == {"plain.pth"} and set(across.model_b) == {"other/plain.pth"}
+    assert (across.index_a.max(), across.index_b.max()) == (6, 7)
+
+
+def test_help_is_instant_and_does_not_import_torch(folder):
+    code = (
+        "import sys, runpy\nsys.argv = ['cka', '--help']\n"
+        "try:\n    runpy.run_module('analysis.cka', run_name='__main__')\n"
+        "except SystemExit as e:\n    assert e.code == 0\n"
+        "assert not {'torch', 'numpy', 'pandas', 'matplotlib'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "analysis.cka baseline.pth masked.pth" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "required: MODEL"),
+        (["absent.pth"], "absent.pth: no such file"),
+        (["."], "is a folder"),
+        (["plain.pth", "plain.pth"], "given twice"),
+        (["empty.pth"], "damaged or not a PyTorch checkpoint"),
+        (["plain.pth", "--noise", "gausian:15"], "did you mean gaussian"),
+        (["plain.pth", "--noise", "gaussian:15", "--noise", "gaussian:15.0"], "each noise once"),
+        (
+            ["plain.pth", "--layers", "conv_frist"],
+            "plain: layer 'conv_frist' matches no module; did you mean",
+        ),
+        (["plain.pth", "--layers", "**.attn"], "has no positions"),
+        (["plain.pth", "--images", "absent"], "absent: no such folder"),
+        (["plain.pth", "--images", "plain.pth"], "expected a folder of images"),
+        (["plain.pth", "--images", "nothing"], "no image in it"),
+        (["plain.pth", "--images", "broken"], "not an image"),
+        (["plain.pth", "--crop", "400"], "smaller than the crop 400"),
+        (["plain.pth", "--crop", "7"], "from 8 up"),
+        (["plain.pth", "--crop", "8", "--positions", "65"], "a crop of 8 x 8 has 64"),
+        (["plain.pth", "--limit", "3", "--unit", "image"], "3 samples"),
+        (["plain.pth", "--device", "cuda:42"], "device 'cuda:42'"),
+        (["plain.pth", "--output-dir", "plain.pth"], "is a file"),
+        (["plain.pth", "--output-dir", "plain.pth/x"], "cannot be written"),
+        (["plain.pth", "--output-dir", "held"], "holds another run"),
+        (["plain.pth", "hidden.pth", "--options", "x.json"], "say which: MODEL=JSON"),
+        (["plain.pth", "--unit", "pixel"], "invalid choice"),
+        (["plain.pth", "--sed", "1"], "unrecognized arguments"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(folder, in_process, arguments, message):
+    (folder / "empty.pth").write_bytes(b"")
+    for name in ("nothing", "broken", "held"):
+        (folder / name).mkdir()
+    (folder / "broken/a.png").write_bytes(b"no image")
+    (folder / "held/manifest.json").write_text("{}")
+    before = sorted(folder.rglob("*"))
+    code, out, err = in_process(cka.main, *arguments, "--quiet")
+    assert code == 2, out + err
+    assert message in err
+    assert len(err.splitlines()) == 1 and not out
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_bad_input_from_the_shell(folder):
+    done = command("absent.pth", cwd=folder)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert (
+        done.stderr.startswith("error: absent.pth: no such file") and done.stderr.count("\n") == 1
+    )
+
+
+def test_engine_runs_each_view_once_and_makes_each_noise_once(monkeypatch):
+    networks = {"a": tiny_network(0), "b": tiny_network(1)}
+    calls = dict.fromkeys(networks, 0)
+    for name, network in networks.items():
+        network.register_forward_hook(lambda *_, n=name: calls.update({n: calls[n] + 1}))
+    drawn = []
+    original = engine.add_keyed
+    monkeypatch.setattr(
+        engine, "add_keyed", lambda n, *a, **k: drawn.append(n.spec) or original(n, *a, **k)
+    )
+    crops = images.spread_crops(images.photographs(), 16, 8)
+    groups = engine.batches(crops, 3)
+    assert [len(g) for g in groups] == [2, 3, 3]
+    layers = {name: ["conv_first"] for name in networks}
+    noises = [noise.parse(s) for s in ("gaussian:15", "poisson:3")]
+    views = [list(seen) for seen in engine.walk(networks, noises, groups, layers)]
+    assert calls == {"a": 6, "b": 6}
+    assert drawn == ["gaussian:15", "poisson:3"] * 3
+    assert views[0] == [
+        ("a", "gaussian:15"),
+        ("b", "gaussian:15"),
+        ("a", "poisson:3"),
+        ("b", "poisson:3"),
+    ]
+
+
+def test_batches_leave_no_remainder_too_small():
+    for total in range(4, 40):
+        for size in range(1, 20):
+            sizes = [len(g) for g in engine.batches(list(range(total)), size, 4)]  # type: ignore[arg-type]
+            assert sum(sizes) == total and min(sizes) >= 4
+            assert max(sizes) <= max(size, 7)
+
+
+def frame_of(matrix: np.ndarray, a: tuple[str, str], b: tuple[str, str]) -> pd.DataFrame:
+    """A CKA table with given values; layers named by the default set's kinds."""
+    layers = [
+        "conv_first",
+        *(f"layers.0.residual_group.blocks.{i}" for i in range(len(matrix) - 1)),
+    ]
+    rows = [
+        (*a, layers[i], i, *b, layers[j], j, matrix[i, j], "unbiased", "position", 128, 8)
+        for i in range(len(matrix))
+        for j in range(len(matrix))
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS.split(","))
+
+
+def test_summary_says_what_the_matrix_holds():
+    matrix = np.full((9, 9), 0.2)
+    matrix[8, 8], matrix[7, 7], matrix[7, 2] = 0.9, 0.7, 0.6
+    crossed = frame_of(matrix, ("a", "gaussian:15"), ("a", "poisson:3"))
+    models = frame_of(matrix, ("a", "gaussian:15"), ("b", "gaussian:15"))
+    text = cka.summary(pd.concat([crossed, models]))
+    assert (
+        "a  gaussian:15 against poisson:3: 0.800" in text
+    )  # mean of the two deepest of eight blocks
+    assert "a against b under gaussian:15: 0.500" in text  # mean of the deep 2 x 2 corner
+    assert "match a block of b: best 0.900, with block 0.7" in text
+    low = frame_of(np.full((9, 9), 0.3), ("a", "gaussian:15"), ("b", "gaussian:15"))
+    assert "match no block of b: best 0.300" in cka.summary(low)
+    matrix[8, 8] = np.nan
+    broken = frame_of(matrix, ("a", "gaussian:15"), ("a", "poisson:3"))
+    assert "poisson:3: nan" in cka.summary(broken)
+
+
+def test_figures_show_the_table():
+    matrix = np.linspace(-0.25, 1, 81).reshape(9, 9)
+    crossed = frame_of(matrix, ("a", "gaussian:15"), ("a", "poisson:3"))
+    models = frame_of(matrix.T, ("a", "gaussian:15"), ("b", "gaussian:15"))
+    frame = pd.concat([crossed, models]).sample(frac=1, random_state=0)  # order must not matter
+    for figure, values, names in (
+        (plots.cross_noise(frame), matrix, ("a under poisson:3", "a under gaussian:15")),
+        (plots.cross_model(frame), matrix.T, ("b", "a")),
+    ):
+        assert figure is not None
+        axes = figure.axes[0]
+        image = axes.images[0]
+        assert np.allclose(image.get_array(), values)
+        assert image.get_clim() == (-0.3, 1.0)
+        assert [t.get_text() for t in axes.get_xticklabels()][:3] == [
+            "conv_first",
+            "block 0.0",
+            "block 0.1",
+        ]
+        assert (axes.get_xlabel(), axes.get_ylabel()) == tuple(f"layer of {name}" for name in names)
+        assert not axes.yaxis_inverted()
+    assert plots.cross_noise(models) is None and plots.cross_model(crossed) is None

@@ -1,0 +1,125 @@
+"""Photographs and crops."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from mtd import images
+from mtd.errors import BadInput
+from mtd.images import Crop, Photograph, spread_crops
+
+
+def photo(height: int, width: int, name: str = "p") -> Photograph:
+    pixels = np.arange(height * width * 3).reshape(height, width, 3).astype(np.uint8)
+    return Photograph(name, height, width, lambda: pixels)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tiff", "webp"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "P"])
+def test_any_format_and_mode_is_read_as_colour(tmp_path, suffix, mode):
+    path = tmp_path / f"a.{suffix}"
+    image = Image.new("RGB", (20, 10), (200, 30, 90)).convert(mode)
+    image = image.convert("RGB") if suffix == "jpg" and mode in ("RGBA", "P") else image
+    image.save(path, **({"lossless": True} if suffix == "webp" else {}))
+    pixels = images.read(path)
+    assert pixels.shape == (10, 20, 3) and pixels.dtype == np.uint8
+    if mode == "L":
+        assert (pixels[..., 0] == pixels[..., 1]).all()
+    elif suffix != "jpg" and mode != "P":
+        assert (pixels == [200, 30, 90]).all()
+
+
+def test_grey_of_16_bits_is_scaled_not_cut(tmp_path):
+    Image.fromarray(np.full((8, 8), 65535 // 3, dtype=np.uint16)).save(tmp_path / "a.png")
+    assert (images.read(tmp_path / "a.png") == 85).all()
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", None])
+def test_what_is_no_image_is_named(tmp_path, content):
+    path = tmp_path / "a.png"
+    if content is None:
+        Image.fromarray(
+            np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+        ).save(path)
+        path.write_bytes(path.read_bytes()[:3000])
+    else:
+        path.write_bytes(content)
+    with pytest.raises(BadInput, match=r"a\.png"):
+        images.read(path)
+
+
+def test_folders(tmp_path):
+    with pytest.raises(BadInput, match="no such folder"):
+        images.find(tmp_path / "absent")
+    with pytest.raises(BadInput, match="no image in it"):
+        images.find(tmp_path)
+    Image.new("RGB", (4, 4)).save(tmp_path / "b.png")
+    Image.new("RGB", (4, 4)).save(tmp_path / "a.JPG", format="JPEG")
+    (tmp_path / "notes.txt").write_text("x")
+    assert [p.name for p in images.find(tmp_path)] == ["a.JPG", "b.png"]
+    with pytest.raises(BadInput, match="expected a folder"):
+        images.find(tmp_path / "b.png")
+
+
+def test_bundled_photographs_give_64_crops():
+    crops = spread_crops(images.photographs(), 64, 64)
+    assert len(crops) == 64 == len({crop.digest for crop in crops})
+    assert {crop.image for crop in crops} == set(images.BUNDLED)
+
+
+sizes = st.tuples(st.integers(8, 60), st.integers(8, 60))
+
+
+@given(st.lists(sizes, min_size=1, max_size=6), st.integers(1, 40), st.integers(4, 8))
+def test_crops_are_whole_apart_and_shared_out_evenly(shapes, count, size):
+    photos = [photo(h, w, str(i)) for i, (h, w) in enumerate(shapes)]
+    crops = spread_crops(photos, size, count)
+    room = [(h // size) * (w // size) for h, w in shapes]
+    assert len(crops) == min(count, sum(room)) or len(photos) > count
+    assert all(crop.pixels.shape == (size, size, 3) for crop in crops)
+    for i, (height, width) in enumerate(shapes):
+        mine = [c for c in crops if c.image == str(i)]
+        assert all(0 <= c.top <= height - size and 0 <= c.left <= width - size for c in mine)
+        for a in mine:
+            for b in mine:
+                apart = abs(a.top - b.top) >= size or abs(a.left - b.left) >= size
+                assert a is b or apart
+    counts = [sum(c.image == str(i) for c in crops) for i in range(len(photos))]
+    free = [c for c, r in zip(counts, room, strict=True) if c < r]
+    if len(photos) <= count and free:
+        assert max(counts) - min(free) <= 1
+
+
+def test_crop_pixels_are_the_image_there():
+    source = photo(40, 50)
+    for crop in spread_crops([source], 8, 5):
+        there = source.load()[crop.top : crop.top + 8, crop.left : crop.left + 8]
+        assert (crop.pixels == there).all()
+
+
+def test_more_images_than_crops_are_thinned_evenly():
+    crops = spread_crops([photo(8, 8, str(i)) for i in range(10)], 8, 3)
+    assert [crop.image for crop in crops] == ["1", "5", "8"]
+
+
+def test_image_smaller_than_the_crop_is_named():
+    with pytest.raises(BadInput, match="small is 7 x 20, smaller than the crop 8"):
+        spread_crops([photo(20, 20, "large"), photo(7, 20, "small")], 8, 1)
+
+
+def test_digest_tells_shape_and_pixels_apart():
+    a, b = np.zeros((2, 8, 3), np.uint8), np.zeros((4, 4, 3), np.uint8)
+    assert Crop("x", 0, 0, a).digest != Crop("x", 0, 0, b).digest
+    assert Crop("x", 0, 0, a).digest == Crop("y", 3, 4, a.copy()).digest
+
+
+def test_tensor_is_in_0_to_1_and_exact():
+    pixels = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
+    tensor = images.to_tensor([pixels, pixels])
+    assert tensor.shape == (2, 3, 16, 16)
+    assert (tensor.mul(255).round().byte()[0].permute(1, 2, 0).numpy() == pixels).all()
+    assert tensor.max() == 1 and tensor.min() == 0

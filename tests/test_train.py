@@ -1,0 +1,293 @@
+"""Training: recipes, pairs, the loop, resuming, and what the command refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mtd import checkpoint, recipe, train, trainer
+from mtd.dataset import TrainingPairs
+from mtd.errors import BadInput
+from mtd.recipe import CONFIGS
+
+SMALL = (
+    "network.embed_dim=8",
+    "network.depths=[2]",
+    "network.num_heads=[2]",
+    "network.mlp_hidden=16",
+    "data.crop=16",
+    "run.steps=8",
+    "run.batch_size=2",
+    "run.log_every=2",
+    "run.save_every=3",
+)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Five small photographs, one of them grey, one too small."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        Image.fromarray(rng.integers(0, 255, (24, 30, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+    Image.fromarray(rng.integers(0, 255, (24, 20), dtype=np.uint8)).save(folder / "grey.png")
+    Image.fromarray(rng.integers(0, 255, (10, 90, 3), dtype=np.uint8)).save(folder / "small.png")
+    return folder
+
+
+def make(photos: Path, *changes: str, **options: bool) -> recipe.Recipe:
+    return recipe.load("small.toml", [f"data.folders=['{photos}']", *SMALL, *changes], **options)
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda p: p.stem)
+def test_bundled_recipes_are_valid_and_their_baseline_has_no_mask(path):
+    masked = recipe.load(path.name)
+    plain = recipe.load(path.name, baseline=True)
+    assert masked.mask.masks_input and masked.mask.attention_percent
+    assert not plain.mask.masks_input and not plain.mask.attention_percent
+    assert plain.network == masked.network
+
+
+def test_paper_recipe_is_the_papers():
+    paper = recipe.load("paper.toml")
+    assert (paper.run.steps, paper.run.batch_size, paper.data.crop) == (200_000, 64, 64)
+    assert (paper.optimizer.learning_rate, paper.optimizer.betas) == (1e-4, (0.9, 0.99))
+    assert paper.optimizer.milestones == (100_000, 150_000) and paper.optimizer.gamma == 0.5
+    assert paper.data.noise == "gaussian:15"
+    assert recipe.load("reference.toml", baseline=True).run.batch_size == 16
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ("run.stps=3", "did you mean steps"),
+        ("rn.steps=3", "did you mean run"),
+        ("steps=3", "expected section.name"),
+        ("run.steps", "expected section.name=value"),
+        ("run.steps='3'", "expected int"),
+        ("run.steps=0", "1 or more"),
+        ("optimizer.betas=0.9", "expected a list"),
+        ("optimizer.betas=[0.9]", "two numbers"),
+        ("optimizer.learning_rate=-1", "above 0"),
+        ("network.num_heads=[3, 3]", "does not divide"),
+        ("network.depths=[4]", "for every group"),
+        ("network.in_chans=1", "colour"),
+        ("mask.fill=learnable", "mask_token"),
+        ("mask.fill=grey", "known: pixel, zero, learnable"),
+        ("mask.input_percent=[90, 80]", "low <= high"),
+        ("data.noise=gausian:15", "did you mean gaussian"),
+        ("data.crop=4", "at least the window"),
+    ],
+)
+def test_impossible_recipes(change, message):
+    with pytest.raises(BadInput, match=message):
+        recipe.load("small.toml", [change])
+
+
+def test_recipe_file_errors(tmp_path):
+    with pytest.raises(BadInput, match=r"did you mean small\.toml"):
+        recipe.load("smal.toml")
+    (tmp_path / "a.toml").write_text("x = [")
+    with pytest.raises(BadInput, match="not TOML"):
+        recipe.load(str(tmp_path / "a.toml"))
+
+
+def test_pairs_depend_on_seed_and_position_only(photos):
+    pairs = TrainingPairs([str(photos)], 16, "gaussian:15", seed=1)
+    assert pairs.too_small == ["small.png"]
+    noisy, clean = pairs.batch(3, 4)
+    assert noisy.shape == clean.shape == (4, 3, 16, 16)
+    assert noisy.min() >= 0 and noisy.max() <= 1
+    again = TrainingPairs([str(photos)], 16, "gaussian:15", seed=1, cache_mb=0)
+    assert torch.equal(again.pair(14)[0], noisy[2:3])
+    other = TrainingPairs([str(photos)], 16, "gaussian:15", seed=2)
+    assert not torch.equal(other.pair(14)[0], noisy[2:3])
+
+
+def test_every_epoch_visits_every_photograph_once(photos):
+    pairs = TrainingPairs([str(photos)], 16, "gaussian:15")
+    assert sorted(pairs.order(0)) == sorted(pairs.order(7)) == list(range(4))
+    assert any(pairs.order(0) != pairs.order(epoch) for epoch in range(1, 5))
+
+
+def test_training_noise_has_the_stated_level_and_is_not_rounded(photos):
+    pairs = TrainingPairs([str(photos)], 16, "gaussian:15", clip=False)
+    difference = torch.cat([noisy - clean for noisy, clean in (pairs.pair(i) for i in range(300))])
+    assert abs(difference.std() * 255 - 15) < 0.1
+    assert not torch.equal(difference.mul(255).round(), difference.mul(255))
+
+
+def test_crops_take_all_eight_orientations(tmp_path):
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    pixels[2, 5] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    pairs = TrainingPairs([str(tmp_path)], 16, "gaussian:0")
+    seen = {tuple(pairs.pair(i)[1][0, 0].nonzero()[0].tolist()) for i in range(100)}
+    assert seen == {(y, x) for a, b in [(2, 5), (5, 2)] for y in (a, 15 - a) for x in (b, 15 - b)}
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.pth").read_bytes()
+
+
+@pytest.mark.parametrize("baseline", [False, True])
+def test_interrupted_and_resumed_is_bit_for_bit_the_same(photos, tmp_path, monkeypatch, baseline):
+    plan = make(photos, "network.drop_path=0.2", baseline=baseline)
+    trainer.train(plan, tmp_path / "whole", quiet=True)
+
+    advance = trainer.Trainer.advance
+
+    def killed(self):
+        if self.step == 5:  # after the state of step 3, with a row of the log too many
+            raise RuntimeError("killed")
+        return advance(self)
+
+    monkeypatch.setattr(trainer.Trainer, "advance", killed)
+    with pytest.raises(RuntimeError, match="killed"):
+        trainer.train(plan, tmp_path / "parts", quiet=True)
+    monkeypatch.setattr(trainer.Trainer, "advance", advance)
+    torch.manual_seed(99)
+    trainer.train(plan, tmp_path / "parts", quiet=True, resume=True)
+    assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
+    for name in ("snapshot-000002.pth", "snapshot-000004.pth", "snapshot-000006.pth"):
+        assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    rows = [list(csv.DictReader((tmp_path / run / "log.csv").open())) for run in ("parts", "whole")]
+    assert [row["step"] for row in rows[0]] == ["2", "4", "6", "8"]
+    # the row that spans the interruption averages fewer steps; every other one is the same
+    assert [row["loss"] for row in rows[0]][2:] == [row["loss"] for row in rows[1]][2:]
+
+
+def test_ctrl_c_saves_the_state(photos, tmp_path, monkeypatch):
+    advance = trainer.Trainer.advance
+
+    def stopped(self):
+        if self.step == 4:
+            raise KeyboardInterrupt
+        return advance(self)
+
+    monkeypatch.setattr(trainer.Trainer, "advance", stopped)
+    with pytest.raises(KeyboardInterrupt, match="stopped at step 4"):
+        trainer.train(make(photos), tmp_path / "run", quiet=True)
+    state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
+    assert state["step"] == 4
+
+
+def test_folder_rules(photos, tmp_path):
+    plan = make(photos)
+    trainer.train(plan, tmp_path / "run", quiet=True)
+    with pytest.raises(BadInput, match="add --resume"):
+        trainer.train(plan, tmp_path / "run", quiet=True)
+    with pytest.raises(BadInput, match="another recipe"):
+        trainer.train(make(photos, "run.seed=1"), tmp_path / "run", quiet=True, resume=True)
+    before = weights(tmp_path / "run")
+    trainer.train(plan, tmp_path / "run", quiet=True, resume=True)
+    assert weights(tmp_path / "run") == before
+    state = tmp_path / "run" / "state.pt"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(BadInput, match="cannot resume"):
+        trainer.train(plan, tmp_path / "run", quiet=True, resume=True)
+
+
+def test_first_step_is_adam_on_l1(photos, tmp_path):
+    """Against a step written out in float64: m, v, bias correction, learning rate."""
+    plan = make(photos, "optimizer.ema=0.0", "run.steps=1", baseline=True)
+    run = trainer.Trainer(plan, tmp_path, "cpu", "")
+    before = [p.detach().double().clone() for p in run.parameters]
+    noisy, clean = run.pairs.batch(0, 2)
+    loss = (run.network(noisy) - clean).abs().mean()
+    gradients = torch.autograd.grad(loss, run.parameters)
+    run.advance()
+    for old, gradient, new in zip(before, gradients, run.average, strict=True):
+        g = gradient.double()
+        step = 1e-3 * g / (g.abs() + 1e-8)  # after bias correction, m = g and sqrt(v) = |g|
+        assert torch.allclose(new.double(), old - step, atol=1e-7)
+
+
+def test_learning_rate_falls_at_the_milestones(photos, tmp_path):
+    plan = make(photos, "optimizer.milestones=[3, 5]", "optimizer.gamma=0.1")
+    run = trainer.Trainer(plan, tmp_path, "cpu", "")
+    assert [round(run.learning_rate(step) * 1e6) for step in range(7)] == [1000] * 3 + [100] * 2 + [
+        10
+    ] * 2
+
+
+def test_training_learns(photos, tmp_path):
+    plan = make(
+        photos, "run.steps=60", "run.log_every=20", "optimizer.milestones=[]", baseline=True
+    )
+    trainer.train(plan, tmp_path / "run", quiet=True)
+    losses = [float(row["loss"]) for row in csv.DictReader((tmp_path / "run" / "log.csv").open())]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_nan_stops_the_run(photos, tmp_path):
+    with pytest.raises(BadInput, match="NaN"):
+        trainer.train(make(photos, "optimizer.learning_rate=1e30"), tmp_path / "run", quiet=True)
+
+
+def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "mtd.train", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+
+
+def test_command_trains_and_records_where_the_model_comes_from(photos, tmp_path):
+    changes = [part for change in SMALL for part in ("--set", change)]
+    done = command("small.toml", "--data", "photos", *changes, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "runs/train-small/model.pth\n"
+    assert "left out, smaller than 16 x 16: small.png" in done.stderr
+    model = checkpoint.load(tmp_path / "runs/train-small/model.pth")
+    about = model.source["training"]
+    assert about["command"].startswith("python -m mtd.train small.toml --data photos")
+    assert (about["steps"], about["images"], about["data"]) == (8, 4, ["photos"])
+    held = json.loads((tmp_path / "runs/train-small/recipe.json").read_text())
+    assert held["run"]["batch_size"] == 2
+    assert len(list((tmp_path / "runs/train-small").glob("snapshot-*.pth"))) == 3
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["absent.toml"], "no such file"),
+        (["small.toml"], "--data DIR"),
+        (["small.toml", "--data", "absent"], "no such folder"),
+        (["small.toml", "--data", "photos", "--device", "cuda:9"], "device 'cuda:9'"),
+        (["small.toml", "--data", "photos", "--set", "data.crop=64"], "smaller than the crop"),
+        (
+            [
+                "small.toml",
+                "--data",
+                "photos",
+                "--set",
+                "data.crop=16",
+                "--output-dir",
+                "photos/0.png",
+            ],
+            "written",
+        ),
+        (["small.toml", "--date", "photos"], "unrecognized arguments"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(
+    photos, tmp_path, monkeypatch, in_process, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = in_process(train.main, *arguments)
+    assert (code, out) == (2, "")
+    assert message in err and len(err.splitlines()) == 1
+    assert not (tmp_path / "runs").exists()
