@@ -88,6 +88,18 @@ def _same(held: Path, manifest: Mapping[str, Any]) -> bool:
     return isinstance(found, dict) and _identity(found) == _identity(plain)
 
 
+def newest(analysis: str, parent: str | Path = "runs") -> Path:
+    """The run folder of an analysis whose manifest was written last.
+
+    Raises:
+        BadInput: there is none.
+    """
+    found = list(Path(parent).glob(f"{analysis}-*/{MANIFEST}"))
+    if not found:
+        raise BadInput(f"{parent}: no run of analysis.{analysis} in it; run it first")
+    return max(found, key=lambda path: path.stat().st_mtime_ns).parent
+
+
 def read_manifest(path: str | Path) -> dict[str, Any]:
     """The manifest of a run folder.
 
