@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from analysis.hsic import HSICSums
     from mtd.images import Crop
 
-MATCH = 0.5
-"""Two blocks are said to match when their CKA is at least this; a convention of ours."""
+MATCH = 0.8
+"""Two blocks are said to match when their CKA is at least this; a convention of ours, printed."""
 
 EXAMPLES = """\
   python -m analysis.cka baseline.pth masked.pth
@@ -340,16 +340,20 @@ def across(part: pd.DataFrame) -> list[str]:
     a, b, noise = part.iloc[0][["model_a", "model_b", "noise_a"]]
     layers_a, layers_b = (list(dict.fromkeys(part[side])) for side in ("layer_a", "layer_b"))
     deep_a = deepest(layers_a)
-    rows = part[part.layer_a.isin(deep_a)]
-    deep = rows[rows.layer_b.isin(deepest(layers_b))].cka
+    deep = part[part.layer_a.isin(deep_a) & part.layer_b.isin(deepest(layers_b))].cka
     lines = [f"  {a} against {b} under {noise}: {deep.mean(skipna=False):.3f}"]
-    facing = rows[rows.layer_b.isin(blocks(layers_b) or layers_b)]
-    if facing.cka.notna().any():
-        best = facing.sort_values("cka", ascending=False).iloc[0]
-        matched = f"match {'a' if best.cka >= MATCH else 'no'} block of {b}"
+    facing = part[part.layer_b.isin(blocks(layers_b) or layers_b)].dropna(subset="cka")
+    # for each layer of a, the block of b that is most like it
+    best = facing.sort_values("cka").drop_duplicates("layer_a", keep="last").set_index("layer_a")
+    shown = best[best.index.isin(deep_a)].sort_values("cka")
+    others = best[best.index.isin(set(blocks(layers_a) or layers_a) - set(deep_a))].cka
+    if len(shown):
+        top = shown.iloc[-1]
+        verdict = f"match {short(top.layer_b)}" if top.cka >= MATCH else "match no block"
         lines.append(
-            f"  {a}'s deepest ({', '.join(map(short, deep_a))}) {matched}: best {best.cka:.3f}, "
-            f"with {short(best.layer_b)} (a match is {MATCH:g} or more)"
+            f"  {a}'s deepest blocks ({', '.join(map(short, deep_a))}) {verdict} of {b}: best "
+            f"{top.cka:.3f}, a match being {MATCH:g} or more"
+            + (f"; its other blocks reach {others.max():.3f}" if len(others) else "")
         )
     return lines
 

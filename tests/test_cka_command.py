@@ -344,9 +344,10 @@ def test_summary_says_what_the_matrix_holds():
         "a  gaussian:15 against poisson:3: 0.800" in text
     )  # mean of the two deepest of eight blocks
     assert "a against b under gaussian:15: 0.500" in text  # mean of the deep 2 x 2 corner
-    assert "match a block of b: best 0.900, with block 0.7" in text
+    assert "match block 0.7 of b: best 0.900" in text
+    assert "its other blocks reach 0.200" in text
     low = frame_of(np.full((9, 9), 0.3), ("a", "gaussian:15"), ("b", "gaussian:15"))
-    assert "match no block of b: best 0.300" in cka.summary(low)
+    assert "match no block of b: best 0.300, a match being 0.8 or more" in cka.summary(low)
     matrix[8, 8] = np.nan
     broken = frame_of(matrix, ("a", "gaussian:15"), ("a", "poisson:3"))
     assert "poisson:3: nan" in cka.summary(broken)
