@@ -37,11 +37,16 @@ ZERO = 1e-12
 """A self-HSIC below this share of (tr K / n)² is rounding, and counts as 0."""
 
 
+def double(x: Tensor) -> Tensor:
+    """In float64, on the CPU where the device has none."""
+    return (x.cpu() if x.device.type == "mps" else x).to(torch.float64)
+
+
 def gram(x: Tensor) -> Tensor:
     """Gram matrix (n, n), float64, of the centred rows of x (n, p)."""
-    total = torch.zeros(x.shape[0], x.shape[0], dtype=torch.float64, device=x.device)
+    total = double(x.new_zeros(x.shape[0], x.shape[0]))
     for part in x.split(CHUNK, dim=1):
-        part = part.to(torch.float64)
+        part = double(part)
         part = part - part.mean(0)
         total += part @ part.mT
     return total
@@ -193,7 +198,7 @@ class FeatureSums(HSICSums):
         self.sums: list[Tensor] = []
 
     def _add(self, representations: Sequence[Tensor]) -> None:
-        z = torch.cat([r.to(torch.float64) for r in representations], dim=1)
+        z = torch.cat([double(r) for r in representations], dim=1)
         if not self.samples:
             self.shift = z.mean(0)
         z = z - self.shift

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+import re
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -48,7 +49,8 @@ class RunFolder:
     def __init__(self, path: str | Path | None, name: str, manifest: Mapping[str, Any]) -> None:
         text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
         digest = hashlib.sha256(_identity(manifest).encode()).hexdigest()[:8]
-        self.path = Path(path) if path else Path("runs") / f"{name}-{digest}"
+        plain = re.sub(r"[^\w.-]+", "_", name)[:80]
+        self.path = Path(path) if path else Path("runs") / f"{plain}-{digest}"
         if self.path.exists() and not self.path.is_dir():
             raise BadInput(f"{self.path} is a file: --output-dir is a folder")
         held = self.path / MANIFEST

@@ -28,7 +28,9 @@ BUNDLED = Path(__file__).parent / "checkpoints"
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 CONTAINERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net")
 METADATA = "mtd"
-PREFIX = re.compile(r"^(module|netG|net_g|_orig_mod|model)\.")
+UNKNOWN = "nothing recorded, so none is assumed"
+ANCHOR = "conv_first.weight"
+"""A key that every SwinIR has once; what stands before it is a prefix of all its keys."""
 
 StateDict = dict[str, Tensor]
 
@@ -133,7 +135,7 @@ def _metadata(text: Any, path: Path) -> dict[str, Any]:
 
 
 def unwrap(content: Any, path: Path) -> tuple[str, StateDict]:
-    """The container's key ("" if bare) and the state dict in it, with common prefixes removed."""
+    """The container's key ("" if bare), and its state dict without a prefix such as `module.`."""
     if isinstance(content, torch.nn.Module):
         raise BadInput(f"{path}: holds a whole module, expected a state dict")
     container = ""
@@ -148,8 +150,10 @@ def unwrap(content: Any, path: Path) -> tuple[str, StateDict]:
     if not weights:
         keys = ", ".join(str(k) for k in list(content)[:5]) or "nothing"
         raise BadInput(f"{path}: no weights in it (its keys: {keys})")
-    while all(PREFIX.match(key) for key in weights):
-        weights = {PREFIX.sub("", key): value for key, value in weights.items()}
+    found = [key for key in weights if key.endswith(ANCHOR)]
+    if len(found) == 1:
+        prefix = found[0].removesuffix(ANCHOR)
+        weights = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
     return container, weights
 
 
@@ -234,10 +238,12 @@ def load(
     path, weights = checkpoint.path, checkpoint.weights
     known = checkpoint.metadata.get("network")
     try:
-        config = SwinIRConfig.from_dict(known) if known else detect(weights, path)
-    except TypeError as error:
-        raise BadInput(f"{path}: its metadata describes no SwinIR ({error})") from None
-    network = SwinIR(config)
+        network = SwinIR(SwinIRConfig.from_dict(known) if known else detect(weights, path))
+    except BadInput:
+        raise
+    except Exception as error:
+        what = "its metadata describes" if known else "its shapes are those of"
+        raise BadInput(f"{path}: {what} no SwinIR ({error})") from None
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
@@ -247,6 +253,10 @@ def load(
     if bad:
         raise BadInput(f"{path}: weights that are not finite in {bad[0]} ({len(bad)} tensors)")
     policy, source = mask_policy(checkpoint, options)
+    if attention_mask == "on" and source == UNKNOWN:
+        raise BadInput(
+            f"{path}: attention mask 'on', but its ratio is not recorded: give the option file"
+        )
     network.inference = MaskedInference(policy, attention_mask, mask_samples, seed)
     network.source = {
         "path": str(path_or_name),
@@ -283,7 +293,7 @@ def mask_policy(checkpoint: Checkpoint, options: str | Path | None) -> tuple[Mas
     beside = checkpoint.path.with_suffix(".json")
     if beside.is_file():
         return kair.mask_policy(beside), str(beside)
-    return MaskPolicy(), "nothing recorded, so none is assumed"
+    return MaskPolicy(), UNKNOWN
 
 
 def save(

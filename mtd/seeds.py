@@ -20,5 +20,9 @@ def derive(*key: Key) -> int:
 
 
 def generator(*key: Key, device: torch.device | str = "cpu") -> torch.Generator:
-    """A new `torch.Generator` on `device`, seeded by `derive(*key)`."""
+    """A new `torch.Generator` on `device`, seeded by `derive(*key)`.
+
+    Torch's CPU generator takes 32 of the bits, so that two of N streams are the same with a
+    probability of about N² / 2³³. Such a pair shares its random numbers; nothing is biased.
+    """
     return torch.Generator(device=device).manual_seed(derive(*key))

@@ -9,12 +9,15 @@ from __future__ import annotations
 import csv
 import json
 import platform
+import signal
 import sys
+import threading
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -155,6 +158,39 @@ class Trainer:
             raise BadInput(f"{path}: cannot resume from it ({reason}); start anew") from None
 
 
+class Stopped(Exception):
+    """An interruption was asked for, and the step that was under way is done."""
+
+
+@contextmanager
+def finishing_steps() -> Iterator[Callable[[], None]]:
+    """Ctrl-C waits for the end of a step: yields a function that raises `Stopped` if it was asked.
+
+    A step is never cut in two, so that the saved state is one of the run. The second Ctrl-C
+    interrupts at once. Signals reach the main thread only; elsewhere nothing changes.
+    """
+    asked = False
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            signal.default_int_handler(number, frame)
+        asked = True
+
+    def check() -> None:
+        if asked:
+            raise Stopped
+
+    if threading.current_thread() is not threading.main_thread():
+        yield check
+        return
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @dataclass
 class Log:
     """`log.csv`, one row every so many steps; rows after the step of a resumed run are dropped."""
@@ -217,7 +253,7 @@ def train(
 
     Raises:
         BadInput: nothing to train on, an absent device, a folder that cannot be used.
-        KeyboardInterrupt: interrupted; the state is saved first.
+        KeyboardInterrupt: interrupted; at the first Ctrl-C the step is finished, the state saved.
     """
     trainer = Trainer(recipe, folder, device, command)
     if prepare(recipe, folder, resume):
@@ -227,9 +263,8 @@ def train(
     _tell(trainer, quiet)
     try:
         _loop(trainer, log, quiet)
-    except KeyboardInterrupt:
-        with suppress(KeyboardInterrupt):
-            trainer.save_state()
+    except Stopped:
+        trainer.save_state()
         raise KeyboardInterrupt(
             f"stopped at step {trainer.step}; the same command with --resume goes on from there"
         ) from None
@@ -264,7 +299,7 @@ def _loop(trainer: Trainer, log: Log, quiet: bool) -> None:
     total, since = torch.zeros((), dtype=torch.float64, device=trainer.device), time.perf_counter()
     counted = 0
     bar = tqdm(total=run.steps, initial=trainer.step, disable=True if quiet else None, unit="step")
-    with bar:
+    with bar, finishing_steps() as check:
         while trainer.step < run.steps:
             total += trainer.advance()
             counted += 1
@@ -289,3 +324,4 @@ def _loop(trainer: Trainer, log: Log, quiet: bool) -> None:
                 trainer.save_model(f"snapshot-{step:06d}.pth")
             if step % run.save_every == 0:
                 trainer.save_state()
+            check()

@@ -42,6 +42,7 @@ def test_saved_and_loaded_is_the_same(tmp_path, suffix):
         lambda w: {"state_dict": w, "epoch": 3},
         lambda w: {"module." + k: v for k, v in w.items()},
         lambda w: {"state_dict": {"netG.module." + k: v for k, v in w.items()}},
+        lambda w: {"state_dict": {"net." + k: v for k, v in w.items()} | {"loss.a": X}},
     ],
 )
 @pytest.mark.parametrize("suffix", ["pth", "pt", "ckpt"])
@@ -98,6 +99,8 @@ def test_option_file_beside_the_checkpoint_states_the_policy(tmp_path):
     loaded = load(tmp_path / "a.pth")
     assert loaded.inference.policy == MaskPolicy()
     assert "nothing recorded" in loaded.source["policy_source"]
+    with pytest.raises(BadInput, match="its ratio is not recorded"):
+        load(tmp_path / "a.pth", attention_mask="on")
     (tmp_path / "a.json").write_text(KAIR % ("true", "true"))
     assert load(tmp_path / "a.pth").inference.policy == MaskPolicy((80, 90), "pixel", 70, "always")
     (tmp_path / "b.json").write_text(KAIR % ("false", "false"))
@@ -185,6 +188,14 @@ def test_foreign_content_is_refused(tmp_path, content, message):
     path = tmp_path / "a.pth"
     torch.save(content, path)
     assert message in refused(path)
+
+
+def test_metadata_that_describes_no_network_is_refused(tmp_path):
+    weights = dict(tiny_network().state_dict())
+    for network in ({"embed_dim": "x"}, {"strange": 3}, {"depths": 3}, {"embed_dim": -1}, [1]):
+        path = tmp_path / "a.pth"
+        torch.save({"params": weights, "mtd": json.dumps({"network": network})}, path)
+        refused(path)
 
 
 def test_wrong_weights_are_refused(tmp_path):

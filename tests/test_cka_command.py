@@ -208,7 +208,9 @@ def test_models_of_different_depth_and_one_stem(folder):
         network=deeper,
         mask=MaskPolicy(),
     )
-    path = run("plain.pth", "other/plain.pth", *FEW, "--output-dir", "o")
+    path = run("plain.pth", "other/plain.pth", *FEW)
+    assert path.parent == Path("runs")
+    assert path.name.startswith("cka-plain.pth-other_plain.pth-")
     frame = pd.read_csv(path / "cka.csv")
     across = frame[frame.model_a != frame.model_b]
     assert set(across.model_a) == {"plain.pth"} and set(across.model_b) == {"other/plain.pth"}

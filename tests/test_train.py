@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -167,19 +168,26 @@ def test_interrupted_and_resumed_is_bit_for_bit_the_same(photos, tmp_path, monke
     assert [row["loss"] for row in rows[0]][2:] == [row["loss"] for row in rows[1]][2:]
 
 
-def test_ctrl_c_saves_the_state(photos, tmp_path, monkeypatch):
-    advance = trainer.Trainer.advance
+def test_ctrl_c_finishes_the_step_and_saves_the_state(photos, tmp_path, monkeypatch):
+    plan = make(photos)
+    trainer.train(plan, tmp_path / "whole", quiet=True)
+    backward = torch.Tensor.backward
 
-    def stopped(self):
-        if self.step == 4:
-            raise KeyboardInterrupt
-        return advance(self)
+    def interrupted(self, *arguments):
+        interrupted.count += 1
+        if interrupted.count == 5:  # in the middle of the step after step 4
+            os.kill(os.getpid(), signal.SIGINT)
+        return backward(self, *arguments)
 
-    monkeypatch.setattr(trainer.Trainer, "advance", stopped)
-    with pytest.raises(KeyboardInterrupt, match="stopped at step 4"):
-        trainer.train(make(photos), tmp_path / "run", quiet=True)
-    state = torch.load(tmp_path / "run" / "state.pt", weights_only=True)
-    assert state["step"] == 4
+    interrupted.count = 0
+    monkeypatch.setattr(torch.Tensor, "backward", interrupted)
+    handler = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt, match="stopped at step 5"):
+        trainer.train(plan, tmp_path / "run", quiet=True)
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["step"] == 5
+    trainer.train(plan, tmp_path / "run", quiet=True, resume=True)
+    assert weights(tmp_path / "run") == weights(tmp_path / "whole")
 
 
 def test_folder_rules(photos, tmp_path):
