@@ -59,6 +59,9 @@ def choose(model: nn.Module, layers: Selector | Sequence[Selector] | None = None
         matches = _matches(selector, modules)
         if not matches:
             shown = selector.pattern if isinstance(selector, re.Pattern) else selector
+            if str(shown).startswith("type:"):
+                kinds = sorted({type(module).__name__ for module in modules.values()})
+                raise BadInput(f"layer {shown!r} matches no module; {nearest(shown[5:], kinds)}")
             raise BadInput(
                 f"layer {str(shown)!r} matches no module; {nearest(str(shown), modules)}"
             )
@@ -103,7 +106,7 @@ class Activations:
     again in one pass adds `path#2`, `path#3`; the tensors of a tuple or dict output are
     `path[0]`, `path[key]`. Entries are copies, so that a later in-place operation cannot change
     them. A new forward pass of the model starts afresh. Where the model averages several mask draws
-    (`model.draw`), each entry is the mean over the draws.
+    (`model.mask_draw`), each entry is the mean over the draws.
 
     >>> model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True))
     >>> with Activations(model, "0") as seen:
@@ -165,7 +168,7 @@ class Activations:
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def record(_: nn.Module, __: Any, output: Any) -> None:
-            draw = getattr(self.model, "draw", 0)
+            draw = getattr(self.model, "mask_draw", 0)
             if draw != self._draw:
                 self._draw, self._fired = draw, {}
             self._fired[name] = count = self._fired.get(name, 0) + 1

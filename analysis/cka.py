@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import math
 import sys
 import warnings
 from collections.abc import Sequence
@@ -26,12 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
 
-    from analysis.engine import View
+    from analysis.engine import Seen, View
     from analysis.hsic import HSICSums
     from mtd.images import Crop
-
-MATCH = 0.8
-"""Two blocks are said to match when their CKA is at least this; a convention of ours, printed."""
 
 EXAMPLES = """\
   python -m analysis.cka baseline.pth masked.pth
@@ -74,11 +72,11 @@ def cka(
 
     Reference: Kornblith et al. 2019; Nguyen et al. 2021 (arXiv 2010.15327) for the unbiased form.
     """
-    import torch
-
     from analysis.hsic import FeatureSums, GramSums
 
-    sides = [torch.as_tensor(side).to(torch.float64) for side in (x, y)]
+    sides = [as_tensor(side) for side in (x, y)]
+    if min(map(len, sides)) == 0:
+        raise BadInput("0 samples: nothing to compare")
     sides = [side.reshape(len(side), -1) for side in sides]
     few = len(sides[0]) <= max(side.shape[1] for side in sides)
     sums = (GramSums if few else FeatureSums)(estimator)
@@ -87,6 +85,18 @@ def cka(
     for index, reason in sums.degenerate().items():
         warnings.warn(f"CKA is NaN: {'xy'[index]}: {reason}", RuntimeWarning, stacklevel=2)
     return value
+
+
+def as_tensor(values: ArrayLike | Tensor) -> Tensor:
+    """Any array, of whatever memory order and number type, as a float64 tensor without gradient."""
+    import numpy as np
+    import torch
+
+    from analysis.hsic import double
+
+    if isinstance(values, torch.Tensor):
+        return double(values.detach())
+    return torch.from_numpy(np.array(values, dtype=np.float64))
 
 
 class CKA:
@@ -113,10 +123,10 @@ class CKA:
 
     def update(self, x: Sequence[ArrayLike | Tensor], y: Sequence[ArrayLike | Tensor]) -> None:
         """Add a batch: the layers of one side and of the other, (n, …) each, n ≥ 4 (biased: 2)."""
-        import torch
-
+        if self._sums.samples and len(x) != self._rows:
+            raise ValueError(f"{len(x)} layers on side x: expected {self._rows} as before")
         self._rows = len(x)
-        self._sums.update([torch.as_tensor(layer) for layer in (*x, *y)])
+        self._sums.update([as_tensor(layer) for layer in (*x, *y)])
 
     def compute(self) -> NDArray[np.float64]:
         """CKA of every layer of x (rows) with every layer of y (columns); NaN as in `cka`."""
@@ -169,9 +179,13 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     from tqdm import tqdm
 
     from analysis import engine, plots
+    from analysis.hsic import gram
     from analysis.runs import RunFolder
+    from analysis.summary import summary
 
     asked = options.check(args)
+    if len(asked.models) == 1 and len(asked.noises) == 1:
+        raise BadInput("one model under one noise: give a second model, or a second --noise")
     layers = options.choose_layers(asked.models, args.layers)
     groups = make_batches(asked.crops, args)
     walk = engine.walk(
@@ -184,6 +198,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
         pairing=args.mask_pairing,
         device=asked.device,
         pick=picker(args) if args.unit == "position" else None,
+        reduce=gram if args.unit == "image" else None,
     )
     first = next(walk)  # shows that every layer can be used, before anything is written
     manifest = options.describe("cka", args, asked, command) | {
@@ -192,8 +207,11 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
         "unit": args.unit,
         "positions": args.positions if args.unit == "position" else None,
         "batches": len(groups),
+        "features": features(first, args.unit),
     }
     folder = RunFolder(args.output_dir, f"cka-{'-'.join(asked.models)}", manifest)
+    if not args.quiet:
+        options.tell(asked)
     hide = True if args.quiet else None
     bar = tqdm(itertools.chain([first], walk), total=len(groups), unit="batch", disable=hide)
     sums, rows = accumulate(bar, args)
@@ -207,7 +225,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
         figure = draw(frame)
         if figure is not None:
             folder.figure(f"{draw.__name__}.png", figure)
-    print(summary(frame))
+    print(summary(frame, manifest))
     print(f"\nwritten to {folder.path}")
     return folder.path
 
@@ -247,16 +265,29 @@ def accumulate(walk: Any, args: argparse.Namespace) -> tuple[HSICSums, list[tupl
     """HSIC sums over all batches, and which (view, layer) each of their rows is."""
     from analysis.hsic import FeatureSums, GramSums
 
-    by_image = args.unit == "image"
-    sums = (GramSums if by_image else FeatureSums)(args.estimator)
+    sums: FeatureSums | GramSums
+    sums = FeatureSums(args.estimator) if args.unit == "position" else GramSums(args.estimator)
     rows: list[tuple[View, str]] = []
     for seen in walk:
         rows = [(view, layer) for view, one in seen.items() for layer in one.layers]
         values = [value for one in seen.values() for value in one.layers.values()]
-        crops = len(next(iter(seen.values())).output)
-        samples = [v.reshape(crops, -1) if by_image else v.flatten(0, 1) for v in values]
-        sums.update(samples)
+        if isinstance(sums, GramSums):
+            sums.update_grams(values)
+        else:
+            sums.update([value.flatten(0, 1) for value in values])
     return sums, rows
+
+
+def features(seen: dict[View, Seen], unit: str) -> dict[str, dict[str, int]]:
+    """Features of a sample by model and layer: channels of a position, or all of a crop."""
+    found: dict[str, dict[str, int]] = {}
+    for view, one in seen.items():
+        crops = len(one.output)
+        found[view.model] = {
+            layer: shape[-1] if unit == "position" else math.prod(shape) // crops
+            for layer, shape in one.shapes.items()
+        }
+    return found
 
 
 def table(
@@ -301,61 +332,6 @@ COLUMNS = [
     *("model_a", "noise_a", "layer_a", "index_a", "model_b", "noise_b", "layer_b", "index_b"),
     *("cka", "estimator", "unit", "samples", "crops"),
 ]
-
-
-def deepest(layers: Sequence[str]) -> list[str]:
-    """The deepest quarter of the blocks, at least one; of all layers where there are no blocks."""
-    from analysis.activations import blocks
-
-    chosen = blocks(layers) or list(layers)
-    return chosen[-max(1, len(chosen) // 4) :]
-
-
-def summary(frame: pd.DataFrame) -> str:
-    """What the figures show, in a few lines."""
-    if frame.empty:
-        return "nothing to compare: give two models, or two noises"
-    first = frame.iloc[0]
-    lines = [
-        f"CKA, {first.estimator}, {first.samples:,} {first.unit}s of {first.crops} crops; "
-        "mean over the deepest quarter of the blocks"
-    ]
-    width = max(map(len, {*frame.model_a, *frame.model_b}))
-    same = frame[frame.model_a == frame.model_b]
-    for (model, a, b), part in same.groupby(["model_a", "noise_a", "noise_b"], sort=False):
-        deep = deepest(list(dict.fromkeys(part.layer_a)))
-        diagonal = part[(part.layer_a == part.layer_b) & part.layer_a.isin(deep)].cka
-        lines.append(f"  {model:<{width}}  {a} against {b}: {diagonal.mean(skipna=False):.3f}")
-    other = frame[frame.model_a != frame.model_b]
-    for _, part in other.groupby(["model_a", "model_b", "noise_a"], sort=False):
-        lines += across(part)
-    return "\n".join(lines)
-
-
-def across(part: pd.DataFrame) -> list[str]:
-    """Two lines on two models under one noise, and whether a's deepest blocks match any of b's."""
-    from analysis.activations import blocks
-    from analysis.plots import short
-
-    a, b, noise = part.iloc[0][["model_a", "model_b", "noise_a"]]
-    layers_a, layers_b = (list(dict.fromkeys(part[side])) for side in ("layer_a", "layer_b"))
-    deep_a = deepest(layers_a)
-    deep = part[part.layer_a.isin(deep_a) & part.layer_b.isin(deepest(layers_b))].cka
-    lines = [f"  {a} against {b} under {noise}: {deep.mean(skipna=False):.3f}"]
-    facing = part[part.layer_b.isin(blocks(layers_b) or layers_b)].dropna(subset="cka")
-    # for each layer of a, the block of b that is most like it
-    best = facing.sort_values("cka").drop_duplicates("layer_a", keep="last").set_index("layer_a")
-    shown = best[best.index.isin(deep_a)].sort_values("cka")
-    others = best[best.index.isin(set(blocks(layers_a) or layers_a) - set(deep_a))].cka
-    if len(shown):
-        top = shown.iloc[-1]
-        verdict = f"match {short(top.layer_b)}" if top.cka >= MATCH else "match no block"
-        lines.append(
-            f"  {a}'s deepest blocks ({', '.join(map(short, deep_a))}) {verdict} of {b}: best "
-            f"{top.cka:.3f}, a match being {MATCH:g} or more"
-            + (f"; its other blocks reach {others.max():.3f}" if len(others) else "")
-        )
-    return lines
 
 
 if __name__ == "__main__":

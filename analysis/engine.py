@@ -33,10 +33,14 @@ class View(NamedTuple):
 
 @dataclass(frozen=True)
 class Seen:
-    """What a network put out for a batch: its output, and its layers in firing order."""
+    """What a network put out for a batch: its output, and its layers in firing order.
+
+    `shapes` are those of the activations before they were reduced.
+    """
 
     output: Tensor
     layers: dict[str, Tensor]
+    shapes: dict[str, tuple[int, ...]]
 
 
 def batches(crops: Sequence[Crop], size: int, least: int = 1) -> list[list[Crop]]:
@@ -61,6 +65,7 @@ def walk(
     pairing: Pairing = "shared",
     device: torch.device | str = "cpu",
     pick: Callable[[Sequence[Crop]], Pick] | None = None,
+    reduce: Callable[[Tensor], Tensor] | None = None,
 ) -> Iterator[dict[View, Seen]]:
     """Run every view on every batch, one batch at a time.
 
@@ -74,7 +79,10 @@ def walk(
         pairing: whether a crop meets the `shared` same attention masks under every noise, or
             `independent` ones.
         device: of the networks.
-        pick: makes, from a batch of crops, the linear map that is applied to each activation.
+        pick: makes, from a batch of crops, the linear map that is applied to each activation in
+            its hook.
+        reduce: what is kept of each activation, flattened to (B, features), when its network is
+            done with the batch; so no more than one view's activations are held.
     """
     with ExitStack() as stack:
         hooks = {
@@ -95,5 +103,9 @@ def walk(
                     hooks[name].pick = chosen
                     output = model(noisy, keys) if isinstance(model, SwinIR) else model(noisy)
                     hooks[name].check()
-                    seen[View(name, noise.spec)] = Seen(output, dict(hooks[name].items()))
+                    shapes, kept = {}, {}
+                    for layer, value in hooks[name].items():
+                        shapes[layer] = tuple(value.shape)
+                        kept[layer] = reduce(value.reshape(len(group), -1)) if reduce else value
+                    seen[View(name, noise.spec)] = Seen(output, kept, shapes)
             yield seen

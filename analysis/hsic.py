@@ -162,20 +162,24 @@ class GramSums(HSICSums):
         self.weight = 0.0
 
     def _add(self, representations: Sequence[Tensor]) -> None:
-        n = representations[0].shape[0]
+        self._add_grams([gram(r) for r in representations])
+
+    def update_grams(self, grams: Sequence[Tensor]) -> None:
+        """Add a batch by what `gram` gives for each of its N representations, (n, n) each."""
+        self._add_grams(grams)
+        self.samples += grams[0].shape[0]
+
+    def _add_grams(self, grams: Sequence[Tensor]) -> None:
+        n = grams[0].shape[0]
         self._need(n)
-        grams = torch.stack([gram(r) for r in representations])
-        traces = grams.diagonal(dim1=-2, dim2=-1).sum(-1)
-        if self.estimator == "unbiased":
-            grams = u_center(grams)
-        rows = grams.flatten(1)
-        products, weight = (
-            rows @ rows.mT,
-            n * (n - 3) if self.estimator == "unbiased" else (n - 1) ** 2,
-        )
+        stacked = torch.stack(list(grams))
+        traces = stacked.diagonal(dim1=-2, dim2=-1).sum(-1)
+        unbiased = self.estimator == "unbiased"
+        rows = (u_center(stacked) if unbiased else stacked).flatten(1)
+        products = rows @ rows.mT
         self.products = self.products + products if self.samples else products
         self.traces = self.traces + traces if self.samples else traces
-        self.weight += weight
+        self.weight += n * (n - 3) if unbiased else (n - 1) ** 2
 
     def hsic(self) -> Tensor:
         self._need(self.samples)

@@ -69,12 +69,17 @@ def parser(module: str, description: str, examples: str) -> cli.Parser:
 
 @dataclass(frozen=True)
 class Asked:
-    """What the shared options name, loaded and checked."""
+    """What the shared options name, loaded and checked.
+
+    `repeated` is the number of crops left out because another one has the same pixels: a sample
+    that is there twice puts self-similarity off the diagonal.
+    """
 
     models: dict[str, SwinIR]
     noises: list[Noise]
     crops: list[Crop]
     device: torch.device
+    repeated: int
 
 
 def check(args: argparse.Namespace) -> Asked:
@@ -92,12 +97,21 @@ def check(args: argparse.Namespace) -> Asked:
         raise BadInput(f"--noise {', '.join(specs)}: each noise once")
     device = resolve_device(args.device)
     models = load_models(args)
-    if not args.quiet:
-        for name, model in models.items():
-            source = model.source
-            print(f"{name}: {source['policy']} ({source['policy_source']})", file=sys.stderr)
-    crops = images.spread_crops(images.photographs(args.images), args.crop, args.limit)
-    return Asked(models, noises, crops, device)
+    found = images.spread_crops(images.photographs(args.images), args.crop, args.limit)
+    crops = list({crop.digest: crop for crop in reversed(found)}.values())[::-1]
+    return Asked(models, noises, crops, device, len(found) - len(crops))
+
+
+def tell(asked: Asked) -> None:
+    """On stderr: each model's mask policy and where it comes from, and what was left out."""
+    for name, model in asked.models.items():
+        source = model.source
+        print(f"{name}: {source['policy']} ({source['policy_source']})", file=sys.stderr)
+    if asked.repeated:
+        print(
+            f"left out {asked.repeated} crops whose pixels are those of another one",
+            file=sys.stderr,
+        )
 
 
 def load_models(args: argparse.Namespace) -> dict[str, SwinIR]:
@@ -117,7 +131,7 @@ def load_models(args: argparse.Namespace) -> dict[str, SwinIR]:
         if equals and model not in given:
             raise BadInput(f"--options {text}: no such model; given: {', '.join(given)}")
         files[model or given[0]] = file
-    return {
+    models = {
         name: load(
             path,
             attention_mask=args.attention_mask,
@@ -128,6 +142,10 @@ def load_models(args: argparse.Namespace) -> dict[str, SwinIR]:
         )
         for name, path in zip(names, given, strict=True)
     }
+    for name, model in models.items():
+        if model.config.in_chans != 3:
+            raise BadInput(f"{name}: takes {model.config.in_chans} channels; expected colour, 3")
+    return models
 
 
 def choose_layers(models: dict[str, SwinIR], patterns: list[str] | None) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import platform
 import re
@@ -15,8 +16,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import mtd
+from mtd import files
 from mtd.errors import BadInput
-from mtd.files import write_atomically, write_text
 
 MANIFEST = "manifest.json"
 PACKAGES = ("torch", "numpy", "scikit-image", "pandas", "matplotlib")
@@ -56,23 +57,21 @@ class RunFolder:
         held = self.path / MANIFEST
         if held.exists() and not _same(held, manifest):
             raise BadInput(f"{self.path} holds another run: choose another --output-dir")
-        write_text(held, text)
+        files.write(held, text)
 
     def table(self, name: str, frame: pd.DataFrame) -> Path:
         """Write a table as CSV, numbers in full, missing ones as `nan`."""
         path = self.path / name
-        write_atomically(
-            path, lambda p: frame.to_csv(p, index=False, na_rep="nan", lineterminator="\n")
-        )
+        files.write(path, frame.to_csv(index=False, na_rep="nan", lineterminator="\n"))
         return path
 
     def figure(self, name: str, figure: Figure) -> Path:
         """Write a figure as PNG."""
         path = self.path / name
-        plain = {"Software": None}  # the same figure is the same bytes whatever drew it
-        write_atomically(
-            path, lambda p: figure.savefig(p, format="png", metadata=plain, bbox_inches="tight")
-        )
+        buffer = io.BytesIO()
+        # without the name of the software, the same figure is the same bytes
+        figure.savefig(buffer, format="png", metadata={"Software": None}, bbox_inches="tight")
+        files.write(path, buffer.getvalue())
         return path
 
 

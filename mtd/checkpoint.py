@@ -7,9 +7,10 @@ hyper-parameters in keys and shapes (`detect`), build the network, and settle it
 from __future__ import annotations
 
 import hashlib
+import io
 import json
-import pickle
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtd import kair
+from mtd import files, kair, pickles
 from mtd.errors import BadInput
-from mtd.files import write_atomically
 from mtd.masking import AttentionSwitch, MaskedInference, MaskPolicy
 from mtd.swinir import SwinIR, SwinIRConfig, is_recomputable
 
@@ -61,6 +61,8 @@ def locate(name: str | Path) -> Path:
         BadInput: neither, or a folder.
     """
     path = Path(name)
+    if len(path.name.encode()) > 255:
+        raise BadInput(f"{path.name[:40]}…: no such file, the name is too long")
     if path.is_dir():
         raise BadInput(f"{path} is a folder: expected a checkpoint file")
     if path.exists():
@@ -101,25 +103,21 @@ def _contents(path: Path) -> tuple[Any, dict[str, Any]]:
         except (SafetensorError, OSError) as error:
             raise BadInput(f"{path}: damaged or not a safetensors file ({error})") from None
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise BadInput(_why_refused(path, str(error))) from None
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols; the file is refused or read
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
+        code = pickles.code_in(path)
+        if code is not None:
+            raise BadInput(
+                f"{path}: refused, it holds pickled code ({code}) that loading would run; if you "
+                "trust it, save the state dict alone where it was made: "
+                "torch.save(model.state_dict(), 'weights.pth')"
+            ) from None
         reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise BadInput(f"{path}: damaged or not a PyTorch checkpoint ({reason[:160]})") from None
+        raise BadInput(f"{path}: damaged or not a PyTorch checkpoint ({reason[:120]})") from None
     text = content.get(METADATA) if isinstance(content, Mapping) else None
     return content, _metadata(text, path)
-
-
-def _why_refused(path: Path, error: str) -> str:
-    blocked = re.search(r"(?:GLOBAL|global) ([\w.]+)", error)
-    if blocked is None:
-        return f"{path}: damaged or not a PyTorch checkpoint"
-    return (
-        f"{path}: refused, it holds pickled code ({blocked.group(1)}) that loading would run; "
-        "if you trust it, save the state dict alone where it was made: "
-        "torch.save(model.state_dict(), 'weights.pth')"
-    )
 
 
 def _metadata(text: Any, path: Path) -> dict[str, Any]:
@@ -238,12 +236,17 @@ def load(
     path, weights = checkpoint.path, checkpoint.weights
     known = checkpoint.metadata.get("network")
     try:
-        network = SwinIR(SwinIRConfig.from_dict(known) if known else detect(weights, path))
-    except BadInput:
-        raise
+        config = SwinIRConfig.from_dict(known) if known else detect(weights, path)
+        config.check()
+        network = SwinIR(config)
+    except BadInput as error:
+        raise BadInput(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
     except Exception as error:
         what = "its metadata describes" if known else "its shapes are those of"
         raise BadInput(f"{path}: {what} no SwinIR ({error})") from None
+    odd = [name for name, value in weights.items() if value.is_complex()]
+    if odd:
+        raise BadInput(f"{path}: complex numbers in {odd[0]}; expected real weights")
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
@@ -253,7 +256,7 @@ def load(
     if bad:
         raise BadInput(f"{path}: weights that are not finite in {bad[0]} ({len(bad)} tensors)")
     policy, source = mask_policy(checkpoint, options)
-    if attention_mask == "on" and source == UNKNOWN:
+    if attention_mask == "on" and source == UNKNOWN and config.embed_kernel == 1:
         raise BadInput(
             f"{path}: attention mask 'on', but its ratio is not recorded: give the option file"
         )
@@ -273,8 +276,8 @@ def resolve_device(device: str | torch.device) -> torch.device:
     """The device, if this machine has it; one that was asked for is never silently replaced."""
     try:
         found = torch.device(device)
-        torch.empty(0, device=found)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=found).item()
+    except Exception as error:
         reason = str(error).strip().split("\n")[0]
         raise BadInput(f"device {str(device)!r} is not to be had here ({reason[:120]})") from None
     return found
@@ -289,9 +292,12 @@ def mask_policy(checkpoint: Checkpoint, options: str | Path | None) -> tuple[Mas
     if options is not None:
         return kair.mask_policy(Path(options)), str(options)
     if "mask" in checkpoint.metadata:
-        return MaskPolicy.from_dict(checkpoint.metadata["mask"]), "the checkpoint"
+        try:
+            return MaskPolicy.from_dict(checkpoint.metadata["mask"]), "the checkpoint"
+        except BadInput as error:
+            raise BadInput(f"{checkpoint.path}: {error}") from None
     beside = checkpoint.path.with_suffix(".json")
-    if beside.is_file():
+    if beside.is_file() and kair.is_option_file(beside):
         return kair.mask_policy(beside), str(beside)
     return MaskPolicy(), UNKNOWN
 
@@ -318,14 +324,15 @@ def save(
     about = {"network": network.to_dict(), "mask": mask.to_dict(), "training": dict(training or {})}
     text = json.dumps(about, sort_keys=True)
     if path.suffix == ".safetensors":
-        from safetensors.torch import save_file
+        from safetensors.torch import save as to_bytes
 
-        write_atomically(path, lambda p: save_file(tensors, p, metadata={METADATA: text}))
+        files.write(path, to_bytes(tensors, metadata={METADATA: text}))
     else:
-        write_atomically(path, lambda p: save_torch({"params": tensors, METADATA: text}, p))
+        files.write(path, torch_bytes({"params": tensors, METADATA: text}))
 
 
-def save_torch(content: Any, path: Path) -> None:
-    """`torch.save` whose bytes depend on the content only, not on the name of the file."""
-    with path.open("wb") as file:
-        torch.save(content, file)
+def torch_bytes(content: Any) -> bytes:
+    """What `torch.save` writes; it depends on the content only, not on the name of a file."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()

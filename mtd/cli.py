@@ -38,8 +38,8 @@ def command(module: str) -> str:
 def run(main: Callable[[], None]) -> NoReturn:
     """Run a command and leave with its exit code: 0 done, 2 bad input, 130 interrupted.
 
-    `BadInput` becomes one line on stderr. Anything else is a defect of ours: it keeps its
-    traceback, and Python's exit code 1.
+    `BadInput`, and what the file system refuses, become one line on stderr. Anything else is a
+    defect of ours: it keeps its traceback, and Python's exit code 1.
     """
     try:
         main()
@@ -53,6 +53,10 @@ def run(main: Callable[[], None]) -> NoReturn:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(FAILED)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
     sys.exit(OK)
 
 

@@ -6,6 +6,7 @@ how its batches are made, and can be taken up again at any step.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -21,7 +22,8 @@ from mtd.images import Photograph, Pixels
 class TrainingPairs:
     """Random (noisy, clean) crops of the photographs of some folders.
 
-    Each epoch visits every photograph once, in an order of its own.
+    As many as `cache_mb` holds are decoded at once, the others anew each time. Each epoch visits
+    every photograph once, in an order of its own.
     """
 
     def __init__(
@@ -45,6 +47,12 @@ class TrainingPairs:
         self.room = cache_mb * 1_000_000
         self.cache: dict[int, Pixels] = {}
         self.order = lru_cache(maxsize=2)(self._order)
+        listing = [(photo.name, photo.height, photo.width) for photo in self.photographs]
+        self.digest = hashlib.sha256(repr(listing).encode()).hexdigest()
+        for index in range(len(self.photographs)):  # a damaged file is found now, not at night
+            if self.room <= 0:
+                break
+            self._pixels(index)
 
     def _order(self, epoch: int) -> list[int]:
         stream = seeds.generator("order", self.seed, epoch)

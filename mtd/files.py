@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from mtd.errors import BadInput
 
 
-def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then rename it over `path`.
+def write(path: str | Path, content: bytes | str) -> None:
+    """Write a file by way of a temporary one beside it, which is then renamed over it.
 
-    Folders on the way are made.
+    Folders on the way are made. Text is written in UTF-8.
 
     Raises:
-        BadInput: the place cannot be written, or the disk is full; no trace is left.
+        BadInput: the place cannot be written, or the disk is full; what was there before stays.
     """
     path = Path(path)
+    data = content.encode() if isinstance(content, str) else content
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
-        os.close(handle)
         temporary = Path(name)
-        write(temporary)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
@@ -35,8 +35,3 @@ def write_atomically(path: str | Path, write: Callable[[Path], object]) -> None:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink()
-
-
-def write_text(path: str | Path, text: str) -> None:
-    """Write a text file in UTF-8, atomically."""
-    write_atomically(path, lambda p: p.write_text(text, encoding="utf-8"))

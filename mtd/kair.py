@@ -5,33 +5,59 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 from mtd.errors import BadInput
 from mtd.masking import MaskPolicy
 
 
+def is_option_file(path: Path) -> bool:
+    """Whether a file is a KAIR option file, so that it can say anything of masks."""
+    try:
+        values = json.loads(strip_comments(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(values, dict) and "netG" in values
+
+
 def mask_policy(path: Path) -> MaskPolicy:
-    """The mask policy of a KAIR-style option file (JSON with // comments).
+    """The mask policy that an option file states.
 
     The published code masks attention at test time too, so its policy is `always`.
+
+    Raises:
+        BadInput: it cannot be read, states no policy, or one that the networks here cannot follow.
     """
     try:
         values = json.loads(strip_comments(path.read_text(encoding="utf-8")))
         net, train = values["netG"], values["datasets"]["train"]
-        pixels = train.get("if_mask", False)
-        return MaskPolicy(
-            input_percent=(int(train["mask1"]), int(train["mask2"])) if pixels else (0, 0),
-            attention_percent=int(net["mask_ratio1"]) if net.get("use_mask", False) else 0,
-        )
+        pixels, attention = _switch(train, "if_mask"), _switch(net, "use_mask")
+        low, high = (_percent(train, name) for name in ("mask1", "mask2")) if pixels else (0, 0)
+        ratio = _percent(net, "mask_ratio1") if attention else 0
+        if attention and _percent(net, "mask_ratio2", ratio) != ratio:
+            raise ValueError("mask_ratio1 and mask_ratio2 differ; one ratio is expected")
+        return MaskPolicy((low, high), attention_percent=ratio)
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        if isinstance(error, BadInput):
-            raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise BadInput(
             f"{path}: not a KAIR option file with masks ({type(error).__name__}: {error}); "
             "expected netG.use_mask, netG.mask_ratio1 and datasets.train.if_mask, mask1, mask2"
         ) from None
+
+
+def _switch(section: dict[str, Any], name: str) -> bool:
+    value = section.get(name, False)
+    if not isinstance(value, bool):
+        raise ValueError(f"{name} = {value!r}, expected true or false")
+    return value
+
+
+def _percent(section: dict[str, Any], name: str, default: int | None = None) -> int:
+    value = section[name] if default is None else section.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{name} = {value!r}, expected a whole percentage such as 75")
+    return value
 
 
 def strip_comments(text: str) -> str:

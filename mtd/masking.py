@@ -53,6 +53,11 @@ class MaskPolicy:
     active: Active = "always"
 
     def __post_init__(self) -> None:
+        for value in (*self.input_percent, self.attention_percent):
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise BadInput(f"mask policy: {value!r} is no whole percentage such as 75")
+        if len(self.input_percent) != 2:
+            raise BadInput(f"input mask {list(self.input_percent)}: expected [low, high]")
         low, high = self.input_percent
         if not 0 <= low <= high <= 100:
             raise BadInput(
@@ -61,12 +66,12 @@ class MaskPolicy:
             )
         if not 0 <= self.attention_percent <= 100:
             raise BadInput(f"attention mask {self.attention_percent}: expected 0 to 100 percent")
-        for name, value, known in (
+        for name, word, known in (
             ("fill", self.fill, get_args(Fill)),
             ("active", self.active, get_args(Active)),
         ):
-            if value not in known:
-                raise BadInput(f"mask policy {name} = {value!r}: {nearest(str(value), known)}")
+            if word not in known:
+                raise BadInput(f"mask policy {name} = {word!r}: {nearest(str(word), known)}")
 
     @property
     def masks_input(self) -> bool:
@@ -81,18 +86,15 @@ class MaskPolicy:
     def from_dict(cls, values: dict[str, Any]) -> MaskPolicy:
         """The policy that `to_dict` wrote; unknown names are refused."""
         known = list(cls.__dataclass_fields__)
+        if not isinstance(values, dict):
+            raise BadInput(f"mask policy {values!r}: expected names and values")
         for name in values:
             if name not in known:
                 raise BadInput(f"mask policy has no {name!r}: {nearest(name, known)}")
-        try:
-            low, high = values.get("input_percent", (0, 0))
-            return cls(**(values | {"input_percent": (int(low), int(high))}))
-        except (TypeError, ValueError) as error:
-            if isinstance(error, BadInput):
-                raise
-            raise BadInput(
-                f"mask policy {values}: input_percent is [low, high], attention_percent a number"
-            ) from error
+        percent = values.get("input_percent", [0, 0])
+        if not isinstance(percent, list | tuple):
+            raise BadInput(f"input mask {percent!r}: expected [low, high]")
+        return cls(**(values | {"input_percent": tuple(percent)}))
 
     def __str__(self) -> str:
         low, high = self.input_percent

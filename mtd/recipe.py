@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import math
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -105,12 +107,19 @@ SECTIONS: dict[str, type[Any]] = {
 }
 
 
-def load(name: str, changes: Iterable[str] = (), *, baseline: bool = False) -> Recipe:
+def load(
+    name: str,
+    changes: Iterable[str] = (),
+    *,
+    folders: Sequence[str] = (),
+    baseline: bool = False,
+) -> Recipe:
     """The recipe of a TOML file, or of a bundled one by name.
 
     Args:
         name: a path, or the name of a bundled recipe such as `small.toml`.
         changes: `section.name=value` texts, values in TOML; applied last.
+        folders: folders of photographs, instead of the recipe's.
         baseline: the same network without any mask: the `mask` section is replaced by none, and
             the file's `baseline` section, of `"section.name" = value`, is applied.
 
@@ -118,6 +127,8 @@ def load(name: str, changes: Iterable[str] = (), *, baseline: bool = False) -> R
         BadInput: no such file, not TOML, an unknown section or name, a value of the wrong type.
     """
     path = Path(name) if Path(name).exists() else CONFIGS / name
+    if path.is_dir():
+        raise BadInput(f"{name} is a folder: expected a TOML recipe")
     if not path.is_file():
         known = [p.name for p in sorted(CONFIGS.glob("*.toml"))]
         raise BadInput(f"{name}: no such file, and no bundled recipe; {nearest(name, known)}")
@@ -125,22 +136,34 @@ def load(name: str, changes: Iterable[str] = (), *, baseline: bool = False) -> R
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{name}: not TOML ({error})") from None
+    for section, content in values.items():
+        if not isinstance(content, dict):
+            raise BadInput(f"{name}: [{section}] is not a section of names and values")
     overrides = values.pop("baseline", {})
-    if baseline:
-        values["mask"] = {}
-        for dotted, value in overrides.items():
-            _set(values, dotted, value)
+    masked, values = values, copy.deepcopy(values)
+    values["mask"] = {}
+    for dotted, value in overrides.items():
+        _set(values, dotted, value)
+    _build(name, values)  # a mistake in the other half would else show only when it is used
+    if not baseline:
+        values = masked
     for change in changes:
         dotted, equals, text = change.partition("=")
         if not equals:
             raise BadInput(f"--set {change!r}: expected section.name=value")
         _set(values, dotted.strip(), _value(text.strip()))
+    if folders:
+        values["data"] = values.get("data", {}) | {"folders": list(folders)}
+    recipe = _build(name, values)
+    check(recipe)
+    return recipe
+
+
+def _build(name: str, values: Mapping[str, Mapping[str, Any]]) -> Recipe:
     for section in values:
         if section not in SECTIONS:
             raise BadInput(f"{name}: no section {section!r}; {nearest(section, SECTIONS)}")
-    recipe = Recipe(**{s: build(cls, values.get(s, {}), s) for s, cls in SECTIONS.items()})
-    check(recipe)
-    return recipe
+    return Recipe(**{s: build(cls, values.get(s, {}), s) for s, cls in SECTIONS.items()})
 
 
 def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
@@ -179,11 +202,11 @@ def _typed(value: Any, default: Any, where: str) -> Any:
     if isinstance(default, tuple):
         if not isinstance(value, list | tuple):
             raise BadInput(f"{where} = {value!r}: expected a list")
-        return tuple(_typed(item, default[0], where) if default else item for item in value)
+        return tuple(_typed(item, default[0] if default else "", where) for item in value)
     kind = type(default)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    if type(value) is not kind:
+    if type(value) is not kind or (kind is float and not math.isfinite(value)):
         raise BadInput(f"{where} = {value!r}: expected {kind.__name__}, such as {default!r}")
     return value
 
@@ -196,27 +219,19 @@ def check(recipe: Recipe) -> None:
     """
     net, data, optimizer, run = recipe.network, recipe.data, recipe.optimizer, recipe.run
     noise.parse(data.noise)
-    if not net.depths or min(net.depths) < 1 or len(net.depths) != len(net.num_heads):
-        raise BadInput(
-            f"[network] depths {list(net.depths)} and num_heads {list(net.num_heads)}: "
-            "expected one positive number of each for every group"
-        )
+    try:
+        net.check()
+    except BadInput as error:
+        raise BadInput(f"[network] {error}") from None
     if net.in_chans != 3:
         raise BadInput(f"[network] in_chans = {net.in_chans}: training reads colour images, 3")
-    if net.convolution not in ("1conv", "3conv") or net.embed_kernel not in (1, 3):
-        raise BadInput("[network] convolution is 1conv or 3conv, embed_kernel 1 or 3")
-    if any(heads < 1 or net.embed_dim % heads for heads in net.num_heads) or net.embed_dim < 4:
-        raise BadInput(
-            f"[network] embed_dim = {net.embed_dim} does not divide into {list(net.num_heads)}"
-            " heads"
-        )
     if net.mask_token != (recipe.mask.masks_input and recipe.mask.fill == "learnable"):
         raise BadInput("[network] mask_token is true just when [mask] fill is 'learnable'")
     if data.crop < net.window_size:
         raise BadInput(f"[data] crop = {data.crop}: at least the window, {net.window_size}")
     if len(optimizer.betas) != 2 or not all(0 <= beta < 1 for beta in optimizer.betas):
         raise BadInput(f"[optimizer] betas = {list(optimizer.betas)}: two numbers from 0 below 1")
-    if optimizer.learning_rate <= 0 or not 0 <= optimizer.ema < 1:
-        raise BadInput("[optimizer] learning_rate is above 0, ema from 0 below 1")
+    if optimizer.learning_rate <= 0 or optimizer.gamma <= 0 or not 0 <= optimizer.ema < 1:
+        raise BadInput("[optimizer] learning_rate and gamma are above 0, ema from 0 below 1")
     if min(run.steps, run.batch_size, run.log_every, run.save_every) < 1:
         raise BadInput("[run] steps, batch_size, log_every and save_every are 1 or more")

@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtd import seeds
+from mtd.errors import BadInput
 from mtd.masking import PIXEL_FILL, AttentionMasks, MaskedInference
 from mtd.windows import partition, relative_position_index, shift_mask, unpartition
 
@@ -59,6 +60,27 @@ class SwinIRConfig:
     qkv_bias: bool = True
     mask_token: bool = False
     drop_path: float = 0.0
+
+    def check(self) -> None:
+        """Refuse what cannot be built or run.
+
+        Raises:
+            BadInput: sizes that do not fit together, or are out of range.
+        """
+        depths, heads = self.depths, self.num_heads
+        if not depths or min(depths) < 1 or len(depths) != len(heads):
+            raise BadInput(
+                f"depths {list(depths)} and num_heads {list(heads)}: expected one positive number "
+                "of each for every group"
+            )
+        if self.embed_dim < 4 or any(h < 1 or self.embed_dim % h for h in heads):
+            raise BadInput(f"embed_dim {self.embed_dim} does not divide into {list(heads)} heads")
+        if min(self.window_size, self.mlp_hidden, self.in_chans) < 1:
+            raise BadInput("window_size, mlp_hidden and in_chans are 1 or more")
+        if self.embed_kernel % 2 != 1 or self.convolution not in ("1conv", "3conv"):
+            raise BadInput("embed_kernel is odd, convolution is 1conv or 3conv")
+        if not 0 <= self.drop_path < 1:
+            raise BadInput(f"drop_path {self.drop_path}: from 0 below 1")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -114,10 +136,8 @@ class WindowAttention(nn.Module):
         bias = table[index.view(-1)].view(t, t, -1).permute(2, 0, 1)[None]
         if shift is not None:
             bias = bias + shift[:, None].to(bias.dtype)
-        # One bias per window: a broadcast one would keep PyTorch off its fused CPU kernel.
+        # One bias for each window: one to be broadcast would keep PyTorch off its fused CPU kernel.
         bias = bias.expand(n // bias.shape[0], *bias.shape).flatten(0, 1)
-        if bias.shape[0] == 1:
-            bias = bias.expand(n, -1, -1, -1)
         x = F.scaled_dot_product_attention(q, k, v, bias)
         y: Tensor = self.proj(x.transpose(1, 2).reshape(n, t, c))
         return y
@@ -246,7 +266,7 @@ class SwinIR(nn.Module):
         self.inference = MaskedInference()
         self.source: dict[str, Any] = {}
         """Where it was loaded from: path, digest, mask policy's source; empty if it was not."""
-        self.draw = 0
+        self.mask_draw = 0
         """Which of the averaged mask draws is being computed; observers read it."""
         dim, kernel = config.embed_dim, config.embed_kernel
         self.conv_first = nn.Conv2d(config.in_chans, dim, kernel, padding=kernel // 2)
@@ -301,11 +321,11 @@ class SwinIR(nn.Module):
         draws = self.inference.draws(keys if keys is not None else [0] * x.shape[0])
         total: Tensor | None = None
         try:
-            for self.draw, drawn in enumerate(draws):
+            for self.mask_draw, drawn in enumerate(draws):
                 output = self.once(x, input_mask, drawn, None)
                 total = output if total is None else total + output
         finally:
-            self.draw = 0
+            self.mask_draw = 0
         assert total is not None
         return total / len(draws) if len(draws) > 1 else total
 

@@ -50,11 +50,9 @@ def main() -> None:
     from mtd import recipe as recipes
     from mtd import trainer
 
-    changes = list(options.set)
-    if options.data:
-        folders = ", ".join(f"'{folder}'" for folder in options.data)
-        changes.insert(0, f"data.folders=[{folders}]")
-    recipe = recipes.load(options.config, changes, baseline=options.baseline)
+    recipe = recipes.load(
+        options.config, options.set, folders=options.data, baseline=options.baseline
+    )
     name = f"train-{Path(options.config).stem}{'-baseline' if options.baseline else ''}"
     path = trainer.train(
         recipe,

@@ -7,13 +7,14 @@ the state of a run is its weights, their average, the optimizer's moments and th
 from __future__ import annotations
 
 import csv
+import io
 import json
 import platform
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +27,9 @@ from torch import Tensor
 from tqdm import tqdm
 
 import mtd
-from mtd import checkpoint, seeds
+from mtd import checkpoint, files, seeds
 from mtd.dataset import TrainingPairs
 from mtd.errors import BadInput
-from mtd.files import write_atomically, write_text
 from mtd.masking import DrawnMasks, draw_input_mask
 from mtd.recipe import Recipe
 from mtd.swinir import SwinIR
@@ -134,11 +134,12 @@ class Trainer:
         """Write all that `resume` needs."""
         state = {
             "step": self.step,
+            "data": self.pairs.digest,
             "network": self.network.state_dict(),
             "average": self.average,
             "adam": self.adam.state_dict(),
         }
-        write_atomically(self.folder / STATE, lambda p: checkpoint.save_torch(state, p))
+        files.write(self.folder / STATE, checkpoint.torch_bytes(state))
 
     def resume(self) -> None:
         """Take up the run in the folder where it was last saved.
@@ -149,13 +150,20 @@ class Trainer:
         path = self.folder / STATE
         try:
             state = torch.load(path, map_location=self.device, weights_only=True)
+            step, data, average = int(state["step"]), str(state["data"]), list(state["average"])
             self.network.load_state_dict(state["network"])
             self.adam.load_state_dict(state["adam"])
-            self.average = list(state["average"])
-            self.step = int(state["step"])
+            shapes = [tensor.shape for tensor in average]
+            if shapes != [p.shape for p in self.parameters] or step > self.recipe.run.steps:
+                raise ValueError("it does not belong to this recipe")
         except Exception as error:
             reason = str(error).split("\n")[0][:160]
             raise BadInput(f"{path}: cannot resume from it ({reason}); start anew") from None
+        if data != self.pairs.digest:
+            raise BadInput(
+                f"{path}: the photographs have changed since; with others it would be another run"
+            )
+        self.step, self.average = step, average
 
 
 class Stopped(Exception):
@@ -193,24 +201,30 @@ def finishing_steps() -> Iterator[Callable[[], None]]:
 
 @dataclass
 class Log:
-    """`log.csv`, one row every so many steps; rows after the step of a resumed run are dropped."""
+    """`log.csv`, one row every so many steps; rows after the step of a resumed run are dropped.
+
+    The first row after resuming averages the loss since then; all others are as without a break.
+    """
 
     path: Path
 
     def start(self, step: int) -> None:
         """Keep the rows up to `step`, write the header if there is none."""
-        rows: list[Mapping[str, str]] = []
+        rows: list[dict[str, str]] = []
         if step and self.path.exists():
-            with self.path.open(newline="", encoding="utf-8") as file:
-                rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+            with self.path.open(newline="", encoding="utf-8", errors="replace") as file:
+                rows = [row for row in csv.DictReader(file) if self._whole(row, step)]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        files.write(self.path, text.getvalue())
 
-        def write(path: Path) -> None:
-            with path.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(rows)
-
-        write_atomically(self.path, write)
+    @staticmethod
+    def _whole(row: dict[str, str], step: int) -> bool:
+        """Whether a row is not later, and complete, as a killed run's last may not be."""
+        complete = set(row) == set(COLUMNS) and all(row.values())
+        return complete and row["step"].isdecimal() and int(row["step"]) <= step
 
     def add(self, **row: Any) -> None:
         """Append a row."""
@@ -226,14 +240,13 @@ def prepare(recipe: Recipe, folder: Path, resume: bool) -> bool:
     """
     held = folder / RECIPE
     text = json.dumps(recipe.to_dict(), indent=2) + "\n"
-    if held.exists():
-        if not resume:
-            raise BadInput(f"{folder} holds a run already: add --resume, or choose --output-dir")
-        if held.read_text(encoding="utf-8") != text:
-            raise BadInput(f"{folder} holds a run with another recipe ({held}): cannot resume it")
-        return (folder / STATE).exists()
-    write_text(held, text)
-    return False
+    begun = (folder / STATE).exists() or any(folder.glob("*.pth"))
+    if begun and not resume:
+        raise BadInput(f"{folder} holds a run already: add --resume, or choose --output-dir")
+    if begun and (not held.exists() or held.read_bytes() != text.encode()):
+        raise BadInput(f"{folder} holds a run with another recipe ({held}): cannot resume it")
+    files.write(held, text)
+    return (folder / STATE).exists()
 
 
 def train(
@@ -258,6 +271,8 @@ def train(
     trainer = Trainer(recipe, folder, device, command)
     if prepare(recipe, folder, resume):
         trainer.resume()
+    elif resume and not quiet:
+        print(f"nothing to resume in {folder}: starting anew", file=sys.stderr)
     log = Log(folder / LOG)
     log.start(trainer.step)
     _tell(trainer, quiet)

@@ -273,6 +273,17 @@ def test_self_hsic_within_rounding_of_0_counts_as_0():
             assert math.isnan(cka(GOLDEN[3][0], x * scale + shift))
 
 
+def test_any_array_is_taken():
+    value = cka(X, Y)
+    tracked = torch.tensor(X, requires_grad=True)
+    backwards = X[::-1].copy()[::-1]
+    others = (X.astype(">f8"), X.astype(np.longdouble), tracked, X.tolist())
+    for other in (backwards, *others):
+        assert cka(other, Y) == pytest.approx(value, rel=1e-12)
+    with pytest.raises(BadInput, match="0 samples"):
+        cka([], [])
+
+
 def test_too_few_samples_and_other_misuse():
     with pytest.raises(BadInput, match="3 samples: unbiased HSIC needs at least 4"):
         cka(X[:3], Y[:3])
@@ -285,3 +296,5 @@ def test_too_few_samples_and_other_misuse():
     similarity.update([X], [Y])
     with pytest.raises(ValueError, match="widths"):
         similarity.update([X[:, :3]], [Y])
+    with pytest.raises(ValueError, match="expected 1 as before"):
+        similarity.update([X, Y], [])

@@ -18,7 +18,10 @@ from PIL import Image
 from analysis import cka, engine, plots
 from analysis.activations import Activations, default_layers
 from analysis.positions import Positions
+from analysis.summary import summary
 from mtd import checkpoint, images, noise
+from mtd.masking import MaskPolicy
+from mtd.swinir import SwinIR, SwinIRConfig
 
 ROOT = Path(__file__).parents[1]
 COLUMNS = (
@@ -136,6 +139,7 @@ def test_image_unit_is_the_full_set_by_default(folder):
     manifest = json.loads((path / "manifest.json").read_text())
     frame = pd.read_csv(path / "cka.csv")
     assert manifest["batches"] == 1 and manifest["positions"] is None
+    assert manifest["features"] == {"plain": {"conv_first": 12 * 24 * 24}}
     assert frame.samples.tolist() == [8] and frame.unit.tolist() == ["image"]
 
 
@@ -197,9 +201,6 @@ def test_option_file_for_one_of_two_models(folder):
 
 
 def test_models_of_different_depth_and_one_stem(folder):
-    from mtd.masking import MaskPolicy
-    from mtd.swinir import SwinIRConfig
-
     deeper = SwinIRConfig(**(TINY.to_dict() | {"depths": (3, 2), "num_heads": (2, 2)}))
     (folder / "other").mkdir()
     checkpoint.save(
@@ -215,6 +216,32 @@ def test_models_of_different_depth_and_one_stem(folder):
     across = frame[frame.model_a != frame.model_b]
     assert set(across.model_a) == {"plain.pth"} and set(across.model_b) == {"other/plain.pth"}
     assert (across.index_a.max(), across.index_b.max()) == (6, 7)
+
+
+def test_crops_with_the_same_pixels_count_once(folder):
+    photos = folder / "photos"
+    photos.mkdir()
+    pixels = np.random.default_rng(0).integers(0, 255, (48, 48, 3), dtype=np.uint8)
+    for name in "abc":
+        Image.fromarray(pixels).save(photos / f"{name}.png")
+    done = command("plain.pth", "--images", "photos", *FEW[2:], cwd=folder)
+    assert "left out 8 crops whose pixels are those of another one" in done.stderr
+    assert "64 positions of 4 crops" in done.stdout
+
+
+def test_crop_that_is_padded_gives_one_place_the_same_pixel_in_every_layer(folder):
+    """With its convolutions made to pass the input on, a network's rows agree wherever it pads."""
+    network = tiny_network()
+    places = Positions.draw(["a"], 400, 20, 20, 0)
+    x = torch.rand(1, 3, 20, 20)
+    with Activations(network, ["conv_first", "patch_embed"]) as seen, torch.no_grad():
+        network(x)
+    convolved = network.conv_first(x - network.mean)[0]
+    expected = convolved[:, places.rows[0], places.columns[0]].T
+    assert seen["conv_first"].shape[-2:] == (24, 24)
+    assert torch.allclose(places.pick("conv_first", seen["conv_first"])[0], expected, atol=1e-6)
+    normed = network.patch_embed.norm(expected)
+    assert torch.allclose(places.pick("x", seen["patch_embed"])[0], normed, atol=1e-5)
 
 
 def test_help_is_instant_and_does_not_import_torch(folder):
@@ -248,7 +275,15 @@ def test_help_is_instant_and_does_not_import_torch(folder):
             ["plain.pth", "--layers", "conv_frist"],
             "plain: layer 'conv_frist' matches no module; did you mean",
         ),
-        (["plain.pth", "--layers", "**.attn"], "has no positions"),
+        (["plain.pth", "--layers", "**.attn"], "no positions in the image"),
+        (["plain.pth", "--layers", "**.attn", "--crop", "8", "--positions", "9"], "no positions"),
+        (["plain.pth", "--layers", "type:SwinBlok"], "did you mean SwinBlock"),
+        (["plain.pth", "--noise", "gaussian:15"], "give a second model, or a second --noise"),
+        (["grey.pth"], "takes 1 channels; expected colour"),
+        (["plain.pth", "--device", "meta"], "device 'meta'"),
+        (["x" * 300 + ".pth"], "too long"),
+        (["plain.pth", "--images", "x" * 300], "too long"),
+        (["plain.pth", "--output-dir", "x" * 300], "too long"),
         (["plain.pth", "--images", "absent"], "absent: no such folder"),
         (["plain.pth", "--images", "plain.pth"], "expected a folder of images"),
         (["plain.pth", "--images", "nothing"], "no image in it"),
@@ -268,12 +303,14 @@ def test_help_is_instant_and_does_not_import_torch(folder):
 )
 def test_bad_input_is_one_line_and_exit_2(folder, in_process, arguments, message):
     (folder / "empty.pth").write_bytes(b"")
+    grey = SwinIRConfig(**(TINY.to_dict() | {"in_chans": 1, "depths": (2,), "num_heads": (2,)}))
+    torch.save(SwinIR(grey).state_dict(), folder / "grey.pth")
     for name in ("nothing", "broken", "held"):
         (folder / name).mkdir()
     (folder / "broken/a.png").write_bytes(b"no image")
     (folder / "held/manifest.json").write_text("{}")
     before = sorted(folder.rglob("*"))
-    code, out, err = in_process(cka.main, *arguments, "--quiet")
+    code, out, err = in_process(cka.main, *arguments)
     assert code == 2, out + err
     assert message in err
     assert len(err.splitlines()) == 1 and not out
@@ -336,23 +373,43 @@ def frame_of(matrix: np.ndarray, a: tuple[str, str], b: tuple[str, str]) -> pd.D
     return pd.DataFrame(rows, columns=COLUMNS.split(","))
 
 
+def manifest_of(frame: pd.DataFrame, features: int = 32) -> dict[str, object]:
+    layers = frame.layer_a.unique().tolist()
+    widths = dict.fromkeys(layers, features)
+    return {"layers": {"a": layers, "b": layers}, "features": {"a": widths}, "batches": 2}
+
+
 def test_summary_says_what_the_matrix_holds():
     matrix = np.full((9, 9), 0.2)
     matrix[8, 8], matrix[7, 7], matrix[7, 2] = 0.9, 0.7, 0.6
     crossed = frame_of(matrix, ("a", "gaussian:15"), ("a", "poisson:3"))
     models = frame_of(matrix, ("a", "gaussian:15"), ("b", "gaussian:15"))
-    text = cka.summary(pd.concat([crossed, models]))
-    assert (
-        "a  gaussian:15 against poisson:3: 0.800" in text
-    )  # mean of the two deepest of eight blocks
+    text = summary(pd.concat([crossed, models]), manifest_of(models))
+    assert "deepest quarter of the blocks" in text
+    assert "a  gaussian:15 against poisson:3: 0.800" in text  # mean of the two deepest of eight
     assert "a against b under gaussian:15: 0.500" in text  # mean of the deep 2 x 2 corner
-    assert "match block 0.7 of b: best 0.900" in text
-    assert "its other blocks reach 0.200" in text
-    low = frame_of(np.full((9, 9), 0.3), ("a", "gaussian:15"), ("b", "gaussian:15"))
-    assert "match no block of b: best 0.300, a match being 0.8 or more" in cka.summary(low)
+    assert "(block 0.6, block 0.7) among the blocks of b: 0.900, with block 0.7" in text
+    assert "not less than each of its other blocks (0.200 to 0.200)" in text
+    assert "biased:" not in text
+    low = np.full((9, 9), 0.6)
+    low[7:] = 0.3
+    models = frame_of(low, ("a", "gaussian:15"), ("b", "gaussian:15"))
+    text = summary(models, manifest_of(models))
+    assert "0.300, with block 0" in text
+    assert "less than any of its other blocks (0.600 to 0.600)" in text
     matrix[8, 8] = np.nan
     broken = frame_of(matrix, ("a", "gaussian:15"), ("a", "poisson:3"))
-    assert "poisson:3: nan" in cka.summary(broken)
+    assert "poisson:3: nan" in summary(broken, manifest_of(broken))
+
+
+@pytest.mark.parametrize("unit, n", [("position", 128), ("image", 64)])
+def test_summary_states_the_null_value_of_biased_numbers(unit, n):
+    frame = frame_of(np.eye(3), ("a", "gaussian:15"), ("a", "poisson:3"))
+    frame["estimator"], frame["unit"] = "biased", unit
+    null = 64 / (64 + n)  # sqrt(p p / ((p + n)(p + n))), n samples at once
+    assert f"would score {null:.3f} to {null:.3f} here, not 0" in summary(
+        frame, manifest_of(frame, 64)
+    )
 
 
 def test_figures_show_the_table():

@@ -39,7 +39,7 @@ def test_same_resolution_and_tokens_give_the_pixel_itself():
     assert torch.equal(here.pick("x", image.flatten(2).transpose(1, 2)), expected)
 
 
-@pytest.mark.parametrize("padded", [(16, 24), (12, 24), (16, 32)])
+@pytest.mark.parametrize("padded", [(16, 24), (12, 24), (18, 27)])
 def test_tokens_of_an_image_padded_right_and_below(padded):
     here = drawn(12, 20)
     tokens = coordinates(*padded).expand(2, -1, -1, -1).flatten(2).transpose(1, 2)
@@ -59,6 +59,23 @@ def test_higher_resolution_gives_a_cell_inside_the_pixel():
     here = drawn(8, 8)
     picked = here.pick("x", coordinates(16, 16).expand(2, -1, -1, -1))
     assert torch.equal(picked[..., 0] // 2, here.rows.float())
+
+
+def test_layers_of_a_padded_image_at_any_scale():
+    here = drawn(20, 12)  # padded to 24 x 16
+    for scale in (1, 2):
+        cells = coordinates(24 // scale, 16 // scale).expand(2, -1, -1, -1)
+        picked = here.pick("x", cells)
+        assert torch.equal(picked[..., 0], (here.rows // scale).float())
+        assert torch.equal(picked[..., 1], (here.columns // scale).float())
+    doubled = here.pick("x", coordinates(48, 32).expand(2, -1, -1, -1))
+    assert torch.equal(doubled[..., 0] // 2, here.rows.float())
+
+
+@pytest.mark.parametrize("name", ["a.attn", "a.attn.qkv", "a.attn[0]", "a.attn#2"])
+def test_window_attention_has_no_positions(name):
+    with pytest.raises(BadInput, match="works inside windows"):
+        drawn(8, 8).pick(name, torch.zeros(2, 64, 4))
 
 
 @pytest.mark.parametrize("shape", [(2, 7), (8, 64, 5), (2, 61, 5), (2, 3, 4, 5, 6)])

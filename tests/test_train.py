@@ -88,6 +88,15 @@ def test_paper_recipe_is_the_papers():
         ("mask.input_percent=[90, 80]", "low <= high"),
         ("data.noise=gausian:15", "did you mean gaussian"),
         ("data.crop=4", "at least the window"),
+        ("data.folders=[3]", "expected str"),
+        ("mask.input_percent=[75]", r"\[low, high\]"),
+        ("mask.input_percent=[]", r"\[low, high\]"),
+        ("mask.attention_percent=0.75", "expected int"),
+        ("network.window_size=0", "1 or more"),
+        ("network.mlp_hidden=-1", "1 or more"),
+        ("network.drop_path=1.5", "from 0 below 1"),
+        ("optimizer.learning_rate=nan", "expected float"),
+        ("optimizer.gamma=-1.0", "above 0"),
     ],
 )
 def test_impossible_recipes(change, message):
@@ -100,6 +109,15 @@ def test_recipe_file_errors(tmp_path):
         recipe.load("smal.toml")
     (tmp_path / "a.toml").write_text("x = [")
     with pytest.raises(BadInput, match="not TOML"):
+        recipe.load(str(tmp_path / "a.toml"))
+    with pytest.raises(BadInput, match="is a folder"):
+        recipe.load(str(tmp_path))
+    for text in ("run = 3", "[[run]]", "baseline = 3"):
+        (tmp_path / "a.toml").write_text(text)
+        with pytest.raises(BadInput, match="not a section"):
+            recipe.load(str(tmp_path / "a.toml"))
+    (tmp_path / "a.toml").write_text('[baseline]\n"run.stps" = 3')
+    with pytest.raises(BadInput, match="did you mean steps"):
         recipe.load(str(tmp_path / "a.toml"))
 
 
@@ -200,10 +218,41 @@ def test_folder_rules(photos, tmp_path):
     before = weights(tmp_path / "run")
     trainer.train(plan, tmp_path / "run", quiet=True, resume=True)
     assert weights(tmp_path / "run") == before
+    (photos / "3.png").write_bytes((photos / "0.png").read_bytes())
+    with pytest.raises(BadInput, match="photographs have changed"):
+        trainer.train(plan, tmp_path / "run", quiet=True, resume=True)
+    (photos / "3.png").unlink()
     state = tmp_path / "run" / "state.pt"
+    longer = torch.load(state) | {"step": 9}
+    torch.save(longer, state)
+    with pytest.raises(BadInput, match="does not belong"):
+        trainer.train(plan, tmp_path / "run", quiet=True, resume=True)
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(BadInput, match="cannot resume"):
         trainer.train(plan, tmp_path / "run", quiet=True, resume=True)
+
+
+def test_a_start_that_failed_blocks_nothing(photos, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.Trainer, "advance", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            trainer.train(make(photos, "run.seed=1"), tmp_path / "run", quiet=True)
+    trainer.train(make(photos), tmp_path / "run", quiet=True)
+    assert json.loads((tmp_path / "run/recipe.json").read_text())["run"]["seed"] == 0
+
+
+def test_log_with_a_torn_last_row_is_taken_up(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text("step,loss,learning_rate,images_per_second\n2,0.1,0.001,9\n4,0.1,0.001,9\n6,0")
+    trainer.Log(path).start(6)
+    assert path.read_text().splitlines()[1:] == ["2,0.1,0.001,9", "4,0.1,0.001,9"]
+
+
+def test_a_damaged_photograph_is_found_before_training(photos):
+    whole = (photos / "0.png").read_bytes()
+    (photos / "z.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadInput, match=r"z\.png: damaged"):
+        TrainingPairs([str(photos)], 16, "gaussian:15")
 
 
 def test_first_step_is_adam_on_l1(photos, tmp_path):
@@ -275,6 +324,8 @@ def test_command_trains_and_records_where_the_model_comes_from(photos, tmp_path)
     [
         (["absent.toml"], "no such file"),
         (["small.toml"], "--data DIR"),
+        (["x" * 300], "too long"),
+        (["small.toml", "--data", "bob's photos"], "bob's photos: no such folder"),
         (["small.toml", "--data", "absent"], "no such folder"),
         (["small.toml", "--data", "photos", "--device", "cuda:9"], "device 'cuda:9'"),
         (["small.toml", "--data", "photos", "--set", "data.crop=64"], "smaller than the crop"),
