@@ -91,7 +91,7 @@ def heatmaps(title: str, parts: Sequence[Panel], limits: tuple[float, float]) ->
     columns = min(3, len(parts))
     rows = -(-len(parts) // columns)
     side = 3.0 + 0.14 * max(max(p.values.shape) for p in parts)
-    figure = Figure(figsize=(side * columns + 1, side * rows + 1), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(side * columns + 1, side * rows + 0.5), dpi=DPI, layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(parts) :]:
         axes.set_axis_off()

@@ -50,9 +50,9 @@ class TrainingPairs:
         listing = [(photo.name, photo.height, photo.width) for photo in self.photographs]
         self.digest = hashlib.sha256(repr(listing).encode()).hexdigest()
         for index in range(len(self.photographs)):  # a damaged file is found now, not at night
-            if self.room <= 0:
-                break
             self._pixels(index)
+            if index not in self.cache:
+                break
 
     def _order(self, epoch: int) -> list[int]:
         stream = seeds.generator("order", self.seed, epoch)
