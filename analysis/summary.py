@@ -63,8 +63,8 @@ def across(part: pd.DataFrame) -> list[str]:
             f"blocks of {b}: {top.cka:.3f}, with {short(top.layer_b)}"
         )
         if len(others):
-            less = "less than any" if top.cka < others.min() else "not less than each"
-            text += f"; {less} of its other blocks ({others.min():.3f} to {others.max():.3f})"
+            less = "less than any of its other blocks:" if top.cka < others.min() else "the others'"
+            text += f"; {less} {others.min():.3f} to {others.max():.3f}"
         lines.append(text)
     return lines
 
