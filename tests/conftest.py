@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import Tensor
@@ -22,6 +24,10 @@ GOLDEN = Path(__file__).parent / "golden"
 DATA = Path(os.environ.get("MTD_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 TINY = SwinIRConfig(embed_dim=12, depths=(2, 2), num_heads=(2, 2), mlp_hidden=16)
+COLUMNS = (
+    "model_a,noise_a,layer_a,index_a,model_b,noise_b,layer_b,index_b,"
+    "cka,estimator,unit,samples,crops"
+)
 MASKED = MaskPolicy((75, 85), "pixel", 75, "always")
 
 
@@ -98,3 +104,28 @@ def pair(tmp_path: Path) -> Path:
         weights = tiny_network(seed).state_dict()
         checkpoint.save(tmp_path / f"{name}.pth", weights, network=TINY, mask=policy)
     return tmp_path
+
+
+def cka_table(matrix: np.ndarray, a: tuple[str, str], b: tuple[str, str]) -> pd.DataFrame:
+    """A CKA table with given values; layers named by the default set's kinds."""
+    layers = [
+        "conv_first",
+        *(f"layers.0.residual_group.blocks.{i}" for i in range(len(matrix) - 1)),
+    ]
+    rows = [
+        (*a, layers[i], i, *b, layers[j], j, matrix[i, j], "unbiased", "position", 128, 8)
+        for i in range(len(matrix))
+        for j in range(len(matrix))
+    ]
+    return pd.DataFrame(rows, columns=COLUMNS.split(","))
+
+
+def shell(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a command of this checkout as from a shell."""
+    return subprocess.run(
+        [sys.executable, "-m", module, *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+    )

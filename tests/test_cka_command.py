@@ -12,32 +12,21 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import TINY, tiny_network
+from conftest import COLUMNS, TINY, shell, tiny_network
 from PIL import Image
 
-from analysis import cka, engine, plots
+from analysis import cka
 from analysis.activations import Activations, default_layers
 from analysis.positions import Positions
-from analysis.summary import summary
 from mtd import checkpoint, images, noise
 from mtd.masking import MaskPolicy
 from mtd.swinir import SwinIR, SwinIRConfig
 
 ROOT = Path(__file__).parents[1]
-COLUMNS = (
-    "model_a,noise_a,layer_a,index_a,model_b,noise_b,layer_b,index_b,"
-    "cka,estimator,unit,samples,crops"
-)
 
 
 def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "analysis.cka", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
+    return shell("analysis.cka", *arguments, cwd=cwd)
 
 
 def run(*arguments: str) -> Path:
@@ -323,114 +312,3 @@ def test_bad_input_from_the_shell(folder):
     assert (
         done.stderr.startswith("error: absent.pth: no such file") and done.stderr.count("\n") == 1
     )
-
-
-def test_engine_runs_each_view_once_and_makes_each_noise_once(monkeypatch):
-    networks = {"a": tiny_network(0), "b": tiny_network(1)}
-    calls = dict.fromkeys(networks, 0)
-    for name, network in networks.items():
-        network.register_forward_hook(lambda *_, n=name: calls.update({n: calls[n] + 1}))
-    drawn = []
-    original = engine.add_keyed
-    monkeypatch.setattr(
-        engine, "add_keyed", lambda n, *a, **k: drawn.append(n.spec) or original(n, *a, **k)
-    )
-    crops = images.spread_crops(images.photographs(), 16, 8)
-    groups = engine.batches(crops, 3)
-    assert [len(g) for g in groups] == [2, 3, 3]
-    layers = {name: ["conv_first"] for name in networks}
-    noises = [noise.parse(s) for s in ("gaussian:15", "poisson:3")]
-    views = [list(seen) for seen in engine.walk(networks, noises, groups, layers)]
-    assert calls == {"a": 6, "b": 6}
-    assert drawn == ["gaussian:15", "poisson:3"] * 3
-    assert views[0] == [
-        ("a", "gaussian:15"),
-        ("b", "gaussian:15"),
-        ("a", "poisson:3"),
-        ("b", "poisson:3"),
-    ]
-
-
-def test_batches_leave_no_remainder_too_small():
-    for total in range(4, 40):
-        for size in range(1, 20):
-            sizes = [len(g) for g in engine.batches(list(range(total)), size, 4)]  # type: ignore[arg-type]
-            assert sum(sizes) == total and min(sizes) >= 4
-            assert max(sizes) <= max(size, 7)
-
-
-def frame_of(matrix: np.ndarray, a: tuple[str, str], b: tuple[str, str]) -> pd.DataFrame:
-    """A CKA table with given values; layers named by the default set's kinds."""
-    layers = [
-        "conv_first",
-        *(f"layers.0.residual_group.blocks.{i}" for i in range(len(matrix) - 1)),
-    ]
-    rows = [
-        (*a, layers[i], i, *b, layers[j], j, matrix[i, j], "unbiased", "position", 128, 8)
-        for i in range(len(matrix))
-        for j in range(len(matrix))
-    ]
-    return pd.DataFrame(rows, columns=COLUMNS.split(","))
-
-
-def manifest_of(frame: pd.DataFrame, features: int = 32) -> dict[str, object]:
-    layers = frame.layer_a.unique().tolist()
-    widths = dict.fromkeys(layers, features)
-    return {"layers": {"a": layers, "b": layers}, "features": {"a": widths}, "batches": 2}
-
-
-def test_summary_says_what_the_matrix_holds():
-    matrix = np.full((9, 9), 0.2)
-    matrix[8, 8], matrix[7, 7], matrix[7, 2] = 0.9, 0.7, 0.6
-    crossed = frame_of(matrix, ("a", "gaussian:15"), ("a", "poisson:3"))
-    models = frame_of(matrix, ("a", "gaussian:15"), ("b", "gaussian:15"))
-    text = summary(pd.concat([crossed, models]), manifest_of(models))
-    assert "deepest quarter of the blocks" in text
-    assert "a  gaussian:15 against poisson:3: 0.800" in text  # mean of the two deepest of eight
-    assert "a against b under gaussian:15: 0.500" in text  # mean of the deep 2 x 2 corner
-    assert "(block 0.6, block 0.7) among the blocks of b: 0.900, with block 0.7" in text
-    assert "; the others' 0.200 to 0.200" in text
-    assert "biased:" not in text
-    low = np.full((9, 9), 0.6)
-    low[7:] = 0.3
-    models = frame_of(low, ("a", "gaussian:15"), ("b", "gaussian:15"))
-    text = summary(models, manifest_of(models))
-    assert "0.300, with block 0" in text
-    assert "; less than any of its other blocks: 0.600 to 0.600" in text
-    matrix[8, 8] = np.nan
-    broken = frame_of(matrix, ("a", "gaussian:15"), ("a", "poisson:3"))
-    assert "poisson:3: nan" in summary(broken, manifest_of(broken))
-
-
-@pytest.mark.parametrize("unit, n", [("position", 128), ("image", 64)])
-def test_summary_states_the_null_value_of_biased_numbers(unit, n):
-    frame = frame_of(np.eye(3), ("a", "gaussian:15"), ("a", "poisson:3"))
-    frame["estimator"], frame["unit"] = "biased", unit
-    null = 64 / (64 + n)  # sqrt(p p / ((p + n)(p + n))), n samples at once
-    assert f"would score {null:.3f} to {null:.3f} here, not 0" in summary(
-        frame, manifest_of(frame, 64)
-    )
-
-
-def test_figures_show_the_table():
-    matrix = np.linspace(-0.25, 1, 81).reshape(9, 9)
-    crossed = frame_of(matrix, ("a", "gaussian:15"), ("a", "poisson:3"))
-    models = frame_of(matrix.T, ("a", "gaussian:15"), ("b", "gaussian:15"))
-    frame = pd.concat([crossed, models]).sample(frac=1, random_state=0)  # order must not matter
-    for figure, values, names in (
-        (plots.cross_noise(frame), matrix, ("a under poisson:3", "a under gaussian:15")),
-        (plots.cross_model(frame), matrix.T, ("b", "a")),
-    ):
-        assert figure is not None
-        axes = figure.axes[0]
-        image = axes.images[0]
-        assert np.allclose(image.get_array(), values)
-        assert image.get_clim() == (-0.3, 1.0)
-        assert [t.get_text() for t in axes.get_xticklabels()][:3] == [
-            "conv_first",
-            "block 0.0",
-            "block 0.1",
-        ]
-        assert (axes.get_xlabel(), axes.get_ylabel()) == tuple(f"layer of {name}" for name in names)
-        assert not axes.yaxis_inverted()
-    assert plots.cross_noise(models) is None and plots.cross_model(crossed) is None

@@ -6,13 +6,12 @@ import csv
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from conftest import shell
 from PIL import Image
 
 from mtd import checkpoint, recipe, train, trainer
@@ -294,19 +293,9 @@ def test_nan_stops_the_run(photos, tmp_path):
         trainer.train(make(photos, "optimizer.learning_rate=1e30"), tmp_path / "run", quiet=True)
 
 
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "mtd.train", *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
-    )
-
-
 def test_command_trains_and_records_where_the_model_comes_from(photos, tmp_path):
     changes = [part for change in SMALL for part in ("--set", change)]
-    done = command("small.toml", "--data", "photos", *changes, cwd=tmp_path)
+    done = shell("mtd.train", "small.toml", "--data", "photos", *changes, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "runs/train-small/model.pth\n"
     assert "left out, smaller than 16 x 16: small.png" in done.stderr

@@ -1,0 +1,33 @@
+"""Figures: the artists hold the table's numbers, with labels and one scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from conftest import cka_table
+
+from analysis import plots
+
+
+def test_figures_show_the_table():
+    matrix = np.linspace(-0.25, 1, 81).reshape(9, 9)
+    crossed = cka_table(matrix, ("a", "gaussian:15"), ("a", "poisson:3"))
+    models = cka_table(matrix.T, ("a", "gaussian:15"), ("b", "gaussian:15"))
+    frame = pd.concat([crossed, models]).sample(frac=1, random_state=0)  # order must not matter
+    for figure, values, names in (
+        (plots.cross_noise(frame), matrix, ("a under poisson:3", "a under gaussian:15")),
+        (plots.cross_model(frame), matrix.T, ("b", "a")),
+    ):
+        assert figure is not None
+        axes = figure.axes[0]
+        image = axes.images[0]
+        assert np.allclose(image.get_array(), values)
+        assert image.get_clim() == (-0.3, 1.0)
+        assert [t.get_text() for t in axes.get_xticklabels()][:3] == [
+            "conv_first",
+            "block 0.0",
+            "block 0.1",
+        ]
+        assert (axes.get_xlabel(), axes.get_ylabel()) == tuple(f"layer of {name}" for name in names)
+        assert not axes.yaxis_inverted()
+    assert plots.cross_noise(models) is None and plots.cross_model(crossed) is None
