@@ -314,7 +314,7 @@ def table(
     places: dict[View, list[int]] = {}
     for row, (view, _) in enumerate(rows):
         places.setdefault(view, []).append(row)
-    matrix = sums.cka()
+    matrix = sums.cka().cpu()
     records = [
         (
             *(a.model, a.noise, rows[i][1], depth_a),
