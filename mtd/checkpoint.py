@@ -278,8 +278,10 @@ def resolve_device(device: str | torch.device) -> torch.device:
         found = torch.device(device)
         torch.zeros(1, device=found).item()
     except Exception as error:
-        reason = str(error).strip().split("\n")[0]
-        raise BadInput(f"device {str(device)!r} is not to be had here ({reason[:120]})") from None
+        reason = str(error).strip().split("\n")[0].split(". ")[0]
+        raise BadInput(
+            f"device {str(device)!r} is not to be had here ({reason}): try --device cpu"
+        ) from None
     return found
 
 
