@@ -63,8 +63,9 @@ def across(part: pd.DataFrame) -> list[str]:
             f"blocks of {b}: {top.cka:.3f}, with {short(top.layer_b)}"
         )
         if len(others):
-            less = "less than any of its other blocks:" if top.cka < others.min() else "the others'"
-            text += f"; {less} {others.min():.3f} to {others.max():.3f}"
+            low, high = others.min(), others.max()
+            place = "less than" if top.cka < low else "more than" if top.cka > high else "among"
+            text += f"; {place} those of its other blocks, {low:.3f} to {high:.3f}"
         lines.append(text)
     return lines
 

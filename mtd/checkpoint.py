@@ -94,13 +94,13 @@ def read(name: str | Path) -> Checkpoint:
 
 def _contents(path: Path) -> tuple[Any, dict[str, Any]]:
     if path.suffix.lower() == ".safetensors":
-        from safetensors import SafetensorError, safe_open
+        from safetensors import safe_open
 
         try:
             with safe_open(path, framework="pt") as file:
                 weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
                 return weights, _metadata((file.metadata() or {}).get(METADATA), path)
-        except (SafetensorError, OSError) as error:
+        except Exception as error:
             raise BadInput(f"{path}: damaged or not a safetensors file ({error})") from None
     try:
         with warnings.catch_warnings():
@@ -162,7 +162,7 @@ def detect(weights: StateDict, path: Path) -> SwinIRConfig:
     the stock network, which has.
 
     Raises:
-        BadInput: another architecture.
+        BadInput: another architecture, or one whose weights do not tell how it is to be run.
     """
     first, last = weights.get("conv_first.weight"), weights.get("conv_last.weight")
     depths = _count(r"layers\.(\d+)\.residual_group\.blocks\.(\d+)\.norm1\.weight", weights)
@@ -177,6 +177,12 @@ def detect(weights: StateDict, path: Path) -> SwinIRConfig:
     if "absolute_pos_embed" in weights:
         raise BadInput(f"{path}: absolute position embedding is tied to one size; not supported")
     block = "layers.0.residual_group.blocks.0"
+    table = weights.get(f"{block}.attn.relative_position_bias_table")
+    if table is not None and table.shape[0] == 13**2:
+        raise BadInput(
+            f"{path}: windows of 7, as published for JPEG artefacts with values up to 255; such a "
+            "network would be run on the wrong scale"
+        )
     try:
         tables = [
             weights[f"layers.{g}.residual_group.blocks.0.attn.relative_position_bias_table"].shape

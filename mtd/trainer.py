@@ -245,8 +245,10 @@ def prepare(recipe: Recipe, folder: Path, resume: bool) -> bool:
         raise BadInput(f"{folder} holds a run already: add --resume, or choose --output-dir")
     if begun and (not held.exists() or held.read_bytes() != text.encode()):
         raise BadInput(f"{folder} holds a run with another recipe ({held}): cannot resume it")
+    if begun and not (folder / STATE).exists():
+        raise BadInput(f"{folder} holds models but no {STATE} to resume: choose --output-dir")
     files.write(held, text)
-    return (folder / STATE).exists()
+    return begun
 
 
 def train(

@@ -219,7 +219,7 @@ def test_crops_with_the_same_pixels_count_once(folder):
 
 
 def test_crop_that_is_padded_gives_one_place_the_same_pixel_in_every_layer(folder):
-    """With its convolutions made to pass the input on, a network's rows agree wherever it pads."""
+    """A crop of 20 is padded to 24 before the first convolution; its pixels stay where they are."""
     network = tiny_network()
     places = Positions.draw(["a"], 400, 20, 20, 0)
     x = torch.rand(1, 3, 20, 20)

@@ -226,7 +226,12 @@ def test_folder_rules(photos, tmp_path):
     torch.save(longer, state)
     with pytest.raises(BadInput, match="does not belong"):
         trainer.train(plan, tmp_path / "run", quiet=True, resume=True)
-    state.write_bytes(state.read_bytes()[:1000])
+    torn = state.read_bytes()[:1000]
+    state.unlink()
+    with pytest.raises(BadInput, match=r"no state\.pt to resume"):
+        trainer.train(plan, tmp_path / "run", quiet=True, resume=True)
+    assert weights(tmp_path / "run") == before
+    state.write_bytes(torn)
     with pytest.raises(BadInput, match="cannot resume"):
         trainer.train(plan, tmp_path / "run", quiet=True, resume=True)
 
