@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mtd.errors import BadInput, nearest
 
 Selector = str | re.Pattern[str] | type[nn.Module] | Callable[[str, nn.Module], bool]
-Pick = Callable[[str, Tensor], Tensor]
+Keep = Callable[[str, Tensor], Any]
 
 BLOCK = re.compile(r"(?:^|\.)blocks\.\d+$")
 """Paths of a SwinIR's blocks."""
@@ -22,6 +22,12 @@ BLOCK = re.compile(r"(?:^|\.)blocks\.\d+$")
 def blocks(names: Sequence[str]) -> list[str]:
     """Those of some layer names that are whole blocks, in the order given."""
     return [name for name in names if BLOCK.search(name)]
+
+
+def deepest(names: Sequence[str]) -> list[str]:
+    """The deepest quarter of the blocks, at least one; of all layers where there are no blocks."""
+    chosen = blocks(names) or list(names)
+    return chosen[-max(1, len(chosen) // 4) :]
 
 
 def default_layers(model: nn.Module) -> list[str]:
@@ -106,7 +112,7 @@ class Activations:
     again in one pass adds `path#2`, `path#3`; the tensors of a tuple or dict output are
     `path[0]`, `path[key]`. Entries are copies, so that a later in-place operation cannot change
     them. A new forward pass of the model starts afresh. Where the model averages several mask draws
-    (`model.mask_draw`), each entry is the mean over the draws.
+    (`model.mask_draws`), each entry is the mean over the draws.
 
     >>> model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True))
     >>> with Activations(model, "0") as seen:
@@ -117,7 +123,8 @@ class Activations:
     Args:
         model: the network.
         layers: see `choose`.
-        pick: a linear map (entry name, tensor) to tensor that keeps a part of an output.
+        keep: what to record of an activation, called with (entry name, tensor) in the hook, so
+            that no more than one activation is held in full; by default, a copy.
 
     Raises:
         BadInput: on entry, a selector that matches nothing; on exit, a module that never fired.
@@ -127,13 +134,14 @@ class Activations:
         self,
         model: nn.Module,
         layers: Selector | Sequence[Selector] | None = None,
-        pick: Pick | None = None,
+        keep: Keep | None = None,
     ) -> None:
-        self.model, self.layers, self.pick = model, choose(model, layers), pick
+        self.model, self.layers, self.keep = model, choose(model, layers), keep
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
         self._start_pass()
 
     def _start_pass(self, *_: Any) -> None:
+        self._kept: dict[str, Any] = {}
         self._sums: dict[str, Tensor] = {}
         self._fired: dict[str, int] = {}
         self._draw = 0
@@ -174,36 +182,38 @@ class Activations:
             self._fired[name] = count = self._fired.get(name, 0) + 1
             path = name if count == 1 else f"{name}#{count}"
             for entry, tensor in _tensors(path, output):
-                kept = tensor.detach() if self.pick is None else self.pick(entry, tensor.detach())
-                if entry in self._sums:
-                    self._sums[entry] = self._sums[entry] + kept
-                else:
-                    self._sums[entry] = _own(kept, tensor)
+                self._record(entry, tensor.detach())
 
         return record
 
-    def items(self) -> Iterator[tuple[str, Tensor]]:
-        """(name, activation) of the last forward pass, in firing order."""
-        for name in self._sums:
-            yield name, self[name]
+    def _record(self, entry: str, value: Tensor) -> None:
+        """Add one draw; with the last one the entry is complete."""
+        draws = getattr(self.model, "mask_draws", 1)
+        if draws > 1:
+            value = self._sums[entry] + value if entry in self._sums else value.clone()
+            if self._draw < draws - 1:
+                self._sums[entry] = value
+                return
+            self._sums.pop(entry, None)
+            value = value / draws
+            self._kept[entry] = self.keep(entry, value) if self.keep else value
+        else:
+            self._kept[entry] = self.keep(entry, value) if self.keep else value.clone()
 
-    def __getitem__(self, name: str) -> Tensor:
-        if name not in self._sums:
-            raise KeyError(f"no activation {name!r}; {nearest(name, self._sums)}")
-        value = self._sums[name]
-        return value / (self._draw + 1) if self._draw else value
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """(name, activation, or what was kept of it) of the last forward pass, in firing order."""
+        yield from self._kept.items()
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._kept:
+            raise KeyError(f"no activation {name!r}; {nearest(name, self._kept)}")
+        return self._kept[name]
 
     def __len__(self) -> int:
-        return len(self._sums)
+        return len(self._kept)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._sums)
-
-
-def _own(kept: Tensor, source: Tensor) -> Tensor:
-    """`kept`, copied if it still shares memory with the network's tensor."""
-    shared = kept.untyped_storage().data_ptr() == source.untyped_storage().data_ptr()
-    return kept.clone() if shared else kept
+        return iter(self._kept)
 
 
 def _tensors(path: str, output: Any) -> Iterator[tuple[str, Tensor]]:

@@ -9,13 +9,10 @@ Reference: Kornblith et al., *Similarity of Neural Network Representations Revis
 from __future__ import annotations
 
 import argparse
-import itertools
-import math
-import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from analysis import options
 from mtd import cli
@@ -23,19 +20,18 @@ from mtd.errors import BadInput
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
     from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
 
-    from analysis.engine import Seen, View
-    from analysis.hsic import HSICSums
-    from mtd.images import Crop
+    from analysis.hsic import HSIC
 
 EXAMPLES = """\
   python -m analysis.cka baseline.pth masked.pth
   python -m analysis.cka baseline.pth masked.pth --noise gaussian:15 --noise poisson:3.5
   python -m analysis.cka mine.pth theirs.pth --images photos --crop 128 --limit 256
   python -m analysis.cka masked.pth --layers 're:layers\\.\\d+\\.conv' --unit image
+  python -m analysis.cka mine.pth --images clean --noise gaussian:15 --noise folder:noisy
+  torchrun --nproc-per-node 4 -m analysis.cka mine.pth theirs.pth --device cuda --pairs all
 """
 
 
@@ -72,30 +68,43 @@ def cka(
 
     Reference: Kornblith et al. 2019; Nguyen et al. 2021 (arXiv 2010.15327) for the unbiased form.
     """
-    from analysis.hsic import FeatureSums, GramSums
+    import torch
+
+    from analysis import crossproducts, hsic
 
     sides = [as_tensor(side) for side in (x, y)]
     if min(map(len, sides)) == 0:
         raise BadInput("0 samples: nothing to compare")
+    if len(sides[0]) != len(sides[1]):
+        raise ValueError(
+            f"{len(sides[0])} samples and {len(sides[1])}: expected the same samples on both sides"
+        )
     sides = [side.reshape(len(side), -1) for side in sides]
-    few = len(sides[0]) <= max(side.shape[1] for side in sides)
-    sums = (GramSums if few else FeatureSums)(estimator)
-    sums.update(sides)
+    widths = [side.shape[1] for side in sides]
+    if len(sides[0]) <= max(widths):
+        grams = torch.stack([hsic.gram(side) for side in sides])
+        sums = hsic.from_grams(grams, formula=estimator)
+    else:
+        both = torch.cat(sides, dim=1)[:, None]
+        sums = crossproducts.from_features([lambda: both], widths, formula=estimator)
     value = float(sums.cka()[0, 1])
     for index, reason in sums.degenerate().items():
         warnings.warn(f"CKA is NaN: {'xy'[index]}: {reason}", RuntimeWarning, stacklevel=2)
     return value
 
 
-def as_tensor(values: ArrayLike | Tensor) -> Tensor:
-    """Any array, of whatever memory order and number type, as a float64 tensor without gradient."""
+def as_tensor(values: ArrayLike | Tensor, exact: bool = True) -> Tensor:
+    """Any array, of whatever memory order and number type, as a tensor without gradient.
+
+    In float64; unless `exact`, a tensor stays in float32 if it is.
+    """
     import numpy as np
     import torch
 
-    from analysis.hsic import double
+    from analysis.hsic import double, single
 
     if isinstance(values, torch.Tensor):
-        return double(values.detach())
+        return double(values.detach()) if exact else single(values.detach())
     return torch.from_numpy(np.array(values, dtype=np.float64))
 
 
@@ -116,23 +125,58 @@ class CKA:
     """
 
     def __init__(self, estimator: Literal["unbiased", "biased"] = "unbiased") -> None:
-        from analysis.hsic import GramSums
+        from analysis import hsic
 
-        self._sums = GramSums(estimator)
-        self._rows = 0
+        hsic.least(estimator)
+        self.estimator = estimator
+        self.sums: HSIC | None = None
+        self.layers = (0, 0)
 
     def update(self, x: Sequence[ArrayLike | Tensor], y: Sequence[ArrayLike | Tensor]) -> None:
-        """Add a batch: the layers of one side and of the other, (n, …) each, n ≥ 4 (biased: 2)."""
-        if self._sums.samples and len(x) != self._rows:
-            raise ValueError(f"{len(x)} layers on side x: expected {self._rows} as before")
-        self._rows = len(x)
-        self._sums.update([as_tensor(layer) for layer in (*x, *y)])
+        """Add a batch: the layers of one side and of the other, (n, …) each, n ≥ 4 (biased: 2).
+
+        Raises:
+            BadInput: too few samples.
+            ValueError: other numbers of layers than before, or layers of different samples.
+        """
+        import torch
+
+        from analysis import hsic
+
+        if self.sums is not None and (len(x), len(y)) != self.layers:
+            raise ValueError(
+                f"{len(x)} and {len(y)} layers: expected {self.layers[0]} and {self.layers[1]} "
+                "as before"
+            )
+        sides = [as_tensor(layer, exact=False) for layer in (*x, *y)]
+        if len({len(side) for side in sides}) != 1:
+            shapes = [tuple(side.shape) for side in sides]
+            raise ValueError(f"layers of shapes {shapes}: expected the same samples in each")
+        grams = torch.stack([hsic.gram(side.reshape(len(side), -1)) for side in sides])
+        sums = hsic.from_grams(grams, formula=self.estimator)
+        self.layers = (len(x), len(y))
+        self.sums = sums if self.sums is None else self.sums + sums
+
+    def merge(self, other: CKA) -> None:
+        """Add the batches that another one has seen."""
+        if other.sums is not None:
+            if self.sums is not None and self.layers != other.layers:
+                raise ValueError(f"{other.layers} layers: expected {self.layers}")
+            self.layers = other.layers
+            self.sums = other.sums if self.sums is None else self.sums + other.sums
 
     def compute(self) -> NDArray[np.float64]:
-        """CKA of every layer of x (rows) with every layer of y (columns); NaN as in `cka`."""
-        matrix: NDArray[np.float64] = self._sums.cka()[: self._rows, self._rows :].cpu().numpy()
-        for index, reason in self._sums.degenerate().items():
-            side, place = ("x", index) if index < self._rows else ("y", index - self._rows)
+        """CKA of every layer of x (rows) with every layer of y (columns); NaN as in `cka`.
+
+        Raises:
+            BadInput: no batch was added.
+        """
+        if self.sums is None:
+            raise BadInput("0 samples: nothing to compare")
+        rows = self.layers[0]
+        matrix: NDArray[np.float64] = self.sums.cka()[:rows, rows:].cpu().numpy()
+        for index, reason in self.sums.degenerate().items():
+            side, place = ("x", index) if index < rows else ("y", index - rows)
             warnings.warn(f"CKA is NaN: {side}[{place}]: {reason}", RuntimeWarning, stacklevel=2)
         return matrix
 
@@ -151,17 +195,57 @@ def parser() -> cli.Parser:
         metavar="PATTERN",
         help="glob, re:REGEX or type:CLASS (repeatable; default: first, blocks, last two)",
     )
-    p.add_argument("--estimator", choices=("unbiased", "biased"), default="unbiased")
+    count = cli.whole_number
+    p.add_argument(
+        "--pairs",
+        choices=("reference", "cross-model", "cross-noise", "self", "all"),
+        default="reference",
+        help="views to compare: models under the first noise, and each model between the first "
+        "noise and every other (default); every two models; every two noises; each view with "
+        "itself; all of these",
+    )
+    p.add_argument(
+        "--measure",
+        choices=("cka", "procrustes", "rsa", "knn"),
+        default="cka",
+        help="cka (default); of whole images also orthogonal Procrustes, RSA (Spearman), mutual "
+        "nearest neighbours",
+    )
+    p.add_argument(
+        "--estimator",
+        choices=("unbiased", "minibatch", "biased"),
+        help="over all samples, unbiased (default) or biased; or unbiased over the pairs within "
+        "batches (default for more than 256 whole images)",
+    )
     p.add_argument(
         "--unit",
         choices=("position", "image"),
-        default="position",
         help="what a sample is: a layer's channels at one position (default), or a whole crop, "
         "flattened, which saturates near 1 for denoisers because the content dominates",
     )
-    count = cli.whole_number(1)
-    p.add_argument("--positions", type=count, default=64, help="per crop (default 64)")
-    p.add_argument("--batch-size", type=count, help="crops (default: position 16, image 64)")
+    p.add_argument(
+        "--centring",
+        choices=("global", "image", "highpass"),
+        default="global",
+        help="what is removed from every channel first: nothing but the mean over all samples "
+        "(default), each image's mean, or the mean of 9 x 9 places around each",
+    )
+    p.add_argument(
+        "--kernel",
+        choices=("linear", "rbf"),
+        default="linear",
+        help="rbf takes one sigma per layer and view, from the first batch",
+    )
+    p.add_argument(
+        "--sigma", type=float, default=1.0, help="of rbf, in median distances (default 1)"
+    )
+    p.add_argument("--positions", type=count(1), default=64, help="per crop (default 64)")
+    p.add_argument(
+        "--permutations",
+        type=count(0),
+        help="for p-values of whole images (default 1000; 0: none)",
+    )
+    p.add_argument("--no-intervals", action="store_true", help="do not leave images out in turn")
     return p
 
 
@@ -176,162 +260,48 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     Raises:
         BadInput: see `mtd.errors`.
     """
-    from tqdm import tqdm
-
-    from analysis import engine, plots
-    from analysis.hsic import gram
+    from analysis import comparison, pairs
     from analysis.runs import RunFolder
-    from analysis.summary import summary
 
+    comparison.settle(args)
     asked = options.check(args)
-    if len(asked.models) == 1 and len(asked.noises) == 1:
-        raise BadInput("one model under one noise: give a second model, or a second --noise")
+    specs = [noise.spec for noise in asked.noises]
+    chosen = pairs.choose(list(asked.models), specs, args.pairs)
     layers = options.choose_layers(asked.models, args.layers)
-    groups = make_batches(asked.crops, args)
-    walk = engine.walk(
-        asked.models,
-        asked.noises,
-        groups,
-        layers,
-        seed=args.seed,
-        quantize=not args.no_quantize,
-        pairing=args.mask_pairing,
-        device=asked.device,
-        pick=picker(args) if args.unit == "position" else None,
-        reduce=gram if args.unit == "image" else None,
-    )
-    first = next(walk)  # shows that every layer can be used, before anything is written
-    manifest = options.describe("cka", args, asked, command) | {
+    groups = comparison.make_batches(asked.crops, args)
+    observer = comparison.use(asked, args, layers)
+    manifest = options.describe("cka", args, asked) | {
         "layers": layers,
-        "estimator": args.estimator,
+        "pairs": args.pairs,
+        "measure": args.measure,
+        "estimator": args.estimator if args.measure == "cka" else None,
+        "kernel": args.kernel,
+        "sigma": f"{args.sigma} x median distance in batch 0" if args.kernel == "rbf" else None,
+        "centring": args.centring,
         "unit": args.unit,
         "positions": args.positions if args.unit == "position" else None,
-        "batches": len(groups),
-        "features": features(first, args.unit),
+        "batches": [len(batch.crops) for batch in groups],
+        "permutations": args.permutations,
+        "intervals": observer.leave_out,
     }
-    folder = RunFolder(args.output_dir, f"cka-{'-'.join(asked.models)}", manifest)
-    if not args.quiet:
-        options.tell(asked)
-    hide = True if args.quiet else None
-    bar = tqdm(itertools.chain([first], walk), total=len(groups), unit="batch", disable=hide)
-    sums, rows = accumulate(bar, args)
-    for index, reason in sums.degenerate().items():
-        view, layer = rows[index]
-        print(f"NaN: {view.model} under {view.noise}, {layer}: {reason}", file=sys.stderr)
-    specs = [noise.spec for noise in asked.noises]
-    frame = table(sums, rows, list(asked.models), specs, args, len(asked.crops))
-    folder.table("cka.csv", frame)
-    for draw in (plots.cross_model, plots.cross_noise):
-        figure = draw(frame)
-        if figure is not None:
-            folder.figure(f"{draw.__name__}.png", figure)
-    print(summary(frame, manifest))
-    print(f"\nwritten to {folder.path}")
+    folder = RunFolder(
+        args.output_dir,
+        f"{args.measure}-{'-'.join(asked.models)}",
+        manifest,
+        resume=args.resume,
+        command=command,
+        ranks=asked.ranks,
+    )
+    talks = asked.ranks.first
+    if not (args.resume and folder.complete(f"{args.measure}.csv")):
+        options.observe(args, asked, groups, [observer], folder)
+        found = comparison.compute(observer, args, chosen, asked.ranks)
+        if talks:
+            comparison.write(folder, found, chosen, groups, args)
+    if talks:
+        comparison.report(folder, args)
+        folder.finish()
     return folder.path
-
-
-def make_batches(crops: list[Crop], args: argparse.Namespace) -> list[list[Crop]]:
-    """Batches of crops, none too small for the estimator where whole crops are the samples."""
-    from analysis.engine import batches
-
-    by_image = args.unit == "image"
-    if not by_image and args.positions > args.crop**2:
-        side = args.crop
-        raise BadInput(f"--positions {args.positions}: a crop of {side} x {side} has {side**2}")
-    least = 4 if args.estimator == "unbiased" else 2
-    samples = len(crops) * (1 if by_image else args.positions)
-    if samples < least:
-        raise BadInput(
-            f"{samples} samples ({len(crops)} crops): {args.estimator} CKA needs {least}; "
-            "raise --limit or give more images"
-        )
-    size = args.batch_size or (options.CROPS if by_image else 16)
-    return batches(crops, size, least if by_image else 1)
-
-
-def picker(args: argparse.Namespace) -> Any:
-    """From a batch of crops to the map that keeps a layer's channels at seeded positions."""
-    from analysis.positions import Positions
-
-    def pick(group: Sequence[Crop]) -> Any:
-        digests = [crop.digest for crop in group]
-        side = args.crop
-        return Positions.draw(digests, args.positions, side, side, args.seed).pick
-
-    return pick
-
-
-def accumulate(walk: Any, args: argparse.Namespace) -> tuple[HSICSums, list[tuple[View, str]]]:
-    """HSIC sums over all batches, and which (view, layer) each of their rows is."""
-    from analysis.hsic import FeatureSums, GramSums
-
-    sums: FeatureSums | GramSums
-    sums = FeatureSums(args.estimator) if args.unit == "position" else GramSums(args.estimator)
-    rows: list[tuple[View, str]] = []
-    for seen in walk:
-        rows = [(view, layer) for view, one in seen.items() for layer in one.layers]
-        values = [value for one in seen.values() for value in one.layers.values()]
-        if isinstance(sums, GramSums):
-            sums.update_grams(values)
-        else:
-            sums.update([value.flatten(0, 1) for value in values])
-    return sums, rows
-
-
-def features(seen: dict[View, Seen], unit: str) -> dict[str, dict[str, int]]:
-    """Features of a sample by model and layer: channels of a position, or all of a crop."""
-    found: dict[str, dict[str, int]] = {}
-    for view, one in seen.items():
-        crops = len(one.output)
-        found[view.model] = {
-            layer: shape[-1] if unit == "position" else math.prod(shape) // crops
-            for layer, shape in one.shapes.items()
-        }
-    return found
-
-
-def table(
-    sums: HSICSums,
-    rows: list[tuple[View, str]],
-    models: list[str],
-    noises: list[str],
-    args: argparse.Namespace,
-    crops: int,
-) -> pd.DataFrame:
-    """Long form: every pair of models under the reference noise, then, for each model, the
-    reference noise against each other one."""
-    import pandas as pd
-
-    from analysis.engine import View
-
-    reference = noises[0]
-    pairs = [
-        (View(a, reference), View(b, reference))
-        for i, a in enumerate(models)
-        for b in models[i + 1 :]
-    ]
-    pairs += [(View(m, reference), View(m, other)) for m in models for other in noises[1:]]
-    places: dict[View, list[int]] = {}
-    for row, (view, _) in enumerate(rows):
-        places.setdefault(view, []).append(row)
-    matrix = sums.cka().cpu()
-    records = [
-        (
-            *(a.model, a.noise, rows[i][1], depth_a),
-            *(b.model, b.noise, rows[j][1], depth_b),
-            *(float(matrix[i, j]), args.estimator, args.unit, sums.samples, crops),
-        )
-        for a, b in pairs
-        for depth_a, i in enumerate(places[a])
-        for depth_b, j in enumerate(places[b])
-    ]
-    return pd.DataFrame(records, columns=COLUMNS)
-
-
-COLUMNS = [
-    *("model_a", "noise_a", "layer_a", "index_a", "model_b", "noise_b", "layer_b", "index_b"),
-    *("cka", "estimator", "unit", "samples", "crops"),
-]
 
 
 if __name__ == "__main__":

@@ -1,27 +1,39 @@
-"""The walk that every analysis takes: crops, noise, networks with hooks, what their layers put out.
+"""The one pass that every analysis takes: crops, noise, networks with hooks, observers.
 
 A *view* is a network under a noise. For every batch of crops each noisy version is made once and
-each network runs once on it.
+each network runs once on it, whatever is asked of it; observers keep what they need of the
+network's output and of its layers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
 
-from analysis.activations import Activations, Pick
+from analysis.activations import Activations
+from analysis.ranks import ALONE, Ranks
+from analysis.units import Unit, Units
 from mtd import images
 from mtd.images import Crop
 from mtd.noise import Noise, add_keyed
+from mtd.recorded import Recorded
 from mtd.swinir import SwinIR
 
 Pairing = Literal["shared", "independent"]
+Autocast = Literal["off", "bf16", "fp16"]
+
+OUTPUT = "output"
+"""The name under which an observer keeps something of the denoised image."""
+
+AUTOCAST: dict[str, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class View(NamedTuple):
@@ -32,80 +44,204 @@ class View(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a network put out for a batch: its output, and its layers in firing order.
+class Batch:
+    """Crops that go through the networks together; `index` is its place among all batches."""
 
-    `shapes` are those of the activations before they were reduced.
+    index: int
+    crops: list[Crop]
+
+    @cached_property
+    def clean(self) -> Tensor:
+        """(B, 3, H, W) in [0, 1]."""
+        return images.to_tensor([crop.pixels for crop in self.crops])
+
+    @cached_property
+    def digests(self) -> list[str]:
+        """The crops' keys."""
+        return [crop.digest for crop in self.crops]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of a crop."""
+        return self.crops[0].pixels.shape[0], self.crops[0].pixels.shape[1]
+
+
+class Observer(ABC):
+    """What one analysis keeps of the networks, and what it makes of that.
+
+    Attributes:
+        name: of the analysis.
+        version: of its code; raise it when what is kept changes its meaning.
+        layers: module paths by network; `OUTPUT` asks for the denoised image.
     """
 
-    output: Tensor
-    layers: dict[str, Tensor]
-    shapes: dict[str, tuple[int, ...]]
+    name: str
+    version: int = 1
+    layers: Mapping[str, Sequence[str]]
+
+    @property
+    @abstractmethod
+    def key(self) -> dict[str, Any]:
+        """Everything else that decides what is kept, ready for JSON."""
+
+    @abstractmethod
+    def keep(self, layer: str, value: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """What to keep of a layer's output for a batch, by name; called in the layer's hook.
+
+        The value is in float32 at least. It is the network's own: what is returned must not share
+        its memory.
+        """
+
+    @abstractmethod
+    def update(self, batch: Batch, seen: Mapping[View, Unit]) -> None:
+        """Take in a batch: what was kept, for every view."""
+
+    @abstractmethod
+    def merge(self, other: Self) -> None:
+        """Take in the batches that another observer of the same kind has seen."""
+
+    @abstractmethod
+    def compute(self, ranks: Ranks = ALONE) -> Any:
+        """The result over all batches of all processes."""
 
 
-def batches(crops: Sequence[Crop], size: int, least: int = 1) -> list[list[Crop]]:
+@dataclass(frozen=True)
+class Setting:
+    """How the networks are run.
+
+    Attributes:
+        seed: of the noise.
+        quantize: clip and round noisy images to 8 bits.
+        pairing: whether a crop meets the `shared` same attention masks under every noise, or
+            `independent` ones.
+        device: of the networks.
+        autocast: precision of the forward pass.
+        identity: what decides a network's output, by network: digest, masks.
+    """
+
+    seed: int = 0
+    quantize: bool = True
+    pairing: Pairing = "shared"
+    device: torch.device | str = "cpu"
+    autocast: Autocast = "off"
+    identity: Mapping[str, Any] = field(default_factory=dict)
+
+
+def batches(crops: Sequence[Crop], size: int, least: int = 1) -> list[Batch]:
     """Cut into batches of at most `size`, as even as can be, none smaller than `least`.
 
     Where both cannot be had, batches are larger than `size`.
     """
     count = max(1, min(-(-len(crops) // size), len(crops) // least))
     ends = [len(crops) * i // count for i in range(count + 1)]
-    return [list(crops[a:b]) for a, b in pairwise(ends)]
+    return [Batch(i, list(crops[a:b])) for i, (a, b) in enumerate(pairwise(ends))]
 
 
 @torch.no_grad()
 def walk(
     models: Mapping[str, nn.Module],
-    noises: Sequence[Noise],
-    groups: Sequence[Sequence[Crop]],
-    layers: Mapping[str, Sequence[str]],
+    noises: Sequence[Noise | Recorded],
+    groups: Sequence[Batch],
+    observers: Sequence[Observer],
+    setting: Setting | None = None,
     *,
-    seed: int = 0,
-    quantize: bool = True,
-    pairing: Pairing = "shared",
-    device: torch.device | str = "cpu",
-    pick: Callable[[Sequence[Crop]], Pick] | None = None,
-    reduce: Callable[[Tensor], Tensor] | None = None,
-) -> Iterator[dict[View, Seen]]:
-    """Run every view on every batch, one batch at a time.
+    units: Units | None = None,
+    ranks: Ranks = ALONE,
+) -> Iterator[View]:
+    """Show every view of every batch of this process to the observers; yields each one as it ends.
 
-    Args:
-        models: networks by name.
-        noises: what each of them is shown.
-        groups: batches of crops of one size.
-        layers: module paths to record, by network.
-        seed: of the noise.
-        quantize: clip and round noisy images to 8 bits.
-        pairing: whether a crop meets the `shared` same attention masks under every noise, or
-            `independent` ones.
-        device: of the networks.
-        pick: makes, from a batch of crops, the linear map that is applied to each activation in
-            its hook.
-        reduce: what is kept of each activation, flattened to (B, features), when its network is
-            done with the batch; so no more than one view's activations are held.
+    What is found in `units` is not computed again. A view is run if any observer lacks it, and
+    nothing is run twice.
     """
+    setting, units = setting or Setting(), units or Units()
+    place = dict(setting.identity)
+    for index in ranks.mine(len(groups)):
+        batch = groups[index]
+        seen: list[dict[View, Unit]] = [{} for _ in observers]
+        for noise in noises:
+            noisy: Tensor | None = None
+            for name, model in models.items():
+                view = View(name, noise.spec)
+                keys = [_key(o, view, noise, batch, setting, place.get(name)) for o in observers]
+                found = [units.find(key) for key in keys]
+                if None in found:
+                    if noisy is None:
+                        noisy = make_noisy(noise, batch, setting).to(setting.device)
+                    lacking = [o for o, unit in zip(observers, found, strict=True) if unit is None]
+                    kept = look(model, name, noisy, noise, batch, lacking, setting)
+                    found = [
+                        unit or units.keep(key, kept.pop(0))
+                        for unit, key in zip(found, keys, strict=True)
+                    ]
+                for mine, unit in zip(seen, found, strict=True):
+                    assert unit is not None
+                    mine[view] = unit
+                yield view
+        for observer, views in zip(observers, seen, strict=True):
+            observer.update(batch, views)
+
+
+def make_noisy(noise: Noise | Recorded, batch: Batch, setting: Setting) -> Tensor:
+    """The noisy version of a batch, (B, 3, H, W)."""
+    if isinstance(noise, Recorded):
+        return images.to_tensor([noise.cut(crop) for crop in batch.crops])
+    return add_keyed(
+        noise, batch.clean, batch.digests, seed=setting.seed, quantize=setting.quantize
+    )
+
+
+def look(
+    model: nn.Module,
+    name: str,
+    noisy: Tensor,
+    noise: Noise | Recorded,
+    batch: Batch,
+    observers: Sequence[Observer],
+    setting: Setting,
+) -> list[dict[str, Tensor]]:
+    """Run a network once; what each observer keeps of it, by entry in firing order."""
+    kept: list[dict[str, Tensor]] = [{} for _ in observers]
+    wanted = [set(o.layers.get(name, ())) for o in observers]
+
+    def keep(entry: str, value: Tensor) -> None:
+        layer = entry.partition("#")[0].partition("[")[0]
+        value = value if value.dtype in (torch.float32, torch.float64) else value.float()
+        for observer, layers, mine in zip(observers, wanted, kept, strict=True):
+            if layer in layers:
+                found = observer.keep(entry, value, batch)
+                mine.update({name: tensor.cpu() for name, tensor in found.items()})
+
+    modules = sorted(set().union(*wanted) - {OUTPUT})
+    masks = batch.digests
+    if setting.pairing == "independent":
+        masks = [f"{digest}/{noise.spec}" for digest in batch.digests]
+    device = torch.device(setting.device).type
     with ExitStack() as stack:
-        hooks = {
-            name: stack.enter_context(Activations(model, list(layers[name])))
-            for name, model in models.items()
-        }
-        for group in groups:
-            clean = images.to_tensor([crop.pixels for crop in group])
-            digests = [crop.digest for crop in group]
-            chosen = pick(group) if pick else None
-            seen = {}
-            for noise in noises:
-                noisy = add_keyed(noise, clean, digests, seed=seed, quantize=quantize).to(device)
-                keys = digests
-                if pairing == "independent":
-                    keys = [f"{digest}/{noise.spec}" for digest in digests]
-                for name, model in models.items():
-                    hooks[name].pick = chosen
-                    output = model(noisy, keys) if isinstance(model, SwinIR) else model(noisy)
-                    hooks[name].check()
-                    shapes, kept = {}, {}
-                    for layer, value in hooks[name].items():
-                        shapes[layer] = tuple(value.shape)
-                        kept[layer] = reduce(value.reshape(len(group), -1)) if reduce else value
-                    seen[View(name, noise.spec)] = Seen(output, kept, shapes)
-            yield seen
+        if modules:
+            stack.enter_context(Activations(model, modules, keep))
+        if setting.autocast != "off":
+            stack.enter_context(torch.autocast(device, AUTOCAST[setting.autocast]))
+        output = model(noisy, masks) if isinstance(model, SwinIR) else model(noisy)
+    keep(OUTPUT, output)
+    return kept
+
+
+def _key(
+    observer: Observer,
+    view: View,
+    noise: Noise | Recorded,
+    batch: Batch,
+    setting: Setting,
+    identity: Any,
+) -> dict[str, Any]:
+    """Everything that decides what an observer keeps of a view of a batch."""
+    recorded = noise.digest(batch.crops) if isinstance(noise, Recorded) else None
+    return {
+        "observer": [observer.name, observer.version, observer.key],
+        "layers": list(observer.layers.get(view.model, ())),
+        "model": [view.model, identity],
+        "noise": [noise.spec, recorded, setting.seed, setting.quantize],
+        "masks": setting.pairing,
+        "run": [torch.device(setting.device).type, setting.autocast],
+        "crops": batch.digests,
+    }

@@ -1,4 +1,4 @@
-"""Hilbert-Schmidt independence criterion of linear kernels, exactly, for many representations.
+"""Hilbert-Schmidt independence criterion of many representations, also with images left out.
 
 Notation: X is (n, p), one row per sample, with columns centred; K = X Xᵀ, L = Y Yᵀ.
 
@@ -6,21 +6,24 @@ Unbiased HSIC₁ (Song et al. 2012, JMLR 13), with K̃, L̃ of zero diagonal:
 
     [tr(K̃L̃) + ΣK̃ ΣL̃ / ((n−1)(n−2)) − 2/(n−2) (K̃1)ᵀ(L̃1)] / (n(n−3)).
 
-Two equal forms are used, both in float64 on centred features, so that a constant added to every
-feature, or float32 input, costs nothing:
+Biased HSIC is ⟨HKH, HLH⟩ / (n−1)² (Gretton et al. 2005). Each is computed in one of two equal
+forms:
 
-* Grams, for few samples of many features: ⟨U(K), U(L)⟩ / (n(n−3)), U being U-centring (Székely and
-  Rizzo 2014, Annals of Statistics 42).
-* Features, for many samples of few features:
-  [‖XᵀY‖² − n/(n−2) Σ‖xᵢ‖²‖yᵢ‖² + ‖X‖²‖Y‖²/((n−1)(n−2))] / (n(n−3)).
+* `from_grams`, for few samples of many features, or another kernel: ⟨U(K), U(L)⟩ / (n(n−3)), U
+  being U-centring (Székely and Rizzo 2014, Annals of Statistics 42).
+* `analysis.crossproducts`, for many samples of few features: with qᵢ = ‖xᵢ‖², rᵢ = ‖yᵢ‖²,
+  [‖XᵀY‖² − n/(n−2) Σ qᵢrᵢ + Σq Σr/((n−1)(n−2))] / (n(n−3)), biased ‖XᵀY‖² / (n−1)².
 
-Biased HSIC is ‖XᵀY‖² / (n−1)² = ⟨HKH, HLH⟩ / (n−1)² (Gretton et al. 2005).
+Samples come in clusters of equal size, the positions of one image (or one sample per image). Both
+forms give exactly what the sums would be without each image in turn, at little cost: U-centring
+removes whatever is added to whole rows and columns, so that the samples that stay need not be
+centred anew. Products of float32 features are taken in float32 over short stretches that are
+added up in float64.
 """
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
@@ -28,10 +31,13 @@ from torch import Tensor
 
 from mtd.errors import BadInput, nearest
 
-Estimator = Literal["unbiased", "biased"]
+Formula = Literal["unbiased", "biased"]
 
-CHUNK = 8192
-"""Features of a Gram product that are held in float64 at once."""
+CHUNK = 512
+"""Features whose products are added up in the features' own precision."""
+
+LARGE_MEAN = 4
+"""Where tr K exceeds its centred value by this factor, the mean is removed from the features."""
 
 ZERO = 1e-12
 """A self-HSIC below this share of (tr K / n)² is rounding, and counts as 0."""
@@ -42,14 +48,49 @@ def double(x: Tensor) -> Tensor:
     return (x.cpu() if x.device.type == "mps" else x).to(torch.float64)
 
 
+def single(x: Tensor) -> Tensor:
+    """In float32 at least."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
+def least(formula: Formula) -> int:
+    """The fewest samples that a formula is defined for.
+
+    Raises:
+        BadInput: no such formula.
+    """
+    if formula not in get_args(Formula):
+        raise BadInput(f"estimator {formula!r}: {nearest(formula, get_args(Formula))}")
+    return 4 if formula == "unbiased" else 2
+
+
 def gram(x: Tensor) -> Tensor:
-    """Gram matrix (n, n), float64, of the centred rows of x (n, p)."""
-    total = double(x.new_zeros(x.shape[0], x.shape[0]))
-    for part in x.split(CHUNK, dim=1):
-        part = double(part)
-        part = part - part.mean(0)
-        total += part @ part.mT
-    return total
+    """Gram matrix H X Xᵀ H of the centred rows of x (n, p), (n, n) in float64."""
+    x = single(x)
+    k = _products(x)
+    centred = center(k)
+    if bool(k.trace() <= LARGE_MEAN * centred.trace()):
+        return centred
+    k = torch.zeros_like(k)
+    for part in x.split(16 * CHUNK, dim=1):
+        exact = double(part)
+        k += _products((exact - exact.mean(0)).to(x.dtype).to(x.device))
+    return center(k)
+
+
+def _products(x: Tensor) -> Tensor:
+    """X Xᵀ in float64 from products over `CHUNK` features at a time."""
+    n, p = x.shape
+    whole = p // CHUNK
+    parts = x[:, : whole * CHUNK].view(n, whole, CHUNK).transpose(0, 1)
+    rest = x[:, whole * CHUNK :]
+    return double(torch.bmm(parts, parts.mT)).sum(0) + double(rest @ rest.mT)
+
+
+def center(k: Tensor) -> Tensor:
+    """H k H of symmetric matrices (…, n, n)."""
+    rows = k.mean(-1, keepdim=True)
+    return k - rows - rows.mT + rows.mean(-2, keepdim=True)
 
 
 def u_center(k: Tensor) -> Tensor:
@@ -68,52 +109,55 @@ def u_center(k: Tensor) -> Tensor:
     return k
 
 
-class HSICSums(ABC):
-    """Running sums over batches from which the HSIC of every pair of representations follows.
+def squared_distances(k: Tensor) -> Tensor:
+    """‖xᵢ − xⱼ‖² from Gram matrices (…, n, n)."""
+    norms = k.diagonal(dim1=-2, dim2=-1)
+    return (norms[..., :, None] + norms[..., None, :] - 2 * k).clamp(min=0)
 
-    `update` takes the same samples as seen by every one of N representations, always in the same
-    order; `hsic` is (N, N).
+
+def median_distance(k: Tensor) -> Tensor:
+    """Median over pairs of different samples of ‖xᵢ − xⱼ‖, from Gram matrices (…, n, n)."""
+    n = k.shape[-1]
+    above = torch.ones(n, n, dtype=torch.bool, device=k.device).triu(1)
+    return squared_distances(k)[..., above].median(-1).values.sqrt()
+
+
+def rbf(k: Tensor, sigma: Tensor) -> Tensor:
+    """exp(−‖xᵢ − xⱼ‖² / (2 σ²)) from linear Gram matrices (…, n, n) and σ (…)."""
+    return (-squared_distances(k) / (2 * sigma[..., None, None] ** 2)).exp()
+
+
+@dataclass(frozen=True)
+class HSIC:
+    """HSIC of every pair of N representations, as sums over batches.
+
+    Attributes:
+        products: (N, N), the estimator's numerator, summed over batches.
+        weight: its denominator, n(n−3) or (n−1)², summed over batches.
+        power: (N,) Σ tr K, the scale against which rounding is judged.
+        samples: how many there were.
+        changes: (images, N, N), what leaving each image out adds to `products`.
     """
 
-    def __init__(self, estimator: Estimator = "unbiased") -> None:
-        if estimator not in get_args(Estimator):
-            raise BadInput(f"estimator {estimator!r}: {nearest(estimator, get_args(Estimator))}")
-        self.estimator = estimator
-        self.samples = 0
-        self.widths: list[int] = []
+    products: Tensor
+    weight: float
+    power: Tensor
+    samples: int
+    changes: Tensor
 
-    @abstractmethod
+    def __add__(self, other: HSIC) -> HSIC:
+        """Both together: the minibatch estimator, since only pairs within a batch count."""
+        return HSIC(
+            self.products + other.products,
+            self.weight + other.weight,
+            self.power + other.power,
+            self.samples + other.samples,
+            torch.cat([self.changes, other.changes]),
+        )
+
     def hsic(self) -> Tensor:
-        """HSIC of every pair, (N, N), float64."""
-
-    @abstractmethod
-    def power(self) -> Tensor:
-        """tr K / n of every representation, (N,), the scale against which rounding is judged."""
-
-    @abstractmethod
-    def _add(self, representations: Sequence[Tensor]) -> None: ...
-
-    def update(self, representations: Sequence[Tensor]) -> None:
-        """Add a batch: N tensors (n, p_i), or (n, …) that are flattened.
-
-        Raises:
-            ValueError: representations of different numbers of samples, or other ones than before.
-        """
-        flat = [r.reshape(r.shape[0], -1) for r in representations]
-        counts, widths = {r.shape[0] for r in flat}, [r.shape[1] for r in flat]
-        if len(counts) != 1 or widths != (self.widths or widths):
-            raise ValueError(
-                f"representations of shapes {[tuple(r.shape) for r in flat]}: expected the same "
-                f"samples in each, and widths {self.widths or 'the same in every batch'}"
-            )
-        self.widths = widths
-        self._add(flat)
-        self.samples += counts.pop()
-
-    def _need(self, samples: int) -> None:
-        least = 4 if self.estimator == "unbiased" else 2
-        if samples < least:
-            raise BadInput(f"{samples} samples: {self.estimator} HSIC needs at least {least}")
+        """HSIC of every pair, (N, N)."""
+        return self.products / self.weight
 
     def cka(self) -> Tensor:
         """HSIC(x, y) / √(HSIC(x, x) HSIC(y, y)) for every pair, (N, N).
@@ -121,124 +165,101 @@ class HSICSums(ABC):
         Never clamped: unbiased values may be below 0 or, for small n, above 1. NaN where a
         self-HSIC is not positive; see `degenerate`.
         """
-        hsic = self.hsic()
-        self_hsic = hsic.diagonal().clone()
-        self_hsic[self._is_zero(self_hsic)] = torch.nan
-        return hsic / (self_hsic[:, None] * self_hsic[None, :]).sqrt()
+        return _ratio(self.products, *2 * [self._own(self.products)])
+
+    def cka_without(self, a: slice, b: slice) -> Tensor:
+        """`cka()[a, b]` without each image in turn, (images, a, b)."""
+        diagonal = self.products.diagonal() + self.changes.diagonal(dim1=1, dim2=2)
+        own = torch.where(self._zero(self.products.diagonal()), torch.nan, diagonal)
+        own = torch.where(own > 0, own, torch.nan)
+        return _ratio(self.products[a, b] + self.changes[:, a, b], own[:, a], own[:, b])
 
     def degenerate(self) -> dict[int, str]:
         """Why the row and column of a representation are NaN, by its index."""
         reasons = {}
-        hsic, power = self.hsic().diagonal(), self.power()
-        for i in self._is_zero(hsic).nonzero().flatten().tolist():
-            if not bool(hsic[i].isfinite()):
+        own = self.hsic().diagonal()
+        for i in self._zero(self.products.diagonal()).nonzero().flatten().tolist():
+            if not bool(own[i].isfinite()):
                 reasons[i] = "its activations are not finite"
-            elif float(power[i]) == 0:
+            elif float(self.power[i]) == 0:
                 reasons[i] = "its activations are the same in all samples"
             else:
                 reasons[i] = (
-                    f"its self-HSIC is {float(hsic[i]):.3g}, not above 0 (too few samples for its "
+                    f"its self-HSIC is {float(own[i]):.3g}, not above 0 (too few samples for its "
                     "spread)"
                 )
         return reasons
 
-    def _is_zero(self, self_hsic: Tensor) -> Tensor:
-        return ~(self_hsic > ZERO * self.power() ** 2)
+    def _zero(self, own: Tensor) -> Tensor:
+        return ~(own > ZERO * self.weight * (self.power / self.samples) ** 2)
+
+    def _own(self, products: Tensor) -> Tensor:
+        own = products.diagonal()
+        return torch.where(self._zero(own), torch.nan, own)
 
 
-class GramSums(HSICSums):
-    """HSIC from Gram matrices, one per batch: for few samples of many features.
+def _ratio(products: Tensor, a: Tensor, b: Tensor) -> Tensor:
+    return products / (a[..., :, None].sqrt() * b[..., None, :].sqrt())
 
-    With several batches this is the minibatch estimator (Nguyen et al. 2021): ⟨U(K), U(L)⟩ is
-    summed over batches and divided by Σ n(n−3), so that a batch counts in proportion to that; only
-    pairs of samples within a batch count. With one batch it is HSIC₁ itself. `biased` likewise,
-    with weights (n−1)².
+
+def from_grams(
+    grams: Tensor, *, cluster: int = 1, formula: Formula = "unbiased", leave_out: bool = False
+) -> HSIC:
+    """HSIC of one batch from what `gram` (or `rbf`) gives for each representation.
+
+    Args:
+        grams: (N, n, n), float64.
+        cluster: samples of one image; they lie beside each other.
+        formula: `unbiased` or `biased`.
+        leave_out: compute `HSIC.changes` too. An image without which too few samples are left
+            takes the whole batch with it.
+
+    Raises:
+        BadInput: too few samples.
     """
-
-    def __init__(self, estimator: Estimator = "unbiased") -> None:
-        super().__init__(estimator)
-        self.products = torch.zeros(0)
-        self.traces = torch.zeros(0)
-        self.weight = 0.0
-
-    def _add(self, representations: Sequence[Tensor]) -> None:
-        self._add_grams([gram(r) for r in representations])
-
-    def update_grams(self, grams: Sequence[Tensor]) -> None:
-        """Add a batch by what `gram` gives for each of its N representations, (n, n) each."""
-        self._add_grams(grams)
-        self.samples += grams[0].shape[0]
-
-    def _add_grams(self, grams: Sequence[Tensor]) -> None:
-        n = grams[0].shape[0]
-        self._need(n)
-        stacked = torch.stack(list(grams))
-        traces = stacked.diagonal(dim1=-2, dim2=-1).sum(-1)
-        unbiased = self.estimator == "unbiased"
-        rows = (u_center(stacked) if unbiased else stacked).flatten(1)
-        products = rows @ rows.mT
-        self.products = self.products + products if self.samples else products
-        self.traces = self.traces + traces if self.samples else traces
-        self.weight += n * (n - 3) if unbiased else (n - 1) ** 2
-
-    def hsic(self) -> Tensor:
-        self._need(self.samples)
-        return self.products / self.weight
-
-    def power(self) -> Tensor:
-        return self.traces / self.samples
+    count, n, _ = grams.shape
+    need(n, formula)
+    unbiased = formula == "unbiased"
+    k = u_center(grams) if unbiased else center(grams)
+    power = center(grams).diagonal(dim1=-2, dim2=-1).sum(-1)
+    weight = n * (n - 3) if unbiased else (n - 1) ** 2
+    if not leave_out:
+        flat = k.flatten(1)
+        return HSIC(flat @ flat.mT, weight, power, n, k.new_zeros(0, count, count))
+    images, left = n // cluster, n - cluster
+    # rows of each image, and the block of its samples among themselves
+    rows = k.view(count, images, cluster, n).transpose(0, 1)
+    shares = pair_products(rows.flatten(2))
+    products = shares.sum(0)
+    if left < least(formula):
+        changes = -products.expand(images, -1, -1)
+        return HSIC(products, weight, power, n, changes)
+    own = torch.stack(
+        [rows[i, :, :, i * cluster : (i + 1) * cluster].flatten(1) for i in range(images)]
+    )
+    # what stays has these row sums, with the opposite sign, since all rows sum to 0
+    sums = rows.sum(2)
+    own_sums = torch.stack([sums[i, :, i * cluster : (i + 1) * cluster] for i in range(images)])
+    row_products = pair_products(sums) - pair_products(own_sums)
+    totals = pair_products(own.sum(2, keepdim=True))
+    changes = pair_products(own) - 2 * shares
+    changes += corrections(row_products, totals, left, unbiased)
+    return HSIC(products, weight, power, n, changes)
 
 
-class FeatureSums(HSICSums):
-    """HSIC of the whole set of samples from sums over features: for many samples of few features.
+def pair_products(x: Tensor) -> Tensor:
+    """Inner products of the rows of each matrix of a batch: (b, N, m) to (b, N, N)."""
+    return torch.bmm(x, x.mT)
 
-    The value is that of all samples together, however they were cut into batches. Features are
-    shifted by the first batch's mean, and the sums are moved to the true mean at the end.
-    """
 
-    def __init__(self, estimator: Estimator = "unbiased") -> None:
-        super().__init__(estimator)
-        self.shift = torch.zeros(0)
-        self.sums: list[Tensor] = []
+def corrections(rows: Tensor, totals: Tensor, n: int, unbiased: bool) -> Tensor:
+    """The part of the numerator that centres: from products of row sums and of totals."""
+    if unbiased:
+        return totals / ((n - 1) * (n - 2)) - 2 / (n - 2) * rows
+    return totals / n**2 - 2 / n * rows
 
-    def _add(self, representations: Sequence[Tensor]) -> None:
-        z = torch.cat([double(r) for r in representations], dim=1)
-        if not self.samples:
-            self.shift = z.mean(0)
-        z = z - self.shift
-        a = torch.stack([part.square().sum(1) for part in z.split(self.widths, dim=1)], dim=1)
-        sums = [z.mT @ z, a.mT @ z, a.mT @ a, z.sum(0), a.sum(0)]
-        if self.samples:
-            sums = [old + new for old, new in zip(self.sums, sums, strict=True)]
-        self.sums = sums
 
-    def _blocks(self, values: Tensor, dim: int) -> Tensor:
-        """Sums over each representation's features; what is not finite stays in its own."""
-        parts = values.split(self.widths, dim=dim)
-        return torch.stack([part.sum(dim) for part in parts], dim=dim)
-
-    def _centred(self) -> tuple[Tensor, Tensor, Tensor]:
-        """‖XᵀY‖² and Σ‖xᵢ‖²‖yᵢ‖² of every pair, ‖X‖² of each, about the true mean."""
-        n, (zz, az, aa, z, a) = self.samples, self.sums
-        mean = z / n
-        cross = zz - n * mean[:, None] * mean[None, :]
-        products = self._blocks(self._blocks(cross.square(), 0), 1)
-        # ‖x − m‖² = ‖x‖² − 2 m·x + ‖m‖², multiplied out and summed over samples
-        size = self._blocks(mean.square(), 0)
-        along = self._blocks(mean * z, 0)  # Σ m·x
-        mixed = a[:, None] * size - 2 * self._blocks(az * mean, 1) - 2 * along[:, None] * size
-        squares = self._blocks(self._blocks(zz * mean[:, None] * mean[None, :], 0), 1)
-        fourth = aa + mixed + mixed.mT + 4 * squares + n * size[:, None] * size[None, :]
-        return products, fourth, a - n * size
-
-    def hsic(self) -> Tensor:
-        self._need(self.samples)
-        products, fourth, norms = self._centred()
-        n = self.samples
-        if self.estimator == "biased":
-            return products / (n - 1) ** 2
-        pairs = norms[:, None] * norms[None, :] / ((n - 1) * (n - 2))
-        return (products - n / (n - 2) * fourth + pairs) / (n * (n - 3))
-
-    def power(self) -> Tensor:
-        return self._centred()[2] / self.samples
+def need(samples: int, formula: Formula) -> None:
+    """Raise `BadInput` if a formula is not defined for so few samples."""
+    if samples < least(formula):
+        raise BadInput(f"{samples} samples: {formula} HSIC needs at least {least(formula)}")

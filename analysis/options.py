@@ -15,10 +15,14 @@ from mtd import cli
 from mtd.errors import BadInput
 
 if TYPE_CHECKING:
-    import torch
+    from collections.abc import Sequence
 
+    from analysis.engine import Batch, Observer, Setting
+    from analysis.ranks import Ranks
+    from analysis.runs import RunFolder
     from mtd.images import Crop
     from mtd.noise import Noise
+    from mtd.recorded import Recorded
     from mtd.swinir import SwinIR
 
 CROPS = 64
@@ -30,14 +34,26 @@ def parser(module: str, description: str, examples: str) -> cli.Parser:
     p = cli.Parser(module, description, examples)
     count = cli.whole_number
     p.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint file, or bundled name")
-    p.add_argument("--images", metavar="DIR", help="folder of clean photographs (default: bundled)")
+    p.add_argument(
+        "--images",
+        action="append",
+        metavar="DIR",
+        help="folder of clean photographs (repeatable; default: bundled)",
+    )
     p.add_argument("--crop", type=count(8), default=64, help="side of a crop (default 64)")
+    p.add_argument(
+        "--crop-rule",
+        choices=("grid", "centre", "random"),
+        default="grid",
+        help="where crops are cut: spread over each image (default), its middle, or at random",
+    )
     p.add_argument("--limit", type=count(1), default=CROPS, help="number of crops (default 64)")
     p.add_argument(
         "--noise",
         action="append",
         metavar="SPEC",
-        help=f"noise, the first being the reference (repeatable; default: {', '.join(NOISES)})",
+        help="noise, the first being the reference; folder:DIR takes recorded noisy versions, "
+        f"matched by name (repeatable; default: {', '.join(NOISES)})",
     )
     p.add_argument("--no-quantize", action="store_true", help="noise without clipping and rounding")
     p.add_argument(
@@ -62,6 +78,14 @@ def parser(module: str, description: str, examples: str) -> cli.Parser:
     )
     p.add_argument("--seed", type=count(0), default=0, help="of everything random (default 0)")
     p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1")
+    p.add_argument(
+        "--autocast",
+        choices=("off", "bf16", "fp16"),
+        default="off",
+        help="precision of the networks' forward pass (default: off, float32)",
+    )
+    p.add_argument("--batch-size", type=count(1), help="crops that go through a network together")
+    p.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     p.add_argument("--output-dir", metavar="DIR", help="default: runs/ANALYSIS-MODELS-DIGEST")
     p.add_argument("--quiet", action="store_true", help="no bar, no messages; the table only")
     return p
@@ -76,9 +100,10 @@ class Asked:
     """
 
     models: dict[str, SwinIR]
-    noises: list[Noise]
+    noises: list[Noise | Recorded]
     crops: list[Crop]
-    device: torch.device
+    setting: Setting
+    ranks: Ranks
     repeated: int
 
 
@@ -86,20 +111,56 @@ def check(args: argparse.Namespace) -> Asked:
     """Load and check what the shared options name, before anything is computed.
 
     Raises:
-        BadInput: anything that cannot be used.
+        BadInput: anything that cannot be used, by any of the processes.
     """
+    from analysis import ranks
+
+    processes, device = ranks.start(args.device)
+    try:
+        asked = _check(args, device, processes)
+    except BadInput as error:
+        processes.agree(error)
+        raise
+    processes.agree(None)
+    return asked
+
+
+def _check(args: argparse.Namespace, device: str, ranks: Ranks) -> Asked:
+    from analysis.engine import Setting
     from mtd import images, noise
     from mtd.checkpoint import resolve_device
+    from mtd.recorded import PREFIX, Recorded
 
-    noises = [noise.parse(spec) for spec in args.noise or NOISES]
+    specs = args.noise or NOISES
+    noises = [Recorded(s) if s.startswith(PREFIX) else noise.parse(s) for s in specs]
     specs = [n.spec for n in noises]
     if len(set(specs)) < len(specs):
         raise BadInput(f"--noise {', '.join(specs)}: each noise once")
-    device = resolve_device(args.device)
-    models = load_models(args)
-    found = images.spread_crops(images.photographs(args.images), args.crop, args.limit)
+    resolved = resolve_device(device)
+    models = load_models(args, device)
+    photographs = images.photographs(*args.images or ())
+    found = images.crops(photographs, args.crop, args.limit, args.crop_rule, args.seed)
+    for recorded in noises:
+        if isinstance(recorded, Recorded):
+            used = {crop.image for crop in found}
+            recorded.check([photo for photo in photographs if photo.name in used])
     crops = list({crop.digest: crop for crop in reversed(found)}.values())[::-1]
-    return Asked(models, noises, crops, device, len(found) - len(crops))
+    setting = Setting(
+        args.seed,
+        not args.no_quantize,
+        args.mask_pairing,
+        resolved,
+        args.autocast,
+        {name: identity(model) for name, model in models.items()},
+    )
+    return Asked(models, noises, crops, setting, ranks, len(found) - len(crops))
+
+
+def identity(model: SwinIR) -> list[Any]:
+    """What decides a loaded network's output: its file's digest, and its masks."""
+    how = model.inference
+    masks = [how.policy.attention_percent, how.samples, how.seed] if how.active else None
+    return [model.source["sha256"], masks]
 
 
 def tell(asked: Asked) -> None:
@@ -114,7 +175,57 @@ def tell(asked: Asked) -> None:
         )
 
 
-def load_models(args: argparse.Namespace) -> dict[str, SwinIR]:
+def observe(
+    args: argparse.Namespace,
+    asked: Asked,
+    groups: Sequence[Batch],
+    observers: Sequence[Observer],
+    folder: RunFolder,
+) -> None:
+    """Show everything that is asked to the observers, with a bar.
+
+    Raises:
+        BadInput: a layer cannot be used; a folder made for this run alone is removed again.
+        KeyboardInterrupt: with what to do to go on.
+    """
+    from tqdm import tqdm
+
+    from analysis import engine
+
+    ranks, talks = asked.ranks, asked.ranks.first and not args.quiet
+    kept, views = folder.units.count(), len(asked.models) * len(asked.noises)
+    if kept and talks:
+        print(f"found {kept} finished units; they are not computed again", file=sys.stderr)
+    walk = engine.walk(
+        asked.models,
+        asked.noises,
+        groups,
+        observers,
+        asked.setting,
+        units=folder.units,
+        ranks=ranks,
+    )
+    total = len(ranks.mine(len(groups))) * views
+    try:
+        first = next(walk, None)  # shows that the layers can be used
+        if talks:
+            tell(asked)
+        hide = None if talks else True
+        bar = tqdm(initial=int(first is not None), total=total, unit="view", disable=hide)
+        for _ in walk:
+            bar.update()
+        bar.close()
+    except BadInput:
+        folder.discard()
+        raise
+    except KeyboardInterrupt:
+        done = f"{folder.units.count()} of {len(groups) * views * len(observers)} units"
+        raise KeyboardInterrupt(
+            f"{done} are kept in {folder.path}; the same command with --resume goes on"
+        ) from None
+
+
+def load_models(args: argparse.Namespace, device: str) -> dict[str, SwinIR]:
     """The networks, by names that are short but tell them apart."""
     from mtd.checkpoint import load
 
@@ -137,7 +248,7 @@ def load_models(args: argparse.Namespace) -> dict[str, SwinIR]:
             attention_mask=args.attention_mask,
             mask_samples=args.mask_samples,
             seed=args.seed,
-            device=args.device,
+            device=device,
             options=files.get(path),
         )
         for name, path in zip(names, given, strict=True)
@@ -161,25 +272,31 @@ def choose_layers(models: dict[str, SwinIR], patterns: list[str] | None) -> dict
     return chosen
 
 
-def describe(analysis: str, args: argparse.Namespace, asked: Asked, command: str) -> dict[str, Any]:
+def describe(analysis: str, args: argparse.Namespace, asked: Asked) -> dict[str, Any]:
     """The part of a manifest that the shared options decide."""
     from analysis.runs import versions
+    from mtd.recorded import Recorded
 
     return {
         "analysis": analysis,
-        "command": command,
         "versions": versions(),
         "models": {name: model.source for name, model in asked.models.items()},
         "attention_mask": args.attention_mask,
         "mask_samples": args.mask_samples,
         "mask_pairing": args.mask_pairing,
         "noises": [noise.spec for noise in asked.noises],
+        "recorded": {
+            noise.spec: noise.digest(asked.crops)
+            for noise in asked.noises
+            if isinstance(noise, Recorded)
+        },
         "quantize": not args.no_quantize,
         "seed": args.seed,
-        "device": str(asked.device),
+        "device": args.device,
+        "autocast": args.autocast,
         "images": args.images or "bundled",
         "crop": args.crop,
-        "crop_rule": "spread",
+        "crop_rule": args.crop_rule,
         "crops": [
             {"image": c.image, "top": c.top, "left": c.left, "sha256": c.digest}
             for c in asked.crops

@@ -38,20 +38,41 @@ class Panel:
     values: np.ndarray
 
 
-def panels(frame: pd.DataFrame, *, same_model: bool) -> list[Panel]:
-    """The matrices in a CKA table between two noises of one model, or between two models."""
-    chosen = frame[(frame.model_a == frame.model_b) == same_model]
+MEASURES = {
+    "cka": "CKA",
+    "procrustes": "Procrustes similarity",
+    "rsa": "RSA, Spearman's ρ",
+    "knn": "shared nearest neighbours",
+}
+"""Columns that hold a similarity, with their labels."""
+
+
+def measure(frame: pd.DataFrame) -> str:
+    """The column of a table that holds its similarities."""
+    return next(name for name in MEASURES if name in frame)
+
+
+def panels(frame: pd.DataFrame, which: str) -> list[Panel]:
+    """The matrices of a table whose pairs of views are of one kind; see `analysis.pairs.kind`."""
+    same_model, same_noise = frame.model_a == frame.model_b, frame.noise_a == frame.noise_b
+    chosen = {
+        "self": same_model & same_noise,
+        "cross_noise": same_model & ~same_noise,
+        "cross_model": ~same_model & same_noise,
+        "cross_both": ~same_model & ~same_noise,
+    }[which]
     found = []
     views = ["model_a", "noise_a", "model_b", "noise_b"]
-    for (model_a, noise_a, model_b, noise_b), part in chosen.groupby(views, sort=False):
-        matrix = part.pivot(index="index_a", columns="index_b", values="cka").sort_index()
+    for (model_a, noise_a, model_b, noise_b), part in frame[chosen].groupby(views, sort=False):
+        matrix = part.pivot(index="index_a", columns="index_b", values=measure(frame)).sort_index()
         label_a = part.drop_duplicates("index_a").sort_values("index_a").layer_a
         label_b = part.drop_duplicates("index_b").sort_values("index_b").layer_b
-        title = f"{model_a}" if same_model else f"under {noise_a}"
-        if same_model:
+        title = str(model_a) if model_a == model_b else f"{model_a}, {model_b}"
+        if noise_a == noise_b:
+            title = f"{title} under {noise_a}" if which == "self" else f"under {noise_a}"
+        side_a, side_b = str(model_a), str(model_b)
+        if noise_a != noise_b:
             side_a, side_b = f"{model_a} under {noise_a}", f"{model_b} under {noise_b}"
-        else:
-            side_a, side_b = str(model_a), str(model_b)
         found.append(
             Panel(
                 title,
@@ -67,7 +88,8 @@ def panels(frame: pd.DataFrame, *, same_model: bool) -> list[Panel]:
 
 def scale(frame: pd.DataFrame) -> tuple[float, float]:
     """Colour limits for every matrix of a table: 0 to 1, or from a round number below 0."""
-    lowest = float(np.nanmin(frame.cka)) if frame.cka.notna().any() else 0.0
+    values = frame[measure(frame)]
+    lowest = float(values.min()) if values.notna().any() else 0.0
     return min(0.0, math.floor(lowest * 10) / 10), 1.0
 
 
@@ -86,7 +108,9 @@ def draw(axes: Axes, panel: Panel, limits: tuple[float, float]) -> AxesImage:
     return image
 
 
-def heatmaps(title: str, parts: Sequence[Panel], limits: tuple[float, float]) -> Figure:
+def heatmaps(
+    title: str, parts: Sequence[Panel], limits: tuple[float, float], label: str = "CKA"
+) -> Figure:
     """Matrices side by side, at most three in a row, with one colour scale."""
     columns = min(3, len(parts))
     rows = -(-len(parts) // columns)
@@ -96,7 +120,7 @@ def heatmaps(title: str, parts: Sequence[Panel], limits: tuple[float, float]) ->
     for axes in grid.flat[len(parts) :]:
         axes.set_axis_off()
     images = [draw(axes, part, limits) for axes, part in zip(grid.flat, parts, strict=False)]
-    figure.colorbar(images[0], ax=grid, label="CKA", shrink=0.7)
+    figure.colorbar(images[0], ax=grid, label=label, shrink=0.7)
     figure.suptitle(title, fontsize=10)
     return figure
 
@@ -104,18 +128,72 @@ def heatmaps(title: str, parts: Sequence[Panel], limits: tuple[float, float]) ->
 def _subtitle(frame: pd.DataFrame) -> str:
     first = frame.iloc[0]
     unit = "positions" if first.unit == "position" else "images"
-    return f"{first.estimator} linear CKA over {first.samples:,} {unit} of {first.crops} crops"
+    samples = f"{first.samples:,} {unit} of {first.crops} crops"
+    what = MEASURES[measure(frame)]
+    if what == "CKA":
+        what = f"{first.estimator} {'RBF' if first.kernel == 'rbf' else 'linear'} CKA"
+    removed = {"image": ", each image's mean removed", "highpass": ", local mean removed"}
+    return f"{what} over {samples}{removed.get(first.centring, '')}"
 
 
-def cross_model(frame: pd.DataFrame) -> Figure | None:
-    """Layers of one model against layers of another under the same noise (Figure 12a)."""
-    parts = panels(frame, same_model=False)
-    title = f"Two models, one noise\n{_subtitle(frame)}" if parts else ""
-    return heatmaps(title, parts, scale(frame)) if parts else None
+HEATMAPS = {
+    "cross_model": "Two models, one noise",
+    "cross_noise": "One model, two noises",
+    "cross_both": "Two models, two noises",
+    "self": "One model, one noise: its layers with each other",
+}
 
 
-def cross_noise(frame: pd.DataFrame) -> Figure | None:
-    """Each model's layers under two noises (Figure 12b)."""
-    parts = panels(frame, same_model=True)
-    title = f"One model, two noises\n{_subtitle(frame)}" if parts else ""
-    return heatmaps(title, parts, scale(frame)) if parts else None
+def heatmap(frame: pd.DataFrame, which: str) -> Figure | None:
+    """All matrices of one kind (see `analysis.pairs.kind`), or None if there are none.
+
+    `cross_model` is the paper's Figure 12a, `cross_noise` its Figure 12b.
+    """
+    parts = panels(frame, which)
+    if not parts:
+        return None
+    title = f"{HEATMAPS[which]}\n{_subtitle(frame)}"
+    return heatmaps(title, parts, scale(frame), MEASURES[measure(frame)])
+
+
+def depth(frame: pd.DataFrame, subtitle: str = "") -> Figure | None:
+    """Each layer under one noise against itself under another, over depth, with 95% intervals."""
+    if frame.empty:
+        return None
+    column, models = measure(frame), list(dict.fromkeys(frame.model))
+    panels_of = list(frame.groupby(["noise_a", "noise_b"], sort=False))
+    columns = min(3, len(panels_of))
+    rows = -(-len(panels_of) // columns)
+    figure = Figure(figsize=(4.6 * columns, 3.9 * rows + 0.4), dpi=DPI, layout="constrained")
+    grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
+    for axes in grid.flat[len(panels_of) :]:
+        axes.set_axis_off()
+    for axes, ((noise_a, noise_b), part) in zip(grid.flat, panels_of, strict=False):
+        names = [short(str(name)) for name in part.drop_duplicates("index", keep="last").layer]
+        for model, curve in part.groupby("model", sort=False):
+            colour = f"C{models.index(str(model)) % 10}"
+            axes.plot(curve["index"], curve[column], "o-", ms=3, color=colour, label=str(model))
+            if curve.low.notna().any():
+                axes.fill_between(
+                    curve["index"], curve.low, curve.high, color=colour, alpha=0.2, lw=0
+                )
+        alike = part.groupby("index").layer.nunique().max() == 1
+        labels = names if alike else [str(i) for i in range(len(names))]
+        size = 8 if len(names) <= 16 else 6
+        axes.set_xticks(range(len(names)), labels, rotation=90, fontsize=size)
+        axes.set_title(f"{noise_a} against {noise_b}", fontsize=10)
+        axes.set_xlabel("layer" if alike else "layer, counted from the first", fontsize=9)
+        axes.grid(alpha=0.3)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(MEASURES[column], fontsize=9)
+    grid[0, 0].legend(fontsize=8)
+    band = "; bands are 95% jackknife intervals" if frame.low.notna().any() else ""
+    figure.suptitle(f"Each layer under two noises\n{subtitle}{band}", fontsize=10)
+    return figure
+
+
+def figures(frame: pd.DataFrame, curves: pd.DataFrame) -> dict[str, Figure]:
+    """Every figure that the tables of a comparison admit, by the name of its file."""
+    found = {which: heatmap(frame, which) for which in HEATMAPS}
+    found["depth"] = depth(curves, _subtitle(frame))
+    return {name: figure for name, figure in found.items() if figure is not None}

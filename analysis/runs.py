@@ -1,4 +1,8 @@
-"""A run folder: the manifest first, then tables and figures, each written whole or not at all."""
+"""A run folder: manifest, units, tables, figures, each written whole or not at all.
+
+`manifest.json` holds everything that decides the results. `run.json`, beside it, holds what differs
+by nature: commands, times, host. `units/` is there while the run is not finished.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ import json
 import platform
 import re
 from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,10 +22,13 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import mtd
+from analysis.ranks import ALONE, Ranks
+from analysis.units import Units
 from mtd import files
 from mtd.errors import BadInput
 
 MANIFEST = "manifest.json"
+LOG = "run.json"
 PACKAGES = ("torch", "numpy", "scikit-image", "pandas", "matplotlib")
 
 
@@ -42,22 +51,95 @@ class RunFolder:
             that the same question has the same folder.
         name: of the analysis and its models.
         manifest: everything that decides the results, ready for JSON.
+        resume: go on with the units that are there, instead of starting anew.
+        command: the command line, for `run.json`.
+        ranks: the processes that share the run; only the first one writes here, but for units.
 
     Raises:
         BadInput: the folder holds another run, or cannot be written.
     """
 
-    def __init__(self, path: str | Path | None, name: str, manifest: Mapping[str, Any]) -> None:
-        text = json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"
+    def __init__(
+        self,
+        path: str | Path | None,
+        name: str,
+        manifest: Mapping[str, Any],
+        *,
+        resume: bool = False,
+        command: str = "",
+        ranks: Ranks = ALONE,
+    ) -> None:
         digest = hashlib.sha256(_identity(manifest).encode()).hexdigest()[:8]
         plain = re.sub(r"[^\w.-]+", "_", name)[:80]
         self.path = Path(path) if path else Path("runs") / f"{plain}-{digest}"
+        self.units, self.ranks = Units(self.path), ranks
+        self._new: list[Path] = []
+        error = None
+        if ranks.first:
+            try:
+                self._open(manifest, resume, command)
+            except BadInput as found:
+                error = found
+        ranks.agree(error)
+
+    def _open(self, manifest: Mapping[str, Any], resume: bool, command: str) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise BadInput(f"{self.path} is a file: --output-dir is a folder")
         held = self.path / MANIFEST
-        if held.exists() and not _same(held, manifest):
-            raise BadInput(f"{self.path} holds another run: choose another --output-dir")
-        files.write(held, text)
+        if held.exists():
+            if difference := _difference(held, manifest):
+                raise BadInput(
+                    f"{self.path} holds another run ({difference}): choose another --output-dir"
+                )
+        elif resume:
+            raise BadInput(f"{self.path}: no run to resume in it; leave out --resume")
+        folder = self.path
+        while not folder.exists() and len(str(folder)) < 4096:
+            self._new.append(folder)
+            folder = folder.parent
+        if not resume:
+            self.units.clear()
+        if not held.exists():
+            files.write(held, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        self._started = datetime.now(UTC)
+        entry = {
+            "command": command,
+            "host": platform.node(),
+            "processes": self.ranks.size,
+            "started": self._started.isoformat(timespec="seconds"),
+            "finished": None,
+            "seconds": None,
+        }
+        self._runs = [*(read_log(self.path) if resume else []), entry]
+        self._log()
+
+    def _log(self) -> None:
+        text = json.dumps({"runs": self._runs}, indent=2, ensure_ascii=False)
+        files.write(self.path / LOG, text + "\n")
+
+    def complete(self, *tables: str) -> bool:
+        """Whether tables are there and nothing is left to do."""
+        unfinished = self.units.folder is not None and self.units.folder.exists()
+        return not unfinished and all((self.path / name).is_file() for name in tables)
+
+    def discard(self) -> None:
+        """Remove what this process has made, if no unit was finished: nothing came of the run."""
+        if self.ranks.first and self._new and not self.units.count():
+            for name in (MANIFEST, LOG):
+                (self.path / name).unlink(missing_ok=True)
+            with suppress(OSError):
+                self.units.clear()
+                for folder in self._new:
+                    folder.rmdir()
+
+    def finish(self) -> None:
+        """Everything is written: remove the units, and note the time."""
+        if self.ranks.first:
+            self.units.clear()
+            now = datetime.now(UTC)
+            self._runs[-1]["finished"] = now.isoformat(timespec="seconds")
+            self._runs[-1]["seconds"] = round((now - self._started).total_seconds(), 1)
+            self._log()
 
     def table(self, name: str, frame: pd.DataFrame) -> Path:
         """Write a table as CSV, numbers in full, missing ones as `nan`."""
@@ -76,17 +158,31 @@ class RunFolder:
 
 
 def _identity(manifest: Mapping[str, Any]) -> str:
-    """The manifest without what may differ between runs of the same question."""
-    return json.dumps({k: v for k, v in manifest.items() if k != "command"}, sort_keys=True)
+    return json.dumps(manifest, sort_keys=True)
 
 
-def _same(held: Path, manifest: Mapping[str, Any]) -> bool:
+def _difference(held: Path, manifest: Mapping[str, Any]) -> str:
+    """The first entry in which a folder's manifest differs from another one, or nothing."""
     try:
         found = json.loads(held.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return False
+        return "its manifest is damaged"
     plain = json.loads(json.dumps(manifest))
-    return isinstance(found, dict) and _identity(found) == _identity(plain)
+    if not isinstance(found, dict):
+        return "its manifest is damaged"
+    for name in [*plain, *found]:
+        if found.get(name) != plain.get(name):
+            return f"its {name.replace('_', ' ')} differ"
+    return ""
+
+
+def read_log(path: str | Path) -> list[dict[str, Any]]:
+    """The entries of a run folder's `run.json`, one for each time it was worked on."""
+    try:
+        runs = json.loads((Path(path) / LOG).read_text(encoding="utf-8"))["runs"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    return runs if isinstance(runs, list) else []
 
 
 def newest(analysis: str, parent: str | Path = "runs") -> Path:
@@ -117,3 +213,8 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     if not isinstance(manifest, dict):
         raise BadInput(f"{held}: damaged, not a JSON object")
     return manifest
+
+
+def read_tables(path: str | Path) -> dict[str, pd.DataFrame]:
+    """The tables of a run folder, by name without `.csv`."""
+    return {file.stem: pd.read_csv(file) for file in sorted(Path(path).glob("*.csv"))}

@@ -1,79 +1,152 @@
-"""What a table of CKA values says, in a few lines of text."""
+"""What the tables of a comparison say, in a few lines of text."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from analysis.activations import blocks
-from analysis.plots import short
+from analysis.activations import blocks, deepest
+from analysis.plots import MEASURES, measure, short
+
+OUTLIER = 10.0
+"""An image is named if its share of a pair's spread is this many times the mean share."""
 
 
-def summary(frame: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
-    """What the figures show, in a few lines; from the table and the manifest of a run."""
-    first = frame.iloc[0]
+def summary(frames: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> str:
+    """What the figures show; from the tables of a run, by name, and its manifest.
+
+    Tables: that of the measure, `layers`, `deep`, and where there are any `parting`, `influence`.
+    """
+    frame = next(frames[name] for name in MEASURES if name in frames)
+    column, first = measure(frame), frame.iloc[0]
     what = "blocks" if all(blocks(names) for names in manifest["layers"].values()) else "layers"
+    how = f", {first.estimator}" if column == "cka" else ""
+    if first.kernel == "rbf":
+        how += ", RBF kernel"
+    how += {"image": ", each image's mean removed", "highpass": ", local mean removed"}.get(
+        first.centring, ""
+    )
     lines = [
-        f"CKA, {first.estimator}, {first.samples:,} {first.unit}s of {first.crops} crops; "
+        f"{MEASURES[column]}{how}, {first.samples:,} {first.unit}s of {first.crops} crops; "
         f"mean over the deepest quarter of the {what}"
     ]
+    deep = frames["deep"]
+    if deep.low.notna().any():
+        lines[0] += ", with 95% intervals (jackknife over crops)"
     if first.estimator == "biased":
-        n = (
-            math.ceil(first.samples / manifest["batches"])
-            if first.unit == "image"
-            else first.samples
-        )
-        widths = [p for layers in manifest["features"].values() for p in layers.values()]
-        low, high = (null_value(p, p, n) for p in (min(widths), max(widths)))
-        lines.append(
-            f"  biased: layers with nothing in common would score {low:.3f} to {high:.3f} here, "
-            "not 0 (√(pq/((p+n)(q+n))), p and q features, n samples)"
-        )
-    width = max(map(len, {*frame.model_a, *frame.model_b}))
-    same = frame[frame.model_a == frame.model_b]
-    for (model, a, b), part in same.groupby(["model_a", "noise_a", "noise_b"], sort=False):
-        deep = deepest(list(dict.fromkeys(part.layer_a)))
-        diagonal = part[(part.layer_a == part.layer_b) & part.layer_a.isin(deep)].cka
-        lines.append(f"  {model:<{width}}  {a} against {b}: {diagonal.mean(skipna=False):.3f}")
-    other = frame[frame.model_a != frame.model_b]
-    for _, part in other.groupby(["model_a", "model_b", "noise_a"], sort=False):
-        lines += across(part)
+        lines.append(_null(frame, frames["layers"]))
+    width = max(map(len, {*deep.model_a, *deep.model_b}))
+    values = zip(deep[column], deep.low, deep.high, strict=True)
+    names = deep[["model_a", "noise_a", "model_b", "noise_b"]].astype(str).to_numpy().tolist()
+    found = [(*views, shown(*value)) for views, value in zip(names, values, strict=True)]
+    for model_a, noise_a, model_b, noise_b, value in found:
+        if model_a == model_b:
+            lines.append(f"  {model_a:<{width}}  {noise_a} against {noise_b}: {value}")
+    for model_a, noise_a, model_b, noise_b, value in found:
+        if model_a != model_b:
+            noise = noise_a if noise_a == noise_b else f"{noise_a} and {noise_b}"
+            lines.append(f"  {model_a} against {model_b} under {noise}: {value}")
+            if noise_a == noise_b:
+                part = frame[(frame.model_a == model_a) & (frame.model_b == model_b)]
+                lines += match(part[(part.noise_a == noise_a) & (part.noise_b == noise_b)])
+    if "parting" in frames:
+        lines += parts(frames["parting"])
+    if "influence" in frames:
+        lines += outliers(frames["influence"])
     return "\n".join(lines)
 
 
-def across(part: pd.DataFrame) -> list[str]:
-    """Two lines on two models under one noise, and whether a's deepest blocks match any of b's."""
-    a, b, noise = part.iloc[0][["model_a", "model_b", "noise_a"]]
+def shown(value: float, low: float, high: float) -> str:
+    """A value with its interval, if it has one."""
+    return f"{value:.3f}" + ("" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]")
+
+
+def _null(frame: pd.DataFrame, layers: pd.DataFrame) -> str:
+    widths, n = layers.features, int(frame.samples.iloc[0])
+    low, high = (null_value(int(p), int(p), n) for p in (widths.min(), widths.max()))
+    return (
+        f"  biased: layers with nothing in common would score {low:.3f} to {high:.3f} here, "
+        "not 0 (√(pq/((p+n)(q+n))), p and q features, n samples)"
+    )
+
+
+def match(part: pd.DataFrame) -> list[str]:
+    """One line on whether a model's deepest blocks match any block of another model."""
+    column = measure(part)
+    a, b = part.iloc[0][["model_a", "model_b"]]
     layers_a, layers_b = (list(dict.fromkeys(part[side])) for side in ("layer_a", "layer_b"))
     deep_a = deepest(layers_a)
-    deep = part[part.layer_a.isin(deep_a) & part.layer_b.isin(deepest(layers_b))].cka
-    lines = [f"  {a} against {b} under {noise}: {deep.mean(skipna=False):.3f}"]
-    facing = part[part.layer_b.isin(blocks(layers_b) or layers_b)].dropna(subset="cka")
+    facing = part[part.layer_b.isin(blocks(layers_b) or layers_b)].dropna(subset=column)
     # for each layer of a, the block of b that is most like it
-    best = facing.sort_values("cka").drop_duplicates("layer_a", keep="last").set_index("layer_a")
-    shown = best[best.index.isin(deep_a)].sort_values("cka")
-    others = best[best.index.isin(set(blocks(layers_a) or layers_a) - set(deep_a))].cka
-    if len(shown):
-        top = shown.iloc[-1]
-        text = (
-            f"  best match of {a}'s deepest blocks ({', '.join(map(short, deep_a))}) among the "
-            f"blocks of {b}: {top.cka:.3f}, with {short(top.layer_b)}"
-        )
-        if len(others):
-            low, high = others.min(), others.max()
-            place = "less than" if top.cka < low else "more than" if top.cka > high else "among"
-            text += f"; {place} those of its other blocks, {low:.3f} to {high:.3f}"
-        lines.append(text)
+    best = facing.sort_values(column).drop_duplicates("layer_a", keep="last").set_index("layer_a")
+    near = best[best.index.isin(deep_a)].sort_values(column)
+    others = best[best.index.isin(set(blocks(layers_a) or layers_a) - set(deep_a))][column]
+    if near.empty:
+        return []
+    top = near.iloc[-1]
+    text = (
+        f"  best match of {a}'s deepest blocks ({', '.join(map(short, deep_a))}) among the "
+        f"blocks of {b}: {top[column]:.3f}, with {short(top.layer_b)}"
+    )
+    if len(others):
+        low, high = others.min(), others.max()
+        place = "less than" if top[column] < low else "more than" if top[column] > high else "among"
+        text += f"; {place} those of its other blocks, {low:.3f} to {high:.3f}"
+    return [text]
+
+
+def parts(frame: pd.DataFrame) -> list[str]:
+    """For two models, from which layer on their curves stay apart to the last block."""
+    lines = []
+    names = ["model_a", "model_b", "noise_a", "noise_b"]
+    for (a, b, noise_a, noise_b), curve in frame.groupby(names, sort=False):
+        within = blocks(list(curve.layer)) or list(curve.layer)
+        curve = curve[curve.layer.isin(within)]
+        start = part_at(curve)
+        if start is None:
+            text = "do not stay apart towards the last block"
+        else:
+            rest = curve.iloc[start:]
+            higher = b if rest.difference.iloc[0] > 0 else a
+            low, high = rest.difference.abs().min(), rest.difference.abs().max()
+            text = (
+                f"part at {short(rest.layer.iloc[0])}: from there to the last block {higher} is "
+                f"higher, by {low:.3f} to {high:.3f}"
+            )
+        lines.append(f"  {noise_a} against {noise_b}: {a} and {b} {text}")
     return lines
 
 
-def deepest(layers: Sequence[str]) -> list[str]:
-    """The deepest quarter of the blocks, at least one; of all layers where there are no blocks."""
-    chosen = blocks(layers) or list(layers)
-    return chosen[-max(1, len(chosen) // 4) :]
+def part_at(curve: pd.DataFrame) -> int | None:
+    """Where a difference's interval begins to keep away from 0, on one side, to the end."""
+    sign = (curve.low > 0).astype(int) - (curve.high < 0).astype(int)
+    last = sign.iloc[-1]
+    if last == 0:
+        return None
+    start = len(sign)
+    while start and sign.iloc[start - 1] == last:
+        start -= 1
+    return start
+
+
+def outliers(frame: pd.DataFrame) -> list[str]:
+    """One line, if for some pair of views a single crop makes most of the spread."""
+    names = ["model_a", "noise_a", "model_b", "noise_b"]
+    sizes = frame.groupby(names, sort=False).share.transform("size")
+    found = frame[frame.share > OUTLIER / sizes].sort_values("share", kind="stable")
+    if found.empty:
+        return []
+    top = found.iloc[-1]
+    others = len(found.drop_duplicates(names)) - 1
+    return [
+        f"  one crop, {top.image} at ({top.top}, {top.left}), makes {top.share:.0%} of the spread "
+        f"of {top.model_a} under {top.noise_a} against {top.model_b} under {top.noise_b}"
+        + (f"; {others} more such pairs" if others else "")
+        + ": see influence.csv"
+    ]
 
 
 def null_value(p: int, q: int, n: int) -> float:

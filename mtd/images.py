@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from mtd.errors import BadInput
+from mtd import seeds
+from mtd.errors import BadInput, nearest
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 BUNDLED = ("astronaut", "chelsea", "coffee", "rocket")
@@ -72,11 +74,22 @@ class Photograph:
     load: Callable[[], Pixels]
 
 
-def photographs(folder: str | Path | None = None) -> list[Photograph]:
-    """The images of a folder, or the bundled photographs if none is given."""
-    if folder is None:
+def photographs(*folders: str | Path) -> list[Photograph]:
+    """The images of one or several folders, or the bundled photographs if none is given.
+
+    From one folder an image is named as its file; from several, as its file under its folder.
+    """
+    if not folders:
         return [_bundled(name) for name in BUNDLED]
-    return [_from_file(path) for path in find(folder)]
+    if len(folders) == 1:
+        return [_from_file(path, path.name) for path in find(folders[0])]
+    places = [Path(folder) for folder in folders]
+    short = len({place.name for place in places}) == len(places)
+    return [
+        _from_file(path, f"{place.name if short else place}/{path.name}")
+        for place in places
+        for path in find(place)
+    ]
 
 
 def _bundled(name: str) -> Photograph:
@@ -86,14 +99,14 @@ def _bundled(name: str) -> Photograph:
     return Photograph(name, pixels.shape[0], pixels.shape[1], lambda: pixels)
 
 
-def _from_file(path: Path) -> Photograph:
+def _from_file(path: Path, name: str) -> Photograph:
     try:
         with Image.open(path) as image:
             width, height = image.size
     except (OSError, SyntaxError, Image.DecompressionBombError):
         read(path)  # says what is wrong with it
         raise BadInput(f"{path}: not an image that can be read") from None
-    return Photograph(path.name, height, width, lambda: read(path))
+    return Photograph(name, height, width, lambda: read(path))
 
 
 @dataclass(frozen=True)
@@ -118,17 +131,26 @@ def to_tensor(pixels: Sequence[Pixels]) -> Tensor:
     return stacked.permute(0, 3, 1, 2).to(torch.float32).div(255).contiguous()
 
 
-def spread_crops(images: Sequence[Photograph], size: int, count: int) -> list[Crop]:
-    """`count` crops of `size` x `size`, shared out evenly over the images and over each image.
+Rule = Literal["grid", "centre", "random"]
 
-    Every image gives the same number of crops, or one more, as far as that many fit without
-    overlap; what does not fit goes to the others. With more images than crops, evenly spaced ones
-    give one each. The crops of an image sit at the centres of an even grid. Fewer than `count`
-    come back if the images hold no more.
+
+def crops(
+    images: Sequence[Photograph], size: int, count: int, rule: Rule = "grid", seed: int = 0
+) -> list[Crop]:
+    """At most `count` crops of `size` x `size`, by a rule; nothing is ever resized.
+
+    `grid`: shared out evenly over the images and over each image. Every image gives the same
+    number of crops, or one more, as far as that many fit without overlap; what does not fit goes
+    to the others. The crops of an image sit at the centres of an even grid. `centre`: the middle
+    of each image. `random`: the same number from each image, or one more, at places that depend on
+    (seed, name of the image, which of its crops) only; they may overlap. With more images than
+    crops, evenly spaced ones give one each.
 
     Raises:
-        BadInput: an image is smaller than the crop.
+        BadInput: an image is smaller than the crop, or there is no such rule.
     """
+    if rule not in get_args(Rule):
+        raise BadInput(f"crop rule {rule!r}: {nearest(str(rule), get_args(Rule))}")
     for image in images:
         if min(image.height, image.width) < size:
             raise BadInput(
@@ -137,19 +159,40 @@ def spread_crops(images: Sequence[Photograph], size: int, count: int) -> list[Cr
             )
     if len(images) > count:
         images = [images[(2 * i + 1) * len(images) // (2 * count)] for i in range(count)]
+    cut = []
+    for place, (image, share) in enumerate(zip(images, _shares(images, size, count), strict=True)):
+        pixels = image.load()
+        if rule == "grid":
+            corners = _centres(image.height, image.width, size, share)
+        elif rule == "centre":
+            corners = [((image.height - size) // 2, (image.width - size) // 2)]
+        else:
+            share = count // len(images) + (place < count % len(images))
+            corners = [_corner(image, size, seed, i) for i in range(share)]
+        for top, left in corners:
+            part = np.ascontiguousarray(pixels[top : top + size, left : left + size])
+            cut.append(Crop(image.name, top, left, part))
+    return cut
+
+
+def _corner(image: Photograph, size: int, seed: int, index: int) -> tuple[int, int]:
+    stream = seeds.generator("crop", seed, image.name, index)
+    top, left = (
+        int(torch.randint(side - size + 1, (1,), generator=stream))
+        for side in (image.height, image.width)
+    )
+    return top, left
+
+
+def _shares(images: Sequence[Photograph], size: int, count: int) -> list[int]:
+    """How many crops each image gives, as far as they fit without overlap."""
     room = [(image.height // size) * (image.width // size) for image in images]
     shares = [0] * len(images)
     while sum(shares) < count and shares != room:
         for i in range(len(images)):
             if shares[i] < room[i] and sum(shares) < count:
                 shares[i] += 1
-    crops = []
-    for image, share in zip(images, shares, strict=True):
-        pixels = image.load()
-        for top, left in _centres(image.height, image.width, size, share):
-            cut = np.ascontiguousarray(pixels[top : top + size, left : left + size])
-            crops.append(Crop(image.name, top, left, cut))
-    return crops
+    return shares
 
 
 def _centres(height: int, width: int, size: int, count: int) -> list[tuple[int, int]]:

@@ -267,7 +267,8 @@ class SwinIR(nn.Module):
         self.source: dict[str, Any] = {}
         """Where it was loaded from: path, digest, mask policy's source; empty if it was not."""
         self.mask_draw = 0
-        """Which of the averaged mask draws is being computed; observers read it."""
+        self.mask_draws = 1
+        """Which of how many averaged mask draws is being computed; observers read both."""
         dim, kernel = config.embed_dim, config.embed_kernel
         self.conv_first = nn.Conv2d(config.in_chans, dim, kernel, padding=kernel // 2)
         if config.mask_token:
@@ -320,12 +321,13 @@ class SwinIR(nn.Module):
             return self.once(x, input_mask, masks, generator)
         draws = self.inference.draws(keys if keys is not None else [0] * x.shape[0])
         total: Tensor | None = None
+        self.mask_draws = len(draws)
         try:
             for self.mask_draw, drawn in enumerate(draws):
                 output = self.once(x, input_mask, drawn, None)
                 total = output if total is None else total + output
         finally:
-            self.mask_draw = 0
+            self.mask_draw, self.mask_draws = 0, 1
         assert total is not None
         return total / len(draws) if len(draws) > 1 else total
 

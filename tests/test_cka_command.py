@@ -17,6 +17,7 @@ from PIL import Image
 
 from analysis import cka
 from analysis.activations import Activations, default_layers
+from analysis.maps import lay_out
 from analysis.positions import Positions
 from mtd import checkpoint, images, noise
 from mtd.masking import MaskPolicy
@@ -27,6 +28,11 @@ ROOT = Path(__file__).parents[1]
 
 def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return shell("analysis.cka", *arguments, cwd=cwd)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files but the one for what differs by nature."""
+    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "run.json"}
 
 
 def run(*arguments: str) -> Path:
@@ -51,7 +57,14 @@ def test_files_columns_and_rows(folder):
         "cka.csv",
         "cross_model.png",
         "cross_noise.png",
+        "deep.csv",
+        "depth.csv",
+        "depth.png",
+        "influence.csv",
+        "layers.csv",
         "manifest.json",
+        "parting.csv",
+        "run.json",
     ]
     assert (path / "cka.csv").read_text().splitlines()[0] == COLUMNS
     frame = pd.read_csv(path / "cka.csv")
@@ -67,7 +80,9 @@ def test_files_columns_and_rows(folder):
         ("hidden", "gaussian:15", "hidden", "poisson:3"),
     ]
     manifest = json.loads((path / "manifest.json").read_text())
-    assert manifest["command"].startswith("python -m analysis.cka plain.pth hidden.pth --limit 8")
+    (log,) = json.loads((path / "run.json").read_text())["runs"]
+    assert log["command"].startswith("python -m analysis.cka plain.pth hidden.pth --limit 8")
+    assert log["finished"] and log["seconds"] > 0 and "command" not in manifest
     assert manifest["models"]["hidden"]["policy"].endswith("attention mask 75% (always)")
     assert len(manifest["models"]["plain"]["sha256"]) == 64
     assert manifest["noises"] == ["gaussian:15", "poisson:3"] and len(manifest["crops"]) == 8
@@ -84,7 +99,7 @@ def test_numbers_are_those_of_the_definition(folder):
     frame = pd.read_csv(path / "cka.csv").set_index(
         ["model_a", "noise_a", "layer_a", "model_b", "noise_b", "layer_b"]
     )
-    crops = images.spread_crops(images.photographs(), 24, 8)
+    crops = images.crops(images.photographs(), 24, 8)
     clean = images.to_tensor([crop.pixels for crop in crops])
     digests = [crop.digest for crop in crops]
     places = Positions.draw(digests, 16, 24, 24, 3)
@@ -127,17 +142,17 @@ def test_image_unit_is_the_full_set_by_default(folder):
     path = run("plain.pth", *FEW, "--unit", "image", "--layers", "conv_first")
     manifest = json.loads((path / "manifest.json").read_text())
     frame = pd.read_csv(path / "cka.csv")
-    assert manifest["batches"] == 1 and manifest["positions"] is None
-    assert manifest["features"] == {"plain": {"conv_first": 12 * 24 * 24}}
+    assert manifest["batches"] == [8] and manifest["positions"] is None
+    assert pd.read_csv(path / "layers.csv").features.tolist() == 2 * [12 * 24 * 24]
     assert frame.samples.tolist() == [8] and frame.unit.tolist() == ["image"]
 
 
 def test_same_question_same_numbers_and_same_folder(folder):
     arguments = ("hidden.pth", *FEW)
     first = run(*arguments)
-    before = {p.name: p.read_bytes() for p in first.iterdir()}
+    before = contents(first)
     assert run(*arguments) == first
-    assert {p.name: p.read_bytes() for p in first.iterdir()} == before
+    assert contents(first) == before
     assert run(*arguments, "--seed", "1") != first
 
 
@@ -225,12 +240,16 @@ def test_crop_that_is_padded_gives_one_place_the_same_pixel_in_every_layer(folde
     x = torch.rand(1, 3, 20, 20)
     with Activations(network, ["conv_first", "patch_embed"]) as seen, torch.no_grad():
         network(x)
+
+    def picked(name: str) -> torch.Tensor:
+        return places.pick(lay_out(name, seen[name], 1, 20, 20))[0]
+
     convolved = network.conv_first(x - network.mean)[0]
     expected = convolved[:, places.rows[0], places.columns[0]].T
     assert seen["conv_first"].shape[-2:] == (24, 24)
-    assert torch.allclose(places.pick("conv_first", seen["conv_first"])[0], expected, atol=1e-6)
+    assert torch.allclose(picked("conv_first"), expected, atol=1e-6)
     normed = network.patch_embed.norm(expected)
-    assert torch.allclose(places.pick("x", seen["patch_embed"])[0], normed, atol=1e-5)
+    assert torch.allclose(picked("patch_embed"), normed, atol=1e-5)
 
 
 def test_help_is_instant_and_does_not_import_torch(folder):

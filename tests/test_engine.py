@@ -1,42 +1,186 @@
-"""The walk: every view once per batch, every noise made once."""
+"""The engine: every view once per batch whatever is asked, units that are not computed twice."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+import torch
 from conftest import tiny_network
+from torch import Tensor
 
 from analysis import engine
+from analysis.engine import OUTPUT, Batch, Observer, Setting, View
+from analysis.ranks import ALONE, Ranks
+from analysis.units import Unit, Units
 from mtd import images, noise
+from mtd.masking import MaskedInference, MaskPolicy
+
+NOISES = [noise.parse(spec) for spec in ("gaussian:15", "poisson:3")]
 
 
-def test_engine_runs_each_view_once_and_makes_each_noise_once(monkeypatch):
-    networks = {"a": tiny_network(0), "b": tiny_network(1)}
+class Mean(Observer):
+    """An observer as a newcomer would write one: the mean of what layers put out."""
+
+    name = "mean"
+
+    def __init__(self, layers: Mapping[str, list[str]], power: int = 1) -> None:
+        self.layers, self.power = layers, power
+        self.sums: dict[tuple[View, str], float] = {}
+        self.crops = 0
+
+    @property
+    def key(self) -> dict[str, object]:
+        return {"power": self.power}
+
+    def keep(self, layer: str, value: Tensor, batch: Batch) -> dict[str, Tensor]:
+        assert value.dtype == torch.float32 and len(value) == len(batch.crops)
+        return {layer: (value**self.power).mean() * len(value)}
+
+    def update(self, batch: Batch, seen: Mapping[View, Unit]) -> None:
+        self.crops += len(batch.crops)
+        for view, unit in seen.items():
+            for layer, value in unit.tensors().items():
+                self.sums[view, layer] = self.sums.get((view, layer), 0.0) + float(value)
+
+    def merge(self, other: Mean) -> None:
+        self.crops += other.crops
+        for place, value in other.sums.items():
+            self.sums[place] = self.sums.get(place, 0.0) + value
+
+    def compute(self, ranks: Ranks = ALONE) -> dict[tuple[View, str], float]:
+        return {place: value / self.crops for place, value in self.sums.items()}
+
+
+@pytest.fixture
+def networks():
+    return {"a": tiny_network(0), "b": tiny_network(1)}
+
+
+def count(networks) -> dict[str, int]:
+    """Counts every network's forward passes."""
     calls = dict.fromkeys(networks, 0)
     for name, network in networks.items():
         network.register_forward_hook(lambda *_, n=name: calls.update({n: calls[n] + 1}))
-    drawn = []
+    return calls
+
+
+def groups(size: int = 3, crops: int = 8) -> list[Batch]:
+    return engine.batches(images.crops(images.photographs(), 16, crops), size)
+
+
+def everything(networks, *observers, batches=None, **options):
+    return list(engine.walk(networks, NOISES, batches or groups(), observers, **options))
+
+
+def test_each_view_runs_once_and_each_noise_is_made_once_whatever_is_asked(networks, monkeypatch):
+    calls, drawn = count(networks), []
     original = engine.add_keyed
     monkeypatch.setattr(
         engine, "add_keyed", lambda n, *a, **k: drawn.append(n.spec) or original(n, *a, **k)
     )
-    crops = images.spread_crops(images.photographs(), 16, 8)
-    groups = engine.batches(crops, 3)
-    assert [len(g) for g in groups] == [2, 3, 3]
-    layers = {name: ["conv_first"] for name in networks}
-    noises = [noise.parse(s) for s in ("gaussian:15", "poisson:3")]
-    views = [list(seen) for seen in engine.walk(networks, noises, groups, layers)]
+    observers = [
+        Mean(dict.fromkeys(networks, ["conv_first", "norm"])),
+        Mean({"a": ["norm", "conv_last"]}, 2),
+        Mean(dict.fromkeys(networks, [OUTPUT])),
+    ]
+    views = everything(networks, *observers)
+    assert [len(batch.crops) for batch in groups()] == [2, 3, 3]
     assert calls == {"a": 6, "b": 6}
     assert drawn == ["gaussian:15", "poisson:3"] * 3
-    assert views[0] == [
+    assert views[:4] == [
         ("a", "gaussian:15"),
         ("b", "gaussian:15"),
         ("a", "poisson:3"),
         ("b", "poisson:3"),
     ]
+    first, second, third = (observer.compute() for observer in observers)
+    assert {layer for _, layer in first} == {"conv_first", "norm"} and len(first) == 8
+    assert len(second) == 4  # network b was not asked about
+    # the numbers, again by hand
+    batch = groups(8)[0]
+    noisy = noise.add_keyed(NOISES[1], batch.clean, batch.digests)
+    with torch.no_grad():
+        output = networks["b"](noisy, batch.digests)
+    assert third[View("b", "poisson:3"), OUTPUT] == pytest.approx(float(output.mean()), rel=1e-5)
+
+
+def test_merged_observers_are_as_one(networks):
+    whole, *parts = (Mean(dict.fromkeys(networks, ["norm"])) for _ in range(4))
+    everything(networks, whole)
+    for part, batch in zip(parts, groups(), strict=True):
+        everything(networks, part, batches=[batch])
+    for part in parts[1:]:
+        parts[0].merge(part)
+    merged, expected = parts[0].compute(), whole.compute()
+    assert merged.keys() == expected.keys()
+    assert all(merged[place] == pytest.approx(expected[place]) for place in merged)
+
+
+def test_finished_units_are_not_computed_again_unless_anything_in_their_key_changes(
+    networks, tmp_path
+):
+    calls, units = count(networks), Units(tmp_path)
+    layers = dict.fromkeys(networks, ["conv_first"])
+    setting = Setting(identity={"a": "digest a", "b": "digest b"})
+
+    def run(observer: Mean | None = None, how: Setting = setting, **options) -> int:
+        before = sum(calls.values())
+        observer = observer or Mean(layers)
+        everything(networks, observer, setting=how, units=units, **options)
+        results.append(observer.compute())
+        return sum(calls.values()) - before
+
+    results: list[object] = []
+    assert run() == 12 and run() == 0
+    assert results[0] == results[1]
+    assert run(how=replace(setting, identity=setting.identity | {"a": "other"})) == 6
+    assert run(how=replace(setting, seed=1)) == 12
+    assert run(how=replace(setting, quantize=False)) == 12
+    assert run(how=replace(setting, pairing="independent")) == 12
+    assert run(how=replace(setting, autocast="bf16")) == 12
+    assert run(Mean(dict.fromkeys(networks, ["norm"]))) == 12
+    assert run(Mean(layers, power=2)) == 12
+    assert run(batches=groups(4)) == 8  # other batches
+    newer = Mean(layers)
+    newer.version = 2
+    assert run(newer) == 12
+    assert run() == 0
+    # a second observer beside one whose units are there: the views run again, its units stay
+    other = Mean(layers, power=3)
+    both = Mean(layers)
+    everything(networks, both, other, setting=setting, units=units)
+    assert both.compute() == results[0]
+    next(units.folder.iterdir()).write_bytes(b"damaged")
+    assert run() <= 1
+
+
+def test_independent_masks_and_autocast_reach_the_network(networks):
+    networks = {"a": networks["a"]}
+    networks["a"].inference = MaskedInference(MaskPolicy(attention_percent=75))
+    values = {}
+    for name, setting in {
+        "shared": Setting(),
+        "independent": Setting(pairing="independent"),
+        "bf16": Setting(autocast="bf16"),
+    }.items():
+        observer = Mean({"a": ["norm"]}, 2)
+        everything(networks, observer, setting=setting)
+        values[name] = observer.compute()[View("a", "poisson:3"), "norm"]
+    assert abs(values["independent"] - values["shared"]) > 1e-5
+    assert 1e-6 < abs(values["bf16"] - values["shared"]) < 0.05
+
+
+def test_hooks_come_off_and_nothing_tracks_gradients(networks):
+    everything(networks, Mean(dict.fromkeys(networks, ["conv_first"])))
+    for network in networks.values():
+        assert not any(module._forward_hooks for module in network.modules())
 
 
 def test_batches_leave_no_remainder_too_small():
     for total in range(4, 40):
         for size in range(1, 20):
-            sizes = [len(g) for g in engine.batches(list(range(total)), size, 4)]  # type: ignore[arg-type]
+            sizes = [len(b.crops) for b in engine.batches(list(range(total)), size, 4)]  # type: ignore[arg-type]
             assert sum(sizes) == total and min(sizes) >= 4
             assert max(sizes) <= max(size, 7)

@@ -10,7 +10,8 @@ from PIL import Image
 
 from mtd import images
 from mtd.errors import BadInput
-from mtd.images import Crop, Photograph, spread_crops
+from mtd.images import Crop, Photograph
+from mtd.images import crops as cut_crops
 
 
 def photo(height: int, width: int, name: str = "p") -> Photograph:
@@ -66,7 +67,7 @@ def test_folders(tmp_path):
 
 
 def test_bundled_photographs_give_64_crops():
-    crops = spread_crops(images.photographs(), 64, 64)
+    crops = cut_crops(images.photographs(), 64, 64)
     assert len(crops) == 64 == len({crop.digest for crop in crops})
     assert {crop.image for crop in crops} == set(images.BUNDLED)
 
@@ -77,7 +78,7 @@ sizes = st.tuples(st.integers(8, 60), st.integers(8, 60))
 @given(st.lists(sizes, min_size=1, max_size=6), st.integers(1, 40), st.integers(4, 8))
 def test_crops_are_whole_apart_and_shared_out_evenly(shapes, count, size):
     photos = [photo(h, w, str(i)) for i, (h, w) in enumerate(shapes)]
-    crops = spread_crops(photos, size, count)
+    crops = cut_crops(photos, size, count)
     room = [(h // size) * (w // size) for h, w in shapes]
     assert len(crops) == min(count, sum(room)) or len(photos) > count
     assert all(crop.pixels.shape == (size, size, 3) for crop in crops)
@@ -96,19 +97,19 @@ def test_crops_are_whole_apart_and_shared_out_evenly(shapes, count, size):
 
 def test_crop_pixels_are_the_image_there():
     source = photo(40, 50)
-    for crop in spread_crops([source], 8, 5):
+    for crop in cut_crops([source], 8, 5):
         there = source.load()[crop.top : crop.top + 8, crop.left : crop.left + 8]
         assert (crop.pixels == there).all()
 
 
 def test_more_images_than_crops_are_thinned_evenly():
-    crops = spread_crops([photo(8, 8, str(i)) for i in range(10)], 8, 3)
+    crops = cut_crops([photo(8, 8, str(i)) for i in range(10)], 8, 3)
     assert [crop.image for crop in crops] == ["1", "5", "8"]
 
 
 def test_image_smaller_than_the_crop_is_named():
     with pytest.raises(BadInput, match="small is 7 x 20, smaller than the crop 8"):
-        spread_crops([photo(20, 20, "large"), photo(7, 20, "small")], 8, 1)
+        cut_crops([photo(20, 20, "large"), photo(7, 20, "small")], 8, 1)
 
 
 def test_digest_tells_shape_and_pixels_apart():

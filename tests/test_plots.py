@@ -15,8 +15,8 @@ def test_figures_show_the_table():
     models = cka_table(matrix.T, ("a", "gaussian:15"), ("b", "gaussian:15"))
     frame = pd.concat([crossed, models]).sample(frac=1, random_state=0)  # order must not matter
     for figure, values, names in (
-        (plots.cross_noise(frame), matrix, ("a under poisson:3", "a under gaussian:15")),
-        (plots.cross_model(frame), matrix.T, ("b", "a")),
+        (plots.heatmap(frame, "cross_noise"), matrix, ("a under poisson:3", "a under gaussian:15")),
+        (plots.heatmap(frame, "cross_model"), matrix.T, ("b", "a")),
     ):
         assert figure is not None
         axes = figure.axes[0]
@@ -30,4 +30,5 @@ def test_figures_show_the_table():
         ]
         assert (axes.get_xlabel(), axes.get_ylabel()) == tuple(f"layer of {name}" for name in names)
         assert not axes.yaxis_inverted()
-    assert plots.cross_noise(models) is None and plots.cross_model(crossed) is None
+    assert plots.heatmap(models, "cross_noise") is None
+    assert plots.heatmap(crossed, "cross_model") is None

@@ -1,0 +1,79 @@
+"""Activations as maps over the image: tokens laid out again, and content removed from them."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, get_args
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from mtd.errors import BadInput, nearest
+
+Centring = Literal["global", "image", "highpass"]
+
+HIGHPASS = 9
+"""Side of the window whose mean `highpass` removes."""
+
+MAX_WINDOW = 32
+"""Largest multiple to which networks are taken to pad."""
+
+WINDOWED = re.compile(r"\.attn(\.|\[|#|$)")
+"""Paths of window attention and its parts, whose tokens are those of single windows."""
+
+
+def lay_out(name: str, activation: Tensor, batch: int, height: int, width: int) -> Tensor:
+    """A layer's output for `batch` images of (height, width) as maps (B, C, h, w).
+
+    Layers are (B, C, h, w) already, or tokens (B, h · w, C) of the image, or of the image padded on
+    the right and below to whole windows.
+
+    Raises:
+        BadInput: an output that has no places in the image.
+    """
+    if WINDOWED.search(name):
+        raise BadInput(
+            f"layer {name!r} works inside windows, which every second block shifts, so that it "
+            "has no positions in the image; leave it out or use --unit image"
+        )
+    if activation.shape[0] == batch and activation.ndim == 4:
+        return activation
+    if activation.shape[0] == batch and activation.ndim == 3:
+        for h, w in paddings(height, width):
+            if h * w == activation.shape[1]:
+                return activation.mT.reshape(batch, -1, h, w)
+        raise BadInput(
+            f"layer {name!r} has {activation.shape[1]} tokens, no grid of a {height} x {width} "
+            "crop; leave it out or use --unit image"
+        )
+    raise BadInput(
+        f"layer {name!r} puts out {tuple(activation.shape)}, which has no positions of a "
+        "batch of images; leave it out or use --unit image"
+    )
+
+
+def paddings(height: int, width: int) -> list[tuple[int, int]]:
+    """An image's size, and its sizes after padding to whole windows, smallest window first."""
+    windows = range(1, min(MAX_WINDOW, height, width) + 1)
+    return [(-(-height // w) * w, -(-width // w) * w) for w in windows]
+
+
+def center(maps: Tensor, centring: Centring) -> Tensor:
+    """Remove content from maps (B, C, h, w), channel by channel.
+
+    `global` leaves them as they are: the mean over all samples is removed later in any case.
+    `image` removes each image's mean, and so what distinguishes whole images. `highpass` removes
+    the mean over `HIGHPASS` x `HIGHPASS` places around each (as many as there are at the border),
+    and so all but fine structure.
+
+    Raises:
+        BadInput: no such centring.
+    """
+    if centring == "global":
+        return maps
+    if centring == "image":
+        return maps - maps.mean((2, 3), keepdim=True)
+    if centring == "highpass":
+        margin = HIGHPASS // 2
+        return maps - F.avg_pool2d(maps, HIGHPASS, 1, margin, count_include_pad=False)
+    raise BadInput(f"centring {centring!r}: {nearest(str(centring), get_args(Centring))}")

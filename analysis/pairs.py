@@ -1,0 +1,49 @@
+"""Which views of a run are compared with which."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+from analysis.engine import View
+from mtd.errors import BadInput, nearest
+
+Pairs = Literal["reference", "cross-model", "cross-noise", "self", "all"]
+Pair = tuple[View, View]
+
+
+def kind(pair: Pair) -> str:
+    """What a pair differs in: `cross_model`, `cross_noise`, `cross_both` or `self`."""
+    (model_a, noise_a), (model_b, noise_b) = pair
+    if model_a == model_b:
+        return "self" if noise_a == noise_b else "cross_noise"
+    return "cross_model" if noise_a == noise_b else "cross_both"
+
+
+def choose(models: Sequence[str], noises: Sequence[str], which: Pairs = "reference") -> list[Pair]:
+    """The pairs of views that a word names, in the order of models and noises.
+
+    `reference`: every two models under the first noise; then each model under the first noise
+    against itself under every other. `cross-model`: every two models, under each noise.
+    `cross-noise`: every two noises, within each model. `self`: each view with itself. `all`: every
+    two views, and each with itself.
+
+    Raises:
+        BadInput: no such word, or it names no pair here.
+    """
+    views = [View(model, noise) for model in models for noise in noises]
+    every = [(a, b) for i, a in enumerate(views) for b in views[i:]]
+    if which == "reference":
+        first = noises[0]
+        found = [p for p in every if kind(p) == "cross_model" and p[0].noise == first]
+        found += [p for p in every if kind(p) == "cross_noise" and p[0].noise == first]
+    elif which in get_args(Pairs):
+        found = [p for p in every if which in ("all", kind(p).replace("_", "-"))]
+    else:
+        raise BadInput(f"pairs {which!r}: {nearest(str(which), get_args(Pairs))}")
+    if not found:
+        raise BadInput(
+            f"{len(models)} model(s) under {len(noises)} noise(s), --pairs {which}: nothing to "
+            "compare; give a second model, or a second --noise"
+        )
+    return found

@@ -1,0 +1,103 @@
+"""The processes that share one run's work, with torch.distributed under torchrun or SLURM.
+
+Batches of fixed composition are dealt out in turn, so that a batch is the same whichever process
+works on it; sums are added up over processes in float64.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from mtd.errors import BadInput
+
+Item = TypeVar("Item")
+
+PATIENCE = timedelta(hours=2)
+"""How long one process waits for another that is still at work. One that is gone is not waited
+for: the connection to it breaks."""
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """This process among `size` ones; alone, everything is as it was given."""
+
+    rank: int = 0
+    size: int = 1
+    device: str = "cpu"
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes tables and talks."""
+        return self.rank == 0
+
+    def mine(self, count: int) -> range:
+        """Which of `count` batches are this process's."""
+        return range(self.rank, count, self.size)
+
+    def sum(self, *tensors: Tensor) -> list[Tensor]:
+        """Sums over processes, in each of them."""
+        if self.size == 1:
+            return list(tensors)
+        found = []
+        for tensor in tensors:
+            total = tensor.to(self.device, copy=True)
+            dist.all_reduce(total)
+            found.append(total.to(tensor.device))
+        return found
+
+    def gather(self, item: Item) -> list[Item]:
+        """What every process gave, in order of rank, in each of them."""
+        if self.size == 1:
+            return [item]
+        items: list[Item | None] = [None] * self.size
+        dist.all_gather_object(items, item)
+        return items  # type: ignore[return-value]
+
+    def agree(self, error: BadInput | None) -> None:
+        """Raise in the first process, and leave the others quietly, if any of them has an error."""
+        errors = self.gather(str(error) if error else "")
+        if not any(errors):
+            return
+        if self.size == 1 and error:
+            raise error
+        worst = next(rank for rank, text in enumerate(errors) if text)
+        where = "" if all(errors) else f"process {worst}: "
+        if self.first:
+            raise BadInput(where + errors[worst])
+        raise SystemExit(2)
+
+
+ALONE = Ranks()
+
+
+def start(device: str) -> tuple[Ranks, str]:
+    """Join the processes that a launcher has started, if it has, and choose this one's device.
+
+    torchrun sets RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT. With `cuda`, each
+    process takes the GPU of its place on its machine.
+    """
+    size = int(os.environ.get("WORLD_SIZE", "1"))
+    if size == 1:
+        return ALONE, device
+    local = int(os.environ.get("LOCAL_RANK", "0"))
+    if device == "cuda":
+        device = f"cuda:{local}"
+    cuda = device.startswith("cuda") and torch.cuda.is_available()
+    if cuda:
+        torch.cuda.set_device(device)
+    if not dist.is_initialized():
+        dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
+    return Ranks(dist.get_rank(), size, device if cuda else "cpu"), device
+
+
+def stop() -> None:
+    """Leave the other processes, if there are any."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
