@@ -113,8 +113,22 @@ def cka_table(matrix: np.ndarray, a: tuple[str, str], b: tuple[str, str]) -> pd.
         *(f"layers.0.residual_group.blocks.{i}" for i in range(len(matrix) - 1)),
     ]
     rows = [
-        (*a, layers[i], i, *b, layers[j], j, matrix[i, j], "unbiased", "position", 128, 8)
-        + (*4 * (np.nan,), "linear", "global")
+        (
+            *a,
+            layers[i],
+            i,
+            *b,
+            layers[j],
+            j,
+            matrix[i, j],
+            "unbiased",
+            "position",
+            128,
+            8,
+            *(4 * (np.nan,)),
+            "linear",
+            "global",
+        )
         for i in range(len(matrix))
         for j in range(len(matrix))
     ]

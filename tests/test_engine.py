@@ -81,9 +81,9 @@ def test_each_view_runs_once_and_each_noise_is_made_once_whatever_is_asked(netwo
         engine, "add_keyed", lambda n, *a, **k: drawn.append(n.spec) or original(n, *a, **k)
     )
     observers = [
-        Mean(dict.fromkeys(networks, ["conv_first", "norm"])),
+        Mean({key: ["conv_first", "norm"] for key in networks}),
         Mean({"a": ["norm", "conv_last"]}, 2),
-        Mean(dict.fromkeys(networks, [OUTPUT])),
+        Mean({key: [OUTPUT] for key in networks}),
     ]
     views = everything(networks, *observers)
     assert [len(batch.crops) for batch in groups()] == [2, 3, 3]
@@ -107,7 +107,7 @@ def test_each_view_runs_once_and_each_noise_is_made_once_whatever_is_asked(netwo
 
 
 def test_merged_observers_are_as_one(networks):
-    whole, *parts = (Mean(dict.fromkeys(networks, ["norm"])) for _ in range(4))
+    whole, *parts = (Mean({key: ["norm"] for key in networks}) for _ in range(4))
     everything(networks, whole)
     for part, batch in zip(parts, groups(), strict=True):
         everything(networks, part, batches=[batch])
@@ -122,7 +122,7 @@ def test_finished_units_are_not_computed_again_unless_anything_in_their_key_chan
     networks, tmp_path
 ):
     calls, units = count(networks), Units(tmp_path)
-    layers = dict.fromkeys(networks, ["conv_first"])
+    layers = {key: ["conv_first"] for key in networks}
     setting = Setting(identity={"a": "digest a", "b": "digest b"})
 
     def run(observer: Mean | None = None, how: Setting = setting, **options) -> int:
@@ -140,7 +140,7 @@ def test_finished_units_are_not_computed_again_unless_anything_in_their_key_chan
     assert run(how=replace(setting, quantize=False)) == 12
     assert run(how=replace(setting, pairing="independent")) == 12
     assert run(how=replace(setting, autocast="bf16")) == 12
-    assert run(Mean(dict.fromkeys(networks, ["norm"]))) == 12
+    assert run(Mean({key: ["norm"] for key in networks})) == 12
     assert run(Mean(layers, power=2)) == 12
     assert run(batches=groups(4)) == 8  # other batches
     newer = Mean(layers)
@@ -173,7 +173,7 @@ def test_independent_masks_and_autocast_reach_the_network(networks):
 
 
 def test_hooks_come_off_and_nothing_tracks_gradients(networks):
-    everything(networks, Mean(dict.fromkeys(networks, ["conv_first"])))
+    everything(networks, Mean({key: ["conv_first"] for key in networks}))
     for network in networks.values():
         assert not any(module._forward_hooks for module in network.modules())
 
