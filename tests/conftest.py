@@ -112,23 +112,9 @@ def cka_table(matrix: np.ndarray, a: tuple[str, str], b: tuple[str, str]) -> pd.
         "conv_first",
         *(f"layers.0.residual_group.blocks.{i}" for i in range(len(matrix) - 1)),
     ]
+    rest = ("unbiased", "position", 128, 8, *4 * [np.nan], "linear", "global")
     rows = [
-        (
-            *a,
-            layers[i],
-            i,
-            *b,
-            layers[j],
-            j,
-            matrix[i, j],
-            "unbiased",
-            "position",
-            128,
-            8,
-            *(4 * (np.nan,)),
-            "linear",
-            "global",
-        )
+        (*a, layers[i], i, *b, layers[j], j, matrix[i, j], *rest)
         for i in range(len(matrix))
         for j in range(len(matrix))
     ]
