@@ -83,6 +83,9 @@ def start(device: str) -> tuple[Ranks, str]:
     torchrun sets RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT. With `cuda`, each
     process takes the GPU of its place on its machine.
     """
+    # With one thread PyTorch convolves small batches by other code, whose last bits differ: numbers
+    # would depend on the number of processes, since torchrun gives each of them one thread.
+    torch.set_num_threads(max(2, torch.get_num_threads()))
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return ALONE, device
