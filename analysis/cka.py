@@ -301,6 +301,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     if talks:
         comparison.report(folder, args)
         folder.finish()
+    asked.ranks.leave()
     return folder.path
 
 

@@ -134,7 +134,8 @@ def compute(
             for a, b in pairs:
                 asked[places[a], places[b]] = True
             centred = [center(k) for k in grams]
-            p = permutation.p_values(centred, asked, args.permutations, args.seed)
+            defined = ~values.diagonal().isnan()
+            p = permutation.p_values(centred, asked, defined, args.permutations, args.seed)
     return Found(comparison, values, p)
 
 

@@ -21,6 +21,7 @@ class PValues(NamedTuple):
 def p_values(
     grams: Sequence[Tensor],
     asked: Tensor,
+    defined: Tensor,
     count: int = 1000,
     seed: int = 0,
 ) -> PValues:
@@ -34,6 +35,7 @@ def p_values(
     Args:
         grams: of each batch, (N, n, n), centred as the estimator has it.
         asked: (N, N) boolean, the pairs to test: row i against column j.
+        defined: (N,) boolean, the representations that have a CKA.
         count: number of permutations.
         seed: of the permutations.
 
@@ -45,6 +47,7 @@ def p_values(
     rows = [k.flatten(1) for k in grams]
     own = sum(flat.square().sum(1) for flat in rows)
     assert isinstance(own, Tensor)
+    own = torch.where(defined, own, torch.nan)
     scale = (own[:, None] * own[None, :]).sqrt()
     observed = sum(flat @ flat.mT for flat in rows) / scale
     assert isinstance(observed, Tensor)

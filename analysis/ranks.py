@@ -7,6 +7,8 @@ works on it; sums are added up over processes in float64.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar
@@ -15,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from mtd.errors import BadInput
+from mtd.errors import BadInput, Failed
 
 Item = TypeVar("Item")
 
@@ -48,7 +50,8 @@ class Ranks:
         found = []
         for tensor in tensors:
             total = tensor.to(self.device, copy=True)
-            dist.all_reduce(total)
+            with together():
+                dist.all_reduce(total)
             found.append(total.to(tensor.device))
         return found
 
@@ -57,7 +60,8 @@ class Ranks:
         if self.size == 1:
             return [item]
         items: list[Item | None] = [None] * self.size
-        dist.all_gather_object(items, item)
+        with together():
+            dist.all_gather_object(items, item)
         return items  # type: ignore[return-value]
 
     def agree(self, error: BadInput | None) -> None:
@@ -72,6 +76,23 @@ class Ranks:
         if self.first:
             raise BadInput(where + errors[worst])
         raise SystemExit(2)
+
+    def leave(self) -> None:
+        """End together: nobody goes before everybody is done."""
+        if self.size > 1:
+            with together():
+                dist.barrier()
+            dist.destroy_process_group()
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Around what all processes do together: if one of them is gone, the others fail too."""
+    try:
+        yield
+    except RuntimeError as error:
+        first = str(error).strip().split("\n")[0]
+        raise Failed(f"another process ended before its work was done ({first[:200]})") from error
 
 
 ALONE = Ranks()
@@ -98,9 +119,3 @@ def start(device: str) -> tuple[Ranks, str]:
     if not dist.is_initialized():
         dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
     return Ranks(dist.get_rank(), size, device if cuda else "cpu"), device
-
-
-def stop() -> None:
-    """Leave the other processes, if there are any."""
-    if dist.is_initialized():
-        dist.destroy_process_group()

@@ -172,7 +172,7 @@ def _difference(held: Path, manifest: Mapping[str, Any]) -> str:
         return "its manifest is damaged"
     for name in [*plain, *found]:
         if found.get(name) != plain.get(name):
-            return f"its {name.replace('_', ' ')} differ"
+            return f"it differs in {name.replace('_', ' ')}"
     return ""
 
 

@@ -91,6 +91,8 @@ def mutual_knn(x: ArrayLike | Tensor, y: ArrayLike | Tensor, neighbours: int = N
 
     Reference: Huh et al. 2024 (arXiv 2405.07987).
     """
+    if neighbours < 1:
+        raise BadInput(f"{neighbours} neighbours: expected 1 or more")
     k, other = _grams(x, y, 3)
     a, b = _neighbours(k, neighbours), _neighbours(other, neighbours)
     return _shared(a, b)
@@ -109,7 +111,7 @@ def _grams(x: ArrayLike | Tensor, y: ArrayLike | Tensor, least: int) -> list[Ten
         else torch.from_numpy(np.array(side, dtype=np.float64))
         for side in (x, y)
     ]
-    counts = [len(side) for side in sides]
+    counts = [len(side) if side.ndim else 0 for side in sides]
     if counts[0] != counts[1] or counts[0] < least:
         raise BadInput(
             f"{counts[0]} and {counts[1]} samples: expected the same number, {least} or more"
@@ -142,12 +144,15 @@ def _ranks(k: Tensor) -> Tensor:
     above = torch.ones(n, n, dtype=torch.bool, device=k.device).triu(1)
     if not bool(k.isfinite().all()):
         return k.new_full((n * (n - 1) // 2,), torch.nan)
-    # distances that differ by rounding alone are ties
-    distances = squared_distances(k)[above]
-    coarse = (distances / distances.max().clamp(min=1e-300)).mul(2**40).round()
-    ranks = torch.from_numpy(rankdata(coarse.cpu().numpy()))
+    ranks = torch.from_numpy(rankdata(_coarse(k)[above].cpu().numpy()))
     ranks = ranks - ranks.mean()
     return ranks / ranks.norm() if bool(ranks.norm() > 0) else ranks * torch.nan
+
+
+def _coarse(k: Tensor) -> Tensor:
+    """Squared distances in which those that differ by rounding alone are the same."""
+    distances = squared_distances(k)
+    return (distances / distances.max().clamp(min=1e-300)).mul(2**44).round()
 
 
 def _dot(a: Tensor, b: Tensor) -> float:
@@ -159,7 +164,7 @@ def _neighbours(k: Tensor, count: int = NEIGHBOURS) -> Tensor:
     n = k.shape[-1]
     if not bool(k.isfinite().all()) or not bool(k.trace() > 0):
         return torch.full_like(k, torch.nan)
-    distances = squared_distances(k)
+    distances = _coarse(k)
     distances.fill_diagonal_(torch.inf)
     nearest = distances.argsort(dim=-1, stable=True)[:, : max(1, min(count, n - 2))]
     return torch.zeros_like(k).scatter_(1, nearest, 1.0)

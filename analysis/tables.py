@@ -146,19 +146,24 @@ def deep(blocks: Sequence[Block], measure: str) -> pd.DataFrame:
 def influence(blocks: Sequence[Block], crops: Sequence[Crop]) -> pd.DataFrame:
     """How much each image moves the values of each pair of views.
 
-    `mean_change` and `largest_change` are over cells, of the value with the image minus that
+    `mean_change` and `largest_change` are over the cells that have a value whichever image is left
+    out, of the value with the image minus that
     without it; `share` is the image's part of the cells' summed jackknife variance, 1/n each if
     all images are alike.
     """
     rows: list[tuple[Any, ...]] = []
     for block in blocks:
-        change = np.nan_to_num(block.value - block.without)
-        spread = np.square(np.nan_to_num(block.without - block.without.mean(0))).sum((1, 2))
-        share = spread / spread.sum() if spread.sum() > 0 else np.zeros(len(spread))
+        exists = np.isfinite(block.value) & np.isfinite(block.without).all(0)
+        if not exists.any():
+            continue
+        change = np.where(exists, block.value - block.without, 0.0)
+        spread = np.square(change - change.mean(0)).sum((1, 2))
+        equal = np.full(len(spread), 1 / max(1, len(spread)))
+        share = spread / spread.sum() if spread.sum() > 0 else equal
         for crop, cell, part in zip(crops, change, share, strict=True):
             i, j = np.unravel_index(np.abs(cell).argmax(), cell.shape)
             layers = (block.rows[i].layer, block.columns[j].layer)
             place = (crop.image, crop.top, crop.left, crop.digest)
-            rows.append((*block.views, *place, part, cell.mean(), cell[i, j], *layers))
+            rows.append((*block.views, *place, part, cell[exists].mean(), cell[i, j], *layers))
     columns = [*VIEWS, "image", "top", "left", "sha256", "share", "mean_change"]
     return pd.DataFrame(rows, columns=[*columns, "largest_change", "layer_a", "layer_b"])

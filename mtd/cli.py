@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from mtd.errors import BadInput
+from mtd.errors import BadInput, Failed
 
 OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -36,7 +36,7 @@ def command(module: str) -> str:
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Run a command and leave with its exit code: 0 done, 2 bad input, 130 interrupted.
+    """Run a command and leave with its exit code: 0 done, 1 failed, 2 bad input, 130 interrupted.
 
     `BadInput`, and what the file system refuses, become one line on stderr. Anything else is a
     defect of ours: it keeps its traceback, and Python's exit code 1.
@@ -47,6 +47,9 @@ def run(main: Callable[[], None]) -> NoReturn:
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
+    except Failed as error:
+        print(f"failed: {error}", file=sys.stderr)
+        sys.exit(FAILED)
     except KeyboardInterrupt as error:
         print(f"interrupted{': ' if str(error) else ''}{error}", file=sys.stderr)
         sys.exit(INTERRUPTED)

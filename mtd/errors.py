@@ -1,4 +1,4 @@
-"""The one exception that a command turns into a line on stderr and exit status 2."""
+"""The exceptions that a command turns into one line on stderr: exit status 2, and 1."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from collections.abc import Iterable
 
 class BadInput(ValueError):
     """Something the user gave cannot be used; the message says what, and what to do instead."""
+
+
+class Failed(RuntimeError):
+    """Work that could not be ended, through nobody's input; commands exit with status 1."""
 
 
 def nearest(word: str, known: Iterable[str], count: int = 3) -> str:

@@ -83,12 +83,13 @@ def photographs(*folders: str | Path) -> list[Photograph]:
         return [_bundled(name) for name in BUNDLED]
     if len(folders) == 1:
         return [_from_file(path, path.name) for path in find(folders[0])]
-    places = [Path(folder) for folder in folders]
-    short = len({place.name for place in places}) == len(places)
+    names = [Path(folder).resolve().name for folder in folders]
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
     return [
-        _from_file(path, f"{place.name if short else place}/{path.name}")
-        for place in places
-        for path in find(place)
+        _from_file(path, f"{name}/{path.name}")
+        for folder, name in zip(folders, names, strict=True)
+        for path in find(folder)
     ]
 
 

@@ -40,6 +40,12 @@ class Recorded:
         Raises:
             BadInput: one that has not.
         """
+        stems = [Path(photo.name).stem for photo in photographs]
+        twice = next((stem for stem in stems if stems.count(stem) > 1), None)
+        if twice:
+            raise BadInput(
+                f"{self.folder}: two clean images are named {twice}; names must tell them apart"
+            )
         for photo in photographs:
             noisy = self._read(self._match(photo.name))
             if noisy.shape[:2] != (photo.height, photo.width):

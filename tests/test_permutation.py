@@ -28,7 +28,12 @@ def tried(batches, asked=None, formula="unbiased", **options) -> PValues:
     grams = [CENTER[formula](torch.stack([hsic.gram(x) for x in sides])) for sides in batches]
     size = len(batches[0])
     asked = torch.ones(size, size, dtype=torch.bool) if asked is None else asked
-    return p_values(grams, asked, **options)
+    parts = [
+        hsic.from_grams(torch.stack([hsic.gram(x) for x in sides]), formula=formula)
+        for sides in batches
+    ]
+    defined = ~sum(parts[1:], parts[0]).cka().diagonal().isnan()
+    return p_values(grams, asked, defined, **options)
 
 
 def block(rows: int, columns: int) -> torch.Tensor:

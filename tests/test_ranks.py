@@ -15,7 +15,17 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
-FEW = ("--crop", "16", "--positions", "8", "--layers", "conv_*", "--layers", "**.blocks.1", "--quiet")
+FEW = ("--crop", "16", "--positions", "8", "--layers", "conv_*", "--layers", "**.blocks.1")
+    "--crop",
+    "16",
+    "--positions",
+    "8",
+    "--layers",
+    "conv_*",
+    "--layers",
+    "**.blocks.1",
+    "--quiet",
+)
 
 
 def environment() -> dict[str, str]:
@@ -60,7 +70,7 @@ def single(*arguments: str, cwd: Path) -> None:
     ids=["uneven", "idle", "image", "image-minibatch-rbf", "rbf", "biased", "rsa"],
 )
 def test_two_processes_write_the_tables_of_one(pair, options):
-    arguments = ("plain.pth", "hidden.pth", *FEW, *options)
+    arguments = ("plain.pth", "hidden.pth", "--quiet", *FEW, *options)
     single(*arguments, "--output-dir", "one", cwd=pair)
     done = torchrun("-m", "analysis.cka", *arguments, "--output-dir", "two", cwd=pair)
     assert done.returncode == 0, done.stderr
