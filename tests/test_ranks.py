@@ -16,16 +16,6 @@ from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 FEW = ("--crop", "16", "--positions", "8", "--layers", "conv_*", "--layers", "**.blocks.1")
-    "--crop",
-    "16",
-    "--positions",
-    "8",
-    "--layers",
-    "conv_*",
-    "--layers",
-    "**.blocks.1",
-    "--quiet",
-)
 
 
 def environment() -> dict[str, str]:

@@ -1,33 +1,31 @@
-"""HSIC of 24 layers by 24 layers over 64 images: `--benchmark-only`."""
+"""HSIC of 24 layers by 24 layers over 64 images, and of positions: `--benchmark-only`."""
 
 from __future__ import annotations
 
 import pytest
 import torch
 
-from analysis.hsic import FeatureSums, GramSums
+from analysis import hsic
+from analysis.crossproducts import from_features
 
 
-@pytest.mark.parametrize("batch", [64, 16])
-def test_images(benchmark, batch):
+@pytest.mark.parametrize("leave_out", [False, True])
+def test_images(benchmark, leave_out):
     layers = [torch.randn(64, 32 * 32 * 32) for _ in range(24)]
 
     def matrix() -> None:
-        sums = GramSums("unbiased")
-        for start in range(0, 64, batch):
-            sums.update([layer[start : start + batch] for layer in layers])
-        sums.cka()
+        grams = torch.stack([hsic.gram(layer) for layer in layers])
+        hsic.from_grams(grams, leave_out=leave_out).cka()
 
     benchmark.pedantic(matrix, rounds=3, warmup_rounds=1)
 
 
-def test_positions(benchmark):
-    layers = [torch.randn(4096, 60) for _ in range(48)]
+@pytest.mark.parametrize("leave_out", [False, True])
+def test_positions(benchmark, leave_out):
+    batches = [torch.randn(16, 64, 48 * 60) for _ in range(4)]
+    loads = [lambda z=z: z for z in batches]
 
     def matrix() -> None:
-        sums = FeatureSums("unbiased")
-        for start in range(0, 4096, 1024):
-            sums.update([layer[start : start + 1024] for layer in layers])
-        sums.cka()
+        from_features(loads, 48 * [60], leave_out=leave_out).cka()
 
     benchmark.pedantic(matrix, rounds=3, warmup_rounds=1)
