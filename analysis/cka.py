@@ -292,15 +292,15 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
         command=command,
         ranks=asked.ranks,
     )
-    talks = asked.ranks.first
-    if not (args.resume and folder.complete(f"{args.measure}.csv")):
-        options.observe(args, asked, groups, [observer], folder)
-        found = comparison.compute(observer, args, chosen, asked.ranks)
-        if talks:
-            comparison.write(folder, found, chosen, groups, args)
-    if talks:
-        comparison.report(folder, args)
-        folder.finish()
+    with folder.resumable():
+        if not (args.resume and folder.complete(f"{args.measure}.csv")):
+            options.observe(args, asked, groups, [observer], folder)
+            found = comparison.compute(observer, args, chosen, asked.ranks)
+            if asked.ranks.first:
+                comparison.write(folder, found, chosen, groups, args)
+        if asked.ranks.first:
+            comparison.report(folder, args)
+            folder.finish()
     asked.ranks.leave()
     return folder.path
 

@@ -185,8 +185,7 @@ def observe(
     """Show everything that is asked to the observers, with a bar.
 
     Raises:
-        BadInput: a layer cannot be used; a folder made for this run alone is removed again.
-        KeyboardInterrupt: with what to do to go on.
+        BadInput: a layer cannot be used, or a unit not be written.
     """
     from tqdm import tqdm
 
@@ -206,23 +205,13 @@ def observe(
         ranks=ranks,
     )
     total = len(ranks.mine(len(groups))) * views
-    try:
-        first = next(walk, None)  # shows that the layers can be used
-        if talks:
-            tell(asked)
-        hide = None if talks else True
-        bar = tqdm(initial=int(first is not None), total=total, unit="view", disable=hide)
+    first = next(walk, None)  # shows that the layers can be used
+    if talks:
+        tell(asked)
+    hide = None if talks else True
+    with tqdm(initial=int(first is not None), total=total, unit="view", disable=hide) as bar:
         for _ in walk:
             bar.update()
-        bar.close()
-    except BadInput:
-        folder.discard()
-        raise
-    except KeyboardInterrupt:
-        done = f"{folder.units.count()} of {len(groups) * views * len(observers)} units"
-        raise KeyboardInterrupt(
-            f"{done} are kept in {folder.path}; the same command with --resume goes on"
-        ) from None
 
 
 def load_models(args: argparse.Namespace, device: str) -> dict[str, SwinIR]:

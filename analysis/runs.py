@@ -11,8 +11,8 @@ import io
 import json
 import platform
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -124,13 +124,29 @@ class RunFolder:
 
     def discard(self) -> None:
         """Remove what this process has made, if no unit was finished: nothing came of the run."""
-        if self.ranks.first and self._new and not self.units.count():
+        empty = not self.units.count() and not any(self.path.glob("*.csv"))
+        if self.ranks.first and self._new and empty:
             for name in (MANIFEST, LOG):
                 (self.path / name).unlink(missing_ok=True)
             with suppress(OSError):
                 self.units.clear()
                 for folder in self._new:
                     folder.rmdir()
+
+    @contextmanager
+    def resumable(self) -> Iterator[None]:
+        """Around the work: if it is interrupted, or cannot go on, say how to take it up again."""
+        try:
+            yield
+        except (BadInput, KeyboardInterrupt) as error:
+            count = self.units.count()
+            if not count:
+                self.discard()
+                raise
+            hint = f"{count} finished units are kept in {self.path}; --resume goes on with them"
+            if isinstance(error, BadInput):
+                raise BadInput(f"{error}; {hint}") from None
+            raise KeyboardInterrupt(hint) from None
 
     def finish(self) -> None:
         """Everything is written: remove the units, and note the time."""

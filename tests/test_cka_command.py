@@ -14,6 +14,7 @@ import pytest
 import torch
 from conftest import COLUMNS, TINY, shell, tiny_network
 from PIL import Image
+from scipy import ndimage, stats
 
 from analysis import cka
 from analysis.activations import Activations, default_layers
@@ -124,6 +125,93 @@ def test_numbers_are_those_of_the_definition(folder):
     ]:
         expected = cka.cka(channels(*a), channels(*b))
         assert frame.cka[(*a, *b)] == pytest.approx(expected, abs=1e-5)
+
+
+def left_out(x: np.ndarray, y: np.ndarray, crops: int) -> tuple[float, float]:
+    """The interval, from values that were really computed without each crop."""
+    size = len(x) // crops
+    kept = [np.delete(np.arange(len(x)), np.s_[i * size : (i + 1) * size]) for i in range(crops)]
+    without = np.array([cka.cka(x[rows], y[rows]) for rows in kept])
+    spread = np.sqrt((crops - 1) / crops * np.square(without - without.mean()).sum())
+    half = stats.t.ppf(0.975, crops - 1) * spread
+    value = cka.cka(x, y)
+    return value - half, value + half
+
+
+@pytest.mark.parametrize("unit", ["position", "image"])
+@pytest.mark.parametrize("centring", ["global", "image", "highpass"])
+def test_intervals_and_centrings_are_those_of_the_definition(folder, unit, centring):
+    layer = "layers.0.residual_group.blocks.1"
+    options = ("--unit", unit, "--centring", centring, "--layers", layer, "--permutations", "0")
+    path = run("plain.pth", *FEW, *(options if unit == "image" else options[:-2]))
+    crops = images.crops(images.photographs(), 24, 8)
+    clean = images.to_tensor([crop.pixels for crop in crops])
+    digests = [crop.digest for crop in crops]
+    places = Positions.draw(digests, 16, 24, 24, 0)
+    network = checkpoint.load("plain.pth")
+    sides = []
+    for spec in ("gaussian:15", "poisson:3"):
+        noisy = noise.add_keyed(noise.parse(spec), clean, digests)
+        with torch.no_grad(), Activations(network, layer) as seen:
+            network(noisy, digests)
+        maps = seen[layer].double().mT.reshape(8, -1, 24, 24).numpy()
+        if centring == "image":
+            maps = maps - maps.mean((2, 3), keepdims=True)
+        if centring == "highpass":
+            weight = ndimage.uniform_filter(np.ones((24, 24)), 9, mode="constant")
+            local = [
+                [ndimage.uniform_filter(m, 9, mode="constant") / weight for m in image]
+                for image in maps
+            ]
+            maps = maps - np.array(local)
+        if unit == "position":
+            picked = [maps[i][:, places.rows[i], places.columns[i]].T for i in range(len(digests))]
+            sides.append(np.concatenate(picked))
+        else:
+            sides.append(maps.reshape(8, -1))
+    row = pd.read_csv(path / "cka.csv").iloc[0]
+    assert row.cka == pytest.approx(cka.cka(*sides), abs=1e-5)
+    assert (row.low, row.high) == pytest.approx(left_out(*sides, 8), abs=1e-4)
+    assert row.centring == centring and row.samples == len(sides[0])
+
+
+def test_each_view_with_itself_is_1_on_the_diagonal_and_parts_are_not_mistaken_for_containers(
+    folder,
+):
+    chosen = ("--layers", "layers.0", "--layers", "layers.0.*", "--layers", "layers.0.conv.*")
+    path = run("hidden.pth", *FEW, *chosen, "--pairs", "self", "--unit", "image")
+    frame = pd.read_csv(path / "cka.csv")
+    own = frame[frame.layer_a == frame.layer_b]
+    assert np.allclose(own.cka, 1, atol=1e-12)
+    # a container fires after its parts, and the last part of `conv` is what `conv` puts out
+    firing = list(dict.fromkeys(frame.layer_a))
+    assert firing[0] == "layers.0.residual_group" and firing[-2:] == ["layers.0.conv", "layers.0"]
+    ends = frame[(frame.layer_a == "layers.0.conv.4") & (frame.layer_b == "layers.0.conv")]
+    assert np.allclose(ends.cka, 1, atol=1e-12)
+    others = frame[(frame.layer_a == "layers.0.conv.4") & (frame.layer_b == "layers.0.conv.0")]
+    assert (others.cka < 1 - 1e-3).all()
+
+
+def test_averaged_masks_are_averaged_before_anything_nonlinear(folder):
+    path = run(
+        *("hidden.pth", *FEW, "--unit", "image", "--mask-samples", "3", "--layers", "norm"),
+        *("--permutations", "0"),
+    )
+    network = checkpoint.load("hidden.pth", mask_samples=3)
+    crops = images.crops(images.photographs(), 24, 8)
+    clean = images.to_tensor([crop.pixels for crop in crops])
+    digests = [crop.digest for crop in crops]
+    sides = []
+    for spec in ("gaussian:15", "poisson:3"):
+        noisy = noise.add_keyed(noise.parse(spec), clean, digests)
+        draws = []
+        for draw in network.inference.draws(digests):
+            with torch.no_grad(), Activations(network, "norm") as seen:
+                network(noisy, masks=draw)
+            draws.append(seen["norm"].double())
+        sides.append(torch.stack(draws).mean(0).flatten(1))
+    value = pd.read_csv(path / "cka.csv").cka[0]
+    assert value == pytest.approx(cka.cka(*sides), abs=1e-6)
 
 
 @pytest.mark.parametrize("unit", ["position", "image"])
@@ -307,6 +395,21 @@ def test_help_is_instant_and_does_not_import_torch(folder):
         (["plain.pth", "hidden.pth", "--options", "x.json"], "say which: MODEL=JSON"),
         (["plain.pth", "--unit", "pixel"], "invalid choice"),
         (["plain.pth", "--sed", "1"], "unrecognized arguments"),
+        (["plain.pth", "--pairs", "cross-model"], "give a second model"),
+        (["plain.pth", "--measure", "rsa", "--unit", "position"], "use --unit image"),
+        (["plain.pth", "--measure", "rsa", "--estimator", "biased"], "rsa has none"),
+        (["plain.pth", "--permutations", "9"], "needs cka with --unit image"),
+        (["plain.pth", "--sigma", "0"], "--sigma 0.0: expected a number above 0"),
+        (["plain.pth", "--sigma", "nan"], "expected a number above 0"),
+        (["plain.pth", "--kernel", "rbf", "--estimator", "unbiased"], "needs minibatch"),
+        (
+            ["plain.pth", "--unit", "image", "--estimator", "unbiased", "--batch-size", "5"],
+            "are compared in one batch",
+        ),
+        (["plain.pth", "--noise", "folder:absent"], "absent: no such folder"),
+        (["plain.pth", "--resume"], "no run to resume"),
+        (["plain.pth", "--crop-rule", "corner"], "invalid choice"),
+        (["plain.pth", "--unit", "image", "--layers", "**.attn", "--centring", "image"], "windows"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(folder, in_process, arguments, message):

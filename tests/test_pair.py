@@ -12,7 +12,7 @@ from conftest import data_folder
 
 import mtd
 from analysis import cka
-from analysis.summary import deepest
+from analysis.activations import deepest
 from mtd import images, noise
 from mtd.swinir import SwinIR
 

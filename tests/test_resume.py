@@ -104,7 +104,7 @@ def test_finished_units_are_not_run_again_and_a_finished_run_runs_nothing(folder
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine.Units, "keep", stop)
-        with pytest.raises(KeyboardInterrupt, match=f"7 of {total} units .* --resume"):
+        with pytest.raises(KeyboardInterrupt, match=r"7 finished units .* --resume"):
             run()
     looks.clear()
     path = run("--resume")
@@ -135,7 +135,7 @@ def test_interrupt_from_the_keyboard(folder):
     process.send_signal(signal.SIGINT)
     error = process.communicate(timeout=60)[1]
     assert process.returncode == 130
-    assert "units are kept in run; the same command with --resume goes on" in error
+    assert "finished units are kept in run; --resume goes on with them" in error
     assert "Traceback" not in error
 
 
@@ -152,6 +152,7 @@ def test_full_disk_is_one_line_and_keeps_what_is_finished(folder, in_process, mo
     monkeypatch.setattr(files, "write", write)
     code, _, err = in_process(cka.main, *RUN, "--output-dir", "run")
     assert code == 2 and len(err.splitlines()) == 1 and "No space left" in err
+    assert "6 finished units are kept in run; --resume goes on" in err
     assert len(list((folder / "run/units").iterdir())) == 6  # but for manifest, log and the last
     code, _, _ = in_process(cka.main, *RUN, "--output-dir", "run", "--resume")
     assert code == 0 and contents(folder / "run") == reference
