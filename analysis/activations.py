@@ -190,6 +190,7 @@ class Activations:
         """Add one draw; with the last one the entry is complete."""
         draws = getattr(self.model, "mask_draws", 1)
         if draws > 1:
+            value = value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
             value = self._sums[entry] + value if entry in self._sums else value.clone()
             if self._draw < draws - 1:
                 self._sums[entry] = value

@@ -263,13 +263,14 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     from analysis import comparison, pairs
     from analysis.runs import RunFolder
 
-    comparison.settle(args)
     asked = options.check(args)
-    specs = [noise.spec for noise in asked.noises]
-    chosen = pairs.choose(list(asked.models), specs, args.pairs)
-    layers = options.choose_layers(asked.models, args.layers)
-    groups = comparison.make_batches(asked.crops, args)
-    observer = comparison.use(asked, args, layers)
+    with asked.ranks.agreed():
+        comparison.settle(args)
+        specs = [noise.spec for noise in asked.noises]
+        chosen = pairs.choose(list(asked.models), specs, args.pairs)
+        layers = options.choose_layers(asked.models, args.layers)
+        groups = comparison.make_batches(asked.crops, args)
+    observer = comparison.use(asked, args, layers, groups)
     manifest = options.describe("cka", args, asked) | {
         "layers": layers,
         "pairs": args.pairs,
@@ -293,7 +294,8 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
         ranks=asked.ranks,
     )
     with folder.resumable():
-        if not (args.resume and folder.complete(f"{args.measure}.csv")):
+        done = args.resume and folder.complete(f"{args.measure}.csv")
+        if not asked.ranks.gather(done)[0]:
             options.observe(args, asked, groups, [observer], folder)
             found = comparison.compute(observer, args, chosen, asked.ranks)
             if asked.ranks.first:

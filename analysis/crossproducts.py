@@ -104,8 +104,10 @@ class FeatureSums:
         return self.shifted(z).to(single(z).dtype)
 
     def _norms(self, z: Tensor) -> Tensor:
-        """Σ over each representation's features of the last dimension, float64."""
-        return torch.stack([part.sum(-1) for part in double(z).split(self.widths, dim=-1)], dim=-1)
+        """Squared norms over each representation's features, in the last dimension; float64."""
+        return torch.stack(
+            [part.sum(-1) for part in double(z).square().split(self.widths, dim=-1)], dim=-1
+        )
 
     def _blocks(self, values: Tensor, first: int = 0) -> Tensor:
         """Sums over representations of what the features from `first` on hold: (m, N − first)."""
@@ -116,7 +118,7 @@ class FeatureSums:
     def add(self, z: Tensor) -> None:
         """Add a batch, (images, samples of an image, D)."""
         z = self._centred(z).flatten(0, 1)
-        q = self._norms(z.square())
+        q = self._norms(z)
         for start, width, cross in zip(self.starts, self.widths, self.cross, strict=True):
             cross += double(z[:, start : start + width].mT @ z[:, start:])
         self.qq += q.mT @ q
@@ -168,7 +170,7 @@ class FeatureSums:
             ],
             dim=-1,
         )
-        q = self._norms(z.square())
+        q = self._norms(z)
         size = self._blocks(sums.square())
         traces = self.norms - 2 * shares + own
         if self.unbiased:

@@ -50,7 +50,7 @@ class Batch:
     index: int
     crops: list[Crop]
 
-    @cached_property
+    @property
     def clean(self) -> Tensor:
         """(B, 3, H, W) in [0, 1]."""
         return images.to_tensor([crop.pixels for crop in self.crops])

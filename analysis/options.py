@@ -116,13 +116,8 @@ def check(args: argparse.Namespace) -> Asked:
     from analysis import ranks
 
     processes, device = ranks.start(args.device)
-    try:
-        asked = _check(args, device, processes)
-    except BadInput as error:
-        processes.agree(error)
-        raise
-    processes.agree(None)
-    return asked
+    with processes.agreed():
+        return _check(args, device, processes)
 
 
 def _check(args: argparse.Namespace, device: str, ranks: Ranks) -> Asked:
@@ -205,7 +200,8 @@ def observe(
         ranks=ranks,
     )
     total = len(ranks.mine(len(groups))) * views
-    first = next(walk, None)  # shows that the layers can be used
+    with ranks.agreed():
+        first = next(walk, None)  # shows that the layers can be used
     if talks:
         tell(asked)
     hide = None if talks else True

@@ -169,7 +169,9 @@ def depth(frame: pd.DataFrame, subtitle: str = "") -> Figure | None:
     for axes in grid.flat[len(panels_of) :]:
         axes.set_axis_off()
     for axes, ((noise_a, noise_b), part) in zip(grid.flat, panels_of, strict=False):
-        names = [short(str(name)) for name in part.drop_duplicates("index", keep="last").layer]
+        names = [
+            short(str(name)) for name in part.drop_duplicates("index").sort_values("index").layer
+        ]
         for model, curve in part.groupby("model", sort=False):
             colour = f"C{models.index(str(model)) % 10}"
             axes.plot(curve["index"], curve[column], "o-", ms=3, color=colour, label=str(model))

@@ -77,6 +77,16 @@ class Ranks:
             raise BadInput(where + errors[worst])
         raise SystemExit(2)
 
+    @contextmanager
+    def agreed(self) -> Iterator[None]:
+        """Around what may find bad input: one line in all, and all go on, or none."""
+        try:
+            yield
+        except BadInput as error:
+            self.agree(error)
+            raise
+        self.agree(None)
+
     def leave(self) -> None:
         """End together: nobody goes before everybody is done."""
         if self.size > 1:
@@ -107,11 +117,24 @@ def start(device: str) -> tuple[Ranks, str]:
     # With one thread PyTorch convolves small batches by other code, whose last bits differ: numbers
     # would depend on the number of processes, since torchrun gives each of them one thread.
     torch.set_num_threads(max(2, torch.get_num_threads()))
+    # Float32 means float32, on GPUs too.
+    torch.backends.cudnn.allow_tf32 = False
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         return ALONE, device
+    if "RANK" not in os.environ:
+        raise BadInput(
+            f"WORLD_SIZE is {size} but RANK is not set: start with torchrun, or unset it"
+        )
     local = int(os.environ.get("LOCAL_RANK", "0"))
-    if device == "cuda":
+    if device.startswith("cuda"):
+        if device != "cuda":
+            raise BadInput(f"--device {device}: several processes take a GPU each, use cuda")
+        if local >= torch.cuda.device_count():
+            raise BadInput(
+                f"process {local} of this machine has no GPU, there are "
+                f"{torch.cuda.device_count()}: lower --nproc-per-node"
+            )
         device = f"cuda:{local}"
     cuda = device.startswith("cuda") and torch.cuda.is_available()
     if cuda:

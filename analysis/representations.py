@@ -106,7 +106,7 @@ class Representations(Observer):
         self.centring, self.seed, self.estimator = centring, seed, estimator
         self.kernel, self.factor, self.leave_out, self.device = kernel, sigma, leave_out, device
         self.seen: dict[int, tuple[int, Mapping[View, Unit]]] = {}
-        self._drawn: tuple[int, Positions] | None = None
+        self._drawn: tuple[list[str], Positions] | None = None
 
     @property
     def key(self) -> dict[str, Any]:
@@ -127,9 +127,9 @@ class Representations(Observer):
         return {layer: hsic.gram(flat), layer + FEATURES: torch.tensor(flat.shape[1])}
 
     def _places(self, batch: Batch) -> Positions:
-        if self._drawn is None or self._drawn[0] != batch.index:
+        if self._drawn is None or self._drawn[0] != batch.digests:
             drawn = Positions.draw(batch.digests, self.positions, *batch.size, self.seed)
-            self._drawn = batch.index, drawn
+            self._drawn = batch.digests, drawn
         return self._drawn[1]
 
     def update(self, batch: Batch, seen: Mapping[View, Unit]) -> None:

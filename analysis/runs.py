@@ -11,7 +11,7 @@ import io
 import json
 import platform
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -29,7 +29,12 @@ from mtd.errors import BadInput
 
 MANIFEST = "manifest.json"
 LOG = "run.json"
-PACKAGES = ("torch", "numpy", "scikit-image", "pandas", "matplotlib")
+PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "pillow", "pandas", "matplotlib")
+TEXT = {
+    *("model", "model_a", "model_b", "noise", "noise_a", "noise_b", "layer", "layer_a", "layer_b"),
+    *("image", "sha256", "reason", "estimator", "unit", "kernel", "centring"),
+}
+"""Columns that hold names."""
 
 
 def versions() -> dict[str, str]:
@@ -97,6 +102,8 @@ class RunFolder:
         while not folder.exists() and len(str(folder)) < 4096:
             self._new.append(folder)
             folder = folder.parent
+        for left in self.path.glob(f"{files.TEMPORARY}*"):  # of a write that was killed
+            left.unlink(missing_ok=True)
         if not resume:
             self.units.clear()
         if not held.exists():
@@ -231,6 +238,15 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     return manifest
 
 
-def read_tables(path: str | Path) -> dict[str, pd.DataFrame]:
-    """The tables of a run folder, by name without `.csv`."""
-    return {file.stem: pd.read_csv(file) for file in sorted(Path(path).glob("*.csv"))}
+def read_tables(path: str | Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
+    """Those of the named tables that a run folder holds; what is text stays text."""
+    files = {name: Path(path) / f"{name}.csv" for name in names}
+    return {name: _read(file) for name, file in files.items() if file.is_file()}
+
+
+def _read(file: Path) -> pd.DataFrame:
+    # a model may be called 10000, NA or nan
+    columns = list(pd.read_csv(file, nrows=0).columns)
+    text = {name: str for name in columns if name in TEXT}
+    missing = {name: ["nan"] for name in columns if name not in TEXT}
+    return pd.read_csv(file, dtype=text, keep_default_na=False, na_values=missing)

@@ -29,16 +29,15 @@ def summary(frames: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> 
     how += {"image": ", each image's mean removed", "highpass": ", local mean removed"}.get(
         first.centring, ""
     )
-    lines = [
-        f"{MEASURES[column]}{how}, {first.samples:,} {first.unit}s of {first.crops} crops; "
-        f"mean over the deepest quarter of the {what}"
-    ]
+    lines = [f"{MEASURES[column]}{how}, {first.samples:,} {first.unit}s of {first.crops} crops"]
     deep = frames["deep"]
+    if len(deep):
+        lines[0] += f"; mean over the deepest quarter of the {what}"
     if deep.low.notna().any():
         lines[0] += ", with 95% intervals (jackknife over crops)"
-    if first.estimator == "biased":
+    if first.estimator == "biased" and first.kernel == "linear":
         lines.append(_null(frame, frames["layers"]))
-    width = max(map(len, {*deep.model_a, *deep.model_b}))
+    width = max(map(len, {*deep.model_a, *deep.model_b}), default=0)
     values = zip(deep[column], deep.low, deep.high, strict=True)
     names = deep[["model_a", "noise_a", "model_b", "noise_b"]].astype(str).to_numpy().tolist()
     found = [(*views, shown(*value)) for views, value in zip(names, values, strict=True)]
@@ -103,6 +102,8 @@ def parts(frame: pd.DataFrame) -> list[str]:
     lines = []
     names = ["model_a", "model_b", "noise_a", "noise_b"]
     for (a, b, noise_a, noise_b), curve in frame.groupby(names, sort=False):
+        if curve.low.isna().all():
+            continue
         within = blocks(list(curve.layer)) or list(curve.layer)
         curve = curve[curve.layer.isin(within)]
         start = part_at(curve)

@@ -20,6 +20,12 @@ from mtd.images import Crop
 
 Array = NDArray[np.float64]
 
+NAMES = (
+    *("cka", "procrustes", "rsa", "knn"),
+    *("layers", "depth", "deep", "parting", "influence"),
+)
+"""Tables of a comparison, one of the first four, by the names of their files."""
+
 VIEWS = ["model_a", "noise_a", "model_b", "noise_b"]
 
 
@@ -83,10 +89,22 @@ def cells(blocks: Sequence[Block], measure: str, about: Mapping[str, Any]) -> pd
                     "p": block.p[0].ravel(),
                     "p_corrected": block.p[1].ravel(),
                     **{k: about[k] for k in ("kernel", "centring")},
+                    "null": _null(block, i, j, about),
                 }
             )
         )
     return pd.concat(parts, ignore_index=True)
+
+
+def _null(block: Block, i: Any, j: Any, about: Mapping[str, Any]) -> Array | float:
+    """What biased linear CKA tends to where there is nothing in common; NaN for anything else."""
+    if (about["estimator"], about["kernel"]) != ("biased", "linear"):
+        return np.nan
+    p = np.array([row.features for row in block.rows], dtype=float)[i]
+    q = np.array([column.features for column in block.columns], dtype=float)[j]
+    n = about["samples"]
+    null: Array = np.sqrt(p * q / ((p + n) * (q + n)))
+    return null
 
 
 def depth(blocks: Sequence[Block], measure: str) -> pd.DataFrame:
@@ -130,7 +148,7 @@ def parting(blocks: Sequence[Block]) -> pd.DataFrame:
 def deep(blocks: Sequence[Block], measure: str) -> pd.DataFrame:
     """Mean over the deepest quarter of the blocks: the diagonal's, or between models all pairs'."""
     rows = []
-    for block in blocks:
+    for block in (b for b in blocks if pairs.kind(b.pair) != "self"):
         sides = [[row.layer for row in side] for side in (block.rows, block.columns)]
         a, b = ([names.index(name) for name in deepest(names)] for names in sides)
         if pairs.kind(block.pair) == "cross_noise" and block.aligned:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from mtd.errors import BadInput
 
+TEMPORARY = ".part-"
+"""How the names of files begin that are not there in whole yet."""
+
 
 def write(path: str | Path, content: bytes | str) -> None:
     """Write a file by way of a temporary one beside it, which is then renamed over it.
@@ -23,7 +26,7 @@ def write(path: str | Path, content: bytes | str) -> None:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=path.suffix)
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             file.write(data)

@@ -325,6 +325,8 @@ class SwinIR(nn.Module):
         try:
             for self.mask_draw, drawn in enumerate(draws):
                 output = self.once(x, input_mask, drawn, None)
+                if len(draws) > 1 and output.dtype in (torch.float16, torch.bfloat16):
+                    output = output.float()
                 total = output if total is None else total + output
         finally:
             self.mask_draw, self.mask_draws = 0, 1

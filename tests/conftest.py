@@ -26,7 +26,7 @@ DATA = Path(os.environ.get("MTD_DATA", Path(__file__).parents[2] / "shared" / "d
 TINY = SwinIRConfig(embed_dim=12, depths=(2, 2), num_heads=(2, 2), mlp_hidden=16)
 COLUMNS = (
     "model_a,noise_a,layer_a,index_a,model_b,noise_b,layer_b,index_b,"
-    "cka,estimator,unit,samples,crops,low,high,p,p_corrected,kernel,centring"
+    "cka,estimator,unit,samples,crops,low,high,p,p_corrected,kernel,centring,null"
 )
 MASKED = MaskPolicy((75, 85), "pixel", 75, "always")
 
@@ -112,7 +112,7 @@ def cka_table(matrix: np.ndarray, a: tuple[str, str], b: tuple[str, str]) -> pd.
         "conv_first",
         *(f"layers.0.residual_group.blocks.{i}" for i in range(len(matrix) - 1)),
     ]
-    rest = ("unbiased", "position", 128, 8, *4 * [np.nan], "linear", "global")
+    rest = ("unbiased", "position", 128, 8, *4 * [np.nan], "linear", "global", np.nan)
     rows = [
         (*a, layers[i], i, *b, layers[j], j, matrix[i, j], *rest)
         for i in range(len(matrix))

@@ -192,6 +192,43 @@ def test_each_view_with_itself_is_1_on_the_diagonal_and_parts_are_not_mistaken_f
     assert (others.cka < 1 - 1e-3).all()
 
 
+@pytest.mark.parametrize("names", [("10000", "NA"), ("nan", "1e3")])
+def test_models_may_be_called_anything(folder, names):
+    for name, source in zip(names, ("plain", "hidden"), strict=True):
+        (folder / f"{source}.pth").rename(folder / f"{name}.pth")
+    path = run(*(f"{name}.pth" for name in names), *FEW, "--layers", "conv_*")
+    assert {p.name for p in path.glob("*.png")} == {
+        "cross_model.png",
+        "cross_noise.png",
+        "depth.png",
+    }
+
+
+def test_what_does_not_belong_to_a_run_is_left_alone(folder):
+    path = run("plain.pth", *FEW)
+    before = contents(path)
+    (path / "notes.csv").write_text("")
+    (path / ".part-x.csv").write_text("half")
+    run("plain.pth", *FEW, "--resume")
+    assert contents(path) == before | {"notes.csv": b""}
+
+
+def test_biased_values_have_their_null_value_beside_them(folder):
+    options = ("--estimator", "biased", "--layers", "conv_first", "--layers", "conv_last")
+    frame = pd.read_csv(run("plain.pth", *FEW, *options) / "cka.csv")
+    p, q, n = 12, 3, 128
+    row = frame[(frame.layer_a == "conv_first") & (frame.layer_b == "conv_last")].iloc[0]
+    assert row.null == pytest.approx(np.sqrt(p * q / ((p + n) * (q + n))))
+    assert pd.read_csv(run("plain.pth", *FEW) / "cka.csv")["null"].isna().all()
+
+
+def test_small_minibatches_have_no_intervals_and_the_run_says_so(folder):
+    options = ("--unit", "image", "--batch-size", "4", "--permutations", "0")
+    done = command("plain.pth", *FEW[:4], *options, "--output-dir", "run", cwd=folder)
+    assert "no intervals: leaving one crop out of a batch of 4 changes too much" in done.stderr
+    assert pd.read_csv(folder / "run/cka.csv").low.isna().all()
+
+
 def test_averaged_masks_are_averaged_before_anything_nonlinear(folder):
     path = run(
         *("hidden.pth", *FEW, "--unit", "image", "--mask-samples", "3", "--layers", "norm"),

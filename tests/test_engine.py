@@ -172,6 +172,18 @@ def test_independent_masks_and_autocast_reach_the_network(networks):
     assert 1e-6 < abs(values["bf16"] - values["shared"]) < 0.05
 
 
+def test_mask_draws_are_averaged_in_float32_under_autocast(networks):
+    network = networks["a"]
+    values = {}
+    for samples in (1, 16):
+        network.inference = MaskedInference(MaskPolicy(attention_percent=75), samples=samples)
+        observer = Mean({"a": ["conv_first"]}, 2)
+        everything({"a": network}, observer, setting=Setting(autocast="bf16"))
+        values[samples] = observer.compute()[View("a", "poisson:3"), "conv_first"]
+    # the first convolution sees no mask: 16 equal draws, whose mean is what one of them is
+    assert values[16] == pytest.approx(values[1], rel=1e-6)
+
+
 def test_hooks_come_off_and_nothing_tracks_gradients(networks):
     everything(networks, Mean({key: ["conv_first"] for key in networks}))
     for network in networks.values():

@@ -60,6 +60,13 @@ def test_float32_features_left_out_agree_with_float64(form):
     assert (found.cka_without(*block) - exact.cka_without(*block)).abs().max() < 1e-6
 
 
+@pytest.mark.parametrize("constant", [0, 10, 100, 1000])
+def test_float32_features_with_a_large_mean_agree_with_float64(constant):
+    sides = [(side - side.mean(0) + constant).float() for side in layers(120, 20, 30)]
+    exact = by_features([side.double() for side in sides])
+    assert (by_features(sides).cka() - exact.cka()).abs().max() < 1e-6
+
+
 def test_an_image_without_which_too_few_are_left_takes_its_batch_with_it():
     first, second = layers(4, 3, 5), layers(8, 3, 5)
     both = by_grams(first, leave_out=True) + by_grams(second, leave_out=True)

@@ -9,6 +9,21 @@ from conftest import cka_table
 from analysis import plots
 
 
+def test_curves_over_depth_are_labelled_by_their_own_layers():
+    """Also where the deeper model comes first."""
+    deep = [f"layers.{g}.residual_group.blocks.0" for g in range(4)]
+    rows = [("a", "x", "y", layer, i, 0.5, 0.4, 0.6) for i, layer in enumerate(deep)]
+    rows += [("b", "x", "y", layer, i, 0.7, 0.6, 0.8) for i, layer in enumerate(deep[:2])]
+    columns = ["model", "noise_a", "noise_b", "layer", "index", "cka", "low", "high"]
+    figure = plots.depth(pd.DataFrame(rows, columns=columns))
+    assert figure is not None
+    axes = figure.axes[0]
+    labels = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert labels == ["block 0.0", "block 1.0", "block 2.0", "block 3.0"]
+    assert [len(line.get_xdata()) for line in axes.lines] == [4, 2]
+    assert plots.depth(pd.DataFrame(columns=columns)) is None
+
+
 def test_figures_show_the_table():
     matrix = np.linspace(-0.25, 1, 81).reshape(9, 9)
     crossed = cka_table(matrix, ("a", "gaussian:15"), ("a", "poisson:3"))

@@ -84,6 +84,12 @@ def test_bad_input_is_said_once(pair):
         line for line in lines if line.startswith("error: absent.pth: no such file")
     ]
     assert sum(line.startswith("error: ") for line in lines) == 1
+    done = torchrun("-m", "analysis.cka", "plain.pth", "--pairs", "cross-model", cwd=pair)
+    assert done.returncode != 0 and done.stderr.count("error: 1 model(s)") == 1
+    layer = ("--layers", "**.attn", "--limit", "4")  # one batch: the second process has none
+    done = torchrun("-m", "analysis.cka", "plain.pth", *layer, cwd=pair)
+    assert done.returncode != 0 and done.stderr.count("error: ") == 1, done.stderr
+    assert "another process" not in done.stderr
     assert not (pair / "runs").exists()
 
 
@@ -131,6 +137,17 @@ def test_a_process_that_dies_ends_the_others_with_an_error(pair, launcher):
     assert time.monotonic() - start < 100
     (run,) = (pair / "runs").iterdir()
     assert not (run / "cka.csv").exists()
+
+
+def test_a_launcher_that_is_none(pair):
+    done = subprocess.run(
+        [sys.executable, "-m", "analysis.cka", "plain.pth"],
+        cwd=pair,
+        capture_output=True,
+        text=True,
+        env=environment() | {"WORLD_SIZE": "2"},
+    )
+    assert done.returncode == 2 and done.stderr.startswith("error: WORLD_SIZE is 2 but RANK")
 
 
 def test_folders_of_images_are_shared_out(pair):
