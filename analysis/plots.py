@@ -125,7 +125,8 @@ def heatmaps(
     return figure
 
 
-def _subtitle(frame: pd.DataFrame) -> str:
+def subtitle(frame: pd.DataFrame) -> str:
+    """What the values of a table are, over which samples."""
     first = frame.iloc[0]
     unit = "positions" if first.unit == "position" else "images"
     samples = f"{first.samples:,} {unit} of {first.crops} crops"
@@ -152,11 +153,11 @@ def heatmap(frame: pd.DataFrame, which: str) -> Figure | None:
     parts = panels(frame, which)
     if not parts:
         return None
-    title = f"{HEATMAPS[which]}\n{_subtitle(frame)}"
+    title = f"{HEATMAPS[which]}\n{subtitle(frame)}"
     return heatmaps(title, parts, scale(frame), MEASURES[measure(frame)])
 
 
-def depth(frame: pd.DataFrame, subtitle: str = "") -> Figure | None:
+def depth(frame: pd.DataFrame, about: str = "") -> Figure | None:
     """Each layer under one noise against itself under another, over depth, with 95% intervals."""
     if frame.empty:
         return None
@@ -189,13 +190,14 @@ def depth(frame: pd.DataFrame, subtitle: str = "") -> Figure | None:
     for axes in grid[:, 0]:
         axes.set_ylabel(MEASURES[column], fontsize=9)
     grid[0, 0].legend(fontsize=8)
-    band = "; bands are 95% jackknife intervals" if frame.low.notna().any() else ""
-    figure.suptitle(f"Each layer under two noises\n{subtitle}{band}", fontsize=10)
+    band = "bands are 95% jackknife intervals" if frame.low.notna().any() else ""
+    second = "; ".join(filter(None, (about, band)))
+    figure.suptitle(f"Each layer under two noises\n{second}", fontsize=10)
     return figure
 
 
 def figures(frame: pd.DataFrame, curves: pd.DataFrame) -> dict[str, Figure]:
     """Every figure that the tables of a comparison admit, by the name of its file."""
     found = {which: heatmap(frame, which) for which in HEATMAPS}
-    found["depth"] = depth(curves, _subtitle(frame))
+    found["depth"] = depth(curves, subtitle(frame))
     return {name: figure for name, figure in found.items() if figure is not None}
