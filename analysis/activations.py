@@ -105,6 +105,11 @@ def _glob(pattern: str) -> str:
     return "".join(kinds.get(part, re.escape(part)) for part in parts)
 
 
+def single(x: Tensor) -> Tensor:
+    """In float32 at least."""
+    return x if x.dtype in (torch.float32, torch.float64) else x.float()
+
+
 class Activations:
     """Context manager that records the outputs of chosen modules in each forward pass.
 
@@ -190,7 +195,7 @@ class Activations:
         """Add one draw; with the last one the entry is complete."""
         draws = getattr(self.model, "mask_draws", 1)
         if draws > 1:
-            value = value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
+            value = single(value)
             value = self._sums[entry] + value if entry in self._sums else value.clone()
             if self._draw < draws - 1:
                 self._sums[entry] = value

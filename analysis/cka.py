@@ -101,7 +101,8 @@ def as_tensor(values: ArrayLike | Tensor, exact: bool = True) -> Tensor:
     import numpy as np
     import torch
 
-    from analysis.hsic import double, single
+    from analysis.activations import single
+    from analysis.hsic import double
 
     if isinstance(values, torch.Tensor):
         return double(values.detach()) if exact else single(values.detach())

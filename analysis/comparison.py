@@ -128,7 +128,7 @@ def compute(
     if args.measure != "cka" or args.permutations:
         grams = observer.gathered_grams(ranks)
         if args.measure != "cka":
-            values = matrix(args.measure, grams[0])
+            values = matrix(args.measure, grams[0]) if ranks.first else values
         elif ranks.first:
             if args.kernel == "rbf":
                 grams = [hsic.rbf(k, comparison.sigma) for k in grams]

@@ -12,7 +12,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from analysis.hsic import HSIC, Formula, corrections, double, least, need, pair_products, single
+from analysis.activations import single
+from analysis.hsic import HSIC, Formula, corrections, double, least, need, pair_products
 from analysis.ranks import ALONE, Ranks
 
 Load = Callable[[], Tensor]
@@ -47,17 +48,19 @@ def from_features(
     """
     sums = FeatureSums(list(widths), formula, device)
     size = sum(widths)
-    count = torch.tensor(float(sum(load().shape[:2].numel() for load in batches)))
-    (count,) = ranks.sum(count.double())
-    need(int(count), formula)
+    samples = 0
     # twice: what rounding leaves of a large mean is removed as a mean of its own
     for _ in range(2):
-        total = torch.zeros(size, dtype=torch.float64)
+        total = torch.zeros(size + 1, dtype=torch.float64)  # features, then samples
         for load in batches:
-            total += sums.shifted(load()).sum((0, 1)).cpu()
+            z = load()
+            total[:-1] += sums.shifted(z).sum((0, 1)).cpu()
+            total[-1] += z.shape[:2].numel()
         (total,) = ranks.sum(total)
-        sums.means.append((total / count).to(sums.device))
-    sums.start(int(count))
+        samples = int(total[-1])
+        need(samples, formula)
+        sums.means.append((total[:-1] / samples).to(sums.device))
+    sums.start(samples)
     for load in batches:
         sums.add(load())
     sums.all_reduce(ranks)

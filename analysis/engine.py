@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple, Self
 import torch
 from torch import Tensor, nn
 
-from analysis.activations import Activations
+from analysis.activations import Activations, single
 from analysis.ranks import ALONE, Ranks
 from analysis.units import Unit, Units
 from mtd import images
@@ -154,15 +154,16 @@ def walk(
     nothing is run twice.
     """
     setting, units = setting or Setting(), units or Units()
-    place = dict(setting.identity)
     for index in ranks.mine(len(groups)):
         batch = groups[index]
         seen: list[dict[View, Unit]] = [{} for _ in observers]
         for noise in noises:
             noisy: Tensor | None = None
+            recorded = noise.digest(batch.crops) if isinstance(noise, Recorded) else None
+            made = [noise.spec, recorded, setting.seed, setting.quantize]
             for name, model in models.items():
                 view = View(name, noise.spec)
-                keys = [_key(o, view, noise, batch, setting, place.get(name)) for o in observers]
+                keys = [_key(o, view, made, batch, setting) for o in observers]
                 found = [units.find(key) for key in keys]
                 if None in found:
                     if noisy is None:
@@ -205,7 +206,7 @@ def look(
 
     def keep(entry: str, value: Tensor) -> None:
         layer = entry.partition("#")[0].partition("[")[0]
-        value = value if value.dtype in (torch.float32, torch.float64) else value.float()
+        value = single(value)
         for observer, layers, mine in zip(observers, wanted, kept, strict=True):
             if layer in layers:
                 found = observer.keep(entry, value, batch)
@@ -229,18 +230,16 @@ def look(
 def _key(
     observer: Observer,
     view: View,
-    noise: Noise | Recorded,
+    made: list[Any],
     batch: Batch,
     setting: Setting,
-    identity: Any,
 ) -> dict[str, Any]:
-    """Everything that decides what an observer keeps of a view of a batch."""
-    recorded = noise.digest(batch.crops) if isinstance(noise, Recorded) else None
+    """Everything that decides what an observer keeps of a view of a batch; `made` is the noise."""
     return {
         "observer": [observer.name, observer.version, observer.key],
         "layers": list(observer.layers.get(view.model, ())),
-        "model": [view.model, identity],
-        "noise": [noise.spec, recorded, setting.seed, setting.quantize],
+        "model": [view.model, setting.identity.get(view.model)],
+        "noise": made,
         "masks": setting.pairing,
         "run": [torch.device(setting.device).type, setting.autocast],
         "crops": batch.digests,

@@ -29,6 +29,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
+from analysis.activations import single
 from mtd.errors import BadInput, nearest
 
 Formula = Literal["unbiased", "biased"]
@@ -46,11 +47,6 @@ ZERO = 1e-12
 def double(x: Tensor) -> Tensor:
     """In float64, on the CPU where the device has none."""
     return (x.cpu() if x.device.type == "mps" else x).to(torch.float64)
-
-
-def single(x: Tensor) -> Tensor:
-    """In float32 at least."""
-    return x if x.dtype in (torch.float32, torch.float64) else x.float()
 
 
 def least(formula: Formula) -> int:

@@ -18,7 +18,7 @@ OUTLIER = 10.0
 def summary(frames: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> str:
     """What the figures show; from the tables of a run, by name, and its manifest.
 
-    Tables: that of the measure, `layers`, `deep`, and where there are any `parting`, `influence`.
+    Tables: that of the measure, `deep`, and where there are any `parting`, `influence`.
     """
     frame = next(frames[name] for name in MEASURES if name in frames)
     column, first = measure(frame), frame.iloc[0]
@@ -35,8 +35,12 @@ def summary(frames: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> 
         lines[0] += f"; mean over the deepest quarter of the {what}"
     if deep.low.notna().any():
         lines[0] += ", with 95% intervals (jackknife over crops)"
-    if first.estimator == "biased" and first.kernel == "linear":
-        lines.append(_null(frame, frames["layers"]))
+    if frame["null"].notna().any():
+        low, high = frame["null"].min(), frame["null"].max()
+        lines.append(
+            f"  biased: layers with nothing in common would score {low:.3f} to {high:.3f} here, "
+            "not 0 (√(pq/((p+n)(q+n))), p and q features, n samples)"
+        )
     width = max(map(len, {*deep.model_a, *deep.model_b}), default=0)
     values = zip(deep[column], deep.low, deep.high, strict=True)
     names = deep[["model_a", "noise_a", "model_b", "noise_b"]].astype(str).to_numpy().tolist()
@@ -61,15 +65,6 @@ def summary(frames: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> 
 def shown(value: float, low: float, high: float) -> str:
     """A value with its interval, if it has one."""
     return f"{value:.3f}" + ("" if math.isnan(low) else f" [{low:.3f}, {high:.3f}]")
-
-
-def _null(frame: pd.DataFrame, layers: pd.DataFrame) -> str:
-    widths, n = layers.features, int(frame.samples.iloc[0])
-    low, high = (null_value(int(p), int(p), n) for p in (widths.min(), widths.max()))
-    return (
-        f"  biased: layers with nothing in common would score {low:.3f} to {high:.3f} here, "
-        "not 0 (√(pq/((p+n)(q+n))), p and q features, n samples)"
-    )
 
 
 def match(part: pd.DataFrame) -> list[str]:
@@ -148,12 +143,3 @@ def outliers(frame: pd.DataFrame) -> list[str]:
         + (f"; {others} more such pairs" if others else "")
         + ": see influence.csv"
     ]
-
-
-def null_value(p: int, q: int, n: int) -> float:
-    """√(p·q / ((p+n)(q+n))): what biased CKA tends to for independent Gaussian data.
-
-    p and q are numbers of features, n is the number of samples. Reference: Murphy et al. 2024,
-    arXiv 2405.01012.
-    """
-    return math.sqrt(p * q / ((p + n) * (q + n)))

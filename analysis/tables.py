@@ -102,7 +102,15 @@ def _null(block: Block, i: Any, j: Any, about: Mapping[str, Any]) -> Array | flo
         return np.nan
     p = np.array([row.features for row in block.rows], dtype=float)[i]
     q = np.array([column.features for column in block.columns], dtype=float)[j]
-    n = about["samples"]
+    return null_value(p, q, about["samples"])
+
+
+def null_value(p: Array, q: Array, n: int) -> Array:
+    """√(p·q / ((p+n)(q+n))): what biased CKA tends to for independent Gaussian data.
+
+    p and q are numbers of features, n is the number of samples. Reference: Murphy et al. 2024,
+    arXiv 2405.01012.
+    """
     null: Array = np.sqrt(p * q / ((p + n) * (q + n)))
     return null
 
