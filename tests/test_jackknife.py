@@ -8,6 +8,7 @@ import torch
 from scipy import stats
 
 from analysis import hsic
+from analysis.comparison import STEADY
 from analysis.jackknife import interval, standard_error
 
 
@@ -61,3 +62,26 @@ def test_coverage_of_the_interval(n, signals, width, noise):
     assert covered >= 0.92
     if signals == 3:
         assert covered <= 0.98
+
+
+@pytest.mark.slow
+def test_intervals_of_minibatches_are_wide_rather_than_narrow():
+    """Standard error over the true spread: too wide in batches of 4, less so in larger ones."""
+    rng = np.random.default_rng(2)
+    ratios = {}
+    for batch in (4, STEADY, 16):
+        values, errors = [], []
+        for _ in range(300):
+            sides = design(rng, 4 * batch, 3, 16, 0.5)
+            parts = []
+            for start in range(0, len(sides[0]), batch):
+                grams = [hsic.gram(torch.from_numpy(s[start : start + batch])) for s in sides]
+                parts.append(hsic.from_grams(torch.stack(grams), leave_out=True))
+            total = sum(parts[1:], parts[0])
+            values.append(float(total.cka()[0, 1]))
+            without = total.cka_without(slice(0, 1), slice(1, 2))[:, 0, 0].numpy()
+            errors.append(float(standard_error(without)))
+        ratios[batch] = np.mean(errors) / np.std(values)
+    print({batch: round(float(ratio), 2) for batch, ratio in ratios.items()})
+    assert ratios[4] > 1.5
+    assert all(0.9 < ratios[batch] < 0.9 * ratios[4] for batch in (STEADY, 16))
