@@ -22,10 +22,10 @@ from analysis.activations import Activations, single
 from analysis.ranks import ALONE, Ranks
 from analysis.units import Unit, Units
 from mtd import images
+from mtd.denoiser import Denoiser
 from mtd.images import Crop
 from mtd.noise import Noise, add_keyed
 from mtd.recorded import Recorded
-from mtd.swinir import SwinIR
 
 Pairing = Literal["shared", "independent"]
 Autocast = Literal["off", "bf16", "fp16"]
@@ -222,7 +222,7 @@ def look(
             stack.enter_context(Activations(model, modules, keep))
         if setting.autocast != "off":
             stack.enter_context(torch.autocast(device, AUTOCAST[setting.autocast]))
-        output = model(noisy, masks) if isinstance(model, SwinIR) else model(noisy)
+        output = model(noisy, masks) if isinstance(model, Denoiser) else model(noisy)
     keep(OUTPUT, output)
     return kept
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from analysis.engine import Batch, Observer, Setting
     from analysis.ranks import Ranks
     from analysis.runs import RunFolder
+    from mtd.denoiser import Denoiser
     from mtd.images import Crop
     from mtd.noise import Noise
     from mtd.recorded import Recorded
-    from mtd.swinir import SwinIR
 
 CROPS = 64
 NOISES = ("gaussian:15", "poisson:3")
@@ -99,7 +99,7 @@ class Asked:
     that is there twice puts self-similarity off the diagonal.
     """
 
-    models: dict[str, SwinIR]
+    models: dict[str, Denoiser]
     noises: list[Noise | Recorded]
     crops: list[Crop]
     setting: Setting
@@ -151,7 +151,7 @@ def _check(args: argparse.Namespace, device: str, ranks: Ranks) -> Asked:
     return Asked(models, noises, crops, setting, ranks, len(found) - len(crops))
 
 
-def identity(model: SwinIR) -> list[Any]:
+def identity(model: Denoiser) -> list[Any]:
     """What decides a loaded network's output: its file's digest, and its masks."""
     how = model.inference
     masks = [how.policy.attention_percent, how.samples, how.seed] if how.active else None
@@ -210,7 +210,7 @@ def observe(
             bar.update()
 
 
-def load_models(args: argparse.Namespace, device: str) -> dict[str, SwinIR]:
+def load_models(args: argparse.Namespace, device: str) -> dict[str, Denoiser]:
     """The networks, by names that are short but tell them apart."""
     from mtd.checkpoint import load
 
@@ -244,7 +244,7 @@ def load_models(args: argparse.Namespace, device: str) -> dict[str, SwinIR]:
     return models
 
 
-def choose_layers(models: dict[str, SwinIR], patterns: list[str] | None) -> dict[str, list[str]]:
+def choose_layers(models: dict[str, Denoiser], patterns: list[str] | None) -> dict[str, list[str]]:
     """Layers to record, by model."""
     from analysis.activations import choose
 

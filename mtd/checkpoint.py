@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,17 +19,17 @@ import torch
 from torch import Tensor
 
 from mtd import files, kair, pickles
+from mtd.architectures import ANCHORS, build, detect
+from mtd.denoiser import Denoiser
 from mtd.errors import BadInput
 from mtd.masking import AttentionSwitch, MaskedInference, MaskPolicy
-from mtd.swinir import SwinIR, SwinIRConfig, is_recomputable
+from mtd.swinir import SwinIRConfig, is_recomputable
 
 BUNDLED = Path(__file__).parent / "checkpoints"
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 CONTAINERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net")
 METADATA = "mtd"
 UNKNOWN = "nothing recorded, so none is assumed"
-ANCHOR = "conv_first.weight"
-"""A key that every SwinIR has once; what stands before it is a prefix of all its keys."""
 
 StateDict = dict[str, Tensor]
 
@@ -148,69 +147,13 @@ def unwrap(content: Any, path: Path) -> tuple[str, StateDict]:
     if not weights:
         keys = ", ".join(str(k) for k in list(content)[:5]) or "nothing"
         raise BadInput(f"{path}: no weights in it (its keys: {keys})")
-    found = [key for key in weights if key.endswith(ANCHOR)]
-    if len(found) == 1:
-        prefix = found[0].removesuffix(ANCHOR)
-        weights = {k.removeprefix(prefix): v for k, v in weights.items() if k.startswith(prefix)}
+    for anchor in ANCHORS:
+        found = [key for key in weights if key == anchor or key.endswith(f".{anchor}")]
+        if len(found) == 1:
+            prefix = found[0].removesuffix(anchor)
+            inside = {k: v for k, v in weights.items() if k.startswith(prefix)}
+            return container, {k.removeprefix(prefix): v for k, v in inside.items()}
     return container, weights
-
-
-def detect(weights: StateDict, path: Path) -> SwinIRConfig:
-    """Hyper-parameters of a denoising SwinIR from its keys and shapes.
-
-    A 1 x 1 embedding means the paper's variant, which has no global residual; a 3 x 3 one means
-    the stock network, which has.
-
-    Raises:
-        BadInput: another architecture, or one whose weights do not tell how it is to be run.
-    """
-    first, last = weights.get("conv_first.weight"), weights.get("conv_last.weight")
-    depths = _count(r"layers\.(\d+)\.residual_group\.blocks\.(\d+)\.norm1\.weight", weights)
-    if first is None or last is None or first.ndim != 4 or last.ndim != 4 or not depths:
-        shown = ", ".join(list(weights)[:5])
-        raise BadInput(
-            f"{path}: not a SwinIR denoiser ({len(weights)} tensors: {shown}, …); "
-            "expected conv_first, layers.N.residual_group.blocks.M and conv_last"
-        )
-    if any(key.startswith(("upsample", "conv_before_upsample", "conv_up")) for key in weights):
-        raise BadInput(f"{path}: a SwinIR for super-resolution; expected one for denoising")
-    if "absolute_pos_embed" in weights:
-        raise BadInput(f"{path}: absolute position embedding is tied to one size; not supported")
-    block = "layers.0.residual_group.blocks.0"
-    table = weights.get(f"{block}.attn.relative_position_bias_table")
-    if table is not None and table.shape[0] == 13**2:
-        raise BadInput(
-            f"{path}: windows of 7, as published for JPEG artefacts with values up to 255; such a "
-            "network would be run on the wrong scale"
-        )
-    try:
-        tables = [
-            weights[f"layers.{g}.residual_group.blocks.0.attn.relative_position_bias_table"].shape
-            for g in range(len(depths))
-        ]
-        return SwinIRConfig(
-            embed_dim=first.shape[0],
-            depths=tuple(depths),
-            num_heads=tuple(table[1] for table in tables),
-            window_size=(round(tables[0][0] ** 0.5) + 1) // 2,
-            mlp_hidden=weights[f"{block}.mlp.fc1.weight"].shape[0],
-            in_chans=first.shape[1],
-            embed_kernel=first.shape[-1],
-            convolution="1conv" if "conv_after_body.weight" in weights else "3conv",
-            global_residual=first.shape[-1] != 1,
-            patch_norm="patch_embed.norm.weight" in weights,
-            qkv_bias=f"{block}.attn.qkv.bias" in weights,
-            mask_token="mask_token" in weights,
-        )
-    except (KeyError, IndexError) as error:
-        raise BadInput(f"{path}: an incomplete SwinIR, {error} is missing or misshapen") from None
-
-
-def _count(pattern: str, weights: StateDict) -> list[int]:
-    """How many second indices there are under each first index of keys that match."""
-    found = {(int(m[1]), int(m[2])) for m in (re.fullmatch(pattern, key) for key in weights) if m}
-    groups = sorted({group for group, _ in found})
-    return [sum(g == group for g, _ in found) for group in groups]
 
 
 def load(
@@ -221,7 +164,7 @@ def load(
     seed: int = 0,
     device: str | torch.device = "cpu",
     options: str | Path | None = None,
-) -> SwinIR:
+) -> Denoiser:
     """Load a denoiser, in eval mode, from a file or by the name of a bundled checkpoint.
 
     The module maps (B, C, H, W), nominally in [0, 1], to the same shape and never clamps. Its
@@ -244,12 +187,12 @@ def load(
     try:
         config = SwinIRConfig.from_dict(known) if known else detect(weights, path)
         config.check()
-        network = SwinIR(config)
+        network = build(config)
     except BadInput as error:
         raise BadInput(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
     except Exception as error:
         what = "its metadata describes" if known else "its shapes are those of"
-        raise BadInput(f"{path}: {what} no SwinIR ({error})") from None
+        raise BadInput(f"{path}: {what} no network known here ({error})") from None
     odd = [name for name, value in weights.items() if value.is_complex()]
     if odd:
         raise BadInput(f"{path}: complex numbers in {odd[0]}; expected real weights")
@@ -261,8 +204,12 @@ def load(
     bad = [name for name, value in network.named_parameters() if not value.isfinite().all()]
     if bad:
         raise BadInput(f"{path}: weights that are not finite in {bad[0]} ({len(bad)} tensors)")
-    policy, source = mask_policy(checkpoint, options)
-    if attention_mask == "on" and source == UNKNOWN and config.embed_kernel == 1:
+    if not isinstance(config, SwinIRConfig):
+        policy, source = MaskPolicy(), f"a {type(network).__name__} has no attention"
+    else:
+        policy, source = mask_policy(checkpoint, options)
+    maskable = isinstance(config, SwinIRConfig) and config.embed_kernel == 1
+    if attention_mask == "on" and source == UNKNOWN and maskable:
         raise BadInput(
             f"{path}: attention mask 'on', but its ratio is not recorded: give the option file"
         )

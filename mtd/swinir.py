@@ -18,8 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtd import seeds
+from mtd.denoiser import Denoiser
 from mtd.errors import BadInput
-from mtd.masking import PIXEL_FILL, AttentionMasks, MaskedInference
+from mtd.masking import PIXEL_FILL, AttentionMasks
 from mtd.windows import partition, relative_position_index, shift_mask, unpartition
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
@@ -252,7 +253,7 @@ def to_image(tokens: Tensor, now: Pass) -> Tensor:
     return tokens.transpose(1, 2).reshape(tokens.shape[0], -1, now.height, now.width)
 
 
-class SwinIR(nn.Module):
+class SwinIR(Denoiser):
     """Denoiser (B, C, H, W) in [0, 1] to the same shape, never clamped; H and W at least 8.
 
     In eval mode `inference` decides whether attention masks are drawn and how many draws are
@@ -262,13 +263,8 @@ class SwinIR(nn.Module):
 
     def __init__(self, config: SwinIRConfig | None = None) -> None:
         super().__init__()
-        self.config = config = config or SwinIRConfig()
-        self.inference = MaskedInference()
-        self.source: dict[str, Any] = {}
-        """Where it was loaded from: path, digest, mask policy's source; empty if it was not."""
-        self.mask_draw = 0
-        self.mask_draws = 1
-        """Which of how many averaged mask draws is being computed; observers read both."""
+        self.config: SwinIRConfig = config or SwinIRConfig()
+        config = self.config
         dim, kernel = config.embed_dim, config.embed_kernel
         self.conv_first = nn.Conv2d(config.in_chans, dim, kernel, padding=kernel // 2)
         if config.mask_token:

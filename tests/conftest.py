@@ -54,10 +54,12 @@ def golden_weights(meta: dict[str, Any]) -> dict[str, Tensor]:
         c = 2 * (v - np.floor(v)) - 1
         if name.endswith("relative_position_bias_table"):
             values = 0.5 * c
+        elif name.endswith("running_var"):
+            values = 1 + 0.25 * (c + 1)
         elif len(shapes[name]) > 1:
             values = 0.7 * np.sqrt(3 / (count / shapes[name][0])) * c
         else:
-            values = 0.1 * c if name.endswith("bias") else 1 + 0.2 * c
+            values = 0.1 * c if name.endswith(("bias", "running_mean")) else 1 + 0.2 * c
         weights[name] = torch.from_numpy(values.reshape(shapes[name]))
     return weights
 

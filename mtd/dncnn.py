@@ -1,0 +1,122 @@
+"""DnCNN: a plain stack of 3 x 3 convolutions that predicts the noise.
+
+Module names follow the published checkpoints, so that their state dicts load strictly.
+
+Reference: Zhang et al., *Beyond a Gaussian Denoiser: Residual Learning of Deep CNN for Image
+Denoising*, IEEE TIP 2017.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from mtd import seeds
+from mtd.denoiser import Denoiser
+from mtd.errors import BadInput
+
+EPSILON = 1e-4
+"""Of the published batch normalisation."""
+
+
+@dataclass(frozen=True)
+class DnCNNConfig:
+    """Hyper-parameters; the defaults are the published colour blind network (668,227 weights).
+
+    Attributes:
+        in_chans: image channels.
+        features: channels between convolutions.
+        depth: number of convolutions; a pixel of the output depends on `depth` pixels to each side.
+        batch_norm: batch normalisation after all convolutions but the first and the last.
+        bias: whether convolutions have one.
+    """
+
+    in_chans: int = 3
+    features: int = 64
+    depth: int = 20
+    batch_norm: bool = False
+    bias: bool = True
+
+    def check(self) -> None:
+        """Refuse what cannot be built.
+
+        Raises:
+            BadInput: sizes out of range.
+        """
+        if min(self.in_chans, self.features) < 1 or self.depth < 2:
+            raise BadInput(
+                f"DnCNN of {self.in_chans} channels, {self.features} features, depth {self.depth}: "
+                "expected 1, 1 and 2 or more"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return asdict(self)
+
+
+class DnCNN(Denoiser):
+    """Denoiser x − f(x), (B, C, H, W) in [0, 1] to the same shape, never clamped.
+
+    f is a convolution and ReLU, `depth` − 2 times convolution, batch normalisation (if any) and
+    ReLU, and a last convolution; borders are padded with zeros. It was trained without masks.
+    """
+
+    def __init__(self, config: DnCNNConfig | None = None) -> None:
+        super().__init__()
+        self.config: DnCNNConfig = config or DnCNNConfig()
+        c = self.config
+        layers: list[nn.Module] = [convolution(c.in_chans, c.features, c.bias), nn.ReLU(True)]
+        for _ in range(c.depth - 2):
+            layers.append(convolution(c.features, c.features, c.bias))
+            if c.batch_norm:
+                layers.append(nn.BatchNorm2d(c.features, eps=EPSILON))
+            layers.append(nn.ReLU(True))
+        layers.append(convolution(c.features, c.in_chans, c.bias))
+        self.model = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor, keys: Sequence[seeds.Key] | None = None) -> Tensor:
+        """Denoise; `keys` are not used, since there is nothing to mask."""
+        noise: Tensor = self.model(x)
+        return x - noise
+
+
+def convolution(inputs: int, outputs: int, bias: bool) -> nn.Conv2d:
+    """A 3 x 3 convolution that keeps the size."""
+    return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
+
+
+def detect(weights: Mapping[str, Tensor], path: Path) -> DnCNNConfig | None:
+    """Hyper-parameters of a DnCNN from its keys and shapes; None if it is something else.
+
+    Raises:
+        BadInput: a stack of convolutions under DnCNN's names that is no DnCNN, such as FFDNet,
+            which takes a map of noise levels and works on an image folded into four.
+    """
+    if not all(re.fullmatch(r"model\.\d+\.\w+", key) for key in weights):
+        return None
+    kernels = {
+        int(key.split(".")[1]): value.shape
+        for key, value in weights.items()
+        if key.endswith(".weight") and value.ndim == 4
+    }
+    if len(kernels) < 2 or 0 not in kernels:
+        return None
+    first, last = kernels[0], kernels[max(kernels)]
+    if first[1] != last[0]:
+        likely = ", probably an FFDNet" if (first[1], last[0]) in ((13, 12), (5, 4)) else ""
+        raise BadInput(
+            f"{path}: a stack of convolutions from {first[1]} to {last[0]} channels{likely}; a "
+            "DnCNN has as many at both ends"
+        )
+    return DnCNNConfig(
+        in_chans=first[1],
+        features=first[0],
+        depth=len(kernels),
+        batch_norm=any(key.endswith("running_mean") for key in weights),
+        bias="model.0.bias" in weights,
+    )

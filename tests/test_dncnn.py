@@ -1,0 +1,77 @@
+"""DnCNN: the published outputs, detection from tensors, and stacks that only look like one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from conftest import data_folder, golden, golden_weights
+
+import mtd
+from mtd.dncnn import DnCNN, DnCNNConfig
+from mtd.errors import BadInput
+
+CONFIGS = {
+    "dncnn_color_blind": DnCNNConfig(),
+    "dncnn_batchnorm": DnCNNConfig(depth=17, batch_norm=True),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_published_outputs(name):
+    meta, arrays = golden(name)
+    network = DnCNN(CONFIGS[name]).double().eval()
+    assert sum(p.numel() for p in network.parameters()) == meta["parameters"]
+    state = golden_weights(meta)
+    for key, shape, dtype, _ in meta["state_dict"]:
+        if key not in state:  # the count of batches, which eval mode does not read
+            state[key] = torch.zeros(shape, dtype=getattr(torch, dtype.removeprefix("torch.")))
+    network.load_state_dict(state)
+    x, expected = (torch.from_numpy(arrays[key]) for key in ("input", "output"))
+    with torch.no_grad():
+        assert (network(x) - expected).abs().max() < 1e-9
+        assert (network.float()(x.float()) - expected).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        *CONFIGS.values(),
+        DnCNNConfig(in_chans=1, features=8, depth=5, batch_norm=True, bias=False),
+        DnCNNConfig(features=4, depth=2),
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "module.", "netG.module."])
+def test_built_saved_loaded_is_the_same(tmp_path, config, prefix):
+    torch.manual_seed(0)
+    network = DnCNN(config).eval()
+    weights = {prefix + key: value for key, value in network.state_dict().items()}
+    torch.save({"params": weights}, tmp_path / "a.pth")
+    loaded = mtd.load(tmp_path / "a.pth")
+    x = torch.rand(2, config.in_chans, 9, 11)
+    assert loaded.config == config and torch.equal(loaded(x, [0, 1]), network(x))
+    assert loaded.source["policy_source"] == "a DnCNN has no attention"
+
+
+def test_a_pixel_depends_on_depth_pixels_to_each_side():
+    torch.manual_seed(0)
+    network = DnCNN(DnCNNConfig(features=8, depth=4)).double().eval()
+    x = torch.rand(1, 3, 21, 21, dtype=torch.float64, requires_grad=True)
+    network(x)[0, :, 10, 10].sum().backward()
+    reached = x.grad[0].abs().sum(0).nonzero() - 10
+    assert reached.abs().max() == 4
+
+
+def test_published_checkpoint_by_detection():
+    path = data_folder("checkpoints") / "dncnn_color_blind.pth"
+    network = mtd.load(path)
+    assert isinstance(network, DnCNN) and network.config == DnCNNConfig()
+
+
+def test_ffdnet_is_not_a_twelve_channel_dncnn():
+    with pytest.raises(BadInput, match=r"from 13 to 12 channels, probably an FFDNet"):
+        mtd.load(data_folder("checkpoints") / "ffdnet_color.pth")
+
+
+def test_no_size_below_the_least():
+    with pytest.raises(BadInput, match="depth 1: expected 1, 1 and 2 or more"):
+        DnCNNConfig(depth=1).check()
