@@ -70,7 +70,7 @@ class TrainingPairs:
         return pixels
 
     def pair(self, position: int) -> tuple[Tensor, Tensor]:
-        """(noisy, clean), each (1, 3, crop, crop), at a position of the endless sequence."""
+        """(noisy, target), each (1, 3, crop, crop), at a position of the endless sequence."""
         epoch, within = divmod(position, len(self.photographs))
         pixels = self._pixels(self.order(epoch)[within])
         stream = seeds.generator("pair", self.seed, position)
@@ -82,8 +82,8 @@ class TrainingPairs:
         cut = pixels[top : top + self.crop, left : left + self.crop]
         cut = np.rot90(cut, draw(4))
         clean = images.to_tensor([np.ascontiguousarray(cut[:, ::-1] if draw(2) else cut)])
-        noisy = self.noise(clean, generator=stream, quantize=False)
-        return noisy.clamp(0, 1) if self.clip else noisy, clean
+        noisy, target = self.noise.pair(clean, generator=stream, quantize=False)
+        return noisy.clamp(0, 1) if self.clip else noisy, target
 
     def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
         """The (noisy, clean) batch of an optimizer step."""

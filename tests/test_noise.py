@@ -1,4 +1,7 @@
-"""Noises: moments and shapes of each law, specs, keyed streams, and floors on photographs."""
+"""Noises: moments and shapes of each law, specs, keyed streams, and floors on photographs.
+
+The composed noises have files of their own: test_isp.py and test_mixture.py.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,12 @@ from hypothesis import strategies as st
 
 from mtd import images, noise, seeds
 from mtd.errors import BadInput
-from mtd.noise import Noise, Poisson, add_keyed, parse
+from mtd.noise import Noise, Poisson, add_keyed, pair_keyed, parse
 
 SHAPE = (4, 3, 256, 256)
 COUNT = math.prod(SHAPE)
+PLAIN = sorted(noise.kinds().keys() - {"isp", "mixture"})
+ANY = [*(f"{kind}:0.5" for kind in PLAIN), "mixture:2", "isp", "isp,target=original"]
 
 
 def sample(spec: str, grey: float, quantize: bool = False) -> np.ndarray:
@@ -118,7 +123,7 @@ def test_salt_and_pepper_per_channel(density):
 
 
 @given(
-    kind=st.sampled_from(sorted(noise.KINDS)),
+    kind=st.sampled_from(PLAIN),
     level=st.floats(0, 1),
     seed=st.integers(0, 2**40),
 )
@@ -131,7 +136,7 @@ def test_every_noise_is_quantized_to_8_bits_and_repeatable(kind, level, seed):
     assert torch.equal(noisy, made(clean, generator=torch.Generator().manual_seed(seed)))
 
 
-@pytest.mark.parametrize("kind", sorted(noise.KINDS))
+@pytest.mark.parametrize("kind", PLAIN)
 def test_level_0_changes_nothing(kind):
     clean = torch.randint(256, (1, 3, 8, 8)).div(255)
     assert torch.equal(parse(f"{kind}:0")(clean, generator=torch.Generator()), clean)
@@ -144,11 +149,34 @@ def test_level_0_changes_nothing(kind):
         ("salt_pepper:2e-3", "salt_pepper:0.002"),
         ("poisson:3,values=256", "poisson:3"),
         ("poisson:3,values=unique", "poisson:3,values=unique"),
+        (" poisson:3 , values = 64", "poisson:3,values=64"),
+        ("gaussian:-0", "gaussian:0"),
+        ("mixture:3.0", "mixture:3"),
+        ("isp", "isp"),
+        ("isp,target=processed", "isp"),
+        (
+            "isp,target=original,rgb_gain=1.250,read=5e-4,blue=1.7,red=2,shot=0.01",
+            "isp,shot=0.01,read=0.0005,red=2,blue=1.7,rgb_gain=1.25,target=original",
+        ),
     ],
 )
 def test_one_spelling_for_one_noise(spec, canonical):
-    assert parse(spec).spec == canonical
+    assert parse(spec).spec == canonical == str(parse(spec))
     assert parse(canonical) == parse(spec)
+
+
+@given(level=st.floats(0, 1), kind=st.sampled_from([*(f"{k}:" for k in PLAIN), "isp,shot="]))
+def test_a_spec_keeps_every_digit_that_matters(kind, level):
+    made = parse(f"{kind}{level!r}")
+    assert parse(made.spec) == made
+    assert hash(parse(made.spec)) == hash(made)
+
+
+@pytest.mark.parametrize("spec", ANY)
+def test_every_noise_says_its_kind_and_level(spec):
+    made = parse(spec)
+    assert isinstance(made, noise.kinds()[made.name])
+    assert made.level == (None if made.name == "isp" else float(spec.partition(":")[2]))
 
 
 @pytest.mark.parametrize(
@@ -163,7 +191,14 @@ def test_one_spelling_for_one_noise(spec, canonical):
         ("salt_pepper:1.5", "0 to 1"),
         ("poisson:3,values=x", "whole number or 'unique'"),
         ("poisson:3,values=0", "1 or more"),
-        ("speckle:0.1,values=3", "for poisson"),
+        ("poisson:3,values=1.5", "whole number or 'unique'"),
+        ("speckle:0.1,values=3", "no option 'values'; values is for poisson"),
+        ("speckle:0.1,shto=3", "speckle has no option 'shto'; it has none"),
+        ("gaussian:15,", "gaussian has no option ''"),
+        ("poisson:3,value=3", "did you mean values"),
+        ("poisson:3,values", "values has no value; expected one values=V"),
+        ("poisson:3,values=3,values=4", "values is given twice"),
+        ("poisson,values=3", "expected poisson:LEVEL"),
         ("", "no kind ''"),
     ],
 )
@@ -172,13 +207,15 @@ def test_bad_specs(spec, message):
         parse(spec)
 
 
-def test_clean_must_be_a_floating_point_batch():
+@pytest.mark.parametrize("spec", ["gaussian:15", "mixture:1", "isp"])
+def test_clean_must_be_a_floating_point_batch(spec):
     for wrong in (torch.zeros(3, 8, 8), torch.zeros(1, 3, 8, 8, dtype=torch.uint8)):
-        with pytest.raises(ValueError, match="floating-point"):
-            parse("gaussian:15")(wrong, generator=torch.Generator())
+        for use in (parse(spec), parse(spec).pair):
+            with pytest.raises(ValueError, match="floating-point"):
+                use(wrong, generator=torch.Generator())
 
 
-@pytest.mark.parametrize("kind", sorted(noise.KINDS))
+@pytest.mark.parametrize("kind", PLAIN)
 def test_keyed_noise_depends_on_seed_key_and_spec_only(kind):
     made = parse(f"{kind}:0.5")
     clean = torch.rand(3, 3, 8, 8)
@@ -191,6 +228,21 @@ def test_keyed_noise_depends_on_seed_key_and_spec_only(kind):
         add_keyed(parse(f"{kind}:0.51"), clean[:1], ["a"], seed=3),
     ):
         assert not torch.equal(other, noisy[:1])
+
+
+@pytest.mark.parametrize("quantize", [True, False])
+@pytest.mark.parametrize("spec", ANY)
+def test_a_pair_is_the_noisy_image_and_its_target(spec, quantize):
+    made = parse(spec)
+    clean = torch.rand(2, 3, 8, 10, generator=torch.Generator().manual_seed(0))
+    noisy, target = pair_keyed(made, clean, ["a", "b"], seed=3, quantize=quantize)
+    assert torch.equal(noisy, add_keyed(made, clean, ["a", "b"], seed=3, quantize=quantize))
+    assert torch.equal(target, clean) == (spec != "isp")
+    swapped = pair_keyed(made, clean[[1, 0]], ["b", "a"], seed=3, quantize=quantize)
+    assert torch.equal(swapped[0], noisy[[1, 0]]) and torch.equal(swapped[1], target[[1, 0]])
+    stream = seeds.generator("noise", 3, "a", made.spec)
+    alone = made.pair(clean[:1], generator=stream, quantize=quantize)
+    assert torch.equal(alone[0], noisy[:1]) and torch.equal(alone[1], target[:1])
 
 
 def test_derived_seeds_tell_types_and_parts_apart():
