@@ -167,3 +167,58 @@ def test_a_run_refuses_what_does_not_match_and_writes_nothing(pair, monkeypatch,
     code, out, err = in_process(cka.main, *arguments, "--noise", "folder:noisy/")
     assert code == 2 and "each noise once" in err and not out
     assert not Path("runs").exists()
+
+
+def test_pixels_may_come_from_anything_by_name():
+    """From functions, by the very name of a clean image first, else without folder and ending."""
+    versions = {"scene 01 block 02": drawn(1), "street.01": drawn(2), "street": drawn(3)}
+    reads = []
+
+    def loader(name: str) -> Array:
+        reads.append(name)
+        return versions[name]
+
+    recorded = Recorded("sidd", {name: lambda name=name: loader(name) for name in versions})
+    assert not reads
+    for name, there in (
+        ("scene 01 block 02", drawn(1)),
+        ("street.01", drawn(2)),
+        ("clean/street.01.png", drawn(2)),
+        ("street.png", drawn(3)),
+    ):
+        recorded.check([images.Photograph(name, 30, 40, lambda: drawn(0))])
+        crop = images.Crop(name, 2, 4, drawn(0)[2:10, 4:16])
+        assert (recorded.cut(crop) == there[2:10, 4:16]).all()
+        assert recorded.digest([crop]) == hashlib.sha256(recorded.cut(crop).tobytes()).hexdigest()
+    with pytest.raises(BadInput, match=r"sidd: no noisy version of stret.*did you mean street"):
+        recorded.check([images.Photograph("stret", 30, 40, lambda: drawn(0))])
+    with pytest.raises(BadInput, match="two clean images are named street"):
+        recorded.check([images.Photograph(f"street.{e}", 30, 40, list) for e in ("png", "jpg")])
+    with pytest.raises(BadInput, match="sidd: no noisy image"):
+        Recorded("sidd", {})
+
+
+@pytest.mark.parametrize(
+    "spec, name, level, form",
+    [
+        ("monte_carlo:64", "monte_carlo", 64.0, "monte_carlo:64"),
+        ("monte_carlo:064.0", "monte_carlo", 64.0, "monte_carlo:64"),
+        ("x:0.5", "x", 0.5, "x:0.5"),
+        ("polyu", "polyu", None, "polyu"),
+        ("64", "64", None, "64"),
+        ("a:b", "a:b", None, "a:b"),
+        ("a:nan", "a:nan", None, "a:nan"),
+        ("pairs:cc/*_real.png", "pairs:cc/*_real.png", None, "pairs:cc/*_real.png"),
+    ],
+)
+def test_name_and_level_of_a_text(spec, name, level, form):
+    recorded = Recorded(spec, {"a": lambda: drawn(0)})
+    assert (recorded.name, recorded.level, recorded.spec) == (name, level, form)
+    assert str(recorded) == form
+
+
+@pytest.mark.parametrize("folder_name", ["noisy", "64", "spp:64"])
+def test_a_folder_is_a_name_without_level(folder, folder_name):
+    save(Path(folder_name) / "scene.png", drawn(0))
+    recorded = Recorded(f"folder:{folder_name}")
+    assert recorded.name == recorded.spec == f"folder:{folder_name}" and recorded.level is None
