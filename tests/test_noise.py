@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from mtd import images, noise, seeds
 from mtd.errors import BadInput
-from mtd.noise import Noise, Poisson, add_keyed, pair_keyed, parse
+from mtd.metrics import psnr
+from mtd.noise import Poisson, add_keyed, pair_keyed, parse
 
 SHAPE = (4, 3, 256, 256)
 COUNT = math.prod(SHAPE)
@@ -252,26 +253,40 @@ def test_derived_seeds_tell_types_and_parts_apart():
 
 FLOORS = {
     "gaussian:15": 24.755,
-    "spatial:40": 25.74,
-    "spatial:60": 22.28,
-    "speckle:0.018": 24.45,
-    "speckle:0.04": 21.06,
-    "poisson:2": 22.12,
-    "poisson:3.5": 17.42,
+    "salt_pepper:0.002": 32.13,
     "salt_pepper:0.02": 22.13,
+    **dict(
+        zip(
+            (f"spatial:{n}" for n in (40, 45, 50, 55, 60)),
+            (25.74, 24.73, 23.84, 23.03, 22.28),
+            strict=True,
+        )
+    ),
+    **dict(
+        zip(
+            (f"speckle:{v}" for v in (0.018, 0.024, 0.03, 0.036, 0.04)),
+            (24.45, 23.22, 22.28, 21.51, 21.06),
+            strict=True,
+        )
+    ),
+    **dict(
+        zip((f"poisson:{a}" for a in (2, 2.5, 3, 3.5)), (22.12, 20.23, 18.69, 17.42), strict=True)
+    ),
 }
 
 
 @pytest.mark.parametrize("spec", sorted(FLOORS))
 def test_noisy_psnr_on_kodak24(spec):
-    """Measured on the same crops by an independent program; facts of the field, ± 0.05 dB."""
-    made: Noise = parse(spec)
-    values = []
-    for photo in images.photographs(data_folder("kodak24")):
-        clean = images.to_tensor([photo.load()]).double()
-        noisy = add_keyed(made, clean, [photo.name])
-        values.append(-10 * math.log10(float((noisy - clean).square().mean())))
-    assert abs(np.mean(values) - FLOORS[spec]) < 0.05
+    """Measured on the same crops by an independent program; facts of the field, ± 0.05 dB.
+
+    Keyed and compared as the benchmark does. Salt and pepper of 0.002 hits so few pixels that
+    single draws differ by more.
+    """
+    made, values = parse(spec), []
+    for crop in images.whole(images.photographs(data_folder("kodak24"))):
+        clean = images.to_tensor([crop.pixels])
+        values.append(float(psnr(add_keyed(made, clean, [crop.digest]), clean)))
+    assert abs(np.mean(values) - FLOORS[spec]) < (0.1 if spec == "salt_pepper:0.002" else 0.05)
 
 
 def test_poisson_matches_the_authors_test_set():
