@@ -22,10 +22,11 @@ from analysis.activations import Activations, single
 from analysis.ranks import ALONE, Ranks
 from analysis.units import Unit, Units
 from mtd import images
-from mtd.denoiser import Denoiser
+from mtd.denoise import MEMORY, denoise, forward
 from mtd.images import Crop
-from mtd.noise import Noise, add_keyed
+from mtd.noise import Noise, pair_keyed
 from mtd.recorded import Recorded
+from mtd.tiles import Tile
 
 Pairing = Literal["shared", "independent"]
 Autocast = Literal["off", "bf16", "fp16"]
@@ -45,10 +46,18 @@ class View(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """Crops that go through the networks together; `index` is its place among all batches."""
+    """Crops of one size that go through the networks together.
+
+    Attributes:
+        index: its place among all batches.
+        crops: the clean pixels.
+        noises: those that the crops are seen under; None for all that are asked for. Photographs
+            that come with noisy versions of their own are seen under those only.
+    """
 
     index: int
     crops: list[Crop]
+    noises: Sequence[Noise | Recorded] | None = None
 
     @property
     def clean(self) -> Tensor:
@@ -64,6 +73,24 @@ class Batch:
     def size(self) -> tuple[int, int]:
         """Height and width of a crop."""
         return self.crops[0].pixels.shape[0], self.crops[0].pixels.shape[1]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A batch under a noise.
+
+    Attributes:
+        batch: the crops.
+        noise: what was added to them.
+        noisy: (B, 3, H, W), what the networks are shown, on their device.
+        target: (B, 3, H, W), what they should give, on the CPU: the clean crops, but for noises
+            that change them too.
+    """
+
+    batch: Batch
+    noise: Noise | Recorded
+    noisy: Tensor
+    target: Tensor
 
 
 class Observer(ABC):
@@ -85,7 +112,7 @@ class Observer(ABC):
         """Everything else that decides what is kept, ready for JSON."""
 
     @abstractmethod
-    def keep(self, layer: str, value: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
         """What to keep of a layer's output for a batch, by name; called in the layer's hook.
 
         The value is in float32 at least. It is the network's own: what is returned must not share
@@ -116,6 +143,8 @@ class Setting:
             `independent` ones.
         device: of the networks.
         autocast: precision of the forward pass.
+        tile: how images are cut where only the output is asked for; see `mtd.denoise.denoise`.
+        memory: bytes that `tile="auto"` keeps to.
         identity: what decides a network's output, by network: digest, masks.
     """
 
@@ -124,6 +153,8 @@ class Setting:
     pairing: Pairing = "shared"
     device: torch.device | str = "cpu"
     autocast: Autocast = "off"
+    tile: Tile = "auto"
+    memory: int = MEMORY
     identity: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -157,8 +188,8 @@ def walk(
     for index in ranks.mine(len(groups)):
         batch = groups[index]
         seen: list[dict[View, Unit]] = [{} for _ in observers]
-        for noise in noises:
-            noisy: Tensor | None = None
+        for noise in noises if batch.noises is None else batch.noises:
+            shown: Shown | None = None
             recorded = noise.digest(batch.crops) if isinstance(noise, Recorded) else None
             made = [noise.spec, recorded, setting.seed, setting.quantize]
             for name, model in models.items():
@@ -166,10 +197,9 @@ def walk(
                 keys = [_key(o, view, made, batch, setting) for o in observers]
                 found = [units.find(key) for key in keys]
                 if None in found:
-                    if noisy is None:
-                        noisy = make_noisy(noise, batch, setting).to(setting.device)
+                    shown = shown or show(noise, batch, setting)
                     lacking = [o for o, unit in zip(observers, found, strict=True) if unit is None]
-                    kept = look(model, name, noisy, noise, batch, lacking, setting)
+                    kept = look(model, name, shown, lacking, setting)
                     found = [
                         unit or units.keep(key, kept.pop(0))
                         for unit, key in zip(found, keys, strict=True)
@@ -182,23 +212,20 @@ def walk(
             observer.update(batch, views)
 
 
-def make_noisy(noise: Noise | Recorded, batch: Batch, setting: Setting) -> Tensor:
-    """The noisy version of a batch, (B, 3, H, W)."""
+def show(noise: Noise | Recorded, batch: Batch, setting: Setting) -> Shown:
+    """A batch under a noise."""
+    clean = batch.clean
     if isinstance(noise, Recorded):
-        return images.to_tensor([noise.cut(crop) for crop in batch.crops])
-    return add_keyed(
-        noise, batch.clean, batch.digests, seed=setting.seed, quantize=setting.quantize
-    )
+        noisy, target = images.to_tensor([noise.cut(crop) for crop in batch.crops]), clean
+    else:
+        noisy, target = pair_keyed(
+            noise, clean, batch.digests, seed=setting.seed, quantize=setting.quantize
+        )
+    return Shown(batch, noise, noisy.to(setting.device), target)
 
 
 def look(
-    model: nn.Module,
-    name: str,
-    noisy: Tensor,
-    noise: Noise | Recorded,
-    batch: Batch,
-    observers: Sequence[Observer],
-    setting: Setting,
+    model: nn.Module, name: str, shown: Shown, observers: Sequence[Observer], setting: Setting
 ) -> list[dict[str, Tensor]]:
     """Run a network once; what each observer keeps of it, by entry in firing order."""
     kept: list[dict[str, Tensor]] = [{} for _ in observers]
@@ -209,20 +236,25 @@ def look(
         value = single(value)
         for observer, layers, mine in zip(observers, wanted, kept, strict=True):
             if layer in layers:
-                found = observer.keep(entry, value, batch)
+                found = observer.keep(entry, value, shown)
                 mine.update({name: tensor.cpu() for name, tensor in found.items()})
 
     modules = sorted(set().union(*wanted) - {OUTPUT})
-    masks = batch.digests
+    masks = shown.batch.digests
     if setting.pairing == "independent":
-        masks = [f"{digest}/{noise.spec}" for digest in batch.digests]
+        masks = [f"{digest}/{shown.noise.spec}" for digest in masks]
     device = torch.device(setting.device).type
     with ExitStack() as stack:
         if modules:
             stack.enter_context(Activations(model, modules, keep))
         if setting.autocast != "off":
             stack.enter_context(torch.autocast(device, AUTOCAST[setting.autocast]))
-        output = model(noisy, masks) if isinstance(model, Denoiser) else model(noisy)
+        if modules:
+            output = forward(model, shown.noisy, masks)
+        else:
+            output = denoise(
+                model, shown.noisy, keys=masks, tile=setting.tile, memory=setting.memory
+            )
     keep(OUTPUT, output)
     return kept
 
@@ -241,6 +273,6 @@ def _key(
         "model": [view.model, setting.identity.get(view.model)],
         "noise": made,
         "masks": setting.pairing,
-        "run": [torch.device(setting.device).type, setting.autocast],
+        "run": [torch.device(setting.device).type, setting.autocast, setting.tile, setting.memory],
         "crops": batch.digests,
     }

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from analysis.ranks import Ranks
     from analysis.runs import RunFolder
     from mtd.denoiser import Denoiser
-    from mtd.images import Crop
+    from mtd.images import Crop, Photograph
     from mtd.noise import Noise
     from mtd.recorded import Recorded
 
@@ -29,8 +29,8 @@ CROPS = 64
 NOISES = ("gaussian:15", "poisson:3")
 
 
-def parser(module: str, description: str, examples: str) -> cli.Parser:
-    """A parser with the shared options."""
+def parser(module: str, description: str, examples: str, *, whole: bool = False) -> cli.Parser:
+    """A parser with the shared options; `whole` takes whole images unless crops are asked for."""
     p = cli.Parser(module, description, examples)
     count = cli.whole_number
     p.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint file, or bundled name")
@@ -40,20 +40,32 @@ def parser(module: str, description: str, examples: str) -> cli.Parser:
         metavar="DIR",
         help="folder of clean photographs (repeatable; default: bundled)",
     )
-    p.add_argument("--crop", type=count(8), default=64, help="side of a crop (default 64)")
+    size, number = ("whole images", "all; of crops 64") if whole else ("64", "64")
+    p.add_argument(
+        "--crop",
+        type=count(8),
+        default=None if whole else 64,
+        help=f"side of a crop (default {size})",
+    )
     p.add_argument(
         "--crop-rule",
         choices=("grid", "centre", "random"),
         default="grid",
         help="where crops are cut: spread over each image (default), its middle, or at random",
     )
-    p.add_argument("--limit", type=count(1), default=CROPS, help="number of crops (default 64)")
+    p.add_argument(
+        "--limit",
+        type=count(1),
+        default=None if whole else CROPS,
+        help=f"number of crops (default {number})",
+    )
+    default = "the suite's" if whole else ", ".join(NOISES)
     p.add_argument(
         "--noise",
         action="append",
         metavar="SPEC",
         help="noise, the first being the reference; folder:DIR takes recorded noisy versions, "
-        f"matched by name (repeatable; default: {', '.join(NOISES)})",
+        f"matched by name (repeatable; default: {default})",
     )
     p.add_argument("--no-quantize", action="store_true", help="noise without clipping and rounding")
     p.add_argument(
@@ -117,24 +129,37 @@ def check(args: argparse.Namespace) -> Asked:
 
     processes, device = ranks.start(args.device)
     with processes.agreed():
-        return _check(args, device, processes)
+        from mtd import images
+
+        return gather(args, device, processes, images.photographs(*args.images or ()))
 
 
-def _check(args: argparse.Namespace, device: str, ranks: Ranks) -> Asked:
+def cut(args: argparse.Namespace, photographs: Sequence[Photograph]) -> list[Crop]:
+    """The crops, or whole images, that the options ask for."""
+    from mtd import images
+
+    if args.crop is None:
+        return images.whole(photographs, args.limit)
+    return images.crops(photographs, args.crop, args.limit or CROPS, args.crop_rule, args.seed)
+
+
+def gather(
+    args: argparse.Namespace, device: str, ranks: Ranks, photographs: Sequence[Photograph]
+) -> Asked:
+    """What the shared options name, on given photographs; see `check`."""
     from analysis.engine import Setting
-    from mtd import images, noise
+    from mtd import noise
     from mtd.checkpoint import resolve_device
     from mtd.recorded import PREFIX, Recorded
 
-    specs = args.noise or NOISES
+    specs = NOISES if args.noise is None else args.noise
     noises = [Recorded(s) if s.startswith(PREFIX) else noise.parse(s) for s in specs]
     specs = [n.spec for n in noises]
     if len(set(specs)) < len(specs):
         raise BadInput(f"--noise {', '.join(specs)}: each noise once")
     resolved = resolve_device(device)
     models = load_models(args, device)
-    photographs = images.photographs(*args.images or ())
-    found = images.crops(photographs, args.crop, args.limit, args.crop_rule, args.seed)
+    found = cut(args, photographs)
     for recorded in noises:
         if isinstance(recorded, Recorded):
             used = {crop.image for crop in found}
@@ -146,13 +171,15 @@ def _check(args: argparse.Namespace, device: str, ranks: Ranks) -> Asked:
         args.mask_pairing,
         resolved,
         args.autocast,
-        {name: identity(model) for name, model in models.items()},
+        identity={name: identity(model) for name, model in models.items()},
     )
     return Asked(models, noises, crops, setting, ranks, len(found) - len(crops))
 
 
 def identity(model: Denoiser) -> list[Any]:
     """What decides a loaded network's output: its file's digest, and its masks."""
+    if not model.source:
+        return ["unchanged", None]
     how = model.inference
     masks = [how.policy.attention_percent, how.samples, how.seed] if how.active else None
     return [model.source["sha256"], masks]
@@ -161,11 +188,11 @@ def identity(model: Denoiser) -> list[Any]:
 def tell(asked: Asked) -> None:
     """On stderr: each model's mask policy and where it comes from, and what was left out."""
     for name, model in asked.models.items():
-        source = model.source
-        print(f"{name}: {source['policy']} ({source['policy_source']})", file=sys.stderr)
+        if source := model.source:
+            print(f"{name}: {source['policy']} ({source['policy_source']})", file=sys.stderr)
     if asked.repeated:
         print(
-            f"left out {asked.repeated} crops whose pixels are those of another one",
+            f"left out {asked.repeated} images or crops whose pixels are those of another one",
             file=sys.stderr,
         )
 
@@ -187,7 +214,7 @@ def observe(
     from analysis import engine
 
     ranks, talks = asked.ranks, asked.ranks.first and not args.quiet
-    kept, views = folder.units.count(), len(asked.models) * len(asked.noises)
+    kept = folder.units.count()
     if kept and talks:
         print(f"found {kept} finished units; they are not computed again", file=sys.stderr)
     walk = engine.walk(
@@ -199,7 +226,8 @@ def observe(
         units=folder.units,
         ranks=ranks,
     )
-    total = len(ranks.mine(len(groups))) * views
+    mine = [groups[index].noises for index in ranks.mine(len(groups))]
+    total = len(asked.models) * sum(len(asked.noises if n is None else n) for n in mine)
     with ranks.agreed():
         first = next(walk, None)  # shows that the layers can be used
     if talks:
@@ -265,7 +293,7 @@ def describe(analysis: str, args: argparse.Namespace, asked: Asked) -> dict[str,
     return {
         "analysis": analysis,
         "versions": versions(),
-        "models": {name: model.source for name, model in asked.models.items()},
+        "models": {name: m.source for name, m in asked.models.items() if m.source},
         "attention_mask": args.attention_mask,
         "mask_samples": args.mask_samples,
         "mask_pairing": args.mask_pairing,

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from analysis import crossproducts, hsic, maps
-from analysis.engine import Batch, Observer, View
+from analysis.engine import Batch, Observer, Shown, View
 from analysis.hsic import HSIC
 from analysis.maps import Centring
 from analysis.positions import Positions
@@ -114,8 +114,9 @@ class Representations(Observer):
         places = [self.positions, self.seed] if self.unit == "position" else None
         return {"unit": self.unit, "positions": places, "centring": self.centring}
 
-    def keep(self, layer: str, value: Tensor, batch: Batch) -> dict[str, Tensor]:
+    def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
         """(images, positions, channels); or the Gram (images, images) and how many features."""
+        batch = shown.batch
         count = len(batch.crops)
         if self.unit == "image" and self.centring == "global":
             flat = value.reshape(count, -1)

@@ -32,7 +32,8 @@ LOG = "run.json"
 PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "pillow", "pandas", "matplotlib")
 TEXT = {
     *("model", "model_a", "model_b", "noise", "noise_a", "noise_b", "layer", "layer_a", "layer_b"),
-    *("image", "sha256", "reason", "estimator", "unit", "kernel", "centring"),
+    *("image", "sha256", "reason", "estimator", "unit", "kernel", "centring", "kind", "metric"),
+    *("worst_noise", "worst_image", "draws", "draw", "protocol", "channel", "note"),
 }
 """Columns that hold names."""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
-SUBMODULES = ("checkpoint", "images", "masking", "noise", "swinir")
+SUBMODULES = ("checkpoint", "denoise", "images", "masking", "metrics", "noise", "swinir")
 
 if TYPE_CHECKING:
     from mtd.checkpoint import load

@@ -9,9 +9,9 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from mtd.errors import BadInput, Failed
+from mtd.errors import BadInput, Failed, Partial
 
-OK, FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+OK, FAILED, BAD_INPUT, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class Parser(argparse.ArgumentParser):
@@ -36,7 +36,9 @@ def command(module: str) -> str:
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Run a command and leave with its exit code: 0 done, 1 failed, 2 bad input, 130 interrupted.
+    """Run a command and leave with its exit code.
+
+    0 done, 1 failed, 2 bad input, 3 done but for some units that are listed, 130 interrupted.
 
     `BadInput`, and what the file system refuses, become one line on stderr. Anything else is a
     defect of ours: it keeps its traceback, and Python's exit code 1.
@@ -50,6 +52,9 @@ def run(main: Callable[[], None]) -> NoReturn:
     except Failed as error:
         print(f"failed: {error}", file=sys.stderr)
         sys.exit(FAILED)
+    except Partial as error:
+        print(f"failed: {error}", file=sys.stderr)
+        sys.exit(PARTIAL)
     except KeyboardInterrupt as error:
         print(f"interrupted{': ' if str(error) else ''}{error}", file=sys.stderr)
         sys.exit(INTERRUPTED)

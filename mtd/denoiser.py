@@ -33,3 +33,11 @@ class Denoiser(nn.Module):
     def forward(self, x: Tensor, keys: Sequence[seeds.Key] | None = None) -> Tensor:
         """Denoise; `keys`, one per image, are what masks depend on."""
         raise NotImplementedError
+
+
+class Unchanged(Denoiser):
+    """The denoiser that does nothing: what it gives is what a model's gain is measured from."""
+
+    def forward(self, x: Tensor, keys: Sequence[seeds.Key] | None = None) -> Tensor:
+        """The image itself."""
+        return x

@@ -1,4 +1,4 @@
-"""The exceptions that a command turns into one line on stderr: exit status 2, and 1."""
+"""The exceptions that a command turns into one line on stderr: exit status 2, 1, and 3."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ class BadInput(ValueError):
 
 class Failed(RuntimeError):
     """Work that could not be ended, through nobody's input; commands exit with status 1."""
+
+
+class Partial(RuntimeError):
+    """Some units of the work failed and are listed, the others are done; exit status 3."""
 
 
 def nearest(word: str, known: Iterable[str], count: int = 3) -> str:

@@ -112,7 +112,7 @@ def _from_file(path: Path, name: str) -> Photograph:
 
 @dataclass(frozen=True)
 class Crop:
-    """A square of a photograph, 8 bits, with where it was cut."""
+    """A part of a photograph, or all of it, 8 bits, with where it was cut."""
 
     image: str
     top: int
@@ -159,7 +159,7 @@ def crops(
                 "use a smaller --crop or leave the image out"
             )
     if len(images) > count:
-        images = [images[(2 * i + 1) * len(images) // (2 * count)] for i in range(count)]
+        images = spaced(images, count)
     cut = []
     for place, (image, share) in enumerate(zip(images, _shares(images, size, count), strict=True)):
         pixels = image.load()
@@ -174,6 +174,18 @@ def crops(
             part = np.ascontiguousarray(pixels[top : top + size, left : left + size])
             cut.append(Crop(image.name, top, left, part))
     return cut
+
+
+def whole(images: Sequence[Photograph], count: int | None = None) -> list[Crop]:
+    """Whole photographs, all of them or `count` evenly spaced ones."""
+    if count is not None and len(images) > count:
+        images = spaced(images, count)
+    return [Crop(image.name, 0, 0, image.load()) for image in images]
+
+
+def spaced(images: Sequence[Photograph], count: int) -> list[Photograph]:
+    """`count` of the images, evenly spaced."""
+    return [images[(2 * i + 1) * len(images) // (2 * count)] for i in range(count)]
 
 
 def _corner(image: Photograph, size: int, seed: int, index: int) -> tuple[int, int]:

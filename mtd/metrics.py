@@ -1,4 +1,4 @@
-"""How near a denoised image is to the clean one: PSNR and SSIM, as the field's scripts compute them.
+"""How near a denoised image is to the clean one: PSNR and SSIM as the field's scripts have them.
 
 Images are (B, C, H, W) in [0, 1]. They are clipped and rounded to 8 bits first, as images are that
 have been stored; `quantize=False` leaves both out. Each function gives one float64 per image; the
@@ -99,7 +99,7 @@ def ssim(
     if min(a.shape[-2:]) < WINDOW:
         raise ValueError(f"image {a.shape[-2]} x {a.shape[-1]}: SSIM needs {WINDOW} x {WINDOW}")
     values = [
-        structural_similarity(
+        structural_similarity(  # type: ignore[no-untyped-call]
             x.numpy(),
             y.numpy(),
             channel_axis=0,

@@ -116,7 +116,8 @@ def fetch() -> Path:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)
     try:
-        AlexNet_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+        with contextlib.redirect_stderr(io.StringIO()):  # it names the address, as the error does
+            AlexNet_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
     except Exception as error:
         reason = str(getattr(error, "reason", error)) or type(error).__name__
         raise NoBackbone(

@@ -11,7 +11,7 @@ from conftest import tiny_network
 from torch import Tensor
 
 from analysis import engine
-from analysis.engine import OUTPUT, Batch, Observer, Setting, View
+from analysis.engine import OUTPUT, Batch, Observer, Setting, Shown, View
 from analysis.ranks import ALONE, Ranks
 from analysis.units import Unit, Units
 from mtd import images, noise
@@ -34,8 +34,8 @@ class Mean(Observer):
     def key(self) -> dict[str, object]:
         return {"power": self.power}
 
-    def keep(self, layer: str, value: Tensor, batch: Batch) -> dict[str, Tensor]:
-        assert value.dtype == torch.float32 and len(value) == len(batch.crops)
+    def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
+        assert value.dtype == torch.float32 and len(value) == len(shown.batch.crops)
         return {layer: (value**self.power).mean() * len(value)}
 
     def update(self, batch: Batch, seen: Mapping[View, Unit]) -> None:
@@ -76,9 +76,9 @@ def everything(networks, *observers, batches=None, **options):
 
 def test_each_view_runs_once_and_each_noise_is_made_once_whatever_is_asked(networks, monkeypatch):
     calls, drawn = count(networks), []
-    original = engine.add_keyed
+    original = engine.pair_keyed
     monkeypatch.setattr(
-        engine, "add_keyed", lambda n, *a, **k: drawn.append(n.spec) or original(n, *a, **k)
+        engine, "pair_keyed", lambda n, *a, **k: drawn.append(n.spec) or original(n, *a, **k)
     )
     observers = [
         Mean({key: ["conv_first", "norm"] for key in networks}),

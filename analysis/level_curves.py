@@ -1,0 +1,178 @@
+"""Figures of the benchmark: quality over noise level (the paper's Figure 11), ranks by noise."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from analysis.plots import DPI
+from analysis.ranking import NOISY
+from mtd.metrics import METRICS
+from mtd.mixture import OURS
+
+LEVELS = {
+    "gaussian": "σ (8-bit levels)",
+    "spatial": "σ before the 3 × 3 mean (8-bit levels)",
+    "speckle": "variance",
+    "poisson": "α",
+    "mixture": "level",
+    "salt_pepper": "density",
+    "monte_carlo": "samples per pixel",
+}
+"""What the level of each kind of noise is."""
+
+MARKERS = "osD^vP*X<>"
+
+
+def label(metric: str) -> str:
+    """A metric's name with its unit, and which way is better."""
+    about = METRICS[metric]
+    unit = f" ({about.unit})" if about.unit else ""
+    return f"{about.label}{unit}, {'higher' if about.higher_is_better else 'lower'} is better"
+
+
+def curves(frame: pd.DataFrame, metric: str) -> Figure | None:
+    """Mean over images against noise level, a panel for each kind, 95% intervals as bands.
+
+    Kinds with one level share the last panel, each at a place of its own.
+
+    Args:
+        frame: see `analysis.ranking.noises`.
+        metric: of its column `metric`.
+    """
+    part = frame[frame.metric == metric]
+    if part.empty:
+        return None
+    models = list(dict.fromkeys(part.model))
+    kinds = [(str(kind), rows) for kind, rows in part.groupby("kind", sort=False)]
+    many = [(kind, rows) for kind, rows in kinds if rows.level.nunique() > 1]
+    single = [rows for _, rows in kinds if rows.level.nunique() <= 1]
+    count = len(many) + bool(single)
+    columns = min(3, count)
+    lines = -(-count // columns)
+    figure = Figure(figsize=(4.3 * columns, 3.5 * lines + 0.9), dpi=DPI, layout="constrained")
+    grid = figure.subplots(lines, columns, squeeze=False)
+    for axes in grid.flat[count:]:
+        axes.set_axis_off()
+    for axes, (kind, rows) in zip(grid.flat, many, strict=False):
+        panel(axes, rows, models)
+        axes.set_title(kind, fontsize=10)
+        axes.set_xlabel(LEVELS.get(kind, "level"), fontsize=9)
+    if single:
+        points(grid.flat[len(many)], pd.concat(single), models)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(label(metric), fontsize=8)
+    handles, names = grid.flat[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=min(5, len(names)), fontsize=8)
+    figure.suptitle("\n".join(filter(None, (title(part), preset(part)))), fontsize=10)
+    return figure
+
+
+def preset(part: pd.DataFrame) -> str:
+    """What must be said of the mixture wherever it is shown."""
+    return OURS if "mixture" in set(part.kind) else ""
+
+
+def title(part: pd.DataFrame) -> str:
+    """What is shown, over how many images."""
+    crops = sorted(set(part.crops))
+    images = f"{crops[0]}" if len(crops) == 1 else f"{crops[0]} to {crops[-1]}"
+    drawn = set(part.draw)
+    band = "bands are 95% intervals over photographs"
+    if "crop" in drawn:
+        band = "bands are 95% intervals over crops of the same photographs"
+    return f"Mean over {images} images or crops; {band} (models are compared in tests.csv)"
+
+
+def style(model: str, models: list[str]) -> dict[str, object]:
+    """Colour and marker of a model, the same in every figure; the noisy input is grey."""
+    if model == NOISY:
+        return {"color": "0.45", "ls": "--", "marker": ".", "ms": 5}
+    place = models.index(model)
+    return {"color": f"C{place % 10}", "marker": MARKERS[place // 10 % len(MARKERS)], "ms": 4}
+
+
+def panel(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
+    """Curves of one kind of noise."""
+    for model in models:
+        curve = rows[rows.model == model].sort_values("level")
+        look = style(model, models)
+        axes.plot(curve.level, curve["mean"], label=model, **look)  # type: ignore[arg-type]
+        if curve.low.notna().any():
+            axes.fill_between(
+                curve.level, curve.low, curve.high, color=str(look["color"]), alpha=0.15, lw=0
+            )
+    inside = rows[rows.in_distribution].level.unique()
+    for level in inside:
+        axes.axvline(level, color="0.7", lw=1, ls=":", zorder=0)
+        axes.annotate(
+            "trained on",
+            (level, 0.02),
+            xycoords=("data", "axes fraction"),
+            fontsize=7,
+            color="0.4",
+            rotation=90,
+            ha="right",
+        )
+    ticks = sorted(rows.level.unique())
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=8)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.grid(alpha=0.3)
+
+
+def points(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
+    """Noises that have one level only."""
+    noises = list(dict.fromkeys(rows.noise))
+    offsets = np.linspace(-0.25, 0.25, len(models)) if len(models) > 1 else [0.0]
+    for offset, model in zip(offsets, models, strict=True):
+        part = rows[rows.model == model].set_index("noise").reindex(noises)
+        look = style(model, models) | {"ls": "none"}
+        error = (part["mean"] - part.low, part.high - part["mean"])
+        places = np.arange(len(noises)) + offset
+        axes.errorbar(places, part["mean"], error, capsize=2, lw=1, **look)  # type: ignore[arg-type]
+    axes.set_xticks(range(len(noises)), noises, fontsize=8, rotation=20)
+    axes.set_xlim(-0.6, len(noises) - 0.4)
+    axes.tick_params(axis="y", labelsize=8)
+    axes.set_title("one level", fontsize=10)
+    axes.grid(alpha=0.3, axis="y")
+
+
+def rank_map(frame: pd.DataFrame, order: list[str], metric: str = "psnr") -> Figure | None:
+    """Mean rank of each model (rows, in the given order) under each noise (columns); 1 is best."""
+    part = frame[(frame.metric == metric) & (frame.model != NOISY)]
+    if part.model.nunique() < 2:
+        return None
+    noises = list(dict.fromkeys(part.noise))
+    table = part.pivot(index="model", columns="noise", values="mean_rank").loc[order, noises]
+    means = part.pivot(index="model", columns="noise", values="mean").loc[order, noises]
+    inside = set(part[part.in_distribution].noise)
+    width, height = 2.4 + 0.52 * len(noises), 1.9 + 0.42 * len(order)
+    figure = Figure(figsize=(max(width, 5), height), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(
+        table.to_numpy(), vmin=1, vmax=len(order), cmap=colormaps["viridis_r"], aspect="auto"
+    )
+    digits = 1 if metric == "psnr" else 3
+    middle = (1 + len(order)) / 2
+    for i, model in enumerate(order):
+        for j, noise in enumerate(noises):
+            rank, mean = table.loc[model, noise], means.loc[model, noise]
+            if not math.isnan(rank):
+                colour = "white" if rank > middle else "black"
+                text = f"{rank:.1f}\n{mean:.{digits}f}"
+                axes.text(j, i, text, ha="center", va="center", fontsize=6, color=colour)
+    labels = [f"{noise} (trained on)" if noise in inside else noise for noise in noises]
+    axes.set_xticks(range(len(noises)), labels, rotation=90, fontsize=7)
+    axes.set_yticks(range(len(order)), order, fontsize=8)
+    bar = figure.colorbar(image, ax=axes, shrink=0.9)
+    bar.set_label("rank, 1 is best", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
+    about = METRICS[metric]
+    heading = f"Mean rank over images by {about.label}, and below it the mean {about.label}"
+    axes.set_title("\n".join(filter(None, (heading, preset(part)))), fontsize=9)
+    return figure

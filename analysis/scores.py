@@ -1,0 +1,162 @@
+"""The observer behind the benchmark: PSNR, SSIM and LPIPS of each denoised image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import pandas as pd
+import torch
+from torch import Tensor
+
+from analysis.engine import OUTPUT, Batch, Observer, Shown, View
+from analysis.ranks import ALONE, Ranks
+from analysis.strips import busiest
+from analysis.units import Unit
+from mtd import metrics
+from mtd.images import Crop
+from mtd.metrics import Channel
+from mtd.mixture import OURS
+from mtd.noise import Noise
+from mtd.perceptual import LPIPS, SMALLEST
+from mtd.recorded import Recorded
+
+WINDOW = "window"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How images are compared: `border` pixels left out at every side, all channels or luma."""
+
+    name: str = "default"
+    border: int = 0
+    channel: Channel = "rgb"
+
+
+PROTOCOLS = {"default": Protocol(), "paper": Protocol("paper", border=1)}
+"""The default compares whole images; the paper's script for its own networks leaves out 1 pixel."""
+
+COLUMNS = (
+    *("model", "noise", "kind", "level", "image", "top", "left", "height", "width", "sha256"),
+    *("metric", "value", "protocol", "border", "channel", "note"),
+)
+
+
+class Scores(Observer):
+    """Compares what networks put out with what they should have.
+
+    A batch is one size; its values are kept image by image, and beside them the busiest square of
+    every output in 8 bits, from which comparison strips are made.
+
+    Args:
+        models: names of the networks.
+        protocol: see `Protocol`; LPIPS is always of the whole RGB image.
+        perceptual: LPIPS, or None where it cannot be had.
+        window: side of the squares for strips.
+    """
+
+    name = "scores"
+
+    def __init__(
+        self,
+        models: Sequence[str],
+        protocol: Protocol | None = None,
+        perceptual: LPIPS | None = None,
+        window: int = 96,
+    ) -> None:
+        self.layers = {name: [OUTPUT] for name in models}
+        self.protocol, self.perceptual = protocol or Protocol(), perceptual
+        self.window = window
+        self.seen: dict[int, tuple[Batch, Mapping[View, Unit]]] = {}
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """See `Observer.key`."""
+        return {
+            "border": self.protocol.border,
+            "channel": self.protocol.channel,
+            "lpips": self.perceptual.sha256 if self.perceptual else None,
+            "window": self.window,
+        }
+
+    def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
+        """(images,) float64 by metric, and the squares (images, 3, side, side) in 8 bits."""
+        target, size = shown.target, min(shown.batch.size)
+        value, how = value.detach().cpu(), self.protocol
+        kept = {"psnr": metrics.psnr(value, target, how.border, how.channel)}
+        if size - 2 * how.border >= metrics.WINDOW:
+            kept["ssim"] = metrics.ssim(value, target, how.border, how.channel)
+        if self.perceptual and size >= SMALLEST:
+            kept["lpips"] = self.perceptual(value, target)
+        squares = []
+        for crop, image in zip(shown.batch.crops, value, strict=True):
+            rows, columns = busiest(crop.pixels, self.window)
+            squares.append(metrics.levels(image[None, :, rows, columns]).nan_to_num(0)[0])
+        return kept | {WINDOW: torch.stack(squares).to(torch.uint8)}
+
+    def update(self, batch: Batch, seen: Mapping[View, Unit]) -> None:
+        """See `Observer.update`."""
+        self.seen[batch.index] = batch, seen
+
+    def merge(self, other: Self) -> None:
+        """See `Observer.merge`."""
+        self.seen |= other.seen
+
+    def compute(self, ranks: Ranks = ALONE) -> pd.DataFrame:
+        """One row for each model, noise, image and metric, in the order of the batches."""
+        mine = {index: self._rows(*self.seen[index]) for index in self.seen}
+        rows: dict[int, list[dict[str, Any]]] = {}
+        for part in ranks.gather(mine):
+            rows |= part
+        return pd.DataFrame(
+            [row for index in sorted(rows) for row in rows[index]], columns=list(COLUMNS)
+        )
+
+    def _rows(self, batch: Batch, views: Mapping[View, Unit]) -> list[dict[str, Any]]:
+        about = {
+            "protocol": self.protocol.name,
+            "border": self.protocol.border,
+            "channel": self.protocol.channel,
+        }
+        return [
+            {**view._asdict(), **place(crop), "metric": name, "value": float(values[i]), **about}
+            for view, unit in views.items()
+            for name, values in unit.tensors().items()
+            if name != WINDOW
+            for i, crop in enumerate(batch.crops)
+        ]
+
+    def square(self, view: View, batch: Batch, crop: Crop) -> Tensor | None:
+        """The kept square (3, side, side) of a crop's output, if this process has it."""
+        _, views = self.seen.get(batch.index, (batch, {}))
+        if view not in views:
+            return None
+        return views[view].tensors()[WINDOW][batch.crops.index(crop)]
+
+
+def place(crop: Crop) -> dict[str, Any]:
+    """What identifies a crop in a table."""
+    height, width = crop.pixels.shape[:2]
+    return {
+        "image": crop.image,
+        "top": crop.top,
+        "left": crop.left,
+        "height": height,
+        "width": width,
+        "sha256": crop.digest,
+    }
+
+
+def describe(noises: Sequence[Noise | Recorded]) -> pd.DataFrame:
+    """Kind, level and note of each noise, by its text; the level of one without is NaN."""
+    rows = [
+        {
+            "noise": noise.spec,
+            "kind": noise.name,
+            "level": float("nan") if noise.level is None else noise.level,
+            "note": OURS if noise.name == "mixture" else "",
+        }
+        for noise in noises
+    ]
+    return pd.DataFrame(rows, columns=["noise", "kind", "level", "note"]).drop_duplicates("noise")

@@ -1,0 +1,101 @@
+"""Paired tests between models on the same images under the same noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.ranking import Table, interval, weighted, weights
+
+Array = NDArray[np.float64]
+
+OUTSIDE = "out of distribution"
+"""Stands for a noise where a test is of each image's mean over all noises out of distribution."""
+
+
+def wilcoxon(differences: Array) -> float:
+    """Two-sided p-value of Wilcoxon's signed-rank test that paired differences centre on 0.
+
+    Zeros are left out, as Wilcoxon did; exact for up to 50 differences without ties, otherwise by
+    the normal approximation (SciPy). 1 if all are zero, NaN if any is not finite.
+
+    Args:
+        differences: (n,).
+
+    Reference: Wilcoxon 1945, Biometrics Bulletin 1.
+    """
+    from scipy import stats
+
+    if not np.isfinite(differences).all():
+        return float("nan")
+    if not differences.any():
+        return 1.0
+    return float(stats.wilcoxon(differences).pvalue)
+
+
+def holm(p: Sequence[float]) -> Array:
+    """p-values corrected for their number by Holm's step-down rule; NaN stays and does not count.
+
+    The k-th smallest of m is multiplied by m − k + 1, none is below the one before it or above 1.
+
+    >>> holm([0.01, 0.04, 0.03]).tolist()
+    [0.03, 0.06, 0.06]
+
+    Reference: Holm 1979, Scandinavian Journal of Statistics 6.
+    """
+    values = np.asarray(p, dtype=float)
+    corrected = np.full_like(values, np.nan)
+    order = [i for i in np.argsort(values, kind="stable") if not np.isnan(values[i])]
+    highest = 0.0
+    for place, index in enumerate(order):
+        highest = max(highest, min(1.0, float(values[index]) * (len(order) - place)))
+        corrected[index] = highest
+    return corrected
+
+
+def paired(table: Table) -> pd.DataFrame:
+    """Every two models under every noise, and over all noises out of distribution together.
+
+    Columns: `difference`, the mean over images of a − b, with its 95% interval; `better`, the share
+    of draws on which a is better; `p`, see `wilcoxon`, over the draws (a photograph's crops are
+    averaged first); `p_holm`, corrected for all tests of the metric. The joint test is of each
+    image's mean over noises, every kind counting the same, where all those noises share the images.
+    """
+    sign = 1 if table.higher else -1
+    outside = weights(table.conditions, False)
+    used = [c for c, w in zip(table.conditions, outside, strict=True) if w]
+    sets = [([c], np.ones(1), c.noise) for c in table.conditions]
+    if len(used) > 1 and len({c.population for c in used}) == 1:
+        sets.append((used, outside[outside > 0], OUTSIDE))
+    rows = []
+    for conditions, weight, noise in sets:
+        units, population = conditions[0].units, conditions[0].population
+        values = weighted([c.values for c in conditions], weight)
+        alone = Table(table.metric, table.models, [conditions[0]], table.draws, table.unit)
+        for a, b in combinations(range(len(table.contestants)), 2):
+            change = values[:, a] - values[:, b]
+            mean, low, high = interval(alone, lambda parts: parts[0], [change[:, None]])
+            each = np.array([change[units == i].mean() for i in range(table.draws[population])])
+            rows.append(
+                {
+                    "noise": noise,
+                    "metric": table.metric,
+                    "model_a": table.models[a],
+                    "model_b": table.models[b],
+                    "difference": mean[0],
+                    "low": low[0],
+                    "high": high[0],
+                    "better": float((sign * each > 0).mean()),
+                    "p": wilcoxon(each),
+                    "draws": len(each),
+                    "draw": table.unit[population],
+                }
+            )
+    columns = ["noise", "metric", "model_a", "model_b", "difference", "low", "high", "better"]
+    frame = pd.DataFrame(rows, columns=[*columns, "p", "draws", "draw"])
+    frame.insert(9, "p_holm", holm(list(frame.p)))
+    return frame

@@ -1,0 +1,293 @@
+"""Comparison strips: the busiest square of an image, noisy, by each model, and clean."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from analysis.plots import DPI
+from analysis.ranking import CROP, NOISY
+from analysis.ranks import Ranks
+from mtd import files
+from mtd.images import Crop, Pixels
+from mtd.metrics import levels
+from mtd.mixture import OURS
+
+if TYPE_CHECKING:
+    from analysis.engine import Batch
+    from analysis.options import Asked
+    from analysis.runs import RunFolder
+    from analysis.scores import Scores
+
+OVERVIEW = 384
+"""Longest side of the whole image's picture; of larger ones every k-th pixel is shown."""
+
+MOST = 6
+"""Models in a figure."""
+
+PICTURES = "strips.safetensors"
+WHOLE, TARGET = "whole", "clean"
+"""Names of the pictures that are no model's: the target, thinned out, and its square."""
+
+
+def busiest(pixels: Pixels, side: int) -> tuple[slice, slice]:
+    """The square with the strongest edges: summed absolute differences of grey neighbours.
+
+    It depends on the clean image only, so that it is the same for every noise and model.
+
+    Args:
+        pixels: (H, W, 3).
+        side: of the square; at most that of the image.
+
+    Returns:
+        Rows and columns.
+    """
+    height, width = pixels.shape[:2]
+    rows, columns = min(side, height), min(side, width)
+    grey = pixels.astype(np.int64).sum(2)
+    edges = np.zeros_like(grey)
+    edges[:, 1:] += np.abs(np.diff(grey, axis=1))
+    edges[1:] += np.abs(np.diff(grey, axis=0))
+    total = np.pad(edges.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    sums = total[rows:, columns:] - total[:-rows, columns:]
+    sums = sums - total[rows:, :-columns] + total[:-rows, :-columns]
+    top, left = divmod(int(sums.argmax()), sums.shape[1])
+    return slice(top, top + rows), slice(left, left + columns)
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An image that a strip shows under a noise, and why; `crop` has the columns `CROP`."""
+
+    noise: str
+    reason: str
+    crop: pd.Series
+
+
+def choose(results: pd.DataFrame) -> list[Chosen]:
+    """Of each kind of noise at its highest level: a representative image, and the worst one.
+
+    By the PSNR averaged over the models: the representative image has the median (the lower one of
+    two), the worst image the lowest.
+
+    Args:
+        results: see `analysis.scores.COLUMNS`.
+    """
+    part = results[(results.metric == "psnr") & (results.model != NOISY)]
+    found = []
+    for _, rows in part.groupby("kind", sort=False):
+        highest = int(rows.level.to_numpy().argmax()) if rows.level.notna().any() else 0
+        noise = rows.noise.iloc[highest]
+        here = rows[rows.noise == noise]
+        ranked = here.groupby(CROP, sort=False).value.mean().sort_values(kind="stable")
+        places = {"representative": (len(ranked) - 1) // 2, "worst": 0}
+        for reason, place in places.items():
+            crop = pd.Series(dict(zip(CROP, ranked.index[place], strict=True)))
+            found.append(Chosen(str(noise), reason, crop))
+    return found
+
+
+def matches(crop: Crop, row: pd.Series) -> bool:
+    """Whether a crop is the one that a table's row names."""
+    return (crop.image, crop.top, crop.left) == (row.image, row.top, row.left) and (
+        crop.digest == row.sha256
+    )
+
+
+def collect(
+    observer: Scores,
+    groups: Sequence[Batch],
+    asked: Asked,
+    chosen: Sequence[Chosen],
+    ranks: Ranks,
+) -> list[dict[str, Pixels]]:
+    """The pictures of every chosen strip: the target whole and cut, and every model's square.
+
+    Squares are those that the observer kept, on whichever process; the target is made again, which
+    needs no network.
+    """
+    mine: dict[tuple[int, str], Pixels] = {}
+    for number, item in enumerate(chosen):
+        for batch in groups:
+            for crop in batch.crops:
+                if matches(crop, item.crop):
+                    found = pictures_of(observer, batch, crop, item.noise, asked)
+                    mine |= {(number, name): picture for name, picture in found.items()}
+    held: dict[tuple[int, str], Pixels] = {}
+    for part in ranks.gather(mine):
+        held |= part
+    names = (WHOLE, *asked.models, TARGET)
+    return [{name: held[i, name] for name in names} for i in range(len(chosen))]
+
+
+def pictures_of(
+    observer: Scores, batch: Batch, crop: Crop, spec: str, asked: Asked
+) -> dict[str, Pixels]:
+    """What this process has of a crop under a noise."""
+    from analysis import engine
+
+    noises = asked.noises if batch.noises is None else batch.noises
+    noise = next((noise for noise in noises if noise.spec == spec), None)
+    if noise is None:
+        return {}
+    found = {}
+    for name in asked.models:
+        square = observer.square(engine.View(name, spec), batch, crop)
+        if square is not None:
+            found[name] = to_pixels(square)
+    target = engine.show(noise, engine.Batch(0, [crop]), asked.setting).target
+    whole = to_pixels(levels(target)[0])
+    found[TARGET] = np.ascontiguousarray(whole[busiest(crop.pixels, observer.window)])
+    step = thinning(*whole.shape[:2])
+    found[WHOLE] = np.ascontiguousarray(whole[::step, ::step])
+    return found
+
+
+def to_pixels(square: torch.Tensor) -> Pixels:
+    """(3, H, W) of 8-bit levels to (H, W, 3)."""
+    found: Pixels = square.permute(1, 2, 0).to(torch.uint8).contiguous().numpy()
+    return found
+
+
+def thinning(height: int, width: int) -> int:
+    """Every how many pixels the overview has one."""
+    return -(-max(height, width) // OVERVIEW)
+
+
+def square_psnr(picture: Pixels, clean: Pixels) -> float:
+    """PSNR in dB between two 8-bit squares."""
+    error = np.square(picture.astype(np.float64) - clean.astype(np.float64)).mean()
+    with np.errstate(divide="ignore"):
+        return float(10 * np.log10(255**2 / error))
+
+
+def table(
+    chosen: Sequence[Chosen],
+    pictures: Sequence[dict[str, Pixels]],
+    groups: Sequence[Batch],
+    results: pd.DataFrame,
+    window: int,
+) -> pd.DataFrame:
+    """One row for each picture of each strip: where it is, PSNR of the square and the whole."""
+    psnr = results[results.metric == "psnr"].set_index(["noise", "model", *CROP]).value
+    rows = []
+    for number, (item, held) in enumerate(zip(chosen, pictures, strict=True)):
+        crop = next(c for batch in groups for c in batch.crops if matches(c, item.crop))
+        place = busiest(crop.pixels, window)
+        for name in (name for name in held if name not in (WHOLE, TARGET)):
+            rows.append(
+                {
+                    "strip": number,
+                    "noise": item.noise,
+                    "reason": item.reason,
+                    "model": name,
+                    **item.crop.to_dict(),
+                    "square_top": place[0].start,
+                    "square_left": place[1].start,
+                    "psnr": psnr.loc[(item.noise, name, *item.crop)],
+                    "psnr_square": square_psnr(held[name], held[TARGET]),
+                }
+            )
+    columns = ["strip", "noise", "reason", "model", *CROP, "square_top", "square_left"]
+    return pd.DataFrame(rows, columns=[*columns, "psnr", "psnr_square"])
+
+
+def save(folder: RunFolder, pictures: Sequence[dict[str, Pixels]], frame: pd.DataFrame) -> None:
+    """Write `strips.csv`, and the pictures beside it."""
+    from safetensors.numpy import save as to_bytes
+
+    named = {
+        f"{number}/{name}": picture
+        for number, held in enumerate(pictures)
+        for name, picture in held.items()
+    }
+    files.write(folder.path / PICTURES, to_bytes(named))
+    folder.table("strips.csv", frame)
+
+
+def figures(path: Path, frame: pd.DataFrame, models: Sequence[str]) -> dict[str, Figure]:
+    """A figure for each noise that has strips, from what `save` wrote, by the name of its file.
+
+    Of more than `MOST` models the first ones of `models` are shown, in the order of the table.
+    """
+    from safetensors.numpy import load_file
+
+    if frame.empty:
+        return {}
+    pictures = load_file(path / PICTURES)
+    found: dict[str, Figure] = {}
+    for noise, rows in frame.groupby("noise", sort=False):
+        shown = [name for name in dict.fromkeys(rows.model) if name in models[:MOST]]
+        strips = [strip(part, pictures, shown) for _, part in rows.groupby("strip", sort=False)]
+        more = f"; {MOST} of {len(models)} models" if len(models) > MOST else ""
+        title = f"{noise}: the busiest square of an image, with the PSNR of that square{more}"
+        title += f"\n{OURS}" if str(noise).startswith("mixture:") else ""
+        plain = re.sub(r"[^\w.-]+", "_", str(noise))
+        found[f"strip_{plain}"] = draw(title, strips)
+    return found
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One row of a comparison.
+
+    Attributes:
+        label: image and reason.
+        overview: the whole image, (H, W, 3) in 8 bits.
+        frame: left, top, width, height of the busiest square in the overview.
+        pictures: that square, by name, with its PSNR in dB (None for the clean one).
+    """
+
+    label: str
+    overview: Pixels
+    frame: tuple[float, float, float, float]
+    pictures: Sequence[tuple[str, Pixels, float | None]]
+
+
+def strip(part: pd.DataFrame, pictures: dict[str, Pixels], models: Sequence[str]) -> Strip:
+    """The strip that some rows of `table` describe."""
+    first, psnr = part.iloc[0], part.set_index("model").psnr_square
+    clean = pictures[f"{first.strip}/{TARGET}"]
+    step = thinning(int(first.height), int(first.width))
+    frame = (first.square_left, first.square_top, clean.shape[1], clean.shape[0])
+    left, top, width, height = (float(value) / step for value in frame)
+    shown = [
+        (name, pictures[f"{first.strip}/{name}"], float(psnr[name])) for name in (NOISY, *models)
+    ]
+    return Strip(
+        f"{first.image}\n{first.reason}",
+        pictures[f"{first.strip}/{WHOLE}"],
+        (left, top, width, height),
+        [*shown, ("clean", clean, None)],
+    )
+
+
+def draw(title: str, strips: Sequence[Strip]) -> Figure:
+    """Strips below one another; squares are shown pixel by pixel, without smoothing."""
+    columns = 1 + max(len(strip.pictures) for strip in strips)
+    size = (1.9 * columns, 2.3 * len(strips) + 0.5)
+    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
+    grid = figure.subplots(len(strips), columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for line, strip in zip(grid, strips, strict=True):
+        line[0].imshow(strip.overview)
+        left, top, width, height = strip.frame
+        line[0].add_patch(
+            Rectangle((left - 0.5, top - 0.5), width, height, fill=False, ec="red", lw=1.2)
+        )
+        line[0].set_title(strip.label, fontsize=8)
+        for axes, (name, picture, psnr) in zip(line[1:], strip.pictures, strict=False):
+            axes.imshow(picture, interpolation="nearest")
+            axes.set_title(name if psnr is None else f"{name}\n{psnr:.2f} dB", fontsize=8)
+    figure.suptitle(title, fontsize=10)
+    return figure

@@ -1,0 +1,335 @@
+"""`python -m analysis.generalization`: what it writes and says, and what it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import data_folder, shell
+from PIL import Image
+from safetensors.numpy import load_file
+from test_perceptual import SHAPES
+from test_resume import contents
+
+import mtd
+from analysis import engine, generalization, ranking
+from analysis.generalization import run
+from analysis.ranking import NOISY
+from analysis.runs import read_manifest, read_tables
+from mtd import checkpoint, images, metrics, noise, perceptual
+from mtd.dncnn import DnCNN, DnCNNConfig
+from mtd.mixture import OURS
+
+FEW = ("--crop", "32", "--limit", "6", "--no-lpips", "--quiet")
+TWO = ("--noise", "gaussian:15", "--noise", "poisson:2", "--noise", "poisson:3")
+TABLES = ("results", "generalization", "noises", "tests", "strips")
+
+
+@pytest.fixture
+def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the tiny pair lies, with a small DnCNN beside it, and nothing to be downloaded."""
+    monkeypatch.chdir(pair)
+    torch.manual_seed(0)
+    network = DnCNN(DnCNNConfig(features=8, depth=3))
+    torch.save(checkpoint_weights(network), pair / "dncnn.pth")
+    return pair
+
+
+def checkpoint_weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {key: value.detach().clone() for key, value in network.state_dict().items()}
+
+
+def started(*arguments: str) -> Path:
+    return run(generalization.parser().parse_args(list(arguments)), "test")
+
+
+def tables(path: Path) -> dict[str, pd.DataFrame]:
+    return read_tables(path, TABLES)
+
+
+def test_the_table_holds_every_models_metrics_of_every_crop(folder, capsys):
+    path = started("plain.pth", "hidden.pth", "dncnn.pth", *FEW, *TWO, "--seed", "4")
+    frames = tables(path)
+    results = frames["results"]
+    crops = images.crops(images.photographs(), 32, 6)
+    assert len(results) == 4 * 3 * 6 * 2
+    for name in ("plain", "hidden", "dncnn"):
+        network = mtd.load(f"{name}.pth", seed=4)
+        for spec in ("poisson:2", "gaussian:15"):
+            made = noise.parse(spec)
+            for crop in crops:
+                clean = images.to_tensor([crop.pixels])
+                noisy = noise.add_keyed(made, clean, [crop.digest], seed=4)
+                with torch.no_grad():
+                    output = network(noisy, [crop.digest])
+                rows = results[(results.model == name) & (results.noise == spec)]
+                rows = rows[rows.sha256 == crop.digest].set_index("metric").value
+                assert rows["psnr"] == pytest.approx(float(metrics.psnr(output, clean)), abs=1e-3)
+                assert rows["ssim"] == pytest.approx(float(metrics.ssim(output, clean)), abs=1e-4)
+    out = capsys.readouterr().out
+    assert "6 crops of 32 x 32 from 4 images (bundled)" in out
+    assert "in distribution: gaussian:15" in out and "noisy input" in out
+    assert "fewer than 10 photographs" in out and OURS not in out
+    means = results[results.metric == "psnr"].groupby(["noise", "model"]).value.mean()
+    noises = frames["noises"].set_index(["metric", "noise", "model"])
+    for (spec, model), value in means.items():
+        assert noises["mean"]["psnr", spec, model] == pytest.approx(value, abs=1e-12)
+        assert f"{value:.2f}" in out
+    trained = noises.in_distribution
+    assert trained["psnr", "gaussian:15", "plain"] and not trained["psnr", "poisson:2", "plain"]
+
+
+def test_what_is_written(folder):
+    path = started("plain.pth", "hidden.pth", *FEW, *TWO, "--noise", "mixture:2", "--noise", "isp")
+    names = {file.name for file in path.iterdir()}
+    kinds = ("gaussian_15", "poisson_3", "mixture_2", "isp")
+    assert names == {
+        *("manifest.json", "run.json", "strips.safetensors", "ranks.png"),
+        *("levels_psnr.png", "levels_ssim.png"),
+        *(f"{table}.csv" for table in TABLES),
+        *(f"strip_{kind}.png" for kind in kinds),
+    }
+    manifest = read_manifest(path)
+    assert manifest["notes"] == [OURS] and manifest["in_distribution"] == ["gaussian:15"]
+    assert (manifest["protocol"], manifest["border"], manifest["lpips"]) == ("default", 0, None)
+    results = tables(path)["results"]
+    assert set(results[results.kind == "mixture"].note) == {OURS}
+    strips = tables(path)["strips"]
+    pictures = load_file(path / "strips.safetensors")
+    for row in strips.itertuples():
+        rows = results[(results.noise == row.noise) & (results.model == row.model)]
+        value = rows[(rows.sha256 == row.sha256) & (rows.metric == "psnr")].value.item()
+        assert row.psnr == value
+        # crops are smaller than the square, so that the square is all of them
+        assert row.psnr_square == pytest.approx(value, abs=1e-9)
+        assert pictures[f"{row.strip}/{row.model}"].shape == (32, 32, 3)
+
+
+def test_whole_images_of_any_size_and_their_whole_sets(folder, capsys):
+    Path("photos").mkdir()
+    rng = np.random.default_rng(0)
+    for i, shape in enumerate([(40, 52), (52, 40), (40, 52), (33, 47)]):
+        pixels = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(f"photos/{i}.png")
+    path = started(
+        "plain.pth", "--images", "photos", "--no-lpips", "--quiet", *TWO, "--noise", "isp"
+    )
+    results = tables(path)["results"]
+    assert set(zip(results.height, results.width, strict=True)) == {(40, 52), (52, 40), (33, 47)}
+    assert results.image.nunique() == 4 and set(tables(path)["noises"].draw) == {"photograph"}
+    assert "4 whole images of 33 x 47, 40 x 52, 52 x 40 from 4 images (photos)" in (
+        capsys.readouterr().out
+    )
+    limited = started(
+        "plain.pth", "--images", "photos", "--no-lpips", "--quiet", *TWO, "--limit", "2"
+    )
+    assert tables(limited)["results"].image.nunique() == 2
+
+
+def test_pairs_bring_their_own_clean_images(folder, capsys):
+    rng = np.random.default_rng(1)
+    for place in ("noisy", "clean"):
+        Path(place).mkdir()
+    for i in range(3):
+        clean = rng.integers(0, 256, (30, 34, 3), dtype=np.uint8)
+        noisy = np.clip(clean + rng.normal(0, 20, clean.shape), 0, 255).astype(np.uint8)
+        Image.fromarray(clean).save(f"clean/{i}.png")
+        Image.fromarray(noisy).save(f"noisy/{i}.png")
+    both = ("--pairs", "camera:2=noisy", "clean", "--no-lpips", "--quiet")
+    alone = started("plain.pth", "hidden.pth", *both)
+    results = tables(alone)["results"]
+    assert set(results.noise) == {"camera:2"} and set(results.kind) == {"camera"}
+    for i in range(3):
+        a, b = (images.to_tensor([images.read(f"{p}/{i}.png")]) for p in ("noisy", "clean"))
+        rows = results[(results.image == f"{i}.png") & (results.model == NOISY)]
+        assert rows[rows.metric == "psnr"].value.item() == float(metrics.psnr(a, b))
+    assert "in distribution: none of the noises" in capsys.readouterr().out
+    frame = tables(alone)["generalization"]
+    assert frame.in_distribution.isna().all() and frame.gap.isna().all()
+    assert frame.out_of_distribution.notna().all()
+    beside = started("plain.pth", *both, *TWO, "--crop", "16", "--limit", "5")
+    results = tables(beside)["results"]
+    order = ["gaussian:15", "poisson:2", "poisson:3", "camera:2"]
+    assert list(dict.fromkeys(results.noise)) == order
+    assert set(results[results.noise == "camera:2"].image) == {"0.png", "1.png", "2.png"}
+    assert "0.png" not in set(results[results.noise == "poisson:2"].image)
+    recorded = read_manifest(beside)["recorded"]["camera:2"]
+    assert recorded["tone_map"] == "as stored" and "noisy against clean" in recorded["source"]
+
+
+def test_each_network_runs_once_on_each_noisy_image(folder, monkeypatch):
+    looked: list[tuple[str, str, int]] = []
+    original = engine.look
+
+    def look(model, name, shown, observers, setting):
+        looked.append((name, shown.noise.spec, shown.batch.index))
+        return original(model, name, shown, observers, setting)
+
+    monkeypatch.setattr(engine, "look", look)
+    started("plain.pth", "hidden.pth", *FEW, *TWO, "--batch-size", "2")
+    assert len(looked) == len(set(looked)) == 3 * 3 * 3
+
+
+def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch):
+    arguments = ("plain.pth", "hidden.pth", *FEW, *TWO, "--batch-size", "1")
+    reference = contents(started(*arguments, "--output-dir", "whole"))
+    seen: list[str] = []
+    original = engine.look
+
+    def look(*given):
+        seen.append(given[1])
+        if len(seen) == 23:
+            raise KeyboardInterrupt
+        return original(*given)
+
+    monkeypatch.setattr(engine, "look", look)
+    with pytest.raises(KeyboardInterrupt, match="--resume"):
+        started(*arguments, "--output-dir", "cut")
+    assert started(*arguments, "--output-dir", "cut", "--resume")
+    assert len(seen) == 3 * 3 * 6 + 1 and contents(folder / "cut") == reference
+
+
+def test_two_processes_write_what_one_does(folder):
+    from test_ranks import torchrun
+
+    arguments = ("plain.pth", "hidden.pth", *FEW, *TWO, "--batch-size", "2", "--tile", "off")
+    started(*arguments, "--output-dir", "one")
+    done = torchrun("-m", "analysis.generalization", *arguments, "--output-dir", "two", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert contents(folder / "two") == contents(folder / "one")
+
+
+def test_the_protocol_and_the_channel_decide_the_values(folder):
+    found = {}
+    for name, options in {
+        "default": (),
+        "paper": ("--protocol", "paper"),
+        "luma": ("--channel", "y"),
+    }.items():
+        path = started("plain.pth", *FEW, *TWO, *options, "--output-dir", name)
+        found[name] = tables(path)["results"].query("metric == 'psnr'").value.to_numpy()
+    assert (found["default"] != found["paper"]).any() and (found["luma"] > found["default"]).all()
+    assert read_manifest("paper")["border"] == 1 and read_manifest("luma")["channel"] == "y"
+
+
+def test_a_suite_brings_noises_and_crops_and_options_win(folder):
+    Path("mine.toml").write_text(
+        'noises = ["poisson:2", "gaussian:25"]\nin_distribution = ["gaussian:25"]\n'
+        "crop = 24\nlimit = 4\n"
+    )
+    path = started("plain.pth", "--suite", "mine.toml", "--no-lpips", "--quiet")
+    manifest = read_manifest(path)
+    assert (manifest["suite"], manifest["crop"], len(manifest["crops"])) == ("mine", 24, 4)
+    assert manifest["in_distribution"] == ["gaussian:25"]
+    other = started(
+        *("plain.pth", "--suite", "mine.toml", "--no-lpips", "--quiet", "--noise", "speckle:0.04"),
+        *("--crop", "16", "--in-distribution", "poisson:2.0"),
+    )
+    manifest = read_manifest(other)
+    assert manifest["noises"] == ["poisson:2", "gaussian:25", "speckle:0.04"]
+    assert manifest["crop"] == 16 and manifest["in_distribution"] == ["poisson:2"]
+
+
+def test_without_the_backbone_it_says_so_once_and_goes_on(folder, monkeypatch, capsys):
+    def nothing() -> Path:
+        raise perceptual.NoBackbone("no LPIPS: put it THERE, or name it by --lpips-weights")
+
+    monkeypatch.setattr(perceptual, "fetch", nothing)
+    path = started("plain.pth", "--crop", "32", "--limit", "4", *TWO)
+    said = capsys.readouterr()
+    assert said.err.count("put it THERE") == 1
+    assert set(tables(path)["results"].metric) == {"psnr", "ssim"}
+    assert "no LPIPS" in said.out
+
+
+def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch, capsys):
+    state = {}
+    for place, (out, into, side) in SHAPES.items():
+        state[f"features.{place}.weight"] = 0.02 * torch.randn(out, into, side, side)
+        state[f"features.{place}.bias"] = torch.zeros(out)
+    torch.save(state, "backbone.pth")
+    digest = hashlib.sha256(Path("backbone.pth").read_bytes()).hexdigest()
+    monkeypatch.setattr(perceptual, "DIGEST", digest[:8])
+    path = started(
+        *("plain.pth", "hidden.pth", "--crop", "32", "--limit", "4", "--quiet", *TWO),
+        *("--lpips-weights", "backbone.pth"),
+    )
+    results = tables(path)["results"]
+    part = results[(results.metric == "lpips") & (results.model == NOISY)]
+    crop = images.crops(images.photographs(), 32, 4)[0]
+    clean = images.to_tensor([crop.pixels])
+    noisy = noise.add_keyed(noise.parse("poisson:3"), clean, [crop.digest])
+    expected = float(perceptual.LPIPS("backbone.pth")(noisy, clean))
+    found = part[(part.noise == "poisson:3") & (part.sha256 == crop.digest)].value.item()
+    assert found == pytest.approx(expected, abs=1e-6) and expected > 0
+    assert read_manifest(path)["lpips"] == digest
+    assert (path / "levels_lpips.png").is_file()
+    assert "LPIPS, lower is better" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--suite", "papr"], "suite 'papr': did you mean paper"),
+        (["--noise", "gausian:15"], "did you mean gaussian"),
+        (["--noise", "poisson:2", "--in-distribution", "gaussian:15"], "not among the noises"),
+        (["--testset", "kodak24"], "expected NAME=DIR"),
+        (["--testset", "kodak42=x"], "did you mean kodak24"),
+        (["--testset", "kodak24=absent"], "absent"),
+        (["--pairs", "absent", "clean"], "no such folder"),
+        (["--tone-map", "srgb"], "there are no --pairs"),
+        (["--memory", "0"], "expected GiB above 0"),
+        (["--tile", "x"], "'x': expected a whole number from 8 up"),
+        (["--no-lpips", "--lpips-weights", "a.pth"], "give one of them"),
+        (["--lpips-weights", "absent.pth"], "absent.pth: cannot be read"),
+        (["--crop", "4000"], "smaller than the crop"),
+        (["--output-dir", "plain.pth"], "is a file"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message):
+    base = [] if "--no-lpips" in arguments or "--lpips-weights" in arguments else ["--no-lpips"]
+    code, out, err = in_process(generalization.main, "plain.pth", *base, *arguments)
+    assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
+
+
+def test_a_model_named_like_the_noisy_input_is_refused(folder, in_process):
+    Path("plain.pth").rename("noisy input.pth")
+    code, _, err = in_process(generalization.main, "noisy input.pth", *FEW)
+    assert code == 2 and "rename the file" in err
+
+
+def test_help_answers_without_torch(folder):
+    code = "import sys; sys.argv = ['x', '--help']; from analysis import generalization as g\n"
+    code += "try: g.main()\nexcept SystemExit: assert 'torch' not in sys.modules, 'torch'"
+    Path("help.py").write_text(code)
+    done = shell("help", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "--suite" in done.stdout and "examples:" in done.stdout
+
+
+def test_real_camera_noise(folder):
+    cc = data_folder("cc")
+    path = started(
+        *("plain.pth", "--pairs", f"cc={cc}/*_real.png", f"{cc}/*_mean.png"),
+        *("--crop", "64", "--crop-rule", "centre", "--limit", "15", "--no-lpips", "--quiet"),
+    )
+    frame = tables(path)["noises"].set_index(["metric", "model"])
+    assert frame.crops["psnr", NOISY] == 15 and 30 < frame["mean"]["psnr", NOISY] < 37
+
+
+def test_scores_in_the_table_are_those_of_the_results(folder):
+    path = started("plain.pth", "hidden.pth", *FEW, *TWO)
+    frames = tables(path)
+    again = ranking.generalization(ranking.table(frames["results"], "psnr", ["gaussian:15"]))
+    held = frames["generalization"].query("metric == 'psnr'").reset_index(drop=True)
+    for name in ("in_distribution", "out_of_distribution_low", "gap_high", "mean_rank"):
+        assert np.allclose(again[name], held[name], equal_nan=True, atol=1e-12)
+    assert math.isnan(held.mean_rank[2]) and held.draw[0] == "crop"
+    assert json.loads((path / "run.json").read_text())["runs"][0]["command"] == "test"
+    assert checkpoint.locate("plain.pth")

@@ -1,0 +1,59 @@
+"""Figures of the benchmark: what is drawn is what the table says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_ranking import RESULTS
+
+from analysis import level_curves, ranking
+from analysis.ranking import NOISY
+
+FRAME = ranking.noises(ranking.table(RESULTS, "psnr", ["gaussian:15"]))
+
+
+def test_a_panel_for_each_kind_with_levels_and_one_for_the_rest():
+    figure = level_curves.curves(FRAME, "psnr")
+    assert figure is not None
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["gaussian", "one level"]
+    curves = {line.get_label(): line for line in figure.axes[0].lines}
+    for model in ("a", "b", NOISY):
+        rows = FRAME[(FRAME.model == model) & (FRAME.kind == "gaussian")]
+        assert np.array_equal(curves[model].get_ydata(), rows["mean"])
+        assert list(curves[model].get_xdata()) == [15, 50]
+    bands = figure.axes[0].collections
+    low = FRAME[(FRAME.model == "a") & (FRAME.noise == "gaussian:50")].low.iloc[0]
+    assert bands[0].get_paths()[0].vertices[:, 1].min() == pytest.approx(low)
+    assert figure.axes[0].texts[0].get_text() == "trained on"
+    assert [tick.get_text() for tick in figure.axes[1].get_xticklabels()] == ["poisson:3", "isp"]
+
+
+def test_the_noisy_input_is_grey_in_every_figure():
+    assert level_curves.style(NOISY, ["a", NOISY])["color"] == "0.45"
+    assert level_curves.style("b", ["a", "b"])["color"] == "C1"
+    many = [str(i) for i in range(25)]
+    looks = {tuple(level_curves.style(name, many).items()) for name in many}
+    assert len(looks) == 25
+
+
+def test_whose_preset_the_mixture_is_stands_in_the_title():
+    frame = FRAME.assign(kind="mixture")
+    figure = level_curves.curves(frame, "psnr")
+    assert figure is not None and "this project's own preset" in figure.get_suptitle()
+
+
+def test_ranks_are_in_the_given_order_and_need_two_models():
+    figure = level_curves.rank_map(FRAME, ["b", "a"])
+    assert figure is not None
+    axes = figure.axes[0]
+    values = np.asarray(axes.images[0].get_array())
+    table = FRAME.pivot(index="model", columns="noise", values="mean_rank")
+    noises = ["gaussian:15", "gaussian:50", "poisson:3", "isp"]
+    assert np.array_equal(values, table.loc[["b", "a"], noises].to_numpy())
+    assert axes.get_xticklabels()[0].get_text() == "gaussian:15 (trained on)"
+    assert level_curves.rank_map(FRAME[FRAME.model != "b"], ["a"]) is None
+
+
+def test_no_rows_no_figure():
+    assert level_curves.curves(FRAME, "lpips") is None
