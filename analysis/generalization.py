@@ -17,6 +17,8 @@ from mtd import cli
 from mtd.errors import BadInput
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analysis.engine import Batch
     from analysis.options import Asked
     from analysis.ranks import Ranks
@@ -369,6 +371,22 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     return folder.path
 
 
+def identified(results: pd.DataFrame, asked: Asked) -> pd.DataFrame:
+    """The long table with what else decides a value: checkpoint, its masks, seed, rounding."""
+    digests = {name: model.source.get("sha256", "") for name, model in asked.models.items()}
+    masks = {}
+    for name, model in asked.models.items():
+        how = model.inference
+        percent = how.policy.attention_percent
+        masks[name] = f"{percent}% x {how.samples}, {asked.setting.pairing}" if how.active else ""
+    return results.assign(
+        checkpoint=results.model.map(digests),
+        masks=results.model.map(masks),
+        seed=asked.setting.seed,
+        quantize=asked.setting.quantize,
+    )
+
+
 def write(folder: RunFolder, observer: Scores, found: Benchmark, ranks: Ranks) -> None:
     """The tables of a run, and the pixels of its strips."""
     import pandas as pd
@@ -376,9 +394,9 @@ def write(folder: RunFolder, observer: Scores, found: Benchmark, ranks: Ranks) -
     from analysis import ranking, scores, significance, strips
     from mtd.metrics import METRICS
 
-    results = observer.compute(ranks).drop(columns=["kind", "level", "note"])
-    results = results.merge(scores.describe(found.noises), on="noise", how="left", sort=False)
-    results = results[list(scores.COLUMNS)]
+    kinds = scores.describe(found.noises)
+    results = observer.compute(ranks).merge(kinds, on="noise", how="left", sort=False)
+    results = identified(results, found.asked)[list(scores.COLUMNS)]
     order = [noise.spec for noise in found.noises]
     results = results.sort_values("noise", key=lambda c: c.map(order.index), kind="stable")
     chosen = strips.choose(results)

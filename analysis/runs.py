@@ -33,7 +33,17 @@ PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "pillow", "pandas", "matp
 TEXT = {
     *("model", "model_a", "model_b", "noise", "noise_a", "noise_b", "layer", "layer_a", "layer_b"),
     *("image", "sha256", "reason", "estimator", "unit", "kernel", "centring", "kind", "metric"),
-    *("worst_noise", "worst_image", "draws", "draw", "protocol", "channel", "note"),
+    *(
+        "worst_noise",
+        "worst_image",
+        "draws",
+        "draw",
+        "protocol",
+        "channel",
+        "note",
+        "checkpoint",
+        "masks",
+    ),
 }
 """Columns that hold names."""
 

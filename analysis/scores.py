@@ -39,8 +39,13 @@ PROTOCOLS = {"default": Protocol(), "paper": Protocol("paper", border=1)}
 
 COLUMNS = (
     *("model", "noise", "kind", "level", "image", "top", "left", "height", "width", "sha256"),
-    *("metric", "value", "protocol", "border", "channel", "note"),
+    *("metric", "value", "protocol", "border", "channel"),
+    *("checkpoint", "masks", "seed", "quantize", "note"),
 )
+"""Of `results.csv`; `sha256` is of the clean pixels, `checkpoint` of the model's file."""
+
+SCORED = tuple(name for name in COLUMNS[:15] if name not in ("kind", "level"))
+"""What the observer knows of them."""
 
 
 class Scores(Observer):
@@ -110,7 +115,7 @@ class Scores(Observer):
         for part in ranks.gather(mine):
             rows |= part
         return pd.DataFrame(
-            [row for index in sorted(rows) for row in rows[index]], columns=list(COLUMNS)
+            [row for index in sorted(rows) for row in rows[index]], columns=list(SCORED)
         )
 
     def _rows(self, batch: Batch, views: Mapping[View, Unit]) -> list[dict[str, Any]]:

@@ -72,6 +72,13 @@ def test_the_table_holds_every_models_metrics_of_every_crop(folder, capsys):
                 rows = rows[rows.sha256 == crop.digest].set_index("metric").value
                 assert rows["psnr"] == pytest.approx(float(metrics.psnr(output, clean)), abs=1e-3)
                 assert rows["ssim"] == pytest.approx(float(metrics.ssim(output, clean)), abs=1e-4)
+    for name, masks in (("plain", ""), ("hidden", "75% x 1, shared"), (NOISY, "")):
+        rows = results[results.model == name]
+        digest = (
+            "" if name == NOISY else hashlib.sha256(Path(f"{name}.pth").read_bytes()).hexdigest()
+        )
+        assert set(rows.checkpoint) == {digest} and set(rows.masks) == {masks}
+    assert set(results.seed) == {4} and results["quantize"].all()
     out = capsys.readouterr().out
     assert "6 crops of 32 x 32 from 4 images (bundled)" in out
     assert "in distribution: gaussian:15" in out and "noisy input" in out
