@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import shell, tiny_network
+from conftest import tiny_network
 from scipy import ndimage, stats
 
 from analysis import cka
@@ -18,16 +17,7 @@ from analysis.maps import lay_out
 from analysis.positions import Positions
 from mtd import checkpoint, images, noise
 
-ROOT = Path(__file__).parents[1]
-
-
-def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return shell("analysis.cka", *arguments, cwd=cwd)
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """All files but the one for what differs by nature."""
-    return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "run.json"}
+FEW = ("--limit", "8", "--crop", "24", "--positions", "16")
 
 
 def run(*arguments: str) -> Path:
@@ -38,9 +28,6 @@ def run(*arguments: str) -> Path:
 def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(pair)
     return pair
-
-
-FEW = ("--limit", "8", "--crop", "24", "--positions", "16")
 
 
 def test_numbers_are_those_of_the_definition(folder):
