@@ -13,17 +13,19 @@ from analysis import suite as suites
 from analysis.engine import Batch, batches
 from analysis.options import Asked
 from analysis.ranking import NOISY
+from analysis.scores import place
 from analysis.suite import Suite
 from mtd import images, noise, paired, testsets
+from mtd.denoise import GIB
 from mtd.denoiser import Unchanged
 from mtd.errors import BadInput, nearest
 from mtd.images import Crop, Photograph
 from mtd.paired import Paired
 from mtd.perceptual import LPIPS, NoBackbone
+from mtd.recorded import PREFIX, Recorded
 
 if TYPE_CHECKING:
     from mtd.noise import Noise
-    from mtd.recorded import Recorded
 
 SUITE = "quick"
 
@@ -39,7 +41,7 @@ class Benchmark:
 
     Attributes:
         asked: models, synthetic noises and their crops; the noisy input is one of the models.
-        paired: test sets with noisy images of their own, and their batches' crops.
+        sources: where images come from.
         groups: batches over all of them.
         trained: texts of the noises in distribution.
         suite: where noises and crops come from.
@@ -48,7 +50,7 @@ class Benchmark:
     """
 
     asked: Asked
-    paired: list[Paired]
+    sources: Sources
     groups: list[Batch]
     trained: list[str]
     suite: Suite | None
@@ -58,7 +60,7 @@ class Benchmark:
     @property
     def noises(self) -> list[Noise | Recorded]:
         """Every noise, synthetic ones first."""
-        return [*self.asked.noises, *(pair.recorded for pair in self.paired)]
+        return [*self.asked.noises, *(pair.recorded for pair in self.sources.paired)]
 
 
 def check(args: argparse.Namespace) -> Benchmark:
@@ -69,22 +71,27 @@ def check(args: argparse.Namespace) -> Benchmark:
     """
     processes, device = ranks.start(args.device)
     with processes.agreed():
-        photographs, paired = sources(args)
-        suite = settle(args, paired)
-        photographs = photographs if args.noise else []
+        sources = find_sources(args)
+        suite = settle(args, sources)
+        photographs = sources.photographs if args.noise else []
         asked = with_tiles(args, options.gather(args, device, processes, photographs))
-        groups = make_batches(args, asked, paired)
-        specs = [n.spec for n in (*asked.noises, *(pair.recorded for pair in paired))]
+        groups = make_batches(args, asked, sources.paired)
+        specs = [n.spec for n in (*asked.noises, *(pair.recorded for pair in sources.paired))]
+        if len(set(specs)) < len(specs):
+            raise BadInput(f"noises {', '.join(specs)}: each name once; use --pairs NAME=NOISY")
         trained = in_distribution(args, suite, specs)
         perceptual, missing = load_lpips(args, device)
     if any(processes.gather(bool(missing))):  # all processes score alike
         perceptual = None
-    return Benchmark(asked, paired, groups, trained, suite, perceptual, missing)
+    return Benchmark(asked, sources, groups, trained, suite, perceptual, missing)
 
 
-def settle(args: argparse.Namespace, paired: Sequence[Paired]) -> Suite | None:
-    """The suite, whose noises and crops are filled in where no option says otherwise."""
-    if not args.suite and (args.noise or paired):
+def settle(args: argparse.Namespace, sources: Sources) -> Suite | None:
+    """The suite, whose noises and crops are filled in where no option says otherwise.
+
+    Noises or pairs that are given stand alone; clean images that are given need noises.
+    """
+    if not args.suite and (args.noise or (sources.paired and not sources.asked)):
         args.noise = args.noise or []
         return None
     suite = suites.load(args.suite or SUITE)
@@ -94,42 +101,56 @@ def settle(args: argparse.Namespace, paired: Sequence[Paired]) -> Suite | None:
     return suite
 
 
-def sources(args: argparse.Namespace) -> tuple[list[Photograph], list[Paired]]:
-    """Clean photographs for synthetic noises, and test sets with noisy images of their own."""
+@dataclass(frozen=True)
+class Sources:
+    """Where images come from.
+
+    Attributes:
+        photographs: clean ones, for synthetic noises.
+        asked: the folders and test sets that they come from; none for the bundled ones.
+        paired: test sets with noisy images of their own.
+    """
+
+    photographs: list[Photograph]
+    asked: list[str]
+    paired: list[Paired]
+
+
+def find_sources(args: argparse.Namespace) -> Sources:
+    """The images that the options name."""
     found: list[Photograph] = []
+    asked: list[str] = []
     pairs: list[Paired] = []
     for text in args.testset:
         name, equals, folder = text.partition("=")
         if not equals:
             raise BadInput(f"--testset {text}: expected NAME=DIR, such as kodak24=Kodak24")
-        opened = testsets.open(name, folder)
+        opened = testsets.open(name, folder, args.tone_map if paired.linear(folder) else None)
         if isinstance(opened, list):
             found += opened
+            asked.append(text)
         else:
             pairs.append(opened)
     for noisy, clean in args.pairs:
         name, equals, place = noisy.partition("=")
         if not equals or Path(noisy).exists():
             name, place = "", noisy
-        pairs.append(paired.find(place, clean, name=name or None, tone_map=args.tone_map))
-    if args.tone_map and not pairs:
-        raise BadInput(f"--tone-map {args.tone_map}: there are no --pairs")
-    specs = [pair.recorded.spec for pair in pairs]
-    if len(set(specs)) < len(specs):
-        raise BadInput(f"pairs {', '.join(specs)}: each name once; use NAME=NOISY")
+        tone_map = args.tone_map if paired.linear(place) else None
+        pairs.append(paired.find(place, clean, name=name or None, tone_map=tone_map))
+    if args.tone_map and args.tone_map not in {pair.tone_map for pair in pairs}:
+        raise BadInput(f"--tone-map {args.tone_map}: there are no pairs of linear EXR files")
+    asked += args.images or ()
     if args.images or not found:
         found += images.photographs(*args.images or ())
     names = [photo.name for photo in found]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise BadInput(f"two images are named {twice}; names must tell them apart")
-    return found, pairs
+    return Sources(found, asked, pairs)
 
 
 def with_tiles(args: argparse.Namespace, asked: Asked) -> Asked:
     """What is asked, with the noisy input among the models, and large images in tiles."""
-    if not args.memory > 0:
-        raise BadInput(f"--memory {args.memory:g}: expected GiB above 0")
     if NOISY in asked.models:
         raise BadInput(f"a model is named {NOISY!r}; rename the file")
     models = asked.models | {NOISY: Unchanged()}
@@ -137,7 +158,7 @@ def with_tiles(args: argparse.Namespace, asked: Asked) -> Asked:
     setting = replace(
         asked.setting,
         tile=args.tile,
-        memory=int(args.memory * 2**30),
+        memory=round(args.memory * GIB),
         identity=identity,
     )
     return replace(asked, models=models, setting=setting)
@@ -148,7 +169,10 @@ def make_batches(args: argparse.Namespace, asked: Asked, paired: Sequence[Paired
     parts: list[tuple[list[Crop], list[Recorded] | None]] = []
     if asked.noises:
         parts.append((asked.crops, None))
-    parts += [(options.cut(args, pair.photographs), [pair.recorded]) for pair in paired]
+    for pair in paired:
+        # random crops may fall on the same place; equal pixels elsewhere have noise of their own
+        cut = {(c.image, c.top, c.left): c for c in options.cut(args, pair.photographs)}
+        parts.append((list(cut.values()), [pair.recorded]))
     if not parts:
         raise BadInput("no noise: give --noise, --suite or --pairs")
     groups: list[Batch] = []
@@ -166,20 +190,25 @@ def in_distribution(
     args: argparse.Namespace, suite: Suite | None, specs: Sequence[str]
 ) -> list[str]:
     """The noises that count as trained on."""
-    if args.in_distribution:
-        trained = []
-        for text in args.in_distribution:
-            spec = text if text in specs else noise.parse(text).spec
-            if spec not in specs:
-                raise BadInput(
-                    f"--in-distribution {text}: not among the noises; {nearest(spec, specs)}"
-                )
-            trained.append(spec)
-        return trained
-    if suite is not None:
-        found = [noise.parse(text).spec for text in suite.in_distribution]
-        return [spec for spec in found if spec in specs]
-    return list(specs[:1]) if args.noise else []
+    asked, origin = args.in_distribution, "--in-distribution"
+    if not asked:
+        if suite is None:
+            return list(specs[:1]) if args.noise else []
+        asked, origin = suite.in_distribution, f"suite {suite.name}: in_distribution"
+    trained = []
+    for text in asked:
+        spec = canonical(text, specs)
+        if spec not in specs:
+            raise BadInput(f"{origin} {text}: not among the noises; {nearest(spec, specs)}")
+        trained.append(spec)
+    return trained
+
+
+def canonical(text: str, specs: Sequence[str]) -> str:
+    """A noise's text in the one form that tables have."""
+    if text in specs:
+        return text
+    return Recorded(text).spec if text.startswith(PREFIX) else noise.parse(text).spec
 
 
 def load_lpips(args: argparse.Namespace, device: str) -> tuple[LPIPS | None, str]:
@@ -200,7 +229,7 @@ def manifest(args: argparse.Namespace, found: Benchmark) -> dict[str, Any]:
     about = options.describe("generalization", args, asked)
     kinds = scores.describe(found.noises)
     return about | {
-        "images": args.images or (None if args.testset or not asked.noises else "bundled"),
+        "images": found.sources.asked or "bundled" if asked.noises else None,
         "suite": found.suite.name if found.suite else None,
         "testsets": args.testset,
         "noises": [noise.spec for noise in found.noises],
@@ -211,19 +240,21 @@ def manifest(args: argparse.Namespace, found: Benchmark) -> dict[str, Any]:
                 "source": pair.source,
                 "tone_map": pair.tone_map,
                 "images": len(pair.photographs),
-                "sha256": [
-                    pair.recorded.digest(batch.crops)
+                "crops": [
+                    place(crop) | {"noisy": pair.recorded.digest([crop])}
                     for batch in found.groups
                     if batch.noises == [pair.recorded]
+                    for crop in batch.crops
                 ],
             }
-            for pair in found.paired
+            for pair in found.sources.paired
         }
         | about["recorded"],
         "protocol": args.protocol,
         "border": protocol.border,
         "channel": args.channel,
         "lpips": found.perceptual.sha256 if found.perceptual else None,
+        "lpips_asked": not args.no_lpips,
         "tile": args.tile,
         "memory": args.memory,
         "batches": [len(batch.crops) for batch in found.groups],

@@ -87,19 +87,18 @@ def parser() -> cli.Parser:
     p.add_argument("--no-lpips", action="store_true", help="leave LPIPS out")
     p.add_argument(
         "--tile",
-        type=tile,
+        type=cli.tile,
         default="auto",
         help="large images: auto (default), off, or the tile's side",
     )
     p.add_argument(
-        "--memory", type=float, default=2.0, help="GiB that --tile auto keeps to (default 2)"
+        "--memory",
+        type=cli.gibibytes,
+        default=2.0,
+        metavar="GIB",
+        help="that --tile auto keeps to (default 2)",
     )
     return p
-
-
-def tile(text: str) -> int | str:
-    """An argparse type: `auto`, `off`, or the side of a tile."""
-    return text if text in ("auto", "off") else cli.whole_number(8)(text)
 
 
 def main() -> None:
@@ -113,7 +112,6 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     Raises:
         BadInput: see `mtd.errors`.
     """
-    args.testset_pairs = args.testset
     from analysis import benchmark, scores, standings
     from analysis.runs import RunFolder
 

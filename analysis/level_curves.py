@@ -9,8 +9,9 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
-from analysis.plots import DPI
+from analysis.plots import DPI, wrapped
 from analysis.ranking import NOISY
 from mtd.metrics import METRICS
 from mtd.mixture import OURS
@@ -26,7 +27,28 @@ LEVELS = {
 }
 """What the level of each kind of noise is."""
 
+KINDS = {
+    "gaussian": "Gaussian",
+    "spatial": "spatially correlated Gaussian",
+    "speckle": "speckle",
+    "poisson": "Poisson",
+    "mixture": "mixture",
+    "salt_pepper": "salt and pepper",
+    "isp": "camera pipeline (isp)",
+    "monte_carlo": "Monte Carlo rendering",
+}
+"""What kinds of noise are called in figures."""
+
+FALLING = ("monte_carlo",)
+"""Kinds whose level falls as the noise grows."""
+
+COLOURS = [f"C{i}" for i in range(10) if i != 7]
+"""Matplotlib's, but grey, which is the noisy input's."""
+
 MARKERS = "osD^vP*X<>"
+
+CROWDED = 5
+"""With more models no bands are drawn."""
 
 
 def label(metric: str) -> str:
@@ -36,7 +58,7 @@ def label(metric: str) -> str:
     return f"{about.label}{unit}, {'higher' if about.higher_is_better else 'lower'} is better"
 
 
-def curves(frame: pd.DataFrame, metric: str) -> Figure | None:
+def curves(frame: pd.DataFrame, metric: str, about: str = "") -> Figure | None:
     """Mean over images against noise level, a panel for each kind, 95% intervals as bands.
 
     Kinds with one level share the last panel, each at a place of its own.
@@ -44,6 +66,7 @@ def curves(frame: pd.DataFrame, metric: str) -> Figure | None:
     Args:
         frame: see `analysis.ranking.noises`.
         metric: of its column `metric`.
+        about: what was measured on what, for the title.
     """
     part = frame[frame.metric == metric]
     if part.empty:
@@ -61,15 +84,21 @@ def curves(frame: pd.DataFrame, metric: str) -> Figure | None:
         axes.set_axis_off()
     for axes, (kind, rows) in zip(grid.flat, many, strict=False):
         panel(axes, rows, models)
-        axes.set_title(kind, fontsize=10)
+        axes.set_title(wrapped(KINDS.get(kind, kind), 40, 2), fontsize=10)
+        if kind in FALLING:
+            axes.invert_xaxis()
         axes.set_xlabel(LEVELS.get(kind, "level"), fontsize=9)
     if single:
         points(grid.flat[len(many)], pd.concat(single), models)
     for axes in grid[:, 0]:
         axes.set_ylabel(label(metric), fontsize=8)
     handles, names = grid.flat[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(5, len(names)), fontsize=8)
-    figure.suptitle("\n".join(filter(None, (title(part), preset(part)))), fontsize=10)
+    letters = 30 * columns  # what fits beside one another under the panels
+    fit = max(1, min(5, letters // (max(map(len, names)) + 6)))
+    figure.legend(handles, names, loc="outside lower center", ncols=fit, fontsize=8)
+    heading = f"{METRICS[metric].label} over noise level, {about}" if about else ""
+    lines_of = filter(None, (heading, title(part), preset(part)))
+    figure.suptitle("\n".join(lines_of), fontsize=10)
     return figure
 
 
@@ -82,11 +111,13 @@ def title(part: pd.DataFrame) -> str:
     """What is shown, over how many images."""
     crops = sorted(set(part.crops))
     images = f"{crops[0]}" if len(crops) == 1 else f"{crops[0]} to {crops[-1]}"
-    drawn = set(part.draw)
-    band = "bands are 95% intervals over photographs"
-    if "crop" in drawn:
-        band = "bands are 95% intervals over crops of the same photographs"
-    return f"Mean over {images} images or crops; {band} (models are compared in tests.csv)"
+    if part.model.nunique() > CROWDED:
+        return f"Mean over {images} images or crops; intervals are in noises.csv"
+    over = "crops of the same photographs" if "crop" in set(part.draw) else "photographs"
+    return (
+        f"Mean over {images} images or crops; bands and bars: 95% intervals over {over} "
+        "(models are compared in tests.csv)"
+    )
 
 
 def style(model: str, models: list[str]) -> dict[str, object]:
@@ -94,7 +125,8 @@ def style(model: str, models: list[str]) -> dict[str, object]:
     if model == NOISY:
         return {"color": "0.45", "ls": "--", "marker": ".", "ms": 5}
     place = models.index(model)
-    return {"color": f"C{place % 10}", "marker": MARKERS[place // 10 % len(MARKERS)], "ms": 4}
+    colour = COLOURS[place % len(COLOURS)]
+    return {"color": colour, "marker": MARKERS[place // len(COLOURS) % len(MARKERS)], "ms": 4}
 
 
 def panel(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
@@ -103,7 +135,7 @@ def panel(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
         curve = rows[rows.model == model].sort_values("level")
         look = style(model, models)
         axes.plot(curve.level, curve["mean"], label=model, **look)  # type: ignore[arg-type]
-        if curve.low.notna().any():
+        if curve.low.notna().any() and len(models) <= CROWDED:
             axes.fill_between(
                 curve.level, curve.low, curve.high, color=str(look["color"]), alpha=0.15, lw=0
             )
@@ -134,8 +166,11 @@ def points(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
         look = style(model, models) | {"ls": "none"}
         error = (part["mean"] - part.low, part.high - part["mean"])
         places = np.arange(len(noises)) + offset
-        axes.errorbar(places, part["mean"], error, capsize=2, lw=1, **look)  # type: ignore[arg-type]
-    axes.set_xticks(range(len(noises)), noises, fontsize=8, rotation=20)
+        shown = None if len(models) > CROWDED else error
+        axes.errorbar(places, part["mean"], shown, capsize=2, lw=1, label=model, **look)  # type: ignore[arg-type]
+    inside = set(rows[rows.in_distribution].noise)
+    names = [wrapped(n, 18) + ("\n(trained on)" if n in inside else "") for n in noises]
+    axes.set_xticks(range(len(noises)), names, fontsize=8, rotation=20)
     axes.set_xlim(-0.6, len(noises) - 0.4)
     axes.tick_params(axis="y", labelsize=8)
     axes.set_title("one level", fontsize=10)
@@ -150,6 +185,7 @@ def rank_map(frame: pd.DataFrame, order: list[str], metric: str = "psnr") -> Fig
     noises = list(dict.fromkeys(part.noise))
     table = part.pivot(index="model", columns="noise", values="mean_rank").loc[order, noises]
     means = part.pivot(index="model", columns="noise", values="mean").loc[order, noises]
+    gains = part.pivot(index="model", columns="noise", values="gain").loc[order, noises]
     inside = set(part[part.in_distribution].noise)
     width, height = 2.4 + 0.52 * len(noises), 1.9 + 0.42 * len(order)
     figure = Figure(figsize=(max(width, 5), height), dpi=DPI, layout="constrained")
@@ -165,14 +201,18 @@ def rank_map(frame: pd.DataFrame, order: list[str], metric: str = "psnr") -> Fig
             if not math.isnan(rank):
                 colour = "white" if rank > middle else "black"
                 text = f"{rank:.1f}\n{mean:.{digits}f}"
-                axes.text(j, i, text, ha="center", va="center", fontsize=6, color=colour)
+                axes.text(j, i, text, ha="center", va="center", fontsize=7, color=colour)
+            if gains.loc[model, noise] < 0:
+                place = (j - 0.46, i - 0.46)
+                axes.add_patch(Rectangle(place, 0.92, 0.92, fill=False, ec="red", lw=1.5))
     labels = [f"{noise} (trained on)" if noise in inside else noise for noise in noises]
-    axes.set_xticks(range(len(noises)), labels, rotation=90, fontsize=7)
-    axes.set_yticks(range(len(order)), order, fontsize=8)
+    axes.set_xticks(range(len(noises)), [wrapped(n, 28) for n in labels], rotation=90, fontsize=7)
+    axes.set_yticks(range(len(order)), [wrapped(name, 28) for name in order], fontsize=8)
     bar = figure.colorbar(image, ax=axes, shrink=0.9)
     bar.set_label("rank, 1 is best", fontsize=8)
     bar.ax.tick_params(labelsize=8)
     about = METRICS[metric]
     heading = f"Mean rank over images by {about.label}, and below it the mean {about.label}"
-    axes.set_title("\n".join(filter(None, (heading, preset(part)))), fontsize=9)
+    worse = "framed in red: worse than the noisy input" if (gains < 0).any(axis=None) else ""
+    axes.set_title("\n".join(filter(None, (heading, worse, preset(part)))), fontsize=9)
     return figure

@@ -26,6 +26,21 @@ def short(layer: str) -> str:
     return re.sub(r"^layers\.(\d+)\.residual_group\.blocks\.(\d+)", r"block \1.\2", layer)
 
 
+def wrapped(name: str, width: int, lines: int = 3) -> str:
+    """A name over several lines, broken after `_`, `-`, `/` and spaces, and cut if still too long.
+
+    >>> wrapped("swinir_masked_80_90", 10)
+    'swinir_\\nmasked_80_\\n90'
+    """
+    parts, rows = re.findall(r"[^\s_/-]*[\s_/-]?", name), [""]
+    for part in filter(None, parts):
+        if rows[-1] and len(rows[-1]) + len(part.rstrip()) > width:
+            rows.append("")
+        rows[-1] += part
+    shown = [row.strip() if len(row) <= width + 1 else row[: width - 1] + "…" for row in rows]
+    return "\n".join(shown[:lines]) + ("…" if len(shown) > lines else "")
+
+
 @dataclass(frozen=True)
 class Panel:
     """One layer x layer matrix; rows are side a, columns side b."""

@@ -1,9 +1,10 @@
 """From per-image values to scores of models: means over noises, gaps, ranks, tests between models.
 
 `results` is the long table of `analysis.scores`: one row for each model, noise, image and metric.
-Intervals and tests treat photographs as independent draws; all crops of a photograph count as one.
-With fewer than `FEW` photographs the crops are taken as draws instead, and tables say so: such
-intervals are about other crops of the same photographs.
+Intervals and tests treat scenes as independent draws; all crops of a photograph, and all
+photographs that are known to show one scene, count as one. With fewer than `FEW` scenes the crops
+are taken as draws instead, unless each scene has one only, and tables say so: such intervals are
+about other crops of the same scenes. Bounds are not clamped: an SSIM's may exceed 1.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class Condition:
         values: (crops, models).
         units: (crops,) which independent draw each row belongs to, from 0.
         population: which set of draws that is; noises on the same crops share it.
+        names: (crops,) which crops they are, with the columns `CROP`.
     """
 
     noise: str
@@ -61,7 +63,7 @@ class Table:
         models: names of the columns of `values`; the noisy input, if it is there, is the last.
         conditions: the noises.
         draws: number of independent draws of each population.
-        unit: what a draw is, `photograph` or `crop`, of each population.
+        unit: what a draw is, `scene` or `crop`, of each population.
     """
 
     metric: str
@@ -90,19 +92,18 @@ def table(results: pd.DataFrame, metric: str, trained: Sequence[str]) -> Table:
         trained: noises that count as in distribution.
     """
     part = results[results.metric == metric]
-    models = sorted(part.model.unique(), key=lambda name: name == NOISY)
-    order = list(dict.fromkeys(part.model))
-    models = sorted(models, key=lambda name: (name == NOISY, order.index(name)))
+    models = sorted(dict.fromkeys(part.model), key=lambda name: name == NOISY)  # else as given
     conditions: list[Condition] = []
     populations: dict[tuple[str, ...], tuple[int, NDArray[np.int64], int, str]] = {}
     for noise, rows in part.groupby("noise", sort=False):
         wide = rows.pivot(index=CROP, columns="model", values="value")[models]
-        first = rows[rows.model == models[0]]
+        first = rows[rows.model == models[0]].sort_values(["sha256", *CROP], kind="stable")
         wide = wide.reindex(pd.MultiIndex.from_frame(first[CROP]))
         names = first[CROP].reset_index(drop=True)
-        key = tuple(names.sha256 + names.image)
+        # the same pixels under another name are the same draw
+        key = tuple(names.sha256 if names.sha256.is_unique else names.sha256 + names.image)
         if key not in populations:
-            units, unit = draws(list(names.image))
+            units, unit = draws(list(first.scene))
             populations[key] = len(populations), units, int(units.max()) + 1, unit
         population, units, _, _ = populations[key]
         conditions.append(
@@ -121,12 +122,12 @@ def table(results: pd.DataFrame, metric: str, trained: Sequence[str]) -> Table:
     return Table(metric, models, conditions, [c for c, _ in sizes], [u for _, u in sizes])
 
 
-def draws(images: Sequence[str]) -> tuple[NDArray[np.int64], str]:
-    """Which independent draw each crop belongs to, and what a draw is."""
-    photographs = list(dict.fromkeys(images))
-    if len(photographs) >= FEW or len(photographs) == len(images):
-        return np.array([photographs.index(name) for name in images]), "photograph"
-    return np.arange(len(images)), "crop"
+def draws(scenes: Sequence[str]) -> tuple[NDArray[np.int64], str]:
+    """Which independent draw each crop belongs to, from its scene, and what a draw is."""
+    places = {scene: i for i, scene in enumerate(dict.fromkeys(scenes))}
+    if len(places) >= FEW or len(places) == len(scenes):
+        return np.array([places[scene] for scene in scenes]), "scene"
+    return np.arange(len(scenes)), "crop"
 
 
 Statistic = Callable[[list[Array]], Array]
@@ -139,44 +140,64 @@ def means(table: Table, values: Sequence[Array] | None = None) -> list[Array]:
 
 
 def interval(
-    table: Table, statistic: Statistic, values: Sequence[Array] | None = None
+    table: Table,
+    statistic: Statistic,
+    values: Sequence[Array] | None = None,
+    counts: Sequence[bool] | None = None,
 ) -> tuple[Array, Array, Array]:
-    """A statistic of the conditions' means, with its 95% interval over images.
+    """A statistic of the conditions' means, with its 95% interval over scenes.
 
     Each population's draws are left out in turn (jackknife); variances of different populations add
-    up: Var = Σ_s (n_s − 1)/n_s Σ_i (θ₍ᵢ₎ − θ̄)². The half width is Student's quantile, for the
-    smallest n − 1, times the root. For a plain mean it is the usual t interval.
+    up: Var = Σ_s v_s, v_s = (n_s − 1)/n_s Σ_i (θ₍ᵢ₎ − θ̄)². The half width is the root times
+    Student's quantile for Satterthwaite's degrees of freedom, Var² / Σ_s (v_s² / (n_s − 1)). For a
+    plain mean it is the usual t interval.
 
     Args:
         table: the conditions.
         statistic: see `Statistic`.
         values: other values than the metric's, (crops, k) for each condition.
+        counts: which conditions the statistic depends on; all by default.
 
     Returns:
-        value, low, high, (k,) each; NaN bounds for fewer than 3 draws.
+        value, low, high, (k,) each; NaN bounds where a population that counts has fewer than 3
+        draws.
+
+    Reference: Efron and Stein 1981; Satterthwaite 1946, Biometrics Bulletin 2.
     """
     from scipy.stats import t
 
     held = list(values) if values is not None else [c.values for c in table.conditions]
-    value = statistic([v.mean(0) for v in held])
-    used = sorted({c.population for c in table.conditions})
-    smallest = min(table.draws[p] for p in used)
-    if smallest < 3:
-        return value, np.full_like(value, np.nan), np.full_like(value, np.nan)
-    variance = np.zeros_like(value)
-    for population in used:
-        n = table.draws[population]
-        without = []
-        for left in range(n):
-            parts = [
-                v[c.units != left].mean(0) if c.population == population else v.mean(0)
-                for c, v in zip(table.conditions, held, strict=True)
-            ]
-            without.append(statistic(parts))
-        change = np.stack(without)
-        variance += (n - 1) / n * np.square(change - change.mean(0)).sum(0)
-    half = np.sqrt(variance) * t.ppf((1 + LEVEL) / 2, smallest - 1)
-    return value, value - half, value + half
+    marks = counts if counts is not None else [True] * len(table.conditions)
+    used = sorted({c.population for c, mark in zip(table.conditions, marks, strict=True) if mark})
+    with np.errstate(invalid="ignore"):  # infinite values have no interval
+        value = statistic([v.mean(0) for v in held])
+        none = np.full_like(value, np.nan)
+        if not used or min(table.draws[p] for p in used) < 3:
+            return value, none, none.copy()
+        parts = {p: jackknifed(table, statistic, held, p) for p in used}
+        variance: Array = np.sum(list(parts.values()), axis=0)
+        freedom = sum(v**2 / (table.draws[p] - 1) for p, v in parts.items())
+        least = min(table.draws[p] for p in used) - 1
+        degrees = np.where(variance > 0, variance**2 / np.where(variance > 0, freedom, 1), least)
+        half = np.sqrt(variance) * t.ppf((1 + LEVEL) / 2, degrees)
+        return value, value - half, value + half
+
+
+def jackknifed(table: Table, statistic: Statistic, held: Sequence[Array], population: int) -> Array:
+    """Jackknife variance of a statistic over one population's draws, (k,)."""
+    n, without = table.draws[population], []
+    for left in range(n):
+        without.append(
+            statistic(
+                [
+                    v[c.units != left].mean(0) if c.population == population else v.mean(0)
+                    for c, v in zip(table.conditions, held, strict=True)
+                ]
+            )
+        )
+    change = np.stack(without)
+    variance: Array = (n - 1) / n * np.square(change - change.mean(0)).sum(0)
+    return variance
 
 
 def weights(conditions: Sequence[Condition], trained: bool) -> Array:
@@ -212,12 +233,24 @@ def area(conditions: Sequence[Condition], parts: Sequence[Array]) -> Array:
         curve = sorted(
             (c.level, i) for i, c in enumerate(conditions) if c.kind == kind and c.level == c.level
         )
-        levels = np.array([level for level, _ in curve])
-        if len(set(levels)) > 1:
-            heights = np.stack([parts[i] for _, i in curve])
-            found.append(trapezoid(heights, levels, axis=0) / (levels[-1] - levels[0]))
+        each = sorted({level for level, _ in curve})
+        if len(each) > 1:
+            # a level that is there twice, in two forms, counts with its mean
+            heights = np.stack(
+                [np.mean([parts[i] for at, i in curve if at == level], axis=0) for level in each]
+            )
+            found.append(trapezoid(heights, each, axis=0) / (each[-1] - each[0]))
     mean: Array = np.mean(found, axis=0) if found else np.full_like(parts[0], np.nan)
     return mean
+
+
+def on_curves(conditions: Sequence[Condition]) -> list[bool]:
+    """Which conditions lie on a level curve: their kind has two levels or more."""
+    levels: dict[str, set[float]] = {}
+    for c in conditions:
+        if c.level == c.level:
+            levels.setdefault(c.kind, set()).add(c.level)
+    return [c.level == c.level and len(levels[c.kind]) > 1 for c in conditions]
 
 
 def ranks(table: Table) -> list[Array]:
@@ -256,18 +289,19 @@ def generalization(table: Table) -> pd.DataFrame:
     def gap(parts: list[Array]) -> Array:
         return sign * (weighted(parts, inside) - weighted(parts, outside))
 
-    statistics: dict[str, tuple[Statistic, list[Array] | None]] = {
-        "in_distribution": (lambda parts: weighted(parts, inside), None),
-        "out_of_distribution": (lambda parts: weighted(parts, outside), None),
-        "worst": (worst, None),
-        "gap": (gap, None),
-        "area": (lambda parts: area(conditions, parts), None),
-        "mean_rank": (lambda parts: weighted(parts, outside), ranks(table)),
+    trained, curved = inside > 0, np.array(on_curves(conditions))
+    statistics: dict[str, tuple[Statistic, list[Array] | None, NDArray[np.bool_]]] = {
+        "in_distribution": (lambda parts: weighted(parts, inside), None, trained),
+        "out_of_distribution": (lambda parts: weighted(parts, outside), None, chosen),
+        "worst": (worst, None, chosen),
+        "gap": (gap, None, trained | chosen),
+        "area": (lambda parts: area(conditions, parts), None, curved),
+        "mean_rank": (lambda parts: weighted(parts, outside), ranks(table), chosen),
     }
     columns: dict[str, object] = {"model": table.models, "metric": table.metric}
-    for name, (statistic, values) in statistics.items():
+    for name, (statistic, values, counts) in statistics.items():
         columns[name], columns[f"{name}_low"], columns[f"{name}_high"] = interval(
-            table, statistic, values
+            table, statistic, values, list(counts)
         )
     frame = pd.DataFrame(columns)
     names = [c.noise for c, used in zip(conditions, chosen, strict=True) if used]
@@ -296,7 +330,9 @@ def noises(table: Table) -> pd.DataFrame:
         value, low, high = interval(alone, lambda parts: parts[0])
         gain = np.full((3, len(table.models)), np.nan)
         if NOISY in table.models:
-            change = sign * (condition.values - condition.values[:, [table.models.index(NOISY)]])
+            with np.errstate(invalid="ignore"):  # equal images under equal images gain nothing
+                noisy = condition.values[:, [table.models.index(NOISY)]]
+                change = sign * (condition.values - noisy)
             gain = np.stack(interval(alone, lambda parts: parts[0], [change]))
         for i, model in enumerate(table.models):
             column = condition.values[:, i] * sign

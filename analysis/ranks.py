@@ -73,6 +73,7 @@ class Ranks:
             raise error
         worst = next(rank for rank, text in enumerate(errors) if text)
         where = "" if all(errors) else f"process {worst}: "
+        self.leave()  # before the launcher, which ends all once one has an error
         if self.first:
             raise BadInput(where + errors[worst])
         raise SystemExit(2)

@@ -29,10 +29,14 @@ from mtd.errors import BadInput
 
 MANIFEST = "manifest.json"
 LOG = "run.json"
-PACKAGES = ("torch", "numpy", "scipy", "scikit-image", "pillow", "pandas", "matplotlib")
+PACKAGES = (
+    *("torch", "torchvision", "numpy", "scipy", "scikit-image", "pillow", "pyvips", "openexr"),
+    *("lpips", "pandas", "matplotlib"),
+)
 TEXT = {
     *("model", "model_a", "model_b", "noise", "noise_a", "noise_b", "layer", "layer_a", "layer_b"),
-    *("image", "sha256", "reason", "estimator", "unit", "kernel", "centring", "kind", "metric"),
+    *("image", "scene", "sha256", "reason", "estimator", "unit", "kernel", "centring"),
+    *("kind", "metric"),
     *(
         "worst_noise",
         "worst_image",
@@ -116,6 +120,11 @@ class RunFolder:
         for left in self.path.glob(f"{files.TEMPORARY}*"):  # of a write that was killed
             left.unlink(missing_ok=True)
         if not resume:
+            if count := self.units.count():
+                raise BadInput(
+                    f"{self.path} holds {count} finished units of this very run: --resume goes on "
+                    "with them; to start anew, remove the folder"
+                )
             self.units.clear()
         if not held.exists():
             files.write(held, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")

@@ -38,13 +38,14 @@ PROTOCOLS = {"default": Protocol(), "paper": Protocol("paper", border=1)}
 """The default compares whole images; the paper's script for its own networks leaves out 1 pixel."""
 
 COLUMNS = (
-    *("model", "noise", "kind", "level", "image", "top", "left", "height", "width", "sha256"),
+    *("model", "noise", "kind", "level", "image", "scene"),
+    *("top", "left", "height", "width", "sha256"),
     *("metric", "value", "protocol", "border", "channel"),
     *("checkpoint", "masks", "seed", "quantize", "note"),
 )
 """Of `results.csv`; `sha256` is of the clean pixels, `checkpoint` of the model's file."""
 
-SCORED = tuple(name for name in COLUMNS[:15] if name not in ("kind", "level"))
+SCORED = tuple(name for name in COLUMNS[:16] if name not in ("kind", "level"))
 """What the observer knows of them."""
 
 
@@ -137,7 +138,8 @@ class Scores(Observer):
         _, views = self.seen.get(batch.index, (batch, {}))
         if view not in views:
             return None
-        return views[view].tensors()[WINDOW][batch.crops.index(crop)]
+        index = next(i for i, other in enumerate(batch.crops) if other is crop)
+        return views[view].tensors()[WINDOW][index]
 
 
 def place(crop: Crop) -> dict[str, Any]:
@@ -145,6 +147,7 @@ def place(crop: Crop) -> dict[str, Any]:
     height, width = crop.pixels.shape[:2]
     return {
         "image": crop.image,
+        "scene": crop.scene or crop.image,
         "top": crop.top,
         "left": crop.left,
         "height": height,

@@ -20,8 +20,9 @@ OUTSIDE = "out of distribution"
 def wilcoxon(differences: Array) -> float:
     """Two-sided p-value of Wilcoxon's signed-rank test that paired differences centre on 0.
 
-    Zeros are left out, as Wilcoxon did; exact for up to 50 differences without ties, otherwise by
-    the normal approximation (SciPy). 1 if all are zero, NaN if any is not finite.
+    Zeros are left out, as Wilcoxon did. Exact for up to 50 differences without zeros and ties,
+    otherwise by the normal approximation without correction for continuity (SciPy). 1 if all are
+    zero, NaN if any is not finite.
 
     Args:
         differences: (n,).
@@ -34,7 +35,10 @@ def wilcoxon(differences: Array) -> float:
         return float("nan")
     if not differences.any():
         return 1.0
-    return float(stats.wilcoxon(differences).pvalue)
+    sizes = np.abs(differences)
+    plain = len(sizes) <= 50 and sizes.all() and len(np.unique(sizes)) == len(sizes)
+    method = "exact" if plain else "asymptotic"
+    return float(stats.wilcoxon(differences, method=method).pvalue)
 
 
 def holm(p: Sequence[float]) -> Array:
@@ -74,12 +78,15 @@ def paired(table: Table) -> pd.DataFrame:
     rows = []
     for conditions, weight, noise in sets:
         units, population = conditions[0].units, conditions[0].population
-        values = weighted([c.values for c in conditions], weight)
+        with np.errstate(invalid="ignore"):  # the difference of infinite values is no number
+            values = weighted([c.values for c in conditions], weight)
         alone = Table(table.metric, table.models, [conditions[0]], table.draws, table.unit)
         for a, b in combinations(range(len(table.contestants)), 2):
-            change = values[:, a] - values[:, b]
+            with np.errstate(invalid="ignore"):
+                change = values[:, a] - values[:, b]
             mean, low, high = interval(alone, lambda parts: parts[0], [change[:, None]])
             each = np.array([change[units == i].mean() for i in range(table.draws[population])])
+            known = np.isfinite(each).all()
             rows.append(
                 {
                     "noise": noise,
@@ -89,7 +96,7 @@ def paired(table: Table) -> pd.DataFrame:
                     "difference": mean[0],
                     "low": low[0],
                     "high": high[0],
-                    "better": float((sign * each > 0).mean()),
+                    "better": float((sign * each > 0).mean()) if known else np.nan,
                     "p": wilcoxon(each),
                     "draws": len(each),
                     "draw": table.unit[population],

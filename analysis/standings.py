@@ -7,23 +7,24 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import level_curves, strips
+from analysis import level_curves, plots, strips
 from analysis.ranking import NOISY
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.significance import OUTSIDE
 from mtd.metrics import METRICS
 
 NAMES = ("results", "generalization", "noises", "tests", "strips")
-PAIRS = 12
-"""Most pairs of models whose difference is printed; all are in tests.csv."""
+WIDTH = 100
+"""Columns of a terminal that tables are kept to, if that can be."""
 
 
 def report(folder: RunFolder) -> None:
     """Write the figures and print the tables."""
-    frames = read_tables(folder.path, NAMES)
+    frames, manifest = read_tables(folder.path, NAMES), read_manifest(folder.path)
+    about = measured(frames["results"], manifest)
     order = ordered(frames["generalization"], "psnr")
     for metric in frames["noises"].metric.unique():
-        figure = level_curves.curves(frames["noises"], str(metric))
+        figure = level_curves.curves(frames["noises"], str(metric), about)
         if figure is not None:
             folder.figure(f"levels_{metric}.png", figure)
     ranked = level_curves.rank_map(frames["noises"], order)
@@ -31,7 +32,7 @@ def report(folder: RunFolder) -> None:
         folder.figure("ranks.png", ranked)
     for name, strip in strips.figures(folder.path, frames["strips"], order).items():
         folder.figure(f"{name}.png", strip)
-    print(text(frames, read_manifest(folder.path)))
+    print(text(frames, manifest))
     print(f"\nwritten to {folder.path}")
 
 
@@ -44,7 +45,8 @@ def ordered(frame: pd.DataFrame, metric: str) -> list[str]:
     if column is None:
         return [str(name) for name in part.model]
     best_first = not METRICS[metric].higher_is_better
-    return [str(name) for name in part.sort_values(column, ascending=best_first).model]
+    ranked = part.sort_values(column, ascending=best_first, kind="stable")
+    return [str(name) for name in ranked.model]
 
 
 def text(frames: dict[str, pd.DataFrame], manifest: dict[str, Any]) -> str:
@@ -53,26 +55,43 @@ def text(frames: dict[str, pd.DataFrame], manifest: dict[str, Any]) -> str:
     parts = [heading(frames["results"], manifest)]
     for metric in noises.metric.unique():
         parts += ["", scores(frames["generalization"], str(metric))]
-    parts += ["", by_noise(noises, frames["generalization"], "psnr")]
-    if (found := differences(frames["tests"], "psnr")) is not None:
+    parts += [EXPLAINED, "", by_noise(noises, frames["generalization"], "psnr")]
+    if (found := differences(frames["tests"], frames["generalization"], "psnr")) is not None:
         parts += ["", found]
     parts += ["", *notes(frames, manifest)]
     return "\n".join(parts).rstrip()
 
 
-def heading(results: pd.DataFrame, manifest: dict[str, Any]) -> str:
-    """What was measured on what."""
+def plural(count: int, noun: str) -> str:
+    """A count with its noun.
+
+    >>> plural(1, "crop"), plural(2, "crop")
+    ('1 crop', '2 crops')
+    """
+    return f"{count} {noun}" + ("" if count == 1 else "s")
+
+
+def measured(results: pd.DataFrame, manifest: dict[str, Any]) -> str:
+    """Over which images."""
     crops = results.drop_duplicates(["image", "top", "left", "sha256"])
     sizes = sorted({f"{h} x {w}" for h, w in zip(crops.height, crops.width, strict=True)})
     shown = ", ".join(sizes[:3]) + (f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else "")
-    what = "whole images" if manifest["crop"] is None else "crops"
-    source = manifest["images"] or ", ".join([*manifest["testsets"], *manifest["recorded"]])
-    source = source if isinstance(source, str) else ", ".join(source)
+    what = "whole image" if manifest["crop"] is None else "crop"
+    clean = manifest["images"] or []
+    sources = [clean] if isinstance(clean, str) else list(clean)
+    sources += list(manifest["recorded"])
+    images = plural(crops.image.nunique(), "image")
+    from_ = f" from {images}" if manifest["crop"] is not None else ""
+    return f"{plural(len(crops), what)} of {shown}{from_} ({', '.join(sources)})"
+
+
+def heading(results: pd.DataFrame, manifest: dict[str, Any]) -> str:
+    """What was measured on what, and how."""
     suite = f"suite {manifest['suite']}; " if manifest["suite"] else ""
     border = f"{manifest['border']} pixels left out at every side, " if manifest["border"] else ""
     quantized = "8 bits" if manifest["quantize"] else "8 bits, noise neither clipped nor rounded"
     return (
-        f"{suite}{len(crops)} {what} of {shown} from {crops.image.nunique()} images ({source})\n"
+        f"{suite}{measured(results, manifest)}\n"
         f"protocol {manifest['protocol']}: {border}{manifest['channel'].upper()}, {quantized}; "
         f"in distribution: {', '.join(manifest['in_distribution']) or 'none of the noises'}"
     )
@@ -97,63 +116,100 @@ def grid(rows: list[list[str]]) -> str:
 
 
 def scores(frame: pd.DataFrame, metric: str) -> str:
-    """Scores of the models, best first, with 95% intervals for the first two."""
+    """Scores of the models, best first, with the 95% interval of the one they are ranked by."""
     part, about = frame[frame.metric == metric].set_index("model"), METRICS[metric]
     rows = [["model", "trained on", "unseen noise", "worst", "gap", "area", "mean rank"]]
     for model in [*ordered(frame, metric), *([NOISY] if NOISY in part.index else [])]:
         row: dict[str, Any] = part.loc[model].to_dict()  # type: ignore[assignment]
-        cells = [str(model)]
-        for name in ("in_distribution", "out_of_distribution"):
-            value = number(row[name], about.digits)
-            if not math.isnan(row[f"{name}_low"]):
-                low, high = (number(row[f"{name}_{end}"], about.digits) for end in ("low", "high"))
-                value += f" [{low}, {high}]"
-            cells.append(value)
+        unseen = number(row["out_of_distribution"], about.digits)
+        ends = (row["out_of_distribution_low"], row["out_of_distribution_high"])
+        if not math.isnan(ends[0]):
+            unseen += f" [{', '.join(number(end, about.digits) for end in ends)}]"
         worst = number(row["worst"], about.digits)
-        where = str(row.get("worst_noise", ""))
-        cells.append(f"{worst} {where}" if worst != "-" else "-")
-        cells += [number(row[name], about.digits) for name in ("gap", "area")]
-        cells.append(number(row["mean_rank"], 2))
-        rows.append(cells)
+        if worst != "-":
+            worst += f" {plots.wrapped(str(row['worst_noise']), 17, 1)}"
+        rest = [number(row[name], about.digits) for name in ("gap", "area")]
+        trained = number(row["in_distribution"], about.digits)
+        rows.append([str(model), trained, unseen, worst, *rest, number(row["mean_rank"], 2)])
     return f"{level_curves.label(metric)}\n{grid(rows)}"
 
 
+EXPLAINED = """\
+unseen noise: mean over kinds of noise, with its 95% interval; gap: trained on minus unseen;
+area: mean height of the level curves; mean rank: under unseen noise, among the models"""
+
+
 def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
-    """The mean under every noise, models in columns; + marks noise that was trained on."""
+    """The mean under every noise; + marks noise that was trained on, ! worse than the noisy input.
+
+    Models stand in columns, as many beside one another as the width admits.
+    """
     part, about = noises[noises.metric == metric], METRICS[metric]
-    models = [*ordered(frame, metric), NOISY]
-    rows = [[f"{about.label} by noise", *models]]
-    for noise, values in part.groupby("noise", sort=False):
-        held = values.set_index("model")["mean"]
-        trained = " +" if values.in_distribution.any() else ""
-        rows.append([f"{noise}{trained}", *(number(held[m], about.digits) for m in models)])
-    return grid(rows)
+    models, found = ordered(frame, metric), []
+    names = [plots.wrapped(str(noise), 30, 1) for noise in dict.fromkeys(part.noise)]
+    room = WIDTH - max(len(f"{about.label} by noise"), *(len(name) + 2 for name in names))
+    while models:
+        count, used = 0, len(NOISY) + 2
+        while count < len(models) and (not count or used + len(models[count]) + 2 <= room):
+            used += max(len(models[count]), 7) + 2
+            count += 1
+        shown, models = models[:count], models[count:]
+        rows = [[f"{about.label} by noise", *shown, NOISY]]
+        for noise, values in part.groupby("noise", sort=False):
+            held = values.set_index("model")
+            trained = " +" if values.in_distribution.any() else ""
+            cells = [
+                number(held["mean"][m], about.digits) + ("!" if held.gain[m] < 0 else " ")
+                for m in (*shown, NOISY)
+            ]
+            rows.append([f"{plots.wrapped(str(noise), 30, 1)}{trained}", *cells])
+        found.append(grid(rows))
+    worse = part[part.model != NOISY].gain < 0
+    marks = ["+ trained on"] * bool(part.in_distribution.any())
+    marks += ["! worse than the noisy input"] * bool(worse.any())
+    return "\n\n".join(found) + (f"\n{', '.join(marks)}" if marks else "")
 
 
-def differences(tests: pd.DataFrame, metric: str) -> str | None:
-    """Differences between models over all unseen noises, with their p-values."""
+def differences(tests: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str | None:
+    """The best model against every other over all unseen noises, with p-values."""
     part = tests[(tests.metric == metric) & (tests.noise == OUTSIDE)]
     if part.empty:
         return None
-    about = METRICS[metric]
+    about, best = METRICS[metric], ordered(frame, metric)[0]
     rows = [["out of distribution", f"difference in {about.unit or about.label}", "p", "p (Holm)"]]
-    for row in part.head(PAIRS).to_dict("records"):
-        span = f" [{row['low']:+.{about.digits}f}, {row['high']:+.{about.digits}f}]"
-        change = f"{row['difference']:+.{about.digits}f}" + ("" if math.isnan(row["low"]) else span)
+    for row in part.to_dict("records"):
+        names, sign = [row["model_a"], row["model_b"]], 1
+        if best not in names:
+            continue
+        if names[0] != best:
+            names, sign = names[::-1], -1
+        low, high = sorted((sign * row["low"], sign * row["high"]))
+        change = f"{sign * row['difference']:+.{about.digits}f}"
+        if not math.isnan(row["low"]):
+            change += f" [{low:+.{about.digits}f}, {high:+.{about.digits}f}]"
         p = [f"{row[name]:.2g}" for name in ("p", "p_holm")]
-        rows.append([f"{row['model_a']} - {row['model_b']}", change, *p])
-    return grid(rows)
+        rows.append([f"{names[0]} - {names[1]}", change, *p])
+    more = len(part) - len(rows) + 1
+    return grid(rows) + (f"\n{plural(more, 'more pair')} of models: see tests.csv" if more else "")
 
 
 def notes(frames: dict[str, pd.DataFrame], manifest: dict[str, Any]) -> list[str]:
     """What a reader must know of these numbers."""
     found = [*manifest["notes"]]
-    draws = set(frames["noises"].draw)
-    if "crop" in draws:
+    if "crop" in set(frames["noises"].draw):
         found.append(
             "fewer than 10 photographs: intervals and tests are about other crops of these "
             "photographs, not about other photographs"
         )
-    if not manifest["lpips"]:
-        found.append("no LPIPS: its backbone was left out or could not be had")
+    psnr = frames["results"].query("metric == 'psnr'")
+    for model, values in psnr.groupby("model", sort=False).value:
+        if missing := int(values.isna().sum()):
+            found.append(f"{model} gave values that are no numbers {plural(missing, 'time')}")
+        if equal := int((values == math.inf).sum()):
+            found.append(
+                f"{model}: {plural(equal, 'image')} equal to the clean one, so that the mean PSNR "
+                "is infinite"
+            )
+    if manifest["lpips_asked"] and not manifest["lpips"]:
+        found.append("no LPIPS: its backbone could not be had")
     return [f"note: {note}" for note in found]

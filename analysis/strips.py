@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.plots import DPI
+from analysis.plots import DPI, wrapped
 from analysis.ranking import CROP, NOISY
 from analysis.ranks import Ranks
 from mtd import files
@@ -34,9 +35,13 @@ OVERVIEW = 384
 MOST = 6
 """Models in a figure."""
 
+WIDE = 22
+"""Letters of a line above a picture."""
+
 PICTURES = "strips.safetensors"
-WHOLE, TARGET = "whole", "clean"
-"""Names of the pictures that are no model's: the target, thinned out, and its square."""
+WHOLE, TARGET = "/whole", "/clean"
+"""Names of the pictures that are no model's: the target, thinned out, and its square. No model has
+such a name, since none is a file at the root."""
 
 
 def busiest(pixels: Pixels, side: int) -> tuple[slice, slice]:
@@ -74,25 +79,31 @@ class Chosen:
 
 
 def choose(results: pd.DataFrame) -> list[Chosen]:
-    """Of each kind of noise at its highest level: a representative image, and the worst one.
+    """Of each kind of noise at its strongest level: a representative image, and the worst one.
 
-    By the PSNR averaged over the models: the representative image has the median (the lower one of
-    two), the worst image the lowest.
+    The strongest level is the one whose noisy input has the lowest mean PSNR. By the PSNR averaged
+    over the models, the representative image has the median (the lower one of two), the worst image
+    the lowest.
 
     Args:
         results: see `analysis.scores.COLUMNS`.
     """
-    part = results[(results.metric == "psnr") & (results.model != NOISY)]
+    psnr = results[results.metric == "psnr"]
     found = []
-    for _, rows in part.groupby("kind", sort=False):
-        highest = int(rows.level.to_numpy().argmax()) if rows.level.notna().any() else 0
-        noise = rows.noise.iloc[highest]
-        here = rows[rows.noise == noise]
-        ranked = here.groupby(CROP, sort=False).value.mean().sort_values(kind="stable")
-        places = {"representative": (len(ranked) - 1) // 2, "worst": 0}
-        for reason, place in places.items():
+    for _, rows in psnr.groupby("kind", sort=False):
+        models = rows[rows.model != NOISY]
+        if models.empty:
+            continue
+        input = rows[rows.model == NOISY] if (rows.model == NOISY).any() else models
+        noise = str(input.groupby("noise", sort=False).value.mean().idxmin())
+        ranked = models[models.noise == noise].groupby(CROP, sort=False).value.mean()
+        ranked = ranked.sort_values(kind="stable")
+        places = {"worst": 0, "representative": (len(ranked) - 1) // 2}
+        for reason, place in reversed(places.items()):
+            if place == 0 and reason == "representative":
+                continue  # of one or two images it is the worst one
             crop = pd.Series(dict(zip(CROP, ranked.index[place], strict=True)))
-            found.append(Chosen(str(noise), reason, crop))
+            found.append(Chosen(noise, reason, crop))
     return found
 
 
@@ -228,12 +239,24 @@ def figures(path: Path, frame: pd.DataFrame, models: Sequence[str]) -> dict[str,
     for noise, rows in frame.groupby("noise", sort=False):
         shown = [name for name in dict.fromkeys(rows.model) if name in models[:MOST]]
         strips = [strip(part, pictures, shown) for _, part in rows.groupby("strip", sort=False)]
+        name = file_name(str(noise))
         more = f"; {MOST} of {len(models)} models" if len(models) > MOST else ""
         title = f"{noise}: the busiest square of an image, with the PSNR of that square{more}"
         title += f"\n{OURS}" if str(noise).startswith("mixture:") else ""
-        plain = re.sub(r"[^\w.-]+", "_", str(noise))
-        found[f"strip_{plain}"] = draw(title, strips)
+        found[name] = draw(title, strips)
     return found
+
+
+def file_name(noise: str) -> str:
+    """The name of a noise's strip, with a digest where it had to be changed more than a colon.
+
+    >>> file_name("poisson:3.5"), file_name("pairs:a b")
+    ('strip_poisson_3.5', 'strip_pairs_a_b_3dd4')
+    """
+    plain = re.sub(r"[^\w.-]+", "_", noise)[:60]
+    if plain == noise.replace(":", "_"):
+        return f"strip_{plain}"
+    return f"strip_{plain}_{hashlib.sha256(noise.encode()).hexdigest()[:4]}"
 
 
 @dataclass(frozen=True)
@@ -264,7 +287,7 @@ def strip(part: pd.DataFrame, pictures: dict[str, Pixels], models: Sequence[str]
         (name, pictures[f"{first.strip}/{name}"], float(psnr[name])) for name in (NOISY, *models)
     ]
     return Strip(
-        f"{first.image}\n{first.reason}",
+        f"{wrapped(str(first.image), WIDE)}\n{first.reason}",
         pictures[f"{first.strip}/{WHOLE}"],
         (left, top, width, height),
         [*shown, ("clean", clean, None)],
@@ -288,6 +311,7 @@ def draw(title: str, strips: Sequence[Strip]) -> Figure:
         line[0].set_title(strip.label, fontsize=8)
         for axes, (name, picture, psnr) in zip(line[1:], strip.pictures, strict=False):
             axes.imshow(picture, interpolation="nearest")
-            axes.set_title(name if psnr is None else f"{name}\n{psnr:.2f} dB", fontsize=8)
+            shown = wrapped(name, WIDE)
+            axes.set_title(shown if psnr is None else f"{shown}\n{psnr:.2f} dB", fontsize=8)
     figure.suptitle(title, fontsize=10)
     return figure

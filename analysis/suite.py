@@ -47,7 +47,7 @@ def load(name: str) -> Suite:
     path = Path(name)
     if path.suffix != ".toml":
         if name not in names():
-            raise BadInput(f"suite {name!r}: {nearest(name, names())}, or give a .toml file")
+            raise BadInput(f"suite {name!r}: {nearest(name, names())} A file ends in .toml")
         path = FOLDER / f"{name}.toml"
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -23,7 +23,7 @@ SHAPES = "(blocks, H, W, 3) or (scenes, blocks, H, W, 3)"
 def photographs(path: str | Path, variable: str) -> list[Photograph]:
     """The blocks of a MATLAB file, named `scene 01 block 01` or `block 01`.
 
-    The file is read when the pixels of a block are asked for, once.
+    Blocks of one scene say so. The file is read when the pixels of a block are asked for, once.
 
     Args:
         path: a MATLAB file up to version 7, with 8-bit colour of shape (blocks, H, W, 3) or
@@ -49,7 +49,8 @@ def photographs(path: str | Path, variable: str) -> list[Photograph]:
         words = ("scene", "block")[-len(place) :]
         numbers = [f"{i + 1:0{n}d}" for i, n in zip(place, digits, strict=True)]
         title = " ".join(f"{word} {number}" for word, number in zip(words, numbers, strict=True))
-        return Photograph(title, shape[-3], shape[-2], lambda: array()[place])
+        scene = title.partition(" block")[0] if len(place) > 1 else ""
+        return Photograph(title, shape[-3], shape[-2], lambda: array()[place], scene)
 
     return [block(place) for place in _places(shape[:-3])]
 

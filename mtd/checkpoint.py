@@ -113,8 +113,9 @@ def _contents(path: Path) -> tuple[Any, dict[str, Any]]:
                 "trust it, save the state dict alone where it was made: "
                 "torch.save(model.state_dict(), 'weights.pth')"
             ) from None
-        reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise BadInput(f"{path}: damaged or not a PyTorch checkpoint ({reason[:120]})") from None
+        reason = str(error).strip().split("\n")[0][:120]
+        told = f" ({reason})" if reason and isinstance(error, RuntimeError | OSError) else ""
+        raise BadInput(f"{path}: damaged or not a PyTorch checkpoint{told}") from None
     text = content.get(METADATA) if isinstance(content, Mapping) else None
     return content, _metadata(text, path)
 

@@ -167,6 +167,8 @@ def clean(model: nn.Module, todo: list[Job], how: How, *, quiet: bool = False) -
                 count = f"{index - len(failed)} of {len(todo)} images are written"
                 raise KeyboardInterrupt(f"{count}; --resume goes on") from None
             bar.update(before + job.pixels - bar.n)
+    if len(failed) == len(todo) == 1:
+        raise BadInput(failed[0])
     if failed:
         lines = "\n".join(f"  {line}" for line in failed)
         raise Partial(f"{len(failed)} of {len(todo)} images, the others are written:\n{lines}")

@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 from mtd.errors import BadInput, Failed, Partial
 
@@ -66,6 +66,34 @@ def run(main: Callable[[], None]) -> NoReturn:
         print(f"error: {where}{error.strerror or error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
     sys.exit(OK)
+
+
+def tile(text: str) -> int | Literal["auto", "off"]:
+    """An argparse type: `auto`, `off`, or the side of a tile in pixels."""
+    if text == "auto" or text == "off":
+        return text  # type: ignore[return-value]
+    try:
+        return whole_number(1)(text)
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"{text!r}: expected auto, off, or a number of pixels such as 512"
+        ) from None
+
+
+def between(text: str, highest: float, expected: str) -> float:
+    """A number above 0 and below `highest`."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < highest:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected {expected}")
+    return value
+
+
+def gibibytes(text: str) -> float:
+    """An argparse type: GiB of memory."""
+    return between(text, 2.0**40, "GiB above 0, such as 2 or 0.5")
 
 
 def whole_number(lowest: int) -> Callable[[str], int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -145,7 +144,12 @@ def _call(model: nn.Module, part: Tensor, keys: Sequence[Key], mask: Tensor | No
     """A call on the network's device, its result where the image was."""
     here = next((p.device for p in model.parameters()), part.device)
     mask = None if mask is None else mask.to(here)
-    return forward(model, part.to(here), keys, mask).to(part.device)
+    output = forward(model, part.to(here), keys, mask).to(part.device)
+    if output.shape != part.shape:
+        raise BadInput(
+            f"the network makes {list(output.shape)} of {list(part.shape)}: expected the same size"
+        )
+    return output
 
 
 EXAMPLES = """\
@@ -176,7 +180,7 @@ def parser() -> cli.Parser:
     )
     p.add_argument(
         "--tile",
-        type=_tile,
+        type=cli.tile,
         default="auto",
         metavar="auto|off|N",
         help="tiles where memory is too small for the whole image (default), never, or of N pixels",
@@ -188,7 +192,11 @@ def parser() -> cli.Parser:
         help="pixels that tiles share (default: enough for no difference if that is cheap, or 64)",
     )
     p.add_argument(
-        "--memory", type=_gib, default=2.0, metavar="GIB", help="for the network (default: 2)"
+        "--memory",
+        type=cli.gibibytes,
+        default=2.0,
+        metavar="GIB",
+        help="for the network (default: 2)",
     )
     p.add_argument(
         "--attention-mask",
@@ -214,35 +222,8 @@ def parser() -> cli.Parser:
     return p
 
 
-def _tile(text: str) -> Tile:
-    if text == "auto":
-        return "auto"
-    if text == "off":
-        return "off"
-    try:
-        return cli.whole_number(1)(text)
-    except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r}: expected auto, off, or a number of pixels such as 512"
-        ) from None
-
-
-def _between(text: str, most: float, what: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < most:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected {what}")
-    return value
-
-
 def _ratio(text: str) -> float:
-    return _between(text, 1.0, "a share of pixels between 0 and 1, such as 0.8")
-
-
-def _gib(text: str) -> float:
-    return _between(text, float("inf"), "GiB above 0, such as 2 or 0.5")
+    return cli.between(text, 1.0, "a share of pixels between 0 and 1, such as 0.8")
 
 
 def main() -> None:
@@ -275,7 +256,8 @@ def main() -> None:
     if not options.quiet:
         skipped = f", {len(found) - len(todo)} already there" if len(found) > len(todo) else ""
         seconds = time.monotonic() - start
-        print(f"{output}: {len(todo)} image{'s' * (len(todo) != 1)}{skipped}, {seconds:.0f} s")
+        place = found[0].target if len(found) == 1 else output
+        print(f"{place}: {len(todo)} image{'s' * (len(todo) != 1)}{skipped}, {seconds:.0f} s")
 
 
 if __name__ == "__main__":

@@ -106,6 +106,8 @@ def detect(weights: Mapping[str, Tensor], path: Path) -> DnCNNConfig | None:
     }
     if len(kernels) < 2 or 0 not in kernels:
         return None
+    if any(shape[-2:] != (3, 3) for shape in kernels.values()):
+        return None
     first, last = kernels[0], kernels[max(kernels)]
     if first[1] != last[0]:
         likely = ", probably an FFDNet" if (first[1], last[0]) in ((13, 12), (5, 4)) else ""
@@ -113,10 +115,16 @@ def detect(weights: Mapping[str, Tensor], path: Path) -> DnCNNConfig | None:
             f"{path}: a stack of convolutions from {first[1]} to {last[0]} channels{likely}; a "
             "DnCNN has as many at both ends"
         )
+    normed = any(key.endswith("running_mean") for key in weights)
+    if (len(kernels), first[0], normed) == (7, 64, False):
+        raise BadInput(
+            f"{path}: 7 convolutions of 64 features are those of an IRCNN, whose kernels are "
+            "dilated; the weights do not tell, and run as a DnCNN they would give wrong images"
+        )
     return DnCNNConfig(
         in_chans=first[1],
         features=first[0],
         depth=len(kernels),
-        batch_norm=any(key.endswith("running_mean") for key in weights),
+        batch_norm=normed,
         bias="model.0.bias" in weights,
     )

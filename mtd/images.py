@@ -53,6 +53,8 @@ def read(path: str | Path) -> Pixels:
             if image.mode.startswith("I;16"):
                 grey = (np.asarray(image, dtype=np.float64) / 257).round().astype(np.uint8)
                 return np.repeat(grey[..., None], 3, axis=2)
+            if any(";16" in str(tile[3]) for tile in image.tile if len(tile) > 3):
+                return _deep(path)
             if image.mode in ("I", "F"):
                 raise BadInput(f"{path}: {image.mode} pixels; convert it to 8 or 16 bits first")
             return np.asarray(image.convert("RGB"), dtype=np.uint8)
@@ -64,14 +66,30 @@ def read(path: str | Path) -> Pixels:
         raise BadInput(f"{path}: damaged image ({error})") from None
 
 
+def _deep(path: str | Path) -> Pixels:
+    """A colour image of 16 bits, rounded to 8, which Pillow would cut off."""
+    from mtd import imagefile
+
+    pixels = imagefile.read(path).pixels
+    if pixels.dtype == np.uint16:
+        pixels = (pixels / 257).round().astype(np.uint8)
+    colours = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1].repeat(3, axis=2)
+    return np.ascontiguousarray(colours, dtype=np.uint8)
+
+
 @dataclass(frozen=True)
 class Photograph:
-    """An image that is read only when its pixels are needed."""
+    """An image that is read only when its pixels are needed.
+
+    `scene` is the same for images that show the same thing, which are then no independent draws;
+    "" if it is the image's alone.
+    """
 
     name: str
     height: int
     width: int
     load: Callable[[], Pixels]
+    scene: str = ""
 
 
 def photographs(*folders: str | Path) -> list[Photograph]:
@@ -118,6 +136,7 @@ class Crop:
     top: int
     left: int
     pixels: Pixels
+    scene: str = ""
 
     @property
     def digest(self) -> str:
@@ -172,7 +191,7 @@ def crops(
             corners = [_corner(image, size, seed, i) for i in range(share)]
         for top, left in corners:
             part = np.ascontiguousarray(pixels[top : top + size, left : left + size])
-            cut.append(Crop(image.name, top, left, part))
+            cut.append(Crop(image.name, top, left, part, image.scene))
     return cut
 
 
@@ -180,7 +199,7 @@ def whole(images: Sequence[Photograph], count: int | None = None) -> list[Crop]:
     """Whole photographs, all of them or `count` evenly spaced ones."""
     if count is not None and len(images) > count:
         images = spaced(images, count)
-    return [Crop(image.name, 0, 0, image.load()) for image in images]
+    return [Crop(image.name, 0, 0, image.load(), image.scene) for image in images]
 
 
 def spaced(images: Sequence[Photograph], count: int) -> list[Photograph]:

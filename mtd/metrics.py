@@ -135,12 +135,15 @@ def prepared(
 
 
 def levels(image: Tensor, quantize: bool = True) -> Tensor:
-    """An image in [0, 1] as 8-bit levels in float64 on the CPU; halves are rounded to even."""
+    """An image in [0, 1] as 8-bit levels in float64 on the CPU; halves are rounded to even.
+
+    Values that are not finite become NaN.
+    """
     # half precision has no room for 255 levels times 255
     exact = image.detach().cpu().to(torch.float32 if image.dtype.itemsize < 4 else image.dtype)
+    exact = torch.where(exact.isfinite(), exact, torch.nan)  # an infinite value is no white
     if quantize:
-        exact = exact.clamp(0, 1).mul(255).round()
-        return exact.double()
+        return exact.clamp(0, 1).mul(255).round().double()
     return exact.double() * 255
 
 

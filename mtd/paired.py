@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import glob
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PIL import Image
@@ -16,7 +16,7 @@ from mtd.images import Photograph, Pixels
 from mtd.recorded import PREFIX, Recorded
 
 ENDINGS = (*images.SUFFIXES, exr.SUFFIX)
-EXPECTED = "expected two folders, two patterns with one * each, or two .mat files"
+EXPECTED = "expected two folders, two files, two patterns with one * each, or two .mat files"
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Paired:
 def find(
     noisy: str | Path, clean: str | Path, *, name: str | None = None, tone_map: str | None = None
 ) -> Paired:
-    """The pairs in two folders, under two patterns, or in two MATLAB files.
+    """The pairs in two folders or two files, under two patterns, or in two MATLAB files.
 
     Two folders: files are matched by name, without endings. Two patterns with one `*` each, such
     as `cc/*_real.png` and `cc/*_mean.png`: by what the star stands for, which may be a folder.
@@ -49,7 +49,7 @@ def find(
         noisy: where the noisy images are.
         clean: where the clean ones are.
         name: the text that names the noise, such as `polyu` or `monte_carlo:64`; by default
-            `folder:NOISY` for folders, `pairs:NOISY` for the others.
+            `pairs:` and the name of the folder, or of the file.
         tone_map: for linear EXR files, one of `mtd.tonemap.TONE_MAPS` (default `srgb`). Other
             files are taken as they are stored.
 
@@ -58,7 +58,7 @@ def find(
             only, a tone map for files that are not linear, or a name of a synthetic noise.
     """
     sides = str(noisy), str(clean)
-    spec = f"pairs:{noisy}" if name is None else _name(name)
+    spec = f"pairs:{short(sides[0])}" if name is None else _name(name)
     if all(side.lower().endswith(blocks.SUFFIX) for side in sides):
         return _from_blocks(*sides, spec, tone_map)
     if all("*" in side for side in sides):
@@ -67,8 +67,11 @@ def find(
     for side in sides:
         if "*" in side or side.lower().endswith(blocks.SUFFIX):
             raise BadInput(f"{sides[0]} and {sides[1]}: {EXPECTED}, not one of each")
-    spec = f"{PREFIX}{Path(noisy)}" if name is None else spec
+    if len({Path(side).is_file() for side in sides}) > 1:
+        raise BadInput(f"{sides[0]} and {sides[1]}: {EXPECTED}, not one of each")
     recorded, originals = (_folder(Path(side)) for side in sides)
+    if all(Path(side).is_file() for side in sides):  # one pair, whatever the files are called
+        recorded = dict(zip(originals, recorded.values(), strict=True))
     _check_names(recorded, originals)
     titles = {stem: path.name for stem, path in originals.items()}  # as `images.photographs` has
     return from_files(
@@ -86,10 +89,11 @@ def from_files(
     spec: str,
     source: str,
     tone_map: str | None = None,
+    scene: Callable[[str], str] | None = None,
 ) -> Paired:
     """Pairs of files that are matched already: noisy and clean ones by the same names.
 
-    Photographs bear these names. See `find` for the rest.
+    Photographs bear these names; `scene` gives the scene of each. See `find` for the rest.
 
     Raises:
         BadInput: as `find`.
@@ -99,6 +103,8 @@ def from_files(
     ours, theirs = (
         [_photograph(name, side[name], chosen) for name in clean] for side in (noisy, clean)
     )
+    if scene is not None:
+        theirs = [replace(photo, scene=scene(photo.name)) for photo in theirs]
     return _pair(ours, theirs, [str(noisy[name]) for name in clean], spec, source, chosen)
 
 
@@ -144,6 +150,27 @@ def _pair(
     return Paired(recorded, list(clean), source, tone_map)
 
 
+def short(place: str) -> str:
+    """The name of a folder, of a file, or of the folder in which a pattern's files lie.
+
+    >>> short("data/cc/*_real.png"), short("renders/64spp"), short("*_noisy.png"), short("a/b.mat")
+    ('cc', '64spp', 'noisy', 'b')
+    """
+    path = Path(place)
+    if "*" not in place:
+        return path.stem if path.suffix.lower() in (*ENDINGS, blocks.SUFFIX) else path.name
+    folder = next((part for part in reversed(path.parent.parts) if "*" not in part), "")
+    return folder.strip(".") or re.sub(r"\W+|^\W*_", "", path.stem.replace("*", "")).strip("_")
+
+
+def linear(place: str | Path) -> bool:
+    """Whether a file, pattern or folder (with its sub-folders) holds linear EXR files."""
+    path = Path(place)
+    if path.is_dir():
+        return any(path.glob(f"**/*{exr.SUFFIX}"))
+    return path.suffix.lower() == exr.SUFFIX
+
+
 def _name(name: str) -> str:
     """A name for recorded noise, checked."""
     kind, synthetic = name.partition(":")[0], noise.kinds()
@@ -157,7 +184,9 @@ def _name(name: str) -> str:
 
 
 def _folder(folder: Path) -> dict[str, Path]:
-    """The images of a folder, by their names without endings."""
+    """The images of a folder, or one file, by their names without endings."""
+    if folder.is_file() and folder.suffix.lower() in ENDINGS:
+        return {folder.stem: folder}
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "no such folder"
         raise BadInput(f"{folder}: {what}; {EXPECTED}")

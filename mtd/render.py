@@ -206,6 +206,8 @@ def check(output: Path, options: Namespace, manifest: dict[str, Any]) -> None:
     Raises:
         BadInput: it is in use, and `--resume` is not given; or what is there differs.
     """
+    if output.exists() and not output.is_dir():
+        raise BadInput(f"{output} is a file: OUTPUT is a folder")
     path = output / MANIFEST
     if not path.exists():
         if output.is_dir() and any(output.iterdir()):

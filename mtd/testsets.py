@@ -6,6 +6,7 @@ is there. Nothing heavy is imported until a set is opened.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -133,7 +134,14 @@ def _refuse(tone_map: str | None) -> None:
         raise BadInput(f"tone map {tone_map!r}: its files are not linear EXR, and taken as stored")
 
 
-def _matched(name: str, noisy: str, clean: str, below: str, depth: str) -> Callable[..., Paired]:
+def _matched(
+    name: str,
+    noisy: str,
+    clean: str,
+    below: str,
+    depth: str,
+    scene: Callable[[str], str] | None = None,
+) -> Callable[..., Paired]:
     """Pairs of files whose names differ in one word, such as `_real` and `_mean`.
 
     They lie as deep as the pattern `depth` says under the folder, or `below` it if that is there.
@@ -148,9 +156,19 @@ def _matched(name: str, noisy: str, clean: str, below: str, depth: str) -> Calla
         if not any(sides):
             raise BadInput(f"{top}: no file is named as expected")
         source = f"{top}, *{noisy}* against *{clean}*"
-        return paired.from_files(sides[0], sides[1], name, source)
+        return paired.from_files(sides[0], sides[1], name, source, scene=scene)
 
     return find
+
+
+def _folder_of(name: str) -> str:
+    """SIDD: one scene to a folder."""
+    return name.rpartition("/")[0]
+
+
+def _without_number(name: str) -> str:
+    """PolyU: the crops of a scene are numbered, `Canon5D2_5_160_3200_bicycle_8`."""
+    return re.sub(r"_\d+$", "", name)
 
 
 def _named(paths: Iterable[Path], folder: Path, word: str) -> dict[str, Path]:
@@ -242,7 +260,7 @@ RECIPES: dict[str, Recipe] = {
             f"{SIDD} (SIDD-Small or SIDD-Medium, sRGB images only)",
             "DIR/Data/SCENE/*NOISY_SRGB_010.PNG and *GT_SRGB_010.PNG (Medium: and _011)",
             (Form("SIDD-Small", 160), Form("SIDD-Medium", 320)),
-            _matched("sidd_small", "NOISY_SRGB_", "GT_SRGB_", "Data", "*/*"),
+            _matched("sidd_small", "NOISY_SRGB_", "GT_SRGB_", "Data", "*/*", _folder_of),
         ),
         Recipe(
             "sidd_validation",
@@ -258,7 +276,7 @@ RECIPES: dict[str, Recipe] = {
             "https://github.com/csjunxu/PolyU-Real-World-Noisy-Images-Dataset",
             "DIR/CroppedImages/*_real.JPG and *_mean.JPG (or DIR/*_real.JPG)",
             (Form("", 100, frozenset({(512, 512)})),),
-            _matched("polyu", "_real", "_mean", "CroppedImages", "*"),
+            _matched("polyu", "_real", "_mean", "CroppedImages", "*", _without_number),
         ),
         Recipe(
             "cc",

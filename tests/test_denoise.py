@@ -262,6 +262,7 @@ def growth(network: str, side: int, memory: int) -> tuple[int, int]:
     return peak, each
 
 
+@pytest.mark.slow  # resident memory is not this process's alone to decide
 @pytest.mark.parametrize("network, side", [("masked.pth", 320), ("dncnn", 512)])
 def test_estimated_memory_is_about_right(network: str, side: int) -> None:
     peak, each = growth(network, side, GIB)

@@ -129,10 +129,8 @@ def test_whole_images_of_any_size_and_their_whole_sets(folder, capsys):
     )
     results = tables(path)["results"]
     assert set(zip(results.height, results.width, strict=True)) == {(40, 52), (52, 40), (33, 47)}
-    assert results.image.nunique() == 4 and set(tables(path)["noises"].draw) == {"photograph"}
-    assert "4 whole images of 33 x 47, 40 x 52, 52 x 40 from 4 images (photos)" in (
-        capsys.readouterr().out
-    )
+    assert results.image.nunique() == 4 and set(tables(path)["noises"].draw) == {"scene"}
+    assert "4 whole images of 33 x 47, 40 x 52, 52 x 40 (photos)" in (capsys.readouterr().out)
     limited = started(
         "plain.pth", "--images", "photos", "--no-lpips", "--quiet", *TWO, "--limit", "2"
     )
@@ -290,9 +288,10 @@ def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch
         (["--testset", "kodak42=x"], "did you mean kodak24"),
         (["--testset", "kodak24=absent"], "absent"),
         (["--pairs", "absent", "clean"], "no such folder"),
-        (["--tone-map", "srgb"], "there are no --pairs"),
+        (["--tone-map", "srgb"], "there are no pairs of linear EXR files"),
         (["--memory", "0"], "expected GiB above 0"),
-        (["--tile", "x"], "'x': expected a whole number from 8 up"),
+        (["--memory", "inf"], "expected GiB above 0"),
+        (["--tile", "x"], "'x': expected auto, off, or a number"),
         (["--no-lpips", "--lpips-weights", "a.pth"], "give one of them"),
         (["--lpips-weights", "absent.pth"], "absent.pth: cannot be read"),
         (["--crop", "4000"], "smaller than the crop"),
@@ -340,3 +339,110 @@ def test_scores_in_the_table_are_those_of_the_results(folder):
     assert math.isnan(held.mean_rank[2]) and held.draw[0] == "crop"
     assert json.loads((path / "run.json").read_text())["runs"][0]["command"] == "test"
     assert checkpoint.locate("plain.pth")
+
+
+def small_pairs(count: int = 3) -> None:
+    """Folders noisy and clean of a few small images."""
+    rng = np.random.default_rng(1)
+    for place in ("noisy", "clean"):
+        Path(place).mkdir()
+    for i in range(count):
+        clean = rng.integers(0, 256, (30, 34, 3), dtype=np.uint8)
+        noisy = np.clip(clean + rng.normal(0, 20, clean.shape), 0, 255).astype(np.uint8)
+        Image.fromarray(clean).save(f"clean/{i}.png")
+        Image.fromarray(noisy).save(f"noisy/{i}.png")
+
+
+QUIET = ("--no-lpips", "--quiet")
+
+
+def test_clean_images_beside_pairs_are_used_not_dropped(folder, capsys):
+    small_pairs()
+    path = started(
+        "plain.pth", "--images", "clean", "--pairs", "noisy", "clean", *QUIET, "--crop", "16"
+    )
+    results = tables(path)["results"]
+    assert {"pairs:noisy", "gaussian:15", "isp"} <= set(results.noise)
+    assert set(results[results.noise == "isp"].image) == {"0.png", "1.png", "2.png"}
+    assert "(clean, pairs:noisy)" in capsys.readouterr().out
+
+
+def test_changed_ground_truth_is_another_run(folder, in_process):
+    small_pairs()
+    arguments = ("plain.pth", "--pairs", "noisy", "clean", *QUIET, "--output-dir", "run")
+    started(*arguments)
+    Image.fromarray(255 - images.read("clean/0.png")).save("clean/0.png")
+    for more in ([], ["--resume"]):
+        code, _, err = in_process(generalization.main, *arguments, *more)
+        assert code == 2 and "holds another run (it differs in recorded)" in err
+
+
+def test_random_crops_of_pairs_may_fall_on_one_place(folder):
+    small_pairs(1)
+    path = started(
+        *("plain.pth", "--pairs", "noisy", "clean", *QUIET),
+        *("--crop", "28", "--crop-rule", "random", "--limit", "60"),
+    )
+    results = tables(path)["results"].query("metric == 'psnr' and model == 'plain'")
+    places = list(zip(results.top, results.left, strict=True))
+    assert len(places) == len(set(places)) <= 21
+
+
+def test_recorded_noise_that_is_named_twice_is_refused_at_once(folder, in_process):
+    small_pairs()
+    code, _, err = in_process(
+        *(generalization.main, "plain.pth", *QUIET),
+        *("--pairs", "x=noisy", "clean", "--pairs", "x=noisy", "clean"),
+    )
+    assert code == 2 and "each name once" in err
+
+
+def test_models_named_like_the_pictures_of_strips(folder):
+    for name in ("clean", "whole"):
+        Path(f"{name}.pth").write_bytes(Path("plain.pth").read_bytes())
+    path = started("clean.pth", "whole.pth", *FEW, "--noise", "poisson:3")
+    assert set(tables(path)["strips"].model) == {"clean", "whole", NOISY}
+
+
+def test_a_suite_must_hold_what_it_says_is_in_distribution(folder, in_process):
+    Path("mine.toml").write_text('noises = ["poisson:2"]\nin_distribution = ["gaussian:15"]\n')
+    code, _, err = in_process(generalization.main, "plain.pth", *QUIET, "--suite", "mine.toml")
+    assert code == 2 and "suite mine: in_distribution gaussian:15: not among the noises" in err
+
+
+def test_outputs_that_are_no_numbers_or_equal_are_noted(folder, capsys):
+    small_pairs()
+    Image.fromarray(images.read("clean/0.png")).save("noisy/0.png")
+    network = mtd.load("plain.pth")
+    state = {key: value * 1e30 for key, value in network.state_dict().items()}
+    checkpoint.save("wild.pth", state, network=network.config, mask=network.inference.policy)
+    started("plain.pth", "wild.pth", "--pairs", "noisy", "clean", *QUIET)
+    out = capsys.readouterr().out
+    assert "wild gave values that are no numbers 3 times" in out
+    assert "noisy input: 1 image equal to the clean one" in out
+
+
+def test_many_models_with_long_names_stay_within_the_width(folder, capsys):
+    names = [f"swinir_masked_{80 + i}_{90 + i}_seed_{i}.pth" for i in range(7)]
+    for name in names:
+        Path(name).write_bytes(Path("plain.pth").read_bytes())
+    path = started(*names, *FEW, *TWO)
+    out = capsys.readouterr().out
+    table = out[out.index("PSNR by noise") : out.index("out of distribution  ")]
+    assert max(map(len, table.splitlines())) <= 100
+    assert all(table.count(Path(name).stem) == 1 for name in names)
+    assert "15 more pairs of models: see tests.csv" in out
+    assert set(tables(path)["strips"].model) == {*(Path(name).stem for name in names), NOISY}
+
+
+def test_the_tone_map_reaches_test_sets(folder):
+    exr = pytest.importorskip("mtd.exr")
+    rng = np.random.default_rng(0)
+    for place in ("64spp", "clean"):
+        exr.write(f"mc/{place}/a.exr", rng.uniform(0, 2, (20, 24, 3)).astype(np.float32))
+    base = ("plain.pth", "--testset", "monte_carlo:64=mc", *QUIET)
+    plain, mapped = started(*base), started(*base, "--tone-map", "reinhard")
+    maps = [read_manifest(p)["recorded"]["monte_carlo:64"]["tone_map"] for p in (plain, mapped)]
+    assert maps == ["srgb", "reinhard"]
+    values = [tables(path)["results"].value.to_list() for path in (plain, mapped)]
+    assert values[0] != values[1]

@@ -16,7 +16,7 @@ def test_a_panel_for_each_kind_with_levels_and_one_for_the_rest():
     figure = level_curves.curves(FRAME, "psnr")
     assert figure is not None
     titles = [axes.get_title() for axes in figure.axes]
-    assert titles == ["gaussian", "one level"]
+    assert titles == ["Gaussian", "one level"]
     curves = {line.get_label(): line for line in figure.axes[0].lines}
     for model in ("a", "b", NOISY):
         rows = FRAME[(FRAME.model == model) & (FRAME.kind == "gaussian")]
@@ -26,13 +26,31 @@ def test_a_panel_for_each_kind_with_levels_and_one_for_the_rest():
     low = FRAME[(FRAME.model == "a") & (FRAME.noise == "gaussian:50")].low.iloc[0]
     assert bands[0].get_paths()[0].vertices[:, 1].min() == pytest.approx(low)
     assert figure.axes[0].texts[0].get_text() == "trained on"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", NOISY]
     assert [tick.get_text() for tick in figure.axes[1].get_xticklabels()] == ["poisson:3", "isp"]
+
+
+def test_noises_of_one_level_have_a_legend_too():
+    one = FRAME[FRAME.noise.isin(["gaussian:15", "isp"])]
+    figure = level_curves.curves(one, "psnr")
+    assert figure is not None and len(figure.axes) == 1
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", NOISY]
+    ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
+    assert ticks == ["gaussian:15\n(trained on)", "isp"]
+
+
+def test_samples_per_pixel_fall_as_noise_grows():
+    figure = level_curves.curves(FRAME.assign(kind="monte_carlo"), "psnr")
+    assert figure is not None
+    left, right = figure.axes[0].get_xlim()
+    assert left > right
 
 
 def test_the_noisy_input_is_grey_in_every_figure():
     assert level_curves.style(NOISY, ["a", NOISY])["color"] == "0.45"
     assert level_curves.style("b", ["a", "b"])["color"] == "C1"
     many = [str(i) for i in range(25)]
+    assert "C7" not in {level_curves.style(name, many)["color"] for name in many}
     looks = {tuple(level_curves.style(name, many).items()) for name in many}
     assert len(looks) == 25
 
@@ -52,6 +70,8 @@ def test_ranks_are_in_the_given_order_and_need_two_models():
     noises = ["gaussian:15", "gaussian:50", "poisson:3", "isp"]
     assert np.array_equal(values, table.loc[["b", "a"], noises].to_numpy())
     assert axes.get_xticklabels()[0].get_text() == "gaussian:15 (trained on)"
+    gains = FRAME[FRAME.model != NOISY].gain
+    assert len(axes.patches) == (gains < 0).sum() > 0
     assert level_curves.rank_map(FRAME[FRAME.model != "b"], ["a"]) is None
 
 

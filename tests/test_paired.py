@@ -12,7 +12,7 @@ import scipy.io
 from conftest import data_folder
 from PIL import Image
 
-from mtd import exr, images, paired, tonemap
+from mtd import exr, imagefile, images, paired, testsets, tonemap
 from mtd.errors import BadInput
 from mtd.recorded import Recorded
 
@@ -66,7 +66,7 @@ def test_two_folders_are_matched_by_stem():
         save(f"clean/{name}.png", drawn(i))
     found = paired.find("noisy/", "clean")
     assert [photo.name for photo in found.photographs] == ["scene.png", "street.01.png"]
-    assert (found.recorded.spec, found.recorded.level) == ("folder:noisy", None)
+    assert (found.recorded.spec, found.recorded.level) == ("pairs:noisy", None)
     assert found.source == "noisy/ against clean, by file name" and found.tone_map == "as stored"
     found.recorded.check(found.photographs)
     for i, name in enumerate(("scene.png", "street.01.png")):
@@ -93,7 +93,7 @@ def test_two_patterns_are_matched_by_what_the_star_stands_for(noisy, clean, name
         save(clean.replace("*", name), drawn(i))
     found = paired.find(noisy, clean)
     assert [photo.name for photo in found.photographs] == names
-    assert found.recorded.spec == found.recorded.name == f"pairs:{noisy}"
+    assert found.recorded.spec == found.recorded.name == f"pairs:{paired.short(str(noisy))}"
     assert "star" in found.source
     found.recorded.check(found.photographs)
     for i, name in enumerate(names):
@@ -125,6 +125,7 @@ def test_blocks_of_matlab_files_are_matched_by_place():
     found = paired.find("noisy.mat", "clean.mat", name="sidd_validation")
     names = [photo.name for photo in found.photographs]
     assert names[:3] == ["scene 01 block 01", "scene 01 block 02", "scene 02 block 01"]
+    assert {photo.scene for photo in found.photographs} == {f"scene 0{i}" for i in (1, 2, 3)}
     assert len(names) == 6 and found.source == "noisy.mat against clean.mat, by place"
     found.recorded.check(found.photographs)
     pixels = as_found(found, "scene 03 block 01")
@@ -137,7 +138,7 @@ def test_blocks_without_scenes_and_of_any_single_variable():
     scipy.io.savemat("noisy.mat", {"x": noisy})
     scipy.io.savemat("clean.mat", {"y": clean})
     found = paired.find("noisy.mat", "clean.mat")
-    assert found.recorded.spec == "pairs:noisy.mat"
+    assert found.recorded.spec == "pairs:noisy"
     pixels = as_found(found, "block 117")
     assert (pixels[0] == noisy[116]).all() and (pixels[1] == clean[116]).all()
 
@@ -306,8 +307,12 @@ def test_what_has_no_partner_or_another_size_is_named():
 @pytest.mark.parametrize(
     "noisy, clean, message",
     [
-        ("absent", "clean", "absent: no such folder; expected two folders, two patterns"),
-        ("clean/a.png", "clean", "clean/a.png: is a file; expected two folders"),
+        (
+            "absent",
+            "clean",
+            "absent: no such folder; expected two folders, two files, two patterns",
+        ),
+        ("clean/a.png", "clean", "expected two folders, two files.*not one of each"),
         ("empty", "clean", "empty: no image in it; expected files ending in .png"),
         ("clean/*.png", "clean", "not one of each"),
         ("noisy.mat", "clean", "not one of each"),
@@ -320,6 +325,34 @@ def test_places_that_cannot_be_used(noisy, clean, message):
     Path("empty").mkdir()
     with pytest.raises(BadInput, match=message):
         paired.find(noisy, clean)
+
+
+def test_two_files_are_a_pair_whatever_their_names():
+    save("a/16spp.png", drawn(0))
+    save("b/2048spp.png", drawn(1))
+    found = paired.find("a/16spp.png", "b/2048spp.png")
+    assert [photo.name for photo in found.photographs] == ["2048spp.png"]
+    assert found.recorded.spec == "pairs:16spp"
+    found.recorded.check(found.photographs)
+
+
+def test_sixteen_bits_are_rounded_not_cut_off(tmp_path):
+    values = np.random.default_rng(0).integers(0, 2**16, (9, 7, 3), dtype=np.uint16)
+    for suffix in ("png", "tif"):
+        imagefile.write(tmp_path / f"a.{suffix}", imagefile.ImageFile(values, None))
+        found = images.read(tmp_path / f"a.{suffix}")
+        assert np.array_equal(found, np.round(values / 257).astype(np.uint8))
+
+
+def test_scenes_of_sidd_and_polyu_are_known():
+    for i in range(2):
+        save(f"polyu/CroppedImages/Canon_5_160_bicycle_{i}_real.JPG", drawn(i))
+        save(f"polyu/CroppedImages/Canon_5_160_bicycle_{i}_mean.JPG", drawn(i))
+    recipe = testsets.RECIPES["polyu"]
+    found = recipe.find(Path("polyu"), None)
+    assert {photo.scene for photo in found.photographs} == {"Canon_5_160_bicycle"}
+    crops = images.whole(found.photographs)
+    assert {crop.scene for crop in crops} == {"Canon_5_160_bicycle"}
 
 
 def test_damaged_images_are_named():

@@ -25,6 +25,7 @@ def rows(
             "kind": kind,
             "level": float(level) if level else math.nan,
             "image": image,
+            "scene": image,
             "top": 8 * i,
             "left": 0,
             "height": 8,
@@ -145,7 +146,7 @@ def test_crops_of_a_photograph_count_as_one_draw():
     images = [f"{i // 3}.png" for i in range(36)]  # twelve photographs
     values = drawn(5, 36, a=30)
     table = ranking.table(rows(values, "poisson:3", images), "psnr", [])
-    assert table.draws == [12] and table.unit == ["photograph"]
+    assert table.draws == [12] and table.unit == ["scene"]
     row = ranking.noises(table).iloc[0]
     means = values["a"].reshape(12, 3).mean(1)
     low, high = stats.t.interval(0.95, 11, means.mean(), stats.sem(means))
@@ -166,10 +167,54 @@ def test_variances_of_different_images_add_up():
     table = ranking.table(frame, "psnr", [])
     assert table.draws == [12, 9]
     row = ranking.generalization(table).set_index("model").loc["b"]
-    half = stats.t.ppf(0.975, 8) * math.hypot(stats.sem(POISSON["b"]), stats.sem(real["b"])) / 2
+    errors = [stats.sem(values) for values in (POISSON["b"], real["b"])]
+    freedom = (errors[0] ** 2 + errors[1] ** 2) ** 2 / (errors[0] ** 4 / 11 + errors[1] ** 4 / 8)
+    half = stats.t.ppf(0.975, freedom) * math.hypot(*errors) / 2
     middle = (POISSON["b"].mean() + real["b"].mean()) / 2
     found = (row.out_of_distribution_low, row.out_of_distribution_high)
     assert found == pytest.approx((middle - half, middle + half), abs=1e-10)
+
+
+def test_images_that_a_score_does_not_depend_on_leave_its_interval_alone():
+    alone = ranking.table(RESULTS, "psnr", ["gaussian:15"])
+    one = rows({name: values[:1] for name, values in ISP.items()}, "real", ["one.png"])
+    both = ranking.table(pd.concat([RESULTS, one]), "psnr", ["gaussian:15"])
+    before, after = (ranking.generalization(t).set_index("model").loc["a"] for t in (alone, both))
+    for name in ("in_distribution", "area"):
+        assert before[f"{name}_low"] == after[f"{name}_low"]
+    assert math.isnan(after.out_of_distribution_low) and after.out_of_distribution > 0
+
+
+def test_photographs_of_one_scene_count_as_one_draw():
+    frame = rows(drawn(5, 36, a=30), "real", [f"{i}.png" for i in range(36)])
+    frame["scene"] = [f"scene {i // 3}" for i in range(36)]
+    assert ranking.table(frame, "psnr", []).draws == [12]
+
+
+def test_the_same_pixels_under_another_name_are_the_same_draws():
+    renamed = rows(POISSON, "real", [f"{i}" for i in range(12)][::-1])
+    renamed["sha256"] = rows(POISSON, "poisson:3", NAMES).sha256
+    frame = pd.concat([rows(GAUSSIAN, "gaussian:15", NAMES), renamed])
+    assert ranking.table(frame, "psnr", []).draws == [12]
+
+
+def test_a_level_that_is_there_twice_counts_with_its_mean():
+    heights = {"poisson:2": 30.0, "poisson:2,values=unique": 28.0, "poisson:4": 20.0}
+    frame = pd.concat(
+        [rows({"a": np.full(3, v)}, s, NAMES[:3]) for s, v in heights.items() if "," not in s]
+    )
+    twice = rows({"a": np.full(3, 28.0)}, "poisson:2", NAMES[:3])
+    twice["noise"] = "poisson:2,values=unique"
+    found = ranking.generalization(ranking.table(pd.concat([frame, twice]), "psnr", []))
+    assert found.area[0] == pytest.approx((29 + 20) / 2)
+
+
+def test_infinite_values_have_no_interval_and_no_warning(recwarn):
+    values = {"a": np.array([30.0, 31, 32]), NOISY: np.array([np.inf, 20, 21])}
+    frame = ranking.noises(ranking.table(rows(values, "isp", NAMES[:3]), "psnr", []))
+    noisy = frame.set_index("model").loc[NOISY]
+    assert noisy["mean"] == math.inf and math.isnan(noisy.low)
+    assert not recwarn.list
 
 
 def test_fewer_than_three_images_have_no_interval():

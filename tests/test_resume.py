@@ -120,12 +120,29 @@ def test_finished_units_are_not_run_again_and_a_finished_run_runs_nothing(folder
     assert len(log) == 3 and log[0]["finished"] is None and log[2]["finished"]
 
 
-def test_without_resume_it_starts_anew(folder, looks):
+def test_a_finished_run_without_resume_is_done_anew(folder, looks):
     run()
     first = len(looks)
     run()
     assert len(looks) == 2 * first
     assert len(json.loads((folder / "run/run.json").read_text())["runs"]) == 1
+
+
+def test_an_unfinished_run_is_not_thrown_away(folder, in_process, monkeypatch):
+    original, seen = engine.look, []
+
+    def look(*given):
+        seen.append(given)
+        if len(seen) == 5:
+            raise KeyboardInterrupt
+        return original(*given)
+
+    monkeypatch.setattr(engine, "look", look)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    code, _, err = in_process(cka.main, *RUN, "--output-dir", "run")
+    assert code == 2 and "holds 4 finished units of this very run: --resume goes on" in err
+    assert len(list((folder / "run/units").glob("*.safetensors"))) == 4
 
 
 def test_interrupt_from_the_keyboard(folder):

@@ -54,13 +54,29 @@ def results() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def test_the_median_and_the_worst_image_at_the_highest_level():
+def test_the_median_and_the_worst_image_at_the_strongest_level():
     chosen = strips.choose(results())
     # means of the models: 30.5, 21, 23, 28, 25
     assert [(c.noise, c.reason, c.crop.image) for c in chosen] == [
         ("poisson:3", "representative", "4.png"),
         ("poisson:3", "worst", "1.png"),
     ]
+
+
+def test_the_strongest_level_is_where_the_noisy_input_is_worst():
+    frame = results().replace({"poisson:3": "monte_carlo:16", "poisson:2": "monte_carlo:64"})
+    assert {item.noise for item in strips.choose(frame)} == {"monte_carlo:16"}
+
+
+def test_of_two_images_there_is_one_strip():
+    frame = results()
+    chosen = strips.choose(frame[frame.image.isin(["0.png", "1.png"])])
+    assert [(item.reason, item.crop.image) for item in chosen] == [("worst", "1.png")]
+
+
+def test_file_names_are_short_and_differ():
+    names = [strips.file_name(f"pairs:{text}") for text in ("a b", "a_b", "x" * 300, "x" * 301)]
+    assert len(set(names)) == 4 and max(map(len, names)) < 80
 
 
 def test_square_psnr_is_the_formula():

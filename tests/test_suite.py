@@ -63,7 +63,7 @@ def test_files_that_cannot_be_used(tmp_path: Path, content: str, message: str):
 
 
 def test_names_that_are_not_there(tmp_path):
-    with pytest.raises(BadInput, match=r"suite 'papr': did you mean paper\?, or give a \.toml"):
+    with pytest.raises(BadInput, match=r"suite 'papr': did you mean paper\? A file ends in \.toml"):
         suite.load("papr")
     with pytest.raises(BadInput, match="cannot be read"):
         suite.load(str(tmp_path / "absent.toml"))

@@ -1,0 +1,97 @@
+"""Principal components of many features of few samples, through the samples' Gram matrix.
+
+With n samples of p ≫ n features, the n × n Gram of the centred features has the same nonzero
+eigenvalues as their scatter matrix, and its eigenvectors, scaled, are the scores. It is a sum over
+features, so that these are never all held: a chunk of columns at a time is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from mtd.errors import BadInput
+
+CHUNK = 2**22
+"""Numbers of a chunk in float64: 32 MiB."""
+
+
+def gram(features: Tensor, device: torch.device | str = "cpu") -> Tensor:
+    """Gram matrix of centred features, Σ_j (x_ij − x̄_j)(x_kj − x̄_j), in float64.
+
+    Args:
+        features: (n, …), flattened; read in chunks of columns, so that a memory-mapped tensor is
+            never loaded whole.
+        device: where to multiply.
+
+    Returns:
+        (n, n) on the CPU.
+
+    Raises:
+        BadInput: fewer than 2 samples, or no features.
+    """
+    return gram_of(chunks([features]), device)
+
+
+def gram_of(columns: Iterator[Tensor], device: torch.device | str = "cpu") -> Tensor:
+    """`gram` of features that come as chunks of columns, (n, any number) each, one after another.
+
+    Raises:
+        BadInput: fewer than 2 samples, or no features.
+    """
+    total: Tensor | None = None
+    for part in columns:
+        if len(part) < 2 or not part.shape[1]:
+            raise BadInput(f"features of shape {list(part.shape)}: components need 2 samples")
+        values = part.to(device, torch.float64)
+        values = values - values.mean(0)
+        product = values @ values.T
+        total = product if total is None else total.add_(product)
+    if total is None:
+        raise BadInput("no features: nothing has components")
+    return total.cpu()
+
+
+def chunks(parts: Sequence[Tensor], numbers: int = CHUNK) -> Iterator[Tensor]:
+    """Columns of samples that lie in several tensors (n₁, …), (n₂, …), …, a chunk at a time."""
+    flat = [part.reshape(len(part), -1) for part in parts]
+    samples = sum(len(part) for part in flat)
+    width = max(1, numbers // max(1, samples))
+    for start in range(0, flat[0].shape[1], width):
+        yield torch.cat([part[:, start : start + width] for part in flat])
+
+
+def scores(gram: Tensor, count: int) -> Tensor:
+    """Scores of the samples on the leading principal components, U √λ.
+
+    They are those of a PCA of the features the Gram matrix was made of, but for each component's
+    sign, which no eigenvector has. Every component has mean 0 over the samples.
+
+    Args:
+        gram: (n, n), of centred features; see `gram`.
+        count: of components, 1 to n − 1, the rank that centring leaves.
+
+    Returns:
+        (n, count) float64, largest component first.
+
+    Raises:
+        BadInput: another count, or a Gram matrix that is not finite.
+    """
+    samples = len(gram)
+    if not 1 <= count <= samples - 1:
+        raise BadInput(f"{count} components of {samples} samples: expected 1 to {samples - 1}")
+    if not gram.isfinite().all():
+        raise BadInput("features are not finite: they have no components")
+    values, vectors = torch.linalg.eigh(gram.double())
+    kept = values.flip(0)[:count].clamp(min=0)
+    found: Tensor = vectors.flip(1)[:, :count] * kept.sqrt()
+    return found
+
+
+def recentred(gram: Tensor, samples: Tensor) -> Tensor:
+    """The Gram matrix of some of the samples, centred on their own mean."""
+    part = gram[samples][:, samples]
+    rows = part.mean(0, keepdim=True)
+    return part - rows - rows.T + rows.mean()
