@@ -142,19 +142,22 @@ area: mean height of the level curves; mean rank: under unseen noise, among the 
 def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
     """The mean under every noise; + marks noise that was trained on, ! worse than the noisy input.
 
-    Models stand in columns, as many beside one another as the width admits.
+    Models stand in columns, as many beside one another as the width admits, under numbers if their
+    names are too long.
     """
     part, about = noises[noises.metric == metric], METRICS[metric]
     models, found = ordered(frame, metric), []
     names = [plots.wrapped(str(noise), 30, 1) for noise in dict.fromkeys(part.noise)]
     room = WIDTH - max(len(f"{about.label} by noise"), *(len(name) + 2 for name in names))
-    while models:
-        count, used = 0, len(NOISY) + 2
-        while count < len(models) and (not count or used + len(models[count]) + 2 <= room):
-            used += max(len(models[count]), 7) + 2
-            count += 1
-        shown, models = models[:count], models[count:]
-        rows = [[f"{about.label} by noise", *shown, NOISY]]
+    heads = {model: model for model in models}
+    if sum(max(len(model), 6) + 2 for model in models) + len(NOISY) + 2 > room:
+        heads = {model: f"[{i}]" for i, model in enumerate(models, 1)}
+    most = len(models)
+    if heads[models[0]] != models[0]:
+        most = max(1, (room - len(NOISY) - 2) // 9)
+    for start in range(0, len(models), most):
+        shown = models[start : start + most]
+        rows = [[f"{about.label} by noise", *(heads[m] + " " for m in shown), f"{NOISY} "]]
         for noise, values in part.groupby("noise", sort=False):
             held = values.set_index("model")
             trained = " +" if values.in_distribution.any() else ""
@@ -164,10 +167,11 @@ def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
             ]
             rows.append([f"{plots.wrapped(str(noise), 30, 1)}{trained}", *cells])
         found.append(grid(rows))
+    key = [f"{heads[model]} {model}" for model in models if heads[model] != model]
     worse = part[part.model != NOISY].gain < 0
     marks = ["+ trained on"] * bool(part.in_distribution.any())
     marks += ["! worse than the noisy input"] * bool(worse.any())
-    return "\n\n".join(found) + (f"\n{', '.join(marks)}" if marks else "")
+    return "\n".join(["\n\n".join(found), *key, *([", ".join(marks)] if marks else [])])
 
 
 def differences(tests: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str | None:

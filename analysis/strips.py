@@ -297,7 +297,7 @@ def strip(part: pd.DataFrame, pictures: dict[str, Pixels], models: Sequence[str]
 def draw(title: str, strips: Sequence[Strip]) -> Figure:
     """Strips below one another; squares are shown pixel by pixel, without smoothing."""
     columns = 1 + max(len(strip.pictures) for strip in strips)
-    size = (1.9 * columns, 2.3 * len(strips) + 0.5)
+    size = (1.9 * columns, 2.5 * len(strips) + 0.6)
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     grid = figure.subplots(len(strips), columns, squeeze=False)
     for axes in grid.flat:
