@@ -19,6 +19,26 @@ BLOCK = re.compile(r"(?:^|\.)blocks\.\d+$")
 """Paths of a SwinIR's blocks."""
 
 
+INPUT = "input:"
+"""How the name of what goes into a module begins."""
+
+
+def last_convolution(model: nn.Module) -> str:
+    """Path of the last convolution in the order of the network's definition.
+
+    What goes into it are the deepest features, those before the image is made of them.
+
+    Raises:
+        BadInput: there is none.
+    """
+    found: list[str] = [
+        name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)
+    ]
+    if not found:
+        raise BadInput("no convolution in the network; name the layer")
+    return found[-1]
+
+
 def blocks(names: Sequence[str]) -> list[str]:
     """Those of some layer names that are whole blocks, in the order given."""
     return [name for name in names if BLOCK.search(name)]
@@ -48,7 +68,8 @@ def choose(model: nn.Module, layers: Selector | Sequence[Selector] | None = None
     """Module paths that the selectors name, in the order of the network's definition.
 
     A text is a glob over paths, `*` standing for anything but a dot and `**` for anything;
-    `re:PATTERN` is a regular expression that must match a whole path, `type:NAME` a class name.
+    `re:PATTERN` is a regular expression that must match a whole path, `type:NAME` a class name,
+    `input:GLOB` the first argument of a module instead of its output; its name is `input:PATH`.
     A compiled pattern, a module class and a predicate of (path, module) serve as well. None takes
     `default_layers`.
 
@@ -63,6 +84,9 @@ def choose(model: nn.Module, layers: Selector | Sequence[Selector] | None = None
     taken: set[str] = set()
     for selector in selectors:
         matches = _matches(selector, modules)
+        if isinstance(selector, str) and selector.startswith(INPUT):
+            matches = _matches(selector.removeprefix(INPUT), modules)
+            matches = [INPUT + name for name in matches]
         if not matches:
             shown = selector.pattern if isinstance(selector, re.Pattern) else selector
             if str(shown).startswith("type:"):
@@ -72,7 +96,8 @@ def choose(model: nn.Module, layers: Selector | Sequence[Selector] | None = None
                 f"layer {str(shown)!r} matches no module; {nearest(str(shown), modules)}"
             )
         taken.update(matches)
-    return [name for name in modules if name in taken]
+    inputs_first = [entry for name in modules for entry in (INPUT + name, name)]
+    return [name for name in inputs_first if name in taken]
 
 
 def _matches(selector: Any, modules: dict[str, nn.Module]) -> list[str]:
@@ -155,7 +180,11 @@ class Activations:
         modules = dict(self.model.named_modules())
         self._handles.append(self.model.register_forward_pre_hook(self._start_pass))
         for name in self.layers:
-            self._handles.append(modules[name].register_forward_hook(self._hook(name)))
+            if name.startswith(INPUT):
+                module = modules[name.removeprefix(INPUT)]
+                self._handles.append(module.register_forward_pre_hook(self._before(name)))
+            else:
+                self._handles.append(modules[name].register_forward_hook(self._hook(name)))
         return self
 
     def __exit__(
@@ -178,6 +207,10 @@ class Activations:
                 f"layer {silent[0]!r} never fired in the forward pass "
                 f"({len(silent)} of {len(self.layers)} chosen): leave it out of --layers"
             )
+
+    def _before(self, name: str) -> Callable[[nn.Module, Any], None]:
+        record = self._hook(name)
+        return lambda module, given: record(module, given, given[0] if given else None)
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def record(_: nn.Module, __: Any, output: Any) -> None:

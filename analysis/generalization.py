@@ -41,7 +41,9 @@ def parser() -> cli.Parser:
         "Benchmark denoisers on noises they were and were not trained on: PSNR, SSIM and LPIPS of "
         "every image, scores with 95% intervals, paired tests, level curves, comparison strips.",
         EXAMPLES,
-        whole=True,
+        crop=None,
+        limit=None,
+        noises="the suite's",
     )
     p.add_argument(
         "--suite",

@@ -119,6 +119,8 @@ def kl_ggd(sigma1: float, shape1: float, sigma2: float, shape2: float) -> float:
     numbers = (sigma1, shape1, sigma2, shape2)
     if not all(value > 0 and math.isfinite(value) for value in numbers):
         raise BadInput(f"sigma and shape {numbers}: expected finite numbers above 0")
+    if (sigma1, shape1) == (sigma2, shape2):
+        return 0.0
     a1, a2 = log_scale(sigma1, shape1), log_scale(sigma2, shape2)
     g1, g2 = math.lgamma(1 / shape1), math.lgamma(1 / shape2)
     spread = math.exp(shape2 * (a1 - a2) + math.lgamma((shape2 + 1) / shape1) - g1)

@@ -29,8 +29,25 @@ CROPS = 64
 NOISES = ("gaussian:15", "poisson:3")
 
 
-def parser(module: str, description: str, examples: str, *, whole: bool = False) -> cli.Parser:
-    """A parser with the shared options; `whole` takes whole images unless crops are asked for."""
+def parser(
+    module: str,
+    description: str,
+    examples: str,
+    *,
+    crop: int | None = 64,
+    limit: int | None = CROPS,
+    noises: str = ", ".join(NOISES),
+) -> cli.Parser:
+    """A parser with the shared options, and what they are by default.
+
+    Args:
+        module: whose command it is.
+        description: what it does.
+        examples: command lines.
+        crop: side of a crop; None for whole images.
+        limit: number of crops; None for all images, or `CROPS` if crops are asked for.
+        noises: the default noises, in words.
+    """
     p = cli.Parser(module, description, examples)
     count = cli.whole_number
     p.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint file, or bundled name")
@@ -40,11 +57,12 @@ def parser(module: str, description: str, examples: str, *, whole: bool = False)
         metavar="DIR",
         help="folder of clean photographs (repeatable; default: bundled)",
     )
-    size, number = ("whole images", "all; of crops 64") if whole else ("64", "64")
+    size = "whole images" if crop is None else str(crop)
+    number = f"all; of crops {CROPS}" if limit is None else str(limit)
     p.add_argument(
         "--crop",
         type=count(8),
-        default=None if whole else 64,
+        default=crop,
         help=f"side of a crop (default {size})",
     )
     p.add_argument(
@@ -56,16 +74,15 @@ def parser(module: str, description: str, examples: str, *, whole: bool = False)
     p.add_argument(
         "--limit",
         type=count(1),
-        default=None if whole else CROPS,
+        default=limit,
         help=f"number of crops (default {number})",
     )
-    default = "the suite's" if whole else ", ".join(NOISES)
     p.add_argument(
         "--noise",
         action="append",
         metavar="SPEC",
         help="noise, the first being the reference; folder:DIR takes recorded noisy versions, "
-        f"matched by name (repeatable; default: {default})",
+        f"matched by name (repeatable; default: {noises})",
     )
     p.add_argument("--no-quantize", action="store_true", help="noise without clipping and rounding")
     p.add_argument(

@@ -62,13 +62,13 @@ def text(frames: dict[str, pd.DataFrame], manifest: dict[str, Any]) -> str:
     return "\n".join(parts).rstrip()
 
 
-def plural(count: int, noun: str) -> str:
+def plural(count: int, noun: str, ending: str = "s") -> str:
     """A count with its noun.
 
     >>> plural(1, "crop"), plural(2, "crop")
     ('1 crop', '2 crops')
     """
-    return f"{count} {noun}" + ("" if count == 1 else "s")
+    return f"{count} {noun}" + ("" if count == 1 else ending)
 
 
 def measured(results: pd.DataFrame, manifest: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from torch import Tensor
 
@@ -16,6 +16,14 @@ from mtd import files
 
 FOLDER = "units"
 KEY = "key"
+
+
+class Matrix(Protocol):
+    """Something of which rows and columns can be had as a tensor."""
+
+    def __getitem__(self, place: Any, /) -> Tensor:
+        """A part of it."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,17 @@ class Unit:
         with safe_open(self.path, framework="pt") as file:
             names = json.loads(file.metadata()["names"])
             return {name: file.get_tensor(str(place)) for place, name in enumerate(names)}
+
+    def matrix(self, name: str) -> Matrix:
+        """One tensor, of which `[:, start:stop]` reads no more than these columns from a file."""
+        if self.path is None:
+            return self.tensors()[name]
+        from safetensors import safe_open
+
+        file: Any = safe_open(self.path, framework="pt")
+        place = json.loads(file.metadata()["names"]).index(name)
+        found: Matrix = file.get_slice(str(place))
+        return found
 
 
 class Units:

@@ -1,0 +1,229 @@
+"""`python -m analysis.srga`: its numbers from features taken by hand, what it says and refuses."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import shell
+from test_resume import contents
+from torch import nn
+
+import mtd
+from analysis import components, deep_features, engine, srga_table
+from analysis import srga as command
+from analysis.activations import Activations, choose, last_convolution
+from analysis.runs import read_manifest, read_tables
+from analysis.srga import run, srga
+from mtd import images, metrics, noise
+from mtd.dncnn import DnCNN, DnCNNConfig
+from mtd.errors import BadInput
+
+FEW = ("--crop", "16", "--limit", "24", "--quiet")
+TWO = ("--noise", "poisson:3.5", "--noise", "isp")
+
+
+@pytest.fixture
+def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(pair)
+    torch.manual_seed(0)
+    torch.save(DnCNN(DnCNNConfig(features=8, depth=3)).state_dict(), pair / "dncnn.pth")
+    return pair
+
+
+def started(*arguments: str) -> Path:
+    return run(command.parser().parse_args(list(arguments)), "test")
+
+
+def table(path: Path):
+    return read_tables(path, ["srga"])["srga"]
+
+
+@pytest.mark.parametrize("name", ["plain", "hidden", "dncnn"])
+def test_numbers_are_those_of_the_features_before_the_last_convolution(folder, name):
+    path = started("plain.pth", "hidden.pth", "dncnn.pth", *FEW, *TWO, "--components", "15")
+    frame = table(path).set_index(["model", "noise"])
+    network = mtd.load(f"{name}.pth")
+    seen: list[torch.Tensor] = []
+    last = network.get_submodule(last_convolution(network))
+    last.register_forward_pre_hook(lambda _, given: seen.append(given[0].detach().clone()))
+    features, psnr = {}, {}
+    for spec in ("gaussian:15", "poisson:3.5", "isp"):
+        seen.clear()
+        values = []
+        for crop in images.crops(images.photographs(), 16, 24):
+            clean = images.to_tensor([crop.pixels])
+            noisy, target = noise.pair_keyed(noise.parse(spec), clean, [crop.digest])
+            with torch.no_grad():
+                values.append(float(metrics.psnr(network(noisy, [crop.digest]), target)))
+        features[spec], psnr[spec] = torch.cat(seen).flatten(1), np.mean(values)
+    for spec, held in features.items():
+        expected = srga(features["gaussian:15"], held, 15)
+        row = frame.loc[(name, spec)]
+        # a batch's last bits differ from an image's alone
+        assert row.srga == pytest.approx(expected.srga, abs=2e-2 if expected.srga else 1e-12)
+        assert row.sigma == pytest.approx(expected.sigma, rel=1e-5)
+        assert row["shape"] == pytest.approx(expected.shape, abs=0.0011)
+        assert row.features == held.shape[1] and row.components == 15
+        assert row.psnr == pytest.approx(psnr[spec], abs=1e-3)
+    assert frame.loc[(name, "gaussian:15")].srga == 0
+
+
+def test_what_goes_into_a_module_can_be_recorded():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True), nn.Conv2d(4, 3, 1))
+    x = torch.randn(2, 3, 5, 5)
+    with Activations(model, ["input:2", "0", "input:0"]) as seen:
+        model(x)
+    assert list(dict(seen.items())) == ["input:0", "0", "input:2"]
+    assert torch.equal(seen["input:0"], x) and torch.equal(seen["input:2"], seen["0"].relu())
+    assert choose(model, "input:*") == ["input:0", "input:1", "input:2"]
+    assert last_convolution(model) == "2"
+    with pytest.raises(BadInput, match="'input:7' matches no module"):
+        choose(model, "input:7")
+    with pytest.raises(BadInput, match="no convolution"):
+        last_convolution(nn.Linear(3, 3))
+
+
+def test_intervals_leave_the_same_patches_out_everywhere(folder):
+    path = started("plain.pth", *FEW, *TWO)
+    frame = table(path).set_index("noise")
+    kept = srga_table.subsets(24, 0)
+    assert len(kept) == 60 and {len(part) for part in kept} == {20}
+    network = mtd.load("plain.pth")
+    held = {}
+    for spec in ("gaussian:15", "poisson:3.5"):
+        crops = images.crops(images.photographs(), 16, 24)
+        clean = images.to_tensor([crop.pixels for crop in crops])
+        noisy, _ = noise.pair_keyed(noise.parse(spec), clean, [crop.digest for crop in crops])
+        with torch.no_grad(), Activations(network, "input:conv_last") as seen:
+            network(noisy)
+        held[spec] = seen["input:conv_last"].flatten(1)
+    values = np.array(
+        [srga(held["gaussian:15"][part], held["poisson:3.5"][part]).srga for part in kept]
+    )
+    error = math.sqrt(20 / 4 * np.mean((values - values.mean()) ** 2))
+    row = frame.loc["poisson:3.5"]
+    assert row.high - row.srga == pytest.approx(1.96 * error, rel=0.02)
+    assert math.isnan(frame.low["gaussian:15"])
+
+
+def test_the_memory_decides_nothing(folder, monkeypatch):
+    frame = table(started("hidden.pth", *FEW, *TWO, "--output-dir", "large"))
+    observed: list[int] = []
+    original = components.gram_of
+
+    def gram_of(columns, device="cpu"):
+        def counted():
+            for part in columns:
+                observed.append(part.numel())
+                yield part
+
+        return original(counted(), device)
+
+    monkeypatch.setattr(components, "gram_of", gram_of)
+    small = table(started("hidden.pth", *FEW, *TWO, "--output-dir", "small", "--memory", "1e-5"))
+    assert max(observed) <= 1e-5 * 2**30 / 24 and len(observed) > 20
+    assert small.srga.to_numpy() == pytest.approx(frame.srga.to_numpy(), abs=1e-9)
+
+
+def test_two_processes_write_what_one_does(folder):
+    from test_ranks import torchrun
+
+    arguments = ("plain.pth", "hidden.pth", *FEW, *TWO, "--batch-size", "5")
+    started(*arguments, "--output-dir", "one")
+    done = torchrun("-m", "analysis.srga", *arguments, "--output-dir", "two", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert contents(folder / "two") == contents(folder / "one")
+
+
+def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch):
+    arguments = ("plain.pth", "hidden.pth", *FEW, *TWO, "--batch-size", "5")
+    reference = contents(started(*arguments, "--output-dir", "whole"))
+    seen: list[str] = []
+    original = engine.look
+
+    def look(*given):
+        seen.append(given[1])
+        if len(seen) == 11:
+            raise KeyboardInterrupt
+        return original(*given)
+
+    monkeypatch.setattr(engine, "look", look)
+    with pytest.raises(KeyboardInterrupt, match="--resume"):
+        started(*arguments, "--output-dir", "cut")
+    started(*arguments, "--output-dir", "cut", "--resume")
+    assert len(seen) == 2 * 3 * 5 + 1 and contents(folder / "cut") == reference
+
+
+def test_what_is_written_and_said(folder, capsys):
+    path = started("plain.pth", "hidden.pth", *FEW, *TWO, "--noise", "mixture:2")
+    assert {file.name for file in path.iterdir()} == {
+        *("manifest.json", "run.json", "srga.csv", "srga.png")
+    }
+    manifest = read_manifest(path)
+    assert manifest["layers"] == dict.fromkeys(("plain", "hidden"), "input:conv_last")
+    assert manifest["components"] == 23 and manifest["noises"][0] == "gaussian:15"
+    out = capsys.readouterr().out
+    assert "24 patches of 16 x 16, 23 components, lower is nearer" in out
+    assert "24 patches are few" in out and "this project's own preset" in out
+
+
+def test_models_of_other_quality_are_noted():
+    frame = table_of([("a", 30.0), ("b", 33.0)])
+    assert any(
+        "differs by 3.0 dB between models (a 30.0, b 33.0)" in n for n in srga_table.notes(frame)
+    )
+    assert not any("dB" in n for n in srga_table.notes(table_of([("a", 30.0), ("b", 30.9)])))
+
+
+def table_of(quality):
+    import pandas as pd
+
+    rows = [
+        {
+            "model": m,
+            "noise": "gaussian:15",
+            "reference": "gaussian:15",
+            "psnr": p,
+            "patches": 400,
+            "note": "",
+        }
+        for m, p in quality
+    ]
+    return pd.DataFrame(rows)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--reference", "gausian:15"], "did you mean gaussian"),
+        (["--noise", "gaussian:15"], "no noise beside the reference"),
+        (["--layer", "blocks"], "'blocks' matches no module"),
+        (["--layer", "conv_*"], "layers of plain; name one"),
+        (["--limit", "2"], "2 patches: SRGA needs 3"),
+        (["--components", "0"], "from 1 up"),
+        (["--memory", "0"], "expected GiB above 0"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message):
+    code, out, err = in_process(command.main, "plain.pth", *FEW, *arguments)
+    assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
+
+
+def test_a_disk_without_room_is_refused_first(folder, in_process, monkeypatch):
+    usage = deep_features.shutil.disk_usage(".")._replace(free=10**5)
+    monkeypatch.setattr(deep_features.shutil, "disk_usage", lambda _: usage)
+    code, _, err = in_process(command.main, "plain.pth", *FEW, *TWO, "--output-dir", "run")
+    assert code == 2 and "GiB while the run goes on" in err and not Path("run").exists()
+
+
+def test_help_answers_without_torch(folder):
+    code = "import sys; sys.argv = ['x', '--help']; from analysis import srga as g\n"
+    code += "try: g.main()\nexcept SystemExit: assert 'torch' not in sys.modules, 'torch'"
+    Path("help.py").write_text(code)
+    done = shell("help", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "--reference" in done.stdout and "examples:" in done.stdout
