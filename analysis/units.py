@@ -46,14 +46,29 @@ class Unit:
 
     def matrix(self, name: str) -> Matrix:
         """One tensor, of which `[:, start:stop]` reads no more than these columns from a file."""
-        if self.path is None:
-            return self.tensors()[name]
+        return self.tensors()[name] if self.path is None else Stored(self.path, name)
+
+
+class Stored:
+    """A tensor in a file, which is opened for each part that is read.
+
+    Pages of a mapped file count as the process's memory until it is closed.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
         from safetensors import safe_open
 
-        file: Any = safe_open(self.path, framework="pt")
-        place = json.loads(file.metadata()["names"]).index(name)
-        found: Matrix = file.get_slice(str(place))
-        return found
+        self.path = path
+        with safe_open(path, framework="pt") as file:
+            self.place = str(json.loads(file.metadata()["names"]).index(name))
+
+    def __getitem__(self, place: Any, /) -> Tensor:
+        """A part of it."""
+        from safetensors import safe_open
+
+        with safe_open(self.path, framework="pt") as file:
+            part: Tensor = file.get_slice(self.place)[place]
+            return part.clone()
 
 
 class Units:
