@@ -83,3 +83,29 @@ def test_what_has_no_score():
         srga(np.full((4, 5), np.nan), np.ones((4, 5)))
     with pytest.raises(BadInput, match="0 components"):
         fit(torch.eye(5), 0)
+
+
+@pytest.mark.slow
+def test_intervals_cover_the_mean_score_over_sets_of_patches():
+    """100 patches of 300 features whose scale differs from patch to patch, 200 simulated sets."""
+    from analysis import srga_table
+    from analysis.srga import compare
+
+    rng = np.random.default_rng(0)
+    spread = np.exp(rng.normal(size=300))
+    keep, found = srga_table.subsets(100, 0), []
+    for _ in range(200):
+        scale = np.exp(0.5 * rng.normal(size=(100, 1)))
+        clean = scale * spread * rng.normal(size=(100, 300))
+        noisy = 1.3 * clean + 0.8 * rng.normal(size=(100, 300))
+        grams = [components.gram(torch.from_numpy(side)) for side in (clean, noisy)]
+        whole = compare(*(fit(gram) for gram in grams)).srga
+        values = [
+            compare(*(fit(components.recentred(gram, part)) for gram in grams)).srga
+            for part in keep
+        ]
+        found.append((whole, srga_table.standard_error(np.array(values), 100, 20)))
+    scores, errors = np.array(found).T
+    covered = np.mean(np.abs(scores - scores.mean()) <= 1.96 * errors)
+    print(f"covered {covered:.3f}, spread {scores.std():.4f}, standard error {errors.mean():.4f}")
+    assert covered > 0.88
