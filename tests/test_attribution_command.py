@@ -1,0 +1,129 @@
+"""`python -m analysis.attribution`: maps made again by hand, what it writes, says and refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import shell
+from test_resume import contents
+
+import mtd
+from analysis import attribution as command
+from analysis import attribution_table, lam
+from analysis.attribution import place, run
+from analysis.lam import Window
+from analysis.runs import RunFolder, read_manifest, read_tables
+from mtd import images, noise
+
+FEW = ("--crop", "16", "--limit", "2", "--side", "4", "--sigma", "1.5", "--steps", "4", "--quiet")
+ONE = ("--noise", "gaussian:50")
+
+
+@pytest.fixture
+def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(pair)
+    return pair
+
+
+def started(*arguments: str) -> Path:
+    return run(command.parser().parse_args(list(arguments)), "test")
+
+
+def test_maps_and_numbers_are_those_made_by_hand(folder, capsys):
+    path = started("plain.pth", "hidden.pth", *FEW, *ONE, "--noise", "mixture:2")
+    assert {file.name for file in path.iterdir()} == {
+        *("manifest.json", "run.json", "attribution.csv", "attribution.png"),
+        "attribution.safetensors",
+    }
+    frame = read_tables(path, ["attribution"])["attribution"]
+    maps = attribution_table.read(RunFolder(path, "", read_manifest(path), resume=True))
+    frame = frame.set_index(["model", "noise", "crop"])
+    assert len(frame) == 2 * 3 * 2 and len(maps) == 2 * 3 * 2 + 3 * 2
+    for i, crop in enumerate(images.crops(images.photographs(), 16, 2)):
+        window = place(crop.pixels, 4)
+        for name, spec in (("plain", "gaussian:0"), ("hidden", "gaussian:50")):
+            clean = images.to_tensor([crop.pixels])
+            noisy, _ = noise.pair_keyed(noise.parse(spec), clean, [crop.digest])
+            network = mtd.load(f"{name}.pth")
+            found = lam.attribute(network, noisy[0], window, key=crop.digest, sigma=1.5, steps=4)
+            assert maps["", spec, i] == pytest.approx(noisy[0].numpy())
+            assert maps[name, spec, i] == pytest.approx(found.values.numpy(), abs=1e-6)
+            row = frame.loc[(name, spec, i)]
+            assert row.di == pytest.approx(lam.diffusion_index(found.map), rel=1e-5)
+            assert row.completeness == pytest.approx(found.error, abs=1e-6)
+            assert (row.window_top, row.window_left, row.side) == tuple(window)
+            assert 0 <= row.reach50 <= row.reach90 <= 12
+    out = capsys.readouterr().out
+    assert "2 crops of 16 x 16, 4 steps" in out and "this project's own preset" in out
+
+
+def test_completeness_is_warned_of(folder, capsys):
+    started("plain.pth", *FEW, *ONE, "--steps", "1")
+    assert "raise --steps" in capsys.readouterr().out
+
+
+def test_two_processes_write_what_one_does(folder):
+    from test_ranks import torchrun
+
+    arguments = ("plain.pth", "hidden.pth", *FEW, *ONE)
+    started(*arguments, "--output-dir", "one")
+    done = torchrun("-m", "analysis.attribution", *arguments, "--output-dir", "two", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert contents(folder / "two") == contents(folder / "one")
+
+
+def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch):
+    arguments = ("plain.pth", "hidden.pth", *FEW, *ONE)
+    reference = contents(started(*arguments, "--output-dir", "whole"))
+    made: list[Window] = []
+    original = lam.attribute
+
+    def attribute(model, image, window, **how):
+        made.append(window)
+        if len(made) == 4:
+            raise KeyboardInterrupt
+        return original(model, image, window, **how)
+
+    monkeypatch.setattr(lam, "attribute", attribute)
+    with pytest.raises(KeyboardInterrupt, match="--resume"):
+        started(*arguments, "--output-dir", "cut")
+    started(*arguments, "--output-dir", "cut", "--resume")
+    assert len(made) == 8 + 1 and contents(folder / "cut") == reference
+
+
+def test_the_window_is_where_the_edges_are():
+    pixels = torch.zeros(32, 32, 3, dtype=torch.uint8).numpy()
+    pixels[0:4:2] = 255  # outside the middle half
+    pixels[16:20:2, 12:16] = 200
+    window = place(pixels, 6)
+    assert window.top >= 8 and window.top + 6 <= 24
+    assert window.top <= 16 < window.top + 6 and window.left <= 12
+    assert place(pixels, 6, (0, 26)) == Window(0, 26, 6)
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--noise", "gausian:15"], "did you mean gaussian"),
+        (["--window", "4"], "expected Y,X"),
+        (["--window", "13,2"], "window of 4 at 13,2"),
+        (["--side", "10"], "at most half"),
+        (["--sigma", "9"], "lower --sigma"),
+        (["--sigma", "-1"], "pixels above 0"),
+        (["--autocast", "bf16"], "gradients need float32"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message):
+    code, out, err = in_process(command.main, "plain.pth", *FEW, *arguments)
+    assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
+
+
+def test_help_answers_without_torch(folder):
+    code = "import sys; sys.argv = ['x', '--help']; from analysis import attribution as g\n"
+    code += "try: g.main()\nexcept SystemExit: assert 'torch' not in sys.modules, 'torch'"
+    Path("help.py").write_text(code)
+    done = shell("help", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "--sigma" in done.stdout and "examples:" in done.stdout
