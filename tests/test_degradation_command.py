@@ -1,0 +1,291 @@
+"""`python -m analysis.degradation`: features pooled by hand, what it writes, says and refuses."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import shell
+from test_resume import contents
+from torch import nn
+
+import mtd
+from analysis import degradation as command
+from analysis import degradation_table, engine, pooled_features, separability
+from analysis.activations import Activations
+from analysis.degradation import run
+from analysis.runs import read_manifest, read_tables
+from mtd import images, noise
+from mtd.dncnn import DnCNN, DnCNNConfig
+
+FEW = ("--crop", "16", "--limit", "8", "--quiet")
+THREE = ("--noise", "gaussian:15", "--noise", "poisson:3.5", "--noise", "spatial:60")
+SPECS = THREE[1::2]
+LAYERS = ("--layers", "conv_first", "--layers", "**.blocks.1", "--layers", "input:conv_last")
+
+
+@pytest.fixture
+def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(pair)
+    torch.manual_seed(0)
+    torch.save(DnCNN(DnCNNConfig(features=8, depth=3)).state_dict(), pair / "dncnn.pth")
+    return pair
+
+
+def started(*arguments: str) -> Path:
+    return run(command.parser().parse_args(list(arguments)), "test")
+
+
+def tables(path: Path):
+    return read_tables(path, ["degradation", "embedding"])
+
+
+def by_hand(name: str, layer: str, pool: int, count: int) -> np.ndarray:
+    """Scores of a network's pooled features, from their singular value decomposition."""
+    network, rows = mtd.load(f"{name}.pth"), []
+    crops = images.crops(images.photographs(), 16, 8)
+    clean, keys = images.to_tensor([crop.pixels for crop in crops]), [c.digest for c in crops]
+    for spec in SPECS:
+        noisy, _ = noise.pair_keyed(noise.parse(spec), clean, keys)
+        with torch.no_grad(), Activations(network, layer) as seen:
+            network(noisy, keys)
+        maps = seen[layer].double()
+        if maps.ndim == 3:  # tokens, row by row
+            maps = maps.mT.reshape(8, -1, 16, 16)
+        if pool:
+            side = 16 // pool
+            maps = maps.reshape(8, -1, pool, side, pool, side).mean((3, 5))
+        rows.append(maps.flatten(1).numpy())
+    features = np.concatenate(rows)
+    left, size, _ = np.linalg.svd(features - features.mean(0), full_matrices=False)
+    return (left * size)[:, :count]
+
+
+@pytest.mark.parametrize("pool", [4, 0])
+@pytest.mark.parametrize(
+    "name, layer",
+    [
+        ("plain", "input:conv_last"),
+        ("plain", "layers.1.residual_group.blocks.1"),
+        ("hidden", "layers.0.residual_group.blocks.1"),
+        ("dncnn", "model.2"),
+    ],
+)
+def test_numbers_are_those_of_features_pooled_by_hand(folder, name, layer, pool):
+    arguments = (*FEW, *THREE, "--layers", layer, "--pool", str(pool), "--components", "10")
+    found = tables(started(f"{name}.pth", *arguments, "--batch-size", "3"))
+    scores = by_hand(name, layer, pool, 10)
+    noises, crops = np.repeat(range(3), 8), np.tile(range(8), 3)
+    row = found["degradation"].iloc[0]
+    assert row.layer == layer and row.components == 10 and row.samples == 24
+    for column, expected in {
+        "ch_noise": separability.calinski_harabasz(scores, noises),
+        "ch_content": separability.calinski_harabasz(scores, crops),
+        "ch_within": separability.within_groups(scores, noises, crops),
+        "silhouette": separability.silhouette(scores, noises),
+    }.items():
+        assert row[column] == pytest.approx(expected, rel=1e-3), column
+    points = found["embedding"][found["embedding"].kind == "pca"]
+    signs = np.sign((points[["x", "y"]].to_numpy() * scores[:, :2]).sum(0))
+    scale = np.abs(scores[:, 0]).max()
+    assert np.allclose(points[["x", "y"]] * signs, scores[:, :2], atol=1e-3 * scale)
+    assert list(points.noise) == [spec for spec in SPECS for _ in range(8)]
+
+
+def test_the_default_layers_end_with_the_deepest_features(folder):
+    path = started("plain.pth", "dncnn.pth", *FEW, *THREE, "--no-intervals")
+    frame, points = tables(path).values()
+    plain = frame[frame.model == "plain"]
+    names = list(plain.layer)
+    assert names[0] == "conv_first" and names[-2:] == ["input:conv_last", "conv_last"]
+    assert list(plain["index"]) == list(range(len(plain)))
+    ends = frame[frame.deepest].set_index("model").layer
+    assert ends["plain"] == "input:conv_last" and ends["dncnn"].startswith("input:model.")
+    assert list(frame[frame.highest].model) == ["plain", "dncnn"]
+    for model, part in frame.groupby("model"):
+        assert part.ch_noise.max() == part[part.highest].ch_noise.item(), model
+    embedded = frame[frame.deepest | frame.highest]
+    assert frame.ch_tsne.notna().equals(frame.deepest | frame.highest)
+    assert len(points) == len(embedded) * 2 * 24 and frame.low.isna().all()
+
+
+def test_pooling_takes_what_a_map_has():
+    observer = pooled_features.PooledFeatures({"a": ["x"]}, 8)
+    maps = torch.arange(2 * 3 * 4 * 16.0).reshape(2, 3, 4, 16)
+    shown = engine.Shown(batch(2), noise.parse("gaussian:15"), maps, maps)
+    kept = observer.keep("x", maps, shown)["x"]
+    assert torch.equal(kept, maps.reshape(2, 3, 4, 8, 2).mean(-1).flatten(1))
+    whole = pooled_features.PooledFeatures({"a": ["x"]}, 0).keep("x", maps, shown)["x"]
+    assert torch.equal(whole, maps.flatten(1)) and whole.data_ptr() != maps.data_ptr()
+
+
+def batch(count: int) -> engine.Batch:
+    pixels = np.zeros((4, 16, 3), dtype=np.uint8)
+    return engine.Batch(0, [images.Crop("a", i, 0, pixels) for i in range(count)])
+
+
+def test_a_network_that_lets_noise_through_sorts_by_it(folder, monkeypatch):
+    """Squares of fine differences tell noises' strengths apart, as their means do not."""
+
+    class Strength(nn.Module):
+        def forward(self, x):
+            return (x - x.roll(1, -1)).square().mean((1, 2, 3), keepdim=True).log() * 100 + x
+
+    network = mtd.load("plain.pth")
+    last = network.get_submodule("conv_last")
+    monkeypatch.setattr(last, "forward", Strength().forward)
+    monkeypatch.setattr("analysis.options.load_models", lambda args, device: {"plain": network})
+    monkeypatch.setattr(type(network), "forward", lambda self, x, *_: last(x)[:, :3])
+    noises = ("--noise", "gaussian:5", "--noise", "gaussian:100")
+    path = started("plain.pth", *FEW, *noises, "--layers", "conv_last", "--components", "2")
+    row = tables(path)["degradation"].iloc[0]
+    assert row.ch_noise > 5 and row.probe > 0.9 and row.ch_within > 20
+
+
+def test_folds_keep_photographs_together_from_five_on(folder, monkeypatch):
+    held: list[list[int]] = []
+    original = separability.probe
+
+    def probe(scores, labels, groups, count=separability.FOLDS):
+        held.append(list(groups))
+        return original(scores, labels, groups, count)
+
+    monkeypatch.setattr(separability, "probe", probe)
+    one = ("--layers", "conv_last", "--no-intervals")
+    path = started("plain.pth", *FEW, *THREE, *one)
+    assert read_manifest(path)["folds_by"] == "crop" and held[-1] == [*range(8)] * 3
+    monkeypatch.setattr(command, "PHOTOGRAPHS", 3)
+    path = started("plain.pth", *FEW, *THREE, *one, "--output-dir", "other")
+    crops = images.crops(images.photographs(), 16, 8)
+    names = sorted({crop.image for crop in crops})
+    assert read_manifest(path)["folds_by"] == "photograph"
+    assert held[-1] == [names.index(crop.image) for crop in crops] * 3
+
+
+def test_the_memory_decides_nothing(folder):
+    one = (*FEW, *THREE, "--layers", "conv_last", "--pool", "0")
+    frame = tables(started("plain.pth", *one, "--output-dir", "large"))["degradation"]
+    small = started("plain.pth", *one, "--output-dir", "small", "--memory", "1e-5")
+    numbers = tables(small)["degradation"]
+    assert numbers.ch_noise.to_numpy() == pytest.approx(frame.ch_noise.to_numpy(), rel=1e-6)
+
+
+def test_two_processes_write_what_one_does(folder):
+    from test_ranks import torchrun
+
+    arguments = ("plain.pth", "hidden.pth", *FEW, *THREE, *LAYERS, "--batch-size", "3")
+    started(*arguments, "--output-dir", "one")
+    done = torchrun("-m", "analysis.degradation", *arguments, "--output-dir", "two", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert contents(folder / "two") == contents(folder / "one")
+
+
+def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch):
+    arguments = ("plain.pth", "hidden.pth", *FEW, *THREE, *LAYERS, "--batch-size", "3")
+    reference = contents(started(*arguments, "--output-dir", "whole"))
+    seen: list[str] = []
+    original = engine.look
+
+    def look(*given):
+        seen.append(given[1])
+        if len(seen) == 8:
+            raise KeyboardInterrupt
+        return original(*given)
+
+    monkeypatch.setattr(engine, "look", look)
+    with pytest.raises(KeyboardInterrupt, match="--resume"):
+        started(*arguments, "--output-dir", "cut")
+    started(*arguments, "--output-dir", "cut", "--resume")
+    assert len(seen) == 2 * 3 * 3 + 1 and contents(folder / "cut") == reference
+    started(*arguments, "--output-dir", "cut", "--resume")
+    assert len(seen) == 2 * 3 * 3 + 1 and contents(folder / "cut") == reference
+
+
+def test_what_is_written_and_said(folder, capsys):
+    path = started("plain.pth", "hidden.pth", *FEW, *THREE, "--noise", "mixture:2", *LAYERS)
+    assert {file.name for file in path.iterdir()} == {
+        *("manifest.json", "run.json", "degradation.csv", "embedding.csv"),
+        *("degradation.png", "embedding.png"),
+    }
+    manifest = read_manifest(path)
+    assert manifest["pool"] == 8 and manifest["components"] == 31
+    assert manifest["perplexity"] == pytest.approx(31 / 3)
+    assert "scikit-learn" in manifest["versions"]
+    out = capsys.readouterr().out
+    assert "8 crops of 16 x 16 under 4 noises" in out
+    assert "features averaged to at most 8 x 8 places, 31 principal components of 32" in out
+    assert "deepest layer" in out and "plain, input:conv_last" in out and "chance is 0.25" in out
+    assert "this project's own preset" in out and "t-SNE depends on perplexity (10.3)" in out
+    frame = tables(path)["degradation"]
+    assert (frame.low < frame.ch_noise).all() and (frame.ch_noise < frame.high).all()
+    assert frame.variance.between(0, 1).all()
+
+
+def test_the_text_says_from_where_on_the_noise_is_told():
+    import pandas as pd
+
+    rows = {"layer": ["a", "b", "c"], "probe": [0.3, 0.7, 0.9], "chance": [0.2] * 3}
+    part = pd.DataFrame(rows)
+    assert degradation_table.halfway(part) == "b"
+    said = degradation_table.onset("net", part)
+    assert said == "net: the probe exceeds 0.60 first at b (layer 2 of 3); best 0.90 at c"
+    part.probe = [0.3, 0.6, 0.5]
+    assert degradation_table.halfway(part) is None
+    assert "never exceeds 0.60" in degradation_table.onset("net", part)
+
+
+def test_features_that_do_not_vary_are_named(folder, in_process, monkeypatch):
+    def keep(self, layer, value, shown):
+        return {layer: torch.zeros(len(value), 4)}
+
+    monkeypatch.setattr(pooled_features.PooledFeatures, "keep", keep)
+    arguments = ("plain.pth", *FEW, *THREE, "--layers", "conv_last")
+    code, out, err = in_process(command.main, *arguments)
+    assert code == 2 and "plain, conv_last: features do not vary" in err and not out
+    monkeypatch.setattr(
+        pooled_features.PooledFeatures,
+        "keep",
+        lambda self, layer, value, shown: {layer: torch.full((len(value), 4), math.nan)},
+    )
+    code, _, err = in_process(command.main, *arguments, "--output-dir", "other")
+    assert code == 2 and "plain, conv_last: features are not finite" in err
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--noise", "gausian:15"], "did you mean gaussian"),
+        (["--noise", "gaussian:15"], "1 noise: nothing to tell apart"),
+        (["--layers", "blocks"], "'blocks' matches no module"),
+        (["--layers", "**.attn"], "choose one with features for each"),
+        (["--limit", "2"], "2 crops: expected 3 or more"),
+        (["--components", "1"], "from 2 up"),
+        (["--pool", "-1"], "from 0 up"),
+        (["--memory", "0"], "expected GiB above 0"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message):
+    code, out, err = in_process(command.main, "plain.pth", *FEW, *arguments)
+    assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
+
+
+def test_a_disk_without_room_is_refused_first(folder, in_process, monkeypatch):
+    from analysis import deep_features
+
+    usage = deep_features.shutil.disk_usage(".")._replace(free=10**4)
+    monkeypatch.setattr(deep_features.shutil, "disk_usage", lambda _: usage)
+    code, _, err = in_process(command.main, "plain.pth", *FEW, *THREE, "--output-dir", "run")
+    assert code == 2 and "GiB while the run goes on" in err and not Path("run").exists()
+
+
+def test_help_answers_without_torch(folder):
+    code = "import sys; sys.argv = ['x', '--help']; from analysis import degradation as g\n"
+    code += "try: g.main()\nexcept SystemExit:\n"
+    code += "    assert not {'torch', 'sklearn', 'matplotlib'} & set(sys.modules)"
+    Path("help.py").write_text(code)
+    done = shell("help", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert "--pool" in done.stdout and "examples:" in done.stdout
