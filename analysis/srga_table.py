@@ -142,7 +142,8 @@ def figure(frame: pd.DataFrame) -> Figure:
     size = (max(5.0, 1.6 + 0.9 * len(noises)), 4.4)
     drawn = Figure(figsize=size, dpi=plots.DPI, layout="constrained")
     axes = drawn.subplots()
-    offsets = np.linspace(-0.3, 0.3, len(models)) if len(models) > 1 else [0.0]
+    half = min(0.3, 0.06 * (len(models) - 1))
+    offsets = np.linspace(-half, half, len(models))
     for offset, model in zip(offsets, models, strict=True):
         rows = part[part.model == model].set_index("noise").loc[noises]
         error = None if len(models) > CROWDED else (rows.srga - rows.low, rows.high - rows.srga)
