@@ -133,7 +133,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     from analysis import degradation_table
     from analysis.engine import batches
     from analysis.pooled_features import PooledFeatures
-    from analysis.runs import RunFolder
+    from analysis.work import carry_out
 
     args.noise = list(args.noise or NOISES)
     asked = options.check(args)
@@ -146,31 +146,16 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     groups = batches(asked.crops, args.batch_size or max(1, 2**16 // args.crop**2))
     observer = PooledFeatures(layers, args.pool, int(args.memory * 2**30), asked.setting.device)
     manifest = describe(args, asked, layers)
-    folder = RunFolder(
-        args.output_dir,
-        f"degradation-{'-'.join(asked.models)}",
-        manifest | {"batches": [len(batch.crops) for batch in groups]},
-        resume=args.resume,
-        command=command,
-        ranks=asked.ranks,
+    return carry_out(
+        args,
+        asked,
+        groups,
+        observer,
+        manifest,
+        lambda found: degradation_table.tables(found, asked, manifest),
+        degradation_table.report,
+        command,
     )
-    if not folder.units.count():
-        views = len(asked.models) * len(asked.noises)
-        observer.spill = (folder.path, len(asked.crops) * views)
-    with folder.resumable():
-        done = args.resume and folder.complete("degradation.csv", "embedding.csv")
-        if not asked.ranks.gather(done)[0]:
-            options.observe(args, asked, groups, [observer], folder)
-            found = observer.compute(asked.ranks)
-            tables = degradation_table.tables(found, asked, manifest)
-            if asked.ranks.first:
-                for name, frame in tables.items():
-                    folder.table(f"{name}.csv", frame)
-        if asked.ranks.first:
-            degradation_table.report(folder)
-            folder.finish()
-    asked.ranks.leave()
-    return folder.path
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     from analysis import distributions_table, histograms
     from analysis.engine import batches
     from analysis.feature_histograms import FeatureHistograms
-    from analysis.runs import RunFolder
+    from analysis.work import carry_out
 
     args.noise = [args.reference, *(n for n in args.noise or NOISES if n != args.reference)]
     asked = options.check(args)
@@ -104,31 +104,23 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
             "divergence": distributions_table.SHARES,
             "shown": distributions_table.SHOWN,
         },
-        "batches": [len(batch.crops) for batch in groups],
     }
-    folder = RunFolder(
-        args.output_dir,
-        f"distributions-{'-'.join(asked.models)}",
+    return carry_out(
+        args,
+        asked,
+        groups,
+        observer,
         manifest,
-        resume=args.resume,
-        command=command,
-        ranks=asked.ranks,
+        lambda found: dict(
+            zip(
+                ("distributions", "histograms"),
+                distributions_table.tables(found, asked),
+                strict=True,
+            )
+        ),
+        distributions_table.report,
+        command,
     )
-    with folder.resumable():
-        done = args.resume and folder.complete("distributions.csv", "histograms.csv")
-        if not asked.ranks.gather(done)[0]:
-            options.observe(args, asked, groups, [observer], folder)
-            found = observer.compute(asked.ranks)
-            with asked.ranks.agreed():
-                if asked.ranks.first:
-                    frame, curves = distributions_table.tables(found, asked)
-                    folder.table("histograms.csv", curves)
-                    folder.table("distributions.csv", frame)
-        if asked.ranks.first:
-            distributions_table.report(folder)
-            folder.finish()
-    asked.ranks.leave()
-    return folder.path
 
 
 if __name__ == "__main__":

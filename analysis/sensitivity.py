@@ -128,7 +128,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     from analysis import sensitivity_table
     from analysis.engine import batches
     from analysis.layer_changes import CLEAN, LayerChanges
-    from analysis.runs import RunFolder
+    from analysis.work import carry_out
 
     args.noise = [CLEAN, *(args.noise or NOISES)]
     if CLEAN in args.noise[1:]:
@@ -140,31 +140,17 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     observer = LayerChanges(layers, int(args.memory * 2**30))
     manifest = options.describe("sensitivity", args, asked) | {
         "layers": layers,
-        "batches": [len(batch.crops) for batch in groups],
     }
-    folder = RunFolder(
-        args.output_dir,
-        f"sensitivity-{'-'.join(asked.models)}",
+    return carry_out(
+        args,
+        asked,
+        groups,
+        observer,
         manifest,
-        resume=args.resume,
-        command=command,
-        ranks=asked.ranks,
+        lambda found: {"sensitivity": sensitivity_table.table(found, asked.noises)},
+        sensitivity_table.report,
+        command,
     )
-    if not folder.units.count():
-        views = len(asked.models) * len(asked.noises)
-        observer.spill = (folder.path, len(asked.crops) * views)
-    with folder.resumable():
-        done = args.resume and folder.complete("sensitivity.csv")
-        if not asked.ranks.gather(done)[0]:
-            options.observe(args, asked, groups, [observer], folder)
-            found = observer.compute(asked.ranks)
-            if asked.ranks.first:
-                folder.table("sensitivity.csv", sensitivity_table.table(found, asked.noises))
-        if asked.ranks.first:
-            sensitivity_table.report(folder)
-            folder.finish()
-    asked.ranks.leave()
-    return folder.path
 
 
 if __name__ == "__main__":

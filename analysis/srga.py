@@ -222,7 +222,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     from analysis.activations import INPUT, choose, last_convolution
     from analysis.deep_features import DeepFeatures
     from analysis.engine import batches
-    from analysis.runs import RunFolder
+    from analysis.work import carry_out
 
     args.noise = [args.reference, *(n for n in args.noise or NOISES if n != args.reference)]
     asked = options.check(args)
@@ -243,32 +243,17 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
         "components": min(args.components, len(asked.crops) - 1),
         "fit": args.fit,
         "intervals": not args.no_intervals,
-        "batches": [len(batch.crops) for batch in groups],
     }
-    folder = RunFolder(
-        args.output_dir,
-        f"srga-{'-'.join(asked.models)}",
+    return carry_out(
+        args,
+        asked,
+        groups,
+        observer,
         manifest,
-        resume=args.resume,
-        command=command,
-        ranks=asked.ranks,
+        lambda found: {"srga": srga_table.table(found, asked, single, args)},
+        srga_table.report,
+        command,
     )
-    if not folder.units.count():
-        views = len(asked.models) * len(asked.noises)
-        observer.spill = (folder.path, len(asked.crops) * views)
-    with folder.resumable():
-        done = args.resume and folder.complete("srga.csv")
-        if not asked.ranks.gather(done)[0]:
-            options.observe(args, asked, groups, [observer], folder)
-            found = observer.compute(asked.ranks)
-            if asked.ranks.first:
-                frame = srga_table.table(found, asked, single, args)
-                folder.table("srga.csv", frame)
-        if asked.ranks.first:
-            srga_table.report(folder)
-            folder.finish()
-    asked.ranks.leave()
-    return folder.path
 
 
 if __name__ == "__main__":

@@ -7,8 +7,10 @@ import torch
 from conftest import data_folder, golden, golden_weights
 
 import mtd
+from mtd import images, noise
 from mtd.dncnn import DnCNN, DnCNNConfig
 from mtd.errors import BadInput
+from mtd.metrics import psnr
 
 CONFIGS = {
     "dncnn_color_blind": DnCNNConfig(),
@@ -75,3 +77,24 @@ def test_ffdnet_is_not_a_twelve_channel_dncnn():
 def test_no_size_below_the_least():
     with pytest.raises(BadInput, match="depth 1: expected 1, 1 and 2 or more"):
         DnCNNConfig(depth=1).check()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "sigma, quantize, expected",
+    [
+        *((15, False, 33.88), (25, False, 31.22), (50, False, 27.92)),
+        *((15, True, 33.61), (25, True, 30.70), (50, True, 26.52)),
+    ],
+)
+def test_the_readmes_psnr_on_cbsd68(sigma, quantize, expected):
+    """The published 33.9 / 31.2 / 28.0 dB are of noise that is neither clipped nor rounded."""
+    network = mtd.load(data_folder("checkpoints") / "dncnn_color_blind.pth")
+    made, values = noise.parse(f"gaussian:{sigma}"), []
+    for crop in images.whole(images.photographs(data_folder("cbsd68"))):
+        clean = images.to_tensor([crop.pixels])
+        noisy = noise.add_keyed(made, clean, [crop.digest], quantize=quantize)
+        with torch.no_grad():
+            values.append(float(psnr(network(noisy), clean)))
+    assert len(values) == 68
+    assert sum(values) / 68 == pytest.approx(expected, abs=0.006)
