@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Literal, NoReturn
 
-from mtd.errors import BadInput, Failed, Partial
+from mtd.errors import BadInput, Failed, Lost, Partial
 
 OK, FAILED, BAD_INPUT, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -49,6 +49,9 @@ def run(main: Callable[[], None]) -> NoReturn:
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
+    except Lost as error:
+        print(f"failed: {error}", file=sys.stderr, flush=True)
+        os._exit(FAILED)
     except Failed as error:
         print(f"failed: {error}", file=sys.stderr)
         sys.exit(FAILED)
