@@ -51,17 +51,13 @@ def deepest(names: Sequence[str]) -> list[str]:
 
 
 def default_layers(model: nn.Module) -> list[str]:
-    """The layers that are recorded when none are named.
+    """The layers that are recorded when none are named: see `Denoiser.main_layers`.
 
-    For a SwinIR: `conv_first`, the blocks in order, `conv_after_body` and `conv_last`. For any
-    other network: every convolution.
+    Of a module that is none of ours, every convolution.
     """
-    names = dict(model.named_modules())
-    found = blocks(list(names))
-    if found and all(name in names for name in ("conv_first", "conv_after_body", "conv_last")):
-        return ["conv_first", *found, "conv_after_body", "conv_last"]
-    kinds = (nn.Conv2d, nn.ConvTranspose2d)
-    return [name for name, module in names.items() if isinstance(module, kinds)]
+    from mtd.denoiser import Denoiser
+
+    return Denoiser.main_layers(model) if not isinstance(model, Denoiser) else model.main_layers()  # type: ignore[arg-type]
 
 
 def choose(model: nn.Module, layers: Selector | Sequence[Selector] | None = None) -> list[str]:

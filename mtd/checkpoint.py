@@ -18,12 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtd import files, kair, pickles
-from mtd.architectures import ANCHORS, build, detect
+from mtd import files, kair, pickles, registry
+from mtd.architecture import Architecture, Config
 from mtd.denoiser import Denoiser
 from mtd.errors import BadInput
 from mtd.masking import AttentionSwitch, MaskedInference, MaskPolicy
-from mtd.swinir import SwinIRConfig, is_recomputable
+from mtd.networks.swin_blocks import SwinIRConfig
+from mtd.networks.swinir import is_recomputable
 
 BUNDLED = Path(__file__).parent / "checkpoints"
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
@@ -148,7 +149,7 @@ def unwrap(content: Any, path: Path) -> tuple[str, StateDict]:
     if not weights:
         keys = ", ".join(str(k) for k in list(content)[:5]) or "nothing"
         raise BadInput(f"{path}: no weights in it (its keys: {keys})")
-    for anchor in ANCHORS:
+    for anchor in (entry.anchor for entry in registry.architectures().values()):
         found = [key for key in weights if key == anchor or key.endswith(f".{anchor}")]
         if len(found) == 1:
             prefix = found[0].removesuffix(anchor)
@@ -186,9 +187,9 @@ def load(
     path, weights = checkpoint.path, checkpoint.weights
     known = checkpoint.metadata.get("network")
     try:
-        config = SwinIRConfig.from_dict(known) if known else detect(weights, path)
+        entry, config = described(known) if known else recognised(weights)
         config.check()
-        network = build(config)
+        network = entry.build(config)
     except BadInput as error:
         raise BadInput(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
     except Exception as error:
@@ -206,7 +207,7 @@ def load(
     if bad:
         raise BadInput(f"{path}: weights that are not finite in {bad[0]} ({len(bad)} tensors)")
     if not isinstance(config, SwinIRConfig):
-        policy, source = MaskPolicy(), f"a {type(network).__name__} has no attention"
+        policy, source = MaskPolicy(), f"a {entry.name} has no attention masks"
     else:
         policy, source = mask_policy(checkpoint, options)
     maskable = isinstance(config, SwinIRConfig) and config.embed_kernel == 1
@@ -224,6 +225,29 @@ def load(
         "training": checkpoint.metadata.get("training", {}),
     }
     return network.eval().to(resolve_device(device))
+
+
+def described(values: Mapping[str, Any]) -> tuple[Architecture, Config]:
+    """The network that our own metadata names; before there were several, it was a SwinIR."""
+    values = dict(values)
+    entry = registry.named(values.pop("architecture", "SwinIR"))
+    return entry, entry.config.from_dict(values)
+
+
+def recognised(weights: StateDict) -> tuple[Architecture, Config]:
+    """The network that keys and shapes tell.
+
+    Raises:
+        BadInput: none that is known.
+    """
+    found = registry.detect(weights)
+    if found is None:
+        shown = ", ".join(list(weights)[:5])
+        raise BadInput(
+            f"no network known here ({len(weights)} tensors: {shown}, …); known: "
+            + ", ".join(registry.architectures())
+        )
+    return found
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
@@ -262,7 +286,7 @@ def save(
     path: str | Path,
     weights: Mapping[str, Tensor],
     *,
-    network: SwinIRConfig,
+    network: Config,
     mask: MaskPolicy,
     training: Mapping[str, Any] | None = None,
 ) -> None:
@@ -277,7 +301,11 @@ def save(
         for key, value in weights.items()
         if not is_recomputable(key)
     }
-    about = {"network": network.to_dict(), "mask": mask.to_dict(), "training": dict(training or {})}
+    about = {
+        "network": registry.describe(network),
+        "mask": mask.to_dict(),
+        "training": dict(training or {}),
+    }
     text = json.dumps(about, sort_keys=True)
     if path.suffix == ".safetensors":
         from safetensors.torch import save as to_bytes

@@ -37,7 +37,7 @@ def forward(
             fills the rest as in its training; any other sees black pixels there.
     """
     from mtd.denoiser import Denoiser
-    from mtd.swinir import SwinIR
+    from mtd.networks.swinir import SwinIR
 
     output: Tensor
     if input_mask is not None:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from mtd import noise
 from mtd.errors import BadInput, nearest
 from mtd.masking import MaskPolicy
-from mtd.swinir import SwinIRConfig
+from mtd.networks.swin_blocks import SwinIRConfig
 
 CONFIGS = Path(__file__).parent / "configs"
 

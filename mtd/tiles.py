@@ -11,9 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtd import seeds
-from mtd.dncnn import DnCNN
+from mtd.denoiser import Denoiser, guessed_bytes_per_pixel
 from mtd.errors import BadInput
-from mtd.swinir import SwinIR, SwinIRConfig
 
 Call = Callable[[Tensor, Sequence[seeds.Key], Tensor | None], Tensor]
 Tile = int | Literal["auto", "off"]
@@ -26,73 +25,32 @@ STEP = 8
 
 
 def reach(model: nn.Module) -> int | None:
-    """How far a pixel of the output sees, in pixels to each side; None for an unknown network.
-
-    A DnCNN of `depth` 3 x 3 convolutions sees `depth` pixels. For SwinIR see `swinir_reach`.
-    """
-    if isinstance(model, DnCNN):
-        return model.config.depth
-    return swinir_reach(model.config) if isinstance(model, SwinIR) else None
-
-
-def swinir_reach(config: SwinIRConfig) -> int:
-    """How far an output pixel of a SwinIR sees to each side; exact for the architecture.
-
-    Followed from the last layer to the first: a convolution widens the span of pixels seen by 1
-    (`1conv`) or 2 (`3conv`); a block widens it to whole windows, which lie on multiples of the
-    window size w, or half a window off where the block is shifted. As shifts alternate, a block
-    adds w/2, and convolutions drown in the rounding: about (blocks + 1) · w/2 in all. The result is
-    the largest distance over all places in a window.
-    """
-    window, side = config.window_size, 1 if config.convolution == "1conv" else 2
-    farthest = 0
-    for place in range(window):
-        low, high = place - 1 - side, place + 1 + side  # conv_last, conv_after_body
-        for depth in reversed(config.depths):
-            low, high = low - side, high + side
-            for block in reversed(range(depth)):
-                offset = window // 2 if block % 2 else 0
-                low = (low - offset) // window * window + offset
-                high = ((high - offset) // window + 1) * window + offset - 1
-        margin = config.embed_kernel // 2
-        farthest = max(farthest, place - low + margin, high + margin - place)
-    return farthest
+    """How far a pixel of the output sees, in pixels to each side; None for an unknown network."""
+    return model.reach if isinstance(model, Denoiser) else None
 
 
 def step(model: nn.Module) -> int:
-    """What tile corners are multiples of: the attention window, so that windows coincide."""
-    if isinstance(model, DnCNN):
-        return 1
-    return model.config.window_size if isinstance(model, SwinIR) else STEP
+    """What tile corners are multiples of."""
+    return model.multiple if isinstance(model, Denoiser) else STEP
 
 
 def smallest(model: nn.Module) -> int:
     """The smallest height and width that a network takes."""
-    return model.config.window_size if isinstance(model, SwinIR) else 1
+    return model.smallest if isinstance(model, Denoiser) else 1
 
 
 def bytes_per_pixel(model: nn.Module) -> int:
     """Estimated peak of working memory for each pixel of an image, without weights.
 
-    A fit to the growth of resident memory on the CPU, in float32, of a forward pass:
-
-    - SwinIR: 9 · heads · window² (biases of shifted windows and logits) + 36 · channels. Measured
-      against estimated: bundled networks 2,390 / 2,304; the full network 5,350 / 5,616; stock with
-      180 channels 9,130 / 9,936; windows of 16, 15,290 / 15,984.
-    - DnCNN: 12 · features, three feature maps. Measured equals estimated (768 for 64 features)
-      from 400 x 400 up; below, where the allocator keeps what is freed, it is up to twice that.
-    - Others: 24 · the most channels that a convolution puts out, a guess with room for skips.
+    A fit, by architecture, to the growth of resident memory on the CPU in float32; see
+    `mtd.denoiser.Denoiser.bytes_per_pixel`.
     """
     value = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
-    scale = value.element_size() / 4
-    if isinstance(model, SwinIR):
-        c = model.config
-        attention = 9 * max(c.num_heads) * c.window_size**2 + 36 * c.embed_dim
-        return int(scale * max(attention, 16 * c.embed_dim + 8 * c.mlp_hidden))
-    if isinstance(model, DnCNN):
-        return int(scale * 12 * model.config.features)
-    widths = [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
-    return int(scale * 24 * max(widths, default=64))
+    if isinstance(model, Denoiser):
+        need = model.bytes_per_pixel()
+    else:
+        need = guessed_bytes_per_pixel(model)
+    return need * value.element_size() // 4
 
 
 @dataclass(frozen=True)

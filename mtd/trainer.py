@@ -31,8 +31,8 @@ from mtd import checkpoint, files, seeds
 from mtd.dataset import TrainingPairs
 from mtd.errors import BadInput
 from mtd.masking import DrawnMasks, draw_input_mask
+from mtd.networks.swinir import SwinIR
 from mtd.recipe import Recipe
-from mtd.swinir import SwinIR
 
 STATE, MODEL, LOG, RECIPE = "state.pt", "model.pth", "log.csv", "recipe.json"
 COLUMNS = ("step", "loss", "learning_rate", "images_per_second")

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from mtd import checkpoint, cli
 from mtd.masking import MaskPolicy
-from mtd.swinir import SwinIR, SwinIRConfig
+from mtd.networks.swin_blocks import SwinIRConfig
+from mtd.networks.swinir import SwinIR
 
 GOLDEN = Path(__file__).parent / "golden"
 DATA = Path(os.environ.get("MTD_DATA", Path(__file__).parents[2] / "shared" / "data"))
@@ -56,11 +57,18 @@ def golden_weights(meta: dict[str, Any]) -> dict[str, Tensor]:
             values = 0.5 * c
         elif name.endswith("running_var"):
             values = 1 + 0.25 * (c + 1)
+        elif name.endswith("temperature"):
+            values = 1 + 0.2 * c
         elif len(shapes[name]) > 1:
             values = 0.7 * np.sqrt(3 / (count / shapes[name][0])) * c
         else:
             values = 0.1 * c if name.endswith(("bias", "running_mean")) else 1 + 0.2 * c
         weights[name] = torch.from_numpy(values.reshape(shapes[name]))
+    for name, held in meta.get("unfilled_values", {}).items():
+        weights[name] = torch.tensor(held, dtype=torch.float64).reshape(shapes[name])
+    for name, shape, _, _ in meta["state_dict"]:
+        if name.endswith("num_batches_tracked"):  # which eval mode does not read
+            weights[name] = torch.zeros(shape, dtype=torch.int64)
     return weights
 
 

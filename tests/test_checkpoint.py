@@ -14,12 +14,13 @@ from conftest import MASKED, TINY, data_folder, golden, golden_weights, tiny_net
 from safetensors.torch import save_file
 
 import mtd
-from mtd import checkpoint
+from mtd import registry
 from mtd.checkpoint import BUNDLED, load, save
 from mtd.errors import BadInput
 from mtd.kair import strip_comments
 from mtd.masking import MaskPolicy
-from mtd.swinir import SwinIR, SwinIRConfig
+from mtd.networks.swin_blocks import SwinIRConfig
+from mtd.networks.swinir import SwinIR
 
 X = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 
@@ -87,7 +88,7 @@ def test_hyper_parameters_come_from_keys_and_shapes(changes, tmp_path):
     config = SwinIRConfig(
         **{"embed_dim": 12, "depths": (2, 2), "num_heads": (2, 2), "mlp_hidden": 16} | changes
     )
-    assert checkpoint.detect(SwinIR(config).state_dict(), tmp_path) == config
+    assert registry.detect(SwinIR(config).state_dict())[1] == config
 
 
 KAIR = """{
@@ -177,7 +178,7 @@ def test_pickled_code_is_refused_with_a_way_out(tmp_path, capsys, suffix):
         torch.save({"params": Evil()}, path, pickle_protocol=max(protocol, 2))
         assert re.search(r"pickled code \((__builtin__|builtins)\.print\)", refused(path))
     torch.save(tiny_network(), path)
-    assert "pickled code (mtd.swinir.SwinIR)" in refused(path)
+    assert "pickled code (mtd.networks.swinir.SwinIR)" in refused(path)
     assert capsys.readouterr() == ("", "")
 
 
@@ -208,7 +209,7 @@ def test_damaged_files_are_refused(tmp_path):
         ({"epoch": 3}, "its keys: epoch"),
         ([1, 2], "holds a list"),
         (torch.zeros(3), "holds a Tensor"),
-        ({"model.0.weight": torch.zeros(64, 3, 3, 3)}, "neither a SwinIR denoiser nor a DnCNN"),
+        ({"model.0.weight": torch.zeros(64, 3, 3, 3)}, "no network known here"),
         ({"params": {"mtd": 3}, "mtd": "no json"}, "not a JSON object"),
     ],
 )

@@ -19,7 +19,8 @@ from analysis import cka
 from analysis.activations import default_layers
 from mtd import checkpoint
 from mtd.masking import MaskPolicy
-from mtd.swinir import SwinIR, SwinIRConfig
+from mtd.networks.swin_blocks import SwinIRConfig
+from mtd.networks.swinir import SwinIR
 
 ROOT = Path(__file__).parents[1]
 

@@ -19,7 +19,7 @@ from analysis.activations import Activations
 from analysis.degradation import run
 from analysis.runs import read_manifest, read_tables
 from mtd import images, noise
-from mtd.dncnn import DnCNN, DnCNNConfig
+from mtd.networks.dncnn import DnCNN, DnCNNConfig
 
 FEW = ("--crop", "16", "--limit", "8", "--quiet")
 THREE = ("--noise", "gaussian:15", "--noise", "poisson:3.5", "--noise", "spatial:60")

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from mtd import tiles
 from mtd.denoise import GIB, denoise, forward
-from mtd.dncnn import DnCNN, DnCNNConfig
 from mtd.errors import BadInput
 from mtd.masking import MaskedInference
-from mtd.swinir import SwinIRConfig
+from mtd.networks import swinir
+from mtd.networks.dncnn import DnCNN, DnCNNConfig
+from mtd.networks.swin_blocks import SwinIRConfig
 
 
 def noise(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -131,7 +132,7 @@ def test_tiles_of_a_swinir_are_the_whole_beyond_reach() -> None:
     ],
 )
 def test_reach_is_how_far_a_pixel_sees(config: SwinIRConfig) -> None:
-    network, sight = tiny_network(1, config).double(), tiles.swinir_reach(config)
+    network, sight = tiny_network(1, config).double(), swinir.reach(config)
     side = 2 * (-(-sight // 8) * 8 + 8)
     x = noise(1, 3, side, side, dtype=torch.float64).requires_grad_()
     farthest = 0
@@ -145,7 +146,7 @@ def test_reach_is_how_far_a_pixel_sees(config: SwinIRConfig) -> None:
 
 def test_reach_of_networks() -> None:
     assert tiles.reach(convolutions(7)) == 7
-    assert tiles.swinir_reach(SwinIRConfig()) == 104
+    assert swinir.reach(SwinIRConfig()) == 104
     assert tiles.reach(nn.Identity()) is None
 
 
@@ -237,7 +238,8 @@ MEASURE = """
 import resource, sys, torch
 from mtd import checkpoint, tiles
 from mtd.denoise import denoise
-from mtd.dncnn import DnCNN
+from mtd.networks import swinir
+from mtd.networks.dncnn import DnCNN
 torch.set_num_threads(2)
 network = DnCNN().eval() if sys.argv[1] == "dncnn" else checkpoint.load(sys.argv[1])
 side, memory = int(sys.argv[2]), int(sys.argv[3])

@@ -16,10 +16,10 @@ from test_imagefile import noise, profile
 
 from mtd import checkpoint, cleaning, imagefile
 from mtd.denoise import GIB, denoise, main
-from mtd.dncnn import DnCNN, DnCNNConfig
 from mtd.errors import BadInput
 from mtd.imagefile import ImageFile
 from mtd.masking import MaskPolicy
+from mtd.networks.dncnn import DnCNN, DnCNNConfig
 
 Call = Callable[..., tuple[int, str, str]]
 

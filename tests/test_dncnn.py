@@ -8,9 +8,9 @@ from conftest import data_folder, golden, golden_weights
 
 import mtd
 from mtd import images, noise
-from mtd.dncnn import DnCNN, DnCNNConfig
 from mtd.errors import BadInput
 from mtd.metrics import psnr
+from mtd.networks.dncnn import DnCNN, DnCNNConfig
 
 CONFIGS = {
     "dncnn_color_blind": DnCNNConfig(),
@@ -23,11 +23,7 @@ def test_published_outputs(name):
     meta, arrays = golden(name)
     network = DnCNN(CONFIGS[name]).double().eval()
     assert sum(p.numel() for p in network.parameters()) == meta["parameters"]
-    state = golden_weights(meta)
-    for key, shape, dtype, _ in meta["state_dict"]:
-        if key not in state:  # the count of batches, which eval mode does not read
-            state[key] = torch.zeros(shape, dtype=getattr(torch, dtype.removeprefix("torch.")))
-    network.load_state_dict(state)
+    network.load_state_dict(golden_weights(meta))
     x, expected = (torch.from_numpy(arrays[key]) for key in ("input", "output"))
     with torch.no_grad():
         assert (network(x) - expected).abs().max() < 1e-9
@@ -51,7 +47,7 @@ def test_built_saved_loaded_is_the_same(tmp_path, config, prefix):
     loaded = mtd.load(tmp_path / "a.pth")
     x = torch.rand(2, config.in_chans, 9, 11)
     assert loaded.config == config and torch.equal(loaded(x, [0, 1]), network(x))
-    assert loaded.source["policy_source"] == "a DnCNN has no attention"
+    assert loaded.source["policy_source"] == "a DnCNN has no attention masks"
 
 
 def test_a_pixel_depends_on_depth_pixels_to_each_side():

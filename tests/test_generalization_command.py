@@ -23,8 +23,8 @@ from analysis.generalization import run
 from analysis.ranking import NOISY
 from analysis.runs import read_manifest, read_tables
 from mtd import checkpoint, images, metrics, noise, perceptual
-from mtd.dncnn import DnCNN, DnCNNConfig
 from mtd.mixture import OURS
+from mtd.networks.dncnn import DnCNN, DnCNNConfig
 
 FEW = ("--crop", "32", "--limit", "6", "--no-lpips", "--quiet")
 TWO = ("--noise", "gaussian:15", "--noise", "poisson:2", "--noise", "poisson:3")

@@ -14,7 +14,7 @@ import mtd
 from analysis import cka
 from analysis.activations import deepest
 from mtd import images, noise
-from mtd.swinir import SwinIR
+from mtd.networks.swinir import SwinIR
 
 pytestmark = pytest.mark.slow
 

@@ -19,7 +19,7 @@ from analysis.layer_changes import DENOISED, IMAGE
 from analysis.runs import read_manifest, read_tables
 from analysis.sensitivity import run
 from mtd import images, noise
-from mtd.dncnn import DnCNN, DnCNNConfig
+from mtd.networks.dncnn import DnCNN, DnCNNConfig
 
 FEW = ("--crop", "16", "--limit", "7", "--quiet")
 TWO = ("--noise", "poisson:3.5", "--noise", "gaussian:50")

@@ -10,9 +10,10 @@ from conftest import MASKED, TINY, golden, golden_weights, tiny_network
 from torch import Tensor, nn
 
 from mtd import windows
-from mtd.checkpoint import detect
 from mtd.masking import MaskedInference, MaskPolicy, RecordedMasks
-from mtd.swinir import SwinIR, SwinIRConfig
+from mtd.networks.swin_blocks import SwinIRConfig
+from mtd.networks.swinir import SwinIR
+from mtd.registry import detect
 from mtd.windows import partition, shift_mask, unpartition
 
 GOLDENS = (
@@ -27,7 +28,7 @@ GOLDENS = (
 def test_output_of_the_published_network(name, dtype, tolerance, tmp_path):
     meta, arrays = golden(name)
     weights = golden_weights(meta)
-    network = SwinIR(detect(weights, tmp_path)).to(dtype).eval()
+    network = SwinIR(detect(weights)[1]).to(dtype).eval()
     network.load_state_dict(weights)
     assert sum(p.numel() for p in network.parameters()) == meta["parameters"]
     masks = None

@@ -12,7 +12,7 @@ import mtd
 from analysis import engine, generalization
 from mtd import images, noise
 from mtd.denoiser import Denoiser
-from mtd.dncnn import DnCNN, DnCNNConfig
+from mtd.networks.dncnn import DnCNN, DnCNNConfig
 
 NOISES = ("gaussian:15", "poisson:3", "isp")
 

@@ -27,7 +27,8 @@ from analysis import cka, engine, hsic, permutation
 from analysis.activations import Activations
 from mtd import checkpoint, images, noise
 from mtd.masking import MaskPolicy
-from mtd.swinir import SwinIR, SwinIRConfig
+from mtd.networks.swin_blocks import SwinIRConfig
+from mtd.networks.swinir import SwinIR
 
 LAYERS, IMAGES = 24, 64
 THREADS = 2

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from mtd.masking import DrawnMasks, draw_input_mask
-from mtd.swinir import SwinIR
+from mtd.networks.swinir import SwinIR
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])

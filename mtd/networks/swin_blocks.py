@@ -1,33 +1,26 @@
-"""SwinIR for denoising: the stock network and the paper's masked/baseline variant.
+"""What a SwinIR is made of: its hyper-parameters, windowed attention, Swin blocks and groups.
 
 Module names follow the published checkpoints, so that their state dicts load strictly. Tokens are
 (batch, height x width, channels) in raster order, images (batch, channels, height, width).
-
-Reference: Liang et al., *SwinIR: Image Restoration Using Swin Transformer*, ICCVW 2021; the variant
-of Chen et al., CVPR 2023, has a 1 x 1 embedding and no global residual.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtd import seeds
-from mtd.denoiser import Denoiser
+from mtd.architecture import Config
 from mtd.errors import BadInput
-from mtd.masking import PIXEL_FILL, AttentionMasks
+from mtd.masking import AttentionMasks
 from mtd.windows import partition, relative_position_index, shift_mask, unpartition
-
-RGB_MEAN = (0.4488, 0.4371, 0.4040)
 
 
 @dataclass(frozen=True)
-class SwinIRConfig:
+class SwinIRConfig(Config):
     """Hyper-parameters; the defaults are the paper's masked and baseline network (824,118 weights).
 
     Attributes:
@@ -36,7 +29,6 @@ class SwinIRConfig:
         num_heads: attention heads in each residual group.
         window_size: side of the square attention window; every second block is shifted by half.
         mlp_hidden: hidden channels of a block's MLP.
-        in_chans: image channels.
         embed_kernel: side of the first convolution, 1 (masked, baseline) or 3 (stock).
         convolution: `1conv`, or `3conv` (bottleneck to a quarter), at the end of each group and
             after the body.
@@ -53,7 +45,6 @@ class SwinIRConfig:
     num_heads: tuple[int, ...] = (6, 6, 6, 6)
     window_size: int = 8
     mlp_hidden: int = 120
-    in_chans: int = 3
     embed_kernel: int = 1
     convolution: Literal["1conv", "3conv"] = "3conv"
     global_residual: bool = False
@@ -82,17 +73,6 @@ class SwinIRConfig:
             raise BadInput("embed_kernel is odd, convolution is 1conv or 3conv")
         if not 0 <= self.drop_path < 1:
             raise BadInput(f"drop_path {self.drop_path}: from 0 below 1")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        return asdict(self) | {"depths": list(self.depths), "num_heads": list(self.num_heads)}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> SwinIRConfig:
-        """The configuration that `to_dict` wrote."""
-        lists = {k: tuple(v) for k, v in values.items() if isinstance(v, list)}
-        fields: dict[str, Any] = {**values, **lists}
-        return cls(**fields)
 
 
 @dataclass
@@ -251,127 +231,3 @@ def to_tokens(image: Tensor) -> Tensor:
 def to_image(tokens: Tensor, now: Pass) -> Tensor:
     """(B, H · W, C) to (B, C, H, W)."""
     return tokens.transpose(1, 2).reshape(tokens.shape[0], -1, now.height, now.width)
-
-
-class SwinIR(Denoiser):
-    """Denoiser (B, C, H, W) in [0, 1] to the same shape, never clamped; H and W at least 8.
-
-    In eval mode `inference` decides whether attention masks are drawn and how many draws are
-    averaged, and the masks of image i depend on `keys[i]`. In training mode nothing is masked but
-    what `input_mask` and `masks` say.
-    """
-
-    def __init__(self, config: SwinIRConfig | None = None) -> None:
-        super().__init__()
-        self.config: SwinIRConfig = config or SwinIRConfig()
-        config = self.config
-        dim, kernel = config.embed_dim, config.embed_kernel
-        self.conv_first = nn.Conv2d(config.in_chans, dim, kernel, padding=kernel // 2)
-        if config.mask_token:
-            self.mask_token = nn.Parameter(torch.zeros(dim))
-        self.patch_embed = PatchEmbed(config)
-        self.layers = nn.ModuleList(ResidualGroup(config, g) for g in range(len(config.depths)))
-        self.norm = nn.LayerNorm(dim)
-        self.conv_after_body = closing_convolution(config)
-        self.conv_last = nn.Conv2d(dim, config.in_chans, 3, padding=1)
-        mean = RGB_MEAN if config.in_chans == 3 else (0.0,) * config.in_chans
-        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
-        self.mean: Tensor
-        self.register_load_state_dict_pre_hook(drop_recomputable)  # type: ignore[no-untyped-call]
-
-    def initialise(self, generator: torch.Generator) -> None:
-        """Fresh weights: linear layers and bias tables from N(0, 0.02²) cut at ±2, as SwinIR's."""
-        for module in self.modules():
-            if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02, generator=generator)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-            elif isinstance(module, WindowAttention):
-                table = module.relative_position_bias_table
-                nn.init.trunc_normal_(table, std=0.02, generator=generator)
-            elif isinstance(module, nn.Conv2d):
-                bound = module.weight[0].numel() ** -0.5
-                nn.init.uniform_(module.weight, -bound, bound, generator=generator)
-                if module.bias is not None:
-                    nn.init.uniform_(module.bias, -bound, bound, generator=generator)
-
-    def forward(
-        self,
-        x: Tensor,
-        keys: Sequence[seeds.Key] | None = None,
-        *,
-        input_mask: Tensor | None = None,
-        masks: AttentionMasks | None = None,
-        generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Denoise.
-
-        Args:
-            x: (B, C, H, W), nominally in [0, 1].
-            keys: one per image, from which inference draws its masks; all 0 if not given.
-            input_mask: boolean (B, 1, H, W), True kept.
-            masks: attention masks to use instead of those of `inference`.
-            generator: stream for stochastic depth, which is off without it.
-        """
-        if masks is not None or self.training:
-            return self.once(x, input_mask, masks, generator)
-        draws = self.inference.draws(keys if keys is not None else [0] * x.shape[0])
-        total: Tensor | None = None
-        self.mask_draws = len(draws)
-        try:
-            for self.mask_draw, drawn in enumerate(draws):
-                output = self.once(x, input_mask, drawn, None)
-                if len(draws) > 1 and output.dtype in (torch.float16, torch.bfloat16):
-                    output = output.float()
-                total = output if total is None else total + output
-        finally:
-            self.mask_draw, self.mask_draws = 0, 1
-        assert total is not None
-        return total / len(draws) if len(draws) > 1 else total
-
-    def once(
-        self,
-        x: Tensor,
-        input_mask: Tensor | None,
-        masks: AttentionMasks | None,
-        generator: torch.Generator | None,
-    ) -> Tensor:
-        """One forward pass with one set of masks."""
-        height, width = x.shape[-2:]
-        window, config = self.config.window_size, self.config
-        if min(height, width) < window:
-            raise ValueError(f"image {height} x {width}: at least {window} x {window} is needed")
-        fill_token = getattr(self, "mask_token", None)
-        token_fill = input_mask is not None and self.inference.policy.fill != "pixel"
-        if input_mask is not None and not token_fill:
-            x = torch.where(input_mask, x, x.new_tensor(PIXEL_FILL))
-        margin = (0, -width % window, 0, -height % window)
-        x = F.pad(x, margin, mode="reflect") - self.mean
-        now = Pass(x.shape[-2], x.shape[-1], masks, generator)
-        embedded = self.conv_first(x)
-        if token_fill:
-            assert input_mask is not None
-            kept = F.pad(input_mask.to(x.dtype), margin, mode="reflect")
-            hidden = 0.0 if fill_token is None else fill_token.view(1, -1, 1, 1)
-            embedded = embedded * kept + hidden * (1 - kept)
-        tokens = self.patch_embed(to_tokens(embedded))
-        for layer in self.layers:
-            tokens = layer(tokens, now)
-        body = self.conv_after_body(to_image(self.norm(tokens), now))
-        output: Tensor
-        if config.global_residual:
-            output = x + self.conv_last(body + embedded)
-        else:
-            output = self.conv_last(body)
-        return (output + self.mean)[..., :height, :width]
-
-
-def drop_recomputable(_: nn.Module, state: dict[str, Any], prefix: str, *__: Any) -> None:
-    """Accept the published buffers that depend on the image size alone, whatever size it was."""
-    for key in [k for k in state if k.startswith(prefix) and is_recomputable(k)]:
-        del state[key]
-
-
-def is_recomputable(key: str) -> bool:
-    """Whether a key of a published state dict is a buffer that this module computes itself."""
-    return key.rpartition(".")[2] in ("attn_mask", "relative_position_index")

@@ -1,0 +1,1 @@
+"""The networks, one file each; `mtd.registry` knows them all."""

@@ -1,0 +1,277 @@
+"""SwinIR for denoising: the stock network and the paper's masked/baseline variant.
+
+Reference: Liang et al., *SwinIR: Image Restoration Using Swin Transformer*, ICCVW 2021; the variant
+of Chen et al., CVPR 2023, has a 1 x 1 embedding and no global residual.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mtd import seeds
+from mtd.architecture import Architecture, Weights
+from mtd.denoiser import Denoiser
+from mtd.errors import BadInput
+from mtd.masking import PIXEL_FILL, AttentionMasks
+from mtd.networks.swin_blocks import (
+    Pass,
+    PatchEmbed,
+    ResidualGroup,
+    SwinBlock,
+    SwinIRConfig,
+    WindowAttention,
+    closing_convolution,
+    to_image,
+    to_tokens,
+)
+
+RGB_MEAN = (0.4488, 0.4371, 0.4040)
+
+
+class SwinIR(Denoiser):
+    """Denoiser (B, C, H, W) in [0, 1] to the same shape, never clamped; H and W at least 8.
+
+    In eval mode `inference` decides whether attention masks are drawn and how many draws are
+    averaged, and the masks of image i depend on `keys[i]`. In training mode nothing is masked but
+    what `input_mask` and `masks` say.
+    """
+
+    def __init__(self, config: SwinIRConfig | None = None) -> None:
+        super().__init__()
+        self.config: SwinIRConfig = config or SwinIRConfig()
+        config = self.config
+        dim, kernel = config.embed_dim, config.embed_kernel
+        self.conv_first = nn.Conv2d(config.in_chans, dim, kernel, padding=kernel // 2)
+        if config.mask_token:
+            self.mask_token = nn.Parameter(torch.zeros(dim))
+        self.patch_embed = PatchEmbed(config)
+        self.layers = nn.ModuleList(ResidualGroup(config, g) for g in range(len(config.depths)))
+        self.norm = nn.LayerNorm(dim)
+        self.conv_after_body = closing_convolution(config)
+        self.conv_last = nn.Conv2d(dim, config.in_chans, 3, padding=1)
+        mean = RGB_MEAN if config.in_chans == 3 else (0.0,) * config.in_chans
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.mean: Tensor
+        self.register_load_state_dict_pre_hook(drop_recomputable)  # type: ignore[no-untyped-call]
+
+    @property
+    def multiple(self) -> int:  # type: ignore[override]
+        """The window, so that a tile's windows are the image's."""
+        return self.config.window_size
+
+    @property
+    def smallest(self) -> int:  # type: ignore[override]
+        """One window."""
+        return self.config.window_size
+
+    @property
+    def reach(self) -> int:
+        """See `reach`; exact for the architecture."""
+        return reach(self.config)
+
+    def bytes_per_pixel(self) -> int:
+        """9 · heads · window² (biases of shifted windows and logits) + 36 · channels.
+
+        Measured against estimated: bundled networks 2,390 / 2,304; the full network 5,350 / 5,616;
+        stock with 180 channels 9,130 / 9,936; windows of 16, 15,290 / 15,984.
+        """
+        c = self.config
+        attention = 9 * max(c.num_heads) * c.window_size**2 + 36 * c.embed_dim
+        return max(attention, 16 * c.embed_dim + 8 * c.mlp_hidden)
+
+    def main_layers(self) -> list[str]:
+        """`conv_first`, the blocks, `conv_after_body`, `conv_last`."""
+        blocks = [name for name, part in self.named_modules() if isinstance(part, SwinBlock)]
+        return ["conv_first", *blocks, "conv_after_body", "conv_last"]
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Fresh weights: linear layers and bias tables from N(0, 0.02²) cut at ±2, as SwinIR's."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02, generator=generator)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+            elif isinstance(module, WindowAttention):
+                table = module.relative_position_bias_table
+                nn.init.trunc_normal_(table, std=0.02, generator=generator)
+            elif isinstance(module, nn.Conv2d):
+                bound = module.weight[0].numel() ** -0.5
+                nn.init.uniform_(module.weight, -bound, bound, generator=generator)
+                if module.bias is not None:
+                    nn.init.uniform_(module.bias, -bound, bound, generator=generator)
+
+    def restore(  # type: ignore[override]
+        self,
+        x: Tensor,
+        keys: Sequence[seeds.Key] | None = None,
+        *,
+        input_mask: Tensor | None = None,
+        masks: AttentionMasks | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Tensor:
+        """Denoise.
+
+        Args:
+            x: (B, C, H, W), nominally in [0, 1].
+            keys: one per image, from which inference draws its masks; all 0 if not given.
+            input_mask: boolean (B, 1, H, W), True kept.
+            masks: attention masks to use instead of those of `inference`.
+            generator: stream for stochastic depth, which is off without it.
+        """
+        if masks is not None or self.training:
+            return self.once(x, input_mask, masks, generator)
+        draws = self.inference.draws(keys if keys is not None else [0] * x.shape[0])
+        total: Tensor | None = None
+        self.mask_draws = len(draws)
+        try:
+            for self.mask_draw, drawn in enumerate(draws):
+                output = self.once(x, input_mask, drawn, None)
+                if len(draws) > 1 and output.dtype in (torch.float16, torch.bfloat16):
+                    output = output.float()
+                total = output if total is None else total + output
+        finally:
+            self.mask_draw, self.mask_draws = 0, 1
+        assert total is not None
+        return total / len(draws) if len(draws) > 1 else total
+
+    def once(
+        self,
+        x: Tensor,
+        input_mask: Tensor | None,
+        masks: AttentionMasks | None,
+        generator: torch.Generator | None,
+    ) -> Tensor:
+        """One forward pass with one set of masks."""
+        height, width = x.shape[-2:]
+        window, config = self.config.window_size, self.config
+        if min(height, width) < window:
+            raise ValueError(f"image {height} x {width}: at least {window} x {window} is needed")
+        fill_token = getattr(self, "mask_token", None)
+        token_fill = input_mask is not None and self.inference.policy.fill != "pixel"
+        if input_mask is not None and not token_fill:
+            x = torch.where(input_mask, x, x.new_tensor(PIXEL_FILL))
+        margin = (0, -width % window, 0, -height % window)
+        x = F.pad(x, margin, mode="reflect") - self.mean
+        now = Pass(x.shape[-2], x.shape[-1], masks, generator)
+        embedded = self.conv_first(x)
+        if token_fill:
+            assert input_mask is not None
+            kept = F.pad(input_mask.to(x.dtype), margin, mode="reflect")
+            hidden = 0.0 if fill_token is None else fill_token.view(1, -1, 1, 1)
+            embedded = embedded * kept + hidden * (1 - kept)
+        tokens = self.patch_embed(to_tokens(embedded))
+        for layer in self.layers:
+            tokens = layer(tokens, now)
+        body = self.conv_after_body(to_image(self.norm(tokens), now))
+        output: Tensor
+        if config.global_residual:
+            output = x + self.conv_last(body + embedded)
+        else:
+            output = self.conv_last(body)
+        return (output + self.mean)[..., :height, :width]
+
+
+def drop_recomputable(_: nn.Module, state: dict[str, Any], prefix: str, *__: Any) -> None:
+    """Accept the published buffers that depend on the image size alone, whatever size it was."""
+    for key in [k for k in state if k.startswith(prefix) and is_recomputable(k)]:
+        del state[key]
+
+
+def is_recomputable(key: str) -> bool:
+    """Whether a key of a published state dict is a buffer that this module computes itself."""
+    return key.rpartition(".")[2] in ("attn_mask", "relative_position_index")
+
+
+def reach(config: SwinIRConfig) -> int:
+    """How far an output pixel of a SwinIR sees to each side; exact for the architecture.
+
+    Followed from the last layer to the first: a convolution widens the span of pixels seen by 1
+    (`1conv`) or 2 (`3conv`); a block widens it to whole windows, which lie on multiples of the
+    window size w, or half a window off where the block is shifted. As shifts alternate, a block
+    adds w/2, and convolutions drown in the rounding: about (blocks + 1) · w/2 in all. The result is
+    the largest distance over all places in a window.
+    """
+    window, side = config.window_size, 1 if config.convolution == "1conv" else 2
+    farthest = 0
+    for place in range(window):
+        low, high = place - 1 - side, place + 1 + side  # conv_last, conv_after_body
+        for depth in reversed(config.depths):
+            low, high = low - side, high + side
+            for block in reversed(range(depth)):
+                offset = window // 2 if block % 2 else 0
+                low = (low - offset) // window * window + offset
+                high = ((high - offset) // window + 1) * window + offset - 1
+        margin = config.embed_kernel // 2
+        farthest = max(farthest, place - low + margin, high + margin - place)
+    return farthest
+
+
+def detect(weights: Weights) -> SwinIRConfig | None:
+    """Hyper-parameters of a denoising SwinIR from its keys and shapes; None if it is another kind.
+
+    A 1 x 1 embedding means the paper's variant, which has no global residual; a 3 x 3 one means
+    the stock network, which has.
+
+    Raises:
+        BadInput: a SwinIR whose weights do not tell how it is to be run, or for another task.
+    """
+    first, last = weights.get("conv_first.weight"), weights.get("conv_last.weight")
+    depths = _count(r"layers\.(\d+)\.residual_group\.blocks\.(\d+)\.norm1\.weight", weights)
+    if first is None or last is None or first.ndim != 4 or last.ndim != 4 or not depths:
+        return None
+    if any(key.startswith(("upsample", "conv_before_upsample", "conv_up")) for key in weights):
+        raise BadInput("a SwinIR for super-resolution; expected one for denoising")
+    if "absolute_pos_embed" in weights:
+        raise BadInput("absolute position embedding is tied to one size; not supported")
+    block = "layers.0.residual_group.blocks.0"
+    table = weights.get(f"{block}.attn.relative_position_bias_table")
+    if table is not None and table.shape[0] == 13**2:
+        raise BadInput(
+            "windows of 7, as published for JPEG artefacts with values up to 255; such a network "
+            "would be run on the wrong scale"
+        )
+    try:
+        tables = [
+            weights[f"layers.{g}.residual_group.blocks.0.attn.relative_position_bias_table"].shape
+            for g in range(len(depths))
+        ]
+        return SwinIRConfig(
+            embed_dim=first.shape[0],
+            depths=tuple(depths),
+            num_heads=tuple(table[1] for table in tables),
+            window_size=(round(tables[0][0] ** 0.5) + 1) // 2,
+            mlp_hidden=weights[f"{block}.mlp.fc1.weight"].shape[0],
+            in_chans=first.shape[1],
+            embed_kernel=first.shape[-1],
+            convolution="1conv" if "conv_after_body.weight" in weights else "3conv",
+            global_residual=first.shape[-1] != 1,
+            patch_norm="patch_embed.norm.weight" in weights,
+            qkv_bias=f"{block}.attn.qkv.bias" in weights,
+            mask_token="mask_token" in weights,
+        )
+    except (KeyError, IndexError) as error:
+        raise BadInput(f"an incomplete SwinIR, {error} is missing or misshapen") from None
+
+
+def _count(pattern: str, weights: Weights) -> list[int]:
+    """How many second indices there are under each first index of keys that match."""
+    found = {(int(m[1]), int(m[2])) for m in (re.fullmatch(pattern, key) for key in weights) if m}
+    groups = sorted({group for group, _ in found})
+    return [sum(g == group for g, _ in found) for group in groups]
+
+
+ARCHITECTURE = Architecture(
+    name="SwinIR",
+    anchor="conv_first.weight",
+    config=SwinIRConfig,
+    build=SwinIR,
+    detect=detect,
+    keys=("conv_first.weight", "layers.0.residual_group.blocks.0.norm1.weight", "conv_last.weight"),
+    about="windowed attention, stock or the paper's masked and baseline; Liang et al., ICCVW 2021",
+)
