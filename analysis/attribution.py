@@ -125,6 +125,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     from analysis import attribution_table, lam
     from analysis.layer_changes import CLEAN
     from analysis.runs import RunFolder
+    from analysis.work import report
 
     if args.autocast != "off":
         raise BadInput(f"--autocast {args.autocast}: gradients need float32; leave it out")
@@ -148,14 +149,12 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
         ranks=asked.ranks,
     )
     with folder.resumable():
-        done = args.resume and folder.complete("attribution.csv", attribution_table.MAPS)
+        done = args.resume and folder.complete()
         if not asked.ranks.gather(done)[0]:
             found = collect(args, asked, windows, manifest["together"], folder)
             if asked.ranks.first:
                 attribution_table.save(folder, found, asked, windows)
-        if asked.ranks.first:
-            attribution_table.report(folder)
-            folder.finish()
+        report(folder, attribution_table.report)
     asked.ranks.leave()
     return folder.path
 

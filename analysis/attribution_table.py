@@ -201,13 +201,12 @@ def show(axes: Axes, image: Array, values: Array | None, window: Window, title: 
     axes.set_title(title, fontsize=7)
 
 
-def report(folder: RunFolder) -> None:
-    """Write the figure and print the table."""
+def report(folder: RunFolder) -> str:
+    """Write the figure and return the text."""
     frame = read_tables(folder.path, ["attribution"])["attribution"]
     manifest = read_manifest(folder.path)
     folder.figure("attribution.png", figure(frame, read(folder)))
-    print(text(frame, manifest))
-    print(f"\nwritten to {folder.path}")
+    return text(frame, manifest)
 
 
 def text(frame: pd.DataFrame, manifest: dict[str, Any]) -> str:

@@ -164,6 +164,13 @@ def with_tiles(args: argparse.Namespace, asked: Asked) -> Asked:
     return replace(asked, models=models, setting=setting)
 
 
+def on_crops(args: argparse.Namespace, asked: Asked, groups: list[Batch]) -> Benchmark:
+    """A benchmark of PSNR and SSIM on crops that are cut already, the first noise trained on."""
+    sources = Sources([], args.images or [], [])
+    trained = [asked.noises[0].spec]
+    return Benchmark(with_tiles(args, asked), sources, groups, trained, None, None, "")
+
+
 def make_batches(args: argparse.Namespace, asked: Asked, paired: Sequence[Paired]) -> list[Batch]:
     """Batches of equal sizes: of the photographs, then of every paired set under its own noise."""
     parts: list[tuple[list[Crop], list[Recorded] | None]] = []

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
 
+    from analysis.engine import Batch
     from analysis.hsic import HSIC
+    from analysis.options import Asked
+    from analysis.work import Work
 
 EXAMPLES = """\
   python -m analysis.cka baseline.pth masked.pth
@@ -255,22 +258,20 @@ def main() -> None:
     run(parser().parse_args(), cli.command("analysis.cka"))
 
 
-def run(args: argparse.Namespace, command: str = "") -> Path:
-    """The command on parsed arguments; returns the run folder.
+def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
+    """Batches, and the analysis of what is asked.
 
     Raises:
         BadInput: see `mtd.errors`.
     """
     from analysis import comparison, pairs
-    from analysis.runs import RunFolder
+    from analysis.work import Work
 
-    asked = options.check(args)
-    with asked.ranks.agreed():
-        comparison.settle(args)
-        specs = [noise.spec for noise in asked.noises]
-        chosen = pairs.choose(list(asked.models), specs, args.pairs)
-        layers = options.choose_layers(asked.models, args.layers)
-        groups = comparison.make_batches(asked.crops, args)
+    comparison.settle(args)
+    specs = [noise.spec for noise in asked.noises]
+    chosen = pairs.choose(list(asked.models), specs, args.pairs)
+    layers = options.choose_layers(asked.models, args.layers)
+    groups = comparison.make_batches(asked.crops, args)
     observer = comparison.use(asked, args, layers, groups)
     manifest = options.describe("cka", args, asked) | {
         "layers": layers,
@@ -282,30 +283,34 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
         "centring": args.centring,
         "unit": args.unit,
         "positions": args.positions if args.unit == "position" else None,
-        "batches": [len(batch.crops) for batch in groups],
         "permutations": args.permutations,
         "intervals": observer.leave_out,
     }
-    folder = RunFolder(
-        args.output_dir,
-        f"{args.measure}-{'-'.join(asked.models)}",
+    work = Work(
+        asked,
+        observer,
         manifest,
-        resume=args.resume,
-        command=command,
-        ranks=asked.ranks,
+        lambda found: comparison.files(
+            comparison.values(found, observer, args, chosen, asked.ranks), chosen, groups, args
+        ),
+        lambda folder: comparison.report(folder, args),
     )
-    with folder.resumable():
-        done = args.resume and folder.complete(f"{args.measure}.csv")
-        if not asked.ranks.gather(done)[0]:
-            options.observe(args, asked, groups, [observer], folder)
-            found = comparison.compute(observer, args, chosen, asked.ranks)
-            if asked.ranks.first:
-                comparison.write(folder, found, chosen, groups, args)
-        if asked.ranks.first:
-            comparison.report(folder, args)
-            folder.finish()
-    asked.ranks.leave()
-    return folder.path
+    return groups, work
+
+
+def run(args: argparse.Namespace, command: str = "") -> Path:
+    """The command on parsed arguments; returns the run folder.
+
+    Raises:
+        BadInput: see `mtd.errors`.
+    """
+    from analysis.work import carry_out
+
+    asked = options.check(args)
+    with asked.ranks.agreed():
+        groups, work = plan(args, asked)
+    name = f"{args.measure}-{'-'.join(asked.models)}"
+    return carry_out(args, groups, work, name, command)
 
 
 if __name__ == "__main__":

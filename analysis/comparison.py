@@ -117,11 +117,14 @@ class Found:
         return found
 
 
-def compute(
-    observer: Representations, args: argparse.Namespace, pairs: Sequence[Pair], ranks: Ranks
+def values(
+    comparison: Comparison,
+    observer: Representations,
+    args: argparse.Namespace,
+    pairs: Sequence[Pair],
+    ranks: Ranks,
 ) -> Found:
     """All that is computed from what was kept of the views."""
-    comparison = observer.compute(ranks)
     values = comparison.hsic.cka()
     none = torch.full_like(values, torch.nan)
     p = permutation.PValues(none, none)
@@ -154,14 +157,10 @@ def matrix(measure: str, grams: Tensor) -> Tensor:
     return values
 
 
-def write(
-    folder: RunFolder,
-    found: Found,
-    pairs: Sequence[Pair],
-    groups: Sequence[Batch],
-    args: argparse.Namespace,
-) -> None:
-    """The tables of a run."""
+def files(
+    found: Found, pairs: Sequence[Pair], groups: Sequence[Batch], args: argparse.Namespace
+) -> dict[str, pd.DataFrame]:
+    """The tables of a run, by file name."""
     measure, comparison = args.measure, found.comparison
     about = {
         "estimator": args.estimator if measure == "cka" else "",
@@ -172,14 +171,17 @@ def write(
         "centring": args.centring,
     }
     blocks = found.blocks(pairs)
-    folder.table("layers.csv", layers(found, measure))
-    folder.table("depth.csv", tables.depth(blocks, measure))
+    written = {
+        "layers.csv": layers(found, measure),
+        "depth.csv": tables.depth(blocks, measure),
+        "deep.csv": tables.deep(blocks, measure),
+        f"{measure}.csv": tables.cells(blocks, measure, about),
+    }
     if len(comparison.hsic.changes):
         crops = [groups[batch].crops[i] for batch, i in comparison.places]
-        folder.table("parting.csv", tables.parting(blocks))
-        folder.table("influence.csv", tables.influence(blocks, crops))
-    folder.table("deep.csv", tables.deep(blocks, measure))
-    folder.table(f"{measure}.csv", tables.cells(blocks, measure, about))
+        written["parting.csv"] = tables.parting(blocks)
+        written["influence.csv"] = tables.influence(blocks, crops)
+    return written
 
 
 def layers(found: Found, measure: str) -> pd.DataFrame:
@@ -200,8 +202,8 @@ def layers(found: Found, measure: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def report(folder: RunFolder, args: argparse.Namespace) -> None:
-    """Figures and text, from the tables alone."""
+def report(folder: RunFolder, args: argparse.Namespace) -> str:
+    """Write the figures and return the text, from the tables alone."""
     frames = read_tables(folder.path, tables.NAMES)
     frame = frames[args.measure]
     broken = frames["layers"]
@@ -209,8 +211,7 @@ def report(folder: RunFolder, args: argparse.Namespace) -> None:
         print(f"NaN: {row.model} under {row.noise}, {row.layer}: {row.reason}", file=sys.stderr)
     for name, figure in plots.figures(frame, frames["depth"]).items():
         folder.figure(f"{name}.png", figure)
-    print(summary.summary(frames, read_manifest(folder.path)))
-    print(f"\nwritten to {folder.path}")
+    return summary.summary(frames, read_manifest(folder.path))
 
 
 def use(

@@ -18,7 +18,9 @@ from mtd import cli
 from mtd.errors import BadInput
 
 if TYPE_CHECKING:
+    from analysis.engine import Batch
     from analysis.options import Asked
+    from analysis.work import Work
 
 EXAMPLES = """\
   python -m analysis.degradation baseline.pth masked.pth
@@ -106,15 +108,11 @@ def describe(
     args: argparse.Namespace, asked: Asked, layers: dict[str, list[str]]
 ) -> dict[str, Any]:
     """The manifest: everything that decides the results."""
-    from importlib.metadata import version
-
     from analysis import separability
 
     samples = len(asked.crops) * len(asked.noises)
-    shared = options.describe("degradation", args, asked)
     by_photograph = len({crop.image for crop in asked.crops}) >= PHOTOGRAPHS
-    return shared | {
-        "versions": shared["versions"] | {"scikit-learn": version("scikit-learn")},
+    return options.describe("degradation", args, asked) | {
         "layers": layers,
         "pool": args.pool,
         "components": min(args.components, samples - 1),
@@ -124,8 +122,13 @@ def describe(
     }
 
 
-def run(args: argparse.Namespace, command: str = "") -> Path:
-    """The command on parsed arguments; returns the run folder.
+def settle(args: argparse.Namespace) -> None:
+    """Fill in the noises."""
+    args.noise = list(args.noise or NOISES)
+
+
+def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
+    """Batches, and the analysis of what is asked.
 
     Raises:
         BadInput: see `mtd.errors`.
@@ -133,29 +136,38 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     from analysis import degradation_table
     from analysis.engine import batches
     from analysis.pooled_features import PooledFeatures
-    from analysis.work import carry_out
+    from analysis.work import Work
 
-    args.noise = list(args.noise or NOISES)
-    asked = options.check(args)
-    with asked.ranks.agreed():
-        if len(asked.noises) < 2:
-            raise BadInput("1 noise: nothing to tell apart; give --noise twice or more")
-        if len(asked.crops) < 3:
-            raise BadInput(f"{len(asked.crops)} crops: expected 3 or more; raise --limit")
-        layers = chosen_layers(asked, args.layers)
+    if len(asked.noises) < 2:
+        raise BadInput("1 noise: nothing to tell apart; give --noise twice or more")
+    if len(asked.crops) < 3:
+        raise BadInput(f"{len(asked.crops)} crops: expected 3 or more; raise --limit")
+    layers = chosen_layers(asked, args.layers)
     groups = batches(asked.crops, args.batch_size or max(1, 2**16 // args.crop**2))
-    observer = PooledFeatures(layers, args.pool, int(args.memory * 2**30), asked.setting.device)
     manifest = describe(args, asked, layers)
-    return carry_out(
-        args,
+    work = Work(
         asked,
-        groups,
-        observer,
+        PooledFeatures(layers, args.pool, int(args.memory * 2**30), asked.setting.device),
         manifest,
         lambda found: degradation_table.tables(found, asked, manifest),
         degradation_table.report,
-        command,
     )
+    return groups, work
+
+
+def run(args: argparse.Namespace, command: str = "") -> Path:
+    """The command on parsed arguments; returns the run folder.
+
+    Raises:
+        BadInput: see `mtd.errors`.
+    """
+    from analysis.work import carry_out
+
+    settle(args)
+    asked = options.check(args)
+    with asked.ranks.agreed():
+        groups, work = plan(args, asked)
+    return carry_out(args, groups, work, command=command)
 
 
 if __name__ == "__main__":

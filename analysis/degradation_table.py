@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,7 +14,6 @@ from analysis import components, degradation_figures, plots, separability, stand
 from analysis.activations import INPUT, last_convolution
 from analysis.options import Asked
 from analysis.pooled_features import Pooled
-from analysis.ranks import Ranks
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.scores import describe
 from mtd.errors import BadInput
@@ -43,7 +42,7 @@ def tables(
         except BadInput as error:
             raise BadInput(f"{model}, {layer}: {error}") from None
 
-    frame = pd.DataFrame(_shared(asked.ranks, measured, range(len(entries))))
+    frame = pd.DataFrame(asked.ranks.share(measured, range(len(entries))))
     by_model = frame.groupby("model", sort=False)
     frame.insert(2, "index", by_model.cumcount())
     ends = {name: deepest(asked, str(name), list(part.layer)) for name, part in by_model}
@@ -57,22 +56,14 @@ def tables(
         values = _scores(found[entries[place]], manifest)
         return values[:, :2], separability.embedding(values, int(manifest["seed"]))
 
-    planes = _shared(asked.ranks, embedded, places)
+    planes = asked.ranks.share(embedded, places)
     points: list[dict[str, Any]] = []
     noise = _labels(asked)[0]
     for place, (components_, plane) in zip(places, planes, strict=True):
         frame.loc[place, "ch_tsne"] = separability.calinski_harabasz(plane, noise)
         points += _points(entries[place], "pca", components_, asked)
         points += _points(entries[place], "tsne", plane, asked)
-    return {"degradation": frame, "embedding": pd.DataFrame(points)}
-
-
-def _shared(ranks: Ranks, work: Callable[[int], Item], places: Sequence[int]) -> list[Item]:
-    """What work gives for each place, in each process; places are shared out."""
-    found: dict[int, Item] = {}
-    for part in ranks.gather({i: work(places[i]) for i in ranks.mine(len(places))}):
-        found |= part
-    return [found[i] for i in range(len(places))]
+    return {"degradation.csv": frame, "embedding.csv": pd.DataFrame(points)}
 
 
 def deepest(asked: Asked, model: str, layers: Sequence[str]) -> str:
@@ -156,8 +147,8 @@ def _points(entry: tuple[str, str], kind: str, plane: Array, asked: Asked) -> li
     ]
 
 
-def report(folder: RunFolder) -> None:
-    """Write the figures and print the table."""
+def report(folder: RunFolder) -> str:
+    """Write the figures and return the text."""
     frames, manifest = (
         read_tables(folder.path, ["degradation", "embedding"]),
         read_manifest(folder.path),
@@ -165,8 +156,7 @@ def report(folder: RunFolder) -> None:
     frame = frames["degradation"]
     folder.figure("degradation.png", degradation_figures.depth(frame))
     folder.figure("embedding.png", degradation_figures.planes(frames["embedding"], frame, manifest))
-    print(text(frame, manifest))
-    print(f"\nwritten to {folder.path}")
+    return text(frame, manifest)
 
 
 def text(frame: pd.DataFrame, manifest: Mapping[str, Any]) -> str:

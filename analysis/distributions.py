@@ -15,7 +15,9 @@ from mtd import cli
 from mtd.errors import BadInput
 
 if TYPE_CHECKING:
+    from analysis.engine import Batch
     from analysis.options import Asked
+    from analysis.work import Work
 
 EXAMPLES = """\
   python -m analysis.distributions baseline.pth masked.pth
@@ -78,8 +80,13 @@ def chosen(args: argparse.Namespace, asked: Asked) -> dict[str, list[str]]:
     return found
 
 
-def run(args: argparse.Namespace, command: str = "") -> Path:
-    """The command on parsed arguments; returns the run folder.
+def settle(args: argparse.Namespace) -> None:
+    """Fill in the noises, the reference first."""
+    args.noise = [args.reference, *(n for n in args.noise or NOISES if n != args.reference)]
+
+
+def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
+    """Batches, and the analysis of what is asked.
 
     Raises:
         BadInput: see `mtd.errors`.
@@ -87,14 +94,10 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     from analysis import distributions_table, histograms
     from analysis.engine import batches
     from analysis.feature_histograms import FeatureHistograms
-    from analysis.work import carry_out
+    from analysis.work import Work
 
-    args.noise = [args.reference, *(n for n in args.noise or NOISES if n != args.reference)]
-    asked = options.check(args)
-    with asked.ranks.agreed():
-        layers = chosen(args, asked)
+    layers = chosen(args, asked)
     groups = batches(asked.crops, args.batch_size or max(1, 2**16 // args.crop**2))
-    observer = FeatureHistograms(layers)
     manifest = options.describe("distributions", args, asked) | {
         "layers": layers,
         "grid": {
@@ -105,22 +108,29 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
             "shown": distributions_table.SHOWN,
         },
     }
-    return carry_out(
-        args,
+    work = Work(
         asked,
-        groups,
-        observer,
+        FeatureHistograms(layers),
         manifest,
-        lambda found: dict(
-            zip(
-                ("distributions", "histograms"),
-                distributions_table.tables(found, asked),
-                strict=True,
-            )
-        ),
+        lambda found: distributions_table.tables(found, asked),
         distributions_table.report,
-        command,
     )
+    return groups, work
+
+
+def run(args: argparse.Namespace, command: str = "") -> Path:
+    """The command on parsed arguments; returns the run folder.
+
+    Raises:
+        BadInput: see `mtd.errors`.
+    """
+    from analysis.work import carry_out
+
+    settle(args)
+    asked = options.check(args)
+    with asked.ranks.agreed():
+        groups, work = plan(args, asked)
+    return carry_out(args, groups, work, command=command)
 
 
 if __name__ == "__main__":

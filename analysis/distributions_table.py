@@ -103,7 +103,7 @@ def shown(pooled: Sequence[Histogram]) -> Array:
     return np.linspace(low, high, SHOWN + 1)
 
 
-def tables(found: Mapping[View, Sequence[Unit]], asked: Asked) -> tuple[pd.DataFrame, pd.DataFrame]:
+def tables(found: Mapping[View, Sequence[Unit]], asked: Asked) -> dict[str, pd.DataFrame]:
     """distributions.csv: a row for each model, noise and layer; and histograms.csv, their curves.
 
     Raises:
@@ -129,7 +129,10 @@ def tables(found: Mapping[View, Sequence[Unit]], asked: Asked) -> tuple[pd.DataF
                 counted = {"crops": len(test.counts), "features": whole.total, "note": note}
                 rows.append(about | values | counted)
         drawn += curves(model, pooled)
-    return pd.DataFrame(rows), pd.concat(drawn, ignore_index=True)
+    return {
+        "distributions.csv": pd.DataFrame(rows),
+        "histograms.csv": pd.concat(drawn, ignore_index=True),
+    }
 
 
 def curves(model: str, pooled: Mapping[str, Mapping[str, Histogram]]) -> Iterator[pd.DataFrame]:
@@ -149,14 +152,13 @@ def curves(model: str, pooled: Mapping[str, Mapping[str, Histogram]]) -> Iterato
             )
 
 
-def report(folder: RunFolder) -> None:
-    """Write the figure and print the tables."""
+def report(folder: RunFolder) -> str:
+    """Write the figure and return the text."""
     frames = read_tables(folder.path, ["distributions", "histograms"])
     frame, manifest = frames["distributions"], read_manifest(folder.path)
     figure = distributions_figure.figure(frame, frames["histograms"], photographs(manifest))
     folder.figure("distributions.png", figure)
-    print(text(frame, manifest))
-    print(f"\nwritten to {folder.path}")
+    return text(frame, manifest)
 
 
 def photographs(manifest: Mapping[str, Any]) -> int:

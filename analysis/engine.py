@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Literal, NamedTuple, Self
@@ -82,6 +82,7 @@ class Shown:
     Attributes:
         batch: the crops.
         noise: what was added to them.
+        model: who looks at it.
         noisy: (B, 3, H, W), what the networks are shown, on their device.
         target: (B, 3, H, W), what they should give, on the CPU: the clean crops, but for noises
             that change them too.
@@ -91,6 +92,12 @@ class Shown:
     noise: Noise | Recorded
     noisy: Tensor
     target: Tensor
+    model: str = ""
+
+    @property
+    def view(self) -> View:
+        """The network under the noise."""
+        return View(self.model, self.noise.spec)
 
 
 class Observer(ABC):
@@ -99,12 +106,26 @@ class Observer(ABC):
     Attributes:
         name: of the analysis.
         version: of its code; raise it when what is kept changes its meaning.
-        layers: module paths by network; `OUTPUT` asks for the denoised image.
+        layers: module paths by network; `OUTPUT` asks for the denoised image. Other networks are
+            not looked at.
+        noises: those that it looks at; None for all.
     """
 
     name: str
     version: int = 1
     layers: Mapping[str, Sequence[str]]
+    noises: Sequence[str] | None = None
+
+    def wants(self, view: View) -> bool:
+        """Whether it looks at a view."""
+        return view.model in self.layers and (self.noises is None or view.noise in self.noises)
+
+    def before(self, view: View) -> View | None:
+        """A view of the same batch, under an earlier noise, that must be shown with this one.
+
+        It is shown again even if what was kept of it is there.
+        """
+        return None
 
     @property
     @abstractmethod
@@ -182,34 +203,47 @@ def walk(
     """Show every view of every batch of this process to the observers; yields each one as it ends.
 
     What is found in `units` is not computed again. A view is run if any observer lacks it, and
-    nothing is run twice.
+    nothing is run twice. Views that no observer wants are left out.
     """
     setting, units = setting or Setting(), units or Units()
     for index in ranks.mine(len(groups)):
         batch = groups[index]
-        seen: list[dict[View, Unit]] = [{} for _ in observers]
-        for noise in noises if batch.noises is None else batch.noises:
+        mine = noises if batch.noises is None else batch.noises
+        views = wanted(models, mine, observers)
+        made = {noise.spec: _made(noise, batch, setting) for noise in mine}
+        keys = [{v: _key(o, v, made[v.noise], batch, setting) for v in views} for o in observers]
+        seen: list[dict[View, Unit]] = []
+        for observer, names in zip(observers, keys, strict=True):
+            found = {v: units.find(key) for v, key in names.items() if observer.wants(v)}
+            again = {observer.before(view) for view, unit in found.items() if unit is None}
+            seen.append({v: u for v, u in found.items() if u is not None and v not in again})
+        for noise in mine:
             shown: Shown | None = None
-            recorded = noise.digest(batch.crops) if isinstance(noise, Recorded) else None
-            made = [noise.spec, recorded, setting.seed, setting.quantize]
-            for name, model in models.items():
-                view = View(name, noise.spec)
-                keys = [_key(o, view, made, batch, setting) for o in observers]
-                found = [units.find(key) for key in keys]
-                if None in found:
-                    shown = shown or show(noise, batch, setting)
-                    lacking = [o for o, unit in zip(observers, found, strict=True) if unit is None]
-                    kept = look(model, name, shown, lacking, setting)
-                    found = [
-                        unit or units.keep(key, kept.pop(0))
-                        for unit, key in zip(found, keys, strict=True)
-                    ]
-                for mine, unit in zip(seen, found, strict=True):
-                    assert unit is not None
-                    mine[view] = unit
+            for view in (view for view in views if view.noise == noise.spec):
+                lacking = [
+                    (observer, held, key[view])
+                    for observer, held, key in zip(observers, seen, keys, strict=True)
+                    if observer.wants(view) and view not in held
+                ]
+                if lacking:
+                    shown = replace(shown or show(noise, batch, setting), model=view.model)
+                    watching = [observer for observer, _, _ in lacking]
+                    kept = look(models[view.model], view.model, shown, watching, setting)
+                    for (_, held, key), tensors in zip(lacking, kept, strict=True):
+                        held[view] = units.keep(key, tensors)
                 yield view
-        for observer, views in zip(observers, seen, strict=True):
-            observer.update(batch, views)
+        for observer, held in zip(observers, seen, strict=True):
+            observer.update(batch, {view: held[view] for view in views if view in held})
+
+
+def wanted(
+    models: Mapping[str, nn.Module],
+    noises: Sequence[Noise | Recorded],
+    observers: Sequence[Observer],
+) -> list[View]:
+    """The views that any observer wants, noise by noise."""
+    views = [View(model, noise.spec) for noise in noises for model in models]
+    return [view for view in views if any(observer.wants(view) for observer in observers)]
 
 
 def show(noise: Noise | Recorded, batch: Batch, setting: Setting) -> Shown:
@@ -257,6 +291,12 @@ def look(
             )
     keep(OUTPUT, output)
     return kept
+
+
+def _made(noise: Noise | Recorded, batch: Batch, setting: Setting) -> list[Any]:
+    """Everything that decides a batch's noisy version."""
+    recorded = noise.digest(batch.crops) if isinstance(noise, Recorded) else None
+    return [noise.spec, recorded, setting.seed, setting.quantize]
 
 
 def _key(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from analysis import histograms
-from analysis.engine import Batch, Observer, Shown, View
+from analysis.collector import Collector, check_crops
+from analysis.engine import Shown, View
 from analysis.histograms import Histogram
-from analysis.ranks import ALONE, Ranks
+from analysis.ranks import Ranks
 from analysis.units import Unit
 from mtd.errors import BadInput
 
@@ -38,7 +39,7 @@ class Layer(NamedTuple):
         return histograms.without(whole, self.counts[image], self.sums[image])
 
 
-class FeatureHistograms(Observer):
+class FeatureHistograms(Collector):
     """Counts the features of each image, all channels and places pooled; 64 KiB for each layer.
 
     Args:
@@ -47,10 +48,6 @@ class FeatureHistograms(Observer):
 
     name = "feature_histograms"
 
-    def __init__(self, layers: Mapping[str, Sequence[str]]) -> None:
-        self.layers = {model: list(chosen) for model, chosen in layers.items()}
-        self.seen: dict[int, Mapping[View, Unit]] = {}
-
     @property
     def key(self) -> dict[str, Any]:
         """See `Observer.key`."""
@@ -58,33 +55,18 @@ class FeatureHistograms(Observer):
 
     def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
         """(images, BINS) and (images, POWERS); see `analysis.histograms.count`."""
-        if value.shape[0] != len(shown.batch.crops):
-            raise BadInput(
-                f"layer {layer!r} gives {value.shape[0]} for {len(shown.batch.crops)} crops; "
-                "choose one with features for each"
-            )
+        check_crops(layer, value, shown)
         try:
             counts, sums = histograms.count(value)
         except BadInput as error:
             raise BadInput(f"layer {layer!r} under {shown.noise.spec}: {error}") from None
         return {COUNTS + layer: counts, SUMS + layer: sums}
 
-    def update(self, batch: Batch, seen: Mapping[View, Unit]) -> None:
-        """See `Observer.update`."""
-        self.seen[batch.index] = seen
-
-    def merge(self, other: Self) -> None:
-        """See `Observer.merge`."""
-        self.seen |= other.seen
-
-    def compute(self, ranks: Ranks = ALONE) -> dict[View, list[Unit]]:
-        """What was kept of every view, in the order of the batches; `layers` reads it."""
-        units: dict[int, Mapping[View, Unit]] = {}
-        for part in ranks.gather(self.seen):
-            units |= part
-        ordered = [units[index] for index in sorted(units)]
-        views = list(ordered[0]) if ordered else []
-        return {view: [seen[view] for seen in ordered] for view in views}
+    def result(
+        self, units: Mapping[View, Sequence[Unit]], ranks: Ranks
+    ) -> dict[View, Sequence[Unit]]:
+        """What was kept of every view; `layers` reads it."""
+        return dict(units)
 
 
 def layers(units: Sequence[Unit]) -> dict[str, Layer]:

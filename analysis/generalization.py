@@ -9,7 +9,7 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis import options
 from mtd import cli
@@ -19,9 +19,8 @@ if TYPE_CHECKING:
 
     from analysis.benchmark import Benchmark
     from analysis.options import Asked
-    from analysis.ranks import Ranks
-    from analysis.runs import RunFolder
     from analysis.scores import Scores
+    from analysis.work import Work
 
 EXAMPLES = """\
   python -m analysis.generalization baseline.pth masked.pth
@@ -114,34 +113,31 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     Raises:
         BadInput: see `mtd.errors`.
     """
-    from analysis import benchmark, scores, standings
-    from analysis.runs import RunFolder
+    from analysis import benchmark
+    from analysis.work import carry_out
 
     found = benchmark.check(args)
-    asked, ranks = found.asked, found.asked.ranks
-    if found.missing and ranks.first:
+    if found.missing and found.asked.ranks.first:
         print(found.missing, file=sys.stderr)
+    names = [name for name, model in found.asked.models.items() if model.source]
+    work = plan(args, found)
+    return carry_out(args, found.groups, work, f"generalization-{'-'.join(names)}", command)
+
+
+def plan(args: argparse.Namespace, found: Benchmark) -> Work:
+    """The analysis of what is asked."""
+    from analysis import benchmark, scores, standings
+    from analysis.work import Work
+
     protocol = replace(scores.PROTOCOLS[args.protocol], channel=args.channel)
-    observer = scores.Scores(list(asked.models), protocol, found.perceptual)
-    names = [name for name, model in asked.models.items() if model.source]
-    folder = RunFolder(
-        args.output_dir,
-        f"generalization-{'-'.join(names)}",
+    observer = scores.Scores(list(found.asked.models), protocol, found.perceptual)
+    return Work(
+        found.asked,
+        observer,
         benchmark.manifest(args, found),
-        resume=args.resume,
-        command=command,
-        ranks=ranks,
+        lambda results: tables(results, observer, found),
+        standings.report,
     )
-    with folder.resumable():
-        done = args.resume and folder.complete("results.csv", "strips.csv")
-        if not ranks.gather(done)[0]:
-            options.observe(args, asked, found.groups, [observer], folder)
-            write(folder, observer, found, ranks)
-        if ranks.first:
-            standings.report(folder)
-            folder.finish()
-    ranks.leave()
-    return folder.path
 
 
 def identified(results: pd.DataFrame, asked: Asked) -> pd.DataFrame:
@@ -160,35 +156,35 @@ def identified(results: pd.DataFrame, asked: Asked) -> pd.DataFrame:
     )
 
 
-def write(folder: RunFolder, observer: Scores, found: Benchmark, ranks: Ranks) -> None:
-    """The tables of a run, and the pixels of its strips."""
+def tables(results: pd.DataFrame, observer: Scores, found: Benchmark) -> dict[str, Any]:
+    """The tables of a run, and the pixels of its strips, by file name."""
     import pandas as pd
 
     from analysis import ranking, scores, significance, strips
     from mtd.metrics import METRICS
 
     kinds = scores.describe(found.noises)
-    results = observer.compute(ranks).merge(kinds, on="noise", how="left", sort=False)
+    results = results.merge(kinds, on="noise", how="left", sort=False)
     results = identified(results, found.asked)[list(scores.COLUMNS)]
     order = [noise.spec for noise in found.noises]
     results = results.sort_values("noise", key=lambda c: c.map(order.index), kind="stable")
     chosen = strips.choose(results)
-    pictures = strips.collect(observer, found.groups, found.asked, chosen, ranks)
-    if not ranks.first:
-        return
-    tables = [
+    pictures = strips.collect(observer, found.groups, found.asked, chosen, found.asked.ranks)
+    if not found.asked.ranks.first:
+        return {}
+    made = [
         ranking.table(results, metric, found.trained)
         for metric in METRICS
         if metric in set(results.metric)
     ]
-    folder.table("noises.csv", pd.concat([ranking.noises(table) for table in tables]))
-    folder.table("tests.csv", pd.concat([significance.paired(table) for table in tables]))
-    folder.table(
-        "generalization.csv", pd.concat([ranking.generalization(table) for table in tables])
-    )
-    frame = strips.table(chosen, pictures, found.groups, results, observer.window)
-    strips.save(folder, pictures, frame)
-    folder.table("results.csv", results)
+    return {
+        "noises.csv": pd.concat([ranking.noises(table) for table in made]),
+        "tests.csv": pd.concat([significance.paired(table) for table in made]),
+        "generalization.csv": pd.concat([ranking.generalization(table) for table in made]),
+        "strips.csv": strips.table(chosen, pictures, found.groups, results, observer.window),
+        strips.PICTURES: strips.to_bytes(pictures),
+        "results.csv": results,
+    }
 
 
 if __name__ == "__main__":

@@ -1,21 +1,19 @@
 """The observer of how far every layer moves between a clean image and its noisy version.
 
-Layers are spilled to the run folder as they come, and the two versions of a batch are read back a
-chunk of columns at a time once both are there.
+The clean layers of a batch are held while the batch is shown under its noises; only sums are kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple, Self
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from analysis.deep_features import check_space
-from analysis.engine import OUTPUT, Batch, Observer, Shown, View
-from analysis.ranks import ALONE, Ranks
+from analysis.collector import Collector
+from analysis.engine import OUTPUT, Batch, Shown, View
+from analysis.ranks import Ranks
 from analysis.units import Unit
 from mtd.errors import BadInput
 
@@ -25,7 +23,8 @@ CLEAN = "gaussian:0"
 IMAGE, DENOISED = "noisy image", "denoised image"
 """Names of what goes into a network and comes out of it. No module has a blank in its name."""
 
-CHANNELS = " channels"
+MOVED, FIRST, SECOND, POSITIONS = " moved", " first", " second", " positions"
+"""What is kept of a layer, behind its name."""
 
 
 class Sums(NamedTuple):
@@ -44,97 +43,93 @@ class Sums(NamedTuple):
     positions: int
 
 
-class LayerChanges(Observer):
-    """Keeps whole layers of every view, and makes sums of them when a batch is through.
+class LayerChanges(Collector):
+    """Keeps sums of squares of every layer's change from the clean view of the same batch.
+
+    The clean view comes first. Its result has `Sums` by view and layer, input first, output last.
 
     Args:
         layers: of each network.
-        memory: bytes that reading the layers back may take.
+        memory: bytes that the clean layers of a batch, of all networks, may take.
     """
 
     name = "layer_changes"
+    version = 2
 
-    def __init__(self, layers: Mapping[str, Sequence[str]], memory: int = 2**30) -> None:
-        self.layers = {model: [*chosen, OUTPUT] for model, chosen in layers.items()}
-        # two versions in single precision, and three arrays in double
-        self.numbers = max(1, memory // 32)
-        self.found: dict[int, dict[View, dict[str, Sums]]] = {}
-        self.spill: tuple[Path, int] | None = None
-        """The run folder, and how many crops of all views will lie there; checked in one pass."""
-        self._width = 0
+    def __init__(self, layers: Mapping[str, Sequence[str]], memory: int = 2**31) -> None:
+        super().__init__({model: [*chosen, OUTPUT] for model, chosen in layers.items()})
+        self.memory = memory
+        self.clean: dict[tuple[str, str], Tensor] = {}
 
-    @property
-    def key(self) -> dict[str, Any]:
-        """See `Observer.key`."""
-        return {}
+    def before(self, view: View) -> View | None:
+        """See `Observer.before`: the clean view."""
+        return None if view.noise == CLEAN else View(view.model, CLEAN)
 
     def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
-        """(images, positions · channels) by layer, position by position, and how many channels."""
-        count = len(shown.batch.crops)
+        """Sums over positions in float64: of the clean layer (images, channels), of the change."""
         kept = {layer: value}
         if layer == OUTPUT:
             kept = {IMAGE: shown.noisy, DENOISED: value}
-        found = {}
+        found: dict[str, Tensor] = {}
         for name, one in kept.items():
-            laid = places(name, one, count)
-            self._check(layer == OUTPUT, laid[0].numel())
-            found[name] = laid.flatten(1).clone()
-            found[name + CHANNELS] = torch.tensor(laid.shape[2])
+            laid = places(name, one, len(shown.batch.crops))
+            if shown.noise.spec == CLEAN:
+                self._hold((shown.model, name), laid)
+                exact = laid.double()
+                found[name + FIRST] = exact.sum(1)
+                found[name + SECOND] = exact.square().sum(1)
+                found[name + POSITIONS] = torch.tensor(laid.shape[1])
+            else:
+                clean = self.clean[shown.model, name]
+                if clean.shape != laid.shape:
+                    raise BadInput(
+                        f"layer {name!r} has another size under noise: it cannot be compared"
+                    )
+                found[name + MOVED] = (laid.double() - clean.double()).square().sum((1, 2))
         return found
 
-    def _check(self, last: bool, width: int) -> None:
-        if self.spill is None:
-            return
-        self._width += width
-        check_space(*self.spill, self._width)
-        if last:
-            self.spill = None
+    def _hold(self, name: tuple[str, str], laid: Tensor) -> None:
+        self.clean[name] = laid.clone()
+        if sum(t.numel() * t.element_size() for t in self.clean.values()) > self.memory:
+            self.clean.clear()
+            raise BadInput(
+                f"the clean layers of a batch of {len(laid)} take more than "
+                f"{self.memory / 2**30:.2g} GiB: lower --batch-size, choose fewer --layers, or "
+                "raise --memory"
+            )
 
     def update(self, batch: Batch, seen: Mapping[View, Unit]) -> None:
         """See `Observer.update`."""
-        self.found[batch.index] = {
-            view: self._compare(seen[View(view.model, CLEAN)], unit)
-            for view, unit in seen.items()
-            if view.noise != CLEAN
-        }
+        self.clean.clear()
+        super().update(batch, seen)
 
-    def merge(self, other: Self) -> None:
-        """See `Observer.merge`."""
-        self.found |= other.found
-
-    def compute(self, ranks: Ranks = ALONE) -> dict[View, dict[str, Sums]]:
-        """Sums of each layer over all batches of all processes, input first, output last."""
-        parts: dict[int, dict[View, dict[str, Sums]]] = {}
-        for part in ranks.gather(self.found):
-            parts |= part
-        ordered = [parts[index] for index in sorted(parts)]
-        return {
-            view: {layer: joined([part[view][layer] for part in ordered]) for layer in layers}
-            for view, layers in (ordered[0] if ordered else {}).items()
-        }
-
-    def _compare(self, clean: Unit, noisy: Unit) -> dict[str, Sums]:
-        channels = {
-            name.removesuffix(CHANNELS): int(value)
-            for name, value in clean.tensors().items()
-            if name.endswith(CHANNELS)
-        }
-        names = [IMAGE, *(name for name in channels if name != IMAGE)]
-        return {name: self._sums(clean, noisy, name, channels[name]) for name in names}
-
-    def _sums(self, clean: Unit, noisy: Unit, name: str, channels: int) -> Sums:
-        sides = clean.matrix(name), noisy.matrix(name)
-        images, width = len(sides[0][:, :1]), len(sides[0][:1].flatten())
-        if len(sides[1][:1].flatten()) != width:
-            raise BadInput(f"layer {name!r} has another size under noise: it cannot be compared")
-        step = max(1, self.numbers // (images * channels)) * channels
-
-        def chunks() -> Iterator[tuple[Tensor, Tensor]]:
-            for start in range(0, width, step):
-                one, other = (side[:, start : start + step].double() for side in sides)
-                yield one, other
-
-        return sums(chunks(), channels)
+    def result(
+        self, units: Mapping[View, Sequence[Unit]], ranks: Ranks
+    ) -> dict[View, dict[str, Sums]]:
+        """See `Collector.result`."""
+        held = {view: [unit.tensors() for unit in parts] for view, parts in units.items()}
+        found = {}
+        for view in held:
+            if view.noise == CLEAN:
+                continue
+            clean = held[View(view.model, CLEAN)]
+            names = [key.removesuffix(MOVED) for key in held[view][0] if key.endswith(MOVED)]
+            ordered = sorted(names, key=lambda name: (name != IMAGE, name == DENOISED))
+            found[view] = {
+                name: joined(
+                    [
+                        Sums(
+                            noisy[name + MOVED],
+                            still[name + FIRST],
+                            still[name + SECOND],
+                            int(still[name + POSITIONS]),
+                        )
+                        for noisy, still in zip(held[view], clean, strict=True)
+                    ]
+                )
+                for name in ordered
+            }
+        return found
 
 
 def places(layer: str, value: Tensor, count: int) -> Tensor:
@@ -152,34 +147,6 @@ def places(layer: str, value: Tensor, count: int) -> Tensor:
     raise BadInput(
         f"layer {layer!r} puts out {tuple(value.shape)} for {count} crops: expected maps or tokens "
         "of whole images; leave it out of --layers"
-    )
-
-
-def sums(chunks: Iterator[tuple[Tensor, Tensor]], channels: int) -> Sums:
-    """Sums of a layer from its clean and noisy versions.
-
-    Args:
-        chunks: pairs of (images, columns) in float64; columns are whole positions, one after the
-            other, each of all channels.
-        channels: of the layer.
-    """
-    total: Sums | None = None
-    for clean, noisy in chunks:
-        laid = clean.reshape(len(clean), -1, channels)
-        moved = (noisy - clean).square().sum(1)
-        part = Sums(moved, laid.sum(1), laid.square().sum(1), laid.shape[1])
-        total = part if total is None else added(total, part)
-    assert total is not None
-    return total
-
-
-def added(one: Sums, other: Sums) -> Sums:
-    """Sums over the positions of both."""
-    return Sums(
-        one.moved + other.moved,
-        one.first + other.first,
-        one.second + other.second,
-        one.positions + other.positions,
     )
 
 

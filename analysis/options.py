@@ -6,6 +6,7 @@ Nothing heavy is imported until the options are parsed.
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ def parser(
     crop: int | None = 64,
     limit: int | None = CROPS,
     noises: str = ", ".join(NOISES),
+    models: str = "checkpoint file, or bundled name",
 ) -> cli.Parser:
     """A parser with the shared options, and what they are by default.
 
@@ -47,10 +49,11 @@ def parser(
         crop: side of a crop; None for whole images.
         limit: number of crops; None for all images, or `CROPS` if crops are asked for.
         noises: the default noises, in words.
+        models: what the positional arguments are.
     """
     p = cli.Parser(module, description, examples)
     count = cli.whole_number
-    p.add_argument("models", nargs="+", metavar="MODEL", help="checkpoint file, or bundled name")
+    p.add_argument("models", nargs="+", metavar="MODEL", help=models)
     p.add_argument(
         "--images",
         action="append",
@@ -243,16 +246,44 @@ def observe(
         units=folder.units,
         ranks=ranks,
     )
-    mine = [groups[index].noises for index in ranks.mine(len(groups))]
-    total = len(asked.models) * sum(len(asked.noises if n is None else n) for n in mine)
+    mine = [groups[index] for index in ranks.mine(len(groups))]
+    counts = [
+        len(engine.wanted(asked.models, asked.noises if b.noises is None else b.noises, observers))
+        for b in mine
+    ]
     with ranks.agreed():
         first = next(walk, None)  # shows that the layers can be used
     if talks:
         tell(asked)
     hide = None if talks else True
-    with tqdm(initial=int(first is not None), total=total, unit="view", disable=hide) as bar:
-        for _ in walk:
+    with tqdm(initial=int(first is not None), total=sum(counts), unit="view", disable=hide) as bar:
+        for done, _ in enumerate(walk, 2):
             bar.update()
+            if done <= counts[0]:
+                check_space(folder, ranks.size * sum(counts) / done, keep=bool(kept))
+
+
+def check_space(folder: RunFolder, share: float, keep: bool) -> None:
+    """See that the units of a run find room on the disk.
+
+    Args:
+        folder: where some of them are.
+        share: how many times as many there will be.
+        keep: whether to leave there what is there, if it is refused.
+
+    Raises:
+        BadInput: they will not.
+    """
+    here = folder.units.bytes()
+    needed, free = here * (share - 1), shutil.disk_usage(folder.path).free
+    if needed > 0.95 * free:
+        if folder.ranks.size == 1 and not keep:
+            folder.units.clear()
+        raise BadInput(
+            f"{folder.path}: features take about {(here + needed) / 2**30:.1f} GiB while the run "
+            f"goes on, {free / 2**30:.1f} are free: lower --limit or --crop, or choose another "
+            "--output-dir"
+        )
 
 
 def load_models(args: argparse.Namespace, device: str) -> dict[str, Denoiser]:

@@ -7,7 +7,7 @@ works on it; sums are added up over processes in float64.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -20,6 +20,8 @@ from torch import Tensor
 from mtd.errors import BadInput, Lost
 
 Item = TypeVar("Item")
+Key = TypeVar("Key")
+Result = TypeVar("Result")
 
 PATIENCE = timedelta(hours=2)
 """How long one process waits for another that is still at work. One that is gone is not waited
@@ -63,6 +65,18 @@ class Ranks:
         with together():
             dist.all_gather_object(items, item)
         return items  # type: ignore[return-value]
+
+    def merge(self, held: Mapping[Key, Item]) -> dict[Key, Item]:
+        """What all processes hold, in each of them, by keys that no two of them share."""
+        found: dict[Key, Item] = {}
+        for part in self.gather(held):
+            found |= part
+        return found
+
+    def share(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """What some work gives for each item, in each process; items are shared out."""
+        found = self.merge({i: work(items[i]) for i in self.mine(len(items))})
+        return [found[i] for i in range(len(items))]
 
     def agree(self, error: BadInput | None) -> None:
         """Raise in the first process, and leave the others quietly, if any of them has an error."""

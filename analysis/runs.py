@@ -31,7 +31,7 @@ MANIFEST = "manifest.json"
 LOG = "run.json"
 PACKAGES = (
     *("torch", "torchvision", "numpy", "scipy", "scikit-image", "pillow", "pyvips", "openexr"),
-    *("lpips", "pandas", "matplotlib"),
+    *("lpips", "scikit-learn", "pandas", "matplotlib"),
 )
 TEXT = {
     *("model", "model_a", "model_b", "noise", "noise_a", "noise_b", "layer", "layer_a", "layer_b"),
@@ -144,10 +144,10 @@ class RunFolder:
         text = json.dumps({"runs": self._runs}, indent=2, ensure_ascii=False)
         files.write(self.path / LOG, text + "\n")
 
-    def complete(self, *tables: str) -> bool:
+    def complete(self) -> bool:
         """Whether tables are there and nothing is left to do."""
         unfinished = self.units.folder is not None and self.units.folder.exists()
-        return not unfinished and all((self.path / name).is_file() for name in tables)
+        return not unfinished and any(self.path.glob("*.csv"))
 
     def discard(self) -> None:
         """Remove what this process has made, if no unit was finished: nothing came of the run."""
@@ -189,6 +189,13 @@ class RunFolder:
         path = self.path / name
         files.write(path, frame.to_csv(index=False, na_rep="nan", lineterminator="\n"))
         return path
+
+    def write(self, name: str, content: pd.DataFrame | bytes) -> Path:
+        """Write a table, or anything else as it is."""
+        if isinstance(content, pd.DataFrame):
+            return self.table(name, content)
+        files.write(self.path / name, content)
+        return self.path / name
 
     def figure(self, name: str, figure: Figure) -> Path:
         """Write a figure as PNG."""

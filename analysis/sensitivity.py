@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from analysis.engine import Batch
     from analysis.layer_changes import Sums
+    from analysis.options import Asked
+    from analysis.work import Work
 
     Array = NDArray[np.float64]
 
@@ -107,9 +110,9 @@ def parser() -> cli.Parser:
     p.add_argument(
         "--memory",
         type=cli.gibibytes,
-        default=1.0,
+        default=2.0,
         metavar="GIB",
-        help="for reading layers back (default 1); they are spilled to the run folder",
+        help="that a batch's clean layers may take (default 2)",
     )
     return p
 
@@ -119,38 +122,55 @@ def main() -> None:
     run(parser().parse_args(), cli.command("analysis.sensitivity"))
 
 
-def run(args: argparse.Namespace, command: str = "") -> Path:
-    """The command on parsed arguments; returns the run folder.
+def settle(args: argparse.Namespace) -> None:
+    """Fill in the noises, none of them first.
+
+    Raises:
+        BadInput: no noise is asked for.
+    """
+    from analysis.layer_changes import CLEAN
+
+    args.noise = [CLEAN, *(args.noise or NOISES)]
+    if CLEAN in args.noise[1:]:
+        raise BadInput(f"--noise {CLEAN}: it is what the others are compared with; leave it out")
+
+
+def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
+    """Batches, and the analysis of what is asked.
 
     Raises:
         BadInput: see `mtd.errors`.
     """
     from analysis import sensitivity_table
     from analysis.engine import batches
-    from analysis.layer_changes import CLEAN, LayerChanges
+    from analysis.layer_changes import LayerChanges
+    from analysis.work import Work
+
+    layers = options.choose_layers(asked.models, args.layers)
+    groups = batches(asked.crops, args.batch_size or max(1, 2**15 // args.crop**2))
+    work = Work(
+        asked,
+        LayerChanges(layers, int(args.memory * 2**30)),
+        options.describe("sensitivity", args, asked) | {"layers": layers},
+        lambda found: {"sensitivity.csv": sensitivity_table.table(found, asked.noises)},
+        sensitivity_table.report,
+    )
+    return groups, work
+
+
+def run(args: argparse.Namespace, command: str = "") -> Path:
+    """The command on parsed arguments; returns the run folder.
+
+    Raises:
+        BadInput: see `mtd.errors`.
+    """
     from analysis.work import carry_out
 
-    args.noise = [CLEAN, *(args.noise or NOISES)]
-    if CLEAN in args.noise[1:]:
-        raise BadInput(f"--noise {CLEAN}: it is what the others are compared with; leave it out")
+    settle(args)
     asked = options.check(args)
     with asked.ranks.agreed():
-        layers = options.choose_layers(asked.models, args.layers)
-    groups = batches(asked.crops, args.batch_size or max(1, 2**15 // args.crop**2))
-    observer = LayerChanges(layers, int(args.memory * 2**30))
-    manifest = options.describe("sensitivity", args, asked) | {
-        "layers": layers,
-    }
-    return carry_out(
-        args,
-        asked,
-        groups,
-        observer,
-        manifest,
-        lambda found: {"sensitivity": sensitivity_table.table(found, asked.noises)},
-        sensitivity_table.report,
-        command,
-    )
+        groups, work = plan(args, asked)
+    return carry_out(args, groups, work, command=command)
 
 
 if __name__ == "__main__":

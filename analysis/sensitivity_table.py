@@ -132,13 +132,12 @@ def scale(axes: Axes, gains: pd.Series) -> None:
         axes.set_yticks([], minor=True)
 
 
-def report(folder: RunFolder) -> None:
-    """Write the figure and print the table."""
+def report(folder: RunFolder) -> str:
+    """Write the figure and return the text."""
     frame = read_tables(folder.path, ["sensitivity"])["sensitivity"]
     manifest = read_manifest(folder.path)
     folder.figure("sensitivity.png", figure(frame))
-    print(text(frame, manifest))
-    print(f"\nwritten to {folder.path}")
+    return text(frame, manifest)
 
 
 def text(frame: pd.DataFrame, manifest: dict[str, Any]) -> str:

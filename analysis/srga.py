@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch import Tensor
 
+    from analysis.engine import Batch
     from analysis.ggd import GGD, Method
+    from analysis.options import Asked
+    from analysis.work import Work
 
 EXAMPLES = """\
   python -m analysis.srga baseline.pth masked.pth
@@ -212,8 +215,13 @@ def main() -> None:
     run(parser().parse_args(), cli.command("analysis.srga"))
 
 
-def run(args: argparse.Namespace, command: str = "") -> Path:
-    """The command on parsed arguments; returns the run folder.
+def settle(args: argparse.Namespace) -> None:
+    """Fill in the noises, the reference first."""
+    args.noise = [args.reference, *(n for n in args.noise or NOISES if n != args.reference)]
+
+
+def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
+    """Batches, and the analysis of what is asked.
 
     Raises:
         BadInput: see `mtd.errors`.
@@ -222,38 +230,47 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     from analysis.activations import INPUT, choose, last_convolution
     from analysis.deep_features import DeepFeatures
     from analysis.engine import batches
-    from analysis.work import carry_out
+    from analysis.work import Work
 
-    args.noise = [args.reference, *(n for n in args.noise or NOISES if n != args.reference)]
-    asked = options.check(args)
-    with asked.ranks.agreed():
-        srga_table.check(asked)
-        layers = {
-            name: choose(model, args.layer or INPUT + last_convolution(model))
-            for name, model in asked.models.items()
-        }
-        for name, chosen in layers.items():
-            if len(chosen) != 1:
-                raise BadInput(f"--layer {args.layer}: {len(chosen)} layers of {name}; name one")
+    srga_table.check(asked)
+    layers = {
+        name: choose(model, args.layer or INPUT + last_convolution(model))
+        for name, model in asked.models.items()
+    }
+    for name, chosen in layers.items():
+        if len(chosen) != 1:
+            raise BadInput(f"--layer {args.layer}: {len(chosen)} layers of {name}; name one")
     single = {name: chosen[0] for name, chosen in layers.items()}
     groups = batches(asked.crops, args.batch_size or max(1, 2**16 // args.crop**2))
-    observer = DeepFeatures(single, int(args.memory * 2**30), asked.setting.device)
     manifest = options.describe("srga", args, asked) | {
         "layers": single,
         "components": min(args.components, len(asked.crops) - 1),
         "fit": args.fit,
         "intervals": not args.no_intervals,
     }
-    return carry_out(
-        args,
+    work = Work(
         asked,
-        groups,
-        observer,
+        DeepFeatures(single, int(args.memory * 2**30), asked.setting.device),
         manifest,
-        lambda found: {"srga": srga_table.table(found, asked, single, args)},
+        lambda found: {"srga.csv": srga_table.table(found, asked, single, args)},
         srga_table.report,
-        command,
     )
+    return groups, work
+
+
+def run(args: argparse.Namespace, command: str = "") -> Path:
+    """The command on parsed arguments; returns the run folder.
+
+    Raises:
+        BadInput: see `mtd.errors`.
+    """
+    from analysis.work import carry_out
+
+    settle(args)
+    asked = options.check(args)
+    with asked.ranks.agreed():
+        groups, work = plan(args, asked)
+    return carry_out(args, groups, work, command=command)
 
 
 if __name__ == "__main__":

@@ -165,12 +165,11 @@ def figure(frame: pd.DataFrame) -> Figure:
     return drawn
 
 
-def report(folder: RunFolder) -> None:
-    """Write the figure and print the table."""
+def report(folder: RunFolder) -> str:
+    """Write the figure and return the text."""
     frame, manifest = read_tables(folder.path, ["srga"])["srga"], read_manifest(folder.path)
     folder.figure("srga.png", figure(frame))
-    print(text(frame, manifest))
-    print(f"\nwritten to {folder.path}")
+    return text(frame, manifest)
 
 
 def text(frame: pd.DataFrame, manifest: dict[str, Any]) -> str:

@@ -18,8 +18,8 @@ WIDTH = 100
 """Columns of a terminal that tables are kept to, if that can be."""
 
 
-def report(folder: RunFolder) -> None:
-    """Write the figures and print the tables."""
+def report(folder: RunFolder) -> str:
+    """Write the figures and return the text."""
     frames, manifest = read_tables(folder.path, NAMES), read_manifest(folder.path)
     about = measured(frames["results"], manifest)
     order = ordered(frames["generalization"], "psnr")
@@ -32,8 +32,7 @@ def report(folder: RunFolder) -> None:
         folder.figure("ranks.png", ranked)
     for name, strip in strips.figures(folder.path, frames["strips"], order).items():
         folder.figure(f"{name}.png", strip)
-    print(text(frames, manifest))
-    print(f"\nwritten to {folder.path}")
+    return text(frames, manifest)
 
 
 def ordered(frame: pd.DataFrame, metric: str) -> list[str]:

@@ -18,7 +18,6 @@ from matplotlib.patches import Rectangle
 from analysis.plots import DPI, wrapped
 from analysis.ranking import CROP, NOISY
 from analysis.ranks import Ranks
-from mtd import files
 from mtd.images import Crop, Pixels
 from mtd.metrics import levels
 from mtd.mixture import OURS
@@ -26,7 +25,6 @@ from mtd.mixture import OURS
 if TYPE_CHECKING:
     from analysis.engine import Batch
     from analysis.options import Asked
-    from analysis.runs import RunFolder
     from analysis.scores import Scores
 
 OVERVIEW = 384
@@ -133,9 +131,7 @@ def collect(
                 if matches(crop, item.crop):
                     found = pictures_of(observer, batch, crop, item.noise, asked)
                     mine |= {(number, name): picture for name, picture in found.items()}
-    held: dict[tuple[int, str], Pixels] = {}
-    for part in ranks.gather(mine):
-        held |= part
+    held = ranks.merge(mine)
     names = (WHOLE, *asked.models, TARGET)
     return [{name: held[i, name] for name in names} for i in range(len(chosen))]
 
@@ -212,21 +208,20 @@ def table(
     return pd.DataFrame(rows, columns=[*columns, "psnr", "psnr_square"])
 
 
-def save(folder: RunFolder, pictures: Sequence[dict[str, Pixels]], frame: pd.DataFrame) -> None:
-    """Write `strips.csv`, and the pictures beside it."""
-    from safetensors.numpy import save as to_bytes
+def to_bytes(pictures: Sequence[dict[str, Pixels]]) -> bytes:
+    """The pictures as a safetensors file, named by strip and by what they show."""
+    from safetensors.numpy import save
 
     named = {
         f"{number}/{name}": picture
         for number, held in enumerate(pictures)
         for name, picture in held.items()
     }
-    files.write(folder.path / PICTURES, to_bytes(named))
-    folder.table("strips.csv", frame)
+    return bytes(save(named))
 
 
 def figures(path: Path, frame: pd.DataFrame, models: Sequence[str]) -> dict[str, Figure]:
-    """A figure for each noise that has strips, from what `save` wrote, by the name of its file.
+    """A figure for each noise that has strips, from what was written, by the name of its file.
 
     Of more than `MOST` models the first ones of `models` are shown, in the order of the table.
     """

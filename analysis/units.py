@@ -120,6 +120,12 @@ class Units:
             return 0
         return sum(1 for _ in self.folder.glob("[!.]*.safetensors"))
 
+    def bytes(self) -> int:
+        """How much they take in the folder."""
+        if self.folder is None or not self.folder.is_dir():
+            return 0
+        return sum(file.stat().st_size for file in self.folder.glob("[!.]*.safetensors"))
+
     def clear(self) -> None:
         """Remove all units, once everything that follows from them is written."""
         if self.folder is None:

@@ -1,9 +1,10 @@
-"""What an analysis does once its options are settled: run folder, one pass, tables, report."""
+"""What an analysis does once its options are settled: run folder, pass, tables, report."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,62 +15,147 @@ from analysis.engine import Batch, Observer
 from analysis.options import Asked
 from analysis.runs import RunFolder
 
-Tables = dict[str, pd.DataFrame]
+Files = Mapping[str, pd.DataFrame | bytes]
+"""What is written, by file name: tables as CSV, anything else as it is."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """One analysis.
+
+    Attributes:
+        asked: its models, noises, crops and processes.
+        observer: what it keeps of the networks.
+        manifest: everything that decides its results.
+        make: what is written, from what the observer computes; called in every process, so that
+            they can share the work.
+        report: writes figures and returns the text for a reader, from the files alone.
+        name: of its folder; that of the analysis unless given.
+    """
+
+    asked: Asked
+    observer: Observer
+    manifest: Mapping[str, Any]
+    make: Callable[[Any], Files]
+    report: Callable[[RunFolder], str]
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", str(self.manifest["analysis"]))
+
+    def write(self, folder: RunFolder) -> None:
+        """Compute and write everything but the figures, all processes together."""
+        ranks = self.asked.ranks
+        with ranks.agreed():
+            found = self.make(self.observer.compute(ranks))
+        with ranks.agreed():
+            if ranks.first:
+                for name, content in found.items():
+                    folder.write(name, content)
 
 
 def carry_out(
     args: argparse.Namespace,
-    asked: Asked,
     groups: Sequence[Batch],
-    observer: Observer,
-    manifest: Mapping[str, Any],
-    make: Callable[[Any], Tables],
-    report: Callable[[RunFolder], None],
+    work: Work,
+    name: str = "",
     command: str = "",
 ) -> Path:
-    """Show everything to an observer, write its tables, report; returns the run folder.
+    """Do one analysis in a folder of its own; returns the folder.
 
     With --resume a run that is done is only reported again.
 
     Args:
         args: the shared options.
-        asked: what they name.
         groups: batches of the crops.
-        observer: of the analysis; if it has a `spill`, it is told where and how many crops.
-        manifest: everything that decides the results.
-        make: the tables, by name, from what the observer computes; called in every process,
-            so that they can share the work.
-        report: writes figures and prints, from the tables alone.
+        work: the analysis.
+        name: of the folder, but for its digest; default: that of the analysis and its models.
         command: the command line.
 
     Raises:
         BadInput: in all processes, if any of them finds some.
     """
-    ranks = asked.ranks
+    ranks = work.asked.ranks
     folder = RunFolder(
         args.output_dir,
-        f"{manifest['analysis']}-{'-'.join(asked.models)}",
-        {**manifest, "batches": [len(batch.crops) for batch in groups]},
+        name or f"{work.name}-{'-'.join(work.asked.models)}",
+        {**work.manifest, "batches": [len(batch.crops) for batch in groups]},
         resume=args.resume,
         command=command,
         ranks=ranks,
     )
-    if hasattr(observer, "spill") and not folder.units.count():
-        views = len(asked.models) * len(asked.noises)
-        observer.spill = (folder.path, len(asked.crops) * views)
     with folder.resumable():
-        unfinished = folder.units.folder is not None and folder.units.folder.exists()
-        done = args.resume and not unfinished and any(folder.path.glob("*.csv"))
-        if not ranks.gather(done)[0]:
-            options.observe(args, asked, groups, [observer], folder)
-            found = observer.compute(ranks)
-            with ranks.agreed():
-                tables = make(found)
-            if ranks.first:
-                for name, frame in tables.items():
-                    folder.table(f"{name}.csv", frame)
-        if ranks.first:
-            report(folder)
-            folder.finish()
+        if not ranks.gather(args.resume and folder.complete())[0]:
+            options.observe(args, work.asked, groups, [work.observer], folder)
+            work.write(folder)
+        report(folder, work.report)
     ranks.leave()
     return folder.path
+
+
+def carry_out_together(
+    args: argparse.Namespace,
+    groups: Sequence[Batch],
+    works: Sequence[Work],
+    whole: Work,
+    command: str = "",
+) -> Path:
+    """Do several analyses in one pass, each in a folder within one; returns the outer folder.
+
+    Args:
+        args: the shared options.
+        groups: batches of the crops, the same for all.
+        works: the analyses.
+        whole: what is made of them: its `asked` has every model and noise of theirs, its `make`
+            is given their folders; its observer is not used.
+        command: the command line.
+
+    Raises:
+        BadInput: in all processes, if any of them finds some.
+    """
+    ranks, sizes = whole.asked.ranks, [len(batch.crops) for batch in groups]
+    parts = {work.name: _differences(work.manifest, whole.manifest) for work in works}
+    folder = RunFolder(
+        args.output_dir,
+        f"{whole.name}-{'-'.join(whole.asked.models)}",
+        {**whole.manifest, "batches": sizes, "parts": parts},
+        resume=args.resume,
+        command=command,
+        ranks=ranks,
+    )
+    with folder.resumable():
+        if not ranks.gather(args.resume and folder.complete())[0]:
+            for work in works:
+                work.observer.noises = [noise.spec for noise in work.asked.noises]
+            options.observe(args, whole.asked, groups, [w.observer for w in works], folder)
+            inner = []
+            for work in works:
+                manifest = {**work.manifest, "batches": sizes}
+                held = RunFolder(
+                    folder.path / work.name, work.name, manifest, command=command, ranks=ranks
+                )
+                work.write(held)
+                report(held, work.report, quiet=True)
+                inner.append(held.path)
+            with ranks.agreed():
+                if ranks.first:
+                    for name, content in whole.make(inner).items():
+                        folder.write(name, content)
+        report(folder, whole.report)
+    ranks.leave()
+    return folder.path
+
+
+def report(folder: RunFolder, write: Callable[[RunFolder], str], quiet: bool = False) -> None:
+    """Figures and text of a folder whose files are written; it is finished then."""
+    with folder.ranks.agreed():
+        if folder.ranks.first:
+            text = write(folder)
+            if not quiet:
+                print(f"{text}\n\nwritten to {folder.path}")
+            folder.finish()
+
+
+def _differences(manifest: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in manifest.items() if shared.get(name) != value}

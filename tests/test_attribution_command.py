@@ -6,8 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import shell
-from test_resume import contents
 
 import mtd
 from analysis import attribution as command
@@ -64,35 +62,6 @@ def test_completeness_is_warned_of(folder, capsys):
     assert "raise --steps" in capsys.readouterr().out
 
 
-def test_two_processes_write_what_one_does(folder):
-    from test_ranks import torchrun
-
-    arguments = ("plain.pth", "hidden.pth", *FEW, *ONE)
-    started(*arguments, "--output-dir", "one")
-    done = torchrun("-m", "analysis.attribution", *arguments, "--output-dir", "two", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert contents(folder / "two") == contents(folder / "one")
-
-
-def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch):
-    arguments = ("plain.pth", "hidden.pth", *FEW, *ONE)
-    reference = contents(started(*arguments, "--output-dir", "whole"))
-    made: list[Window] = []
-    original = lam.attribute
-
-    def attribute(model, image, window, **how):
-        made.append(window)
-        if len(made) == 4:
-            raise KeyboardInterrupt
-        return original(model, image, window, **how)
-
-    monkeypatch.setattr(lam, "attribute", attribute)
-    with pytest.raises(KeyboardInterrupt, match="--resume"):
-        started(*arguments, "--output-dir", "cut")
-    started(*arguments, "--output-dir", "cut", "--resume")
-    assert len(made) == 8 + 1 and contents(folder / "cut") == reference
-
-
 def test_the_window_is_where_the_edges_are():
     pixels = torch.zeros(32, 32, 3, dtype=torch.uint8).numpy()
     pixels[0:4:2] = 255  # outside the middle half
@@ -118,12 +87,3 @@ def test_the_window_is_where_the_edges_are():
 def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message):
     code, out, err = in_process(command.main, "plain.pth", *FEW, *arguments)
     assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
-
-
-def test_help_answers_without_torch(folder):
-    code = "import sys; sys.argv = ['x', '--help']; from analysis import attribution as g\n"
-    code += "try: g.main()\nexcept SystemExit: assert 'torch' not in sys.modules, 'torch'"
-    Path("help.py").write_text(code)
-    done = shell("help", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert "--sigma" in done.stdout and "examples:" in done.stdout

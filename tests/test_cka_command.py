@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -230,23 +228,6 @@ def test_crops_with_the_same_pixels_count_once(folder):
     done = command("plain.pth", "--images", "photos", *FEW[2:], cwd=folder)
     assert "left out 8 images or crops whose pixels are those of another one" in done.stderr
     assert "64 positions of 4 crops" in done.stdout
-
-
-def test_help_is_instant_and_does_not_import_torch(folder):
-    code = (
-        "import sys, runpy\nsys.argv = ['cka', '--help']\n"
-        "try:\n    runpy.run_module('analysis.cka', run_name='__main__')\n"
-        "except SystemExit as e:\n    assert e.code == 0\n"
-        "assert not {'torch', 'numpy', 'pandas', 'matplotlib'} & set(sys.modules)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
-    assert done.returncode == 0, done.stderr
-    assert "analysis.cka baseline.pth masked.pth" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import json
 import math
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from conftest import TINY, tiny_network
 from scipy import stats
 
-from analysis import compare
-from analysis.compare import gather, run, spearman
+from analysis import compare, engine
+from analysis.compare import run
+from analysis.compare_table import correlations
+from analysis.correlation import spearman
+from analysis.indices import gather
+from mtd import checkpoint
 from mtd.errors import BadInput
+from mtd.masking import MaskPolicy
+from mtd.networks.dncnn import DnCNN, DnCNNConfig
 
 
 def test_spearman_is_scipys_and_its_p_value_that_of_all_orders():
@@ -50,7 +59,9 @@ def folder(path: str, analysis: str, names: list[str], **tables: pd.DataFrame) -
     place = Path(path)
     place.mkdir()
     models = {name: {"sha256": f"digest {i}"} for i, name in enumerate(names)}
-    (place / "manifest.json").write_text(json.dumps({"analysis": analysis, "models": models}))
+    about = {"analysis": analysis, "models": models, "noises": ["gaussian:15", "isp", "poisson:3"]}
+    about["in_distribution"] = ["gaussian:15"]
+    (place / "manifest.json").write_text(json.dumps(about))
     for name, frame in tables.items():
         frame.to_csv(place / f"{name}.csv", index=False, na_rep="nan")
     return place
@@ -120,6 +131,93 @@ def test_what_cannot_be_compared(runs, in_process):
     with pytest.raises(BadInput, match=r"srga\.csv is missing; run it to its end"):
         gather([generalization, srga])
     with pytest.raises(BadInput, match="3 models: ranks are compared from 4 on"):
-        compare.correlations(gather([generalization, cka]).head(3))
-    code, _, err = in_process(compare.main, "absent")
+        correlations(gather([generalization, cka]).head(3))
+    for given, message in (
+        (["absent.pth"], "1 model: ranks are compared from 4 on"),
+        ([*"wxyz"], "w: no such file"),
+        (["g", "absent.pth"], "give one or the other"),
+        ([*"wxyz", "--noise", "gaussian:15"], "no noise beside the reference"),
+    ):
+        code, _, err = in_process(compare.main, *given)
+        assert code == 2 and message in err and len(err.splitlines()) == 1
+    Path("empty").mkdir()
+    code, _, err = in_process(compare.main, "empty")
     assert code == 2 and "no run folder" in err
+
+
+FEW = ("--crop", "16", "--limit", "8", "--batch-size", "4", "--quiet", "--noise", "poisson:3.5")
+FOUR = ("plain.pth", "hidden.pth", "third.pth", "dncnn.pth")
+COMMANDS = {
+    "generalization": ["--in-distribution", "gaussian:15", "--no-lpips"],
+    "srga": [],
+    "distributions": [],
+    "degradation": [],
+    "sensitivity": [],
+    "cka": [],
+}
+
+
+@pytest.fixture
+def four(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(pair)
+    weights = tiny_network(7).state_dict()
+    checkpoint.save("third.pth", weights, network=TINY, mask=MaskPolicy())
+    torch.manual_seed(0)
+    torch.save(DnCNN(DnCNNConfig(features=8, depth=3)).state_dict(), "dncnn.pth")
+    return pair
+
+
+def test_checkpoints_in_one_pass_give_the_tables_of_every_command(four, monkeypatch):
+    seen = []
+    original = engine.look
+    monkeypatch.setattr(engine, "look", lambda *given: seen.append(given[1]) or original(*given))
+    path = run(compare.parser().parse_args([*FOUR, *FEW]), "test")
+    # two batches; clean, Gaussian, Poisson; the noisy input is one more under two of them
+    assert len(seen) == 2 * (3 * 4 + 2)
+    names = {*COMMANDS, *(f"cka-{Path(name).stem}" for name in FOUR)} - {"cka"}
+    assert {item.name for item in path.iterdir() if item.is_dir()} == names
+    assert not (path / "units").exists()
+    for name, more in COMMANDS.items():
+        module = import_module(f"analysis.{name}")
+        models = ["plain.pth"] if name == "cka" else FOUR
+        noises = [] if name in ("srga", "distributions") else ["--noise", "gaussian:15"]
+        noises = [*noises, "--noise", "poisson:3.5"]
+        arguments = [*models, *FEW[:-2], *noises, *more, "--output-dir", f"alone-{name}"]
+        alone = module.run(module.parser().parse_args(arguments), "test")
+        inner = path / ("cka-plain" if name == "cka" else name)
+        files = sorted(file.name for file in alone.glob("*.csv"))
+        assert files and files == sorted(file.name for file in inner.glob("*.csv"))
+        for file in files:
+            one, other = (pd.read_csv(place / file) for place in (alone, inner))
+            pd.testing.assert_frame_equal(one, other, rtol=1e-5, atol=1e-6, obj=f"{name}/{file}")
+    frame = pd.read_csv(path / "compare.csv")
+    assert frame.model.tolist() == ["plain", "hidden", "third", "dncnn"]
+    assert frame.notna().all(axis=None) and {
+        "srga",
+        "cka",
+        "separability",
+        "distance",
+        "sensitivity",
+    } < set(frame)
+    read = run(compare.parser().parse_args([*map(str, path.glob("*/"))]), "test")
+    pd.testing.assert_frame_equal(pd.read_csv(read / "compare.csv"), frame)
+
+
+def test_an_interrupted_comparison_goes_on(four, monkeypatch):
+    arguments = [*FOUR, *FEW, "--skip", "cka", "--skip", "degradation"]
+    whole = run(compare.parser().parse_args([*arguments, "--output-dir", "whole"]), "test")
+    seen, original = [], engine.look
+
+    def look(*given):
+        seen.append(given[1])
+        if len(seen) == 20:
+            raise KeyboardInterrupt
+        return original(*given)
+
+    monkeypatch.setattr(engine, "look", look)
+    with pytest.raises(KeyboardInterrupt, match="--resume"):
+        run(compare.parser().parse_args([*arguments, "--output-dir", "cut"]), "test")
+    cut = run(compare.parser().parse_args([*arguments, "--output-dir", "cut", "--resume"]), "test")
+    assert len(seen) < 2 * (3 * 4 + 2) + 8
+    for file in whole.rglob("*.csv"):
+        assert file.read_bytes() == (cut / file.relative_to(whole)).read_bytes()

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import shell
-from test_resume import contents
 from torch import nn
 
 import mtd
@@ -173,37 +171,6 @@ def test_the_memory_decides_nothing(folder):
     assert numbers.ch_noise.to_numpy() == pytest.approx(frame.ch_noise.to_numpy(), rel=1e-6)
 
 
-def test_two_processes_write_what_one_does(folder):
-    from test_ranks import torchrun
-
-    arguments = ("plain.pth", "hidden.pth", *FEW, *THREE, *LAYERS, "--batch-size", "3")
-    started(*arguments, "--output-dir", "one")
-    done = torchrun("-m", "analysis.degradation", *arguments, "--output-dir", "two", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert contents(folder / "two") == contents(folder / "one")
-
-
-def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch):
-    arguments = ("plain.pth", "hidden.pth", *FEW, *THREE, *LAYERS, "--batch-size", "3")
-    reference = contents(started(*arguments, "--output-dir", "whole"))
-    seen: list[str] = []
-    original = engine.look
-
-    def look(*given):
-        seen.append(given[1])
-        if len(seen) == 8:
-            raise KeyboardInterrupt
-        return original(*given)
-
-    monkeypatch.setattr(engine, "look", look)
-    with pytest.raises(KeyboardInterrupt, match="--resume"):
-        started(*arguments, "--output-dir", "cut")
-    started(*arguments, "--output-dir", "cut", "--resume")
-    assert len(seen) == 2 * 3 * 3 + 1 and contents(folder / "cut") == reference
-    started(*arguments, "--output-dir", "cut", "--resume")
-    assert len(seen) == 2 * 3 * 3 + 1 and contents(folder / "cut") == reference
-
-
 def test_what_is_written_and_said(folder, capsys):
     path = started("plain.pth", "hidden.pth", *FEW, *THREE, "--noise", "mixture:2", *LAYERS)
     assert {file.name for file in path.iterdir()} == {
@@ -270,22 +237,3 @@ def test_features_that_do_not_vary_are_named(folder, in_process, monkeypatch):
 def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message):
     code, out, err = in_process(command.main, "plain.pth", *FEW, *arguments)
     assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
-
-
-def test_a_disk_without_room_is_refused_first(folder, in_process, monkeypatch):
-    from analysis import deep_features
-
-    usage = deep_features.shutil.disk_usage(".")._replace(free=10**4)
-    monkeypatch.setattr(deep_features.shutil, "disk_usage", lambda _: usage)
-    code, _, err = in_process(command.main, "plain.pth", *FEW, *THREE, "--output-dir", "run")
-    assert code == 2 and "GiB while the run goes on" in err and not Path("run").exists()
-
-
-def test_help_answers_without_torch(folder):
-    code = "import sys; sys.argv = ['x', '--help']; from analysis import degradation as g\n"
-    code += "try: g.main()\nexcept SystemExit:\n"
-    code += "    assert not {'torch', 'sklearn', 'matplotlib'} & set(sys.modules)"
-    Path("help.py").write_text(code)
-    done = shell("help", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert "--pool" in done.stdout and "examples:" in done.stdout

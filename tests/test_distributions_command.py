@@ -8,14 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import shell
 from scipy import stats
 from test_histograms import direct_js
-from test_resume import contents
 
 import mtd
 from analysis import distributions as command
-from analysis import distributions_figure, distributions_table, engine, histograms
+from analysis import distributions_figure, distributions_table, histograms
 from analysis.activations import Activations
 from analysis.distributions import run
 from analysis.ggd import fit_ggd
@@ -114,35 +112,6 @@ def test_curves_are_histograms_on_axes_shared_by_noises(folder):
         assert 0.97 < inside <= 1
 
 
-def test_two_processes_write_what_one_does(folder):
-    from test_ranks import torchrun
-
-    arguments = ("plain.pth", "hidden.pth", *FEW, *TWO, "--batch-size", "2")
-    started(*arguments, "--output-dir", "one")
-    done = torchrun("-m", "analysis.distributions", *arguments, "--output-dir", "two", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert contents(folder / "two") == contents(folder / "one")
-
-
-def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch):
-    arguments = ("plain.pth", "hidden.pth", *FEW, *TWO, "--batch-size", "2")
-    reference = contents(started(*arguments, "--output-dir", "whole"))
-    seen: list[str] = []
-    original = engine.look
-
-    def look(*given):
-        seen.append(given[1])
-        if len(seen) == 8:
-            raise KeyboardInterrupt
-        return original(*given)
-
-    monkeypatch.setattr(engine, "look", look)
-    with pytest.raises(KeyboardInterrupt, match="--resume"):
-        started(*arguments, "--output-dir", "cut")
-    started(*arguments, "--output-dir", "cut", "--resume")
-    assert len(seen) == 2 * 3 * 3 + 1 and contents(folder / "cut") == reference
-
-
 def test_what_is_written_and_said(folder, capsys):
     path = started("plain.pth", "hidden.pth", *FEW, "--noise", "isp", "--noise", "mixture:2")
     assert {file.name for file in path.iterdir()} == {
@@ -201,12 +170,3 @@ def test_features_that_do_not_vary_are_refused(folder, in_process):
     arguments = ("dead.pth", *FEW, *TWO, "--output-dir", "run")
     code, _, err = in_process(command.main, *arguments)
     assert code == 2 and "'input:conv_last' do not vary under gaussian:15" in err, err
-
-
-def test_help_answers_without_torch(folder):
-    code = "import sys; sys.argv = ['x', '--help']; from analysis import distributions as g\n"
-    code += "try: g.main()\nexcept SystemExit: assert 'torch' not in sys.modules, 'torch'"
-    Path("help.py").write_text(code)
-    done = shell("help", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert "--reference" in done.stdout and "examples:" in done.stdout

@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import data_folder, shell
+from conftest import data_folder
 from PIL import Image
 from safetensors.numpy import load_file
 from test_perceptual import SHAPES
-from test_resume import contents
 
 import mtd
 from analysis import engine, generalization, ranking
@@ -181,35 +180,6 @@ def test_each_network_runs_once_on_each_noisy_image(folder, monkeypatch):
     assert len(looked) == len(set(looked)) == 3 * 3 * 3
 
 
-def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch):
-    arguments = ("plain.pth", "hidden.pth", *FEW, *TWO, "--batch-size", "1")
-    reference = contents(started(*arguments, "--output-dir", "whole"))
-    seen: list[str] = []
-    original = engine.look
-
-    def look(*given):
-        seen.append(given[1])
-        if len(seen) == 23:
-            raise KeyboardInterrupt
-        return original(*given)
-
-    monkeypatch.setattr(engine, "look", look)
-    with pytest.raises(KeyboardInterrupt, match="--resume"):
-        started(*arguments, "--output-dir", "cut")
-    assert started(*arguments, "--output-dir", "cut", "--resume")
-    assert len(seen) == 3 * 3 * 6 + 1 and contents(folder / "cut") == reference
-
-
-def test_two_processes_write_what_one_does(folder):
-    from test_ranks import torchrun
-
-    arguments = ("plain.pth", "hidden.pth", *FEW, *TWO, "--batch-size", "2", "--tile", "off")
-    started(*arguments, "--output-dir", "one")
-    done = torchrun("-m", "analysis.generalization", *arguments, "--output-dir", "two", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert contents(folder / "two") == contents(folder / "one")
-
-
 def test_the_protocol_and_the_channel_decide_the_values(folder):
     found = {}
     for name, options in {
@@ -308,15 +278,6 @@ def test_a_model_named_like_the_noisy_input_is_refused(folder, in_process):
     Path("plain.pth").rename("noisy input.pth")
     code, _, err = in_process(generalization.main, "noisy input.pth", *FEW)
     assert code == 2 and "rename the file" in err
-
-
-def test_help_answers_without_torch(folder):
-    code = "import sys; sys.argv = ['x', '--help']; from analysis import generalization as g\n"
-    code += "try: g.main()\nexcept SystemExit: assert 'torch' not in sys.modules, 'torch'"
-    Path("help.py").write_text(code)
-    done = shell("help", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert "--suite" in done.stdout and "examples:" in done.stdout
 
 
 def test_real_camera_noise(folder):

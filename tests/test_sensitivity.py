@@ -9,20 +9,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from analysis.layer_changes import CLEAN, LayerChanges, Sums, joined, places, sums
+from analysis.layer_changes import CLEAN, LayerChanges, Sums, joined, places
 from analysis.sensitivity import change, gain
 from mtd import images, noise
 from mtd.errors import BadInput
 
 
-def of(clean: Tensor, noisy: Tensor, step: int = 10**9) -> Sums:
-    """Sums of (images, positions, channels), read `step` positions at a time."""
-    channels = clean.shape[2]
-    flat = clean.double().flatten(1), noisy.double().flatten(1)
-    width = flat[0].shape[1]
-    step = min(width, step * channels)
-    starts = range(0, width, step)
-    return sums(((flat[0][:, s : s + step], flat[1][:, s : s + step]) for s in starts), channels)
+def of(clean: Tensor, noisy: Tensor) -> Sums:
+    """Sums of (images, positions, channels)."""
+    clean, noisy = clean.double(), noisy.double()
+    moved = (noisy - clean).square().sum((1, 2))
+    return Sums(moved, clean.sum(1), clean.square().sum(1), clean.shape[1])
 
 
 def features(seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -36,10 +33,9 @@ def direct(clean: Tensor, noisy: Tensor) -> float:
     return math.sqrt(float((noisy - clean).square().sum() / centred.square().sum()))
 
 
-@pytest.mark.parametrize("step", [1, 7, 100])
-def test_change_is_the_formula_with_each_image_left_out(step):
+def test_change_is_the_formula_with_each_image_left_out():
     clean, noisy = features()
-    value, without = change(of(clean, noisy, step))
+    value, without = change(of(clean, noisy))
     assert value == pytest.approx(direct(clean, noisy), rel=1e-12)
     for i in range(6):
         kept = torch.arange(6) != i

@@ -8,11 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import shell
-from test_resume import contents
 
 import mtd
-from analysis import deep_features, engine
 from analysis import sensitivity as command
 from analysis.activations import Activations, default_layers
 from analysis.layer_changes import DENOISED, IMAGE
@@ -74,41 +71,11 @@ def test_numbers_are_those_of_layers_taken_by_hand(folder, name):
     assert (frame.xs(IMAGE, level="layer").gain == 1).all()
 
 
-def test_the_memory_and_the_batches_decide_nothing(folder):
+def test_the_batches_decide_nothing(folder):
     whole = table(started("hidden.pth", *FEW, *TWO, "--output-dir", "a"))
-    arguments = ("--memory", "1e-5", "--batch-size", "2", "--output-dir", "b")
-    parts = table(started("hidden.pth", *FEW, *TWO, *arguments))
+    parts = table(started("hidden.pth", *FEW, *TWO, "--batch-size", "2", "--output-dir", "b"))
     for column in ("change", "high", "gain_low"):
         assert np.allclose(whole[column], parts[column], rtol=1e-4)
-
-
-def test_two_processes_write_what_one_does(folder):
-    from test_ranks import torchrun
-
-    arguments = ("plain.pth", "hidden.pth", *FEW, *TWO, "--batch-size", "3")
-    started(*arguments, "--output-dir", "one")
-    done = torchrun("-m", "analysis.sensitivity", *arguments, "--output-dir", "two", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert contents(folder / "two") == contents(folder / "one")
-
-
-def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch):
-    arguments = ("plain.pth", "hidden.pth", *FEW, *TWO, "--batch-size", "3")
-    reference = contents(started(*arguments, "--output-dir", "whole"))
-    seen: list[str] = []
-    original = engine.look
-
-    def look(*given):
-        seen.append(given[1])
-        if len(seen) == 9:  # the clean view of the second batch is kept, a noisy one is not
-            raise KeyboardInterrupt
-        return original(*given)
-
-    monkeypatch.setattr(engine, "look", look)
-    with pytest.raises(KeyboardInterrupt, match="--resume"):
-        started(*arguments, "--output-dir", "cut")
-    started(*arguments, "--output-dir", "cut", "--resume")
-    assert len(seen) == 2 * 3 * 3 + 1 and contents(folder / "cut") == reference
 
 
 def test_what_is_written_and_said(folder, capsys):
@@ -133,24 +100,9 @@ def test_what_is_written_and_said(folder, capsys):
         (["--layers", "blocks"], "'blocks' matches no module"),
         (["--layers", "**.attn"], "leave it out of --layers"),
         (["--memory", "0"], "expected GiB above 0"),
+        (["--memory", "1e-6"], "lower --batch-size"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message):
     code, out, err = in_process(command.main, "plain.pth", *FEW, *arguments)
     assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
-
-
-def test_a_disk_without_room_is_refused_first(folder, in_process, monkeypatch):
-    usage = deep_features.shutil.disk_usage(".")._replace(free=10**6)
-    monkeypatch.setattr(deep_features.shutil, "disk_usage", lambda _: usage)
-    code, _, err = in_process(command.main, "plain.pth", *FEW, *TWO, "--output-dir", "run")
-    assert code == 2 and "GiB while the run goes on" in err and not Path("run").exists()
-
-
-def test_help_answers_without_torch(folder):
-    code = "import sys; sys.argv = ['x', '--help']; from analysis import sensitivity as g\n"
-    code += "try: g.main()\nexcept SystemExit: assert 'torch' not in sys.modules, 'torch'"
-    Path("help.py").write_text(code)
-    done = shell("help", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert "--layers" in done.stdout and "examples:" in done.stdout

@@ -8,12 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import shell
-from test_resume import contents
 from torch import nn
 
 import mtd
-from analysis import components, deep_features, engine, srga_table
+from analysis import components, srga_table
 from analysis import srga as command
 from analysis.activations import Activations, choose, last_convolution
 from analysis.runs import read_manifest, read_tables
@@ -129,35 +127,6 @@ def test_the_memory_decides_nothing(folder, monkeypatch):
     assert small.srga.to_numpy() == pytest.approx(frame.srga.to_numpy(), abs=1e-9)
 
 
-def test_two_processes_write_what_one_does(folder):
-    from test_ranks import torchrun
-
-    arguments = ("plain.pth", "hidden.pth", *FEW, *TWO, "--batch-size", "5")
-    started(*arguments, "--output-dir", "one")
-    done = torchrun("-m", "analysis.srga", *arguments, "--output-dir", "two", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert contents(folder / "two") == contents(folder / "one")
-
-
-def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch):
-    arguments = ("plain.pth", "hidden.pth", *FEW, *TWO, "--batch-size", "5")
-    reference = contents(started(*arguments, "--output-dir", "whole"))
-    seen: list[str] = []
-    original = engine.look
-
-    def look(*given):
-        seen.append(given[1])
-        if len(seen) == 11:
-            raise KeyboardInterrupt
-        return original(*given)
-
-    monkeypatch.setattr(engine, "look", look)
-    with pytest.raises(KeyboardInterrupt, match="--resume"):
-        started(*arguments, "--output-dir", "cut")
-    started(*arguments, "--output-dir", "cut", "--resume")
-    assert len(seen) == 2 * 3 * 5 + 1 and contents(folder / "cut") == reference
-
-
 def test_what_is_written_and_said(folder, capsys):
     path = started("plain.pth", "hidden.pth", *FEW, *TWO, "--noise", "mixture:2")
     assert {file.name for file in path.iterdir()} == {
@@ -211,19 +180,3 @@ def table_of(quality):
 def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message):
     code, out, err = in_process(command.main, "plain.pth", *FEW, *arguments)
     assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
-
-
-def test_a_disk_without_room_is_refused_first(folder, in_process, monkeypatch):
-    usage = deep_features.shutil.disk_usage(".")._replace(free=10**5)
-    monkeypatch.setattr(deep_features.shutil, "disk_usage", lambda _: usage)
-    code, _, err = in_process(command.main, "plain.pth", *FEW, *TWO, "--output-dir", "run")
-    assert code == 2 and "GiB while the run goes on" in err and not Path("run").exists()
-
-
-def test_help_answers_without_torch(folder):
-    code = "import sys; sys.argv = ['x', '--help']; from analysis import srga as g\n"
-    code += "try: g.main()\nexcept SystemExit: assert 'torch' not in sys.modules, 'torch'"
-    Path("help.py").write_text(code)
-    done = shell("help", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    assert "--reference" in done.stdout and "examples:" in done.stdout

@@ -1,0 +1,112 @@
+"""What `python -m analysis.compare` writes: models and indices, rank correlations, figure, text."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis import indices, plots
+from analysis.correlation import LEAST, spearman
+from analysis.indices import INDICES, TARGETS
+from analysis.level_curves import style
+from analysis.runs import RunFolder, read_tables
+from analysis.significance import holm
+from analysis.standings import grid, number
+from mtd.errors import BadInput
+
+
+def tables(paths: Sequence[Path]) -> dict[str, pd.DataFrame]:
+    """`compare.csv`, a row for each model, and `correlations.csv`, one for each index and target.
+
+    Raises:
+        BadInput: see `analysis.indices.gather` and `correlations`.
+    """
+    frame = indices.gather(paths)
+    return {"compare.csv": frame, "correlations.csv": correlations(frame)}
+
+
+def correlations(frame: pd.DataFrame) -> pd.DataFrame:
+    """Each index against what is lost, and against the PSNR under unseen noise.
+
+    `p_corrected` is Holm's, over the indices of one target.
+
+    Raises:
+        BadInput: fewer than 4 models.
+    """
+    if len(frame) < LEAST:
+        raise BadInput(f"{len(frame)} models: ranks are compared from {LEAST} on")
+    found = []
+    for target in TARGETS:
+        rows = []
+        for index in (index for index in INDICES if index.name in frame):
+            both = frame[[index.name, target]].dropna()
+            value = spearman(both[index.name], both[target])
+            rows.append(
+                {"index": index.name, "target": target, "models": len(both)}
+                | {"spearman": value.value, "low": value.low, "high": value.high, "p": value.p}
+            )
+        part = pd.DataFrame(rows)
+        found.append(part.assign(p_corrected=holm(list(part.p))))
+    return pd.concat(found, ignore_index=True)
+
+
+def figure(frame: pd.DataFrame, found: pd.DataFrame) -> Figure:
+    """What is lost against every index, a point for each model."""
+    chosen = [index for index in INDICES if index.name in frame]
+    columns = min(3, len(chosen))
+    rows = -(-len(chosen) // columns)
+    drawn = Figure(figsize=(4 * columns, 3.6 * rows + 0.6), dpi=plots.DPI, layout="constrained")
+    grid = drawn.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat[len(chosen) :]:
+        axes.set_axis_off()
+    models = list(frame.model)
+    for axes, index in zip(grid.flat, chosen, strict=False):
+        for row in frame.to_dict("records"):
+            look = style(row["model"], models) | {"ls": "none", "ms": 6}
+            axes.plot(row[index.name], row["gap"], label=row["model"], **look)
+        pair = found[(found["index"] == index.name) & (found.target == "gap")].iloc[0]
+        value = f"Spearman's ρ {pair.spearman:.2f} [{pair.low:.2f}, {pair.high:.2f}]"
+        axes.set_title(value, fontsize=9)
+        axes.set_xlabel(index.label, fontsize=8)
+        axes.grid(alpha=0.3)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(TARGETS["gap"], fontsize=8)
+    handles, names = grid.flat[0].get_legend_handles_labels()
+    drawn.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)), fontsize=8)
+    drawn.suptitle(f"Do the indices predict what {len(models)} models lose?", fontsize=10)
+    return drawn
+
+
+def report(folder: RunFolder, runs: Sequence[Path]) -> str:
+    """Write the figure and return the text."""
+    held = read_tables(folder.path, ["compare", "correlations"])
+    frame, found = held["compare"], held["correlations"]
+    folder.figure("compare.png", figure(frame, found))
+    return text(frame, found, indices.other_noises(runs))
+
+
+def text(frame: pd.DataFrame, found: pd.DataFrame, others: Sequence[str] = ()) -> str:
+    """Both tables for a reader, and what must be known of them."""
+    names = [index.name for index in INDICES if index.name in frame]
+    rows = [["model", "gap", "unseen", *names]]
+    for row in frame.to_dict("records"):
+        values = [number(row["gap"], 2), number(row["unseen"], 2)]
+        rows.append([row["model"], *values, *(number(row[name], 3) for name in names)])
+    pairs = [["Spearman's rank correlation", "with", "rho", "95% interval", "p", "Holm", "models"]]
+    for row in found.to_dict("records"):
+        span = f"[{number(row['low'], 2)}, {number(row['high'], 2)}]"
+        p = ["-" if math.isnan(row[c]) else f"{row[c]:.2g}" for c in ("p", "p_corrected")]
+        value = number(row["spearman"], 2)
+        pairs.append([row["index"], row["target"], value, span, *p, str(row["models"])])
+    what = "gap: PSNR from trained to unseen noise; unseen: PSNR there; all means over kinds"
+    lines = [grid(rows), what, "", grid(pairs)]
+    lines.append(
+        f"note: {len(frame)} models; intervals and p-values treat them as drawn independently, "
+        "which snapshots of one training are not; Holm corrects p for the number of indices"
+    )
+    lines += [f"note: other noises than PSNR was measured under: {run}" for run in others]
+    return "\n".join(lines)
