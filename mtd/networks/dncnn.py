@@ -101,8 +101,7 @@ def detect(weights: Weights) -> DnCNNConfig | None:
     """Hyper-parameters of a DnCNN from its keys and shapes; None if it is something else.
 
     Raises:
-        BadInput: a stack of convolutions under DnCNN's names that is no DnCNN, such as FFDNet,
-            which takes a map of noise levels and works on an image folded into four.
+        BadInput: a stack of convolutions under DnCNN's names that is no DnCNN.
     """
     if not all(re.fullmatch(r"model\.\d+\.\w+", key) for key in weights):
         return None
@@ -117,9 +116,8 @@ def detect(weights: Weights) -> DnCNNConfig | None:
         return None
     first, last = kernels[0], kernels[max(kernels)]
     if first[1] != last[0]:
-        likely = ", probably an FFDNet" if (first[1], last[0]) in ((13, 12), (5, 4)) else ""
         raise BadInput(
-            f"a stack of convolutions from {first[1]} to {last[0]} channels{likely}; a "
+            f"a stack of convolutions from {first[1]} to {last[0]} channels; a "
             "DnCNN has as many at both ends"
         )
     normed = any(key.endswith("running_mean") for key in weights)
