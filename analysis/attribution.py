@@ -65,7 +65,7 @@ def parser() -> cli.Parser:
     )
     p.add_argument("--steps", type=cli.whole_number(1), default=50, help="of the path (default 50)")
     p.add_argument(
-        "--sigma",
+        "--blur",
         type=_sigma,
         default=SIGMA,
         help=f"of the blur at the start of the path, in pixels (default {SIGMA:g})",
@@ -133,11 +133,11 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     asked = options.check(args)
     with asked.ranks.agreed():
         windows = [place(crop.pixels, args.side, args.window) for crop in asked.crops]
-        lam.check(args.crop, args.sigma)
+        lam.check(args.crop, args.blur)
     manifest = options.describe("attribution", args, asked) | {
         "windows": [list(window) for window in windows],
         "steps": args.steps,
-        "sigma": args.sigma,
+        "sigma": args.blur,
         "together": args.batch_size or max(1, 2**13 // args.crop**2),
     }
     folder = RunFolder(
@@ -184,7 +184,7 @@ def collect(
     places = asked.ranks.mine(len(jobs))
     for number in tqdm(places, unit="map", disable=None if talks else True):
         view, i = jobs[number]
-        how = {"sigma": args.sigma, "steps": args.steps, "batch": together}
+        how = {"sigma": args.blur, "steps": args.steps, "batch": together}
         key = _key(asked, view, asked.crops[i], windows[i], how)
         unit = folder.units.find(key)
         if unit is None:
@@ -205,9 +205,13 @@ def one(
     from analysis import engine, lam
 
     noise = next(noise for noise in asked.noises if noise.spec == view.noise)
-    noisy = engine.show(noise, engine.Batch(0, [crop]), asked.setting).noisy[0]
-    key = masks(asked.setting, view, crop)
-    found = lam.attribute(asked.models[view.model], noisy, window, key=key, **how)
+    shown, model = (
+        engine.show(noise, engine.Batch(0, [crop]), asked.setting),
+        asked.models[view.model],
+    )
+    noisy, key = shown.noisy[0], masks(asked.setting, view, crop)
+    level = engine.told(model, shown)
+    found = lam.attribute(model, noisy, window, key=key, sigma_told=level, **how)
     ends = torch.tensor([found.start, found.end], dtype=torch.float64)
     return {VALUES: found.values, ENDS: ends, NOISY: noisy.cpu()}
 

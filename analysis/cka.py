@@ -241,7 +241,7 @@ def parser() -> cli.Parser:
         help="rbf takes one sigma per layer and view, from the first batch",
     )
     p.add_argument(
-        "--sigma", type=float, default=1.0, help="of rbf, in median distances (default 1)"
+        "--bandwidth", type=float, default=1.0, help="of rbf, in median distances (default 1)"
     )
     p.add_argument("--positions", type=count(1), default=64, help="per crop (default 64)")
     p.add_argument(
@@ -279,7 +279,7 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
         "measure": args.measure,
         "estimator": args.estimator if args.measure == "cka" else None,
         "kernel": args.kernel,
-        "sigma": f"{args.sigma} x median distance in batch 0" if args.kernel == "rbf" else None,
+        "sigma": f"{args.bandwidth} x median distance in batch 0" if args.kernel == "rbf" else None,
         "centring": args.centring,
         "unit": args.unit,
         "positions": args.positions if args.unit == "position" else None,

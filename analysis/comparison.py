@@ -50,8 +50,8 @@ def settle(args: argparse.Namespace) -> None:
         raise BadInput(f"--estimator {args.estimator}: {args.measure} has none; leave it out")
     if args.permutations and (other or args.unit == "position"):
         raise BadInput("--permutations: whole crops are permuted; needs cka with --unit image")
-    if not args.sigma > 0 or math.isinf(args.sigma):
-        raise BadInput(f"--sigma {args.sigma}: expected a number above 0")
+    if not args.bandwidth > 0 or math.isinf(args.bandwidth):
+        raise BadInput(f"--bandwidth {args.bandwidth}: expected a number above 0")
     if (
         args.kernel == "rbf"
         and args.unit == "position"
@@ -237,7 +237,7 @@ def use(
         seed=args.seed,
         estimator=args.estimator,
         kernel=args.kernel,
-        sigma=args.sigma,
+        sigma=args.bandwidth,
         leave_out=args.measure == "cka" and not args.no_intervals and not small,
         device=asked.setting.device,
     )

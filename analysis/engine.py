@@ -23,8 +23,9 @@ from analysis.ranks import ALONE, Ranks
 from analysis.units import Unit, Units
 from mtd import images
 from mtd.denoise import MEMORY, denoise, forward
+from mtd.denoiser import Denoiser
 from mtd.images import Crop
-from mtd.noise import Noise, pair_keyed
+from mtd.noise import Gaussian, Noise, pair_keyed
 from mtd.recorded import Recorded
 from mtd.tiles import Tile
 
@@ -93,6 +94,18 @@ class Shown:
     noisy: Tensor
     target: Tensor
     model: str = ""
+
+    @cached_property
+    def level(self) -> Tensor:
+        """(B,), the noise level of each image as a share of white, for networks that are told.
+
+        The noise's own σ if it is Gaussian; otherwise the root of the mean squared difference
+        between what is shown and what it should become, image by image.
+        """
+        if isinstance(self.noise, Gaussian):
+            return torch.full((len(self.target),), self.noise.level / 255)
+        change = self.noisy.cpu().double() - self.target.double()
+        return change.square().mean((1, 2, 3)).sqrt().float()
 
     @property
     def view(self) -> View:
@@ -284,13 +297,24 @@ def look(
         if setting.autocast != "off":
             stack.enter_context(torch.autocast(device, AUTOCAST[setting.autocast]))
         if modules:
-            output = forward(model, shown.noisy, masks)
+            output = forward(model, shown.noisy, masks, sigma=told(model, shown))
         else:
             output = denoise(
-                model, shown.noisy, keys=masks, tile=setting.tile, memory=setting.memory
+                model,
+                shown.noisy,
+                keys=masks,
+                tile=setting.tile,
+                memory=setting.memory,
+                sigma=told(model, shown),
             )
     keep(OUTPUT, output)
     return kept
+
+
+def told(model: nn.Module, shown: Shown) -> Tensor | None:
+    """The noise level that a network is told, if it is that of the noise it is shown."""
+    oracle = isinstance(model, Denoiser) and model.usage.sigma == "oracle"
+    return shown.level if oracle else None
 
 
 def _made(noise: Noise | Recorded, batch: Batch, setting: Setting) -> list[Any]:

@@ -91,7 +91,7 @@ def check(side: int, sigma: float) -> None:
     if radius >= side:
         raise BadInput(
             f"blur of sigma {sigma:g} needs more than {radius} pixels a side, the crop has {side}: "
-            "lower --sigma or raise --crop"
+            "lower --blur or raise --crop"
         )
 
 
@@ -138,6 +138,7 @@ def attribute(
     sigma: float = 3.0,
     steps: int = 50,
     batch: int = 8,
+    sigma_told: Tensor | None = None,
 ) -> Attribution:
     """Integrated gradients of `detail` along the path from the blurred image to the image itself.
 
@@ -154,24 +155,31 @@ def attribute(
         sigma: of the baseline's blur, in pixels.
         steps: of the path.
         batch: points of the path that go through the network together.
+        sigma_told: (1,), the noise level that the network is told, if it is that of the image.
 
     Raises:
         BadInput: the window is not inside the image, or the blur is too large for it.
     """
     if min(window[:2]) < 0 or max(window.top, window.left) + window.side > min(image.shape[1:]):
         raise BadInput(f"window {tuple(window)} is not inside {tuple(image.shape[1:])}")
+
+    def call(images: Tensor) -> Tensor:
+        count = len(images)
+        level = None if sigma_told is None else sigma_told.expand(count)
+        return forward(model, images, [key] * count, sigma=level)
+
     points = path(image, sigma, steps)
     middles, moves = (points[1:] + points[:-1]) / 2, points[1:] - points[:-1]
     total = torch.zeros_like(points[0])
     for some, move in zip(middles.split(batch), moves.split(batch), strict=True):
         given = some.to(image.dtype).requires_grad_()
         with torch.enable_grad():
-            value = detail(forward(model, given, [key] * len(given)), window).sum()
+            value = detail(call(given), window).sum()
             (slope,) = torch.autograd.grad(value, given)
         total += (slope.double() * move).sum(0)
     with torch.no_grad():
         ends = torch.stack([points[0], points[-1]]).to(image.dtype)
-        start, end = detail(forward(model, ends, [key, key]).double(), window).tolist()
+        start, end = detail(call(ends).double(), window).tolist()
     return Attribution(total.cpu(), start, end)
 
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtd import cli
+from mtd import cli, model_options
 from mtd.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from analysis.engine import Batch, Observer, Setting
     from analysis.ranks import Ranks
@@ -53,7 +53,7 @@ def parser(
     """
     p = cli.Parser(module, description, examples)
     count = cli.whole_number
-    p.add_argument("models", nargs="+", metavar="MODEL", help=models)
+    p.add_argument("models", nargs="*", metavar="MODEL", help=models)
     p.add_argument(
         "--images",
         action="append",
@@ -120,6 +120,7 @@ def parser(
     p.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     p.add_argument("--output-dir", metavar="DIR", help="default: runs/ANALYSIS-MODELS-DIGEST")
     p.add_argument("--quiet", action="store_true", help="no bar, no messages; the table only")
+    model_options.add(p)
     return p
 
 
@@ -169,7 +170,7 @@ def gather(
     """What the shared options name, on given photographs; see `check`."""
     from analysis.engine import Setting
     from mtd import noise
-    from mtd.checkpoint import resolve_device
+    from mtd.device import resolve_device
     from mtd.recorded import PREFIX, Recorded
 
     specs = NOISES if args.noise is None else args.noise
@@ -197,24 +198,32 @@ def gather(
 
 
 def identity(model: Denoiser) -> list[Any]:
-    """What decides a loaded network's output: its file's digest, and its masks."""
+    """What decides a loaded network's output: file, masks, how it is called, what made it."""
     if not model.source:
         return ["unchanged", None]
-    how = model.inference
+    how, source = model.inference, model.source
     masks = [how.policy.attention_percent, how.samples, how.seed] if how.active else None
-    return [model.source["sha256"], masks]
+    made = [source.get(name) for name in ("recognised", "arguments", "factory_sha256")]
+    return [source["sha256"], masks, source["usage"], *made]
 
 
 def tell(asked: Asked) -> None:
     """On stderr: each model's mask policy and where it comes from, and what was left out."""
     for name, model in asked.models.items():
         if source := model.source:
-            print(f"{name}: {source['policy']} ({source['policy_source']})", file=sys.stderr)
+            print(f"{name}: {about(source)}", file=sys.stderr)
     if asked.repeated:
         print(
             f"left out {asked.repeated} images or crops whose pixels are those of another one",
             file=sys.stderr,
         )
+
+
+def about(source: Mapping[str, Any]) -> str:
+    """A loaded model in a line: what it is, how it is called, and its masks."""
+    called = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in source["usage"].items())
+    what = source["architecture"] + (f" ({called})" if called else "")
+    return f"{what}, {source['policy']} ({source['policy_source']})"
 
 
 def observe(
@@ -287,36 +296,26 @@ def check_space(folder: RunFolder, share: float, keep: bool) -> None:
 
 
 def load_models(args: argparse.Namespace, device: str) -> dict[str, Denoiser]:
-    """The networks, by names that are short but tell them apart."""
-    from mtd.checkpoint import load
+    """The networks, by names that are short but tell them apart.
 
-    given: list[str] = args.models
-    if len(set(given)) < len(given):
-        raise BadInput("the same model is given twice")
-    stems = [Path(name).stem for name in given]
-    names = given if len(set(stems)) < len(stems) else stems
-    files: dict[str, str] = {}
-    for text in args.options:
-        model, equals, file = text.rpartition("=")
-        if not equals and len(given) > 1:
-            raise BadInput(f"--options {text}: with several models, say which: MODEL=JSON")
-        if equals and model not in given:
-            raise BadInput(f"--options {text}: no such model; given: {', '.join(given)}")
-        files[model or given[0]] = file
+    Raises:
+        BadInput: a file that cannot be used, or an option that says nothing of any of them.
+    """
+    from mtd.model import load
+
+    wanted = model_options.settle(args)
+    stems = [Path(path).stem for path, _ in wanted]
+    short = len(set(stems)) == len(stems)
     models = {
-        name: load(
-            path,
-            attention_mask=args.attention_mask,
-            mask_samples=args.mask_samples,
-            seed=args.seed,
-            device=device,
-            options=files.get(path),
-        )
-        for name, path in zip(names, given, strict=True)
+        stem if short else path: load(path, device=device, **vars(how))
+        for stem, (path, how) in zip(stems, wanted, strict=True)
     }
+    if args.sigma and not any(model.takes_sigma for model in models.values()):
+        raise BadInput(f"--sigma {args.sigma[0]}: none of the models takes a noise level")
     for name, model in models.items():
-        if model.config.in_chans != 3:
-            raise BadInput(f"{name}: takes {model.config.in_chans} channels; expected colour, 3")
+        if model.channels != 3:
+            hint = "; --grey per-channel runs it on each channel" if model.channels == 1 else ""
+            raise BadInput(f"{name}: takes {model.channels} channels, expected colour, 3{hint}")
     return models
 
 

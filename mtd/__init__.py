@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
-SUBMODULES = ("checkpoint", "denoise", "images", "masking", "metrics", "noise", "swinir")
+SUBMODULES = ("checkpoint", "denoise", "images", "masking", "metrics", "model", "noise")
 
 if TYPE_CHECKING:
-    from mtd.checkpoint import load
+    from mtd.model import load
 
 
 def __getattr__(name: str) -> Any:
     if name == "load":
-        from mtd.checkpoint import load
+        from mtd.model import load
 
         return load
     if name in SUBMODULES:

@@ -1,7 +1,9 @@
-"""Checkpoints: reading them without running code, recognising the network, and saving our own.
+"""Checkpoint files: reading them without running code, and writing our own.
 
-Loading is five steps: `read` the file, `unwrap` the state dict from its container, find the
-hyper-parameters in keys and shapes (`detect`), build the network, and settle its mask policy.
+`mtd.model.load` makes a network of one. Zip archives (`.pth` since PyTorch 1.6) are checked member
+by member against their CRC-32, files of our own against a digest of the weights. A `.safetensors`
+file of others, and the older `.pth` format, have neither: a changed byte in a weight is not noticed
+there unless it makes the weight infinite or NaN.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import hashlib
 import io
 import json
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,19 +21,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtd import files, kair, pickles, registry
-from mtd.architecture import Architecture, Config
-from mtd.denoiser import Denoiser
+from mtd import files, pickles, registry
+from mtd.architecture import Config
 from mtd.errors import BadInput
-from mtd.masking import AttentionSwitch, MaskedInference, MaskPolicy
-from mtd.networks.swin_blocks import SwinIRConfig
+from mtd.masking import MaskPolicy
 from mtd.networks.swinir import is_recomputable
 
 BUNDLED = Path(__file__).parent / "checkpoints"
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 CONTAINERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net")
 METADATA = "mtd"
-UNKNOWN = "nothing recorded, so none is assumed"
+WEIGHTS = "weights_sha256"
+WRAPPERS = ("module.", "_orig_mod.", "netG.", "net_g.", "module.")
+"""What parallel and compiled modules, and training code, put before every key."""
 
 StateDict = dict[str, Tensor]
 
@@ -89,7 +92,19 @@ def read(name: str | Path) -> Checkpoint:
         raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
     content, metadata = _contents(path)
     container, weights = unwrap(content, path)
+    if metadata.get(WEIGHTS) not in (None, weights_digest(weights)):
+        raise BadInput(f"{path}: damaged, its weights are not those that were saved (SHA-256)")
     return Checkpoint(path, digest, container, weights, metadata)
+
+
+def weights_digest(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and values, in the order of the names."""
+    found = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        found.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
+        plain = value.detach().cpu().contiguous().flatten()
+        found.update(plain.view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
 
 
 def _contents(path: Path) -> tuple[Any, dict[str, Any]]:
@@ -102,23 +117,50 @@ def _contents(path: Path) -> tuple[Any, dict[str, Any]]:
                 return weights, _metadata((file.metadata() or {}).get(METADATA), path)
         except Exception as error:
             raise BadInput(f"{path}: damaged or not a safetensors file ({error})") from None
+    check_members(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about pickle protocols; the file is refused or read
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         code = pickles.code_in(path)
-        if code is not None:
+        kind = "TorchScript" if is_torchscript(path) else f"pickled code ({code})"
+        if code is not None or is_torchscript(path):
             raise BadInput(
-                f"{path}: refused, it holds pickled code ({code}) that loading would run; if you "
-                "trust it, save the state dict alone where it was made: "
-                "torch.save(model.state_dict(), 'weights.pth')"
+                f"{path}: refused, it holds {kind} that loading would run; if you trust it, save "
+                "the state dict alone where it was made, torch.save(model.state_dict(), "
+                "'weights.pth'), and give --model package.module:factory --checkpoint weights.pth"
             ) from None
         reason = str(error).strip().split("\n")[0][:120]
         told = f" ({reason})" if reason and isinstance(error, RuntimeError | OSError) else ""
         raise BadInput(f"{path}: damaged or not a PyTorch checkpoint{told}") from None
     text = content.get(METADATA) if isinstance(content, Mapping) else None
     return content, _metadata(text, path)
+
+
+def check_members(path: Path) -> None:
+    """See that every member of a zip archive has the CRC-32 that is recorded of it.
+
+    Raises:
+        BadInput: one has not.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            return
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip()
+    except Exception as error:
+        raise BadInput(f"{path}: damaged ({str(error)[:120]})") from None
+    if bad:
+        raise BadInput(f"{path}: damaged, {bad} is not what was saved (CRC-32)")
+
+
+def is_torchscript(path: Path) -> bool:
+    """Whether a file is an archive of `torch.jit.save`."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name for name in archive.namelist())
 
 
 def _metadata(text: Any, path: Path) -> dict[str, Any]:
@@ -149,6 +191,9 @@ def unwrap(content: Any, path: Path) -> tuple[str, StateDict]:
     if not weights:
         keys = ", ".join(str(k) for k in list(content)[:5]) or "nothing"
         raise BadInput(f"{path}: no weights in it (its keys: {keys})")
+    for prefix in WRAPPERS:
+        if all(key.startswith(prefix) for key in weights):
+            weights = {key.removeprefix(prefix): value for key, value in weights.items()}
     for anchor in (entry.anchor for entry in registry.architectures().values()):
         found = [key for key in weights if key == anchor or key.endswith(f".{anchor}")]
         if len(found) == 1:
@@ -156,130 +201,6 @@ def unwrap(content: Any, path: Path) -> tuple[str, StateDict]:
             inside = {k: v for k, v in weights.items() if k.startswith(prefix)}
             return container, {k.removeprefix(prefix): v for k, v in inside.items()}
     return container, weights
-
-
-def load(
-    path_or_name: str | Path,
-    *,
-    attention_mask: AttentionSwitch = "auto",
-    mask_samples: int = 1,
-    seed: int = 0,
-    device: str | torch.device = "cpu",
-    options: str | Path | None = None,
-) -> Denoiser:
-    """Load a denoiser, in eval mode, from a file or by the name of a bundled checkpoint.
-
-    The module maps (B, C, H, W), nominally in [0, 1], to the same shape and never clamps. Its
-    `source` says where weights and mask policy come from.
-
-    Args:
-        path_or_name: `.pth`, `.pt`, `.ckpt` or `.safetensors`; else a name such as `masked.pth`.
-        attention_mask: `auto` follows the checkpoint's policy, `on` and `off` override it.
-        mask_samples: number of mask draws to average.
-        seed: part of every mask's key.
-        device: where to put the network.
-        options: a KAIR-style JSON that states the mask policy; by default the one beside the file.
-
-    Raises:
-        BadInput: the file cannot be used; the message says why.
-    """
-    checkpoint = read(path_or_name)
-    path, weights = checkpoint.path, checkpoint.weights
-    known = checkpoint.metadata.get("network")
-    try:
-        entry, config = described(known) if known else recognised(weights)
-        config.check()
-        network = entry.build(config)
-    except BadInput as error:
-        raise BadInput(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
-    except Exception as error:
-        what = "its metadata describes" if known else "its shapes are those of"
-        raise BadInput(f"{path}: {what} no network known here ({error})") from None
-    odd = [name for name, value in weights.items() if value.is_complex()]
-    if odd:
-        raise BadInput(f"{path}: complex numbers in {odd[0]}; expected real weights")
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        lines = [line.strip() for line in str(error).splitlines()[1:]]
-        raise BadInput(f"{path}: weights do not fit ({lines[0] if lines else error})") from None
-    bad = [name for name, value in network.named_parameters() if not value.isfinite().all()]
-    if bad:
-        raise BadInput(f"{path}: weights that are not finite in {bad[0]} ({len(bad)} tensors)")
-    if not isinstance(config, SwinIRConfig):
-        policy, source = MaskPolicy(), f"a {entry.name} has no attention masks"
-    else:
-        policy, source = mask_policy(checkpoint, options)
-    maskable = isinstance(config, SwinIRConfig) and config.embed_kernel == 1
-    if attention_mask == "on" and source == UNKNOWN and maskable:
-        raise BadInput(
-            f"{path}: attention mask 'on', but its ratio is not recorded: give the option file"
-        )
-    network.inference = MaskedInference(policy, attention_mask, mask_samples, seed)
-    network.source = {
-        "path": str(path_or_name),
-        "sha256": checkpoint.digest,
-        "container": checkpoint.container,
-        "policy": str(policy),
-        "policy_source": source,
-        "training": checkpoint.metadata.get("training", {}),
-    }
-    return network.eval().to(resolve_device(device))
-
-
-def described(values: Mapping[str, Any]) -> tuple[Architecture, Config]:
-    """The network that our own metadata names; before there were several, it was a SwinIR."""
-    values = dict(values)
-    entry = registry.named(values.pop("architecture", "SwinIR"))
-    return entry, entry.config.from_dict(values)
-
-
-def recognised(weights: StateDict) -> tuple[Architecture, Config]:
-    """The network that keys and shapes tell.
-
-    Raises:
-        BadInput: none that is known.
-    """
-    found = registry.detect(weights)
-    if found is None:
-        shown = ", ".join(list(weights)[:5])
-        raise BadInput(
-            f"no network known here ({len(weights)} tensors: {shown}, …); known: "
-            + ", ".join(registry.architectures())
-        )
-    return found
-
-
-def resolve_device(device: str | torch.device) -> torch.device:
-    """The device, if this machine has it; one that was asked for is never silently replaced."""
-    try:
-        found = torch.device(device)
-        torch.zeros(1, device=found).item()
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0].split(". ")[0]
-        raise BadInput(
-            f"device {str(device)!r} is not to be had here ({reason}): try --device cpu"
-        ) from None
-    return found
-
-
-def mask_policy(checkpoint: Checkpoint, options: str | Path | None) -> tuple[MaskPolicy, str]:
-    """The policy and where it was found: an option file given, metadata, a file beside, or none.
-
-    A published file cannot tell a masked network from its baseline; without options the policy is
-    'no masks', and the source says so.
-    """
-    if options is not None:
-        return kair.mask_policy(Path(options)), str(options)
-    if "mask" in checkpoint.metadata:
-        try:
-            return MaskPolicy.from_dict(checkpoint.metadata["mask"]), "the checkpoint"
-        except BadInput as error:
-            raise BadInput(f"{checkpoint.path}: {error}") from None
-    beside = checkpoint.path.with_suffix(".json")
-    if beside.is_file() and kair.is_option_file(beside):
-        return kair.mask_policy(beside), str(beside)
-    return MaskPolicy(), UNKNOWN
 
 
 def save(
@@ -302,6 +223,7 @@ def save(
         if not is_recomputable(key)
     }
     about = {
+        WEIGHTS: weights_digest(tensors),
         "network": registry.describe(network),
         "mask": mask.to_dict(),
         "training": dict(training or {}),

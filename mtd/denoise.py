@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtd import cli
+from mtd import cli, model_options
 from mtd.errors import BadInput
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def forward(
     noisy: Tensor,
     keys: Sequence[Key] | None = None,
     input_mask: Tensor | None = None,
+    sigma: Tensor | None = None,
 ) -> Tensor:
     """One call of a network, whatever its kind: (B, C, H, W) to the same shape.
 
@@ -35,6 +36,8 @@ def forward(
         keys: one per image, on which its attention masks depend.
         input_mask: boolean (B, 1, H, W), True kept. A network that was trained with an input mask
             fills the rest as in its training; any other sees black pixels there.
+        sigma: (B,), the noise level of each image as a share of white, for a network that is told
+            that of the noise at hand.
     """
     from mtd.denoiser import Denoiser
     from mtd.networks.swinir import SwinIR
@@ -45,7 +48,7 @@ def forward(
             output = model(noisy, keys, input_mask=input_mask)
             return output
         noisy = noisy * input_mask.to(noisy.dtype)
-    output = model(noisy, keys) if isinstance(model, Denoiser) else model(noisy)
+    output = model(noisy, keys, sigma=sigma) if isinstance(model, Denoiser) else model(noisy)
     return output
 
 
@@ -58,6 +61,7 @@ def denoise(
     overlap: int | None = None,
     memory: int = MEMORY,
     input_mask: Tensor | None = None,
+    sigma: Tensor | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Tensor:
     """Denoise images of any height and width from 1 up; never clamped, without gradient.
@@ -90,6 +94,7 @@ def denoise(
         memory: budget in bytes for the network's working memory, by an estimate
             (`mtd.tiles.bytes_per_pixel`); input, output and weights come on top.
         input_mask: boolean (B, 1, H, W), True kept; see `forward`.
+        sigma: (B,), see `forward`.
         progress: called with the number of pixels that are done, now and then.
 
     Raises:
@@ -98,6 +103,7 @@ def denoise(
     import torch
 
     from mtd import tiles
+    from mtd.padding import extend
 
     if noisy.ndim != 4 or 0 in noisy.shape:
         raise BadInput(f"image of shape {list(noisy.shape)}: expected (B, C, H, W), none of them 0")
@@ -115,22 +121,23 @@ def denoise(
                     overlap=overlap,
                     memory=memory,
                     input_mask=None if input_mask is None else input_mask[i : i + 1],
+                    sigma=None if sigma is None else sigma[i : i + 1],
                     progress=progress,
                 )
                 for i in range(batch)
             ]
             return torch.cat(parts)
         least = tiles.smallest(model)
-        large = tiles.pad(noisy, least)
-        mask = None if input_mask is None else tiles.pad(input_mask, least)
+        large = extend(noisy, least=least)
+        mask = None if input_mask is None else extend(input_mask, least=least)
         grid = tiles.plan(model, (batch, *large.shape[-2:]), tile, overlap, memory)
         if grid is None:
-            output = _call(model, large, keys, mask)
+            output = _call(model, large, keys, mask, sigma)
             report(batch * height * width)
         else:
 
             def call(part: Tensor, keys: Sequence[Key], hidden: Tensor | None) -> Tensor:
-                return _call(model, part, keys, hidden)
+                return _call(model, part, keys, hidden, sigma)
 
             output = tiles.blend(call, large, keys, mask, grid, report)
         return output[..., :height, :width]
@@ -140,11 +147,17 @@ def _silent(pixels: int) -> None:
     """Reports nothing."""
 
 
-def _call(model: nn.Module, part: Tensor, keys: Sequence[Key], mask: Tensor | None) -> Tensor:
+def _call(
+    model: nn.Module,
+    part: Tensor,
+    keys: Sequence[Key],
+    mask: Tensor | None,
+    sigma: Tensor | None,
+) -> Tensor:
     """A call on the network's device, its result where the image was."""
     here = next((p.device for p in model.parameters()), part.device)
     mask = None if mask is None else mask.to(here)
-    output = forward(model, part.to(here), keys, mask).to(part.device)
+    output = forward(model, part.to(here), keys, mask, sigma).to(part.device)
     if output.shape != part.shape:
         raise BadInput(
             f"the network makes {list(output.shape)} of {list(part.shape)}: expected the same size"
@@ -168,7 +181,7 @@ def parser() -> cli.Parser:
         "formats their colour profile; JPEG and WebP are written as PNG.",
         EXAMPLES,
     )
-    p.add_argument("model", help="a checkpoint, or baseline.pth, masked.pth")
+    p.add_argument("checkpoint", metavar="MODEL", help="a file, or baseline.pth, masked.pth")
     p.add_argument("input", metavar="INPUT", help="an image, or a folder (without sub-folders)")
     p.add_argument("output", metavar="OUTPUT", help="a .png or .tif file; a folder for a folder")
     p.add_argument(
@@ -211,7 +224,13 @@ def parser() -> cli.Parser:
         metavar="K",
         help="average K draws of the attention mask (default: 1)",
     )
-    p.add_argument("--options", metavar="FILE", help="KAIR option file that says what is masked")
+    p.add_argument(
+        "--options",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="KAIR option file that says what is masked",
+    )
     p.add_argument("--seed", type=cli.whole_number(0), default=0, help="of all masks (default: 0)")
     p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
     p.add_argument(
@@ -219,6 +238,7 @@ def parser() -> cli.Parser:
     )
     p.add_argument("--overwrite", action="store_true", help="replace results that are there")
     p.add_argument("--quiet", action="store_true", help="no bar, no summary")
+    model_options.add(p, many=False)
     return p
 
 
@@ -231,16 +251,11 @@ def main() -> None:
     options = parser().parse_args()
     if options.resume and options.overwrite:
         raise BadInput("--resume and --overwrite: give one of them")
-    from mtd import checkpoint, cleaning
+    from mtd import cleaning
+    from mtd.model import load
 
-    model = checkpoint.load(
-        options.model,
-        attention_mask=options.attention_mask,
-        mask_samples=options.mask_samples,
-        seed=options.seed,
-        device=options.device,
-        options=options.options,
-    )
+    ((path, wanted),) = model_options.settle(options)
+    model = load(path, device=options.device, **vars(wanted))
     start, output = time.monotonic(), Path(options.output)
     found = cleaning.jobs(Path(options.input), output, masked=options.input_mask is not None)
     how = cleaning.How(

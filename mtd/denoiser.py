@@ -29,12 +29,14 @@ class Denoiser(nn.Module):
         mask_draw, mask_draws: which of how many averaged mask draws is being computed; observers
             read both.
         takes_sigma: whether `restore` needs a noise level.
+        range_unknown: whether weights do not tell the value range.
         multiple: tiles that begin at multiples of this are seen as parts of the whole.
         smallest: the least height and width that it takes.
     """
 
     config: Config
-    takes_sigma = False
+    takes_sigma: bool = False
+    range_unknown: bool = False
     multiple = 1
     smallest = 1
 

@@ -6,6 +6,7 @@ entry point of the group `mtd.models` that names an `Architecture`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -17,7 +18,7 @@ from mtd.errors import BadInput, nearest
 
 GROUP = "mtd.models"
 
-BUILT_IN = ("swinir", "dncnn")
+BUILT_IN = ("swinir", "ffdnet", "dncnn", "ridnet", "rnan", "restormer")
 """Modules of `mtd.networks`, in the order in which they are tried."""
 
 
@@ -67,6 +68,13 @@ def detect(weights: Weights) -> tuple[Architecture, Config] | None:
         if config is not None:
             return entry, config
     return None
+
+
+def described(values: Mapping[str, Any]) -> tuple[Architecture, Config]:
+    """What our own metadata name; before there were several architectures, a SwinIR."""
+    values = dict(values)
+    entry = named(values.pop("architecture", "SwinIR"))
+    return entry, entry.config.from_dict(values)
 
 
 def of(config: Config) -> Architecture:

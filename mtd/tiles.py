@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtd import seeds
@@ -158,20 +157,6 @@ def _ramp(distance: Tensor, shared: int, sight: int | None) -> Tensor:
     if shared == 2 * guard:
         return (distance > guard).double()
     return ((distance - guard) / (shared - 2 * guard)).clamp(0, 1)
-
-
-def pad(image: Tensor, least: int) -> Tensor:
-    """At least `least` high and wide, by reflection where possible, else by repeating the edge."""
-    kind = image.dtype
-    if not image.is_floating_point():
-        image = image.float()
-    for axis in (-2, -1):
-        missing = least - image.shape[axis]
-        if missing > 0:
-            margin = (0, missing, 0, 0) if axis == -1 else (0, 0, 0, missing)
-            mode = "reflect" if missing < image.shape[axis] else "replicate"
-            image = F.pad(image, margin, mode=mode)
-    return image.to(kind)
 
 
 def blend(

@@ -29,6 +29,7 @@ from tqdm import tqdm
 import mtd
 from mtd import checkpoint, files, seeds
 from mtd.dataset import TrainingPairs
+from mtd.device import resolve_device
 from mtd.errors import BadInput
 from mtd.masking import DrawnMasks, draw_input_mask
 from mtd.networks.swinir import SwinIR
@@ -46,7 +47,7 @@ class Trainer:
         self, recipe: Recipe, folder: Path, device: str | torch.device, command: str
     ) -> None:
         self.recipe, self.folder, self.command = recipe, folder, command
-        self.device = checkpoint.resolve_device(device)
+        self.device = resolve_device(device)
         data, run = recipe.data, recipe.run
         self.pairs = TrainingPairs(
             data.folders,

@@ -147,5 +147,5 @@ def test_reach_is_a_distance_from_the_window():
 def test_what_does_not_fit_is_refused():
     with pytest.raises(BadInput, match="not inside"):
         lam.attribute(smooth_network(), picture(), Window(20, 4, 6), sigma=2.0)
-    with pytest.raises(BadInput, match="lower --sigma"):
+    with pytest.raises(BadInput, match="lower --blur"):
         lam.attribute(smooth_network(), picture(), WINDOW, sigma=6.0)

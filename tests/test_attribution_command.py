@@ -15,7 +15,7 @@ from analysis.lam import Window
 from analysis.runs import RunFolder, read_manifest, read_tables
 from mtd import images, noise
 
-FEW = ("--crop", "16", "--limit", "2", "--side", "4", "--sigma", "1.5", "--steps", "4", "--quiet")
+FEW = ("--crop", "16", "--limit", "2", "--side", "4", "--blur", "1.5", "--steps", "4", "--quiet")
 ONE = ("--noise", "gaussian:50")
 
 
@@ -79,8 +79,8 @@ def test_the_window_is_where_the_edges_are():
         (["--window", "4"], "expected Y,X"),
         (["--window", "13,2"], "window of 4 at 13,2"),
         (["--side", "10"], "at most half"),
-        (["--sigma", "9"], "lower --sigma"),
-        (["--sigma", "-1"], "pixels above 0"),
+        (["--blur", "9"], "lower --blur"),
+        (["--blur", "-1"], "pixels above 0"),
         (["--autocast", "bf16"], "gradients need float32"),
     ],
 )

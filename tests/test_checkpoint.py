@@ -15,10 +15,11 @@ from safetensors.torch import save_file
 
 import mtd
 from mtd import registry
-from mtd.checkpoint import BUNDLED, load, save
+from mtd.checkpoint import BUNDLED, save
 from mtd.errors import BadInput
 from mtd.kair import strip_comments
 from mtd.masking import MaskPolicy
+from mtd.model import load
 from mtd.networks.swin_blocks import SwinIRConfig
 from mtd.networks.swinir import SwinIR
 

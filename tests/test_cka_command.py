@@ -272,8 +272,8 @@ def test_crops_with_the_same_pixels_count_once(folder):
         (["plain.pth", "--measure", "rsa", "--unit", "position"], "use --unit image"),
         (["plain.pth", "--measure", "rsa", "--estimator", "biased"], "rsa has none"),
         (["plain.pth", "--permutations", "9"], "needs cka with --unit image"),
-        (["plain.pth", "--sigma", "0"], "--sigma 0.0: expected a number above 0"),
-        (["plain.pth", "--sigma", "nan"], "expected a number above 0"),
+        (["plain.pth", "--bandwidth", "0"], "--bandwidth 0.0: expected a number above 0"),
+        (["plain.pth", "--bandwidth", "nan"], "expected a number above 0"),
         (["plain.pth", "--kernel", "rbf", "--estimator", "unbiased"], "needs minibatch"),
         (
             ["plain.pth", "--unit", "image", "--estimator", "unbiased", "--batch-size", "5"],

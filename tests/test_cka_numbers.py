@@ -11,11 +11,12 @@ import torch
 from conftest import tiny_network
 from scipy import ndimage, stats
 
+import mtd
 from analysis import cka
 from analysis.activations import Activations
 from analysis.maps import lay_out
 from analysis.positions import Positions
-from mtd import checkpoint, images, noise
+from mtd import images, noise
 
 FEW = ("--limit", "8", "--crop", "24", "--positions", "16")
 
@@ -42,7 +43,7 @@ def test_numbers_are_those_of_the_definition(folder):
     places = Positions.draw(digests, 16, 24, 24, 3)
 
     def channels(model: str, spec: str, layer: str) -> np.ndarray:
-        network = checkpoint.load(f"{model}.pth", seed=3)
+        network = mtd.load(f"{model}.pth", seed=3)
         rows = []
         for i, digest in enumerate(digests):
             noisy = noise.add_keyed(noise.parse(spec), clean[i : i + 1], [digest], seed=3)
@@ -84,7 +85,7 @@ def test_intervals_and_centrings_are_those_of_the_definition(folder, unit, centr
     clean = images.to_tensor([crop.pixels for crop in crops])
     digests = [crop.digest for crop in crops]
     places = Positions.draw(digests, 16, 24, 24, 0)
-    network = checkpoint.load("plain.pth")
+    network = mtd.load("plain.pth")
     sides = []
     for spec in ("gaussian:15", "poisson:3"):
         noisy = noise.add_keyed(noise.parse(spec), clean, digests)
@@ -125,7 +126,7 @@ def test_averaged_masks_are_averaged_before_anything_nonlinear(folder):
         *("hidden.pth", *FEW, "--unit", "image", "--mask-samples", "3", "--layers", "norm"),
         *("--permutations", "0"),
     )
-    network = checkpoint.load("hidden.pth", mask_samples=3)
+    network = mtd.load("hidden.pth", mask_samples=3)
     crops = images.crops(images.photographs(), 24, 8)
     clean = images.to_tensor([crop.pixels for crop in crops])
     digests = [crop.digest for crop in crops]

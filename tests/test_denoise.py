@@ -236,12 +236,13 @@ def test_bad_input() -> None:
 
 MEASURE = """
 import resource, sys, torch
-from mtd import checkpoint, tiles
+import mtd
+from mtd import tiles
 from mtd.denoise import denoise
 from mtd.networks import swinir
 from mtd.networks.dncnn import DnCNN
 torch.set_num_threads(2)
-network = DnCNN().eval() if sys.argv[1] == "dncnn" else checkpoint.load(sys.argv[1])
+network = DnCNN().eval() if sys.argv[1] == "dncnn" else mtd.load(sys.argv[1])
 side, memory = int(sys.argv[2]), int(sys.argv[3])
 x = torch.rand(1, 3, side, side)
 denoise(network, x[..., :32, :32])

@@ -14,6 +14,7 @@ import torch
 from conftest import TINY, tiny_network
 from test_imagefile import noise, profile
 
+import mtd
 from mtd import checkpoint, cleaning, imagefile
 from mtd.denoise import GIB, denoise, main
 from mtd.errors import BadInput
@@ -62,7 +63,7 @@ def test_a_folder_keeps_depth_alpha_and_profile(in_process: Call, folder: Path) 
 
 
 def test_the_result_is_the_network_s(in_process: Call, folder: Path) -> None:
-    network = checkpoint.load(folder.parent / "tiny.pth")
+    network = mtd.load(folder.parent / "tiny.pth")
     code, out, err = run(in_process, folder, "--quiet")
     assert (code, out, err) == (0, "", "")
     results = folder.parent / "out"
@@ -112,7 +113,7 @@ def test_a_damaged_image_is_listed_and_the_others_done(in_process: Call, folder:
 
 
 def test_input_mask(in_process: Call, folder: Path) -> None:
-    network = checkpoint.load(folder.parent / "tiny.pth")
+    network = mtd.load(folder.parent / "tiny.pth")
     code, _, err = run(in_process, folder, "--input-mask", "0.8", "--seed", "3", "--quiet")
     assert code == 0, err
     results = folder.parent / "out"

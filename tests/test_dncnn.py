@@ -10,7 +10,8 @@ import mtd
 from mtd import images, noise
 from mtd.errors import BadInput
 from mtd.metrics import psnr
-from mtd.networks.dncnn import DnCNN, DnCNNConfig
+from mtd.networks.dncnn import DnCNN, DnCNNConfig, detect
+from mtd.networks.ffdnet import FFDNet
 
 CONFIGS = {
     "dncnn_color_blind": DnCNNConfig(),
@@ -47,7 +48,7 @@ def test_built_saved_loaded_is_the_same(tmp_path, config, prefix):
     loaded = mtd.load(tmp_path / "a.pth")
     x = torch.rand(2, config.in_chans, 9, 11)
     assert loaded.config == config and torch.equal(loaded(x, [0, 1]), network(x))
-    assert loaded.source["policy_source"] == "a DnCNN has no attention masks"
+    assert loaded.source["policy_source"] == "no attention masks in this architecture"
 
 
 def test_a_pixel_depends_on_depth_pixels_to_each_side():
@@ -66,8 +67,12 @@ def test_published_checkpoint_by_detection():
 
 
 def test_ffdnet_is_not_a_twelve_channel_dncnn():
-    with pytest.raises(BadInput, match=r"from 13 to 12 channels, probably an FFDNet"):
-        mtd.load(data_folder("checkpoints") / "ffdnet_color.pth")
+    network = mtd.load(data_folder("checkpoints") / "ffdnet_color.pth", sigma=25)
+    assert isinstance(network, FFDNet)
+    other = {f"model.{i}.weight": torch.zeros(8, 8, 3, 3) for i in (2, 4)}
+    other |= {"model.0.weight": torch.zeros(8, 4, 3, 3)}
+    with pytest.raises(BadInput, match=r"from 4 to 8 channels; a DnCNN has as many"):
+        detect(other)
 
 
 def test_no_size_below_the_least():

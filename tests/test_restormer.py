@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
 from conftest import golden, golden_weights, tiny_network
 
 from mtd.errors import BadInput
@@ -15,7 +14,6 @@ from mtd.networks.restormer import (
     RestormerConfig,
     detect,
     ffn_factor,
-    padded,
 )
 
 GOLDEN = {
@@ -112,15 +110,6 @@ def test_any_size(height, width):
     with torch.no_grad():
         output = small()(rand(2, 3, height, width))
     assert output.shape == (2, 3, height, width) and output.isfinite().all()
-
-
-def test_padding_reflects_where_it_can():
-    x = rand(1, 3, 13, 3)
-    expected = F.pad(F.pad(x, (0, 5, 0, 0), mode="replicate"), (0, 0, 0, 3), mode="reflect")
-    assert torch.equal(padded(x, 8), expected) and padded(rand(1, 1, 8, 16), 8).shape[-2:] == (
-        8,
-        16,
-    )
 
 
 def test_an_image_does_not_depend_on_its_companions():

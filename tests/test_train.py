@@ -14,7 +14,8 @@ import torch
 from conftest import shell
 from PIL import Image
 
-from mtd import checkpoint, recipe, train, trainer
+import mtd
+from mtd import recipe, train, trainer
 from mtd.dataset import TrainingPairs
 from mtd.errors import BadInput
 from mtd.recipe import CONFIGS
@@ -304,7 +305,7 @@ def test_command_trains_and_records_where_the_model_comes_from(photos, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "runs/train-small/model.pth\n"
     assert "left out, smaller than 16 x 16: small.png" in done.stderr
-    model = checkpoint.load(tmp_path / "runs/train-small/model.pth")
+    model = mtd.load(tmp_path / "runs/train-small/model.pth")
     about = model.source["training"]
     assert about["command"].startswith("python -m mtd.train small.toml --data photos")
     assert (about["steps"], about["images"], about["data"]) == (8, 4, ["photos"])

@@ -17,7 +17,6 @@ from fractions import Fraction
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtd import seeds
@@ -25,6 +24,7 @@ from mtd.architecture import Architecture, Config, Weights
 from mtd.denoiser import Denoiser
 from mtd.errors import BadInput
 from mtd.networks.restormer_blocks import Block, downsample, upsample
+from mtd.padding import extend
 
 LEVELS = ("encoder_level1", "encoder_level2", "encoder_level3", "latent")
 """The way down; level l has 2^l · dim channels at 1/2^l of the size."""
@@ -132,7 +132,7 @@ class Restormer(Denoiser):
 
     def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **given: Any) -> Tensor:
         """Denoise; `keys` are not used, since there is nothing to mask."""
-        image = padded(x, self.multiple)
+        image = extend(x, self.multiple)
         skip1 = self.encoder_level1(self.patch_embed(image))
         skip2 = self.encoder_level2(self.down1_2(skip1))
         skip3 = self.encoder_level3(self.down2_3(skip2))
@@ -156,14 +156,6 @@ def stage(
             for _ in range(count)
         )
     )
-
-
-def padded(x: Tensor, multiple: int) -> Tensor:
-    """(B, C, H, W) extended at the bottom and right to multiples of a number."""
-    height, width = x.shape[-2:]
-    right, below = -width % multiple, -height % multiple
-    x = F.pad(x, (0, right, 0, 0), mode="reflect" if right < width else "replicate")
-    return F.pad(x, (0, 0, 0, below), mode="reflect" if below < height else "replicate")
 
 
 def detect(weights: Weights) -> RestormerConfig | None:

@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtd import seeds
 from mtd.architecture import Architecture, Config, Weights
 from mtd.denoiser import Denoiser
 from mtd.errors import BadInput
+from mtd.padding import extend
 from mtd.usage import Usage
 
 ANCHOR = "body_nl_low.0.body.0.RA_MB.0.MB_RB1.0.theta.weight"
@@ -109,7 +109,7 @@ class RNAN(Denoiser):
     def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **given: Any) -> Tensor:
         """Denoise; `keys` are not used, since there is nothing to mask."""
         height, width = x.shape[-2:]
-        x = even(x)
+        x = extend(x, self.multiple)
         hidden = self.body_nl_low(self.head(x))
         noise: Tensor = self.tail(self.body_nl_high(self.body(hidden)))
         return (noise + x)[..., :height, :width]
@@ -225,13 +225,6 @@ def residual_blocks(features: int, count: int) -> nn.Sequential:
 def convolution(inputs: int, outputs: int) -> nn.Conv2d:
     """A 3 x 3 convolution that keeps the size."""
     return nn.Conv2d(inputs, outputs, 3, padding=1)
-
-
-def even(x: Tensor) -> Tensor:
-    """An image of even height and width, a row or column mirrored at the end if need be."""
-    height, width = x.shape[-2:]
-    x = F.pad(x, (0, width % 2, 0, 0), "reflect" if width > 1 else "replicate")
-    return F.pad(x, (0, 0, 0, height % 2), "reflect" if height > 1 else "replicate")
 
 
 def detect(weights: Weights) -> RNANConfig | None:

@@ -23,6 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import mtd
 from analysis import cka, engine, hsic, permutation
 from analysis.activations import Activations
 from mtd import checkpoint, images, noise
@@ -250,7 +251,7 @@ def test_full_size_networks_over_bare_passes(tmp_path, capsys):
         checkpoint.save(path, network.state_dict(), network=SwinIRConfig(), mask=policy)
     specs = ("gaussian:15", "poisson:3", "gaussian:50")
     files = [str(tmp_path / f"{name}.pth") for name in "ab"]
-    networks = [checkpoint.load(file) for file in files]
+    networks = [mtd.load(file) for file in files]
     batches = engine.batches(images.crops(images.photographs(), 64, 64), 16)
 
     def bare() -> None:

@@ -1,0 +1,226 @@
+"""Networks that are not ours: any `nn.Module`, from a factory of the user's or from spandrel."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mtd import seeds
+from mtd.architecture import Config, Weights
+from mtd.denoiser import Denoiser
+from mtd.errors import BadInput, nearest
+from mtd.padding import extend
+
+PROBE = 64
+"""Side of the image, in pixels, on which a network of unknown kind is tried."""
+
+MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
+MANY = 32
+"""Most layers of an unknown network that are recorded when none are named."""
+
+Call = Callable[[nn.Module, Tensor, Tensor | None], Any]
+
+
+@dataclass(frozen=True)
+class ForeignConfig(Config):
+    """What is known of a network that is not ours.
+
+    Attributes:
+        kind: name of its class, or its architecture.
+        multiple: its sides must be multiples of this; images are extended.
+        least: and this many pixels or more.
+        square: whether images must be square.
+    """
+
+    kind: str = ""
+    multiple: int = 1
+    least: int = 1
+    square: bool = False
+
+
+class Foreign(Denoiser):
+    """Any module from images to images, with its own module paths.
+
+    Images are extended to the sizes that it takes, and cut again; its outputs are not clamped.
+
+    Args:
+        module: takes (B, C, H, W), and the noise level if `takes_sigma`.
+        config: what is known of it.
+        takes_sigma: whether it takes a noise level.
+        call: how it is called, if not `module(x)` or `module(x, sigma)`; sigma is (B, 1, 1, 1).
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        config: ForeignConfig,
+        takes_sigma: bool = False,
+        call: Call | None = None,
+    ) -> None:
+        super().__init__()
+        self.config: ForeignConfig = config
+        self.takes_sigma, self.call = takes_sigma, call or plainly
+        # the same parts, not copies, under the same names
+        object.__setattr__(self, "whole", module)
+        self._modules, self._parameters = module._modules, module._parameters
+        self._buffers = module._buffers
+        self.eval()
+
+    whole: nn.Module
+
+    @property
+    def multiple(self) -> int:  # type: ignore[override]
+        """At least 8, so that tiles of a network of unknown kind begin where their parts may."""
+        return max(8, self.config.multiple)
+
+    def train(self, mode: bool = True) -> Foreign:
+        """As of any module."""
+        super().train(mode)
+        self.whole.training = mode
+        return self
+
+    def main_layers(self) -> list[str]:
+        """Every convolution, or else every linear layer; of more than 32, 32 evenly spread ones."""
+        for kinds in ((nn.Conv2d, nn.ConvTranspose2d), (nn.Linear,)):
+            found = [name for name, part in self.named_modules() if isinstance(part, kinds)]
+            if len(found) > MANY:
+                found = [found[round(i * (len(found) - 1) / (MANY - 1))] for i in range(MANY)]
+            if found:
+                return found
+        return []
+
+    def restore(
+        self,
+        x: Tensor,
+        keys: Sequence[seeds.Key] | None = None,
+        *,
+        sigma: Tensor | None = None,
+        **given: Any,
+    ) -> Tensor:
+        """Denoise; `keys` are not used.
+
+        Raises:
+            BadInput: it puts out something else than an image of the same size.
+        """
+        height, width = x.shape[-2:]
+        config = self.config
+        least = max(config.least, max(height, width) if config.square else 1)
+        image = extend(x, config.multiple, least)
+        output = self.call(self.whole, image, sigma)
+        if not isinstance(output, Tensor) or output.shape != image.shape:
+            what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+            raise BadInput(
+                f"{config.kind} makes {what} of {tuple(image.shape)}: expected an image of the "
+                "same size; wrap it in a factory that returns one (--model package.module:factory)"
+            )
+        return output[..., :height, :width]
+
+
+def plainly(module: nn.Module, x: Tensor, sigma: Tensor | None) -> Any:
+    """`module(x)`, or `module(x, sigma)` where there is a noise level."""
+    return module(x) if sigma is None else module(x, sigma)
+
+
+def make(factory: str, arguments: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
+    """The module that a factory of the user's makes, and what is recorded of the factory.
+
+    Args:
+        factory: `package.module:name`, a class or a function; the current folder is looked in too.
+        arguments: by name.
+
+    Raises:
+        BadInput: no such thing, or it fails.
+    """
+    place, colon, name = factory.partition(":")
+    if not colon or not place or not name:
+        raise BadInput(f"--model {factory}: expected package.module:factory")
+    if str(Path.cwd()) not in sys.path and "" not in sys.path:
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        module = import_module(place)
+    except Exception as error:
+        raise BadInput(f"--model {factory}: cannot import {place} ({_short(error)})") from None
+    found = getattr(module, name, None)
+    if not callable(found):
+        raise BadInput(f"--model {factory}: nothing to call; {nearest(name, vars(module))}")
+    try:
+        made = found(**arguments)
+    except Exception as error:
+        given = ", ".join(f"{k}={v!r}" for k, v in arguments.items())
+        raise BadInput(f"--model {factory}: {name}({given}) fails ({_short(error)})") from None
+    if not isinstance(made, nn.Module):
+        raise BadInput(f"--model {factory}: makes a {type(made).__name__}, expected a nn.Module")
+    file = getattr(module, "__file__", None)
+    digest = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else None
+    return made, {"factory": factory, "arguments": dict(arguments), "factory_sha256": digest}
+
+
+def fill(module: nn.Module, weights: Weights) -> None:
+    """Load a state dict, all of it.
+
+    Raises:
+        BadInput: it does not fit.
+    """
+    try:
+        module.load_state_dict(weights)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:]]
+        raise BadInput(f"weights do not fit ({(lines or [str(error)])[0][:300]})") from None
+
+
+def wrap(module: nn.Module, sigma: bool = False) -> Foreign:
+    """Any module as a denoiser; what it takes is found by trying it on a small image.
+
+    Args:
+        module: from (B, C, H, W) to the same; of colour images, or else of grey ones. With a
+            second argument that must be given, it takes a noise level as (B, 1, 1, 1).
+        sigma: whether a noise level is there for it; if so, an argument called `sigma` or
+            `noise_level` takes it even if it could be left out.
+
+    Raises:
+        BadInput: it cannot be called, or makes no image of the same size.
+    """
+    module.eval()
+    kind, told = type(module).__name__, takes_level(module, sigma)
+    level = torch.full((1, 1, 1, 1), 0.1) if told else None
+    reason = ""
+    with torch.no_grad():
+        for channels in (3, 1):
+            for multiple in MULTIPLES:
+                side = -(-(PROBE + 1) // multiple) * multiple
+                image = torch.full((1, channels, side, max(PROBE, multiple)), 0.5)
+                try:
+                    output = plainly(module, image, level)
+                except Exception as error:
+                    reason = reason or f"it fails on {tuple(image.shape)}: {_short(error)}"
+                    continue
+                if isinstance(output, Tensor) and output.shape == image.shape:
+                    return Foreign(module, ForeignConfig(channels, kind, multiple), told)
+                what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+                reason = reason or f"it makes {what} of {tuple(image.shape)}"
+    raise BadInput(f"{kind} is no denoiser: {reason}; expected an image of the same size")
+
+
+def takes_level(module: nn.Module, given: bool) -> bool:
+    """Whether a module's second argument is a noise level."""
+    named = list(inspect.signature(module.forward).parameters.values())
+    second = [p for p in named if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][1:2]
+    if not second:
+        return False
+    return second[0].default is inspect.Parameter.empty or (
+        given and second[0].name in ("sigma", "noise_level")
+    )
+
+
+def _short(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
