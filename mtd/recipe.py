@@ -10,7 +10,10 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mtd import noise
+import torch
+
+from mtd import noise, registry
+from mtd.architecture import Config
 from mtd.errors import BadInput, nearest
 from mtd.masking import MaskPolicy
 from mtd.networks.swin_blocks import SwinIRConfig
@@ -80,7 +83,7 @@ class Run:
 class Recipe:
     """Everything that decides what a training run computes."""
 
-    network: SwinIRConfig = field(default_factory=SwinIRConfig)
+    network: Config = field(default_factory=SwinIRConfig)
     mask: MaskPolicy = field(default_factory=MaskPolicy)
     data: Data = field(default_factory=Data)
     optimizer: Optimizer = field(default_factory=Optimizer)
@@ -89,7 +92,7 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         plain: dict[str, Any] = _plain(asdict(self))
-        return plain
+        return plain | {"network": registry.describe(self.network)}
 
 
 def _plain(value: Any) -> Any:
@@ -99,7 +102,7 @@ def _plain(value: Any) -> Any:
 
 
 SECTIONS: dict[str, type[Any]] = {
-    "network": SwinIRConfig,
+    "network": Config,
     "mask": MaskPolicy,
     "data": Data,
     "optimizer": Optimizer,
@@ -163,7 +166,13 @@ def _build(name: str, values: Mapping[str, Mapping[str, Any]]) -> Recipe:
     for section in values:
         if section not in SECTIONS:
             raise BadInput(f"{name}: no section {section!r}; {nearest(section, SECTIONS)}")
-    return Recipe(**{s: build(cls, values.get(s, {}), s) for s, cls in SECTIONS.items()})
+    network = dict(values.get("network", {}))
+    try:
+        kind = registry.named(str(network.pop("architecture", "SwinIR"))).config
+    except BadInput as error:
+        raise BadInput(f"[network] {error}") from None
+    rest = {s: build(cls, values.get(s, {}), s) for s, cls in SECTIONS.items() if s != "network"}
+    return Recipe(network=build(kind, network, "network"), **rest)
 
 
 def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
@@ -225,10 +234,21 @@ def check(recipe: Recipe) -> None:
         raise BadInput(f"[network] {error}") from None
     if net.in_chans != 3:
         raise BadInput(f"[network] in_chans = {net.in_chans}: training reads colour images, 3")
-    if net.mask_token != (recipe.mask.masks_input and recipe.mask.fill == "learnable"):
-        raise BadInput("[network] mask_token is true just when [mask] fill is 'learnable'")
-    if data.crop < net.window_size:
-        raise BadInput(f"[data] crop = {data.crop}: at least the window, {net.window_size}")
+    mask = recipe.mask
+    if isinstance(net, SwinIRConfig):
+        if net.mask_token != (mask.masks_input and mask.fill == "learnable"):
+            raise BadInput("[network] mask_token is true just when [mask] fill is 'learnable'")
+    elif mask.masks_input or mask.attention_percent:
+        raise BadInput(f"[mask]: a {registry.of(net).name} is not masked; leave the section out")
+    with torch.device("meta"):
+        network = registry.build(net)
+    if data.crop < network.smallest:
+        raise BadInput(f"[data] crop = {data.crop}: at least the window, {network.smallest}")
+    if network.takes_sigma and not isinstance(noise.parse(data.noise), noise.Gaussian):
+        raise BadInput(
+            f"[data] noise = {data.noise!r}: a {registry.of(net).name} is told the noise level, "
+            "expected gaussian:LEVEL"
+        )
     if len(optimizer.betas) != 2 or not all(0 <= beta < 1 for beta in optimizer.betas):
         raise BadInput(f"[optimizer] betas = {list(optimizer.betas)}: two numbers from 0 below 1")
     if optimizer.learning_rate <= 0 or optimizer.gamma <= 0 or not 0 <= optimizer.ema < 1:

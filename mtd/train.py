@@ -10,6 +10,7 @@ EXAMPLES = """\
   python -m mtd.train small.toml --data photos --output-dir runs/masked
   python -m mtd.train small.toml --data photos --output-dir runs/baseline --baseline
   python -m mtd.train small.toml --data photos --output-dir runs/masked --resume
+  python -m mtd.train dncnn.toml --data photos --set run.batch_size=16
   python -m mtd.train paper.toml --data DIV2K --data WED --device cuda --set run.seed=1
 """
 
@@ -21,7 +22,8 @@ def parser() -> cli.Parser:
         "Train a denoiser on photographs with synthetic noise, with or without masks.",
         EXAMPLES,
     )
-    p.add_argument("config", help="a TOML recipe, or one of paper.toml, reference.toml, small.toml")
+    known = sorted(path.name for path in (Path(__file__).parent / "configs").glob("*.toml"))
+    p.add_argument("config", help=f"a TOML recipe, or one of ours: {', '.join(known)}")
     p.add_argument(
         "--data",
         action="append",

@@ -27,7 +27,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 import mtd
-from mtd import checkpoint, files, seeds
+from mtd import checkpoint, files, noise, registry, seeds
 from mtd.dataset import TrainingPairs
 from mtd.device import resolve_device
 from mtd.errors import BadInput
@@ -57,8 +57,9 @@ class Trainer:
             seed=run.seed,
             cache_mb=data.cache_mb,
         )
-        self.network = SwinIR(recipe.network)
+        self.network = registry.build(recipe.network)
         self.network.initialise(seeds.generator("weights", run.seed))
+        self.level = getattr(noise.parse(data.noise), "level", 0.0) / 255
         self.network.inference.policy = recipe.mask
         self.network.to(self.device).train()
         self.parameters: list[Tensor] = list(self.network.parameters())
@@ -82,14 +83,7 @@ class Trainer:
         recipe, step = self.recipe, self.step
         noisy, clean = (x.to(self.device) for x in self.pairs.batch(step, recipe.run.batch_size))
         stream = seeds.generator("masks", recipe.run.seed, step, device=self.device)
-        policy, (batch, _, height, width) = recipe.mask, noisy.shape
-        kept = None
-        if policy.masks_input:
-            kept = draw_input_mask(batch, height, width, policy.input_percent, stream)
-        percent = policy.attention_percent
-        masks = DrawnMasks(percent, stream) if percent else None
-        output = self.network(noisy, input_mask=kept, masks=masks, generator=stream)
-        loss = F.l1_loss(output, clean)
+        loss = F.l1_loss(self.denoised(noisy, stream), clean)
         for group in self.adam.param_groups:
             group["lr"] = self.learning_rate(step)
         self.adam.zero_grad()
@@ -102,10 +96,26 @@ class Trainer:
         self.step += 1
         return loss.detach()
 
+    def denoised(self, noisy: Tensor, stream: torch.Generator) -> Tensor:
+        """What the network makes of a batch in training, its masks drawn from a stream."""
+        policy, (batch, _, height, width) = self.recipe.mask, noisy.shape
+        if not isinstance(self.network, SwinIR):
+            told = noisy.new_full((batch,), self.level) if self.network.takes_sigma else None
+            output: Tensor = self.network(noisy, sigma=told)
+            return output
+        kept = None
+        if policy.masks_input:
+            kept = draw_input_mask(batch, height, width, policy.input_percent, stream)
+        percent = policy.attention_percent
+        masks = DrawnMasks(percent, stream) if percent else None
+        output = self.network(noisy, input_mask=kept, masks=masks, generator=stream)
+        return output  # noqa: RET504
+
     def weights(self) -> dict[str, Tensor]:
-        """The averaged weights (the weights themselves without an average), by name."""
+        """The averaged weights (the weights themselves without an average), by name; and buffers,
+        such as the statistics of batch normalisation."""
         names = [name for name, _ in self.network.named_parameters()]
-        return dict(zip(names, self.average, strict=True))
+        return self.network.state_dict() | dict(zip(names, self.average, strict=True))
 
     def save_model(self, name: str) -> None:
         """Write the averaged weights with configuration, mask policy and provenance."""

@@ -15,9 +15,10 @@ from conftest import shell
 from PIL import Image
 
 import mtd
-from mtd import recipe, train, trainer
+from mtd import recipe, registry, train, trainer
 from mtd.dataset import TrainingPairs
 from mtd.errors import BadInput
+from mtd.networks.swinir import drop_channels
 from mtd.recipe import CONFIGS
 
 SMALL = (
@@ -54,13 +55,18 @@ def make(photos: Path, *changes: str, **options: bool) -> recipe.Recipe:
 def test_bundled_recipes_are_valid_and_their_baseline_has_no_mask(path):
     masked = recipe.load(path.name)
     plain = recipe.load(path.name, baseline=True)
-    assert masked.mask.masks_input and masked.mask.attention_percent
+    if path.stem in ("paper", "reference", "small"):
+        assert masked.mask.masks_input and masked.mask.attention_percent
     assert not plain.mask.masks_input and not plain.mask.attention_percent
     assert plain.network == masked.network
 
 
-def test_paper_recipe_is_the_papers():
-    paper = recipe.load("paper.toml")
+PEERS = ("dncnn", "ridnet", "rnan", "restormer", "swinir", "dropout")
+
+
+@pytest.mark.parametrize("name", ["paper", *PEERS])
+def test_paper_recipe_is_the_papers(name):
+    paper = recipe.load(f"{name}.toml")
     assert (paper.run.steps, paper.run.batch_size, paper.data.crop) == (200_000, 64, 64)
     assert (paper.optimizer.learning_rate, paper.optimizer.betas) == (1e-4, (0.9, 0.99))
     assert paper.optimizer.milestones == (100_000, 150_000) and paper.optimizer.gamma == 0.5
@@ -69,8 +75,73 @@ def test_paper_recipe_is_the_papers():
 
 
 @pytest.mark.parametrize(
+    "name, weights",
+    [
+        *(("dncnn", 559_363), ("ridnet", 1_499_515), ("rnan", 8_959_555)),
+        *(("restormer", 26_111_668), ("swinir", 11_504_163), ("dropout", 824_118)),
+    ],
+)
+def test_peers_are_the_published_networks(name, weights):
+    with torch.device("meta"):
+        network = registry.build(recipe.load(f"{name}.toml").network)
+    assert sum(p.numel() for p in network.parameters()) == weights
+
+
+TINY_PEERS = {
+    "dncnn": ["network.features=4", "network.depth=4"],
+    "ridnet": ["network.features=4", "network.blocks=1", "network.reduction=2"],
+    "rnan": ["network.features=4", "network.groups=1", "network.inner=2"],
+    "restormer": ["network.dim=4", "network.num_blocks=[1,1,1,1]", "network.refinement_blocks=1"],
+    "swinir": ["network.embed_dim=8", "network.depths=[2]", "network.num_heads=[2]"],
+    "dropout": ["network.embed_dim=8", "network.depths=[2]", "network.num_heads=[2]"],
+}
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_peers_train_resume_and_load(photos, tmp_path, monkeypatch, name):
+    sizes = [*TINY_PEERS[name], *(text for text in SMALL if not text.startswith("network"))]
+    given = recipe.load(f"{name}.toml", [f"data.folders=['{photos}']", *sizes])
+    path = trainer.train(given, tmp_path / "whole", quiet=True)
+    network = mtd.load(path)
+    assert network.config == given.network and network.source["recognised"] == "its own metadata"
+    save = trainer.Trainer.save_state
+
+    def killed(self):
+        save(self)
+        if self.step == 6:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.Trainer, "save_state", killed)
+        with pytest.raises(KeyboardInterrupt):
+            trainer.train(given, tmp_path / "cut", quiet=True)
+    trainer.train(given, tmp_path / "cut", quiet=True, resume=True)
+    for key, value in mtd.load(tmp_path / "cut/model.pth").state_dict().items():
+        assert torch.equal(value, network.state_dict()[key]), key
+
+
+def test_output_dropout_leaves_out_channels_in_training_only(photos):
+    given = make(photos, "network.output_dropout=0.5", baseline=True)
+    network = registry.build(given.network)
+    x = torch.rand(2, 3, 16, 16)
+    seen: list[torch.Tensor] = []
+    network.conv_last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    for mode in (True, False):
+        network.train(mode)(x, generator=torch.Generator().manual_seed(0))
+    left_out, whole = (features.abs().sum((2, 3)) == 0 for features in seen)
+    assert 0 < left_out.sum() < left_out.numel() and not whole.any()
+    kept = ~left_out
+    assert torch.allclose(seen[0][kept], 2 * seen[1][kept], rtol=1e-5)
+    draws = drop_channels(torch.ones(200, 50, 1, 1), 0.3, torch.Generator().manual_seed(0))
+    assert float(draws.mean()) == pytest.approx(1, abs=0.02)
+    assert float((draws == 0).float().mean()) == pytest.approx(0.3, abs=0.02)
+
+
+@pytest.mark.parametrize(
     "change, message",
     [
+        ("network.architecture='DnCN'", "did you mean DnCNN"),
+        ("network.output_dropout=1.0", "output_dropout 1.0: from 0 below 1"),
         ("run.stps=3", "did you mean steps"),
         ("rn.steps=3", "did you mean run"),
         ("steps=3", "expected section.name"),
@@ -347,3 +418,15 @@ def test_bad_input_is_one_line_and_exit_2(
     assert (code, out) == (2, "")
     assert message in err and len(err.splitlines()) == 1
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_network_that_is_told_the_noise_level_trains_on_it(photos, tmp_path):
+    path = tmp_path / "ffdnet.toml"
+    path.write_text(
+        f'[network]\narchitecture = "FFDNet"\nfeatures = 4\ndepth = 3\n'
+        f"[data]\nfolders = ['{photos}']\ncrop = 16\n[run]\nsteps = 2\nbatch_size = 2\n"
+    )
+    model = mtd.load(trainer.train(recipe.load(str(path)), tmp_path / "run"), sigma=15)
+    assert model.source["architecture"] == "FFDNet" and model.usage.sigma == 15
+    with pytest.raises(BadInput, match="told the noise level, expected gaussian:LEVEL"):
+        recipe.load(str(path), ["data.noise='poisson:3'"])

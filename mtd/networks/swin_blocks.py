@@ -38,6 +38,8 @@ class SwinIRConfig(Config):
         mask_token: hold a learnable token for masked pixels.
         drop_path: largest probability of stochastic depth, rising linearly from 0 with depth;
             training only.
+        output_dropout: probability with which a channel is left out before the last convolution,
+            the rest being scaled up; training only (Kong et al., CVPR 2022).
     """
 
     embed_dim: int = 60
@@ -52,6 +54,7 @@ class SwinIRConfig(Config):
     qkv_bias: bool = True
     mask_token: bool = False
     drop_path: float = 0.0
+    output_dropout: float = 0.0
 
     def check(self) -> None:
         """Refuse what cannot be built or run.
@@ -73,6 +76,8 @@ class SwinIRConfig(Config):
             raise BadInput("embed_kernel is odd, convolution is 1conv or 3conv")
         if not 0 <= self.drop_path < 1:
             raise BadInput(f"drop_path {self.drop_path}: from 0 below 1")
+        if not 0 <= self.output_dropout < 1:
+            raise BadInput(f"output_dropout {self.output_dropout}: from 0 below 1")
 
 
 @dataclass

@@ -122,7 +122,7 @@ class SwinIR(Denoiser):
             keys: one per image, from which inference draws its masks; all 0 if not given.
             input_mask: boolean (B, 1, H, W), True kept.
             masks: attention masks to use instead of those of `inference`.
-            generator: stream for stochastic depth, which is off without it.
+            generator: stream for stochastic depth and dropout, which are off without it.
         """
         if masks is not None or self.training:
             return self.once(x, input_mask, masks, generator)
@@ -169,12 +169,23 @@ class SwinIR(Denoiser):
         for layer in self.layers:
             tokens = layer(tokens, now)
         body = self.conv_after_body(to_image(self.norm(tokens), now))
-        output: Tensor
         if config.global_residual:
-            output = x + self.conv_last(body + embedded)
-        else:
-            output = self.conv_last(body)
+            body = body + embedded
+        if self.training and config.output_dropout and generator is not None:
+            body = drop_channels(body, config.output_dropout, generator)
+        output: Tensor = self.conv_last(body)
+        if config.global_residual:
+            output = x + output
         return (output + self.mean)[..., :height, :width]
+
+
+def drop_channels(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Each channel of each image of (B, C, H, W) left out with a probability, the rest scaled up.
+
+    Reference: Kong et al., *Reflash Dropout in Image Super-Resolution*, CVPR 2022.
+    """
+    kept = torch.rand((*x.shape[:2], 1, 1), generator=generator, device=x.device) >= share
+    return x * kept / (1 - share)
 
 
 def drop_recomputable(_: nn.Module, state: dict[str, Any], prefix: str, *__: Any) -> None:
