@@ -229,7 +229,11 @@ def text(frame: pd.DataFrame, manifest: dict[str, Any]) -> str:
 def notes(frame: pd.DataFrame, manifest: dict[str, Any]) -> list[str]:
     """What a reader must know of these numbers."""
     found = sorted(set(frame.note) - {""})
-    bad = frame[~(frame.completeness <= WARN)]
+    if manifest["mask_pairing"] == "independent":
+        found.append("attention masks were drawn anew under each noise: maps differ by theirs too")
+    if undefined := int(frame.completeness.isna().sum()):
+        found.append(f"{undefined} of {len(frame)} windows hold no detail: nothing to explain")
+    bad = frame[frame.completeness > WARN]
     if len(bad):
         found.append(
             f"{len(bad)} of {len(frame)} maps miss more than {WARN:.0%} of what they explain "

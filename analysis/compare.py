@@ -87,7 +87,10 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
         BadInput: see `mtd.errors`.
     """
     folders = [Path(name) for name in args.models if Path(name).is_dir()]
-    if folders and len(folders) < len(args.models):
+    if folders and len(folders) < len(args.models) + len(args.made):
+        absent = [name for name in args.models if not Path(name).exists()]
+        if absent:
+            raise BadInput(f"{absent[0]}: no such run folder")
         raise BadInput("checkpoints and run folders: give one or the other")
     return read(args, folders, command) if folders else compute(args, command)
 
@@ -118,8 +121,9 @@ def compute(args: argparse.Namespace, command: str) -> Path:
     from analysis.standings import plural
     from analysis.work import Work, carry_out_together
 
-    if len(args.models) < LEAST:
-        raise BadInput(f"{plural(len(args.models), 'model')}: ranks are compared from {LEAST} on")
+    count = len(args.models) + len(args.made)
+    if count < LEAST:
+        raise BadInput(f"{plural(count, 'model')}: ranks are compared from {LEAST} on")
     settle(args)
     asked = options.check(args)
     with asked.ranks.agreed():
@@ -139,8 +143,14 @@ def compute(args: argparse.Namespace, command: str) -> Path:
 def settle(args: argparse.Namespace) -> None:
     """Fill in the noises: the reference, unseen ones, and none, for sensitivity."""
     from analysis.layer_changes import CLEAN
+    from mtd import noise
+    from mtd.recorded import PREFIX
 
-    asked = [n for n in args.noise or NOISES if n not in (args.reference, CLEAN)]
+    given = [args.reference, *(args.noise or NOISES)]
+    specs = [text if text.startswith(PREFIX) else noise.parse(text).spec for text in given]
+    if CLEAN in specs:
+        raise BadInput(f"{given[specs.index(CLEAN)]}: it changes nothing; leave it out")
+    asked = [text for text, spec in zip(given, specs, strict=True) if spec != specs[0]]
     if not asked:
         raise BadInput("no noise beside the reference: give --noise")
     clean = [] if "sensitivity" in args.skip else [CLEAN]

@@ -13,10 +13,13 @@ from analysis import indices, plots
 from analysis.correlation import LEAST, spearman
 from analysis.indices import INDICES, TARGETS
 from analysis.level_curves import style
-from analysis.runs import RunFolder, read_tables
+from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.significance import holm
-from analysis.standings import grid, number
+from analysis.standings import grid, number, plural
 from mtd.errors import BadInput
+
+WIDE = 30
+"""Largest over smallest value of an index from which its scale is logarithmic."""
 
 
 def tables(paths: Sequence[Path]) -> dict[str, pd.DataFrame]:
@@ -44,7 +47,8 @@ def correlations(frame: pd.DataFrame) -> pd.DataFrame:
         rows = []
         for index in (index for index in INDICES if index.name in frame):
             both = frame[[index.name, target]].dropna()
-            value = spearman(both[index.name], both[target])
+            few = len(both) < LEAST
+            value = spearman([], []) if few else spearman(both[index.name], both[target])
             rows.append(
                 {"index": index.name, "target": target, "models": len(both)}
                 | {"spearman": value.value, "low": value.low, "high": value.high, "p": value.p}
@@ -69,9 +73,13 @@ def figure(frame: pd.DataFrame, found: pd.DataFrame) -> Figure:
             look = style(row["model"], models) | {"ls": "none", "ms": 6}
             axes.plot(row[index.name], row["gap"], label=row["model"], **look)
         pair = found[(found["index"] == index.name) & (found.target == "gap")].iloc[0]
-        value = f"Spearman's ρ {pair.spearman:.2f} [{pair.low:.2f}, {pair.high:.2f}]"
+        span = "" if math.isnan(pair.low) else f" [{pair.low:.2f}, {pair.high:.2f}]"
+        value = f"Spearman's ρ {number(pair.spearman, 2)}{span}"
         axes.set_title(value, fontsize=9)
         axes.set_xlabel(index.label, fontsize=8)
+        values = frame[index.name].dropna()
+        if (values > 0).all() and values.max() > WIDE * values.min():
+            axes.set_xscale("log")
         axes.grid(alpha=0.3)
     for axes in grid[:, 0]:
         axes.set_ylabel(TARGETS["gap"], fontsize=8)
@@ -86,10 +94,26 @@ def report(folder: RunFolder, runs: Sequence[Path]) -> str:
     held = read_tables(folder.path, ["compare", "correlations"])
     frame, found = held["compare"], held["correlations"]
     folder.figure("compare.png", figure(frame, found))
-    return text(frame, found, indices.other_noises(runs))
+    return text(frame, found, heading(runs), indices.remarks(runs))
 
 
-def text(frame: pd.DataFrame, found: pd.DataFrame, others: Sequence[str] = ()) -> str:
+def heading(runs: Sequence[Path]) -> str:
+    """On what PSNR was measured."""
+    manifests = [read_manifest(path) for path in runs]
+    about = next(m for m in manifests if m["analysis"] == indices.PREDICTED)
+    crops, trained = about.get("crops", []), about.get("in_distribution", [])
+    photographs = len({crop["image"] for crop in crops})
+    unseen = ", ".join(noise for noise in about["noises"] if noise not in trained)
+    size = f" of {about['crop']} x {about['crop']}" if about.get("crop") else ""
+    return (
+        f"{plural(len(crops), 'crop')}{size} from {plural(photographs, 'photograph')}; trained on "
+        f"{', '.join(trained) or 'none of the noises'}; unseen: {unseen}"
+    )
+
+
+def text(
+    frame: pd.DataFrame, found: pd.DataFrame, heading: str = "", remarks: Sequence[str] = ()
+) -> str:
     """Both tables for a reader, and what must be known of them."""
     names = [index.name for index in INDICES if index.name in frame]
     rows = [["model", "gap", "unseen", *names]]
@@ -99,14 +123,15 @@ def text(frame: pd.DataFrame, found: pd.DataFrame, others: Sequence[str] = ()) -
     pairs = [["Spearman's rank correlation", "with", "rho", "95% interval", "p", "Holm", "models"]]
     for row in found.to_dict("records"):
         span = f"[{number(row['low'], 2)}, {number(row['high'], 2)}]"
+        span = "-" if math.isnan(row["low"]) else span
         p = ["-" if math.isnan(row[c]) else f"{row[c]:.2g}" for c in ("p", "p_corrected")]
         value = number(row["spearman"], 2)
         pairs.append([row["index"], row["target"], value, span, *p, str(row["models"])])
     what = "gap: PSNR from trained to unseen noise; unseen: PSNR there; all means over kinds"
-    lines = [grid(rows), what, "", grid(pairs)]
+    lines = [*filter(None, [heading]), grid(rows), what, "", grid(pairs)]
     lines.append(
         f"note: {len(frame)} models; intervals and p-values treat them as drawn independently, "
         "which snapshots of one training are not; Holm corrects p for the number of indices"
     )
-    lines += [f"note: other noises than PSNR was measured under: {run}" for run in others]
+    lines += [f"note: {remark}" for remark in remarks]
     return "\n".join(lines)

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from mtd.errors import BadInput
@@ -101,3 +103,28 @@ def recentred(gram: Tensor, samples: Tensor) -> Tensor:
     part = gram[samples][:, samples]
     rows = part.mean(0, keepdim=True)
     return part - rows - rows.T + rows.mean()
+
+
+def projected(gram: Tensor, train: ArrayLike, test: ArrayLike, count: int) -> tuple[Tensor, Tensor]:
+    """Scores of some samples on their own leading components, and of others on these.
+
+    Args:
+        gram: (n, n), of centred features.
+        train: places of the samples that the components are of, 2 or more.
+        test: places of others.
+        count: at most so many components; those whose variance is below 10⁻¹⁰ of the largest are
+            left out.
+
+    Returns:
+        (train, p) and (test, p), p being the number of components.
+    """
+    own, others = (torch.as_tensor(np.asarray(side)) for side in (train, test))
+    part = gram.double()[own][:, own]
+    values, vectors = torch.linalg.eigh(recentred(gram.double(), own))
+    kept = (values > 1e-10 * values.max().clamp_min(0)).flip(0)[: min(count, len(own) - 1)]
+    number = max(1, int(kept.sum()))
+    values, vectors = values.flip(0)[:number], vectors.flip(1)[:, :number]
+    across = gram.double()[others][:, own]
+    centred = across - across.mean(1, keepdim=True) - part.mean(0) + part.mean()
+    size = values.clamp_min(torch.finfo(torch.float64).tiny).sqrt()
+    return vectors * size, centred @ vectors / size

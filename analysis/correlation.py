@@ -29,16 +29,16 @@ class Correlation(NamedTuple):
 def spearman(x: ArrayLike, y: ArrayLike) -> Correlation:
     """Spearman's ρ: Pearson's correlation of ranks, ties sharing theirs.
 
-    The interval is tanh(atanh ρ ± 1.96 √((1 + ρ²/2) / (n − 3))); at |ρ| = 1 it is that value alone,
-    which says nothing of its certainty. The two-sided p-value is the share of all orders of y that
-    give as large a |ρ|, for up to 8 models; above, SciPy's approximation.
+    The interval is tanh(atanh ρ ± 1.96 √((1 + ρ²/2) / (n − 3))); at |ρ| = 1 there is none. The
+    two-sided p-value is the share of all orders of y that give as large a |ρ|, for up to 8 pairs;
+    above, SciPy's approximation.
 
     Args:
         x: (n,).
         y: (n,).
 
     Returns:
-        NaN where one side does not vary; no interval below 4 pairs.
+        NaN where one side does not vary; no interval below 4 pairs, or if ranks agree throughout.
 
     Reference: Bonett and Wright 2000, Psychometrika 65.
     """
@@ -54,10 +54,8 @@ def spearman(x: ArrayLike, y: ArrayLike) -> Correlation:
         p = float(np.mean(np.abs(found) >= abs(value) - 1e-9))
     else:
         p = float(stats.spearmanr(a, b).pvalue)
-    if n < LEAST:
+    if n < LEAST or abs(value) == 1:
         return Correlation(value, math.nan, math.nan, p)
-    if abs(value) == 1:
-        return Correlation(value, value, value, p)
     half = 1.96 * math.sqrt((1 + value**2 / 2) / (n - 3))
     low, high = (math.tanh(math.atanh(value) + side * half) for side in (-1, 1))
     return Correlation(value, low, high, p)

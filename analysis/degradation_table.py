@@ -10,16 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis import components, degradation_figures, plots, separability, standings
+from analysis import components, degradation_figures, jackknife, plots, separability, standings
 from analysis.activations import INPUT, last_convolution
 from analysis.options import Asked
 from analysis.pooled_features import Pooled
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.scores import describe
 from mtd.errors import BadInput
-
-FEW = 10
-"""Photographs below which intervals are about crops, not photographs."""
 
 Array = NDArray[np.float64]
 Item = TypeVar("Item")
@@ -91,9 +88,10 @@ def _row(
     groups = crop
     if manifest["folds_by"] == "photograph":
         groups = np.unique([asked.crops[place].image for place in crop], return_inverse=True)[1]
+    draw, unit = jackknife.draws([c.scene or c.image for c in asked.crops])
     bounds = separability.Interval(math.nan, math.nan)
     if manifest["intervals"]:
-        bounds = separability.interval(pooled.gram, noise, crop, count)
+        bounds = separability.interval(pooled.gram, noise, draw[crop], count)
     return {
         "model": model,
         "layer": layer,
@@ -107,10 +105,11 @@ def _row(
         "ch_noise": separability.calinski_harabasz(values, noise),
         "low": bounds.low,
         "high": bounds.high,
+        "unit": unit,
         "ch_content": separability.calinski_harabasz(values, crop),
         "ch_within": separability.within_groups(values, noise, crop),
         "silhouette": separability.silhouette(values, noise),
-        "probe": separability.probe(values, noise, groups),
+        "probe": separability.probe(pooled.gram, noise, groups, count),
         "chance": 1 / len(asked.noises),
         "folds": len(separability.folds(groups)),
         "ch_tsne": math.nan,
@@ -239,8 +238,6 @@ def notes(frame: pd.DataFrame, manifest: Mapping[str, Any]) -> list[str]:
         f"({manifest['seed']}); go by the numbers on principal components",
     ]
     if frame.low.notna().any():
-        few = first.photographs < FEW
-        which = f" of these {first.photographs} photographs" if few else ""
-        found.append(f"[ ]: 95% intervals, crops{which} left out one by one")
+        found.append(f"[ ]: 95% intervals, {jackknife.left_out(first.unit, first.photographs)}")
     found += sorted(set(frame.note) - {""})
     return [f"note: {note}" for note in found]

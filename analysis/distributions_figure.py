@@ -69,6 +69,11 @@ def panel(
     colour: str,
 ) -> None:
     """One noise against the reference: histograms, fitted densities, and how far apart they are."""
+    top = max(float(groups[noise].density.max()) for noise in groups)
+    peaks = [
+        float(density(np.zeros(1), *map(float, fits.loc[noise, ["sigma", "shape"]]))[0])
+        for noise in groups
+    ]
     for noise, tint, filled in zip(noises, ("0.8", colour), (True, False), strict=True):
         part = groups[noise]
         mean, sigma, shape = (float(fits[name][noise]) for name in ("mean", "sigma", "shape"))
@@ -80,7 +85,6 @@ def panel(
     held = fits.loc[noises[1]]
     about = f"W1 {held.w1_relative:.3f} σ\nJS {held.js:.4f}"
     axes.text(0.97, 0.95, about, transform=axes.transAxes, ha="right", va="top", fontsize=8)
-    top = max(float(groups[noise].density.max()) for noise in groups)
-    axes.set_ylim(0, 1.08 * top)
+    axes.set_ylim(0, 1.08 * max(top, min(2 * top, max(peaks))))
     axes.tick_params(labelsize=7)
     axes.grid(alpha=0.25)

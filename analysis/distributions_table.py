@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 
 from analysis import distributions_figure, feature_histograms, histograms, jackknife, standings
+from analysis.activations import INPUT, last_convolution
 from analysis.engine import View
 from analysis.feature_histograms import Layer
 from analysis.ggd import shape_of
-from analysis.histograms import Histogram
+from analysis.histograms import Histogram, edges
 from analysis.options import Asked
 from analysis.plots import short
 from analysis.runs import RunFolder, read_manifest, read_tables
@@ -39,8 +41,8 @@ SHOWN = 100
 RANGE = (0.01, 0.99)
 """Quantiles that the shown range reaches from and to, under every noise."""
 
-FEW = 10
-"""With fewer photographs intervals are about other crops of the same ones."""
+COARSE = 0.02
+"""Width of a bin at the mean, in standard deviations, from which distances are coarse."""
 
 Array = NDArray[np.float64]
 
@@ -69,21 +71,24 @@ def numbers(reference: Histogram, test: Histogram, starts: NDArray[np.int64]) ->
     return np.array([w1, relative, js, mean, sigma, skewness, kurtosis, shape])
 
 
-def row(reference: Layer, test: Layer) -> dict[str, float]:
-    """`NUMBERS` of a layer and their 95% jackknife intervals over images.
+def row(reference: Layer, test: Layer, draws: NDArray[np.int64] | None = None) -> dict[str, float]:
+    """`NUMBERS` of a layer and their 95% jackknife intervals.
 
-    An image is left out of both sides at once. The divergence's bins stay those of all images.
+    Images of one draw are left out together, of both sides at once; see `jackknife.draws`. By
+    default each image is one. The divergence's bins stay those of all images.
     Bounds are not clamped. Distances of the reference from itself have none.
     """
     whole, other = reference.pooled(), test.pooled()
     starts = histograms.shares(whole, SHARES)
     value = numbers(whole, other, starts)
     without = np.full((0, len(NUMBERS)), np.nan)
-    if len(test.counts) > 2:
+    of = torch.as_tensor(np.arange(len(test.counts)) if draws is None else draws)
+    parts = [of == draw for draw in range(int(of.max()) + 1)]
+    if len(parts) > 2:
         without = np.array(
             [
-                numbers(reference.without(whole, image), test.without(other, image), starts)
-                for image in range(len(test.counts))
+                numbers(reference.without(whole, part), test.without(other, part), starts)
+                for part in parts
             ]
         )
     low, high = jackknife.interval(value, without)
@@ -93,7 +98,9 @@ def row(reference: Layer, test: Layer) -> dict[str, float]:
     for place, name in enumerate(NUMBERS):
         found[name] = float(value[place])
         found[f"{name}_low"], found[f"{name}_high"] = float(low[place]), float(high[place])
-    return found
+    mean, spread = whole.moments()[:2]
+    width = float(np.interp(mean, edges()[:-1], np.diff(edges())))
+    return found | {"resolution": width / spread if spread > 0 else math.nan}
 
 
 def shown(pooled: Sequence[Histogram]) -> Array:
@@ -112,6 +119,7 @@ def tables(found: Mapping[View, Sequence[Unit]], asked: Asked) -> dict[str, pd.D
     rows: list[dict[str, Any]] = []
     drawn: list[pd.DataFrame] = []
     kinds = describe(asked.noises).set_index("noise")
+    draws, unit = jackknife.draws([crop.scene or crop.image for crop in asked.crops])
     for model in asked.models:
         views = {noise.spec: found[View(model, noise.spec)] for noise in asked.noises}
         first = next(iter(views))
@@ -125,8 +133,11 @@ def tables(found: Mapping[View, Sequence[Unit]], asked: Asked) -> dict[str, pd.D
                 whole = pooled[layer][noise] = test.pooled()
                 if not whole.varies:
                     raise BadInput(f"{model}: features of {layer!r} do not vary under {noise}")
-                values = {"reference": first, "layer": layer} | row(reference[layer], test)
-                counted = {"crops": len(test.counts), "features": whole.total, "note": note}
+                deepest = layer == INPUT + last_convolution(asked.models[model])
+                values = {"reference": first, "layer": layer, "deepest": deepest}
+                values |= row(reference[layer], test, draws)
+                counted = {"unit": unit, "crops": len(test.counts), "features": whole.total}
+                counted["note"] = note
                 rows.append(about | values | counted)
         drawn += curves(model, pooled)
     return {
@@ -189,10 +200,10 @@ COLUMNS = {"mean": 3, "sigma": 3, "kurtosis": 3, "shape": 3}
 
 EXPLAINED = """\
 W1: Wasserstein-1 distance, in standard deviations under the reference noise. JS: Jensen-Shannon
-divergence in bits, 0 to 1. In brackets 95% intervals over crops; those of the other numbers, and
-skewness, are in distributions.csv. kurtosis is 0 for a Gaussian. shape is that of the generalized
-Gaussian fitted to values minus their own mean, 2 for a Gaussian, 1 for a Laplacian; nothing else is
-centred."""
+divergence in bits, 0 to 1. In brackets 95% intervals, not clamped to that; those of the other
+numbers, and skewness, are in distributions.csv. kurtosis is 0 for a Gaussian. shape is that of the
+generalized Gaussian fitted to values minus their own mean, 2 for a Gaussian, 1 for a Laplacian;
+nothing else is centred."""
 
 
 def bounded(held: Mapping[Any, Any], name: str) -> str:
@@ -207,10 +218,14 @@ def notes(frame: pd.DataFrame, photographs: int) -> list[str]:
     found = sorted(set(frame.note) - {""})
     if frame.crops.min() < 3:
         found.append("fewer than 3 crops: no intervals")
-    elif photographs < FEW:
+    else:
+        found.append(f"[ ]: 95% intervals, {jackknife.left_out(frame.unit.iloc[0], photographs)}")
+    coarse = frame[frame.resolution > COARSE]
+    if len(coarse):
         found.append(
-            f"fewer than {FEW} photographs: intervals are about other crops of these photographs, "
-            "not about other photographs"
+            f"{len(coarse)} of {len(frame)} rows are of features whose mean is far from 0 (up to "
+            f"{coarse.resolution.max():.2g} standard deviations to a bin): W1, JS and shape are "
+            "coarse there"
         )
     if frame.layer.nunique() > 1 or frame.model.nunique() > 1:
         found.append(

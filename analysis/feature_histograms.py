@@ -34,9 +34,10 @@ class Layer(NamedTuple):
         """All images as one."""
         return histograms.pooled(self.counts, self.sums)
 
-    def without(self, whole: Histogram, image: int) -> Histogram:
-        """All images but one."""
-        return histograms.without(whole, self.counts[image], self.sums[image])
+    def without(self, whole: Histogram, images: Tensor) -> Histogram:
+        """All images but some, (images,) boolean."""
+        counts, sums = self.counts[images].sum(0, dtype=torch.int64), self.sums[images].sum(0)
+        return histograms.without(whole, counts, sums)
 
 
 class FeatureHistograms(Collector):

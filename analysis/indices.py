@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.runs import read_manifest, read_tables
+from analysis.layer_changes import CLEAN
+from analysis.runs import read_manifest, read_notes, read_tables
 from mtd.errors import BadInput
 
 TARGETS = {
@@ -57,9 +58,7 @@ def _separability(frame: pd.DataFrame, _: Trained) -> pd.Series:
 
 def _distance(frame: pd.DataFrame, trained: Trained) -> pd.Series:
     unseen = frame[(frame.noise != frame.reference) & ~frame.noise.isin(trained)]
-    deepest = unseen[unseen.layer.str.startswith("input:")]
-    chosen = deepest if len(deepest) else unseen
-    values: pd.Series = chosen.groupby("model").w1_relative.mean()
+    values: pd.Series = unseen[unseen.deepest.astype(bool)].groupby("model").w1_relative.mean()
     return values
 
 
@@ -108,6 +107,9 @@ def gather(paths: Sequence[Path]) -> pd.DataFrame:
     path, manifest = found[PREDICTED][0]
     scores = _table(path, "generalization")
     psnr = scores[scores.metric == "psnr"].set_index("model")
+    for place, about in (pair for kind in found if kind != PREDICTED for pair in found[kind]):
+        if difference := differing(manifest, about):
+            raise BadInput(f"{place} and {path} differ in {difference}: make them alike")
     models = digests(manifest)
     trained = set(manifest.get("in_distribution", ()))
     frame = pd.DataFrame({"model": list(models.values()), "checkpoint": list(models)})
@@ -127,18 +129,50 @@ def digests(manifest: Mapping[str, Any]) -> dict[str, str]:
     return {about["sha256"]: name for name, about in manifest["models"].items()}
 
 
-def other_noises(paths: Sequence[Path]) -> list[str]:
-    """Runs of indices whose noises are not those under which PSNR was measured."""
+ALIKE = ("attention_mask", "mask_samples", "quantize")
+"""What decides which network and which noise is looked at: runs that differ cannot be joined."""
+
+NOTED = ("noises", "crops", "seed", "mask_pairing")
+"""What runs may differ in, with a note."""
+
+
+def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
+    """In what two runs of other analyses differ so that they cannot be joined, or nothing."""
+    for name in ALIKE:
+        if one.get(name) != other.get(name):
+            return name.replace("_", " ")
+    names = digests(other)
+    for name, about in one["models"].items():
+        same = names.get(about["sha256"])
+        for what in ("policy", "usage"):
+            if same and other["models"][same].get(what) != about.get(what):
+                return f"{what} of {name}"
+    return ""
+
+
+def remarks(paths: Sequence[Path]) -> list[str]:
+    """What must be known of runs that are compared: where they differ, what each says itself."""
     manifests = {path: read_manifest(path) for path in paths}
     predicted = next(m for m in manifests.values() if m["analysis"] == PREDICTED)
-    from analysis.layer_changes import CLEAN
+    found: dict[str, None] = {}
+    for path, manifest in manifests.items():
+        for name in NOTED:
+            mine, theirs = (_plain(m.get(name)) for m in (manifest, predicted))
+            if mine != theirs:
+                what = name.replace("_", " ")
+                found[f"{path} has other {what} than PSNR was measured with"] = None
+    for path, manifest in manifests.items():
+        kind = manifest["analysis"]
+        if kind != PREDICTED:
+            found |= dict.fromkeys(f"{kind}: {note}" for note in read_notes(path))
+    return list(found)
 
-    wanted = set(predicted["noises"])
-    return [
-        f"{path} ({manifest['analysis']})"
-        for path, manifest in manifests.items()
-        if set(manifest["noises"]) - {CLEAN} != wanted
-    ]
+
+def _plain(value: Any) -> Any:
+    """A manifest's entry, but for what analyses differ in by their nature."""
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return sorted(set(value) - {CLEAN})
+    return value
 
 
 def _table(path: Path, name: str) -> pd.DataFrame:

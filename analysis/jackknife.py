@@ -6,6 +6,7 @@ itself off the diagonal. A jackknife leaves images out, and duplicates none.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 LEVEL = 0.95
+
+FEW = 10
+"""With fewer scenes, crops are taken as draws; see `draws`."""
 
 
 class Interval(NamedTuple):
@@ -57,3 +61,30 @@ def interval(value: Array, without: Array, level: float = LEVEL) -> Interval:
     n = len(without)
     half = standard_error(without) * (t.ppf((1 + level) / 2, n - 1) if n > 1 else np.nan)
     return Interval(value - half, value + half)
+
+
+def draws(scenes: Sequence[str]) -> tuple[NDArray[np.int64], str]:
+    """Which independent draw each crop belongs to, from its scene, and what a draw is."""
+    places = {scene: i for i, scene in enumerate(dict.fromkeys(scenes))}
+    if len(places) >= FEW or len(places) == len(scenes):
+        return np.array([places[scene] for scene in scenes]), "scene"
+    return np.arange(len(scenes)), "crop"
+
+
+def log_interval(value: Array, without: Array) -> Interval:
+    """As `interval`, of logarithms: for ratios above 0, whose bounds are above 0 too; else NaN."""
+    some = (value > 0) & (without > 0).all(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = interval(np.log(value), np.log(without))
+    low, high = (np.where(some, np.exp(bound), np.nan) for bound in found)
+    return Interval(low, high)
+
+
+def left_out(unit: str, scenes: int) -> str:
+    """What was left out in turn, in words.
+
+    >>> left_out("scene", 24), left_out("crop", 4)
+    ('photographs left out in turn', 'crops of these 4 photographs left out in turn')
+    """
+    what = "photographs" if unit == "scene" else f"crops of these {scenes} photographs"
+    return f"{what} left out in turn"

@@ -209,11 +209,11 @@ def diffusion_index(values: Tensor) -> float:
     return (1 - gini(values)) * 100
 
 
-def reach(values: Tensor, window: Window, share: float) -> int:
+def reach(values: Tensor, window: Window, share: float) -> float:
     """How far around the window the pixels are that hold a share of the attribution.
 
     The least r ≥ 0 for which the window, widened by r pixels on every side as far as the image
-    goes, holds `share` of the sum; −1 where the sum is 0.
+    goes, holds `share` of the sum; NaN where the sum is 0.
 
     Args:
         values: (H, W), none negative.
@@ -222,7 +222,7 @@ def reach(values: Tensor, window: Window, share: float) -> int:
     """
     total = float(values.double().sum())
     if not total:
-        return -1
+        return math.nan
     top, left, side = window
     for r in range(max(values.shape) + 1):
         rows = slice(max(0, top - r), top + side + r)

@@ -268,17 +268,16 @@ def observe(
     with tqdm(initial=int(first is not None), total=sum(counts), unit="view", disable=hide) as bar:
         for done, _ in enumerate(walk, 2):
             bar.update()
-            if done <= counts[0]:
-                check_space(folder, ranks.size * sum(counts) / done, keep=bool(kept))
+            if done <= counts[0] and not kept:
+                check_space(folder, ranks.size * sum(counts) / done)
 
 
-def check_space(folder: RunFolder, share: float, keep: bool) -> None:
+def check_space(folder: RunFolder, share: float) -> None:
     """See that the units of a run find room on the disk.
 
     Args:
         folder: where some of them are.
         share: how many times as many there will be.
-        keep: whether to leave there what is there, if it is refused.
 
     Raises:
         BadInput: they will not.
@@ -286,7 +285,7 @@ def check_space(folder: RunFolder, share: float, keep: bool) -> None:
     here = folder.units.bytes()
     needed, free = here * (share - 1), shutil.disk_usage(folder.path).free
     if needed > 0.95 * free:
-        if folder.ranks.size == 1 and not keep:
+        if folder.ranks.size == 1:
             folder.units.clear()
         raise BadInput(
             f"{folder.path}: features take about {(here + needed) / 2**30:.1f} GiB while the run "

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis import jackknife
 from analysis.jackknife import LEVEL
 from mtd.metrics import METRICS
 
@@ -24,7 +25,6 @@ Array = NDArray[np.float64]
 NOISY = "noisy input"
 """The name under which the noisy images' own values stand beside the models'."""
 
-FEW = 10
 CROP = ["image", "top", "left", "height", "width", "sha256"]
 
 
@@ -103,7 +103,7 @@ def table(results: pd.DataFrame, metric: str, trained: Sequence[str]) -> Table:
         # the same pixels under another name are the same draw
         key = tuple(names.sha256 if names.sha256.is_unique else names.sha256 + names.image)
         if key not in populations:
-            units, unit = draws(list(first.scene))
+            units, unit = jackknife.draws(list(first.scene))
             populations[key] = len(populations), units, int(units.max()) + 1, unit
         population, units, _, _ = populations[key]
         conditions.append(
@@ -120,14 +120,6 @@ def table(results: pd.DataFrame, metric: str, trained: Sequence[str]) -> Table:
         )
     sizes = [(count, unit) for _, _, count, unit in populations.values()]
     return Table(metric, models, conditions, [c for c, _ in sizes], [u for _, u in sizes])
-
-
-def draws(scenes: Sequence[str]) -> tuple[NDArray[np.int64], str]:
-    """Which independent draw each crop belongs to, from its scene, and what a draw is."""
-    places = {scene: i for i, scene in enumerate(dict.fromkeys(scenes))}
-    if len(places) >= FEW or len(places) == len(scenes):
-        return np.array([places[scene] for scene in scenes]), "scene"
-    return np.arange(len(scenes)), "crop"
 
 
 Statistic = Callable[[list[Array]], Array]

@@ -1,7 +1,8 @@
 """A run folder: manifest, units, tables, figures, each written whole or not at all.
 
 `manifest.json` holds everything that decides the results. `run.json`, beside it, holds what differs
-by nature: commands, times, host. `units/` is there while the run is not finished.
+by nature: commands, times, host. `summary.txt` is what was printed. `units/` is there while the run
+is not finished.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ from mtd.errors import BadInput
 
 MANIFEST = "manifest.json"
 LOG = "run.json"
+TEXT_FILE = "summary.txt"
+NOTE = "note: "
 PACKAGES = (
     *("torch", "torchvision", "numpy", "scipy", "scikit-image", "pillow", "pyvips", "openexr"),
     *("lpips", "scikit-learn", "pandas", "matplotlib"),
@@ -263,6 +266,15 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     if not isinstance(manifest, dict):
         raise BadInput(f"{held}: damaged, not a JSON object")
     return manifest
+
+
+def read_notes(path: str | Path) -> list[str]:
+    """What the text of a run folder, if it has one, says must be known of its numbers."""
+    try:
+        lines = (Path(path) / TEXT_FILE).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    return [line.removeprefix(NOTE) for line in lines if line.startswith(NOTE)]
 
 
 def read_tables(path: str | Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:

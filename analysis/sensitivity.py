@@ -15,6 +15,8 @@ from mtd import cli
 from mtd.errors import BadInput
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -39,7 +41,7 @@ NOTHING = 1e-10
 """A layer that varies by less than this share of its size is taken for constant."""
 
 
-def change(layer: Sums) -> tuple[Array, Array]:
+def change(layer: Sums, draws: Sequence[int] | None = None) -> tuple[Array, Array]:
     """How far a layer moves under noise, relative to how much it varies between clean contents.
 
     √(Σ ‖f(noisy) − f(clean)‖² / Σ ‖f(clean) − m‖²), sums over all images and positions, m being
@@ -50,21 +52,27 @@ def change(layer: Sums) -> tuple[Array, Array]:
 
     Args:
         layer: its sums; see `analysis.layer_changes.Sums`.
+        draws: which images are left out together, (images,) from 0; see `jackknife.draws`. By
+            default each by itself.
 
     Returns:
-        The value, and the (images,) values with one image left out; NaN where the layer is
+        The value, and the (draws,) values with one of them left out; NaN where the layer is
         constant over clean images.
     """
     import numpy as np
 
-    moved = layer.moved.numpy()
-    first, second = layer.first.numpy(), layer.second.numpy()
-    wholes = [(moved.sum()[None], first.sum(0)[None], second.sum(0)[None], len(moved))]
-    rest = len(moved) - 1
+    of = np.arange(len(layer.moved)) if draws is None else np.asarray(draws)
+    members = of == np.arange(of.max() + 1)[:, None]
+    parts = [side.numpy() for side in (layer.moved, layer.first, layer.second)]
+    # sums of each draw by themselves, added up image by image
+    moved, first, second = (np.stack([side[one].sum(0) for one in members]) for side in parts)
+    sizes = members.sum(1)
+    wholes = [(moved.sum()[None], first.sum(0)[None], second.sum(0)[None], sizes.sum()[None])]
+    rest = sizes.sum() - sizes
     wholes.append((moved.sum() - moved, first.sum(0) - first, second.sum(0) - second, rest))
     found = []
     for shift, total, square, images in wholes:
-        count = max(1, images * layer.positions)
+        count = np.maximum(1, images * layer.positions)[:, None]
         spread = (square - np.square(total) / count).sum(-1)
         varies = spread > NOTHING * square.sum(-1)
         ratio = np.maximum(shift, 0) / np.where(varies, spread, np.nan)
@@ -152,7 +160,7 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
         asked,
         LayerChanges(layers, int(args.memory * 2**30)),
         options.describe("sensitivity", args, asked) | {"layers": layers},
-        lambda found: {"sensitivity.csv": sensitivity_table.table(found, asked.noises)},
+        lambda found: {"sensitivity.csv": sensitivity_table.table(found, asked)},
         sensitivity_table.report,
     )
     return groups, work

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,34 +14,36 @@ from analysis import jackknife, plots, standings
 from analysis.engine import View
 from analysis.layer_changes import DENOISED, IMAGE, Sums
 from analysis.level_curves import CROWDED, preset, style
+from analysis.options import Asked
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.scores import describe
 from analysis.sensitivity import change, gain
-from mtd.noise import Noise
-from mtd.recorded import Recorded
 
 FEW = 10
 """With fewer crops intervals are rough."""
 
+LARGE = 5
+"""Gains above it come from small spreads more than from large changes."""
+
 TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
 
-def table(
-    found: Mapping[View, Mapping[str, Sums]], noises: Sequence[Noise | Recorded]
-) -> pd.DataFrame:
+def table(found: Mapping[View, Mapping[str, Sums]], asked: Asked) -> pd.DataFrame:
     """One row for each model, noise and layer: the image itself, layers as they fire, the output.
 
-    Intervals are the 95% jackknife over crops, for `gain` with the same crop left out of the layer
-    and of the image.
+    Intervals are the 95% jackknife of logarithms over photographs, or over crops where these are
+    few, for `gain` with the same ones left out of the layer and of the image.
     """
-    kinds = describe(noises).set_index("noise")
+    kinds = describe(asked.noises).set_index("noise")
+    draws, unit = jackknife.draws([crop.scene or crop.image for crop in asked.crops])
+    each = [int(draw) for draw in draws]
     rows = []
     for view, layers in found.items():
-        image = change(layers[IMAGE])
+        image = change(layers[IMAGE], each)
         for index, (layer, sums) in enumerate(layers.items()):
-            moved = change(sums)
+            moved = change(sums, each)
             relative = gain(moved, image)
-            bounds, gained = jackknife.interval(*moved), jackknife.interval(*relative)
+            bounds, gained = jackknife.log_interval(*moved), jackknife.log_interval(*relative)
             rows.append(
                 {
                     "model": view.model,
@@ -57,6 +58,8 @@ def table(
                     "gain": float(relative[0]),
                     "gain_low": float(gained.low),
                     "gain_high": float(gained.high),
+                    "unit": unit,
+                    "photographs": len({crop.scene for crop in asked.crops}),
                     "crops": len(sums.moved),
                     "positions": sums.positions,
                     "channels": sums.first.shape[1],
@@ -91,7 +94,7 @@ def figure(frame: pd.DataFrame) -> Figure:
         "How far each layer moves from a clean image to the noisy one\n"
         "relative to its spread over clean images; dashed: as much as the image itself\n"
         f"{standings.plural(int(frame.crops.iloc[0]), 'crop')}"
-        + ("; bands: 95% jackknife intervals over crops" if banded else "")
+        + (f"; bands: 95% intervals, {left_out(frame)}" if banded else "")
     )
     drawn.suptitle("\n".join(filter(None, (heading, preset(frame)))), fontsize=10)
     handles, labels = grid[0, 0].get_legend_handles_labels()
@@ -101,23 +104,23 @@ def figure(frame: pd.DataFrame) -> Figure:
 
 def panel(axes: Axes, noise: str, part: pd.DataFrame, models: list[str]) -> None:
     """The curves of one noise."""
+    alike = part.groupby("index").layer.nunique().max() == 1
     for model, curve in part.groupby("model", sort=False):
         look = style(str(model), models)
-        axes.plot(curve["index"], curve.gain, label=str(model), lw=1.2, **look)  # type: ignore[arg-type]
+        along = curve["index"] if alike else curve["index"] / curve["index"].max()
+        axes.plot(along, curve.gain, label=str(model), lw=1.2, **look)  # type: ignore[arg-type]
         if curve.gain_low.notna().any() and len(models) <= CROWDED:
-            # an interval that reaches 0 has no place on a logarithmic scale
-            low = np.maximum(curve.gain_low, curve.gain / 10)
-            axes.fill_between(
-                curve["index"], low, curve.gain_high, color=str(look["color"]), alpha=0.2, lw=0
-            )
+            band = {"color": str(look["color"]), "alpha": 0.2, "lw": 0}
+            axes.fill_between(along, curve.gain_low, curve.gain_high, **band)  # type: ignore[arg-type]
     axes.axhline(1, color="0.4", lw=1, ls="--", zorder=0)
     axes.set_yscale("log")
-    alike = part.groupby("index").layer.nunique().max() == 1
-    first = part[part.model == part.model.iloc[0]].sort_values("index")
-    names = [plots.short(str(name)) if alike else str(i) for i, name in enumerate(first.layer)]
-    axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8 if len(names) <= 16 else 6)
-    if not alike:
-        axes.set_xlabel("layer, from the noisy image (0) to the denoised one", fontsize=9)
+    if alike:
+        first = part[part.model == part.model.iloc[0]].sort_values("index")
+        names = [plots.short(str(name)) for name in first.layer]
+        size = 8 if len(names) <= 16 else 6
+        axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
+    else:
+        axes.set_xlabel("relative depth: 0 the noisy image, 1 the denoised one", fontsize=9)
     moved = part[part.layer == IMAGE].change.iloc[0]
     axes.set_title(f"{noise} (the image itself changes by {moved:.3f})", fontsize=9)
     axes.grid(alpha=0.3)
@@ -163,6 +166,11 @@ def text(frame: pd.DataFrame, manifest: dict[str, Any]) -> str:
     return "\n".join([*lines, standings.grid(rows), *notes(frame, manifest)])
 
 
+def left_out(frame: pd.DataFrame) -> str:
+    """What the intervals leave out."""
+    return jackknife.left_out(str(frame.unit.iloc[0]), int(frame.photographs.iloc[0]))
+
+
 def shown(row: Any) -> str:
     """A gain with its interval."""
     if math.isnan(row.gain_low):
@@ -181,6 +189,15 @@ def notes(frame: pd.DataFrame, manifest: dict[str, Any]) -> list[str]:
     if len(constant):
         names = ", ".join(dict.fromkeys(constant.layer))
         found.append(f"without variation over clean images, so without a change: {names}")
-    if int(frame.crops.iloc[0]) < FEW:
-        found.append(f"{int(frame.crops.iloc[0])} crops are few; intervals are rough")
+    crops = int(frame.crops.iloc[0])
+    if frame.low.notna().any():
+        rough = f"; {standings.plural(crops, 'crop')}, so they are rough" if crops < FEW else ""
+        found.append(f"[ ]: 95% intervals, {left_out(frame)}{rough}")
+    layers = frame[~frame.layer.isin([IMAGE, DENOISED])]
+    if (layers.gain > LARGE).any():
+        names = ", ".join(dict.fromkeys(layers[layers.gain > LARGE].model))
+        found.append(
+            f"gains above {LARGE} ({names}): of layers that hardly vary over clean images, such as "
+            "a predicted residual"
+        )
     return [f"note: {note}" for note in found]

@@ -131,17 +131,21 @@ def folds(groups: ArrayLike, count: int = FOLDS) -> list[tuple[Array, Array]]:
     return list(GroupKFold(number).split(of, groups=of))
 
 
-def probe(scores: ArrayLike, labels: ArrayLike, groups: ArrayLike, count: int = FOLDS) -> float:
+def probe(
+    gram: Tensor, labels: ArrayLike, groups: ArrayLike, components_: int, count: int = FOLDS
+) -> float:
     """Share of samples whose label a linear classifier tells that has not seen their group.
 
-    Multinomial logistic regression (C = 1) on scores in units of their standard deviation in the
-    training folds. Chance is 1/k for k classes of equal size. The principal components themselves
-    are of all samples; they know no labels.
+    Multinomial logistic regression (C = 1) on principal components of the training samples, each in
+    units of its standard deviation there. Chance is 1/k for k classes of equal size. Components of
+    all samples would not do: near as many as there are samples, scaled alike, they put every sample
+    as far from every other, and nothing could be learnt.
 
     Args:
-        scores: (n, p).
+        gram: (n, n), of centred features; see `analysis.components.gram`.
         labels: (n,).
         groups: (n,); samples of one group are tested together, see `folds`.
+        components_: at most so many components.
         count: of folds.
 
     Raises:
@@ -153,14 +157,15 @@ def probe(scores: ArrayLike, labels: ArrayLike, groups: ArrayLike, count: int = 
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    values, codes = _checked(scores, labels)
+    _, codes = _checked(gram, labels)
     right = 0
     with one_thread():
         for train, test in folds(groups, count):
+            learnt, seen = components.projected(gram, train, test, components_)
             model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-            model.fit(values[train], codes[train])
-            right += int((model.predict(values[test]) == codes[test]).sum())
-    return right / len(values)
+            model.fit(learnt.numpy(), codes[train])
+            right += int((model.predict(seen.numpy()) == codes[test]).sum())
+    return right / len(codes)
 
 
 def perplexity(samples: int) -> float:

@@ -13,7 +13,7 @@ import pandas as pd
 from analysis import options
 from analysis.engine import Batch, Observer
 from analysis.options import Asked
-from analysis.runs import RunFolder
+from analysis.runs import TEXT_FILE, RunFolder
 
 Files = Mapping[str, pd.DataFrame | bytes]
 """What is written, by file name: tables as CSV, anything else as it is."""
@@ -152,6 +152,7 @@ def report(folder: RunFolder, write: Callable[[RunFolder], str], quiet: bool = F
     with folder.ranks.agreed():
         if folder.ranks.first:
             text = write(folder)
+            folder.write(TEXT_FILE, f"{text}\n".encode())
             if not quiet:
                 print(f"{text}\n\nwritten to {folder.path}")
             folder.finish()

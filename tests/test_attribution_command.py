@@ -32,7 +32,7 @@ def started(*arguments: str) -> Path:
 def test_maps_and_numbers_are_those_made_by_hand(folder, capsys):
     path = started("plain.pth", "hidden.pth", *FEW, *ONE, "--noise", "mixture:2")
     assert {file.name for file in path.iterdir()} == {
-        *("manifest.json", "run.json", "attribution.csv", "attribution.png"),
+        *("manifest.json", "run.json", "summary.txt", "attribution.csv", "attribution.png"),
         "attribution.safetensors",
     }
     frame = read_tables(path, ["attribution"])["attribution"]

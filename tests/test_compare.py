@@ -34,7 +34,7 @@ def test_spearman_is_scipys_and_its_p_value_that_of_all_orders():
         assert found.low < found.value < found.high and 0 < found.p <= 1
     x = [1.0, 2, 3, 4, 5]
     assert spearman(x, x).p == pytest.approx(2 / math.factorial(5))
-    assert spearman(x, x)[:3] == (1, 1, 1)
+    assert spearman(x, x).value == 1 and math.isnan(spearman(x, x).low)
     assert all(math.isnan(v) for v in spearman(x, 5 * [1.0]))
     tied = spearman([1, 1, 2, 3], [1, 2, 2, 4])
     assert tied.value == pytest.approx(stats.spearmanr([1, 1, 2, 3], [1, 2, 2, 4]).statistic)
@@ -135,7 +135,9 @@ def test_what_cannot_be_compared(runs, in_process):
     for given, message in (
         (["absent.pth"], "1 model: ranks are compared from 4 on"),
         ([*"wxyz"], "w: no such file"),
-        (["g", "absent.pth"], "give one or the other"),
+        (["g", "absent.pth"], "absent.pth: no such run folder"),
+        (["g", "baseline.pth"], "baseline.pth: no such run folder"),
+        ([*"wxyz", "--reference", "gaussian:0.0"], "it changes nothing; leave it out"),
         ([*"wxyz", "--noise", "gaussian:15"], "no noise beside the reference"),
     ):
         code, _, err = in_process(compare.main, *given)
@@ -177,6 +179,7 @@ def test_checkpoints_in_one_pass_give_the_tables_of_every_command(four, monkeypa
     names = {*COMMANDS, *(f"cka-{Path(name).stem}" for name in FOUR)} - {"cka"}
     assert {item.name for item in path.iterdir() if item.is_dir()} == names
     assert not (path / "units").exists()
+    assert "note: srga: 8 patches are few" in (path / "summary.txt").read_text()
     for name, more in COMMANDS.items():
         module = import_module(f"analysis.{name}")
         models = ["plain.pth"] if name == "cka" else FOUR
@@ -221,3 +224,29 @@ def test_an_interrupted_comparison_goes_on(four, monkeypatch):
     assert len(seen) < 2 * (3 * 4 + 2) + 8
     for file in whole.rglob("*.csv"):
         assert file.read_bytes() == (cut / file.relative_to(whole)).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "entry, value, message",
+    [
+        ("attention_mask", "off", "differ in attention mask"),
+        ("quantize", False, "differ in quantize"),
+        ("models", {"a": {"sha256": "digest 0", "policy": "other"}}, "differ in policy of a"),
+    ],
+)
+def test_runs_of_other_networks_are_not_joined(runs, entry, value, message):
+    manifest = json.loads((runs[1] / "manifest.json").read_text())
+    (runs[1] / "manifest.json").write_text(json.dumps(manifest | {entry: value}))
+    with pytest.raises(BadInput, match=message):
+        gather(runs)
+
+
+def test_runs_on_other_crops_are_noted_and_few_pairs_have_no_correlation(runs, capsys):
+    manifest = json.loads((runs[1] / "manifest.json").read_text())
+    (runs[1] / "manifest.json").write_text(json.dumps(manifest | {"crops": [{"image": "x"}]}))
+    frame = pd.read_csv(runs[1] / "srga.csv")
+    frame[frame.model.isin(["a.other", "b.other"])].to_csv(runs[1] / "srga.csv", index=False)
+    run(compare.parser().parse_args([*map(str, runs), "--output-dir", "out"]), "test")
+    assert "note: s has other crops than PSNR was measured with" in capsys.readouterr().out
+    found = pd.read_csv("out/correlations.csv").set_index(["index", "target"])
+    assert found.models["srga", "gap"] == 2 and math.isnan(found.spearman["srga", "gap"])

@@ -136,7 +136,7 @@ def test_a_network_that_lets_noise_through_sorts_by_it(folder, monkeypatch):
     last = network.get_submodule("conv_last")
     monkeypatch.setattr(last, "forward", Strength().forward)
     monkeypatch.setattr("analysis.options.load_models", lambda args, device: {"plain": network})
-    monkeypatch.setattr(type(network), "forward", lambda self, x, *_: last(x)[:, :3])
+    monkeypatch.setattr(type(network), "forward", lambda self, x, *_, **__: last(x)[:, :3])
     noises = ("--noise", "gaussian:5", "--noise", "gaussian:100")
     path = started("plain.pth", *FEW, *noises, "--layers", "conv_last", "--components", "2")
     row = tables(path)["degradation"].iloc[0]
@@ -147,9 +147,9 @@ def test_folds_keep_photographs_together_from_five_on(folder, monkeypatch):
     held: list[list[int]] = []
     original = separability.probe
 
-    def probe(scores, labels, groups, count=separability.FOLDS):
+    def probe(gram, labels, groups, count):
         held.append(list(groups))
-        return original(scores, labels, groups, count)
+        return original(gram, labels, groups, count)
 
     monkeypatch.setattr(separability, "probe", probe)
     one = ("--layers", "conv_last", "--no-intervals")
@@ -174,7 +174,7 @@ def test_the_memory_decides_nothing(folder):
 def test_what_is_written_and_said(folder, capsys):
     path = started("plain.pth", "hidden.pth", *FEW, *THREE, "--noise", "mixture:2", *LAYERS)
     assert {file.name for file in path.iterdir()} == {
-        *("manifest.json", "run.json", "degradation.csv", "embedding.csv"),
+        *("manifest.json", "run.json", "summary.txt", "degradation.csv", "embedding.csv"),
         *("degradation.png", "embedding.png"),
     }
     manifest = read_manifest(path)

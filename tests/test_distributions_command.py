@@ -115,14 +115,24 @@ def test_curves_are_histograms_on_axes_shared_by_noises(folder):
 def test_what_is_written_and_said(folder, capsys):
     path = started("plain.pth", "hidden.pth", *FEW, "--noise", "isp", "--noise", "mixture:2")
     assert {file.name for file in path.iterdir()} == {
-        *("manifest.json", "run.json", "distributions.csv", "histograms.csv", "distributions.png")
+        *(
+            "manifest.json",
+            "run.json",
+            "summary.txt",
+            "distributions.csv",
+            "histograms.csv",
+            "distributions.png",
+        )
     }
     manifest = read_manifest(path)
     assert manifest["layers"] == {name: ["input:conv_last"] for name in ("plain", "hidden")}
     assert manifest["grid"]["bins"] == histograms.BINS and manifest["noises"][0] == "gaussian:15"
     out = capsys.readouterr().out
     assert "6 crops of 16 x 16 from 4 photographs" in out
-    assert "other crops of these photographs" in out and "this project's own preset" in out
+    assert (
+        "crops of these 4 photographs left out in turn" in out
+        and "this project's own preset" in out
+    )
     assert "minus their own mean" in out
 
 

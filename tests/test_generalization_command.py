@@ -96,7 +96,7 @@ def test_what_is_written(folder):
     names = {file.name for file in path.iterdir()}
     kinds = ("gaussian_15", "poisson_3", "mixture_2", "isp")
     assert names == {
-        *("manifest.json", "run.json", "strips.safetensors", "ranks.png"),
+        *("manifest.json", "run.json", "summary.txt", "strips.safetensors", "ranks.png"),
         *("levels_psnr.png", "levels_ssim.png"),
         *(f"{table}.csv" for table in TABLES),
         *(f"strip_{kind}.png" for kind in kinds),

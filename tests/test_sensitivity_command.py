@@ -82,12 +82,12 @@ def test_what_is_written_and_said(folder, capsys):
     arguments = ("--noise", "mixture:2", "--noise", "isp", "--mask-pairing", "independent")
     path = started("plain.pth", "hidden.pth", *FEW, *TWO, *arguments)
     assert {file.name for file in path.iterdir()} == {
-        *("manifest.json", "run.json", "sensitivity.csv", "sensitivity.png")
+        *("manifest.json", "run.json", "summary.txt", "sensitivity.csv", "sensitivity.png")
     }
     manifest = read_manifest(path)
     assert manifest["noises"][0] == "gaussian:0" and "conv_first" in manifest["layers"]["plain"]
     out = capsys.readouterr().out
-    assert "7 crops of 16 x 16" in out and "7 crops are few" in out
+    assert "7 crops of 16 x 16" in out and "7 crops, so they are rough" in out
     assert "this project's own preset" in out and "isp changes the right answer" in out
     assert "masks were drawn anew" in out
 

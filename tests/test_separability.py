@@ -35,6 +35,10 @@ def samples(noise: float, content: float, seed: int = 0, width: int = 20) -> np.
     return of_noise[NOISE] + of_crop[CROP] + stream.normal(size=(len(NOISE), width))
 
 
+def gram(values: np.ndarray) -> torch.Tensor:
+    return components.gram(torch.from_numpy(values))
+
+
 @pytest.mark.parametrize("labels", [NOISE, CROP], ids=["noise", "crop"])
 def test_ch_is_its_formula_and_scikit_learns(labels):
     from sklearn.metrics import calinski_harabasz_score
@@ -88,8 +92,28 @@ def test_noises_that_lie_apart_are_found():
     values = samples(6, 0.5)
     assert calinski_harabasz(values, NOISE) > 100 and silhouette(values, NOISE) > 0.5
     assert calinski_harabasz(values, CROP) < 1
-    assert probe(values, NOISE, CROP) == 1
+    assert probe(gram(values), NOISE, CROP, 50) == 1
     assert calinski_harabasz(embedding(values), NOISE) > 100
+
+
+def test_a_probe_of_few_samples_of_many_features_finds_what_is_there():
+    stream = np.random.default_rng(0)
+    noise, crop = np.repeat([0, 1], 6), np.tile(np.arange(6), 2)
+    values = stream.normal(size=(12, 500)) + 3 * stream.normal(size=(2, 500))[noise]
+    assert probe(gram(values), noise, crop, 50) == 1
+
+
+def test_projected_scores_are_those_of_a_pca_of_the_training_samples():
+    from sklearn.decomposition import PCA
+
+    values = samples(2, 1)
+    train, test = np.arange(0, 60, 2), np.arange(1, 60, 2)
+    learnt, seen = components.projected(gram(values), train, test, 5)
+    pca = PCA(5).fit(values[train])
+    for mine, places in ((learnt, train), (seen, test)):
+        theirs = pca.transform(values[places])
+        signs = np.sign((learnt.numpy() * pca.transform(values[train])).sum(0))
+        assert np.allclose(mine.numpy() * signs, theirs, atol=1e-9)
 
 
 def test_noises_that_do_not_matter_are_at_chance():
@@ -98,7 +122,7 @@ def test_noises_that_do_not_matter_are_at_chance():
     assert calinski_harabasz(values, CROP) > 20
     many = [within_groups(samples(0, 6, seed), NOISE, CROP) for seed in range(40)]
     assert np.mean(many) == pytest.approx(1, abs=0.1)
-    right = [probe(samples(0, 6, seed), NOISE, CROP) for seed in range(10)]
+    right = [probe(gram(samples(0, 6, seed)), NOISE, CROP, 50) for seed in range(10)]
     assert np.mean(right) == pytest.approx(1 / NOISES, abs=0.08)
 
 
@@ -116,8 +140,8 @@ def test_a_probe_never_sees_the_group_it_is_tested_on():
         assert set(train) | set(test) == set(range(len(groups)))
     assert sorted(np.concatenate([test for _, test in parts])) == list(range(len(groups)))
     # a label that only the group tells is not found in groups that were not seen
-    assert probe(samples(0, 20), CROP % 5, CROP) < 0.5
-    assert probe(samples(0, 20), CROP % 5, NOISE) == 1
+    assert probe(gram(samples(0, 20)), CROP % 5, CROP, 50) < 0.5
+    assert probe(gram(samples(0, 20)), CROP % 5, NOISE, 50) == 1
 
 
 def test_intervals_leave_groups_out_and_find_components_anew():
