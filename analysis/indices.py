@@ -161,11 +161,12 @@ def remarks(paths: Sequence[Path]) -> list[str]:
             if mine != theirs:
                 what = name.replace("_", " ")
                 found[f"{path} has other {what} than PSNR was measured with"] = None
+    said: dict[str, dict[str, None]] = {}
     for path, manifest in manifests.items():
-        kind = manifest["analysis"]
-        if kind != PREDICTED:
-            found |= dict.fromkeys(f"{kind}: {note}" for note in read_notes(path))
-    return list(found)
+        for note in read_notes(path):
+            if not note.startswith("[ ]"):  # of intervals, which are not shown here
+                said.setdefault(note, {})[manifest["analysis"]] = None
+    return [*found, *(f"{note} ({', '.join(kinds)})" for note, kinds in said.items())]
 
 
 def _plain(value: Any) -> Any:

@@ -86,5 +86,6 @@ def left_out(unit: str, scenes: int) -> str:
     >>> left_out("scene", 24), left_out("crop", 4)
     ('photographs left out in turn', 'crops of these 4 photographs left out in turn')
     """
-    what = "photographs" if unit == "scene" else f"crops of these {scenes} photographs"
+    these = f"these {scenes} photographs" if scenes > 1 else "this photograph"
+    what = "photographs" if unit == "scene" else f"crops of {these}"
     return f"{what} left out in turn"

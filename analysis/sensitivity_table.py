@@ -59,7 +59,7 @@ def table(found: Mapping[View, Mapping[str, Sums]], asked: Asked) -> pd.DataFram
                     "gain_low": float(gained.low),
                     "gain_high": float(gained.high),
                     "unit": unit,
-                    "photographs": len({crop.scene for crop in asked.crops}),
+                    "photographs": len({crop.scene or crop.image for crop in asked.crops}),
                     "crops": len(sums.moved),
                     "positions": sums.positions,
                     "channels": sums.first.shape[1],

@@ -255,6 +255,8 @@ def main() -> None:
     from mtd.model import load
 
     ((path, wanted),) = model_options.settle(options)
+    if wanted.sigma == model_options.ORACLE:
+        raise BadInput("--sigma oracle: the noise of a file is not known; give a level")
     model = load(path, device=options.device, **vars(wanted))
     start, output = time.monotonic(), Path(options.output)
     found = cleaning.jobs(Path(options.input), output, masked=options.input_mask is not None)

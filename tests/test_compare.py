@@ -179,7 +179,7 @@ def test_checkpoints_in_one_pass_give_the_tables_of_every_command(four, monkeypa
     names = {*COMMANDS, *(f"cka-{Path(name).stem}" for name in FOUR)} - {"cka"}
     assert {item.name for item in path.iterdir() if item.is_dir()} == names
     assert not (path / "units").exists()
-    assert "note: srga: 8 patches are few" in (path / "summary.txt").read_text()
+    assert "note: 8 patches are few" in (path / "summary.txt").read_text()
     for name, more in COMMANDS.items():
         module = import_module(f"analysis.{name}")
         models = ["plain.pth"] if name == "cka" else FOUR
