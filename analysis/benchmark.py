@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis import options, ranks, scores
+from analysis import options, scores
 from analysis import suite as suites
 from analysis.engine import Batch, batches
 from analysis.options import Asked
 from analysis.ranking import NOISY
 from analysis.scores import place
 from analysis.suite import Suite
-from mtd import images, noise, paired, testsets
+from mtd import images, noise, paired, ranks, testsets
 from mtd.denoise import GIB
 from mtd.denoiser import Unchanged
 from mtd.errors import BadInput, nearest

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from analysis.engine import Batch, Observer, Shown, View
-from analysis.ranks import ALONE, Ranks
 from analysis.units import Unit
 from mtd.errors import BadInput
+from mtd.ranks import ALONE, Ranks
 
 
 class Collector(Observer):

@@ -17,13 +17,13 @@ from analysis import hsic, permutation, plots, summary, tables
 from analysis.engine import Batch, batches
 from analysis.options import Asked
 from analysis.pairs import Pair
-from analysis.ranks import Ranks
 from analysis.representations import Comparison, Representations
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.similarity import MEASURES
 from analysis.tables import Block
 from mtd.errors import BadInput
 from mtd.images import Crop
+from mtd.ranks import Ranks
 
 FULL = 256
 """Most whole images whose Grams are compared at once unless asked to."""

@@ -15,9 +15,9 @@ from torch import Tensor
 from analysis import components
 from analysis.collector import Collector, check_crops, columns
 from analysis.engine import OUTPUT, Shown, View
-from analysis.ranks import Ranks
 from analysis.units import Unit
 from mtd import metrics
+from mtd.ranks import Ranks
 
 FEATURES, PSNR = "features", "psnr"
 

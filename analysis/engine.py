@@ -19,13 +19,13 @@ import torch
 from torch import Tensor, nn
 
 from analysis.activations import Activations, single
-from analysis.ranks import ALONE, Ranks
 from analysis.units import Unit, Units
 from mtd import images
 from mtd.denoise import MEMORY, denoise, forward
 from mtd.denoiser import Denoiser
 from mtd.images import Crop
 from mtd.noise import Gaussian, Noise, pair_keyed
+from mtd.ranks import ALONE, Ranks
 from mtd.recorded import Recorded
 from mtd.tiles import Tile
 

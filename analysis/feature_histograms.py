@@ -12,9 +12,9 @@ from analysis import histograms
 from analysis.collector import Collector, check_crops
 from analysis.engine import Shown, View
 from analysis.histograms import Histogram
-from analysis.ranks import Ranks
 from analysis.units import Unit
 from mtd.errors import BadInput
+from mtd.ranks import Ranks
 
 COUNTS, SUMS = "counts:", "sums:"
 

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from analysis.collector import Collector
 from analysis.engine import OUTPUT, Batch, Shown, View
-from analysis.ranks import Ranks
 from analysis.units import Unit
 from mtd.errors import BadInput
+from mtd.ranks import Ranks
 
 CLEAN = "gaussian:0"
 """The noise that changes nothing."""

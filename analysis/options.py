@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from analysis.engine import Batch, Observer, Setting
-    from analysis.ranks import Ranks
     from analysis.runs import RunFolder
     from mtd.denoiser import Denoiser
     from mtd.images import Crop, Photograph
     from mtd.noise import Noise
+    from mtd.ranks import Ranks
     from mtd.recorded import Recorded
 
 CROPS = 64
@@ -146,7 +146,7 @@ def check(args: argparse.Namespace) -> Asked:
     Raises:
         BadInput: anything that cannot be used, by any of the processes.
     """
-    from analysis import ranks
+    from mtd import ranks
 
     processes, device = ranks.start(args.device)
     with processes.agreed():

@@ -17,9 +17,9 @@ from analysis import components
 from analysis.collector import Collector, check_crops, columns
 from analysis.engine import Shown, View
 from analysis.maps import lay_out
-from analysis.ranks import Ranks
 from analysis.units import Unit
 from mtd.errors import BadInput
+from mtd.ranks import Ranks
 
 
 class Pooled(NamedTuple):

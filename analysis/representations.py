@@ -14,9 +14,9 @@ from analysis.engine import Batch, Observer, Shown, View
 from analysis.hsic import HSIC
 from analysis.maps import Centring
 from analysis.positions import Positions
-from analysis.ranks import ALONE, Ranks
 from analysis.units import Unit
 from mtd.errors import BadInput, nearest
+from mtd.ranks import ALONE, Ranks
 
 SampleUnit = Literal["position", "image"]
 Estimator = Literal["unbiased", "minibatch", "biased"]

@@ -23,10 +23,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import mtd
-from analysis.ranks import ALONE, Ranks
 from analysis.units import Units
 from mtd import files
 from mtd.errors import BadInput
+from mtd.ranks import ALONE, Ranks
 
 MANIFEST = "manifest.json"
 LOG = "run.json"

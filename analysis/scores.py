@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from analysis.engine import OUTPUT, Batch, Observer, Shown, View
-from analysis.ranks import ALONE, Ranks
 from analysis.strips import busiest
 from analysis.units import Unit
 from mtd import metrics
@@ -20,6 +19,7 @@ from mtd.metrics import Channel
 from mtd.mixture import OURS
 from mtd.noise import Noise
 from mtd.perceptual import LPIPS, SMALLEST
+from mtd.ranks import ALONE, Ranks
 from mtd.recorded import Recorded
 
 WINDOW = "window"

@@ -17,10 +17,10 @@ from matplotlib.patches import Rectangle
 
 from analysis.plots import DPI, wrapped
 from analysis.ranking import CROP, NOISY
-from analysis.ranks import Ranks
 from mtd.images import Crop, Pixels
 from mtd.metrics import levels
 from mtd.mixture import OURS
+from mtd.ranks import Ranks
 
 if TYPE_CHECKING:
     from analysis.engine import Batch

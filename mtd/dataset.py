@@ -85,7 +85,7 @@ class TrainingPairs:
         noisy, target = self.noise.pair(clean, generator=stream, quantize=False)
         return noisy.clamp(0, 1) if self.clip else noisy, target
 
-    def batch(self, step: int, size: int) -> tuple[Tensor, Tensor]:
-        """The (noisy, clean) batch of an optimizer step."""
-        pairs = [self.pair(step * size + i) for i in range(size)]
+    def batch(self, first: int, size: int) -> tuple[Tensor, Tensor]:
+        """(noisy, clean), (size, 3, crop, crop) each, from a position on."""
+        pairs = [self.pair(first + i) for i in range(size)]
         return torch.cat([noisy for noisy, _ in pairs]), torch.cat([clean for _, clean in pairs])

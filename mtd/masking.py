@@ -105,21 +105,15 @@ class MaskPolicy:
 
 
 def draw_input_mask(
-    batch: int,
-    height: int,
-    width: int,
-    percent: tuple[int, int],
-    generator: torch.Generator,
+    height: int, width: int, percent: tuple[int, int], stream: seeds.BatchStream
 ) -> Tensor:
-    """Boolean (batch, 1, height, width), True kept, drawn on the generator's device.
+    """Boolean (images, 1, height, width), True kept, drawn on the stream's device.
 
     Each image draws its ratio p from the whole percentages `percent[0]..percent[1]`, then each
     pixel is masked with probability p, independently.
     """
-    device = generator.device
-    low, high = percent
-    ratio = torch.randint(low, high + 1, (batch, 1, 1, 1), generator=generator, device=device) / 100
-    return torch.rand(batch, 1, height, width, generator=generator, device=device) >= ratio
+    ratio = stream.integers(*percent, 1, 1, 1) / 100
+    return stream.uniform(1, height, width) >= ratio
 
 
 class AttentionMasks(Protocol):
@@ -132,17 +126,14 @@ class AttentionMasks(Protocol):
 
 @dataclass
 class DrawnMasks:
-    """Attention masks for training: one stream, drawn on the generator's own device."""
+    """Attention masks for training: one stream, drawn on its own device."""
 
     percent: int
-    generator: torch.Generator
+    stream: seeds.BatchStream
 
     def __call__(self, block: int, batch: int, windows: int, tokens: int) -> Tensor:
         """One Bernoulli draw per token; see `AttentionMasks`."""
-        uniform = torch.rand(
-            batch, windows, tokens, generator=self.generator, device=self.generator.device
-        )
-        return uniform >= self.percent / 100
+        return self.stream.uniform(windows, tokens) >= self.percent / 100
 
 
 @dataclass

@@ -18,6 +18,8 @@ from mtd.errors import BadInput, nearest
 from mtd.masking import MaskPolicy
 from mtd.networks.swin_blocks import SwinIRConfig
 
+PRECISIONS = ("float32", "bf16", "float64")
+
 CONFIGS = Path(__file__).parent / "configs"
 
 
@@ -70,6 +72,12 @@ class Run:
         seed: of everything random: weights, order, crops, noise, masks.
         log_every: steps between rows of `log.csv`.
         save_every: steps between checkpoints for `--resume`.
+        accumulate: parts in which a batch goes through the network, one after the other, on each
+            process; what is learnt is that of the whole batch.
+        precision: `float32`; `bf16`, the forward pass by autocast and weights in float32; or
+            `float64`.
+        channels_last: memory layout of images and weights.
+        compile: whether the network is compiled by PyTorch.
     """
 
     steps: int = 200_000
@@ -77,6 +85,36 @@ class Run:
     seed: int = 0
     log_every: int = 100
     save_every: int = 1000
+    accumulate: int = 1
+    precision: str = "float32"
+    channels_last: bool = False
+    compile: bool = False
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How the network is watched while it trains.
+
+    Attributes:
+        every: steps between validations; 0 for none.
+        folders: of photographs; the bundled ones if there are none.
+        noises: the one that is trained on first, then others.
+        crops: how many, spread over the photographs.
+        crop: their side.
+    """
+
+    every: int = 1000
+    folders: tuple[str, ...] = ()
+    noises: tuple[str, ...] = (
+        "gaussian:15",
+        "gaussian:50",
+        "poisson:3.5",
+        "speckle:0.04",
+        "spatial:60",
+        "salt_pepper:0.02",
+    )
+    crops: int = 16
+    crop: int = 64
 
 
 @dataclass(frozen=True)
@@ -88,6 +126,7 @@ class Recipe:
     data: Data = field(default_factory=Data)
     optimizer: Optimizer = field(default_factory=Optimizer)
     run: Run = field(default_factory=Run)
+    validation: Validation = field(default_factory=Validation)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -107,6 +146,7 @@ SECTIONS: dict[str, type[Any]] = {
     "data": Data,
     "optimizer": Optimizer,
     "run": Run,
+    "validation": Validation,
 }
 
 
@@ -253,5 +293,16 @@ def check(recipe: Recipe) -> None:
         raise BadInput(f"[optimizer] betas = {list(optimizer.betas)}: two numbers from 0 below 1")
     if optimizer.learning_rate <= 0 or optimizer.gamma <= 0 or not 0 <= optimizer.ema < 1:
         raise BadInput("[optimizer] learning_rate and gamma are above 0, ema from 0 below 1")
-    if min(run.steps, run.batch_size, run.log_every, run.save_every) < 1:
-        raise BadInput("[run] steps, batch_size, log_every and save_every are 1 or more")
+    if min(run.steps, run.batch_size, run.log_every, run.save_every, run.accumulate) < 1:
+        raise BadInput(
+            "[run] steps, batch_size, log_every, save_every and accumulate are 1 or more"
+        )
+    if run.precision not in PRECISIONS:
+        raise BadInput(f"[run] precision = {run.precision!r}; {nearest(run.precision, PRECISIONS)}")
+    shown = recipe.validation
+    if shown.every < 0 or min(shown.crops, shown.crop) < 1 or (shown.every and not shown.noises):
+        raise BadInput(
+            "[validation] crops and crop are 1 or more, every 0 or more, noises not none"
+        )
+    for spec in shown.noises:
+        noise.parse(spec)

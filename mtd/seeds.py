@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 Key = str | int
 
@@ -26,3 +28,40 @@ def generator(*key: Key, device: torch.device | str = "cpu") -> torch.Generator:
     probability of about N² / 2³³. Such a pair shares its random numbers; nothing is biased.
     """
     return torch.Generator(device=device).manual_seed(derive(*key))
+
+
+@dataclass(frozen=True)
+class BatchStream:
+    """Random numbers for some images of a batch, whoever draws them.
+
+    They are drawn for the whole batch and cut, so that neither the number of processes nor the
+    parts in which a batch is worked off change what an image gets.
+
+    Attributes:
+        generator: of the whole batch; all that share a batch begin with it in the same state.
+        total: images in the whole batch.
+        first: the first image that numbers are for.
+        count: how many.
+    """
+
+    generator: torch.Generator
+    total: int
+    first: int
+    count: int
+
+    @classmethod
+    def whole(cls, generator: torch.Generator, total: int) -> BatchStream:
+        """For all images of a batch."""
+        return cls(generator, total, 0, total)
+
+    def uniform(self, *shape: int) -> Tensor:
+        """(count, *shape) from 0 to 1, on the generator's device."""
+        device = self.generator.device
+        drawn = torch.rand(self.total, *shape, generator=self.generator, device=device)
+        return drawn[self.first : self.first + self.count]
+
+    def integers(self, low: int, high: int, *shape: int) -> Tensor:
+        """(count, *shape) whole numbers from `low` to `high`, both included."""
+        shape, device = (self.total, *shape), self.generator.device
+        drawn = torch.randint(low, high + 1, shape, generator=self.generator, device=device)
+        return drawn[self.first : self.first + self.count]

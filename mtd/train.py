@@ -12,6 +12,7 @@ EXAMPLES = """\
   python -m mtd.train small.toml --data photos --output-dir runs/masked --resume
   python -m mtd.train dncnn.toml --data photos --set run.batch_size=16
   python -m mtd.train paper.toml --data DIV2K --data WED --device cuda --set run.seed=1
+  torchrun --nproc-per-node 4 -m mtd.train paper.toml --data DIV2K --device cuda
 """
 
 
@@ -49,22 +50,26 @@ def parser() -> cli.Parser:
 def main() -> None:
     """Parse, check, train."""
     options = parser().parse_args()
+    from mtd import ranks, trainer
     from mtd import recipe as recipes
-    from mtd import trainer
 
-    recipe = recipes.load(
-        options.config, options.set, folders=options.data, baseline=options.baseline
-    )
+    processes, device = ranks.start(options.device, steady=False)
+    with processes.agreed():
+        recipe = recipes.load(
+            options.config, options.set, folders=options.data, baseline=options.baseline
+        )
     name = f"train-{Path(options.config).stem}{'-baseline' if options.baseline else ''}"
     path = trainer.train(
         recipe,
         Path(options.output_dir or Path("runs") / name),
-        device=options.device,
+        device=device,
+        ranks=processes,
         resume=options.resume,
         quiet=options.quiet,
         command=cli.command("mtd.train"),
     )
-    print(path)
+    if processes.first:
+        print(path)
 
 
 if __name__ == "__main__":

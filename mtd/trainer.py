@@ -1,13 +1,13 @@
 """The training loop: Adam on L1, masks drawn on the device, checkpoints that resume bit for bit.
 
-Nothing random outlives a step: crops, noise and masks come from streams keyed by (seed, step), so
-the state of a run is its weights, their average, the optimizer's moments and the step.
+Nothing random outlives a step: crops and their noise come from streams keyed by (seed, position),
+masks from one keyed by (seed, step) and drawn for the whole batch, so the state of a run is its
+weights, their average, the optimizer's moments and the step, and neither the number of processes
+nor the parts of a batch change what is learnt.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import platform
 import signal
@@ -15,40 +15,56 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 import mtd
-from mtd import checkpoint, files, noise, registry, seeds
+from mtd import checkpoint, files, noise, registry, seeds, training_state
 from mtd.dataset import TrainingPairs
 from mtd.device import resolve_device
 from mtd.errors import BadInput
 from mtd.masking import DrawnMasks, draw_input_mask
 from mtd.networks.swinir import SwinIR
+from mtd.ranks import ALONE, Ranks
 from mtd.recipe import Recipe
+from mtd.training_log import Log
+from mtd.validation import Validator
 
-STATE, MODEL, LOG, RECIPE = "state.pt", "model.pth", "log.csv", "recipe.json"
-COLUMNS = ("step", "loss", "learning_rate", "images_per_second")
+MODEL, RECIPE = "model.pth", "recipe.json"
 SNAPSHOTS = 3
+
+LOOK = 10
+"""Steps between looks at whether a loss was finite, on a GPU, where each look waits for it."""
 
 
 class Trainer:
     """One run in one folder."""
 
     def __init__(
-        self, recipe: Recipe, folder: Path, device: str | torch.device, command: str
+        self,
+        recipe: Recipe,
+        folder: Path,
+        device: str | torch.device,
+        command: str,
+        ranks: Ranks = ALONE,
     ) -> None:
-        self.recipe, self.folder, self.command = recipe, folder, command
+        self.recipe, self.folder, self.command, self.ranks = recipe, folder, command, ranks
         self.device = resolve_device(device)
         data, run = recipe.data, recipe.run
+        parts = ranks.size * run.accumulate
+        if run.batch_size % parts:
+            raise BadInput(
+                f"[run] batch_size = {run.batch_size}: {ranks.size} processes of {run.accumulate} "
+                f"parts each need a multiple of {parts}"
+            )
+        self.part = run.batch_size // parts
         self.pairs = TrainingPairs(
             data.folders,
             data.crop,
@@ -61,16 +77,33 @@ class Trainer:
         self.network.initialise(seeds.generator("weights", run.seed))
         self.level = getattr(noise.parse(data.noise), "level", 0.0) / 255
         self.network.inference.policy = recipe.mask
+        if run.precision == "float64":
+            self.network.double()
         self.network.to(self.device).train()
+        if run.channels_last:
+            self.network.to(memory_format=torch.channels_last)
         self.parameters: list[Tensor] = list(self.network.parameters())
         self.average = [p.detach().clone() for p in self.parameters]
-        optimizer = recipe.optimizer
+        self.forward = self._forward()
+        optimizer, cuda = recipe.optimizer, self.device.type == "cuda"
         self.adam = torch.optim.Adam(
             self.parameters,
             lr=optimizer.learning_rate,
             betas=(optimizer.betas[0], optimizer.betas[1]),
+            fused=cuda or None,
         )
         self.step = 0
+        self.bad = torch.full((), -1, dtype=torch.int64, device=self.device)
+        """The first step whose loss was not finite, or -1; on the device, to wait for nothing."""
+
+    def _forward(self) -> nn.Module:
+        """The network as it is called in training: compiled, gradients those of all processes."""
+        forward: nn.Module = self.network
+        if self.recipe.run.compile:
+            forward = torch.compile(forward)  # type: ignore[assignment]
+        if self.ranks.size > 1:
+            forward = nn.parallel.DistributedDataParallel(forward, broadcast_buffers=False)
+        return forward
 
     def learning_rate(self, step: int) -> float:
         """The rate of a step: multiplied by gamma at each milestone that is behind."""
@@ -79,43 +112,104 @@ class Trainer:
         return optimizer.learning_rate * optimizer.gamma**passed
 
     def advance(self) -> Tensor:
-        """One optimizer step; its loss, still on the device."""
+        """One optimizer step; the loss of this process's images, still on the device."""
         recipe, step = self.recipe, self.step
-        noisy, clean = (x.to(self.device) for x in self.pairs.batch(step, recipe.run.batch_size))
-        stream = seeds.generator("masks", recipe.run.seed, step, device=self.device)
-        loss = F.l1_loss(self.denoised(noisy, stream), clean)
         for group in self.adam.param_groups:
             group["lr"] = self.learning_rate(step)
         self.adam.zero_grad()
-        loss.backward()
+        total = torch.zeros((), device=self.device)
+        for part in range(recipe.run.accumulate):
+            first = (self.ranks.rank * recipe.run.accumulate + part) * self.part
+            last = part == recipe.run.accumulate - 1
+            with self._without_exchange(last), self._autocast():
+                loss = self.loss(first) / recipe.run.accumulate
+            with self._without_exchange(last):
+                loss.backward()
+            total += loss.detach()
         self.adam.step()
         with torch.no_grad():
             # Early on the average follows closely, so that the first weights are soon forgotten.
             decay = min(recipe.optimizer.ema, (1 + step) / (10 + step))
             torch._foreach_lerp_(self.average, self.parameters, 1 - decay)
+            odd = ~total.isfinite() & (self.bad < 0)
+            self.bad = torch.where(odd, torch.full_like(self.bad, step), self.bad)
         self.step += 1
-        return loss.detach()
+        return total
 
-    def denoised(self, noisy: Tensor, stream: torch.Generator) -> Tensor:
-        """What the network makes of a batch in training, its masks drawn from a stream."""
+    def _without_exchange(self, last: bool) -> AbstractContextManager[Any]:
+        """Around all parts of a batch but the last: gradients are not exchanged yet."""
+        if last or not isinstance(self.forward, nn.parallel.DistributedDataParallel):
+            return nullcontext()
+        return self.forward.no_sync()
+
+    def _autocast(self) -> AbstractContextManager[Any]:
+        if self.recipe.run.precision != "bf16":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16)
+
+    def loss(self, first: int) -> Tensor:
+        """Mean absolute error of a part of this step's batch; masks are those of the batch."""
+        recipe, step, size = self.recipe, self.step, self.recipe.run.batch_size
+        pairs = self.pairs.batch(step * size + first, self.part)
+        like = self.parameters[0]
+        noisy, clean = (x.to(like, non_blocking=True) for x in pairs)
+        if recipe.run.channels_last:
+            noisy = noisy.contiguous(memory_format=torch.channels_last)
+        generator = seeds.generator("masks", recipe.run.seed, step, device=self.device)
+        stream = seeds.BatchStream(generator, size, first, self.part)
+        return F.l1_loss(self.denoised(noisy, stream).to(clean.dtype), clean)
+
+    def denoised(self, noisy: Tensor, stream: seeds.BatchStream) -> Tensor:
+        """What the network makes of images in training, its masks drawn from a stream."""
         policy, (batch, _, height, width) = self.recipe.mask, noisy.shape
+        output: Tensor
         if not isinstance(self.network, SwinIR):
             told = noisy.new_full((batch,), self.level) if self.network.takes_sigma else None
-            output: Tensor = self.network(noisy, sigma=told)
+            output = self.forward(noisy, sigma=told)
             return output
         kept = None
         if policy.masks_input:
-            kept = draw_input_mask(batch, height, width, policy.input_percent, stream)
+            kept = draw_input_mask(height, width, policy.input_percent, stream)
         percent = policy.attention_percent
         masks = DrawnMasks(percent, stream) if percent else None
-        output = self.network(noisy, input_mask=kept, masks=masks, generator=stream)
-        return output  # noqa: RET504
+        output = self.forward(noisy, input_mask=kept, masks=masks, stream=stream)
+        return output
+
+    def check(self) -> None:
+        """Stop if a loss was not finite.
+
+        Raises:
+            BadInput: it was; says at which step, on what, and where to go on from.
+        """
+        step = int(self.bad)
+        if step < 0:
+            return
+        size = self.recipe.run.batch_size
+        good = f"{training_state.STATE} has the last good state" if self.step else ""
+        if not training_state.exists(self.folder):
+            good = "no state was saved before"
+        raise BadInput(
+            f"the loss at step {step + 1} is NaN or infinite (crops {step * size} to "
+            f"{(step + 1) * size - 1} of seed {self.recipe.run.seed}); {good}: lower the learning "
+            "rate and start anew"
+        )
 
     def weights(self) -> dict[str, Tensor]:
         """The averaged weights (the weights themselves without an average), by name; and buffers,
         such as the statistics of batch normalisation."""
         names = [name for name, _ in self.network.named_parameters()]
         return self.network.state_dict() | dict(zip(names, self.average, strict=True))
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Inside, the network has the averaged weights."""
+        own = [p.detach().clone() for p in self.parameters]
+        with torch.no_grad():
+            torch._foreach_copy_(self.parameters, self.average)
+            try:
+                yield
+            finally:
+                torch._foreach_copy_(self.parameters, own)
 
     def save_model(self, name: str) -> None:
         """Write the averaged weights with configuration, mask policy and provenance."""
@@ -129,6 +223,7 @@ class Trainer:
             "crop": data.crop,
             "noise": data.noise,
             "seed": run.seed,
+            "precision": run.precision,
             "data": list(data.folders),
             "images": len(self.pairs.photographs),
             "ema": self.recipe.optimizer.ema,
@@ -150,29 +245,28 @@ class Trainer:
             "average": self.average,
             "adam": self.adam.state_dict(),
         }
-        files.write(self.folder / STATE, checkpoint.torch_bytes(state))
+        training_state.save(self.folder, state)
 
-    def resume(self) -> None:
-        """Take up the run in the folder where it was last saved.
+    def resume(self) -> str:
+        """Take up the run in the folder where it was last saved; what is to be said of it, if any.
 
         Raises:
-            BadInput: the state cannot be read.
+            BadInput: no state can be read.
         """
-        path = self.folder / STATE
-        try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
-            step, data, average = int(state["step"]), str(state["data"]), list(state["average"])
-            self.network.load_state_dict(state["network"])
-            self.adam.load_state_dict(state["adam"])
-            shapes = [tensor.shape for tensor in average]
-            if shapes != [p.shape for p in self.parameters] or step > self.recipe.run.steps:
-                raise ValueError("it does not belong to this recipe")
-        except Exception as error:
-            reason = str(error).split("\n")[0][:160]
-            raise BadInput(f"{path}: cannot resume from it ({reason}); start anew") from None
+        _, said = training_state.load(self.folder, self.device, self._take_up)
+        return said
+
+    def _take_up(self, state: dict[str, Any]) -> None:
+        step, data, average = int(state["step"]), str(state["data"]), list(state["average"])
+        shapes = [tensor.shape for tensor in average]
+        if shapes != [p.shape for p in self.parameters] or step > self.recipe.run.steps:
+            raise BadInput(f"{self.folder}: its state does not belong to this recipe; start anew")
+        self.network.load_state_dict(state["network"])
+        self.adam.load_state_dict(state["adam"])
         if data != self.pairs.digest:
             raise BadInput(
-                f"{path}: the photographs have changed since; with others it would be another run"
+                f"{self.folder}: the photographs have changed since; with others it would be "
+                "another run"
             )
         self.step, self.average = step, average
 
@@ -210,39 +304,6 @@ def finishing_steps() -> Iterator[Callable[[], None]]:
         signal.signal(signal.SIGINT, before)
 
 
-@dataclass
-class Log:
-    """`log.csv`, one row every so many steps; rows after the step of a resumed run are dropped.
-
-    The first row after resuming averages the loss since then; all others are as without a break.
-    """
-
-    path: Path
-
-    def start(self, step: int) -> None:
-        """Keep the rows up to `step`, write the header if there is none."""
-        rows: list[dict[str, str]] = []
-        if step and self.path.exists():
-            with self.path.open(newline="", encoding="utf-8", errors="replace") as file:
-                rows = [row for row in csv.DictReader(file) if self._whole(row, step)]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        files.write(self.path, text.getvalue())
-
-    @staticmethod
-    def _whole(row: dict[str, str], step: int) -> bool:
-        """Whether a row is not later, and complete, as a killed run's last may not be."""
-        complete = set(row) == set(COLUMNS) and all(row.values())
-        return complete and row["step"].isdecimal() and int(row["step"]) <= step
-
-    def add(self, **row: Any) -> None:
-        """Append a row."""
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, COLUMNS, lineterminator="\n").writerow(row)
-
-
 def prepare(recipe: Recipe, folder: Path, resume: bool) -> bool:
     """Make the folder and write the recipe into it; True if there is a run to resume.
 
@@ -251,13 +312,15 @@ def prepare(recipe: Recipe, folder: Path, resume: bool) -> bool:
     """
     held = folder / RECIPE
     text = json.dumps(recipe.to_dict(), indent=2) + "\n"
-    begun = (folder / STATE).exists() or any(folder.glob("*.pth"))
+    begun = training_state.exists(folder) or any(folder.glob("*.pth"))
     if begun and not resume:
         raise BadInput(f"{folder} holds a run already: add --resume, or choose --output-dir")
     if begun and (not held.exists() or held.read_bytes() != text.encode()):
         raise BadInput(f"{folder} holds a run with another recipe ({held}): cannot resume it")
-    if begun and not (folder / STATE).exists():
-        raise BadInput(f"{folder} holds models but no {STATE} to resume: choose --output-dir")
+    if begun and not training_state.exists(folder):
+        raise BadInput(
+            f"{folder} holds models but no {training_state.STATE} to resume: choose --output-dir"
+        )
     files.write(held, text)
     return begun
 
@@ -270,34 +333,69 @@ def train(
     resume: bool = False,
     quiet: bool = False,
     command: str = "",
+    ranks: Ranks = ALONE,
 ) -> Path:
     """Train to the recipe's last step and return the path of the finished model.
 
-    Writes into `folder`: `recipe.json`, `log.csv`, `state.pt` (for resuming), three snapshots at a
+    Writes into `folder`: `recipe.json`, `log.csv`, `validation.csv` and pictures of the validation,
+    TensorBoard's events, `state.pt` (for resuming) and the state before it, three snapshots at a
     quarter, half and three quarters of the way, and `model.pth`. Resuming gives the same bits as a
     run that was never interrupted, on the same machine with the same number of threads.
 
+    Args:
+        recipe: checked.
+        folder: of the run.
+        device: where to train.
+        resume: go on with the run in the folder.
+        quiet: no bar, no messages.
+        command: the command line, for the record.
+        ranks: the processes that share each batch; the first one writes.
+
     Raises:
-        BadInput: nothing to train on, an absent device, a folder that cannot be used.
+        BadInput: nothing to train on, an absent device, a folder that cannot be used, a loss that
+            is not finite.
         KeyboardInterrupt: interrupted; at the first Ctrl-C the step is finished, the state saved.
     """
-    trainer = Trainer(recipe, folder, device, command)
-    if prepare(recipe, folder, resume):
-        trainer.resume()
-    elif resume and not quiet:
+    quiet = quiet or not ranks.first
+    with ranks.agreed():
+        trainer = Trainer(recipe, folder, device, command, ranks)
+        shown = recipe.validation
+        validator = None
+        if shown.every and ranks.first:
+            validator = Validator(
+                shown.folders, shown.noises, shown.crops, shown.crop, recipe.run.seed
+            )
+    begun = False
+    with ranks.agreed():
+        if ranks.first:
+            begun = prepare(recipe, folder, resume)
+    begun = ranks.gather(begun)[0]
+    with ranks.agreed():
+        said = trainer.resume() if begun else ""
+    if said and not quiet:
+        print(said, file=sys.stderr)
+    if resume and not begun and not quiet:
         print(f"nothing to resume in {folder}: starting anew", file=sys.stderr)
-    log = Log(folder / LOG)
-    log.start(trainer.step)
+    log = None
+    if ranks.first:
+        log = Log(folder)
+        log.start(trainer.step, validates=validator is not None)
     _tell(trainer, quiet)
     try:
-        _loop(trainer, log, quiet)
+        _loop(trainer, log, validator, quiet)
     except Stopped:
-        trainer.save_state()
+        if ranks.first:
+            trainer.save_state()
         raise KeyboardInterrupt(
             f"stopped at step {trainer.step}; the same command with --resume goes on from there"
         ) from None
-    trainer.save_state()
-    trainer.save_model(MODEL)
+    finally:
+        if log is not None:
+            log.close()
+    if ranks.first:
+        trainer.save_state()
+        trainer.save_model(MODEL)
+    ranks.leave()
     return folder / MODEL
 
 
@@ -321,8 +419,8 @@ def _tell(trainer: Trainer, quiet: bool) -> None:
     )
 
 
-def _loop(trainer: Trainer, log: Log, quiet: bool) -> None:
-    run = trainer.recipe.run
+def _loop(trainer: Trainer, log: Log | None, validator: Validator | None, quiet: bool) -> None:
+    run, ranks, every = trainer.recipe.run, trainer.ranks, trainer.recipe.validation.every
     snapshots = {run.steps * part // (SNAPSHOTS + 1) for part in range(1, SNAPSHOTS + 1)}
     total, since = torch.zeros((), dtype=torch.float64, device=trainer.device), time.perf_counter()
     counted = 0
@@ -333,23 +431,43 @@ def _loop(trainer: Trainer, log: Log, quiet: bool) -> None:
             counted += 1
             step = trainer.step
             bar.update()
-            if step % run.log_every == 0 or step == run.steps:
-                mean = float(total) / counted
+            logs = step % run.log_every == 0 or step == run.steps
+            saves = step % run.save_every == 0 or step in snapshots
+            looks = logs or saves or step % LOOK == 0
+            if looks or (ranks.size == 1 and trainer.device.type == "cpu"):
+                with ranks.agreed():
+                    trainer.check()
+            if logs:
+                mean = float(ranks.sum(total)[0]) / ranks.size / counted
                 seconds = max(time.perf_counter() - since, 1e-9)
                 speed = counted * run.batch_size / seconds
-                log.add(
-                    step=step,
-                    loss=f"{mean:.6g}",
-                    learning_rate=f"{trainer.learning_rate(step - 1):.6g}",
-                    images_per_second=f"{speed:.4g}",
-                )
+                if log is not None:
+                    log.loss(step, mean, trainer.learning_rate(step - 1), speed)
                 bar.set_postfix_str(f"loss {mean:.4f}, {speed:.1f} images/s")
-                if mean != mean:
-                    raise BadInput(f"the loss is NaN at step {step}: lower the learning rate")
                 total.zero_()
                 counted, since = 0, time.perf_counter()
-            if step in snapshots:
+            if validator and log and every and (step % every == 0 or step == run.steps):
+                _validate(trainer, validator, log)
+            if ranks.first and step in snapshots:
                 trainer.save_model(f"snapshot-{step:06d}.pth")
-            if step % run.save_every == 0:
+            if ranks.first and step % run.save_every == 0:
                 trainer.save_state()
-            check()
+            if (looks or ranks.size == 1) and any(ranks.gather(_asked(check))):
+                raise Stopped
+
+
+def _validate(trainer: Trainer, validator: Validator, log: Log) -> None:
+    """Show the averaged weights the validation's crops."""
+    with trainer.averaged():
+        found = validator.run(trainer.network)
+    log.validated(trainer.step, {spec: float(psnr.mean()) for spec, (psnr, _) in found.items()})
+    outputs = {spec: output for spec, (_, output) in found.items()}
+    validator.save(outputs, trainer.folder, trainer.step)
+
+
+def _asked(check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except Stopped:
+        return True
+    return False

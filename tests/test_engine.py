@@ -12,10 +12,10 @@ from torch import Tensor
 
 from analysis import engine
 from analysis.engine import OUTPUT, Batch, Observer, Setting, Shown, View
-from analysis.ranks import ALONE, Ranks
 from analysis.units import Unit, Units
 from mtd import images, noise
 from mtd.masking import MaskedInference, MaskPolicy
+from mtd.ranks import ALONE, Ranks
 
 NOISES = [noise.parse(spec) for spec in ("gaussian:15", "poisson:3")]
 

@@ -15,7 +15,6 @@ from torch import nn
 from analysis import engine, scores
 from analysis.engine import Batch, Setting, View
 from analysis.ranking import NOISY
-from analysis.ranks import Ranks
 from analysis.scores import PROTOCOLS, Protocol, Scores
 from analysis.strips import busiest
 from mtd import images, metrics
@@ -23,6 +22,7 @@ from mtd.denoiser import Unchanged
 from mtd.images import Crop
 from mtd.mixture import OURS
 from mtd.noise import pair_keyed, parse
+from mtd.ranks import Ranks
 from mtd.recorded import Recorded
 
 

@@ -5,21 +5,30 @@ from __future__ import annotations
 import csv
 import json
 import os
+import random
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import shell
 from PIL import Image
+from test_ranks import environment, torchrun
 
 import mtd
-from mtd import recipe, registry, train, trainer
+from mtd import images, noise, recipe, registry, train, trainer
 from mtd.dataset import TrainingPairs
 from mtd.errors import BadInput
+from mtd.metrics import psnr
 from mtd.networks.swinir import drop_channels
 from mtd.recipe import CONFIGS
+from mtd.seeds import BatchStream
+from mtd.training_log import Log
 
 SMALL = (
     "network.embed_dim=8",
@@ -31,6 +40,7 @@ SMALL = (
     "run.batch_size=2",
     "run.log_every=2",
     "run.save_every=3",
+    "validation.every=0",
 )
 
 
@@ -120,6 +130,10 @@ def test_peers_train_resume_and_load(photos, tmp_path, monkeypatch, name):
         assert torch.equal(value, network.state_dict()[key]), key
 
 
+def stream(total: int) -> BatchStream:
+    return BatchStream.whole(torch.Generator().manual_seed(0), total)
+
+
 def test_output_dropout_leaves_out_channels_in_training_only(photos):
     given = make(photos, "network.output_dropout=0.5", baseline=True)
     network = registry.build(given.network)
@@ -127,12 +141,12 @@ def test_output_dropout_leaves_out_channels_in_training_only(photos):
     seen: list[torch.Tensor] = []
     network.conv_last.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     for mode in (True, False):
-        network.train(mode)(x, generator=torch.Generator().manual_seed(0))
+        network.train(mode)(x, stream=stream(2))
     left_out, whole = (features.abs().sum((2, 3)) == 0 for features in seen)
     assert 0 < left_out.sum() < left_out.numel() and not whole.any()
     kept = ~left_out
     assert torch.allclose(seen[0][kept], 2 * seen[1][kept], rtol=1e-5)
-    draws = drop_channels(torch.ones(200, 50, 1, 1), 0.3, torch.Generator().manual_seed(0))
+    draws = drop_channels(torch.ones(200, 50, 1, 1), 0.3, stream(200))
     assert float(draws.mean()) == pytest.approx(1, abs=0.02)
     assert float((draws == 0).float().mean()) == pytest.approx(0.3, abs=0.02)
 
@@ -195,7 +209,7 @@ def test_recipe_file_errors(tmp_path):
 def test_pairs_depend_on_seed_and_position_only(photos):
     pairs = TrainingPairs([str(photos)], 16, "gaussian:15", seed=1)
     assert pairs.too_small == ["small.png"]
-    noisy, clean = pairs.batch(3, 4)
+    noisy, clean = pairs.batch(12, 4)
     assert noisy.shape == clean.shape == (4, 3, 16, 16)
     assert noisy.min() >= 0 and noisy.max() <= 1
     again = TrainingPairs([str(photos)], 16, "gaussian:15", seed=1, cache_mb=0)
@@ -300,6 +314,7 @@ def test_folder_rules(photos, tmp_path):
         trainer.train(plan, tmp_path / "run", quiet=True, resume=True)
     torn = state.read_bytes()[:1000]
     state.unlink()
+    state.with_name("state.previous.pt").unlink()
     with pytest.raises(BadInput, match=r"no state\.pt to resume"):
         trainer.train(plan, tmp_path / "run", quiet=True, resume=True)
     assert weights(tmp_path / "run") == before
@@ -320,7 +335,7 @@ def test_a_start_that_failed_blocks_nothing(photos, tmp_path, monkeypatch):
 def test_log_with_a_torn_last_row_is_taken_up(tmp_path):
     path = tmp_path / "log.csv"
     path.write_text("step,loss,learning_rate,images_per_second\n2,0.1,0.001,9\n4,0.1,0.001,9\n6,0")
-    trainer.Log(path).start(6)
+    Log(tmp_path).start(6)
     assert path.read_text().splitlines()[1:] == ["2,0.1,0.001,9", "4,0.1,0.001,9"]
 
 
@@ -430,3 +445,132 @@ def test_a_network_that_is_told_the_noise_level_trains_on_it(photos, tmp_path):
     assert model.source["architecture"] == "FFDNet" and model.usage.sigma == 15
     with pytest.raises(BadInput, match="told the noise level, expected gaussian:LEVEL"):
         recipe.load(str(path), ["data.noise='poisson:3'"])
+
+
+def weights_of(path: Path) -> dict[str, torch.Tensor]:
+    return mtd.load(path).state_dict()
+
+
+WATCHED = (
+    *("run.precision='float64'", "run.steps=20", "run.batch_size=4", "network.drop_path=0.2"),
+    *("network.output_dropout=0.2", "validation.every=10", "validation.crops=2"),
+    *("validation.crop=16", "validation.noises=['gaussian:15','poisson:3']"),
+)
+
+
+@pytest.mark.parametrize("how", ["accumulated", "two processes"])
+def test_parts_of_a_batch_and_processes_change_nothing(photos, tmp_path, how):
+    one = trainer.train(make(photos, *WATCHED), tmp_path / "one", quiet=True)
+    if how == "accumulated":
+        other = trainer.train(
+            make(photos, *WATCHED, "run.accumulate=2"), tmp_path / "other", quiet=True
+        )
+    else:
+        changes = [part for change in (*SMALL, *WATCHED) for part in ("--set", change)]
+        done = torchrun(
+            *("-m", "mtd.train", "small.toml", "--data", str(photos), *changes),
+            *("--output-dir", "other", "--quiet"),
+            cwd=tmp_path,
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "other/model.pth\n"
+        other = tmp_path / "other/model.pth"
+    found = weights_of(other)
+    for name, value in weights_of(one).items():
+        assert (value - found[name]).abs().max() < 1e-6, name
+    logs = [pd.read_csv(path.parent / "log.csv").loss for path in (one, other)]
+    assert np.allclose(*logs, rtol=1e-5)
+    shown = [pd.read_csv(path.parent / "validation.csv") for path in (one, other)]
+    assert list(shown[0].step) == [10, 10, 20, 20] and set(shown[0].noise) == {
+        *("gaussian:15", "poisson:3")
+    }
+    assert np.allclose(shown[0].psnr, shown[1].psnr, atol=1e-4)
+    assert (one.parent / "validation/000020.png").is_file()
+    assert any((one.parent / "events").iterdir())
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused(photos, tmp_path):
+    with pytest.raises(BadInput, match="batch_size = 2: 1 processes of 4 parts"):
+        trainer.train(make(photos, "run.accumulate=4"), tmp_path / "run", quiet=True)
+
+
+def test_validation_is_the_networks_psnr_as_it_denoises(photos, tmp_path):
+    path = trainer.train(make(photos, *WATCHED), tmp_path / "run", quiet=True)
+    frame = pd.read_csv(tmp_path / "run/validation.csv")
+    network = mtd.load(path).double()
+    crops = images.crops(images.photographs(), 16, 2)
+    clean, keys = images.to_tensor([c.pixels for c in crops]), [c.digest for c in crops]
+    for spec in ("gaussian:15", "poisson:3"):
+        noisy, target = noise.pair_keyed(noise.parse(spec), clean, keys, quantize=True)
+        with torch.no_grad():
+            expected = float(psnr(network(noisy.double(), keys).float(), target).mean())
+        found = frame[(frame.step == 20) & (frame.noise == spec)].psnr.item()
+        assert found == pytest.approx(expected, abs=1e-3)
+
+
+def test_a_state_cut_in_half_is_noticed_and_the_one_before_is_used(photos, tmp_path, capsys):
+    plan = make(photos)
+    expected = weights_of(trainer.train(plan, tmp_path / "whole", quiet=True))
+    trainer.train(plan, tmp_path / "cut", quiet=True)
+    state = tmp_path / "cut/state.pt"
+    state.write_bytes(state.read_bytes()[: state.stat().st_size // 2])
+    path = trainer.train(plan, tmp_path / "cut", resume=True)
+    assert "damaged" in (said := capsys.readouterr().err) and "state.previous.pt" in said
+    assert all(torch.equal(value, expected[name]) for name, value in weights_of(path).items())
+    state.unlink()
+    trainer.train(plan, tmp_path / "cut", quiet=True, resume=True)
+    for name in ("state.pt", "state.previous.pt"):
+        (tmp_path / "cut" / name).write_bytes(b"nothing")
+    with pytest.raises(BadInput, match=r"cannot resume: .*state\.pt.*state\.previous\.pt"):
+        trainer.train(plan, tmp_path / "cut", quiet=True, resume=True)
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_weights(photos, tmp_path):
+    changes = (*SMALL, "run.steps=60", "run.save_every=1", "validation.every=20")
+    changes = (*changes, "validation.crops=1", "validation.crop=16")
+    arguments = [part for change in changes for part in ("--set", change)]
+    command = [sys.executable, "-m", "mtd.train", "small.toml", "--data", str(photos), *arguments]
+    command += ["--output-dir", "run", "--quiet", "--resume"]
+    same = environment() | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
+    dice, kills = random.Random(0), 0
+    while True:
+        process = subprocess.Popen(command, cwd=tmp_path, env=same)
+        start = time.monotonic()
+        while process.poll() is None and not (tmp_path / "run/state.pt").exists():
+            time.sleep(0.01)
+        time.sleep(dice.random() * (0.2 if kills else 0.05))
+        if kills < 4 and process.poll() is None:
+            process.kill()
+            kills += 1
+        assert time.monotonic() - start < 60
+        if process.wait() == 0:
+            break
+    plan = make(photos, *changes[len(SMALL) :])
+    expected = weights_of(trainer.train(plan, tmp_path / "whole", quiet=True))
+    found = weights_of(tmp_path / "run/model.pth")
+    assert all(torch.equal(value, expected[name]) for name, value in found.items())
+    for name in ("validation.csv", "log.csv"):
+        frames = [pd.read_csv(tmp_path / run / name) for run in ("run", "whole")]
+        steps = [list(frame.step) for frame in frames]
+        assert steps[0] == steps[1]
+
+
+def test_a_bad_loss_says_where_and_leaves_the_last_good_state(photos, tmp_path, monkeypatch):
+    original = trainer.Trainer.loss
+
+    def loss(self, first):
+        return original(self, first) * (float("nan") if self.step == 5 else 1)
+
+    monkeypatch.setattr(trainer.Trainer, "loss", loss)
+    with pytest.raises(BadInput, match=r"step 6 is NaN .*crops 10 to 11 of seed 0.*last good"):
+        trainer.train(make(photos), tmp_path / "run", quiet=True)
+    state = torch.load(tmp_path / "run/state.pt", weights_only=True)
+    assert state["step"] == 3
+
+
+def test_bf16_trains_close_to_float32(photos, tmp_path):
+    plan = [make(photos, f"run.precision='{how}'", baseline=True) for how in ("float32", "bf16")]
+    paths = [trainer.train(one, tmp_path / one.run.precision, quiet=True) for one in plan]
+    losses = [pd.read_csv(path.parent / "log.csv").loss for path in paths]
+    assert np.allclose(*losses, rtol=0.03) and not np.array_equal(*losses)
+    assert all(v.dtype == torch.float32 for v in weights_of(paths[1]).values())

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mtd.architecture import Config
 from mtd.errors import BadInput
 from mtd.masking import AttentionMasks
+from mtd.seeds import BatchStream
 from mtd.windows import partition, relative_position_index, shift_mask, unpartition
 
 
@@ -87,7 +88,7 @@ class Pass:
     height: int
     width: int
     masks: AttentionMasks | None = None
-    generator: torch.Generator | None = None
+    stream: BatchStream | None = None
 
 
 class Mlp(nn.Module):
@@ -165,10 +166,9 @@ class SwinBlock(nn.Module):
 
     def drop(self, x: Tensor, now: Pass) -> Tensor:
         """Stochastic depth: a whole image's branch is dropped, the rest scaled up."""
-        if not (self.training and self.drop_path and now.generator is not None):
+        if not (self.training and self.drop_path and now.stream is not None):
             return x
-        shape = (x.shape[0], 1, 1)
-        kept = torch.rand(shape, generator=now.generator, device=x.device) >= self.drop_path
+        kept = now.stream.uniform(1, 1) >= self.drop_path
         return x * kept / (1 - self.drop_path)
 
 

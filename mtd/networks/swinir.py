@@ -113,7 +113,7 @@ class SwinIR(Denoiser):
         *,
         input_mask: Tensor | None = None,
         masks: AttentionMasks | None = None,
-        generator: torch.Generator | None = None,
+        stream: seeds.BatchStream | None = None,
     ) -> Tensor:
         """Denoise.
 
@@ -122,10 +122,10 @@ class SwinIR(Denoiser):
             keys: one per image, from which inference draws its masks; all 0 if not given.
             input_mask: boolean (B, 1, H, W), True kept.
             masks: attention masks to use instead of those of `inference`.
-            generator: stream for stochastic depth and dropout, which are off without it.
+            stream: for stochastic depth and dropout, which are off without it.
         """
         if masks is not None or self.training:
-            return self.once(x, input_mask, masks, generator)
+            return self.once(x, input_mask, masks, stream)
         draws = self.inference.draws(keys if keys is not None else [0] * x.shape[0])
         total: Tensor | None = None
         self.mask_draws = len(draws)
@@ -145,7 +145,7 @@ class SwinIR(Denoiser):
         x: Tensor,
         input_mask: Tensor | None,
         masks: AttentionMasks | None,
-        generator: torch.Generator | None,
+        stream: seeds.BatchStream | None,
     ) -> Tensor:
         """One forward pass with one set of masks."""
         height, width = x.shape[-2:]
@@ -158,7 +158,7 @@ class SwinIR(Denoiser):
             x = torch.where(input_mask, x, x.new_tensor(PIXEL_FILL))
         margin = (0, -width % window, 0, -height % window)
         x = F.pad(x, margin, mode="reflect") - self.mean
-        now = Pass(x.shape[-2], x.shape[-1], masks, generator)
+        now = Pass(x.shape[-2], x.shape[-1], masks, stream)
         embedded = self.conv_first(x)
         if token_fill:
             assert input_mask is not None
@@ -171,20 +171,20 @@ class SwinIR(Denoiser):
         body = self.conv_after_body(to_image(self.norm(tokens), now))
         if config.global_residual:
             body = body + embedded
-        if self.training and config.output_dropout and generator is not None:
-            body = drop_channels(body, config.output_dropout, generator)
+        if self.training and config.output_dropout and stream is not None:
+            body = drop_channels(body, config.output_dropout, stream)
         output: Tensor = self.conv_last(body)
         if config.global_residual:
             output = x + output
         return (output + self.mean)[..., :height, :width]
 
 
-def drop_channels(x: Tensor, share: float, generator: torch.Generator) -> Tensor:
+def drop_channels(x: Tensor, share: float, stream: seeds.BatchStream) -> Tensor:
     """Each channel of each image of (B, C, H, W) left out with a probability, the rest scaled up.
 
     Reference: Kong et al., *Reflash Dropout in Image Super-Resolution*, CVPR 2022.
     """
-    kept = torch.rand((*x.shape[:2], 1, 1), generator=generator, device=x.device) >= share
+    kept = stream.uniform(x.shape[1], 1, 1) >= share
     return x * kept / (1 - share)
 
 

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from mtd.masking import DrawnMasks, draw_input_mask
 from mtd.networks.swinir import SwinIR
+from mtd.seeds import BatchStream
 
 
 @pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
@@ -19,8 +20,9 @@ def test_step(benchmark, masked):
     x = torch.rand(2, 3, 64, 64, generator=stream)
 
     def step() -> None:
-        kept = draw_input_mask(2, 64, 64, (75, 85), stream) if masked else None
-        masks = DrawnMasks(75, stream) if masked else None
+        drawn = BatchStream.whole(stream, 2)
+        kept = draw_input_mask(64, 64, (75, 85), drawn) if masked else None
+        masks = DrawnMasks(75, drawn) if masked else None
         F.l1_loss(network(x, input_mask=kept, masks=masks), x).backward()
         network.zero_grad()
 

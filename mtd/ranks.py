@@ -123,15 +123,20 @@ def together() -> Iterator[None]:
 ALONE = Ranks()
 
 
-def start(device: str) -> tuple[Ranks, str]:
+def start(device: str, steady: bool = True) -> tuple[Ranks, str]:
     """Join the processes that a launcher has started, if it has, and choose this one's device.
 
     torchrun sets RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT. With `cuda`, each
     process takes the GPU of its place on its machine.
+
+    Args:
+        device: as asked for.
+        steady: whether numbers must not depend on how many threads a launcher gives.
     """
     # With one thread PyTorch convolves small batches by other code, whose last bits differ: numbers
     # would depend on the number of processes, since torchrun gives each of them one thread.
-    torch.set_num_threads(max(2, torch.get_num_threads()))
+    if steady:
+        torch.set_num_threads(max(2, torch.get_num_threads()))
     # Float32 means float32, on GPUs too.
     torch.backends.cudnn.allow_tf32 = False
     size = int(os.environ.get("WORLD_SIZE", "1"))

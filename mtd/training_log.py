@@ -1,0 +1,99 @@
+"""What a training run tells while it goes on: CSV files, and TensorBoard's events."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mtd import files
+
+LOG, VALIDATION, EVENTS = "log.csv", "validation.csv", "events"
+COLUMNS = ("step", "loss", "learning_rate", "images_per_second")
+VALIDATED = ("step", "noise", "psnr")
+
+
+class Table:
+    """A CSV file to which rows are added; those after the step of a resumed run are dropped."""
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        self.path, self.columns = path, columns
+
+    def start(self, step: int) -> None:
+        """Keep the rows up to `step`, write the header if there is none."""
+        rows: list[dict[str, str]] = []
+        if step and self.path.exists():
+            with self.path.open(newline="", encoding="utf-8", errors="replace") as file:
+                rows = [row for row in csv.DictReader(file) if self._whole(row, step)]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        files.write(self.path, text.getvalue())
+
+    def _whole(self, row: Mapping[str, str], step: int) -> bool:
+        """Whether a row is not later, and complete, as a killed run's last may not be."""
+        complete = set(row) == set(self.columns) and all(row.values())
+        return complete and row["step"].isdecimal() and int(row["step"]) <= step
+
+    def add(self, *rows: Mapping[str, Any]) -> None:
+        """Append rows."""
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, self.columns, lineterminator="\n").writerows(rows)
+
+
+class Log:
+    """The tables of a run, and the same numbers for TensorBoard.
+
+    The first row of `log.csv` after resuming averages the loss since then; all others are as
+    without a break.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.losses = Table(folder / LOG, COLUMNS)
+        self.validation = Table(folder / VALIDATION, VALIDATED)
+        self.events: Any = None
+
+    def start(self, step: int, validates: bool = False) -> None:
+        """Take up the tables at a step."""
+        self.losses.start(step)
+        if validates:
+            self.validation.start(step)
+        try:
+            from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            return
+        self.events = SummaryWriter(str(self.folder / EVENTS), purge_step=step or None)
+
+    def loss(self, step: int, loss: float, learning_rate: float, speed: float) -> None:
+        """A row of `log.csv`."""
+        self.losses.add(
+            {
+                "step": step,
+                "loss": f"{loss:.6g}",
+                "learning_rate": f"{learning_rate:.6g}",
+                "images_per_second": f"{speed:.4g}",
+            }
+        )
+        self._scalars(step, {"loss": loss, "learning_rate": learning_rate, "images/s": speed})
+
+    def validated(self, step: int, values: Mapping[str, float]) -> None:
+        """Rows of `validation.csv`: mean PSNR in dB by noise."""
+        self.validation.add(
+            *({"step": step, "noise": n, "psnr": f"{v:.6g}"} for n, v in values.items())
+        )
+        self._scalars(step, {f"validation/{n}/psnr": v for n, v in values.items()})
+
+    def _scalars(self, step: int, values: Mapping[str, float]) -> None:
+        if self.events is not None:
+            for name, value in values.items():
+                self.events.add_scalar(name, value, step)
+            self.events.flush()
+
+    def close(self) -> None:
+        """The run has ended, or stops."""
+        if self.events is not None:
+            self.events.close()
