@@ -1,9 +1,9 @@
 """Checkpoint files: reading them without running code, and writing our own.
 
 `mtd.model.load` makes a network of one. Zip archives (`.pth` since PyTorch 1.6) are checked member
-by member against their CRC-32, files of our own against a digest of the weights. A `.safetensors`
-file of others, and the older `.pth` format, have neither: a changed byte in a weight is not noticed
-there unless it makes the weight infinite or NaN.
+by member against their CRC-32, files of our own against digests of their weights and metadata. A
+`.safetensors` file of others, and the older `.pth` format, have neither: a changed byte in a weight
+is not noticed there unless it makes the weight infinite or NaN.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import io
 import json
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 CONTAINERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net")
 METADATA = "mtd"
 WEIGHTS = "weights_sha256"
+ABOUT = "metadata_sha256"
+LEAST = 2**20
+"""Bytes that one tensor may always take, even if it repeats what little a file holds."""
 WRAPPERS = ("module.", "_orig_mod.", "netG.", "net_g.", "module.")
 """What parallel and compiled modules, and training code, put before every key."""
 
@@ -46,8 +49,9 @@ class Checkpoint:
         path: where it was read.
         digest: SHA-256 of the file.
         container: key under which the weights lay, "" if bare.
-        weights: the state dict, prefixes removed.
+        weights: the state dict of the network that its keys look like, prefixes removed.
         metadata: what our own files say of themselves; empty for others.
+        whole: every tensor, as it is named in the file.
     """
 
     path: Path
@@ -55,6 +59,7 @@ class Checkpoint:
     container: str
     weights: StateDict
     metadata: dict[str, Any]
+    whole: StateDict
 
 
 def locate(name: str | Path) -> Path:
@@ -91,10 +96,18 @@ def read(name: str | Path) -> Checkpoint:
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
     content, metadata = _contents(path)
-    container, weights = unwrap(content, path)
-    if metadata.get(WEIGHTS) not in (None, weights_digest(weights)):
+    container, whole = tensors(content, path)
+    for name, value in whole.items():
+        if value.numel() * value.itemsize > max(path.stat().st_size, LEAST):
+            raise BadInput(
+                f"{path}: {name} of shape {list(value.shape)} is larger than the whole file"
+            )
+    weights = whole if "network" in metadata else bare(whole)
+    if WEIGHTS in metadata and metadata[WEIGHTS] != _digest_or_none(whole):
         raise BadInput(f"{path}: damaged, its weights are not those that were saved (SHA-256)")
-    return Checkpoint(path, digest, container, weights, metadata)
+    if ABOUT in metadata and metadata[ABOUT] != about_digest(metadata):
+        raise BadInput(f"{path}: damaged, its metadata are not those that were saved (SHA-256)")
+    return Checkpoint(path, digest, container, weights, metadata, whole)
 
 
 def weights_digest(weights: Mapping[str, Tensor]) -> str:
@@ -107,6 +120,19 @@ def weights_digest(weights: Mapping[str, Tensor]) -> str:
     return found.hexdigest()
 
 
+def _digest_or_none(weights: StateDict) -> str | None:
+    try:
+        return weights_digest(weights)
+    except Exception:  # sparse, quantised: kinds of tensors that `save` never writes
+        return None
+
+
+def about_digest(metadata: Mapping[str, Any]) -> str:
+    """SHA-256 of all other metadata."""
+    others = {key: value for key, value in metadata.items() if key != ABOUT}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
+
+
 def _contents(path: Path) -> tuple[Any, dict[str, Any]]:
     if path.suffix.lower() == ".safetensors":
         from safetensors import safe_open
@@ -114,9 +140,12 @@ def _contents(path: Path) -> tuple[Any, dict[str, Any]]:
         try:
             with safe_open(path, framework="pt") as file:
                 weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                return weights, _metadata((file.metadata() or {}).get(METADATA), path)
+                texts = file.metadata() or {}
         except Exception as error:
-            raise BadInput(f"{path}: damaged or not a safetensors file ({error})") from None
+            reason = " ".join(str(error).split())[:120]
+            raise BadInput(f"{path}: damaged or not a safetensors file ({reason})") from None
+        ours = [text for key, text in texts.items() if key == METADATA or WEIGHTS in text]
+        return weights, _metadata(ours[0] if ours else None, path)
     check_members(path)
     try:
         with warnings.catch_warnings():
@@ -146,11 +175,18 @@ def check_members(path: Path) -> None:
     """
     try:
         if not zipfile.is_zipfile(path):
+            with path.open("rb") as file:
+                begun = file.read(4) == b"PK\x03\x04"
+            if begun:
+                raise BadInput(f"{path}: damaged, its end is missing or is not that of an archive")
             return
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()
+    except BadInput:
+        raise
     except Exception as error:
-        raise BadInput(f"{path}: damaged ({str(error)[:120]})") from None
+        reason = " ".join(str(error).split())[:120]
+        raise BadInput(f"{path}: damaged ({reason or type(error).__name__})") from None
     if bad:
         raise BadInput(f"{path}: damaged, {bad} is not what was saved (CRC-32)")
 
@@ -168,15 +204,15 @@ def _metadata(text: Any, path: Path) -> dict[str, Any]:
         return {}
     try:
         values = json.loads(text)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         values = None
     if not isinstance(values, dict):
         raise BadInput(f"{path}: its '{METADATA}' metadata is not a JSON object")
     return values
 
 
-def unwrap(content: Any, path: Path) -> tuple[str, StateDict]:
-    """The container's key ("" if bare), and its state dict without a prefix such as `module.`."""
+def tensors(content: Any, path: Path) -> tuple[str, StateDict]:
+    """The container's key ("" if bare), and the tensors in it."""
     if isinstance(content, torch.nn.Module):
         raise BadInput(f"{path}: holds a whole module, expected a state dict")
     container = ""
@@ -190,17 +226,38 @@ def unwrap(content: Any, path: Path) -> tuple[str, StateDict]:
     weights = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
     if not weights:
         keys = ", ".join(str(k) for k in list(content)[:5]) or "nothing"
+        keys = " ".join(keys.split())[:200]
         raise BadInput(f"{path}: no weights in it (its keys: {keys})")
+    return container, weights
+
+
+def unwrapped(weights: StateDict) -> StateDict:
+    """A state dict without what parallel and compiled modules put before all of its keys."""
+    return list(peeled(weights))[-1]
+
+
+def peeled(weights: StateDict) -> Iterator[StateDict]:
+    """A state dict as it is, then without one such prefix after the other."""
+    yield weights
     for prefix in WRAPPERS:
         if all(key.startswith(prefix) for key in weights):
             weights = {key.removeprefix(prefix): value for key, value in weights.items()}
+            yield weights
+
+
+def bare(weights: StateDict) -> StateDict:
+    """The part of a state dict that belongs to an architecture known here, by its own keys.
+
+    All of it, but for such prefixes, if it has no known one's anchor.
+    """
+    weights = unwrapped(weights)
     for anchor in (entry.anchor for entry in registry.architectures().values()):
         found = [key for key in weights if key == anchor or key.endswith(f".{anchor}")]
         if len(found) == 1:
             prefix = found[0].removesuffix(anchor)
             inside = {k: v for k, v in weights.items() if k.startswith(prefix)}
-            return container, {k.removeprefix(prefix): v for k, v in inside.items()}
-    return container, weights
+            return {k.removeprefix(prefix): v for k, v in inside.items()}
+    return weights
 
 
 def save(
@@ -217,24 +274,25 @@ def save(
     metadata that is plain JSON, so that reading it is safe.
     """
     path = Path(path)
-    tensors = {
+    plain = {
         key: value.detach().cpu().clone().contiguous()
         for key, value in weights.items()
         if not is_recomputable(key)
     }
-    about = {
-        WEIGHTS: weights_digest(tensors),
+    about: dict[str, Any] = {
+        WEIGHTS: weights_digest(plain),
         "network": registry.describe(network),
         "mask": mask.to_dict(),
         "training": dict(training or {}),
     }
+    about[ABOUT] = about_digest(json.loads(json.dumps(about)))
     text = json.dumps(about, sort_keys=True)
     if path.suffix == ".safetensors":
         from safetensors.torch import save as to_bytes
 
-        files.write(path, to_bytes(tensors, metadata={METADATA: text}))
+        files.write(path, to_bytes(plain, metadata={METADATA: text}))
     else:
-        files.write(path, torch_bytes({"params": tensors, METADATA: text}))
+        files.write(path, torch_bytes({"params": plain, METADATA: text}))
 
 
 def torch_bytes(content: Any) -> bytes:

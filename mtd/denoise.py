@@ -258,6 +258,8 @@ def main() -> None:
     if wanted.sigma == model_options.ORACLE:
         raise BadInput("--sigma oracle: the noise of a file is not known; give a level")
     model = load(path, device=options.device, **vars(wanted))
+    if wanted.sigma is not None and not model.takes_sigma:
+        raise BadInput(f"--sigma {wanted.sigma:g}: the model takes no noise level; leave it out")
     start, output = time.monotonic(), Path(options.output)
     found = cleaning.jobs(Path(options.input), output, masked=options.input_mask is not None)
     how = cleaning.How(

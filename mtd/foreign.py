@@ -27,6 +27,14 @@ MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 MANY = 32
 """Most layers of an unknown network that are recorded when none are named."""
 
+OWN = frozenset(
+    (
+        *("config", "usage", "inference", "source", "mask_draw", "mask_draws"),
+        *("takes_sigma", "call", "training"),
+    )
+)
+"""Attributes of a `Foreign` that are not the module's."""
+
 Call = Callable[[nn.Module, Tensor, Tensor | None], Any]
 
 
@@ -73,6 +81,7 @@ class Foreign(Denoiser):
         object.__setattr__(self, "whole", module)
         self._modules, self._parameters = module._modules, module._parameters
         self._buffers = module._buffers
+        self._non_persistent_buffers_set = module._non_persistent_buffers_set
         self.eval()
 
     whole: nn.Module
@@ -82,10 +91,17 @@ class Foreign(Denoiser):
         """At least 8, so that tiles of a network of unknown kind begin where their parts may."""
         return max(8, self.config.multiple)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # what a denoiser has, even if a part of the module is called the same
+        if name in OWN:
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     def train(self, mode: bool = True) -> Foreign:
-        """As of any module."""
-        super().train(mode)
-        self.whole.training = mode
+        """As of any module, and in the module's own way."""
+        self.training = mode
+        self.whole.train(mode)
         return self
 
     def main_layers(self) -> list[str]:
@@ -147,14 +163,14 @@ def make(factory: str, arguments: Mapping[str, Any]) -> tuple[nn.Module, dict[st
         sys.path.insert(0, str(Path.cwd()))
     try:
         module = import_module(place)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BadInput(f"--model {factory}: cannot import {place} ({_short(error)})") from None
     found = getattr(module, name, None)
     if not callable(found):
         raise BadInput(f"--model {factory}: nothing to call; {nearest(name, vars(module))}")
     try:
         made = found(**arguments)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         given = ", ".join(f"{k}={v!r}" for k, v in arguments.items())
         raise BadInput(f"--model {factory}: {name}({given}) fails ({_short(error)})") from None
     if not isinstance(made, nn.Module):
@@ -170,11 +186,25 @@ def fill(module: nn.Module, weights: Weights) -> None:
     Raises:
         BadInput: it does not fit.
     """
+    same_kind(module, weights)
     try:
         module.load_state_dict(weights)
-    except RuntimeError as error:
-        lines = [line.strip() for line in str(error).splitlines()[1:]]
-        raise BadInput(f"weights do not fit ({(lines or [str(error)])[0][:300]})") from None
+    except Exception as error:  # a module may load its weights in a way of its own
+        lines = [line.strip() for line in str(error).splitlines()]
+        reason = (lines[1:] or lines or [type(error).__name__])[0]
+        raise BadInput(f"weights do not fit ({reason[:300]})") from None
+
+
+def same_kind(module: nn.Module, weights: Weights) -> None:
+    """See that what a module holds as real numbers is not given as whole ones, as if quantised.
+
+    Raises:
+        BadInput: it is.
+    """
+    for name, value in module.state_dict().items():
+        given, real = weights.get(name), isinstance(value, Tensor) and value.is_floating_point()
+        if real and given is not None and not given.is_floating_point():
+            raise BadInput(f"{name} is of {given.dtype}: expected real numbers")
 
 
 def wrap(module: nn.Module, sigma: bool = False) -> Foreign:
@@ -191,13 +221,14 @@ def wrap(module: nn.Module, sigma: bool = False) -> Foreign:
     """
     module.eval()
     kind, told = type(module).__name__, takes_level(module, sigma)
-    level = torch.full((1, 1, 1, 1), 0.1) if told else None
+    device = next((p.device for p in module.parameters()), torch.device("cpu"))
+    level = torch.full((1, 1, 1, 1), 0.1, device=device) if told else None
     reason = ""
     with torch.no_grad():
         for channels in (3, 1):
             for multiple in MULTIPLES:
                 side = -(-(PROBE + 1) // multiple) * multiple
-                image = torch.full((1, channels, side, max(PROBE, multiple)), 0.5)
+                image = torch.full((1, channels, side, max(PROBE, multiple)), 0.5, device=device)
                 try:
                     output = plainly(module, image, level)
                 except Exception as error:
@@ -221,6 +252,6 @@ def takes_level(module: nn.Module, given: bool) -> bool:
     )
 
 
-def _short(error: Exception) -> str:
+def _short(error: BaseException) -> str:
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__

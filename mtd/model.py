@@ -15,13 +15,14 @@ from typing import Any
 import torch
 
 from mtd import foreign, kair, registry, spandrels
-from mtd.architecture import Weights
-from mtd.checkpoint import Checkpoint, read
+from mtd.architecture import Architecture, Config, Weights
+from mtd.checkpoint import Checkpoint, peeled, read, unwrapped
 from mtd.denoiser import Denoiser
 from mtd.device import resolve_device
 from mtd.errors import BadInput
 from mtd.foreign import Foreign
 from mtd.masking import AttentionSwitch, MaskedInference, MaskPolicy
+from mtd.networks.swin_blocks import SwinIRConfig
 from mtd.networks.swinir import SwinIR
 from mtd.usage import Sigma, Usage
 
@@ -82,9 +83,9 @@ def load(path_or_name: str | Path, *, device: str | torch.device = "cpu", **how:
     try:
         network, about = recognise(checkpoint, wanted)
         policy, source = policy_of(network, checkpoint, wanted)
-        network.usage = usage(network, "network" in checkpoint.metadata, wanted)
+        network.usage = usage(network, checkpoint.metadata.get("network") is not None, wanted)
     except BadInput as error:
-        text = str(error).removeprefix(f"{checkpoint.path}: ")
+        text = " ".join(str(error).removeprefix(f"{checkpoint.path}: ").split())
         raise BadInput(f"{checkpoint.path}: {text}") from None
     bad = [name for name, value in network.named_parameters() if not value.isfinite().all()]
     bad += [name for name, value in network.named_buffers() if not value.isfinite().all()]
@@ -114,42 +115,90 @@ def recognise(checkpoint: Checkpoint, how: How) -> tuple[Denoiser, dict[str, Any
     Raises:
         BadInput: no network is known that these weights belong to.
     """
-    weights = checkpoint.weights
-    odd = [name for name, value in weights.items() if value.is_complex()]
+    weights, whole = checkpoint.weights, checkpoint.whole
+    odd = [name for name, value in whole.items() if value.is_complex()]
     if odd:
         raise BadInput(f"complex numbers in {odd[0]}; expected real weights")
     if how.factory:
         module, about = foreign.make(how.factory, how.arguments)
-        foreign.fill(module, weights)
+        keys = module.state_dict().keys()
+        forms = list(peeled(whole))
+        foreign.fill(module, next((form for form in forms if keys <= form.keys()), forms[-1]))
         name = type(module).__name__
         wrapped = foreign.wrap(module, sigma=how.sigma is not None)
         return wrapped, {"architecture": name, "recognised": "its factory", **about}
     known = checkpoint.metadata.get("network")
     try:
-        found = registry.described(known) if known is not None else registry.detect(weights)
+        found = registry.described(known) if known is not None else None
+        for form in () if known is not None else (unwrapped(whole), weights):
+            if found is None:
+                weights, found = form, registry.detect(form)
         if found is not None:
             entry, config = found
             config.check()
+            if known is not None:
+                fits(entry, config, weights)
+            else:
+                not_embedded(config, weights)
             network = entry.build(config)
     except BadInput:
         raise
     except Exception as error:
         what = "its metadata describes" if known is not None else "its shapes are those of"
-        raise BadInput(f"{what} no network known here ({error})") from None
+        raise BadInput(f"{what} no network known here ({_line(error)})") from None
     if found is not None:
         foreign.fill(network, weights)
         recognised = "its own metadata" if known is not None else "keys and shapes"
         return network, {"architecture": entry.name, "recognised": recognised}
-    other = spandrels.recognise(weights)
+    other = spandrels.recognise(unwrapped(whole))
     if other is None:
         raise BadInput(unknown(checkpoint))
     return other[0], {"architecture": other[0].config.kind, "recognised": other[1]}
 
 
+def fits(entry: Architecture, config: Config, weights: Weights) -> None:
+    """See that weights are of the shapes that metadata describe, before any memory is taken.
+
+    Raises:
+        BadInput: they are not.
+    """
+    sizes = [v for value in vars(config).values() for v in _numbers(value)]
+    if max(sizes, default=0) > max(255, sum(value.numel() for value in weights.values())):
+        raise BadInput(f"its metadata describe a network larger than its weights ({max(sizes)})")
+    try:
+        with torch.device("meta"):
+            network = entry.build(config)
+    except Exception:  # one that is not built without memory
+        return
+    foreign.fill(network, {name: value.to("meta") for name, value in weights.items()})
+
+
+def _numbers(value: Any) -> list[float]:
+    values = value if isinstance(value, tuple) else (value,)
+    return [v for v in values if isinstance(v, int | float)]
+
+
+def not_embedded(config: Config, weights: Weights) -> None:
+    """See that a stock SwinIR is one, and not the paper's variant put into larger kernels.
+
+    Raises:
+        BadInput: its embedding has one tap.
+    """
+    if isinstance(config, SwinIRConfig) and config.embed_kernel > 1:
+        kernel, side = weights["conv_first.weight"], config.embed_kernel
+        outside = torch.ones(side, side, dtype=torch.bool)
+        outside[side // 2, side // 2] = False
+        if kernel.any() and not kernel[..., outside].any():
+            raise BadInput(
+                f"a SwinIR with an embedding of 1 x 1 enlarged to {side} x {side}: it would be run "
+                "as a stock one, which adds its input; give the weights as they were"
+            )
+
+
 def unknown(checkpoint: Checkpoint) -> str:
     """What can be said of weights that belong to no network known here."""
     weights = checkpoint.weights
-    shown = ", ".join(list(weights)[:4])
+    shown = ", ".join(" ".join(key.split())[:80] for key in list(weights)[:4])
     place = f"under {checkpoint.container!r}" if checkpoint.container else "at its top"
     return (
         f"no network known here: {len(weights)} tensors {place}, {shown}, …; {nearest(weights)}; "
@@ -162,8 +211,11 @@ def nearest(weights: Weights) -> str:
     held = {_shape(key) for key in weights}
     best, share, missing = "", 0.0, list[str]()
     for name, entry in registry.architectures().items():
-        with torch.device("meta"):
-            keys = list(entry.build(entry.config()).state_dict())
+        try:
+            with torch.device("meta"):
+                keys = list(entry.build(entry.config()).state_dict())
+        except Exception:  # another package's, that is not built without memory or as it is
+            continue
         lacking = [key for key in keys if _shape(key) not in held]
         found = 1 - len({_shape(key) for key in lacking}) / len({_shape(key) for key in keys})
         if found > share:
@@ -172,6 +224,11 @@ def nearest(weights: Weights) -> str:
         return f"none of {', '.join(registry.architectures())} is near"
     lacks = f"it lacks {', '.join(missing[:3])}" if missing else "other numbers of layers"
     return f"nearest: {best}, but {lacks}"
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text[:200] or type(error).__name__
 
 
 def _shape(key: str) -> str:
@@ -184,7 +241,8 @@ def usage(network: Denoiser, described: bool, how: How) -> Usage:
     Raises:
         BadInput: a value range or noise level that is needed and not known, or is another one.
     """
-    own, kind = network.usage, type(network).__name__
+    own = network.usage
+    kind = network.config.kind if isinstance(network, Foreign) else type(network).__name__
     free = isinstance(network, Foreign) or (network.range_unknown and not described)
     value_range = how.value_range
     if value_range is None:
@@ -198,8 +256,7 @@ def usage(network: Denoiser, described: bool, how: How) -> Usage:
         raise BadInput(f"--value-range {value_range:g}: this {kind} takes {own.value_range:g}")
     if network.takes_sigma and how.sigma is None:
         raise BadInput(
-            f"a {network.source.get('architecture', kind)} is told the noise level: give --sigma "
-            "25, in 8-bit levels, or --sigma oracle"
+            f"a {kind} is told the noise level: give --sigma 25, in 8-bit levels, or --sigma oracle"
         )
     sigma = how.sigma if network.takes_sigma else None
     grey = network.config.in_chans == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,9 +52,11 @@ def _argument(text: str) -> tuple[str, Any]:
     if not equals or not name.isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r}: expected KEY=VALUE")
     try:
-        return name, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        found = tomllib.loads(f"value = {value}")["value"]
+        json.dumps(found)  # as it will be recorded; dates stay text
+    except (tomllib.TOMLDecodeError, TypeError, RecursionError):
         return name, value
+    return name, found
 
 
 def add(p: argparse.ArgumentParser, many: bool = True) -> None:

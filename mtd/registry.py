@@ -34,7 +34,8 @@ def architectures() -> dict[str, Architecture]:
         try:
             found.append(point.load())
         except Exception as error:
-            raise BadInput(f"entry point {point.name} ({point.value}): {error}") from None
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise BadInput(f"entry point {point.name} ({point.value}): {reason}") from None
         if not isinstance(found[-1], Architecture):
             raise BadInput(f"entry point {point.name} ({point.value}): not an Architecture")
     known: dict[str, Architecture] = {}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from mtd.architecture import Weights
 from mtd.errors import BadInput
-from mtd.foreign import Foreign, ForeignConfig
+from mtd.foreign import Foreign, ForeignConfig, same_kind
 
 ODD = {"MixDehazeNet": "it works on values from -1 to 1"}
 """Architectures that are not called as images from 0 to 1 to images."""
@@ -42,6 +42,7 @@ def recognise(weights: Weights) -> tuple[Foreign, str] | None:
         found = ModelLoader().load_from_state_dict(dict(weights))
     except Exception:  # of which kind depends on the architecture that looks most like it
         return None
+    same_kind(found.model, weights)
     kind = str(found.architecture.id)
     how = f"keys and shapes, by spandrel {version('spandrel')}: {kind}"
     if not isinstance(found, ImageModelDescriptor) or found.scale != 1:
@@ -62,7 +63,8 @@ def recognise(weights: Weights) -> tuple[Foreign, str] | None:
     except BadInput:
         raise
     except Exception as error:
-        raise BadInput(f"a {kind} (recognised by spandrel) fails ({error})") from None
+        reason = " ".join(str(error).split())[:200]
+        raise BadInput(f"a {kind} (recognised by spandrel) fails ({reason})") from None
     return network, how
 
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mtd import cli
+from mtd.errors import BadInput
+
+if TYPE_CHECKING:
+    from mtd.recipe import Recipe
 
 EXAMPLES = """\
   python -m mtd.train small.toml --data photos --output-dir runs/masked
@@ -12,6 +19,8 @@ EXAMPLES = """\
   python -m mtd.train small.toml --data photos --output-dir runs/masked --resume
   python -m mtd.train dncnn.toml --data photos --set run.batch_size=16
   python -m mtd.train paper.toml --data DIV2K --data WED --device cuda --set run.seed=1
+  python -m mtd.train table2.toml --data photos --list
+  python -m mtd.train table2.toml --data photos --cell "$SLURM_ARRAY_TASK_ID" --resume
   torchrun --nproc-per-node 4 -m mtd.train paper.toml --data DIV2K --device cuda
 """
 
@@ -23,8 +32,9 @@ def parser() -> cli.Parser:
         "Train a denoiser on photographs with synthetic noise, with or without masks.",
         EXAMPLES,
     )
-    known = sorted(path.name for path in (Path(__file__).parent / "configs").glob("*.toml"))
-    p.add_argument("config", help=f"a TOML recipe, or one of ours: {', '.join(known)}")
+    here = Path(__file__).parent
+    known = [p.name for kind in ("configs", "sweeps") for p in sorted((here / kind).glob("*.toml"))]
+    p.add_argument("config", help=f"a TOML recipe or sweep, or one of ours: {', '.join(known)}")
     p.add_argument(
         "--data",
         action="append",
@@ -40,6 +50,8 @@ def parser() -> cli.Parser:
         metavar="SECTION.NAME=VALUE",
         help="change a number of the recipe (repeatable)",
     )
+    p.add_argument("--list", action="store_true", help="of a sweep: print its cells and stop")
+    p.add_argument("--cell", metavar="N", help="of a sweep: one cell, by number from 0 or by name")
     p.add_argument("--output-dir", metavar="DIR", help="default: runs/train-CONFIG[-baseline]")
     p.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
     p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
@@ -50,26 +62,57 @@ def parser() -> cli.Parser:
 def main() -> None:
     """Parse, check, train."""
     options = parser().parse_args()
-    from mtd import ranks, trainer
+    from mtd import ranks, sweep
     from mtd import recipe as recipes
 
     processes, device = ranks.start(options.device, steady=False)
     with processes.agreed():
-        recipe = recipes.load(
-            options.config, options.set, folders=options.data, baseline=options.baseline
+        jobs: list[tuple[Path, Recipe]] = []
+        if sweep.is_sweep(options.config):
+            jobs = cells(options)
+        else:
+            if options.cell or options.list:
+                raise BadInput(f"--cell and --list are for sweeps; {options.config} is a recipe")
+            recipe = recipes.load(
+                options.config, options.set, folders=options.data, baseline=options.baseline
+            )
+            name = f"train-{Path(options.config).stem}{'-baseline' if options.baseline else ''}"
+            jobs.append((Path(options.output_dir or Path("runs") / name), recipe))
+    if options.list:
+        if processes.first:
+            print("\n".join(f"{number}\t{path}" for number, (path, _) in enumerate(jobs)))
+        return
+    from mtd import trainer
+
+    for number, (folder, recipe) in enumerate(jobs):
+        if len(jobs) > 1 and processes.first and not options.quiet:
+            print(f"cell {number + 1} of {len(jobs)}: {folder.name}", file=sys.stderr)
+        path = trainer.train(
+            recipe,
+            folder,
+            device=device,
+            ranks=processes,
+            resume=options.resume,
+            quiet=options.quiet,
+            command=cli.command("mtd.train"),
         )
-    name = f"train-{Path(options.config).stem}{'-baseline' if options.baseline else ''}"
-    path = trainer.train(
-        recipe,
-        Path(options.output_dir or Path("runs") / name),
-        device=device,
-        ranks=processes,
-        resume=options.resume,
-        quiet=options.quiet,
-        command=cli.command("mtd.train"),
-    )
-    if processes.first:
-        print(path)
+        if processes.first:
+            print(path)
+    processes.leave()
+
+
+def cells(options: argparse.Namespace) -> list[tuple[Path, Recipe]]:
+    """The runs of a sweep that are asked for: all are checked before one is begun."""
+    from mtd import sweep
+
+    if options.baseline:
+        raise BadInput("--baseline: the cells of a sweep say themselves whether they are baselines")
+    found = sweep.load(options.config)
+    chosen = [sweep.choose(found, options.cell)] if options.cell else found.cells
+    place = Path(options.output_dir or Path("runs") / f"train-{Path(options.config).stem}")
+    return [
+        (place / cell.name, cell.recipe(found.base, options.set, options.data)) for cell in chosen
+    ]
 
 
 if __name__ == "__main__":

@@ -395,7 +395,6 @@ def train(
     if ranks.first:
         trainer.save_state()
         trainer.save_model(MODEL)
-    ranks.leave()
     return folder / MODEL
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,8 +29,11 @@ class Usage:
     sigma: Sigma = None
 
     def __post_init__(self) -> None:
-        if not self.value_range > 0:
+        if not 0 < self.value_range < math.inf:
             raise BadInput(f"value range {self.value_range}: expected 1 or 255")
+        number = isinstance(self.sigma, int | float) and not isinstance(self.sigma, bool)
+        if self.sigma not in (None, "oracle") and not (number and 0 <= float(self.sigma) <= 255):
+            raise BadInput(f"sigma {self.sigma}: expected a level from 0 to 255, or oracle")
 
     def to_dict(self) -> dict[str, Any]:
         """What differs from an RGB image in [0, 1]; empty if nothing does."""
