@@ -171,9 +171,9 @@ class Representations(Observer):
                 ranks=ranks,
                 device=self.device,
             )
-            changes = dict(zip(order, total.changes.split(sizes), strict=True)) if order else {}
             if not self.leave_out:
                 return Comparison(rows, total, torch.zeros(0), [])
+            changes = dict(zip(order, total.changes.split(sizes), strict=True)) if order else {}
             merged = _merge(ranks.gather(changes))
             kept = torch.cat(list(merged.values()))
             total = HSIC(total.products, total.weight, total.power, total.samples, kept)

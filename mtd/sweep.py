@@ -162,7 +162,7 @@ def _named(changes: Mapping[str, Any], baseline: bool) -> str:
     for key, value in changes.items():
         text = "-".join(map(str, value)) if isinstance(value, list) else str(value)
         parts.append(f"{key.rpartition('.')[2]}={text}")
-    return re.sub(r"[^\w.=+-]+", "_", ",".join(parts)) or "cell"
+    return re.sub(r"[^\w.,=+-]+", "_", ",".join(parts)) or "cell"
 
 
 def _toml(value: Any) -> str:
