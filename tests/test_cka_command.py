@@ -62,6 +62,7 @@ def test_files_columns_and_rows(folder):
         "manifest.json",
         "parting.csv",
         "run.json",
+        "summary.txt",
     ]
     assert (path / "cka.csv").read_text().splitlines()[0] == COLUMNS
     frame = pd.read_csv(path / "cka.csv")
@@ -87,7 +88,7 @@ def test_files_columns_and_rows(folder):
     assert "plain against hidden under gaussian:15" in done.stdout
     assert "hidden  gaussian:15 against poisson:3" in done.stdout
     assert "deepest" in done.stdout and str(path.name) in done.stdout
-    assert "hidden: input mask 75-85% (pixel), attention mask 75% (always)" in done.stderr
+    assert "hidden: SwinIR, input mask 75-85% (pixel), attention mask 75% (always)" in done.stderr
 
 
 def test_each_view_with_itself_is_1_on_the_diagonal_and_parts_are_not_mistaken_for_containers(
@@ -248,7 +249,7 @@ def test_crops_with_the_same_pixels_count_once(folder):
         (["plain.pth", "--layers", "**.attn", "--crop", "8", "--positions", "9"], "no positions"),
         (["plain.pth", "--layers", "type:SwinBlok"], "did you mean SwinBlock"),
         (["plain.pth", "--noise", "gaussian:15"], "give a second model, or a second --noise"),
-        (["grey.pth"], "takes 1 channels; expected colour"),
+        (["grey.pth"], "takes 1 channels, expected colour"),
         (["plain.pth", "--device", "meta"], "device 'meta'"),
         (["x" * 300 + ".pth"], "too long"),
         (["plain.pth", "--images", "x" * 300], "too long"),
@@ -265,7 +266,7 @@ def test_crops_with_the_same_pixels_count_once(folder):
         (["plain.pth", "--output-dir", "plain.pth"], "is a file"),
         (["plain.pth", "--output-dir", "plain.pth/x"], "cannot be written"),
         (["plain.pth", "--output-dir", "held"], "holds another run"),
-        (["plain.pth", "hidden.pth", "--options", "x.json"], "say which: MODEL=JSON"),
+        (["plain.pth", "hidden.pth", "--options", "x.json"], "say which: MODEL=x.json"),
         (["plain.pth", "--unit", "pixel"], "invalid choice"),
         (["plain.pth", "--sed", "1"], "unrecognized arguments"),
         (["plain.pth", "--pairs", "cross-model"], "give a second model"),

@@ -23,6 +23,7 @@ ANALYSES = (
     *("attribution", "compare"),
 )
 COMMANDS = (*(f"analysis.{name}" for name in ANALYSES), "mtd.denoise", "mtd.train", "mtd.testsets")
+COMMANDS = (*COMMANDS, "mtd.models", "analysis.curves")
 
 FEW = ("--crop", "16", "--limit", "6", "--quiet", "--noise", "gaussian:15", "--noise", "poisson:3")
 MORE = {
