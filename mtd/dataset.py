@@ -6,24 +6,56 @@ how its batches are made, and can be taken up again at any step.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
-from mtd import images, noise, seeds
+from mtd import images, noise, pixel_store, seeds
 from mtd.errors import BadInput
 from mtd.images import Photograph, Pixels
+
+
+def usable(folders: Sequence[str], skip_bad: bool) -> tuple[list[Photograph], list[str]]:
+    """The photographs of some folders, and why others are none.
+
+    Args:
+        folders: of photographs.
+        skip_bad: leave out files that cannot be read, which takes reading all of them now.
+
+    Raises:
+        BadInput: no photograph, or one that cannot be read, unless those are left out.
+    """
+    if not skip_bad:
+        return [photo for folder in folders for photo in images.photographs(folder)], []
+    files = [path for folder in folders for path in images.find(folder)]
+
+    def read(path: Path) -> str:
+        try:
+            images.read(path)
+        except BadInput as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor() as pool:
+        reasons = list(pool.map(read, files))
+    kept = [images.photograph(path) for path, bad in zip(files, reasons, strict=True) if not bad]
+    if not kept:
+        raise BadInput(f"none of {len(files)} images can be read; first: {reasons[0]}")
+    return kept, [bad for bad in reasons if bad]
 
 
 class TrainingPairs:
     """Random (noisy, clean) crops of the photographs of some folders.
 
-    As many as `cache_mb` holds are decoded at once, the others anew each time. Each epoch visits
-    every photograph once, in an order of its own.
+    As many as `cache_mb` holds are decoded at once, the others anew each time; with a `store`, all
+    are decoded once into a memory-mapped file. Each epoch visits every photograph once, in an order
+    of its own.
     """
 
     def __init__(
@@ -35,10 +67,12 @@ class TrainingPairs:
         clip: bool = True,
         seed: int = 0,
         cache_mb: int = 2048,
+        store: Path | None = None,
+        skip_bad: bool = False,
     ) -> None:
         if not folders:
             raise BadInput("no training images: give a folder with --data DIR")
-        found = [photo for folder in folders for photo in images.photographs(folder)]
+        found, self.bad = usable(folders, skip_bad)
         self.photographs = [p for p in found if min(p.height, p.width) >= crop]
         self.too_small = [p.name for p in found if min(p.height, p.width) < crop]
         if not self.photographs:
@@ -47,8 +81,14 @@ class TrainingPairs:
         self.room = cache_mb * 1_000_000
         self.cache: dict[int, Pixels] = {}
         self.order = lru_cache(maxsize=2)(self._order)
-        listing = [(photo.name, photo.height, photo.width) for photo in self.photographs]
-        self.digest = hashlib.sha256(repr(listing).encode()).hexdigest()
+        self.digest = pixel_store.listing(self.photographs)
+        if store is not None:
+            bar = tqdm(total=len(self.photographs), desc="store", unit="image", disable=None)
+            with bar:
+                pixel_store.build(store, self.photographs, bar.update)
+            self.photographs = pixel_store.stored(store, self.photographs)
+            self.room = 0
+            return
         for index in range(len(self.photographs)):  # a damaged file is found now, not at night
             self._pixels(index)
             if index not in self.cache:

@@ -118,6 +118,15 @@ def _bundled(name: str) -> Photograph:
     return Photograph(name, pixels.shape[0], pixels.shape[1], lambda: pixels)
 
 
+def photograph(path: Path) -> Photograph:
+    """One image file, named as it is.
+
+    Raises:
+        BadInput: it cannot be read.
+    """
+    return _from_file(path, path.name)
+
+
 def _from_file(path: Path, name: str) -> Photograph:
     try:
         with Image.open(path) as image:

@@ -53,6 +53,22 @@ def parser() -> cli.Parser:
     p.add_argument("--list", action="store_true", help="of a sweep: print its cells and stop")
     p.add_argument("--cell", metavar="N", help="of a sweep: one cell, by number from 0 or by name")
     p.add_argument("--output-dir", metavar="DIR", help="default: runs/train-CONFIG[-baseline]")
+    p.add_argument(
+        "--workers",
+        type=cli.whole_number(0),
+        default=0,
+        help="processes that read photographs ahead of time (default 0: none)",
+    )
+    p.add_argument(
+        "--store",
+        metavar="DIR",
+        help="keep all photographs decoded there, in one memory-mapped file; made once",
+    )
+    p.add_argument(
+        "--skip-bad",
+        action="store_true",
+        help="read all photographs first and leave out those that are damaged, with their names",
+    )
     p.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
     p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
     p.add_argument("--quiet", action="store_true", help="no bar, no messages")
@@ -84,6 +100,8 @@ def main() -> None:
         return
     from mtd import trainer
 
+    store = Path(options.store) if options.store else None
+    reading = trainer.Reading(options.workers, store, options.skip_bad)
     for number, (folder, recipe) in enumerate(jobs):
         if len(jobs) > 1 and processes.first and not options.quiet:
             print(f"cell {number + 1} of {len(jobs)}: {folder.name}", file=sys.stderr)
@@ -93,6 +111,7 @@ def main() -> None:
             device=device,
             ranks=processes,
             resume=options.resume,
+            reading=reading,
             quiet=options.quiet,
             command=cli.command("mtd.train"),
         )

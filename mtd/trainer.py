@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,7 +27,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 import mtd
-from mtd import checkpoint, files, noise, registry, seeds, training_state
+from mtd import checkpoint, files, loader, noise, registry, seeds, training_state
 from mtd.dataset import TrainingPairs
 from mtd.device import resolve_device
 from mtd.errors import BadInput
@@ -44,6 +45,21 @@ LOOK = 10
 """Steps between looks at whether a loss was finite, on a GPU, where each look waits for it."""
 
 
+@dataclass(frozen=True)
+class Reading:
+    """How photographs are read; nothing of it changes what is learnt, but which files are left out.
+
+    Attributes:
+        workers: processes that make batches ahead of time.
+        store: folder of a memory-mapped file of decoded photographs, made if it is not there.
+        skip_bad: leave out files that cannot be read.
+    """
+
+    workers: int = 0
+    store: Path | None = None
+    skip_bad: bool = False
+
+
 class Trainer:
     """One run in one folder."""
 
@@ -54,7 +70,9 @@ class Trainer:
         device: str | torch.device,
         command: str,
         ranks: Ranks = ALONE,
+        reading: Reading | None = None,
     ) -> None:
+        reading = reading or Reading()
         self.recipe, self.folder, self.command, self.ranks = recipe, folder, command, ranks
         self.device = resolve_device(device)
         data, run = recipe.data, recipe.run
@@ -72,7 +90,11 @@ class Trainer:
             clip=data.clip,
             seed=run.seed,
             cache_mb=data.cache_mb,
+            store=reading.store,
+            skip_bad=reading.skip_bad,
         )
+        self.workers = reading.workers
+        self.batches: Iterator[tuple[Tensor, Tensor]] | None = None
         self.network = registry.build(recipe.network)
         self.network.initialise(seeds.generator("weights", run.seed))
         self.level = getattr(noise.parse(data.noise), "level", 0.0) / 255
@@ -150,7 +172,7 @@ class Trainer:
     def loss(self, first: int) -> Tensor:
         """Mean absolute error of a part of this step's batch; masks are those of the batch."""
         recipe, step, size = self.recipe, self.step, self.recipe.run.batch_size
-        pairs = self.pairs.batch(step * size + first, self.part)
+        pairs = next(self._batches())
         like = self.parameters[0]
         noisy, clean = (x.to(like, non_blocking=True) for x in pairs)
         if recipe.run.channels_last:
@@ -158,6 +180,19 @@ class Trainer:
         generator = seeds.generator("masks", recipe.run.seed, step, device=self.device)
         stream = seeds.BatchStream(generator, size, first, self.part)
         return F.l1_loss(self.denoised(noisy, stream).to(clean.dtype), clean)
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """This process's parts of the batches from the present step on."""
+        if self.batches is None:
+            run, cuda = self.recipe.run, self.device.type == "cuda"
+            own = range(self.ranks.rank * run.accumulate, (self.ranks.rank + 1) * run.accumulate)
+            firsts = [
+                step * run.batch_size + part * self.part
+                for step in range(self.step, run.steps)
+                for part in own
+            ]
+            self.batches = loader.batches(self.pairs, firsts, self.part, self.workers, cuda)
+        return self.batches
 
     def denoised(self, noisy: Tensor, stream: seeds.BatchStream) -> Tensor:
         """What the network makes of images in training, its masks drawn from a stream."""
@@ -334,6 +369,7 @@ def train(
     quiet: bool = False,
     command: str = "",
     ranks: Ranks = ALONE,
+    reading: Reading | None = None,
 ) -> Path:
     """Train to the recipe's last step and return the path of the finished model.
 
@@ -350,6 +386,7 @@ def train(
         quiet: no bar, no messages.
         command: the command line, for the record.
         ranks: the processes that share each batch; the first one writes.
+        reading: of photographs.
 
     Raises:
         BadInput: nothing to train on, an absent device, a folder that cannot be used, a loss that
@@ -358,7 +395,7 @@ def train(
     """
     quiet = quiet or not ranks.first
     with ranks.agreed():
-        trainer = Trainer(recipe, folder, device, command, ranks)
+        trainer = Trainer(recipe, folder, device, command, ranks, reading)
         shown = recipe.validation
         validator = None
         if shown.every and ranks.first:
@@ -400,6 +437,9 @@ def train(
 
 def _tell(trainer: Trainer, quiet: bool) -> None:
     """One line on stderr about what is trained on what, and one about images left out."""
+    if bad := trainer.pairs.bad:
+        shown = "; ".join(bad[:5]) + ("; …" if len(bad) > 5 else "")
+        tqdm.write(f"left out, not to be read ({len(bad)}): {shown}", file=sys.stderr)
     small = trainer.pairs.too_small
     if small:
         shown = ", ".join(small[:5]) + (", …" if len(small) > 5 else "")

@@ -1,0 +1,64 @@
+"""Batches for training, made ahead of time by worker processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from multiprocessing import get_all_start_methods
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from mtd.dataset import TrainingPairs
+from mtd.errors import BadInput
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Positions(Dataset[Batch]):
+    """Parts of batches by their first positions; what a part holds depends on nothing else."""
+
+    def __init__(self, pairs: TrainingPairs, firsts: list[int], size: int) -> None:
+        self.pairs, self.firsts, self.size = pairs, firsts, size
+
+    def __len__(self) -> int:
+        return len(self.firsts)
+
+    def __getitem__(self, index: int) -> Batch:
+        return self.pairs.batch(self.firsts[index], self.size)
+
+
+def batches(
+    pairs: TrainingPairs, firsts: list[int], size: int, workers: int = 0, pin: bool = False
+) -> Iterator[Batch]:
+    """(noisy, clean) parts of batches, in order.
+
+    Args:
+        pairs: what they are cut from.
+        firsts: the position that each begins at.
+        size: pairs in each.
+        workers: processes that make them ahead of time; 0 makes each when it is asked for.
+        pin: whether they lie in memory from which a GPU copies at once.
+
+    Raises:
+        BadInput: workers are asked for where there can be none.
+    """
+    if not workers:
+        return (pairs.batch(first, size) for first in firsts)
+    if "fork" not in get_all_start_methods():
+        raise BadInput(f"--workers {workers}: this system cannot fork processes; leave it out")
+    loader = DataLoader(
+        Positions(pairs, firsts, size),
+        batch_size=None,
+        num_workers=workers,
+        prefetch_factor=4,
+        pin_memory=pin,
+        worker_init_fn=_alone,
+        multiprocessing_context="fork",
+    )
+    return iter(loader)
+
+
+def _alone(_: int) -> None:
+    """A worker takes one thread."""
+    torch.set_num_threads(1)
