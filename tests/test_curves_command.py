@@ -19,7 +19,8 @@ from test_resume import contents
 import mtd
 from analysis import curves as command
 from analysis import engine
-from analysis.curves import named, run, step_of
+from analysis.curve_checkpoints import step_of
+from analysis.curves import named, run
 from analysis.curves_figure import figure, smoothed
 from analysis.curves_table import COLUMNS, read, summary
 from mtd import checkpoint, images, metrics, noise

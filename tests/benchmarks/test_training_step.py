@@ -1,29 +1,151 @@
-"""A training step of the paper's network, masks on and off: `--benchmark-only`, compare medians."""
+"""Training steps: `pytest tests/benchmarks/test_training_step.py -s` prints ratios of one run.
+
+The first asks what masks cost; the others need a GPU and ask how fast a step is there, which share
+of the GPU's matrix rate that is, and what masks cost that are drawn on the host, as in the
+published code. The last asks whether reading photographs holds training up.
+"""
 
 from __future__ import annotations
 
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from PIL import Image
 
+from mtd import loader
+from mtd.dataset import TrainingPairs
 from mtd.masking import DrawnMasks, draw_input_mask
 from mtd.networks.swinir import SwinIR
 from mtd.seeds import BatchStream
 
+CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
-@pytest.mark.parametrize("masked", [False, True], ids=["plain", "masked"])
-def test_step(benchmark, masked):
-    stream = torch.Generator().manual_seed(0)
-    network = SwinIR()
-    network.initialise(stream)
-    network.train()
-    x = torch.rand(2, 3, 64, 64, generator=stream)
 
-    def step() -> None:
-        drawn = BatchStream.whole(stream, 2)
-        kept = draw_input_mask(64, 64, (75, 85), drawn) if masked else None
-        masks = DrawnMasks(75, drawn) if masked else None
-        F.l1_loss(network(x, input_mask=kept, masks=masks), x).backward()
-        network.zero_grad()
+def seconds(work: Callable[[], object], rounds: int, warm: int = 1) -> float:
+    """Median time of some work."""
+    found = []
+    for number in range(warm + rounds):
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        work()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+        if number >= warm:
+            found.append(time.perf_counter() - start)
+    return statistics.median(found)
 
-    benchmark.pedantic(step, rounds=5, warmup_rounds=1)
+
+class Step:
+    """A training step of the full-size network."""
+
+    def __init__(
+        self,
+        batch: int,
+        device: str = "cpu",
+        masks: str = "device",
+        bf16: bool = False,
+        compiled: bool = False,
+    ) -> None:
+        self.generator = torch.Generator(device).manual_seed(0)
+        network = SwinIR()
+        network.initialise(torch.Generator().manual_seed(0))
+        self.network = network.to(device).train()
+        self.forward = torch.compile(self.network) if compiled else self.network
+        self.adam = torch.optim.Adam(self.network.parameters(), fused=device != "cpu")
+        self.x = torch.rand(batch, 3, 64, 64, generator=self.generator, device=device)
+        self.masks, self.bf16, self.device = masks, bf16, device
+
+    def __call__(self) -> None:
+        batch = len(self.x)
+        stream = BatchStream.whole(self.generator, batch)
+        kept = masks = None
+        if self.masks == "device":
+            kept, masks = draw_input_mask(64, 64, (75, 85), stream), DrawnMasks(75, stream)
+        elif self.masks == "host":
+            kept = torch.from_numpy(np.random.rand(batch, 1, 64, 64) >= 0.8).to(self.device)  # noqa: NPY002
+            masks = self.drawn_on_the_host
+        with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
+            output = self.forward(self.x, input_mask=kept, masks=masks)
+        self.adam.zero_grad()
+        F.l1_loss(output.float(), self.x).backward()
+        self.adam.step()
+
+    def drawn_on_the_host(self, block: int, batch: int, windows: int, tokens: int) -> torch.Tensor:
+        """A permutation of each window's tokens, one window after the other, by NumPy."""
+        hidden = round(0.75 * tokens)
+        rows = np.zeros((batch * windows, tokens), dtype=bool)
+        for row in rows:
+            row[np.random.permutation(tokens)[hidden:]] = True  # noqa: NPY002
+        return torch.from_numpy(rows.reshape(batch, windows, tokens)).to(self.device)
+
+
+def test_masks_cost_little_on_the_cpu():
+    plain, masked = Step(4, masks="none"), Step(4)
+    ratios = [seconds(masked, 1, 0) / seconds(plain, 1, 0) for _ in range(6)][1:]
+    print(f"\nCPU, batch 4: masks on / off {statistics.median(ratios):.3f}")
+    assert statistics.median(ratios) <= 1.05
+
+
+@CUDA
+def test_a_step_on_the_gpu():
+    from torch.utils.flop_counter import FlopCounterMode
+
+    counter = Step(64, "cuda", bf16=True)
+    with FlopCounterMode(display=False) as flops:
+        counter()
+    a = torch.randn(8192, 8192, device="cuda", dtype=torch.bfloat16)
+    rate = 2 * 8192**3 / seconds(lambda: a @ a, 10, 3)
+    print(f"\nbf16 matrix rate {rate / 1e12:.0f} TFLOP/s")
+    for name, how in {
+        "float32": {},
+        "bf16": {"bf16": True},
+        "bf16, compiled": {"bf16": True, "compiled": True},
+        "bf16, no masks": {"bf16": True, "masks": "none"},
+    }.items():
+        took = seconds(Step(64, "cuda", **how), 10, 3)  # type: ignore[arg-type]
+        share = flops.get_total_flops() / took / rate
+        print(f"{name}: {1 / took:.1f} steps/s, {share:.1%} of the matrix rate")
+
+
+@CUDA
+def test_masks_drawn_on_the_host_cost_more():
+    device = seconds(Step(64, "cuda", bf16=True), 10, 3)
+    host = seconds(Step(64, "cuda", masks="host", bf16=True), 3)
+    print(f"\nmasks on the host / on the device {host / device:.1f}")
+    assert host / device >= 3
+
+
+def test_reading_does_not_hold_training_up(tmp_path: Path):
+    stream = np.random.default_rng(0)
+    for i in range(16):
+        pixels = stream.integers(0, 255, (512, 768, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    size, count = (64, 100) if device == "cuda" else (8, 6)
+    step = Step(size, device, bf16=device == "cuda")
+    alone = size / seconds(step, 3)
+    print(f"\ntraining alone {alone:.0f} images/s")
+    for name, how in {
+        "decoded each time": {"cache_mb": 0},
+        "store": {"store": tmp_path / "s"},
+    }.items():
+        pairs = TrainingPairs([str(tmp_path)], 64, "gaussian:15", **how)  # type: ignore[arg-type]
+        for workers in (0, 1):
+            firsts = list(range(0, size * count, size))
+            start = time.perf_counter()
+            for _ in loader.batches(pairs, firsts, size, workers):
+                pass
+            read = size * count / (time.perf_counter() - start)
+            start = time.perf_counter()
+            for noisy, _ in loader.batches(pairs, firsts, size, workers):
+                step.x = noisy.to(device)
+                step()
+            both = size * count / (time.perf_counter() - start)
+            print(f"{name}, {workers} workers: reading {read:.0f}, training {both:.0f} images/s")
