@@ -24,19 +24,22 @@ INPUT = "input:"
 
 
 def last_convolution(model: nn.Module) -> str:
-    """Path of the last convolution in the order of the network's definition.
+    """Path of the convolution that makes the image; see `Denoiser.last_convolution`.
 
-    What goes into it are the deepest features, those before the image is made of them.
+    Of a module that is none of ours, the last one in the order of its definition.
 
     Raises:
         BadInput: there is none.
     """
-    found: list[str] = [
-        name for name, module in model.named_modules() if isinstance(module, nn.Conv2d)
-    ]
+    from mtd.denoiser import Denoiser
+
+    if isinstance(model, Denoiser):
+        found = model.last_convolution()
+    else:
+        found = Denoiser.last_convolution(model)  # type: ignore[arg-type]
     if not found:
         raise BadInput("no convolution in the network; name the layer")
-    return found[-1]
+    return found
 
 
 def blocks(names: Sequence[str]) -> list[str]:
@@ -170,7 +173,8 @@ class Activations:
         self._kept: dict[str, Any] = {}
         self._sums: dict[str, Tensor] = {}
         self._fired: dict[str, int] = {}
-        self._draw = 0
+        self._draw = self._part = 0
+        self._parts: dict[str, list[Tensor]] = {}
 
     def __enter__(self) -> Activations:
         modules = dict(self.model.named_modules())
@@ -210,9 +214,9 @@ class Activations:
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def record(_: nn.Module, __: Any, output: Any) -> None:
-            draw = getattr(self.model, "mask_draw", 0)
-            if draw != self._draw:
-                self._draw, self._fired = draw, {}
+            place = (getattr(self.model, "mask_draw", 0), getattr(self.model, "part", 0))
+            if place != (self._draw, self._part):
+                (self._draw, self._part), self._fired = place, {}
             self._fired[name] = count = self._fired.get(name, 0) + 1
             path = name if count == 1 else f"{name}#{count}"
             for entry, tensor in _tensors(path, output):
@@ -231,9 +235,14 @@ class Activations:
                 return
             self._sums.pop(entry, None)
             value = value / draws
-            self._kept[entry] = self.keep(entry, value) if self.keep else value
-        else:
-            self._kept[entry] = self.keep(entry, value) if self.keep else value.clone()
+        if (parts := getattr(self.model, "parts", 1)) > 1:
+            # a grey network, called for each channel: what it makes of them stands side by side
+            held = self._parts.setdefault(entry, [])
+            held.append(value.clone())
+            if len(held) < parts:
+                return
+            value = torch.cat(self._parts.pop(entry), -1 if value.ndim == 3 else 1)
+        self._kept[entry] = self.keep(entry, value) if self.keep else value.clone()
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """(name, activation, or what was kept of it) of the last forward pass, in firing order."""

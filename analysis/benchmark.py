@@ -15,7 +15,7 @@ from analysis.options import Asked
 from analysis.ranking import NOISY
 from analysis.scores import place
 from analysis.suite import Suite
-from mtd import images, noise, paired, ranks, testsets
+from mtd import images, noise, paired, ranks, testsets, tiles
 from mtd.denoise import GIB
 from mtd.denoiser import Unchanged
 from mtd.errors import BadInput, nearest
@@ -230,12 +230,25 @@ def load_lpips(args: argparse.Namespace, device: str) -> tuple[LPIPS | None, str
         return None, str(error)
 
 
+def tiled(found: Benchmark) -> list[str]:
+    """Models that see the whole image at once, and are shown it in tiles for lack of memory."""
+    setting, names = found.asked.setting, []
+    for name, model in found.asked.models.items():
+        if not model.source or model.reach is not None:
+            continue
+        shapes = {(1, *batch.size) for batch in found.groups}
+        if any(tiles.plan(model, s, setting.tile, None, setting.memory) for s in shapes):
+            names.append(name)
+    return names
+
+
 def manifest(args: argparse.Namespace, found: Benchmark) -> dict[str, Any]:
     """Everything that decides the results."""
     asked, protocol = found.asked, scores.PROTOCOLS[args.protocol]
     about = options.describe("generalization", args, asked)
     kinds = scores.describe(found.noises)
     return about | {
+        "tiled": tiled(found),
         "images": found.sources.asked or "bundled" if asked.noises else None,
         "suite": found.suite.name if found.suite else None,
         "testsets": args.testset,

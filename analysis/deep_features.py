@@ -17,6 +17,7 @@ from analysis.collector import Collector, check_crops, columns
 from analysis.engine import OUTPUT, Shown, View
 from analysis.units import Unit
 from mtd import metrics
+from mtd.errors import BadInput
 from mtd.ranks import Ranks
 
 FEATURES, PSNR = "features", "psnr"
@@ -61,6 +62,8 @@ class DeepFeatures(Collector):
         """(patches, features) in float32 at least; (patches,) PSNR."""
         if layer == OUTPUT:
             return {PSNR: metrics.psnr(value, shown.target)}
+        if "#" in layer:
+            raise BadInput(f"layer {layer.partition('#')[0]!r} fires more than once; name another")
         check_crops(layer, value, shown)
         return {FEATURES: value.flatten(1).clone()}
 

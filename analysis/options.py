@@ -203,7 +203,10 @@ def identity(model: Denoiser) -> list[Any]:
         return ["unchanged", None]
     how, source = model.inference, model.source
     masks = [how.policy.attention_percent, how.samples, how.seed] if how.active else None
-    made = [source.get(name) for name in ("recognised", "arguments", "factory_sha256")]
+    made = [
+        source.get(name)
+        for name in ("architecture", "recognised", "factory", "arguments", "factory_sha256")
+    ]
     return [source["sha256"], masks, source["usage"], *made]
 
 
@@ -311,7 +314,12 @@ def load_models(args: argparse.Namespace, device: str) -> dict[str, Denoiser]:
     }
     if args.sigma and not any(model.takes_sigma for model in models.values()):
         raise BadInput(f"--sigma {args.sigma[0]}: none of the models takes a noise level")
-    for name, model in models.items():
+    for (path, _), (name, model) in zip(wanted, models.items(), strict=True):
+        named = [
+            t for t in args.sigma if t.rpartition("=")[0] in (path, Path(path).stem) and "=" in t
+        ]
+        if named and not model.takes_sigma:
+            raise BadInput(f"--sigma {named[0]}: {name} takes no noise level")
         if model.channels != 3:
             hint = "; --grey per-channel runs it on each channel" if model.channels == 1 else ""
             raise BadInput(f"{name}: takes {model.channels} channels, expected colour, 3{hint}")

@@ -185,6 +185,12 @@ def notes(frame: pd.DataFrame, manifest: dict[str, Any]) -> list[str]:
         found.append("isp changes the right answer too: its change is not of noise alone")
     if manifest["mask_pairing"] == "independent":
         found.append("attention masks were drawn anew under each noise: changes hold theirs too")
+    told = [n for n, m in manifest["models"].items() if m.get("usage", {}).get("sigma") == "oracle"]
+    if told:
+        found.append(
+            f"{', '.join(told)}: told another noise level with the clean image than with the noisy "
+            "one; changes hold that too"
+        )
     constant = frame[frame.change.isna()]
     if len(constant):
         names = ", ".join(dict.fromkeys(constant.layer))

@@ -199,6 +199,11 @@ def differences(tests: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str | 
 def notes(frames: dict[str, pd.DataFrame], manifest: dict[str, Any]) -> list[str]:
     """What a reader must know of these numbers."""
     found = [*manifest["notes"]]
+    if tiled := manifest.get("tiled"):
+        found.append(
+            f"{', '.join(tiled)}: images in tiles, for lack of memory; a network that sees the "
+            "whole image gives another result then: raise --memory, or --tile off"
+        )
     if "crop" in set(frames["noises"].draw):
         found.append(
             "fewer than 10 photographs: intervals and tests are about other crops of these "

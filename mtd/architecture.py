@@ -58,6 +58,7 @@ class Architecture:
             kind; `BadInput`, without the file's name, for one that is alike but cannot be run.
         keys: keys by which an incomplete or foreign state dict is likened to this kind.
         about: one line: what it is, and its paper.
+        assumes: what tensors do not tell, and is taken for granted.
     """
 
     name: str
@@ -67,3 +68,4 @@ class Architecture:
     detect: Callable[[Weights], Config | None]
     keys: tuple[str, ...]
     about: str
+    assumes: str = ""

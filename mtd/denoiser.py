@@ -28,6 +28,7 @@ class Denoiser(nn.Module):
         source: where it was loaded from: path, digest, mask policy; empty if it was not.
         mask_draw, mask_draws: which of how many averaged mask draws is being computed; observers
             read both.
+        part, parts: which of how many channels a grey network is being called for.
         takes_sigma: whether `restore` needs a noise level.
         range_unknown: whether weights do not tell the value range.
         multiple: tiles that begin at multiples of this are seen as parts of the whole.
@@ -45,6 +46,7 @@ class Denoiser(nn.Module):
         self.inference, self.usage = MaskedInference(), Usage()
         self.source: dict[str, Any] = {}
         self.mask_draw, self.mask_draws = 0, 1
+        self.part, self.parts = 0, 1
 
     @property
     def channels(self) -> int:
@@ -67,6 +69,14 @@ class Denoiser(nn.Module):
         """
         kinds = (nn.Conv2d, nn.ConvTranspose2d)
         return [name for name, module in self.named_modules() if isinstance(module, kinds)]
+
+    def last_convolution(self) -> str:
+        """Path of the convolution that makes the image: the last one, here as it is defined.
+
+        What goes into it are the deepest features. Empty if there is none.
+        """
+        found = [name for name, part in self.named_modules() if isinstance(part, nn.Conv2d)]
+        return found[-1] if found else ""
 
     def initialise(self, generator: torch.Generator) -> None:
         """Fresh weights from a stream: convolutions uniform within 1/√(inputs), as PyTorch's."""
@@ -105,12 +115,24 @@ class Denoiser(nn.Module):
         if usage.value_range != 1:
             x = x * usage.value_range
         if usage.per_channel:
-            output = torch.cat([self.restore(c, keys, **given) for c in x.split(1, 1)], 1)
+            output = self._each_channel(x, keys, given)
         else:
             output = self.restore(x, keys, **given)
         if usage.value_range != 1:
             output = output / usage.value_range
         return output.flip(1) if usage.bgr else output
+
+    def _each_channel(
+        self, x: Tensor, keys: Sequence[seeds.Key] | None, given: dict[str, Any]
+    ) -> Tensor:
+        found: list[Tensor] = []
+        self.parts = x.shape[1]
+        try:
+            for self.part, channel in enumerate(x.split(1, 1)):
+                found.append(self.restore(channel, keys, **given))
+        finally:
+            self.part, self.parts = 0, 1
+        return torch.cat(found, 1)
 
     def _level(self, x: Tensor, sigma: Tensor | None) -> Tensor:
         if isinstance(self.usage.sigma, int | float):

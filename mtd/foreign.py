@@ -30,7 +30,7 @@ MANY = 32
 OWN = frozenset(
     (
         *("config", "usage", "inference", "source", "mask_draw", "mask_draws"),
-        *("takes_sigma", "call", "training"),
+        *("takes_sigma", "call", "training", "part", "parts"),
     )
 )
 """Attributes of a `Foreign` that are not the module's."""
@@ -104,10 +104,46 @@ class Foreign(Denoiser):
         self.whole.train(mode)
         return self
 
+    @torch.no_grad()
+    def fired(self, *kinds: type[nn.Module]) -> list[str]:
+        """Paths of the modules of some kinds, in the order in which they fire; seen in one pass.
+
+        A module that fires more than once stands where it fired last.
+        """
+        order: dict[str, None] = {}
+
+        def note(name: str) -> Callable[[nn.Module, Any, Any], None]:
+            def hook(*_: Any) -> None:
+                order.pop(name, None)
+                order[name] = None
+
+            return hook
+
+        named = [(name, part) for name, part in self.named_modules() if isinstance(part, kinds)]
+        handles = [part.register_forward_hook(note(name)) for name, part in named]
+        like = next(self.parameters(), torch.empty(0))
+        try:
+            self.restore(
+                torch.full((1, self.config.in_chans, PROBE, PROBE), 0.5).to(like),
+                sigma=torch.full((1, 1, 1, 1), 0.1).to(like) if self.takes_sigma else None,
+            )
+        finally:
+            for handle in handles:
+                handle.remove()
+        return list(order)
+
+    def last_convolution(self) -> str:
+        """The last one to fire."""
+        found = self.fired(nn.Conv2d)
+        return found[-1] if found else ""
+
     def main_layers(self) -> list[str]:
-        """Every convolution, or else every linear layer; of more than 32, 32 evenly spread ones."""
+        """Every convolution, or else every linear layer, in the order in which they fire.
+
+        Of more than 32, 32 evenly spread ones.
+        """
         for kinds in ((nn.Conv2d, nn.ConvTranspose2d), (nn.Linear,)):
-            found = [name for name, part in self.named_modules() if isinstance(part, kinds)]
+            found = self.fired(*kinds)
             if len(found) > MANY:
                 found = [found[round(i * (len(found) - 1) / (MANY - 1))] for i in range(MANY)]
             if found:
@@ -131,7 +167,13 @@ class Foreign(Denoiser):
         config = self.config
         least = max(config.least, max(height, width) if config.square else 1)
         image = extend(x, config.multiple, least)
-        output = self.call(self.whole, image, sigma)
+        try:
+            output = self.call(self.whole, image, sigma)
+        except (BadInput, torch.OutOfMemoryError):
+            raise
+        except Exception as error:
+            shape = tuple(image.shape)
+            raise BadInput(f"{config.kind} fails on {shape}: {_short(error)}") from None
         if not isinstance(output, Tensor) or output.shape != image.shape:
             what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise BadInput(

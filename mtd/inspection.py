@@ -198,7 +198,8 @@ def describe(model: Denoiser, size: int = SIZE) -> dict[str, Any]:
     """
     source, usage, inference = model.source, model.usage, model.inference
     layers = model.main_layers()
-    names = ("sha256", "container", "recognised", "factory", "arguments", "factory_sha256")
+    names: tuple[str, ...] = ("sha256", "container", "recognised", "assumed")
+    names = (*names, "factory", "arguments", "factory_sha256")
     macs, field = macs_per_pixel(model, size), receptive_field(model)
     return {
         "file": source.get("path", ""),

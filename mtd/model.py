@@ -54,7 +54,7 @@ class How:
     options: str | Path | None = None
     sigma: Sigma = None
     value_range: float | None = None
-    bgr: bool = False
+    bgr: bool | None = None
     per_channel: bool = False
     factory: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -125,7 +125,8 @@ def recognise(checkpoint: Checkpoint, how: How) -> tuple[Denoiser, dict[str, Any
         forms = list(peeled(whole))
         foreign.fill(module, next((form for form in forms if keys <= form.keys()), forms[-1]))
         name = type(module).__name__
-        wrapped = foreign.wrap(module, sigma=how.sigma is not None)
+        sigma = how.sigma is not None
+        wrapped = module if isinstance(module, Denoiser) else foreign.wrap(module, sigma=sigma)
         return wrapped, {"architecture": name, "recognised": "its factory", **about}
     known = checkpoint.metadata.get("network")
     try:
@@ -147,13 +148,38 @@ def recognise(checkpoint: Checkpoint, how: How) -> tuple[Denoiser, dict[str, Any
         what = "its metadata describes" if known is not None else "its shapes are those of"
         raise BadInput(f"{what} no network known here ({_line(error)})") from None
     if found is not None:
+        if known is None:
+            see_rest(entry.name, whole, weights)
         foreign.fill(network, weights)
         recognised = "its own metadata" if known is not None else "keys and shapes"
-        return network, {"architecture": entry.name, "recognised": recognised}
+        about = {"architecture": entry.name, "recognised": recognised}
+        if known is None and entry.assumes:
+            about["assumed"] = entry.assumes
+        return network, about
     other = spandrels.recognise(unwrapped(whole))
     if other is None:
         raise BadInput(unknown(checkpoint))
     return other[0], {"architecture": other[0].config.kind, "recognised": other[1]}
+
+
+TRAINING = re.compile(r"loss|criter|percep|vgg|lpips|discrim|net_?d\b|ema|teacher|metric|optim")
+"""What belongs to training, not to a network, is called something like this."""
+
+
+def see_rest(name: str, whole: Weights, weights: Weights) -> None:
+    """See that a file holds no more than a network, but for what belongs to training.
+
+    Raises:
+        BadInput: it does: the network may be a part of another one.
+    """
+    ends = tuple(weights)
+    rest = [key for key in whole if not key.endswith(ends) and not TRAINING.search(key.lower())]
+    if rest:
+        raise BadInput(
+            f"holds a {name} and {len(rest)} other tensors ({', '.join(rest[:3])}, …), as if it "
+            "were a part of another network; with a class of your own: --model "
+            "package.module:factory --checkpoint FILE"
+        )
 
 
 def fits(entry: Architecture, config: Config, weights: Weights) -> None:
@@ -254,14 +280,18 @@ def usage(network: Denoiser, described: bool, how: How) -> Usage:
         value_range = own.value_range
     elif value_range != own.value_range and not free:
         raise BadInput(f"--value-range {value_range:g}: this {kind} takes {own.value_range:g}")
-    if network.takes_sigma and how.sigma is None:
+    if network.takes_sigma and how.sigma is None and own.sigma is None:
         raise BadInput(
             f"a {kind} is told the noise level: give --sigma 25, in 8-bit levels, or --sigma oracle"
         )
-    sigma = how.sigma if network.takes_sigma else None
+    sigma = how.sigma if how.sigma is not None else own.sigma
     grey = network.config.in_chans == 1
     return replace(
-        own, value_range=value_range, bgr=how.bgr, per_channel=how.per_channel and grey, sigma=sigma
+        own,
+        value_range=value_range,
+        bgr=own.bgr if how.bgr is None else how.bgr,
+        per_channel=own.per_channel or (how.per_channel and grey),
+        sigma=sigma if network.takes_sigma else None,
     )
 
 

@@ -117,7 +117,8 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
     group.add_argument(
         "--grey",
         metavar=f"{whose}HOW",
-        help="what to do with networks of one channel: refuse (default), or per-channel",
+        help="networks of one channel: "
+        + ("refuse (default), or per-channel" if many else "per-channel calls them for each"),
         **often,
     )
 
@@ -158,7 +159,7 @@ def settle(args: argparse.Namespace) -> list[tuple[str, How]]:
             options=options.get(name),
             sigma=sigmas.get(name),
             value_range=ranges.get(name),
-            bgr=orders.get(name) == "bgr",
+            bgr=orders[name] == "bgr" if name in orders else None,
             per_channel=greys.get(name) == "per-channel",
             factory=made.factory if made else None,
             arguments=made.arguments if made else {},

@@ -163,6 +163,7 @@ def lines(told: dict[str, Any]) -> list[str]:
         "container": told["container"] or "none, the state dict itself",
         "architecture": told["architecture"],
         "recognised by": _recognised(told),
+        "assumed": told.get("assumed", ""),
         "hyper-parameters": _named(told["hyper_parameters"]),
         "parameters": f"{told['parameters']:,} in {told['parameter_tensors']} tensors",
         "multiply-adds": f"{told['macs_per_pixel']:,.0f} per pixel, at {size} x {size}",

@@ -12,7 +12,10 @@ from mtd.architecture import Weights
 from mtd.errors import BadInput
 from mtd.foreign import Foreign, ForeignConfig, same_kind
 
-ODD = {"MixDehazeNet": "it works on values from -1 to 1"}
+ODD = {
+    "MixDehazeNet": "it works on values from -1 to 1",
+    "IPT": "it works on values up to 255, and on squares of 48 pixels",
+}
 """Architectures that are not called as images from 0 to 1 to images."""
 
 

@@ -101,6 +101,7 @@ class Trainer:
         self.network.inference.policy = recipe.mask
         if run.precision == "float64":
             self.network.double()
+        self._see_statistics()
         self.network.to(self.device).train()
         if run.channels_last:
             self.network.to(memory_format=torch.channels_last)
@@ -117,6 +118,28 @@ class Trainer:
         self.step = 0
         self.bad = torch.full((), -1, dtype=torch.int64, device=self.device)
         """The first step whose loss was not finite, or -1; on the device, to wait for nothing."""
+
+    def _see_statistics(self) -> None:
+        """Batch normalisation takes the statistics of whole batches, on GPUs over all processes.
+
+        Raises:
+            BadInput: it cannot.
+        """
+        if not any(isinstance(part, nn.BatchNorm2d) for part in self.network.modules()):
+            return
+        kind = registry.of(self.recipe.network).name
+        if self.recipe.run.accumulate > 1:
+            raise BadInput(
+                f"[run] accumulate = {self.recipe.run.accumulate}: the batch normalisation of a "
+                f"{kind} needs whole batches; use 1"
+            )
+        if self.ranks.size > 1:
+            if self.device.type != "cuda":
+                raise BadInput(
+                    f"{self.ranks.size} processes: the batch normalisation of a {kind} needs whole "
+                    "batches, which several processes have on GPUs only; use one"
+                )
+            nn.SyncBatchNorm.convert_sync_batchnorm(self.network)
 
     def _forward(self) -> nn.Module:
         """The network as it is called in training: compiled, gradients those of all processes."""

@@ -30,7 +30,9 @@ class Usage:
 
     def __post_init__(self) -> None:
         if not 0 < self.value_range < math.inf:
-            raise BadInput(f"value range {self.value_range}: expected 1 or 255")
+            raise BadInput(
+                f"value range {self.value_range}: expected a number above 0, such as 1 or 255"
+            )
         number = isinstance(self.sigma, int | float) and not isinstance(self.sigma, bool)
         if self.sigma not in (None, "oracle") and not (number and 0 <= float(self.sigma) <= 255):
             raise BadInput(f"sigma {self.sigma}: expected a level from 0 to 255, or oracle")

@@ -15,12 +15,13 @@ from torch import nn
 
 import mtd
 from analysis import cka
-from analysis.activations import Activations
+from analysis.activations import Activations, last_convolution
 from mtd import foreign, images, model_options, noise
 from mtd.errors import BadInput
 from mtd.foreign import Foreign
 from mtd.metrics import psnr
 from mtd.networks.ffdnet import FFDNet
+from mtd.usage import Usage
 
 X = torch.rand(2, 3, 21, 34, generator=torch.Generator().manual_seed(0))
 
@@ -469,7 +470,7 @@ def test_grey_networks_on_the_command_line(own, tmp_path):
     given = ("--model", "mymod:grey", "--checkpoint", "grey.pth")
     with pytest.raises(BadInput, match=r"grey: takes 1 channels, .*; --grey per-channel"):
         run(*given)
-    assert set(run(*given, "--grey", "grey=per-channel").layer_a.str[:1]) == {"0"}
+    assert set(run(*given, "--grey", "grey=per-channel").layer_a.astype(str)) == {"0"}
 
 
 def scunet():
@@ -583,3 +584,49 @@ def test_factory_digests_tell_runs_apart(own, tmp_path):
     first = mtd.load("w.pth", factory="mymod:Plain").source["factory_sha256"]
     (tmp_path / "mymod.py").write_text(SOURCE.replace("- self.factor", "+ self.factor"))
     assert mtd.load("w.pth", factory="mymod:Plain").source["factory_sha256"] != first
+
+
+def test_the_deepest_convolution_is_the_last_to_fire(tmp_path):
+    network = foreign.wrap(nafnet())
+    assert network.last_convolution() == "ending"
+    assert last_convolution(network) == "ending" != list(dict(network.named_modules()))[-1]
+    layers = network.main_layers()
+    assert layers[0] == "intro" and layers[-1] == "ending" and len(layers) <= foreign.MANY
+    with torch.no_grad(), Activations(network, layers) as held:
+        network(X)
+    assert list(held) == layers
+
+
+def test_layers_of_a_grey_network_hold_all_channels_side_by_side():
+    network = foreign.wrap(nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 1, 1)))
+    network.usage = Usage(per_channel=True)
+    with torch.no_grad(), Activations(network, ["0", "input:1", "1"]) as held:
+        output = network(X)
+    with torch.no_grad():
+        expected = torch.cat([network.whole[0](X[:, c : c + 1]) for c in range(3)], 1)
+    assert list(held) == ["0", "input:1", "1"]
+    assert torch.equal(held["0"], expected) and torch.equal(held["input:1"], expected)
+    assert torch.equal(held["1"], output)
+
+
+def test_a_failure_at_some_size_is_one_line():
+    class Fixed(nn.Module):
+        def forward(self, x):
+            if x.shape[-1] > 80:
+                raise ValueError("too wide\nfor me")
+            return x
+
+    network = foreign.wrap(Fixed())
+    with pytest.raises(BadInput, match=r"Fixed fails on \(1, 3, 8, 96\): ValueError: too wide$"):
+        network(torch.rand(1, 3, 8, 96))
+
+
+def test_a_factory_may_return_a_denoiser_of_ours(own, tmp_path):
+    checkpoint = tmp_path / "ffdnet.pth"
+    torch.save(tiny("FFDNet").state_dict(), checkpoint)
+    (tmp_path / "ours.py").write_text(
+        "from mtd.networks.ffdnet import FFDNet, FFDNetConfig\n\n"
+        "def make():\n    return FFDNet(FFDNetConfig(features=8, depth=3))\n"
+    )
+    network = mtd.load(checkpoint, factory="ours:make", sigma=25)
+    assert torch.equal(output(network), output(mtd.load(checkpoint, sigma=25)))

@@ -207,7 +207,7 @@ def test_noise_levels_that_are_none(sigma):
 
 @pytest.mark.parametrize("white", [0, -1, float("nan"), float("inf")])
 def test_value_ranges_that_are_none(white):
-    with pytest.raises(BadInput, match="expected 1 or 255"):
+    with pytest.raises(BadInput, match="expected a number above 0"):
         Usage(value_range=white)
 
 
@@ -421,3 +421,23 @@ def test_an_embedding_of_one_pixel_in_a_larger_kernel_is_no_stock_swinir(tmp_pat
     weights["conv_first.weight"] = nn.functional.pad(weights["conv_first.weight"], (1, 1, 1, 1))
     torch.save(weights, tmp_path / "a.pth")
     assert "embedding of 1 x 1 enlarged to 3 x 3" in refused(tmp_path / "a.pth")
+
+
+def test_a_part_of_another_network_is_not_run_alone(tmp_path):
+    inner = {f"prior.{k}": v for k, v in tiny("DnCNN").state_dict().items()}
+    torch.save(inner | {"refine.weight": torch.zeros(3)}, tmp_path / "a.pth")
+    assert "holds a DnCNN and 1 other tensors (refine.weight" in refused(tmp_path / "a.pth")
+    torch.save(inner | {"perceptual_loss.vgg.0.weight": torch.zeros(3)}, tmp_path / "b.pth")
+    assert torch.equal(output(mtd.load(tmp_path / "b.pth")), output(tiny("DnCNN")))
+
+
+def test_what_a_network_says_of_its_own_use_is_kept(tmp_path):
+    network = tiny("DnCNN")
+    network.usage = Usage(value_range=255, bgr=True)
+    assert model.usage(network, True, model.How()) == network.usage
+    assert not model.usage(network, True, model.How(bgr=False)).bgr
+
+
+def test_what_tensors_do_not_tell_is_said(tmp_path):
+    torch.save(tiny("DnCNN").state_dict(), tmp_path / "a.pth")
+    assert mtd.load(tmp_path / "a.pth").source["assumed"].startswith("x - f(x)")

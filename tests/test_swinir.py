@@ -14,6 +14,7 @@ from mtd.masking import MaskedInference, MaskPolicy, RecordedMasks
 from mtd.networks.swin_blocks import SwinIRConfig
 from mtd.networks.swinir import SwinIR
 from mtd.registry import detect
+from mtd.seeds import BatchStream
 from mtd.windows import partition, shift_mask, unpartition
 
 GOLDENS = (
@@ -228,17 +229,19 @@ def test_input_mask_hides_pixels(fill):
         assert set(network.state_dict()) - set(SwinIR(TINY).state_dict()) == {"mask_token"}
 
 
-def test_stochastic_depth_is_in_training_only_and_from_the_generator():
+def stream(seed: int, total: int = 2) -> BatchStream:
+    return BatchStream.whole(torch.Generator().manual_seed(seed), total)
+
+
+def test_stochastic_depth_is_in_training_only_and_from_the_stream():
     config = SwinIRConfig(
         **(TINY.to_dict() | {"drop_path": 0.9, "depths": (2, 2), "num_heads": (2, 2)})
     )
     network, x = tiny_network(config=config), torch.rand(4, 3, 8, 8)
-    calm = network(x, generator=torch.Generator().manual_seed(0))
+    calm = network(x, stream=stream(0, 4))
     network.train()
     assert torch.equal(network(x), calm)
-    first, again, other = (
-        network(x, generator=torch.Generator().manual_seed(s)) for s in (0, 0, 1)
-    )
+    first, again, other = (network(x, stream=stream(s, 4)) for s in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.allclose(first, other, atol=1e-4)
     assert not torch.allclose(first, calm, atol=1e-4)

@@ -574,3 +574,10 @@ def test_bf16_trains_close_to_float32(photos, tmp_path):
     losses = [pd.read_csv(path.parent / "log.csv").loss for path in paths]
     assert np.allclose(*losses, rtol=0.03) and not np.array_equal(*losses)
     assert all(v.dtype == torch.float32 for v in weights_of(paths[1]).values())
+
+
+def test_batch_normalisation_needs_whole_batches(photos, tmp_path):
+    sizes = [*TINY_PEERS["dncnn"], *(text for text in SMALL if not text.startswith("network"))]
+    changes = [f"data.folders=['{photos}']", *sizes, "run.accumulate=2"]
+    with pytest.raises(BadInput, match="batch normalisation of a DnCNN needs whole batches"):
+        trainer.train(recipe.load("dncnn.toml", changes), tmp_path / "run", quiet=True)

@@ -100,6 +100,9 @@ def convolution(inputs: int, outputs: int, bias: bool) -> nn.Conv2d:
 def detect(weights: Weights) -> DnCNNConfig | None:
     """Hyper-parameters of a DnCNN from its keys and shapes; None if it is something else.
 
+    Tensors do not tell that the noise is put out and not the image, that ReLUs stand between
+    convolutions, and that these are not dilated: that is assumed.
+
     Raises:
         BadInput: a stack of convolutions under DnCNN's names that is no DnCNN.
     """
@@ -116,9 +119,11 @@ def detect(weights: Weights) -> DnCNNConfig | None:
         return None
     first, last = kernels[0], kernels[max(kernels)]
     if first[1] != last[0]:
+        told = first[1] == last[0] + 1
+        likely = ", probably an FDnCNN, which is told the noise level as a channel" if told else ""
         raise BadInput(
-            f"a stack of convolutions from {first[1]} to {last[0]} channels; a "
-            "DnCNN has as many at both ends"
+            f"a stack of convolutions from {first[1]} to {last[0]} channels{likely}; a DnCNN has "
+            "as many at both ends; with a class of your own: --model package.module:factory"
         )
     normed = any(key.endswith("running_mean") for key in weights)
     if (len(kernels), first[0], normed) == (7, 64, False):
@@ -143,4 +148,5 @@ ARCHITECTURE = Architecture(
     detect=detect,
     keys=("model.0.weight", "model.2.weight"),
     about="a stack of 3 x 3 convolutions that predicts the noise; Zhang et al., TIP 2017",
+    assumes="x - f(x) is put out, ReLU between convolutions, no dilation",
 )

@@ -223,6 +223,10 @@ def reach(config: SwinIRConfig) -> int:
     return farthest
 
 
+RELATED = ("attn.logit_scale", "overlap_attn", "conv_block", "cpb_mlp")
+"""Parts of keys that networks made after SwinIR have: Swin2SR, HAT, DRCT."""
+
+
 def detect(weights: Weights) -> SwinIRConfig | None:
     """Hyper-parameters of a denoising SwinIR from its keys and shapes; None if it is another kind.
 
@@ -235,6 +239,8 @@ def detect(weights: Weights) -> SwinIRConfig | None:
     first, last = weights.get("conv_first.weight"), weights.get("conv_last.weight")
     depths = _count(r"layers\.(\d+)\.residual_group\.blocks\.(\d+)\.norm1\.weight", weights)
     if first is None or last is None or first.ndim != 4 or last.ndim != 4 or not depths:
+        return None
+    if any(part in key for key in weights for part in RELATED):
         return None
     if any(key.startswith(("upsample", "conv_before_upsample", "conv_up")) for key in weights):
         raise BadInput("a SwinIR for super-resolution; expected one for denoising")
