@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 from conftest import TINY, tiny_network
-from test_ranks import environment, torchrun
+from test_ranks import environment, two_processes
 from test_resume import contents
 
 from analysis import engine, lam, options
@@ -29,7 +29,8 @@ FEW = ("--crop", "16", "--limit", "6", "--quiet", "--noise", "gaussian:15", "--n
 MORE = {
     "srga": FEW[:5] + FEW[7:],
     "distributions": FEW[:5] + FEW[7:],
-    "compare": FEW[:5] + FEW[7:],
+    # CKA's sums are rounded otherwise by two processes (tests/test_ranks.py)
+    "compare": (*FEW[:5], *FEW[7:], "--skip", "cka", "--skip", "degradation"),
     "attribution": ("--limit", "3", "--steps", "4", "--side", "4", *FEW[4:7], "--crop", "16"),
 }
 BATCHES = {"attribution": (), "generalization": ("--batch-size", "2", "--tile", "off")}
@@ -105,10 +106,8 @@ def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch, name):
 @pytest.mark.parametrize("name", [name for name in ANALYSES if name != "cka"])
 def test_two_processes_write_what_one_does(folder, name):
     given = arguments(name)
-    if name == "compare":  # CKA's sums are rounded otherwise: tests/test_ranks.py
-        given += ["--skip", "cka"]
     start(import_module(f"analysis.{name}"), *given, "--output-dir", "one")
-    done = torchrun("-m", f"analysis.{name}", *given, "--output-dir", "two", cwd=folder)
+    done = two_processes("-m", f"analysis.{name}", *given, "--output-dir", "two", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert contents(folder / "two") == contents(folder / "one")
 

@@ -13,7 +13,7 @@ import pytest
 import torch
 from conftest import TINY, tiny_network
 from test_curve_logs import KAIR, own
-from test_ranks import environment, torchrun
+from test_ranks import environment, two_processes
 from test_resume import contents
 
 import mtd
@@ -220,7 +220,7 @@ def test_an_interrupted_evaluation_ends_with_the_same_files(folder, monkeypatch)
     with pytest.raises(KeyboardInterrupt, match="--resume goes on"):
         started(*given, "--output-dir", "cut")
     assert contents(started(*given, "--output-dir", "cut", "--resume")) == whole
-    done = torchrun("-m", "analysis.curves", *given, "--output-dir", "two-of-them", cwd=folder)
+    done = two_processes("-m", "analysis.curves", *given, "--output-dir", "two-of-them", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert contents(folder / "two-of-them") == whole
 

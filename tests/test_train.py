@@ -18,7 +18,7 @@ import pytest
 import torch
 from conftest import shell
 from PIL import Image
-from test_ranks import environment, torchrun
+from test_ranks import environment, two_processes
 
 import mtd
 from mtd import images, noise, recipe, registry, train, trainer
@@ -467,7 +467,7 @@ def test_parts_of_a_batch_and_processes_change_nothing(photos, tmp_path, how):
         )
     else:
         changes = [part for change in (*SMALL, *WATCHED) for part in ("--set", change)]
-        done = torchrun(
+        done = two_processes(
             *("-m", "mtd.train", "small.toml", "--data", str(photos), *changes),
             *("--output-dir", "other", "--quiet"),
             cwd=tmp_path,
