@@ -106,7 +106,11 @@ def test_cka_without_intervals(folder):
 
 def test_generalization(folder):
     few = ("--noise", "gaussian:15", "--noise", "poisson:3", "--no-lpips")
-    frame = pd.read_csv(run(generalization, *few) / "results.csv")
+    path = run(generalization, *few)
+    assert (
+        "FFDNet was told the noise level (that of each noise)" in (path / "summary.txt").read_text()
+    )
+    frame = pd.read_csv(path / "results.csv")
     assert {*NAMES} <= set(frame.model)
     values = frame[frame.model.isin(NAMES) & (frame.metric == "psnr")]
     assert len(values) == len(NAMES) * 2 * 4 and np.isfinite(values.value).all()
