@@ -87,10 +87,14 @@ class Step:
 
 
 def test_masks_cost_little_on_the_cpu():
-    plain, masked = Step(4, masks="none"), Step(4)
-    ratios = [seconds(masked, 1, 0) / seconds(plain, 1, 0) for _ in range(6)][1:]
-    print(f"\nCPU, batch 4: masks on / off {statistics.median(ratios):.3f}")
-    assert statistics.median(ratios) <= 1.05
+    steps = {masks: Step(2, masks=masks) for masks in ("none", "device")}
+    times = {masks: [] for masks in steps}
+    for _ in range(12):  # in turn, since another program may come in between
+        for masks, step in steps.items():
+            times[masks].append(seconds(step, 1, 0))
+    ratio = min(times["device"]) / min(times["none"])
+    print(f"\nCPU, batch 2: masks on / off {ratio:.3f} (shortest of 12 in turn)")
+    assert ratio <= 1.05
 
 
 @CUDA
