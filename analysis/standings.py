@@ -199,7 +199,7 @@ def differences(tests: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str | 
 def notes(frames: dict[str, pd.DataFrame], manifest: dict[str, Any]) -> list[str]:
     """What a reader must know of these numbers."""
     found = [*manifest["notes"]]
-    for model, about in manifest["models"].items():
+    for name, about in manifest["models"].items():
         if (sigma := about.get("usage", {}).get("sigma")) is not None:
             what = "that of each noise" if sigma == "oracle" else f"{sigma:g}, whatever the noise"
             found.append(

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Literal, NoReturn
 
-from mtd.errors import BadInput, Failed, Lost, Partial
+from mtd.errors import BadInput, Failed, Partial
 
 OK, FAILED, BAD_INPUT, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -46,29 +46,41 @@ def run(main: Callable[[], None]) -> NoReturn:
     try:
         main()
         sys.stdout.flush()
+    except SystemExit as left:
+        leave(left.code if isinstance(left.code, int) else int(left.code is not None))
     except BadInput as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
-    except Lost as error:
-        print(f"failed: {error}", file=sys.stderr, flush=True)
-        os._exit(FAILED)
+        leave(BAD_INPUT)
     except Failed as error:
         print(f"failed: {error}", file=sys.stderr)
-        sys.exit(FAILED)
+        leave(FAILED)
     except Partial as error:
         print(f"failed: {error}", file=sys.stderr)
-        sys.exit(PARTIAL)
+        leave(PARTIAL)
     except KeyboardInterrupt as error:
         print(f"interrupted{': ' if str(error) else ''}{error}", file=sys.stderr)
-        sys.exit(INTERRUPTED)
+        leave(INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(FAILED)
+        leave(FAILED)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         print(f"error: {where}{error.strerror or error}", file=sys.stderr)
-        sys.exit(BAD_INPUT)
-    sys.exit(OK)
+        leave(BAD_INPUT)
+    leave(OK)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process; one of several at once, without Python's own ending.
+
+    Threads of the connection between processes may want the interpreter while it ends, and then
+    abort the process now and then, whatever its exit code was to be.
+    """
+    if os.environ.get("WORLD_SIZE", "1") != "1":
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def tile(text: str) -> int | Literal["auto", "off"]:

@@ -14,11 +14,6 @@ class Failed(RuntimeError):
     """Work that could not be ended, through nobody's input; commands exit with status 1."""
 
 
-class Lost(Failed):
-    """Another process of the run is gone. The command leaves at once, with status 1: what is left
-    of the connection to it would abort this process in Python's own ending."""
-
-
 class Partial(RuntimeError):
     """Some units of the work failed and are listed, the others are done; exit status 3."""
 

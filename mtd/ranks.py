@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from mtd.errors import BadInput, Lost
+from mtd.errors import BadInput, Failed
 
 Item = TypeVar("Item")
 Key = TypeVar("Key")
@@ -117,7 +117,7 @@ def together() -> Iterator[None]:
         yield
     except RuntimeError as error:
         first = str(error).strip().split("\n")[0]
-        raise Lost(f"another process ended before its work was done ({first[:200]})") from error
+        raise Failed(f"another process ended before its work was done ({first[:200]})") from error
 
 
 ALONE = Ranks()
