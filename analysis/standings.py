@@ -202,9 +202,7 @@ def notes(frames: dict[str, pd.DataFrame], manifest: dict[str, Any]) -> list[str
     for name, about in manifest["models"].items():
         if (sigma := about.get("usage", {}).get("sigma")) is not None:
             what = "that of each noise" if sigma == "oracle" else f"{sigma:g}, whatever the noise"
-            found.append(
-                f"{model} was told the noise level ({what}); the others, if not named, not"
-            )
+            found.append(f"{name} was told the noise level ({what}); the others, if not named, not")
     if tiled := manifest.get("tiled"):
         found.append(
             f"{', '.join(tiled)}: images in tiles, for lack of memory; a network that sees the "
