@@ -233,13 +233,15 @@ class Trainer:
         output = self.forward(noisy, input_mask=kept, masks=masks, stream=stream)
         return output
 
-    def check(self) -> None:
-        """Stop if a loss was not finite.
+    def check(self, weights: bool = False) -> None:
+        """Stop if a loss was not finite, or the weights are not that are about to be saved.
 
         Raises:
-            BadInput: it was; says at which step, on what, and where to go on from.
+            BadInput: so it is; says at which step, on what, and where to go on from.
         """
         step = int(self.bad)
+        if step < 0 and weights and not all(bool(p.isfinite().all()) for p in self.parameters):
+            step = self.step - 1
         if step < 0:
             return
         size = self.recipe.run.batch_size
@@ -247,7 +249,7 @@ class Trainer:
         if not training_state.exists(self.folder):
             good = "no state was saved before"
         raise BadInput(
-            f"the loss at step {step + 1} is NaN or infinite (crops {step * size} to "
+            f"the loss or the weights at step {step + 1} are NaN or infinite (crops {step * size} to "
             f"{(step + 1) * size - 1} of seed {self.recipe.run.seed}); {good}: lower the learning "
             "rate and start anew"
         )
@@ -498,7 +500,7 @@ def _loop(trainer: Trainer, log: Log | None, validator: Validator | None, quiet:
             looks = logs or saves or step % LOOK == 0
             if looks or (ranks.size == 1 and trainer.device.type == "cpu"):
                 with ranks.agreed():
-                    trainer.check()
+                    trainer.check(weights=saves or step == run.steps)
             if logs:
                 mean = float(ranks.sum(total)[0]) / ranks.size / counted
                 seconds = max(time.perf_counter() - since, 1e-9)

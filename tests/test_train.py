@@ -562,7 +562,7 @@ def test_a_bad_loss_says_where_and_leaves_the_last_good_state(photos, tmp_path, 
         return original(self, first) * (float("nan") if self.step == 5 else 1)
 
     monkeypatch.setattr(trainer.Trainer, "loss", loss)
-    with pytest.raises(BadInput, match=r"step 6 is NaN .*crops 10 to 11 of seed 0.*last good"):
+    with pytest.raises(BadInput, match=r"step 6 are NaN .*crops 10 to 11 of seed 0.*last good"):
         trainer.train(make(photos), tmp_path / "run", quiet=True)
     state = torch.load(tmp_path / "run/state.pt", weights_only=True)
     assert state["step"] == 3
@@ -581,3 +581,18 @@ def test_batch_normalisation_needs_whole_batches(photos, tmp_path):
     changes = [f"data.folders=['{photos}']", *sizes, "run.accumulate=2"]
     with pytest.raises(BadInput, match="batch normalisation of a DnCNN needs whole batches"):
         trainer.train(recipe.load("dncnn.toml", changes), tmp_path / "run", quiet=True)
+
+
+def test_weights_that_are_not_finite_are_never_saved(photos, tmp_path, monkeypatch):
+    original = trainer.Trainer.advance
+
+    def advance(self):
+        loss = original(self)
+        if self.step == 6:  # a gradient that overflowed: the loss was finite still
+            self.parameters[0].data[0] = float("inf")
+        return loss
+
+    monkeypatch.setattr(trainer.Trainer, "advance", advance)
+    with pytest.raises(BadInput, match=r"step 6 are NaN or infinite .*last good"):
+        trainer.train(make(photos), tmp_path / "run", quiet=True)
+    assert torch.load(tmp_path / "run/state.pt", weights_only=True)["step"] == 3
