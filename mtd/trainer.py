@@ -249,9 +249,9 @@ class Trainer:
         if not training_state.exists(self.folder):
             good = "no state was saved before"
         raise BadInput(
-            f"the loss or the weights at step {step + 1} are NaN or infinite (crops {step * size} to "
-            f"{(step + 1) * size - 1} of seed {self.recipe.run.seed}); {good}: lower the learning "
-            "rate and start anew"
+            f"the loss or the weights at step {step + 1} are NaN or infinite (crops {step * size} "
+            f"to {(step + 1) * size - 1} of seed {self.recipe.run.seed}); {good}: lower the "
+            "learning rate and start anew"
         )
 
     def weights(self) -> dict[str, Tensor]:
@@ -297,7 +297,12 @@ class Trainer:
         )
 
     def save_state(self) -> None:
-        """Write all that `resume` needs."""
+        """Write all that `resume` needs.
+
+        Raises:
+            BadInput: see `check`; what was there stays.
+        """
+        self.check(weights=True)
         state = {
             "step": self.step,
             "data": self.pairs.digest,
