@@ -294,6 +294,7 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
             comparison.values(found, observer, args, chosen, asked.ranks), chosen, groups, args
         ),
         lambda folder: comparison.report(folder, args),
+        args.measure,
     )
     return groups, work
 
@@ -304,13 +305,9 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     Raises:
         BadInput: see `mtd.errors`.
     """
-    from analysis.work import carry_out
+    from analysis import work
 
-    asked = options.check(args)
-    with asked.ranks.agreed():
-        groups, work = plan(args, asked)
-    name = f"{args.measure}-{'-'.join(asked.models)}"
-    return carry_out(args, groups, work, name, command)
+    return work.run(args, plan, command)
 
 
 if __name__ == "__main__":

@@ -161,13 +161,10 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     Raises:
         BadInput: see `mtd.errors`.
     """
-    from analysis.work import carry_out
+    from analysis import work
 
     settle(args)
-    asked = options.check(args)
-    with asked.ranks.agreed():
-        groups, work = plan(args, asked)
-    return carry_out(args, groups, work, command=command)
+    return work.run(args, plan, command)
 
 
 if __name__ == "__main__":

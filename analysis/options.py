@@ -89,26 +89,11 @@ def parser(
     )
     p.add_argument("--no-quantize", action="store_true", help="noise without clipping and rounding")
     p.add_argument(
-        "--attention-mask",
-        choices=("auto", "on", "off"),
-        default="auto",
-        help="follow the checkpoint's policy (default), or override it",
-    )
-    p.add_argument("--mask-samples", type=count(1), default=1, help="mask draws to average")
-    p.add_argument(
         "--mask-pairing",
         choices=("shared", "independent"),
         default="shared",
         help="a crop's masks: the same under every noise (default), or drawn anew",
     )
-    p.add_argument(
-        "--options",
-        action="append",
-        default=[],
-        metavar="[MODEL=]JSON",
-        help="KAIR-style option file that states a model's mask policy (repeatable)",
-    )
-    p.add_argument("--seed", type=count(0), default=0, help="of everything random (default 0)")
     p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1")
     p.add_argument(
         "--autocast",

@@ -94,6 +94,22 @@ def carry_out(
     return folder.path
 
 
+def run(
+    args: argparse.Namespace,
+    plan: Callable[[argparse.Namespace, Asked], tuple[list[Batch], Work]],
+    command: str = "",
+) -> Path:
+    """A command whose noises are settled: check, plan, do; returns the run folder.
+
+    Raises:
+        BadInput: in all processes, if any of them finds some.
+    """
+    asked = options.check(args)
+    with asked.ranks.agreed():
+        groups, work = plan(args, asked)
+    return carry_out(args, groups, work, command=command)
+
+
 def carry_out_together(
     args: argparse.Namespace,
     groups: Sequence[Batch],

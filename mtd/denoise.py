@@ -211,27 +211,6 @@ def parser() -> cli.Parser:
         metavar="GIB",
         help="for the network (default: 2)",
     )
-    p.add_argument(
-        "--attention-mask",
-        choices=("auto", "on", "off"),
-        default="auto",
-        help="as the checkpoint says (default), or against it",
-    )
-    p.add_argument(
-        "--mask-samples",
-        type=cli.whole_number(1),
-        default=1,
-        metavar="K",
-        help="average K draws of the attention mask (default: 1)",
-    )
-    p.add_argument(
-        "--options",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="KAIR option file that says what is masked",
-    )
-    p.add_argument("--seed", type=cli.whole_number(0), default=0, help="of all masks (default: 0)")
     p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
     p.add_argument(
         "--resume", action="store_true", help="skip results that are there, whatever made them"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mtd import cli
 from mtd.errors import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -67,6 +68,30 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
         many: whether it takes several models. Values may then begin with MODEL=, as given or
             without its folder and ending, and be repeated.
     """
+    masks = p.add_argument_group("masks")
+    masks.add_argument(
+        "--attention-mask",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="as the checkpoint says (default), or against it",
+    )
+    masks.add_argument(
+        "--mask-samples",
+        type=cli.whole_number(1),
+        default=1,
+        metavar="K",
+        help="average K draws of the attention mask (default 1)",
+    )
+    masks.add_argument(
+        "--options",
+        metavar="[MODEL=]JSON" if many else "JSON",
+        action="append",
+        default=[],
+        help="KAIR option file that says what is masked" + (" (repeatable)" if many else ""),
+    )
+    p.add_argument(
+        "--seed", type=cli.whole_number(0), default=0, help="of everything random (default 0)"
+    )
     group = p.add_argument_group("models of other kinds")
     made: dict[str, Any] = {"dest": "made", "default": []}
     group.add_argument(

@@ -49,27 +49,6 @@ def parser() -> cli.Parser:
         help="count multiply-adds on an image of N x N pixels (default: 64)",
     )
     p.add_argument("--json", action="store_true", help="one JSON object for each file, on one line")
-    p.add_argument(
-        "--attention-mask",
-        choices=("auto", "on", "off"),
-        default="auto",
-        help="as the checkpoint says (default), or against it",
-    )
-    p.add_argument(
-        "--mask-samples",
-        type=cli.whole_number(1),
-        default=1,
-        metavar="K",
-        help="average K draws of the attention mask (default: 1)",
-    )
-    p.add_argument(
-        "--options",
-        metavar="FILE",
-        action="append",
-        default=[],
-        help="KAIR option file that says what is masked",
-    )
-    p.add_argument("--seed", type=cli.whole_number(0), default=0, help="of all masks (default: 0)")
     model_options.add(p, many=False)
     return p
 
