@@ -178,3 +178,26 @@ def test_layers_without_features_for_each_crop_are_refused():
     observer = FeatureHistograms({"m": ["1"]})
     with pytest.raises(BadInput, match="'1' gives 6 for 2 crops"):
         next(walk({"m": model}, [noise.parse("gaussian:15")], groups, [observer]))
+
+
+def test_intervals_leave_images_of_one_draw_out_together():
+    from analysis import distributions_table, jackknife
+    from analysis.feature_histograms import Layer
+
+    stream = torch.Generator().manual_seed(0)
+    sides = [torch.randn(6, 500, generator=stream) * scale for scale in (1.0, 1.3)]
+    draws = np.array([0, 0, 1, 2, 2, 3])
+    reference, test = (Layer(*histograms.count(side)) for side in sides)
+    found = distributions_table.row(reference, test, draws)
+    starts = histograms.shares(reference.pooled(), distributions_table.SHARES)
+    without = []
+    for draw in range(4):
+        kept = torch.from_numpy(draws != draw)
+        parts = [Layer(*histograms.count(side[kept])).pooled() for side in sides]
+        without.append(distributions_table.numbers(*parts, starts))
+    value = distributions_table.numbers(reference.pooled(), test.pooled(), starts)
+    low, high = jackknife.interval(value, np.array(without))
+    for place, name in enumerate(distributions_table.NUMBERS):
+        assert found[name] == pytest.approx(value[place], rel=1e-12)
+        assert found[f"{name}_low"] == pytest.approx(low[place], rel=1e-9, abs=1e-12), name
+        assert found[f"{name}_high"] == pytest.approx(high[place], rel=1e-9, abs=1e-12), name

@@ -85,3 +85,26 @@ def test_intervals_of_minibatches_are_wide_rather_than_narrow():
     print({batch: round(float(ratio), 2) for batch, ratio in ratios.items()})
     assert ratios[4] > 1.5
     assert all(0.9 < ratios[batch] < 0.9 * ratios[4] for batch in (STEADY, 16))
+
+
+def test_log_intervals_are_those_of_logarithms_and_only_of_values_above_0():
+    from analysis.jackknife import log_interval
+
+    stream = np.random.default_rng(0)
+    value, without = np.array([2.0, 3.0]), np.exp(stream.normal(size=(8, 2)))
+    found = log_interval(value, without)
+    expected = interval(np.log(value), np.log(without))
+    assert np.allclose(found.low, np.exp(expected.low)) and (found.low > 0).all()
+    assert np.allclose(found.high, np.exp(expected.high))
+    without[3, 1] = 0
+    assert np.isnan(log_interval(value, without).low).tolist() == [False, True]
+
+
+def test_draws_are_photographs_from_ten_on_and_crops_below():
+    from analysis.jackknife import draws
+
+    many = [f"{i // 2}" for i in range(20)]
+    assert draws(many)[1] == "scene" and draws(many)[0].tolist() == [i // 2 for i in range(20)]
+    few = many[:18]
+    assert draws(few)[1] == "crop" and draws(few)[0].tolist() == list(range(18))
+    assert draws(["a", "b", "c"])[1] == "scene"

@@ -103,3 +103,13 @@ def test_maps_and_tokens_are_laid_out_alike():
 
 def test_an_observer_of_nothing_finds_nothing():
     assert LayerChanges({}).compute() == {}
+
+
+def test_images_of_one_draw_are_left_out_together():
+    clean, noisy = features()
+    draws = [0, 0, 1, 2, 2, 2]
+    value, without = change(of(clean, noisy), draws)
+    assert value == pytest.approx(direct(clean, noisy), rel=1e-12) and len(without) == 3
+    for draw in range(3):
+        kept = torch.tensor([d != draw for d in draws])
+        assert without[draw] == pytest.approx(direct(clean[kept], noisy[kept]), rel=1e-12)
