@@ -1,0 +1,186 @@
+"""What notebooks show: figures with a description, sortable tables, pictures to compare.
+
+Each of these is an object for the last line of a cell. A notebook shows it as it is; the page
+(`analysis.page`) makes tables sortable, gives comparisons a slider, and links figures to their CSV.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from PIL import Image
+
+from mtd.images import Pixels
+
+DPI = 110
+"""Of figures on a page."""
+
+
+@dataclass(frozen=True)
+class Displayed:
+    """Something to show, by MIME type, and what is known of it."""
+
+    data: Mapping[str, Any]
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def _repr_mimebundle_(
+        self, include: Any = None, exclude: Any = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        return dict(self.data), dict(self.metadata)
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as PNG; the same figure is the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None}, bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def figure(drawn: Figure | None, alt: str, csv: str = "") -> Displayed:
+    """A figure.
+
+    Args:
+        drawn: None where there is nothing to draw; the description is shown instead.
+        alt: what it shows, for readers who do not see it.
+        csv: the table that it is drawn from, as `cka/cka.csv`: analysis and file.
+    """
+    if drawn is None:
+        return say([alt])
+    return Displayed(
+        {"image/png": base64.b64encode(png(drawn)).decode(), "text/plain": alt},
+        {"image/png": {"alt": alt, "csv": csv}},
+    )
+
+
+def say(sentences: Iterable[str]) -> Displayed:
+    """Sentences, one a line of a list; Markdown."""
+    text = "\n".join(f"- {sentence}" for sentence in sentences)
+    return Displayed({"text/markdown": text, "text/plain": text})
+
+
+def shown(value: Any, digits: int) -> str:
+    """A cell's text: numbers with so many digits after the point, a dash where there is none.
+
+    >>> shown(3.14159, 2), shown(float("nan"), 2), shown("a", 2), shown(7, 2)
+    ('3.14', '–', 'a', '7')
+    """
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+        return str(value)
+    if isinstance(value, int | np.integer):
+        return str(value)
+    if math.isnan(value):
+        return "–"
+    return f"{value:.{digits}f}"
+
+
+def table(
+    frame: pd.DataFrame, digits: Mapping[str, int] | int = 2, caption: str = "", csv: str = ""
+) -> Displayed:
+    """A table, which a page makes sortable.
+
+    Args:
+        frame: its index is not shown.
+        digits: after the point, of all columns or by column (2 where none is named).
+        caption: one line above it.
+        csv: the table that it is taken from, as `cka/deep.csv`.
+    """
+    places = {
+        str(name): digits if isinstance(digits, int) else digits.get(str(name), 2)
+        for name in frame.columns
+    }
+    numeric = {str(n): pd.api.types.is_numeric_dtype(frame[n].dtype) for n in frame.columns}
+    head = "".join(
+        f'<th scope="col" data-type="{"number" if numeric[name] else "text"}">'
+        f"{html.escape(name)}</th>"
+        for name in places
+    )
+    rows = []
+    for values in frame.itertuples(index=False):
+        cells = []
+        for name, value in zip(places, values, strict=True):
+            text = html.escape(shown(value, places[name]))
+            if numeric[name]:
+                cells.append(f'<td class="number" data-value="{float(value)!r}">{text}</td>')
+            else:
+                cells.append(f"<td>{text}</td>")
+        rows.append(f"<tr>{''.join(cells)}</tr>")
+    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    source = f' data-csv="{html.escape(csv)}"' if csv else ""
+    text = f'<table class="sortable"{source}>{title}<thead><tr>{head}</tr></thead><tbody>'
+    plain = frame.to_string(index=False, na_rep="–")
+    return Displayed({"text/html": f"{text}{''.join(rows)}</tbody></table>", "text/plain": plain})
+
+
+def picture(pixels: Pixels, alt: str) -> str:
+    """An `img` element of 8-bit pixels, (H, W, 3)."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "png", optimize=True)
+    source = base64.b64encode(buffer.getvalue()).decode()
+    height, width = pixels.shape[:2]
+    return (
+        f'<img src="data:image/png;base64,{source}" width="{width}" height="{height}" '
+        f'alt="{html.escape(alt)}">'
+    )
+
+
+def comparison(pictures: Mapping[str, tuple[Pixels, str]], caption: str) -> Displayed:
+    """Pictures of the same place; a page shows any two of them under a slider.
+
+    Args:
+        pictures: pixels, and what is said of them (a PSNR, say), by name; the first two are those
+            that are compared at first.
+        caption: what they show.
+    """
+    parts = [
+        f'<figure data-name="{html.escape(name)}">'
+        + picture(pixels, f"{caption}: {name}{', ' + about if about else ''}")
+        + f"<figcaption>{html.escape(name)}{'<br>' + html.escape(about) if about else ''}"
+        "</figcaption></figure>"
+        for name, (pixels, about) in pictures.items()
+    ]
+    text = (
+        f'<div class="comparison"><p class="caption">{html.escape(caption)}</p>'
+        f'<div class="pictures">{"".join(parts)}</div></div>'
+    )
+    names = ", ".join(f"{n} {about}".strip() for n, (_, about) in pictures.items())
+    return Displayed({"text/html": text, "text/plain": f"{caption}: {names}"})
+
+
+def pairwise(panels: Mapping[tuple[str, str], Displayed], label: str) -> Displayed:
+    """Views of two models each, of which a page shows those of the two that the reader chooses.
+
+    Args:
+        panels: figures and tables, by the names of the models.
+        label: what is chosen, as `models`.
+    """
+    parts = [
+        f'<section data-a="{html.escape(a)}" data-b="{html.escape(b)}">'
+        f"<h4>{html.escape(a)} and {html.escape(b)}</h4>{as_html(panel)}</section>"
+        for (a, b), panel in panels.items()
+    ]
+    text = f'<div class="pairwise" data-label="{html.escape(label)}">{"".join(parts)}</div>'
+    names = ", ".join(f"{a} and {b}" for a, b in panels)
+    return Displayed({"text/html": text, "text/plain": f"{label}: {names}"})
+
+
+def as_html(shown: Displayed) -> str:
+    """What is shown, as HTML."""
+    if "text/html" in shown.data:
+        return str(shown.data["text/html"])
+    if "image/png" in shown.data:
+        about = shown.metadata["image/png"]
+        source = f' data-csv="{html.escape(about["csv"])}"' if about["csv"] else ""
+        return (
+            f'<figure class="drawn"{source}><img src="data:image/png;base64,'
+            f'{shown.data["image/png"]}" alt="{html.escape(about["alt"])}"></figure>'
+        )
+    return f"<pre>{html.escape(str(shown.data['text/plain']))}</pre>"
