@@ -122,15 +122,38 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     Raises:
         BadInput: see `mtd.errors`.
     """
-    from analysis import attribution_table, lam
+    settle(args)
+    asked = options.check(args)
+    path = carry_out(args, asked, command)
+    asked.ranks.leave()
+    return path
+
+
+def settle(args: argparse.Namespace) -> None:
+    """Fill in the noises, none of them first.
+
+    Raises:
+        BadInput: options that do not go together.
+    """
     from analysis.layer_changes import CLEAN
-    from analysis.runs import RunFolder
-    from analysis.work import report
 
     if args.autocast != "off":
         raise BadInput(f"--autocast {args.autocast}: gradients need float32; leave it out")
     args.noise = [CLEAN, *(n for n in args.noise or NOISES if n != CLEAN)]
-    asked = options.check(args)
+
+
+def carry_out(
+    args: argparse.Namespace, asked: Asked, command: str = "", quiet: bool = False
+) -> Path:
+    """The analysis of what is asked, noises settled; returns the run folder.
+
+    Raises:
+        BadInput: in all processes, if any of them finds some.
+    """
+    from analysis import attribution_table, lam
+    from analysis.runs import RunFolder
+    from analysis.work import report
+
     with asked.ranks.agreed():
         windows = [place(crop.pixels, args.side, args.window) for crop in asked.crops]
         lam.check(args.crop, args.blur)
@@ -154,8 +177,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
             found = collect(args, asked, windows, manifest["together"], folder)
             if asked.ranks.first:
                 attribution_table.save(folder, found, asked, windows)
-        report(folder, attribution_table.report)
-    asked.ranks.leave()
+        report(folder, attribution_table.report, quiet)
     return folder.path
 
 

@@ -164,11 +164,17 @@ def with_tiles(args: argparse.Namespace, asked: Asked) -> Asked:
     return replace(asked, models=models, setting=setting)
 
 
-def on_crops(args: argparse.Namespace, asked: Asked, groups: list[Batch]) -> Benchmark:
-    """A benchmark of PSNR and SSIM on crops that are cut already, the first noise trained on."""
+def on_crops(
+    args: argparse.Namespace,
+    asked: Asked,
+    groups: list[Batch],
+    suite: Suite | None = None,
+    perceptual: LPIPS | None = None,
+) -> Benchmark:
+    """A benchmark on crops that are cut already; without a suite the first noise is trained on."""
     sources = Sources([], args.images or [], [])
-    trained = [asked.noises[0].spec]
-    return Benchmark(with_tiles(args, asked), sources, groups, trained, None, None, "")
+    trained = [asked.noises[0].spec] if suite is None else list(suite.in_distribution)
+    return Benchmark(with_tiles(args, asked), sources, groups, trained, suite, perceptual, "")
 
 
 def make_batches(args: argparse.Namespace, asked: Asked, paired: Sequence[Paired]) -> list[Batch]:

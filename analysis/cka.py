@@ -258,8 +258,10 @@ def main() -> None:
     run(parser().parse_args(), cli.command("analysis.cka"))
 
 
-def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
-    """Batches, and the analysis of what is asked.
+def plan(
+    args: argparse.Namespace, asked: Asked, groups: list[Batch] | None = None
+) -> tuple[list[Batch], Work]:
+    """Batches, unless they are given, and the analysis of what is asked.
 
     Raises:
         BadInput: see `mtd.errors`.
@@ -271,7 +273,8 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
     specs = [noise.spec for noise in asked.noises]
     chosen = pairs.choose(list(asked.models), specs, args.pairs)
     layers = options.choose_layers(asked.models, args.layers)
-    groups = comparison.make_batches(asked.crops, args)
+    own = comparison.make_batches(asked.crops, args)
+    groups = own if groups is None else groups
     observer = comparison.use(asked, args, layers, groups)
     manifest = options.describe("cka", args, asked) | {
         "layers": layers,

@@ -34,7 +34,7 @@ NOISES = ("poisson:3.5", "speckle:0.04", "spatial:60", "salt_pepper:0.02", "mixt
 TOGETHER = 2**16
 """Pixels that go through a network together."""
 
-ANALYSES = ("srga", "cka", "degradation", "distributions", "sensitivity")
+ANALYSES = ("srga", "distributions", "degradation", "sensitivity", "cka")
 
 
 def parser() -> cli.Parser:
@@ -164,38 +164,26 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Asked, li
     Raises:
         BadInput: see `mtd.errors`.
     """
-    from analysis import benchmark, cka, degradation, distributions, generalization, sensitivity
-    from analysis import srga as srga_
+    from analysis import benchmark, generalization, sections
     from analysis.engine import batches
     from analysis.layer_changes import CLEAN
+    from analysis.sections import Share
 
     groups = batches(asked.crops, args.batch_size)
-    noises = [noise for noise in asked.noises if noise.spec != CLEAN]
-    seen = replace(asked, noises=noises)
-    given = like(args, generalization.parser(), no_lpips=True)
+    seen = replace(asked, noises=[noise for noise in asked.noises if noise.spec != CLEAN])
+    given = options.like(args, generalization.parser(), no_lpips=True)
     whole = benchmark.with_tiles(given, asked)
     works = [generalization.plan(given, benchmark.on_crops(given, seen, groups))]
-    for name, module in (("srga", srga_), ("distributions", distributions)):
-        if name not in args.skip:
-            works.append(module.plan(like(args, module.parser()), seen)[1])
-    if "degradation" not in args.skip:
-        works.append(degradation.plan(like(args, degradation.parser()), seen)[1])
-    if "sensitivity" not in args.skip:
-        works.append(sensitivity.plan(like(args, sensitivity.parser()), asked)[1])
-    if "cka" not in args.skip:
-        for name, model in asked.models.items():  # between models there are too many pairs
-            one = replace(seen, models={name: model})
-            work = cka.plan(like(args, cka.parser()), one)[1]
-            works.append(replace(work, name=f"cka-{name}"))
+    for name in (name for name in ANALYSES if name not in args.skip):
+        looked = asked if name == "sensitivity" else seen
+        if name != "cka":
+            works.append(sections.work(name, args, Share(looked, groups)))
+            continue
+        for model, network in asked.models.items():  # between models there are too many pairs
+            one = replace(seen, models={model: network})
+            held = sections.work(name, args, Share(one, groups))
+            works.append(replace(held, name=f"cka-{model}"))
     return groups, whole, works
-
-
-def like(args: argparse.Namespace, parser: cli.Parser, **more: Any) -> argparse.Namespace:
-    """Another command's options, those that are shared as they are given here."""
-    found = parser.parse_args(args.models)
-    held = vars(found)
-    held.update({name: value for name, value in vars(args).items() if name in held}, **more)
-    return found
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis import compare, options
+from analysis import options
 from analysis.curve_logs import MODELS, PSNR, Point
 from analysis.curves_table import CHECKPOINTS, report, settle
 from analysis.engine import batches
@@ -60,7 +60,7 @@ def evaluate(
     """
     args.models = [str(file) for file in files]
     args.batch_size = args.batch_size or max(1, TOGETHER // args.crop**2)
-    given = compare.like(args, options.parser("analysis.curves", "", ""))
+    given = options.like(args, options.parser("analysis.curves", "", ""))
     asked = options.check(given)
     with asked.ranks.agreed():
         whose = {str(file): run for file, run in files.items()}

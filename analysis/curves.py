@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.names import shortest
 from mtd import cli
 from mtd.errors import BadInput, nearest
 
@@ -185,16 +186,9 @@ def root(path: Path) -> Path:
 
 def named(roots: Iterable[Path]) -> dict[Path, str]:
     """Names of runs: the last part, with as many folders before it as tell them apart."""
-    parts = {path: (*path.parts[1:-1], path.name if path.is_dir() else path.stem) for path in roots}
-    found = {}
-    for path, own in parts.items():
-        name = ""
-        for length in range(1, len(own) + 1):
-            name = "/".join(own[-length:])
-            if ["/".join(part[-length:]) for part in parts.values()].count(name) == 1:
-                break
-        found[path] = name
-    return found
+    return shortest(
+        {path: (*path.parts[1:-1], path.name if path.is_dir() else path.stem) for path in roots}
+    )
 
 
 def apart(places: Sequence[str], names: Mapping[Path, str]) -> dict[str, str]:

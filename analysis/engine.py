@@ -8,7 +8,7 @@ network's output and of its layers.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -122,12 +122,27 @@ class Observer(ABC):
         layers: module paths by network; `OUTPUT` asks for the denoised image. Other networks are
             not looked at.
         noises: those that it looks at; None for all.
+        crops: digests of those that it looks at; None for all.
     """
 
     name: str
     version: int = 1
     layers: Mapping[str, Sequence[str]]
     noises: Sequence[str] | None = None
+    crops: Collection[str] | None = None
+
+    def looks_at(self, batch: Batch) -> bool:
+        """Whether it looks at a batch, which is all or nothing.
+
+        Raises:
+            ValueError: it is to look at some of its crops.
+        """
+        found = {self.crops is None or digest in self.crops for digest in batch.digests}
+        if len(found) > 1:
+            raise ValueError(
+                f"batch {batch.index}: some of its crops are for {self.name}, others not"
+            )
+        return found.pop()
 
     def wants(self, view: View) -> bool:
         """Whether it looks at a view."""
@@ -216,17 +231,19 @@ def walk(
     """Show every view of every batch of this process to the observers; yields each one as it ends.
 
     What is found in `units` is not computed again. A view is run if any observer lacks it, and
-    nothing is run twice. Views that no observer wants are left out.
+    nothing is run twice. Views that no observer wants are left out, and observers meet only batches
+    that they look at.
     """
     setting, units = setting or Setting(), units or Units()
     for index in ranks.mine(len(groups)):
         batch = groups[index]
         mine = noises if batch.noises is None else batch.noises
-        views = wanted(models, mine, observers)
+        watching = [observer for observer in observers if observer.looks_at(batch)]
+        views = wanted(models, noises, batch, observers)
         made = {noise.spec: _made(noise, batch, setting) for noise in mine}
-        keys = [{v: _key(o, v, made[v.noise], batch, setting) for v in views} for o in observers]
+        keys = [{v: _key(o, v, made[v.noise], batch, setting) for v in views} for o in watching]
         seen: list[dict[View, Unit]] = []
-        for observer, names in zip(observers, keys, strict=True):
+        for observer, names in zip(watching, keys, strict=True):
             found = {v: units.find(key) for v, key in names.items() if observer.wants(v)}
             again = {observer.before(view) for view, unit in found.items() if unit is None}
             seen.append({v: u for v, u in found.items() if u is not None and v not in again})
@@ -235,28 +252,31 @@ def walk(
             for view in (view for view in views if view.noise == noise.spec):
                 lacking = [
                     (observer, held, key[view])
-                    for observer, held, key in zip(observers, seen, keys, strict=True)
+                    for observer, held, key in zip(watching, seen, keys, strict=True)
                     if observer.wants(view) and view not in held
                 ]
                 if lacking:
                     shown = replace(shown or show(noise, batch, setting), model=view.model)
-                    watching = [observer for observer, _, _ in lacking]
-                    kept = look(models[view.model], view.model, shown, watching, setting)
+                    those = [observer for observer, _, _ in lacking]
+                    kept = look(models[view.model], view.model, shown, those, setting)
                     for (_, held, key), tensors in zip(lacking, kept, strict=True):
                         held[view] = units.keep(key, tensors)
                 yield view
-        for observer, held in zip(observers, seen, strict=True):
+        for observer, held in zip(watching, seen, strict=True):
             observer.update(batch, {view: held[view] for view in views if view in held})
 
 
 def wanted(
     models: Mapping[str, nn.Module],
     noises: Sequence[Noise | Recorded],
+    batch: Batch,
     observers: Sequence[Observer],
 ) -> list[View]:
-    """The views that any observer wants, noise by noise."""
-    views = [View(model, noise.spec) for noise in noises for model in models]
-    return [view for view in views if any(observer.wants(view) for observer in observers)]
+    """The views of a batch that any observer wants, noise by noise."""
+    mine = noises if batch.noises is None else batch.noises
+    watching = [observer for observer in observers if observer.looks_at(batch)]
+    views = [View(model, noise.spec) for noise in mine for model in models]
+    return [view for view in views if any(observer.wants(view) for observer in watching)]
 
 
 def show(noise: Noise | Recorded, batch: Batch, setting: Setting) -> Shown:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.names import shortest
 from mtd import cli, model_options
 from mtd.errors import BadInput
 
@@ -107,6 +108,14 @@ def parser(
     p.add_argument("--quiet", action="store_true", help="no bar, no messages; the table only")
     model_options.add(p)
     return p
+
+
+def like(args: argparse.Namespace, parser: cli.Parser, **more: Any) -> argparse.Namespace:
+    """Another command's options, those that are shared as they are given here."""
+    found = parser.parse_args(args.models)
+    held = vars(found)
+    held.update({name: value for name, value in vars(args).items() if name in held}, **more)
+    return found
 
 
 @dataclass(frozen=True)
@@ -244,10 +253,7 @@ def observe(
         ranks=ranks,
     )
     mine = [groups[index] for index in ranks.mine(len(groups))]
-    counts = [
-        len(engine.wanted(asked.models, asked.noises if b.noises is None else b.noises, observers))
-        for b in mine
-    ]
+    counts = [len(engine.wanted(asked.models, asked.noises, b, observers)) for b in mine]
     with ranks.agreed():
         first = next(walk, None)  # shows that the layers can be used
     if talks:
@@ -291,11 +297,13 @@ def load_models(args: argparse.Namespace, device: str) -> dict[str, Denoiser]:
     from mtd.model import load
 
     wanted = model_options.settle(args)
-    stems = [Path(path).stem for path, _ in wanted]
-    short = len(set(stems)) == len(stems)
+    places = [Path(path) for path, _ in wanted]
+    names = shortest(dict(enumerate((*place.parts[:-1], place.stem) for place in places)))
+    if len(set(names.values())) < len(names):  # two files that differ in their ending alone
+        names = dict(enumerate(map(str, places)))
     models = {
-        stem if short else path: load(path, device=device, **vars(how))
-        for stem, (path, how) in zip(stems, wanted, strict=True)
+        name: load(path, device=device, **vars(how))
+        for name, (path, how) in zip(names.values(), wanted, strict=True)
     }
     if args.sigma and not any(model.takes_sigma for model in models.values()):
         raise BadInput(f"--sigma {args.sigma[0]}: none of the models takes a noise level")

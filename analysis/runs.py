@@ -210,6 +210,25 @@ class RunFolder:
         return path
 
 
+def finished(path: Path, manifest: Mapping[str, Any]) -> bool:
+    """Whether a folder holds this very run, done.
+
+    Raises:
+        BadInput: it holds another one.
+    """
+    if not (path / MANIFEST).exists():
+        return False
+    if difference := _difference(path / MANIFEST, manifest):
+        raise BadInput(f"{path} holds another run ({difference}): choose another --output-dir")
+    return done(path)
+
+
+def done(path: Path) -> bool:
+    """Whether the run of a folder was brought to its end."""
+    runs = read_log(path)
+    return bool(runs and runs[-1].get("finished"))
+
+
 def _identity(manifest: Mapping[str, Any]) -> str:
     return json.dumps(manifest, sort_keys=True)
 

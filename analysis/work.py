@@ -13,7 +13,7 @@ import pandas as pd
 from analysis import options
 from analysis.engine import Batch, Observer
 from analysis.options import Asked
-from analysis.runs import TEXT_FILE, RunFolder
+from analysis.runs import TEXT_FILE, RunFolder, finished
 
 Files = Mapping[str, pd.DataFrame | bytes]
 """What is written, by file name: tables as CSV, anything else as it is."""
@@ -130,8 +130,9 @@ def carry_out_together(
     Raises:
         BadInput: in all processes, if any of them finds some.
     """
-    ranks, sizes = whole.asked.ranks, [len(batch.crops) for batch in groups]
+    ranks = whole.asked.ranks
     parts = {work.name: _differences(work.manifest, whole.manifest) for work in works}
+    sizes = [len(batch.crops) for batch in groups]
     folder = RunFolder(
         args.output_dir,
         f"{whole.name}-{'-'.join(whole.asked.models)}",
@@ -142,18 +143,7 @@ def carry_out_together(
     )
     with folder.resumable():
         if not ranks.gather(args.resume and folder.complete())[0]:
-            for work in works:
-                work.observer.noises = [noise.spec for noise in work.asked.noises]
-            options.observe(args, whole.asked, groups, [w.observer for w in works], folder)
-            inner = []
-            for work in works:
-                manifest = {**work.manifest, "batches": sizes}
-                held = RunFolder(
-                    folder.path / work.name, work.name, manifest, command=command, ranks=ranks
-                )
-                work.write(held)
-                report(held, work.report, quiet=True)
-                inner.append(held.path)
+            inner = one_pass(args, whole.asked, groups, works, folder, command)
             with ranks.agreed():
                 if ranks.first:
                     for name, content in whole.make(inner).items():
@@ -161,6 +151,52 @@ def carry_out_together(
         report(folder, whole.report)
     ranks.leave()
     return folder.path
+
+
+def one_pass(
+    args: argparse.Namespace,
+    asked: Asked,
+    groups: Sequence[Batch],
+    works: Sequence[Work],
+    folder: RunFolder,
+    command: str = "",
+) -> list[Path]:
+    """Do those of several analyses that are not done yet, in one pass; returns their folders.
+
+    Each looks at its own models, noises and crops.
+
+    Args:
+        args: the shared options.
+        asked: every model, noise and crop of theirs.
+        groups: batches of all crops; each analysis looks at whole batches.
+        works: the analyses.
+        folder: in which each has a folder; units are kept there until all are done.
+        command: the command line.
+
+    Raises:
+        BadInput: in all processes, if any of them finds some.
+    """
+    ranks = asked.ranks
+    for work in works:
+        work.observer.noises = [noise.spec for noise in work.asked.noises]
+        work.observer.crops = {crop.digest for crop in work.asked.crops}
+    manifests = {work.name: _with_batches(work, groups) for work in works}
+    with ranks.agreed():
+        lacking = [w for w in works if not finished(folder.path / w.name, manifests[w.name])]
+    if lacking:
+        options.observe(args, asked, groups, [work.observer for work in lacking], folder)
+    for work in lacking:
+        held = RunFolder(
+            folder.path / work.name, work.name, manifests[work.name], command=command, ranks=ranks
+        )
+        work.write(held)
+        report(held, work.report, quiet=True)
+    return [folder.path / work.name for work in works]
+
+
+def _with_batches(work: Work, groups: Sequence[Batch]) -> dict[str, Any]:
+    sizes = [len(batch.crops) for batch in groups if work.observer.looks_at(batch)]
+    return {**work.manifest, "batches": sizes}
 
 
 def report(folder: RunFolder, write: Callable[[RunFolder], str], quiet: bool = False) -> None:

@@ -28,7 +28,7 @@ class Mean(Observer):
     def __init__(self, layers: Mapping[str, list[str]], power: int = 1) -> None:
         self.layers, self.power = layers, power
         self.sums: dict[tuple[View, str], float] = {}
-        self.crops = 0
+        self.count = 0
 
     @property
     def key(self) -> dict[str, object]:
@@ -39,18 +39,18 @@ class Mean(Observer):
         return {layer: (value**self.power).mean() * len(value)}
 
     def update(self, batch: Batch, seen: Mapping[View, Unit]) -> None:
-        self.crops += len(batch.crops)
+        self.count += len(batch.crops)
         for view, unit in seen.items():
             for layer, value in unit.tensors().items():
                 self.sums[view, layer] = self.sums.get((view, layer), 0.0) + float(value)
 
     def merge(self, other: Mean) -> None:
-        self.crops += other.crops
+        self.count += other.count
         for place, value in other.sums.items():
             self.sums[place] = self.sums.get(place, 0.0) + value
 
     def compute(self, ranks: Ranks = ALONE) -> dict[tuple[View, str], float]:
-        return {place: value / self.crops for place, value in self.sums.items()}
+        return {place: value / self.count for place, value in self.sums.items()}
 
 
 @pytest.fixture

@@ -1,0 +1,144 @@
+"""Values that each model has with an interval of its own, without one of their difference.
+
+Two such intervals that do not overlap tell the models apart: the standard error of a difference is
+at most the sum of both. Two that overlap leave it undecided here, though a paired test might not.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+
+import pandas as pd
+
+from analysis.readings.rows import ends, records
+from analysis.readings.words import bounded, code, codes, listed, number
+from analysis.standings import plural
+
+FEW = 4
+"""Up to so many models are each named; of more, the ends and the middle."""
+
+
+def tidy(frame: pd.DataFrame, value: str, low: str = "low", high: str = "high") -> pd.DataFrame:
+    """Columns model, noise (if there is one), value, low and high; NaN where there is no bound."""
+    named = {name: frame[name].astype(str) for name in ("model", "noise") if name in frame}
+    found = pd.DataFrame(named | {"value": frame[value].astype(float)})
+    for name, column in (("low", low), ("high", high)):
+        found[name] = frame[column].astype(float) if column in frame else float("nan")
+    return found.reset_index(drop=True)
+
+
+def told_apart(a: pd.Series, b: pd.Series) -> bool:
+    """Whether two intervals do not overlap; never if one is missing."""
+    return bool(a.low > b.high or b.low > a.high)
+
+
+def by_model(rows: pd.DataFrame, what: str, digits: int = 2, unit: str = "") -> list[str]:
+    """One value of each model.
+
+    Args:
+        rows: columns of `tidy`, a row for each model.
+        what: begins the sentence, as `CKA in the deepest blocks`.
+        digits: after the point.
+        unit: behind values.
+    """
+    known = rows[rows.value.notna()]
+    lost = rows[rows.value.isna()].model
+    found = [f"{what}: no value for {codes(lost)}."] if len(lost) else []
+    if known.empty:
+        return found
+    shown = known
+    if len(known) > FEW:
+        ranked = known.sort_values("value", kind="stable")
+        shown = ranked.iloc[[0, -1]]
+        middle = number(float(known.value.median()), digits)
+        what = f"{what}, over {len(known)} models (median {middle}), lowest and highest"
+    each = [
+        f"{bounded(r['value'], r['low'], r['high'], digits, unit)} in {code(r['model'])}"
+        for r in records(shown)
+    ]
+    return [f"{what}: {listed(each)}{overlaps(shown)}.", *found]
+
+
+def overlaps(rows: pd.DataFrame) -> str:
+    """Which of the intervals do not overlap, behind a semicolon; nothing for one or none."""
+    held = rows[rows.low.notna()]
+    pairs = list(combinations(range(len(held)), 2))
+    if not pairs:
+        return ""
+    names: dict[bool, list[str]] = {True: [], False: []}
+    for i, j in pairs:
+        a, b = held.iloc[i], held.iloc[j]
+        names[told_apart(a, b)].append(f"{code(a.model)} and {code(b.model)}")
+    if not names[False]:
+        return "; these intervals do not overlap"
+    if not names[True]:
+        return "; these intervals overlap, which leaves the order undecided"
+    if len(names[True]) < len(names[False]):
+        return f"; undecided, as intervals overlap, but for {listed(names[True])}"
+    return f"; undecided, as intervals overlap, between {listed(names[False])}"
+
+
+def by_noise(rows: pd.DataFrame, what: str, digits: int = 2, unit: str = "") -> list[str]:
+    """One value of each model under each noise: means over noises, and which model is lower where.
+
+    Args:
+        rows: columns of `tidy`, a row for each model and noise.
+        what: see `by_model`.
+        digits: after the point.
+        unit: behind values.
+    """
+    noises, models = (list(dict.fromkeys(rows[name])) for name in ("noise", "model"))
+    if len(noises) == 1:
+        return by_model(rows, f"{what} under {code(noises[0])}", digits, unit)
+    means = rows.groupby("model", sort=False).value.mean().rename("value").reset_index()
+    over = f"{what}, mean over {len(noises)} noises (without an interval)"
+    found = by_model(tidy(means, "value"), over, digits, unit)
+    if len(models) == 1:
+        return [*found, *extremes(rows, models[0], digits, unit)]
+    return [*found, *(lower(rows, models) if len(models) == 2 else lowest(rows, models))]
+
+
+def extremes(rows: pd.DataFrame, model: str, digits: int, unit: str) -> list[str]:
+    """Under which noise one model has its smallest and its largest value."""
+    known = rows[(rows.model == model) & rows.value.notna()]
+    if known.empty:
+        return []
+    each = [
+        f"{bounded(r['value'], r['low'], r['high'], digits, unit)} under {code(r['noise'])}"
+        for r in ends(known, "value")
+    ]
+    return [f"In {code(model)} it reaches from {each[0]} to {each[1]}."]
+
+
+def lower(rows: pd.DataFrame, models: Sequence[str]) -> list[str]:
+    """Of two models, which one is told to have the lower value under which noises."""
+    wide = {name: rows[rows.model == name].set_index("noise") for name in models}
+    told: dict[str, list[str]] = {name: [] for name in models}
+    equal, undecided = [], []
+    for noise in wide[models[0]].index.intersection(wide[models[1]].index, sort=False):
+        a, b = (wide[name].loc[noise] for name in models)
+        if told_apart(a, b):
+            told[models[0] if a.value < b.value else models[1]].append(str(noise))
+        elif a.value == b.value:
+            equal.append(str(noise))
+        elif not math.isnan(a.value) and not math.isnan(b.value):
+            undecided.append(str(noise))
+    how = "by intervals that do not overlap, lower in"
+    parts = [f"{how} {code(n)} under {codes(noises)}" for n, noises in told.items() if noises]
+    parts += [f"equal under {codes(equal)}"] if equal else []
+    missing = " (intervals overlap or are missing)"
+    parts += [f"undecided under {codes(undecided)}{missing}"] if undecided else []
+    text = "; ".join(parts)
+    return [f"{text[0].upper()}{text[1:]}."] if parts else []
+
+
+def lowest(rows: pd.DataFrame, models: Sequence[str]) -> list[str]:
+    """Of many models, how often each one has the lowest value."""
+    known = rows[rows.value.notna()]
+    least = known.groupby("noise", sort=False).value.transform("min")
+    counts = known[known.value == least].model.value_counts()
+    total = known.noise.nunique()
+    each = [f"{code(name)} ({counts[name]})" for name in models if counts.get(name)]
+    return [f"Lowest of all, of {plural(total, 'noise')}: {listed(each)}."] if each else []

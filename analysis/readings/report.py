@@ -1,0 +1,275 @@
+"""What a report says of all its sections together: models, main results, leaderboard, origin."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis import display, runs
+from analysis.display import Displayed
+from analysis.indices import INDICES, PREDICTED, digests
+from analysis.plots import short
+from analysis.readings.folders import SECTIONS, Manifest
+from analysis.readings.words import code, escaped
+from mtd.errors import BadInput
+
+SHORT = 3
+"""Sentences of each section in the summary."""
+
+LAYERS = 4
+"""Names of a longer list of layers that are given."""
+
+ASKED = ("analysis", "versions", "models", "crops", "command", "sections", "runs")
+"""Entries of a report's manifest that have a place of their own."""
+
+LABELS = {
+    "distance": "W1 of deep features (σ), mean over unseen noises",
+    "sensitivity": "gain of the output, mean over unseen noises",
+}
+"""Of indices whose label does not say over what they are means."""
+
+
+def sections(path: Path) -> dict[str, Manifest]:
+    """The manifests of the sections that a report has, by name, in order."""
+    found = {}
+    for name in SECTIONS:
+        with suppress(BadInput):
+            found[name] = runs.read_manifest(path / name)
+    return found
+
+
+def manifest(path: Path) -> Manifest:
+    """The report's own manifest; empty if it has none."""
+    with suppress(BadInput):
+        return runs.read_manifest(path)
+    return {}
+
+
+def models(path: Path) -> dict[str, Mapping[str, Any]]:
+    """What is known of each model, by name, from the report or else its sections."""
+    for held in (manifest(path), *sections(path).values()):
+        about = held.get("models")
+        if isinstance(about, dict) and about:
+            return about
+    return {}
+
+
+def anchor(heading: str) -> str:
+    """Where a heading is found on a page (`analysis.page`), or in Markdown on GitHub."""
+    return heading.lower().replace(" ", "-")
+
+
+def subtitle(title: str) -> Displayed | None:
+    """What the reader says that a report is about, if anything."""
+    text = f"**{escaped(title)}**"
+    return Displayed({"text/markdown": text, "text/plain": title}) if title else None
+
+
+def in_short(path: Path) -> list[str]:
+    """The main results of each section, with a link to it."""
+    found = []
+    for name in sections(path):
+        reading = import_module(f"analysis.readings.{name}")
+        tables = runs.read_tables(path / name, reading.TABLES)
+        if tables:
+            said = " ".join(reading.main(tables)[:SHORT])
+            heading = SECTIONS[name]
+            found.append(f"[{heading}](#{anchor(heading)}): {said}")
+    return found or ["This report has no finished section."]
+
+
+def table_of_models(path: Path) -> pd.DataFrame:
+    """A row for each model."""
+    rows = []
+    for name, about in models(path).items():
+        training = about.get("training") or {}
+        rows.append(
+            {
+                "model": name,
+                "architecture": about.get("architecture", "–"),
+                "parameters": about.get("parameters"),
+                "trained on": training.get("noise", "–"),
+                "steps": training.get("steps"),
+                "masks": about.get("policy", "–"),
+                "SHA-256": str(about.get("sha256", "–"))[:12],
+            }
+        )
+    frame = pd.DataFrame(rows)
+    empty = [name for name in ("parameters", "steps") if name in frame and frame[name].isna().all()]
+    return frame.drop(columns=empty)
+
+
+def scores(path: Path) -> pd.DataFrame:
+    """A row for each model, a column for each number that the sections have.
+
+    Models are the same if their files are, whatever a section calls them.
+    """
+    held = sections(path)
+    known = {str(about.get("sha256", name)): name for name, about in models(path).items()}
+    frame = pd.DataFrame({"model": list(known.values())}, index=pd.Index(list(known)))
+    trained = set(held.get(PREDICTED, {}).get("in_distribution", ()))
+    if PREDICTED in held:
+        held_scores = runs.read_tables(path / PREDICTED, [PREDICTED]).get(PREDICTED)
+        if held_scores is not None:
+            psnr = held_scores[held_scores.metric == "psnr"].set_index("model")
+            names = {
+                "PSNR trained on (dB)": "in_distribution",
+                "PSNR unseen (dB)": "out_of_distribution",
+                "gap (dB)": "gap",
+            }
+            for label, column in names.items():
+                frame[label] = by_digest(psnr[column], held[PREDICTED]).reindex(frame.index)
+    for index in INDICES:
+        if index.analysis in held:
+            tables = runs.read_tables(path / index.analysis, [index.table])
+            if index.table in tables:
+                values = index.read(tables[index.table], trained)
+                found = by_digest(values, held[index.analysis]).reindex(frame.index)
+                frame[LABELS.get(index.name, index.label)] = found
+    return frame.reset_index(drop=True).dropna(axis=1, how="all")
+
+
+def leaderboard(path: Path) -> Displayed:
+    """The same as a table."""
+    frame = scores(path)
+    digits = {str(name): 2 if "dB" in str(name) else 3 for name in frame}
+    return display.table(frame, digits, "All models over all sections")
+
+
+def by_digest(values: pd.Series, about: Manifest) -> pd.Series:
+    """Values by model, by the digests of their files."""
+    found = {digest: values.get(name) for digest, name in digests(about).items()}
+    return pd.Series(found, dtype=float)
+
+
+def asked(path: Path) -> pd.DataFrame:
+    """A row for each section: on how many crops and under which noises."""
+    rows = []
+    for name, about in sections(path).items():
+        crops = about.get("crops") or []
+        if not crops and not about.get("noises"):
+            continue  # curves are of logs
+        images = about.get("images")
+        side = about.get("crop")
+        rows.append(
+            {
+                "section": SECTIONS[name],
+                "crops": len(crops) or "–",
+                "of": f"{side} x {side}" if side else "whole images" if crops else "–",
+                "images": len({crop["image"] for crop in crops}) or "–",
+                "from": images if isinstance(images, str) else ", ".join(images or ()) or "–",
+                "noises": ", ".join(about.get("noises", ())) or "–",
+            }
+        )
+    return pd.DataFrame(rows) if rows else NOTHING
+
+
+NOTHING = pd.DataFrame({"section": []})
+
+
+def entries(path: Path) -> list[str]:
+    """What else the report's manifest says was asked for."""
+    names = ", ".join(SECTIONS[name] for name in sections(path))
+    return [f"sections: {names or 'none'}"] + [
+        f"{name.replace('_', ' ')}: {escaped(plain(value))}"
+        for name, value in manifest(path).items()
+        if name not in ASKED and value not in (None, "", [], {})
+    ]
+
+
+def plain(value: Any) -> str:
+    """An entry of a manifest, in one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {plain(held)}" for name, held in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(plain, value))
+    return str(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def command(path: Path) -> list[str]:
+    """The command that made the report, if it says so."""
+    held = manifest(path).get("command")
+    return [f"Made by {code(held)}."] if held else []
+
+
+def settings(path: Path) -> pd.DataFrame:
+    """A row for each section: what decides its numbers beside models, crops and noises."""
+    rows = []
+    for name, about in sections(path).items():
+        crops = [[c.get("image"), c.get("top"), c.get("left"), c.get("sha256")] for c in
+                 about.get("crops") or []]  # fmt: skip
+        digest = hashlib.sha256(json.dumps(crops).encode()).hexdigest()[:12]
+        rows.append(
+            {
+                "section": SECTIONS[name],
+                "seed": about.get("seed", "–"),
+                "device": about.get("device", "–"),
+                "autocast": about.get("autocast", "–"),
+                "attention mask": about.get("attention_mask", "–"),
+                "mask draws": about.get("mask_samples", "–"),
+                "masks under noises": about.get("mask_pairing", "–"),
+                "8 bits": str(about.get("quantize", "–")),
+                "digest of crops": digest if crops else "–",
+            }
+        )
+    return pd.DataFrame(rows) if rows else NOTHING
+
+
+def layers(path: Path) -> pd.DataFrame:
+    """A row for each section and list of layers: which models it is of, and what is in it."""
+    rows = []
+    for name, about in sections(path).items():
+        held = about.get("layers") or {}
+        for models_, names in alike(held):
+            shown = [short(layer) for layer in names]
+            if len(shown) > LAYERS:
+                shown = [*shown[: LAYERS - 1], "…", shown[-1]]
+            rows.append(
+                {
+                    "section": SECTIONS[name],
+                    "models": "all" if len(models_) == len(held) else ", ".join(models_),
+                    "layers": len(names),
+                    "which": ", ".join(shown),
+                }
+            )
+    return pd.DataFrame(rows) if rows else NOTHING
+
+
+def alike(lists: Mapping[str, Any]) -> Iterator[tuple[list[str], list[str]]]:
+    """Models with the same list of layers, together."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for model, names in lists.items():
+        found.setdefault((names,) if isinstance(names, str) else tuple(names), []).append(model)
+    for names, models_ in found.items():
+        yield models_, list(names)
+
+
+def versions(path: Path) -> pd.DataFrame:
+    """Packages and their versions; several where sections were made with several."""
+    found: dict[str, dict[str, None]] = {}
+    for held in (manifest(path), *sections(path).values()):
+        for name, version in (held.get("versions") or {}).items():
+            found.setdefault(name, {})[str(version)] = None
+    rows = [{"package": name, "version": ", ".join(held)} for name, held in found.items()]
+    return pd.DataFrame(rows, columns=["package", "version"])
+
+
+def checkpoints(path: Path) -> pd.DataFrame:
+    """A row for each model: its file's digest in full, and where its mask policy is from."""
+    rows = [
+        {
+            "model": name,
+            "SHA-256": about.get("sha256", "–"),
+            "masks": about.get("policy", "–"),
+            "said by": about.get("policy_source", "–"),
+        }
+        for name, about in models(path).items()
+    ]
+    return pd.DataFrame(rows)

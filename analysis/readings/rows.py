@@ -1,0 +1,44 @@
+"""Rows of tables, as plain dictionaries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from analysis.readings.words import listed, number
+
+Row = dict[str, Any]
+
+
+def records(frame: pd.DataFrame) -> list[Row]:
+    """All rows."""
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def ends(frame: pd.DataFrame, column: str) -> tuple[Row, Row]:
+    """The rows with the smallest and the largest value; the first of equal ones.
+
+    Args:
+        frame: with one known value at least.
+        column: of the values.
+    """
+    values = frame[column].to_numpy(dtype=float, na_value=float("nan"))
+    known = [(value, place) for place, value in enumerate(values) if value == value]
+    low = min(known)[1]
+    high = min(known, key=lambda pair: (-pair[0], pair[1]))[1]
+    return records(frame.iloc[[low]])[0], records(frame.iloc[[high]])[0]
+
+
+def reaches(frame: pd.DataFrame, column: str, digits: int, most: int, unit: str = "") -> str:
+    """For each model, from which value under which noise to which its rows reach; plain text."""
+    found: list[str] = []
+    for model, rows in frame.groupby("model", sort=False):
+        if rows[column].notna().any():
+            low, high = ends(rows, column)
+            values = [
+                f"{number(end[column], digits)}{unit} under {end['noise']}" for end in (low, high)
+            ]
+            span = values[0] if low == high else f"from {values[0]} to {values[1]}"
+            found.append(f"{model} {span}")
+    return listed(found, most)

@@ -1,0 +1,153 @@
+"""Tables and pictures of a benchmark for a page: leaderboard, values by noise, pairs, strips."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import combinations
+from pathlib import Path
+
+import pandas as pd
+
+from analysis import display, strips
+from analysis.display import Displayed
+from analysis.ranking import NOISY
+from analysis.readings.generalization import Frames, contestants
+from analysis.readings.rows import reaches
+from analysis.readings.words import interval, listed, number
+from analysis.standings import plural
+from mtd.metrics import METRICS
+
+PAIRED = 8
+"""Up to so many models, all pairs of them are shown; of more, those of the best one."""
+
+STRIPS = 8
+"""Comparisons of pictures."""
+
+CLEAN = "clean (the target)"
+
+
+def unit(metric: str) -> str:
+    """A metric's name with its unit."""
+    about = METRICS[metric]
+    return f"{about.label} ({about.unit})" if about.unit else about.label
+
+
+def leaderboard(frames: Frames, metric: str) -> Displayed:
+    """Scores of the models, best first under unseen noise, the noisy input last."""
+    frame, about = frames["generalization"], METRICS[metric]
+    order = [*contestants(frames, metric).model]
+    part = frame[frame.metric == metric].set_index("model")
+    part = part.loc[[*order, *([NOISY] if NOISY in part.index else [])]].reset_index()
+    ends = zip(part.out_of_distribution_low, part.out_of_distribution_high, strict=True)
+    shown = pd.DataFrame(
+        {
+            "model": part.model,
+            "in distribution": part.in_distribution,
+            "out of distribution": part.out_of_distribution,
+            "95% interval": [interval(low, high, about.digits) for low, high in ends],
+            "worst": part.worst,
+            "worst noise": part.worst_noise.replace("nan", "–"),
+            "gap": part.gap,
+            "mean rank": part.mean_rank,
+        }
+    )
+    digits = dict.fromkeys(map(str, shown), about.digits) | {"mean rank": 2}
+    caption = f"{unit(metric)}; out of distribution: mean over kinds of unseen noise"
+    return display.table(shown, digits, caption, "generalization/generalization.csv")
+
+
+def by_noise(frames: Frames, metric: str) -> Displayed:
+    """The mean of every model under every noise, a column for each noise."""
+    frame, about = frames["noises"], METRICS[metric]
+    part = frame[frame.metric == metric]
+    order = [*contestants(frames, metric).model]
+    order += [NOISY] if NOISY in set(part.model) else []
+    noises = list(dict.fromkeys(part.noise))
+    wide = part.pivot(index="model", columns="noise", values="mean").loc[order, noises]
+    inside = set(part[part.in_distribution].noise)
+    wide.columns = pd.Index([f"{n} (trained on)" if n in inside else str(n) for n in noises])
+    shown = wide.rename_axis("model").reset_index()
+    caption = f"Mean {unit(metric)} under each noise"
+    return display.table(shown, about.digits, caption, "generalization/noises.csv")
+
+
+def pairs(frames: Frames, metric: str) -> Displayed:
+    """Paired differences of two models under every noise, for the reader to choose from."""
+    tests, order = frames["tests"], list(contestants(frames, metric).model)
+    if len(order) < 2:
+        return display.say(["One model: no differences."])
+    wanted = list(combinations(order, 2))
+    if len(order) > PAIRED:
+        wanted = [(order[0], other) for other in order[1:]]
+    part = tests[tests.metric == metric]
+    panels: dict[tuple[str, str], Displayed] = {}
+    for pair in wanted:
+        rows = part[part.model_a.isin(pair) & part.model_b.isin(pair)]
+        if len(rows):  # a and b as the table has them
+            panels[str(rows.model_a.iloc[0]), str(rows.model_b.iloc[0])] = differences(rows, metric)
+    return display.pairwise(panels, "models")
+
+
+def differences(rows: pd.DataFrame, metric: str) -> Displayed:
+    """The tests of two models, as a - b."""
+    a, b, about = rows.model_a.iloc[0], rows.model_b.iloc[0], METRICS[metric]
+    ends = zip(rows.low, rows.high, strict=True)
+    shown = pd.DataFrame(
+        {
+            "noise": rows.noise,
+            "difference": rows.difference,
+            "95% interval": [interval(*end, about.digits, signed=True) for end in ends],
+            "better (%)": 100 * rows.better,
+            "p": rows.p,
+            "p (Holm)": rows.p_holm,
+        }
+    )
+    digits = {"difference": about.digits, "better (%)": 0, "p": 5, "p (Holm)": 5}
+    of = "crops" if "crop" in set(rows.draw) else "photographs"
+    caption = f"{a} - {b}, {unit(metric)}; better: share of {of} on which {a} is better"
+    return display.table(shown, digits, caption, "generalization/tests.csv")
+
+
+def comparisons(path: Path, frames: Frames, order: list[str]) -> list[Displayed]:
+    """Pictures of each strip: noisy, by the first models of the order, clean."""
+    from safetensors.numpy import load_file
+
+    frame = frames.get("strips")
+    if frame is None or frame.empty:
+        return [display.say(["This run kept no pictures."])]
+    held, found = load_file(path / strips.PICTURES), []
+    models = order[: strips.MOST]
+    for number_, rows in list(frame.groupby("strip", sort=False))[:STRIPS]:
+        psnr, first = rows.set_index("model").psnr_square, rows.iloc[0]
+        shown = {
+            name: (held[f"{number_}/{name}"], f"{number(psnr[name])} dB")
+            for name in (NOISY, *models)
+            if name in psnr.index
+        }
+        shown[CLEAN] = (held[f"{number_}/{strips.TARGET}"], "")
+        caption = f"{first.noise}: {first.image}, {first.reason} image"
+        found.append(display.comparison(shown, caption))
+    return found
+
+
+def alt_levels(frames: Frames, metric: str) -> str:
+    """Of the level curves: between which values each model lies."""
+    noises = frames["noises"]
+    part, kinds = noises[noises.metric == metric], plural(noises.kind.nunique(), "kind")
+    each = reaches(part, "mean", METRICS[metric].digits, 5)
+    return f"Mean {unit(metric)} over noise level, {kinds} of noise: {each}."
+
+
+def alt_ranks(frames: Frames, metric: str = "psnr") -> str:
+    """Of the rank map: under how many noises each model is ahead."""
+    noises, order = frames["noises"], list(contestants(frames, metric).model)
+    if len(order) < 2:
+        return "One model: no ranks."
+    part = noises[(noises.metric == metric) & (noises.model != NOISY)]
+    best = part.groupby("noise", sort=False).mean_rank.transform("min")
+    counts: Mapping[object, int] = part[part.mean_rank == best].model.value_counts().to_dict()
+    each = [f"{name} under {counts[name]}" for name in order if counts.get(name)]
+    return (
+        f"Mean rank of {len(order)} models under {part.noise.nunique()} noises. Best rank: "
+        f"{listed(each)}; ties count for each."
+    )

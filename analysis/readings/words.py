@@ -1,0 +1,101 @@
+"""Words for sentences about numbers: names that break no Markdown, values with their intervals."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+
+MARKUP = re.compile(r"([\\`*_\[\]<>|~$&#])")
+
+
+def code(name: object) -> str:
+    """A name as Markdown code, whatever characters it holds.
+
+    >>> print(code("a_b"), code("a`b"))
+    `a_b` ``a`b``
+    """
+    text = " ".join(str(name).split())
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * (longest + 1)
+    pad = " " if not text or "`" in (text[0], text[-1]) else ""
+    return f"{fence}{pad}{text}{pad}{fence}"
+
+
+def escaped(text: str) -> str:
+    """Text that may hold names, such that Markdown and HTML show it as it is."""
+    return MARKUP.sub(r"\\\1", " ".join(text.split()))
+
+
+def listed(items: Iterable[str], most: int = 6) -> str:
+    """A list in words; of a long one the first and how many more there are.
+
+    >>> listed(["a"]), listed(["a", "b", "c"]), listed("abcde", 2)
+    ('a', 'a, b and c', 'a, b and 3 more')
+    """
+    held = list(items)
+    if len(held) > most:
+        return f"{', '.join(held[:most])} and {len(held) - most} more"
+    return " and ".join(filter(None, (", ".join(held[:-1]), *held[-1:])))
+
+
+def codes(names: Iterable[object], most: int = 6) -> str:
+    """Names in words, as code."""
+    return listed([code(name) for name in names], most)
+
+
+def number(value: float, digits: int = 2, signed: bool = False) -> str:
+    """A number, or a dash where there is none.
+
+    >>> number(-0.001, 2), number(float("nan")), number(1.5, 1, signed=True)
+    ('0.00', '–', '+1.5')
+    """
+    if math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    rounded = round(float(value), digits) + 0.0  # + 0.0 for no -0.00
+    return f"{rounded:{'+' if signed else ''}.{digits}f}"
+
+
+def interval(low: float, high: float, digits: int = 2, signed: bool = False) -> str:
+    """Bounds in brackets, or nothing where there are none."""
+    if math.isnan(low) or math.isnan(high):
+        return ""
+    return f"[{number(low, digits, signed)}, {number(high, digits, signed)}]"
+
+
+def bounded(
+    value: float, low: float, high: float, digits: int = 2, unit: str = "", signed: bool = False
+) -> str:
+    """A value with its unit and, if it has one, its 95% interval.
+
+    >>> bounded(1, 0.5, 1.5, 1, "dB"), bounded(1, float("nan"), float("nan"), 1)
+    ('1.0 dB [0.5, 1.5]', '1.0')
+    """
+    parts = (number(value, digits, signed), unit, interval(low, high, digits, signed))
+    return " ".join(filter(None, parts))
+
+
+def side(low: float, high: float) -> int:
+    """On which side of 0 an interval lies: 1, -1, or 0 if it includes 0 or is none."""
+    return int(low > 0) - int(high < 0)
+
+
+def scope(unit: str) -> str:
+    """What intervals are about, from what was left out for them: a `crop` or a `scene`."""
+    if unit == "crop":
+        what = "other crops of these photographs, not about other photographs or trainings"
+        return f"Intervals are about {what}."
+    return "Intervals are about other photographs, not about other trainings."
+
+
+def probability(p: float) -> str:
+    """A p-value.
+
+    >>> probability(0.0123), probability(0.00001)
+    ('p = 0.012', 'p < 0.001')
+    """
+    if math.isnan(p):
+        return "no p-value"
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"

@@ -1,0 +1,76 @@
+"""The page of a report: notebooks composed, executed, and rendered."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from analysis import browser, notebook, page
+from analysis.page import Attachment
+from analysis.report_parts import Report
+from analysis.runs import MANIFEST
+from mtd import files
+
+PAGE = "report"
+"""What the files of the page are called."""
+
+
+def publish(found: Report, formats: Sequence[str], args: argparse.Namespace) -> None:
+    """Execute the notebooks on what a report's folder holds, and write the page.
+
+    Nothing is written unless every cell ran.
+
+    Raises:
+        BadInput: no kernel, or a file that cannot be written.
+        Failed: a cell failed.
+    """
+    folder = found.folder.path
+    if not args.quiet:
+        print("executing the notebooks", file=sys.stderr)
+    done = notebook.execute(composed(found.sections, args.title), folder, PAGE)
+    title = args.title or "How do these denoisers generalize?"
+    made = {name: folder / f"{PAGE}.{name}" for name in formats}
+    html = page.html(done, attachments(folder, found.sections), title)
+    if "html" in made:
+        files.write(made["html"], html)
+    if "ipynb" in made:
+        files.write(made["ipynb"], nbformat.writes(done) + "\n")
+    if "md" in made:
+        text, pictures = page.markdown(done, f"{PAGE}_files")
+        for name, content in pictures.items():
+            files.write(folder / name, content)
+        files.write(made["md"], text)
+    if "pdf" in made:
+        with tempfile.TemporaryDirectory() as place:
+            source = Path(place) / f"{PAGE}.html"
+            source.write_text(html, encoding="utf-8")
+            browser.pdf(source, made["pdf"])
+    found.folder.finish()
+    print("\n".join(f"written to {path}" for path in made.values()))
+
+
+def composed(sections: Sequence[str], title: str | None = None) -> NotebookNode:
+    """The report's notebook with those of its sections, ready to be executed in its folder."""
+    report = notebook.given(
+        notebook.stored(PAGE), {"run_dir": "."} | ({"title": title} if title else {}), PAGE
+    )
+    parts = {
+        name: notebook.given(notebook.stored(name), {"run_dir": name}, name) for name in sections
+    }
+    return notebook.compose(report, parts)
+
+
+def attachments(folder: Path, sections: Sequence[str]) -> list[Attachment]:
+    """The tables and manifests of a report, by the names that figures link to."""
+    found = [Attachment(MANIFEST, (folder / MANIFEST).read_bytes())]
+    for name in sections:
+        for path in sorted((folder / name).iterdir()):
+            if path.suffix == ".csv" or path.name == MANIFEST:
+                found.append(Attachment(f"{name}/{path.name}", path.read_bytes()))
+    return found

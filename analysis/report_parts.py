@@ -1,0 +1,169 @@
+"""The run folders of a report: computed in one pass, or taken from runs that are there."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from analysis import compare_table, curves
+from analysis import sections as sections_
+from analysis.correlation import LEAST
+from analysis.indices import INDICES
+from analysis.options import Asked
+from analysis.report_plan import Plan
+from analysis.runs import RunFolder, done, read_manifest, versions
+from analysis.sections import BENCHMARK, ONE_PASS
+from analysis.standings import plural
+from analysis.work import one_pass
+from analysis.work import report as reported
+from mtd import checkpoint
+from mtd.errors import BadInput
+from mtd.ranks import ALONE, Ranks
+
+NAMED = {"curves": "training"}
+"""Sections that are not called what their analysis is."""
+
+LOG, RECIPE = "log.csv", "recipe.json"
+
+
+@dataclass(frozen=True)
+class Report:
+    """A folder with a run folder for each section.
+
+    Attributes:
+        folder: of the report.
+        sections: those that it holds and that are asked for, in the order of the page.
+        ranks: the processes that made it.
+    """
+
+    folder: RunFolder
+    sections: list[str]
+    ranks: Ranks = ALONE
+
+
+def present(folder: Path, chosen: Sequence[str]) -> list[str]:
+    """Those of the sections that a report's folder holds, done."""
+    return [name for name in chosen if done(folder / name)]
+
+
+def compute(args: argparse.Namespace, chosen: Sequence[str], command: str = "") -> Report:
+    """Do what is lacking of the sections that are asked for.
+
+    Raises:
+        BadInput: see `mtd.errors`.
+    """
+    plan = Plan(args)
+    shared = plan.asked.ranks
+    with shared.agreed():
+        works = plan.works([name for name in chosen if name in ONE_PASS])
+        logs = training(args, plan.asked) if "training" in chosen else []
+    folder = RunFolder(
+        args.output_dir,
+        f"report-{'-'.join(plan.asked.models)}",
+        plan.manifest(),
+        resume=args.resume,
+        command=command,
+        ranks=shared,
+    )
+    with folder.resumable():
+        if works:
+            one_pass(args, plan.whole, plan.groups, works, folder, command)
+        if "attribution" in chosen:
+            plan.attribution(folder.path, command)
+        if shared.first:
+            if "compare" in chosen:
+                compare(folder.path, plan.asked, command)
+            if logs:
+                curve(logs, folder.path, command)
+    shared.gather(None)
+    return Report(folder, present(folder.path, chosen), shared)
+
+
+def compare(folder: Path, asked: Asked, command: str) -> None:
+    """Indices against what models lose, where there are models and indices enough."""
+    parts = compared(folder)
+    if len(asked.models) < LEAST or len(parts) < 2 or parts[0].name != BENCHMARK:
+        return
+    manifest = {
+        "analysis": "compare",
+        "versions": versions(),
+        "runs": {path.name: read_manifest(path) for path in parts},
+    }
+    held = RunFolder(folder / "compare", "compare", manifest, command=command)
+    for name, frame in compare_table.tables(parts).items():
+        held.table(name, frame)
+    reported(held, lambda found: compare_table.report(found, parts), quiet=True)
+
+
+def compared(folder: Path) -> list[Path]:
+    """The run folders in a report that indices are read from."""
+    named = [BENCHMARK, *(index.analysis for index in INDICES)]
+    return [folder / name for name in dict.fromkeys(present(folder, named))]
+
+
+def training(args: argparse.Namespace, asked: Asked) -> list[str]:
+    """Where the training of the models is logged: what is given, else what lies beside them."""
+    if args.training:
+        return list(args.training)
+    found: dict[Path, None] = {}
+    for model in asked.models.values():
+        path = checkpoint.locate(model.source["path"])
+        for folder in (path.parent, path.with_suffix("")):
+            if (folder / LOG).is_file() and (folder / RECIPE).is_file():
+                found[folder] = None
+                break
+    return [str(path) for path in found]
+
+
+def curve(logs: Sequence[str], folder: Path, command: str) -> None:
+    """Training curves."""
+    given = curves.parser().parse_args([*logs, "--output-dir", str(folder / "training"), "--quiet"])
+    with contextlib.redirect_stdout(io.StringIO()):
+        curves.run(given, command)
+
+
+def gather(
+    args: argparse.Namespace, folders: Sequence[Path], chosen: Sequence[str], command: str = ""
+) -> Report:
+    """A report of run folders, which are copied into one.
+
+    Raises:
+        BadInput: no run folder, an analysis that is no section, or two runs of one.
+    """
+    found: dict[str, Path] = {}
+    for path in folders:
+        kind = str(read_manifest(path).get("analysis"))
+        kind = NAMED.get(kind, kind)
+        inner = present(path, chosen) if kind in ("report", "compare") else []
+        for name, place in [(kind, path), *((name, path / name) for name in inner)]:
+            if name in ("report",):
+                continue
+            if name not in sections_.NAMES:
+                known = ", ".join(sections_.NAMES)
+                raise BadInput(f"{place}: a run of {name}; expected one of {known}")
+            if name in found:
+                raise BadInput(f"{place}: a second run of {name}, after {found[name]}; give one")
+            found[name] = place
+    names = [name for name in chosen if name in found]
+    if not names:
+        raise BadInput(f"no section among {plural(len(folders), 'run folder')}")
+    manifests = {name: read_manifest(found[name]) for name in names}
+    models = {k: v for m in manifests.values() for k, v in m.get("models", {}).items()}
+    manifest = {"analysis": "report", "versions": versions(), "models": models, "runs": manifests}
+    name = f"report-{'-'.join(models)}"
+    folder = RunFolder(args.output_dir, name, manifest, resume=args.resume, command=command)
+    for name in names:
+        target = folder.path / name
+        if found[name].resolve() != target.resolve():
+            shutil.copytree(
+                found[name],
+                target,
+                ignore=shutil.ignore_patterns("units", "cka-*", "report*"),
+                dirs_exist_ok=True,
+            )
+    return Report(folder, names)

@@ -1,0 +1,206 @@
+"""What every section of a report looks at: models, noises, crops, and the analyses of them."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis import attribution, benchmark, generalization, options
+from analysis import sections as sections_
+from analysis import suite as suites
+from analysis.layer_changes import CLEAN
+from analysis.options import Asked
+from analysis.runs import MANIFEST
+from analysis.sections import BENCHMARK, Share
+from analysis.work import Work
+from mtd import images, noise, ranks
+from mtd.errors import BadInput
+from mtd.recorded import PREFIX
+
+if TYPE_CHECKING:
+    from analysis.suite import Suite
+    from mtd.images import Crop
+
+OUTSIDE = {
+    *("output_dir", "resume", "quiet", "sections", "format", "title", "training"),
+    *("verify", "share", "help", "made"),
+}
+"""Options that no number of a section hangs on."""
+
+
+def arguments(args: argparse.Namespace) -> list[str]:
+    """The command line that asks for the same numbers, in the order of the options."""
+    from analysis.report import parser
+
+    found = [str(model) for model in args.models]
+    for action in parser()._actions:
+        value = getattr(args, action.dest, None)
+        if not action.option_strings or action.dest in OUTSIDE or value == action.default:
+            continue
+        flag = action.option_strings[-1]
+        if action.nargs == 0:
+            found.append(flag)
+            continue
+        for one in value if isinstance(value, list) else [value]:
+            found += [flag, str(one)]
+    for made in args.made:
+        found += ["--model", made.factory, "--checkpoint", made.checkpoint]
+        for name, value in made.arguments.items():
+            found += ["--arg", f"{name}={json.dumps(value)}"]
+    return found
+
+
+class Plan:
+    """What every section looks at.
+
+    Args:
+        args: the command's options; noises and budgets are filled in.
+
+    Raises:
+        BadInput: anything that cannot be used, by any of the processes.
+    """
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.args, self.arguments = args, arguments(args)
+        self.budgets = sections_.budgets(args.budget)
+        shared, device = ranks.start(args.device)
+        with shared.agreed():
+            self.suite = self._noises()
+            photographs = images.photographs(*args.images or ())
+            side = min((args.benchmark_crop, *(min(p.height, p.width) for p in photographs)))
+            self.side = max(side, args.crop)
+            self.counts = {n: self._count(n, args.crop) for n in self.budgets if n != BENCHMARK}
+            args.limit, limit = max(self.counts.values()), args.limit
+            self.asked = options.gather(args, device, shared, photographs)
+            args.limit = limit
+            count = self._count(BENCHMARK, self.side)
+            self.large = distinct(
+                images.crops(photographs, self.side, count, args.crop_rule, args.seed)
+            )
+            self._batches()
+            self.perceptual, missing = benchmark.load_lpips(args, device)
+        if any(shared.gather(bool(missing))):  # all processes score alike
+            self.perceptual = None
+        if missing and shared.first:
+            print(missing, file=sys.stderr)
+
+    def _noises(self) -> Suite | None:
+        """Settle which noises features and the benchmark are looked at under."""
+        args = self.args
+        given = [args.reference, *(args.noise or attribute_noises())]
+        specs = [text if text.startswith(PREFIX) else noise.parse(text).spec for text in given]
+        self.features = list(dict.fromkeys(specs))
+        if CLEAN in self.features:
+            raise BadInput(f"{CLEAN}: it changes nothing; leave it out")
+        if len(self.features) < 2:
+            raise BadInput("no noise beside the reference: give --noise")
+        suite = None if args.noise and not args.suite else suites.load(args.suite or "quick")
+        tested = self.features if suite is None else [noise.parse(t).spec for t in suite.noises]
+        self.tested = tested
+        args.noise = list(dict.fromkeys([CLEAN, *self.features, *tested]))
+        return suite
+
+    def _batches(self) -> None:
+        """Batches of the crops that features are taken of, then of the benchmark's."""
+        seed, size = self.args.seed, self.args.batch_size
+        parts = sections_.nested(self.asked.crops, list(self.counts.values()), seed)
+        features = self.looking([CLEAN, *self.features])
+        groups, self.shares = sections_.shares(features, parts, self.counts, size)
+        tested = self.looking(self.tested).noises
+        self.large_groups = sections_.batched(self.large, size, tested, len(groups))
+        self.groups = [*groups, *self.large_groups]
+
+    def _count(self, name: str, side: int) -> int:
+        count = sections_.crops_for(self.budgets[name], side)
+        return min(count, self.args.limit) if self.args.limit else count
+
+    def looking(self, specs: Sequence[str], **more: Any) -> Asked:
+        """What is asked, under some of the noises."""
+        chosen = [noise for noise in self.asked.noises if noise.spec in specs]
+        chosen.sort(key=lambda noise: list(specs).index(noise.spec))
+        return replace(self.asked, noises=chosen, **more)
+
+    @property
+    def whole(self) -> Asked:
+        """All that is looked at, the noisy input among the models."""
+        given = options.like(self.args, generalization.parser())
+        return benchmark.with_tiles(given, self.asked)
+
+    def works(self, names: Sequence[str]) -> list[Work]:
+        """The analyses of some sections.
+
+        Raises:
+            BadInput: a section that cannot be had of these models, noises or crops.
+        """
+        return [self.work(name) for name in names]
+
+    def work(self, name: str, models: Sequence[str] = (), noises: Sequence[str] = ()) -> Work:
+        """The analysis of a section, of all models and noises or of some."""
+        if name == BENCHMARK:
+            return self.benchmark()
+        share = self.shares[name]
+        seen = [CLEAN] * (name == "sensitivity") + self.features
+        asked = self.looking(noises or seen, crops=share.asked.crops)
+        chosen = {m: asked.models[m] for m in models or asked.models}
+        return sections_.work(name, self.args, Share(replace(asked, models=chosen), share.groups))
+
+    def benchmark(self) -> Work:
+        """The analysis of the benchmark."""
+        given = options.like(self.args, generalization.parser(), crop=self.side, noise=self.tested)
+        asked = self.looking(self.tested, crops=self.large)
+        found = benchmark.on_crops(given, asked, self.large_groups, self.suite, self.perceptual)
+        return generalization.plan(given, found)
+
+    def attribution(
+        self, folder: Path, command: str, models: Sequence[str] = (), noises: Sequence[str] = ()
+    ) -> None:
+        """Maps of few crops; they need gradients, and so a pass of their own."""
+        given = options.like(self.args, attribution.parser(), noise=None)
+        usual = [n for n in attribution.NOISES if n in self.features] or self.features[:2]
+        given.noise = list(noises) or usual
+        attribution.settle(given)
+        given.output_dir = folder / "attribution"
+        given.resume = (given.output_dir / MANIFEST).is_file()
+        asked = self.looking(given.noise, crops=self.shares["attribution"].asked.crops)
+        asked = replace(asked, models={m: asked.models[m] for m in models or asked.models})
+        attribution.carry_out(given, asked, command, quiet=True)
+
+    def manifest(self) -> dict[str, Any]:
+        """What decides the report, whichever of its sections are asked for."""
+        about = options.describe("report", self.args, self.asked)
+        about.pop("crops")
+        return about | {
+            "reference": self.features[0],
+            "suite": self.suite.name if self.suite else None,
+            "benchmark_noises": self.tested,
+            "budgets": self.budgets,
+            "limit": self.args.limit,
+            "benchmark_crop": self.side,
+            "intervals": not self.args.no_intervals,
+            "lpips": self.perceptual.sha256 if self.perceptual else None,
+            "crops_sha256": digest([*self.asked.crops, *self.large]),
+            "arguments": self.arguments,
+        }
+
+
+def digest(crops: Sequence[Crop]) -> str:
+    """SHA-256 of all crops."""
+    return hashlib.sha256("\n".join(crop.digest for crop in crops).encode()).hexdigest()
+
+
+def attribute_noises() -> tuple[str, ...]:
+    """The unseen noises that features are looked at under, unless others are asked for."""
+    from analysis.srga import NOISES
+
+    return NOISES
+
+
+def distinct(crops: Sequence[Crop]) -> list[Crop]:
+    """Crops, each of its pixels once."""
+    return list({crop.digest: crop for crop in reversed(crops)}.values())[::-1]

@@ -1,0 +1,86 @@
+"""Sections of a report: budgets, crops that nest, and what each looks at."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis import engine, sections
+from mtd import images
+from mtd.errors import BadInput
+
+
+def test_sections_are_chosen_in_the_order_of_the_page():
+    assert sections.choose(None) == list(sections.NAMES)
+    assert sections.choose(" srga,generalization,") == ["generalization", "srga"]
+    with pytest.raises(BadInput, match="did you mean srga"):
+        sections.choose("sgra")
+    with pytest.raises(BadInput, match="names none"):
+        sections.choose(" , ")
+
+
+def test_budgets_are_megapixels_by_section():
+    found = sections.budgets(["srga=1.5"])
+    assert found["srga"] == 1.5 and found["cka"] == sections.BUDGETS["cka"]
+    assert sections.crops_for(1.5, 64) == 366
+    assert sections.crops_for(1e-6, 64) == 1
+    for text in ("sgra=1", "srga", "srga=0", "srga=-1", "srga=nan", "srga=inf", "training=1"):
+        with pytest.raises(BadInput, match=text.partition("=")[0]):
+            sections.budgets([text])
+
+
+def test_crops_nest_and_each_comes_once():
+    crops = images.crops(images.photographs(), 16, 40)
+    parts = sections.nested(crops, [10, 25, 10, 99], seed=1)
+    assert [len(part) for part in parts] == [10, 15, 15]
+    digests = [crop.digest for part in parts for crop in part]
+    assert sorted(digests) == sorted(crop.digest for crop in crops)
+    order = [crop.digest for crop in crops]
+    for part in parts:  # as they come, within a part
+        places = [order.index(crop.digest) for crop in part]
+        assert places == sorted(places)
+    again = sections.nested(crops, [10], seed=1)
+    assert again[0] == parts[0]  # whatever else is looked at
+    assert sections.nested(crops, [10], seed=2)[0] != parts[0]
+    assert len({crop.image for crop in parts[0]}) > 1
+
+
+class Watcher(engine.Observer):
+    name = "watcher"
+
+    def __init__(self):
+        self.layers, self.met = {"a": [engine.OUTPUT]}, []
+
+    @property
+    def key(self):
+        return {}
+
+    def keep(self, layer, value, shown):
+        return {}
+
+    def update(self, batch, seen):
+        self.met.append((batch.index, sorted(v.noise for v in seen)))
+
+    def merge(self, other):
+        pass
+
+    def compute(self, ranks=None):
+        return self.met
+
+
+def test_an_observer_meets_only_batches_that_it_looks_at(pair):
+    import mtd
+    from mtd import noise
+
+    crops = images.crops(images.photographs(), 16, 6)
+    groups = engine.batches(crops, 2)
+    noises = [noise.parse("gaussian:15"), noise.parse("poisson:3")]
+    one, other = Watcher(), Watcher()
+    one.crops = {crop.digest for crop in crops[:2]}
+    other.noises = ["poisson:3"]
+    views = list(engine.walk({"a": mtd.load(pair / "plain.pth")}, noises, groups, [one, other]))
+    assert one.met == [(0, ["gaussian:15", "poisson:3"])]
+    assert other.met == [(i, ["poisson:3"]) for i in range(3)]
+    assert [view.noise for view in views].count("gaussian:15") == 1  # nobody wants the others
+    one.crops = {crops[0].digest}
+    with pytest.raises(ValueError, match="some of its crops"):
+        list(engine.walk({"a": mtd.load(pair / "plain.pth")}, noises, groups, [one]))
