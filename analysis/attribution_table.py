@@ -23,6 +23,7 @@ from analysis.engine import View
 from analysis.lam import Attribution, Window
 from analysis.layer_changes import CLEAN
 from analysis.level_curves import preset
+from analysis.names import wrapped
 from analysis.options import Asked
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.scores import describe
@@ -160,13 +161,13 @@ def figure(frame: pd.DataFrame, pictures: Mapping[tuple[str, str, int], Array]) 
             window = Window(first["window_top"], first["window_left"], first["side"])
             noisy = pictures["", noise, i]
             head = named(noise) if i == crops[0] else ""
-            show(group[0], noisy, None, window, f"{plots.wrapped(head, 16)}\n")
+            show(group[0], noisy, None, window, f"{wrapped(head, 16)}\n")
             for axes, model in zip(group[1:], models, strict=False):
                 row = rows[model, noise, i]
                 what = f"DI {row['di']:.1f}, {row['outside']:.0%} outside"
-                head = plots.wrapped(model, 16) if i == crops[0] else ""
+                head = wrapped(model, 16) if i == crops[0] else ""
                 show(axes, noisy, pictures[model, noise, i], window, f"{head}\n{what}")
-        line[0].set_ylabel(plots.wrapped(rows[models[0], noises[0], i]["image"], 16), fontsize=7)
+        line[0].set_ylabel(wrapped(rows[models[0], noises[0], i]["image"], 16), fontsize=7)
     bar = drawn.colorbar(
         ScalarMappable(LogNorm(FLOOR, 1), colormaps["inferno"]), ax=grid, shrink=0.8, pad=0.01
     )

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from analysis import indices, plots
+from analysis import indices, legend, plots
 from analysis.correlation import LEAST, spearman
 from analysis.indices import INDICES, TARGETS
-from analysis.level_curves import style
+from analysis.legend import style
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.significance import holm
 from analysis.standings import grid, number, plural
@@ -80,11 +81,12 @@ def figure(frame: pd.DataFrame, found: pd.DataFrame) -> Figure:
         values = frame[index.name].dropna()
         if (values > 0).all() and values.max() > WIDE * values.min():
             axes.set_xscale("log")
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(4))
         axes.grid(alpha=0.3)
     for axes in grid[:, 0]:
         axes.set_ylabel(TARGETS["gap"], fontsize=8)
-    handles, names = grid.flat[0].get_legend_handles_labels()
-    drawn.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)), fontsize=8)
+    legend.add(drawn, models, lines=False)
     drawn.suptitle(f"Do the indices predict what {len(models)} models lose?", fontsize=10)
     return drawn
 

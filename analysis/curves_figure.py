@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from analysis import curves_table
+from analysis import curves_table, legend
 from analysis.curve_logs import LOSS
-from analysis.level_curves import style
-from analysis.plots import DPI, wrapped
+from analysis.legend import style
+from analysis.names import wrapped
+from analysis.plots import DPI
 
 FEW = 30
 """Points of a curve up to which each has a marker."""
@@ -80,7 +80,7 @@ def figure(frame: pd.DataFrame, trained: Mapping[str, str], decay: float) -> Fig
     for axes in panels[:count]:
         dress(axes)
     lengths = part.groupby(["run", "noise"]).size()
-    legend(drawn, runs, columns, marked=bool((lengths <= FEW).any()))
+    legend.add(drawn, runs, marked=bool((lengths <= FEW).any()))
     drawn.suptitle(heading(part, losses, decay), fontsize=10)
     return drawn
 
@@ -173,14 +173,3 @@ def steps(step: float) -> str:
         if abs(step) >= size:
             return f"{step / size:g}{letter}"
     return f"{step:g}"
-
-
-def legend(drawn: Figure, runs: list[str], columns: int, marked: bool) -> None:
-    """One legend for all panels, under them."""
-    handles = []
-    for run in runs:
-        look = style(run, runs) | ({} if marked else {"marker": None})
-        handles.append(Line2D([], [], lw=1.6, label=wrapped(run, NAME, 3), **look))  # type: ignore[arg-type]
-    widest = max(len(row) for handle in handles for row in str(handle.get_label()).split("\n"))
-    fit = max(1, min(8, 34 * columns // (widest + 6)))
-    drawn.legend(handles=handles, loc="outside lower center", ncols=fit, fontsize=8)

@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis import plots
-from analysis.level_curves import COLOURS, CROWDED, MARKERS, style
+from analysis import legend, plots
+from analysis.legend import COLOURS, CROWDED, MARKERS, style
+from analysis.names import wrapped
 
 PLANES = {
     "pca": "first two components; CH by noise {:.3g} on all",
@@ -55,13 +56,12 @@ def depth(frame: pd.DataFrame) -> Figure:
     else:
         panels[2].set_xlabel("relative depth: 0 the first layer recorded, 1 the last", fontsize=9)
     panels[2].tick_params(axis="x", labelsize=8)
-    handles, names = panels[0].get_legend_handles_labels()
     kinds = [
         Line2D([], [], color="0.3", lw=1.8, label="classes are noises"),
         Line2D([], [], color="0.3", lw=1, ls="--", label="classes are crops (content)"),
     ]
     panels[0].legend(handles=kinds, fontsize=8, loc="best")
-    drawn.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)), fontsize=8)
+    legend.add(drawn, models)
     first = frame.iloc[0]
     heading = (
         f"Do features sort images by noise or by content? {first.crops} crops under "
@@ -93,7 +93,7 @@ def _level(axes: Axes, height: float, name: str) -> None:
     """A dotted line with its name in the margin, where no curve is."""
     axes.axhline(height, color="0.4", lw=1, ls=":")
     axes.annotate(
-        plots.wrapped(name, 14),
+        wrapped(name, 14),
         (1, height),
         xycoords=("axes fraction", "data"),
         xytext=(4, 0),
@@ -124,7 +124,7 @@ def planes(points: pd.DataFrame, frame: pd.DataFrame, manifest: Mapping[str, Any
             plane = tuple(PLANES)[place % 2]
             part = points[(points.model == model) & (points.layer == row.layer)]
             _scatter(axes, part[part.kind == plane], noises)
-            name = f"{model}, {plots.short(row.layer)}" + WHICH[kinds[place // 2]]
+            name = legend.named(f"{model}, {plots.short(row.layer)}") + WHICH[kinds[place // 2]]
             value = row.ch_tsne if plane == "tsne" else row.ch_noise
             axes.set_title(f"{name}\n{PLANES[plane].format(value)}", fontsize=8)
     handles, names = grid[0, 0].get_legend_handles_labels()

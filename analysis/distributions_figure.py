@@ -8,8 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.ggd import density
-from analysis.level_curves import COLOURS, preset
-from analysis.plots import DPI, short, wrapped
+from analysis.legend import COLOURS
+from analysis.level_curves import preset
+from analysis.names import wrapped
+from analysis.plots import DPI, short
 
 MOST = 40
 """Rows that one figure holds."""

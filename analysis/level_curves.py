@@ -11,7 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.plots import DPI, wrapped
+from analysis import legend
+from analysis.legend import CROWDED, style
+from analysis.names import wrapped
+from analysis.plots import DPI
 from analysis.ranking import NOISY
 from mtd.metrics import METRICS
 from mtd.mixture import OURS
@@ -41,14 +44,6 @@ KINDS = {
 
 FALLING = ("monte_carlo",)
 """Kinds whose level falls as the noise grows."""
-
-COLOURS = [f"C{i}" for i in range(10) if i != 7]
-"""Matplotlib's, but grey, which is the noisy input's."""
-
-MARKERS = "osD^vP*X<>"
-
-CROWDED = 5
-"""With more models no bands are drawn."""
 
 
 def label(metric: str) -> str:
@@ -92,10 +87,7 @@ def curves(frame: pd.DataFrame, metric: str, about: str = "") -> Figure | None:
         points(grid.flat[len(many)], pd.concat(single), models)
     for axes in grid[:, 0]:
         axes.set_ylabel(label(metric), fontsize=8)
-    handles, names = grid.flat[0].get_legend_handles_labels()
-    letters = 30 * columns  # what fits beside one another under the panels
-    fit = max(1, min(5, letters // (max(map(len, names)) + 6)))
-    figure.legend(handles, names, loc="outside lower center", ncols=fit, fontsize=8)
+    legend.add(figure, models)
     heading = f"{METRICS[metric].label} over noise level, {about}" if about else ""
     lines_of = filter(None, (heading, title(part), preset(part)))
     figure.suptitle("\n".join(lines_of), fontsize=10)
@@ -118,15 +110,6 @@ def title(part: pd.DataFrame) -> str:
         f"Mean over {images} images or crops; bands and bars: 95% intervals over {over} "
         "(models are compared in tests.csv)"
     )
-
-
-def style(model: str, models: list[str]) -> dict[str, object]:
-    """Colour and marker of a model, the same in every figure; the noisy input is grey."""
-    if model == NOISY:
-        return {"color": "0.45", "ls": "--", "marker": ".", "ms": 5}
-    place = models.index(model)
-    colour = COLOURS[place % len(COLOURS)]
-    return {"color": colour, "marker": MARKERS[place // len(COLOURS) % len(MARKERS)], "ms": 4}
 
 
 def panel(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
@@ -23,3 +24,18 @@ def shortest(parts: Mapping[Key, Sequence[str]]) -> dict[Key, str]:
                 break
         found[key] = name
     return found
+
+
+def wrapped(name: str, width: int, lines: int = 3) -> str:
+    """A name over several lines, broken after `_`, `-`, `/` and spaces, and cut if still too long.
+
+    >>> wrapped("swinir_masked_80_90", 10)
+    'swinir_\\nmasked_80_\\n90'
+    """
+    parts, rows = re.findall(r"[^\s_/-]*[\s_/-]?", name), [""]
+    for part in filter(None, parts):
+        if rows[-1] and len(rows[-1]) + len(part.rstrip()) > width:
+            rows.append("")
+        rows[-1] += part
+    shown = [row.strip() if len(row) <= width + 1 else row[: width - 1] + "…" for row in rows]
+    return "\n".join(shown[:lines]) + ("…" if len(shown) > lines else "")

@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from analysis import legend
+
 DPI = 150
 
 
@@ -24,21 +26,6 @@ def short(layer: str) -> str:
     'block 1.3'
     """
     return re.sub(r"^layers\.(\d+)\.residual_group\.blocks\.(\d+)", r"block \1.\2", layer)
-
-
-def wrapped(name: str, width: int, lines: int = 3) -> str:
-    """A name over several lines, broken after `_`, `-`, `/` and spaces, and cut if still too long.
-
-    >>> wrapped("swinir_masked_80_90", 10)
-    'swinir_\\nmasked_80_\\n90'
-    """
-    parts, rows = re.findall(r"[^\s_/-]*[\s_/-]?", name), [""]
-    for part in filter(None, parts):
-        if rows[-1] and len(rows[-1]) + len(part.rstrip()) > width:
-            rows.append("")
-        rows[-1] += part
-    shown = [row.strip() if len(row) <= width + 1 else row[: width - 1] + "…" for row in rows]
-    return "\n".join(shown[:lines]) + ("…" if len(shown) > lines else "")
 
 
 @dataclass(frozen=True)
@@ -177,6 +164,7 @@ def depth(frame: pd.DataFrame, about: str = "") -> Figure | None:
     if frame.empty:
         return None
     column, models = measure(frame), list(dict.fromkeys(frame.model))
+    banded = len(models) <= legend.CROWDED and frame.low.notna().any()
     panels_of = list(frame.groupby(["noise_a", "noise_b"], sort=False))
     columns = min(3, len(panels_of))
     rows = -(-len(panels_of) // columns)
@@ -189,11 +177,11 @@ def depth(frame: pd.DataFrame, about: str = "") -> Figure | None:
             short(str(name)) for name in part.drop_duplicates("index").sort_values("index").layer
         ]
         for model, curve in part.groupby("model", sort=False):
-            colour = f"C{models.index(str(model)) % 10}"
-            axes.plot(curve["index"], curve[column], "o-", ms=3, color=colour, label=str(model))
-            if curve.low.notna().any():
+            look = legend.style(str(model), models) | {"ms": 3}
+            axes.plot(curve["index"], curve[column], label=str(model), **look)
+            if banded:
                 axes.fill_between(
-                    curve["index"], curve.low, curve.high, color=colour, alpha=0.2, lw=0
+                    curve["index"], curve.low, curve.high, color=str(look["color"]), alpha=0.2, lw=0
                 )
         alike = part.groupby("index").layer.nunique().max() == 1
         labels = names if alike else [str(i) for i in range(len(names))]
@@ -204,10 +192,10 @@ def depth(frame: pd.DataFrame, about: str = "") -> Figure | None:
         axes.grid(alpha=0.3)
     for axes in grid[:, 0]:
         axes.set_ylabel(MEASURES[column], fontsize=9)
-    grid[0, 0].legend(fontsize=8)
-    band = "bands are 95% jackknife intervals" if frame.low.notna().any() else ""
+    band = "bands are 95% jackknife intervals" if banded else ""
     second = "; ".join(filter(None, (about, band)))
     figure.suptitle(f"Each layer under two noises\n{second}", fontsize=10)
+    legend.add(figure, models)
     return figure
 
 

@@ -61,6 +61,8 @@ def compute(args: argparse.Namespace, chosen: Sequence[str], command: str = "") 
     shared = plan.asked.ranks
     with shared.agreed():
         works = plan.works([name for name in chosen if name in ONE_PASS])
+        if "attribution" in chosen:
+            plan.maps()
         logs = training(args, plan.asked) if "training" in chosen else []
     folder = RunFolder(
         args.output_dir,
@@ -73,6 +75,8 @@ def compute(args: argparse.Namespace, chosen: Sequence[str], command: str = "") 
     with folder.resumable():
         if works:
             one_pass(args, plan.whole, plan.groups, works, folder, command)
+            if shared.first:
+                folder.units.clear()  # what is made of them is written
         if "attribution" in chosen:
             plan.attribution(folder.path, command)
         if shared.first:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis import attribution, benchmark, generalization, options
+from analysis import attribution, benchmark, generalization, lam, options
 from analysis import sections as sections_
 from analysis import suite as suites
 from analysis.layer_changes import CLEAN
@@ -157,14 +157,25 @@ class Plan:
         found = benchmark.on_crops(given, asked, self.large_groups, self.suite, self.perceptual)
         return generalization.plan(given, found)
 
+    def maps(self, noises: Sequence[str] = ()) -> argparse.Namespace:
+        """The options of attribution; its window is at most half a crop.
+
+        Raises:
+            BadInput: maps cannot be made of such crops, or at such a precision.
+        """
+        given = options.like(self.args, attribution.parser(), noise=None)
+        usual = [n for n in attribution.NOISES if n in self.features] or self.features[:2]
+        given.noise = list(noises) or usual
+        given.side = min(given.side, given.crop // 2)
+        attribution.settle(given)
+        lam.check(given.crop, given.blur)
+        return given
+
     def attribution(
         self, folder: Path, command: str, models: Sequence[str] = (), noises: Sequence[str] = ()
     ) -> None:
         """Maps of few crops; they need gradients, and so a pass of their own."""
-        given = options.like(self.args, attribution.parser(), noise=None)
-        usual = [n for n in attribution.NOISES if n in self.features] or self.features[:2]
-        given.noise = list(noises) or usual
-        attribution.settle(given)
+        given = self.maps(noises)
         given.output_dir = folder / "attribution"
         given.resume = (given.output_dir / MANIFEST).is_file()
         asked = self.looking(given.noise, crops=self.shares["attribution"].asked.crops)

@@ -69,7 +69,7 @@ class Scores(Observer):
         models: Sequence[str],
         protocol: Protocol | None = None,
         perceptual: LPIPS | None = None,
-        window: int = 96,
+        window: int = 128,
     ) -> None:
         self.layers = {name: [OUTPUT] for name in models}
         self.protocol, self.perceptual = protocol or Protocol(), perceptual

@@ -10,10 +10,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import jackknife, plots, standings
+from analysis import jackknife, legend, plots, standings
 from analysis.engine import View
 from analysis.layer_changes import DENOISED, IMAGE, Sums
-from analysis.level_curves import CROWDED, preset, style
+from analysis.legend import CROWDED, style
+from analysis.level_curves import preset
 from analysis.options import Asked
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.scores import describe
@@ -97,8 +98,7 @@ def figure(frame: pd.DataFrame) -> Figure:
         + (f"; bands: 95% intervals, {left_out(frame)}" if banded else "")
     )
     drawn.suptitle("\n".join(filter(None, (heading, preset(frame)))), fontsize=10)
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    drawn.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), fontsize=8)
+    legend.add(drawn, list(dict.fromkeys(frame.model)))
     return drawn
 
 

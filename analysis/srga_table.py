@@ -14,11 +14,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis import components, plots, standings
+from analysis import components, legend, plots, standings
 from analysis.deep_features import Deep
 from analysis.engine import View
 from analysis.ggd import Method
-from analysis.level_curves import CROWDED, preset, style
+from analysis.legend import CROWDED, style
+from analysis.level_curves import preset
+from analysis.names import wrapped
 from analysis.options import Asked
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.scores import describe
@@ -150,7 +152,7 @@ def figure(frame: pd.DataFrame) -> Figure:
         look = style(model, models) | {"ls": "none"}
         places = np.arange(len(noises)) + offset
         axes.errorbar(places, rows.srga, error, capsize=2, lw=1, label=model, **look)  # type: ignore[arg-type]
-    names = [plots.wrapped(str(noise), 18) for noise in noises]
+    names = [wrapped(str(noise), 18) for noise in noises]
     axes.set_xticks(range(len(noises)), names, fontsize=8, rotation=20)
     axes.set_ylabel("SRGA, lower is nearer", fontsize=9)
     axes.grid(alpha=0.3, axis="y")
@@ -161,7 +163,7 @@ def figure(frame: pd.DataFrame) -> Figure:
         f"{first.patches} patches, {first.components} components{bars}"
     )
     axes.set_title("\n".join(filter(None, (heading, preset(part)))), fontsize=9)
-    drawn.legend(loc="outside lower center", ncols=min(4, len(models)), fontsize=8)
+    legend.add(drawn, models, lines=False)
     return drawn
 
 

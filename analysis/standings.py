@@ -7,7 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import level_curves, plots, strips
+from analysis import level_curves, strips
+from analysis.names import wrapped
 from analysis.ranking import NOISY
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.significance import OUTSIDE
@@ -126,7 +127,7 @@ def scores(frame: pd.DataFrame, metric: str) -> str:
             unseen += f" [{', '.join(number(end, about.digits) for end in ends)}]"
         worst = number(row["worst"], about.digits)
         if worst != "-":
-            worst += f" {plots.wrapped(str(row['worst_noise']), 17, 1)}"
+            worst += f" {wrapped(str(row['worst_noise']), 17, 1)}"
         rest = [number(row[name], about.digits) for name in ("gap", "area")]
         trained = number(row["in_distribution"], about.digits)
         rows.append([str(model), trained, unseen, worst, *rest, number(row["mean_rank"], 2)])
@@ -146,7 +147,7 @@ def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
     """
     part, about = noises[noises.metric == metric], METRICS[metric]
     models, found = ordered(frame, metric), []
-    names = [plots.wrapped(str(noise), 30, 1) for noise in dict.fromkeys(part.noise)]
+    names = [wrapped(str(noise), 30, 1) for noise in dict.fromkeys(part.noise)]
     room = WIDTH - max(len(f"{about.label} by noise"), *(len(name) + 2 for name in names))
     heads = {model: model for model in models}
     if sum(max(len(model), 6) + 2 for model in models) + len(NOISY) + 2 > room:
@@ -164,7 +165,7 @@ def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
                 number(held["mean"][m], about.digits) + ("!" if held.gain[m] < 0 else " ")
                 for m in (*shown, NOISY)
             ]
-            rows.append([f"{plots.wrapped(str(noise), 30, 1)}{trained}", *cells])
+            rows.append([f"{wrapped(str(noise), 30, 1)}{trained}", *cells])
         found.append(grid(rows))
     key = [f"{heads[model]} {model}" for model in models if heads[model] != model]
     worse = part[part.model != NOISY].gain < 0

@@ -15,7 +15,8 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.plots import DPI, wrapped
+from analysis.names import wrapped
+from analysis.plots import DPI
 from analysis.ranking import CROP, NOISY
 from mtd.images import Crop, Pixels
 from mtd.metrics import levels

@@ -278,6 +278,8 @@ def views(name: str, rows: pd.DataFrame, plan: Plan) -> tuple[list[str], list[st
     noises = {value for key in KEYS[name] if key.startswith("noise") for value in rows[key]}
     needed = {plan.features[0], *noises} if noises else set(plan.features)
     order = [noise.spec for noise in plan.asked.noises]
+    if noises and len(needed) < 2:  # the reference alone: it is compared with something
+        needed.add(plan.features[1])
     if name == "sensitivity":
         needed |= {order[0]}
     return (

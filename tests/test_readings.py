@@ -464,7 +464,7 @@ def test_ends_skip_what_is_missing_and_take_the_first_of_equal_ones():
 
 def test_a_report_without_anything_in_it(tmp_path):
     assert report.in_short(tmp_path) == ["This report has no finished section."]
-    assert report.entries(tmp_path) == ["sections: none"] and report.command(tmp_path) == []
+    assert report.entries(tmp_path) == [] and report.command(tmp_path) == []
     for table in (report.asked, report.settings, report.layers, report.versions):
         assert table(tmp_path).empty
     assert report.scores(tmp_path).empty and report.table_of_models(tmp_path).empty
@@ -472,12 +472,12 @@ def test_a_report_without_anything_in_it(tmp_path):
 
 def test_a_reports_own_manifest_is_shown_as_far_as_it_goes(tmp_path):
     (tmp_path / "manifest.json").write_text(
-        '{"analysis": "report", "command": "python -m analysis.report a.pth",'
-        ' "budget": {"crops": 8}, "noises": ["gaussian:15", "a_b"], "empty": [],'
+        '{"analysis": "report", "arguments": ["a.pth", "--seed", "1"],'
+        ' "budget": {"crops": 8}, "suite": "a_b", "empty": [],'
         ' "models": {"a|b": {"sha256": "0123456789abcdef", "parameters": 7}}}'
     )
-    assert report.command(tmp_path) == ["Made by `python -m analysis.report a.pth`."]
-    assert report.entries(tmp_path)[1:] == ["budget: crops 8", r"noises: gaussian:15, a\_b"]
+    assert report.command(tmp_path) == ["`python -m analysis.report a.pth --seed 1`"]
+    assert report.entries(tmp_path) == ["budget: crops 8", r"suite: a\_b"]
     shown = report.subtitle("a*b")
     assert shown is not None and shown.data["text/markdown"] == r"**a\*b**"
     assert report.subtitle("") is None

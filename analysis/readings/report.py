@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib import import_module
@@ -26,7 +28,11 @@ SHORT = 3
 LAYERS = 4
 """Names of a longer list of layers that are given."""
 
-ASKED = ("analysis", "versions", "models", "crops", "command", "sections", "runs")
+ASKED = (
+    *("analysis", "versions", "models", "crops", "sections", "runs", "noises", "arguments"),
+    *("budgets", "attention_mask", "mask_samples", "mask_pairing", "quantize", "seed", "device"),
+    *("autocast", "images", "crop", "limit", "benchmark_crop"),
+)
 """Entries of a report's manifest that have a place of their own."""
 
 LABELS = {
@@ -151,7 +157,7 @@ def by_digest(values: pd.Series, about: Manifest) -> pd.Series:
 
 def asked(path: Path) -> pd.DataFrame:
     """A row for each section: on how many crops and under which noises."""
-    rows = []
+    rows, budgets = [], manifest(path).get("budgets") or {}
     for name, about in sections(path).items():
         crops = about.get("crops") or []
         if not crops and not about.get("noises"):
@@ -163,12 +169,15 @@ def asked(path: Path) -> pd.DataFrame:
                 "section": SECTIONS[name],
                 "crops": len(crops) or "–",
                 "of": f"{side} x {side}" if side else "whole images" if crops else "–",
+                "megapixels": len(crops) * side**2 / 1e6 if side else math.nan,
+                "budget": budgets.get(name, math.nan),
                 "images": len({crop["image"] for crop in crops}) or "–",
                 "from": images if isinstance(images, str) else ", ".join(images or ()) or "–",
                 "noises": ", ".join(about.get("noises", ())) or "–",
             }
         )
-    return pd.DataFrame(rows) if rows else NOTHING
+    frame = pd.DataFrame(rows) if rows else NOTHING
+    return frame.dropna(axis=1, how="all")
 
 
 NOTHING = pd.DataFrame({"section": []})
@@ -176,8 +185,7 @@ NOTHING = pd.DataFrame({"section": []})
 
 def entries(path: Path) -> list[str]:
     """What else the report's manifest says was asked for."""
-    names = ", ".join(SECTIONS[name] for name in sections(path))
-    return [f"sections: {names or 'none'}"] + [
+    return [
         f"{name.replace('_', ' ')}: {escaped(plain(value))}"
         for name, value in manifest(path).items()
         if name not in ASKED and value not in (None, "", [], {})
@@ -194,9 +202,9 @@ def plain(value: Any) -> str:
 
 
 def command(path: Path) -> list[str]:
-    """The command that made the report, if it says so."""
-    held = manifest(path).get("command")
-    return [f"Made by {code(held)}."] if held else []
+    """The command that gives these numbers, if the report was computed."""
+    held = manifest(path).get("arguments")
+    return [code(shlex.join(["python", "-m", "analysis.report", *held]))] if held else []
 
 
 def settings(path: Path) -> pd.DataFrame:

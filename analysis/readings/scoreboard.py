@@ -109,7 +109,10 @@ def differences(rows: pd.DataFrame, metric: str) -> Displayed:
 
 
 def comparisons(path: Path, frames: Frames, order: list[str]) -> list[Displayed]:
-    """Pictures of each strip: noisy, by the first models of the order, clean."""
+    """Pictures of an image under each kind of noise: by the first models, noisy, clean.
+
+    Of a kind's two images it is the representative one.
+    """
     from safetensors.numpy import load_file
 
     frame = frames.get("strips")
@@ -117,11 +120,15 @@ def comparisons(path: Path, frames: Frames, order: list[str]) -> list[Displayed]
         return [display.say(["This run kept no pictures."])]
     held, found = load_file(path / strips.PICTURES), []
     models = order[: strips.MOST]
-    for number_, rows in list(frame.groupby("strip", sort=False))[:STRIPS]:
+    frame = frame.assign(first=frame.reason != "representative")
+    frame = frame.sort_values(["noise", "first", "strip"], kind="stable")
+    chosen = frame.drop_duplicates("noise")["strip"].sort_values()
+    for number_ in list(chosen)[:STRIPS]:
+        rows = frame[frame["strip"] == number_]
         psnr, first = rows.set_index("model").psnr_square, rows.iloc[0]
         shown = {
             name: (held[f"{number_}/{name}"], f"{number(psnr[name])} dB")
-            for name in (NOISY, *models)
+            for name in ((*models, NOISY) if len(models) > 1 else (NOISY, *models))
             if name in psnr.index
         }
         shown[CLEAN] = (held[f"{number_}/{strips.TARGET}"], "")

@@ -1,0 +1,72 @@
+"""How models look in figures, the same in all of them, and the legend that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from analysis.names import wrapped
+from analysis.ranking import NOISY
+
+COLOURS = [f"C{i}" for i in range(10) if i != 7]
+"""Matplotlib's, but grey, which is the noisy input's."""
+
+MARKERS = "osD^vP*X<>"
+
+CROWDED = 5
+"""With more models no bands are drawn."""
+
+NAME = 28
+"""Letters of a line of a name."""
+
+LETTERS = 17
+"""Small letters that an inch holds."""
+
+LINE = 0.17
+"""Inches of a line."""
+
+
+def style(model: str, models: Sequence[str]) -> dict[str, object]:
+    """Colour and marker of a model, by its place among all; the noisy input is grey."""
+    if model == NOISY:
+        return {"color": "0.45", "ls": "--", "marker": ".", "ms": 5}
+    place = list(models).index(model)
+    colour = COLOURS[place % len(COLOURS)]
+    return {"color": colour, "marker": MARKERS[place // len(COLOURS) % len(MARKERS)], "ms": 4}
+
+
+def named(name: str) -> str:
+    """A name as a label: in lines, and with nothing in it that matplotlib takes for a command.
+
+    Two dollar signs would be a formula, and labels that begin with an underscore are left out.
+
+    >>> named("_a_$x$")
+    '\\u2009_a_\\\\$x\\\\$'
+    """
+    text = wrapped(name, NAME).replace("$", r"\$")
+    return f"\u2009{text}" if text.startswith("_") else text
+
+
+def add(figure: Figure, models: Sequence[str], marked: bool = True, lines: bool = True) -> None:
+    """A legend of models under a figure, which grows by its height.
+
+    Args:
+        figure: with a constrained layout.
+        models: in the order of all figures.
+        marked: whether their curves have markers.
+        lines: whether they have lines.
+    """
+    handles = []
+    for model in models:
+        look = style(model, models) | ({} if marked else {"marker": None})
+        look |= {} if lines else {"ls": "none"}
+        handles.append(Line2D([], [], lw=1.6, label=named(model), **look))  # type: ignore[arg-type]
+    texts = [str(handle.get_label()) for handle in handles]
+    widest = max(len(row) for text in texts for row in text.split("\n"))
+    width, height = figure.get_size_inches()
+    fit = max(1, min(8, len(texts), int(LETTERS * width) // (widest + 6)))
+    tallest = max(text.count("\n") + 1 for text in texts)
+    figure.set_size_inches(width, height + LINE * tallest * (-(-len(texts) // fit) - 1))
+    figure.legend(handles=handles, loc="outside lower center", ncols=fit, fontsize=8)
