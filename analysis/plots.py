@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -111,17 +112,27 @@ def draw(axes: Axes, panel: Panel, limits: tuple[float, float]) -> AxesImage:
 
 
 def heatmaps(
-    title: str, parts: Sequence[Panel], limits: tuple[float, float], label: str = "CKA"
+    title: str,
+    parts: Sequence[Panel],
+    limits: tuple[float, float],
+    label: str = "CKA",
+    columns: int = 3,
 ) -> Figure:
-    """Matrices side by side, at most three in a row, with one colour scale."""
-    columns = min(3, len(parts))
+    """Matrices side by side, at most `columns` in a row, with one colour scale."""
+    columns = min(columns, len(parts))
     rows = -(-len(parts) // columns)
     side = 3.0 + 0.14 * max(max(p.values.shape) for p in parts)
+    side *= min(1.0, 4.2 / (columns + 0.2))  # more in a row are smaller
     figure = Figure(figsize=(side * columns + 1, side * rows + 0.5), dpi=DPI, layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(parts) :]:
         axes.set_axis_off()
     images = [draw(axes, part, limits) for axes, part in zip(grid.flat, parts, strict=False)]
+    for place, (axes, part) in enumerate(zip(grid.flat, parts, strict=False)):
+        before = parts[place - 1] if place % columns else None
+        if before and (before.side_a, before.layers_a) == (part.side_a, part.layers_a):
+            axes.tick_params(labelleft=False)  # they stand at the first of the row
+            axes.set_ylabel("")
     figure.colorbar(images[0], ax=grid, label=label, shrink=0.7)
     figure.suptitle(title, fontsize=10)
     return figure
@@ -138,6 +149,9 @@ def subtitle(frame: pd.DataFrame) -> str:
     removed = {"image": ", each image's mean removed", "highpass": ", local mean removed"}
     return f"{what} over {samples}{removed.get(first.centring, '')}"
 
+
+WIDEST = 6
+"""Most matrices in a row."""
 
 HEATMAPS = {
     "cross_model": "Two models, one noise",
@@ -156,7 +170,11 @@ def heatmap(frame: pd.DataFrame, which: str) -> Figure | None:
     if not parts:
         return None
     title = f"{HEATMAPS[which]}\n{subtitle(frame)}"
-    return heatmaps(title, parts, scale(frame), MEASURES[measure(frame)])
+    rows = Counter(part.side_a for part in parts)
+    each = set(rows.values())
+    columns = each.pop() if len(each) == 1 and len(rows) > 1 else 3  # a model's in a row
+    columns = columns if 1 < columns <= WIDEST else 3
+    return heatmaps(title, parts, scale(frame), MEASURES[measure(frame)], columns)
 
 
 def depth(frame: pd.DataFrame, about: str = "") -> Figure | None:

@@ -213,10 +213,10 @@ def test_models_of_different_depth_and_one_stem(folder):
     )
     path = run("plain.pth", "other/plain.pth", *FEW)
     assert path.parent == Path("runs")
-    assert path.name.startswith("cka-plain.pth-other_plain.pth-")
+    assert path.name.startswith("cka-plain-other_plain-")
     frame = pd.read_csv(path / "cka.csv")
     across = frame[frame.model_a != frame.model_b]
-    assert set(across.model_a) == {"plain.pth"} and set(across.model_b) == {"other/plain.pth"}
+    assert set(across.model_a) == {"plain"} and set(across.model_b) == {"other/plain"}
     assert (across.index_a.max(), across.index_b.max()) == (6, 7)
 
 

@@ -36,10 +36,13 @@ ASKED = (
 """Entries of a report's manifest that have a place of their own."""
 
 LABELS = {
-    "distance": "W1 of deep features (σ), mean over unseen noises",
-    "sensitivity": "gain of the output, mean over unseen noises",
+    "srga": "SRGA",
+    "cka": "CKA of deep blocks",
+    "separability": "CH by noise",
+    "distance": "W1 of deep features (σ)",
+    "sensitivity": "gain of the output",
 }
-"""Of indices whose label does not say over what they are means."""
+"""Of indices, short."""
 
 
 def sections(path: Path) -> dict[str, Manifest]:
@@ -126,8 +129,8 @@ def scores(path: Path) -> pd.DataFrame:
         if held_scores is not None:
             psnr = held_scores[held_scores.metric == "psnr"].set_index("model")
             names = {
-                "PSNR trained on (dB)": "in_distribution",
-                "PSNR unseen (dB)": "out_of_distribution",
+                "PSNR, trained (dB)": "in_distribution",
+                "PSNR, unseen (dB)": "out_of_distribution",
                 "gap (dB)": "gap",
             }
             for label, column in names.items():
