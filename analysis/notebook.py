@@ -32,13 +32,22 @@ def stored(name: str) -> NotebookNode:
     Raises:
         BadInput: there is none of that name.
     """
+    found: NotebookNode = nbformat.read(place(name), as_version=4)
+    return found
+
+
+def place(name: str) -> Path:
+    """Where a notebook of the package is.
+
+    Raises:
+        BadInput: there is none of that name.
+    """
     folder = Path(next(iter(notebooks.__path__)))
     path = folder / f"{name}.ipynb"
     if not path.is_file():
         known = sorted(found.stem for found in folder.glob("*.ipynb"))
         raise BadInput(f"notebook {name}: {nearest(name, known)}")
-    found: NotebookNode = nbformat.read(path, as_version=4)
-    return found
+    return path
 
 
 def tagged(cell: NotebookNode, tag: str) -> bool:

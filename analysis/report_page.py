@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import json
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
 from nbformat import NotebookNode
 
+import mtd
 from analysis import browser, notebook, page
+from analysis.deep_features import DeepFeatures
+from analysis.feature_histograms import FeatureHistograms
+from analysis.layer_changes import LayerChanges
 from analysis.page import Attachment
+from analysis.pooled_features import PooledFeatures
 from analysis.report_parts import Report
+from analysis.representations import Representations
 from analysis.runs import MANIFEST
+from analysis.scores import Scores
 from mtd import files
 
 PAGE = "report"
 """What the files of the page are called."""
+
+INPUTS = "page.json"
+"""What the page was made with; see `inputs`."""
 
 
 def publish(found: Report, formats: Sequence[str], args: argparse.Namespace) -> None:
@@ -41,6 +54,7 @@ def publish(found: Report, formats: Sequence[str], args: argparse.Namespace) -> 
         files.write(made["html"], html)
     if "ipynb" in made:
         files.write(made["ipynb"], nbformat.writes(done) + "\n")
+    files.write(folder / INPUTS, json.dumps(inputs(found.sections), indent=2) + "\n")
     if "md" in made:
         text, pictures = page.markdown(done, f"{PAGE}_files")
         for name, content in pictures.items():
@@ -53,6 +67,38 @@ def publish(found: Report, formats: Sequence[str], args: argparse.Namespace) -> 
             browser.pdf(source, made["pdf"])
     found.folder.finish()
     print("\n".join(f"written to {path}" for path in made.values()))
+
+
+def inputs(sections: Sequence[str]) -> dict[str, Any]:
+    """What a page depends on beside the tables: if any of it changes, the page is to be made anew.
+
+    Digests of notebooks, of the sentences' and the page's code, and versions of what is measured.
+    """
+    package = Path(__file__).parent
+    code = [
+        *sorted((package / "readings").glob("*.py")),
+        *sorted((package / "page_assets").iterdir()),
+    ]
+    code += [package / name for name in ("display.py", "page.py")]
+    observers = (
+        Scores,
+        Representations,
+        DeepFeatures,
+        FeatureHistograms,
+        PooledFeatures,
+        LayerChanges,
+    )
+    return {
+        "mtd": mtd.__version__,
+        "observers": {observer.name: observer.version for observer in observers},
+        "notebooks": {name: digest(notebook.place(name)) for name in (PAGE, *sections)},
+        "code": {str(path.relative_to(package)): digest(path) for path in code if path.is_file()},
+    }
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def composed(sections: Sequence[str], title: str | None = None) -> NotebookNode:

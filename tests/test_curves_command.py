@@ -26,7 +26,7 @@ from analysis.curves_table import COLUMNS, read, summary
 from mtd import checkpoint, images, metrics, noise
 from mtd.masking import MaskPolicy
 
-BUNDLED = Path(__file__).parents[1] / "reports" / "bundled-pair" / "training"
+BUNDLED = Path(__file__).parents[1] / "mtd" / "checkpoints"
 FEW = ("--crop", "16", "--limit", "3", "--noise", "gaussian:15", "--noise", "poisson:3", "--quiet")
 TESTS = {"gaussian:15": (30, 32, 31), "poisson:3": (25, 22, 23), "isp": (21, 20, 24)}
 

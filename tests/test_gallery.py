@@ -1,0 +1,68 @@
+"""The rendered example in `reports/` is that of today's checkpoints, notebooks and code."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis import page, report_page
+from analysis.sections import NAMES
+from mtd import checkpoint
+
+EXAMPLE = Path(__file__).parents[1] / "reports" / "example"
+REMAKE = "rm -r reports/example && python -m analysis.report baseline.pth masked.pth --no-lpips "
+REMAKE += "--output-dir reports/example --format html"
+
+
+def test_it_is_not_stale():
+    made = json.loads((EXAMPLE / report_page.INPUTS).read_text())
+    present = [name for name in NAMES if name in made["notebooks"]]
+    now = report_page.inputs(present)
+    stale = [
+        f"{what} {name}"
+        for what, held in now.items()
+        if isinstance(held, dict)
+        for name in {*held, *made[what]}
+        if held.get(name) != made[what].get(name)
+    ]
+    manifest = json.loads((EXAMPLE / "manifest.json").read_text())
+    for name, about in manifest["models"].items():
+        digest = hashlib.sha256(checkpoint.locate(about["path"]).read_bytes()).hexdigest()
+        stale += [] if digest == about["sha256"] else [f"checkpoint {name}"]
+    assert not stale, f"reports/example is stale ({', '.join(stale)}); make it anew: {REMAKE}"
+    assert made["mtd"] == now["mtd"]
+
+
+def test_the_readme_says_how_it_is_made():
+    text = (EXAMPLE.parents[1] / "README.md").read_text()
+    assert "reports/example/report.html" in text
+    assert REMAKE in (EXAMPLE.parents[1] / "CONTRIBUTING.md").read_text()
+
+
+def test_it_holds_its_tables_as_they_lie_beside_it():
+    held = {a.name: a.content for a in page.attached((EXAMPLE / "report.html").read_text())}
+    tables = list(EXAMPLE.rglob("*.csv"))
+    assert len(tables) > 15
+    for path in tables:
+        assert held[path.relative_to(EXAMPLE).as_posix()] == path.read_bytes()
+    assert (EXAMPLE / "report.html").stat().st_size < 10e6
+
+
+@pytest.mark.slow
+def test_its_numbers_are_confirmed(capsys):
+    from analysis.report import parser, run
+
+    run(parser().parse_args(["--verify", str(EXAMPLE), "--quiet"]))
+    assert "DO NOT AGREE" not in capsys.readouterr().out
+
+
+def test_a_table_of_it_reads_as_the_page_shows_it():
+    frame = pd.read_csv(EXAMPLE / "generalization" / "generalization.csv")
+    psnr = frame[frame.metric == "psnr"].set_index("model")
+    text = (EXAMPLE / "report.html").read_text()
+    for model in ("baseline", "masked"):
+        assert f">{psnr.out_of_distribution[model]:.2f}</td>" in text
