@@ -16,10 +16,11 @@ from nbformat import NotebookNode
 
 import mtd
 from analysis import browser, notebook, page
+from analysis.attachments import Attachment
 from analysis.deep_features import DeepFeatures
 from analysis.feature_histograms import FeatureHistograms
 from analysis.layer_changes import LayerChanges
-from analysis.page import Attachment
+from analysis.page_markdown import markdown
 from analysis.pooled_features import PooledFeatures
 from analysis.report_parts import Report
 from analysis.representations import Representations
@@ -56,7 +57,7 @@ def publish(found: Report, formats: Sequence[str], args: argparse.Namespace) -> 
         files.write(made["ipynb"], nbformat.writes(done) + "\n")
     files.write(folder / INPUTS, json.dumps(inputs(found.sections), indent=2) + "\n")
     if "md" in made:
-        text, pictures = page.markdown(done, f"{PAGE}_files")
+        text, pictures = markdown(done, f"{PAGE}_files")
         for name, content in pictures.items():
             files.write(folder / name, content)
         files.write(made["md"], text)
@@ -79,7 +80,9 @@ def inputs(sections: Sequence[str]) -> dict[str, Any]:
         *sorted((package / "readings").glob("*.py")),
         *sorted((package / "page_assets").iterdir()),
     ]
-    code += [package / name for name in ("display.py", "page.py")]
+    code += [
+        package / name for name in ("display.py", "page.py", "page_markup.py", "attachments.py")
+    ]
     observers = (
         Scores,
         Representations,

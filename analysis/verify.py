@@ -141,9 +141,9 @@ def opened(place: Path) -> Iterator[Path]:
         return
     if not place.is_file():
         raise BadInput(f"{place}: no such report; give its folder or its page, report.html")
-    from analysis import page
+    from analysis.attachments import attached
 
-    found = page.attached(place.read_text(encoding="utf-8", errors="replace"))
+    found = attached(place.read_text(encoding="utf-8", errors="replace"))
     if not found:
         raise BadInput(f"{place}: no tables in it; give a report's folder or page")
     with tempfile.TemporaryDirectory() as name:

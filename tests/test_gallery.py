@@ -9,7 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import page, report_page
+from analysis import report_page
+from analysis.attachments import attached
 from analysis.sections import NAMES
 from mtd import checkpoint
 
@@ -44,7 +45,7 @@ def test_the_readme_says_how_it_is_made():
 
 
 def test_it_holds_its_tables_as_they_lie_beside_it():
-    held = {a.name: a.content for a in page.attached((EXAMPLE / "report.html").read_text())}
+    held = {a.name: a.content for a in attached((EXAMPLE / "report.html").read_text())}
     tables = list(EXAMPLE.rglob("*.csv"))
     assert len(tables) > 15
     for path in tables:

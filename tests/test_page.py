@@ -16,8 +16,9 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from analysis import display, page
+from analysis.attachments import Attachment, attached
 from analysis.display import Displayed
-from analysis.page import Attachment
+from analysis.page_markdown import markdown
 from mtd.errors import BadInput
 
 EVIL = "<script>alert(1)</script> & \"quoted\" 'model'"
@@ -200,14 +201,14 @@ def test_attachments_come_out_as_they_went_in():
 
 def test_attachments_are_read_from_a_page():
     text = page.html(notebook(), ATTACHMENTS, "Title")
-    assert page.attached(text) == list(ATTACHMENTS)
-    assert page.attached("<p>another page</p>") == []
+    assert attached(text) == list(ATTACHMENTS)
+    assert attached("<p>another page</p>") == []
     link = '<a data-name="x.csv" download="x.csv" href="data:text/csv;base64,MQ==">x</a>'
     cell = output("text/html", f'<div class="appendix">{link}</div>')
-    assert page.attached(page.html(new_notebook(cells=[cell]), [], "Title")) == []
+    assert attached(page.html(new_notebook(cells=[cell]), [], "Title")) == []
     start = text.index("application/gzip;base64,") + 60
     with pytest.raises(BadInput, match=r"scores/results\.csv"):
-        page.attached(text[:start] + "AAAA" + text[start + 4 :])
+        attached(text[:start] + "AAAA" + text[start + 4 :])
 
 
 def test_names_are_text_whatever_they_are():
@@ -301,7 +302,7 @@ def test_a_failed_cell_is_seen():
 
 def test_markdown_has_tables_pictures_and_text():
     streams = [new_output("stream", name="stdout", text="printed ``` here")]
-    text, files = page.markdown(notebook(new_code_cell("", outputs=streams)), "a report")
+    text, files = markdown(notebook(new_code_cell("", outputs=streams)), "a report")
     assert text.startswith("# What came out\n")
     assert "secret_of_the_source" not in text
     assert "- masked is **better**" in text
@@ -317,11 +318,11 @@ def test_markdown_has_tables_pictures_and_text():
     assert all(name.startswith("a report/") for name in files)
     assert all(content.startswith(b"\x89PNG") for content in files.values())
     assert len(files) == 5  # three pictures and two drawings, one of them drawn twice
-    assert page.markdown(notebook(), "a report") == page.markdown(notebook(), "a report")
+    assert markdown(notebook(), "a report") == markdown(notebook(), "a report")
 
 
 def test_names_in_markdown_are_text():
     evil = "<img src=x> | *a* `b`"
     frame = pd.DataFrame({"model": [evil]})
-    text, _ = page.markdown(new_notebook(cells=[shown(display.table(frame))]), "files")
+    text, _ = markdown(new_notebook(cells=[shown(display.table(frame))]), "files")
     assert r"\<img src=x\> \| \*a\* \`b\`" in text

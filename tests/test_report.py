@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from analysis import engine, notebook, page, report, report_parts, report_plan, sections, verify
+from analysis import engine, notebook, report, report_parts, report_plan, sections, verify
+from analysis.attachments import attached
 from analysis.report import parser, run
 from mtd.errors import BadInput, Failed
 
@@ -70,9 +71,9 @@ def test_the_page_has_every_section_and_its_tables(there):
         assert any(name in heading for heading in headings), name
     assert len(soup.find_all("h1")) == 1
     assert all(image.get("alt") for image in soup.find_all("img"))
-    attached = {a.name: a.content for a in page.attached((there / "out/report.html").read_text())}
+    held = {a.name: a.content for a in attached((there / "out/report.html").read_text())}
     for name in ("manifest.json", "cka/cka.csv", "generalization/results.csv", "srga/srga.csv"):
-        assert attached[name] == (there / "out" / name).read_bytes()
+        assert held[name] == (there / "out" / name).read_bytes()
     assert "python -m analysis.report plain.pth hidden.pth" in soup.get_text()
     executed = nbformat.read(there / "out/report.ipynb", as_version=4)
     nbformat.validate(executed)
