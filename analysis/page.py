@@ -70,13 +70,19 @@ def slug(text: str) -> str:
     return re.sub(r"[^\w\- ]", "", text.lower()).strip().replace(" ", "-")
 
 
-def html(notebook: NotebookNode, attachments: Sequence[Attachment], title: str) -> str:
+def html(
+    notebook: NotebookNode,
+    attachments: Sequence[Attachment],
+    title: str,
+    absent: Sequence[str] = (),
+) -> str:
     """The page.
 
     Args:
         notebook: executed; its code is left out.
         attachments: files for the appendix, to which figures and tables link by name (`data-csv`).
         title: of the document, and its heading where the notebook does not begin with one.
+        absent: names of files that were left out.
     """
     soup = BeautifulSoup(cells(notebook), "html.parser")
     names = Names()
@@ -107,6 +113,7 @@ def html(notebook: NotebookNode, attachments: Sequence[Attachment], title: str) 
         contents=contents,
         body=Markup(soup),
         folders=folders,
+        absent=absent,
         policy=policy,
         style=Markup(style),
         script=Markup(script),

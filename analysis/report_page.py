@@ -31,6 +31,9 @@ from mtd import files
 PAGE = "report"
 """What the files of the page are called."""
 
+LARGEST = 9_500_000
+"""Bytes of a page that people still send to each other."""
+
 INPUTS = "page.json"
 """What the page was made with; see `inputs`."""
 
@@ -50,7 +53,7 @@ def publish(found: Report, formats: Sequence[str], args: argparse.Namespace) -> 
     done = notebook.execute(composed(found.sections, args.title), folder, PAGE)
     title = args.title or "How do these denoisers generalize?"
     made = {name: folder / f"{PAGE}.{name}" for name in formats}
-    html = page.html(done, attachments(folder, found.sections), title)
+    html = fitting(done, attachments(folder, found.sections), title)
     if "html" in made:
         files.write(made["html"], html)
     if "ipynb" in made:
@@ -68,6 +71,18 @@ def publish(found: Report, formats: Sequence[str], args: argparse.Namespace) -> 
             browser.pdf(source, made["pdf"])
     found.folder.finish()
     print("\n".join(f"written to {path}" for path in made.values()))
+
+
+def fitting(notebook: NotebookNode, files: Sequence[Attachment], title: str) -> str:
+    """The page, without the largest tables if it were too large with them."""
+    left = sorted(files, key=lambda file: len(file.content))
+    absent: list[str] = []
+    while True:
+        kept = [file for file in files if file.name not in absent]
+        html = page.html(notebook, kept, title, absent)
+        if len(html.encode()) <= LARGEST or not left:
+            return html
+        absent.append(left.pop().name)
 
 
 def inputs(sections: Sequence[str]) -> dict[str, Any]:

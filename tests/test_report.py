@@ -11,7 +11,16 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from analysis import engine, notebook, report, report_parts, report_plan, sections, verify
+from analysis import (
+    engine,
+    notebook,
+    report,
+    report_page,
+    report_parts,
+    report_plan,
+    sections,
+    verify,
+)
 from analysis.attachments import attached
 from analysis.report import parser, run
 from mtd.errors import BadInput, Failed
@@ -101,8 +110,8 @@ def test_sections_that_are_there_are_not_computed_again(there, monkeypatch):
     make("plain.pth", "hidden.pth", "--output-dir", "out", "--sections", "srga,cka")
     assert {name for names in looked for name in names} == {"deep_features"}
     after = files(there / "out")
-    assert {n: after[n] for n in before if not n.startswith("report")} == {
-        n: c for n, c in before.items() if not n.startswith("report")
+    assert {n: after[n] for n in before if n.count("/")} == {
+        n: c for n, c in before.items() if n.count("/")
     }
     headings = BeautifulSoup((there / "out/report.html").read_text(), "html.parser").find_all("h2")
     assert not any("Sensitivity" in heading.get_text() for heading in headings)
@@ -182,7 +191,23 @@ def test_numbers_that_are_right_are_confirmed(there, capsys):
     run(parser().parse_args(["--verify", "out", "--share", "0.2", "--seed", "3", "--quiet"]))
     out = capsys.readouterr().out
     assert "results.csv" in out and "attribution.csv" in out and "DO NOT" not in out
+    told = [line.split()[0] for line in out.split("\n") if ".csv" in line]
     run(parser().parse_args(["--verify", "out/report.html", "--seed", "3", "--quiet"]))
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.split("\n") if ".csv" in line] == told
+
+
+def test_a_page_that_would_be_too_large_leaves_tables_out(there, monkeypatch):
+    names = report_parts.present(there / "out", sections.NAMES)
+    files = report_page.attachments(there / "out", names)
+    done = nbformat.read(there / "out/report.ipynb", as_version=4)
+    whole = report_page.fitting(done, files, "x")
+    monkeypatch.setattr(report_page, "LARGEST", len(whole.encode()) - 1)
+    html = report_page.fitting(done, files, "x")
+    largest = max(files, key=lambda file: len(file.content))
+    held = {file.name for file in attached(html)}
+    assert largest.name not in held and len(held) == len(files) - 1
+    assert f"in the report's folder: {largest.name}." in html
 
 
 CHANGED = {

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from matplotlib import colormaps
+from matplotlib.figure import Figure
 
 from analysis import display, plots
 from analysis.display import Displayed
@@ -16,10 +20,16 @@ from analysis.readings.words import code, codes, escaped
 from analysis.standings import plural
 
 PAIRED = 8
-"""Up to so many models, all pairs of them are shown; of more, those of the first one."""
+"""Up to so many models, every pair has a figure with its layers named; of more, a small map."""
 
 MAPS = 12
-"""Heat maps of one model each in a figure."""
+"""Heat maps in a figure, if there are several noises; of more, one for each model."""
+
+MOST = 24
+"""Heat maps in a figure at all."""
+
+SQUARE = 14
+"""Pixels of a layer in a small heat map."""
 
 
 def about(frames: Frames, manifest: Mapping[str, Any]) -> Displayed:
@@ -45,12 +55,19 @@ def maps(frames: Frames, manifest: Mapping[str, Any], which: str) -> Displayed:
     frame, names = cells(frames), list(manifest["models"])
     if which == "cross_model" and len(names) > 2:
         return by_pair(frames, names)
-    parts = plots.panels(frame, which)
+    parts, more = plots.panels(frame, which), ""
+    if len(parts) > MAPS and which == "cross_noise":  # of each model the first pair of noises
+        kept = frame[frame.noise_b == frame[frame.noise_a != frame.noise_b].noise_b.iloc[0]]
+        more = f"\n{plural(len(parts), 'map')} in all: the other noises are in the curves below"
+        parts = plots.panels(kept, which)
     label = MEASURES[plots.measure(frame)]
     title = f"{plots.HEATMAPS[which]}\n{plots.subtitle(frame)}"
-    if len(parts) > MAPS:
-        title += f"\nthe first {MAPS} of {len(parts)} maps"
-    drawn = plots.heatmaps(title, parts[:MAPS], plots.scale(frame), label) if parts else None
+    if more:
+        drawn: Figure | None = plots.heatmaps(
+            title + more, parts[:MOST], plots.scale(frame), label, 4
+        )
+    else:
+        drawn = plots.heatmap(frame, which) if parts else None
     return display.figure(drawn, alt_maps(frames, which), csv(frame))
 
 
@@ -63,15 +80,13 @@ def by_pair(frames: Frames, names: list[str]) -> Displayed:
     """A figure for each pair of models under one noise, for the reader to choose from."""
     frame = cells(frames)
     same = frame.noise_a == frame.noise_b
-    wanted = list(combinations(names, 2))
-    if len(names) > PAIRED:
-        wanted = [(names[0], other) for other in names[1:]]
+    wanted, small = list(combinations(names, 2)), len(names) > PAIRED
     different = frame[same & (frame.model_a != frame.model_b)]
     panels: dict[tuple[str, str], Displayed] = {}
     for pair in wanted:
         rows = different[different.model_a.isin(pair) & different.model_b.isin(pair)]
         if len(rows):
-            panels[pair] = one_pair(rows, plots.scale(frame))
+            panels[pair] = (small_map if small else one_pair)(rows, plots.scale(frame))
     return display.pairwise(panels, "models") if panels else display.say([ALONE])
 
 
@@ -80,6 +95,22 @@ def one_pair(rows: pd.DataFrame, limits: tuple[float, float]) -> Displayed:
     name, title = plots.measure(rows), plots.subtitle(rows)
     drawn = plots.heatmaps(title, plots.panels(rows, "cross_model"), limits, MEASURES[name])
     return display.figure(drawn, alt_maps({name: rows}, "cross_model"), csv(rows))
+
+
+def small_map(rows: pd.DataFrame, limits: tuple[float, float]) -> Displayed:
+    """A heat map of two models, a square for each two layers, small enough for very many."""
+    part, name = plots.panels(rows, "cross_model")[0], plots.measure(rows)
+    share = (part.values[::-1] - limits[0]) / (limits[1] - limits[0])
+    colours = colormaps["magma"].with_extremes(bad="0.6")(np.ma.masked_invalid(share))[..., :3]
+    pixels = np.kron((255 * colours).round().astype(np.uint8), np.ones((SQUARE, SQUARE, 1)))
+    shown = display.picture(pixels.astype(np.uint8), alt_maps({name: rows}, "cross_model"))
+    text = (
+        f"Rows: the layers of {part.side_a}, {part.layers_a[0]} at the bottom to "
+        f"{part.layers_a[-1]}; columns: those of {part.side_b}, {part.layers_b[0]} at the left to "
+        f"{part.layers_b[-1]}. Black is {limits[0]:g}, light yellow 1."
+    )
+    figure = f"<figure>{shown}<figcaption>{html.escape(text)}</figcaption></figure>"
+    return Displayed({"text/html": figure, "text/plain": text})
 
 
 def diagonal(frames: Frames) -> Displayed:

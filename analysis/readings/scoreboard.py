@@ -17,7 +17,7 @@ from analysis.readings.words import interval, listed, number
 from analysis.standings import plural
 from mtd.metrics import METRICS
 
-PAIRED = 8
+PAIRED = 24
 """Up to so many models, all pairs of them are shown; of more, those of the best one."""
 
 STRIPS = 8
