@@ -96,6 +96,8 @@ def gather(paths: Sequence[Path]) -> pd.DataFrame:
         kind = str(manifest.get("analysis"))
         if kind not in known:
             raise BadInput(f"{path}: a run of {kind}; expected one of {', '.join(sorted(known))}")
+        if manifest.get("measure", "cka") != "cka":
+            raise BadInput(f"{path}: a run of {manifest['measure']}; CKA is compared")
         for before, other in found.get(kind, ()):
             if kind == PREDICTED or set(digests(other)) & set(digests(manifest)):
                 raise BadInput(f"{path}: a second run of {kind}, after {before}; give one")

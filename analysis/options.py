@@ -340,7 +340,11 @@ def describe(analysis: str, args: argparse.Namespace, asked: Asked) -> dict[str,
     return {
         "analysis": analysis,
         "versions": versions(),
-        "models": {name: m.source for name, m in asked.models.items() if m.source},
+        "models": {
+            name: dict(m.source) | {"parameters": sum(p.numel() for p in m.parameters())}
+            for name, m in asked.models.items()
+            if m.source
+        },
         "attention_mask": args.attention_mask,
         "mask_samples": args.mask_samples,
         "mask_pairing": args.mask_pairing,

@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
+import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from analysis.feature_histograms import FeatureHistograms
 from analysis.layer_changes import LayerChanges
 from analysis.page_markdown import markdown
 from analysis.pooled_features import PooledFeatures
+from analysis.readings.report import scores
+from analysis.readings.words import escaped
 from analysis.report_parts import Report
 from analysis.representations import Representations
 from analysis.runs import MANIFEST
@@ -34,8 +38,18 @@ PAGE = "report"
 LARGEST = 9_500_000
 """Bytes of a page that people still send to each other."""
 
+LEADERBOARD = "leaderboard.csv"
+
 INPUTS = "page.json"
 """What the page was made with; see `inputs`."""
+
+
+DRAWN = (
+    *("display.py", "page.py", "page_markup.py", "attachments.py", "*_figure.py", "*_figures.py"),
+    *("*_table.py", "plots.py", "legend.py", "names.py", "level_curves.py", "strips.py"),
+    *("standings.py", "ranking.py", "significance.py", "indices.py", "tables.py", "summary.py"),
+)
+"""Code that tables, figures and sentences are made by, beside that of the readings."""
 
 
 def publish(found: Report, formats: Sequence[str], args: argparse.Namespace) -> None:
@@ -51,14 +65,19 @@ def publish(found: Report, formats: Sequence[str], args: argparse.Namespace) -> 
     if not args.quiet:
         print("executing the notebooks", file=sys.stderr)
     done = notebook.execute(composed(found.sections, args.title), folder, PAGE)
-    title = args.title or "How do these denoisers generalize?"
+    title = heading(done)
+    frame = scores(folder)
+    if not frame.empty:
+        found.folder.table(LEADERBOARD, frame)
     made = {name: folder / f"{PAGE}.{name}" for name in formats}
     html = fitting(done, attachments(folder, found.sections), title)
+    now = inputs(found.sections) | {"title": title}
+    forget(folder, now, formats)
     if "html" in made:
         files.write(made["html"], html)
     if "ipynb" in made:
         files.write(made["ipynb"], nbformat.writes(done) + "\n")
-    files.write(folder / INPUTS, json.dumps(inputs(found.sections), indent=2) + "\n")
+    files.write(folder / INPUTS, json.dumps(now, indent=2) + "\n")
     if "md" in made:
         text, pictures = markdown(done, f"{PAGE}_files")
         for name, content in pictures.items():
@@ -95,9 +114,8 @@ def inputs(sections: Sequence[str]) -> dict[str, Any]:
         *sorted((package / "readings").glob("*.py")),
         *sorted((package / "page_assets").iterdir()),
     ]
-    code += [
-        package / name for name in ("display.py", "page.py", "page_markup.py", "attachments.py")
-    ]
+    for pattern in DRAWN:
+        code += sorted(package.glob(pattern))
     observers = (
         Scores,
         Representations,
@@ -120,19 +138,44 @@ def digest(path: Path) -> str:
 
 
 def composed(sections: Sequence[str], title: str | None = None) -> NotebookNode:
-    """The report's notebook with those of its sections, ready to be executed in its folder."""
-    report = notebook.given(
-        notebook.stored(PAGE), {"run_dir": "."} | ({"title": title} if title else {}), PAGE
-    )
-    parts = {
-        name: notebook.given(notebook.stored(name), {"run_dir": name}, name) for name in sections
-    }
+    """The report's notebook with those of its sections, ready to be executed in its folder.
+
+    Args:
+        sections: names of notebooks.
+        title: in place of the stored one.
+    """
+    report = notebook.given(notebook.stored(PAGE), {"run_dir": "."}, PAGE)
+    if title:
+        rest = report.cells[0].source.partition("\n")[2]
+        report.cells[0].source = f"# {escaped(' '.join(title.split()))}\n{rest}"
+    parts = {n: notebook.given(notebook.stored(n), {"run_dir": n}, n) for n in sections}
     return notebook.compose(report, parts)
+
+
+def heading(done: NotebookNode) -> str:
+    """The title of an executed notebook: its first heading."""
+    line: str = done.cells[0].source.partition("\n")[0]
+    return re.sub(r"\\(.)", r"\1", line.removeprefix("# "))
+
+
+def forget(folder: Path, made: Mapping[str, Any], formats: Sequence[str]) -> None:
+    """Remove pages in other formats, if they were made of other sections or by other code."""
+    try:
+        before = json.loads((folder / INPUTS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        before = None
+    if before != made:
+        for path in folder.glob(f"{PAGE}.*"):
+            if path.suffix.removeprefix(".") not in formats:
+                path.unlink()
+        if "md" not in formats:
+            shutil.rmtree(folder / f"{PAGE}_files", ignore_errors=True)
 
 
 def attachments(folder: Path, sections: Sequence[str]) -> list[Attachment]:
     """The tables and manifests of a report, by the names that figures link to."""
-    found = [Attachment(MANIFEST, (folder / MANIFEST).read_bytes())]
+    own = [folder / name for name in (MANIFEST, LEADERBOARD) if (folder / name).is_file()]
+    found = [Attachment(path.name, path.read_bytes()) for path in own]
     for name in sections:
         for path in sorted((folder / name).iterdir()):
             if path.suffix == ".csv" or path.name == MANIFEST:

@@ -6,9 +6,10 @@ import argparse
 import contextlib
 import io
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from analysis import compare_table, curves
 from analysis import sections as sections_
@@ -16,7 +17,7 @@ from analysis.correlation import LEAST
 from analysis.indices import INDICES
 from analysis.options import Asked
 from analysis.report_plan import Plan
-from analysis.runs import RunFolder, done, read_manifest, versions
+from analysis.runs import RunFolder, done, finished, read_manifest, versions
 from analysis.sections import BENCHMARK, ONE_PASS
 from analysis.standings import plural
 from analysis.work import one_pass
@@ -60,10 +61,13 @@ def compute(args: argparse.Namespace, chosen: Sequence[str], command: str = "") 
     plan = Plan(args)
     shared = plan.asked.ranks
     with shared.agreed():
-        works = plan.works([name for name in chosen if name in ONE_PASS])
+        strict = args.sections is not None
+        logs = training(args, plan.asked) if "training" in chosen else []
+        if strict:
+            possible(chosen, plan.asked, logs)
+        works = plan.works([name for name in chosen if name in ONE_PASS], strict)
         if "attribution" in chosen:
             plan.maps()
-        logs = training(args, plan.asked) if "training" in chosen else []
     folder = RunFolder(
         args.output_dir,
         f"report-{'-'.join(plan.asked.models)}",
@@ -98,10 +102,33 @@ def compare(folder: Path, asked: Asked, command: str) -> None:
         "versions": versions(),
         "runs": {path.name: read_manifest(path) for path in parts},
     }
+    anew(folder / "compare", manifest)
     held = RunFolder(folder / "compare", "compare", manifest, command=command)
     for name, frame in compare_table.tables(parts).items():
         held.table(name, frame)
     reported(held, lambda found: compare_table.report(found, parts), quiet=True)
+
+
+def possible(chosen: Sequence[str], asked: Asked, logs: Sequence[str]) -> None:
+    """See that sections that were asked for by name can be had.
+
+    Raises:
+        BadInput: too few models to compare, or no log of their training.
+    """
+    if "compare" in chosen and len(asked.models) < LEAST:
+        raise BadInput(
+            f"--sections compare: {plural(len(asked.models), 'model')}; ranks need {LEAST} or more"
+        )
+    if "training" in chosen and not logs:
+        raise BadInput("--sections training: no log beside the checkpoints; give --training RUN")
+
+
+def anew(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Remove a folder that holds another run, of what takes no time to make again."""
+    try:
+        finished(folder, manifest)
+    except BadInput:
+        shutil.rmtree(folder)
 
 
 def compared(folder: Path) -> list[Path]:
@@ -126,6 +153,7 @@ def training(args: argparse.Namespace, asked: Asked) -> list[str]:
 
 def curve(logs: Sequence[str], folder: Path, command: str) -> None:
     """Training curves."""
+    shutil.rmtree(folder / "training", ignore_errors=True)  # logs grow; reading them is nothing
     given = curves.parser().parse_args([*logs, "--output-dir", str(folder / "training"), "--quiet"])
     with contextlib.redirect_stdout(io.StringIO()):
         curves.run(given, command)
@@ -141,7 +169,10 @@ def gather(
     """
     found: dict[str, Path] = {}
     for path in folders:
-        kind = str(read_manifest(path).get("analysis"))
+        manifest = read_manifest(path)
+        if not done(path):
+            raise BadInput(f"{path}: a run that is not finished; go on with it by --resume")
+        kind = str(manifest.get("analysis"))
         kind = NAMED.get(kind, kind)
         inner = present(path, chosen) if kind in ("report", "compare") else []
         for name, place in [(kind, path), *((name, path / name) for name in inner)]:
@@ -154,10 +185,17 @@ def gather(
                 raise BadInput(f"{place}: a second run of {name}, after {found[name]}; give one")
             found[name] = place
     names = [name for name in chosen if name in found]
+    own = read_manifest(folders[0])
+    if len(folders) == 1 and own.get("analysis") == "report" and not args.output_dir:
+        return Report(RunFolder(folders[0], "report", own, command=command), names)
     if not names:
         raise BadInput(f"no section among {plural(len(folders), 'run folder')}")
     manifests = {name: read_manifest(found[name]) for name in names}
-    models = {k: v for m in manifests.values() for k, v in m.get("models", {}).items()}
+    models: dict[str, Any] = {}
+    for name, held in manifests.items():
+        for model, about in held.get("models", {}).items():
+            if models.setdefault(model, about)["sha256"] != about["sha256"]:
+                raise BadInput(f"{found[name]}: {model} is another file than in another run")
     manifest = {"analysis": "report", "versions": versions(), "models": models, "runs": manifests}
     name = f"report-{'-'.join(models)}"
     folder = RunFolder(args.output_dir, name, manifest, resume=args.resume, command=command)

@@ -101,9 +101,12 @@ class Plan:
         if len(self.features) < 2:
             raise BadInput("no noise beside the reference: give --noise")
         suite = None if args.noise and not args.suite else suites.load(args.suite or "quick")
-        tested = self.features if suite is None else [noise.parse(t).spec for t in suite.noises]
-        self.tested = tested
-        args.noise = list(dict.fromkeys([CLEAN, *self.features, *tested]))
+        self.tested = self.features
+        if suite is not None:
+            named = [noise.parse(text).spec for text in suite.noises]
+            self.tested = list(dict.fromkeys([self.features[0], *named]))
+            suite = replace(suite, in_distribution=(self.features[0],))
+        args.noise = list(dict.fromkeys([CLEAN, *self.features, *self.tested]))
         return suite
 
     def _batches(self) -> None:
@@ -132,13 +135,22 @@ class Plan:
         given = options.like(self.args, generalization.parser())
         return benchmark.with_tiles(given, self.asked)
 
-    def works(self, names: Sequence[str]) -> list[Work]:
-        """The analyses of some sections.
+    def works(self, names: Sequence[str], strict: bool = True) -> list[Work]:
+        """The analyses of some sections; those that cannot be had are left out, unless `strict`.
 
         Raises:
             BadInput: a section that cannot be had of these models, noises or crops.
         """
-        return [self.work(name) for name in names]
+        found = []
+        for name in names:
+            try:
+                found.append(self.work(name))
+            except BadInput as error:
+                if strict:
+                    raise BadInput(f"section {name}: {error}") from None
+                if self.asked.ranks.first:
+                    print(f"left out section {name}: {error}", file=sys.stderr)
+        return found
 
     def work(self, name: str, models: Sequence[str] = (), noises: Sequence[str] = ()) -> Work:
         """The analysis of a section, of all models and noises or of some."""

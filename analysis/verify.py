@@ -9,13 +9,15 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from analysis import compare_table, engine, ranking, significance
+from analysis.agreement import Check
 from analysis.report_parts import compared, present
 from analysis.report_plan import Plan
 from analysis.runs import LOG, MANIFEST, RunFolder, read_manifest, read_tables
@@ -24,9 +26,6 @@ from analysis.sections import BENCHMARK, NAMES, ONE_PASS
 from analysis.standings import grid, plural
 from analysis.work import one_pass
 from mtd.errors import BadInput, Failed
-
-RELATIVE, ABSOLUTE = 1e-4, 1e-5
-"""How far a number may be from what is computed again: other machines add up in another order."""
 
 TOLD = 5
 """Numbers that do not agree which are told."""
@@ -41,68 +40,23 @@ KEYS = {
 }
 """What names a row of the table that is called like its analysis."""
 
+BESIDE = {
+    "cka": {
+        "deep": ("model_a", "noise_a", "model_b", "noise_b"),
+        "depth": ("model", "noise_a", "noise_b", "layer"),
+        "layers": ("model", "noise", "layer"),
+    }
+}
+"""Other tables of an analysis that come of the same views, and what names their rows."""
+
 CROP = ("image", "top", "left", "sha256")
 RESULT = ("model", "noise", *CROP, "metric")
 
-
-@dataclass
-class Check:
-    """How the numbers of a table fare.
-
-    Attributes:
-        table: its name.
-        checked: numbers that were computed again.
-        of: numbers that it has.
-        worst: largest relative difference.
-        wrong: those that do not agree, each with its row.
-    """
-
-    table: str
-    checked: int = 0
-    of: int = 0
-    worst: float = 0.0
-    wrong: list[str] = field(default_factory=list)
-
-    def compare(
-        self, told: pd.DataFrame, again: pd.DataFrame, keys: Sequence[str], of: int | None = None
-    ) -> None:
-        """Numbers of rows as they are told, and as they are computed again.
-
-        Args:
-            told: rows of the report.
-            again: rows that have those among them.
-            keys: columns that name a row.
-            of: rows of the whole table.
-        """
-        names = [
-            name
-            for name in told
-            if name not in keys and name in again and pd.api.types.is_numeric_dtype(told[name])
-        ]
-        held = again.set_index(list(keys))
-        self.of += (len(told) if of is None else of) * len(names)
-        for row in told.to_dict("records"):
-            key = tuple(row[name] for name in keys)
-            place = key if len(keys) > 1 else key[0]
-            if place not in held.index:
-                self.wrong.append(f"{self.table}, {', '.join(map(str, key))}: is not found again")
-                continue
-            values: Any = held.loc[place]
-            values = values.iloc[0] if isinstance(values, pd.DataFrame) else values
-            for name in names:
-                self._number(key, str(name), float(row[name]), float(values[name]))
-
-    def _number(self, key: Sequence[Any], name: str, told: float, again: float) -> None:
-        self.checked += 1
-        if told == again or (math.isnan(told) and math.isnan(again)):
-            return
-        difference = abs(told - again)
-        relative = difference / abs(again) if again else math.inf
-        if not difference <= ABSOLUTE + RELATIVE * abs(again):
-            row = ", ".join(str(part)[:24] for part in key)
-            self.wrong.append(f"{self.table}, {row}: {name} is {told:.8g}, computed {again:.8g}")
-        if difference > ABSOLUTE:
-            self.worst = max(self.worst, relative)
+UNCHECKED = (
+    "cka/parting.csv, cka/influence.csv, distributions/histograms.csv, degradation/embedding.csv, "
+    "generalization/strips.csv, training"
+)
+"""What figures show beside, which is not computed again."""
 
 
 def run(args: argparse.Namespace) -> Path:
@@ -161,17 +115,41 @@ def opened(place: Path) -> Iterator[Path]:
 def asked(args: argparse.Namespace, manifest: Mapping[str, Any]) -> argparse.Namespace:
     """The options that the report was made with.
 
+    A report names files, and may name a class of its models; what it says is somebody's word. So
+    nothing of the latter kind is run that is not named on this command line too.
+
     Raises:
-        BadInput: it was made of run folders, or is no report.
+        BadInput: it was made of run folders, is no report or damaged, or has code of its own.
     """
     from analysis.report import parser
 
     if manifest.get("analysis") != "report":
         raise BadInput(f"{args.verify}: a run of {manifest.get('analysis')}; expected a report")
-    if "arguments" not in manifest:
+    given = manifest.get("arguments")
+    if given is None:
         raise BadInput(f"{args.verify}: made of run folders; only what was computed is verified")
-    found: argparse.Namespace = parser().parse_args(manifest["arguments"])
-    found.quiet, found.no_lpips = args.quiet, manifest["lpips"] is None
+    if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
+        raise BadInput(f"{args.verify}: its manifest is damaged (arguments)")
+    found: argparse.Namespace = parser().parse_args(given)
+    factories = {made.factory for made in args.made}
+    for made in found.made:
+        if made.factory not in factories:
+            raise BadInput(
+                f"{args.verify}: runs {made.factory}, code of its own; if you trust it, say so: "
+                f" --model {made.factory} --checkpoint {made.checkpoint}"
+            )
+    if args.made:
+        found.made = args.made
+    if args.models:
+        if len(args.models) != len(found.models):
+            count = plural(len(found.models), "model")
+            raise BadInput(
+                f"{args.verify}: of {count}; give as many files, in their order, or none"
+            )
+        found.models = args.models
+    if args.images:
+        found.images = args.images
+    found.quiet, found.no_lpips = args.quiet, manifest.get("lpips") is None
     if args.device != "cpu":
         found.device = args.device
     return found
@@ -205,9 +183,17 @@ class Drawn:
     share: float
 
     def frame(self, section: str, table: str | None = None) -> pd.DataFrame:
-        """A table of a section."""
+        """A table of a section.
+
+        Raises:
+            BadInput: it is not there, or no table.
+        """
         name = table or section
-        return read_tables(self.folder / section, [name])[name]
+        try:
+            return read_tables(self.folder / section, [name])[name]
+        except (KeyError, ValueError) as error:
+            what = "missing" if isinstance(error, KeyError) else f"damaged ({error})"
+            raise BadInput(f"{section}/{name}.csv of the report: {what}") from None
 
     def holds(self, section: str) -> bool:
         """Whether it has the section's table; a page leaves out tables that are too large."""
@@ -240,12 +226,13 @@ def verify(folder: Path, plan: Plan, drawn: Drawn, args: argparse.Namespace) -> 
     if not sections:
         raise BadInput("no table of any section that could be computed again")
     same_inputs(read_manifest(folder), plan)
-    rows, works = {}, []
+    rows: dict[str, pd.DataFrame] = {}
+    works = []
     for name in (name for name in ONE_PASS if name in sections and name != BENCHMARK):
         frame = drawn.frame(name)
         rows[name] = drawn.block(frame) if name == "cka" else drawn.rows(frame)
         works.append(plan.work(name, *views(name, rows[name], plan)))
-    checks = []
+    checks: list[Check] = []
     with tempfile.TemporaryDirectory(prefix="verify-") as place:
         inner = RunFolder(Path(place) / "run", "verify", {"analysis": "verify"})
         if works:
@@ -254,16 +241,35 @@ def verify(folder: Path, plan: Plan, drawn: Drawn, args: argparse.Namespace) -> 
             rows["attribution"] = drawn.rows(drawn.frame("attribution"))
             plan.attribution(inner.path, "", *views("attribution", rows["attribution"], plan))
         for name, chosen in rows.items():
-            check = Check(f"{name}.csv")
-            again = read_tables(inner.path / name, [name])[name]
-            check.compare(chosen, again, KEYS[name], len(drawn.frame(name)))
-            checks.append(check)
+            checks += section(name, chosen, drawn, plan, inner.path)
     if BENCHMARK in sections:
         checks += benchmark(drawn, plan)
     if "compare" in sections:
         checks.append(comparison(drawn))
-    order = [f"{name}.csv" for name in NAMES]
-    return sorted(checks, key=lambda c: order.index(c.table) if c.table in order else -1)
+    return checks
+
+
+def section(
+    name: str, chosen: pd.DataFrame, drawn: Drawn, plan: Plan, again: Path
+) -> Iterator[Check]:
+    """Rows of a section's table against those computed again, and what follows from them."""
+    check, whole = Check(f"{name}.csv"), drawn.frame(name)
+    made = read_tables(again / name, [name, *BESIDE.get(name, ())])
+    check.compare(chosen, made[name], KEYS[name], len(whole))
+    if KEYS[name][:2] == ("model", "noise") and name != "attribution":
+        specs = [n.spec for n in plan.looking([*plan.features]).noises]
+        check.complete(whole, ("model", "noise"), list(product(plan.asked.models, specs)))
+    elif name == "cka":
+        first, *others = plan.features
+        pairs = [(m, first, m, n) for m in plan.asked.models for n in others]
+        check.complete(whole, ("model_a", "noise_a", "model_b", "noise_b"), pairs)
+    yield check
+    for table, keys in BESIDE.get(name, {}).items():
+        beside, frame = Check(f"{table}.csv"), drawn.frame(name, table)
+        there = set(made[table][list(keys)].itertuples(index=False, name=None))
+        rows = [row in there for row in frame[list(keys)].itertuples(index=False, name=None)]
+        beside.compare(frame[rows], made[table], keys, len(frame))
+        yield beside
 
 
 def same_inputs(manifest: Mapping[str, Any], plan: Plan) -> None:
@@ -308,6 +314,10 @@ def benchmark(drawn: Drawn, plan: Plan) -> list[Check]:
         batch = next(b for b in plan.large_groups if digest in b.digests)
         parts.append(again(plan, manifest, str(model), str(noise), batch))
     check.compare(chosen, pd.concat(parts).drop_duplicates(list(RESULT)), RESULT, len(results))
+    metrics = list(dict.fromkeys(results.metric))
+    digests = [digest for batch in plan.large_groups for digest in batch.digests]
+    every = list(product(plan.whole.models, plan.tested, digests, metrics))
+    check.complete(results, ("model", "noise", "sha256", "metric"), every)
     return [check, *aggregates(drawn, results, manifest)]
 
 
@@ -362,6 +372,7 @@ def told(checks: Sequence[Check], share: float, seed: int) -> str:
         rows.append([check.table, f"{check.checked:,}", f"{check.of:,}", worst, verdict])
     about = (
         f"rows drawn at random, {share:.0%} of each table (of CKA, whole pairs of views), and all "
-        f"numbers that follow from others; again with --seed {seed}"
+        f"scores that follow from the results; again with --seed {seed}\n"
+        f"not computed again: {UNCHECKED}"
     )
     return f"{grid(rows)}\n{about}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import html
 import json
+import os
 import re
 import shutil
 from contextlib import chdir
@@ -19,6 +20,7 @@ from conftest import MASKED, TINY, tiny_network
 from test_curve_logs import own
 
 from analysis.readings import folders
+from analysis.readings import report as report_
 from analysis.readings.folders import COMMANDS, SECTIONS
 from mtd import checkpoint
 from mtd.errors import BadInput
@@ -102,6 +104,8 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
         own(place / NAMES[2], tests)
         own(place / "logged")
         compute("curves", NAMES[2], "logged", "--output-dir", "many/training", "--quiet")
+        for report in ("many", "one"):  # as the command does
+            report_.scores(Path(report)).to_csv(f"{report}/leaderboard.csv")
     return place
 
 
@@ -160,8 +164,7 @@ def test_figures_have_descriptions_and_nothing_is_printed(outputs, reports):
     for output in pictures:
         about = output.metadata["image/png"]
         assert re.search(r"\d", about["alt"]) and "nan" not in about["alt"]
-        analysis, table = about["csv"].split("/")
-        assert (reports / name / analysis / table).is_file()
+        assert (reports / name / about["csv"]).is_file()
     for _, output in found:
         for source in re.findall(r'data-csv="([^"]+)"', output.data.get("text/html", "")):
             assert (reports / name / html.unescape(source)).is_file()
@@ -171,6 +174,7 @@ def test_no_output_names_the_folder(outputs, reports):
     _, found = outputs
     for id, output in found:
         assert str(reports) not in texts(output), id
+        assert not id.endswith("-run") and id != "report-about"  # silent where it was given
 
 
 def test_names_of_models_are_shown_as_they_are(outputs):
@@ -215,6 +219,7 @@ def test_a_notebook_alone_takes_the_newest_run(reports, tmp_path, monkeypatch):
     assert "image/png" in found["cka-noise"].data
     assert 'class="pairwise"' in found["cka-model"].data["text/html"]
     assert "runs" not in texts(found["cka-read"])
+    assert "`../runs/cka-plain-0`, the newest run" in found["cka-run"].data["text/markdown"]
 
 
 def test_where_runs_are_looked_for(reports, tmp_path, monkeypatch):
@@ -234,6 +239,50 @@ def test_where_runs_are_looked_for(reports, tmp_path, monkeypatch):
     with pytest.raises(BadInput, match="missing"):
         folders.read(str(example), "cka", ("cka",))
     assert COMMANDS["training"] == "curves"
+
+
+def test_sections_of_reports_are_runs_too(reports, tmp_path, monkeypatch):
+    (tmp_path / "notebooks").mkdir()
+    monkeypatch.chdir(tmp_path)
+    places = {}
+    for age, place in enumerate(("report-b-1/cka", "cka-a-1", "report-a-1/cka"), 1):
+        places[place] = tmp_path / "runs" / place
+        shutil.copytree(reports / "one" / "cka", places[place])
+        os.utime(places[place] / "manifest.json", (age, age))
+        assert folders.folder("", "cka") == Path("runs") / place
+    monkeypatch.chdir(tmp_path / "notebooks")
+    assert folders.folder("", "cka") == Path("../runs/report-a-1/cka")
+    os.utime(places["cka-a-1"] / "manifest.json", (9, 9))
+    assert folders.folder("", "cka") == Path("../runs/cka-a-1")
+    training = tmp_path / "runs" / "report-a-1" / "training"  # a notebook of another name
+    shutil.copytree(reports / "many" / "training", training)
+    assert folders.folder("", "training") == Path("../runs/report-a-1/training")
+    (tmp_path / "runs" / "report-a-1" / "manifest.json").write_text("{}")
+    assert folders.folder("", "report") == Path("../runs/report-a-1")
+
+
+def test_which_run_is_shown_is_said_unless_it_was_given(reports, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert folders.which(str(reports / "one" / "cka"), "cka") is None
+    shutil.copytree(reports / "one" / "cka", "reports/example/cka")
+    said = folders.which("", "cka")
+    assert said is not None and "`reports/example/cka`, the example" in said.data["text/plain"]
+    shutil.copytree(reports / "one" / "cka", "runs/cka-0")
+    said = folders.which("", "cka")
+    assert said is not None and "`runs/cka-0`, the newest run" in said.data["text/plain"]
+
+
+def test_texts_do_not_say_what_no_longer_holds():
+    board = next(c.source for c in load("report").cells if c.id == "report-leaderboard-text")
+    assert "not told apart" not in board
+    text = " ".join(board.split())
+    assert "1 is what random labels give, below 1 content outweighs noise" in text
+    stored = " ".join(cell.source for cell in load("training").cells)
+    assert "Rings" not in stored and "overfitting gap" not in stored  # computed, where they are
+    (asked,) = (cell.source for cell in load("report").cells if cell.id == "report-asked")
+    assert '"megapixels": 4' in asked and '"budget": 4' in asked
+    (given,) = (c.source for c in load("report").cells if tagged(c, "parameters"))
+    assert given.startswith("run_dir = ") and "\n" not in given
 
 
 def test_notes_name_no_folder(tmp_path):

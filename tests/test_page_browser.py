@@ -357,3 +357,32 @@ def test_without_a_browser_one_line_says_so(monkeypatch, report, tmp_path):
     assert browser.find() == program
     with pytest.raises(BadInput, match="broken"):
         browser.pdf(report, tmp_path / "a.pdf")
+
+
+EXAMPLE = Path(__file__).parents[1] / "reports" / "example" / "report.html"
+
+
+@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["narrow", "wide"])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_the_example_as_a_reader_opens_it(chromium, size, theme):
+    with Watched(chromium, EXAMPLE, size, color_scheme=theme) as opened:
+        width = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+        inner, outer = opened.evaluate(width)
+        assert inner <= outer
+        images = opened.evaluate("[...document.images].map(i => [i.naturalWidth, i.alt.trim()])")
+        assert len(images) > 20 and all(wide and alt for wide, alt in images)
+        table = opened.locator("table.sortable").first
+        rows = "document.querySelector('table.sortable').tBodies[0].rows"
+        models = f"[...{rows}].map(row => row.cells[0].innerText)"
+        before = opened.evaluate(models)
+        table.locator("th button").first.click()
+        table.locator("th button").first.click()
+        assert opened.evaluate(models) == sorted(before, reverse=True)
+        stage = opened.locator(".comparison").first
+        slider = stage.locator("input[type=range]").first
+        slider.scroll_into_view_if_needed()
+        style = "e => [...e.querySelectorAll('*')].map(x => x.getAttribute('style')).join()"
+        held = stage.evaluate(style)
+        slider.focus()
+        opened.keyboard.press("ArrowRight")
+        until(opened, lambda: stage.evaluate(style) != held)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from analysis.ranking import NOISY
 from analysis.readings import (
     attribution,
     cka,
+    cka_views,
     compare,
     degradation,
     distributions,
@@ -26,7 +29,7 @@ from analysis.readings import (
 )
 from analysis.readings.generalization import overall
 from analysis.readings.marginals import by_model, by_noise, tidy
-from analysis.readings.rows import ends
+from analysis.readings.rows import ends, p_values
 from analysis.readings.words import code, escaped, side
 from analysis.significance import OUTSIDE
 
@@ -121,19 +124,34 @@ def test_who_is_ahead_does_not_depend_on_the_order_of_the_table():
         text = said(generalization.main(frames))
         assert "25.00 dB [24.50, 25.50] by `b`, 20.00 dB [19.50, 20.50] by `a`" in text
         assert "lead of `b` over `a`, image by image, is +5.00 dB [+4.00, +6.00]" in text
-        assert "excludes 0 (p = 0.01 after Holm's correction)" in text
+        assert "`b` is ahead, the 95% interval excludes 0 (p = 0.01 after Holm's" in text
 
 
 def test_an_interval_with_zero_in_it_is_undecided():
     frames = benchmark(PAIR, {("a", "b"): {OUTSIDE: (-5.0, -11.0, 1.0, 0.2)}})
     text = said(generalization.main(frames))
     assert "+5.00 dB [-1.00, +11.00]: the 95% interval includes 0" in text
-    assert "do not decide" in text
+    assert "do not decide" in text and "`b` is ahead" not in text
     frames = benchmark(PAIR, {("a", "b"): {OUTSIDE: (-5.0, NAN, NAN, 0.2)}})
     assert "too few images for an interval" in said(generalization.main(frames))
     frames = benchmark(PAIR, {("a", "b"): {OUTSIDE: (0.0, -1.0, 1.0, 1.0)}})
     assert "equal on average" in said(generalization.main(frames))
     assert "no paired test" in said(generalization.main(benchmark(PAIR)))
+
+
+@pytest.mark.parametrize(
+    "numbers, said_",
+    [
+        ((5.0, 4.0, 6.0, 1.0), "undecided, the 95% interval excludes 0 but p = 1 after Holm's"),
+        ((5.0, -1.0, 6.0, 0.01), "undecided, the 95% interval includes 0 but p = 0.01 after"),
+        ((5.0, 4.0, 6.0, NAN), "`b` is ahead, the 95% interval excludes 0 (without a p-value)"),
+        ((-5.0, -6.0, -4.0, 0.01), "-5.00 dB [-6.00, -4.00]: `a` is ahead"),
+    ],
+)
+def test_interval_and_corrected_test_must_both_decide(numbers, said_):
+    frames = benchmark(PAIR, {("b", "a"): {OUTSIDE: numbers}})
+    text = said(generalization.main(frames))
+    assert said_ in text and ("is ahead" in text) != ("undecided" in text)
 
 
 def test_the_only_unseen_noise_stands_for_all_of_them():
@@ -165,7 +183,10 @@ def test_less_is_better_where_the_metric_says_so():
 def test_what_is_lost_is_made_of_two_differences():
     text = said(generalization.losses(benchmark(PAIR), "psnr"))
     assert "3.00 dB [2.50, 3.50] by `b` and 10.00 dB [9.50, 10.50] by `a`" in text
-    assert "smaller by 7.00 dB" in text
+    assert (
+        "Between these means of `a` and `b` lie 7.00 dB, a difference without an interval" in text
+    )
+    assert "smaller" not in text
     assert "+2.00 dB (`a` - `b` under the noise trained on)" in text
     assert "+5.00 dB (`b` - `a` under unseen noise)" in text
 
@@ -248,6 +269,7 @@ def test_intervals_that_overlap_leave_it_undecided():
     many = said(by_model(marginal(**{f"m{i}": (i, i - 0.1, i + 0.1) for i in range(9)}), "x"))
     assert "9 models (median 4.00)" in many and "`m0`" in many and "`m8`" in many
     assert "`m4`" not in many
+    assert "overlap" not in many  # the ends were chosen
 
 
 def under(values: dict[str, dict[str, tuple[float, float, float]]]) -> pd.DataFrame:
@@ -305,6 +327,7 @@ def test_where_two_models_part():
     assert "`b` is higher from block 0.2 to the last block (2 of 4)" in text
     assert "before that it is lower at block 0.0" in text
     assert "`b` - `a` is +0.300 [+0.200, +0.400]" in text
+    assert "chosen" not in text
     frames["parting"] = depth(("a", "b"), [(-h, -low) for low, h in bounds])
     assert "`a` is higher from block 0.2" in said(cka.parting(frames))
     frames["parting"] = depth(("a", "b"), [(0.1, 0.3), (-0.1, 0.2)])
@@ -322,6 +345,55 @@ def test_one_model_has_no_pairs_in_cka():
     assert "no two models" in cka.alt_maps(frames, "cross_model")
     assert "a: 0.00 to 1.00" in cka.alt_maps(frames, "cross_noise")
     assert cka.alt_depth(frames) == "This run compares no two noises."
+
+
+def compared(models: int, noises: int) -> dict[str, pd.DataFrame]:
+    """Of each model a map for each noise against g, of value model / 100 + noise / 10 all over."""
+    parts = [
+        cka_table(np.full((3, 3), m / 100 + n / 10), (f"m{m:02}", "g"), (f"m{m:02}", f"n{n}"))
+        for m in range(models)
+        for n in range(noises)
+    ]
+    frame = pd.concat(parts, ignore_index=True)
+    own = frame[frame.index_a == frame.index_b]
+    names = {"model_a": "model", "layer_a": "layer", "index_a": "index"}
+    return {"cka": frame, "depth": own.drop(columns="layer_b").rename(columns=names)}
+
+
+def test_descriptions_of_maps_name_every_model_and_its_farthest_noise():
+    frames = compared(2, 5)
+    text = cka.alt_maps(frames, "cross_noise")
+    assert "m00: 0.00 to 0.40 over 5 pairs of noises, lowest mean 0.00 for g against n0" in text
+    assert "m01: 0.01 to 0.41 over 5 pairs of noises, lowest mean 0.01 for g against n0" in text
+    assert "its diagonal from 0.01 at the first layer to 0.01 at the last" in text
+    text = cka.alt_depth(frames)
+    assert "5 pairs of them" in text
+    for name, end in (("m00", 0), ("m01", 1)):
+        span = f"0.0{end} to 0.4{end}"
+        assert f"{name}: {span} at the first layer, {span} at the last, lowest 0.0{end}" in text
+    many = compared(20, 1)
+    for text in (cka.alt_maps(many, "cross_noise"), cka.alt_depth(many)):
+        assert "of 20 models; those with the lowest and the highest mean" in text
+        assert "m00:" in text and "m19:" in text and "m10" not in text
+    frames["cka"]["cka"] = NAN
+    frames["depth"]["cka"] = NAN
+    assert "m01: no values" in cka.alt_maps(frames, "cross_noise")
+    assert "m01: no value at the first layer" in cka.alt_depth(frames)
+    two = {"cka": cka_table(np.eye(3), ("a", "g"), ("b", "g"))}
+    assert "a and b: 0.00 to 1.00 under g." in cka.alt_maps(two, "cross_model")
+
+
+def test_of_many_maps_only_those_that_are_drawn_are_described():
+    frames = compared(4, 4)
+    manifest = {"models": {f"m{m:02}": {} for m in range(4)}}
+    alt = cka_views.maps(frames, manifest, "cross_noise").data["text/plain"]
+    assert "m03: 0.03 to 0.03 for g against n0" in alt
+    assert "n1" not in alt and "pairs" not in alt
+    frames = compared(3, 4)  # few enough for all
+    alt = cka_views.maps(frames, manifest, "cross_noise").data["text/plain"]
+    assert "m02: 0.02 to 0.32 over 4 pairs of noises" in alt
+    drawn = cka_views.firsts(compared(cka_views.MOST + 1, 2)["cka"])
+    assert drawn.model_a.nunique() == cka_views.MOST and set(drawn.noise_b) == {"n0"}
 
 
 def test_srga_warns_of_models_of_different_quality():
@@ -385,6 +457,7 @@ def test_sensitivity_is_that_of_the_output_and_of_the_strongest_layer():
     assert "0.500 in `a` and 1.500 in `b`" in text and "lower in `a` under `x` and `y`" in text
     assert "3.00 [2.90, 3.10] in `a` (l, under `x`)" in text
     assert "gain above 1: `b` under `x` and `y`" in text
+    assert "largest of many layers and noises: chosen by these same crops" in text
 
 
 def test_attribution_describes_and_tells_nothing_apart():
@@ -413,7 +486,24 @@ def test_training_says_what_later_steps_lose():
     assert "b ends at step – with no values" in training.alt({"summary": frame})
     text = said(training.sentences({"summary": frame.iloc[[1]]}))
     assert "only losses are compared" in text and "nan" not in text
-    assert "–" in training.table({"summary": frame}).data["text/html"]
+    table = training.table({"summary": frame}).data["text/html"]
+    assert "trained on" in table and "<td>–</td>" not in table
+    unknown = training.table({"summary": frame.assign(trained="")}).data["text/html"]
+    assert unknown.count("<td>–</td>") == 1  # of the run with test curves
+    assert "trained on" not in training.table({"summary": frame.iloc[[1]]}).data["text/html"]
+
+
+def test_training_explains_what_is_there():
+    losses = {"last_step": [NAN], "last_loss": [0.5]}
+    text = training.explained({"summary": pd.DataFrame(losses)}, 0.9).data["text/markdown"]
+    assert "Losses are smoothed" in text and "No run here has test curves" in text
+    assert "Rings" not in text and "PSNR" not in text
+    tests = {"last_step": [100.0], "last_loss": [NAN]}
+    text = training.explained({"summary": pd.DataFrame(tests)}, 0.9).data["text/markdown"]
+    assert "Rings" in text and "PSNR" in text and "Loss" not in text
+    both = {"last_step": [100.0], "last_loss": [0.5]}
+    text = training.explained({"summary": pd.DataFrame(both)}, 0).data["text/markdown"]
+    assert "as they were logged. They can" in text and "Rings" in text
 
 
 def correlations(*rows: tuple[str, float, float, int]) -> dict[str, pd.DataFrame]:
@@ -478,9 +568,6 @@ def test_a_reports_own_manifest_is_shown_as_far_as_it_goes(tmp_path):
     )
     assert report.command(tmp_path) == ["`python -m analysis.report a.pth --seed 1`"]
     assert report.entries(tmp_path) == ["budget: crops 8", r"suite: a\_b"]
-    shown = report.subtitle("a*b")
-    assert shown is not None and shown.data["text/markdown"] == r"**a\*b**"
-    assert report.subtitle("") is None
     row = report.table_of_models(tmp_path).iloc[0]
     assert (row["model"], row["parameters"], row["SHA-256"]) == ("a|b", 7, "0123456789ab")
 
@@ -488,3 +575,81 @@ def test_a_reports_own_manifest_is_shown_as_far_as_it_goes(tmp_path):
 @pytest.mark.parametrize("metric", ["psnr", "ssim", "lpips"])
 def test_units_are_those_of_the_metric(metric):
     assert ("dB" in scoreboard.unit(metric)) == (metric == "psnr")
+
+
+def section(folder: Path, name: str, models: dict[str, str], **more: Any) -> None:
+    """A run folder of a section: its models with the digests of their files, and a table."""
+    (folder / name).mkdir(parents=True)
+    held = {model: {"sha256": digest} for model, digest in models.items()}
+    tables = {key: value for key, value in more.items() if isinstance(value, pd.DataFrame)}
+    rest = {key: value for key, value in more.items() if key not in tables}
+    manifest = {"analysis": name, "models": held, **rest}
+    (folder / name / "manifest.json").write_text(json.dumps(manifest))
+    for table, frame in tables.items():
+        frame.to_csv(folder / name / f"{table}.csv", index=False, na_rep="nan")
+
+
+def owned(folder: Path, models: dict[str, str]) -> None:
+    """The manifest of a report."""
+    about = {name: {"sha256": digest} for name, digest in models.items()}
+    (folder / "manifest.json").write_text(json.dumps({"analysis": "report", "models": about}))
+
+
+def distances(**values: float) -> pd.DataFrame:
+    rows = [{"model": m, "noise": "x", "reference": "g", "srga": v} for m, v in values.items()]
+    return pd.DataFrame(rows)
+
+
+def test_the_leaderboard_has_every_model_the_best_first(tmp_path):
+    models = {"a": "1", "b": "1", "c": "2", "d": "3"}
+    owned(tmp_path, models)
+    outside = {"a": (30.0, 20.0), "b": (30.0, 25.0), "c": (30.0, NAN), "d": (30.0, 25.0)}
+    section(tmp_path, "generalization", models, generalization=scores(outside))
+    section(tmp_path, "srga", models, srga=distances(a=1.0, b=2.0, c=3.0))
+    frame = report.scores(tmp_path)
+    assert list(frame.model) == ["b", "d", "a", "c"]
+    assert frame.set_index("model")["SRGA"].fillna(-1).to_dict() == {
+        "b": 2,
+        "d": -1,
+        "a": 1,
+        "c": 3,
+    }
+    assert 'data-csv="leaderboard.csv"' in report.leaderboard(tmp_path).data["text/html"]
+    assert "data-csv" not in report.leaderboard(tmp_path / "none").data["text/html"]
+
+
+def test_models_that_sections_call_differently_are_found_by_their_files(tmp_path):
+    owned(tmp_path, {"a": "1", "b": "2", "other": "1"})  # as a report of two runs has them
+    values = {"a": (30.0, 20.0), "b": (30.0, 25.0)}
+    section(tmp_path, "generalization", {"a": "1", "b": "2"}, generalization=scores(values))
+    section(tmp_path, "srga", {"b": "1", "other": "1"}, srga=distances(b=7.0, other=7.0))
+    frame = report.scores(tmp_path)
+    assert list(frame.model) == ["b", "a"]
+    found = frame.set_index("model")["SRGA"]
+    assert math.isnan(found["b"]) and found["a"] == 7  # its own b is another file
+
+
+def test_a_similarity_of_another_measure_has_no_column_of_cka(tmp_path):
+    owned(tmp_path, {"a": "1"})
+    section(tmp_path, "srga", {"a": "1"}, srga=distances(a=1.0))
+    views = {"model_a": "a", "noise_a": "g", "model_b": "a", "noise_b": "x"}
+    section(tmp_path, "cka", {"a": "1"}, deep=pd.DataFrame([views | {"rsa": 0.5}]))
+    assert list(report.scores(tmp_path)) == ["model", "SRGA"]
+
+
+def test_lists_of_layers_are_given_up_to_forty(tmp_path):
+    for count, name in ((40, "cka"), (41, "sensitivity")):
+        section(tmp_path, name, {"a": "1"}, layers={"a": [f"l{i}" for i in range(count)]})
+    whole, cut = report.layers(tmp_path).which
+    assert whole.split(", ") == [f"l{i}" for i in range(40)]
+    assert cut.split(", ") == [*(f"l{i}" for i in range(39)), "…", "l40"]
+
+
+def test_small_p_values_are_not_shown_as_zero():
+    frame = pd.DataFrame({"p": [1e-7, 0.25, NAN], "p (Holm)": [0.5, 0.00002, 1.0]})
+    found = p_values(frame, ["p", "p (Holm)"], 5)
+    assert list(found.p) == ["<0.00001", "0.25000", "–"]
+    assert pd.api.types.is_numeric_dtype(found["p (Holm)"]) and list(frame.p)[1] == 0.25
+    frames = benchmark(PAIR, {("a", "b"): {"isp": (-5.0, -6.0, -4.0, 1e-9)}})
+    text = scoreboard.pairs(frames, "psnr").data["text/html"]
+    assert "&lt;0.00001" in text and "0.00000" not in text

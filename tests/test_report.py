@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import shutil
 from pathlib import Path
@@ -110,9 +112,9 @@ def test_sections_that_are_there_are_not_computed_again(there, monkeypatch):
     make("plain.pth", "hidden.pth", "--output-dir", "out", "--sections", "srga,cka")
     assert {name for names in looked for name in names} == {"deep_features"}
     after = files(there / "out")
-    assert {n: after[n] for n in before if n.count("/")} == {
-        n: c for n, c in before.items() if n.count("/")
-    }
+    for name, content in before.items():  # pages of other sections are gone
+        if "/" in name and not name.startswith("report_files"):
+            assert after[name] == content
     headings = BeautifulSoup((there / "out/report.html").read_text(), "html.parser").find_all("h2")
     assert not any("Sensitivity" in heading.get_text() for heading in headings)
 
@@ -140,6 +142,11 @@ def test_of_run_folders_it_makes_the_page_alone(there):
         run(parser().parse_args(["out/cka", "plain.pth"]))
     with pytest.raises(BadInput, match="no such run folder"):
         run(parser().parse_args(["out/cka", "absent"]))
+    other = json.loads((there / "out/srga/manifest.json").read_text())
+    other["models"]["plain"]["sha256"] = "0"
+    (there / "out/srga/manifest.json").write_text(json.dumps(other))
+    with pytest.raises(BadInput, match="plain is another file than in another run"):
+        run(parser().parse_args(["out/cka", "out/srga", "--output-dir", "x", "--quiet"]))
     with pytest.raises(BadInput, match="only what was computed"):
         run(parser().parse_args(["--verify", "page", "--quiet"]))
 
@@ -240,6 +247,78 @@ def test_numbers_that_were_changed_are_found(there, capsys, monkeypatch):
     assert out.count("DO NOT AGREE") >= len(CHANGED)
 
 
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("srga/srga.csv", lambda f: f.assign(kl=["abc", *map(str, f.kl[1:])]), "kl is 'abc'"),
+        ("srga/srga.csv", lambda f: f[:2], "is not in the report"),
+        ("srga/srga.csv", lambda f: pd.concat([f, f[:1]]), "is there twice"),
+        ("srga/srga.csv", lambda f: f.drop(columns="kl"), "no column kl"),
+        ("generalization/tests.csv", lambda f: f[:2], "is not in the report"),
+        ("cka/deep.csv", lambda f: f.assign(cka=f.cka + 0.1), "deep.csv"),
+        ("cka/depth.csv", lambda f: f.assign(cka=f.cka + 0.1), "depth.csv"),
+    ],
+)
+def test_rows_and_tables_that_were_tampered_with(there, name, change, message, capsys):
+    path = there / "out" / name
+    change(pd.read_csv(path)).to_csv(path, index=False, na_rep="nan")
+    (there / "out/manifest.json").rename(there / "held.json")
+    for place in (there / "out").iterdir():  # what is not looked at is not computed
+        if place.is_dir() and place.name != name.partition("/")[0]:
+            shutil.rmtree(place)
+    (there / "held.json").rename(there / "out/manifest.json")
+    with pytest.raises(Failed, match="not confirmed"):
+        run(parser().parse_args(["--verify", "out", "--share", "1", "--quiet"]))
+    assert message in capsys.readouterr().out
+
+
+def test_a_number_that_was_changed_in_the_page_is_found(there, capsys):
+    path = there / "out/report.html"
+    held = {a.name: a.content for a in attached(path.read_text())}
+    name = "generalization/generalization.csv"
+    before, frame = held[name], pd.read_csv(io.BytesIO(held[name]))
+    frame["gap"] += 0.5
+    after = frame.to_csv(index=False, na_rep="nan").encode()
+    coded = [base64.b64encode(content).decode() for content in (before, after)]
+    path.write_text(path.read_text().replace(*coded))
+    with pytest.raises(Failed, match="not confirmed"):
+        run(parser().parse_args(["--verify", str(path), "--quiet"]))
+    assert "gap is" in capsys.readouterr().out
+
+
+def test_a_reports_own_code_is_not_run_unasked(there):
+    path = there / "out/manifest.json"
+    manifest = json.loads(path.read_text())
+    more = ["--model", "os:system", "--checkpoint", "plain.pth", "--arg", "command=touch ran"]
+    path.write_text(json.dumps(manifest | {"arguments": [*manifest["arguments"][1:], *more]}))
+    with pytest.raises(BadInput, match="runs os:system, code of its own"):
+        run(parser().parse_args(["--verify", "out", "--quiet"]))
+    assert not (there / "ran").exists()
+    for damaged in (5, ["plain.pth", 3]):
+        path.write_text(json.dumps(manifest | {"arguments": damaged}))
+        with pytest.raises(BadInput, match="damaged"):
+            run(parser().parse_args(["--verify", "out", "--quiet"]))
+    path.write_text(json.dumps(manifest))
+    (there / "out/srga/srga.csv").write_text("")
+    with pytest.raises(BadInput, match=r"srga/srga\.csv of the report: damaged"):
+        run(parser().parse_args(["--verify", "out", "--quiet"]))
+
+
+def test_files_may_have_moved(there, monkeypatch, capsys):
+    (there / "elsewhere").mkdir()
+    for name in ("plain", "hidden"):
+        shutil.move(f"{name}.pth", "elsewhere")
+    for place in (there / "out").iterdir():
+        if place.is_dir() and place.name != "srga":
+            shutil.rmtree(place)
+    with pytest.raises(BadInput, match=r"plain\.pth: no such file"):
+        run(parser().parse_args(["--verify", "out", "--quiet"]))
+    moved = ["elsewhere/plain.pth", "elsewhere/hidden.pth"]
+    run(parser().parse_args([*moved, "--verify", "out", "--quiet"]))
+    with pytest.raises(BadInput, match="of 2 models; give as many"):
+        run(parser().parse_args([moved[0], "--verify", "out", "--quiet"]))
+
+
 def test_other_files_than_the_reports_are_not_verified(there):
     shutil.copy("hidden.pth", "plain.pth")
     with pytest.raises(BadInput, match=r"plain\.pth: not the file that the report is about"):
@@ -259,6 +338,9 @@ def test_bad_options_are_refused_before_anything_is_computed(there):
         (["--noise", "gaussian:0"], "changes nothing"),
         (["--noise", "gaussian:15"], "no noise beside"),
         (["--suite", "quik"], "did you mean quick"),
+        (["--sections", "compare"], "1 model; ranks need 4"),
+        (["--sections", "training"], "give --training RUN"),
+        (["--sections", "srga", "--limit", "1"], "section srga: 1 patches"),
     ):
         with pytest.raises(BadInput, match=message):
             run(parser().parse_args(["plain.pth", *arguments, "--quiet", "--no-lpips"]))
@@ -275,13 +357,64 @@ def test_the_command_line_is_told_as_it_can_be_given_again():
     assert "--output-dir" not in told and "--sections" not in told and "--quiet" not in told
 
 
-def test_three_models_and_one(pair, monkeypatch):
+def test_the_reference_is_what_the_benchmark_takes_for_trained_on(pair, monkeypatch):
     monkeypatch.chdir(pair)
-    shutil.copy("plain.pth", "third.pth")
-    made = make("plain.pth", "--output-dir", "one", "--sections", "generalization,cka")
-    assert (made / "report.html").is_file()
-    manifest = json.loads((made / "manifest.json").read_text())
-    assert manifest["arguments"][0] == "plain.pth"
+    given = ["plain.pth", "--reference", "gaussian:25", "--limit", "2", "--benchmark-crop", "32"]
+    args = parser().parse_args([*given, "--no-lpips", "--quiet", "--crop", "24"])
+    made = report_parts.compute(args, ["generalization"]).folder.path / "generalization"
+    noises = pd.read_csv(made / "noises.csv")
+    assert set(noises[noises.in_distribution].noise) == {"gaussian:25"}
+    assert "gaussian:15" in set(noises.noise)
+
+
+def test_sections_that_cannot_be_had_are_left_out_and_told(pair, monkeypatch, capsys):
+    monkeypatch.chdir(pair)
+    given = ["plain.pth", "--limit", "1", "--benchmark-crop", "32", "--noise", "poisson:3"]
+    args = parser().parse_args([*given, "--no-lpips", "--quiet", "--crop", "24"])
+    made = report_parts.compute(args, ["generalization", "srga", "sensitivity"])
+    assert "srga" not in made.sections and "generalization" in made.sections
+    assert "left out section srga: 1 patches" in capsys.readouterr().err
+
+
+def test_derived_sections_are_made_anew(tmp_path):
+    held = tmp_path / "compare"
+    held.mkdir()
+    (held / "manifest.json").write_text('{"runs": {"a": 1}}')
+    report_parts.anew(held, {"runs": {"a": 1, "b": 2}})
+    assert not held.exists()
+    report_parts.anew(held, {"runs": {}})
+
+
+def test_unfinished_runs_are_no_part_of_a_page(there):
+    log = json.loads((there / "out/cka/run.json").read_text())
+    log["runs"][-1]["finished"] = None
+    (there / "out/cka/run.json").write_text(json.dumps(log))
+    with pytest.raises(BadInput, match="not finished"):
+        run(parser().parse_args(["out/cka", "--output-dir", "page", "--quiet"]))
+    assert not (there / "page").exists()
+
+
+def test_a_report_is_rendered_again_as_itself_and_pages_of_other_sections_go(there):
+    before = files(there / "out")
+    run(parser().parse_args(["out", "--format", "md", "--quiet"]))
+    after = files(there / "out")
+    assert after["manifest.json"] == before["manifest.json"] and after["report.md"]
+    assert "report.html" in after  # of the same sections
+    run(parser().parse_args(["out", "--format", "md", "--sections", "srga", "--quiet"]))
+    after = files(there / "out")
+    assert "report.html" not in after and "report.ipynb" not in after
+    text = after["report.md"].decode()
+    assert "SRGA" in text and "## Sensitivity" not in text
+
+
+def test_a_title_takes_the_place_of_ours(there):
+    run(
+        parser().parse_args(["out", "--sections", "srga", "--title", "Mine *and* yours", "--quiet"])
+    )
+    soup = BeautifulSoup((there / "out/report.html").read_text(), "html.parser")
+    assert [tag.get_text() for tag in soup.find_all(["h1", "title"])] == 2 * ["Mine *and* yours"]
+    frame = pd.read_csv(there / "out/leaderboard.csv")
+    assert set(frame.model) == {"plain", "hidden"}
 
 
 def test_the_manifest_says_how_many_pixels_each_section_may_have(there):

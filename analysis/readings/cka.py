@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from itertools import combinations
 
 import pandas as pd
@@ -10,8 +11,10 @@ import pandas as pd
 from analysis.activations import blocks
 from analysis.plots import MEASURES, measure, short
 from analysis.readings import words
-from analysis.readings.marginals import by_model, tidy
+from analysis.readings.marginals import FEW, by_model, tidy
+from analysis.readings.rows import ends
 from analysis.readings.words import bounded, code, escaped, listed, number, side
+from analysis.standings import plural
 from analysis.summary import part_at
 from analysis.tables import NAMES
 
@@ -86,7 +89,10 @@ def parting(frames: Frames) -> list[str]:
                 if len(curve):
                     found.append(apart(curve.sort_values("index"), pair, sign, (str(a), str(b))))
     if found and len({*rows.model_a, *rows.model_b}) > NAMED:
-        found.append("Those two have the lowest and the highest value in the deepest layers.")
+        found.append(
+            "Those two have the lowest and the highest value in the deepest layers: they are "
+            "chosen by these same crops, so that intervals without 0 are no test of them."
+        )
     return found
 
 
@@ -112,8 +118,8 @@ def apart(curve: pd.DataFrame, pair: tuple[str, str], sign: int, noises: tuple[s
         where = f"from {short(str(curve.layer.iloc[at]))} to the last {what}"
         where += f" ({len(curve) - at} of {len(curve)})"
     sign_ = 1 if last.difference > 0 else -1
-    ends = zip(curve.layer[:at], curve.low[:at], curve.high[:at], strict=True)
-    back = [short(str(layer)) for layer, low, high in ends if side(low, high) == -sign_]
+    before = zip(curve.layer[:at], curve.low[:at], curve.high[:at], strict=True)
+    back = [short(str(layer)) for layer, low, high in before if side(low, high) == -sign_]
     other = f"; before that it is lower at {listed(back)}" if back else ""
     how = "each 95% interval, by itself, without 0"
     return f"{start}{higher} is higher {where}, {how}{other}; {end}."
@@ -174,41 +180,90 @@ def scope(frames: Frames) -> list[str]:
 
 
 def alt_maps(frames: Frames, which: str) -> str:
-    """Of the heat maps of one kind: how many, and the range of their values."""
+    """Of the heat maps of one kind: for each model, or two, what its values reach over noises."""
     frame = cells(frames)
     column, kind = measure(frame), (frame.model_a == frame.model_b, frame.noise_a == frame.noise_b)
     part = frame[(kind[0] & ~kind[1]) if which == "cross_noise" else (~kind[0] & kind[1])]
-    views = ["model_a", "noise_a", "model_b", "noise_b"]
     if part.empty:
         return "This run compares no two noises." if which == "cross_noise" else ALONE
-    each = []
-    for names, rows in part.groupby(views, sort=False):
-        what = names[0] if names[0] == names[2] else f"{names[0]} and {names[2]}"
-        last = rows[rows.index_a == rows.index_b].sort_values("index_a")
-        text = f"{what}: {number(rows[column].min(), 2)} to {number(rows[column].max(), 2)}"
-        if which == "cross_noise" and len(last):
-            text += f", diagonal from {number(last[column].iloc[0], 2)} at the first layer to "
-            text += f"{number(last[column].iloc[-1], 2)} at the last"
-        each.append(text)
-    more = f" and {len(each) - MOST} more maps" if len(each) > MOST else ""
-    return f"Heat maps of {MEASURES[column]}, layer against layer. {'; '.join(each[:MOST])}{more}."
+    groups, which_ = spoken(part, column, ["model_a", "model_b"])
+    each = [f"{name}: {several(rows, column)}" for name, rows in groups.items()]
+    start = f"Heat maps of {MEASURES[column]}, layer against layer{which_}"
+    return f"{start}. {'; '.join(each)}."
+
+
+def spoken(frame: pd.DataFrame, column: str, by: list[str]) -> tuple[dict[str, pd.DataFrame], str]:
+    """Rows of each model, or two models, by name; of many, of the ends alone, and what to say then.
+
+    Args:
+        frame: a table of similarities.
+        column: that holds them.
+        by: columns that name models.
+    """
+    groups = {
+        " and ".join(dict.fromkeys(str(name) for name in names)): rows
+        for names, rows in frame.groupby(by, sort=False)
+    }
+    means = pd.Series({name: rows[column].mean() for name, rows in groups.items()}).dropna()
+    if len(groups) <= FEW or means.empty:
+        return groups, ""
+    what = "models" if frame[by].nunique(axis=1).eq(1).all() else "pairs of models"
+    kept = dict.fromkeys((str(means.idxmin()), str(means.idxmax())))
+    about = f", of {len(groups)} {what}; those with the lowest and the highest mean"
+    return {name: groups[name] for name in kept}, about
+
+
+def several(rows: pd.DataFrame, column: str) -> str:
+    """Of the maps of one model, or of two: the range of values, and the noise with the lowest."""
+    maps = dict(list(rows.groupby(["noise_a", "noise_b"], sort=False)))
+    means = {names: float(part[column].mean()) for names, part in maps.items()}
+    known = {names: mean for names, mean in means.items() if not math.isnan(mean)}
+    if not known:
+        return "no values"
+    (a, b), mean = min(known.items(), key=lambda pair: pair[1])
+    part = maps[a, b]
+    noises = f"for {a} against {b}" if a != b else f"under {a}"
+    span = f"{number(rows[column].min(), 2)} to {number(rows[column].max(), 2)}"
+    if len(maps) > 1:
+        count = f"{len(maps)} {'pairs of noises' if a != b else 'noises'}"
+        text = f"{span} over {count}, lowest mean {number(mean, 2)} {noises}"
+    else:
+        text = f"{span} {noises}"
+    last = part[part.index_a == part.index_b].sort_values("index_a")[column]
+    if a != b and len(last):
+        text += f", its diagonal from {number(last.iloc[0], 2)} at the first layer to "
+        text += f"{number(last.iloc[-1], 2)} at the last"
+    return text
 
 
 ALONE = "This run compares no two models with each other under one noise."
 
 
 def alt_depth(frames: Frames) -> str:
-    """Of the curves over depth: where each model starts, ends and is lowest."""
+    """Of the curves over depth: over all noises, where each model starts, ends and is lowest."""
     frame = frames["depth"]
     if frame.empty:
         return "This run compares no two noises."
     column, each = measure(frame), []
-    for (model, a, b), curve in frame.groupby(["model", "noise_a", "noise_b"], sort=False):
-        values = curve.sort_values("index")[column]
-        ends = [number(v, 2) for v in (values.iloc[0], values.iloc[-1], values.min())]
-        each.append(
-            f"{model}, {a} against {b}: from {ends[0]} at the first layer to {ends[1]} at the "
-            f"last, lowest {ends[2]}"
-        )
-    more = f" and {len(each) - MOST} more curves" if len(each) > MOST else ""
-    return f"{MEASURES[column]} of each layer under two noises. {'; '.join(each[:MOST])}{more}."
+    groups, which = spoken(frame, column, ["model"])
+    for model, rows in groups.items():
+        curves = rows.sort_values("index").groupby(["noise_a", "noise_b"], sort=False)[column]
+        first, last = (reach(curve.iloc[end] for _, curve in curves) for end in (0, -1))
+        text = f"{model}: {first} at the first layer, {last} at the last"
+        if rows[column].notna().any():
+            low = ends(rows, column)[0]
+            text += f", lowest {number(low[column], 2)} at {short(str(low['layer']))} for "
+            text += f"{low['noise_a']} against {low['noise_b']}"
+        each.append(text)
+    pairs = plural(len(frame[["noise_a", "noise_b"]].drop_duplicates()), "pair")
+    start = f"{MEASURES[column]} of each layer under two noises, {pairs} of them{which}"
+    return f"{start}. {'; '.join(each)}."
+
+
+def reach(values: Iterable[float]) -> str:
+    """From the lowest to the highest of some values."""
+    known = [float(value) for value in values if not math.isnan(value)]
+    if not known:
+        return "no value"
+    low, high = number(min(known), 2), number(max(known), 2)
+    return low if low == high else f"{low} to {high}"

@@ -55,20 +55,28 @@ def maps(frames: Frames, manifest: Mapping[str, Any], which: str) -> Displayed:
     frame, names = cells(frames), list(manifest["models"])
     if which == "cross_model" and len(names) > 2:
         return by_pair(frames, names)
-    parts, more = plots.panels(frame, which), ""
-    if len(parts) > MAPS and which == "cross_noise":  # of each model the first pair of noises
-        kept = frame[frame.noise_b == frame[frame.noise_a != frame.noise_b].noise_b.iloc[0]]
-        more = f"\n{plural(len(parts), 'map')} in all: the other noises are in the curves below"
-        parts = plots.panels(kept, which)
+    parts, more, drawn_of = plots.panels(frame, which), "", frame
+    if len(parts) > MAPS and which == "cross_noise":
+        drawn_of = firsts(frame)
+        more = f"\n{plural(len(parts), 'map')} in all: the others are in the curves below"
+        parts = plots.panels(drawn_of, which)
     label = MEASURES[plots.measure(frame)]
     title = f"{plots.HEATMAPS[which]}\n{plots.subtitle(frame)}"
     if more:
-        drawn: Figure | None = plots.heatmaps(
-            title + more, parts[:MOST], plots.scale(frame), label, 4
-        )
+        drawn: Figure | None = plots.heatmaps(title + more, parts, plots.scale(frame), label, 4)
     else:
         drawn = plots.heatmap(frame, which) if parts else None
-    return display.figure(drawn, alt_maps(frames, which), csv(frame))
+    return display.figure(drawn, alt_maps({plots.measure(frame): drawn_of}, which), csv(frame))
+
+
+def firsts(frame: pd.DataFrame) -> pd.DataFrame:
+    """One map of each model, of `MOST` at most: that of the first pair of noises."""
+    own = frame[(frame.model_a == frame.model_b) & (frame.noise_a != frame.noise_b)]
+    first = own.iloc[0]
+    own = own[(own.noise_a == first.noise_a) & (own.noise_b == first.noise_b)]
+    models = list(dict.fromkeys(own.model_a))[:MOST]
+    kept: pd.DataFrame = own[own.model_a.isin(models)]
+    return kept
 
 
 def csv(frame: pd.DataFrame) -> str:

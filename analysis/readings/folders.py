@@ -10,8 +10,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import runs
-from analysis.readings.words import escaped
+from analysis import display, runs
+from analysis.display import Displayed
+from analysis.readings.words import code, escaped
 from mtd.errors import BadInput
 
 SECTIONS = {
@@ -42,7 +43,8 @@ def folder(run_dir: str, name: str) -> Path:
     """The run folder that a notebook shows.
 
     Args:
-        run_dir: as it was given; empty for the newest one, or else the example.
+        run_dir: as it was given; empty for the newest one, be it part of a report, or else the
+            example.
         name: of the notebook.
 
     Raises:
@@ -59,16 +61,45 @@ def folder(run_dir: str, name: str) -> Path:
             raise BadInput(f"{run_dir}: no such folder; expected one of analysis.report")
         return found
     for parent in PARENTS:
-        with suppress(BadInput):
-            return runs.newest(analysis, parent)
-    for parent in EXAMPLES:
-        found = Path(parent) if name == "report" else Path(parent) / name
+        newest = latest(parent, name)
+        if newest is not None:
+            return newest
+    for found in examples(name):
         if (found / runs.MANIFEST).is_file():
             return found
     raise BadInput(
         f"no run of analysis.{analysis} in {' or '.join(PARENTS)}: run `python -m "
         f"analysis.{analysis}` first (--help has examples), or set run_dir"
     )
+
+
+def latest(parent: str, name: str) -> Path | None:
+    """The run folder whose manifest was written last, by itself or in a report; None without."""
+    found = []
+    with suppress(BadInput):
+        found.append(runs.newest(COMMANDS.get(name, name), parent))
+    if name != "report":
+        inside = Path(parent).glob(f"report-*/{name}/{runs.MANIFEST}")
+        found += sorted(path.parent for path in inside)
+    return max(found, key=lambda path: (path / runs.MANIFEST).stat().st_mtime_ns, default=None)
+
+
+def examples(name: str) -> list[Path]:
+    """Where a notebook's example may be."""
+    return [Path(parent) if name == "report" else Path(parent) / name for parent in EXAMPLES]
+
+
+def which(run_dir: str, name: str) -> Displayed | None:
+    """Which run a notebook shows, where that was left to it; else nothing: pages name no folder."""
+    if run_dir:
+        return None
+    found = folder("", name)
+    if found in examples(name):
+        analysis = COMMANDS.get(name, name)
+        why = f"the example, for want of a run of analysis.{analysis}"
+    else:
+        why = "the newest run"
+    return display.say([f"Shown is {code(found)}, {why}; `run_dir` chooses another."])
 
 
 def read(

@@ -135,15 +135,19 @@ def verdict(duel: Duel | None, best: pd.Series, other: pd.Series, metric: str) -
     if duel.value == 0:
         return f"{a} and {b} are equal on average."
     value = bounded(duel.value, duel.low, duel.high, about.digits, about.unit, signed=True)
-    lead, p = f"lead of {a} over {b}, image by image, is {value}", probability(duel.p)
+    lead = f"The lead of {a} over {b}, image by image, is {value}"
+    known = not math.isnan(duel.p)
+    p = f"{probability(duel.p)} after Holm's correction" if known else "without a p-value"
     if math.isnan(duel.low):
-        return f"The {lead}; too few images for an interval."
-    if duel.winner == 0:
-        return (
-            f"The {lead}: the 95% interval includes 0, these images do not decide who is ahead "
-            f"({p} after Holm's correction)."
-        )
-    return f"The {lead}: the 95% interval excludes 0 ({p} after Holm's correction)."
+        return f"{lead}; too few images for an interval."
+    if duel.firm:
+        ahead = a if duel.firm > 0 else b
+        return f"{lead}: {ahead} is ahead, the 95% interval excludes 0 ({p})."
+    if duel.winner:
+        return f"{lead}: undecided, the 95% interval excludes 0 but {p}."
+    if duel.p < LEVEL:
+        return f"{lead}: undecided, the 95% interval includes 0 but {p}."
+    return f"{lead}: the 95% interval includes 0, these images do not decide who is ahead ({p})."
 
 
 def field(frames: Frames, known: pd.DataFrame, metric: str) -> list[str]:
@@ -224,7 +228,8 @@ def losses(frames: Frames, metric: str) -> list[str]:
         total = number(large.gap - small.gap, about.digits)
         unit = f" {about.unit}" if about.unit else ""
         found.append(
-            f"That of {a} is smaller by {total}{unit}, which is the sum of two differences: "
+            f"Between these means of {b} and {a} lie {total}{unit}, a difference without an "
+            "interval of its own. It is the sum of two others, without intervals as well: "
             f"{values[0]}{unit} ({b} - {a} under the noise trained on) and {values[1]}{unit} "
             f"({a} - {b} under unseen noise)."
         )

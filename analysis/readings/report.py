@@ -16,7 +16,7 @@ import pandas as pd
 
 from analysis import display, runs
 from analysis.display import Displayed
-from analysis.indices import INDICES, PREDICTED, digests
+from analysis.indices import INDICES, PREDICTED
 from analysis.plots import short
 from analysis.readings.folders import SECTIONS, Manifest
 from analysis.readings.words import code, escaped
@@ -25,7 +25,7 @@ from mtd.errors import BadInput
 SHORT = 3
 """Sentences of each section in the summary."""
 
-LAYERS = 4
+LAYERS = 40
 """Names of a longer list of layers that are given."""
 
 ASKED = (
@@ -43,6 +43,12 @@ LABELS = {
     "sensitivity": "gain of the output",
 }
 """Of indices, short."""
+
+UNSEEN = "PSNR, unseen (dB)"
+"""By which the leaderboard is sorted."""
+
+LEADERBOARD = "leaderboard.csv"
+"""`scores` as the report's folder has them."""
 
 
 def sections(path: Path) -> dict[str, Manifest]:
@@ -73,12 +79,6 @@ def models(path: Path) -> dict[str, Mapping[str, Any]]:
 def anchor(heading: str) -> str:
     """Where a heading is found on a page (`analysis.page`), or in Markdown on GitHub."""
     return heading.lower().replace(" ", "-")
-
-
-def subtitle(title: str) -> Displayed | None:
-    """What the reader says that a report is about, if anything."""
-    text = f"**{escaped(title)}**"
-    return Displayed({"text/markdown": text, "text/plain": title}) if title else None
 
 
 def in_short(path: Path) -> list[str]:
@@ -118,11 +118,12 @@ def table_of_models(path: Path) -> pd.DataFrame:
 def scores(path: Path) -> pd.DataFrame:
     """A row for each model, a column for each number that the sections have.
 
-    Models are the same if their files are, whatever a section calls them.
+    The best under unseen noise comes first; models without PSNR there are last, in their order. An
+    index is left out if its table is of another measure.
     """
     held = sections(path)
-    known = {str(about.get("sha256", name)): name for name, about in models(path).items()}
-    frame = pd.DataFrame({"model": list(known.values())}, index=pd.Index(list(known)))
+    known = compared(path)
+    frame = pd.DataFrame({"model": list(known)}, index=pd.Index(list(known), dtype=object))
     trained = set(held.get(PREDICTED, {}).get("in_distribution", ()))
     if PREDICTED in held:
         held_scores = runs.read_tables(path / PREDICTED, [PREDICTED]).get(PREDICTED)
@@ -130,18 +131,21 @@ def scores(path: Path) -> pd.DataFrame:
             psnr = held_scores[held_scores.metric == "psnr"].set_index("model")
             names = {
                 "PSNR, trained (dB)": "in_distribution",
-                "PSNR, unseen (dB)": "out_of_distribution",
+                UNSEEN: "out_of_distribution",
                 "gap (dB)": "gap",
             }
             for label, column in names.items():
-                frame[label] = by_digest(psnr[column], held[PREDICTED]).reindex(frame.index)
+                frame[label] = of_models(known, psnr[column], held[PREDICTED])
     for index in INDICES:
         if index.analysis in held:
             tables = runs.read_tables(path / index.analysis, [index.table])
             if index.table in tables:
-                values = index.read(tables[index.table], trained)
-                found = by_digest(values, held[index.analysis]).reindex(frame.index)
-                frame[LABELS.get(index.name, index.label)] = found
+                with suppress(AttributeError, KeyError):  # no such column: of another measure
+                    values = index.read(tables[index.table], trained)
+                    found = of_models(known, values, held[index.analysis])
+                    frame[LABELS.get(index.name, index.label)] = found
+    if UNSEEN in frame:
+        frame = frame.sort_values(UNSEEN, ascending=False, kind="stable")
     return frame.reset_index(drop=True).dropna(axis=1, how="all")
 
 
@@ -149,13 +153,50 @@ def leaderboard(path: Path) -> Displayed:
     """The same as a table."""
     frame = scores(path)
     digits = {str(name): 2 if "dB" in str(name) else 3 for name in frame}
-    return display.table(frame, digits, "All models over all sections")
+    source = "" if frame.empty else LEADERBOARD
+    return display.table(frame, digits, "All models over all sections", source)
 
 
-def by_digest(values: pd.Series, about: Manifest) -> pd.Series:
-    """Values by model, by the digests of their files."""
-    found = {digest: values.get(name) for digest, name in digests(about).items()}
-    return pd.Series(found, dtype=float)
+def compared(path: Path) -> dict[str, Any]:
+    """The digest of each model's file, by name; of a file that sections name differently, one name.
+
+    Names of equal files are models of their own where a section has them all.
+    """
+    held = {name: about.get("sha256") for name, about in models(path).items()}
+    kept: dict[Any, list[str]] = {}
+    for about in sections(path).values():
+        found: dict[Any, list[str]] = {}
+        for name, model in (about.get("models") or {}).items():
+            if name in held and held[name] == model.get("sha256"):
+                found.setdefault(held[name], []).append(name)
+        for digest, names in found.items():
+            if len(names) > len(kept.get(digest, ())):
+                kept[digest] = names
+    return {
+        name: digest
+        for name, digest in held.items()
+        if digest is None or name in kept.get(digest, [name])
+    }
+
+
+def of_models(known: Mapping[str, Any], values: pd.Series, about: Manifest) -> pd.Series:
+    """A section's values by the report's names of models.
+
+    Args:
+        known: digests of files by name; see `compared`.
+        values: by the section's own names.
+        about: the section's manifest. A model of the same name and file is the same; where there is
+            none, one of the same file is.
+    """
+    theirs = {name: model.get("sha256") for name, model in (about.get("models") or {}).items()}
+    found = {}
+    for name, digest in known.items():
+        alike_ = [other for other, own in theirs.items() if own == digest and own is not None]
+        if name in theirs and theirs[name] == digest:
+            found[name] = values.get(name)
+        elif alike_:
+            found[name] = values.get(alike_[0])
+    return pd.Series(found, dtype=float).reindex(pd.Index(list(known), dtype=object))
 
 
 def asked(path: Path) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -28,6 +29,29 @@ def ends(frame: pd.DataFrame, column: str) -> tuple[Row, Row]:
     low = min(known)[1]
     high = min(known, key=lambda pair: (-pair[0], pair[1]))[1]
     return records(frame.iloc[[low]])[0], records(frame.iloc[[high]])[0]
+
+
+def p_values(frame: pd.DataFrame, columns: Sequence[str], digits: int) -> pd.DataFrame:
+    """A table whose columns of p-values hide none as 0: they are text if one is so small.
+
+    Args:
+        frame: any table.
+        columns: of p-values.
+        digits: after the point, all of a column alike, so that text sorts as numbers do.
+
+    Example:
+        >>> p_values(pd.DataFrame({"p": [1e-9, 0.5]}), ["p"], 3).p.tolist()
+        ['<0.001', '0.500']
+    """
+    least = 10.0**-digits
+    found = frame.copy()
+    for name in columns:
+        if (frame[name] < least).any():
+            found[name] = [
+                f"<{least:.{digits}f}" if value < least else number(value, digits)
+                for value in frame[name]
+            ]
+    return found
 
 
 def reaches(frame: pd.DataFrame, column: str, digits: int, most: int, unit: str = "") -> str:

@@ -12,7 +12,7 @@ from analysis import display, strips
 from analysis.display import Displayed
 from analysis.ranking import NOISY
 from analysis.readings.generalization import Frames, contestants
-from analysis.readings.rows import reaches
+from analysis.readings.rows import p_values, reaches
 from analysis.readings.words import interval, listed, number
 from analysis.standings import plural
 from mtd.metrics import METRICS
@@ -102,6 +102,7 @@ def differences(rows: pd.DataFrame, metric: str) -> Displayed:
             "p (Holm)": rows.p_holm,
         }
     )
+    shown = p_values(shown, ["p", "p (Holm)"], 5)
     digits = {"difference": about.digits, "better (%)": 0, "p": 5, "p (Holm)": 5}
     of = "crops" if "crop" in set(rows.draw) else "photographs"
     caption = f"{a} - {b}, {unit(metric)}; better: share of {of} on which {a} is better"

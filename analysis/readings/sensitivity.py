@@ -54,7 +54,8 @@ def strongest(frame: pd.DataFrame) -> list[str]:
         for r in tops.to_dict("records")
     ]
     some = ", least and most of all models" if len(tops) < part.model.nunique() else ""
-    return [f"Largest gain of any layer under any noise{some}: {listed(each)}."]
+    end = "They are the largest of many layers and noises: chosen by these same crops."
+    return [f"Largest gain of any layer under any noise{some}: {listed(each)}. {end}"]
 
 
 def amplified(frame: pd.DataFrame) -> list[str]:

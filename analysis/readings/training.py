@@ -111,6 +111,36 @@ def alt(frames: Frames) -> str:
     return f"Curves over steps of {len(each)} runs. {'; '.join(each[:FEW])}."
 
 
+def explained(frames: Frames, decay: float) -> Displayed:
+    """How the curves are to be read, as far as there are such curves.
+
+    Args:
+        frames: the run's tables.
+        decay: of the losses' moving average; 0 for none.
+    """
+    rows, lines = frames["summary"], []
+    if rows.last_loss.notna().any():
+        drawn = "smoothed, with the logged values behind them" if decay else "as they were logged"
+        lines.append(
+            f"Losses are {drawn}. They can be compared between runs only if these have the same "
+            "noise, masks and loss."
+        )
+    if rows.last_step.notna().any():
+        lines.append(
+            "Test curves, PSNR on test images, are as they were logged. Rings mark each run's best "
+            "step. A network that overfits to its noise goes on rising under the noise it is "
+            "trained on while it falls under unseen noise. The overfitting gap is what is lost on "
+            "unseen noise by stopping at the step that is best on the noise trained on."
+        )
+    else:
+        lines.append(
+            "No run here has test curves; `python -m analysis.curves RUN --checkpoints FOLDER` "
+            "makes them of saved models."
+        )
+    text = "\n\n".join(lines)
+    return Displayed({"text/markdown": text, "text/plain": text})
+
+
 def table(frames: Frames) -> Displayed:
     """The best and last steps of each run."""
     rows = frames["summary"]
@@ -125,11 +155,11 @@ def table(frames: Frames) -> Displayed:
         "final_out_drop": "drop to the last (dB)",
         "last_loss": "last loss",
     }
-    shown = (
-        rows[list(names)]
-        .replace({"trained": {"": "–"}})
-        .rename(columns=names)
-        .dropna(axis=1, how="all")
-    )
+    known = rows.trained.fillna("").astype(str)
+    said = known.mask((known == "") & rows.last_step.notna(), "–")  # logs of losses need none
+    shown = rows[list(names)].assign(trained=said)
+    if (said == "").all():
+        shown = shown.drop(columns="trained")
+    shown = shown.rename(columns=names).dropna(axis=1, how="all")
     whole = {"best step": 0, "best unseen step": 0, "last loss": 4}
     return display.table(shown, whole, csv="training/summary.csv")
