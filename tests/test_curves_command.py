@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,8 @@ from analysis.curves_table import COLUMNS, read, summary
 from mtd import checkpoint, images, metrics, noise
 from mtd.masking import MaskPolicy
 
-BUNDLED = Path(__file__).parents[1] / "mtd" / "checkpoints"
+ROOT = Path(__file__).parents[1]
+BUNDLED, SNAPSHOTS = ROOT / "mtd" / "checkpoints", ROOT / "reports" / "bundled-pair" / "training"
 FEW = ("--crop", "16", "--limit", "3", "--noise", "gaussian:15", "--noise", "poisson:3", "--quiet")
 TESTS = {"gaussian:15": (30, 32, 31), "poisson:3": (25, 22, 23), "isp": (21, 20, 24)}
 
@@ -227,7 +229,11 @@ def test_an_interrupted_evaluation_ends_with_the_same_files(folder, monkeypatch)
 
 def test_the_bundled_pair(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    places = [BUNDLED / "baseline", BUNDLED / "masked"]
+    places = [tmp_path / "baseline", tmp_path / "masked"]
+    for place in places:  # as the run left them: logs and snapshots in one folder
+        place.mkdir()
+        for file in (*(BUNDLED / place.name).iterdir(), *(SNAPSHOTS / place.name).iterdir()):
+            shutil.copy(file, place)
     frame, rows = read(started(*places, "--checkpoints", *places, *FEW))
     assert list(rows.run) == ["baseline", "masked"] and list(rows.last_step) == [7500, 7500]
     assert list(rows.last_loss) == [0.0171257, 0.0413456] and set(rows.last_loss_step) == {10000}
