@@ -75,6 +75,14 @@ class Check:
             if view not in there:
                 self.wrong.append(f"{self.table}, {', '.join(view)}: is not in the report")
 
+    def distinct(self, frame: pd.DataFrame, keys: Sequence[str]) -> None:
+        """See that a table has no row twice; those that `compare` has seen twice are told once."""
+        twice = frame[frame.duplicated(list(keys))]
+        for row in twice.to_dict("records"):
+            line = f"{self.table}, {', '.join(self._key(row, keys))}: is there twice"
+            if line not in self.wrong:
+                self.wrong.append(line)
+
     @staticmethod
     def _key(row: Mapping[Any, Any], keys: Sequence[str]) -> tuple[str, ...]:
         return tuple(str(row[name]) for name in keys)

@@ -86,12 +86,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     Raises:
         BadInput: see `mtd.errors`.
     """
-    folders = [Path(name) for name in args.models if Path(name).is_dir()]
-    if folders and len(folders) < len(args.models) + len(args.made):
-        absent = [name for name in args.models if not Path(name).exists()]
-        if absent:
-            raise BadInput(f"{absent[0]}: no such run folder")
-        raise BadInput("checkpoints and run folders: give one or the other")
+    folders = options.run_folders(args)
     return read(args, folders, command) if folders else compute(args, command)
 
 

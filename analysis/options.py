@@ -118,6 +118,21 @@ def like(args: argparse.Namespace, parser: cli.Parser, **more: Any) -> argparse.
     return found
 
 
+def run_folders(args: argparse.Namespace) -> list[Path]:
+    """What is given as models, if it is run folders; nothing if it is checkpoints.
+
+    Raises:
+        BadInput: some of both.
+    """
+    folders = [Path(name) for name in args.models if Path(name).is_dir()]
+    if folders and len(folders) < len(args.models) + len(args.made):
+        absent = [name for name in args.models if not Path(name).exists()]
+        if absent:
+            raise BadInput(f"{absent[0]}: no such run folder")
+        raise BadInput("checkpoints and run folders: give one or the other")
+    return folders
+
+
 @dataclass(frozen=True)
 class Asked:
     """What the shared options name, loaded and checked.

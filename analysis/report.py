@@ -26,8 +26,6 @@ EXAMPLES = """\
 """
 
 FORMATS = ("html", "ipynb", "md", "pdf")
-PAGE = "report"
-"""What the files of the page are called."""
 
 
 def parser() -> cli.Parser:
@@ -127,7 +125,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
         BadInput: see `mtd.errors`.
         Failed: a notebook failed; or numbers that were verified do not agree.
     """
-    from analysis import report_page, report_parts
+    from analysis import notebook, report_page, report_parts
 
     if args.verify:
         from analysis import verify
@@ -135,12 +133,8 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
         return verify.run(args)
     formats = chosen_formats(args.format)
     chosen = sections.choose(args.sections)
-    folders = [Path(name) for name in args.models if Path(name).is_dir()]
-    if folders and len(folders) < len(args.models) + len(args.made):
-        absent = [name for name in args.models if not Path(name).exists()]
-        if absent:
-            raise BadInput(f"{absent[0]}: no such run folder")
-        raise BadInput("checkpoints and run folders: give one or the other")
+    notebook.check_kernel()
+    folders = options.run_folders(args)
     if folders:
         found = report_parts.gather(args, folders, chosen, command)
     else:

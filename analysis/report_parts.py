@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis import compare_table, curves
+from analysis import compare_table, curve_logs, curves
 from analysis import sections as sections_
 from analysis.correlation import LEAST
 from analysis.indices import INDICES
@@ -63,6 +63,8 @@ def compute(args: argparse.Namespace, chosen: Sequence[str], command: str = "") 
     with shared.agreed():
         strict = args.sections is not None
         logs = training(args, plan.asked) if "training" in chosen else []
+        for log in logs:
+            curve_logs.read(log)  # what cannot be read is told before anything is computed
         if strict:
             possible(chosen, plan.asked, logs)
         works = plan.works([name for name in chosen if name in ONE_PASS], strict)
@@ -176,7 +178,7 @@ def gather(
         kind = NAMED.get(kind, kind)
         inner = present(path, chosen) if kind in ("report", "compare") else []
         for name, place in [(kind, path), *((name, path / name) for name in inner)]:
-            if name in ("report",):
+            if name == "report":
                 continue
             if name not in sections_.NAMES:
                 known = ", ".join(sections_.NAMES)
@@ -185,11 +187,11 @@ def gather(
                 raise BadInput(f"{place}: a second run of {name}, after {found[name]}; give one")
             found[name] = place
     names = [name for name in chosen if name in found]
+    if not names:
+        raise BadInput(f"no section among {plural(len(folders), 'run folder')}")
     own = read_manifest(folders[0])
     if len(folders) == 1 and own.get("analysis") == "report" and not args.output_dir:
         return Report(RunFolder(folders[0], "report", own, command=command), names)
-    if not names:
-        raise BadInput(f"no section among {plural(len(folders), 'run folder')}")
     manifests = {name: read_manifest(found[name]) for name in names}
     models: dict[str, Any] = {}
     for name, held in manifests.items():

@@ -18,6 +18,7 @@ from analysis.layer_changes import CLEAN
 from analysis.options import Asked
 from analysis.runs import MANIFEST
 from analysis.sections import BENCHMARK, Share
+from analysis.srga import NOISES
 from analysis.work import Work
 from mtd import images, noise, ranks
 from mtd.errors import BadInput
@@ -93,7 +94,7 @@ class Plan:
     def _noises(self) -> Suite | None:
         """Settle which noises features and the benchmark are looked at under."""
         args = self.args
-        given = [args.reference, *(args.noise or attribute_noises())]
+        given = [args.reference, *(args.noise or NOISES)]
         specs = [text if text.startswith(PREFIX) else noise.parse(text).spec for text in given]
         self.features = list(dict.fromkeys(specs))
         if CLEAN in self.features:
@@ -215,13 +216,6 @@ class Plan:
 def digest(crops: Sequence[Crop]) -> str:
     """SHA-256 of all crops."""
     return hashlib.sha256("\n".join(crop.digest for crop in crops).encode()).hexdigest()
-
-
-def attribute_noises() -> tuple[str, ...]:
-    """The unseen noises that features are looked at under, unless others are asked for."""
-    from analysis.srga import NOISES
-
-    return NOISES
 
 
 def distinct(crops: Sequence[Crop]) -> list[Crop]:

@@ -101,15 +101,16 @@ def opened(place: Path) -> Iterator[Path]:
     if not found:
         raise BadInput(f"{place}: no tables in it; give a report's folder or page")
     with tempfile.TemporaryDirectory() as name:
+        root = Path(name).resolve()
         for attachment in found:
-            path = Path(name) / attachment.name
-            if Path(name) not in path.resolve().parents:
+            path = root / attachment.name
+            if root not in path.resolve().parents:
                 raise BadInput(f"{place}: {attachment.name!r} is no name of a table")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(attachment.content)
             if path.name == MANIFEST:  # a page is made of runs that are finished
                 (path.parent / LOG).write_text('{"runs": [{"finished": "the page"}]}')
-        yield Path(name)
+        yield root
 
 
 def asked(args: argparse.Namespace, manifest: Mapping[str, Any]) -> argparse.Namespace:
@@ -130,6 +131,9 @@ def asked(args: argparse.Namespace, manifest: Mapping[str, Any]) -> argparse.Nam
         raise BadInput(f"{args.verify}: made of run folders; only what was computed is verified")
     if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
         raise BadInput(f"{args.verify}: its manifest is damaged (arguments)")
+    for name in ("models", "versions"):
+        if not isinstance(manifest.get(name), dict):
+            raise BadInput(f"{args.verify}: its manifest is damaged ({name})")
     found: argparse.Namespace = parser().parse_args(given)
     factories = {made.factory for made in args.made}
     for made in found.made:
@@ -189,11 +193,18 @@ class Drawn:
             BadInput: it is not there, or no table.
         """
         name = table or section
+        place = f"{section}/{name}.csv of the report"
         try:
-            return read_tables(self.folder / section, [name])[name]
+            found = read_tables(self.folder / section, [name])[name]
         except (KeyError, ValueError) as error:
             what = "missing" if isinstance(error, KeyError) else f"damaged ({error})"
-            raise BadInput(f"{section}/{name}.csv of the report: {what}") from None
+            raise BadInput(f"{place}: {what}") from None
+        keys = (
+            RESULT if name == "results" else KEYS.get(name, BESIDE.get(section, {}).get(name, ()))
+        )
+        if lacking := [key for key in keys if key not in found]:
+            raise BadInput(f"{place}: damaged (no column {lacking[0]})")
+        return found
 
     def holds(self, section: str) -> bool:
         """Whether it has the section's table; a page leaves out tables that are too large."""
@@ -256,6 +267,7 @@ def section(
     check, whole = Check(f"{name}.csv"), drawn.frame(name)
     made = read_tables(again / name, [name, *BESIDE.get(name, ())])
     check.compare(chosen, made[name], KEYS[name], len(whole))
+    check.distinct(whole, KEYS[name])
     if KEYS[name][:2] == ("model", "noise") and name != "attribution":
         specs = [n.spec for n in plan.looking([*plan.features]).noises]
         check.complete(whole, ("model", "noise"), list(product(plan.asked.models, specs)))
@@ -311,13 +323,19 @@ def benchmark(drawn: Drawn, plan: Plan) -> list[Check]:
     check = Check("results.csv")
     parts = []
     for (model, noise, digest), _ in chosen.groupby(["model", "noise", "sha256"], sort=False):
-        batch = next(b for b in plan.large_groups if digest in b.digests)
-        parts.append(again(plan, manifest, str(model), str(noise), batch))
-    check.compare(chosen, pd.concat(parts).drop_duplicates(list(RESULT)), RESULT, len(results))
+        batch = next((b for b in plan.large_groups if digest in b.digests), None)
+        if batch and model in plan.whole.models and noise in plan.tested:  # others are told below
+            parts.append(again(plan, manifest, str(model), str(noise), batch))
+    made = pd.concat(parts).drop_duplicates(list(RESULT)) if parts else results[:0]
+    check.compare(chosen, made, RESULT, len(results))
+    confirmed = len(check.wrong)
+    check.distinct(results, RESULT)
     metrics = list(dict.fromkeys(results.metric))
     digests = [digest for batch in plan.large_groups for digest in batch.digests]
     every = list(product(plan.whole.models, plan.tested, digests, metrics))
     check.complete(results, ("model", "noise", "sha256", "metric"), every)
+    if len(check.wrong) > confirmed:  # scores of other results than those would say nothing
+        return [check]
     return [check, *aggregates(drawn, results, manifest)]
 
 

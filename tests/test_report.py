@@ -272,6 +272,25 @@ def test_rows_and_tables_that_were_tampered_with(there, name, change, message, c
     assert message in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("column", ["model", "noise", "sha256"])
+def test_results_of_something_else_are_not_confirmed(there, column, capsys):
+    path = there / "out/generalization/results.csv"
+    frame = pd.read_csv(path)
+    frame.assign(**{column: "other"}).to_csv(path, index=False, na_rep="nan")
+    for place in (there / "out").iterdir():
+        if place.is_dir() and place.name != "generalization":
+            shutil.rmtree(place)
+    with pytest.raises(Failed, match="not confirmed"):
+        run(parser().parse_args(["--verify", "out", "--quiet"]))
+    pd.concat([frame, frame[:1]]).to_csv(path, index=False, na_rep="nan")
+    with pytest.raises(Failed, match="1 number not confirmed"):
+        run(parser().parse_args(["--verify", "out", "--quiet"]))
+    assert "is there twice" in capsys.readouterr().out
+    frame.drop(columns=column).to_csv(path, index=False)
+    with pytest.raises(BadInput, match=f"damaged .no column {column}"):
+        run(parser().parse_args(["--verify", "out", "--quiet"]))
+
+
 def test_a_number_that_was_changed_in_the_page_is_found(there, capsys):
     path = there / "out/report.html"
     held = {a.name: a.content for a in attached(path.read_text())}
@@ -298,6 +317,9 @@ def test_a_reports_own_code_is_not_run_unasked(there):
         path.write_text(json.dumps(manifest | {"arguments": damaged}))
         with pytest.raises(BadInput, match="damaged"):
             run(parser().parse_args(["--verify", "out", "--quiet"]))
+    path.write_text(json.dumps({k: v for k, v in manifest.items() if k != "versions"}))
+    with pytest.raises(BadInput, match=r"damaged .versions"):
+        run(parser().parse_args(["--verify", "out", "--quiet"]))
     path.write_text(json.dumps(manifest))
     (there / "out/srga/srga.csv").write_text("")
     with pytest.raises(BadInput, match=r"srga/srga\.csv of the report: damaged"):
@@ -340,6 +362,7 @@ def test_bad_options_are_refused_before_anything_is_computed(there):
         (["--suite", "quik"], "did you mean quick"),
         (["--sections", "compare"], "1 model; ranks need 4"),
         (["--sections", "training"], "give --training RUN"),
+        (["--training", "nowhere"], "nowhere: no such file or folder"),
         (["--sections", "srga", "--limit", "1"], "section srga: 1 patches"),
     ):
         with pytest.raises(BadInput, match=message):

@@ -29,6 +29,17 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
+def finished(folder: Path) -> set[str]:
+    """The finished units of a run; none where it has not begun or has cleared them away.
+
+    Asked of a run that is under way, so that they may go while they are listed.
+    """
+    try:
+        return {path.name for path in (folder / "units").iterdir() if path.suffix == ".safetensors"}
+    except FileNotFoundError:
+        return set()
+
+
 def start(folder: Path, *options: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "analysis.cka", *RUN, "--output-dir", "run", *options],
@@ -65,14 +76,12 @@ def test_killed_at_ten_random_moments_it_ends_with_identical_files(folder):
     dice, kills, seconds = random.Random(0), 0, 0.5
     started = False
     while True:
-        units = folder / "run/units"
-        before = {path.name for path in units.glob("*.safetensors")} if units.exists() else set()
+        before = finished(folder / "run")
         process = start(folder, *(["--resume"] if started else []))
         deadline = time.monotonic() + 60
         # wait for its first sign of work, so that a kill falls anywhere between there and the end
         while process.poll() is None and time.monotonic() < deadline:
-            now = {path.name for path in units.glob("*.safetensors")} if units.exists() else set()
-            if now - before:
+            if finished(folder / "run") - before:
                 break
             time.sleep(0.002)
         started = (folder / "run/manifest.json").exists()
@@ -82,7 +91,7 @@ def test_killed_at_ten_random_moments_it_ends_with_identical_files(folder):
             process.wait()
             kills += 1
             seconds = 0.15  # short steps, so that there is something left to interrupt
-            assert before <= {p.name for p in units.glob("*.safetensors")} or not units.exists()
+            assert before <= finished(folder / "run") or not (folder / "run/units").exists()
         else:
             assert process.wait() == 0, process.stderr.read() if process.stderr else ""
             if kills >= 10:
@@ -147,7 +156,7 @@ def test_an_unfinished_run_is_not_thrown_away(folder, in_process, monkeypatch):
 
 def test_interrupt_from_the_keyboard(folder):
     process = start(folder)
-    while not list((folder / "run").glob("units/*.safetensors")) and process.poll() is None:
+    while not finished(folder / "run") and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     error = process.communicate(timeout=60)[1]
