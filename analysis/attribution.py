@@ -233,7 +233,8 @@ def one(
     )
     noisy, key = shown.noisy[0], masks(asked.setting, view, crop)
     level = engine.told(model, shown)
-    found = lam.attribute(model, noisy, window, key=key, sigma_told=level, **how)
+    hidden = engine.input_mask(shown, asked.setting)
+    found = lam.attribute(model, noisy, window, key=key, sigma_told=level, input_mask=hidden, **how)
     ends = torch.tensor([found.start, found.end], dtype=torch.float64)
     return {VALUES: found.values, ENDS: ends, NOISY: noisy.cpu()}
 
@@ -258,7 +259,7 @@ def _key(
         "attribution": 1,
         "model": [view.model, setting.identity.get(view.model)],
         "noise": [view.noise, recorded, setting.seed, setting.quantize],
-        "masks": setting.pairing,
+        "masks": [setting.pairing, setting.input_mask] if setting.input_mask else setting.pairing,
         "run": torch.device(setting.device).type,
         "crop": crop.digest,
         "window": list(window),

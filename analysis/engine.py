@@ -24,6 +24,7 @@ from mtd import images
 from mtd.denoise import MEMORY, denoise, forward
 from mtd.denoiser import Denoiser
 from mtd.images import Crop
+from mtd.masking import keyed_input_mask
 from mtd.noise import Gaussian, Noise, pair_keyed
 from mtd.ranks import ALONE, Ranks
 from mtd.recorded import Recorded
@@ -195,6 +196,8 @@ class Setting:
         tile: how images are cut where only the output is asked for; see `mtd.denoise.denoise`.
         memory: bytes that `tile="auto"` keeps to.
         identity: what decides a network's output, by network: digest, masks.
+        input_mask: share of the pixels that is hidden from the networks; see
+            `mtd.denoise.forward`. A crop's are the same under every noise and for every network.
     """
 
     seed: int = 0
@@ -205,6 +208,7 @@ class Setting:
     tile: Tile = "auto"
     memory: int = MEMORY
     identity: Mapping[str, Any] = field(default_factory=dict)
+    input_mask: float = 0.0
 
 
 def batches(crops: Sequence[Crop], size: int, least: int = 1) -> list[Batch]:
@@ -316,13 +320,15 @@ def look(
             stack.enter_context(Activations(model, modules, keep))
         if setting.autocast != "off":
             stack.enter_context(torch.autocast(device, AUTOCAST[setting.autocast]))
+        hidden = input_mask(shown, setting)
         if modules:
-            output = forward(model, shown.noisy, masks, sigma=told(model, shown))
+            output = forward(model, shown.noisy, masks, hidden, told(model, shown))
         else:
             output = denoise(
                 model,
                 shown.noisy,
                 keys=masks,
+                input_mask=hidden,
                 tile=setting.tile,
                 memory=setting.memory,
                 sigma=told(model, shown),
@@ -335,6 +341,15 @@ def told(model: nn.Module, shown: Shown) -> Tensor | None:
     """The noise level that a network is told, if it is that of the noise it is shown."""
     oracle = isinstance(model, Denoiser) and model.usage.sigma == "oracle"
     return shown.level if oracle else None
+
+
+def input_mask(shown: Shown, setting: Setting) -> Tensor | None:
+    """The pixels (B, 1, H, W) that networks are shown, True kept; None if they are shown all."""
+    if not setting.input_mask:
+        return None
+    height, width = shown.noisy.shape[-2:]
+    kept = keyed_input_mask(height, width, setting.input_mask, setting.seed, shown.batch.digests)
+    return kept.to(shown.noisy.device)
 
 
 def _made(noise: Noise | Recorded, batch: Batch, setting: Setting) -> list[Any]:
@@ -356,7 +371,7 @@ def _key(
         "layers": list(observer.layers.get(view.model, ())),
         "model": [view.model, setting.identity.get(view.model)],
         "noise": made,
-        "masks": setting.pairing,
+        "masks": [setting.pairing, setting.input_mask] if setting.input_mask else setting.pairing,
         "run": [torch.device(setting.device).type, setting.autocast, setting.tile, setting.memory],
         "crops": batch.digests,
     }

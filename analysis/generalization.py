@@ -147,7 +147,10 @@ def identified(results: pd.DataFrame, asked: Asked) -> pd.DataFrame:
     for name, model in asked.models.items():
         how = model.inference
         percent = how.policy.attention_percent
-        masks[name] = f"{percent}% x {how.samples}, {asked.setting.pairing}" if how.active else ""
+        said = [f"{percent}% x {how.samples}", asked.setting.pairing] if how.active else []
+        if asked.setting.input_mask:
+            said.append(f"input {asked.setting.input_mask:g}")
+        masks[name] = ", ".join(said)
     return results.assign(
         checkpoint=results.model.map(digests),
         masks=results.model.map(masks),

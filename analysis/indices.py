@@ -131,7 +131,7 @@ def digests(manifest: Mapping[str, Any]) -> dict[str, str]:
     return {about["sha256"]: name for name, about in manifest["models"].items()}
 
 
-ALIKE = ("attention_mask", "mask_samples", "quantize")
+ALIKE = ("attention_mask", "mask_samples", "input_mask", "quantize")
 """What decides which network and which noise is looked at: runs that differ cannot be joined."""
 
 NOTED = ("noises", "crops", "seed", "mask_pairing")

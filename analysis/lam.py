@@ -139,6 +139,7 @@ def attribute(
     steps: int = 50,
     batch: int = 8,
     sigma_told: Tensor | None = None,
+    input_mask: Tensor | None = None,
 ) -> Attribution:
     """Integrated gradients of `detail` along the path from the blurred image to the image itself.
 
@@ -156,6 +157,7 @@ def attribute(
         steps: of the path.
         batch: points of the path that go through the network together.
         sigma_told: (1,), the noise level that the network is told, if it is that of the image.
+        input_mask: boolean (1, 1, H, W), True where the network is shown the image.
 
     Raises:
         BadInput: the window is not inside the image, or the blur is too large for it.
@@ -166,7 +168,8 @@ def attribute(
     def call(images: Tensor) -> Tensor:
         count = len(images)
         level = None if sigma_told is None else sigma_told.expand(count)
-        return forward(model, images, [key] * count, sigma=level)
+        shown = None if input_mask is None else input_mask.expand(count, -1, -1, -1)
+        return forward(model, images, [key] * count, shown, level)
 
     points = path(image, sigma, steps)
     middles, moves = (points[1:] + points[:-1]) / 2, points[1:] - points[:-1]

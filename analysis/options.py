@@ -95,6 +95,14 @@ def parser(
         default="shared",
         help="a crop's masks: the same under every noise (default), or drawn anew",
     )
+    p.add_argument(
+        "--input-mask",
+        type=cli.share,
+        default=0.0,
+        metavar="RATIO",
+        help="hide this share of the pixels from the networks, as in training with an input mask "
+        "(0.8, say; default: none)",
+    )
     p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1")
     p.add_argument(
         "--autocast",
@@ -202,6 +210,7 @@ def gather(
         resolved,
         args.autocast,
         identity={name: identity(model) for name, model in models.items()},
+        input_mask=args.input_mask,
     )
     return Asked(models, noises, crops, setting, ranks, len(found) - len(crops))
 
@@ -363,6 +372,7 @@ def describe(analysis: str, args: argparse.Namespace, asked: Asked) -> dict[str,
         "attention_mask": args.attention_mask,
         "mask_samples": args.mask_samples,
         "mask_pairing": args.mask_pairing,
+        **({"input_mask": args.input_mask} if args.input_mask else {}),
         "noises": [noise.spec for noise in asked.noises],
         "recorded": {
             noise.spec: noise.digest(asked.crops)

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from mtd import imagefile, images, seeds, tiles
+from mtd import imagefile, images, tiles
 from mtd.denoise import denoise
 from mtd.errors import BadInput, Failed, Partial
 from mtd.imagefile import ImageFile
+from mtd.masking import keyed_input_mask
 from mtd.tiles import Tile
 
 
@@ -246,8 +247,7 @@ def restore(
 def input_mask(image: ImageFile, ratio: float, seed: int) -> Tensor:
     """Boolean (1, 1, H, W), True kept; each pixel is masked with probability `ratio`."""
     height, width = image.pixels.shape[:2]
-    stream = seeds.generator("input mask", seed, image.digest)
-    return torch.rand(1, 1, height, width, generator=stream) >= ratio
+    return keyed_input_mask(height, width, ratio, seed, [image.digest])
 
 
 def _rounded(image: ImageFile, values: Tensor, top: int) -> ImageFile:

@@ -106,6 +106,11 @@ def between(text: str, highest: float, expected: str) -> float:
     return value
 
 
+def share(text: str) -> float:
+    """An argparse type: a share of pixels."""
+    return between(text, 1.0, "a share of pixels between 0 and 1, such as 0.8")
+
+
 def gibibytes(text: str) -> float:
     """An argparse type: GiB of memory."""
     return between(text, 2.0**40, "GiB above 0, such as 2 or 0.5")

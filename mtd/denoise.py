@@ -186,7 +186,7 @@ def parser() -> cli.Parser:
     p.add_argument("output", metavar="OUTPUT", help="a .png or .tif file; a folder for a folder")
     p.add_argument(
         "--input-mask",
-        type=_ratio,
+        type=cli.share,
         metavar="RATIO",
         help="mask each pixel with this probability, write what the network saw to NAME_masked.png "
         "and the completed image to NAME",
@@ -219,10 +219,6 @@ def parser() -> cli.Parser:
     p.add_argument("--quiet", action="store_true", help="no bar, no summary")
     model_options.add(p, many=False)
     return p
-
-
-def _ratio(text: str) -> float:
-    return cli.between(text, 1.0, "a share of pixels between 0 and 1, such as 0.8")
 
 
 def main() -> None:

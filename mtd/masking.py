@@ -116,6 +116,19 @@ def draw_input_mask(
     return stream.uniform(1, height, width) >= ratio
 
 
+def keyed_input_mask(
+    height: int, width: int, ratio: float, seed: int, keys: Sequence[seeds.Key]
+) -> Tensor:
+    """Boolean (images, 1, height, width), True kept, for inference: by (seed, an image's key) only.
+
+    Each pixel is masked with probability `ratio`, independently. It is drawn on the CPU, so that
+    neither the batch nor the device changes it.
+    """
+    streams = [seeds.generator("input mask", seed, key) for key in keys]
+    drawn = [torch.rand(1, height, width, generator=stream) for stream in streams]
+    return torch.stack(drawn) >= ratio
+
+
 class AttentionMasks(Protocol):
     """A source of attention masks: called once by each block of a network, in order."""
 

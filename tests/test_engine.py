@@ -13,7 +13,7 @@ from torch import Tensor
 from analysis import engine
 from analysis.engine import OUTPUT, Batch, Observer, Setting, Shown, View
 from analysis.units import Unit, Units
-from mtd import images, noise
+from mtd import images, noise, seeds
 from mtd.masking import MaskedInference, MaskPolicy
 from mtd.ranks import ALONE, Ranks
 
@@ -51,6 +51,21 @@ class Mean(Observer):
 
     def compute(self, ranks: Ranks = ALONE) -> dict[tuple[View, str], float]:
         return {place: value / self.count for place, value in self.sums.items()}
+
+
+class Outputs(Mean):
+    """The whole output of each view."""
+
+    def __init__(self, models: Mapping[str, object]) -> None:
+        super().__init__({name: [OUTPUT] for name in models})
+        self.seen: dict[View, Tensor] = {}
+
+    def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
+        return {layer: value}
+
+    def update(self, batch: Batch, seen: Mapping[View, Unit]) -> None:
+        for view, unit in seen.items():
+            self.seen[view] = unit.tensors()[OUTPUT]
 
 
 @pytest.fixture
@@ -196,3 +211,31 @@ def test_batches_leave_no_remainder_too_small():
             sizes = [len(b.crops) for b in engine.batches(list(range(total)), size, 4)]  # type: ignore[arg-type]
             assert sum(sizes) == total and min(sizes) >= 4
             assert max(sizes) <= max(size, 7)
+
+
+def test_hidden_pixels_are_those_of_the_crop_whatever_the_noise_the_batch_and_the_network(networks):
+    networks["b"].inference = MaskedInference(MaskPolicy((80, 80), "zero", 0))
+    setting = Setting(seed=4, input_mask=0.7)
+    alone, together = Outputs(networks), Outputs(networks)
+    everything(networks, alone, batches=groups(1)[:1], setting=setting)
+    everything(networks, together, batches=groups(2)[:1], setting=setting)
+    (batch,) = groups(1)[:1]
+    stream = seeds.generator("input mask", 4, batch.digests[0])
+    kept = torch.rand(1, 1, 16, 16, generator=stream) >= 0.7
+    for made in NOISES:
+        noisy = noise.add_keyed(made, batch.clean, batch.digests, seed=4)
+        with torch.no_grad():  # one was trained with an input mask, the other sees black
+            expected = {
+                "a": networks["a"](noisy * kept, batch.digests),
+                "b": networks["b"](noisy, batch.digests, input_mask=kept),
+            }
+        for name, output in expected.items():
+            assert torch.equal(alone.seen[View(name, made.spec)], output)
+            assert torch.allclose(together.seen[View(name, made.spec)][:1], output, atol=1e-6)
+
+
+def test_units_of_hidden_pixels_are_kept_apart(networks, tmp_path):
+    calls, units = count(networks), Units(tmp_path)
+    for ratio in (0.0, 0.5, 0.6, 0.5):
+        everything(networks, Outputs(networks), units=units, setting=Setting(input_mask=ratio))
+    assert calls == {"a": 18, "b": 18}

@@ -21,7 +21,7 @@ from analysis import engine, generalization, ranking
 from analysis.generalization import run
 from analysis.ranking import NOISY
 from analysis.runs import read_manifest, read_tables
-from mtd import checkpoint, images, metrics, noise, perceptual
+from mtd import checkpoint, images, masking, metrics, noise, perceptual
 from mtd.mixture import OURS
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 
@@ -193,6 +193,21 @@ def test_the_protocol_and_the_channel_decide_the_values(folder):
     assert read_manifest("paper")["border"] == 1 and read_manifest("luma")["channel"] == "y"
 
 
+def test_hidden_pixels_are_completed(folder):
+    path = started("plain.pth", *FEW, "--noise", "gaussian:0", "--input-mask", "0.8")
+    results = tables(path)["results"].query("metric == 'psnr'").set_index(["model", "image", "top"])
+    network = mtd.load("plain.pth")
+    for crop in images.crops(images.photographs(), 32, 6)[:2]:
+        clean = images.to_tensor([crop.pixels])
+        seen = clean * masking.keyed_input_mask(32, 32, 0.8, 0, [crop.digest])
+        with torch.no_grad():
+            outputs = {NOISY: seen, "plain": network(seen, [crop.digest])}
+        for name, output in outputs.items():
+            value = results.loc[(name, crop.image, crop.top)].value
+            assert np.ravel(value)[0] == pytest.approx(float(metrics.psnr(output, clean)), abs=1e-4)
+    assert set(results.masks) == {"input 0.8"} and read_manifest(path)["input_mask"] == 0.8
+
+
 def test_a_suite_brings_noises_and_crops_and_options_win(folder):
     Path("mine.toml").write_text(
         'noises = ["poisson:2", "gaussian:25"]\nin_distribution = ["gaussian:25"]\n'
@@ -261,6 +276,7 @@ def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch
         (["--tone-map", "srgb"], "there are no pairs of linear EXR files"),
         (["--memory", "0"], "expected GiB above 0"),
         (["--memory", "inf"], "expected GiB above 0"),
+        (["--input-mask", "80"], "'80': expected a share of pixels between 0 and 1"),
         (["--tile", "x"], "'x': expected auto, off, or a number"),
         (["--no-lpips", "--lpips-weights", "a.pth"], "give one of them"),
         (["--lpips-weights", "absent.pth"], "absent.pth: cannot be read"),

@@ -31,7 +31,7 @@ LAYERS = 40
 ASKED = (
     *("analysis", "versions", "models", "crops", "sections", "runs", "noises", "arguments"),
     *("budgets", "attention_mask", "mask_samples", "mask_pairing", "quantize", "seed", "device"),
-    *("autocast", "images", "crop", "limit", "benchmark_crop"),
+    *("input_mask", "autocast", "images", "crop", "limit", "benchmark_crop"),
 )
 """Entries of a report's manifest that have a place of their own."""
 
@@ -267,6 +267,7 @@ def settings(path: Path) -> pd.DataFrame:
                 "attention mask": about.get("attention_mask", "–"),
                 "mask draws": about.get("mask_samples", "–"),
                 "masks under noises": about.get("mask_pairing", "–"),
+                "hidden pixels": f"{about.get('input_mask', 0):.0%}",
                 "8 bits": str(about.get("quantize", "–")),
                 "digest of crops": digest if crops else "–",
             }
