@@ -20,7 +20,7 @@ from mtd.masking import MaskPolicy
 
 ANALYSES = (
     *("cka", "generalization", "srga", "distributions", "degradation", "sensitivity"),
-    *("attribution", "compare"),
+    *("attribution", "brightness", "compare"),
 )
 COMMANDS = (*(f"analysis.{name}" for name in ANALYSES), "mtd.denoise", "mtd.train", "mtd.testsets")
 COMMANDS = (*COMMANDS, "mtd.models", "analysis.curves")
@@ -112,7 +112,7 @@ def test_two_processes_write_what_one_does(folder, name):
     assert contents(folder / "two") == contents(folder / "one")
 
 
-@pytest.mark.parametrize("name", ["srga", "degradation", "cka", "distributions"])
+@pytest.mark.parametrize("name", ["srga", "degradation", "cka", "distributions", "brightness"])
 def test_a_disk_without_room_is_refused_early(folder, in_process, monkeypatch, name):
     usage = options.shutil.disk_usage(".")._replace(free=10**4)
     monkeypatch.setattr(options.shutil, "disk_usage", lambda _: usage)

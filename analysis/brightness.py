@@ -1,0 +1,105 @@
+"""Brightness of what networks put out: whether it is that of the clean images, and what it costs.
+
+`python -m analysis.brightness a.pth b.pth` is the command. A network that is trained with an input
+mask and without attention masks puts out images of the wrong brightness once it is shown all
+pixels (the paper's Figures 5 and 6); this measures by how much, of any networks.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis import options
+from mtd import cli
+from mtd.errors import BadInput
+
+if TYPE_CHECKING:
+    from analysis.engine import Batch
+    from analysis.options import Asked
+    from analysis.work import Work
+
+EXAMPLES = """\
+  python -m analysis.brightness baseline.pth masked.pth
+  python -m analysis.brightness mine.pth theirs.pth --images photos --limit 200 \\
+      --noise gaussian:15 --noise gaussian:50 --noise gaussian:0
+  python -m analysis.brightness mine.pth --input-mask 0.8
+"""
+
+
+def parser() -> cli.Parser:
+    """The command's options."""
+    return options.parser(
+        "analysis.brightness",
+        "Measure how far the brightness of what each model puts out is from that of the clean "
+        "images: shift and distance of histograms with 95% intervals, and what PSNR would be with "
+        "brightness and contrast set right.",
+        EXAMPLES,
+    )
+
+
+def main() -> None:
+    """Check everything, count, write the run folder, print the table."""
+    run(parser().parse_args(), cli.command("analysis.brightness"))
+
+
+def with_noisy(asked: Asked) -> Asked:
+    """What is asked, with the noisy input as the last of the models.
+
+    Raises:
+        BadInput: a model has the name of the noisy input or of the clean images.
+    """
+    from analysis.brightness_table import CLEAN
+    from analysis.ranking import NOISY
+    from mtd.denoiser import Unchanged
+
+    for name in (NOISY, CLEAN):
+        if name in asked.models:
+            raise BadInput(f"a model is named {name!r}; rename the file")
+    models = asked.models | {NOISY: Unchanged()}
+    identity = {name: options.identity(model) for name, model in models.items()}
+    return replace(asked, models=models, setting=replace(asked.setting, identity=identity))
+
+
+def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
+    """Batches, and the analysis of what is asked.
+
+    Raises:
+        BadInput: see `mtd.errors`.
+    """
+    from analysis import brightness_table
+    from analysis.benchmark import PIXELS
+    from analysis.brightness_histograms import BrightnessHistograms
+    from analysis.engine import batches
+    from analysis.work import Work
+
+    asked = with_noisy(asked)
+    groups = batches(asked.crops, args.batch_size or max(1, PIXELS // args.crop**2))
+    work = Work(
+        asked,
+        BrightnessHistograms(list(asked.models)),
+        options.describe("brightness", args, asked),
+        lambda found: brightness_table.tables(found, asked),
+        brightness_table.report,
+    )
+    return groups, work
+
+
+def run(args: argparse.Namespace, command: str = "") -> Path:
+    """The command on parsed arguments; returns the run folder.
+
+    Raises:
+        BadInput: see `mtd.errors`.
+    """
+    from analysis.work import carry_out
+
+    asked = options.check(args)
+    with asked.ranks.agreed():
+        groups, work = plan(args, asked)
+    return carry_out(args, groups, work, f"brightness-{'-'.join(asked.models)}", command)
+
+
+if __name__ == "__main__":
+    cli.run(main)
