@@ -40,10 +40,16 @@ class Displayed:
 
 def png(figure: Figure) -> bytes:
     """A figure as PNG of 256 colours, a third of the bytes; the same figure is the same bytes."""
-    drawn, small = io.BytesIO(), io.BytesIO()
+    drawn = io.BytesIO()
     figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None}, bbox_inches="tight")
-    colours = Image.open(drawn).convert("RGB").quantize(256, dither=Image.Dither.NONE)
-    colours.save(small, "png", optimize=True)
+    return reduced(drawn.getvalue())
+
+
+def reduced(content: bytes) -> bytes:
+    """A PNG in 256 colours."""
+    small = io.BytesIO()
+    colours = Image.open(io.BytesIO(content)).convert("RGB")
+    colours.quantize(256, dither=Image.Dither.NONE).save(small, "png", optimize=True)
     return small.getvalue()
 
 
@@ -55,10 +61,13 @@ def figure(drawn: Figure | None, alt: str, csv: str = "") -> Displayed:
         alt: what it shows, for readers who do not see it.
         csv: the table that it is drawn from, as `cka/cka.csv`: analysis and file.
     """
-    if drawn is None:
-        return say([alt])
+    return say([alt]) if drawn is None else image(png(drawn), alt, csv)
+
+
+def image(content: bytes, alt: str, csv: str = "") -> Displayed:
+    """A figure that is there as PNG; see `figure`."""
     return Displayed(
-        {"image/png": base64.b64encode(png(drawn)).decode(), "text/plain": alt},
+        {"image/png": base64.b64encode(content).decode(), "text/plain": alt},
         {"image/png": {"alt": alt, "csv": csv}},
     )
 

@@ -69,13 +69,14 @@ def test_stored_without_outputs_and_parameterised(path):
 
 
 def test_there_is_a_notebook_for_every_section_and_ids_are_their_own():
-    assert {path.stem for path in NOTEBOOKS} == {*SECTIONS, "report"}
+    assert {path.stem for path in NOTEBOOKS} == {*SECTIONS, "report", "findings"}
     ids = [(cell.id, path.stem) for path in NOTEBOOKS for cell in load(path.stem).cells]
     assert len({id for id, _ in ids}) == len(ids)
     assert all(id.startswith(f"{name}-") for id, name in ids)
     for name, heading in SECTIONS.items():
         assert load(name).cells[0].source.startswith(f"## {heading}\n")
-    assert load("report").cells[0].source.startswith("# ")
+    for name in ("report", "findings"):
+        assert load(name).cells[0].source.startswith("# ")
     assert sum(tagged(cell, "sections") for cell in load("report").cells) == 1
 
 

@@ -1,0 +1,204 @@
+"""The paper's findings, and whether trainings of one's own show them: one page.
+
+`python -m analysis.findings STUDY` is the command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mtd import cli, files
+from mtd.errors import BadInput
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.evidence import Study
+
+EXAMPLES = """\
+  bash reports/findings/remake.sh DATA runs/findings                # all that the page is made of
+  python -m analysis.findings runs/findings                         # claims and page
+  python -m analysis.findings reports/findings                      # the page alone
+"""
+
+NAME = "findings"
+CLAIMS = "claims"
+
+TABLES = {
+    "cells": ("ablations", "generalization"),
+    "levels": ("levels", "noises"),
+    "monte_carlo": ("monte_carlo", "noises"),
+    "brightness": ("brightness", "brightness"),
+    "completion_80": ("completion_80", "noises"),
+    "completion_90": ("completion_90", "noises"),
+    "tissue": ("tissue", "noises"),
+    "tissue_hidden": ("tissue_hidden", "noises"),
+    "curves": ("curves", "curves"),
+    "summary": ("curves", "summary"),
+    "deep": ("pair/cka", "deep"),
+    "srga": ("pair/srga", "srga"),
+    "distributions": ("pair/distributions", "distributions"),
+}
+"""What the page shows, by name: run and table."""
+
+PICTURES = {
+    "figure1": ("pair/generalization", "strip_mixture_4"),
+    "figure2": ("tissue", "strip_gaussian_15"),
+    "figure2_hidden": ("tissue_hidden", "strip_gaussian_15"),
+    "figure3_80": ("completion_80", "strip_gaussian_0"),
+    "figure3_90": ("completion_90", "strip_gaussian_0"),
+    "figure5": ("brightness", "brightness"),
+    "figure9": ("monte_carlo", "strip_monte_carlo_64"),
+    "figure12_models": ("pair/cka", "cross_model"),
+    "figure12_noises": ("pair/cka", "depth"),
+    "figure13": ("curves", "curves"),
+    "figure14": ("pair/srga", "srga"),
+    "figure15": ("pair/distributions", "distributions"),
+}
+"""Figures of runs that it shows as they are, by name: run and figure."""
+
+
+def parser() -> cli.Parser:
+    """The command's options."""
+    p = cli.Parser(
+        "analysis.findings",
+        "Hold trainings of your own against what the paper finds: its tables and figures beside "
+        "yours, and for each claim whether they agree.",
+        EXAMPLES,
+    )
+    p.add_argument(
+        "study",
+        metavar="STUDY",
+        help="folder of run folders: ablations, levels, monte_carlo, brightness, completion_80, "
+        "completion_90, tissue, tissue_hidden, curves, pair (a report); claims whose run is not "
+        "there are said to be open. Of a folder that was made of one, the page is made again",
+    )
+    p.add_argument("--output-dir", metavar="DIR", help="default: STUDY/page")
+    p.add_argument("--quiet", action="store_true", help="no bar, no messages")
+    return p
+
+
+def main() -> None:
+    """Judge the claims, copy what the page shows, make the page."""
+    run(parser().parse_args())
+
+
+def run(args: argparse.Namespace) -> Path:
+    """The command on parsed arguments; returns the page's folder.
+
+    Raises:
+        BadInput: no such study, nothing in it, or a folder that cannot be written.
+        Failed: a cell of the notebook failed.
+    """
+    from analysis import notebook
+    from analysis.claims import judged
+    from analysis.evidence import Study
+
+    study = Study(Path(args.study))
+    if not study.path.is_dir():
+        raise BadInput(f"{study.path}: no such folder; expected one of run folders")
+    notebook.check_kernel()
+    if (study.path / f"{CLAIMS}.csv").is_file():
+        if args.output_dir:
+            raise BadInput(f"{study.path}: was made of a study, and is made again where it is")
+        publish(study.path, args.quiet)
+        return study.path
+    tables = gathered(study)
+    if not tables:
+        known = ", ".join(dict.fromkeys(run for run, _ in TABLES.values()))
+        raise BadInput(f"{study.path}: none of the runs {known} in it")
+    folder = Path(args.output_dir or study.path / "page")
+    for name in (*TABLES, *PICTURES):  # of runs that are not there any more
+        (folder / f"{name}.csv").unlink(missing_ok=True)
+        (folder / f"{name}.png").unlink(missing_ok=True)
+    for name, frame in (tables | {CLAIMS: judged(study)}).items():
+        files.write(folder / f"{name}.csv", frame.to_csv(index=False, na_rep="nan"))
+    for name, content in pictures(study).items():
+        files.write(folder / f"{name}.png", content)
+    files.write(folder / "manifest.json", json.dumps(manifest(study), indent=2) + "\n")
+    publish(folder, args.quiet)
+    return folder
+
+
+def gathered(study: Study) -> dict[str, pd.DataFrame]:
+    """The tables that the page shows, as far as they are there."""
+    found = {name: study.table(*place) for name, place in TABLES.items()}
+    return {name: frame for name, frame in found.items() if frame is not None}
+
+
+def pictures(study: Study) -> dict[str, bytes]:
+    """The pictures that it shows, as far as they are there, in 256 colours."""
+    from analysis.display import reduced
+
+    found = {}
+    for name, (run, picture) in PICTURES.items():
+        path = study.path / run / f"{picture}.png"
+        if path.is_file():
+            found[name] = reduced(path.read_bytes())
+    return found
+
+
+def manifest(study: Study) -> dict[str, Any]:
+    """What decides the numbers: models by digest, noises and images of each run."""
+    from analysis.runs import MANIFEST, read_manifest
+
+    found: dict[str, Any] = {}
+    for run in dict.fromkeys(run for run, _ in TABLES.values()):
+        if (study.path / run / MANIFEST).is_file():
+            held = read_manifest(study.path / run)
+            crops = json.dumps(held.get("crops", []), sort_keys=True).encode()
+            found[run] = {
+                "analysis": held["analysis"],
+                "models": {
+                    name: about.get("sha256") for name, about in held.get("models", {}).items()
+                },
+                **{key: held[key] for key in ("noises", "seed", "input_mask") if key in held},
+                "images": len({crop["image"] for crop in held.get("crops", [])}),
+                "crops": len(held.get("crops", [])),
+                "crop": held.get("crop"),
+                "crops_sha256": hashlib.sha256(crops).hexdigest(),
+            }
+    return {"analysis": NAME, "judged_by": judges(), "runs": found}
+
+
+def judges() -> dict[str, str]:
+    """Digests of what the claims are judged by: if any changes, they are to be judged anew."""
+    from analysis.report_page import digest
+
+    package = Path(__file__).parent
+    made = [package / "claims.py", package / "evidence.py"]
+    made += sorted((package / "published").glob("*.csv"))
+    return {path.relative_to(package).as_posix(): digest(path) for path in made}
+
+
+def publish(folder: Path, quiet: bool = True) -> None:
+    """Execute the notebook on a folder's tables, and write the page beside them.
+
+    Raises:
+        BadInput: no kernel, or a file that cannot be written.
+        Failed: a cell failed.
+    """
+    from analysis import notebook, page, report_page
+    from analysis.attachments import Attachment
+
+    if not quiet:
+        print("executing the notebook", file=sys.stderr)
+    given: Mapping[str, Any] = {"run_dir": "."}
+    done = notebook.execute(notebook.given(notebook.stored(NAME), given, NAME), folder, NAME, quiet)
+    held = [*sorted(folder.glob("*.csv")), folder / "manifest.json"]
+    attached = [Attachment(path.name, path.read_bytes()) for path in held]
+    html = page.html(done, attached, report_page.heading(done))
+    files.write(folder / f"{NAME}.html", html)
+    inputs = json.dumps(report_page.inputs([NAME]), indent=2)
+    files.write(folder / report_page.INPUTS, inputs + "\n")
+    print(f"written to {folder / NAME}.html")
+
+
+if __name__ == "__main__":
+    cli.run(main)

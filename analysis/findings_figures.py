@@ -1,0 +1,82 @@
+"""Figures that hold the paper's curves against measured ones."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from analysis import legend
+from analysis.legend import style
+from analysis.level_curves import KINDS, LEVELS
+from analysis.plots import DPI
+
+RATIOS = {
+    "baseline": 0,
+    "input-15-25": 20,
+    "input-35-45": 40,
+    "input-55-65": 60,
+    "input-65-75": 70,
+    "input-75-85": 80,
+    "input-85-95": 90,
+}
+"""The cells of Figure 7 and the middle of their input mask's ratio, in percent."""
+
+
+def tradeoff(cells: pd.DataFrame) -> Figure | None:
+    """PSNR under the noise trained on and under the mixture, over the input mask's ratio.
+
+    The paper's Figure 7. Bars are 95% intervals over images.
+
+    Args:
+        cells: see `analysis.ranking.generalization`; models are the names in `RATIOS`.
+    """
+    rows = cells[(cells.metric == "psnr") & cells.model.isin(list(RATIOS))]
+    if len(rows) < 2:
+        return None
+    rows = rows.assign(ratio=rows.model.map(RATIOS)).sort_values("ratio")
+    figure = Figure(figsize=(6.4, 4.0), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    for column, label, colour in (
+        ("in_distribution", "Gaussian noise, σ = 15, trained on", "C0"),
+        ("out_of_distribution", "mixture, never seen", "C1"),
+    ):
+        sides = (rows[column] - rows[f"{column}_low"], rows[f"{column}_high"] - rows[column])
+        axes.errorbar(
+            rows.ratio, rows[column], sides, label=label, color=colour, marker="o", ms=4, capsize=3
+        )
+    axes.set_xticks(rows.ratio, [f"{r}%" if r else "none\n(baseline)" for r in rows.ratio])
+    axes.set_xlabel("input mask, middle of the range that its ratio is drawn from")
+    axes.set_ylabel("PSNR (dB), higher is better")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    return figure
+
+
+def levels(measured: pd.DataFrame, paper: pd.DataFrame) -> Figure | None:
+    """PSNR over noise level: ours as lines, the paper's dashed, a panel for each kind (Figure 11).
+
+    Args:
+        measured: see `analysis.ranking.noises`.
+        paper: `published.table("figure11")`.
+    """
+    rows = measured[measured.metric == "psnr"]
+    kinds = [str(kind) for kind in paper.kind.unique() if kind in set(rows.kind)]
+    if not kinds:
+        return None
+    models = list(dict.fromkeys(rows.model))
+    figure = Figure(figsize=(4.3 * len(kinds), 4.2), dpi=DPI, layout="constrained")
+    for axes, kind in zip(figure.subplots(1, len(kinds), squeeze=False).flat, kinds, strict=True):
+        for model, part in rows[rows.kind == kind].groupby("model", sort=False):
+            part = part.sort_values("level")
+            axes.plot(part.level, part["mean"], **style(str(model), models))
+        for model, part in paper[paper.kind == kind].groupby("model", sort=False):
+            if model in models:
+                given = style(str(model), models) | {"ls": (0, (4, 2)), "mfc": "white"}
+                axes.plot(part.level, part.psnr, **given)
+        axes.set_title(KINDS[kind])
+        axes.set_xlabel(LEVELS[kind])
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylabel("PSNR (dB), higher is better")
+    figure.suptitle("lines: measured; dashed: the paper's networks, read off its Figure 11")
+    legend.add(figure, models)
+    return figure

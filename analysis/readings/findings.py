@@ -1,0 +1,322 @@
+"""What a study says of the paper's findings: claims with their verdicts, tables side by side."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis import display, findings_figures, published
+from analysis.claims import ABSENT, AGREES, DISAGREES, METHOD, UNDECIDED
+from analysis.display import Displayed
+from analysis.findings import CLAIMS, TABLES
+from analysis.ranking import NOISY
+from analysis.readings.rows import records
+from analysis.readings.words import bounded, code, codes, listed, number
+from analysis.runs import read_tables
+from mtd.errors import BadInput
+
+Frames = Mapping[str, pd.DataFrame]
+
+NAMES = {
+    "table1": "Table 1: which mask matters",
+    "figure5": "Figure 5: brightness",
+    "table2": "Table 2: ratio of the attention mask",
+    "table3a": "Table 3a: ratio of the input mask",
+    "figure7": "Figure 7: what masks cost and gain",
+    "figure11": "Figure 11: levels of noise",
+    "table3b": "Table 3b: Monte Carlo rendering",
+    "table3c": "Table 3c: camera pipeline",
+    "figure12": "Figure 12: CKA",
+    "figure13": "Figure 13: training",
+    "figure14": "Figure 14: SRGA",
+    "figure15": "Figure 15: feature distributions",
+    "figure2": "Figure 2: trained on stained tissue",
+    "figure3": "Figure 3: mask and complete",
+}
+"""Findings, in the order of the page."""
+
+SCORES = (("psnr", "PSNR (dB)", 2), ("ssim", "SSIM", 4), ("lpips", "LPIPS", 4))
+"""Metrics, their headings, and digits after the point."""
+
+SHORT = {AGREES: "agrees", DISAGREES: "does not agree", UNDECIDED: "undecided", ABSENT: "not run"}
+
+
+PLACES = ("reports/findings", "../reports/findings")
+"""Where the page is looked for; JupyterLab starts in notebooks/."""
+
+
+def read(run_dir: str) -> tuple[Path, Frames]:
+    """A page's folder and its tables, as far as they are there.
+
+    Raises:
+        BadInput: it is no folder of analysis.findings.
+    """
+    places = [Path(place) for place in ([run_dir] if run_dir else PLACES)]
+    folder = next((p for p in places if (p / f"{CLAIMS}.csv").is_file()), None)
+    if folder is None:
+        where = " or ".join(map(str, places))
+        raise BadInput(f"{where}: no {CLAIMS}.csv; expected a folder of analysis.findings")
+    names = [name for name in (CLAIMS, *TABLES) if (folder / f"{name}.csv").is_file()]
+    return folder, read_tables(folder, names)
+
+
+def digits(unit: str) -> int:
+    """How many digits after the point a quantity is told with."""
+    return {"dB": 2, "levels": 1}.get(unit, 3)
+
+
+def measured(row: Mapping[str, Any]) -> str:
+    """The value of a claim with its interval, and what another seed would change."""
+    if math.isnan(row["value"]):
+        return ABSENT
+    places = digits(row["unit"])
+    ends = row["low"], row["high"]
+    text = bounded(row["value"], *ends, places, row["unit"], signed=True)
+    if math.isnan(row["floor"]):
+        return text
+    return f"{text}, another seed ±{number(row['floor'], places)}"
+
+
+def in_short(frames: Frames) -> list[str]:
+    """How many claims agree, and which do not."""
+    rows = frames[CLAIMS].fillna({"unit": ""})
+    run = rows[rows.verdict != ABSENT]
+    counts = [
+        f"{(run.verdict == verdict).sum()} {said}"
+        for verdict, said in ((AGREES, "agree"), (DISAGREES, "disagree"), (UNDECIDED, "undecided"))
+    ]
+    found = [f"Of {len(run)} claims that these runs can decide: {listed(counts)}."]
+    for verdict, what in ((DISAGREES, "Do not agree"), (UNDECIDED, "Undecided")):
+        names = [NAMES[name].partition(":")[0] for name in run[run.verdict == verdict].finding]
+        if names:
+            counted = [f"{n} ({names.count(n)})" for n in dict.fromkeys(names)]
+            found.append(f"{what}: {listed(counted, 20)}.")
+    absent = rows[rows.verdict == ABSENT]
+    if len(absent):
+        known = dict.fromkeys(NAMES[name].partition(":")[0] for name in absent.finding)
+        found.append(f"{len(absent)} more were not run here: of {listed(known, 20)}.")
+    return found
+
+
+def overview(frames: Frames) -> Displayed:
+    """All claims in a table."""
+    rows = frames[CLAIMS].fillna({"unit": ""})
+    shown = pd.DataFrame(
+        {
+            "where": [NAMES[name].partition(":")[0] for name in rows.finding],
+            "the paper says": rows.claim,
+            "measured, above 0 if it holds": rows.quantity,
+            "paper": [
+                "shown" if math.isnan(v) else number(v, digits(u), signed=True)
+                for v, u in zip(rows.paper, rows.unit, strict=True)
+            ],
+            "here": [measured(row) for row in records(rows)],
+            "verdict": rows.verdict.map(SHORT),
+        }
+    )
+    return display.table(shown, caption="Claims and what was measured of them", csv="claims.csv")
+
+
+def verdicts(frames: Frames, finding: str) -> Displayed:
+    """The claims of a finding, each with what was measured."""
+    rows = frames[CLAIMS].fillna({"unit": ""})
+    lines = []
+    for row in records(rows[rows.finding == finding]):
+        what, unit = row["quantity"], row["unit"]
+        if row["verdict"] != ABSENT:
+            what += f": {measured(row)}"
+        if not math.isnan(row["paper"]):
+            paper = number(row["paper"], digits(unit), signed=True)
+            what += f"; in the paper {paper} {unit}".rstrip()
+        lines.append(f"**{SHORT[row['verdict']].capitalize()}.** {row['claim']} ({what})")
+    return display.say(lines)
+
+
+def cell(row: Mapping[str, Any], column: str, places: int) -> str:
+    """A score with its interval."""
+    return bounded(row[column], row[f"{column}_low"], row[f"{column}_high"], places)
+
+
+def mean(row: Mapping[str, Any], places: int) -> str:
+    """A mean over images with its interval."""
+    return bounded(row["mean"], row["low"], row["high"], places)
+
+
+def beside(frames: Frames, name: str) -> Displayed:
+    """A table of the ablation: the paper's numbers and ours."""
+    paper = published.table(name)
+    if "cells" not in frames:
+        return display.table(paper.drop(columns="cell"), 4, "In the paper; not run here")
+    cells = frames["cells"]
+    held = {(row["model"], row["metric"]): row for row in records(cells)}
+    shown = paper.rename(
+        columns={
+            "input_mask": "input mask",
+            "attention_mask": "attention mask",
+            "attention_ratio": "attention ratio (%)",
+            "input_ratio": "input ratio (%)",
+        }
+    )
+    shown["paper: PSNR (dB)"] = [number(value, 2) for value in paper.psnr]
+    shown["paper: SSIM"] = [number(value, 4) for value in paper.ssim]
+    for title, metric, column, places in (
+        ("here: PSNR (dB)", "psnr", "out_of_distribution", 2),
+        ("here: SSIM", "ssim", "out_of_distribution", 3),
+        ("here, training noise: PSNR (dB)", "psnr", "in_distribution", 2),
+    ):
+        rows = [held.get((model, metric)) for model in paper.cell]
+        shown[title] = ["–" if row is None else cell(row, column, places) for row in rows]
+    caption = "Under the mixture: the paper's on CBSD68, ours with 95% intervals over images"
+    shown = shown.drop(columns=["cell", "psnr", "ssim"])
+    return display.table(shown, caption=caption, csv="cells.csv")
+
+
+def order(frames: Frames, name: str = "table3a") -> Displayed:
+    """Whether the cells of a table are in the paper's order: Spearman's rank correlation."""
+    from scipy.stats import spearmanr
+
+    if "cells" not in frames:
+        return display.say(["Not run here."])
+    paper = published.table(name).set_index("cell").psnr
+    cells = frames["cells"]
+    ours = cells[cells.metric == "psnr"].set_index("model").out_of_distribution
+    both = pd.concat({"paper": paper, "ours": ours}, axis=1, join="inner").dropna()
+    if len(both) < 3:
+        return display.say(["Too few of these cells were run for an order."])
+    rho, p = spearmanr(both.paper, both.ours)
+    best = both.ours.idxmax()
+    return display.say(
+        [
+            f"Best here: {code(best)} with {number(both.ours.max())} dB; in the paper "
+            f"{code(both.paper.idxmax())}. Rank correlation of the {len(both)} cells' PSNR with "
+            f"the paper's: {number(float(rho), 2, signed=True)} (p = {float(p):.2f})."
+        ]
+    )
+
+
+def methods(frames: Frames, name: str, table: str, noise: str, spp: int = 0) -> Displayed:
+    """The paper's methods under a noise, and ours."""
+    paper = published.table(name)
+    if spp:
+        paper = paper[paper.spp == spp].drop(columns="spp")
+    lines = [
+        {
+            "network": f"{row['method']} (paper)",
+            "PSNR (dB)": number(row["psnr"], 2),
+            "SSIM": number(row["ssim"], 4),
+            "LPIPS": number(row["lpips"], 4),
+        }
+        for row in records(paper)
+    ]
+    frame = frames.get(table)
+    if frame is not None:
+        part = records(frame[frame.noise == noise])
+        for model in dict.fromkeys(str(row["model"]) for row in part):
+            one = {"network": "noisy input" if model == NOISY else f"{model} (here)"}
+            for metric, title, places in SCORES:
+                rows = [r for r in part if (r["model"], r["metric"]) == (model, metric)]
+                one[title] = mean(rows[0], places) if rows else "–"
+            lines.append(one)
+    csv = f"{table}.csv" if frame is not None else ""
+    return display.table(pd.DataFrame(lines), caption=f"Under {noise}", csv=csv)
+
+
+def scores(frames: Frames, name: str, caption: str) -> Displayed:
+    """Mean scores of all networks under all noises of a run."""
+    if name not in frames:
+        return display.say(["Not run here."])
+    held = {(r["noise"], r["model"], r["metric"]): r for r in records(frames[name])}
+    lines = []
+    for noise, model in dict.fromkeys((noise, model) for noise, model, _ in held):
+        line = {"noise": noise, "network": model}
+        for metric, title, places in SCORES:
+            if (noise, model, metric) in held:
+                line[title] = mean(held[noise, model, metric], places)
+        lines.append(line)
+    return display.table(pd.DataFrame(lines), caption=caption, csv=f"{name}.csv")
+
+
+def brightness(frames: Frames) -> Displayed:
+    """Shift, distance and cost of brightness of the ablation's networks."""
+    if "brightness" not in frames:
+        return display.say(["Not run here."])
+    rows = frames["brightness"]
+    shown = pd.DataFrame(
+        {
+            "noise": rows.noise,
+            "network": rows.model,
+            "shift (levels)": [cell(row, "shift", 1) for row in records(rows)],
+            "distance W₁ (levels)": rows.distance.round(1),
+            "difference of histograms": rows.difference,
+            "PSNR (dB)": rows.psnr,
+            "PSNR, set right (dB)": rows.psnr_matched,
+        }
+    )
+    caption = "Brightness of outputs against clean images; set right: brightness and contrast"
+    return display.table(shown, caption=caption, csv="brightness.csv")
+
+
+def tradeoff(frames: Frames) -> Displayed:
+    """Figure 7."""
+    drawn = findings_figures.tradeoff(frames["cells"]) if "cells" in frames else None
+    if drawn is None:
+        return display.say(["Not run here."])
+    cells = frames["cells"]
+    rows = cells[cells.metric == "psnr"].set_index("model")
+    ends = [name for name in ("baseline", METHOD) if name in rows.index]
+    each = [
+        f"{name} {number(rows.in_distribution[name])} dB under the noise trained on and "
+        f"{number(rows.out_of_distribution[name])} dB under the mixture"
+        for name in ends
+    ]
+    return display.figure(drawn, f"PSNR over the input mask's ratio: {listed(each)}.", "cells.csv")
+
+
+def levels(frames: Frames) -> Displayed:
+    """Figure 11."""
+    paper = published.table("figure11")
+    drawn = findings_figures.levels(frames["levels"], paper) if "levels" in frames else None
+    if drawn is None:
+        return display.say(["Not run here."])
+    names = [name for name in frames["levels"].model.unique() if name != NOISY]
+    alt = f"PSNR of {listed(names)} over the level of four kinds of noise, beside the paper's."
+    return display.figure(drawn, alt, "levels.csv")
+
+
+def picture(folder: Path, name: str, alt: str, csv: str = "") -> Displayed:
+    """A figure of a run, as it is there."""
+    path = folder / f"{name}.png"
+    if not path.is_file():
+        return display.say([f"Not run here: {alt}"])
+    return display.image(path.read_bytes(), alt, csv)
+
+
+def networks(folder: Path) -> Displayed:
+    """The runs and what each looks at, as their manifests say."""
+    import json
+
+    held = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["runs"]
+    rows = [
+        {
+            "run": name,
+            "networks": len(about["models"]),
+            "noises": len(about.get("noises", [])),
+            "photographs": about["images"],
+            "crops": about["crops"],
+            "side of a crop": about["crop"] or "whole",
+            "pixels hidden": f"{about.get('input_mask', 0):.0%}",
+        }
+        for name, about in held.items()
+    ]
+    return display.table(pd.DataFrame(rows), caption="What was looked at", csv="manifest.json")
+
+
+def missing(frames: Frames) -> Displayed:
+    """Which runs a study lacks."""
+    lacking = [name for name in TABLES if name not in frames]
+    text = f"No table {codes(lacking, 20)}." if lacking else "Every table is there."
+    return display.say([text])
