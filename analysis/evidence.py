@@ -14,15 +14,20 @@ from numpy.typing import NDArray
 
 from analysis import jackknife, ranking
 from analysis.curve_logs import PSNR
-from analysis.ranking import Table
+from analysis.ranking import NOISY, Table
 from analysis.runs import read_manifest, read_tables
+from mtd.errors import BadInput
 
 Array = NDArray[np.float64]
 
 SEEDS = (("baseline", "baseline-seed1"), ("input-75-85", "input-75-85-seed1"))
 """Cells of the ablation that differ in the seed alone."""
 
-ABLATION, PAIR = "ablations", "pair"
+VALIDATED = "validation"
+"""Where curves come from that are logged while a network is trained."""
+
+ABLATION, PAIR, TISSUE = "ablations", "pair", "tissue"
+TRAINED, MIXED = "gaussian:15", "mixture"
 
 
 class Measured(NamedTuple):
@@ -32,8 +37,8 @@ class Measured(NamedTuple):
         value: in its unit.
         low: of its 95% interval over images; NaN if there is none.
         high: of its 95% interval over images.
-        floor: by how much it would change with another seed of the training, as far as that was
-            tried; NaN if it was not.
+        floor: what other seeds of the trainings may make of nothing; see `seeds`. NaN if none were
+            tried.
         draws: how many independent draws of images the interval is over.
     """
 
@@ -42,6 +47,19 @@ class Measured(NamedTuple):
     high: float = math.nan
     floor: float = math.nan
     draws: int = 0
+
+
+COLUMNS = {
+    "results": ("model", "noise", "kind", "level", "image", "scene", "sha256", "metric", "value"),
+    "images": ("model", "noise", "image", "sha256", "shift", "distance"),
+    "deep": ("model_a", "noise_a", "model_b", "noise_b", "cka", "low", "high"),
+    "cka": ("model_a", "noise_a", "layer_a", "model_b", "noise_b", "layer_b", "cka"),
+    "srga": ("model", "noise", "reference", "srga", "low", "high"),
+    "distributions": ("model", "noise", "reference", "deepest", "w1_relative"),
+    "curves": ("run", "source", "quantity", "noise", "step", "value"),
+    "noises": ("model", "noise", "kind", "level", "metric", "mean", "low", "high"),
+}
+"""What is needed of tables."""
 
 
 @dataclass
@@ -55,19 +73,40 @@ class Study:
     held: dict[tuple[str, str], pd.DataFrame | None] = field(default_factory=dict)
 
     def table(self, run: str, name: str) -> pd.DataFrame | None:
-        """A table of a run; None if the run is not there."""
-        key = (run, name)
+        """A table of a run; None if the run is not there.
+
+        Raises:
+            BadInput: it cannot be read, or lacks a column.
+        """
+        key, path = (run, name), self.path / run / f"{name}.csv"
         if key not in self.held:
-            there = (self.path / run / f"{name}.csv").is_file()
-            self.held[key] = read_tables(self.path / run, [name])[name] if there else None
+            self.held[key] = self._read(path) if path.is_file() else None
         return self.held[key]
 
+    def _read(self, path: Path) -> pd.DataFrame:
+        try:
+            found = read_tables(path.parent, [path.stem])[path.stem]
+        except ValueError as error:
+            raise BadInput(f"{path}: damaged ({error})") from None
+        for column in COLUMNS.get(path.stem, ()):
+            if column not in found:
+                raise BadInput(f"{path}: damaged (no column {column})")
+        return found
+
     def scores(self, run: str, metric: str) -> Table | None:
-        """A metric of a benchmark's images; None if it is not there."""
+        """A metric of a benchmark's images; None if it is not there.
+
+        Raises:
+            BadInput: networks were not all shown the same images.
+        """
         frame = self.table(run, "results")
         if frame is None or metric not in set(frame.metric):
             return None
-        return ranking.table(frame, metric, read_manifest(self.path / run)["in_distribution"])
+        part = frame[frame.metric == metric]
+        counts = part.groupby(["model", "noise"]).size().unstack()
+        if counts.isna().any(axis=None) or (counts.nunique() > 1).any():
+            raise BadInput(f"{self.path / run}/results.csv: damaged (rows are missing)")
+        return ranking.table(part, metric, read_manifest(self.path / run)["in_distribution"])
 
 
 class Term(NamedTuple):
@@ -75,10 +114,11 @@ class Term(NamedTuple):
 
     model: str
     noise: str
+    weight: float = 1.0
 
 
 def contrast(
-    study: Study, run: str, metric: str, more: Sequence[Term], less: Sequence[Term]
+    study: Study, run: str, metric: str, more: Sequence[Term], less: Sequence[Term] = ()
 ) -> Measured | None:
     """Σ of some mean scores − Σ of others, with its 95% interval over images.
 
@@ -86,19 +126,20 @@ def contrast(
     `analysis.ranking.interval`. Its sign is turned for metrics of which less is better.
 
     Returns:
-        In units of the metric; None if a model, noise or metric is not there.
+        In units of the metric; None if a model, noise or metric is not there. No bounds if there
+        are fewer than three images, or a score is infinite.
     """
     scores = study.scores(run, metric)
     if scores is None:
         return None
     weights = [np.zeros(len(scores.models)) for _ in scores.conditions]
-    for sign, terms in ((1.0, more), (-1.0, less)):
-        for model, noise in terms:
-            places = [i for i, c in enumerate(scores.conditions) if noise in (c.noise, c.kind)]
-            if not places or model not in scores.models:
-                return None
-            for place in places:
-                weights[place][scores.models.index(model)] += sign / len(places)
+    terms = [*more, *(term._replace(weight=-term.weight) for term in less)]
+    for model, noise, weight in terms:
+        places = [i for i, c in enumerate(scores.conditions) if noise in (c.noise, c.kind)]
+        if not places or model not in scores.models:
+            return None
+        for place in places:
+            weights[place][scores.models.index(model)] += weight / len(places)
     sign = 1 if scores.higher else -1
 
     def statistic(means: list[Array]) -> Array:
@@ -108,33 +149,59 @@ def contrast(
     used = [bool(w.any()) for w in weights]
     value, low, high = ranking.interval(scores, statistic, counts=used)
     population = next(c.population for c, mark in zip(scores.conditions, used, strict=True) if mark)
-    floor = seeds(study, metric, more, less) if run == ABLATION else math.nan
+    floor = seeds(study, metric, terms) if run in (ABLATION, TISSUE) else math.nan
     draws = scores.draws[population]
     return Measured(float(value[0]), float(low[0]), float(high[0]), floor, draws)
 
 
-def seeds(study: Study, metric: str, more: Sequence[Term], less: Sequence[Term]) -> float:
-    """What another seed changes in a contrast of trainings: Σ over its pairs of scores.
+def seeds(study: Study, metric: str, terms: Sequence[Term]) -> float:
+    """What a contrast of trainings must exceed lest their seeds alone be the reason, 95%.
 
-    Of each pair, under the noise of the first, the larger difference of two seeds, baseline or
-    masked.
+    Two trainings that differ in the seed have scores that differ by d, E d² = 2 σ². A contrast
+    Σ_m u_m·s_m of networks m, with weights u_m over noises, has variance Σ_m σ²(u_m) by seeds,
+    where 2 σ²(u) is the mean of (u·(s_a − s_b))² over the k pairs of `SEEDS`. The bound is its root
+    times Student's 0.975 quantile for k degrees of freedom, 4.30 for two pairs.
 
     Returns:
-        In units of the metric; NaN if no training was repeated.
+        In units of the metric; NaN if no training was repeated, or a noise is not in the ablation.
     """
+    from scipy.stats import t
+
     scores = study.scores(ABLATION, metric)
     if scores is None:
         return math.nan
     known = [pair for pair in SEEDS if set(pair) <= set(scores.models)]
-    if not known:
-        return math.nan
-    total = 0.0
-    for (_, noise), _ in zip(more, less, strict=True):
-        parts = [c for c in scores.conditions if noise in (c.noise, c.kind)]
-        means = np.mean([c.values.mean(0) for c in parts], axis=0)
-        at = scores.models.index
-        total += max(abs(float(means[at(a)] - means[at(b)])) for a, b in known)
-    return total
+    at, variance = scores.models.index, 0.0
+    for model in {term.model for term in terms}:
+        if model == NOISY:
+            continue
+        moved = np.zeros(len(known))
+        for _, noise, weight in (term for term in terms if term.model == model):
+            parts = [c.values.mean(0) for c in scores.conditions if noise in (c.noise, c.kind)]
+            if not parts:
+                return math.nan
+            means = np.mean(parts, axis=0)
+            moved += weight * np.array([means[at(a)] - means[at(b)] for a, b in known])
+        variance += float(np.square(moved).mean()) / 2 if known else math.nan
+    return float(t.ppf(0.975, max(1, len(known))) * math.sqrt(variance))
+
+
+def cells(study: Study) -> pd.DataFrame | None:
+    """Mean scores of the ablation's networks under the mixture and under the noise trained on.
+
+    Columns: `model`, `metric`, `mixture` and `trained`, each with `_low` and `_high`.
+    """
+    rows = []
+    for metric in ("psnr", "ssim"):
+        scores = study.scores(ABLATION, metric)
+        for model in scores.models if scores else ():
+            row: dict[str, object] = {"model": model, "metric": metric}
+            for name, noise in (("mixture", MIXED), ("trained", TRAINED)):
+                found = contrast(study, ABLATION, metric, [Term(model, noise)])
+                value, low, high = found[:3] if found else (math.nan,) * 3
+                row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+            rows.append(row)
+    return pd.DataFrame(rows) if rows else None
 
 
 def apart(rows: pd.DataFrame, value: str, more: str, less: str) -> Measured | None:
@@ -151,7 +218,7 @@ def apart(rows: pd.DataFrame, value: str, more: str, less: str) -> Measured | No
         less: model that has less.
     """
     bounds = ("low", "high") if "low" in rows else (f"{value}_low", f"{value}_high")
-    wide = rows.set_index(["model", "noise"])[[value, *bounds]].dropna(subset=[value])
+    wide = rows.set_index(["model", "noise"])[[value, *bounds]].dropna()
     if not {more, less} <= set(wide.index.get_level_values(0)):
         return None
     a, b = wide.loc[more], wide.loc[less]
@@ -218,18 +285,20 @@ def distances(study: Study) -> Measured | None:
     return apart(rows, "w1_relative", "baseline", "masked")
 
 
-def brightness(study: Study, column: str) -> Measured | None:
-    """By how much an image's brightness is further off without the attention mask than with it.
+def brightness(
+    study: Study, column: str, more: str, less: str = "", signed: bool = False
+) -> Measured | None:
+    """How far off the brightness of an image is, of one network − of another.
 
-    Mean over images of |column| of `images.csv` of analysis.brightness, each its mean over noises:
-    input mask only − both masks, in levels, with its 95% interval over images.
+    Mean over images of `column` of `images.csv` of analysis.brightness, each its mean over noises,
+    without its sign unless `signed`; in levels, with its 95% interval over images.
     """
     frame = study.table("brightness", "images")
-    if frame is None or not {"input-only", "input-80-90"} <= set(frame.model):
+    if frame is None or not {more, less or more} <= set(frame.model):
         return None
-    rows = frame.assign(size=frame[column].abs())
+    rows = frame.assign(size=frame[column] if signed else frame[column].abs())
     wide = rows.groupby(["sha256", "image", "model"], sort=False)["size"].mean().unstack()
-    return paired(wide["input-only"] - wide["input-80-90"])
+    return paired(wide[more] - wide[less] if less else wide[more])
 
 
 def paired(differences: pd.Series) -> Measured:
@@ -247,24 +316,42 @@ def unseen(study: Study, model: str) -> pd.Series | None:
     frame = study.table("curves", "curves")
     if frame is None:
         return None
-    trained = read_manifest(study.path / "curves")["trained"].get(model)
-    rows = frame[(frame.run == model) & (frame.quantity == PSNR) & (frame.noise != trained)]
-    if rows.empty or trained is None:
+    trained = read_manifest(study.path / "curves").get("trained", {}).get(model)
+    rows = frame[(frame.run == model) & (frame.quantity == PSNR) & (frame.source == VALIDATED)]
+    rows = rows[rows.noise != trained]
+    if rows.empty or not trained:
         return None
-    found: pd.Series = rows.groupby("step").value.mean()
+    found: pd.Series = (
+        rows.pivot(index="step", columns="noise", values="value").dropna().mean(axis=1)
+    )
     return found
 
 
-def falls(study: Study, model: str) -> Measured | None:
-    """Mean PSNR under unseen noise at its best step − at the last one, in dB. No interval."""
-    curve = unseen(study, model)
-    return None if curve is None else Measured(float(curve.max() - curve.iloc[-1]))
-
-
 def grows(study: Study, model: str) -> Measured | None:
-    """Mean PSNR under unseen noise at the last step − after a quarter of them, in dB."""
+    """By how much PSNR under unseen noise grows from the first quarter of training to its end, dB.
+
+    Mean over the last tenth of all steps − mean over the tenth that ends at a quarter. No interval.
+    """
     curve = unseen(study, model)
-    if curve is None:
+    if curve is None or len(curve) < 2:
         return None
-    early = curve[curve.index >= curve.index[-1] / 4].iloc[0]
-    return Measured(float(curve.iloc[-1] - early))
+    last = float(curve.index[-1])
+    early = curve[(curve.index > 0.15 * last) & (curve.index <= 0.25 * last)]
+    late = curve[curve.index > 0.9 * last]
+    if early.empty:
+        early = curve.iloc[:1]
+    return Measured(float(late.mean() - early.mean()))
+
+
+def falls(study: Study, model: str) -> Measured | None:
+    """By how much it falls; see `grows`."""
+    found = grows(study, model)
+    return None if found is None else Measured(-found.value)
+
+
+def outgrows(study: Study) -> Measured | None:
+    """By how much more it grows for the masked network than for the baseline; see `grows`."""
+    masked, baseline = grows(study, "masked"), grows(study, "baseline")
+    if masked is None or baseline is None:
+        return None
+    return Measured(masked.value - baseline.value)

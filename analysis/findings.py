@@ -28,10 +28,9 @@ EXAMPLES = """\
 """
 
 NAME = "findings"
-CLAIMS = "claims"
+CLAIMS, CELLS = "claims", "cells"
 
 TABLES = {
-    "cells": ("ablations", "generalization"),
     "levels": ("levels", "noises"),
     "monte_carlo": ("monte_carlo", "noises"),
     "brightness": ("brightness", "brightness"),
@@ -54,7 +53,7 @@ PICTURES = {
     "figure3_80": ("completion_80", "strip_gaussian_0"),
     "figure3_90": ("completion_90", "strip_gaussian_0"),
     "figure5": ("brightness", "brightness"),
-    "figure9": ("monte_carlo", "strip_monte_carlo_64"),
+    "figure9": ("monte_carlo", "strip_monte_carlo_16"),
     "figure12_models": ("pair/cka", "cross_model"),
     "figure12_noises": ("pair/cka", "depth"),
     "figure13": ("curves", "curves"),
@@ -97,7 +96,7 @@ def run(args: argparse.Namespace) -> Path:
         Failed: a cell of the notebook failed.
     """
     from analysis import notebook
-    from analysis.claims import judged
+    from analysis.claims import ABSENT, judged
     from analysis.evidence import Study
 
     study = Study(Path(args.study))
@@ -109,15 +108,19 @@ def run(args: argparse.Namespace) -> Path:
             raise BadInput(f"{study.path}: was made of a study, and is made again where it is")
         publish(study.path, args.quiet)
         return study.path
-    tables = gathered(study)
-    if not tables:
-        known = ", ".join(dict.fromkeys(run for run, _ in TABLES.values()))
-        raise BadInput(f"{study.path}: none of the runs {known} in it")
     folder = Path(args.output_dir or study.path / "page")
-    for name in (*TABLES, *PICTURES):  # of runs that are not there any more
+    free(folder, study.path)
+    tables, verdicts = gathered(study), judged(study)
+    if (verdicts.verdict == ABSENT).all():
+        known = ", ".join(dict.fromkeys(run for run, _ in TABLES.values()))
+        raise BadInput(
+            f"{study.path}: decides no claim; expected runs such as {known}, of networks that are "
+            "called as in reports/findings/remake.sh"
+        )
+    for name in (*TABLES, CELLS, *PICTURES):  # of runs that are not there any more
         (folder / f"{name}.csv").unlink(missing_ok=True)
         (folder / f"{name}.png").unlink(missing_ok=True)
-    for name, frame in (tables | {CLAIMS: judged(study)}).items():
+    for name, frame in (tables | {CLAIMS: verdicts}).items():
         files.write(folder / f"{name}.csv", frame.to_csv(index=False, na_rep="nan"))
     for name, content in pictures(study).items():
         files.write(folder / f"{name}.png", content)
@@ -126,9 +129,25 @@ def run(args: argparse.Namespace) -> Path:
     return folder
 
 
+def free(folder: Path, study: Path) -> None:
+    """See that a folder may hold the page.
+
+    Raises:
+        BadInput: it is the study, or holds something else.
+    """
+    from analysis.runs import MANIFEST, read_manifest
+
+    if folder.resolve() == study.resolve():
+        raise BadInput(f"--output-dir {folder}: is the study; give another folder")
+    if (folder / MANIFEST).is_file() and read_manifest(folder).get("analysis") != NAME:
+        raise BadInput(f"--output-dir {folder}: holds another run; give another folder")
+
+
 def gathered(study: Study) -> dict[str, pd.DataFrame]:
     """The tables that the page shows, as far as they are there."""
-    found = {name: study.table(*place) for name, place in TABLES.items()}
+    from analysis.evidence import cells
+
+    found = {name: study.table(*place) for name, place in TABLES.items()} | {CELLS: cells(study)}
     return {name: frame for name, frame in found.items() if frame is not None}
 
 
@@ -152,19 +171,28 @@ def manifest(study: Study) -> dict[str, Any]:
     for run in dict.fromkeys(run for run, _ in TABLES.values()):
         if (study.path / run / MANIFEST).is_file():
             held = read_manifest(study.path / run)
-            crops = json.dumps(held.get("crops", []), sort_keys=True).encode()
+            crops = seen(held)
+            text = json.dumps(crops, sort_keys=True).encode()
             found[run] = {
                 "analysis": held["analysis"],
                 "models": {
                     name: about.get("sha256") for name, about in held.get("models", {}).items()
                 },
-                **{key: held[key] for key in ("noises", "seed", "input_mask") if key in held},
-                "images": len({crop["image"] for crop in held.get("crops", [])}),
-                "crops": len(held.get("crops", [])),
+                **{k: held[k] for k in ("noises", "seed", "input_mask", "logs") if k in held},
+                "images": len({crop["image"] for crop in crops}),
+                "crops": len(crops),
                 "crop": held.get("crop"),
-                "crops_sha256": hashlib.sha256(crops).hexdigest(),
+                "crops_sha256": hashlib.sha256(text).hexdigest(),
             }
     return {"analysis": NAME, "judged_by": judges(), "runs": found}
+
+
+def seen(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The crops of a run, with those that recorded pairs bring."""
+    found = list(manifest.get("crops", []))
+    for recorded in manifest.get("recorded", {}).values():
+        found += recorded["crops"] if isinstance(recorded, dict) else []
+    return found
 
 
 def judges() -> dict[str, str]:

@@ -28,7 +28,7 @@ def tradeoff(cells: pd.DataFrame) -> Figure | None:
     The paper's Figure 7. Bars are 95% intervals over images.
 
     Args:
-        cells: see `analysis.ranking.generalization`; models are the names in `RATIOS`.
+        cells: see `analysis.evidence.cells`; models are the names in `RATIOS`.
     """
     rows = cells[(cells.metric == "psnr") & cells.model.isin(list(RATIOS))]
     if len(rows) < 2:
@@ -37,8 +37,8 @@ def tradeoff(cells: pd.DataFrame) -> Figure | None:
     figure = Figure(figsize=(6.4, 4.0), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     for column, label, colour in (
-        ("in_distribution", "Gaussian noise, σ = 15, trained on", "C0"),
-        ("out_of_distribution", "mixture, never seen", "C1"),
+        ("trained", "Gaussian noise, σ = 15, trained on", "C0"),
+        ("mixture", "mixture, never seen", "C1"),
     ):
         sides = (rows[column] - rows[f"{column}_low"], rows[f"{column}_high"] - rows[column])
         axes.errorbar(

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import data_folder
 from scipy import stats
 
 from analysis import evidence, findings, published
@@ -18,14 +24,12 @@ from analysis.claims import (
     AGREES,
     DISAGREES,
     METHOD,
-    MIXED,
-    TRAINED,
     UNDECIDED,
     Claim,
     claims,
     judged,
 )
-from analysis.evidence import Measured, Study, Term, contrast
+from analysis.evidence import MIXED, TRAINED, Measured, Study, Term, contrast
 from analysis.ranking import NOISY
 from analysis.readings import findings as reading
 from analysis.readings.findings import NAMES
@@ -74,7 +78,7 @@ def study(tmp_path: Path) -> Path:
     cells = {
         cell.name: 20.0 for cell in sweep.load(str(ROOT / "reports/findings/ablations.toml")).cells
     }
-    cells |= {"input-80-90": 21.0, "attention-only": 20.2, "input-only": 22.0, NOISY: 10.0}
+    cells |= {"input-80-90": 23.0, "attention-only": 20.2, "input-only": 26.0, NOISY: 10.0}
     cells |= {"baseline": 19.0, "baseline-seed1": 19.3, METHOD: 21.1, f"{METHOD}-seed1": 21.0}
     manifest(path / "ablations", "generalization", noises=list(NOISES))
     frame = results(cells)
@@ -88,7 +92,7 @@ def study(tmp_path: Path) -> Path:
         table.to_csv(path / f"ablations/{name}.csv", index=False, na_rep="nan")
     manifest(path / "curves", "curves", trained={"baseline": TRAINED, "masked": TRAINED})
     curves = [
-        (run, "log", "psnr", noise, step, value + (noise == TRAINED))
+        (run, "validation", "psnr", noise, step, value + (noise == TRAINED))
         for run, values in {"baseline": (24, 26, 25, 23), "masked": (22, 23, 24, 24.5)}.items()
         for noise in (TRAINED, "poisson:3")
         for step, value in zip((100, 200, 300, 400), values, strict=True)
@@ -138,13 +142,33 @@ def test_a_contrast_is_the_t_interval_of_paired_differences(study):
     assert found is not None and found.draws == IMAGES
     expected = (each.mean(), each.mean() - half, each.mean() + half)
     assert found[:3] == pytest.approx(expected, rel=1e-9)
-    means = frame.groupby(["model", "noise"]).value.mean()
-    floor = 0.0
-    for noises in (["mixture:1", "mixture:3"], [TRAINED]):
-        by = [means[:, n] for n in noises]
-        parts = [abs(np.mean([m[a] - m[b] for m in by])) for a, b in evidence.SEEDS]
-        floor += max(parts)
-    assert found.floor == pytest.approx(floor, rel=1e-9) and floor > 0.2
+    means = frame.groupby(["model", "noise"]).value.mean().unstack()
+    means["mixture"] = means[["mixture:1", "mixture:3"]].mean(axis=1)
+    moved = {n: [means[n][a] - means[n][b] for a, b in evidence.SEEDS] for n in (TRAINED, MIXED)}
+    variance = sum(2 * np.mean(np.square(values)) / 2 for values in moved.values())
+    assert found.floor == pytest.approx(stats.t.ppf(0.975, 2) * variance**0.5, rel=1e-9)
+
+
+def test_seeds_of_terms_of_one_network_go_together(study):
+    both = [Term(METHOD, MIXED), Term(METHOD, TRAINED)]
+    floor = evidence.seeds(Study(study), "psnr", [*both, Term(NOISY, TRAINED, -2.0)])
+    frame = pd.read_csv(study / "ablations/results.csv").query("metric == 'psnr'")
+    means = frame.groupby(["model", "noise"]).value.mean().unstack()
+    total = means[TRAINED] + means[["mixture:1", "mixture:3"]].mean(axis=1)
+    square = np.mean([(total[a] - total[b]) ** 2 for a, b in evidence.SEEDS])
+    assert floor == pytest.approx(stats.t.ppf(0.975, 2) * (square / 2) ** 0.5, rel=1e-9)
+    assert math.isnan(evidence.seeds(Study(study), "psnr", [Term(METHOD, "speckle:0.04")]))
+
+
+def test_seeds_alone_rarely_decide():
+    """Twins that differ by their seeds alone exceed the bound in 5% of trials."""
+    dice = np.random.default_rng(0)
+    pairs = dice.normal(0, 1, (20000, 2, 2))
+    square = np.square(pairs[..., 0] - pairs[..., 1]).mean(1)
+    twins = dice.normal(0, 1, (20000, 2))
+    bound = stats.t.ppf(0.975, 2) * np.sqrt(square)  # of two networks, σ² from the same pairs
+    share = (np.abs(twins[:, 0] - twins[:, 1]) > bound).mean()
+    assert 0.045 < share < 0.055
 
 
 def test_less_is_better_turns_the_sign(study):
@@ -171,17 +195,46 @@ def test_what_is_not_there_is_not_measured(study, run, metric, model, noise):
     assert contrast(Study(study), run, metric, [Term(model, noise)], less) is None
 
 
-def test_brightness_is_of_each_image_whatever_its_sign(study):
-    found = evidence.brightness(Study(study), "shift")
-    assert found == Measured(4.0, 4.0, 4.0, draws=IMAGES) or found[:3] == pytest.approx((4, 4, 4))
+def test_brightness_is_of_each_image_and_its_interval_over_images(study):
+    frame = pd.read_csv(study / "brightness/images.csv")
+    frame["shift"] *= 1 + 0.1 * np.random.default_rng(1).random(len(frame))
+    frame.to_csv(study / "brightness/images.csv", index=False)
+    held = Study(study)
+    sizes = frame.assign(size=frame["shift"].abs()).groupby(["model", "image"])["size"].mean()
+    each = (sizes["input-only"] - sizes["input-80-90"]).to_numpy()
+    half = stats.sem(each) * stats.t.ppf(0.975, IMAGES - 1)
+    found = evidence.brightness(held, "shift", "input-only", "input-80-90")
+    assert found and found[:3] == pytest.approx(
+        (each.mean(), each.mean() - half, each.mean() + half)
+    )
+    signed = evidence.brightness(held, "shift", "input-only", signed=True)
+    means = frame[frame.model == "input-only"].groupby("image")["shift"].mean()
+    assert signed and signed.value == pytest.approx(means.mean()) and signed.low < signed.high
+    assert evidence.brightness(held, "shift", "input-only", "attention-only") is None
 
 
 def test_curves_fall_and_grow(study):
     held = Study(study)
-    assert evidence.falls(held, "baseline") == Measured(3.0)
-    assert evidence.grows(held, "baseline") == Measured(-1.0)  # after a quarter of 400 steps: 100
+    assert evidence.grows(held, "baseline") == Measured(-1.0)  # of 400 steps: 400 − 100
+    assert evidence.falls(held, "baseline") == Measured(1.0)
     assert evidence.grows(held, "masked") == Measured(2.5)
+    assert evidence.outgrows(held) == Measured(3.5)
     assert evidence.falls(held, "other") is None
+
+
+def test_curves_are_of_what_was_logged_and_tails_are_means(study):
+    path = study / "curves/curves.csv"
+    steps = np.arange(1000, 40001, 1000)
+    rows = [
+        ("masked", "validation", "psnr", noise, step, 20 + step / 10000 + (noise == TRAINED))
+        for noise in (TRAINED, "poisson:3", "speckle:0.04")
+        for step in steps
+    ]
+    rows += [("masked", "checkpoints", "psnr", "poisson:3", 40000, 99.0)]
+    columns = ["run", "source", "quantity", "noise", "step", "value"]
+    pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
+    found = evidence.grows(Study(study), "masked")
+    assert found and found.value == pytest.approx((38.5 - 8.5) / 10)  # means of 37…40 and 7…10
 
 
 def test_bounds_of_two_intervals_are_the_furthest_apart(study):
@@ -191,29 +244,83 @@ def test_bounds_of_two_intervals_are_the_furthest_apart(study):
 
 
 @pytest.mark.parametrize(
-    ("found", "margin", "expected"),
+    ("found", "more", "expected"),
     [
-        (None, 0, ABSENT),
-        (Measured(math.nan), 0, ABSENT),
-        (Measured(1, 0.5, 1.5), 0, AGREES),
-        (Measured(1, -0.5, 1.5), 0, UNDECIDED),
-        (Measured(-1, -1.5, -0.5), 0, DISAGREES),
-        (Measured(1, 0.5, 1.5, floor=1.2), 0, UNDECIDED),
-        (Measured(-1, -1.5, -0.5, floor=1.2), 0, UNDECIDED),
-        (Measured(0.05), 0.1, UNDECIDED),
-        (Measured(0.15), 0.1, AGREES),
-        (Measured(-0.15), 0.1, DISAGREES),
-        (Measured(0.0), 0, UNDECIDED),
+        (None, {}, ABSENT),
+        (Measured(1, 0.5, 1.5), {}, AGREES),
+        (Measured(1, -0.5, 1.5), {}, UNDECIDED),
+        (Measured(-1, -1.5, -0.5), {}, DISAGREES),
+        (Measured(1, 0.5, 1.5, floor=1.2), {}, UNDECIDED),
+        (Measured(-1, -1.5, -0.5, floor=1.2), {}, UNDECIDED),
+        (Measured(math.nan), {}, UNDECIDED),
+        (Measured(math.inf), {}, UNDECIDED),
+        (Measured(5.0), {}, UNDECIDED),  # it should have an interval
+        (Measured(1, 0.5, 1.5), {"bar": 2.0}, DISAGREES),
+        (Measured(1, 0.5, 2.5), {"bar": 2.0}, UNDECIDED),
+        (Measured(4, 3.5, 4.5, floor=1.0), {"bar": 2.0}, AGREES),
+        (Measured(4, 3.5, 4.5, floor=3.0), {"bar": 2.0}, UNDECIDED),
+        (Measured(0.05), {"tolerance": 0.1}, UNDECIDED),
+        (Measured(0.15), {"tolerance": 0.1}, AGREES),
+        (Measured(-0.15), {"tolerance": 0.1}, DISAGREES),
+        (Measured(math.nan), {"tolerance": 0.1}, UNDECIDED),
     ],
 )
-def test_verdicts(found, margin, expected):
-    claim = Claim("table1", "", "", "", lambda study: None, margin=margin)
-    assert claim.verdict(found) == expected
+def test_verdicts(found, more, expected):
+    assert Claim("table1", "", "", "", lambda study: None, **more).verdict(found) == expected
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_few_images_decide_nothing(study, images):
+    path = study / "ablations/results.csv"
+    frame = pd.read_csv(path)
+    frame[frame.image.isin([f"{i}.png" for i in range(images)])].to_csv(path, index=False)
+    rows = judged(Study(study))
+    part = rows[rows.finding.isin(["table1", "table2", "table3a", "figure7"])]
+    assert set(part.verdict) == {UNDECIDED} and len(part) > 10
+
+
+def test_infinite_scores_decide_nothing(study):
+    path = study / "ablations/results.csv"
+    frame = pd.read_csv(path)
+    frame.loc[(frame.model == "attention-65") & (frame.image == "3.png"), "value"] = math.inf
+    frame.to_csv(path, index=False)
+    rows = judged(Study(study)).set_index("quantity")
+    assert rows.verdict["PSNR under the mixture, input-75-85 − attention-65"] == UNDECIDED
+    assert rows.verdict["PSNR under the mixture, input-80-90 − attention-only"] == AGREES
+
+
+def test_deep_layers_are_matched_by_the_best_of_the_others(study):
+    layers = [f"layers.0.residual_group.blocks.{i}" for i in range(8)]
+    rows = [
+        ("baseline", TRAINED, a, "masked", TRAINED, b, 0.9 - 0.05 * i - 0.01 * abs(i - j))
+        for i, a in enumerate(layers)
+        for j, b in enumerate(layers)
+    ]
+    names = ["model_a", "noise_a", "layer_a", "model_b", "noise_b", "layer_b", "cka"]
+    pd.DataFrame(rows, columns=names).to_csv(study / "pair/cka/cka.csv", index=False)
+    found = evidence.deep_matches(Study(study))  # mean over 0…3 less mean over 6 and 7
+    assert found and found.value == pytest.approx(0.05 * (6.5 - 1.5)) and math.isnan(found.low)
+
+
+def test_distances_are_of_the_deepest_layer_under_unseen_noise(study):
+    rows = [
+        (model, noise, TRAINED, deep, value * (1 if deep else 9), value - 0.1, value + 0.1)
+        for model, value in (("baseline", 0.5), ("masked", 0.2))
+        for noise in (TRAINED, "poisson:3", "speckle:0.04")
+        for deep in (True, False)
+    ]
+    names = ["model", "noise", "reference", "deepest", "w1_relative"]
+    manifest(study / "pair/distributions", "distributions")
+    frame = pd.DataFrame(rows, columns=[*names, "w1_relative_low", "w1_relative_high"])
+    frame.loc[(frame.noise == "speckle:0.04"), "w1_relative_low"] = math.nan  # left out
+    frame.to_csv(study / "pair/distributions/distributions.csv", index=False, na_rep="nan")
+    found = evidence.distances(Study(study))
+    assert found and found[:3] == pytest.approx((0.3, 0.1, 0.5))
 
 
 def test_the_papers_numbers_are_those_of_its_tables():
     rows = {(c.finding, c.text, c.unit): c.paper for c in claims()}
-    assert rows["table1", "Without the input mask the network does not generalize.", "dB"] == (
+    assert rows["table1", "The input mask makes the network generalize.", "dB"] == (
         pytest.approx(29.74 - 29.17)
     )
     assert rows["table2", "A ratio of 75% is better than 85%.", ""] == pytest.approx(
@@ -280,9 +387,98 @@ def test_sentences_of_the_overview(study):
 
 
 @pytest.mark.parametrize(
-    ("name", "message"), [("absent", "no such folder"), ("empty", "none of the runs ablations")]
+    ("name", "message"), [("absent", "no such folder"), ("empty", "decides no claim")]
 )
 def test_what_cannot_be_used_is_one_line(tmp_path, in_process, name, message):
     (tmp_path / "empty").mkdir()
     code, out, err = in_process(findings.main, str(tmp_path / name))
     assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("ablations/results", lambda f: f.drop(columns="metric"), "damaged (no column metric)"),
+        ("ablations/results", lambda f: f[:-7], "damaged (rows are missing)"),
+        ("pair/srga/srga", lambda f: f.rename(columns={"srga": "x"}), "damaged (no column srga)"),
+    ],
+)
+def test_damaged_tables_are_named(study, in_process, name, change, message):
+    path = study / f"{name}.csv"
+    change(pd.read_csv(path)).to_csv(path, index=False, na_rep="nan")
+    code, _, err = in_process(findings.main, str(study))
+    assert code == 2 and message in err and path.name in err and len(err.splitlines()) == 1
+
+
+def test_an_empty_table_is_damaged(study, in_process):
+    (study / "curves/curves.csv").write_text("")
+    code, _, err = in_process(findings.main, str(study))
+    assert code == 2 and "curves.csv: damaged" in err
+
+
+def test_nothing_else_is_written_over(study, in_process):
+    before = (study / "curves/manifest.json").read_bytes()
+    for place, message in ((study / "curves", "holds another run"), (study, "is the study")):
+        code, _, err = in_process(findings.main, str(study), "--output-dir", str(place))
+        assert code == 2 and message in err
+    assert (study / "curves/manifest.json").read_bytes() == before
+
+
+def test_networks_of_other_names_are_told(tmp_path, in_process):
+    manifest(tmp_path / "levels", "generalization")
+    results({"mine": 20, "theirs": 21}).to_csv(tmp_path / "levels/results.csv", index=False)
+    code, _, err = in_process(findings.main, str(tmp_path))
+    assert code == 2 and "decides no claim" in err and "remake.sh" in err
+
+
+def test_the_script_makes_the_runs_that_the_page_reads():
+    text = (ROOT / "reports/findings/remake.sh").read_text()
+    made = set(re.findall(r"^\s*(?:PYTHONPATH=\S+ )?analyse (\S+ \S+)", text, re.MULTILINE))
+    runs = {name.partition(" ")[2].replace("$share", "80") for name in made}
+    places = {run for run, _ in (*findings.TABLES.values(), *findings.PICTURES.values())}
+    wanted = {place.partition("/")[0].replace("_90", "_80") for place in places} | {"ablations"}
+    assert wanted <= runs
+
+
+@pytest.mark.slow
+def test_the_script_runs_from_end_to_end_twice(tmp_path):
+    """With trainings of two steps and a few crops; the second time nothing is done again."""
+    pytest.importorskip("skimage")
+    data = data_folder("kodak24").parent
+    text = (ROOT / "reports/findings/remake.sh").read_text()
+    for old, new in (
+        ("--set 'run.precision=\"bf16\"' --set run.compile=true", ""),
+        ("run.steps=2000", "run.steps=2"),
+        ("run.steps=40000", "run.steps=2"),
+        ("run.steps=10000", "run.steps=2"),
+        ("run.save_every=500", "run.save_every=1"),
+        ("validation.every=1000", "validation.every=1"),
+        ("validation.every=500", "validation.every=1"),
+        ("--crop 96 --crop-rule centre --limit 68", "--crop 32 --limit 3"),
+        ("--crop 128 --crop-rule centre --limit 24", "--crop 32 --limit 3"),
+        ("analyse report pair", "analyse report pair --limit 6 --crop 32"),
+    ):
+        assert old in text, old
+        text = text.replace(old, new)
+    text = re.sub(r"optimizer.milestones=\[[\d,]+\]", "optimizer.milestones=[1]", text)
+    here = tmp_path / "findings"
+    shutil.copytree(ROOT / "reports/findings", here)
+    (here / "remake.sh").write_text(text)
+    place = os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # fmt: skip
+    pages = []
+    for _ in range(2):
+        made = subprocess.run(
+            ["bash", str(here / "remake.sh"), str(data), str(tmp_path / "study")],
+            cwd=tmp_path, env=place, capture_output=True, text=True,
+        )  # fmt: skip
+        assert made.returncode == 0, made.stderr[-2000:]
+        pages.append((here / "findings.html").read_bytes())
+    assert pages[0] == pages[1]
+    rows = pd.read_csv(here / "claims.csv")
+    absent = rows[rows.verdict == ABSENT]
+    assert all("LPIPS" in quantity for quantity in absent.quantity)
+    for name in (*findings.TABLES, findings.CELLS):
+        assert (here / f"{name}.csv").is_file(), name
+    for name in findings.PICTURES:
+        assert (here / f"{name}.png").is_file(), name
+    assert len(list((here / "training").glob("*/log.csv"))) == 25

@@ -12,7 +12,7 @@ import pandas as pd
 from analysis import display, findings_figures, published
 from analysis.claims import ABSENT, AGREES, DISAGREES, METHOD, UNDECIDED
 from analysis.display import Displayed
-from analysis.findings import CLAIMS, TABLES
+from analysis.findings import CELLS, CLAIMS, TABLES
 from analysis.ranking import NOISY
 from analysis.readings.rows import records
 from analysis.readings.words import bounded, code, codes, listed, number
@@ -60,7 +60,7 @@ def read(run_dir: str) -> tuple[Path, Frames]:
     if folder is None:
         where = " or ".join(map(str, places))
         raise BadInput(f"{where}: no {CLAIMS}.csv; expected a folder of analysis.findings")
-    names = [name for name in (CLAIMS, *TABLES) if (folder / f"{name}.csv").is_file()]
+    names = [name for name in (CLAIMS, CELLS, *TABLES) if (folder / f"{name}.csv").is_file()]
     return folder, read_tables(folder, names)
 
 
@@ -70,15 +70,15 @@ def digits(unit: str) -> int:
 
 
 def measured(row: Mapping[str, Any]) -> str:
-    """The value of a claim with its interval, and what another seed would change."""
-    if math.isnan(row["value"]):
+    """The value of a claim with its interval, and what seeds alone may make of nothing."""
+    if row["verdict"] == ABSENT:
         return ABSENT
     places = digits(row["unit"])
     ends = row["low"], row["high"]
     text = bounded(row["value"], *ends, places, row["unit"], signed=True)
     if math.isnan(row["floor"]):
         return text
-    return f"{text}, another seed ±{number(row['floor'], places)}"
+    return f"{text}, seeds ±{number(row['floor'], places)}"
 
 
 def in_short(frames: Frames) -> list[str]:
@@ -109,7 +109,10 @@ def overview(frames: Frames) -> Displayed:
         {
             "where": [NAMES[name].partition(":")[0] for name in rows.finding],
             "the paper says": rows.claim,
-            "measured, above 0 if it holds": rows.quantity,
+            "measured, above 0 if it holds": [
+                f"{text}, above {bar:g}" if bar else text
+                for text, bar in zip(rows.quantity, rows.bar, strict=True)
+            ],
             "paper": [
                 "shown" if math.isnan(v) else number(v, digits(u), signed=True)
                 for v, u in zip(rows.paper, rows.unit, strict=True)
@@ -151,8 +154,7 @@ def beside(frames: Frames, name: str) -> Displayed:
     paper = published.table(name)
     if "cells" not in frames:
         return display.table(paper.drop(columns="cell"), 4, "In the paper; not run here")
-    cells = frames["cells"]
-    held = {(row["model"], row["metric"]): row for row in records(cells)}
+    held = {(row["model"], row["metric"]): row for row in records(frames["cells"])}
     shown = paper.rename(
         columns={
             "input_mask": "input mask",
@@ -164,9 +166,9 @@ def beside(frames: Frames, name: str) -> Displayed:
     shown["paper: PSNR (dB)"] = [number(value, 2) for value in paper.psnr]
     shown["paper: SSIM"] = [number(value, 4) for value in paper.ssim]
     for title, metric, column, places in (
-        ("here: PSNR (dB)", "psnr", "out_of_distribution", 2),
-        ("here: SSIM", "ssim", "out_of_distribution", 3),
-        ("here, training noise: PSNR (dB)", "psnr", "in_distribution", 2),
+        ("here: PSNR (dB)", "psnr", "mixture", 2),
+        ("here: SSIM", "ssim", "mixture", 3),
+        ("here, training noise: PSNR (dB)", "psnr", "trained", 2),
     ):
         rows = [held.get((model, metric)) for model in paper.cell]
         shown[title] = ["–" if row is None else cell(row, column, places) for row in rows]
@@ -183,7 +185,7 @@ def order(frames: Frames, name: str = "table3a") -> Displayed:
         return display.say(["Not run here."])
     paper = published.table(name).set_index("cell").psnr
     cells = frames["cells"]
-    ours = cells[cells.metric == "psnr"].set_index("model").out_of_distribution
+    ours = cells[cells.metric == "psnr"].set_index("model").mixture
     both = pd.concat({"paper": paper, "ours": ours}, axis=1, join="inner").dropna()
     if len(both) < 3:
         return display.say(["Too few of these cells were run for an order."])
@@ -269,8 +271,8 @@ def tradeoff(frames: Frames) -> Displayed:
     rows = cells[cells.metric == "psnr"].set_index("model")
     ends = [name for name in ("baseline", METHOD) if name in rows.index]
     each = [
-        f"{name} {number(rows.in_distribution[name])} dB under the noise trained on and "
-        f"{number(rows.out_of_distribution[name])} dB under the mixture"
+        f"{name} {number(rows.trained[name])} dB under the noise trained on and "
+        f"{number(rows.mixture[name])} dB under the mixture"
         for name in ends
     ]
     return display.figure(drawn, f"PSNR over the input mask's ratio: {listed(each)}.", "cells.csv")
@@ -303,11 +305,11 @@ def networks(folder: Path) -> Displayed:
     rows = [
         {
             "run": name,
-            "networks": len(about["models"]),
+            "networks": len(about["models"]) or len(about.get("logs", [])),
             "noises": len(about.get("noises", [])),
-            "photographs": about["images"],
+            "images": about["images"],
             "crops": about["crops"],
-            "side of a crop": about["crop"] or "whole",
+            "side of a crop": str(about["crop"] or ("whole" if about["crops"] else "–")),
             "pixels hidden": f"{about.get('input_mask', 0):.0%}",
         }
         for name, about in held.items()
@@ -315,8 +317,37 @@ def networks(folder: Path) -> Displayed:
     return display.table(pd.DataFrame(rows), caption="What was looked at", csv="manifest.json")
 
 
-def missing(frames: Frames) -> Displayed:
-    """Which runs a study lacks."""
-    lacking = [name for name in TABLES if name not in frames]
-    text = f"No table {codes(lacking, 20)}." if lacking else "Every table is there."
-    return display.say([text])
+def by_noise(frames: Frames, name: str, column: str) -> Displayed:
+    """Under how many unseen noises the masked network has less of a column than the baseline."""
+    if name not in frames:
+        return display.say(["Not run here."])
+    rows = frames[name]
+    if "deepest" in rows:
+        rows = rows[rows.deepest]
+    rows = rows[rows.noise != rows.reference]
+    wide = rows.pivot(index="noise", columns="model", values=column)
+    if not {"baseline", "masked"} <= set(wide):
+        return display.say(["Not run here."])
+    lower = wide.masked < wide.baseline
+    line = f"Lower for `masked` under {int(lower.sum())} of {len(lower)} unseen noises"
+    others = [str(noise) for noise in wide.index[~lower]]
+    return display.say([f"{line}; not under {codes(others)}." if others else f"{line}."])
+
+
+def changes(frames: Frames) -> Displayed:
+    """What training does to PSNR under the noise trained on, and where unseen noise was best."""
+    if "summary" not in frames:
+        return display.say(["Not run here."])
+    lines = []
+    for row in records(frames["summary"]):
+        if math.isnan(row["last_in_psnr"]) or math.isnan(row["last_out_psnr"]):
+            continue
+        ends = [number(row[n]) for n in ("best_in_psnr", "last_in_psnr")]
+        other = [number(row[n]) for n in ("best_out_psnr", "last_out_psnr")]
+        lines.append(
+            f"{code(row['run'])} under the noise trained on: best {ends[0]} dB at step "
+            f"{row['best_in_step']:,.0f}, {ends[1]} dB at the last, {row['last_step']:,.0f}; under "
+            f"unseen noise best {other[0]} dB at step {row['best_out_step']:,.0f}, {other[1]} dB "
+            "at the last."
+        )
+    return display.say(lines or ["No test curves here."])

@@ -6,7 +6,8 @@
 #
 # DATA holds kodak24, cbsd68, bsds500_train, bsds500_test and mc_cbox (cbox_SPP.png, cbox_2048.png);
 # STUDY gets the run folders. The extra `test` brings scikit-image, whose picture Figure 2 is trained on.
-# To train cells on several machines, run the two lines of `train` there with --cell NAME.
+# To train cells on several machines, run the line of the ablation there with --cell NAME.
+# One thread each: a training is the same bit for bit only with as many threads as before.
 set -euo pipefail
 data=${1:?a folder of photographs, see the head of this file}
 study=${2:?a folder for the runs}
@@ -18,24 +19,28 @@ short=("${fast[@]}" --set run.steps=2000 --set 'optimizer.milestones=[1000,1500,
 mkdir -p "$study/models" "$study/tissue-data"
 
 train() { # CONFIG FOLDER OPTIONS…: unless it is finished
-    [ -f "$2/model.pth" ] || python -m mtd.train "$1" --output-dir "$2" --resume --quiet "${@:3}"
+    [ -f "$2/model.pth" ] || OMP_NUM_THREADS=1 python -m mtd.train "$1" --output-dir "$2" --resume --quiet "${@:3}"
 }
 analyse() { # ANALYSIS RUN OPTIONS…
-    python -m "analysis.$1" "${@:3}" --output-dir "$study/$2" --resume
+    local again=()
+    [ ! -f "$study/$2/manifest.json" ] || again=(--resume)
+    python -m "analysis.$1" "${@:3}" --output-dir "$study/$2" ${again[@]+"${again[@]}"}
 }
 
 # Tables 1, 2 and 3a, Figure 7
-python -m mtd.train "$here/ablations.toml" --output-dir "$study/training/ablations" --resume \
+OMP_NUM_THREADS=1 python -m mtd.train "$here/ablations.toml" --output-dir "$study/training/ablations" --resume \
     "${photographs[@]}" "${short[@]}"
 # Figure 13: the bundled pair's recipe, four times as long
-long=("${fast[@]}" --set run.steps=40000 --set 'optimizer.milestones=[20000,30000,36000]')
+long=("${fast[@]}" --set run.steps=40000 --set 'optimizer.milestones=[20000,30000,36000]'
+    --set run.save_every=500 --set validation.every=1000)
 train small.toml "$study/training/masked" "${photographs[@]}" "${long[@]}"
 train small.toml "$study/training/baseline" --baseline "${photographs[@]}" "${long[@]}"
 # Figure 11: a DnCNN of about the pair's size (84,000 parameters), trained as it was
 train dncnn.toml "$study/training/dncnn" "${photographs[@]}" "${fast[@]}" \
     --set network.depth=11 --set network.features=32 --set data.crop=48 --set run.batch_size=8 \
     --set run.steps=10000 --set 'optimizer.milestones=[5000,7500,9000]' \
-    --set optimizer.learning_rate=1e-3 --set optimizer.ema=0.999
+    --set optimizer.learning_rate=1e-3 --set optimizer.ema=0.999 \
+    --set run.save_every=500 --set validation.every=500
 # Figure 2
 python -c 'import sys
 from PIL import Image
@@ -53,8 +58,8 @@ m=$study/models
 cells=()
 while read -r name; do cells+=("$m/$name.pth"); done < <(sed -n 's/^name = "\(.*\)"/\1/p' "$here/ablations.toml")
 
-berkeley=(--images "$data/cbsd68" --crop 128 --crop-rule centre --limit 68)
-kodak=(--images "$data/kodak24" --crop 256 --crop-rule centre --limit 24)
+berkeley=(--images "$data/cbsd68" --crop 96 --crop-rule centre --limit 68)
+kodak=(--images "$data/kodak24" --crop 128 --crop-rule centre --limit 24)
 mixture=(--noise mixture:1 --noise mixture:2 --noise mixture:3 --noise mixture:4 --noise mixture:5)
 analyse generalization ablations "${cells[@]}" "${berkeley[@]}" --noise gaussian:15 "${mixture[@]}" --no-lpips
 analyse brightness brightness "$m"/{attention-only,input-only,input-80-90}.pth "${berkeley[@]}" \
@@ -68,7 +73,7 @@ for n in 16 64 128; do
 done
 cp "$data/mc_cbox/cbox_2048.png" "$study/render/clean/cbox.png"
 analyse generalization monte_carlo baseline.pth masked.pth "$m/dncnn.pth" "${spp[@]}" --crop 64 --no-lpips \
-    --in-distribution monte_carlo:128
+    --noise gaussian:15
 # Figure 3; the simplest way to complete an image is a network like any other
 python -c 'import sys, torch; torch.save({"unused": torch.zeros(1)}, sys.argv[1])' "$m/nearest.pth"
 for share in 80 90; do
@@ -82,3 +87,7 @@ analyse generalization tissue_hidden "${tissue[@]}" "${kodak[@]}" --noise gaussi
 analyse curves curves "$study/training/baseline" "$study/training/masked"
 analyse report pair baseline.pth masked.pth --no-lpips --sections generalization,cka,srga,distributions
 python -m analysis.findings "$study" --output-dir "$here"
+for run in "$study"/training/ablations/* "$study"/training/{masked,baseline,dncnn,tissue-masked,tissue-baseline}; do
+    mkdir -p "$here/training/$(basename "$run")"
+    cp "$run"/{recipe.json,log.csv,validation.csv} "$here/training/$(basename "$run")"
+done
