@@ -464,7 +464,8 @@ def test_the_script_runs_from_end_to_end_twice(tmp_path):
     here = tmp_path / "findings"
     shutil.copytree(ROOT / "reports/findings", here)
     (here / "remake.sh").write_text(text)
-    place = os.environ | {"PYTHONPATH": str(ROOT), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}  # fmt: skip
+    programs = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    place = os.environ | {"PYTHONPATH": str(ROOT), "PATH": programs}
     pages = []
     for _ in range(2):
         made = subprocess.run(
