@@ -155,7 +155,7 @@ def test_an_unfinished_run_is_not_thrown_away(folder, in_process, monkeypatch):
 
 
 def test_interrupt_from_the_keyboard(folder):
-    process = start(folder)
+    process = start(folder, "--limit", "200")  # so long that it does not end meanwhile
     while not finished(folder / "run") and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
