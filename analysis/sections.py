@@ -27,26 +27,26 @@ class Section:
 
     Attributes:
         name: of the analysis, its run folder in the report's, and its notebook.
-        about: the question that it answers.
+        heading: on the page.
         megapixels: of clean images that each model is shown under each noise, unless asked
             otherwise; None where no images are shown.
     """
 
     name: str
-    about: str
+    heading: str
     megapixels: float | None = None
 
 
 SECTIONS = (
-    Section("generalization", "quality on noise that was and was not trained on", 0.4),
-    Section("cka", "which layers see two noises, or two models, alike", 0.2),
-    Section("srga", "how far deep features move from those of the trained noise", 0.4),
-    Section("distributions", "how deep features are distributed under each noise", 0.2),
-    Section("degradation", "whether features sort images by noise or by content", 0.2),
-    Section("sensitivity", "whether layers dampen noise or amplify it", 0.2),
-    Section("attribution", "which pixels a window of the output is made of", 0.005),
-    Section("compare", "whether any index predicts what models lose (4 models or more)"),
-    Section("training", "loss and test curves (of runs whose logs are known)"),
+    Section("generalization", "Generalization", 0.4),
+    Section("cka", "CKA", 0.2),
+    Section("srga", "SRGA", 0.4),
+    Section("distributions", "Feature distributions", 0.2),
+    Section("degradation", "Degradation clusters", 0.2),
+    Section("sensitivity", "Sensitivity", 0.2),
+    Section("attribution", "Attribution", 0.005),
+    Section("compare", "Indices against loss"),
+    Section("training", "Training curves"),
 )
 """In the order of the page. The defaults take two cores less than five minutes for two networks of
 100,000 parameters, and less than twenty for two of 824,118."""

@@ -10,22 +10,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import display, runs
+from analysis import display, runs, sections
 from analysis.display import Displayed
 from analysis.readings.words import code, escaped
 from mtd.errors import BadInput
 
-SECTIONS = {
-    "generalization": "Generalization",
-    "cka": "CKA",
-    "srga": "SRGA",
-    "distributions": "Feature distributions",
-    "degradation": "Degradation clusters",
-    "sensitivity": "Sensitivity",
-    "attribution": "Attribution",
-    "compare": "Indices against loss",
-    "training": "Training curves",
-}
+SECTIONS = {section.name: section.heading for section in sections.SECTIONS}
 """The parts of a report in their order: name of the notebook and of the folder, and heading."""
 
 COMMANDS = {"training": "curves"}
