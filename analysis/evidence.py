@@ -61,6 +61,9 @@ COLUMNS = {
 }
 """What is needed of tables."""
 
+NUMBERS = ("value", "cka", "srga", "low", "high", "w1_relative", "shift", "distance", "mean")
+"""Those that are numbers."""
+
 
 @dataclass
 class Study:
@@ -71,6 +74,7 @@ class Study:
 
     path: Path
     held: dict[tuple[str, str], pd.DataFrame | None] = field(default_factory=dict)
+    scored: dict[tuple[str, str], Table | None] = field(default_factory=dict)
 
     def table(self, run: str, name: str) -> pd.DataFrame | None:
         """A table of a run; None if the run is not there.
@@ -91,6 +95,8 @@ class Study:
         for column in COLUMNS.get(path.stem, ()):
             if column not in found:
                 raise BadInput(f"{path}: damaged (no column {column})")
+            if column in NUMBERS and not pd.api.types.is_numeric_dtype(found[column]):
+                raise BadInput(f"{path}: damaged ({column} holds no numbers)")
         return found
 
     def scores(self, run: str, metric: str) -> Table | None:
@@ -99,6 +105,12 @@ class Study:
         Raises:
             BadInput: networks were not all shown the same images.
         """
+        key = run, metric
+        if key not in self.scored:
+            self.scored[key] = self._scores(run, metric)
+        return self.scored[key]
+
+    def _scores(self, run: str, metric: str) -> Table | None:
         frame = self.table(run, "results")
         if frame is None or metric not in set(frame.metric):
             return None

@@ -63,7 +63,7 @@ def levels(measured: pd.DataFrame, paper: pd.DataFrame) -> Figure | None:
     kinds = [str(kind) for kind in paper.kind.unique() if kind in set(rows.kind)]
     if not kinds:
         return None
-    models = list(dict.fromkeys(rows.model))
+    models, mixed = list(dict.fromkeys(rows.model)), "mixture" in kinds
     figure = Figure(figsize=(4.3 * len(kinds), 4.2), dpi=DPI, layout="constrained")
     for axes, kind in zip(figure.subplots(1, len(kinds), squeeze=False).flat, kinds, strict=True):
         for model, part in rows[rows.kind == kind].groupby("model", sort=False):
@@ -77,6 +77,9 @@ def levels(measured: pd.DataFrame, paper: pd.DataFrame) -> Figure | None:
         axes.set_xlabel(LEVELS[kind])
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylabel("PSNR (dB), higher is better")
-    figure.suptitle("lines: measured; dashed: the paper's networks, read off its Figure 11")
+    figure.suptitle(
+        "filled marks: measured; open marks: the paper's networks, read off its Figure 11"
+        + ("\nmixture: ours is this project's own preset, the paper's is not public" * mixed)
+    )
     legend.add(figure, models)
     return figure

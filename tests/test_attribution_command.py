@@ -13,7 +13,7 @@ from analysis import attribution_table, lam
 from analysis.attribution import place, run
 from analysis.lam import Window
 from analysis.runs import RunFolder, read_manifest, read_tables
-from mtd import images, noise
+from mtd import images, masking, noise
 
 FEW = ("--crop", "16", "--limit", "2", "--side", "4", "--blur", "1.5", "--steps", "4", "--quiet")
 ONE = ("--noise", "gaussian:50")
@@ -55,6 +55,20 @@ def test_maps_and_numbers_are_those_made_by_hand(folder, capsys):
             assert 0 <= row.reach50 <= row.reach90 <= 12
     out = capsys.readouterr().out
     assert "2 crops of 16 x 16, 4 steps" in out and "this project's own preset" in out
+
+
+def test_hidden_pixels_have_no_part_in_the_output(folder):
+    path = started("plain.pth", *FEW, *ONE, "--input-mask", "0.7")
+    maps = attribution_table.read(RunFolder(path, "", read_manifest(path), resume=True))
+    network = mtd.load("plain.pth")
+    for i, crop in enumerate(images.crops(images.photographs(), 16, 2)):
+        kept = masking.keyed_input_mask(16, 16, 0.7, 0, [crop.digest])
+        clean = images.to_tensor([crop.pixels])
+        noisy, _ = noise.pair_keyed(noise.parse("gaussian:50"), clean, [crop.digest])
+        how = {"key": crop.digest, "sigma": 1.5, "steps": 4, "input_mask": kept}
+        found = lam.attribute(network, noisy[0], place(crop.pixels, 4), **how)
+        assert maps["plain", "gaussian:50", i] == pytest.approx(found.values.numpy(), abs=1e-6)
+        assert not found.map[~kept[0, 0]].any() and found.map[kept[0, 0]].any()
 
 
 def test_completeness_is_warned_of(folder, capsys):

@@ -160,17 +160,6 @@ def test_seeds_of_terms_of_one_network_go_together(study):
     assert math.isnan(evidence.seeds(Study(study), "psnr", [Term(METHOD, "speckle:0.04")]))
 
 
-def test_seeds_alone_rarely_decide():
-    """Twins that differ by their seeds alone exceed the bound in 5% of trials."""
-    dice = np.random.default_rng(0)
-    pairs = dice.normal(0, 1, (20000, 2, 2))
-    square = np.square(pairs[..., 0] - pairs[..., 1]).mean(1)
-    twins = dice.normal(0, 1, (20000, 2))
-    bound = stats.t.ppf(0.975, 2) * np.sqrt(square)  # of two networks, σ² from the same pairs
-    share = (np.abs(twins[:, 0] - twins[:, 1]) > bound).mean()
-    assert 0.045 < share < 0.055
-
-
 def test_less_is_better_turns_the_sign(study):
     frame = pd.read_csv(study / "ablations/results.csv")
     lpips = frame[frame.metric == "psnr"].assign(metric="lpips")
@@ -397,6 +386,7 @@ def test_what_cannot_be_used_is_one_line(tmp_path, in_process, name, message):
     [
         ("ablations/results", lambda f: f.drop(columns="metric"), "damaged (no column metric)"),
         ("ablations/results", lambda f: f[:-7], "damaged (rows are missing)"),
+        ("pair/cka/deep", lambda f: f.assign(cka="x"), "damaged (cka holds no numbers)"),
         ("pair/srga/srga", lambda f: f.rename(columns={"srga": "x"}), "damaged (no column srga)"),
     ],
 )

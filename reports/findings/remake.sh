@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes reports/findings anew: trainings (some seven hours of one core), analyses (half an hour), page.
+# Makes reports/findings anew: trainings (some ten hours of one core), analyses, page.
 # What is finished is not done again; an interrupted training or analysis goes on.
 #
 #   bash reports/findings/remake.sh DATA STUDY
