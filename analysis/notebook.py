@@ -42,12 +42,14 @@ def place(name: str) -> Path:
     Raises:
         BadInput: there is none of that name.
     """
-    folder = Path(next(iter(notebooks.__path__)))
-    path = folder / f"{name}.ipynb"
-    if not path.is_file():
-        known = sorted(found.stem for found in folder.glob("*.ipynb"))
-        raise BadInput(f"notebook {name}: {nearest(name, known)}")
-    return path
+    if name not in names():
+        raise BadInput(f"notebook {name}: {nearest(name, sorted(names()))}")
+    return Path(next(iter(notebooks.__path__))) / f"{name}.ipynb"
+
+
+def names() -> set[str]:
+    """Of the package's notebooks."""
+    return {path.stem for path in Path(next(iter(notebooks.__path__))).glob("*.ipynb")}
 
 
 def tagged(cell: NotebookNode, tag: str) -> bool:

@@ -108,6 +108,7 @@ def inputs(sections: Sequence[str]) -> dict[str, Any]:
     """What a page depends on beside the tables: if any of it changes, the page is to be made anew.
 
     Digests of notebooks, of the sentences' and the page's code, and versions of what is measured.
+    Code that is named after a notebook which is not on the page is none of it.
     """
     package = Path(__file__).parent
     code = [
@@ -116,6 +117,8 @@ def inputs(sections: Sequence[str]) -> dict[str, Any]:
     ]
     for pattern in DRAWN:
         code += sorted(package.glob(pattern))
+    others = notebook.names() - {PAGE, *sections}
+    code = [path for path in code if path.stem.partition("_")[0] not in others]
     observers = (
         Scores,
         Representations,
