@@ -469,4 +469,4 @@ def test_the_script_runs_from_end_to_end_twice(tmp_path):
         assert (here / f"{name}.csv").is_file(), name
     for name in findings.PICTURES:
         assert (here / f"{name}.png").is_file(), name
-    assert len(list((here / "training").glob("*/log.csv"))) == 25
+    assert len(list((here / "training").rglob("log.csv"))) == 25

@@ -88,6 +88,7 @@ analyse curves curves "$study/training/baseline" "$study/training/masked"
 analyse report pair baseline.pth masked.pth --no-lpips --sections generalization,cka,srga,distributions
 python -m analysis.findings "$study" --output-dir "$here"
 for run in "$study"/training/ablations/* "$study"/training/{masked,baseline,dncnn,tissue-masked,tissue-baseline}; do
-    mkdir -p "$here/training/$(basename "$run")"
-    cp "$run"/{recipe.json,log.csv,validation.csv} "$here/training/$(basename "$run")"
+    kept=$here/${run#"$study/"}
+    mkdir -p "$kept"
+    cp "$run"/{recipe.json,log.csv,validation.csv} "$kept"
 done
