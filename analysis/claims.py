@@ -10,7 +10,8 @@ from functools import partial
 import pandas as pd
 
 from analysis import evidence, published
-from analysis.evidence import ABLATION, MIXED, TISSUE, TRAINED, Measured, Study, Term, contrast
+from analysis.evidence import MIXED, TISSUE, TRAINED, Measured, Study, Term, contrast
+from analysis.findings import ABLATION
 from analysis.ranking import NOISY
 
 METHOD = "input-75-85"
@@ -313,20 +314,21 @@ def learned() -> Iterable[Claim]:
         (
             "A baseline trained on stained tissue alone still removes noise from photographs: "
             "more than half of what one trained on photographs does.",
-            "gain in PSNR over the noisy photographs, trained on tissue − half of that trained on "
+            "gain in {} over the noisy photographs, trained on tissue − half of that trained on "
             "photographs",
             [Term("tissue-baseline", TRAINED)],
             [Term(NOISY, TRAINED, 0.5), Term("photographs-baseline", TRAINED, 0.5)],
         ),
         (
             "Masked training learns the images: tissue instead of photographs costs it more.",
-            "loss in PSNR from photographs to tissue as training images, masked − baseline",
+            "loss in {} from photographs to tissue as training images, masked − baseline",
             [Term("photographs-masked", TRAINED), Term("tissue-baseline", TRAINED)],
             [Term("tissue-masked", TRAINED), Term("photographs-baseline", TRAINED)],
         ),
     ):
-        measure = partial(contrast, run=TISSUE, metric="psnr", more=more, less=less)
-        yield Claim("figure2", text, quantity, "dB", measure)
+        for metric, unit in (("psnr", "dB"), ("ssim", "")):
+            measure = partial(contrast, run=TISSUE, metric=metric, more=more, less=less)
+            yield Claim("figure2", text, quantity.format(metric.upper()), unit, measure)
     for percent in (80, 90):
         yield Claim(
             "figure3",

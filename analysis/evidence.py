@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from analysis import jackknife, ranking
 from analysis.curve_logs import PSNR
+from analysis.findings import ABLATION
 from analysis.ranking import NOISY, Table
 from analysis.runs import read_manifest, read_tables
 from mtd.errors import BadInput
@@ -26,7 +27,7 @@ SEEDS = (("baseline", "baseline-seed1"), ("input-75-85", "input-75-85-seed1"))
 VALIDATED = "validation"
 """Where curves come from that are logged while a network is trained."""
 
-ABLATION, PAIR, TISSUE = "ablations", "pair", "tissue"
+PAIR, TISSUE = "pair", "tissue"
 TRAINED, MIXED = "gaussian:15", "mixture"
 
 

@@ -28,7 +28,7 @@ EXAMPLES = """\
 """
 
 NAME = "findings"
-CLAIMS, CELLS = "claims", "cells"
+CLAIMS, CELLS, ABLATION = "claims", "cells", "ablations"
 
 TABLES = {
     "levels": ("levels", "noises"),
@@ -168,7 +168,7 @@ def manifest(study: Study) -> dict[str, Any]:
     from analysis.runs import MANIFEST, read_manifest
 
     found: dict[str, Any] = {}
-    for run in dict.fromkeys(run for run, _ in TABLES.values()):
+    for run in dict.fromkeys([ABLATION, *(run for run, _ in TABLES.values())]):
         if (study.path / run / MANIFEST).is_file():
             held = read_manifest(study.path / run)
             crops = seen(held)

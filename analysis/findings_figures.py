@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -64,8 +66,14 @@ def levels(measured: pd.DataFrame, paper: pd.DataFrame) -> Figure | None:
     if not kinds:
         return None
     models, mixed = list(dict.fromkeys(rows.model)), "mixture" in kinds
-    figure = Figure(figsize=(4.3 * len(kinds), 4.2), dpi=DPI, layout="constrained")
-    for axes, kind in zip(figure.subplots(1, len(kinds), squeeze=False).flat, kinds, strict=True):
+    lines, across = math.ceil(len(kinds) / 2), min(2, len(kinds))
+    figure = Figure(figsize=(4.3 * across, 3.4 * lines + 0.8), dpi=DPI, layout="constrained")
+    panels = figure.subplots(lines, across, squeeze=False)
+    for axes in panels.flat[len(kinds) :]:
+        axes.remove()
+    for axes in panels[:, 0]:
+        axes.set_ylabel("PSNR (dB), higher is better")
+    for axes, kind in zip(panels.flat, kinds, strict=False):
         for model, part in rows[rows.kind == kind].groupby("model", sort=False):
             part = part.sort_values("level")
             axes.plot(part.level, part["mean"], **style(str(model), models))
@@ -76,7 +84,6 @@ def levels(measured: pd.DataFrame, paper: pd.DataFrame) -> Figure | None:
         axes.set_title(KINDS[kind])
         axes.set_xlabel(LEVELS[kind])
         axes.grid(alpha=0.3)
-    figure.axes[0].set_ylabel("PSNR (dB), higher is better")
     figure.suptitle(
         "filled marks: measured; open marks: the paper's networks, read off its Figure 11"
         + ("\nmixture: ours is this project's own preset, the paper's is not public" * mixed)

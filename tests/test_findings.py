@@ -368,8 +368,26 @@ def test_the_page(study, tmp_path, in_process):
 def test_sentences_of_the_overview(study):
     frames = {"claims": judged(Study(study))}
     lines = reading.in_short(frames)
-    assert lines[0].startswith("Of ") and any("Do not agree: Table 1" in line for line in lines)
-    assert any("more were not run here" in line for line in lines)
+    assert lines[0].startswith("Of ") and "more were not run here" in lines[0]
+    rows = reading.by_finding(frames).data["text/plain"].splitlines()
+    assert [line.split()[-4:] for line in rows if "Table 1" in line] == [["2", "2", "0", "0"]]
+
+
+def test_what_masks_cost_and_gain():
+    frame = pd.DataFrame(
+        [
+            *(("gaussian:15", True, "psnr", *row) for row in (("baseline", 33.0), ("masked", 29))),
+            *(("poisson:2", False, "psnr", *row) for row in (("baseline", 25.0), ("masked", 27))),
+            *(("isp", False, "psnr", *row) for row in (("baseline", 29.0), ("masked", 28.5))),
+            *(("isp", False, "ssim", *row) for row in (("baseline", 0.9), ("masked", 0.8))),
+        ],
+        columns=["noise", "in_distribution", "metric", "model", "mean"],
+    )
+    assert reading.lead(frame) == (
+        "The masked network of the pair against its baseline: -4.00 dB under `gaussian:15`, "
+        "trained on; ahead under 1 of 2 unseen noises, from +2.00 dB under `poisson:2` to -0.50 dB "
+        "under `isp`."
+    )
 
 
 @pytest.mark.parametrize(

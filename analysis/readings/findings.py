@@ -82,24 +82,51 @@ def measured(row: Mapping[str, Any]) -> str:
 
 
 def in_short(frames: Frames) -> list[str]:
-    """How many claims agree, and which do not."""
-    rows = frames[CLAIMS].fillna({"unit": ""})
+    """How many claims agree, and what masks cost and gain the pair."""
+    rows = frames[CLAIMS]
     run = rows[rows.verdict != ABSENT]
     counts = [
         f"{(run.verdict == verdict).sum()} {said}"
         for verdict, said in ((AGREES, "agree"), (DISAGREES, "disagree"), (UNDECIDED, "undecided"))
     ]
     found = [f"Of {len(run)} claims that these runs can decide: {listed(counts)}."]
-    for verdict, what in ((DISAGREES, "Do not agree"), (UNDECIDED, "Undecided")):
-        names = [NAMES[name].partition(":")[0] for name in run[run.verdict == verdict].finding]
-        if names:
-            counted = [f"{n} ({names.count(n)})" for n in dict.fromkeys(names)]
-            found.append(f"{what}: {listed(counted, 20)}.")
-    absent = rows[rows.verdict == ABSENT]
-    if len(absent):
-        known = dict.fromkeys(NAMES[name].partition(":")[0] for name in absent.finding)
-        found.append(f"{len(absent)} more were not run here: of {listed(known, 20)}.")
-    return found
+    if len(run) < len(rows):
+        found[0] = found[0][:-1] + f"; {len(rows) - len(run)} more were not run here."
+    return found + ([lead(frames["levels"])] if "levels" in frames else [])
+
+
+def lead(levels: pd.DataFrame) -> str:
+    """What masks cost under the noise trained on, and where they gain most and least; PSNR."""
+    rows = levels[levels.metric == "psnr"]
+    wide = rows.pivot(index=["noise", "in_distribution"], columns="model", values="mean")
+    if not {"masked", "baseline"} <= set(wide):
+        return "The pair was not compared over levels of noise."
+    ahead = wide.masked - wide.baseline
+    trained, unseen = (
+        ahead[ahead.index.get_level_values(1).isin([is_trained])].droplevel(1)
+        for is_trained in (True, False)
+    )
+
+    def told(noises: pd.Series) -> list[str]:
+        return [f"{number(v, 2, signed=True)} dB under {code(str(n))}" for n, v in noises.items()]
+
+    ends = unseen.sort_values().iloc[[-1, 0]]
+    return (
+        f"The masked network of the pair against its baseline: {listed(told(trained))}, trained "
+        f"on; ahead under {int((unseen > 0).sum())} of {len(unseen)} unseen noises, from "
+        f"{' to '.join(told(ends))}."
+    )
+
+
+def by_finding(frames: Frames) -> Displayed:
+    """How many claims of each table and figure of the paper agree."""
+    rows = frames[CLAIMS]
+    lines = [
+        {"finding": title} | {said: int((part.verdict == v).sum()) for v, said in SHORT.items()}
+        for name, title in NAMES.items()
+        if len(part := rows[rows.finding == name])
+    ]
+    return display.table(pd.DataFrame(lines), caption="Claims of each finding", csv="claims.csv")
 
 
 def overview(frames: Frames) -> Displayed:
@@ -160,9 +187,11 @@ def beside(frames: Frames, name: str) -> Displayed:
             "input_mask": "input mask",
             "attention_mask": "attention mask",
             "attention_ratio": "attention ratio (%)",
-            "input_ratio": "input ratio (%)",
+            "input_ratio": "input ratio",
         }
     )
+    if "input ratio" in shown:
+        shown["input ratio"] += "%"
     shown["paper: PSNR (dB)"] = [number(value, 2) for value in paper.psnr]
     shown["paper: SSIM"] = [number(value, 4) for value in paper.ssim]
     for title, metric, column, places in (
@@ -227,11 +256,13 @@ def methods(frames: Frames, name: str, table: str, noise: str, spp: int = 0) -> 
     return display.table(pd.DataFrame(lines), caption=f"Under {noise}", csv=csv)
 
 
-def scores(frames: Frames, name: str, caption: str) -> Displayed:
-    """Mean scores of all networks under all noises of a run."""
+def scores(frames: Frames, name: str, caption: str, kind: str = "") -> Displayed:
+    """Mean scores of all networks under all noises of a run, or under those of a kind."""
     if name not in frames:
         return display.say(["Not run here."])
-    held = {(r["noise"], r["model"], r["metric"]): r for r in records(frames[name])}
+    rows = frames[name]
+    rows = rows[rows.kind == kind] if kind else rows
+    held = {(r["noise"], r["model"], r["metric"]): r for r in records(rows)}
     lines = []
     for noise, model in dict.fromkeys((noise, model) for noise, model, _ in held):
         line = {"noise": noise, "network": model}
@@ -306,9 +337,9 @@ def networks(folder: Path) -> Displayed:
         {
             "run": name,
             "networks": len(about["models"]) or len(about.get("logs", [])),
-            "noises": len(about.get("noises", [])),
-            "images": about["images"],
-            "crops": about["crops"],
+            "noises": str(len(about.get("noises", [])) or "–"),
+            "images": str(about["images"] or "–"),
+            "crops": str(about["crops"] or "–"),
             "side of a crop": str(about["crop"] or ("whole" if about["crops"] else "–")),
             "pixels hidden": f"{about.get('input_mask', 0):.0%}",
         }
