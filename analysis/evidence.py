@@ -41,6 +41,8 @@ class Measured(NamedTuple):
         floor: what other seeds of the trainings may make of nothing; see `seeds`. NaN if none were
             tried.
         draws: how many independent draws of images the interval is over.
+        weakest: the value at the weakest level of a kind of noise that was asked for; NaN if none.
+        strongest: at its strongest.
     """
 
     value: float
@@ -48,6 +50,8 @@ class Measured(NamedTuple):
     high: float = math.nan
     floor: float = math.nan
     draws: int = 0
+    weakest: float = math.nan
+    strongest: float = math.nan
 
 
 COLUMNS = {
@@ -164,7 +168,25 @@ def contrast(
     population = next(c.population for c, mark in zip(scores.conditions, used, strict=True) if mark)
     floor = seeds(study, metric, terms) if run in (ABLATION, TISSUE) else math.nan
     draws = scores.draws[population]
-    return Measured(float(value[0]), float(low[0]), float(high[0]), floor, draws)
+    ends = (math.nan, math.nan)
+    if any(len(levels(scores, term.noise)) > 1 for term in terms):
+        ends = (at_level(study, run, metric, terms, 0), at_level(study, run, metric, terms, -1))
+    return Measured(float(value[0]), float(low[0]), float(high[0]), floor, draws, *ends)
+
+
+def levels(scores: Table, noise: str) -> list[str]:
+    """The noises of a kind, from the weakest; of a noise itself, that alone."""
+    part = [c for c in scores.conditions if noise in (c.noise, c.kind)]
+    return [c.noise for c in sorted(part, key=lambda condition: condition.level)]
+
+
+def at_level(study: Study, run: str, metric: str, terms: Sequence[Term], place: int) -> float:
+    """The value of a contrast with each kind of noise at one of its levels alone."""
+    scores = study.scores(run, metric)
+    assert scores is not None
+    alone = [term._replace(noise=levels(scores, term.noise)[place]) for term in terms]
+    found = contrast(study, run, metric, alone)
+    return found.value if found else math.nan
 
 
 def seeds(study: Study, metric: str, terms: Sequence[Term]) -> float:
@@ -215,6 +237,32 @@ def cells(study: Study) -> pd.DataFrame | None:
                 row |= {name: value, f"{name}_low": low, f"{name}_high": high}
             rows.append(row)
     return pd.DataFrame(rows) if rows else None
+
+
+DRIFT = ("drift_shown", "drift_hidden")
+"""Snapshots of one training, shown all pixels, and with pixels hidden as in training."""
+
+
+def drift(study: Study) -> pd.DataFrame | None:
+    """PSNR of snapshots of the masked training under the noise trained on, and what became of it.
+
+    Columns: `model`, and for `shown` and `hidden` the mean and, as `_change`, the mean minus that
+    of the first snapshot, each with `_low` and `_high`.
+    """
+    rows: dict[str, dict[str, object]] = {}
+    for run in DRIFT:
+        name = run.removeprefix("drift_")
+        scores = study.scores(run, "psnr")
+        models = [model for model in scores.models if model != NOISY] if scores else []
+        for model in models:
+            row = rows.setdefault(model, {"model": model})
+            first = [] if model == models[0] else [Term(models[0], TRAINED)]
+            for column, less in ((name, []), (f"{name}_change", first)):
+                if column == name or less:
+                    found = contrast(study, run, "psnr", [Term(model, TRAINED)], less)
+                    value, low, high = found[:3] if found else (math.nan,) * 3
+                    row |= {column: value, f"{column}_low": low, f"{column}_high": high}
+    return pd.DataFrame(list(rows.values())) if rows else None
 
 
 def apart(rows: pd.DataFrame, value: str, more: str, less: str) -> Measured | None:

@@ -28,12 +28,13 @@ EXAMPLES = """\
 """
 
 NAME = "findings"
-CLAIMS, CELLS, ABLATION = "claims", "cells", "ablations"
+CLAIMS, CELLS, DRIFT, ABLATION = "claims", "cells", "drift", "ablations"
 
 TABLES = {
     "levels": ("levels", "noises"),
     "monte_carlo": ("monte_carlo", "noises"),
     "brightness": ("brightness", "brightness"),
+    "brightness_images": ("brightness", "images"),
     "completion_80": ("completion_80", "noises"),
     "completion_90": ("completion_90", "noises"),
     "tissue": ("tissue", "noises"),
@@ -45,6 +46,9 @@ TABLES = {
     "distributions": ("pair/distributions", "distributions"),
 }
 """What the page shows, by name: run and table."""
+
+GATHERED = {CELLS: (ABLATION,), DRIFT: ("drift_shown", "drift_hidden")}
+"""Tables that are computed of runs' scores."""
 
 PICTURES = {
     "figure1": ("pair/generalization", "strip_mixture_4"),
@@ -75,8 +79,9 @@ def parser() -> cli.Parser:
         "study",
         metavar="STUDY",
         help="folder of run folders: ablations, levels, monte_carlo, brightness, completion_80, "
-        "completion_90, tissue, tissue_hidden, curves, pair (a report); claims whose run is not "
-        "there are said to be open. Of a folder that was made of one, the page is made again",
+        "completion_90, tissue, tissue_hidden, curves, drift_shown, drift_hidden, pair (a report); "
+        "claims whose run is not there are said to be open. Of a folder that was made of one, "
+        "the page is made again",
     )
     p.add_argument("--output-dir", metavar="DIR", help="default: STUDY/page")
     p.add_argument("--quiet", action="store_true", help="no bar, no messages")
@@ -117,7 +122,7 @@ def run(args: argparse.Namespace) -> Path:
             f"{study.path}: decides no claim; expected runs such as {known}, of networks that are "
             "called as in reports/findings/remake.sh"
         )
-    for name in (*TABLES, CELLS, *PICTURES):  # of runs that are not there any more
+    for name in (*TABLES, *GATHERED, *PICTURES):  # of runs that are not there any more
         (folder / f"{name}.csv").unlink(missing_ok=True)
         (folder / f"{name}.png").unlink(missing_ok=True)
     for name, frame in (tables | {CLAIMS: verdicts}).items():
@@ -145,9 +150,10 @@ def free(folder: Path, study: Path) -> None:
 
 def gathered(study: Study) -> dict[str, pd.DataFrame]:
     """The tables that the page shows, as far as they are there."""
-    from analysis.evidence import cells
+    from analysis.evidence import cells, drift
 
-    found = {name: study.table(*place) for name, place in TABLES.items()} | {CELLS: cells(study)}
+    found = {name: study.table(*place) for name, place in TABLES.items()}
+    found |= {CELLS: cells(study), DRIFT: drift(study)}
     return {name: frame for name, frame in found.items() if frame is not None}
 
 
@@ -168,7 +174,8 @@ def manifest(study: Study) -> dict[str, Any]:
     from analysis.runs import MANIFEST, read_manifest
 
     found: dict[str, Any] = {}
-    for run in dict.fromkeys([ABLATION, *(run for run, _ in TABLES.values())]):
+    computed = [run for runs in GATHERED.values() for run in runs]
+    for run in dict.fromkeys([*computed, *(run for run, _ in TABLES.values())]):
         if (study.path / run / MANIFEST).is_file():
             held = read_manifest(study.path / run)
             crops = seen(held)

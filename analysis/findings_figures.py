@@ -11,9 +11,11 @@ from analysis import legend
 from analysis.legend import style
 from analysis.level_curves import KINDS, LEVELS
 from analysis.plots import DPI
+from analysis.ranking import NOISY
 
 RATIOS = {
-    "baseline": 0,
+    "baseline": -15,
+    "attention-only": 0,
     "input-15-25": 20,
     "input-35-45": 40,
     "input-55-65": 60,
@@ -21,13 +23,14 @@ RATIOS = {
     "input-75-85": 80,
     "input-85-95": 90,
 }
-"""The cells of Figure 7 and the middle of their input mask's ratio, in percent."""
+"""The cells of Figure 7: the middle of their input mask's ratio in percent; below 0, no masks."""
 
 
 def tradeoff(cells: pd.DataFrame) -> Figure | None:
     """PSNR under the noise trained on and under the mixture, over the input mask's ratio.
 
-    The paper's Figure 7. Bars are 95% intervals over images.
+    The paper's Figure 7. Bars are 95% intervals over images; dotted, the noisy input. The network
+    with no masks stands apart from the line, as the others have an attention mask as well.
 
     Args:
         cells: see `analysis.evidence.cells`; models are the names in `RATIOS`.
@@ -36,21 +39,26 @@ def tradeoff(cells: pd.DataFrame) -> Figure | None:
     if len(rows) < 2:
         return None
     rows = rows.assign(ratio=rows.model.map(RATIOS)).sort_values("ratio")
-    figure = Figure(figsize=(6.4, 4.0), dpi=DPI, layout="constrained")
+    figure = Figure(figsize=(6.4, 4.6), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     for column, label, colour in (
         ("trained", "Gaussian noise, σ = 15, trained on", "C0"),
         ("mixture", "mixture, never seen", "C1"),
     ):
-        sides = (rows[column] - rows[f"{column}_low"], rows[f"{column}_high"] - rows[column])
-        axes.errorbar(
-            rows.ratio, rows[column], sides, label=label, color=colour, marker="o", ms=4, capsize=3
-        )
-    axes.set_xticks(rows.ratio, [f"{r}%" if r else "none\n(baseline)" for r in rows.ratio])
+        for masked, part in rows.groupby(rows.ratio >= 0):
+            sides = (part[column] - part[f"{column}_low"], part[f"{column}_high"] - part[column])
+            drawn = axes.errorbar(
+                part.ratio, part[column], sides, color=colour, fmt="o-", capsize=3
+            )
+            if masked or (rows.ratio < 0).all():
+                drawn.set_label(label)
+        for value in cells[(cells.metric == "psnr") & (cells.model == NOISY)][column]:
+            axes.axhline(value, color=colour, ls=":", lw=1.2, label=f"noisy input, {label}")
+    axes.set_xticks(rows.ratio, [f"{r}%" if r >= 0 else "no\nmasks" for r in rows.ratio])
     axes.set_xlabel("input mask, middle of the range that its ratio is drawn from")
     axes.set_ylabel("PSNR (dB), higher is better")
     axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
+    figure.legend(loc="outside lower center", frameon=False, ncols=2, fontsize=8)
     return figure
 
 

@@ -31,7 +31,8 @@ def report(folder: RunFolder) -> str:
     ranked = level_curves.rank_map(frames["noises"], order)
     if ranked is not None:
         folder.figure("ranks.png", ranked)
-    for name, strip in strips.figures(folder.path, frames["strips"], order).items():
+    hidden = float(manifest.get("input_mask", 0))
+    for name, strip in strips.figures(folder.path, frames["strips"], order, hidden).items():
         folder.figure(f"{name}.png", strip)
     return text(frames, manifest)
 

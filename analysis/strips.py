@@ -221,10 +221,13 @@ def to_bytes(pictures: Sequence[dict[str, Pixels]]) -> bytes:
     return bytes(save(named))
 
 
-def figures(path: Path, frame: pd.DataFrame, models: Sequence[str]) -> dict[str, Figure]:
+def figures(
+    path: Path, frame: pd.DataFrame, models: Sequence[str], hidden: float = 0.0
+) -> dict[str, Figure]:
     """A figure for each noise that has strips, from what was written, by the name of its file.
 
     Of more than `MOST` models the first ones of `models` are shown, in the order of the table.
+    `hidden` is the share of pixels that the networks were not shown, for the title.
     """
     from safetensors.numpy import load_file
 
@@ -239,6 +242,7 @@ def figures(path: Path, frame: pd.DataFrame, models: Sequence[str]) -> dict[str,
         more = f"; {MOST} of {len(models)} models" if len(models) > MOST else ""
         title = f"{noise}: the busiest square of an image, with the PSNR of that square{more}"
         title += f"\n{OURS}" if str(noise).startswith("mixture:") else ""
+        title += f"\n{hidden:.0%} of the pixels hidden, black in the noisy input" if hidden else ""
         found[name] = draw(title, strips)
     return found
 

@@ -92,6 +92,18 @@ def test_large_images_are_thinned_out(height, width, step):
     assert strips.thinning(height, width) == step
 
 
+@pytest.mark.parametrize("hidden", [0.0, 0.8])
+def test_hidden_pixels_are_told(tmp_path, hidden):
+    names = (strips.WHOLE, strips.TARGET, NOISY, "a")
+    pictures = {name: np.full((6, 6, 3), 90, dtype=np.uint8) for name in names}
+    (tmp_path / strips.PICTURES).write_bytes(strips.to_bytes([pictures]))
+    row = {"strip": 0, "noise": "gaussian:15", "reason": "worst", "image": "x.png", "height": 6}
+    row |= {"width": 6, "square_top": 0, "square_left": 0, "psnr_square": 20.0}
+    frame = pd.DataFrame([row | {"model": name} for name in (NOISY, "a")])
+    figure = strips.figures(tmp_path, frame, ["a"], hidden)["strip_gaussian_15"]
+    assert ("80% of the pixels hidden" in str(figure.get_suptitle())) == bool(hidden)
+
+
 def test_a_figure_shows_every_picture_with_its_psnr():
     picture = np.full((6, 6, 3), 90, dtype=np.uint8)
     pictures = [("noisy input", picture, 20.0), ("a", picture, 25.126), ("clean", picture, None)]

@@ -12,7 +12,7 @@ import pandas as pd
 from analysis import display, findings_figures, published
 from analysis.claims import ABSENT, AGREES, DISAGREES, METHOD, UNDECIDED
 from analysis.display import Displayed
-from analysis.findings import CELLS, CLAIMS, TABLES
+from analysis.findings import CELLS, CLAIMS, DRIFT, GATHERED, TABLES
 from analysis.ranking import NOISY
 from analysis.readings.rows import records
 from analysis.readings.words import bounded, code, codes, listed, number
@@ -22,6 +22,7 @@ from mtd.errors import BadInput
 Frames = Mapping[str, pd.DataFrame]
 
 NAMES = {
+    "figure1": "Figure 1: unseen noise",
     "table1": "Table 1: which mask matters",
     "figure5": "Figure 5: brightness",
     "table2": "Table 2: ratio of the attention mask",
@@ -42,6 +43,18 @@ NAMES = {
 SCORES = (("psnr", "PSNR (dB)", 2), ("ssim", "SSIM", 4), ("lpips", "LPIPS", 4))
 """Metrics, their headings, and digits after the point."""
 
+HEADLINES = (
+    "PSNR under the mixture, input-80-90 − attention-only",
+    "size of an image's shift of brightness, input mask only − both masks",
+    "PSNR under the mixture, input-75-85 − input-80-90",
+    "PSNR under the mixture, input-75-85 − input-70-80",
+    "PSNR under unseen noise, after a quarter of the steps − at the end, baseline",
+    "PSNR under unseen noise, at the end − after a quarter of the steps, masked",
+    "gain in PSNR over the noisy photographs, trained on tissue",
+    "gain in SSIM over the noisy photographs, trained on tissue",
+)
+"""Quantities of the claims that the paper rests on."""
+
 SHORT = {AGREES: "agrees", DISAGREES: "does not agree", UNDECIDED: "undecided", ABSENT: "not run"}
 
 
@@ -60,7 +73,7 @@ def read(run_dir: str) -> tuple[Path, Frames]:
     if folder is None:
         where = " or ".join(map(str, places))
         raise BadInput(f"{where}: no {CLAIMS}.csv; expected a folder of analysis.findings")
-    names = [name for name in (CLAIMS, CELLS, *TABLES) if (folder / f"{name}.csv").is_file()]
+    names = [name for name in (CLAIMS, *GATHERED, *TABLES) if (folder / f"{name}.csv").is_file()]
     return folder, read_tables(folder, names)
 
 
@@ -76,23 +89,64 @@ def measured(row: Mapping[str, Any]) -> str:
     places = digits(row["unit"])
     ends = row["low"], row["high"]
     text = bounded(row["value"], *ends, places, row["unit"], signed=True)
-    if math.isnan(row["floor"]):
-        return text
-    return f"{text}, seeds ±{number(row['floor'], places)}"
+    if not math.isnan(row["floor"]):
+        text += f", seeds ±{number(row['floor'], places)}"
+    return text
+
+
+def by_level(row: Mapping[str, Any]) -> str:
+    """A claim's value under the weakest and the strongest level of a noise; empty if it has one."""
+    if math.isnan(row["weakest"]) or math.isnan(row["strongest"]):
+        return ""
+    ends = [
+        f"{number(row[end], digits(row['unit']), signed=True)} {row['unit']}".rstrip()
+        for end in ("weakest", "strongest")
+    ]
+    return f"from {ends[0]} at its weakest level to {ends[1]} at its strongest"
 
 
 def in_short(frames: Frames) -> list[str]:
-    """How many claims agree, and what masks cost and gain the pair."""
+    """How many claims agree, what that rests on, and what masks cost and gain the pair."""
     rows = frames[CLAIMS]
     run = rows[rows.verdict != ABSENT]
     counts = [
         f"{(run.verdict == verdict).sum()} {said}"
         for verdict, said in ((AGREES, "agree"), (DISAGREES, "disagree"), (UNDECIDED, "undecided"))
     ]
-    found = [f"Of {len(run)} claims that these runs can decide: {listed(counts)}."]
+    found = [f"Of {len(run)} claims that were measured here: {listed(counts)}."]
     if len(run) < len(rows):
-        found[0] = found[0][:-1] + f"; {len(rows) - len(run)} more were not run here."
+        found[0] = found[0][:-1] + f"; {len(rows) - len(run)} more were not run."
+    small = run[(run.verdict == UNDECIDED) & (run.paper.abs() < run.floor)]
+    if len(small):
+        found.append(
+            f"Of the undecided, {len(small)} are of differences that are smaller in the paper than "
+            "what another seed may make here: these trainings could not have shown them."
+        )
+    if CELLS in frames and (weak := weaker(frames[CELLS])):
+        found.append(weak)
     return found + ([lead(frames["levels"])] if "levels" in frames else [])
+
+
+def weaker(cells: pd.DataFrame) -> str:
+    """Which of the ablation's networks are worse than the noisy input where they were trained."""
+    psnr = cells[cells.metric == "psnr"].set_index("model").trained
+    if NOISY not in psnr:
+        return ""
+    models = psnr.drop(NOISY)
+    below = [str(name) for name in models.index[models < psnr[NOISY]]]
+    if not below:
+        return ""
+    return (
+        f"Under the noise trained on, {len(below)} of the ablation's {len(models)} networks have a "
+        f"lower PSNR than the noisy input, {number(psnr[NOISY])} dB: {codes(below)}. What they "
+        "lose elsewhere may be due to their size and short training rather than to masks."
+    )
+
+
+def headlines(frames: Frames) -> Displayed:
+    """The claims that the paper rests on."""
+    rows = frames[CLAIMS].fillna({"unit": ""}).set_index("quantity", drop=False)
+    return display.say([told(row) for row in records(rows[rows.index.isin(HEADLINES)])])
 
 
 def lead(levels: pd.DataFrame) -> str:
@@ -144,7 +198,7 @@ def overview(frames: Frames) -> Displayed:
                 "shown" if math.isnan(v) else number(v, digits(u), signed=True)
                 for v, u in zip(rows.paper, rows.unit, strict=True)
             ],
-            "here": [measured(row) for row in records(rows)],
+            "here": ["; ".join(filter(None, (measured(r), by_level(r)))) for r in records(rows)],
             "verdict": rows.verdict.map(SHORT),
         }
     )
@@ -154,16 +208,22 @@ def overview(frames: Frames) -> Displayed:
 def verdicts(frames: Frames, finding: str) -> Displayed:
     """The claims of a finding, each with what was measured."""
     rows = frames[CLAIMS].fillna({"unit": ""})
-    lines = []
-    for row in records(rows[rows.finding == finding]):
-        what, unit = row["quantity"], row["unit"]
-        if row["verdict"] != ABSENT:
-            what += f": {measured(row)}"
-        if not math.isnan(row["paper"]):
-            paper = number(row["paper"], digits(unit), signed=True)
-            what += f"; in the paper {paper} {unit}".rstrip()
-        lines.append(f"**{SHORT[row['verdict']].capitalize()}.** {row['claim']} ({what})")
-    return display.say(lines)
+    return display.say([told(row) for row in records(rows[rows.finding == finding])])
+
+
+def told(row: Mapping[str, Any]) -> str:
+    """A claim, its verdict and what was measured."""
+    what, unit = row["quantity"], row["unit"]
+    if row["bar"]:
+        what += f", to be above {row['bar']:g} {unit}".rstrip()
+    if row["verdict"] != ABSENT:
+        what += f": {measured(row)}"
+    parts = [what, by_level(row)]
+    if not math.isnan(row["paper"]):
+        paper = number(row["paper"], 1 if row["finding"] == "figure11" else digits(unit), True)
+        parts.append(f"in the paper {paper} {unit}".rstrip())
+    shown = "; ".join(filter(None, parts))
+    return f"**{SHORT[row['verdict']].capitalize()}.** {row['claim']} ({shown})"
 
 
 def cell(row: Mapping[str, Any], column: str, places: int) -> str:
@@ -190,16 +250,18 @@ def beside(frames: Frames, name: str) -> Displayed:
             "input_ratio": "input ratio",
         }
     )
+    shown.loc[len(shown)] = {"cell": NOISY, shown.columns[1]: NOISY}
+    shown = shown.fillna({name: "–" for name in shown.columns[:3] if name not in ("psnr", "ssim")})
     if "input ratio" in shown:
-        shown["input ratio"] += "%"
-    shown["paper: PSNR (dB)"] = [number(value, 2) for value in paper.psnr]
-    shown["paper: SSIM"] = [number(value, 4) for value in paper.ssim]
+        shown["input ratio"] = [text + "%" * (text != NOISY) for text in shown["input ratio"]]
+    shown["paper: PSNR (dB)"] = [number(value, 2) for value in shown.psnr]
+    shown["paper: SSIM"] = [number(value, 4) for value in shown.ssim]
     for title, metric, column, places in (
         ("here: PSNR (dB)", "psnr", "mixture", 2),
         ("here: SSIM", "ssim", "mixture", 3),
         ("here, training noise: PSNR (dB)", "psnr", "trained", 2),
     ):
-        rows = [held.get((model, metric)) for model in paper.cell]
+        rows = [held.get((model, metric)) for model in shown.cell]
         shown[title] = ["–" if row is None else cell(row, column, places) for row in rows]
     caption = "Under the mixture: the paper's on CBSD68, ours with 95% intervals over images"
     shown = shown.drop(columns=["cell", "psnr", "ssim"])
@@ -283,14 +345,46 @@ def brightness(frames: Frames) -> Displayed:
             "noise": rows.noise,
             "network": rows.model,
             "shift (levels)": [cell(row, "shift", 1) for row in records(rows)],
-            "distance W₁ (levels)": rows.distance.round(1),
-            "difference of histograms": rows.difference,
-            "PSNR (dB)": rows.psnr,
-            "PSNR, set right (dB)": rows.psnr_matched,
         }
     )
+    if "brightness_images" in frames:
+        each = frames["brightness_images"].assign(size=lambda frame: frame["shift"].abs())
+        means = each.groupby(["noise", "model"])[["size", "distance"]].mean()
+        means = means.loc[list(zip(rows.noise, rows.model, strict=True))]
+        shown["size of an image's shift"] = means["size"].to_numpy()
+        shown["distance of an image's histograms"] = means["distance"].to_numpy()
+    shown["PSNR (dB)"] = rows.psnr
+    shown["PSNR, set right (dB)"] = rows.psnr_matched
     caption = "Brightness of outputs against clean images; set right: brightness and contrast"
     return display.table(shown, caption=caption, csv="brightness.csv")
+
+
+def drift(frames: Frames) -> Displayed:
+    """Snapshots of the masked training, shown all pixels and with pixels hidden as in training."""
+    if DRIFT not in frames:
+        return display.say(["Not run here."])
+
+    def change(row: Mapping[str, Any], name: str) -> str:
+        column = f"{name}_change"
+        if math.isnan(row.get(column, math.nan)):
+            return "–"
+        ends = row[f"{column}_low"], row[f"{column}_high"]
+        return bounded(row[column], *ends, 2, signed=True)
+
+    shown = pd.DataFrame(
+        [
+            {
+                "snapshot": row["model"],
+                "all pixels shown: PSNR (dB)": number(row["shown"], 2),
+                "since the first": change(row, "shown"),
+                "80% hidden: PSNR (dB)": number(row["hidden"], 2),
+                "since the first, hidden": change(row, "hidden"),
+            }
+            for row in records(frames[DRIFT])
+        ]
+    )
+    caption = "The masked network while it trains, under gaussian:15"
+    return display.table(shown, caption=caption, csv=f"{DRIFT}.csv")
 
 
 def tradeoff(frames: Frames) -> Displayed:

@@ -4,7 +4,8 @@
 #
 #   bash reports/findings/remake.sh DATA STUDY
 #
-# DATA holds kodak24, cbsd68, bsds500_train, bsds500_test and mc_cbox (cbox_SPP.png, cbox_2048.png);
+# DATA holds kodak24, cbsd68, bsds500_train, bsds500_test and mc_cbox: Mitsuba's Cornell box, path-traced
+# with 16, 64, 128 and 2,048 samples per pixel, as cbox_16.png and so on (python -m mtd.render makes such files);
 # STUDY gets the run folders. The extra `test` brings scikit-image, whose picture Figure 2 is trained on.
 # To train cells on several machines, run the line of the ablation there with --cell NAME.
 # One thread each: a training is the same bit for bit only with as many threads as before.
@@ -85,7 +86,19 @@ tissue=("$m"/{photographs-baseline,photographs-masked,tissue-baseline,tissue-mas
 analyse generalization tissue "${tissue[@]}" "${kodak[@]}" --noise gaussian:15 --noise poisson:3 --no-lpips
 analyse generalization tissue_hidden "${tissue[@]}" "${kodak[@]}" --noise gaussian:15 --input-mask 0.8 --no-lpips
 analyse curves curves "$study/training/baseline" "$study/training/masked"
-analyse report pair baseline.pth masked.pth --no-lpips --sections generalization,cka,srga,distributions
+drift=()
+for file in "$study"/training/masked/snapshot-*.pth; do
+    kept=$m/masked-step-${file##*-}
+    cp "$file" "$kept"
+    drift+=("$kept")
+done
+cp "$study/training/masked/model.pth" "$m/masked-finished.pth"
+drift+=("$m/masked-finished.pth")
+analyse generalization drift_shown "${drift[@]}" "${kodak[@]}" --noise gaussian:15 --no-lpips
+analyse generalization drift_hidden "${drift[@]}" "${kodak[@]}" --noise gaussian:15 --input-mask 0.8 --no-lpips
+# SRGA of more than 300 patches, as its authors ask for
+analyse report pair baseline.pth masked.pth --images "$data/kodak24" --budget srga=1.4 --no-lpips \
+    --sections generalization,cka,srga,distributions
 python -m analysis.findings "$study" --output-dir "$here"
 for run in "$study"/training/ablations/* "$study"/training/{masked,baseline,dncnn,tissue-masked,tissue-baseline}; do
     kept=$here/${run#"$study/"}
