@@ -253,7 +253,9 @@ def beside(frames: Frames, name: str) -> Displayed:
     shown.loc[len(shown)] = {"cell": NOISY, shown.columns[1]: NOISY}
     shown = shown.fillna({name: "–" for name in shown.columns[:3] if name not in ("psnr", "ssim")})
     if "input ratio" in shown:
-        shown["input ratio"] = [text + "%" * (text != NOISY) for text in shown["input ratio"]]
+        ratios = paper["input_ratio"].astype(str)
+        told_as = {NOISY: NOISY} | {r: f"{r}%" if "–" in r else f"{r}%, fixed" for r in ratios}
+        shown["input ratio"] = shown["input ratio"].map(told_as)
     shown["paper: PSNR (dB)"] = [number(value, 2) for value in shown.psnr]
     shown["paper: SSIM"] = [number(value, 4) for value in shown.ssim]
     for title, metric, column, places in (

@@ -105,3 +105,6 @@ for run in "$study"/training/ablations/* "$study"/training/{masked,baseline,dncn
     mkdir -p "$kept"
     cp "$run"/{recipe.json,log.csv,validation.csv} "$kept"
 done
+for name in masked baseline dncnn; do
+    cp "$study/training/$name/model.pth" "$here/training/$name"
+done
