@@ -41,7 +41,9 @@ HEADS = {
 TIME = re.compile(r"^\s*[\d:., T-]*\d\s*:?\s+")
 LEARNING = re.compile(rf"\blr\s*:\s*\(?\s*{NUMBER}", re.I)
 PAIR = re.compile(rf"([A-Za-z_][\w./-]*)\s*:\s*{NUMBER}", re.I)
-AVERAGE = re.compile(rf"Average\s+PSNR\w*\s*[:=]\s*{NUMBER}", re.I)
+AVERAGE = re.compile(rf"Average\s*:?\s*PSNR\w*\s*[:=]\s*{NUMBER}", re.I)
+BEST = re.compile(r"\bbest\b", re.I)
+"""The published code of masked training repeats the best test so far after each one."""
 VALIDATED = re.compile(r"\bValidation\s+([^\s,#]+)", re.I)
 METRIC = re.compile(rf"#\s*(psnr\w*)\s*:\s*{NUMBER}(?:\s*Best\s*:\s*\S+\s*@\s*{COUNT})?", re.I)
 
@@ -234,7 +236,10 @@ def _text(kind: str) -> Callable[[Path], Iterator[Point]]:
         for line in _lines(file):
             if head := HEADS[kind].search(line):
                 step = _count(head[1])
-            if average := AVERAGE.search(line):
+            average = AVERAGE.search(line)
+            if average and BEST.search(line[: average.start()]):
+                continue
+            if average:
                 before = HEADS[kind].sub("", TIME.sub("", line[: average.start()]))
                 yield test(before.strip(" \t,:;<>[]-") or "test", average[1])
                 continue

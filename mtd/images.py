@@ -82,7 +82,7 @@ class Photograph:
     """An image that is read only when its pixels are needed.
 
     `scene` is the same for images that show the same thing, which are then no independent draws;
-    "" if it is the image's alone.
+    "" if it is the image's alone. `file` is where it lies, if it is a file of its own.
     """
 
     name: str
@@ -90,6 +90,7 @@ class Photograph:
     width: int
     load: Callable[[], Pixels]
     scene: str = ""
+    file: Path | None = None
 
 
 def photographs(*folders: str | Path) -> list[Photograph]:
@@ -134,7 +135,7 @@ def _from_file(path: Path, name: str) -> Photograph:
     except (OSError, SyntaxError, Image.DecompressionBombError):
         read(path)  # says what is wrong with it
         raise BadInput(f"{path}: not an image that can be read") from None
-    return Photograph(name, height, width, lambda: read(path))
+    return Photograph(name, height, width, lambda: read(path), file=path)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from multiprocessing import get_all_start_methods
 
 import torch
@@ -15,8 +15,11 @@ from mtd.errors import BadInput
 Batch = tuple[Tensor, Tensor]
 
 
-class Positions(Dataset[Batch]):
-    """Parts of batches by their first positions; what a part holds depends on nothing else."""
+class Positions(Dataset[Batch | str]):
+    """Parts of batches by their first positions; what a part holds depends on nothing else.
+
+    A part that cannot be read is the reason instead.
+    """
 
     def __init__(self, pairs: TrainingPairs, firsts: list[int], size: int) -> None:
         self.pairs, self.firsts, self.size = pairs, firsts, size
@@ -24,8 +27,11 @@ class Positions(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.firsts)
 
-    def __getitem__(self, index: int) -> Batch:
-        return self.pairs.batch(self.firsts[index], self.size)
+    def __getitem__(self, index: int) -> Batch | str:
+        try:
+            return self.pairs.batch(self.firsts[index], self.size)
+        except BadInput as error:
+            return str(error)
 
 
 def batches(
@@ -41,7 +47,8 @@ def batches(
         pin: whether they lie in memory from which a GPU copies at once.
 
     Raises:
-        BadInput: workers are asked for where there can be none.
+        BadInput: workers are asked for where there can be none; or, when it is reached, an image
+            that cannot be read.
     """
     if not workers:
         return (pairs.batch(first, size) for first in firsts)
@@ -56,7 +63,14 @@ def batches(
         worker_init_fn=_alone,
         multiprocessing_context="fork",
     )
-    return iter(loader)
+    return _read(loader)
+
+
+def _read(parts: Iterable[Batch | str]) -> Iterator[Batch]:
+    for part in parts:
+        if isinstance(part, str):
+            raise BadInput(part)
+        yield part
 
 
 def _alone(_: int) -> None:

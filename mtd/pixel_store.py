@@ -18,11 +18,30 @@ from mtd.images import Photograph, Pixels
 
 PIXELS, INDEX = "pixels.bin", "index.json"
 
+SAMPLE = 4096
+"""Bytes that are looked at in each of three places of a file, to tell it from another."""
+
 
 def listing(photographs: Sequence[Photograph]) -> str:
-    """SHA-256 of names and sizes: a store of others is not used."""
-    text = repr([(photo.name, photo.height, photo.width) for photo in photographs])
-    return hashlib.sha256(text.encode()).hexdigest()
+    """SHA-256 of names, sizes and a part of each file: a store of others is not used."""
+    found = [(photo.name, photo.height, photo.width, sample(photo)) for photo in photographs]
+    return hashlib.sha256(repr(found).encode()).hexdigest()
+
+
+def sample(photo: Photograph) -> tuple[int, str]:
+    """A file's length, and a digest of its beginning, middle and end; nothing if it is no file."""
+    if photo.file is None:
+        return 0, ""
+    digest = hashlib.sha256()
+    try:
+        length = photo.file.stat().st_size
+        with photo.file.open("rb") as file:
+            for place in (0, length // 2, max(0, length - SAMPLE)):
+                file.seek(place)
+                digest.update(file.read(SAMPLE))
+    except OSError as error:
+        raise BadInput(f"{photo.file}: cannot be read ({error.strerror or error})") from None
+    return length, digest.hexdigest()
 
 
 def build(
@@ -49,6 +68,7 @@ def build(
                 file.write(pixels.tobytes())
                 if progress:
                     progress()
+        (folder / INDEX).unlink(missing_ok=True)  # of other pixels
         temporary.replace(folder / PIXELS)
     except OSError as error:
         raise BadInput(f"{folder}: cannot be written ({error.strerror or error})") from None

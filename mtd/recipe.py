@@ -293,6 +293,8 @@ def check(recipe: Recipe) -> None:
         raise BadInput(f"[optimizer] betas = {list(optimizer.betas)}: two numbers from 0 below 1")
     if optimizer.learning_rate <= 0 or optimizer.gamma <= 0 or not 0 <= optimizer.ema < 1:
         raise BadInput("[optimizer] learning_rate and gamma are above 0, ema from 0 below 1")
+    if optimizer.milestones and min(optimizer.milestones) < 1:
+        raise BadInput(f"[optimizer] milestones = {list(optimizer.milestones)}: steps from 1")
     if min(run.steps, run.batch_size, run.log_every, run.save_every, run.accumulate) < 1:
         raise BadInput(
             "[run] steps, batch_size, log_every, save_every and accumulate are 1 or more"

@@ -19,6 +19,9 @@ SWEEPS = Path(__file__).parent / "sweeps"
 
 KEYS = ("base", "grid", "cell", "baseline")
 
+FOLDER = re.compile(r"\w[\w.,=+-]*")
+"""What a cell may be called."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -93,8 +96,13 @@ def load(name: str) -> Sweep:
     base = values["base"]
     beside = path.parent / base
     base = str(beside) if beside.is_file() and path.parent != SWEEPS else base
-    cells = [_cell(entry, name) for entry in values.get("cell", [])]
-    cells += _grid(values.get("grid", {}), bool(values.get("baseline", False)), name)
+    entries, grid = values.get("cell", []), values.get("grid", {})
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise BadInput(f"{name}: cell: expected tables, each headed by [[cell]]")
+    if not isinstance(grid, dict):
+        raise BadInput(f"{name}: grid = {grid!r}: expected a table, headed by [grid]")
+    cells = [_cell(entry, name) for entry in entries]
+    cells += _grid(grid, _flag(values, name), name)
     names = [cell.name for cell in cells]
     twice = next((one for one in names if names.count(one) > 1), None)
     if twice is not None:
@@ -120,10 +128,20 @@ def choose(sweep: Sweep, text: str) -> Cell:
 
 def _cell(entry: Mapping[str, Any], name: str) -> Cell:
     changes = {key: value for key, value in entry.items() if key not in ("name", "baseline")}
-    baseline = bool(entry.get("baseline", False))
-    return Cell(
-        str(entry.get("name") or _named(changes, baseline)), baseline, _dotted(changes, name)
-    )
+    baseline, called = _flag(entry, name), entry.get("name")
+    if called is not None and (not isinstance(called, str) or not FOLDER.fullmatch(called)):
+        raise BadInput(
+            f"{name}: name = {called!r}: a cell is named as its folder will be, in letters, digits "
+            "and . _ , = + - after the first"
+        )
+    return Cell(called or _named(changes, baseline), baseline, _dotted(changes, name))
+
+
+def _flag(values: Mapping[str, Any], name: str) -> bool:
+    found = values.get("baseline", False)
+    if not isinstance(found, bool):
+        raise BadInput(f"{name}: baseline = {found!r}: expected true or false")
+    return found
 
 
 def _grid(grid: Mapping[str, Any], baseline: bool, name: str) -> list[Cell]:
@@ -153,6 +171,10 @@ def _dotted(values: Mapping[str, Any], name: str) -> dict[str, Any]:
                 raise BadInput(
                     f"{name}: {dotted!r}: expected section.name; {nearest(section, known)}"
                 )
+            try:
+                _toml(part)
+            except TypeError:
+                raise BadInput(f"{name}: {dotted} = {part}: no such value in a recipe") from None
             found[dotted] = part
     return found
 

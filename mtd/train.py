@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtd import cli
-from mtd.errors import BadInput
+from mtd.errors import BadInput, Partial
 
 if TYPE_CHECKING:
     from mtd.recipe import Recipe
@@ -22,6 +23,8 @@ EXAMPLES = """\
   python -m mtd.train table2.toml --data photos --list
   python -m mtd.train table2.toml --data photos --cell "$SLURM_ARRAY_TASK_ID" --resume
   torchrun --nproc-per-node 4 -m mtd.train paper.toml --data DIV2K --device cuda
+  torchrun --nnodes 2 --nproc-per-node 8 --rdzv-backend c10d --rdzv-endpoint HOST:29500 \\
+      -m mtd.train paper.toml --data DIV2K --device cuda --output-dir SHARED/masked --resume
 """
 
 
@@ -67,7 +70,8 @@ def parser() -> cli.Parser:
     p.add_argument(
         "--skip-bad",
         action="store_true",
-        help="read all photographs first and leave out those that are damaged, with their names",
+        help="read all photographs first and leave out those that are damaged, with their names "
+        "(without it and --store, only those that fit into data.cache_mb are read at the start)",
     )
     p.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
     p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
@@ -87,7 +91,7 @@ def main() -> None:
         if sweep.is_sweep(options.config):
             jobs = cells(options)
         else:
-            if options.cell or options.list:
+            if options.cell is not None or options.list:
                 raise BadInput(f"--cell and --list are for sweeps; {options.config} is a recipe")
             recipe = recipes.load(
                 options.config, options.set, folders=options.data, baseline=options.baseline
@@ -96,28 +100,48 @@ def main() -> None:
             jobs.append((Path(options.output_dir or Path("runs") / name), recipe))
     if options.list:
         if processes.first:
-            print("\n".join(f"{number}\t{path}" for number, (path, _) in enumerate(jobs)))
+            print("\n".join(listed(options, jobs)))
         return
     from mtd import trainer
 
     store = Path(options.store) if options.store else None
     reading = trainer.Reading(options.workers, store, options.skip_bad)
+    failed: dict[str, str] = {}
     for number, (folder, recipe) in enumerate(jobs):
         if len(jobs) > 1 and processes.first and not options.quiet:
             print(f"cell {number + 1} of {len(jobs)}: {folder.name}", file=sys.stderr)
-        path = trainer.train(
-            recipe,
-            folder,
-            device=device,
-            ranks=processes,
-            resume=options.resume,
-            reading=reading,
-            quiet=options.quiet,
-            command=cli.command("mtd.train"),
-        )
+        try:
+            path = trainer.train(
+                recipe,
+                folder,
+                device=device,
+                ranks=processes,
+                resume=options.resume,
+                reading=reading,
+                quiet=options.quiet,
+                command=cli.command("mtd.train"),
+            )
+        except BadInput as error:
+            if len(jobs) == 1 or processes.size > 1:  # of others there is no telling where they are
+                raise
+            failed[folder.name] = str(error)
+            print(f"cell {folder.name}: {error}", file=sys.stderr)
+            continue
         if processes.first:
             print(path)
     processes.leave()
+    if len(failed) == len(jobs):
+        raise BadInput(f"no cell could be trained; the last: {list(failed.values())[-1]}")
+    if failed:
+        raise Partial(f"{len(failed)} of {len(jobs)} cells were not trained: {', '.join(failed)}")
+
+
+def listed(options: argparse.Namespace, jobs: Sequence[tuple[Path, Recipe]]) -> list[str]:
+    """Number and folder of the cells that are asked for."""
+    from mtd import sweep
+
+    names = [cell.name for cell in sweep.load(options.config).cells]
+    return [f"{names.index(path.name)}\t{path}" for path, _ in jobs]
 
 
 def cells(options: argparse.Namespace) -> list[tuple[Path, Recipe]]:
@@ -127,7 +151,7 @@ def cells(options: argparse.Namespace) -> list[tuple[Path, Recipe]]:
     if options.baseline:
         raise BadInput("--baseline: the cells of a sweep say themselves whether they are baselines")
     found = sweep.load(options.config)
-    chosen = [sweep.choose(found, options.cell)] if options.cell else found.cells
+    chosen = found.cells if options.cell is None else [sweep.choose(found, options.cell)]
     place = Path(options.output_dir or Path("runs") / f"train-{Path(options.config).stem}")
     return [
         (place / cell.name, cell.recipe(found.base, options.set, options.data)) for cell in chosen

@@ -97,7 +97,7 @@ class Trainer:
         self.batches: Iterator[tuple[Tensor, Tensor]] | None = None
         self.network = registry.build(recipe.network)
         self.network.initialise(seeds.generator("weights", run.seed))
-        self.level = getattr(noise.parse(data.noise), "level", 0.0) / 255
+        self.level = (getattr(noise.parse(data.noise), "level", None) or 0.0) / 255
         self.network.inference.policy = recipe.mask
         if run.precision == "float64":
             self.network.double()
@@ -245,9 +245,12 @@ class Trainer:
         if step < 0:
             return
         size = self.recipe.run.batch_size
-        good = f"{training_state.STATE} has the last good state" if self.step else ""
-        if not training_state.exists(self.folder):
-            good = "no state was saved before"
+        good = "no state was saved before"
+        if training_state.exists(self.folder):
+            good = f"{self.folder / training_state.STATE} has the last good state"
+        snapshots = sorted(self.folder.glob("snapshot-*.pth"))
+        if snapshots:
+            good += f", {snapshots[-1].name} the last network that can be used"
         raise BadInput(
             f"the loss or the weights at step {step + 1} are NaN or infinite (crops {step * size} "
             f"to {(step + 1) * size - 1} of seed {self.recipe.run.seed}); {good}: lower the "

@@ -66,7 +66,8 @@ class Log:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             return
-        self.events = SummaryWriter(str(self.folder / EVENTS), purge_step=step or None)
+        after = step + 1 if step else None  # the step itself is not made again
+        self.events = SummaryWriter(str(self.folder / EVENTS), purge_step=after)
 
     def loss(self, step: int, loss: float, learning_rate: float, speed: float) -> None:
         """A row of `log.csv`."""

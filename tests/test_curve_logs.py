@@ -91,6 +91,21 @@ def test_kair(tmp_path):
     assert notes == ["of its losses G_loss is shown, not F_loss"]
 
 
+def test_the_log_of_the_published_code(tmp_path):
+    text = """
+    24-03-02 10:00:00.000 : <epoch:  0, iter:     200, lr:1.000e-04> G_loss: 8.125e-02
+    24-03-02 10:00:01.000 : <epoch:  1, iter:   1,000, Average: PSNR: 29.75, SSIM: 0.86, PSNRY: 31.2
+    24-03-02 10:00:01.000 : --- best PSNRY ---> iter:   1,000, Average: PSNR: 29.75, PSNRY: 31.2
+    24-03-02 10:00:02.000 : <epoch:  2, iter:   2,000, Average: PSNR: 29.50, SSIM: 0.86, PSNRY: 31.0
+    24-03-02 10:00:02.000 : --- best PSNRY ---> iter:   1,000, Average: PSNR: 29.75, PSNRY: 31.2
+    """
+    (tmp_path / "train.log").write_text("\n".join(map(str.strip, text.splitlines())))
+    frame, _, log = table(tmp_path / "train.log")
+    assert curve(frame, LOSS) == {200: 0.08125} and log.trained == "test"
+    assert curve(frame, PSNR, "test") == {1000: 29.75, 2000: 29.5}
+    assert set(frame[frame.quantity == PSNR].noise) == {"test"}
+
+
 def test_basicsr(tmp_path):
     (tmp_path / "train_swin_20240302.log").write_text(BASICSR)
     frame, notes, log = table(tmp_path)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from test_train import make, photos, weights_of  # noqa: F401
 
 from mtd import loader, pixel_store, trainer
@@ -45,6 +48,37 @@ def test_the_store_holds_the_same_pixels_and_is_made_once(photos, tmp_path, monk
         pixel_store.stored(store, plain.photographs)
     TrainingPairs([str(photos)], 16, "gaussian:15", store=store)  # a damaged one is made anew
     assert len(pixel_store.stored(store, plain.photographs)) == 4
+
+
+def test_a_store_of_other_photographs_of_the_same_names_is_not_used(photos, tmp_path):  # noqa: F811
+    store, other = tmp_path / "store", tmp_path / "other"
+    shutil.copytree(photos, other)
+    for path in other.glob("*.png"):
+        with Image.open(path) as image:
+            Image.new("RGB", image.size).save(path)
+    first = TrainingPairs([str(photos)], 16, "gaussian:15", store=store)
+    second = TrainingPairs([str(other)], 16, "gaussian:15", store=store)
+    assert first.digest != second.digest
+    assert all(photo.load().max() == 0 for photo in second.photographs)
+
+
+def test_a_run_is_not_resumed_on_other_photographs(photos, tmp_path):  # noqa: F811
+    trainer.train(make(photos), tmp_path / "run", quiet=True)
+    (tmp_path / "run/model.pth").unlink()
+    for path in photos.glob("*.png"):
+        with Image.open(path) as image:
+            Image.new("RGB", image.size).save(path)
+    with pytest.raises(BadInput, match="photographs have changed"):
+        trainer.train(make(photos), tmp_path / "run", resume=True, quiet=True)
+
+
+def test_an_image_that_a_worker_cannot_read_is_one_line(photos):  # noqa: F811
+    pairs = TrainingPairs([str(photos)], 16, "gaussian:15", cache_mb=0)
+    for path in photos.glob("*.png"):
+        path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(BadInput) as raised:
+        list(loader.batches(pairs, [0, 4], 4, workers=1))
+    assert ".png" in str(raised.value) and "\n" not in str(raised.value)
 
 
 def test_damaged_photographs_are_named_and_left_out_only_if_asked(photos, tmp_path):  # noqa: F811

@@ -71,7 +71,7 @@ def test_bundled_recipes_are_valid_and_their_baseline_has_no_mask(path):
     assert plain.network == masked.network
 
 
-PEERS = ("dncnn", "ridnet", "rnan", "restormer", "swinir", "dropout")
+PEERS = ("dncnn", "ridnet", "rnan", "restormer", "swinir", "dropout", "ffdnet")
 
 
 @pytest.mark.parametrize("name", ["paper", *PEERS])
@@ -89,6 +89,7 @@ def test_paper_recipe_is_the_papers(name):
     [
         *(("dncnn", 559_363), ("ridnet", 1_499_515), ("rnan", 8_959_555)),
         *(("restormer", 26_111_668), ("swinir", 11_504_163), ("dropout", 824_118)),
+        ("ffdnet", 852_108),
     ],
 )
 def test_peers_are_the_published_networks(name, weights):
@@ -104,6 +105,7 @@ TINY_PEERS = {
     "restormer": ["network.dim=4", "network.num_blocks=[1,1,1,1]", "network.refinement_blocks=1"],
     "swinir": ["network.embed_dim=8", "network.depths=[2]", "network.num_heads=[2]"],
     "dropout": ["network.embed_dim=8", "network.depths=[2]", "network.num_heads=[2]"],
+    "ffdnet": ["network.features=4", "network.depth=3"],
 }
 
 
@@ -112,7 +114,8 @@ def test_peers_train_resume_and_load(photos, tmp_path, monkeypatch, name):
     sizes = [*TINY_PEERS[name], *(text for text in SMALL if not text.startswith("network"))]
     given = recipe.load(f"{name}.toml", [f"data.folders=['{photos}']", *sizes])
     path = trainer.train(given, tmp_path / "whole", quiet=True)
-    network = mtd.load(path)
+    told = {"sigma": 15} if name == "ffdnet" else {}
+    network = mtd.load(path, **told)
     assert network.config == given.network and network.source["recognised"] == "its own metadata"
     save = trainer.Trainer.save_state
 
@@ -126,7 +129,7 @@ def test_peers_train_resume_and_load(photos, tmp_path, monkeypatch, name):
         with pytest.raises(KeyboardInterrupt):
             trainer.train(given, tmp_path / "cut", quiet=True)
     trainer.train(given, tmp_path / "cut", quiet=True, resume=True)
-    for key, value in mtd.load(tmp_path / "cut/model.pth").state_dict().items():
+    for key, value in mtd.load(tmp_path / "cut/model.pth", **told).state_dict().items():
         assert torch.equal(value, network.state_dict()[key]), key
 
 
@@ -487,6 +490,35 @@ def test_parts_of_a_batch_and_processes_change_nothing(photos, tmp_path, how):
     assert np.allclose(shown[0].psnr, shown[1].psnr, atol=1e-4)
     assert (one.parent / "validation/000020.png").is_file()
     assert any((one.parent / "events").iterdir())
+
+
+@pytest.mark.parametrize(
+    "spec", ["isp", "mixture:2", "poisson:3", "speckle:0.04", "spatial:60", "salt_pepper:0.02"]
+)
+def test_every_noise_can_be_trained_on(photos, tmp_path, spec):
+    given = make(photos, f'data.noise="{spec}"', "run.steps=1")
+    assert trainer.train(given, tmp_path / "run", quiet=True).is_file()
+
+
+def test_events_of_the_step_that_is_resumed_at_are_kept(photos, tmp_path, monkeypatch):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    save = trainer.Trainer.save_state
+
+    def killed(self):
+        save(self)
+        raise KeyboardInterrupt
+
+    given = make(photos, *WATCHED, "run.save_every=10")
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.Trainer, "save_state", killed)
+        with pytest.raises(KeyboardInterrupt):
+            trainer.train(given, tmp_path / "run", quiet=True)
+    trainer.train(given, tmp_path / "run", resume=True, quiet=True)
+    held = accumulator.EventAccumulator(str(tmp_path / "run/events")).Reload()
+    for name, table in (("psnr", "validation.csv"), ("loss", "log.csv")):
+        steps = sorted(set(pd.read_csv(tmp_path / "run" / table).step))
+        tags = [tag for tag in held.Tags()["scalars"] if name in tag]
+        assert tags and all([e.step for e in held.Scalars(tag)] == steps for tag in tags), name
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused(photos, tmp_path):

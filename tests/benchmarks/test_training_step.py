@@ -52,14 +52,19 @@ class Step:
         masks: str = "device",
         bf16: bool = False,
         compiled: bool = False,
+        channels_last: bool = False,
     ) -> None:
         self.generator = torch.Generator(device).manual_seed(0)
         network = SwinIR()
         network.initialise(torch.Generator().manual_seed(0))
         self.network = network.to(device).train()
+        if channels_last:
+            self.network.to(memory_format=torch.channels_last)
         self.forward = torch.compile(self.network) if compiled else self.network
         self.adam = torch.optim.Adam(self.network.parameters(), fused=device != "cpu")
         self.x = torch.rand(batch, 3, 64, 64, generator=self.generator, device=device)
+        if channels_last:
+            self.x = self.x.contiguous(memory_format=torch.channels_last)
         self.masks, self.bf16, self.device = masks, bf16, device
 
     def __call__(self) -> None:
@@ -69,7 +74,8 @@ class Step:
         if self.masks == "device":
             kept, masks = draw_input_mask(64, 64, (75, 85), stream), DrawnMasks(75, stream)
         elif self.masks == "host":
-            kept = torch.from_numpy(np.random.rand(batch, 1, 64, 64) >= 0.8).to(self.device)  # noqa: NPY002
+            drawn = np.random.choice([0, 1], size=(batch, 1, 64, 64), p=[0.8, 0.2])  # noqa: NPY002
+            kept = torch.from_numpy(drawn).to(self.device).bool()
             masks = self.drawn_on_the_host
         with torch.autocast(self.device, torch.bfloat16, enabled=self.bf16):
             output = self.forward(self.x, input_mask=kept, masks=masks)
@@ -78,15 +84,14 @@ class Step:
         self.adam.step()
 
     def drawn_on_the_host(self, block: int, batch: int, windows: int, tokens: int) -> torch.Tensor:
-        """A permutation of each window's tokens, one window after the other, by NumPy."""
-        hidden = round(0.75 * tokens)
-        rows = np.zeros((batch * windows, tokens), dtype=bool)
-        for row in rows:
-            row[np.random.permutation(tokens)[hidden:]] = True  # noqa: NPY002
-        return torch.from_numpy(rows.reshape(batch, windows, tokens)).to(self.device)
+        """As the published code: every token of a block at once, one by one with p = 0.25."""
+        size, p = (batch, windows, tokens), [0.75, 0.25]
+        kept = torch.from_numpy(np.random.choice([0, 1], size=size, p=p))  # noqa: NPY002
+        return kept.to(self.device).bool()
 
 
 def test_masks_cost_little_on_the_cpu():
+    """At batch 2; at 64 (`test_masks_cost_little_at_full_batch`) a step takes minutes."""
     steps = {masks: Step(2, masks=masks) for masks in ("none", "device")}
     times = {masks: [] for masks in steps}
     for _ in range(12):  # in turn, since another program may come in between
@@ -94,6 +99,18 @@ def test_masks_cost_little_on_the_cpu():
             times[masks].append(seconds(step, 1, 0))
     ratio = min(times["device"]) / min(times["none"])
     print(f"\nCPU, batch 2: masks on / off {ratio:.3f} (shortest of 12 in turn)")
+    assert ratio <= 1.05
+
+
+@pytest.mark.slow
+def test_masks_cost_little_at_full_batch():
+    steps = {masks: Step(64, masks=masks) for masks in ("none", "device")}
+    times = {masks: [] for masks in steps}
+    for _ in range(2):
+        for masks, step in steps.items():
+            times[masks].append(seconds(step, 1, 0))
+    ratio = min(times["device"]) / min(times["none"])
+    print(f"\nCPU, batch 64: masks on / off {ratio:.3f}, {min(times['device']):.1f} s a step")
     assert ratio <= 1.05
 
 
@@ -110,6 +127,7 @@ def test_a_step_on_the_gpu():
     for name, how in {
         "float32": {},
         "bf16": {"bf16": True},
+        "bf16, channels last": {"bf16": True, "channels_last": True},
         "bf16, compiled": {"bf16": True, "compiled": True},
         "bf16, no masks": {"bf16": True, "masks": "none"},
     }.items():
@@ -153,3 +171,5 @@ def test_reading_does_not_hold_training_up(tmp_path: Path):
                 step()
             both = size * count / (time.perf_counter() - start)
             print(f"{name}, {workers} workers: reading {read:.0f}, training {both:.0f} images/s")
+            if workers and name == "store":
+                assert read > alone and both >= 0.8 * alone
