@@ -1,35 +1,45 @@
-"""The rendered example in `reports/` is that of today's checkpoints, notebooks and code."""
+"""The rendered pages in `reports/` are those of today's checkpoints, notebooks and code."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 
-from analysis import report_page
+from analysis import findings, report_page
 from analysis.attachments import attached
+from analysis.ranking import NOISY
 from analysis.sections import NAMES
 from mtd import checkpoint
 
 EXAMPLE = Path(__file__).parents[1] / "reports" / "example"
+FINDINGS = EXAMPLE.with_name("findings")
 REMAKE = "rm -r reports/example && python -m analysis.report baseline.pth masked.pth --no-lpips "
 REMAKE += "--output-dir reports/example --format html"
+REJUDGE = "make it anew: bash reports/findings/remake.sh DATA STUDY"
+REDRAW = "python -m analysis.findings reports/findings"
+
+
+def changed(made: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What a page was made of that is another today."""
+    return [
+        f"{what} {name}"
+        for what, held in now.items()
+        if isinstance(held, dict)
+        for name in sorted({*held, *made[what]})
+        if held.get(name) != made[what].get(name)
+    ]
 
 
 def test_it_is_not_stale():
     made = json.loads((EXAMPLE / report_page.INPUTS).read_text())
     present = [name for name in NAMES if name in made["notebooks"]]
     now = report_page.inputs(present)
-    stale = [
-        f"{what} {name}"
-        for what, held in now.items()
-        if isinstance(held, dict)
-        for name in {*held, *made[what]}
-        if held.get(name) != made[what].get(name)
-    ]
+    stale = changed(made, now)
     manifest = json.loads((EXAMPLE / "manifest.json").read_text())
     for name, about in manifest["models"].items():
         digest = hashlib.sha256(checkpoint.locate(about["path"]).read_bytes()).hexdigest()
@@ -67,3 +77,31 @@ def test_a_table_of_it_reads_as_the_page_shows_it():
     text = (EXAMPLE / "report.html").read_text()
     for model in ("baseline", "masked"):
         assert f">{psnr.out_of_distribution[model]:.2f}</td>" in text
+
+
+def test_the_findings_are_judged_by_todays_claims():
+    made = json.loads((FINDINGS / "manifest.json").read_text())
+    stale = changed(made, {"judged_by": findings.judges()})
+    assert not stale, f"reports/findings is stale ({', '.join(stale)}); {REJUDGE}"
+
+
+def test_the_page_of_findings_is_not_stale():
+    made = json.loads((FINDINGS / report_page.INPUTS).read_text())
+    stale = changed(made, report_page.inputs([findings.NAME]))
+    assert not stale, f"the page of findings is stale ({', '.join(stale)}); make it anew: {REDRAW}"
+
+
+def test_the_page_of_findings_holds_its_tables_and_the_trainings_lie_beside_it():
+    page = FINDINGS / "findings.html"
+    held = {a.name: a.content for a in attached(page.read_text())}
+    tables = list(FINDINGS.glob("*.csv"))
+    assert len(tables) > 10
+    for path in tables:
+        assert held[path.name] == path.read_bytes()
+    assert page.stat().st_size < 10e6
+    trained = {path.parent for path in FINDINGS.glob("training/**/validation.csv")}
+    cells = set(pd.read_csv(FINDINGS / "cells.csv").model) - {NOISY}
+    assert {path.name for path in trained if path.parent.name == "ablations"} == cells
+    assert {"masked", "baseline", "dncnn"} < {path.name for path in trained}
+    for path in trained:
+        assert {"recipe.json", "log.csv"} < {file.name for file in path.iterdir()}
