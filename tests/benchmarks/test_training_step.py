@@ -160,4 +160,5 @@ def test_reading_does_not_hold_training_up(tmp_path: Path):
             both = size * count / (time.perf_counter() - start)
             print(f"{name}, {workers} workers: reading {read:.0f}, training {both:.0f} images/s")
             if workers and name == "store":
-                assert read > alone and both >= 0.8 * alone
+                assert read > 2 * alone
+                assert device == "cpu" or both >= 0.8 * alone  # a CPU's cores do both
