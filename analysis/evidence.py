@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from analysis import jackknife, ranking
 from analysis.curve_logs import PSNR
-from analysis.findings import ABLATION
+from analysis.findings import ABLATION, DRIFT, GATHERED
 from analysis.ranking import NOISY, Table
 from analysis.runs import read_manifest, read_tables
 from mtd.errors import BadInput
@@ -239,18 +239,16 @@ def cells(study: Study) -> pd.DataFrame | None:
     return pd.DataFrame(rows) if rows else None
 
 
-DRIFT = ("drift_shown", "drift_hidden")
-"""Snapshots of one training, shown all pixels, and with pixels hidden as in training."""
-
-
 def drift(study: Study) -> pd.DataFrame | None:
     """PSNR of snapshots of the masked training under the noise trained on, and what became of it.
+
+    Once shown all pixels, and once with pixels hidden as in training.
 
     Columns: `model`, and for `shown` and `hidden` the mean and, as `_change`, the mean minus that
     of the first snapshot, each with `_low` and `_high`.
     """
     rows: dict[str, dict[str, object]] = {}
-    for run in DRIFT:
+    for run in GATHERED[DRIFT]:
         name = run.removeprefix("drift_")
         scores = study.scores(run, "psnr")
         models = [model for model in scores.models if model != NOISY] if scores else []

@@ -165,14 +165,14 @@ def test_the_ends_of_a_kind_are_beside_its_mean(study):
 
 def test_snapshots_are_held_against_the_first_one(study):
     models = {"masked-step-10": 24.0, "masked-step-20": 25.0, "masked-finished": 23.0, NOISY: 10.0}
-    for seed, run in enumerate(evidence.DRIFT):
+    for seed, run in enumerate(findings.GATHERED["drift"]):
         manifest(study / run, "generalization")
         results(models, (TRAINED,), seed).to_csv(
             study / run / "results.csv", index=False, na_rep="nan"
         )
     found = evidence.drift(Study(study)).set_index("model")
     assert list(found.index) == list(models)[:3]
-    for run in evidence.DRIFT:
+    for run in findings.GATHERED["drift"]:
         name = run.removeprefix("drift_")
         frame = pd.read_csv(study / run / "results.csv").query("metric == 'psnr'")
         wide = frame.pivot(index="image", columns="model", values="value")
@@ -183,6 +183,8 @@ def test_snapshots_are_held_against_the_first_one(study):
         ends = [row[f"{name}_change{end}"] for end in ("", "_low", "_high")]
         assert ends == pytest.approx([each.mean(), each.mean() - half, each.mean() + half])
         assert math.isnan(found[f"{name}_change"]["masked-step-10"])
+    half = found.reset_index().drop(columns=[name for name in found if name.startswith("hidden")])
+    assert "masked-finished" in reading.drift({"drift": half}).data["text/plain"]
     shown = reading.drift({"drift": found.reset_index()}).data["text/plain"]
     assert "masked-finished" in shown and "[-" in shown
 
@@ -451,6 +453,8 @@ def test_what_masks_cost_and_gain():
         "trained on; ahead under 1 of 2 unseen noises, from +2.00 dB under `poisson:2` to -0.50 dB "
         "under `isp`."
     )
+    for part in (frame[frame.in_distribution], frame[~frame.in_distribution]):
+        assert "was not compared" in reading.lead(part)
 
 
 @pytest.mark.parametrize(

@@ -164,6 +164,8 @@ def lead(levels: pd.DataFrame) -> str:
     def told(noises: pd.Series) -> list[str]:
         return [f"{number(v, 2, signed=True)} dB under {code(str(n))}" for n, v in noises.items()]
 
+    if trained.empty or unseen.empty:
+        return "The pair was not compared under the noise trained on and others."
     ends = unseen.sort_values().iloc[[-1, 0]]
     return (
         f"The masked network of the pair against its baseline: {listed(told(trained))}, trained "
@@ -352,7 +354,7 @@ def brightness(frames: Frames) -> Displayed:
     if "brightness_images" in frames:
         each = frames["brightness_images"].assign(size=lambda frame: frame["shift"].abs())
         means = each.groupby(["noise", "model"])[["size", "distance"]].mean()
-        means = means.loc[list(zip(rows.noise, rows.model, strict=True))]
+        means = means.reindex(list(zip(rows.noise, rows.model, strict=True)))
         shown["size of an image's shift"] = means["size"].to_numpy()
         shown["distance of an image's histograms"] = means["distance"].to_numpy()
     shown["PSNR (dB)"] = rows.psnr
@@ -377,9 +379,9 @@ def drift(frames: Frames) -> Displayed:
         [
             {
                 "snapshot": row["model"],
-                "all pixels shown: PSNR (dB)": number(row["shown"], 2),
+                "all pixels shown: PSNR (dB)": number(row.get("shown", math.nan), 2),
                 "since the first": change(row, "shown"),
-                "80% hidden: PSNR (dB)": number(row["hidden"], 2),
+                "80% hidden: PSNR (dB)": number(row.get("hidden", math.nan), 2),
                 "since the first, hidden": change(row, "hidden"),
             }
             for row in records(frames[DRIFT])
