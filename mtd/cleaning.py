@@ -176,7 +176,7 @@ def clean(model: nn.Module, todo: list[Job], how: How, *, quiet: bool = False) -
 
 
 def _clean_one(model: nn.Module, job: Job, how: How, progress: Callable[[int], object]) -> None:
-    image = imagefile.read(job.source)
+    image = imagefile.read_image(job.source)
     try:
         result, seen = restore(model, image, how, progress)
     except BadInput as error:

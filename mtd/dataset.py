@@ -37,7 +37,7 @@ def usable(folders: Sequence[str], skip_bad: bool) -> tuple[list[Photograph], li
 
     def read(path: Path) -> str:
         try:
-            images.read(path)
+            images.read_rgb(path)
         except BadInput as error:
             return str(error)
         return ""

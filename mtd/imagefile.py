@@ -20,7 +20,7 @@ from mtd.images import SUFFIXES
 if TYPE_CHECKING:
     import pyvips
 
-Pixels = NDArray[np.uint8] | NDArray[np.uint16]
+AnyPixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 WRITABLE = (".png", ".tif", ".tiff")
 """Formats without loss, in 8 and 16 bits."""
@@ -37,10 +37,10 @@ class ImageFile:
 
     Attributes:
         pixels: (H, W, C), 8 or 16 bits; C is 1 grey, 2 grey with alpha, 3 RGB, 4 RGB with alpha.
-        icc: the embedded colour profile as it is, if any. Pixels are never converted by it.
+        icc: the embedded colour profile as it is, if any. AnyPixels are never converted by it.
     """
 
-    pixels: Pixels
+    pixels: AnyPixels
     icc: bytes | None = None
 
     @property
@@ -49,7 +49,7 @@ class ImageFile:
         return 8 * self.pixels.dtype.itemsize
 
     @property
-    def colours(self) -> Pixels:
+    def colours(self) -> AnyPixels:
         """The channels without alpha, (H, W, 1 or 3)."""
         return self.pixels[..., : 1 if self.pixels.shape[2] < 3 else 3]
 
@@ -60,7 +60,7 @@ class ImageFile:
         little = values.astype(values.dtype.newbyteorder("<"), copy=False)
         return hashlib.sha256(repr(values.shape).encode() + little.tobytes()).hexdigest()
 
-    def with_colours(self, colours: Pixels) -> ImageFile:
+    def with_colours(self, colours: AnyPixels) -> ImageFile:
         """The same with other colours (H, W, 1 or 3); alpha and profile stay."""
         alpha = self.pixels[..., self.colours.shape[2] :]
         return replace(self, pixels=np.concatenate([colours, alpha], axis=2))
@@ -68,7 +68,7 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself before its pixels are read; the size is that of `read`."""
+    """What a file says of itself before its pixels are read; the size is that of `read_image`."""
 
     height: int
     width: int
@@ -77,10 +77,10 @@ class Header:
 
 
 def header(path: str | Path) -> Header:
-    """Size and kind of an image file; refuses what `read` would refuse, but for damaged pixels.
+    """Size and kind of an image file; refuses what `read_image` would refuse, but for damaged pixels.
 
     Raises:
-        BadInput: see `read`.
+        BadInput: see `read_image`.
     """
     image = _open(Path(path))
     height, width = image.height, image.width
@@ -89,7 +89,7 @@ def header(path: str | Path) -> Header:
     return Header(height, width, image.bands, DEPTHS[image.format])
 
 
-def read(path: str | Path) -> ImageFile:
+def read_image(path: str | Path) -> ImageFile:
     """PNG, TIFF, JPEG or WebP in 8 or 16 bits.
 
     Palettes become RGB (or grey, if all their colours are), 1, 2 and 4 bits become 8. A recorded

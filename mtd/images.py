@@ -42,7 +42,7 @@ def find(folder: str | Path) -> list[Path]:
     return files
 
 
-def read(path: str | Path) -> Pixels:
+def read_rgb(path: str | Path) -> Pixels:
     """An image file as (H, W, 3), 8 bits; grey is repeated, transparency dropped.
 
     Raises:
@@ -70,7 +70,7 @@ def _deep(path: str | Path) -> Pixels:
     """A colour image of 16 bits, rounded to 8, which Pillow would cut off."""
     from mtd import imagefile
 
-    pixels = imagefile.read(path).pixels
+    pixels = imagefile.read_image(path).pixels
     if pixels.dtype == np.uint16:
         pixels = (pixels / 257).round().astype(np.uint8)
     colours = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1].repeat(3, axis=2)
@@ -133,9 +133,9 @@ def _from_file(path: Path, name: str) -> Photograph:
         with Image.open(path) as image:
             width, height = image.size
     except (OSError, SyntaxError, Image.DecompressionBombError):
-        read(path)  # says what is wrong with it
+        read_rgb(path)  # says what is wrong with it
         raise BadInput(f"{path}: not an image that can be read") from None
-    return Photograph(name, height, width, lambda: read(path), file=path)
+    return Photograph(name, height, width, lambda: read_rgb(path), file=path)
 
 
 @dataclass(frozen=True)

@@ -244,8 +244,8 @@ def _photograph(name: str, path: Path, tone_map: str) -> Photograph:
         with Image.open(path) as image:
             width, height = image.size
     except (OSError, SyntaxError, Image.DecompressionBombError):
-        height, width = images.read(path).shape[:2]  # or says what is wrong with it
-    return Photograph(name, height, width, lambda: images.read(path))
+        height, width = images.read_rgb(path).shape[:2]  # or says what is wrong with it
+    return Photograph(name, height, width, lambda: images.read_rgb(path))
 
 
 def _mapped(path: Path, tone_map: str) -> Pixels:

@@ -104,7 +104,7 @@ class Recorded:
 def _loaders(folder: Path) -> dict[str, Loader]:
     """What reads the images of a folder, by their names without endings."""
     found = images.find(folder)
-    loaders: dict[str, Loader] = {path.stem: partial(images.read, path) for path in found}
+    loaders: dict[str, Loader] = {path.stem: partial(images.read_rgb, path) for path in found}
     if len(loaders) < len(found):
         raise BadInput(f"{folder}: two images of one name; names are matched without .png")
     return loaders

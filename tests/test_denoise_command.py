@@ -54,11 +54,11 @@ def test_a_folder_keeps_depth_alpha_and_profile(in_process: Call, folder: Path) 
     assert sorted(p.name for p in results.iterdir()) == ["a.png", "b.tif", "c.png", "d.png"]
     for source in folder.iterdir():
         name = source.name.replace(".jpg", ".png")
-        given, got = imagefile.read(source), imagefile.read(results / name)
+        given, got = imagefile.read_image(source), imagefile.read_image(results / name)
         assert got.pixels.shape == given.pixels.shape and got.depth == given.depth
         assert got.icc == given.icc
         assert not np.array_equal(got.colours, given.colours)
-    alpha = [imagefile.read(p / "b.tif").pixels[..., 3] for p in (folder, results)]
+    alpha = [imagefile.read_image(p / "b.tif").pixels[..., 3] for p in (folder, results)]
     assert np.array_equal(*alpha)
 
 
@@ -67,21 +67,21 @@ def test_the_result_is_the_network_s(in_process: Call, folder: Path) -> None:
     code, out, err = run(in_process, folder, "--quiet")
     assert (code, out, err) == (0, "", "")
     results = folder.parent / "out"
-    deep = imagefile.read(folder / "a.png").pixels.astype(np.float32) / 65535
+    deep = imagefile.read_image(folder / "a.png").pixels.astype(np.float32) / 65535
     y = denoise(network, torch.from_numpy(deep).permute(2, 0, 1)[None])[0].permute(1, 2, 0)
     expected = (y.double().clamp(0, 1) * 65535).round().numpy()
-    assert np.array_equal(imagefile.read(results / "a.png").pixels, expected)
-    flat = torch.from_numpy(imagefile.read(folder / "c.png").pixels.astype(np.float32) / 255)
+    assert np.array_equal(imagefile.read_image(results / "a.png").pixels, expected)
+    flat = torch.from_numpy(imagefile.read_image(folder / "c.png").pixels.astype(np.float32) / 255)
     y = denoise(network, flat.permute(2, 0, 1).expand(1, 3, -1, -1)).mean(1)[0]
     expected = (y.double().clamp(0, 1) * 255).round().numpy()
-    assert np.array_equal(imagefile.read(results / "c.png").pixels[..., 0], expected)
+    assert np.array_equal(imagefile.read_image(results / "c.png").pixels[..., 0], expected)
 
 
 def test_one_file(in_process: Call, folder: Path) -> None:
     base = folder.parent
     model, source = str(base / "tiny.pth"), str(folder / "d.jpg")
     assert in_process(main, model, source, str(base / "deep" / "x.tif"), "--quiet")[0] == 0
-    assert imagefile.read(base / "deep" / "x.tif").pixels.shape == (16, 16, 3)
+    assert imagefile.read_image(base / "deep" / "x.tif").pixels.shape == (16, 16, 3)
     assert in_process(main, model, source, str(base / "deep"), "--quiet")[0] == 0
     assert (base / "deep" / "d.png").exists()
 
@@ -118,8 +118,8 @@ def test_input_mask(in_process: Call, folder: Path) -> None:
     assert code == 0, err
     results = folder.parent / "out"
     assert len(list(results.iterdir())) == 8
-    given = imagefile.read(folder / "a.png")
-    seen = imagefile.read(results / "a_masked.png")
+    given = imagefile.read_image(folder / "a.png")
+    seen = imagefile.read_image(results / "a_masked.png")
     assert seen.depth == 16 and seen.icc == given.icc
     kept = seen.pixels.any(2)
     assert 0.1 < kept.mean() < 0.3
@@ -128,10 +128,10 @@ def test_input_mask(in_process: Call, folder: Path) -> None:
     assert torch.equal(mask[0, 0], torch.from_numpy(kept))
     black = torch.from_numpy(seen.pixels.astype(np.float32) / 65535).permute(2, 0, 1)[None]
     expected = (denoise(network, black)[0].permute(1, 2, 0).double().clamp(0, 1) * 65535).round()
-    assert np.array_equal(imagefile.read(results / "a.png").pixels, expected.numpy())
+    assert np.array_equal(imagefile.read_image(results / "a.png").pixels, expected.numpy())
     assert np.array_equal(
-        imagefile.read(results / "b_masked.png").pixels[..., 3],
-        imagefile.read(folder / "b.tif").pixels[..., 3],
+        imagefile.read_image(results / "b_masked.png").pixels[..., 3],
+        imagefile.read_image(folder / "b.tif").pixels[..., 3],
     )
 
 
@@ -149,7 +149,7 @@ def test_a_masked_network_completes_and_its_baseline_does_not(
             main, f"{name}.pth", str(tmp_path / "in.png"), str(target), "--input-mask", "0.8"
         )
         assert code == 0, err
-        difference = imagefile.read(target).pixels.astype(float) - clean
+        difference = imagefile.read_image(target).pixels.astype(float) - clean
         error[name] = float((difference**2).mean() ** 0.5)
     assert error["masked"] < 25 < 70 < error["baseline"]
 
@@ -179,7 +179,7 @@ def test_tiles_by_hand(in_process: Call, tmp_path: Path) -> None:
         assert (
             in_process(main, "baseline.pth", str(tmp_path / "in.png"), str(target), *more)[0] == 0
         )
-        got.append(imagefile.read(target).pixels.astype(int))
+        got.append(imagefile.read_image(target).pixels.astype(int))
     for other in got[1:]:
         assert np.abs(other - got[0]).max() < 655  # a hundredth of the range
 

@@ -150,7 +150,7 @@ def test_pairs_bring_their_own_clean_images(folder, capsys):
     results = tables(alone)["results"]
     assert set(results.noise) == {"camera:2"} and set(results.kind) == {"camera"}
     for i in range(3):
-        a, b = (images.to_tensor([images.read(f"{p}/{i}.png")]) for p in ("noisy", "clean"))
+        a, b = (images.to_tensor([images.read_rgb(f"{p}/{i}.png")]) for p in ("noisy", "clean"))
         rows = results[(results.image == f"{i}.png") & (results.model == NOISY)]
         assert rows[rows.metric == "psnr"].value.item() == float(metrics.psnr(a, b))
     assert "in distribution: none of the noises" in capsys.readouterr().out
@@ -348,7 +348,7 @@ def test_changed_ground_truth_is_another_run(folder, in_process):
     small_pairs()
     arguments = ("plain.pth", "--pairs", "noisy", "clean", *QUIET, "--output-dir", "run")
     started(*arguments)
-    Image.fromarray(255 - images.read("clean/0.png")).save("clean/0.png")
+    Image.fromarray(255 - images.read_rgb("clean/0.png")).save("clean/0.png")
     for more in ([], ["--resume"]):
         code, _, err = in_process(generalization.main, *arguments, *more)
         assert code == 2 and "holds another run (it differs in recorded)" in err
@@ -389,7 +389,7 @@ def test_a_suite_must_hold_what_it_says_is_in_distribution(folder, in_process):
 
 def test_outputs_that_are_no_numbers_or_equal_are_noted(folder, capsys):
     small_pairs()
-    Image.fromarray(images.read("clean/0.png")).save("noisy/0.png")
+    Image.fromarray(images.read_rgb("clean/0.png")).save("noisy/0.png")
     network = mtd.load("plain.pth")
     state = {key: value * 1e30 for key, value in network.state_dict().items()}
     checkpoint.save("wild.pth", state, network=network.config, mask=network.inference.policy)

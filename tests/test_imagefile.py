@@ -35,7 +35,7 @@ def test_round_trip_is_exact(tmp_path: Path, channels: int, dtype: Any, suffix: 
     image = ImageFile(noise(channels, dtype), icc)
     path = tmp_path / f"image{suffix}"
     imagefile.write(path, image)
-    back = imagefile.read(path)
+    back = imagefile.read_image(path)
     assert back.pixels.dtype == dtype
     assert np.array_equal(back.pixels, image.pixels)
     assert back.icc == icc
@@ -48,7 +48,7 @@ def test_a_single_row_and_a_single_pixel(tmp_path: Path) -> None:
     for height, width in ((1, 1), (1, 50), (50, 1)):
         image = ImageFile(noise(3, np.uint16, height, width))
         imagefile.write(tmp_path / "small.png", image)
-        assert np.array_equal(imagefile.read(tmp_path / "small.png").pixels, image.pixels)
+        assert np.array_equal(imagefile.read_image(tmp_path / "small.png").pixels, image.pixels)
 
 
 def test_other_programs_read_what_is_written(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_other_programs_read_what_is_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.webp"])
 def test_profiles_of_other_programs_are_kept(tmp_path: Path, name: str) -> None:
     Image.fromarray(noise(3, np.uint8)).save(tmp_path / name, icc_profile=profile())
-    assert imagefile.read(tmp_path / name).icc == profile()
+    assert imagefile.read_image(tmp_path / name).icc == profile()
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_kinds_of_pixels(tmp_path: Path, mode: str, name: str, channels: int) ->
     else:
         made = Image.fromarray(noise(4, np.uint8), "RGBA").convert(mode)
     made.save(tmp_path / name, **({"lossless": True, "exact": True} if "webp" in name else {}))
-    got = imagefile.read(tmp_path / name).pixels
+    got = imagefile.read_image(tmp_path / name).pixels
     with Image.open(tmp_path / name) as opened:
         expected = np.asarray(opened.convert({"P": "RGB", "1": "L"}.get(mode, mode)))
     assert got.shape[2] == channels
@@ -104,7 +104,7 @@ def test_a_recorded_orientation_is_applied(tmp_path: Path, name: str) -> None:
     corner = np.zeros((16, 32, 3), np.uint8)
     corner[:8, :8] = 255  # top left as stored, top right once upright
     Image.fromarray(corner).save(tmp_path / name, exif=tags)
-    got = imagefile.read(tmp_path / name).pixels
+    got = imagefile.read_image(tmp_path / name).pixels
     head = imagefile.header(tmp_path / name)
     assert got.shape == (32, 16, 3) == (head.height, head.width, head.channels)
     assert got[:8, -8:].mean() > 200 and got[:8, :8].mean() < 50
@@ -113,7 +113,7 @@ def test_a_recorded_orientation_is_applied(tmp_path: Path, name: str) -> None:
 def test_what_changes_on_disk_is_read_again(tmp_path: Path) -> None:
     for fill in (1, 2):
         imagefile.write(tmp_path / "a.png", ImageFile(np.full((9, 9, 3), fill, np.uint8)))
-        assert (imagefile.read(tmp_path / "a.png").pixels == fill).all()
+        assert (imagefile.read_image(tmp_path / "a.png").pixels == fill).all()
 
 
 def test_digest_is_that_of_a_crop_and_ignores_alpha() -> None:
@@ -134,7 +134,7 @@ def test_digest_is_that_of_a_crop_and_ignores_alpha() -> None:
 )
 def test_refused_kinds(tmp_path: Path, mode: str, name: str, words: str) -> None:
     Image.fromarray(noise(3, np.uint8)).convert("L").convert(mode).save(tmp_path / name)
-    for attempt in (imagefile.read, imagefile.header):
+    for attempt in (imagefile.read_image, imagefile.header):
         with pytest.raises(BadInput, match=words):
             attempt(tmp_path / name)
 
@@ -164,7 +164,7 @@ def test_a_cut_file_is_damaged(tmp_path: Path, name: str) -> None:
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: len(content) * 6 // 10])
     with pytest.raises(BadInput, match=r"damaged|not an image"):
-        imagefile.read(tmp_path / name)
+        imagefile.read_image(tmp_path / name)
 
 
 def test_lossy_formats_are_not_written(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_any_format_and_mode_is_read_as_colour(tmp_path, suffix, mode):
     image = Image.new("RGB", (20, 10), (200, 30, 90)).convert(mode)
     image = image.convert("RGB") if suffix == "jpg" and mode in ("RGBA", "P") else image
     image.save(path, **({"lossless": True} if suffix == "webp" else {}))
-    pixels = images.read(path)
+    pixels = images.read_rgb(path)
     assert pixels.shape == (10, 20, 3) and pixels.dtype == np.uint8
     if mode == "L":
         assert (pixels[..., 0] == pixels[..., 1]).all()
@@ -36,7 +36,7 @@ def test_any_format_and_mode_is_read_as_colour(tmp_path, suffix, mode):
 
 def test_grey_of_16_bits_is_scaled_not_cut(tmp_path):
     Image.fromarray(np.full((8, 8), 65535 // 3, dtype=np.uint16)).save(tmp_path / "a.png")
-    assert (images.read(tmp_path / "a.png") == 85).all()
+    assert (images.read_rgb(tmp_path / "a.png") == 85).all()
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", None])
@@ -50,7 +50,7 @@ def test_what_is_no_image_is_named(tmp_path, content):
     else:
         path.write_bytes(content)
     with pytest.raises(BadInput, match=r"a\.png"):
-        images.read(path)
+        images.read_rgb(path)
 
 
 def test_folders(tmp_path):

@@ -40,7 +40,7 @@ def test_the_store_holds_the_same_pixels_and_is_made_once(photos, tmp_path, monk
         assert isinstance(photo.load(), np.memmap) and np.array_equal(photo.load(), other.load())
     assert same([held.batch(3, 5)], [plain.batch(3, 5)])
     with monkeypatch.context() as patch:
-        patch.setattr("mtd.images.read", lambda _: 1 / 0)
+        patch.setattr("mtd.images.read_rgb", lambda _: 1 / 0)
         again = TrainingPairs([str(photos)], 16, "gaussian:15", store=store)
         assert same([again.batch(3, 5)], [plain.batch(3, 5)])
     (store / "pixels.bin").write_bytes((store / "pixels.bin").read_bytes()[:-1])

@@ -26,7 +26,7 @@ def published(name: str) -> tuple[torch.Tensor, torch.Tensor]:
     found = []
     for kind in ("noisy", "clean"):
         path = next(p for p in images.find(folder / kind) if p.stem == name)
-        found.append(images.to_tensor([images.read(path)]))
+        found.append(images.to_tensor([images.read_rgb(path)]))
     return found[0], found[1]
 
 

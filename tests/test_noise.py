@@ -294,8 +294,8 @@ def test_poisson_matches_the_authors_test_set():
     folder = data_folder("mcm_poisson_20")
     for path in images.find(folder / "clean"):
         name = path.stem
-        clean = images.read(path).astype(float)
-        noisy = images.read(folder / "noisy" / f"{name}.png").astype(float)
+        clean = images.read_rgb(path).astype(float)
+        noisy = images.read_rgb(folder / "noisy" / f"{name}.png").astype(float)
         inside = (noisy > 0) & (noisy < 255)
         total = (noisy + clean)[inside]  # y + x = alpha K / V in 8-bit units, rounded once
         lattice = np.round(np.round(total / (2 * 255 / 256)) * (2 * 255 / 256))

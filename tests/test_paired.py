@@ -112,7 +112,7 @@ def test_renderings_stored_in_8_bits_have_their_known_noise():
     renders = data_folder("mc_cbox")
     for samples, expected in ((16, 28.59), (64, 34.24), (128, 37.14)):
         for side, file in (("noisy", f"cbox_{samples}.png"), ("clean", "cbox_2048.png")):
-            save(f"{samples}/{side}/cbox.png", images.read(renders / file))
+            save(f"{samples}/{side}/cbox.png", images.read_rgb(renders / file))
         found = paired.find(f"{samples}/noisy", f"{samples}/clean", name=f"monte_carlo:{samples}")
         assert found.recorded.level == samples
         assert psnr(found) == [pytest.approx(expected, abs=0.005)]
@@ -340,7 +340,7 @@ def test_sixteen_bits_are_rounded_not_cut_off(tmp_path):
     values = np.random.default_rng(0).integers(0, 2**16, (9, 7, 3), dtype=np.uint16)
     for suffix in ("png", "tif"):
         imagefile.write(tmp_path / f"a.{suffix}", imagefile.ImageFile(values, None))
-        found = images.read(tmp_path / f"a.{suffix}")
+        found = images.read_rgb(tmp_path / f"a.{suffix}")
         assert np.array_equal(found, np.round(values / 257).astype(np.uint8))
 
 
