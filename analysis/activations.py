@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtd.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, nearest
 
 Selector = str | re.Pattern[str] | type[nn.Module] | Callable[[str, nn.Module], bool]
 Keep = Callable[[str, Tensor], Any]

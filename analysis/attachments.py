@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 from bs4 import BeautifulSoup
 
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 LARGE = 64 * 1024
 """Attachments of more bytes are compressed."""

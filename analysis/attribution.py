@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis import options
-from mtd import cli
-from mtd.errors import BadInput
+from mtd.utils import cli
+from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -120,7 +120,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     """The command on parsed arguments; returns the run folder.
 
     Raises:
-        BadInput: see `mtd.errors`.
+        BadInput: see `mtd.utils.errors`.
     """
     settle(args)
     asked = options.check(args)

@@ -27,8 +27,8 @@ from analysis.names import wrapped
 from analysis.options import Asked
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.scores import describe
-from mtd import files
-from mtd.errors import BadInput
+from mtd.utils import atomic_write
+from mtd.utils.errors import BadInput
 
 MAPS = "attribution.safetensors"
 
@@ -117,7 +117,7 @@ def save(
             if (model, view.noise, i) not in names:
                 tensors[str(len(names))] = value.float().contiguous()
                 names.append((model, view.noise, i))
-    files.write(folder.path / MAPS, to_bytes(tensors, {"names": json.dumps(names)}))
+    atomic_write.write(folder.path / MAPS, to_bytes(tensors, {"names": json.dumps(names)}))
     folder.table("attribution.csv", table(found, asked, windows))
 
 

@@ -15,14 +15,15 @@ from analysis.options import Asked
 from analysis.ranking import NOISY
 from analysis.scores import place
 from analysis.suite import Suite
-from mtd import images, noise, paired, ranks, testsets, tiles
+from mtd import images, noise, paired, testsets, tiles
 from mtd.denoise import GIB
 from mtd.denoiser import Unchanged
-from mtd.errors import BadInput, nearest
 from mtd.images import Crop, Photograph
 from mtd.paired import Paired
 from mtd.perceptual import LPIPS, NoBackbone
 from mtd.recorded import PREFIX, Recorded
+from mtd.utils import distributed
+from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:
     from mtd.noise import Noise
@@ -69,7 +70,7 @@ def check(args: argparse.Namespace) -> Benchmark:
     Raises:
         BadInput: anything that cannot be used, by any of the processes.
     """
-    processes, device = ranks.start(args.device)
+    processes, device = distributed.start(args.device)
     with processes.agreed():
         sources = find_sources(args)
         suite = settle(args, sources)

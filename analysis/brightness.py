@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis import options
-from mtd import cli
-from mtd.errors import BadInput
+from mtd.utils import cli
+from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     from analysis.engine import Batch
@@ -67,7 +67,7 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
     """Batches, and the analysis of what is asked.
 
     Raises:
-        BadInput: see `mtd.errors`.
+        BadInput: see `mtd.utils.errors`.
     """
     from analysis import brightness_table
     from analysis.benchmark import PIXELS
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     """The command on parsed arguments; returns the run folder.
 
     Raises:
-        BadInput: see `mtd.errors`.
+        BadInput: see `mtd.utils.errors`.
     """
     from analysis.work import carry_out
 

@@ -14,7 +14,7 @@ from analysis.collector import Collector, check_crops
 from analysis.engine import OUTPUT, Shown, View
 from analysis.units import Unit
 from mtd import metrics
-from mtd.ranks import Ranks
+from mtd.utils.distributed import Ranks
 
 LEVELS = 256
 """Levels of brightness, 0 to 255; a histogram has a bin for each."""

@@ -8,8 +8,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from mtd import files
-from mtd.errors import BadInput
+from mtd.utils import atomic_write
+from mtd.utils.errors import BadInput
 
 VARIABLE = "MTD_CHROMIUM"
 """Names a browser that is not on the PATH."""
@@ -72,4 +72,4 @@ def pdf(page: Path, out: Path) -> None:
         if not made.is_file():
             last = (ended.stderr.strip().splitlines() or [f"status {ended.returncode}"])[-1]
             raise BadInput(f"{out}: {program} printed nothing ({last})")
-        files.write(out, made.read_bytes())
+        atomic_write.write(out, made.read_bytes())

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from analysis.engine import Batch, Observer, Shown, View
 from analysis.units import Unit
-from mtd.errors import BadInput
-from mtd.ranks import ALONE, Ranks
+from mtd.utils.distributed import ALONE, Ranks
+from mtd.utils.errors import BadInput
 
 
 class Collector(Observer):

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis import options
-from mtd import cli
-from mtd.errors import BadInput
+from mtd.utils import cli
+from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     """The command on parsed arguments; returns the run folder.
 
     Raises:
-        BadInput: see `mtd.errors`.
+        BadInput: see `mtd.utils.errors`.
     """
     folders = options.run_folders(args)
     return read(args, folders, command) if folders else compute(args, command)
@@ -157,7 +157,7 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Asked, li
     """Batches, all that is looked at, and every analysis of it.
 
     Raises:
-        BadInput: see `mtd.errors`.
+        BadInput: see `mtd.utils.errors`.
     """
     from analysis import benchmark, generalization, sections
     from analysis.engine import batches

@@ -17,7 +17,7 @@ from analysis.legend import style
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.significance import holm
 from analysis.standings import grid, number, plural
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 WIDE = 30
 """Largest over smallest value of an index from which its scale is logarithmic."""

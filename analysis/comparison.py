@@ -21,9 +21,9 @@ from analysis.representations import Comparison, Representations
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.similarity import MEASURES
 from analysis.tables import Block
-from mtd.errors import BadInput
 from mtd.images import Crop
-from mtd.ranks import Ranks
+from mtd.utils.distributed import Ranks
+from mtd.utils.errors import BadInput
 
 FULL = 256
 """Most whole images whose Grams are compared at once unless asked to."""

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 CHUNK = 2**22
 """Numbers of a chunk in float64: 32 MiB."""

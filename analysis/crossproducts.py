@@ -14,7 +14,7 @@ from torch import Tensor
 
 from analysis.activations import single
 from analysis.hsic import HSIC, Formula, corrections, double, least, need, pair_products
-from mtd.ranks import ALONE, Ranks
+from mtd.utils.distributed import ALONE, Ranks
 
 Load = Callable[[], Tensor]
 

@@ -18,7 +18,7 @@ from analysis.engine import batches
 from analysis.scores import Scores
 from analysis.work import Work, carry_out
 from mtd.denoiser import Denoiser
-from mtd.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:
     from analysis.curves import Found

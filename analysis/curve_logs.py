@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 LOSS, RATE, PSNR = "loss", "learning_rate", "psnr"
 """Quantities."""

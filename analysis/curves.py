@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.names import shortest
-from mtd import cli
-from mtd.errors import BadInput, nearest
+from mtd.utils import cli
+from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -123,7 +123,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     """The command on parsed arguments; returns the run folder.
 
     Raises:
-        BadInput: see `mtd.errors`.
+        BadInput: see `mtd.utils.errors`.
     """
     from analysis import curve_checkpoints, curve_logs
 

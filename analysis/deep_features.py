@@ -17,8 +17,8 @@ from analysis.collector import Collector, check_crops, columns
 from analysis.engine import OUTPUT, Shown, View
 from analysis.units import Unit
 from mtd import metrics
-from mtd.errors import BadInput
-from mtd.ranks import Ranks
+from mtd.utils.distributed import Ranks
+from mtd.utils.errors import BadInput
 
 FEATURES, PSNR = "features", "psnr"
 

@@ -16,7 +16,7 @@ from analysis.options import Asked
 from analysis.pooled_features import Pooled
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.scores import describe
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 Array = NDArray[np.float64]
 Item = TypeVar("Item")

@@ -27,7 +27,7 @@ from analysis.plots import short
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.scores import describe
 from analysis.units import Unit
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 NUMBERS = ("w1", "w1_relative", "js", "mean", "sigma", "skewness", "kurtosis", "shape")
 """Columns that have an interval, `_low` and `_high`."""

@@ -26,9 +26,9 @@ from mtd.denoiser import Denoiser
 from mtd.images import Crop
 from mtd.masking import keyed_input_mask
 from mtd.noise import Gaussian, Noise, pair_keyed
-from mtd.ranks import ALONE, Ranks
 from mtd.recorded import Recorded
 from mtd.tiles import Tile
+from mtd.utils.distributed import ALONE, Ranks
 
 Pairing = Literal["shared", "independent"]
 Autocast = Literal["off", "bf16", "fp16"]

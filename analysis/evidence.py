@@ -17,7 +17,7 @@ from analysis.curve_logs import PSNR
 from analysis.findings import ABLATION, DRIFT, GATHERED
 from analysis.ranking import NOISY, Table
 from analysis.runs import read_manifest, read_tables
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 Array = NDArray[np.float64]
 

@@ -13,8 +13,8 @@ from analysis.collector import Collector, check_crops
 from analysis.engine import Shown, View
 from analysis.histograms import Histogram
 from analysis.units import Unit
-from mtd.errors import BadInput
-from mtd.ranks import Ranks
+from mtd.utils.distributed import Ranks
+from mtd.utils.errors import BadInput
 
 COUNTS, SUMS = "counts:", "sums:"
 

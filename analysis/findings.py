@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtd import cli, files
-from mtd.errors import BadInput
+from mtd.utils import atomic_write, cli
+from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -126,10 +126,10 @@ def run(args: argparse.Namespace) -> Path:
         (folder / f"{name}.csv").unlink(missing_ok=True)
         (folder / f"{name}.png").unlink(missing_ok=True)
     for name, frame in (tables | {CLAIMS: verdicts}).items():
-        files.write(folder / f"{name}.csv", frame.to_csv(index=False, na_rep="nan"))
+        atomic_write.write(folder / f"{name}.csv", frame.to_csv(index=False, na_rep="nan"))
     for name, content in pictures(study).items():
-        files.write(folder / f"{name}.png", content)
-    files.write(folder / "manifest.json", json.dumps(manifest(study), indent=2) + "\n")
+        atomic_write.write(folder / f"{name}.png", content)
+    atomic_write.write(folder / "manifest.json", json.dumps(manifest(study), indent=2) + "\n")
     publish(folder, args.quiet)
     return folder
 
@@ -229,9 +229,9 @@ def publish(folder: Path, quiet: bool = True) -> None:
     held = [*sorted(folder.glob("*.csv")), folder / "manifest.json"]
     attached = [Attachment(path.name, path.read_bytes()) for path in held]
     html = page.html(done, attached, report_page.heading(done))
-    files.write(folder / f"{NAME}.html", html)
+    atomic_write.write(folder / f"{NAME}.html", html)
     inputs = json.dumps(report_page.inputs([NAME]), indent=2)
-    files.write(folder / report_page.INPUTS, inputs + "\n")
+    atomic_write.write(folder / report_page.INPUTS, inputs + "\n")
     print(f"written to {folder / NAME}.html")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis import options
-from mtd import cli
+from mtd.utils import cli
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     """The command on parsed arguments; returns the run folder.
 
     Raises:
-        BadInput: see `mtd.errors`.
+        BadInput: see `mtd.utils.errors`.
     """
     from analysis import benchmark
     from analysis.work import carry_out

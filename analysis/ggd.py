@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtd.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, nearest
 
 Method = Literal["grid", "root"]
 

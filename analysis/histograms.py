@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 LINEAR, LIMIT = 1e-6, 1e6
 HALF = 8192

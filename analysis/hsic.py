@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from analysis.activations import single
-from mtd.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, nearest
 
 Formula = Literal["unbiased", "biased"]
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.layer_changes import CLEAN
 from analysis.runs import read_manifest, read_notes, read_tables
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 TARGETS = {
     "gap": "PSNR lost from trained to unseen noise (dB)",

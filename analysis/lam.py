@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtd.denoise import forward
-from mtd.errors import BadInput
-from mtd.seeds import Key
+from mtd.utils.errors import BadInput
+from mtd.utils.seeds import Key
 
 EPSILON = 1e-4
 """Added in quadrature to a gradient's magnitude, 0.03 grey levels: where the output is flat the

@@ -14,8 +14,8 @@ from torch import Tensor
 from analysis.collector import Collector
 from analysis.engine import OUTPUT, Batch, Shown, View
 from analysis.units import Unit
-from mtd.errors import BadInput
-from mtd.ranks import Ranks
+from mtd.utils.distributed import Ranks
+from mtd.utils.errors import BadInput
 
 CLEAN = "gaussian:0"
 """The noise that changes nothing."""

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import torch.nn.functional as F
 from torch import Tensor
 
-from mtd.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, nearest
 
 Centring = Literal["global", "image", "highpass"]
 

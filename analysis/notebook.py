@@ -15,8 +15,8 @@ import nbformat
 from nbformat import NotebookNode
 
 import notebooks
-from mtd import files
-from mtd.errors import BadInput, Failed, nearest
+from mtd.utils import atomic_write
+from mtd.utils.errors import BadInput, Failed, nearest
 
 KERNEL = "python3"
 PARAMETERS, SECTIONS = "parameters", "sections"
@@ -151,7 +151,7 @@ def execute(notebook: NotebookNode, folder: Path, name: str, quiet: bool = True)
                 log_output=False,
             )
         except papermill.PapermillExecutionError as error:
-            files.write(kept, made.read_bytes())
+            atomic_write.write(kept, made.read_bytes())
             text = f"{error.ename}: {error.evalue}"
             said = text if len(text) <= SPOKEN else f"{text[:SPOKEN]}…"
             raise Failed(f"a cell of the notebook failed ({said}); see {kept}") from None

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.names import shortest
-from mtd import cli, model_options
-from mtd.errors import BadInput
+from mtd import model_options
+from mtd.utils import cli
+from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from mtd.denoiser import Denoiser
     from mtd.images import Crop, Photograph
     from mtd.noise import Noise
-    from mtd.ranks import Ranks
     from mtd.recorded import Recorded
+    from mtd.utils.distributed import Ranks
 
 CROPS = 64
 NOISES = ("gaussian:15", "poisson:3")
@@ -163,9 +164,9 @@ def check(args: argparse.Namespace) -> Asked:
     Raises:
         BadInput: anything that cannot be used, by any of the processes.
     """
-    from mtd import ranks
+    from mtd.utils import distributed
 
-    processes, device = ranks.start(args.device)
+    processes, device = distributed.start(args.device)
     with processes.agreed():
         from mtd import images
 
@@ -187,8 +188,8 @@ def gather(
     """What the shared options name, on given photographs; see `check`."""
     from analysis.engine import Setting
     from mtd import noise
-    from mtd.device import resolve_device
     from mtd.recorded import PREFIX, Recorded
+    from mtd.utils.device import resolve_device
 
     specs = NOISES if args.noise is None else args.noise
     noises = [Recorded(s) if s.startswith(PREFIX) else noise.parse(s) for s in specs]

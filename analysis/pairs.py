@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 from analysis.engine import View
-from mtd.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, nearest
 
 Pairs = Literal["reference", "cross-model", "cross-noise", "self", "all"]
 Pair = tuple[View, View]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mtd import seeds
+from mtd.utils import seeds
 
 
 class PValues(NamedTuple):

@@ -18,8 +18,8 @@ from analysis.collector import Collector, check_crops, columns
 from analysis.engine import Shown, View
 from analysis.maps import lay_out
 from analysis.units import Unit
-from mtd.errors import BadInput
-from mtd.ranks import Ranks
+from mtd.utils.distributed import Ranks
+from mtd.utils.errors import BadInput
 
 
 class Pooled(NamedTuple):

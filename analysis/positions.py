@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from analysis.maps import paddings
-from mtd import seeds
-from mtd.errors import BadInput
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput
 
 
 @dataclass(frozen=True)

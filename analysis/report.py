@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis import options, sections
-from mtd import cli
-from mtd.errors import BadInput
+from mtd.utils import cli
+from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -122,7 +122,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     """The command on parsed arguments; returns the report's folder.
 
     Raises:
-        BadInput: see `mtd.errors`.
+        BadInput: see `mtd.utils.errors`.
         Failed: a notebook failed; or numbers that were verified do not agree.
     """
     from analysis import notebook, report_page, report_parts
@@ -152,7 +152,7 @@ def chosen_formats(text: str) -> Sequence[str]:
         BadInput: an unknown one, or none; PDF without a browser.
     """
     from analysis import browser
-    from mtd.errors import nearest
+    from mtd.utils.errors import nearest
 
     asked = [name.strip() for name in text.split(",") if name.strip()]
     for name in asked:

@@ -30,7 +30,7 @@ from analysis.report_parts import Report
 from analysis.representations import Representations
 from analysis.runs import MANIFEST
 from analysis.scores import Scores
-from mtd import files
+from mtd.utils import atomic_write
 
 PAGE = "report"
 """What the files of the page are called."""
@@ -74,15 +74,15 @@ def publish(found: Report, formats: Sequence[str], args: argparse.Namespace) -> 
     now = inputs(found.sections) | {"title": title}
     forget(folder, now, formats)
     if "html" in made:
-        files.write(made["html"], html)
+        atomic_write.write(made["html"], html)
     if "ipynb" in made:
-        files.write(made["ipynb"], nbformat.writes(done) + "\n")
-    files.write(folder / INPUTS, json.dumps(now, indent=2) + "\n")
+        atomic_write.write(made["ipynb"], nbformat.writes(done) + "\n")
+    atomic_write.write(folder / INPUTS, json.dumps(now, indent=2) + "\n")
     if "md" in made:
         text, pictures = markdown(done, f"{PAGE}_files")
         for name, content in pictures.items():
-            files.write(folder / name, content)
-        files.write(made["md"], text)
+            atomic_write.write(folder / name, content)
+        atomic_write.write(made["md"], text)
     if "pdf" in made:
         with tempfile.TemporaryDirectory() as place:
             source = Path(place) / f"{PAGE}.html"

@@ -23,8 +23,8 @@ from analysis.standings import plural
 from analysis.work import one_pass
 from analysis.work import report as reported
 from mtd import checkpoint
-from mtd.errors import BadInput
-from mtd.ranks import ALONE, Ranks
+from mtd.utils.distributed import ALONE, Ranks
+from mtd.utils.errors import BadInput
 
 NAMED = {"curves": "training"}
 """Sections that are not called what their analysis is."""
@@ -56,7 +56,7 @@ def compute(args: argparse.Namespace, chosen: Sequence[str], command: str = "") 
     """Do what is lacking of the sections that are asked for.
 
     Raises:
-        BadInput: see `mtd.errors`.
+        BadInput: see `mtd.utils.errors`.
     """
     plan = Plan(args)
     shared = plan.asked.ranks

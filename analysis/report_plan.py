@@ -20,9 +20,10 @@ from analysis.runs import MANIFEST
 from analysis.sections import BENCHMARK, Share
 from analysis.srga import NOISES
 from analysis.work import Work
-from mtd import images, noise, ranks
-from mtd.errors import BadInput
+from mtd import images, noise
 from mtd.recorded import PREFIX
+from mtd.utils import distributed
+from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     from analysis.suite import Suite
@@ -70,7 +71,7 @@ class Plan:
     def __init__(self, args: argparse.Namespace) -> None:
         self.args, self.arguments = args, arguments(args)
         self.budgets = sections_.budgets(args.budget)
-        shared, device = ranks.start(args.device)
+        shared, device = distributed.start(args.device)
         with shared.agreed():
             self.suite = self._noises()
             photographs = images.photographs(*args.images or ())

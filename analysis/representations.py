@@ -15,8 +15,8 @@ from analysis.hsic import HSIC
 from analysis.maps import Centring
 from analysis.positions import Positions
 from analysis.units import Unit
-from mtd.errors import BadInput, nearest
-from mtd.ranks import ALONE, Ranks
+from mtd.utils.distributed import ALONE, Ranks
+from mtd.utils.errors import BadInput, nearest
 
 SampleUnit = Literal["position", "image"]
 Estimator = Literal["unbiased", "minibatch", "biased"]

@@ -24,9 +24,9 @@ from matplotlib.figure import Figure
 
 import mtd
 from analysis.units import Units
-from mtd import files
-from mtd.errors import BadInput
-from mtd.ranks import ALONE, Ranks
+from mtd.utils import atomic_write
+from mtd.utils.distributed import ALONE, Ranks
+from mtd.utils.errors import BadInput
 
 MANIFEST = "manifest.json"
 LOG = "run.json"
@@ -120,7 +120,7 @@ class RunFolder:
         while not folder.exists() and len(str(folder)) < 4096:
             self._new.append(folder)
             folder = folder.parent
-        for left in self.path.glob(f"{files.TEMPORARY}*"):  # of a write that was killed
+        for left in self.path.glob(f"{atomic_write.TEMPORARY}*"):  # of a write that was killed
             left.unlink(missing_ok=True)
         if not resume:
             if count := self.units.count():
@@ -130,7 +130,7 @@ class RunFolder:
                 )
             self.units.clear()
         if not held.exists():
-            files.write(held, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+            atomic_write.write(held, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
         self._started = datetime.now(UTC)
         entry = {
             "command": command,
@@ -145,7 +145,7 @@ class RunFolder:
 
     def _log(self) -> None:
         text = json.dumps({"runs": self._runs}, indent=2, ensure_ascii=False)
-        files.write(self.path / LOG, text + "\n")
+        atomic_write.write(self.path / LOG, text + "\n")
 
     def complete(self) -> bool:
         """Whether tables are there and nothing is left to do."""
@@ -190,14 +190,14 @@ class RunFolder:
     def table(self, name: str, frame: pd.DataFrame) -> Path:
         """Write a table as CSV, numbers in full, missing ones as `nan`."""
         path = self.path / name
-        files.write(path, frame.to_csv(index=False, na_rep="nan", lineterminator="\n"))
+        atomic_write.write(path, frame.to_csv(index=False, na_rep="nan", lineterminator="\n"))
         return path
 
     def write(self, name: str, content: pd.DataFrame | bytes) -> Path:
         """Write a table, or anything else as it is."""
         if isinstance(content, pd.DataFrame):
             return self.table(name, content)
-        files.write(self.path / name, content)
+        atomic_write.write(self.path / name, content)
         return self.path / name
 
     def figure(self, name: str, figure: Figure) -> Path:
@@ -206,7 +206,7 @@ class RunFolder:
         buffer = io.BytesIO()
         # without the name of the software, the same figure is the same bytes
         figure.savefig(buffer, format="png", metadata={"Software": None}, bbox_inches="tight")
-        files.write(path, buffer.getvalue())
+        atomic_write.write(path, buffer.getvalue())
         return path
 
 

@@ -19,8 +19,8 @@ from mtd.metrics import Channel
 from mtd.mixture import OURS
 from mtd.noise import Noise
 from mtd.perceptual import LPIPS, SMALLEST
-from mtd.ranks import ALONE, Ranks
 from mtd.recorded import Recorded
+from mtd.utils.distributed import ALONE, Ranks
 
 WINDOW = "window"
 

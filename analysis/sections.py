@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from analysis import options
-from mtd.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:
     from analysis.engine import Batch

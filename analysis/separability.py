@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from analysis import components, jackknife
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 FOLDS = 5
 """Folds of the probe, fewer where there are fewer groups."""

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from analysis.hsic import double, gram, squared_distances
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike

@@ -25,8 +25,8 @@ from analysis.options import Asked
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.scores import describe
 from analysis.srga import PATCHES, Fit, compare, fit
-from mtd import seeds
-from mtd.errors import BadInput
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput
 
 SUBSETS = 60
 """How many times patches are left out for an interval."""

@@ -21,7 +21,7 @@ from analysis.ranking import CROP, NOISY
 from mtd.images import Crop, Pixels
 from mtd.metrics import levels
 from mtd.mixture import OURS
-from mtd.ranks import Ranks
+from mtd.utils.distributed import Ranks
 
 if TYPE_CHECKING:
     from analysis.engine import Batch

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from mtd import files
+from mtd.utils import atomic_write
 
 FOLDER = "units"
 KEY = "key"
@@ -111,7 +111,7 @@ class Units:
 
         path, text = self._path(key)
         numbered = {str(i): value.contiguous() for i, value in enumerate(tensors.values())}
-        files.write(path, save(numbered, {KEY: text, "names": json.dumps(list(tensors))}))
+        atomic_write.write(path, save(numbered, {KEY: text, "names": json.dumps(list(tensors))}))
         return Unit(path=path)
 
     def count(self) -> int:

@@ -25,7 +25,7 @@ from analysis.scores import PROTOCOLS, Scores
 from analysis.sections import BENCHMARK, NAMES, ONE_PASS
 from analysis.standings import grid, plural
 from analysis.work import one_pass
-from mtd.errors import BadInput, Failed
+from mtd.utils.errors import BadInput, Failed
 
 TOLD = 5
 """Numbers that do not agree which are told."""

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from mtd.errors import BadInput
 from mtd.images import Photograph, Pixels
+from mtd.utils.errors import BadInput
 
 SUFFIX = ".mat"
 NOISY, CLEAN = "ValidationNoisyBlocksSrgb", "ValidationGtBlocksSrgb"

@@ -21,11 +21,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtd import files, pickles, registry
+from mtd import pickles, registry
 from mtd.architecture import Config
-from mtd.errors import BadInput
 from mtd.masking import MaskPolicy
 from mtd.networks.swinir import is_recomputable
+from mtd.utils import atomic_write
+from mtd.utils.errors import BadInput
 
 BUNDLED = Path(__file__).parent / "checkpoints"
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
@@ -290,9 +291,9 @@ def save(
     if path.suffix == ".safetensors":
         from safetensors.torch import save as to_bytes
 
-        files.write(path, to_bytes(plain, metadata={METADATA: text}))
+        atomic_write.write(path, to_bytes(plain, metadata={METADATA: text}))
     else:
-        files.write(path, torch_bytes({"params": plain, METADATA: text}))
+        atomic_write.write(path, torch_bytes({"params": plain, METADATA: text}))
 
 
 def torch_bytes(content: Any) -> bytes:

@@ -15,10 +15,10 @@ from tqdm import tqdm
 
 from mtd import imagefile, images, tiles
 from mtd.denoise import denoise
-from mtd.errors import BadInput, Failed, Partial
 from mtd.imagefile import ImageFile
 from mtd.masking import keyed_input_mask
 from mtd.tiles import Tile
+from mtd.utils.errors import BadInput, Failed, Partial
 
 
 @dataclass(frozen=True)

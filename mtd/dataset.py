@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from mtd import images, noise, pixel_store, seeds
-from mtd.errors import BadInput
+from mtd import images, noise, pixel_store
 from mtd.images import Photograph, Pixels
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput
 
 
 def usable(folders: Sequence[str], skip_bad: bool) -> tuple[list[Photograph], list[str]]:

@@ -7,14 +7,15 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtd import cli, model_options
-from mtd.errors import BadInput
+from mtd import model_options
+from mtd.utils import cli
+from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from mtd.seeds import Key
     from mtd.tiles import Tile
+    from mtd.utils.seeds import Key
 
 GIB = 2**30
 MEMORY = 2 * GIB

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtd import seeds
 from mtd.architecture import Config
-from mtd.errors import BadInput
 from mtd.masking import MaskedInference
 from mtd.usage import Usage
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput
 
 
 class Denoiser(nn.Module):

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtd import files
-from mtd.errors import BadInput
+from mtd.utils import atomic_write
+from mtd.utils.errors import BadInput
 
 SUFFIX = ".exr"
 MAGIC = bytes([0x76, 0x2F, 0x31, 0x01])
@@ -63,7 +63,7 @@ def write(path: str | Path, pixels: ArrayLike) -> None:
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole.exr"
         library.File(header, {"RGB": colour}).write(str(whole))
-        files.write(path, whole.read_bytes())
+        atomic_write.write(path, whole.read_bytes())
 
 
 def check() -> None:

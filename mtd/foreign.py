@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtd import seeds
 from mtd.architecture import Config, Weights
 from mtd.denoiser import Denoiser
-from mtd.errors import BadInput, nearest
 from mtd.padding import extend
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput, nearest
 
 PROBE = 64
 """Side of the image, in pixels, on which a network of unknown kind is tried."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mtd import files
-from mtd.errors import BadInput
 from mtd.images import SUFFIXES
+from mtd.utils import atomic_write
+from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     import pyvips
@@ -180,4 +180,4 @@ def write(path: str | Path, image: ImageFile) -> None:
     Raises:
         BadInput: the format is not one without loss, or the place cannot be written.
     """
-    files.write(path, encode(image, Path(path).suffix))
+    atomic_write.write(path, encode(image, Path(path).suffix))

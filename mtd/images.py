@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
-from mtd import seeds
-from mtd.errors import BadInput, nearest
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput, nearest
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 BUNDLED = ("astronaut", "chelsea", "coffee", "rocket")

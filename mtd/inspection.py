@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from mtd.denoiser import Denoiser
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 SIZE = 64
 """Side of the image, in pixels, on which multiplications are counted unless another is given."""

@@ -22,8 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mtd.errors import BadInput, nearest
 from mtd.noise import Noise, check, number, to_8_bits
+from mtd.utils.errors import BadInput, nearest
 
 Target = Literal["processed", "original"]
 

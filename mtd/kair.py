@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from mtd.errors import BadInput
 from mtd.masking import MaskPolicy
+from mtd.utils.errors import BadInput
 
 
 def is_option_file(path: Path) -> bool:

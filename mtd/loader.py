@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from mtd.dataset import TrainingPairs
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 Batch = tuple[Tensor, Tensor]
 

@@ -18,8 +18,8 @@ from typing import Any, Literal, Protocol, get_args
 import torch
 from torch import Tensor
 
-from mtd import seeds
-from mtd.errors import BadInput, nearest
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput, nearest
 
 Fill = Literal["pixel", "zero", "learnable"]
 Active = Literal["train", "always"]

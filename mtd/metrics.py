@@ -13,7 +13,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from mtd.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, nearest
 
 Channel = Literal["rgb", "y"]
 

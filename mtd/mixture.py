@@ -11,8 +11,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mtd.errors import BadInput
 from mtd.noise import Gaussian, Levelled, Noise, Poisson, SaltPepper, Spatial, Speckle
+from mtd.utils.errors import BadInput
 
 OURS = "mixture is this project's own preset; the paper's is not public"
 """What every output that shows a mixture has to say."""

@@ -18,13 +18,13 @@ from mtd import foreign, kair, registry, spandrels
 from mtd.architecture import Architecture, Config, Weights
 from mtd.checkpoint import Checkpoint, peeled, read, unwrapped
 from mtd.denoiser import Denoiser
-from mtd.device import resolve_device
-from mtd.errors import BadInput
 from mtd.foreign import Foreign
 from mtd.masking import AttentionSwitch, MaskedInference, MaskPolicy
 from mtd.networks.swin_blocks import SwinIRConfig
 from mtd.networks.swinir import SwinIR
 from mtd.usage import Sigma, Usage
+from mtd.utils.device import resolve_device
+from mtd.utils.errors import BadInput
 
 UNKNOWN = "nothing recorded, so none is assumed"
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtd import cli
-from mtd.errors import BadInput, nearest
+from mtd.utils import cli
+from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:
     from mtd.model import How

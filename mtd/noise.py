@@ -20,8 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mtd import seeds
-from mtd.errors import BadInput, nearest
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput, nearest
 
 
 class Noise(ABC):

@@ -11,9 +11,9 @@ from pathlib import Path
 from PIL import Image
 
 from mtd import blocks, exr, images, noise, tonemap
-from mtd.errors import BadInput, nearest
 from mtd.images import Photograph, Pixels
 from mtd.recorded import PREFIX, Recorded
+from mtd.utils.errors import BadInput, nearest
 
 ENDINGS = (*images.SUFFIXES, exr.SUFFIX)
 EXPECTED = "expected two folders, two files, two patterns with one * each, or two .mat files"

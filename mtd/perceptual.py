@@ -19,8 +19,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mtd.errors import BadInput
 from mtd.metrics import levels
+from mtd.utils.errors import BadInput
 
 BACKBONE = "alexnet-owt-7be5be79.pth"
 URL = f"https://download.pytorch.org/models/{BACKBONE}"

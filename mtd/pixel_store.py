@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from mtd import files
-from mtd.errors import BadInput
 from mtd.images import Photograph, Pixels
+from mtd.utils import atomic_write
+from mtd.utils.errors import BadInput
 
 PIXELS, INDEX = "pixels.bin", "index.json"
 
@@ -59,7 +59,7 @@ def build(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # several processes may do this at once; what they write is the same
-        handle, name = tempfile.mkstemp(dir=folder, prefix=files.TEMPORARY)
+        handle, name = tempfile.mkstemp(dir=folder, prefix=atomic_write.TEMPORARY)
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
             for photo in photographs:
@@ -76,7 +76,7 @@ def build(
         if temporary is not None:
             temporary.unlink(missing_ok=True)
     index = {"listing": listing(photographs), "entries": entries}
-    files.write(folder / INDEX, json.dumps(index))
+    atomic_write.write(folder / INDEX, json.dumps(index))
 
 
 def stored(folder: Path, photographs: Sequence[Photograph]) -> list[Photograph]:

@@ -14,9 +14,9 @@ import torch
 
 from mtd import noise, registry
 from mtd.architecture import Config
-from mtd.errors import BadInput, nearest
 from mtd.masking import MaskPolicy
 from mtd.networks.swin_blocks import SwinIRConfig
+from mtd.utils.errors import BadInput, nearest
 
 PRECISIONS = ("float32", "bf16", "float64")
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from mtd import images
-from mtd.errors import BadInput, nearest
 from mtd.images import Crop, Photograph, Pixels
+from mtd.utils.errors import BadInput, nearest
 
 PREFIX = "folder:"
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from mtd.architecture import Architecture, Config, Weights
 from mtd.denoiser import Denoiser
-from mtd.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, nearest
 
 GROUP = "mtd.models"
 

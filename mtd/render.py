@@ -16,8 +16,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtd import cli
-from mtd.errors import BadInput, nearest
+from mtd.utils import cli
+from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:
     from mtd.exr import Linear
@@ -100,7 +100,7 @@ def render(
     Args:
         scene: what `load` gives.
         samples: per pixel.
-        key: what the random numbers are for; see `mtd.seeds`.
+        key: what the random numbers are for; see `mtd.utils.seeds`.
         step: is called with the samples of each pass that is done (default: nothing is done).
 
     Returns:
@@ -108,7 +108,7 @@ def render(
     """
     import numpy as np
 
-    from mtd import seeds
+    from mtd.utils import seeds
 
     mitsuba = renderer()
     total, done = np.zeros(()), 0
@@ -235,14 +235,15 @@ def run(options: Namespace) -> Path:
     """
     from tqdm import tqdm
 
-    from mtd import exr, files
+    from mtd import exr
+    from mtd.utils import atomic_write
 
     asked, output = pictures(options), Path(options.output)
     renderer()
     exr.check()
     manifest = describe(options, asked)
     check(output, options, manifest)
-    files.write(output / MANIFEST, json.dumps(manifest, indent=2) + "\n")
+    atomic_write.write(output / MANIFEST, json.dumps(manifest, indent=2) + "\n")
     open_ones = [p for p in asked if not p.path(output).exists()]
     total = sum(p.samples for p in open_ones)
     with tqdm(total=total, unit="sample", disable=True if options.quiet else None) as bar:

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from mtd.architecture import Weights
-from mtd.errors import BadInput
 from mtd.foreign import Foreign, ForeignConfig, same_kind
+from mtd.utils.errors import BadInput
 
 ODD = {
     "MixDehazeNet": "it works on values from -1 to 1",

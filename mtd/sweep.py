@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from mtd import recipe as recipes
-from mtd.errors import BadInput, nearest
 from mtd.recipe import Recipe
+from mtd.utils.errors import BadInput, nearest
 
 SWEEPS = Path(__file__).parent / "sweeps"
 

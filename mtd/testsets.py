@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtd import cli
-from mtd.errors import BadInput, nearest
+from mtd.utils import cli
+from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:
     from mtd.images import Photograph

@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from mtd import seeds
 from mtd.denoiser import Denoiser, guessed_bytes_per_pixel
-from mtd.errors import BadInput
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput
 
 Call = Callable[[Tensor, Sequence[seeds.Key], Tensor | None], Tensor]
 Tile = int | Literal["auto", "off"]

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtd import cli
-from mtd.errors import BadInput, Partial
+from mtd.utils import cli
+from mtd.utils.errors import BadInput, Partial
 
 if TYPE_CHECKING:
     from mtd.recipe import Recipe
@@ -82,10 +82,11 @@ def parser() -> cli.Parser:
 def main() -> None:
     """Parse, check, train."""
     options = parser().parse_args()
-    from mtd import ranks, sweep
     from mtd import recipe as recipes
+    from mtd import sweep
+    from mtd.utils import distributed
 
-    processes, device = ranks.start(options.device, steady=False)
+    processes, device = distributed.start(options.device, steady=False)
     with processes.agreed():
         jobs: list[tuple[Path, Recipe]] = []
         if sweep.is_sweep(options.config):

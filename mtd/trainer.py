@@ -27,15 +27,16 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 import mtd
-from mtd import checkpoint, files, loader, noise, registry, seeds, training_state
+from mtd import checkpoint, loader, noise, registry, training_state
 from mtd.dataset import TrainingPairs
-from mtd.device import resolve_device
-from mtd.errors import BadInput
 from mtd.masking import DrawnMasks, draw_input_mask
 from mtd.networks.swinir import SwinIR
-from mtd.ranks import ALONE, Ranks
 from mtd.recipe import Recipe
 from mtd.training_log import Log
+from mtd.utils import atomic_write, seeds
+from mtd.utils.device import resolve_device
+from mtd.utils.distributed import ALONE, Ranks
+from mtd.utils.errors import BadInput
 from mtd.validation import Validator
 
 MODEL, RECIPE = "model.pth", "recipe.json"
@@ -389,7 +390,7 @@ def prepare(recipe: Recipe, folder: Path, resume: bool) -> bool:
         raise BadInput(
             f"{folder} holds models but no {training_state.STATE} to resume: choose --output-dir"
         )
-    files.write(held, text)
+    atomic_write.write(held, text)
     return begun
 
 

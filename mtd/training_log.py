@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mtd import files
+from mtd.utils import atomic_write
 
 LOG, VALIDATION, EVENTS = "log.csv", "validation.csv", "events"
 COLUMNS = ("step", "loss", "learning_rate", "images_per_second")
@@ -31,7 +31,7 @@ class Table:
         writer = csv.DictWriter(text, self.columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        files.write(self.path, text.getvalue())
+        atomic_write.write(self.path, text.getvalue())
 
     def _whole(self, row: Mapping[str, str], step: int) -> bool:
         """Whether a row is not later, and complete, as a killed run's last may not be."""

@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 import torch
 
-from mtd import checkpoint, files
-from mtd.errors import BadInput
+from mtd import checkpoint
+from mtd.utils import atomic_write
+from mtd.utils.errors import BadInput
 
 STATE, PREVIOUS = "state.pt", "state.previous.pt"
 
@@ -22,7 +23,7 @@ def save(folder: Path, state: Mapping[str, Any]) -> None:
     held = folder / STATE
     if held.exists():
         held.replace(folder / PREVIOUS)
-    files.write(held, content)
+    atomic_write.write(held, content)
 
 
 def exists(folder: Path) -> bool:

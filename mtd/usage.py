@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 Sigma = float | Literal["oracle"] | None
 

@@ -16,10 +16,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from mtd import checkpoint, cli
+from mtd import checkpoint
 from mtd.masking import MaskPolicy
 from mtd.networks.swin_blocks import SwinIRConfig
 from mtd.networks.swinir import SwinIR
+from mtd.utils import cli
 
 GOLDEN = Path(__file__).parent / "golden"
 DATA = Path(os.environ.get("MTD_DATA", Path(__file__).parents[2] / "shared" / "data"))

@@ -10,8 +10,8 @@ from conftest import MASKED, tiny_network
 from torch import nn
 
 from analysis.activations import Activations, blocks, choose, default_layers
-from mtd.errors import BadInput
 from mtd.masking import MaskedInference
+from mtd.utils.errors import BadInput
 
 BLOCKS = [f"layers.{g}.residual_group.blocks.{b}" for g in (0, 1) for b in (0, 1)]
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from analysis import lam
 from analysis.lam import Window
 from mtd import masking
-from mtd.errors import BadInput
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
+from mtd.utils.errors import BadInput
 
 WINDOW = Window(9, 10, 6)
 

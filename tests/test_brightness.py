@@ -21,7 +21,7 @@ from mtd import images, metrics
 from mtd.denoiser import Unchanged
 from mtd.images import Crop
 from mtd.noise import pair_keyed, parse
-from mtd.ranks import Ranks
+from mtd.utils.distributed import Ranks
 
 
 def crops(number: int, side: int = 24) -> list[Crop]:

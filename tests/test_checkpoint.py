@@ -16,12 +16,12 @@ from safetensors.torch import save_file
 import mtd
 from mtd import registry
 from mtd.checkpoint import BUNDLED, save
-from mtd.errors import BadInput
 from mtd.kair import strip_comments
 from mtd.masking import MaskPolicy
 from mtd.model import load
 from mtd.networks.swin_blocks import SwinIRConfig
 from mtd.networks.swinir import SwinIR
+from mtd.utils.errors import BadInput
 
 X = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from analysis.cka import CKA, cka
 from analysis.crossproducts import from_features
 from analysis.hsic import CHUNK, HSIC, from_grams, gram, u_center
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 
 def by_grams(sides, formula="unbiased", **options) -> HSIC:

@@ -20,9 +20,9 @@ from analysis.compare_table import correlations
 from analysis.correlation import spearman
 from analysis.indices import gather
 from mtd import checkpoint
-from mtd.errors import BadInput
 from mtd.masking import MaskPolicy
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
+from mtd.utils.errors import BadInput
 
 
 def test_spearman_is_scipys_and_its_p_value_that_of_all_orders():

@@ -21,10 +21,10 @@ import mtd
 from mtd import checkpoint, registry
 from mtd.architecture import Config
 from mtd.denoiser import Denoiser
-from mtd.errors import BadInput
 from mtd.masking import MaskPolicy
 from mtd.networks.dncnn import DnCNNConfig
 from mtd.networks.swin_blocks import SwinIRConfig
+from mtd.utils.errors import BadInput
 
 Weights = dict[str, Tensor]
 

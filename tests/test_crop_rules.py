@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mtd import images
-from mtd.errors import BadInput
 from mtd.images import Crop, Photograph, crops
+from mtd.utils.errors import BadInput
 
 RULES = ("grid", "centre", "random")
 

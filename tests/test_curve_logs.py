@@ -10,7 +10,7 @@ import pytest
 
 from analysis.curve_logs import LOSS, PSNR, RATE, Point, read
 from analysis.curves_table import settle
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 KAIR = """\
 24-03-02 09:14:01.120 :   task: denoising

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from mtd import tiles
 from mtd.denoise import GIB, denoise, forward
-from mtd.errors import BadInput
 from mtd.masking import MaskedInference
 from mtd.networks import swinir
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.networks.swin_blocks import SwinIRConfig
+from mtd.utils.errors import BadInput
 
 
 def noise(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:

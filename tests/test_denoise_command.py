@@ -17,10 +17,10 @@ from test_imagefile import noise, profile
 import mtd
 from mtd import checkpoint, cleaning, imagefile
 from mtd.denoise import GIB, denoise, main
-from mtd.errors import BadInput
 from mtd.imagefile import ImageFile
 from mtd.masking import MaskPolicy
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
+from mtd.utils.errors import BadInput
 
 Call = Callable[..., tuple[int, str, str]]
 

@@ -8,10 +8,10 @@ from conftest import data_folder, golden, golden_weights
 
 import mtd
 from mtd import images, noise
-from mtd.errors import BadInput
 from mtd.metrics import psnr
 from mtd.networks.dncnn import DnCNN, DnCNNConfig, detect
 from mtd.networks.ffdnet import FFDNet
+from mtd.utils.errors import BadInput
 
 CONFIGS = {
     "dncnn_color_blind": DnCNNConfig(),

@@ -13,9 +13,10 @@ from torch import Tensor
 from analysis import engine
 from analysis.engine import OUTPUT, Batch, Observer, Setting, Shown, View
 from analysis.units import Unit, Units
-from mtd import images, noise, seeds
+from mtd import images, noise
 from mtd.masking import MaskedInference, MaskPolicy
-from mtd.ranks import ALONE, Ranks
+from mtd.utils import seeds
+from mtd.utils.distributed import ALONE, Ranks
 
 NOISES = [noise.parse(spec) for spec in ("gaussian:15", "poisson:3")]
 

@@ -7,10 +7,10 @@ import torch
 from conftest import data_folder, tiny_network
 
 from mtd import checkpoint, images, noise
-from mtd.errors import BadInput
 from mtd.metrics import psnr
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.networks.ffdnet import ARCHITECTURE, FFDNet, FFDNetConfig, detect
+from mtd.utils.errors import BadInput
 
 SMALL = FFDNetConfig(features=8, depth=3)
 

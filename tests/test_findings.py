@@ -34,7 +34,7 @@ from analysis.ranking import NOISY
 from analysis.readings import findings as reading
 from analysis.readings.findings import NAMES
 from mtd import sweep
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 ROOT = Path(__file__).parents[1]
 IMAGES = 12

@@ -17,11 +17,11 @@ import mtd
 from analysis import cka
 from analysis.activations import Activations, last_convolution
 from mtd import foreign, images, model_options, noise
-from mtd.errors import BadInput
 from mtd.foreign import Foreign
 from mtd.metrics import psnr
 from mtd.networks.ffdnet import FFDNet
 from mtd.usage import Usage
+from mtd.utils.errors import BadInput
 
 X = torch.rand(2, 3, 21, 34, generator=torch.Generator().manual_seed(0))
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from analysis.ggd import GGD, density, fit_ggd, kl_ggd, ratio
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 GOLDEN = {
     (1, 2, 2, 2): (0.318147, 4.502642),

@@ -17,7 +17,7 @@ from analysis.ggd import fit_ggd
 from analysis.histograms import BINS, count, edges, jensen_shannon, pooled, shares, wasserstein
 from analysis.units import Units
 from mtd import images, noise
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 
 def made(*images):

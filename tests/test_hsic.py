@@ -11,7 +11,7 @@ from scipy.spatial.distance import pdist, squareform
 from test_cka import by_features, by_grams, oracle
 
 from analysis import hsic
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 RNG = np.random.default_rng(5)
 

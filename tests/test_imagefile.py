@@ -10,9 +10,9 @@ import pytest
 from PIL import Image, ImageCms
 
 from mtd import imagefile
-from mtd.errors import BadInput
 from mtd.imagefile import ImageFile
 from mtd.images import Crop
+from mtd.utils.errors import BadInput
 
 
 def profile(space: bytes = b"RGB ") -> bytes:

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mtd import images
-from mtd.errors import BadInput
 from mtd.images import Crop, Photograph
 from mtd.images import crops as cut_crops
+from mtd.utils.errors import BadInput
 
 
 def photo(height: int, width: int, name: str = "p") -> Photograph:

@@ -14,7 +14,6 @@ from torch import Tensor, nn
 import mtd
 from mtd import foreign, inspection
 from mtd.denoiser import Denoiser
-from mtd.errors import BadInput
 from mtd.inspection import Field, macs_per_pixel, parameters, receptive_field
 from mtd.masking import MaskedInference
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
@@ -24,6 +23,7 @@ from mtd.networks.ridnet import RIDNet, RIDNetConfig
 from mtd.networks.rnan import RNAN, RNANConfig
 from mtd.networks.swin_blocks import SwinIRConfig
 from mtd.usage import Usage
+from mtd.utils.errors import BadInput
 
 
 class Module(nn.Module):

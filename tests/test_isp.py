@@ -10,10 +10,11 @@ import torch
 from conftest import data_folder
 from torch import Tensor
 
-from mtd import images, isp, seeds
-from mtd.errors import BadInput
+from mtd import images, isp
 from mtd.isp import ISP, Parameters
 from mtd.noise import add_keyed, pair_keyed, parse
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput
 
 Array = np.ndarray
 FIXED = ISP(shot=0.01, read=0.0005, red=2, blue=1.7, rgb_gain=1.25)

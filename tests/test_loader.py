@@ -12,7 +12,7 @@ from test_train import make, photos, weights_of  # noqa: F401
 
 from mtd import loader, pixel_store, trainer
 from mtd.dataset import TrainingPairs
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 
 def same(one, other) -> bool:

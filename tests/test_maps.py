@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from analysis.maps import HIGHPASS, center, lay_out, paddings
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 
 def drawn(*shape: int, mean: float = 0) -> torch.Tensor:

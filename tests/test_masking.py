@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from mtd.errors import BadInput
 from mtd.masking import DrawnMasks, KeyedMasks, MaskedInference, MaskPolicy, draw_input_mask
-from mtd.seeds import BatchStream
+from mtd.utils.errors import BadInput
+from mtd.utils.seeds import BatchStream
 
 
 def test_input_mask_ratio_is_a_whole_percent_per_image_and_both_ends_occur():

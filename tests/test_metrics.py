@@ -10,8 +10,8 @@ import torch
 from conftest import data_folder
 
 from mtd import images
-from mtd.errors import BadInput
 from mtd.metrics import psnr, ssim
+from mtd.utils.errors import BadInput
 
 PUBLISHED = {  # border 1, RGB
     "1": (22.635884, 0.62928594),

@@ -10,9 +10,9 @@ import torch
 from conftest import data_folder
 
 from mtd import images, mixture
-from mtd.errors import BadInput
 from mtd.mixture import LEVELS, Mixture
 from mtd.noise import add_keyed, parse
+from mtd.utils.errors import BadInput
 
 KINDS = ("speckle", "poisson", "spatial", "gaussian", "salt_pepper")
 

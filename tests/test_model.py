@@ -18,7 +18,6 @@ import mtd
 from mtd import checkpoint, model, registry
 from mtd.architecture import Architecture, Config
 from mtd.denoiser import Denoiser
-from mtd.errors import BadInput
 from mtd.masking import MaskPolicy
 from mtd.networks.dncnn import DnCNNConfig
 from mtd.networks.ffdnet import FFDNetConfig
@@ -27,6 +26,7 @@ from mtd.networks.ridnet import RIDNetConfig
 from mtd.networks.rnan import RNANConfig
 from mtd.networks.swin_blocks import SwinIRConfig
 from mtd.usage import Usage
+from mtd.utils.errors import BadInput
 
 TINY: dict[str, Config] = {
     "SwinIR": SwinIRConfig(embed_dim=8, depths=(1, 2), num_heads=(2, 4), mlp_hidden=6),

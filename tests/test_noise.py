@@ -14,10 +14,11 @@ from conftest import data_folder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtd import images, noise, seeds
-from mtd.errors import BadInput
+from mtd import images, noise
 from mtd.metrics import psnr
 from mtd.noise import Poisson, add_keyed, pair_keyed, parse
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput
 
 SHAPE = (4, 3, 256, 256)
 COUNT = math.prod(SHAPE)

@@ -10,7 +10,7 @@ import pytest
 from nbformat import v4
 
 from analysis import notebook
-from mtd.errors import BadInput, Failed
+from mtd.utils.errors import BadInput, Failed
 
 
 def small(source: str, name: str = "a") -> nbformat.NotebookNode:

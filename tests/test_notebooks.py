@@ -23,8 +23,8 @@ from analysis.readings import folders
 from analysis.readings import report as report_
 from analysis.readings.folders import COMMANDS, SECTIONS
 from mtd import checkpoint
-from mtd.errors import BadInput
 from mtd.masking import MaskPolicy
+from mtd.utils.errors import BadInput
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

@@ -19,7 +19,7 @@ from analysis import display, page
 from analysis.attachments import Attachment, attached
 from analysis.display import Displayed
 from analysis.page_markdown import markdown
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 EVIL = "<script>alert(1)</script> & \"quoted\" 'model'"
 RESULTS = "\n".join(f"{i},{i * i}" for i in range(20000)).encode()

@@ -14,7 +14,7 @@ from nbformat.v4 import new_markdown_cell
 from test_page import ATTACHMENTS, EVIL, notebook, output, shown
 
 from analysis import browser, display, page
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 if browser.find() is None:

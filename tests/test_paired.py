@@ -13,8 +13,8 @@ from conftest import data_folder
 from PIL import Image
 
 from mtd import exr, imagefile, images, paired, testsets, tonemap
-from mtd.errors import BadInput
 from mtd.recorded import Recorded
+from mtd.utils.errors import BadInput
 
 Array = np.ndarray
 

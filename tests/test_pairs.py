@@ -9,7 +9,7 @@ import pytest
 
 from analysis.engine import View
 from analysis.pairs import choose, kind
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 MODELS, NOISES = ["m", "n"], ["x", "y", "z"]
 VIEWS = [View(*names) for names in product(MODELS, NOISES)]

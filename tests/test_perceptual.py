@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 
 from mtd import perceptual
-from mtd.errors import BadInput
 from mtd.perceptual import LPIPS, NoBackbone
+from mtd.utils.errors import BadInput
 
 pytest.importorskip("torchvision", reason="torchvision is not installed")
 lpips = pytest.importorskip("lpips", reason="lpips is not installed")

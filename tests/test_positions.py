@@ -7,7 +7,7 @@ import torch
 
 from analysis.maps import lay_out
 from analysis.positions import Positions
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 
 def coordinates(height: int, width: int) -> torch.Tensor:

@@ -13,8 +13,8 @@ from PIL import Image
 
 from analysis import cka
 from mtd import images, noise
-from mtd.errors import BadInput
 from mtd.recorded import Recorded
+from mtd.utils.errors import BadInput
 
 Array = np.ndarray
 

@@ -25,7 +25,7 @@ from analysis import (
 )
 from analysis.attachments import attached
 from analysis.report import parser, run
-from mtd.errors import BadInput, Failed
+from mtd.utils.errors import BadInput, Failed
 
 SMALL = ("--limit", "5", "--crop", "24", "--benchmark-crop", "32", "--noise", "poisson:3.5")
 SMALL += ("--no-lpips", "--quiet")

@@ -6,7 +6,6 @@ import pytest
 import torch
 from conftest import golden, golden_weights, tiny_network
 
-from mtd.errors import BadInput
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.networks.restormer import (
     ARCHITECTURE,
@@ -15,6 +14,7 @@ from mtd.networks.restormer import (
     detect,
     ffn_factor,
 )
+from mtd.utils.errors import BadInput
 
 GOLDEN = {
     "restormer_gaussian_color": (RestormerConfig(), 26_111_668),

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from analysis import cka, engine
-from mtd import files
+from mtd.utils import atomic_write
 
 ROOT = Path(__file__).parents[1]
 RUN = ("plain.pth", "hidden.pth", "--crop", "32", "--limit", "24", "--batch-size", "2", "--quiet")
@@ -167,7 +167,7 @@ def test_interrupt_from_the_keyboard(folder):
 
 def test_full_disk_is_one_line_and_keeps_what_is_finished(folder, in_process, monkeypatch):
     reference = contents(run(output="whole"))
-    original, written = files.write, []
+    original, written = atomic_write.write, []
 
     def write(path, content):
         written.append(path)
@@ -175,7 +175,7 @@ def test_full_disk_is_one_line_and_keeps_what_is_finished(folder, in_process, mo
             raise cka.BadInput(f"{path}: cannot be written (No space left on device)")
         original(path, content)
 
-    monkeypatch.setattr(files, "write", write)
+    monkeypatch.setattr(atomic_write, "write", write)
     code, _, err = in_process(cka.main, *RUN, "--output-dir", "run")
     assert code == 2 and len(err.splitlines()) == 1 and "No space left" in err
     assert "6 finished units are kept in run; --resume goes on" in err

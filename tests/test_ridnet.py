@@ -6,9 +6,9 @@ import pytest
 import torch
 from conftest import golden, golden_weights, tiny_network
 
-from mtd.errors import BadInput
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.networks.ridnet import ARCHITECTURE, RIDNet, RIDNetConfig, detect
+from mtd.utils.errors import BadInput
 
 SMALL = RIDNetConfig(features=8, blocks=2, reduction=4)
 

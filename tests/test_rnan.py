@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from conftest import golden, golden_weights, tiny_network
 
-from mtd.errors import BadInput
 from mtd.networks import rnan
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.networks.rnan import ARCHITECTURE, RNAN, NonLocal, RNANConfig, detect
+from mtd.utils.errors import BadInput
 
 SMALL = RNANConfig(features=8, groups=2, inner=3)
 

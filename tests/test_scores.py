@@ -22,8 +22,8 @@ from mtd.denoiser import Unchanged
 from mtd.images import Crop
 from mtd.mixture import OURS
 from mtd.noise import pair_keyed, parse
-from mtd.ranks import Ranks
 from mtd.recorded import Recorded
+from mtd.utils.distributed import Ranks
 
 
 def crops(*sizes: tuple[int, int]) -> list[Crop]:

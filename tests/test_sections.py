@@ -6,7 +6,7 @@ import pytest
 
 from analysis import engine, sections
 from mtd import images
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 
 def test_sections_are_chosen_in_the_order_of_the_page():

@@ -12,7 +12,7 @@ from torch import Tensor
 from analysis.layer_changes import CLEAN, LayerChanges, Sums, joined, places
 from analysis.sensitivity import change, gain
 from mtd import images, noise
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 
 def of(clean: Tensor, noisy: Tensor) -> Sums:

@@ -21,7 +21,7 @@ from analysis.separability import (
     upright,
     within_groups,
 )
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 NOISES, CROPS = 4, 15
 NOISE, CROP = np.repeat(np.arange(NOISES), CROPS), np.tile(np.arange(CROPS), NOISES)

@@ -15,7 +15,7 @@ from scipy.stats import ortho_group, pearsonr, spearmanr
 
 from analysis.hsic import gram
 from analysis.similarity import MEASURES, NEIGHBOURS, mutual_knn, procrustes, rsa
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 Array = np.ndarray
 

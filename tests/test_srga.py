@@ -11,7 +11,7 @@ from conftest import GOLDEN
 
 from analysis import components
 from analysis.srga import fit, srga
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 META = json.loads((GOLDEN / "srga.json").read_text())
 with np.load(GOLDEN / "srga.npz") as arrays:

@@ -17,8 +17,8 @@ from analysis.activations import Activations, choose, last_convolution
 from analysis.runs import read_manifest, read_tables
 from analysis.srga import run, srga
 from mtd import images, metrics, noise
-from mtd.errors import BadInput
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
+from mtd.utils.errors import BadInput
 
 FEW = ("--crop", "16", "--limit", "24", "--quiet")
 TWO = ("--noise", "poisson:3.5", "--noise", "isp")

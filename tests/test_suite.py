@@ -8,7 +8,7 @@ import pytest
 
 from analysis import suite
 from mtd import noise
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 
 def test_the_paper_suite_has_the_levels_of_its_figures():

@@ -9,7 +9,7 @@ import pytest
 from test_train import SMALL, photos  # noqa: F401
 
 from mtd import recipe, sweep, train
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 CELLS = """
 base = "small.toml"

@@ -14,7 +14,7 @@ from mtd.masking import MaskedInference, MaskPolicy, RecordedMasks
 from mtd.networks.swin_blocks import SwinIRConfig
 from mtd.networks.swinir import SwinIR
 from mtd.registry import detect
-from mtd.seeds import BatchStream
+from mtd.utils.seeds import BatchStream
 from mtd.windows import partition, shift_mask, unpartition
 
 GOLDENS = (

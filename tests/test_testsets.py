@@ -13,8 +13,8 @@ from conftest import data_folder, shell
 from PIL import Image
 
 from mtd import exr, images, testsets
-from mtd.errors import BadInput
 from mtd.paired import Paired
+from mtd.utils.errors import BadInput
 
 
 def blank(path: Path, height: int, width: int, grey: int = 0) -> None:

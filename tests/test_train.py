@@ -23,12 +23,12 @@ from test_ranks import environment, two_processes
 import mtd
 from mtd import images, noise, recipe, registry, train, trainer
 from mtd.dataset import TrainingPairs
-from mtd.errors import BadInput
 from mtd.metrics import psnr
 from mtd.networks.swinir import drop_channels
 from mtd.recipe import CONFIGS
-from mtd.seeds import BatchStream
 from mtd.training_log import Log
+from mtd.utils.errors import BadInput
+from mtd.utils.seeds import BatchStream
 
 SMALL = (
     "network.embed_dim=8",

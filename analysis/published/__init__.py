@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from mtd.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, nearest
 
 
 def table(name: str) -> pd.DataFrame:

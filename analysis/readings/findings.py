@@ -17,7 +17,7 @@ from analysis.ranking import NOISY
 from analysis.readings.rows import records
 from analysis.readings.words import bounded, code, codes, listed, number
 from analysis.runs import read_tables
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 Frames = Mapping[str, pd.DataFrame]
 

@@ -13,7 +13,7 @@ import pandas as pd
 from analysis import display, runs, sections
 from analysis.display import Displayed
 from analysis.readings.words import code, escaped
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 SECTIONS = {section.name: section.heading for section in sections.SECTIONS}
 """The parts of a report in their order: name of the notebook and of the folder, and heading."""

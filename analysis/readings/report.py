@@ -20,7 +20,7 @@ from analysis.indices import INDICES, PREDICTED
 from analysis.plots import short
 from analysis.readings.folders import SECTIONS, Manifest
 from analysis.readings.words import code, escaped
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 SHORT = 3
 """Sentences of each section in the summary."""

@@ -15,10 +15,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mtd import seeds
 from mtd.architecture import Architecture, Config, Weights
 from mtd.denoiser import Denoiser
-from mtd.errors import BadInput
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput
 
 EPSILON = 1e-4
 """Of the published batch normalisation."""

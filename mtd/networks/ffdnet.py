@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtd import seeds
 from mtd.architecture import Architecture, Config, Weights
 from mtd.denoiser import Denoiser
-from mtd.errors import BadInput
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput
 
 FOLD = 2
 """Side of the squares of pixels that become channels."""

@@ -19,12 +19,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtd import seeds
 from mtd.architecture import Architecture, Config, Weights
 from mtd.denoiser import Denoiser
-from mtd.errors import BadInput
 from mtd.networks.restormer_blocks import Block, downsample, upsample
 from mtd.padding import extend
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput
 
 LEVELS = ("encoder_level1", "encoder_level2", "encoder_level3", "latent")
 """The way down; level l has 2^l · dim channels at 1/2^l of the size."""

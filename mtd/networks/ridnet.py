@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtd import seeds
 from mtd.architecture import Architecture, Config, Weights
 from mtd.denoiser import Denoiser
-from mtd.errors import BadInput
 from mtd.networks.swinir import RGB_MEAN
 from mtd.usage import Usage
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput
 
 ANCHOR = "b1.r1.body1.0.weight"
 

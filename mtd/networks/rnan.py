@@ -16,12 +16,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtd import seeds
 from mtd.architecture import Architecture, Config, Weights
 from mtd.denoiser import Denoiser
-from mtd.errors import BadInput
 from mtd.padding import extend
 from mtd.usage import Usage
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput
 
 ANCHOR = "body_nl_low.0.body.0.RA_MB.0.MB_RB1.0.theta.weight"
 KEYS_AT_ONCE = 96 * 96

@@ -14,9 +14,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtd.architecture import Config
-from mtd.errors import BadInput
 from mtd.masking import AttentionMasks
-from mtd.seeds import BatchStream
+from mtd.utils.errors import BadInput
+from mtd.utils.seeds import BatchStream
 from mtd.windows import partition, relative_position_index, shift_mask, unpartition
 
 

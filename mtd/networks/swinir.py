@@ -14,10 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtd import seeds
 from mtd.architecture import Architecture, Weights
 from mtd.denoiser import Denoiser
-from mtd.errors import BadInput
 from mtd.masking import PIXEL_FILL, AttentionMasks
 from mtd.networks.swin_blocks import (
     Pass,
@@ -30,6 +28,8 @@ from mtd.networks.swin_blocks import (
     to_image,
     to_tokens,
 )
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
 

@@ -22,7 +22,7 @@ from mtd import loader
 from mtd.dataset import TrainingPairs
 from mtd.masking import DrawnMasks, draw_input_mask
 from mtd.networks.swinir import SwinIR
-from mtd.seeds import BatchStream
+from mtd.utils.seeds import BatchStream
 
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 

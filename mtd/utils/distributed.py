@@ -17,7 +17,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from mtd.errors import BadInput, Failed
+from mtd.utils.errors import BadInput, Failed
 
 Item = TypeVar("Item")
 Key = TypeVar("Key")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 
 def resolve_device(device: str | torch.device) -> torch.device:

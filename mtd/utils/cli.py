@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Literal, NoReturn
 
-from mtd.errors import BadInput, Failed, Partial
+from mtd.utils.errors import BadInput, Failed, Partial
 
 OK, FAILED, BAD_INPUT, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 130
 

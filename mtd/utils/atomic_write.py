@@ -7,7 +7,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from mtd.errors import BadInput
+from mtd.utils.errors import BadInput
 
 TEMPORARY = ".part-"
 """How the names of files begin that are not there in whole yet."""

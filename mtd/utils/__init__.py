@@ -1,0 +1,1 @@
+"""Errors, random streams, devices, processes, files."""
