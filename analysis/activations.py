@@ -31,7 +31,7 @@ def last_convolution(model: nn.Module) -> str:
     Raises:
         BadInput: there is none.
     """
-    from mtd.denoiser import Denoiser
+    from mtd.networks.base import Denoiser
 
     if isinstance(model, Denoiser):
         found = model.last_convolution()
@@ -58,7 +58,7 @@ def default_layers(model: nn.Module) -> list[str]:
 
     Of a module that is none of ours, every convolution.
     """
-    from mtd.denoiser import Denoiser
+    from mtd.networks.base import Denoiser
 
     return Denoiser.main_layers(model) if not isinstance(model, Denoiser) else model.main_layers()  # type: ignore[arg-type]
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from analysis.lam import Window
     from analysis.options import Asked
     from analysis.runs import RunFolder
-    from mtd.images import Crop, Pixels
+    from mtd.data.crops import Crop
+    from mtd.data.image_io import Pixels
 
 EXAMPLES = """\
   python -m analysis.attribution baseline.pth masked.pth
@@ -94,7 +95,7 @@ def place(pixels: Pixels, side: int, corner: tuple[int, int] | None = None) -> W
         BadInput: it does not fit.
     """
     from analysis.lam import Window
-    from analysis.strips import busiest
+    from mtd.data.crops import busiest
 
     size = min(pixels.shape[:2])
     if corner is not None:
@@ -250,7 +251,7 @@ def _key(
 ) -> dict[str, Any]:
     import torch
 
-    from mtd.recorded import Recorded
+    from mtd.data.recorded_noise import Recorded
 
     noise = next(noise for noise in asked.noises if noise.spec == view.noise)
     recorded = noise.digest([crop]) if isinstance(noise, Recorded) else None

@@ -13,20 +13,23 @@ from analysis import suite as suites
 from analysis.engine import Batch, batches
 from analysis.options import Asked
 from analysis.ranking import NOISY
-from analysis.scores import place
 from analysis.suite import Suite
-from mtd import images, noise, paired, testsets, tiles
-from mtd.denoise import GIB
-from mtd.denoiser import Unchanged
-from mtd.images import Crop, Photograph
-from mtd.paired import Paired
-from mtd.perceptual import LPIPS, NoBackbone
-from mtd.recorded import PREFIX, Recorded
+from mtd.data import image_pairs, test_sets
+from mtd.data import photographs as data_photographs
+from mtd.data.crops import Crop, place
+from mtd.data.image_pairs import Paired
+from mtd.data.photographs import Photograph
+from mtd.data.recorded_noise import PREFIX, Recorded
+from mtd.inference import tiling as inference_tiling
+from mtd.inference.forward import GIB
+from mtd.metrics.lpips import LPIPS, NoBackbone
+from mtd.networks.base import Unchanged
+from mtd.noise import specs as noise_specs
 from mtd.utils import distributed
 from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:
-    from mtd.noise import Noise
+    from mtd.noise.base import Noise
 
 SUITE = "quick"
 
@@ -126,7 +129,7 @@ def find_sources(args: argparse.Namespace) -> Sources:
         name, equals, folder = text.partition("=")
         if not equals:
             raise BadInput(f"--testset {text}: expected NAME=DIR, such as kodak24=Kodak24")
-        opened = testsets.open(name, folder, args.tone_map if paired.linear(folder) else None)
+        opened = test_sets.open(name, folder, args.tone_map if image_pairs.linear(folder) else None)
         if isinstance(opened, list):
             found += opened
             asked.append(text)
@@ -136,13 +139,13 @@ def find_sources(args: argparse.Namespace) -> Sources:
         name, equals, place = noisy.partition("=")
         if not equals or Path(noisy).exists():
             name, place = "", noisy
-        tone_map = args.tone_map if paired.linear(place) else None
-        pairs.append(paired.find(place, clean, name=name or None, tone_map=tone_map))
+        tone_map = args.tone_map if image_pairs.linear(place) else None
+        pairs.append(image_pairs.find(place, clean, name=name or None, tone_map=tone_map))
     if args.tone_map and args.tone_map not in {pair.tone_map for pair in pairs}:
         raise BadInput(f"--tone-map {args.tone_map}: there are no pairs of linear EXR files")
     asked += args.images or ()
     if args.images or not found:
-        found += images.photographs(*args.images or ())
+        found += data_photographs.photographs(*args.images or ())
     names = [photo.name for photo in found]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
@@ -222,7 +225,7 @@ def canonical(text: str, specs: Sequence[str]) -> str:
     """A noise's text in the one form that tables have."""
     if text in specs:
         return text
-    return Recorded(text).spec if text.startswith(PREFIX) else noise.parse(text).spec
+    return Recorded(text).spec if text.startswith(PREFIX) else noise_specs.parse(text).spec
 
 
 def load_lpips(args: argparse.Namespace, device: str) -> tuple[LPIPS | None, str]:
@@ -244,7 +247,7 @@ def tiled(found: Benchmark) -> list[str]:
         if not model.source or model.reach is not None:
             continue
         shapes = {(1, *batch.size) for batch in found.groups}
-        if any(tiles.plan(model, s, setting.tile, None, setting.memory) for s in shapes):
+        if any(inference_tiling.plan(model, s, setting.tile, None, setting.memory) for s in shapes):
             names.append(name)
     return names
 

@@ -53,7 +53,7 @@ def with_noisy(asked: Asked) -> Asked:
     """
     from analysis.brightness_table import CLEAN
     from analysis.ranking import NOISY
-    from mtd.denoiser import Unchanged
+    from mtd.networks.base import Unchanged
 
     for name in (NOISY, CLEAN):
         if name in asked.models:

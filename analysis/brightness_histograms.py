@@ -13,7 +13,7 @@ from torch import Tensor
 from analysis.collector import Collector, check_crops
 from analysis.engine import OUTPUT, Shown, View
 from analysis.units import Unit
-from mtd import metrics
+from mtd.metrics import psnr_ssim
 from mtd.utils.distributed import Ranks
 
 LEVELS = 256
@@ -59,8 +59,8 @@ class BrightnessHistograms(Collector):
         """The fields of `Brightness`."""
         check_crops(layer, value, shown)
         return {
-            "output": count(metrics.levels(value)),
-            "clean": count(metrics.levels(shown.target)),
+            "output": count(psnr_ssim.levels(value)),
+            "clean": count(psnr_ssim.levels(shown.target)),
             "fit": fit(value, shown.target),
         }
 
@@ -107,7 +107,7 @@ def count(levels: Tensor) -> Tensor:
 
     Args:
         levels: (B, C, H, W) whole 8-bit levels, NaN where there are none; see
-            `mtd.metrics.levels`.
+            `mtd.metrics.psnr_ssim.levels`.
 
     Returns:
         (B, LEVELS) int64; pixels with a channel that is NaN are not counted.
@@ -144,7 +144,7 @@ def fit(output: Tensor, target: Tensor) -> Tensor:
         raise ValueError(f"images of shapes {tuple(output.shape)} and {tuple(target.shape)}")
     # by numpy, whose sums do not depend on the number of threads
     y, x = (
-        metrics.levels(image, quantize=False).clamp(0, 255).flatten(1).numpy()
+        psnr_ssim.levels(image, quantize=False).clamp(0, 255).flatten(1).numpy()
         for image in (output, target)
     )
     means = y.mean(1), x.mean(1)

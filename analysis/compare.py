@@ -138,11 +138,11 @@ def compute(args: argparse.Namespace, command: str) -> Path:
 def settle(args: argparse.Namespace) -> None:
     """Fill in the noises: the reference, unseen ones, and none, for sensitivity."""
     from analysis.layer_changes import CLEAN
-    from mtd import noise
-    from mtd.recorded import PREFIX
+    from mtd.data.recorded_noise import PREFIX
+    from mtd.noise import specs as noise_specs
 
     given = [args.reference, *(args.noise or NOISES)]
-    specs = [text if text.startswith(PREFIX) else noise.parse(text).spec for text in given]
+    specs = [text if text.startswith(PREFIX) else noise_specs.parse(text).spec for text in given]
     if CLEAN in specs:
         raise BadInput(f"{given[specs.index(CLEAN)]}: it changes nothing; leave it out")
     asked = [text for text, spec in zip(given, specs, strict=True) if spec != specs[0]]

@@ -21,7 +21,7 @@ from analysis.representations import Comparison, Representations
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.similarity import MEASURES
 from analysis.tables import Block
-from mtd.images import Crop
+from mtd.data.crops import Crop
 from mtd.utils.distributed import Ranks
 from mtd.utils.errors import BadInput
 

@@ -17,7 +17,7 @@ from analysis.curves_table import CHECKPOINTS, report, settle
 from analysis.engine import batches
 from analysis.scores import Scores
 from analysis.work import Work, carry_out
-from mtd.denoiser import Denoiser
+from mtd.networks.base import Denoiser
 from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:

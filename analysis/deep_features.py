@@ -16,7 +16,7 @@ from analysis import components
 from analysis.collector import Collector, check_crops, columns
 from analysis.engine import OUTPUT, Shown, View
 from analysis.units import Unit
-from mtd import metrics
+from mtd.metrics import psnr_ssim
 from mtd.utils.distributed import Ranks
 from mtd.utils.errors import BadInput
 
@@ -61,7 +61,7 @@ class DeepFeatures(Collector):
     def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
         """(patches, features) in float32 at least; (patches,) PSNR."""
         if layer == OUTPUT:
-            return {PSNR: metrics.psnr(value, shown.target)}
+            return {PSNR: psnr_ssim.psnr(value, shown.target)}
         if "#" in layer:
             raise BadInput(f"layer {layer.partition('#')[0]!r} fires more than once; name another")
         check_crops(layer, value, shown)

@@ -19,7 +19,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
-from mtd.images import Pixels
+from mtd.data.image_io import Pixels
 
 DPI = 110
 """Of figures on a page."""

@@ -20,14 +20,15 @@ from torch import Tensor, nn
 
 from analysis.activations import Activations, single
 from analysis.units import Unit, Units
-from mtd import images
-from mtd.denoise import MEMORY, denoise, forward
-from mtd.denoiser import Denoiser
-from mtd.images import Crop
+from mtd.data import crops as data_crops
+from mtd.data.crops import Crop
+from mtd.data.recorded_noise import Recorded
+from mtd.inference.forward import MEMORY, denoise, forward
+from mtd.inference.tiling import Tile
 from mtd.masking import keyed_input_mask
-from mtd.noise import Gaussian, Noise, pair_keyed
-from mtd.recorded import Recorded
-from mtd.tiles import Tile
+from mtd.networks.base import Denoiser
+from mtd.noise.base import Noise, pair_keyed
+from mtd.noise.synthetic import Gaussian
 from mtd.utils.distributed import ALONE, Ranks
 
 Pairing = Literal["shared", "independent"]
@@ -64,7 +65,7 @@ class Batch:
     @property
     def clean(self) -> Tensor:
         """(B, 3, H, W) in [0, 1]."""
-        return images.to_tensor([crop.pixels for crop in self.crops])
+        return data_crops.to_tensor([crop.pixels for crop in self.crops])
 
     @cached_property
     def digests(self) -> list[str]:
@@ -193,11 +194,12 @@ class Setting:
             `independent` ones.
         device: of the networks.
         autocast: precision of the forward pass.
-        tile: how images are cut where only the output is asked for; see `mtd.denoise.denoise`.
-        memory: bytes that `tile="auto"` keeps to.
+        tile: how images are cut where only the output is asked for; see
+        `mtd.inference.forward.denoise`. memory: bytes that `tile="auto"` keeps to.
         identity: what decides a network's output, by network: digest, masks.
         input_mask: share of the pixels that is hidden from the networks; see
-            `mtd.denoise.forward`. A crop's are the same under every noise and for every network.
+            `mtd.inference.forward.forward`. A crop's are the same under every noise and for every
+            network.
     """
 
     seed: int = 0
@@ -287,7 +289,7 @@ def show(noise: Noise | Recorded, batch: Batch, setting: Setting) -> Shown:
     """A batch under a noise."""
     clean = batch.clean
     if isinstance(noise, Recorded):
-        noisy, target = images.to_tensor([noise.cut(crop) for crop in batch.crops]), clean
+        noisy, target = data_crops.to_tensor([noise.cut(crop) for crop in batch.crops]), clean
     else:
         noisy, target = pair_keyed(
             noise, clean, batch.digests, seed=setting.seed, quantize=setting.quantize

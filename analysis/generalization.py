@@ -164,7 +164,7 @@ def tables(results: pd.DataFrame, observer: Scores, found: Benchmark) -> dict[st
     import pandas as pd
 
     from analysis import ranking, scores, significance, strips
-    from mtd.metrics import METRICS
+    from mtd.metrics.psnr_ssim import METRICS
 
     kinds = scores.describe(found.noises)
     results = results.merge(kinds, on="noise", how="left", sort=False)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtd.denoise import forward
+from mtd.inference.forward import forward
 from mtd.utils.errors import BadInput
 from mtd.utils.seeds import Key
 

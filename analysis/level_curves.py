@@ -16,8 +16,8 @@ from analysis.legend import CROWDED, style
 from analysis.names import wrapped
 from analysis.plots import DPI
 from analysis.ranking import NOISY
-from mtd.metrics import METRICS
-from mtd.mixture import OURS
+from mtd.metrics.psnr_ssim import METRICS
+from mtd.noise.mixture import OURS
 
 LEVELS = {
     "gaussian": "σ (8-bit levels)",

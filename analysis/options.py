@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.names import shortest
-from mtd import model_options
+from mtd.loading import cli_options
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
     from analysis.engine import Batch, Observer, Setting
     from analysis.runs import RunFolder
-    from mtd.denoiser import Denoiser
-    from mtd.images import Crop, Photograph
-    from mtd.noise import Noise
-    from mtd.recorded import Recorded
+    from mtd.data.crops import Crop
+    from mtd.data.photographs import Photograph
+    from mtd.data.recorded_noise import Recorded
+    from mtd.networks.base import Denoiser
+    from mtd.noise.base import Noise
     from mtd.utils.distributed import Ranks
 
 CROPS = 64
@@ -115,7 +116,7 @@ def parser(
     p.add_argument("--resume", action="store_true", help="go on with an interrupted run")
     p.add_argument("--output-dir", metavar="DIR", help="default: runs/ANALYSIS-MODELS-DIGEST")
     p.add_argument("--quiet", action="store_true", help="no bar, no messages; the table only")
-    model_options.add(p)
+    cli_options.add(p)
     return p
 
 
@@ -168,18 +169,18 @@ def check(args: argparse.Namespace) -> Asked:
 
     processes, device = distributed.start(args.device)
     with processes.agreed():
-        from mtd import images
+        from mtd.data import photographs as data_photographs
 
-        return gather(args, device, processes, images.photographs(*args.images or ()))
+        return gather(args, device, processes, data_photographs.photographs(*args.images or ()))
 
 
 def cut(args: argparse.Namespace, photographs: Sequence[Photograph]) -> list[Crop]:
     """The crops, or whole images, that the options ask for."""
-    from mtd import images
+    from mtd.data import crops as data_crops
 
     if args.crop is None:
-        return images.whole(photographs, args.limit)
-    return images.crops(photographs, args.crop, args.limit or CROPS, args.crop_rule, args.seed)
+        return data_crops.whole(photographs, args.limit)
+    return data_crops.crops(photographs, args.crop, args.limit or CROPS, args.crop_rule, args.seed)
 
 
 def gather(
@@ -187,12 +188,12 @@ def gather(
 ) -> Asked:
     """What the shared options name, on given photographs; see `check`."""
     from analysis.engine import Setting
-    from mtd import noise
-    from mtd.recorded import PREFIX, Recorded
+    from mtd.data.recorded_noise import PREFIX, Recorded
+    from mtd.noise import specs as noise_specs
     from mtd.utils.device import resolve_device
 
     specs = NOISES if args.noise is None else args.noise
-    noises = [Recorded(s) if s.startswith(PREFIX) else noise.parse(s) for s in specs]
+    noises = [Recorded(s) if s.startswith(PREFIX) else noise_specs.parse(s) for s in specs]
     specs = [n.spec for n in noises]
     if len(set(specs)) < len(specs):
         raise BadInput(f"--noise {', '.join(specs)}: each noise once")
@@ -319,9 +320,9 @@ def load_models(args: argparse.Namespace, device: str) -> dict[str, Denoiser]:
     Raises:
         BadInput: a file that cannot be used, or an option that says nothing of any of them.
     """
-    from mtd.model import load
+    from mtd.loading.load import load
 
-    wanted = model_options.settle(args)
+    wanted = cli_options.settle(args)
     places = [Path(path) for path, _ in wanted]
     names = shortest(dict(enumerate((*place.parts[:-1], place.stem) for place in places)))
     if len(set(names.values())) < len(names):  # two files that differ in their ending alone
@@ -360,7 +361,7 @@ def choose_layers(models: dict[str, Denoiser], patterns: list[str] | None) -> di
 def describe(analysis: str, args: argparse.Namespace, asked: Asked) -> dict[str, Any]:
     """The part of a manifest that the shared options decide."""
     from analysis.runs import versions
-    from mtd.recorded import Recorded
+    from mtd.data.recorded_noise import Recorded
 
     return {
         "analysis": analysis,

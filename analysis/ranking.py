@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from analysis import jackknife
 from analysis.jackknife import LEVEL
-from mtd.metrics import METRICS
+from mtd.metrics.psnr_ssim import METRICS
 
 Array = NDArray[np.float64]
 

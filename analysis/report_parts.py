@@ -22,7 +22,7 @@ from analysis.sections import BENCHMARK, ONE_PASS
 from analysis.standings import plural
 from analysis.work import one_pass
 from analysis.work import report as reported
-from mtd import checkpoint
+from mtd.loading import checkpoint_file
 from mtd.utils.distributed import ALONE, Ranks
 from mtd.utils.errors import BadInput
 
@@ -145,7 +145,7 @@ def training(args: argparse.Namespace, asked: Asked) -> list[str]:
         return list(args.training)
     found: dict[Path, None] = {}
     for model in asked.models.values():
-        path = checkpoint.locate(model.source["path"])
+        path = checkpoint_file.locate(model.source["path"])
         for folder in (path.parent, path.with_suffix("")):
             if (folder / LOG).is_file() and (folder / RECIPE).is_file():
                 found[folder] = None

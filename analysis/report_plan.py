@@ -20,14 +20,16 @@ from analysis.runs import MANIFEST
 from analysis.sections import BENCHMARK, Share
 from analysis.srga import NOISES
 from analysis.work import Work
-from mtd import images, noise
-from mtd.recorded import PREFIX
+from mtd.data import crops as data_crops
+from mtd.data import photographs as data_photographs
+from mtd.data.recorded_noise import PREFIX
+from mtd.noise import specs as noise_specs
 from mtd.utils import distributed
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     from analysis.suite import Suite
-    from mtd.images import Crop
+    from mtd.data.crops import Crop
 
 OUTSIDE = {
     *("output_dir", "resume", "quiet", "sections", "format", "title", "training"),
@@ -74,7 +76,7 @@ class Plan:
         shared, device = distributed.start(args.device)
         with shared.agreed():
             self.suite = self._noises()
-            photographs = images.photographs(*args.images or ())
+            photographs = data_photographs.photographs(*args.images or ())
             side = min((args.benchmark_crop, *(min(p.height, p.width) for p in photographs)))
             self.side = max(side, args.crop)
             self.counts = {n: self._count(n, args.crop) for n in self.budgets if n != BENCHMARK}
@@ -83,7 +85,7 @@ class Plan:
             args.limit = limit
             count = self._count(BENCHMARK, self.side)
             self.large = distinct(
-                images.crops(photographs, self.side, count, args.crop_rule, args.seed)
+                data_crops.crops(photographs, self.side, count, args.crop_rule, args.seed)
             )
             self._batches()
             self.perceptual, missing = benchmark.load_lpips(args, device)
@@ -96,7 +98,9 @@ class Plan:
         """Settle which noises features and the benchmark are looked at under."""
         args = self.args
         given = [args.reference, *(args.noise or NOISES)]
-        specs = [text if text.startswith(PREFIX) else noise.parse(text).spec for text in given]
+        specs = [
+            text if text.startswith(PREFIX) else noise_specs.parse(text).spec for text in given
+        ]
         self.features = list(dict.fromkeys(specs))
         if CLEAN in self.features:
             raise BadInput(f"{CLEAN}: it changes nothing; leave it out")
@@ -105,7 +109,7 @@ class Plan:
         suite = None if args.noise and not args.suite else suites.load(args.suite or "quick")
         self.tested = self.features
         if suite is not None:
-            named = [noise.parse(text).spec for text in suite.noises]
+            named = [noise_specs.parse(text).spec for text in suite.noises]
             self.tested = list(dict.fromkeys([self.features[0], *named]))
             suite = replace(suite, in_distribution=(self.features[0],))
         args.noise = list(dict.fromkeys([CLEAN, *self.features, *self.tested]))

@@ -11,15 +11,14 @@ import torch
 from torch import Tensor
 
 from analysis.engine import OUTPUT, Batch, Observer, Shown, View
-from analysis.strips import busiest
 from analysis.units import Unit
-from mtd import metrics
-from mtd.images import Crop
-from mtd.metrics import Channel
-from mtd.mixture import OURS
-from mtd.noise import Noise
-from mtd.perceptual import LPIPS, SMALLEST
-from mtd.recorded import Recorded
+from mtd.data.crops import Crop, busiest, place
+from mtd.data.recorded_noise import Recorded
+from mtd.metrics import psnr_ssim
+from mtd.metrics.lpips import LPIPS, SMALLEST
+from mtd.metrics.psnr_ssim import Channel
+from mtd.noise.base import Noise
+from mtd.noise.mixture import OURS
 from mtd.utils.distributed import ALONE, Ranks
 
 WINDOW = "window"
@@ -90,15 +89,15 @@ class Scores(Observer):
         """(images,) float64 by metric, and the squares (images, 3, side, side) in 8 bits."""
         target, size = shown.target, min(shown.batch.size)
         value, how = value.detach().cpu(), self.protocol
-        kept = {"psnr": metrics.psnr(value, target, how.border, how.channel)}
-        if size - 2 * how.border >= metrics.WINDOW:
-            kept["ssim"] = metrics.ssim(value, target, how.border, how.channel)
+        kept = {"psnr": psnr_ssim.psnr(value, target, how.border, how.channel)}
+        if size - 2 * how.border >= psnr_ssim.WINDOW:
+            kept["ssim"] = psnr_ssim.ssim(value, target, how.border, how.channel)
         if self.perceptual and size >= SMALLEST:
             kept["lpips"] = self.perceptual(value, target)
         squares = []
         for crop, image in zip(shown.batch.crops, value, strict=True):
             rows, columns = busiest(crop.pixels, self.window)
-            squares.append(metrics.levels(image[None, :, rows, columns]).nan_to_num(0)[0])
+            squares.append(psnr_ssim.levels(image[None, :, rows, columns]).nan_to_num(0)[0])
         return kept | {WINDOW: torch.stack(squares).to(torch.uint8)}
 
     def update(self, batch: Batch, seen: Mapping[View, Unit]) -> None:
@@ -140,20 +139,6 @@ class Scores(Observer):
             return None
         index = next(i for i, other in enumerate(batch.crops) if other is crop)
         return views[view].tensors()[WINDOW][index]
-
-
-def place(crop: Crop) -> dict[str, Any]:
-    """What identifies a crop in a table."""
-    height, width = crop.pixels.shape[:2]
-    return {
-        "image": crop.image,
-        "scene": crop.scene or crop.image,
-        "top": crop.top,
-        "left": crop.left,
-        "height": height,
-        "width": width,
-        "sha256": crop.digest,
-    }
 
 
 def describe(noises: Sequence[Noise | Recorded]) -> pd.DataFrame:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from analysis.engine import Batch
     from analysis.options import Asked
     from analysis.work import Work
-    from mtd.images import Crop
-    from mtd.noise import Noise
-    from mtd.recorded import Recorded
+    from mtd.data.crops import Crop
+    from mtd.data.recorded_noise import Recorded
+    from mtd.noise.base import Noise
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from analysis.names import wrapped
 from analysis.ranking import NOISY
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.significance import OUTSIDE
-from mtd.metrics import METRICS
+from mtd.metrics.psnr_ssim import METRICS
 
 NAMES = ("results", "generalization", "noises", "tests", "strips")
 WIDTH = 100

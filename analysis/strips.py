@@ -18,9 +18,10 @@ from matplotlib.patches import Rectangle
 from analysis.names import wrapped
 from analysis.plots import DPI
 from analysis.ranking import CROP, NOISY
-from mtd.images import Crop, Pixels
-from mtd.metrics import levels
-from mtd.mixture import OURS
+from mtd.data.crops import Crop, busiest
+from mtd.data.image_io import Pixels
+from mtd.metrics.psnr_ssim import levels
+from mtd.noise.mixture import OURS
 from mtd.utils.distributed import Ranks
 
 if TYPE_CHECKING:
@@ -41,31 +42,6 @@ PICTURES = "strips.safetensors"
 WHOLE, TARGET = "/whole", "/clean"
 """Names of the pictures that are no model's: the target, thinned out, and its square. No model has
 such a name, since none is a file at the root."""
-
-
-def busiest(pixels: Pixels, side: int) -> tuple[slice, slice]:
-    """The square with the strongest edges: summed absolute differences of grey neighbours.
-
-    It depends on the clean image only, so that it is the same for every noise and model.
-
-    Args:
-        pixels: (H, W, 3).
-        side: of the square; at most that of the image.
-
-    Returns:
-        Rows and columns.
-    """
-    height, width = pixels.shape[:2]
-    rows, columns = min(side, height), min(side, width)
-    grey = pixels.astype(np.int64).sum(2)
-    edges = np.zeros_like(grey)
-    edges[:, 1:] += np.abs(np.diff(grey, axis=1))
-    edges[1:] += np.abs(np.diff(grey, axis=0))
-    total = np.pad(edges.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
-    sums = total[rows:, columns:] - total[:-rows, columns:]
-    sums = sums - total[rows:, :-columns] + total[:-rows, :-columns]
-    top, left = divmod(int(sums.argmax()), sums.shape[1])
-    return slice(top, top + rows), slice(left, left + columns)
 
 
 @dataclass(frozen=True)

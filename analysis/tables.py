@@ -16,7 +16,7 @@ from analysis.activations import deepest
 from analysis.jackknife import interval
 from analysis.pairs import Pair
 from analysis.representations import Row
-from mtd.images import Crop
+from mtd.data.crops import Crop
 
 Array = NDArray[np.float64]
 

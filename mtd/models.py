@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-import textwrap
 from argparse import Namespace
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mtd import model_options
+from mtd.loading import cli_options
+from mtd.loading.listing import known, listing
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    from mtd.architecture import Architecture
-    from mtd.model import How
+    from mtd.loading.load import How
 
-WIDTH = 100
 
 EXAMPLES = """\
   python -m mtd.models
@@ -50,82 +47,27 @@ def parser() -> cli.Parser:
         help="count multiply-adds on an image of N x N pixels (default: 64)",
     )
     p.add_argument("--json", action="store_true", help="one JSON object for each file, on one line")
-    model_options.add(p, many=False)
+    cli_options.add(p, many=False)
     return p
 
 
-def known() -> dict[str, Any]:
-    """All networks that are known: ours, other packages', spandrel's; and bundled checkpoints."""
-    import torch
-
-    from mtd import inspection, registry, spandrels
-    from mtd.checkpoint import BUNDLED
-
-    def row(entry: Architecture) -> dict[str, Any]:
-        with torch.device("meta"):
-            count = inspection.parameters(entry.build(entry.config()))
-        return {"name": entry.name, "parameters": count, "about": entry.about}
-
-    rows = [row(entry) for entry in registry.architectures().values()]
-    ours = len(registry.BUILT_IN)
-    return {
-        "architectures": rows[:ours],
-        "of_other_packages": rows[ours:],
-        "bundled": sorted(path.name for path in BUNDLED.glob("*.pth")),
-        "spandrel": sorted(spandrels.names(), key=str.lower),
-    }
-
-
-def listing(found: dict[str, Any]) -> str:
-    """What `known` gives, as text."""
-    others, spandrel = found["of_other_packages"], found["spandrel"]
-    return "\n".join(
-        [
-            "architectures (parameters of the default configuration)",
-            *_table(found["architectures"]),
-            "",
-            "of other packages (entry points of the group mtd.models)",
-            *(_table(others) or ["  none"]),
-            "",
-            "bundled checkpoints (give the name for the file)",
-            f"  {', '.join(found['bundled']) or 'none'}",
-            "",
-            "by spandrel (those that keep the size of an image can be used)",
-            *(_paragraph(spandrel) if spandrel else ["  not installed: pip install spandrel"]),
-        ]
-    )
-
-
-def _table(rows: Sequence[dict[str, Any]]) -> list[str]:
-    names = max((len(row["name"]) for row in rows), default=0)
-    counts = max((len(f"{row['parameters']:,}") for row in rows), default=0)
-    return [
-        f"  {row['name']:<{names}}  {row['parameters']:>{counts},}  {row['about']}" for row in rows
-    ]
-
-
-def _paragraph(words: Iterable[str]) -> list[str]:
-    text = ", ".join(words)
-    return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="  ")
-
-
 def inspect(name: str, how: How, size: int) -> dict[str, Any]:
-    """What a file is; see `mtd.inspection.describe`.
+    """What a file is; see `mtd.networks.profile.describe`.
 
     A noise level is not asked for where one is needed, since nothing told of a file depends on it.
 
     Raises:
         BadInput: the file cannot be used.
     """
-    from mtd import inspection
-    from mtd.model import load
+    from mtd.loading.load import load
+    from mtd.networks import profile as networks_profile_
 
     unasked = how.sigma is None and how.factory is None
     model = load(name, **vars(replace(how, sigma="oracle") if unasked else how))
     if unasked:
         model.usage = replace(model.usage, sigma=None)
     try:
-        return inspection.describe(model, size)
+        return networks_profile_.describe(model, size)
     except BadInput as error:
         raise BadInput(f"{name}: {error}") from None
 
@@ -189,7 +131,7 @@ def requests(options: Namespace) -> list[tuple[str, How]]:
     found = []
     for name in options.files:
         given = Namespace(**(vars(options) | {"checkpoint": name}))
-        found += model_options.settle(given)
+        found += cli_options.settle(given)
     return found
 
 

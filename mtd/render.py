@@ -9,18 +9,19 @@ from __future__ import annotations
 import json
 import platform
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mtd.rendering.mitsuba import SCENES, VARIANT, load, render, renderer
 from mtd.utils import cli
 from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:
-    from mtd.exr import Linear
+    pass
 
 EXAMPLES = """\
   python -m mtd.render renders
@@ -28,13 +29,9 @@ EXAMPLES = """\
   python -m mtd.render renders --scene rough_metals --views 8 --spp 64 --spp 128 --resume
 """
 
-SCENES = ("cornell_box", "rough_metals")
 SAMPLES = (64, 128)
 CLEAN = "clean"
 MANIFEST = "manifest.json"
-VARIANT = "scalar_rgb"  # runs everywhere: the faster variants need an LLVM or CUDA that fits
-PASS = 64
-"""Samples per pixel between two steps of the bar; each pass has random numbers of its own."""
 
 
 @dataclass(frozen=True)
@@ -50,75 +47,6 @@ class Picture:
         """The file of this image; the first view bears the scene's name alone."""
         name = f"{self.scene}_{self.view}" if self.view else self.scene
         return output / self.folder / f"{name}.exr"
-
-
-def renderer() -> Any:
-    """Mitsuba, set to its `scalar_rgb` variant.
-
-    Raises:
-        BadInput: it is not installed.
-    """
-    try:
-        mitsuba: Any = import_module("mitsuba")
-    except ImportError:
-        raise BadInput(
-            "rendering needs Mitsuba 3: pip install 'masked-training-denoisers[render]'"
-        ) from None
-    mitsuba.set_variant(VARIANT)
-    return mitsuba
-
-
-def load(name: str, size: int, view: int = 0) -> Any:
-    """A scene as Mitsuba takes it, seen by a square camera.
-
-    Args:
-        name: one of `SCENES`.
-        size: side of the image in pixels.
-        view: which camera; 0 looks straight ahead.
-
-    Raises:
-        BadInput: no such scene, or no Mitsuba.
-    """
-    from mtd import scenes
-
-    if name not in SCENES:
-        raise BadInput(f"scene {name!r}: {nearest(name, SCENES)}")
-    mitsuba = renderer()
-    content = scenes.build(mitsuba, name, size, view)
-    # Merged shapes, and with them the lamps, would come in an order that varies from load to load.
-    return mitsuba.load_dict(content, optimize=False)
-
-
-def render(
-    scene: Any,
-    samples: int,
-    key: Sequence[str | int],
-    step: Callable[[int], object] = int,
-) -> Linear:
-    """Render a scene in passes: their mean, weighted by samples, in float64.
-
-    Args:
-        scene: what `load` gives.
-        samples: per pixel.
-        key: what the random numbers are for; see `mtd.utils.seeds`.
-        step: is called with the samples of each pass that is done (default: nothing is done).
-
-    Returns:
-        Linear colour, float32 (size, size, 3). The same key gives the same pixels.
-    """
-    import numpy as np
-
-    from mtd.utils import seeds
-
-    mitsuba = renderer()
-    total, done = np.zeros(()), 0
-    while done < samples:
-        count = min(PASS, samples - done)
-        seed = seeds.derive("render", *key, done) & 0xFFFFFFFF
-        picture = np.asarray(mitsuba.render(scene, spp=count, seed=seed), dtype=np.float64)
-        total, done = total + count * picture, done + count
-        step(count)
-    return np.asarray(total / samples, dtype=np.float32)
 
 
 def parser() -> cli.Parser:
@@ -235,12 +163,12 @@ def run(options: Namespace) -> Path:
     """
     from tqdm import tqdm
 
-    from mtd import exr
+    from mtd.data import exr_io
     from mtd.utils import atomic_write
 
     asked, output = pictures(options), Path(options.output)
     renderer()
-    exr.check()
+    exr_io.check()
     manifest = describe(options, asked)
     check(output, options, manifest)
     atomic_write.write(output / MANIFEST, json.dumps(manifest, indent=2) + "\n")
@@ -252,7 +180,7 @@ def run(options: Namespace) -> Path:
             bar.set_description(f"{picture.folder}/{path.name}")
             scene = load(picture.scene, options.size, picture.view)
             key = (options.seed, picture.scene, picture.view, picture.folder)
-            exr.write(path, render(scene, picture.samples, key, bar.update))
+            exr_io.write(path, render(scene, picture.samples, key, bar.update))
     return output
 
 

@@ -12,7 +12,7 @@ from mtd.utils import cli
 from mtd.utils.errors import BadInput, Partial
 
 if TYPE_CHECKING:
-    from mtd.recipe import Recipe
+    from mtd.training.config import Recipe
 
 EXAMPLES = """\
   python -m mtd.train small.toml --data photos --output-dir runs/masked
@@ -35,7 +35,7 @@ def parser() -> cli.Parser:
         "Train a denoiser on photographs with synthetic noise, with or without masks.",
         EXAMPLES,
     )
-    here = Path(__file__).parent
+    here = Path(__file__).parent / "training"
     known = [p.name for kind in ("configs", "sweeps") for p in sorted((here / kind).glob("*.toml"))]
     p.add_argument("config", help=f"a TOML recipe or sweep, or one of ours: {', '.join(known)}")
     p.add_argument(
@@ -82,8 +82,8 @@ def parser() -> cli.Parser:
 def main() -> None:
     """Parse, check, train."""
     options = parser().parse_args()
-    from mtd import recipe as recipes
-    from mtd import sweep
+    from mtd.training import config as recipes
+    from mtd.training import sweep
     from mtd.utils import distributed
 
     processes, device = distributed.start(options.device, steady=False)
@@ -103,7 +103,7 @@ def main() -> None:
         if processes.first:
             print("\n".join(listed(options, jobs)))
         return
-    from mtd import trainer
+    from mtd.training import trainer
 
     store = Path(options.store) if options.store else None
     reading = trainer.Reading(options.workers, store, options.skip_bad)
@@ -139,7 +139,7 @@ def main() -> None:
 
 def listed(options: argparse.Namespace, jobs: Sequence[tuple[Path, Recipe]]) -> list[str]:
     """Number and folder of the cells that are asked for."""
-    from mtd import sweep
+    from mtd.training import sweep
 
     names = [cell.name for cell in sweep.load(options.config).cells]
     return [f"{names.index(path.name)}\t{path}" for path, _ in jobs]
@@ -147,7 +147,7 @@ def listed(options: argparse.Namespace, jobs: Sequence[tuple[Path, Recipe]]) -> 
 
 def cells(options: argparse.Namespace) -> list[tuple[Path, Recipe]]:
     """The runs of a sweep that are asked for: all are checked before one is begun."""
-    from mtd import sweep
+    from mtd.training import sweep
 
     if options.baseline:
         raise BadInput("--baseline: the cells of a sweep say themselves whether they are baselines")

@@ -16,10 +16,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from mtd import checkpoint
+from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
-from mtd.networks.swin_blocks import SwinIRConfig
 from mtd.networks.swinir import SwinIR
+from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.utils import cli
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -113,7 +113,7 @@ def pair(tmp_path: Path) -> Path:
     """A folder with two tiny checkpoints, plain.pth and masked.pth."""
     for seed, (name, policy) in enumerate({"plain": MaskPolicy(), "hidden": MASKED}.items()):
         weights = tiny_network(seed).state_dict()
-        checkpoint.save(tmp_path / f"{name}.pth", weights, network=TINY, mask=policy)
+        checkpoint_file.save(tmp_path / f"{name}.pth", weights, network=TINY, mask=policy)
     return tmp_path
 
 

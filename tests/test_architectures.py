@@ -28,7 +28,9 @@ from analysis import (
     srga,
 )
 from analysis.engine import Batch, Setting
-from mtd import images, noise
+from mtd.data import crops as data_crops
+from mtd.data import photographs
+from mtd.noise import specs as noise_specs
 
 OURS = tuple(TINY)
 NAMES = (*OURS, "NAFNet", "own")
@@ -147,11 +149,11 @@ def test_attribution(folder):
 def test_the_level_that_networks_are_told_is_that_of_the_noise(folder, quantize):
     args = cka.parser().parse_args([*ALL, *SMALL])
     models = options.load_models(args, "cpu")
-    batch = Batch(0, images.crops(images.photographs(), 16, 3))
+    batch = Batch(0, data_crops.crops(photographs.photographs(), 16, 3))
     setting = Setting(quantize=quantize)
-    gaussian = engine.show(noise.parse("gaussian:25"), batch, setting)
+    gaussian = engine.show(noise_specs.parse("gaussian:25"), batch, setting)
     assert gaussian.level.tolist() == pytest.approx([25 / 255] * 3)
-    poisson = engine.show(noise.parse("poisson:3"), batch, setting)
+    poisson = engine.show(noise_specs.parse("poisson:3"), batch, setting)
     rms = [float((a - b).square().mean().sqrt()) for a, b in zip(poisson.noisy, poisson.target)]  # noqa: B905
     assert poisson.level.tolist() == pytest.approx(rms, rel=1e-5) and min(rms) > 0.01
     for name, model in models.items():

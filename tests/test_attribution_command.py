@@ -13,7 +13,11 @@ from analysis import attribution_table, lam
 from analysis.attribution import place, run
 from analysis.lam import Window
 from analysis.runs import RunFolder, read_manifest, read_tables
-from mtd import images, masking, noise
+from mtd import masking
+from mtd.data import crops as data_crops
+from mtd.data import photographs
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
 
 FEW = ("--crop", "16", "--limit", "2", "--side", "4", "--blur", "1.5", "--steps", "4", "--quiet")
 ONE = ("--noise", "gaussian:50")
@@ -39,11 +43,11 @@ def test_maps_and_numbers_are_those_made_by_hand(folder, capsys):
     maps = attribution_table.read(RunFolder(path, "", read_manifest(path), resume=True))
     frame = frame.set_index(["model", "noise", "crop"])
     assert len(frame) == 2 * 3 * 2 and len(maps) == 2 * 3 * 2 + 3 * 2
-    for i, crop in enumerate(images.crops(images.photographs(), 16, 2)):
+    for i, crop in enumerate(data_crops.crops(photographs.photographs(), 16, 2)):
         window = place(crop.pixels, 4)
         for name, spec in (("plain", "gaussian:0"), ("hidden", "gaussian:50")):
-            clean = images.to_tensor([crop.pixels])
-            noisy, _ = noise.pair_keyed(noise.parse(spec), clean, [crop.digest])
+            clean = data_crops.to_tensor([crop.pixels])
+            noisy, _ = noise_base.pair_keyed(noise_specs.parse(spec), clean, [crop.digest])
             network = mtd.load(f"{name}.pth")
             found = lam.attribute(network, noisy[0], window, key=crop.digest, sigma=1.5, steps=4)
             assert maps["", spec, i] == pytest.approx(noisy[0].numpy())
@@ -61,10 +65,10 @@ def test_hidden_pixels_have_no_part_in_the_output(folder):
     path = started("plain.pth", *FEW, *ONE, "--input-mask", "0.7")
     maps = attribution_table.read(RunFolder(path, "", read_manifest(path), resume=True))
     network = mtd.load("plain.pth")
-    for i, crop in enumerate(images.crops(images.photographs(), 16, 2)):
+    for i, crop in enumerate(data_crops.crops(photographs.photographs(), 16, 2)):
         kept = masking.keyed_input_mask(16, 16, 0.7, 0, [crop.digest])
-        clean = images.to_tensor([crop.pixels])
-        noisy, _ = noise.pair_keyed(noise.parse("gaussian:50"), clean, [crop.digest])
+        clean = data_crops.to_tensor([crop.pixels])
+        noisy, _ = noise_base.pair_keyed(noise_specs.parse("gaussian:50"), clean, [crop.digest])
         how = {"key": crop.digest, "sigma": 1.5, "steps": 4, "input_mask": kept}
         found = lam.attribute(network, noisy[0], place(crop.pixels, 4), **how)
         assert maps["plain", "gaussian:50", i] == pytest.approx(found.values.numpy(), abs=1e-6)

@@ -17,10 +17,12 @@ from analysis import brightness_histograms, brightness_table, engine, jackknife
 from analysis.brightness_histograms import Brightness, BrightnessHistograms, count, fit, numbers
 from analysis.engine import Batch, Setting, View
 from analysis.ranking import NOISY
-from mtd import images, metrics
-from mtd.denoiser import Unchanged
-from mtd.images import Crop
-from mtd.noise import pair_keyed, parse
+from mtd.data import crops as data_crops
+from mtd.data.crops import Crop
+from mtd.metrics import psnr_ssim
+from mtd.networks.base import Unchanged
+from mtd.noise.base import pair_keyed
+from mtd.noise.specs import parse
 from mtd.utils.distributed import Ranks
 
 
@@ -110,12 +112,12 @@ def test_brightness_is_nearly_that_of_pillow():
 
 def test_counts_are_histograms_of_each_image():
     output, _ = random(0)
-    found = count(metrics.levels(output))
+    found = count(psnr_ssim.levels(output))
     assert found.dtype == torch.int64 and found.shape == (4, 256)
     for image, counts in zip(output, found, strict=True):
         assert np.array_equal(counts, histogram(luma(stored(image))))
     grey = output[:, :1]
-    for image, counts in zip(grey, count(metrics.levels(grey)), strict=True):
+    for image, counts in zip(grey, count(psnr_ssim.levels(grey)), strict=True):
         assert np.array_equal(counts, histogram(stored(image)))
 
 
@@ -128,7 +130,7 @@ def test_the_match_is_the_line_of_least_squares(channels):
         assert values.tolist() == pytest.approx(by_hand(y, x), rel=1e-9)
     assert (found[:, 1] <= found[:, 0]).all()
     inside = output.clamp(0, 1)
-    plain = metrics.psnr(inside, clean, quantize=False)
+    plain = psnr_ssim.psnr(inside, clean, quantize=False)
     assert brightness_table.psnr(found[:, 0].numpy()) == pytest.approx(plain.numpy(), rel=1e-9)
     with pytest.raises(ValueError, match="of shapes"):
         fit(output, clean[:1])
@@ -136,7 +138,7 @@ def test_the_match_is_the_line_of_least_squares(channels):
 
 def test_numbers_are_those_of_scipy():
     output, clean = random(2)
-    counts = [count(metrics.levels(image)).numpy() for image in (output, clean)]
+    counts = [count(psnr_ssim.levels(image)).numpy() for image in (output, clean)]
     found = np.stack(numbers(*counts), 1)
     whole = numbers(*(side.sum(0) for side in counts))
     places = np.arange(256)
@@ -152,7 +154,7 @@ def test_numbers_are_those_of_scipy():
 
 def test_an_image_that_is_lighter_by_ten_levels():
     clean = torch.arange(20, 220).view(1, 1, 10, 20).repeat(1, 3, 1, 1) / 255
-    counts = [count(metrics.levels(image))[0].numpy() for image in (clean + 10 / 255, clean)]
+    counts = [count(psnr_ssim.levels(image))[0].numpy() for image in (clean + 10 / 255, clean)]
     assert numbers(*counts) == pytest.approx((10, 10, 10 / 200))
     error, matched, slope, offset = fit(clean + 10 / 255, clean)[0].tolist()
     assert error == pytest.approx(100, rel=1e-5) and matched < 1e-8
@@ -172,7 +174,7 @@ def test_equal_images_have_no_limit_and_nothing_to_gain():
     _, clean = random(4)
     found = fit(clean, clean)
     assert found.tolist() == 4 * [[0, 0, 1, 0]]
-    counts = count(metrics.levels(clean)).numpy()
+    counts = count(psnr_ssim.levels(clean)).numpy()
     assert not np.any(numbers(counts, counts))
     assert np.isposinf(brightness_table.psnr(found[:, 0].numpy())).all()
     nothing, some = np.zeros(2), np.array([4.0, 1.0])
@@ -189,7 +191,7 @@ def test_equal_images_have_no_limit_and_nothing_to_gain():
 def test_one_value_that_is_not_finite_is_said(bad):
     output, clean = random(5)
     output[1, 0, 3, 3] = bad
-    counts = [count(metrics.levels(image)).numpy() for image in (output, clean)]
+    counts = [count(psnr_ssim.levels(image)).numpy() for image in (output, clean)]
     assert counts[0].sum(1).tolist() == [108, 107, 108, 108]
     found = np.stack(numbers(*counts), 1)
     assert np.isnan(found[1]).all() and np.isfinite(found[[0, 2, 3]]).all()
@@ -201,7 +203,7 @@ def test_one_value_that_is_not_finite_is_said(bad):
 
 def test_intervals_leave_out_draws():
     output, clean = random(6, number=7)
-    counts = [count(metrics.levels(image)).numpy() for image in (output, clean)]
+    counts = [count(psnr_ssim.levels(image)).numpy() for image in (output, clean)]
     held, draws = Brightness(*counts, fit(output, clean).numpy()), np.array([0, 0, 1, 2, 2, 2, 3])
     row = brightness_table.row(held, draws)
     without = []
@@ -222,7 +224,7 @@ def test_intervals_leave_out_draws():
 def test_what_is_kept_is_of_outputs_and_targets():
     found = observed(3, 2).compute()
     assert list(found) == [View(model, noise.spec) for noise in NOISES for model in MODELS]
-    clean = images.to_tensor([crop.pixels for crop in CROPS])
+    clean = data_crops.to_tensor([crop.pixels for crop in CROPS])
     keys = [crop.digest for crop in CROPS]
     for noise in NOISES:
         noisy, target = pair_keyed(noise, clean, keys, seed=5)

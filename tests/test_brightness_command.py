@@ -20,7 +20,11 @@ from analysis import brightness_figure, brightness_table
 from analysis.brightness import run
 from analysis.ranking import NOISY
 from analysis.runs import read_manifest, read_tables
-from mtd import images, metrics, noise
+from mtd.data import crops as data_crops
+from mtd.data import photographs
+from mtd.metrics import psnr_ssim
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
 
 FEW = ("--crop", "16", "--limit", "7", "--quiet")
 TWO = ("--noise", "gaussian:15", "--noise", "poisson:3")
@@ -61,7 +65,7 @@ def near(monkeypatch: pytest.MonkeyPatch, levels: dict[str, float]) -> None:
         smooth = torch.nn.functional.avg_pool2d(x, 3, 1, 1, count_include_pad=False)
         return (x + smooth) / 2 + self.added / 255
 
-    monkeypatch.setattr("mtd.model.load", load)
+    monkeypatch.setattr("mtd.loading.load.load", load)
     monkeypatch.setattr(SwinIR, "forward", forward)
 
 
@@ -106,18 +110,18 @@ def test_tables_are_complete_and_agree(folder):
 @pytest.mark.parametrize("name", MODELS)
 def test_rows_are_of_outputs_taken_by_hand(folder, name):
     each = tables(started("plain.pth", "hidden.pth", *FEW, *TWO))["images"]
-    crops = images.crops(images.photographs(), 16, 7)
-    clean, keys = images.to_tensor([c.pixels for c in crops]), [c.digest for c in crops]
+    crops = data_crops.crops(photographs.photographs(), 16, 7)
+    clean, keys = data_crops.to_tensor([c.pixels for c in crops]), [c.digest for c in crops]
     for spec in ("gaussian:15", "poisson:3"):
-        shown, _ = noise.pair_keyed(noise.parse(spec), clean, keys)
+        shown, _ = noise_base.pair_keyed(noise_specs.parse(spec), clean, keys)
         with torch.no_grad():
             output = shown if name == NOISY else mtd.load(f"{name}.pth")(shown, keys)
         rows = each[(each.model == name) & (each.noise == spec)]
         assert list(rows.sha256) == keys and list(rows.image) == [c.image for c in crops]
-        psnr = metrics.psnr(output.clamp(0, 1), clean, quantize=False)
+        psnr = psnr_ssim.psnr(output.clamp(0, 1), clean, quantize=False)
         assert rows.psnr.to_numpy() == pytest.approx(psnr.numpy(), abs=1e-3)
         weights = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64).view(1, 3, 1, 1)
-        bright = [(metrics.levels(x) * weights).sum(1).mean((1, 2)) for x in (output, clean)]
+        bright = [(psnr_ssim.levels(x) * weights).sum(1).mean((1, 2)) for x in (output, clean)]
         assert rows["shift"].to_numpy() == pytest.approx((bright[0] - bright[1]).numpy(), abs=0.15)
         for row, y, x in zip(rows.itertuples(), output.clamp(0, 1), clean, strict=True):
             slope, offset = np.polyfit(y.double().ravel() * 255, x.double().ravel() * 255, 1)

@@ -14,13 +14,13 @@ from conftest import MASKED, TINY, data_folder, golden, golden_weights, tiny_net
 from safetensors.torch import save_file
 
 import mtd
-from mtd import registry
-from mtd.checkpoint import BUNDLED, save
-from mtd.kair import strip_comments
+from mtd.loading.checkpoint_file import BUNDLED, save
+from mtd.loading.kair_options import strip_comments
+from mtd.loading.load import load
 from mtd.masking import MaskPolicy
-from mtd.model import load
-from mtd.networks.swin_blocks import SwinIRConfig
+from mtd.networks import registry
 from mtd.networks.swinir import SwinIR
+from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.utils.errors import BadInput
 
 X = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))

@@ -15,10 +15,10 @@ from PIL import Image
 
 from analysis import cka
 from analysis.activations import default_layers
-from mtd import checkpoint
+from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
-from mtd.networks.swin_blocks import SwinIRConfig
 from mtd.networks.swinir import SwinIR
+from mtd.networks.swinir_layers import SwinIRConfig
 
 ROOT = Path(__file__).parents[1]
 
@@ -205,7 +205,7 @@ def test_option_file_for_one_of_two_models(folder):
 def test_models_of_different_depth_and_one_stem(folder):
     deeper = SwinIRConfig(**(TINY.to_dict() | {"depths": (3, 2), "num_heads": (2, 2)}))
     (folder / "other").mkdir()
-    checkpoint.save(
+    checkpoint_file.save(
         folder / "other/plain.pth",
         tiny_network(config=deeper).state_dict(),
         network=deeper,

@@ -16,7 +16,10 @@ from analysis import cka
 from analysis.activations import Activations
 from analysis.maps import lay_out
 from analysis.positions import Positions
-from mtd import images, noise
+from mtd.data import crops as data_crops
+from mtd.data import photographs
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
 
 FEW = ("--limit", "8", "--crop", "24", "--positions", "16")
 
@@ -37,8 +40,8 @@ def test_numbers_are_those_of_the_definition(folder):
     frame = pd.read_csv(path / "cka.csv").set_index(
         ["model_a", "noise_a", "layer_a", "model_b", "noise_b", "layer_b"]
     )
-    crops = images.crops(images.photographs(), 24, 8)
-    clean = images.to_tensor([crop.pixels for crop in crops])
+    crops = data_crops.crops(photographs.photographs(), 24, 8)
+    clean = data_crops.to_tensor([crop.pixels for crop in crops])
     digests = [crop.digest for crop in crops]
     places = Positions.draw(digests, 16, 24, 24, 3)
 
@@ -46,7 +49,9 @@ def test_numbers_are_those_of_the_definition(folder):
         network = mtd.load(f"{model}.pth", seed=3)
         rows = []
         for i, digest in enumerate(digests):
-            noisy = noise.add_keyed(noise.parse(spec), clean[i : i + 1], [digest], seed=3)
+            noisy = noise_base.add_keyed(
+                noise_specs.parse(spec), clean[i : i + 1], [digest], seed=3
+            )
             with torch.no_grad(), Activations(network, layer) as seen:
                 network(noisy, [digest])
             value = seen[layer][0].double()
@@ -81,14 +86,14 @@ def test_intervals_and_centrings_are_those_of_the_definition(folder, unit, centr
     layer = "layers.0.residual_group.blocks.1"
     options = ("--unit", unit, "--centring", centring, "--layers", layer, "--permutations", "0")
     path = run("plain.pth", *FEW, *(options if unit == "image" else options[:-2]))
-    crops = images.crops(images.photographs(), 24, 8)
-    clean = images.to_tensor([crop.pixels for crop in crops])
+    crops = data_crops.crops(photographs.photographs(), 24, 8)
+    clean = data_crops.to_tensor([crop.pixels for crop in crops])
     digests = [crop.digest for crop in crops]
     places = Positions.draw(digests, 16, 24, 24, 0)
     network = mtd.load("plain.pth")
     sides = []
     for spec in ("gaussian:15", "poisson:3"):
-        noisy = noise.add_keyed(noise.parse(spec), clean, digests)
+        noisy = noise_base.add_keyed(noise_specs.parse(spec), clean, digests)
         with torch.no_grad(), Activations(network, layer) as seen:
             network(noisy, digests)
         maps = seen[layer].double().mT.reshape(8, -1, 24, 24).numpy()
@@ -127,12 +132,12 @@ def test_averaged_masks_are_averaged_before_anything_nonlinear(folder):
         *("--permutations", "0"),
     )
     network = mtd.load("hidden.pth", mask_samples=3)
-    crops = images.crops(images.photographs(), 24, 8)
-    clean = images.to_tensor([crop.pixels for crop in crops])
+    crops = data_crops.crops(photographs.photographs(), 24, 8)
+    clean = data_crops.to_tensor([crop.pixels for crop in crops])
     digests = [crop.digest for crop in crops]
     sides = []
     for spec in ("gaussian:15", "poisson:3"):
-        noisy = noise.add_keyed(noise.parse(spec), clean, digests)
+        noisy = noise_base.add_keyed(noise_specs.parse(spec), clean, digests)
         draws = []
         for draw in network.inference.draws(digests):
             with torch.no_grad(), Activations(network, "norm") as seen:

@@ -15,7 +15,7 @@ from test_ranks import environment, two_processes
 from test_resume import contents
 
 from analysis import engine, lam, options
-from mtd import checkpoint
+from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 
 ANALYSES = (
@@ -41,7 +41,7 @@ def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(pair)
     for seed, name in enumerate(("third", "fourth"), 5):
         weights = tiny_network(seed).state_dict()
-        checkpoint.save(f"{name}.pth", weights, network=TINY, mask=MaskPolicy())
+        checkpoint_file.save(f"{name}.pth", weights, network=TINY, mask=MaskPolicy())
     return pair
 
 

@@ -19,7 +19,7 @@ from analysis.compare import run
 from analysis.compare_table import correlations
 from analysis.correlation import spearman
 from analysis.indices import gather
-from mtd import checkpoint
+from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.utils.errors import BadInput
@@ -163,7 +163,7 @@ COMMANDS = {
 def four(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(pair)
     weights = tiny_network(7).state_dict()
-    checkpoint.save("third.pth", weights, network=TINY, mask=MaskPolicy())
+    checkpoint_file.save("third.pth", weights, network=TINY, mask=MaskPolicy())
     torch.manual_seed(0)
     torch.save(DnCNN(DnCNNConfig(features=8, depth=3)).state_dict(), "dncnn.pth")
     return pair

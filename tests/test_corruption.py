@@ -18,12 +18,13 @@ from test_model import NEEDED, TINY, tiny
 from torch import Tensor
 
 import mtd
-from mtd import checkpoint, registry
-from mtd.architecture import Config
-from mtd.denoiser import Denoiser
+from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
+from mtd.networks import registry
+from mtd.networks.base import Denoiser
+from mtd.networks.config import Config
 from mtd.networks.dncnn import DnCNNConfig
-from mtd.networks.swin_blocks import SwinIRConfig
+from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.utils.errors import BadInput
 
 Weights = dict[str, Tensor]
@@ -43,7 +44,7 @@ BYTES = 750
 def ours(network: Denoiser, suffix: str, folder: Path) -> bytes:
     path = folder / f"whole{suffix}"
     policy = MaskPolicy((75, 85), "pixel", 75, "always")
-    checkpoint.save(path, network.state_dict(), network=network.config, mask=policy)
+    checkpoint_file.save(path, network.state_dict(), network=network.config, mask=policy)
     return path.read_bytes()
 
 
@@ -249,13 +250,13 @@ def test_changed_tensors(tmp_path, change):
 def about(whole: Denoiser, /, **changes: object) -> str:
     """Metadata of our own with right digests."""
     values: dict[str, object] = {
-        checkpoint.WEIGHTS: checkpoint.weights_digest(whole.state_dict()),
+        checkpoint_file.WEIGHTS: checkpoint_file.weights_digest(whole.state_dict()),
         "network": registry.describe(whole.config),
         "mask": MaskPolicy().to_dict(),
         "training": {},
         **changes,
     }
-    values[checkpoint.ABOUT] = checkpoint.about_digest(json.loads(json.dumps(values)))
+    values[checkpoint_file.ABOUT] = checkpoint_file.about_digest(json.loads(json.dumps(values)))
     return json.dumps(values, sort_keys=True)
 
 

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mtd import images
-from mtd.images import Crop, Photograph, crops
+from mtd.data import photographs
+from mtd.data.crops import Crop, crops
+from mtd.data.photographs import Photograph
 from mtd.utils.errors import BadInput
 
 RULES = ("grid", "centre", "random")
@@ -128,13 +129,13 @@ def test_images_of_one_folder_are_named_as_files_and_of_several_under_their_fold
     one, two, other = (tmp_path / place for place in ("one", "two", "deep/one"))
 
     def names(*folders) -> list[str]:
-        return [found.name for found in images.photographs(*folders)]
+        return [found.name for found in photographs.photographs(*folders)]
 
     assert names(one) == ["a.png", "b.png"]
     assert names(two, one) == ["two/a.png", "two/b.png", "one/a.png", "one/b.png"]
     assert names(f"{one}/", two) == ["one/a.png", "one/b.png", "two/a.png", "two/b.png"]
     assert len(set(names(one, other))) == 4  # folders of one name are told apart
-    first = images.photographs(one, two)[0]
+    first = photographs.photographs(one, two)[0]
     assert (first.height, first.width) == (8, 9) == first.load().shape[:2]
     with pytest.raises(BadInput, match="absent: no such folder"):
-        images.photographs(one, tmp_path / "absent")
+        photographs.photographs(one, tmp_path / "absent")

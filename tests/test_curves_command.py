@@ -24,8 +24,13 @@ from analysis.curve_checkpoints import step_of
 from analysis.curves import named, run
 from analysis.curves_figure import figure, smoothed
 from analysis.curves_table import COLUMNS, read, summary
-from mtd import checkpoint, images, metrics, noise
+from mtd.data import crops as data_crops
+from mtd.data import photographs
+from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
+from mtd.metrics import psnr_ssim
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
 
 ROOT = Path(__file__).parents[1]
 BUNDLED, SNAPSHOTS = ROOT / "mtd" / "checkpoints", ROOT / "reports" / "bundled-pair" / "training"
@@ -61,7 +66,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         training = {"steps": step, "noise": "gaussian:50"} if step == 20 else None
         place = tmp_path / "saved" / ("model.pth" if step == 20 else f"{step}_G.pth")
         weights = tiny_network(seed).state_dict()
-        checkpoint.save(place, weights, network=TINY, mask=MaskPolicy(), training=training)
+        checkpoint_file.save(place, weights, network=TINY, mask=MaskPolicy(), training=training)
     return tmp_path
 
 
@@ -167,14 +172,14 @@ def test_checkpoints_are_those_evaluated_by_hand(folder):
     assert set(frame.run) == {"two", "saved"} and set(frame.source) == {"log", "checkpoints"}
     found = frame[frame.source == "checkpoints"].set_index(["step", "noise"]).value
     assert list(found.index) == [(s, n) for n in ("gaussian:15", "poisson:3") for s in (5, 10, 20)]
-    crops = images.crops(images.photographs(), 16, 3)
-    clean, keys = images.to_tensor([c.pixels for c in crops]), [c.digest for c in crops]
+    crops = data_crops.crops(photographs.photographs(), 16, 3)
+    clean, keys = data_crops.to_tensor([c.pixels for c in crops]), [c.digest for c in crops]
     for step, name in ((5, "5_G.pth"), (20, "model.pth")):
         for spec in ("gaussian:15", "poisson:3"):
-            noisy, target = noise.pair_keyed(noise.parse(spec), clean, keys)
+            noisy, target = noise_base.pair_keyed(noise_specs.parse(spec), clean, keys)
             with torch.no_grad():
                 output = mtd.load(f"saved/{name}")(noisy, keys)
-            expected = float(metrics.psnr(output, target).mean())
+            expected = float(psnr_ssim.psnr(output, target).mean())
             assert found[step, spec] == pytest.approx(expected, abs=1e-6)
 
 
@@ -183,7 +188,7 @@ def test_checkpoints_of_a_run_take_the_place_of_its_logged_tests(folder, capsys)
         file.rename(folder / "one" / file.name)
     weights = tiny_network().state_dict()
     for name in ("5_E.pth", "net_g_latest.pth"):
-        checkpoint.save(folder / "one" / name, weights, network=TINY, mask=MaskPolicy())
+        checkpoint_file.save(folder / "one" / name, weights, network=TINY, mask=MaskPolicy())
     (folder / "one" / "state.pt").write_bytes(b"for resuming")
     frame, rows = read(started("one", "--checkpoints", "one", *FEW))
     assert set(frame.source) == {"log", "validation", "checkpoints"} and len(rows) == 1

@@ -16,8 +16,11 @@ from analysis import degradation_table, engine, pooled_features, separability
 from analysis.activations import Activations
 from analysis.degradation import run
 from analysis.runs import read_manifest, read_tables
-from mtd import images, noise
+from mtd.data import crops as data_crops
+from mtd.data import photographs
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
 
 FEW = ("--crop", "16", "--limit", "8", "--quiet")
 THREE = ("--noise", "gaussian:15", "--noise", "poisson:3.5", "--noise", "spatial:60")
@@ -44,10 +47,10 @@ def tables(path: Path):
 def by_hand(name: str, layer: str, pool: int, count: int) -> np.ndarray:
     """Scores of a network's pooled features, from their singular value decomposition."""
     network, rows = mtd.load(f"{name}.pth"), []
-    crops = images.crops(images.photographs(), 16, 8)
-    clean, keys = images.to_tensor([crop.pixels for crop in crops]), [c.digest for c in crops]
+    crops = data_crops.crops(photographs.photographs(), 16, 8)
+    clean, keys = data_crops.to_tensor([crop.pixels for crop in crops]), [c.digest for c in crops]
     for spec in SPECS:
-        noisy, _ = noise.pair_keyed(noise.parse(spec), clean, keys)
+        noisy, _ = noise_base.pair_keyed(noise_specs.parse(spec), clean, keys)
         with torch.no_grad(), Activations(network, layer) as seen:
             network(noisy, keys)
         maps = seen[layer].double()
@@ -113,7 +116,7 @@ def test_the_default_layers_end_with_the_deepest_features(folder):
 def test_pooling_takes_what_a_map_has():
     observer = pooled_features.PooledFeatures({"a": ["x"]}, 8)
     maps = torch.arange(2 * 3 * 4 * 16.0).reshape(2, 3, 4, 16)
-    shown = engine.Shown(batch(2), noise.parse("gaussian:15"), maps, maps)
+    shown = engine.Shown(batch(2), noise_specs.parse("gaussian:15"), maps, maps)
     kept = observer.keep("x", maps, shown)["x"]
     assert torch.equal(kept, maps.reshape(2, 3, 4, 8, 2).mean(-1).flatten(1))
     whole = pooled_features.PooledFeatures({"a": ["x"]}, 0).keep("x", maps, shown)["x"]
@@ -122,7 +125,7 @@ def test_pooling_takes_what_a_map_has():
 
 def batch(count: int) -> engine.Batch:
     pixels = np.zeros((4, 16, 3), dtype=np.uint8)
-    return engine.Batch(0, [images.Crop("a", i, 0, pixels) for i in range(count)])
+    return engine.Batch(0, [data_crops.Crop("a", i, 0, pixels) for i in range(count)])
 
 
 def test_a_network_that_lets_noise_through_sorts_by_it(folder, monkeypatch):
@@ -157,7 +160,7 @@ def test_folds_keep_photographs_together_from_five_on(folder, monkeypatch):
     assert read_manifest(path)["folds_by"] == "crop" and held[-1] == [*range(8)] * 3
     monkeypatch.setattr(command, "PHOTOGRAPHS", 3)
     path = started("plain.pth", *FEW, *THREE, *one, "--output-dir", "other")
-    crops = images.crops(images.photographs(), 16, 8)
+    crops = data_crops.crops(photographs.photographs(), 16, 8)
     names = sorted({crop.image for crop in crops})
     assert read_manifest(path)["folds_by"] == "photograph"
     assert held[-1] == [names.index(crop.image) for crop in crops] * 3

@@ -12,12 +12,12 @@ import torch
 from conftest import MASKED, TINY, tiny_network
 from torch import Tensor, nn
 
-from mtd import tiles
-from mtd.denoise import GIB, denoise, forward
+from mtd.inference import tiling as inference_tiling
+from mtd.inference.forward import GIB, denoise, forward
 from mtd.masking import MaskedInference
 from mtd.networks import swinir
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
-from mtd.networks.swin_blocks import SwinIRConfig
+from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.utils.errors import BadInput
 
 
@@ -60,8 +60,8 @@ def test_small_images_are_padded_by_reflection_or_edge() -> None:
 @pytest.mark.parametrize("tile, overlap", [(64, 0), (64, 16), (64, 32), (64, 56), (32, 24)])
 @pytest.mark.parametrize("sight", [None, 0, 5, 16, 100])
 def test_weights_sum_to_one(length: int, tile: int, overlap: int, sight: int | None) -> None:
-    starts = tiles.corners(length, tile, overlap, 8)
-    weights = tiles.weights(length, starts, tile, sight)
+    starts = inference_tiling.corners(length, tile, overlap, 8)
+    weights = inference_tiling.weights(length, starts, tile, sight)
     assert torch.allclose(weights.sum(0), torch.ones(length, dtype=torch.float64), atol=1e-15)
     assert weights.min() >= 0
     assert starts[0] == 0 and all(start % 8 == 0 for start in starts)
@@ -104,12 +104,12 @@ def test_without_the_overlap_tiles_of_convolutions_are_not_the_whole() -> None:
 
 def test_tiles_of_a_swinir_are_the_whole_beyond_reach() -> None:
     network, x = tiny_network(), noise(1, 3, 61, 203)
-    sight = tiles.reach(network)
+    sight = inference_tiling.reach(network)
     assert sight is not None
     whole = denoise(network, x, tile="off")
     exact = denoise(network, x, tile=96, overlap=2 * sight)
     assert (exact - whole).abs().max() < 1e-5
-    grid = tiles.plan(network, (1, 61, 203), 72, 16, GIB)
+    grid = inference_tiling.plan(network, (1, 61, 203), 72, 16, GIB)
     assert grid is not None
     starts = grid[1].starts
     far = torch.ones(203, dtype=torch.bool)
@@ -145,9 +145,9 @@ def test_reach_is_how_far_a_pixel_sees(config: SwinIRConfig) -> None:
 
 
 def test_reach_of_networks() -> None:
-    assert tiles.reach(convolutions(7)) == 7
+    assert inference_tiling.reach(convolutions(7)) == 7
     assert swinir.reach(SwinIRConfig()) == 104
-    assert tiles.reach(nn.Identity()) is None
+    assert inference_tiling.reach(nn.Identity()) is None
 
 
 def test_reach_of_a_dncnn_is_exact() -> None:
@@ -172,7 +172,7 @@ def test_attention_masks_of_tiles_have_keys_of_their_own() -> None:
 
 def test_batches_over_budget_go_one_by_one() -> None:
     network, x = convolutions(), noise(3, 3, 40, 40)
-    budget = 40 * 40 * tiles.bytes_per_pixel(network)
+    budget = 40 * 40 * inference_tiling.bytes_per_pixel(network)
     sizes: list[int] = []
     network.register_forward_pre_hook(lambda module, given: sizes.append(given[0].shape[0]))
     y = denoise(network, x, memory=budget)
@@ -182,7 +182,7 @@ def test_batches_over_budget_go_one_by_one() -> None:
 
 def test_tiles_stay_within_budget() -> None:
     network, x = tiny_network(), noise(1, 3, 200, 300)
-    each = tiles.bytes_per_pixel(network)
+    each = inference_tiling.bytes_per_pixel(network)
     shapes: list[torch.Size] = []
     network.register_forward_pre_hook(lambda module, given: shapes.append(given[0].shape))
     done: list[int] = []
@@ -204,7 +204,7 @@ def test_input_mask_fills_as_trained_or_black() -> None:
     with torch.no_grad():
         assert torch.equal(denoise(trained, x, input_mask=mask), trained(x, input_mask=mask))
         assert torch.equal(denoise(other, x, input_mask=mask), other(x * mask))
-    exact = 2 * (tiles.reach(trained) or 0)
+    exact = 2 * (inference_tiling.reach(trained) or 0)
     tiled = denoise(trained, x, input_mask=mask, tile=80, overlap=exact)
     assert torch.allclose(tiled, denoise(trained, x, input_mask=mask), atol=1e-5)
     small = denoise(trained, x[..., :3, :5], input_mask=mask[..., :3, :5])

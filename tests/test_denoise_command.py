@@ -15,9 +15,12 @@ from conftest import TINY, tiny_network
 from test_imagefile import noise, profile
 
 import mtd
-from mtd import checkpoint, cleaning, imagefile
-from mtd.denoise import GIB, denoise, main
-from mtd.imagefile import ImageFile
+from mtd.data import image_io
+from mtd.data.image_io import ImageFile
+from mtd.denoise import main
+from mtd.inference import image_files
+from mtd.inference.forward import GIB, denoise
+from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.utils.errors import BadInput
@@ -29,15 +32,15 @@ Call = Callable[..., tuple[int, str, str]]
 def folder(tmp_path: Path) -> Path:
     """A folder of small images of several kinds, and a small checkpoint beside it."""
     made = tmp_path / "in"
-    imagefile.write(made / "a.png", ImageFile(noise(3, np.uint16, 20, 31), profile()))
-    imagefile.write(made / "b.tif", ImageFile(noise(4, np.uint8, 9, 12), profile()))
-    imagefile.write(made / "c.png", ImageFile(noise(1, np.uint8, 3, 5)))
-    jpeg = imagefile.ImageFile(noise(3, np.uint8, 16, 16))
+    image_io.write(made / "a.png", ImageFile(noise(3, np.uint16, 20, 31), profile()))
+    image_io.write(made / "b.tif", ImageFile(noise(4, np.uint8, 9, 12), profile()))
+    image_io.write(made / "c.png", ImageFile(noise(1, np.uint8, 3, 5)))
+    jpeg = image_io.ImageFile(noise(3, np.uint8, 16, 16))
     from PIL import Image
 
     Image.fromarray(jpeg.pixels).save(made / "d.jpg", icc_profile=profile())
     weights = tiny_network(0).state_dict()
-    checkpoint.save(tmp_path / "tiny.pth", weights, network=TINY, mask=MaskPolicy())
+    checkpoint_file.save(tmp_path / "tiny.pth", weights, network=TINY, mask=MaskPolicy())
     return made
 
 
@@ -54,11 +57,11 @@ def test_a_folder_keeps_depth_alpha_and_profile(in_process: Call, folder: Path) 
     assert sorted(p.name for p in results.iterdir()) == ["a.png", "b.tif", "c.png", "d.png"]
     for source in folder.iterdir():
         name = source.name.replace(".jpg", ".png")
-        given, got = imagefile.read_image(source), imagefile.read_image(results / name)
+        given, got = image_io.read_image(source), image_io.read_image(results / name)
         assert got.pixels.shape == given.pixels.shape and got.depth == given.depth
         assert got.icc == given.icc
         assert not np.array_equal(got.colours, given.colours)
-    alpha = [imagefile.read_image(p / "b.tif").pixels[..., 3] for p in (folder, results)]
+    alpha = [image_io.read_image(p / "b.tif").pixels[..., 3] for p in (folder, results)]
     assert np.array_equal(*alpha)
 
 
@@ -67,21 +70,21 @@ def test_the_result_is_the_network_s(in_process: Call, folder: Path) -> None:
     code, out, err = run(in_process, folder, "--quiet")
     assert (code, out, err) == (0, "", "")
     results = folder.parent / "out"
-    deep = imagefile.read_image(folder / "a.png").pixels.astype(np.float32) / 65535
+    deep = image_io.read_image(folder / "a.png").pixels.astype(np.float32) / 65535
     y = denoise(network, torch.from_numpy(deep).permute(2, 0, 1)[None])[0].permute(1, 2, 0)
     expected = (y.double().clamp(0, 1) * 65535).round().numpy()
-    assert np.array_equal(imagefile.read_image(results / "a.png").pixels, expected)
-    flat = torch.from_numpy(imagefile.read_image(folder / "c.png").pixels.astype(np.float32) / 255)
+    assert np.array_equal(image_io.read_image(results / "a.png").pixels, expected)
+    flat = torch.from_numpy(image_io.read_image(folder / "c.png").pixels.astype(np.float32) / 255)
     y = denoise(network, flat.permute(2, 0, 1).expand(1, 3, -1, -1)).mean(1)[0]
     expected = (y.double().clamp(0, 1) * 255).round().numpy()
-    assert np.array_equal(imagefile.read_image(results / "c.png").pixels[..., 0], expected)
+    assert np.array_equal(image_io.read_image(results / "c.png").pixels[..., 0], expected)
 
 
 def test_one_file(in_process: Call, folder: Path) -> None:
     base = folder.parent
     model, source = str(base / "tiny.pth"), str(folder / "d.jpg")
     assert in_process(main, model, source, str(base / "deep" / "x.tif"), "--quiet")[0] == 0
-    assert imagefile.read_image(base / "deep" / "x.tif").pixels.shape == (16, 16, 3)
+    assert image_io.read_image(base / "deep" / "x.tif").pixels.shape == (16, 16, 3)
     assert in_process(main, model, source, str(base / "deep"), "--quiet")[0] == 0
     assert (base / "deep" / "d.png").exists()
 
@@ -103,7 +106,7 @@ def test_results_that_are_there(in_process: Call, folder: Path) -> None:
 
 
 def test_a_damaged_image_is_listed_and_the_others_done(in_process: Call, folder: Path) -> None:
-    imagefile.write(folder / "bad.png", ImageFile(noise(3, np.uint8, 90, 90)))
+    image_io.write(folder / "bad.png", ImageFile(noise(3, np.uint8, 90, 90)))
     content = (folder / "bad.png").read_bytes()
     (folder / "bad.png").write_bytes(content[: len(content) // 2])
     code, _, err = run(in_process, folder, "--quiet")
@@ -118,20 +121,20 @@ def test_input_mask(in_process: Call, folder: Path) -> None:
     assert code == 0, err
     results = folder.parent / "out"
     assert len(list(results.iterdir())) == 8
-    given = imagefile.read_image(folder / "a.png")
-    seen = imagefile.read_image(results / "a_masked.png")
+    given = image_io.read_image(folder / "a.png")
+    seen = image_io.read_image(results / "a_masked.png")
     assert seen.depth == 16 and seen.icc == given.icc
     kept = seen.pixels.any(2)
     assert 0.1 < kept.mean() < 0.3
     assert np.array_equal(seen.pixels[kept], given.pixels[kept])
-    mask = cleaning.input_mask(given, 0.8, 3)
+    mask = image_files.input_mask(given, 0.8, 3)
     assert torch.equal(mask[0, 0], torch.from_numpy(kept))
     black = torch.from_numpy(seen.pixels.astype(np.float32) / 65535).permute(2, 0, 1)[None]
     expected = (denoise(network, black)[0].permute(1, 2, 0).double().clamp(0, 1) * 65535).round()
-    assert np.array_equal(imagefile.read_image(results / "a.png").pixels, expected.numpy())
+    assert np.array_equal(image_io.read_image(results / "a.png").pixels, expected.numpy())
     assert np.array_equal(
-        imagefile.read_image(results / "b_masked.png").pixels[..., 3],
-        imagefile.read_image(folder / "b.tif").pixels[..., 3],
+        image_io.read_image(results / "b_masked.png").pixels[..., 3],
+        image_io.read_image(folder / "b.tif").pixels[..., 3],
     )
 
 
@@ -141,7 +144,7 @@ def test_a_masked_network_completes_and_its_baseline_does_not(
     import skimage.data
 
     clean = skimage.data.astronaut()[100:228, 150:278]
-    imagefile.write(tmp_path / "in.png", ImageFile(clean))
+    image_io.write(tmp_path / "in.png", ImageFile(clean))
     error = {}
     for name in ("baseline", "masked"):
         target = tmp_path / f"{name}.png"
@@ -149,7 +152,7 @@ def test_a_masked_network_completes_and_its_baseline_does_not(
             main, f"{name}.pth", str(tmp_path / "in.png"), str(target), "--input-mask", "0.8"
         )
         assert code == 0, err
-        difference = imagefile.read_image(target).pixels.astype(float) - clean
+        difference = image_io.read_image(target).pixels.astype(float) - clean
         error[name] = float((difference**2).mean() ** 0.5)
     assert error["masked"] < 25 < 70 < error["baseline"]
 
@@ -157,21 +160,21 @@ def test_a_masked_network_completes_and_its_baseline_does_not(
 def test_networks_for_grey_take_colour_channel_by_channel() -> None:
     torch.manual_seed(0)
     network = DnCNN(DnCNNConfig(in_chans=1, features=4, depth=3)).eval()
-    how = cleaning.How("auto", None, GIB)
+    how = image_files.How("auto", None, GIB)
     image = ImageFile(noise(4, np.uint8))
-    got, seen = cleaning.restore(network, image, how, lambda pixels: None)
+    got, seen = image_files.restore(network, image, how, lambda pixels: None)
     for c in range(3):
         one = ImageFile(image.pixels[..., c : c + 1])
-        alone, _ = cleaning.restore(network, one, how, lambda pixels: None)
+        alone, _ = image_files.restore(network, one, how, lambda pixels: None)
         assert np.array_equal(got.pixels[..., c], alone.pixels[..., 0])
     assert np.array_equal(seen.pixels, image.pixels)
     assert np.array_equal(got.pixels[..., 3], image.pixels[..., 3])
     with pytest.raises(BadInput, match="2 channels"):
-        cleaning.channels(DnCNN(DnCNNConfig(in_chans=2)))
+        image_files.channels(DnCNN(DnCNNConfig(in_chans=2)))
 
 
 def test_tiles_by_hand(in_process: Call, tmp_path: Path) -> None:
-    imagefile.write(tmp_path / "in.png", ImageFile(noise(3, np.uint16, 60, 150)))
+    image_io.write(tmp_path / "in.png", ImageFile(noise(3, np.uint16, 60, 150)))
     got = []
     for name, more in (("off", []), ("64", ["--overlap", "40"]), ("96", []), ("auto", [])):
         target = tmp_path / f"{name}.png"
@@ -179,7 +182,7 @@ def test_tiles_by_hand(in_process: Call, tmp_path: Path) -> None:
         assert (
             in_process(main, "baseline.pth", str(tmp_path / "in.png"), str(target), *more)[0] == 0
         )
-        got.append(imagefile.read_image(target).pixels.astype(int))
+        got.append(image_io.read_image(target).pixels.astype(int))
     for other in got[1:]:
         assert np.abs(other - got[0]).max() < 655  # a hundredth of the range
 
@@ -227,7 +230,7 @@ def test_wrong_places(in_process: Call, folder: Path) -> None:
     ):
         code, _, err = in_process(main, model, str(base / source), str(base / target))
         assert code == 2 and err.count("\n") == 1 and words in err, (source, target, err)
-    imagefile.write(folder / "d.png", ImageFile(noise(3, np.uint8)))
+    image_io.write(folder / "d.png", ImageFile(noise(3, np.uint8)))
     code, _, err = run(in_process, folder)
     assert code == 2 and "d.jpg" in err and "d.png" in err and "both" in err
     assert not (base / "out").exists()

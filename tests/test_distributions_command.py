@@ -18,7 +18,10 @@ from analysis.activations import Activations
 from analysis.distributions import run
 from analysis.ggd import fit_ggd
 from analysis.runs import read_manifest, read_tables
-from mtd import images, noise
+from mtd.data import crops as data_crops
+from mtd.data import photographs
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
 
 FEW = ("--crop", "16", "--limit", "6", "--quiet")
 TWO = ("--noise", "poisson:3.5", "--noise", "isp")
@@ -42,10 +45,10 @@ def tables(path: Path):
 def features(name: str, layer: str, spec: str, count: int = 6) -> np.ndarray:
     """(crops, features) under a noise."""
     network = mtd.load(f"{name}.pth")
-    crops = images.crops(images.photographs(), 16, count)
-    clean = images.to_tensor([crop.pixels for crop in crops])
+    crops = data_crops.crops(photographs.photographs(), 16, count)
+    clean = data_crops.to_tensor([crop.pixels for crop in crops])
     keys = [crop.digest for crop in crops]
-    noisy, _ = noise.pair_keyed(noise.parse(spec), clean, keys)
+    noisy, _ = noise_base.pair_keyed(noise_specs.parse(spec), clean, keys)
     with torch.no_grad(), Activations(network, layer) as seen:
         network(noisy, keys)
     return seen[layer].flatten(1).double().numpy()

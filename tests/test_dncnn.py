@@ -7,10 +7,13 @@ import torch
 from conftest import data_folder, golden, golden_weights
 
 import mtd
-from mtd import images, noise
-from mtd.metrics import psnr
+from mtd.data import crops as data_crops
+from mtd.data import photographs
+from mtd.metrics.psnr_ssim import psnr
 from mtd.networks.dncnn import DnCNN, DnCNNConfig, detect
 from mtd.networks.ffdnet import FFDNet
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
 
 CONFIGS = {
@@ -91,10 +94,10 @@ def test_no_size_below_the_least():
 def test_the_readmes_psnr_on_cbsd68(sigma, quantize, expected):
     """The published 33.9 / 31.2 / 28.0 dB are of noise that is neither clipped nor rounded."""
     network = mtd.load(data_folder("checkpoints") / "dncnn_color_blind.pth")
-    made, values = noise.parse(f"gaussian:{sigma}"), []
-    for crop in images.whole(images.photographs(data_folder("cbsd68"))):
-        clean = images.to_tensor([crop.pixels])
-        noisy = noise.add_keyed(made, clean, [crop.digest], quantize=quantize)
+    made, values = noise_specs.parse(f"gaussian:{sigma}"), []
+    for crop in data_crops.whole(photographs.photographs(data_folder("cbsd68"))):
+        clean = data_crops.to_tensor([crop.pixels])
+        noisy = noise_base.add_keyed(made, clean, [crop.digest], quantize=quantize)
         with torch.no_grad():
             values.append(float(psnr(network(noisy), clean)))
     assert len(values) == 68

@@ -13,12 +13,15 @@ from torch import Tensor
 from analysis import engine
 from analysis.engine import OUTPUT, Batch, Observer, Setting, Shown, View
 from analysis.units import Unit, Units
-from mtd import images, noise
+from mtd.data import crops as data_crops
+from mtd.data import photographs
 from mtd.masking import MaskedInference, MaskPolicy
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
 from mtd.utils import seeds
 from mtd.utils.distributed import ALONE, Ranks
 
-NOISES = [noise.parse(spec) for spec in ("gaussian:15", "poisson:3")]
+NOISES = [noise_specs.parse(spec) for spec in ("gaussian:15", "poisson:3")]
 
 
 class Mean(Observer):
@@ -83,7 +86,7 @@ def count(networks) -> dict[str, int]:
 
 
 def groups(size: int = 3, crops: int = 8) -> list[Batch]:
-    return engine.batches(images.crops(images.photographs(), 16, crops), size)
+    return engine.batches(data_crops.crops(photographs.photographs(), 16, crops), size)
 
 
 def everything(networks, *observers, batches=None, **options):
@@ -116,7 +119,7 @@ def test_each_view_runs_once_and_each_noise_is_made_once_whatever_is_asked(netwo
     assert len(second) == 4  # network b was not asked about
     # the numbers, again by hand
     batch = groups(8)[0]
-    noisy = noise.add_keyed(NOISES[1], batch.clean, batch.digests)
+    noisy = noise_base.add_keyed(NOISES[1], batch.clean, batch.digests)
     with torch.no_grad():
         output = networks["b"](noisy, batch.digests)
     assert third[View("b", "poisson:3"), OUTPUT] == pytest.approx(float(output.mean()), rel=1e-5)
@@ -224,7 +227,7 @@ def test_hidden_pixels_are_those_of_the_crop_whatever_the_noise_the_batch_and_th
     stream = seeds.generator("input mask", 4, batch.digests[0])
     kept = torch.rand(1, 1, 16, 16, generator=stream) >= 0.7
     for made in NOISES:
-        noisy = noise.add_keyed(made, batch.clean, batch.digests, seed=4)
+        noisy = noise_base.add_keyed(made, batch.clean, batch.digests, seed=4)
         with torch.no_grad():  # one was trained with an input mask, the other sees black
             expected = {
                 "a": networks["a"](noisy * kept, batch.digests),

@@ -6,10 +6,14 @@ import pytest
 import torch
 from conftest import data_folder, tiny_network
 
-from mtd import checkpoint, images, noise
-from mtd.metrics import psnr
+from mtd.data import crops as data_crops
+from mtd.data import photographs
+from mtd.loading import checkpoint_file
+from mtd.metrics.psnr_ssim import psnr
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.networks.ffdnet import ARCHITECTURE, FFDNet, FFDNetConfig, detect
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
 
 SMALL = FFDNetConfig(features=8, depth=3)
@@ -29,7 +33,7 @@ def rand(*shape, seed=0):
 
 def published():
     """The published colour network."""
-    weights = checkpoint.read(data_folder("checkpoints") / "ffdnet_color.pth").weights
+    weights = checkpoint_file.read(data_folder("checkpoints") / "ffdnet_color.pth").weights
     network = FFDNet(detect(weights)).eval()
     network.load_state_dict(weights)
     return network
@@ -43,10 +47,10 @@ def test_published_checkpoint_by_detection():
 
 def on_kodak(network, level, count=24):
     """PSNR of the first photographs under noise of 25, and of what the network makes of them."""
-    made, before, after = noise.parse("gaussian:25"), [], []
-    for crop in images.whole(images.photographs(data_folder("kodak24"))[:count]):
-        clean = images.to_tensor([crop.pixels])
-        noisy = noise.add_keyed(made, clean, [crop.digest], quantize=False)
+    made, before, after = noise_specs.parse("gaussian:25"), [], []
+    for crop in data_crops.whole(photographs.photographs(data_folder("kodak24"))[:count]):
+        clean = data_crops.to_tensor([crop.pixels])
+        noisy = noise_base.add_keyed(made, clean, [crop.digest], quantize=False)
         with torch.no_grad():
             output = network(noisy, sigma=torch.full((1,), level / 255))
         before.append(float(psnr(noisy, clean)))

@@ -33,7 +33,7 @@ from analysis.evidence import MIXED, TRAINED, Measured, Study, Term, contrast
 from analysis.ranking import NOISY
 from analysis.readings import findings as reading
 from analysis.readings.findings import NAMES
-from mtd import sweep
+from mtd.training import sweep
 from mtd.utils.errors import BadInput
 
 ROOT = Path(__file__).parents[1]

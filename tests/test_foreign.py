@@ -16,11 +16,16 @@ from torch import nn
 import mtd
 from analysis import cka
 from analysis.activations import Activations, last_convolution
-from mtd import foreign, images, model_options, noise
-from mtd.foreign import Foreign
-from mtd.metrics import psnr
+from mtd.data import crops as data_crops
+from mtd.data import photographs
+from mtd.loading import cli_options
+from mtd.metrics.psnr_ssim import psnr
+from mtd.networks import external
+from mtd.networks.external import Foreign
 from mtd.networks.ffdnet import FFDNet
-from mtd.usage import Usage
+from mtd.networks.input_format import Usage
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
 
 X = torch.rand(2, 3, 21, 34, generator=torch.Generator().manual_seed(0))
@@ -146,7 +151,7 @@ def own(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", [p for p in sys.path if p])
     for name in ("mymod", "broken", "script"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    found, _ = foreign.make("mymod:make", {"width": 1})
+    found, _ = external.make("mymod:make", {"width": 1})
     yield sys.modules[type(found).__module__]
     for name in ("mymod", "broken", "script"):
         sys.modules.pop(name, None)
@@ -222,7 +227,7 @@ def test_arguments(own):
         'say="7"',
         "d=1979-05-27",
     )
-    given = dict(model_options._argument(text) for text in texts)
+    given = dict(cli_options._argument(text) for text in texts)
     assert given == arguments | {"on": True, "say": "7", "d": "1979-05-27"}
 
 
@@ -249,9 +254,11 @@ def test_published_unet_through_its_users_own_class(own):
     path = data_folder("checkpoints") / "n2n_unet_gaussian.pt"
     network = mtd.load(path, factory="mymod:UNet")
     assert network.config.multiple == 32 and network.source["architecture"] == "UNet"
-    crop = images.whole(images.photographs(data_folder("kodak24")))[3]
-    clean = images.to_tensor([crop.pixels])[..., :204, :300]
-    noisy = noise.add_keyed(noise.parse("gaussian:25"), clean, [crop.digest], quantize=False)
+    crop = data_crops.whole(photographs.photographs(data_folder("kodak24")))[3]
+    clean = data_crops.to_tensor([crop.pixels])[..., :204, :300]
+    noisy = noise_base.add_keyed(
+        noise_specs.parse("gaussian:25"), clean, [crop.digest], quantize=False
+    )
     with torch.no_grad():
         cleaned = network(noisy)
     assert cleaned.shape == clean.shape
@@ -308,7 +315,7 @@ def test_outputs_of_another_size_at_some_sizes(own):
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x if x.shape[-1] > 40 else x[..., :-1]
 
-    network = foreign.wrap(Odd())
+    network = external.wrap(Odd())
     with pytest.raises(BadInput, match=r"Odd makes \(2, 3, 21, 33\) of \(2, 3, 21, 34\)"):
         network(X)
 
@@ -331,7 +338,7 @@ class Branches(nn.Module):
 
 def test_a_wrapped_module_is_the_users_own():
     bare = Branches()
-    network = mtd.foreign.wrap(bare)
+    network = mtd.networks.external.wrap(bare)
     assert not bare.training and not network.training
     names = [name for name, _ in bare.named_modules()]
     assert [name for name, _ in network.named_modules()] == names
@@ -370,24 +377,24 @@ def test_modules_that_decide_themselves_how_they_are_trained():
             return self
 
     bare = Frozen(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
-    network = foreign.wrap(bare).train()
+    network = external.wrap(bare).train()
     assert network.training and bare.training and bare[0].training and not bare[1].training
 
 
 def test_wrapping_finds_channels_multiples_and_levels():
-    grey = foreign.wrap(nn.Conv2d(1, 1, 3, padding=1))
+    grey = external.wrap(nn.Conv2d(1, 1, 3, padding=1))
     assert grey.config.in_chans == 1 and grey(X[:, :1]).shape == (2, 1, 21, 34)
-    assert foreign.wrap(nn.Identity()).main_layers() == []
-    many = foreign.wrap(nn.Sequential(*(nn.Conv2d(3, 3, 1) for _ in range(50))))
-    assert len(many.main_layers()) == foreign.MANY == len(set(many.main_layers()))
+    assert external.wrap(nn.Identity()).main_layers() == []
+    many = external.wrap(nn.Sequential(*(nn.Conv2d(3, 3, 1) for _ in range(50))))
+    assert len(many.main_layers()) == external.MANY == len(set(many.main_layers()))
     assert many.main_layers()[0] == "0" and many.main_layers()[-1] == "49"
     squeeze = nn.Sequential(nn.PixelUnshuffle(4), nn.PixelShuffle(4))
-    assert foreign.wrap(squeeze).config.multiple == 4
+    assert external.wrap(squeeze).config.multiple == 4
     with torch.no_grad():
-        assert torch.equal(foreign.wrap(squeeze)(X), X)
+        assert torch.equal(external.wrap(squeeze)(X), X)
     for module in (nn.Linear(7, 7), nn.Conv2d(3, 6, 1), nn.Flatten(), nn.MaxPool2d(2)):
         with pytest.raises(BadInput, match=r"is no denoiser: .*; expected an image of the same"):
-            foreign.wrap(module)
+            external.wrap(module)
 
 
 TINIEST = ("--crop", "16", "--limit", "4", "--positions", "8", "--quiet")
@@ -416,7 +423,7 @@ def test_the_command(own, tmp_path):
 
 def settled(*arguments: str):
     args = cka.parser().parse_args(list(arguments))
-    return dict(model_options.settle(args))
+    return dict(cli_options.settle(args))
 
 
 def test_options_by_model():
@@ -554,7 +561,7 @@ def test_without_spandrel(tmp_path, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", absent)
     message = refused(tmp_path / "a.pth")
     assert "no network known here" in message and "--model package.module:factory" in message
-    assert foreign is not None and mtd.spandrels.names() == []
+    assert external is not None and mtd.networks.spandrel_adapter.names() == []
 
 
 def test_a_damaged_swinir_never_comes_back_as_a_stock_one(tmp_path):
@@ -587,18 +594,18 @@ def test_factory_digests_tell_runs_apart(own, tmp_path):
 
 
 def test_the_deepest_convolution_is_the_last_to_fire(tmp_path):
-    network = foreign.wrap(nafnet())
+    network = external.wrap(nafnet())
     assert network.last_convolution() == "ending"
     assert last_convolution(network) == "ending" != list(dict(network.named_modules()))[-1]
     layers = network.main_layers()
-    assert layers[0] == "intro" and layers[-1] == "ending" and len(layers) <= foreign.MANY
+    assert layers[0] == "intro" and layers[-1] == "ending" and len(layers) <= external.MANY
     with torch.no_grad(), Activations(network, layers) as held:
         network(X)
     assert list(held) == layers
 
 
 def test_layers_of_a_grey_network_hold_all_channels_side_by_side():
-    network = foreign.wrap(nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 1, 1)))
+    network = external.wrap(nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 1, 1)))
     network.usage = Usage(per_channel=True)
     with torch.no_grad(), Activations(network, ["0", "input:1", "1"]) as held:
         output = network(X)
@@ -616,7 +623,7 @@ def test_a_failure_at_some_size_is_one_line():
                 raise ValueError("too wide\nfor me")
             return x
 
-    network = foreign.wrap(Fixed())
+    network = external.wrap(Fixed())
     with pytest.raises(BadInput, match=r"Fixed fails on \(1, 3, 8, 96\): ValueError: too wide$"):
         network(torch.rand(1, 3, 8, 96))
 

@@ -14,7 +14,7 @@ from analysis import findings, report_page
 from analysis.attachments import attached
 from analysis.ranking import NOISY
 from analysis.sections import NAMES
-from mtd import checkpoint
+from mtd.loading import checkpoint_file
 
 EXAMPLE = Path(__file__).parents[1] / "reports" / "example"
 FINDINGS = EXAMPLE.with_name("findings")
@@ -42,7 +42,7 @@ def test_it_is_not_stale():
     stale = changed(made, now)
     manifest = json.loads((EXAMPLE / "manifest.json").read_text())
     for name, about in manifest["models"].items():
-        digest = hashlib.sha256(checkpoint.locate(about["path"]).read_bytes()).hexdigest()
+        digest = hashlib.sha256(checkpoint_file.locate(about["path"]).read_bytes()).hexdigest()
         stale += [] if digest == about["sha256"] else [f"checkpoint {name}"]
     assert not stale, f"reports/example is stale ({', '.join(stale)}); make it anew: {REMAKE}"
     assert made["mtd"] == now["mtd"]

@@ -21,9 +21,15 @@ from analysis import engine, generalization, ranking
 from analysis.generalization import run
 from analysis.ranking import NOISY
 from analysis.runs import read_manifest, read_tables
-from mtd import checkpoint, images, masking, metrics, noise, perceptual
-from mtd.mixture import OURS
+from mtd import masking
+from mtd.data import crops as data_crops
+from mtd.data import image_io, photographs
+from mtd.loading import checkpoint_file
+from mtd.metrics import lpips, psnr_ssim
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
+from mtd.noise.mixture import OURS
 
 FEW = ("--crop", "32", "--limit", "6", "--no-lpips", "--quiet")
 TWO = ("--noise", "gaussian:15", "--noise", "poisson:2", "--noise", "poisson:3")
@@ -56,21 +62,21 @@ def test_the_table_holds_every_models_metrics_of_every_crop(folder, capsys):
     path = started("plain.pth", "hidden.pth", "dncnn.pth", *FEW, *TWO, "--seed", "4")
     frames = tables(path)
     results = frames["results"]
-    crops = images.crops(images.photographs(), 32, 6)
+    crops = data_crops.crops(photographs.photographs(), 32, 6)
     assert len(results) == 4 * 3 * 6 * 2
     for name in ("plain", "hidden", "dncnn"):
         network = mtd.load(f"{name}.pth", seed=4)
         for spec in ("poisson:2", "gaussian:15"):
-            made = noise.parse(spec)
+            made = noise_specs.parse(spec)
             for crop in crops:
-                clean = images.to_tensor([crop.pixels])
-                noisy = noise.add_keyed(made, clean, [crop.digest], seed=4)
+                clean = data_crops.to_tensor([crop.pixels])
+                noisy = noise_base.add_keyed(made, clean, [crop.digest], seed=4)
                 with torch.no_grad():
                     output = network(noisy, [crop.digest])
                 rows = results[(results.model == name) & (results.noise == spec)]
                 rows = rows[rows.sha256 == crop.digest].set_index("metric").value
-                assert rows["psnr"] == pytest.approx(float(metrics.psnr(output, clean)), abs=1e-3)
-                assert rows["ssim"] == pytest.approx(float(metrics.ssim(output, clean)), abs=1e-4)
+                assert rows["psnr"] == pytest.approx(float(psnr_ssim.psnr(output, clean)), abs=1e-3)
+                assert rows["ssim"] == pytest.approx(float(psnr_ssim.ssim(output, clean)), abs=1e-4)
     for name, masks in (("plain", ""), ("hidden", "75% x 1, shared"), (NOISY, "")):
         rows = results[results.model == name]
         digest = (
@@ -150,9 +156,11 @@ def test_pairs_bring_their_own_clean_images(folder, capsys):
     results = tables(alone)["results"]
     assert set(results.noise) == {"camera:2"} and set(results.kind) == {"camera"}
     for i in range(3):
-        a, b = (images.to_tensor([images.read_rgb(f"{p}/{i}.png")]) for p in ("noisy", "clean"))
+        a, b = (
+            data_crops.to_tensor([image_io.read_rgb(f"{p}/{i}.png")]) for p in ("noisy", "clean")
+        )
         rows = results[(results.image == f"{i}.png") & (results.model == NOISY)]
-        assert rows[rows.metric == "psnr"].value.item() == float(metrics.psnr(a, b))
+        assert rows[rows.metric == "psnr"].value.item() == float(psnr_ssim.psnr(a, b))
     assert "in distribution: none of the noises" in capsys.readouterr().out
     frame = tables(alone)["generalization"]
     assert frame.in_distribution.isna().all() and frame.gap.isna().all()
@@ -197,14 +205,16 @@ def test_hidden_pixels_are_completed(folder):
     path = started("plain.pth", *FEW, "--noise", "gaussian:0", "--input-mask", "0.8")
     results = tables(path)["results"].query("metric == 'psnr'").set_index(["model", "image", "top"])
     network = mtd.load("plain.pth")
-    for crop in images.crops(images.photographs(), 32, 6)[:2]:
-        clean = images.to_tensor([crop.pixels])
+    for crop in data_crops.crops(photographs.photographs(), 32, 6)[:2]:
+        clean = data_crops.to_tensor([crop.pixels])
         seen = clean * masking.keyed_input_mask(32, 32, 0.8, 0, [crop.digest])
         with torch.no_grad():
             outputs = {NOISY: seen, "plain": network(seen, [crop.digest])}
         for name, output in outputs.items():
             value = results.loc[(name, crop.image, crop.top)].value
-            assert np.ravel(value)[0] == pytest.approx(float(metrics.psnr(output, clean)), abs=1e-4)
+            assert np.ravel(value)[0] == pytest.approx(
+                float(psnr_ssim.psnr(output, clean)), abs=1e-4
+            )
     assert set(results.masks) == {"input 0.8"} and read_manifest(path)["input_mask"] == 0.8
 
 
@@ -228,9 +238,9 @@ def test_a_suite_brings_noises_and_crops_and_options_win(folder):
 
 def test_without_the_backbone_it_says_so_once_and_goes_on(folder, monkeypatch, capsys):
     def nothing() -> Path:
-        raise perceptual.NoBackbone("no LPIPS: put it THERE, or name it by --lpips-weights")
+        raise lpips.NoBackbone("no LPIPS: put it THERE, or name it by --lpips-weights")
 
-    monkeypatch.setattr(perceptual, "fetch", nothing)
+    monkeypatch.setattr(lpips, "fetch", nothing)
     path = started("plain.pth", "--crop", "32", "--limit", "4", *TWO)
     said = capsys.readouterr()
     assert said.err.count("put it THERE") == 1
@@ -245,17 +255,17 @@ def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch
         state[f"features.{place}.bias"] = torch.zeros(out)
     torch.save(state, "backbone.pth")
     digest = hashlib.sha256(Path("backbone.pth").read_bytes()).hexdigest()
-    monkeypatch.setattr(perceptual, "DIGEST", digest[:8])
+    monkeypatch.setattr(lpips, "DIGEST", digest[:8])
     path = started(
         *("plain.pth", "hidden.pth", "--crop", "32", "--limit", "4", "--quiet", *TWO),
         *("--lpips-weights", "backbone.pth"),
     )
     results = tables(path)["results"]
     part = results[(results.metric == "lpips") & (results.model == NOISY)]
-    crop = images.crops(images.photographs(), 32, 4)[0]
-    clean = images.to_tensor([crop.pixels])
-    noisy = noise.add_keyed(noise.parse("poisson:3"), clean, [crop.digest])
-    expected = float(perceptual.LPIPS("backbone.pth")(noisy, clean))
+    crop = data_crops.crops(photographs.photographs(), 32, 4)[0]
+    clean = data_crops.to_tensor([crop.pixels])
+    noisy = noise_base.add_keyed(noise_specs.parse("poisson:3"), clean, [crop.digest])
+    expected = float(lpips.LPIPS("backbone.pth")(noisy, clean))
     found = part[(part.noise == "poisson:3") & (part.sha256 == crop.digest)].value.item()
     assert found == pytest.approx(expected, abs=1e-6) and expected > 0
     assert read_manifest(path)["lpips"] == digest
@@ -315,7 +325,7 @@ def test_scores_in_the_table_are_those_of_the_results(folder):
         assert np.allclose(again[name], held[name], equal_nan=True, atol=1e-12)
     assert math.isnan(held.mean_rank[2]) and held.draw[0] == "crop"
     assert json.loads((path / "run.json").read_text())["runs"][0]["command"] == "test"
-    assert checkpoint.locate("plain.pth")
+    assert checkpoint_file.locate("plain.pth")
 
 
 def small_pairs(count: int = 3) -> None:
@@ -348,7 +358,7 @@ def test_changed_ground_truth_is_another_run(folder, in_process):
     small_pairs()
     arguments = ("plain.pth", "--pairs", "noisy", "clean", *QUIET, "--output-dir", "run")
     started(*arguments)
-    Image.fromarray(255 - images.read_rgb("clean/0.png")).save("clean/0.png")
+    Image.fromarray(255 - image_io.read_rgb("clean/0.png")).save("clean/0.png")
     for more in ([], ["--resume"]):
         code, _, err = in_process(generalization.main, *arguments, *more)
         assert code == 2 and "holds another run (it differs in recorded)" in err
@@ -389,10 +399,10 @@ def test_a_suite_must_hold_what_it_says_is_in_distribution(folder, in_process):
 
 def test_outputs_that_are_no_numbers_or_equal_are_noted(folder, capsys):
     small_pairs()
-    Image.fromarray(images.read_rgb("clean/0.png")).save("noisy/0.png")
+    Image.fromarray(image_io.read_rgb("clean/0.png")).save("noisy/0.png")
     network = mtd.load("plain.pth")
     state = {key: value * 1e30 for key, value in network.state_dict().items()}
-    checkpoint.save("wild.pth", state, network=network.config, mask=network.inference.policy)
+    checkpoint_file.save("wild.pth", state, network=network.config, mask=network.inference.policy)
     started("plain.pth", "wild.pth", "--pairs", "noisy", "clean", *QUIET)
     out = capsys.readouterr().out
     assert "wild gave values that are no numbers 3 times" in out
@@ -413,7 +423,7 @@ def test_many_models_with_long_names_stay_within_the_width(folder, capsys):
 
 
 def test_the_tone_map_reaches_test_sets(folder):
-    exr = pytest.importorskip("mtd.exr")
+    exr = pytest.importorskip("mtd.data.exr_io")
     rng = np.random.default_rng(0)
     for place in ("64spp", "clean"):
         exr.write(f"mc/{place}/a.exr", rng.uniform(0, 2, (20, 24, 3)).astype(np.float32))

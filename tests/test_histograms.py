@@ -16,7 +16,10 @@ from analysis.feature_histograms import FeatureHistograms
 from analysis.ggd import fit_ggd
 from analysis.histograms import BINS, count, edges, jensen_shannon, pooled, shares, wasserstein
 from analysis.units import Units
-from mtd import images, noise
+from mtd.data import crops as data_crops
+from mtd.data import photographs
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
 
 
@@ -59,11 +62,13 @@ def test_distances_are_those_of_the_full_samples(name):
 
 def test_everything_but_the_shape_of_real_features_and_that_too():
     network = mtd.load("baseline.pth")
-    crops = images.crops(images.photographs(), 32, 4)
-    clean = images.to_tensor([crop.pixels for crop in crops])
+    crops = data_crops.crops(photographs.photographs(), 32, 4)
+    clean = data_crops.to_tensor([crop.pixels for crop in crops])
     held = []
     for spec in ("gaussian:15", "poisson:3.5"):
-        noisy, _ = noise.pair_keyed(noise.parse(spec), clean, [crop.digest for crop in crops])
+        noisy, _ = noise_base.pair_keyed(
+            noise_specs.parse(spec), clean, [crop.digest for crop in crops]
+        )
         with torch.no_grad(), Activations(network, "input:conv_last") as seen:
             network(noisy)
         held.append(seen["input:conv_last"])
@@ -148,8 +153,8 @@ class Doubled(torch.nn.Module):
 def test_observers_of_some_batches_merge_to_that_of_all():
     torch.manual_seed(0)
     models = {"m": Doubled()}
-    groups = batches(images.crops(images.photographs(), 16, 7), 2)
-    noises = [noise.parse("gaussian:15"), noise.parse("poisson:3")]
+    groups = batches(data_crops.crops(photographs.photographs(), 16, 7), 2)
+    noises = [noise_specs.parse("gaussian:15"), noise_specs.parse("poisson:3")]
     observers = [FeatureHistograms({"m": ["inner", "input:last"]}) for _ in range(3)]
 
     def shown(observer: FeatureHistograms, parts: list[Batch]) -> None:
@@ -174,10 +179,10 @@ def test_observers_of_some_batches_merge_to_that_of_all():
 def test_layers_without_features_for_each_crop_are_refused():
     model = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), torch.nn.Flatten(0, 1))
     model.append(torch.nn.Unflatten(0, (-1, 3)))
-    groups = batches(images.crops(images.photographs(), 16, 2), 2)
+    groups = batches(data_crops.crops(photographs.photographs(), 16, 2), 2)
     observer = FeatureHistograms({"m": ["1"]})
     with pytest.raises(BadInput, match="'1' gives 6 for 2 crops"):
-        next(walk({"m": model}, [noise.parse("gaussian:15")], groups, [observer]))
+        next(walk({"m": model}, [noise_specs.parse("gaussian:15")], groups, [observer]))
 
 
 def test_intervals_leave_images_of_one_draw_out_together():

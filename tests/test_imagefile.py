@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from mtd import imagefile
-from mtd.imagefile import ImageFile
-from mtd.images import Crop
+from mtd.data import image_io
+from mtd.data.crops import Crop
+from mtd.data.image_io import ImageFile
 from mtd.utils.errors import BadInput
 
 
@@ -34,12 +34,12 @@ def test_round_trip_is_exact(tmp_path: Path, channels: int, dtype: Any, suffix: 
     icc = profile() if channels > 2 else profile(b"GRAY")
     image = ImageFile(noise(channels, dtype), icc)
     path = tmp_path / f"image{suffix}"
-    imagefile.write(path, image)
-    back = imagefile.read_image(path)
+    image_io.write(path, image)
+    back = image_io.read_image(path)
     assert back.pixels.dtype == dtype
     assert np.array_equal(back.pixels, image.pixels)
     assert back.icc == icc
-    head = imagefile.header(path)
+    head = image_io.header(path)
     assert (head.height, head.width, head.channels, head.depth) == (37, 41, channels, back.depth)
     assert not [p for p in tmp_path.iterdir() if p != path]
 
@@ -47,16 +47,16 @@ def test_round_trip_is_exact(tmp_path: Path, channels: int, dtype: Any, suffix: 
 def test_a_single_row_and_a_single_pixel(tmp_path: Path) -> None:
     for height, width in ((1, 1), (1, 50), (50, 1)):
         image = ImageFile(noise(3, np.uint16, height, width))
-        imagefile.write(tmp_path / "small.png", image)
-        assert np.array_equal(imagefile.read_image(tmp_path / "small.png").pixels, image.pixels)
+        image_io.write(tmp_path / "small.png", image)
+        assert np.array_equal(image_io.read_image(tmp_path / "small.png").pixels, image.pixels)
 
 
 def test_other_programs_read_what_is_written(tmp_path: Path) -> None:
     tifffile = pytest.importorskip("tifffile")
     image = ImageFile(noise(3, np.uint16), profile())
-    imagefile.write(tmp_path / "deep.tif", image)
+    image_io.write(tmp_path / "deep.tif", image)
     assert np.array_equal(tifffile.imread(tmp_path / "deep.tif"), image.pixels)
-    imagefile.write(tmp_path / "flat.png", ImageFile(noise(4, np.uint8), profile()))
+    image_io.write(tmp_path / "flat.png", ImageFile(noise(4, np.uint8), profile()))
     with Image.open(tmp_path / "flat.png") as opened:
         assert np.array_equal(np.asarray(opened), noise(4, np.uint8))
         assert opened.info["icc_profile"] == profile()
@@ -65,7 +65,7 @@ def test_other_programs_read_what_is_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.tif", "a.webp"])
 def test_profiles_of_other_programs_are_kept(tmp_path: Path, name: str) -> None:
     Image.fromarray(noise(3, np.uint8)).save(tmp_path / name, icc_profile=profile())
-    assert imagefile.read_image(tmp_path / name).icc == profile()
+    assert image_io.read_image(tmp_path / name).icc == profile()
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_kinds_of_pixels(tmp_path: Path, mode: str, name: str, channels: int) ->
     else:
         made = Image.fromarray(noise(4, np.uint8), "RGBA").convert(mode)
     made.save(tmp_path / name, **({"lossless": True, "exact": True} if "webp" in name else {}))
-    got = imagefile.read_image(tmp_path / name).pixels
+    got = image_io.read_image(tmp_path / name).pixels
     with Image.open(tmp_path / name) as opened:
         expected = np.asarray(opened.convert({"P": "RGB", "1": "L"}.get(mode, mode)))
     assert got.shape[2] == channels
@@ -104,16 +104,16 @@ def test_a_recorded_orientation_is_applied(tmp_path: Path, name: str) -> None:
     corner = np.zeros((16, 32, 3), np.uint8)
     corner[:8, :8] = 255  # top left as stored, top right once upright
     Image.fromarray(corner).save(tmp_path / name, exif=tags)
-    got = imagefile.read_image(tmp_path / name).pixels
-    head = imagefile.header(tmp_path / name)
+    got = image_io.read_image(tmp_path / name).pixels
+    head = image_io.header(tmp_path / name)
     assert got.shape == (32, 16, 3) == (head.height, head.width, head.channels)
     assert got[:8, -8:].mean() > 200 and got[:8, :8].mean() < 50
 
 
 def test_what_changes_on_disk_is_read_again(tmp_path: Path) -> None:
     for fill in (1, 2):
-        imagefile.write(tmp_path / "a.png", ImageFile(np.full((9, 9, 3), fill, np.uint8)))
-        assert (imagefile.read_image(tmp_path / "a.png").pixels == fill).all()
+        image_io.write(tmp_path / "a.png", ImageFile(np.full((9, 9, 3), fill, np.uint8)))
+        assert (image_io.read_image(tmp_path / "a.png").pixels == fill).all()
 
 
 def test_digest_is_that_of_a_crop_and_ignores_alpha() -> None:
@@ -134,7 +134,7 @@ def test_digest_is_that_of_a_crop_and_ignores_alpha() -> None:
 )
 def test_refused_kinds(tmp_path: Path, mode: str, name: str, words: str) -> None:
     Image.fromarray(noise(3, np.uint8)).convert("L").convert(mode).save(tmp_path / name)
-    for attempt in (imagefile.read_image, imagefile.header):
+    for attempt in (image_io.read_image, image_io.header):
         with pytest.raises(BadInput, match=words):
             attempt(tmp_path / name)
 
@@ -154,7 +154,7 @@ def test_refused_files(tmp_path: Path) -> None:
         ".": "is a folder",
     }.items():
         with pytest.raises(BadInput, match=words) as caught:
-            imagefile.header(tmp_path / name)
+            image_io.header(tmp_path / name)
         assert "\n" not in str(caught.value)
 
 
@@ -164,10 +164,10 @@ def test_a_cut_file_is_damaged(tmp_path: Path, name: str) -> None:
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: len(content) * 6 // 10])
     with pytest.raises(BadInput, match=r"damaged|not an image"):
-        imagefile.read_image(tmp_path / name)
+        image_io.read_image(tmp_path / name)
 
 
 def test_lossy_formats_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="without loss"):
-        imagefile.write(tmp_path / "a.jpg", ImageFile(noise(3, np.uint8)))
+        image_io.write(tmp_path / "a.jpg", ImageFile(noise(3, np.uint8)))
     assert not list(tmp_path.iterdir())

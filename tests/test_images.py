@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from mtd import images
-from mtd.images import Crop, Photograph
-from mtd.images import crops as cut_crops
+from mtd.data import crops as data_crops
+from mtd.data import image_io, photographs
+from mtd.data.crops import Crop
+from mtd.data.crops import crops as cut_crops
+from mtd.data.photographs import Photograph
 from mtd.utils.errors import BadInput
 
 
@@ -26,7 +28,7 @@ def test_any_format_and_mode_is_read_as_colour(tmp_path, suffix, mode):
     image = Image.new("RGB", (20, 10), (200, 30, 90)).convert(mode)
     image = image.convert("RGB") if suffix == "jpg" and mode in ("RGBA", "P") else image
     image.save(path, **({"lossless": True} if suffix == "webp" else {}))
-    pixels = images.read_rgb(path)
+    pixels = image_io.read_rgb(path)
     assert pixels.shape == (10, 20, 3) and pixels.dtype == np.uint8
     if mode == "L":
         assert (pixels[..., 0] == pixels[..., 1]).all()
@@ -36,7 +38,7 @@ def test_any_format_and_mode_is_read_as_colour(tmp_path, suffix, mode):
 
 def test_grey_of_16_bits_is_scaled_not_cut(tmp_path):
     Image.fromarray(np.full((8, 8), 65535 // 3, dtype=np.uint16)).save(tmp_path / "a.png")
-    assert (images.read_rgb(tmp_path / "a.png") == 85).all()
+    assert (image_io.read_rgb(tmp_path / "a.png") == 85).all()
 
 
 @pytest.mark.parametrize("content", [b"", b"no image", None])
@@ -50,26 +52,26 @@ def test_what_is_no_image_is_named(tmp_path, content):
     else:
         path.write_bytes(content)
     with pytest.raises(BadInput, match=r"a\.png"):
-        images.read_rgb(path)
+        image_io.read_rgb(path)
 
 
 def test_folders(tmp_path):
     with pytest.raises(BadInput, match="no such folder"):
-        images.find(tmp_path / "absent")
+        image_io.find(tmp_path / "absent")
     with pytest.raises(BadInput, match="no image in it"):
-        images.find(tmp_path)
+        image_io.find(tmp_path)
     Image.new("RGB", (4, 4)).save(tmp_path / "b.png")
     Image.new("RGB", (4, 4)).save(tmp_path / "a.JPG", format="JPEG")
     (tmp_path / "notes.txt").write_text("x")
-    assert [p.name for p in images.find(tmp_path)] == ["a.JPG", "b.png"]
+    assert [p.name for p in image_io.find(tmp_path)] == ["a.JPG", "b.png"]
     with pytest.raises(BadInput, match="expected a folder"):
-        images.find(tmp_path / "b.png")
+        image_io.find(tmp_path / "b.png")
 
 
 def test_bundled_photographs_give_64_crops():
-    crops = cut_crops(images.photographs(), 64, 64)
+    crops = cut_crops(photographs.photographs(), 64, 64)
     assert len(crops) == 64 == len({crop.digest for crop in crops})
-    assert {crop.image for crop in crops} == set(images.BUNDLED)
+    assert {crop.image for crop in crops} == set(photographs.BUNDLED)
 
 
 sizes = st.tuples(st.integers(8, 60), st.integers(8, 60))
@@ -120,7 +122,7 @@ def test_digest_tells_shape_and_pixels_apart():
 
 def test_tensor_is_in_0_to_1_and_exact():
     pixels = np.arange(256, dtype=np.uint8).repeat(3).reshape(16, 16, 3)
-    tensor = images.to_tensor([pixels, pixels])
+    tensor = data_crops.to_tensor([pixels, pixels])
     assert tensor.shape == (2, 3, 16, 16)
     assert (tensor.mul(255).round().byte()[0].permute(1, 2, 0).numpy() == pixels).all()
     assert tensor.max() == 1 and tensor.min() == 0

@@ -12,17 +12,18 @@ from conftest import MASKED, TINY, tiny_network
 from torch import Tensor, nn
 
 import mtd
-from mtd import foreign, inspection
-from mtd.denoiser import Denoiser
-from mtd.inspection import Field, macs_per_pixel, parameters, receptive_field
 from mtd.masking import MaskedInference
+from mtd.networks import external
+from mtd.networks import profile as networks_profile
+from mtd.networks.base import Denoiser
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.networks.ffdnet import FFDNet
+from mtd.networks.input_format import Usage
+from mtd.networks.profile import Field, macs_per_pixel, parameters, receptive_field
 from mtd.networks.restormer import Restormer, RestormerConfig
 from mtd.networks.ridnet import RIDNet, RIDNetConfig
 from mtd.networks.rnan import RNAN, RNANConfig
-from mtd.networks.swin_blocks import SwinIRConfig
-from mtd.usage import Usage
+from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.utils.errors import BadInput
 
 
@@ -124,7 +125,7 @@ def test_the_published_ffdnet_is_told_a_noise_level() -> None:
     assert macs_per_pixel(network, 16) == count
     for sigma in (25.0, "oracle"):
         network.usage = Usage(sigma=sigma)
-        told = inspection.describe(network, 16)
+        told = networks_profile.describe(network, 16)
         assert told["takes_noise_level"] and told["noise_level"] == sigma
         assert told["macs_per_pixel"] == count and told["receptive_field"]["reach"] == 25
 
@@ -143,7 +144,7 @@ def test_a_transformer_of_pytorch_s_own_is_counted() -> None:
             image = mixed.reshape(tokens.shape).mT.unflatten(2, (x.shape[2] // 8, -1))
             return nn.functional.pixel_shuffle(image, 8)
 
-    network, before = foreign.wrap(Pixels()), torch.backends.mha.get_fastpath_enabled()
+    network, before = external.wrap(Pixels()), torch.backends.mha.get_fastpath_enabled()
     tokens = 16 * 16 // 2
     assert macs_per_pixel(network, 16) == (4 * 36 + 2 * 60 + 2 * tokens * 6) / 2
     assert torch.backends.mha.get_fastpath_enabled() == before
@@ -151,16 +152,16 @@ def test_a_transformer_of_pytorch_s_own_is_counted() -> None:
 
 def test_networks_for_grey() -> None:
     network = dncnn(4, channels=1)
-    told, count = inspection.describe(network, 16), 9 * (8 + 2 * 64 + 8)
+    told, count = networks_profile.describe(network, 16), 9 * (8 + 2 * 64 + 8)
     assert (told["channel_order"], told["macs_per_pixel"]) == ("grey", count)
     network.usage = replace(network.usage, per_channel=True)
-    told = inspection.describe(network, 16)
+    told = networks_profile.describe(network, 16)
     assert "each channel" in told["channel_order"] and told["macs_per_pixel"] == 3 * count
 
 
 @pytest.mark.parametrize("depth", [2, 4, 7])
 def test_a_field_that_is_measured(depth: int) -> None:
-    network = foreign.wrap(dncnn(depth))
+    network = external.wrap(dncnn(depth))
     assert network.reach is None
     field = receptive_field(network, 48)
     assert field == Field(depth, side=48) and "pixels to each side (measured" in str(field)
@@ -175,7 +176,7 @@ def test_a_field_that_differs_between_pixels() -> None:
     def sums(x: Tensor) -> Tensor:
         return x.unflatten(2, (-1, 4)).flip(3).cumsum(3).flip(3).flatten(2, 3)
 
-    network = foreign.wrap(Module(sums))
+    network = external.wrap(Module(sums))
     assert network.config.multiple == 4
     assert receptive_field(network) == Field(3, side=96)
 
@@ -199,17 +200,17 @@ def test_units_that_are_off_are_connected_all_the_same() -> None:
     network = dncnn(4)
     for name, value in network.named_parameters():
         value.data -= 10 * name.endswith("bias")
-    assert receptive_field(foreign.wrap(network), 32) == Field(4, side=32)
+    assert receptive_field(external.wrap(network), 32) == Field(4, side=32)
 
 
 def test_fields_that_cannot_be_measured() -> None:
-    assert "does not depend" in str(receptive_field(foreign.wrap(Module(lambda x: 0 * x))))
-    field = receptive_field(foreign.wrap(Module(lambda x: x.detach().clone())))
+    assert "does not depend" in str(receptive_field(external.wrap(Module(lambda x: 0 * x))))
+    field = receptive_field(external.wrap(Module(lambda x: x.detach().clone())))
     assert field.reach is None and not field.whole and str(field).startswith("not known (")
 
 
 def test_a_network_that_changes_its_input() -> None:
-    network = foreign.wrap(Module(lambda x: x.mul_(0.5)))
+    network = external.wrap(Module(lambda x: x.mul_(0.5)))
     assert receptive_field(network) == Field(0, side=96)
 
 
@@ -222,7 +223,7 @@ def test_sizes_that_cannot_be_measured() -> None:
             raise RuntimeError("too large\nfor me")
         return x * 1
 
-    network = foreign.wrap(Module(picky))
+    network = external.wrap(Module(picky))
     with pytest.raises(BadInput, match=r"fails on \(1, 3, 88, 88\): RuntimeError: too large$"):
         macs_per_pixel(network, 88)
     assert "too large" in receptive_field(network).why
@@ -230,7 +231,7 @@ def test_sizes_that_cannot_be_measured() -> None:
 
 def test_a_bundled_file() -> None:
     network = mtd.load("masked.pth")
-    told = json.loads(json.dumps(inspection.describe(network, 16)))
+    told = json.loads(json.dumps(networks_profile.describe(network, 16)))
     assert told["architecture"] == "SwinIR" and len(told["sha256"]) == 64
     assert told["hyper_parameters"]["depths"] == [4, 4]
     assert "attention mask 75%" in told["mask_policy"] and told["mask_source"] == "the checkpoint"
@@ -244,7 +245,7 @@ def test_a_bundled_file() -> None:
 def test_value_range_and_channel_order() -> None:
     network: Denoiser = RIDNet(RIDNetConfig(features=4, reduction=4, value_range=255.0)).eval()
     network.usage = replace(network.usage, bgr=True)
-    told = inspection.describe(network, 8)
+    told = networks_profile.describe(network, 8)
     assert told["value_range"] == 255 and told["channel_order"] == "BGR"
     two = DnCNN(DnCNNConfig(in_chans=2, features=2, depth=2)).eval()
-    assert inspection.describe(two, 8)["channel_order"] == "2 channels"
+    assert networks_profile.describe(two, 8)["channel_order"] == "2 channels"

@@ -10,9 +10,12 @@ import torch
 from conftest import data_folder
 from torch import Tensor
 
-from mtd import images, isp
-from mtd.isp import ISP, Parameters
-from mtd.noise import add_keyed, pair_keyed, parse
+from mtd.data import crops as data_crops
+from mtd.data import photographs
+from mtd.noise import camera_pipeline
+from mtd.noise.base import add_keyed, pair_keyed
+from mtd.noise.camera_pipeline import ISP, Parameters
+from mtd.noise.specs import parse
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 
@@ -44,19 +47,19 @@ def grey(side: int = 8, level: float = 0.5) -> Tensor:
     [(0.1, 0.0276687), (0.25, 0.0851352), (0.5, 0.2176376), (0.75, 0.4193271), (0.9, 0.6191571)],
 )
 def test_light_behind_a_grey_level(value, light):
-    assert isp.linearise(grey(2, value)).numpy() == pytest.approx(light, abs=5e-8)
+    assert camera_pipeline.linearise(grey(2, value)).numpy() == pytest.approx(light, abs=5e-8)
 
 
 def test_the_tone_curve_is_undone():
     tone = uniform(1, 3, 4, 4)
     curve = 3 * tone**2 - 2 * tone**3
-    assert torch.allclose(isp.linearise(curve), tone**2.2, atol=1e-12)
-    ends = isp.linearise(torch.tensor([0.0, 1.0], dtype=torch.float64).view(1, 1, 1, 2))
+    assert torch.allclose(camera_pipeline.linearise(curve), tone**2.2, atol=1e-12)
+    ends = camera_pipeline.linearise(torch.tensor([0.0, 1.0], dtype=torch.float64).view(1, 1, 1, 2))
     assert ends.flatten().tolist() == pytest.approx([1e-8**2.2, 1], abs=1e-15)
 
 
 def test_camera_of_equal_weights():
-    matrix = isp.camera_matrix(torch.ones(1, 4, dtype=torch.float64))[0].numpy()
+    matrix = camera_pipeline.camera_matrix(torch.ones(1, 4, dtype=torch.float64))[0].numpy()
     expected = [
         [0.64601, 0.27143, 0.08256],
         [0.08256, 0.75575, 0.16169],
@@ -66,7 +69,7 @@ def test_camera_of_equal_weights():
 
 
 def test_raw_values_of_grey():
-    raw = isp.unprocess(grey(), fixed())
+    raw = camera_pipeline.unprocess(grey(), fixed())
     assert raw.shape == (1, 4, 4, 4)
     means = raw.mean((0, 2, 3)).tolist()
     assert means == pytest.approx([0.0870551, 0.1741101, 0.1741101, 0.1024177], abs=6e-8)
@@ -74,15 +77,15 @@ def test_raw_values_of_grey():
 
 
 def test_grey_comes_out_as_its_light_over_the_gain():
-    developed = isp.process(isp.unprocess(grey(), fixed()), fixed())
+    developed = camera_pipeline.process(camera_pipeline.unprocess(grey(), fixed()), fixed())
     assert developed.numpy() == pytest.approx(0.4517727, abs=6e-8)
     assert developed.numpy() == pytest.approx(0.1741101 ** (1 / 2.2), abs=1e-7)
 
 
 def test_shot_and_read_noise_have_their_variances():
     """shot · raw + read; mean and variance within five standard errors of 2²⁰ / 4 draws."""
-    raw = isp.unprocess(grey(1024), fixed())
-    noise = isp.add_shot_read(raw, fixed(), stream(1)) - raw
+    raw = camera_pipeline.unprocess(grey(1024), fixed())
+    noise = camera_pipeline.add_shot_read(raw, fixed(), stream(1)) - raw
     count = noise[0, 0].numel()
     for i, variance in enumerate([0.00137055, 0.00224110, 0.00224110, 0.00152418]):
         assert 0.01 * float(raw[0, i, 0, 0]) + 0.0005 == pytest.approx(variance, abs=6e-9)
@@ -96,7 +99,7 @@ def test_shot_and_read_noise_have_their_variances():
 def test_demosaicing_spreads_noise_by_the_stated_factors():
     """Sum of squared weights of all samples at the four kinds of site, away from the border."""
     basis = torch.eye(4 * 36, dtype=torch.float64).view(-1, 4, 6, 6)
-    factors = isp.demosaic(basis).square().sum(0)[:, 4:6, 4:6]
+    factors = camera_pipeline.demosaic(basis).square().sum(0)[:, 4:6, 4:6]
     expected = [[[1, 0.5], [0.5, 0.25]], [[0.25, 1], [1, 0.25]], [[0.25, 0.5], [0.5, 1]]]
     assert torch.equal(factors, torch.tensor(expected, dtype=torch.float64))
     assert factors.mean((1, 2)).tolist() == [0.5625, 0.625, 0.5625]
@@ -104,22 +107,22 @@ def test_demosaicing_spreads_noise_by_the_stated_factors():
 
 def test_demosaicing_keeps_samples_and_planes():
     image = uniform(2, 3, 6, 8)
-    raw = isp.mosaic(image)
-    assert torch.equal(isp.mosaic(isp.demosaic(raw)), raw)
+    raw = camera_pipeline.mosaic(image)
+    assert torch.equal(camera_pipeline.mosaic(camera_pipeline.demosaic(raw)), raw)
     y, x = torch.meshgrid(torch.arange(8.0), torch.arange(10.0), indexing="ij")
     ramps = torch.stack([x + 2 * y, 3 - x, 4 * y])[None]
-    inside = isp.demosaic(isp.mosaic(ramps)) - ramps
+    inside = camera_pipeline.demosaic(camera_pipeline.mosaic(ramps)) - ramps
     assert inside[..., 1:-1, 1:-1].abs().max() < 1e-5
 
 
 def test_highlights_stay_bright():
     """White keeps its value whatever the gains; below a mean of 0.9 every colour is divided."""
     p = fixed()
-    assert torch.allclose(isp.dim(grey(2, 1.0), p), grey(2, 1.0))
+    assert torch.allclose(camera_pipeline.dim(grey(2, 1.0), p), grey(2, 1.0))
     gains = torch.tensor([1 / 2, 1, 1 / 1.7], dtype=torch.float64) / 1.25
-    dark = isp.dim(grey(2, 0.89), p)[0, :, 0, 0]
+    dark = camera_pipeline.dim(grey(2, 0.89), p)[0, :, 0, 0]
     assert torch.allclose(dark, 0.89 * gains)
-    half = isp.dim(grey(2, 0.95), p)[0, :, 0, 0]
+    half = camera_pipeline.dim(grey(2, 0.95), p)[0, :, 0, 0]
     assert torch.allclose(half, 0.95 * (0.25 + 0.75 * gains))
 
 
@@ -186,9 +189,9 @@ def gathered(planes: Array) -> Array:
 def test_the_whole_pipeline_against_one_pixel_at_a_time(seed):
     x = uniform(2, 3, 8, 12, seed=seed)
     x[:, :, :4, :4] = 0.96 + 0.04 * x[:, :, :4, :4]  # highlights
-    p = isp.draw(2, stream(seed), torch.float64)
-    raw = isp.unprocess(x, p)
-    noisy = isp.add_shot_read(raw, p, stream(9))
+    p = camera_pipeline.draw(2, stream(seed), torch.float64)
+    raw = camera_pipeline.unprocess(x, p)
+    noisy = camera_pipeline.add_shot_read(raw, p, stream(9))
     normal = torch.randn(raw.shape, generator=stream(9), dtype=torch.float64).numpy()
     for k in range(2):
         ccm, gain = p.rgb2cam[k].numpy(), float(p.rgb_gain[k])
@@ -202,7 +205,7 @@ def test_the_whole_pipeline_against_one_pixel_at_a_time(seed):
             developed = oracle_photograph(gathered(planes), ccm, red, blue)
             # the slope of the gamma curve is steep near black
             assert developed == pytest.approx(
-                isp.process(ours, p)[k].permute(1, 2, 0).numpy(), abs=1e-7
+                camera_pipeline.process(ours, p)[k].permute(1, 2, 0).numpy(), abs=1e-7
             )
 
 
@@ -213,7 +216,7 @@ DRAWN = 200_000
 
 @pytest.fixture(scope="module")
 def drawn() -> Parameters:
-    return isp.draw(DRAWN, stream(4), torch.float64)
+    return camera_pipeline.draw(DRAWN, stream(4), torch.float64)
 
 
 def test_gains_and_shot_noise_are_uniform_where_they_should_be(drawn):
@@ -240,20 +243,20 @@ def test_read_noise_lies_on_a_line_of_shot_noise_with_scatter(drawn):
     assert abs(float(rest.std()) - 0.26) < 5 * 0.26 / math.sqrt(2 * DRAWN)
     both = torch.stack([rest, drawn.shot.log()])
     assert abs(float(torch.corrcoef(both)[0, 1])) < 5 / math.sqrt(DRAWN)
-    middle = isp.read_line(torch.tensor([1.095e-3, 0.012], dtype=torch.float64))
+    middle = camera_pipeline.read_line(torch.tensor([1.095e-3, 0.012], dtype=torch.float64))
     assert middle.tolist() == pytest.approx([1.17e-6, 2.16e-4], rel=0.005)
 
 
 def test_cameras_keep_grey_and_lie_between_the_four(drawn):
     assert torch.allclose(drawn.rgb2cam.sum(-1), torch.ones(1, dtype=torch.float64))
-    corners = isp.camera_matrix(torch.eye(4, dtype=torch.float64))
+    corners = camera_pipeline.camera_matrix(torch.eye(4, dtype=torch.float64))
     assert (drawn.rgb2cam > corners.amin(0) - 1e-6).all()
     assert (drawn.rgb2cam < corners.amax(0) + 1e-6).all()
     assert drawn.rgb2cam.std(0).min() > 0.001
 
 
 def test_given_parameters_take_the_places_of_drawn_ones():
-    p, free = fixed(3), isp.draw(3, stream(), torch.float64)
+    p, free = fixed(3), camera_pipeline.draw(3, stream(), torch.float64)
     for name, value in FIXED.fixed.items():
         assert getattr(p, name).tolist() == [value] * 3
     assert torch.equal(p.rgb2cam, free.rgb2cam)
@@ -304,8 +307,8 @@ def test_every_image_has_parameters_of_its_own_whatever_its_batch():
 def test_one_stream_serves_a_batch():
     clean = uniform(3, 3, 8, 8)
     noisy, target = parse("isp").pair(clean, generator=stream(1), quantize=False)
-    p = isp.draw(3, stream(1), torch.float64)
-    assert torch.equal(target, isp.process(isp.unprocess(clean, p), p))
+    p = camera_pipeline.draw(3, stream(1), torch.float64)
+    assert torch.equal(target, camera_pipeline.process(camera_pipeline.unprocess(clean, p), p))
     assert (noisy != target).any((1, 2, 3)).all()
 
 
@@ -325,7 +328,7 @@ def test_odd_sides_are_evened_by_repeating_the_last_row_or_column(height, width)
 
 def test_a_mosaic_has_even_sides():
     with pytest.raises(ValueError, match="7 x 8: a mosaic has even sides"):
-        isp.mosaic(uniform(1, 3, 7, 8))
+        camera_pipeline.mosaic(uniform(1, 3, 7, 8))
 
 
 def test_more_shot_noise_is_more_noise():
@@ -367,8 +370,8 @@ def test_colour_images_only():
 def test_on_photographs_the_target_is_not_the_original_and_noise_is_moderate():
     """McM: development of clean raw values against the photograph, and noise against it."""
     trips, noisy_psnr = [], []
-    for photo in images.photographs(data_folder("mcm_poisson_20") / "clean"):
-        clean = images.to_tensor([photo.load()])
+    for photo in photographs.photographs(data_folder("mcm_poisson_20") / "clean"):
+        clean = data_crops.to_tensor([photo.load()])
         for seed in range(4):
             noisy, target = pair_keyed(parse("isp"), clean, [photo.name], seed=seed)
             for values, a, b in ((trips, target, clean), (noisy_psnr, noisy, target)):

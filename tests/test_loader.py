@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 from test_train import make, photos, weights_of  # noqa: F401
 
-from mtd import loader, pixel_store, trainer
-from mtd.dataset import TrainingPairs
+from mtd.training import decoded_store, prefetch, trainer
+from mtd.training.pairs import TrainingPairs
 from mtd.utils.errors import BadInput
 
 
@@ -26,8 +26,8 @@ def same(one, other) -> bool:
 def test_workers_give_the_batches_of_none(photos):  # noqa: F811
     pairs = TrainingPairs([str(photos)], 16, "gaussian:15")
     firsts = [0, 8, 4, 100]
-    alone = list(loader.batches(pairs, firsts, 4))
-    assert same(alone, list(loader.batches(pairs, firsts, 4, workers=2)))
+    alone = list(prefetch.batches(pairs, firsts, 4))
+    assert same(alone, list(prefetch.batches(pairs, firsts, 4, workers=2)))
     assert same(alone[:1], [pairs.batch(0, 4)])
 
 
@@ -40,14 +40,14 @@ def test_the_store_holds_the_same_pixels_and_is_made_once(photos, tmp_path, monk
         assert isinstance(photo.load(), np.memmap) and np.array_equal(photo.load(), other.load())
     assert same([held.batch(3, 5)], [plain.batch(3, 5)])
     with monkeypatch.context() as patch:
-        patch.setattr("mtd.images.read_rgb", lambda _: 1 / 0)
+        patch.setattr("mtd.data.image_io.read_rgb", lambda _: 1 / 0)
         again = TrainingPairs([str(photos)], 16, "gaussian:15", store=store)
         assert same([again.batch(3, 5)], [plain.batch(3, 5)])
     (store / "pixels.bin").write_bytes((store / "pixels.bin").read_bytes()[:-1])
     with pytest.raises(BadInput, match="no store of these 4"):
-        pixel_store.stored(store, plain.photographs)
+        decoded_store.stored(store, plain.photographs)
     TrainingPairs([str(photos)], 16, "gaussian:15", store=store)  # a damaged one is made anew
-    assert len(pixel_store.stored(store, plain.photographs)) == 4
+    assert len(decoded_store.stored(store, plain.photographs)) == 4
 
 
 def test_a_store_of_other_photographs_of_the_same_names_is_not_used(photos, tmp_path):  # noqa: F811
@@ -77,7 +77,7 @@ def test_an_image_that_a_worker_cannot_read_is_one_line(photos):  # noqa: F811
     for path in photos.glob("*.png"):
         path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(BadInput) as raised:
-        list(loader.batches(pairs, [0, 4], 4, workers=1))
+        list(prefetch.batches(pairs, [0, 4], 4, workers=1))
     assert ".png" in str(raised.value) and "\n" not in str(raised.value)
 
 

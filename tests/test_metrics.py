@@ -9,8 +9,9 @@ import pytest
 import torch
 from conftest import data_folder
 
-from mtd import images
-from mtd.metrics import psnr, ssim
+from mtd.data import crops as data_crops
+from mtd.data import image_io
+from mtd.metrics.psnr_ssim import psnr, ssim
 from mtd.utils.errors import BadInput
 
 PUBLISHED = {  # border 1, RGB
@@ -25,8 +26,8 @@ def published(name: str) -> tuple[torch.Tensor, torch.Tensor]:
     folder = data_folder("mcm_poisson_20")
     found = []
     for kind in ("noisy", "clean"):
-        path = next(p for p in images.find(folder / kind) if p.stem == name)
-        found.append(images.to_tensor([images.read_rgb(path)]))
+        path = next(p for p in image_io.find(folder / kind) if p.stem == name)
+        found.append(data_crops.to_tensor([image_io.read_rgb(path)]))
     return found[0], found[1]
 
 

@@ -9,9 +9,12 @@ import pytest
 import torch
 from conftest import data_folder
 
-from mtd import images, mixture
-from mtd.mixture import LEVELS, Mixture
-from mtd.noise import add_keyed, parse
+from mtd.data import crops as data_crops
+from mtd.data import photographs
+from mtd.noise import mixture
+from mtd.noise.base import add_keyed
+from mtd.noise.mixture import LEVELS, Mixture
+from mtd.noise.specs import parse
 from mtd.utils.errors import BadInput
 
 KINDS = ("speckle", "poisson", "spatial", "gaussian", "salt_pepper")
@@ -94,8 +97,8 @@ def test_it_says_whose_it_is():
 
 
 def test_levels_are_in_order_on_the_bundled_photographs():
-    crop = images.crops(images.photographs(), 128, 1)[0]
-    clean = images.to_tensor([crop.pixels])
+    crop = data_crops.crops(photographs.photographs(), 128, 1)[0]
+    clean = data_crops.to_tensor([crop.pixels])
     noisy = [add_keyed(parse(f"mixture:{n}"), clean, [crop.digest]) for n in sorted(LEVELS)]
     errors = [float((each - clean).square().mean()) for each in noisy]
     assert errors == sorted(errors)
@@ -105,11 +108,11 @@ def test_levels_are_in_order_on_the_bundled_photographs():
 def test_noisy_psnr_on_kodak24_is_the_one_stated():
     """The table of `Mixture`; the exact noise depends on torch's generator, the level hardly."""
     stated = {1: 21.73, 2: 19.49, 3: 17.81, 4: 16.46, 5: 15.35}
-    crops = images.whole(images.photographs(data_folder("kodak24")))
+    crops = data_crops.whole(photographs.photographs(data_folder("kodak24")))
     for level, expected in stated.items():
         values = []
         for crop in crops:
-            clean = images.to_tensor([crop.pixels])
+            clean = data_crops.to_tensor([crop.pixels])
             noisy = add_keyed(parse(f"mixture:{level}"), clean, [crop.digest])
             values.append(-10 * math.log10(float((noisy - clean).square().mean())))
         assert abs(np.mean(values) - expected) < 0.02

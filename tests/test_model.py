@@ -15,17 +15,20 @@ from safetensors.torch import save_file
 from torch import nn
 
 import mtd
-from mtd import checkpoint, model, registry
-from mtd.architecture import Architecture, Config
-from mtd.denoiser import Denoiser
+from mtd.loading import checkpoint_file
+from mtd.loading import load as loading_load
 from mtd.masking import MaskPolicy
+from mtd.networks import registry
+from mtd.networks.architecture import Architecture
+from mtd.networks.base import Denoiser
+from mtd.networks.config import Config
 from mtd.networks.dncnn import DnCNNConfig
 from mtd.networks.ffdnet import FFDNetConfig
+from mtd.networks.input_format import Usage
 from mtd.networks.restormer import RestormerConfig
 from mtd.networks.ridnet import RIDNetConfig
 from mtd.networks.rnan import RNANConfig
-from mtd.networks.swin_blocks import SwinIRConfig
-from mtd.usage import Usage
+from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.utils.errors import BadInput
 
 TINY: dict[str, Config] = {
@@ -58,7 +61,7 @@ def tiny(name: str, seed: int = 0, config: Config | None = None) -> Denoiser:
 
 def saved(network: Denoiser, path, policy: MaskPolicy | None = None, **training):
     """A checkpoint of our own."""
-    checkpoint.save(
+    checkpoint_file.save(
         path,
         network.state_dict(),
         network=network.config,
@@ -398,7 +401,7 @@ def test_metadata_beyond_what_the_weights_can_be_are_refused_at_once(tmp_path):
         {"features": 30_000},
         {"in_chans": 2**70},
     ):
-        checkpoint.save(
+        checkpoint_file.save(
             path,
             network.state_dict(),
             network=replace(network.config, **values),
@@ -409,9 +412,10 @@ def test_metadata_beyond_what_the_weights_can_be_are_refused_at_once(tmp_path):
 
 def test_nearest_is_one_clause():
     assert (
-        model.nearest(tiny("RIDNet").state_dict()) == "nearest: RIDNet, but other numbers of layers"
+        loading_load.nearest(tiny("RIDNet").state_dict())
+        == "nearest: RIDNet, but other numbers of layers"
     )
-    assert model.nearest({"a": X}).startswith("none of SwinIR")
+    assert loading_load.nearest({"a": X}).startswith("none of SwinIR")
 
 
 def test_an_embedding_of_one_pixel_in_a_larger_kernel_is_no_stock_swinir(tmp_path):
@@ -434,8 +438,8 @@ def test_a_part_of_another_network_is_not_run_alone(tmp_path):
 def test_what_a_network_says_of_its_own_use_is_kept(tmp_path):
     network = tiny("DnCNN")
     network.usage = Usage(value_range=255, bgr=True)
-    assert model.usage(network, True, model.How()) == network.usage
-    assert not model.usage(network, True, model.How(bgr=False)).bgr
+    assert loading_load.usage(network, True, loading_load.How()) == network.usage
+    assert not loading_load.usage(network, True, loading_load.How(bgr=False)).bgr
 
 
 def test_what_tensors_do_not_tell_is_said(tmp_path):

@@ -15,9 +15,10 @@ import torch
 from conftest import tiny_network
 from torch import nn
 
-from mtd import checkpoint, registry, spandrels
+from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.models import main
+from mtd.networks import registry, spandrel_adapter
 from mtd.networks.dncnn import ARCHITECTURE, DnCNN, DnCNNConfig
 from mtd.networks.ffdnet import FFDNet, FFDNetConfig
 from mtd.networks.ridnet import RIDNet, RIDNetConfig
@@ -59,7 +60,7 @@ def test_all_that_is_known(in_process: Call) -> None:
     assert "824,118" in out and "668,227" in out and "26,111,668" in out
     assert "baseline.pth, masked.pth" in out
     words = out.partition("by spandrel")[2].replace("\n", " ").replace(",", " ").split()
-    assert set(spandrels.names()) <= set(words) or "not installed" in out
+    assert set(spandrel_adapter.names()) <= set(words) or "not installed" in out
     assert max(map(len, out.partition("by spandrel")[2].splitlines())) <= 100
 
 
@@ -80,7 +81,7 @@ def test_other_packages_and_no_spandrel(in_process: Call, monkeypatch: pytest.Mo
     monkeypatch.setattr(EntryPoint, "load", lambda point: other)
     point = EntryPoint("theirs", "package.module:ENTRY", registry.GROUP)
     monkeypatch.setattr(registry, "entry_points", lambda group: [point])
-    monkeypatch.setattr(spandrels, "names", list)
+    monkeypatch.setattr(spandrel_adapter, "names", list)
     registry.architectures.cache_clear()
     try:
         code, out, _ = in_process(main)
@@ -153,7 +154,7 @@ def test_a_file_that_is_unknown_and_the_others(in_process: Call, tmp_path: Path)
     paths = [save(tmp_path / "grey.pth", grey), str(tmp_path / "odd.pth"), "none.pth"]
     paths.append(str(tmp_path / "ours.safetensors"))
     network = tiny_network()
-    checkpoint.save(paths[3], network.state_dict(), network=network.config, mask=MaskPolicy())
+    checkpoint_file.save(paths[3], network.state_dict(), network=network.config, mask=MaskPolicy())
     code, out, err = in_process(main, *paths, "--size", "8", "--grey", "per-channel")
     assert code == 2
     first, second = (table(part) for part in out.removesuffix("\n").split("\n\n"))

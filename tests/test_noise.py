@@ -14,15 +14,20 @@ from conftest import data_folder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mtd import images, noise
-from mtd.metrics import psnr
-from mtd.noise import Poisson, add_keyed, pair_keyed, parse
+from mtd.data import crops as data_crops
+from mtd.data import image_io, photographs
+from mtd.metrics.psnr_ssim import psnr
+from mtd.noise import specs as noise_specs
+from mtd.noise import synthetic
+from mtd.noise.base import add_keyed, pair_keyed
+from mtd.noise.specs import parse
+from mtd.noise.synthetic import Poisson
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 
 SHAPE = (4, 3, 256, 256)
 COUNT = math.prod(SHAPE)
-PLAIN = sorted(noise.kinds().keys() - {"isp", "mixture"})
+PLAIN = sorted(noise_specs.kinds().keys() - {"isp", "mixture"})
 ANY = [*(f"{kind}:0.5" for kind in PLAIN), "mixture:2", "isp", "isp,target=original"]
 
 
@@ -71,8 +76,8 @@ def test_poisson_values():
     one = parse("poisson:1,values=unique")(grey, generator=stream, quantize=False)
     check_moments(one.numpy(), 0.5, 0.5, 2)
     ramp = torch.arange(174).div(255).expand(1, 3, 1, 174)
-    assert noise.unique_values(ramp) == 256
-    assert noise.unique_values(ramp[..., :128]) == 128
+    assert synthetic.unique_values(ramp) == 256
+    assert synthetic.unique_values(ramp[..., :128]) == 128
 
 
 @pytest.mark.parametrize("variance", [0.018, 0.04])
@@ -177,7 +182,7 @@ def test_a_spec_keeps_every_digit_that_matters(kind, level):
 @pytest.mark.parametrize("spec", ANY)
 def test_every_noise_says_its_kind_and_level(spec):
     made = parse(spec)
-    assert isinstance(made, noise.kinds()[made.name])
+    assert isinstance(made, noise_specs.kinds()[made.name])
     assert made.level == (None if made.name == "isp" else float(spec.partition(":")[2]))
 
 
@@ -284,8 +289,8 @@ def test_noisy_psnr_on_kodak24(spec):
     single draws differ by more.
     """
     made, values = parse(spec), []
-    for crop in images.whole(images.photographs(data_folder("kodak24"))):
-        clean = images.to_tensor([crop.pixels])
+    for crop in data_crops.whole(photographs.photographs(data_folder("kodak24"))):
+        clean = data_crops.to_tensor([crop.pixels])
         values.append(float(psnr(add_keyed(made, clean, [crop.digest]), clean)))
     assert abs(np.mean(values) - FLOORS[spec]) < (0.1 if spec == "salt_pepper:0.002" else 0.05)
 
@@ -293,10 +298,10 @@ def test_noisy_psnr_on_kodak24(spec):
 def test_poisson_matches_the_authors_test_set():
     """`McM_poisson_20` is alpha = 2: same lattice, and a noisy PSNR within its spread."""
     folder = data_folder("mcm_poisson_20")
-    for path in images.find(folder / "clean"):
+    for path in image_io.find(folder / "clean"):
         name = path.stem
-        clean = images.read_rgb(path).astype(float)
-        noisy = images.read_rgb(folder / "noisy" / f"{name}.png").astype(float)
+        clean = image_io.read_rgb(path).astype(float)
+        noisy = image_io.read_rgb(folder / "noisy" / f"{name}.png").astype(float)
         inside = (noisy > 0) & (noisy < 255)
         total = (noisy + clean)[inside]  # y + x = alpha K / V in 8-bit units, rounded once
         lattice = np.round(np.round(total / (2 * 255 / 256)) * (2 * 255 / 256))

@@ -22,7 +22,7 @@ from test_curve_logs import own
 from analysis.readings import folders
 from analysis.readings import report as report_
 from analysis.readings.folders import COMMANDS, SECTIONS
-from mtd import checkpoint
+from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.utils.errors import BadInput
 
@@ -94,7 +94,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed, name in enumerate(NAMES):
             policy = MASKED if seed % 2 else MaskPolicy()
             weights = tiny_network(seed).state_dict()
-            checkpoint.save(f"{name}.pth", weights, network=TINY, mask=policy)
+            checkpoint_file.save(f"{name}.pth", weights, network=TINY, mask=policy)
         files = [f"{name}.pth" for name in NAMES]
         for report, models in (("many", files), ("one", files[1:2])):
             for name, given in MORE.items():

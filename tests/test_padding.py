@@ -6,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mtd.padding import extend
+from mtd.networks.padding import extend
 
 
 def test_padding_reflects_where_it_can():

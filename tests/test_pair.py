@@ -13,8 +13,11 @@ from conftest import data_folder
 import mtd
 from analysis import cka
 from analysis.activations import deepest
-from mtd import images, noise
+from mtd.data import crops as data_crops
+from mtd.data import photographs as data_photographs
 from mtd.networks.swinir import SwinIR
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
 
 pytestmark = pytest.mark.slow
 
@@ -38,11 +41,11 @@ def table() -> pd.DataFrame:
         "masked, attention mask off": mtd.load("masked.pth", attention_mask="off"),
     }
     rows = []
-    for photo in images.photographs(data_folder("kodak24")):
-        crop = images.Crop(photo.name, 0, 0, photo.load())
-        clean = images.to_tensor([crop.pixels])
+    for photo in data_photographs.photographs(data_folder("kodak24")):
+        crop = data_crops.Crop(photo.name, 0, 0, photo.load())
+        clean = data_crops.to_tensor([crop.pixels])
         for spec in NOISES:
-            noisy = noise.add_keyed(noise.parse(spec), clean, [crop.digest])
+            noisy = noise_base.add_keyed(noise_specs.parse(spec), clean, [crop.digest])
             rows.append((spec, "noisy", psnr(noisy, clean)))
             for name, network in networks.items():
                 with torch.no_grad():

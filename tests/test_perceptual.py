@@ -10,8 +10,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mtd import perceptual
-from mtd.perceptual import LPIPS, NoBackbone
+from mtd.metrics import lpips as metrics_lpips
+from mtd.metrics.lpips import LPIPS, NoBackbone
 from mtd.utils.errors import BadInput
 
 pytest.importorskip("torchvision", reason="torchvision is not installed")
@@ -33,7 +33,7 @@ def backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "backbone.pth"
     torch.save(state, path)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    monkeypatch.setattr(perceptual, "DIGEST", digest[:8])
+    monkeypatch.setattr(metrics_lpips, "DIGEST", digest[:8])
     return path
 
 
@@ -90,7 +90,7 @@ def test_the_digest_is_kept_and_global_randomness_is_left_alone(backbone):
 
 def test_the_cache_is_used_without_a_download(backbone, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
-    place = perceptual.cached()
+    place = metrics_lpips.cached()
     place.parent.mkdir(parents=True)
     backbone.rename(place)
     output, clean = drawn()

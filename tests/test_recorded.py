@@ -12,8 +12,11 @@ import pytest
 from PIL import Image
 
 from analysis import cka
-from mtd import images, noise
-from mtd.recorded import Recorded
+from mtd.data import crops as data_crops
+from mtd.data import photographs as data_photographs
+from mtd.data.recorded_noise import Recorded
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
 
 Array = np.ndarray
@@ -41,10 +44,10 @@ def test_names_are_matched_without_their_endings_and_pixels_are_those_at_the_cro
     noisy = {"scene": drawn(10), "street.01": drawn(11), "zebra": drawn(12), "more": drawn(13)}
     for (name, pixels), ending in zip(noisy.items(), ("tif", "webp", "png", "tiff"), strict=True):
         save(Path(f"noisy/{name}.{ending}"), pixels)
-    photographs = images.photographs("clean")
+    photographs = data_photographs.photographs("clean")
     recorded = Recorded("folder:noisy")
     recorded.check(photographs)
-    cut = images.crops(photographs, 8, 24)
+    cut = data_crops.crops(photographs, 8, 24)
     assert {crop.image for crop in cut} == {"scene.png", "street.01.png", "zebra.png"}
     for crop in cut:
         there = noisy[crop.image.removesuffix(".png")]
@@ -58,8 +61,8 @@ def test_names_are_matched_without_their_endings_and_pixels_are_those_at_the_cro
 def test_folders_in_names_and_bundled_names_do_not_matter(folder, name):
     save(Path("noisy/scene.png"), drawn(4))
     recorded = Recorded("folder:noisy")
-    recorded.check([images.Photograph(name, 30, 40, lambda: drawn(0))])
-    crop = images.Crop(name, 3, 5, drawn(0)[3:11, 5:13])
+    recorded.check([data_photographs.Photograph(name, 30, 40, lambda: drawn(0))])
+    crop = data_crops.Crop(name, 3, 5, drawn(0)[3:11, 5:13])
     assert (recorded.cut(crop) == drawn(4)[3:11, 5:13]).all()
 
 
@@ -68,7 +71,7 @@ def test_a_missing_file_is_named_with_what_is_like_it(folder):
     save(Path("noisy/street-01.png"), drawn(1))
     message = r"noisy: no noisy version of street\.01\.png.*did you mean street-01\?"
     with pytest.raises(BadInput, match=message):
-        Recorded("folder:noisy").check(images.photographs("clean"))
+        Recorded("folder:noisy").check(data_photographs.photographs("clean"))
 
 
 @pytest.mark.parametrize("shape", [(40, 30), (30, 39), (60, 80)])
@@ -78,7 +81,7 @@ def test_another_size_is_refused(folder, shape):
     save(Path("noisy/zebra.png"), drawn(0, *shape))
     message = rf"zebra\.png is {shape[0]} x {shape[1]}, the clean one 30 x 40"
     with pytest.raises(BadInput, match=message):
-        Recorded("folder:noisy").check(images.photographs("clean"))
+        Recorded("folder:noisy").check(data_photographs.photographs("clean"))
 
 
 def test_folders_that_cannot_be_used(folder):
@@ -105,7 +108,7 @@ def test_spec_is_one_text_for_one_folder(folder):
 def test_digest_is_of_the_pixels_of_the_crops_and_of_nothing_else(folder):
     for i, name in enumerate(("scene", "street.01", "zebra")):
         save(Path(f"noisy/{name}.png"), drawn(10 + i))
-    cut = images.crops(images.photographs("clean"), 8, 3, "centre")
+    cut = data_crops.crops(data_photographs.photographs("clean"), 8, 3, "centre")
     first = Recorded("folder:noisy").digest(cut)
     pixels = b"".join(Recorded("folder:noisy").cut(crop).tobytes() for crop in cut)
     assert first == hashlib.sha256(pixels).hexdigest()
@@ -134,8 +137,10 @@ def test_a_run_with_the_recording_of_a_made_noise_is_a_run_with_that_noise(pair,
     for i in range(4):
         clean = drawn(i, 24, 24)
         save(Path(f"clean/{i}.png"), clean)
-        key = images.Crop("", 0, 0, clean).digest
-        noisy = noise.add_keyed(noise.parse("gaussian:15"), images.to_tensor([clean]), [key])
+        key = data_crops.Crop("", 0, 0, clean).digest
+        noisy = noise_base.add_keyed(
+            noise_specs.parse("gaussian:15"), data_crops.to_tensor([clean]), [key]
+        )
         recorded.append(noisy[0].mul(255).round().byte().permute(1, 2, 0).numpy())
         save(Path(f"noisy/{i}.tif"), recorded[-1])
     arguments = ("--noise", "gaussian:15", "--noise", "folder:noisy")
@@ -186,14 +191,16 @@ def test_pixels_may_come_from_anything_by_name():
         ("clean/street.01.png", drawn(2)),
         ("street.png", drawn(3)),
     ):
-        recorded.check([images.Photograph(name, 30, 40, lambda: drawn(0))])
-        crop = images.Crop(name, 2, 4, drawn(0)[2:10, 4:16])
+        recorded.check([data_photographs.Photograph(name, 30, 40, lambda: drawn(0))])
+        crop = data_crops.Crop(name, 2, 4, drawn(0)[2:10, 4:16])
         assert (recorded.cut(crop) == there[2:10, 4:16]).all()
         assert recorded.digest([crop]) == hashlib.sha256(recorded.cut(crop).tobytes()).hexdigest()
     with pytest.raises(BadInput, match=r"sidd: no noisy version of stret.*did you mean street"):
-        recorded.check([images.Photograph("stret", 30, 40, lambda: drawn(0))])
+        recorded.check([data_photographs.Photograph("stret", 30, 40, lambda: drawn(0))])
     with pytest.raises(BadInput, match="two clean images are named street"):
-        recorded.check([images.Photograph(f"street.{e}", 30, 40, list) for e in ("png", "jpg")])
+        recorded.check(
+            [data_photographs.Photograph(f"street.{e}", 30, 40, list) for e in ("png", "jpg")]
+        )
     with pytest.raises(BadInput, match="sidd: no noisy image"):
         Recorded("sidd", {})
 

@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mtd import exr, paired, render, scenes
+from mtd import render
+from mtd.data import exr_io, image_pairs
+from mtd.rendering import mitsuba as rendering_mitsuba
+from mtd.rendering import scenes
 
 
 @pytest.fixture
@@ -31,20 +34,20 @@ def test_views_are_apart_and_the_first_looks_straight_ahead():
 def test_a_folder_of_pairs(mitsuba, tmp_path, in_process):
     code, out, err = in_process(render.main, str(tmp_path), *SMALL, "--spp", "3", "--views", "2")
     assert code == 0 and out.strip() == str(tmp_path) and not err
-    names = sorted(f"{name}{view}.exr" for name in render.SCENES for view in ("", "_1"))
+    names = sorted(f"{name}{view}.exr" for name in rendering_mitsuba.SCENES for view in ("", "_1"))
     folders = {path.name: path for path in tmp_path.iterdir() if path.is_dir()}
     assert set(folders) == {"2spp", "3spp", "clean"}
     for folder in folders.values():
         assert sorted(path.name for path in folder.iterdir()) == names
         for name in names:
-            pixels = exr.read(folder / name)
+            pixels = exr_io.read(folder / name)
             assert pixels.shape == (16, 16, 3) and np.isfinite(pixels).all()
             assert 0.02 < pixels.mean() < 1 and pixels.min() >= 0
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    assert manifest["spp"] == [2, 3] and manifest["scenes"] == list(render.SCENES)
+    assert manifest["spp"] == [2, 3] and manifest["scenes"] == list(rendering_mitsuba.SCENES)
     assert (manifest["seed"], manifest["size"], manifest["reference"]) == (0, 16, 4)
     assert manifest["versions"]["mitsuba"] and len(manifest["images"]) == 12
-    found = paired.find(tmp_path / "2spp", tmp_path / "clean", name="monte_carlo:2")
+    found = image_pairs.find(tmp_path / "2spp", tmp_path / "clean", name="monte_carlo:2")
     assert [photo.name for photo in found.photographs] == names
 
 
@@ -73,14 +76,15 @@ def test_squared_error_falls_as_one_over_samples(mitsuba, name, tolerance):
     Without the twentieth of the values where v is largest, as other renderings tell: rare bright
     reflections would need many more samples.
     """
-    scene = render.load(name, 24)
-    others = np.stack([render.render(scene, 64, ("other", i)) for i in range(16)])
+    scene = rendering_mitsuba.load(name, 24)
+    others = np.stack([rendering_mitsuba.render(scene, 64, ("other", i)) for i in range(16)])
     reference, spread = others.mean(axis=0, dtype=np.float64), others.var(axis=0)
     calm = spread <= np.quantile(spread, 0.95)
     errors = {
         samples: np.mean(
             [
-                (render.render(scene, samples, (samples, i))[calm] - reference[calm]) ** 2
+                (rendering_mitsuba.render(scene, samples, (samples, i))[calm] - reference[calm])
+                ** 2
                 for i in range(20)
             ]
         )
@@ -92,18 +96,18 @@ def test_squared_error_falls_as_one_over_samples(mitsuba, name, tolerance):
 
 def test_passes_are_independent_and_their_mean_is_the_image(mitsuba, monkeypatch):
     """Of 5 samples in passes of 2, 2 and 1: the mean weighted by samples."""
-    scene = render.load("cornell_box", 16)
+    scene = rendering_mitsuba.load("cornell_box", 16)
     parts = []
-    original = render.renderer().render
+    original = rendering_mitsuba.renderer().render
 
     def keep(scene, spp, seed):
         parts.append((spp, seed, np.asarray(original(scene, spp=spp, seed=seed), dtype=np.float64)))
         return parts[-1][2]
 
-    monkeypatch.setattr(render, "PASS", 2)
-    monkeypatch.setattr(render.renderer(), "render", keep)
+    monkeypatch.setattr(rendering_mitsuba, "PASS", 2)
+    monkeypatch.setattr(rendering_mitsuba.renderer(), "render", keep)
     steps: list[int] = []
-    whole = render.render(scene, 5, ("key",), steps.append)
+    whole = rendering_mitsuba.render(scene, 5, ("key",), steps.append)
     assert steps == [2, 2, 1] == [spp for spp, _, _ in parts]
     assert len({seed for _, seed, _ in parts}) == 3
     assert all(0 <= seed < 2**32 for _, seed, _ in parts)

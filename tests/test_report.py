@@ -54,13 +54,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the tiny pair, and a report of it."""
     from conftest import MASKED, TINY, tiny_network
 
-    from mtd import checkpoint
+    from mtd.loading import checkpoint_file
     from mtd.masking import MaskPolicy
 
     place = tmp_path_factory.mktemp("report")
     for seed, (name, policy) in enumerate({"plain": MaskPolicy(), "hidden": MASKED}.items()):
         weights = tiny_network(seed).state_dict()
-        checkpoint.save(place / f"{name}.pth", weights, network=TINY, mask=policy)
+        checkpoint_file.save(place / f"{name}.pth", weights, network=TINY, mask=policy)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         make("plain.pth", "hidden.pth", "--output-dir", "out", "--format", "html,ipynb,md")

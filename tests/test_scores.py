@@ -16,13 +16,14 @@ from analysis import engine, scores
 from analysis.engine import Batch, Setting, View
 from analysis.ranking import NOISY
 from analysis.scores import PROTOCOLS, Protocol, Scores
-from analysis.strips import busiest
-from mtd import images, metrics
-from mtd.denoiser import Unchanged
-from mtd.images import Crop
-from mtd.mixture import OURS
-from mtd.noise import pair_keyed, parse
-from mtd.recorded import Recorded
+from mtd.data import crops as data_crops
+from mtd.data.crops import Crop, busiest
+from mtd.data.recorded_noise import Recorded
+from mtd.metrics import psnr_ssim
+from mtd.networks.base import Unchanged
+from mtd.noise.base import pair_keyed
+from mtd.noise.mixture import OURS
+from mtd.noise.specs import parse
 from mtd.utils.distributed import Ranks
 
 
@@ -58,16 +59,16 @@ def test_rows_are_the_metrics_of_each_image(protocol):
     count = 0
     for noise in NOISES:
         for crop in CROPS:
-            clean = images.to_tensor([crop.pixels])
+            clean = data_crops.to_tensor([crop.pixels])
             noisy, target = pair_keyed(noise, clean, [crop.digest], seed=5)
             for name, model in MODELS.items():
                 with torch.no_grad():
                     output = model(noisy, [crop.digest])
                 rows = frame[(frame.model == name) & (frame.noise == noise.spec)]
                 found = rows[rows.sha256 == crop.digest].set_index("metric").value
-                expected = {"psnr": metrics.psnr(output, target, protocol.border)}
+                expected = {"psnr": psnr_ssim.psnr(output, target, protocol.border)}
                 if min(crop.pixels.shape[:2]) - 2 * protocol.border >= 11:
-                    expected["ssim"] = metrics.ssim(output, target, protocol.border)
+                    expected["ssim"] = psnr_ssim.ssim(output, target, protocol.border)
                 assert set(found.index) == set(expected)
                 for metric, value in expected.items():
                     assert found[metric] == pytest.approx(float(value), abs=2e-4)
@@ -79,11 +80,11 @@ def test_isp_is_scored_against_the_processed_raw():
     frame = observed(3, 1, 1).compute()
     rows = frame[(frame.noise == "isp") & (frame.model == NOISY) & (frame.metric == "psnr")]
     crop = CROPS[0]
-    clean = images.to_tensor([crop.pixels])
+    clean = data_crops.to_tensor([crop.pixels])
     noisy, target = pair_keyed(parse("isp"), clean, [crop.digest], seed=5)
     value = rows.set_index("sha256").value[crop.digest]
-    assert value == float(metrics.psnr(noisy, target))
-    assert value != pytest.approx(float(metrics.psnr(noisy, clean)), abs=0.01)
+    assert value == float(psnr_ssim.psnr(noisy, target))
+    assert value != pytest.approx(float(psnr_ssim.psnr(noisy, clean)), abs=0.01)
 
 
 def test_the_batch_changes_nothing():
@@ -116,7 +117,7 @@ def test_squares_are_those_of_the_output():
     observer = observed(3, 1, 1)
     batch = groups(3, 1, 1)[0]
     crop = CROPS[1]
-    noisy, _ = pair_keyed(NOISES[0], images.to_tensor([crop.pixels]), [crop.digest], seed=5)
+    noisy, _ = pair_keyed(NOISES[0], data_crops.to_tensor([crop.pixels]), [crop.digest], seed=5)
     rows, columns = busiest(crop.pixels, 8)
     square = observer.square(View(NOISY, "gaussian:25"), batch, crop)
     assert square is not None and square.shape == (3, 8, 8)
@@ -134,8 +135,8 @@ def test_a_batch_with_noises_of_its_own_is_seen_under_those_only():
     ]
     frame = observer.compute()
     rows = frame[(frame.noise == "camera:3") & (frame.model == NOISY) & (frame.metric == "psnr")]
-    a, b = (images.to_tensor([p]) for p in (255 - CROPS[0].pixels, CROPS[0].pixels))
-    assert rows.value.tolist() == [float(metrics.psnr(a, b))]
+    a, b = (data_crops.to_tensor([p]) for p in (255 - CROPS[0].pixels, CROPS[0].pixels))
+    assert rows.value.tolist() == [float(psnr_ssim.psnr(a, b))]
 
 
 def test_outputs_that_are_no_numbers_give_nan_and_a_picture():

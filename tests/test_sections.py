@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from analysis import engine, sections
-from mtd import images
+from mtd.data import crops as data_crops
+from mtd.data import photographs
 from mtd.utils.errors import BadInput
 
 
@@ -29,7 +30,7 @@ def test_budgets_are_megapixels_by_section():
 
 
 def test_crops_nest_and_each_comes_once():
-    crops = images.crops(images.photographs(), 16, 40)
+    crops = data_crops.crops(photographs.photographs(), 16, 40)
     parts = sections.nested(crops, [10, 25, 10, 99], seed=1)
     assert [len(part) for part in parts] == [10, 15, 15]
     digests = [crop.digest for part in parts for crop in part]
@@ -69,11 +70,11 @@ class Watcher(engine.Observer):
 
 def test_an_observer_meets_only_batches_that_it_looks_at(pair):
     import mtd
-    from mtd import noise
+    from mtd.noise import specs as noise_specs
 
-    crops = images.crops(images.photographs(), 16, 6)
+    crops = data_crops.crops(photographs.photographs(), 16, 6)
     groups = engine.batches(crops, 2)
-    noises = [noise.parse("gaussian:15"), noise.parse("poisson:3")]
+    noises = [noise_specs.parse("gaussian:15"), noise_specs.parse("poisson:3")]
     one, other = Watcher(), Watcher()
     one.crops = {crop.digest for crop in crops[:2]}
     other.noises = ["poisson:3"]

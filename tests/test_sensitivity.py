@@ -11,7 +11,9 @@ from torch import Tensor
 
 from analysis.layer_changes import CLEAN, LayerChanges, Sums, joined, places
 from analysis.sensitivity import change, gain
-from mtd import images, noise
+from mtd.data import crops as data_crops
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
 
 
@@ -87,8 +89,10 @@ def test_a_layer_without_variation_has_no_change():
 @pytest.mark.parametrize("quantize", [True, False])
 def test_a_gaussian_of_level_0_is_the_clean_image(quantize):
     pixels = torch.arange(256).repeat(3, 1).reshape(3, 16, 16).permute(1, 2, 0).byte().numpy()
-    clean = images.to_tensor([pixels])
-    shown, target = noise.pair_keyed(noise.parse(CLEAN), clean, ["key"], quantize=quantize)
+    clean = data_crops.to_tensor([pixels])
+    shown, target = noise_base.pair_keyed(
+        noise_specs.parse(CLEAN), clean, ["key"], quantize=quantize
+    )
     assert torch.equal(shown, clean) and torch.equal(target, clean)
 
 

@@ -15,8 +15,11 @@ from analysis.activations import Activations, default_layers
 from analysis.layer_changes import DENOISED, IMAGE
 from analysis.runs import read_manifest, read_tables
 from analysis.sensitivity import run
-from mtd import images, noise
+from mtd.data import crops as data_crops
+from mtd.data import photographs
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
 
 FEW = ("--crop", "16", "--limit", "7", "--quiet")
 TWO = ("--noise", "poisson:3.5", "--noise", "gaussian:50")
@@ -48,13 +51,13 @@ def test_numbers_are_those_of_layers_taken_by_hand(folder, name):
     frame = table(started("plain.pth", "hidden.pth", "dncnn.pth", *FEW, *TWO))
     frame = frame.set_index(["model", "noise", "layer"])
     network = mtd.load(f"{name}.pth")
-    crops = images.crops(images.photographs(), 16, 7)
-    clean, keys = images.to_tensor([c.pixels for c in crops]), [c.digest for c in crops]
+    crops = data_crops.crops(photographs.photographs(), 16, 7)
+    clean, keys = data_crops.to_tensor([c.pixels for c in crops]), [c.digest for c in crops]
     seen = {}
     for spec in ("clean", "poisson:3.5", "gaussian:50"):
         shown = clean
         if spec != "clean":
-            shown, _ = noise.pair_keyed(noise.parse(spec), clean, keys)
+            shown, _ = noise_base.pair_keyed(noise_specs.parse(spec), clean, keys)
         with torch.no_grad(), Activations(network, default_layers(network)) as held:
             output = network(shown, keys)
         seen[spec] = {IMAGE: shown, **dict(held.items()), DENOISED: output}

@@ -16,8 +16,12 @@ from analysis import srga as command
 from analysis.activations import Activations, choose, last_convolution
 from analysis.runs import read_manifest, read_tables
 from analysis.srga import run, srga
-from mtd import images, metrics, noise
+from mtd.data import crops as data_crops
+from mtd.data import photographs
+from mtd.metrics import psnr_ssim
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
 
 FEW = ("--crop", "16", "--limit", "24", "--quiet")
@@ -52,11 +56,11 @@ def test_numbers_are_those_of_the_features_before_the_last_convolution(folder, n
     for spec in ("gaussian:15", "poisson:3.5", "isp"):
         seen.clear()
         values = []
-        for crop in images.crops(images.photographs(), 16, 24):
-            clean = images.to_tensor([crop.pixels])
-            noisy, target = noise.pair_keyed(noise.parse(spec), clean, [crop.digest])
+        for crop in data_crops.crops(photographs.photographs(), 16, 24):
+            clean = data_crops.to_tensor([crop.pixels])
+            noisy, target = noise_base.pair_keyed(noise_specs.parse(spec), clean, [crop.digest])
             with torch.no_grad():
-                values.append(float(metrics.psnr(network(noisy, [crop.digest]), target)))
+                values.append(float(psnr_ssim.psnr(network(noisy, [crop.digest]), target)))
         features[spec], psnr[spec] = torch.cat(seen).flatten(1), np.mean(values)
     for spec, held in features.items():
         expected = srga(features["gaussian:15"], held, 15)
@@ -93,9 +97,11 @@ def test_intervals_leave_the_same_patches_out_everywhere(folder):
     network = mtd.load("plain.pth")
     held = {}
     for spec in ("gaussian:15", "poisson:3.5"):
-        crops = images.crops(images.photographs(), 16, 24)
-        clean = images.to_tensor([crop.pixels for crop in crops])
-        noisy, _ = noise.pair_keyed(noise.parse(spec), clean, [crop.digest for crop in crops])
+        crops = data_crops.crops(photographs.photographs(), 16, 24)
+        clean = data_crops.to_tensor([crop.pixels for crop in crops])
+        noisy, _ = noise_base.pair_keyed(
+            noise_specs.parse(spec), clean, [crop.digest for crop in crops]
+        )
         with torch.no_grad(), Activations(network, "input:conv_last") as seen:
             network(noisy)
         held[spec] = seen["input:conv_last"].flatten(1)

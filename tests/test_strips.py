@@ -8,6 +8,7 @@ import pytest
 
 from analysis import strips
 from analysis.ranking import NOISY
+from mtd.data import crops as data_crops
 
 
 @pytest.mark.parametrize("side", [1, 3, 7, 30])
@@ -25,7 +26,7 @@ def test_the_busiest_square_is_that_of_a_search(side):
                     total += abs(grey[y, x] - grey[y - 1, x]) if y else 0
             if total > best:
                 best, found = total, (top, left)
-    chosen = strips.busiest(pixels, side)
+    chosen = data_crops.busiest(pixels, side)
     assert (chosen[0].start, chosen[1].start) == found
     assert (chosen[0].stop - found[0], chosen[1].stop - found[1]) == (rows, columns)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analysis import suite
-from mtd import noise
+from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
 
 
@@ -16,7 +16,7 @@ def test_the_paper_suite_has_the_levels_of_its_figures():
     assert found.crop is None and found.limit is None and found.in_distribution == ("gaussian:15",)
     levels: dict[str, list[float | None]] = {}
     for text in found.noises:
-        parsed = noise.parse(text)
+        parsed = noise_specs.parse(text)
         levels.setdefault(parsed.name, []).append(parsed.level)
     assert levels == {
         "gaussian": [15, 25, 50],
@@ -32,9 +32,9 @@ def test_the_paper_suite_has_the_levels_of_its_figures():
 @pytest.mark.parametrize("name", suite.names())
 def test_every_noise_is_known_and_what_is_in_distribution_is_among_them(name):
     found = suite.load(name)
-    specs = [noise.parse(text).spec for text in found.noises]
+    specs = [noise_specs.parse(text).spec for text in found.noises]
     assert len(set(specs)) == len(specs) and found.about
-    assert {noise.parse(text).spec for text in found.in_distribution} <= set(specs)
+    assert {noise_specs.parse(text).spec for text in found.in_distribution} <= set(specs)
 
 
 def test_a_file_of_ones_own(tmp_path):

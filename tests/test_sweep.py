@@ -8,7 +8,9 @@ import pandas as pd
 import pytest
 from test_train import SMALL, photos  # noqa: F401
 
-from mtd import recipe, sweep, train
+from mtd import train
+from mtd.training import config as training_config
+from mtd.training import sweep
 from mtd.utils.errors import BadInput
 
 CELLS = """
@@ -46,7 +48,7 @@ def test_cells_are_those_named_and_every_combination(tmp_path):
 def test_bundled_sweeps_can_be_trained_and_are_of_the_papers_recipe(path):
     found = sweep.load(path.name)
     made = {cell.name: cell.recipe(found.base, [], ["photos"]) for cell in found.cells}
-    assert all(one.run == recipe.load("paper.toml").run for one in made.values())
+    assert all(one.run == training_config.load("paper.toml").run for one in made.values())
     masks = {(m.mask.input_percent, m.mask.attention_percent) for m in made.values()}
     assert len(masks) == len(made)
 

@@ -9,13 +9,12 @@ import torch
 from conftest import MASKED, TINY, golden, golden_weights, tiny_network
 from torch import Tensor, nn
 
-from mtd import windows
 from mtd.masking import MaskedInference, MaskPolicy, RecordedMasks
-from mtd.networks.swin_blocks import SwinIRConfig
+from mtd.networks import swinir_layers
+from mtd.networks.registry import detect
 from mtd.networks.swinir import SwinIR
-from mtd.registry import detect
+from mtd.networks.swinir_layers import SwinIRConfig, partition, shift_mask, unpartition
 from mtd.utils.seeds import BatchStream
-from mtd.windows import partition, shift_mask, unpartition
 
 GOLDENS = (
     "masked_swinir_attention_mask_off",
@@ -105,17 +104,19 @@ def test_shift_mask_by_definition(size):
 
 def test_what_depends_on_size_alone_is_computed_once(monkeypatch):
     network, calls = tiny_network(), []
-    windows.shift_mask.cache_clear()
-    original = windows.partition
-    monkeypatch.setattr(windows, "partition", lambda x, w: calls.append(x.dtype) or original(x, w))
+    swinir_layers.shift_mask.cache_clear()
+    original = swinir_layers.partition
+    monkeypatch.setattr(
+        swinir_layers, "partition", lambda x, w: calls.append(x.dtype) or original(x, w)
+    )
     for _ in range(3):
         network(torch.rand(1, 3, 24, 40))
     assert calls.count(torch.int64) == 1  # labels of regions are partitioned only to make a mask
 
 
 def test_cached_tensors_made_at_inference_take_part_in_training():
-    windows.shift_mask.cache_clear()
-    windows.relative_position_index.cache_clear()
+    swinir_layers.shift_mask.cache_clear()
+    swinir_layers.relative_position_index.cache_clear()
     network = tiny_network()
     with torch.inference_mode():
         network(torch.rand(1, 3, 16, 16))

@@ -15,7 +15,7 @@ from analysis import tables
 from analysis.engine import View
 from analysis.representations import Row
 from analysis.tables import Block
-from mtd.images import Crop
+from mtd.data.crops import Crop
 
 Array = np.ndarray
 

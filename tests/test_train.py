@@ -21,12 +21,19 @@ from PIL import Image
 from test_ranks import environment, two_processes
 
 import mtd
-from mtd import images, noise, recipe, registry, train, trainer
-from mtd.dataset import TrainingPairs
-from mtd.metrics import psnr
+from mtd import train
+from mtd.data import crops as data_crops
+from mtd.data import photographs
+from mtd.metrics.psnr_ssim import psnr
+from mtd.networks import registry
 from mtd.networks.swinir import drop_channels
-from mtd.recipe import CONFIGS
-from mtd.training_log import Log
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
+from mtd.training import config as training_config
+from mtd.training import trainer
+from mtd.training.config import CONFIGS
+from mtd.training.logs import Log
+from mtd.training.pairs import TrainingPairs
 from mtd.utils.errors import BadInput
 from mtd.utils.seeds import BatchStream
 
@@ -57,14 +64,16 @@ def photos(tmp_path: Path) -> Path:
     return folder
 
 
-def make(photos: Path, *changes: str, **options: bool) -> recipe.Recipe:
-    return recipe.load("small.toml", [f"data.folders=['{photos}']", *SMALL, *changes], **options)
+def make(photos: Path, *changes: str, **options: bool) -> training_config.Recipe:
+    return training_config.load(
+        "small.toml", [f"data.folders=['{photos}']", *SMALL, *changes], **options
+    )
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda p: p.stem)
 def test_bundled_recipes_are_valid_and_their_baseline_has_no_mask(path):
-    masked = recipe.load(path.name)
-    plain = recipe.load(path.name, baseline=True)
+    masked = training_config.load(path.name)
+    plain = training_config.load(path.name, baseline=True)
     if path.stem in ("paper", "reference", "small"):
         assert masked.mask.masks_input and masked.mask.attention_percent
     assert not plain.mask.masks_input and not plain.mask.attention_percent
@@ -76,12 +85,12 @@ PEERS = ("dncnn", "ridnet", "rnan", "restormer", "swinir", "dropout", "ffdnet")
 
 @pytest.mark.parametrize("name", ["paper", *PEERS])
 def test_paper_recipe_is_the_papers(name):
-    paper = recipe.load(f"{name}.toml")
+    paper = training_config.load(f"{name}.toml")
     assert (paper.run.steps, paper.run.batch_size, paper.data.crop) == (200_000, 64, 64)
     assert (paper.optimizer.learning_rate, paper.optimizer.betas) == (1e-4, (0.9, 0.99))
     assert paper.optimizer.milestones == (100_000, 150_000) and paper.optimizer.gamma == 0.5
     assert paper.data.noise == "gaussian:15"
-    assert recipe.load("reference.toml", baseline=True).run.batch_size == 16
+    assert training_config.load("reference.toml", baseline=True).run.batch_size == 16
 
 
 @pytest.mark.parametrize(
@@ -94,7 +103,7 @@ def test_paper_recipe_is_the_papers(name):
 )
 def test_peers_are_the_published_networks(name, weights):
     with torch.device("meta"):
-        network = registry.build(recipe.load(f"{name}.toml").network)
+        network = registry.build(training_config.load(f"{name}.toml").network)
     assert sum(p.numel() for p in network.parameters()) == weights
 
 
@@ -112,7 +121,7 @@ TINY_PEERS = {
 @pytest.mark.parametrize("name", PEERS)
 def test_peers_train_resume_and_load(photos, tmp_path, monkeypatch, name):
     sizes = [*TINY_PEERS[name], *(text for text in SMALL if not text.startswith("network"))]
-    given = recipe.load(f"{name}.toml", [f"data.folders=['{photos}']", *sizes])
+    given = training_config.load(f"{name}.toml", [f"data.folders=['{photos}']", *sizes])
     path = trainer.train(given, tmp_path / "whole", quiet=True)
     told = {"sigma": 15} if name == "ffdnet" else {}
     network = mtd.load(path, **told)
@@ -189,24 +198,24 @@ def test_output_dropout_leaves_out_channels_in_training_only(photos):
 )
 def test_impossible_recipes(change, message):
     with pytest.raises(BadInput, match=message):
-        recipe.load("small.toml", [change])
+        training_config.load("small.toml", [change])
 
 
 def test_recipe_file_errors(tmp_path):
     with pytest.raises(BadInput, match=r"did you mean small\.toml"):
-        recipe.load("smal.toml")
+        training_config.load("smal.toml")
     (tmp_path / "a.toml").write_text("x = [")
     with pytest.raises(BadInput, match="not TOML"):
-        recipe.load(str(tmp_path / "a.toml"))
+        training_config.load(str(tmp_path / "a.toml"))
     with pytest.raises(BadInput, match="is a folder"):
-        recipe.load(str(tmp_path))
+        training_config.load(str(tmp_path))
     for text in ("run = 3", "[[run]]", "baseline = 3"):
         (tmp_path / "a.toml").write_text(text)
         with pytest.raises(BadInput, match="not a section"):
-            recipe.load(str(tmp_path / "a.toml"))
+            training_config.load(str(tmp_path / "a.toml"))
     (tmp_path / "a.toml").write_text('[baseline]\n"run.stps" = 3')
     with pytest.raises(BadInput, match="did you mean steps"):
-        recipe.load(str(tmp_path / "a.toml"))
+        training_config.load(str(tmp_path / "a.toml"))
 
 
 def test_pairs_depend_on_seed_and_position_only(photos):
@@ -444,10 +453,10 @@ def test_a_network_that_is_told_the_noise_level_trains_on_it(photos, tmp_path):
         f'[network]\narchitecture = "FFDNet"\nfeatures = 4\ndepth = 3\n'
         f"[data]\nfolders = ['{photos}']\ncrop = 16\n[run]\nsteps = 2\nbatch_size = 2\n"
     )
-    model = mtd.load(trainer.train(recipe.load(str(path)), tmp_path / "run"), sigma=15)
+    model = mtd.load(trainer.train(training_config.load(str(path)), tmp_path / "run"), sigma=15)
     assert model.source["architecture"] == "FFDNet" and model.usage.sigma == 15
     with pytest.raises(BadInput, match="told the noise level, expected gaussian:LEVEL"):
-        recipe.load(str(path), ["data.noise='poisson:3'"])
+        training_config.load(str(path), ["data.noise='poisson:3'"])
 
 
 def weights_of(path: Path) -> dict[str, torch.Tensor]:
@@ -530,10 +539,10 @@ def test_validation_is_the_networks_psnr_as_it_denoises(photos, tmp_path):
     path = trainer.train(make(photos, *WATCHED), tmp_path / "run", quiet=True)
     frame = pd.read_csv(tmp_path / "run/validation.csv")
     network = mtd.load(path).double()
-    crops = images.crops(images.photographs(), 16, 2)
-    clean, keys = images.to_tensor([c.pixels for c in crops]), [c.digest for c in crops]
+    crops = data_crops.crops(photographs.photographs(), 16, 2)
+    clean, keys = data_crops.to_tensor([c.pixels for c in crops]), [c.digest for c in crops]
     for spec in ("gaussian:15", "poisson:3"):
-        noisy, target = noise.pair_keyed(noise.parse(spec), clean, keys, quantize=True)
+        noisy, target = noise_base.pair_keyed(noise_specs.parse(spec), clean, keys, quantize=True)
         with torch.no_grad():
             expected = float(psnr(network(noisy.double(), keys).float(), target).mean())
         found = frame[(frame.step == 20) & (frame.noise == spec)].psnr.item()
@@ -612,7 +621,7 @@ def test_batch_normalisation_needs_whole_batches(photos, tmp_path):
     sizes = [*TINY_PEERS["dncnn"], *(text for text in SMALL if not text.startswith("network"))]
     changes = [f"data.folders=['{photos}']", *sizes, "run.accumulate=2"]
     with pytest.raises(BadInput, match="batch normalisation of a DnCNN needs whole batches"):
-        trainer.train(recipe.load("dncnn.toml", changes), tmp_path / "run", quiet=True)
+        trainer.train(training_config.load("dncnn.toml", changes), tmp_path / "run", quiet=True)
 
 
 def test_weights_that_are_not_finite_are_never_saved(photos, tmp_path, monkeypatch):

@@ -14,7 +14,7 @@ from analysis.readings import words
 from analysis.readings.words import bounded, code, codes, listed, number, probability, side
 from analysis.significance import OUTSIDE
 from analysis.standings import ordered, plural
-from mtd.metrics import METRICS
+from mtd.metrics.psnr_ssim import METRICS
 
 TABLES = ("generalization", "noises", "tests", "strips", "results")
 

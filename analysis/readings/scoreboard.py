@@ -15,7 +15,7 @@ from analysis.readings.generalization import Frames, contestants
 from analysis.readings.rows import p_values, reaches
 from analysis.readings.words import interval, listed, number
 from analysis.standings import plural
-from mtd.metrics import METRICS
+from mtd.metrics.psnr_ssim import METRICS
 
 PAIRED = 24
 """Up to so many models, all pairs of them are shown; of more, those of the best one."""

@@ -1,1 +1,1 @@
-"""The networks, one file each; `mtd.registry` knows them all."""
+"""The networks, one file each; `mtd.networks.registry` knows them all."""

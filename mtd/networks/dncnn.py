@@ -15,8 +15,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mtd.architecture import Architecture, Config, Weights
-from mtd.denoiser import Denoiser
+from mtd.networks.architecture import Architecture
+from mtd.networks.base import Denoiser
+from mtd.networks.config import Config, Weights
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 

@@ -18,8 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtd.architecture import Architecture, Config, Weights
-from mtd.denoiser import Denoiser
+from mtd.networks.architecture import Architecture
+from mtd.networks.base import Denoiser
+from mtd.networks.config import Config, Weights
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 

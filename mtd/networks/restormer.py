@@ -19,10 +19,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtd.architecture import Architecture, Config, Weights
-from mtd.denoiser import Denoiser
-from mtd.networks.restormer_blocks import Block, downsample, upsample
-from mtd.padding import extend
+from mtd.networks.architecture import Architecture
+from mtd.networks.base import Denoiser
+from mtd.networks.config import Config, Weights
+from mtd.networks.padding import extend
+from mtd.networks.restormer_layers import Block, downsample, upsample
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 

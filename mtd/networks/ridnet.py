@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from mtd.architecture import Architecture, Config, Weights
-from mtd.denoiser import Denoiser
+from mtd.networks.architecture import Architecture
+from mtd.networks.base import Denoiser
+from mtd.networks.config import Config, Weights
+from mtd.networks.input_format import Usage
 from mtd.networks.swinir import RGB_MEAN
-from mtd.usage import Usage
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 

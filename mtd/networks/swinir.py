@@ -14,10 +14,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mtd.architecture import Architecture, Weights
-from mtd.denoiser import Denoiser
 from mtd.masking import PIXEL_FILL, AttentionMasks
-from mtd.networks.swin_blocks import (
+from mtd.networks.architecture import Architecture
+from mtd.networks.base import Denoiser
+from mtd.networks.config import Weights
+from mtd.networks.swinir_layers import (
     Pass,
     PatchEmbed,
     ResidualGroup,

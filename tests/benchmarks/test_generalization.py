@@ -10,9 +10,12 @@ import torch
 
 import mtd
 from analysis import engine, generalization
-from mtd import images, noise
-from mtd.denoiser import Denoiser
+from mtd.data import crops as data_crops
+from mtd.data import photographs
+from mtd.networks.base import Denoiser
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
 
 NOISES = ("gaussian:15", "poisson:3", "isp")
 
@@ -24,13 +27,15 @@ def test_the_command_over_bare_passes(tmp_path: Path):
     torch.save(network.state_dict(), tmp_path / "dncnn.pth")
     files = ["baseline.pth", "masked.pth", str(tmp_path / "dncnn.pth")]
     networks: list[Denoiser] = [mtd.load(file) for file in files]
-    groups = engine.batches(images.crops(images.photographs(), 128, 16), 4)
+    groups = engine.batches(data_crops.crops(photographs.photographs(), 128, 16), 4)
 
     def bare() -> None:
         with torch.no_grad():
             for batch in groups:
                 for spec in NOISES:
-                    noisy = noise.add_keyed(noise.parse(spec), batch.clean, batch.digests)
+                    noisy = noise_base.add_keyed(
+                        noise_specs.parse(spec), batch.clean, batch.digests
+                    )
                     for network in networks:
                         network(noisy, batch.digests)
 

@@ -26,10 +26,14 @@ from torch import Tensor, nn
 import mtd
 from analysis import cka, engine, hsic, permutation
 from analysis.activations import Activations
-from mtd import checkpoint, images, noise
+from mtd.data import crops as data_crops
+from mtd.data import photographs
+from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
-from mtd.networks.swin_blocks import SwinIRConfig
 from mtd.networks.swinir import SwinIR
+from mtd.networks.swinir_layers import SwinIRConfig
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
 
 LAYERS, IMAGES = 24, 64
 THREADS = 2
@@ -248,17 +252,19 @@ def test_full_size_networks_over_bare_passes(tmp_path, capsys):
         network = SwinIR(SwinIRConfig())
         network.initialise(torch.Generator().manual_seed(seed))
         path = tmp_path / f"{name}.pth"
-        checkpoint.save(path, network.state_dict(), network=SwinIRConfig(), mask=policy)
+        checkpoint_file.save(path, network.state_dict(), network=SwinIRConfig(), mask=policy)
     specs = ("gaussian:15", "poisson:3", "gaussian:50")
     files = [str(tmp_path / f"{name}.pth") for name in "ab"]
     networks = [mtd.load(file) for file in files]
-    batches = engine.batches(images.crops(images.photographs(), 64, 64), 16)
+    batches = engine.batches(data_crops.crops(photographs.photographs(), 64, 64), 16)
 
     def bare() -> None:
         with torch.no_grad():
             for batch in batches:
                 for spec in specs:
-                    noisy = noise.add_keyed(noise.parse(spec), batch.clean, batch.digests)
+                    noisy = noise_base.add_keyed(
+                        noise_specs.parse(spec), batch.clean, batch.digests
+                    )
                     for network in networks:
                         network(noisy, batch.digests)
 

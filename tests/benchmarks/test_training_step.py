@@ -18,10 +18,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from mtd import loader
-from mtd.dataset import TrainingPairs
 from mtd.masking import DrawnMasks, draw_input_mask
 from mtd.networks.swinir import SwinIR
+from mtd.training import prefetch
+from mtd.training.pairs import TrainingPairs
 from mtd.utils.seeds import BatchStream
 
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
@@ -150,11 +150,11 @@ def test_reading_does_not_hold_training_up(tmp_path: Path):
         for workers in (0, 1):
             firsts = list(range(0, size * count, size))
             start = time.perf_counter()
-            for _ in loader.batches(pairs, firsts, size, workers):
+            for _ in prefetch.batches(pairs, firsts, size, workers):
                 pass
             read = size * count / (time.perf_counter() - start)
             start = time.perf_counter()
-            for noisy, _ in loader.batches(pairs, firsts, size, workers):
+            for noisy, _ in prefetch.batches(pairs, firsts, size, workers):
                 step.x = noisy.to(device)
                 step()
             both = size * count / (time.perf_counter() - start)

@@ -1,0 +1,1 @@
+"""Images: reading, crops, image pairs, test sets."""

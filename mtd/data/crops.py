@@ -1,0 +1,175 @@
+"""Crops of photographs: where they are cut, and their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mtd.data.image_io import Pixels
+from mtd.data.photographs import Photograph
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput, nearest
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A part of a photograph, or all of it, 8 bits, with where it was cut."""
+
+    image: str
+    top: int
+    left: int
+    pixels: Pixels
+    scene: str = ""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the pixels and their shape; the crop's key for noise, masks and results."""
+        shape = repr(self.pixels.shape).encode()
+        return hashlib.sha256(shape + np.ascontiguousarray(self.pixels).tobytes()).hexdigest()
+
+
+def to_tensor(pixels: Sequence[Pixels]) -> Tensor:
+    """Equal-sized (H, W, 3) 8-bit images as float32 (B, 3, H, W) in [0, 1]."""
+    stacked = torch.from_numpy(np.stack(pixels))
+    return stacked.permute(0, 3, 1, 2).to(torch.float32).div(255).contiguous()
+
+
+Rule = Literal["grid", "centre", "random"]
+
+
+def crops(
+    images: Sequence[Photograph], size: int, count: int, rule: Rule = "grid", seed: int = 0
+) -> list[Crop]:
+    """At most `count` crops of `size` x `size`, by a rule; nothing is ever resized.
+
+    `grid`: shared out evenly over the images and over each image. Every image gives the same
+    number of crops, or one more, as far as that many fit without overlap; what does not fit goes
+    to the others. The crops of an image sit at the centres of an even grid. `centre`: the middle
+    of each image. `random`: the same number from each image, or one more, at places that depend on
+    (seed, name of the image, which of its crops) only; they may overlap. With more images than
+    crops, evenly spaced ones give one each.
+
+    Raises:
+        BadInput: an image is smaller than the crop, or there is no such rule.
+    """
+    if rule not in get_args(Rule):
+        raise BadInput(f"crop rule {rule!r}: {nearest(str(rule), get_args(Rule))}")
+    for image in images:
+        if min(image.height, image.width) < size:
+            raise BadInput(
+                f"{image.name} is {image.height} x {image.width}, smaller than the crop {size}: "
+                "use a smaller --crop or leave the image out"
+            )
+    if len(images) > count:
+        images = spaced(images, count)
+    cut = []
+    for place, (image, share) in enumerate(zip(images, _shares(images, size, count), strict=True)):
+        pixels = image.load()
+        if rule == "grid":
+            corners = _centres(image.height, image.width, size, share)
+        elif rule == "centre":
+            corners = [((image.height - size) // 2, (image.width - size) // 2)]
+        else:
+            share = count // len(images) + (place < count % len(images))
+            corners = [_corner(image, size, seed, i) for i in range(share)]
+        for top, left in corners:
+            part = np.ascontiguousarray(pixels[top : top + size, left : left + size])
+            cut.append(Crop(image.name, top, left, part, image.scene))
+    return cut
+
+
+def whole(images: Sequence[Photograph], count: int | None = None) -> list[Crop]:
+    """Whole photographs, all of them or `count` evenly spaced ones."""
+    if count is not None and len(images) > count:
+        images = spaced(images, count)
+    return [Crop(image.name, 0, 0, image.load(), image.scene) for image in images]
+
+
+def spaced(images: Sequence[Photograph], count: int) -> list[Photograph]:
+    """`count` of the images, evenly spaced."""
+    return [images[(2 * i + 1) * len(images) // (2 * count)] for i in range(count)]
+
+
+def _corner(image: Photograph, size: int, seed: int, index: int) -> tuple[int, int]:
+    stream = seeds.generator("crop", seed, image.name, index)
+    top, left = (
+        int(torch.randint(side - size + 1, (1,), generator=stream))
+        for side in (image.height, image.width)
+    )
+    return top, left
+
+
+def _shares(images: Sequence[Photograph], size: int, count: int) -> list[int]:
+    """How many crops each image gives, as far as they fit without overlap."""
+    room = [(image.height // size) * (image.width // size) for image in images]
+    shares = [0] * len(images)
+    while sum(shares) < count and shares != room:
+        for i in range(len(images)):
+            if shares[i] < room[i] and sum(shares) < count:
+                shares[i] += 1
+    return shares
+
+
+def _centres(height: int, width: int, size: int, count: int) -> list[tuple[int, int]]:
+    """Corners of `count` crops that do not overlap, centred in the cells of a grid."""
+    rows, columns = min(
+        (
+            (r, c)
+            for r in range(1, height // size + 1)
+            for c in range(1, width // size + 1)
+            if r * c >= count
+        ),
+        key=lambda grid: (
+            grid[0] * grid[1] - count + 4 * abs(math.log(height * grid[1] / (grid[0] * width)))
+        ),
+    )
+    tops = [int((2 * r + 1) * height / (2 * rows) - size / 2) for r in range(rows)]
+    lefts = [int((2 * c + 1) * width / (2 * columns) - size / 2) for c in range(columns)]
+    cells = [(top, left) for top in tops for left in lefts]
+    return [cells[i * len(cells) // count] for i in range(count)]
+
+
+def place(crop: Crop) -> dict[str, Any]:
+    """What identifies a crop in a table."""
+    height, width = crop.pixels.shape[:2]
+    return {
+        "image": crop.image,
+        "scene": crop.scene or crop.image,
+        "top": crop.top,
+        "left": crop.left,
+        "height": height,
+        "width": width,
+        "sha256": crop.digest,
+    }
+
+
+def busiest(pixels: Pixels, side: int) -> tuple[slice, slice]:
+    """The square with the strongest edges: summed absolute differences of grey neighbours.
+
+    It depends on the clean image only, so that it is the same for every noise and model.
+
+    Args:
+        pixels: (H, W, 3).
+        side: of the square; at most that of the image.
+
+    Returns:
+        Rows and columns.
+    """
+    height, width = pixels.shape[:2]
+    rows, columns = min(side, height), min(side, width)
+    grey = pixels.astype(np.int64).sum(2)
+    edges = np.zeros_like(grey)
+    edges[:, 1:] += np.abs(np.diff(grey, axis=1))
+    edges[1:] += np.abs(np.diff(grey, axis=0))
+    total = np.pad(edges.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
+    sums = total[rows:, columns:] - total[:-rows, columns:]
+    sums = sums - total[rows:, :-columns] + total[:-rows, :-columns]
+    top, left = divmod(int(sums.argmax()), sums.shape[1])
+    return slice(top, top + rows), slice(left, left + columns)

@@ -1,0 +1,128 @@
+"""Noise that was recorded, not made: the noisy version of each clean image, found by its name."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+
+import numpy as np
+
+from mtd.data import image_io
+from mtd.data.crops import Crop
+from mtd.data.image_io import Pixels
+from mtd.data.photographs import Photograph
+from mtd.utils.errors import BadInput, nearest
+
+PREFIX = "folder:"
+
+Loader = Callable[[], Pixels]
+"""Reads a noisy image, (H, W, 3) in 8 bits, when it is needed."""
+
+
+class Recorded:
+    """The noisy versions of clean images, under a text that names them.
+
+    `Recorded("folder:noisy")` takes the images of a folder; names are matched without their
+    endings, so that `a/scene.png` belongs to `b/scene.png` or `b/scene.jpg`.
+    `Recorded("monte_carlo:64", noisy)` takes whatever yields pixels: a mapping from the clean
+    image's name, with or without ending, to a function that reads its noisy version.
+
+    Attributes:
+        spec: the text, in one form whatever way it was written.
+        name: the kind of noise: the text without its level.
+        level: the number at the end of the text, after a colon; None without one, and for folders.
+
+    Raises:
+        BadInput: no such folder, no image in it, or two of one name; or an empty mapping.
+    """
+
+    def __init__(self, spec: str, noisy: Mapping[str, Loader] | None = None) -> None:
+        if noisy is None:
+            folder = Path(spec.removeprefix(PREFIX))
+            self.spec, self._where = PREFIX + str(folder), str(folder)
+            self.name, self.level = self.spec, None
+            noisy = _loaders(folder)
+        else:
+            self.name, self.level = name_and_level(spec)
+            self.spec = self.name if self.level is None else f"{self.name}:{self.level:.12g}"
+            self._where = self.spec
+        if not noisy:
+            raise BadInput(f"{self._where}: no noisy image; expected at least one")
+        self._loaders = dict(noisy)
+        self._read = lru_cache(maxsize=2)(lambda name: self._loaders[name]())
+
+    def check(self, photographs: Sequence[Photograph]) -> None:
+        """See that every clean image has its noisy one, of the same size.
+
+        Raises:
+            BadInput: one that has not.
+        """
+        matched: dict[str, str] = {}
+        for photo in photographs:
+            key = self._match(photo.name)
+            if key in matched:
+                raise BadInput(
+                    f"{self._where}: two clean images are named {key}; names must tell them apart"
+                )
+            matched[key] = photo.name
+        for photo in photographs:
+            noisy = self._read(self._match(photo.name))
+            if noisy.shape[:2] != (photo.height, photo.width):
+                raise BadInput(
+                    f"{self._where}: {photo.name} is {noisy.shape[0]} x {noisy.shape[1]}, "
+                    f"the clean one {photo.height} x {photo.width}; nothing is resized"
+                )
+
+    def _match(self, name: str) -> str:
+        """The key of a clean image: its very name, or its name without folder and ending."""
+        stem = Path(name).stem
+        for key in (name, stem):
+            if key in self._loaders:
+                return key
+        raise BadInput(
+            f"{self._where}: no noisy version of {name}; expected one of the same name "
+            f"({nearest(stem, self._loaders)})"
+        )
+
+    def cut(self, crop: Crop) -> Pixels:
+        """The noisy pixels where a clean crop was cut."""
+        height, width = crop.pixels.shape[:2]
+        noisy = self._read(self._match(crop.image))
+        return np.ascontiguousarray(
+            noisy[crop.top : crop.top + height, crop.left : crop.left + width]
+        )
+
+    def digest(self, crops: Sequence[Crop]) -> str:
+        """SHA-256 of the noisy pixels of some crops."""
+        return hashlib.sha256(b"".join(self.cut(crop).tobytes() for crop in crops)).hexdigest()
+
+    def __str__(self) -> str:
+        return self.spec
+
+
+def _loaders(folder: Path) -> dict[str, Loader]:
+    """What reads the images of a folder, by their names without endings."""
+    found = image_io.find(folder)
+    loaders: dict[str, Loader] = {path.stem: partial(image_io.read_rgb, path) for path in found}
+    if len(loaders) < len(found):
+        raise BadInput(f"{folder}: two images of one name; names are matched without .png")
+    return loaders
+
+
+def name_and_level(spec: str) -> tuple[str, float | None]:
+    """A text such as `monte_carlo:64` as the kind of noise and its level, if it ends in one.
+
+    >>> name_and_level("monte_carlo:64"), name_and_level("polyu"), name_and_level("folder:64")
+    (('monte_carlo', 64.0), ('polyu', None), ('folder:64', None))
+    """
+    name, colon, level = spec.rpartition(":")
+    try:
+        value = float(level)
+    except ValueError:
+        return spec, None
+    if not colon or not name or spec.startswith(PREFIX) or not math.isfinite(value):
+        return spec, None
+    return name, value

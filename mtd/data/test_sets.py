@@ -1,0 +1,286 @@
+"""The published test sets: how each is laid out, counted and checked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mtd.utils.errors import BadInput, nearest
+
+if TYPE_CHECKING:
+    from mtd.data.image_pairs import Paired
+    from mtd.data.photographs import Photograph
+
+    Opened = list[Photograph] | Paired
+
+UNCHECKED = "--images and --pairs take any folder unchecked"
+
+
+@dataclass(frozen=True)
+class Form:
+    """One of the forms in which a test set is published.
+
+    Attributes:
+        text: what sets it apart from the others.
+        count: number of images or pairs; None for any from 1 up.
+        sizes: (height, width) that its images may have; none for any.
+    """
+
+    text: str
+    count: int | None
+    sizes: frozenset[tuple[int, int]] = frozenset()
+
+    def __str__(self) -> str:
+        count = "any number" if self.count is None else str(self.count)
+        sizes = " or ".join(f"{h} x {w}" for h, w in sorted(self.sizes)) or "any size"
+        return f"{count}, {sizes} (height x width){f': {self.text}' if self.text else ''}"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A test set: what it is, where it is to be had, and how its folder looks.
+
+    `find` takes the folder and the name of a tone map, and gives what is there, unchecked.
+    """
+
+    name: str
+    what: str
+    source: str
+    layout: str
+    forms: tuple[Form, ...]
+    find: Callable[[Path, str | None], Opened]
+
+
+def open(name: str, folder: str | Path, tone_map: str | None = None) -> Opened:
+    """The images or the pairs of a test set, all of them there and of the right sizes.
+
+    Args:
+        name: one of `RECIPES`.
+        folder: where it lies.
+        tone_map: for linear EXR files, one of `mtd.data.tone_mapping.TONE_MAPS`.
+
+    Raises:
+        BadInput: no such recipe or folder, some of the set missing, or another size.
+    """
+    return check(name, folder, tone_map)[0]
+
+
+def check(name: str, folder: str | Path, tone_map: str | None = None) -> tuple[Opened, Form]:
+    """As `open`, with the form of the set that was found."""
+    if name not in RECIPES:
+        raise BadInput(f"test set {name!r}: {nearest(name, RECIPES)}")
+    recipe, folder = RECIPES[name], Path(folder)
+    try:
+        if not folder.is_dir():
+            raise BadInput(f"{folder}: no such folder")
+        found = recipe.find(folder, tone_map)
+        return found, _form(photographs(found), recipe.forms)
+    except BadInput as error:
+        raise BadInput(
+            f"{name}: {error}; expected {recipe.layout}; to be had from {recipe.source}"
+        ) from None
+
+
+def photographs(found: Opened) -> list[Photograph]:
+    """The clean images of what `open` gives."""
+    return found if isinstance(found, list) else found.photographs
+
+
+def _form(images: Sequence[Photograph], forms: Sequence[Form]) -> Form:
+    """The form that some images are in."""
+    sizes = [(image.height, image.width) for image in images]
+    allowed = [f for f in forms if not f.sizes or sizes[0] in f.sizes]
+    for image, size in zip(images, sizes, strict=True):
+        if not any(not f.sizes or size in f.sizes for f in allowed):
+            known = ", or ".join(str(f) for f in allowed or forms)
+            raise BadInput(f"{image.name} is {size[0]} x {size[1]}; expected {known}")
+    for form in allowed:
+        if form.count in (None, len(images)):
+            return form
+    counts = " or ".join(str(form.count) for form in allowed)
+    raise BadInput(f"{len(images)} are there of {counts} ({UNCHECKED})")
+
+
+def _clean(folder: Path, tone_map: str | None) -> list[Photograph]:
+    from mtd.data import photographs as data_photographs
+
+    _refuse(tone_map)
+    return data_photographs.photographs(folder)
+
+
+def _high_resolution(folder: Path, tone_map: str | None) -> list[Photograph]:
+    """All images, or those named `…_HR` where low-resolution versions lie beside them."""
+    found = _clean(folder, tone_map)
+    return [image for image in found if Path(image.name).stem.endswith("_HR")] or found
+
+
+def _refuse(tone_map: str | None) -> None:
+    if tone_map is not None:
+        raise BadInput(f"tone map {tone_map!r}: its files are not linear EXR, and taken as stored")
+
+
+def _matched(
+    name: str,
+    noisy: str,
+    clean: str,
+    below: str,
+    depth: str,
+    scene: Callable[[str], str] | None = None,
+) -> Callable[..., Paired]:
+    """Pairs of files whose names differ in one word, such as `_real` and `_mean`.
+
+    They lie as deep as the pattern `depth` says under the folder, or `below` it if that is there.
+    """
+
+    def find(folder: Path, tone_map: str | None) -> Paired:
+        from mtd.data import image_pairs as data_image_pairs
+
+        _refuse(tone_map)
+        top = folder / below if (folder / below).is_dir() else folder
+        sides = [_named(top.glob(depth), top, word) for word in (noisy, clean)]
+        if not any(sides):
+            raise BadInput(f"{top}: no file is named as expected")
+        source = f"{top}, *{noisy}* against *{clean}*"
+        return data_image_pairs.from_files(sides[0], sides[1], name, source, scene=scene)
+
+    return find
+
+
+def _folder_of(name: str) -> str:
+    """SIDD: one scene to a folder."""
+    return name.rpartition("/")[0]
+
+
+def _without_number(name: str) -> str:
+    """PolyU: the crops of a scene are numbered, `Canon5D2_5_160_3200_bicycle_8`."""
+    return re.sub(r"_\d+$", "", name)
+
+
+def _named(paths: Iterable[Path], folder: Path, word: str) -> dict[str, Path]:
+    """The image files that have a word in their names, by what is left of path and name."""
+    from mtd.data.image_io import SUFFIXES
+
+    found = {}
+    for path in sorted(paths):
+        rest = path.stem.replace(word, "")
+        if path.suffix.lower() in SUFFIXES and rest not in ("", path.stem):
+            found[path.relative_to(folder).with_name(rest).as_posix()] = path
+    return found
+
+
+def _blocks(folder: Path, tone_map: str | None) -> Paired:
+    from mtd.data import image_pairs, sidd_mat
+
+    noisy, clean = (folder / f"{v}{sidd_mat.SUFFIX}" for v in (sidd_mat.NOISY, sidd_mat.CLEAN))
+    return image_pairs.find(noisy, clean, name="sidd_validation", tone_map=tone_map)
+
+
+def _rendered(samples: int) -> Callable[[Path, str | None], Paired]:
+    def find(folder: Path, tone_map: str | None) -> Paired:
+        from mtd.data import image_pairs as data_image_pairs_
+
+        noisy, clean = folder / f"{samples}spp", folder / "clean"
+        return data_image_pairs_.find(
+            noisy, clean, name=f"monte_carlo:{samples}", tone_map=tone_map
+        )
+
+    return find
+
+
+def _monte_carlo(samples: int) -> Recipe:
+    return Recipe(
+        f"monte_carlo:{samples}",
+        f"path-traced images at {samples} samples per pixel against converged ones; the paper "
+        "takes those of Firmino et al. 2022 and does not say which, nor with what tone map",
+        "https://github.com/ArthurFirmino/progressive-denoising (its README links to the test "
+        "set, one EXR file per scene and number of samples), or python -m mtd.render",
+        f"DIR/{samples}spp/SCENE.exr and DIR/clean/SCENE.exr (or .png), the same names in both",
+        (Form("", None),),
+        _rendered(samples),
+    )
+
+
+FFDNET = "https://github.com/cszn/FFDNet/tree/master/testsets"
+
+
+SIDD = "https://abdokamel.github.io/sidd/"
+
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            "cbsd68",
+            "68 clean photographs of the Berkeley segmentation data",
+            f"{FFDNET} (folder CBSD68)",
+            "DIR/*.png",
+            (Form("", 68, frozenset({(321, 481), (481, 321)})),),
+            _clean,
+        ),
+        Recipe(
+            "kodak24",
+            "24 clean photographs, in two published forms that give different numbers",
+            f"{FFDNET} (folder Kodak24, the crops), or https://r0k.us/graphics/kodak/",
+            "DIR/kodim01.png to kodim24.png",
+            (
+                Form("the crops of the FFDNet test sets, the paper's", 24, frozenset({(500, 500)})),
+                Form("the original photographs", 24, frozenset({(512, 768), (768, 512)})),
+            ),
+            _clean,
+        ),
+        Recipe(
+            "mcmaster",
+            "18 clean photographs, also called McM",
+            f"https://www4.comp.polyu.edu.hk/~cslzhang/CDM_Dataset.htm, or {FFDNET}",
+            "DIR/1.tif to 18.tif",
+            (Form("", 18, frozenset({(500, 500)})),),
+            _clean,
+        ),
+        Recipe(
+            "urban100",
+            "100 clean photographs of buildings, of many sizes",
+            "https://github.com/jbhuang0604/SelfExSR",
+            "DIR/*.png, or DIR/*_HR.png with the low-resolution images beside them",
+            (Form("", 100),),
+            _high_resolution,
+        ),
+        Recipe(
+            "sidd_small",
+            "pairs of five smartphones' photographs, as large as they were taken",
+            f"{SIDD} (SIDD-Small or SIDD-Medium, sRGB images only)",
+            "DIR/Data/SCENE/*NOISY_SRGB_010.PNG and *GT_SRGB_010.PNG (Medium: and _011)",
+            (Form("SIDD-Small", 160), Form("SIDD-Medium", 320)),
+            _matched("sidd_small", "NOISY_SRGB_", "GT_SRGB_", "Data", "*/*", _folder_of),
+        ),
+        Recipe(
+            "sidd_validation",
+            "1280 pairs of blocks, 32 from each of 40 smartphone photographs",
+            f"{SIDD} (SIDD validation data, sRGB: noisy and ground truth)",
+            "DIR/ValidationNoisyBlocksSrgb.mat and DIR/ValidationGtBlocksSrgb.mat",
+            (Form("", 1280, frozenset({(256, 256)})),),
+            _blocks,
+        ),
+        Recipe(
+            "polyu",
+            "100 pairs of crops from photographs of five cameras; clean ones are means of many",
+            "https://github.com/csjunxu/PolyU-Real-World-Noisy-Images-Dataset",
+            "DIR/CroppedImages/*_real.JPG and *_mean.JPG (or DIR/*_real.JPG)",
+            (Form("", 100, frozenset({(512, 512)})),),
+            _matched("polyu", "_real", "_mean", "CroppedImages", "*", _without_number),
+        ),
+        Recipe(
+            "cc",
+            "15 pairs of crops from photographs of three cameras; clean ones are means of many "
+            "(noisy PSNR 33.41 dB on average)",
+            "https://github.com/csjunxu/MCWNNM-ICCV2017 (folder Real_ccnoise_denoised_part)",
+            "DIR/*_real.png and *_mean.png",
+            (Form("", 15, frozenset({(512, 512)})),),
+            _matched("cc", "_real", "_mean", "Real_ccnoise_denoised_part", "*"),
+        ),
+        _monte_carlo(64),
+        _monte_carlo(128),
+    )
+}

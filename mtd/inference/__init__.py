@@ -1,0 +1,1 @@
+"""Denoising: forward pass, tiling, image files."""

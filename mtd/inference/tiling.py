@@ -1,0 +1,194 @@
+"""Tiles of a large image: how far a network sees, where tiles lie, and how they are blended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from mtd.networks.base import Denoiser, guessed_bytes_per_pixel
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput
+
+Call = Callable[[Tensor, Sequence[seeds.Key], Tensor | None], Tensor]
+Tile = int | Literal["auto", "off"]
+
+OVERLAP = 64
+"""Default overlap of tiles in pixels, where one that makes tiles exact would cost too much."""
+
+STEP = 8
+"""Tile corners of a network of unknown kind lie on multiples of this."""
+
+
+def reach(model: nn.Module) -> int | None:
+    """How far a pixel of the output sees, in pixels to each side; None for an unknown network."""
+    return model.reach if isinstance(model, Denoiser) else None
+
+
+def step(model: nn.Module) -> int:
+    """What tile corners are multiples of."""
+    return model.multiple if isinstance(model, Denoiser) else STEP
+
+
+def smallest(model: nn.Module) -> int:
+    """The smallest height and width that a network takes."""
+    return model.smallest if isinstance(model, Denoiser) else 1
+
+
+def bytes_per_pixel(model: nn.Module) -> int:
+    """Estimated peak of working memory for each pixel of an image, without weights.
+
+    A fit, by architecture, to the growth of resident memory on the CPU in float32; see
+    `mtd.networks.base.Denoiser.bytes_per_pixel`.
+    """
+    value = next((p for p in model.parameters() if p.is_floating_point()), torch.empty(0))
+    if isinstance(model, Denoiser):
+        need = model.bytes_per_pixel()
+    else:
+        need = guessed_bytes_per_pixel(model)
+    return need * value.element_size() // 4
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Tiles along one axis: `weights` is (tiles, length), each column sums to 1."""
+
+    starts: tuple[int, ...]
+    tile: int
+    weights: Tensor
+
+
+def plan(
+    model: nn.Module, shape: tuple[int, int, int], tile: Tile, overlap: int | None, memory: int
+) -> tuple[Axis, Axis] | None:
+    """Rows and columns of tiles for `shape` = (batch, H, W), or None if none are needed.
+
+    Raises:
+        BadInput: a tile too small for the network or its overlap, or too little memory for any.
+    """
+    batch, height, width = shape
+    unit, sight = step(model), reach(model)
+    rows, columns = (_up(side, unit) for side in (height, width))
+    least = 4 * max(unit, STEP)
+    if isinstance(tile, int):
+        if tile < least:
+            raise BadInput(f"tile {tile}: expected {least} pixels or more, auto, or off")
+        side = _up(tile, unit)
+    elif tile == "auto":
+        room = memory / (batch * bytes_per_pixel(model))
+        if rows * columns <= room:
+            return None
+        side = int(room**0.5) // unit * unit
+        if side < least:
+            needed = batch * bytes_per_pixel(model) * least**2 / 2**30
+            raise BadInput(
+                f"{memory / 2**30:.3g} GiB of memory: too little for a tile of {least} x {least}; "
+                f"this network needs {needed:.2g} GiB or more"
+            )
+    elif tile == "off":
+        return None
+    else:
+        raise BadInput(f"tile {tile!r}: expected auto, off, or a number of pixels")
+    shared = _overlap(overlap, side, unit, sight)
+    if rows <= side and columns <= side:
+        return None
+    return _axis(height, side, shared, unit, sight), _axis(width, side, shared, unit, sight)
+
+
+def _up(value: int, unit: int) -> int:
+    return -(-value // unit) * unit
+
+
+def _overlap(asked: int | None, tile: int, unit: int, sight: int | None) -> int:
+    """The overlap asked for, or by default one that makes tiles exact if that costs little."""
+    if asked is not None:
+        if asked < 0 or _up(asked, unit) >= tile:
+            raise BadInput(f"overlap {asked}: expected 0 or more, and less than the tile ({tile})")
+        return _up(asked, unit)
+    exact = None if sight is None else _up(2 * sight, unit)
+    if exact is not None and exact <= min(max(OVERLAP, tile // 4), tile // 2):
+        return exact
+    return min(OVERLAP // unit, tile // 2 // unit) * unit
+
+
+def _axis(length: int, tile: int, overlap: int, unit: int, sight: int | None) -> Axis:
+    starts = corners(length, tile, overlap, unit)
+    return Axis(starts, tile, weights(length, starts, tile, sight))
+
+
+def corners(length: int, tile: int, overlap: int, unit: int) -> tuple[int, ...]:
+    """Where tiles start: multiples of `unit`, evenly spread, at least `overlap` in common.
+
+    `tile` and `overlap` are multiples of `unit`. The last tile ends at `length` rounded up to
+    `unit`, where the network pads the image itself.
+
+    >>> corners(100, 48, 16, 8)
+    (0, 24, 56)
+    """
+    padded = _up(length, unit)
+    if padded <= tile:
+        return (0,)
+    gaps = -(-(padded - tile) // (tile - overlap))
+    return tuple(i * (padded - tile) // gaps // unit * unit for i in range(gaps + 1))
+
+
+def weights(length: int, starts: tuple[int, ...], tile: int, sight: int | None) -> Tensor:
+    """Blending weights (tiles, length), float64; every column sums to 1.
+
+    A tile weighs 1 in its middle and falls linearly towards its neighbours. Next to a border that
+    is not the image's it weighs 0: over `sight`, the network's reach, if the overlap has room for
+    that on both sides, which makes tiles exact; else over a quarter of the overlap.
+    """
+    place = torch.arange(length, dtype=torch.float64) + 0.5
+    raw = torch.stack([((place > s) & (place < s + tile)).double() for s in starts])
+    for i in range(len(starts) - 1):
+        end, start = starts[i] + tile, starts[i + 1]
+        raw[i] *= _ramp(end - place, end - start, sight)
+        raw[i + 1] *= _ramp(place - start, end - start, sight)
+    return raw / raw.sum(0)
+
+
+def _ramp(distance: Tensor, shared: int, sight: int | None) -> Tensor:
+    """From 0 to 1 with the distance from an inner border; both sides' sum to 1 where they meet."""
+    guard = sight if sight is not None and 2 * sight <= shared else shared // 4
+    if shared == 2 * guard:
+        return (distance > guard).double()
+    return ((distance - guard) / (shared - 2 * guard)).clamp(0, 1)
+
+
+def blend(
+    call: Call,
+    image: Tensor,
+    keys: Sequence[seeds.Key],
+    mask: Tensor | None,
+    grid: tuple[Axis, Axis],
+    report: Callable[[int], object],
+) -> Tensor:
+    """All tiles of `image` (B, C, H, W) through `call`, weighted and added up.
+
+    `call` takes a tile, the keys of its masks, and its part of an input mask if there is one;
+    `report` is told how many pixels are done.
+    """
+    rows, columns = grid
+    kind = torch.promote_types(image.dtype, torch.float32)
+    total: Tensor | None = None
+    done, area = 0, image.shape[0] * image.shape[-2] * image.shape[-1]
+    count = len(rows.starts) * len(columns.starts)
+    for i, (top, down) in enumerate(zip(rows.starts, rows.weights, strict=True)):
+        for j, (left, across) in enumerate(zip(columns.starts, columns.weights, strict=True)):
+            place = (..., slice(top, top + rows.tile), slice(left, left + columns.tile))
+            own = [f"{key}@{top},{left}" for key in keys]
+            output = call(image[place], own, None if mask is None else mask[place])
+            if total is None:
+                size = (*output.shape[:2], *image.shape[-2:])
+                total = torch.zeros(size, dtype=kind, device=image.device)
+            weight = down[place[1], None] * across[None, place[2]]
+            total[place] += output * weight.to(image.device, kind)
+            now = area * (i * len(columns.starts) + j + 1) // count
+            report(now - done)
+            done = now
+    assert total is not None
+    return total.to(image.dtype)

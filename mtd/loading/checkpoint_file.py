@@ -1,0 +1,304 @@
+"""Checkpoint files: reading them without running code, and writing our own.
+
+`mtd.loading.load.load` makes a network of one. Zip archives (`.pth` since PyTorch 1.6) are checked
+member by member against their CRC-32, files of our own against digests of their weights and
+metadata. A `.safetensors` file of others, and the older `.pth` format, have neither: a changed byte
+in a weight is not noticed there unless it makes the weight infinite or NaN.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import warnings
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mtd.loading import pickle_scan
+from mtd.masking import MaskPolicy
+from mtd.networks import registry
+from mtd.networks.config import Config
+from mtd.networks.swinir import is_recomputable
+from mtd.utils import atomic_write
+from mtd.utils.errors import BadInput
+
+BUNDLED = Path(__file__).parents[1] / "pretrained"
+SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
+CONTAINERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net")
+METADATA = "mtd"
+WEIGHTS = "weights_sha256"
+ABOUT = "metadata_sha256"
+LEAST = 2**20
+"""Bytes that one tensor may always take, even if it repeats what little a file holds."""
+WRAPPERS = ("module.", "_orig_mod.", "netG.", "net_g.", "module.")
+"""What parallel and compiled modules, and training code, put before every key."""
+
+StateDict = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file holds.
+
+    Attributes:
+        path: where it was read.
+        digest: SHA-256 of the file.
+        container: key under which the weights lay, "" if bare.
+        weights: the state dict of the network that its keys look like, prefixes removed.
+        metadata: what our own files say of themselves; empty for others.
+        whole: every tensor, as it is named in the file.
+    """
+
+    path: Path
+    digest: str
+    container: str
+    weights: StateDict
+    metadata: dict[str, Any]
+    whole: StateDict
+
+
+def locate(name: str | Path) -> Path:
+    """A path that exists, or else a bundled checkpoint of that name.
+
+    Raises:
+        BadInput: neither, or a folder.
+    """
+    path = Path(name)
+    if len(path.name.encode()) > 255:
+        raise BadInput(f"{path.name[:40]}…: no such file, the name is too long")
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder: expected a checkpoint file")
+    if path.exists():
+        return path
+    bundled = BUNDLED / path.name
+    if len(path.parts) == 1 and bundled.is_file():
+        return bundled
+    names = ", ".join(sorted(p.name for p in BUNDLED.glob("*.pth"))) or "none"
+    raise BadInput(f"{path}: no such file, and no bundled checkpoint of that name ({names})")
+
+
+def read(name: str | Path) -> Checkpoint:
+    """Read a checkpoint file; nothing in it is executed.
+
+    Raises:
+        BadInput: missing, damaged, of an unknown format, or holding code.
+    """
+    path = locate(name)
+    if path.suffix.lower() not in SUFFIXES:
+        raise BadInput(f"{path}: expected a checkpoint ending in {', '.join(SUFFIXES)}")
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
+    content, metadata = _contents(path)
+    container, whole = tensors(content, path)
+    for name, value in whole.items():
+        if value.numel() * value.itemsize > max(path.stat().st_size, LEAST):
+            raise BadInput(
+                f"{path}: {name} of shape {list(value.shape)} is larger than the whole file"
+            )
+    weights = whole if "network" in metadata else bare(whole)
+    if WEIGHTS in metadata and metadata[WEIGHTS] != _digest_or_none(whole):
+        raise BadInput(f"{path}: damaged, its weights are not those that were saved (SHA-256)")
+    if ABOUT in metadata and metadata[ABOUT] != about_digest(metadata):
+        raise BadInput(f"{path}: damaged, its metadata are not those that were saved (SHA-256)")
+    return Checkpoint(path, digest, container, weights, metadata, whole)
+
+
+def weights_digest(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, types, shapes and values, in the order of the names."""
+    found = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        found.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
+        plain = value.detach().cpu().contiguous().flatten()
+        found.update(plain.view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
+def _digest_or_none(weights: StateDict) -> str | None:
+    try:
+        return weights_digest(weights)
+    except Exception:  # sparse, quantised: kinds of tensors that `save` never writes
+        return None
+
+
+def about_digest(metadata: Mapping[str, Any]) -> str:
+    """SHA-256 of all other metadata."""
+    others = {key: value for key, value in metadata.items() if key != ABOUT}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
+
+
+def _contents(path: Path) -> tuple[Any, dict[str, Any]]:
+    if path.suffix.lower() == ".safetensors":
+        from safetensors import safe_open
+
+        try:
+            with safe_open(path, framework="pt") as file:
+                weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+                texts = file.metadata() or {}
+        except Exception as error:
+            reason = " ".join(str(error).split())[:120]
+            raise BadInput(f"{path}: damaged or not a safetensors file ({reason})") from None
+        ours = [text for key, text in texts.items() if key == METADATA or WEIGHTS in text]
+        return weights, _metadata(ours[0] if ours else None, path)
+    check_members(path)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about pickle protocols; the file is refused or read
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        code = pickle_scan.code_in(path)
+        kind = "TorchScript" if is_torchscript(path) else f"pickled code ({code})"
+        if code is not None or is_torchscript(path):
+            raise BadInput(
+                f"{path}: refused, it holds {kind} that loading would run; if you trust it, save "
+                "the state dict alone where it was made, torch.save(model.state_dict(), "
+                "'weights.pth'), and give --model package.module:factory --checkpoint weights.pth"
+            ) from None
+        reason = str(error).strip().split("\n")[0][:120]
+        told = f" ({reason})" if reason and isinstance(error, RuntimeError | OSError) else ""
+        raise BadInput(f"{path}: damaged or not a PyTorch checkpoint{told}") from None
+    text = content.get(METADATA) if isinstance(content, Mapping) else None
+    return content, _metadata(text, path)
+
+
+def check_members(path: Path) -> None:
+    """See that every member of a zip archive has the CRC-32 that is recorded of it.
+
+    Raises:
+        BadInput: one has not.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            with path.open("rb") as file:
+                begun = file.read(4) == b"PK\x03\x04"
+            if begun:
+                raise BadInput(f"{path}: damaged, its end is missing or is not that of an archive")
+            return
+        with zipfile.ZipFile(path) as archive:
+            bad = archive.testzip()
+    except BadInput:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:120]
+        raise BadInput(f"{path}: damaged ({reason or type(error).__name__})") from None
+    if bad:
+        raise BadInput(f"{path}: damaged, {bad} is not what was saved (CRC-32)")
+
+
+def is_torchscript(path: Path) -> bool:
+    """Whether a file is an archive of `torch.jit.save`."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name for name in archive.namelist())
+
+
+def _metadata(text: Any, path: Path) -> dict[str, Any]:
+    if text is None:
+        return {}
+    try:
+        values = json.loads(text)
+    except (TypeError, ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        raise BadInput(f"{path}: its '{METADATA}' metadata is not a JSON object")
+    return values
+
+
+def tensors(content: Any, path: Path) -> tuple[str, StateDict]:
+    """The container's key ("" if bare), and the tensors in it."""
+    if isinstance(content, torch.nn.Module):
+        raise BadInput(f"{path}: holds a whole module, expected a state dict")
+    container = ""
+    if isinstance(content, Mapping):
+        for key in CONTAINERS:
+            if isinstance(content.get(key), Mapping):
+                container, content = key, content[key]
+                break
+    if not isinstance(content, Mapping):
+        raise BadInput(f"{path}: holds a {type(content).__name__}, expected a state dict")
+    weights = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
+    if not weights:
+        keys = ", ".join(str(k) for k in list(content)[:5]) or "nothing"
+        keys = " ".join(keys.split())[:200]
+        raise BadInput(f"{path}: no weights in it (its keys: {keys})")
+    return container, weights
+
+
+def unwrapped(weights: StateDict) -> StateDict:
+    """A state dict without what parallel and compiled modules put before all of its keys."""
+    return list(peeled(weights))[-1]
+
+
+def peeled(weights: StateDict) -> Iterator[StateDict]:
+    """A state dict as it is, then without one such prefix after the other."""
+    yield weights
+    for prefix in WRAPPERS:
+        if all(key.startswith(prefix) for key in weights):
+            weights = {key.removeprefix(prefix): value for key, value in weights.items()}
+            yield weights
+
+
+def bare(weights: StateDict) -> StateDict:
+    """The part of a state dict that belongs to an architecture known here, by its own keys.
+
+    All of it, but for such prefixes, if it has no known one's anchor.
+    """
+    weights = unwrapped(weights)
+    for anchor in (entry.anchor for entry in registry.architectures().values()):
+        found = [key for key in weights if key == anchor or key.endswith(f".{anchor}")]
+        if len(found) == 1:
+            prefix = found[0].removesuffix(anchor)
+            inside = {k: v for k, v in weights.items() if k.startswith(prefix)}
+            return {k.removeprefix(prefix): v for k, v in inside.items()}
+    return weights
+
+
+def save(
+    path: str | Path,
+    weights: Mapping[str, Tensor],
+    *,
+    network: Config,
+    mask: MaskPolicy,
+    training: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a checkpoint of our own, `.pth` or `.safetensors`, in one atomic step.
+
+    Buffers that can be recomputed are left out. Configuration, mask policy and provenance go into
+    metadata that is plain JSON, so that reading it is safe.
+    """
+    path = Path(path)
+    plain = {
+        key: value.detach().cpu().clone().contiguous()
+        for key, value in weights.items()
+        if not is_recomputable(key)
+    }
+    about: dict[str, Any] = {
+        WEIGHTS: weights_digest(plain),
+        "network": registry.describe(network),
+        "mask": mask.to_dict(),
+        "training": dict(training or {}),
+    }
+    about[ABOUT] = about_digest(json.loads(json.dumps(about)))
+    text = json.dumps(about, sort_keys=True)
+    if path.suffix == ".safetensors":
+        from safetensors.torch import save as to_bytes
+
+        atomic_write.write(path, to_bytes(plain, metadata={METADATA: text}))
+    else:
+        atomic_write.write(path, torch_bytes({"params": plain, METADATA: text}))
+
+
+def torch_bytes(content: Any) -> bytes:
+    """What `torch.save` writes; it depends on the content only, not on the name of a file."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()

@@ -1,0 +1,171 @@
+"""LPIPS: perceptual distance by the features of AlexNet, through the package `lpips`.
+
+Its linear weights come with that package; the AlexNet backbone is a file of torchvision's, which is
+looked for, then downloaded, and otherwise asked for.
+
+Reference: Zhang et al., *The Unreasonable Effectiveness of Deep Features as a Perceptual Metric*,
+CVPR 2018; version 0.1.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import socket
+import warnings
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mtd.metrics.psnr_ssim import levels
+from mtd.utils.errors import BadInput
+
+BACKBONE = "alexnet-owt-7be5be79.pth"
+URL = f"https://download.pytorch.org/models/{BACKBONE}"
+DIGEST = "7be5be79"
+"""How the SHA-256 of the backbone begins, as its name says."""
+
+SMALLEST = 31
+"""Side of the smallest image that passes through AlexNet."""
+
+PATIENCE = 20
+"""Seconds to wait for the server."""
+
+
+class NoBackbone(RuntimeError):
+    """The backbone is not here and cannot be downloaded; the message says where to put it."""
+
+
+def cached() -> Path:
+    """Where torchvision keeps the backbone."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / BACKBONE
+
+
+class LPIPS:
+    """LPIPS (AlexNet, version 0.1) of images in [0, 1]; lower is nearer, 0 for equal ones.
+
+    Args:
+        weights: the backbone's file; by default torchvision's cache, which is filled by download.
+        device: where to compute.
+
+    Attributes:
+        sha256: digest of the backbone's file.
+
+    Raises:
+        BadInput: `weights` is given and is not that file.
+        NoBackbone: it is not given, not in the cache, and cannot be downloaded.
+    """
+
+    def __init__(
+        self, weights: str | Path | None = None, device: torch.device | str = "cpu"
+    ) -> None:
+        path = Path(weights) if weights is not None else fetch()
+        self.sha256, backbone = read(path)
+        self.device = torch.device(device)
+        self.network = build(backbone).to(self.device)
+
+    @torch.no_grad()
+    def __call__(self, output: Tensor, target: Tensor, quantize: bool = True) -> Tensor:
+        """Distance of each image.
+
+        Args:
+            output: (B, 3, H, W) RGB in [0, 1], H and W at least 31.
+            target: the same shape.
+            quantize: clip and round both to 8 bits first.
+
+        Returns:
+            (B,) float64 on the CPU.
+
+        Raises:
+            ValueError: other shapes, or a target outside [0, 1].
+        """
+        if output.shape != target.shape or output.ndim != 4 or output.shape[1] != 3:
+            raise ValueError(
+                f"images of shapes {tuple(output.shape)} and {tuple(target.shape)}: expected the "
+                "same (B, 3, H, W) for both"
+            )
+        if min(output.shape[-2:]) < SMALLEST:
+            raise ValueError(
+                f"image {output.shape[-2]} x {output.shape[-1]}: LPIPS needs {SMALLEST} x "
+                f"{SMALLEST}"
+            )
+        low, high = float(target.min()), float(target.max())
+        if quantize and not (low >= -1e-6 and high <= 1 + 1e-6):
+            raise ValueError(f"target from {low:g} to {high:g}: expected [0, 1]")
+        a, b = (
+            (levels(image, quantize) / 127.5 - 1).to(self.device, torch.float32)
+            for image in (output, target)
+        )
+        distance: Tensor = self.network(a, b)
+        return distance.flatten().double().cpu()
+
+
+def fetch() -> Path:
+    """The backbone's file in torchvision's cache, downloaded if it is not there.
+
+    Raises:
+        NoBackbone: it cannot be downloaded.
+    """
+    path = cached()
+    if path.is_file():
+        return path
+    from torchvision.models import AlexNet_Weights
+
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):  # it names the address, as the error does
+            AlexNet_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
+    except Exception as error:
+        reason = str(getattr(error, "reason", error)) or type(error).__name__
+        raise NoBackbone(
+            f"no LPIPS: its backbone {BACKBONE} could not be downloaded ({reason}); get {URL}, "
+            f"put it at {path}, or name it by --lpips-weights"
+        ) from None
+    finally:
+        socket.setdefaulttimeout(before)
+    return path
+
+
+def read(path: Path) -> tuple[str, dict[str, Tensor]]:
+    """The digest and the tensors of a backbone's file; nothing in it is executed.
+
+    Raises:
+        BadInput: missing, or another file.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadInput(
+            f"{path}: cannot be read ({error.strerror}); expected {BACKBONE} from {URL}"
+        ) from None
+    digest = hashlib.sha256(content).hexdigest()
+    if not digest.startswith(DIGEST):
+        raise BadInput(
+            f"{path}: not {BACKBONE}, its SHA-256 begins with {digest[:8]} (a broken download?); "
+            f"get {URL}"
+        )
+    weights: dict[str, Tensor] = torch.load(
+        io.BytesIO(content), map_location="cpu", weights_only=True
+    )
+    return digest, weights
+
+
+def build(backbone: dict[str, Tensor]) -> torch.nn.Module:
+    """The published network on torchvision's AlexNet weights."""
+    import lpips
+
+    with (
+        warnings.catch_warnings(),
+        torch.random.fork_rng(devices=[]),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")  # about torchvision's older arguments, and torch.load's
+        network = lpips.LPIPS(net="alex", version="0.1", pnet_rand=True, verbose=False)
+    state = network.net.state_dict()  # slice1.0.weight is torchvision's features.0.weight
+    filled = {key: backbone[f"features.{key.partition('.')[2]}"] for key in state}
+    network.net.load_state_dict(filled)
+    done: torch.nn.Module = network.eval()
+    return done

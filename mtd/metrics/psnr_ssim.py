@@ -1,0 +1,159 @@
+"""How near a denoised image is to the clean one: PSNR and SSIM as the field's scripts have them.
+
+Images are (B, C, H, W) in [0, 1]. They are clipped and rounded to 8 bits first, as images are that
+have been stored; `quantize=False` leaves both out. Each function gives one float64 per image; the
+value of a set is the plain mean over its images. LPIPS is in `mtd.metrics.lpips`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from mtd.utils.errors import BadInput, nearest
+
+Channel = Literal["rgb", "y"]
+
+LUMA = (65.481, 128.553, 24.966)
+"""Weights of R, G, B in [0, 1] in the luma of BT.601, which lies in 16 to 235."""
+
+WINDOW = 11
+"""Side of SSIM's Gaussian window; smaller images have no SSIM."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What tables and figures must know of a quantity."""
+
+    name: str
+    label: str
+    unit: str
+    higher_is_better: bool
+    digits: int
+
+
+METRICS = {
+    "psnr": Metric("psnr", "PSNR", "dB", True, 2),
+    "ssim": Metric("ssim", "SSIM", "", True, 4),
+    "lpips": Metric("lpips", "LPIPS", "", False, 4),
+}
+
+
+def psnr(
+    output: Tensor,
+    target: Tensor,
+    border: int = 0,
+    channel: Channel = "rgb",
+    quantize: bool = True,
+) -> Tensor:
+    """Peak signal-to-noise ratio, 10 log₁₀(255² / MSE) in dB, of each image.
+
+    One mean squared error over all pixels and channels of an image, in 8-bit levels.
+
+    Args:
+        output: (B, C, H, W) in [0, 1].
+        target: the same shape.
+        border: pixels left out at every side.
+        channel: all channels as they are, or BT.601 luma of RGB (16 to 235, not rounded, peak 255).
+        quantize: clip and round both to 8 bits first.
+
+    Returns:
+        (B,) float64 on the CPU; infinite where the images are equal, NaN where one is not finite.
+
+    Raises:
+        ValueError: shapes that differ, or a border that leaves nothing.
+        BadInput: an unknown channel.
+
+    >>> psnr(torch.zeros(1, 3, 8, 8), torch.full((1, 3, 8, 8), 0.1))
+    tensor([19.8313], dtype=torch.float64)
+    """
+    a, b = prepared(output, target, border, channel, quantize)
+    return 10 * torch.log10(255**2 / (a - b).square().mean(dim=(1, 2, 3)))
+
+
+def ssim(
+    output: Tensor,
+    target: Tensor,
+    border: int = 0,
+    channel: Channel = "rgb",
+    quantize: bool = True,
+) -> Tensor:
+    """Structural similarity of each image, mean over its pixels and channels.
+
+        SSIM = (2 μₐ μᵦ + C₁)(2 σₐᵦ + C₂) / ((μₐ² + μᵦ² + C₁)(σₐ² + σᵦ² + C₂))
+
+    with an 11 x 11 Gaussian window of σ = 1.5, population covariances, C₁ = (0.01 · 255)² and
+    C₂ = (0.03 · 255)², over the pixels whose window lies inside the image; nothing is downsampled.
+    Computed by scikit-image, channel by channel.
+
+    Args and errors as in `psnr`; a side below 11 is a ValueError.
+
+    Reference: Wang et al., *Image Quality Assessment*, IEEE TIP 2004.
+    """
+    from skimage.metrics import structural_similarity
+
+    a, b = prepared(output, target, border, channel, quantize)
+    if min(a.shape[-2:]) < WINDOW:
+        raise ValueError(f"image {a.shape[-2]} x {a.shape[-1]}: SSIM needs {WINDOW} x {WINDOW}")
+    values = [
+        structural_similarity(  # type: ignore[no-untyped-call]
+            x.numpy(),
+            y.numpy(),
+            channel_axis=0,
+            data_range=255,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
+        for x, y in zip(a, b, strict=True)
+    ]
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def prepared(
+    output: Tensor, target: Tensor, border: int, channel: Channel, quantize: bool
+) -> tuple[Tensor, Tensor]:
+    """Both images in 8-bit levels, float64 on the CPU, border cut off, as RGB or luma."""
+    if output.shape != target.shape or output.ndim != 4:
+        raise ValueError(
+            f"images of shapes {tuple(output.shape)} and {tuple(target.shape)}: expected the same "
+            "(B, C, H, W) for both"
+        )
+    if channel not in get_args(Channel):
+        raise BadInput(f"channel {channel!r}: {nearest(str(channel), get_args(Channel))}")
+    if border < 0 or 2 * border >= min(output.shape[-2:]):
+        raise ValueError(f"border {border}: nothing is left of {tuple(output.shape[-2:])}")
+    a, b = (levels(image, quantize) for image in (output, target))
+    if channel == "y":
+        a, b = luma(a), luma(b)
+    height, width = a.shape[-2:]
+    inside = (..., slice(border, height - border), slice(border, width - border))
+    return a[inside], b[inside]
+
+
+def levels(image: Tensor, quantize: bool = True) -> Tensor:
+    """An image in [0, 1] as 8-bit levels in float64 on the CPU; halves are rounded to even.
+
+    Values that are not finite become NaN.
+    """
+    # half precision has no room for 255 levels times 255
+    exact = image.detach().cpu().to(torch.float32 if image.dtype.itemsize < 4 else image.dtype)
+    exact = torch.where(exact.isfinite(), exact, torch.nan)  # an infinite value is no white
+    if quantize:
+        return exact.clamp(0, 1).mul(255).round().double()
+    return exact.double() * 255
+
+
+def luma(image: Tensor) -> Tensor:
+    """BT.601 luma (B, 1, H, W) of RGB in 8-bit levels: 16 + (65.481 R + 128.553 G + 24.966 B)/255.
+
+    Raises:
+        ValueError: not three channels.
+    """
+    if image.shape[1] != 3:
+        raise ValueError(f"{image.shape[1]} channels: luma needs RGB")
+    weights = image.new_tensor(LUMA).view(1, 3, 1, 1) / 255
+    return 16 + (image * weights).sum(1, keepdim=True)

@@ -1,0 +1,41 @@
+"""The base class of network configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from torch import Tensor
+
+Weights = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Hyper-parameters of a network; each architecture has a dataclass of its own.
+
+    Attributes:
+        in_chans: image channels.
+    """
+
+    in_chans: int = 3
+
+    def check(self) -> None:
+        """Refuse what cannot be built.
+
+        Raises:
+            BadInput: sizes that do not fit together, or are out of range.
+        """
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The configuration that `to_dict` wrote."""
+        plain: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
+        }
+        return cls(**plain)

@@ -1,0 +1,277 @@
+"""What a SwinIR is made of: its hyper-parameters, windowed attention, Swin blocks and groups.
+
+Module names follow the published checkpoints, so that their state dicts load strictly. Tokens are
+(batch, height x width, channels) in raster order, images (batch, channels, height, width).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from mtd.masking import AttentionMasks
+from mtd.networks.config import Config
+from mtd.utils.errors import BadInput
+from mtd.utils.seeds import BatchStream
+
+
+@dataclass(frozen=True)
+class SwinIRConfig(Config):
+    """Hyper-parameters; the defaults are the paper's masked and baseline network (824,118 weights).
+
+    Attributes:
+        embed_dim: channels of a token.
+        depths: number of blocks in each residual group.
+        num_heads: attention heads in each residual group.
+        window_size: side of the square attention window; every second block is shifted by half.
+        mlp_hidden: hidden channels of a block's MLP.
+        embed_kernel: side of the first convolution, 1 (masked, baseline) or 3 (stock).
+        convolution: `1conv`, or `3conv` (bottleneck to a quarter), at the end of each group and
+            after the body.
+        global_residual: add the embedding after the body and the input to the output (stock).
+        patch_norm: layer normalisation of the embedded tokens.
+        qkv_bias: bias on queries, keys and values.
+        mask_token: hold a learnable token for masked pixels.
+        drop_path: largest probability of stochastic depth, rising linearly from 0 with depth;
+            training only.
+        output_dropout: probability with which a channel is left out before the last convolution,
+            the rest being scaled up; training only (Kong et al., CVPR 2022).
+    """
+
+    embed_dim: int = 60
+    depths: tuple[int, ...] = (6, 6, 6, 6)
+    num_heads: tuple[int, ...] = (6, 6, 6, 6)
+    window_size: int = 8
+    mlp_hidden: int = 120
+    embed_kernel: int = 1
+    convolution: Literal["1conv", "3conv"] = "3conv"
+    global_residual: bool = False
+    patch_norm: bool = True
+    qkv_bias: bool = True
+    mask_token: bool = False
+    drop_path: float = 0.0
+    output_dropout: float = 0.0
+
+    def check(self) -> None:
+        """Refuse what cannot be built or run.
+
+        Raises:
+            BadInput: sizes that do not fit together, or are out of range.
+        """
+        depths, heads = self.depths, self.num_heads
+        if not depths or min(depths) < 1 or len(depths) != len(heads):
+            raise BadInput(
+                f"depths {list(depths)} and num_heads {list(heads)}: expected one positive number "
+                "of each for every group"
+            )
+        if self.embed_dim < 4 or any(h < 1 or self.embed_dim % h for h in heads):
+            raise BadInput(f"embed_dim {self.embed_dim} does not divide into {list(heads)} heads")
+        if min(self.window_size, self.mlp_hidden, self.in_chans) < 1:
+            raise BadInput("window_size, mlp_hidden and in_chans are 1 or more")
+        if self.embed_kernel % 2 != 1 or self.convolution not in ("1conv", "3conv"):
+            raise BadInput("embed_kernel is odd, convolution is 1conv or 3conv")
+        if not 0 <= self.drop_path < 1:
+            raise BadInput(f"drop_path {self.drop_path}: from 0 below 1")
+        if not 0 <= self.output_dropout < 1:
+            raise BadInput(f"output_dropout {self.output_dropout}: from 0 below 1")
+
+
+@dataclass
+class Pass:
+    """What a block must know of the forward pass it belongs to."""
+
+    height: int
+    width: int
+    masks: AttentionMasks | None = None
+    stream: BatchStream | None = None
+
+
+class Mlp(nn.Module):
+    """Two linear layers with a GELU between."""
+
+    def __init__(self, dim: int, hidden: int) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(dim, hidden)
+        self.fc2 = nn.Linear(hidden, dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.fc2(F.gelu(self.fc1(x)))
+        return y
+
+
+class WindowAttention(nn.Module):
+    """Multi-head self-attention inside windows, with a learned relative position bias."""
+
+    def __init__(self, dim: int, window: int, heads: int, qkv_bias: bool) -> None:
+        super().__init__()
+        self.window, self.heads = window, heads
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
+        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
+        self.proj = nn.Linear(dim, dim)
+
+    def forward(self, x: Tensor, shift: Tensor | None = None) -> Tensor:
+        """Tokens (N, T, C) of N windows; `shift` is (windows, T, T), added to the logits."""
+        n, t, c = x.shape
+        q, k, v = self.qkv(x).view(n, t, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        index = relative_position_index(self.window, x.device)
+        table = self.relative_position_bias_table
+        bias = table[index.view(-1)].view(t, t, -1).permute(2, 0, 1)[None]
+        if shift is not None:
+            bias = bias + shift[:, None].to(bias.dtype)
+        # One bias for each window: one to be broadcast would keep PyTorch off its fused CPU kernel.
+        bias = bias.expand(n // bias.shape[0], *bias.shape).flatten(0, 1)
+        x = F.scaled_dot_product_attention(q, k, v, bias)
+        y: Tensor = self.proj(x.transpose(1, 2).reshape(n, t, c))
+        return y
+
+
+class SwinBlock(nn.Module):
+    """Window attention and MLP, each with pre-normalisation and a residual."""
+
+    def __init__(self, config: SwinIRConfig, heads: int, index: int, shifted: bool) -> None:
+        super().__init__()
+        dim, total = config.embed_dim, sum(config.depths)
+        self.index, self.window, self.shifted = index, config.window_size, shifted
+        self.drop_path = config.drop_path * index / max(1, total - 1)
+        self.norm1 = nn.LayerNorm(dim)
+        self.attn = WindowAttention(dim, config.window_size, heads, config.qkv_bias)
+        self.norm2 = nn.LayerNorm(dim)
+        self.mlp = Mlp(dim, config.mlp_hidden)
+
+    def forward(self, x: Tensor, now: Pass) -> Tensor:
+        x = x + self.drop(self.attend(self.norm1(x), now), now)
+        return x + self.drop(self.mlp(self.norm2(x)), now)
+
+    def attend(self, x: Tensor, now: Pass) -> Tensor:
+        """Shift, cut into windows, mask, attend, and back."""
+        batch, _, channels = x.shape
+        x = x.view(batch, now.height, now.width, channels)
+        shift, offset = None, self.window // 2
+        if self.shifted:
+            x = x.roll((-offset, -offset), (1, 2))
+            shift = shift_mask(now.height, now.width, self.window, x.device)
+        x = partition(x, self.window)
+        if now.masks is not None:
+            kept = now.masks(self.index, batch, x.shape[0] // batch, x.shape[1])
+            x = x * kept.to(x.device).reshape(-1, x.shape[1], 1)
+        x = unpartition(self.attn(x, shift), self.window, now.height, now.width)
+        if self.shifted:
+            x = x.roll((offset, offset), (1, 2))
+        return x.reshape(batch, -1, channels)
+
+    def drop(self, x: Tensor, now: Pass) -> Tensor:
+        """Stochastic depth: a whole image's branch is dropped, the rest scaled up."""
+        if not (self.training and self.drop_path and now.stream is not None):
+            return x
+        kept = now.stream.uniform(1, 1) >= self.drop_path
+        return x * kept / (1 - self.drop_path)
+
+
+def closing_convolution(config: SwinIRConfig) -> nn.Module:
+    """The convolution at the end of a group and of the body."""
+    dim = config.embed_dim
+    if config.convolution == "1conv":
+        return nn.Conv2d(dim, dim, 3, padding=1)
+    return nn.Sequential(
+        nn.Conv2d(dim, dim // 4, 3, padding=1),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Conv2d(dim // 4, dim // 4, 1),
+        nn.LeakyReLU(0.2, inplace=True),
+        nn.Conv2d(dim // 4, dim, 3, padding=1),
+    )
+
+
+class BlockSequence(nn.Module):
+    """The Swin blocks of one group."""
+
+    def __init__(self, config: SwinIRConfig, group: int) -> None:
+        super().__init__()
+        first, heads = sum(config.depths[:group]), config.num_heads[group]
+        self.blocks = nn.ModuleList(
+            SwinBlock(config, heads, first + i, shifted=i % 2 == 1)
+            for i in range(config.depths[group])
+        )
+
+    def forward(self, x: Tensor, now: Pass) -> Tensor:
+        for block in self.blocks:
+            x = block(x, now)
+        return x
+
+
+class ResidualGroup(nn.Module):
+    """Swin blocks, a convolution, and the group's own residual."""
+
+    def __init__(self, config: SwinIRConfig, group: int) -> None:
+        super().__init__()
+        self.residual_group = BlockSequence(config, group)
+        self.conv = closing_convolution(config)
+
+    def forward(self, x: Tensor, now: Pass) -> Tensor:
+        image = to_image(self.residual_group(x, now), now)
+        return x + to_tokens(self.conv(image))
+
+
+class PatchEmbed(nn.Module):
+    """Layer normalisation of the embedded tokens (a published name, kept for its keys)."""
+
+    def __init__(self, config: SwinIRConfig) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(config.embed_dim) if config.patch_norm else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.norm(x)
+        return y
+
+
+def to_tokens(image: Tensor) -> Tensor:
+    """(B, C, H, W) to (B, H · W, C)."""
+    return image.flatten(2).transpose(1, 2)
+
+
+def to_image(tokens: Tensor, now: Pass) -> Tensor:
+    """(B, H · W, C) to (B, C, H, W)."""
+    return tokens.transpose(1, 2).reshape(tokens.shape[0], -1, now.height, now.width)
+
+
+@lru_cache(maxsize=8)
+@torch.inference_mode(False)  # what is cached may later take part in training
+def relative_position_index(window: int, device: torch.device) -> Tensor:
+    """(T, T) rows of the relative-position table for each pair of the T = window² tokens."""
+    axis = torch.arange(window, device=device)
+    y, x = (grid.flatten() for grid in torch.meshgrid(axis, axis, indexing="ij"))
+    dy = y[:, None] - y[None, :] + window - 1
+    dx = x[:, None] - x[None, :] + window - 1
+    return dy * (2 * window - 1) + dx
+
+
+@lru_cache(maxsize=32)
+@torch.inference_mode(False)
+def shift_mask(height: int, width: int, window: int, device: torch.device) -> Tensor:
+    """(windows, T, T): -100 between tokens that only the cyclic shift made neighbours, else 0."""
+    shift = window // 2
+
+    def regions(size: int) -> Tensor:
+        position = torch.arange(size, device=device)
+        return (position >= size - window).long() + (position >= size - shift).long()
+
+    labels = 3 * regions(height)[:, None] + regions(width)[None, :]
+    tokens = partition(labels[None, :, :, None], window)[..., 0]
+    return (tokens[:, None, :] != tokens[:, :, None]) * -100.0
+
+
+def partition(x: Tensor, window: int) -> Tensor:
+    """(B, H, W, C) to (B · windows, window², C), the windows of an image in raster order."""
+    b, h, w, c = x.shape
+    x = x.view(b, h // window, window, w // window, window, c)
+    return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, window * window, c)
+
+
+def unpartition(x: Tensor, window: int, height: int, width: int) -> Tensor:
+    """Inverse of `partition`."""
+    x = x.view(-1, height // window, width // window, window, window, x.shape[-1])
+    return x.permute(0, 1, 3, 2, 4, 5).reshape(x.shape[0], height, width, -1)

@@ -1,0 +1,1 @@
+"""Training: configuration, pairs, loop, logs, resumable state."""

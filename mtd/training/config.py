@@ -1,0 +1,312 @@
+"""A training recipe: the numbers of a TOML file, checked before anything starts."""
+
+from __future__ import annotations
+
+import copy
+import math
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+
+from mtd.masking import MaskPolicy
+from mtd.networks import registry
+from mtd.networks.config import Config
+from mtd.networks.swinir_layers import SwinIRConfig
+from mtd.noise import specs as noise_specs
+from mtd.noise import synthetic
+from mtd.utils.errors import BadInput, nearest
+
+PRECISIONS = ("float32", "bf16", "float64")
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+@dataclass(frozen=True)
+class Data:
+    """Where training pairs come from.
+
+    Attributes:
+        folders: folders of clean photographs.
+        crop: side of the square training crop.
+        noise: what is added to it, see `mtd.noise.specs.parse`.
+        clip: clip the noisy crop to [0, 1]; training noise is never rounded to 8 bits.
+        cache_mb: decoded images kept in memory, in MB; the rest is decoded anew each time.
+    """
+
+    folders: tuple[str, ...] = ()
+    crop: int = 64
+    noise: str = "gaussian:15"
+    clip: bool = True
+    cache_mb: int = 2048
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """Adam on the mean absolute error.
+
+    Attributes:
+        learning_rate: at the start.
+        betas: Adam's β₁ and β₂.
+        milestones: steps at which the learning rate is multiplied by `gamma`.
+        gamma: that factor.
+        ema: decay of the moving average of the weights that is saved, at step t at most
+            (1 + t) / (10 + t); 0 saves the weights.
+    """
+
+    learning_rate: float = 1e-4
+    betas: tuple[float, ...] = (0.9, 0.99)
+    milestones: tuple[int, ...] = (100_000, 150_000)
+    gamma: float = 0.5
+    ema: float = 0.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """How long, and what is written on the way.
+
+    Attributes:
+        steps: optimizer steps.
+        batch_size: crops in a step.
+        seed: of everything random: weights, order, crops, noise, masks.
+        log_every: steps between rows of `log.csv`.
+        save_every: steps between checkpoints for `--resume`.
+        accumulate: parts in which a batch goes through the network, one after the other, on each
+            process; what is learnt is that of the whole batch.
+        precision: `float32`; `bf16`, the forward pass by autocast and weights in float32; or
+            `float64`.
+        channels_last: memory layout of images and weights.
+        compile: whether the network is compiled by PyTorch.
+    """
+
+    steps: int = 200_000
+    batch_size: int = 64
+    seed: int = 0
+    log_every: int = 100
+    save_every: int = 1000
+    accumulate: int = 1
+    precision: str = "float32"
+    channels_last: bool = False
+    compile: bool = False
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How the network is watched while it trains.
+
+    Attributes:
+        every: steps between validations; 0 for none.
+        folders: of photographs; the bundled ones if there are none.
+        noises: the one that is trained on first, then others.
+        crops: how many, spread over the photographs.
+        crop: their side.
+    """
+
+    every: int = 1000
+    folders: tuple[str, ...] = ()
+    noises: tuple[str, ...] = (
+        "gaussian:15",
+        "gaussian:50",
+        "poisson:3.5",
+        "speckle:0.04",
+        "spatial:60",
+        "salt_pepper:0.02",
+    )
+    crops: int = 16
+    crop: int = 64
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides what a training run computes."""
+
+    network: Config = field(default_factory=SwinIRConfig)
+    mask: MaskPolicy = field(default_factory=MaskPolicy)
+    data: Data = field(default_factory=Data)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    run: Run = field(default_factory=Run)
+    validation: Validation = field(default_factory=Validation)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain | {"network": registry.describe(self.network)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+SECTIONS: dict[str, type[Any]] = {
+    "network": Config,
+    "mask": MaskPolicy,
+    "data": Data,
+    "optimizer": Optimizer,
+    "run": Run,
+    "validation": Validation,
+}
+
+
+def load(
+    name: str,
+    changes: Iterable[str] = (),
+    *,
+    folders: Sequence[str] = (),
+    baseline: bool = False,
+) -> Recipe:
+    """The recipe of a TOML file, or of a bundled one by name.
+
+    Args:
+        name: a path, or the name of a bundled recipe such as `small.toml`.
+        changes: `section.name=value` texts, values in TOML; applied last.
+        folders: folders of photographs, instead of the recipe's.
+        baseline: the same network without any mask: the `mask` section is replaced by none, and
+            the file's `baseline` section, of `"section.name" = value`, is applied.
+
+    Raises:
+        BadInput: no such file, not TOML, an unknown section or name, a value of the wrong type.
+    """
+    path = Path(name) if Path(name).exists() else CONFIGS / name
+    if path.is_dir():
+        raise BadInput(f"{name} is a folder: expected a TOML recipe")
+    if not path.is_file():
+        known = [p.name for p in sorted(CONFIGS.glob("*.toml"))]
+        raise BadInput(f"{name}: no such file, and no bundled recipe; {nearest(name, known)}")
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{name}: not TOML ({error})") from None
+    for section, content in values.items():
+        if not isinstance(content, dict):
+            raise BadInput(f"{name}: [{section}] is not a section of names and values")
+    overrides = values.pop("baseline", {})
+    masked, values = values, copy.deepcopy(values)
+    values["mask"] = {}
+    for dotted, value in overrides.items():
+        _set(values, dotted, value)
+    _build(name, values)  # a mistake in the other half would else show only when it is used
+    if not baseline:
+        values = masked
+    for change in changes:
+        dotted, equals, text = change.partition("=")
+        if not equals:
+            raise BadInput(f"--set {change!r}: expected section.name=value")
+        _set(values, dotted.strip(), _value(text.strip()))
+    if folders:
+        values["data"] = values.get("data", {}) | {"folders": list(folders)}
+    recipe = _build(name, values)
+    check(recipe)
+    return recipe
+
+
+def _build(name: str, values: Mapping[str, Mapping[str, Any]]) -> Recipe:
+    for section in values:
+        if section not in SECTIONS:
+            raise BadInput(f"{name}: no section {section!r}; {nearest(section, SECTIONS)}")
+    network = dict(values.get("network", {}))
+    try:
+        kind = registry.named(str(network.pop("architecture", "SwinIR"))).config
+    except BadInput as error:
+        raise BadInput(f"[network] {error}") from None
+    rest = {s: build(cls, values.get(s, {}), s) for s, cls in SECTIONS.items() if s != "network"}
+    return Recipe(network=build(kind, network, "network"), **rest)
+
+
+def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
+    section, dot, name = dotted.partition(".")
+    if not dot:
+        raise BadInput(f"{dotted!r}: expected section.name, sections being {', '.join(SECTIONS)}")
+    values[section] = values.get(section, {}) | {name: value}
+
+
+def _value(text: str) -> Any:
+    """A TOML value; what is no TOML is a plain string."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+T = TypeVar("T")
+
+
+def build(cls: type[T], values: Mapping[str, Any], section: str) -> T:
+    """A section's dataclass from plain values, each checked against the type of its default."""
+    defaults = {
+        f.name: f.default_factory() if f.default_factory is not MISSING else f.default
+        for f in fields(cls)  # type: ignore[arg-type]
+    }
+    checked = {}
+    for name, value in values.items():
+        if name not in defaults:
+            raise BadInput(f"[{section}] has no {name!r}; {nearest(name, defaults)}")
+        checked[name] = _typed(value, defaults[name], f"[{section}] {name}")
+    return cls(**checked)
+
+
+def _typed(value: Any, default: Any, where: str) -> Any:
+    if isinstance(default, tuple):
+        if not isinstance(value, list | tuple):
+            raise BadInput(f"{where} = {value!r}: expected a list")
+        return tuple(_typed(item, default[0] if default else "", where) for item in value)
+    kind = type(default)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not kind or (kind is float and not math.isfinite(value)):
+        raise BadInput(f"{where} = {value!r}: expected {kind.__name__}, such as {default!r}")
+    return value
+
+
+def check(recipe: Recipe) -> None:
+    """Refuse what cannot be trained.
+
+    Raises:
+        BadInput: sizes that do not fit together, or numbers out of range.
+    """
+    net, data, optimizer, run = recipe.network, recipe.data, recipe.optimizer, recipe.run
+    noise_specs.parse(data.noise)
+    try:
+        net.check()
+    except BadInput as error:
+        raise BadInput(f"[network] {error}") from None
+    if net.in_chans != 3:
+        raise BadInput(f"[network] in_chans = {net.in_chans}: training reads colour images, 3")
+    mask = recipe.mask
+    if isinstance(net, SwinIRConfig):
+        if net.mask_token != (mask.masks_input and mask.fill == "learnable"):
+            raise BadInput("[network] mask_token is true just when [mask] fill is 'learnable'")
+    elif mask.masks_input or mask.attention_percent:
+        raise BadInput(f"[mask]: a {registry.of(net).name} is not masked; leave the section out")
+    with torch.device("meta"):
+        network = registry.build(net)
+    if data.crop < network.smallest:
+        raise BadInput(f"[data] crop = {data.crop}: at least the window, {network.smallest}")
+    if network.takes_sigma and not isinstance(noise_specs.parse(data.noise), synthetic.Gaussian):
+        raise BadInput(
+            f"[data] noise = {data.noise!r}: a {registry.of(net).name} is told the noise level, "
+            "expected gaussian:LEVEL"
+        )
+    if len(optimizer.betas) != 2 or not all(0 <= beta < 1 for beta in optimizer.betas):
+        raise BadInput(f"[optimizer] betas = {list(optimizer.betas)}: two numbers from 0 below 1")
+    if optimizer.learning_rate <= 0 or optimizer.gamma <= 0 or not 0 <= optimizer.ema < 1:
+        raise BadInput("[optimizer] learning_rate and gamma are above 0, ema from 0 below 1")
+    if optimizer.milestones and min(optimizer.milestones) < 1:
+        raise BadInput(f"[optimizer] milestones = {list(optimizer.milestones)}: steps from 1")
+    if min(run.steps, run.batch_size, run.log_every, run.save_every, run.accumulate) < 1:
+        raise BadInput(
+            "[run] steps, batch_size, log_every, save_every and accumulate are 1 or more"
+        )
+    if run.precision not in PRECISIONS:
+        raise BadInput(f"[run] precision = {run.precision!r}; {nearest(run.precision, PRECISIONS)}")
+    shown = recipe.validation
+    if shown.every < 0 or min(shown.crops, shown.crop) < 1 or (shown.every and not shown.noises):
+        raise BadInput(
+            "[validation] crops and crop are 1 or more, every 0 or more, noises not none"
+        )
+    for spec in shown.noises:
+        noise_specs.parse(spec)

@@ -1,0 +1,115 @@
+"""Decoded photographs in one memory-mapped file, for training to read instead of decoding."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mtd.data.image_io import Pixels
+from mtd.data.photographs import Photograph
+from mtd.utils import atomic_write
+from mtd.utils.errors import BadInput
+
+PIXELS, INDEX = "pixels.bin", "index.json"
+
+SAMPLE = 4096
+"""Bytes that are looked at in each of three places of a file, to tell it from another."""
+
+
+def listing(photographs: Sequence[Photograph]) -> str:
+    """SHA-256 of names, sizes and a part of each file: a store of others is not used."""
+    found = [(photo.name, photo.height, photo.width, sample(photo)) for photo in photographs]
+    return hashlib.sha256(repr(found).encode()).hexdigest()
+
+
+def sample(photo: Photograph) -> tuple[int, str]:
+    """A file's length, and a digest of its beginning, middle and end; nothing if it is no file."""
+    if photo.file is None:
+        return 0, ""
+    digest = hashlib.sha256()
+    try:
+        length = photo.file.stat().st_size
+        with photo.file.open("rb") as file:
+            for place in (0, length // 2, max(0, length - SAMPLE)):
+                file.seek(place)
+                digest.update(file.read(SAMPLE))
+    except OSError as error:
+        raise BadInput(f"{photo.file}: cannot be read ({error.strerror or error})") from None
+    return length, digest.hexdigest()
+
+
+def build(
+    folder: Path, photographs: Sequence[Photograph], progress: Callable[[], object] | None = None
+) -> None:
+    """Decode all photographs into a folder, unless it holds them already.
+
+    Raises:
+        BadInput: a photograph is damaged, or the folder cannot be written; nothing is left of it.
+    """
+    if _read(folder, listing(photographs)) is not None:
+        return
+    entries: list[list[Any]] = []
+    temporary = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # several processes may do this at once; what they write is the same
+        handle, name = tempfile.mkstemp(dir=folder, prefix=atomic_write.TEMPORARY)
+        temporary = Path(name)
+        with os.fdopen(handle, "wb") as file:
+            for photo in photographs:
+                pixels = np.ascontiguousarray(photo.load())
+                entries.append([photo.name, file.tell(), *pixels.shape[:2]])
+                file.write(pixels.tobytes())
+                if progress:
+                    progress()
+        (folder / INDEX).unlink(missing_ok=True)  # of other pixels
+        temporary.replace(folder / PIXELS)
+    except OSError as error:
+        raise BadInput(f"{folder}: cannot be written ({error.strerror or error})") from None
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+    index = {"listing": listing(photographs), "entries": entries}
+    atomic_write.write(folder / INDEX, json.dumps(index))
+
+
+def stored(folder: Path, photographs: Sequence[Photograph]) -> list[Photograph]:
+    """The same photographs, their pixels read from a store.
+
+    Raises:
+        BadInput: the store is not of these photographs.
+    """
+    entries = _read(folder, listing(photographs))
+    if entries is None:
+        raise BadInput(f"{folder}: no store of these {len(photographs)} photographs")
+    return list(_photographs(folder / PIXELS, photographs, entries))
+
+
+def _photographs(
+    path: Path, photographs: Sequence[Photograph], entries: Sequence[Sequence[Any]]
+) -> Iterator[Photograph]:
+    for photo, (_, offset, height, width) in zip(photographs, entries, strict=True):
+
+        def load(at: int = offset, shape: tuple[int, int, int] = (height, width, 3)) -> Pixels:
+            return np.memmap(path, np.uint8, "r", at, shape)
+
+        yield Photograph(photo.name, height, width, load, photo.scene)
+
+
+def _read(folder: Path, wanted: str) -> list[Any] | None:
+    """The entries of a store of the wanted photographs, if it is whole."""
+    try:
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        size = (folder / PIXELS).stat().st_size
+        entries: list[Any] = index["entries"]
+        whole = index["listing"] == wanted and size == sum(3 * h * w for _, _, h, w in entries)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return entries if whole else None

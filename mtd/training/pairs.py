@@ -1,0 +1,143 @@
+"""Training pairs: clean crops of photographs, augmented, and their noisy versions.
+
+Every random choice comes from a stream keyed by (seed, position), so that a run does not depend on
+how its batches are made, and can be taken up again at any step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from mtd.data import crops as data_crops
+from mtd.data import image_io, photographs
+from mtd.data.image_io import Pixels
+from mtd.data.photographs import Photograph
+from mtd.noise import specs as noise_specs
+from mtd.training import decoded_store
+from mtd.utils import seeds
+from mtd.utils.errors import BadInput
+
+
+def usable(folders: Sequence[str], skip_bad: bool) -> tuple[list[Photograph], list[str]]:
+    """The photographs of some folders, and why others are none.
+
+    Args:
+        folders: of photographs.
+        skip_bad: leave out files that cannot be read, which takes reading all of them now.
+
+    Raises:
+        BadInput: no photograph, or one that cannot be read, unless those are left out.
+    """
+    if not skip_bad:
+        return [photo for folder in folders for photo in photographs.photographs(folder)], []
+    files = [path for folder in folders for path in image_io.find(folder)]
+
+    def read(path: Path) -> str:
+        try:
+            image_io.read_rgb(path)
+        except BadInput as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor() as pool:
+        reasons = list(pool.map(read, files))
+    kept = [
+        photographs.photograph(path) for path, bad in zip(files, reasons, strict=True) if not bad
+    ]
+    if not kept:
+        raise BadInput(f"none of {len(files)} images can be read; first: {reasons[0]}")
+    return kept, [bad for bad in reasons if bad]
+
+
+class TrainingPairs:
+    """Random (noisy, clean) crops of the photographs of some folders.
+
+    As many as `cache_mb` holds are decoded at once, the others anew each time; with a `store`, all
+    are decoded once into a memory-mapped file. Each epoch visits every photograph once, in an order
+    of its own.
+    """
+
+    def __init__(
+        self,
+        folders: Sequence[str],
+        crop: int,
+        noise_spec: str,
+        *,
+        clip: bool = True,
+        seed: int = 0,
+        cache_mb: int = 2048,
+        store: Path | None = None,
+        skip_bad: bool = False,
+    ) -> None:
+        if not folders:
+            raise BadInput("no training images: give a folder with --data DIR")
+        found, self.bad = usable(folders, skip_bad)
+        self.photographs = [p for p in found if min(p.height, p.width) >= crop]
+        self.too_small = [p.name for p in found if min(p.height, p.width) < crop]
+        if not self.photographs:
+            raise BadInput(f"all {len(found)} images are smaller than the crop, {crop} x {crop}")
+        self.crop, self.noise, self.clip, self.seed = (
+            crop,
+            noise_specs.parse(noise_spec),
+            clip,
+            seed,
+        )
+        self.room = cache_mb * 1_000_000
+        self.cache: dict[int, Pixels] = {}
+        self.order = lru_cache(maxsize=2)(self._order)
+        self.digest = decoded_store.listing(self.photographs)
+        if store is not None:
+            bar = tqdm(total=len(self.photographs), desc="store", unit="image", disable=None)
+            with bar:
+                decoded_store.build(store, self.photographs, bar.update)
+            self.photographs = decoded_store.stored(store, self.photographs)
+            self.room = 0
+            return
+        for index in range(len(self.photographs)):  # a damaged file is found now, not at night
+            self._pixels(index)
+            if index not in self.cache:
+                break
+
+    def _order(self, epoch: int) -> list[int]:
+        stream = seeds.generator("order", self.seed, epoch)
+        return torch.randperm(len(self.photographs), generator=stream).tolist()
+
+    def _pixels(self, index: int) -> Pixels:
+        """Decoded image, kept while there is room for it."""
+        if index in self.cache:
+            return self.cache[index]
+        photo: Photograph = self.photographs[index]
+        pixels = photo.load()
+        if pixels.nbytes <= self.room:
+            self.room -= pixels.nbytes
+            self.cache[index] = pixels
+        return pixels
+
+    def pair(self, position: int) -> tuple[Tensor, Tensor]:
+        """(noisy, target), each (1, 3, crop, crop), at a position of the endless sequence."""
+        epoch, within = divmod(position, len(self.photographs))
+        pixels = self._pixels(self.order(epoch)[within])
+        stream = seeds.generator("pair", self.seed, position)
+
+        def draw(count: int) -> int:
+            return int(torch.randint(count, (), generator=stream))
+
+        top, left = (draw(side - self.crop + 1) for side in pixels.shape[:2])
+        cut = pixels[top : top + self.crop, left : left + self.crop]
+        cut = np.rot90(cut, draw(4))
+        clean = data_crops.to_tensor([np.ascontiguousarray(cut[:, ::-1] if draw(2) else cut)])
+        noisy, target = self.noise.pair(clean, generator=stream, quantize=False)
+        return noisy.clamp(0, 1) if self.clip else noisy, target
+
+    def batch(self, first: int, size: int) -> tuple[Tensor, Tensor]:
+        """(noisy, clean), (size, 3, crop, crop) each, from a position on."""
+        pairs = [self.pair(first + i) for i in range(size)]
+        return torch.cat([noisy for noisy, _ in pairs]), torch.cat([clean for _, clean in pairs])

@@ -1,0 +1,195 @@
+"""Many training runs from one file: a grid of a recipe's numbers, or named cells."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mtd.training import config as recipes
+from mtd.training.config import Recipe
+from mtd.utils.errors import BadInput, nearest
+
+SWEEPS = Path(__file__).parent / "sweeps"
+
+KEYS = ("base", "grid", "cell", "baseline")
+
+FOLDER = re.compile(r"\w[\w.,=+-]*")
+"""What a cell may be called."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training run of a sweep.
+
+    Attributes:
+        name: of its folder.
+        baseline: the base recipe without masks.
+        changes: by `section.name`.
+    """
+
+    name: str
+    baseline: bool
+    changes: dict[str, Any]
+
+    def recipe(self, base: str, changes: Sequence[str], folders: Sequence[str]) -> Recipe:
+        """The cell's recipe, with changes of the command line on top.
+
+        Raises:
+            BadInput: what cannot be trained, with the cell's name.
+        """
+        own = [f"{name}={_toml(value)}" for name, value in self.changes.items()]
+        try:
+            return recipes.load(base, [*own, *changes], folders=folders, baseline=self.baseline)
+        except BadInput as error:
+            raise BadInput(f"cell {self.name}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Cells over one base recipe."""
+
+    base: str
+    cells: list[Cell]
+
+
+def is_sweep(name: str) -> bool:
+    """Whether a TOML file, or a bundled one by name, has cells or a grid."""
+    try:
+        values = tomllib.loads(_path(name).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return "cell" in values or "grid" in values
+
+
+def load(name: str) -> Sweep:
+    """The cells of a file: those of `[[cell]]`, then every combination of `[grid]`.
+
+        base = "paper.toml"
+        baseline = false                  # of the grid's cells
+
+        [[cell]]
+        name = "baseline"
+        baseline = true
+
+        [grid]
+        "mask.attention_percent" = [65, 75, 85]
+
+    Raises:
+        BadInput: not a sweep, an unknown name, or two cells of one name.
+    """
+    path = _path(name)
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{name}: not TOML ({error})") from None
+    for key in values:
+        if key not in KEYS:
+            raise BadInput(f"{name}: no {key!r} in a sweep; {nearest(key, KEYS)}")
+    if not isinstance(values.get("base"), str):
+        raise BadInput(f'{name}: expected base = "RECIPE.toml"')
+    base = values["base"]
+    beside = path.parent / base
+    base = str(beside) if beside.is_file() and path.parent != SWEEPS else base
+    entries, grid = values.get("cell", []), values.get("grid", {})
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise BadInput(f"{name}: cell: expected tables, each headed by [[cell]]")
+    if not isinstance(grid, dict):
+        raise BadInput(f"{name}: grid = {grid!r}: expected a table, headed by [grid]")
+    cells = [_cell(entry, name) for entry in entries]
+    cells += _grid(grid, _flag(values, name), name)
+    names = [cell.name for cell in cells]
+    twice = next((one for one in names if names.count(one) > 1), None)
+    if twice is not None:
+        raise BadInput(f"{name}: two cells are named {twice}")
+    if not cells:
+        raise BadInput(f"{name}: no cell in it")
+    return Sweep(base, cells)
+
+
+def choose(sweep: Sweep, text: str) -> Cell:
+    """The cell of a number from 0, or of a name.
+
+    Raises:
+        BadInput: there is none.
+    """
+    names = [cell.name for cell in sweep.cells]
+    if text.isdecimal() and int(text) < len(names):
+        return sweep.cells[int(text)]
+    if text in names:
+        return sweep.cells[names.index(text)]
+    raise BadInput(f"--cell {text}: expected 0 to {len(names) - 1}, or {nearest(text, names)}")
+
+
+def _cell(entry: Mapping[str, Any], name: str) -> Cell:
+    changes = {key: value for key, value in entry.items() if key not in ("name", "baseline")}
+    baseline, called = _flag(entry, name), entry.get("name")
+    if called is not None and (not isinstance(called, str) or not FOLDER.fullmatch(called)):
+        raise BadInput(
+            f"{name}: name = {called!r}: a cell is named as its folder will be, in letters, digits "
+            "and . _ , = + - after the first"
+        )
+    return Cell(called or _named(changes, baseline), baseline, _dotted(changes, name))
+
+
+def _flag(values: Mapping[str, Any], name: str) -> bool:
+    found = values.get("baseline", False)
+    if not isinstance(found, bool):
+        raise BadInput(f"{name}: baseline = {found!r}: expected true or false")
+    return found
+
+
+def _grid(grid: Mapping[str, Any], baseline: bool, name: str) -> list[Cell]:
+    flat = _dotted(grid, name)
+    for key, choices in flat.items():
+        if not isinstance(choices, list) or not choices:
+            raise BadInput(f"{name}: [grid] {key} = {choices!r}: expected a list of values")
+    if not flat:
+        return []
+    found = []
+    for values in itertools.product(*flat.values()):
+        changes = dict(zip(flat, values, strict=True))
+        found.append(Cell(_named(changes, baseline), baseline, changes))
+    return found
+
+
+def _dotted(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Changes by `section.name`, whether they were written so or as tables."""
+    found = {}
+    for key, value in values.items():
+        parts = value.items() if isinstance(value, Mapping) else [("", value)]
+        for rest, part in parts:
+            dotted = f"{key}.{rest}" if rest else key
+            section = dotted.partition(".")[0]
+            if "." not in dotted or section not in recipes.SECTIONS:
+                known = recipes.SECTIONS
+                raise BadInput(
+                    f"{name}: {dotted!r}: expected section.name; {nearest(section, known)}"
+                )
+            try:
+                _toml(part)
+            except TypeError:
+                raise BadInput(f"{name}: {dotted} = {part}: no such value in a recipe") from None
+            found[dotted] = part
+    return found
+
+
+def _named(changes: Mapping[str, Any], baseline: bool) -> str:
+    parts = ["baseline"] if baseline else []
+    for key, value in changes.items():
+        text = "-".join(map(str, value)) if isinstance(value, list) else str(value)
+        parts.append(f"{key.rpartition('.')[2]}={text}")
+    return re.sub(r"[^\w.,=+-]+", "_", ",".join(parts)) or "cell"
+
+
+def _toml(value: Any) -> str:
+    return json.dumps(value)
+
+
+def _path(name: str) -> Path:
+    return Path(name) if Path(name).exists() else SWEEPS / name
