@@ -16,7 +16,8 @@ from mtd.utils.errors import BadInput
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from analysis.engine import Setting, View
+    from analysis.engine.observer import View
+    from analysis.engine.run import Setting
     from analysis.lam import Window
     from analysis.options import Asked
     from analysis.runs import RunFolder
@@ -136,7 +137,7 @@ def settle(args: argparse.Namespace) -> None:
     Raises:
         BadInput: options that do not go together.
     """
-    from analysis.layer_changes import CLEAN
+    from analysis.text.noise_labels import CLEAN
 
     if args.autocast != "off":
         raise BadInput(f"--autocast {args.autocast}: gradients need float32; leave it out")
@@ -192,7 +193,7 @@ def collect(
     """Every model's map under every noise for every crop, by view and the crop's place."""
     from tqdm import tqdm
 
-    from analysis.engine import View
+    from analysis.engine.observer import View
 
     jobs = [
         (View(model, noise.spec), i)
@@ -225,16 +226,18 @@ def one(
     """The map of a model for a crop under a noise, its objective's ends, and the noisy crop."""
     import torch
 
-    from analysis import engine, lam
+    from analysis import lam
+    from analysis.engine import observer as engine_observer
+    from analysis.engine import run as engine_run
 
     noise = next(noise for noise in asked.noises if noise.spec == view.noise)
     shown, model = (
-        engine.show(noise, engine.Batch(0, [crop]), asked.setting),
+        engine_run.show(noise, engine_observer.Batch(0, [crop]), asked.setting),
         asked.models[view.model],
     )
     noisy, key = shown.noisy[0], masks(asked.setting, view, crop)
-    level = engine.told(model, shown)
-    hidden = engine.input_mask(shown, asked.setting)
+    level = engine_run.told(model, shown)
+    hidden = engine_run.input_mask(shown, asked.setting)
     found = lam.attribute(model, noisy, window, key=key, sigma_told=level, input_mask=hidden, **how)
     ends = torch.tensor([found.start, found.end], dtype=torch.float64)
     return {VALUES: found.values, ENDS: ends, NOISY: noisy.cpu()}

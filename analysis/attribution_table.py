@@ -17,16 +17,16 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis import lam, plots, standings
+from analysis import lam
 from analysis.attribution import ENDS, NOISY, VALUES
-from analysis.engine import View
+from analysis.engine.observer import View
 from analysis.lam import Attribution, Window
-from analysis.layer_changes import CLEAN
-from analysis.level_curves import preset
-from analysis.names import wrapped
 from analysis.options import Asked
+from analysis.plotting import model_styles
 from analysis.runs import RunFolder, read_manifest, read_tables
-from analysis.scores import describe
+from analysis.text import terminal
+from analysis.text.names import wrapped
+from analysis.text.noise_labels import CLEAN, describe, preset
 from mtd.utils import atomic_write
 from mtd.utils.errors import BadInput
 
@@ -151,7 +151,7 @@ def figure(frame: pd.DataFrame, pictures: Mapping[tuple[str, str, int], Array]) 
     crops = list(dict.fromkeys(frame.crop))[:MOST]
     columns = len(noises) * (1 + len(models))
     size = (1.45 * columns + 1.1, 1.7 * len(crops) + 1.0)
-    drawn = Figure(figsize=size, dpi=plots.DPI, layout="constrained")
+    drawn = Figure(figsize=size, dpi=model_styles.DPI, layout="constrained")
     grid = drawn.subplots(len(crops), columns, squeeze=False)
     rows = {(r["model"], r["noise"], r["crop"]): r for r in frame.to_dict("records")}
     for line, i in zip(grid, crops, strict=True):
@@ -214,7 +214,7 @@ def text(frame: pd.DataFrame, manifest: dict[str, Any]) -> str:
     """Means over crops for each model and noise, and what must be known of them."""
     crops, side = frame.crop.nunique(), int(frame.side.iloc[0])
     lines = [
-        f"Local attribution of {side} x {side} windows: {standings.plural(crops, 'crop')} of "
+        f"Local attribution of {side} x {side} windows: {terminal.plural(crops, 'crop')} of "
         f"{manifest['crop']} x {manifest['crop']}, {manifest['steps']} steps from a blur of "
         f"sigma {manifest['sigma']:g}; means over crops"
     ]
@@ -224,7 +224,7 @@ def text(frame: pd.DataFrame, manifest: dict[str, Any]) -> str:
         row = [f"{means.di:.2f}", f"{means.outside:.1%}", f"{means.reach90:.1f}"]
         row += [f"{means.start:.2f}", f"{means.end:.2f}", f"{part.completeness.max():.2%}"]
         rows.append([str(model), named(str(noise)), *row])
-    return "\n".join([*lines, standings.grid(rows), *notes(frame, manifest)])
+    return "\n".join([*lines, terminal.grid(rows), *notes(frame, manifest)])
 
 
 def notes(frame: pd.DataFrame, manifest: dict[str, Any]) -> list[str]:

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from analysis import options, scores
 from analysis import suite as suites
-from analysis.engine import Batch, batches
+from analysis.engine.observer import Batch
+from analysis.engine.run import batches
 from analysis.options import Asked
-from analysis.ranking import NOISY
 from analysis.suite import Suite
+from analysis.text import noise_labels
+from analysis.text.noise_labels import NOISY
 from mtd.data import image_pairs, test_sets
 from mtd.data import photographs as data_photographs
 from mtd.data.crops import Crop, place
@@ -256,7 +258,7 @@ def manifest(args: argparse.Namespace, found: Benchmark) -> dict[str, Any]:
     """Everything that decides the results."""
     asked, protocol = found.asked, scores.PROTOCOLS[args.protocol]
     about = options.describe("generalization", args, asked)
-    kinds = scores.describe(found.noises)
+    kinds = noise_labels.describe(found.noises)
     return about | {
         "tiled": tiled(found),
         "images": found.sources.asked or "bundled" if asked.noises else None,

@@ -17,7 +17,7 @@ from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    from analysis.engine import Batch
+    from analysis.engine.observer import Batch
     from analysis.options import Asked
     from analysis.work import Work
 
@@ -52,7 +52,7 @@ def with_noisy(asked: Asked) -> Asked:
         BadInput: a model has the name of the noisy input or of the clean images.
     """
     from analysis.brightness_table import CLEAN
-    from analysis.ranking import NOISY
+    from analysis.text.noise_labels import NOISY
     from mtd.networks.base import Unchanged
 
     for name in (NOISY, CLEAN):
@@ -72,7 +72,7 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
     from analysis import brightness_table
     from analysis.benchmark import PIXELS
     from analysis.brightness_histograms import BrightnessHistograms
-    from analysis.engine import batches
+    from analysis.engine.run import batches
     from analysis.work import Work
 
     asked = with_noisy(asked)

@@ -10,10 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis import legend, standings
-from analysis.level_curves import preset
-from analysis.names import wrapped
-from analysis.plots import DPI
+from analysis.plotting import model_styles
+from analysis.plotting.model_styles import DPI
+from analysis.text import terminal
+from analysis.text.names import wrapped
+from analysis.text.noise_labels import preset
 
 WIDE = 4
 """Levels of a bin of the figure."""
@@ -47,7 +48,7 @@ def figure(frame: pd.DataFrame, histograms: pd.DataFrame) -> Figure:
         "shift: mean brightness minus that of the clean images, in 8-bit levels"
     )
     drawn.suptitle("\n".join(filter(None, (heading, over(frame), preset(frame)))), fontsize=10)
-    legend.add(drawn, models, marked=False)
+    model_styles.add(drawn, models, marked=False)
     return drawn
 
 
@@ -57,7 +58,7 @@ def panel(axes: Axes, histograms: pd.DataFrame, shifts: pd.Series, models: list[
     places = np.arange(0, WIDE * len(next(iter(held.values()))), WIDE) + (WIDE - 1) / 2
     handles = []
     for model in models:
-        look = legend.style(model, models) | {"marker": None, "lw": 1.4}
+        look = model_styles.style(model, models) | {"marker": None, "lw": 1.4}
         axes.plot(places, held.pop(model), **look)  # type: ignore[arg-type]
         shift = float(shifts[model])
         label = "not finite" if math.isnan(shift) else f"{round(shift, 2) + 0.0:+.2f}"
@@ -84,5 +85,5 @@ def binned(part: pd.DataFrame) -> np.ndarray:
 def over(frame: pd.DataFrame) -> str:
     """Over which images."""
     crops, photographs = int(frame.images.iloc[0]), int(frame.photographs.iloc[0])
-    of = standings.plural(photographs, "photograph")
-    return f"{standings.plural(crops, 'crop')} of {of}"
+    of = terminal.plural(photographs, "photograph")
+    return f"{terminal.plural(crops, 'crop')} of {of}"

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis.collector import Collector, check_crops
-from analysis.engine import OUTPUT, Shown, View
-from analysis.units import Unit
+from analysis.engine.cache import Unit
+from analysis.engine.collecting_observer import Collector, check_crops
+from analysis.engine.observer import OUTPUT, Shown, View
 from mtd.metrics import psnr_ssim
 from mtd.utils.distributed import Ranks
 

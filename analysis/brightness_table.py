@@ -10,14 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis import brightness_figure, jackknife, standings
+from analysis import brightness_figure
 from analysis.brightness_histograms import LEVELS, Brightness, numbers
-from analysis.engine import View
-from analysis.jackknife import Interval
+from analysis.engine.observer import View
 from analysis.options import Asked
-from analysis.ranking import NOISY
 from analysis.runs import RunFolder, read_manifest, read_tables
-from analysis.scores import describe
+from analysis.stats import jackknife
+from analysis.stats.jackknife import Interval
+from analysis.text import terminal
+from analysis.text.noise_labels import NOISY, describe
 
 CLEAN = "clean"
 """The name under which the clean images' histograms stand beside the models'."""
@@ -175,7 +176,7 @@ def text(frames: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> str
         rows.append([held["model"], held["noise"], *apart, f"{held['difference']:.3f}", *decibels])
         if held["model"] != NOISY:
             said.append(sentence(held, alone))
-    return "\n".join([*lines, standings.grid(rows), EXPLAINED, *said, *notes(frames, manifest)])
+    return "\n".join([*lines, terminal.grid(rows), EXPLAINED, *said, *notes(frames, manifest)])
 
 
 EXPLAINED = """\
@@ -240,7 +241,7 @@ def notes(frames: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> li
     found = sorted(set(frame.note) - {""})
     crops = int(frame.images.iloc[0])
     if frame.shift_low.notna().any():
-        rough = f"; {standings.plural(crops, 'crop')}, so they are rough" if crops < FEW else ""
+        rough = f"; {terminal.plural(crops, 'crop')}, so they are rough" if crops < FEW else ""
         left_out = jackknife.left_out(str(frame.unit.iloc[0]), int(frame.photographs.iloc[0]))
         found.append(f"[ ]: 95% intervals, {left_out}{rough}")
     else:
@@ -248,7 +249,7 @@ def notes(frames: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> li
     if hidden := manifest.get("input_mask"):
         found.append(f"{hidden:.0%} of the pixels were hidden, which the noisy input has in black")
     for (model, noise), part in each.groupby(["model", "noise"], sort=False):
-        where = f"of {standings.plural(len(part), 'crop')} of {model} under {noise}"
+        where = f"of {terminal.plural(len(part), 'crop')} of {model} under {noise}"
         broken = int(part["shift"].isna().sum())
         if broken:
             found.append(f"{broken} {where} hold values that are not finite")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from analysis import options
+from analysis.stats.arrays import as_tensor
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
 
-    from analysis.engine import Batch
+    from analysis.engine.observer import Batch
     from analysis.hsic import HSIC
     from analysis.options import Asked
     from analysis.work import Work
@@ -94,22 +95,6 @@ def cka(
     for index, reason in sums.degenerate().items():
         warnings.warn(f"CKA is NaN: {'xy'[index]}: {reason}", RuntimeWarning, stacklevel=2)
     return value
-
-
-def as_tensor(values: ArrayLike | Tensor, exact: bool = True) -> Tensor:
-    """Any array, of whatever memory order and number type, as a tensor without gradient.
-
-    In float64; unless `exact`, a tensor stays in float32 if it is.
-    """
-    import numpy as np
-    import torch
-
-    from analysis.activations import single
-    from analysis.hsic import double
-
-    if isinstance(values, torch.Tensor):
-        return double(values.detach()) if exact else single(values.detach())
-    return torch.from_numpy(np.array(values, dtype=np.float64))
 
 
 class CKA:

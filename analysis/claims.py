@@ -12,7 +12,7 @@ import pandas as pd
 from analysis import evidence, published
 from analysis.evidence import MIXED, PAIR, TISSUE, TRAINED, Measured, Study, Term, contrast
 from analysis.findings import ABLATION
-from analysis.ranking import NOISY
+from analysis.text.noise_labels import NOISY
 
 METHOD = "input-75-85"
 """The cell of the ablation that is the paper's best."""

@@ -18,7 +18,7 @@ from mtd.utils.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.engine import Batch
+    from analysis.engine.observer import Batch
     from analysis.options import Asked
     from analysis.work import Work
 
@@ -112,8 +112,8 @@ def read(args: argparse.Namespace, folders: Sequence[Path], command: str) -> Pat
 def compute(args: argparse.Namespace, command: str) -> Path:
     """Take everything in one pass, and compare it."""
     from analysis import compare_table
-    from analysis.correlation import LEAST
-    from analysis.standings import plural
+    from analysis.stats.rank_correlation import LEAST
+    from analysis.text.terminal import plural
     from analysis.work import Work, carry_out_together
 
     count = len(args.models) + len(args.made)
@@ -137,7 +137,7 @@ def compute(args: argparse.Namespace, command: str) -> Path:
 
 def settle(args: argparse.Namespace) -> None:
     """Fill in the noises: the reference, unseen ones, and none, for sensitivity."""
-    from analysis.layer_changes import CLEAN
+    from analysis.text.noise_labels import CLEAN
     from mtd.data.recorded_noise import PREFIX
     from mtd.noise import specs as noise_specs
 
@@ -160,9 +160,9 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Asked, li
         BadInput: see `mtd.utils.errors`.
     """
     from analysis import benchmark, generalization, sections
-    from analysis.engine import batches
-    from analysis.layer_changes import CLEAN
+    from analysis.engine.run import batches
     from analysis.sections import Share
+    from analysis.text.noise_labels import CLEAN
 
     groups = batches(asked.crops, args.batch_size)
     seen = replace(asked, noises=[noise for noise in asked.noises if noise.spec != CLEAN])

@@ -10,13 +10,15 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis import indices, legend, plots
-from analysis.correlation import LEAST, spearman
+from analysis import indices
 from analysis.indices import INDICES, TARGETS
-from analysis.legend import style
+from analysis.plotting import model_styles
+from analysis.plotting import model_styles as plotting_model_styles
+from analysis.plotting.model_styles import style
 from analysis.runs import RunFolder, read_manifest, read_tables
-from analysis.significance import holm
-from analysis.standings import grid, number, plural
+from analysis.stats.paired_tests import holm
+from analysis.stats.rank_correlation import LEAST, spearman
+from analysis.text.terminal import grid, number, plural
 from mtd.utils.errors import BadInput
 
 WIDE = 30
@@ -64,7 +66,9 @@ def figure(frame: pd.DataFrame, found: pd.DataFrame) -> Figure:
     chosen = [index for index in INDICES if index.name in frame]
     columns = min(3, len(chosen))
     rows = -(-len(chosen) // columns)
-    drawn = Figure(figsize=(4 * columns, 3.6 * rows + 0.6), dpi=plots.DPI, layout="constrained")
+    drawn = Figure(
+        figsize=(4 * columns, 3.6 * rows + 0.6), dpi=plotting_model_styles.DPI, layout="constrained"
+    )
     grid = drawn.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(chosen) :]:
         axes.set_axis_off()
@@ -86,7 +90,7 @@ def figure(frame: pd.DataFrame, found: pd.DataFrame) -> Figure:
         axes.grid(alpha=0.3)
     for axes in grid[:, 0]:
         axes.set_ylabel(TARGETS["gap"], fontsize=8)
-    legend.add(drawn, models, lines=False)
+    model_styles.add(drawn, models, lines=False)
     drawn.suptitle(f"Do the indices predict what {len(models)} models lose?", fontsize=10)
     return drawn
 

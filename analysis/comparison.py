@@ -13,13 +13,15 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from analysis import hsic, permutation, plots, summary, tables
-from analysis.engine import Batch, batches
+from analysis import hsic, plots, summary, tables
+from analysis.engine.observer import Batch
+from analysis.engine.run import batches
 from analysis.options import Asked
 from analysis.pairs import Pair
 from analysis.representations import Comparison, Representations
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.similarity import MEASURES
+from analysis.stats import permutation
 from analysis.tables import Block
 from mtd.data.crops import Crop
 from mtd.utils.distributed import Ranks

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from analysis.activations import single
-from analysis.hsic import HSIC, Formula, corrections, double, least, need, pair_products
+from analysis.hsic import HSIC, Formula, corrections, least, need, pair_products
+from analysis.stats.arrays import double, single
 from mtd.utils.distributed import ALONE, Ranks
 
 Load = Callable[[], Tensor]

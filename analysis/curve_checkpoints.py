@@ -14,7 +14,7 @@ import pandas as pd
 from analysis import options
 from analysis.curve_logs import MODELS, PSNR, Point
 from analysis.curves_table import CHECKPOINTS, report, settle
-from analysis.engine import batches
+from analysis.engine.run import batches
 from analysis.scores import Scores
 from analysis.work import Work, carry_out
 from mtd.networks.base import Denoiser

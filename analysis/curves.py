@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.names import shortest
+from analysis.text.names import shortest
 from mtd.utils import cli
 from mtd.utils.errors import BadInput, nearest
 

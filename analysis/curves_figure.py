@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from analysis import curves_table, legend
+from analysis import curves_table
 from analysis.curve_logs import LOSS
-from analysis.legend import style
-from analysis.names import wrapped
-from analysis.plots import DPI
+from analysis.plotting import model_styles
+from analysis.plotting.model_styles import DPI, style
+from analysis.text.names import wrapped
 
 FEW = 30
 """Points of a curve up to which each has a marker."""
@@ -80,7 +80,7 @@ def figure(frame: pd.DataFrame, trained: Mapping[str, str], decay: float) -> Fig
     for axes in panels[:count]:
         dress(axes)
     lengths = part.groupby(["run", "noise"]).size()
-    legend.add(drawn, runs, marked=bool((lengths <= FEW).any()))
+    model_styles.add(drawn, runs, marked=bool((lengths <= FEW).any()))
     drawn.suptitle(heading(part, losses, decay), fontsize=10)
     return drawn
 

@@ -13,7 +13,7 @@ import pandas as pd
 from analysis import curves_figure
 from analysis.curve_logs import LOSS, PSNR, Point
 from analysis.runs import RunFolder, read_manifest
-from analysis.standings import grid, number, plural
+from analysis.text.terminal import grid, number, plural
 
 COLUMNS = ("run", "source", "quantity", "noise", "step", "value")
 CHECKPOINTS = "checkpoints"

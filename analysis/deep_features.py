@@ -12,10 +12,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from analysis import components
-from analysis.collector import Collector, check_crops, columns
-from analysis.engine import OUTPUT, Shown, View
-from analysis.units import Unit
+from analysis.engine.cache import Unit
+from analysis.engine.collecting_observer import Collector, check_crops, columns
+from analysis.engine.observer import OUTPUT, Shown, View
+from analysis.stats import gram_pca
 from mtd.metrics import psnr_ssim
 from mtd.utils.distributed import Ranks
 from mtd.utils.errors import BadInput
@@ -55,7 +55,7 @@ class DeepFeatures(Collector):
     ) -> None:
         super().__init__({model: [layer, OUTPUT] for model, layer in layers.items()})
         # features in single precision, and in double as they are and centred
-        self.numbers = max(1, min(components.CHUNK, memory // 24))
+        self.numbers = max(1, min(gram_pca.CHUNK, memory // 24))
         self.device = device
 
     def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
@@ -73,5 +73,5 @@ class DeepFeatures(Collector):
 
     def _deep(self, units: Sequence[Unit]) -> Deep:
         width, parts = columns(units, FEATURES, self.numbers)
-        gram = components.gram_of(parts, self.device)
+        gram = gram_pca.gram_of(parts, self.device)
         return Deep(gram, width, torch.cat([unit.matrix(PSNR)[:] for unit in units]))

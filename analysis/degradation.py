@@ -18,7 +18,7 @@ from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    from analysis.engine import Batch
+    from analysis.engine.observer import Batch
     from analysis.options import Asked
     from analysis.work import Work
 
@@ -92,7 +92,7 @@ def chosen_layers(asked: Asked, patterns: list[str] | None) -> dict[str, list[st
     Raises:
         BadInput: a pattern that matches nothing.
     """
-    from analysis.activations import INPUT, default_layers, last_convolution
+    from analysis.engine.layers import INPUT, default_layers, last_convolution
 
     if patterns:
         return options.choose_layers(asked.models, patterns)
@@ -134,7 +134,7 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
         BadInput: see `mtd.utils.errors`.
     """
     from analysis import degradation_table
-    from analysis.engine import batches
+    from analysis.engine.run import batches
     from analysis.pooled_features import PooledFeatures
     from analysis.work import Work
 

@@ -10,9 +10,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis import legend, plots
-from analysis.legend import COLOURS, CROWDED, MARKERS, style
-from analysis.names import wrapped
+from analysis.plotting import model_styles
+from analysis.plotting import model_styles as plotting_model_styles
+from analysis.plotting.model_styles import COLOURS, CROWDED, MARKERS, style
+from analysis.text.names import wrapped
 
 PLANES = {
     "pca": "first two components; CH by noise {:.3g} on all",
@@ -35,7 +36,7 @@ def depth(frame: pd.DataFrame) -> Figure:
     lists = [list(part.layer) for _, part in frame.groupby("model", sort=False)]
     same = all(names == lists[0] for names in lists)
     width = max(7.5, 2.5 + 0.3 * len(lists[0])) if same else 8.0
-    drawn = Figure(figsize=(width, 9.4), dpi=plots.DPI, layout="constrained")
+    drawn = Figure(figsize=(width, 9.4), dpi=plotting_model_styles.DPI, layout="constrained")
     panels = drawn.subplots(3, 1, sharex=True)
     for model in models:
         part = frame[frame.model == model]
@@ -52,7 +53,9 @@ def depth(frame: pd.DataFrame) -> Figure:
         panels[2].plot(places, part.probe, lw=1.8, **look)
     _finish(panels, float(frame.chance.iloc[0]))
     if same:
-        panels[2].set_xticks(range(len(lists[0])), [plots.short(n) for n in lists[0]], rotation=90)
+        panels[2].set_xticks(
+            range(len(lists[0])), [plotting_model_styles.short(n) for n in lists[0]], rotation=90
+        )
     else:
         panels[2].set_xlabel("relative depth: 0 the first layer recorded, 1 the last", fontsize=9)
     panels[2].tick_params(axis="x", labelsize=8)
@@ -61,7 +64,7 @@ def depth(frame: pd.DataFrame) -> Figure:
         Line2D([], [], color="0.3", lw=1, ls="--", label="classes are crops (content)"),
     ]
     panels[0].legend(handles=kinds, fontsize=8, loc="best")
-    legend.add(drawn, models)
+    model_styles.add(drawn, models)
     first = frame.iloc[0]
     heading = (
         f"Do features sort images by noise or by content? {first.crops} crops under "
@@ -116,7 +119,7 @@ def planes(points: pd.DataFrame, frame: pd.DataFrame, manifest: Mapping[str, Any
         kinds.append("highest")
     columns = 2 * len(kinds)
     size = (3.7 * columns, 3.6 * len(models) + 1.2)
-    drawn = Figure(figsize=size, dpi=plots.DPI, layout="constrained")
+    drawn = Figure(figsize=size, dpi=plotting_model_styles.DPI, layout="constrained")
     grid = drawn.subplots(len(models), columns, squeeze=False)
     for line, model in zip(grid, models, strict=True):
         for place, axes in enumerate(line):
@@ -124,7 +127,10 @@ def planes(points: pd.DataFrame, frame: pd.DataFrame, manifest: Mapping[str, Any
             plane = tuple(PLANES)[place % 2]
             part = points[(points.model == model) & (points.layer == row.layer)]
             _scatter(axes, part[part.kind == plane], noises)
-            name = legend.named(f"{model}, {plots.short(row.layer)}") + WHICH[kinds[place // 2]]
+            name = (
+                model_styles.named(f"{model}, {plotting_model_styles.short(row.layer)}")
+                + WHICH[kinds[place // 2]]
+            )
             value = row.ch_tsne if plane == "tsne" else row.ch_noise
             axes.set_title(f"{name}\n{PLANES[plane].format(value)}", fontsize=8)
     handles, names = grid[0, 0].get_legend_handles_labels()

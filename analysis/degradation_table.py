@@ -10,12 +10,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis import components, degradation_figures, jackknife, plots, separability, standings
-from analysis.activations import INPUT, last_convolution
+from analysis import degradation_figures, separability
+from analysis.engine.layers import INPUT, last_convolution
 from analysis.options import Asked
+from analysis.plotting import model_styles
 from analysis.pooled_features import Pooled
 from analysis.runs import RunFolder, read_manifest, read_tables
-from analysis.scores import describe
+from analysis.stats import gram_pca, jackknife
+from analysis.text import terminal
+from analysis.text.noise_labels import describe
 from mtd.utils.errors import BadInput
 
 Array = NDArray[np.float64]
@@ -120,7 +123,7 @@ def _row(
 def _scores(pooled: Pooled, manifest: Mapping[str, Any]) -> Array:
     """(samples, components)."""
     with separability.one_thread():
-        found = components.scores(pooled.gram, int(manifest["components"]))
+        found = gram_pca.scores(pooled.gram, int(manifest["components"]))
     values = separability.upright(found)
     if not np.square(values).sum() > 0:
         raise BadInput("features do not vary, nothing can be told by them: leave the layer out")
@@ -163,11 +166,11 @@ def text(frame: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
     first = frame.iloc[0]
     side = manifest["crop"]
     lines = [
-        f"Do features sort crops by noise? {standings.plural(int(first.crops), 'crop')} of {side} "
+        f"Do features sort crops by noise? {terminal.plural(int(first.crops), 'crop')} of {side} "
         f"x {side} under {first.noises} noises ({', '.join(manifest['noises'])})",
         f"{pooled(manifest)}, {first.components} principal components of {first.samples} samples",
         "",
-        standings.grid(_cells(frame)),
+        terminal.grid(_cells(frame)),
         EXPLAINED.format(first.chance),
         "",
         *(onset(str(name), part) for name, part in frame.groupby("model", sort=False)),
@@ -188,7 +191,7 @@ def _cells(frame: pd.DataFrame) -> list[list[str]]:
             value = f"{row['ch_noise']:.3g}"
             if not math.isnan(row["low"]):
                 value += f" [{row['low']:.3g}, {row['high']:.3g}]"
-            name = f"  {row['model']}, {plots.short(row['layer'])}"
+            name = f"  {row['model']}, {model_styles.short(row['layer'])}"
             rows.append([name, value, *(f"{row[n]:.3g}" for n in names)])
     return rows
 
@@ -223,9 +226,9 @@ def onset(model: str, part: pd.DataFrame) -> str:
         told = f"the probe never exceeds {threshold:.2f}, halfway between chance and always;"
     else:
         place = list(part.layer).index(layer) + 1
-        told = f"the probe exceeds {threshold:.2f} first at {plots.short(layer)} (layer {place} of "
-        told += f"{len(part)});"
-    return f"{model}: {told} best {best.probe:.2f} at {plots.short(best.layer)}"
+        told = f"the probe exceeds {threshold:.2f} first at {model_styles.short(layer)} "
+        told += f"(layer {place} of {len(part)});"
+    return f"{model}: {told} best {best.probe:.2f} at {model_styles.short(best.layer)}"
 
 
 def notes(frame: pd.DataFrame, manifest: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    from analysis.engine import Batch
+    from analysis.engine.observer import Batch
     from analysis.options import Asked
     from analysis.work import Work
 
@@ -67,7 +67,7 @@ def chosen(args: argparse.Namespace, asked: Asked) -> dict[str, list[str]]:
     Raises:
         BadInput: a pattern that matches no layer, or no noise beside the reference.
     """
-    from analysis.activations import INPUT, choose, last_convolution
+    from analysis.engine.layers import INPUT, choose, last_convolution
 
     if len(asked.noises) < 2:
         raise BadInput("no noise beside the reference: give --noise")
@@ -91,9 +91,10 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    from analysis import distributions_table, histograms
-    from analysis.engine import batches
+    from analysis import distributions_table
+    from analysis.engine.run import batches
     from analysis.feature_histograms import FeatureHistograms
+    from analysis.stats import histograms
     from analysis.work import Work
 
     layers = chosen(args, asked)

@@ -7,11 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.ggd import density
-from analysis.legend import COLOURS
-from analysis.level_curves import preset
-from analysis.names import wrapped
-from analysis.plots import DPI, short
+from analysis.plotting.model_styles import COLOURS, DPI, short
+from analysis.stats.generalized_gaussian import density
+from analysis.text.names import wrapped
+from analysis.text.noise_labels import preset
 
 MOST = 40
 """Rows that one figure holds."""

@@ -16,17 +16,19 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from analysis import distributions_figure, feature_histograms, histograms, jackknife, standings
-from analysis.activations import INPUT, last_convolution
-from analysis.engine import View
+from analysis import distributions_figure, feature_histograms
+from analysis.engine.cache import Unit
+from analysis.engine.layers import INPUT, last_convolution
+from analysis.engine.observer import View
 from analysis.feature_histograms import Layer
-from analysis.ggd import shape_of
-from analysis.histograms import Histogram, edges
 from analysis.options import Asked
-from analysis.plots import short
+from analysis.plotting.model_styles import short
 from analysis.runs import RunFolder, read_manifest, read_tables
-from analysis.scores import describe
-from analysis.units import Unit
+from analysis.stats import histograms, jackknife
+from analysis.stats.generalized_gaussian import shape_of
+from analysis.stats.histograms import Histogram, edges
+from analysis.text import terminal
+from analysis.text.noise_labels import describe
 from mtd.utils.errors import BadInput
 
 NUMBERS = ("w1", "w1_relative", "js", "mean", "sigma", "skewness", "kurtosis", "shape")
@@ -54,12 +56,12 @@ def numbers(reference: Histogram, test: Histogram, starts: NDArray[np.int64]) ->
     reference's standard deviation; js the Jensen-Shannon divergence in bits, 0 to 1, over bins of
     equal shares of the reference. sigma is the standard deviation, and that of the fitted density
     too; kurtosis is 0 for a Gaussian. shape is the fitted generalized Gaussian's, where
-    `analysis.ggd.ratio` is sigma² / mean(|x - mean|)².
+    `analysis.stats.generalized_gaussian.ratio` is sigma² / mean(|x - mean|)².
 
     Args:
         reference: pooled features under the reference noise.
         test: pooled features under another noise, or the reference itself.
-        starts: the divergence's bins; see `analysis.histograms.shares`.
+        starts: the divergence's bins; see `analysis.stats.histograms.shares`.
     """
     mean, sigma, skewness, kurtosis = test.moments()
     spread = reference.moments()[1]
@@ -182,8 +184,8 @@ def text(frame: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
     first, count = frame.iloc[0], photographs(manifest)
     lines = [
         f"Features under each noise against {first.reference}: "
-        f"{standings.plural(int(first.crops), 'crop')} of {manifest['crop']} x {manifest['crop']} "
-        f"from {standings.plural(count, 'photograph')}"
+        f"{terminal.plural(int(first.crops), 'crop')} of {manifest['crop']} x {manifest['crop']} "
+        f"from {terminal.plural(count, 'photograph')}"
     ]
     for layer, part in frame.groupby("layer", sort=False):
         rows = [["model", "noise", "W1/sigma_ref", "JS", *COLUMNS]]
@@ -191,7 +193,7 @@ def text(frame: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
             rest = [f"{held[name]:.{digits}g}" for name, digits in COLUMNS.items()]
             distances = [bounded(held, "w1_relative"), bounded(held, "js")]
             rows.append([held["model"], held["noise"], *distances, *rest])
-        lines += ["", short(str(layer)), standings.grid(rows)]
+        lines += ["", short(str(layer)), terminal.grid(rows)]
     return "\n".join([*lines, EXPLAINED, *notes(frame, count)])
 
 

@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis import jackknife, ranking
+from analysis import ranking
 from analysis.curve_logs import PSNR
 from analysis.findings import ABLATION, DRIFT, GATHERED
-from analysis.ranking import NOISY, Table
+from analysis.ranking import Table
 from analysis.runs import read_manifest, read_tables
+from analysis.stats import jackknife
+from analysis.text.noise_labels import NOISY
 from mtd.utils.errors import BadInput
 
 Array = NDArray[np.float64]
@@ -309,7 +311,7 @@ def deep_matches(study: Study) -> Measured | None:
     The best CKA with any layer of the masked network, mean over the baseline's shallower half of
     layers − mean over its deepest quarter, under the reference noise. No interval.
     """
-    from analysis.activations import deepest
+    from analysis.engine.layers import deepest
 
     frame = study.table(f"{PAIR}/cka", "cka")
     if frame is None:

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from analysis import histograms
-from analysis.collector import Collector, check_crops
-from analysis.engine import Shown, View
-from analysis.histograms import Histogram
-from analysis.units import Unit
+from analysis.engine.cache import Unit
+from analysis.engine.collecting_observer import Collector, check_crops
+from analysis.engine.observer import Shown, View
+from analysis.stats import histograms
+from analysis.stats.histograms import Histogram
 from mtd.utils.distributed import Ranks
 from mtd.utils.errors import BadInput
 
@@ -23,7 +23,7 @@ class Layer(NamedTuple):
     """A layer's features of every image under a view.
 
     Attributes:
-        counts: (images, BINS) int32; see `analysis.histograms.count`.
+        counts: (images, BINS) int32; see `analysis.stats.histograms.count`.
         sums: (images, POWERS) float64.
     """
 
@@ -55,7 +55,7 @@ class FeatureHistograms(Collector):
         return {"grid": [histograms.LINEAR, histograms.LIMIT, histograms.BINS]}
 
     def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
-        """(images, BINS) and (images, POWERS); see `analysis.histograms.count`."""
+        """(images, BINS) and (images, POWERS); see `analysis.stats.histograms.count`."""
         check_crops(layer, value, shown)
         try:
             counts, sums = histograms.count(value)

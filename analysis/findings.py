@@ -100,14 +100,14 @@ def run(args: argparse.Namespace) -> Path:
         BadInput: no such study, nothing in it, or a folder that cannot be written.
         Failed: a cell of the notebook failed.
     """
-    from analysis import notebook
     from analysis.claims import ABSENT, judged
     from analysis.evidence import Study
+    from analysis.pages import notebooks
 
     study = Study(Path(args.study))
     if not study.path.is_dir():
         raise BadInput(f"{study.path}: no such folder; expected one of run folders")
-    notebook.check_kernel()
+    notebooks.check_kernel()
     if (study.path / f"{CLAIMS}.csv").is_file():
         if args.output_dir:
             raise BadInput(f"{study.path}: was made of a study, and is made again where it is")
@@ -159,7 +159,7 @@ def gathered(study: Study) -> dict[str, pd.DataFrame]:
 
 def pictures(study: Study) -> dict[str, bytes]:
     """The pictures that it shows, as far as they are there, in 256 colours."""
-    from analysis.display import reduced
+    from analysis.plotting.notebook_output import reduced
 
     found = {}
     for name, (run, picture) in PICTURES.items():
@@ -204,7 +204,7 @@ def seen(manifest: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def judges() -> dict[str, str]:
     """Digests of what the claims are judged by: if any changes, they are to be judged anew."""
-    from analysis.report_page import digest
+    from analysis.pages.fingerprint import digest
 
     package = Path(__file__).parent
     made = [package / "claims.py", package / "evidence.py"]
@@ -219,19 +219,23 @@ def publish(folder: Path, quiet: bool = True) -> None:
         BadInput: no kernel, or a file that cannot be written.
         Failed: a cell failed.
     """
-    from analysis import notebook, page, report_page
-    from analysis.attachments import Attachment
+    from analysis.pages import fingerprint
+    from analysis.pages import html as pages_html
+    from analysis.pages import notebooks as pages_notebooks
+    from analysis.pages.attachments import Attachment
 
     if not quiet:
         print("executing the notebook", file=sys.stderr)
     given: Mapping[str, Any] = {"run_dir": "."}
-    done = notebook.execute(notebook.given(notebook.stored(NAME), given, NAME), folder, NAME, quiet)
+    done = pages_notebooks.execute(
+        pages_notebooks.given(pages_notebooks.stored(NAME), given, NAME), folder, NAME, quiet
+    )
     held = [*sorted(folder.glob("*.csv")), folder / "manifest.json"]
     attached = [Attachment(path.name, path.read_bytes()) for path in held]
-    html = page.html(done, attached, report_page.heading(done))
+    html = pages_html.html(done, attached, fingerprint.heading(done))
     atomic_write.write(folder / f"{NAME}.html", html)
-    inputs = json.dumps(report_page.inputs([NAME]), indent=2)
-    atomic_write.write(folder / report_page.INPUTS, inputs + "\n")
+    inputs = json.dumps(fingerprint.inputs([NAME]), indent=2)
+    atomic_write.write(folder / fingerprint.INPUTS, inputs + "\n")
     print(f"written to {folder / NAME}.html")
 
 

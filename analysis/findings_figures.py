@@ -7,11 +7,9 @@ import math
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis import legend
-from analysis.legend import style
-from analysis.level_curves import KINDS, LEVELS
-from analysis.plots import DPI
-from analysis.ranking import NOISY
+from analysis.plotting import model_styles
+from analysis.plotting.model_styles import DPI, style
+from analysis.text.noise_labels import KINDS, LEVELS, NOISY
 
 RATIOS = {
     "baseline": -15,
@@ -96,5 +94,5 @@ def levels(measured: pd.DataFrame, paper: pd.DataFrame) -> Figure | None:
         "filled marks: measured; open marks: the paper's networks, read off its Figure 11"
         + ("\nmixture: ours is this project's own preset, the paper's is not public" * mixed)
     )
-    legend.add(figure, models)
+    model_styles.add(figure, models)
     return figure

@@ -164,9 +164,10 @@ def tables(results: pd.DataFrame, observer: Scores, found: Benchmark) -> dict[st
     import pandas as pd
 
     from analysis import ranking, scores, significance, strips
+    from analysis.text import noise_labels
     from mtd.metrics.psnr_ssim import METRICS
 
-    kinds = scores.describe(found.noises)
+    kinds = noise_labels.describe(found.noises)
     results = results.merge(kinds, on="noise", how="left", sort=False)
     results = identified(results, found.asked)[list(scores.COLUMNS)]
     order = [noise.spec for noise in found.noises]

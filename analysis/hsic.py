@@ -29,7 +29,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from analysis.activations import single
+from analysis.stats.arrays import double, single
 from mtd.utils.errors import BadInput, nearest
 
 Formula = Literal["unbiased", "biased"]
@@ -42,11 +42,6 @@ LARGE_MEAN = 4
 
 ZERO = 1e-12
 """A self-HSIC below this share of (tr K / n)² is rounding, and counts as 0."""
-
-
-def double(x: Tensor) -> Tensor:
-    """In float64, on the CPU where the device has none."""
-    return (x.cpu() if x.device.type == "mps" else x).to(torch.float64)
 
 
 def least(formula: Formula) -> int:

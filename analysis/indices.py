@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.layer_changes import CLEAN
 from analysis.runs import read_manifest, read_notes, read_tables
+from analysis.text.noise_labels import CLEAN
 from mtd.utils.errors import BadInput
 
 TARGETS = {

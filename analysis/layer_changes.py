@@ -11,14 +11,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from analysis.collector import Collector
-from analysis.engine import OUTPUT, Batch, Shown, View
-from analysis.units import Unit
+from analysis.engine.cache import Unit
+from analysis.engine.collecting_observer import Collector
+from analysis.engine.observer import OUTPUT, Batch, Shown, View
+from analysis.text.noise_labels import CLEAN
 from mtd.utils.distributed import Ranks
 from mtd.utils.errors import BadInput
-
-CLEAN = "gaussian:0"
-"""The noise that changes nothing."""
 
 IMAGE, DENOISED = "noisy image", "denoised image"
 """Names of what goes into a network and comes out of it. No module has a blank in its name."""

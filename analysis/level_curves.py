@@ -11,39 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis import legend
-from analysis.legend import CROWDED, style
-from analysis.names import wrapped
-from analysis.plots import DPI
-from analysis.ranking import NOISY
+from analysis.plotting import model_styles
+from analysis.plotting.model_styles import CROWDED, DPI, style
+from analysis.text.names import wrapped
+from analysis.text.noise_labels import FALLING, KINDS, LEVELS, NOISY, preset
 from mtd.metrics.psnr_ssim import METRICS
-from mtd.noise.mixture import OURS
-
-LEVELS = {
-    "gaussian": "σ (8-bit levels)",
-    "spatial": "σ before the 3 × 3 mean (8-bit levels)",
-    "speckle": "variance",
-    "poisson": "α",
-    "mixture": "level",
-    "salt_pepper": "density",
-    "monte_carlo": "samples per pixel",
-}
-"""What the level of each kind of noise is."""
-
-KINDS = {
-    "gaussian": "Gaussian",
-    "spatial": "spatially correlated Gaussian",
-    "speckle": "speckle",
-    "poisson": "Poisson",
-    "mixture": "mixture",
-    "salt_pepper": "salt and pepper",
-    "isp": "camera pipeline (isp)",
-    "monte_carlo": "Monte Carlo rendering",
-}
-"""What kinds of noise are called in figures."""
-
-FALLING = ("monte_carlo",)
-"""Kinds whose level falls as the noise grows."""
 
 
 def label(metric: str) -> str:
@@ -87,16 +59,11 @@ def curves(frame: pd.DataFrame, metric: str, about: str = "") -> Figure | None:
         points(grid.flat[len(many)], pd.concat(single), models)
     for axes in grid[:, 0]:
         axes.set_ylabel(label(metric), fontsize=8)
-    legend.add(figure, models)
+    model_styles.add(figure, models)
     heading = f"{METRICS[metric].label} over noise level, {about}" if about else ""
     lines_of = filter(None, (heading, title(part), preset(part)))
     figure.suptitle("\n".join(lines_of), fontsize=10)
     return figure
-
-
-def preset(part: pd.DataFrame) -> str:
-    """What must be said of the mixture wherever it is shown."""
-    return OURS if "mixture" in set(part.kind) else ""
 
 
 def title(part: pd.DataFrame) -> str:

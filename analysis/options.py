@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.names import shortest
+from analysis.text.names import shortest
 from mtd.loading import cli_options
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
@@ -20,7 +20,8 @@ from mtd.utils.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from analysis.engine import Batch, Observer, Setting
+    from analysis.engine.observer import Batch, Observer
+    from analysis.engine.run import Setting
     from analysis.runs import RunFolder
     from mtd.data.crops import Crop
     from mtd.data.photographs import Photograph
@@ -187,7 +188,7 @@ def gather(
     args: argparse.Namespace, device: str, ranks: Ranks, photographs: Sequence[Photograph]
 ) -> Asked:
     """What the shared options name, on given photographs; see `check`."""
-    from analysis.engine import Setting
+    from analysis.engine.run import Setting
     from mtd.data.recorded_noise import PREFIX, Recorded
     from mtd.noise import specs as noise_specs
     from mtd.utils.device import resolve_device
@@ -263,13 +264,13 @@ def observe(
     """
     from tqdm import tqdm
 
-    from analysis import engine
+    from analysis.engine import run as engine_run
 
     ranks, talks = asked.ranks, asked.ranks.first and not args.quiet
     kept = folder.units.count()
     if kept and talks:
         print(f"found {kept} finished units; they are not computed again", file=sys.stderr)
-    walk = engine.walk(
+    walk = engine_run.walk(
         asked.models,
         asked.noises,
         groups,
@@ -279,7 +280,7 @@ def observe(
         ranks=ranks,
     )
     mine = [groups[index] for index in ranks.mine(len(groups))]
-    counts = [len(engine.wanted(asked.models, asked.noises, b, observers)) for b in mine]
+    counts = [len(engine_run.wanted(asked.models, asked.noises, b, observers)) for b in mine]
     with ranks.agreed():
         first = next(walk, None)  # shows that the layers can be used
     if talks:
@@ -347,7 +348,7 @@ def load_models(args: argparse.Namespace, device: str) -> dict[str, Denoiser]:
 
 def choose_layers(models: dict[str, Denoiser], patterns: list[str] | None) -> dict[str, list[str]]:
     """Layers to record, by model."""
-    from analysis.activations import choose
+    from analysis.engine.layers import choose
 
     chosen = {}
     for name, model in models.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from analysis.engine import View
+from analysis.engine.observer import View
 from mtd.utils.errors import BadInput, nearest
 
 Pairs = Literal["reference", "cross-model", "cross-noise", "self", "all"]

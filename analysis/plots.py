@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,18 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from analysis import legend
-
-DPI = 150
-
-
-def short(layer: str) -> str:
-    """A layer's label: a SwinIR block by its group and place in it, anything else in full.
-
-    >>> short("layers.1.residual_group.blocks.3")
-    'block 1.3'
-    """
-    return re.sub(r"^layers\.(\d+)\.residual_group\.blocks\.(\d+)", r"block \1.\2", layer)
+from analysis.plotting import model_styles
+from analysis.plotting.model_styles import DPI, short
 
 
 @dataclass(frozen=True)
@@ -182,7 +171,7 @@ def depth(frame: pd.DataFrame, about: str = "") -> Figure | None:
     if frame.empty:
         return None
     column, models = measure(frame), list(dict.fromkeys(frame.model))
-    banded = len(models) <= legend.CROWDED and frame.low.notna().any()
+    banded = len(models) <= model_styles.CROWDED and frame.low.notna().any()
     panels_of = list(frame.groupby(["noise_a", "noise_b"], sort=False))
     columns = min(3, len(panels_of))
     rows = -(-len(panels_of) // columns)
@@ -195,7 +184,7 @@ def depth(frame: pd.DataFrame, about: str = "") -> Figure | None:
             short(str(name)) for name in part.drop_duplicates("index").sort_values("index").layer
         ]
         for model, curve in part.groupby("model", sort=False):
-            look = legend.style(str(model), models) | {"ms": 3}
+            look = model_styles.style(str(model), models) | {"ms": 3}
             axes.plot(curve["index"], curve[column], label=str(model), **look)
             if banded:
                 axes.fill_between(
@@ -213,7 +202,7 @@ def depth(frame: pd.DataFrame, about: str = "") -> Figure | None:
     band = "bands are 95% jackknife intervals" if banded else ""
     second = "; ".join(filter(None, (about, band)))
     figure.suptitle(f"Each layer under two noises\n{second}", fontsize=10)
-    legend.add(figure, models)
+    model_styles.add(figure, models)
     return figure
 
 

@@ -13,11 +13,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from analysis import components
-from analysis.collector import Collector, check_crops, columns
-from analysis.engine import Shown, View
-from analysis.maps import lay_out
-from analysis.units import Unit
+from analysis.engine.cache import Unit
+from analysis.engine.collecting_observer import Collector, check_crops, columns
+from analysis.engine.feature_maps import lay_out
+from analysis.engine.observer import Shown, View
+from analysis.stats import gram_pca
 from mtd.utils.distributed import Ranks
 from mtd.utils.errors import BadInput
 
@@ -59,7 +59,7 @@ class PooledFeatures(Collector):
         super().__init__(layers)
         self.pool, self.device = pool, device
         # features in single precision, and in double as they are and centred
-        self.numbers = max(1, min(components.CHUNK, memory // 24))
+        self.numbers = max(1, min(gram_pca.CHUNK, memory // 24))
 
     @property
     def key(self) -> dict[str, Any]:
@@ -93,6 +93,6 @@ class PooledFeatures(Collector):
             model, layer = entry
             held = [unit for view in units if view.model == model for unit in units[view]]
             width, parts = columns(held, layer, self.numbers)
-            return Pooled(components.gram_of(parts, self.device), width)
+            return Pooled(gram_pca.gram_of(parts, self.device), width)
 
         return dict(zip(entries, ranks.share(pooled, entries), strict=True))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from analysis.maps import paddings
+from analysis.engine.feature_maps import paddings
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 

@@ -16,14 +16,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis import jackknife
-from analysis.jackknife import LEVEL
+from analysis.stats import jackknife
+from analysis.stats.jackknife import LEVEL
+from analysis.text.noise_labels import NOISY
 from mtd.metrics.psnr_ssim import METRICS
 
 Array = NDArray[np.float64]
 
-NOISY = "noisy input"
-"""The name under which the noisy images' own values stand beside the models'."""
 
 CROP = ["image", "top", "left", "height", "width", "sha256"]
 

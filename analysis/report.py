@@ -125,7 +125,8 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
         BadInput: see `mtd.utils.errors`.
         Failed: a notebook failed; or numbers that were verified do not agree.
     """
-    from analysis import notebook, report_page, report_parts
+    from analysis import report_page, report_parts
+    from analysis.pages import notebooks
 
     if args.verify:
         from analysis import verify
@@ -133,7 +134,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
         return verify.run(args)
     formats = chosen_formats(args.format)
     chosen = sections.choose(args.sections)
-    notebook.check_kernel()
+    notebooks.check_kernel()
     folders = options.run_folders(args)
     if folders:
         found = report_parts.gather(args, folders, chosen, command)
@@ -151,7 +152,7 @@ def chosen_formats(text: str) -> Sequence[str]:
     Raises:
         BadInput: an unknown one, or none; PDF without a browser.
     """
-    from analysis import browser
+    from analysis.pages import pdf
     from mtd.utils.errors import nearest
 
     asked = [name.strip() for name in text.split(",") if name.strip()]
@@ -160,7 +161,7 @@ def chosen_formats(text: str) -> Sequence[str]:
             raise BadInput(f"--format {name}: {nearest(name, FORMATS)}")
     if not asked:
         raise BadInput(f"--format names none: {', '.join(FORMATS)}")
-    if "pdf" in asked and browser.find() is None:
+    if "pdf" in asked and pdf.find() is None:
         raise BadInput(
             "--format pdf: needs Chromium or Chrome on the PATH, or its place in MTD_CHROMIUM"
         )

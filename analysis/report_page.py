@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import re
 import shutil
 import sys
 import tempfile
@@ -16,40 +14,21 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-import mtd
-from analysis import browser, notebook, page
-from analysis.attachments import Attachment
-from analysis.deep_features import DeepFeatures
-from analysis.feature_histograms import FeatureHistograms
-from analysis.layer_changes import LayerChanges
-from analysis.page_markdown import markdown
-from analysis.pooled_features import PooledFeatures
+from analysis.pages import html as pages_html
+from analysis.pages import notebooks, pdf
+from analysis.pages.attachments import Attachment
+from analysis.pages.fingerprint import INPUTS, PAGE, heading, inputs
+from analysis.pages.markdown_export import markdown
 from analysis.readings.report import scores
-from analysis.readings.words import escaped
 from analysis.report_parts import Report
-from analysis.representations import Representations
 from analysis.runs import MANIFEST
-from analysis.scores import Scores
+from analysis.text.markdown import escaped
 from mtd.utils import atomic_write
-
-PAGE = "report"
-"""What the files of the page are called."""
 
 LARGEST = 9_500_000
 """Bytes of a page that people still send to each other."""
 
 LEADERBOARD = "leaderboard.csv"
-
-INPUTS = "page.json"
-"""What the page was made with; see `inputs`."""
-
-
-DRAWN = (
-    *("display.py", "page.py", "page_markup.py", "attachments.py", "*_figure.py", "*_figures.py"),
-    *("*_table.py", "plots.py", "legend.py", "names.py", "level_curves.py", "strips.py"),
-    *("standings.py", "ranking.py", "significance.py", "indices.py", "tables.py", "summary.py"),
-)
-"""Code that tables, figures and sentences are made by, beside that of the readings."""
 
 
 def publish(found: Report, formats: Sequence[str], args: argparse.Namespace) -> None:
@@ -64,7 +43,7 @@ def publish(found: Report, formats: Sequence[str], args: argparse.Namespace) -> 
     folder = found.folder.path
     if not args.quiet:
         print("executing the notebooks", file=sys.stderr)
-    done = notebook.execute(composed(found.sections, args.title), folder, PAGE)
+    done = notebooks.execute(composed(found.sections, args.title), folder, PAGE)
     title = heading(done)
     frame = scores(folder)
     if not frame.empty:
@@ -87,7 +66,7 @@ def publish(found: Report, formats: Sequence[str], args: argparse.Namespace) -> 
         with tempfile.TemporaryDirectory() as place:
             source = Path(place) / f"{PAGE}.html"
             source.write_text(html, encoding="utf-8")
-            browser.pdf(source, made["pdf"])
+            pdf.pdf(source, made["pdf"])
     found.folder.finish()
     print("\n".join(f"written to {path}" for path in made.values()))
 
@@ -98,46 +77,10 @@ def fitting(notebook: NotebookNode, files: Sequence[Attachment], title: str) -> 
     absent: list[str] = []
     while True:
         kept = [file for file in files if file.name not in absent]
-        html = page.html(notebook, kept, title, absent)
+        html = pages_html.html(notebook, kept, title, absent)
         if len(html.encode()) <= LARGEST or not left:
             return html
         absent.append(left.pop().name)
-
-
-def inputs(sections: Sequence[str]) -> dict[str, Any]:
-    """What a page depends on beside the tables: if any of it changes, the page is to be made anew.
-
-    Digests of notebooks, of the sentences' and the page's code, and versions of what is measured.
-    Code that is named after a notebook which is not on the page is none of it.
-    """
-    package = Path(__file__).parent
-    code = [
-        *sorted((package / "readings").glob("*.py")),
-        *sorted((package / "page_assets").iterdir()),
-    ]
-    for pattern in DRAWN:
-        code += sorted(package.glob(pattern))
-    others = notebook.names() - {PAGE, *sections}
-    code = [path for path in code if path.stem.partition("_")[0] not in others]
-    observers = (
-        Scores,
-        Representations,
-        DeepFeatures,
-        FeatureHistograms,
-        PooledFeatures,
-        LayerChanges,
-    )
-    return {
-        "mtd": mtd.__version__,
-        "observers": {observer.name: observer.version for observer in observers},
-        "notebooks": {name: digest(notebook.place(name)) for name in (PAGE, *sections)},
-        "code": {str(path.relative_to(package)): digest(path) for path in code if path.is_file()},
-    }
-
-
-def digest(path: Path) -> str:
-    """SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def composed(sections: Sequence[str], title: str | None = None) -> NotebookNode:
@@ -147,18 +90,12 @@ def composed(sections: Sequence[str], title: str | None = None) -> NotebookNode:
         sections: names of notebooks.
         title: in place of the stored one.
     """
-    report = notebook.given(notebook.stored(PAGE), {"run_dir": "."}, PAGE)
+    report = notebooks.given(notebooks.stored(PAGE), {"run_dir": "."}, PAGE)
     if title:
         rest = report.cells[0].source.partition("\n")[2]
         report.cells[0].source = f"# {escaped(' '.join(title.split()))}\n{rest}"
-    parts = {n: notebook.given(notebook.stored(n), {"run_dir": n}, n) for n in sections}
-    return notebook.compose(report, parts)
-
-
-def heading(done: NotebookNode) -> str:
-    """The title of an executed notebook: its first heading."""
-    line: str = done.cells[0].source.partition("\n")[0]
-    return re.sub(r"\\(.)", r"\1", line.removeprefix("# "))
+    parts = {n: notebooks.given(notebooks.stored(n), {"run_dir": n}, n) for n in sections}
+    return notebooks.compose(report, parts)
 
 
 def forget(folder: Path, made: Mapping[str, Any], formats: Sequence[str]) -> None:

@@ -13,13 +13,13 @@ from typing import Any
 
 from analysis import compare_table, curve_logs, curves
 from analysis import sections as sections_
-from analysis.correlation import LEAST
 from analysis.indices import INDICES
 from analysis.options import Asked
 from analysis.report_plan import Plan
 from analysis.runs import RunFolder, done, finished, read_manifest, versions
 from analysis.sections import BENCHMARK, ONE_PASS
-from analysis.standings import plural
+from analysis.stats.rank_correlation import LEAST
+from analysis.text.terminal import plural
 from analysis.work import one_pass
 from analysis.work import report as reported
 from mtd.loading import checkpoint_file

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from analysis import attribution, benchmark, generalization, lam, options
 from analysis import sections as sections_
 from analysis import suite as suites
-from analysis.layer_changes import CLEAN
 from analysis.options import Asked
 from analysis.runs import MANIFEST
 from analysis.sections import BENCHMARK, Share
 from analysis.srga import NOISES
+from analysis.text.noise_labels import CLEAN
 from analysis.work import Work
 from mtd.data import crops as data_crops
 from mtd.data import photographs as data_photographs

@@ -9,12 +9,13 @@ from typing import Any, Literal, NamedTuple, Self, get_args
 import torch
 from torch import Tensor
 
-from analysis import crossproducts, hsic, maps
-from analysis.engine import Batch, Observer, Shown, View
+from analysis import crossproducts, hsic
+from analysis.engine import feature_maps
+from analysis.engine.cache import Unit
+from analysis.engine.feature_maps import Centring
+from analysis.engine.observer import Batch, Observer, Shown, View
 from analysis.hsic import HSIC
-from analysis.maps import Centring
 from analysis.positions import Positions
-from analysis.units import Unit
 from mtd.utils.distributed import ALONE, Ranks
 from mtd.utils.errors import BadInput, nearest
 
@@ -66,7 +67,7 @@ class Representations(Observer):
         unit: what a sample is. `position`: a layer's channels at one place of an image. `image`:
             all of a layer's output for one image; its Gram over the batch is kept.
         positions: places in each image.
-        centring: see `analysis.maps.center`.
+        centring: see `analysis.engine.feature_maps.center`.
         seed: of the places.
         estimator: `unbiased` and `biased` over all samples (image unit: all in one batch),
             `minibatch` unbiased over the pairs within batches.
@@ -121,7 +122,9 @@ class Representations(Observer):
         if self.unit == "image" and self.centring == "global":
             flat = value.reshape(count, -1)
         else:
-            laid = maps.center(maps.lay_out(layer, value, count, *batch.size), self.centring)
+            laid = feature_maps.center(
+                feature_maps.lay_out(layer, value, count, *batch.size), self.centring
+            )
             if self.unit == "position":
                 return {layer: self._places(batch).pick(laid)}
             flat = laid.reshape(count, -1)

@@ -23,7 +23,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import mtd
-from analysis.units import Units
+from analysis.engine.cache import Units
 from mtd.utils import atomic_write
 from mtd.utils.distributed import ALONE, Ranks
 from mtd.utils.errors import BadInput

@@ -10,15 +10,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from analysis.engine import OUTPUT, Batch, Observer, Shown, View
-from analysis.units import Unit
+from analysis.engine.cache import Unit
+from analysis.engine.observer import OUTPUT, Batch, Observer, Shown, View
 from mtd.data.crops import Crop, busiest, place
-from mtd.data.recorded_noise import Recorded
 from mtd.metrics import psnr_ssim
 from mtd.metrics.lpips import LPIPS, SMALLEST
 from mtd.metrics.psnr_ssim import Channel
-from mtd.noise.base import Noise
-from mtd.noise.mixture import OURS
 from mtd.utils.distributed import ALONE, Ranks
 
 WINDOW = "window"
@@ -139,17 +136,3 @@ class Scores(Observer):
             return None
         index = next(i for i, other in enumerate(batch.crops) if other is crop)
         return views[view].tensors()[WINDOW][index]
-
-
-def describe(noises: Sequence[Noise | Recorded]) -> pd.DataFrame:
-    """Kind, level and note of each noise, by its text; the level of one without is NaN."""
-    rows = [
-        {
-            "noise": noise.spec,
-            "kind": noise.name,
-            "level": float("nan") if noise.level is None else noise.level,
-            "note": OURS if noise.name == "mixture" else "",
-        }
-        for noise in noises
-    ]
-    return pd.DataFrame(rows, columns=["noise", "kind", "level", "note"]).drop_duplicates("noise")

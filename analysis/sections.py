@@ -13,7 +13,7 @@ from analysis import options
 from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:
-    from analysis.engine import Batch
+    from analysis.engine.observer import Batch
     from analysis.options import Asked
     from analysis.work import Work
     from mtd.data.crops import Crop
@@ -160,7 +160,7 @@ def batched(
     crops: Sequence[Crop], size: int | None, noises: Sequence[Noise | Recorded], first: int = 0
 ) -> list[Batch]:
     """Batches of crops of one size that are seen under some noises, counted from `first`."""
-    from analysis.engine import batches
+    from analysis.engine.run import batches
 
     most = size or max(1, TOGETHER // crops[0].pixels.shape[0] ** 2)
     made = batches(crops, most)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from analysis.engine import Batch
+    from analysis.engine.observer import Batch
     from analysis.layer_changes import Sums
     from analysis.options import Asked
     from analysis.work import Work
@@ -136,7 +136,7 @@ def settle(args: argparse.Namespace) -> None:
     Raises:
         BadInput: no noise is asked for.
     """
-    from analysis.layer_changes import CLEAN
+    from analysis.text.noise_labels import CLEAN
 
     args.noise = [CLEAN, *(args.noise or NOISES)]
     if CLEAN in args.noise[1:]:
@@ -150,7 +150,7 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
         BadInput: see `mtd.utils.errors`.
     """
     from analysis import sensitivity_table
-    from analysis.engine import batches
+    from analysis.engine.run import batches
     from analysis.layer_changes import LayerChanges
     from analysis.work import Work
 

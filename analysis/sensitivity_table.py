@@ -10,15 +10,17 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis import jackknife, legend, plots, standings
-from analysis.engine import View
+from analysis.engine.observer import View
 from analysis.layer_changes import DENOISED, IMAGE, Sums
-from analysis.legend import CROWDED, style
-from analysis.level_curves import preset
 from analysis.options import Asked
+from analysis.plotting import model_styles
+from analysis.plotting import model_styles as plotting_model_styles
+from analysis.plotting.model_styles import CROWDED, style
 from analysis.runs import RunFolder, read_manifest, read_tables
-from analysis.scores import describe
 from analysis.sensitivity import change, gain
+from analysis.stats import jackknife
+from analysis.text import terminal
+from analysis.text.noise_labels import describe, preset
 
 FEW = 10
 """With fewer crops intervals are rough."""
@@ -81,7 +83,7 @@ def figure(frame: pd.DataFrame) -> Figure:
     names = list(frame[frame.model == frame.model.iloc[0]].drop_duplicates("layer").layer)
     width = max(4.6, 1.2 + 0.22 * len(names))
     size = (width * columns, 3.4 * rows + 1.1)
-    drawn = Figure(figsize=size, dpi=plots.DPI, layout="constrained")
+    drawn = Figure(figsize=size, dpi=plotting_model_styles.DPI, layout="constrained")
     grid = drawn.subplots(rows, columns, squeeze=False, sharey=True)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
@@ -94,11 +96,11 @@ def figure(frame: pd.DataFrame) -> Figure:
     heading = (
         "How far each layer moves from a clean image to the noisy one\n"
         "relative to its spread over clean images; dashed: as much as the image itself\n"
-        f"{standings.plural(int(frame.crops.iloc[0]), 'crop')}"
+        f"{terminal.plural(int(frame.crops.iloc[0]), 'crop')}"
         + (f"; bands: 95% intervals, {left_out(frame)}" if banded else "")
     )
     drawn.suptitle("\n".join(filter(None, (heading, preset(frame)))), fontsize=10)
-    legend.add(drawn, list(dict.fromkeys(frame.model)))
+    model_styles.add(drawn, list(dict.fromkeys(frame.model)))
     return drawn
 
 
@@ -116,7 +118,7 @@ def panel(axes: Axes, noise: str, part: pd.DataFrame, models: list[str]) -> None
     axes.set_yscale("log")
     if alike:
         first = part[part.model == part.model.iloc[0]].sort_values("index")
-        names = [plots.short(str(name)) for name in first.layer]
+        names = [plotting_model_styles.short(str(name)) for name in first.layer]
         size = 8 if len(names) <= 16 else 6
         axes.set_xticks(range(len(names)), names, rotation=90, fontsize=size)
     else:
@@ -145,7 +147,7 @@ def report(folder: RunFolder) -> str:
 
 def text(frame: pd.DataFrame, manifest: dict[str, Any]) -> str:
     """The image's change, each model's strongest layer and output, and what must be known."""
-    crops = standings.plural(int(frame.crops.iloc[0]), "crop")
+    crops = terminal.plural(int(frame.crops.iloc[0]), "crop")
     side = manifest["crop"]
     lines = [
         f"Change of each layer from clean to noisy, relative to its spread: {crops} of {side} x "
@@ -159,11 +161,11 @@ def text(frame: pd.DataFrame, manifest: dict[str, Any]) -> str:
         row = [str(model), str(noise), f"{ends.change[IMAGE]:.4f}"]
         if layers.gain.notna().any():
             top = str(layers.gain.idxmax())
-            row += [plots.short(top), shown(layers.loc[top])]
+            row += [plotting_model_styles.short(top), shown(layers.loc[top])]
         else:
             row += ["", "nan"]
         rows.append([*row, f"{ends.change[DENOISED]:.4f}", shown(ends.loc[DENOISED])])
-    return "\n".join([*lines, standings.grid(rows), *notes(frame, manifest)])
+    return "\n".join([*lines, terminal.grid(rows), *notes(frame, manifest)])
 
 
 def left_out(frame: pd.DataFrame) -> str:
@@ -197,7 +199,7 @@ def notes(frame: pd.DataFrame, manifest: dict[str, Any]) -> list[str]:
         found.append(f"without variation over clean images, so without a change: {names}")
     crops = int(frame.crops.iloc[0])
     if frame.low.notna().any():
-        rough = f"; {standings.plural(crops, 'crop')}, so they are rough" if crops < FEW else ""
+        rough = f"; {terminal.plural(crops, 'crop')}, so they are rough" if crops < FEW else ""
         found.append(f"[ ]: 95% intervals, {left_out(frame)}{rough}")
     layers = frame[~frame.layer.isin([IMAGE, DENOISED])]
     if (layers.gain > LARGE).any():

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from analysis import components, jackknife
+from analysis.stats import gram_pca, jackknife
 from mtd.utils.errors import BadInput
 
 FOLDS = 5
@@ -142,7 +142,7 @@ def probe(
     as far from every other, and nothing could be learnt.
 
     Args:
-        gram: (n, n), of centred features; see `analysis.components.gram`.
+        gram: (n, n), of centred features; see `analysis.stats.gram_pca.gram`.
         labels: (n,).
         groups: (n,); samples of one group are tested together, see `folds`.
         components_: at most so many components.
@@ -161,7 +161,7 @@ def probe(
     right = 0
     with one_thread():
         for train, test in folds(groups, count):
-            learnt, seen = components.projected(gram, train, test, components_)
+            learnt, seen = gram_pca.projected(gram, train, test, components_)
             model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
             model.fit(learnt.numpy(), codes[train])
             right += int((model.predict(seen.numpy()) == codes[test]).sum())
@@ -224,7 +224,7 @@ def interval(gram: Tensor, labels: ArrayLike, groups: ArrayLike, count: int) -> 
     so that bounds are above 0.
 
     Args:
-        gram: (n, n), of centred features; see `analysis.components.gram`.
+        gram: (n, n), of centred features; see `analysis.stats.gram_pca.gram`.
         labels: (n,).
         groups: (n,).
         count: of components.
@@ -233,8 +233,8 @@ def interval(gram: Tensor, labels: ArrayLike, groups: ArrayLike, count: int) -> 
 
     def log_ratio(kept: Array) -> float:
         places = torch.from_numpy(np.flatnonzero(kept))
-        part = components.recentred(gram, places)
-        found = components.scores(part, min(count, len(places) - 1))
+        part = gram_pca.recentred(gram, places)
+        found = gram_pca.scores(part, min(count, len(places) - 1))
         value = calinski_harabasz(found.numpy(), codes[kept])
         return math.log(value) if value > 0 else math.nan
 

@@ -2,63 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from analysis.ranking import Table, interval, weighted, weights
-
-Array = NDArray[np.float64]
+from analysis.stats.paired_tests import holm, wilcoxon
 
 OUTSIDE = "out of distribution"
 """Stands for a noise where a test is of each image's mean over all noises out of distribution."""
-
-
-def wilcoxon(differences: Array) -> float:
-    """Two-sided p-value of Wilcoxon's signed-rank test that paired differences centre on 0.
-
-    Zeros are left out, as Wilcoxon did. Exact for up to 50 differences without zeros and ties,
-    otherwise by the normal approximation without correction for continuity (SciPy). 1 if all are
-    zero, NaN if any is not finite.
-
-    Args:
-        differences: (n,).
-
-    Reference: Wilcoxon 1945, Biometrics Bulletin 1.
-    """
-    from scipy import stats
-
-    if not np.isfinite(differences).all():
-        return float("nan")
-    if not differences.any():
-        return 1.0
-    sizes = np.abs(differences)
-    plain = len(sizes) <= 50 and sizes.all() and len(np.unique(sizes)) == len(sizes)
-    method = "exact" if plain else "asymptotic"
-    return float(stats.wilcoxon(differences, method=method).pvalue)
-
-
-def holm(p: Sequence[float]) -> Array:
-    """p-values corrected for their number by Holm's step-down rule; NaN stays and does not count.
-
-    The k-th smallest of m is multiplied by m − k + 1, none is below the one before it or above 1.
-
-    >>> holm([0.01, 0.04, 0.03]).tolist()
-    [0.03, 0.06, 0.06]
-
-    Reference: Holm 1979, Scandinavian Journal of Statistics 6.
-    """
-    values = np.asarray(p, dtype=float)
-    corrected = np.full_like(values, np.nan)
-    order = [i for i in np.argsort(values, kind="stable") if not np.isnan(values[i])]
-    highest = 0.0
-    for place, index in enumerate(order):
-        highest = max(highest, min(1.0, float(values[index]) * (len(order) - place)))
-        corrected[index] = highest
-    return corrected
 
 
 def paired(table: Table) -> pd.DataFrame:

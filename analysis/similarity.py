@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.hsic import double, gram, squared_distances
+from analysis.hsic import gram, squared_distances
+from analysis.stats.arrays import double
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch import Tensor
 
-    from analysis.engine import Batch
-    from analysis.ggd import GGD, Method
+    from analysis.engine.observer import Batch
     from analysis.options import Asked
+    from analysis.stats.generalized_gaussian import GGD, Method
     from analysis.work import Work
 
 EXAMPLES = """\
@@ -94,22 +94,22 @@ def fit(gram: Tensor, n_components: int = COMPONENTS, method: Method = "grid") -
     published code measures from their mean, which is 0 for every component.)
 
     Args:
-        gram: (n, n), of features centred on their mean; see `analysis.components.gram`.
+        gram: (n, n), of features centred on their mean; see `analysis.stats.gram_pca.gram`.
         n_components: at most how many components.
-        method: see `analysis.ggd.fit_ggd`.
+        method: see `analysis.stats.generalized_gaussian.fit_ggd`.
 
     Raises:
         BadInput: fewer than 2 samples, or features that are not finite or do not vary.
     """
-    from analysis import components
-    from analysis.ggd import fit_ggd
+    from analysis.stats import gram_pca
+    from analysis.stats.generalized_gaussian import fit_ggd
 
     if n_components < 1 or len(gram) < 2:
         raise BadInput(
             f"{n_components} components of {len(gram)} samples: expected 1 and 2 or more"
         )
     count = min(n_components, len(gram) - 1)
-    values = components.scores(gram, count).flatten()
+    values = gram_pca.scores(gram, count).flatten()
     kept = values[values.abs() < OUTLIER * values.square().mean().sqrt()]
     if not len(kept):
         raise BadInput("features do not vary: nothing to fit")
@@ -118,7 +118,7 @@ def fit(gram: Tensor, n_components: int = COMPONENTS, method: Method = "grid") -
 
 def compare(reference: Fit, test: Fit) -> SRGA:
     """The score of a fit against a reference fit."""
-    from analysis.ggd import kl_ggd
+    from analysis.stats.generalized_gaussian import kl_ggd
 
     kl = kl_ggd(*reference.ggd, *test.ggd)
     return SRGA(score(kl), kl, *test.ggd, reference, test)
@@ -155,11 +155,11 @@ def srga(
     Reference: the published script, but with mean|x| uncentred, so that it does not depend on the
     signs of eigenvectors.
     """
-    from analysis import components
-    from analysis.cka import as_tensor
+    from analysis.stats import gram_pca as stats_gram_pca
+    from analysis.stats.arrays import as_tensor
 
     sides = [as_tensor(side, exact=False) for side in (reference, test)]
-    fits = [fit(components.gram(side), n_components, method) for side in sides]
+    fits = [fit(stats_gram_pca.gram(side), n_components, method) for side in sides]
     return compare(*fits)
 
 
@@ -227,9 +227,9 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
         BadInput: see `mtd.utils.errors`.
     """
     from analysis import srga_table
-    from analysis.activations import INPUT, choose, last_convolution
     from analysis.deep_features import DeepFeatures
-    from analysis.engine import batches
+    from analysis.engine.layers import INPUT, choose, last_convolution
+    from analysis.engine.run import batches
     from analysis.work import Work
 
     srga_table.check(asked)

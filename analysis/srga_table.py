@@ -14,17 +14,19 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis import components, legend, plots, standings
 from analysis.deep_features import Deep
-from analysis.engine import View
-from analysis.ggd import Method
-from analysis.legend import CROWDED, style
-from analysis.level_curves import preset
-from analysis.names import wrapped
+from analysis.engine.observer import View
 from analysis.options import Asked
+from analysis.plotting import model_styles
+from analysis.plotting import model_styles as plotting_model_styles
+from analysis.plotting.model_styles import CROWDED, style
 from analysis.runs import RunFolder, read_manifest, read_tables
-from analysis.scores import describe
 from analysis.srga import PATCHES, Fit, compare, fit
+from analysis.stats import gram_pca
+from analysis.stats.generalized_gaussian import Method
+from analysis.text import terminal
+from analysis.text.names import wrapped
+from analysis.text.noise_labels import describe, preset
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 
@@ -94,7 +96,7 @@ def table(
         first = View(model, asked.noises[0].spec)
         whole = {view: _fit(deep.gram, args) for view, deep in found.items() if view[0] == model}
         parts = {
-            view: [_fit(components.recentred(found[view].gram, kept), args) for kept in keep]
+            view: [_fit(gram_pca.recentred(found[view].gram, kept), args) for kept in keep]
             for view in whole
         }
         for view, fitted in whole.items():
@@ -142,7 +144,7 @@ def figure(frame: pd.DataFrame) -> Figure:
     part = frame[frame.noise != frame.reference]
     models, noises = (list(dict.fromkeys(part[name])) for name in ("model", "noise"))
     size = (max(5.0, 1.6 + 0.9 * len(noises)), 4.4)
-    drawn = Figure(figsize=size, dpi=plots.DPI, layout="constrained")
+    drawn = Figure(figsize=size, dpi=plotting_model_styles.DPI, layout="constrained")
     axes = drawn.subplots()
     half = min(0.3, 0.06 * (len(models) - 1))
     offsets = np.linspace(-half, half, len(models))
@@ -163,7 +165,7 @@ def figure(frame: pd.DataFrame) -> Figure:
         f"{first.patches} patches, {first.components} components{bars}"
     )
     axes.set_title("\n".join(filter(None, (heading, preset(part)))), fontsize=9)
-    legend.add(drawn, models, lines=False)
+    model_styles.add(drawn, models, lines=False)
     return drawn
 
 
@@ -178,7 +180,7 @@ def text(frame: pd.DataFrame, manifest: dict[str, Any]) -> str:
     """The table for a reader, and what must be known of it."""
     first = frame.iloc[0]
     lines = [
-        f"SRGA against {first.reference}: {standings.plural(int(first.patches), 'patch', 'es')} of "
+        f"SRGA against {first.reference}: {terminal.plural(int(first.patches), 'patch', 'es')} of "
         f"{manifest['crop']} x {manifest['crop']}, {first.components} components, lower is nearer"
     ]
     rows = [["model", "noise", "SRGA", "KL", "sigma", "shape", "PSNR"]]
@@ -188,7 +190,7 @@ def text(frame: pd.DataFrame, manifest: dict[str, Any]) -> str:
             value += f" [{row['low']:.3f}, {row['high']:.3f}]"
         numbers = [f"{row['kl']:.4f}", f"{row['sigma']:.4g}", f"{row['shape']:.3f}"]
         rows.append([row["model"], row["noise"], value, *numbers, f"{row['psnr']:.2f}"])
-    return "\n".join([*lines, standings.grid(rows), *notes(frame)])
+    return "\n".join([*lines, terminal.grid(rows), *notes(frame)])
 
 
 def notes(frame: pd.DataFrame) -> list[str]:

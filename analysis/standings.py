@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 
 from analysis import level_curves, strips
-from analysis.names import wrapped
-from analysis.ranking import NOISY
 from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.significance import OUTSIDE
+from analysis.text.names import wrapped
+from analysis.text.noise_labels import NOISY
+from analysis.text.terminal import grid, number, plural
 from mtd.metrics.psnr_ssim import METRICS
 
 NAMES = ("results", "generalization", "noises", "tests", "strips")
@@ -63,15 +64,6 @@ def text(frames: dict[str, pd.DataFrame], manifest: dict[str, Any]) -> str:
     return "\n".join(parts).rstrip()
 
 
-def plural(count: int, noun: str, ending: str = "s") -> str:
-    """A count with its noun.
-
-    >>> plural(1, "crop"), plural(2, "crop")
-    ('1 crop', '2 crops')
-    """
-    return f"{count} {noun}" + ("" if count == 1 else ending)
-
-
 def measured(results: pd.DataFrame, manifest: dict[str, Any]) -> str:
     """Over which images."""
     crops = results.drop_duplicates(["image", "top", "left", "sha256"])
@@ -96,24 +88,6 @@ def heading(results: pd.DataFrame, manifest: dict[str, Any]) -> str:
         f"protocol {manifest['protocol']}: {border}{manifest['channel'].upper()}, {quantized}; "
         f"in distribution: {', '.join(manifest['in_distribution']) or 'none of the noises'}"
     )
-
-
-def number(value: float, digits: int) -> str:
-    """A number, or a dash where there is none."""
-    return "-" if math.isnan(value) else f"{value:.{digits}f}"
-
-
-def grid(rows: list[list[str]]) -> str:
-    """Columns under one another, the first to the left, the others to the right."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [
-            text.ljust(width) if i == 0 else text.rjust(width)
-            for i, (text, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
 
 
 def scores(frame: pd.DataFrame, metric: str) -> str:

@@ -15,9 +15,10 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.names import wrapped
-from analysis.plots import DPI
-from analysis.ranking import CROP, NOISY
+from analysis.plotting.model_styles import DPI
+from analysis.ranking import CROP
+from analysis.text.names import wrapped
+from analysis.text.noise_labels import NOISY
 from mtd.data.crops import Crop, busiest
 from mtd.data.image_io import Pixels
 from mtd.metrics.psnr_ssim import levels
@@ -25,7 +26,7 @@ from mtd.noise.mixture import OURS
 from mtd.utils.distributed import Ranks
 
 if TYPE_CHECKING:
-    from analysis.engine import Batch
+    from analysis.engine.observer import Batch
     from analysis.options import Asked
     from analysis.scores import Scores
 
@@ -117,7 +118,8 @@ def pictures_of(
     observer: Scores, batch: Batch, crop: Crop, spec: str, asked: Asked
 ) -> dict[str, Pixels]:
     """What this process has of a crop under a noise."""
-    from analysis import engine
+    from analysis.engine import observer as engine_observer
+    from analysis.engine import run as engine_run
 
     noises = asked.noises if batch.noises is None else batch.noises
     noise = next((noise for noise in noises if noise.spec == spec), None)
@@ -125,10 +127,10 @@ def pictures_of(
         return {}
     found = {}
     for name in asked.models:
-        square = observer.square(engine.View(name, spec), batch, crop)
+        square = observer.square(engine_observer.View(name, spec), batch, crop)
         if square is not None:
             found[name] = to_pixels(square)
-    target = engine.show(noise, engine.Batch(0, [crop]), asked.setting).target
+    target = engine_run.show(noise, engine_observer.Batch(0, [crop]), asked.setting).target
     whole = to_pixels(levels(target)[0])
     found[TARGET] = np.ascontiguousarray(whole[busiest(crop.pixels, observer.window)])
     step = thinning(*whole.shape[:2])

@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.activations import blocks, deepest
-from analysis.plots import MEASURES, measure, short
+from analysis.engine.layers import blocks, deepest
+from analysis.plots import MEASURES, measure
+from analysis.plotting.model_styles import short
 
 OUTLIER = 10.0
 """An image is named if its share of a pair's spread is this many times the mean share."""

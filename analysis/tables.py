@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis import pairs
-from analysis.activations import deepest
-from analysis.jackknife import interval
+from analysis.engine.layers import deepest
 from analysis.pairs import Pair
 from analysis.representations import Row
+from analysis.stats.jackknife import interval
 from mtd.data.crops import Crop
 
 Array = NDArray[np.float64]

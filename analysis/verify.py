@@ -16,14 +16,16 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import compare_table, engine, ranking, significance
+from analysis import compare_table, ranking, significance
 from analysis.agreement import Check
+from analysis.engine import observer as engine_observer
+from analysis.engine import run as engine_run
 from analysis.report_parts import compared, present
 from analysis.report_plan import Plan
 from analysis.runs import LOG, MANIFEST, RunFolder, read_manifest, read_tables
 from analysis.scores import PROTOCOLS, Scores
 from analysis.sections import BENCHMARK, NAMES, ONE_PASS
-from analysis.standings import grid, plural
+from analysis.text.terminal import grid, plural
 from analysis.work import one_pass
 from mtd.utils.errors import BadInput, Failed
 
@@ -95,7 +97,7 @@ def opened(place: Path) -> Iterator[Path]:
         return
     if not place.is_file():
         raise BadInput(f"{place}: no such report; give its folder or its page, report.html")
-    from analysis.attachments import attached
+    from analysis.pages.attachments import attached
 
     found = attached(place.read_text(encoding="utf-8", errors="replace"))
     if not found:
@@ -340,15 +342,17 @@ def benchmark(drawn: Drawn, plan: Plan) -> list[Check]:
 
 
 def again(
-    plan: Plan, manifest: Mapping[str, Any], model: str, noise: str, batch: engine.Batch
+    plan: Plan, manifest: Mapping[str, Any], model: str, noise: str, batch: engine_observer.Batch
 ) -> pd.DataFrame:
     """The results of a model under a noise on a batch."""
     protocol = PROTOCOLS[manifest["protocol"]]
     observer = Scores([model], protocol, plan.perceptual)
     chosen = [n for n in plan.asked.noises if n.spec == noise]
     whole = plan.whole
-    alone = engine.Batch(0, batch.crops, chosen)
-    for _ in engine.walk({model: whole.models[model]}, chosen, [alone], [observer], whole.setting):
+    alone = engine_observer.Batch(0, batch.crops, chosen)
+    for _ in engine_run.walk(
+        {model: whole.models[model]}, chosen, [alone], [observer], whole.setting
+    ):
         pass
     return pd.DataFrame(observer.compute())
 

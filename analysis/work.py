@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import options
-from analysis.engine import Batch, Observer
+from analysis.engine.observer import Batch, Observer
 from analysis.options import Asked
 from analysis.runs import TEXT_FILE, RunFolder, finished
 

@@ -9,7 +9,8 @@ import torch
 from conftest import MASKED, tiny_network
 from torch import nn
 
-from analysis.activations import Activations, blocks, choose, default_layers
+from analysis.engine.hooks import Activations
+from analysis.engine.layers import blocks, choose, default_layers
 from mtd.masking import MaskedInference
 from mtd.utils.errors import BadInput
 

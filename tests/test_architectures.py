@@ -21,13 +21,14 @@ from analysis import (
     cka,
     degradation,
     distributions,
-    engine,
     generalization,
     options,
     sensitivity,
     srga,
 )
-from analysis.engine import Batch, Setting
+from analysis.engine import run as engine_run
+from analysis.engine.observer import Batch
+from analysis.engine.run import Setting
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.noise import specs as noise_specs
@@ -151,13 +152,13 @@ def test_the_level_that_networks_are_told_is_that_of_the_noise(folder, quantize)
     models = options.load_models(args, "cpu")
     batch = Batch(0, data_crops.crops(photographs.photographs(), 16, 3))
     setting = Setting(quantize=quantize)
-    gaussian = engine.show(noise_specs.parse("gaussian:25"), batch, setting)
+    gaussian = engine_run.show(noise_specs.parse("gaussian:25"), batch, setting)
     assert gaussian.level.tolist() == pytest.approx([25 / 255] * 3)
-    poisson = engine.show(noise_specs.parse("poisson:3"), batch, setting)
+    poisson = engine_run.show(noise_specs.parse("poisson:3"), batch, setting)
     rms = [float((a - b).square().mean().sqrt()) for a, b in zip(poisson.noisy, poisson.target)]  # noqa: B905
     assert poisson.level.tolist() == pytest.approx(rms, rel=1e-5) and min(rms) > 0.01
     for name, model in models.items():
-        told = engine.told(model, poisson)
+        told = engine_run.told(model, poisson)
         assert (told is None) == (name not in ("FFDNet", "own"))
     heard = []
     ffdnet = models["FFDNet"]
@@ -166,7 +167,11 @@ def test_the_level_that_networks_are_told_is_that_of_the_noise(folder, quantize)
         heard.append(given["sigma"]) or restore(x, keys, **given)
     )
     seen = generalization_scores(models)
-    list(engine.walk({"FFDNet": ffdnet}, [gaussian.noise, poisson.noise], [batch], [seen], setting))
+    list(
+        engine_run.walk(
+            {"FFDNet": ffdnet}, [gaussian.noise, poisson.noise], [batch], [seen], setting
+        )
+    )
     assert heard[0].shape == (3, 1, 1, 1)
     assert torch.equal(heard[0].flatten(), gaussian.level)
     assert torch.equal(heard[1].flatten(), poisson.level)

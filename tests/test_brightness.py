@@ -13,10 +13,13 @@ from PIL import Image
 from scipy import stats
 from torch import Tensor, nn
 
-from analysis import brightness_histograms, brightness_table, engine, jackknife
+from analysis import brightness_histograms, brightness_table
 from analysis.brightness_histograms import Brightness, BrightnessHistograms, count, fit, numbers
-from analysis.engine import Batch, Setting, View
-from analysis.ranking import NOISY
+from analysis.engine import run as engine_run
+from analysis.engine.observer import Batch, View
+from analysis.engine.run import Setting
+from analysis.stats import jackknife
+from analysis.text.noise_labels import NOISY
 from mtd.data import crops as data_crops
 from mtd.data.crops import Crop
 from mtd.metrics import psnr_ssim
@@ -44,7 +47,7 @@ def groups(*sizes: int) -> list[Batch]:
 
 def observed(*sizes: int, ranks: Ranks | None = None) -> BrightnessHistograms:
     observer = BrightnessHistograms(list(MODELS))
-    walk = engine.walk(
+    walk = engine_run.walk(
         MODELS, NOISES, groups(*sizes), [observer], Setting(seed=5), ranks=ranks or Ranks()
     )
     for _ in walk:

@@ -14,7 +14,7 @@ from conftest import COLUMNS, TINY, shell, tiny_network
 from PIL import Image
 
 from analysis import cka
-from analysis.activations import default_layers
+from analysis.engine.layers import default_layers
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.networks.swinir import SwinIR

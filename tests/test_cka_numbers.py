@@ -13,8 +13,8 @@ from scipy import ndimage, stats
 
 import mtd
 from analysis import cka
-from analysis.activations import Activations
-from analysis.maps import lay_out
+from analysis.engine.feature_maps import lay_out
+from analysis.engine.hooks import Activations
 from analysis.positions import Positions
 from mtd.data import crops as data_crops
 from mtd.data import photographs

@@ -14,11 +14,12 @@ import torch
 from conftest import TINY, tiny_network
 from scipy import stats
 
-from analysis import compare, engine
+from analysis import compare
 from analysis.compare import run
 from analysis.compare_table import correlations
-from analysis.correlation import spearman
+from analysis.engine import run as engine_run
 from analysis.indices import gather
+from analysis.stats.rank_correlation import spearman
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
@@ -171,8 +172,10 @@ def four(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_checkpoints_in_one_pass_give_the_tables_of_every_command(four, monkeypatch):
     seen = []
-    original = engine.look
-    monkeypatch.setattr(engine, "look", lambda *given: seen.append(given[1]) or original(*given))
+    original = engine_run.look
+    monkeypatch.setattr(
+        engine_run, "look", lambda *given: seen.append(given[1]) or original(*given)
+    )
     path = run(compare.parser().parse_args([*FOUR, *FEW]), "test")
     # two batches; clean, Gaussian, Poisson; the noisy input is one more under two of them
     assert len(seen) == 2 * (3 * 4 + 2)
@@ -209,7 +212,7 @@ def test_checkpoints_in_one_pass_give_the_tables_of_every_command(four, monkeypa
 def test_an_interrupted_comparison_goes_on(four, monkeypatch):
     arguments = [*FOUR, *FEW, "--skip", "cka", "--skip", "degradation"]
     whole = run(compare.parser().parse_args([*arguments, "--output-dir", "whole"]), "test")
-    seen, original = [], engine.look
+    seen, original = [], engine_run.look
 
     def look(*given):
         seen.append(given[1])
@@ -217,7 +220,7 @@ def test_an_interrupted_comparison_goes_on(four, monkeypatch):
             raise KeyboardInterrupt
         return original(*given)
 
-    monkeypatch.setattr(engine, "look", look)
+    monkeypatch.setattr(engine_run, "look", look)
     with pytest.raises(KeyboardInterrupt, match="--resume"):
         run(compare.parser().parse_args([*arguments, "--output-dir", "cut"]), "test")
     cut = run(compare.parser().parse_args([*arguments, "--output-dir", "cut", "--resume"]), "test")

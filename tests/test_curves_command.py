@@ -19,11 +19,11 @@ from test_resume import contents
 
 import mtd
 from analysis import curves as command
-from analysis import engine
 from analysis.curve_checkpoints import step_of
 from analysis.curves import named, run
 from analysis.curves_figure import figure, smoothed
 from analysis.curves_table import COLUMNS, read, summary
+from analysis.engine import run as engine_run
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.loading import checkpoint_file
@@ -215,7 +215,7 @@ def test_the_step_of_a_checkpoint():
 def test_an_interrupted_evaluation_ends_with_the_same_files(folder, monkeypatch):
     given = ("one", "--checkpoints", "saved", *FEW, "--batch-size", "2")
     whole = contents(started(*given, "--output-dir", "whole"))
-    look, calls = engine.look, []
+    look, calls = engine_run.look, []
 
     def interrupted(*arguments):
         calls.append(1)
@@ -223,7 +223,7 @@ def test_an_interrupted_evaluation_ends_with_the_same_files(folder, monkeypatch)
             raise KeyboardInterrupt
         return look(*arguments)
 
-    monkeypatch.setattr(engine, "look", interrupted)
+    monkeypatch.setattr(engine_run, "look", interrupted)
     with pytest.raises(KeyboardInterrupt, match="--resume goes on"):
         started(*given, "--output-dir", "cut")
     assert contents(started(*given, "--output-dir", "cut", "--resume")) == whole

@@ -12,9 +12,10 @@ from torch import nn
 
 import mtd
 from analysis import degradation as command
-from analysis import degradation_table, engine, pooled_features, separability
-from analysis.activations import Activations
+from analysis import degradation_table, pooled_features, separability
 from analysis.degradation import run
+from analysis.engine import observer as engine_observer
+from analysis.engine.hooks import Activations
 from analysis.runs import read_manifest, read_tables
 from mtd.data import crops as data_crops
 from mtd.data import photographs
@@ -116,16 +117,16 @@ def test_the_default_layers_end_with_the_deepest_features(folder):
 def test_pooling_takes_what_a_map_has():
     observer = pooled_features.PooledFeatures({"a": ["x"]}, 8)
     maps = torch.arange(2 * 3 * 4 * 16.0).reshape(2, 3, 4, 16)
-    shown = engine.Shown(batch(2), noise_specs.parse("gaussian:15"), maps, maps)
+    shown = engine_observer.Shown(batch(2), noise_specs.parse("gaussian:15"), maps, maps)
     kept = observer.keep("x", maps, shown)["x"]
     assert torch.equal(kept, maps.reshape(2, 3, 4, 8, 2).mean(-1).flatten(1))
     whole = pooled_features.PooledFeatures({"a": ["x"]}, 0).keep("x", maps, shown)["x"]
     assert torch.equal(whole, maps.flatten(1)) and whole.data_ptr() != maps.data_ptr()
 
 
-def batch(count: int) -> engine.Batch:
+def batch(count: int) -> engine_observer.Batch:
     pixels = np.zeros((4, 16, 3), dtype=np.uint8)
-    return engine.Batch(0, [data_crops.Crop("a", i, 0, pixels) for i in range(count)])
+    return engine_observer.Batch(0, [data_crops.Crop("a", i, 0, pixels) for i in range(count)])
 
 
 def test_a_network_that_lets_noise_through_sorts_by_it(folder, monkeypatch):

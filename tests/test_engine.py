@@ -10,9 +10,10 @@ import torch
 from conftest import tiny_network
 from torch import Tensor
 
-from analysis import engine
-from analysis.engine import OUTPUT, Batch, Observer, Setting, Shown, View
-from analysis.units import Unit, Units
+from analysis.engine import run as engine_run
+from analysis.engine.cache import Unit, Units
+from analysis.engine.observer import OUTPUT, Batch, Observer, Shown, View
+from analysis.engine.run import Setting
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.masking import MaskedInference, MaskPolicy
@@ -86,18 +87,18 @@ def count(networks) -> dict[str, int]:
 
 
 def groups(size: int = 3, crops: int = 8) -> list[Batch]:
-    return engine.batches(data_crops.crops(photographs.photographs(), 16, crops), size)
+    return engine_run.batches(data_crops.crops(photographs.photographs(), 16, crops), size)
 
 
 def everything(networks, *observers, batches=None, **options):
-    return list(engine.walk(networks, NOISES, batches or groups(), observers, **options))
+    return list(engine_run.walk(networks, NOISES, batches or groups(), observers, **options))
 
 
 def test_each_view_runs_once_and_each_noise_is_made_once_whatever_is_asked(networks, monkeypatch):
     calls, drawn = count(networks), []
-    original = engine.pair_keyed
+    original = engine_run.pair_keyed
     monkeypatch.setattr(
-        engine, "pair_keyed", lambda n, *a, **k: drawn.append(n.spec) or original(n, *a, **k)
+        engine_run, "pair_keyed", lambda n, *a, **k: drawn.append(n.spec) or original(n, *a, **k)
     )
     observers = [
         Mean({key: ["conv_first", "norm"] for key in networks}),
@@ -212,7 +213,7 @@ def test_hooks_come_off_and_nothing_tracks_gradients(networks):
 def test_batches_leave_no_remainder_too_small():
     for total in range(4, 40):
         for size in range(1, 20):
-            sizes = [len(b.crops) for b in engine.batches(list(range(total)), size, 4)]  # type: ignore[arg-type]
+            sizes = [len(b.crops) for b in engine_run.batches(list(range(total)), size, 4)]  # type: ignore[arg-type]
             assert sum(sizes) == total and min(sizes) >= 4
             assert max(sizes) <= max(size, 7)
 

@@ -18,7 +18,6 @@ from conftest import data_folder
 from scipy import stats
 
 from analysis import evidence, findings, published
-from analysis.attachments import attached
 from analysis.claims import (
     ABSENT,
     AGREES,
@@ -30,9 +29,10 @@ from analysis.claims import (
     judged,
 )
 from analysis.evidence import MIXED, TRAINED, Measured, Study, Term, contrast
-from analysis.ranking import NOISY
+from analysis.pages.attachments import attached
 from analysis.readings import findings as reading
 from analysis.readings.findings import NAMES
+from analysis.text.noise_labels import NOISY
 from mtd.training import sweep
 from mtd.utils.errors import BadInput
 

@@ -15,7 +15,8 @@ from torch import nn
 
 import mtd
 from analysis import cka
-from analysis.activations import Activations, last_convolution
+from analysis.engine.hooks import Activations
+from analysis.engine.layers import last_convolution
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.loading import cli_options

@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis import findings, report_page
-from analysis.attachments import attached
-from analysis.ranking import NOISY
+from analysis import findings
+from analysis.pages import fingerprint
+from analysis.pages.attachments import attached
 from analysis.sections import NAMES
+from analysis.text.noise_labels import NOISY
 from mtd.loading import checkpoint_file
 
 EXAMPLE = Path(__file__).parents[1] / "reports" / "example"
@@ -36,9 +37,9 @@ def changed(made: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 def test_it_is_not_stale():
-    made = json.loads((EXAMPLE / report_page.INPUTS).read_text())
+    made = json.loads((EXAMPLE / fingerprint.INPUTS).read_text())
     present = [name for name in NAMES if name in made["notebooks"]]
-    now = report_page.inputs(present)
+    now = fingerprint.inputs(present)
     stale = changed(made, now)
     manifest = json.loads((EXAMPLE / "manifest.json").read_text())
     for name, about in manifest["models"].items():
@@ -86,8 +87,8 @@ def test_the_findings_are_judged_by_todays_claims():
 
 
 def test_the_page_of_findings_is_not_stale():
-    made = json.loads((FINDINGS / report_page.INPUTS).read_text())
-    stale = changed(made, report_page.inputs([findings.NAME]))
+    made = json.loads((FINDINGS / fingerprint.INPUTS).read_text())
+    stale = changed(made, fingerprint.inputs([findings.NAME]))
     assert not stale, f"the page of findings is stale ({', '.join(stale)}); make it anew: {REDRAW}"
 
 

@@ -17,10 +17,11 @@ from safetensors.numpy import load_file
 from test_perceptual import SHAPES
 
 import mtd
-from analysis import engine, generalization, ranking
+from analysis import generalization, ranking
+from analysis.engine import run as engine_run
 from analysis.generalization import run
-from analysis.ranking import NOISY
 from analysis.runs import read_manifest, read_tables
+from analysis.text.noise_labels import NOISY
 from mtd import masking
 from mtd.data import crops as data_crops
 from mtd.data import image_io, photographs
@@ -177,13 +178,13 @@ def test_pairs_bring_their_own_clean_images(folder, capsys):
 
 def test_each_network_runs_once_on_each_noisy_image(folder, monkeypatch):
     looked: list[tuple[str, str, int]] = []
-    original = engine.look
+    original = engine_run.look
 
     def look(model, name, shown, observers, setting):
         looked.append((name, shown.noise.spec, shown.batch.index))
         return original(model, name, shown, observers, setting)
 
-    monkeypatch.setattr(engine, "look", look)
+    monkeypatch.setattr(engine_run, "look", look)
     started("plain.pth", "hidden.pth", *FEW, *TWO, "--batch-size", "2")
     assert len(looked) == len(set(looked)) == 3 * 3 * 3
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from analysis.ggd import GGD, density, fit_ggd, kl_ggd, ratio
+from analysis.stats.generalized_gaussian import GGD, density, fit_ggd, kl_ggd, ratio
 from mtd.utils.errors import BadInput
 
 GOLDEN = {

@@ -8,14 +8,24 @@ import torch
 from scipy import stats
 
 import mtd
-from analysis import feature_histograms, histograms
-from analysis.activations import Activations
+from analysis import feature_histograms
 from analysis.distributions_table import numbers
-from analysis.engine import Batch, Setting, View, batches, walk
+from analysis.engine.cache import Units
+from analysis.engine.hooks import Activations
+from analysis.engine.observer import Batch, View
+from analysis.engine.run import Setting, batches, walk
 from analysis.feature_histograms import FeatureHistograms
-from analysis.ggd import fit_ggd
-from analysis.histograms import BINS, count, edges, jensen_shannon, pooled, shares, wasserstein
-from analysis.units import Units
+from analysis.stats import histograms
+from analysis.stats.generalized_gaussian import fit_ggd
+from analysis.stats.histograms import (
+    BINS,
+    count,
+    edges,
+    jensen_shannon,
+    pooled,
+    shares,
+    wasserstein,
+)
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.noise import base as noise_base
@@ -186,8 +196,9 @@ def test_layers_without_features_for_each_crop_are_refused():
 
 
 def test_intervals_leave_images_of_one_draw_out_together():
-    from analysis import distributions_table, jackknife
+    from analysis import distributions_table
     from analysis.feature_histograms import Layer
+    from analysis.stats import jackknife
 
     stream = torch.Generator().manual_seed(0)
     sides = [torch.randn(6, 500, generator=stream) * scale for scale in (1.0, 1.3)]

@@ -9,7 +9,7 @@ from scipy import stats
 
 from analysis import hsic
 from analysis.comparison import STEADY
-from analysis.jackknife import interval, standard_error
+from analysis.stats.jackknife import interval, standard_error
 
 
 def test_of_a_mean_it_is_the_t_interval():
@@ -88,7 +88,7 @@ def test_intervals_of_minibatches_are_wide_rather_than_narrow():
 
 
 def test_log_intervals_are_those_of_logarithms_and_only_of_values_above_0():
-    from analysis.jackknife import log_interval
+    from analysis.stats.jackknife import log_interval
 
     stream = np.random.default_rng(0)
     value, without = np.array([2.0, 3.0]), np.exp(stream.normal(size=(8, 2)))
@@ -101,7 +101,7 @@ def test_log_intervals_are_those_of_logarithms_and_only_of_values_above_0():
 
 
 def test_draws_are_photographs_from_ten_on_and_crops_below():
-    from analysis.jackknife import draws
+    from analysis.stats.jackknife import draws
 
     many = [f"{i // 2}" for i in range(20)]
     assert draws(many)[1] == "scene" and draws(many)[0].tolist() == [i // 2 for i in range(20)]

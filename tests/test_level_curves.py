@@ -7,7 +7,7 @@ import pytest
 from test_ranking import RESULTS
 
 from analysis import level_curves, ranking
-from analysis.ranking import NOISY
+from analysis.text.noise_labels import NOISY
 
 FRAME = ranking.noises(ranking.table(RESULTS, "psnr", ["gaussian:15"]))
 

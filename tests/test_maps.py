@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.maps import HIGHPASS, center, lay_out, paddings
+from analysis.engine.feature_maps import HIGHPASS, center, lay_out, paddings
 from mtd.utils.errors import BadInput
 
 

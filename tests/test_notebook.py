@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbformat import v4
 
-from analysis import notebook
+from analysis.pages import notebooks
 from mtd.utils.errors import BadInput, Failed
 
 
@@ -29,33 +29,33 @@ def small(source: str, name: str = "a") -> nbformat.NotebookNode:
 
 
 def test_stored_notebooks_are_found_by_name():
-    assert notebook.known_parameters(notebook.stored("cka"))["run_dir"] == ""
+    assert notebooks.known_parameters(notebooks.stored("cka"))["run_dir"] == ""
     with pytest.raises(BadInput, match="did you mean cka"):
-        notebook.stored("ckaa")
+        notebooks.stored("ckaa")
 
 
 def test_unknown_parameters_and_other_types_are_refused():
-    made = notebook.given(small("run_dir"), {"run_dir": "x"}, "small")
+    made = notebooks.given(small("run_dir"), {"run_dir": "x"}, "small")
     assert 'run_dir = "x"' in made.cells[1].source and made.cells[1].id == "small-given"
     assert not any(cell.metadata.get("tags") for cell in made.cells)
     with pytest.raises(BadInput, match="no parameter 'run_dirr'; did you mean run_dir"):
-        notebook.given(small(""), {"run_dirr": "x"}, "small")
+        notebooks.given(small(""), {"run_dirr": "x"}, "small")
     with pytest.raises(BadInput, match="expected int"):
-        notebook.given(small(""), {"count": "x"}, "small")
+        notebooks.given(small(""), {"count": "x"}, "small")
 
 
 def test_sections_take_the_place_of_their_cell():
     report = small("1", "report")
     mark = v4.new_markdown_cell("here", metadata={"tags": ["sections"]}, id="mark")
     report.cells.insert(1, mark)
-    made = notebook.compose(report, {"x": small("2", "x"), "y": small("3", "y")})
+    made = notebooks.compose(report, {"x": small("2", "x"), "y": small("3", "y")})
     assert [c.id for c in made.cells] == ["report-0", "x-0", "x-1", "y-0", "y-1", "report-1"]
 
 
 def test_executed_in_the_folder_of_the_run_twice_the_same(tmp_path):
     (tmp_path / "held.txt").write_text("seven")
     asked = small("import analysis\nfrom pathlib import Path\nPath('held.txt').read_text()")
-    first, second = (notebook.execute(asked, tmp_path, "page") for _ in range(2))
+    first, second = (notebooks.execute(asked, tmp_path, "page") for _ in range(2))
     assert first.cells[1].outputs[0].data["text/plain"] == "'seven'"
     assert nbformat.writes(first) == nbformat.writes(second)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["held.txt"]
@@ -64,10 +64,10 @@ def test_executed_in_the_folder_of_the_run_twice_the_same(tmp_path):
 def test_a_cell_that_fails_leaves_what_was_done(tmp_path):
     asked = small("print('so far')\nraise KeyError('gone')")
     with pytest.raises(Failed, match=r"KeyError: 'gone'.*page\.failed\.ipynb"):
-        notebook.execute(asked, tmp_path, "page")
+        notebooks.execute(asked, tmp_path, "page")
     kept = nbformat.read(tmp_path / "page.failed.ipynb", as_version=4)
     assert any("so far" in str(cell.get("outputs")) for cell in kept.cells)
-    notebook.execute(small("1"), tmp_path, "page")
+    notebooks.execute(small("1"), tmp_path, "page")
     assert not (tmp_path / "page.failed.ipynb").exists()
 
 
@@ -79,10 +79,10 @@ def test_another_pythons_kernel_is_refused(tmp_path, monkeypatch):
     }
     spec |= {"display_name": "x", "language": "python"}
     (place / "kernel.json").write_text(json.dumps(spec))
-    notebook.check_kernel()
+    notebooks.check_kernel()
     monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "0")
     with pytest.raises(BadInput, match="not this Python: python -m ipykernel install"):
-        notebook.check_kernel()
+        notebooks.check_kernel()
     monkeypatch.setattr(sys, "executable", "/elsewhere/bin/python3")
-    notebook.check_kernel()
+    notebooks.check_kernel()

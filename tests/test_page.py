@@ -15,10 +15,11 @@ from matplotlib.figure import Figure
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from analysis import display, page
-from analysis.attachments import Attachment, attached
-from analysis.display import Displayed
-from analysis.page_markdown import markdown
+from analysis.pages import html as pages_html
+from analysis.pages.attachments import Attachment, attached
+from analysis.pages.markdown_export import markdown
+from analysis.plotting import notebook_output
+from analysis.plotting.notebook_output import Displayed
 from mtd.utils.errors import BadInput
 
 EVIL = "<script>alert(1)</script> & \"quoted\" 'model'"
@@ -50,22 +51,22 @@ def table(names: tuple[str, ...] = ("b", "a", "c10", "c9"), csv: str = "cka/cka.
     values = [2.0, -float("inf"), float("nan"), 2.0004]
     rest = {f"column_{k}": range(len(names)) for k in range(8)}
     frame = pd.DataFrame({"model": names, "score": values[: len(names)], **rest})
-    return display.table(frame, 2, "Scores", csv)
+    return notebook_output.table(frame, 2, "Scores", csv)
 
 
 def pictures(count: int = 3) -> Displayed:
     random = np.random.default_rng(0)
     made = [random.integers(0, 256, (16, 24, 3), dtype=np.uint8) for _ in range(count)]
     names = ["baseline", "masked", "noisy input"]
-    return display.comparison(
+    return notebook_output.comparison(
         {n: (p, f"{k + 20} dB") for k, (n, p) in enumerate(zip(names, made, strict=False))},
         "chelsea under poisson:3",
     )
 
 
 def pairs() -> Displayed:
-    panels = {("a", "b"): table(), ("a", "c"): display.figure(drawing(), "of a and c")}
-    return display.pairwise(panels, "models")
+    panels = {("a", "b"): table(), ("a", "c"): notebook_output.figure(drawing(), "of a and c")}
+    return notebook_output.pairwise(panels, "models")
 
 
 def notebook(*more: NotebookNode) -> NotebookNode:
@@ -74,19 +75,19 @@ def notebook(*more: NotebookNode) -> NotebookNode:
     return new_notebook(
         cells=[
             new_markdown_cell(f"{opening}(https://example.org/a?b=c&d=e)."),
-            shown(display.say(["masked is **better**", "by 2 dB"])),
+            shown(notebook_output.say(["masked is **better**", "by 2 dB"])),
             new_markdown_cell("## Scores\n\n| a | b |\n|--:|---|\n| 1 | x |\n\n### One by one"),
             shown(table(), pictures(), pairs()),
             new_markdown_cell("## Scores"),
-            shown(display.figure(drawing(12), "a line that rises", "cka/cka.csv")),
-            shown(display.figure(drawing(), "no such table", "cka/missing.csv")),
+            shown(notebook_output.figure(drawing(12), "a line that rises", "cka/cka.csv")),
+            shown(notebook_output.figure(drawing(), "no such table", "cka/missing.csv")),
             *more,
         ]
     )
 
 
 def made(*more: NotebookNode, title: str = "Title") -> BeautifulSoup:
-    return BeautifulSoup(page.html(notebook(*more), ATTACHMENTS, title), "html.parser")
+    return BeautifulSoup(pages_html.html(notebook(*more), ATTACHMENTS, title), "html.parser")
 
 
 def output(kind: str, data: Any, **metadata: Any) -> NotebookNode:
@@ -105,14 +106,14 @@ def test_nothing_is_loaded_from_elsewhere():
     policy = str(soup.select_one("meta[http-equiv]")["content"])
     assert policy.startswith("default-src 'none'; img-src data:;")
     assert "unsafe" not in policy
-    assert page.digest(soup.script.string) in policy
-    assert page.digest(soup.style.string) in policy
+    assert pages_html.digest(soup.script.string) in policy
+    assert pages_html.digest(soup.style.string) in policy
     assert not re.search(r"url\(|@import|https?:", soup.style.string + soup.script.string)
 
 
 def test_the_same_notebook_is_the_same_page():
-    first = page.html(notebook(), ATTACHMENTS, "Title")
-    assert page.html(notebook(), ATTACHMENTS, "Title") == first
+    first = pages_html.html(notebook(), ATTACHMENTS, "Title")
+    assert pages_html.html(notebook(), ATTACHMENTS, "Title") == first
 
 
 def test_code_and_warnings_are_left_out():
@@ -144,17 +145,17 @@ def test_one_heading_ids_and_contents():
 
 def test_a_page_without_a_heading_of_its_own_and_one_with_many():
     bare = new_notebook(cells=[new_markdown_cell("## Part")])
-    soup = BeautifulSoup(page.html(bare, [], "A title"), "html.parser")
+    soup = BeautifulSoup(pages_html.html(bare, [], "A title"), "html.parser")
     assert soup.h1.get_text() == "A title"
     assert not soup.select(".appendix")
     many = new_notebook(cells=[new_markdown_cell("# T\n\n# One\n\n## Sub\n\n# Two\n\n## Sub")])
-    soup = BeautifulSoup(page.html(many, [], "A title"), "html.parser")
+    soup = BeautifulSoup(pages_html.html(many, [], "A title"), "html.parser")
     found = [(tag.name, tag["id"]) for tag in soup.select("main h2, main h3")]
     assert found == [("h2", "one"), ("h3", "sub"), ("h2", "two"), ("h3", "sub-1")]
 
 
 def test_every_picture_is_described_and_has_its_size():
-    pixel = base64.b64encode(display.png(drawing())).decode()
+    pixel = base64.b64encode(notebook_output.png(drawing())).decode()
     bare = new_code_cell(
         "",
         outputs=[
@@ -200,12 +201,12 @@ def test_attachments_come_out_as_they_went_in():
 
 
 def test_attachments_are_read_from_a_page():
-    text = page.html(notebook(), ATTACHMENTS, "Title")
+    text = pages_html.html(notebook(), ATTACHMENTS, "Title")
     assert attached(text) == list(ATTACHMENTS)
     assert attached("<p>another page</p>") == []
     link = '<a data-name="x.csv" download="x.csv" href="data:text/csv;base64,MQ==">x</a>'
     cell = output("text/html", f'<div class="appendix">{link}</div>')
-    assert attached(page.html(new_notebook(cells=[cell]), [], "Title")) == []
+    assert attached(pages_html.html(new_notebook(cells=[cell]), [], "Title")) == []
     start = text.index("application/gzip;base64,") + 60
     with pytest.raises(BadInput, match=r"scores/results\.csv"):
         attached(text[:start] + "AAAA" + text[start + 4 :])
@@ -214,14 +215,14 @@ def test_attachments_are_read_from_a_page():
 def test_names_are_text_whatever_they_are():
     frame = pd.DataFrame({EVIL: [EVIL], "x": [1.0]})
     evil = (
-        display.table(frame, 2, EVIL),
-        display.figure(drawing(), EVIL, EVIL),
-        display.comparison({EVIL: (np.zeros((4, 4, 3), np.uint8), EVIL)}, EVIL),
-        display.pairwise({(EVIL, "b"): display.table(frame)}, EVIL),
+        notebook_output.table(frame, 2, EVIL),
+        notebook_output.figure(drawing(), EVIL, EVIL),
+        notebook_output.comparison({EVIL: (np.zeros((4, 4, 3), np.uint8), EVIL)}, EVIL),
+        notebook_output.pairwise({(EVIL, "b"): notebook_output.table(frame)}, EVIL),
     )
     cells = [shown(*evil), new_markdown_cell('## `<script>` & "x"')]
     attachments = [Attachment(f"{EVIL}/{EVIL}.csv", b"1"), Attachment(EVIL, b"2")]
-    text = page.html(new_notebook(cells=cells), attachments, EVIL)
+    text = pages_html.html(new_notebook(cells=cells), attachments, EVIL)
     soup = BeautifulSoup(text, "html.parser")
     assert len(soup.find_all("script")) == 1
     assert soup.h1.get_text() == soup.title.string == EVIL
@@ -257,7 +258,7 @@ def test_names_are_text_whatever_they_are():
 @pytest.mark.parametrize("kind", ["text/html", "text/markdown", "cell"])
 def test_nothing_of_an_output_runs(markup, kind):
     cell = new_markdown_cell(markup) if kind == "cell" else output(kind, markup)
-    text = page.html(new_notebook(cells=[cell]), [], "t")
+    text = pages_html.html(new_notebook(cells=[cell]), [], "t")
     body = BeautifulSoup(text, "html.parser").main
     allowed = re.compile("p|a|img|em|strong|figure|h[1-3]|table|div|span|br|blockquote")
     for tag in body.find_all(True):
@@ -286,7 +287,7 @@ def test_tables_are_framed_and_keep_what_sorts_them():
 
 def test_long_and_wide_tables_are_marked():
     frame = pd.DataFrame({f"c{k}": range(30) for k in range(12)})
-    soup = made(shown(display.table(frame)))
+    soup = made(shown(notebook_output.table(frame)))
     assert {"long", "dense"} <= set(soup.find_all("table")[-1]["class"])
 
 
@@ -324,5 +325,5 @@ def test_markdown_has_tables_pictures_and_text():
 def test_names_in_markdown_are_text():
     evil = "<img src=x> | *a* `b`"
     frame = pd.DataFrame({"model": [evil]})
-    text, _ = markdown(new_notebook(cells=[shown(display.table(frame))]), "files")
+    text, _ = markdown(new_notebook(cells=[shown(notebook_output.table(frame))]), "files")
     assert r"\<img src=x\> \| \*a\* \`b\`" in text

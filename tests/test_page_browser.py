@@ -13,11 +13,13 @@ import pytest
 from nbformat.v4 import new_markdown_cell
 from test_page import ATTACHMENTS, EVIL, notebook, output, shown
 
-from analysis import browser, display, page
+from analysis.pages import html as pages_html
+from analysis.pages import pdf
+from analysis.plotting import notebook_output
 from mtd.utils.errors import BadInput
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-if browser.find() is None:
+if pdf.find() is None:
     pytest.skip("no Chromium or Chrome was found", allow_module_level=True)
 
 NARROW, WIDE = (360, 740), (1280, 900)
@@ -26,9 +28,7 @@ NARROW, WIDE = (360, 740), (1280, 900)
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(
-            executable_path=str(browser.find()), args=browser.arguments()
-        )
+        opened = started.chromium.launch(executable_path=str(pdf.find()), args=pdf.arguments())
         yield opened
         opened.close()
 
@@ -40,18 +40,20 @@ def report(tmp_path_factory) -> Path:
     many = pd.DataFrame({f"column_{k}": random.random(40) for k in range(14)})
     evil = pd.DataFrame({EVIL: [EVIL]})
     more = [
-        shown(display.table(many, 3, "Many", "scores/results.csv")),
+        shown(notebook_output.table(many, 3, "Many", "scores/results.csv")),
         new_markdown_cell(f"## {'A_long_name_without_a_break' * 4}\n\n`{'code' * 40}`"),
         new_markdown_cell("```sh\n" + "python -m analysis.report " * 12 + "\n```"),
         output("text/html", many.head(3).to_html()),
         output("text/html", "<svg/onload=alert(1)><img src=x onerror=alert(1) alt=a>"),
         output("text/html", '<div class="comparison"><div class="pictures"><figure></figure>'),
-        shown(display.pairwise({(EVIL, "b"): display.table(evil)}, "models")),
-        shown(display.comparison({EVIL: (np.zeros((4, 4, 3), np.uint8), "")}, "one picture")),
+        shown(notebook_output.pairwise({(EVIL, "b"): notebook_output.table(evil)}, "models")),
+        shown(
+            notebook_output.comparison({EVIL: (np.zeros((4, 4, 3), np.uint8), "")}, "one picture")
+        ),
         new_markdown_cell("## End\n\n" + "\n\n".join(["Some text."] * 40)),
     ]
     path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(page.html(notebook(*more), ATTACHMENTS, "Report"), encoding="utf-8")
+    path.write_text(pages_html.html(notebook(*more), ATTACHMENTS, "Report"), encoding="utf-8")
     return path
 
 
@@ -337,26 +339,26 @@ def test_paper_has_everything_but_controls(wide):
 
 
 def test_a_pdf_is_printed(report, tmp_path):
-    browser.pdf(report, tmp_path / "new" / "report.pdf")
+    pdf.pdf(report, tmp_path / "new" / "report.pdf")
     assert (tmp_path / "new" / "report.pdf").read_bytes().startswith(b"%PDF")
     with pytest.raises(BadInput, match="no such page"):
-        browser.pdf(tmp_path / "none.html", tmp_path / "none.pdf")
+        pdf.pdf(tmp_path / "none.html", tmp_path / "none.pdf")
 
 
 def test_without_a_browser_one_line_says_so(monkeypatch, report, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv(browser.VARIABLE, raising=False)
-    monkeypatch.setattr(browser, "APPLICATIONS", ())
-    assert browser.find() is None
-    with pytest.raises(BadInput, match=f"none was found.*{browser.VARIABLE}"):
-        browser.pdf(report, tmp_path / "a.pdf")
+    monkeypatch.delenv(pdf.VARIABLE, raising=False)
+    monkeypatch.setattr(pdf, "APPLICATIONS", ())
+    assert pdf.find() is None
+    with pytest.raises(BadInput, match=f"none was found.*{pdf.VARIABLE}"):
+        pdf.pdf(report, tmp_path / "a.pdf")
     program = tmp_path / "mine"
     program.write_text("#!/bin/sh\necho broken >&2\nexit 3\n")
     program.chmod(0o755)
-    monkeypatch.setenv(browser.VARIABLE, str(program))
-    assert browser.find() == program
+    monkeypatch.setenv(pdf.VARIABLE, str(program))
+    assert pdf.find() == program
     with pytest.raises(BadInput, match="broken"):
-        browser.pdf(report, tmp_path / "a.pdf")
+        pdf.pdf(report, tmp_path / "a.pdf")
 
 
 EXAMPLE = Path(__file__).parents[1] / "reports" / "example" / "report.html"

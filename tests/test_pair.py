@@ -12,7 +12,7 @@ from conftest import data_folder
 
 import mtd
 from analysis import cka
-from analysis.activations import deepest
+from analysis.engine.layers import deepest
 from mtd.data import crops as data_crops
 from mtd.data import photographs as data_photographs
 from mtd.networks.swinir import SwinIR

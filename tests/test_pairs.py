@@ -7,7 +7,7 @@ from itertools import combinations, combinations_with_replacement, product
 
 import pytest
 
-from analysis.engine import View
+from analysis.engine.observer import View
 from analysis.pairs import choose, kind
 from mtd.utils.errors import BadInput
 

@@ -11,7 +11,7 @@ from scipy.stats import ortho_group
 
 from analysis import hsic
 from analysis.cka import CKA
-from analysis.permutation import PValues, p_values
+from analysis.stats.permutation import PValues, p_values
 from mtd.utils import seeds
 
 CENTER = {"unbiased": hsic.u_center, "biased": hsic.center}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from analysis.maps import lay_out
+from analysis.engine.feature_maps import lay_out
 from analysis.positions import Positions
 from mtd.utils.errors import BadInput
 

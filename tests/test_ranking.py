@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from analysis import ranking
-from analysis.ranking import NOISY
+from analysis.text.noise_labels import NOISY
 
 
 def rows(

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from conftest import cka_table
 
-from analysis.ranking import NOISY
 from analysis.readings import (
     attribution,
     cka,
@@ -28,10 +27,11 @@ from analysis.readings import (
     training,
 )
 from analysis.readings.generalization import overall
-from analysis.readings.marginals import by_model, by_noise, tidy
-from analysis.readings.rows import ends, p_values
-from analysis.readings.words import code, escaped, side
 from analysis.significance import OUTSIDE
+from analysis.text.marginals import by_model, by_noise, tidy
+from analysis.text.markdown import code, escaped, side
+from analysis.text.noise_labels import NOISY
+from analysis.text.rows import ends, p_values
 
 NAN = math.nan
 NOISES = {"gaussian:15": True, "poisson:3": False, "isp": False}

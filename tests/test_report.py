@@ -13,17 +13,10 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from analysis import (
-    engine,
-    notebook,
-    report,
-    report_page,
-    report_parts,
-    report_plan,
-    sections,
-    verify,
-)
-from analysis.attachments import attached
+from analysis import report, report_page, report_parts, report_plan, sections, verify
+from analysis.engine import run as engine_run
+from analysis.pages import notebooks
+from analysis.pages.attachments import attached
 from analysis.report import parser, run
 from mtd.utils.errors import BadInput, Failed
 
@@ -101,13 +94,13 @@ def test_made_again_elsewhere_it_is_the_same_byte_for_byte(there):
 def test_sections_that_are_there_are_not_computed_again(there, monkeypatch):
     shutil.rmtree(there / "out/srga")
     looked = []
-    real = engine.look
+    real = engine_run.look
 
     def look(model, name, shown, observers, setting):
         looked.append([observer.name for observer in observers])
         return real(model, name, shown, observers, setting)
 
-    monkeypatch.setattr(engine, "look", look)
+    monkeypatch.setattr(engine_run, "look", look)
     before = files(there / "out")
     make("plain.pth", "hidden.pth", "--output-dir", "out", "--sections", "srga,cka")
     assert {name for names in looked for name in names} == {"deep_features"}
@@ -121,13 +114,13 @@ def test_sections_that_are_there_are_not_computed_again(there, monkeypatch):
 
 def test_each_view_runs_once_for_all_sections(there, monkeypatch):
     looked = []
-    real = engine.look
+    real = engine_run.look
 
     def look(model, name, shown, observers, setting):
         looked.append((name, shown.noise.spec, tuple(shown.batch.digests)))
         return real(model, name, shown, observers, setting)
 
-    monkeypatch.setattr(engine, "look", look)
+    monkeypatch.setattr(engine_run, "look", look)
     compute("generalization,cka,srga,distributions,degradation,sensitivity", "--output-dir", "pass")
     assert len(looked) == len(set(looked)) > 0
 
@@ -154,7 +147,7 @@ def test_of_run_folders_it_makes_the_page_alone(there):
 def test_a_notebook_that_fails_publishes_nothing(there, monkeypatch):
     for name in ("html", "ipynb", "md"):
         (there / f"out/report.{name}").unlink()
-    real = notebook.stored
+    real = notebooks.stored
 
     def stored(name):
         found = real(name)
@@ -164,7 +157,7 @@ def test_a_notebook_that_fails_publishes_nothing(there, monkeypatch):
             )
         return found
 
-    monkeypatch.setattr(notebook, "stored", stored)
+    monkeypatch.setattr(notebooks, "stored", stored)
     with pytest.raises(Failed, match=r"ZeroDivisionError.*report\.failed\.ipynb"):
         make("plain.pth", "hidden.pth", "--output-dir", "out")
     assert (there / "out/report.failed.ipynb").is_file()
@@ -172,7 +165,7 @@ def test_a_notebook_that_fails_publishes_nothing(there, monkeypatch):
 
 
 def test_interrupted_it_goes_on(there, monkeypatch):
-    real, count, names = engine.look, 0, "generalization,cka,srga,degradation"
+    real, count, names = engine_run.look, 0, "generalization,cka,srga,degradation"
 
     def look(*arguments):
         nonlocal count
@@ -182,7 +175,7 @@ def test_interrupted_it_goes_on(there, monkeypatch):
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "look", look)
+        patch.setattr(engine_run, "look", look)
         with pytest.raises(KeyboardInterrupt, match="--resume"):
             compute(names, "--output-dir", "on")
     with pytest.raises(BadInput, match="--resume"):

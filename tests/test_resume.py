@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis import cka, engine
+from analysis import cka
+from analysis.engine import run as engine_run
 from mtd.utils import atomic_write
 
 ROOT = Path(__file__).parents[1]
@@ -66,8 +67,8 @@ def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The networks that were run, in order."""
     seen: list[str] = []
-    original = engine.look
-    monkeypatch.setattr(engine, "look", lambda *a: seen.append(a[1]) or original(*a))
+    original = engine_run.look
+    monkeypatch.setattr(engine_run, "look", lambda *a: seen.append(a[1]) or original(*a))
     return seen
 
 
@@ -103,7 +104,7 @@ def test_killed_at_ten_random_moments_it_ends_with_identical_files(folder):
 
 
 def test_finished_units_are_not_run_again_and_a_finished_run_runs_nothing(folder, looks):
-    original = engine.Units.keep
+    original = engine_run.Units.keep
     total = 24 // 2 * 4
 
     def stop(self, key, tensors):
@@ -112,7 +113,7 @@ def test_finished_units_are_not_run_again_and_a_finished_run_runs_nothing(folder
         return original(self, key, tensors)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine.Units, "keep", stop)
+        patch.setattr(engine_run.Units, "keep", stop)
         with pytest.raises(KeyboardInterrupt, match=r"7 finished units .* --resume"):
             run()
     looks.clear()
@@ -138,7 +139,7 @@ def test_a_finished_run_without_resume_is_done_anew(folder, looks):
 
 
 def test_an_unfinished_run_is_not_thrown_away(folder, in_process, monkeypatch):
-    original, seen = engine.look, []
+    original, seen = engine_run.look, []
 
     def look(*given):
         seen.append(given)
@@ -146,7 +147,7 @@ def test_an_unfinished_run_is_not_thrown_away(folder, in_process, monkeypatch):
             raise KeyboardInterrupt
         return original(*given)
 
-    monkeypatch.setattr(engine, "look", look)
+    monkeypatch.setattr(engine_run, "look", look)
     with pytest.raises(KeyboardInterrupt):
         run()
     code, _, err = in_process(cka.main, *RUN, "--output-dir", "run")

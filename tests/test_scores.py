@@ -12,10 +12,12 @@ import torch
 from conftest import tiny_network
 from torch import nn
 
-from analysis import engine, scores
-from analysis.engine import Batch, Setting, View
-from analysis.ranking import NOISY
+from analysis.engine import run as engine_run
+from analysis.engine.observer import Batch, View
+from analysis.engine.run import Setting
 from analysis.scores import PROTOCOLS, Protocol, Scores
+from analysis.text import noise_labels
+from analysis.text.noise_labels import NOISY
 from mtd.data import crops as data_crops
 from mtd.data.crops import Crop, busiest
 from mtd.data.recorded_noise import Recorded
@@ -47,7 +49,7 @@ def groups(*sizes: int) -> list[Batch]:
 
 def observed(*sizes: int, protocol: Protocol | None = None) -> Scores:
     observer = Scores(list(MODELS), protocol, window=8)
-    for _ in engine.walk(MODELS, NOISES, groups(*sizes), [observer], Setting(seed=5)):
+    for _ in engine_run.walk(MODELS, NOISES, groups(*sizes), [observer], Setting(seed=5)):
         pass
     return observer
 
@@ -101,7 +103,7 @@ def test_rows_of_two_processes_are_in_the_order_of_one(monkeypatch):
     for rank in range(2):
         observer = Scores(list(MODELS), window=8)
         ranks = Ranks(rank, 2)
-        for _ in engine.walk(
+        for _ in engine_run.walk(
             MODELS, NOISES, groups(1, 1, 1, 1, 1), [observer], Setting(seed=5), ranks=ranks
         ):
             pass
@@ -129,7 +131,7 @@ def test_a_batch_with_noises_of_its_own_is_seen_under_those_only():
     own = Recorded("camera:3", {"0.png": lambda: 255 - CROPS[0].pixels})
     both = [Batch(0, CROPS[:1], [own]), Batch(1, CROPS[3:4])]
     observer = Scores(list(MODELS), window=8)
-    seen = list(engine.walk(MODELS, NOISES, both, [observer], Setting()))
+    seen = list(engine_run.walk(MODELS, NOISES, both, [observer], Setting()))
     assert [view.noise for view in seen] == 3 * ["camera:3"] + [
         noise.spec for noise in NOISES for _ in MODELS
     ]
@@ -145,7 +147,7 @@ def test_outputs_that_are_no_numbers_give_nan_and_a_picture():
             return x * math.nan
 
     observer = Scores(["broken"], window=8)
-    for _ in engine.walk({"broken": Broken()}, NOISES[:1], [Batch(0, CROPS[:1])], [observer]):
+    for _ in engine_run.walk({"broken": Broken()}, NOISES[:1], [Batch(0, CROPS[:1])], [observer]):
         pass
     assert observer.compute().value.isna().all()
 
@@ -160,7 +162,7 @@ def test_the_key_holds_what_decides_the_values():
 
 def test_kinds_levels_and_whose_preset_the_mixture_is():
     noises = [parse("mixture:2"), parse("isp"), Recorded("monte_carlo:64", {"a": lambda: None})]
-    frame = scores.describe(noises).set_index("noise")
+    frame = noise_labels.describe(noises).set_index("noise")
     assert frame.kind.tolist() == ["mixture", "isp", "monte_carlo"]
     assert frame.level["mixture:2"] == 2 and frame.level["monte_carlo:64"] == 64
     assert math.isnan(frame.level["isp"])

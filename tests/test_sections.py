@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from analysis import engine, sections
+from analysis import sections
+from analysis.engine import observer as engine_observer
+from analysis.engine import run as engine_run
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.utils.errors import BadInput
@@ -45,11 +47,11 @@ def test_crops_nest_and_each_comes_once():
     assert len({crop.image for crop in parts[0]}) > 1
 
 
-class Watcher(engine.Observer):
+class Watcher(engine_observer.Observer):
     name = "watcher"
 
     def __init__(self):
-        self.layers, self.met = {"a": [engine.OUTPUT]}, []
+        self.layers, self.met = {"a": [engine_observer.OUTPUT]}, []
 
     @property
     def key(self):
@@ -73,15 +75,15 @@ def test_an_observer_meets_only_batches_that_it_looks_at(pair):
     from mtd.noise import specs as noise_specs
 
     crops = data_crops.crops(photographs.photographs(), 16, 6)
-    groups = engine.batches(crops, 2)
+    groups = engine_run.batches(crops, 2)
     noises = [noise_specs.parse("gaussian:15"), noise_specs.parse("poisson:3")]
     one, other = Watcher(), Watcher()
     one.crops = {crop.digest for crop in crops[:2]}
     other.noises = ["poisson:3"]
-    views = list(engine.walk({"a": mtd.load(pair / "plain.pth")}, noises, groups, [one, other]))
+    views = list(engine_run.walk({"a": mtd.load(pair / "plain.pth")}, noises, groups, [one, other]))
     assert one.met == [(0, ["gaussian:15", "poisson:3"])]
     assert other.met == [(i, ["poisson:3"]) for i in range(3)]
     assert [view.noise for view in views].count("gaussian:15") == 1  # nobody wants the others
     one.crops = {crops[0].digest}
     with pytest.raises(ValueError, match="some of its crops"):
-        list(engine.walk({"a": mtd.load(pair / "plain.pth")}, noises, groups, [one]))
+        list(engine_run.walk({"a": mtd.load(pair / "plain.pth")}, noises, groups, [one]))

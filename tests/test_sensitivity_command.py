@@ -11,7 +11,8 @@ import torch
 
 import mtd
 from analysis import sensitivity as command
-from analysis.activations import Activations, default_layers
+from analysis.engine.hooks import Activations
+from analysis.engine.layers import default_layers
 from analysis.layer_changes import DENOISED, IMAGE
 from analysis.runs import read_manifest, read_tables
 from analysis.sensitivity import run

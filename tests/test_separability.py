@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.stats import t
 
-from analysis import components, separability
+from analysis import separability
 from analysis.separability import (
     calinski_harabasz,
     embedding,
@@ -21,6 +21,7 @@ from analysis.separability import (
     upright,
     within_groups,
 )
+from analysis.stats import gram_pca
 from mtd.utils.errors import BadInput
 
 NOISES, CROPS = 4, 15
@@ -36,7 +37,7 @@ def samples(noise: float, content: float, seed: int = 0, width: int = 20) -> np.
 
 
 def gram(values: np.ndarray) -> torch.Tensor:
-    return components.gram(torch.from_numpy(values))
+    return gram_pca.gram(torch.from_numpy(values))
 
 
 @pytest.mark.parametrize("labels", [NOISE, CROP], ids=["noise", "crop"])
@@ -108,7 +109,7 @@ def test_projected_scores_are_those_of_a_pca_of_the_training_samples():
 
     values = samples(2, 1)
     train, test = np.arange(0, 60, 2), np.arange(1, 60, 2)
-    learnt, seen = components.projected(gram(values), train, test, 5)
+    learnt, seen = gram_pca.projected(gram(values), train, test, 5)
     pca = PCA(5).fit(values[train])
     for mine, places in ((learnt, train), (seen, test)):
         theirs = pca.transform(values[places])
@@ -146,7 +147,7 @@ def test_a_probe_never_sees_the_group_it_is_tested_on():
 
 def test_intervals_leave_groups_out_and_find_components_anew():
     values = samples(2, 1)
-    gram = components.gram(torch.from_numpy(values))
+    gram = gram_pca.gram(torch.from_numpy(values))
 
     def ratio(kept):
         part = values[kept] - values[kept].mean(0)

@@ -11,7 +11,8 @@ import pytest
 from test_ranking import GAUSSIAN, ISP, NAMES, POISSON, RESULTS, STRONG, drawn, rows
 
 from analysis import ranking, significance
-from analysis.significance import OUTSIDE, holm, wilcoxon
+from analysis.significance import OUTSIDE
+from analysis.stats.paired_tests import holm, wilcoxon
 
 
 def enumerated(differences: np.ndarray) -> float:

@@ -9,8 +9,8 @@ import pytest
 import torch
 from conftest import GOLDEN
 
-from analysis import components
 from analysis.srga import fit, srga
+from analysis.stats import gram_pca
 from mtd.utils.errors import BadInput
 
 META = json.loads((GOLDEN / "srga.json").read_text())
@@ -33,29 +33,29 @@ def test_published_values(name, kind):
 def test_scores_are_those_of_a_singular_value_decomposition():
     features = SETS["test_far"].astype(np.float64)
     u, s, _ = np.linalg.svd(features - features.mean(0), full_matrices=False)
-    found = components.scores(components.gram(torch.from_numpy(features)), 40).numpy()
+    found = gram_pca.scores(gram_pca.gram(torch.from_numpy(features)), 40).numpy()
     assert np.abs(found) == pytest.approx(np.abs(u[:, :40] * s[:40]), abs=1e-9)
 
 
 @pytest.mark.parametrize("numbers", [1, 600, 12_345, 2**22])
 def test_the_gram_does_not_depend_on_chunks_or_parts(numbers):
     features = torch.from_numpy(SETS["reference"])
-    whole = components.gram(features)
-    parts = components.chunks([features[:50], features[50:51], features[51:]], numbers)
-    assert (components.gram_of(parts) - whole).abs().max() < 1e-9 * whole.abs().max()
+    whole = gram_pca.gram(features)
+    parts = gram_pca.chunks([features[:50], features[50:51], features[51:]], numbers)
+    assert (gram_pca.gram_of(parts) - whole).abs().max() < 1e-9 * whole.abs().max()
 
 
 def test_large_means_do_not_spoil_the_gram():
     features = torch.from_numpy(SETS["reference"]).double()
-    shifted = components.gram(features + 1e4)
-    assert (shifted - components.gram(features)).abs().max() < 1e-6
+    shifted = gram_pca.gram(features + 1e4)
+    assert (shifted - gram_pca.gram(features)).abs().max() < 1e-6
 
 
 def test_a_part_of_the_samples_has_the_gram_of_its_own_features():
     features = torch.from_numpy(SETS["reference"])
     chosen = torch.arange(0, 120, 3)
-    part = components.recentred(components.gram(features), chosen)
-    assert (part - components.gram(features[chosen])).abs().max() < 1e-9 * part.abs().max()
+    part = gram_pca.recentred(gram_pca.gram(features), chosen)
+    assert (part - gram_pca.gram(features[chosen])).abs().max() < 1e-9 * part.abs().max()
 
 
 def test_rotations_of_features_change_nothing_and_scales_only_sigma():
@@ -71,7 +71,7 @@ def test_rotations_of_features_change_nothing_and_scales_only_sigma():
 def test_components_are_at_most_the_rank():
     assert srga(SETS["reference"], SETS["test_near"]).test.components == 119
     with pytest.raises(BadInput, match="expected 1 to 119"):
-        components.scores(components.gram(torch.from_numpy(SETS["reference"])), 120)
+        gram_pca.scores(gram_pca.gram(torch.from_numpy(SETS["reference"])), 120)
 
 
 def test_what_has_no_score():
@@ -98,11 +98,10 @@ def test_intervals_cover_the_mean_score_over_sets_of_patches():
         scale = np.exp(0.5 * rng.normal(size=(100, 1)))
         clean = scale * spread * rng.normal(size=(100, 300))
         noisy = 1.3 * clean + 0.8 * rng.normal(size=(100, 300))
-        grams = [components.gram(torch.from_numpy(side)) for side in (clean, noisy)]
+        grams = [gram_pca.gram(torch.from_numpy(side)) for side in (clean, noisy)]
         whole = compare(*(fit(gram) for gram in grams)).srga
         values = [
-            compare(*(fit(components.recentred(gram, part)) for gram in grams)).srga
-            for part in keep
+            compare(*(fit(gram_pca.recentred(gram, part)) for gram in grams)).srga for part in keep
         ]
         found.append((whole, srga_table.standard_error(np.array(values), 100, 20)))
     scores, errors = np.array(found).T

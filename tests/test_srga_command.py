@@ -11,11 +11,13 @@ import torch
 from torch import nn
 
 import mtd
-from analysis import components, srga_table
 from analysis import srga as command
-from analysis.activations import Activations, choose, last_convolution
+from analysis import srga_table
+from analysis.engine.hooks import Activations
+from analysis.engine.layers import choose, last_convolution
 from analysis.runs import read_manifest, read_tables
 from analysis.srga import run, srga
+from analysis.stats import gram_pca
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.metrics import psnr_ssim
@@ -117,7 +119,7 @@ def test_intervals_leave_the_same_patches_out_everywhere(folder):
 def test_the_memory_decides_nothing(folder, monkeypatch):
     frame = table(started("hidden.pth", *FEW, *TWO, "--output-dir", "large"))
     observed: list[int] = []
-    original = components.gram_of
+    original = gram_pca.gram_of
 
     def gram_of(columns, device="cpu"):
         def counted():
@@ -127,7 +129,7 @@ def test_the_memory_decides_nothing(folder, monkeypatch):
 
         return original(counted(), device)
 
-    monkeypatch.setattr(components, "gram_of", gram_of)
+    monkeypatch.setattr(gram_pca, "gram_of", gram_of)
     small = table(started("hidden.pth", *FEW, *TWO, "--output-dir", "small", "--memory", "1e-5"))
     assert max(observed) <= 1e-5 * 2**30 / 24 and len(observed) > 20
     assert small.srga.to_numpy() == pytest.approx(frame.srga.to_numpy(), abs=1e-9)

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from analysis import strips
-from analysis.ranking import NOISY
+from analysis.text.noise_labels import NOISY
 from mtd.data import crops as data_crops
 
 

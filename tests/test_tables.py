@@ -12,7 +12,7 @@ from conftest import COLUMNS
 from scipy.stats import t
 
 from analysis import tables
-from analysis.engine import View
+from analysis.engine.observer import View
 from analysis.representations import Row
 from analysis.tables import Block
 from mtd.data.crops import Crop

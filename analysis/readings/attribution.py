@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, cast
 
 import pandas as pd
 
-from analysis import attribution_table, display
+from analysis import attribution_table
 from analysis.attribution_table import MOST, named
-from analysis.display import Displayed
-from analysis.readings.marginals import FEW, by_model, tidy
-from analysis.readings.words import code, listed, number
-from analysis.standings import plural
+from analysis.plotting import notebook_output
+from analysis.plotting.notebook_output import Displayed
+from analysis.text.marginals import FEW, by_model, tidy
+from analysis.text.markdown import code, listed, number
+from analysis.text.terminal import plural
 
 if TYPE_CHECKING:
     from analysis.runs import RunFolder
@@ -118,5 +119,5 @@ def figures(path: Path, frames: Frames) -> list[Displayed]:
     for _, rows in frames["attribution"].groupby("noise", sort=False):
         drawn = attribution_table.figure(rows, pictures)
         about = alt({"attribution": rows})
-        found.append(display.figure(drawn, about, "attribution/attribution.csv"))
+        found.append(notebook_output.figure(drawn, about, "attribution/attribution.csv"))
     return found

@@ -8,15 +8,16 @@ from itertools import combinations
 
 import pandas as pd
 
-from analysis.activations import blocks
-from analysis.plots import MEASURES, measure, short
-from analysis.readings import words
-from analysis.readings.marginals import FEW, by_model, tidy
-from analysis.readings.rows import ends
-from analysis.readings.words import bounded, code, escaped, listed, number, side
-from analysis.standings import plural
+from analysis.engine.layers import blocks
+from analysis.plots import MEASURES, measure
+from analysis.plotting.model_styles import short
 from analysis.summary import part_at
 from analysis.tables import NAMES
+from analysis.text import markdown
+from analysis.text.marginals import FEW, by_model, tidy
+from analysis.text.markdown import bounded, code, escaped, listed, number, side
+from analysis.text.rows import ends
+from analysis.text.terminal import plural
 
 TABLES = NAMES
 
@@ -176,7 +177,7 @@ def scope(frames: Frames) -> list[str]:
     frame = frames.get("influence")
     crops = int(cells(frames).crops.iloc[0])
     alone = frame is not None and frame.image.nunique() == crops
-    return [words.scope("scene" if alone else "crop")]
+    return [markdown.scope("scene" if alone else "crop")]
 
 
 def alt_maps(frames: Frames, which: str) -> str:

@@ -12,12 +12,13 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from analysis import display, plots
-from analysis.display import Displayed
+from analysis import plots
 from analysis.plots import MEASURES
+from analysis.plotting import model_styles, notebook_output
+from analysis.plotting.notebook_output import Displayed
 from analysis.readings.cka import ALONE, Frames, alt_maps, cells
-from analysis.readings.words import code, codes, escaped
-from analysis.standings import plural
+from analysis.text.markdown import code, codes, escaped
+from analysis.text.terminal import plural
 
 PAIRED = 8
 """Up to so many models, every pair has a figure with its layers named; of more, a small map."""
@@ -38,7 +39,7 @@ def about(frames: Frames, manifest: Mapping[str, Any]) -> Displayed:
     source = images if isinstance(images, str) else ", ".join(images)
     photographs = plural(len({crop["image"] for crop in manifest["crops"]}), "image")
     noises = manifest["noises"]
-    return display.say(
+    return notebook_output.say(
         [
             *(f"{code(n)}: {escaped(m['policy'])}" for n, m in manifest["models"].items()),
             f"noises: {codes(noises, 20)}; {code(noises[0])} is the reference",
@@ -66,7 +67,9 @@ def maps(frames: Frames, manifest: Mapping[str, Any], which: str) -> Displayed:
         drawn: Figure | None = plots.heatmaps(title + more, parts, plots.scale(frame), label, 4)
     else:
         drawn = plots.heatmap(frame, which) if parts else None
-    return display.figure(drawn, alt_maps({plots.measure(frame): drawn_of}, which), csv(frame))
+    return notebook_output.figure(
+        drawn, alt_maps({plots.measure(frame): drawn_of}, which), csv(frame)
+    )
 
 
 def firsts(frame: pd.DataFrame) -> pd.DataFrame:
@@ -95,14 +98,14 @@ def by_pair(frames: Frames, names: list[str]) -> Displayed:
         rows = different[different.model_a.isin(pair) & different.model_b.isin(pair)]
         if len(rows):
             panels[pair] = (small_map if small else one_pair)(rows, plots.scale(frame))
-    return display.pairwise(panels, "models") if panels else display.say([ALONE])
+    return notebook_output.pairwise(panels, "models") if panels else notebook_output.say([ALONE])
 
 
 def one_pair(rows: pd.DataFrame, limits: tuple[float, float]) -> Displayed:
     """The heat maps of two models."""
     name, title = plots.measure(rows), plots.subtitle(rows)
     drawn = plots.heatmaps(title, plots.panels(rows, "cross_model"), limits, MEASURES[name])
-    return display.figure(drawn, alt_maps({name: rows}, "cross_model"), csv(rows))
+    return notebook_output.figure(drawn, alt_maps({name: rows}, "cross_model"), csv(rows))
 
 
 def small_map(rows: pd.DataFrame, limits: tuple[float, float]) -> Displayed:
@@ -111,7 +114,7 @@ def small_map(rows: pd.DataFrame, limits: tuple[float, float]) -> Displayed:
     share = (part.values[::-1] - limits[0]) / (limits[1] - limits[0])
     colours = colormaps["magma"].with_extremes(bad="0.6")(np.ma.masked_invalid(share))[..., :3]
     pixels = np.kron((255 * colours).round().astype(np.uint8), np.ones((SQUARE, SQUARE, 1)))
-    shown = display.picture(pixels.astype(np.uint8), alt_maps({name: rows}, "cross_model"))
+    shown = notebook_output.picture(pixels.astype(np.uint8), alt_maps({name: rows}, "cross_model"))
     text = (
         f"Rows: the layers of {part.side_a}, {part.layers_a[0]} at the bottom to "
         f"{part.layers_a[-1]}; columns: those of {part.side_b}, {part.layers_b[0]} at the left to "
@@ -125,10 +128,10 @@ def diagonal(frames: Frames) -> Displayed:
     """The diagonal as a table: a row for each layer, a column for each model and pair of noises."""
     frame = frames["depth"]
     if frame.empty:
-        return display.say(["This run compares no two noises."])
+        return notebook_output.say(["This run compares no two noises."])
     column = plots.measure(frame)
     alike = frame.groupby("index").layer.nunique().max() == 1
-    named = frame.layer.map(plots.short) if alike else frame["index"].astype(str)
+    named = frame.layer.map(model_styles.short) if alike else frame["index"].astype(str)
     head = frame.model + ", " + frame.noise_a + " against " + frame.noise_b
     rows = pd.DataFrame({"index": frame["index"], "layer": named, "head": head})
     rows["value"] = frame[column]
@@ -136,16 +139,18 @@ def diagonal(frames: Frames) -> Displayed:
         list(dict.fromkeys(head))
     ]
     shown = wide.rename_axis(columns=None).reset_index().drop(columns="index")
-    return display.table(shown, 3, f"{MEASURES[column]} of each layer with itself", "cka/depth.csv")
+    return notebook_output.table(
+        shown, 3, f"{MEASURES[column]} of each layer with itself", "cka/depth.csv"
+    )
 
 
 def influence(frames: Frames, most: int) -> Displayed:
     """The crops that make most of the spread behind the intervals."""
     frame = frames.get("influence")
     if frame is None:
-        return display.say(["This run left no crop out (`--no-intervals`)."])
+        return notebook_output.say(["This run left no crop out (`--no-intervals`)."])
     top = frame.sort_values("share", ascending=False, kind="stable").head(most)
     names = ["model_a", "noise_a", "model_b", "noise_b", "image", "top", "left"]
     shown = top[names].assign(**{"share (%)": 100 * top.share, "mean change": top.mean_change})
     digits = {"share (%)": 0, "mean change": 3}
-    return display.table(shown, digits, "The most influential crops", "cka/influence.csv")
+    return notebook_output.table(shown, digits, "The most influential crops", "cka/influence.csv")

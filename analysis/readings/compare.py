@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.correlation import EXACT
 from analysis.indices import INDICES, TARGETS
-from analysis.readings.words import escaped, interval, listed, number, probability
+from analysis.stats.rank_correlation import EXACT
+from analysis.text.markdown import escaped, interval, listed, number, probability
 
 TABLES = ("compare", "correlations")
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import pandas as pd
 
 from analysis.degradation_table import halfway
-from analysis.plots import short
-from analysis.readings import words
-from analysis.readings.marginals import FEW, by_model, tidy
-from analysis.readings.rows import records
-from analysis.readings.words import bounded, code, codes, listed, number
+from analysis.plotting.model_styles import short
+from analysis.text import markdown
+from analysis.text.marginals import FEW, by_model, tidy
+from analysis.text.markdown import bounded, code, codes, listed, number
+from analysis.text.rows import records
 
 TABLES = ("degradation", "embedding")
 
@@ -90,7 +90,7 @@ def scope(frame: pd.DataFrame) -> list[str]:
     """What intervals are about."""
     if frame.low.isna().all():
         return ["This run has no intervals: nothing is told apart."]
-    return [words.scope(str(frame.unit.iloc[0])), "The probe has no intervals."]
+    return [markdown.scope(str(frame.unit.iloc[0])), "The probe has no intervals."]
 
 
 def alt_depth(frames: Frames) -> str:

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from analysis.plots import short
-from analysis.readings import words
-from analysis.readings.marginals import by_noise, tidy
-from analysis.readings.rows import ends, reaches
-from analysis.readings.words import code, listed, number
+from analysis.plotting.model_styles import short
+from analysis.text import markdown
+from analysis.text.marginals import by_noise, tidy
+from analysis.text.markdown import code, listed, number
+from analysis.text.rows import ends, reaches
 
 TABLES = ("distributions", "histograms")
 
@@ -77,7 +77,7 @@ def scope(frames: Frames) -> list[str]:
     """What intervals are about."""
     if frames["distributions"].w1_relative_low.isna().all():
         return ["This run has no intervals: nothing is told apart."]
-    return [words.scope(str(frames["distributions"].unit.iloc[0]))]
+    return [markdown.scope(str(frames["distributions"].unit.iloc[0]))]
 
 
 def alt(frames: Frames) -> str:

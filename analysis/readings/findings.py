@@ -9,14 +9,15 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import display, findings_figures, published
+from analysis import findings_figures, published
 from analysis.claims import ABSENT, AGREES, DISAGREES, METHOD, UNDECIDED
-from analysis.display import Displayed
 from analysis.findings import CELLS, CLAIMS, DRIFT, GATHERED, TABLES
-from analysis.ranking import NOISY
-from analysis.readings.rows import records
-from analysis.readings.words import bounded, code, codes, listed, number
+from analysis.plotting import notebook_output
+from analysis.plotting.notebook_output import Displayed
 from analysis.runs import read_tables
+from analysis.text.markdown import bounded, code, codes, listed, number
+from analysis.text.noise_labels import NOISY
+from analysis.text.rows import records
 from mtd.utils.errors import BadInput
 
 Frames = Mapping[str, pd.DataFrame]
@@ -146,7 +147,7 @@ def weaker(cells: pd.DataFrame) -> str:
 def headlines(frames: Frames) -> Displayed:
     """The claims that the paper rests on."""
     rows = frames[CLAIMS].fillna({"unit": ""}).set_index("quantity", drop=False)
-    return display.say([told(row) for row in records(rows[rows.index.isin(HEADLINES)])])
+    return notebook_output.say([told(row) for row in records(rows[rows.index.isin(HEADLINES)])])
 
 
 def lead(levels: pd.DataFrame) -> str:
@@ -182,7 +183,9 @@ def by_finding(frames: Frames) -> Displayed:
         for name, title in NAMES.items()
         if len(part := rows[rows.finding == name])
     ]
-    return display.table(pd.DataFrame(lines), caption="Claims of each finding", csv="claims.csv")
+    return notebook_output.table(
+        pd.DataFrame(lines), caption="Claims of each finding", csv="claims.csv"
+    )
 
 
 def overview(frames: Frames) -> Displayed:
@@ -204,13 +207,15 @@ def overview(frames: Frames) -> Displayed:
             "verdict": rows.verdict.map(SHORT),
         }
     )
-    return display.table(shown, caption="Claims and what was measured of them", csv="claims.csv")
+    return notebook_output.table(
+        shown, caption="Claims and what was measured of them", csv="claims.csv"
+    )
 
 
 def verdicts(frames: Frames, finding: str) -> Displayed:
     """The claims of a finding, each with what was measured."""
     rows = frames[CLAIMS].fillna({"unit": ""})
-    return display.say([told(row) for row in records(rows[rows.finding == finding])])
+    return notebook_output.say([told(row) for row in records(rows[rows.finding == finding])])
 
 
 def told(row: Mapping[str, Any]) -> str:
@@ -242,7 +247,7 @@ def beside(frames: Frames, name: str) -> Displayed:
     """A table of the ablation: the paper's numbers and ours."""
     paper = published.table(name)
     if "cells" not in frames:
-        return display.table(paper.drop(columns="cell"), 4, "In the paper; not run here")
+        return notebook_output.table(paper.drop(columns="cell"), 4, "In the paper; not run here")
     held = {(row["model"], row["metric"]): row for row in records(frames["cells"])}
     shown = paper.rename(
         columns={
@@ -269,7 +274,7 @@ def beside(frames: Frames, name: str) -> Displayed:
         shown[title] = ["–" if row is None else cell(row, column, places) for row in rows]
     caption = "Under the mixture: the paper's on CBSD68, ours with 95% intervals over images"
     shown = shown.drop(columns=["cell", "psnr", "ssim"])
-    return display.table(shown, caption=caption, csv="cells.csv")
+    return notebook_output.table(shown, caption=caption, csv="cells.csv")
 
 
 def order(frames: Frames, name: str = "table3a") -> Displayed:
@@ -277,16 +282,16 @@ def order(frames: Frames, name: str = "table3a") -> Displayed:
     from scipy.stats import spearmanr
 
     if "cells" not in frames:
-        return display.say(["Not run here."])
+        return notebook_output.say(["Not run here."])
     paper = published.table(name).set_index("cell").psnr
     cells = frames["cells"]
     ours = cells[cells.metric == "psnr"].set_index("model").mixture
     both = pd.concat({"paper": paper, "ours": ours}, axis=1, join="inner").dropna()
     if len(both) < 3:
-        return display.say(["Too few of these cells were run for an order."])
+        return notebook_output.say(["Too few of these cells were run for an order."])
     rho, p = spearmanr(both.paper, both.ours)
     best = both.ours.idxmax()
-    return display.say(
+    return notebook_output.say(
         [
             f"Best here: {code(best)} with {number(both.ours.max())} dB; in the paper "
             f"{code(both.paper.idxmax())}. Rank correlation of the {len(both)} cells' PSNR with "
@@ -319,13 +324,13 @@ def methods(frames: Frames, name: str, table: str, noise: str, spp: int = 0) -> 
                 one[title] = mean(rows[0], places) if rows else "–"
             lines.append(one)
     csv = f"{table}.csv" if frame is not None else ""
-    return display.table(pd.DataFrame(lines), caption=f"Under {noise}", csv=csv)
+    return notebook_output.table(pd.DataFrame(lines), caption=f"Under {noise}", csv=csv)
 
 
 def scores(frames: Frames, name: str, caption: str, kind: str = "") -> Displayed:
     """Mean scores of all networks under all noises of a run, or under those of a kind."""
     if name not in frames:
-        return display.say(["Not run here."])
+        return notebook_output.say(["Not run here."])
     rows = frames[name]
     rows = rows[rows.kind == kind] if kind else rows
     held = {(r["noise"], r["model"], r["metric"]): r for r in records(rows)}
@@ -336,13 +341,13 @@ def scores(frames: Frames, name: str, caption: str, kind: str = "") -> Displayed
             if (noise, model, metric) in held:
                 line[title] = mean(held[noise, model, metric], places)
         lines.append(line)
-    return display.table(pd.DataFrame(lines), caption=caption, csv=f"{name}.csv")
+    return notebook_output.table(pd.DataFrame(lines), caption=caption, csv=f"{name}.csv")
 
 
 def brightness(frames: Frames) -> Displayed:
     """Shift, distance and cost of brightness of the ablation's networks."""
     if "brightness" not in frames:
-        return display.say(["Not run here."])
+        return notebook_output.say(["Not run here."])
     rows = frames["brightness"]
     shown = pd.DataFrame(
         {
@@ -360,13 +365,13 @@ def brightness(frames: Frames) -> Displayed:
     shown["PSNR (dB)"] = rows.psnr
     shown["PSNR, set right (dB)"] = rows.psnr_matched
     caption = "Brightness of outputs against clean images; set right: brightness and contrast"
-    return display.table(shown, caption=caption, csv="brightness.csv")
+    return notebook_output.table(shown, caption=caption, csv="brightness.csv")
 
 
 def drift(frames: Frames) -> Displayed:
     """Snapshots of the masked training, shown all pixels and with pixels hidden as in training."""
     if DRIFT not in frames:
-        return display.say(["Not run here."])
+        return notebook_output.say(["Not run here."])
 
     def change(row: Mapping[str, Any], name: str) -> str:
         column = f"{name}_change"
@@ -388,14 +393,14 @@ def drift(frames: Frames) -> Displayed:
         ]
     )
     caption = "The masked network while it trains, under gaussian:15"
-    return display.table(shown, caption=caption, csv=f"{DRIFT}.csv")
+    return notebook_output.table(shown, caption=caption, csv=f"{DRIFT}.csv")
 
 
 def tradeoff(frames: Frames) -> Displayed:
     """Figure 7."""
     drawn = findings_figures.tradeoff(frames["cells"]) if "cells" in frames else None
     if drawn is None:
-        return display.say(["Not run here."])
+        return notebook_output.say(["Not run here."])
     cells = frames["cells"]
     rows = cells[cells.metric == "psnr"].set_index("model")
     ends = [name for name in ("baseline", METHOD) if name in rows.index]
@@ -404,7 +409,9 @@ def tradeoff(frames: Frames) -> Displayed:
         f"{number(rows.mixture[name])} dB under the mixture"
         for name in ends
     ]
-    return display.figure(drawn, f"PSNR over the input mask's ratio: {listed(each)}.", "cells.csv")
+    return notebook_output.figure(
+        drawn, f"PSNR over the input mask's ratio: {listed(each)}.", "cells.csv"
+    )
 
 
 def levels(frames: Frames) -> Displayed:
@@ -412,18 +419,18 @@ def levels(frames: Frames) -> Displayed:
     paper = published.table("figure11")
     drawn = findings_figures.levels(frames["levels"], paper) if "levels" in frames else None
     if drawn is None:
-        return display.say(["Not run here."])
+        return notebook_output.say(["Not run here."])
     names = [name for name in frames["levels"].model.unique() if name != NOISY]
     alt = f"PSNR of {listed(names)} over the level of four kinds of noise, beside the paper's."
-    return display.figure(drawn, alt, "levels.csv")
+    return notebook_output.figure(drawn, alt, "levels.csv")
 
 
 def picture(folder: Path, name: str, alt: str, csv: str = "") -> Displayed:
     """A figure of a run, as it is there."""
     path = folder / f"{name}.png"
     if not path.is_file():
-        return display.say([f"Not run here: {alt}"])
-    return display.image(path.read_bytes(), alt, csv)
+        return notebook_output.say([f"Not run here: {alt}"])
+    return notebook_output.image(path.read_bytes(), alt, csv)
 
 
 def networks(folder: Path) -> Displayed:
@@ -443,30 +450,32 @@ def networks(folder: Path) -> Displayed:
         }
         for name, about in held.items()
     ]
-    return display.table(pd.DataFrame(rows), caption="What was looked at", csv="manifest.json")
+    return notebook_output.table(
+        pd.DataFrame(rows), caption="What was looked at", csv="manifest.json"
+    )
 
 
 def by_noise(frames: Frames, name: str, column: str) -> Displayed:
     """Under how many unseen noises the masked network has less of a column than the baseline."""
     if name not in frames:
-        return display.say(["Not run here."])
+        return notebook_output.say(["Not run here."])
     rows = frames[name]
     if "deepest" in rows:
         rows = rows[rows.deepest]
     rows = rows[rows.noise != rows.reference]
     wide = rows.pivot(index="noise", columns="model", values=column)
     if not {"baseline", "masked"} <= set(wide):
-        return display.say(["Not run here."])
+        return notebook_output.say(["Not run here."])
     lower = wide.masked < wide.baseline
     line = f"Lower for `masked` under {int(lower.sum())} of {len(lower)} unseen noises"
     others = [str(noise) for noise in wide.index[~lower]]
-    return display.say([f"{line}; not under {codes(others)}." if others else f"{line}."])
+    return notebook_output.say([f"{line}; not under {codes(others)}." if others else f"{line}."])
 
 
 def changes(frames: Frames) -> Displayed:
     """What training does to PSNR under the noise trained on, and where unseen noise was best."""
     if "summary" not in frames:
-        return display.say(["Not run here."])
+        return notebook_output.say(["Not run here."])
     lines = []
     for row in records(frames["summary"]):
         if math.isnan(row["last_in_psnr"]) or math.isnan(row["last_out_psnr"]):
@@ -479,4 +488,4 @@ def changes(frames: Frames) -> Displayed:
             f"unseen noise best {other[0]} dB at step {row['best_out_step']:,.0f}, {other[1]} dB "
             "at the last."
         )
-    return display.say(lines or ["No test curves here."])
+    return notebook_output.say(lines or ["No test curves here."])

@@ -10,9 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import display, runs, sections
-from analysis.display import Displayed
-from analysis.readings.words import code, escaped
+from analysis import runs, sections
+from analysis.plotting import notebook_output
+from analysis.plotting.notebook_output import Displayed
+from analysis.text.markdown import code, escaped
 from mtd.utils.errors import BadInput
 
 SECTIONS = {section.name: section.heading for section in sections.SECTIONS}
@@ -89,7 +90,7 @@ def which(run_dir: str, name: str) -> Displayed | None:
         why = f"the example, for want of a run of analysis.{analysis}"
     else:
         why = "the newest run"
-    return display.say([f"Shown is {code(found)}, {why}; `run_dir` chooses another."])
+    return notebook_output.say([f"Shown is {code(found)}, {why}; `run_dir` chooses another."])
 
 
 def read(

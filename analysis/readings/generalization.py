@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.jackknife import left_out
-from analysis.ranking import NOISY
-from analysis.readings import words
-from analysis.readings.words import bounded, code, codes, listed, number, probability, side
 from analysis.significance import OUTSIDE
-from analysis.standings import ordered, plural
+from analysis.standings import ordered
+from analysis.stats.jackknife import left_out
+from analysis.text import markdown
+from analysis.text.markdown import bounded, code, codes, listed, number, probability, side
+from analysis.text.noise_labels import NOISY
+from analysis.text.terminal import plural
 from mtd.metrics.psnr_ssim import METRICS
 
 TABLES = ("generalization", "noises", "tests", "strips", "results")
@@ -290,4 +291,4 @@ def scope(frames: Frames) -> list[str]:
         return ["Too few images for intervals: nothing is told apart."]
     unit = "crop" if "crop" in set(frames["noises"].draw) else "scene"
     scenes = frames["results"].scene.nunique()
-    return [f"Intervals: {left_out(unit, scenes)}.", words.scope(unit)]
+    return [f"Intervals: {left_out(unit, scenes)}.", markdown.scope(unit)]

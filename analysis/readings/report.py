@@ -14,12 +14,13 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import display, runs
-from analysis.display import Displayed
+from analysis import runs
 from analysis.indices import INDICES, PREDICTED
-from analysis.plots import short
+from analysis.plotting import notebook_output
+from analysis.plotting.model_styles import short
+from analysis.plotting.notebook_output import Displayed
 from analysis.readings.folders import SECTIONS, Manifest
-from analysis.readings.words import code, escaped
+from analysis.text.markdown import code, escaped
 from mtd.utils.errors import BadInput
 
 SHORT = 3
@@ -77,7 +78,7 @@ def models(path: Path) -> dict[str, Mapping[str, Any]]:
 
 
 def anchor(heading: str) -> str:
-    """Where a heading is found on a page (`analysis.page`), or in Markdown on GitHub."""
+    """Where a heading is found on a page (`analysis.pages.html`), or in Markdown on GitHub."""
     return heading.lower().replace(" ", "-")
 
 
@@ -154,7 +155,7 @@ def leaderboard(path: Path) -> Displayed:
     frame = scores(path)
     digits = {str(name): 2 if "dB" in str(name) else 3 for name in frame}
     source = "" if frame.empty else LEADERBOARD
-    return display.table(frame, digits, "All models over all sections", source)
+    return notebook_output.table(frame, digits, "All models over all sections", source)
 
 
 def compared(path: Path) -> dict[str, Any]:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import display, strips
-from analysis.display import Displayed
-from analysis.ranking import NOISY
+from analysis import strips
+from analysis.plotting import notebook_output
+from analysis.plotting.notebook_output import Displayed
 from analysis.readings.generalization import Frames, contestants
-from analysis.readings.rows import p_values, reaches
-from analysis.readings.words import interval, listed, number
-from analysis.standings import plural
+from analysis.text.markdown import interval, listed, number
+from analysis.text.noise_labels import NOISY
+from analysis.text.rows import p_values, reaches
+from analysis.text.terminal import plural
 from mtd.metrics.psnr_ssim import METRICS
 
 PAIRED = 24
@@ -53,7 +54,7 @@ def leaderboard(frames: Frames, metric: str) -> Displayed:
     )
     digits = dict.fromkeys(map(str, shown), about.digits) | {"mean rank": 2}
     caption = f"{unit(metric)}; out of distribution: mean over kinds of unseen noise"
-    return display.table(shown, digits, caption, "generalization/generalization.csv")
+    return notebook_output.table(shown, digits, caption, "generalization/generalization.csv")
 
 
 def by_noise(frames: Frames, metric: str) -> Displayed:
@@ -68,14 +69,14 @@ def by_noise(frames: Frames, metric: str) -> Displayed:
     wide.columns = pd.Index([f"{n} (trained on)" if n in inside else str(n) for n in noises])
     shown = wide.rename_axis("model").reset_index()
     caption = f"Mean {unit(metric)} under each noise"
-    return display.table(shown, about.digits, caption, "generalization/noises.csv")
+    return notebook_output.table(shown, about.digits, caption, "generalization/noises.csv")
 
 
 def pairs(frames: Frames, metric: str) -> Displayed:
     """Paired differences of two models under every noise, for the reader to choose from."""
     tests, order = frames["tests"], list(contestants(frames, metric).model)
     if len(order) < 2:
-        return display.say(["One model: no differences."])
+        return notebook_output.say(["One model: no differences."])
     wanted = list(combinations(order, 2))
     if len(order) > PAIRED:
         wanted = [(order[0], other) for other in order[1:]]
@@ -85,7 +86,7 @@ def pairs(frames: Frames, metric: str) -> Displayed:
         rows = part[part.model_a.isin(pair) & part.model_b.isin(pair)]
         if len(rows):  # a and b as the table has them
             panels[str(rows.model_a.iloc[0]), str(rows.model_b.iloc[0])] = differences(rows, metric)
-    return display.pairwise(panels, "models")
+    return notebook_output.pairwise(panels, "models")
 
 
 def differences(rows: pd.DataFrame, metric: str) -> Displayed:
@@ -106,7 +107,7 @@ def differences(rows: pd.DataFrame, metric: str) -> Displayed:
     digits = {"difference": about.digits, "better (%)": 0, "p": 5, "p (Holm)": 5}
     of = "crops" if "crop" in set(rows.draw) else "photographs"
     caption = f"{a} - {b}, {unit(metric)}; better: share of {of} on which {a} is better"
-    return display.table(shown, digits, caption, "generalization/tests.csv")
+    return notebook_output.table(shown, digits, caption, "generalization/tests.csv")
 
 
 def comparisons(path: Path, frames: Frames, order: list[str]) -> list[Displayed]:
@@ -118,7 +119,7 @@ def comparisons(path: Path, frames: Frames, order: list[str]) -> list[Displayed]
 
     frame = frames.get("strips")
     if frame is None or frame.empty:
-        return [display.say(["This run kept no pictures."])]
+        return [notebook_output.say(["This run kept no pictures."])]
     held, found = load_file(path / strips.PICTURES), []
     models = order[: strips.MOST]
     frame = frame.assign(first=frame.reason != "representative")
@@ -134,7 +135,7 @@ def comparisons(path: Path, frames: Frames, order: list[str]) -> list[Displayed]
         }
         shown[CLEAN] = (held[f"{number_}/{strips.TARGET}"], "")
         caption = f"{first.noise}: {first.image}, {first.reason} image"
-        found.append(display.comparison(shown, caption))
+        found.append(notebook_output.comparison(shown, caption))
     return found
 
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import pandas as pd
 
 from analysis.layer_changes import DENOISED, IMAGE
-from analysis.plots import short
-from analysis.readings import words
-from analysis.readings.marginals import FEW, by_noise, tidy
-from analysis.readings.rows import ends
-from analysis.readings.words import bounded, code, codes, listed, number
+from analysis.plotting.model_styles import short
+from analysis.text import markdown
+from analysis.text.marginals import FEW, by_noise, tidy
+from analysis.text.markdown import bounded, code, codes, listed, number
+from analysis.text.rows import ends
 
 TABLES = ("sensitivity",)
 
@@ -74,7 +74,7 @@ def scope(frame: pd.DataFrame) -> list[str]:
     ]
     if frame.gain_low.isna().all():
         return [*found, "This run has no intervals: nothing is told apart."]
-    return [*found, words.scope(str(frame.unit.iloc[0]))]
+    return [*found, markdown.scope(str(frame.unit.iloc[0]))]
 
 
 def alt(frames: Frames) -> str:

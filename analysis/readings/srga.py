@@ -6,10 +6,10 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from analysis.readings.marginals import by_noise, tidy
-from analysis.readings.rows import reaches
-from analysis.readings.words import code, codes, listed, number
 from analysis.srga_table import SIMILAR
+from analysis.text.marginals import by_noise, tidy
+from analysis.text.markdown import code, codes, listed, number
+from analysis.text.rows import reaches
 
 TABLES = ("srga",)
 

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from analysis import display
-from analysis.display import Displayed
-from analysis.readings.marginals import FEW
-from analysis.readings.rows import records
-from analysis.readings.words import code, codes, listed, number
+from analysis.plotting import notebook_output
+from analysis.plotting.notebook_output import Displayed
+from analysis.text.marginals import FEW
+from analysis.text.markdown import code, codes, listed, number
+from analysis.text.rows import records
 
 TABLES = ("summary", "curves")
 
@@ -162,4 +162,4 @@ def table(frames: Frames) -> Displayed:
         shown = shown.drop(columns="trained")
     shown = shown.rename(columns=names).dropna(axis=1, how="all")
     whole = {"best step": 0, "best unseen step": 0, "last loss": 4}
-    return display.table(shown, whole, csv="training/summary.csv")
+    return notebook_output.table(shown, whole, csv="training/summary.csv")

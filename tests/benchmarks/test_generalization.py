@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 import mtd
-from analysis import engine, generalization
+from analysis import generalization
+from analysis.engine import run as engine_run
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.networks.base import Denoiser
@@ -27,7 +28,7 @@ def test_the_command_over_bare_passes(tmp_path: Path):
     torch.save(network.state_dict(), tmp_path / "dncnn.pth")
     files = ["baseline.pth", "masked.pth", str(tmp_path / "dncnn.pth")]
     networks: list[Denoiser] = [mtd.load(file) for file in files]
-    groups = engine.batches(data_crops.crops(photographs.photographs(), 128, 16), 4)
+    groups = engine_run.batches(data_crops.crops(photographs.photographs(), 128, 16), 4)
 
     def bare() -> None:
         with torch.no_grad():

@@ -24,8 +24,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import mtd
-from analysis import cka, engine, hsic, permutation
-from analysis.activations import Activations
+from analysis import cka, hsic
+from analysis.engine import run as engine_run
+from analysis.engine.hooks import Activations
+from analysis.stats import permutation
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.loading import checkpoint_file
@@ -256,7 +258,7 @@ def test_full_size_networks_over_bare_passes(tmp_path, capsys):
     specs = ("gaussian:15", "poisson:3", "gaussian:50")
     files = [str(tmp_path / f"{name}.pth") for name in "ab"]
     networks = [mtd.load(file) for file in files]
-    batches = engine.batches(data_crops.crops(photographs.photographs(), 64, 64), 16)
+    batches = engine_run.batches(data_crops.crops(photographs.photographs(), 64, 64), 16)
 
     def bare() -> None:
         with torch.no_grad():

@@ -22,8 +22,8 @@ from markupsafe import Markup
 from nbformat import NotebookNode
 from PIL import Image
 
-from analysis.attachments import Attachment, appendix
-from analysis.page_markup import ASSETS, HEADINGS, cells, classed, near, words
+from analysis.pages.attachments import Attachment, appendix
+from analysis.pages.sanitize import ASSETS, HEADINGS, cells, classed, near, words
 
 LONG = 16
 """Tables of more rows scroll in a frame, under their header."""

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from bs4 import BeautifulSoup, Tag
 from nbformat import NotebookNode
 
-from analysis.page_markup import HEADINGS, PRIORITY, clean, drawn, plain, words
+from analysis.pages.sanitize import HEADINGS, PRIORITY, clean, drawn, plain, words
 
 
 def markdown(notebook: NotebookNode, folder_name: str) -> tuple[str, dict[str, bytes]]:

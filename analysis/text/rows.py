@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.readings.words import listed, number
+from analysis.text.markdown import listed, number
 
 Row = dict[str, Any]
 

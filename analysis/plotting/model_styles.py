@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from analysis.names import wrapped
-from analysis.ranking import NOISY
+from analysis.text.names import wrapped
+from analysis.text.noise_labels import NOISY
 
 COLOURS = [f"C{i}" for i in range(10) if i != 7]
 """Matplotlib's, but grey, which is the noisy input's."""
@@ -70,3 +71,15 @@ def add(figure: Figure, models: Sequence[str], marked: bool = True, lines: bool 
     tallest = max(text.count("\n") + 1 for text in texts)
     figure.set_size_inches(width, height + LINE * tallest * (-(-len(texts) // fit) - 1))
     figure.legend(handles=handles, loc="outside lower center", ncols=fit, fontsize=8)
+
+
+DPI = 150
+
+
+def short(layer: str) -> str:
+    """A layer's label: a SwinIR block by its group and place in it, anything else in full.
+
+    >>> short("layers.1.residual_group.blocks.3")
+    'block 1.3'
+    """
+    return re.sub(r"^layers\.(\d+)\.residual_group\.blocks\.(\d+)", r"block \1.\2", layer)

@@ -14,9 +14,9 @@ from itertools import combinations
 
 import pandas as pd
 
-from analysis.readings.rows import ends, records
-from analysis.readings.words import bounded, code, codes, listed, number
-from analysis.standings import plural
+from analysis.text.markdown import bounded, code, codes, listed, number
+from analysis.text.rows import ends, records
+from analysis.text.terminal import plural
 
 FEW = 4
 """Up to so many models are each named; of more, the ends and the middle."""

@@ -1,7 +1,8 @@
 """What notebooks show: figures with a description, sortable tables, pictures to compare.
 
 Each of these is an object for the last line of a cell. A notebook shows it as it is; the page
-(`analysis.page`) makes tables sortable, gives comparisons a slider, and links figures to their CSV.
+(`analysis.pages.html`) makes tables sortable, gives comparisons a slider, and links figures to
+their CSV.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from analysis.engine import Batch, Observer, Shown, View
-from analysis.units import Unit
+from analysis.engine.cache import Unit
+from analysis.engine.observer import Batch, Observer, Shown, View
 from mtd.utils.distributed import ALONE, Ranks
 from mtd.utils.errors import BadInput
 

@@ -1,0 +1,1 @@
+"""One pass: crops, noise, networks with hooks, observers."""

@@ -1,0 +1,1 @@
+"""Words: terminal tables, Markdown, labels of noises."""

@@ -1,0 +1,32 @@
+"""Plain text for the terminal: tables, numbers, plurals."""
+
+from __future__ import annotations
+
+import math
+
+
+def plural(count: int, noun: str, ending: str = "s") -> str:
+    """A count with its noun.
+
+    >>> plural(1, "crop"), plural(2, "crop")
+    ('1 crop', '2 crops')
+    """
+    return f"{count} {noun}" + ("" if count == 1 else ending)
+
+
+def number(value: float, digits: int) -> str:
+    """A number, or a dash where there is none."""
+    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+
+
+def grid(rows: list[list[str]]) -> str:
+    """Columns under one another, the first to the left, the others to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            text.ljust(width) if i == 0 else text.rjust(width)
+            for i, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
