@@ -9,18 +9,20 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis import options
+from analysis.commands import inputs as commands_inputs
+from analysis.commands import options
+from analysis.commands import progress as commands_progress
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from analysis.commands.inputs import Asked
+    from analysis.commands.run_folder import RunFolder
     from analysis.engine.observer import View
     from analysis.engine.run import Setting
     from analysis.lam import Window
-    from analysis.options import Asked
-    from analysis.runs import RunFolder
     from mtd.data.crops import Crop
     from mtd.data.image_io import Pixels
 
@@ -125,7 +127,7 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
         BadInput: see `mtd.utils.errors`.
     """
     settle(args)
-    asked = options.check(args)
+    asked = commands_inputs.check(args)
     path = carry_out(args, asked, command)
     asked.ranks.leave()
     return path
@@ -153,13 +155,13 @@ def carry_out(
         BadInput: in all processes, if any of them finds some.
     """
     from analysis import attribution_table, lam
-    from analysis.runs import RunFolder
-    from analysis.work import report
+    from analysis.commands.job import report
+    from analysis.commands.run_folder import RunFolder
 
     with asked.ranks.agreed():
         windows = [place(crop.pixels, args.side, args.window) for crop in asked.crops]
         lam.check(args.crop, args.blur)
-    manifest = options.describe("attribution", args, asked) | {
+    manifest = commands_inputs.describe("attribution", args, asked) | {
         "windows": [list(window) for window in windows],
         "steps": args.steps,
         "sigma": args.blur,
@@ -203,7 +205,7 @@ def collect(
     ]
     talks = asked.ranks.first and not args.quiet
     if talks:
-        options.tell(asked)
+        commands_progress.tell(asked)
     mine = {}
     places = asked.ranks.mine(len(jobs))
     for number in tqdm(places, unit="map", disable=None if talks else True):

@@ -19,11 +19,11 @@ from torch import Tensor
 
 from analysis import lam
 from analysis.attribution import ENDS, NOISY, VALUES
+from analysis.commands.inputs import Asked
+from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
 from analysis.engine.observer import View
 from analysis.lam import Attribution, Window
-from analysis.options import Asked
 from analysis.plotting import model_styles
-from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.text import terminal
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import CLEAN, describe, preset

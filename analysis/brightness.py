@@ -12,14 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis import options
+from analysis.commands import inputs as commands_inputs
+from analysis.commands import options
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
+    from analysis.commands.inputs import Asked
+    from analysis.commands.job import Work
     from analysis.engine.observer import Batch
-    from analysis.options import Asked
-    from analysis.work import Work
 
 EXAMPLES = """\
   python -m analysis.brightness baseline.pth masked.pth
@@ -59,7 +60,7 @@ def with_noisy(asked: Asked) -> Asked:
         if name in asked.models:
             raise BadInput(f"a model is named {name!r}; rename the file")
     models = asked.models | {NOISY: Unchanged()}
-    identity = {name: options.identity(model) for name, model in models.items()}
+    identity = {name: commands_inputs.identity(model) for name, model in models.items()}
     return replace(asked, models=models, setting=replace(asked.setting, identity=identity))
 
 
@@ -70,17 +71,16 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
         BadInput: see `mtd.utils.errors`.
     """
     from analysis import brightness_table
-    from analysis.benchmark import PIXELS
     from analysis.brightness_histograms import BrightnessHistograms
+    from analysis.commands.job import PIXELS, Work
     from analysis.engine.run import batches
-    from analysis.work import Work
 
     asked = with_noisy(asked)
     groups = batches(asked.crops, args.batch_size or max(1, PIXELS // args.crop**2))
     work = Work(
         asked,
         BrightnessHistograms(list(asked.models)),
-        options.describe("brightness", args, asked),
+        commands_inputs.describe("brightness", args, asked),
         lambda found: brightness_table.tables(found, asked),
         brightness_table.report,
     )
@@ -93,9 +93,9 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    from analysis.work import carry_out
+    from analysis.commands.job import carry_out
 
-    asked = options.check(args)
+    asked = commands_inputs.check(args)
     with asked.ranks.agreed():
         groups, work = plan(args, asked)
     return carry_out(args, groups, work, f"brightness-{'-'.join(asked.models)}", command)

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from analysis import brightness_figure
 from analysis.brightness_histograms import LEVELS, Brightness, numbers
+from analysis.commands.inputs import Asked
+from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
 from analysis.engine.observer import View
-from analysis.options import Asked
-from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.stats import jackknife
 from analysis.stats.jackknife import Interval
 from analysis.text import terminal

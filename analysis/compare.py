@@ -11,16 +11,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis import options
+from analysis.commands import inputs as commands_inputs
+from analysis.commands import options
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analysis.commands.inputs import Asked
+    from analysis.commands.job import Work
     from analysis.engine.observer import Batch
-    from analysis.options import Asked
-    from analysis.work import Work
 
 EXAMPLES = """\
   python -m analysis.compare a.pth b.pth c.pth d.pth e.pth
@@ -93,8 +94,8 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
 def read(args: argparse.Namespace, folders: Sequence[Path], command: str) -> Path:
     """Compare what run folders hold."""
     from analysis import compare_table
-    from analysis.runs import RunFolder, read_manifest, versions
-    from analysis.work import report
+    from analysis.commands.job import report
+    from analysis.commands.run_folder import RunFolder, read_manifest, versions
 
     tables = compare_table.tables(folders)
     manifest = {
@@ -112,18 +113,18 @@ def read(args: argparse.Namespace, folders: Sequence[Path], command: str) -> Pat
 def compute(args: argparse.Namespace, command: str) -> Path:
     """Take everything in one pass, and compare it."""
     from analysis import compare_table
+    from analysis.commands.job import Work, carry_out_together
     from analysis.stats.rank_correlation import LEAST
     from analysis.text.terminal import plural
-    from analysis.work import Work, carry_out_together
 
     count = len(args.models) + len(args.made)
     if count < LEAST:
         raise BadInput(f"{plural(count, 'model')}: ranks are compared from {LEAST} on")
     settle(args)
-    asked = options.check(args)
+    asked = commands_inputs.check(args)
     with asked.ranks.agreed():
         groups, whole, works = plan(args, asked)
-    manifest = options.describe("compare", args, asked) | {
+    manifest = commands_inputs.describe("compare", args, asked) | {
         "reference": args.reference,
         "skip": sorted(args.skip),
     }
@@ -159,24 +160,28 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Asked, li
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    from analysis import benchmark, generalization, sections
+    from analysis.commands import subset
+    from analysis.commands.subset import Share
     from analysis.engine.run import batches
-    from analysis.sections import Share
+    from analysis.generalization import command as generalization_command
+    from analysis.generalization import inputs as generalization_inputs
     from analysis.text.noise_labels import CLEAN
 
     groups = batches(asked.crops, args.batch_size)
     seen = replace(asked, noises=[noise for noise in asked.noises if noise.spec != CLEAN])
-    given = options.like(args, generalization.parser(), no_lpips=True)
-    whole = benchmark.with_tiles(given, asked)
-    works = [generalization.plan(given, benchmark.on_crops(given, seen, groups))]
+    given = options.like(args, generalization_command.parser(), no_lpips=True)
+    whole = generalization_inputs.with_tiles(given, asked)
+    works = [
+        generalization_command.plan(given, generalization_inputs.on_crops(given, seen, groups))
+    ]
     for name in (name for name in ANALYSES if name not in args.skip):
         looked = asked if name == "sensitivity" else seen
         if name != "cka":
-            works.append(sections.work(name, args, Share(looked, groups)))
+            works.append(subset.work(name, args, Share(looked, groups)))
             continue
         for model, network in asked.models.items():  # between models there are too many pairs
             one = replace(seen, models={model: network})
-            held = sections.work(name, args, Share(one, groups))
+            held = subset.work(name, args, Share(one, groups))
             works.append(replace(held, name=f"cka-{model}"))
     return groups, whole, works
 

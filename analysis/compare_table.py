@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis import indices
+from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
 from analysis.indices import INDICES, TARGETS
 from analysis.plotting import model_styles
 from analysis.plotting import model_styles as plotting_model_styles
 from analysis.plotting.model_styles import style
-from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.stats.paired_tests import holm
 from analysis.stats.rank_correlation import LEAST, spearman
 from analysis.text.terminal import grid, number, plural

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis import options
+from analysis.commands import inputs as commands_inputs
+from analysis.commands import options
+from analysis.commands.job import Work, carry_out
 from analysis.curve_logs import MODELS, PSNR, Point
 from analysis.curves_table import CHECKPOINTS, report, settle
 from analysis.engine.run import batches
-from analysis.scores import Scores
-from analysis.work import Work, carry_out
+from analysis.generalization.observer import Scores
 from mtd.networks.base import Denoiser
 from mtd.utils.errors import BadInput, nearest
 
@@ -61,7 +62,7 @@ def evaluate(
     args.models = [str(file) for file in files]
     args.batch_size = args.batch_size or max(1, TOGETHER // args.crop**2)
     given = options.like(args, options.parser("analysis.curves", "", ""))
-    asked = options.check(given)
+    asked = commands_inputs.check(given)
     with asked.ranks.agreed():
         whose = {str(file): run for file, run in files.items()}
         steps = ordered(asked.models, whose, found)
@@ -87,7 +88,7 @@ def evaluate(
             found.frames.append(settle(run, points, together=False)[0])
         return found.tables()
 
-    manifest = options.describe("curves", given, asked) | found.manifest(args)
+    manifest = commands_inputs.describe("curves", given, asked) | found.manifest(args)
     manifest["checkpoints"] = {model: [run, step] for model, (run, step) in steps.items()}
     work = Work(asked, Scores(list(asked.models), window=8), manifest, make, report)
     return carry_out(given, batches(asked.crops, args.batch_size), work, name, command)

@@ -234,9 +234,9 @@ def from_logs(logs: Mapping[str, Log], trained: str | None) -> Found:
 
 def written(args: argparse.Namespace, found: Found, name: str, command: str) -> Path:
     """Write and report what logs hold."""
+    from analysis.commands.job import report as reported
+    from analysis.commands.run_folder import RunFolder, versions
     from analysis.curves_table import report
-    from analysis.runs import RunFolder, versions
-    from analysis.work import report as reported
 
     manifest = {"analysis": "curves", "versions": versions(), **found.manifest(args)}
     folder = RunFolder(args.output_dir, name, manifest, resume=args.resume, command=command)

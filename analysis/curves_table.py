@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from analysis import curves_figure
+from analysis.commands.run_folder import RunFolder, read_manifest
 from analysis.curve_logs import LOSS, PSNR, Point
-from analysis.runs import RunFolder, read_manifest
 from analysis.text.terminal import grid, number, plural
 
 COLUMNS = ("run", "source", "quantity", "noise", "step", "value")

@@ -13,14 +13,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis import options
+from analysis.commands import inputs as commands_inputs
+from analysis.commands import options
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
+    from analysis.commands.inputs import Asked
+    from analysis.commands.job import Work
     from analysis.engine.observer import Batch
-    from analysis.options import Asked
-    from analysis.work import Work
 
 EXAMPLES = """\
   python -m analysis.degradation baseline.pth masked.pth
@@ -95,9 +96,9 @@ def chosen_layers(asked: Asked, patterns: list[str] | None) -> dict[str, list[st
     from analysis.engine.layers import INPUT, default_layers, last_convolution
 
     if patterns:
-        return options.choose_layers(asked.models, patterns)
+        return commands_inputs.choose_layers(asked.models, patterns)
     return {
-        name: options.choose_layers(
+        name: commands_inputs.choose_layers(
             {name: model}, [*default_layers(model), INPUT + last_convolution(model)]
         )[name]
         for name, model in asked.models.items()
@@ -112,7 +113,7 @@ def describe(
 
     samples = len(asked.crops) * len(asked.noises)
     by_photograph = len({crop.image for crop in asked.crops}) >= PHOTOGRAPHS
-    return options.describe("degradation", args, asked) | {
+    return commands_inputs.describe("degradation", args, asked) | {
         "layers": layers,
         "pool": args.pool,
         "components": min(args.components, samples - 1),
@@ -134,9 +135,9 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
         BadInput: see `mtd.utils.errors`.
     """
     from analysis import degradation_table
+    from analysis.commands.job import Work
     from analysis.engine.run import batches
     from analysis.pooled_features import PooledFeatures
-    from analysis.work import Work
 
     if len(asked.noises) < 2:
         raise BadInput("1 noise: nothing to tell apart; give --noise twice or more")
@@ -161,10 +162,10 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    from analysis import work
+    from analysis.commands import job as commands_job
 
     settle(args)
-    return work.run(args, plan, command)
+    return commands_job.run(args, plan, command)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis import degradation_figures, separability
+from analysis.commands.inputs import Asked
+from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
 from analysis.engine.layers import INPUT, last_convolution
-from analysis.options import Asked
 from analysis.plotting import model_styles
 from analysis.pooled_features import Pooled
-from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.stats import gram_pca, jackknife
 from analysis.text import terminal
 from analysis.text.noise_labels import describe

@@ -10,14 +10,15 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis import options
+from analysis.commands import inputs as commands_inputs
+from analysis.commands import options
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
+    from analysis.commands.inputs import Asked
+    from analysis.commands.job import Work
     from analysis.engine.observer import Batch
-    from analysis.options import Asked
-    from analysis.work import Work
 
 EXAMPLES = """\
   python -m analysis.distributions baseline.pth masked.pth
@@ -92,14 +93,14 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
         BadInput: see `mtd.utils.errors`.
     """
     from analysis import distributions_table
+    from analysis.commands.job import Work
     from analysis.engine.run import batches
     from analysis.feature_histograms import FeatureHistograms
     from analysis.stats import histograms
-    from analysis.work import Work
 
     layers = chosen(args, asked)
     groups = batches(asked.crops, args.batch_size or max(1, 2**16 // args.crop**2))
-    manifest = options.describe("distributions", args, asked) | {
+    manifest = commands_inputs.describe("distributions", args, asked) | {
         "layers": layers,
         "grid": {
             "linear": histograms.LINEAR,
@@ -125,10 +126,10 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    from analysis import work
+    from analysis.commands import job as commands_job
 
     settle(args)
-    return work.run(args, plan, command)
+    return commands_job.run(args, plan, command)
 
 
 if __name__ == "__main__":

@@ -17,13 +17,13 @@ import torch
 from numpy.typing import NDArray
 
 from analysis import distributions_figure, feature_histograms
+from analysis.commands.inputs import Asked
+from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
 from analysis.engine.cache import Unit
 from analysis.engine.layers import INPUT, last_convolution
 from analysis.engine.observer import View
 from analysis.feature_histograms import Layer
-from analysis.options import Asked
 from analysis.plotting.model_styles import short
-from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.stats import histograms, jackknife
 from analysis.stats.generalized_gaussian import shape_of
 from analysis.stats.histograms import Histogram, edges

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis import ranking
+from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.curve_logs import PSNR
 from analysis.findings import ABLATION, DRIFT, GATHERED
-from analysis.ranking import Table
-from analysis.runs import read_manifest, read_tables
+from analysis.generalization import scoring
+from analysis.generalization.scoring import Table
 from analysis.stats import jackknife
 from analysis.text.noise_labels import NOISY
 from mtd.utils.errors import BadInput
@@ -125,7 +125,7 @@ class Study:
         counts = part.groupby(["model", "noise"]).size().unstack()
         if counts.isna().any(axis=None) or (counts.nunique() > 1).any():
             raise BadInput(f"{self.path / run}/results.csv: damaged (rows are missing)")
-        return ranking.table(part, metric, read_manifest(self.path / run)["in_distribution"])
+        return scoring.table(part, metric, read_manifest(self.path / run)["in_distribution"])
 
 
 class Term(NamedTuple):
@@ -142,7 +142,8 @@ def contrast(
     """Σ of some mean scores − Σ of others, with its 95% interval over images.
 
     The interval is a jackknife of the whole sum, so what images have in common cancels; see
-    `analysis.ranking.interval`. Its sign is turned for metrics of which less is better.
+    `analysis.generalization.scoring.interval`. Its sign is turned for metrics of which less is
+    better.
 
     Returns:
         In units of the metric; None if a model, noise or metric is not there. No bounds if there
@@ -166,7 +167,7 @@ def contrast(
         return np.array([sign * sum(float(m[w != 0] @ w[w != 0]) for m, w in pairs)])
 
     used = [bool(w.any()) for w in weights]
-    value, low, high = ranking.interval(scores, statistic, counts=used)
+    value, low, high = scoring.interval(scores, statistic, counts=used)
     population = next(c.population for c, mark in zip(scores.conditions, used, strict=True) if mark)
     floor = seeds(study, metric, terms) if run in (ABLATION, TISSUE) else math.nan
     draws = scores.draws[population]

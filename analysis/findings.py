@@ -140,7 +140,7 @@ def free(folder: Path, study: Path) -> None:
     Raises:
         BadInput: it is the study, or holds something else.
     """
-    from analysis.runs import MANIFEST, read_manifest
+    from analysis.commands.run_folder import MANIFEST, read_manifest
 
     if folder.resolve() == study.resolve():
         raise BadInput(f"--output-dir {folder}: is the study; give another folder")
@@ -171,7 +171,7 @@ def pictures(study: Study) -> dict[str, bytes]:
 
 def manifest(study: Study) -> dict[str, Any]:
     """What decides the numbers: models by digest, noises and images of each run."""
-    from analysis.runs import MANIFEST, read_manifest
+    from analysis.commands.run_folder import MANIFEST, read_manifest
 
     found: dict[str, Any] = {}
     computed = [run for runs in GATHERED.values() for run in runs]

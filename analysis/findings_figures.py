@@ -64,7 +64,7 @@ def levels(measured: pd.DataFrame, paper: pd.DataFrame) -> Figure | None:
     """PSNR over noise level: ours as lines, the paper's dashed, a panel for each kind (Figure 11).
 
     Args:
-        measured: see `analysis.ranking.noises`.
+        measured: see `analysis.generalization.scoring.noises`.
         paper: `published.table("figure11")`.
     """
     rows = measured[measured.metric == "psnr"]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.runs import read_manifest, read_notes, read_tables
+from analysis.commands.run_folder import read_manifest, read_notes, read_tables
 from analysis.text.noise_labels import CLEAN
 from mtd.utils.errors import BadInput
 

@@ -10,7 +10,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis import options, sections
+from analysis import sections
+from analysis.commands import options
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
 

@@ -14,6 +14,7 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
+from analysis.commands.run_folder import MANIFEST
 from analysis.pages import html as pages_html
 from analysis.pages import notebooks, pdf
 from analysis.pages.attachments import Attachment
@@ -21,7 +22,6 @@ from analysis.pages.fingerprint import INPUTS, PAGE, heading, inputs
 from analysis.pages.markdown_export import markdown
 from analysis.readings.report import scores
 from analysis.report_parts import Report
-from analysis.runs import MANIFEST
 from analysis.text.markdown import escaped
 from mtd.utils import atomic_write
 

@@ -13,15 +13,15 @@ from typing import Any
 
 from analysis import compare_table, curve_logs, curves
 from analysis import sections as sections_
+from analysis.commands.inputs import Asked
+from analysis.commands.job import one_pass
+from analysis.commands.job import report as reported
+from analysis.commands.run_folder import RunFolder, done, finished, read_manifest, versions
 from analysis.indices import INDICES
-from analysis.options import Asked
 from analysis.report_plan import Plan
-from analysis.runs import RunFolder, done, finished, read_manifest, versions
 from analysis.sections import BENCHMARK, ONE_PASS
 from analysis.stats.rank_correlation import LEAST
 from analysis.text.terminal import plural
-from analysis.work import one_pass
-from analysis.work import report as reported
 from mtd.loading import checkpoint_file
 from mtd.utils.distributed import ALONE, Ranks
 from mtd.utils.errors import BadInput

@@ -11,15 +11,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis import attribution, benchmark, generalization, lam, options
+from analysis import attribution, lam
 from analysis import sections as sections_
-from analysis import suite as suites
-from analysis.options import Asked
-from analysis.runs import MANIFEST
-from analysis.sections import BENCHMARK, Share
+from analysis.commands import inputs as commands_inputs
+from analysis.commands import options, subset
+from analysis.commands.inputs import Asked
+from analysis.commands.job import Work
+from analysis.commands.run_folder import MANIFEST
+from analysis.commands.subset import Share
+from analysis.generalization import command as generalization_command
+from analysis.generalization import inputs as generalization_inputs
+from analysis.generalization import noise_suite as suites
+from analysis.sections import BENCHMARK
 from analysis.srga import NOISES
 from analysis.text.noise_labels import CLEAN
-from analysis.work import Work
 from mtd.data import crops as data_crops
 from mtd.data import photographs as data_photographs
 from mtd.data.recorded_noise import PREFIX
@@ -28,7 +33,7 @@ from mtd.utils import distributed
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    from analysis.suite import Suite
+    from analysis.generalization.noise_suite import Suite
     from mtd.data.crops import Crop
 
 OUTSIDE = {
@@ -81,14 +86,14 @@ class Plan:
             self.side = max(side, args.crop)
             self.counts = {n: self._count(n, args.crop) for n in self.budgets if n != BENCHMARK}
             args.limit, limit = max(self.counts.values()), args.limit
-            self.asked = options.gather(args, device, shared, photographs)
+            self.asked = commands_inputs.gather(args, device, shared, photographs)
             args.limit = limit
             count = self._count(BENCHMARK, self.side)
             self.large = distinct(
                 data_crops.crops(photographs, self.side, count, args.crop_rule, args.seed)
             )
             self._batches()
-            self.perceptual, missing = benchmark.load_lpips(args, device)
+            self.perceptual, missing = generalization_inputs.load_lpips(args, device)
         if any(shared.gather(bool(missing))):  # all processes score alike
             self.perceptual = None
         if missing and shared.first:
@@ -138,8 +143,8 @@ class Plan:
     @property
     def whole(self) -> Asked:
         """All that is looked at, the noisy input among the models."""
-        given = options.like(self.args, generalization.parser())
-        return benchmark.with_tiles(given, self.asked)
+        given = options.like(self.args, generalization_command.parser())
+        return generalization_inputs.with_tiles(given, self.asked)
 
     def works(self, names: Sequence[str], strict: bool = True) -> list[Work]:
         """The analyses of some sections; those that cannot be had are left out, unless `strict`.
@@ -166,14 +171,18 @@ class Plan:
         seen = [CLEAN] * (name == "sensitivity") + self.features
         asked = self.looking(noises or seen, crops=share.asked.crops)
         chosen = {m: asked.models[m] for m in models or asked.models}
-        return sections_.work(name, self.args, Share(replace(asked, models=chosen), share.groups))
+        return subset.work(name, self.args, Share(replace(asked, models=chosen), share.groups))
 
     def benchmark(self) -> Work:
         """The analysis of the benchmark."""
-        given = options.like(self.args, generalization.parser(), crop=self.side, noise=self.tested)
+        given = options.like(
+            self.args, generalization_command.parser(), crop=self.side, noise=self.tested
+        )
         asked = self.looking(self.tested, crops=self.large)
-        found = benchmark.on_crops(given, asked, self.large_groups, self.suite, self.perceptual)
-        return generalization.plan(given, found)
+        found = generalization_inputs.on_crops(
+            given, asked, self.large_groups, self.suite, self.perceptual
+        )
+        return generalization_command.plan(given, found)
 
     def maps(self, noises: Sequence[str] = ()) -> argparse.Namespace:
         """The options of attribution; its window is at most half a crop.
@@ -202,7 +211,7 @@ class Plan:
 
     def manifest(self) -> dict[str, Any]:
         """What decides the report, whichever of its sections are asked for."""
-        about = options.describe("report", self.args, self.asked)
+        about = commands_inputs.describe("report", self.args, self.asked)
         about.pop("crops")
         return about | {
             "reference": self.features[0],

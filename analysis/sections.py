@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
-import importlib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from analysis import options
+from analysis.commands.subset import Share
 from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:
+    from analysis.commands.inputs import Asked
     from analysis.engine.observer import Batch
-    from analysis.options import Asked
-    from analysis.work import Work
     from mtd.data.crops import Crop
     from mtd.data.recorded_noise import Recorded
     from mtd.noise.base import Noise
@@ -122,14 +119,6 @@ def nested(crops: Sequence[Crop], counts: Sequence[int], seed: int) -> list[list
     return [[crops[i] for i in sorted(order[a:b])] for a, b in zip(starts, ends, strict=True)]
 
 
-@dataclass(frozen=True)
-class Share:
-    """What one section looks at: its models, noises and crops, and the batches that hold them."""
-
-    asked: Asked
-    groups: list[Batch]
-
-
 def shares(
     asked: Asked, parts: Sequence[Sequence[Crop]], counts: Mapping[str, int], size: int | None
 ) -> tuple[list[Batch], dict[str, Share]]:
@@ -165,14 +154,3 @@ def batched(
     most = size or max(1, TOGETHER // crops[0].pixels.shape[0] ** 2)
     made = batches(crops, most)
     return [replace(b, index=first + i, noises=list(noises)) for i, b in enumerate(made)]
-
-
-def work(name: str, args: argparse.Namespace, share: Share) -> Work:
-    """The analysis of a section, by its command's own options; those that are shared as given."""
-    module = importlib.import_module(f"analysis.{name}")
-    given = options.like(args, module.parser())
-    if name == "cka":
-        planned: Work = module.plan(given, share.asked, share.groups)[1]
-    else:
-        planned = module.plan(given, share.asked)[1]
-    return planned

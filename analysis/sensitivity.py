@@ -10,7 +10,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis import options
+from analysis.commands import inputs as commands_inputs
+from analysis.commands import options
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from analysis.commands.inputs import Asked
+    from analysis.commands.job import Work
     from analysis.engine.observer import Batch
     from analysis.layer_changes import Sums
-    from analysis.options import Asked
-    from analysis.work import Work
 
     Array = NDArray[np.float64]
 
@@ -150,16 +151,16 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
         BadInput: see `mtd.utils.errors`.
     """
     from analysis import sensitivity_table
+    from analysis.commands.job import Work
     from analysis.engine.run import batches
     from analysis.layer_changes import LayerChanges
-    from analysis.work import Work
 
-    layers = options.choose_layers(asked.models, args.layers)
+    layers = commands_inputs.choose_layers(asked.models, args.layers)
     groups = batches(asked.crops, args.batch_size or max(1, 2**15 // args.crop**2))
     work = Work(
         asked,
         LayerChanges(layers, int(args.memory * 2**30)),
-        options.describe("sensitivity", args, asked) | {"layers": layers},
+        commands_inputs.describe("sensitivity", args, asked) | {"layers": layers},
         lambda found: {"sensitivity.csv": sensitivity_table.table(found, asked)},
         sensitivity_table.report,
     )
@@ -172,10 +173,10 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    from analysis import work
+    from analysis.commands import job as commands_job
 
     settle(args)
-    return work.run(args, plan, command)
+    return commands_job.run(args, plan, command)
 
 
 if __name__ == "__main__":

@@ -10,13 +10,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.commands.inputs import Asked
+from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
 from analysis.engine.observer import View
 from analysis.layer_changes import DENOISED, IMAGE, Sums
-from analysis.options import Asked
 from analysis.plotting import model_styles
 from analysis.plotting import model_styles as plotting_model_styles
 from analysis.plotting.model_styles import CROWDED, style
-from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.sensitivity import change, gain
 from analysis.stats import jackknife
 from analysis.text import terminal

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis import options
+from analysis.commands import inputs as commands_inputs
+from analysis.commands import options
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
@@ -22,10 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch import Tensor
 
+    from analysis.commands.inputs import Asked
+    from analysis.commands.job import Work
     from analysis.engine.observer import Batch
-    from analysis.options import Asked
     from analysis.stats.generalized_gaussian import GGD, Method
-    from analysis.work import Work
 
 EXAMPLES = """\
   python -m analysis.srga baseline.pth masked.pth
@@ -227,10 +228,10 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
         BadInput: see `mtd.utils.errors`.
     """
     from analysis import srga_table
+    from analysis.commands.job import Work
     from analysis.deep_features import DeepFeatures
     from analysis.engine.layers import INPUT, choose, last_convolution
     from analysis.engine.run import batches
-    from analysis.work import Work
 
     srga_table.check(asked)
     layers = {
@@ -242,7 +243,7 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
             raise BadInput(f"--layer {args.layer}: {len(chosen)} layers of {name}; name one")
     single = {name: chosen[0] for name, chosen in layers.items()}
     groups = batches(asked.crops, args.batch_size or max(1, 2**16 // args.crop**2))
-    manifest = options.describe("srga", args, asked) | {
+    manifest = commands_inputs.describe("srga", args, asked) | {
         "layers": single,
         "components": min(args.components, len(asked.crops) - 1),
         "fit": args.fit,
@@ -264,10 +265,10 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    from analysis import work
+    from analysis.commands import job as commands_job
 
     settle(args)
-    return work.run(args, plan, command)
+    return commands_job.run(args, plan, command)
 
 
 if __name__ == "__main__":

@@ -14,13 +14,13 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
+from analysis.commands.inputs import Asked
+from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
 from analysis.deep_features import Deep
 from analysis.engine.observer import View
-from analysis.options import Asked
 from analysis.plotting import model_styles
 from analysis.plotting import model_styles as plotting_model_styles
 from analysis.plotting.model_styles import CROWDED, style
-from analysis.runs import RunFolder, read_manifest, read_tables
 from analysis.srga import PATCHES, Fit, compare, fit
 from analysis.stats import gram_pca
 from analysis.stats.generalized_gaussian import Method

@@ -16,17 +16,18 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import compare_table, ranking, significance
+from analysis import compare_table
 from analysis.agreement import Check
+from analysis.commands.job import one_pass
+from analysis.commands.run_folder import LOG, MANIFEST, RunFolder, read_manifest, read_tables
 from analysis.engine import observer as engine_observer
 from analysis.engine import run as engine_run
+from analysis.generalization import pairwise_tests, scoring
+from analysis.generalization.observer import PROTOCOLS, Scores
 from analysis.report_parts import compared, present
 from analysis.report_plan import Plan
-from analysis.runs import LOG, MANIFEST, RunFolder, read_manifest, read_tables
-from analysis.scores import PROTOCOLS, Scores
 from analysis.sections import BENCHMARK, NAMES, ONE_PASS
 from analysis.text.terminal import grid, plural
-from analysis.work import one_pass
 from mtd.utils.errors import BadInput, Failed
 
 TOLD = 5
@@ -163,7 +164,7 @@ def asked(args: argparse.Namespace, manifest: Mapping[str, Any]) -> argparse.Nam
 
 def differing(manifest: Mapping[str, Any]) -> list[str]:
     """What is not as it was when the report was made."""
-    from analysis.runs import versions
+    from analysis.commands.run_folder import versions
 
     now, then = versions(), manifest["versions"]
     changed = [
@@ -360,11 +361,11 @@ def again(
 def aggregates(drawn: Drawn, results: pd.DataFrame, manifest: Mapping[str, Any]) -> Iterator[Check]:
     """Everything that is made of the results."""
     trained = manifest["in_distribution"]
-    made = [ranking.table(results, str(m), trained) for m in results.metric.unique()]
+    made = [scoring.table(results, str(m), trained) for m in results.metric.unique()]
     makers: dict[str, tuple[Callable[[Any], pd.DataFrame], tuple[str, ...]]] = {
-        "noises": (ranking.noises, ("noise", "model", "metric")),
-        "generalization": (ranking.generalization, ("model", "metric")),
-        "tests": (significance.paired, ("noise", "metric", "model_a", "model_b")),
+        "noises": (scoring.noises, ("noise", "model", "metric")),
+        "generalization": (scoring.generalization, ("model", "metric")),
+        "tests": (pairwise_tests.paired, ("noise", "metric", "model_a", "model_b")),
     }
     for name, (maker, keys) in makers.items():
         check = Check(f"{name}.csv")

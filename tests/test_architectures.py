@@ -16,19 +16,13 @@ import torch
 from test_foreign import SOURCE, nafnet
 from test_model import TINY, saved, tiny
 
-from analysis import (
-    attribution,
-    cka,
-    degradation,
-    distributions,
-    generalization,
-    options,
-    sensitivity,
-    srga,
-)
+from analysis import attribution, degradation, distributions, sensitivity, srga
+from analysis.cka import command as cka_command
+from analysis.commands import inputs as commands_inputs
 from analysis.engine import run as engine_run
 from analysis.engine.observer import Batch
 from analysis.engine.run import Setting
+from analysis.generalization import command as generalization_command
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.noise import specs as noise_specs
@@ -82,7 +76,7 @@ def run(module, *arguments: str) -> Path:
 
 
 def test_cka_between_every_pair_of_architectures(folder):
-    path = run(cka, "--positions", "8", "--pairs", "cross-model")
+    path = run(cka_command, "--positions", "8", "--pairs", "cross-model")
     frame = pd.read_csv(path / "cka.csv")
     frame = frame[frame.noise_a == "gaussian:15"]
     pairs = {tuple(sorted(pair)) for pair in zip(frame.model_a, frame.model_b, strict=True)}
@@ -102,14 +96,14 @@ def test_cka_between_every_pair_of_architectures(folder):
 
 
 def test_cka_without_intervals(folder):
-    path = run(cka, "--positions", "8", "--no-intervals", "--pairs", "cross-model")
+    path = run(cka_command, "--positions", "8", "--no-intervals", "--pairs", "cross-model")
     frame = pd.read_csv(path / "cka.csv")
     assert frame.cka.notna().any() and frame.low.isna().all()
 
 
 def test_generalization(folder):
     few = ("--noise", "gaussian:15", "--noise", "poisson:3", "--no-lpips")
-    path = run(generalization, *few)
+    path = run(generalization_command, *few)
     assert (
         "FFDNet was told the noise level (that of each noise)" in (path / "summary.txt").read_text()
     )
@@ -148,8 +142,8 @@ def test_attribution(folder):
 
 @pytest.mark.parametrize("quantize", [True, False])
 def test_the_level_that_networks_are_told_is_that_of_the_noise(folder, quantize):
-    args = cka.parser().parse_args([*ALL, *SMALL])
-    models = options.load_models(args, "cpu")
+    args = cka_command.parser().parse_args([*ALL, *SMALL])
+    models = commands_inputs.load_models(args, "cpu")
     batch = Batch(0, data_crops.crops(photographs.photographs(), 16, 3))
     setting = Setting(quantize=quantize)
     gaussian = engine_run.show(noise_specs.parse("gaussian:25"), batch, setting)
@@ -179,6 +173,8 @@ def test_the_level_that_networks_are_told_is_that_of_the_noise(folder, quantize)
 
 def generalization_scores(models):
     """An observer that asks for the output alone."""
-    from analysis import scores
+    from analysis.generalization import observer as generalization_observer
 
-    return scores.Scores(["FFDNet"], scores.PROTOCOLS["default"], None)
+    return generalization_observer.Scores(
+        ["FFDNet"], generalization_observer.PROTOCOLS["default"], None
+    )

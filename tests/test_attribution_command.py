@@ -11,8 +11,8 @@ import mtd
 from analysis import attribution as command
 from analysis import attribution_table, lam
 from analysis.attribution import place, run
+from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
 from analysis.lam import Window
-from analysis.runs import RunFolder, read_manifest, read_tables
 from mtd import masking
 from mtd.data import crops as data_crops
 from mtd.data import photographs

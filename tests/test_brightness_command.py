@@ -18,7 +18,7 @@ import mtd
 from analysis import brightness as command
 from analysis import brightness_figure, brightness_table
 from analysis.brightness import run
-from analysis.runs import read_manifest, read_tables
+from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.text.noise_labels import NOISY
 from mtd.data import crops as data_crops
 from mtd.data import photographs

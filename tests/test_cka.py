@@ -12,9 +12,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.cka import CKA, cka
-from analysis.crossproducts import from_features
-from analysis.hsic import CHUNK, HSIC, from_grams, gram, u_center
+from analysis.cka.functional import CKA, cka
+from analysis.cka.hsic import CHUNK, HSIC, from_grams, gram, u_center
+from analysis.cka.hsic_from_features import from_features
 from mtd.utils.errors import BadInput
 
 

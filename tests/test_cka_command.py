@@ -13,7 +13,7 @@ import torch
 from conftest import COLUMNS, TINY, shell, tiny_network
 from PIL import Image
 
-from analysis import cka
+from analysis.cka import command as cka_command
 from analysis.engine.layers import default_layers
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
@@ -33,7 +33,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def run(*arguments: str) -> Path:
-    return cka.run(cka.parser().parse_args([*arguments, "--quiet"]), "test")
+    return cka_command.run(cka_command.parser().parse_args([*arguments, "--quiet"]), "test")
 
 
 @pytest.fixture
@@ -295,7 +295,7 @@ def test_bad_input_is_one_line_and_exit_2(folder, in_process, arguments, message
     (folder / "broken/a.png").write_bytes(b"no image")
     (folder / "held/manifest.json").write_text("{}")
     before = sorted(folder.rglob("*"))
-    code, out, err = in_process(cka.main, *arguments)
+    code, out, err = in_process(cka_command.main, *arguments)
     assert code == 2, out + err
     assert message in err
     assert len(err.splitlines()) == 1 and not out

@@ -12,10 +12,11 @@ from conftest import tiny_network
 from scipy import ndimage, stats
 
 import mtd
-from analysis import cka
+from analysis.cka import command as cka_command
+from analysis.cka import functional
+from analysis.cka.positions import Positions
 from analysis.engine.feature_maps import lay_out
 from analysis.engine.hooks import Activations
-from analysis.positions import Positions
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.noise import base as noise_base
@@ -25,7 +26,7 @@ FEW = ("--limit", "8", "--crop", "24", "--positions", "16")
 
 
 def run(*arguments: str) -> Path:
-    return cka.run(cka.parser().parse_args([*arguments, "--quiet"]), "test")
+    return cka_command.run(cka_command.parser().parse_args([*arguments, "--quiet"]), "test")
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_numbers_are_those_of_the_definition(folder):
         (("hidden", "gaussian:15", deep), ("hidden", "poisson:3", deep)),
         (("plain", "gaussian:15", "conv_last"), ("plain", "poisson:3", "conv_after_body")),
     ]:
-        expected = cka.cka(channels(*a), channels(*b))
+        expected = functional.cka(channels(*a), channels(*b))
         assert frame.cka[(*a, *b)] == pytest.approx(expected, abs=1e-5)
 
 
@@ -73,10 +74,10 @@ def left_out(x: np.ndarray, y: np.ndarray, crops: int) -> tuple[float, float]:
     """The interval, from values that were really computed without each crop."""
     size = len(x) // crops
     kept = [np.delete(np.arange(len(x)), np.s_[i * size : (i + 1) * size]) for i in range(crops)]
-    without = np.array([cka.cka(x[rows], y[rows]) for rows in kept])
+    without = np.array([functional.cka(x[rows], y[rows]) for rows in kept])
     spread = np.sqrt((crops - 1) / crops * np.square(without - without.mean()).sum())
     half = stats.t.ppf(0.975, crops - 1) * spread
-    value = cka.cka(x, y)
+    value = functional.cka(x, y)
     return value - half, value + half
 
 
@@ -112,7 +113,7 @@ def test_intervals_and_centrings_are_those_of_the_definition(folder, unit, centr
         else:
             sides.append(maps.reshape(8, -1))
     row = pd.read_csv(path / "cka.csv").iloc[0]
-    assert row.cka == pytest.approx(cka.cka(*sides), abs=1e-5)
+    assert row.cka == pytest.approx(functional.cka(*sides), abs=1e-5)
     assert (row.low, row.high) == pytest.approx(left_out(*sides, 8), abs=1e-4)
     assert row.centring == centring and row.samples == len(sides[0])
 
@@ -145,7 +146,7 @@ def test_averaged_masks_are_averaged_before_anything_nonlinear(folder):
             draws.append(seen["norm"].double())
         sides.append(torch.stack(draws).mean(0).flatten(1))
     value = pd.read_csv(path / "cka.csv").cka[0]
-    assert value == pytest.approx(cka.cka(*sides), abs=1e-6)
+    assert value == pytest.approx(functional.cka(*sides), abs=1e-6)
 
 
 @pytest.mark.parametrize("unit", ["position", "image"])

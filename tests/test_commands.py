@@ -14,7 +14,8 @@ from conftest import TINY, tiny_network
 from test_ranks import environment, two_processes
 from test_resume import contents
 
-from analysis import lam, options
+from analysis import lam
+from analysis.commands import options
 from analysis.engine import run as engine_run
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy

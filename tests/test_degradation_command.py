@@ -13,10 +13,10 @@ from torch import nn
 import mtd
 from analysis import degradation as command
 from analysis import degradation_table, pooled_features, separability
+from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.degradation import run
 from analysis.engine import observer as engine_observer
 from analysis.engine.hooks import Activations
-from analysis.runs import read_manifest, read_tables
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
@@ -139,7 +139,9 @@ def test_a_network_that_lets_noise_through_sorts_by_it(folder, monkeypatch):
     network = mtd.load("plain.pth")
     last = network.get_submodule("conv_last")
     monkeypatch.setattr(last, "forward", Strength().forward)
-    monkeypatch.setattr("analysis.options.load_models", lambda args, device: {"plain": network})
+    monkeypatch.setattr(
+        "analysis.commands.inputs.load_models", lambda args, device: {"plain": network}
+    )
     monkeypatch.setattr(type(network), "forward", lambda self, x, *_, **__: last(x)[:, :3])
     noises = ("--noise", "gaussian:5", "--noise", "gaussian:100")
     path = started("plain.pth", *FEW, *noises, "--layers", "conv_last", "--components", "2")

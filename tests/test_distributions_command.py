@@ -14,9 +14,9 @@ from test_histograms import direct_js
 import mtd
 from analysis import distributions as command
 from analysis import distributions_figure, distributions_table
+from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.distributions import run
 from analysis.engine.hooks import Activations
-from analysis.runs import read_manifest, read_tables
 from analysis.stats import histograms
 from analysis.stats.generalized_gaussian import fit_ggd
 from mtd.data import crops as data_crops

@@ -83,10 +83,10 @@ def study(tmp_path: Path) -> Path:
     manifest(path / "ablations", "generalization", noises=list(NOISES))
     frame = results(cells)
     frame.to_csv(path / "ablations/results.csv", index=False, na_rep="nan")
-    from analysis import ranking
+    from analysis.generalization import scoring
 
-    scores = [ranking.table(frame, metric, [TRAINED]) for metric in ("psnr", "ssim")]
-    made = {"generalization": ranking.generalization, "noises": ranking.noises}
+    scores = [scoring.table(frame, metric, [TRAINED]) for metric in ("psnr", "ssim")]
+    made = {"generalization": scoring.generalization, "noises": scoring.noises}
     for name, maker in made.items():
         table = pd.concat([maker(one) for one in scores])
         table.to_csv(path / f"ablations/{name}.csv", index=False, na_rep="nan")

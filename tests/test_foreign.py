@@ -14,7 +14,7 @@ from test_model import TINY, output, refused, saved, tiny
 from torch import nn
 
 import mtd
-from analysis import cka
+from analysis.cka import command as cka_command
 from analysis.engine.hooks import Activations
 from analysis.engine.layers import last_convolution
 from mtd.data import crops as data_crops
@@ -402,7 +402,7 @@ TINIEST = ("--crop", "16", "--limit", "4", "--positions", "8", "--quiet")
 
 
 def run(*arguments: str) -> pd.DataFrame:
-    path = cka.run(cka.parser().parse_args([*arguments, *TINIEST]), "test")
+    path = cka_command.run(cka_command.parser().parse_args([*arguments, *TINIEST]), "test")
     return pd.read_csv(path / "cka.csv")
 
 
@@ -423,7 +423,7 @@ def test_the_command(own, tmp_path):
 
 
 def settled(*arguments: str):
-    args = cka.parser().parse_args(list(arguments))
+    args = cka_command.parser().parse_args(list(arguments))
     return dict(cli_options.settle(args))
 
 
@@ -464,7 +464,7 @@ def test_options_by_model():
 )
 def test_options_that_need_a_model_before_them(capsys, arguments, message):
     with pytest.raises(SystemExit) as left:
-        cka.parser().parse_args(arguments)
+        cka_command.parser().parse_args(arguments)
     assert left.value.code == 2 and message in capsys.readouterr().err
 
 

@@ -17,10 +17,11 @@ from safetensors.numpy import load_file
 from test_perceptual import SHAPES
 
 import mtd
-from analysis import generalization, ranking
+from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.engine import run as engine_run
-from analysis.generalization import run
-from analysis.runs import read_manifest, read_tables
+from analysis.generalization import command as generalization_command
+from analysis.generalization import scoring
+from analysis.generalization.command import run
 from analysis.text.noise_labels import NOISY
 from mtd import masking
 from mtd.data import crops as data_crops
@@ -52,7 +53,7 @@ def checkpoint_weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def started(*arguments: str) -> Path:
-    return run(generalization.parser().parse_args(list(arguments)), "test")
+    return run(generalization_command.parser().parse_args(list(arguments)), "test")
 
 
 def tables(path: Path) -> dict[str, pd.DataFrame]:
@@ -297,13 +298,13 @@ def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch
 )
 def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message):
     base = [] if "--no-lpips" in arguments or "--lpips-weights" in arguments else ["--no-lpips"]
-    code, out, err = in_process(generalization.main, "plain.pth", *base, *arguments)
+    code, out, err = in_process(generalization_command.main, "plain.pth", *base, *arguments)
     assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
 
 
 def test_a_model_named_like_the_noisy_input_is_refused(folder, in_process):
     Path("plain.pth").rename("noisy input.pth")
-    code, _, err = in_process(generalization.main, "noisy input.pth", *FEW)
+    code, _, err = in_process(generalization_command.main, "noisy input.pth", *FEW)
     assert code == 2 and "rename the file" in err
 
 
@@ -320,7 +321,7 @@ def test_real_camera_noise(folder):
 def test_scores_in_the_table_are_those_of_the_results(folder):
     path = started("plain.pth", "hidden.pth", *FEW, *TWO)
     frames = tables(path)
-    again = ranking.generalization(ranking.table(frames["results"], "psnr", ["gaussian:15"]))
+    again = scoring.generalization(scoring.table(frames["results"], "psnr", ["gaussian:15"]))
     held = frames["generalization"].query("metric == 'psnr'").reset_index(drop=True)
     for name in ("in_distribution", "out_of_distribution_low", "gap_high", "mean_rank"):
         assert np.allclose(again[name], held[name], equal_nan=True, atol=1e-12)
@@ -361,7 +362,7 @@ def test_changed_ground_truth_is_another_run(folder, in_process):
     started(*arguments)
     Image.fromarray(255 - image_io.read_rgb("clean/0.png")).save("clean/0.png")
     for more in ([], ["--resume"]):
-        code, _, err = in_process(generalization.main, *arguments, *more)
+        code, _, err = in_process(generalization_command.main, *arguments, *more)
         assert code == 2 and "holds another run (it differs in recorded)" in err
 
 
@@ -379,7 +380,7 @@ def test_random_crops_of_pairs_may_fall_on_one_place(folder):
 def test_recorded_noise_that_is_named_twice_is_refused_at_once(folder, in_process):
     small_pairs()
     code, _, err = in_process(
-        *(generalization.main, "plain.pth", *QUIET),
+        *(generalization_command.main, "plain.pth", *QUIET),
         *("--pairs", "x=noisy", "clean", "--pairs", "x=noisy", "clean"),
     )
     assert code == 2 and "each name once" in err
@@ -394,7 +395,9 @@ def test_models_named_like_the_pictures_of_strips(folder):
 
 def test_a_suite_must_hold_what_it_says_is_in_distribution(folder, in_process):
     Path("mine.toml").write_text('noises = ["poisson:2"]\nin_distribution = ["gaussian:15"]\n')
-    code, _, err = in_process(generalization.main, "plain.pth", *QUIET, "--suite", "mine.toml")
+    code, _, err = in_process(
+        generalization_command.main, "plain.pth", *QUIET, "--suite", "mine.toml"
+    )
     assert code == 2 and "suite mine: in_distribution gaussian:15: not among the noises" in err
 
 

@@ -10,7 +10,7 @@ import torch
 from scipy.spatial.distance import pdist, squareform
 from test_cka import by_features, by_grams, oracle
 
-from analysis import hsic
+from analysis.cka import hsic
 from mtd.utils.errors import BadInput
 
 RNG = np.random.default_rng(5)

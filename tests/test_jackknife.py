@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy import stats
 
-from analysis import hsic
-from analysis.comparison import STEADY
+from analysis.cka import hsic
+from analysis.cka.compute import STEADY
 from analysis.stats.jackknife import interval, standard_error
 
 

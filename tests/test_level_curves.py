@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 from test_ranking import RESULTS
 
-from analysis import level_curves, ranking
+from analysis.generalization import figures as generalization_figures
+from analysis.generalization import scoring
 from analysis.text.noise_labels import NOISY
 
-FRAME = ranking.noises(ranking.table(RESULTS, "psnr", ["gaussian:15"]))
+FRAME = scoring.noises(scoring.table(RESULTS, "psnr", ["gaussian:15"]))
 
 
 def test_a_panel_for_each_kind_with_levels_and_one_for_the_rest():
-    figure = level_curves.curves(FRAME, "psnr")
+    figure = generalization_figures.curves(FRAME, "psnr")
     assert figure is not None
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == ["Gaussian", "one level"]
@@ -32,7 +33,7 @@ def test_a_panel_for_each_kind_with_levels_and_one_for_the_rest():
 
 def test_noises_of_one_level_have_a_legend_too():
     one = FRAME[FRAME.noise.isin(["gaussian:15", "isp"])]
-    figure = level_curves.curves(one, "psnr")
+    figure = generalization_figures.curves(one, "psnr")
     assert figure is not None and len(figure.axes) == 1
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", NOISY]
     ticks = [tick.get_text() for tick in figure.axes[0].get_xticklabels()]
@@ -40,29 +41,29 @@ def test_noises_of_one_level_have_a_legend_too():
 
 
 def test_samples_per_pixel_fall_as_noise_grows():
-    figure = level_curves.curves(FRAME.assign(kind="monte_carlo"), "psnr")
+    figure = generalization_figures.curves(FRAME.assign(kind="monte_carlo"), "psnr")
     assert figure is not None
     left, right = figure.axes[0].get_xlim()
     assert left > right
 
 
 def test_the_noisy_input_is_grey_in_every_figure():
-    assert level_curves.style(NOISY, ["a", NOISY])["color"] == "0.45"
-    assert level_curves.style("b", ["a", "b"])["color"] == "C1"
+    assert generalization_figures.style(NOISY, ["a", NOISY])["color"] == "0.45"
+    assert generalization_figures.style("b", ["a", "b"])["color"] == "C1"
     many = [str(i) for i in range(25)]
-    assert "C7" not in {level_curves.style(name, many)["color"] for name in many}
-    looks = {tuple(level_curves.style(name, many).items()) for name in many}
+    assert "C7" not in {generalization_figures.style(name, many)["color"] for name in many}
+    looks = {tuple(generalization_figures.style(name, many).items()) for name in many}
     assert len(looks) == 25
 
 
 def test_whose_preset_the_mixture_is_stands_in_the_title():
     frame = FRAME.assign(kind="mixture")
-    figure = level_curves.curves(frame, "psnr")
+    figure = generalization_figures.curves(frame, "psnr")
     assert figure is not None and "this project's own preset" in figure.get_suptitle()
 
 
 def test_ranks_are_in_the_given_order_and_need_two_models():
-    figure = level_curves.rank_map(FRAME, ["b", "a"])
+    figure = generalization_figures.rank_map(FRAME, ["b", "a"])
     assert figure is not None
     axes = figure.axes[0]
     values = np.asarray(axes.images[0].get_array())
@@ -72,8 +73,8 @@ def test_ranks_are_in_the_given_order_and_need_two_models():
     assert axes.get_xticklabels()[0].get_text() == "gaussian:15 (trained on)"
     gains = FRAME[FRAME.model != NOISY].gain
     assert len(axes.patches) == (gains < 0).sum() > 0
-    assert level_curves.rank_map(FRAME[FRAME.model != "b"], ["a"]) is None
+    assert generalization_figures.rank_map(FRAME[FRAME.model != "b"], ["a"]) is None
 
 
 def test_no_rows_no_figure():
-    assert level_curves.curves(FRAME, "lpips") is None
+    assert generalization_figures.curves(FRAME, "lpips") is None

@@ -11,7 +11,7 @@ import torch
 from conftest import data_folder
 
 import mtd
-from analysis import cka
+from analysis.cka import command as cka_command
 from analysis.engine.layers import deepest
 from mtd.data import crops as data_crops
 from mtd.data import photographs as data_photographs
@@ -73,7 +73,7 @@ def test_masked_keeps_its_deep_blocks_across_noises(tmp_path, photographs, pairi
     arguments += ["--mask-pairing", pairing, "--output-dir", str(tmp_path / "run"), "--quiet"]
     if photographs:
         arguments += ["--images", str(data_folder(photographs))]
-    folder: Path = cka.run(cka.parser().parse_args(arguments))
+    folder: Path = cka_command.run(cka_command.parser().parse_args(arguments))
     frame = pd.read_csv(folder / "cka.csv")
     same = frame[(frame.model_a == frame.model_b) & (frame.layer_a == frame.layer_b)]
     deep = same[same.layer_a.isin(deepest(list(dict.fromkeys(same.layer_a))))]

@@ -7,8 +7,8 @@ from itertools import combinations, combinations_with_replacement, product
 
 import pytest
 
+from analysis.cka.view_pairs import choose, kind
 from analysis.engine.observer import View
-from analysis.pairs import choose, kind
 from mtd.utils.errors import BadInput
 
 MODELS, NOISES = ["m", "n"], ["x", "y", "z"]

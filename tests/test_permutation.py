@@ -9,8 +9,8 @@ import pytest
 import torch
 from scipy.stats import ortho_group
 
-from analysis import hsic
-from analysis.cka import CKA
+from analysis.cka import hsic
+from analysis.cka.functional import CKA
 from analysis.stats.permutation import PValues, p_values
 from mtd.utils import seeds
 

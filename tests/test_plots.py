@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from conftest import cka_table
 
-from analysis import plots
+from analysis.cka import figures as cka_figures
 
 
 def test_curves_over_depth_are_labelled_by_their_own_layers():
@@ -15,13 +15,13 @@ def test_curves_over_depth_are_labelled_by_their_own_layers():
     rows = [("a", "x", "y", layer, i, 0.5, 0.4, 0.6) for i, layer in enumerate(deep)]
     rows += [("b", "x", "y", layer, i, 0.7, 0.6, 0.8) for i, layer in enumerate(deep[:2])]
     columns = ["model", "noise_a", "noise_b", "layer", "index", "cka", "low", "high"]
-    figure = plots.depth(pd.DataFrame(rows, columns=columns))
+    figure = cka_figures.depth(pd.DataFrame(rows, columns=columns))
     assert figure is not None
     axes = figure.axes[0]
     labels = [tick.get_text() for tick in axes.get_xticklabels()]
     assert labels == ["block 0.0", "block 1.0", "block 2.0", "block 3.0"]
     assert [len(line.get_xdata()) for line in axes.lines] == [4, 2]
-    assert plots.depth(pd.DataFrame(columns=columns)) is None
+    assert cka_figures.depth(pd.DataFrame(columns=columns)) is None
 
 
 def test_figures_show_the_table():
@@ -30,8 +30,12 @@ def test_figures_show_the_table():
     models = cka_table(matrix.T, ("a", "gaussian:15"), ("b", "gaussian:15"))
     frame = pd.concat([crossed, models]).sample(frac=1, random_state=0)  # order must not matter
     for figure, values, names in (
-        (plots.heatmap(frame, "cross_noise"), matrix, ("a under poisson:3", "a under gaussian:15")),
-        (plots.heatmap(frame, "cross_model"), matrix.T, ("b", "a")),
+        (
+            cka_figures.heatmap(frame, "cross_noise"),
+            matrix,
+            ("a under poisson:3", "a under gaussian:15"),
+        ),
+        (cka_figures.heatmap(frame, "cross_model"), matrix.T, ("b", "a")),
     ):
         assert figure is not None
         axes = figure.axes[0]
@@ -45,5 +49,5 @@ def test_figures_show_the_table():
         ]
         assert (axes.get_xlabel(), axes.get_ylabel()) == tuple(f"layer of {name}" for name in names)
         assert not axes.yaxis_inverted()
-    assert plots.heatmap(models, "cross_noise") is None
-    assert plots.heatmap(crossed, "cross_model") is None
+    assert cka_figures.heatmap(models, "cross_noise") is None
+    assert cka_figures.heatmap(crossed, "cross_model") is None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
+from analysis.cka.positions import Positions
 from analysis.engine.feature_maps import lay_out
-from analysis.positions import Positions
 from mtd.utils.errors import BadInput
 
 

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from analysis import cka
+from analysis.cka import command as cka_command
 
 ROOT = Path(__file__).parents[1]
 FEW = ("--crop", "16", "--positions", "8", "--layers", "conv_*", "--layers", "**.blocks.1")
@@ -65,7 +65,7 @@ def free_port() -> int:
 
 def single(*arguments: str, cwd: Path) -> None:
     with contextlib.chdir(cwd):
-        cka.run(cka.parser().parse_args(list(arguments)), "test")
+        cka_command.run(cka_command.parser().parse_args(list(arguments)), "test")
 
 
 @pytest.mark.parametrize(

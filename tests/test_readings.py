@@ -12,22 +12,22 @@ import pandas as pd
 import pytest
 from conftest import cka_table
 
+from analysis.cka import notebook as cka_notebook
+from analysis.cka import reading as cka_reading
+from analysis.generalization import notebook as generalization_notebook
+from analysis.generalization import reading as generalization_reading
+from analysis.generalization.pairwise_tests import OUTSIDE
+from analysis.generalization.reading import overall
 from analysis.readings import (
     attribution,
-    cka,
-    cka_views,
     compare,
     degradation,
     distributions,
-    generalization,
     report,
-    scoreboard,
     sensitivity,
     srga,
     training,
 )
-from analysis.readings.generalization import overall
-from analysis.significance import OUTSIDE
 from analysis.text.marginals import by_model, by_noise, tidy
 from analysis.text.markdown import code, escaped, side
 from analysis.text.noise_labels import NOISY
@@ -121,7 +121,7 @@ def test_who_is_ahead_does_not_depend_on_the_order_of_the_table():
     for names, sign in ((("a", "b"), -1), (("b", "a"), 1)):
         ends_ = sorted((sign * 4.0, sign * 6.0))
         frames = benchmark(PAIR, {names: {OUTSIDE: (sign * 5.0, *ends_, 0.01)}})
-        text = said(generalization.main(frames))
+        text = said(generalization_reading.main(frames))
         assert "25.00 dB [24.50, 25.50] by `b`, 20.00 dB [19.50, 20.50] by `a`" in text
         assert "lead of `b` over `a`, image by image, is +5.00 dB [+4.00, +6.00]" in text
         assert "`b` is ahead, the 95% interval excludes 0 (p = 0.01 after Holm's" in text
@@ -129,14 +129,14 @@ def test_who_is_ahead_does_not_depend_on_the_order_of_the_table():
 
 def test_an_interval_with_zero_in_it_is_undecided():
     frames = benchmark(PAIR, {("a", "b"): {OUTSIDE: (-5.0, -11.0, 1.0, 0.2)}})
-    text = said(generalization.main(frames))
+    text = said(generalization_reading.main(frames))
     assert "+5.00 dB [-1.00, +11.00]: the 95% interval includes 0" in text
     assert "do not decide" in text and "`b` is ahead" not in text
     frames = benchmark(PAIR, {("a", "b"): {OUTSIDE: (-5.0, NAN, NAN, 0.2)}})
-    assert "too few images for an interval" in said(generalization.main(frames))
+    assert "too few images for an interval" in said(generalization_reading.main(frames))
     frames = benchmark(PAIR, {("a", "b"): {OUTSIDE: (0.0, -1.0, 1.0, 1.0)}})
-    assert "equal on average" in said(generalization.main(frames))
-    assert "no paired test" in said(generalization.main(benchmark(PAIR)))
+    assert "equal on average" in said(generalization_reading.main(frames))
+    assert "no paired test" in said(generalization_reading.main(benchmark(PAIR)))
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_an_interval_with_zero_in_it_is_undecided():
 )
 def test_interval_and_corrected_test_must_both_decide(numbers, said_):
     frames = benchmark(PAIR, {("b", "a"): {OUTSIDE: numbers}})
-    text = said(generalization.main(frames))
+    text = said(generalization_reading.main(frames))
     assert said_ in text and ("is ahead" in text) != ("undecided" in text)
 
 
@@ -168,7 +168,7 @@ def test_noise_by_noise_needs_the_interval_and_the_corrected_test():
         "poisson:3": (-1.0, -2.0, -0.5, 0.01),
         "isp": (1.0, 0.5, 1.5, 0.3),
     }
-    text = said(generalization.noise_by_noise(benchmark(PAIR, {("a", "b"): of}), "psnr"))
+    text = said(generalization_reading.noise_by_noise(benchmark(PAIR, {("a", "b"): of}), "psnr"))
     assert "`a` under `gaussian:15` (by 2.00 dB)" in text
     assert "`b` under `poisson:3` (by 1.00 dB)" in text
     assert "Undecided under `isp`" in text
@@ -176,12 +176,12 @@ def test_noise_by_noise_needs_the_interval_and_the_corrected_test():
 
 def test_less_is_better_where_the_metric_says_so():
     frame = paired({("a", "b"): {OUTSIDE: (0.1, 0.05, 0.2, 0.01)}}).assign(metric="lpips")
-    duel = generalization.duels(frame, "lpips", "a", "b")[OUTSIDE]
+    duel = generalization_reading.duels(frame, "lpips", "a", "b")[OUTSIDE]
     assert duel.winner == -1 and (duel.value, duel.low, duel.high) == (-0.1, -0.2, -0.05)
 
 
 def test_what_is_lost_is_made_of_two_differences():
-    text = said(generalization.losses(benchmark(PAIR), "psnr"))
+    text = said(generalization_reading.losses(benchmark(PAIR), "psnr"))
     assert "3.00 dB [2.50, 3.50] by `b` and 10.00 dB [9.50, 10.50] by `a`" in text
     assert (
         "Between these means of `a` and `b` lie 7.00 dB, a difference without an interval" in text
@@ -193,32 +193,32 @@ def test_what_is_lost_is_made_of_two_differences():
 
 def test_a_single_model_is_not_compared():
     frames = benchmark({"a": (30.0, 20.0)})
-    text = said(generalization.sentences(frames))
+    text = said(generalization_reading.sentences(frames))
     assert "`a` has a mean PSNR of 20.00 dB [19.50, 20.50]" in text
     assert "ahead" not in text and "undecided" not in text.lower()
-    assert "One model" in scoreboard.pairs(frames, "psnr").data["text/plain"]
-    assert scoreboard.alt_ranks(frames) == "One model: no ranks."
+    assert "One model" in generalization_notebook.pairs(frames, "psnr").data["text/plain"]
+    assert generalization_notebook.alt_ranks(frames) == "One model: no ranks."
 
 
 def test_missing_and_infinite_values_are_said():
     frames = benchmark({"a": (30.0, 20.0), "b": (28.0, NAN)})
-    assert "No mean under unseen noise for `b`" in said(generalization.main(frames))
+    assert "No mean under unseen noise for `b`" in said(generalization_reading.main(frames))
     frames = benchmark({"a": (30.0, NAN), "b": (28.0, NAN)})
-    text = said(generalization.main(frames))
+    text = said(generalization_reading.main(frames))
     assert "No noise here counts as unseen" in text and "nan" not in text
     frames = benchmark({"a": (30.0, math.inf), "b": (28.0, 20.0)})
-    assert "∞" in said(generalization.main(frames))
+    assert "∞" in said(generalization_reading.main(frames))
 
 
 def test_what_is_worse_than_the_input_is_said_only_if_decided():
     frames = benchmark(PAIR)
     frame = frames["noises"]
     frame.loc[frame.noise == "isp", ["gain", "gain_low", "gain_high"]] = [-2.0, -3.0, -1.0]
-    text = said(generalization.worse(frames, "psnr"))
+    text = said(generalization_reading.worse(frames, "psnr"))
     assert "Worse than the noisy input, by its 95% interval: `a` under `isp`" in text
     assert "by 2.00 dB [1.00, 3.00]" in text
     frame.loc[frame.noise == "isp", "gain_high"] = 1.0
-    assert "not told from it" in said(generalization.worse(frames, "psnr"))
+    assert "not told from it" in said(generalization_reading.worse(frames, "psnr"))
 
 
 def test_of_many_models_the_ends_are_named_and_not_every_pair():
@@ -229,24 +229,30 @@ def test_of_many_models_the_ends_are_named_and_not_every_pair():
         for name in values
         if name != best
     }
-    lines = generalization.sentences(benchmark(values, of))
+    lines = generalization_reading.sentences(benchmark(values, of))
     text = said(lines)
     assert "Of 20 models `m19` has the best mean PSNR" in text and "`m00` the last" in text
     assert "a spread of 9.50 dB" in text
     assert "ahead of 18 of the 19 others" in text and "undecided against `m18`" in text
     assert len(lines) < 12 and max(map(len, lines)) < 600
-    panels = scoreboard.pairs(benchmark(values, of), "psnr").data["text/html"]
+    panels = generalization_notebook.pairs(benchmark(values, of), "psnr").data["text/html"]
     assert panels.count("<section") == 19
 
 
 def test_ties_are_counted_for_both():
     frames = benchmark({"a": (30.0, 20.0), "b": (30.0, 20.0), "c": (10.0, 10.0)})
-    assert "`a` (3) and `b` (3); ties count" in said(generalization.noise_by_noise(frames, "psnr"))
+    assert "`a` (3) and `b` (3); ties count" in said(
+        generalization_reading.noise_by_noise(frames, "psnr")
+    )
 
 
 def test_the_leaderboard_has_the_noisy_input_last():
     values = {NOISY: (15.0, 14.0)} | PAIR
-    html = scoreboard.leaderboard(benchmark(values), "psnr").data["text/plain"].splitlines()
+    html = (
+        generalization_notebook.leaderboard(benchmark(values), "psnr")
+        .data["text/plain"]
+        .splitlines()
+    )
     assert [line.split()[0] for line in html[1:]] == ["b", "a", "noisy"]
 
 
@@ -323,28 +329,28 @@ def test_where_two_models_part():
     deep = pd.DataFrame({"model_a": [], "model_b": [], "noise_a": [], "noise_b": [], "cka": []})
     bounds = [(-0.3, -0.1), (-0.1, 0.1), (0.1, 0.3), (0.2, 0.4)]
     frames = {"deep": deep.assign(low=[], high=[]), "parting": depth(("a", "b"), bounds)}
-    (text,) = cka.parting(frames)
+    (text,) = cka_reading.parting(frames)
     assert "`b` is higher from block 0.2 to the last block (2 of 4)" in text
     assert "before that it is lower at block 0.0" in text
     assert "`b` - `a` is +0.300 [+0.200, +0.400]" in text
     assert "chosen" not in text
     frames["parting"] = depth(("a", "b"), [(-h, -low) for low, h in bounds])
-    assert "`a` is higher from block 0.2" in said(cka.parting(frames))
+    assert "`a` is higher from block 0.2" in said(cka_reading.parting(frames))
     frames["parting"] = depth(("a", "b"), [(0.1, 0.3), (-0.1, 0.2)])
-    assert "includes 0; towards the end nothing is decided" in said(cka.parting(frames))
+    assert "includes 0; towards the end nothing is decided" in said(cka_reading.parting(frames))
     frames["parting"] = depth(("a", "b"), [(NAN, NAN)])
-    assert "without intervals" in said(cka.parting(frames))
+    assert "without intervals" in said(cka_reading.parting(frames))
 
 
 def test_one_model_has_no_pairs_in_cka():
     frame = cka_table(np.eye(3), ("a", "g"), ("a", "p"))
     deep = frame.iloc[[0]][["model_a", "noise_a", "model_b", "noise_b", "cka", "low", "high"]]
     frames = {"cka": frame, "deep": deep, "depth": frame.iloc[:0]}
-    text = said(cka.sentences(frames))
+    text = said(cka_reading.sentences(frames))
     assert "1.000 in `a`" in text and "no intervals" in text
-    assert "no two models" in cka.alt_maps(frames, "cross_model")
-    assert "a: 0.00 to 1.00" in cka.alt_maps(frames, "cross_noise")
-    assert cka.alt_depth(frames) == "This run compares no two noises."
+    assert "no two models" in cka_reading.alt_maps(frames, "cross_model")
+    assert "a: 0.00 to 1.00" in cka_reading.alt_maps(frames, "cross_noise")
+    assert cka_reading.alt_depth(frames) == "This run compares no two noises."
 
 
 def compared(models: int, noises: int) -> dict[str, pd.DataFrame]:
@@ -362,38 +368,38 @@ def compared(models: int, noises: int) -> dict[str, pd.DataFrame]:
 
 def test_descriptions_of_maps_name_every_model_and_its_farthest_noise():
     frames = compared(2, 5)
-    text = cka.alt_maps(frames, "cross_noise")
+    text = cka_reading.alt_maps(frames, "cross_noise")
     assert "m00: 0.00 to 0.40 over 5 pairs of noises, lowest mean 0.00 for g against n0" in text
     assert "m01: 0.01 to 0.41 over 5 pairs of noises, lowest mean 0.01 for g against n0" in text
     assert "its diagonal from 0.01 at the first layer to 0.01 at the last" in text
-    text = cka.alt_depth(frames)
+    text = cka_reading.alt_depth(frames)
     assert "5 pairs of them" in text
     for name, end in (("m00", 0), ("m01", 1)):
         span = f"0.0{end} to 0.4{end}"
         assert f"{name}: {span} at the first layer, {span} at the last, lowest 0.0{end}" in text
     many = compared(20, 1)
-    for text in (cka.alt_maps(many, "cross_noise"), cka.alt_depth(many)):
+    for text in (cka_reading.alt_maps(many, "cross_noise"), cka_reading.alt_depth(many)):
         assert "of 20 models; those with the lowest and the highest mean" in text
         assert "m00:" in text and "m19:" in text and "m10" not in text
     frames["cka"]["cka"] = NAN
     frames["depth"]["cka"] = NAN
-    assert "m01: no values" in cka.alt_maps(frames, "cross_noise")
-    assert "m01: no value at the first layer" in cka.alt_depth(frames)
+    assert "m01: no values" in cka_reading.alt_maps(frames, "cross_noise")
+    assert "m01: no value at the first layer" in cka_reading.alt_depth(frames)
     two = {"cka": cka_table(np.eye(3), ("a", "g"), ("b", "g"))}
-    assert "a and b: 0.00 to 1.00 under g." in cka.alt_maps(two, "cross_model")
+    assert "a and b: 0.00 to 1.00 under g." in cka_reading.alt_maps(two, "cross_model")
 
 
 def test_of_many_maps_only_those_that_are_drawn_are_described():
     frames = compared(4, 4)
     manifest = {"models": {f"m{m:02}": {} for m in range(4)}}
-    alt = cka_views.maps(frames, manifest, "cross_noise").data["text/plain"]
+    alt = cka_notebook.maps(frames, manifest, "cross_noise").data["text/plain"]
     assert "m03: 0.03 to 0.03 for g against n0" in alt
     assert "n1" not in alt and "pairs" not in alt
     frames = compared(3, 4)  # few enough for all
-    alt = cka_views.maps(frames, manifest, "cross_noise").data["text/plain"]
+    alt = cka_notebook.maps(frames, manifest, "cross_noise").data["text/plain"]
     assert "m02: 0.02 to 0.32 over 4 pairs of noises" in alt
-    drawn = cka_views.firsts(compared(cka_views.MOST + 1, 2)["cka"])
-    assert drawn.model_a.nunique() == cka_views.MOST and set(drawn.noise_b) == {"n0"}
+    drawn = cka_notebook.firsts(compared(cka_notebook.MOST + 1, 2)["cka"])
+    assert drawn.model_a.nunique() == cka_notebook.MOST and set(drawn.noise_b) == {"n0"}
 
 
 def test_srga_warns_of_models_of_different_quality():
@@ -574,7 +580,7 @@ def test_a_reports_own_manifest_is_shown_as_far_as_it_goes(tmp_path):
 
 @pytest.mark.parametrize("metric", ["psnr", "ssim", "lpips"])
 def test_units_are_those_of_the_metric(metric):
-    assert ("dB" in scoreboard.unit(metric)) == (metric == "psnr")
+    assert ("dB" in generalization_notebook.unit(metric)) == (metric == "psnr")
 
 
 def section(folder: Path, name: str, models: dict[str, str], **more: Any) -> None:
@@ -651,5 +657,5 @@ def test_small_p_values_are_not_shown_as_zero():
     assert list(found.p) == ["<0.00001", "0.25000", "–"]
     assert pd.api.types.is_numeric_dtype(found["p (Holm)"]) and list(frame.p)[1] == 0.25
     frames = benchmark(PAIR, {("a", "b"): {"isp": (-5.0, -6.0, -4.0, 1e-9)}})
-    text = scoreboard.pairs(frames, "psnr").data["text/html"]
+    text = generalization_notebook.pairs(frames, "psnr").data["text/html"]
     assert "&lt;0.00001" in text and "0.00000" not in text

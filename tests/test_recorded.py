@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from analysis import cka
+from analysis.cka import command as cka_command
 from mtd.data import crops as data_crops
 from mtd.data import photographs as data_photographs
 from mtd.data.recorded_noise import Recorded
@@ -127,7 +127,9 @@ def test_digest_is_of_the_pixels_of_the_crops_and_of_nothing_else(folder):
 
 def run(*arguments: str) -> Path:
     options = ("--images", "clean", "--crop", "24", "--positions", "64", "--quiet")
-    return cka.run(cka.parser().parse_args(["plain.pth", *options, *arguments]), "test")
+    return cka_command.run(
+        cka_command.parser().parse_args(["plain.pth", *options, *arguments]), "test"
+    )
 
 
 def test_a_run_with_the_recording_of_a_made_noise_is_a_run_with_that_noise(pair, monkeypatch):
@@ -167,9 +169,9 @@ def test_a_run_refuses_what_does_not_match_and_writes_nothing(pair, monkeypatch,
         save(Path(f"clean/{i}.png"), drawn(i))
     save(Path("noisy/0.png"), drawn(7))
     arguments = ("plain.pth", "--images", "clean", "--crop", "24", "--noise", "folder:noisy")
-    code, out, err = in_process(cka.main, *arguments, "--noise", "gaussian:15")
+    code, out, err = in_process(cka_command.main, *arguments, "--noise", "gaussian:15")
     assert code == 2 and "no noisy version of 1.png" in err and not out
-    code, out, err = in_process(cka.main, *arguments, "--noise", "folder:noisy/")
+    code, out, err = in_process(cka_command.main, *arguments, "--noise", "folder:noisy/")
     assert code == 2 and "each noise once" in err and not out
     assert not Path("runs").exists()
 

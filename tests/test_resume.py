@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis import cka
+from analysis.cka import command as cka_command
 from analysis.engine import run as engine_run
 from mtd.utils import atomic_write
 
@@ -54,7 +54,7 @@ def start(folder: Path, *options: str) -> subprocess.Popen[str]:
 
 def run(*options: str, output: str = "run") -> Path:
     arguments = [*RUN, "--output-dir", output, *options]
-    return cka.run(cka.parser().parse_args(arguments), "test")
+    return cka_command.run(cka_command.parser().parse_args(arguments), "test")
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_an_unfinished_run_is_not_thrown_away(folder, in_process, monkeypatch):
     monkeypatch.setattr(engine_run, "look", look)
     with pytest.raises(KeyboardInterrupt):
         run()
-    code, _, err = in_process(cka.main, *RUN, "--output-dir", "run")
+    code, _, err = in_process(cka_command.main, *RUN, "--output-dir", "run")
     assert code == 2 and "holds 4 finished units of this very run: --resume goes on" in err
     assert len(list((folder / "run/units").glob("*.safetensors"))) == 4
 
@@ -173,15 +173,15 @@ def test_full_disk_is_one_line_and_keeps_what_is_finished(folder, in_process, mo
     def write(path, content):
         written.append(path)
         if len(written) == 9:
-            raise cka.BadInput(f"{path}: cannot be written (No space left on device)")
+            raise cka_command.BadInput(f"{path}: cannot be written (No space left on device)")
         original(path, content)
 
     monkeypatch.setattr(atomic_write, "write", write)
-    code, _, err = in_process(cka.main, *RUN, "--output-dir", "run")
+    code, _, err = in_process(cka_command.main, *RUN, "--output-dir", "run")
     assert code == 2 and len(err.splitlines()) == 1 and "No space left" in err
     assert "6 finished units are kept in run; --resume goes on" in err
     assert len(list((folder / "run/units").iterdir())) == 6  # but for manifest, log and the last
-    code, _, _ = in_process(cka.main, *RUN, "--output-dir", "run", "--resume")
+    code, _, _ = in_process(cka_command.main, *RUN, "--output-dir", "run", "--resume")
     assert code == 0 and contents(folder / "run") == reference
 
 
@@ -199,11 +199,13 @@ def test_full_disk_is_one_line_and_keeps_what_is_finished(folder, in_process, mo
 def test_what_cannot_be_resumed(folder, in_process, arguments, message):
     run()
     before = contents(folder)
-    code, _, err = in_process(cka.main, *RUN, *arguments)
+    code, _, err = in_process(cka_command.main, *RUN, *arguments)
     assert code == 2 and message in err and len(err.splitlines()) == 1
     assert contents(folder) == before
 
 
 def test_a_bad_layer_leaves_no_folder_behind(folder, in_process):
-    code, _, _ = in_process(cka.main, *RUN, "--layers", "**.attn", "--output-dir", "new/er/run")
+    code, _, _ = in_process(
+        cka_command.main, *RUN, "--layers", "**.attn", "--output-dir", "new/er/run"
+    )
     assert code == 2 and not (folder / "new").exists()

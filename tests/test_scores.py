@@ -15,7 +15,7 @@ from torch import nn
 from analysis.engine import run as engine_run
 from analysis.engine.observer import Batch, View
 from analysis.engine.run import Setting
-from analysis.scores import PROTOCOLS, Protocol, Scores
+from analysis.generalization.observer import PROTOCOLS, Protocol, Scores
 from analysis.text import noise_labels
 from analysis.text.noise_labels import NOISY
 from mtd.data import crops as data_crops

@@ -11,10 +11,10 @@ import torch
 
 import mtd
 from analysis import sensitivity as command
+from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.engine.hooks import Activations
 from analysis.engine.layers import default_layers
 from analysis.layer_changes import DENOISED, IMAGE
-from analysis.runs import read_manifest, read_tables
 from analysis.sensitivity import run
 from mtd.data import crops as data_crops
 from mtd.data import photographs

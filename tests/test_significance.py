@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from test_ranking import GAUSSIAN, ISP, NAMES, POISSON, RESULTS, STRONG, drawn, rows
 
-from analysis import ranking, significance
-from analysis.significance import OUTSIDE
+from analysis.generalization import pairwise_tests, scoring
+from analysis.generalization.pairwise_tests import OUTSIDE
 from analysis.stats.paired_tests import holm, wilcoxon
 
 
@@ -47,8 +47,8 @@ def test_holm_steps_down_never_falls_and_stays_below_one():
 
 
 def test_tests_are_on_the_same_images_and_the_joint_one_on_each_images_mean():
-    table = ranking.table(RESULTS, "psnr", ["gaussian:15"])
-    frame = significance.paired(table)
+    table = scoring.table(RESULTS, "psnr", ["gaussian:15"])
+    frame = pairwise_tests.paired(table)
     assert frame.noise.tolist() == ["gaussian:15", "gaussian:50", "poisson:3", "isp", OUTSIDE]
     assert (frame.model_a == "a").all() and (frame.model_b == "b").all()
     each = GAUSSIAN["a"] - GAUSSIAN["b"]
@@ -63,7 +63,7 @@ def test_tests_are_on_the_same_images_and_the_joint_one_on_each_images_mean():
 def test_crops_of_a_photograph_are_averaged_first():
     images = [f"{i // 2}.png" for i in range(24)]
     values = drawn(9, 24, a=30, b=30)
-    frame = significance.paired(ranking.table(rows(values, "poisson:3", images), "psnr", []))
+    frame = pairwise_tests.paired(scoring.table(rows(values, "poisson:3", images), "psnr", []))
     each = (values["a"] - values["b"]).reshape(12, 2).mean(1)
     assert frame.p[0] == pytest.approx(enumerated(each), abs=1e-12) and frame.draws[0] == 12
 
@@ -71,11 +71,11 @@ def test_crops_of_a_photograph_are_averaged_first():
 def test_sets_of_different_images_have_no_joint_test():
     other = [f"real{i}.png" for i in range(12)]
     frame = pd.concat([rows(POISSON, "poisson:3", NAMES), rows(ISP, "polyu", other)])
-    found = significance.paired(ranking.table(frame, "psnr", []))
+    found = pairwise_tests.paired(scoring.table(frame, "psnr", []))
     assert found.noise.tolist() == ["poisson:3", "polyu"]
 
 
 def test_one_model_has_nothing_to_be_tested_against():
-    table = ranking.table(rows(drawn(1, 5, a=30), "isp", NAMES[:5]), "psnr", [])
-    found = significance.paired(table)
+    table = scoring.table(rows(drawn(1, 5, a=30), "isp", NAMES[:5]), "psnr", [])
+    found = pairwise_tests.paired(table)
     assert found.empty and "p_holm" in found

@@ -13,8 +13,8 @@ from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.distance import pdist
 from scipy.stats import ortho_group, pearsonr, spearmanr
 
-from analysis.hsic import gram
-from analysis.similarity import MEASURES, NEIGHBOURS, mutual_knn, procrustes, rsa
+from analysis.cka.hsic import gram
+from analysis.cka.other_measures import MEASURES, NEIGHBOURS, mutual_knn, procrustes, rsa
 from mtd.utils.errors import BadInput
 
 Array = np.ndarray

@@ -13,9 +13,9 @@ from torch import nn
 import mtd
 from analysis import srga as command
 from analysis import srga_table
+from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.engine.hooks import Activations
 from analysis.engine.layers import choose, last_convolution
-from analysis.runs import read_manifest, read_tables
 from analysis.srga import run, srga
 from analysis.stats import gram_pca
 from mtd.data import crops as data_crops

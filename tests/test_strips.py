@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import strips
+from analysis.generalization import comparison_strips
 from analysis.text.noise_labels import NOISY
 from mtd.data import crops as data_crops
 
@@ -56,7 +56,7 @@ def results() -> pd.DataFrame:
 
 
 def test_the_median_and_the_worst_image_at_the_strongest_level():
-    chosen = strips.choose(results())
+    chosen = comparison_strips.choose(results())
     # means of the models: 30.5, 21, 23, 28, 25
     assert [(c.noise, c.reason, c.crop.image) for c in chosen] == [
         ("poisson:3", "representative", "4.png"),
@@ -66,17 +66,20 @@ def test_the_median_and_the_worst_image_at_the_strongest_level():
 
 def test_the_strongest_level_is_where_the_noisy_input_is_worst():
     frame = results().replace({"poisson:3": "monte_carlo:16", "poisson:2": "monte_carlo:64"})
-    assert {item.noise for item in strips.choose(frame)} == {"monte_carlo:16"}
+    assert {item.noise for item in comparison_strips.choose(frame)} == {"monte_carlo:16"}
 
 
 def test_of_two_images_there_is_one_strip():
     frame = results()
-    chosen = strips.choose(frame[frame.image.isin(["0.png", "1.png"])])
+    chosen = comparison_strips.choose(frame[frame.image.isin(["0.png", "1.png"])])
     assert [(item.reason, item.crop.image) for item in chosen] == [("worst", "1.png")]
 
 
 def test_file_names_are_short_and_differ():
-    names = [strips.file_name(f"pairs:{text}") for text in ("a b", "a_b", "x" * 300, "x" * 301)]
+    names = [
+        comparison_strips.file_name(f"pairs:{text}")
+        for text in ("a b", "a_b", "x" * 300, "x" * 301)
+    ]
     assert len(set(names)) == 4 and max(map(len, names)) < 80
 
 
@@ -84,32 +87,34 @@ def test_square_psnr_is_the_formula():
     a = np.zeros((4, 5, 3), dtype=np.uint8)
     b = a.copy()
     b[0, 0, 0] = 10
-    assert strips.square_psnr(a, b) == pytest.approx(10 * np.log10(255**2 * 60 / 100))
-    assert strips.square_psnr(a, a) == np.inf
+    assert comparison_strips.square_psnr(a, b) == pytest.approx(10 * np.log10(255**2 * 60 / 100))
+    assert comparison_strips.square_psnr(a, a) == np.inf
 
 
 @pytest.mark.parametrize("height, width, step", [(384, 100, 1), (385, 10, 2), (10, 4000, 11)])
 def test_large_images_are_thinned_out(height, width, step):
-    assert strips.thinning(height, width) == step
+    assert comparison_strips.thinning(height, width) == step
 
 
 @pytest.mark.parametrize("hidden", [0.0, 0.8])
 def test_hidden_pixels_are_told(tmp_path, hidden):
-    names = (strips.WHOLE, strips.TARGET, NOISY, "a")
+    names = (comparison_strips.WHOLE, comparison_strips.TARGET, NOISY, "a")
     pictures = {name: np.full((6, 6, 3), 90, dtype=np.uint8) for name in names}
-    (tmp_path / strips.PICTURES).write_bytes(strips.to_bytes([pictures]))
+    (tmp_path / comparison_strips.PICTURES).write_bytes(comparison_strips.to_bytes([pictures]))
     row = {"strip": 0, "noise": "gaussian:15", "reason": "worst", "image": "x.png", "height": 6}
     row |= {"width": 6, "square_top": 0, "square_left": 0, "psnr_square": 20.0}
     frame = pd.DataFrame([row | {"model": name} for name in (NOISY, "a")])
-    figure = strips.figures(tmp_path, frame, ["a"], hidden)["strip_gaussian_15"]
+    figure = comparison_strips.figures(tmp_path, frame, ["a"], hidden)["strip_gaussian_15"]
     assert ("80% of the pixels hidden" in str(figure.get_suptitle())) == bool(hidden)
 
 
 def test_a_figure_shows_every_picture_with_its_psnr():
     picture = np.full((6, 6, 3), 90, dtype=np.uint8)
     pictures = [("noisy input", picture, 20.0), ("a", picture, 25.126), ("clean", picture, None)]
-    row = strips.Strip("x.png\nworst", np.zeros((12, 9, 3), np.uint8), (1, 2, 6, 6), pictures)
-    figure = strips.draw("poisson:3", [row, row])
+    row = comparison_strips.Strip(
+        "x.png\nworst", np.zeros((12, 9, 3), np.uint8), (1, 2, 6, 6), pictures
+    )
+    figure = comparison_strips.draw("poisson:3", [row, row])
     titles = [axes.get_title() for axes in figure.axes]
     assert titles == 2 * ["x.png\nworst", "noisy input\n20.00 dB", "a\n25.13 dB", "clean"]
     frame = figure.axes[0].patches[0]

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from analysis import suite
+from analysis.generalization import noise_suite
 from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
 
 
 def test_the_paper_suite_has_the_levels_of_its_figures():
-    found = suite.load("paper")
+    found = noise_suite.load("paper")
     assert found.crop is None and found.limit is None and found.in_distribution == ("gaussian:15",)
     levels: dict[str, list[float | None]] = {}
     for text in found.noises:
@@ -29,9 +29,9 @@ def test_the_paper_suite_has_the_levels_of_its_figures():
     }
 
 
-@pytest.mark.parametrize("name", suite.names())
+@pytest.mark.parametrize("name", noise_suite.names())
 def test_every_noise_is_known_and_what_is_in_distribution_is_among_them(name):
-    found = suite.load(name)
+    found = noise_suite.load(name)
     specs = [noise_specs.parse(text).spec for text in found.noises]
     assert len(set(specs)) == len(specs) and found.about
     assert {noise_specs.parse(text).spec for text in found.in_distribution} <= set(specs)
@@ -40,7 +40,7 @@ def test_every_noise_is_known_and_what_is_in_distribution_is_among_them(name):
 def test_a_file_of_ones_own(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('noises = ["poisson:2"]\nlimit = 3\n')
-    assert suite.load(str(path)) == suite.Suite("mine", noises=("poisson:2",), limit=3)
+    assert noise_suite.load(str(path)) == noise_suite.Suite("mine", noises=("poisson:2",), limit=3)
 
 
 @pytest.mark.parametrize(
@@ -59,11 +59,11 @@ def test_files_that_cannot_be_used(tmp_path: Path, content: str, message: str):
     path = tmp_path / "mine.toml"
     path.write_text(content)
     with pytest.raises(BadInput, match=message):
-        suite.load(str(path))
+        noise_suite.load(str(path))
 
 
 def test_names_that_are_not_there(tmp_path):
     with pytest.raises(BadInput, match=r"suite 'papr': did you mean paper\? A file ends in \.toml"):
-        suite.load("papr")
+        noise_suite.load("papr")
     with pytest.raises(BadInput, match="cannot be read"):
-        suite.load(str(tmp_path / "absent.toml"))
+        noise_suite.load(str(tmp_path / "absent.toml"))

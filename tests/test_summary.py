@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from conftest import cka_table
 
-from analysis.summary import part_at, summary
+from analysis.cka.summary import part_at, summary
 
 NONE = (np.nan, np.nan)
 

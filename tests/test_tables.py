@@ -11,10 +11,10 @@ import pytest
 from conftest import COLUMNS
 from scipy.stats import t
 
-from analysis import tables
+from analysis.cka import tables
+from analysis.cka.observer import Row
+from analysis.cka.tables import Block
 from analysis.engine.observer import View
-from analysis.representations import Row
-from analysis.tables import Block
 from mtd.data.crops import Crop
 
 Array = np.ndarray

@@ -11,13 +11,13 @@ from typing import Any
 from nbformat import NotebookNode
 
 import mtd
+from analysis.cka.observer import Representations
 from analysis.deep_features import DeepFeatures
 from analysis.feature_histograms import FeatureHistograms
+from analysis.generalization.observer import Scores
 from analysis.layer_changes import LayerChanges
 from analysis.pages import notebooks
 from analysis.pooled_features import PooledFeatures
-from analysis.representations import Representations
-from analysis.scores import Scores
 
 PAGE = "report"
 """What the files of the page are called."""

@@ -18,7 +18,7 @@ from analysis.text.markdown import code, listed, number
 from analysis.text.terminal import plural
 
 if TYPE_CHECKING:
-    from analysis.runs import RunFolder
+    from analysis.commands.run_folder import RunFolder
 
 TABLES = ("attribution",)
 

@@ -11,10 +11,10 @@ import pandas as pd
 
 from analysis import findings_figures, published
 from analysis.claims import ABSENT, AGREES, DISAGREES, METHOD, UNDECIDED
+from analysis.commands.run_folder import read_tables
 from analysis.findings import CELLS, CLAIMS, DRIFT, GATHERED, TABLES
 from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
-from analysis.runs import read_tables
 from analysis.text.markdown import bounded, code, codes, listed, number
 from analysis.text.noise_labels import NOISY
 from analysis.text.rows import records

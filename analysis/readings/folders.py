@@ -10,7 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import runs, sections
+from analysis import sections
+from analysis.commands import run_folder
 from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
 from analysis.text.markdown import code, escaped
@@ -45,7 +46,7 @@ def folder(run_dir: str, name: str) -> Path:
     if run_dir:
         found = Path(run_dir)
         if name != "report":
-            held = runs.read_manifest(found).get("analysis")
+            held = run_folder.read_manifest(found).get("analysis")
             if held != analysis:
                 raise BadInput(f"{run_dir}: a run of {held}; expected one of analysis.{analysis}")
         elif not found.is_dir():
@@ -56,7 +57,7 @@ def folder(run_dir: str, name: str) -> Path:
         if newest is not None:
             return newest
     for found in examples(name):
-        if (found / runs.MANIFEST).is_file():
+        if (found / run_folder.MANIFEST).is_file():
             return found
     raise BadInput(
         f"no run of analysis.{analysis} in {' or '.join(PARENTS)}: run `python -m "
@@ -68,11 +69,13 @@ def latest(parent: str, name: str) -> Path | None:
     """The run folder whose manifest was written last, by itself or in a report; None without."""
     found = []
     with suppress(BadInput):
-        found.append(runs.newest(COMMANDS.get(name, name), parent))
+        found.append(run_folder.newest(COMMANDS.get(name, name), parent))
     if name != "report":
-        inside = Path(parent).glob(f"report-*/{name}/{runs.MANIFEST}")
+        inside = Path(parent).glob(f"report-*/{name}/{run_folder.MANIFEST}")
         found += sorted(path.parent for path in inside)
-    return max(found, key=lambda path: (path / runs.MANIFEST).stat().st_mtime_ns, default=None)
+    return max(
+        found, key=lambda path: (path / run_folder.MANIFEST).stat().st_mtime_ns, default=None
+    )
 
 
 def examples(name: str) -> list[Path]:
@@ -102,19 +105,19 @@ def read(
         BadInput: see `folder`; or there is none of the tables.
     """
     found = folder(run_dir, name)
-    held = runs.read_tables(found, tables)
+    held = run_folder.read_tables(found, tables)
     if not held:
         raise BadInput(f"{found}: {tables[0]}.csv is missing; run it to its end, with --resume")
-    return found, runs.read_manifest(found), held
+    return found, run_folder.read_manifest(found), held
 
 
 def notes(path: Path) -> list[str]:
     """What must be known of a run's numbers, as Markdown; run folders by their analysis' name."""
     of: Mapping[str, Any] = {}
     with suppress(BadInput):
-        of = runs.read_manifest(path).get("runs", {})
+        of = run_folder.read_manifest(path).get("runs", {})
     found = []
-    for note in runs.read_notes(path):
+    for note in run_folder.read_notes(path):
         for place, about in of.items():
             # see `analysis.indices.remarks`, whose paths are those of whoever ran it
             named = re.match(rf"(?:.*/)?{re.escape(Path(place).name)}(?= has other )", note)

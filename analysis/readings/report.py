@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import runs
+from analysis.commands import run_folder
 from analysis.indices import INDICES, PREDICTED
 from analysis.plotting import notebook_output
 from analysis.plotting.model_styles import short
@@ -57,14 +57,14 @@ def sections(path: Path) -> dict[str, Manifest]:
     found = {}
     for name in SECTIONS:
         with suppress(BadInput):
-            found[name] = runs.read_manifest(path / name)
+            found[name] = run_folder.read_manifest(path / name)
     return found
 
 
 def manifest(path: Path) -> Manifest:
     """The report's own manifest; empty if it has none."""
     with suppress(BadInput):
-        return runs.read_manifest(path)
+        return run_folder.read_manifest(path)
     return {}
 
 
@@ -87,7 +87,7 @@ def in_short(path: Path) -> list[str]:
     found = []
     for name in sections(path):
         reading = import_module(f"analysis.readings.{name}")
-        tables = runs.read_tables(path / name, reading.TABLES)
+        tables = run_folder.read_tables(path / name, reading.TABLES)
         if tables:
             said = " ".join(reading.main(tables)[:SHORT])
             heading = SECTIONS[name]
@@ -127,7 +127,7 @@ def scores(path: Path) -> pd.DataFrame:
     frame = pd.DataFrame({"model": list(known)}, index=pd.Index(list(known), dtype=object))
     trained = set(held.get(PREDICTED, {}).get("in_distribution", ()))
     if PREDICTED in held:
-        held_scores = runs.read_tables(path / PREDICTED, [PREDICTED]).get(PREDICTED)
+        held_scores = run_folder.read_tables(path / PREDICTED, [PREDICTED]).get(PREDICTED)
         if held_scores is not None:
             psnr = held_scores[held_scores.metric == "psnr"].set_index("model")
             names = {
@@ -139,7 +139,7 @@ def scores(path: Path) -> pd.DataFrame:
                 frame[label] = of_models(known, psnr[column], held[PREDICTED])
     for index in INDICES:
         if index.analysis in held:
-            tables = runs.read_tables(path / index.analysis, [index.table])
+            tables = run_folder.read_tables(path / index.analysis, [index.table])
             if index.table in tables:
                 with suppress(AttributeError, KeyError):  # no such column: of another measure
                     values = index.read(tables[index.table], trained)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from analysis import hsic
-from analysis.crossproducts import from_features
+from analysis.cka import hsic
+from analysis.cka.hsic_from_features import from_features
 
 
 @pytest.mark.parametrize("leave_out", [False, True])

@@ -24,7 +24,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import mtd
-from analysis import cka, hsic
+from analysis.cka import command as cka_command
+from analysis.cka import hsic
 from analysis.engine import run as engine_run
 from analysis.engine.hooks import Activations
 from analysis.stats import permutation
@@ -238,7 +239,7 @@ def command(*arguments: str) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         options = [*arguments, "--quiet", "--output-dir", f"{folder}/run"]
-        cka.run(cka.parser().parse_args(options))
+        cka_command.run(cka_command.parser().parse_args(options))
 
 
 def test_memory_as_images_grow():

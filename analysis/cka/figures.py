@@ -45,7 +45,8 @@ def measure(frame: pd.DataFrame) -> str:
 
 
 def panels(frame: pd.DataFrame, which: str) -> list[Panel]:
-    """The matrices of a table whose pairs of views are of one kind; see `analysis.pairs.kind`."""
+    """The matrices of a table whose pairs of views are of one kind; see
+    `analysis.cka.view_pairs.kind`."""
     same_model, same_noise = frame.model_a == frame.model_b, frame.noise_a == frame.noise_b
     chosen = {
         "self": same_model & same_noise,
@@ -151,7 +152,7 @@ HEATMAPS = {
 
 
 def heatmap(frame: pd.DataFrame, which: str) -> Figure | None:
-    """All matrices of one kind (see `analysis.pairs.kind`), or None if there are none.
+    """All matrices of one kind (see `analysis.cka.view_pairs.kind`), or None if there are none.
 
     `cross_model` is the paper's Figure 12a, `cross_noise` its Figure 12b.
     """

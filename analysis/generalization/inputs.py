@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis import options, scores
-from analysis import suite as suites
+from analysis.commands import inputs as commands_inputs
+from analysis.commands.inputs import Asked
+from analysis.commands.job import PIXELS
 from analysis.engine.observer import Batch
 from analysis.engine.run import batches
-from analysis.options import Asked
-from analysis.suite import Suite
+from analysis.generalization import noise_suite as suites
+from analysis.generalization import observer
+from analysis.generalization.noise_suite import Suite
 from analysis.text import noise_labels
 from analysis.text.noise_labels import NOISY
 from mtd.data import image_pairs, test_sets
@@ -34,11 +36,6 @@ if TYPE_CHECKING:
     from mtd.noise.base import Noise
 
 SUITE = "quick"
-
-PIXELS = 2**16
-"""Pixels that go through a network together unless --batch-size says otherwise. Activations of more
-make the C library return memory to the system and ask for it again at every layer: measured on two
-cores, the bundled networks take three times longer at four times as many."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +77,7 @@ def check(args: argparse.Namespace) -> Benchmark:
         sources = find_sources(args)
         suite = settle(args, sources)
         photographs = sources.photographs if args.noise else []
-        asked = with_tiles(args, options.gather(args, device, processes, photographs))
+        asked = with_tiles(args, commands_inputs.gather(args, device, processes, photographs))
         groups = make_batches(args, asked, sources.paired)
         specs = [n.spec for n in (*asked.noises, *(pair.recorded for pair in sources.paired))]
         if len(set(specs)) < len(specs):
@@ -160,7 +157,7 @@ def with_tiles(args: argparse.Namespace, asked: Asked) -> Asked:
     if NOISY in asked.models:
         raise BadInput(f"a model is named {NOISY!r}; rename the file")
     models = asked.models | {NOISY: Unchanged()}
-    identity = {name: options.identity(model) for name, model in models.items()}
+    identity = {name: commands_inputs.identity(model) for name, model in models.items()}
     setting = replace(
         asked.setting,
         tile=args.tile,
@@ -190,7 +187,7 @@ def make_batches(args: argparse.Namespace, asked: Asked, paired: Sequence[Paired
         parts.append((asked.crops, None))
     for pair in paired:
         # random crops may fall on the same place; equal pixels elsewhere have noise of their own
-        cut = {(c.image, c.top, c.left): c for c in options.cut(args, pair.photographs)}
+        cut = {(c.image, c.top, c.left): c for c in commands_inputs.cut(args, pair.photographs)}
         parts.append((list(cut.values()), [pair.recorded]))
     if not parts:
         raise BadInput("no noise: give --noise, --suite or --pairs")
@@ -256,8 +253,8 @@ def tiled(found: Benchmark) -> list[str]:
 
 def manifest(args: argparse.Namespace, found: Benchmark) -> dict[str, Any]:
     """Everything that decides the results."""
-    asked, protocol = found.asked, scores.PROTOCOLS[args.protocol]
-    about = options.describe("generalization", args, asked)
+    asked, protocol = found.asked, observer.PROTOCOLS[args.protocol]
+    about = commands_inputs.describe("generalization", args, asked)
     kinds = noise_labels.describe(found.noises)
     return about | {
         "tiled": tiled(found),

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from analysis.ranking import Table, interval, weighted, weights
+from analysis.generalization.scoring import Table, interval, weighted, weights
 from analysis.stats.paired_tests import holm, wilcoxon
 
 OUTSIDE = "out of distribution"

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from analysis.hsic import gram, squared_distances
+from analysis.cka.hsic import gram, squared_distances
 from analysis.stats.arrays import double
 from mtd.utils.errors import BadInput
 

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis import pairs
+from analysis.cka import view_pairs
+from analysis.cka.observer import Row
+from analysis.cka.view_pairs import Pair
 from analysis.engine.layers import deepest
-from analysis.pairs import Pair
-from analysis.representations import Row
 from analysis.stats.jackknife import interval
 from mtd.data.crops import Crop
 
@@ -119,7 +119,7 @@ def depth(blocks: Sequence[Block], measure: str) -> pd.DataFrame:
     """Each layer under one noise against itself under another, with its interval."""
     rows = []
     for block in blocks:
-        if pairs.kind(block.pair) == "cross_noise" and block.aligned:
+        if view_pairs.kind(block.pair) == "cross_noise" and block.aligned:
             value, without = block.diagonal()
             low, high = interval(value, without)
             model, noise_a, _, noise_b = block.views
@@ -138,7 +138,7 @@ def parting(blocks: Sequence[Block]) -> pd.DataFrame:
     different numbers of layers are not compared.
     """
     rows = []
-    chosen = [b for b in blocks if pairs.kind(b.pair) == "cross_noise" and b.aligned]
+    chosen = [b for b in blocks if view_pairs.kind(b.pair) == "cross_noise" and b.aligned]
     for a, b in combinations(chosen, 2):
         same = (a.views[1], a.views[3]) == (b.views[1], b.views[3])
         if same and len(a.rows) == len(b.rows):
@@ -156,10 +156,10 @@ def parting(blocks: Sequence[Block]) -> pd.DataFrame:
 def deep(blocks: Sequence[Block], measure: str) -> pd.DataFrame:
     """Mean over the deepest quarter of the blocks: the diagonal's, or between models all pairs'."""
     rows = []
-    for block in (b for b in blocks if pairs.kind(b.pair) != "self"):
+    for block in (b for b in blocks if view_pairs.kind(b.pair) != "self"):
         sides = [[row.layer for row in side] for side in (block.rows, block.columns)]
         a, b = ([names.index(name) for name in deepest(names)] for names in sides)
-        if pairs.kind(block.pair) == "cross_noise" and block.aligned:
+        if view_pairs.kind(block.pair) == "cross_noise" and block.aligned:
             value, without = block.value[a, a].mean(), block.without[:, a, a].mean(-1)
         else:
             value = block.value[np.ix_(a, b)].mean()

@@ -2,7 +2,7 @@
 
 With columns of X (n, p) and Y (n, q) centred, qᵢ = ‖xᵢ‖² and rᵢ = ‖yᵢ‖², the numerator of unbiased
 HSIC₁ is ‖XᵀY‖² − n/(n−2) Σ qᵢrᵢ + Σq Σr/((n−1)(n−2)), and that of biased HSIC is ‖XᵀY‖²; see
-`analysis.hsic`. One product of all representations' features serves every pair of them.
+`analysis.cka.hsic`. One product of all representations' features serves every pair of them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from analysis.hsic import HSIC, Formula, corrections, least, need, pair_products
+from analysis.cka.hsic import HSIC, Formula, corrections, least, need, pair_products
 from analysis.stats.arrays import double, single
 from mtd.utils.distributed import ALONE, Ranks
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import level_curves, strips
-from analysis.runs import RunFolder, read_manifest, read_tables
-from analysis.significance import OUTSIDE
+from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
+from analysis.generalization import comparison_strips, figures
+from analysis.generalization.pairwise_tests import OUTSIDE
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
 from analysis.text.terminal import grid, number, plural
@@ -26,14 +26,16 @@ def report(folder: RunFolder) -> str:
     about = measured(frames["results"], manifest)
     order = ordered(frames["generalization"], "psnr")
     for metric in frames["noises"].metric.unique():
-        figure = level_curves.curves(frames["noises"], str(metric), about)
+        figure = figures.curves(frames["noises"], str(metric), about)
         if figure is not None:
             folder.figure(f"levels_{metric}.png", figure)
-    ranked = level_curves.rank_map(frames["noises"], order)
+    ranked = figures.rank_map(frames["noises"], order)
     if ranked is not None:
         folder.figure("ranks.png", ranked)
     hidden = float(manifest.get("input_mask", 0))
-    for name, strip in strips.figures(folder.path, frames["strips"], order, hidden).items():
+    for name, strip in comparison_strips.figures(
+        folder.path, frames["strips"], order, hidden
+    ).items():
         folder.figure(f"{name}.png", strip)
     return text(frames, manifest)
 
@@ -106,7 +108,7 @@ def scores(frame: pd.DataFrame, metric: str) -> str:
         rest = [number(row[name], about.digits) for name in ("gap", "area")]
         trained = number(row["in_distribution"], about.digits)
         rows.append([str(model), trained, unseen, worst, *rest, number(row["mean_rank"], 2)])
-    return f"{level_curves.label(metric)}\n{grid(rows)}"
+    return f"{figures.label(metric)}\n{grid(rows)}"
 
 
 EXPLAINED = """\

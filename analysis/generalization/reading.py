@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from analysis.significance import OUTSIDE
-from analysis.standings import ordered
+from analysis.generalization.pairwise_tests import OUTSIDE
+from analysis.generalization.summary import ordered
 from analysis.stats.jackknife import left_out
 from analysis.text import markdown
 from analysis.text.markdown import bounded, code, codes, listed, number, probability, side

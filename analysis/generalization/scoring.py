@@ -1,10 +1,10 @@
 """From per-image values to scores of models: means over noises, gaps, ranks, tests between models.
 
-`results` is the long table of `analysis.scores`: one row for each model, noise, image and metric.
-Intervals and tests treat scenes as independent draws; all crops of a photograph, and all
-photographs that are known to show one scene, count as one. With fewer than `FEW` scenes the crops
-are taken as draws instead, unless each scene has one only, and tables say so: such intervals are
-about other crops of the same scenes. Bounds are not clamped: an SSIM's may exceed 1.
+`results` is the long table of `analysis.generalization.observer`: one row for each model, noise,
+image and metric. Intervals and tests treat scenes as independent draws; all crops of a photograph,
+and all photographs that are known to show one scene, count as one. With fewer than `FEW` scenes the
+crops are taken as draws instead, unless each scene has one only, and tables say so: such intervals
+are about other crops of the same scenes. Bounds are not clamped: an SSIM's may exceed 1.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def table(results: pd.DataFrame, metric: str, trained: Sequence[str]) -> Table:
     """One metric of the long table, as arrays.
 
     Args:
-        results: see `analysis.scores.COLUMNS`.
+        results: see `analysis.generalization.observer.COLUMNS`.
         metric: of its column `metric`.
         trained: noises that count as in distribution.
     """

@@ -15,8 +15,8 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from analysis.generalization.scoring import CROP
 from analysis.plotting.model_styles import DPI
-from analysis.ranking import CROP
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
 from mtd.data.crops import Crop, busiest
@@ -26,9 +26,9 @@ from mtd.noise.mixture import OURS
 from mtd.utils.distributed import Ranks
 
 if TYPE_CHECKING:
+    from analysis.commands.inputs import Asked
     from analysis.engine.observer import Batch
-    from analysis.options import Asked
-    from analysis.scores import Scores
+    from analysis.generalization.observer import Scores
 
 OVERVIEW = 384
 """Longest side of the whole image's picture; of larger ones every k-th pixel is shown."""
@@ -62,7 +62,7 @@ def choose(results: pd.DataFrame) -> list[Chosen]:
     the lowest.
 
     Args:
-        results: see `analysis.scores.COLUMNS`.
+        results: see `analysis.generalization.observer.COLUMNS`.
     """
     psnr = results[results.metric == "psnr"]
     found = []

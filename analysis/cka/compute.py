@@ -13,16 +13,16 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from analysis import hsic, plots, summary, tables
+from analysis.cka import figures, hsic, summary, tables
+from analysis.cka.observer import Comparison, Representations
+from analysis.cka.other_measures import MEASURES
+from analysis.cka.tables import Block
+from analysis.cka.view_pairs import Pair
+from analysis.commands.inputs import Asked
+from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
 from analysis.engine.observer import Batch
 from analysis.engine.run import batches
-from analysis.options import Asked
-from analysis.pairs import Pair
-from analysis.representations import Comparison, Representations
-from analysis.runs import RunFolder, read_manifest, read_tables
-from analysis.similarity import MEASURES
 from analysis.stats import permutation
-from analysis.tables import Block
 from mtd.data.crops import Crop
 from mtd.utils.distributed import Ranks
 from mtd.utils.errors import BadInput
@@ -211,7 +211,7 @@ def report(folder: RunFolder, args: argparse.Namespace) -> str:
     broken = frames["layers"]
     for row in broken[broken.reason != ""].itertuples():
         print(f"NaN: {row.model} under {row.noise}, {row.layer}: {row.reason}", file=sys.stderr)
-    for name, figure in plots.figures(frame, frames["depth"]).items():
+    for name, figure in figures.figures(frame, frames["depth"]).items():
         folder.figure(f"{name}.png", figure)
     return summary.summary(frames, read_manifest(folder.path))
 

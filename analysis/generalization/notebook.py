@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis import strips
+from analysis.generalization import comparison_strips
+from analysis.generalization.reading import Frames, contestants
 from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
-from analysis.readings.generalization import Frames, contestants
 from analysis.text.markdown import interval, listed, number
 from analysis.text.noise_labels import NOISY
 from analysis.text.rows import p_values, reaches
@@ -120,8 +120,8 @@ def comparisons(path: Path, frames: Frames, order: list[str]) -> list[Displayed]
     frame = frames.get("strips")
     if frame is None or frame.empty:
         return [notebook_output.say(["This run kept no pictures."])]
-    held, found = load_file(path / strips.PICTURES), []
-    models = order[: strips.MOST]
+    held, found = load_file(path / comparison_strips.PICTURES), []
+    models = order[: comparison_strips.MOST]
     frame = frame.assign(first=frame.reason != "representative")
     frame = frame.sort_values(["noise", "first", "strip"], kind="stable")
     chosen = frame.drop_duplicates("noise")["strip"].sort_values()
@@ -133,7 +133,7 @@ def comparisons(path: Path, frames: Frames, order: list[str]) -> list[Displayed]
             for name in ((*models, NOISY) if len(models) > 1 else (NOISY, *models))
             if name in psnr.index
         }
-        shown[CLEAN] = (held[f"{number_}/{strips.TARGET}"], "")
+        shown[CLEAN] = (held[f"{number_}/{comparison_strips.TARGET}"], "")
         caption = f"{first.noise}: {first.image}, {first.reason} image"
         found.append(notebook_output.comparison(shown, caption))
     return found

@@ -9,18 +9,15 @@ import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from analysis import options
+from analysis.commands import options
+from analysis.generalization.tables import tables
 from mtd.utils import cli
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from analysis.benchmark import Benchmark
-    from analysis.options import Asked
-    from analysis.scores import Scores
-    from analysis.work import Work
+    from analysis.commands.job import Work
+    from analysis.generalization.inputs import Benchmark
 
 EXAMPLES = """\
   python -m analysis.generalization baseline.pth masked.pth
@@ -113,10 +110,10 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    from analysis import benchmark
-    from analysis.work import carry_out
+    from analysis.commands.job import carry_out
+    from analysis.generalization import inputs
 
-    found = benchmark.check(args)
+    found = inputs.check(args)
     if found.missing and found.asked.ranks.first:
         print(found.missing, file=sys.stderr)
     names = [name for name, model in found.asked.models.items() if model.source]
@@ -126,70 +123,17 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
 
 def plan(args: argparse.Namespace, found: Benchmark) -> Work:
     """The analysis of what is asked."""
-    from analysis import benchmark, scores, standings
-    from analysis.work import Work
+    from analysis.commands.job import Work
+    from analysis.generalization import inputs as generalization_inputs
+    from analysis.generalization import observer as generalization_observer
+    from analysis.generalization import summary
 
-    protocol = replace(scores.PROTOCOLS[args.protocol], channel=args.channel)
-    observer = scores.Scores(list(found.asked.models), protocol, found.perceptual)
+    protocol = replace(generalization_observer.PROTOCOLS[args.protocol], channel=args.channel)
+    observer = generalization_observer.Scores(list(found.asked.models), protocol, found.perceptual)
     return Work(
         found.asked,
         observer,
-        benchmark.manifest(args, found),
+        generalization_inputs.manifest(args, found),
         lambda results: tables(results, observer, found),
-        standings.report,
+        summary.report,
     )
-
-
-def identified(results: pd.DataFrame, asked: Asked) -> pd.DataFrame:
-    """The long table with what else decides a value: checkpoint, its masks, seed, rounding."""
-    digests = {name: model.source.get("sha256", "") for name, model in asked.models.items()}
-    masks = {}
-    for name, model in asked.models.items():
-        how = model.inference
-        percent = how.policy.attention_percent
-        said = [f"{percent}% x {how.samples}", asked.setting.pairing] if how.active else []
-        if asked.setting.input_mask:
-            said.append(f"input {asked.setting.input_mask:g}")
-        masks[name] = ", ".join(said)
-    return results.assign(
-        checkpoint=results.model.map(digests),
-        masks=results.model.map(masks),
-        seed=asked.setting.seed,
-        quantize=asked.setting.quantize,
-    )
-
-
-def tables(results: pd.DataFrame, observer: Scores, found: Benchmark) -> dict[str, Any]:
-    """The tables of a run, and the pixels of its strips, by file name."""
-    import pandas as pd
-
-    from analysis import ranking, scores, significance, strips
-    from analysis.text import noise_labels
-    from mtd.metrics.psnr_ssim import METRICS
-
-    kinds = noise_labels.describe(found.noises)
-    results = results.merge(kinds, on="noise", how="left", sort=False)
-    results = identified(results, found.asked)[list(scores.COLUMNS)]
-    order = [noise.spec for noise in found.noises]
-    results = results.sort_values("noise", key=lambda c: c.map(order.index), kind="stable")
-    chosen = strips.choose(results)
-    pictures = strips.collect(observer, found.groups, found.asked, chosen, found.asked.ranks)
-    if not found.asked.ranks.first:
-        return {}
-    made = [
-        ranking.table(results, metric, found.trained)
-        for metric in METRICS
-        if metric in set(results.metric)
-    ]
-    return {
-        "noises.csv": pd.concat([ranking.noises(table) for table in made]),
-        "tests.csv": pd.concat([significance.paired(table) for table in made]),
-        "generalization.csv": pd.concat([ranking.generalization(table) for table in made]),
-        "strips.csv": strips.table(chosen, pictures, found.groups, results, observer.window),
-        strips.PICTURES: strips.to_bytes(pictures),
-        "results.csv": results,
-    }
-
-
-if __name__ == "__main__":
-    cli.run(main)

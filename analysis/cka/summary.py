@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.cka.figures import MEASURES, measure
 from analysis.engine.layers import blocks, deepest
-from analysis.plots import MEASURES, measure
 from analysis.plotting.model_styles import short
 
 OUTLIER = 10.0

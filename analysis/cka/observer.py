@@ -9,13 +9,13 @@ from typing import Any, Literal, NamedTuple, Self, get_args
 import torch
 from torch import Tensor
 
-from analysis import crossproducts, hsic
+from analysis.cka import hsic, hsic_from_features
+from analysis.cka.hsic import HSIC
+from analysis.cka.positions import Positions
 from analysis.engine import feature_maps
 from analysis.engine.cache import Unit
 from analysis.engine.feature_maps import Centring
 from analysis.engine.observer import Batch, Observer, Shown, View
-from analysis.hsic import HSIC
-from analysis.positions import Positions
 from mtd.utils.distributed import ALONE, Ranks
 from mtd.utils.errors import BadInput, nearest
 
@@ -166,7 +166,7 @@ class Representations(Observer):
         whole = self.unit == "position" and self.kernel == "linear"
         formula: hsic.Formula = "biased" if self.estimator == "biased" else "unbiased"
         if whole and self.estimator != "minibatch":
-            total = crossproducts.from_features(
+            total = hsic_from_features.from_features(
                 [self._features(i) for i in order],
                 [row.features for row in rows],
                 formula=formula,
@@ -196,7 +196,7 @@ class Representations(Observer):
         if whole:
             widths = [row.features for row in rows]
             load = self._features(index)
-            return crossproducts.from_features(
+            return hsic_from_features.from_features(
                 [load], widths, formula=formula, leave_out=self.leave_out, device=self.device
             )
         grams = self.grams(index)

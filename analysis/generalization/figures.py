@@ -31,7 +31,7 @@ def curves(frame: pd.DataFrame, metric: str, about: str = "") -> Figure | None:
     Kinds with one level share the last panel, each at a place of its own.
 
     Args:
-        frame: see `analysis.ranking.noises`.
+        frame: see `analysis.generalization.scoring.noises`.
         metric: of its column `metric`.
         about: what was measured on what, for the title.
     """

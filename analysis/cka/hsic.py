@@ -11,7 +11,7 @@ forms:
 
 * `from_grams`, for few samples of many features, or another kernel: ⟨U(K), U(L)⟩ / (n(n−3)), U
   being U-centring (Székely and Rizzo 2014, Annals of Statistics 42).
-* `analysis.crossproducts`, for many samples of few features: with qᵢ = ‖xᵢ‖², rᵢ = ‖yᵢ‖²,
+* `analysis.cka.hsic_from_features`, for many samples of few features: with qᵢ = ‖xᵢ‖², rᵢ = ‖yᵢ‖²,
   [‖XᵀY‖² − n/(n−2) Σ qᵢrᵢ + Σq Σr/((n−1)(n−2))] / (n(n−3)), biased ‖XᵀY‖² / (n−1)².
 
 Samples come in clusters of equal size, the positions of one image (or one sample per image). Both

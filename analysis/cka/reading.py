@@ -8,11 +8,11 @@ from itertools import combinations
 
 import pandas as pd
 
+from analysis.cka.figures import MEASURES, measure
+from analysis.cka.summary import part_at
+from analysis.cka.tables import NAMES
 from analysis.engine.layers import blocks
-from analysis.plots import MEASURES, measure
 from analysis.plotting.model_styles import short
-from analysis.summary import part_at
-from analysis.tables import NAMES
 from analysis.text import markdown
 from analysis.text.marginals import FEW, by_model, tidy
 from analysis.text.markdown import bounded, code, escaped, listed, number, side

@@ -12,11 +12,11 @@ import pandas as pd
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
-from analysis import plots
-from analysis.plots import MEASURES
+from analysis.cka import figures
+from analysis.cka.figures import MEASURES
+from analysis.cka.reading import ALONE, Frames, alt_maps, cells
 from analysis.plotting import model_styles, notebook_output
 from analysis.plotting.notebook_output import Displayed
-from analysis.readings.cka import ALONE, Frames, alt_maps, cells
 from analysis.text.markdown import code, codes, escaped
 from analysis.text.terminal import plural
 
@@ -45,7 +45,7 @@ def about(frames: Frames, manifest: Mapping[str, Any]) -> Displayed:
             f"noises: {codes(noises, 20)}; {code(noises[0])} is the reference",
             f"{first.crops} crops of {manifest['crop']} × {manifest['crop']} from {photographs} "
             f"({escaped(source)})",
-            f"{first.samples:,} {first.unit}s as samples; {plots.subtitle(cells(frames))}; "
+            f"{first.samples:,} {first.unit}s as samples; {figures.subtitle(cells(frames))}; "
             f"{first.centring} centring",
         ]
     )
@@ -56,19 +56,19 @@ def maps(frames: Frames, manifest: Mapping[str, Any], which: str) -> Displayed:
     frame, names = cells(frames), list(manifest["models"])
     if which == "cross_model" and len(names) > 2:
         return by_pair(frames, names)
-    parts, more, drawn_of = plots.panels(frame, which), "", frame
+    parts, more, drawn_of = figures.panels(frame, which), "", frame
     if len(parts) > MAPS and which == "cross_noise":
         drawn_of = firsts(frame)
         more = f"\n{plural(len(parts), 'map')} in all: the others are in the curves below"
-        parts = plots.panels(drawn_of, which)
-    label = MEASURES[plots.measure(frame)]
-    title = f"{plots.HEATMAPS[which]}\n{plots.subtitle(frame)}"
+        parts = figures.panels(drawn_of, which)
+    label = MEASURES[figures.measure(frame)]
+    title = f"{figures.HEATMAPS[which]}\n{figures.subtitle(frame)}"
     if more:
-        drawn: Figure | None = plots.heatmaps(title + more, parts, plots.scale(frame), label, 4)
+        drawn: Figure | None = figures.heatmaps(title + more, parts, figures.scale(frame), label, 4)
     else:
-        drawn = plots.heatmap(frame, which) if parts else None
+        drawn = figures.heatmap(frame, which) if parts else None
     return notebook_output.figure(
-        drawn, alt_maps({plots.measure(frame): drawn_of}, which), csv(frame)
+        drawn, alt_maps({figures.measure(frame): drawn_of}, which), csv(frame)
     )
 
 
@@ -84,7 +84,7 @@ def firsts(frame: pd.DataFrame) -> pd.DataFrame:
 
 def csv(frame: pd.DataFrame) -> str:
     """The file of the run's measure."""
-    return f"cka/{plots.measure(frame)}.csv"
+    return f"cka/{figures.measure(frame)}.csv"
 
 
 def by_pair(frames: Frames, names: list[str]) -> Displayed:
@@ -97,20 +97,20 @@ def by_pair(frames: Frames, names: list[str]) -> Displayed:
     for pair in wanted:
         rows = different[different.model_a.isin(pair) & different.model_b.isin(pair)]
         if len(rows):
-            panels[pair] = (small_map if small else one_pair)(rows, plots.scale(frame))
+            panels[pair] = (small_map if small else one_pair)(rows, figures.scale(frame))
     return notebook_output.pairwise(panels, "models") if panels else notebook_output.say([ALONE])
 
 
 def one_pair(rows: pd.DataFrame, limits: tuple[float, float]) -> Displayed:
     """The heat maps of two models."""
-    name, title = plots.measure(rows), plots.subtitle(rows)
-    drawn = plots.heatmaps(title, plots.panels(rows, "cross_model"), limits, MEASURES[name])
+    name, title = figures.measure(rows), figures.subtitle(rows)
+    drawn = figures.heatmaps(title, figures.panels(rows, "cross_model"), limits, MEASURES[name])
     return notebook_output.figure(drawn, alt_maps({name: rows}, "cross_model"), csv(rows))
 
 
 def small_map(rows: pd.DataFrame, limits: tuple[float, float]) -> Displayed:
     """A heat map of two models, a square for each two layers, small enough for very many."""
-    part, name = plots.panels(rows, "cross_model")[0], plots.measure(rows)
+    part, name = figures.panels(rows, "cross_model")[0], figures.measure(rows)
     share = (part.values[::-1] - limits[0]) / (limits[1] - limits[0])
     colours = colormaps["magma"].with_extremes(bad="0.6")(np.ma.masked_invalid(share))[..., :3]
     pixels = np.kron((255 * colours).round().astype(np.uint8), np.ones((SQUARE, SQUARE, 1)))
@@ -129,7 +129,7 @@ def diagonal(frames: Frames) -> Displayed:
     frame = frames["depth"]
     if frame.empty:
         return notebook_output.say(["This run compares no two noises."])
-    column = plots.measure(frame)
+    column = figures.measure(frame)
     alike = frame.groupby("index").layer.nunique().max() == 1
     named = frame.layer.map(model_styles.short) if alike else frame["index"].astype(str)
     head = frame.model + ", " + frame.noise_a + " against " + frame.noise_b

@@ -1,0 +1,1 @@
+"""Centered kernel alignment: layers compared across models and across noises."""

@@ -1,0 +1,1 @@
+"""What the commands share: inputs, options, run folders, progress."""

@@ -1,0 +1,34 @@
+"""Subsets: the part of the models, noises and crops that one analysis of several looks at."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analysis.commands import options
+
+if TYPE_CHECKING:
+    from analysis.commands.inputs import Asked
+    from analysis.commands.job import Work
+    from analysis.engine.observer import Batch
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one section looks at: its models, noises and crops, and the batches that hold them."""
+
+    asked: Asked
+    groups: list[Batch]
+
+
+def work(name: str, args: argparse.Namespace, share: Share) -> Work:
+    """The analysis of a section, by its command's own options; those that are shared as given."""
+    module = importlib.import_module(f"analysis.{name}")
+    given = options.like(args, module.parser())
+    if name == "cka":
+        planned: Work = module.plan(given, share.asked, share.groups)[1]
+    else:
+        planned = module.plan(given, share.asked)[1]
+    return planned

@@ -1,0 +1,1 @@
+"""The generalization benchmark: image quality over noise types and levels."""
