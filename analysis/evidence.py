@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.commands.run_folder import read_manifest, read_tables
-from analysis.curve_logs import PSNR
+from analysis.curves.log_readers import PSNR
 from analysis.findings import ABLATION, DRIFT, GATHERED
 from analysis.generalization import scoring
 from analysis.generalization.scoring import Table

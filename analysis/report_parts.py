@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis import compare_table, curve_logs, curves
 from analysis import sections as sections_
 from analysis.commands.inputs import Asked
 from analysis.commands.job import one_pass
 from analysis.commands.job import report as reported
 from analysis.commands.run_folder import RunFolder, done, finished, read_manifest, versions
-from analysis.indices import INDICES
+from analysis.compare import tables as compare_tables
+from analysis.compare.predictors import INDICES
+from analysis.curves import command as curves_command
+from analysis.curves import log_readers
 from analysis.report_plan import Plan
 from analysis.sections import BENCHMARK, ONE_PASS
 from analysis.stats.rank_correlation import LEAST
@@ -64,7 +66,7 @@ def compute(args: argparse.Namespace, chosen: Sequence[str], command: str = "") 
         strict = args.sections is not None
         logs = training(args, plan.asked) if "training" in chosen else []
         for log in logs:
-            curve_logs.read(log)  # what cannot be read is told before anything is computed
+            log_readers.read(log)  # what cannot be read is told before anything is computed
         if strict:
             possible(chosen, plan.asked, logs)
         works = plan.works([name for name in chosen if name in ONE_PASS], strict)
@@ -106,9 +108,9 @@ def compare(folder: Path, asked: Asked, command: str) -> None:
     }
     anew(folder / "compare", manifest)
     held = RunFolder(folder / "compare", "compare", manifest, command=command)
-    for name, frame in compare_table.tables(parts).items():
+    for name, frame in compare_tables.tables(parts).items():
         held.table(name, frame)
-    reported(held, lambda found: compare_table.report(found, parts), quiet=True)
+    reported(held, lambda found: compare_tables.report(found, parts), quiet=True)
 
 
 def possible(chosen: Sequence[str], asked: Asked, logs: Sequence[str]) -> None:
@@ -156,9 +158,11 @@ def training(args: argparse.Namespace, asked: Asked) -> list[str]:
 def curve(logs: Sequence[str], folder: Path, command: str) -> None:
     """Training curves."""
     shutil.rmtree(folder / "training", ignore_errors=True)  # logs grow; reading them is nothing
-    given = curves.parser().parse_args([*logs, "--output-dir", str(folder / "training"), "--quiet"])
+    given = curves_command.parser().parse_args(
+        [*logs, "--output-dir", str(folder / "training"), "--quiet"]
+    )
     with contextlib.redirect_stdout(io.StringIO()):
-        curves.run(given, command)
+        curves_command.run(given, command)
 
 
 def gather(

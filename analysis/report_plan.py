@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis import attribution, lam
 from analysis import sections as sections_
+from analysis.attribution import command as attribution_command
+from analysis.attribution import integrated_gradients
 from analysis.commands import inputs as commands_inputs
 from analysis.commands import options, subset
 from analysis.commands.inputs import Asked
@@ -23,7 +24,7 @@ from analysis.generalization import command as generalization_command
 from analysis.generalization import inputs as generalization_inputs
 from analysis.generalization import noise_suite as suites
 from analysis.sections import BENCHMARK
-from analysis.srga import NOISES
+from analysis.srga.command import NOISES
 from analysis.text.noise_labels import CLEAN
 from mtd.data import crops as data_crops
 from mtd.data import photographs as data_photographs
@@ -190,12 +191,12 @@ class Plan:
         Raises:
             BadInput: maps cannot be made of such crops, or at such a precision.
         """
-        given = options.like(self.args, attribution.parser(), noise=None)
-        usual = [n for n in attribution.NOISES if n in self.features] or self.features[:2]
+        given = options.like(self.args, attribution_command.parser(), noise=None)
+        usual = [n for n in attribution_command.NOISES if n in self.features] or self.features[:2]
         given.noise = list(noises) or usual
         given.side = min(given.side, given.crop // 2)
-        attribution.settle(given)
-        lam.check(given.crop, given.blur)
+        attribution_command.settle(given)
+        integrated_gradients.check(given.crop, given.blur)
         return given
 
     def attribution(
@@ -207,7 +208,7 @@ class Plan:
         given.resume = (given.output_dir / MANIFEST).is_file()
         asked = self.looking(given.noise, crops=self.shares["attribution"].asked.crops)
         asked = replace(asked, models={m: asked.models[m] for m in models or asked.models})
-        attribution.carry_out(given, asked, command, quiet=True)
+        attribution_command.carry_out(given, asked, command, quiet=True)
 
     def manifest(self) -> dict[str, Any]:
         """What decides the report, whichever of its sections are asked for."""

@@ -16,10 +16,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import compare_table
 from analysis.agreement import Check
 from analysis.commands.job import one_pass
 from analysis.commands.run_folder import LOG, MANIFEST, RunFolder, read_manifest, read_tables
+from analysis.compare import tables as compare_tables
 from analysis.engine import observer as engine_observer
 from analysis.engine import run as engine_run
 from analysis.generalization import pairwise_tests, scoring
@@ -378,7 +378,7 @@ def comparison(drawn: Drawn) -> Check:
     """Rank correlations, from the tables of the other sections."""
     check = Check("compare.csv")
     parts = compared(drawn.folder)
-    tables = compare_table.tables(parts)
+    tables = compare_tables.tables(parts)
     check.compare(drawn.frame("compare"), tables["compare.csv"], ["model"])
     check.compare(
         drawn.frame("compare", "correlations"), tables["correlations.csv"], ["index", "target"]

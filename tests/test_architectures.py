@@ -16,13 +16,17 @@ import torch
 from test_foreign import SOURCE, nafnet
 from test_model import TINY, saved, tiny
 
-from analysis import attribution, degradation, distributions, sensitivity, srga
+from analysis.attribution import command as attribution_command
 from analysis.cka import command as cka_command
 from analysis.commands import inputs as commands_inputs
+from analysis.degradation import command as degradation_command
+from analysis.distributions import command as distributions_command
 from analysis.engine import run as engine_run
 from analysis.engine.observer import Batch
 from analysis.engine.run import Setting
 from analysis.generalization import command as generalization_command
+from analysis.sensitivity import command as sensitivity_command
+from analysis.srga import command as srga_command
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.noise import specs as noise_specs
@@ -114,29 +118,29 @@ def test_generalization(folder):
 
 
 def test_srga(folder):
-    frame = pd.read_csv(run(srga, "--no-intervals", "--noise", "poisson:3") / "srga.csv")
+    frame = pd.read_csv(run(srga_command, "--no-intervals", "--noise", "poisson:3") / "srga.csv")
     assert set(frame.model) == {*NAMES}
 
 
 def test_distributions(folder):
-    path = run(distributions, "--noise", "poisson:3")
+    path = run(distributions_command, "--noise", "poisson:3")
     frames = [pd.read_csv(file) for file in path.glob("*.csv")]
     assert frames and all({*NAMES} == set(f.model) for f in frames if "model" in f)
 
 
 def test_degradation(folder):
-    frame = pd.read_csv(run(degradation, "--no-intervals") / "degradation.csv")
+    frame = pd.read_csv(run(degradation_command, "--no-intervals") / "degradation.csv")
     assert set(frame.model) == {*NAMES}
 
 
 def test_sensitivity(folder):
-    frame = pd.read_csv(run(sensitivity, "--noise", "poisson:3") / "sensitivity.csv")
+    frame = pd.read_csv(run(sensitivity_command, "--noise", "poisson:3") / "sensitivity.csv")
     assert set(frame.model) == {*NAMES}
 
 
 def test_attribution(folder):
     few = ("--limit", "2", "--side", "4", "--blur", "1.5", "--steps", "3", "--noise", "poisson:3")
-    frame = pd.read_csv(run(attribution, *few) / "attribution.csv")
+    frame = pd.read_csv(run(attribution_command, *few) / "attribution.csv")
     assert set(frame.model) == {*NAMES} and np.isfinite(frame.di).all()
 
 

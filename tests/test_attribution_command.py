@@ -8,11 +8,12 @@ import pytest
 import torch
 
 import mtd
-from analysis import attribution as command
-from analysis import attribution_table, lam
-from analysis.attribution import place, run
+from analysis.attribution import command, integrated_gradients
+from analysis.attribution import tables as attribution_tables
+from analysis.attribution.command import run
+from analysis.attribution.integrated_gradients import Window
+from analysis.attribution.maps import place
 from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
-from analysis.lam import Window
 from mtd import masking
 from mtd.data import crops as data_crops
 from mtd.data import photographs
@@ -40,7 +41,7 @@ def test_maps_and_numbers_are_those_made_by_hand(folder, capsys):
         "attribution.safetensors",
     }
     frame = read_tables(path, ["attribution"])["attribution"]
-    maps = attribution_table.read(RunFolder(path, "", read_manifest(path), resume=True))
+    maps = attribution_tables.read(RunFolder(path, "", read_manifest(path), resume=True))
     frame = frame.set_index(["model", "noise", "crop"])
     assert len(frame) == 2 * 3 * 2 and len(maps) == 2 * 3 * 2 + 3 * 2
     for i, crop in enumerate(data_crops.crops(photographs.photographs(), 16, 2)):
@@ -49,11 +50,15 @@ def test_maps_and_numbers_are_those_made_by_hand(folder, capsys):
             clean = data_crops.to_tensor([crop.pixels])
             noisy, _ = noise_base.pair_keyed(noise_specs.parse(spec), clean, [crop.digest])
             network = mtd.load(f"{name}.pth")
-            found = lam.attribute(network, noisy[0], window, key=crop.digest, sigma=1.5, steps=4)
+            found = integrated_gradients.attribute(
+                network, noisy[0], window, key=crop.digest, sigma=1.5, steps=4
+            )
             assert maps["", spec, i] == pytest.approx(noisy[0].numpy())
             assert maps[name, spec, i] == pytest.approx(found.values.numpy(), abs=1e-6)
             row = frame.loc[(name, spec, i)]
-            assert row.di == pytest.approx(lam.diffusion_index(found.map), rel=1e-5)
+            assert row.di == pytest.approx(
+                integrated_gradients.diffusion_index(found.map), rel=1e-5
+            )
             assert row.completeness == pytest.approx(found.error, abs=1e-6)
             assert (row.window_top, row.window_left, row.side) == tuple(window)
             assert 0 <= row.reach50 <= row.reach90 <= 12
@@ -63,14 +68,14 @@ def test_maps_and_numbers_are_those_made_by_hand(folder, capsys):
 
 def test_hidden_pixels_have_no_part_in_the_output(folder):
     path = started("plain.pth", *FEW, *ONE, "--input-mask", "0.7")
-    maps = attribution_table.read(RunFolder(path, "", read_manifest(path), resume=True))
+    maps = attribution_tables.read(RunFolder(path, "", read_manifest(path), resume=True))
     network = mtd.load("plain.pth")
     for i, crop in enumerate(data_crops.crops(photographs.photographs(), 16, 2)):
         kept = masking.keyed_input_mask(16, 16, 0.7, 0, [crop.digest])
         clean = data_crops.to_tensor([crop.pixels])
         noisy, _ = noise_base.pair_keyed(noise_specs.parse("gaussian:50"), clean, [crop.digest])
         how = {"key": crop.digest, "sigma": 1.5, "steps": 4, "input_mask": kept}
-        found = lam.attribute(network, noisy[0], place(crop.pixels, 4), **how)
+        found = integrated_gradients.attribute(network, noisy[0], place(crop.pixels, 4), **how)
         assert maps["plain", "gaussian:50", i] == pytest.approx(found.values.numpy(), abs=1e-6)
         assert not found.map[~kept[0, 0]].any() and found.map[kept[0, 0]].any()
 

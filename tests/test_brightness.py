@@ -13,8 +13,9 @@ from PIL import Image
 from scipy import stats
 from torch import Tensor, nn
 
-from analysis import brightness_histograms, brightness_table
-from analysis.brightness_histograms import Brightness, BrightnessHistograms, count, fit, numbers
+from analysis.brightness import observer as brightness_observer
+from analysis.brightness import tables as brightness_tables
+from analysis.brightness.observer import Brightness, BrightnessHistograms, count, fit, numbers
 from analysis.engine import run as engine_run
 from analysis.engine.observer import Batch, View
 from analysis.engine.run import Setting
@@ -88,9 +89,9 @@ def random(seed: int, number: int = 4, channels: int = 3) -> tuple[Tensor, Tenso
 
 def test_brightness_is_bt601_of_every_grey_and_of_halves():
     greys = torch.arange(256.0).view(1, 1, 16, 16)
-    assert torch.equal(brightness_histograms.brightness(greys), greys[:, 0].long())
+    assert torch.equal(brightness_observer.brightness(greys), greys[:, 0].long())
     rgb = greys.repeat(1, 3, 1, 1)
-    assert torch.equal(brightness_histograms.brightness(rgb), greys[:, 0].long())
+    assert torch.equal(brightness_observer.brightness(rgb), greys[:, 0].long())
     halves = [
         (r, g, b)
         for r, g, b in itertools.product(range(40), repeat=3)
@@ -99,15 +100,15 @@ def test_brightness_is_bt601_of_every_grey_and_of_halves():
     assert halves
     levels = torch.tensor(halves, dtype=torch.float64).T.reshape(1, 3, 1, -1)
     expected = [(299 * r + 587 * g + 114 * b) // 1000 + 1 for r, g, b in halves]
-    assert brightness_histograms.brightness(levels).flatten().tolist() == expected
+    assert brightness_observer.brightness(levels).flatten().tolist() == expected
     with pytest.raises(ValueError, match="2 channels"):
-        brightness_histograms.brightness(torch.zeros(1, 2, 4, 4))
+        brightness_observer.brightness(torch.zeros(1, 2, 4, 4))
 
 
 def test_brightness_is_nearly_that_of_pillow():
     pixels = np.random.default_rng(1).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     levels = torch.from_numpy(pixels).permute(2, 0, 1)[None].double()
-    ours = brightness_histograms.brightness(levels)[0].numpy()
+    ours = brightness_observer.brightness(levels)[0].numpy()
     theirs = np.asarray(Image.fromarray(pixels).convert("L")).astype(int)
     assert abs(ours - theirs).max() <= 1 and (ours != theirs).mean() < 1e-3  # its weights are /2¹⁶
     assert np.array_equal(ours.ravel(), luma(pixels))
@@ -134,7 +135,7 @@ def test_the_match_is_the_line_of_least_squares(channels):
     assert (found[:, 1] <= found[:, 0]).all()
     inside = output.clamp(0, 1)
     plain = psnr_ssim.psnr(inside, clean, quantize=False)
-    assert brightness_table.psnr(found[:, 0].numpy()) == pytest.approx(plain.numpy(), rel=1e-9)
+    assert brightness_tables.psnr(found[:, 0].numpy()) == pytest.approx(plain.numpy(), rel=1e-9)
     with pytest.raises(ValueError, match="of shapes"):
         fit(output, clean[:1])
 
@@ -179,15 +180,15 @@ def test_equal_images_have_no_limit_and_nothing_to_gain():
     assert found.tolist() == 4 * [[0, 0, 1, 0]]
     counts = count(psnr_ssim.levels(clean)).numpy()
     assert not np.any(numbers(counts, counts))
-    assert np.isposinf(brightness_table.psnr(found[:, 0].numpy())).all()
+    assert np.isposinf(brightness_tables.psnr(found[:, 0].numpy())).all()
     nothing, some = np.zeros(2), np.array([4.0, 1.0])
-    assert brightness_table.matching(nothing, nothing) == 0
-    assert brightness_table.matching(some, some / 10) == pytest.approx(10)
-    assert brightness_table.matching(np.array([0, 10.0]), np.array([0, 1.0])) == pytest.approx(5)
+    assert brightness_tables.matching(nothing, nothing) == 0
+    assert brightness_tables.matching(some, some / 10) == pytest.approx(10)
+    assert brightness_tables.matching(np.array([0, 10.0]), np.array([0, 1.0])) == pytest.approx(5)
     # an image that becomes the clean one is left out, unless there is no other
-    assert brightness_table.matching(some, np.array([0, 0.1])) == pytest.approx(10)
-    assert brightness_table.matching(some, nothing) == math.inf
-    assert math.isnan(brightness_table.matching(np.array([math.nan, 1]), some))
+    assert brightness_tables.matching(some, np.array([0, 0.1])) == pytest.approx(10)
+    assert brightness_tables.matching(some, nothing) == math.inf
+    assert math.isnan(brightness_tables.matching(np.array([math.nan, 1]), some))
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
@@ -200,7 +201,7 @@ def test_one_value_that_is_not_finite_is_said(bad):
     assert np.isnan(found[1]).all() and np.isfinite(found[[0, 2, 3]]).all()
     fitted = fit(output, clean)
     assert fitted[1].isnan().all() and fitted[[0, 2, 3]].isfinite().all()
-    row = brightness_table.row(Brightness(*counts, fitted.numpy()), np.arange(4))
+    row = brightness_tables.row(Brightness(*counts, fitted.numpy()), np.arange(4))
     assert all(math.isnan(value) for value in row.values())
 
 
@@ -208,7 +209,7 @@ def test_intervals_leave_out_draws():
     output, clean = random(6, number=7)
     counts = [count(psnr_ssim.levels(image)).numpy() for image in (output, clean)]
     held, draws = Brightness(*counts, fit(output, clean).numpy()), np.array([0, 0, 1, 2, 2, 2, 3])
-    row = brightness_table.row(held, draws)
+    row = brightness_tables.row(held, draws)
     without = []
     for draw in range(4):
         p, q = (side[draws != draw].sum(0) for side in counts)
@@ -220,7 +221,7 @@ def test_intervals_leave_out_draws():
     assert [row["shift_low"], row["distance_low"]] == pytest.approx(low.tolist(), rel=1e-9)
     assert [row["shift_high"], row["distance_high"]] == pytest.approx(high.tolist(), rel=1e-9)
     assert row["matching"] == pytest.approx(row["psnr_matched"] - row["psnr"], rel=1e-12)
-    few = brightness_table.row(held, np.array([0, 0, 0, 1, 1, 1, 1]))
+    few = brightness_tables.row(held, np.array([0, 0, 0, 1, 1, 1, 1]))
     assert math.isnan(few["shift_low"]) and few["shift"] == row["shift"]
 
 

@@ -15,9 +15,10 @@ from scipy import stats
 from test_resume import contents
 
 import mtd
-from analysis import brightness as command
-from analysis import brightness_figure, brightness_table
-from analysis.brightness import run
+from analysis.brightness import command
+from analysis.brightness import figures as brightness_figures
+from analysis.brightness import tables as brightness_tables
+from analysis.brightness.command import run
 from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.text.noise_labels import NOISY
 from mtd.data import crops as data_crops
@@ -29,7 +30,7 @@ from mtd.noise import specs as noise_specs
 FEW = ("--crop", "16", "--limit", "7", "--quiet")
 TWO = ("--noise", "gaussian:15", "--noise", "poisson:3")
 MODELS = ["plain", "hidden", NOISY]
-TABLES = brightness_table.TABLES
+TABLES = brightness_tables.TABLES
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def started(*arguments: str) -> Path:
 
 
 def tables(path: Path) -> dict[str, pd.DataFrame]:
-    return read_tables(path, brightness_table.TABLES)
+    return read_tables(path, brightness_tables.TABLES)
 
 
 def lines(path: Path) -> list[str]:
@@ -192,7 +193,7 @@ ROW = {
     ],
 )
 def test_sentences_say_what_intervals_decide(change, said):
-    assert said in brightness_table.sentence(ROW | change, 1.5)
+    assert said in brightness_tables.sentence(ROW | change, 1.5)
 
 
 def test_the_batches_decide_nothing(folder):
@@ -249,7 +250,7 @@ def test_values_that_are_not_finite_have_no_numbers(folder, monkeypatch):
 
 def test_the_figure_has_a_panel_for_each_noise_and_the_clean_images_in_it(folder):
     frames = tables(started("plain.pth", "hidden.pth", *FEW, *TWO, "--noise", "isp"))
-    drawn = brightness_figure.figure(frames["brightness"], frames["histograms"])
+    drawn = brightness_figures.figure(frames["brightness"], frames["histograms"])
     assert [axes.get_title() for axes in drawn.axes] == ["gaussian:15", "poisson:3", "isp"]
     shares = frames["histograms"].set_index(["model", "noise"]).share
     shifts = frames["brightness"].set_index(["model", "noise"])["shift"]

@@ -14,7 +14,7 @@ from conftest import TINY, tiny_network
 from test_ranks import environment, two_processes
 from test_resume import contents
 
-from analysis import lam
+from analysis.attribution import integrated_gradients
 from analysis.commands import options
 from analysis.engine import run as engine_run
 from mtd.loading import checkpoint_file
@@ -78,7 +78,9 @@ def test_help_is_instant_and_has_examples(command):
 @pytest.mark.parametrize("name", ANALYSES)
 def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch, name):
     module, given = import_module(f"analysis.{name}"), arguments(name)
-    where, what = (lam, "attribute") if name == "attribution" else (engine_run, "look")
+    where, what = (
+        (integrated_gradients, "attribute") if name == "attribution" else (engine_run, "look")
+    )
     calls = 0
     stop_at = 0
     original: Callable = getattr(where, what)

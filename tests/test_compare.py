@@ -14,11 +14,11 @@ import torch
 from conftest import TINY, tiny_network
 from scipy import stats
 
-from analysis import compare
-from analysis.compare import run
-from analysis.compare_table import correlations
+from analysis.compare import command as compare_command
+from analysis.compare.command import run
+from analysis.compare.predictors import gather
+from analysis.compare.tables import correlations
 from analysis.engine import run as engine_run
-from analysis.indices import gather
 from analysis.stats.rank_correlation import spearman
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
@@ -108,7 +108,9 @@ def test_indices_are_means_over_unseen_noises_of_the_same_files(runs):
 
 
 def test_what_is_written_and_said(runs, capsys):
-    path = run(compare.parser().parse_args([*map(str, runs), "--output-dir", "out"]), "test")
+    path = run(
+        compare_command.parser().parse_args([*map(str, runs), "--output-dir", "out"]), "test"
+    )
     found = pd.read_csv(path / "correlations.csv").set_index(["index", "target"])
     assert found.spearman["srga", "gap"] == 1 and found.spearman["cka", "gap"] == -1
     expected = stats.spearmanr(GAPS, [30.0, 27, 29, 26, 28]).statistic
@@ -141,10 +143,10 @@ def test_what_cannot_be_compared(runs, in_process):
         ([*"wxyz", "--reference", "gaussian:0.0"], "it changes nothing; leave it out"),
         ([*"wxyz", "--noise", "gaussian:15"], "no noise beside the reference"),
     ):
-        code, _, err = in_process(compare.main, *given)
+        code, _, err = in_process(compare_command.main, *given)
         assert code == 2 and message in err and len(err.splitlines()) == 1
     Path("empty").mkdir()
-    code, _, err = in_process(compare.main, "empty")
+    code, _, err = in_process(compare_command.main, "empty")
     assert code == 2 and "no run folder" in err
 
 
@@ -176,7 +178,7 @@ def test_checkpoints_in_one_pass_give_the_tables_of_every_command(four, monkeypa
     monkeypatch.setattr(
         engine_run, "look", lambda *given: seen.append(given[1]) or original(*given)
     )
-    path = run(compare.parser().parse_args([*FOUR, *FEW]), "test")
+    path = run(compare_command.parser().parse_args([*FOUR, *FEW]), "test")
     # two batches; clean, Gaussian, Poisson; the noisy input is one more under two of them
     assert len(seen) == 2 * (3 * 4 + 2)
     names = {*COMMANDS, *(f"cka-{Path(name).stem}" for name in FOUR)} - {"cka"}
@@ -205,13 +207,13 @@ def test_checkpoints_in_one_pass_give_the_tables_of_every_command(four, monkeypa
         "distance",
         "sensitivity",
     } < set(frame)
-    read = run(compare.parser().parse_args([*map(str, path.glob("*/"))]), "test")
+    read = run(compare_command.parser().parse_args([*map(str, path.glob("*/"))]), "test")
     pd.testing.assert_frame_equal(pd.read_csv(read / "compare.csv"), frame)
 
 
 def test_an_interrupted_comparison_goes_on(four, monkeypatch):
     arguments = [*FOUR, *FEW, "--skip", "cka", "--skip", "degradation"]
-    whole = run(compare.parser().parse_args([*arguments, "--output-dir", "whole"]), "test")
+    whole = run(compare_command.parser().parse_args([*arguments, "--output-dir", "whole"]), "test")
     seen, original = [], engine_run.look
 
     def look(*given):
@@ -222,8 +224,10 @@ def test_an_interrupted_comparison_goes_on(four, monkeypatch):
 
     monkeypatch.setattr(engine_run, "look", look)
     with pytest.raises(KeyboardInterrupt, match="--resume"):
-        run(compare.parser().parse_args([*arguments, "--output-dir", "cut"]), "test")
-    cut = run(compare.parser().parse_args([*arguments, "--output-dir", "cut", "--resume"]), "test")
+        run(compare_command.parser().parse_args([*arguments, "--output-dir", "cut"]), "test")
+    cut = run(
+        compare_command.parser().parse_args([*arguments, "--output-dir", "cut", "--resume"]), "test"
+    )
     assert len(seen) < 2 * (3 * 4 + 2) + 8
     for file in whole.rglob("*.csv"):
         assert file.read_bytes() == (cut / file.relative_to(whole)).read_bytes()
@@ -249,7 +253,7 @@ def test_runs_on_other_crops_are_noted_and_few_pairs_have_no_correlation(runs, c
     (runs[1] / "manifest.json").write_text(json.dumps(manifest | {"crops": [{"image": "x"}]}))
     frame = pd.read_csv(runs[1] / "srga.csv")
     frame[frame.model.isin(["a.other", "b.other"])].to_csv(runs[1] / "srga.csv", index=False)
-    run(compare.parser().parse_args([*map(str, runs), "--output-dir", "out"]), "test")
+    run(compare_command.parser().parse_args([*map(str, runs), "--output-dir", "out"]), "test")
     assert "note: s has other crops than PSNR was measured with" in capsys.readouterr().out
     found = pd.read_csv("out/correlations.csv").set_index(["index", "target"])
     assert found.models["srga", "gap"] == 2 and math.isnan(found.spearman["srga", "gap"])

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.curve_logs import LOSS, PSNR, RATE, Point, read
-from analysis.curves_table import settle
+from analysis.curves.log_readers import LOSS, PSNR, RATE, Point, read
+from analysis.curves.tables import settle
 from mtd.utils.errors import BadInput
 
 KAIR = """\

@@ -18,11 +18,12 @@ from test_ranks import environment, two_processes
 from test_resume import contents
 
 import mtd
-from analysis import curves as command
-from analysis.curve_checkpoints import step_of
-from analysis.curves import named, run
-from analysis.curves_figure import figure, smoothed
-from analysis.curves_table import COLUMNS, read, summary
+from analysis.curves import command
+from analysis.curves.command import run
+from analysis.curves.evaluate_checkpoints import step_of
+from analysis.curves.figures import figure, smoothed
+from analysis.curves.run_curves import named
+from analysis.curves.tables import COLUMNS, read, summary
 from analysis.engine import run as engine_run
 from mtd.data import crops as data_crops
 from mtd.data import photographs

@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 import mtd
-from analysis import degradation as command
-from analysis import degradation_table, pooled_features, separability
 from analysis.commands.run_folder import read_manifest, read_tables
-from analysis.degradation import run
+from analysis.degradation import command, separability
+from analysis.degradation import observer as degradation_observer
+from analysis.degradation import tables as degradation_tables
+from analysis.degradation.command import run
 from analysis.engine import observer as engine_observer
 from analysis.engine.hooks import Activations
 from mtd.data import crops as data_crops
@@ -115,12 +116,12 @@ def test_the_default_layers_end_with_the_deepest_features(folder):
 
 
 def test_pooling_takes_what_a_map_has():
-    observer = pooled_features.PooledFeatures({"a": ["x"]}, 8)
+    observer = degradation_observer.PooledFeatures({"a": ["x"]}, 8)
     maps = torch.arange(2 * 3 * 4 * 16.0).reshape(2, 3, 4, 16)
     shown = engine_observer.Shown(batch(2), noise_specs.parse("gaussian:15"), maps, maps)
     kept = observer.keep("x", maps, shown)["x"]
     assert torch.equal(kept, maps.reshape(2, 3, 4, 8, 2).mean(-1).flatten(1))
-    whole = pooled_features.PooledFeatures({"a": ["x"]}, 0).keep("x", maps, shown)["x"]
+    whole = degradation_observer.PooledFeatures({"a": ["x"]}, 0).keep("x", maps, shown)["x"]
     assert torch.equal(whole, maps.flatten(1)) and whole.data_ptr() != maps.data_ptr()
 
 
@@ -202,24 +203,24 @@ def test_the_text_says_from_where_on_the_noise_is_told():
 
     rows = {"layer": ["a", "b", "c"], "probe": [0.3, 0.7, 0.9], "chance": [0.2] * 3}
     part = pd.DataFrame(rows)
-    assert degradation_table.halfway(part) == "b"
-    said = degradation_table.onset("net", part)
+    assert degradation_tables.halfway(part) == "b"
+    said = degradation_tables.onset("net", part)
     assert said == "net: the probe exceeds 0.60 first at b (layer 2 of 3); best 0.90 at c"
     part.probe = [0.3, 0.6, 0.5]
-    assert degradation_table.halfway(part) is None
-    assert "never exceeds 0.60" in degradation_table.onset("net", part)
+    assert degradation_tables.halfway(part) is None
+    assert "never exceeds 0.60" in degradation_tables.onset("net", part)
 
 
 def test_features_that_do_not_vary_are_named(folder, in_process, monkeypatch):
     def keep(self, layer, value, shown):
         return {layer: torch.zeros(len(value), 4)}
 
-    monkeypatch.setattr(pooled_features.PooledFeatures, "keep", keep)
+    monkeypatch.setattr(degradation_observer.PooledFeatures, "keep", keep)
     arguments = ("plain.pth", *FEW, *THREE, "--layers", "conv_last")
     code, out, err = in_process(command.main, *arguments)
     assert code == 2 and "plain, conv_last: features do not vary" in err and not out
     monkeypatch.setattr(
-        pooled_features.PooledFeatures,
+        degradation_observer.PooledFeatures,
         "keep",
         lambda self, layer, value, shown: {layer: torch.full((len(value), 4), math.nan)},
     )

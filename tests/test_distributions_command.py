@@ -12,10 +12,11 @@ from scipy import stats
 from test_histograms import direct_js
 
 import mtd
-from analysis import distributions as command
-from analysis import distributions_figure, distributions_table
 from analysis.commands.run_folder import read_manifest, read_tables
-from analysis.distributions import run
+from analysis.distributions import command
+from analysis.distributions import figures as distributions_figures
+from analysis.distributions import tables as distributions_tables
+from analysis.distributions.command import run
 from analysis.engine.hooks import Activations
 from analysis.stats import histograms
 from analysis.stats.generalized_gaussian import fit_ggd
@@ -73,7 +74,9 @@ def test_numbers_are_those_of_the_features(folder, name):
         for spec in ("gaussian:15", "poisson:3.5", "isp"):
             test = features(name, layer, spec)
             row = rows.loc[(name, spec, layer)]
-            expected = dict(zip(distributions_table.NUMBERS, by_hand(reference, test), strict=True))
+            expected = dict(
+                zip(distributions_tables.NUMBERS, by_hand(reference, test), strict=True)
+            )
             assert row.w1 == pytest.approx(expected["w1"], abs=1e-3 * reference.std())
             assert row.w1_relative == pytest.approx(expected["w1_relative"], abs=1e-3)
             assert row.js == pytest.approx(expected["js"], abs=1e-3)
@@ -93,7 +96,7 @@ def test_intervals_are_a_jackknife_over_images(folder):
     kept = [[i for i in range(6) if i != out] for out in range(6)]
     without = np.array([by_hand(reference[part], test[part]) for part in kept])
     error = np.sqrt(5 / 6 * np.square(without - without.mean(0)).sum(0))
-    half = dict(zip(distributions_table.NUMBERS, stats.t.ppf(0.975, 5) * error, strict=True))
+    half = dict(zip(distributions_tables.NUMBERS, stats.t.ppf(0.975, 5) * error, strict=True))
     for number in ("w1", "w1_relative", "mean", "sigma", "skewness", "kurtosis", "shape"):
         found = row[f"{number}_high"] - row[number]
         assert found == pytest.approx(half[number], rel=0.01), number
@@ -149,10 +152,10 @@ def test_without_three_crops_there_are_no_intervals(folder, capsys, crops):
 
 def test_a_figure_has_a_row_for_each_model_and_layer_up_to_a_limit(folder, monkeypatch):
     frame, curves = tables(started("plain.pth", "hidden.pth", *FEW, *TWO, "--layers", BLOCK))
-    drawn = distributions_figure.figure(frame, curves, 4)
+    drawn = distributions_figures.figure(frame, curves, 4)
     assert len(drawn.axes) == 4 * 2
-    monkeypatch.setattr(distributions_figure, "MOST", 3)
-    drawn = distributions_figure.figure(frame, curves, 4)
+    monkeypatch.setattr(distributions_figures, "MOST", 3)
+    drawn = distributions_figures.figure(frame, curves, 4)
     assert len(drawn.axes) == 3 * 2 and "first 3 of 4 rows" in drawn.get_suptitle()
 
 

@@ -8,13 +8,13 @@ import torch
 from scipy import stats
 
 import mtd
-from analysis import feature_histograms
-from analysis.distributions_table import numbers
+from analysis.distributions import observer as distributions_observer
+from analysis.distributions.observer import FeatureHistograms
+from analysis.distributions.tables import numbers
 from analysis.engine.cache import Units
 from analysis.engine.hooks import Activations
 from analysis.engine.observer import Batch, View
 from analysis.engine.run import Setting, batches, walk
-from analysis.feature_histograms import FeatureHistograms
 from analysis.stats import histograms
 from analysis.stats.generalized_gaussian import fit_ggd
 from analysis.stats.histograms import (
@@ -178,7 +178,7 @@ def test_observers_of_some_batches_merge_to_that_of_all():
     whole, merged = observers[0].compute(), observers[1].compute()
     assert list(whole) == list(merged) == [View("m", n.spec) for n in noises]
     for view, units in whole.items():
-        a, b = feature_histograms.layers(units), feature_histograms.layers(merged[view])
+        a, b = distributions_observer.layers(units), distributions_observer.layers(merged[view])
         assert list(a) == list(b) == ["inner", "inner#2", "input:last"]
         for layer in a:
             assert a[layer].counts.shape == (7, BINS) and int(a[layer].counts[0].sum()) == 4 * 256
@@ -196,24 +196,24 @@ def test_layers_without_features_for_each_crop_are_refused():
 
 
 def test_intervals_leave_images_of_one_draw_out_together():
-    from analysis import distributions_table
-    from analysis.feature_histograms import Layer
+    from analysis.distributions import tables as distributions_tables
+    from analysis.distributions.observer import Layer
     from analysis.stats import jackknife
 
     stream = torch.Generator().manual_seed(0)
     sides = [torch.randn(6, 500, generator=stream) * scale for scale in (1.0, 1.3)]
     draws = np.array([0, 0, 1, 2, 2, 3])
     reference, test = (Layer(*histograms.count(side)) for side in sides)
-    found = distributions_table.row(reference, test, draws)
-    starts = histograms.shares(reference.pooled(), distributions_table.SHARES)
+    found = distributions_tables.row(reference, test, draws)
+    starts = histograms.shares(reference.pooled(), distributions_tables.SHARES)
     without = []
     for draw in range(4):
         kept = torch.from_numpy(draws != draw)
         parts = [Layer(*histograms.count(side[kept])).pooled() for side in sides]
-        without.append(distributions_table.numbers(*parts, starts))
-    value = distributions_table.numbers(reference.pooled(), test.pooled(), starts)
+        without.append(distributions_tables.numbers(*parts, starts))
+    value = distributions_tables.numbers(reference.pooled(), test.pooled(), starts)
     low, high = jackknife.interval(value, np.array(without))
-    for place, name in enumerate(distributions_table.NUMBERS):
+    for place, name in enumerate(distributions_tables.NUMBERS):
         assert found[name] == pytest.approx(value[place], rel=1e-12)
         assert found[f"{name}_low"] == pytest.approx(low[place], rel=1e-9, abs=1e-12), name
         assert found[f"{name}_high"] == pytest.approx(high[place], rel=1e-9, abs=1e-12), name

@@ -12,22 +12,20 @@ import pandas as pd
 import pytest
 from conftest import cka_table
 
+from analysis.attribution import reading as attribution_reading
 from analysis.cka import notebook as cka_notebook
 from analysis.cka import reading as cka_reading
+from analysis.compare import reading as compare_reading
+from analysis.curves import reading as curves_reading
+from analysis.degradation import reading as degradation_reading
+from analysis.distributions import reading as distributions_reading
 from analysis.generalization import notebook as generalization_notebook
 from analysis.generalization import reading as generalization_reading
 from analysis.generalization.pairwise_tests import OUTSIDE
 from analysis.generalization.reading import overall
-from analysis.readings import (
-    attribution,
-    compare,
-    degradation,
-    distributions,
-    report,
-    sensitivity,
-    srga,
-    training,
-)
+from analysis.readings import report
+from analysis.sensitivity import reading as sensitivity_reading
+from analysis.srga import reading as srga_reading
 from analysis.text.marginals import by_model, by_noise, tidy
 from analysis.text.markdown import code, escaped, side
 from analysis.text.noise_labels import NOISY
@@ -410,10 +408,12 @@ def test_srga_warns_of_models_of_different_quality():
         for n, v in (("g", 0.0), ("x", 0.3), ("y", 3.0))
     ]
     frames = {"srga": pd.DataFrame(rows)}
-    text = said(srga.sentences(frames))
+    text = said(srga_reading.sentences(frames))
     assert "differs by 3.0 dB" in text and "Equal under `x` and `y`" in text
     assert "Not told from 0, no distance: `a` under `x` and `b` under `x`" in text
-    assert srga.alt(frames).startswith("SRGA under unseen noises: a from 0.30 under x to 3.00")
+    assert srga_reading.alt(frames).startswith(
+        "SRGA under unseen noises: a from 0.30 under x to 3.00"
+    )
 
 
 def test_distances_of_models_without_a_last_convolution():
@@ -426,8 +426,8 @@ def test_distances_of_models_without_a_last_convolution():
             for layer in ("one", "two")
         ]
     )
-    assert list(distributions.shown(frame).layer) == ["two"]
-    text = said(distributions.sentences({"distributions": frame}))
+    assert list(distributions_reading.shown(frame).layer) == ["two"]
+    text = said(distributions_reading.sentences({"distributions": frame}))
     assert "0.500 σ in `a`" in text and "2.00 to 1.50 under `p`" in text
     assert "nothing is told apart" in text
 
@@ -443,7 +443,7 @@ def layers(model: str, ch: float, probes: list[float]) -> list[dict[str, Any]]:
 
 def test_clusters_are_set_against_random_labels_and_chance():
     rows = [*layers("a", 9.0, [0.3, 0.7]), *layers("b", 0.1, [0.3, 0.4]), *layers("c", 1, [0.9])]
-    text = said(degradation.sentences({"degradation": pd.DataFrame(rows)}))
+    text = said(degradation_reading.sentences({"degradation": pd.DataFrame(rows)}))
     assert "below 1, so that content outweighs noise: `b`" in text
     assert "above 1, so that noises form groups: `a`" in text
     assert "not told from 1, the value of random labels: `c`" in text
@@ -459,7 +459,7 @@ def test_sensitivity_is_that_of_the_output_and_of_the_strongest_layer():
         for n in ("x", "y")
         for i, (layer, g) in enumerate((("noisy image", 1), ("l", 3.0), ("denoised image", out)))
     ]
-    text = said(sensitivity.sentences({"sensitivity": pd.DataFrame(rows)}))
+    text = said(sensitivity_reading.sentences({"sensitivity": pd.DataFrame(rows)}))
     assert "0.500 in `a` and 1.500 in `b`" in text and "lower in `a` under `x` and `y`" in text
     assert "3.00 [2.90, 3.10] in `a` (l, under `x`)" in text
     assert "gain above 1: `b` under `x` and `y`" in text
@@ -473,7 +473,7 @@ def test_attribution_describes_and_tells_nothing_apart():
         for n in ("gaussian:0", "poisson:3")
         for c in (0, 1)
     ]
-    text = said(attribution.sentences({"attribution": pd.DataFrame(rows)}))
+    text = said(attribution_reading.sentences({"attribution": pd.DataFrame(rows)}))
     assert "5.50 in `a` and 3.50 in `b`" in text and "10.0 in `a`" in text
     assert "`a` in 4 and `b` in 0 of 4; they are of 2 crops and not independent" in text
     assert "tell no models apart" in text
@@ -486,29 +486,29 @@ def test_training_says_what_later_steps_lose():
     row |= {"final_out_drop": 4.0, "last_loss_step": 300, "last_loss": 0.5}
     lost = dict.fromkeys(row, NAN) | {"run": "b", "trained": "", "last_loss": NAN}
     frame = pd.DataFrame([row | {"run": "a"}, lost])
-    text = said(training.sentences({"summary": frame}))
+    text = said(curves_reading.sentences({"summary": frame}))
     assert "`a` 25.00 dB at step 100" in text and "on the noise trained on: `a` 3.00 dB" in text
     assert "to the last one: `a` 4.00 dB" in text and "`b`" not in text
-    assert "b ends at step – with no values" in training.alt({"summary": frame})
-    text = said(training.sentences({"summary": frame.iloc[[1]]}))
+    assert "b ends at step – with no values" in curves_reading.alt({"summary": frame})
+    text = said(curves_reading.sentences({"summary": frame.iloc[[1]]}))
     assert "only losses are compared" in text and "nan" not in text
-    table = training.table({"summary": frame}).data["text/html"]
+    table = curves_reading.table({"summary": frame}).data["text/html"]
     assert "trained on" in table and "<td>–</td>" not in table
-    unknown = training.table({"summary": frame.assign(trained="")}).data["text/html"]
+    unknown = curves_reading.table({"summary": frame.assign(trained="")}).data["text/html"]
     assert unknown.count("<td>–</td>") == 1  # of the run with test curves
-    assert "trained on" not in training.table({"summary": frame.iloc[[1]]}).data["text/html"]
+    assert "trained on" not in curves_reading.table({"summary": frame.iloc[[1]]}).data["text/html"]
 
 
 def test_training_explains_what_is_there():
     losses = {"last_step": [NAN], "last_loss": [0.5]}
-    text = training.explained({"summary": pd.DataFrame(losses)}, 0.9).data["text/markdown"]
+    text = curves_reading.explained({"summary": pd.DataFrame(losses)}, 0.9).data["text/markdown"]
     assert "Losses are smoothed" in text and "No run here has test curves" in text
     assert "Rings" not in text and "PSNR" not in text
     tests = {"last_step": [100.0], "last_loss": [NAN]}
-    text = training.explained({"summary": pd.DataFrame(tests)}, 0.9).data["text/markdown"]
+    text = curves_reading.explained({"summary": pd.DataFrame(tests)}, 0.9).data["text/markdown"]
     assert "Rings" in text and "PSNR" in text and "Loss" not in text
     both = {"last_step": [100.0], "last_loss": [0.5]}
-    text = training.explained({"summary": pd.DataFrame(both)}, 0).data["text/markdown"]
+    text = curves_reading.explained({"summary": pd.DataFrame(both)}, 0).data["text/markdown"]
     assert "as they were logged. They can" in text and "Rings" in text
 
 
@@ -525,24 +525,24 @@ def correlations(*rows: tuple[str, float, float, int]) -> dict[str, pd.DataFrame
 
 def test_few_models_cannot_tell_an_index_from_chance():
     frames = correlations(("srga", 1.0, 0.17, 4), ("cka", 0.2, 0.8, 4))
-    text = said(compare.sentences(frames))
+    text = said(compare_reading.sentences(frames))
     assert "none of 2 indices is told from no correlation" in text
     assert "the strongest is SRGA, mean over unseen noises, ρ = 1.00, p = 0.17" in text
     assert "even perfect agreement has a corrected p of 0.17: too few models" in text
     frames = correlations(("srga", -0.9, 0.001, 9), ("cka", 0.2, 0.8, 9), ("distance", NAN, NAN, 9))
-    text = said(compare.sentences(frames))
+    text = said(compare_reading.sentences(frames))
     assert "below 0.05, SRGA, mean over unseen noises, ρ = -0.90, p = 0.001" in text
     assert "Undecided: CKA of the deepest blocks" in text and "too few" not in text
-    assert "ρ" not in said(compare.main(correlations(("srga", NAN, NAN, 4))))
+    assert "ρ" not in said(compare_reading.main(correlations(("srga", NAN, NAN, 4))))
 
 
 def test_kinds_of_models_are_told_of_where_they_might_be_all_there_is():
     kinds = {name: {"policy": "masks" if name < "c" else "no_masks"} for name in "abcd"}
     for manifest in ({"models": kinds}, {"runs": {"x": {"models": kinds}}}):
-        (text,) = compare.groups(manifest)
+        (text,) = compare_reading.groups(manifest)
         assert r"2 kinds (2 with masks; 2 with no\_masks)" in text
-    assert compare.groups({"models": dict(list(kinds.items())[:2])}) == []
-    assert compare.groups({}) == []
+    assert compare_reading.groups({"models": dict(list(kinds.items())[:2])}) == []
+    assert compare_reading.groups({}) == []
 
 
 def test_names_break_neither_markdown_nor_sentences():

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from analysis.layer_changes import LayerChanges, Sums, joined, places
-from analysis.sensitivity import change, gain
+from analysis.sensitivity.change import change, gain
+from analysis.sensitivity.observer import LayerChanges, Sums, joined, places
 from analysis.text.noise_labels import CLEAN
 from mtd.data import crops as data_crops
 from mtd.noise import base as noise_base

@@ -10,12 +10,12 @@ import pytest
 import torch
 
 import mtd
-from analysis import sensitivity as command
 from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.engine.hooks import Activations
 from analysis.engine.layers import default_layers
-from analysis.layer_changes import DENOISED, IMAGE
-from analysis.sensitivity import run
+from analysis.sensitivity import command
+from analysis.sensitivity.command import run
+from analysis.sensitivity.observer import DENOISED, IMAGE
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.networks.dncnn import DnCNN, DnCNNConfig

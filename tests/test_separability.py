@@ -9,8 +9,8 @@ import pytest
 import torch
 from scipy.stats import t
 
-from analysis import separability
-from analysis.separability import (
+from analysis.degradation import separability
+from analysis.degradation.separability import (
     calinski_harabasz,
     embedding,
     folds,

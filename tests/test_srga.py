@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import GOLDEN
 
-from analysis.srga import fit, srga
+from analysis.srga.score import fit, srga
 from analysis.stats import gram_pca
 from mtd.utils.errors import BadInput
 
@@ -88,12 +88,12 @@ def test_what_has_no_score():
 @pytest.mark.slow
 def test_intervals_cover_the_mean_score_over_sets_of_patches():
     """100 patches of 300 features whose scale differs from patch to patch, 200 simulated sets."""
-    from analysis import srga_table
-    from analysis.srga import compare
+    from analysis.srga import tables as srga_tables
+    from analysis.srga.score import compare
 
     rng = np.random.default_rng(0)
     spread = np.exp(rng.normal(size=300))
-    keep, found = srga_table.subsets(100, 0), []
+    keep, found = srga_tables.subsets(100, 0), []
     for _ in range(200):
         scale = np.exp(0.5 * rng.normal(size=(100, 1)))
         clean = scale * spread * rng.normal(size=(100, 300))
@@ -103,7 +103,7 @@ def test_intervals_cover_the_mean_score_over_sets_of_patches():
         values = [
             compare(*(fit(gram_pca.recentred(gram, part)) for gram in grams)).srga for part in keep
         ]
-        found.append((whole, srga_table.standard_error(np.array(values), 100, 20)))
+        found.append((whole, srga_tables.standard_error(np.array(values), 100, 20)))
     scores, errors = np.array(found).T
     covered = np.mean(np.abs(scores - scores.mean()) <= 1.96 * errors)
     print(f"covered {covered:.3f}, spread {scores.std():.4f}, standard error {errors.mean():.4f}")

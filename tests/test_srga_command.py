@@ -11,12 +11,13 @@ import torch
 from torch import nn
 
 import mtd
-from analysis import srga as command
-from analysis import srga_table
 from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.engine.hooks import Activations
 from analysis.engine.layers import choose, last_convolution
-from analysis.srga import run, srga
+from analysis.srga import command
+from analysis.srga import tables as srga_tables
+from analysis.srga.command import run
+from analysis.srga.score import srga
 from analysis.stats import gram_pca
 from mtd.data import crops as data_crops
 from mtd.data import photographs
@@ -94,7 +95,7 @@ def test_what_goes_into_a_module_can_be_recorded():
 def test_intervals_leave_the_same_patches_out_everywhere(folder):
     path = started("plain.pth", *FEW, *TWO)
     frame = table(path).set_index("noise")
-    kept = srga_table.subsets(24, 0)
+    kept = srga_tables.subsets(24, 0)
     assert len(kept) == 60 and {len(part) for part in kept} == {20}
     network = mtd.load("plain.pth")
     held = {}
@@ -151,9 +152,9 @@ def test_what_is_written_and_said(folder, capsys):
 def test_models_of_other_quality_are_noted():
     frame = table_of([("a", 30.0), ("b", 33.0)])
     assert any(
-        "differs by 3.0 dB between models (a 30.0, b 33.0)" in n for n in srga_table.notes(frame)
+        "differs by 3.0 dB between models (a 30.0, b 33.0)" in n for n in srga_tables.notes(frame)
     )
-    assert not any("dB" in n for n in srga_table.notes(table_of([("a", 30.0), ("b", 30.9)])))
+    assert not any("dB" in n for n in srga_tables.notes(table_of([("a", 30.0), ("b", 30.9)])))
 
 
 def table_of(quality):

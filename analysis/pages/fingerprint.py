@@ -12,12 +12,12 @@ from nbformat import NotebookNode
 
 import mtd
 from analysis.cka.observer import Representations
-from analysis.deep_features import DeepFeatures
-from analysis.feature_histograms import FeatureHistograms
+from analysis.degradation.observer import PooledFeatures
+from analysis.distributions.observer import FeatureHistograms
 from analysis.generalization.observer import Scores
-from analysis.layer_changes import LayerChanges
 from analysis.pages import notebooks
-from analysis.pooled_features import PooledFeatures
+from analysis.sensitivity.observer import LayerChanges
+from analysis.srga.observer import DeepFeatures
 
 PAGE = "report"
 """What the files of the page are called."""

@@ -119,7 +119,7 @@ def notes(path: Path) -> list[str]:
     found = []
     for note in run_folder.read_notes(path):
         for place, about in of.items():
-            # see `analysis.indices.remarks`, whose paths are those of whoever ran it
+            # see `analysis.compare.predictors.remarks`, whose paths are those of whoever ran it
             named = re.match(rf"(?:.*/)?{re.escape(Path(place).name)}(?= has other )", note)
             if named:
                 note = f"the run of {about.get('analysis')}{note[named.end() :]}"

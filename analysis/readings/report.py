@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands import run_folder
-from analysis.indices import INDICES, PREDICTED
+from analysis.compare.predictors import INDICES, PREDICTED
 from analysis.plotting import notebook_output
 from analysis.plotting.model_styles import short
 from analysis.plotting.notebook_output import Displayed

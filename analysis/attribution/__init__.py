@@ -1,0 +1,1 @@
+"""Local attribution maps: which input pixels decide a patch of the output."""

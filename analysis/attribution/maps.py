@@ -1,0 +1,139 @@
+"""Local attribution maps of patches, and their diffusion index."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from analysis.commands import progress as commands_progress
+from mtd.utils.errors import BadInput
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from analysis.attribution.integrated_gradients import Window
+    from analysis.commands.inputs import Asked
+    from analysis.commands.run_folder import RunFolder
+    from analysis.engine.observer import View
+    from analysis.engine.run import Setting
+    from mtd.data.crops import Crop
+    from mtd.data.image_io import Pixels
+
+
+VALUES, ENDS, NOISY = "values", "ends", "noisy"
+
+
+def place(pixels: Pixels, side: int, corner: tuple[int, int] | None = None) -> Window:
+    """The window of a crop: at a given corner, or the busiest one in the middle half of the crop.
+
+    A quarter of the crop is left on every side, so that there is something to use around it.
+
+    Raises:
+        BadInput: it does not fit.
+    """
+    from analysis.attribution.integrated_gradients import Window
+    from mtd.data.crops import busiest
+
+    size = min(pixels.shape[:2])
+    if corner is not None:
+        if max(corner) + side > size:
+            raise BadInput(f"window of {side} at {corner[0]},{corner[1]}: a crop is {size} a side")
+        return Window(*corner, side)
+    if side > size // 2:
+        raise BadInput(
+            f"window of {side} in a crop of {size}: expected at most half of it; raise --crop, "
+            "lower --side, or give --window"
+        )
+    margin = size // 4
+    rows, columns = busiest(pixels[margin : size - margin, margin : size - margin], side)
+    return Window(rows.start + margin, columns.start + margin, side)
+
+
+def collect(
+    args: argparse.Namespace,
+    asked: Asked,
+    windows: list[Window],
+    together: int,
+    folder: RunFolder,
+) -> dict[tuple[View, int], dict[str, Tensor]]:
+    """Every model's map under every noise for every crop, by view and the crop's place."""
+    from tqdm import tqdm
+
+    from analysis.engine.observer import View
+
+    jobs = [
+        (View(model, noise.spec), i)
+        for i in range(len(asked.crops))
+        for noise in asked.noises
+        for model in asked.models
+    ]
+    talks = asked.ranks.first and not args.quiet
+    if talks:
+        commands_progress.tell(asked)
+    mine = {}
+    places = asked.ranks.mine(len(jobs))
+    for number in tqdm(places, unit="map", disable=None if talks else True):
+        view, i = jobs[number]
+        how = {"sigma": args.blur, "steps": args.steps, "batch": together}
+        key = _key(asked, view, asked.crops[i], windows[i], how)
+        unit = folder.units.find(key)
+        if unit is None:
+            unit = folder.units.keep(key, one(asked, view, asked.crops[i], windows[i], how))
+        mine[view, i] = unit.tensors()
+    found: dict[tuple[View, int], dict[str, Tensor]] = {}
+    for part in asked.ranks.gather(mine):
+        found |= part
+    return {job: found[job] for job in jobs}
+
+
+def one(
+    asked: Asked, view: View, crop: Crop, window: Window, how: dict[str, Any]
+) -> dict[str, Tensor]:
+    """The map of a model for a crop under a noise, its objective's ends, and the noisy crop."""
+    import torch
+
+    from analysis.attribution import integrated_gradients
+    from analysis.engine import observer as engine_observer
+    from analysis.engine import run as engine_run
+
+    noise = next(noise for noise in asked.noises if noise.spec == view.noise)
+    shown, model = (
+        engine_run.show(noise, engine_observer.Batch(0, [crop]), asked.setting),
+        asked.models[view.model],
+    )
+    noisy, key = shown.noisy[0], masks(asked.setting, view, crop)
+    level = engine_run.told(model, shown)
+    hidden = engine_run.input_mask(shown, asked.setting)
+    found = integrated_gradients.attribute(
+        model, noisy, window, key=key, sigma_told=level, input_mask=hidden, **how
+    )
+    ends = torch.tensor([found.start, found.end], dtype=torch.float64)
+    return {VALUES: found.values, ENDS: ends, NOISY: noisy.cpu()}
+
+
+def masks(setting: Setting, view: View, crop: Crop) -> str:
+    """The key of a crop's attention masks, as in the engine."""
+    shared = setting.pairing == "shared"
+    return crop.digest if shared else f"{crop.digest}/{view.noise}"
+
+
+def _key(
+    asked: Asked, view: View, crop: Crop, window: Window, how: dict[str, Any]
+) -> dict[str, Any]:
+    import torch
+
+    from mtd.data.recorded_noise import Recorded
+
+    noise = next(noise for noise in asked.noises if noise.spec == view.noise)
+    recorded = noise.digest([crop]) if isinstance(noise, Recorded) else None
+    setting = asked.setting
+    return {
+        "attribution": 1,
+        "model": [view.model, setting.identity.get(view.model)],
+        "noise": [view.noise, recorded, setting.seed, setting.quantize],
+        "masks": [setting.pairing, setting.input_mask] if setting.input_mask else setting.pairing,
+        "run": torch.device(setting.device).type,
+        "crop": crop.digest,
+        "window": list(window),
+        **how,
+    }

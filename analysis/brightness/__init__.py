@@ -1,0 +1,1 @@
+"""Brightness of denoised images against clean ones."""

@@ -1,0 +1,1 @@
+"""Which index predicts generalization: rank correlations over many models."""

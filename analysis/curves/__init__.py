@@ -1,0 +1,1 @@
+"""Training and test curves."""

@@ -1,0 +1,1 @@
+"""Degradation clusters: whether features separate images by noise."""

@@ -1,0 +1,1 @@
+"""Distributions of features under several noises."""

@@ -1,0 +1,1 @@
+"""Sensitivity of layers to noise."""

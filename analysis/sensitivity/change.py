@@ -1,0 +1,76 @@
+"""Relative change and gain of activations between a clean and a noisy image."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from analysis.sensitivity.observer import Sums
+
+    Array = NDArray[np.float64]
+
+
+NOTHING = 1e-10
+"""A layer that varies by less than this share of its size is taken for constant."""
+
+
+def change(layer: Sums, draws: Sequence[int] | None = None) -> tuple[Array, Array]:
+    """How far a layer moves under noise, relative to how much it varies between clean contents.
+
+    √(Σ ‖f(noisy) − f(clean)‖² / Σ ‖f(clean) − m‖²), sums over all images and positions, m being
+    the channels' means over all images and positions: the noise-to-signal ratio of the layer, as
+    one of amplitudes. Neither a layer's scale nor a constant added to a channel changes it, so
+    layers can be compared, and 1 means that the noise moves a layer as much as image content
+    does. The sums are of all images, so that batches do not matter.
+
+    Args:
+        layer: its sums; see `analysis.sensitivity.observer.Sums`.
+        draws: which images are left out together, (images,) from 0; see `jackknife.draws`. By
+            default each by itself.
+
+    Returns:
+        The value, and the (draws,) values with one of them left out; NaN where the layer is
+        constant over clean images.
+    """
+    import numpy as np
+
+    of = np.arange(len(layer.moved)) if draws is None else np.asarray(draws)
+    members = of == np.arange(of.max() + 1)[:, None]
+    parts = [side.numpy() for side in (layer.moved, layer.first, layer.second)]
+    # sums of each draw by themselves, added up image by image
+    moved, first, second = (np.stack([side[one].sum(0) for one in members]) for side in parts)
+    sizes = members.sum(1)
+    wholes = [(moved.sum()[None], first.sum(0)[None], second.sum(0)[None], sizes.sum()[None])]
+    rest = sizes.sum() - sizes
+    wholes.append((moved.sum() - moved, first.sum(0) - first, second.sum(0) - second, rest))
+    found = []
+    for shift, total, square, images in wholes:
+        count = np.maximum(1, images * layer.positions)[:, None]
+        spread = (square - np.square(total) / count).sum(-1)
+        varies = spread > NOTHING * square.sum(-1)
+        ratio = np.maximum(shift, 0) / np.where(varies, spread, np.nan)
+        found.append(np.sqrt(ratio))
+    return found[0][0], found[1]
+
+
+def gain(layer: tuple[Array, Array], image: tuple[Array, Array]) -> tuple[Array, Array]:
+    """A layer's change over the noisy image's own: 1 is as sensitive as the input.
+
+    Args:
+        layer: of `change`.
+        image: of `change`, for what goes into the network.
+
+    Returns:
+        As of `change`; NaN where the noise changes nothing.
+    """
+    import numpy as np
+
+    whole, parts = (
+        one / np.where(other > 0, other, np.nan) for one, other in zip(layer, image, strict=True)
+    )
+    return whole, parts

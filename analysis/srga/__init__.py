@@ -1,0 +1,1 @@
+"""SRGA, a generalization score computed from deep features."""
