@@ -17,8 +17,11 @@ import pytest
 from conftest import data_folder
 from scipy import stats
 
-from analysis import evidence, findings, published
-from analysis.claims import (
+from analysis.findings import command as findings_command
+from analysis.findings import measurements as findings_measurements
+from analysis.findings import published, reading
+from analysis.findings import study as findings_study
+from analysis.findings.claims import (
     ABSENT,
     AGREES,
     DISAGREES,
@@ -28,10 +31,9 @@ from analysis.claims import (
     claims,
     judged,
 )
-from analysis.evidence import MIXED, TRAINED, Measured, Study, Term, contrast
+from analysis.findings.measurements import MIXED, TRAINED, Measured, Study, Term, contrast
+from analysis.findings.reading import NAMES
 from analysis.pages.attachments import attached
-from analysis.readings import findings as reading
-from analysis.readings.findings import NAMES
 from analysis.text.noise_labels import NOISY
 from mtd.training import sweep
 from mtd.utils.errors import BadInput
@@ -144,7 +146,10 @@ def test_a_contrast_is_the_t_interval_of_paired_differences(study):
     assert found[:3] == pytest.approx(expected, rel=1e-9)
     means = frame.groupby(["model", "noise"]).value.mean().unstack()
     means["mixture"] = means[["mixture:1", "mixture:3"]].mean(axis=1)
-    moved = {n: [means[n][a] - means[n][b] for a, b in evidence.SEEDS] for n in (TRAINED, MIXED)}
+    moved = {
+        n: [means[n][a] - means[n][b] for a, b in findings_measurements.SEEDS]
+        for n in (TRAINED, MIXED)
+    }
     variance = sum(2 * np.mean(np.square(values)) / 2 for values in moved.values())
     assert found.floor == pytest.approx(stats.t.ppf(0.975, 2) * variance**0.5, rel=1e-9)
 
@@ -165,14 +170,14 @@ def test_the_ends_of_a_kind_are_beside_its_mean(study):
 
 def test_snapshots_are_held_against_the_first_one(study):
     models = {"masked-step-10": 24.0, "masked-step-20": 25.0, "masked-finished": 23.0, NOISY: 10.0}
-    for seed, run in enumerate(findings.GATHERED["drift"]):
+    for seed, run in enumerate(findings_study.GATHERED["drift"]):
         manifest(study / run, "generalization")
         results(models, (TRAINED,), seed).to_csv(
             study / run / "results.csv", index=False, na_rep="nan"
         )
-    found = evidence.drift(Study(study)).set_index("model")
+    found = findings_measurements.drift(Study(study)).set_index("model")
     assert list(found.index) == list(models)[:3]
-    for run in findings.GATHERED["drift"]:
+    for run in findings_study.GATHERED["drift"]:
         name = run.removeprefix("drift_")
         frame = pd.read_csv(study / run / "results.csv").query("metric == 'psnr'")
         wide = frame.pivot(index="image", columns="model", values="value")
@@ -191,13 +196,15 @@ def test_snapshots_are_held_against_the_first_one(study):
 
 def test_seeds_of_terms_of_one_network_go_together(study):
     both = [Term(METHOD, MIXED), Term(METHOD, TRAINED)]
-    floor = evidence.seeds(Study(study), "psnr", [*both, Term(NOISY, TRAINED, -2.0)])
+    floor = findings_measurements.seeds(Study(study), "psnr", [*both, Term(NOISY, TRAINED, -2.0)])
     frame = pd.read_csv(study / "ablations/results.csv").query("metric == 'psnr'")
     means = frame.groupby(["model", "noise"]).value.mean().unstack()
     total = means[TRAINED] + means[["mixture:1", "mixture:3"]].mean(axis=1)
-    square = np.mean([(total[a] - total[b]) ** 2 for a, b in evidence.SEEDS])
+    square = np.mean([(total[a] - total[b]) ** 2 for a, b in findings_measurements.SEEDS])
     assert floor == pytest.approx(stats.t.ppf(0.975, 2) * (square / 2) ** 0.5, rel=1e-9)
-    assert math.isnan(evidence.seeds(Study(study), "psnr", [Term(METHOD, "speckle:0.04")]))
+    assert math.isnan(
+        findings_measurements.seeds(Study(study), "psnr", [Term(METHOD, "speckle:0.04")])
+    )
 
 
 def test_less_is_better_turns_the_sign(study):
@@ -232,23 +239,25 @@ def test_brightness_is_of_each_image_and_its_interval_over_images(study):
     sizes = frame.assign(size=frame["shift"].abs()).groupby(["model", "image"])["size"].mean()
     each = (sizes["input-only"] - sizes["input-80-90"]).to_numpy()
     half = stats.sem(each) * stats.t.ppf(0.975, IMAGES - 1)
-    found = evidence.brightness(held, "shift", "input-only", "input-80-90")
+    found = findings_measurements.brightness(held, "shift", "input-only", "input-80-90")
     assert found and found[:3] == pytest.approx(
         (each.mean(), each.mean() - half, each.mean() + half)
     )
-    signed = evidence.brightness(held, "shift", "input-only", signed=True)
+    signed = findings_measurements.brightness(held, "shift", "input-only", signed=True)
     means = frame[frame.model == "input-only"].groupby("image")["shift"].mean()
     assert signed and signed.value == pytest.approx(means.mean()) and signed.low < signed.high
-    assert evidence.brightness(held, "shift", "input-only", "attention-only") is None
+    assert findings_measurements.brightness(held, "shift", "input-only", "attention-only") is None
 
 
 def test_curves_fall_and_grow(study):
     held = Study(study)
-    assert evidence.grows(held, "baseline") == Measured(-1.0)  # of 400 steps: 400 − 100
-    assert evidence.falls(held, "baseline") == Measured(1.0)
-    assert evidence.grows(held, "masked") == Measured(2.5)
-    assert evidence.outgrows(held) == Measured(3.5)
-    assert evidence.falls(held, "other") is None
+    assert findings_measurements.grows(held, "baseline") == Measured(
+        -1.0
+    )  # of 400 steps: 400 − 100
+    assert findings_measurements.falls(held, "baseline") == Measured(1.0)
+    assert findings_measurements.grows(held, "masked") == Measured(2.5)
+    assert findings_measurements.outgrows(held) == Measured(3.5)
+    assert findings_measurements.falls(held, "other") is None
 
 
 def test_curves_are_of_what_was_logged_and_tails_are_means(study):
@@ -262,12 +271,15 @@ def test_curves_are_of_what_was_logged_and_tails_are_means(study):
     rows += [("masked", "checkpoints", "psnr", "poisson:3", 40000, 99.0)]
     columns = ["run", "source", "quantity", "noise", "step", "value"]
     pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
-    found = evidence.grows(Study(study), "masked")
+    found = findings_measurements.grows(Study(study), "masked")
     assert found and found.value == pytest.approx((38.5 - 8.5) / 10)  # means of 37…40 and 7…10
 
 
 def test_bounds_of_two_intervals_are_the_furthest_apart(study):
-    cka, srga = evidence.across_noises(Study(study)), evidence.srga(Study(study))
+    cka, srga = (
+        findings_measurements.across_noises(Study(study)),
+        findings_measurements.srga(Study(study)),
+    )
     assert cka and cka[:3] == pytest.approx((0.4, 0.3, 0.5))
     assert srga and srga[:3] == pytest.approx((0.2, -0.5, 0.9))
 
@@ -327,7 +339,7 @@ def test_deep_layers_are_matched_by_the_best_of_the_others(study):
     ]
     names = ["model_a", "noise_a", "layer_a", "model_b", "noise_b", "layer_b", "cka"]
     pd.DataFrame(rows, columns=names).to_csv(study / "pair/cka/cka.csv", index=False)
-    found = evidence.deep_matches(Study(study))  # mean over 0…3 less mean over 6 and 7
+    found = findings_measurements.deep_matches(Study(study))  # mean over 0…3 less mean over 6 and 7
     assert found and found.value == pytest.approx(0.05 * (6.5 - 1.5)) and math.isnan(found.low)
 
 
@@ -343,7 +355,7 @@ def test_distances_are_of_the_deepest_layer_under_unseen_noise(study):
     frame = pd.DataFrame(rows, columns=[*names, "w1_relative_low", "w1_relative_high"])
     frame.loc[(frame.noise == "speckle:0.04"), "w1_relative_low"] = math.nan  # left out
     frame.to_csv(study / "pair/distributions/distributions.csv", index=False, na_rep="nan")
-    found = evidence.distances(Study(study))
+    found = findings_measurements.distances(Study(study))
     assert found and found[:3] == pytest.approx((0.3, 0.1, 0.5))
 
 
@@ -373,13 +385,13 @@ def test_every_claim_has_a_place_on_the_page_and_every_cell_is_trained():
     names = {cell.name for cell in sweep.load(str(ROOT / "reports/findings/ablations.toml")).cells}
     for name in ("table1", "table2", "table3a"):
         assert set(published.table(name).cell) <= names
-    assert {name for pair in evidence.SEEDS for name in pair} <= names
+    assert {name for pair in findings_measurements.SEEDS for name in pair} <= names
     assert not len({(c.finding, c.quantity) for c in claims()}) < len(claims())
 
 
 def test_the_page(study, tmp_path, in_process):
     code, _, err = in_process(
-        findings.main, str(study), "--output-dir", str(tmp_path / "page"), "--quiet"
+        findings_command.main, str(study), "--output-dir", str(tmp_path / "page"), "--quiet"
     )
     assert code == 0, err
     page = tmp_path / "page"
@@ -399,10 +411,14 @@ def test_the_page(study, tmp_path, in_process):
     assert held["claims.csv"] == (page / "claims.csv").read_bytes() and "cells.csv" in held
     assert "29.74" in html and "does not agree" in html
     (page / "findings.html").unlink()
-    findings.run(findings.parser().parse_args([str(page), "--quiet"]))  # of the tables alone
+    findings_command.run(
+        findings_command.parser().parse_args([str(page), "--quiet"])
+    )  # of the tables alone
     assert (page / "findings.html").read_text() == html
     with pytest.raises(BadInput, match="made again where it is"):
-        findings.run(findings.parser().parse_args([str(page), "--output-dir", "other"]))
+        findings_command.run(
+            findings_command.parser().parse_args([str(page), "--output-dir", "other"])
+        )
 
 
 def test_sentences_of_the_overview(study):
@@ -462,7 +478,7 @@ def test_what_masks_cost_and_gain():
 )
 def test_what_cannot_be_used_is_one_line(tmp_path, in_process, name, message):
     (tmp_path / "empty").mkdir()
-    code, out, err = in_process(findings.main, str(tmp_path / name))
+    code, out, err = in_process(findings_command.main, str(tmp_path / name))
     assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
 
 
@@ -478,20 +494,20 @@ def test_what_cannot_be_used_is_one_line(tmp_path, in_process, name, message):
 def test_damaged_tables_are_named(study, in_process, name, change, message):
     path = study / f"{name}.csv"
     change(pd.read_csv(path)).to_csv(path, index=False, na_rep="nan")
-    code, _, err = in_process(findings.main, str(study))
+    code, _, err = in_process(findings_command.main, str(study))
     assert code == 2 and message in err and path.name in err and len(err.splitlines()) == 1
 
 
 def test_an_empty_table_is_damaged(study, in_process):
     (study / "curves/curves.csv").write_text("")
-    code, _, err = in_process(findings.main, str(study))
+    code, _, err = in_process(findings_command.main, str(study))
     assert code == 2 and "curves.csv: damaged" in err
 
 
 def test_nothing_else_is_written_over(study, in_process):
     before = (study / "curves/manifest.json").read_bytes()
     for place, message in ((study / "curves", "holds another run"), (study, "is the study")):
-        code, _, err = in_process(findings.main, str(study), "--output-dir", str(place))
+        code, _, err = in_process(findings_command.main, str(study), "--output-dir", str(place))
         assert code == 2 and message in err
     assert (study / "curves/manifest.json").read_bytes() == before
 
@@ -499,7 +515,7 @@ def test_nothing_else_is_written_over(study, in_process):
 def test_networks_of_other_names_are_told(tmp_path, in_process):
     manifest(tmp_path / "levels", "generalization")
     results({"mine": 20, "theirs": 21}).to_csv(tmp_path / "levels/results.csv", index=False)
-    code, _, err = in_process(findings.main, str(tmp_path))
+    code, _, err = in_process(findings_command.main, str(tmp_path))
     assert code == 2 and "decides no claim" in err and "remake.sh" in err
 
 
@@ -507,8 +523,10 @@ def test_the_script_makes_the_runs_that_the_page_reads():
     text = (ROOT / "reports/findings/remake.sh").read_text()
     made = set(re.findall(r"^\s*(?:PYTHONPATH=\S+ )?analyse (\S+ \S+)", text, re.MULTILINE))
     runs = {name.partition(" ")[2].replace("$share", "80") for name in made}
-    places = {run for run, _ in (*findings.TABLES.values(), *findings.PICTURES.values())}
-    places |= {run for runs in findings.GATHERED.values() for run in runs}
+    places = {
+        run for run, _ in (*findings_study.TABLES.values(), *findings_study.PICTURES.values())
+    }
+    places |= {run for runs in findings_study.GATHERED.values() for run in runs}
     wanted = {place.partition("/")[0].replace("_90", "_80") for place in places}
     assert wanted <= runs
 
@@ -552,8 +570,8 @@ def test_the_script_runs_from_end_to_end_twice(tmp_path):
     absent = rows[rows.verdict == ABSENT]
     few = ("LPIPS", "SRGA")  # six crops are too few for SRGA
     assert all(any(name in quantity for name in few) for quantity in absent.quantity)
-    for name in {*findings.TABLES, *findings.GATHERED} - {"srga"}:
+    for name in {*findings_study.TABLES, *findings_study.GATHERED} - {"srga"}:
         assert (here / f"{name}.csv").is_file(), name
-    for name in set(findings.PICTURES) - {"figure14"}:
+    for name in set(findings_study.PICTURES) - {"figure14"}:
         assert (here / f"{name}.png").is_file(), name
     assert len(list((here / "training").rglob("log.csv"))) == 25

@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from analysis import findings
+from analysis.findings import command as findings_command
+from analysis.findings import study as findings_study
 from analysis.pages import fingerprint
 from analysis.pages.attachments import attached
-from analysis.sections import NAMES
+from analysis.report.sections import NAMES
 from analysis.text.noise_labels import NOISY
 from mtd.loading import checkpoint_file
 
@@ -66,7 +67,8 @@ def test_it_holds_its_tables_as_they_lie_beside_it():
 
 @pytest.mark.slow
 def test_its_numbers_are_confirmed(capsys):
-    from analysis.report import parser, run
+    from analysis.report.command import run
+    from analysis.report.options import parser
 
     run(parser().parse_args(["--verify", str(EXAMPLE), "--quiet"]))
     assert "DO NOT AGREE" not in capsys.readouterr().out
@@ -82,13 +84,13 @@ def test_a_table_of_it_reads_as_the_page_shows_it():
 
 def test_the_findings_are_judged_by_todays_claims():
     made = json.loads((FINDINGS / "manifest.json").read_text())
-    stale = changed(made, {"judged_by": findings.judges()})
+    stale = changed(made, {"judged_by": findings_command.judges()})
     assert not stale, f"reports/findings is stale ({', '.join(stale)}); {REJUDGE}"
 
 
 def test_the_page_of_findings_is_not_stale():
     made = json.loads((FINDINGS / fingerprint.INPUTS).read_text())
-    stale = changed(made, fingerprint.inputs([findings.NAME]))
+    stale = changed(made, fingerprint.inputs([findings_study.NAME]))
     assert not stale, f"the page of findings is stale ({', '.join(stale)}); make it anew: {REDRAW}"
 
 

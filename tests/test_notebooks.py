@@ -19,9 +19,9 @@ import pytest
 from conftest import MASKED, TINY, tiny_network
 from test_curve_logs import own
 
-from analysis.readings import folders
-from analysis.readings import report as report_
-from analysis.readings.folders import COMMANDS, SECTIONS
+from analysis.report import reading as report_
+from analysis.report import run_lookup
+from analysis.report.run_lookup import COMMANDS, SECTIONS
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.utils.errors import BadInput
@@ -226,19 +226,19 @@ def test_a_notebook_alone_takes_the_newest_run(reports, tmp_path, monkeypatch):
 def test_where_runs_are_looked_for(reports, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match=r"no run of analysis\.curves.*analysis\.curves"):
-        folders.folder("", "training")
+        run_lookup.folder("", "training")
     example = tmp_path / "reports" / "example" / "cka"
     shutil.copytree(reports / "one" / "cka", example)
-    assert folders.folder("", "cka").resolve() == example
+    assert run_lookup.folder("", "cka").resolve() == example
     with pytest.raises(BadInput, match=r"a run of cka; expected one of analysis\.srga"):
-        folders.folder(str(example), "srga")
+        run_lookup.folder(str(example), "srga")
     with pytest.raises(BadInput, match="no run folder"):
-        folders.folder("nowhere", "cka")
+        run_lookup.folder("nowhere", "cka")
     with pytest.raises(BadInput, match="no such folder"):
-        folders.folder("nowhere", "report")
+        run_lookup.folder("nowhere", "report")
     (example / "cka.csv").unlink()
     with pytest.raises(BadInput, match="missing"):
-        folders.read(str(example), "cka", ("cka",))
+        run_lookup.read(str(example), "cka", ("cka",))
     assert COMMANDS["training"] == "curves"
 
 
@@ -250,26 +250,26 @@ def test_sections_of_reports_are_runs_too(reports, tmp_path, monkeypatch):
         places[place] = tmp_path / "runs" / place
         shutil.copytree(reports / "one" / "cka", places[place])
         os.utime(places[place] / "manifest.json", (age, age))
-        assert folders.folder("", "cka") == Path("runs") / place
+        assert run_lookup.folder("", "cka") == Path("runs") / place
     monkeypatch.chdir(tmp_path / "notebooks")
-    assert folders.folder("", "cka") == Path("../runs/report-a-1/cka")
+    assert run_lookup.folder("", "cka") == Path("../runs/report-a-1/cka")
     os.utime(places["cka-a-1"] / "manifest.json", (9, 9))
-    assert folders.folder("", "cka") == Path("../runs/cka-a-1")
+    assert run_lookup.folder("", "cka") == Path("../runs/cka-a-1")
     training = tmp_path / "runs" / "report-a-1" / "training"  # a notebook of another name
     shutil.copytree(reports / "many" / "training", training)
-    assert folders.folder("", "training") == Path("../runs/report-a-1/training")
+    assert run_lookup.folder("", "training") == Path("../runs/report-a-1/training")
     (tmp_path / "runs" / "report-a-1" / "manifest.json").write_text("{}")
-    assert folders.folder("", "report") == Path("../runs/report-a-1")
+    assert run_lookup.folder("", "report") == Path("../runs/report-a-1")
 
 
 def test_which_run_is_shown_is_said_unless_it_was_given(reports, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert folders.which(str(reports / "one" / "cka"), "cka") is None
+    assert run_lookup.which(str(reports / "one" / "cka"), "cka") is None
     shutil.copytree(reports / "one" / "cka", "reports/example/cka")
-    said = folders.which("", "cka")
+    said = run_lookup.which("", "cka")
     assert said is not None and "`reports/example/cka`, the example" in said.data["text/plain"]
     shutil.copytree(reports / "one" / "cka", "runs/cka-0")
-    said = folders.which("", "cka")
+    said = run_lookup.which("", "cka")
     assert said is not None and "`runs/cka-0`, the newest run" in said.data["text/plain"]
 
 
@@ -292,9 +292,9 @@ def test_notes_name_no_folder(tmp_path):
     (tmp_path / "manifest.json").write_text(json.dumps({"analysis": "compare", "runs": of}))
     said = (f"{inner} has other noises than a_b", "x y/cka has other seed", f"few (cka) {tmp_path}")
     (tmp_path / "summary.txt").write_text("\n".join(["x", *(f"note: {line}" for line in said)]))
-    assert folders.notes(tmp_path) == [
+    assert run_lookup.notes(tmp_path) == [
         r"Note: the run of srga has other noises than a\_b",
         "Note: the run of cka has other seed",
         "Note: few (cka) this run",
     ]
-    assert folders.notes(tmp_path / "none") == []
+    assert run_lookup.notes(tmp_path / "none") == []

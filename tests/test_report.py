@@ -13,11 +13,15 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from analysis import report, report_page, report_parts, report_plan, sections, verify
 from analysis.engine import run as engine_run
 from analysis.pages import notebooks
 from analysis.pages.attachments import attached
-from analysis.report import parser, run
+from analysis.report import folders as report_folders
+from analysis.report import options as report_options
+from analysis.report import plan as report_plan
+from analysis.report import publish, sections, verify
+from analysis.report.command import run
+from analysis.report.options import parser
 from mtd.utils.errors import BadInput, Failed
 
 SMALL = ("--limit", "5", "--crop", "24", "--benchmark-crop", "32", "--noise", "poisson:3.5")
@@ -31,7 +35,7 @@ def make(*arguments: str) -> Path:
 def compute(names: str, *arguments: str) -> Path:
     """Without the page."""
     args = parser().parse_args(["plain.pth", "hidden.pth", *arguments, *SMALL])
-    return report_parts.compute(args, sections.choose(names)).folder.path
+    return report_folders.compute(args, sections.choose(names)).folder.path
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -198,12 +202,12 @@ def test_numbers_that_are_right_are_confirmed(there, capsys):
 
 
 def test_a_page_that_would_be_too_large_leaves_tables_out(there, monkeypatch):
-    names = report_parts.present(there / "out", sections.NAMES)
-    files = report_page.attachments(there / "out", names)
+    names = report_folders.present(there / "out", sections.NAMES)
+    files = publish.attachments(there / "out", names)
     done = nbformat.read(there / "out/report.ipynb", as_version=4)
-    whole = report_page.fitting(done, files, "x")
-    monkeypatch.setattr(report_page, "LARGEST", len(whole.encode()) - 1)
-    html = report_page.fitting(done, files, "x")
+    whole = publish.fitting(done, files, "x")
+    monkeypatch.setattr(publish, "LARGEST", len(whole.encode()) - 1)
+    html = publish.fitting(done, files, "x")
     largest = max(files, key=lambda file: len(file.content))
     held = {file.name for file in attached(html)}
     assert largest.name not in held and len(held) == len(files) - 1
@@ -377,7 +381,7 @@ def test_the_reference_is_what_the_benchmark_takes_for_trained_on(pair, monkeypa
     monkeypatch.chdir(pair)
     given = ["plain.pth", "--reference", "gaussian:25", "--limit", "2", "--benchmark-crop", "32"]
     args = parser().parse_args([*given, "--no-lpips", "--quiet", "--crop", "24"])
-    made = report_parts.compute(args, ["generalization"]).folder.path / "generalization"
+    made = report_folders.compute(args, ["generalization"]).folder.path / "generalization"
     noises = pd.read_csv(made / "noises.csv")
     assert set(noises[noises.in_distribution].noise) == {"gaussian:25"}
     assert "gaussian:15" in set(noises.noise)
@@ -387,7 +391,7 @@ def test_sections_that_cannot_be_had_are_left_out_and_told(pair, monkeypatch, ca
     monkeypatch.chdir(pair)
     given = ["plain.pth", "--limit", "1", "--benchmark-crop", "32", "--noise", "poisson:3"]
     args = parser().parse_args([*given, "--no-lpips", "--quiet", "--crop", "24"])
-    made = report_parts.compute(args, ["generalization", "srga", "sensitivity"])
+    made = report_folders.compute(args, ["generalization", "srga", "sensitivity"])
     assert "srga" not in made.sections and "generalization" in made.sections
     assert "left out section srga: 1 patches" in capsys.readouterr().err
 
@@ -396,9 +400,9 @@ def test_derived_sections_are_made_anew(tmp_path):
     held = tmp_path / "compare"
     held.mkdir()
     (held / "manifest.json").write_text('{"runs": {"a": 1}}')
-    report_parts.anew(held, {"runs": {"a": 1, "b": 2}})
+    report_folders.anew(held, {"runs": {"a": 1, "b": 2}})
     assert not held.exists()
-    report_parts.anew(held, {"runs": {}})
+    report_folders.anew(held, {"runs": {}})
 
 
 def test_unfinished_runs_are_no_part_of_a_page(there):
@@ -436,4 +440,4 @@ def test_a_title_takes_the_place_of_ours(there):
 def test_the_manifest_says_how_many_pixels_each_section_may_have(there):
     manifest = json.loads((there / "out/manifest.json").read_text())
     assert manifest["budgets"]["srga"] == 0.4 and manifest["limit"] == 5
-    assert report.FORMATS == ("html", "ipynb", "md", "pdf")
+    assert report_options.FORMATS == ("html", "ipynb", "md", "pdf")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from analysis import sections
 from analysis.engine import observer as engine_observer
 from analysis.engine import run as engine_run
+from analysis.report import budget, sections
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.utils.errors import BadInput
@@ -22,18 +22,18 @@ def test_sections_are_chosen_in_the_order_of_the_page():
 
 
 def test_budgets_are_megapixels_by_section():
-    found = sections.budgets(["srga=1.5"])
+    found = budget.budgets(["srga=1.5"])
     assert found["srga"] == 1.5 and found["cka"] == sections.BUDGETS["cka"]
-    assert sections.crops_for(1.5, 64) == 366
-    assert sections.crops_for(1e-6, 64) == 1
+    assert budget.crops_for(1.5, 64) == 366
+    assert budget.crops_for(1e-6, 64) == 1
     for text in ("sgra=1", "srga", "srga=0", "srga=-1", "srga=nan", "srga=inf", "training=1"):
         with pytest.raises(BadInput, match=text.partition("=")[0]):
-            sections.budgets([text])
+            budget.budgets([text])
 
 
 def test_crops_nest_and_each_comes_once():
     crops = data_crops.crops(photographs.photographs(), 16, 40)
-    parts = sections.nested(crops, [10, 25, 10, 99], seed=1)
+    parts = budget.nested(crops, [10, 25, 10, 99], seed=1)
     assert [len(part) for part in parts] == [10, 15, 15]
     digests = [crop.digest for part in parts for crop in part]
     assert sorted(digests) == sorted(crop.digest for crop in crops)
@@ -41,9 +41,9 @@ def test_crops_nest_and_each_comes_once():
     for part in parts:  # as they come, within a part
         places = [order.index(crop.digest) for crop in part]
         assert places == sorted(places)
-    again = sections.nested(crops, [10], seed=1)
+    again = budget.nested(crops, [10], seed=1)
     assert again[0] == parts[0]  # whatever else is looked at
-    assert sections.nested(crops, [10], seed=2)[0] != parts[0]
+    assert budget.nested(crops, [10], seed=2)[0] != parts[0]
     assert len({crop.image for crop in parts[0]}) > 1
 
 

@@ -119,7 +119,7 @@ def carry_out(
     Raises:
         BadInput: in all processes, if any of them finds some.
     """
-    from analysis.attribution import integrated_gradients
+    from analysis.attribution import integrated_gradients, tables
     from analysis.commands.job import report
     from analysis.commands.run_folder import RunFolder
 

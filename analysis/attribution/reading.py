@@ -112,6 +112,8 @@ def alt(frames: Frames) -> str:
 
 def figures(path: Path, frames: Frames) -> list[Displayed]:
     """The maps of a run folder, a figure for each noise."""
+    from analysis.attribution import tables
+
     folder = SimpleNamespace(path=path)  # a RunFolder would write a log
     pictures = tables.read(cast("RunFolder", folder))
     found = []

@@ -25,7 +25,7 @@ class Share:
 
 def work(name: str, args: argparse.Namespace, share: Share) -> Work:
     """The analysis of a section, by its command's own options; those that are shared as given."""
-    module = importlib.import_module(f"analysis.{name}")
+    module = importlib.import_module(f"analysis.{name}.command")
     given = options.like(args, module.parser())
     if name == "cka":
         planned: Work = module.plan(given, share.asked, share.groups)[1]

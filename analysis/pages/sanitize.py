@@ -13,7 +13,7 @@ from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-ASSETS = Path(__file__).parent / "page_assets"
+ASSETS = Path(__file__).parent / "assets"
 
 PRIORITY = ("text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/plain")
 """What is shown of an output that comes in several forms."""

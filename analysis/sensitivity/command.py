@@ -85,6 +85,7 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
     """
     from analysis.commands.job import Work
     from analysis.engine.run import batches
+    from analysis.sensitivity import tables
     from analysis.sensitivity.observer import LayerChanges
 
     layers = commands_inputs.choose_layers(asked.models, args.layers)

@@ -101,6 +101,7 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
     from analysis.commands.job import Work
     from analysis.engine.layers import INPUT, choose, last_convolution
     from analysis.engine.run import batches
+    from analysis.srga import tables
     from analysis.srga.observer import DeepFeatures
 
     tables.check(asked)

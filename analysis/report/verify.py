@@ -16,7 +16,6 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.agreement import Check
 from analysis.commands.job import one_pass
 from analysis.commands.run_folder import LOG, MANIFEST, RunFolder, read_manifest, read_tables
 from analysis.compare import tables as compare_tables
@@ -24,9 +23,10 @@ from analysis.engine import observer as engine_observer
 from analysis.engine import run as engine_run
 from analysis.generalization import pairwise_tests, scoring
 from analysis.generalization.observer import PROTOCOLS, Scores
-from analysis.report_parts import compared, present
-from analysis.report_plan import Plan
-from analysis.sections import BENCHMARK, NAMES, ONE_PASS
+from analysis.report.folders import compared, present
+from analysis.report.plan import Plan
+from analysis.report.sections import BENCHMARK, NAMES, ONE_PASS
+from analysis.report.table_check import Check
 from analysis.text.terminal import grid, plural
 from mtd.utils.errors import BadInput, Failed
 
@@ -125,7 +125,7 @@ def asked(args: argparse.Namespace, manifest: Mapping[str, Any]) -> argparse.Nam
     Raises:
         BadInput: it was made of run folders, is no report or damaged, or has code of its own.
     """
-    from analysis.report import parser
+    from analysis.report.options import parser
 
     if manifest.get("analysis") != "report":
         raise BadInput(f"{args.verify}: a run of {manifest.get('analysis')}; expected a report")

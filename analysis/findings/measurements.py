@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.curves.log_readers import PSNR
-from analysis.findings import ABLATION, DRIFT, GATHERED
+from analysis.findings.study import ABLATION, DRIFT, GATHERED
 from analysis.generalization import scoring
 from analysis.generalization.scoring import Table
 from analysis.stats import jackknife

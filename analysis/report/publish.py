@@ -20,8 +20,8 @@ from analysis.pages import notebooks, pdf
 from analysis.pages.attachments import Attachment
 from analysis.pages.fingerprint import INPUTS, PAGE, heading, inputs
 from analysis.pages.markdown_export import markdown
-from analysis.readings.report import scores
-from analysis.report_parts import Report
+from analysis.report.folders import Report
+from analysis.report.reading import scores
 from analysis.text.markdown import escaped
 from mtd.utils import atomic_write
 

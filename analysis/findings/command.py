@@ -13,58 +13,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.findings.study import CELLS, CLAIMS, DRIFT, GATHERED, NAME, PICTURES, TABLES
 from mtd.utils import atomic_write, cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.evidence import Study
+    from analysis.findings.measurements import Study
 
 EXAMPLES = """\
   bash reports/findings/remake.sh DATA runs/findings                # all that the page is made of
   python -m analysis.findings runs/findings                         # claims and page
   python -m analysis.findings reports/findings                      # the page alone
 """
-
-NAME = "findings"
-CLAIMS, CELLS, DRIFT, ABLATION = "claims", "cells", "drift", "ablations"
-
-TABLES = {
-    "levels": ("levels", "noises"),
-    "monte_carlo": ("monte_carlo", "noises"),
-    "brightness": ("brightness", "brightness"),
-    "brightness_images": ("brightness", "images"),
-    "completion_80": ("completion_80", "noises"),
-    "completion_90": ("completion_90", "noises"),
-    "tissue": ("tissue", "noises"),
-    "tissue_hidden": ("tissue_hidden", "noises"),
-    "curves": ("curves", "curves"),
-    "summary": ("curves", "summary"),
-    "deep": ("pair/cka", "deep"),
-    "srga": ("pair/srga", "srga"),
-    "distributions": ("pair/distributions", "distributions"),
-}
-"""What the page shows, by name: run and table."""
-
-GATHERED = {CELLS: (ABLATION,), DRIFT: ("drift_shown", "drift_hidden")}
-"""Tables that are computed of runs' scores."""
-
-PICTURES = {
-    "figure1": ("pair/generalization", "strip_mixture_4"),
-    "figure2": ("tissue", "strip_gaussian_15"),
-    "figure2_hidden": ("tissue_hidden", "strip_gaussian_15"),
-    "figure3_80": ("completion_80", "strip_gaussian_0"),
-    "figure3_90": ("completion_90", "strip_gaussian_0"),
-    "figure5": ("brightness", "brightness"),
-    "figure9": ("monte_carlo", "strip_monte_carlo_16"),
-    "figure12_models": ("pair/cka", "cross_model"),
-    "figure12_noises": ("pair/cka", "depth"),
-    "figure13": ("curves", "curves"),
-    "figure14": ("pair/srga", "srga"),
-    "figure15": ("pair/distributions", "distributions"),
-}
-"""Figures of runs that it shows as they are, by name: run and figure."""
 
 
 def parser() -> cli.Parser:
@@ -100,8 +62,8 @@ def run(args: argparse.Namespace) -> Path:
         BadInput: no such study, nothing in it, or a folder that cannot be written.
         Failed: a cell of the notebook failed.
     """
-    from analysis.claims import ABSENT, judged
-    from analysis.evidence import Study
+    from analysis.findings.claims import ABSENT, judged
+    from analysis.findings.measurements import Study
     from analysis.pages import notebooks
 
     study = Study(Path(args.study))
@@ -150,7 +112,7 @@ def free(folder: Path, study: Path) -> None:
 
 def gathered(study: Study) -> dict[str, pd.DataFrame]:
     """The tables that the page shows, as far as they are there."""
-    from analysis.evidence import cells, drift
+    from analysis.findings.measurements import cells, drift
 
     found = {name: study.table(*place) for name, place in TABLES.items()}
     found |= {CELLS: cells(study), DRIFT: drift(study)}
@@ -207,7 +169,7 @@ def judges() -> dict[str, str]:
     from analysis.pages.fingerprint import digest
 
     package = Path(__file__).parent
-    made = [package / "claims.py", package / "evidence.py"]
+    made = [package / "claims.py", package / "measurements.py"]
     made += sorted((package / "published").glob("*.csv"))
     return {path.relative_to(package).as_posix(): digest(path) for path in made}
 
@@ -237,7 +199,3 @@ def publish(folder: Path, quiet: bool = True) -> None:
     inputs = json.dumps(fingerprint.inputs([NAME]), indent=2)
     atomic_write.write(folder / fingerprint.INPUTS, inputs + "\n")
     print(f"written to {folder / NAME}.html")
-
-
-if __name__ == "__main__":
-    cli.run(main)

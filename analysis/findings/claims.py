@@ -9,9 +9,18 @@ from functools import partial
 
 import pandas as pd
 
-from analysis import evidence, published
-from analysis.evidence import MIXED, PAIR, TISSUE, TRAINED, Measured, Study, Term, contrast
-from analysis.findings import ABLATION
+from analysis.findings import measurements, published
+from analysis.findings.measurements import (
+    MIXED,
+    PAIR,
+    TISSUE,
+    TRAINED,
+    Measured,
+    Study,
+    Term,
+    contrast,
+)
+from analysis.findings.study import ABLATION
 from analysis.text.noise_labels import NOISY
 
 METHOD = "input-75-85"
@@ -208,7 +217,9 @@ def masks() -> Iterable[Claim]:
             *("attention-only", both, "shift", False),
         ),
     ):
-        measure = partial(evidence.brightness, column=column, more=more, less=less, signed=signed)
+        measure = partial(
+            measurements.brightness, column=column, more=more, less=less, signed=signed
+        )
         bar = -NEAR if more == "attention-only" else 0
         yield Claim("figure5", text, quantity, "levels", measure, bar=bar)
 
@@ -290,7 +301,7 @@ def insides() -> Iterable[Claim]:
         "shallow ones.",
         "best CKA with any layer of masked, baseline's shallow half − its deepest quarter",
         "",
-        evidence.deep_matches,
+        measurements.deep_matches,
         tolerance=0.05,
     )
     yield Claim(
@@ -298,23 +309,23 @@ def insides() -> Iterable[Claim]:
         "Under two noises the baseline's deep layers differ, those of the masked network less.",
         "CKA of the deepest blocks across noises, masked − baseline",
         "",
-        evidence.across_noises,
+        measurements.across_noises,
     )
     for text, quantity, measure in (
         (
             "The baseline overfits: under unseen noise it gets worse with training.",
             "PSNR under unseen noise, after a quarter of the steps − at the end, baseline",
-            partial(evidence.falls, model="baseline"),
+            partial(measurements.falls, model="baseline"),
         ),
         (
             "The masked network gets better with training.",
             "PSNR under unseen noise, at the end − after a quarter of the steps, masked",
-            partial(evidence.grows, model="masked"),
+            partial(measurements.grows, model="masked"),
         ),
         (
             "It fares better in this than the baseline.",
             "the same change, masked − baseline",
-            evidence.outgrows,
+            measurements.outgrows,
         ),
     ):
         yield Claim("figure13", text, quantity, "dB", measure, tolerance=CLEAR)
@@ -323,14 +334,14 @@ def insides() -> Iterable[Claim]:
         "SRGA of the masked network is lower.",
         "SRGA, baseline − masked, mean over unseen noises",
         "",
-        evidence.srga,
+        measurements.srga,
     )
     yield Claim(
         "figure15",
         "Features of the baseline move with the noise, those of the masked network less.",
         "W₁ of the deepest features over their σ, baseline − masked, mean over unseen noises",
         "",
-        evidence.distances,
+        measurements.distances,
     )
 
 
@@ -378,8 +389,8 @@ COLUMNS = ("finding", "claim", "quantity", "unit", "bar", "paper", "value", "low
 def judged(study: Study) -> pd.DataFrame:
     """Every claim with what a study measures of it, and its verdict.
 
-    Columns: `COLUMNS`, `draws`, `weakest`, `strongest` (see `analysis.evidence.Measured`) and
-    `verdict`.
+    Columns: `COLUMNS`, `draws`, `weakest`, `strongest` (see
+    `analysis.findings.measurements.Measured`) and `verdict`.
     """
     rows = []
     for claim in claims():

@@ -31,7 +31,7 @@ def tradeoff(cells: pd.DataFrame) -> Figure | None:
     with no masks stands apart from the line, as the others have an attention mask as well.
 
     Args:
-        cells: see `analysis.evidence.cells`; models are the names in `RATIOS`.
+        cells: see `analysis.findings.measurements.cells`; models are the names in `RATIOS`.
     """
     rows = cells[(cells.metric == "psnr") & cells.model.isin(list(RATIOS))]
     if len(rows) < 2:

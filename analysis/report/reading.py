@@ -19,7 +19,7 @@ from analysis.compare.predictors import INDICES, PREDICTED
 from analysis.plotting import notebook_output
 from analysis.plotting.model_styles import short
 from analysis.plotting.notebook_output import Displayed
-from analysis.readings.folders import SECTIONS, Manifest
+from analysis.report.run_lookup import COMMANDS, SECTIONS, Manifest
 from analysis.text.markdown import code, escaped
 from mtd.utils.errors import BadInput
 
@@ -86,7 +86,7 @@ def in_short(path: Path) -> list[str]:
     """The main results of each section, with a link to it."""
     found = []
     for name in sections(path):
-        reading = import_module(f"analysis.readings.{name}")
+        reading = import_module(f"analysis.{COMMANDS.get(name, name)}.reading")
         tables = run_folder.read_tables(path / name, reading.TABLES)
         if tables:
             said = " ".join(reading.main(tables)[:SHORT])

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis import sections as sections_
 from analysis.attribution import command as attribution_command
 from analysis.attribution import integrated_gradients
 from analysis.commands import inputs as commands_inputs
@@ -23,7 +22,8 @@ from analysis.commands.subset import Share
 from analysis.generalization import command as generalization_command
 from analysis.generalization import inputs as generalization_inputs
 from analysis.generalization import noise_suite as suites
-from analysis.sections import BENCHMARK
+from analysis.report import budget as sections_
+from analysis.report.sections import BENCHMARK
 from analysis.srga.command import NOISES
 from analysis.text.noise_labels import CLEAN
 from mtd.data import crops as data_crops
@@ -46,7 +46,7 @@ OUTSIDE = {
 
 def arguments(args: argparse.Namespace) -> list[str]:
     """The command line that asks for the same numbers, in the order of the options."""
-    from analysis.report import parser
+    from analysis.report.options import parser
 
     found = [str(model) for model in args.models]
     for action in parser()._actions:

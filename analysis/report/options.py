@@ -1,22 +1,10 @@
-"""One command from checkpoints to a page: every analysis, its numbers, figures and provenance.
-
-`python -m analysis.report a.pth b.pth` takes all analyses in one pass, executes the notebooks on
-what it found, and renders one self-contained HTML page. Of run folders it makes the page alone.
-"""
+"""The options of the report."""
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING
-
-from analysis import sections
 from analysis.commands import options
+from analysis.report import sections
 from mtd.utils import cli
-from mtd.utils.errors import BadInput
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 EXAMPLES = """\
   python -m analysis.report baseline.pth masked.pth
@@ -25,6 +13,7 @@ EXAMPLES = """\
   python -m analysis.report runs/generalization-… runs/cka-… --output-dir page
   python -m analysis.report --verify runs/report-…
 """
+
 
 FORMATS = ("html", "ipynb", "md", "pdf")
 
@@ -112,62 +101,3 @@ def parser() -> cli.Parser:
         help="of the numbers that --verify computes again, drawn at random (default 0.01)",
     )
     return p
-
-
-def main() -> None:
-    """Compute what is lacking, make the page, say where it is."""
-    run(parser().parse_args(), cli.command("analysis.report"))
-
-
-def run(args: argparse.Namespace, command: str = "") -> Path:
-    """The command on parsed arguments; returns the report's folder.
-
-    Raises:
-        BadInput: see `mtd.utils.errors`.
-        Failed: a notebook failed; or numbers that were verified do not agree.
-    """
-    from analysis import report_page, report_parts
-    from analysis.pages import notebooks
-
-    if args.verify:
-        from analysis import verify
-
-        return verify.run(args)
-    formats = chosen_formats(args.format)
-    chosen = sections.choose(args.sections)
-    notebooks.check_kernel()
-    folders = options.run_folders(args)
-    if folders:
-        found = report_parts.gather(args, folders, chosen, command)
-    else:
-        found = report_parts.compute(args, chosen, command)
-    if found.ranks.first:
-        report_page.publish(found, formats, args)
-    found.ranks.leave()
-    return found.folder.path
-
-
-def chosen_formats(text: str) -> Sequence[str]:
-    """The formats that a list with commas names.
-
-    Raises:
-        BadInput: an unknown one, or none; PDF without a browser.
-    """
-    from analysis.pages import pdf
-    from mtd.utils.errors import nearest
-
-    asked = [name.strip() for name in text.split(",") if name.strip()]
-    for name in asked:
-        if name not in FORMATS:
-            raise BadInput(f"--format {name}: {nearest(name, FORMATS)}")
-    if not asked:
-        raise BadInput(f"--format names none: {', '.join(FORMATS)}")
-    if "pdf" in asked and pdf.find() is None:
-        raise BadInput(
-            "--format pdf: needs Chromium or Chrome on the PATH, or its place in MTD_CHROMIUM"
-        )
-    return asked
-
-
-if __name__ == "__main__":
-    cli.run(main)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import sections
 from analysis.commands import run_folder
 from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
+from analysis.report import sections
 from analysis.text.markdown import code, escaped
 from mtd.utils.errors import BadInput
 

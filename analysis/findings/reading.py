@@ -9,10 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import findings_figures, published
-from analysis.claims import ABSENT, AGREES, DISAGREES, METHOD, UNDECIDED
 from analysis.commands.run_folder import read_tables
-from analysis.findings import CELLS, CLAIMS, DRIFT, GATHERED, TABLES
+from analysis.findings import figures, published
+from analysis.findings.claims import ABSENT, AGREES, DISAGREES, METHOD, UNDECIDED
+from analysis.findings.study import CELLS, CLAIMS, DRIFT, GATHERED, TABLES
 from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
 from analysis.text.markdown import bounded, code, codes, listed, number
@@ -398,7 +398,7 @@ def drift(frames: Frames) -> Displayed:
 
 def tradeoff(frames: Frames) -> Displayed:
     """Figure 7."""
-    drawn = findings_figures.tradeoff(frames["cells"]) if "cells" in frames else None
+    drawn = figures.tradeoff(frames["cells"]) if "cells" in frames else None
     if drawn is None:
         return notebook_output.say(["Not run here."])
     cells = frames["cells"]
@@ -417,7 +417,7 @@ def tradeoff(frames: Frames) -> Displayed:
 def levels(frames: Frames) -> Displayed:
     """Figure 11."""
     paper = published.table("figure11")
-    drawn = findings_figures.levels(frames["levels"], paper) if "levels" in frames else None
+    drawn = figures.levels(frames["levels"], paper) if "levels" in frames else None
     if drawn is None:
         return notebook_output.say(["Not run here."])
     names = [name for name in frames["levels"].model.unique() if name != NOISY]

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis import sections as sections_
 from analysis.commands.inputs import Asked
 from analysis.commands.job import one_pass
 from analysis.commands.job import report as reported
@@ -20,8 +19,9 @@ from analysis.compare import tables as compare_tables
 from analysis.compare.predictors import INDICES
 from analysis.curves import command as curves_command
 from analysis.curves import log_readers
-from analysis.report_plan import Plan
-from analysis.sections import BENCHMARK, ONE_PASS
+from analysis.report import sections as report_sections
+from analysis.report.plan import Plan
+from analysis.report.sections import BENCHMARK, ONE_PASS
 from analysis.stats.rank_correlation import LEAST
 from analysis.text.terminal import plural
 from mtd.loading import checkpoint_file
@@ -184,8 +184,8 @@ def gather(
         for name, place in [(kind, path), *((name, path / name) for name in inner)]:
             if name == "report":
                 continue
-            if name not in sections_.NAMES:
-                known = ", ".join(sections_.NAMES)
+            if name not in report_sections.NAMES:
+                known = ", ".join(report_sections.NAMES)
                 raise BadInput(f"{place}: a run of {name}; expected one of {known}")
             if name in found:
                 raise BadInput(f"{place}: a second run of {name}, after {found[name]}; give one")

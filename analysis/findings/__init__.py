@@ -1,0 +1,1 @@
+"""The findings of the masked-training paper, checked against trainings of one's own."""

@@ -1,0 +1,1 @@
+"""The report: every analysis on one page."""
