@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,7 +16,6 @@ from test_ranks import environment, two_processes
 from test_resume import contents
 
 from analysis.attribution import integrated_gradients
-from analysis.commands import options
 from analysis.engine import run as engine_run
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
@@ -77,7 +77,7 @@ def test_help_is_instant_and_has_examples(command):
 
 @pytest.mark.parametrize("name", ANALYSES)
 def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch, name):
-    module, given = import_module(f"analysis.{name}"), arguments(name)
+    module, given = import_module(f"analysis.{name}.command"), arguments(name)
     where, what = (
         (integrated_gradients, "attribute") if name == "attribution" else (engine_run, "look")
     )
@@ -110,7 +110,7 @@ def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch, name):
 @pytest.mark.parametrize("name", [name for name in ANALYSES if name != "cka"])
 def test_two_processes_write_what_one_does(folder, name):
     given = arguments(name)
-    start(import_module(f"analysis.{name}"), *given, "--output-dir", "one")
+    start(import_module(f"analysis.{name}.command"), *given, "--output-dir", "one")
     done = two_processes("-m", f"analysis.{name}", *given, "--output-dir", "two", cwd=folder)
     assert done.returncode == 0, done.stderr
     assert contents(folder / "two") == contents(folder / "one")
@@ -118,9 +118,9 @@ def test_two_processes_write_what_one_does(folder, name):
 
 @pytest.mark.parametrize("name", ["srga", "degradation", "cka", "distributions", "brightness"])
 def test_a_disk_without_room_is_refused_early(folder, in_process, monkeypatch, name):
-    usage = options.shutil.disk_usage(".")._replace(free=10**4)
-    monkeypatch.setattr(options.shutil, "disk_usage", lambda _: usage)
-    module = import_module(f"analysis.{name}")
+    usage = shutil.disk_usage(".")._replace(free=10**4)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    module = import_module(f"analysis.{name}.command")
     code, _, err = in_process(module.main, *arguments(name), "--output-dir", "run")
     assert code == 2 and "GiB while the run goes on" in err and len(err.splitlines()) == 1
     assert not Path("run").exists()

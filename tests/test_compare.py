@@ -186,7 +186,7 @@ def test_checkpoints_in_one_pass_give_the_tables_of_every_command(four, monkeypa
     assert not (path / "units").exists()
     assert "note: 8 patches are few" in (path / "summary.txt").read_text()
     for name, more in COMMANDS.items():
-        module = import_module(f"analysis.{name}")
+        module = import_module(f"analysis.{name}.command")
         models = ["plain.pth"] if name == "cka" else FOUR
         noises = [] if name in ("srga", "distributions") else ["--noise", "gaussian:15"]
         noises = [*noises, "--noise", "poisson:3.5"]

@@ -34,7 +34,7 @@ from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 
 ROOT = Path(__file__).parents[1]
-BUNDLED, SNAPSHOTS = ROOT / "mtd" / "checkpoints", ROOT / "reports" / "bundled-pair" / "training"
+BUNDLED, SNAPSHOTS = ROOT / "mtd" / "pretrained", ROOT / "reports" / "bundled-pair" / "training"
 FEW = ("--crop", "16", "--limit", "3", "--noise", "gaussian:15", "--noise", "poisson:3", "--quiet")
 TESTS = {"gaussian:15": (30, 32, 31), "poisson:3": (25, 22, 23), "isp": (21, 20, 24)}
 

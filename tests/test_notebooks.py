@@ -81,7 +81,7 @@ def test_there_is_a_notebook_for_every_section_and_ids_are_their_own():
 
 
 def compute(name: str, *given: str) -> Path:
-    module = import_module(f"analysis.{name}")
+    module = import_module(f"analysis.{name}.command")
     found: Path = module.run(module.parser().parse_args(list(given)))
     return found
 

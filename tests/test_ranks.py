@@ -118,18 +118,20 @@ def test_bad_input_is_said_once(pair):
 
 DYING = """
 import os, signal, sys
-from analysis import cka, representations
+from analysis.cka import command
+from analysis.cka.observer import Representations
+from mtd.utils import cli
 
-keep = representations.Representations.keep
+keep = Representations.keep
 
 def die(self, layer, value, batch):
     if os.environ["RANK"] == "1":
         os.kill(os.getpid(), signal.SIGKILL)
     return keep(self, layer, value, batch)
 
-representations.Representations.keep = die
+Representations.keep = die
 sys.argv = ["cka", *sys.argv[1:]]
-cka.cli.run(cka.main)
+cli.run(command.main)
 """
 
 

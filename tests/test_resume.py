@@ -16,6 +16,7 @@ import pytest
 from analysis.cka import command as cka_command
 from analysis.engine import run as engine_run
 from mtd.utils import atomic_write
+from mtd.utils.errors import BadInput
 
 ROOT = Path(__file__).parents[1]
 RUN = ("plain.pth", "hidden.pth", "--crop", "32", "--limit", "24", "--batch-size", "2", "--quiet")
@@ -173,7 +174,7 @@ def test_full_disk_is_one_line_and_keeps_what_is_finished(folder, in_process, mo
     def write(path, content):
         written.append(path)
         if len(written) == 9:
-            raise cka_command.BadInput(f"{path}: cannot be written (No space left on device)")
+            raise BadInput(f"{path}: cannot be written (No space left on device)")
         original(path, content)
 
     monkeypatch.setattr(atomic_write, "write", write)
