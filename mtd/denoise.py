@@ -87,7 +87,7 @@ def main() -> None:
         raise BadInput(f"--sigma {wanted.sigma:g}: the model takes no noise level; leave it out")
     start, output = time.monotonic(), Path(options.output)
     found = image_files.jobs(Path(options.input), output, masked=options.input_mask is not None)
-    how = image_files.How(
+    how = image_files.DenoiseOptions(
         options.tile,
         options.overlap,
         int(options.memory * GIB),

@@ -14,7 +14,7 @@ from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    from mtd.loading.load import How
+    from mtd.loading.load import LoadOptions
 
 
 EXAMPLES = """\
@@ -51,7 +51,7 @@ def parser() -> cli.Parser:
     return p
 
 
-def inspect(name: str, how: How, size: int) -> dict[str, Any]:
+def inspect(name: str, how: LoadOptions, size: int) -> dict[str, Any]:
     """What a file is; see `mtd.networks.profile.describe`.
 
     A noise level is not asked for where one is needed, since nothing told of a file depends on it.
@@ -122,7 +122,7 @@ def _level(told: dict[str, Any]) -> str:
     return "told: that of the noise at hand" if level == "oracle" else f"told: {level:g} of 255"
 
 
-def requests(options: Namespace) -> list[tuple[str, How]]:
+def requests(options: Namespace) -> list[tuple[str, LoadOptions]]:
     """The files that are asked for, and how each is to be made and called.
 
     Raises:

@@ -87,7 +87,7 @@ def main() -> None:
     from mtd.utils import distributed
 
     processes, device = distributed.start(options.device, steady=False)
-    with processes.agreed():
+    with processes.raise_on_all_ranks():
         jobs: list[tuple[Path, Recipe]] = []
         if sweep.is_sweep(options.config):
             jobs = cells(options)

@@ -23,7 +23,7 @@ from analysis.degradation import command as degradation_command
 from analysis.distributions import command as distributions_command
 from analysis.engine import run as engine_run
 from analysis.engine.observer import Batch
-from analysis.engine.run import Setting
+from analysis.engine.run import ForwardSettings
 from analysis.generalization import command as generalization_command
 from analysis.sensitivity import command as sensitivity_command
 from analysis.srga import command as srga_command
@@ -149,7 +149,7 @@ def test_the_level_that_networks_are_told_is_that_of_the_noise(folder, quantize)
     args = cka_command.parser().parse_args([*ALL, *SMALL])
     models = commands_inputs.load_models(args, "cpu")
     batch = Batch(0, data_crops.crops(photographs.photographs(), 16, 3))
-    setting = Setting(quantize=quantize)
+    setting = ForwardSettings(quantize=quantize)
     gaussian = engine_run.show(noise_specs.parse("gaussian:25"), batch, setting)
     assert gaussian.level.tolist() == pytest.approx([25 / 255] * 3)
     poisson = engine_run.show(noise_specs.parse("poisson:3"), batch, setting)

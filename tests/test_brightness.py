@@ -18,7 +18,7 @@ from analysis.brightness import tables as brightness_tables
 from analysis.brightness.observer import Brightness, BrightnessHistograms, count, fit, numbers
 from analysis.engine import run as engine_run
 from analysis.engine.observer import Batch, View
-from analysis.engine.run import Setting
+from analysis.engine.run import ForwardSettings
 from analysis.stats import jackknife
 from analysis.text.noise_labels import NOISY
 from mtd.data import crops as data_crops
@@ -49,7 +49,7 @@ def groups(*sizes: int) -> list[Batch]:
 def observed(*sizes: int, ranks: Ranks | None = None) -> BrightnessHistograms:
     observer = BrightnessHistograms(list(MODELS))
     walk = engine_run.walk(
-        MODELS, NOISES, groups(*sizes), [observer], Setting(seed=5), ranks=ranks or Ranks()
+        MODELS, NOISES, groups(*sizes), [observer], ForwardSettings(seed=5), ranks=ranks or Ranks()
     )
     for _ in walk:
         pass

@@ -118,7 +118,7 @@ def test_the_default_layers_end_with_the_deepest_features(folder):
 def test_pooling_takes_what_a_map_has():
     observer = degradation_observer.PooledFeatures({"a": ["x"]}, 8)
     maps = torch.arange(2 * 3 * 4 * 16.0).reshape(2, 3, 4, 16)
-    shown = engine_observer.Shown(batch(2), noise_specs.parse("gaussian:15"), maps, maps)
+    shown = engine_observer.NoisyBatch(batch(2), noise_specs.parse("gaussian:15"), maps, maps)
     kept = observer.keep("x", maps, shown)["x"]
     assert torch.equal(kept, maps.reshape(2, 3, 4, 8, 2).mean(-1).flatten(1))
     whole = degradation_observer.PooledFeatures({"a": ["x"]}, 0).keep("x", maps, shown)["x"]

@@ -11,16 +11,16 @@ from conftest import tiny_network
 from torch import Tensor
 
 from analysis.engine import run as engine_run
-from analysis.engine.cache import Unit, Units
-from analysis.engine.observer import OUTPUT, Batch, Observer, Shown, View
-from analysis.engine.run import Setting
+from analysis.engine.cache import ActivationCache, CachedActivations
+from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, Observer, View
+from analysis.engine.run import ForwardSettings
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.masking import MaskedInference, MaskPolicy
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.utils import seeds
-from mtd.utils.distributed import ALONE, Ranks
+from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 
 NOISES = [noise_specs.parse(spec) for spec in ("gaussian:15", "poisson:3")]
 
@@ -39,11 +39,11 @@ class Mean(Observer):
     def key(self) -> dict[str, object]:
         return {"power": self.power}
 
-    def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
+    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
         assert value.dtype == torch.float32 and len(value) == len(shown.batch.crops)
         return {layer: (value**self.power).mean() * len(value)}
 
-    def update(self, batch: Batch, seen: Mapping[View, Unit]) -> None:
+    def update(self, batch: Batch, seen: Mapping[View, CachedActivations]) -> None:
         self.count += len(batch.crops)
         for view, unit in seen.items():
             for layer, value in unit.tensors().items():
@@ -54,7 +54,7 @@ class Mean(Observer):
         for place, value in other.sums.items():
             self.sums[place] = self.sums.get(place, 0.0) + value
 
-    def compute(self, ranks: Ranks = ALONE) -> dict[tuple[View, str], float]:
+    def compute(self, ranks: Ranks = SINGLE_PROCESS) -> dict[tuple[View, str], float]:
         return {place: value / self.count for place, value in self.sums.items()}
 
 
@@ -65,10 +65,10 @@ class Outputs(Mean):
         super().__init__({name: [OUTPUT] for name in models})
         self.seen: dict[View, Tensor] = {}
 
-    def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
+    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
         return {layer: value}
 
-    def update(self, batch: Batch, seen: Mapping[View, Unit]) -> None:
+    def update(self, batch: Batch, seen: Mapping[View, CachedActivations]) -> None:
         for view, unit in seen.items():
             self.seen[view] = unit.tensors()[OUTPUT]
 
@@ -141,11 +141,11 @@ def test_merged_observers_are_as_one(networks):
 def test_finished_units_are_not_computed_again_unless_anything_in_their_key_changes(
     networks, tmp_path
 ):
-    calls, units = count(networks), Units(tmp_path)
+    calls, units = count(networks), ActivationCache(tmp_path)
     layers = {key: ["conv_first"] for key in networks}
-    setting = Setting(identity={"a": "digest a", "b": "digest b"})
+    setting = ForwardSettings(identity={"a": "digest a", "b": "digest b"})
 
-    def run(observer: Mean | None = None, how: Setting = setting, **options) -> int:
+    def run(observer: Mean | None = None, how: ForwardSettings = setting, **options) -> int:
         before = sum(calls.values())
         observer = observer or Mean(layers)
         everything(networks, observer, setting=how, units=units, **options)
@@ -181,9 +181,9 @@ def test_independent_masks_and_autocast_reach_the_network(networks):
     networks["a"].inference = MaskedInference(MaskPolicy(attention_percent=75))
     values = {}
     for name, setting in {
-        "shared": Setting(),
-        "independent": Setting(pairing="independent"),
-        "bf16": Setting(autocast="bf16"),
+        "shared": ForwardSettings(),
+        "independent": ForwardSettings(pairing="independent"),
+        "bf16": ForwardSettings(autocast="bf16"),
     }.items():
         observer = Mean({"a": ["norm"]}, 2)
         everything(networks, observer, setting=setting)
@@ -198,7 +198,7 @@ def test_mask_draws_are_averaged_in_float32_under_autocast(networks):
     for samples in (1, 16):
         network.inference = MaskedInference(MaskPolicy(attention_percent=75), samples=samples)
         observer = Mean({"a": ["conv_first"]}, 2)
-        everything({"a": network}, observer, setting=Setting(autocast="bf16"))
+        everything({"a": network}, observer, setting=ForwardSettings(autocast="bf16"))
         values[samples] = observer.compute()[View("a", "poisson:3"), "conv_first"]
     # the first convolution sees no mask: 16 equal draws, whose mean is what one of them is
     assert values[16] == pytest.approx(values[1], rel=1e-6)
@@ -220,7 +220,7 @@ def test_batches_leave_no_remainder_too_small():
 
 def test_hidden_pixels_are_those_of_the_crop_whatever_the_noise_the_batch_and_the_network(networks):
     networks["b"].inference = MaskedInference(MaskPolicy((80, 80), "zero", 0))
-    setting = Setting(seed=4, input_mask=0.7)
+    setting = ForwardSettings(seed=4, input_mask=0.7)
     alone, together = Outputs(networks), Outputs(networks)
     everything(networks, alone, batches=groups(1)[:1], setting=setting)
     everything(networks, together, batches=groups(2)[:1], setting=setting)
@@ -240,7 +240,9 @@ def test_hidden_pixels_are_those_of_the_crop_whatever_the_noise_the_batch_and_th
 
 
 def test_units_of_hidden_pixels_are_kept_apart(networks, tmp_path):
-    calls, units = count(networks), Units(tmp_path)
+    calls, units = count(networks), ActivationCache(tmp_path)
     for ratio in (0.0, 0.5, 0.6, 0.5):
-        everything(networks, Outputs(networks), units=units, setting=Setting(input_mask=ratio))
+        everything(
+            networks, Outputs(networks), units=units, setting=ForwardSettings(input_mask=ratio)
+        )
     assert calls == {"a": 18, "b": 18}

@@ -11,10 +11,10 @@ import mtd
 from analysis.distributions import observer as distributions_observer
 from analysis.distributions.observer import FeatureHistograms
 from analysis.distributions.tables import numbers
-from analysis.engine.cache import Units
+from analysis.engine.cache import ActivationCache
 from analysis.engine.hooks import Activations
 from analysis.engine.observer import Batch, View
-from analysis.engine.run import Setting, batches, walk
+from analysis.engine.run import ForwardSettings, batches, walk
 from analysis.stats import histograms
 from analysis.stats.generalized_gaussian import fit_ggd
 from analysis.stats.histograms import (
@@ -168,7 +168,9 @@ def test_observers_of_some_batches_merge_to_that_of_all():
     observers = [FeatureHistograms({"m": ["inner", "input:last"]}) for _ in range(3)]
 
     def shown(observer: FeatureHistograms, parts: list[Batch]) -> None:
-        for _ in walk(models, noises, parts, [observer], Setting(), units=Units()):
+        for _ in walk(
+            models, noises, parts, [observer], ForwardSettings(), units=ActivationCache()
+        ):
             pass
 
     shown(observers[0], groups)

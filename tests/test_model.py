@@ -42,7 +42,7 @@ TINY: dict[str, Config] = {
     ),
 }
 NEEDED = {"FFDNet": {"sigma": 25.0}, "RNAN": {"value_range": 1.0}}
-"""What some must be told, as `How` has it, if the file has no metadata."""
+"""What some must be told, as `LoadOptions` has it, if the file has no metadata."""
 
 X = torch.rand(2, 3, 12, 17, generator=torch.Generator().manual_seed(0))
 
@@ -438,8 +438,8 @@ def test_a_part_of_another_network_is_not_run_alone(tmp_path):
 def test_what_a_network_says_of_its_own_use_is_kept(tmp_path):
     network = tiny("DnCNN")
     network.usage = Usage(value_range=255, bgr=True)
-    assert loading_load.usage(network, True, loading_load.How()) == network.usage
-    assert not loading_load.usage(network, True, loading_load.How(bgr=False)).bgr
+    assert loading_load.usage(network, True, loading_load.LoadOptions()) == network.usage
+    assert not loading_load.usage(network, True, loading_load.LoadOptions(bgr=False)).bgr
 
 
 def test_what_tensors_do_not_tell_is_said(tmp_path):

@@ -105,7 +105,7 @@ def test_killed_at_ten_random_moments_it_ends_with_identical_files(folder):
 
 
 def test_finished_units_are_not_run_again_and_a_finished_run_runs_nothing(folder, looks):
-    original = engine_run.Units.keep
+    original = engine_run.ActivationCache.keep
     total = 24 // 2 * 4
 
     def stop(self, key, tensors):
@@ -114,7 +114,7 @@ def test_finished_units_are_not_run_again_and_a_finished_run_runs_nothing(folder
         return original(self, key, tensors)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine_run.Units, "keep", stop)
+        patch.setattr(engine_run.ActivationCache, "keep", stop)
         with pytest.raises(KeyboardInterrupt, match=r"7 finished units .* --resume"):
             run()
     looks.clear()

@@ -14,7 +14,7 @@ from torch import nn
 
 from analysis.engine import run as engine_run
 from analysis.engine.observer import Batch, View
-from analysis.engine.run import Setting
+from analysis.engine.run import ForwardSettings
 from analysis.generalization.observer import PROTOCOLS, Protocol, Scores
 from analysis.text import noise_labels
 from analysis.text.noise_labels import NOISY
@@ -49,7 +49,7 @@ def groups(*sizes: int) -> list[Batch]:
 
 def observed(*sizes: int, protocol: Protocol | None = None) -> Scores:
     observer = Scores(list(MODELS), protocol, window=8)
-    for _ in engine_run.walk(MODELS, NOISES, groups(*sizes), [observer], Setting(seed=5)):
+    for _ in engine_run.walk(MODELS, NOISES, groups(*sizes), [observer], ForwardSettings(seed=5)):
         pass
     return observer
 
@@ -104,7 +104,7 @@ def test_rows_of_two_processes_are_in_the_order_of_one(monkeypatch):
         observer = Scores(list(MODELS), window=8)
         ranks = Ranks(rank, 2)
         for _ in engine_run.walk(
-            MODELS, NOISES, groups(1, 1, 1, 1, 1), [observer], Setting(seed=5), ranks=ranks
+            MODELS, NOISES, groups(1, 1, 1, 1, 1), [observer], ForwardSettings(seed=5), ranks=ranks
         ):
             pass
         parts.append(observer)
@@ -131,7 +131,7 @@ def test_a_batch_with_noises_of_its_own_is_seen_under_those_only():
     own = Recorded("camera:3", {"0.png": lambda: 255 - CROPS[0].pixels})
     both = [Batch(0, CROPS[:1], [own]), Batch(1, CROPS[3:4])]
     observer = Scores(list(MODELS), window=8)
-    seen = list(engine_run.walk(MODELS, NOISES, both, [observer], Setting()))
+    seen = list(engine_run.walk(MODELS, NOISES, both, [observer], ForwardSettings()))
     assert [view.noise for view in seen] == 3 * ["camera:3"] + [
         noise.spec for noise in NOISES for _ in MODELS
     ]

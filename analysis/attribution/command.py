@@ -17,7 +17,7 @@ from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    from analysis.commands.inputs import Asked
+    from analysis.commands.inputs import RunInputs
 
 EXAMPLES = """\
   python -m analysis.attribution baseline.pth masked.pth
@@ -112,7 +112,7 @@ def settle(args: argparse.Namespace) -> None:
 
 
 def carry_out(
-    args: argparse.Namespace, asked: Asked, command: str = "", quiet: bool = False
+    args: argparse.Namespace, asked: RunInputs, command: str = "", quiet: bool = False
 ) -> Path:
     """The analysis of what is asked, noises settled; returns the run folder.
 
@@ -123,7 +123,7 @@ def carry_out(
     from analysis.commands.job import report
     from analysis.commands.run_folder import RunFolder
 
-    with asked.ranks.agreed():
+    with asked.ranks.raise_on_all_ranks():
         windows = [place(crop.pixels, args.side, args.window) for crop in asked.crops]
         integrated_gradients.check(args.crop, args.blur)
     manifest = commands_inputs.describe("attribution", args, asked) | {

@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from analysis.attribution.integrated_gradients import Window
-    from analysis.commands.inputs import Asked
+    from analysis.commands.inputs import RunInputs
     from analysis.commands.run_folder import RunFolder
     from analysis.engine.observer import View
-    from analysis.engine.run import Setting
+    from analysis.engine.run import ForwardSettings
     from mtd.data.crops import Crop
     from mtd.data.image_io import Pixels
 
@@ -51,7 +51,7 @@ def place(pixels: Pixels, side: int, corner: tuple[int, int] | None = None) -> W
 
 def collect(
     args: argparse.Namespace,
-    asked: Asked,
+    asked: RunInputs,
     windows: list[Window],
     together: int,
     folder: RunFolder,
@@ -71,7 +71,7 @@ def collect(
     if talks:
         commands_progress.tell(asked)
     mine = {}
-    places = asked.ranks.mine(len(jobs))
+    places = asked.ranks.indices_for_rank(len(jobs))
     for number in tqdm(places, unit="map", disable=None if talks else True):
         view, i = jobs[number]
         how = {"sigma": args.blur, "steps": args.steps, "batch": together}
@@ -87,7 +87,7 @@ def collect(
 
 
 def one(
-    asked: Asked, view: View, crop: Crop, window: Window, how: dict[str, Any]
+    asked: RunInputs, view: View, crop: Crop, window: Window, how: dict[str, Any]
 ) -> dict[str, Tensor]:
     """The map of a model for a crop under a noise, its objective's ends, and the noisy crop."""
     import torch
@@ -111,14 +111,14 @@ def one(
     return {VALUES: found.values, ENDS: ends, NOISY: noisy.cpu()}
 
 
-def masks(setting: Setting, view: View, crop: Crop) -> str:
+def masks(setting: ForwardSettings, view: View, crop: Crop) -> str:
     """The key of a crop's attention masks, as in the engine."""
     shared = setting.pairing == "shared"
     return crop.digest if shared else f"{crop.digest}/{view.noise}"
 
 
 def _key(
-    asked: Asked, view: View, crop: Crop, window: Window, how: dict[str, Any]
+    asked: RunInputs, view: View, crop: Crop, window: Window, how: dict[str, Any]
 ) -> dict[str, Any]:
     import torch
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from analysis.attribution import integrated_gradients
 from analysis.attribution.integrated_gradients import Attribution, Window
 from analysis.attribution.maps import ENDS, NOISY, VALUES
-from analysis.commands.inputs import Asked
+from analysis.commands.inputs import RunInputs
 from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
 from analysis.engine.observer import View
 from analysis.plotting import model_styles
@@ -51,7 +51,7 @@ def named(noise: str) -> str:
 
 def table(
     found: Mapping[tuple[View, int], Mapping[str, Tensor]],
-    asked: Asked,
+    asked: RunInputs,
     windows: Sequence[Window],
 ) -> pd.DataFrame:
     """One row for each model, noise and crop; see `analysis.attribution.integrated_gradients` for
@@ -101,7 +101,7 @@ def outside(values: Tensor, window: Window) -> float:
 def save(
     folder: RunFolder,
     found: Mapping[tuple[View, int], Mapping[str, Tensor]],
-    asked: Asked,
+    asked: RunInputs,
     windows: Sequence[Window],
 ) -> None:
     """Write the table, and beside it the signed maps and noisy crops, (3, H, W) in float32.

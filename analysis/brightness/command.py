@@ -18,8 +18,8 @@ from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    from analysis.commands.inputs import Asked
-    from analysis.commands.job import Work
+    from analysis.commands.inputs import RunInputs
+    from analysis.commands.job import AnalysisJob
     from analysis.engine.observer import Batch
 
 EXAMPLES = """\
@@ -46,7 +46,7 @@ def main() -> None:
     run(parser().parse_args(), cli.command("analysis.brightness"))
 
 
-def with_noisy(asked: Asked) -> Asked:
+def with_noisy(asked: RunInputs) -> RunInputs:
     """What is asked, with the noisy input as the last of the models.
 
     Raises:
@@ -64,7 +64,7 @@ def with_noisy(asked: Asked) -> Asked:
     return replace(asked, models=models, setting=replace(asked.setting, identity=identity))
 
 
-def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
+def plan(args: argparse.Namespace, asked: RunInputs) -> tuple[list[Batch], AnalysisJob]:
     """Batches, and the analysis of what is asked.
 
     Raises:
@@ -72,12 +72,12 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
     """
     from analysis.brightness import tables
     from analysis.brightness.observer import BrightnessHistograms
-    from analysis.commands.job import PIXELS, Work
+    from analysis.commands.job import PIXELS, AnalysisJob
     from analysis.engine.run import batches
 
     asked = with_noisy(asked)
     groups = batches(asked.crops, args.batch_size or max(1, PIXELS // args.crop**2))
-    work = Work(
+    work = AnalysisJob(
         asked,
         BrightnessHistograms(list(asked.models)),
         commands_inputs.describe("brightness", args, asked),
@@ -96,6 +96,6 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     from analysis.commands.job import carry_out
 
     asked = commands_inputs.check(args)
-    with asked.ranks.agreed():
+    with asked.ranks.raise_on_all_ranks():
         groups, work = plan(args, asked)
     return carry_out(args, groups, work, f"brightness-{'-'.join(asked.models)}", command)

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis.engine.cache import Unit
+from analysis.engine.cache import CachedActivations
 from analysis.engine.collecting_observer import Collector, check_crops
-from analysis.engine.observer import OUTPUT, Shown, View
+from analysis.engine.observer import OUTPUT, NoisyBatch, View
 from mtd.metrics import psnr_ssim
 from mtd.utils.distributed import Ranks
 
@@ -55,7 +55,7 @@ class BrightnessHistograms(Collector):
     def __init__(self, models: Sequence[str]) -> None:
         super().__init__({name: [OUTPUT] for name in models})
 
-    def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
+    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
         """The fields of `Brightness`."""
         check_crops(layer, value, shown)
         return {
@@ -64,7 +64,9 @@ class BrightnessHistograms(Collector):
             "fit": fit(value, shown.target),
         }
 
-    def result(self, units: Mapping[View, Sequence[Unit]], ranks: Ranks) -> dict[View, Brightness]:
+    def result(
+        self, units: Mapping[View, Sequence[CachedActivations]], ranks: Ranks
+    ) -> dict[View, Brightness]:
         """What was kept of every view, over all its images."""
         return {view: joined([unit.tensors() for unit in held]) for view, held in units.items()}
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.brightness import figures
 from analysis.brightness.observer import LEVELS, Brightness, numbers
-from analysis.commands.inputs import Asked
+from analysis.commands.inputs import RunInputs
 from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
 from analysis.engine.observer import View
 from analysis.stats import jackknife
@@ -86,7 +86,7 @@ def row(held: Brightness, draws: NDArray[np.int64]) -> dict[str, float]:
     }
 
 
-def tables(found: Mapping[View, Brightness], asked: Asked) -> dict[str, pd.DataFrame]:
+def tables(found: Mapping[View, Brightness], asked: RunInputs) -> dict[str, pd.DataFrame]:
     """brightness.csv: a row for each model and noise; images.csv: for each of their images, too.
 
     histograms.csv has the share of pixels at each level; `clean` stands among the models.
@@ -107,7 +107,7 @@ def tables(found: Mapping[View, Brightness], asked: Asked) -> dict[str, pd.DataF
     }
 
 
-def images(view: View, held: Brightness, asked: Asked) -> pd.DataFrame:
+def images(view: View, held: Brightness, asked: RunInputs) -> pd.DataFrame:
     """The numbers of each image of a view: as in `row`, and slope and offset of the match.
 
     slope is a and offset b, in 8-bit levels, of `analysis.brightness.observer.fit`.

@@ -17,8 +17,8 @@ from analysis.commands import options
 from mtd.utils import cli
 
 if TYPE_CHECKING:
-    from analysis.commands.inputs import Asked
-    from analysis.commands.job import Work
+    from analysis.commands.inputs import RunInputs
+    from analysis.commands.job import AnalysisJob
     from analysis.engine.observer import Batch
 
 EXAMPLES = """\
@@ -105,15 +105,15 @@ def main() -> None:
 
 
 def plan(
-    args: argparse.Namespace, asked: Asked, groups: list[Batch] | None = None
-) -> tuple[list[Batch], Work]:
+    args: argparse.Namespace, asked: RunInputs, groups: list[Batch] | None = None
+) -> tuple[list[Batch], AnalysisJob]:
     """Batches, unless they are given, and the analysis of what is asked.
 
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
     from analysis.cka import compute, view_pairs
-    from analysis.commands.job import Work
+    from analysis.commands.job import AnalysisJob
 
     compute.settle(args)
     specs = [noise.spec for noise in asked.noises]
@@ -135,7 +135,7 @@ def plan(
         "permutations": args.permutations,
         "intervals": observer.leave_out,
     }
-    work = Work(
+    work = AnalysisJob(
         asked,
         observer,
         manifest,

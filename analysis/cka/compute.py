@@ -18,7 +18,7 @@ from analysis.cka.observer import Comparison, Representations
 from analysis.cka.other_measures import MEASURES
 from analysis.cka.tables import Block
 from analysis.cka.view_pairs import Pair
-from analysis.commands.inputs import Asked
+from analysis.commands.inputs import RunInputs
 from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
 from analysis.engine.observer import Batch
 from analysis.engine.run import batches
@@ -217,7 +217,7 @@ def report(folder: RunFolder, args: argparse.Namespace) -> str:
 
 
 def use(
-    asked: Asked,
+    asked: RunInputs,
     args: argparse.Namespace,
     layers: dict[str, list[str]],
     groups: Sequence[Batch],

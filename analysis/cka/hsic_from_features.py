@@ -14,7 +14,7 @@ from torch import Tensor
 
 from analysis.cka.hsic import HSIC, Formula, corrections, least, need, pair_products
 from analysis.stats.arrays import double, single
-from mtd.utils.distributed import ALONE, Ranks
+from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 
 Load = Callable[[], Tensor]
 
@@ -25,7 +25,7 @@ def from_features(
     *,
     formula: Formula = "unbiased",
     leave_out: bool = False,
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SINGLE_PROCESS,
     device: torch.device | str = "cpu",
 ) -> HSIC:
     """HSIC of the whole set of samples from sums over features, read batch by batch.

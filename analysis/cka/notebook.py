@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from analysis.cka import figures
 from analysis.cka.figures import MEASURES
-from analysis.cka.reading import ALONE, Frames, alt_maps, cells
+from analysis.cka.reading import ONE_MODEL, Frames, alt_maps, cells
 from analysis.plotting import model_styles, notebook_output
 from analysis.plotting.notebook_output import Displayed
 from analysis.text.markdown import code, codes, escaped
@@ -98,7 +98,9 @@ def by_pair(frames: Frames, names: list[str]) -> Displayed:
         rows = different[different.model_a.isin(pair) & different.model_b.isin(pair)]
         if len(rows):
             panels[pair] = (small_map if small else one_pair)(rows, figures.scale(frame))
-    return notebook_output.pairwise(panels, "models") if panels else notebook_output.say([ALONE])
+    return (
+        notebook_output.pairwise(panels, "models") if panels else notebook_output.say([ONE_MODEL])
+    )
 
 
 def one_pair(rows: pd.DataFrame, limits: tuple[float, float]) -> Displayed:

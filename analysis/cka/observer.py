@@ -13,10 +13,10 @@ from analysis.cka import hsic, hsic_from_features
 from analysis.cka.hsic import HSIC
 from analysis.cka.positions import Positions
 from analysis.engine import feature_maps
-from analysis.engine.cache import Unit
+from analysis.engine.cache import CachedActivations
 from analysis.engine.feature_maps import Centring
-from analysis.engine.observer import Batch, Observer, Shown, View
-from mtd.utils.distributed import ALONE, Ranks
+from analysis.engine.observer import Batch, NoisyBatch, Observer, View
+from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput, nearest
 
 SampleUnit = Literal["position", "image"]
@@ -106,7 +106,7 @@ class Representations(Observer):
         self.layers, self.unit, self.positions = layers, unit, positions
         self.centring, self.seed, self.estimator = centring, seed, estimator
         self.kernel, self.factor, self.leave_out, self.device = kernel, sigma, leave_out, device
-        self.seen: dict[int, tuple[int, Mapping[View, Unit]]] = {}
+        self.seen: dict[int, tuple[int, Mapping[View, CachedActivations]]] = {}
         self._drawn: tuple[list[str], Positions] | None = None
 
     @property
@@ -115,7 +115,7 @@ class Representations(Observer):
         places = [self.positions, self.seed] if self.unit == "position" else None
         return {"unit": self.unit, "positions": places, "centring": self.centring}
 
-    def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
+    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
         """(images, positions, channels); or the Gram (images, images) and how many features."""
         batch = shown.batch
         count = len(batch.crops)
@@ -136,7 +136,7 @@ class Representations(Observer):
             self._drawn = batch.digests, drawn
         return self._drawn[1]
 
-    def update(self, batch: Batch, seen: Mapping[View, Unit]) -> None:
+    def update(self, batch: Batch, seen: Mapping[View, CachedActivations]) -> None:
         """See `Observer.update`."""
         self.seen[batch.index] = len(batch.crops), seen
 
@@ -144,7 +144,7 @@ class Representations(Observer):
         """See `Observer.merge`."""
         self.seen |= other.seen
 
-    def rows(self, ranks: Ranks = ALONE) -> list[Row]:
+    def rows(self, ranks: Ranks = SINGLE_PROCESS) -> list[Row]:
         """The representations, in the order of views, and of firing within a view."""
         rows = []
         for _, views in list(self.seen.values())[:1]:
@@ -158,7 +158,7 @@ class Representations(Observer):
         # a process without a batch has seen nothing
         return max(ranks.gather(rows), key=len)
 
-    def compute(self, ranks: Ranks = ALONE) -> Comparison:
+    def compute(self, ranks: Ranks = SINGLE_PROCESS) -> Comparison:
         """HSIC of every representation with every other."""
         rows = self.rows(ranks)
         order = sorted(self.seen)
@@ -218,7 +218,7 @@ class Representations(Observer):
             [value for unit in views.values() for value in unit.tensors().values()], dim=-1
         )
 
-    def gathered_grams(self, ranks: Ranks = ALONE) -> list[Tensor]:
+    def gathered_grams(self, ranks: Ranks = SINGLE_PROCESS) -> list[Tensor]:
         """`grams` of every batch, in the order of batches."""
         mine = {index: self.grams(index) for index in self.seen}
         return list(_merge(ranks.gather(mine)).values())

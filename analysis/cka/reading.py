@@ -186,7 +186,7 @@ def alt_maps(frames: Frames, which: str) -> str:
     column, kind = measure(frame), (frame.model_a == frame.model_b, frame.noise_a == frame.noise_b)
     part = frame[(kind[0] & ~kind[1]) if which == "cross_noise" else (~kind[0] & kind[1])]
     if part.empty:
-        return "This run compares no two noises." if which == "cross_noise" else ALONE
+        return "This run compares no two noises." if which == "cross_noise" else ONE_MODEL
     groups, which_ = spoken(part, column, ["model_a", "model_b"])
     each = [f"{name}: {several(rows, column)}" for name, rows in groups.items()]
     start = f"Heat maps of {MEASURES[column]}, layer against layer{which_}"
@@ -237,7 +237,7 @@ def several(rows: pd.DataFrame, column: str) -> str:
     return text
 
 
-ALONE = "This run compares no two models with each other under one noise."
+ONE_MODEL = "This run compares no two models with each other under one noise."
 
 
 def alt_depth(frames: Frames) -> str:

@@ -15,7 +15,7 @@ from mtd.utils.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.engine.run import Setting
+    from analysis.engine.run import ForwardSettings
     from mtd.data.crops import Crop
     from mtd.data.photographs import Photograph
     from mtd.data.recorded_noise import Recorded
@@ -31,7 +31,7 @@ NOISES = ("gaussian:15", "poisson:3")
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunInputs:
     """What the shared options name, loaded and checked.
 
     `repeated` is the number of crops left out because another one has the same pixels: a sample
@@ -41,12 +41,12 @@ class Asked:
     models: dict[str, Denoiser]
     noises: list[Noise | Recorded]
     crops: list[Crop]
-    setting: Setting
+    setting: ForwardSettings
     ranks: Ranks
     repeated: int
 
 
-def check(args: argparse.Namespace) -> Asked:
+def check(args: argparse.Namespace) -> RunInputs:
     """Load and check what the shared options name, before anything is computed.
 
     Raises:
@@ -55,7 +55,7 @@ def check(args: argparse.Namespace) -> Asked:
     from mtd.utils import distributed
 
     processes, device = distributed.start(args.device)
-    with processes.agreed():
+    with processes.raise_on_all_ranks():
         from mtd.data import photographs as data_photographs
 
         return gather(args, device, processes, data_photographs.photographs(*args.images or ()))
@@ -72,9 +72,9 @@ def cut(args: argparse.Namespace, photographs: Sequence[Photograph]) -> list[Cro
 
 def gather(
     args: argparse.Namespace, device: str, ranks: Ranks, photographs: Sequence[Photograph]
-) -> Asked:
+) -> RunInputs:
     """What the shared options name, on given photographs; see `check`."""
-    from analysis.engine.run import Setting
+    from analysis.engine.run import ForwardSettings
     from mtd.data.recorded_noise import PREFIX, Recorded
     from mtd.noise import specs as noise_specs
     from mtd.utils.device import resolve_device
@@ -92,7 +92,7 @@ def gather(
             used = {crop.image for crop in found}
             recorded.check([photo for photo in photographs if photo.name in used])
     crops = list({crop.digest: crop for crop in reversed(found)}.values())[::-1]
-    setting = Setting(
+    setting = ForwardSettings(
         args.seed,
         not args.no_quantize,
         args.mask_pairing,
@@ -101,7 +101,7 @@ def gather(
         identity={name: identity(model) for name, model in models.items()},
         input_mask=args.input_mask,
     )
-    return Asked(models, noises, crops, setting, ranks, len(found) - len(crops))
+    return RunInputs(models, noises, crops, setting, ranks, len(found) - len(crops))
 
 
 def identity(model: Denoiser) -> list[Any]:
@@ -161,7 +161,7 @@ def choose_layers(models: dict[str, Denoiser], patterns: list[str] | None) -> di
     return chosen
 
 
-def describe(analysis: str, args: argparse.Namespace, asked: Asked) -> dict[str, Any]:
+def describe(analysis: str, args: argparse.Namespace, asked: RunInputs) -> dict[str, Any]:
     """The part of a manifest that the shared options decide."""
     from analysis.commands.run_folder import versions
     from mtd.data.recorded_noise import Recorded

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands import inputs, progress
-from analysis.commands.inputs import Asked
+from analysis.commands.inputs import RunInputs
 from analysis.commands.run_folder import TEXT_FILE, RunFolder, finished
 from analysis.engine.observer import Batch, Observer
 
@@ -20,7 +20,7 @@ Files = Mapping[str, pd.DataFrame | bytes]
 
 
 @dataclass(frozen=True)
-class Work:
+class AnalysisJob:
     """One analysis.
 
     Attributes:
@@ -33,7 +33,7 @@ class Work:
         name: of its folder; that of the analysis unless given.
     """
 
-    asked: Asked
+    asked: RunInputs
     observer: Observer
     manifest: Mapping[str, Any]
     make: Callable[[Any], Files]
@@ -47,9 +47,9 @@ class Work:
     def write(self, folder: RunFolder) -> None:
         """Compute and write everything but the figures, all processes together."""
         ranks = self.asked.ranks
-        with ranks.agreed():
+        with ranks.raise_on_all_ranks():
             found = self.make(self.observer.compute(ranks))
-        with ranks.agreed():
+        with ranks.raise_on_all_ranks():
             if ranks.first:
                 for name, content in found.items():
                     folder.write(name, content)
@@ -58,7 +58,7 @@ class Work:
 def carry_out(
     args: argparse.Namespace,
     groups: Sequence[Batch],
-    work: Work,
+    work: AnalysisJob,
     name: str = "",
     command: str = "",
 ) -> Path:
@@ -96,7 +96,7 @@ def carry_out(
 
 def run(
     args: argparse.Namespace,
-    plan: Callable[[argparse.Namespace, Asked], tuple[list[Batch], Work]],
+    plan: Callable[[argparse.Namespace, RunInputs], tuple[list[Batch], AnalysisJob]],
     command: str = "",
 ) -> Path:
     """A command whose noises are settled: check, plan, do; returns the run folder.
@@ -105,7 +105,7 @@ def run(
         BadInput: in all processes, if any of them finds some.
     """
     asked = inputs.check(args)
-    with asked.ranks.agreed():
+    with asked.ranks.raise_on_all_ranks():
         groups, work = plan(args, asked)
     return carry_out(args, groups, work, command=command)
 
@@ -113,8 +113,8 @@ def run(
 def carry_out_together(
     args: argparse.Namespace,
     groups: Sequence[Batch],
-    works: Sequence[Work],
-    whole: Work,
+    works: Sequence[AnalysisJob],
+    whole: AnalysisJob,
     command: str = "",
 ) -> Path:
     """Do several analyses in one pass, each in a folder within one; returns the outer folder.
@@ -144,7 +144,7 @@ def carry_out_together(
     with folder.resumable():
         if not ranks.gather(args.resume and folder.complete())[0]:
             inner = one_pass(args, whole.asked, groups, works, folder, command)
-            with ranks.agreed():
+            with ranks.raise_on_all_ranks():
                 if ranks.first:
                     for name, content in whole.make(inner).items():
                         folder.write(name, content)
@@ -155,9 +155,9 @@ def carry_out_together(
 
 def one_pass(
     args: argparse.Namespace,
-    asked: Asked,
+    asked: RunInputs,
     groups: Sequence[Batch],
-    works: Sequence[Work],
+    works: Sequence[AnalysisJob],
     folder: RunFolder,
     command: str = "",
 ) -> list[Path]:
@@ -181,7 +181,7 @@ def one_pass(
         work.observer.noises = [noise.spec for noise in work.asked.noises]
         work.observer.crops = {crop.digest for crop in work.asked.crops}
     manifests = {work.name: _with_batches(work, groups) for work in works}
-    with ranks.agreed():
+    with ranks.raise_on_all_ranks():
         lacking = [w for w in works if not finished(folder.path / w.name, manifests[w.name])]
     if lacking:
         progress.observe(args, asked, groups, [work.observer for work in lacking], folder)
@@ -194,14 +194,14 @@ def one_pass(
     return [folder.path / work.name for work in works]
 
 
-def _with_batches(work: Work, groups: Sequence[Batch]) -> dict[str, Any]:
+def _with_batches(work: AnalysisJob, groups: Sequence[Batch]) -> dict[str, Any]:
     sizes = [len(batch.crops) for batch in groups if work.observer.looks_at(batch)]
     return {**work.manifest, "batches": sizes}
 
 
 def report(folder: RunFolder, write: Callable[[RunFolder], str], quiet: bool = False) -> None:
     """Figures and text of a folder whose files are written; it is finished then."""
-    with folder.ranks.agreed():
+    with folder.ranks.raise_on_all_ranks():
         if folder.ranks.first:
             text = write(folder)
             folder.write(TEXT_FILE, f"{text}\n".encode())

@@ -7,7 +7,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands.inputs import Asked
+from analysis.commands.inputs import RunInputs
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from analysis.engine.observer import Batch, Observer
 
 
-def tell(asked: Asked) -> None:
+def tell(asked: RunInputs) -> None:
     """On stderr: each model's mask policy and where it comes from, and what was left out."""
     for name, model in asked.models.items():
         if source := model.source:
@@ -38,7 +38,7 @@ def about(source: Mapping[str, Any]) -> str:
 
 def observe(
     args: argparse.Namespace,
-    asked: Asked,
+    asked: RunInputs,
     groups: Sequence[Batch],
     observers: Sequence[Observer],
     folder: RunFolder,
@@ -65,9 +65,9 @@ def observe(
         units=folder.units,
         ranks=ranks,
     )
-    mine = [groups[index] for index in ranks.mine(len(groups))]
+    mine = [groups[index] for index in ranks.indices_for_rank(len(groups))]
     counts = [len(engine_run.wanted(asked.models, asked.noises, b, observers)) for b in mine]
-    with ranks.agreed():
+    with ranks.raise_on_all_ranks():
         first = next(walk, None)  # shows that the layers can be used
     if talks:
         tell(asked)

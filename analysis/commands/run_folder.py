@@ -23,9 +23,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import mtd
-from analysis.engine.cache import Units
+from analysis.engine.cache import ActivationCache
 from mtd.utils import atomic_write
-from mtd.utils.distributed import ALONE, Ranks
+from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
 
 MANIFEST = "manifest.json"
@@ -90,12 +90,12 @@ class RunFolder:
         *,
         resume: bool = False,
         command: str = "",
-        ranks: Ranks = ALONE,
+        ranks: Ranks = SINGLE_PROCESS,
     ) -> None:
         digest = hashlib.sha256(_identity(manifest).encode()).hexdigest()[:8]
         plain = re.sub(r"[^\w.-]+", "_", name)[:80]
         self.path = Path(path) if path else Path("runs") / f"{plain}-{digest}"
-        self.units, self.ranks = Units(self.path), ranks
+        self.units, self.ranks = ActivationCache(self.path), ranks
         self._new: list[Path] = []
         error = None
         if ranks.first:

@@ -19,8 +19,8 @@ from mtd.utils.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.commands.inputs import Asked
-    from analysis.commands.job import Work
+    from analysis.commands.inputs import RunInputs
+    from analysis.commands.job import AnalysisJob
     from analysis.engine.observer import Batch
 
 EXAMPLES = """\
@@ -112,7 +112,7 @@ def read(args: argparse.Namespace, folders: Sequence[Path], command: str) -> Pat
 
 def compute(args: argparse.Namespace, command: str) -> Path:
     """Take everything in one pass, and compare it."""
-    from analysis.commands.job import Work, carry_out_together
+    from analysis.commands.job import AnalysisJob, carry_out_together
     from analysis.compare import tables as compare_tables_
     from analysis.stats.rank_correlation import LEAST
     from analysis.text.terminal import plural
@@ -122,7 +122,7 @@ def compute(args: argparse.Namespace, command: str) -> Path:
         raise BadInput(f"{plural(count, 'model')}: ranks are compared from {LEAST} on")
     settle(args)
     asked = commands_inputs.check(args)
-    with asked.ranks.agreed():
+    with asked.ranks.raise_on_all_ranks():
         groups, whole, works = plan(args, asked)
     manifest = commands_inputs.describe("compare", args, asked) | {
         "reference": args.reference,
@@ -132,7 +132,7 @@ def compute(args: argparse.Namespace, command: str) -> Path:
     def report(folder: Any) -> str:
         return compare_tables_.report(folder, [folder.path / work.name for work in works])
 
-    together = Work(whole, works[0].observer, manifest, compare_tables_.tables, report)
+    together = AnalysisJob(whole, works[0].observer, manifest, compare_tables_.tables, report)
     return carry_out_together(args, groups, works, together, command)
 
 
@@ -154,14 +154,16 @@ def settle(args: argparse.Namespace) -> None:
     args.batch_size = args.batch_size or max(1, TOGETHER // args.crop**2)
 
 
-def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Asked, list[Work]]:
+def plan(
+    args: argparse.Namespace, asked: RunInputs
+) -> tuple[list[Batch], RunInputs, list[AnalysisJob]]:
     """Batches, all that is looked at, and every analysis of it.
 
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
     from analysis.commands import subset
-    from analysis.commands.subset import Share
+    from analysis.commands.subset import Subset
     from analysis.engine.run import batches
     from analysis.generalization import command as generalization_command
     from analysis.generalization import inputs as generalization_inputs
@@ -177,10 +179,10 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Asked, li
     for name in (name for name in ANALYSES if name not in args.skip):
         looked = asked if name == "sensitivity" else seen
         if name != "cka":
-            works.append(subset.work(name, args, Share(looked, groups)))
+            works.append(subset.work(name, args, Subset(looked, groups)))
             continue
         for model, network in asked.models.items():  # between models there are too many pairs
             one = replace(seen, models={model: network})
-            held = subset.work(name, args, Share(one, groups))
+            held = subset.work(name, args, Subset(one, groups))
             works.append(replace(held, name=f"cka-{model}"))
     return groups, whole, works

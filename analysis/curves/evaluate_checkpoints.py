@@ -13,7 +13,7 @@ import pandas as pd
 
 from analysis.commands import inputs as commands_inputs
 from analysis.commands import options
-from analysis.commands.job import Work, carry_out
+from analysis.commands.job import AnalysisJob, carry_out
 from analysis.curves.log_readers import MODELS, PSNR, Point
 from analysis.curves.summary import report
 from analysis.curves.tables import CHECKPOINTS, settle
@@ -64,7 +64,7 @@ def evaluate(
     args.batch_size = args.batch_size or max(1, TOGETHER // args.crop**2)
     given = options.like(args, options.parser("analysis.curves", "", ""))
     asked = commands_inputs.check(given)
-    with asked.ranks.agreed():
+    with asked.ranks.raise_on_all_ranks():
         whose = {str(file): run for file, run in files.items()}
         steps = ordered(asked.models, whose, found)
         asked = replace(asked, models={model: asked.models[model] for model in steps})
@@ -91,7 +91,7 @@ def evaluate(
 
     manifest = commands_inputs.describe("curves", given, asked) | found.manifest(args)
     manifest["checkpoints"] = {model: [run, step] for model, (run, step) in steps.items()}
-    work = Work(asked, Scores(list(asked.models), window=8), manifest, make, report)
+    work = AnalysisJob(asked, Scores(list(asked.models), window=8), manifest, make, report)
     return carry_out(given, batches(asked.crops, args.batch_size), work, name, command)
 
 

@@ -19,8 +19,8 @@ from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    from analysis.commands.inputs import Asked
-    from analysis.commands.job import Work
+    from analysis.commands.inputs import RunInputs
+    from analysis.commands.job import AnalysisJob
     from analysis.engine.observer import Batch
 
 EXAMPLES = """\
@@ -87,7 +87,7 @@ def main() -> None:
     run(parser().parse_args(), cli.command("analysis.degradation"))
 
 
-def chosen_layers(asked: Asked, patterns: list[str] | None) -> dict[str, list[str]]:
+def chosen_layers(asked: RunInputs, patterns: list[str] | None) -> dict[str, list[str]]:
     """Layers by model: those of the patterns, or the default ones and the deepest features.
 
     Raises:
@@ -106,7 +106,7 @@ def chosen_layers(asked: Asked, patterns: list[str] | None) -> dict[str, list[st
 
 
 def describe(
-    args: argparse.Namespace, asked: Asked, layers: dict[str, list[str]]
+    args: argparse.Namespace, asked: RunInputs, layers: dict[str, list[str]]
 ) -> dict[str, Any]:
     """The manifest: everything that decides the results."""
     from analysis.degradation import separability
@@ -128,13 +128,13 @@ def settle(args: argparse.Namespace) -> None:
     args.noise = list(args.noise or NOISES)
 
 
-def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
+def plan(args: argparse.Namespace, asked: RunInputs) -> tuple[list[Batch], AnalysisJob]:
     """Batches, and the analysis of what is asked.
 
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    from analysis.commands.job import Work
+    from analysis.commands.job import AnalysisJob
     from analysis.degradation import tables
     from analysis.degradation.observer import PooledFeatures
     from analysis.engine.run import batches
@@ -146,7 +146,7 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
     layers = chosen_layers(asked, args.layers)
     groups = batches(asked.crops, args.batch_size or max(1, 2**16 // args.crop**2))
     manifest = describe(args, asked, layers)
-    work = Work(
+    work = AnalysisJob(
         asked,
         PooledFeatures(layers, args.pool, int(args.memory * 2**30), asked.setting.device),
         manifest,

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from analysis.engine.cache import Unit
+from analysis.engine.cache import CachedActivations
 from analysis.engine.collecting_observer import Collector, check_crops, columns
 from analysis.engine.feature_maps import lay_out
-from analysis.engine.observer import Shown, View
+from analysis.engine.observer import NoisyBatch, View
 from analysis.stats import gram_pca
 from mtd.utils.distributed import Ranks
 from mtd.utils.errors import BadInput
@@ -66,7 +66,7 @@ class PooledFeatures(Collector):
         """See `Observer.key`."""
         return {"pool": self.pool}
 
-    def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
+    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
         """(crops, features) in float32 at least: channel by channel, places row by row."""
         check_crops(layer, value, shown)
         if self.pool:
@@ -80,7 +80,7 @@ class PooledFeatures(Collector):
         return {layer: value.flatten(1).clone()}
 
     def result(
-        self, units: Mapping[View, Sequence[Unit]], ranks: Ranks
+        self, units: Mapping[View, Sequence[CachedActivations]], ranks: Ranks
     ) -> dict[tuple[str, str], Pooled]:
         """See `Collector.result`; layers are shared out among the processes."""
         names: dict[str, list[str]] = {}

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.commands.inputs import Asked
+from analysis.commands.inputs import RunInputs
 from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
 from analysis.degradation import figures, separability
 from analysis.degradation.observer import Pooled
@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 
 
 def tables(
-    found: Mapping[tuple[str, str], Pooled], asked: Asked, manifest: Mapping[str, Any]
+    found: Mapping[tuple[str, str], Pooled], asked: RunInputs, manifest: Mapping[str, Any]
 ) -> dict[str, pd.DataFrame]:
     """`degradation`, a row for each model and layer, and `embedding`, one for each point.
 
@@ -66,7 +66,7 @@ def tables(
     return {"degradation.csv": frame, "embedding.csv": pd.DataFrame(points)}
 
 
-def deepest(asked: Asked, model: str, layers: Sequence[str]) -> str:
+def deepest(asked: RunInputs, model: str, layers: Sequence[str]) -> str:
     """What goes into the last convolution, if it was recorded; else the last layer that was."""
     try:
         wanted = INPUT + last_convolution(asked.models[model])
@@ -75,14 +75,14 @@ def deepest(asked: Asked, model: str, layers: Sequence[str]) -> str:
     return wanted if wanted in layers else layers[-1]
 
 
-def _labels(asked: Asked) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def _labels(asked: RunInputs) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Each sample's noise and crop, by their places; see `analysis.degradation.observer.Pooled`."""
     crops, noises = np.arange(len(asked.crops)), np.arange(len(asked.noises))
     return np.repeat(noises, len(crops)), np.tile(crops, len(noises))
 
 
 def _row(
-    model: str, layer: str, pooled: Pooled, asked: Asked, manifest: Mapping[str, Any]
+    model: str, layer: str, pooled: Pooled, asked: RunInputs, manifest: Mapping[str, Any]
 ) -> dict[str, Any]:
     """A layer's row of the table."""
     noise, crop = _labels(asked)
@@ -130,7 +130,9 @@ def _scores(pooled: Pooled, manifest: Mapping[str, Any]) -> Array:
     return values
 
 
-def _points(entry: tuple[str, str], kind: str, plane: Array, asked: Asked) -> list[dict[str, Any]]:
+def _points(
+    entry: tuple[str, str], kind: str, plane: Array, asked: RunInputs
+) -> list[dict[str, Any]]:
     """Rows of the embedding."""
     samples = [(noise, crop) for noise in asked.noises for crop in asked.crops]
     return [

@@ -16,8 +16,8 @@ from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    from analysis.commands.inputs import Asked
-    from analysis.commands.job import Work
+    from analysis.commands.inputs import RunInputs
+    from analysis.commands.job import AnalysisJob
     from analysis.engine.observer import Batch
 
 EXAMPLES = """\
@@ -62,7 +62,7 @@ def main() -> None:
     run(parser().parse_args(), cli.command("analysis.distributions"))
 
 
-def chosen(args: argparse.Namespace, asked: Asked) -> dict[str, list[str]]:
+def chosen(args: argparse.Namespace, asked: RunInputs) -> dict[str, list[str]]:
     """The layers of each model: what goes into its last convolution, and those of --layers.
 
     Raises:
@@ -86,13 +86,13 @@ def settle(args: argparse.Namespace) -> None:
     args.noise = [args.reference, *(n for n in args.noise or NOISES if n != args.reference)]
 
 
-def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
+def plan(args: argparse.Namespace, asked: RunInputs) -> tuple[list[Batch], AnalysisJob]:
     """Batches, and the analysis of what is asked.
 
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    from analysis.commands.job import Work
+    from analysis.commands.job import AnalysisJob
     from analysis.distributions import tables
     from analysis.distributions.observer import FeatureHistograms
     from analysis.engine.run import batches
@@ -110,7 +110,7 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
             "shown": tables.SHOWN,
         },
     }
-    work = Work(
+    work = AnalysisJob(
         asked,
         FeatureHistograms(layers),
         manifest,

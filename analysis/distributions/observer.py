@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from analysis.engine.cache import Unit
+from analysis.engine.cache import CachedActivations
 from analysis.engine.collecting_observer import Collector, check_crops
-from analysis.engine.observer import Shown, View
+from analysis.engine.observer import NoisyBatch, View
 from analysis.stats import histograms
 from analysis.stats.histograms import Histogram
 from mtd.utils.distributed import Ranks
@@ -54,7 +54,7 @@ class FeatureHistograms(Collector):
         """See `Observer.key`."""
         return {"grid": [histograms.LINEAR, histograms.LIMIT, histograms.BINS]}
 
-    def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
+    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
         """(images, BINS) and (images, POWERS); see `analysis.stats.histograms.count`."""
         check_crops(layer, value, shown)
         try:
@@ -64,13 +64,13 @@ class FeatureHistograms(Collector):
         return {COUNTS + layer: counts, SUMS + layer: sums}
 
     def result(
-        self, units: Mapping[View, Sequence[Unit]], ranks: Ranks
-    ) -> dict[View, Sequence[Unit]]:
+        self, units: Mapping[View, Sequence[CachedActivations]], ranks: Ranks
+    ) -> dict[View, Sequence[CachedActivations]]:
         """What was kept of every view; `layers` reads it."""
         return dict(units)
 
 
-def layers(units: Sequence[Unit]) -> dict[str, Layer]:
+def layers(units: Sequence[CachedActivations]) -> dict[str, Layer]:
     """A view's layers over all its images, in firing order."""
     held = [unit.tensors() for unit in units]
     names = [name.removeprefix(COUNTS) for name in held[0] if name.startswith(COUNTS)]

@@ -16,11 +16,11 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from analysis.commands.inputs import Asked
+from analysis.commands.inputs import RunInputs
 from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
 from analysis.distributions import figures, observer
 from analysis.distributions.observer import Layer
-from analysis.engine.cache import Unit
+from analysis.engine.cache import CachedActivations
 from analysis.engine.layers import INPUT, last_convolution
 from analysis.engine.observer import View
 from analysis.plotting.model_styles import short
@@ -112,7 +112,9 @@ def shown(pooled: Sequence[Histogram]) -> Array:
     return np.linspace(low, high, SHOWN + 1)
 
 
-def tables(found: Mapping[View, Sequence[Unit]], asked: Asked) -> dict[str, pd.DataFrame]:
+def tables(
+    found: Mapping[View, Sequence[CachedActivations]], asked: RunInputs
+) -> dict[str, pd.DataFrame]:
     """distributions.csv: a row for each model, noise and layer; and histograms.csv, their curves.
 
     Raises:

@@ -27,7 +27,7 @@ class Matrix(Protocol):
 
 
 @dataclass(frozen=True)
-class Unit:
+class CachedActivations:
     """Named tensors, in memory or in a file from which they are read each time."""
 
     held: dict[str, Tensor] | None = None
@@ -71,7 +71,7 @@ class Stored:
             return part.clone()
 
 
-class Units:
+class ActivationCache:
     """Units by their keys, in a folder that outlives the process, or in memory.
 
     A key is everything that decides a unit's numbers; a unit of another key is never found.
@@ -85,7 +85,7 @@ class Units:
         text = json.dumps(key, sort_keys=True)
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.safetensors", text
 
-    def find(self, key: Mapping[str, Any]) -> Unit | None:
+    def find(self, key: Mapping[str, Any]) -> CachedActivations | None:
         """The unit of a key, if it was finished; a damaged file is none."""
         if self.folder is None:
             return None
@@ -97,22 +97,22 @@ class Units:
                 whole = file.metadata().get(KEY) == text
         except (OSError, SafetensorError):
             return None
-        return Unit(path=path) if whole else None
+        return CachedActivations(path=path) if whole else None
 
-    def keep(self, key: Mapping[str, Any], tensors: dict[str, Tensor]) -> Unit:
+    def keep(self, key: Mapping[str, Any], tensors: dict[str, Tensor]) -> CachedActivations:
         """Keep a finished unit.
 
         Raises:
             BadInput: it cannot be written.
         """
         if self.folder is None:
-            return Unit(held=tensors)
+            return CachedActivations(held=tensors)
         from safetensors.torch import save
 
         path, text = self._path(key)
         numbered = {str(i): value.contiguous() for i, value in enumerate(tensors.values())}
         atomic_write.write(path, save(numbered, {KEY: text, "names": json.dumps(list(tensors))}))
-        return Unit(path=path)
+        return CachedActivations(path=path)
 
     def count(self) -> int:
         """How many units are kept in the folder."""

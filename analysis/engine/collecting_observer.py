@@ -9,9 +9,9 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from analysis.engine.cache import Unit
-from analysis.engine.observer import Batch, Observer, Shown, View
-from mtd.utils.distributed import ALONE, Ranks
+from analysis.engine.cache import CachedActivations
+from analysis.engine.observer import Batch, NoisyBatch, Observer, View
+from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
 
 
@@ -20,14 +20,14 @@ class Collector(Observer):
 
     def __init__(self, layers: Mapping[str, Sequence[str]]) -> None:
         self.layers = {model: list(chosen) for model, chosen in layers.items()}
-        self.seen: dict[int, Mapping[View, Unit]] = {}
+        self.seen: dict[int, Mapping[View, CachedActivations]] = {}
 
     @property
     def key(self) -> dict[str, Any]:
         """See `Observer.key`."""
         return {}
 
-    def update(self, batch: Batch, seen: Mapping[View, Unit]) -> None:
+    def update(self, batch: Batch, seen: Mapping[View, CachedActivations]) -> None:
         """See `Observer.update`."""
         self.seen[batch.index] = seen
 
@@ -35,7 +35,7 @@ class Collector(Observer):
         """See `Observer.merge`."""
         self.seen |= other.seen
 
-    def compute(self, ranks: Ranks = ALONE) -> Any:
+    def compute(self, ranks: Ranks = SINGLE_PROCESS) -> Any:
         """See `Observer.compute`."""
         units = ranks.merge(self.seen)
         ordered = [units[index] for index in sorted(units)]
@@ -43,11 +43,11 @@ class Collector(Observer):
         return self.result({view: [seen[view] for seen in ordered] for view in views}, ranks)
 
     @abstractmethod
-    def result(self, units: Mapping[View, Sequence[Unit]], ranks: Ranks) -> Any:
+    def result(self, units: Mapping[View, Sequence[CachedActivations]], ranks: Ranks) -> Any:
         """The result, from each view's units in the order of the batches."""
 
 
-def check_crops(layer: str, value: Tensor, shown: Shown) -> None:
+def check_crops(layer: str, value: Tensor, shown: NoisyBatch) -> None:
     """See that a layer's output has an entry for each crop.
 
     Raises:
@@ -61,7 +61,9 @@ def check_crops(layer: str, value: Tensor, shown: Shown) -> None:
         )
 
 
-def columns(units: Sequence[Unit], name: str, numbers: int) -> tuple[int, Iterator[Tensor]]:
+def columns(
+    units: Sequence[CachedActivations], name: str, numbers: int
+) -> tuple[int, Iterator[Tensor]]:
     """A tensor that units hold (samples, features) of, put together.
 
     Args:

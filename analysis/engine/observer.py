@@ -11,13 +11,13 @@ from typing import Any, NamedTuple, Self
 import torch
 from torch import Tensor
 
-from analysis.engine.cache import Unit
+from analysis.engine.cache import CachedActivations
 from mtd.data import crops as data_crops
 from mtd.data.crops import Crop
 from mtd.data.recorded_noise import Recorded
 from mtd.noise.base import Noise
 from mtd.noise.synthetic import Gaussian
-from mtd.utils.distributed import ALONE, Ranks
+from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 
 OUTPUT = "output"
 """The name under which an observer keeps something of the denoised image."""
@@ -62,7 +62,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Shown:
+class NoisyBatch:
     """A batch under a noise.
 
     Attributes:
@@ -146,7 +146,7 @@ class Observer(ABC):
         """Everything else that decides what is kept, ready for JSON."""
 
     @abstractmethod
-    def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
+    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
         """What to keep of a layer's output for a batch, by name; called in the layer's hook.
 
         The value is in float32 at least. It is the network's own: what is returned must not share
@@ -154,7 +154,7 @@ class Observer(ABC):
         """
 
     @abstractmethod
-    def update(self, batch: Batch, seen: Mapping[View, Unit]) -> None:
+    def update(self, batch: Batch, seen: Mapping[View, CachedActivations]) -> None:
         """Take in a batch: what was kept, for every view."""
 
     @abstractmethod
@@ -162,5 +162,5 @@ class Observer(ABC):
         """Take in the batches that another observer of the same kind has seen."""
 
     @abstractmethod
-    def compute(self, ranks: Ranks = ALONE) -> Any:
+    def compute(self, ranks: Ranks = SINGLE_PROCESS) -> Any:
         """The result over all batches of all processes."""

@@ -16,9 +16,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from analysis.engine.cache import Unit, Units
+from analysis.engine.cache import ActivationCache, CachedActivations
 from analysis.engine.hooks import Activations
-from analysis.engine.observer import OUTPUT, Batch, Observer, Shown, View
+from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, Observer, View
 from analysis.stats.arrays import single
 from mtd.data import crops as data_crops
 from mtd.data.crops import Crop
@@ -28,7 +28,7 @@ from mtd.inference.tiling import Tile
 from mtd.masking import keyed_input_mask
 from mtd.networks.base import Denoiser
 from mtd.noise.base import Noise, pair_keyed
-from mtd.utils.distributed import ALONE, Ranks
+from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 
 Pairing = Literal["shared", "independent"]
 Autocast = Literal["off", "bf16", "fp16"]
@@ -38,7 +38,7 @@ AUTOCAST: dict[str, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float1
 
 
 @dataclass(frozen=True)
-class Setting:
+class ForwardSettings:
     """How the networks are run.
 
     Attributes:
@@ -83,10 +83,10 @@ def walk(
     noises: Sequence[Noise | Recorded],
     groups: Sequence[Batch],
     observers: Sequence[Observer],
-    setting: Setting | None = None,
+    setting: ForwardSettings | None = None,
     *,
-    units: Units | None = None,
-    ranks: Ranks = ALONE,
+    units: ActivationCache | None = None,
+    ranks: Ranks = SINGLE_PROCESS,
 ) -> Iterator[View]:
     """Show every view of every batch of this process to the observers; yields each one as it ends.
 
@@ -94,21 +94,21 @@ def walk(
     nothing is run twice. Views that no observer wants are left out, and observers meet only batches
     that they look at.
     """
-    setting, units = setting or Setting(), units or Units()
-    for index in ranks.mine(len(groups)):
+    setting, units = setting or ForwardSettings(), units or ActivationCache()
+    for index in ranks.indices_for_rank(len(groups)):
         batch = groups[index]
         mine = noises if batch.noises is None else batch.noises
         watching = [observer for observer in observers if observer.looks_at(batch)]
         views = wanted(models, noises, batch, observers)
         made = {noise.spec: _made(noise, batch, setting) for noise in mine}
         keys = [{v: _key(o, v, made[v.noise], batch, setting) for v in views} for o in watching]
-        seen: list[dict[View, Unit]] = []
+        seen: list[dict[View, CachedActivations]] = []
         for observer, names in zip(watching, keys, strict=True):
             found = {v: units.find(key) for v, key in names.items() if observer.wants(v)}
             again = {observer.before(view) for view, unit in found.items() if unit is None}
             seen.append({v: u for v, u in found.items() if u is not None and v not in again})
         for noise in mine:
-            shown: Shown | None = None
+            shown: NoisyBatch | None = None
             for view in (view for view in views if view.noise == noise.spec):
                 lacking = [
                     (observer, held, key[view])
@@ -139,7 +139,7 @@ def wanted(
     return [view for view in views if any(observer.wants(view) for observer in watching)]
 
 
-def show(noise: Noise | Recorded, batch: Batch, setting: Setting) -> Shown:
+def show(noise: Noise | Recorded, batch: Batch, setting: ForwardSettings) -> NoisyBatch:
     """A batch under a noise."""
     clean = batch.clean
     if isinstance(noise, Recorded):
@@ -148,11 +148,15 @@ def show(noise: Noise | Recorded, batch: Batch, setting: Setting) -> Shown:
         noisy, target = pair_keyed(
             noise, clean, batch.digests, seed=setting.seed, quantize=setting.quantize
         )
-    return Shown(batch, noise, noisy.to(setting.device), target)
+    return NoisyBatch(batch, noise, noisy.to(setting.device), target)
 
 
 def look(
-    model: nn.Module, name: str, shown: Shown, observers: Sequence[Observer], setting: Setting
+    model: nn.Module,
+    name: str,
+    shown: NoisyBatch,
+    observers: Sequence[Observer],
+    setting: ForwardSettings,
 ) -> list[dict[str, Tensor]]:
     """Run a network once; what each observer keeps of it, by entry in firing order."""
     kept: list[dict[str, Tensor]] = [{} for _ in observers]
@@ -193,13 +197,13 @@ def look(
     return kept
 
 
-def told(model: nn.Module, shown: Shown) -> Tensor | None:
+def told(model: nn.Module, shown: NoisyBatch) -> Tensor | None:
     """The noise level that a network is told, if it is that of the noise it is shown."""
     oracle = isinstance(model, Denoiser) and model.usage.sigma == "oracle"
     return shown.level if oracle else None
 
 
-def input_mask(shown: Shown, setting: Setting) -> Tensor | None:
+def input_mask(shown: NoisyBatch, setting: ForwardSettings) -> Tensor | None:
     """The pixels (B, 1, H, W) that networks are shown, True kept; None if they are shown all."""
     if not setting.input_mask:
         return None
@@ -208,7 +212,7 @@ def input_mask(shown: Shown, setting: Setting) -> Tensor | None:
     return kept.to(shown.noisy.device)
 
 
-def _made(noise: Noise | Recorded, batch: Batch, setting: Setting) -> list[Any]:
+def _made(noise: Noise | Recorded, batch: Batch, setting: ForwardSettings) -> list[Any]:
     """Everything that decides a batch's noisy version."""
     recorded = noise.digest(batch.crops) if isinstance(noise, Recorded) else None
     return [noise.spec, recorded, setting.seed, setting.quantize]
@@ -219,7 +223,7 @@ def _key(
     view: View,
     made: list[Any],
     batch: Batch,
-    setting: Setting,
+    setting: ForwardSettings,
 ) -> dict[str, Any]:
     """Everything that decides what an observer keeps of a view of a batch; `made` is the noise."""
     return {

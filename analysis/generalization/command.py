@@ -16,7 +16,7 @@ from analysis.generalization.tables import tables
 from mtd.utils import cli
 
 if TYPE_CHECKING:
-    from analysis.commands.job import Work
+    from analysis.commands.job import AnalysisJob
     from analysis.generalization.inputs import Benchmark
 
 EXAMPLES = """\
@@ -121,16 +121,16 @@ def run(args: argparse.Namespace, command: str = "") -> Path:
     return carry_out(args, found.groups, work, f"generalization-{'-'.join(names)}", command)
 
 
-def plan(args: argparse.Namespace, found: Benchmark) -> Work:
+def plan(args: argparse.Namespace, found: Benchmark) -> AnalysisJob:
     """The analysis of what is asked."""
-    from analysis.commands.job import Work
+    from analysis.commands.job import AnalysisJob
     from analysis.generalization import inputs as generalization_inputs
     from analysis.generalization import observer as generalization_observer
     from analysis.generalization import summary
 
     protocol = replace(generalization_observer.PROTOCOLS[args.protocol], channel=args.channel)
     observer = generalization_observer.Scores(list(found.asked.models), protocol, found.perceptual)
-    return Work(
+    return AnalysisJob(
         found.asked,
         observer,
         generalization_inputs.manifest(args, found),

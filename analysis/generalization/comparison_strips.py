@@ -26,7 +26,7 @@ from mtd.noise.mixture import OURS
 from mtd.utils.distributed import Ranks
 
 if TYPE_CHECKING:
-    from analysis.commands.inputs import Asked
+    from analysis.commands.inputs import RunInputs
     from analysis.engine.observer import Batch
     from analysis.generalization.observer import Scores
 
@@ -93,7 +93,7 @@ def matches(crop: Crop, row: pd.Series) -> bool:
 def collect(
     observer: Scores,
     groups: Sequence[Batch],
-    asked: Asked,
+    asked: RunInputs,
     chosen: Sequence[Chosen],
     ranks: Ranks,
 ) -> list[dict[str, Pixels]]:
@@ -115,7 +115,7 @@ def collect(
 
 
 def pictures_of(
-    observer: Scores, batch: Batch, crop: Crop, spec: str, asked: Asked
+    observer: Scores, batch: Batch, crop: Crop, spec: str, asked: RunInputs
 ) -> dict[str, Pixels]:
     """What this process has of a crop under a noise."""
     from analysis.engine import observer as engine_observer

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands import inputs as commands_inputs
-from analysis.commands.inputs import Asked
+from analysis.commands.inputs import RunInputs
 from analysis.commands.job import PIXELS
 from analysis.engine.observer import Batch
 from analysis.engine.run import batches
@@ -52,7 +52,7 @@ class Benchmark:
         missing: why there is no LPIPS, or nothing.
     """
 
-    asked: Asked
+    asked: RunInputs
     sources: Sources
     groups: list[Batch]
     trained: list[str]
@@ -73,7 +73,7 @@ def check(args: argparse.Namespace) -> Benchmark:
         BadInput: anything that cannot be used, by any of the processes.
     """
     processes, device = distributed.start(args.device)
-    with processes.agreed():
+    with processes.raise_on_all_ranks():
         sources = find_sources(args)
         suite = settle(args, sources)
         photographs = sources.photographs if args.noise else []
@@ -152,7 +152,7 @@ def find_sources(args: argparse.Namespace) -> Sources:
     return Sources(found, asked, pairs)
 
 
-def with_tiles(args: argparse.Namespace, asked: Asked) -> Asked:
+def with_tiles(args: argparse.Namespace, asked: RunInputs) -> RunInputs:
     """What is asked, with the noisy input among the models, and large images in tiles."""
     if NOISY in asked.models:
         raise BadInput(f"a model is named {NOISY!r}; rename the file")
@@ -169,7 +169,7 @@ def with_tiles(args: argparse.Namespace, asked: Asked) -> Asked:
 
 def on_crops(
     args: argparse.Namespace,
-    asked: Asked,
+    asked: RunInputs,
     groups: list[Batch],
     suite: Suite | None = None,
     perceptual: LPIPS | None = None,
@@ -180,7 +180,9 @@ def on_crops(
     return Benchmark(with_tiles(args, asked), sources, groups, trained, suite, perceptual, "")
 
 
-def make_batches(args: argparse.Namespace, asked: Asked, paired: Sequence[Paired]) -> list[Batch]:
+def make_batches(
+    args: argparse.Namespace, asked: RunInputs, paired: Sequence[Paired]
+) -> list[Batch]:
     """Batches of equal sizes: of the photographs, then of every paired set under its own noise."""
     parts: list[tuple[list[Crop], list[Recorded] | None]] = []
     if asked.noises:

@@ -10,13 +10,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from analysis.engine.cache import Unit
-from analysis.engine.observer import OUTPUT, Batch, Observer, Shown, View
+from analysis.engine.cache import CachedActivations
+from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, Observer, View
 from mtd.data.crops import Crop, busiest, place
 from mtd.metrics import psnr_ssim
 from mtd.metrics.lpips import LPIPS, SMALLEST
 from mtd.metrics.psnr_ssim import Channel
-from mtd.utils.distributed import ALONE, Ranks
+from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 
 WINDOW = "window"
 
@@ -70,7 +70,7 @@ class Scores(Observer):
         self.layers = {name: [OUTPUT] for name in models}
         self.protocol, self.perceptual = protocol or Protocol(), perceptual
         self.window = window
-        self.seen: dict[int, tuple[Batch, Mapping[View, Unit]]] = {}
+        self.seen: dict[int, tuple[Batch, Mapping[View, CachedActivations]]] = {}
 
     @property
     def key(self) -> dict[str, Any]:
@@ -82,7 +82,7 @@ class Scores(Observer):
             "window": self.window,
         }
 
-    def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
+    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
         """(images,) float64 by metric, and the squares (images, 3, side, side) in 8 bits."""
         target, size = shown.target, min(shown.batch.size)
         value, how = value.detach().cpu(), self.protocol
@@ -97,7 +97,7 @@ class Scores(Observer):
             squares.append(psnr_ssim.levels(image[None, :, rows, columns]).nan_to_num(0)[0])
         return kept | {WINDOW: torch.stack(squares).to(torch.uint8)}
 
-    def update(self, batch: Batch, seen: Mapping[View, Unit]) -> None:
+    def update(self, batch: Batch, seen: Mapping[View, CachedActivations]) -> None:
         """See `Observer.update`."""
         self.seen[batch.index] = batch, seen
 
@@ -105,7 +105,7 @@ class Scores(Observer):
         """See `Observer.merge`."""
         self.seen |= other.seen
 
-    def compute(self, ranks: Ranks = ALONE) -> pd.DataFrame:
+    def compute(self, ranks: Ranks = SINGLE_PROCESS) -> pd.DataFrame:
         """One row for each model, noise, image and metric, in the order of the batches."""
         mine = {index: self._rows(*self.seen[index]) for index in self.seen}
         rows: dict[int, list[dict[str, Any]]] = {}
@@ -115,7 +115,7 @@ class Scores(Observer):
             [row for index in sorted(rows) for row in rows[index]], columns=list(SCORED)
         )
 
-    def _rows(self, batch: Batch, views: Mapping[View, Unit]) -> list[dict[str, Any]]:
+    def _rows(self, batch: Batch, views: Mapping[View, CachedActivations]) -> list[dict[str, Any]]:
         about = {
             "protocol": self.protocol.name,
             "border": self.protocol.border,

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.commands.inputs import Asked
+    from analysis.commands.inputs import RunInputs
     from analysis.generalization.inputs import Benchmark
     from analysis.generalization.observer import Scores
 
 
-def identified(results: pd.DataFrame, asked: Asked) -> pd.DataFrame:
+def identified(results: pd.DataFrame, asked: RunInputs) -> pd.DataFrame:
     """The long table with what else decides a value: checkpoint, its masks, seed, rounding."""
     digests = {name: model.source.get("sha256", "") for name, model in asked.models.items()}
     masks = {}

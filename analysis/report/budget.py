@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analysis.commands.subset import Share
+from analysis.commands.subset import Subset
 from analysis.report.sections import BUDGETS
 from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:
-    from analysis.commands.inputs import Asked
+    from analysis.commands.inputs import RunInputs
     from analysis.engine.observer import Batch
     from mtd.data.crops import Crop
     from mtd.data.recorded_noise import Recorded
@@ -68,8 +68,8 @@ def nested(crops: Sequence[Crop], counts: Sequence[int], seed: int) -> list[list
 
 
 def shares(
-    asked: Asked, parts: Sequence[Sequence[Crop]], counts: Mapping[str, int], size: int | None
-) -> tuple[list[Batch], dict[str, Share]]:
+    asked: RunInputs, parts: Sequence[Sequence[Crop]], counts: Mapping[str, int], size: int | None
+) -> tuple[list[Batch], dict[str, Subset]]:
     """Batches of crops in parts, and which of them each section looks at; see `nested`.
 
     Args:
@@ -89,7 +89,7 @@ def shares(
                 mine.append(batch)
                 left -= len(batch.crops)
         crops = [crop for batch in mine for crop in batch.crops]
-        found[name] = Share(replace(asked, crops=crops), mine)
+        found[name] = Subset(replace(asked, crops=crops), mine)
     return groups, found
 
 

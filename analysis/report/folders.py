@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.commands.inputs import Asked
+from analysis.commands.inputs import RunInputs
 from analysis.commands.job import one_pass
 from analysis.commands.job import report as reported
 from analysis.commands.run_folder import RunFolder, done, finished, read_manifest, versions
@@ -25,7 +25,7 @@ from analysis.report.sections import BENCHMARK, ONE_PASS
 from analysis.stats.rank_correlation import LEAST
 from analysis.text.terminal import plural
 from mtd.loading import checkpoint_file
-from mtd.utils.distributed import ALONE, Ranks
+from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
 
 NAMED = {"curves": "training"}
@@ -46,7 +46,7 @@ class Report:
 
     folder: RunFolder
     sections: list[str]
-    ranks: Ranks = ALONE
+    ranks: Ranks = SINGLE_PROCESS
 
 
 def present(folder: Path, chosen: Sequence[str]) -> list[str]:
@@ -62,7 +62,7 @@ def compute(args: argparse.Namespace, chosen: Sequence[str], command: str = "") 
     """
     plan = Plan(args)
     shared = plan.asked.ranks
-    with shared.agreed():
+    with shared.raise_on_all_ranks():
         strict = args.sections is not None
         logs = training(args, plan.asked) if "training" in chosen else []
         for log in logs:
@@ -96,7 +96,7 @@ def compute(args: argparse.Namespace, chosen: Sequence[str], command: str = "") 
     return Report(folder, present(folder.path, chosen), shared)
 
 
-def compare(folder: Path, asked: Asked, command: str) -> None:
+def compare(folder: Path, asked: RunInputs, command: str) -> None:
     """Indices against what models lose, where there are models and indices enough."""
     parts = compared(folder)
     if len(asked.models) < LEAST or len(parts) < 2 or parts[0].name != BENCHMARK:
@@ -113,7 +113,7 @@ def compare(folder: Path, asked: Asked, command: str) -> None:
     reported(held, lambda found: compare_tables.report(found, parts), quiet=True)
 
 
-def possible(chosen: Sequence[str], asked: Asked, logs: Sequence[str]) -> None:
+def possible(chosen: Sequence[str], asked: RunInputs, logs: Sequence[str]) -> None:
     """See that sections that were asked for by name can be had.
 
     Raises:
@@ -141,7 +141,7 @@ def compared(folder: Path) -> list[Path]:
     return [folder / name for name in dict.fromkeys(present(folder, named))]
 
 
-def training(args: argparse.Namespace, asked: Asked) -> list[str]:
+def training(args: argparse.Namespace, asked: RunInputs) -> list[str]:
     """Where the training of the models is logged: what is given, else what lies beside them."""
     if args.training:
         return list(args.training)

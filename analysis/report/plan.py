@@ -15,10 +15,10 @@ from analysis.attribution import command as attribution_command
 from analysis.attribution import integrated_gradients
 from analysis.commands import inputs as commands_inputs
 from analysis.commands import options, subset
-from analysis.commands.inputs import Asked
-from analysis.commands.job import Work
+from analysis.commands.inputs import RunInputs
+from analysis.commands.job import AnalysisJob
 from analysis.commands.run_folder import MANIFEST
-from analysis.commands.subset import Share
+from analysis.commands.subset import Subset
 from analysis.generalization import command as generalization_command
 from analysis.generalization import inputs as generalization_inputs
 from analysis.generalization import noise_suite as suites
@@ -80,7 +80,7 @@ class Plan:
         self.args, self.arguments = args, arguments(args)
         self.budgets = sections_.budgets(args.budget)
         shared, device = distributed.start(args.device)
-        with shared.agreed():
+        with shared.raise_on_all_ranks():
             self.suite = self._noises()
             photographs = data_photographs.photographs(*args.images or ())
             side = min((args.benchmark_crop, *(min(p.height, p.width) for p in photographs)))
@@ -135,19 +135,19 @@ class Plan:
         count = sections_.crops_for(self.budgets[name], side)
         return min(count, self.args.limit) if self.args.limit else count
 
-    def looking(self, specs: Sequence[str], **more: Any) -> Asked:
+    def looking(self, specs: Sequence[str], **more: Any) -> RunInputs:
         """What is asked, under some of the noises."""
         chosen = [noise for noise in self.asked.noises if noise.spec in specs]
         chosen.sort(key=lambda noise: list(specs).index(noise.spec))
         return replace(self.asked, noises=chosen, **more)
 
     @property
-    def whole(self) -> Asked:
+    def whole(self) -> RunInputs:
         """All that is looked at, the noisy input among the models."""
         given = options.like(self.args, generalization_command.parser())
         return generalization_inputs.with_tiles(given, self.asked)
 
-    def works(self, names: Sequence[str], strict: bool = True) -> list[Work]:
+    def works(self, names: Sequence[str], strict: bool = True) -> list[AnalysisJob]:
         """The analyses of some sections; those that cannot be had are left out, unless `strict`.
 
         Raises:
@@ -164,7 +164,9 @@ class Plan:
                     print(f"left out section {name}: {error}", file=sys.stderr)
         return found
 
-    def work(self, name: str, models: Sequence[str] = (), noises: Sequence[str] = ()) -> Work:
+    def work(
+        self, name: str, models: Sequence[str] = (), noises: Sequence[str] = ()
+    ) -> AnalysisJob:
         """The analysis of a section, of all models and noises or of some."""
         if name == BENCHMARK:
             return self.benchmark()
@@ -172,9 +174,9 @@ class Plan:
         seen = [CLEAN] * (name == "sensitivity") + self.features
         asked = self.looking(noises or seen, crops=share.asked.crops)
         chosen = {m: asked.models[m] for m in models or asked.models}
-        return subset.work(name, self.args, Share(replace(asked, models=chosen), share.groups))
+        return subset.work(name, self.args, Subset(replace(asked, models=chosen), share.groups))
 
-    def benchmark(self) -> Work:
+    def benchmark(self) -> AnalysisJob:
         """The analysis of the benchmark."""
         given = options.like(
             self.args, generalization_command.parser(), crop=self.side, noise=self.tested

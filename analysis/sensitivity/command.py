@@ -16,8 +16,8 @@ from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    from analysis.commands.inputs import Asked
-    from analysis.commands.job import Work
+    from analysis.commands.inputs import RunInputs
+    from analysis.commands.job import AnalysisJob
     from analysis.engine.observer import Batch
 
 
@@ -77,20 +77,20 @@ def settle(args: argparse.Namespace) -> None:
         raise BadInput(f"--noise {CLEAN}: it is what the others are compared with; leave it out")
 
 
-def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
+def plan(args: argparse.Namespace, asked: RunInputs) -> tuple[list[Batch], AnalysisJob]:
     """Batches, and the analysis of what is asked.
 
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    from analysis.commands.job import Work
+    from analysis.commands.job import AnalysisJob
     from analysis.engine.run import batches
     from analysis.sensitivity import tables
     from analysis.sensitivity.observer import LayerChanges
 
     layers = commands_inputs.choose_layers(asked.models, args.layers)
     groups = batches(asked.crops, args.batch_size or max(1, 2**15 // args.crop**2))
-    work = Work(
+    work = AnalysisJob(
         asked,
         LayerChanges(layers, int(args.memory * 2**30)),
         commands_inputs.describe("sensitivity", args, asked) | {"layers": layers},

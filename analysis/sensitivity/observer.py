@@ -11,9 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from analysis.engine.cache import Unit
+from analysis.engine.cache import CachedActivations
 from analysis.engine.collecting_observer import Collector
-from analysis.engine.observer import OUTPUT, Batch, Shown, View
+from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, View
 from analysis.text.noise_labels import CLEAN
 from mtd.utils.distributed import Ranks
 from mtd.utils.errors import BadInput
@@ -63,7 +63,7 @@ class LayerChanges(Collector):
         """See `Observer.before`: the clean view."""
         return None if view.noise == CLEAN else View(view.model, CLEAN)
 
-    def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
+    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
         """Sums over positions in float64: of the clean layer (images, channels), of the change."""
         kept = {layer: value}
         if layer == OUTPUT:
@@ -96,13 +96,13 @@ class LayerChanges(Collector):
                 "raise --memory"
             )
 
-    def update(self, batch: Batch, seen: Mapping[View, Unit]) -> None:
+    def update(self, batch: Batch, seen: Mapping[View, CachedActivations]) -> None:
         """See `Observer.update`."""
         self.clean.clear()
         super().update(batch, seen)
 
     def result(
-        self, units: Mapping[View, Sequence[Unit]], ranks: Ranks
+        self, units: Mapping[View, Sequence[CachedActivations]], ranks: Ranks
     ) -> dict[View, dict[str, Sums]]:
         """See `Collector.result`."""
         held = {view: [unit.tensors() for unit in parts] for view, parts in units.items()}

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.commands.inputs import Asked
+from analysis.commands.inputs import RunInputs
 from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
 from analysis.engine.observer import View
 from analysis.plotting import model_styles
@@ -31,7 +31,7 @@ LARGE = 5
 TICKS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100)
 
 
-def table(found: Mapping[View, Mapping[str, Sums]], asked: Asked) -> pd.DataFrame:
+def table(found: Mapping[View, Mapping[str, Sums]], asked: RunInputs) -> pd.DataFrame:
     """One row for each model, noise and layer: the image itself, layers as they fire, the output.
 
     Intervals are the 95% jackknife of logarithms over photographs, or over crops where these are

@@ -19,8 +19,8 @@ from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    from analysis.commands.inputs import Asked
-    from analysis.commands.job import Work
+    from analysis.commands.inputs import RunInputs
+    from analysis.commands.job import AnalysisJob
     from analysis.engine.observer import Batch
 
 EXAMPLES = """\
@@ -92,13 +92,13 @@ def settle(args: argparse.Namespace) -> None:
     args.noise = [args.reference, *(n for n in args.noise or NOISES if n != args.reference)]
 
 
-def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
+def plan(args: argparse.Namespace, asked: RunInputs) -> tuple[list[Batch], AnalysisJob]:
     """Batches, and the analysis of what is asked.
 
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    from analysis.commands.job import Work
+    from analysis.commands.job import AnalysisJob
     from analysis.engine.layers import INPUT, choose, last_convolution
     from analysis.engine.run import batches
     from analysis.srga import tables
@@ -120,7 +120,7 @@ def plan(args: argparse.Namespace, asked: Asked) -> tuple[list[Batch], Work]:
         "fit": args.fit,
         "intervals": not args.no_intervals,
     }
-    work = Work(
+    work = AnalysisJob(
         asked,
         DeepFeatures(single, int(args.memory * 2**30), asked.setting.device),
         manifest,

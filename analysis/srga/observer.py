@@ -12,9 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from analysis.engine.cache import Unit
+from analysis.engine.cache import CachedActivations
 from analysis.engine.collecting_observer import Collector, check_crops, columns
-from analysis.engine.observer import OUTPUT, Shown, View
+from analysis.engine.observer import OUTPUT, NoisyBatch, View
 from analysis.stats import gram_pca
 from mtd.metrics import psnr_ssim
 from mtd.utils.distributed import Ranks
@@ -58,7 +58,7 @@ class DeepFeatures(Collector):
         self.numbers = max(1, min(gram_pca.CHUNK, memory // 24))
         self.device = device
 
-    def keep(self, layer: str, value: Tensor, shown: Shown) -> dict[str, Tensor]:
+    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
         """(patches, features) in float32 at least; (patches,) PSNR."""
         if layer == OUTPUT:
             return {PSNR: psnr_ssim.psnr(value, shown.target)}
@@ -67,11 +67,13 @@ class DeepFeatures(Collector):
         check_crops(layer, value, shown)
         return {FEATURES: value.flatten(1).clone()}
 
-    def result(self, units: Mapping[View, Sequence[Unit]], ranks: Ranks) -> dict[View, Deep]:
+    def result(
+        self, units: Mapping[View, Sequence[CachedActivations]], ranks: Ranks
+    ) -> dict[View, Deep]:
         """See `Collector.result`; views are shared out among the processes."""
         return dict(zip(units, ranks.share(self._deep, list(units.values())), strict=True))
 
-    def _deep(self, units: Sequence[Unit]) -> Deep:
+    def _deep(self, units: Sequence[CachedActivations]) -> Deep:
         width, parts = columns(units, FEATURES, self.numbers)
         gram = gram_pca.gram_of(parts, self.device)
         return Deep(gram, width, torch.cat([unit.matrix(PSNR)[:] for unit in units]))

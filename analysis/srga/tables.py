@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis.commands.inputs import Asked
+from analysis.commands.inputs import RunInputs
 from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
 from analysis.engine.observer import View
 from analysis.plotting import model_styles
@@ -46,7 +46,7 @@ are hardly comparable."""
 Array = NDArray[np.float64]
 
 
-def check(asked: Asked) -> None:
+def check(asked: RunInputs) -> None:
     """Refuse too few patches or noises.
 
     Raises:
@@ -79,7 +79,10 @@ def standard_error(values: Array, patches: int, left_out: int) -> float:
 
 
 def table(
-    found: Mapping[View, Deep], asked: Asked, layers: Mapping[str, str], args: argparse.Namespace
+    found: Mapping[View, Deep],
+    asked: RunInputs,
+    layers: Mapping[str, str],
+    args: argparse.Namespace,
 ) -> pd.DataFrame:
     """One row for each model and noise, the reference first.
 

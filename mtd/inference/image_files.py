@@ -45,7 +45,7 @@ class Job:
 
 
 @dataclass(frozen=True)
-class How:
+class DenoiseOptions:
     """How images are run.
 
     Attributes:
@@ -138,7 +138,7 @@ def pending(found: list[Job], *, resume: bool, overwrite: bool) -> list[Job]:
     return todo
 
 
-def check(model: nn.Module, found: list[Job], how: How) -> None:
+def check(model: nn.Module, found: list[Job], how: DenoiseOptions) -> None:
     """Refuse what would not run: a network, or tiles that fit no image.
 
     Raises:
@@ -149,7 +149,7 @@ def check(model: nn.Module, found: list[Job], how: How) -> None:
         tiling.plan(model, (1, job.height, job.width), how.tile, how.overlap, how.memory)
 
 
-def clean(model: nn.Module, todo: list[Job], how: How, *, quiet: bool = False) -> None:
+def clean(model: nn.Module, todo: list[Job], how: DenoiseOptions, *, quiet: bool = False) -> None:
     """Do the jobs one after the other; a file that cannot be done is left out and listed.
 
     Raises:
@@ -177,7 +177,9 @@ def clean(model: nn.Module, todo: list[Job], how: How, *, quiet: bool = False) -
         raise Partial(f"{len(failed)} of {len(todo)} images, the others are written:\n{lines}")
 
 
-def _clean_one(model: nn.Module, job: Job, how: How, progress: Callable[[int], object]) -> None:
+def _clean_one(
+    model: nn.Module, job: Job, how: DenoiseOptions, progress: Callable[[int], object]
+) -> None:
     image = image_io.read_image(job.source)
     try:
         result, seen = restore(model, image, how, progress)
@@ -203,7 +205,7 @@ def channels(model: nn.Module) -> int:
 
 
 def restore(
-    model: nn.Module, image: ImageFile, how: How, progress: Callable[[int], object]
+    model: nn.Module, image: ImageFile, how: DenoiseOptions, progress: Callable[[int], object]
 ) -> tuple[ImageFile, ImageFile]:
     """The denoised image, and what the network saw (masked pixels black), of the image's depth.
 

@@ -13,13 +13,13 @@ from mtd.utils import cli
 from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:
-    from mtd.loading.load import How
+    from mtd.loading.load import LoadOptions
 
 ORACLE = "oracle"
 
 
 @dataclass
-class Made:
+class CustomModel:
     """A model of the user's own class, as it is given on the command line."""
 
     factory: str
@@ -29,7 +29,7 @@ class Made:
 
 class _Model(argparse.Action):
     def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
-        setattr(namespace, self.dest, [*getattr(namespace, self.dest), Made(values)])
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), CustomModel(values)])
 
 
 class _Checkpoint(argparse.Action):
@@ -148,13 +148,13 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
     )
 
 
-def settle(args: argparse.Namespace) -> list[tuple[str, How]]:
+def settle(args: argparse.Namespace) -> list[tuple[str, LoadOptions]]:
     """The checkpoints that are asked for, and how each is to be made and called.
 
     Raises:
         BadInput: an option that is not understood, or names no model.
     """
-    from mtd.loading.load import How
+    from mtd.loading.load import LoadOptions
 
     if hasattr(args, "checkpoint"):  # of a command with one model
         for made in args.made[:1]:
@@ -177,7 +177,7 @@ def settle(args: argparse.Namespace) -> list[tuple[str, How]]:
     found = []
     for name in given:
         made = factories.get(name)
-        how = How(
+        how = LoadOptions(
             attention_mask=args.attention_mask,
             mask_samples=args.mask_samples,
             seed=args.seed,

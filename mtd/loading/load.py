@@ -33,7 +33,7 @@ UNKNOWN = "nothing recorded, so none is assumed"
 
 
 @dataclass(frozen=True)
-class How:
+class LoadOptions:
     """How a network is to be used, as far as its checkpoint does not say.
 
     Attributes:
@@ -72,7 +72,7 @@ def load(path_or_name: str | Path, *, device: str | torch.device = "cpu", **how:
     Args:
         path_or_name: `.pth`, `.pt`, `.ckpt` or `.safetensors`; else a name such as `masked.pth`.
         device: where to put the network.
-        how: the fields of `How`.
+        how: the fields of `LoadOptions`.
 
     Raises:
         BadInput: the file cannot be used; the message says why.
@@ -82,7 +82,7 @@ def load(path_or_name: str | Path, *, device: str | torch.device = "cpu", **how:
         >>> network.source["architecture"], network(torch.rand(1, 3, 16, 24)).shape
         ('SwinIR', torch.Size([1, 3, 16, 24]))
     """
-    wanted, checkpoint = How(**how), read(path_or_name)
+    wanted, checkpoint = LoadOptions(**how), read(path_or_name)
     try:
         network, about = recognise(checkpoint, wanted)
         policy, source = policy_of(network, checkpoint, wanted)
@@ -112,7 +112,7 @@ def load(path_or_name: str | Path, *, device: str | torch.device = "cpu", **how:
     return network.eval().to(resolve_device(device))
 
 
-def recognise(checkpoint: Checkpoint, how: How) -> tuple[Denoiser, dict[str, Any]]:
+def recognise(checkpoint: Checkpoint, how: LoadOptions) -> tuple[Denoiser, dict[str, Any]]:
     """The network of a checkpoint with its weights, its architecture, and how that was found.
 
     Raises:
@@ -264,7 +264,7 @@ def _shape(key: str) -> str:
     return re.sub(r"\d+", "N", key)
 
 
-def usage(network: Denoiser, described: bool, how: How) -> Usage:
+def usage(network: Denoiser, described: bool, how: LoadOptions) -> Usage:
     """How a network is called: what it says itself, and what was asked for.
 
     Raises:
@@ -298,7 +298,9 @@ def usage(network: Denoiser, described: bool, how: How) -> Usage:
     )
 
 
-def policy_of(network: Denoiser, checkpoint: Checkpoint, how: How) -> tuple[MaskPolicy, str]:
+def policy_of(
+    network: Denoiser, checkpoint: Checkpoint, how: LoadOptions
+) -> tuple[MaskPolicy, str]:
     """The mask policy of a network, and where it was found.
 
     Raises:

@@ -40,7 +40,7 @@ from mtd.training.pairs import TrainingPairs
 from mtd.training.validation import Validator
 from mtd.utils import atomic_write, seeds
 from mtd.utils.device import resolve_device
-from mtd.utils.distributed import ALONE, Ranks
+from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
 
 MODEL, RECIPE = "model.pth", "recipe.json"
@@ -74,7 +74,7 @@ class Trainer:
         folder: Path,
         device: str | torch.device,
         command: str,
-        ranks: Ranks = ALONE,
+        ranks: Ranks = SINGLE_PROCESS,
         reading: Reading | None = None,
     ) -> None:
         reading = reading or Reading()
@@ -406,7 +406,7 @@ def train(
     resume: bool = False,
     quiet: bool = False,
     command: str = "",
-    ranks: Ranks = ALONE,
+    ranks: Ranks = SINGLE_PROCESS,
     reading: Reading | None = None,
 ) -> Path:
     """Train to the recipe's last step and return the path of the finished model.
@@ -432,7 +432,7 @@ def train(
         KeyboardInterrupt: interrupted; at the first Ctrl-C the step is finished, the state saved.
     """
     quiet = quiet or not ranks.first
-    with ranks.agreed():
+    with ranks.raise_on_all_ranks():
         trainer = Trainer(recipe, folder, device, command, ranks, reading)
         shown = recipe.validation
         validator = None
@@ -441,11 +441,11 @@ def train(
                 shown.folders, shown.noises, shown.crops, shown.crop, recipe.run.seed
             )
     begun = False
-    with ranks.agreed():
+    with ranks.raise_on_all_ranks():
         if ranks.first:
             begun = prepare(recipe, folder, resume)
     begun = ranks.gather(begun)[0]
-    with ranks.agreed():
+    with ranks.raise_on_all_ranks():
         said = trainer.resume() if begun else ""
     if said and not quiet:
         print(said, file=sys.stderr)
@@ -512,7 +512,7 @@ def _loop(trainer: Trainer, log: Log | None, validator: Validator | None, quiet:
             saves = step % run.save_every == 0 or step in snapshots
             looks = logs or saves or step % LOOK == 0
             if looks or (ranks.size == 1 and trainer.device.type == "cpu"):
-                with ranks.agreed():
+                with ranks.raise_on_all_ranks():
                     trainer.check(weights=saves or step == run.steps)
             if logs:
                 mean = float(ranks.sum(total)[0]) / ranks.size / counted

@@ -41,7 +41,7 @@ class Ranks:
         """Whether this is the process that writes tables and talks."""
         return self.rank == 0
 
-    def mine(self, count: int) -> range:
+    def indices_for_rank(self, count: int) -> range:
         """Which of `count` batches are this process's."""
         return range(self.rank, count, self.size)
 
@@ -75,7 +75,7 @@ class Ranks:
 
     def share(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """What some work gives for each item, in each process; items are shared out."""
-        found = self.merge({i: work(items[i]) for i in self.mine(len(items))})
+        found = self.merge({i: work(items[i]) for i in self.indices_for_rank(len(items))})
         return [found[i] for i in range(len(items))]
 
     def agree(self, error: BadInput | None) -> None:
@@ -93,7 +93,7 @@ class Ranks:
         raise SystemExit(2)
 
     @contextmanager
-    def agreed(self) -> Iterator[None]:
+    def raise_on_all_ranks(self) -> Iterator[None]:
         """Around what may find bad input: one line in all, and all go on, or none."""
         try:
             yield
@@ -120,7 +120,7 @@ def together() -> Iterator[None]:
         raise Failed(f"another process ended before its work was done ({first[:200]})") from error
 
 
-ALONE = Ranks()
+SINGLE_PROCESS = Ranks()
 
 
 def start(device: str, steady: bool = True) -> tuple[Ranks, str]:
@@ -141,7 +141,7 @@ def start(device: str, steady: bool = True) -> tuple[Ranks, str]:
     torch.backends.cudnn.allow_tf32 = False
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
-        return ALONE, device
+        return SINGLE_PROCESS, device
     if "RANK" not in os.environ:
         raise BadInput(
             f"WORLD_SIZE is {size} but RANK is not set: start with torchrun, or unset it"
