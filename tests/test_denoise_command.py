@@ -160,7 +160,7 @@ def test_a_masked_network_completes_and_its_baseline_does_not(
 def test_networks_for_grey_take_colour_channel_by_channel() -> None:
     torch.manual_seed(0)
     network = DnCNN(DnCNNConfig(in_chans=1, features=4, depth=3)).eval()
-    how = image_files.LoadOptions("auto", None, GIB)
+    how = image_files.DenoiseOptions("auto", None, GIB)
     image = ImageFile(noise(4, np.uint8))
     got, seen = image_files.restore(network, image, how, lambda pixels: None)
     for c in range(3):
