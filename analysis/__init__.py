@@ -1,1 +1,58 @@
-"""Looking inside denoisers: activations, CKA, figures. Commands are `python -m analysis.NAME`."""
+"""Looking inside denoisers: activations, CKA, SRGA, benchmarks of generalization, figures.
+
+Each analysis is a package with a function, such as `analysis.cka.compare`, and a command,
+`python -m analysis.cka`; `python -m analysis` lists them.
+"""
+
+from typing import TYPE_CHECKING
+
+from mtd.utils.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from analysis import (
+        attribution,
+        brightness,
+        cka,
+        compare,
+        curves,
+        degradation,
+        distributions,
+        generalization,
+        sensitivity,
+        srga,
+    )
+    from analysis.commands.analysis import Analysis
+    from analysis.commands.settings import Settings
+    from analysis.engine.hooks import Activations
+    from analysis.engine.observer import Observer
+    from analysis.registry import analyses
+
+__all__ = [
+    "Activations",
+    "Analysis",
+    "Observer",
+    "Settings",
+    "analyses",
+    "attribution",
+    "brightness",
+    "cka",
+    "compare",
+    "curves",
+    "degradation",
+    "distributions",
+    "generalization",
+    "sensitivity",
+    "srga",
+]
+
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        **{name: f"analysis.{name}" for name in __all__ if name.islower() and name != "analyses"},
+        "Activations": "analysis.engine.hooks",
+        "Analysis": "analysis.commands.analysis",
+        "Observer": "analysis.engine.observer",
+        "Settings": "analysis.commands.settings",
+        "analyses": "analysis.registry",
+    },
+)

@@ -12,7 +12,7 @@ from conftest import data_folder
 
 import mtd
 from analysis.cka import command as cka_command
-from analysis.engine.layers import deepest
+from analysis.engine.layers import last_quarter
 from mtd.data import crops as data_crops
 from mtd.data import photographs as data_photographs
 from mtd.networks.swinir import SwinIR
@@ -76,7 +76,7 @@ def test_masked_keeps_its_deep_blocks_across_noises(tmp_path, photographs, pairi
     folder: Path = cka_command.run(cka_command.parser().parse_args(arguments))
     frame = pd.read_csv(folder / "cka.csv")
     same = frame[(frame.model_a == frame.model_b) & (frame.layer_a == frame.layer_b)]
-    deep = same[same.layer_a.isin(deepest(list(dict.fromkeys(same.layer_a))))]
+    deep = same[same.layer_a.isin(last_quarter(list(dict.fromkeys(same.layer_a))))]
     means = deep.groupby("model_a").cka.mean()
     print(f"\n{photographs or 'bundled'}, {pairing} masks: {means.round(3).to_dict()}")
     assert means["masked"] >= means["baseline"] + 0.15

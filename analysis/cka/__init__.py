@@ -1,19 +1,24 @@
 """Centered kernel alignment: layers compared across models and across noises.
 
-`cka` and `CKA` are for arrays, `python -m analysis.cka` is the command.
+`compare` compares models, `cka` and `CKA` are for arrays; `python -m analysis.cka` is the command.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mtd.utils.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from analysis.cka.functional import CKA, cka
+    from analysis.cka.result import CKAResult, compare
 
-__all__ = ["CKA", "cka"]
+__all__ = ["CKA", "CKAResult", "cka", "compare"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from analysis.cka import functional
-
-        return getattr(functional, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "CKA": "analysis.cka.functional",
+        "cka": "analysis.cka.functional",
+        "CKAResult": "analysis.cka.result",
+        "compare": "analysis.cka.result",
+    },
+)

@@ -1,8 +1,7 @@
-"""What `python -m analysis.cka` does with its options: batches, values, tables, figures, text."""
+"""From settings to an observer, and from what it saw to the tables of a comparison."""
 
 from __future__ import annotations
 
-import argparse
 import math
 import sys
 from collections.abc import Sequence
@@ -13,22 +12,20 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from analysis.cka import figures, hsic, summary, tables
+from analysis.cka import hsic, view_pairs
+from analysis.cka import tables as cka_tables
 from analysis.cka.observer import Comparison, Representations
 from analysis.cka.other_measures import MEASURES
+from analysis.cka.settings import CKASettings
 from analysis.cka.tables import Block
 from analysis.cka.view_pairs import Pair
-from analysis.commands.inputs import RunInputs
-from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
+from analysis.commands.inputs import RunInputs, choose_layers
+from analysis.commands.job import AnalysisJob
 from analysis.engine.observer import Batch
 from analysis.engine.run import batches
 from analysis.stats import permutation
 from mtd.data.crops import Crop
 from mtd.utils.distributed import Ranks
-from mtd.utils.errors import BadInput
-
-FULL = 256
-"""Most whole images whose Grams are compared at once unless asked to."""
 
 STEADY = 12
 """Fewest crops of a minibatch from which one can be left out without making the interval far too
@@ -38,68 +35,52 @@ BATCH = {"position": 16, "image": 64}
 """Crops of a batch, by sample unit."""
 
 
-def settle(args: argparse.Namespace) -> None:
-    """Fill in what follows from other options.
-
-    Raises:
-        BadInput: options that do not go together.
-    """
-    other = args.measure != "cka"
-    args.unit = args.unit or ("image" if other else "position")
-    if other and (args.unit, args.kernel) != ("image", "linear"):
-        raise BadInput(f"--measure {args.measure} compares whole images: use --unit image")
-    if other and args.estimator:
-        raise BadInput(f"--estimator {args.estimator}: {args.measure} has none; leave it out")
-    if args.permutations and (other or args.unit == "position"):
-        raise BadInput("--permutations: whole crops are permuted; needs cka with --unit image")
-    if not args.bandwidth > 0 or math.isinf(args.bandwidth):
-        raise BadInput(f"--bandwidth {args.bandwidth}: expected a number above 0")
-    if (
-        args.kernel == "rbf"
-        and args.unit == "position"
-        and args.estimator in ("unbiased", "biased")
-    ):
-        raise BadInput(
-            f"--estimator {args.estimator}: an RBF kernel over positions needs minibatch"
-        )
-    if args.permutations is None:
-        args.permutations = 1000 if args.unit == "image" and not other else 0
-
-
-def make_batches(crops: list[Crop], args: argparse.Namespace) -> list[Batch]:
-    """Batches of crops, none too small for the estimator, which is chosen here if none was asked.
-
-    Raises:
-        BadInput: too few crops, or a batch size that the estimator does not admit.
-    """
-    by_image, size = args.unit == "image", args.batch_size
-    if not by_image and args.positions > args.crop**2:
-        side = args.crop
-        raise BadInput(f"--positions {args.positions}: a crop of {side} x {side} has {side**2}")
-    if args.estimator is None:
-        cut = len(crops) > (size or FULL) if by_image else args.kernel == "rbf"
-        args.estimator = "minibatch" if cut and args.measure == "cka" else "unbiased"
-    least = 2 if args.estimator == "biased" else 4
-    samples = len(crops) * (1 if by_image else args.positions)
-    if samples < least:
-        raise BadInput(
-            f"{samples} samples ({len(crops)} crops): {args.estimator} {args.measure.upper()} "
-            f"needs {least}; raise --limit or give more images"
-        )
-    if by_image and args.estimator != "minibatch":
-        if size and size < len(crops):
-            raise BadInput(
-                f"--batch-size {size}: {len(crops)} whole images are compared in one batch; leave "
-                "it out, or use --estimator minibatch"
-            )
+def make_batches(crops: Sequence[Crop], settings: CKASettings) -> list[Batch]:
+    """Batches of crops, none too small for the estimator."""
+    by_image = settings.unit == "image"
+    if by_image and settings.estimator != "minibatch":
         return batches(crops, len(crops))
-    per_batch = least if by_image else -(-least // args.positions)
-    return batches(crops, size or BATCH[args.unit], per_batch)
+    least = 2 if settings.estimator == "biased" else 4
+    per_batch = least if by_image else -(-least // settings.positions)
+    return batches(crops, settings.batch_size or BATCH[settings.sample_unit], per_batch)
+
+
+def observer(
+    inputs: RunInputs, settings: CKASettings, together: Sequence[Batch]
+) -> Representations:
+    """The observer for completed settings."""
+    smallest = min(len(batch.crops) for batch in together)
+    small = settings.estimator == "minibatch" and smallest < STEADY
+    if small and settings.intervals and inputs.ranks.first:
+        print(
+            f"no intervals: leaving one crop out of a batch of {smallest} changes too much; they "
+            f"need batches of {STEADY} or more",
+            file=sys.stderr,
+        )
+    assert settings.estimator is not None
+    return Representations(
+        choose_layers(inputs.models, settings.layers),
+        unit=settings.sample_unit,
+        positions=settings.positions,
+        centering=settings.centering,
+        seed=settings.seed,
+        estimator=settings.estimator,
+        kernel=settings.kernel,
+        sigma=settings.bandwidth,
+        leave_out=settings.measure == "cka" and settings.intervals and not small,
+        device=inputs.forward.device,
+    )
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a comparison found: the representations' sums, and a value for every pair of them."""
+class Similarities:
+    """A value for every pair of representations, and what it is made of.
+
+    Attributes:
+        comparison: the sums of HSIC.
+        values: (representations, representations).
+        p: p-values of the same shape, NaN where there are none.
+    """
 
     comparison: Comparison
     values: Tensor
@@ -108,48 +89,50 @@ class Found:
     def blocks(self, pairs: Sequence[Pair]) -> list[Block]:
         """Cut into pairs of views."""
         rows, places = self.comparison.rows, self.comparison.slices()
-        found = []
+        cut = []
         for pair in pairs:
             a, b = (places[view] for view in pair)
             without = np.zeros((0, a.stop - a.start, b.stop - b.start))
             if len(self.comparison.hsic.changes):
                 without = self.comparison.hsic.cka_without(a, b).numpy()
             p = (self.p.alone[a, b].numpy(), self.p.corrected[a, b].numpy())
-            found.append(Block(pair, rows[a], rows[b], self.values[a, b].numpy(), without, p))
-        return found
+            cut.append(Block(pair, rows[a], rows[b], self.values[a, b].numpy(), without, p))
+        return cut
 
 
-def values(
+def similarities(
     comparison: Comparison,
     observer: Representations,
-    args: argparse.Namespace,
+    settings: CKASettings,
     pairs: Sequence[Pair],
     ranks: Ranks,
-) -> Found:
-    """All that is computed from what was kept of the views."""
+) -> Similarities:
+    """The values of a measure, and p-values where whole images are permuted."""
     values = comparison.hsic.cka()
     none = torch.full_like(values, torch.nan)
     p = permutation.PValues(none, none)
-    if args.measure != "cka" or args.permutations:
-        grams = observer.gathered_grams(ranks)
-        if args.measure != "cka":
-            values = matrix(args.measure, grams[0]) if ranks.first else values
-        elif ranks.first:
-            if args.kernel == "rbf":
-                grams = [hsic.rbf(k, comparison.sigma) for k in grams]
-            center = hsic.center if args.estimator == "biased" else hsic.u_center
-            asked = torch.zeros_like(values, dtype=torch.bool)
-            places = comparison.slices()
-            for a, b in pairs:
-                asked[places[a], places[b]] = True
-            centred = [center(k) for k in grams]
-            defined = ~values.diagonal().isnan()
-            p = permutation.p_values(centred, asked, defined, args.permutations, args.seed)
-    return Found(comparison, values, p)
+    if settings.measure == "cka" and not settings.permutations:
+        return Similarities(comparison, values, p)
+    grams = observer.gathered_grams(ranks)
+    if not ranks.first:
+        return Similarities(comparison, values, p)
+    if settings.measure != "cka":
+        return Similarities(comparison, matrix(settings.measure, grams[0]), p)
+    if settings.kernel == "rbf":
+        grams = [hsic.rbf(k, comparison.sigma) for k in grams]
+    center = hsic.center if settings.estimator == "biased" else hsic.u_center
+    tested = torch.zeros_like(values, dtype=torch.bool)
+    places = comparison.slices()
+    for a, b in pairs:
+        tested[places[a], places[b]] = True
+    defined = ~values.diagonal().isnan()
+    count = settings.permutations or 0
+    p = permutation.p_values([center(k) for k in grams], tested, defined, count, settings.seed)
+    return Similarities(comparison, values, p)
 
 
 def matrix(measure: str, grams: Tensor) -> Tensor:
-    """A measure of every pair of representations, from their Grams."""
+    """A measure of every pair of representations, from their Gram matrices."""
     chosen = MEASURES[measure]
     ready = [chosen.prepare(k) for k in grams]
     values = torch.zeros(len(ready), len(ready), dtype=torch.float64)
@@ -159,34 +142,36 @@ def matrix(measure: str, grams: Tensor) -> Tensor:
     return values
 
 
-def files(
-    found: Found, pairs: Sequence[Pair], groups: Sequence[Batch], args: argparse.Namespace
-) -> dict[str, pd.DataFrame]:
-    """The tables of a run, by file name."""
-    measure, comparison = args.measure, found.comparison
+def tables(comparison: Comparison, job: AnalysisJob) -> dict[str, pd.DataFrame]:
+    """The tables of a comparison, by file name."""
+    settings, inputs, observer = job.settings, job.inputs, job.observer
+    assert isinstance(settings, CKASettings) and isinstance(observer, Representations)
+    pairs = view_pairs.choose(list(inputs.models), inputs.specs, settings.compare)
+    found = similarities(comparison, observer, settings, pairs, inputs.ranks)
+    blocks, measure = found.blocks(pairs), settings.measure
     about = {
-        "estimator": args.estimator if measure == "cka" else "",
-        "unit": args.unit,
+        "estimator": settings.estimator if measure == "cka" else "",
+        "unit": settings.unit,
         "samples": comparison.hsic.samples,
-        "crops": sum(len(batch.crops) for batch in groups),
-        "kernel": args.kernel,
-        "centring": args.centring,
+        "crops": sum(len(batch.crops) for batch in job.batches),
+        "kernel": settings.kernel,
+        "centering": settings.centering,
     }
-    blocks = found.blocks(pairs)
-    written = {
+    written: dict[str, pd.DataFrame] = {
         "layers.csv": layers(found, measure),
-        "depth.csv": tables.depth(blocks, measure),
-        "deep.csv": tables.deep(blocks, measure),
-        f"{measure}.csv": tables.cells(blocks, measure, about),
+        "depth.csv": cka_tables.depth(blocks, measure),
+        "last_quarter.csv": cka_tables.last_quarter(blocks, measure),
+        f"{measure}.csv": cka_tables.cells(blocks, measure, about),
     }
     if len(comparison.hsic.changes):
-        crops = [groups[batch].crops[i] for batch, i in comparison.places]
-        written["parting.csv"] = tables.parting(blocks)
-        written["influence.csv"] = tables.influence(blocks, crops)
+        by_index = {batch.index: batch for batch in job.batches}
+        crops = [by_index[batch].crops[i] for batch, i in comparison.places]
+        written["difference.csv"] = cka_tables.difference(blocks)
+        written["influence.csv"] = cka_tables.influence(blocks, crops)
     return written
 
 
-def layers(found: Found, measure: str) -> pd.DataFrame:
+def layers(found: Similarities, measure: str) -> pd.DataFrame:
     """Every representation: features, its HSIC with itself, sigma, why its values are NaN."""
     comparison = found.comparison
     own, reasons = comparison.hsic.hsic().diagonal(), comparison.hsic.degenerate()
@@ -202,44 +187,3 @@ def layers(found: Found, measure: str) -> pd.DataFrame:
         rows.append((*row.view, row.layer, *about))
     columns = ["model", "noise", "layer", "features", "self_hsic", "sigma", "reason"]
     return pd.DataFrame(rows, columns=columns)
-
-
-def report(folder: RunFolder, args: argparse.Namespace) -> str:
-    """Write the figures and return the text, from the tables alone."""
-    frames = read_tables(folder.path, tables.NAMES)
-    frame = frames[args.measure]
-    broken = frames["layers"]
-    for row in broken[broken.reason != ""].itertuples():
-        print(f"NaN: {row.model} under {row.noise}, {row.layer}: {row.reason}", file=sys.stderr)
-    for name, figure in figures.figures(frame, frames["depth"]).items():
-        folder.figure(f"{name}.png", figure)
-    return summary.summary(frames, read_manifest(folder.path))
-
-
-def use(
-    asked: RunInputs,
-    args: argparse.Namespace,
-    layers: dict[str, list[str]],
-    groups: Sequence[Batch],
-) -> Representations:
-    """The observer for the options."""
-    smallest = min(len(batch.crops) for batch in groups)
-    small = args.estimator == "minibatch" and smallest < STEADY
-    if small and not args.no_intervals and asked.ranks.first and not args.quiet:
-        print(
-            f"no intervals: leaving one crop out of a batch of {smallest} changes too much; they "
-            f"need batches of {STEADY} or more",
-            file=sys.stderr,
-        )
-    return Representations(
-        layers,
-        unit=args.unit,
-        positions=args.positions,
-        centring=args.centring,
-        seed=args.seed,
-        estimator=args.estimator,
-        kernel=args.kernel,
-        sigma=args.bandwidth,
-        leave_out=args.measure == "cka" and not args.no_intervals and not small,
-        device=asked.setting.device,
-    )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,7 @@ MEASURES = {
     "cka": "CKA",
     "procrustes": "Procrustes similarity",
     "rsa": "RSA, Spearman's ρ",
-    "knn": "shared nearest neighbours",
+    "knn": "shared nearest neighbors",
 }
 """Columns that hold a similarity, with their labels."""
 
@@ -42,6 +43,11 @@ MEASURES = {
 def measure(frame: pd.DataFrame) -> str:
     """The column of a table that holds its similarities."""
     return next(name for name in MEASURES if name in frame)
+
+
+def cells(frames: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """The table of a run's measure, a row for each pair of layers."""
+    return next(frames[name] for name in MEASURES if name in frames)
 
 
 def panels(frame: pd.DataFrame, which: str) -> list[Panel]:
@@ -77,6 +83,11 @@ def panels(frame: pd.DataFrame, which: str) -> list[Panel]:
             )
         )
     return found
+
+
+def all_panels(frame: pd.DataFrame) -> list[Panel]:
+    """The matrices of a table, whatever their pairs of views differ in."""
+    return [panel for which in HEATMAPS for panel in panels(frame, which)]
 
 
 def scale(frame: pd.DataFrame) -> tuple[float, float]:
@@ -137,7 +148,7 @@ def subtitle(frame: pd.DataFrame) -> str:
     if what == "CKA":
         what = f"{first.estimator} {'RBF' if first.kernel == 'rbf' else 'linear'} CKA"
     removed = {"image": ", each image's mean removed", "highpass": ", local mean removed"}
-    return f"{what} over {samples}{removed.get(first.centring, '')}"
+    return f"{what} over {samples}{removed.get(first.centering, '')}"
 
 
 WIDEST = 6
@@ -167,12 +178,37 @@ def heatmap(frame: pd.DataFrame, which: str) -> Figure | None:
     return heatmaps(title, parts, scale(frame), MEASURES[measure(frame)], columns)
 
 
+def banded(frame: pd.DataFrame) -> bool:
+    """Whether curves have bands: they have intervals, and are few enough to tell apart."""
+    few = frame.model.nunique() <= model_styles.CROWDED
+    return bool(few and frame.low.notna().any())
+
+
+def draw_depth(axes: Axes, part: pd.DataFrame, models: Sequence[str]) -> None:
+    """The curves of one pair of noises on given axes, a line for each model."""
+    column = measure(part)
+    names = [short(str(name)) for name in part.drop_duplicates("index").sort_values("index").layer]
+    for model, curve in part.groupby("model", sort=False):
+        look: dict[str, Any] = model_styles.style(str(model), list(models)) | {"ms": 3}
+        axes.plot(curve["index"], curve[column], label=str(model), **look)
+        if banded(part):
+            axes.fill_between(
+                curve["index"], curve.low, curve.high, color=str(look["color"]), alpha=0.2, lw=0
+            )
+    alike = part.groupby("index").layer.nunique().max() == 1
+    labels = names if alike else [str(i) for i in range(len(names))]
+    axes.set_xticks(range(len(names)), labels, rotation=90, fontsize=8 if len(names) <= 16 else 6)
+    first = part.iloc[0]
+    axes.set_title(f"{first.noise_a} against {first.noise_b}", fontsize=10)
+    axes.set_xlabel("layer" if alike else "layer, counted from the first", fontsize=9)
+    axes.grid(alpha=0.3)
+
+
 def depth(frame: pd.DataFrame, about: str = "") -> Figure | None:
     """Each layer under one noise against itself under another, over depth, with 95% intervals."""
     if frame.empty:
         return None
     column, models = measure(frame), list(dict.fromkeys(frame.model))
-    banded = len(models) <= model_styles.CROWDED and frame.low.notna().any()
     panels_of = list(frame.groupby(["noise_a", "noise_b"], sort=False))
     columns = min(3, len(panels_of))
     rows = -(-len(panels_of) // columns)
@@ -180,27 +216,11 @@ def depth(frame: pd.DataFrame, about: str = "") -> Figure | None:
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes in grid.flat[len(panels_of) :]:
         axes.set_axis_off()
-    for axes, ((noise_a, noise_b), part) in zip(grid.flat, panels_of, strict=False):
-        names = [
-            short(str(name)) for name in part.drop_duplicates("index").sort_values("index").layer
-        ]
-        for model, curve in part.groupby("model", sort=False):
-            look = model_styles.style(str(model), models) | {"ms": 3}
-            axes.plot(curve["index"], curve[column], label=str(model), **look)
-            if banded:
-                axes.fill_between(
-                    curve["index"], curve.low, curve.high, color=str(look["color"]), alpha=0.2, lw=0
-                )
-        alike = part.groupby("index").layer.nunique().max() == 1
-        labels = names if alike else [str(i) for i in range(len(names))]
-        size = 8 if len(names) <= 16 else 6
-        axes.set_xticks(range(len(names)), labels, rotation=90, fontsize=size)
-        axes.set_title(f"{noise_a} against {noise_b}", fontsize=10)
-        axes.set_xlabel("layer" if alike else "layer, counted from the first", fontsize=9)
-        axes.grid(alpha=0.3)
+    for axes, (_, part) in zip(grid.flat, panels_of, strict=False):
+        draw_depth(axes, part, models)
     for axes in grid[:, 0]:
         axes.set_ylabel(MEASURES[column], fontsize=9)
-    band = "bands are 95% jackknife intervals" if banded else ""
+    band = "bands are 95% jackknife intervals" if banded(frame) else ""
     second = "; ".join(filter(None, (about, band)))
     figure.suptitle(f"Each layer under two noises\n{second}", fontsize=10)
     model_styles.add(figure, models)

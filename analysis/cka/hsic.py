@@ -10,12 +10,12 @@ Biased HSIC is ⟨HKH, HLH⟩ / (n−1)² (Gretton et al. 2005). Each is compute
 forms:
 
 * `from_grams`, for few samples of many features, or another kernel: ⟨U(K), U(L)⟩ / (n(n−3)), U
-  being U-centring (Székely and Rizzo 2014, Annals of Statistics 42).
+  being U-centering (Székely and Rizzo 2014, Annals of Statistics 42).
 * `analysis.cka.hsic_from_features`, for many samples of few features: with qᵢ = ‖xᵢ‖², rᵢ = ‖yᵢ‖²,
   [‖XᵀY‖² − n/(n−2) Σ qᵢrᵢ + Σq Σr/((n−1)(n−2))] / (n(n−3)), biased ‖XᵀY‖² / (n−1)².
 
 Samples come in clusters of equal size, the positions of one image (or one sample per image). Both
-forms give exactly what the sums would be without each image in turn, at little cost: U-centring
+forms give exactly what the sums would be without each image in turn, at little cost: U-centering
 removes whatever is added to whole rows and columns, so that the samples that stay need not be
 centred anew. Products of float32 features are taken in float32 over short stretches that are
 added up in float64.
@@ -85,7 +85,7 @@ def center(k: Tensor) -> Tensor:
 
 
 def u_center(k: Tensor) -> Tensor:
-    """U-centring of symmetric matrices (…, n, n), n ≥ 4: off the diagonal
+    """U-centering of symmetric matrices (…, n, n), n ≥ 4: off the diagonal
 
         k_ij − Σ_j k_ij/(n−2) − Σ_i k_ij/(n−2) + Σ k/((n−1)(n−2)),
 

@@ -13,8 +13,8 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from analysis.cka import figures
-from analysis.cka.figures import MEASURES
-from analysis.cka.reading import ONE_MODEL, Frames, alt_maps, cells
+from analysis.cka.figures import MEASURES, cells
+from analysis.cka.reading import ONE_MODEL, Frames, alt_maps
 from analysis.plotting import model_styles, notebook_output
 from analysis.plotting.notebook_output import Displayed
 from analysis.text.markdown import code, codes, escaped
@@ -46,7 +46,7 @@ def about(frames: Frames, manifest: Mapping[str, Any]) -> Displayed:
             f"{first.crops} crops of {manifest['crop']} × {manifest['crop']} from {photographs} "
             f"({escaped(source)})",
             f"{first.samples:,} {first.unit}s as samples; {figures.subtitle(cells(frames))}; "
-            f"{first.centring} centring",
+            f"{first.centering} centering",
         ]
     )
 

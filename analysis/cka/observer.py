@@ -67,7 +67,7 @@ class Representations(Observer):
         unit: what a sample is. `position`: a layer's channels at one place of an image. `image`:
             all of a layer's output for one image; its Gram over the batch is kept.
         positions: places in each image.
-        centring: see `analysis.engine.feature_maps.center`.
+        centering: see `analysis.engine.feature_maps.center`.
         seed: of the places.
         estimator: `unbiased` and `biased` over all samples (image unit: all in one batch),
             `minibatch` unbiased over the pairs within batches.
@@ -86,7 +86,7 @@ class Representations(Observer):
         *,
         unit: SampleUnit = "position",
         positions: int = 64,
-        centring: Centring = "global",
+        centering: Centring = "global",
         seed: int = 0,
         estimator: Estimator = "unbiased",
         kernel: Kernel = "linear",
@@ -104,7 +104,7 @@ class Representations(Observer):
         if kernel == "rbf" and unit == "position" and estimator != "minibatch":
             raise BadInput("an RBF kernel over positions needs --estimator minibatch")
         self.layers, self.unit, self.positions = layers, unit, positions
-        self.centring, self.seed, self.estimator = centring, seed, estimator
+        self.centering, self.seed, self.estimator = centering, seed, estimator
         self.kernel, self.factor, self.leave_out, self.device = kernel, sigma, leave_out, device
         self.seen: dict[int, tuple[int, Mapping[View, CachedActivations]]] = {}
         self._drawn: tuple[list[str], Positions] | None = None
@@ -113,17 +113,17 @@ class Representations(Observer):
     def key(self) -> dict[str, Any]:
         """See `Observer.key`."""
         places = [self.positions, self.seed] if self.unit == "position" else None
-        return {"unit": self.unit, "positions": places, "centring": self.centring}
+        return {"unit": self.unit, "positions": places, "centering": self.centering}
 
     def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
         """(images, positions, channels); or the Gram (images, images) and how many features."""
         batch = shown.batch
         count = len(batch.crops)
-        if self.unit == "image" and self.centring == "global":
+        if self.unit == "image" and self.centering == "global":
             flat = value.reshape(count, -1)
         else:
             laid = feature_maps.center(
-                feature_maps.lay_out(layer, value, count, *batch.size), self.centring
+                feature_maps.lay_out(layer, value, count, *batch.size), self.centering
             )
             if self.unit == "position":
                 return {layer: self._places(batch).pick(laid)}

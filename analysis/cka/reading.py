@@ -1,103 +1,135 @@
-"""What a comparison's tables say: how alike layers see two noises, and where models part."""
+"""What the tables of a CKA comparison say, as sentences for the terminal and the page."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
 from itertools import combinations
+from typing import Any
 
 import pandas as pd
 
-from analysis.cka.figures import MEASURES, measure
-from analysis.cka.summary import part_at
-from analysis.cka.tables import NAMES
-from analysis.engine.layers import blocks
+from analysis.cka.figures import MEASURES, cells, measure
+from analysis.engine.layers import blocks, last_quarter
 from analysis.plotting.model_styles import short
 from analysis.text import markdown
 from analysis.text.marginals import FEW, by_model, tidy
-from analysis.text.markdown import bounded, code, escaped, listed, number, side
+from analysis.text.markdown import bounded, code, codes, escaped, listed, number, side
 from analysis.text.rows import ends
-from analysis.text.terminal import plural
+from analysis.text.terminal import grid, plural
 
-TABLES = NAMES
+MOST_PAIRS = 4
+"""Pairs of noises that have sentences of their own."""
 
-MOST = 4
-"""Pairs of noises that are spoken of."""
+ALL_MODELS = 3
+"""Up to so many models, every pair of them has a sentence."""
 
-NAMED = 3
-"""Up to so many models, all pairs of them are spoken of."""
+MOST_REASONS = 4
+"""Layers without a value that are named."""
+
+OUTLIER = 10.0
+"""A crop is called influential if its share of a pair's spread is so many times the mean share."""
+
+VIEWS = ["model_a", "noise_a", "model_b", "noise_b"]
 
 Frames = Mapping[str, pd.DataFrame]
+Manifest = Mapping[str, Any]
 
 
-def cells(frames: Frames) -> pd.DataFrame:
-    """The table of the run's measure."""
-    return next(frames[name] for name in MEASURES if name in frames)
-
-
-def sentences(frames: Frames) -> list[str]:
-    """All that follows from the tables."""
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """All that follows from the tables, the most important first."""
     return [
         *main(frames),
-        *parting(frames),
-        *between(frames),
+        *differences(frames),
+        *between_models(frames),
+        *best_matches(frames),
+        *same_weights(manifest),
         *biased(frames),
         *influence(frames),
+        *missing(frames),
         *scope(frames),
     ]
 
 
-def place(frames: Frames) -> str:
-    """What the deepest quarter is of."""
-    lists = cells(frames).groupby("model_a").layer_a.unique()
-    return "blocks" if all(blocks(list(names)) for names in lists) else "layers"
+def where(frames: Frames) -> str:
+    """What the last quarter is a quarter of: blocks, or layers where a model has no blocks."""
+    by_name = cells(frames).groupby("model_a").layer_a.unique()
+    return "blocks" if all(blocks(list(names)) for names in by_name) else "layers"
 
 
 def main(frames: Frames) -> list[str]:
-    """The deepest layers under two noises, model by model."""
-    deep, column = frames["deep"], measure(frames["deep"])
-    part = deep[(deep.model_a == deep.model_b) & (deep.noise_a != deep.noise_b)]
-    found, pairs = [], list(part.groupby(["noise_a", "noise_b"], sort=False))
-    for (a, b), rows in pairs[:MOST]:
-        what = f"{MEASURES[column]} of the deepest {place(frames)} between {code(a)} and {code(b)}"
-        found += by_model(tidy(rows.rename(columns={"model_a": "model"}), column), what, 3)
-    if len(pairs) > MOST:
-        found.append(f"{len(pairs) - MOST} more pairs of noises are in deep.csv.")
-    return found
+    """The last quarter of the blocks under two noises, model by model."""
+    means = frames["last_quarter"]
+    column = measure(means)
+    own = means[(means.model_a == means.model_b) & (means.noise_a != means.noise_b)]
+    pairs, text = list(own.groupby(["noise_a", "noise_b"], sort=False)), []
+    for (a, b), rows in pairs[:MOST_PAIRS]:
+        what = f"{MEASURES[column]} in the last quarter of the {where(frames)} between {code(a)}"
+        rows = tidy(rows.rename(columns={"model_a": "model"}), column)
+        text += by_model(rows, f"{what} and {code(b)}", 3)
+    if len(pairs) > MOST_PAIRS:
+        rest = len(pairs) - MOST_PAIRS
+        text.append(f"{plural(rest, 'more pair')} of noises: see last_quarter.csv.")
+    return text
 
 
-def chosen(frames: Frames, rows: pd.DataFrame) -> list[tuple[str, str]]:
-    """Which models are set against each other: all of few, of many the ends in the deepest."""
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """The means over the last quarter of the blocks, as a table for the terminal."""
+    frame, means = cells(frames), frames["last_quarter"]
+    column, first = measure(frame), frame.iloc[0]
+    how = f", {first.estimator}" if column == "cka" else ""
+    how += ", RBF kernel" if first.kernel == "rbf" else ""
+    removed = {"image": ", each image's mean removed", "highpass": ", local mean removed"}
+    how += removed.get(first.centering, "")
+    line = f"{MEASURES[column]}{how}, {first.samples:,} {first.unit}s of {first.crops} crops"
+    if means.empty:
+        return line
+    line += f"; mean over the last quarter of the {where(frames)}"
+    line += ", with 95% intervals" if means.low.notna().any() else ""
+    rows = [["model", "noise", MEASURES[column]]]
+    for row in means.to_dict("records"):
+        models = dict.fromkeys((row["model_a"], row["model_b"]))
+        noises = dict.fromkeys((row["noise_a"], row["noise_b"]))
+        value = bounded(row[column], row["low"], row["high"], 3)
+        rows.append([" and ".join(models), " against ".join(noises), value])
+    return f"{line}\n{grid(rows)}"
+
+
+def compared_models(frames: Frames, rows: pd.DataFrame) -> list[tuple[str, str]]:
+    """Which models are compared: all of few; of many those with the lowest and highest mean."""
     models = list(dict.fromkeys([*rows.model_a, *rows.model_b]))
-    if len(models) <= NAMED:
+    if len(models) <= ALL_MODELS:
         return list(combinations(models, 2))
-    deep = frames["deep"]
-    own = deep[(deep.model_a == deep.model_b) & (deep.noise_a != deep.noise_b)]
-    means = own.groupby("model_a", sort=False)[measure(deep)].mean().dropna()
-    return [(str(means.idxmin()), str(means.idxmax()))] if len(means) > 1 else []
+    means = frames["last_quarter"]
+    own = means[(means.model_a == means.model_b) & (means.noise_a != means.noise_b)]
+    each = own.groupby("model_a", sort=False)[measure(means)].mean().dropna()
+    return [(str(each.idxmin()), str(each.idxmax()))] if len(each) > 1 else []
 
 
-def parting(frames: Frames) -> list[str]:
-    """From which layer on two models' curves stay apart to the last block."""
-    rows, found = frames.get("parting"), []
+def differences(frames: Frames) -> list[str]:
+    """From which layer on two models' curves over depth differ up to the last block."""
+    rows, text = frames.get("difference"), []
     if rows is None or rows.empty:
         return []
     groups = list(rows.groupby(["noise_a", "noise_b"], sort=False))
-    for (a, b), part in groups[:MOST]:
-        for pair in chosen(frames, part):
+    for (a, b), part in groups[:MOST_PAIRS]:
+        for pair in compared_models(frames, part):
             for names, sign in ((pair, 1), (pair[::-1], -1)):
                 curve = part[(part.model_a == names[0]) & (part.model_b == names[1])]
                 if len(curve):
-                    found.append(apart(curve.sort_values("index"), pair, sign, (str(a), str(b))))
-    if found and len({*rows.model_a, *rows.model_b}) > NAMED:
-        found.append(
-            "Those two have the lowest and the highest value in the deepest layers: they are "
-            "chosen by these same crops, so that intervals without 0 are no test of them."
+                    curve = curve.sort_values("index")
+                    text.append(difference(curve, pair, sign, (str(a), str(b))))
+    if text and len({*rows.model_a, *rows.model_b}) > ALL_MODELS:
+        text.append(
+            "These two models were chosen by these same crops, as those with the lowest and the "
+            "highest mean in the last quarter: intervals without 0 are no test of them."
         )
-    return found
+    return text
 
 
-def apart(curve: pd.DataFrame, pair: tuple[str, str], sign: int, noises: tuple[str, str]) -> str:
+def difference(
+    curve: pd.DataFrame, pair: tuple[str, str], sign: int, noises: tuple[str, str]
+) -> str:
     """One sentence about the difference of two curves, `difference` being b - a of its rows."""
     inside = blocks(list(curve.layer))
     curve = curve[curve.layer.isin(inside)] if inside else curve
@@ -107,73 +139,145 @@ def apart(curve: pd.DataFrame, pair: tuple[str, str], sign: int, noises: tuple[s
     start = f"Over depth, {code(noises[0])} against {code(noises[1])}: "
     value = bounded(last.difference, last.low, last.high, 3, signed=True)
     end = f"at the last {what} {code(b)} - {code(a)} is {value}"
-    at = part_at(curve)
+    at = differs_from(curve)
     if curve.low.isna().all():
-        return f"{start}{end}; without intervals nothing is told apart."
+        return f"{start}{end}; without intervals the order is undecided."
     if at is None:
-        return f"{start}{end}, its 95% interval includes 0; towards the end nothing is decided."
-    higher = code(b if last.difference > 0 else a)
+        return f"{start}{end}; its 95% interval includes 0, so the order there is undecided."
+    direction = 1 if last.difference > 0 else -1
+    higher = code(b if direction > 0 else a)
     if at == 0:
-        where = f"at all {len(curve)} {what}s"
+        place = f"at all {len(curve)} {what}s"
     else:
-        where = f"from {short(str(curve.layer.iloc[at]))} to the last {what}"
-        where += f" ({len(curve) - at} of {len(curve)})"
-    sign_ = 1 if last.difference > 0 else -1
+        place = f"from {short(str(curve.layer.iloc[at]))} to the last {what}"
+        place += f" ({len(curve) - at} of {len(curve)})"
     before = zip(curve.layer[:at], curve.low[:at], curve.high[:at], strict=True)
-    back = [short(str(layer)) for layer, low, high in before if side(low, high) == -sign_]
+    back = [short(str(layer)) for layer, low, high in before if side(low, high) == -direction]
     other = f"; before that it is lower at {listed(back)}" if back else ""
-    how = "each 95% interval, by itself, without 0"
-    return f"{start}{higher} is higher {where}, {how}{other}; {end}."
+    how = "where no 95% interval, each taken by itself, includes 0"
+    return f"{start}{higher} is higher {place}, {how}{other}; {end}."
 
 
-def between(frames: Frames) -> list[str]:
-    """How alike the deepest layers of two models are under one noise."""
-    deep, column = frames["deep"], measure(frames["deep"])
-    part = deep[(deep.model_a != deep.model_b) & (deep.noise_a == deep.noise_b)]
+def differs_from(curve: pd.DataFrame) -> int | None:
+    """The row from which a difference's interval excludes 0, on one side, up to the end."""
+    sign = (curve.low > 0).astype(int) - (curve.high < 0).astype(int)
+    last = sign.iloc[-1]
+    if last == 0:
+        return None
+    start = len(sign)
+    while start and sign.iloc[start - 1] == last:
+        start -= 1
+    return start
+
+
+def between_models(frames: Frames) -> list[str]:
+    """How similar the last quarters of two models are under one noise."""
+    means = frames["last_quarter"]
+    column = measure(means)
+    part = means[(means.model_a != means.model_b) & (means.noise_a == means.noise_b)]
     part = part[part[column].notna()].sort_values(column, kind="stable")
     if part.empty:
         return []
-    shown = part if len(part) <= NAMED else part.iloc[[0, -1]]
-    which = "" if len(shown) == len(part) else f", least and most alike of {len(part)} pairs"
+    shown = part if len(part) <= ALL_MODELS else part.iloc[[0, -1]]
+    which = "" if len(shown) == len(part) else f", lowest and highest of {len(part)} pairs"
     each = [
         f"{bounded(r[column], r['low'], r['high'], 3)} for {code(r['model_a'])} and "
         f"{code(r['model_b'])} under {code(r['noise_a'])}"
         for r in shown.to_dict("records")
     ]
-    return [f"Deepest layers of two models against each other{which}: {'; '.join(each)}."]
+    what = f"Between models, {MEASURES[column]} over the last quarters of their {where(frames)}"
+    return [f"{what}{which}: {'; '.join(each)}."]
+
+
+def best_matches(frames: Frames) -> list[str]:
+    """Whether a model's last blocks resemble any block of another model."""
+    frame = cells(frames)
+    part = frame[(frame.model_a != frame.model_b) & (frame.noise_a == frame.noise_b)]
+    groups = list(part.groupby(["model_a", "model_b", "noise_a"], sort=False))
+    return [text for _, rows in groups[:ALL_MODELS] if (text := best_match(rows))]
+
+
+def best_match(part: pd.DataFrame) -> str:
+    """One sentence on the block of b that is most similar to a's last blocks; "" without values."""
+    column = measure(part)
+    a, b, noise = part.iloc[0][["model_a", "model_b", "noise_a"]]
+    layers_a, layers_b = (list(dict.fromkeys(part[name])) for name in ("layer_a", "layer_b"))
+    last = last_quarter(layers_a)
+    facing = part[part.layer_b.isin(blocks(layers_b) or layers_b)].dropna(subset=column)
+    # for each layer of a, the block of b that is most similar to it
+    best = facing.sort_values(column).drop_duplicates("layer_a", keep="last").set_index("layer_a")
+    near = best[best.index.isin(last)].sort_values(column)
+    if near.empty:
+        return ""
+    top = near.iloc[-1]
+    text = (
+        f"Under {code(noise)}, the best match of the last quarter of {code(a)} "
+        f"({', '.join(map(short, last))}) among the blocks of {code(b)} is "
+        f"{short(str(top.layer_b))}, at {top[column]:.3f}"
+    )
+    others = best[best.index.isin(set(blocks(layers_a) or layers_a) - set(last))][column]
+    if len(others):
+        text += f"; its other blocks have best matches of {others.min():.3f} to {others.max():.3f}"
+    return f"{text}."
+
+
+def same_weights(manifest: Manifest) -> list[str]:
+    """Which models hold the same weights."""
+    groups: dict[str, list[str]] = {}
+    for name, about in manifest.get("models", {}).items():
+        groups.setdefault(str(about.get("weights_sha256") or about.get("sha256")), []).append(name)
+    return [f"{codes(names)} hold the same weights." for names in groups.values() if len(names) > 1]
 
 
 def biased(frames: Frames) -> list[str]:
-    """What biased values are where there is nothing in common."""
+    """What biased values tend to where two layers have nothing in common."""
     null = cells(frames)["null"]
     if null.isna().all():
         return []
     low, high = number(float(null.min()), 3), number(float(null.max()), 3)
-    return [f"Values are biased: layers with nothing in common would score {low} to {high}, not 0."]
+    return [
+        f"The estimator is biased: independent layers would score {low} to {high} here, not 0 "
+        "(√(pq/((p+n)(q+n))) for p and q features and n samples)."
+    ]
 
 
 def influence(frames: Frames) -> list[str]:
-    """How much hangs on single crops."""
+    """How much a value depends on a single crop."""
     frame = frames.get("influence")
     if frame is None or frame.empty or frame.share.isna().all():
         return []
     top = frame.sort_values("share", ascending=False, kind="stable").iloc[0]
-    same = (
-        frame[["model_a", "noise_a", "model_b", "noise_b"]]
-        == top[["model_a", "noise_a", "model_b", "noise_b"]]
-    ).all(axis=1)
+    count = int((frame[VIEWS] == top[VIEWS]).all(axis=1).sum())
+    strong = top.share > OUTLIER / count
     return [
-        f"The most that one crop makes of the spread behind an interval is {top.share:.0%} "
+        f"The largest share of one crop in the spread behind an interval is {top.share:.0%} "
         f"({escaped(str(top.image))} at row {top.top}, column {top.left}, for {code(top.model_a)} "
-        f"under {code(top.noise_a)} against {code(top.model_b)} under {code(top.noise_b)}); with "
-        f"{same.sum()} crops alike it would be {1 / same.sum():.0%}."
+        f"under {code(top.noise_a)} against {code(top.model_b)} under {code(top.noise_b)}); "
+        f"equal shares of {count} crops would be {1 / count:.0%}"
+        + (": see influence.csv." if strong else ".")
     ]
 
 
+def missing(frames: Frames) -> list[str]:
+    """Why layers have no value."""
+    frame = frames.get("layers")
+    if frame is None:
+        return []
+    without = frame[frame.reason.fillna("") != ""]
+    text = [
+        f"No value for {short(str(row['layer']))} of {code(row['model'])} under "
+        f"{code(row['noise'])}: {row['reason']}."
+        for row in without.head(MOST_REASONS).to_dict("records")
+    ]
+    if len(without) > MOST_REASONS:
+        text.append(f"{len(without) - MOST_REASONS} more layers without values: see layers.csv.")
+    return text
+
+
 def scope(frames: Frames) -> list[str]:
-    """What intervals are about."""
-    if frames["deep"].low.isna().all():
-        return ["This run has no intervals: nothing is told apart."]
+    """What the intervals are about."""
+    if frames["last_quarter"].low.isna().all():
+        return ["This run has no intervals: the order of its values is undecided."]
     frame = frames.get("influence")
     crops = int(cells(frames).crops.iloc[0])
     alone = frame is not None and frame.image.nunique() == crops

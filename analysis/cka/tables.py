@@ -1,4 +1,4 @@
-"""The tables of a comparison: every cell, the diagonal over depth, where models part, influence."""
+"""The tables of a comparison: every cell, the diagonal over depth, differences, influence."""
 
 from __future__ import annotations
 
@@ -14,17 +14,11 @@ from numpy.typing import NDArray
 from analysis.cka import view_pairs
 from analysis.cka.observer import Row
 from analysis.cka.view_pairs import Pair
-from analysis.engine.layers import deepest
+from analysis.engine import layers
 from analysis.stats.jackknife import interval
 from mtd.data.crops import Crop
 
 Array = NDArray[np.float64]
-
-NAMES = (
-    *("cka", "procrustes", "rsa", "knn"),
-    *("layers", "depth", "deep", "parting", "influence"),
-)
-"""Tables of a comparison, one of the first four, by the names of their files."""
 
 VIEWS = ["model_a", "noise_a", "model_b", "noise_b"]
 
@@ -88,7 +82,7 @@ def cells(blocks: Sequence[Block], measure: str, about: Mapping[str, Any]) -> pd
                     "high": bounds.high.ravel(),
                     "p": block.p[0].ravel(),
                     "p_corrected": block.p[1].ravel(),
-                    **{k: about[k] for k in ("kernel", "centring")},
+                    **{k: about[k] for k in ("kernel", "centering")},
                     "null": _null(block, i, j, about),
                 }
             )
@@ -131,7 +125,7 @@ def depth(blocks: Sequence[Block], measure: str) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def parting(blocks: Sequence[Block]) -> pd.DataFrame:
+def difference(blocks: Sequence[Block]) -> pd.DataFrame:
     """Two models' `depth` curves for the same noises: model b minus model a, layer by layer.
 
     The interval is that of the difference, from the same images left out on both sides. Models of
@@ -153,12 +147,12 @@ def parting(blocks: Sequence[Block]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "difference", "low", "high"])
 
 
-def deep(blocks: Sequence[Block], measure: str) -> pd.DataFrame:
-    """Mean over the deepest quarter of the blocks: the diagonal's, or between models all pairs'."""
+def last_quarter(blocks: Sequence[Block], measure: str) -> pd.DataFrame:
+    """Mean over the last quarter of the blocks: the diagonal's, or between models all pairs'."""
     rows = []
     for block in (b for b in blocks if view_pairs.kind(b.pair) != "self"):
         sides = [[row.layer for row in side] for side in (block.rows, block.columns)]
-        a, b = ([names.index(name) for name in deepest(names)] for names in sides)
+        a, b = ([names.index(name) for name in layers.last_quarter(names)] for names in sides)
         if view_pairs.kind(block.pair) == "cross_noise" and block.aligned:
             value, without = block.value[a, a].mean(), block.without[:, a, a].mean(-1)
         else:
@@ -188,8 +182,8 @@ def influence(blocks: Sequence[Block], crops: Sequence[Crop]) -> pd.DataFrame:
         share = spread / spread.sum() if spread.sum() > 0 else equal
         for crop, cell, part in zip(crops, change, share, strict=True):
             i, j = np.unravel_index(np.abs(cell).argmax(), cell.shape)
-            layers = (block.rows[i].layer, block.columns[j].layer)
+            largest = (block.rows[i].layer, block.columns[j].layer)
             place = (crop.image, crop.top, crop.left, crop.digest)
-            rows.append((*block.views, *place, part, cell[exists].mean(), cell[i, j], *layers))
+            rows.append((*block.views, *place, part, cell[exists].mean(), cell[i, j], *largest))
     columns = [*VIEWS, "image", "top", "left", "sha256", "share", "mean_change"]
     return pd.DataFrame(rows, columns=[*columns, "largest_change", "layer_a", "layer_b"])

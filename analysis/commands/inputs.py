@@ -1,110 +1,184 @@
-"""The inputs that every analysis shares, loaded and checked: models, photographs, noises,
-layers."""
+"""The inputs of a run, loaded and checked before anything is computed: models, noises, crops."""
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from analysis.text.names import shortest
-from mtd.loading import cli_options
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection
 
+    from torch import nn
+
+    from analysis.commands.settings import Settings
     from analysis.engine.run import ForwardSettings
     from mtd.data.crops import Crop
     from mtd.data.photographs import Photograph
     from mtd.data.recorded_noise import Recorded
+    from mtd.loading.cli_options import ModelRequest
     from mtd.networks.base import Denoiser
     from mtd.noise.base import Noise
     from mtd.utils.distributed import Ranks
 
-
-CROPS = 64
-
-
-NOISES = ("gaussian:15", "poisson:3")
+    Model = str | Path | nn.Module
+    Models = Mapping[str, Model] | Sequence[Model] | Model | Sequence[ModelRequest]
 
 
 @dataclass(frozen=True)
 class RunInputs:
-    """What the shared options name, loaded and checked.
+    """Models, noises and crops of a run, loaded and checked.
 
-    `repeated` is the number of crops left out because another one has the same pixels: a sample
-    that is there twice puts self-similarity off the diagonal.
+    Attributes:
+        models: networks by short names that tell them apart.
+        noises: in the order of the settings, the reference first.
+        crops: clean crops or whole images; each set of pixels once, since a sample that is there
+            twice puts self-similarity off the diagonal.
+        forward: how the networks are run.
+        ranks: the processes that share the work.
+        duplicates: number of crops left out because another one has the same pixels.
+        images: where the crops come from, for the manifest.
     """
 
     models: dict[str, Denoiser]
     noises: list[Noise | Recorded]
     crops: list[Crop]
-    setting: ForwardSettings
+    forward: ForwardSettings
     ranks: Ranks
-    repeated: int
+    duplicates: int = 0
+    images: str | tuple[str, ...] = "bundled"
+
+    @property
+    def specs(self) -> list[str]:
+        """The noises' specifications."""
+        return [noise.spec for noise in self.noises]
+
+    def subset(
+        self,
+        *,
+        models: Collection[str] | None = None,
+        noises: Sequence[str] | None = None,
+        crops: Sequence[Crop] | None = None,
+    ) -> Self:
+        """The same with some of the models, noises (in the order given) or crops."""
+        by_spec = {noise.spec: noise for noise in self.noises}
+        return replace(
+            self,
+            models={k: v for k, v in self.models.items() if models is None or k in models},
+            noises=self.noises if noises is None else [by_spec[n] for n in noises if n in by_spec],
+            crops=self.crops if crops is None else list(crops),
+        )
+
+    def with_models(self, models: Mapping[str, Denoiser]) -> Self:
+        """The same with more models, such as the noisy input that gains are measured from.
+
+        Raises:
+            BadInput: a model has that name already.
+        """
+        for name in models:
+            if name in self.models:
+                raise BadInput(f"a model is named {name!r}; rename the file")
+        together = {**self.models, **models}
+        identity = {name: identity_of(model) for name, model in together.items()}
+        return replace(self, models=together, forward=replace(self.forward, identity=identity))
 
 
-def check(args: argparse.Namespace) -> RunInputs:
-    """Load and check what the shared options name, before anything is computed.
+def load_inputs(
+    models: Models, settings: Settings, photographs: Sequence[Photograph] | None = None
+) -> RunInputs:
+    """Load and check what settings name, before anything is computed.
+
+    Args:
+        models: requests of a command line; or networks, paths and bundled names, see `load_models`.
+        settings: of the analysis.
+        photographs: the clean images; by default those of `settings.images`.
 
     Raises:
         BadInput: anything that cannot be used, by any of the processes.
     """
+    from mtd.data import photographs as data_photographs
     from mtd.utils import distributed
 
-    processes, device = distributed.start(args.device)
-    with processes.raise_on_all_ranks():
-        from mtd.data import photographs as data_photographs
-
-        return gather(args, device, processes, data_photographs.photographs(*args.images or ()))
-
-
-def cut(args: argparse.Namespace, photographs: Sequence[Photograph]) -> list[Crop]:
-    """The crops, or whole images, that the options ask for."""
-    from mtd.data import crops as data_crops
-
-    if args.crop is None:
-        return data_crops.whole(photographs, args.limit)
-    return data_crops.crops(photographs, args.crop, args.limit or CROPS, args.crop_rule, args.seed)
+    ranks, device = distributed.start(settings.device)
+    with ranks.raise_on_all_ranks():
+        images: str | tuple[str, ...] = settings.images or "bundled"
+        if photographs is None:
+            photographs = data_photographs.photographs(*settings.images)
+        else:
+            images = tuple(photograph.name for photograph in photographs)
+        return replace(gather(models, settings, device, ranks, photographs), images=images)
 
 
 def gather(
-    args: argparse.Namespace, device: str, ranks: Ranks, photographs: Sequence[Photograph]
+    models: Models,
+    settings: Settings,
+    device: str,
+    ranks: Ranks,
+    photographs: Sequence[Photograph],
 ) -> RunInputs:
-    """What the shared options name, on given photographs; see `check`."""
+    """What settings name, on given photographs; see `load_inputs`."""
     from analysis.engine.run import ForwardSettings
-    from mtd.data.recorded_noise import PREFIX, Recorded
-    from mtd.noise import specs as noise_specs
+    from mtd.data.recorded_noise import Recorded
     from mtd.utils.device import resolve_device
 
-    specs = NOISES if args.noise is None else args.noise
-    noises = [Recorded(s) if s.startswith(PREFIX) else noise_specs.parse(s) for s in specs]
-    specs = [n.spec for n in noises]
-    if len(set(specs)) < len(specs):
-        raise BadInput(f"--noise {', '.join(specs)}: each noise once")
+    noises = parse_noises(settings.specs)
     resolved = resolve_device(device)
-    models = load_models(args, device)
-    found = cut(args, photographs)
+    networks = load_models(models, settings, device)
+    cut = cut_crops(settings, photographs)
     for recorded in noises:
         if isinstance(recorded, Recorded):
-            used = {crop.image for crop in found}
+            used = {crop.image for crop in cut}
             recorded.check([photo for photo in photographs if photo.name in used])
-    crops = list({crop.digest: crop for crop in reversed(found)}.values())[::-1]
-    setting = ForwardSettings(
-        args.seed,
-        not args.no_quantize,
-        args.mask_pairing,
+    crops = list({crop.digest: crop for crop in reversed(cut)}.values())[::-1]
+    forward = ForwardSettings(
+        settings.seed,
+        settings.quantize,
+        settings.mask_draws,
         resolved,
-        args.autocast,
-        identity={name: identity(model) for name, model in models.items()},
-        input_mask=args.input_mask,
+        settings.autocast,
+        identity={name: identity_of(model) for name, model in networks.items()},
+        input_mask=settings.input_mask,
     )
-    return RunInputs(models, noises, crops, setting, ranks, len(found) - len(crops))
+    return RunInputs(networks, noises, crops, forward, ranks, len(cut) - len(crops))
 
 
-def identity(model: Denoiser) -> list[Any]:
+def parse_noises(specs: Sequence[str]) -> list[Noise | Recorded]:
+    """Noises from their specifications, each once.
+
+    Raises:
+        BadInput: an unknown noise, or one that is given twice.
+    """
+    from mtd.data.recorded_noise import PREFIX, Recorded
+    from mtd.noise import parse
+
+    noises = [Recorded(s) if s.startswith(PREFIX) else parse(s) for s in specs]
+    names = [noise.spec for noise in noises]
+    if len(set(names)) < len(names):
+        raise BadInput(f"--noise {', '.join(names)}: each noise once")
+    return noises
+
+
+def canonical(spec: str) -> str:
+    """A noise's specification in the one form that tables hold."""
+    return parse_noises([spec])[0].spec
+
+
+def cut_crops(settings: Settings, photographs: Sequence[Photograph]) -> list[Crop]:
+    """The crops, or whole images, that settings name."""
+    from analysis.commands.settings import CROPS
+    from mtd.data import crops as data_crops
+
+    if settings.crop is None:
+        return data_crops.whole(photographs, settings.limit)
+    count = settings.limit or CROPS
+    return data_crops.crops(photographs, settings.crop, count, settings.crop_rule, settings.seed)
+
+
+def identity_of(model: Denoiser) -> list[Any]:
     """What decides a loaded network's output: file, masks, how it is called, what made it."""
     if not model.source:
         return ["unchanged", None]
@@ -117,82 +191,116 @@ def identity(model: Denoiser) -> list[Any]:
     return [source["sha256"], masks, source["usage"], *made]
 
 
-def load_models(args: argparse.Namespace, device: str) -> dict[str, Denoiser]:
+def load_models(models: Models, settings: Settings, device: str) -> dict[str, Denoiser]:
     """The networks, by names that are short but tell them apart.
 
+    Args:
+        models: requests of a command line; or a mapping from names, a sequence, or a single one of:
+            a checkpoint's path, a bundled name, an `nn.Module` from (B, 3, H, W) to the same.
+        settings: masks and seed.
+        device: where networks run that are loaded here.
+
     Raises:
-        BadInput: a file that cannot be used, or an option that says nothing of any of them.
+        BadInput: a file or module that cannot be used, or an option that applies to none of them.
     """
+    from mtd.loading.cli_options import ModelRequest
     from mtd.loading.load import load
 
-    wanted = cli_options.settle(args)
-    places = [Path(path) for path, _ in wanted]
+    if isinstance(models, Sequence) and all(isinstance(m, ModelRequest) for m in models):
+        requests = [m for m in models if isinstance(m, ModelRequest)]
+        names = unique_names([request.path for request in requests])
+        loaded = {
+            name: load(request.path, device=device, **vars(request.options))
+            for name, request in zip(names, requests, strict=True)
+        }
+        check_sigmas(requests, loaded)
+    else:
+        from analysis.commands.modules import from_python
+
+        loaded = from_python(models, settings, device)  # type: ignore[arg-type]
+    for name, model in loaded.items():
+        if model.channels != 3:
+            hint = "; --grayscale per-channel runs it on each" if model.channels == 1 else ""
+            raise BadInput(f"{name}: takes {model.channels} channels, expected color, 3{hint}")
+    return loaded
+
+
+def unique_names(paths: Sequence[str]) -> list[str]:
+    """Short names of files that tell them apart."""
+    places = [Path(path) for path in paths]
     names = shortest(dict(enumerate((*place.parts[:-1], place.stem) for place in places)))
     if len(set(names.values())) < len(names):  # two files that differ in their ending alone
-        names = dict(enumerate(map(str, places)))
-    models = {
-        name: load(path, device=device, **vars(how))
-        for name, (path, how) in zip(names.values(), wanted, strict=True)
-    }
-    if args.sigma and not any(model.takes_sigma for model in models.values()):
-        raise BadInput(f"--sigma {args.sigma[0]}: none of the models takes a noise level")
-    for (path, _), (name, model) in zip(wanted, models.items(), strict=True):
-        named = [
-            t for t in args.sigma if t.rpartition("=")[0] in (path, Path(path).stem) and "=" in t
-        ]
-        if named and not model.takes_sigma:
-            raise BadInput(f"--sigma {named[0]}: {name} takes no noise level")
-        if model.channels != 3:
-            hint = "; --grey per-channel runs it on each channel" if model.channels == 1 else ""
-            raise BadInput(f"{name}: takes {model.channels} channels, expected colour, 3{hint}")
-    return models
+        return [str(place) for place in places]
+    return list(names.values())
 
 
-def choose_layers(models: dict[str, Denoiser], patterns: list[str] | None) -> dict[str, list[str]]:
-    """Layers to record, by model."""
+def check_sigmas(requests: Sequence[ModelRequest], models: Mapping[str, Denoiser]) -> None:
+    """See that a noise level is given to noise-conditional models only.
+
+    Raises:
+        BadInput: it is given to one that takes none.
+    """
+    given = [request.options.sigma is not None for request in requests]
+    conditional = [model.takes_sigma for model in models.values()]
+    if any(given) and not any(conditional):
+        raise BadInput("--sigma: none of the models is noise-conditional; leave it out")
+    for request, name, takes in zip(requests, models, conditional, strict=True):
+        if request.own_sigma and not takes:
+            raise BadInput(f"--sigma: {name} is not noise-conditional; leave it out")
+
+
+def choose_layers(
+    models: Mapping[str, Denoiser], patterns: Sequence[str] | None
+) -> dict[str, list[str]]:
+    """Layers to record, by model.
+
+    Raises:
+        BadInput: a pattern that matches nothing.
+    """
     from analysis.engine.layers import choose
 
     chosen = {}
     for name, model in models.items():
         try:
-            chosen[name] = choose(model, patterns)
+            chosen[name] = choose(model, list(patterns) if patterns else None)
         except BadInput as error:
             raise BadInput(f"{name}: {error}") from None
     return chosen
 
 
-def describe(analysis: str, args: argparse.Namespace, asked: RunInputs) -> dict[str, Any]:
-    """The part of a manifest that the shared options decide."""
+def manifest_of(analysis: str, settings: Settings, inputs: RunInputs) -> dict[str, Any]:
+    """The part of a manifest that the shared settings decide."""
     from analysis.commands.run_folder import versions
     from mtd.data.recorded_noise import Recorded
 
+    images = inputs.images
     return {
         "analysis": analysis,
         "versions": versions(),
         "models": {
             name: dict(m.source) | {"parameters": sum(p.numel() for p in m.parameters())}
-            for name, m in asked.models.items()
+            for name, m in inputs.models.items()
             if m.source
         },
-        "attention_mask": args.attention_mask,
-        "mask_samples": args.mask_samples,
-        "mask_pairing": args.mask_pairing,
-        **({"input_mask": args.input_mask} if args.input_mask else {}),
-        "noises": [noise.spec for noise in asked.noises],
+        "attention_mask": settings.attention_mask,
+        "mask_samples": settings.mask_samples,
+        "mask_draws": settings.mask_draws,
+        **({"input_mask": settings.input_mask} if settings.input_mask else {}),
+        "noises": inputs.specs,
         "recorded": {
-            noise.spec: noise.digest(asked.crops)
-            for noise in asked.noises
+            noise.spec: noise.digest(inputs.crops)
+            for noise in inputs.noises
             if isinstance(noise, Recorded)
         },
-        "quantize": not args.no_quantize,
-        "seed": args.seed,
-        "device": args.device,
-        "autocast": args.autocast,
-        "images": args.images or "bundled",
-        "crop": args.crop,
-        "crop_rule": args.crop_rule,
+        "quantize": settings.quantize,
+        "seed": settings.seed,
+        "device": settings.device,
+        "autocast": settings.autocast,
+        "images": images if isinstance(images, str) else list(images),
+        "crop": settings.crop,
+        "crop_rule": settings.crop_rule,
         "crops": [
             {"image": c.image, "top": c.top, "left": c.left, "sha256": c.digest}
-            for c in asked.crops
+            for c in inputs.crops
         ],
     }

@@ -45,8 +45,8 @@ def blocks(names: Sequence[str]) -> list[str]:
     return [name for name in names if BLOCK.search(name)]
 
 
-def deepest(names: Sequence[str]) -> list[str]:
-    """The deepest quarter of the blocks, at least one; of all layers where there are no blocks."""
+def last_quarter(names: Sequence[str]) -> list[str]:
+    """The last quarter of the blocks, at least one; of all layers where there are no blocks."""
     chosen = blocks(names) or list(names)
     return chosen[-max(1, len(chosen) // 4) :]
 

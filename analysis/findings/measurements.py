@@ -312,7 +312,7 @@ def deep_matches(study: Study) -> Measured | None:
     The best CKA with any layer of the masked network, mean over the baseline's shallower half of
     layers − mean over its deepest quarter, under the reference noise. No interval.
     """
-    from analysis.engine.layers import deepest
+    from analysis.engine.layers import last_quarter
 
     frame = study.table(f"{PAIR}/cka", "cka")
     if frame is None:
@@ -323,7 +323,7 @@ def deep_matches(study: Study) -> Measured | None:
     if part.empty:
         return None
     best = part.groupby("layer_a", sort=False).cka.max()
-    deep = best[deepest(list(best.index))]
+    deep = best[last_quarter(list(best.index))]
     return Measured(float(best.iloc[: len(best) // 2].mean() - deep.mean()))
 
 

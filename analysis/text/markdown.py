@@ -8,6 +8,9 @@ from collections.abc import Iterable
 
 MARKUP = re.compile(r"([\\`*_\[\]<>|~$&#])")
 
+FENCED = re.compile(r"(?<![\\`])(`+)(?!`)(.+?)(?<!`)\1(?!`)")
+LINK = re.compile(r"(?<!\\)\[([^\]]*)\]\([^)]*\)")
+
 
 def code(name: object) -> str:
     """A name as Markdown code, whatever characters it holds.
@@ -25,6 +28,17 @@ def code(name: object) -> str:
 def escaped(text: str) -> str:
     """Text that may hold names, such that Markdown and HTML show it as it is."""
     return MARKUP.sub(r"\\\1", " ".join(text.split()))
+
+
+def plain(text: str) -> str:
+    """Markdown of this module as plain text: names without fences, escaped characters as they are.
+
+    >>> print(plain("`a_b` under `gaussian:15`: 1\\\\_000"))
+    a_b under gaussian:15: 1_000
+    """
+    text = LINK.sub(r"\1", text)
+    text = FENCED.sub(lambda match: match[2].strip() if "`" in match[2] else match[2], text)
+    return re.sub(r"\\([\\`*_\[\]<>|~$&#])", r"\1", text)
 
 
 def listed(items: Iterable[str], most: int = 6) -> str:

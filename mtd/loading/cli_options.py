@@ -148,7 +148,22 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
     )
 
 
-def settle(args: argparse.Namespace) -> list[tuple[str, LoadOptions]]:
+@dataclass(frozen=True)
+class ModelRequest:
+    """A checkpoint, and how it is loaded.
+
+    Attributes:
+        path: of a file, or a bundled name.
+        options: how it is made and called.
+        own_sigma: whether a noise level was given for this model alone.
+    """
+
+    path: str
+    options: LoadOptions
+    own_sigma: bool = False
+
+
+def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
     """The checkpoints that are asked for, and how each is to be made and called.
 
     Raises:
@@ -189,7 +204,8 @@ def settle(args: argparse.Namespace) -> list[tuple[str, LoadOptions]]:
             factory=made.factory if made else None,
             arguments=made.arguments if made else {},
         )
-        found.append((name, how))
+        own = any("=" in t and t.rpartition("=")[0] in (name, Path(name).stem) for t in args.sigma)
+        found.append(ModelRequest(name, how, own))
     return found
 
 

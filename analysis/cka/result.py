@@ -1,0 +1,144 @@
+"""The results of a CKA comparison, and the Python function that makes one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.cka import figures
+from analysis.cka.command import ANALYSIS
+from analysis.commands.command import run_in_memory
+from analysis.commands.result import Result
+from analysis.plotting.axes import new_axes
+from mtd.utils.errors import BadInput, nearest
+
+
+class CKAResult(Result):
+    """Tables of a CKA comparison as data frames, and figures of them."""
+
+    @property
+    def cells(self) -> pd.DataFrame:
+        """A row for each pair of layers: models, noises, layers, `cka`, 95% interval, p-values."""
+        return figures.cells(self.frames)
+
+    @property
+    def depth(self) -> pd.DataFrame:
+        """Each layer under one noise against itself under another, with its 95% interval."""
+        return self.frames["depth"]
+
+    @property
+    def last_quarter(self) -> pd.DataFrame:
+        """Means over the last quarter of the blocks, with 95% intervals."""
+        return self.frames["last_quarter"]
+
+    @property
+    def difference(self) -> pd.DataFrame:
+        """Differences between two models' curves over depth; empty without intervals."""
+        return self.frames.get("difference", pd.DataFrame())
+
+    @property
+    def influence(self) -> pd.DataFrame:
+        """How much each crop moves the values; empty without intervals."""
+        return self.frames.get("influence", pd.DataFrame())
+
+    @property
+    def layers(self) -> pd.DataFrame:
+        """Every layer under every noise: features, HSIC with itself, why a value is NaN."""
+        return self.frames["layers"]
+
+    def plot_matrix(
+        self,
+        ax: Axes | None = None,
+        *,
+        models: tuple[str, str] | str | None = None,
+        noises: tuple[str, str] | str | None = None,
+    ) -> Axes:
+        """Layer × layer heat map of one pair of views; the first of the run by default.
+
+        Args:
+            ax: where to draw; a new figure's by default.
+            models: a model, or two.
+            noises: a noise, or two.
+
+        Raises:
+            BadInput: no such pair of views in the run.
+        """
+        frame = self.cells
+        for kind, chosen in (("model", models), ("noise", noises)):
+            if chosen is None:
+                continue
+            a, b = (chosen, chosen) if isinstance(chosen, str) else chosen
+            known = list(dict.fromkeys([*frame[f"{kind}_a"], *frame[f"{kind}_b"]]))
+            for name in (a, b):
+                if name not in known:
+                    raise BadInput(f"{kind} {name!r}: {nearest(name, known)}")
+            frame = frame[(frame[f"{kind}_a"] == a) & (frame[f"{kind}_b"] == b)]
+        if frame.empty:
+            raise BadInput(f"models {models}, noises {noises}: the run does not compare them")
+        views = ["model_a", "noise_a", "model_b", "noise_b"]
+        first = frame.iloc[0][views]
+        panel = figures.all_panels(frame[(frame[views] == first).all(axis=1)])[0]
+        ax = ax if ax is not None else new_axes()
+        figures.draw(ax, panel, figures.scale(self.cells))
+        return ax
+
+    def plot_depth(self, ax: Axes | None = None, *, noises: tuple[str, str] | None = None) -> Axes:
+        """Each layer under one noise against itself under another, over depth.
+
+        Args:
+            ax: where to draw; a new figure's by default.
+            noises: the reference and another noise; the first pair of the run by default.
+
+        Raises:
+            BadInput: the run compares no two noises, or not these.
+        """
+        frame = self.depth
+        if noises is not None:
+            frame = frame[(frame.noise_a == noises[0]) & (frame.noise_b == noises[1])]
+        if frame.empty:
+            raise BadInput(f"noises {noises}: the run does not compare them")
+        first = frame.iloc[0]
+        part = frame[(frame.noise_a == first.noise_a) & (frame.noise_b == first.noise_b)]
+        ax = ax if ax is not None else new_axes()
+        models = list(dict.fromkeys(self.depth.model))
+        figures.draw_depth(ax, part, models)
+        ax.set_ylabel(figures.MEASURES[figures.measure(frame)])
+        ax.legend(fontsize=8)
+        return ax
+
+
+def compare(
+    models: Any, *, images: Any = None, progress: bool = True, **settings: Any
+) -> CKAResult:
+    """Compare the layers of denoisers by CKA, across models and across noises.
+
+    Linear CKA of the activations of two layers on the same samples (see `analysis.cka.cka`), for
+    every two models under the first noise, and for each model between the first noise and every
+    other; the command `python -m analysis.cka` calls the same code.
+
+    Args:
+        models: a mapping from names, a sequence, or one of: an `nn.Module` from (B, 3, H, W) in
+            [0, 1] to the same shape; the path of a checkpoint; a bundled name.
+        images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W), `uint8`
+            or real in [0, 1]; None for the bundled ones.
+        progress: show a progress bar.
+        settings: fields of `analysis.cka.settings.CKASettings`.
+
+    Returns:
+        Data frames `cells`, `depth`, `last_quarter`, …; `plot_matrix`, `plot_depth`; `save`.
+
+    Raises:
+        BadInput: a model, image or setting that cannot be used; the message says what to do.
+
+    Example:
+        >>> result = compare(["baseline.pth", "masked.pth"], crop=32, limit=4, progress=False)
+        >>> list(result.last_quarter.model_a)
+        ['baseline', 'baseline', 'masked']
+
+    Reference: Kornblith et al. 2019, *Similarity of Neural Network Representations Revisited*.
+    """
+    result = run_in_memory(ANALYSIS, models, images, progress, **settings)
+    assert isinstance(result, CKAResult)
+    return result

@@ -1,0 +1,145 @@
+"""Settings of the CKA comparison."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from analysis.commands.settings import Settings, intervals_option, option
+from mtd.utils.errors import BadInput
+
+FULL = 256
+"""Most whole images whose Gram matrices are compared at once unless a setting says so."""
+
+Measure = Literal["cka", "procrustes", "rsa", "knn"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CKASettings(Settings):
+    """Settings of `analysis.cka`; see `Settings` for those that every analysis shares.
+
+    Attributes:
+        layers: patterns of layers to record; none for the first, the blocks and the last two.
+        compare: which pairs of views, see `analysis.cka.view_pairs.choose`.
+        measure: of similarity; all but `cka` compare whole images.
+        estimator: `unbiased` or `biased` over all samples, `minibatch` unbiased over the pairs
+            within batches; None for the one that suits measure, kernel and number of crops.
+        unit: what a sample is: the channels at one `position`, or a whole `image`; None for
+            positions with CKA, images otherwise.
+        centering: what is removed from every channel: the mean over all samples (`global`), each
+            image's mean, or the mean of 9 × 9 positions around each (`highpass`).
+        kernel: `linear`, or `rbf` with one σ for each layer and view, from the first batch.
+        bandwidth: σ of the RBF kernel in median distances.
+        positions: sampled in each crop.
+        permutations: for p-values of whole images; None for 1000 with images, 0 with positions.
+        intervals: leave out one crop at a time for 95% intervals.
+    """
+
+    layers: tuple[str, ...] = option(
+        (),
+        "layers: glob, re:REGEX or type:CLASS (repeatable)",
+        metavar="PATTERN",
+        shown="first, blocks, last two",
+    )
+    compare: Literal["reference", "cross-model", "cross-noise", "self", "all"] = option(
+        "reference",
+        "pairs of views: models under the first noise, and each model between the first noise and "
+        "every other; every two models; every two noises; each view with itself; all of these",
+        aliases=("--pairs",),
+    )
+    measure: Measure = option(
+        "cka",
+        "measure of similarity; for whole images also orthogonal Procrustes, RSA (Spearman) and "
+        "mutual nearest neighbors",
+    )
+    estimator: Literal["unbiased", "minibatch", "biased"] | None = option(
+        None,
+        "over all samples, unbiased or biased; or unbiased over the pairs within batches",
+        shown="unbiased; minibatch for more than 256 whole images",
+    )
+    unit: Literal["position", "image"] | None = option(
+        None,
+        "what a sample is: a layer's channels at one position, or a whole crop, flattened, which "
+        "saturates near 1 for denoisers because the content dominates",
+        shown="position",
+    )
+    centering: Literal["global", "image", "highpass"] = option(
+        "global",
+        "what is removed from every channel first: only the mean over all samples, each image's "
+        "mean, or the mean of 9 x 9 positions around each",
+        aliases=("--centring",),
+    )
+    kernel: Literal["linear", "rbf"] = option(
+        "linear", "kernel; rbf takes one sigma per layer and view, from the first batch"
+    )
+    bandwidth: float = option(
+        1.0, "sigma of the RBF kernel, in median distances", above=0, below=1e9
+    )
+    positions: int = option(64, "positions sampled in each crop", minimum=1)
+    permutations: int | None = option(
+        None,
+        "permutations for p-values of whole images; 0 for none",
+        minimum=0,
+        shown="1000 for whole images",
+    )
+    intervals: bool = intervals_option()
+
+    def __post_init__(self) -> None:
+        """Check the settings, and that they go together.
+
+        Raises:
+            BadInput: a value that cannot be used, or values that do not go together.
+        """
+        super().__post_init__()
+        other = self.measure != "cka"
+        if self.crop is None:
+            raise BadInput("crop None: CKA compares crops of one size; give --crop")
+        if other and (self.unit == "position" or self.kernel != "linear"):
+            raise BadInput(f"--measure {self.measure} compares whole images: use --unit image")
+        if other and self.estimator:
+            raise BadInput(f"--estimator {self.estimator}: {self.measure} has none; leave it out")
+        if self.permutations and (other or self.sample_unit == "position"):
+            raise BadInput("--permutations: whole crops are permuted; needs cka with --unit image")
+        if (
+            self.kernel == "rbf"
+            and self.sample_unit == "position"
+            and (self.estimator in ("unbiased", "biased"))
+        ):
+            raise BadInput(
+                f"--estimator {self.estimator}: an RBF kernel over positions needs minibatch"
+            )
+        if self.sample_unit == "position" and self.positions > self.crop**2:
+            side = self.crop
+            raise BadInput(f"--positions {self.positions}: a crop of {side} x {side} has {side**2}")
+
+    @property
+    def sample_unit(self) -> Literal["position", "image"]:
+        """What a sample is, chosen by the measure if not given."""
+        return self.unit or ("image" if self.measure != "cka" else "position")
+
+    def completed(self, crops: int) -> CKASettings:
+        """The same with unit, estimator and permutations chosen for a number of crops.
+
+        Raises:
+            BadInput: too few crops for the estimator.
+        """
+        unit, estimator = self.sample_unit, self.estimator
+        if estimator is None:
+            many = crops > (self.batch_size or FULL) if unit == "image" else self.kernel == "rbf"
+            estimator = "minibatch" if many and self.measure == "cka" else "unbiased"
+        permutations = self.permutations
+        if permutations is None:
+            permutations = 1000 if unit == "image" and self.measure == "cka" else 0
+        least = 2 if estimator == "biased" else 4
+        samples = crops * (1 if unit == "image" else self.positions)
+        if samples < least:
+            raise BadInput(
+                f"{samples} samples ({crops} crops): {estimator} {self.measure.upper()} needs "
+                f"{least}; raise --limit or give more images"
+            )
+        if unit == "image" and estimator != "minibatch" and (self.batch_size or crops) < crops:
+            raise BadInput(
+                f"--batch-size {self.batch_size}: {crops} whole images are compared in one batch; "
+                "leave it out, or use --estimator minibatch"
+            )
+        return replace(self, unit=unit, estimator=estimator, permutations=permutations)

@@ -1,0 +1,97 @@
+"""The record of an analysis: its settings, observer, tables, figures and sentences.
+
+An analysis is a package with one such record, `ANALYSIS` in its `command.py`, and a name in
+`analysis.registry`. Commands, reports, `--verify` and the fingerprint of a page read the record;
+another package adds an analysis by an entry point of the group `mtd.analyses`.
+
+Functions of a record import what is heavy when they are called, so that `--help` answers at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from analysis.commands.inputs import RunInputs
+    from analysis.commands.job import AnalysisJob
+    from analysis.commands.result import Result
+    from analysis.engine.observer import Batch, Observer
+
+    Frames = Mapping[str, pd.DataFrame]
+    Manifest = Mapping[str, Any]
+    Files = Mapping[str, pd.DataFrame | bytes]
+
+
+def no_entries(inputs: RunInputs, settings: Any, observer: Any) -> dict[str, Any]:
+    """No entries of the manifest beside those that all analyses share."""
+    return {}
+
+
+def no_figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
+    """No figures."""
+    return {}
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One analysis.
+
+    Attributes:
+        name: of its package, command, section of a report and notebook.
+        title: heading of its section.
+        description: what it does, for `--help`.
+        examples: command lines, for `--help`.
+        settings: the class of its settings.
+        observer: makes its observer for given inputs, settings and batches.
+        tables: makes its tables from what the observer computes, by file name without ending;
+            called in every process.
+        figures: draws its figures from tables and manifest alone, by file name without ending.
+        sentences: what follows from tables and manifest, as Markdown; the terminal shows the same
+            sentences without markup.
+        main_sentences: those that matter most, for the top of a report; by default the first.
+        terminal_table: the tables in short, as plain text.
+        prepare: checks and completes the settings once the inputs are known.
+        batches: cuts crops into batches; by default as many crops as suit their size.
+        manifest: entries of the manifest beside those that all analyses share.
+        load_inputs: loads and checks models, noises and crops; by default the shared rule.
+        compute: replaces the pass through the networks, for an analysis that has its own.
+        table_names: its tables in order; by default all that a run folder holds.
+        keys: columns that identify a row, by table; `--verify` computes rows of the first again.
+        report_crops: crops of its section in a report; None for an analysis without a section.
+        version: of what its observer extracts; part of every cache key.
+        package: where its code and figures are, for the fingerprint of a page.
+        result: the class of its results.
+    """
+
+    name: str
+    title: str
+    description: str
+    examples: str
+    settings: type[Any]
+    observer: Callable[[RunInputs, Any, Sequence[Batch]], Observer]
+    tables: Callable[[Any, AnalysisJob], Files]
+    sentences: Callable[[Frames, Manifest], list[str]]
+    figures: Callable[[Frames, Manifest], Mapping[str, Figure]] = no_figures
+    main_sentences: Callable[[Frames, Manifest], list[str]] | None = None
+    terminal_table: Callable[[Frames, Manifest], str] | None = None
+    prepare: Callable[[RunInputs, Any], Any] | None = None
+    batches: Callable[[RunInputs, Any], list[Batch]] | None = None
+    manifest: Callable[[RunInputs, Any, Any], dict[str, Any]] = no_entries
+    load_inputs: Callable[[Any, Any, Any], RunInputs] | None = None
+    compute: Callable[[AnalysisJob, Any, bool], Files] | None = None
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    table_names: tuple[str, ...] = ()
+    report_crops: int | None = None
+    version: int = 1
+    package: str = ""
+    result: Callable[[], type[Result]] | None = None
+
+    @property
+    def home(self) -> str:
+        """The package that holds its code."""
+        return self.package or f"analysis.{self.name}"

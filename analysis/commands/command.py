@@ -1,0 +1,156 @@
+"""What every analysis' command and Python function do: load, plan, compute, save."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.commands.parser import OutputOptions, build, output_options, settings_from
+from mtd.loading import cli_options
+from mtd.utils import cli
+
+if TYPE_CHECKING:
+    from analysis.commands.analysis import Analysis
+    from analysis.commands.inputs import Models, RunInputs
+    from analysis.commands.job import AnalysisJob
+    from analysis.commands.result import Result
+    from analysis.commands.settings import Settings
+
+
+def main(analysis: Analysis) -> None:
+    """The command of an analysis, on this process's arguments.
+
+    Raises:
+        BadInput: see `mtd.utils.errors`.
+    """
+    arguments = parser(analysis).parse_args()
+    settings = settings_from(analysis.settings, arguments)
+    output = output_options(arguments, cli.command(f"analysis.{analysis.name}"))
+    run(analysis, cli_options.resolve_requests(arguments), settings, output)
+
+
+def parser(analysis: Analysis) -> cli.Parser:
+    """The command's options."""
+    module = f"analysis.{analysis.name}"
+    return build(analysis.settings, module, analysis.description, analysis.examples)
+
+
+def run(
+    analysis: Analysis, models: Models, settings: Settings, output: OutputOptions | None = None
+) -> Path:
+    """Run an analysis into a run folder, and print its tables in short; returns the folder.
+
+    With `resume`, an interrupted run is continued, and a finished one is only reported again.
+
+    Raises:
+        BadInput: in all processes, if any of them finds some.
+    """
+    from analysis.commands.job import plan
+
+    output = output or OutputOptions()
+    inputs = load(analysis, models, settings)
+    with inputs.ranks.raise_on_all_ranks():
+        job = plan(analysis, inputs, settings)
+    path = into_folder(job, output)
+    inputs.ranks.leave()
+    return path
+
+
+def load(
+    analysis: Analysis, models: Models, settings: Settings, photographs: Any = None
+) -> RunInputs:
+    """Models, noises and crops, by the analysis' own rule or by the shared one."""
+    from analysis.commands.inputs import load_inputs
+
+    return (analysis.load_inputs or load_inputs)(models, settings, photographs)
+
+
+def into_folder(job: AnalysisJob, output: OutputOptions) -> Path:
+    """Run a job in a folder of its own; the folder.
+
+    Raises:
+        BadInput: in all processes, if any of them finds some.
+    """
+    from analysis.commands.result import finish, write_tables
+    from analysis.commands.run_folder import RunFolder
+
+    ranks = job.inputs.ranks
+    names = "-".join(name for name, model in job.inputs.models.items() if model.source)
+    folder = RunFolder(
+        output.output_dir,
+        f"{job.name}-{names}",
+        job.with_batches(job.batches),
+        resume=output.resume,
+        command=output.command,
+        ranks=ranks,
+    )
+    with folder.resumable():
+        if not ranks.gather(output.resume and folder.complete())[0]:
+            files = compute(job, folder, output.quiet)
+            with ranks.raise_on_all_ranks():
+                if ranks.first:
+                    write_tables(folder, files)
+        with ranks.raise_on_all_ranks():
+            if ranks.first:
+                text = finish(folder, job.analysis)
+                print(f"{text}\n\nwritten to {folder.path}")
+    return folder.path
+
+
+def compute(job: AnalysisJob, folder: Any = None, quiet: bool = False) -> Mapping[str, Any]:
+    """The tables of a job; called in every process.
+
+    Args:
+        job: planned.
+        folder: a run folder that keeps activations until the run is finished; None for memory.
+        quiet: no progress bar.
+    """
+    from analysis.commands import progress
+
+    if job.analysis.compute is not None:
+        return job.analysis.compute(job, folder, quiet)
+    progress.run_pass(job.inputs, job.batches, [job.watch], folder, quiet=quiet)
+    return job.files()
+
+
+def run_in_memory(
+    analysis: Analysis,
+    models: Models,
+    images: Any = None,
+    progress: bool = True,
+    **settings: Any,
+) -> Result:
+    """Run an analysis from Python; nothing is written.
+
+    Args:
+        analysis: its record.
+        models: a mapping from names, a sequence, or one of: `nn.Module` from (B, 3, H, W) in [0, 1]
+            to the same, path of a checkpoint, bundled name.
+        images: a folder, files, arrays or tensors of clean photographs; None for the bundled ones.
+        progress: show a progress bar.
+        settings: fields of the analysis' settings, checked like the command's options.
+
+    Returns:
+        The result: frames, figures, sentences; `save` writes a run folder.
+
+    Raises:
+        BadInput: anything that cannot be used.
+    """
+    from analysis.commands.job import plan
+    from analysis.commands.modules import evaluation_mode, photographs_from
+    from analysis.commands.result import Result
+
+    chosen = analysis.settings.of(**settings)
+    if isinstance(images, str | Path) and Path(images).is_dir():
+        chosen, images = replace(chosen, images=(str(images),)), None
+    photographs = None if images is None else photographs_from(images)
+    modules: Sequence[Any] | Any = list(models.values()) if isinstance(models, Mapping) else models
+    with evaluation_mode(modules) if not isinstance(models, str | Path) else nullcontext():
+        inputs = load(analysis, models, chosen, photographs)
+        job = plan(analysis, inputs, chosen)
+        files = compute(job, quiet=not progress)
+    kind = analysis.result() if analysis.result is not None else Result
+    return kind.of(job, files)

@@ -1,0 +1,125 @@
+"""The results of an analysis: tables, with the figures and sentences that are made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING, Any, Self
+
+import pandas as pd
+
+from analysis.commands.run_folder import TEXT_FILE, RunFolder, read_manifest, read_tables
+from analysis.text.markdown import plain
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from analysis.commands.analysis import Analysis
+    from analysis.commands.job import AnalysisJob
+
+WIDTH = 100
+"""Columns of the terminal's text."""
+
+
+class Result:
+    """What an analysis computed.
+
+    Attributes:
+        analysis: the record of the analysis.
+        frames: its tables as data frames, by file name without ending.
+        manifest: everything that decided them: versions, digests, noises, settings.
+        name: of its models, for the name of a folder.
+    """
+
+    def __init__(
+        self,
+        analysis: Analysis,
+        files: Mapping[str, pd.DataFrame | bytes],
+        manifest: Mapping[str, Any],
+    ) -> None:
+        self.analysis, self.manifest = analysis, dict(manifest)
+        self.frames: dict[str, pd.DataFrame] = {
+            Path(name).stem: table for name, table in files.items() if not isinstance(table, bytes)
+        }
+        self._files = dict(files)
+
+    @classmethod
+    def of(cls, job: AnalysisJob, files: Mapping[str, pd.DataFrame | bytes]) -> Self:
+        """The result of a job that has run."""
+        return cls(job.analysis, files, job.with_batches(job.batches))
+
+    @classmethod
+    def read(cls, analysis: Analysis, path: str | Path) -> Self:
+        """The result that a run folder holds.
+
+        Raises:
+            BadInput: no run folder.
+        """
+        names = analysis.table_names or [file.stem for file in sorted(Path(path).glob("*.csv"))]
+        frames = read_tables(path, names)
+        files = {f"{name}.csv": frame for name, frame in frames.items()}
+        return cls(analysis, files, read_manifest(path))
+
+    def __repr__(self) -> str:
+        tables = ", ".join(f"{name} ({len(frame)})" for name, frame in self.frames.items())
+        return f"<{type(self).__name__} of {', '.join(self.manifest['models'])}: {tables}>"
+
+    def sentences(self) -> list[str]:
+        """What follows from the tables, in Markdown."""
+        return self.analysis.sentences(self.frames, self.manifest)
+
+    def text(self) -> str:
+        """The tables in short and what follows from them, as the terminal shows it."""
+        return terminal_text(self.analysis, self.frames, self.manifest)
+
+    def figures(self) -> dict[str, Figure]:
+        """Every figure that the tables admit, by the name of its file."""
+        return dict(self.analysis.figures(self.frames, self.manifest))
+
+    def save(self, path: str | Path) -> Path:
+        """Write a run folder: manifest, tables, figures and text.
+
+        Args:
+            path: a new folder, or one that holds this very run.
+
+        Returns:
+            The folder.
+
+        Raises:
+            BadInput: the folder holds another run, or cannot be written.
+        """
+        folder = RunFolder(path, self.analysis.name, self.manifest)
+        write_tables(folder, self._files)
+        finish(folder, self.analysis)
+        return folder.path
+
+
+def terminal_text(
+    analysis: Analysis, frames: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]
+) -> str:
+    """The tables of an analysis in short, and the sentences about them, as plain text."""
+    parts = []
+    if analysis.terminal_table is not None:
+        parts.append(analysis.terminal_table(frames, manifest))
+    sentences = [plain(sentence) for sentence in analysis.sentences(frames, manifest)]
+    parts.append("\n".join(fill(text, WIDTH, subsequent_indent="  ") for text in sentences))
+    return "\n\n".join(part for part in parts if part)
+
+
+def write_tables(folder: RunFolder, files: Mapping[str, pd.DataFrame | bytes]) -> None:
+    """Write tables as CSV, and anything else as it is."""
+    for name, content in files.items():
+        folder.write(name, content)
+
+
+def finish(folder: RunFolder, analysis: Analysis) -> str:
+    """Draw the figures and write the text of a folder whose tables are written; the text."""
+    names = analysis.table_names or [file.stem for file in sorted(folder.path.glob("*.csv"))]
+    frames, manifest = read_tables(folder.path, names), read_manifest(folder.path)
+    for name, figure in analysis.figures(frames, manifest).items():
+        folder.figure(f"{name}.png", figure)
+    text = terminal_text(analysis, frames, manifest)
+    folder.write(TEXT_FILE, f"{text}\n".encode())
+    folder.finish()
+    return text

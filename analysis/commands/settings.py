@@ -1,0 +1,316 @@
+"""Settings: everything that decides the results of an analysis, typed, checked and frozen.
+
+Each analysis has one subclass of `Settings`. A field states its type, default, help and range once:
+the command makes its options from it (`analysis.commands.parser`), and Python functions take it as
+a keyword.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from os import PathLike, fspath
+from types import NoneType, UnionType
+from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
+
+from mtd.utils.errors import BadInput, nearest
+
+REFERENCE = "gaussian:15"
+"""The noise that models are taken to be trained on unless a setting says otherwise."""
+
+UNSEEN = ("poisson:3.5", "speckle:0.04", "spatial:60", "salt_pepper:0.02", "mixture:4")
+"""The noises that models are taken not to be trained on."""
+
+CROPS = 64
+"""Number of crops of an analysis unless it has a default of its own."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """What a field is on the command line, and which values it may take.
+
+    Attributes:
+        help: for `--help`; the default is appended.
+        flag: the option; by default the field's name. Of a field whose default is True, the option
+            that turns it off.
+        metavar: the value's name in `--help`.
+        aliases: older spellings, understood but not shown.
+        synonyms: older values, by value, that stand for one of today's.
+        minimum: smallest number.
+        maximum: largest number.
+        above: a number must be larger than this.
+        below: a number must be smaller than this.
+        parse: makes the value from a text, raising `ValueError` with what was expected.
+        listed: whether the parser adds the option; otherwise it is among those of the models.
+        shown: the default in words.
+    """
+
+    help: str
+    flag: str = ""
+    metavar: str | None = None
+    aliases: tuple[str, ...] = ()
+    synonyms: Mapping[str, str] = field(default_factory=dict)
+    minimum: float | None = None
+    maximum: float | None = None
+    above: float | None = None
+    below: float | None = None
+    parse: Callable[[str], Any] | None = None
+    listed: bool = True
+    shown: str | None = None
+
+
+def option(default: Any, help: str, **more: Any) -> Any:
+    """A field of settings; see `Option` for the keywords."""
+    return field(default=default, metadata={"option": Option(help, **more)})
+
+
+def noises_option(default: Sequence[str] | None, shown: str = "", help: str = "") -> Any:
+    """The field of the noises, with an analysis' own default."""
+    return option(
+        None if default is None else tuple(default),
+        help
+        or "noise; folder:DIR takes recorded noisy versions of the images, matched by name "
+        "(repeatable)",
+        flag="--noise",
+        metavar="SPEC",
+        shown=shown or ", ".join(default or ()),
+    )
+
+
+def crop_option(default: int | None, **more: Any) -> Any:
+    """The field of the side of a crop, with an analysis' own default."""
+    shown = "whole images" if default is None else str(default)
+    return option(default, "side of a crop in pixels", minimum=8, shown=shown, **more)
+
+
+def limit_option(default: int | None, shown: str = "") -> Any:
+    """The field of the number of crops, with an analysis' own default."""
+    return option(default, "number of crops", minimum=1, shown=shown or str(default))
+
+
+def memory_option(help: str) -> Any:
+    """The field of how much memory a step of the computation may take, in GiB."""
+    return option(2.0, help, metavar="GIB", above=0, below=2.0**40)
+
+
+def intervals_option(what: str = "crops") -> Any:
+    """The field that turns intervals off."""
+    return option(True, f"no intervals: do not leave {what} out", flag="--no-intervals")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings that every analysis shares.
+
+    Attributes:
+        images: folders of clean photographs; none for the bundled ones.
+        crop: side of a crop in pixels; None for whole images.
+        crop_rule: where crops are cut, see `mtd.data.crops.crops`.
+        limit: number of crops; None for all images.
+        noises: specifications of noises, see `mtd.noise.parse`; None for those that follow from
+            other settings.
+        quantize: clip and round noisy images to 8 bits.
+        mask_draws: whether a crop has the same attention masks under every noise (`shared`), or
+            others under each (`independent`).
+        input_mask: share of the pixels that is hidden from the networks.
+        attention_mask: `auto` follows a checkpoint's policy, `on` and `off` override it.
+        mask_samples: number of attention-mask draws that are averaged.
+        seed: of everything random.
+        device: `cpu`, `cuda` or `cuda:N`.
+        autocast: precision of the forward pass.
+        batch_size: crops of a batch; None for a size that suits the crops.
+    """
+
+    images: tuple[str, ...] = option(
+        (), "folder of clean photographs (repeatable)", metavar="DIR", shown="bundled"
+    )
+    crop: int | None = crop_option(64)
+    crop_rule: Literal["grid", "center", "random"] = option(
+        "grid",
+        "where crops are cut: spread over each image, its middle, or at random",
+        synonyms={"centre": "center"},
+    )
+    limit: int | None = limit_option(CROPS)
+    noises: tuple[str, ...] | None = noises_option((REFERENCE, "poisson:3"))
+    quantize: bool = option(True, "noise without clipping and rounding", flag="--no-quantize")
+    mask_draws: Literal["shared", "independent"] = option(
+        "shared",
+        "attention masks of a crop: the same under every noise, or others under each",
+        aliases=("--mask-pairing",),
+    )
+    input_mask: float = option(
+        0.0,
+        "hide this share of the pixels from the networks, as in training with an input mask "
+        "(0.8, say)",
+        metavar="RATIO",
+        minimum=0,
+        below=1,
+        shown="none",
+    )
+    attention_mask: Literal["auto", "on", "off"] = option("auto", "", listed=False)
+    mask_samples: int = option(1, "", minimum=1, listed=False)
+    seed: int = option(0, "", minimum=0, listed=False)
+    device: str = option("cpu", "cpu, cuda, cuda:1")
+    autocast: Literal["off", "bf16", "fp16"] = option(
+        "off", "precision of the networks' forward pass; off is float32"
+    )
+    batch_size: int | None = option(
+        None, "crops that go through a network together", minimum=1, shown="what suits the crops"
+    )
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            BadInput: a value of another type, or out of range.
+        """
+        kinds = get_type_hints(type(self))
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if checked(item.name, kinds[item.name], item.metadata["option"], value) != value:
+                raise BadInput(f"{item.name} {value!r}: {expected(kinds[item.name])}")
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """Settings from values of a caller's: lists, single texts and paths where texts are meant.
+
+        Raises:
+            BadInput: an unknown setting, or a value that cannot be used.
+        """
+        known = {item.name: item for item in fields(cls)}
+        kinds = get_type_hints(cls)
+        converted = {}
+        for name, value in values.items():
+            if name not in known:
+                raise BadInput(f"no setting {name!r} in {cls.__name__}; {nearest(name, known)}")
+            converted[name] = checked(name, kinds[name], known[name].metadata["option"], value)
+        return cls(**converted)
+
+    @classmethod
+    def sharing(cls, other: Settings, **values: Any) -> Self:
+        """Settings of this analysis with another's values where both have a field.
+
+        `noises` are not taken over: what they mean differs between analyses.
+        """
+        names = {item.name for item in fields(cls)} & {item.name for item in fields(other)}
+        shared = {name: getattr(other, name) for name in names - {"noises"}}
+        return cls(**(shared | values))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields by name, ready for JSON; `of` makes equal settings of it."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """The noises of the pass in their order, the reference first."""
+        return self.noises or ()
+
+
+def reference_first(reference: str, noises: Sequence[str]) -> tuple[str, ...]:
+    """A reference noise, then the others, which may repeat it."""
+    return (reference, *(spec for spec in noises if spec != reference))
+
+
+def plain(kind: Any) -> tuple[Any, bool]:
+    """A field's type without `None`, and whether it may be None."""
+    if get_origin(kind) in (Union, UnionType):
+        rest = tuple(part for part in get_args(kind) if part is not NoneType)
+        return (rest[0] if len(rest) == 1 else Union[rest]), NoneType in get_args(kind)  # noqa: UP007
+    return kind, False
+
+
+def checked(name: str, kind: Any, about: Option, value: Any) -> Any:
+    """A value as its field holds it.
+
+    Raises:
+        BadInput: it cannot be one.
+    """
+    inner, optional = plain(kind)
+    if value is None and optional:
+        return None
+    try:
+        if get_origin(inner) is tuple and about.parse is None:
+            single = isinstance(value, str | PathLike)
+            entry = get_args(inner)[0]
+            return tuple(convert(entry, about, v) for v in ([value] if single else value))
+        return convert(inner, about, value)
+    except (TypeError, ValueError) as error:
+        text = str(error) if isinstance(error, ValueError) else ""
+        raise BadInput(f"{name} {value!r}: {text or expected(kind)}") from None
+
+
+def convert(kind: Any, about: Option, value: Any) -> Any:
+    """A single value of a type, from a text or from Python.
+
+    Raises:
+        ValueError: it is none, or out of range; the message says what was expected.
+    """
+    if about.parse is not None:
+        return about.parse(value) if isinstance(value, str) else value
+    if get_origin(kind) is Literal:
+        word = about.synonyms.get(value, value) if isinstance(value, str) else value
+        if word not in get_args(kind):
+            raise ValueError(f"expected {' or '.join(map(str, get_args(kind)))}")
+        return word
+    if kind is bool:
+        if not isinstance(value, bool):
+            raise ValueError("expected True or False")
+        return value
+    if kind in (int, float):
+        return number(kind, about, value)
+    if kind is str and isinstance(value, str | PathLike):
+        return fspath(value)
+    raise ValueError(expected(kind))
+
+
+def number(kind: type, about: Option, value: Any) -> int | float:
+    """A number within its range.
+
+    Raises:
+        ValueError: it is none; the message says what was expected.
+    """
+    what = range_of(kind, about)
+    try:
+        converted = kind(value)
+    except (TypeError, ValueError):
+        raise ValueError(what) from None
+    exact = isinstance(value, str) or (not isinstance(value, bool) and converted == value)
+    inside = (
+        (about.minimum is None or converted >= about.minimum)
+        and (about.maximum is None or converted <= about.maximum)
+        and (about.above is None or converted > about.above)
+        and (about.below is None or converted < about.below)
+    )
+    if not exact or not inside or converted != converted:
+        raise ValueError(what)
+    return int(converted) if kind is int else float(converted)
+
+
+def range_of(kind: type, about: Option) -> str:
+    """What a number must be, in words."""
+    text = "expected a whole number" if kind is int else "expected a number"
+    if about.minimum is not None and about.maximum is None and about.below is None:
+        return f"{text} from {about.minimum:g} up"
+    parts = [
+        f"from {about.minimum:g}" if about.minimum is not None else "",
+        f"above {about.above:g}" if about.above is not None else "",
+        f"up to {about.maximum:g}" if about.maximum is not None else "",
+        f"below {about.below:g}" if about.below is not None and about.below < 1e9 else "",
+    ]
+    return " ".join([text, *filter(None, parts)])
+
+
+def expected(kind: Any) -> str:
+    """What a field holds, in words."""
+    inner, optional = plain(kind)
+    many = get_origin(inner) is tuple
+    entry = get_args(inner)[0] if many else inner
+    if get_origin(entry) is Literal:
+        what = " or ".join(map(str, get_args(entry)))
+    else:
+        what = {str: "a text", int: "a whole number", float: "a number", bool: "True or False"}.get(
+            entry, str(entry)
+        )
+    what = f"several of: {what}" if many else what
+    return f"expected {what}" + (" or None" if optional else "")

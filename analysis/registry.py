@@ -1,0 +1,75 @@
+"""The analyses that are known: those of this package, and those that others add.
+
+Another package adds one by an entry point of the group `mtd.analyses` that names an `Analysis`:
+
+    [project.entry-points."mtd.analyses"]
+    sharpness = "mypackage.sharpness:ANALYSIS"
+
+Every command, the report, `--verify` and `python -m analysis` then know it by its name.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from analysis.commands.analysis import Analysis
+from mtd.utils.errors import BadInput, nearest
+
+GROUP = "mtd.analyses"
+"""Entry points of other packages' analyses."""
+
+BUILT_IN = (
+    "generalization",
+    "cka",
+    "srga",
+    "distributions",
+    "degradation",
+    "sensitivity",
+    "attribution",
+    "brightness",
+)
+"""In the order in which a report shows them."""
+
+
+@cache
+def analyses() -> dict[str, Analysis]:
+    """Every analysis by its name, built-in ones first.
+
+    Raises:
+        BadInput: an entry point that cannot be loaded, or takes a name that is in use.
+    """
+    known = {name: built_in(name) for name in BUILT_IN}
+    for entry in entry_points(group=GROUP):
+        owner = entry.dist.name if entry.dist else "a package"
+        try:
+            found = entry.load()
+        except Exception as error:
+            raise BadInput(
+                f"analysis {entry.name} of {owner}: cannot be loaded ({error})"
+            ) from None
+        if not isinstance(found, Analysis):
+            kind = type(found).__name__
+            raise BadInput(f"analysis {entry.name} of {owner}: a {kind}; expected an Analysis")
+        if found.name in known:
+            raise BadInput(f"analysis {found.name} of {owner}: the name is taken")
+        known[found.name] = found
+    return known
+
+
+def built_in(name: str) -> Analysis:
+    """One of this package's analyses."""
+    record: Analysis = import_module(f"analysis.{name}.command").ANALYSIS
+    return record
+
+
+def analysis(name: str) -> Analysis:
+    """An analysis by its name.
+
+    Raises:
+        BadInput: there is none of that name.
+    """
+    if name not in analyses():
+        raise BadInput(f"analysis {name!r}: {nearest(name, analyses())}")
+    return analyses()[name]

@@ -1,0 +1,36 @@
+"""Names of a package that are imported on first use, so that `--help` answers without torch."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+
+def lazy_exports(
+    package: str, names: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """A package's `__getattr__` and `__dir__` for names that live in its modules.
+
+    Args:
+        package: `__name__` of the package.
+        names: module by public name; a module that ends in the name itself is that module.
+
+    Example:
+        >>> get, names = lazy_exports("mtd", {"parse": "mtd.noise.specs", "noise": "mtd.noise"})
+        >>> get("parse").__module__, get("noise").__name__
+        ('mtd.noise.specs', 'mtd.noise')
+    """
+
+    def get(name: str) -> Any:
+        if name not in names:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module = import_module(names[name])
+        return module if names[name] == f"{package}.{name}" else getattr(module, name)
+
+    def listed() -> list[str]:
+        defined = vars(sys.modules[package]) if package in sys.modules else {}
+        return sorted({*(name for name in defined if name.startswith("__")), *names})
+
+    return get, listed
