@@ -63,6 +63,7 @@ class Analysis:
         table_names: its tables in order; by default all that a run folder holds.
         keys: columns that identify a row, by table; `--verify` computes rows of the first again.
         report_crops: crops of its section in a report; None for an analysis without a section.
+        report_settings: adapts its settings to a report's crops and noises.
         version: of what its observer extracts; part of every cache key.
         package: where its code and figures are, for the fingerprint of a page.
         result: the class of its results.
@@ -87,6 +88,7 @@ class Analysis:
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     table_names: tuple[str, ...] = ()
     report_crops: int | None = None
+    report_settings: Callable[[Any], Any] | None = None
     version: int = 1
     package: str = ""
     result: Callable[[], type[Result]] | None = None

@@ -96,7 +96,8 @@ def into_folder(job: AnalysisJob, output: OutputOptions) -> Path:
         with ranks.raise_on_all_ranks():
             if ranks.first:
                 text = finish(folder, job.analysis)
-                print(f"{text}\n\nwritten to {folder.path}")
+                if output.printed:
+                    print(f"{text}\n\nwritten to {folder.path}")
     return folder.path
 
 

@@ -8,9 +8,7 @@ from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields
 from pathlib import Path
 from typing import (
-    TYPE_CHECKING,
     Any,
-    Generic,
     Literal,
     TypeVar,
     get_args,
@@ -18,15 +16,12 @@ from typing import (
     get_type_hints,
 )
 
-from analysis.commands.settings import Option, Settings, convert, plain
+from analysis.commands.settings import Option, Options, Settings, convert, plain
 from mtd.loading import cli_options
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
-if TYPE_CHECKING:
-    from mtd.loading.cli_options import ModelRequest
-
-S = TypeVar("S", bound=Settings)
+T = TypeVar("T", bound=Options)
 
 
 @dataclass(frozen=True)
@@ -38,28 +33,14 @@ class OutputOptions:
         resume: continue an interrupted run.
         quiet: no progress bar, no messages.
         command: the command line, recorded in `run.json`.
+        printed: whether the text is printed once a run is finished.
     """
 
     output_dir: str | Path | None = None
     resume: bool = False
     quiet: bool = False
     command: str = ""
-
-
-@dataclass(frozen=True)
-class Request(Generic[S]):
-    """A parsed command line.
-
-    Attributes:
-        models: the checkpoints, and how each is loaded.
-        settings: everything that decides the results.
-        output: where and how results are written.
-        arguments: the parsed options, for those that are neither.
-    """
-
-    models: list[ModelRequest]
-    settings: S
-    output: OutputOptions
+    printed: bool = True
 
 
 def build(
@@ -89,8 +70,8 @@ def build(
     return p
 
 
-def add_settings(p: argparse.ArgumentParser, settings: type[Settings]) -> None:
-    """Add an option for every field of a class of settings."""
+def add_settings(p: argparse.ArgumentParser, settings: type[Options]) -> None:
+    """Add an option for every field of a class of options."""
     kinds = get_type_hints(settings)
     for item in fields(settings):
         about: Option = item.metadata["option"]
@@ -119,6 +100,8 @@ def add_option(p: argparse.ArgumentParser, item: Field[Any], kind: Any, about: O
     if shown and "default" not in about.help:
         keywords["help"] += f" (default: {shown})"
     keywords["help"] = keywords["help"].replace("%", "%%").replace(") (default", "; default")
+    if not about.help:
+        keywords["help"] = argparse.SUPPRESS
     action: dict[str, Any] = {"action": "append"} if many else {}
     p.add_argument(flag, default=argparse.SUPPRESS, **keywords, **action)
     if about.aliases:
@@ -138,7 +121,7 @@ def value_type(kind: Any, about: Option) -> Callable[[str], Any]:
     return read
 
 
-def settings_from(settings: type[S], arguments: argparse.Namespace) -> S:
+def settings_from(settings: type[T], arguments: argparse.Namespace) -> T:
     """The settings that parsed options name.
 
     Raises:
@@ -146,17 +129,6 @@ def settings_from(settings: type[S], arguments: argparse.Namespace) -> S:
     """
     given = vars(arguments)
     return settings.of(**{f.name: given[f.name] for f in fields(settings) if f.name in given})
-
-
-def request(settings: type[S], arguments: argparse.Namespace, command: str = "") -> Request[S]:
-    """Models, settings and output options of a parsed command line.
-
-    Raises:
-        BadInput: options that do not go together, or name no model.
-    """
-    chosen = settings_from(settings, arguments)
-    models = cli_options.resolve_requests(arguments)
-    return Request(models, chosen, output_options(arguments, command))
 
 
 def output_options(arguments: argparse.Namespace, command: str = "") -> OutputOptions:
@@ -177,3 +149,23 @@ def run_folders(arguments: argparse.Namespace) -> list[Path]:
             raise BadInput(f"{absent[0]}: no such run folder")
         raise BadInput("checkpoints and run folders: give one or the other")
     return folders
+
+
+def arguments_of(settings: Options) -> list[str]:
+    """The options of a command line that give these settings, those at their default left out.
+
+    >>> arguments_of(Settings(crop=32, noises=("gaussian:25",), quantize=False))
+    ['--crop', '32', '--noise', 'gaussian:25', '--no-quantize']
+    """
+    found: list[str] = []
+    for item in fields(settings):
+        value, about = getattr(settings, item.name), item.metadata["option"]
+        if value == item.default or value is None:
+            continue
+        flag = about.flag or f"--{item.name.replace('_', '-')}"
+        if isinstance(value, bool):
+            found.append(flag)
+            continue
+        for one in value if isinstance(value, tuple) else [value]:
+            found += [flag, f"{one:g}" if isinstance(one, float) else str(one)]
+    return found

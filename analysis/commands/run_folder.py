@@ -257,16 +257,19 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
     return runs if isinstance(runs, list) else []
 
 
-def newest(analysis: str, parent: str | Path = "runs") -> Path:
-    """The run folder of an analysis whose manifest was written last.
+def newest(analysis: str, parent: str | Path = "runs") -> Path | None:
+    """The run folder of an analysis whose manifest was written last, whatever it is called.
 
-    Raises:
-        BadInput: there is none.
+    Args:
+        analysis: its name.
+        parent: folder of run folders; those inside a report or a comparison count too.
     """
-    found = list(Path(parent).glob(f"{analysis}-*/{MANIFEST}"))
-    if not found:
-        raise BadInput(f"{parent}: no run of analysis.{analysis} in it; run it first")
-    return max(found, key=lambda path: path.stat().st_mtime_ns).parent
+    held = [*Path(parent).glob(f"*/{MANIFEST}"), *Path(parent).glob(f"*/*/{MANIFEST}")]
+    for manifest in sorted(held, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+        with suppress(BadInput):
+            if read_manifest(manifest.parent).get("analysis") == analysis:
+                return manifest.parent
+    return None
 
 
 def read_manifest(path: str | Path) -> dict[str, Any]:

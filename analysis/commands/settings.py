@@ -99,7 +99,45 @@ def intervals_option(what: str = "crops") -> Any:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Options:
+    """Typed, checked and frozen fields, each declared by `option`."""
+
+    def __post_init__(self) -> None:
+        """Check every field.
+
+        Raises:
+            BadInput: a value of another type, or out of range.
+        """
+        kinds = get_type_hints(type(self))
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if checked(item.name, kinds[item.name], item.metadata["option"], value) != value:
+                raise BadInput(f"{item.name} {value!r}: {expected(kinds[item.name])}")
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:
+        """Settings from values of a caller's: lists, single texts and paths where texts are meant.
+
+        Raises:
+            BadInput: an unknown setting, or a value that cannot be used.
+        """
+        known = {item.name: item for item in fields(cls)}
+        kinds = get_type_hints(cls)
+        converted = {}
+        for name, value in values.items():
+            if name not in known:
+                raise BadInput(f"no setting {name!r} in {cls.__name__}; {nearest(name, known)}")
+            converted[name] = checked(name, kinds[name], known[name].metadata["option"], value)
+        return cls(**converted)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All fields by name, ready for JSON; `of` makes equal settings of it."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(Options):
     """The settings that every analysis shares.
 
     Attributes:
@@ -158,34 +196,6 @@ class Settings:
         None, "crops that go through a network together", minimum=1, shown="what suits the crops"
     )
 
-    def __post_init__(self) -> None:
-        """Check every field.
-
-        Raises:
-            BadInput: a value of another type, or out of range.
-        """
-        kinds = get_type_hints(type(self))
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if checked(item.name, kinds[item.name], item.metadata["option"], value) != value:
-                raise BadInput(f"{item.name} {value!r}: {expected(kinds[item.name])}")
-
-    @classmethod
-    def of(cls, **values: Any) -> Self:
-        """Settings from values of a caller's: lists, single texts and paths where texts are meant.
-
-        Raises:
-            BadInput: an unknown setting, or a value that cannot be used.
-        """
-        known = {item.name: item for item in fields(cls)}
-        kinds = get_type_hints(cls)
-        converted = {}
-        for name, value in values.items():
-            if name not in known:
-                raise BadInput(f"no setting {name!r} in {cls.__name__}; {nearest(name, known)}")
-            converted[name] = checked(name, kinds[name], known[name].metadata["option"], value)
-        return cls(**converted)
-
     @classmethod
     def sharing(cls, other: Settings, **values: Any) -> Self:
         """Settings of this analysis with another's values where both have a field.
@@ -195,11 +205,6 @@ class Settings:
         names = {item.name for item in fields(cls)} & {item.name for item in fields(other)}
         shared = {name: getattr(other, name) for name in names - {"noises"}}
         return cls(**(shared | values))
-
-    def to_dict(self) -> dict[str, Any]:
-        """All fields by name, ready for JSON; `of` makes equal settings of it."""
-        values = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     @property
     def specs(self) -> tuple[str, ...]:

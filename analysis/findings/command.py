@@ -196,6 +196,6 @@ def publish(folder: Path, quiet: bool = True) -> None:
     attached = [Attachment(path.name, path.read_bytes()) for path in held]
     html = pages_html.html(done, attached, fingerprint.heading(done))
     atomic_write.write(folder / f"{NAME}.html", html)
-    inputs = json.dumps(fingerprint.inputs([NAME]), indent=2)
+    inputs = json.dumps(fingerprint.inputs([NAME], ["analysis.findings"], {}), indent=2)
     atomic_write.write(folder / fingerprint.INPUTS, inputs + "\n")
     print(f"written to {folder / NAME}.html")

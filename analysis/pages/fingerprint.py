@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,41 +22,32 @@ INPUTS = "page.json"
 """What the page was made with; see `inputs`."""
 
 
-DRAWN = ("pages/*.py", "pages/assets/*", "plotting/*.py", "report/reading.py", "text/*.py")
-"""Code that every page is made by; beside it, all that a section's own package holds."""
-
-PACKAGES = {"training": "curves"}
-"""Packages of sections that have another name."""
+SHARED = ("pages/*.py", "pages/assets/*", "plotting/*.py", "text/*.py")
+"""Code that every page is made by."""
 
 
-def inputs(sections: Sequence[str]) -> dict[str, Any]:
-    """What a page depends on beside the tables: if any of it changes, the page is to be made anew.
+def inputs(
+    names: Sequence[str], packages: Sequence[str], versions: Mapping[str, int]
+) -> dict[str, Any]:
+    """What a page depends on beside the tables: if any of it changes, the page is out of date.
 
-    Digests of notebooks, of the sentences' and the page's code, and versions of what is measured.
+    Args:
+        names: of the notebooks that it is made of.
+        packages: whose code draws its figures and writes its sentences, as `analysis.cka`.
+        versions: of what is measured, by analysis.
+
+    Returns:
+        Digests of notebooks and code, and versions.
     """
-    from analysis.cka.observer import Representations
-    from analysis.degradation.observer import PooledFeatures
-    from analysis.distributions.observer import FeatureHistograms
-    from analysis.generalization.observer import Scores
-    from analysis.sensitivity.observer import LayerChanges
-    from analysis.srga.observer import DeepFeatures
-
-    package = Path(__file__).parents[1]
-    own = [f"{PACKAGES.get(name, name)}/*.py" for name in sections]
-    code = sorted({path for pattern in (*DRAWN, *own) for path in package.glob(pattern)})
-    observers = (
-        Scores,
-        Representations,
-        DeepFeatures,
-        FeatureHistograms,
-        PooledFeatures,
-        LayerChanges,
-    )
+    root = Path(__file__).parents[1]
+    code = [path for pattern in SHARED for path in root.glob(pattern)]
+    for package in packages:
+        code += Path(str(import_module(package).__file__)).parent.glob("*.py")
     return {
         "mtd": mtd.__version__,
-        "observers": {observer.name: observer.version for observer in observers},
-        "notebooks": {name: digest(notebooks.place(name)) for name in (PAGE, *sections)},
-        "code": {path.relative_to(package).as_posix(): digest(path) for path in code},
+        "versions": dict(versions),
+        "notebooks": {name: digest(notebooks.place(name)) for name in names},
+        "code": {f"{path.parent.name}/{path.name}": digest(path) for path in sorted(code)},
     }
 
 

@@ -1,76 +1,128 @@
 """One command from checkpoints to a page: every analysis, its numbers, figures and provenance.
 
-`python -m analysis.report a.pth b.pth` takes all analyses in one pass, executes the notebooks on
-what it found, and renders one self-contained HTML page. Of run folders it makes the page alone.
+`python -m analysis.report a.pth b.pth` runs all analyses in one pass, executes the notebooks on
+their tables, and renders one self-contained HTML page. Of run folders it makes the page alone.
 """
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.commands import options
-from analysis.report import sections
-from analysis.report.options import FORMATS, parser
+from analysis.commands.parser import (
+    OutputOptions,
+    add_settings,
+    build,
+    output_options,
+    run_folders,
+    settings_from,
+)
+from analysis.report.settings import ReportOptions, ReportSettings
+from mtd.loading import cli_options
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from mtd.loading.cli_options import ModelRequest
+
+EXAMPLES = """\
+  python -m analysis.report baseline.pth masked.pth
+  python -m analysis.report mine.pth theirs.pth --images photos --max-crops srga=300 \\
+      --format html,pdf
+  python -m analysis.report *.pth --sections generalization,srga --no-lpips
+  python -m analysis.report runs/generalization-… runs/cka-… --output-dir page
+  python -m analysis.report --verify runs/report-…
+"""
+
+DESCRIPTION = (
+    "Analyze models in one pass, and make a page of it: benchmark, CKA, SRGA, distributions, "
+    "degradation clusters, sensitivity, attribution, and training curves where logs are beside "
+    "the checkpoints. Sections that the folder holds already are not computed again."
+)
+
+
+def parser() -> cli.Parser:
+    """The command's options."""
+    p = build(
+        ReportSettings,
+        "analysis.report",
+        DESCRIPTION,
+        EXAMPLES,
+        models="checkpoint files or bundled names; or run folders of any analyses",
+    )
+    add_settings(p, ReportOptions)
+    return p
 
 
 def main() -> None:
-    """Compute what is lacking, make the page, say where it is."""
-    run(parser().parse_args(), cli.command("analysis.report"))
+    """The command."""
+    arguments = parser().parse_args()
+    settings = settings_from(ReportSettings, arguments)
+    options = settings_from(ReportOptions, arguments)
+    output = output_options(arguments, cli.command("analysis.report"))
+    if options.verify:
+        from analysis.report import verify
+
+        models = [] if not (arguments.models or arguments.made) else requests(arguments)
+        verify.run(options, settings, models)
+        return
+    folders = run_folders(arguments)
+    run([] if folders else requests(arguments), settings, options, output, folders)
 
 
-def run(args: argparse.Namespace, command: str = "") -> Path:
-    """The command on parsed arguments; returns the report's folder.
+def requests(arguments: object) -> list[ModelRequest]:
+    """The models that a parsed command line requests."""
+    return cli_options.resolve_requests(arguments)  # type: ignore[arg-type]
+
+
+def run(
+    models: Sequence[ModelRequest],
+    settings: ReportSettings | None = None,
+    options: ReportOptions | None = None,
+    output: OutputOptions | None = None,
+    folders: Sequence[Path] = (),
+) -> Path:
+    """Compute what is missing, make the page; returns the report's folder.
+
+    Args:
+        models: checkpoints; none if run folders are given.
+        settings: what decides the numbers.
+        options: what the report is made of, and how it is published.
+        output: where it is written.
+        folders: run folders that a page is made of.
 
     Raises:
         BadInput: see `mtd.utils.errors`.
-        Failed: a notebook failed; or numbers that were verified do not agree.
+        Failed: a notebook failed.
     """
     from analysis.pages import notebooks
     from analysis.report import folders as report_folders
     from analysis.report import publish
 
-    if args.verify:
-        from analysis.report import verify
-
-        return verify.run(args)
-    formats = chosen_formats(args.format)
-    chosen = sections.choose(args.sections)
+    settings, options = settings or ReportSettings(), options or ReportOptions()
+    output = output or OutputOptions()
+    check_formats(options)
     notebooks.check_kernel()
-    folders = options.run_folders(args)
     if folders:
-        found = report_folders.gather(args, folders, chosen, command)
+        report = report_folders.collect(folders, options, output)
     else:
-        found = report_folders.compute(args, chosen, command)
-    if found.ranks.first:
-        publish.publish(found, formats, args)
-    found.ranks.leave()
-    return found.folder.path
+        report = report_folders.compute(models, settings, options, output)
+    if report.ranks.first:
+        publish.publish(report, options, output.quiet)
+    report.ranks.leave()
+    return report.folder.path
 
 
-def chosen_formats(text: str) -> Sequence[str]:
-    """The formats that a list with commas names.
+def check_formats(options: ReportOptions) -> None:
+    """See that the formats of the page can be made.
 
     Raises:
-        BadInput: an unknown one, or none; PDF without a browser.
+        BadInput: an unknown one; PDF without a browser.
     """
     from analysis.pages import pdf
-    from mtd.utils.errors import nearest
 
-    asked = [name.strip() for name in text.split(",") if name.strip()]
-    for name in asked:
-        if name not in FORMATS:
-            raise BadInput(f"--format {name}: {nearest(name, FORMATS)}")
-    if not asked:
-        raise BadInput(f"--format names none: {', '.join(FORMATS)}")
-    if "pdf" in asked and pdf.find() is None:
+    if "pdf" in options.formats and pdf.find() is None:
         raise BadInput(
             "--format pdf: needs Chromium or Chrome on the PATH, or its place in MTD_CHROMIUM"
         )
-    return asked

@@ -1,37 +1,45 @@
-"""The run folders of a report: computed in one pass, or taken from runs that are there."""
+"""The run folders of a report: computed in one pass, or copied from runs that are there."""
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import io
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from analysis.commands.inputs import RunInputs
-from analysis.commands.job import one_pass
-from analysis.commands.job import report as reported
-from analysis.commands.run_folder import RunFolder, done, finished, read_manifest, versions
-from analysis.compare import tables as compare_tables
+from analysis.commands.command import into_folder
+from analysis.commands.parser import OutputOptions
+from analysis.commands.run_folder import (
+    MANIFEST,
+    RunFolder,
+    done,
+    finished,
+    read_manifest,
+    versions,
+)
+from analysis.commands.several import run_together
+from analysis.compare import command as compare_command
 from analysis.compare.predictors import INDICES
 from analysis.curves import command as curves_command
 from analysis.curves import log_readers
+from analysis.registry import analyses
+from analysis.report import plan as report_plan
 from analysis.report import sections as report_sections
-from analysis.report.plan import Plan
-from analysis.report.sections import BENCHMARK, ONE_PASS
+from analysis.report.settings import BENCHMARK, ReportOptions, ReportSettings
 from analysis.stats.rank_correlation import LEAST
 from analysis.text.terminal import plural
 from mtd.loading import checkpoint_file
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
 
-NAMED = {"curves": "training"}
-"""Sections that are not called what their analysis is."""
+if TYPE_CHECKING:
+    from analysis.commands.inputs import RunInputs
+    from analysis.report.plan import ReportPlan
+    from mtd.loading.cli_options import ModelRequest
 
 LOG, RECIPE = "log.csv", "recipe.json"
+"""Files of a training run."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +48,8 @@ class Report:
 
     Attributes:
         folder: of the report.
-        sections: those that it holds and that are asked for, in the order of the page.
-        ranks: the processes that made it.
+        sections: those that it holds and that were chosen, in the order of the page.
+        ranks: the processes that computed it.
     """
 
     folder: RunFolder
@@ -50,84 +58,110 @@ class Report:
 
 
 def present(folder: Path, chosen: Sequence[str]) -> list[str]:
-    """Those of the sections that a report's folder holds, done."""
+    """Those of the sections that a report's folder holds, finished."""
     return [name for name in chosen if done(folder / name)]
 
 
-def compute(args: argparse.Namespace, chosen: Sequence[str], command: str = "") -> Report:
-    """Do what is lacking of the sections that are asked for.
+def one_pass(chosen: Sequence[str]) -> list[str]:
+    """Those of the sections that share the pass through the networks, the benchmark last."""
+    names = [
+        name
+        for name, record in analyses().items()
+        if name in chosen and record.report_crops is not None and record.compute is None
+    ]
+    return sorted(names, key=lambda name: name == BENCHMARK)
+
+
+def own_pass(chosen: Sequence[str]) -> list[str]:
+    """Those of the sections that have a pass of their own."""
+    return [
+        name
+        for name, record in analyses().items()
+        if name in chosen and record.report_crops is not None and record.compute is not None
+    ]
+
+
+def compute(
+    models: Sequence[ModelRequest],
+    settings: ReportSettings,
+    options: ReportOptions,
+    output: OutputOptions,
+) -> Report:
+    """Compute what is missing of the chosen sections.
 
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    plan = Plan(args)
-    shared = plan.asked.ranks
-    with shared.raise_on_all_ranks():
-        strict = args.sections is not None
-        logs = training(args, plan.asked) if "training" in chosen else []
+    chosen, strict = report_sections.choose(options.sections), options.sections is not None
+    plan = report_plan.make(models, settings)
+    ranks = plan.inputs.ranks
+    with ranks.raise_on_all_ranks():
+        logs = training_logs(options, plan.inputs) if "curves" in chosen else []
         for log in logs:
-            log_readers.read(log)  # what cannot be read is told before anything is computed
+            log_readers.read(log)  # what cannot be read is reported before anything is computed
         if strict:
-            possible(chosen, plan.asked, logs)
-        works = plan.works([name for name in chosen if name in ONE_PASS], strict)
-        if "attribution" in chosen:
-            plan.maps()
+            check_possible(chosen, plan.inputs, logs)
+        jobs = plan.jobs(one_pass(chosen), strict)
+        others = plan.jobs(own_pass(chosen), strict)
     folder = RunFolder(
-        args.output_dir,
-        f"report-{'-'.join(plan.asked.models)}",
+        output.output_dir,
+        f"report-{'-'.join(plan.inputs.models)}",
         plan.manifest(),
-        resume=args.resume,
-        command=command,
-        ranks=shared,
+        resume=output.resume,
+        command=output.command,
+        ranks=ranks,
     )
     with folder.resumable():
-        if works:
-            one_pass(args, plan.whole, plan.groups, works, folder, command)
-            if shared.first:
+        if jobs:
+            run_together(
+                jobs, plan.whole, plan.batches, folder, quiet=output.quiet, command=output.command
+            )
+            if ranks.first:
                 folder.units.clear()  # what is made of them is written
-        if "attribution" in chosen:
-            plan.attribution(folder.path, command)
-        if shared.first:
+        for job in others:
+            into_folder(job, inside(folder.path / job.name, output))
+        if ranks.first:
             if "compare" in chosen:
-                compare(folder.path, plan.asked, command)
+                compare(folder.path, plan, output)
             if logs:
-                curve(logs, folder.path, command)
-    shared.gather(None)
-    return Report(folder, present(folder.path, chosen), shared)
+                shutil.rmtree(folder.path / "curves", ignore_errors=True)  # logs grow
+                curves_command.from_logs(logs, inside(folder.path / "curves", output))
+    ranks.gather(None)
+    return Report(folder, present(folder.path, chosen), ranks)
 
 
-def compare(folder: Path, asked: RunInputs, command: str) -> None:
-    """Indices against what models lose, where there are models and indices enough."""
+def inside(path: Path, output: OutputOptions) -> OutputOptions:
+    """How a section is written that is not part of the shared pass: into its folder, silently."""
+    resume = (path / MANIFEST).is_file() and not done(path)
+    return OutputOptions(path, resume or done(path), True, output.command, printed=False)
+
+
+def compare(folder: Path, plan: ReportPlan, output: OutputOptions) -> None:
+    """Indices against the PSNR drop, where there are enough models and indices."""
     parts = compared(folder)
-    if len(asked.models) < LEAST or len(parts) < 2 or parts[0].name != BENCHMARK:
+    if len(plan.inputs.models) < LEAST or len(parts) < 2 or parts[0].name != BENCHMARK:
         return
-    manifest = {
-        "analysis": "compare",
-        "versions": versions(),
-        "runs": {path.name: read_manifest(path) for path in parts},
-    }
-    anew(folder / "compare", manifest)
-    held = RunFolder(folder / "compare", "compare", manifest, command=command)
-    for name, frame in compare_tables.tables(parts).items():
-        held.table(name, frame)
-    reported(held, lambda found: compare_tables.report(found, parts), quiet=True)
+    place = folder / "compare"
+    runs = {path.name: read_manifest(path) for path in parts}
+    remove_other(place, {"analysis": "compare", "versions": versions(), "runs": runs})
+    compare_command.from_folders(parts, inside(place, output), names=list(runs))
 
 
-def possible(chosen: Sequence[str], asked: RunInputs, logs: Sequence[str]) -> None:
-    """See that sections that were asked for by name can be had.
+def check_possible(chosen: Sequence[str], inputs: RunInputs, logs: Sequence[str]) -> None:
+    """See that sections that were named are possible.
 
     Raises:
         BadInput: too few models to compare, or no log of their training.
     """
-    if "compare" in chosen and len(asked.models) < LEAST:
+    if "compare" in chosen and len(inputs.models) < LEAST:
         raise BadInput(
-            f"--sections compare: {plural(len(asked.models), 'model')}; ranks need {LEAST} or more"
+            f"--sections compare: {plural(len(inputs.models), 'model')}; ranks need {LEAST} or more"
         )
-    if "training" in chosen and not logs:
-        raise BadInput("--sections training: no log beside the checkpoints; give --training RUN")
+    if "curves" in chosen and not logs:
+        raise BadInput("--sections curves: no log beside the checkpoints; give --training RUN")
 
 
-def anew(folder: Path, manifest: Mapping[str, Any]) -> None:
+def remove_other(folder: Path, manifest: Mapping[str, Any]) -> None:
     """Remove a folder that holds another run, of what takes no time to make again."""
     try:
         finished(folder, manifest)
@@ -141,77 +175,76 @@ def compared(folder: Path) -> list[Path]:
     return [folder / name for name in dict.fromkeys(present(folder, named))]
 
 
-def training(args: argparse.Namespace, asked: RunInputs) -> list[str]:
+def training_logs(options: ReportOptions, inputs: RunInputs) -> list[str]:
     """Where the training of the models is logged: what is given, else what lies beside them."""
-    if args.training:
-        return list(args.training)
-    found: dict[Path, None] = {}
-    for model in asked.models.values():
+    if options.training:
+        return list(options.training)
+    folders: dict[Path, None] = {}
+    for model in inputs.models.values():
         path = checkpoint_file.locate(model.source["path"])
         for folder in (path.parent, path.with_suffix("")):
             if (folder / LOG).is_file() and (folder / RECIPE).is_file():
-                found[folder] = None
+                folders[folder] = None
                 break
-    return [str(path) for path in found]
+    return [str(path) for path in folders]
 
 
-def curve(logs: Sequence[str], folder: Path, command: str) -> None:
-    """Training curves."""
-    shutil.rmtree(folder / "training", ignore_errors=True)  # logs grow; reading them is nothing
-    given = curves_command.parser().parse_args(
-        [*logs, "--output-dir", str(folder / "training"), "--quiet"]
-    )
-    with contextlib.redirect_stdout(io.StringIO()):
-        curves_command.run(given, command)
-
-
-def gather(
-    args: argparse.Namespace, folders: Sequence[Path], chosen: Sequence[str], command: str = ""
-) -> Report:
+def collect(folders: Sequence[Path], options: ReportOptions, output: OutputOptions) -> Report:
     """A report of run folders, which are copied into one.
 
     Raises:
         BadInput: no run folder, an analysis that is no section, or two runs of one.
     """
-    found: dict[str, Path] = {}
-    for path in folders:
-        manifest = read_manifest(path)
-        if not done(path):
-            raise BadInput(f"{path}: a run that is not finished; go on with it by --resume")
-        kind = str(manifest.get("analysis"))
-        kind = NAMED.get(kind, kind)
-        inner = present(path, chosen) if kind in ("report", "compare") else []
-        for name, place in [(kind, path), *((name, path / name) for name in inner)]:
-            if name == "report":
-                continue
-            if name not in report_sections.NAMES:
-                known = ", ".join(report_sections.NAMES)
-                raise BadInput(f"{place}: a run of {name}; expected one of {known}")
-            if name in found:
-                raise BadInput(f"{place}: a second run of {name}, after {found[name]}; give one")
-            found[name] = place
+    chosen = report_sections.choose(options.sections)
+    found = runs_of(folders, chosen)
     names = [name for name in chosen if name in found]
     if not names:
         raise BadInput(f"no section among {plural(len(folders), 'run folder')}")
     own = read_manifest(folders[0])
-    if len(folders) == 1 and own.get("analysis") == "report" and not args.output_dir:
-        return Report(RunFolder(folders[0], "report", own, command=command), names)
+    if len(folders) == 1 and own.get("analysis") == "report" and not output.output_dir:
+        return Report(RunFolder(folders[0], "report", own, command=output.command), names)
     manifests = {name: read_manifest(found[name]) for name in names}
     models: dict[str, Any] = {}
-    for name, held in manifests.items():
-        for model, about in held.get("models", {}).items():
+    for name, manifest in manifests.items():
+        for model, about in manifest.get("models", {}).items():
             if models.setdefault(model, about)["sha256"] != about["sha256"]:
                 raise BadInput(f"{found[name]}: {model} is another file than in another run")
-    manifest = {"analysis": "report", "versions": versions(), "models": models, "runs": manifests}
-    name = f"report-{'-'.join(models)}"
-    folder = RunFolder(args.output_dir, name, manifest, resume=args.resume, command=command)
+    folder = RunFolder(
+        output.output_dir,
+        f"report-{'-'.join(models)}",
+        {"analysis": "report", "versions": versions(), "models": models, "runs": manifests},
+        resume=output.resume,
+        command=output.command,
+    )
     for name in names:
         target = folder.path / name
         if found[name].resolve() != target.resolve():
-            shutil.copytree(
-                found[name],
-                target,
-                ignore=shutil.ignore_patterns("units", "cka-*", "report*"),
-                dirs_exist_ok=True,
-            )
+            ignored = shutil.ignore_patterns("units", "cache", "cka-*", "report*")
+            shutil.copytree(found[name], target, ignore=ignored, dirs_exist_ok=True)
     return Report(folder, names)
+
+
+def runs_of(folders: Sequence[Path], chosen: Sequence[str]) -> dict[str, Path]:
+    """The run folder of each section, among folders and in reports and comparisons among them.
+
+    Raises:
+        BadInput: no run folder, one that is not finished, an analysis that is no section, or two
+            runs of one.
+    """
+    found: dict[str, Path] = {}
+    known = list(report_sections.headings())
+    for path in folders:
+        manifest = read_manifest(path)
+        if not done(path):
+            raise BadInput(f"{path}: a run that is not finished; continue it with --resume")
+        kind = str(manifest.get("analysis"))
+        inner = present(path, chosen) if kind in ("report", "compare") else []
+        for name, place in [(kind, path), *((name, path / name) for name in inner)]:
+            if name == "report":
+                continue
+            if name not in known:
+                raise BadInput(f"{place}: a run of {name}; expected one of {', '.join(known)}")
+            if name in found:
+                raise BadInput(f"{place}: a second run of {name}, after {found[name]}; give one")
+            found[name] = place
+    return found

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
@@ -20,8 +19,10 @@ from analysis.pages import notebooks, pdf
 from analysis.pages.attachments import Attachment
 from analysis.pages.fingerprint import INPUTS, PAGE, heading, inputs
 from analysis.pages.markdown_export import markdown
+from analysis.registry import analyses
 from analysis.report.folders import Report
 from analysis.report.reading import scores
+from analysis.report.settings import ReportOptions
 from analysis.text.markdown import escaped
 from mtd.utils import atomic_write
 
@@ -31,8 +32,8 @@ LARGEST = 9_500_000
 LEADERBOARD = "leaderboard.csv"
 
 
-def publish(found: Report, formats: Sequence[str], args: argparse.Namespace) -> None:
-    """Execute the notebooks on what a report's folder holds, and write the page.
+def publish(report: Report, options: ReportOptions, quiet: bool = False) -> None:
+    """Execute the notebooks on the tables in a report's folder, and write the page.
 
     Nothing is written unless every cell ran.
 
@@ -40,17 +41,17 @@ def publish(found: Report, formats: Sequence[str], args: argparse.Namespace) -> 
         BadInput: no kernel, or a file that cannot be written.
         Failed: a cell failed.
     """
-    folder = found.folder.path
-    if not args.quiet:
+    folder, formats = report.folder.path, options.formats
+    if not quiet:
         print("executing the notebooks", file=sys.stderr)
-    done = notebooks.execute(composed(found.sections, args.title), folder, PAGE)
+    done = notebooks.execute(composed(report.sections, options.title), folder, PAGE)
     title = heading(done)
     frame = scores(folder)
     if not frame.empty:
-        found.folder.table(LEADERBOARD, frame)
+        report.folder.table(LEADERBOARD, frame)
     made = {name: folder / f"{PAGE}.{name}" for name in formats}
-    html = fitting(done, attachments(folder, found.sections), title)
-    now = inputs(found.sections) | {"title": title}
+    html = fitting(done, attachments(folder, report.sections), title)
+    now = made_with(report.sections) | {"title": title}
     forget(folder, now, formats)
     if "html" in made:
         atomic_write.write(made["html"], html)
@@ -67,8 +68,17 @@ def publish(found: Report, formats: Sequence[str], args: argparse.Namespace) -> 
             source = Path(place) / f"{PAGE}.html"
             source.write_text(html, encoding="utf-8")
             pdf.pdf(source, made["pdf"])
-    found.folder.finish()
+    report.folder.finish()
     print("\n".join(f"written to {path}" for path in made.values()))
+
+
+def made_with(sections: Sequence[str]) -> dict[str, Any]:
+    """What a report's page depends on beside its tables; see `analysis.pages.fingerprint`."""
+    records = {name: analyses()[name] for name in sections if name in analyses()}
+    packages = [record.home for record in records.values()]
+    packages += [f"analysis.{name}" for name in sections if name not in records]
+    versions = {name: record.version for name, record in records.items()}
+    return inputs([PAGE, *sections], [*packages, "analysis.report"], versions)
 
 
 def fitting(notebook: NotebookNode, files: Sequence[Attachment], title: str) -> str:

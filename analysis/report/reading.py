@@ -8,7 +8,6 @@ import math
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from analysis.compare.predictors import INDICES, PREDICTED
 from analysis.plotting import notebook_output
 from analysis.plotting.model_styles import short
 from analysis.plotting.notebook_output import Displayed
-from analysis.report.run_lookup import COMMANDS, SECTIONS, Manifest
+from analysis.registry import analyses
+from analysis.report import sections as report_sections
 from analysis.text.markdown import code, escaped
 from mtd.utils.errors import BadInput
 
@@ -31,7 +31,17 @@ LAYERS = 40
 
 ASKED = (
     *("analysis", "versions", "models", "crops", "sections", "runs", "noises", "arguments"),
-    *("budgets", "attention_mask", "mask_samples", "mask_pairing", "quantize", "seed", "device"),
+    *(
+        "max_crops",
+        "settings",
+        "requests",
+        "attention_mask",
+        "mask_samples",
+        "mask_draws",
+        "quantize",
+        "seed",
+        "device",
+    ),
     *("input_mask", "autocast", "images", "crop", "limit", "benchmark_crop"),
 )
 """Entries of a report's manifest that have a place of their own."""
@@ -52,16 +62,16 @@ LEADERBOARD = "leaderboard.csv"
 """`scores` as the report's folder has them."""
 
 
-def sections(path: Path) -> dict[str, Manifest]:
+def sections(path: Path) -> dict[str, Mapping[str, Any]]:
     """The manifests of the sections that a report has, by name, in order."""
     found = {}
-    for name in SECTIONS:
+    for name in report_sections.headings():
         with suppress(BadInput):
             found[name] = run_folder.read_manifest(path / name)
     return found
 
 
-def manifest(path: Path) -> Manifest:
+def manifest(path: Path) -> Mapping[str, Any]:
     """The report's own manifest; empty if it has none."""
     with suppress(BadInput):
         return run_folder.read_manifest(path)
@@ -86,13 +96,23 @@ def in_short(path: Path) -> list[str]:
     """The main results of each section, with a link to it."""
     found = []
     for name in sections(path):
-        reading = import_module(f"analysis.{COMMANDS.get(name, name)}.reading")
-        tables = run_folder.read_tables(path / name, reading.TABLES)
-        if tables:
-            said = " ".join(reading.main(tables)[:SHORT])
-            heading = SECTIONS[name]
+        said = " ".join(main_sentences(path / name, name)[:SHORT])
+        if said:
+            heading = report_sections.headings()[name]
             found.append(f"[{heading}](#{anchor(heading)}): {said}")
     return found or ["This report has no finished section."]
+
+
+def main_sentences(folder: Path, name: str) -> list[str]:
+    """What matters most of a section's tables."""
+    record = analyses().get(name)
+    if record is None:
+        return []
+    names = record.table_names or [file.stem for file in sorted(folder.glob("*.csv"))]
+    frames, about = run_folder.read_tables(folder, names), run_folder.read_manifest(folder)
+    if not frames:
+        return []
+    return (record.main_sentences or record.sentences)(frames, about)
 
 
 def table_of_models(path: Path) -> pd.DataFrame:
@@ -180,7 +200,7 @@ def compared(path: Path) -> dict[str, Any]:
     }
 
 
-def of_models(known: Mapping[str, Any], values: pd.Series, about: Manifest) -> pd.Series:
+def of_models(known: Mapping[str, Any], values: pd.Series, about: Mapping[str, Any]) -> pd.Series:
     """A section's values by the report's names of models.
 
     Args:
@@ -211,7 +231,7 @@ def asked(path: Path) -> pd.DataFrame:
         side = about.get("crop")
         rows.append(
             {
-                "section": SECTIONS[name],
+                "section": report_sections.headings()[name],
                 "crops": len(crops) or "–",
                 "of": f"{side} x {side}" if side else "whole images" if crops else "–",
                 "megapixels": len(crops) * side**2 / 1e6 if side else math.nan,
@@ -261,13 +281,13 @@ def settings(path: Path) -> pd.DataFrame:
         digest = hashlib.sha256(json.dumps(crops).encode()).hexdigest()[:12]
         rows.append(
             {
-                "section": SECTIONS[name],
+                "section": report_sections.headings()[name],
                 "seed": about.get("seed", "–"),
                 "device": about.get("device", "–"),
                 "autocast": about.get("autocast", "–"),
                 "attention mask": about.get("attention_mask", "–"),
                 "mask draws": about.get("mask_samples", "–"),
-                "masks under noises": about.get("mask_pairing", "–"),
+                "masks under noises": about.get("mask_draws", "–"),
                 "hidden pixels": f"{about.get('input_mask', 0):.0%}",
                 "8 bits": str(about.get("quantize", "–")),
                 "digest of crops": digest if crops else "–",
@@ -287,7 +307,7 @@ def layers(path: Path) -> pd.DataFrame:
                 shown = [*shown[: LAYERS - 1], "…", shown[-1]]
             rows.append(
                 {
-                    "section": SECTIONS[name],
+                    "section": report_sections.headings()[name],
                     "models": "all" if len(models_) == len(held) else ", ".join(models_),
                     "layers": len(names),
                     "which": ", ".join(shown),

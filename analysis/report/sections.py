@@ -2,53 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from analysis.registry import analyses
 from mtd.utils.errors import BadInput, nearest
 
+DERIVED = {"compare": "Indices against the PSNR drop", "curves": "Training curves"}
+"""Sections that are made of others' tables or of logs, with their headings."""
 
-@dataclass(frozen=True)
-class Section:
-    """An analysis on the page.
-
-    Attributes:
-        name: of the analysis, its run folder in the report's, and its notebook.
-        heading: on the page.
-        megapixels: of clean images that each model is shown under each noise, unless asked
-            otherwise; None where no images are shown.
-    """
-
-    name: str
-    heading: str
-    megapixels: float | None = None
+UNVERIFIED = ("curves",)
+"""Sections of which `--verify` computes nothing again."""
 
 
-SECTIONS = (
-    Section("generalization", "Generalization", 0.4),
-    Section("cka", "CKA", 0.2),
-    Section("srga", "SRGA", 0.4),
-    Section("distributions", "Feature distributions", 0.2),
-    Section("degradation", "Degradation clusters", 0.2),
-    Section("sensitivity", "Sensitivity", 0.2),
-    Section("attribution", "Attribution", 0.005),
-    Section("compare", "Indices against loss"),
-    Section("training", "Training curves"),
-)
-"""In the order of the page. The defaults take two cores less than five minutes for two networks of
-100,000 parameters, and less than twenty for two of 824,118."""
-
-
-NAMES = tuple(section.name for section in SECTIONS)
-
-
-BUDGETS = {s.name: s.megapixels for s in SECTIONS if s.megapixels is not None}
-
-
-BENCHMARK = "generalization"
-
-
-ONE_PASS = ("cka", "srga", "distributions", "degradation", "sensitivity", BENCHMARK)
-"""Sections that share the one pass."""
+def headings() -> dict[str, str]:
+    """The heading of every section, by the name of its analysis, in the order of the page."""
+    computed = {
+        name: record.title for name, record in analyses().items() if record.report_crops is not None
+    }
+    return computed | DERIVED
 
 
 def choose(text: str | None) -> list[str]:
@@ -57,12 +26,13 @@ def choose(text: str | None) -> list[str]:
     Raises:
         BadInput: an unknown one, or none.
     """
+    known = list(headings())
     if text is None:
-        return list(NAMES)
-    asked = [name.strip() for name in text.split(",") if name.strip()]
-    for name in asked:
-        if name not in NAMES:
-            raise BadInput(f"--sections {name}: {nearest(name, NAMES)}")
-    if not asked:
-        raise BadInput(f"--sections names none: {', '.join(NAMES)}")
-    return [name for name in NAMES if name in asked]
+        return known
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in known:
+            raise BadInput(f"--sections {name}: {nearest(name, known)}")
+    if not names:
+        raise BadInput(f"--sections names none: {', '.join(known)}")
+    return [name for name in known if name in names]

@@ -6,27 +6,23 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from analysis.commands import run_folder
 from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
-from analysis.report import sections
 from analysis.text.markdown import code, escaped
-from mtd.utils.errors import BadInput
-
-SECTIONS = {section.name: section.heading for section in sections.SECTIONS}
-"""The parts of a report in their order: name of the notebook and of the folder, and heading."""
-
-COMMANDS = {"training": "curves"}
-"""Analyses whose notebook has another name."""
+from mtd.utils.errors import BadInput, nearest
 
 PARENTS = ("runs", "../runs")
 """Where runs are looked for; JupyterLab starts in notebooks/."""
 
 EXAMPLES = ("reports/example", "../reports/example")
+
+if TYPE_CHECKING:
+    from analysis.commands.result import Result
 
 Manifest = dict[str, Any]
 
@@ -35,46 +31,33 @@ def folder(run_dir: str, name: str) -> Path:
     """The run folder that a notebook shows.
 
     Args:
-        run_dir: as it was given; empty for the newest one, be it part of a report, or else the
+        run_dir: as it was given; empty for the newest run, also inside a report, or else the
             example.
-        name: of the notebook.
+        name: of the analysis.
 
     Raises:
         BadInput: there is none, or it is of another analysis.
     """
-    analysis = COMMANDS.get(name, name)
     if run_dir:
         found = Path(run_dir)
-        if name != "report":
-            held = run_folder.read_manifest(found).get("analysis")
-            if held != analysis:
-                raise BadInput(f"{run_dir}: a run of {held}; expected one of analysis.{analysis}")
-        elif not found.is_dir():
-            raise BadInput(f"{run_dir}: no such folder; expected one of analysis.report")
+        if not found.is_dir():
+            raise BadInput(f"{run_dir}: no such folder; expected one of analysis.{name}")
+        if name == "report":
+            return found
+        kind = run_folder.read_manifest(found).get("analysis")
+        if kind != name:
+            raise BadInput(f"{run_dir}: a run of {kind}; expected one of analysis.{name}")
         return found
     for parent in PARENTS:
-        newest = latest(parent, name)
+        newest = run_folder.newest(name, parent)
         if newest is not None:
             return newest
     for found in examples(name):
         if (found / run_folder.MANIFEST).is_file():
             return found
     raise BadInput(
-        f"no run of analysis.{analysis} in {' or '.join(PARENTS)}: run `python -m "
-        f"analysis.{analysis}` first (--help has examples), or set run_dir"
-    )
-
-
-def latest(parent: str, name: str) -> Path | None:
-    """The run folder whose manifest was written last, by itself or in a report; None without."""
-    found = []
-    with suppress(BadInput):
-        found.append(run_folder.newest(COMMANDS.get(name, name), parent))
-    if name != "report":
-        inside = Path(parent).glob(f"report-*/{name}/{run_folder.MANIFEST}")
-        found += sorted(path.parent for path in inside)
-    return max(
-        found, key=lambda path: (path / run_folder.MANIFEST).stat().st_mtime_ns, default=None
+        f"no run of analysis.{name} in {' or '.join(PARENTS)}: run `python -m analysis.{name}` "
+        "first (--help has examples), or set run_dir"
     )
 
 
@@ -84,16 +67,54 @@ def examples(name: str) -> list[Path]:
 
 
 def which(run_dir: str, name: str) -> Displayed | None:
-    """Which run a notebook shows, where that was left to it; else nothing: pages name no folder."""
+    """Which run a notebook shows, if none was given; else nothing: pages name no folder."""
     if run_dir:
         return None
     found = folder("", name)
+    why = "the newest run"
     if found in examples(name):
-        analysis = COMMANDS.get(name, name)
-        why = f"the example, for want of a run of analysis.{analysis}"
-    else:
-        why = "the newest run"
+        why = f"the example, since there is no run of analysis.{name}"
     return notebook_output.say([f"Shown is {code(found)}, {why}; `run_dir` chooses another."])
+
+
+def open_run(run_dir: str = "", name: str = "cka") -> Result:
+    """The result that a run folder holds.
+
+    Args:
+        run_dir: the folder; empty for the newest run, also inside a report, or else the example.
+        name: of the analysis.
+
+    Returns:
+        Data frames, figures and sentences of the run; see `analysis.commands.result.Result`.
+
+    Raises:
+        BadInput: there is no such run, or it is not finished.
+    """
+    from analysis.commands.result import Result
+    from analysis.registry import analysis
+
+    record, found = analysis(name), folder(run_dir, name)
+    kind = record.result() if record.result is not None else Result
+    result = kind.read(record, found)
+    if not result.frames:
+        raise BadInput(f"{found}: no tables; continue the run with --resume")
+    return result
+
+
+def check_parameters(variables: Mapping[str, Any], *known: str) -> None:
+    """See that a notebook was given parameters that it knows; papermill only warns.
+
+    Args:
+        variables: `globals()` of the notebook, before anything is imported.
+        known: names of its parameters.
+
+    Raises:
+        BadInput: another one.
+    """
+    own = {"In", "Out", "exit", "quit", "open", "get_ipython", "analysis"}
+    for name in variables:
+        if not name.startswith("_") and name not in own and name not in known:
+            raise BadInput(f"no parameter {name!r} in this notebook; {nearest(name, known)}")
 
 
 def read(

@@ -1,0 +1,82 @@
+"""Rows drawn at random from the tables of a report, to be computed again."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from analysis.commands.run_folder import read_tables
+from analysis.registry import analysis
+from mtd.utils.errors import BadInput
+
+CROP = ("image", "top", "left", "sha256")
+VIEWS = ("model_a", "noise_a", "model_b", "noise_b")
+
+
+def keys_of(section: str, table: str) -> tuple[str, ...]:
+    """The columns that identify a row of a section's table; none if it is not verified."""
+    if section == "compare":
+        return {"compare": ("model",), "correlations": ("index", "target")}.get(table, ())
+    return tuple(analysis(section).keys.get(table, ()))
+
+
+def first_table(section: str) -> str:
+    """The table of a section whose rows are drawn."""
+    return next(iter(analysis(section).keys))
+
+
+@dataclass
+class RandomRows:
+    """Random rows of the tables of a report.
+
+    Attributes:
+        folder: of the report.
+        source: of randomness.
+        share: of the rows of each table.
+    """
+
+    folder: Path
+    source: random.Random
+    share: float
+
+    def frame(self, section: str, table: str) -> pd.DataFrame:
+        """A table of a section.
+
+        Raises:
+            BadInput: it is missing or damaged.
+        """
+        place = f"{section}/{table}.csv of the report"
+        try:
+            frame = read_tables(self.folder / section, [table])[table]
+        except (KeyError, ValueError) as error:
+            what = "missing" if isinstance(error, KeyError) else f"damaged ({error})"
+            raise BadInput(f"{place}: {what}") from None
+        lacking = [key for key in keys_of(section, table) if key not in frame]
+        if lacking:
+            raise BadInput(f"{place}: damaged (no column {lacking[0]})")
+        return frame
+
+    def holds(self, section: str) -> bool:
+        """Whether it has the section's first table; a page leaves out tables that are too large."""
+        table = "compare" if section == "compare" else first_table(section)
+        return (self.folder / section / f"{table}.csv").is_file()
+
+    def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Some of its rows in their order, at least one; of pairs of views, whole pairs."""
+        if set(VIEWS) <= set(frame):
+            return self._pairs(frame, list(VIEWS))
+        count = min(len(frame), math.ceil(self.share * len(frame)))
+        return frame.iloc[sorted(self.source.sample(range(len(frame)), count))]
+
+    def _pairs(self, frame: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+        """Whole pairs of views, so that few views are needed."""
+        pairs = list(frame[list(names)].drop_duplicates().itertuples(index=False, name=None))
+        self.source.shuffle(pairs)
+        chosen = pairs[: max(1, math.ceil(self.share * len(pairs)))]
+        rows = frame[list(names)].itertuples(index=False, name=None)
+        return frame[[row in chosen for row in rows]]

@@ -1,0 +1,201 @@
+"""Settings and options of a report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from analysis.commands.settings import (
+    REFERENCE,
+    UNSEEN,
+    Options,
+    Settings,
+    crop_option,
+    limit_option,
+    memory_option,
+    noises_option,
+    option,
+)
+from mtd.utils.errors import BadInput, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMATS = ("html", "ipynb", "md", "pdf")
+"""Formats of the page."""
+
+
+def limits() -> dict[str, int]:
+    """Most crops of each section that is computed from images, by name."""
+    from analysis.registry import analyses
+
+    return {
+        name: record.report_crops
+        for name, record in analyses().items()
+        if record.report_crops is not None
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportSettings(Settings):
+    """What decides the numbers of a report; see `Settings` for those that all analyses share.
+
+    Attributes:
+        limit: most crops of every section.
+        noises: unseen noises; None for `UNSEEN`, and for those of the suite in the benchmark.
+        reference: the noise that the models were trained on.
+        suite: noises of the benchmark.
+        benchmark_crop: side of the benchmark's crops, at most that of the smallest image.
+        max_crops: most crops of single sections, as `SECTION=N`.
+        budget: the same in megapixels of clean images, an older spelling.
+        lpips: score by LPIPS as well.
+        lpips_weights: file of the AlexNet backbone of LPIPS.
+        intervals: 95% intervals of CKA and SRGA.
+        memory: for each analysis, in GiB.
+    """
+
+    crop: int | None = crop_option(64)
+    limit: int | None = limit_option(None, "none: see --max-crops")
+    noises: tuple[str, ...] | None = noises_option(
+        None, f"{', '.join(UNSEEN)}; for the benchmark, those of its suite"
+    )
+    reference: str = option(REFERENCE, "noise that the models were trained on", metavar="SPEC")
+    suite: str | None = option(
+        None,
+        "noises of the benchmark",
+        metavar="NAME",
+        shown="quick; with --noise: --reference and those",
+    )
+    benchmark_crop: int = option(
+        128,
+        "side of the benchmark's crops, at most that of the smallest image",
+        metavar="SIDE",
+        minimum=16,
+    )
+    max_crops: tuple[str, ...] = option(
+        (),
+        "most crops of a section (repeatable)",
+        metavar="SECTION=N",
+        shown="generalization=24, srga=97, attribution=1, others 48",
+    )
+    budget: tuple[str, ...] = option((), "", metavar="SECTION=MEGAPIXELS")
+    lpips: bool = option(True, "leave LPIPS out", flag="--no-lpips")
+    lpips_weights: str | None = option(None, "AlexNet backbone of LPIPS", metavar="FILE")
+    intervals: bool = option(True, "no intervals of CKA and SRGA", flag="--no-intervals")
+    memory: float = memory_option(
+        "memory for each analysis; more features are read back from the run folder"
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings.
+
+        Raises:
+            BadInput: a value that cannot be used.
+        """
+        super().__post_init__()
+        if self.crop is None:
+            raise BadInput("crop None: a report's features are taken of crops; give --crop")
+
+    def crops_of(self, side: int) -> dict[str, int]:
+        """How many crops each section has at most.
+
+        Args:
+            side: of the benchmark's crops in pixels.
+
+        Raises:
+            BadInput: no such section, or not a number above 0.
+        """
+        counts, known = limits(), limits()
+        for text in self.budget:
+            name, value = section_value("--budget", text, known, "megapixels", 0.5)
+            pixels = (side if name == BENCHMARK else self.crop or 64) ** 2
+            counts[name] = max(1, int(value * 1e6 / pixels))
+        for text in self.max_crops:
+            name, value = section_value("--max-crops", text, known, "a number of crops", 48)
+            if value != int(value):
+                raise BadInput(f"--max-crops {text}: expected a whole number, as {name}=48")
+            counts[name] = int(value)
+        if self.limit is not None:
+            counts = {name: min(count, self.limit) for name, count in counts.items()}
+        return counts
+
+
+BENCHMARK = "generalization"
+"""The section whose crops are of a size of their own."""
+
+
+def section_value(
+    flag: str, text: str, known: Mapping[str, Any], what: str, example: float
+) -> tuple[str, float]:
+    """Section and number of a text such as `srga=97`.
+
+    Raises:
+        BadInput: no such section, or not a number above 0.
+    """
+    name, _, number = text.partition("=")
+    if name not in known:
+        raise BadInput(f"{flag} {text}: {nearest(name, known)}")
+    try:
+        value = float(number)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < 1e9:
+        raise BadInput(f"{flag} {text}: expected {what}, as {name}={example:g}")
+    return name, value
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportOptions(Options):
+    """What a report is made of and how it is published; no number depends on it.
+
+    Attributes:
+        sections: names with commas; None for all that are possible.
+        training: training runs for the section of curves; none for those beside the checkpoints.
+        format: formats of the page with commas.
+        title: of the page.
+        verify: a report whose numbers are computed again.
+        share: of the numbers that are computed again.
+        verify_seed: of the rows that are drawn; None for other rows each time.
+    """
+
+    sections: str | None = option(
+        None, "sections with commas", metavar="NAMES", shown="all that are possible"
+    )
+    training: tuple[str, ...] = option(
+        (),
+        "training run: folder of mtd.train, or any log that analysis.curves reads (repeatable)",
+        metavar="RUN",
+        shown="those beside the checkpoints",
+    )
+    format: str = option(
+        "html,ipynb", f"formats of the page with commas: {', '.join(FORMATS)}", metavar="NAMES"
+    )
+    title: str | None = option(None, "title of the page", metavar="TITLE", shown="")
+    verify: str | None = option(
+        None,
+        "a report's folder or page: compute a random part of its numbers again, and say whether "
+        "they agree",
+        metavar="REPORT",
+        shown="",
+    )
+    share: float = option(
+        0.01, "share of the numbers that --verify computes again", above=0, maximum=1
+    )
+    verify_seed: int | None = option(
+        None, "seed of the rows that --verify draws", minimum=0, shown="other rows each time"
+    )
+
+    @property
+    def formats(self) -> list[str]:
+        """The formats of the page.
+
+        Raises:
+            BadInput: an unknown one, or none.
+        """
+        names = [name.strip() for name in self.format.split(",") if name.strip()]
+        for name in names:
+            if name not in FORMATS:
+                raise BadInput(f"--format {name}: {nearest(name, FORMATS)}")
+        if not names:
+            raise BadInput(f"--format names none: {', '.join(FORMATS)}")
+        return names
