@@ -67,8 +67,9 @@ def test_it_holds_its_tables_as_they_lie_beside_it():
 
 @pytest.mark.slow
 def test_its_numbers_are_confirmed(capsys):
-    from analysis.report.command import run
     from analysis.report.options import parser
+
+    from analysis.report.command import run
 
     run(parser().parse_args(["--verify", str(EXAMPLE), "--quiet"]))
     assert "DO NOT AGREE" not in capsys.readouterr().out

@@ -16,12 +16,12 @@ from typing import Any
 import nbformat
 import papermill
 import pytest
+from analysis.report.run_lookup import COMMANDS, SECTIONS
 from conftest import MASKED, TINY, tiny_network
 from test_curve_logs import own
 
 from analysis.report import reading as report_
 from analysis.report import run_lookup
-from analysis.report.run_lookup import COMMANDS, SECTIONS
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.utils.errors import BadInput

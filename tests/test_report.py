@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 import pandas as pd
 import pytest
+from analysis.report.options import parser
 from bs4 import BeautifulSoup
 
 from analysis.engine import run as engine_run
@@ -21,7 +22,6 @@ from analysis.report import options as report_options
 from analysis.report import plan as report_plan
 from analysis.report import publish, sections, verify
 from analysis.report.command import run
-from analysis.report.options import parser
 from mtd.utils.errors import BadInput, Failed
 
 SMALL = ("--limit", "5", "--crop", "24", "--benchmark-crop", "32", "--noise", "poisson:3.5")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from conftest import cka_table
-
 from analysis.cka.summary import part_at, summary
+from conftest import cka_table
 
 NONE = (np.nan, np.nan)
 

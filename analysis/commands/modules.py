@@ -35,9 +35,13 @@ def from_python(
     Raises:
         BadInput: none, something else, or a model that cannot be used.
     """
-    named = dict(models) if isinstance(models, Mapping) else names_for(models)
+    named: dict[str, Any] = dict(models) if isinstance(models, Mapping) else names_for(models)
     if not named:
         raise BadInput("no model: give a module, a checkpoint's path, or a bundled name")
+    for name, model in named.items():
+        if not isinstance(model, str | Path | nn.Module):
+            kind = type(model).__name__
+            raise BadInput(f"{name}: a {kind}; expected a module, a path, or a bundled name")
     return {str(name): denoiser(str(name), m, settings, device) for name, m in named.items()}
 
 
@@ -62,9 +66,6 @@ def denoiser(name: str, model: Model, settings: Settings, device: str) -> Denois
     if isinstance(model, str | Path):
         masks = {"attention_mask": settings.attention_mask, "mask_samples": settings.mask_samples}
         return load(model, device=device, seed=settings.seed, **masks)
-    if not isinstance(model, nn.Module):  # of a caller without types
-        kind = type(model).__name__
-        raise BadInput(f"{name}: a {kind}; expected a module, a path, or a bundled name")
     places = {str(p.device) for p in model.parameters()} or {device}
     if {torch.device(place).type for place in places} != {torch.device(device).type}:
         raise BadInput(

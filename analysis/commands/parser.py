@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import MISSING, Field, dataclass, fields
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import (
     Any,
@@ -60,7 +61,7 @@ def build(
         examples: command lines.
         models: what the positional arguments are.
     """
-    p = cli.Parser(module, description, examples)
+    p = cli.Parser(module, description, examples + extensions())
     p.add_argument("models", nargs="*", metavar="MODEL", help=models)
     add_settings(p, settings)
     p.add_argument("--resume", action="store_true", help="continue an interrupted run")
@@ -68,6 +69,25 @@ def build(
     p.add_argument("--quiet", action="store_true", help="no progress bar, no messages")
     cli_options.add(p)
     return p
+
+
+GROUPS = {
+    "mtd.noises": "noises",
+    "mtd.metrics": "metrics",
+    "mtd.models": "networks",
+    "mtd.analyses": "analyses",
+}
+"""Entry points by which other packages add to the project."""
+
+
+def extensions() -> str:
+    """What other packages add, for the end of `--help`; "" if nothing."""
+    found = entry_points()
+    lines = []
+    for group, what in GROUPS.items():
+        names = sorted(entry.name for entry in found.select(group=group))
+        lines += [f"  {what}: {', '.join(names)}\n"] if names else []
+    return "".join(["\nfrom other packages:\n", *lines]) if lines else ""
 
 
 def add_settings(p: argparse.ArgumentParser, settings: type[Options]) -> None:

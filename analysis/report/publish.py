@@ -104,8 +104,22 @@ def composed(sections: Sequence[str], title: str | None = None) -> NotebookNode:
     if title:
         rest = report.cells[0].source.partition("\n")[2]
         report.cells[0].source = f"# {escaped(' '.join(title.split()))}\n{rest}"
-    parts = {n: notebooks.given(notebooks.stored(n), {"run_dir": n}, n) for n in sections}
-    return notebooks.compose(report, parts)
+    return notebooks.compose(report, {name: section(name) for name in sections})
+
+
+def section(name: str) -> NotebookNode:
+    """The notebook of a section, which shows the folder of its name.
+
+    An analysis of another package, without a notebook of its own, has its figures and sentences
+    shown by the notebook `section`.
+    """
+    if name in notebooks.names():
+        return notebooks.given(notebooks.stored(name), {"run_dir": name}, name)
+    record, general = analyses()[name], notebooks.stored("section")
+    general.cells[0].source = f"## {escaped(record.title)}\n\n{escaped(record.description)}"
+    for cell in general.cells:
+        cell.id = cell.id.replace("section-", f"{name}-")
+    return notebooks.given(general, {"run_dir": name, "name": name}, name)
 
 
 def forget(folder: Path, made: Mapping[str, Any], formats: Sequence[str]) -> None:
