@@ -22,6 +22,7 @@ from mtd.networks.dncnn import ARCHITECTURE, DnCNN, DnCNNConfig
 from mtd.networks.ffdnet import FFDNet, FFDNetConfig
 from mtd.networks.ridnet import RIDNet, RIDNetConfig
 from mtd.networks.rnan import RNAN, RNANConfig
+from mtd.utils import plugins
 from tests.conftest import tiny_network
 
 Call = Callable[..., tuple[int, str, str]]
@@ -80,7 +81,7 @@ def test_other_packages_and_no_spandrel(in_process: Call, monkeypatch: pytest.Mo
     other = replace(ARCHITECTURE, name="Theirs", about="a network of theirs")
     monkeypatch.setattr(EntryPoint, "load", lambda point: other)
     point = EntryPoint("theirs", "package.module:ENTRY", registry.GROUP)
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    monkeypatch.setattr(plugins, "entry_points", lambda group: [point] * (group == registry.GROUP))
     monkeypatch.setattr(spandrel_adapter, "names", list)
     registry.architectures.cache_clear()
     try:

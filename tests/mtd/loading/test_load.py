@@ -29,6 +29,7 @@ from mtd.networks.restormer import RestormerConfig
 from mtd.networks.ridnet import RIDNetConfig
 from mtd.networks.rnan import RNANConfig
 from mtd.networks.swinir_layers import SwinIRConfig
+from mtd.utils import plugins
 from mtd.utils.errors import BadInput
 
 TINY: dict[str, Config] = {
@@ -255,9 +256,7 @@ def installed(monkeypatch):
         monkeypatch.setitem(sys.modules, "sharp_models", types.ModuleType("sharp_models"))
         sys.modules["sharp_models"].SHARP = value
         point = importlib.metadata.EntryPoint("sharp", f"sharp_models:{attribute}", "mtd.models")
-        monkeypatch.setattr(
-            registry, "entry_points", lambda group: [point] * (group == point.group)
-        )
+        monkeypatch.setattr(plugins, "entry_points", lambda group: [point] * (group == point.group))
 
     yield install
     registry.architectures.cache_clear()
