@@ -37,10 +37,10 @@ from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from tests.benchmarks import peers
+from tests.helpers.paths import ROOT
 
 LAYERS, IMAGES = 24, 64
 THREADS = 2
-ROOT = Path(__file__).parents[2]
 
 table: list[tuple[str, str, str]] = []
 

@@ -22,8 +22,9 @@ from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.utils.errors import BadInput
-from tests.conftest import TINY, tiny_network
-from tests.mtd.data.test_image_io import noise, profile
+from tests.helpers.images import noise, profile
+from tests.helpers.networks import TINY, tiny_network
+from tests.helpers.paths import ROOT
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -244,9 +245,8 @@ def test_help_is_quick() -> None:
         "except SystemExit: pass\n"
         "assert 'torch' not in sys.modules and 'pyvips' not in sys.modules"
     )
-    here = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=here, capture_output=True, text=True, env=os.environ
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env=os.environ
     )
     assert done.returncode == 0, done.stderr
     assert "--input-mask" in done.stdout

@@ -23,7 +23,8 @@ from mtd.networks.ffdnet import FFDNet, FFDNetConfig
 from mtd.networks.ridnet import RIDNet, RIDNetConfig
 from mtd.networks.rnan import RNAN, RNANConfig
 from mtd.utils import plugins
-from tests.conftest import tiny_network
+from tests.helpers.networks import tiny_network
+from tests.helpers.paths import ROOT
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -216,9 +217,8 @@ def test_help_is_quick() -> None:
         "except SystemExit: pass\n"
         "assert 'torch' not in sys.modules and 'spandrel' not in sys.modules"
     )
-    here = Path(__file__).parents[2]
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=here, capture_output=True, text=True, env=os.environ
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env=os.environ
     )
     assert done.returncode == 0, done.stderr
     assert "--attention-mask" in done.stdout and "--json" in done.stdout

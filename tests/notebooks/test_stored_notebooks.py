@@ -23,10 +23,10 @@ from analysis.report.run_lookup import COMMANDS, SECTIONS
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.utils.errors import BadInput
-from tests.analysis.curves.test_log_readers import own
-from tests.conftest import MASKED, TINY, tiny_network
+from tests.helpers.networks import MASKED, TINY, tiny_network
+from tests.helpers.paths import ROOT
+from tests.helpers.training_logs import own
 
-ROOT = Path(__file__).parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 NAMES = ("plain", "<b>bold | x", "_under_ *star* `tick`", "[l](u) #1 & co")
 """Of models; what Markdown or HTML would take for its own."""

@@ -17,7 +17,7 @@ from mtd.data import photographs as data_photographs
 from mtd.networks.swinir import SwinIR
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
-from tests.conftest import data_folder
+from tests.helpers.paths import data_folder
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,8 +16,9 @@ from analysis.pages.attachments import attached
 from analysis.report.sections import NAMES
 from analysis.text.noise_labels import NOISY
 from mtd.loading import checkpoint_file
+from tests.helpers.paths import ROOT
 
-EXAMPLE = Path(__file__).parents[2] / "reports" / "example"
+EXAMPLE = ROOT / "reports" / "example"
 FINDINGS = EXAMPLE.with_name("findings")
 REMAKE = "rm -r reports/example && python -m analysis.report baseline.pth masked.pth --no-lpips "
 REMAKE += "--output-dir reports/example --format html"
@@ -51,9 +51,9 @@ def test_it_is_not_stale():
 
 
 def test_the_readme_says_how_it_is_made():
-    text = (EXAMPLE.parents[1] / "README.md").read_text()
+    text = (ROOT / "README.md").read_text()
     assert "reports/example/report.html" in text
-    assert REMAKE in (EXAMPLE.parents[1] / "CONTRIBUTING.md").read_text()
+    assert REMAKE in (ROOT / "CONTRIBUTING.md").read_text()
 
 
 def test_it_holds_its_tables_as_they_lie_beside_it():

@@ -13,7 +13,7 @@ from analysis.attribution.integrated_gradients import Window
 from mtd import masking
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.utils.errors import BadInput
-from tests.conftest import MASKED, tiny_network
+from tests.helpers.networks import MASKED, tiny_network
 
 WINDOW = Window(9, 10, 6)
 

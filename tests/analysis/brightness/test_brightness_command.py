@@ -25,7 +25,7 @@ from mtd.data import photographs
 from mtd.metrics import psnr_ssim
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
-from tests.analysis.commands.test_resume import contents
+from tests.helpers.run_folders import contents
 
 FEW = ("--crop", "16", "--limit", "7", "--quiet")
 TWO = ("--noise", "gaussian:15", "--noise", "poisson:3")

@@ -27,7 +27,7 @@ from mtd.networks.base import Unchanged
 from mtd.noise.base import pair_keyed
 from mtd.noise.specs import parse
 from mtd.utils.distributed import Ranks
-from tests.conftest import tiny_network
+from tests.helpers.networks import tiny_network
 
 
 def crops(number: int, side: int = 24) -> list[Crop]:

@@ -18,9 +18,9 @@ from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.networks.swinir import SwinIR
 from mtd.networks.swinir_layers import SwinIRConfig
-from tests.conftest import COLUMNS, TINY, shell, tiny_network
-
-ROOT = Path(__file__).parents[3]
+from tests.helpers.cka_tables import COLUMNS
+from tests.helpers.networks import TINY, tiny_network
+from tests.helpers.processes import shell
 
 
 def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.cka import figures as cka_figures
-from tests.conftest import cka_table
+from tests.helpers.cka_tables import cka_table
 
 
 def test_curves_over_depth_are_labelled_by_their_own_layers():

@@ -20,7 +20,7 @@ from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
-from tests.conftest import tiny_network
+from tests.helpers.networks import tiny_network
 
 FEW = ("--limit", "8", "--crop", "24", "--positions", "16")
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.cka.summary import part_at, summary
-from tests.conftest import cka_table
+from tests.helpers.cka_tables import cka_table
 
 NONE = (np.nan, np.nan)
 

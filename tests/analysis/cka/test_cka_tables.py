@@ -15,7 +15,7 @@ from analysis.cka.observer import Row
 from analysis.cka.tables import Block
 from analysis.engine.observer import View
 from mtd.data.crops import Crop
-from tests.conftest import COLUMNS
+from tests.helpers.cka_tables import COLUMNS
 
 Array = np.ndarray
 

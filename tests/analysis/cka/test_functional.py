@@ -13,24 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.cka.functional import CKA, cka
-from analysis.cka.hsic import CHUNK, HSIC, from_grams, gram, u_center
+from analysis.cka.hsic import CHUNK, gram, u_center
 from analysis.cka.hsic_from_features import from_features
 from mtd.utils.errors import BadInput
-
-
-def by_grams(sides, formula="unbiased", **options) -> HSIC:
-    grams = torch.stack([gram(side.reshape(len(side), -1)) for side in sides])
-    return from_grams(grams, formula=formula, **options)
-
-
-def by_features(sides, formula="unbiased", cluster=1, **options) -> HSIC:
-    whole = torch.cat([side.reshape(len(side), -1) for side in sides], dim=1)
-    whole = whole.view(len(whole) // cluster, cluster, -1)
-    widths = [side[0].numel() for side in sides]
-    cut = len(whole) // 3
-    parts = [lambda: whole[:cut], lambda: whole[cut:]]
-    return from_features(parts, widths, formula=formula, **options)
-
+from tests.helpers.cka_forms import by_features, by_grams, oracle
 
 FORMS = [by_grams, by_features]
 
@@ -83,25 +69,6 @@ def brute_force_hsic(x, y) -> Fraction:
         total += k[i][j] * (ell[i][j] + ell[q][r] - 2 * ell[i][q])
         count += 1
     return total / count
-
-
-def oracle(x: np.ndarray, y: np.ndarray, estimator: str = "unbiased") -> float:
-    """CKA in float64 by Song's formula (or HSIC by centring matrices) on centred features."""
-    x, y = (a.astype(np.float64).reshape(len(a), -1) for a in (x, y))
-    x, y = x - x.mean(0), y - y.mean(0)
-    n = len(x)
-
-    def hsic(a, b):
-        k, ell = a @ a.T, b @ b.T
-        if estimator == "biased":
-            h = np.eye(n) - 1 / n
-            return np.trace(k @ h @ ell @ h) / (n - 1) ** 2
-        np.fill_diagonal(k, 0)
-        np.fill_diagonal(ell, 0)
-        terms = np.trace(k @ ell) + k.sum() * ell.sum() / ((n - 1) * (n - 2))
-        return (terms - 2 / (n - 2) * (k.sum(0) @ ell.sum(0))) / (n * (n - 3))
-
-    return hsic(x, y) / math.sqrt(hsic(x, x) * hsic(y, y))
 
 
 def tensors(*sides):

@@ -11,7 +11,7 @@ from scipy.spatial.distance import pdist, squareform
 
 from analysis.cka import hsic
 from mtd.utils.errors import BadInput
-from tests.analysis.cka.test_functional import by_features, by_grams, oracle
+from tests.helpers.cka_forms import by_features, by_grams, oracle
 
 RNG = np.random.default_rng(5)
 

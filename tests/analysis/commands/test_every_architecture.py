@@ -28,8 +28,8 @@ from analysis.srga import command as srga_command
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.noise import specs as noise_specs
-from tests.mtd.loading.test_load import TINY, saved, tiny
-from tests.mtd.networks.test_external import SOURCE, nafnet
+from tests.helpers.architectures import TINY, saved, tiny
+from tests.helpers.external_networks import SOURCE, nafnet
 
 OURS = tuple(TINY)
 NAMES = (*OURS, "NAFNet", "own")

@@ -16,9 +16,9 @@ from analysis.attribution import integrated_gradients
 from analysis.engine import run as engine_run
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
-from tests.analysis.commands.test_resume import contents
-from tests.conftest import TINY, tiny_network
-from tests.mtd.utils.test_distributed import environment, two_processes
+from tests.helpers.networks import TINY, tiny_network
+from tests.helpers.processes import environment, two_processes
+from tests.helpers.run_folders import contents
 
 ANALYSES = (
     *("cka", "generalization", "srga", "distributions", "degradation", "sensitivity"),

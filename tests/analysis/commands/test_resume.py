@@ -17,18 +17,10 @@ from analysis.cka import command as cka_command
 from analysis.engine import run as engine_run
 from mtd.utils import atomic_write
 from mtd.utils.errors import BadInput
+from tests.helpers.paths import ROOT
+from tests.helpers.run_folders import contents
 
-ROOT = Path(__file__).parents[3]
 RUN = ("plain.pth", "hidden.pth", "--crop", "32", "--limit", "24", "--batch-size", "2", "--quiet")
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    """All files of a run folder but the one for what differs by nature."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != "run.json"
-    }
 
 
 def finished(folder: Path) -> set[str]:

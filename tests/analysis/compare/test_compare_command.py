@@ -23,7 +23,7 @@ from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.utils.errors import BadInput
-from tests.conftest import TINY, tiny_network
+from tests.helpers.networks import TINY, tiny_network
 
 
 def test_spearman_is_scipys_and_its_p_value_that_of_all_orders():

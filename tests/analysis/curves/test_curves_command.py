@@ -28,12 +28,12 @@ from mtd.masking import MaskPolicy
 from mtd.metrics import psnr_ssim
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
-from tests.analysis.commands.test_resume import contents
-from tests.analysis.curves.test_log_readers import KAIR, own
-from tests.conftest import TINY, tiny_network
-from tests.mtd.utils.test_distributed import environment, two_processes
+from tests.helpers.networks import TINY, tiny_network
+from tests.helpers.paths import ROOT
+from tests.helpers.processes import environment, two_processes
+from tests.helpers.run_folders import contents
+from tests.helpers.training_logs import KAIR, own
 
-ROOT = Path(__file__).parents[3]
 BUNDLED, SNAPSHOTS = ROOT / "mtd" / "pretrained", ROOT / "reports" / "bundled-pair" / "training"
 FEW = ("--crop", "16", "--limit", "3", "--noise", "gaussian:15", "--noise", "poisson:3", "--quiet")
 TESTS = {"gaussian:15": (30, 32, 31), "poisson:3": (25, 22, 23), "isp": (21, 20, 24)}

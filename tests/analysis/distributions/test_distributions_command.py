@@ -23,7 +23,7 @@ from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
-from tests.analysis.stats.test_histograms import direct_js
+from tests.helpers.divergences import direct_js
 
 FEW = ("--crop", "16", "--limit", "6", "--quiet")
 TWO = ("--noise", "poisson:3.5", "--noise", "isp")

@@ -12,7 +12,7 @@ from analysis.engine.hooks import Activations
 from analysis.engine.layers import blocks, choose, default_layers
 from mtd.masking import MaskedInference
 from mtd.utils.errors import BadInput
-from tests.conftest import MASKED, tiny_network
+from tests.helpers.networks import MASKED, tiny_network
 
 BLOCKS = [f"layers.{g}.residual_group.blocks.{b}" for g in (0, 1) for b in (0, 1)]
 

@@ -20,7 +20,7 @@ from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.utils import seeds
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
-from tests.conftest import tiny_network
+from tests.helpers.networks import tiny_network
 
 NOISES = [noise_specs.parse(spec) for spec in ("gaussian:15", "poisson:3")]
 

@@ -36,9 +36,8 @@ from analysis.pages.attachments import attached
 from analysis.text.noise_labels import NOISY
 from mtd.training import sweep
 from mtd.utils.errors import BadInput
-from tests.conftest import data_folder
+from tests.helpers.paths import ROOT, data_folder
 
-ROOT = Path(__file__).parents[3]
 IMAGES = 12
 NOISES = (TRAINED, "mixture:1", "mixture:3")
 

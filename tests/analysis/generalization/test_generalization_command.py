@@ -30,8 +30,8 @@ from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.noise.mixture import OURS
-from tests.conftest import data_folder
-from tests.mtd.metrics.test_lpips import SHAPES
+from tests.helpers.lpips_backbone import SHAPES
+from tests.helpers.paths import data_folder
 
 FEW = ("--crop", "32", "--limit", "6", "--no-lpips", "--quiet")
 TWO = ("--noise", "gaussian:15", "--noise", "poisson:2", "--noise", "poisson:3")

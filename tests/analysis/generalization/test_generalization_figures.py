@@ -8,7 +8,7 @@ import pytest
 from analysis.generalization import figures as generalization_figures
 from analysis.generalization import scoring
 from analysis.text.noise_labels import NOISY
-from tests.analysis.generalization.test_scoring import RESULTS
+from tests.helpers.benchmark_tables import RESULTS
 
 FRAME = scoring.noises(scoring.table(RESULTS, "psnr", ["gaussian:15"]))
 

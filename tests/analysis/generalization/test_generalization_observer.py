@@ -26,7 +26,7 @@ from mtd.noise.base import pair_keyed
 from mtd.noise.mixture import OURS
 from mtd.noise.specs import parse
 from mtd.utils.distributed import Ranks
-from tests.conftest import tiny_network
+from tests.helpers.networks import tiny_network
 
 
 def crops(*sizes: tuple[int, int]) -> list[Crop]:

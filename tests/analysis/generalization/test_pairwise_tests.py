@@ -12,7 +12,7 @@ import pytest
 from analysis.generalization import pairwise_tests, scoring
 from analysis.generalization.pairwise_tests import OUTSIDE
 from analysis.stats.paired_tests import holm, wilcoxon
-from tests.analysis.generalization.test_scoring import (
+from tests.helpers.benchmark_tables import (
     GAUSSIAN,
     ISP,
     NAMES,

@@ -16,7 +16,8 @@ from analysis.pages import html as pages_html
 from analysis.pages import pdf
 from analysis.plotting import notebook_output
 from mtd.utils.errors import BadInput
-from tests.analysis.pages.test_html import ATTACHMENTS, EVIL, notebook, output, shown
+from tests.helpers.pages import ATTACHMENTS, EVIL, notebook, output, shown
+from tests.helpers.paths import ROOT
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 if pdf.find() is None:
@@ -361,7 +362,7 @@ def test_without_a_browser_one_line_says_so(monkeypatch, report, tmp_path):
         pdf.pdf(report, tmp_path / "a.pdf")
 
 
-EXAMPLE = Path(__file__).parents[3] / "reports" / "example" / "report.html"
+EXAMPLE = ROOT / "reports" / "example" / "report.html"
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE], ids=["narrow", "wide"])

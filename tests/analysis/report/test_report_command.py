@@ -51,7 +51,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the tiny pair, and a report of it."""
     from mtd.loading import checkpoint_file
     from mtd.masking import MaskPolicy
-    from tests.conftest import MASKED, TINY, tiny_network
+    from tests.helpers.networks import MASKED, TINY, tiny_network
 
     place = tmp_path_factory.mktemp("report")
     for seed, (name, policy) in enumerate({"plain": MaskPolicy(), "hidden": MASKED}.items()):

@@ -11,7 +11,7 @@ import torch
 from analysis.srga.score import fit, srga
 from analysis.stats import gram_pca
 from mtd.utils.errors import BadInput
-from tests.conftest import GOLDEN
+from tests.helpers.paths import GOLDEN
 
 META = json.loads((GOLDEN / "srga.json").read_text())
 with np.load(GOLDEN / "srga.npz") as arrays:

@@ -31,20 +31,13 @@ from mtd.data import photographs
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
+from tests.helpers.divergences import direct_js
 
 
 def made(*images):
     values = [torch.as_tensor(np.asarray(image, dtype=np.float64)) for image in images]
     parts = [count(value[None]) for value in values]
     return pooled(*(torch.cat(side) for side in zip(*parts, strict=True)))
-
-
-def direct_js(a, b, bins):
-    """From the full samples, on bins of equal shares of the first."""
-    inner = np.unique(np.quantile(a, np.arange(1, bins) / bins))
-    p, q = (np.bincount(np.searchsorted(inner, s, "right"), minlength=bins) for s in (a, b))
-    p, q = p / p.sum(), q / q.sum()
-    return float(stats.entropy(p, (p + q) / 2, 2) + stats.entropy(q, (p + q) / 2, 2)) / 2
 
 
 SAMPLES = {

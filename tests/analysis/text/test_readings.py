@@ -29,7 +29,7 @@ from analysis.text.marginals import by_model, by_noise, tidy
 from analysis.text.markdown import code, escaped, side
 from analysis.text.noise_labels import NOISY
 from analysis.text.rows import ends, p_values
-from tests.conftest import cka_table
+from tests.helpers.cka_tables import cka_table
 
 NAN = math.nan
 NOISES = {"gaussian:15": True, "poisson:3": False, "isp": False}

@@ -7,24 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageCms
+from PIL import Image
 
 from mtd.data import image_io
 from mtd.data.crops import Crop
 from mtd.data.image_io import ImageFile
 from mtd.utils.errors import BadInput
-
-
-def profile(space: bytes = b"RGB ") -> bytes:
-    """An sRGB profile; with its colour space rewritten, one that claims to be for grey."""
-    made = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    return made[:16] + space + made[20:]
-
-
-def noise(channels: int, dtype: Any, height: int = 37, width: int = 41) -> np.ndarray:
-    stream = np.random.default_rng(channels)
-    shape = (height, width, channels)
-    return stream.integers(0, np.iinfo(dtype).max, shape, dtype=dtype, endpoint=True)
+from tests.helpers.images import noise, profile
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff", ".PNG"])

@@ -16,7 +16,7 @@ from mtd.data import exr_io, image_io, image_pairs, test_sets, tone_mapping
 from mtd.data import image_io as data_image_io
 from mtd.data.recorded_noise import Recorded
 from mtd.utils.errors import BadInput
-from tests.conftest import data_folder
+from tests.helpers.paths import data_folder
 
 Array = np.ndarray
 

@@ -16,7 +16,8 @@ from mtd.data import crops as data_crops
 from mtd.data import exr_io, test_sets
 from mtd.data.image_pairs import Paired
 from mtd.utils.errors import BadInput
-from tests.conftest import data_folder, shell
+from tests.helpers.paths import data_folder
+from tests.helpers.processes import shell
 
 
 def blank(path: Path, height: int, width: int, grey: int = 0) -> None:

@@ -18,7 +18,8 @@ from mtd.networks import swinir
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.utils.errors import BadInput
-from tests.conftest import MASKED, TINY, tiny_network
+from tests.helpers.networks import MASKED, TINY, tiny_network
+from tests.helpers.paths import ROOT
 
 
 def noise(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
@@ -258,9 +259,7 @@ def growth(network: str, side: int, memory: int) -> tuple[int, int]:
     if not Path("/proc/self/statm").exists():
         pytest.skip("resident memory is read from /proc")
     command = [sys.executable, "-c", MEASURE, network, str(side), str(memory)]
-    out = subprocess.run(
-        command, cwd=Path(__file__).parents[3], capture_output=True, text=True, check=True
-    ).stdout
+    out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     peak, each = map(int, out.split())
     return peak, each
 

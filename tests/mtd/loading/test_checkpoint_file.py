@@ -21,7 +21,9 @@ from mtd.networks import registry
 from mtd.networks.swinir import SwinIR
 from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.utils.errors import BadInput
-from tests.conftest import MASKED, TINY, data_folder, golden, golden_weights, tiny_network
+from tests.helpers.golden_files import golden, golden_weights
+from tests.helpers.networks import MASKED, TINY, tiny_network
+from tests.helpers.paths import data_folder
 
 X = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
 

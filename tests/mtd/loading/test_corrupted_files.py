@@ -25,7 +25,7 @@ from mtd.networks.config import Config
 from mtd.networks.dncnn import DnCNNConfig
 from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.utils.errors import BadInput
-from tests.mtd.loading.test_load import NEEDED, TINY, tiny
+from tests.helpers.architectures import NEEDED, TINY, tiny
 
 Weights = dict[str, Tensor]
 

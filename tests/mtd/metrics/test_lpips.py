@@ -13,11 +13,10 @@ import torch.nn.functional as F
 from mtd.metrics import lpips as metrics_lpips
 from mtd.metrics.lpips import LPIPS, NoBackbone
 from mtd.utils.errors import BadInput
+from tests.helpers.lpips_backbone import SHAPES
 
 pytest.importorskip("torchvision", reason="torchvision is not installed")
 lpips = pytest.importorskip("lpips", reason="lpips is not installed")
-
-SHAPES = {0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192, 3), 8: (256, 384, 3), 10: (256, 256, 3)}
 
 
 @pytest.fixture

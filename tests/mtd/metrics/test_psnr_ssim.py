@@ -12,7 +12,7 @@ from mtd.data import crops as data_crops
 from mtd.data import image_io
 from mtd.metrics.psnr_ssim import psnr, ssim
 from mtd.utils.errors import BadInput
-from tests.conftest import data_folder
+from tests.helpers.paths import data_folder
 
 PUBLISHED = {  # border 1, RGB
     "1": (22.635884, 0.62928594),

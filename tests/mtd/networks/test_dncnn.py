@@ -14,7 +14,8 @@ from mtd.networks.ffdnet import FFDNet
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
-from tests.conftest import data_folder, golden, golden_weights
+from tests.helpers.golden_files import golden, golden_weights
+from tests.helpers.paths import data_folder
 
 CONFIGS = {
     "dncnn_color_blind": DnCNNConfig(),

@@ -14,7 +14,8 @@ from mtd.networks.ffdnet import ARCHITECTURE, FFDNet, FFDNetConfig, detect
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
-from tests.conftest import data_folder, tiny_network
+from tests.helpers.networks import tiny_network
+from tests.helpers.paths import data_folder
 
 SMALL = FFDNetConfig(features=8, depth=3)
 

@@ -24,7 +24,7 @@ from mtd.networks.ridnet import RIDNet, RIDNetConfig
 from mtd.networks.rnan import RNAN, RNANConfig
 from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.utils.errors import BadInput
-from tests.conftest import MASKED, TINY, tiny_network
+from tests.helpers.networks import MASKED, TINY, tiny_network
 
 
 class Module(nn.Module):

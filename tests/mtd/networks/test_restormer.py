@@ -14,7 +14,8 @@ from mtd.networks.restormer import (
     ffn_factor,
 )
 from mtd.utils.errors import BadInput
-from tests.conftest import golden, golden_weights, tiny_network
+from tests.helpers.golden_files import golden, golden_weights
+from tests.helpers.networks import tiny_network
 
 GOLDEN = {
     "restormer_gaussian_color": (RestormerConfig(), 26_111_668),

@@ -8,7 +8,8 @@ import torch
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.networks.ridnet import ARCHITECTURE, RIDNet, RIDNetConfig, detect
 from mtd.utils.errors import BadInput
-from tests.conftest import golden, golden_weights, tiny_network
+from tests.helpers.golden_files import golden, golden_weights
+from tests.helpers.networks import tiny_network
 
 SMALL = RIDNetConfig(features=8, blocks=2, reduction=4)
 

@@ -12,7 +12,8 @@ from mtd.networks import rnan
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.networks.rnan import ARCHITECTURE, RNAN, NonLocal, RNANConfig, detect
 from mtd.utils.errors import BadInput
-from tests.conftest import golden, golden_weights, tiny_network
+from tests.helpers.golden_files import golden, golden_weights
+from tests.helpers.networks import tiny_network
 
 SMALL = RNANConfig(features=8, groups=2, inner=3)
 

@@ -14,7 +14,8 @@ from mtd.networks.registry import detect
 from mtd.networks.swinir import SwinIR
 from mtd.networks.swinir_layers import SwinIRConfig, partition, shift_mask, unpartition
 from mtd.utils.seeds import BatchStream
-from tests.conftest import MASKED, TINY, golden, golden_weights, tiny_network
+from tests.helpers.golden_files import golden, golden_weights
+from tests.helpers.networks import MASKED, TINY, tiny_network
 
 GOLDENS = (
     "masked_swinir_attention_mask_off",

@@ -17,7 +17,7 @@ from mtd.noise.camera_pipeline import ISP, Parameters
 from mtd.noise.specs import parse
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
-from tests.conftest import data_folder
+from tests.helpers.paths import data_folder
 
 Array = np.ndarray
 FIXED = ISP(shot=0.01, read=0.0005, red=2, blue=1.7, rgb_gain=1.25)

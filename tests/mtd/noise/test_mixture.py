@@ -15,7 +15,7 @@ from mtd.noise.base import add_keyed
 from mtd.noise.mixture import LEVELS, Mixture
 from mtd.noise.specs import parse
 from mtd.utils.errors import BadInput
-from tests.conftest import data_folder
+from tests.helpers.paths import data_folder
 
 KINDS = ("speckle", "poisson", "spatial", "gaussian", "salt_pepper")
 

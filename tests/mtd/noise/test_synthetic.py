@@ -23,7 +23,7 @@ from mtd.noise.specs import parse
 from mtd.noise.synthetic import Poisson
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
-from tests.conftest import data_folder
+from tests.helpers.paths import data_folder
 
 SHAPE = (4, 3, 256, 256)
 COUNT = math.prod(SHAPE)

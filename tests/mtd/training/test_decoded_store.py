@@ -12,7 +12,7 @@ from PIL import Image
 from mtd.training import decoded_store, prefetch, trainer
 from mtd.training.pairs import TrainingPairs
 from mtd.utils.errors import BadInput
-from tests.mtd.training.test_trainer import make, photos, weights_of  # noqa: F401
+from tests.helpers.training import make, weights_of
 
 
 def same(one, other) -> bool:
@@ -23,7 +23,7 @@ def same(one, other) -> bool:
     )
 
 
-def test_workers_give_the_batches_of_none(photos):  # noqa: F811
+def test_workers_give_the_batches_of_none(photos):
     pairs = TrainingPairs([str(photos)], 16, "gaussian:15")
     firsts = [0, 8, 4, 100]
     alone = list(prefetch.batches(pairs, firsts, 4))
@@ -31,7 +31,7 @@ def test_workers_give_the_batches_of_none(photos):  # noqa: F811
     assert same(alone[:1], [pairs.batch(0, 4)])
 
 
-def test_the_store_holds_the_same_pixels_and_is_made_once(photos, tmp_path, monkeypatch):  # noqa: F811
+def test_the_store_holds_the_same_pixels_and_is_made_once(photos, tmp_path, monkeypatch):
     plain = TrainingPairs([str(photos)], 16, "gaussian:15")
     store = tmp_path / "store"
     held = TrainingPairs([str(photos)], 16, "gaussian:15", store=store)
@@ -50,7 +50,7 @@ def test_the_store_holds_the_same_pixels_and_is_made_once(photos, tmp_path, monk
     assert len(decoded_store.stored(store, plain.photographs)) == 4
 
 
-def test_a_store_of_other_photographs_of_the_same_names_is_not_used(photos, tmp_path):  # noqa: F811
+def test_a_store_of_other_photographs_of_the_same_names_is_not_used(photos, tmp_path):
     store, other = tmp_path / "store", tmp_path / "other"
     shutil.copytree(photos, other)
     for path in other.glob("*.png"):
@@ -62,7 +62,7 @@ def test_a_store_of_other_photographs_of_the_same_names_is_not_used(photos, tmp_
     assert all(photo.load().max() == 0 for photo in second.photographs)
 
 
-def test_a_run_is_not_resumed_on_other_photographs(photos, tmp_path):  # noqa: F811
+def test_a_run_is_not_resumed_on_other_photographs(photos, tmp_path):
     trainer.train(make(photos), tmp_path / "run", quiet=True)
     (tmp_path / "run/model.pth").unlink()
     for path in photos.glob("*.png"):
@@ -72,7 +72,7 @@ def test_a_run_is_not_resumed_on_other_photographs(photos, tmp_path):  # noqa: F
         trainer.train(make(photos), tmp_path / "run", resume=True, quiet=True)
 
 
-def test_an_image_that_a_worker_cannot_read_is_one_line(photos):  # noqa: F811
+def test_an_image_that_a_worker_cannot_read_is_one_line(photos):
     pairs = TrainingPairs([str(photos)], 16, "gaussian:15", cache_mb=0)
     for path in photos.glob("*.png"):
         path.write_bytes(path.read_bytes()[:200])
@@ -81,7 +81,7 @@ def test_an_image_that_a_worker_cannot_read_is_one_line(photos):  # noqa: F811
     assert ".png" in str(raised.value) and "\n" not in str(raised.value)
 
 
-def test_damaged_photographs_are_named_and_left_out_only_if_asked(photos, tmp_path):  # noqa: F811
+def test_damaged_photographs_are_named_and_left_out_only_if_asked(photos, tmp_path):
     whole = (photos / "0.png").read_bytes()
     (photos / "torn.png").write_bytes(whole[: len(whole) // 2])
     (photos / "text.png").write_text("no image")
@@ -98,7 +98,7 @@ def test_damaged_photographs_are_named_and_left_out_only_if_asked(photos, tmp_pa
         trainer.train(make(photos), tmp_path / "run", quiet=True)
 
 
-def test_however_photographs_are_read_the_network_learns_the_same(photos, tmp_path):  # noqa: F811
+def test_however_photographs_are_read_the_network_learns_the_same(photos, tmp_path):
     plain = weights_of(trainer.train(make(photos), tmp_path / "plain", quiet=True))
     reading = trainer.Reading(workers=2, store=tmp_path / "store", skip_bad=True)
     path = trainer.train(make(photos), tmp_path / "other", quiet=True, reading=reading)

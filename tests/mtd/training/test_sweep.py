@@ -11,7 +11,7 @@ from mtd import train
 from mtd.training import config as training_config
 from mtd.training import sweep
 from mtd.utils.errors import BadInput
-from tests.mtd.training.test_trainer import SMALL, photos  # noqa: F401
+from tests.helpers.training import SMALL
 
 CELLS = """
 base = "small.toml"
@@ -105,7 +105,7 @@ def test_what_is_no_sweep(tmp_path, text, message):
 
 
 def test_cells_are_checked_before_any_is_begun_and_trained_in_turn(
-    photos,  # noqa: F811
+    photos,
     tmp_path,
     monkeypatch,
     in_process,
@@ -134,7 +134,7 @@ def test_cells_are_checked_before_any_is_begun_and_trained_in_turn(
 
 
 def test_after_a_cell_that_fails_the_others_are_trained(
-    photos,  # noqa: F811
+    photos,
     tmp_path,
     monkeypatch,
     in_process,

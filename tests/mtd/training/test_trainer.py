@@ -34,40 +34,8 @@ from mtd.training.logs import Log
 from mtd.training.pairs import TrainingPairs
 from mtd.utils.errors import BadInput
 from mtd.utils.seeds import BatchStream
-from tests.conftest import shell
-from tests.mtd.utils.test_distributed import environment, two_processes
-
-SMALL = (
-    "network.embed_dim=8",
-    "network.depths=[2]",
-    "network.num_heads=[2]",
-    "network.mlp_hidden=16",
-    "data.crop=16",
-    "run.steps=8",
-    "run.batch_size=2",
-    "run.log_every=2",
-    "run.save_every=3",
-    "validation.every=0",
-)
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    """Five small photographs, one of them grey, one too small."""
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    rng = np.random.default_rng(0)
-    for i in range(3):
-        Image.fromarray(rng.integers(0, 255, (24, 30, 3), dtype=np.uint8)).save(folder / f"{i}.png")
-    Image.fromarray(rng.integers(0, 255, (24, 20), dtype=np.uint8)).save(folder / "grey.png")
-    Image.fromarray(rng.integers(0, 255, (10, 90, 3), dtype=np.uint8)).save(folder / "small.png")
-    return folder
-
-
-def make(photos: Path, *changes: str, **options: bool) -> training_config.Recipe:
-    return training_config.load(
-        "small.toml", [f"data.folders=['{photos}']", *SMALL, *changes], **options
-    )
+from tests.helpers.processes import environment, shell, two_processes
+from tests.helpers.training import SMALL, make, weights_of
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda p: p.stem)
@@ -457,10 +425,6 @@ def test_a_network_that_is_told_the_noise_level_trains_on_it(photos, tmp_path):
     assert model.source["architecture"] == "FFDNet" and model.usage.sigma == 15
     with pytest.raises(BadInput, match="told the noise level, expected gaussian:LEVEL"):
         training_config.load(str(path), ["data.noise='poisson:3'"])
-
-
-def weights_of(path: Path) -> dict[str, torch.Tensor]:
-    return mtd.load(path).state_dict()
 
 
 WATCHED = (

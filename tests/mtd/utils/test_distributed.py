@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,51 +14,9 @@ import pytest
 from PIL import Image
 
 from analysis.cka import command as cka_command
+from tests.helpers.processes import environment, free_port, torchrun, two_processes
 
-ROOT = Path(__file__).parents[3]
 FEW = ("--crop", "16", "--positions", "8", "--layers", "conv_*", "--layers", "**.blocks.1")
-
-
-def environment() -> dict[str, str]:
-    return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-
-
-def torchrun(*arguments: str, cwd: Path, processes: int = 2) -> subprocess.CompletedProcess[str]:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
-    return subprocess.run(
-        [*launcher, "--master-port", str(free_port()), *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=environment(),
-    )
-
-
-def two_processes(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Two processes as SLURM starts them, without torchrun's own, which takes seconds to start."""
-    shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=cwd,
-            env=environment() | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    said = [process.communicate(timeout=120) for process in processes]
-    codes = [process.returncode for process in processes]
-    out, err = ("".join(texts) for texts in zip(*said, strict=True))
-    return subprocess.CompletedProcess(arguments, max(codes, key=abs), out, err)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def single(*arguments: str, cwd: Path) -> None:
