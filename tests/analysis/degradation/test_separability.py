@@ -41,9 +41,7 @@ def gram(values: np.ndarray) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("labels", [NOISE, CROP], ids=["noise", "crop"])
-def test_ch_is_its_formula_and_scikit_learns(labels):
-    from sklearn.metrics import calinski_harabasz_score
-
+def test_ch_is_its_formula(labels):
     values = samples(1, 1)
     k, n = len(set(labels)), len(values)
     mean = values.mean(0)
@@ -54,7 +52,6 @@ def test_ch_is_its_formula_and_scikit_learns(labels):
         within += ((part - part.mean(0)) ** 2).sum()
     found = calinski_harabasz(values, labels)
     assert found == pytest.approx(between / (k - 1) / (within / (n - k)), rel=1e-12)
-    assert found == pytest.approx(calinski_harabasz_score(values, labels), rel=1e-12)
     names = np.array([f"noise {label}" for label in labels])
     assert calinski_harabasz(values, names) == pytest.approx(found, rel=1e-12)
 

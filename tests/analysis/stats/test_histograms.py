@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy import stats
+from scipy.spatial.distance import jensenshannon
 
 import mtd
 from analysis.distributions import observer as distributions_observer
@@ -61,6 +62,16 @@ def test_distances_are_those_of_the_full_samples(name):
         found = jensen_shannon(left, right, shares(left, bins))
         assert found == pytest.approx(direct_js(a, b, bins), abs=1e-3)
     assert wasserstein(left, left) == 0 and jensen_shannon(left, left, shares(left, 256)) == 0
+
+
+@pytest.mark.parametrize("scale", [2, 1.1, 1.01])
+def test_the_divergence_is_the_square_of_scipys_distance(scale):
+    a = np.random.default_rng(0).normal(size=20000)
+    left, right = made(a), made(scale * a)
+    starts = shares(left, 256)
+    p, q = (np.add.reduceat(side.counts, starts) for side in (left, right))
+    expected = jensenshannon(p, q, 2) ** 2
+    assert jensen_shannon(left, right, starts) == pytest.approx(expected, rel=1e-12)
 
 
 def test_everything_but_the_shape_of_real_features_and_that_too():
