@@ -7,9 +7,6 @@ numbers do not depend on the number of cores or processes.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from analysis.stats import gram_pca, jackknife
+from analysis.stats.threads import one_thread
 from mtd.utils.errors import BadInput
 
 FOLDS = 5
@@ -47,16 +45,13 @@ def calinski_harabasz(scores: ArrayLike, labels: ArrayLike) -> float:
 
     Reference: Caliński and Harabasz 1974, Communications in Statistics 3.
     """
+    from sklearn.metrics import calinski_harabasz_score
+
     values, codes = _checked(scores, labels)
-    n, k = len(values), int(codes.max()) + 1
-    values = values - values.mean(0)
-    counts = np.bincount(codes)
-    means = np.stack([values[codes == code].mean(0) for code in range(k)])
-    between = float(counts @ np.square(means).sum(1)) / (k - 1)
-    within = float(np.square(values - means[codes]).sum()) / (n - k)
-    if within == 0:
-        return math.inf if between > 0 else math.nan
-    return between / within
+    classes = [values[codes == code] for code in range(int(codes.max()) + 1)]
+    if all((members == members[0]).all() for members in classes):  # scikit-learn gives 1
+        return math.inf if (values != values[0]).any() else math.nan
+    return float(calinski_harabasz_score(values, codes))
 
 
 def within_groups(scores: ArrayLike, labels: ArrayLike, groups: ArrayLike) -> float:
@@ -261,15 +256,3 @@ def _checked(scores: ArrayLike, labels: ArrayLike) -> tuple[Array, NDArray[np.in
             "of them with 2 samples"
         )
     return values, codes
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Numerical libraries take one thread: small matrices are slower on several, if others work."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        with import_module("threadpoolctl").threadpool_limits(1):  # it has no type hints
-            yield
-    finally:
-        torch.set_num_threads(threads)

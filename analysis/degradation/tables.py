@@ -122,9 +122,7 @@ def _row(
 
 def _scores(pooled: Pooled, manifest: Mapping[str, Any]) -> Array:
     """(samples, components)."""
-    with separability.one_thread():
-        found = gram_pca.scores(pooled.gram, int(manifest["components"]))
-    values = separability.upright(found)
+    values = separability.upright(gram_pca.scores(pooled.gram, int(manifest["components"])))
     if not np.square(values).sum() > 0:
         raise BadInput("features do not vary, nothing can be told by them: leave the layer out")
     return values

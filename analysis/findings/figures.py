@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import DPI, style
-from analysis.text.noise_labels import KINDS, LEVELS, NOISY
+from analysis.text.noise_labels import NOISY, kind_label, level_unit
 
 RATIOS = {
     "baseline": -15,
@@ -87,8 +87,8 @@ def levels(measured: pd.DataFrame, paper: pd.DataFrame) -> Figure | None:
             if model in models:
                 given = style(str(model), models) | {"ls": (0, (4, 2)), "mfc": "white"}
                 axes.plot(part.level, part.psnr, **given)
-        axes.set_title(KINDS[kind])
-        axes.set_xlabel(LEVELS[kind])
+        axes.set_title(kind_label(kind))
+        axes.set_xlabel(level_unit(kind))
         axes.grid(alpha=0.3)
     figure.suptitle(
         "filled marks: measured; open marks: the paper's networks, read off its Figure 11"

@@ -14,8 +14,8 @@ from matplotlib.patches import Rectangle
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import CROWDED, DPI, style
 from analysis.text.names import wrapped
-from analysis.text.noise_labels import FALLING, KINDS, LEVELS, NOISY, preset
-from mtd.metrics.psnr_ssim import METRICS
+from analysis.text.noise_labels import NOISY, kind_label, level_falls, level_unit, preset
+from mtd.metrics import METRICS
 
 
 def label(metric: str) -> str:
@@ -51,10 +51,10 @@ def curves(frame: pd.DataFrame, metric: str, about: str = "") -> Figure | None:
         axes.set_axis_off()
     for axes, (kind, rows) in zip(grid.flat, many, strict=False):
         panel(axes, rows, models)
-        axes.set_title(wrapped(KINDS.get(kind, kind), 40, 2), fontsize=10)
-        if kind in FALLING:
+        axes.set_title(wrapped(kind_label(kind), 40, 2), fontsize=10)
+        if level_falls(kind):
             axes.invert_xaxis()
-        axes.set_xlabel(LEVELS.get(kind, "level"), fontsize=9)
+        axes.set_xlabel(level_unit(kind), fontsize=9)
     if single:
         points(grid.flat[len(many)], pd.concat(single), models)
     for axes in grid[:, 0]:

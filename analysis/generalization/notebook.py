@@ -16,7 +16,7 @@ from analysis.text.markdown import interval, listed, number
 from analysis.text.noise_labels import NOISY
 from analysis.text.rows import p_values, reaches
 from analysis.text.terminal import plural
-from mtd.metrics.psnr_ssim import METRICS
+from mtd.metrics import METRICS
 
 PAIRED = 24
 """Up to so many models, all pairs of them are shown; of more, those of the best one."""

@@ -15,7 +15,7 @@ from analysis.text import markdown
 from analysis.text.markdown import bounded, code, codes, listed, number, probability, side
 from analysis.text.noise_labels import NOISY
 from analysis.text.terminal import plural
-from mtd.metrics.psnr_ssim import METRICS
+from mtd.metrics import METRICS
 
 TABLES = ("generalization", "noises", "tests", "strips", "results")
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from analysis.stats import jackknife
 from analysis.stats.jackknife import LEVEL
 from analysis.text.noise_labels import NOISY
-from mtd.metrics.psnr_ssim import METRICS
+from mtd.metrics import METRICS
 
 Array = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from analysis.generalization.pairwise_tests import OUTSIDE
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
 from analysis.text.terminal import grid, number, plural
-from mtd.metrics.psnr_ssim import METRICS
+from mtd.metrics import METRICS
 
 NAMES = ("results", "generalization", "noises", "tests", "strips")
 WIDTH = 100

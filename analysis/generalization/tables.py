@@ -38,7 +38,7 @@ def tables(results: pd.DataFrame, observer: Scores, found: Benchmark) -> dict[st
     from analysis.generalization import comparison_strips, pairwise_tests, scoring
     from analysis.generalization import observer as generalization_observer
     from analysis.text import noise_labels
-    from mtd.metrics.psnr_ssim import METRICS
+    from mtd.metrics import METRICS
 
     kinds = noise_labels.describe(found.noises)
     results = results.merge(kinds, on="noise", how="left", sort=False)

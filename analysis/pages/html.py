@@ -1,8 +1,9 @@
 """An executed notebook as one HTML file that asks for nothing else.
 
-nbconvert turns cells into markup by a template of ours; what it gives is cleaned (no scripts, no
-addresses to load), given ids, contents and links to the tables, and put into a page whose style and
-script are part of it. The same notebook is the same bytes.
+nbconvert renders the cells with a template of this package, and nh3 removes all that would run or
+be loaded from elsewhere (see `analysis.pages.cells`). Then headings get ids and a table of
+contents, figures and tables links to their data, and the page its style and script. The same
+notebook always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -23,13 +24,16 @@ from nbformat import NotebookNode
 from PIL import Image
 
 from analysis.pages.attachments import Attachment, appendix
-from analysis.pages.sanitize import ASSETS, HEADINGS, cells, classed, near, words
+from analysis.pages.cells import ASSETS, HEADINGS, as_html
 
 LONG = 16
 """Tables of more rows scroll in a frame, under their header."""
 
 DENSE = 9
 """Tables of more columns are printed smaller."""
+
+NOT_DESCRIBED = "No description has been provided for this image"
+"""What nbconvert writes for a picture without a description; the page has a better one."""
 
 NUMBER = re.compile(r"[+−-]?(\d[\d,]*\.?\d*|\.\d+)(e[+-]?\d+)?\s?%?|nan|[+-]?inf|–", re.IGNORECASE)
 
@@ -84,7 +88,7 @@ def html(
         title: of the document, and its heading where the notebook does not begin with one.
         absent: names of files that were left out.
     """
-    soup = BeautifulSoup(cells(notebook), "html.parser")
+    soup = BeautifulSoup(as_html(notebook), "html.parser")
     names = Names()
     heading, contents = headings(soup, names, title)
     folders, anchors = appendix(attachments, names.new)
@@ -153,23 +157,26 @@ def headings(soup: BeautifulSoup, names: Names, title: str) -> tuple[str, list[E
 
 
 def links(soup: BeautifulSoup, names: Names) -> None:
-    """Links within the page lead to a heading, or are text; others give no referrer away."""
+    """Point links within the page at headings; links to nothing become text."""
     for link in soup.find_all("a"):
-        href = str(link["href"])
-        if not href.startswith("#"):
+        href = str(link.get("href", ""))
+        target = slug(unquote(href.removeprefix("#")))
+        if href and not href.startswith("#"):
             link["rel"] = "noopener noreferrer"
-            continue
-        wanted = slug(unquote(href[1:]))
-        if wanted in names.given:
-            link["href"] = f"#{wanted}"
+        elif href and target in names.given:
+            link["href"] = f"#{target}"
         else:
             link.unwrap()
 
 
 def pictures(soup: BeautifulSoup, title: str) -> None:
-    """Every picture has a description, and its size, so that nothing moves while it is decoded."""
+    """Give every picture a description, and its size, so that nothing moves while it is decoded."""
     for image in soup.find_all("img"):
-        image["alt"] = image["alt"] or f"Figure, {near(image, title)}"
+        alt = str(image.get("alt", "")).strip().removeprefix(NOT_DESCRIBED)
+        if not image.has_attr("src"):  # it was not part of the notebook
+            image.replace_with(f"[picture: {alt}]")
+            continue
+        image["alt"] = alt or f"Figure, {near(image, title)}"
         kind, _, coded = str(image["src"]).partition(";base64,")
         if not image.has_attr("width") and "svg" not in kind:
             try:
@@ -191,6 +198,9 @@ def framed(soup: BeautifulSoup, table: Tag, title: str) -> None:
         classed(table, "long")
     if max((len(row.find_all(["td", "th"])) for row in table("tr")), default=0) > DENSE:
         classed(table, "dense")
+    for cell in table.select("[style]"):  # the page's policy allows no style attributes
+        classed(cell, str(cell["style"]).replace("text-align:", "align-"))
+        del cell["style"]
     for cell in table.find_all("td"):
         if not cell.has_attr("class") and NUMBER.fullmatch(words(cell)):
             classed(cell, "number")
@@ -217,3 +227,20 @@ def sources(soup: BeautifulSoup, anchors: dict[str, str]) -> None:
         else:
             outer = shown.find_parent(class_="scroll") or shown
             outer.insert_after(line)
+
+
+def words(tag: Tag) -> str:
+    """An element's text in one line."""
+    return " ".join(tag.get_text(" ").split())
+
+
+def near(tag: Tag, title: str) -> str:
+    """The heading that an element stands under."""
+    heading = tag.find_previous(HEADINGS)
+    return (words(heading) if heading else "") or title
+
+
+def classed(tag: Tag, name: str) -> None:
+    """Add a class to an element."""
+    names = tag.get_attribute_list("class") if tag.has_attr("class") else []
+    tag["class"] = " ".join([*map(str, names), name])

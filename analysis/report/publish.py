@@ -18,7 +18,7 @@ from analysis.pages import html as pages_html
 from analysis.pages import notebooks, pdf
 from analysis.pages.attachments import Attachment
 from analysis.pages.fingerprint import INPUTS, PAGE, heading, inputs
-from analysis.pages.markdown_export import markdown
+from analysis.pages.markdown import markdown
 from analysis.registry import analyses
 from analysis.report.folders import Report
 from analysis.report.reading import scores

@@ -89,7 +89,7 @@ def table(
     Intervals are the score ± 1.96 standard errors over patches (see `standard_error`); the same
     patches are left out under every noise and for every model. Each subset has principal
     components of its own. They are too wide rather than too narrow: in a simulation
-    (`pytest -m slow -s tests/test_srga.py`) 1.4 times, covering 99%.
+    (`pytest -m slow -s tests/analysis/srga/test_score.py`) 1.4 times, covering 99%.
     """
     patches = len(asked.crops)
     keep = subsets(patches, args.seed) if not args.no_intervals and patches >= LEAST else []

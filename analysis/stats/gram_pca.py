@@ -14,6 +14,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from analysis.stats.threads import one_thread
 from mtd.utils.errors import BadInput
 
 CHUNK = 2**22
@@ -86,13 +87,8 @@ def scores(gram: Tensor, count: int) -> Tensor:
         raise BadInput(f"{count} components of {samples} samples: expected 1 to {samples - 1}")
     if not gram.isfinite().all():
         raise BadInput("features are not finite: they have no components")
-    # Several threads gain little here, and wait for one another on a machine that is busy.
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         values, vectors = torch.linalg.eigh(gram.double())
-    finally:
-        torch.set_num_threads(threads)
     kept = values.flip(0)[:count].clamp(min=0)
     found: Tensor = vectors.flip(1)[:, :count] * kept.sqrt()
     return found

@@ -14,6 +14,7 @@ from functools import cache, cached_property
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.special import rel_entr
 from torch import Tensor
 
 from mtd.utils.errors import BadInput
@@ -150,7 +151,9 @@ def wasserstein(a: Histogram, b: Histogram) -> float:
 
     F and G are exact at the grid's edges and straight between them. A value is moved by less than
     its bin's width, so the distance is off by less than 0.35% of mean|x| of either side; of smooth
-    distributions by far less, since the errors within bins cancel.
+    distributions by far less, since the errors within bins cancel. SciPy's distance is of values
+    in one place each, not spread over their bins, and sorts the grid anew in every call: over 400
+    times slower, which the jackknife, with a call for every image left out, would feel.
 
     Reference: Vallender 1974, Theory of Probability and its Applications 18.
     """
@@ -180,6 +183,8 @@ def jensen_shannon(a: Histogram, b: Histogram, starts: NDArray[np.int64]) -> flo
 
         (KL(p ‖ m) + KL(q ‖ m)) / 2,    m = (p + q) / 2
 
+    It is the square of SciPy's `jensenshannon`, which is NaN where rounding leaves a sum below 0.
+
     Args:
         a: one distribution.
         b: another.
@@ -189,8 +194,5 @@ def jensen_shannon(a: Histogram, b: Histogram, starts: NDArray[np.int64]) -> flo
     """
     p, q = (np.add.reduceat(side.counts, starts) / side.total for side in (a, b))
     m = (p + q) / 2
-    value = 0.0
-    for side in (p, q):
-        some = side > 0
-        value += float((side[some] * np.log2(side[some] / m[some])).sum()) / 2
-    return min(1.0, max(0.0, value))
+    value = (rel_entr(p, m).sum() + rel_entr(q, m).sum()) / (2 * np.log(2))
+    return float(np.clip(value, 0, 1))

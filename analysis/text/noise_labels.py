@@ -9,6 +9,7 @@ import pandas as pd
 from mtd.data.recorded_noise import Recorded
 from mtd.noise.base import Noise
 from mtd.noise.mixture import OURS
+from mtd.noise.specs import kinds
 
 
 def describe(noises: Sequence[Noise | Recorded]) -> pd.DataFrame:
@@ -18,40 +19,36 @@ def describe(noises: Sequence[Noise | Recorded]) -> pd.DataFrame:
             "noise": noise.spec,
             "kind": noise.name,
             "level": float("nan") if noise.level is None else noise.level,
-            "note": OURS if noise.name == "mixture" else "",
+            "note": getattr(noise, "note", ""),
         }
         for noise in noises
     ]
     return pd.DataFrame(rows, columns=["noise", "kind", "level", "note"]).drop_duplicates("noise")
 
 
-LEVELS = {
-    "gaussian": "σ (8-bit levels)",
-    "spatial": "σ before the 3 × 3 mean (8-bit levels)",
-    "speckle": "variance",
-    "poisson": "α",
-    "mixture": "level",
-    "salt_pepper": "density",
-    "monte_carlo": "samples per pixel",
-}
-"""What the level of each kind of noise is."""
+RECORDED = {"monte_carlo": ("Monte Carlo rendering", "samples per pixel", True)}
+"""Label, level unit, and whether the noise falls as the level rises, of kinds that are recorded."""
 
 
-KINDS = {
-    "gaussian": "Gaussian",
-    "spatial": "spatially correlated Gaussian",
-    "speckle": "speckle",
-    "poisson": "Poisson",
-    "mixture": "mixture",
-    "salt_pepper": "salt and pepper",
-    "isp": "camera pipeline (isp)",
-    "monte_carlo": "Monte Carlo rendering",
-}
-"""What kinds of noise are called in figures."""
+def kind_label(kind: str) -> str:
+    """What a kind of noise is called in figures; its name, if nothing is known of it."""
+    if kind in kinds():
+        return kinds()[kind].label
+    return RECORDED[kind][0] if kind in RECORDED else kind
 
 
-FALLING = ("monte_carlo",)
-"""Kinds whose level falls as the noise grows."""
+def level_unit(kind: str) -> str:
+    """What the level of a kind of noise is, for the axes of figures."""
+    if kind in kinds():
+        return kinds()[kind].level_unit
+    return RECORDED[kind][1] if kind in RECORDED else "level"
+
+
+def level_falls(kind: str) -> bool:
+    """Whether a kind of noise becomes weaker as its level rises."""
+    if kind in kinds():
+        return kinds()[kind].level_falls
+    return kind in RECORDED and RECORDED[kind][2]
 
 
 def preset(part: pd.DataFrame) -> str:

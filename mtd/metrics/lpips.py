@@ -14,6 +14,7 @@ import hashlib
 import io
 import socket
 import warnings
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -100,6 +101,28 @@ class LPIPS:
         )
         distance: Tensor = self.network(a, b)
         return distance.flatten().double().cpu()
+
+
+@cache
+def _default() -> LPIPS:
+    return LPIPS()
+
+
+def lpips(output: Tensor, target: Tensor) -> Tensor:
+    """LPIPS of each image with torchvision's cached or downloaded backbone, on the CPU.
+
+    Args:
+        output: (B, 3, H, W) RGB in [0, 1], H and W at least 31.
+        target: the same shape.
+
+    Returns:
+        (B,) float64 on the CPU; lower is better, 0 for equal images.
+
+    Raises:
+        NoBackbone: the backbone is not in the cache and cannot be downloaded.
+        ValueError: other shapes, or a target outside [0, 1].
+    """
+    return _default()(output, target)
 
 
 def fetch() -> Path:

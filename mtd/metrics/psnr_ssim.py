@@ -7,7 +7,6 @@ value of a set is the plain mean over its images. LPIPS is in `mtd.metrics.lpips
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, get_args
 
 import torch
@@ -22,24 +21,6 @@ LUMA = (65.481, 128.553, 24.966)
 
 WINDOW = 11
 """Side of SSIM's Gaussian window; smaller images have no SSIM."""
-
-
-@dataclass(frozen=True)
-class Metric:
-    """What tables and figures must know of a quantity."""
-
-    name: str
-    label: str
-    unit: str
-    higher_is_better: bool
-    digits: int
-
-
-METRICS = {
-    "psnr": Metric("psnr", "PSNR", "dB", True, 2),
-    "ssim": Metric("ssim", "SSIM", "", True, 4),
-    "lpips": Metric("lpips", "LPIPS", "", False, 4),
-}
 
 
 def psnr(

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import Any
 
 from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
 from mtd.networks.config import Config, Weights
+from mtd.utils import plugins
 from mtd.utils.errors import BadInput, nearest
 
 GROUP = "mtd.models"
@@ -25,26 +25,22 @@ BUILT_IN = ("swinir", "ffdnet", "dncnn", "ridnet", "rnan", "restormer")
 
 @cache
 def architectures() -> dict[str, Architecture]:
-    """All of them by name: ours, then those of other packages.
+    """Every architecture by name: the built-in ones, then those of other packages.
 
     Raises:
-        BadInput: an entry point that cannot be used, or takes a name that is taken.
+        BadInput: an entry point that cannot be used, or whose name is taken.
+
+    >>> list(architectures())[:3]
+    ['SwinIR', 'FFDNet', 'DnCNN']
     """
-    found = [import_module(f"mtd.networks.{name}").ARCHITECTURE for name in BUILT_IN]
-    for point in entry_points(group=GROUP):
-        try:
-            found.append(point.load())
-        except Exception as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise BadInput(f"entry point {point.name} ({point.value}): {reason}") from None
-        if not isinstance(found[-1], Architecture):
-            raise BadInput(f"entry point {point.name} ({point.value}): not an Architecture")
-    known: dict[str, Architecture] = {}
-    for entry in found:
-        if entry.name in known:
-            raise BadInput(f"two architectures are named {entry.name}")
-        known[entry.name] = entry
-    return known
+    built_in = [import_module(f"mtd.networks.{name}").ARCHITECTURE for name in BUILT_IN]
+    return plugins.registered(
+        GROUP,
+        built_in,
+        lambda entry: isinstance(entry, Architecture),
+        expected="an Architecture (mtd.networks.architecture)",
+        plural="architectures",
+    )
 
 
 def named(name: str) -> Architecture:

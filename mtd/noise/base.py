@@ -14,7 +14,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -30,12 +30,40 @@ class Noise(ABC):
         level: its strength, in the unit of its kind; None for a kind that has no level.
         name: of the kind, the first word of a spec.
         options: what may follow in a spec as `,option=value`, and what each option is.
+        label: what the kind is called in figures and tables; by default its name.
+        level_unit: what its level is, for the axes of figures.
+        level_falls: whether the noise becomes weaker as the level rises.
+        note: what every output that shows this kind has to say; empty if nothing.
+
+    A kind of noise of your own, registered as an entry point of the group `mtd.noises`:
+
+    >>> @dataclass(frozen=True)
+    ... class Quantization(Levelled):
+    ...     name = "quantization"
+    ...     meaning = "number of levels"
+    ...     label = "coarse quantization"
+    ...     level_unit = "levels"
+    ...     level_falls = True
+    ...
+    ...     def sample(self, clean, generator):
+    ...         return clean.mul(self.level - 1).round().div(self.level - 1)
+    >>> Quantization(3)(torch.full((1, 1, 1, 2), 0.4), generator=torch.Generator(), quantize=False)
+    tensor([[[[0.5000, 0.5000]]]])
     """
 
     level: float | None
 
     name: ClassVar[str]
     options: ClassVar[Mapping[str, str]] = {}
+    label: ClassVar[str] = ""
+    level_unit: ClassVar[str] = "level"
+    level_falls: ClassVar[bool] = False
+    note: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        if "name" in cls.__dict__ and "label" not in cls.__dict__:
+            cls.label = cls.name
 
     @classmethod
     @abstractmethod

@@ -212,6 +212,7 @@ class ISP(Noise):
     target: Target = "processed"
 
     name = "isp"
+    label = "camera pipeline (isp)"
     level = None
     options = {  # noqa: RUF012 (ClassVar in Noise)
         "shot": "variance per unit of signal",

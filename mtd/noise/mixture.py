@@ -67,6 +67,7 @@ class Mixture(Levelled):
 
     name = "mixture"
     meaning = "level, 1 to 5"
+    note = OURS
 
     def __post_init__(self) -> None:
         if self.level not in LEVELS:

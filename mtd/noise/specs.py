@@ -1,24 +1,55 @@
-"""Noise specifications such as `gaussian:15`: parsing and listing."""
+"""Noise specifications such as `gaussian:15`: parsing, and every kind of noise by its name.
+
+Other packages add kinds by an entry point of the group `mtd.noises` that names a concrete subclass
+of `mtd.noise.Noise`.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
+from inspect import isabstract
 
 from mtd.noise.base import Noise
+from mtd.noise.camera_pipeline import ISP
+from mtd.noise.mixture import Mixture
 from mtd.noise.synthetic import Gaussian, Poisson, SaltPepper, Spatial, Speckle
+from mtd.utils import plugins
 from mtd.utils.errors import BadInput, nearest
+
+GROUP = "mtd.noises"
+
+BUILT_IN: tuple[type[Noise], ...] = (Gaussian, Poisson, Speckle, Spatial, SaltPepper, Mixture, ISP)
+
+NAME = re.compile(r"[\w.+-]+")
+"""What a kind of noise may be called, so that a specification can be parsed."""
 
 
 @cache
 def kinds() -> dict[str, type[Noise]]:
-    """Every kind of noise by its name."""
-    # imported here, because both build on this module
-    from mtd.noise.camera_pipeline import ISP
-    from mtd.noise.mixture import Mixture
+    """Every kind of noise by name: the built-in ones, then those of other packages.
 
-    known = (Gaussian, Poisson, Speckle, Spatial, SaltPepper, Mixture, ISP)
-    return {kind.name: kind for kind in known}
+    Raises:
+        BadInput: an entry point that cannot be used, or whose name is taken.
+
+    >>> kinds()["poisson"].label, kinds()["poisson"].level_unit
+    ('Poisson', 'α')
+    """
+    return plugins.registered(
+        GROUP,
+        BUILT_IN,
+        _is_kind,
+        expected="a concrete subclass of mtd.noise.Noise with a name",
+        plural="kinds of noise",
+    )
+
+
+def _is_kind(entry: object) -> bool:
+    if not isinstance(entry, type) or not issubclass(entry, Noise) or isabstract(entry):
+        return False
+    name = getattr(entry, "name", None)
+    return isinstance(name, str) and NAME.fullmatch(name) is not None
 
 
 def parse(spec: str) -> Noise:

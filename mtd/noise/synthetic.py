@@ -28,6 +28,8 @@ class Gaussian(Levelled):
 
     name = "gaussian"
     meaning = "sigma (8-bit levels)"
+    label = "Gaussian"
+    level_unit = "σ (8-bit levels)"
 
     def sample(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         return clean + _normal(clean, generator) * (self.level / 255)
@@ -48,6 +50,8 @@ class Poisson(Levelled):
 
     name = "poisson"
     meaning = "alpha"
+    label = "Poisson"
+    level_unit = "α"
     options = {"values": "V, a whole number, or 'unique'"}  # noqa: RUF012 (ClassVar in Noise)
 
     def __post_init__(self) -> None:
@@ -93,6 +97,7 @@ class Speckle(Levelled):
 
     name = "speckle"
     meaning = "variance"
+    level_unit = "variance"
 
     def sample(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         half_width = math.sqrt(3 * self.level)
@@ -109,6 +114,8 @@ class Spatial(Levelled):
 
     name = "spatial"
     meaning = "sigma (8-bit levels, before the mean)"
+    label = "spatially correlated Gaussian"
+    level_unit = "σ before the 3 × 3 mean (8-bit levels)"
 
     def sample(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         white = _normal(clean, generator) * (self.level / 255)
@@ -120,6 +127,8 @@ class SaltPepper(Levelled):
 
     name = "salt_pepper"
     meaning = "density"
+    label = "salt and pepper"
+    level_unit = "density"
     highest = 1.0
 
     def sample(self, clean: Tensor, generator: torch.Generator) -> Tensor:

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import peers
 import pytest
 import torch
 import torch.nn.functional as F
@@ -37,10 +36,11 @@ from mtd.networks.swinir import SwinIR
 from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
+from tests.benchmarks import peers
+from tests.helpers.paths import ROOT
 
 LAYERS, IMAGES = 24, 64
 THREADS = 2
-ROOT = Path(__file__).parents[2]
 
 table: list[tuple[str, str, str]] = []
 
@@ -183,7 +183,7 @@ def test_six_views_all_blocks():
 def peak_of(job: str) -> float:
     """MB of memory that a job needs over what its process held before, in a process of its own."""
     command = [sys.executable, __file__, job]
-    path = f"{ROOT}:{Path(__file__).parent}"
+    path = str(ROOT)
     done = subprocess.run(
         command, capture_output=True, text=True, check=True, env={"PYTHONPATH": path, "HOME": "/"}
     )

@@ -1,0 +1,53 @@
+"""Figures: the artists hold the table's numbers, with labels and one scale."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.cka import figures as cka_figures
+from tests.helpers.cka_tables import cka_table
+
+
+def test_curves_over_depth_are_labelled_by_their_own_layers():
+    """Also where the deeper model comes first."""
+    deep = [f"layers.{g}.residual_group.blocks.0" for g in range(4)]
+    rows = [("a", "x", "y", layer, i, 0.5, 0.4, 0.6) for i, layer in enumerate(deep)]
+    rows += [("b", "x", "y", layer, i, 0.7, 0.6, 0.8) for i, layer in enumerate(deep[:2])]
+    columns = ["model", "noise_a", "noise_b", "layer", "index", "cka", "low", "high"]
+    figure = cka_figures.depth(pd.DataFrame(rows, columns=columns))
+    assert figure is not None
+    axes = figure.axes[0]
+    labels = [tick.get_text() for tick in axes.get_xticklabels()]
+    assert labels == ["block 0.0", "block 1.0", "block 2.0", "block 3.0"]
+    assert [len(line.get_xdata()) for line in axes.lines] == [4, 2]
+    assert cka_figures.depth(pd.DataFrame(columns=columns)) is None
+
+
+def test_figures_show_the_table():
+    matrix = np.linspace(-0.25, 1, 81).reshape(9, 9)
+    crossed = cka_table(matrix, ("a", "gaussian:15"), ("a", "poisson:3"))
+    models = cka_table(matrix.T, ("a", "gaussian:15"), ("b", "gaussian:15"))
+    frame = pd.concat([crossed, models]).sample(frac=1, random_state=0)  # order must not matter
+    for figure, values, names in (
+        (
+            cka_figures.heatmap(frame, "cross_noise"),
+            matrix,
+            ("a under poisson:3", "a under gaussian:15"),
+        ),
+        (cka_figures.heatmap(frame, "cross_model"), matrix.T, ("b", "a")),
+    ):
+        assert figure is not None
+        axes = figure.axes[0]
+        image = axes.images[0]
+        assert np.allclose(image.get_array(), values)
+        assert image.get_clim() == (-0.3, 1.0)
+        assert [t.get_text() for t in axes.get_xticklabels()][:3] == [
+            "conv_first",
+            "block 0.0",
+            "block 0.1",
+        ]
+        assert (axes.get_xlabel(), axes.get_ylabel()) == tuple(f"layer of {name}" for name in names)
+        assert not axes.yaxis_inverted()
+    assert cka_figures.heatmap(models, "cross_noise") is None
+    assert cka_figures.heatmap(crossed, "cross_model") is None

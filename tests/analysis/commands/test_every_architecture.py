@@ -1,0 +1,184 @@
+"""Every analysis on every architecture: ours, a user's own, and one that spandrel knows."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from analysis.attribution import command as attribution_command
+from analysis.cka import command as cka_command
+from analysis.commands import inputs as commands_inputs
+from analysis.degradation import command as degradation_command
+from analysis.distributions import command as distributions_command
+from analysis.engine import run as engine_run
+from analysis.engine.observer import Batch
+from analysis.engine.run import ForwardSettings
+from analysis.generalization import command as generalization_command
+from analysis.sensitivity import command as sensitivity_command
+from analysis.srga import command as srga_command
+from mtd.data import crops as data_crops
+from mtd.data import photographs
+from mtd.noise import specs as noise_specs
+from tests.helpers.architectures import TINY, saved, tiny
+from tests.helpers.external_networks import SOURCE, nafnet
+
+OURS = tuple(TINY)
+NAMES = (*OURS, "NAFNet", "own")
+OWN = ("--model", "mymod:Told", "--checkpoint", "own.pth", "--arg", "width=5")
+ALL = (*(f"{name}.pth" for name in (*OURS, "NAFNet")), *OWN, "--sigma", "oracle", "--quiet")
+SMALL = ("--crop", "16", "--limit", "4")
+
+
+@pytest.fixture(autouse=True)
+def one_thread(few_threads: None) -> None:
+    """These networks are too small for more, which would wait for each other."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a tiny checkpoint of each kind."""
+    folder = tmp_path_factory.mktemp("all")
+    for seed, name in enumerate(OURS):
+        config = replace(TINY[name], value_range=255.0) if name == "RNAN" else None
+        saved(tiny(name, seed, config), folder / f"{name}.pth")
+    torch.manual_seed(0)
+    network = nafnet()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter += 0.1 * torch.randn(parameter.shape)
+    torch.save(network.state_dict(), folder / "NAFNet.pth")
+    (folder / "mymod.py").write_text(SOURCE)
+    return folder
+
+
+@pytest.fixture
+def folder(made: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.chdir(made)
+    monkeypatch.setattr(sys, "path", [str(made), *sys.path])
+    sys.modules.pop("mymod", None)
+    if not (made / "own.pth").exists():
+        import mymod  # type: ignore[import-not-found]
+
+        torch.manual_seed(1)
+        torch.save(mymod.Told(5).state_dict(), made / "own.pth")
+    yield made
+    sys.modules.pop("mymod", None)
+
+
+def run(module, *arguments: str) -> Path:
+    return module.run(module.parser().parse_args([*ALL, *SMALL, *arguments]), "test")
+
+
+def test_cka_between_every_pair_of_architectures(folder):
+    path = run(cka_command, "--positions", "8", "--pairs", "cross-model")
+    frame = pd.read_csv(path / "cka.csv")
+    frame = frame[frame.noise_a == "gaussian:15"]
+    pairs = {tuple(sorted(pair)) for pair in zip(frame.model_a, frame.model_b, strict=True)}
+    assert pairs == {tuple(sorted(pair)) for pair in combinations(NAMES, 2)}
+    layers = json.loads((path / "manifest.json").read_text())["layers"]
+    assert set(layers) == set(NAMES) and min(map(len, layers.values())) >= 2
+    for (a, b), rows in frame.groupby(["model_a", "model_b"]):
+        assert set(rows.layer_a) <= set(layers[a]) and set(rows.layer_b) <= set(layers[b])
+        assert len(rows) == len(layers[a]) * len(layers[b])
+    assert np.isfinite(frame.cka).all() and (frame.cka.abs() <= 1.5).all()
+    models = json.loads((path / "manifest.json").read_text())["models"]
+    usage = {name: model["usage"] for name, model in models.items()}
+    assert usage["FFDNet"] == usage["own"] == {"sigma": "oracle"}
+    assert usage["RNAN"] == {"value_range": 255}
+    assert models["own"]["factory"] == "mymod:Told" and models["own"]["arguments"] == {"width": 5}
+    assert "spandrel" in models["NAFNet"]["recognised"]
+
+
+def test_cka_without_intervals(folder):
+    path = run(cka_command, "--positions", "8", "--no-intervals", "--pairs", "cross-model")
+    frame = pd.read_csv(path / "cka.csv")
+    assert frame.cka.notna().any() and frame.low.isna().all()
+
+
+def test_generalization(folder):
+    few = ("--noise", "gaussian:15", "--noise", "poisson:3", "--no-lpips")
+    path = run(generalization_command, *few)
+    assert (
+        "FFDNet was told the noise level (that of each noise)" in (path / "summary.txt").read_text()
+    )
+    frame = pd.read_csv(path / "results.csv")
+    assert {*NAMES} <= set(frame.model)
+    values = frame[frame.model.isin(NAMES) & (frame.metric == "psnr")]
+    assert len(values) == len(NAMES) * 2 * 4 and np.isfinite(values.value).all()
+
+
+def test_srga(folder):
+    frame = pd.read_csv(run(srga_command, "--no-intervals", "--noise", "poisson:3") / "srga.csv")
+    assert set(frame.model) == {*NAMES}
+
+
+def test_distributions(folder):
+    path = run(distributions_command, "--noise", "poisson:3")
+    frames = [pd.read_csv(file) for file in path.glob("*.csv")]
+    assert frames and all({*NAMES} == set(f.model) for f in frames if "model" in f)
+
+
+def test_degradation(folder):
+    frame = pd.read_csv(run(degradation_command, "--no-intervals") / "degradation.csv")
+    assert set(frame.model) == {*NAMES}
+
+
+def test_sensitivity(folder):
+    frame = pd.read_csv(run(sensitivity_command, "--noise", "poisson:3") / "sensitivity.csv")
+    assert set(frame.model) == {*NAMES}
+
+
+def test_attribution(folder):
+    few = ("--limit", "2", "--side", "4", "--blur", "1.5", "--steps", "3", "--noise", "poisson:3")
+    frame = pd.read_csv(run(attribution_command, *few) / "attribution.csv")
+    assert set(frame.model) == {*NAMES} and np.isfinite(frame.di).all()
+
+
+@pytest.mark.parametrize("quantize", [True, False])
+def test_the_level_that_networks_are_told_is_that_of_the_noise(folder, quantize):
+    args = cka_command.parser().parse_args([*ALL, *SMALL])
+    models = commands_inputs.load_models(args, "cpu")
+    batch = Batch(0, data_crops.crops(photographs.photographs(), 16, 3))
+    setting = ForwardSettings(quantize=quantize)
+    gaussian = engine_run.show(noise_specs.parse("gaussian:25"), batch, setting)
+    assert gaussian.level.tolist() == pytest.approx([25 / 255] * 3)
+    poisson = engine_run.show(noise_specs.parse("poisson:3"), batch, setting)
+    rms = [float((a - b).square().mean().sqrt()) for a, b in zip(poisson.noisy, poisson.target)]  # noqa: B905
+    assert poisson.level.tolist() == pytest.approx(rms, rel=1e-5) and min(rms) > 0.01
+    for name, model in models.items():
+        told = engine_run.told(model, poisson)
+        assert (told is None) == (name not in ("FFDNet", "own"))
+    heard = []
+    ffdnet = models["FFDNet"]
+    restore = ffdnet.restore
+    ffdnet.restore = lambda x, keys=None, **given: (
+        heard.append(given["sigma"]) or restore(x, keys, **given)
+    )
+    seen = generalization_scores(models)
+    list(
+        engine_run.walk(
+            {"FFDNet": ffdnet}, [gaussian.noise, poisson.noise], [batch], [seen], setting
+        )
+    )
+    assert heard[0].shape == (3, 1, 1, 1)
+    assert torch.equal(heard[0].flatten(), gaussian.level)
+    assert torch.equal(heard[1].flatten(), poisson.level)
+
+
+def generalization_scores(models):
+    """An observer that asks for the output alone."""
+    from analysis.generalization import observer as generalization_observer
+
+    return generalization_observer.Scores(
+        ["FFDNet"], generalization_observer.PROTOCOLS["default"], None
+    )

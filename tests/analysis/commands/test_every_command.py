@@ -1,0 +1,126 @@
+"""What all analyses have in common: help at once, resuming, several processes, a full disk."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from analysis.attribution import integrated_gradients
+from analysis.engine import run as engine_run
+from mtd.loading import checkpoint_file
+from mtd.masking import MaskPolicy
+from tests.helpers.networks import TINY, tiny_network
+from tests.helpers.processes import environment, two_processes
+from tests.helpers.run_folders import contents
+
+ANALYSES = (
+    *("cka", "generalization", "srga", "distributions", "degradation", "sensitivity"),
+    *("attribution", "brightness", "compare"),
+)
+COMMANDS = (*(f"analysis.{name}" for name in ANALYSES), "mtd.denoise", "mtd.train", "mtd.testsets")
+COMMANDS = (*COMMANDS, "mtd.models", "analysis.curves")
+
+FEW = ("--crop", "16", "--limit", "6", "--quiet", "--noise", "gaussian:15", "--noise", "poisson:3")
+MORE = {
+    "srga": FEW[:5] + FEW[7:],
+    "distributions": FEW[:5] + FEW[7:],
+    # CKA's sums are rounded otherwise by two processes (tests/mtd/utils/test_distributed.py)
+    "compare": (*FEW[:5], *FEW[7:], "--skip", "cka", "--skip", "degradation"),
+    "attribution": ("--limit", "3", "--steps", "4", "--side", "4", *FEW[4:7], "--crop", "16"),
+}
+BATCHES = {"attribution": (), "generalization": ("--batch-size", "2", "--tile", "off")}
+
+
+@pytest.fixture
+def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(pair)
+    for seed, name in enumerate(("third", "fourth"), 5):
+        weights = tiny_network(seed).state_dict()
+        checkpoint_file.save(f"{name}.pth", weights, network=TINY, mask=MaskPolicy())
+    return pair
+
+
+def arguments(name: str) -> list[str]:
+    """A small run of a command, in three batches."""
+    models = ["plain.pth", "hidden.pth"]
+    if name == "compare":
+        models += ["third.pth", "fourth.pth"]
+    return [*models, *MORE.get(name, FEW), *BATCHES.get(name, ("--batch-size", "2"))]
+
+
+def start(module: ModuleType, *given: str) -> Path:
+    found: Path = module.run(module.parser().parse_args(list(given)), "test")
+    return found
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_is_instant_and_has_examples(command):
+    code = (
+        f"import sys, runpy\nsys.argv = ['x', '--help']\n"
+        f"try:\n    runpy.run_module('{command}', run_name='__main__')\n"
+        "except SystemExit as e:\n    assert e.code == 0\n"
+        "assert not {'torch', 'numpy', 'pandas', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment()
+    )
+    assert done.returncode == 0, done.stderr
+    assert "examples:" in done.stdout and f"python -m {command}" in done.stdout
+
+
+@pytest.mark.parametrize("name", ANALYSES)
+def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch, name):
+    module, given = import_module(f"analysis.{name}.command"), arguments(name)
+    where, what = (
+        (integrated_gradients, "attribute") if name == "attribution" else (engine_run, "look")
+    )
+    calls = 0
+    stop_at = 0
+    original: Callable = getattr(where, what)
+
+    def counted(*args, **kwargs):
+        nonlocal calls
+        calls += 1
+        if calls == stop_at:
+            raise KeyboardInterrupt
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(where, what, counted)
+    reference = contents(start(module, *given, "--output-dir", "whole"))
+    whole, calls, stop_at = calls, 0, calls // 2
+    with pytest.raises(KeyboardInterrupt, match="--resume"):
+        start(module, *given, "--output-dir", "cut")
+    start(module, *given, "--output-dir", "cut", "--resume")
+    # of a batch that was cut in two, the clean views may have to be shown again
+    again = 4 if name in ("sensitivity", "compare") else 0
+    assert whole + 1 <= calls <= whole + 1 + again
+    assert contents(folder / "cut") == reference
+    before = calls
+    start(module, *given, "--output-dir", "cut", "--resume")
+    assert calls == before and contents(folder / "cut") == reference
+
+
+@pytest.mark.parametrize("name", [name for name in ANALYSES if name != "cka"])
+def test_two_processes_write_what_one_does(folder, name):
+    given = arguments(name)
+    start(import_module(f"analysis.{name}.command"), *given, "--output-dir", "one")
+    done = two_processes("-m", f"analysis.{name}", *given, "--output-dir", "two", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert contents(folder / "two") == contents(folder / "one")
+
+
+@pytest.mark.parametrize("name", ["srga", "degradation", "cka", "distributions", "brightness"])
+def test_a_disk_without_room_is_refused_early(folder, in_process, monkeypatch, name):
+    usage = shutil.disk_usage(".")._replace(free=10**4)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+    module = import_module(f"analysis.{name}.command")
+    code, _, err = in_process(module.main, *arguments(name), "--output-dir", "run")
+    assert code == 2 and "GiB while the run goes on" in err and len(err.splitlines()) == 1
+    assert not Path("run").exists()

@@ -1,0 +1,204 @@
+"""Interrupted runs: nothing finished is repeated, and what comes out is what would have."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from analysis.cka import command as cka_command
+from analysis.engine import run as engine_run
+from mtd.utils import atomic_write
+from mtd.utils.errors import BadInput
+from tests.helpers.paths import ROOT
+from tests.helpers.run_folders import contents
+
+RUN = ("plain.pth", "hidden.pth", "--crop", "32", "--limit", "24", "--batch-size", "2", "--quiet")
+
+
+def finished(folder: Path) -> set[str]:
+    """The finished units of a run; none where it has not begun or has cleared them away.
+
+    Asked of a run that is under way, so that they may go while they are listed.
+    """
+    try:
+        return {path.name for path in (folder / "units").iterdir() if path.suffix == ".safetensors"}
+    except FileNotFoundError:
+        return set()
+
+
+def start(folder: Path, *options: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "analysis.cka", *RUN, "--output-dir", "run", *options],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(*options: str, output: str = "run") -> Path:
+    arguments = [*RUN, "--output-dir", output, *options]
+    return cka_command.run(cka_command.parser().parse_args(arguments), "test")
+
+
+@pytest.fixture
+def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(pair)
+    return pair
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The networks that were run, in order."""
+    seen: list[str] = []
+    original = engine_run.look
+    monkeypatch.setattr(engine_run, "look", lambda *a: seen.append(a[1]) or original(*a))
+    return seen
+
+
+def test_killed_at_ten_random_moments_it_ends_with_identical_files(folder):
+    reference = contents(run(output="whole"))
+    dice, kills, seconds = random.Random(0), 0, 0.5
+    started = False
+    while True:
+        before = finished(folder / "run")
+        process = start(folder, *(["--resume"] if started else []))
+        deadline = time.monotonic() + 60
+        # wait for its first sign of work, so that a kill falls anywhere between there and the end
+        while process.poll() is None and time.monotonic() < deadline:
+            if finished(folder / "run") - before:
+                break
+            time.sleep(0.002)
+        started = (folder / "run/manifest.json").exists()
+        time.sleep(dice.random() * seconds)
+        if kills < 10 and process.poll() is None:
+            process.kill()
+            process.wait()
+            kills += 1
+            seconds = 0.15  # short steps, so that there is something left to interrupt
+            assert before <= finished(folder / "run") or not (folder / "run/units").exists()
+        else:
+            assert process.wait() == 0, process.stderr.read() if process.stderr else ""
+            if kills >= 10:
+                break
+            # ended before the tenth kill: from the start again
+            subprocess.run(["rm", "-r", str(folder / "run")], check=True)
+            started = False
+    assert contents(folder / "run") == reference
+
+
+def test_finished_units_are_not_run_again_and_a_finished_run_runs_nothing(folder, looks):
+    original = engine_run.ActivationCache.keep
+    total = 24 // 2 * 4
+
+    def stop(self, key, tensors):
+        if self.count() == 7:
+            raise KeyboardInterrupt
+        return original(self, key, tensors)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine_run.ActivationCache, "keep", stop)
+        with pytest.raises(KeyboardInterrupt, match=r"7 finished units .* --resume"):
+            run()
+    looks.clear()
+    path = run("--resume")
+    assert len(looks) == total - 7
+    looks.clear()
+    before = contents(path)
+    (path / "cka.csv.bak").unlink(missing_ok=True)
+    (path / "cross_noise.png").unlink()
+    run("--resume")
+    assert not looks and contents(path) == before
+    assert contents(run(output="whole")) == before
+    log = json.loads((path / "run.json").read_text())["runs"]
+    assert len(log) == 3 and log[0]["finished"] is None and log[2]["finished"]
+
+
+def test_a_finished_run_without_resume_is_done_anew(folder, looks):
+    run()
+    first = len(looks)
+    run()
+    assert len(looks) == 2 * first
+    assert len(json.loads((folder / "run/run.json").read_text())["runs"]) == 1
+
+
+def test_an_unfinished_run_is_not_thrown_away(folder, in_process, monkeypatch):
+    original, seen = engine_run.look, []
+
+    def look(*given):
+        seen.append(given)
+        if len(seen) == 5:
+            raise KeyboardInterrupt
+        return original(*given)
+
+    monkeypatch.setattr(engine_run, "look", look)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    code, _, err = in_process(cka_command.main, *RUN, "--output-dir", "run")
+    assert code == 2 and "holds 4 finished units of this very run: --resume goes on" in err
+    assert len(list((folder / "run/units").glob("*.safetensors"))) == 4
+
+
+def test_interrupt_from_the_keyboard(folder):
+    process = start(folder, "--limit", "200")  # so long that it does not end meanwhile
+    while not finished(folder / "run") and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    error = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert "finished units are kept in run; --resume goes on with them" in error
+    assert "Traceback" not in error
+
+
+def test_full_disk_is_one_line_and_keeps_what_is_finished(folder, in_process, monkeypatch):
+    reference = contents(run(output="whole"))
+    original, written = atomic_write.write, []
+
+    def write(path, content):
+        written.append(path)
+        if len(written) == 9:
+            raise BadInput(f"{path}: cannot be written (No space left on device)")
+        original(path, content)
+
+    monkeypatch.setattr(atomic_write, "write", write)
+    code, _, err = in_process(cka_command.main, *RUN, "--output-dir", "run")
+    assert code == 2 and len(err.splitlines()) == 1 and "No space left" in err
+    assert "6 finished units are kept in run; --resume goes on" in err
+    assert len(list((folder / "run/units").iterdir())) == 6  # but for manifest, log and the last
+    code, _, _ = in_process(cka_command.main, *RUN, "--output-dir", "run", "--resume")
+    assert code == 0 and contents(folder / "run") == reference
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--resume"], "no run to resume in it"),
+        (["--output-dir", "run", "--seed", "5"], "holds another run (it differs in seed)"),
+        (
+            ["--output-dir", "run", "--seed", "5", "--resume"],
+            "holds another run (it differs in seed)",
+        ),
+    ],
+)
+def test_what_cannot_be_resumed(folder, in_process, arguments, message):
+    run()
+    before = contents(folder)
+    code, _, err = in_process(cka_command.main, *RUN, *arguments)
+    assert code == 2 and message in err and len(err.splitlines()) == 1
+    assert contents(folder) == before
+
+
+def test_a_bad_layer_leaves_no_folder_behind(folder, in_process):
+    code, _, _ = in_process(
+        cka_command.main, *RUN, "--layers", "**.attn", "--output-dir", "new/er/run"
+    )
+    assert code == 2 and not (folder / "new").exists()

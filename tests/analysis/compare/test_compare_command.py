@@ -1,0 +1,259 @@
+"""`python -m analysis.compare`: rank correlations, and models matched by their files."""
+
+from __future__ import annotations
+
+import json
+import math
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+from analysis.compare import command as compare_command
+from analysis.compare.command import run
+from analysis.compare.predictors import gather
+from analysis.compare.tables import correlations
+from analysis.engine import run as engine_run
+from analysis.stats.rank_correlation import spearman
+from mtd.loading import checkpoint_file
+from mtd.masking import MaskPolicy
+from mtd.networks.dncnn import DnCNN, DnCNNConfig
+from mtd.utils.errors import BadInput
+from tests.helpers.networks import TINY, tiny_network
+
+
+def test_spearman_is_scipys_and_its_p_value_that_of_all_orders():
+    rng = np.random.default_rng(0)
+    for n in (4, 6, 7, 20):
+        x, y = rng.normal(size=(2, n))
+        found = spearman(x, y)
+        assert found.value == pytest.approx(stats.spearmanr(x, y).statistic, abs=1e-12)
+        assert found.low < found.value < found.high and 0 < found.p <= 1
+    x = [1.0, 2, 3, 4, 5]
+    assert spearman(x, x).p == pytest.approx(2 / math.factorial(5))
+    assert spearman(x, x).value == 1 and math.isnan(spearman(x, x).low)
+    assert all(math.isnan(v) for v in spearman(x, 5 * [1.0]))
+    tied = spearman([1, 1, 2, 3], [1, 2, 2, 4])
+    assert tied.value == pytest.approx(stats.spearmanr([1, 1, 2, 3], [1, 2, 2, 4]).statistic)
+
+
+def test_intervals_cover_the_true_correlation():
+    rng, hits = np.random.default_rng(1), 0
+    truth = 6 / math.pi * math.asin(0.6 / 2)  # Spearman's of a Gaussian pair with rho 0.6
+    for _ in range(400):
+        x = rng.normal(size=25)
+        y = 0.6 * x + 0.8 * rng.normal(size=25)
+        found = spearman(x, y)
+        hits += found.low <= truth <= found.high
+    assert 360 <= hits <= 396
+
+
+NAMES = list("abcde")
+GAPS = [1.0, 2, 3, 4, 5]
+
+
+def folder(path: str, analysis: str, names: list[str], **tables: pd.DataFrame) -> Path:
+    place = Path(path)
+    place.mkdir()
+    models = {name: {"sha256": f"digest {i}"} for i, name in enumerate(names)}
+    about = {"analysis": analysis, "models": models, "noises": ["gaussian:15", "isp", "poisson:3"]}
+    about["in_distribution"] = ["gaussian:15"]
+    (place / "manifest.json").write_text(json.dumps(about))
+    for name, frame in tables.items():
+        frame.to_csv(place / f"{name}.csv", index=False, na_rep="nan")
+    return place
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    monkeypatch.chdir(tmp_path)
+    scores = pd.DataFrame(
+        {
+            "model": NAMES,
+            "metric": "psnr",
+            "gap": GAPS,
+            "out_of_distribution": [30.0, 27, 29, 26, 28],
+        }
+    )
+    others = [f"{name}.other" for name in NAMES]  # the same files under other names
+    srga = pd.DataFrame(
+        [
+            {"model": m, "noise": n, "reference": "gaussian:15", "srga": v}
+            for i, m in enumerate(others)
+            for n, v in (("gaussian:15", 0.0), ("isp", 1.0 + i), ("poisson:3", 2.0 + i))
+        ]
+    )
+    deep = pd.DataFrame(
+        [
+            {"model_a": a, "noise_a": "gaussian:15", "model_b": b, "noise_b": n, "cka": v}
+            for i, a in enumerate(NAMES)
+            for b, n, v in ((a, "isp", 0.9 - 0.1 * i), ("a", "gaussian:15", 0.5))
+        ]
+    )
+    return [
+        folder("g", "generalization", NAMES, generalization=scores),
+        folder("s", "srga", others, srga=srga),
+        folder("c", "cka", NAMES, deep=deep),
+    ]
+
+
+def test_indices_are_means_over_unseen_noises_of_the_same_files(runs):
+    frame = gather(runs).set_index("model")
+    assert frame.gap.tolist() == GAPS and frame.srga.tolist() == [1.5, 2.5, 3.5, 4.5, 5.5]
+    assert frame.cka.tolist() == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5])
+
+
+def test_what_is_written_and_said(runs, capsys):
+    path = run(
+        compare_command.parser().parse_args([*map(str, runs), "--output-dir", "out"]), "test"
+    )
+    found = pd.read_csv(path / "correlations.csv").set_index(["index", "target"])
+    assert found.spearman["srga", "gap"] == 1 and found.spearman["cka", "gap"] == -1
+    expected = stats.spearmanr(GAPS, [30.0, 27, 29, 26, 28]).statistic
+    assert found.spearman["srga", "unseen"] == pytest.approx(expected)
+    assert len(pd.read_csv(path / "compare.csv")) == 5 and (path / "compare.png").is_file()
+    out = capsys.readouterr().out
+    assert "Spearman's rank correlation" in out and "note: 5 models" in out
+
+
+def test_what_cannot_be_compared(runs, in_process):
+    generalization, srga, cka = runs
+    with pytest.raises(BadInput, match="no index: give a run of"):
+        gather([generalization])
+    with pytest.raises(BadInput, match="what is to be predicted"):
+        gather([srga, cka])
+    with pytest.raises(BadInput, match="a second run of srga, after s"):
+        gather([generalization, srga, srga])
+    with pytest.raises(BadInput, match="a run of other; expected one of cka"):
+        gather([folder("o", "other", NAMES)])
+    (srga / "srga.csv").unlink()
+    with pytest.raises(BadInput, match=r"srga\.csv is missing; run it to its end"):
+        gather([generalization, srga])
+    with pytest.raises(BadInput, match="3 models: ranks are compared from 4 on"):
+        correlations(gather([generalization, cka]).head(3))
+    for given, message in (
+        (["absent.pth"], "1 model: ranks are compared from 4 on"),
+        ([*"wxyz"], "w: no such file"),
+        (["g", "absent.pth"], "absent.pth: no such run folder"),
+        (["g", "baseline.pth"], "baseline.pth: no such run folder"),
+        ([*"wxyz", "--reference", "gaussian:0.0"], "it changes nothing; leave it out"),
+        ([*"wxyz", "--noise", "gaussian:15"], "no noise beside the reference"),
+    ):
+        code, _, err = in_process(compare_command.main, *given)
+        assert code == 2 and message in err and len(err.splitlines()) == 1
+    Path("empty").mkdir()
+    code, _, err = in_process(compare_command.main, "empty")
+    assert code == 2 and "no run folder" in err
+
+
+FEW = ("--crop", "16", "--limit", "8", "--batch-size", "4", "--quiet", "--noise", "poisson:3.5")
+FOUR = ("plain.pth", "hidden.pth", "third.pth", "dncnn.pth")
+COMMANDS = {
+    "generalization": ["--in-distribution", "gaussian:15", "--no-lpips"],
+    "srga": [],
+    "distributions": [],
+    "degradation": [],
+    "sensitivity": [],
+    "cka": [],
+}
+
+
+@pytest.fixture
+def four(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(pair)
+    weights = tiny_network(7).state_dict()
+    checkpoint_file.save("third.pth", weights, network=TINY, mask=MaskPolicy())
+    torch.manual_seed(0)
+    torch.save(DnCNN(DnCNNConfig(features=8, depth=3)).state_dict(), "dncnn.pth")
+    return pair
+
+
+def test_checkpoints_in_one_pass_give_the_tables_of_every_command(four, monkeypatch):
+    seen = []
+    original = engine_run.look
+    monkeypatch.setattr(
+        engine_run, "look", lambda *given: seen.append(given[1]) or original(*given)
+    )
+    path = run(compare_command.parser().parse_args([*FOUR, *FEW]), "test")
+    # two batches; clean, Gaussian, Poisson; the noisy input is one more under two of them
+    assert len(seen) == 2 * (3 * 4 + 2)
+    names = {*COMMANDS, *(f"cka-{Path(name).stem}" for name in FOUR)} - {"cka"}
+    assert {item.name for item in path.iterdir() if item.is_dir()} == names
+    assert not (path / "units").exists()
+    assert "note: 8 patches are few" in (path / "summary.txt").read_text()
+    for name, more in COMMANDS.items():
+        module = import_module(f"analysis.{name}.command")
+        models = ["plain.pth"] if name == "cka" else FOUR
+        noises = [] if name in ("srga", "distributions") else ["--noise", "gaussian:15"]
+        noises = [*noises, "--noise", "poisson:3.5"]
+        arguments = [*models, *FEW[:-2], *noises, *more, "--output-dir", f"alone-{name}"]
+        alone = module.run(module.parser().parse_args(arguments), "test")
+        inner = path / ("cka-plain" if name == "cka" else name)
+        files = sorted(file.name for file in alone.glob("*.csv"))
+        assert files and files == sorted(file.name for file in inner.glob("*.csv"))
+        for file in files:
+            one, other = (pd.read_csv(place / file) for place in (alone, inner))
+            pd.testing.assert_frame_equal(one, other, rtol=1e-5, atol=1e-6, obj=f"{name}/{file}")
+    frame = pd.read_csv(path / "compare.csv")
+    assert frame.model.tolist() == ["plain", "hidden", "third", "dncnn"]
+    assert frame.notna().all(axis=None) and {
+        "srga",
+        "cka",
+        "separability",
+        "distance",
+        "sensitivity",
+    } < set(frame)
+    read = run(compare_command.parser().parse_args([*map(str, path.glob("*/"))]), "test")
+    pd.testing.assert_frame_equal(pd.read_csv(read / "compare.csv"), frame)
+
+
+def test_an_interrupted_comparison_goes_on(four, monkeypatch):
+    arguments = [*FOUR, *FEW, "--skip", "cka", "--skip", "degradation"]
+    whole = run(compare_command.parser().parse_args([*arguments, "--output-dir", "whole"]), "test")
+    seen, original = [], engine_run.look
+
+    def look(*given):
+        seen.append(given[1])
+        if len(seen) == 20:
+            raise KeyboardInterrupt
+        return original(*given)
+
+    monkeypatch.setattr(engine_run, "look", look)
+    with pytest.raises(KeyboardInterrupt, match="--resume"):
+        run(compare_command.parser().parse_args([*arguments, "--output-dir", "cut"]), "test")
+    cut = run(
+        compare_command.parser().parse_args([*arguments, "--output-dir", "cut", "--resume"]), "test"
+    )
+    assert len(seen) < 2 * (3 * 4 + 2) + 8
+    for file in whole.rglob("*.csv"):
+        assert file.read_bytes() == (cut / file.relative_to(whole)).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "entry, value, message",
+    [
+        ("attention_mask", "off", "differ in attention mask"),
+        ("quantize", False, "differ in quantize"),
+        ("models", {"a": {"sha256": "digest 0", "policy": "other"}}, "differ in policy of a"),
+    ],
+)
+def test_runs_of_other_networks_are_not_joined(runs, entry, value, message):
+    manifest = json.loads((runs[1] / "manifest.json").read_text())
+    (runs[1] / "manifest.json").write_text(json.dumps(manifest | {entry: value}))
+    with pytest.raises(BadInput, match=message):
+        gather(runs)
+
+
+def test_runs_on_other_crops_are_noted_and_few_pairs_have_no_correlation(runs, capsys):
+    manifest = json.loads((runs[1] / "manifest.json").read_text())
+    (runs[1] / "manifest.json").write_text(json.dumps(manifest | {"crops": [{"image": "x"}]}))
+    frame = pd.read_csv(runs[1] / "srga.csv")
+    frame[frame.model.isin(["a.other", "b.other"])].to_csv(runs[1] / "srga.csv", index=False)
+    run(compare_command.parser().parse_args([*map(str, runs), "--output-dir", "out"]), "test")
+    assert "note: s has other crops than PSNR was measured with" in capsys.readouterr().out
+    found = pd.read_csv("out/correlations.csv").set_index(["index", "target"])
+    assert found.models["srga", "gap"] == 2 and math.isnan(found.spearman["srga", "gap"])

@@ -1,0 +1,439 @@
+"""`python -m analysis.generalization`: what it writes and says, and what it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from safetensors.numpy import load_file
+
+import mtd
+from analysis.commands.run_folder import read_manifest, read_tables
+from analysis.engine import run as engine_run
+from analysis.generalization import command as generalization_command
+from analysis.generalization import scoring
+from analysis.generalization.command import run
+from analysis.text.noise_labels import NOISY
+from mtd import masking
+from mtd.data import crops as data_crops
+from mtd.data import image_io, photographs
+from mtd.loading import checkpoint_file
+from mtd.metrics import lpips, psnr_ssim
+from mtd.networks.dncnn import DnCNN, DnCNNConfig
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
+from mtd.noise.mixture import OURS
+from tests.helpers.lpips_backbone import SHAPES
+from tests.helpers.paths import data_folder
+
+FEW = ("--crop", "32", "--limit", "6", "--no-lpips", "--quiet")
+TWO = ("--noise", "gaussian:15", "--noise", "poisson:2", "--noise", "poisson:3")
+TABLES = ("results", "generalization", "noises", "tests", "strips")
+
+
+@pytest.fixture
+def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the tiny pair lies, with a small DnCNN beside it, and nothing to be downloaded."""
+    monkeypatch.chdir(pair)
+    torch.manual_seed(0)
+    network = DnCNN(DnCNNConfig(features=8, depth=3))
+    torch.save(checkpoint_weights(network), pair / "dncnn.pth")
+    return pair
+
+
+def checkpoint_weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
+    return {key: value.detach().clone() for key, value in network.state_dict().items()}
+
+
+def started(*arguments: str) -> Path:
+    return run(generalization_command.parser().parse_args(list(arguments)), "test")
+
+
+def tables(path: Path) -> dict[str, pd.DataFrame]:
+    return read_tables(path, TABLES)
+
+
+def test_the_table_holds_every_models_metrics_of_every_crop(folder, capsys):
+    path = started("plain.pth", "hidden.pth", "dncnn.pth", *FEW, *TWO, "--seed", "4")
+    frames = tables(path)
+    results = frames["results"]
+    crops = data_crops.crops(photographs.photographs(), 32, 6)
+    assert len(results) == 4 * 3 * 6 * 2
+    for name in ("plain", "hidden", "dncnn"):
+        network = mtd.load(f"{name}.pth", seed=4)
+        for spec in ("poisson:2", "gaussian:15"):
+            made = noise_specs.parse(spec)
+            for crop in crops:
+                clean = data_crops.to_tensor([crop.pixels])
+                noisy = noise_base.add_keyed(made, clean, [crop.digest], seed=4)
+                with torch.no_grad():
+                    output = network(noisy, [crop.digest])
+                rows = results[(results.model == name) & (results.noise == spec)]
+                rows = rows[rows.sha256 == crop.digest].set_index("metric").value
+                assert rows["psnr"] == pytest.approx(float(psnr_ssim.psnr(output, clean)), abs=1e-3)
+                assert rows["ssim"] == pytest.approx(float(psnr_ssim.ssim(output, clean)), abs=1e-4)
+    for name, masks in (("plain", ""), ("hidden", "75% x 1, shared"), (NOISY, "")):
+        rows = results[results.model == name]
+        digest = (
+            "" if name == NOISY else hashlib.sha256(Path(f"{name}.pth").read_bytes()).hexdigest()
+        )
+        assert set(rows.checkpoint) == {digest} and set(rows.masks) == {masks}
+    assert set(results.seed) == {4} and results["quantize"].all()
+    out = capsys.readouterr().out
+    assert "6 crops of 32 x 32 from 4 images (bundled)" in out
+    assert "in distribution: gaussian:15" in out and "noisy input" in out
+    assert "fewer than 10 photographs" in out and OURS not in out
+    means = results[results.metric == "psnr"].groupby(["noise", "model"]).value.mean()
+    noises = frames["noises"].set_index(["metric", "noise", "model"])
+    for (spec, model), value in means.items():
+        assert noises["mean"]["psnr", spec, model] == pytest.approx(value, abs=1e-12)
+        assert f"{value:.2f}" in out
+    trained = noises.in_distribution
+    assert trained["psnr", "gaussian:15", "plain"] and not trained["psnr", "poisson:2", "plain"]
+
+
+def test_what_is_written(folder):
+    path = started("plain.pth", "hidden.pth", *FEW, *TWO, "--noise", "mixture:2", "--noise", "isp")
+    names = {file.name for file in path.iterdir()}
+    kinds = ("gaussian_15", "poisson_3", "mixture_2", "isp")
+    assert names == {
+        *("manifest.json", "run.json", "summary.txt", "strips.safetensors", "ranks.png"),
+        *("levels_psnr.png", "levels_ssim.png"),
+        *(f"{table}.csv" for table in TABLES),
+        *(f"strip_{kind}.png" for kind in kinds),
+    }
+    manifest = read_manifest(path)
+    assert manifest["notes"] == [OURS] and manifest["in_distribution"] == ["gaussian:15"]
+    assert (manifest["protocol"], manifest["border"], manifest["lpips"]) == ("default", 0, None)
+    results = tables(path)["results"]
+    assert set(results[results.kind == "mixture"].note) == {OURS}
+    strips = tables(path)["strips"]
+    pictures = load_file(path / "strips.safetensors")
+    for row in strips.itertuples():
+        rows = results[(results.noise == row.noise) & (results.model == row.model)]
+        value = rows[(rows.sha256 == row.sha256) & (rows.metric == "psnr")].value.item()
+        assert row.psnr == value
+        # crops are smaller than the square, so that the square is all of them
+        assert row.psnr_square == pytest.approx(value, abs=1e-9)
+        assert pictures[f"{row.strip}/{row.model}"].shape == (32, 32, 3)
+
+
+def test_whole_images_of_any_size_and_their_whole_sets(folder, capsys):
+    Path("photos").mkdir()
+    rng = np.random.default_rng(0)
+    for i, shape in enumerate([(40, 52), (52, 40), (40, 52), (33, 47)]):
+        pixels = rng.integers(0, 256, (*shape, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(f"photos/{i}.png")
+    path = started(
+        "plain.pth", "--images", "photos", "--no-lpips", "--quiet", *TWO, "--noise", "isp"
+    )
+    results = tables(path)["results"]
+    assert set(zip(results.height, results.width, strict=True)) == {(40, 52), (52, 40), (33, 47)}
+    assert results.image.nunique() == 4 and set(tables(path)["noises"].draw) == {"scene"}
+    assert "4 whole images of 33 x 47, 40 x 52, 52 x 40 (photos)" in (capsys.readouterr().out)
+    limited = started(
+        "plain.pth", "--images", "photos", "--no-lpips", "--quiet", *TWO, "--limit", "2"
+    )
+    assert tables(limited)["results"].image.nunique() == 2
+
+
+def test_pairs_bring_their_own_clean_images(folder, capsys):
+    rng = np.random.default_rng(1)
+    for place in ("noisy", "clean"):
+        Path(place).mkdir()
+    for i in range(3):
+        clean = rng.integers(0, 256, (30, 34, 3), dtype=np.uint8)
+        noisy = np.clip(clean + rng.normal(0, 20, clean.shape), 0, 255).astype(np.uint8)
+        Image.fromarray(clean).save(f"clean/{i}.png")
+        Image.fromarray(noisy).save(f"noisy/{i}.png")
+    both = ("--pairs", "camera:2=noisy", "clean", "--no-lpips", "--quiet")
+    alone = started("plain.pth", "hidden.pth", *both)
+    results = tables(alone)["results"]
+    assert set(results.noise) == {"camera:2"} and set(results.kind) == {"camera"}
+    for i in range(3):
+        a, b = (
+            data_crops.to_tensor([image_io.read_rgb(f"{p}/{i}.png")]) for p in ("noisy", "clean")
+        )
+        rows = results[(results.image == f"{i}.png") & (results.model == NOISY)]
+        assert rows[rows.metric == "psnr"].value.item() == float(psnr_ssim.psnr(a, b))
+    assert "in distribution: none of the noises" in capsys.readouterr().out
+    frame = tables(alone)["generalization"]
+    assert frame.in_distribution.isna().all() and frame.gap.isna().all()
+    assert frame.out_of_distribution.notna().all()
+    beside = started("plain.pth", *both, *TWO, "--crop", "16", "--limit", "5")
+    results = tables(beside)["results"]
+    order = ["gaussian:15", "poisson:2", "poisson:3", "camera:2"]
+    assert list(dict.fromkeys(results.noise)) == order
+    assert set(results[results.noise == "camera:2"].image) == {"0.png", "1.png", "2.png"}
+    assert "0.png" not in set(results[results.noise == "poisson:2"].image)
+    recorded = read_manifest(beside)["recorded"]["camera:2"]
+    assert recorded["tone_map"] == "as stored" and "noisy against clean" in recorded["source"]
+
+
+def test_each_network_runs_once_on_each_noisy_image(folder, monkeypatch):
+    looked: list[tuple[str, str, int]] = []
+    original = engine_run.look
+
+    def look(model, name, shown, observers, setting):
+        looked.append((name, shown.noise.spec, shown.batch.index))
+        return original(model, name, shown, observers, setting)
+
+    monkeypatch.setattr(engine_run, "look", look)
+    started("plain.pth", "hidden.pth", *FEW, *TWO, "--batch-size", "2")
+    assert len(looked) == len(set(looked)) == 3 * 3 * 3
+
+
+def test_the_protocol_and_the_channel_decide_the_values(folder):
+    found = {}
+    for name, options in {
+        "default": (),
+        "paper": ("--protocol", "paper"),
+        "luma": ("--channel", "y"),
+    }.items():
+        path = started("plain.pth", *FEW, *TWO, *options, "--output-dir", name)
+        found[name] = tables(path)["results"].query("metric == 'psnr'").value.to_numpy()
+    assert (found["default"] != found["paper"]).any() and (found["luma"] > found["default"]).all()
+    assert read_manifest("paper")["border"] == 1 and read_manifest("luma")["channel"] == "y"
+
+
+def test_hidden_pixels_are_completed(folder):
+    path = started("plain.pth", *FEW, "--noise", "gaussian:0", "--input-mask", "0.8")
+    results = tables(path)["results"].query("metric == 'psnr'").set_index(["model", "image", "top"])
+    network = mtd.load("plain.pth")
+    for crop in data_crops.crops(photographs.photographs(), 32, 6)[:2]:
+        clean = data_crops.to_tensor([crop.pixels])
+        seen = clean * masking.keyed_input_mask(32, 32, 0.8, 0, [crop.digest])
+        with torch.no_grad():
+            outputs = {NOISY: seen, "plain": network(seen, [crop.digest])}
+        for name, output in outputs.items():
+            value = results.loc[(name, crop.image, crop.top)].value
+            assert np.ravel(value)[0] == pytest.approx(
+                float(psnr_ssim.psnr(output, clean)), abs=1e-4
+            )
+    assert set(results.masks) == {"input 0.8"} and read_manifest(path)["input_mask"] == 0.8
+
+
+def test_a_suite_brings_noises_and_crops_and_options_win(folder):
+    Path("mine.toml").write_text(
+        'noises = ["poisson:2", "gaussian:25"]\nin_distribution = ["gaussian:25"]\n'
+        "crop = 24\nlimit = 4\n"
+    )
+    path = started("plain.pth", "--suite", "mine.toml", "--no-lpips", "--quiet")
+    manifest = read_manifest(path)
+    assert (manifest["suite"], manifest["crop"], len(manifest["crops"])) == ("mine", 24, 4)
+    assert manifest["in_distribution"] == ["gaussian:25"]
+    other = started(
+        *("plain.pth", "--suite", "mine.toml", "--no-lpips", "--quiet", "--noise", "speckle:0.04"),
+        *("--crop", "16", "--in-distribution", "poisson:2.0"),
+    )
+    manifest = read_manifest(other)
+    assert manifest["noises"] == ["poisson:2", "gaussian:25", "speckle:0.04"]
+    assert manifest["crop"] == 16 and manifest["in_distribution"] == ["poisson:2"]
+
+
+def test_without_the_backbone_it_says_so_once_and_goes_on(folder, monkeypatch, capsys):
+    def nothing() -> Path:
+        raise lpips.NoBackbone("no LPIPS: put it THERE, or name it by --lpips-weights")
+
+    monkeypatch.setattr(lpips, "fetch", nothing)
+    path = started("plain.pth", "--crop", "32", "--limit", "4", *TWO)
+    said = capsys.readouterr()
+    assert said.err.count("put it THERE") == 1
+    assert set(tables(path)["results"].metric) == {"psnr", "ssim"}
+    assert "no LPIPS" in said.out
+
+
+def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch, capsys):
+    state = {}
+    for place, (out, into, side) in SHAPES.items():
+        state[f"features.{place}.weight"] = 0.02 * torch.randn(out, into, side, side)
+        state[f"features.{place}.bias"] = torch.zeros(out)
+    torch.save(state, "backbone.pth")
+    digest = hashlib.sha256(Path("backbone.pth").read_bytes()).hexdigest()
+    monkeypatch.setattr(lpips, "DIGEST", digest[:8])
+    path = started(
+        *("plain.pth", "hidden.pth", "--crop", "32", "--limit", "4", "--quiet", *TWO),
+        *("--lpips-weights", "backbone.pth"),
+    )
+    results = tables(path)["results"]
+    part = results[(results.metric == "lpips") & (results.model == NOISY)]
+    crop = data_crops.crops(photographs.photographs(), 32, 4)[0]
+    clean = data_crops.to_tensor([crop.pixels])
+    noisy = noise_base.add_keyed(noise_specs.parse("poisson:3"), clean, [crop.digest])
+    expected = float(lpips.LPIPS("backbone.pth")(noisy, clean))
+    found = part[(part.noise == "poisson:3") & (part.sha256 == crop.digest)].value.item()
+    assert found == pytest.approx(expected, abs=1e-6) and expected > 0
+    assert read_manifest(path)["lpips"] == digest
+    assert (path / "levels_lpips.png").is_file()
+    assert "LPIPS, lower is better" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--suite", "papr"], "suite 'papr': did you mean paper"),
+        (["--noise", "gausian:15"], "did you mean gaussian"),
+        (["--noise", "poisson:2", "--in-distribution", "gaussian:15"], "not among the noises"),
+        (["--testset", "kodak24"], "expected NAME=DIR"),
+        (["--testset", "kodak42=x"], "did you mean kodak24"),
+        (["--testset", "kodak24=absent"], "absent"),
+        (["--pairs", "absent", "clean"], "no such folder"),
+        (["--tone-map", "srgb"], "there are no pairs of linear EXR files"),
+        (["--memory", "0"], "expected GiB above 0"),
+        (["--memory", "inf"], "expected GiB above 0"),
+        (["--input-mask", "80"], "'80': expected a share of pixels between 0 and 1"),
+        (["--tile", "x"], "'x': expected auto, off, or a number"),
+        (["--no-lpips", "--lpips-weights", "a.pth"], "give one of them"),
+        (["--lpips-weights", "absent.pth"], "absent.pth: cannot be read"),
+        (["--crop", "4000"], "smaller than the crop"),
+        (["--output-dir", "plain.pth"], "is a file"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message):
+    base = [] if "--no-lpips" in arguments or "--lpips-weights" in arguments else ["--no-lpips"]
+    code, out, err = in_process(generalization_command.main, "plain.pth", *base, *arguments)
+    assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
+
+
+def test_a_model_named_like_the_noisy_input_is_refused(folder, in_process):
+    Path("plain.pth").rename("noisy input.pth")
+    code, _, err = in_process(generalization_command.main, "noisy input.pth", *FEW)
+    assert code == 2 and "rename the file" in err
+
+
+def test_real_camera_noise(folder):
+    cc = data_folder("cc")
+    path = started(
+        *("plain.pth", "--pairs", f"cc={cc}/*_real.png", f"{cc}/*_mean.png"),
+        *("--crop", "64", "--crop-rule", "centre", "--limit", "15", "--no-lpips", "--quiet"),
+    )
+    frame = tables(path)["noises"].set_index(["metric", "model"])
+    assert frame.crops["psnr", NOISY] == 15 and 30 < frame["mean"]["psnr", NOISY] < 37
+
+
+def test_scores_in_the_table_are_those_of_the_results(folder):
+    path = started("plain.pth", "hidden.pth", *FEW, *TWO)
+    frames = tables(path)
+    again = scoring.generalization(scoring.table(frames["results"], "psnr", ["gaussian:15"]))
+    held = frames["generalization"].query("metric == 'psnr'").reset_index(drop=True)
+    for name in ("in_distribution", "out_of_distribution_low", "gap_high", "mean_rank"):
+        assert np.allclose(again[name], held[name], equal_nan=True, atol=1e-12)
+    assert math.isnan(held.mean_rank[2]) and held.draw[0] == "crop"
+    assert json.loads((path / "run.json").read_text())["runs"][0]["command"] == "test"
+    assert checkpoint_file.locate("plain.pth")
+
+
+def small_pairs(count: int = 3) -> None:
+    """Folders noisy and clean of a few small images."""
+    rng = np.random.default_rng(1)
+    for place in ("noisy", "clean"):
+        Path(place).mkdir()
+    for i in range(count):
+        clean = rng.integers(0, 256, (30, 34, 3), dtype=np.uint8)
+        noisy = np.clip(clean + rng.normal(0, 20, clean.shape), 0, 255).astype(np.uint8)
+        Image.fromarray(clean).save(f"clean/{i}.png")
+        Image.fromarray(noisy).save(f"noisy/{i}.png")
+
+
+QUIET = ("--no-lpips", "--quiet")
+
+
+def test_clean_images_beside_pairs_are_used_not_dropped(folder, capsys):
+    small_pairs()
+    path = started(
+        "plain.pth", "--images", "clean", "--pairs", "noisy", "clean", *QUIET, "--crop", "16"
+    )
+    results = tables(path)["results"]
+    assert {"pairs:noisy", "gaussian:15", "isp"} <= set(results.noise)
+    assert set(results[results.noise == "isp"].image) == {"0.png", "1.png", "2.png"}
+    assert "(clean, pairs:noisy)" in capsys.readouterr().out
+
+
+def test_changed_ground_truth_is_another_run(folder, in_process):
+    small_pairs()
+    arguments = ("plain.pth", "--pairs", "noisy", "clean", *QUIET, "--output-dir", "run")
+    started(*arguments)
+    Image.fromarray(255 - image_io.read_rgb("clean/0.png")).save("clean/0.png")
+    for more in ([], ["--resume"]):
+        code, _, err = in_process(generalization_command.main, *arguments, *more)
+        assert code == 2 and "holds another run (it differs in recorded)" in err
+
+
+def test_random_crops_of_pairs_may_fall_on_one_place(folder):
+    small_pairs(1)
+    path = started(
+        *("plain.pth", "--pairs", "noisy", "clean", *QUIET),
+        *("--crop", "28", "--crop-rule", "random", "--limit", "60"),
+    )
+    results = tables(path)["results"].query("metric == 'psnr' and model == 'plain'")
+    places = list(zip(results.top, results.left, strict=True))
+    assert len(places) == len(set(places)) <= 21
+
+
+def test_recorded_noise_that_is_named_twice_is_refused_at_once(folder, in_process):
+    small_pairs()
+    code, _, err = in_process(
+        *(generalization_command.main, "plain.pth", *QUIET),
+        *("--pairs", "x=noisy", "clean", "--pairs", "x=noisy", "clean"),
+    )
+    assert code == 2 and "each name once" in err
+
+
+def test_models_named_like_the_pictures_of_strips(folder):
+    for name in ("clean", "whole"):
+        Path(f"{name}.pth").write_bytes(Path("plain.pth").read_bytes())
+    path = started("clean.pth", "whole.pth", *FEW, "--noise", "poisson:3")
+    assert set(tables(path)["strips"].model) == {"clean", "whole", NOISY}
+
+
+def test_a_suite_must_hold_what_it_says_is_in_distribution(folder, in_process):
+    Path("mine.toml").write_text('noises = ["poisson:2"]\nin_distribution = ["gaussian:15"]\n')
+    code, _, err = in_process(
+        generalization_command.main, "plain.pth", *QUIET, "--suite", "mine.toml"
+    )
+    assert code == 2 and "suite mine: in_distribution gaussian:15: not among the noises" in err
+
+
+def test_outputs_that_are_no_numbers_or_equal_are_noted(folder, capsys):
+    small_pairs()
+    Image.fromarray(image_io.read_rgb("clean/0.png")).save("noisy/0.png")
+    network = mtd.load("plain.pth")
+    state = {key: value * 1e30 for key, value in network.state_dict().items()}
+    checkpoint_file.save("wild.pth", state, network=network.config, mask=network.inference.policy)
+    started("plain.pth", "wild.pth", "--pairs", "noisy", "clean", *QUIET)
+    out = capsys.readouterr().out
+    assert "wild gave values that are no numbers 3 times" in out
+    assert "noisy input: 1 image equal to the clean one" in out
+
+
+def test_many_models_with_long_names_stay_within_the_width(folder, capsys):
+    names = [f"swinir_masked_{80 + i}_{90 + i}_seed_{i}.pth" for i in range(7)]
+    for name in names:
+        Path(name).write_bytes(Path("plain.pth").read_bytes())
+    path = started(*names, *FEW, *TWO)
+    out = capsys.readouterr().out
+    table = out[out.index("PSNR by noise") : out.index("out of distribution  ")]
+    assert max(map(len, table.splitlines())) <= 100
+    assert all(table.count(Path(name).stem) == 1 for name in names)
+    assert "15 more pairs of models: see tests.csv" in out
+    assert set(tables(path)["strips"].model) == {*(Path(name).stem for name in names), NOISY}
+
+
+def test_the_tone_map_reaches_test_sets(folder):
+    exr = pytest.importorskip("mtd.data.exr_io")
+    rng = np.random.default_rng(0)
+    for place in ("64spp", "clean"):
+        exr.write(f"mc/{place}/a.exr", rng.uniform(0, 2, (20, 24, 3)).astype(np.float32))
+    base = ("plain.pth", "--testset", "monte_carlo:64=mc", *QUIET)
+    plain, mapped = started(*base), started(*base, "--tone-map", "reinhard")
+    maps = [read_manifest(p)["recorded"]["monte_carlo:64"]["tone_map"] for p in (plain, mapped)]
+    assert maps == ["srgb", "reinhard"]
+    values = [tables(path)["results"].value.to_list() for path in (plain, mapped)]
+    assert values[0] != values[1]

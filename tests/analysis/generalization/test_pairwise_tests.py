@@ -1,0 +1,90 @@
+"""Paired tests against enumeration, and Holm's rule by hand."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.generalization import pairwise_tests, scoring
+from analysis.generalization.pairwise_tests import OUTSIDE
+from analysis.stats.paired_tests import holm, wilcoxon
+from tests.helpers.benchmark_tables import (
+    GAUSSIAN,
+    ISP,
+    NAMES,
+    POISSON,
+    RESULTS,
+    STRONG,
+    drawn,
+    rows,
+)
+
+
+def enumerated(differences: np.ndarray) -> float:
+    """Two-sided p over all signs: how often the rank sum is as far from its mean."""
+    kept = differences[differences != 0]
+    ranks = np.abs(kept).argsort().argsort() + 1.0
+    middle = ranks.sum() / 2
+    seen = abs(ranks[kept > 0].sum() - middle)
+    signs = itertools.product((0, 1), repeat=len(kept))
+    far = [abs(ranks[np.array(s, dtype=bool)].sum() - middle) >= seen - 1e-9 for s in signs]
+    return float(np.mean(far))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_wilcoxon_is_the_share_of_sign_flips(seed):
+    differences = np.random.default_rng(seed).normal(0.4, 1, 11)
+    assert wilcoxon(differences) == pytest.approx(enumerated(differences), abs=1e-12)
+
+
+def test_wilcoxon_without_differences_or_numbers():
+    assert wilcoxon(np.zeros(5)) == 1
+    assert math.isnan(wilcoxon(np.array([1.0, np.nan, 2.0])))
+    assert math.isnan(wilcoxon(np.array([1.0, np.inf])))
+
+
+def test_holm_steps_down_never_falls_and_stays_below_one():
+    found = holm([0.2, 0.01, 0.02, 0.9, math.nan])
+    expected = [0.4, 0.04, 0.06, 0.9]
+    assert found[:4].tolist() == pytest.approx(expected) and math.isnan(found[4])
+    assert holm([0.6, 0.7]).tolist() == [1, 1]
+    assert len(holm([])) == 0
+
+
+def test_tests_are_on_the_same_images_and_the_joint_one_on_each_images_mean():
+    table = scoring.table(RESULTS, "psnr", ["gaussian:15"])
+    frame = pairwise_tests.paired(table)
+    assert frame.noise.tolist() == ["gaussian:15", "gaussian:50", "poisson:3", "isp", OUTSIDE]
+    assert (frame.model_a == "a").all() and (frame.model_b == "b").all()
+    each = GAUSSIAN["a"] - GAUSSIAN["b"]
+    joint = sum((v["a"] - v["b"]) / 3 for v in (STRONG, POISSON, ISP))
+    for row, change in ((frame.iloc[0], each), (frame.iloc[-1], joint)):
+        assert row.difference == pytest.approx(change.mean(), abs=1e-12)
+        assert row.p == pytest.approx(enumerated(change), abs=1e-12)
+        assert row.better == (change > 0).mean() and row.draws == 12
+    assert frame.p_holm.tolist() == pytest.approx(holm(list(frame.p)).tolist())
+
+
+def test_crops_of_a_photograph_are_averaged_first():
+    images = [f"{i // 2}.png" for i in range(24)]
+    values = drawn(9, 24, a=30, b=30)
+    frame = pairwise_tests.paired(scoring.table(rows(values, "poisson:3", images), "psnr", []))
+    each = (values["a"] - values["b"]).reshape(12, 2).mean(1)
+    assert frame.p[0] == pytest.approx(enumerated(each), abs=1e-12) and frame.draws[0] == 12
+
+
+def test_sets_of_different_images_have_no_joint_test():
+    other = [f"real{i}.png" for i in range(12)]
+    frame = pd.concat([rows(POISSON, "poisson:3", NAMES), rows(ISP, "polyu", other)])
+    found = pairwise_tests.paired(scoring.table(frame, "psnr", []))
+    assert found.noise.tolist() == ["poisson:3", "polyu"]
+
+
+def test_one_model_has_nothing_to_be_tested_against():
+    table = scoring.table(rows(drawn(1, 5, a=30), "isp", NAMES[:5]), "psnr", [])
+    found = pairwise_tests.paired(table)
+    assert found.empty and "p_holm" in found

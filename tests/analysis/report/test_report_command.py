@@ -1,0 +1,442 @@
+"""`python -m analysis.report`: one pass, sections that are reused, the page, and verification."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import shutil
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+from analysis.report.options import parser
+from bs4 import BeautifulSoup
+
+from analysis.engine import run as engine_run
+from analysis.pages import notebooks
+from analysis.pages.attachments import attached
+from analysis.report import folders as report_folders
+from analysis.report import options as report_options
+from analysis.report import plan as report_plan
+from analysis.report import publish, sections, verify
+from analysis.report.command import run
+from mtd.utils.errors import BadInput, Failed
+
+SMALL = ("--limit", "5", "--crop", "24", "--benchmark-crop", "32", "--noise", "poisson:3.5")
+SMALL += ("--no-lpips", "--quiet")
+
+
+def make(*arguments: str) -> Path:
+    return run(parser().parse_args([*arguments, *SMALL]))
+
+
+def compute(names: str, *arguments: str) -> Path:
+    """Without the page."""
+    args = parser().parse_args(["plain.pth", "hidden.pth", *arguments, *SMALL])
+    return report_folders.compute(args, sections.choose(names)).folder.path
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "run.json"
+    }
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny pair, and a report of it."""
+    from mtd.loading import checkpoint_file
+    from mtd.masking import MaskPolicy
+    from tests.helpers.networks import MASKED, TINY, tiny_network
+
+    place = tmp_path_factory.mktemp("report")
+    for seed, (name, policy) in enumerate({"plain": MaskPolicy(), "hidden": MASKED}.items()):
+        weights = tiny_network(seed).state_dict()
+        checkpoint_file.save(place / f"{name}.pth", weights, network=TINY, mask=policy)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        make("plain.pth", "hidden.pth", "--output-dir", "out", "--format", "html,ipynb,md")
+    return place
+
+
+@pytest.fixture
+def there(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, which is the current folder."""
+    shutil.copytree(made, tmp_path / "place")
+    monkeypatch.chdir(tmp_path / "place")
+    return tmp_path / "place"
+
+
+def test_the_page_has_every_section_and_its_tables(there):
+    soup = BeautifulSoup((there / "out/report.html").read_text(), "html.parser")
+    headings = [tag.get_text() for tag in soup.find_all("h2")]
+    for name in ("Leaderboard", "Generalization", "CKA", "SRGA", "Sensitivity", "Provenance"):
+        assert any(name in heading for heading in headings), name
+    assert len(soup.find_all("h1")) == 1
+    assert all(image.get("alt") for image in soup.find_all("img"))
+    held = {a.name: a.content for a in attached((there / "out/report.html").read_text())}
+    for name in ("manifest.json", "cka/cka.csv", "generalization/results.csv", "srga/srga.csv"):
+        assert held[name] == (there / "out" / name).read_bytes()
+    assert "python -m analysis.report plain.pth hidden.pth" in soup.get_text()
+    executed = nbformat.read(there / "out/report.ipynb", as_version=4)
+    nbformat.validate(executed)
+    assert not any(o.output_type == "error" for c in executed.cells for o in c.get("outputs", ()))
+    text = (there / "out/report.md").read_text()
+    assert "](report_files/" in text and str(there) not in text
+
+
+def test_made_again_elsewhere_it_is_the_same_byte_for_byte(there):
+    make("plain.pth", "hidden.pth", "--output-dir", "again", "--format", "html,ipynb,md")
+    assert files(there / "again") == files(there / "out")
+
+
+def test_sections_that_are_there_are_not_computed_again(there, monkeypatch):
+    shutil.rmtree(there / "out/srga")
+    looked = []
+    real = engine_run.look
+
+    def look(model, name, shown, observers, setting):
+        looked.append([observer.name for observer in observers])
+        return real(model, name, shown, observers, setting)
+
+    monkeypatch.setattr(engine_run, "look", look)
+    before = files(there / "out")
+    make("plain.pth", "hidden.pth", "--output-dir", "out", "--sections", "srga,cka")
+    assert {name for names in looked for name in names} == {"deep_features"}
+    after = files(there / "out")
+    for name, content in before.items():  # pages of other sections are gone
+        if "/" in name and not name.startswith("report_files"):
+            assert after[name] == content
+    headings = BeautifulSoup((there / "out/report.html").read_text(), "html.parser").find_all("h2")
+    assert not any("Sensitivity" in heading.get_text() for heading in headings)
+
+
+def test_each_view_runs_once_for_all_sections(there, monkeypatch):
+    looked = []
+    real = engine_run.look
+
+    def look(model, name, shown, observers, setting):
+        looked.append((name, shown.noise.spec, tuple(shown.batch.digests)))
+        return real(model, name, shown, observers, setting)
+
+    monkeypatch.setattr(engine_run, "look", look)
+    compute("generalization,cka,srga,distributions,degradation,sensitivity", "--output-dir", "pass")
+    assert len(looked) == len(set(looked)) > 0
+
+
+def test_of_run_folders_it_makes_the_page_alone(there):
+    run(parser().parse_args(["out/cka", "out/srga", "--output-dir", "page", "--quiet"]))
+    soup = BeautifulSoup((there / "page/report.html").read_text(), "html.parser")
+    assert any("SRGA" in tag.get_text() for tag in soup.find_all("h2"))
+    with pytest.raises(BadInput, match="a second run of cka"):
+        run(parser().parse_args(["out/cka", "page/cka", "--output-dir", "x", "--quiet"]))
+    with pytest.raises(BadInput, match="one or the other"):
+        run(parser().parse_args(["out/cka", "plain.pth"]))
+    with pytest.raises(BadInput, match="no such run folder"):
+        run(parser().parse_args(["out/cka", "absent"]))
+    other = json.loads((there / "out/srga/manifest.json").read_text())
+    other["models"]["plain"]["sha256"] = "0"
+    (there / "out/srga/manifest.json").write_text(json.dumps(other))
+    with pytest.raises(BadInput, match="plain is another file than in another run"):
+        run(parser().parse_args(["out/cka", "out/srga", "--output-dir", "x", "--quiet"]))
+    with pytest.raises(BadInput, match="only what was computed"):
+        run(parser().parse_args(["--verify", "page", "--quiet"]))
+
+
+def test_a_notebook_that_fails_publishes_nothing(there, monkeypatch):
+    for name in ("html", "ipynb", "md"):
+        (there / f"out/report.{name}").unlink()
+    real = notebooks.stored
+
+    def stored(name):
+        found = real(name)
+        if name == "srga":
+            found.cells[-1].update(
+                cell_type="code", source="1 / 0", outputs=[], execution_count=None
+            )
+        return found
+
+    monkeypatch.setattr(notebooks, "stored", stored)
+    with pytest.raises(Failed, match=r"ZeroDivisionError.*report\.failed\.ipynb"):
+        make("plain.pth", "hidden.pth", "--output-dir", "out")
+    assert (there / "out/report.failed.ipynb").is_file()
+    assert not list((there / "out").glob("report.html"))
+
+
+def test_interrupted_it_goes_on(there, monkeypatch):
+    real, count, names = engine_run.look, 0, "generalization,cka,srga,degradation"
+
+    def look(*arguments):
+        nonlocal count
+        count += 1
+        if count > 9:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_run, "look", look)
+        with pytest.raises(KeyboardInterrupt, match="--resume"):
+            compute(names, "--output-dir", "on")
+    with pytest.raises(BadInput, match="--resume"):
+        compute(names, "--output-dir", "on")
+    compute(names, "--output-dir", "on", "--resume")
+    before = files(there / "out")
+    held = files(there / "on")
+    assert not any("units" in name for name in held)
+    assert held == {n: c for n, c in before.items() if n in held} and len(held) > 20
+
+
+def test_numbers_that_are_right_are_confirmed(there, capsys):
+    run(parser().parse_args(["--verify", "out", "--share", "0.2", "--seed", "3", "--quiet"]))
+    out = capsys.readouterr().out
+    assert "results.csv" in out and "attribution.csv" in out and "DO NOT" not in out
+    told = [line.split()[0] for line in out.split("\n") if ".csv" in line]
+    run(parser().parse_args(["--verify", "out/report.html", "--seed", "3", "--quiet"]))
+    out = capsys.readouterr().out
+    assert [line.split()[0] for line in out.split("\n") if ".csv" in line] == told
+
+
+def test_a_page_that_would_be_too_large_leaves_tables_out(there, monkeypatch):
+    names = report_folders.present(there / "out", sections.NAMES)
+    files = publish.attachments(there / "out", names)
+    done = nbformat.read(there / "out/report.ipynb", as_version=4)
+    whole = publish.fitting(done, files, "x")
+    monkeypatch.setattr(publish, "LARGEST", len(whole.encode()) - 1)
+    html = publish.fitting(done, files, "x")
+    largest = max(files, key=lambda file: len(file.content))
+    held = {file.name for file in attached(html)}
+    assert largest.name not in held and len(held) == len(files) - 1
+    assert f"in the report's folder: {largest.name}." in html
+
+
+CHANGED = {
+    "generalization/results.csv": "value",
+    "generalization/tests.csv": "better",
+    "cka/cka.csv": "cka",
+    "srga/srga.csv": "kl",
+    "distributions/distributions.csv": "w1",
+    "degradation/degradation.csv": "ch_noise",
+    "sensitivity/sensitivity.csv": "gain",
+    "attribution/attribution.csv": "di",
+}
+
+
+def test_numbers_that_were_changed_are_found(there, capsys, monkeypatch):
+    monkeypatch.setattr(verify, "TOLD", 99)
+    for table, column in CHANGED.items():
+        path = there / "out" / table
+        frame = pd.read_csv(path, keep_default_na=False, na_values={column: ["nan"]})
+        place = frame[column].last_valid_index()
+        frame.loc[place, column] += 0.01
+        frame.to_csv(path, index=False, na_rep="nan")
+    with pytest.raises(Failed, match="not confirmed"):
+        run(parser().parse_args(["--verify", "out", "--share", "1", "--quiet"]))
+    out = capsys.readouterr().out
+    for table, column in CHANGED.items():
+        name = table.partition("/")[2]
+        told = [line for line in out.split("\n") if line.startswith(f"{name}, ")]
+        assert any(f": {column} is" in line for line in told), (table, told)
+    assert out.count("DO NOT AGREE") >= len(CHANGED)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("srga/srga.csv", lambda f: f.assign(kl=["abc", *map(str, f.kl[1:])]), "kl is 'abc'"),
+        ("srga/srga.csv", lambda f: f[:2], "is not in the report"),
+        ("srga/srga.csv", lambda f: pd.concat([f, f[:1]]), "is there twice"),
+        ("srga/srga.csv", lambda f: f.drop(columns="kl"), "no column kl"),
+        ("generalization/tests.csv", lambda f: f[:2], "is not in the report"),
+        ("cka/deep.csv", lambda f: f.assign(cka=f.cka + 0.1), "deep.csv"),
+        ("cka/depth.csv", lambda f: f.assign(cka=f.cka + 0.1), "depth.csv"),
+    ],
+)
+def test_rows_and_tables_that_were_tampered_with(there, name, change, message, capsys):
+    path = there / "out" / name
+    change(pd.read_csv(path)).to_csv(path, index=False, na_rep="nan")
+    (there / "out/manifest.json").rename(there / "held.json")
+    for place in (there / "out").iterdir():  # what is not looked at is not computed
+        if place.is_dir() and place.name != name.partition("/")[0]:
+            shutil.rmtree(place)
+    (there / "held.json").rename(there / "out/manifest.json")
+    with pytest.raises(Failed, match="not confirmed"):
+        run(parser().parse_args(["--verify", "out", "--share", "1", "--quiet"]))
+    assert message in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("column", ["model", "noise", "sha256"])
+def test_results_of_something_else_are_not_confirmed(there, column, capsys):
+    path = there / "out/generalization/results.csv"
+    frame = pd.read_csv(path)
+    frame.assign(**{column: "other"}).to_csv(path, index=False, na_rep="nan")
+    for place in (there / "out").iterdir():
+        if place.is_dir() and place.name != "generalization":
+            shutil.rmtree(place)
+    with pytest.raises(Failed, match="not confirmed"):
+        run(parser().parse_args(["--verify", "out", "--quiet"]))
+    pd.concat([frame, frame[:1]]).to_csv(path, index=False, na_rep="nan")
+    with pytest.raises(Failed, match="1 number not confirmed"):
+        run(parser().parse_args(["--verify", "out", "--quiet"]))
+    assert "is there twice" in capsys.readouterr().out
+    frame.drop(columns=column).to_csv(path, index=False)
+    with pytest.raises(BadInput, match=f"damaged .no column {column}"):
+        run(parser().parse_args(["--verify", "out", "--quiet"]))
+
+
+def test_a_number_that_was_changed_in_the_page_is_found(there, capsys):
+    path = there / "out/report.html"
+    held = {a.name: a.content for a in attached(path.read_text())}
+    name = "generalization/generalization.csv"
+    before, frame = held[name], pd.read_csv(io.BytesIO(held[name]))
+    frame["gap"] += 0.5
+    after = frame.to_csv(index=False, na_rep="nan").encode()
+    coded = [base64.b64encode(content).decode() for content in (before, after)]
+    path.write_text(path.read_text().replace(*coded))
+    with pytest.raises(Failed, match="not confirmed"):
+        run(parser().parse_args(["--verify", str(path), "--quiet"]))
+    assert "gap is" in capsys.readouterr().out
+
+
+def test_a_reports_own_code_is_not_run_unasked(there):
+    path = there / "out/manifest.json"
+    manifest = json.loads(path.read_text())
+    more = ["--model", "os:system", "--checkpoint", "plain.pth", "--arg", "command=touch ran"]
+    path.write_text(json.dumps(manifest | {"arguments": [*manifest["arguments"][1:], *more]}))
+    with pytest.raises(BadInput, match="runs os:system, code of its own"):
+        run(parser().parse_args(["--verify", "out", "--quiet"]))
+    assert not (there / "ran").exists()
+    for damaged in (5, ["plain.pth", 3]):
+        path.write_text(json.dumps(manifest | {"arguments": damaged}))
+        with pytest.raises(BadInput, match="damaged"):
+            run(parser().parse_args(["--verify", "out", "--quiet"]))
+    path.write_text(json.dumps({k: v for k, v in manifest.items() if k != "versions"}))
+    with pytest.raises(BadInput, match=r"damaged .versions"):
+        run(parser().parse_args(["--verify", "out", "--quiet"]))
+    path.write_text(json.dumps(manifest))
+    (there / "out/srga/srga.csv").write_text("")
+    with pytest.raises(BadInput, match=r"srga/srga\.csv of the report: damaged"):
+        run(parser().parse_args(["--verify", "out", "--quiet"]))
+
+
+def test_files_may_have_moved(there, monkeypatch, capsys):
+    (there / "elsewhere").mkdir()
+    for name in ("plain", "hidden"):
+        shutil.move(f"{name}.pth", "elsewhere")
+    for place in (there / "out").iterdir():
+        if place.is_dir() and place.name != "srga":
+            shutil.rmtree(place)
+    with pytest.raises(BadInput, match=r"plain\.pth: no such file"):
+        run(parser().parse_args(["--verify", "out", "--quiet"]))
+    moved = ["elsewhere/plain.pth", "elsewhere/hidden.pth"]
+    run(parser().parse_args([*moved, "--verify", "out", "--quiet"]))
+    with pytest.raises(BadInput, match="of 2 models; give as many"):
+        run(parser().parse_args([moved[0], "--verify", "out", "--quiet"]))
+
+
+def test_other_files_than_the_reports_are_not_verified(there):
+    shutil.copy("hidden.pth", "plain.pth")
+    with pytest.raises(BadInput, match=r"plain\.pth: not the file that the report is about"):
+        run(parser().parse_args(["--verify", "out", "--quiet"]))
+    with pytest.raises(BadInput, match="no such report"):
+        run(parser().parse_args(["--verify", "absent"]))
+    (there / "page.html").write_text("<html></html>")
+    with pytest.raises(BadInput, match="no tables in it"):
+        run(parser().parse_args(["--verify", "page.html"]))
+
+
+def test_bad_options_are_refused_before_anything_is_computed(there):
+    for arguments, message in (
+        (["--sections", "sgra"], "did you mean srga"),
+        (["--format", "htm"], "did you mean html"),
+        (["--budget", "srga=x"], "expected megapixels"),
+        (["--noise", "gaussian:0"], "changes nothing"),
+        (["--noise", "gaussian:15"], "no noise beside"),
+        (["--suite", "quik"], "did you mean quick"),
+        (["--sections", "compare"], "1 model; ranks need 4"),
+        (["--sections", "training"], "give --training RUN"),
+        (["--training", "nowhere"], "nowhere: no such file or folder"),
+        (["--sections", "srga", "--limit", "1"], "section srga: 1 patches"),
+    ):
+        with pytest.raises(BadInput, match=message):
+            run(parser().parse_args(["plain.pth", *arguments, "--quiet", "--no-lpips"]))
+    assert not (there / "runs").exists()
+
+
+def test_the_command_line_is_told_as_it_can_be_given_again():
+    given = ["a.pth", "b.pth", "--seed", "3", "--noise", "poisson:2", "--noise", "isp", "--quiet"]
+    given += ["--no-quantize", "--budget", "srga=2", "--output-dir", "x", "--sections", "cka"]
+    told = report_plan.arguments(parser().parse_args(given))
+    again = parser().parse_args(told)
+    for name in ("models", "seed", "noise", "no_quantize", "budget"):
+        assert getattr(again, name) == getattr(parser().parse_args(given), name)
+    assert "--output-dir" not in told and "--sections" not in told and "--quiet" not in told
+
+
+def test_the_reference_is_what_the_benchmark_takes_for_trained_on(pair, monkeypatch):
+    monkeypatch.chdir(pair)
+    given = ["plain.pth", "--reference", "gaussian:25", "--limit", "2", "--benchmark-crop", "32"]
+    args = parser().parse_args([*given, "--no-lpips", "--quiet", "--crop", "24"])
+    made = report_folders.compute(args, ["generalization"]).folder.path / "generalization"
+    noises = pd.read_csv(made / "noises.csv")
+    assert set(noises[noises.in_distribution].noise) == {"gaussian:25"}
+    assert "gaussian:15" in set(noises.noise)
+
+
+def test_sections_that_cannot_be_had_are_left_out_and_told(pair, monkeypatch, capsys):
+    monkeypatch.chdir(pair)
+    given = ["plain.pth", "--limit", "1", "--benchmark-crop", "32", "--noise", "poisson:3"]
+    args = parser().parse_args([*given, "--no-lpips", "--quiet", "--crop", "24"])
+    made = report_folders.compute(args, ["generalization", "srga", "sensitivity"])
+    assert "srga" not in made.sections and "generalization" in made.sections
+    assert "left out section srga: 1 patches" in capsys.readouterr().err
+
+
+def test_derived_sections_are_made_anew(tmp_path):
+    held = tmp_path / "compare"
+    held.mkdir()
+    (held / "manifest.json").write_text('{"runs": {"a": 1}}')
+    report_folders.anew(held, {"runs": {"a": 1, "b": 2}})
+    assert not held.exists()
+    report_folders.anew(held, {"runs": {}})
+
+
+def test_unfinished_runs_are_no_part_of_a_page(there):
+    log = json.loads((there / "out/cka/run.json").read_text())
+    log["runs"][-1]["finished"] = None
+    (there / "out/cka/run.json").write_text(json.dumps(log))
+    with pytest.raises(BadInput, match="not finished"):
+        run(parser().parse_args(["out/cka", "--output-dir", "page", "--quiet"]))
+    assert not (there / "page").exists()
+
+
+def test_a_report_is_rendered_again_as_itself_and_pages_of_other_sections_go(there):
+    before = files(there / "out")
+    run(parser().parse_args(["out", "--format", "md", "--quiet"]))
+    after = files(there / "out")
+    assert after["manifest.json"] == before["manifest.json"] and after["report.md"]
+    assert "report.html" in after  # of the same sections
+    run(parser().parse_args(["out", "--format", "md", "--sections", "srga", "--quiet"]))
+    after = files(there / "out")
+    assert "report.html" not in after and "report.ipynb" not in after
+    text = after["report.md"].decode()
+    assert "SRGA" in text and "## Sensitivity" not in text
+
+
+def test_a_title_takes_the_place_of_ours(there):
+    run(
+        parser().parse_args(["out", "--sections", "srga", "--title", "Mine *and* yours", "--quiet"])
+    )
+    soup = BeautifulSoup((there / "out/report.html").read_text(), "html.parser")
+    assert [tag.get_text() for tag in soup.find_all(["h1", "title"])] == 2 * ["Mine *and* yours"]
+    frame = pd.read_csv(there / "out/leaderboard.csv")
+    assert set(frame.model) == {"plain", "hidden"}
+
+
+def test_the_manifest_says_how_many_pixels_each_section_may_have(there):
+    manifest = json.loads((there / "out/manifest.json").read_text())
+    assert manifest["budgets"]["srga"] == 0.4 and manifest["limit"] == 5
+    assert report_options.FORMATS == ("html", "ipynb", "md", "pdf")

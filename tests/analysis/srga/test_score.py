@@ -1,0 +1,110 @@
+"""SRGA of arrays: the published values, and invariances that its definition has."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from analysis.srga.score import fit, srga
+from analysis.stats import gram_pca
+from mtd.utils.errors import BadInput
+from tests.helpers.paths import GOLDEN
+
+META = json.loads((GOLDEN / "srga.json").read_text())
+with np.load(GOLDEN / "srga.npz") as arrays:
+    SETS = dict(arrays)
+
+
+@pytest.mark.parametrize("name", SETS)
+@pytest.mark.parametrize("kind", [np.asarray, torch.from_numpy])
+def test_published_values(name, kind):
+    expected = META["results"][name]
+    found = srga(kind(SETS["reference"]), kind(SETS[name]), META["n_components"])
+    assert found.sigma == pytest.approx(expected["sigma"], abs=1e-6)
+    assert found.shape == pytest.approx(expected["shape"], abs=1e-6)
+    assert found.kl == pytest.approx(expected["kl_reference_to_this"], abs=1e-6)
+    assert found.srga == pytest.approx(expected["srga"], abs=1e-6)
+    assert found.test.outliers == expected["outliers_removed"] and found.test.components == 40
+
+
+def test_scores_are_those_of_a_singular_value_decomposition():
+    features = SETS["test_far"].astype(np.float64)
+    u, s, _ = np.linalg.svd(features - features.mean(0), full_matrices=False)
+    found = gram_pca.scores(gram_pca.gram(torch.from_numpy(features)), 40).numpy()
+    assert np.abs(found) == pytest.approx(np.abs(u[:, :40] * s[:40]), abs=1e-9)
+
+
+@pytest.mark.parametrize("numbers", [1, 600, 12_345, 2**22])
+def test_the_gram_does_not_depend_on_chunks_or_parts(numbers):
+    features = torch.from_numpy(SETS["reference"])
+    whole = gram_pca.gram(features)
+    parts = gram_pca.chunks([features[:50], features[50:51], features[51:]], numbers)
+    assert (gram_pca.gram_of(parts) - whole).abs().max() < 1e-9 * whole.abs().max()
+
+
+def test_large_means_do_not_spoil_the_gram():
+    features = torch.from_numpy(SETS["reference"]).double()
+    shifted = gram_pca.gram(features + 1e4)
+    assert (shifted - gram_pca.gram(features)).abs().max() < 1e-6
+
+
+def test_a_part_of_the_samples_has_the_gram_of_its_own_features():
+    features = torch.from_numpy(SETS["reference"])
+    chosen = torch.arange(0, 120, 3)
+    part = gram_pca.recentred(gram_pca.gram(features), chosen)
+    assert (part - gram_pca.gram(features[chosen])).abs().max() < 1e-9 * part.abs().max()
+
+
+def test_rotations_of_features_change_nothing_and_scales_only_sigma():
+    rng = np.random.default_rng(0)
+    rotation = np.linalg.qr(rng.normal(size=(600, 600)))[0]
+    features = SETS["test_near"].astype(np.float64)
+    plain, turned = (srga(SETS["reference"], f, 40) for f in (features, features @ rotation))
+    assert turned.srga == pytest.approx(plain.srga, abs=1e-9)
+    scaled = srga(SETS["reference"], 3 * features, 40)
+    assert scaled.sigma == pytest.approx(3 * plain.sigma) and scaled.shape == plain.shape
+
+
+def test_components_are_at_most_the_rank():
+    assert srga(SETS["reference"], SETS["test_near"]).test.components == 119
+    with pytest.raises(BadInput, match="expected 1 to 119"):
+        gram_pca.scores(gram_pca.gram(torch.from_numpy(SETS["reference"])), 120)
+
+
+def test_what_has_no_score():
+    with pytest.raises(BadInput, match="components need 2 samples"):
+        srga(np.zeros((1, 5)), np.zeros((4, 5)))
+    with pytest.raises(BadInput, match="do not vary"):
+        srga(np.ones((4, 5)), np.ones((4, 5)))
+    with pytest.raises(BadInput, match="not finite"):
+        srga(np.full((4, 5), np.nan), np.ones((4, 5)))
+    with pytest.raises(BadInput, match="0 components"):
+        fit(torch.eye(5), 0)
+
+
+@pytest.mark.slow
+def test_intervals_cover_the_mean_score_over_sets_of_patches():
+    """100 patches of 300 features whose scale differs from patch to patch, 200 simulated sets."""
+    from analysis.srga import tables as srga_tables
+    from analysis.srga.score import compare
+
+    rng = np.random.default_rng(0)
+    spread = np.exp(rng.normal(size=300))
+    keep, found = srga_tables.subsets(100, 0), []
+    for _ in range(200):
+        scale = np.exp(0.5 * rng.normal(size=(100, 1)))
+        clean = scale * spread * rng.normal(size=(100, 300))
+        noisy = 1.3 * clean + 0.8 * rng.normal(size=(100, 300))
+        grams = [gram_pca.gram(torch.from_numpy(side)) for side in (clean, noisy)]
+        whole = compare(*(fit(gram) for gram in grams)).srga
+        values = [
+            compare(*(fit(gram_pca.recentred(gram, part)) for gram in grams)).srga for part in keep
+        ]
+        found.append((whole, srga_tables.standard_error(np.array(values), 100, 20)))
+    scores, errors = np.array(found).T
+    covered = np.mean(np.abs(scores - scores.mean()) <= 1.96 * errors)
+    print(f"covered {covered:.3f}, spread {scores.std():.4f}, standard error {errors.mean():.4f}")
+    assert covered > 0.88

@@ -1,0 +1,666 @@
+"""Sentences from tables: signs, what is undecided, one model, ties, missing values, many models."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.attribution import reading as attribution_reading
+from analysis.cka import notebook as cka_notebook
+from analysis.cka import reading as cka_reading
+from analysis.compare import reading as compare_reading
+from analysis.curves import reading as curves_reading
+from analysis.degradation import reading as degradation_reading
+from analysis.distributions import reading as distributions_reading
+from analysis.generalization import notebook as generalization_notebook
+from analysis.generalization import reading as generalization_reading
+from analysis.generalization.pairwise_tests import OUTSIDE
+from analysis.generalization.reading import overall
+from analysis.report import reading as report_reading
+from analysis.sensitivity import reading as sensitivity_reading
+from analysis.srga import reading as srga_reading
+from analysis.text.marginals import by_model, by_noise, tidy
+from analysis.text.markdown import code, escaped, side
+from analysis.text.noise_labels import NOISY
+from analysis.text.rows import ends, p_values
+from tests.helpers.cka_tables import cka_table
+
+NAN = math.nan
+NOISES = {"gaussian:15": True, "poisson:3": False, "isp": False}
+
+
+def scores(values: dict[str, tuple[float, float]], metric: str = "psnr") -> pd.DataFrame:
+    """In and out of distribution, half a dB of interval on each side."""
+    rows = []
+    for model, (inside, outside) in values.items():
+        gap = inside - outside
+        row: dict[str, Any] = {"model": model, "metric": metric, "worst": outside}
+        for name, value in (
+            ("in_distribution", inside),
+            ("out_of_distribution", outside),
+            ("gap", gap),
+        ):
+            row |= {name: value, f"{name}_low": value - 0.5, f"{name}_high": value + 0.5}
+        rows.append(row | {"worst_noise": "isp", "mean_rank": 1.5})
+    return pd.DataFrame(rows)
+
+
+def noises(values: dict[str, tuple[float, float]], metric: str = "psnr") -> pd.DataFrame:
+    """Means as in `scores`, ranks by them, 2 dB gained each."""
+    rows = []
+    for spec, trained in NOISES.items():
+        means = {model: pair[0 if trained else 1] for model, pair in values.items()}
+        for model, mean in means.items():
+            better = sum(other > mean for other in means.values())
+            rows.append(
+                {
+                    "noise": spec,
+                    "kind": spec.partition(":")[0],
+                    "level": 1.0,
+                    "in_distribution": trained,
+                    "model": model,
+                    "metric": metric,
+                    "mean": mean,
+                    "gain": 2.0,
+                    "gain_low": 1.0,
+                    "gain_high": 3.0,
+                    "mean_rank": 1.0 + better,
+                    "draw": "crop",
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def paired(found: dict[tuple[str, str], dict[str, tuple[float, ...]]]) -> pd.DataFrame:
+    """Difference, bounds and corrected p by pair of models and noise."""
+    rows = [
+        {
+            "noise": noise,
+            "metric": "psnr",
+            "model_a": a,
+            "model_b": b,
+            **dict(zip(("difference", "low", "high", "p_holm"), numbers, strict=True)),
+            "p": numbers[3],
+            "better": 1.0,
+        }
+        for (a, b), of in found.items()
+        for noise, numbers in of.items()
+    ]
+    names = ["noise", "metric", "model_a", "model_b", "difference", "low", "high", "p_holm"]
+    return pd.DataFrame(rows, columns=[*names, "p", "better", "draw"])
+
+
+def benchmark(
+    values: dict[str, tuple[float, float]],
+    found: dict[tuple[str, str], dict[str, tuple[float, ...]]] | None = None,
+) -> dict[str, pd.DataFrame]:
+    return {
+        "generalization": scores(values),
+        "noises": noises(values),
+        "tests": paired(found or {}),
+        "results": pd.DataFrame({"scene": ["a", "b"]}),
+    }
+
+
+PAIR = {"a": (30.0, 20.0), "b": (28.0, 25.0)}
+
+
+def said(lines: list[str]) -> str:
+    return " ".join(lines)
+
+
+def test_who_is_ahead_does_not_depend_on_the_order_of_the_table():
+    for names, sign in ((("a", "b"), -1), (("b", "a"), 1)):
+        ends_ = sorted((sign * 4.0, sign * 6.0))
+        frames = benchmark(PAIR, {names: {OUTSIDE: (sign * 5.0, *ends_, 0.01)}})
+        text = said(generalization_reading.main(frames))
+        assert "25.00 dB [24.50, 25.50] by `b`, 20.00 dB [19.50, 20.50] by `a`" in text
+        assert "lead of `b` over `a`, image by image, is +5.00 dB [+4.00, +6.00]" in text
+        assert "`b` is ahead, the 95% interval excludes 0 (p = 0.01 after Holm's" in text
+
+
+def test_an_interval_with_zero_in_it_is_undecided():
+    frames = benchmark(PAIR, {("a", "b"): {OUTSIDE: (-5.0, -11.0, 1.0, 0.2)}})
+    text = said(generalization_reading.main(frames))
+    assert "+5.00 dB [-1.00, +11.00]: the 95% interval includes 0" in text
+    assert "do not decide" in text and "`b` is ahead" not in text
+    frames = benchmark(PAIR, {("a", "b"): {OUTSIDE: (-5.0, NAN, NAN, 0.2)}})
+    assert "too few images for an interval" in said(generalization_reading.main(frames))
+    frames = benchmark(PAIR, {("a", "b"): {OUTSIDE: (0.0, -1.0, 1.0, 1.0)}})
+    assert "equal on average" in said(generalization_reading.main(frames))
+    assert "no paired test" in said(generalization_reading.main(benchmark(PAIR)))
+
+
+@pytest.mark.parametrize(
+    "numbers, said_",
+    [
+        ((5.0, 4.0, 6.0, 1.0), "undecided, the 95% interval excludes 0 but p = 1 after Holm's"),
+        ((5.0, -1.0, 6.0, 0.01), "undecided, the 95% interval includes 0 but p = 0.01 after"),
+        ((5.0, 4.0, 6.0, NAN), "`b` is ahead, the 95% interval excludes 0 (without a p-value)"),
+        ((-5.0, -6.0, -4.0, 0.01), "-5.00 dB [-6.00, -4.00]: `a` is ahead"),
+    ],
+)
+def test_interval_and_corrected_test_must_both_decide(numbers, said_):
+    frames = benchmark(PAIR, {("b", "a"): {OUTSIDE: numbers}})
+    text = said(generalization_reading.main(frames))
+    assert said_ in text and ("is ahead" in text) != ("undecided" in text)
+
+
+def test_the_only_unseen_noise_stands_for_all_of_them():
+    frames = benchmark(PAIR, {("a", "b"): {"poisson:3": (-5.0, -6.0, -4.0, 0.01)}})
+    assert overall(frames, "psnr", "b", "a") is None
+    frames["noises"] = frames["noises"][frames["noises"].noise != "isp"]
+    duel = overall(frames, "psnr", "b", "a")
+    assert duel is not None and duel.value == 5 and duel.winner == 1
+
+
+def test_noise_by_noise_needs_the_interval_and_the_corrected_test():
+    of = {
+        "gaussian:15": (2.0, 1.0, 3.0, 0.01),
+        "poisson:3": (-1.0, -2.0, -0.5, 0.01),
+        "isp": (1.0, 0.5, 1.5, 0.3),
+    }
+    text = said(generalization_reading.noise_by_noise(benchmark(PAIR, {("a", "b"): of}), "psnr"))
+    assert "`a` under `gaussian:15` (by 2.00 dB)" in text
+    assert "`b` under `poisson:3` (by 1.00 dB)" in text
+    assert "Undecided under `isp`" in text
+
+
+def test_less_is_better_where_the_metric_says_so():
+    frame = paired({("a", "b"): {OUTSIDE: (0.1, 0.05, 0.2, 0.01)}}).assign(metric="lpips")
+    duel = generalization_reading.duels(frame, "lpips", "a", "b")[OUTSIDE]
+    assert duel.winner == -1 and (duel.value, duel.low, duel.high) == (-0.1, -0.2, -0.05)
+
+
+def test_what_is_lost_is_made_of_two_differences():
+    text = said(generalization_reading.losses(benchmark(PAIR), "psnr"))
+    assert "3.00 dB [2.50, 3.50] by `b` and 10.00 dB [9.50, 10.50] by `a`" in text
+    assert (
+        "Between these means of `a` and `b` lie 7.00 dB, a difference without an interval" in text
+    )
+    assert "smaller" not in text
+    assert "+2.00 dB (`a` - `b` under the noise trained on)" in text
+    assert "+5.00 dB (`b` - `a` under unseen noise)" in text
+
+
+def test_a_single_model_is_not_compared():
+    frames = benchmark({"a": (30.0, 20.0)})
+    text = said(generalization_reading.sentences(frames))
+    assert "`a` has a mean PSNR of 20.00 dB [19.50, 20.50]" in text
+    assert "ahead" not in text and "undecided" not in text.lower()
+    assert "One model" in generalization_notebook.pairs(frames, "psnr").data["text/plain"]
+    assert generalization_notebook.alt_ranks(frames) == "One model: no ranks."
+
+
+def test_missing_and_infinite_values_are_said():
+    frames = benchmark({"a": (30.0, 20.0), "b": (28.0, NAN)})
+    assert "No mean under unseen noise for `b`" in said(generalization_reading.main(frames))
+    frames = benchmark({"a": (30.0, NAN), "b": (28.0, NAN)})
+    text = said(generalization_reading.main(frames))
+    assert "No noise here counts as unseen" in text and "nan" not in text
+    frames = benchmark({"a": (30.0, math.inf), "b": (28.0, 20.0)})
+    assert "∞" in said(generalization_reading.main(frames))
+
+
+def test_what_is_worse_than_the_input_is_said_only_if_decided():
+    frames = benchmark(PAIR)
+    frame = frames["noises"]
+    frame.loc[frame.noise == "isp", ["gain", "gain_low", "gain_high"]] = [-2.0, -3.0, -1.0]
+    text = said(generalization_reading.worse(frames, "psnr"))
+    assert "Worse than the noisy input, by its 95% interval: `a` under `isp`" in text
+    assert "by 2.00 dB [1.00, 3.00]" in text
+    frame.loc[frame.noise == "isp", "gain_high"] = 1.0
+    assert "not told from it" in said(generalization_reading.worse(frames, "psnr"))
+
+
+def test_of_many_models_the_ends_are_named_and_not_every_pair():
+    values = {f"m{i:02}": (30.0, 20.0 + i / 2) for i in range(20)}
+    best = "m19"
+    of = {
+        (name, best): {OUTSIDE: (-1.0, -2.0, 1.0 if name == "m18" else -0.5, 0.01)}
+        for name in values
+        if name != best
+    }
+    lines = generalization_reading.sentences(benchmark(values, of))
+    text = said(lines)
+    assert "Of 20 models `m19` has the best mean PSNR" in text and "`m00` the last" in text
+    assert "a spread of 9.50 dB" in text
+    assert "ahead of 18 of the 19 others" in text and "undecided against `m18`" in text
+    assert len(lines) < 12 and max(map(len, lines)) < 600
+    panels = generalization_notebook.pairs(benchmark(values, of), "psnr").data["text/html"]
+    assert panels.count("<section") == 19
+
+
+def test_ties_are_counted_for_both():
+    frames = benchmark({"a": (30.0, 20.0), "b": (30.0, 20.0), "c": (10.0, 10.0)})
+    assert "`a` (3) and `b` (3); ties count" in said(
+        generalization_reading.noise_by_noise(frames, "psnr")
+    )
+
+
+def test_the_leaderboard_has_the_noisy_input_last():
+    values = {NOISY: (15.0, 14.0)} | PAIR
+    html = (
+        generalization_notebook.leaderboard(benchmark(values), "psnr")
+        .data["text/plain"]
+        .splitlines()
+    )
+    assert [line.split()[0] for line in html[1:]] == ["b", "a", "noisy"]
+
+
+def marginal(**values: tuple[float, float, float]) -> pd.DataFrame:
+    rows = [dict(zip(("value", "low", "high"), v, strict=True)) for v in values.values()]
+    return tidy(pd.DataFrame(rows).assign(model=list(values)), "value")
+
+
+def test_intervals_that_overlap_leave_it_undecided():
+    apart = said(by_model(marginal(a=(1, 0.5, 1.5), b=(3, 2, 4)), "x"))
+    assert apart == "x: 1.00 [0.50, 1.50] in `a` and 3.00 [2.00, 4.00] in `b`; " + (
+        "these intervals do not overlap."
+    )
+    assert "undecided" in said(by_model(marginal(a=(1, 0.5, 2.5), b=(3, 2, 4)), "x"))
+    three = said(by_model(marginal(a=(1, 0.5, 2.5), b=(3, 2, 4), c=(9, 8, 10)), "x"))
+    assert "between `a` and `b`" in three and "`c` and" not in three
+    assert "overlap" not in said(by_model(marginal(a=(1, NAN, NAN), b=(3, NAN, NAN)), "x"))
+    lost = said(by_model(marginal(a=(NAN, NAN, NAN), b=(3, 2, 4)), "x"))
+    assert "no value for `a`" in lost and "3.00 [2.00, 4.00] in `b`" in lost
+    many = said(by_model(marginal(**{f"m{i}": (i, i - 0.1, i + 0.1) for i in range(9)}), "x"))
+    assert "9 models (median 4.00)" in many and "`m0`" in many and "`m8`" in many
+    assert "`m4`" not in many
+    assert "overlap" not in many  # the ends were chosen
+
+
+def under(values: dict[str, dict[str, tuple[float, float, float]]]) -> pd.DataFrame:
+    rows = [
+        {"model": model, "noise": noise, "value": v[0], "low": v[1], "high": v[2]}
+        for model, of in values.items()
+        for noise, v in of.items()
+    ]
+    return tidy(pd.DataFrame(rows), "value")
+
+
+def test_noises_are_sorted_by_what_is_told():
+    text = said(
+        by_noise(
+            under(
+                {
+                    "a": {"x": (1, 0, 2), "y": (5, 4, 6), "z": (1, 0, 2), "w": (NAN, NAN, NAN)},
+                    "b": {"x": (4, 3, 5), "y": (1, 0, 2), "z": (2, 1, 3), "w": (1, 0, 2)},
+                }
+            ),
+            "v",
+        )
+    )
+    assert "lower in `a` under `x`" in text and "lower in `b` under `y`" in text
+    assert "undecided under `z`" in text and "`w`" not in text
+    equal = {"a": {"x": (1, 0, 2), "y": (1, 0, 2)}, "b": {"x": (1, 0, 2), "y": (2, 1, 3)}}
+    assert "Equal under `x`" in said(by_noise(under(equal), "v"))
+    alone = said(by_noise(under({"a": {"x": (1, 0, 2), "y": (5, 4, 6)}}), "v"))
+    assert "from 1.00 [0.00, 2.00] under `x` to 5.00 [4.00, 6.00] under `y`" in alone
+
+
+def depth(names: tuple[str, str], bounds: list[tuple[float, float]]) -> pd.DataFrame:
+    rows = [
+        {
+            "model_a": names[0],
+            "model_b": names[1],
+            "noise_a": "g",
+            "noise_b": "p",
+            "layer": f"layers.0.residual_group.blocks.{i}",
+            "index": i,
+            "difference": (low + high) / 2,
+            "low": low,
+            "high": high,
+        }
+        for i, (low, high) in enumerate(bounds)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_where_two_models_part():
+    deep = pd.DataFrame({"model_a": [], "model_b": [], "noise_a": [], "noise_b": [], "cka": []})
+    bounds = [(-0.3, -0.1), (-0.1, 0.1), (0.1, 0.3), (0.2, 0.4)]
+    frames = {"deep": deep.assign(low=[], high=[]), "parting": depth(("a", "b"), bounds)}
+    (text,) = cka_reading.parting(frames)
+    assert "`b` is higher from block 0.2 to the last block (2 of 4)" in text
+    assert "before that it is lower at block 0.0" in text
+    assert "`b` - `a` is +0.300 [+0.200, +0.400]" in text
+    assert "chosen" not in text
+    frames["parting"] = depth(("a", "b"), [(-h, -low) for low, h in bounds])
+    assert "`a` is higher from block 0.2" in said(cka_reading.parting(frames))
+    frames["parting"] = depth(("a", "b"), [(0.1, 0.3), (-0.1, 0.2)])
+    assert "includes 0; towards the end nothing is decided" in said(cka_reading.parting(frames))
+    frames["parting"] = depth(("a", "b"), [(NAN, NAN)])
+    assert "without intervals" in said(cka_reading.parting(frames))
+
+
+def test_one_model_has_no_pairs_in_cka():
+    frame = cka_table(np.eye(3), ("a", "g"), ("a", "p"))
+    deep = frame.iloc[[0]][["model_a", "noise_a", "model_b", "noise_b", "cka", "low", "high"]]
+    frames = {"cka": frame, "deep": deep, "depth": frame.iloc[:0]}
+    text = said(cka_reading.sentences(frames))
+    assert "1.000 in `a`" in text and "no intervals" in text
+    assert "no two models" in cka_reading.alt_maps(frames, "cross_model")
+    assert "a: 0.00 to 1.00" in cka_reading.alt_maps(frames, "cross_noise")
+    assert cka_reading.alt_depth(frames) == "This run compares no two noises."
+
+
+def compared(models: int, noises: int) -> dict[str, pd.DataFrame]:
+    """Of each model a map for each noise against g, of value model / 100 + noise / 10 all over."""
+    parts = [
+        cka_table(np.full((3, 3), m / 100 + n / 10), (f"m{m:02}", "g"), (f"m{m:02}", f"n{n}"))
+        for m in range(models)
+        for n in range(noises)
+    ]
+    frame = pd.concat(parts, ignore_index=True)
+    own = frame[frame.index_a == frame.index_b]
+    names = {"model_a": "model", "layer_a": "layer", "index_a": "index"}
+    return {"cka": frame, "depth": own.drop(columns="layer_b").rename(columns=names)}
+
+
+def test_descriptions_of_maps_name_every_model_and_its_farthest_noise():
+    frames = compared(2, 5)
+    text = cka_reading.alt_maps(frames, "cross_noise")
+    assert "m00: 0.00 to 0.40 over 5 pairs of noises, lowest mean 0.00 for g against n0" in text
+    assert "m01: 0.01 to 0.41 over 5 pairs of noises, lowest mean 0.01 for g against n0" in text
+    assert "its diagonal from 0.01 at the first layer to 0.01 at the last" in text
+    text = cka_reading.alt_depth(frames)
+    assert "5 pairs of them" in text
+    for name, end in (("m00", 0), ("m01", 1)):
+        span = f"0.0{end} to 0.4{end}"
+        assert f"{name}: {span} at the first layer, {span} at the last, lowest 0.0{end}" in text
+    many = compared(20, 1)
+    for text in (cka_reading.alt_maps(many, "cross_noise"), cka_reading.alt_depth(many)):
+        assert "of 20 models; those with the lowest and the highest mean" in text
+        assert "m00:" in text and "m19:" in text and "m10" not in text
+    frames["cka"]["cka"] = NAN
+    frames["depth"]["cka"] = NAN
+    assert "m01: no values" in cka_reading.alt_maps(frames, "cross_noise")
+    assert "m01: no value at the first layer" in cka_reading.alt_depth(frames)
+    two = {"cka": cka_table(np.eye(3), ("a", "g"), ("b", "g"))}
+    assert "a and b: 0.00 to 1.00 under g." in cka_reading.alt_maps(two, "cross_model")
+
+
+def test_of_many_maps_only_those_that_are_drawn_are_described():
+    frames = compared(4, 4)
+    manifest = {"models": {f"m{m:02}": {} for m in range(4)}}
+    alt = cka_notebook.maps(frames, manifest, "cross_noise").data["text/plain"]
+    assert "m03: 0.03 to 0.03 for g against n0" in alt
+    assert "n1" not in alt and "pairs" not in alt
+    frames = compared(3, 4)  # few enough for all
+    alt = cka_notebook.maps(frames, manifest, "cross_noise").data["text/plain"]
+    assert "m02: 0.02 to 0.32 over 4 pairs of noises" in alt
+    drawn = cka_notebook.firsts(compared(cka_notebook.MOST + 1, 2)["cka"])
+    assert drawn.model_a.nunique() == cka_notebook.MOST and set(drawn.noise_b) == {"n0"}
+
+
+def test_srga_warns_of_models_of_different_quality():
+    rows = [
+        {"model": m, "noise": n, "reference": "g", "srga": v, "low": v - 0.5, "high": v + 0.5}
+        | {"psnr": p}
+        for m, p in (("a", 30.0), ("b", 33.0))
+        for n, v in (("g", 0.0), ("x", 0.3), ("y", 3.0))
+    ]
+    frames = {"srga": pd.DataFrame(rows)}
+    text = said(srga_reading.sentences(frames))
+    assert "differs by 3.0 dB" in text and "Equal under `x` and `y`" in text
+    assert "Not told from 0, no distance: `a` under `x` and `b` under `x`" in text
+    assert srga_reading.alt(frames).startswith(
+        "SRGA under unseen noises: a from 0.30 under x to 3.00"
+    )
+
+
+def test_distances_of_models_without_a_last_convolution():
+    frame = pd.DataFrame(
+        [
+            {"model": "a", "noise": noise, "reference": "g", "layer": layer, "deepest": False}
+            | {"w1_relative": w1, "w1_relative_low": NAN, "w1_relative_high": NAN, "js": w1}
+            | {"shape": 2.0 - w1, "unit": "crop"}
+            for noise, w1 in (("g", 0.0), ("p", 0.5))
+            for layer in ("one", "two")
+        ]
+    )
+    assert list(distributions_reading.shown(frame).layer) == ["two"]
+    text = said(distributions_reading.sentences({"distributions": frame}))
+    assert "0.500 σ in `a`" in text and "2.00 to 1.50 under `p`" in text
+    assert "nothing is told apart" in text
+
+
+def layers(model: str, ch: float, probes: list[float]) -> list[dict[str, Any]]:
+    return [
+        {"model": model, "layer": f"l{i}", "index": i, "ch_noise": ch, "low": ch / 2}
+        | {"high": ch * 2, "probe": probe, "chance": 0.2, "unit": "scene"}
+        | {"deepest": i == len(probes) - 1, "highest": i == 0}
+        for i, probe in enumerate(probes)
+    ]
+
+
+def test_clusters_are_set_against_random_labels_and_chance():
+    rows = [*layers("a", 9.0, [0.3, 0.7]), *layers("b", 0.1, [0.3, 0.4]), *layers("c", 1, [0.9])]
+    text = said(degradation_reading.sentences({"degradation": pd.DataFrame(rows)}))
+    assert "below 1, so that content outweighs noise: `b`" in text
+    assert "above 1, so that noises form groups: `a`" in text
+    assert "not told from 1, the value of random labels: `c`" in text
+    assert "`a` from l1 on (best 0.70) and `c` from l0 on (best 0.90)" in text
+    assert "It never does in `b` (best 0.40)" in text
+
+
+def test_sensitivity_is_that_of_the_output_and_of_the_strongest_layer():
+    rows = [
+        {"model": m, "noise": n, "layer": layer, "index": i, "gain": g, "gain_low": g - 0.1}
+        | {"gain_high": g + 0.1, "unit": "scene"}
+        for m, out in (("a", 0.5), ("b", 1.5))
+        for n in ("x", "y")
+        for i, (layer, g) in enumerate((("noisy image", 1), ("l", 3.0), ("denoised image", out)))
+    ]
+    text = said(sensitivity_reading.sentences({"sensitivity": pd.DataFrame(rows)}))
+    assert "0.500 in `a` and 1.500 in `b`" in text and "lower in `a` under `x` and `y`" in text
+    assert "3.00 [2.90, 3.10] in `a` (l, under `x`)" in text
+    assert "gain above 1: `b` under `x` and `y`" in text
+    assert "largest of many layers and noises: chosen by these same crops" in text
+
+
+def test_attribution_describes_and_tells_nothing_apart():
+    rows = [
+        {"model": m, "noise": n, "crop": c, "di": di + c, "outside": 0.1}
+        for m, di in (("a", 5.0), ("b", 3.0))
+        for n in ("gaussian:0", "poisson:3")
+        for c in (0, 1)
+    ]
+    text = said(attribution_reading.sentences({"attribution": pd.DataFrame(rows)}))
+    assert "5.50 in `a` and 3.50 in `b`" in text and "10.0 in `a`" in text
+    assert "`a` in 4 and `b` in 0 of 4; they are of 2 crops and not independent" in text
+    assert "tell no models apart" in text
+
+
+def test_training_says_what_later_steps_lose():
+    row = {"trained": "g", "best_in_step": 200, "best_in_psnr": 32.0, "last_step": 300}
+    row |= {"best_out_step": 100, "best_out_psnr": 25.0, "out_at_best_in": 22.0}
+    row |= {"overfitting_gap": 3.0, "last_in_psnr": 31.0, "last_out_psnr": 21.0}
+    row |= {"final_out_drop": 4.0, "last_loss_step": 300, "last_loss": 0.5}
+    lost = dict.fromkeys(row, NAN) | {"run": "b", "trained": "", "last_loss": NAN}
+    frame = pd.DataFrame([row | {"run": "a"}, lost])
+    text = said(curves_reading.sentences({"summary": frame}))
+    assert "`a` 25.00 dB at step 100" in text and "on the noise trained on: `a` 3.00 dB" in text
+    assert "to the last one: `a` 4.00 dB" in text and "`b`" not in text
+    assert "b ends at step – with no values" in curves_reading.alt({"summary": frame})
+    text = said(curves_reading.sentences({"summary": frame.iloc[[1]]}))
+    assert "only losses are compared" in text and "nan" not in text
+    table = curves_reading.table({"summary": frame}).data["text/html"]
+    assert "trained on" in table and "<td>–</td>" not in table
+    unknown = curves_reading.table({"summary": frame.assign(trained="")}).data["text/html"]
+    assert unknown.count("<td>–</td>") == 1  # of the run with test curves
+    assert "trained on" not in curves_reading.table({"summary": frame.iloc[[1]]}).data["text/html"]
+
+
+def test_training_explains_what_is_there():
+    losses = {"last_step": [NAN], "last_loss": [0.5]}
+    text = curves_reading.explained({"summary": pd.DataFrame(losses)}, 0.9).data["text/markdown"]
+    assert "Losses are smoothed" in text and "No run here has test curves" in text
+    assert "Rings" not in text and "PSNR" not in text
+    tests = {"last_step": [100.0], "last_loss": [NAN]}
+    text = curves_reading.explained({"summary": pd.DataFrame(tests)}, 0.9).data["text/markdown"]
+    assert "Rings" in text and "PSNR" in text and "Loss" not in text
+    both = {"last_step": [100.0], "last_loss": [0.5]}
+    text = curves_reading.explained({"summary": pd.DataFrame(both)}, 0).data["text/markdown"]
+    assert "as they were logged. They can" in text and "Rings" in text
+
+
+def correlations(*rows: tuple[str, float, float, int]) -> dict[str, pd.DataFrame]:
+    frame = pd.DataFrame(
+        [
+            {"index": name, "target": "gap", "spearman": rho, "low": NAN, "high": NAN}
+            | {"p": p, "p_corrected": p, "models": models}
+            for name, rho, p, models in rows
+        ]
+    )
+    return {"correlations": frame, "compare": pd.DataFrame({"model": list("abcd")})}
+
+
+def test_few_models_cannot_tell_an_index_from_chance():
+    frames = correlations(("srga", 1.0, 0.17, 4), ("cka", 0.2, 0.8, 4))
+    text = said(compare_reading.sentences(frames))
+    assert "none of 2 indices is told from no correlation" in text
+    assert "the strongest is SRGA, mean over unseen noises, ρ = 1.00, p = 0.17" in text
+    assert "even perfect agreement has a corrected p of 0.17: too few models" in text
+    frames = correlations(("srga", -0.9, 0.001, 9), ("cka", 0.2, 0.8, 9), ("distance", NAN, NAN, 9))
+    text = said(compare_reading.sentences(frames))
+    assert "below 0.05, SRGA, mean over unseen noises, ρ = -0.90, p = 0.001" in text
+    assert "Undecided: CKA of the deepest blocks" in text and "too few" not in text
+    assert "ρ" not in said(compare_reading.main(correlations(("srga", NAN, NAN, 4))))
+
+
+def test_kinds_of_models_are_told_of_where_they_might_be_all_there_is():
+    kinds = {name: {"policy": "masks" if name < "c" else "no_masks"} for name in "abcd"}
+    for manifest in ({"models": kinds}, {"runs": {"x": {"models": kinds}}}):
+        (text,) = compare_reading.groups(manifest)
+        assert r"2 kinds (2 with masks; 2 with no\_masks)" in text
+    assert compare_reading.groups({"models": dict(list(kinds.items())[:2])}) == []
+    assert compare_reading.groups({}) == []
+
+
+def test_names_break_neither_markdown_nor_sentences():
+    assert code("<b>*x*") == "`<b>*x*`" and code("`a`") == "`` `a` ``" and code("") == "`  `"
+    assert code("a\nb") == "`a b`"
+    assert escaped("a_b <i> [x](y) | $z$") == r"a\_b \<i\> \[x\](y) \| \$z\$"
+    assert side(0.1, 0.2) == 1 and side(-0.2, -0.1) == -1 and side(-1, 1) == side(NAN, NAN) == 0
+
+
+def test_ends_skip_what_is_missing_and_take_the_first_of_equal_ones():
+    frame = pd.DataFrame({"v": [NAN, 2.0, 1.0, 2.0, 1.0], "n": list("abcde")})
+    low, high = ends(frame, "v")
+    assert (low["n"], high["n"]) == ("c", "b")
+
+
+def test_a_report_without_anything_in_it(tmp_path):
+    assert report_reading.in_short(tmp_path) == ["This report has no finished section."]
+    assert report_reading.entries(tmp_path) == [] and report_reading.command(tmp_path) == []
+    for table in (
+        report_reading.asked,
+        report_reading.settings,
+        report_reading.layers,
+        report_reading.versions,
+    ):
+        assert table(tmp_path).empty
+    assert report_reading.scores(tmp_path).empty and report_reading.table_of_models(tmp_path).empty
+
+
+def test_a_reports_own_manifest_is_shown_as_far_as_it_goes(tmp_path):
+    (tmp_path / "manifest.json").write_text(
+        '{"analysis": "report", "arguments": ["a.pth", "--seed", "1"],'
+        ' "budget": {"crops": 8}, "suite": "a_b", "empty": [],'
+        ' "models": {"a|b": {"sha256": "0123456789abcdef", "parameters": 7}}}'
+    )
+    assert report_reading.command(tmp_path) == ["`python -m analysis.report a.pth --seed 1`"]
+    assert report_reading.entries(tmp_path) == ["budget: crops 8", r"suite: a\_b"]
+    row = report_reading.table_of_models(tmp_path).iloc[0]
+    assert (row["model"], row["parameters"], row["SHA-256"]) == ("a|b", 7, "0123456789ab")
+
+
+@pytest.mark.parametrize("metric", ["psnr", "ssim", "lpips"])
+def test_units_are_those_of_the_metric(metric):
+    assert ("dB" in generalization_notebook.unit(metric)) == (metric == "psnr")
+
+
+def section(folder: Path, name: str, models: dict[str, str], **more: Any) -> None:
+    """A run folder of a section: its models with the digests of their files, and a table."""
+    (folder / name).mkdir(parents=True)
+    held = {model: {"sha256": digest} for model, digest in models.items()}
+    tables = {key: value for key, value in more.items() if isinstance(value, pd.DataFrame)}
+    rest = {key: value for key, value in more.items() if key not in tables}
+    manifest = {"analysis": name, "models": held, **rest}
+    (folder / name / "manifest.json").write_text(json.dumps(manifest))
+    for table, frame in tables.items():
+        frame.to_csv(folder / name / f"{table}.csv", index=False, na_rep="nan")
+
+
+def owned(folder: Path, models: dict[str, str]) -> None:
+    """The manifest of a report."""
+    about = {name: {"sha256": digest} for name, digest in models.items()}
+    (folder / "manifest.json").write_text(json.dumps({"analysis": "report", "models": about}))
+
+
+def distances(**values: float) -> pd.DataFrame:
+    rows = [{"model": m, "noise": "x", "reference": "g", "srga": v} for m, v in values.items()]
+    return pd.DataFrame(rows)
+
+
+def test_the_leaderboard_has_every_model_the_best_first(tmp_path):
+    models = {"a": "1", "b": "1", "c": "2", "d": "3"}
+    owned(tmp_path, models)
+    outside = {"a": (30.0, 20.0), "b": (30.0, 25.0), "c": (30.0, NAN), "d": (30.0, 25.0)}
+    section(tmp_path, "generalization", models, generalization=scores(outside))
+    section(tmp_path, "srga", models, srga=distances(a=1.0, b=2.0, c=3.0))
+    frame = report_reading.scores(tmp_path)
+    assert list(frame.model) == ["b", "d", "a", "c"]
+    assert frame.set_index("model")["SRGA"].fillna(-1).to_dict() == {
+        "b": 2,
+        "d": -1,
+        "a": 1,
+        "c": 3,
+    }
+    assert 'data-csv="leaderboard.csv"' in report_reading.leaderboard(tmp_path).data["text/html"]
+    assert "data-csv" not in report_reading.leaderboard(tmp_path / "none").data["text/html"]
+
+
+def test_models_that_sections_call_differently_are_found_by_their_files(tmp_path):
+    owned(tmp_path, {"a": "1", "b": "2", "other": "1"})  # as a report of two runs has them
+    values = {"a": (30.0, 20.0), "b": (30.0, 25.0)}
+    section(tmp_path, "generalization", {"a": "1", "b": "2"}, generalization=scores(values))
+    section(tmp_path, "srga", {"b": "1", "other": "1"}, srga=distances(b=7.0, other=7.0))
+    frame = report_reading.scores(tmp_path)
+    assert list(frame.model) == ["b", "a"]
+    found = frame.set_index("model")["SRGA"]
+    assert math.isnan(found["b"]) and found["a"] == 7  # its own b is another file
+
+
+def test_a_similarity_of_another_measure_has_no_column_of_cka(tmp_path):
+    owned(tmp_path, {"a": "1"})
+    section(tmp_path, "srga", {"a": "1"}, srga=distances(a=1.0))
+    views = {"model_a": "a", "noise_a": "g", "model_b": "a", "noise_b": "x"}
+    section(tmp_path, "cka", {"a": "1"}, deep=pd.DataFrame([views | {"rsa": 0.5}]))
+    assert list(report_reading.scores(tmp_path)) == ["model", "SRGA"]
+
+
+def test_lists_of_layers_are_given_up_to_forty(tmp_path):
+    for count, name in ((40, "cka"), (41, "sensitivity")):
+        section(tmp_path, name, {"a": "1"}, layers={"a": [f"l{i}" for i in range(count)]})
+    whole, cut = report_reading.layers(tmp_path).which
+    assert whole.split(", ") == [f"l{i}" for i in range(40)]
+    assert cut.split(", ") == [*(f"l{i}" for i in range(39)), "…", "l40"]
+
+
+def test_small_p_values_are_not_shown_as_zero():
+    frame = pd.DataFrame({"p": [1e-7, 0.25, NAN], "p (Holm)": [0.5, 0.00002, 1.0]})
+    found = p_values(frame, ["p", "p (Holm)"], 5)
+    assert list(found.p) == ["<0.00001", "0.25000", "–"]
+    assert pd.api.types.is_numeric_dtype(found["p (Holm)"]) and list(frame.p)[1] == 0.25
+    frames = benchmark(PAIR, {("a", "b"): {"isp": (-5.0, -6.0, -4.0, 1e-9)}})
+    text = generalization_notebook.pairs(frames, "psnr").data["text/html"]
+    assert "&lt;0.00001" in text and "0.00000" not in text

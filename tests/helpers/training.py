@@ -1,0 +1,33 @@
+"""A recipe of seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+import mtd
+from mtd.training import config as training_config
+
+SMALL = (
+    "network.embed_dim=8",
+    "network.depths=[2]",
+    "network.num_heads=[2]",
+    "network.mlp_hidden=16",
+    "data.crop=16",
+    "run.steps=8",
+    "run.batch_size=2",
+    "run.log_every=2",
+    "run.save_every=3",
+    "validation.every=0",
+)
+
+
+def make(photos: Path, *changes: str, **options: bool) -> training_config.Recipe:
+    return training_config.load(
+        "small.toml", [f"data.folders=['{photos}']", *SMALL, *changes], **options
+    )
+
+
+def weights_of(path: Path) -> dict[str, torch.Tensor]:
+    return mtd.load(path).state_dict()

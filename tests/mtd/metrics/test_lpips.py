@@ -1,0 +1,129 @@
+"""LPIPS through the package, on a backbone made up here: the real one is a download."""
+
+from __future__ import annotations
+
+import hashlib
+import urllib.error
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from mtd.metrics import lpips as metrics_lpips
+from mtd.metrics.lpips import LPIPS, NoBackbone
+from mtd.utils.errors import BadInput
+from tests.helpers.lpips_backbone import SHAPES
+
+pytest.importorskip("torchvision", reason="torchvision is not installed")
+lpips = pytest.importorskip("lpips", reason="lpips is not installed")
+
+
+@pytest.fixture
+def backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file in torchvision's form, with its digest taken for the right one."""
+    stream = torch.Generator().manual_seed(5)
+    state = {}
+    for place, (out, into, side) in SHAPES.items():
+        spread = (into * side * side) ** -0.5
+        shape = (out, into, side, side)
+        state[f"features.{place}.weight"] = spread * torch.randn(shape, generator=stream)
+        state[f"features.{place}.bias"] = 0.1 * torch.randn(out, generator=stream)
+    path = tmp_path / "backbone.pth"
+    torch.save(state, path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    monkeypatch.setattr(metrics_lpips, "DIGEST", digest[:8])
+    return path
+
+
+def drawn() -> tuple[torch.Tensor, torch.Tensor]:
+    stream = torch.Generator().manual_seed(0)
+    clean = torch.rand(3, 3, 40, 48, generator=stream)
+    return clean + 0.1 * torch.randn(clean.shape, generator=stream), clean
+
+
+def oracle(path: Path, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """The formula in float64: squared differences of unit features, weighted, averaged, added."""
+    state = {k: v.double() for k, v in torch.load(path).items()}
+    linear = torch.load(
+        Path(lpips.__file__).parent / "weights" / "v0.1" / "alex.pth", map_location="cpu"
+    )
+    shift = torch.tensor([-0.030, -0.088, -0.188], dtype=torch.float64).view(1, 3, 1, 1)
+    scale = torch.tensor([0.458, 0.448, 0.450], dtype=torch.float64).view(1, 3, 1, 1)
+
+    def features(image: torch.Tensor) -> list[torch.Tensor]:
+        x = (image.clamp(0, 1).mul(255).round().double() / 127.5 - 1 - shift) / scale
+        found = []
+        for i, place in enumerate(SHAPES):
+            if i in (1, 2):
+                x = F.max_pool2d(x, 3, 2)
+            weight, bias = state[f"features.{place}.weight"], state[f"features.{place}.bias"]
+            x = F.conv2d(x, weight, bias, 4 if i == 0 else 1, (2, 2, 1, 1, 1)[i]).relu()
+            found.append(x / x.square().sum(1, keepdim=True).sqrt())
+        return found
+
+    total = torch.zeros(len(output), dtype=torch.float64)
+    for i, (a, b) in enumerate(zip(features(output), features(target), strict=True)):
+        weights = linear[f"lin{i}.model.1.weight"].double()
+        total += ((a - b).square() * weights).sum(1).mean(dim=(1, 2))
+    return total
+
+
+def test_values_are_those_of_the_formula_in_float64(backbone):
+    output, clean = drawn()
+    metric = LPIPS(backbone)
+    found = metric(output, clean)
+    assert found.dtype == torch.float64 and found.shape == (3,)
+    assert (found - oracle(backbone, output, clean)).abs().max() < 1e-6
+    assert metric(clean, clean).abs().max() == 0
+    assert torch.allclose(found[1:2], metric(output[1:2], clean[1:2]), atol=1e-6)
+
+
+def test_the_digest_is_kept_and_global_randomness_is_left_alone(backbone):
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    metric = LPIPS(backbone)
+    assert torch.equal(before, torch.get_rng_state())
+    assert metric.sha256 == hashlib.sha256(backbone.read_bytes()).hexdigest()
+
+
+def test_the_cache_is_used_without_a_download(backbone, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+    place = metrics_lpips.cached()
+    place.parent.mkdir(parents=True)
+    backbone.rename(place)
+    output, clean = drawn()
+    assert LPIPS()(output, clean).shape == (3,)
+
+
+def test_without_the_file_and_a_connection_the_way_out_is_named(tmp_path, monkeypatch):
+    from torchvision.models import AlexNet_Weights
+
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path / "hub"))
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("Name or service not known")
+
+    monkeypatch.setattr(AlexNet_Weights, "get_state_dict", unreachable)
+    message = r"alexnet-owt-7be5be79\.pth could not be downloaded \(Name.*put it at .*hub.*--lpips"
+    with pytest.raises(NoBackbone, match=message):
+        LPIPS()
+
+
+def test_another_file_is_refused(backbone, tmp_path):
+    backbone.write_bytes(backbone.read_bytes() + b"x")
+    with pytest.raises(BadInput, match=r"not alexnet.*a broken download"):
+        LPIPS(backbone)
+    with pytest.raises(BadInput, match="cannot be read"):
+        LPIPS(tmp_path / "absent.pth")
+
+
+def test_what_cannot_be_compared(backbone):
+    metric = LPIPS(backbone)
+    a = torch.rand(1, 3, 32, 32)
+    with pytest.raises(ValueError, match=r"expected the same \(B, 3, H, W\)"):
+        metric(a[:, :1], a[:, :1])
+    with pytest.raises(ValueError, match="30 x 32: LPIPS needs 31 x 31"):
+        metric(a[:, :, :30], a[:, :, :30])
+    with pytest.raises(ValueError, match=r"expected \[0, 1\]"):
+        metric(a * 255, a * 255)

@@ -1,0 +1,257 @@
+"""The network: golden parity, sizes, published state dicts, masks at inference."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from mtd.masking import MaskedInference, MaskPolicy, RecordedMasks
+from mtd.networks import swinir_layers
+from mtd.networks.registry import detect
+from mtd.networks.swinir import SwinIR
+from mtd.networks.swinir_layers import SwinIRConfig, partition, shift_mask, unpartition
+from mtd.utils.seeds import BatchStream
+from tests.helpers.golden_files import golden, golden_weights
+from tests.helpers.networks import MASKED, TINY, tiny_network
+
+GOLDENS = (
+    "masked_swinir_attention_mask_off",
+    "masked_swinir_attention_mask_on",
+    "swinir_color_denoising_small",
+)
+
+
+@pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-9), (torch.float32, 1e-4)])
+@pytest.mark.parametrize("name", GOLDENS)
+def test_output_of_the_published_network(name, dtype, tolerance, tmp_path):
+    meta, arrays = golden(name)
+    weights = golden_weights(meta)
+    network = SwinIR(detect(weights)[1]).to(dtype).eval()
+    network.load_state_dict(weights)
+    assert sum(p.numel() for p in network.parameters()) == meta["parameters"]
+    masks = None
+    if "masks" in arrays:
+        masks = RecordedMasks([torch.from_numpy(mask) for mask in arrays["masks"]])
+    with torch.no_grad():
+        output = network(torch.from_numpy(arrays["input"]).to(dtype), masks=masks)
+    assert (output.double() - torch.from_numpy(arrays["output"])).abs().max() < tolerance
+
+
+def test_keys_and_shapes_are_the_published_ones():
+    meta, _ = golden("masked_swinir_attention_mask_off")
+    published = {
+        name: tuple(shape) for name, shape, _, is_buffer in meta["state_dict"] if not is_buffer
+    }
+    assert {k: tuple(v.shape) for k, v in SwinIR().state_dict().items()} == published
+    assert sum(p.numel() for p in SwinIR().parameters()) == 824_118
+
+
+def test_published_buffers_load_strictly_for_any_image_size():
+    network = tiny_network()
+    state = dict(network.state_dict())
+    for count in (4, 64):
+        for group in range(2):
+            for block in range(2):
+                prefix = f"layers.{group}.residual_group.blocks.{block}"
+                state[f"{prefix}.attn.relative_position_index"] = torch.zeros(64, 64).long()
+            state[f"layers.{group}.residual_group.blocks.1.attn_mask"] = torch.ones(count, 64, 64)
+        SwinIR(TINY).load_state_dict(copy.copy(state), strict=True)
+    with pytest.raises(RuntimeError, match="strange"):
+        SwinIR(TINY).load_state_dict(state | {"strange": torch.zeros(1)})
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 8), (8, 17), (13, 21), (15, 64)])
+def test_any_size_from_8_keeps_its_shape(size):
+    assert tiny_network()(torch.rand(2, 3, *size)).shape == (2, 3, *size)
+
+
+def test_padding_is_by_reflection_to_the_right_and_below():
+    network, x = tiny_network(), torch.rand(1, 3, 13, 21)
+    padded = torch.nn.functional.pad(x, (0, 3, 0, 3), mode="reflect")
+    assert torch.allclose(network(x), network(padded)[..., :13, :21], atol=1e-6)
+
+
+def test_smaller_than_a_window_is_refused():
+    with pytest.raises(ValueError, match="at least 8 x 8"):
+        tiny_network()(torch.rand(1, 3, 7, 8))
+
+
+def naive_shift_mask(height: int, width: int, window: int) -> Tensor:
+    """By definition: tokens attend to each other iff they came from the same region."""
+    shift = window // 2
+
+    def region(i: int, size: int) -> int:
+        return 0 if i < size - window else 1 if i < size - shift else 2
+
+    masks = []
+    for top in range(0, height, window):
+        for left in range(0, width, window):
+            places = [
+                (region(top + i, height), region(left + j, width))
+                for i in range(window)
+                for j in range(window)
+            ]
+            masks.append([[0.0 if a == b else -100.0 for b in places] for a in places])
+    return torch.tensor(masks)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (16, 24), (32, 8)])
+def test_shift_mask_by_definition(size):
+    assert torch.equal(shift_mask(*size, 8, torch.device("cpu")), naive_shift_mask(*size, 8))
+
+
+def test_what_depends_on_size_alone_is_computed_once(monkeypatch):
+    network, calls = tiny_network(), []
+    swinir_layers.shift_mask.cache_clear()
+    original = swinir_layers.partition
+    monkeypatch.setattr(
+        swinir_layers, "partition", lambda x, w: calls.append(x.dtype) or original(x, w)
+    )
+    for _ in range(3):
+        network(torch.rand(1, 3, 24, 40))
+    assert calls.count(torch.int64) == 1  # labels of regions are partitioned only to make a mask
+
+
+def test_cached_tensors_made_at_inference_take_part_in_training():
+    swinir_layers.shift_mask.cache_clear()
+    swinir_layers.relative_position_index.cache_clear()
+    network = tiny_network()
+    with torch.inference_mode():
+        network(torch.rand(1, 3, 16, 16))
+    network.train()(torch.rand(1, 3, 16, 16)).sum().backward()
+    assert all(p.grad is not None for p in network.parameters())
+
+
+def test_partition_has_an_inverse():
+    x = torch.rand(2, 24, 16, 5)
+    assert torch.equal(unpartition(partition(x, 8), 8, 24, 16), x)
+
+
+def test_masked_tokens_are_zeroed_not_removed():
+    """A window whose tokens are all hidden attends to value biases alone."""
+    attention = tiny_network().layers[0].residual_group.blocks[0].attn
+    bias = attention.qkv.bias[24:]
+    expected = attention.proj(bias)
+    output = attention(torch.zeros(3, 64, 12))
+    assert torch.allclose(output, expected.expand_as(output), atol=1e-6)
+
+
+class Counting(nn.Module):
+    """Attention masks that count their calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[int, int, int, int]] = []
+
+    def __call__(self, *shape: int) -> Tensor:
+        self.calls.append(shape)
+        return torch.ones(shape[1:], dtype=torch.bool)
+
+
+def test_every_block_asks_for_its_mask_once_in_order():
+    masks = Counting()
+    tiny_network()(torch.rand(2, 3, 16, 24), masks=masks)
+    assert masks.calls == [(block, 2, 6, 64) for block in range(4)]
+
+
+def masked_network(samples: int = 1, seed: int = 0) -> SwinIR:
+    network = tiny_network()
+    network.inference = MaskedInference(MASKED, samples=samples, seed=seed)
+    return network
+
+
+def test_inference_is_deterministic_and_depends_on_seed_and_key_only():
+    x, network = torch.rand(3, 3, 16, 16), masked_network()
+    once = network(x, ["a", "b", "c"])
+    assert torch.equal(once, network(x, ["a", "b", "c"]))
+    torch.manual_seed(5)
+    order = network(x[[2, 0, 1]], ["c", "a", "b"])
+    assert torch.allclose(order, once[[2, 0, 1]], atol=1e-6)
+    assert torch.allclose(network(x[1:2], ["b"]), once[1:2], atol=1e-6)
+    assert not torch.allclose(network(x, ["x", "b", "c"])[0], once[0], atol=1e-4)
+    assert not torch.allclose(masked_network(seed=1)(x, ["a", "b", "c"]), once, atol=1e-4)
+    assert torch.equal(network(x), network(x, [0, 0, 0]))
+
+
+def test_mask_samples_average_the_outputs_of_single_draws():
+    x = torch.rand(2, 3, 16, 16)
+    network = masked_network(samples=3)
+    draws = network.inference.draws(["a", "b"])
+    singles = torch.stack([network(x, masks=draw) for draw in draws])
+    assert torch.allclose(network(x, ["a", "b"]), singles.mean(0), atol=1e-6)
+    assert not torch.allclose(singles[0], singles[1], atol=1e-4)
+
+
+def test_attention_mask_switch():
+    x, network = torch.rand(1, 3, 16, 16), masked_network()
+    plain = tiny_network()(x)
+    on = network(x)
+    assert not torch.allclose(on, plain, atol=1e-4)
+    network.inference = MaskedInference(MASKED, "off")
+    assert torch.equal(network(x), plain)
+    train_only = MaskPolicy((75, 85), "pixel", 75, "train")
+    network.inference = MaskedInference(train_only)
+    assert torch.equal(network(x), plain)
+    network.inference = MaskedInference(train_only, "on")
+    assert torch.equal(network(x), on)
+    network.inference = MaskedInference(MaskPolicy(), "on", samples=4)
+    assert torch.equal(network(x), plain)
+
+
+def test_output_is_not_clamped():
+    network = tiny_network()
+    with torch.no_grad():
+        network.conv_last.bias.fill_(3.0)
+    assert network(torch.rand(1, 3, 8, 8)).max() > 1
+
+
+@pytest.mark.parametrize("fill", ["pixel", "zero", "learnable"])
+def test_input_mask_hides_pixels(fill):
+    config = SwinIRConfig(**(TINY.to_dict() | {"depths": (1,), "num_heads": (2,)}))
+    if fill == "learnable":
+        config = SwinIRConfig(
+            **(config.to_dict() | {"mask_token": True, "depths": (1,), "num_heads": (2,)})
+        )
+    network = tiny_network(config=config).train()
+    network.inference.policy = MaskPolicy((50, 50), fill)
+    x = torch.rand(2, 3, 9, 16)
+    kept = torch.rand(2, 1, 9, 16) > 0.5
+    changed = torch.where(kept, x, torch.rand_like(x))
+    assert torch.allclose(network(x, input_mask=kept), network(changed, input_mask=kept), atol=1e-6)
+    assert not torch.allclose(network(x, input_mask=kept), network(x), atol=1e-4)
+    if fill == "pixel":
+        filled = torch.where(kept, x, torch.tensor(-0.1))
+        assert torch.allclose(network(x, input_mask=kept), network(filled), atol=1e-6)
+    if fill == "learnable":
+        network(x, input_mask=kept).sum().backward()
+        assert network.mask_token.grad.abs().sum() > 0
+        assert set(network.state_dict()) - set(SwinIR(TINY).state_dict()) == {"mask_token"}
+
+
+def stream(seed: int, total: int = 2) -> BatchStream:
+    return BatchStream.whole(torch.Generator().manual_seed(seed), total)
+
+
+def test_stochastic_depth_is_in_training_only_and_from_the_stream():
+    config = SwinIRConfig(
+        **(TINY.to_dict() | {"drop_path": 0.9, "depths": (2, 2), "num_heads": (2, 2)})
+    )
+    network, x = tiny_network(config=config), torch.rand(4, 3, 8, 8)
+    calm = network(x, stream=stream(0, 4))
+    network.train()
+    assert torch.equal(network(x), calm)
+    first, again, other = (network(x, stream=stream(s, 4)) for s in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.allclose(first, other, atol=1e-4)
+    assert not torch.allclose(first, calm, atol=1e-4)
+
+
+def test_global_random_state_is_left_alone():
+    network = masked_network()
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    network(torch.rand(1, 3, 8, 8, generator=torch.Generator()))
+    assert torch.equal(before, torch.get_rng_state())

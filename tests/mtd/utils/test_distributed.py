@@ -1,0 +1,143 @@
+"""Two processes: the numbers of one, uneven shares, idle processes, errors and deaths."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from analysis.cka import command as cka_command
+from tests.helpers.processes import environment, free_port, torchrun, two_processes
+
+FEW = ("--crop", "16", "--positions", "8", "--layers", "conv_*", "--layers", "**.blocks.1")
+
+
+def single(*arguments: str, cwd: Path) -> None:
+    with contextlib.chdir(cwd):
+        cka_command.run(cka_command.parser().parse_args(list(arguments)), "test")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--limit", "10", "--batch-size", "4"),  # three batches for two processes
+        ("--limit", "6", "--batch-size", "8"),  # one batch: the second process has none
+        ("--limit", "12", "--unit", "image", "--permutations", "50", "--pairs", "all"),
+        ("--limit", "12", "--unit", "image", "--batch-size", "4", "--kernel", "rbf"),
+        ("--limit", "10", "--kernel", "rbf", "--batch-size", "4"),
+        ("--limit", "10", "--estimator", "biased", "--batch-size", "4"),
+        ("--limit", "9", "--measure", "rsa"),
+    ],
+    ids=["uneven", "idle", "image", "image-minibatch-rbf", "rbf", "biased", "rsa"],
+)
+def test_two_processes_write_the_tables_of_one(pair, options):
+    arguments = ("plain.pth", "hidden.pth", "--quiet", *FEW, *options)
+    single(*arguments, "--output-dir", "one", cwd=pair)
+    launch = torchrun if "4" in options and len(options) == 4 else two_processes
+    done = launch("-m", "analysis.cka", *arguments, "--output-dir", "two", cwd=pair)
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (pair / "one").iterdir())
+    assert names == sorted(path.name for path in (pair / "two").iterdir())
+    for name in (name for name in names if name.endswith(".csv")):
+        one, two = (pd.read_csv(pair / run / name) for run in ("one", "two"))
+        numbers = one.select_dtypes("number").columns
+        assert one.drop(columns=numbers).equals(two.drop(columns=numbers))
+        if len(one):
+            assert np.nanmax(np.abs(one[numbers] - two[numbers]).to_numpy(), initial=0) <= 1e-9
+    assert "written to two" in done.stdout and done.stdout.count("written to") == 1
+    assert (pair / "one/manifest.json").read_bytes() == (pair / "two/manifest.json").read_bytes()
+
+
+def test_bad_input_is_said_once(pair):
+    done = torchrun("-m", "analysis.cka", "plain.pth", "absent.pth", cwd=pair)
+    assert done.returncode != 0
+    lines = [line for line in done.stderr.splitlines() if "error: " in line]
+    assert [line for line in lines if "absent.pth" in line] == [
+        line for line in lines if line.startswith("error: absent.pth: no such file")
+    ]
+    assert sum(line.startswith("error: ") for line in lines) == 1
+    done = two_processes("-m", "analysis.cka", "plain.pth", "--pairs", "cross-model", cwd=pair)
+    assert done.returncode != 0 and done.stderr.count("error: 1 model(s)") == 1
+    layer = ("--layers", "**.attn", "--limit", "4")  # one batch: the second process has none
+    done = two_processes("-m", "analysis.cka", "plain.pth", *layer, cwd=pair)
+    assert done.returncode != 0 and done.stderr.count("error: ") == 1, done.stderr
+    assert "another process" not in done.stderr
+    assert not (pair / "runs").exists()
+
+
+DYING = """
+import os, signal, sys
+from analysis.cka import command
+from analysis.cka.observer import Representations
+from mtd.utils import cli
+
+keep = Representations.keep
+
+def die(self, layer, value, batch):
+    if os.environ["RANK"] == "1":
+        os.kill(os.getpid(), signal.SIGKILL)
+    return keep(self, layer, value, batch)
+
+Representations.keep = die
+sys.argv = ["cka", *sys.argv[1:]]
+cli.run(command.main)
+"""
+
+
+@pytest.mark.parametrize("launcher", ["torchrun", "none"])
+def test_a_process_that_dies_ends_the_others_with_an_error(pair, launcher):
+    (pair / "dying.py").write_text(DYING)
+    arguments = ("dying.py", "plain.pth", "hidden.pth", *FEW, "--limit", "8", "--batch-size", "4")
+    start = time.monotonic()
+    if launcher == "torchrun":
+        assert torchrun(*arguments, cwd=pair).returncode != 0
+    else:  # as SLURM starts them: nobody stops the others
+        port = str(free_port())
+        shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+        processes = [
+            subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=pair,
+                env=environment() | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            for rank in range(2)
+        ]
+        errors = [process.communicate(timeout=100)[1] for process in processes]
+        assert processes[0].returncode == 1, errors[0]
+        assert "another process ended" in errors[0]
+    assert time.monotonic() - start < 100
+    (run,) = (pair / "runs").iterdir()
+    assert not (run / "cka.csv").exists()
+
+
+def test_a_launcher_that_is_none(pair):
+    done = subprocess.run(
+        [sys.executable, "-m", "analysis.cka", "plain.pth"],
+        cwd=pair,
+        capture_output=True,
+        text=True,
+        env=environment() | {"WORLD_SIZE": "2"},
+    )
+    assert done.returncode == 2 and done.stderr.startswith("error: WORLD_SIZE is 2 but RANK")
+
+
+def test_folders_of_images_are_shared_out(pair):
+    photos = pair / "photos"
+    photos.mkdir()
+    rng = np.random.default_rng(0)
+    for i in range(5):
+        Image.fromarray(rng.integers(0, 255, (20, 30, 3), dtype=np.uint8)).save(photos / f"{i}.png")
+    arguments = ("-m", "analysis.cka", "plain.pth", *FEW, "--images", "photos")
+    done = two_processes(*arguments, "--batch-size", "2", "--output-dir", "run", cwd=pair)
+    assert done.returncode == 0, done.stderr
+    assert set(pd.read_csv(pair / "run/cka.csv").crops) == {5}

@@ -1,0 +1,82 @@
+"""What the bundled pair must show on Kodak24; run with `-m slow -s` to see the README's tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import mtd
+from analysis.cka import command as cka_command
+from analysis.engine.layers import last_quarter
+from mtd.data import crops as data_crops
+from mtd.data import photographs as data_photographs
+from mtd.networks.swinir import SwinIR
+from mtd.noise import base as noise_base
+from mtd.noise import specs as noise_specs
+from tests.helpers.paths import data_folder
+
+pytestmark = pytest.mark.slow
+
+UNSEEN = ("gaussian:50", "poisson:3.5", "salt_pepper:0.05")
+NOISES = ("gaussian:15", *UNSEEN, "speckle:0.04", "spatial:60")
+
+
+def psnr(output: torch.Tensor, clean: torch.Tensor) -> float:
+    """RGB, after clipping and rounding to 8 bits, float64."""
+    output = output.clamp(0, 1).mul(255).round().double()
+    clean = clean.mul(255).round().double()
+    return float(20 * np.log10(255) - 10 * torch.log10((output - clean).square().mean()))
+
+
+@pytest.fixture(scope="module")
+def table() -> pd.DataFrame:
+    """Mean PSNR on the whole images by noise (rows) and network (columns)."""
+    networks: dict[str, SwinIR] = {
+        "baseline": mtd.load("baseline.pth"),
+        "masked": mtd.load("masked.pth"),
+        "masked, attention mask off": mtd.load("masked.pth", attention_mask="off"),
+    }
+    rows = []
+    for photo in data_photographs.photographs(data_folder("kodak24")):
+        crop = data_crops.Crop(photo.name, 0, 0, photo.load())
+        clean = data_crops.to_tensor([crop.pixels])
+        for spec in NOISES:
+            noisy = noise_base.add_keyed(noise_specs.parse(spec), clean, [crop.digest])
+            rows.append((spec, "noisy", psnr(noisy, clean)))
+            for name, network in networks.items():
+                with torch.no_grad():
+                    rows.append((spec, name, psnr(network(noisy, [crop.digest]), clean)))
+    frame = pd.DataFrame(rows, columns=["noise", "model", "psnr"])
+    means = frame.pivot_table(index="noise", columns="model", values="psnr", sort=False)
+    print("\n" + means.round(2).to_string())
+    return means
+
+
+def test_baseline_wins_where_it_was_trained(table):
+    assert table.baseline["gaussian:15"] > table.masked["gaussian:15"]
+
+
+def test_masked_wins_on_unseen_noise(table):
+    gain = (table.masked - table.baseline)[list(UNSEEN)]
+    assert gain.min() >= 0.5
+    assert gain.mean() >= 1.5
+
+
+@pytest.mark.parametrize("photographs", ["kodak24", None])
+@pytest.mark.parametrize("pairing", ["shared", "independent"])
+def test_masked_keeps_its_deep_blocks_across_noises(tmp_path, photographs, pairing):
+    arguments = ["baseline.pth", "masked.pth", "--noise", "gaussian:15", "--noise", "poisson:3.5"]
+    arguments += ["--mask-pairing", pairing, "--output-dir", str(tmp_path / "run"), "--quiet"]
+    if photographs:
+        arguments += ["--images", str(data_folder(photographs))]
+    folder: Path = cka_command.run(cka_command.parser().parse_args(arguments))
+    frame = pd.read_csv(folder / "cka.csv")
+    same = frame[(frame.model_a == frame.model_b) & (frame.layer_a == frame.layer_b)]
+    deep = same[same.layer_a.isin(last_quarter(list(dict.fromkeys(same.layer_a))))]
+    means = deep.groupby("model_a").cka.mean()
+    print(f"\n{photographs or 'bundled'}, {pairing} masks: {means.round(3).to_dict()}")
+    assert means["masked"] >= means["baseline"] + 0.15
