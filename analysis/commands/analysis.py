@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     Frames = Mapping[str, pd.DataFrame]
     Manifest = Mapping[str, Any]
     Files = Mapping[str, pd.DataFrame | bytes]
+    Attachments = Mapping[str, bytes]
 
 
 def no_entries(inputs: RunInputs, settings: Any, observer: Any) -> dict[str, Any]:
@@ -34,6 +35,11 @@ def no_entries(inputs: RunInputs, settings: Any, observer: Any) -> dict[str, Any
 
 def no_figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
     """No figures."""
+    return {}
+
+
+def no_pictures(frames: Frames, manifest: Manifest, attachments: Attachments) -> dict[str, Figure]:
+    """No figures that show pixels."""
     return {}
 
 
@@ -51,6 +57,8 @@ class Analysis:
         tables: makes its tables from what the observer computes, by file name without ending;
             called in every process.
         figures: draws its figures from tables and manifest alone, by file name without ending.
+        attachments: names of its files that are no tables, such as pixels.
+        pictures: draws those figures that need the attachments, given by name, as well.
         sentences: what follows from tables and manifest, as Markdown; the terminal shows the same
             sentences without markup.
         main_sentences: those that matter most, for the top of a report; by default the first.
@@ -78,6 +86,8 @@ class Analysis:
     tables: Callable[[Any, AnalysisJob], Files]
     sentences: Callable[[Frames, Manifest], list[str]]
     figures: Callable[[Frames, Manifest], Mapping[str, Figure]] = no_figures
+    attachments: tuple[str, ...] = ()
+    pictures: Callable[[Frames, Manifest, Attachments], Mapping[str, Figure]] = no_pictures
     main_sentences: Callable[[Frames, Manifest], list[str]] | None = None
     terminal_table: Callable[[Frames, Manifest], str] | None = None
     prepare: Callable[[RunInputs, Any], Any] | None = None

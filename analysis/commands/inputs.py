@@ -57,6 +57,19 @@ class RunInputs:
         """The noises' specifications."""
         return [noise.spec for noise in self.noises]
 
+    @property
+    def digests(self) -> frozenset[str]:
+        """The crops' digests."""
+        return frozenset(crop.digest for crop in self.crops)
+
+    @property
+    def messages(self) -> list[str]:
+        """What a command reports on stderr before it starts."""
+        if not self.duplicates:
+            return []
+        what = "whose pixels are those of another one"
+        return [f"left out {self.duplicates} images or crops {what}"]
+
     def subset(
         self,
         *,

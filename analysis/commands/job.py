@@ -66,11 +66,7 @@ class AnalysisJob:
     @property
     def watch(self) -> Watch:
         """The observer with the noises and crops that it observes."""
-        return Watch(
-            self.observer,
-            tuple(self.inputs.specs),
-            frozenset(crop.digest for crop in self.inputs.crops),
-        )
+        return Watch(self.observer, tuple(self.inputs.specs), self.inputs.digests)
 
     def with_batches(self, together: Sequence[Batch]) -> dict[str, Any]:
         """The manifest with the sizes of those batches that it observes."""

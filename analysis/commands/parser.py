@@ -111,6 +111,9 @@ def add_option(p: argparse.ArgumentParser, item: Field[Any], kind: Any, about: O
         return
     many = get_origin(inner) is tuple and about.parse is None
     entry = get_args(inner)[0] if many else inner
+    if get_origin(entry) is tuple:  # an option with several values
+        keywords["nargs"] = len(get_args(entry))
+        entry = get_args(entry)[0]
     if get_origin(entry) is Literal:
         keywords["metavar"] = about.metavar or "{" + ",".join(map(str, get_args(entry))) + "}"
     elif about.metavar:

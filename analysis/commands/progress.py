@@ -69,11 +69,8 @@ def report_models(inputs: RunInputs) -> None:
     for name, model in inputs.models.items():
         if source := model.source:
             print(f"{name}: {describe(source)}", file=sys.stderr)
-    if inputs.duplicates:
-        print(
-            f"left out {inputs.duplicates} images or crops whose pixels are those of another one",
-            file=sys.stderr,
-        )
+    for message in inputs.messages:
+        print(message, file=sys.stderr)
 
 
 def describe(source: Mapping[str, Any]) -> str:

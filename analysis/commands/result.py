@@ -44,6 +44,11 @@ class Result:
         }
         self._files = dict(files)
 
+    @property
+    def attachments(self) -> dict[str, bytes]:
+        """Files beside the tables, such as pixels, by name."""
+        return {name: file for name, file in self._files.items() if isinstance(file, bytes)}
+
     @classmethod
     def of(cls, job: AnalysisJob, files: Mapping[str, pd.DataFrame | bytes]) -> Self:
         """The result of a job that has run."""
@@ -59,7 +64,7 @@ class Result:
         names = analysis.table_names or [file.stem for file in sorted(Path(path).glob("*.csv"))]
         frames = read_tables(path, names)
         files = {f"{name}.csv": frame for name, frame in frames.items()}
-        return cls(analysis, files, read_manifest(path))
+        return cls(analysis, {**files, **read_attachments(analysis, path)}, read_manifest(path))
 
     def __repr__(self) -> str:
         tables = ", ".join(f"{name} ({len(frame)})" for name, frame in self.frames.items())
@@ -75,7 +80,7 @@ class Result:
 
     def figures(self) -> dict[str, Figure]:
         """Every figure that the tables admit, by the name of its file."""
-        return dict(self.analysis.figures(self.frames, self.manifest))
+        return all_figures(self.analysis, self.frames, self.manifest, self.attachments)
 
     def save(self, path: str | Path) -> Path:
         """Write a run folder: manifest, tables, figures and text.
@@ -93,6 +98,23 @@ class Result:
         write_tables(folder, self._files)
         finish(folder, self.analysis)
         return folder.path
+
+
+def read_attachments(analysis: Analysis, path: str | Path) -> dict[str, bytes]:
+    """Those files of an analysis in a run folder that are no tables."""
+    files = {name: Path(path) / name for name in analysis.attachments}
+    return {name: file.read_bytes() for name, file in files.items() if file.is_file()}
+
+
+def all_figures(
+    analysis: Analysis,
+    frames: Mapping[str, pd.DataFrame],
+    manifest: Mapping[str, Any],
+    attachments: Mapping[str, bytes],
+) -> dict[str, Figure]:
+    """Every figure of an analysis, by file name without ending."""
+    pictures = analysis.pictures(frames, manifest, attachments)
+    return {**analysis.figures(frames, manifest), **pictures}
 
 
 def terminal_text(
@@ -117,7 +139,8 @@ def finish(folder: RunFolder, analysis: Analysis) -> str:
     """Draw the figures and write the text of a folder whose tables are written; the text."""
     names = analysis.table_names or [file.stem for file in sorted(folder.path.glob("*.csv"))]
     frames, manifest = read_tables(folder.path, names), read_manifest(folder.path)
-    for name, figure in analysis.figures(frames, manifest).items():
+    attachments = read_attachments(analysis, folder.path)
+    for name, figure in all_figures(analysis, frames, manifest, attachments).items():
         folder.figure(f"{name}.png", figure)
     text = terminal_text(analysis, frames, manifest)
     folder.write(TEXT_FILE, f"{text}\n".encode())

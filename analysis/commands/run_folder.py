@@ -95,17 +95,17 @@ class RunFolder:
         digest = hashlib.sha256(_identity(manifest).encode()).hexdigest()[:8]
         plain = re.sub(r"[^\w.-]+", "_", name)[:80]
         self.path = Path(path) if path else Path("runs") / f"{plain}-{digest}"
-        self.units, self.ranks = ActivationCache(self.path), ranks
+        self.units, self.ranks, self.command = ActivationCache(self.path), ranks, command
         self._new: list[Path] = []
         error = None
         if ranks.first:
             try:
-                self._open(manifest, resume, command)
+                self._open(manifest, resume)
             except BadInput as found:
                 error = found
         ranks.agree(error)
 
-    def _open(self, manifest: Mapping[str, Any], resume: bool, command: str) -> None:
+    def _open(self, manifest: Mapping[str, Any], resume: bool) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise BadInput(f"{self.path} is a file: --output-dir is a folder")
         held = self.path / MANIFEST
@@ -133,7 +133,7 @@ class RunFolder:
             atomic_write.write(held, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
         self._started = datetime.now(UTC)
         entry = {
-            "command": command,
+            "command": self.command,
             "host": platform.node(),
             "processes": self.ranks.size,
             "started": self._started.isoformat(timespec="seconds"),

@@ -33,7 +33,7 @@ class Option:
         help: for `--help`; the default is appended.
         flag: the option; by default the field's name. Of a field whose default is True, the option
             that turns it off.
-        metavar: the value's name in `--help`.
+        metavar: the value's name in `--help`; of an option with several values, theirs.
         aliases: older spellings, understood but not shown.
         synonyms: older values, by value, that stand for one of today's.
         minimum: smallest number.
@@ -47,7 +47,7 @@ class Option:
 
     help: str
     flag: str = ""
-    metavar: str | None = None
+    metavar: str | tuple[str, ...] | None = None
     aliases: tuple[str, ...] = ()
     synonyms: Mapping[str, str] = field(default_factory=dict)
     minimum: float | None = None
@@ -236,9 +236,11 @@ def checked(name: str, kind: Any, about: Option, value: Any) -> Any:
         return None
     try:
         if get_origin(inner) is tuple and about.parse is None:
-            single = isinstance(value, str | PathLike)
             entry = get_args(inner)[0]
-            return tuple(convert(entry, about, v) for v in ([value] if single else value))
+            texts = isinstance(value, str | PathLike)
+            if get_origin(entry) is tuple and not texts:  # one pair, rather than several
+                texts = bool(value) and all(isinstance(part, str | PathLike) for part in value)
+            return tuple(convert(entry, about, v) for v in ([value] if texts else value))
         return convert(inner, about, value)
     except (TypeError, ValueError) as error:
         text = str(error) if isinstance(error, ValueError) else ""
@@ -253,6 +255,11 @@ def convert(kind: Any, about: Option, value: Any) -> Any:
     """
     if about.parse is not None:
         return about.parse(value) if isinstance(value, str) else value
+    if get_origin(kind) is tuple:
+        parts, kinds = () if isinstance(value, str | PathLike) else tuple(value), get_args(kind)
+        if len(parts) != len(kinds):
+            raise ValueError(expected(kind))
+        return tuple(convert(k, about, part) for k, part in zip(kinds, parts, strict=True))
     if get_origin(kind) is Literal:
         word = about.synonyms.get(value, value) if isinstance(value, str) else value
         if word not in get_args(kind):
@@ -309,13 +316,20 @@ def range_of(kind: type, about: Option) -> str:
 def expected(kind: Any) -> str:
     """What a field holds, in words."""
     inner, optional = plain(kind)
-    many = get_origin(inner) is tuple
+    many = get_origin(inner) is tuple and get_args(inner)[-1] is Ellipsis
     entry = get_args(inner)[0] if many else inner
-    if get_origin(entry) is Literal:
-        what = " or ".join(map(str, get_args(entry)))
+    if get_origin(entry) is tuple:
+        kinds = dict.fromkeys(get_args(entry))
+        what = f"{len(get_args(entry))} values, each {' or '.join(named(kind) for kind in kinds)}"
     else:
-        what = {str: "a text", int: "a whole number", float: "a number", bool: "True or False"}.get(
-            entry, str(entry)
-        )
+        what = named(entry)
     what = f"several of: {what}" if many else what
     return f"expected {what}" + (" or None" if optional else "")
+
+
+def named(kind: Any) -> str:
+    """A single value's type, in words."""
+    if get_origin(kind) is Literal:
+        return " or ".join(map(str, get_args(kind)))
+    words = {str: "a text", int: "a whole number", float: "a number", bool: "True or False"}
+    return words.get(kind, str(kind))

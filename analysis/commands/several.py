@@ -1,0 +1,92 @@
+"""Several analyses in one pass through the networks, each of its own models, noises and crops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.commands import progress
+from analysis.commands.result import finish, write_tables
+from analysis.commands.run_folder import RunFolder, finished
+
+if TYPE_CHECKING:
+    from analysis.commands.inputs import RunInputs
+    from analysis.commands.job import AnalysisJob
+    from analysis.engine.observer import Batch
+
+
+def run_together(
+    jobs: Sequence[AnalysisJob],
+    inputs: RunInputs,
+    batches: Sequence[Batch],
+    folder: RunFolder,
+    quiet: bool = False,
+) -> list[Path]:
+    """Run those of several analyses that are not finished yet; their folders, in their order.
+
+    Args:
+        jobs: planned on these batches, under names that differ.
+        inputs: every model, noise and crop of theirs.
+        batches: of all crops; each analysis observes whole batches.
+        folder: in which each has a folder; activations are kept there until all are finished.
+        quiet: no progress bar and no messages.
+
+    Raises:
+        BadInput: in all processes, if any of them finds some.
+    """
+    ranks = inputs.ranks
+    manifests = {job.name: job.with_batches(batches) for job in jobs}
+    with ranks.raise_on_all_ranks():
+        unfinished = [
+            job for job in jobs if not finished(folder.path / job.name, manifests[job.name])
+        ]
+    pass_through(unfinished, inputs, batches, folder, quiet)
+    for job in unfinished:
+        inner = RunFolder(
+            folder.path / job.name,
+            job.name,
+            manifests[job.name],
+            command=folder.command,
+            ranks=ranks,
+        )
+        files = tables(job, inner, quiet)
+        with ranks.raise_on_all_ranks():
+            if ranks.first:
+                write_tables(inner, files)
+                finish(inner, job.analysis)
+    return [folder.path / job.name for job in jobs]
+
+
+def compute_together(
+    jobs: Sequence[AnalysisJob],
+    inputs: RunInputs,
+    batches: Sequence[Batch],
+    quiet: bool = False,
+) -> list[Mapping[str, Any]]:
+    """The tables of several analyses by file name, in their order; nothing is written.
+
+    Args and errors as in `run_together`.
+    """
+    pass_through(jobs, inputs, batches, None, quiet)
+    return [tables(job, None, quiet) for job in jobs]
+
+
+def pass_through(
+    jobs: Sequence[AnalysisJob],
+    inputs: RunInputs,
+    batches: Sequence[Batch],
+    folder: RunFolder | None,
+    quiet: bool,
+) -> None:
+    """Show every view to the observers of those analyses that have no pass of their own."""
+    watches = [job.watch for job in jobs if job.analysis.compute is None]
+    if watches:
+        progress.run_pass(inputs, batches, watches, folder, quiet=quiet)
+
+
+def tables(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> Mapping[str, Any]:
+    """The tables of an analysis after the pass, or by its own computation."""
+    if job.analysis.compute is not None:
+        return job.analysis.compute(job, folder, quiet)
+    return job.files()
