@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -26,10 +27,19 @@ def main(analysis: Analysis) -> None:
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    arguments = parser(analysis).parse_args()
-    settings = settings_from(analysis.settings, arguments)
-    output = output_options(arguments, cli.command(f"analysis.{analysis.name}"))
-    run(analysis, cli_options.resolve_requests(arguments), settings, output)
+    run_arguments(analysis, sys.argv[1:], cli.command(f"analysis.{analysis.name}"))
+
+
+def run_arguments(analysis: Analysis, arguments: Sequence[str], command: str = "") -> Path:
+    """Run an analysis on the arguments of a command line; returns the run folder.
+
+    Raises:
+        BadInput: see `mtd.utils.errors`.
+    """
+    parsed = parser(analysis).parse_args(list(arguments))
+    settings = settings_from(analysis.settings, parsed)
+    models = cli_options.resolve_requests(parsed)
+    return run(analysis, models, settings, output_options(parsed, command))
 
 
 def parser(analysis: Analysis) -> cli.Parser:

@@ -26,7 +26,7 @@ def by_features(sides, formula="unbiased", cluster=1, **options) -> HSIC:
 
 
 def oracle(x: np.ndarray, y: np.ndarray, estimator: str = "unbiased") -> float:
-    """CKA in float64 by Song's formula (or HSIC by centring matrices) on centred features."""
+    """CKA in float64 by Song's formula (or HSIC by centering matrices) on centred features."""
     x, y = (a.astype(np.float64).reshape(len(a), -1) for a in (x, y))
     x, y = x - x.mean(0), y - y.mean(0)
     n = len(x)

@@ -7,7 +7,7 @@ import pandas as pd
 
 COLUMNS = (
     "model_a,noise_a,layer_a,index_a,model_b,noise_b,layer_b,index_b,"
-    "cka,estimator,unit,samples,crops,low,high,p,p_corrected,kernel,centring,null"
+    "cka,estimator,unit,samples,crops,low,high,p,p_corrected,kernel,centering,null"
 )
 
 

@@ -13,6 +13,8 @@ import torch
 from PIL import Image
 
 from analysis.cka import command as cka_command
+from analysis.cka.command import ANALYSIS
+from analysis.commands.command import run_arguments
 from analysis.engine.layers import default_layers
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
@@ -28,12 +30,12 @@ def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """All files but the one for what differs by nature."""
+    """All files but the one of run metadata."""
     return {p.name: p.read_bytes() for p in folder.iterdir() if p.name != "run.json"}
 
 
 def run(*arguments: str) -> Path:
-    return cka_command.run(cka_command.parser().parse_args([*arguments, "--quiet"]), "test")
+    return run_arguments(ANALYSIS, [*arguments, "--quiet"], "test")
 
 
 @pytest.fixture
@@ -54,13 +56,13 @@ def test_files_columns_and_rows(folder):
         "cka.csv",
         "cross_model.png",
         "cross_noise.png",
-        "deep.csv",
         "depth.csv",
         "depth.png",
+        "difference.csv",
         "influence.csv",
+        "last_quarter.csv",
         "layers.csv",
         "manifest.json",
-        "parting.csv",
         "run.json",
         "summary.txt",
     ]
@@ -85,9 +87,10 @@ def test_files_columns_and_rows(folder):
     assert len(manifest["models"]["plain"]["sha256"]) == 64
     assert manifest["noises"] == ["gaussian:15", "poisson:3"] and len(manifest["crops"]) == 8
     assert {"torch", "numpy", "mtd"} <= set(manifest["versions"])
-    assert "plain against hidden under gaussian:15" in done.stdout
-    assert "hidden  gaussian:15 against poisson:3" in done.stdout
-    assert "deepest" in done.stdout and str(path.name) in done.stdout
+    words = " ".join(done.stdout.split())
+    assert "plain and hidden gaussian:15" in words
+    assert "hidden gaussian:15 against poisson:3" in words
+    assert "mean over the last quarter of the blocks" in words and path.name in words
     assert "hidden: SwinIR, input mask 75-85% (pixel), attention mask 75% (always)" in done.stderr
 
 
@@ -95,7 +98,7 @@ def test_each_view_with_itself_is_1_on_the_diagonal_and_parts_are_not_mistaken_f
     folder,
 ):
     chosen = ("--layers", "layers.0", "--layers", "layers.0.*", "--layers", "layers.0.conv.*")
-    path = run("hidden.pth", *FEW, *chosen, "--pairs", "self", "--unit", "image")
+    path = run("hidden.pth", *FEW, *chosen, "--compare", "self", "--unit", "image")
     frame = pd.read_csv(path / "cka.csv")
     own = frame[frame.layer_a == frame.layer_b]
     assert np.allclose(own.cka, 1, atol=1e-12)
@@ -160,7 +163,7 @@ def test_mask_options_reach_the_networks(folder):
         "auto": (),
         "off": ("--attention-mask", "off"),
         "on": ("--attention-mask", "on"),
-        "independent": ("--mask-pairing", "independent"),
+        "independent": ("--mask-draws", "independent"),
         "averaged": ("--mask-samples", "4"),
     }.items():
         path = run("hidden.pth", *FEW, *options)
@@ -249,7 +252,7 @@ def test_crops_with_the_same_pixels_count_once(folder):
         (["plain.pth", "--layers", "**.attn", "--crop", "8", "--positions", "9"], "no positions"),
         (["plain.pth", "--layers", "type:SwinBlok"], "did you mean SwinBlock"),
         (["plain.pth", "--noise", "gaussian:15"], "give a second model, or a second --noise"),
-        (["grey.pth"], "takes 1 channels, expected colour"),
+        (["grey.pth"], "takes 1 channels, expected color"),
         (["plain.pth", "--device", "meta"], "device 'meta'"),
         (["x" * 300 + ".pth"], "too long"),
         (["plain.pth", "--images", "x" * 300], "too long"),
@@ -267,13 +270,14 @@ def test_crops_with_the_same_pixels_count_once(folder):
         (["plain.pth", "--output-dir", "plain.pth/x"], "cannot be written"),
         (["plain.pth", "--output-dir", "held"], "holds another run"),
         (["plain.pth", "hidden.pth", "--options", "x.json"], "say which: MODEL=x.json"),
-        (["plain.pth", "--unit", "pixel"], "invalid choice"),
+        (["plain.pth", "--unit", "pixel"], "expected position or image"),
         (["plain.pth", "--sed", "1"], "unrecognized arguments"),
         (["plain.pth", "--pairs", "cross-model"], "give a second model"),
+        (["plain.pth", "--compare", "models"], "expected reference or cross-model"),
         (["plain.pth", "--measure", "rsa", "--unit", "position"], "use --unit image"),
         (["plain.pth", "--measure", "rsa", "--estimator", "biased"], "rsa has none"),
         (["plain.pth", "--permutations", "9"], "needs cka with --unit image"),
-        (["plain.pth", "--bandwidth", "0"], "--bandwidth 0.0: expected a number above 0"),
+        (["plain.pth", "--bandwidth", "0"], "argument --bandwidth: '0': expected a number above 0"),
         (["plain.pth", "--bandwidth", "nan"], "expected a number above 0"),
         (["plain.pth", "--kernel", "rbf", "--estimator", "unbiased"], "needs minibatch"),
         (
@@ -282,8 +286,11 @@ def test_crops_with_the_same_pixels_count_once(folder):
         ),
         (["plain.pth", "--noise", "folder:absent"], "absent: no such folder"),
         (["plain.pth", "--resume"], "no run to resume"),
-        (["plain.pth", "--crop-rule", "corner"], "invalid choice"),
-        (["plain.pth", "--unit", "image", "--layers", "**.attn", "--centring", "image"], "windows"),
+        (["plain.pth", "--crop-rule", "corner"], "expected grid or center or random"),
+        (
+            ["plain.pth", "--unit", "image", "--layers", "**.attn", "--centering", "image"],
+            "windows",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(folder, in_process, arguments, message):

@@ -11,9 +11,10 @@ import torch
 from scipy import ndimage, stats
 
 import mtd
-from analysis.cka import command as cka_command
 from analysis.cka import functional
+from analysis.cka.command import ANALYSIS
 from analysis.cka.positions import Positions
+from analysis.commands.command import run_arguments
 from analysis.engine.feature_maps import lay_out
 from analysis.engine.hooks import Activations
 from mtd.data import crops as data_crops
@@ -26,7 +27,7 @@ FEW = ("--limit", "8", "--crop", "24", "--positions", "16")
 
 
 def run(*arguments: str) -> Path:
-    return cka_command.run(cka_command.parser().parse_args([*arguments, "--quiet"]), "test")
+    return run_arguments(ANALYSIS, [*arguments, "--quiet"], "test")
 
 
 @pytest.fixture
@@ -82,10 +83,10 @@ def left_out(x: np.ndarray, y: np.ndarray, crops: int) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("unit", ["position", "image"])
-@pytest.mark.parametrize("centring", ["global", "image", "highpass"])
-def test_intervals_and_centrings_are_those_of_the_definition(folder, unit, centring):
+@pytest.mark.parametrize("centering", ["global", "image", "highpass"])
+def test_intervals_and_centerings_are_those_of_the_definition(folder, unit, centering):
     layer = "layers.0.residual_group.blocks.1"
-    options = ("--unit", unit, "--centring", centring, "--layers", layer, "--permutations", "0")
+    options = ("--unit", unit, "--centering", centering, "--layers", layer, "--permutations", "0")
     path = run("plain.pth", *FEW, *(options if unit == "image" else options[:-2]))
     crops = data_crops.crops(photographs.photographs(), 24, 8)
     clean = data_crops.to_tensor([crop.pixels for crop in crops])
@@ -98,9 +99,9 @@ def test_intervals_and_centrings_are_those_of_the_definition(folder, unit, centr
         with torch.no_grad(), Activations(network, layer) as seen:
             network(noisy, digests)
         maps = seen[layer].double().mT.reshape(8, -1, 24, 24).numpy()
-        if centring == "image":
+        if centering == "image":
             maps = maps - maps.mean((2, 3), keepdims=True)
-        if centring == "highpass":
+        if centering == "highpass":
             weight = ndimage.uniform_filter(np.ones((24, 24)), 9, mode="constant")
             local = [
                 [ndimage.uniform_filter(m, 9, mode="constant") / weight for m in image]
@@ -115,7 +116,7 @@ def test_intervals_and_centrings_are_those_of_the_definition(folder, unit, centr
     row = pd.read_csv(path / "cka.csv").iloc[0]
     assert row.cka == pytest.approx(functional.cka(*sides), abs=1e-5)
     assert (row.low, row.high) == pytest.approx(left_out(*sides, 8), abs=1e-4)
-    assert row.centring == centring and row.samples == len(sides[0])
+    assert row.centering == centering and row.samples == len(sides[0])
 
 
 def test_biased_values_have_their_null_value_beside_them(folder):

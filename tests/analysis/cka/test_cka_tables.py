@@ -25,7 +25,7 @@ ABOUT = {
     "samples": 20,
     "crops": 5,
     "kernel": "linear",
-    "centring": "global",
+    "centering": "global",
 }
 CROPS = [Crop(f"{i}.png", 8 * i, i, np.full((4, 4, 3), i, np.uint8)) for i in range(9)]
 
@@ -106,9 +106,9 @@ def test_depth_is_the_diagonal_of_each_model_between_two_noises():
     assert np.allclose(frame.low, values - bounds) and np.allclose(frame.high, values + bounds)
 
 
-def test_parting_is_model_b_minus_model_a_with_the_interval_of_the_difference():
+def test_difference_is_model_b_minus_model_a_with_the_interval_of_the_difference():
     first, second = block("mx", "my", seed=1), block("nx", "ny", seed=2)
-    frame = tables.parting([first, block("mx", "nx", seed=3), second])
+    frame = tables.difference([first, block("mx", "nx", seed=3), second])
     assert (frame[["model_a", "model_b", "noise_a", "noise_b"]] == list("mnxy")).all(axis=None)
     assert frame.layer.tolist() == names(4) and frame["index"].tolist() == [0, 1, 2, 3]
     difference = np.diagonal(second.value) - np.diagonal(first.value)
@@ -121,12 +121,12 @@ def test_parting_is_model_b_minus_model_a_with_the_interval_of_the_difference():
 def test_what_moves_both_models_alike_does_not_widen_the_interval_of_their_difference():
     first = block("mx", "my")
     second = with_values(block("nx", "ny"), first.value + 0.1, first.without + 0.1)
-    frame = tables.parting([first, second])
+    frame = tables.difference([first, second])
     assert np.ptp(tables.depth([first], "cka")[["low", "high"]].to_numpy(), axis=1).min() > 0.01
     assert np.allclose(frame[["difference", "low", "high"]], 0.1)
 
 
-def test_parting_takes_models_of_as_many_layers_under_the_same_noises():
+def test_difference_takes_models_of_as_many_layers_under_the_same_noises():
     blocks = [
         block("mx", "my"),
         block("mx", "mz"),
@@ -135,20 +135,20 @@ def test_parting_takes_models_of_as_many_layers_under_the_same_noises():
         block("nx", "nz", (3, 3)),
         block("oy", "oz"),
     ]
-    frame = tables.parting(blocks)
+    frame = tables.difference(blocks)
     columns = ["model_a", "model_b", "noise_a", "noise_b"]
     found = frame[columns].drop_duplicates().sum(axis=1).tolist()
     assert found == ["mnxy", "moxy", "noxy"] and len(frame) == 12
-    nothing = tables.parting(blocks[:2])
+    nothing = tables.difference(blocks[:2])
     assert len(nothing) == 0 and list(nothing) == list(frame)
 
 
 @pytest.mark.parametrize("layers, quarter", [(10, [7, 8]), (4, [2]), (14, [10, 11, 12])])
-def test_deep_is_the_mean_over_the_last_quarter_of_the_blocks(layers, quarter):
+def test_last_quarter_is_the_mean_over_the_last_quarter_of_the_blocks(layers, quarter):
     """Of 8, 2 and 12 blocks behind the first layer, the last 2, 1 and 3."""
     within = block("mx", "my", (layers, layers), seed=1)
     between = block("mx", "nx", (layers, layers), seed=2)
-    frame = tables.deep([within, between], "cka")
+    frame = tables.last_quarter([within, between], "cka")
     assert list(frame) == ["model_a", "noise_a", "model_b", "noise_b", "cka", "low", "high"]
     assert frame[tables.VIEWS].to_numpy().tolist() == [list("mxmy"), list("mxnx")]
 
@@ -164,9 +164,9 @@ def test_deep_is_the_mean_over_the_last_quarter_of_the_blocks(layers, quarter):
         assert frame.iloc[row, 4:].tolist() == pytest.approx(expected)
 
 
-def test_deep_of_models_of_different_depth():
+def test_last_quarter_of_models_of_different_depth():
     made = block("mx", "nx", (10, 6))
-    (found,) = tables.deep([made], "cka").itertuples()
+    (found,) = tables.last_quarter([made], "cka").itertuples()
     assert found.cka == pytest.approx((made.value[7, 4] + made.value[8, 4]) / 2)
     bound = float(half((made.without[:, 7, 4] + made.without[:, 8, 4]) / 2))
     assert (found.low, found.high) == pytest.approx((found.cka - bound, found.cka + bound))
@@ -179,8 +179,8 @@ def test_without_images_left_out_there_are_values_but_no_intervals():
         frames = [
             tables.cells(blocks, "cka", ABOUT),
             tables.depth(blocks, "cka"),
-            tables.deep(blocks, "cka"),
-            tables.parting(blocks),
+            tables.last_quarter(blocks, "cka"),
+            tables.difference(blocks),
         ]
     for frame in frames:
         assert len(frame) and frame.low.isna().all() and frame.high.isna().all()

@@ -161,7 +161,7 @@ def test_unbiased_is_centred_at_0_for_independent_data_and_biased_is_not():
     assert biased == pytest.approx(math.sqrt(p * q / ((p + n) * (q + n))), abs=0.02)
 
 
-def test_u_centring_has_zero_rows_and_a_zero_diagonal():
+def test_u_centering_has_zero_rows_and_a_zero_diagonal():
     k = u_center(gram(torch.from_numpy(X)))
     assert k.diagonal().abs().max() == 0
     assert k.sum(0).abs().max() < 1e-10
