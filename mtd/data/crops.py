@@ -6,6 +6,7 @@ import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -28,7 +29,7 @@ class Crop:
     pixels: Pixels
     scene: str = ""
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the pixels and their shape; the crop's key for noise, masks and results."""
         shape = repr(self.pixels.shape).encode()

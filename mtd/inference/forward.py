@@ -1,4 +1,4 @@
-"""One forward path: a network on images of any size, with its masks and noise level."""
+"""The forward pass: a network on images of any size, with its masks and noise level."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mtd.utils.errors import BadInput
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-    from mtd.inference.tiling import Tile
+    from mtd.inference.tiling import Layout, Tile
     from mtd.utils.seeds import Key
 
 
@@ -31,24 +31,25 @@ def forward(
     """One call of a network, whatever its kind: (B, C, H, W) to the same shape.
 
     Args:
-        model: one of this package takes keys, any other module the image alone.
+        model: a `Denoiser` takes keys and noise level, any other module the image alone.
         noisy: nominally in [0, 1].
-        keys: one per image, on which its attention masks depend.
-        input_mask: boolean (B, 1, H, W), True kept. A network that was trained with an input mask
-            fills the rest as in its training; any other sees black pixels there.
-        sigma: (B,), the noise level of each image as a share of white, for a network that is told
-            that of the noise at hand.
+        keys: one per image, which seed its attention masks.
+        input_mask: boolean (B, 1, H, W), True kept. A network trained with an input mask
+            (`Denoiser.fills_input_mask`) fills masked pixels as in training; any other gets them
+            black.
+        sigma: (B,), the noise level of each image as a share of white, for a noise-conditional
+            network.
     """
     from mtd.networks.base import Denoiser
-    from mtd.networks.swinir import SwinIR
 
+    denoiser = model if isinstance(model, Denoiser) else None
     output: Tensor
     if input_mask is not None:
-        if isinstance(model, SwinIR) and model.inference.policy.masks_input:
-            output = model(noisy, keys, input_mask=input_mask)
+        if denoiser is not None and denoiser.fills_input_mask:
+            output = denoiser(noisy, keys, input_mask=input_mask)
             return output
         noisy = noisy * input_mask.to(noisy.dtype)
-    output = model(noisy, keys, sigma=sigma) if isinstance(model, Denoiser) else model(noisy)
+    output = model(noisy) if denoiser is None else denoiser(noisy, keys, sigma=sigma)
     return output
 
 
@@ -103,44 +104,55 @@ def denoise(
     import torch
 
     from mtd.inference import tiling
-    from mtd.networks.padding import extend
 
     if noisy.ndim != 4 or 0 in noisy.shape:
         raise BadInput(f"image of shape {list(noisy.shape)}: expected (B, C, H, W), none of them 0")
     batch, _, height, width = noisy.shape
     keys = list(keys) if keys is not None else [0] * batch
-    report = progress or _silent
-    need = batch * height * width * tiling.bytes_per_pixel(model)
+    layout = tiling.layout(model, (batch, height, width), tile, overlap, memory)
     with torch.no_grad():
-        if tile == "auto" and batch > 1 and need > memory:
-            parts = [
-                denoise(
-                    model,
-                    noisy[i : i + 1],
-                    keys=keys[i : i + 1],
-                    overlap=overlap,
-                    memory=memory,
-                    input_mask=None if input_mask is None else input_mask[i : i + 1],
-                    sigma=None if sigma is None else sigma[i : i + 1],
-                    progress=progress,
-                )
-                for i in range(batch)
-            ]
-            return torch.cat(parts)
-        least = tiling.smallest(model)
-        large = extend(noisy, least=least)
-        mask = None if input_mask is None else extend(input_mask, least=least)
-        grid = tiling.plan(model, (batch, *large.shape[-2:]), tile, overlap, memory)
-        if grid is None:
-            output = _call(model, large, keys, mask, sigma)
-            report(batch * height * width)
-        else:
+        outputs = [
+            _denoise_part(
+                model,
+                noisy[images],
+                keys[images],
+                None if input_mask is None else input_mask[images],
+                None if sigma is None else sigma[images],
+                layout,
+                progress or _silent,
+            )
+            for images in layout.parts(batch)
+        ]
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
-            def call(part: Tensor, keys: Sequence[Key], hidden: Tensor | None) -> Tensor:
-                return _call(model, part, keys, hidden, sigma)
 
-            output = tiling.blend(call, large, keys, mask, grid, report)
-        return output[..., :height, :width]
+def _denoise_part(
+    model: nn.Module,
+    noisy: Tensor,
+    keys: Sequence[Key],
+    input_mask: Tensor | None,
+    sigma: Tensor | None,
+    layout: Layout,
+    report: Callable[[int], object],
+) -> Tensor:
+    """Images that go through the network together, whole or in the tiles of a layout."""
+    from mtd.inference import tiling
+    from mtd.networks.padding import extend
+
+    batch, _, height, width = noisy.shape
+    least = tiling.smallest(model)
+    padded = extend(noisy, least=least)
+    mask = None if input_mask is None else extend(input_mask, least=least)
+    if layout.grid is None:
+        output = _call(model, padded, keys, mask, sigma)
+        report(batch * height * width)
+    else:
+
+        def call(tile: Tensor, keys: Sequence[Key], mask: Tensor | None) -> Tensor:
+            return _call(model, tile, keys, mask, sigma)
+
+        output = tiling.blend(call, padded, keys, mask, layout.grid, report)
+    return output[..., :height, :width]
 
 
 def _silent(pixels: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -59,6 +59,45 @@ class Axis:
     starts: tuple[int, ...]
     tile: int
     weights: Tensor
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a batch goes through a network.
+
+    Attributes:
+        one_by_one: images go through it one at a time, not as one batch.
+        grid: rows and columns of tiles; None if an image is taken whole.
+    """
+
+    one_by_one: bool
+    grid: tuple[Axis, Axis] | None
+
+    def parts(self, batch: int) -> list[slice]:
+        """The images that go through the network together."""
+        return [slice(i, i + 1) for i in range(batch)] if self.one_by_one else [slice(0, batch)]
+
+    @property
+    def key(self) -> list[Any]:
+        """What tells outputs of different layouts apart, ready for JSON."""
+        tiles = [] if self.grid is None else [[axis.tile, *axis.starts] for axis in self.grid]
+        return ["one by one" if self.one_by_one else "batch", *tiles]
+
+
+def layout(
+    model: nn.Module, shape: tuple[int, int, int], tile: Tile, overlap: int | None, memory: int
+) -> Layout:
+    """How `shape` = (batch, H, W) goes through a network; `tile="off"` takes it in one piece.
+
+    Raises:
+        BadInput: see `plan`.
+    """
+    batch, height, width = shape
+    need = batch * height * width * bytes_per_pixel(model)
+    one_by_one = tile == "auto" and batch > 1 and need > memory
+    least = smallest(model)
+    size = (1 if one_by_one else batch, max(height, least), max(width, least))
+    return Layout(one_by_one, plan(model, size, tile, overlap, memory))
 
 
 def plan(

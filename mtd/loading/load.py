@@ -24,7 +24,6 @@ from mtd.networks.base import Denoiser
 from mtd.networks.config import Config, Weights
 from mtd.networks.external import Foreign
 from mtd.networks.input_format import Sigma, Usage
-from mtd.networks.swinir import SwinIR
 from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.utils.device import resolve_device
 from mtd.utils.errors import BadInput
@@ -306,10 +305,10 @@ def policy_of(
     Raises:
         BadInput: masks are asked for whose ratio is not known.
     """
-    if not isinstance(network, SwinIR):
+    if not network.takes_masks:
         return MaskPolicy(), "no attention masks in this architecture"
     policy, source = mask_policy(checkpoint, how.options)
-    maskable = network.config.embed_kernel == 1
+    maskable = getattr(network.config, "embed_kernel", 1) == 1  # the paper's variant of a SwinIR
     if how.attention_mask == "on" and source == UNKNOWN and maskable:
         raise BadInput("attention mask 'on', but its ratio is not recorded: give the option file")
     return policy, source

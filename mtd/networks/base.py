@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mtd.masking import MaskedInference
+from mtd.networks.block_names import BlockNames
 from mtd.networks.config import Config
 from mtd.networks.input_format import Usage
 from mtd.utils import seeds
@@ -30,6 +31,8 @@ class Denoiser(nn.Module):
             read both.
         part, parts: which of how many channels a grey network is being called for.
         takes_sigma: whether `restore` needs a noise level.
+        takes_masks: whether `restore` takes attention masks, an input mask, and a stream for both.
+        block_names: how its repeated blocks are named; None for a network without any.
         range_unknown: whether weights do not tell the value range.
         multiple: tiles that begin at multiples of this are seen as parts of the whole.
         smallest: the least height and width that it takes.
@@ -37,6 +40,8 @@ class Denoiser(nn.Module):
 
     config: Config
     takes_sigma: bool = False
+    takes_masks: bool = False
+    block_names: BlockNames | None = None
     range_unknown: bool = False
     multiple = 1
     smallest = 1
@@ -54,6 +59,16 @@ class Denoiser(nn.Module):
         return 3 if self.usage.per_channel else self.config.in_chans
 
     @property
+    def takes_oracle_sigma(self) -> bool:
+        """Whether it is given the noise level of the very noise that it sees."""
+        return self.takes_sigma and self.usage.sigma == "oracle"
+
+    @property
+    def fills_input_mask(self) -> bool:
+        """Whether it was trained with an input mask, and fills masked pixels itself."""
+        return self.takes_masks and self.inference.policy.masks_input
+
+    @property
     def reach(self) -> int | None:
         """How far a pixel of the output sees, in pixels to each side; None if not known."""
         return None
@@ -61,6 +76,11 @@ class Denoiser(nn.Module):
     def bytes_per_pixel(self) -> int:
         """Estimated peak of working memory for each pixel of an image, in float32, on the CPU."""
         return guessed_bytes_per_pixel(self)
+
+    def block_paths(self) -> list[str]:
+        """Paths of the repeated blocks, in the order of their definition."""
+        names = [name for name, _ in self.named_modules()]
+        return self.block_names.select(names) if self.block_names else []
 
     def main_layers(self) -> list[str]:
         """Paths of the layers that analyses record when none are named, in order of depth.

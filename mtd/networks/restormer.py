@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
+from mtd.networks.block_names import RESTORMER_BLOCKS
 from mtd.networks.config import Config, Weights
 from mtd.networks.padding import extend
 from mtd.networks.restormer_layers import Block, downsample, upsample
@@ -90,6 +91,7 @@ class Restormer(Denoiser):
     """
 
     multiple = 8
+    block_names = RESTORMER_BLOCKS
 
     def __init__(self, config: RestormerConfig | None = None) -> None:
         super().__init__()
@@ -128,8 +130,7 @@ class Restormer(Denoiser):
 
     def main_layers(self) -> list[str]:
         """`patch_embed`, every transformer block, `output`."""
-        blocks = [name for name, part in self.named_modules() if isinstance(part, Block)]
-        return ["patch_embed", *blocks, "output"]
+        return ["patch_embed", *self.block_paths(), "output"]
 
     def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **given: Any) -> Tensor:
         """Denoise; `keys` are not used, since there is nothing to mask."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
+from mtd.networks.block_names import RIDNET_BLOCKS
 from mtd.networks.config import Config, Weights
 from mtd.networks.input_format import Usage
 from mtd.networks.swinir import RGB_MEAN
@@ -69,6 +70,8 @@ class RIDNet(Denoiser):
     uses its running statistics; in training it needs batches of two images or more, since channel
     attention has one value for each image and channel. It was trained without masks.
     """
+
+    block_names = RIDNET_BLOCKS
 
     def __init__(self, config: RIDNetConfig | None = None) -> None:
         super().__init__()

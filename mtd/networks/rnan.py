@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
+from mtd.networks.block_names import RNAN_BLOCKS
 from mtd.networks.config import Config, Weights
 from mtd.networks.input_format import Usage
 from mtd.networks.padding import extend
@@ -78,6 +79,7 @@ class RNAN(Denoiser):
 
     multiple = 2
     range_unknown = True
+    block_names = RNAN_BLOCKS
 
     def __init__(self, config: RNANConfig | None = None) -> None:
         super().__init__()
@@ -101,6 +103,10 @@ class RNAN(Denoiser):
         held at a time. In training all are kept: 4 · H·W bytes per pixel and non-local block.
         """
         return 8 * KEYS_AT_ONCE + 40 * self.config.features
+
+    def block_paths(self) -> list[str]:
+        """The residual groups, without the convolution after those of `body`."""
+        return [name for name in super().block_paths() if name != f"body.{self.config.groups}"]
 
     def main_layers(self) -> list[str]:
         """`head.0`, all residual groups and the convolution after those of `body`, `tail.0`."""

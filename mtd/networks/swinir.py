@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from mtd.masking import PIXEL_FILL, AttentionMasks
 from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
+from mtd.networks.block_names import SWINIR_BLOCKS
 from mtd.networks.config import Weights
 from mtd.networks.swinir_layers import (
     Pass,
     PatchEmbed,
     ResidualGroup,
-    SwinBlock,
     SwinIRConfig,
     WindowAttention,
     closing_convolution,
@@ -42,6 +42,9 @@ class SwinIR(Denoiser):
     averaged, and the masks of image i depend on `keys[i]`. In training mode nothing is masked but
     what `input_mask` and `masks` say.
     """
+
+    takes_masks = True
+    block_names = SWINIR_BLOCKS
 
     def __init__(self, config: SwinIRConfig | None = None) -> None:
         super().__init__()
@@ -88,8 +91,7 @@ class SwinIR(Denoiser):
 
     def main_layers(self) -> list[str]:
         """`conv_first`, the blocks, `conv_after_body`, `conv_last`."""
-        blocks = [name for name, part in self.named_modules() if isinstance(part, SwinBlock)]
-        return ["conv_first", *blocks, "conv_after_body", "conv_last"]
+        return ["conv_first", *self.block_paths(), "conv_after_body", "conv_last"]
 
     def initialise(self, generator: torch.Generator) -> None:
         """Fresh weights: linear layers and bias tables from N(0, 0.02²) cut at ±2, as SwinIR's."""

@@ -276,14 +276,15 @@ def check(recipe: Recipe) -> None:
         raise BadInput(f"[network] {error}") from None
     if net.in_chans != 3:
         raise BadInput(f"[network] in_chans = {net.in_chans}: training reads colour images, 3")
+    with torch.device("meta"):
+        network = registry.build(net)
     mask = recipe.mask
-    if isinstance(net, SwinIRConfig):
-        if net.mask_token != (mask.masks_input and mask.fill == "learnable"):
+    if network.takes_masks:
+        learnable = mask.masks_input and mask.fill == "learnable"
+        if getattr(net, "mask_token", learnable) != learnable:
             raise BadInput("[network] mask_token is true just when [mask] fill is 'learnable'")
     elif mask.masks_input or mask.attention_percent:
         raise BadInput(f"[mask]: a {registry.of(net).name} is not masked; leave the section out")
-    with torch.device("meta"):
-        network = registry.build(net)
     if data.crop < network.smallest:
         raise BadInput(f"[data] crop = {data.crop}: at least the window, {network.smallest}")
     if network.takes_sigma and not isinstance(noise_specs.parse(data.noise), synthetic.Gaussian):

@@ -30,7 +30,6 @@ import mtd
 from mtd.loading import checkpoint_file
 from mtd.masking import DrawnMasks, draw_input_mask
 from mtd.networks import registry
-from mtd.networks.swinir import SwinIR
 from mtd.noise import specs as noise_specs
 from mtd.training import prefetch
 from mtd.training import state as training_state_
@@ -226,7 +225,7 @@ class Trainer:
         """What the network makes of images in training, its masks drawn from a stream."""
         policy, (batch, _, height, width) = self.recipe.mask, noisy.shape
         output: Tensor
-        if not isinstance(self.network, SwinIR):
+        if not self.network.takes_masks:
             told = noisy.new_full((batch,), self.level) if self.network.takes_sigma else None
             output = self.forward(noisy, sigma=told)
             return output

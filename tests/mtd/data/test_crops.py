@@ -139,3 +139,10 @@ def test_images_of_one_folder_are_named_as_files_and_of_several_under_their_fold
     assert (first.height, first.width) == (8, 9) == first.load().shape[:2]
     with pytest.raises(BadInput, match="absent: no such folder"):
         photographs.photographs(one, tmp_path / "absent")
+
+
+def test_the_digest_of_a_crop_is_computed_once(monkeypatch):
+    (crop,) = crops([photo(20, 20)], 16, 1)
+    digest = crop.digest
+    monkeypatch.setattr("mtd.data.crops.hashlib.sha256", None)
+    assert crop.digest == digest

@@ -46,6 +46,37 @@ def test_large_enough_images_are_not_touched() -> None:
         assert torch.equal(denoise(network, x), network(x))
 
 
+def test_the_layout_says_how_images_go_through_the_network() -> None:
+    network = tiny_network()
+    each = inference_tiling.bytes_per_pixel(network)
+
+    def key(tile: inference_tiling.Tile, memory: int = GIB, batch: int = 2) -> list[object]:
+        return inference_tiling.layout(network, (batch, 64, 80), tile, None, memory).key
+
+    assert key("auto") == key("off") == key("off", 1) == key(128) == ["batch"]
+    assert key("auto", each * 64 * 80) == ["one by one"]
+    assert key("auto", each * 64 * 80, batch=1) == ["batch"]
+    assert key(48)[0] == "batch" and key(48)[1:] == [[48, 0, 16], [48, 0, 16, 32]]
+    assert key("auto", each * 48**2) == ["one by one", *key(48)[1:]]
+
+
+def test_images_one_by_one_are_those_of_a_batch_and_progress_covers_all_pixels() -> None:
+    network, x = convolutions(), noise(3, 3, 20, 24)
+    memory = inference_tiling.bytes_per_pixel(network) * 20 * 24
+    pixels: list[int] = []
+    alone = denoise(network, x, memory=memory, progress=pixels.append)
+    assert pixels == [20 * 24] * 3
+    assert torch.allclose(alone, denoise(network, x), atol=1e-6)
+
+
+def test_a_network_says_itself_whether_it_takes_masks() -> None:
+    network = tiny_network()
+    assert network.takes_masks and not convolutions().takes_masks
+    assert not network.fills_input_mask
+    network.inference = MaskedInference(MASKED)
+    assert network.fills_input_mask
+
+
 def test_small_images_are_padded_by_reflection_or_edge() -> None:
     seen: list[Tensor] = []
     network = tiny_network()
