@@ -22,10 +22,10 @@ if TYPE_CHECKING:
         srga,
     )
     from analysis.commands.analysis import Analysis
+    from analysis.commands.registry import analyses
     from analysis.commands.settings import Settings
     from analysis.engine.hooks import Activations
     from analysis.engine.observer import Observer
-    from analysis.registry import analyses
 
 __all__ = [
     "Activations",
@@ -53,6 +53,6 @@ __getattr__, __dir__ = lazy_exports(
         "Analysis": "analysis.commands.analysis",
         "Observer": "analysis.engine.observer",
         "Settings": "analysis.commands.settings",
-        "analyses": "analysis.registry",
+        "analyses": "analysis.commands.registry",
     },
 )

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from mtd.utils.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from analysis.cka.command import compare
     from analysis.cka.functional import CKA, cka
-    from analysis.cka.result import CKAResult, compare
+    from analysis.cka.result import CKAResult
 
 __all__ = ["CKA", "CKAResult", "cka", "compare"]
 
@@ -19,6 +20,6 @@ __getattr__, __dir__ = lazy_exports(
         "CKA": "analysis.cka.functional",
         "cka": "analysis.cka.functional",
         "CKAResult": "analysis.cka.result",
-        "compare": "analysis.cka.result",
+        "compare": "analysis.cka.command",
     },
 )

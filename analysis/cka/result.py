@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.cka import figures
-from analysis.cka.command import ANALYSIS
-from analysis.commands.command import run_in_memory
 from analysis.commands.result import Result
 from analysis.plotting.axes import new_axes
 from mtd.utils.errors import BadInput, nearest
@@ -107,38 +103,3 @@ class CKAResult(Result):
         ax.set_ylabel(figures.MEASURES[figures.measure(frame)])
         ax.legend(fontsize=8)
         return ax
-
-
-def compare(
-    models: Any, *, images: Any = None, progress: bool = True, **settings: Any
-) -> CKAResult:
-    """Compare the layers of denoisers by CKA, across models and across noises.
-
-    Linear CKA of the activations of two layers on the same samples (see `analysis.cka.cka`), for
-    every two models under the first noise, and for each model between the first noise and every
-    other; the command `python -m analysis.cka` calls the same code.
-
-    Args:
-        models: a mapping from names, a sequence, or one of: an `nn.Module` from (B, 3, H, W) in
-            [0, 1] to the same shape; the path of a checkpoint; a bundled name.
-        images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W), `uint8`
-            or real in [0, 1]; None for the bundled ones.
-        progress: show a progress bar.
-        settings: fields of `analysis.cka.settings.CKASettings`.
-
-    Returns:
-        Data frames `cells`, `depth`, `last_quarter`, …; `plot_matrix`, `plot_depth`; `save`.
-
-    Raises:
-        BadInput: a model, image or setting that cannot be used; the message says what to do.
-
-    Example:
-        >>> result = compare(["baseline.pth", "masked.pth"], crop=32, limit=4, progress=False)
-        >>> list(result.last_quarter.model_a)
-        ['baseline', 'baseline', 'masked']
-
-    Reference: Kornblith et al. 2019, *Similarity of Neural Network Representations Revisited*.
-    """
-    result = run_in_memory(ANALYSIS, models, images, progress, **settings)
-    assert isinstance(result, CKAResult)
-    return result

@@ -1,8 +1,8 @@
 """The record of an analysis: its settings, observer, tables, figures and sentences.
 
 An analysis is a package with one such record, `ANALYSIS` in its `command.py`, and a name in
-`analysis.registry`. Commands, reports, `--verify` and the fingerprint of a page read the record;
-another package adds an analysis by an entry point of the group `mtd.analyses`.
+`analysis.commands.registry`. Commands, reports, `--verify` and the fingerprint of a page read the
+record; another package adds an analysis by an entry point of the group `mtd.analyses`.
 
 Functions of a record import what is heavy when they are called, so that `--help` answers at once.
 """

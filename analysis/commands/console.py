@@ -47,7 +47,7 @@ OWN = ("train", "denoise", "models", "testsets", "render")
 
 def commands() -> dict[str, str]:
     """The module of every command, by name."""
-    from analysis.registry import analyses
+    from analysis.commands.registry import analyses
 
     known = {
         name: f"mtd.{name}" if name in OWN else f"analysis.{name}.command"
@@ -59,7 +59,7 @@ def commands() -> dict[str, str]:
 
 def overview() -> str:
     """All commands by task."""
-    from analysis.registry import analyses
+    from analysis.commands.registry import analyses
 
     known = {name for group in TASKS.values() for name in group}
     others = {name: r.title for name, r in analyses().items() if name not in known}
@@ -102,6 +102,6 @@ def dispatch() -> None:
         import_module(module).main()
         return
     from analysis.commands.command import main as run
-    from analysis.registry import analysis
+    from analysis.commands.registry import analysis
 
     run(analysis(name))

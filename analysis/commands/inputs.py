@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from analysis.text.names import shortest
+from analysis.text.names import unique_names
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -236,15 +236,6 @@ def load_models(models: Models, settings: Settings, device: str) -> dict[str, De
             hint = "; --grayscale per-channel runs it on each" if model.channels == 1 else ""
             raise BadInput(f"{name}: takes {model.channels} channels, expected color, 3{hint}")
     return loaded
-
-
-def unique_names(paths: Sequence[str]) -> list[str]:
-    """Short names of files that tell them apart."""
-    places = [Path(path) for path in paths]
-    names = shortest(dict(enumerate((*place.parts[:-1], place.stem) for place in places)))
-    if len(set(names.values())) < len(names):  # two files that differ in their ending alone
-        return [str(place) for place in places]
-    return list(names.values())
 
 
 def check_sigmas(requests: Sequence[ModelRequest], models: Mapping[str, Denoiser]) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from analysis.commands.inputs import unique_names
 from analysis.commands.settings import Settings
+from analysis.text.names import unique_names
 from mtd.data.image_io import Pixels
 from mtd.data.photographs import Photograph, photograph, photographs
 from mtd.loading.load import load

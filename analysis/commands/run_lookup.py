@@ -90,8 +90,8 @@ def open_run(run_dir: str = "", name: str = "cka") -> Result:
     Raises:
         BadInput: there is no such run, or it is not finished.
     """
+    from analysis.commands.registry import analysis
     from analysis.commands.result import Result
-    from analysis.registry import analysis
 
     record, found = analysis(name), folder(run_dir, name)
     kind = record.result() if record.result is not None else Result

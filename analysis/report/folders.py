@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands.command import into_folder
 from analysis.commands.parser import OutputOptions
+from analysis.commands.registry import analyses
 from analysis.commands.run_folder import (
     MANIFEST,
     RunFolder,
@@ -23,7 +23,6 @@ from analysis.compare import command as compare_command
 from analysis.compare.predictors import INDICES
 from analysis.curves import command as curves_command
 from analysis.curves import log_readers
-from analysis.registry import analyses
 from analysis.report import plan as report_plan
 from analysis.report import sections as report_sections
 from analysis.report.settings import BENCHMARK, ReportOptions, ReportSettings
@@ -62,23 +61,14 @@ def present(folder: Path, chosen: Sequence[str]) -> list[str]:
     return [name for name in chosen if done(folder / name)]
 
 
-def one_pass(chosen: Sequence[str]) -> list[str]:
-    """Those of the sections that share the pass through the networks, the benchmark last."""
+def computed(chosen: Sequence[str]) -> list[str]:
+    """Those of the sections that are computed from images, the benchmark last."""
     names = [
         name
         for name, record in analyses().items()
-        if name in chosen and record.report_crops is not None and record.compute is None
+        if name in chosen and record.report_crops is not None
     ]
     return sorted(names, key=lambda name: name == BENCHMARK)
-
-
-def own_pass(chosen: Sequence[str]) -> list[str]:
-    """Those of the sections that have a pass of their own."""
-    return [
-        name
-        for name, record in analyses().items()
-        if name in chosen and record.report_crops is not None and record.compute is not None
-    ]
 
 
 def compute(
@@ -101,8 +91,7 @@ def compute(
             log_readers.read(log)  # what cannot be read is reported before anything is computed
         if strict:
             check_possible(chosen, plan.inputs, logs)
-        jobs = plan.jobs(one_pass(chosen), strict)
-        others = plan.jobs(own_pass(chosen), strict)
+        jobs = plan.jobs(computed(chosen), strict)
     folder = RunFolder(
         output.output_dir,
         f"report-{'-'.join(plan.inputs.models)}",
@@ -113,13 +102,9 @@ def compute(
     )
     with folder.resumable():
         if jobs:
-            run_together(
-                jobs, plan.whole, plan.batches, folder, quiet=output.quiet, command=output.command
-            )
+            run_together(jobs, plan.whole, plan.batches, folder, output.quiet)
             if ranks.first:
                 folder.units.clear()  # what is made of them is written
-        for job in others:
-            into_folder(job, inside(folder.path / job.name, output))
         if ranks.first:
             if "compare" in chosen:
                 compare(folder.path, plan, output)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from analysis.commands.inputs import RunInputs, canonical, gather, manifest_of
 from analysis.commands.job import AnalysisJob, plan
 from analysis.commands.parser import arguments_of
+from analysis.commands.registry import analysis
 from analysis.commands.settings import UNSEEN
 from analysis.generalization import inputs as benchmark_inputs
 from analysis.generalization import noise_suite
 from analysis.generalization.settings import GeneralizationSettings
-from analysis.registry import analysis
 from analysis.report import crop_plan, requests
 from analysis.report.settings import BENCHMARK, ReportSettings
 from analysis.text.noise_labels import CLEAN

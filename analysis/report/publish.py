@@ -13,13 +13,13 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
+from analysis.commands.registry import analyses
 from analysis.commands.run_folder import MANIFEST
 from analysis.pages import html as pages_html
 from analysis.pages import notebooks, pdf
 from analysis.pages.attachments import Attachment
 from analysis.pages.fingerprint import INPUTS, PAGE, heading, inputs
 from analysis.pages.markdown import markdown
-from analysis.registry import analyses
 from analysis.report.folders import Report
 from analysis.report.reading import scores
 from analysis.report.settings import ReportOptions

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from analysis.commands.registry import analysis
 from analysis.commands.run_folder import read_tables
-from analysis.registry import analysis
 from mtd.utils.errors import BadInput
 
 CROP = ("image", "top", "left", "sha256")

@@ -14,11 +14,11 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands import run_folder
+from analysis.commands.registry import analyses
 from analysis.compare.predictors import INDICES, PREDICTED
 from analysis.plotting import notebook_output
 from analysis.plotting.model_styles import short
 from analysis.plotting.notebook_output import Displayed
-from analysis.registry import analyses
 from analysis.report import sections as report_sections
 from analysis.text.markdown import code, escaped
 from mtd.utils.errors import BadInput

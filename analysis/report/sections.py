@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from analysis.registry import analyses
+from analysis.commands.registry import analyses
 from mtd.utils.errors import BadInput, nearest
 
 DERIVED = {"compare": "Indices against the PSNR drop", "curves": "Training curves"}

@@ -27,7 +27,7 @@ FORMATS = ("html", "ipynb", "md", "pdf")
 
 def limits() -> dict[str, int]:
     """Most crops of each section that is computed from images, by name."""
-    from analysis.registry import analyses
+    from analysis.commands.registry import analyses
 
     return {
         name: record.report_crops

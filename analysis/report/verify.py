@@ -14,16 +14,14 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.commands.command import into_folder
-from analysis.commands.parser import OutputOptions
+from analysis.commands.registry import analyses, analysis
 from analysis.commands.run_folder import LOG, MANIFEST, RunFolder, read_manifest, read_tables
 from analysis.commands.several import run_together
 from analysis.compare import tables as compare_tables
 from analysis.generalization import pairwise_tests, scoring
-from analysis.registry import analyses, analysis
 from analysis.report import plan as report_plan
 from analysis.report import requests, sections
-from analysis.report.folders import compared, one_pass, own_pass, present
+from analysis.report.folders import compared, computed, present
 from analysis.report.plan import ReportPlan
 from analysis.report.random_rows import RandomRows, first_table, keys_of
 from analysis.report.settings import BENCHMARK, ReportOptions, ReportSettings
@@ -191,21 +189,17 @@ def verify(folder: Path, plan: ReportPlan, drawn: RandomRows) -> list[Check]:
     if not names:
         raise BadInput("no table of any section that could be computed again")
     same_inputs(read_manifest(folder), plan)
-    shared = [name for name in one_pass(names) if name != BENCHMARK]
     rows = {
         name: drawn.rows(drawn.frame(name, first_table(name)))
-        for name in (*shared, *own_pass(names))
+        for name in computed(names)
+        if name != BENCHMARK
     }
     checks: list[Check] = []
     with tempfile.TemporaryDirectory(prefix="verify-") as place:
         inner = RunFolder(Path(place) / "run", "verify", {"analysis": "verify"})
-        jobs = [plan.job(name, *views(name, rows[name], plan)) for name in shared]
+        jobs = [plan.job(name, *views(name, rows[name], plan)) for name in rows]
         if jobs:
             run_together(jobs, plan.whole, plan.batches, inner, quiet=True)
-        for name in own_pass(names):
-            job = plan.job(name, *views(name, rows[name], plan))
-            output = OutputOptions(inner.path / name, quiet=True, printed=False)
-            into_folder(job, output)
         for name, chosen in rows.items():
             checks += section(name, chosen, drawn, plan, inner.path)
     if BENCHMARK in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 Key = TypeVar("Key")
@@ -39,3 +40,12 @@ def wrapped(name: str, width: int, lines: int = 3) -> str:
         rows[-1] += part
     shown = [row.strip() if len(row) <= width + 1 else row[: width - 1] + "…" for row in rows]
     return "\n".join(shown[:lines]) + ("…" if len(shown) > lines else "")
+
+
+def unique_names(paths: Sequence[str]) -> list[str]:
+    """Short names of files that tell them apart."""
+    places = [Path(path) for path in paths]
+    names = shortest(dict(enumerate((*place.parts[:-1], place.stem) for place in places)))
+    if len(set(names.values())) < len(names):  # two files that differ in their ending alone
+        return [str(place) for place in places]
+    return list(names.values())
