@@ -1,0 +1,72 @@
+"""Settings: typed, checked, frozen, and the same on the command line as in Python."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError
+
+import pytest
+
+from analysis.cka.settings import CKASettings
+from analysis.commands.parser import arguments_of, build, settings_from
+from analysis.commands.settings import Settings
+from mtd.utils.errors import BadInput
+
+
+def parsed(*arguments: str, kind: type[Settings] = CKASettings) -> Settings:
+    return settings_from(kind, build(kind, "analysis.cka", "", "").parse_args([*arguments]))
+
+
+def test_the_command_line_gives_what_keywords_give():
+    options = ("--crop", "32", "--noise", "gaussian:25", "--noise", "poisson:2", "--no-quantize")
+    options += ("--unit", "image", "--no-intervals", "--seed", "3")
+    values = {"crop": 32, "noises": ["gaussian:25", "poisson:2"], "quantize": False}
+    settings = CKASettings.of(**values, unit="image", intervals=False, seed=3)
+    assert parsed(*options) == settings
+    assert parsed() == CKASettings.of() == CKASettings()
+    assert parsed(*arguments_of(settings), "--seed", "3") == settings
+    assert CKASettings.of(**settings.to_dict()) == settings
+
+
+def test_older_spellings_are_understood():
+    assert parsed("--mask-pairing", "independent").mask_draws == "independent"
+    assert parsed("--centring", "image").centering == "image"
+    assert parsed("--pairs", "all").compare == "all"
+    assert parsed("--crop-rule", "centre").crop_rule == "center"
+
+
+def test_they_are_frozen():
+    with pytest.raises(FrozenInstanceError):
+        CKASettings().crop = 32
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"crop": 7}, "crop 7: expected a whole number from 8 up"),
+        ({"crop": 64.5}, "crop 64.5: expected a whole number from 8 up"),
+        ({"crop": "x"}, "crop 'x': expected a whole number from 8 up"),
+        ({"crop": True}, "crop True: expected a whole number"),
+        ({"unit": "pixel"}, "unit 'pixel': expected position or image"),
+        ({"noises": [3]}, "noises [3]: expected"),
+        ({"quantize": "no"}, "quantize 'no': expected True or False"),
+        ({"input_mask": 1.0}, "input_mask 1.0: expected a number from 0 below 1"),
+        ({"bandwidth": float("nan")}, "bandwidth nan: expected a number above 0"),
+        ({"nosies": "gaussian:15"}, "no setting 'nosies' in CKASettings; did you mean noises?"),
+        ({"crop": 8, "positions": 65}, "a crop of 8 x 8 has 64"),
+        ({"measure": "rsa", "unit": "position"}, "use --unit image"),
+    ],
+)
+def test_bad_values_are_one_line(values, message):
+    with pytest.raises(BadInput) as caught:
+        CKASettings.of(**values)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_single_text_is_a_list_of_one():
+    assert CKASettings.of(noises="gaussian:15").noises == ("gaussian:15",)
+
+
+def test_settings_share_the_fields_that_both_have():
+    shared = CKASettings.sharing(Settings(crop=32, seed=5, noises=("gaussian:1",)))
+    assert (shared.crop, shared.seed) == (32, 5)
+    assert shared.noises == CKASettings().noises  # what they mean differs between analyses
