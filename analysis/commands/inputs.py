@@ -125,25 +125,26 @@ def load_models(args: argparse.Namespace, device: str) -> dict[str, Denoiser]:
     """
     from mtd.loading.load import load
 
-    wanted = cli_options.settle(args)
-    places = [Path(path) for path, _ in wanted]
+    requests = cli_options.resolve_requests(args)
+    places = [Path(request.path) for request in requests]
     names = shortest(dict(enumerate((*place.parts[:-1], place.stem) for place in places)))
     if len(set(names.values())) < len(names):  # two files that differ in their ending alone
         names = dict(enumerate(map(str, places)))
     models = {
-        name: load(path, device=device, **vars(how))
-        for name, (path, how) in zip(names.values(), wanted, strict=True)
+        name: load(request.path, device=device, **vars(request.options))
+        for name, request in zip(names.values(), requests, strict=True)
     }
     if args.sigma and not any(model.takes_sigma for model in models.values()):
         raise BadInput(f"--sigma {args.sigma[0]}: none of the models takes a noise level")
-    for (path, _), (name, model) in zip(wanted, models.items(), strict=True):
-        named = [
-            t for t in args.sigma if t.rpartition("=")[0] in (path, Path(path).stem) and "=" in t
-        ]
+    for request, (name, model) in zip(requests, models.items(), strict=True):
+        spellings = (request.path, Path(request.path).stem)
+        named = [t for t in args.sigma if t.rpartition("=")[0] in spellings and "=" in t]
         if named and not model.takes_sigma:
             raise BadInput(f"--sigma {named[0]}: {name} takes no noise level")
         if model.channels != 3:
-            hint = "; --grey per-channel runs it on each channel" if model.channels == 1 else ""
+            hint = (
+                "; --grayscale per-channel runs it on each channel" if model.channels == 1 else ""
+            )
             raise BadInput(f"{name}: takes {model.channels} channels, expected colour, 3{hint}")
     return models
 

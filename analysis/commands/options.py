@@ -120,7 +120,7 @@ def run_folders(args: argparse.Namespace) -> list[Path]:
         BadInput: some of both.
     """
     folders = [Path(name) for name in args.models if Path(name).is_dir()]
-    if folders and len(folders) < len(args.models) + len(args.made):
+    if folders and len(folders) < len(args.models) + len(args.custom_models):
         absent = [name for name in args.models if not Path(name).exists()]
         if absent:
             raise BadInput(f"{absent[0]}: no such run folder")

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 OUTSIDE = {
     *("output_dir", "resume", "quiet", "sections", "format", "title", "training"),
-    *("verify", "share", "help", "made"),
+    *("verify", "share", "help", "custom_models"),
 }
 """Options that no number of a section hangs on."""
 
@@ -59,7 +59,7 @@ def arguments(args: argparse.Namespace) -> list[str]:
             continue
         for one in value if isinstance(value, list) else [value]:
             found += [flag, str(one)]
-    for made in args.made:
+    for made in args.custom_models:
         found += ["--model", made.factory, "--checkpoint", made.checkpoint]
         for name, value in made.arguments.items():
             found += ["--arg", f"{name}={json.dumps(value)}"]

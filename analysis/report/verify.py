@@ -138,15 +138,15 @@ def asked(args: argparse.Namespace, manifest: Mapping[str, Any]) -> argparse.Nam
         if not isinstance(manifest.get(name), dict):
             raise BadInput(f"{args.verify}: its manifest is damaged ({name})")
     found: argparse.Namespace = parser().parse_args(given)
-    factories = {made.factory for made in args.made}
-    for made in found.made:
+    factories = {made.factory for made in args.custom_models}
+    for made in found.custom_models:
         if made.factory not in factories:
             raise BadInput(
                 f"{args.verify}: runs {made.factory}, code of its own; if you trust it, say so: "
                 f" --model {made.factory} --checkpoint {made.checkpoint}"
             )
-    if args.made:
-        found.made = args.made
+    if args.custom_models:
+        found.custom_models = args.custom_models
     if args.models:
         if len(args.models) != len(found.models):
             count = plural(len(found.models), "model")

@@ -17,6 +17,7 @@ from analysis.engine.hooks import Activations
 from analysis.engine.layers import last_convolution
 from mtd.data import crops as data_crops
 from mtd.data import photographs
+from mtd import denoise as denoise_command
 from mtd.loading import cli_options
 from mtd.metrics.psnr_ssim import psnr
 from mtd.networks import external
@@ -319,15 +320,43 @@ def test_the_command(own, tmp_path):
     assert np.isfinite(frame.cka).all()
 
 
-def settled(*arguments: str):
+def resolved(*arguments: str):
     args = cka_command.parser().parse_args(list(arguments))
-    return dict(cli_options.settle(args))
+    before = dict(vars(args))
+    requests = cli_options.resolve_requests(args)
+    assert vars(args) == before
+    return {request.path: request.options for request in requests}
+
+
+def test_the_old_spelling_of_grayscale():
+    (old,) = resolved("a.pth", "--grey", "per-channel").values()
+    (new,) = resolved("a.pth", "--grayscale=per-channel").values()
+    assert old == new and old.per_channel
+    assert "--grey" not in cka_command.parser().format_help()
+
+
+def test_a_command_for_one_model_takes_one_factory():
+    parser = denoise_command.parser()
+    args = parser.parse_args(["a.pth", "in", "out", "--model", "m:f", "--arg", "width=3"])
+    (request,) = cli_options.resolve_requests(args)
+    assert (request.path, request.options.factory) == ("a.pth", "m:f")
+    assert request.options.arguments == {"width": 3}
+    args = parser.parse_args(["a.pth", "in", "out", "--model", "m:f", "--model", "m:g"])
+    with pytest.raises(BadInput, match="--model m:g: one --model for one checkpoint"):
+        cli_options.resolve_requests(args)
 
 
 def test_options_by_model():
-    found = settled(
+    found = resolved(
         *("a.pth", "b/c.pth", "--sigma", "15", "--sigma", "c=oracle", "--value-range", "a.pth=255"),
-        *("--grey", "b/c.pth=per-channel", "--channel-order", "bgr", "--channel-order", "a=rgb"),
+        *(
+            "--grayscale",
+            "b/c.pth=per-channel",
+            "--channel-order",
+            "bgr",
+            "--channel-order",
+            "a=rgb",
+        ),
     )
     a, c = found["a.pth"], found["b/c.pth"]
     assert (a.sigma, c.sigma) == (15, "oracle") and (a.value_range, c.value_range) == (255, None)
@@ -338,13 +367,13 @@ def test_options_by_model():
         (["a.pth", "--sigma", "nan"], "expected a level from 0 to 255, or oracle"),
         (["a.pth", "--value-range", "2"], "expected 1 or 255"),
         (["a.pth", "--channel-order", "a=grb"], "expected rgb or bgr"),
-        (["a.pth", "--grey", "yes"], "expected refuse or per-channel"),
+        (["a.pth", "--grayscale", "yes"], "expected refuse or per-channel"),
         (["--model", "m:f"], "--model m:f: give its weights with --checkpoint"),
         (["a.pth", "--model", "m:f", "--checkpoint", "a.pth"], "the same model is given twice"),
         ([], "the following arguments are required: MODEL"),
     ):
         with pytest.raises(BadInput, match=message):
-            settled(*arguments)
+            resolved(*arguments)
 
 
 @pytest.mark.parametrize(
@@ -373,7 +402,7 @@ def test_grey_networks_on_the_command_line(own, tmp_path):
     )
     del sys.modules["mymod"]
     given = ("--model", "mymod:grey", "--checkpoint", "grey.pth")
-    with pytest.raises(BadInput, match=r"grey: takes 1 channels, .*; --grey per-channel"):
+    with pytest.raises(BadInput, match=r"grey: takes 1 channels, .*; --grayscale per-channel"):
         run(*given)
     assert set(run(*given, "--grey", "grey=per-channel").layer_a.astype(str)) == {"0"}
 
