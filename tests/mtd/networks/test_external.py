@@ -15,9 +15,9 @@ import mtd
 from analysis.cka import command as cka_command
 from analysis.engine.hooks import Activations
 from analysis.engine.layers import last_convolution
+from mtd import denoise as denoise_command
 from mtd.data import crops as data_crops
 from mtd.data import photographs
-from mtd import denoise as denoise_command
 from mtd.loading import cli_options
 from mtd.metrics.psnr_ssim import psnr
 from mtd.networks import external
