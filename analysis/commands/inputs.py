@@ -137,10 +137,9 @@ def load_models(args: argparse.Namespace, device: str) -> dict[str, Denoiser]:
     if args.sigma and not any(model.takes_sigma for model in models.values()):
         raise BadInput(f"--sigma {args.sigma[0]}: none of the models takes a noise level")
     for request, (name, model) in zip(requests, models.items(), strict=True):
-        spellings = (request.path, Path(request.path).stem)
-        named = [t for t in args.sigma if t.rpartition("=")[0] in spellings and "=" in t]
-        if named and not model.takes_sigma:
-            raise BadInput(f"--sigma {named[0]}: {name} takes no noise level")
+        if request.own_sigma and not model.takes_sigma:
+            level = request.options.sigma
+            raise BadInput(f"--sigma {name}={level}: {name} takes no noise level")
         if model.channels != 3:
             hint = (
                 "; --grayscale per-channel runs it on each channel" if model.channels == 1 else ""

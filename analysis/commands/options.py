@@ -58,9 +58,10 @@ def parser(
     )
     p.add_argument(
         "--crop-rule",
-        choices=("grid", "centre", "random"),
+        type=cli.crop_rule,
+        choices=("grid", "center", "random"),
         default="grid",
-        help="where crops are cut: spread over each image (default), its middle, or at random",
+        help="where crops are cut: spread over each image (default), its center, or at random",
     )
     p.add_argument(
         "--limit",

@@ -41,10 +41,12 @@ class ModelRequest:
     Attributes:
         path: of the checkpoint, or the name of a bundled one.
         options: how it is built and called; see `mtd.loading.load.load`.
+        own_sigma: whether a noise level was given for this model by name.
     """
 
     path: str
     options: LoadOptions
+    own_sigma: bool = False
 
 
 class _Model(argparse.Action):
@@ -211,6 +213,7 @@ def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
                 factory=custom[path].factory if path in custom else None,
                 arguments=custom[path].arguments if path in custom else {},
             ),
+            own_sigma=any("=" in t and _names(t.rpartition("=")[0], path) for t in args.sigma),
         )
         for path in paths
     ]
@@ -236,6 +239,11 @@ def _models(args: argparse.Namespace) -> tuple[list[str], dict[str, CustomModel]
     return paths, {model.checkpoint: model for model in custom}
 
 
+def _names(text: str, path: str) -> bool:
+    """Whether a text before `=` names the model of a path."""
+    return text in (path, Path(path).stem)
+
+
 def _by_model(
     option: str,
     texts: Sequence[str],
@@ -250,7 +258,7 @@ def _by_model(
         model, equals, value = text.rpartition("=")
         if choices and value not in choices:
             raise BadInput(f"{option} {text}: expected {' or '.join(choices)}")
-        named = [path for path in paths if model in (path, Path(path).stem)]
+        named = [path for path in paths if _names(model, path)]
         if equals and len(named) != 1:
             raise BadInput(f"{option} {text}: no such model; {nearest(model, paths)}")
         if not equals and not shared:

@@ -312,7 +312,7 @@ def test_real_camera_noise(folder):
     cc = data_folder("cc")
     path = started(
         *("plain.pth", "--pairs", f"cc={cc}/*_real.png", f"{cc}/*_mean.png"),
-        *("--crop", "64", "--crop-rule", "centre", "--limit", "15", "--no-lpips", "--quiet"),
+        *("--crop", "64", "--crop-rule", "center", "--limit", "15", "--no-lpips", "--quiet"),
     )
     frame = tables(path)["noises"].set_index(["metric", "model"])
     assert frame.crops["psnr", NOISY] == 15 and 30 < frame["mean"]["psnr", NOISY] < 37

@@ -108,7 +108,7 @@ def test_spec_is_one_text_for_one_folder(folder):
 def test_digest_is_of_the_pixels_of_the_crops_and_of_nothing_else(folder):
     for i, name in enumerate(("scene", "street.01", "zebra")):
         save(Path(f"noisy/{name}.png"), drawn(10 + i))
-    cut = data_crops.crops(data_photographs.photographs("clean"), 8, 3, "centre")
+    cut = data_crops.crops(data_photographs.photographs("clean"), 8, 3, "center")
     first = Recorded("folder:noisy").digest(cut)
     pixels = b"".join(Recorded("folder:noisy").cut(crop).tobytes() for crop in cut)
     assert first == hashlib.sha256(pixels).hexdigest()

@@ -363,7 +363,7 @@ def test_bad_specs(spec, message):
 
 
 def test_colour_images_only():
-    with pytest.raises(BadInput, match="1 channels; expected colour, 3"):
+    with pytest.raises(BadInput, match="1 channels; expected 3, RGB"):
         parse("isp")(uniform(1, 1, 8, 8), generator=stream())
 
 
