@@ -237,17 +237,6 @@ class KeyedMasks:
 
 
 @dataclass
-class RecordedMasks:
-    """Stored attention masks: `masks[block]` is (windows, tokens), shared by all images."""
-
-    masks: Sequence[Tensor]
-
-    def __call__(self, block: int, batch: int, windows: int, tokens: int) -> Tensor:
-        """The recorded mask of block `block`."""
-        return self.masks[block].to(torch.bool).expand(batch, windows, tokens)
-
-
-@dataclass
 class MaskedInference:
     """How a loaded network uses its attention mask at inference.
 

@@ -14,24 +14,23 @@ import mtd
 from analysis.pages import notebooks
 
 PAGE = "report"
-"""What the files of the page are called."""
-
+"""Stem of the names of a page's files."""
 
 INPUTS = "page.json"
-"""What the page was made with; see `inputs`."""
-
+"""File that records what a page was made from; see `inputs`."""
 
 DRAWN = ("pages/*.py", "pages/assets/*", "plotting/*.py", "report/reading.py", "text/*.py")
-"""Code that every page is made by; beside it, all that a section's own package holds."""
+"""Code that every page depends on, besides the packages of its sections."""
 
 PACKAGES = {"training": "curves"}
-"""Packages of sections that have another name."""
+"""Packages that are not called what their section is."""
 
 
 def inputs(sections: Sequence[str]) -> dict[str, Any]:
-    """What a page depends on beside the tables: if any of it changes, the page is to be made anew.
+    """What a page depends on besides its tables; if any of it changes, the page is stale.
 
-    Digests of notebooks, of the sentences' and the page's code, and versions of what is measured.
+    Digests of the notebooks and of the code for sentences, figures and pages, and the observers'
+    versions.
     """
     from analysis.cka.observer import Representations
     from analysis.degradation.observer import PooledFeatures
@@ -54,7 +53,7 @@ def inputs(sections: Sequence[str]) -> dict[str, Any]:
     return {
         "mtd": mtd.__version__,
         "observers": {observer.name: observer.version for observer in observers},
-        "notebooks": {name: digest(notebooks.place(name)) for name in (PAGE, *sections)},
+        "notebooks": {name: digest(notebooks.path_of(name)) for name in (PAGE, *sections)},
         "code": {path.relative_to(package).as_posix(): digest(path) for path in code},
     }
 

@@ -90,11 +90,11 @@ def composed(sections: Sequence[str], title: str | None = None) -> NotebookNode:
         sections: names of notebooks.
         title: in place of the stored one.
     """
-    report = notebooks.given(notebooks.stored(PAGE), {"run_dir": "."}, PAGE)
+    report = notebooks.with_parameters(notebooks.stored(PAGE), {"run_dir": "."}, PAGE)
     if title:
         rest = report.cells[0].source.partition("\n")[2]
         report.cells[0].source = f"# {escaped(' '.join(title.split()))}\n{rest}"
-    parts = {n: notebooks.given(notebooks.stored(n), {"run_dir": n}, n) for n in sections}
+    parts = {n: notebooks.with_parameters(notebooks.stored(n), {"run_dir": n}, n) for n in sections}
     return notebooks.compose(report, parts)
 
 

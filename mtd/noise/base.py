@@ -226,15 +226,3 @@ def pair_keyed(
     ]
     noisy, target = (torch.cat(side).to(clean.device) for side in zip(*pairs, strict=True))
     return noisy, target
-
-
-def add_keyed(
-    noise: Noise,
-    clean: Tensor,
-    keys: Sequence[seeds.Key],
-    *,
-    seed: int = 0,
-    quantize: bool = True,
-) -> Tensor:
-    """The noisy images of `pair_keyed`, (B, C, H, W)."""
-    return pair_keyed(noise, clean, keys, seed=seed, quantize=quantize)[0]

@@ -63,7 +63,7 @@ class Mixture(Levelled):
     | 4     | 0.025 | 1.75 | 50 | 20 | 0.0125 | 16.46 dB            |
     | 5     | 0.030 | 2.00 | 60 | 24 | 0.0150 | 15.35 dB            |
 
-    The PSNR is the mean over the 24 whole images of 500 × 500, noise of seed 0 by `add_keyed`.
+    The PSNR is the mean over the 24 whole images of 500 × 500, noise of seed 0 by `pair_keyed`.
     """
 
     name = "mixture"

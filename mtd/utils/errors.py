@@ -21,7 +21,7 @@ class Partial(RuntimeError):
     """Some parts of the work failed and are listed, the others are done; exit status 3."""
 
 
-def nearest(word: str, known: Iterable[str], count: int = 3) -> str:
+def nearest(word: str, known: Iterable[str]) -> str:
     """The known words closest to a given one, for the end of an error message.
 
     >>> nearest("gausian", ["gaussian", "poisson"])
@@ -30,7 +30,7 @@ def nearest(word: str, known: Iterable[str], count: int = 3) -> str:
     'known: gaussian, poisson'
     """
     names = list(known)
-    close = difflib.get_close_matches(word, names, n=count, cutoff=0.6)
+    close = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(close)}?"
     shown = ", ".join(names[:12]) + (f", … ({len(names)} in all)" if len(names) > 12 else "")

@@ -24,11 +24,11 @@ from mtd.networks import external
 from mtd.networks.external import Foreign
 from mtd.networks.ffdnet import FFDNet
 from mtd.networks.input_format import Usage
-from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
 from tests.helpers.architectures import TINY, output, refused, saved, tiny
 from tests.helpers.external_networks import SOURCE, nafnet
+from tests.helpers.noises import add_keyed
 from tests.helpers.paths import data_folder
 
 X = torch.rand(2, 3, 21, 34, generator=torch.Generator().manual_seed(0))
@@ -155,9 +155,7 @@ def test_published_unet_through_its_users_own_class(own):
     assert network.config.multiple == 32 and network.source["architecture"] == "UNet"
     crop = data_crops.whole(photographs.photographs(data_folder("kodak24")))[3]
     clean = data_crops.to_tensor([crop.pixels])[..., :204, :300]
-    noisy = noise_base.add_keyed(
-        noise_specs.parse("gaussian:25"), clean, [crop.digest], quantize=False
-    )
+    noisy = add_keyed(noise_specs.parse("gaussian:25"), clean, [crop.digest], quantize=False)
     with torch.no_grad():
         cleaned = network(noisy)
     assert cleaned.shape == clean.shape
