@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mtd.inference.forward import GIB
 from mtd.loading import cli_options
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
-
-if TYPE_CHECKING:
-    pass
-
 
 EXAMPLES = """\
   python -m mtd.denoise masked.pth photo.png clean.png
@@ -73,34 +68,31 @@ def parser() -> cli.Parser:
 
 def main() -> None:
     """Parse, check, denoise."""
-    options = parser().parse_args()
-    if options.resume and options.overwrite:
+    args = parser().parse_args()
+    if args.resume and args.overwrite:
         raise BadInput("--resume and --overwrite: give one of them")
     from mtd.inference import image_files
     from mtd.loading.load import load
 
-    ((path, wanted),) = cli_options.settle(options)
-    if wanted.sigma == cli_options.ORACLE:
+    (request,) = cli_options.resolve_requests(args)
+    sigma = request.options.sigma
+    if sigma == cli_options.ORACLE:
         raise BadInput("--sigma oracle: the noise of a file is not known; give a level")
-    model = load(path, device=options.device, **vars(wanted))
-    if wanted.sigma is not None and not model.takes_sigma:
-        raise BadInput(f"--sigma {wanted.sigma:g}: the model takes no noise level; leave it out")
-    start, output = time.monotonic(), Path(options.output)
-    found = image_files.jobs(Path(options.input), output, masked=options.input_mask is not None)
-    how = image_files.DenoiseOptions(
-        options.tile,
-        options.overlap,
-        int(options.memory * GIB),
-        options.input_mask,
-        options.seed,
+    model = load(request.path, device=args.device, **vars(request.options))
+    if sigma is not None and not model.takes_sigma:
+        raise BadInput(f"--sigma {sigma:g}: the model takes no noise level; leave it out")
+    start, output = time.monotonic(), Path(args.output)
+    jobs = image_files.jobs(Path(args.input), output, masked=args.input_mask is not None)
+    options = image_files.DenoiseOptions(
+        args.tile, args.overlap, int(args.memory * GIB), args.input_mask, args.seed
     )
-    image_files.check(model, found, how)
-    todo = image_files.pending(found, resume=options.resume, overwrite=options.overwrite)
-    image_files.clean(model, todo, how, quiet=options.quiet)
-    if not options.quiet:
-        skipped = f", {len(found) - len(todo)} already there" if len(found) > len(todo) else ""
+    image_files.check(model, jobs, options)
+    todo = image_files.pending(jobs, resume=args.resume, overwrite=args.overwrite)
+    image_files.clean(model, todo, options, quiet=args.quiet)
+    if not args.quiet:
+        skipped = f", {len(jobs) - len(todo)} already there" if len(jobs) > len(todo) else ""
         seconds = time.monotonic() - start
-        place = found[0].target if len(found) == 1 else output
+        place = jobs[0].target if len(jobs) == 1 else output
         print(f"{place}: {len(todo)} image{'s' * (len(todo) != 1)}{skipped}, {seconds:.0f} s")
 
 

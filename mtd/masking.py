@@ -1,8 +1,8 @@
-"""Input mask and attention mask: the policy that a checkpoint records, and the drawing of masks.
+"""Input mask and attention mask: the policy that a checkpoint records, and random masks.
 
 Masks are boolean, True where a pixel or token is kept. The input mask hides whole pixels from the
-network; the attention mask zeroes the normalised tokens of a window before queries, keys and values
-are made, so that a hidden token still takes part in the softmax with the biases alone, and the
+network. The attention mask zeroes normalized tokens of a window before queries, keys and values are
+computed, so that a masked token still takes part in the softmax with the biases alone, and the
 kept ones are not rescaled.
 
 Reference: Chen et al., *Masked Image Training for Generalizable Deep Image Denoising*, CVPR 2023,
@@ -37,14 +37,22 @@ class MaskPolicy:
         input_percent: lowest and highest share of masked pixels in whole percent; each image draws
             one value uniformly, both ends included, and masks each pixel with that probability.
             (0, 0) is no input mask. The input mask is for training only.
-        fill: what stands where a pixel is masked. `pixel`: the value -0.1 in every channel (the
-            published code; with a 1 x 1 embedding this is one constant, non-zero token).
-            `zero`: the embedded token becomes 0 (the paper). `learnable`: the embedded token
-            becomes a trained parameter that starts at 0 (the paper's variant).
-        attention_percent: share of attention tokens masked, in whole percent; 0 is no attention
+        fill: what replaces a masked pixel. `pixel`: the value -0.1 in every channel (the published
+            code; with a 1 x 1 embedding this is one constant, non-zero token). `zero`: the embedded
+            token becomes 0 (the paper). `learnable`: the embedded token becomes a trained parameter
+            that starts at 0 (the paper's variant).
+        attention_percent: share of masked attention tokens, in whole percent; 0 is no attention
             mask.
         active: when the attention mask is on. `always`: in training and at inference (the
             published code). `train`: in training only.
+
+    Raises:
+        BadInput: percentages that are no whole numbers from 0 to 100, or an unknown word.
+
+    >>> str(MaskPolicy(input_percent=(75, 85), attention_percent=75))
+    'input mask 75-85% (pixel), attention mask 75% (always)'
+    >>> MaskPolicy().masks_input
+    False
     """
 
     input_percent: tuple[int, int] = (0, 0)
@@ -55,7 +63,7 @@ class MaskPolicy:
     def __post_init__(self) -> None:
         for value in (*self.input_percent, self.attention_percent):
             if isinstance(value, bool) or not isinstance(value, int):
-                raise BadInput(f"mask policy: {value!r} is no whole percentage such as 75")
+                raise BadInput(f"mask policy: {value!r}: expected a whole percentage such as 75")
         if len(self.input_percent) != 2:
             raise BadInput(f"input mask {list(self.input_percent)}: expected [low, high]")
         low, high = self.input_percent
@@ -84,7 +92,15 @@ class MaskPolicy:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> MaskPolicy:
-        """The policy that `to_dict` wrote; unknown names are refused."""
+        """The policy that `to_dict` wrote.
+
+        Raises:
+            BadInput: unknown names, or values out of range.
+
+        >>> policy = MaskPolicy((75, 85), attention_percent=75)
+        >>> MaskPolicy.from_dict(policy.to_dict()) == policy
+        True
+        """
         known = list(cls.__dataclass_fields__)
         if not isinstance(values, dict):
             raise BadInput(f"mask policy {values!r}: expected names and values")
@@ -107,10 +123,24 @@ class MaskPolicy:
 def draw_input_mask(
     height: int, width: int, percent: tuple[int, int], stream: seeds.BatchStream
 ) -> Tensor:
-    """Boolean (images, 1, height, width), True kept, drawn on the stream's device.
+    """Random input masks for training.
 
     Each image draws its ratio p from the whole percentages `percent[0]..percent[1]`, then each
     pixel is masked with probability p, independently.
+
+    Args:
+        height: of the images.
+        width: of the images.
+        percent: lowest and highest share of masked pixels, in whole percent.
+        stream: of this part of the batch.
+
+    Returns:
+        Boolean (images, 1, height, width), True where a pixel is kept, on the stream's device.
+
+    >>> stream = seeds.BatchStream.whole(seeds.generator("masks", 0, 0), 2)
+    >>> mask = draw_input_mask(64, 64, (75, 85), stream)
+    >>> mask.shape, bool(0.13 < mask.double().mean() < 0.27)
+    (torch.Size([2, 1, 64, 64]), True)
     """
     ratio = stream.integers(*percent, 1, 1, 1) / 100
     return stream.uniform(1, height, width) >= ratio
@@ -119,10 +149,24 @@ def draw_input_mask(
 def keyed_input_mask(
     height: int, width: int, ratio: float, seed: int, keys: Sequence[seeds.Key]
 ) -> Tensor:
-    """Boolean (images, 1, height, width), True kept, for inference: by (seed, an image's key) only.
+    """Random input masks for inference; each depends on (seed, the image's key) only.
 
-    Each pixel is masked with probability `ratio`, independently. It is drawn on the CPU, so that
-    neither the batch nor the device changes it.
+    Each pixel is masked with probability `ratio`, independently. Masks are drawn on the CPU, so
+    that neither the batch nor the device changes them.
+
+    Args:
+        height: of the images.
+        width: of the images.
+        ratio: from 0 to 1.
+        seed: of the masks.
+        keys: one per image.
+
+    Returns:
+        Boolean (images, 1, height, width), True where a pixel is kept.
+
+    >>> both = keyed_input_mask(8, 8, 0.5, 0, ["a", "b"])
+    >>> torch.equal(both[1:], keyed_input_mask(8, 8, 0.5, 0, ["b"]))
+    True
     """
     streams = [seeds.generator("input mask", seed, key) for key in keys]
     drawn = [torch.rand(1, height, width, generator=stream) for stream in streams]
@@ -130,7 +174,7 @@ def keyed_input_mask(
 
 
 class AttentionMasks(Protocol):
-    """A source of attention masks: called once by each block of a network, in order."""
+    """A source of attention masks, called once by each attention block, in order."""
 
     def __call__(self, block: int, batch: int, windows: int, tokens: int) -> Tensor:
         """Boolean (batch, windows, tokens), True kept; windows of one image in raster order."""
@@ -139,7 +183,12 @@ class AttentionMasks(Protocol):
 
 @dataclass
 class DrawnMasks:
-    """Attention masks for training: one stream, drawn on its own device."""
+    """Attention masks for training, from one stream, on its device.
+
+    Attributes:
+        percent: share of masked tokens, in percent.
+        stream: of this part of the batch.
+    """
 
     percent: int
     stream: seeds.BatchStream
@@ -151,10 +200,20 @@ class DrawnMasks:
 
 @dataclass
 class KeyedMasks:
-    """Attention masks for inference: each image's depend on (seed, its key, block, draw) only.
+    """Attention masks for inference; an image's depend on (seed, its key, block, draw) only.
 
-    They are drawn on the CPU, one small stream per image and block, so that neither the batch, its
-    order, the number of processes nor the device changes them.
+    They are drawn on the CPU, one stream per image and block, so that neither the batch, its order,
+    the number of processes nor the device changes them.
+
+    Attributes:
+        percent: share of masked tokens, in percent.
+        seed: of the masks.
+        keys: one per image.
+        draw: index of the averaged mask draw.
+
+    >>> masks = KeyedMasks(75, 0, ["a", "b"])
+    >>> masks(block=0, batch=2, windows=4, tokens=64).shape
+    torch.Size([2, 4, 64])
     """
 
     percent: int
@@ -163,7 +222,11 @@ class KeyedMasks:
     draw: int = 0
 
     def __call__(self, block: int, batch: int, windows: int, tokens: int) -> Tensor:
-        """The masks of block `block` for the images whose keys were given."""
+        """The masks of block `block`; see `AttentionMasks`.
+
+        Raises:
+            BadInput: a batch of another size than the number of keys.
+        """
         if batch != len(self.keys):
             raise BadInput(
                 f"{len(self.keys)} mask keys for a batch of {batch} images: give one each"
@@ -174,26 +237,22 @@ class KeyedMasks:
 
 
 @dataclass
-class RecordedMasks:
-    """Attention masks given one by one: `masks[block]` is (windows, tokens), shared by a batch."""
-
-    masks: Sequence[Tensor]
-
-    def __call__(self, block: int, batch: int, windows: int, tokens: int) -> Tensor:
-        """The recorded mask of block `block`."""
-        return self.masks[block].to(torch.bool).expand(batch, windows, tokens)
-
-
-@dataclass
 class MaskedInference:
-    """How a loaded network uses its attention mask when it denoises.
+    """How a loaded network uses its attention mask at inference.
 
     Attributes:
         policy: what the checkpoint records.
-        switch: `auto` follows the policy, `on` and `off` override it. A network whose policy has
-            no attention mask has nothing to switch on.
+        switch: `auto` follows the policy, `on` and `off` override it; `on` has no effect where the
+            policy has no attention mask.
         samples: K, the number of mask draws whose outputs are averaged.
         seed: part of every mask's key.
+
+    Raises:
+        BadInput: an unknown switch, or fewer than one draw.
+
+    >>> inference = MaskedInference(MaskPolicy(attention_percent=75), samples=4)
+    >>> inference.active, len(inference.draws(keys=[0]))
+    (True, 4)
     """
 
     policy: MaskPolicy = field(default_factory=MaskPolicy)
@@ -216,7 +275,7 @@ class MaskedInference:
         return self.switch == "on" or self.policy.active == "always"
 
     def draws(self, keys: Sequence[seeds.Key]) -> list[KeyedMasks | None]:
-        """One mask source for each forward pass that is to be averaged; None is unmasked."""
+        """One source of masks for each forward pass that is averaged; None is unmasked."""
         if not self.active:
             return [None]
         percent = self.policy.attention_percent

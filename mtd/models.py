@@ -1,4 +1,4 @@
-"""What networks are known, and what a file is: `python -m mtd.models [FILE ...]`."""
+"""List the known networks, or describe a checkpoint: `python -m mtd.models [FILE ...]`."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
+    from mtd.loading.cli_options import ModelRequest
     from mtd.loading.load import LoadOptions
 
 
@@ -29,15 +30,15 @@ def parser() -> cli.Parser:
     """The command's options."""
     p = cli.Parser(
         "mtd.models",
-        "List the networks that are known, or say what a file is: architecture, size, cost, how "
-        "far it sees, how it is called.",
+        "List the known networks, or describe a checkpoint: architecture, size, cost, receptive "
+        "field, value range, masks.",
         EXAMPLES,
     )
     p.add_argument(
         "files",
         nargs="*",
         metavar="FILE",
-        help="a checkpoint, or baseline.pth, masked.pth; without it, all that is known is listed",
+        help="a checkpoint, or baseline.pth, masked.pth; without it, all networks are listed",
     )
     p.add_argument(
         "--size",
@@ -51,51 +52,51 @@ def parser() -> cli.Parser:
     return p
 
 
-def inspect(name: str, how: LoadOptions, size: int) -> dict[str, Any]:
+def inspect(path: str, options: LoadOptions, size: int) -> dict[str, Any]:
     """What a file is; see `mtd.networks.profile.describe`.
 
-    A noise level is not asked for where one is needed, since nothing told of a file depends on it.
+    Noise-conditional networks need no level here, since no part of the description depends on it.
 
     Raises:
         BadInput: the file cannot be used.
     """
     from mtd.loading.load import load
-    from mtd.networks import profile as networks_profile_
+    from mtd.networks import profile
 
-    unasked = how.sigma is None and how.factory is None
-    model = load(name, **vars(replace(how, sigma="oracle") if unasked else how))
-    if unasked:
+    any_level = options.sigma is None and options.factory is None
+    model = load(path, **vars(replace(options, sigma="oracle") if any_level else options))
+    if any_level:
         model.usage = replace(model.usage, sigma=None)
     try:
-        return networks_profile_.describe(model, size)
+        return profile.describe(model, size)
     except BadInput as error:
-        raise BadInput(f"{name}: {error}") from None
+        raise BadInput(f"{path}: {error}") from None
 
 
-def lines(told: dict[str, Any]) -> list[str]:
+def lines(facts: dict[str, Any]) -> list[str]:
     """What `inspect` gives, a name and a value in each line."""
-    size, training = told["macs_size"], told["training"]
+    size, training = facts["macs_size"], facts["training"]
     steps, noise = training.get("steps"), training.get("noise")
     trained = [f"{steps:,} steps" if isinstance(steps, int) else "", f"noise {noise}" * bool(noise)]
-    drawn = ", drawn when it denoises" if told["attention_mask_drawn"] else ""
-    layers = f"{told['layers']}: {told['first_layer']} … {told['last_layer']}"
+    drawn = ", drawn at inference" if facts["attention_mask_drawn"] else ""
+    layers = f"{facts['layers']}: {facts['first_layer']} … {facts['last_layer']}"
     values = {
-        "file": told["file"],
-        "SHA-256": told["sha256"],
-        "container": told["container"] or "none, the state dict itself",
-        "architecture": told["architecture"],
-        "recognised by": _recognised(told),
-        "assumed": told.get("assumed", ""),
-        "hyper-parameters": _named(told["hyper_parameters"]),
-        "parameters": f"{told['parameters']:,} in {told['parameter_tensors']} tensors",
-        "multiply-adds": f"{told['macs_per_pixel']:,.0f} per pixel, at {size} x {size}",
-        "receptive field": told["receptive_field"]["text"],
-        "value range": f"0 to {told['value_range']:g}",
-        "channel order": told["channel_order"],
-        "noise level": _level(told),
-        "mask policy": f"{told['mask_policy']}{drawn}",
-        "mask source": told["mask_source"],
-        "default layers": layers if told["layers"] else "none",
+        "file": facts["file"],
+        "SHA-256": facts["sha256"],
+        "container": facts["container"] or "none, the state dict itself",
+        "architecture": facts["architecture"],
+        "recognised by": _recognised(facts),
+        "assumed": facts.get("assumed", ""),
+        "hyper-parameters": _named(facts["hyper_parameters"]),
+        "parameters": f"{facts['parameters']:,} in {facts['parameter_tensors']} tensors",
+        "multiply-adds": f"{facts['macs_per_pixel']:,.0f} per pixel, at {size} x {size}",
+        "receptive field": facts["receptive_field"]["text"],
+        "value range": f"0 to {facts['value_range']:g}",
+        "channel order": facts["channel_order"],
+        "noise level": _level(facts),
+        "mask policy": f"{facts['mask_policy']}{drawn}",
+        "mask source": facts["mask_source"],
+        "default layers": layers if facts["layers"] else "none",
         "training": ", ".join(filter(None, trained)),
         "command": training.get("command", ""),
     }
@@ -103,59 +104,61 @@ def lines(told: dict[str, Any]) -> list[str]:
     return [f"{name:<{width}}  {value}" for name, value in values.items() if value]
 
 
-def _recognised(told: dict[str, Any]) -> str:
-    if "factory" not in told:
-        return str(told["recognised"])
-    return f"{told['recognised']}, {told['factory']}({_named(told['arguments'])})"
+def _recognised(facts: dict[str, Any]) -> str:
+    if "factory" not in facts:
+        return str(facts["recognised"])
+    return f"{facts['recognised']}, {facts['factory']}({_named(facts['arguments'])})"
 
 
 def _named(values: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
-def _level(told: dict[str, Any]) -> str:
-    level = told["noise_level"]
-    if not told["takes_noise_level"]:
-        return "not told"
+def _level(facts: dict[str, Any]) -> str:
+    level = facts["noise_level"]
+    if not facts["takes_noise_level"]:
+        return "not an input"
     if level is None:
-        return "told: give --sigma, in 8-bit levels"
-    return "told: that of the noise at hand" if level == "oracle" else f"told: {level:g} of 255"
+        return "an input: give --sigma, in 8-bit levels"
+    return (
+        "an input: that of the added noise" if level == "oracle" else f"an input: {level:g} of 255"
+    )
 
 
-def requests(options: Namespace) -> list[tuple[str, LoadOptions]]:
-    """The files that are asked for, and how each is to be made and called.
+def requests(args: Namespace) -> list[ModelRequest]:
+    """The files that are asked for, and how each is built and called.
 
     Raises:
-        BadInput: an option that is not understood.
+        BadInput: an option that cannot be used.
     """
-    found = []
-    for name in options.files:
-        given = Namespace(**(vars(options) | {"checkpoint": name}))
-        found += cli_options.settle(given)
-    return found
+    return [
+        request
+        for path in args.files
+        for request in cli_options.resolve_requests(Namespace(**vars(args), checkpoint=path))
+    ]
 
 
 def main() -> None:
-    """List all, or tell of each file; one that cannot be used is reported, the others still are."""
-    options = parser().parse_args()
-    if not options.files:
-        if options.made:
-            raise BadInput(f"--model {options.made[0].factory}: give its weights, FILE")
-        found = known()
-        print(json.dumps(found) if options.json else listing(found))
+    """List every network, or describe files; one that cannot be used does not stop the others."""
+    args = parser().parse_args()
+    if not args.files:
+        if args.custom_models:
+            raise BadInput(f"--model {args.custom_models[0].factory}: give its weights, FILE")
+        networks = known()
+        print(json.dumps(networks) if args.json else listing(networks))
         return
     shown = failed = 0
-    for name, how in requests(options):
+    for request in requests(args):
         try:
-            told = inspect(name, how, options.size)
+            description = inspect(request.path, request.options, args.size)
         except BadInput as error:
             failed += 1
             print(f"error: {error}", file=sys.stderr, flush=True)
             continue
-        if options.json:
-            print(json.dumps(told), flush=True)
+        if args.json:
+            print(json.dumps(description), flush=True)
         else:
-            print("\n" * (shown > 0) + "\n".join(lines(told)), flush=True)
+            print("\n" * (shown > 0) + "\n".join(lines(description)), flush=True)
         shown += 1
     if failed:
         sys.exit(cli.BAD_INPUT)

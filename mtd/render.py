@@ -1,6 +1,6 @@
 """Render noisy/clean pairs with Mitsuba 3: `python -m mtd.render OUTPUT --spp 64 --spp 128`.
 
-Monte Carlo noise: an image of n samples per pixel has a mean squared error, in linear colour, that
+Monte Carlo noise: the mean squared error of an image of n samples per pixel, in linear color,
 falls as 1/n. Needs the extra `render`.
 """
 
@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import json
 import platform
-from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mtd.rendering.mitsuba import SCENES, VARIANT, load, render, renderer
 from mtd.utils import cli
 from mtd.utils.errors import BadInput, nearest
-
-if TYPE_CHECKING:
-    pass
 
 EXAMPLES = """\
   python -m mtd.render renders
@@ -47,6 +43,27 @@ class Picture:
         """The file of this image; the first view bears the scene's name alone."""
         name = f"{self.scene}_{self.view}" if self.view else self.scene
         return output / self.folder / f"{name}.exr"
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """What is rendered.
+
+    Attributes:
+        scenes: names, of `mtd.rendering.mitsuba.SCENES`.
+        samples: per pixel, of each set of noisy images.
+        reference: samples per pixel of the clean images.
+        size: side of an image in pixels.
+        views: cameras per scene.
+        seed: of everything random.
+    """
+
+    scenes: tuple[str, ...] = SCENES
+    samples: tuple[int, ...] = SAMPLES
+    reference: int = 2048
+    size: int = 256
+    views: int = 1
+    seed: int = 0
 
 
 def parser() -> cli.Parser:
@@ -81,31 +98,31 @@ def parser() -> cli.Parser:
     return p
 
 
-def pictures(options: Namespace) -> list[Picture]:
-    """All images that the options ask for.
+def pictures(settings: RenderSettings) -> list[Picture]:
+    """All images that the settings ask for.
 
     Raises:
         BadInput: no such scene, or a reference that is no better than a noisy image.
     """
-    names = list(dict.fromkeys(options.scene or SCENES))
-    samples = sorted(set(options.spp or SAMPLES))
+    names = list(dict.fromkeys(settings.scenes))
+    samples = sorted(set(settings.samples))
     for name in names:
         if name not in SCENES:
             raise BadInput(f"--scene {name}: {nearest(name, SCENES)}")
-    if options.reference <= samples[-1]:
+    if settings.reference <= samples[-1]:
         raise BadInput(
-            f"--reference {options.reference}: expected more samples than --spp {samples[-1]}"
+            f"--reference {settings.reference}: expected more samples than --spp {samples[-1]}"
         )
-    folders = {f"{n}spp": n for n in samples} | {CLEAN: options.reference}
+    folders = {f"{n}spp": n for n in samples} | {CLEAN: settings.reference}
     return [
         Picture(name, view, folder, n)
         for name in names
-        for view in range(options.views)
+        for view in range(settings.views)
         for folder, n in folders.items()
     ]
 
 
-def describe(options: Namespace, asked: Sequence[Picture]) -> dict[str, Any]:
+def describe(settings: RenderSettings, images: Sequence[Picture]) -> dict[str, Any]:
     """The manifest of a folder of renderings."""
     return {
         "command": cli.command("mtd.render"),
@@ -116,23 +133,22 @@ def describe(options: Namespace, asked: Sequence[Picture]) -> dict[str, Any]:
             "mtd": import_module("mtd").__version__,
         },
         "variant": VARIANT,
-        "seed": options.seed,
-        "size": options.size,
-        "reference": options.reference,
-        "views": options.views,
-        "spp": sorted({p.samples for p in asked if p.folder != CLEAN}),
-        "scenes": list(dict.fromkeys(p.scene for p in asked)),
-        "images": sorted(p.path(Path()).as_posix() for p in asked),
+        "seed": settings.seed,
+        "size": settings.size,
+        "reference": settings.reference,
+        "views": settings.views,
+        "spp": sorted({p.samples for p in images if p.folder != CLEAN}),
+        "scenes": list(dict.fromkeys(p.scene for p in images)),
+        "images": sorted(p.path(Path()).as_posix() for p in images),
     }
 
 
-def check(output: Path, options: Namespace, manifest: dict[str, Any]) -> None:
-    """See that the folder is new, or holds renderings of the same kind to go on with.
-
-    What an earlier command rendered is taken over into the manifest.
+def merged(manifest: dict[str, Any], output: Path, resume: bool) -> dict[str, Any]:
+    """The manifest together with that of the renderings that the folder holds already, if any.
 
     Raises:
-        BadInput: it is in use, and `--resume` is not given; or what is there differs.
+        BadInput: the folder is in use, and `--resume` is not given; or its renderings have another
+            seed, size or reference.
     """
     if output.exists() and not output.is_dir():
         raise BadInput(f"{output} is a file: OUTPUT is a folder")
@@ -140,53 +156,64 @@ def check(output: Path, options: Namespace, manifest: dict[str, Any]) -> None:
     if not path.exists():
         if output.is_dir() and any(output.iterdir()):
             raise BadInput(f"{output}: holds files, but no {MANIFEST}; name an empty folder")
-        return
-    if not options.resume:
+        return manifest
+    if not resume:
         raise BadInput(f"{output}: holds renderings; --resume goes on with them")
     try:
         earlier = json.loads(path.read_text())
         same = {key: earlier[key] == manifest[key] for key in ("seed", "size", "reference")}
-        for key in ("spp", "scenes", "images"):
-            manifest[key] = sorted({*earlier[key], *manifest[key]})
-        manifest["views"] = max(earlier["views"], manifest["views"])
+        united = {
+            key: sorted({*earlier[key], *manifest[key]}) for key in ("spp", "scenes", "images")
+        }
+        views = max(earlier["views"], manifest["views"])
     except (ValueError, KeyError, TypeError):
         raise BadInput(f"{path}: damaged; name another folder") from None
     for key in (key for key, equal in same.items() if not equal):
         raise BadInput(f"{output}: rendered with {key} {earlier[key]}, not {manifest[key]}")
+    return manifest | united | {"views": views}
 
 
-def run(options: Namespace) -> Path:
-    """Render what is asked for and is not there yet; returns the folder.
+def run(settings: RenderSettings, output: Path, *, resume: bool, quiet: bool) -> None:
+    """Render the images that `output` does not hold yet.
 
     Raises:
-        BadInput: see `pictures`, `check` and `renderer`.
+        BadInput: see `pictures`, `merged` and `renderer`.
     """
     from tqdm import tqdm
 
     from mtd.data import exr_io
     from mtd.utils import atomic_write
 
-    asked, output = pictures(options), Path(options.output)
+    images = pictures(settings)
     renderer()
     exr_io.check()
-    manifest = describe(options, asked)
-    check(output, options, manifest)
+    manifest = merged(describe(settings, images), output, resume)
     atomic_write.write(output / MANIFEST, json.dumps(manifest, indent=2) + "\n")
-    open_ones = [p for p in asked if not p.path(output).exists()]
-    total = sum(p.samples for p in open_ones)
-    with tqdm(total=total, unit="sample", disable=True if options.quiet else None) as bar:
-        for picture in open_ones:
+    missing = [p for p in images if not p.path(output).exists()]
+    total = sum(p.samples for p in missing)
+    with tqdm(total=total, unit="sample", disable=True if quiet else None) as bar:
+        for picture in missing:
             path = picture.path(output)
             bar.set_description(f"{picture.folder}/{path.name}")
-            scene = load(picture.scene, options.size, picture.view)
-            key = (options.seed, picture.scene, picture.view, picture.folder)
+            scene = load(picture.scene, settings.size, picture.view)
+            key = (settings.seed, picture.scene, picture.view, picture.folder)
             exr_io.write(path, render(scene, picture.samples, key, bar.update))
-    return output
 
 
 def main() -> None:
-    """Parse, render, say where it is."""
-    print(run(parser().parse_args()))
+    """Parse, render, print the folder."""
+    args = parser().parse_args()
+    settings = RenderSettings(
+        scenes=tuple(args.scene or SCENES),
+        samples=tuple(args.spp or SAMPLES),
+        reference=args.reference,
+        size=args.size,
+        views=args.views,
+        seed=args.seed,
+    )
+    output = Path(args.output)
+    run(settings, output, resume=args.resume, quiet=args.quiet)
+    print(output)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,51 +79,69 @@ def parser() -> cli.Parser:
     return p
 
 
+@dataclass(frozen=True)
+class TrainRequest:
+    """Which runs a command line asks for, as it was given.
+
+    Attributes:
+        config: a recipe or a sweep: a path, or the name of a bundled one.
+        folders: of photographs, instead of the recipe's; none for the recipe's.
+        changes: `section.name=value` texts on top of the recipe.
+        baseline: the same network without any mask.
+        cell: of a sweep: the number or name of one cell; None for all.
+        output_dir: of the run, or of the folders of a sweep's cells; None for the default.
+    """
+
+    config: str
+    folders: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
+    baseline: bool = False
+    cell: str | None = None
+    output_dir: str | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The output folder."""
+        name = f"train-{Path(self.config).stem}{'-baseline' if self.baseline else ''}"
+        return Path(self.output_dir or Path("runs") / name)
+
+
 def main() -> None:
     """Parse, check, train."""
-    options = parser().parse_args()
-    from mtd.training import config as recipes
-    from mtd.training import sweep
+    args = parser().parse_args()
+    request = TrainRequest(
+        args.config, tuple(args.data), tuple(args.set), args.baseline, args.cell, args.output_dir
+    )
     from mtd.utils import distributed
 
-    processes, device = distributed.start(options.device, steady=False)
+    processes, device = distributed.start(args.device, steady=False)
     with processes.raise_on_all_ranks():
-        jobs: list[tuple[Path, Recipe]] = []
-        if sweep.is_sweep(options.config):
-            jobs = cells(options)
-        else:
-            if options.cell is not None or options.list:
-                raise BadInput(f"--cell and --list are for sweeps; {options.config} is a recipe")
-            recipe = recipes.load(
-                options.config, options.set, folders=options.data, baseline=options.baseline
-            )
-            name = f"train-{Path(options.config).stem}{'-baseline' if options.baseline else ''}"
-            jobs.append((Path(options.output_dir or Path("runs") / name), recipe))
-    if options.list:
+        runs = resolve_runs(request, sweep_only=args.list)
+    if args.list:
         if processes.first:
-            print("\n".join(listed(options, jobs)))
+            print("\n".join(numbered(request, runs)))
         return
     from mtd.training import trainer
 
-    store = Path(options.store) if options.store else None
-    reading = trainer.Reading(options.workers, store, options.skip_bad)
+    reading = trainer.Reading(args.workers, Path(args.store) if args.store else None, args.skip_bad)
     failed: dict[str, str] = {}
-    for number, (folder, recipe) in enumerate(jobs):
-        if len(jobs) > 1 and processes.first and not options.quiet:
-            print(f"cell {number + 1} of {len(jobs)}: {folder.name}", file=sys.stderr)
+    for number, (folder, recipe) in enumerate(runs):
+        if len(runs) > 1 and processes.first and not args.quiet:
+            print(f"cell {number + 1} of {len(runs)}: {folder.name}", file=sys.stderr)
         try:
             path = trainer.train(
                 recipe,
                 folder,
                 device=device,
                 ranks=processes,
-                resume=options.resume,
+                resume=args.resume,
                 reading=reading,
-                quiet=options.quiet,
+                quiet=args.quiet,
                 command=cli.command("mtd.train"),
             )
         except BadInput as error:
-            if len(jobs) == 1 or processes.size > 1:  # of others there is no telling where they are
+            # Of several processes, the others may be anywhere: no cell can follow.
+            if len(runs) == 1 or processes.size > 1:
                 raise
             failed[folder.name] = str(error)
             print(f"cell {folder.name}: {error}", file=sys.stderr)
@@ -131,32 +149,48 @@ def main() -> None:
         if processes.first:
             print(path)
     processes.leave()
-    if len(failed) == len(jobs):
+    if len(failed) == len(runs):
         raise BadInput(f"no cell could be trained; the last: {list(failed.values())[-1]}")
     if failed:
-        raise Partial(f"{len(failed)} of {len(jobs)} cells were not trained: {', '.join(failed)}")
+        raise Partial(f"{len(failed)} of {len(runs)} cells were not trained: {', '.join(failed)}")
 
 
-def listed(options: argparse.Namespace, jobs: Sequence[tuple[Path, Recipe]]) -> list[str]:
+def resolve_runs(request: TrainRequest, sweep_only: bool = False) -> list[tuple[Path, Recipe]]:
+    """Folder and recipe of every run that is asked for, all checked before one starts.
+
+    Args:
+        request: as it was given.
+        sweep_only: whether a recipe is refused.
+
+    Raises:
+        BadInput: a file that is neither recipe nor sweep, or options that do not fit it.
+    """
+    from mtd.training import config as recipes
+    from mtd.training import sweep
+
+    if not sweep.is_sweep(request.config):
+        if request.cell is not None or sweep_only:
+            raise BadInput(f"--cell and --list are for sweeps; {request.config} is a recipe")
+        recipe = recipes.load(
+            request.config, request.changes, folders=request.folders, baseline=request.baseline
+        )
+        return [(request.folder, recipe)]
+    if request.baseline:
+        raise BadInput("--baseline: the cells of a sweep say themselves whether they are baselines")
+    whole = sweep.load(request.config)
+    cells = whole.cells if request.cell is None else [sweep.choose(whole, request.cell)]
+    return [
+        (request.folder / cell.name, cell.recipe(whole.base, request.changes, request.folders))
+        for cell in cells
+    ]
+
+
+def numbered(request: TrainRequest, runs: Sequence[tuple[Path, Recipe]]) -> list[str]:
     """Number and folder of the cells that are asked for."""
     from mtd.training import sweep
 
-    names = [cell.name for cell in sweep.load(options.config).cells]
-    return [f"{names.index(path.name)}\t{path}" for path, _ in jobs]
-
-
-def cells(options: argparse.Namespace) -> list[tuple[Path, Recipe]]:
-    """The runs of a sweep that are asked for: all are checked before one is begun."""
-    from mtd.training import sweep
-
-    if options.baseline:
-        raise BadInput("--baseline: the cells of a sweep say themselves whether they are baselines")
-    found = sweep.load(options.config)
-    chosen = found.cells if options.cell is None else [sweep.choose(found, options.cell)]
-    place = Path(options.output_dir or Path("runs") / f"train-{Path(options.config).stem}")
-    return [
-        (place / cell.name, cell.recipe(found.base, options.set, options.data)) for cell in chosen
-    ]
+    names = [cell.name for cell in sweep.load(request.config).cells]
+    return [f"{names.index(path.name)}\t{path}" for path, _ in runs]
 
 
 if __name__ == "__main__":

@@ -30,9 +30,9 @@ def sentences(frames: Frames) -> list[str]:
     return [*main(frames), *crop_by_crop(frame), *by_noise(frame), *scope(frame)]
 
 
-def means(frame: pd.DataFrame, column: str, by: str = "model") -> pd.DataFrame:
+def means(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     """Means over all crops and noises, of each model."""
-    found = frame.groupby(by, sort=False)[column].mean().reset_index()
+    found = frame.groupby("model", sort=False)[column].mean().reset_index()
     return tidy(found, column)
 
 

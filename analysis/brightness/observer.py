@@ -22,9 +22,6 @@ LEVELS = 256
 LUMA = (299, 587, 114)
 """Thousandths of R, G and B in the luma of ITU-R BT.601, which is as wide as they are."""
 
-FIT = ("error", "matched", "slope", "offset")
-"""What `fit` gives of an image."""
-
 Array = NDArray[np.float64]
 
 
@@ -136,8 +133,8 @@ def fit(output: Tensor, target: Tensor) -> Tensor:
         target: the same shape, x.
 
     Returns:
-        (B, 4) float64, `FIT`: mean squared error of y and of a·y + b over all pixels and channels,
-        in squared 8-bit levels; a; and b in 8-bit levels. NaN where y is not finite.
+        (B, 4) float64: mean squared error of y and of a·y + b over all pixels and channels, in
+        squared 8-bit levels; a; and b in 8-bit levels. NaN where y is not finite.
 
     Raises:
         ValueError: shapes that differ.

@@ -166,7 +166,7 @@ def run_folders(arguments: argparse.Namespace) -> list[Path]:
         BadInput: some of both.
     """
     folders = [Path(name) for name in arguments.models if Path(name).is_dir()]
-    if folders and len(folders) < len(arguments.models) + len(arguments.made):
+    if folders and len(folders) < len(arguments.models) + len(arguments.custom_models):
         absent = [name for name in arguments.models if not Path(name).exists()]
         if absent:
             raise BadInput(f"{absent[0]}: no such run folder")

@@ -117,7 +117,7 @@ def compute(args: argparse.Namespace, command: str) -> Path:
     from analysis.stats.rank_correlation import LEAST
     from analysis.text.terminal import plural
 
-    count = len(args.models) + len(args.made)
+    count = len(args.models) + len(args.custom_models)
     if count < LEAST:
         raise BadInput(f"{plural(count, 'model')}: ranks are compared from {LEAST} on")
     settle(args)

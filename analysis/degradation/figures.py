@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from analysis.plotting import model_styles
 from analysis.plotting import model_styles as plotting_model_styles
-from analysis.plotting.model_styles import COLOURS, CROWDED, MARKERS, style
+from analysis.plotting.model_styles import COLORS, CROWDED, MARKERS, style
 from analysis.text.names import wrapped
 
 PLANES = {
@@ -150,7 +150,7 @@ def _scatter(axes: Axes, part: pd.DataFrame, noises: Sequence[str]) -> None:
     """Points of one plane."""
     for place, noise in enumerate(noises):
         those = part[part.noise == noise]
-        colour = COLOURS[place % len(COLOURS)]
+        colour = COLORS[place % len(COLORS)]
         shape = MARKERS[place % len(MARKERS)]
         axes.scatter(
             those.x, those.y, s=16, color=colour, marker=shape, alpha=0.7, lw=0, label=noise

@@ -95,4 +95,4 @@ class PooledFeatures(Collector):
             width, parts = columns(held, layer, self.numbers)
             return Pooled(gram_pca.gram_of(parts, self.device), width)
 
-        return dict(zip(entries, ranks.share(pooled, entries), strict=True))
+        return dict(zip(entries, ranks.map(pooled, entries), strict=True))

@@ -1,7 +1,7 @@
-"""How far samples fall apart by a label: between against within classes, silhouette, linear probe.
+"""How well samples separate by a label: Calinski-Harabasz index, silhouette, linear probe.
 
-Everything takes scores on principal components, (n, components), and runs on one thread, so that
-numbers do not depend on the number of cores or processes.
+Everything takes scores on principal components, (n, components), or their Gram matrix, and runs on
+one thread, so that numbers do not depend on the number of cores or processes.
 """
 
 from __future__ import annotations
@@ -126,10 +126,8 @@ def folds(groups: ArrayLike, count: int = FOLDS) -> list[tuple[Array, Array]]:
     return list(GroupKFold(number).split(of, groups=of))
 
 
-def probe(
-    gram: Tensor, labels: ArrayLike, groups: ArrayLike, components_: int, count: int = FOLDS
-) -> float:
-    """Share of samples whose label a linear classifier tells that has not seen their group.
+def probe(gram: Tensor, labels: ArrayLike, groups: ArrayLike, components: int) -> float:
+    """Accuracy of a linear classifier on samples of groups that it was not trained on.
 
     Multinomial logistic regression (C = 1) on principal components of the training samples, each in
     units of its standard deviation there. Chance is 1/k for k classes of equal size. Components of
@@ -137,11 +135,10 @@ def probe(
     as far from every other, and nothing could be learnt.
 
     Args:
-        gram: (n, n), of centred features; see `analysis.stats.gram_pca.gram`.
+        gram: (n, n), of centered features; see `analysis.stats.gram_pca.gram`.
         labels: (n,).
         groups: (n,); samples of one group are tested together, see `folds`.
-        components_: at most so many components.
-        count: of folds.
+        components: at most so many.
 
     Raises:
         BadInput: see `calinski_harabasz` and `folds`.
@@ -155,8 +152,8 @@ def probe(
     _, codes = _checked(gram, labels)
     right = 0
     with one_thread():
-        for train, test in folds(groups, count):
-            learnt, seen = gram_pca.projected(gram, train, test, components_)
+        for train, test in folds(groups):
+            learnt, seen = gram_pca.projected(gram, train, test, components)
             model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
             model.fit(learnt.numpy(), codes[train])
             right += int((model.predict(seen.numpy()) == codes[test]).sum())
@@ -194,8 +191,8 @@ def embedding(scores: ArrayLike, seed: int = 0) -> Array:
     begin = (values[:, :2] / spread * 1e-4).astype(np.float32)
     near = perplexity(len(values))
     with one_thread():
-        made = TSNE(perplexity=near, init=begin, random_state=seed).fit_transform(values)
-    return np.asarray(made, dtype=np.float64)
+        points = TSNE(perplexity=near, init=begin, random_state=seed).fit_transform(values)
+    return np.asarray(points, dtype=np.float64)
 
 
 def upright(scores: Tensor) -> Array:
@@ -215,11 +212,11 @@ class Interval(NamedTuple):
 def interval(gram: Tensor, labels: ArrayLike, groups: ArrayLike, count: int) -> Interval:
     """Jackknife interval of CH on principal components, each group left out in turn.
 
-    Components are found anew each time. It is made of ln CH, which a ratio of variances calls for,
-    so that bounds are above 0.
+    Components are computed anew each time. The interval is of ln CH, as CH is a ratio of variances,
+    so that its bounds are above 0.
 
     Args:
-        gram: (n, n), of centred features; see `analysis.stats.gram_pca.gram`.
+        gram: (n, n), of centered features; see `analysis.stats.gram_pca.gram`.
         labels: (n,).
         groups: (n,).
         count: of components.
@@ -228,9 +225,9 @@ def interval(gram: Tensor, labels: ArrayLike, groups: ArrayLike, count: int) -> 
 
     def log_ratio(kept: Array) -> float:
         places = torch.from_numpy(np.flatnonzero(kept))
-        part = gram_pca.recentred(gram, places)
-        found = gram_pca.scores(part, min(count, len(places) - 1))
-        value = calinski_harabasz(found.numpy(), codes[kept])
+        part = gram_pca.recentered(gram, places)
+        components = gram_pca.scores(part, min(count, len(places) - 1))
+        value = calinski_harabasz(components.numpy(), codes[kept])
         return math.log(value) if value > 0 else math.nan
 
     with one_thread():

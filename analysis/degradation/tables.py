@@ -42,7 +42,7 @@ def tables(
         except BadInput as error:
             raise BadInput(f"{model}, {layer}: {error}") from None
 
-    frame = pd.DataFrame(asked.ranks.share(measured, range(len(entries))))
+    frame = pd.DataFrame(asked.ranks.map(measured, range(len(entries))))
     by_model = frame.groupby("model", sort=False)
     frame.insert(2, "index", by_model.cumcount())
     ends = {name: deepest(asked, str(name), list(part.layer)) for name, part in by_model}
@@ -56,7 +56,7 @@ def tables(
         values = _scores(found[entries[place]], manifest)
         return values[:, :2], separability.embedding(values, int(manifest["seed"]))
 
-    planes = asked.ranks.share(embedded, places)
+    planes = asked.ranks.map(embedded, places)
     points: list[dict[str, Any]] = []
     noise = _labels(asked)[0]
     for place, (components_, plane) in zip(places, planes, strict=True):

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.plotting.model_styles import COLOURS, DPI, short
+from analysis.plotting.model_styles import COLORS, DPI, short
 from analysis.stats.generalized_gaussian import density
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
@@ -41,7 +41,7 @@ def figure(frame: pd.DataFrame, curves: pd.DataFrame, photographs: int) -> Figur
         groups = {str(noise): part for noise, part in held.groupby("noise", sort=False)}
         fits = rows.set_index("noise")
         for place, (axes, noise) in enumerate(zip(line, noises, strict=True)):
-            colour = COLOURS[place % len(COLOURS)]
+            colour = COLORS[place % len(COLORS)]
             panel(axes, groups, fits, (str(first.reference), noise), colour)
         line[0].set_ylabel(f"{wrapped(str(model), 24)}\ndensity", fontsize=8)
         line[len(line) // 2].set_xlabel(f"feature value: {short(str(layer))}", fontsize=8)

@@ -190,7 +190,10 @@ def publish(folder: Path, quiet: bool = True) -> None:
         print("executing the notebook", file=sys.stderr)
     given: Mapping[str, Any] = {"run_dir": "."}
     done = pages_notebooks.execute(
-        pages_notebooks.given(pages_notebooks.stored(NAME), given, NAME), folder, NAME, quiet
+        pages_notebooks.with_parameters(pages_notebooks.stored(NAME), given, NAME),
+        folder,
+        NAME,
+        quiet,
     )
     held = [*sorted(folder.glob("*.csv")), folder / "manifest.json"]
     attached = [Attachment(path.name, path.read_bytes()) for path in held]

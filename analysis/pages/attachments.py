@@ -1,4 +1,4 @@
-"""Files that a page carries: its appendix, and how they are read back."""
+"""Files attached to a page: its appendix, and how they are read back."""
 
 from __future__ import annotations
 
@@ -58,38 +58,38 @@ def appendix(
     """The files by folder, and the id of each by its name; `new_id` makes one of a text."""
     groups: dict[str, list[File]] = {}
     anchors = {}
-    for held in attachments:
-        path = PurePosixPath(held.name)
-        anchors[held.name] = new_id("data-" + re.sub(r"[/.]", "-", held.name))
-        content, name, size = held.content, path.name, readable(len(held.content))
+    for attachment in attachments:
+        path = PurePosixPath(attachment.name)
+        anchors[attachment.name] = new_id("data-" + re.sub(r"[/.]", "-", attachment.name))
+        content, name, size = attachment.content, path.name, readable(len(attachment.content))
         if len(content) > LARGE:
             content, name = compressed(content), f"{name}.gz"
             size = f"{readable(len(content))}, {size} unpacked"
         kind = TYPES.get(PurePosixPath(name).suffix, "application/octet-stream")
         address = f"data:{kind};base64,{base64.b64encode(content).decode()}"
         group = "" if str(path.parent) == "." else str(path.parent)
-        file = File(anchors[held.name], held.name, name, address, size)
+        file = File(anchors[attachment.name], attachment.name, name, address, size)
         groups.setdefault(group, []).append(file)
     return [Folder(name, tuple(files)) for name, files in groups.items()], anchors
 
 
 def attached(text: str) -> list[Attachment]:
-    """The files that a page carries, as they were given to `html`.
+    """The files that a page carries, as `html` got them.
 
     Raises:
         BadInput: one of them is damaged.
     """
     soup = BeautifulSoup(text, "html.parser")
-    found = []
+    attachments = []
     for link in soup.select(".appendix a[data-name][href^='data:']"):  # outputs have no such links
         name, (_, _, coded) = str(link["data-name"]), str(link["href"]).partition(";base64,")
         try:
             content = base64.b64decode(coded, validate=True)
             packed = str(link["download"]) == f"{PurePosixPath(name).name}.gz"
-            found.append(Attachment(name, gzip.decompress(content) if packed else content))
+            attachments.append(Attachment(name, gzip.decompress(content) if packed else content))
         except (ValueError, OSError, EOFError, zlib.error):
             raise BadInput(f"{name}: damaged in the page; make the page anew") from None
-    return found
+    return attachments
 
 
 def compressed(content: bytes) -> bytes:

@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 
 import nh3
-from markupsafe import escape
 from nbconvert.exporters import HTMLExporter
 from nbformat import NotebookNode
 from traitlets.config import Config
+
+from analysis.plotting.notebook_output import drawn
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -64,11 +65,7 @@ def figure(output: NotebookNode, mime_type: str) -> str:
     content = output["data"][mime_type]
     if mime_type == "image/svg+xml":
         content = base64.b64encode(content.encode()).decode()
-    source = f' data-csv="{escape(metadata["csv"])}"' if metadata.get("csv") else ""
-    return clean(
-        f'<figure class="drawn"{source}><img src="data:{mime_type};base64,'
-        f'{"".join(content.split())}" alt="{escape(alt)}"></figure>'
-    )
+    return clean(drawn(mime_type, "".join(content.split()), alt, metadata.get("csv", "")))
 
 
 def clean(markup: str) -> str:

@@ -15,12 +15,10 @@ import mtd
 from analysis.pages import notebooks
 
 PAGE = "report"
-"""What the files of the page are called."""
-
+"""Stem of the names of a page's files."""
 
 INPUTS = "page.json"
-"""What the page was made with; see `inputs`."""
-
+"""File that records what a page was made from; see `inputs`."""
 
 SHARED = ("pages/*.py", "pages/assets/*", "plotting/*.py", "text/*.py")
 """Code that every page is made by."""
@@ -46,7 +44,7 @@ def inputs(
     return {
         "mtd": mtd.__version__,
         "versions": dict(versions),
-        "notebooks": {name: digest(notebooks.place(name)) for name in names},
+        "notebooks": {name: digest(notebooks.path_of(name)) for name in names},
         "code": {f"{path.parent.name}/{path.name}": digest(path) for path in sorted(code)},
     }
 

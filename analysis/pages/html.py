@@ -27,10 +27,10 @@ from analysis.pages.attachments import Attachment, appendix
 from analysis.pages.cells import ASSETS, HEADINGS, as_html
 
 LONG = 16
-"""Tables of more rows scroll in a frame, under their header."""
+"""Tables with more rows scroll in a frame below their header."""
 
 DENSE = 9
-"""Tables of more columns are printed smaller."""
+"""Tables with more columns are set in smaller type."""
 
 NOT_DESCRIBED = "No description has been provided for this image"
 """What nbconvert writes for a picture without a description; the page has a better one."""
@@ -48,13 +48,13 @@ class Entry:
 
 
 class Names:
-    """Ids that are given once each, and those that the page has from the start."""
+    """Unique ids; those of the page's template are taken from the start."""
 
     def __init__(self) -> None:
-        self.given = {"content", "data"}
+        self.taken = {"content", "data"}
 
     def new(self, text: str) -> str:
-        """An id made of a text; a number is added where it was given before.
+        """An id made from a text, with a number behind it if it was taken before.
 
         >>> names = Names()
         >>> names.new("Cross noise (σ)"), names.new("cross noise σ")
@@ -62,10 +62,10 @@ class Names:
         """
         plain = slug(text) or "part"
         count, name = 0, plain
-        while name in self.given:
+        while name in self.taken:
             count += 1
             name = f"{plain}-{count}"
-        self.given.add(name)
+        self.taken.add(name)
         return name
 
 
@@ -86,7 +86,7 @@ def html(
         notebook: executed; its code is left out.
         attachments: files for the appendix, to which figures and tables link by name (`data-csv`).
         title: of the document, and its heading where the notebook does not begin with one.
-        absent: names of files that were left out.
+        absent: names of files that were left out, being too large.
     """
     soup = BeautifulSoup(as_html(notebook), "html.parser")
     names = Names()
@@ -135,19 +135,19 @@ def digest(text: str) -> str:
 
 
 def headings(soup: BeautifulSoup, names: Names, title: str) -> tuple[str, list[Entry]]:
-    """Give headings ids, and leave one of the first level, which is taken out.
+    """Give headings ids; the first one of level 1 is removed, for the template to show.
 
     Returns:
         The page's heading, and the contents.
     """
-    found = soup.find_all(HEADINGS)
-    if found and found[0].name == "h1":
-        title = words(found[0]) or title
-        names.new(title)  # links to it are dropped, but no other heading has its id
-        found.pop(0).decompose()
-    lower = any(tag.name == "h1" for tag in found)  # several of the first level are made chapters
+    tags = soup.find_all(HEADINGS)
+    if tags and tags[0].name == "h1":
+        title = words(tags[0]) or title
+        names.new(title)  # links to it become text, but no other heading gets its id
+        tags.pop(0).decompose()
+    lower = any(tag.name == "h1" for tag in tags)  # further headings of level 1 become chapters
     contents = []
-    for tag in found:
+    for tag in tags:
         level, text = int(tag.name[1]), words(tag)
         tag.name = f"h{min(6, level + lower)}"
         tag["id"] = names.new(text)
@@ -163,7 +163,7 @@ def links(soup: BeautifulSoup, names: Names) -> None:
         target = slug(unquote(href.removeprefix("#")))
         if href and not href.startswith("#"):
             link["rel"] = "noopener noreferrer"
-        elif href and target in names.given:
+        elif href and target in names.taken:
             link["href"] = f"#{target}"
         else:
             link.unwrap()
@@ -190,7 +190,7 @@ def pictures(soup: BeautifulSoup, title: str) -> None:
 
 
 def framed(soup: BeautifulSoup, table: Tag, title: str) -> None:
-    """Put a table into a container in which it scrolls, and numbers to the right."""
+    """Put a table into a container in which it scrolls, and align its numbers to the right."""
     label = words(table.caption) if table.caption else near(table, title)
     frame = {"class": "scroll", "role": "region", "tabindex": "0", "aria-label": f"Table, {label}"}
     table.wrap(soup.new_tag("div", attrs=frame))
@@ -211,21 +211,21 @@ def framed(soup: BeautifulSoup, table: Tag, title: str) -> None:
 
 
 def sources(soup: BeautifulSoup, anchors: dict[str, str]) -> None:
-    """Under each figure and table that names its data, a link to them in the appendix."""
-    for shown in soup.select("[data-csv]"):
-        name = str(shown["data-csv"])
+    """Under each figure and table that names its data, put a link to them in the appendix."""
+    for element in soup.select("[data-csv]"):
+        name = str(element["data-csv"])
         if name not in anchors:
             continue
         link = soup.new_tag("a", attrs={"href": f"#{anchors[name]}"})
         link.string = f"data: {PurePosixPath(name).name}"
         line = soup.new_tag("p", attrs={"class": "source"})
         line.append(link)
-        if shown.name == "figure":
-            caption = shown.figcaption or soup.new_tag("figcaption")
+        if element.name == "figure":
+            caption = element.figcaption or soup.new_tag("figcaption")
             caption.append(line)
-            shown.append(caption)
+            element.append(caption)
         else:
-            outer = shown.find_parent(class_="scroll") or shown
+            outer = element.find_parent(class_="scroll") or element
             outer.insert_after(line)
 
 

@@ -1,4 +1,4 @@
-"""Notebooks: composed of those that are stored, and executed by papermill in one kernel."""
+"""Notebooks: composed of those in the package, and executed by papermill in one kernel."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from mtd.utils.errors import BadInput, Failed, nearest
 
 KERNEL = "python3"
 PARAMETERS, SECTIONS = "parameters", "sections"
-"""Tags of cells: where parameters are, and where sections are put in."""
+"""Tags of cells: the one with the parameters, and the one that sections replace."""
 
-SPOKEN = 200
-"""Letters of an error that are told."""
+ERROR_LENGTH = 200
+"""Characters of an error that a message quotes."""
 
 
 def stored(name: str) -> NotebookNode:
@@ -32,11 +32,11 @@ def stored(name: str) -> NotebookNode:
     Raises:
         BadInput: there is none of that name.
     """
-    found: NotebookNode = nbformat.read(place(name), as_version=4)
-    return found
+    notebook: NotebookNode = nbformat.read(path_of(name), as_version=4)
+    return notebook
 
 
-def place(name: str) -> Path:
+def path_of(name: str) -> Path:
     """Where a notebook of the package is.
 
     Raises:
@@ -64,17 +64,19 @@ def known_parameters(notebook: NotebookNode) -> dict[str, Any]:
     """
     import ast
 
-    found = {}
+    defaults = {}
     for cell in notebook.cells:
         if tagged(cell, PARAMETERS):
             for line in ast.parse(cell.source).body:
                 if isinstance(line, ast.Assign) and isinstance(line.targets[0], ast.Name):
-                    found[line.targets[0].id] = ast.literal_eval(line.value)
-    return found
+                    defaults[line.targets[0].id] = ast.literal_eval(line.value)
+    return defaults
 
 
-def given(notebook: NotebookNode, parameters: Mapping[str, Any], name: str) -> NotebookNode:
-    """A notebook with a cell that sets some of its parameters, as papermill makes it.
+def with_parameters(
+    notebook: NotebookNode, parameters: Mapping[str, Any], name: str
+) -> NotebookNode:
+    """A notebook with a cell that sets some of its parameters, as papermill adds it.
 
     Raises:
         BadInput: a parameter that the notebook does not have, or one of another type.
@@ -88,23 +90,23 @@ def given(notebook: NotebookNode, parameters: Mapping[str, Any], name: str) -> N
         if not isinstance(value, type(known[key])):
             kind = type(known[key]).__name__
             raise BadInput(f"notebook {name}: {key} = {value!r}: expected {kind}")
-    asked = copy.deepcopy(notebook)
-    asked.metadata.papermill = {}  # which papermill takes for granted, as it does tags
-    for cell in asked.cells:
+    template = copy.deepcopy(notebook)
+    template.metadata.papermill = {}  # which papermill takes for granted, as it does tags
+    for cell in template.cells:
         cell.metadata.setdefault("tags", [])
-    made: NotebookNode = parameterize_notebook(
-        asked, dict(parameters), kernel_name=KERNEL, language="python"
+    filled: NotebookNode = parameterize_notebook(
+        template, dict(parameters), kernel_name=KERNEL, language="python"
     )
-    plain(made)
-    for number, cell in enumerate(made.cells):
+    remove_run_metadata(filled)
+    for number, cell in enumerate(filled.cells):
         if tagged(cell, "injected-parameters"):
             cell.id = f"{name}-given"  # papermill draws one at random
-            made.cells[number - 1].metadata.pop("tags", None)
+            filled.cells[number - 1].metadata.pop("tags", None)
             cell.metadata.pop("tags", None)
-    for cell in made.cells:
+    for cell in filled.cells:
         if not cell.metadata.get("tags"):
             cell.metadata.pop("tags", None)
-    return made
+    return filled
 
 
 def compose(report: NotebookNode, sections: Mapping[str, NotebookNode]) -> NotebookNode:
@@ -116,60 +118,60 @@ def compose(report: NotebookNode, sections: Mapping[str, NotebookNode]) -> Noteb
                 cells += section.cells
         else:
             cells.append(cell)
-    made = NotebookNode({**report, "cells": cells})
-    nbformat.validate(made)
-    return made
+    composed = NotebookNode({**report, "cells": cells})
+    nbformat.validate(composed)
+    return composed
 
 
 def execute(notebook: NotebookNode, folder: Path, name: str, quiet: bool = True) -> NotebookNode:
     """Run all cells in one new kernel whose current folder is `folder`; nothing is written there.
 
     Args:
-        notebook: its cells; see `compose`.
+        notebook: see `compose`.
         folder: of the run.
-        name: of the notebook, for what is left of it if a cell fails.
+        name: of the notebook, for the file that is left if a cell fails.
         quiet: no bar.
 
     Raises:
         BadInput: no kernel that runs this Python.
-        Failed: a cell failed; what was done is in `NAME.failed.ipynb`.
+        Failed: a cell failed; what was executed is in `NAME.failed.ipynb`.
     """
     import papermill
 
     check_kernel()
-    kept = folder / f"{name}.failed.ipynb"
-    with tempfile.TemporaryDirectory() as place, environment(place):
-        asked, made = Path(place) / "asked.ipynb", Path(place) / "made.ipynb"
-        nbformat.write(notebook, asked)
+    failed = folder / f"{name}.failed.ipynb"
+    with tempfile.TemporaryDirectory() as scratch, environment(scratch):
+        source, target = Path(scratch) / "source.ipynb", Path(scratch) / "target.ipynb"
+        nbformat.write(notebook, source)
         try:
             papermill.execute_notebook(
-                asked,
-                made,
+                source,
+                target,
                 kernel_name=KERNEL,
                 cwd=str(folder),
                 progress_bar=not quiet,
                 log_output=False,
             )
         except papermill.PapermillExecutionError as error:
-            atomic_write.write(kept, made.read_bytes())
+            atomic_write.write(failed, target.read_bytes())
             text = f"{error.ename}: {error.evalue}"
-            said = text if len(text) <= SPOKEN else f"{text[:SPOKEN]}…"
-            raise Failed(f"a cell of the notebook failed ({said}); see {kept}") from None
-        done: NotebookNode = nbformat.read(made, as_version=4)
-    kept.unlink(missing_ok=True)
-    plain(done)
-    return done
+            quoted = text if len(text) <= ERROR_LENGTH else f"{text[:ERROR_LENGTH]}…"
+            raise Failed(f"a cell of the notebook failed ({quoted}); see {failed}") from None
+        executed: NotebookNode = nbformat.read(target, as_version=4)
+    failed.unlink(missing_ok=True)
+    remove_run_metadata(executed)
+    return executed
 
 
-def plain(notebook: NotebookNode) -> None:
-    """Leave out what differs each time: times, paths, and how long cells took."""
-    for holder in (notebook, *notebook.cells):
+def remove_run_metadata(notebook: NotebookNode) -> None:
+    """Remove what differs in every run: times, paths, and how long cells took."""
+    for part in (notebook, *notebook.cells):
         for key in ("papermill", "execution"):
-            holder.metadata.pop(key, None)
+            part.metadata.pop(key, None)
 
 
 def check_kernel() -> None:
-    """See that there is a kernel, and that it runs this Python.
+    """Check that there is a kernel, and that it runs this Python.
 
     Raises:
         BadInput: there is none, or it runs another one, which may not have these packages.
@@ -188,14 +190,14 @@ def check_kernel() -> None:
 
 
 @contextmanager
-def environment(place: str) -> Iterator[None]:
-    """Variables that the kernel starts with: it finds this package, and nobody's own start-up."""
-    profile = Path(place) / "profile_default"
-    profile.mkdir()  # the kernel warns on stderr of how it is reached, which is this machine alone
+def environment(folder: str) -> Iterator[None]:
+    """Variables for the kernel: it finds this package, and no start-up files of the user."""
+    profile = Path(folder) / "profile_default"
+    profile.mkdir()  # it would warn that it is reachable, though from this machine alone
     (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
     root = str(Path(next(iter(notebooks.__path__))).parent)
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
-    new = {"PYTHONPATH": path, "IPYTHONDIR": place, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    new = {"PYTHONPATH": path, "IPYTHONDIR": folder, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     old = {name: os.environ.get(name) for name in new}
     os.environ.update(new)
     try:

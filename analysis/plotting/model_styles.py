@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
 
-COLOURS = [f"C{i}" for i in range(10) if i != 7]
-"""Matplotlib's, but grey, which is the noisy input's."""
+COLORS = [f"C{i}" for i in range(10) if i != 7]
+"""Matplotlib's without gray, which is the noisy input's."""
 
 MARKERS = "osD^vP*X<>"
 
@@ -30,12 +30,12 @@ LINE = 0.17
 
 
 def style(model: str, models: Sequence[str]) -> dict[str, object]:
-    """Colour and marker of a model, by its place among all; the noisy input is grey."""
+    """Color and marker of a model, by its place among all; the noisy input is gray."""
     if model == NOISY:
         return {"color": "0.45", "ls": "--", "marker": ".", "ms": 5}
     place = list(models).index(model)
-    colour = COLOURS[place % len(COLOURS)]
-    return {"color": colour, "marker": MARKERS[place // len(COLOURS) % len(MARKERS)], "ms": 4}
+    color = COLORS[place % len(COLORS)]
+    return {"color": color, "marker": MARKERS[place // len(COLORS) % len(MARKERS)], "ms": 4}
 
 
 def named(name: str) -> str:

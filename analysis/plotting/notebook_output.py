@@ -28,7 +28,7 @@ DPI = 110
 
 @dataclass(frozen=True)
 class Displayed:
-    """Something to show, by MIME type, and what is known of it."""
+    """Something to show, by MIME type, and its metadata."""
 
     data: Mapping[str, Any]
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -40,33 +40,33 @@ class Displayed:
 
 
 def png(figure: Figure) -> bytes:
-    """A figure as PNG of 256 colours, a third of the bytes; the same figure is the same bytes."""
-    drawn = io.BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None}, bbox_inches="tight")
-    return reduced(drawn.getvalue())
+    """A figure as PNG in 256 colors, a third of the size; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None}, bbox_inches="tight")
+    return reduced(buffer.getvalue())
 
 
 def reduced(content: bytes) -> bytes:
-    """A PNG in 256 colours."""
+    """A PNG in 256 colors."""
     small = io.BytesIO()
-    colours = Image.open(io.BytesIO(content)).convert("RGB")
-    colours.quantize(256, dither=Image.Dither.NONE).save(small, "png", optimize=True)
+    image = Image.open(io.BytesIO(content)).convert("RGB")
+    image.quantize(256, dither=Image.Dither.NONE).save(small, "png", optimize=True)
     return small.getvalue()
 
 
-def figure(drawn: Figure | None, alt: str, csv: str = "") -> Displayed:
+def figure(plot: Figure | None, alt: str, csv: str = "") -> Displayed:
     """A figure.
 
     Args:
-        drawn: None where there is nothing to draw; the description is shown instead.
+        plot: None where there is nothing to draw; the description is shown instead.
         alt: what it shows, for readers who do not see it.
         csv: the table that it is drawn from, as `cka/cka.csv`: analysis and file.
     """
-    return say([alt]) if drawn is None else image(png(drawn), alt, csv)
+    return say([alt]) if plot is None else image(png(plot), alt, csv)
 
 
 def image(content: bytes, alt: str, csv: str = "") -> Displayed:
-    """A figure that is there as PNG; see `figure`."""
+    """A figure that is a PNG already; see `figure`."""
     return Displayed(
         {"image/png": base64.b64encode(content).decode(), "text/plain": alt},
         {"image/png": {"alt": alt, "csv": csv}},
@@ -85,9 +85,7 @@ def shown(value: Any, digits: int) -> str:
     >>> shown(3.14159, 2), shown(float("nan"), 2), shown("a", 2), shown(7, 2)
     ('3.14', '–', 'a', '7')
     """
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
-        return str(value)
-    if isinstance(value, int | np.integer):
+    if not isinstance(value, float | np.floating):
         return str(value)
     if math.isnan(value):
         return "–"
@@ -148,7 +146,7 @@ def comparison(pictures: Mapping[str, tuple[Pixels, str]], caption: str) -> Disp
     """Pictures of the same place; a page shows any two of them under a slider.
 
     Args:
-        pictures: pixels, and what is said of them (a PSNR, say), by name; the first two are those
+        pictures: pixels and a note on them (their PSNR, say), by name; the first two are those
             that are compared at first.
         caption: what they show.
     """
@@ -168,7 +166,7 @@ def comparison(pictures: Mapping[str, tuple[Pixels, str]], caption: str) -> Disp
 
 
 def pairwise(panels: Mapping[tuple[str, str], Displayed], label: str) -> Displayed:
-    """Views of two models each, of which a page shows those of the two that the reader chooses.
+    """Panels about two models each; a page shows those of the two that the reader chooses.
 
     Args:
         panels: figures and tables, by the names of the models.
@@ -190,9 +188,14 @@ def as_html(shown: Displayed) -> str:
         return str(shown.data["text/html"])
     if "image/png" in shown.data:
         about = shown.metadata["image/png"]
-        source = f' data-csv="{html.escape(about["csv"])}"' if about["csv"] else ""
-        return (
-            f'<figure class="drawn"{source}><img src="data:image/png;base64,'
-            f'{shown.data["image/png"]}" alt="{html.escape(about["alt"])}"></figure>'
-        )
+        return drawn("image/png", shown.data["image/png"], about["alt"], about["csv"])
     return f"<pre>{html.escape(str(shown.data['text/plain']))}</pre>"
+
+
+def drawn(mime_type: str, content: str, alt: str, csv: str = "") -> str:
+    """A figure element of an image, which is given in base64; see `figure`."""
+    source = f' data-csv="{html.escape(csv)}"' if csv else ""
+    return (
+        f'<figure class="drawn"{source}><img src="data:{mime_type};base64,{content}" '
+        f'alt="{html.escape(alt)}"></figure>'
+    )

@@ -64,7 +64,7 @@ def main() -> None:
     if options.verify:
         from analysis.report import verify
 
-        models = [] if not (arguments.models or arguments.made) else requests(arguments)
+        models = [] if not (arguments.models or arguments.custom_models) else requests(arguments)
         verify.run(options, settings, models)
         return
     folders = run_folders(arguments)

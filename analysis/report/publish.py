@@ -100,7 +100,7 @@ def composed(sections: Sequence[str], title: str | None = None) -> NotebookNode:
         sections: names of notebooks.
         title: in place of the stored one.
     """
-    report = notebooks.given(notebooks.stored(PAGE), {"run_dir": "."}, PAGE)
+    report = notebooks.with_parameters(notebooks.stored(PAGE), {"run_dir": "."}, PAGE)
     if title:
         rest = report.cells[0].source.partition("\n")[2]
         report.cells[0].source = f"# {escaped(' '.join(title.split()))}\n{rest}"
@@ -114,12 +114,12 @@ def section(name: str) -> NotebookNode:
     shown by the notebook `section`.
     """
     if name in notebooks.names():
-        return notebooks.given(notebooks.stored(name), {"run_dir": name}, name)
+        return notebooks.with_parameters(notebooks.stored(name), {"run_dir": name}, name)
     record, general = analyses()[name], notebooks.stored("section")
     general.cells[0].source = f"## {escaped(record.title)}\n\n{escaped(record.description)}"
     for cell in general.cells:
         cell.id = cell.id.replace("section-", f"{name}-")
-    return notebooks.given(general, {"run_dir": name, "name": name}, name)
+    return notebooks.with_parameters(general, {"run_dir": name, "name": name}, name)
 
 
 def forget(folder: Path, made: Mapping[str, Any], formats: Sequence[str]) -> None:

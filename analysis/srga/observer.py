@@ -71,7 +71,7 @@ class DeepFeatures(Collector):
         self, units: Mapping[View, Sequence[CachedActivations]], ranks: Ranks
     ) -> dict[View, Deep]:
         """See `Collector.result`; views are shared out among the processes."""
-        return dict(zip(units, ranks.share(self._deep, list(units.values())), strict=True))
+        return dict(zip(units, ranks.map(self._deep, list(units.values())), strict=True))
 
     def _deep(self, units: Sequence[CachedActivations]) -> Deep:
         width, parts = columns(units, FEATURES, self.numbers)

@@ -99,7 +99,7 @@ def table(
         first = View(model, asked.noises[0].spec)
         whole = {view: _fit(deep.gram, args) for view, deep in found.items() if view[0] == model}
         parts = {
-            view: [_fit(gram_pca.recentred(found[view].gram, kept), args) for kept in keep]
+            view: [_fit(gram_pca.recentered(found[view].gram, kept), args) for kept in keep]
             for view in whole
         }
         for view, fitted in whole.items():

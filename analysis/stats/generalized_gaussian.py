@@ -56,9 +56,9 @@ def _grid() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def fit_ggd(values: ArrayLike, method: Method = "grid") -> GGD:
     """The zero-mean generalized Gaussian with the values' E[x²] and E[|x|].
 
-    σ² = mean(x²), not centred. The shape is where r(β) (see `ratio`) is σ² / mean(|x|)²: the
+    σ² = mean(x²), not centered. The shape is where r(β) (see `ratio`) is σ² / mean(|x|)²: the
     nearest of 0.2, 0.201, …, 9.999 (`grid`, as published), or exactly (`root`), within that range.
-    mean(|x|) is not centred either, unlike the published code's mean(|x − mean(x)|): so the fit
+    mean(|x|) is not centered either, unlike the published code's mean(|x − mean(x)|): so the fit
     does not change if some values change their sign, as principal components' scores may.
 
     Args:
@@ -91,10 +91,10 @@ def shape_of(target: float, method: Method = "grid") -> float:
         return float(shapes[-1])
     from scipy.optimize import brentq
 
-    found = brentq(
+    root = brentq(
         lambda b: math.log(float(ratio(b)) / target), LOWEST, float(shapes[-1]), xtol=1e-13
     )
-    return float(found)
+    return float(root)
 
 
 def kl_ggd(sigma1: float, shape1: float, sigma2: float, shape2: float) -> float:
@@ -135,8 +135,7 @@ def log_scale(sigma: float, shape: float) -> float:
 
 def density(x: ArrayLike, sigma: float, shape: float) -> NDArray[np.float64]:
     """p(x; σ, β), see the module."""
-    scale = log_scale(sigma, shape)
-    place = np.abs(np.asarray(x, dtype=np.float64)) / math.exp(scale)
-    height = math.log(shape / 2) - scale - math.lgamma(1 / shape)
-    value: NDArray[np.float64] = np.exp(height - place**shape)
+    from scipy.stats import gennorm
+
+    value: NDArray[np.float64] = gennorm.pdf(x, shape, scale=math.exp(log_scale(sigma, shape)))
     return value

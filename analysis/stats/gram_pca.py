@@ -1,8 +1,8 @@
 """Principal components of many features of few samples, through the samples' Gram matrix.
 
-With n samples of p ≫ n features, the n × n Gram of the centred features has the same nonzero
+With n samples of p ≫ n features, the n × n Gram of the centered features has the same nonzero
 eigenvalues as their scatter matrix, and its eigenvectors, scaled, are the scores. It is a sum over
-features, so that these are never all held: a chunk of columns at a time is enough.
+features, so that these are never all in memory: a chunk of columns at a time is enough.
 """
 
 from __future__ import annotations
@@ -21,13 +21,12 @@ CHUNK = 2**22
 """Numbers of a chunk in float64: 32 MiB."""
 
 
-def gram(features: Tensor, device: torch.device | str = "cpu") -> Tensor:
-    """Gram matrix of centred features, Σ_j (x_ij − x̄_j)(x_kj − x̄_j), in float64.
+def gram(features: Tensor) -> Tensor:
+    """Gram matrix of centered features, Σ_j (x_ij − x̄_j)(x_kj − x̄_j), in float64.
 
     Args:
         features: (n, …), flattened; read in chunks of columns, so that a memory-mapped tensor is
             never loaded whole.
-        device: where to multiply.
 
     Returns:
         (n, n) on the CPU.
@@ -35,7 +34,7 @@ def gram(features: Tensor, device: torch.device | str = "cpu") -> Tensor:
     Raises:
         BadInput: fewer than 2 samples, or no features.
     """
-    return gram_of(chunks([features]), device)
+    return gram_of(chunks([features]))
 
 
 def gram_of(columns: Iterator[Tensor], device: torch.device | str = "cpu") -> Tensor:
@@ -69,12 +68,12 @@ def chunks(parts: Sequence[Tensor], numbers: int = CHUNK) -> Iterator[Tensor]:
 def scores(gram: Tensor, count: int) -> Tensor:
     """Scores of the samples on the leading principal components, U √λ.
 
-    They are those of a PCA of the features the Gram matrix was made of, but for each component's
-    sign, which no eigenvector has. Every component has mean 0 over the samples.
+    They equal those of a PCA of the features, up to the sign of each component, which is
+    arbitrary. Every component has mean 0 over the samples.
 
     Args:
-        gram: (n, n), of centred features; see `gram`.
-        count: of components, 1 to n − 1, the rank that centring leaves.
+        gram: (n, n), of centered features; see `gram`.
+        count: of components, 1 to n − 1, the rank that centering leaves.
 
     Returns:
         (n, count) float64, largest component first.
@@ -89,13 +88,13 @@ def scores(gram: Tensor, count: int) -> Tensor:
         raise BadInput("features are not finite: they have no components")
     with one_thread():
         values, vectors = torch.linalg.eigh(gram.double())
-    kept = values.flip(0)[:count].clamp(min=0)
-    found: Tensor = vectors.flip(1)[:, :count] * kept.sqrt()
-    return found
+    leading = values.flip(0)[:count].clamp(min=0)
+    leading_scores: Tensor = vectors.flip(1)[:, :count] * leading.sqrt()
+    return leading_scores
 
 
-def recentred(gram: Tensor, samples: Tensor) -> Tensor:
-    """The Gram matrix of some of the samples, centred on their own mean."""
+def recentered(gram: Tensor, samples: Tensor) -> Tensor:
+    """The Gram matrix of some of the samples, centered on their own mean."""
     part = gram[samples][:, samples]
     rows = part.mean(0, keepdim=True)
     return part - rows - rows.T + rows.mean()
@@ -105,7 +104,7 @@ def projected(gram: Tensor, train: ArrayLike, test: ArrayLike, count: int) -> tu
     """Scores of some samples on their own leading components, and of others on these.
 
     Args:
-        gram: (n, n), of centred features.
+        gram: (n, n), of centered features.
         train: places of the samples that the components are of, 2 or more.
         test: places of others.
         count: at most so many components; those whose variance is below 10⁻¹⁰ of the largest are
@@ -116,11 +115,11 @@ def projected(gram: Tensor, train: ArrayLike, test: ArrayLike, count: int) -> tu
     """
     own, others = (torch.as_tensor(np.asarray(side)) for side in (train, test))
     part = gram.double()[own][:, own]
-    values, vectors = torch.linalg.eigh(recentred(gram.double(), own))
+    values, vectors = torch.linalg.eigh(recentered(gram.double(), own))
     kept = (values > 1e-10 * values.max().clamp_min(0)).flip(0)[: min(count, len(own) - 1)]
     number = max(1, int(kept.sum()))
     values, vectors = values.flip(0)[:number], vectors.flip(1)[:, :number]
     across = gram.double()[others][:, own]
-    centred = across - across.mean(1, keepdim=True) - part.mean(0) + part.mean()
+    centered = across - across.mean(1, keepdim=True) - part.mean(0) + part.mean()
     size = values.clamp_min(torch.finfo(torch.float64).tiny).sqrt()
-    return vectors * size, centred @ vectors / size
+    return vectors * size, centered @ vectors / size

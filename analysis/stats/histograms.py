@@ -24,7 +24,6 @@ HALF = 8192
 """Bins on either side of the middle one."""
 
 BINS = 2 * HALF + 1
-POWERS = 4
 
 Array = NDArray[np.float64]
 
@@ -36,8 +35,8 @@ def edges() -> Array:
     places = np.arange(-HALF - 0.5, HALF + 1) * step
     exact = (LINEAR * np.sinh(places)).astype(np.float32)
     exact[0], exact[-1] = -LIMIT, LIMIT
-    found: Array = exact.astype(np.float64)
-    return found
+    bounds: Array = exact.astype(np.float64)
+    return bounds
 
 
 def count(values: Tensor) -> tuple[Tensor, Tensor]:
@@ -47,7 +46,7 @@ def count(values: Tensor) -> tuple[Tensor, Tensor]:
         values: (images, …), of any floating type and device.
 
     Returns:
-        (images, BINS) int32, and (images, POWERS) float64, on the CPU: Σx, Σx², Σx³, Σx⁴.
+        (images, BINS) int32, and (images, 4) float64, on the CPU: Σx, Σx², Σx³, Σx⁴.
 
     Raises:
         BadInput: values that are not finite, or not within ±10⁶.
@@ -65,7 +64,7 @@ def count(values: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def powers(flat: Tensor) -> Tensor:
-    """(images, POWERS) float64, Σx, Σx², Σx³, Σx⁴ of (images, values).
+    """(images, 4) float64, Σx, Σx², Σx³, Σx⁴ of (images, values).
 
     By numpy, whose sums do not depend on the number of threads.
     """
@@ -81,7 +80,7 @@ class Histogram:
 
     Attributes:
         counts: (BINS,), how many values lie in each bin of the grid.
-        sums: (POWERS,), Σx, Σx², Σx³, Σx⁴.
+        sums: (4,), Σx, Σx², Σx³, Σx⁴.
     """
 
     counts: NDArray[np.int64]
@@ -128,8 +127,8 @@ class Histogram:
 
     def below(self, places: Array) -> Array:
         """The share of values below each place, values being spread evenly within their bin."""
-        found: Array = np.interp(places, edges(), self.cumulative)
-        return found
+        share: Array = np.interp(places, edges(), self.cumulative)
+        return share
 
     def density(self, bounds: Array) -> Array:
         """(n,), mean density between n + 1 ascending bounds; values outside count in the total."""
@@ -142,7 +141,7 @@ def pooled(counts: Tensor, sums: Tensor) -> Histogram:
 
 
 def without(whole: Histogram, counts: Tensor, sums: Tensor) -> Histogram:
-    """A pooled histogram with one image's counts (BINS,) and sums (POWERS,) taken out."""
+    """A pooled histogram with one image's counts (BINS,) and sums (4,) taken out."""
     return Histogram(whole.counts - counts.numpy(), whole.sums - sums.numpy())
 
 

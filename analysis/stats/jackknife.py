@@ -75,8 +75,8 @@ def log_interval(value: Array, without: Array) -> Interval:
     """As `interval`, of logarithms: for ratios above 0, whose bounds are above 0 too; else NaN."""
     some = (value > 0) & (without > 0).all(0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = interval(np.log(value), np.log(without))
-    low, high = (np.where(some, np.exp(bound), np.nan) for bound in found)
+        bounds = interval(np.log(value), np.log(without))
+    low, high = (np.where(some, np.exp(bound), np.nan) for bound in bounds)
     return Interval(low, high)
 
 

@@ -12,7 +12,7 @@ from mtd.utils import seeds
 
 
 class PValues(NamedTuple):
-    """(N, N) each: of every pair alone, and corrected for all the pairs asked about."""
+    """(N, N) each: of every pair alone, and corrected for all the pairs tested."""
 
     alone: Tensor
     corrected: Tensor
@@ -20,27 +20,27 @@ class PValues(NamedTuple):
 
 def p_values(
     grams: Sequence[Tensor],
-    asked: Tensor,
+    tested: Tensor,
     defined: Tensor,
     count: int = 1000,
     seed: int = 0,
 ) -> PValues:
     """How often pairing images at random gives a CKA at least as large: (1 + hits) / (1 + count).
 
-    The samples of one side are permuted within each batch, all its layers alike; centred Grams
+    The samples of one side are permuted within each batch, all its layers alike; centered Grams
     are permuted by index, and self-HSICs stay what they are. `corrected` counts the permutations
-    in which *any* of the pairs asked about reaches the value (single-step max-T), so that the
+    in which *any* of the pairs tested reaches the value (single-step max-T), so that the
     chance of one false finding among all of them is bounded.
 
     Args:
-        grams: of each batch, (N, n, n), centred as the estimator has it.
-        asked: (N, N) boolean, the pairs to test: row i against column j.
+        grams: of each batch, (N, n, n), centered as the estimator has it.
+        tested: (N, N) boolean, the pairs to test: row i against column j.
         defined: (N,) boolean, the representations that have a CKA.
         count: number of permutations.
         seed: of the permutations.
 
     Returns:
-        NaN for pairs that were not asked about or have no CKA.
+        NaN for pairs that were not tested or have no CKA.
 
     Reference: Westfall and Young 1993, *Resampling-Based Multiple Testing*.
     """
@@ -51,7 +51,7 @@ def p_values(
     scale = (own[:, None] * own[None, :]).sqrt()
     observed = sum(flat @ flat.mT for flat in rows) / scale
     assert isinstance(observed, Tensor)
-    valid = asked & observed.isfinite()
+    valid = tested & observed.isfinite()
     i, j = (index.unique() for index in valid.nonzero(as_tuple=True))
     hits, corrected = torch.zeros_like(observed), torch.zeros_like(observed)
     stream = seeds.generator("permutation", seed)

@@ -30,8 +30,8 @@ def spearman(x: ArrayLike, y: ArrayLike) -> Correlation:
     """Spearman's ρ: Pearson's correlation of ranks, ties sharing theirs.
 
     The interval is tanh(atanh ρ ± 1.96 √((1 + ρ²/2) / (n − 3))); at |ρ| = 1 there is none. The
-    two-sided p-value is the share of all orders of y that give as large a |ρ|, for up to 8 pairs;
-    above, SciPy's approximation.
+    two-sided p-value is the share of all orders of y that give as large a |ρ|, for up to 8 pairs
+    (SciPy's `permutation_test` would double the smaller tail); above, SciPy's approximation.
 
     Args:
         x: (n,).
@@ -50,8 +50,8 @@ def spearman(x: ArrayLike, y: ArrayLike) -> Correlation:
     value = round(value) if abs(value) > 1 - 1e-12 else value
     if n <= EXACT:
         orders = np.array(list(permutations(b)))
-        found = (orders - b.mean()) @ (a - a.mean()) / (n * a.std() * b.std())
-        p = float(np.mean(np.abs(found) >= abs(value) - 1e-9))
+        coefficients = (orders - b.mean()) @ (a - a.mean()) / (n * a.std() * b.std())
+        p = float(np.mean(np.abs(coefficients) >= abs(value) - 1e-9))
     else:
         p = float(stats.spearmanr(a, b).pvalue)
     if n < LEAST or abs(value) == 1:

@@ -1,8 +1,8 @@
-"""Values that each model has with an interval of its own, without one of their difference.
+"""Sentences on values that have an interval for each model, but none of their difference.
 
-Two such intervals that do not overlap tell the models apart: the standard error of a difference is
-at most the sum of both. Two that overlap leave it undecided here, though a paired test might not.
-Of the lowest and the highest of many nothing is said: they were chosen for being far apart, so that
+If two such intervals do not overlap, the models differ: the standard error of a difference is at
+most the sum of both. If they overlap, it is left undecided here, though a paired test might decide.
+The lowest and the highest of many are not compared: they were chosen for being far apart, so that
 their intervals often do not overlap even where all models are equal.
 """
 
@@ -25,14 +25,14 @@ FEW = 4
 def tidy(frame: pd.DataFrame, value: str, low: str = "low", high: str = "high") -> pd.DataFrame:
     """Columns model, noise (if there is one), value, low and high; NaN where there is no bound."""
     named = {name: frame[name].astype(str) for name in ("model", "noise") if name in frame}
-    found = pd.DataFrame(named | {"value": frame[value].astype(float)})
+    tidied = pd.DataFrame(named | {"value": frame[value].astype(float)})
     for name, column in (("low", low), ("high", high)):
-        found[name] = frame[column].astype(float) if column in frame else float("nan")
-    return found.reset_index(drop=True)
+        tidied[name] = frame[column].astype(float) if column in frame else float("nan")
+    return tidied.reset_index(drop=True)
 
 
-def told_apart(a: pd.Series, b: pd.Series) -> bool:
-    """Whether two intervals do not overlap; never if one is missing."""
+def disjoint(a: pd.Series, b: pd.Series) -> bool:
+    """Whether two intervals do not overlap; False if one is missing."""
     return bool(a.low > b.high or b.low > a.high)
 
 
@@ -46,10 +46,10 @@ def by_model(rows: pd.DataFrame, what: str, digits: int = 2, unit: str = "") -> 
         unit: behind values.
     """
     known = rows[rows.value.notna()]
-    lost = rows[rows.value.isna()].model
-    found = [f"{what}: no value for {codes(lost)}."] if len(lost) else []
+    unknown = rows[rows.value.isna()].model
+    missing = [f"{what}: no value for {codes(unknown)}."] if len(unknown) else []
     if known.empty:
-        return found
+        return missing
     shown = known
     if len(known) > FEW:
         ranked = known.sort_values("value", kind="stable")
@@ -61,19 +61,19 @@ def by_model(rows: pd.DataFrame, what: str, digits: int = 2, unit: str = "") -> 
         for r in records(shown)
     ]
     apart = overlaps(shown) if len(shown) == len(known) else ""
-    return [f"{what}: {listed(each)}{apart}.", *found]
+    return [f"{what}: {listed(each)}{apart}.", *missing]
 
 
 def overlaps(rows: pd.DataFrame) -> str:
     """Which of the intervals do not overlap, behind a semicolon; nothing for one or none."""
-    held = rows[rows.low.notna()]
-    pairs = list(combinations(range(len(held)), 2))
+    bounded_rows = rows[rows.low.notna()]
+    pairs = list(combinations(range(len(bounded_rows)), 2))
     if not pairs:
         return ""
     names: dict[bool, list[str]] = {True: [], False: []}
     for i, j in pairs:
-        a, b = held.iloc[i], held.iloc[j]
-        names[told_apart(a, b)].append(f"{code(a.model)} and {code(b.model)}")
+        a, b = bounded_rows.iloc[i], bounded_rows.iloc[j]
+        names[disjoint(a, b)].append(f"{code(a.model)} and {code(b.model)}")
     if not names[False]:
         return "; these intervals do not overlap"
     if not names[True]:
@@ -97,10 +97,10 @@ def by_noise(rows: pd.DataFrame, what: str, digits: int = 2, unit: str = "") -> 
         return by_model(rows, f"{what} under {code(noises[0])}", digits, unit)
     means = rows.groupby("model", sort=False).value.mean().rename("value").reset_index()
     over = f"{what}, mean over {len(noises)} noises (without an interval)"
-    found = by_model(tidy(means, "value"), over, digits, unit)
+    sentences = by_model(tidy(means, "value"), over, digits, unit)
     if len(models) == 1:
-        return [*found, *extremes(rows, models[0], digits, unit)]
-    return [*found, *(lower(rows, models) if len(models) == 2 else lowest(rows, models))]
+        return [*sentences, *extremes(rows, models[0], digits, unit)]
+    return [*sentences, *(lower(rows, models) if len(models) == 2 else lowest(rows, models))]
 
 
 def extremes(rows: pd.DataFrame, model: str, digits: int, unit: str) -> list[str]:
@@ -116,20 +116,22 @@ def extremes(rows: pd.DataFrame, model: str, digits: int, unit: str) -> list[str
 
 
 def lower(rows: pd.DataFrame, models: Sequence[str]) -> list[str]:
-    """Of two models, which one is told to have the lower value under which noises."""
+    """Of two models, which one is lower under which noises, by intervals that do not overlap."""
     wide = {name: rows[rows.model == name].set_index("noise") for name in models}
-    told: dict[str, list[str]] = {name: [] for name in models}
+    lower_under: dict[str, list[str]] = {name: [] for name in models}
     equal, undecided = [], []
     for noise in wide[models[0]].index.intersection(wide[models[1]].index, sort=False):
         a, b = (wide[name].loc[noise] for name in models)
-        if told_apart(a, b):
-            told[models[0] if a.value < b.value else models[1]].append(str(noise))
+        if disjoint(a, b):
+            lower_under[models[0] if a.value < b.value else models[1]].append(str(noise))
         elif a.value == b.value:
             equal.append(str(noise))
         elif not math.isnan(a.value) and not math.isnan(b.value):
             undecided.append(str(noise))
     how = "by intervals that do not overlap, lower in"
-    parts = [f"{how} {code(n)} under {codes(noises)}" for n, noises in told.items() if noises]
+    parts = [
+        f"{how} {code(n)} under {codes(noises)}" for n, noises in lower_under.items() if noises
+    ]
     parts += [f"equal under {codes(equal)}"] if equal else []
     missing = " (intervals overlap or are missing)"
     parts += [f"undecided under {codes(undecided)}{missing}"] if undecided else []

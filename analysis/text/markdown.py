@@ -47,10 +47,10 @@ def listed(items: Iterable[str], most: int = 6) -> str:
     >>> listed(["a"]), listed(["a", "b", "c"]), listed("abcde", 2)
     ('a', 'a, b and c', 'a, b and 3 more')
     """
-    held = list(items)
-    if len(held) > most:
-        return f"{', '.join(held[:most])} and {len(held) - most} more"
-    return " and ".join(filter(None, (", ".join(held[:-1]), *held[-1:])))
+    texts = list(items)
+    if len(texts) > most:
+        return f"{', '.join(texts[:most])} and {len(texts) - most} more"
+    return " and ".join(filter(None, (", ".join(texts[:-1]), *texts[-1:])))
 
 
 def codes(names: Iterable[object], most: int = 6) -> str:

@@ -16,15 +16,15 @@ def shortest(parts: Mapping[Key, Sequence[str]]) -> dict[Key, str]:
     >>> shortest({1: ("runs", "a", "model"), 2: ("runs", "b", "model"), 3: ("runs", "other")})
     {1: 'a/model', 2: 'b/model', 3: 'other'}
     """
-    found = {}
+    names = {}
     for key, own in parts.items():
         name = ""
         for length in range(1, len(own) + 1):
             name = "/".join(own[-length:])
             if ["/".join(part[-length:]) for part in parts.values()].count(name) == 1:
                 break
-        found[key] = name
-    return found
+        names[key] = name
+    return names
 
 
 def wrapped(name: str, width: int, lines: int = 3) -> str:

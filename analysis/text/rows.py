@@ -44,19 +44,19 @@ def p_values(frame: pd.DataFrame, columns: Sequence[str], digits: int) -> pd.Dat
         ['<0.001', '0.500']
     """
     least = 10.0**-digits
-    found = frame.copy()
+    shown = frame.copy()
     for name in columns:
         if (frame[name] < least).any():
-            found[name] = [
+            shown[name] = [
                 f"<{least:.{digits}f}" if value < least else number(value, digits)
                 for value in frame[name]
             ]
-    return found
+    return shown
 
 
 def reaches(frame: pd.DataFrame, column: str, digits: int, most: int, unit: str = "") -> str:
     """For each model, from which value under which noise to which its rows reach; plain text."""
-    found: list[str] = []
+    spans: list[str] = []
     for model, rows in frame.groupby("model", sort=False):
         if rows[column].notna().any():
             low, high = ends(rows, column)
@@ -64,5 +64,5 @@ def reaches(frame: pd.DataFrame, column: str, digits: int, most: int, unit: str 
                 f"{number(end[column], digits)}{unit} under {end['noise']}" for end in (low, high)
             ]
             span = values[0] if low == high else f"from {values[0]} to {values[1]}"
-            found.append(f"{model} {span}")
-    return listed(found, most)
+            spans.append(f"{model} {span}")
+    return listed(spans, most)

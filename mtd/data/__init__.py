@@ -1,1 +1,1 @@
-"""Images: reading, crops, image pairs, test sets."""
+"""Images: files, photographs, crops, noisy/clean pairs, test sets."""

@@ -1,4 +1,4 @@
-"""Crops of photographs: where they are cut, and their digests."""
+"""Crops of photographs: where they are taken, and their digests."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 import torch
@@ -21,7 +21,15 @@ from mtd.utils.errors import BadInput, nearest
 
 @dataclass(frozen=True)
 class Crop:
-    """A part of a photograph, or all of it, 8 bits, with where it was cut."""
+    """A crop of a photograph, or the whole of it.
+
+    Attributes:
+        image: name of the photograph.
+        top: first row.
+        left: first column.
+        pixels: (H, W, 3), 8 bits.
+        scene: see `mtd.data.photographs.Photograph`.
+    """
 
     image: str
     top: int
@@ -37,29 +45,52 @@ class Crop:
 
 
 def to_tensor(pixels: Sequence[Pixels]) -> Tensor:
-    """Equal-sized (H, W, 3) 8-bit images as float32 (B, 3, H, W) in [0, 1]."""
+    """8-bit images (H, W, 3) of one size as float32 (B, 3, H, W) in [0, 1].
+
+    >>> to_tensor([np.full((1, 2, 3), 51, np.uint8)])[0, 0]
+    tensor([[0.2000, 0.2000]])
+    """
     stacked = torch.from_numpy(np.stack(pixels))
     return stacked.permute(0, 3, 1, 2).to(torch.float32).div(255).contiguous()
 
 
-Rule = Literal["grid", "centre", "random"]
+Rule = Literal["grid", "center", "random"]
+
+SPELLINGS = {"centre": "center"}
+"""Older names of crop rules, which command lines and manifests may still have."""
 
 
 def crops(
-    images: Sequence[Photograph], size: int, count: int, rule: Rule = "grid", seed: int = 0
+    images: Sequence[Photograph],
+    size: int,
+    count: int,
+    rule: Rule | Literal["centre"] = "grid",
+    seed: int = 0,
 ) -> list[Crop]:
-    """At most `count` crops of `size` x `size`, by a rule; nothing is ever resized.
+    """At most `count` crops of `size` x `size`, by a rule; images are never resized.
 
-    `grid`: shared out evenly over the images and over each image. Every image gives the same
-    number of crops, or one more, as far as that many fit without overlap; what does not fit goes
-    to the others. The crops of an image sit at the centres of an even grid. `centre`: the middle
-    of each image. `random`: the same number from each image, or one more, at places that depend on
-    (seed, name of the image, which of its crops) only; they may overlap. With more images than
-    crops, evenly spaced ones give one each.
+    With more images than crops, evenly spaced images give one crop each.
+
+    Args:
+        images: to crop.
+        size: side of a crop in pixels.
+        count: of crops, at most.
+        rule: `grid`: distributed evenly over the images and over each image. Every image gives
+            the same number of crops, or one more, as long as they fit without overlap; the
+            remainder goes to the others. The crops of an image are centered in the cells of a
+            grid. `center`: the center of each image. `random`: the same number from each image, or
+            one more, at positions that depend on (seed, name of the image, index of the crop)
+            only; they may overlap.
+        seed: of the rule `random`.
 
     Raises:
-        BadInput: an image is smaller than the crop, or there is no such rule.
+        BadInput: an image is smaller than the crop, or an unknown rule.
+
+    >>> from mtd.data.photographs import photographs
+    >>> [(crop.image, crop.top, crop.left) for crop in crops(photographs(), 128, 2, "center")]
+    [('astronaut', 192, 192), ('coffee', 136, 236)]
     """
+    rule = cast(Rule, SPELLINGS.get(rule, rule))
     if rule not in get_args(Rule):
         raise BadInput(f"crop rule {rule!r}: {nearest(str(rule), get_args(Rule))}")
     for image in images:
@@ -70,35 +101,36 @@ def crops(
             )
     if len(images) > count:
         images = spaced(images, count)
-    cut = []
-    for place, (image, share) in enumerate(zip(images, _shares(images, size, count), strict=True)):
+    cropped = []
+    counts = _counts(images, size, count)
+    for index, (image, number) in enumerate(zip(images, counts, strict=True)):
         pixels = image.load()
         if rule == "grid":
-            corners = _centres(image.height, image.width, size, share)
-        elif rule == "centre":
+            corners = _grid_corners(image.height, image.width, size, number)
+        elif rule == "center":
             corners = [((image.height - size) // 2, (image.width - size) // 2)]
         else:
-            share = count // len(images) + (place < count % len(images))
-            corners = [_corner(image, size, seed, i) for i in range(share)]
+            number = count // len(images) + (index < count % len(images))
+            corners = [_random_corner(image, size, seed, i) for i in range(number)]
         for top, left in corners:
             part = np.ascontiguousarray(pixels[top : top + size, left : left + size])
-            cut.append(Crop(image.name, top, left, part, image.scene))
-    return cut
+            cropped.append(Crop(image.name, top, left, part, image.scene))
+    return cropped
 
 
 def whole(images: Sequence[Photograph], count: int | None = None) -> list[Crop]:
-    """Whole photographs, all of them or `count` evenly spaced ones."""
+    """Whole photographs as crops: all of them, or `count` evenly spaced ones."""
     if count is not None and len(images) > count:
         images = spaced(images, count)
     return [Crop(image.name, 0, 0, image.load(), image.scene) for image in images]
 
 
 def spaced(images: Sequence[Photograph], count: int) -> list[Photograph]:
-    """`count` of the images, evenly spaced."""
+    """`count` evenly spaced images of a sequence."""
     return [images[(2 * i + 1) * len(images) // (2 * count)] for i in range(count)]
 
 
-def _corner(image: Photograph, size: int, seed: int, index: int) -> tuple[int, int]:
+def _random_corner(image: Photograph, size: int, seed: int, index: int) -> tuple[int, int]:
     stream = seeds.generator("crop", seed, image.name, index)
     top, left = (
         int(torch.randint(side - size + 1, (1,), generator=stream))
@@ -107,19 +139,19 @@ def _corner(image: Photograph, size: int, seed: int, index: int) -> tuple[int, i
     return top, left
 
 
-def _shares(images: Sequence[Photograph], size: int, count: int) -> list[int]:
-    """How many crops each image gives, as far as they fit without overlap."""
-    room = [(image.height // size) * (image.width // size) for image in images]
-    shares = [0] * len(images)
-    while sum(shares) < count and shares != room:
+def _counts(images: Sequence[Photograph], size: int, count: int) -> list[int]:
+    """The number of crops of each image, as long as they fit without overlap."""
+    capacity = [(image.height // size) * (image.width // size) for image in images]
+    counts = [0] * len(images)
+    while sum(counts) < count and counts != capacity:
         for i in range(len(images)):
-            if shares[i] < room[i] and sum(shares) < count:
-                shares[i] += 1
-    return shares
+            if counts[i] < capacity[i] and sum(counts) < count:
+                counts[i] += 1
+    return counts
 
 
-def _centres(height: int, width: int, size: int, count: int) -> list[tuple[int, int]]:
-    """Corners of `count` crops that do not overlap, centred in the cells of a grid."""
+def _grid_corners(height: int, width: int, size: int, count: int) -> list[tuple[int, int]]:
+    """Corners of `count` crops that do not overlap, centered in the cells of a grid."""
     rows, columns = min(
         (
             (r, c)
@@ -138,7 +170,7 @@ def _centres(height: int, width: int, size: int, count: int) -> list[tuple[int, 
 
 
 def place(crop: Crop) -> dict[str, Any]:
-    """What identifies a crop in a table."""
+    """The columns that identify a crop in a table."""
     height, width = crop.pixels.shape[:2]
     return {
         "image": crop.image,
@@ -152,23 +184,23 @@ def place(crop: Crop) -> dict[str, Any]:
 
 
 def busiest(pixels: Pixels, side: int) -> tuple[slice, slice]:
-    """The square with the strongest edges: summed absolute differences of grey neighbours.
+    """The square with the strongest edges: the sum of absolute differences of gray neighbors.
 
     It depends on the clean image only, so that it is the same for every noise and model.
 
     Args:
         pixels: (H, W, 3).
-        side: of the square; at most that of the image.
+        side: of the square in pixels; a smaller image is taken whole.
 
     Returns:
         Rows and columns.
     """
     height, width = pixels.shape[:2]
     rows, columns = min(side, height), min(side, width)
-    grey = pixels.astype(np.int64).sum(2)
-    edges = np.zeros_like(grey)
-    edges[:, 1:] += np.abs(np.diff(grey, axis=1))
-    edges[1:] += np.abs(np.diff(grey, axis=0))
+    gray = pixels.astype(np.int64).sum(2)
+    edges = np.zeros_like(gray)
+    edges[:, 1:] += np.abs(np.diff(gray, axis=1))
+    edges[1:] += np.abs(np.diff(gray, axis=0))
     total = np.pad(edges.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     sums = total[rows:, columns:] - total[:-rows, columns:]
     sums = sums - total[rows:, :-columns] + total[:-rows, :-columns]

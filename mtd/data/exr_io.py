@@ -1,4 +1,4 @@
-"""OpenEXR files: linear colour in floating point, as renderers write it."""
+"""OpenEXR files: linear RGB in floating point, as renderers write it."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ def size(path: str | Path) -> tuple[int, int]:
     """Height and width of an EXR file, from its header.
 
     Raises:
-        BadInput: missing, damaged, or no EXR file; or the OpenEXR package is not there.
+        BadInput: a missing or damaged file, or no EXR file; or OpenEXR is not installed.
     """
     (left, top), (right, bottom) = _open(path, header_only=True).header()["dataWindow"]
     return int(bottom - top) + 1, int(right - left) + 1
 
 
 def read(path: str | Path) -> Linear:
-    """The channels R, G and B of an EXR file as float32 (H, W, 3); half floats are widened.
+    """The channels R, G and B of an EXR file as float32 (H, W, 3), linear, 1 is white.
 
-    Alpha and every other channel, such as a renderer's albedo, are left out.
+    Half floats are converted; alpha and all other channels, such as albedo, are ignored.
 
     Raises:
-        BadInput: missing, damaged, no EXR file, or without R, G and B of one size.
+        BadInput: a missing or damaged file, no EXR file, or one without R, G and B of one size.
     """
     channels = _open(path).channels()
     if not {"R", "G", "B"} <= set(channels):
@@ -49,28 +49,28 @@ def read(path: str | Path) -> Linear:
 
 
 def write(path: str | Path, pixels: ArrayLike) -> None:
-    """Write linear colour, (H, W, 3), as float32 R, G and B; the file is there whole or not at all.
+    """Write linear RGB (H, W, 3) as float32 channels R, G and B, in one atomic step.
 
     Raises:
-        BadInput: the place cannot be written, or the OpenEXR package is not there.
+        BadInput: the path cannot be written, or OpenEXR is not installed.
         ValueError: pixels of another shape.
     """
-    colour = np.ascontiguousarray(pixels, dtype=np.float32)
-    if colour.ndim != 3 or colour.shape[2] != 3:
-        raise ValueError(f"pixels of shape {colour.shape}: expected (H, W, 3)")
+    colors = np.ascontiguousarray(pixels, dtype=np.float32)
+    if colors.ndim != 3 or colors.shape[2] != 3:
+        raise ValueError(f"pixels of shape {colors.shape}: expected (H, W, 3)")
     library = _library()
     header = {"compression": library.ZIP_COMPRESSION, "type": library.scanlineimage}
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder) / "whole.exr"
-        library.File(header, {"RGB": colour}).write(str(whole))
+        library.File(header, {"RGB": colors}).write(str(whole))
         atomic_write.write(path, whole.read_bytes())
 
 
 def check() -> None:
-    """See that EXR files can be read and written.
+    """Check that EXR files can be read and written.
 
     Raises:
-        BadInput: the OpenEXR package is not there.
+        BadInput: OpenEXR is not installed.
     """
     _library()
 
@@ -83,7 +83,7 @@ def _library() -> Any:
 
 
 def _open(path: str | Path, header_only: bool = False) -> Any:
-    # The library prints lines of its own about what it cannot open: keep such files from it.
+    # OpenEXR prints messages of its own about files that it cannot open, so they are refused here.
     try:
         with Path(path).open("rb") as stream:
             magic = stream.read(len(MAGIC))

@@ -1,7 +1,7 @@
-"""Image files: PNG, JPEG, TIFF and WebP, read and written.
+"""Image files: reading PNG, JPEG, TIFF and WebP, writing PNG and TIFF.
 
-`read_rgb` gives photographs as 8-bit RGB, read by Pillow. `read_image` keeps depth, transparency
-and ICC profile, by libvips: Pillow and scikit-image silently turn 16-bit colour PNG into 8 bits.
+`read_rgb` returns photographs as 8-bit RGB, by Pillow. `read_image` keeps bit depth, transparency
+and ICC profile, by libvips: Pillow and scikit-image silently reduce 16-bit color PNG to 8 bits.
 """
 
 from __future__ import annotations
@@ -23,8 +23,14 @@ if TYPE_CHECKING:
 
 AnyPixels = NDArray[np.uint8] | NDArray[np.uint16]
 
+Pixels = NDArray[np.uint8]
+"""A photograph, (H, W, 3)."""
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+"""Image files that are read."""
+
 WRITABLE = (".png", ".tif", ".tiff")
-"""Formats without loss, in 8 and 16 bits."""
+"""Lossless formats of 8 and 16 bits."""
 
 LOADERS = ("pngload", "tiffload", "jpegload", "webpload")
 SPACES = ("b-w", "grey16", "srgb", "rgb16", "rgb", "multiband")
@@ -34,11 +40,11 @@ DEPTHS = {"uchar": 8, "ushort": 16}
 
 @dataclass(frozen=True)
 class ImageFile:
-    """What is kept of an image file.
+    """An image in the bit depth of its file.
 
     Attributes:
-        pixels: (H, W, C), 8 or 16 bits; C is 1 grey, 2 grey with alpha, 3 RGB, 4 RGB with alpha.
-        icc: the embedded colour profile as it is, if any. AnyPixels are never converted by it.
+        pixels: (H, W, C), 8 or 16 bits; C is 1 (gray), 2 (gray, alpha), 3 (RGB) or 4 (RGB, alpha).
+        icc: the embedded color profile, unchanged, if any; pixels are never converted by it.
     """
 
     pixels: AnyPixels
@@ -46,31 +52,37 @@ class ImageFile:
 
     @property
     def depth(self) -> int:
-        """Bits of a value, 8 or 16."""
+        """Bits per channel, 8 or 16."""
         return 8 * self.pixels.dtype.itemsize
 
     @property
-    def colours(self) -> AnyPixels:
-        """The channels without alpha, (H, W, 1 or 3)."""
+    def colors(self) -> AnyPixels:
+        """Gray or RGB without alpha, (H, W, 1 or 3)."""
         return self.pixels[..., : 1 if self.pixels.shape[2] < 3 else 3]
 
     @property
     def digest(self) -> str:
-        """SHA-256 of shape and colours; of 8-bit RGB the same as of a crop
-        (`mtd.data.crops.Crop`)."""
-        values = np.ascontiguousarray(self.colours)
+        """SHA-256 of shape and colors; for 8-bit RGB equal to that of `mtd.data.crops.Crop`."""
+        values = np.ascontiguousarray(self.colors)
         little = values.astype(values.dtype.newbyteorder("<"), copy=False)
         return hashlib.sha256(repr(values.shape).encode() + little.tobytes()).hexdigest()
 
-    def with_colours(self, colours: AnyPixels) -> ImageFile:
-        """The same with other colours (H, W, 1 or 3); alpha and profile stay."""
-        alpha = self.pixels[..., self.colours.shape[2] :]
-        return replace(self, pixels=np.concatenate([colours, alpha], axis=2))
+    def with_colors(self, colors: AnyPixels) -> ImageFile:
+        """The same image with other colors (H, W, 1 or 3); alpha and profile stay."""
+        alpha = self.pixels[..., self.colors.shape[2] :]
+        return replace(self, pixels=np.concatenate([colors, alpha], axis=2))
 
 
 @dataclass(frozen=True)
 class Header:
-    """What a file says of itself before its pixels are read; the size is that of `read_image`."""
+    """Size and kind of an image file, upright as `read_image` returns it.
+
+    Attributes:
+        height: in pixels.
+        width: in pixels.
+        channels: 1 to 4; see `ImageFile`.
+        depth: bits per channel, 8 or 16.
+    """
 
     height: int
     width: int
@@ -79,11 +91,10 @@ class Header:
 
 
 def header(path: str | Path) -> Header:
-    """Size and kind of an image file; refuses what `read_image` would refuse, but for damaged
-    pixels.
+    """Size and kind of an image file, without decoding its pixels.
 
     Raises:
-        BadInput: see `read_image`.
+        BadInput: as `read_image`, except for damaged pixels.
     """
     image = _open(Path(path))
     height, width = image.height, image.width
@@ -93,14 +104,15 @@ def header(path: str | Path) -> Header:
 
 
 def read_image(path: str | Path) -> ImageFile:
-    """PNG, TIFF, JPEG or WebP in 8 or 16 bits.
+    """Read PNG, TIFF, JPEG or WebP in 8 or 16 bits.
 
-    Palettes become RGB (or grey, if all their colours are), 1, 2 and 4 bits become 8. A recorded
-    orientation (EXIF, TIFF) is applied, so that the pixels are upright and what is written needs
-    no such tag, which many programs ignore in PNG. Other metadata is dropped.
+    Palettes become RGB (or gray, if all their colors are), 1, 2 and 4 bits become 8. A recorded
+    orientation (EXIF, TIFF) is applied, so that a written copy needs no such tag, which many
+    programs ignore in PNG. Other metadata is dropped.
 
     Raises:
-        BadInput: missing, damaged, another format, CMYK or Lab, other depths, several pages.
+        BadInput: a missing or damaged file, another format, CMYK or Lab, another depth, or several
+            pages.
     """
     import pyvips
 
@@ -109,7 +121,7 @@ def read_image(path: str | Path) -> ImageFile:
     icc = bytes(image.get(ICC)) if image.get_typeof(ICC) else None
     try:
         upright = image.autorot() if _orientation(image) > 1 else image
-        pixels = np.array(upright.numpy())  # a copy that is ours, not libvips's
+        pixels = np.array(upright.numpy())  # a copy, independent of libvips
     except pyvips.Error as error:
         raise BadInput(f"{path}: damaged image ({_reason(error)})") from None
     return ImageFile(pixels.reshape(*pixels.shape[:2], -1), icc)
@@ -120,13 +132,13 @@ def _orientation(image: pyvips.Image) -> int:
 
 
 def _reason(error: pyvips.Error) -> str:
-    """The line of a libvips message that says most: the first after that of the binding."""
+    """The informative line of a libvips message: the first after that of the binding."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[1] if len(lines) > 1 else lines[0])[:120]
 
 
 def _open(path: Path) -> pyvips.Image:
-    """An image whose header is fine; pixels are read later."""
+    """An image whose header can be used; pixels are read later."""
     import pyvips
 
     if not path.exists():
@@ -156,47 +168,41 @@ def _open(path: Path) -> pyvips.Image:
 
 
 def encode(image: ImageFile, suffix: str) -> bytes:
-    """The bytes of a `.png`, `.tif` or `.tiff` file; nothing is lost.
+    """The bytes of a `.png`, `.tif` or `.tiff` file, lossless.
 
-    A profile that does not fit the channels (RGB for a grey image) is left out.
+    A profile that does not fit the channels (RGB for a grayscale image) is dropped.
 
     Raises:
-        BadInput: another suffix; lossy formats would add artefacts to a denoised image.
+        BadInput: another suffix; lossy formats would add artifacts to a denoised image.
     """
     import pyvips
 
     if suffix.lower() not in WRITABLE:
-        raise BadInput(f"images are written without loss, to {', '.join(WRITABLE)}; not {suffix!r}")
+        raise BadInput(f"images are written lossless, as {', '.join(WRITABLE)}; not {suffix!r}")
     kinds = ("b-w", "srgb") if image.depth == 8 else ("grey16", "rgb16")
-    made: Any = pyvips.Image.new_from_array(np.ascontiguousarray(image.pixels))
-    made = made.copy(interpretation=kinds[image.colours.shape[2] == 3])
+    encoded: Any = pyvips.Image.new_from_array(np.ascontiguousarray(image.pixels))
+    encoded = encoded.copy(interpretation=kinds[image.colors.shape[2] == 3])
     if image.icc is not None:
-        made.set_type(pyvips.GValue.blob_type, ICC, image.icc)
+        encoded.set_type(pyvips.GValue.blob_type, ICC, image.icc)
     options = {} if suffix.lower() == ".png" else {"compression": "deflate", "predictor": 2}
-    content: bytes = made.write_to_buffer(suffix.lower(), **options)
+    content: bytes = encoded.write_to_buffer(suffix.lower(), **options)
     return content
 
 
 def write(path: str | Path, image: ImageFile) -> None:
-    """Write an image in one atomic step, in the format that the name says; see `encode`.
+    """Write an image in one atomic step, in the format of its suffix; see `encode`.
 
     Raises:
-        BadInput: the format is not one without loss, or the place cannot be written.
+        BadInput: the format is not lossless, or the path cannot be written.
     """
     atomic_write.write(path, encode(image, Path(path).suffix))
 
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
-
-
-Pixels = NDArray[np.uint8]
-
-
 def find(folder: str | Path) -> list[Path]:
-    """The image files of a folder (not of its sub-folders), sorted by name.
+    """The image files of a folder, without subfolders, sorted by name.
 
     Raises:
-        BadInput: no such folder, a file, or no image in it.
+        BadInput: no such folder, a file, or a folder without images.
     """
     folder = Path(folder)
     if folder.is_file():
@@ -210,16 +216,16 @@ def find(folder: str | Path) -> list[Path]:
 
 
 def read_rgb(path: str | Path) -> Pixels:
-    """An image file as (H, W, 3), 8 bits; grey is repeated, transparency dropped.
+    """An image file as 8-bit RGB (H, W, 3); gray is repeated, transparency dropped.
 
     Raises:
-        BadInput: missing, damaged, or no image of 8 or 16 bits.
+        BadInput: a missing or damaged file, or no image of 8 or 16 bits.
     """
     try:
         with Image.open(path) as image:
             if image.mode.startswith("I;16"):
-                grey = (np.asarray(image, dtype=np.float64) / 257).round().astype(np.uint8)
-                return np.repeat(grey[..., None], 3, axis=2)
+                gray = (np.asarray(image, dtype=np.float64) / 257).round().astype(np.uint8)
+                return np.repeat(gray[..., None], 3, axis=2)
             if any(";16" in str(tile[3]) for tile in image.tile if len(tile) > 3):
                 return _deep(path)
             if image.mode in ("I", "F"):
@@ -234,9 +240,9 @@ def read_rgb(path: str | Path) -> Pixels:
 
 
 def _deep(path: str | Path) -> Pixels:
-    """A colour image of 16 bits, rounded to 8, which Pillow would cut off."""
+    """A 16-bit color image, rounded to 8 bits; Pillow would truncate it."""
     pixels = read_image(path).pixels
     if pixels.dtype == np.uint16:
         pixels = (pixels / 257).round().astype(np.uint8)
-    colours = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1].repeat(3, axis=2)
-    return np.ascontiguousarray(colours, dtype=np.uint8)
+    colors = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1].repeat(3, axis=2)
+    return np.ascontiguousarray(colors, dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Test sets of noisy/clean pairs: real cameras, renderings, and whatever comes in two folders."""
+"""Noisy/clean image pairs: from two folders, files, patterns, or MATLAB files."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ EXPECTED = "expected two folders, two files, two patterns with one * each, or tw
 
 @dataclass(frozen=True)
 class Paired:
-    """Clean images that come with noisy versions of their own.
+    """Clean images with a recorded noisy version of each.
 
     Attributes:
-        recorded: the noise: the noisy version of each clean image.
+        recorded: the noisy version of each clean image.
         photographs: the clean images.
-        source: where they are and how they were matched, for manifests.
-        tone_map: what made 8 bits of linear files, or `as stored`.
+        source: where the files are and how they were matched, for manifests.
+        tone_map: from linear files to 8 bits, or `as stored`.
     """
 
     recorded: Recorded
@@ -41,24 +41,24 @@ class Paired:
 def find(
     noisy: str | Path, clean: str | Path, *, name: str | None = None, tone_map: str | None = None
 ) -> Paired:
-    """The pairs in two folders or two files, under two patterns, or in two MATLAB files.
+    """The pairs in two folders or two files, of two patterns, or in two MATLAB files.
 
-    Two folders: files are matched by name, without endings. Two patterns with one `*` each, such
-    as `cc/*_real.png` and `cc/*_mean.png`: by what the star stands for, which may be a folder.
-    Two `.mat` files, as SIDD's validation set: by place, see `mtd.data.sidd_mat`.
+    Files of two folders are matched by name without suffix; those of two patterns with one `*`
+    each, such as `cc/*_real.png` and `cc/*_mean.png`, by what the star matches, which may be a
+    folder; the blocks of two `.mat` files, as of the SIDD validation set, by position (see
+    `mtd.data.sidd_mat`).
 
     Args:
-        noisy: where the noisy images are.
-        clean: where the clean ones are.
-        name: the text that names the noise, such as `polyu` or `monte_carlo:64`; by default
-            `pairs:` and the name of the folder, or of the file.
-        tone_map: for linear EXR files, one of `mtd.data.tone_mapping.TONE_MAPS` (default `srgb`).
-        Other
-            files are taken as they are stored.
+        noisy: folder, file or pattern of the noisy images.
+        clean: folder, file or pattern of the clean images.
+        name: of the noise, such as `polyu` or `monte_carlo:64`; by default `pairs:` and the name of
+            the folder or file.
+        tone_map: for linear EXR files, one of `mtd.data.tone_mapping.TONE_MAPS` (default `srgb`);
+            other files are read as they are stored.
 
     Raises:
-        BadInput: nothing found, a file without its pair or of another size, EXR on one side
-            only, a tone map for files that are not linear, or a name of a synthetic noise.
+        BadInput: no images, a file without its counterpart or of another size, EXR on one side
+            only, a tone map for files that are not linear, or the name of a synthetic noise.
     """
     sides = str(noisy), str(clean)
     spec = f"pairs:{short(sides[0])}" if name is None else _name(name)
@@ -73,10 +73,10 @@ def find(
     if len({Path(side).is_file() for side in sides}) > 1:
         raise BadInput(f"{sides[0]} and {sides[1]}: {EXPECTED}, not one of each")
     recorded, originals = (_folder(Path(side)) for side in sides)
-    if all(Path(side).is_file() for side in sides):  # one pair, whatever the files are called
+    if all(Path(side).is_file() for side in sides):  # one pair, whatever the names
         recorded = dict(zip(originals, recorded.values(), strict=True))
     _check_names(recorded, originals)
-    titles = {stem: path.name for stem, path in originals.items()}  # as `images.photographs` has
+    titles = {stem: path.name for stem, path in originals.items()}  # as `photographs` names them
     return from_files(
         {titles[stem]: path for stem, path in recorded.items()},
         {titles[stem]: path for stem, path in originals.items()},
@@ -94,36 +94,44 @@ def from_files(
     tone_map: str | None = None,
     scene: Callable[[str], str] | None = None,
 ) -> Paired:
-    """Pairs of files that are matched already: noisy and clean ones by the same names.
+    """Pairs of files that are matched already: noisy and clean files under the same names.
 
-    Photographs bear these names; `scene` gives the scene of each. See `find` for the rest.
+    Args:
+        noisy: files by name of the photograph.
+        clean: files by the same names.
+        spec: the text that names the noise.
+        source: where the files are and how they were matched.
+        tone_map: see `find`.
+        scene: from the name of a photograph to its scene.
 
     Raises:
         BadInput: as `find`.
     """
     _check_names(noisy, clean)
     chosen = _tone_map([*noisy.values(), *clean.values()], tone_map)
-    ours, theirs = (
+    noisy_images, clean_images = (
         [_photograph(name, side[name], chosen) for name in clean] for side in (noisy, clean)
     )
     if scene is not None:
-        theirs = [replace(photo, scene=scene(photo.name)) for photo in theirs]
-    return _pair(ours, theirs, [str(noisy[name]) for name in clean], spec, source, chosen)
+        clean_images = [replace(photo, scene=scene(photo.name)) for photo in clean_images]
+    return _pair(
+        noisy_images, clean_images, [str(noisy[name]) for name in clean], spec, source, chosen
+    )
 
 
 def _check_names(noisy: Mapping[str, Path], clean: Mapping[str, Path]) -> None:
-    for ours, theirs, kind in ((noisy, clean, "clean"), (clean, noisy, "noisy")):
-        for name, path in ours.items():
-            if name not in theirs:
+    for side, other, kind in ((noisy, clean, "clean"), (clean, noisy, "noisy")):
+        for name, path in side.items():
+            if name not in other:
                 raise BadInput(
                     f"{path}: no {kind} image belongs to it; expected one named {name} "
-                    f"({nearest(name, theirs)})"
+                    f"({nearest(name, other)})"
                 )
 
 
 def _from_blocks(noisy: str, clean: str, spec: str, tone_map: str | None) -> Paired:
     if tone_map is not None:
-        raise BadInput(f"tone map {tone_map!r}: {noisy} is not linear EXR, and taken as stored")
+        raise BadInput(f"tone map {tone_map!r}: {noisy} is not linear EXR but read as stored")
     sides = sidd_mat.photographs(noisy, sidd_mat.NOISY), sidd_mat.photographs(clean, sidd_mat.CLEAN)
     if [photo.name for photo in sides[0]] != [photo.name for photo in sides[1]]:
         raise BadInput(
@@ -143,18 +151,18 @@ def _pair(
     source: str,
     tone_map: str,
 ) -> Paired:
-    for ours, theirs, title in zip(noisy, clean, titles, strict=True):
-        if (ours.height, ours.width) != (theirs.height, theirs.width):
+    for image, target, title in zip(noisy, clean, titles, strict=True):
+        if (image.height, image.width) != (target.height, target.width):
             raise BadInput(
-                f"{title} is {ours.height} x {ours.width}, its clean image "
-                f"{theirs.height} x {theirs.width}; nothing is resized"
+                f"{title} is {image.height} x {image.width}, its clean image "
+                f"{target.height} x {target.width}; images are not resized"
             )
     recorded = Recorded(spec, {photo.name: photo.load for photo in noisy})
     return Paired(recorded, list(clean), source, tone_map)
 
 
 def short(place: str) -> str:
-    """The name of a folder, of a file, or of the folder in which a pattern's files lie.
+    """The name of a folder or file, or of the folder that holds the files of a pattern.
 
     >>> short("data/cc/*_real.png"), short("renders/64spp"), short("*_noisy.png"), short("a/b.mat")
     ('cc', '64spp', 'noisy', 'b')
@@ -167,7 +175,7 @@ def short(place: str) -> str:
 
 
 def linear(place: str | Path) -> bool:
-    """Whether a file, pattern or folder (with its sub-folders) holds linear EXR files."""
+    """Whether a file, a pattern, or a folder with its subfolders holds linear EXR files."""
     path = Path(place)
     if path.is_dir():
         return any(path.glob(f"**/*{exr_io.SUFFIX}"))
@@ -175,55 +183,55 @@ def linear(place: str | Path) -> bool:
 
 
 def _name(name: str) -> str:
-    """A name for recorded noise, checked."""
+    """The name of recorded noise, checked."""
     kind, synthetic = name.partition(":")[0], noise_specs.kinds()
     words = re.fullmatch(r"[\w.+-]+(:\d+(\.\d+)?)?", name)
     if not words or kind in synthetic or f"{kind}:" == PREFIX:
         raise BadInput(
             f"name {name!r} of recorded noise: expected a word such as polyu or monte_carlo:64, "
-            f"and none of the synthetic noises {', '.join(synthetic)}"
+            f"other than the synthetic noises {', '.join(synthetic)}"
         )
     return name
 
 
 def _folder(folder: Path) -> dict[str, Path]:
-    """The images of a folder, or one file, by their names without endings."""
+    """The images of a folder, or one file, by name without suffix."""
     if folder.is_file() and folder.suffix.lower() in ENDINGS:
         return {folder.stem: folder}
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "no such folder"
         raise BadInput(f"{folder}: {what}; {EXPECTED}")
     listed = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for path in listed:
         if path.name.startswith("."):
             continue
-        if path.stem in found:
+        if path.stem in files:
             raise BadInput(
-                f"{path} and {found[path.stem].name}: two images of one name; give a pattern, "
+                f"{path} and {files[path.stem].name}: two images of one name; give a pattern, "
                 f"such as '{folder}/*{path.suffix}'"
             )
-        found[path.stem] = path
-    if not found:
+        files[path.stem] = path
+    if not files:
         raise BadInput(f"{folder}: no image in it; expected files ending in {', '.join(ENDINGS)}")
-    return found
+    return files
 
 
 def _pattern(pattern: str) -> dict[str, Path]:
-    """The files under a pattern, by what its star stands for; all else in it is literal."""
+    """The files of a pattern by what its star matches; everything else in it is literal."""
     if pattern.count("*") != 1:
         raise BadInput(f"{pattern}: {pattern.count('*')} stars; expected exactly one")
     before, after = pattern.split("*")
-    # not Path.glob: the star may stand in a folder's name, and the rest may look like a pattern
+    # not Path.glob: the star may be in a folder's name, and the rest may look like a pattern
     listed = glob.glob(f"{glob.escape(before)}*{glob.escape(after)}")  # noqa: PTH207
-    found = {path[len(before) : len(path) - len(after)]: Path(path) for path in sorted(listed)}
-    if not found:
+    files = {path[len(before) : len(path) - len(after)]: Path(path) for path in sorted(listed)}
+    if not files:
         raise BadInput(f"{pattern}: no such file; expected a pattern such as 'cc/*_real.png'")
-    return found
+    return files
 
 
-def _tone_map(paths: Sequence[Path], asked: str | None) -> str:
-    """The tone map for some files, or that they are taken as stored."""
+def _tone_map(paths: Sequence[Path], tone_map: str | None) -> str:
+    """The tone map of files, or `as stored`."""
     linear = [path for path in paths if path.suffix.lower() == exr_io.SUFFIX]
     if linear and len(linear) < len(paths):
         other = next(path for path in paths if path.suffix.lower() != exr_io.SUFFIX)
@@ -231,11 +239,11 @@ def _tone_map(paths: Sequence[Path], asked: str | None) -> str:
             f"{linear[0]} is linear EXR, {other} is not; expected one kind on both sides"
         )
     if linear:
-        chosen = asked or tone_mapping.DEFAULT
+        chosen = tone_map or tone_mapping.DEFAULT
         tone_mapping.find(chosen)
         return chosen
-    if asked is not None:
-        raise BadInput(f"tone map {asked!r}: {paths[0]} is not linear EXR, and taken as stored")
+    if tone_map is not None:
+        raise BadInput(f"tone map {tone_map!r}: {paths[0]} is not linear EXR but read as stored")
     return tone_mapping.AS_STORED
 
 
@@ -247,7 +255,7 @@ def _photograph(name: str, path: Path, tone_map: str) -> Photograph:
         with Image.open(path) as image:
             width, height = image.size
     except (OSError, SyntaxError, Image.DecompressionBombError):
-        height, width = image_io.read_rgb(path).shape[:2]  # or says what is wrong with it
+        height, width = image_io.read_rgb(path).shape[:2]  # or raises with the reason
     return Photograph(name, height, width, lambda: image_io.read_rgb(path))
 
 

@@ -1,4 +1,4 @@
-"""Photographs: finding and reading files, the bundled ones, and crops by a stated rule."""
+"""Photographs: image files of folders, and the bundled ones."""
 
 from __future__ import annotations
 
@@ -13,15 +13,21 @@ from mtd.data.image_io import Pixels, find, read_rgb
 from mtd.utils.errors import BadInput
 
 BUNDLED = ("astronaut", "chelsea", "coffee", "rocket")
-"""The colour photographs that scikit-image carries in its package."""
+"""The color photographs in the package of scikit-image."""
 
 
 @dataclass(frozen=True)
 class Photograph:
-    """An image that is read only when its pixels are needed.
+    """A photograph whose pixels are read when they are needed.
 
-    `scene` is the same for images that show the same thing, which are then no independent draws;
-    "" if it is the image's alone. `file` is where it lies, if it is a file of its own.
+    Attributes:
+        name: in tables.
+        height: in pixels.
+        width: in pixels.
+        load: reads the pixels, (H, W, 3), 8 bits.
+        scene: equal for photographs of the same scene, which are not independent samples; empty if
+            no other one shows it.
+        file: its path, if it is a file.
     """
 
     name: str
@@ -33,9 +39,18 @@ class Photograph:
 
 
 def photographs(*folders: str | Path) -> list[Photograph]:
-    """The images of one or several folders, or the bundled photographs if none is given.
+    """The photographs of folders, or the bundled ones without any.
 
-    From one folder an image is named as its file; from several, as its file under its folder.
+    Photographs of one folder are named by file, those of several by folder and file.
+
+    Args:
+        folders: of image files; subfolders are ignored.
+
+    Raises:
+        BadInput: no such folder, a folder without images, or a file that cannot be read.
+
+    >>> [(photo.name, photo.height, photo.width) for photo in photographs()][:2]
+    [('astronaut', 512, 512), ('chelsea', 300, 451)]
     """
     if not folders:
         return [_bundled(name) for name in BUNDLED]
@@ -59,7 +74,7 @@ def _bundled(name: str) -> Photograph:
 
 
 def photograph(path: Path) -> Photograph:
-    """One image file, named as it is.
+    """The photograph of one image file, named by file.
 
     Raises:
         BadInput: it cannot be read.
@@ -72,6 +87,6 @@ def _from_file(path: Path, name: str) -> Photograph:
         with Image.open(path) as image:
             width, height = image.size
     except (OSError, SyntaxError, Image.DecompressionBombError):
-        read_rgb(path)  # says what is wrong with it
+        read_rgb(path)  # raises with the reason
         raise BadInput(f"{path}: not an image that can be read") from None
     return Photograph(name, height, width, lambda: read_rgb(path), file=path)

@@ -1,4 +1,4 @@
-"""Noise that was recorded, not made: the noisy version of each clean image, found by its name."""
+"""Recorded noise: a noisy version of each clean image, matched by name."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from mtd.utils.errors import BadInput, nearest
 PREFIX = "folder:"
 
 Loader = Callable[[], Pixels]
-"""Reads a noisy image, (H, W, 3) in 8 bits, when it is needed."""
+"""Reads a noisy image, (H, W, 3), 8 bits, when it is needed."""
 
 
 class Recorded:
-    """The noisy versions of clean images, under a text that names them.
+    """The noisy versions of clean images, under a name.
 
-    `Recorded("folder:noisy")` takes the images of a folder; names are matched without their
-    endings, so that `a/scene.png` belongs to `b/scene.png` or `b/scene.jpg`.
-    `Recorded("monte_carlo:64", noisy)` takes whatever yields pixels: a mapping from the clean
-    image's name, with or without ending, to a function that reads its noisy version.
+    `Recorded("folder:noisy")` takes the images of a folder; names are matched without suffix, so
+    that `noisy/scene.png` belongs to `clean/scene.png` or `clean/scene.jpg`.
+    `Recorded("monte_carlo:64", noisy)` takes a mapping from the clean image's name, with or without
+    suffix, to a function that reads its noisy version.
 
     Attributes:
-        spec: the text, in one form whatever way it was written.
+        spec: the canonical text that names it.
         name: the kind of noise: the text without its level.
-        level: the number at the end of the text, after a colon; None without one, and for folders.
+        level: the number after the last colon; None without one, and for folders.
 
     Raises:
-        BadInput: no such folder, no image in it, or two of one name; or an empty mapping.
+        BadInput: no such folder, a folder without images, two of one name, or an empty mapping.
     """
 
     def __init__(self, spec: str, noisy: Mapping[str, Loader] | None = None) -> None:
@@ -55,10 +55,10 @@ class Recorded:
         self._read = lru_cache(maxsize=2)(lambda name: self._loaders[name]())
 
     def check(self, photographs: Sequence[Photograph]) -> None:
-        """See that every clean image has its noisy one, of the same size.
+        """Check that every clean image has a noisy version of the same size.
 
         Raises:
-            BadInput: one that has not.
+            BadInput: one has none, or one of another size; or two clean images have one name.
         """
         matched: dict[str, str] = {}
         for photo in photographs:
@@ -73,11 +73,11 @@ class Recorded:
             if noisy.shape[:2] != (photo.height, photo.width):
                 raise BadInput(
                     f"{self._where}: {photo.name} is {noisy.shape[0]} x {noisy.shape[1]}, "
-                    f"the clean one {photo.height} x {photo.width}; nothing is resized"
+                    f"the clean one {photo.height} x {photo.width}; images are not resized"
                 )
 
     def _match(self, name: str) -> str:
-        """The key of a clean image: its very name, or its name without folder and ending."""
+        """The key of a clean image: its name, or its name without folder and suffix."""
         stem = Path(name).stem
         for key in (name, stem):
             if key in self._loaders:
@@ -88,7 +88,7 @@ class Recorded:
         )
 
     def cut(self, crop: Crop) -> Pixels:
-        """The noisy pixels where a clean crop was cut."""
+        """The noisy pixels of a clean crop, (H, W, 3)."""
         height, width = crop.pixels.shape[:2]
         noisy = self._read(self._match(crop.image))
         return np.ascontiguousarray(
@@ -96,7 +96,7 @@ class Recorded:
         )
 
     def digest(self, crops: Sequence[Crop]) -> str:
-        """SHA-256 of the noisy pixels of some crops."""
+        """SHA-256 of the noisy pixels of crops."""
         return hashlib.sha256(b"".join(self.cut(crop).tobytes() for crop in crops)).hexdigest()
 
     def __str__(self) -> str:
@@ -104,16 +104,16 @@ class Recorded:
 
 
 def _loaders(folder: Path) -> dict[str, Loader]:
-    """What reads the images of a folder, by their names without endings."""
-    found = image_io.find(folder)
-    loaders: dict[str, Loader] = {path.stem: partial(image_io.read_rgb, path) for path in found}
-    if len(loaders) < len(found):
+    """Readers of the images of a folder, by name without suffix."""
+    files = image_io.find(folder)
+    loaders: dict[str, Loader] = {path.stem: partial(image_io.read_rgb, path) for path in files}
+    if len(loaders) < len(files):
         raise BadInput(f"{folder}: two images of one name; names are matched without .png")
     return loaders
 
 
 def name_and_level(spec: str) -> tuple[str, float | None]:
-    """A text such as `monte_carlo:64` as the kind of noise and its level, if it ends in one.
+    """Kind and level of recorded noise, from a text such as `monte_carlo:64`.
 
     >>> name_and_level("monte_carlo:64"), name_and_level("polyu"), name_and_level("folder:64")
     (('monte_carlo', 64.0), ('polyu', None), ('folder:64', None))

@@ -1,4 +1,4 @@
-"""Image blocks in MATLAB files, as the validation set of SIDD has them."""
+"""Image blocks in MATLAB files, as in the SIDD validation set."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ SHAPES = "(blocks, H, W, 3) or (scenes, blocks, H, W, 3)"
 def photographs(path: str | Path, variable: str) -> list[Photograph]:
     """The blocks of a MATLAB file, named `scene 01 block 01` or `block 01`.
 
-    Blocks of one scene say so. The file is read when the pixels of a block are asked for, once.
+    Blocks of one scene share its name. The file is read once, with the pixels of its first block.
 
     Args:
-        path: a MATLAB file up to version 7, with 8-bit colour of shape (blocks, H, W, 3) or
+        path: a MATLAB file up to version 7, with 8-bit RGB of shape (blocks, H, W, 3) or
             (scenes, blocks, H, W, 3).
-        variable: the one to take; a file without it must hold a single variable.
+        variable: to read; a file without it must hold a single variable.
 
     Raises:
-        BadInput: missing, damaged, other variables, or another type or shape.
+        BadInput: a missing or damaged file, other variables, or another type or shape.
     """
     name, shape = _describe(Path(path), variable)
 
@@ -61,16 +61,16 @@ def _places(counts: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
 
 
 def _describe(path: Path, variable: str) -> tuple[str, tuple[int, ...]]:
-    """The variable to take of a file, and its shape."""
-    found = _variables(path)
+    """The variable to read, and its shape."""
+    variables = _variables(path)
     other = {NOISY: CLEAN, CLEAN: NOISY}.get(variable)
-    if variable not in found and other in found:
+    if variable not in variables and other in variables:
         raise BadInput(f"{path}: has {other}, expected {variable}; give the noisy file first")
-    if variable not in found and len(found) != 1:
-        named = ", ".join(found) or "none"
+    if variable not in variables and len(variables) != 1:
+        named = ", ".join(variables) or "none"
         raise BadInput(f"{path}: variables {named}; expected {variable}, or a single one")
-    name = variable if variable in found else next(iter(found))
-    shape, kind = found[name]
+    name = variable if variable in variables else next(iter(variables))
+    shape, kind = variables[name]
     if kind != "uint8" or len(shape) not in (4, 5) or shape[-1] != 3 or 0 in shape:
         size = " x ".join(map(str, shape))
         raise BadInput(f"{path}: {name} is {kind}, {size}; expected uint8 {SHAPES}")

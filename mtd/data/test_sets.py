@@ -1,4 +1,4 @@
-"""The published test sets: how each is laid out, counted and checked."""
+"""The published test sets: layout, number and sizes of images, and where to get them."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class Form:
     """One of the forms in which a test set is published.
 
     Attributes:
-        text: what sets it apart from the others.
-        count: number of images or pairs; None for any from 1 up.
-        sizes: (height, width) that its images may have; none for any.
+        text: how it differs from the others.
+        count: number of images or pairs; None for any.
+        sizes: allowed (height, width); empty for any.
     """
 
     text: str
@@ -41,9 +41,15 @@ class Form:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A test set: what it is, where it is to be had, and how its folder looks.
+    """A test set.
 
-    `find` takes the folder and the name of a tone map, and gives what is there, unchecked.
+    Attributes:
+        name: on the command line.
+        what: a description.
+        source: where to get it.
+        layout: of its folder.
+        forms: in which it is published.
+        find: from the folder and the name of a tone map to its images or pairs, unchecked.
     """
 
     name: str
@@ -55,42 +61,42 @@ class Recipe:
 
 
 def open(name: str, folder: str | Path, tone_map: str | None = None) -> Opened:
-    """The images or the pairs of a test set, all of them there and of the right sizes.
+    """The images or pairs of a test set, complete and of the right sizes.
 
     Args:
         name: one of `RECIPES`.
-        folder: where it lies.
+        folder: that holds it.
         tone_map: for linear EXR files, one of `mtd.data.tone_mapping.TONE_MAPS`.
 
     Raises:
-        BadInput: no such recipe or folder, some of the set missing, or another size.
+        BadInput: an unknown set, no such folder, missing images, or images of another size.
     """
     return check(name, folder, tone_map)[0]
 
 
 def check(name: str, folder: str | Path, tone_map: str | None = None) -> tuple[Opened, Form]:
-    """As `open`, with the form of the set that was found."""
+    """As `open`, together with the form that the set is in."""
     if name not in RECIPES:
         raise BadInput(f"test set {name!r}: {nearest(name, RECIPES)}")
     recipe, folder = RECIPES[name], Path(folder)
     try:
         if not folder.is_dir():
             raise BadInput(f"{folder}: no such folder")
-        found = recipe.find(folder, tone_map)
-        return found, _form(photographs(found), recipe.forms)
+        opened = recipe.find(folder, tone_map)
+        return opened, _form(photographs(opened), recipe.forms)
     except BadInput as error:
         raise BadInput(
-            f"{name}: {error}; expected {recipe.layout}; to be had from {recipe.source}"
+            f"{name}: {error}; expected {recipe.layout}; available from {recipe.source}"
         ) from None
 
 
-def photographs(found: Opened) -> list[Photograph]:
-    """The clean images of what `open` gives."""
-    return found if isinstance(found, list) else found.photographs
+def photographs(opened: Opened) -> list[Photograph]:
+    """The clean images of an opened test set."""
+    return opened if isinstance(opened, list) else opened.photographs
 
 
 def _form(images: Sequence[Photograph], forms: Sequence[Form]) -> Form:
-    """The form that some images are in."""
+    """The form that images are in."""
     sizes = [(image.height, image.width) for image in images]
     allowed = [f for f in forms if not f.sizes or sizes[0] in f.sizes]
     for image, size in zip(images, sizes, strict=True):
@@ -101,7 +107,7 @@ def _form(images: Sequence[Photograph], forms: Sequence[Form]) -> Form:
         if form.count in (None, len(images)):
             return form
     counts = " or ".join(str(form.count) for form in allowed)
-    raise BadInput(f"{len(images)} are there of {counts} ({UNCHECKED})")
+    raise BadInput(f"{len(images)} of {counts} images ({UNCHECKED})")
 
 
 def _clean(folder: Path, tone_map: str | None) -> list[Photograph]:
@@ -112,14 +118,16 @@ def _clean(folder: Path, tone_map: str | None) -> list[Photograph]:
 
 
 def _high_resolution(folder: Path, tone_map: str | None) -> list[Photograph]:
-    """All images, or those named `…_HR` where low-resolution versions lie beside them."""
-    found = _clean(folder, tone_map)
-    return [image for image in found if Path(image.name).stem.endswith("_HR")] or found
+    """All images, or those named `…_HR` if low-resolution versions are in the same folder."""
+    images = _clean(folder, tone_map)
+    return [image for image in images if Path(image.name).stem.endswith("_HR")] or images
 
 
 def _refuse(tone_map: str | None) -> None:
     if tone_map is not None:
-        raise BadInput(f"tone map {tone_map!r}: its files are not linear EXR, and taken as stored")
+        raise BadInput(
+            f"tone map {tone_map!r}: its files are not linear EXR, and are read as stored"
+        )
 
 
 def _matched(
@@ -132,11 +140,11 @@ def _matched(
 ) -> Callable[..., Paired]:
     """Pairs of files whose names differ in one word, such as `_real` and `_mean`.
 
-    They lie as deep as the pattern `depth` says under the folder, or `below` it if that is there.
+    `depth` is a pattern for their paths in the folder, or in its subfolder `below` if there is one.
     """
 
     def find(folder: Path, tone_map: str | None) -> Paired:
-        from mtd.data import image_pairs as data_image_pairs
+        from mtd.data import image_pairs
 
         _refuse(tone_map)
         top = folder / below if (folder / below).is_dir() else folder
@@ -144,13 +152,13 @@ def _matched(
         if not any(sides):
             raise BadInput(f"{top}: no file is named as expected")
         source = f"{top}, *{noisy}* against *{clean}*"
-        return data_image_pairs.from_files(sides[0], sides[1], name, source, scene=scene)
+        return image_pairs.from_files(sides[0], sides[1], name, source, scene=scene)
 
     return find
 
 
 def _folder_of(name: str) -> str:
-    """SIDD: one scene to a folder."""
+    """SIDD: one folder per scene."""
     return name.rpartition("/")[0]
 
 
@@ -160,15 +168,15 @@ def _without_number(name: str) -> str:
 
 
 def _named(paths: Iterable[Path], folder: Path, word: str) -> dict[str, Path]:
-    """The image files that have a word in their names, by what is left of path and name."""
+    """The image files with a word in their names, by path and name without that word."""
     from mtd.data.image_io import SUFFIXES
 
-    found = {}
+    files = {}
     for path in sorted(paths):
         rest = path.stem.replace(word, "")
         if path.suffix.lower() in SUFFIXES and rest not in ("", path.stem):
-            found[path.relative_to(folder).with_name(rest).as_posix()] = path
-    return found
+            files[path.relative_to(folder).with_name(rest).as_posix()] = path
+    return files
 
 
 def _blocks(folder: Path, tone_map: str | None) -> Paired:
@@ -180,12 +188,10 @@ def _blocks(folder: Path, tone_map: str | None) -> Paired:
 
 def _rendered(samples: int) -> Callable[[Path, str | None], Paired]:
     def find(folder: Path, tone_map: str | None) -> Paired:
-        from mtd.data import image_pairs as data_image_pairs_
+        from mtd.data import image_pairs
 
         noisy, clean = folder / f"{samples}spp", folder / "clean"
-        return data_image_pairs_.find(
-            noisy, clean, name=f"monte_carlo:{samples}", tone_map=tone_map
-        )
+        return image_pairs.find(noisy, clean, name=f"monte_carlo:{samples}", tone_map=tone_map)
 
     return find
 
@@ -241,15 +247,15 @@ RECIPES: dict[str, Recipe] = {
         ),
         Recipe(
             "urban100",
-            "100 clean photographs of buildings, of many sizes",
+            "100 clean photographs of buildings, of different sizes",
             "https://github.com/jbhuang0604/SelfExSR",
-            "DIR/*.png, or DIR/*_HR.png with the low-resolution images beside them",
+            "DIR/*.png, or DIR/*_HR.png and low-resolution images",
             (Form("", 100),),
             _high_resolution,
         ),
         Recipe(
             "sidd_small",
-            "pairs of five smartphones' photographs, as large as they were taken",
+            "pairs of photographs of five smartphones, in full resolution",
             f"{SIDD} (SIDD-Small or SIDD-Medium, sRGB images only)",
             "DIR/Data/SCENE/*NOISY_SRGB_010.PNG and *GT_SRGB_010.PNG (Medium: and _011)",
             (Form("SIDD-Small", 160), Form("SIDD-Medium", 320)),

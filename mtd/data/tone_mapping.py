@@ -1,4 +1,4 @@
-"""Tone maps: linear colour of a renderer to the 8 bits that a denoiser of photographs takes."""
+"""Tone maps: from the linear RGB of a renderer to 8-bit values of photographs."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from mtd.utils.errors import BadInput, nearest
 
-Colour = NDArray[np.float64]
+Linear = NDArray[np.float64]
 
 DEFAULT = "srgb"
 AS_STORED = "as stored"
-"""Of files that hold 8 or 16 bits per channel already: nothing is mapped."""
+"""The tone map of files that hold 8 or 16 bits per channel already: none."""
 
 
-def srgb(x: Colour) -> Colour:
-    """12.92 x up to x = 0.0031308, 1.055 x^(1/2.4) − 0.055 above, x being clipped to [0, 1].
+def srgb(x: Linear) -> Linear:
+    """sRGB: 12.92 x up to x = 0.0031308, 1.055 x^(1/2.4) − 0.055 above, x clipped to [0, 1].
 
     Reference: IEC 61966-2-1.
     """
@@ -25,31 +25,31 @@ def srgb(x: Colour) -> Colour:
     return np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** (1 / 2.4) - 0.055)
 
 
-def gamma(x: Colour) -> Colour:
-    """x^(1/2.2), x being clipped to [0, 1]."""
+def gamma(x: Linear) -> Linear:
+    """Gamma: x^(1/2.2), x clipped to [0, 1]."""
     return np.clip(x, 0, 1) ** (1 / 2.2)
 
 
-def reinhard(x: Colour) -> Colour:
-    """`srgb` of x / (1 + x), per channel, x being clipped to [0, ∞]: no highlight burns out.
+def reinhard(x: Linear) -> Linear:
+    """Reinhard: `srgb` of x / (1 + x), per channel, x clipped to [0, ∞]; highlights never clip.
 
-    Reference: Reinhard et al. 2002, their simplest operator.
+    Reference: Reinhard et al. 2002, the simplest operator.
     """
     return srgb(1 - 1 / (1 + np.maximum(x, 0)))  # the same as x / (1 + x), and 1 for infinity
 
 
-TONE_MAPS: dict[str, Callable[[Colour], Colour]] = {
+TONE_MAPS: dict[str, Callable[[Linear], Linear]] = {
     "srgb": srgb,
     "gamma2.2": gamma,
     "reinhard": reinhard,
 }
 
 
-def find(name: str) -> Callable[[Colour], Colour]:
+def find(name: str) -> Callable[[Linear], Linear]:
     """The tone map of a name.
 
     Raises:
-        BadInput: there is no such one.
+        BadInput: an unknown name.
     """
     if name not in TONE_MAPS:
         raise BadInput(f"tone map {name!r}: {nearest(name, TONE_MAPS)}")
@@ -57,18 +57,21 @@ def find(name: str) -> Callable[[Colour], Colour]:
 
 
 def to_8_bits(linear: ArrayLike, name: str = DEFAULT) -> NDArray[np.uint8]:
-    """Linear colour through a named tone map, times 255, rounded (halves to even).
+    """Linear values through a named tone map, times 255, rounded (halves to even), in float64.
 
     Args:
-        linear: any shape; 1 is white. Negative values become 0, and so do NaNs, which renderers
-            leave here and there.
+        linear: any shape; 1 is white. Negative values and NaN, which renderers sometimes write,
+            become 0.
         name: one of `TONE_MAPS`.
 
     Returns:
-        The same shape, 8 bits. Computed in float64.
+        8-bit values of the same shape.
 
     Raises:
-        BadInput: there is no such tone map.
+        BadInput: an unknown tone map.
+
+    >>> to_8_bits([0, 0.18, 0.5, 1])
+    array([  0, 118, 188, 255], dtype=uint8)
     """
     x = np.asarray(linear, dtype=np.float64)
     mapped = find(name)(np.where(np.isnan(x), 0, x))

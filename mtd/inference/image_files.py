@@ -218,7 +218,7 @@ def restore(
         BadInput: the network's output is not finite.
     """
     top = 2**image.depth - 1
-    colours = torch.from_numpy(image.colours.astype(np.float32) / top).permute(2, 0, 1)[None]
+    colours = torch.from_numpy(image.colors.astype(np.float32) / top).permute(2, 0, 1)[None]
     grey, takes = colours.shape[1] == 1, channels(model)
     noisy = colours.expand(1, 3, -1, -1) if grey and takes == 3 else colours
     keys = [image.digest]
@@ -258,5 +258,5 @@ def _rounded(image: ImageFile, values: Tensor, top: int) -> ImageFile:
     """(1, C, H, W) as the colours of an image of the same kind."""
     levels = values[0].permute(1, 2, 0).double().clamp(0, 1).mul(top).round().numpy()
     if image.depth == 8:
-        return image.with_colours(levels.astype(np.uint8))
-    return image.with_colours(levels.astype(np.uint16))
+        return image.with_colors(levels.astype(np.uint8))
+    return image.with_colors(levels.astype(np.uint16))

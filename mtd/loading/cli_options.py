@@ -1,13 +1,14 @@
-"""The options with which commands are told how a model is made and called."""
+"""The options of commands that say how a model is built and called, and what they ask for."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from mtd.utils import cli
 from mtd.utils.errors import BadInput, nearest
@@ -15,16 +16,37 @@ from mtd.utils.errors import BadInput, nearest
 if TYPE_CHECKING:
     from mtd.loading.load import LoadOptions
 
-ORACLE = "oracle"
+ORACLE: Literal["oracle"] = "oracle"
 
 
-@dataclass
+@dataclass(frozen=True)
 class CustomModel:
-    """A model of the user's own class, as it is given on the command line."""
+    """A model of the user's own class, as it is given on the command line.
+
+    Attributes:
+        factory: `package.module:name` of a class or function that returns the network.
+        checkpoint: the file of its weights; empty if none is given yet.
+        arguments: of the factory, by name.
+    """
 
     factory: str
     checkpoint: str = ""
-    arguments: dict[str, Any] = field(default_factory=dict)
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ModelRequest:
+    """A model that a command line asks for.
+
+    Attributes:
+        path: of the checkpoint, or the name of a bundled one.
+        options: how it is built and called; see `mtd.loading.load.load`.
+        own_sigma: whether a noise level was given for this model by name.
+    """
+
+    path: str
+    options: LoadOptions
+    own_sigma: bool = False
 
 
 class _Model(argparse.Action):
@@ -34,18 +56,20 @@ class _Model(argparse.Action):
 
 class _Checkpoint(argparse.Action):
     def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
-        made = getattr(namespace, self.dest)
-        if not made or made[-1].checkpoint:
+        models = getattr(namespace, self.dest)
+        if not models or models[-1].checkpoint:
             parser.error(f"{option} {values}: give --model package.module:factory before it")
-        made[-1].checkpoint = values
+        last = replace(models[-1], checkpoint=values)
+        setattr(namespace, self.dest, [*models[:-1], last])
 
 
 class _Argument(argparse.Action):
     def __call__(self, parser: Any, namespace: Any, values: Any, option: Any = None) -> None:
-        made = getattr(namespace, self.dest)
-        if not made:
+        models = getattr(namespace, self.dest)
+        if not models:
             parser.error(f"{option} {values[0]}: give --model package.module:factory before it")
-        made[-1].arguments.update([values])
+        last = replace(models[-1], arguments={**models[-1].arguments, values[0]: values[1]})
+        setattr(namespace, self.dest, [*models[:-1], last])
 
 
 def _argument(text: str) -> tuple[str, Any]:
@@ -53,11 +77,11 @@ def _argument(text: str) -> tuple[str, Any]:
     if not equals or not name.isidentifier():
         raise argparse.ArgumentTypeError(f"{text!r}: expected KEY=VALUE")
     try:
-        found = tomllib.loads(f"value = {value}")["value"]
-        json.dumps(found)  # as it will be recorded; dates stay text
+        parsed = tomllib.loads(f"value = {value}")["value"]
+        json.dumps(parsed)  # as it will be recorded; dates stay text
     except (tomllib.TOMLDecodeError, TypeError, RecursionError):
         return name, value
-    return name, found
+    return name, parsed
 
 
 def add(p: argparse.ArgumentParser, many: bool = True) -> None:
@@ -73,7 +97,7 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
         "--attention-mask",
         choices=("auto", "on", "off"),
         default="auto",
-        help="as the checkpoint says (default), or against it",
+        help="auto: as the checkpoint says (default); on or off: override it",
     )
     masks.add_argument(
         "--mask-samples",
@@ -93,14 +117,14 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
         "--seed", type=cli.whole_number(0), default=0, help="of everything random (default 0)"
     )
     group = p.add_argument_group("models of other kinds")
-    made: dict[str, Any] = {"dest": "made", "default": []}
+    custom: dict[str, Any] = {"dest": "custom_models", "default": []}
     group.add_argument(
         "--model",
         action=_Model,
         metavar="MODULE:FACTORY",
-        help="a class or function of yours that makes the network"
-        + (", for --checkpoint (repeatable)" if many else " that the checkpoint is of"),
-        **made,
+        help="a class or function of yours that returns the network"
+        + (", for the next --checkpoint (repeatable)" if many else " of the checkpoint"),
+        **custom,
     )
     if many:
         group.add_argument(
@@ -108,7 +132,7 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
             action=_Checkpoint,
             metavar="FILE",
             help="weights of the --model before it",
-            **made,
+            **custom,
         )
     group.add_argument(
         "--arg",
@@ -116,126 +140,137 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
         type=_argument,
         metavar="KEY=VALUE",
         help="an argument of the --model before it (repeatable)",
-        **made,
+        **custom,
     )
-    whose = "[MODEL=]" if many else ""
-    often: dict[str, Any] = {"action": "append", "default": []}
+    prefix = "[MODEL=]" if many else ""
+    repeatable: dict[str, Any] = {"action": "append", "default": []}
     group.add_argument(
         "--sigma",
-        metavar=f"{whose}LEVEL",
-        help="noise level, in 8-bit levels, that models which take one are told"
-        + ("; oracle: that of the noise they are shown" if many else ""),
-        **often,
+        metavar=f"{prefix}LEVEL",
+        help="noise level, in 8-bit levels, for noise-conditional models"
+        + ("; oracle: the level of the noise that was added" if many else ""),
+        **repeatable,
     )
     group.add_argument(
         "--value-range",
-        metavar=f"{whose}WHITE",
-        help="white for the network, 1 or 255, where its weights do not tell",
-        **often,
+        metavar=f"{prefix}WHITE",
+        help="the network's value of white, 1 or 255, where its checkpoint does not say",
+        **repeatable,
     )
     group.add_argument(
         "--channel-order",
-        metavar=f"{whose}ORDER",
+        metavar=f"{prefix}ORDER",
         help="rgb (default) or bgr",
-        **often,
+        **repeatable,
     )
-    group.add_argument(
-        "--grey",
-        metavar=f"{whose}HOW",
-        help="networks of one channel: "
-        + ("refuse (default), or per-channel" if many else "per-channel calls them for each"),
-        **often,
+    grayscale = group.add_argument(
+        "--grayscale",
+        metavar=f"{prefix}HOW",
+        help="grayscale networks on color images: "
+        + ("refuse (default), or per-channel" if many else "per-channel runs them on each channel"),
+        **repeatable,
     )
-
-
-@dataclass(frozen=True)
-class ModelRequest:
-    """A checkpoint, and how it is loaded.
-
-    Attributes:
-        path: of a file, or a bundled name.
-        options: how it is made and called.
-        own_sigma: whether a noise level was given for this model alone.
-    """
-
-    path: str
-    options: LoadOptions
-    own_sigma: bool = False
+    cli.accept_spelling(group, grayscale, "--grey")
 
 
 def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
-    """The checkpoints that are asked for, and how each is to be made and called.
+    """The models that a command line asks for, in order; `args` stays as it was parsed.
+
+    Args:
+        args: parsed by a parser that `add` has extended. Commands for several models have
+            `models`, those for one model have `checkpoint`.
 
     Raises:
-        BadInput: an option that is not understood, or names no model.
+        BadInput: no model, the same one twice, or an option that cannot be used or names no model.
+
+    >>> parser = cli.Parser("mtd.example", "An example.", "")
+    >>> _ = parser.add_argument("models", nargs="*")
+    >>> add(parser)
+    >>> request, = resolve_requests(parser.parse_args(["masked.pth", "--sigma", "25"]))
+    >>> request.path, request.options.sigma
+    ('masked.pth', 25.0)
     """
     from mtd.loading.load import LoadOptions
 
-    if hasattr(args, "checkpoint"):  # of a command with one model
-        for made in args.made[:1]:
-            made.checkpoint = args.checkpoint
-        args.models = [] if args.made else [args.checkpoint]
-    given: list[str] = [*args.models, *(made.checkpoint for made in args.made)]
-    if not given:
-        raise BadInput("the following arguments are required: MODEL, or --model and --checkpoint")
-    for made in args.made:
-        if not made.checkpoint:
-            raise BadInput(f"--model {made.factory}: give its weights with --checkpoint")
-    if len(set(given)) < len(given):
-        raise BadInput("the same model is given twice")
-    factories = {made.checkpoint: made for made in args.made}
-    options = _each("--options", args.options, given, shared=len(given) == 1)
-    sigmas = {k: _sigma(v) for k, v in _each("--sigma", args.sigma, given).items()}
-    ranges = {k: _white(v) for k, v in _each("--value-range", args.value_range, given).items()}
-    orders = _each("--channel-order", args.channel_order, given, choices=("rgb", "bgr"))
-    greys = _each("--grey", args.grey, given, choices=("refuse", "per-channel"))
-    found = []
-    for name in given:
-        made = factories.get(name)
-        how = LoadOptions(
-            attention_mask=args.attention_mask,
-            mask_samples=args.mask_samples,
-            seed=args.seed,
-            options=options.get(name),
-            sigma=sigmas.get(name),
-            value_range=ranges.get(name),
-            bgr=orders[name] == "bgr" if name in orders else None,
-            per_channel=greys.get(name) == "per-channel",
-            factory=made.factory if made else None,
-            arguments=made.arguments if made else {},
+    paths, custom = _models(args)
+    options = _by_model("--options", args.options, paths, shared=len(paths) == 1)
+    sigmas = {k: _sigma(v) for k, v in _by_model("--sigma", args.sigma, paths).items()}
+    ranges = {k: _white(v) for k, v in _by_model("--value-range", args.value_range, paths).items()}
+    orders = _by_model("--channel-order", args.channel_order, paths, choices=("rgb", "bgr"))
+    grayscale = _by_model("--grayscale", args.grayscale, paths, choices=("refuse", "per-channel"))
+    return [
+        ModelRequest(
+            path,
+            LoadOptions(
+                attention_mask=args.attention_mask,
+                mask_samples=args.mask_samples,
+                seed=args.seed,
+                options=options.get(path),
+                sigma=sigmas.get(path),
+                value_range=ranges.get(path),
+                bgr=orders[path] == "bgr" if path in orders else None,
+                per_channel=grayscale.get(path) == "per-channel",
+                factory=custom[path].factory if path in custom else None,
+                arguments=custom[path].arguments if path in custom else {},
+            ),
+            own_sigma=any("=" in t and _names(t.rpartition("=")[0], path) for t in args.sigma),
         )
-        own = any("=" in t and t.rpartition("=")[0] in (name, Path(name).stem) for t in args.sigma)
-        found.append(ModelRequest(name, how, own))
-    return found
+        for path in paths
+    ]
 
 
-def _each(
+def _models(args: argparse.Namespace) -> tuple[list[str], dict[str, CustomModel]]:
+    """The paths that are asked for, and which of them are of the user's own classes."""
+    custom: list[CustomModel] = list(args.custom_models)
+    if hasattr(args, "checkpoint"):  # of a command for one model
+        if len(custom) > 1:
+            raise BadInput(f"--model {custom[1].factory}: one --model for one checkpoint")
+        custom = [replace(model, checkpoint=args.checkpoint) for model in custom]
+        paths = [args.checkpoint]
+    else:
+        paths = [*args.models, *(model.checkpoint for model in custom)]
+    if not paths:
+        raise BadInput("the following arguments are required: MODEL, or --model and --checkpoint")
+    for model in custom:
+        if not model.checkpoint:
+            raise BadInput(f"--model {model.factory}: give its weights with --checkpoint")
+    if len(set(paths)) < len(paths):
+        raise BadInput("the same model is given twice")
+    return paths, {model.checkpoint: model for model in custom}
+
+
+def _names(text: str, path: str) -> bool:
+    """Whether a text before `=` names the model of a path."""
+    return text in (path, Path(path).stem)
+
+
+def _by_model(
     option: str,
-    texts: list[str],
-    given: list[str],
+    texts: Sequence[str],
+    paths: Sequence[str],
     choices: tuple[str, ...] = (),
     shared: bool = True,
 ) -> dict[str, str]:
     """An option's value by model; one without a model is for all, or refused if not `shared`."""
-    everyone: dict[str, str] = {}
-    found: dict[str, str] = {}
+    for_all: dict[str, str] = {}
+    for_one: dict[str, str] = {}
     for text in texts:
-        whose, equals, value = text.rpartition("=")
+        model, equals, value = text.rpartition("=")
         if choices and value not in choices:
             raise BadInput(f"{option} {text}: expected {' or '.join(choices)}")
-        named = [name for name in given if whose in (name, Path(name).stem)]
+        named = [path for path in paths if _names(model, path)]
         if equals and len(named) != 1:
-            raise BadInput(f"{option} {text}: no such model; {nearest(whose, given)}")
+            raise BadInput(f"{option} {text}: no such model; {nearest(model, paths)}")
         if not equals and not shared:
             raise BadInput(f"{option} {text}: with several models, say which: MODEL={value}")
         if equals:
-            found[named[0]] = value
+            for_one[named[0]] = value
         else:
-            everyone |= dict.fromkeys(given, value)
-    return everyone | found
+            for_all |= dict.fromkeys(paths, value)
+    return for_all | for_one
 
 
-def _sigma(text: str) -> Any:
+def _sigma(text: str) -> float | Literal["oracle"]:
     if text == ORACLE:
         return ORACLE
     try:

@@ -1,7 +1,7 @@
 """LPIPS: perceptual distance by the features of AlexNet, through the package `lpips`.
 
-Its linear weights come with that package; the AlexNet backbone is a file of torchvision's, which is
-looked for, then downloaded, and otherwise asked for.
+Its linear weights come with that package. The AlexNet backbone is a file of torchvision: it is
+taken from torchvision's cache or downloaded; otherwise the error says where to put it.
 
 Reference: Zhang et al., *The Unreasonable Effectiveness of Deep Features as a Perceptual Metric*,
 CVPR 2018; version 0.1.
@@ -26,36 +26,36 @@ from mtd.utils.errors import BadInput
 BACKBONE = "alexnet-owt-7be5be79.pth"
 URL = f"https://download.pytorch.org/models/{BACKBONE}"
 DIGEST = "7be5be79"
-"""How the SHA-256 of the backbone begins, as its name says."""
+"""The first digits of the SHA-256 of the backbone, as in its name."""
 
 SMALLEST = 31
-"""Side of the smallest image that passes through AlexNet."""
+"""Side of the smallest image that AlexNet takes."""
 
 PATIENCE = 20
-"""Seconds to wait for the server."""
+"""Seconds to wait for the download server."""
 
 
 class NoBackbone(RuntimeError):
-    """The backbone is not here and cannot be downloaded; the message says where to put it."""
+    """The backbone is not available and cannot be downloaded; the message says where to put it."""
 
 
 def cached() -> Path:
-    """Where torchvision keeps the backbone."""
+    """The path of the backbone in torchvision's cache."""
     return Path(torch.hub.get_dir()) / "checkpoints" / BACKBONE
 
 
 class LPIPS:
-    """LPIPS (AlexNet, version 0.1) of images in [0, 1]; lower is nearer, 0 for equal ones.
+    """LPIPS (AlexNet, version 0.1) of images in [0, 1]; lower is better, 0 for equal images.
 
     Args:
-        weights: the backbone's file; by default torchvision's cache, which is filled by download.
-        device: where to compute.
+        weights: file of the backbone; by default that of torchvision's cache, downloaded if needed.
+        device: of the network.
 
     Attributes:
-        sha256: digest of the backbone's file.
+        sha256: digest of the file.
 
     Raises:
-        BadInput: `weights` is given and is not that file.
+        BadInput: `weights` is not the AlexNet backbone.
         NoBackbone: it is not given, not in the cache, and cannot be downloaded.
     """
 
@@ -69,7 +69,7 @@ class LPIPS:
 
     @torch.no_grad()
     def __call__(self, output: Tensor, target: Tensor, quantize: bool = True) -> Tensor:
-        """Distance of each image.
+        """LPIPS of each image.
 
         Args:
             output: (B, 3, H, W) RGB in [0, 1], H and W at least 31.
@@ -126,7 +126,7 @@ def lpips(output: Tensor, target: Tensor) -> Tensor:
 
 
 def fetch() -> Path:
-    """The backbone's file in torchvision's cache, downloaded if it is not there.
+    """The backbone in torchvision's cache, downloaded if it is not there.
 
     Raises:
         NoBackbone: it cannot be downloaded.
@@ -139,7 +139,7 @@ def fetch() -> Path:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # it names the address, as the error does
+        with contextlib.redirect_stderr(io.StringIO()):  # it prints the URL, as the error does
             AlexNet_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
     except Exception as error:
         reason = str(getattr(error, "reason", error)) or type(error).__name__
@@ -153,10 +153,10 @@ def fetch() -> Path:
 
 
 def read(path: Path) -> tuple[str, dict[str, Tensor]]:
-    """The digest and the tensors of a backbone's file; nothing in it is executed.
+    """SHA-256 and tensors of a backbone file; nothing in it is executed.
 
     Raises:
-        BadInput: missing, or another file.
+        BadInput: the file is missing, or is not the AlexNet backbone.
     """
     try:
         content = path.read_bytes()
@@ -177,7 +177,7 @@ def read(path: Path) -> tuple[str, dict[str, Tensor]]:
 
 
 def build(backbone: dict[str, Tensor]) -> torch.nn.Module:
-    """The published network on torchvision's AlexNet weights."""
+    """The published LPIPS network with torchvision's AlexNet weights, in eval mode."""
     import lpips
 
     with (
@@ -190,5 +190,5 @@ def build(backbone: dict[str, Tensor]) -> torch.nn.Module:
     state = network.net.state_dict()  # slice1.0.weight is torchvision's features.0.weight
     filled = {key: backbone[f"features.{key.partition('.')[2]}"] for key in state}
     network.net.load_state_dict(filled)
-    done: torch.nn.Module = network.eval()
-    return done
+    evaluated: torch.nn.Module = network.eval()
+    return evaluated

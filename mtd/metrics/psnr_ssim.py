@@ -1,8 +1,8 @@
-"""How near a denoised image is to the clean one: PSNR and SSIM as the field's scripts have them.
+"""PSNR and SSIM of denoised images, with the conventions of denoising papers.
 
-Images are (B, C, H, W) in [0, 1]. They are clipped and rounded to 8 bits first, as images are that
-have been stored; `quantize=False` leaves both out. Each function gives one float64 per image; the
-value of a set is the plain mean over its images. LPIPS is in `mtd.metrics.lpips`.
+Images are (B, C, H, W) in [0, 1]. They are clipped and rounded to 8 bits first, like stored images;
+`quantize=False` omits both. Each function returns one float64 value per image; the value of a test
+set is the mean over its images. LPIPS is in `mtd.metrics.lpips`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LUMA = (65.481, 128.553, 24.966)
 """Weights of R, G, B in [0, 1] in the luma of BT.601, which lies in 16 to 235."""
 
 WINDOW = 11
-"""Side of SSIM's Gaussian window; smaller images have no SSIM."""
+"""Side of the Gaussian window of SSIM, and of the smallest image that has one."""
 
 
 def psnr(
@@ -37,15 +37,17 @@ def psnr(
     Args:
         output: (B, C, H, W) in [0, 1].
         target: the same shape.
-        border: pixels left out at every side.
-        channel: all channels as they are, or BT.601 luma of RGB (16 to 235, not rounded, peak 255).
+        border: pixels omitted at every side.
+        channel: `rgb`, all channels; or `y`, the BT.601 luma of RGB (16 to 235, not rounded, peak
+            255).
         quantize: clip and round both to 8 bits first.
 
     Returns:
-        (B,) float64 on the CPU; infinite where the images are equal, NaN where one is not finite.
+        (B,) float64 on the CPU, in dB; infinite where the images are equal, NaN where one is not
+        finite.
 
     Raises:
-        ValueError: shapes that differ, or a border that leaves nothing.
+        ValueError: shapes that differ, or a border that leaves no pixels.
         BadInput: an unknown channel.
 
     >>> psnr(torch.zeros(1, 3, 8, 8), torch.full((1, 3, 8, 8), 0.1))
@@ -67,12 +69,28 @@ def ssim(
         SSIM = (2 μₐ μᵦ + C₁)(2 σₐᵦ + C₂) / ((μₐ² + μᵦ² + C₁)(σₐ² + σᵦ² + C₂))
 
     with an 11 x 11 Gaussian window of σ = 1.5, population covariances, C₁ = (0.01 · 255)² and
-    C₂ = (0.03 · 255)², over the pixels whose window lies inside the image; nothing is downsampled.
+    C₂ = (0.03 · 255)², over the pixels whose window lies inside the image; without downsampling.
     Computed by scikit-image, channel by channel.
 
-    Args and errors as in `psnr`; a side below 11 is a ValueError.
+    Args:
+        output: (B, C, H, W) in [0, 1], H and W at least 11.
+        target: the same shape.
+        border: pixels omitted at every side.
+        channel: see `psnr`.
+        quantize: clip and round both to 8 bits first.
+
+    Returns:
+        (B,) float64 on the CPU, at most 1; 1 where the images are equal.
+
+    Raises:
+        ValueError: shapes that differ, or images smaller than 11 x 11 inside the border.
+        BadInput: an unknown channel.
 
     Reference: Wang et al., *Image Quality Assessment*, IEEE TIP 2004.
+
+    >>> image = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    >>> ssim(image, image), ssim(image, 1 - image) < 0
+    (tensor([1.], dtype=torch.float64), tensor([True]))
     """
     from skimage.metrics import structural_similarity
 
@@ -97,7 +115,12 @@ def ssim(
 def prepared(
     output: Tensor, target: Tensor, border: int, channel: Channel, quantize: bool
 ) -> tuple[Tensor, Tensor]:
-    """Both images in 8-bit levels, float64 on the CPU, border cut off, as RGB or luma."""
+    """Output and target in 8-bit levels, float64 on the CPU, without border, as RGB or luma.
+
+    Raises:
+        ValueError: shapes that differ, or a border that leaves no pixels.
+        BadInput: an unknown channel.
+    """
     if output.shape != target.shape or output.ndim != 4:
         raise ValueError(
             f"images of shapes {tuple(output.shape)} and {tuple(target.shape)}: expected the same "
@@ -106,7 +129,7 @@ def prepared(
     if channel not in get_args(Channel):
         raise BadInput(f"channel {channel!r}: {nearest(str(channel), get_args(Channel))}")
     if border < 0 or 2 * border >= min(output.shape[-2:]):
-        raise ValueError(f"border {border}: nothing is left of {tuple(output.shape[-2:])}")
+        raise ValueError(f"border {border}: no pixels are left of {tuple(output.shape[-2:])}")
     a, b = (levels(image, quantize) for image in (output, target))
     if channel == "y":
         a, b = luma(a), luma(b)
@@ -120,9 +143,9 @@ def levels(image: Tensor, quantize: bool = True) -> Tensor:
 
     Values that are not finite become NaN.
     """
-    # half precision has no room for 255 levels times 255
+    # half precision does not resolve 255 levels exactly
     exact = image.detach().cpu().to(torch.float32 if image.dtype.itemsize < 4 else image.dtype)
-    exact = torch.where(exact.isfinite(), exact, torch.nan)  # an infinite value is no white
+    exact = torch.where(exact.isfinite(), exact, torch.nan)  # not white
     if quantize:
         return exact.clamp(0, 1).mul(255).round().double()
     return exact.double() * 255

@@ -1,4 +1,4 @@
-"""Noise models, each made from a text such as `gaussian:15` by `parse`.
+"""Noise models: `parse` makes one of a specification such as `gaussian:15`.
 
 >>> parse("gaussian:15")
 Gaussian(level=15.0)

@@ -1,11 +1,11 @@
-"""Synthetic noises on images in [0, 1], each an object made from a text such as `gaussian:15`.
+"""The base class of synthetic noise on images in [0, 1], and noise that is keyed by image.
 
-Every noise follows its law exactly, then, as in test sets stored in 8 bits, the result is clipped
-to [0, 1] and rounded to multiples of 1/255; `quantize=False` leaves out both. Random numbers come
-from the generator that is passed, on its device, and from nowhere else.
+Every noise follows its distribution exactly; the result is then clipped to [0, 1] and rounded to
+multiples of 1/255, as test sets stored in 8 bits are. `quantize=False` omits both. Random numbers
+come from the generator that is passed, on its device, and from nowhere else.
 
-Here are the noises of one law each; `mtd.noise.camera_pipeline` and `mtd.noise.mixture` hold the
-composed ones.
+`mtd.noise.synthetic` has noises of one distribution each; `mtd.noise.camera_pipeline` and
+`mtd.noise.mixture` the composed ones.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from mtd.utils.errors import BadInput
 
 
 class Noise(ABC):
-    """A noise; see the subclasses, each a frozen dataclass.
+    """A noise model; every subclass is a frozen dataclass.
 
     Attributes:
-        level: its strength, in the unit of its kind; None for a kind that has no level.
-        name: of the kind, the first word of a spec.
-        options: what may follow in a spec as `,option=value`, and what each option is.
+        level: its strength, in the unit of its kind; None for a kind without levels.
+        name: of the kind, the first word of a specification.
+        options: the options of a specification, `,option=value`, and the meaning of each.
         label: what the kind is called in figures and tables; by default its name.
         level_unit: what its level is, for the axes of figures.
         level_falls: whether the noise becomes weaker as the level rises.
@@ -68,29 +68,47 @@ class Noise(ABC):
     @classmethod
     @abstractmethod
     def from_parts(cls, spec: str, level: str | None, options: Mapping[str, str]) -> Self:
-        """The noise that the parts of `spec` name; option names are already known to be right."""
+        """The noise of a specification that has been split into parts.
+
+        Args:
+            spec: the whole text, for error messages.
+            level: what follows the colon; None without one.
+            options: values by name; the names are those of `options` of the class.
+
+        Raises:
+            BadInput: a level or value that is missing or out of range.
+        """
 
     @property
     @abstractmethod
     def spec(self) -> str:
-        """The text that `parse` turns into this noise, in one form whatever way it was written."""
+        """The canonical text that `parse` turns into this noise."""
 
     @abstractmethod
     def sample(self, clean: Tensor, generator: torch.Generator) -> Tensor:
-        """The noisy image before clipping and rounding, from the noise's own law."""
+        """The noisy image before clipping and rounding, (B, C, H, W)."""
 
     def __call__(
         self, clean: Tensor, *, generator: torch.Generator, quantize: bool = True
     ) -> Tensor:
-        """Noisy version of `clean`, same shape, type and device.
+        """Add noise to images.
 
         Args:
-            clean: (B, C, H, W) in [0, 1].
-            generator: the stream to draw from, on the device of `clean`.
-            quantize: clip to [0, 1] and round to 8 bits.
+            clean: (B, C, H, W) in [0, 1], floating point.
+            generator: the random stream, on the device of `clean`.
+            quantize: clip the result to [0, 1] and round it to multiples of 1/255.
+
+        Returns:
+            The noisy images, of the shape, type and device of `clean`.
 
         Raises:
             ValueError: `clean` is not a floating-point (B, C, H, W).
+
+        >>> from mtd.noise import parse
+        >>> clean = torch.full((1, 1, 1, 3), 0.5)
+        >>> noisy = parse("gaussian:25")(clean, generator=torch.Generator().manual_seed(0))
+        >>> noisy.mul(255).round()
+        tensor([[[[166., 120.,  73.]]]])
         """
         check(clean)
         noisy = self.sample(clean, generator)
@@ -99,10 +117,10 @@ class Noise(ABC):
     def pair(
         self, clean: Tensor, *, generator: torch.Generator, quantize: bool = True
     ) -> tuple[Tensor, Tensor]:
-        """(noisy, target): the noisy version and what a perfect denoiser would make of it.
+        """The noisy images and the targets of a perfect denoiser, (B, C, H, W) each.
 
-        The target is `clean` itself, but for noises that change what the right answer is. Arguments
-        and errors are those of a call, and the noisy version is the same.
+        The target is `clean` itself, except for noises that also change the underlying image.
+        Arguments, errors and noisy images are those of a call.
         """
         return self(clean, generator=generator, quantize=quantize), clean
 
@@ -112,7 +130,13 @@ class Noise(ABC):
 
 @dataclass(frozen=True)
 class Levelled(Noise):
-    """A noise whose spec is `kind:level`."""
+    """A noise whose specification is `kind:level`.
+
+    Attributes:
+        level: from 0 to `highest`.
+        meaning: what the level is, for error messages.
+        highest: the largest possible level.
+    """
 
     level: float
 
@@ -126,7 +150,7 @@ class Levelled(Noise):
 
     @classmethod
     def from_parts(cls, spec: str, level: str | None, options: Mapping[str, str]) -> Self:  # noqa: ARG003
-        """See `Noise.from_parts`; a kind with options reads them itself."""
+        """See `Noise.from_parts`; a kind with options overrides it."""
         try:
             value = float(level or "")
         except ValueError:
@@ -142,7 +166,11 @@ class Levelled(Noise):
 
 
 def check(clean: Tensor) -> None:
-    """Refuse what is not a floating-point (B, C, H, W) with a ValueError."""
+    """Check that images are a floating-point (B, C, H, W).
+
+    Raises:
+        ValueError: they are not.
+    """
     if clean.ndim != 4 or not clean.is_floating_point():
         raise ValueError(
             f"clean image of shape {tuple(clean.shape)} and {clean.dtype}: "
@@ -151,12 +179,12 @@ def check(clean: Tensor) -> None:
 
 
 def to_8_bits(image: Tensor) -> Tensor:
-    """Clipped to [0, 1] and rounded to multiples of 1/255."""
+    """An image clipped to [0, 1] and rounded to multiples of 1/255, halves to even."""
     return image.clamp(0, 1).mul(255).round().div(255)
 
 
 def number(value: float) -> str:
-    """A number as specs write it: as short as can be, and never so short that it changes.
+    """The shortest text that reads back as the same number, as specifications write it.
 
     >>> number(15.0), number(2e-3), number(1 / 3)
     ('15', '0.002', '0.3333333333333333')
@@ -173,10 +201,20 @@ def pair_keyed(
     seed: int = 0,
     quantize: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """(noisy, target) for a batch in which image i's depend on (seed, keys[i], the noise) only.
+    """Noisy images and targets, where image i depends on (seed, keys[i], the noise) only.
 
-    Drawn on the CPU whatever the device, one stream per image, so that a crop meets the same noise
-    whatever the batch size, order, device or number of processes. The results are where `clean` is.
+    One stream per image, drawn on the CPU whatever the device: a crop gets the same noise whatever
+    the batch size, order, device or number of processes.
+
+    Args:
+        noise: the noise.
+        clean: (B, C, H, W) in [0, 1].
+        keys: one per image, such as the digest of a crop.
+        seed: of the noise.
+        quantize: see `Noise.__call__`.
+
+    Returns:
+        Noisy images and targets, (B, C, H, W) each, on the device of `clean`.
     """
     pairs = [
         noise.pair(
@@ -188,15 +226,3 @@ def pair_keyed(
     ]
     noisy, target = (torch.cat(side).to(clean.device) for side in zip(*pairs, strict=True))
     return noisy, target
-
-
-def add_keyed(
-    noise: Noise,
-    clean: Tensor,
-    keys: Sequence[seeds.Key],
-    *,
-    seed: int = 0,
-    quantize: bool = True,
-) -> Tensor:
-    """The noisy half of `pair_keyed`."""
-    return pair_keyed(noise, clean, keys, seed=seed, quantize=quantize)[0]

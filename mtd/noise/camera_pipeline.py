@@ -1,12 +1,12 @@
-"""Noise of a camera: a photograph is taken back to raw sensor values, made noisy and developed.
+"""Camera noise: unprocess a photograph to raw sensor values, add noise, process it again.
 
-The photograph x, sRGB in [0, 1], is *unprocessed*: inverse tone curve, gamma expansion, colour
-matrix of a camera, inverse gains, mosaic of colour filters. Shot and read noise are added to the
-raw values, and these are *processed*: white balance, bilinear demosaicing, colour matrix back to
-sRGB, gamma. Processing undoes neither the tone curve nor the overall gain, so that even without
-noise it does not give the photograph back: its PSNR on Kodak24 is 17 to 24 dB, 21 on average.
+The photograph x, sRGB in [0, 1], is *unprocessed*: inverse tone curve, gamma expansion, color
+matrix of a camera, inverse gains, mosaic of the color filter array. Shot and read noise are added
+to the raw values, and these are *processed*: white balance, bilinear demosaicing, color matrix back
+to sRGB, gamma. Processing inverts neither the tone curve nor the overall gain, so that even without
+noise it does not return the photograph: its PSNR on Kodak24 is 17 to 24 dB, 21 dB on average.
 
-All functions take and return batches on any device; every parameter is one per image.
+All functions take and return batches on any device; every parameter has one value per image.
 
 Reference: Brooks et al., Unprocessing Images for Learned Raw Denoising, CVPR 2019.
 """
@@ -33,7 +33,7 @@ XYZ_TO_CAMERA = (
     ((0.838, -0.263, -0.0639), (-0.2887, 1.0725, 0.2496), (-0.0627, 0.1427, 0.5438)),
     ((0.6596, -0.2079, -0.0562), (-0.4782, 1.3016, 0.1933), (-0.097, 0.1581, 0.5181)),
 )
-"""The colour matrices of four cameras, between which a camera is drawn."""
+"""The color matrices of four cameras; a camera is a random mixture of them."""
 
 RGB_TO_XYZ = (
     (0.4124564, 0.3575761, 0.1804375),
@@ -42,7 +42,7 @@ RGB_TO_XYZ = (
 )
 
 DARKEST = 1e-8
-"""The gamma curves take what is smaller for this, where their slope would be infinite."""
+"""Lower bound of the input of the gamma curves, whose slope is infinite at 0."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Parameters:
     """A camera and its exposure, one per image.
 
     Attributes:
-        rgb2cam: (B, 3, 3) linear sRGB to the camera's colours; rows add up to 1, grey stays grey.
+        rgb2cam: (B, 3, 3) linear sRGB to camera colors; rows sum to 1, so that gray stays gray.
         rgb_gain: (B,) overall brightness that the camera would have added.
         red: (B,) white-balance gain of red.
         blue: (B,) white-balance gain of blue.
@@ -67,9 +67,13 @@ class Parameters:
 
 
 def camera_matrix(weights: Tensor) -> Tensor:
-    """rgb2cam (B, 3, 3) of a camera between the four: weights (B, 4), positive.
+    """rgb2cam of a mixture of the four cameras: their weighted mean · (RGB → XYZ), rows sum to 1.
 
-    The weighted mean of the four matrices times RGB → XYZ, each row divided by its sum.
+    Args:
+        weights: (B, 4), positive.
+
+    Returns:
+        (B, 3, 3).
     """
     mean = torch.einsum("bi,ijk->bjk", weights, weights.new_tensor(XYZ_TO_CAMERA))
     matrix = mean @ weights.new_tensor(RGB_TO_XYZ)
@@ -77,12 +81,12 @@ def camera_matrix(weights: Tensor) -> Tensor:
 
 
 def read_line(shot: Tensor) -> Tensor:
-    """The read noise that goes with a shot noise in the middle: exp(2.18 ln shot + 1.20)."""
+    """The median read noise for a shot noise, exp(2.18 ln shot + 1.20)."""
     return torch.exp(2.18 * torch.log(shot) + 1.20)
 
 
 def draw(count: int, generator: torch.Generator, dtype: torch.dtype = torch.float32) -> Parameters:
-    """Parameters of `count` images from the published distributions, on the generator's device.
+    """Random parameters of `count` images from the published distributions.
 
     Weights of the four cameras U(1e-8, 1e8), 1 / rgb_gain N(0.8, 0.1), red U(1.9, 2.4), blue
     U(1.5, 1.9), ln shot U(ln 1e-4, ln 0.012), ln read N(2.18 ln shot + 1.20, 0.26).
@@ -104,7 +108,7 @@ def draw(count: int, generator: torch.Generator, dtype: torch.dtype = torch.floa
 
 
 def linearise(image: Tensor) -> Tensor:
-    """Light behind sRGB values x in [0, 1]: (½ − sin(asin(1 − 2x) / 3))^2.2.
+    """Linear light of sRGB values x in [0, 1]: (½ − sin(asin(1 − 2x) / 3))^2.2.
 
     The inverse of the tone curve 3t² − 2t³, then gamma expansion.
     """
@@ -113,7 +117,7 @@ def linearise(image: Tensor) -> Tensor:
 
 
 def dim(image: Tensor, p: Parameters) -> Tensor:
-    """Divide by the gains, but leave highlights bright: white stays white.
+    """Divide (B, 3, H, W) by the gains but preserve highlights: white stays white.
 
     Channel c is multiplied by max(m + (1 − m) g_c, g_c), where g = (1/red, 1, 1/blue) / rgb_gain
     and m = (max(mean − 0.9, 0) / 0.1)², the mean being that of the pixel's three values.
@@ -125,7 +129,7 @@ def dim(image: Tensor, p: Parameters) -> Tensor:
 
 
 def mosaic(image: Tensor) -> Tensor:
-    """One colour per site, (B, 3, H, W) → (B, 4, H/2, W/2): red, green, green, blue.
+    """The color filter array, (B, 3, H, W) → (B, 4, H/2, W/2): red, green, green, blue.
 
     Red is at even rows and columns, blue at odd ones, the first green beside red, the second below.
 
@@ -140,10 +144,10 @@ def mosaic(image: Tensor) -> Tensor:
 
 
 def demosaic(raw: Tensor) -> Tensor:
-    """Bilinear interpolation at the sites, (B, 4, H/2, W/2) → (B, 3, H, W).
+    """Bilinear demosaicing, (B, 4, H/2, W/2) → (B, 3, H, W).
 
     Each sample stays where it was taken; between samples is the mean of the 2 or 4 nearest of the
-    same colour, outside of the last ones the last. Noise of variance 1 gets the variance 1, ½, ½
+    same color; beyond the last sample it is repeated. Noise of variance 1 gets the variance 1, ½, ½
     or ¼ in red and blue, 1, 1, ¼ or ¼ in green.
     """
     red, green_right, green_below, blue = raw.unbind(1)
@@ -167,20 +171,26 @@ def _spread(samples: Tensor, row: int, column: int) -> Tensor:
 
 
 def unprocess(image: Tensor, p: Parameters) -> Tensor:
-    """Raw sensor values in [0, 1] behind a photograph, (B, 3, H, W) → (B, 4, H/2, W/2)."""
+    """Raw sensor values in [0, 1] of a photograph, (B, 3, H, W) → (B, 4, H/2, W/2)."""
     camera = torch.einsum("bij,bjhw->bihw", p.rgb2cam, linearise(image))
     return mosaic(dim(camera, p).clamp(0, 1))
 
 
 def add_shot_read(raw: Tensor, p: Parameters, generator: torch.Generator) -> Tensor:
-    """raw + N(0, shot · raw + read), not clipped; raw (B, 4, H/2, W/2) in [0, 1]."""
+    """Shot and read noise, raw + N(0, shot · raw + read), not clipped.
+
+    Args:
+        raw: (B, 4, H/2, W/2) in [0, 1].
+        p: parameters of each image.
+        generator: the random stream, on the device of `raw`.
+    """
     shot, read = p.shot.view(-1, 1, 1, 1), p.read.view(-1, 1, 1, 1)
     normal = torch.randn(raw.shape, generator=generator, device=raw.device, dtype=raw.dtype)
     return raw + normal * torch.sqrt(shot * raw + read)
 
 
 def process(raw: Tensor, p: Parameters) -> Tensor:
-    """A photograph from raw values, (B, 4, H/2, W/2) → (B, 3, H, W), in [0, 1]: it clips."""
+    """A photograph from raw values, (B, 4, H/2, W/2) → (B, 3, H, W), clipped to [0, 1]."""
     ones = torch.ones_like(p.red)
     balance = torch.stack([p.red, ones, ones, p.blue], 1)[:, :, None, None]
     camera = demosaic((raw * balance).clamp(0, 1))
@@ -190,18 +200,16 @@ def process(raw: Tensor, p: Parameters) -> Tensor:
 
 @dataclass(frozen=True)
 class ISP(Noise):
-    """Shot and read noise in raw values, seen after development; what is None is drawn per image.
+    """Shot and read noise on raw values, seen after processing; without a level.
 
-    The right answer is the development of the clean raw values (`target=processed`), because the
-    photograph itself (`target=original`) cannot be had from them. It has no level: how strong the
-    noise is differs from image to image, unless `shot` is given. A shot noise without a read noise
-    brings the read noise of the published line, without the scatter around it.
-
-    Sides that are odd are made even by repeating the last row or column, which is cut off again.
+    The strength of the noise differs from image to image, unless `shot` is given. A `shot` without
+    `read` implies the read noise of `read_line`, without the scatter around it. Odd sides are made
+    even by repeating the last row or column, which is cropped again.
 
     Attributes:
-        shot, read, red, blue, rgb_gain: see `Parameters`.
-        target: what a perfect denoiser would return.
+        shot, read, red, blue, rgb_gain: see `Parameters`; None is drawn for each image.
+        target: what a perfect denoiser returns: `processed`, the processed clean raw values, or
+            `original`, the photograph, which they do not determine.
     """
 
     shot: float | None = None
@@ -245,14 +253,14 @@ class ISP(Noise):
                     numbers[name] = float(text)
                 except ValueError:
                     raise BadInput(f"noise {spec!r}: {name} is a number, not {text!r}") from None
-        # what is no target is refused with the other values
+        # __post_init__ checks the target, with the other values
         return cls(**numbers, target=cast(Target, options.get("target", "processed")))
 
     @property
     def fixed(self) -> dict[str, float]:
-        """The parameters that are given rather than drawn."""
-        given = {name: getattr(self, name) for name in self.options if name != "target"}
-        return {name: value for name, value in given.items() if value is not None}
+        """The parameters that are not drawn."""
+        values = {name: getattr(self, name) for name in self.options if name != "target"}
+        return {name: value for name, value in values.items() if value is not None}
 
     @property
     def spec(self) -> str:
@@ -264,18 +272,22 @@ class ISP(Noise):
     def parameters(
         self, count: int, generator: torch.Generator, dtype: torch.dtype = torch.float32
     ) -> Parameters:
-        """Those of `draw`, with the given ones in their places."""
+        """Random parameters as `draw` returns them, with the fixed ones in their places."""
         drawn = draw(count, generator, dtype)
-        given = {name: torch.full_like(drawn.shot, value) for name, value in self.fixed.items()}
-        if "shot" in given and "read" not in given:
-            given["read"] = read_line(given["shot"])
-        return replace(drawn, **given)
+        fixed = {name: torch.full_like(drawn.shot, value) for name, value in self.fixed.items()}
+        if "shot" in fixed and "read" not in fixed:
+            fixed["read"] = read_line(fixed["shot"])
+        return replace(drawn, **fixed)
 
     def develop(self, clean: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """The noisy and the clean development of photographs (B, 3, H, W), each (B, 3, H, W)."""
+        """Photographs (B, 3, H, W) processed with and without noise, (B, 3, H, W) each.
+
+        Raises:
+            BadInput: images that do not have three channels.
+        """
         count, channels, height, width = clean.shape
         if channels != 3:
-            raise BadInput(f"noise isp: image of {channels} channels; expected colour, 3")
+            raise BadInput(f"noise isp: image of {channels} channels; expected 3, RGB")
         p = self.parameters(count, generator, clean.dtype)
         raw = unprocess(F.pad(clean, (0, width % 2, 0, height % 2), mode="replicate"), p)
         noisy = process(add_shot_read(raw, p, generator), p)

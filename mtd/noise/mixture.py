@@ -1,9 +1,9 @@
-"""A mixture of five noises in five strengths, this project's own preset.
+"""A mixture of five noises at five levels, this project's own preset.
 
-The paper tests a mixture at levels 1 to 5 and says neither what is in it nor how strong; what is
-here cannot reproduce its numbers. It was set so that `baseline.pth` of this project, trained on
-Gaussian noise, comes near the paper's baseline in its Figure 11: 28.3, 25.4, 23.1, 21.4, 20.0 dB on
-the central 256 × 256 of six images of Kodak24, the paper's 28.1, 26.2, 23.2, 21.4, 20.1.
+The paper tests a mixture at levels 1 to 5 without giving its components or their strengths, so that
+its numbers cannot be reproduced. This one is tuned so that the bundled `baseline.pth`, trained on
+Gaussian noise, comes close to the paper's baseline in its Figure 11: 28.3, 25.4, 23.1, 21.4, 20.0
+dB on the central 256 × 256 of six images of Kodak24, against 28.1, 26.2, 23.2, 21.4, 20.1 dB.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from mtd.noise.synthetic import Gaussian, Poisson, SaltPepper, Spatial, Speckle
 from mtd.utils.errors import BadInput
 
 OURS = "mixture is this project's own preset; the paper's is not public"
-"""What every output that shows a mixture has to say."""
+"""A note for every table and figure that shows a mixture."""
 
 
 def _components(
@@ -39,20 +39,21 @@ LEVELS: dict[int, tuple[Noise, ...]] = {
     4: _components(0.025, 1.75, 50, 20, 0.0125),
     5: _components(0.030, 2.00, 60, 24, 0.0150),
 }
-"""Components by level n: each is (n + 1) / 2 times what it is at level 1, but α is (n + 3) / 4."""
+"""Components by level n: (n + 1) / 2 times those of level 1, except α, which is (n + 3) / 4."""
 
 
 class Mixture(Levelled):
     """Speckle, Poisson, spatial, Gaussian, salt and pepper, one after the other; level 1 to 5.
 
-    Each works on what the ones before have made, unclipped (Poisson counts are those of the running
-    image); the result is clipped and rounded once, at the end. On a constant grey g, inside the
-    image, before salt and pepper of density d: mean g and, with the other components' levels v, α,
-    s and σ,
+    Each is applied to the unclipped result of the previous ones (Poisson counts are those of the
+    running image); the final result is clipped and rounded once. On a constant gray level g, inside
+    the image, before salt and pepper of density d, the mean is g and, with the other components'
+    levels v, α, s and σ,
 
         variance = g² v + α² g / 256 + ((s / 3)² + σ²) / 255²,
 
-    after it: mean g' = g (1 − d) + d / 2 and variance (1 − d) (variance + g²) + d / 2 − g'².
+    and after it the mean is g' = g (1 − d) + d / 2, the variance
+    (1 − d) (variance + g²) + d / 2 − g'².
 
     | level | v     | α    | s  | σ  | d      | noisy PSNR, Kodak24 |
     |-------|-------|------|----|----|--------|---------------------|
@@ -62,7 +63,7 @@ class Mixture(Levelled):
     | 4     | 0.025 | 1.75 | 50 | 20 | 0.0125 | 16.46 dB            |
     | 5     | 0.030 | 2.00 | 60 | 24 | 0.0150 | 15.35 dB            |
 
-    The PSNR is the mean over the 24 whole images of 500 × 500, noise of seed 0 by `add_keyed`.
+    The PSNR is the mean over the 24 whole images of 500 × 500, noise of seed 0 by `pair_keyed`.
     """
 
     name = "mixture"
@@ -75,10 +76,11 @@ class Mixture(Levelled):
 
     @property
     def components(self) -> tuple[Noise, ...]:
-        """The noises that are added, in their order."""
+        """The noises that are applied, in order."""
         return LEVELS[int(self.level)]
 
     def sample(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """See `Noise.sample`."""
         running = clean
         for component in self.components:
             running = component.sample(running, generator)

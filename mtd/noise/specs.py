@@ -53,18 +53,18 @@ def _is_kind(entry: object) -> bool:
 
 
 def parse(spec: str) -> Noise:
-    """The noise that a text names: `kind[:level][,option=value…]`.
+    """The noise of a specification, `kind[:level][,option=value…]`.
 
-    All kinds but `isp` have a level; `poisson` and `isp` have options, see there. The `spec` of
-    what is returned is the same for every spelling, and parses to an equal noise.
+    All built-in kinds but `isp` have a level; `poisson` and `isp` have options. The `spec` of the
+    result is canonical: it is the same for every spelling, and parses to an equal noise.
+
+    Raises:
+        BadInput: an unknown kind, or a level or option that is missing, unknown or out of range.
 
     >>> parse("gaussian:15")
     Gaussian(level=15.0)
     >>> parse("poisson:3.50, values=256").spec
     'poisson:3.5'
-
-    Raises:
-        BadInput: unknown kind, missing or impossible level, unknown or impossible option.
     """
     head, *rest = spec.split(",")
     name, colon, level = head.strip().partition(":")
@@ -75,8 +75,8 @@ def parse(spec: str) -> Noise:
 
 
 def _options(spec: str, kind: type[Noise], parts: Sequence[str]) -> dict[str, str]:
-    """The options of a spec by name, each one that the kind has, given once."""
-    given: dict[str, str] = {}
+    """The options of a specification by name; unknown and repeated ones are refused."""
+    options: dict[str, str] = {}
     for part in parts:
         option, equals, value = (text.strip() for text in part.partition("="))
         if option not in kind.options:
@@ -85,9 +85,9 @@ def _options(spec: str, kind: type[Noise], parts: Sequence[str]) -> dict[str, st
             if not owners and kind.options:
                 hint = nearest(option, kind.options)
             raise BadInput(f"noise {spec!r}: {kind.name} has no option {option!r}; {hint}")
-        if not equals or option in given:
-            wrong = "is given twice" if option in given else "has no value"
+        if not equals or option in options:
+            wrong = "is given twice" if option in options else "has no value"
             meaning = kind.options[option]
             raise BadInput(f"noise {spec!r}: {option} {wrong}; expected one {option}={meaning}")
-        given[option] = value
-    return given
+        options[option] = value
+    return options

@@ -24,7 +24,10 @@ def _uniform(like: Tensor, generator: torch.Generator) -> Tensor:
 
 
 class Gaussian(Levelled):
-    """y = x + n, n ~ N(0, (σ/255)²), independent per pixel and channel; level σ in 8-bit units."""
+    """Additive Gaussian noise, y = x + n, n ~ N(0, (σ/255)²), with level σ in 8-bit levels.
+
+    Independent for each pixel and channel.
+    """
 
     name = "gaussian"
     meaning = "sigma (8-bit levels)"
@@ -32,16 +35,21 @@ class Gaussian(Levelled):
     level_unit = "σ (8-bit levels)"
 
     def sample(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """See `Noise.sample`."""
         return clean + _normal(clean, generator) * (self.level / 255)
 
 
 @dataclass(frozen=True)
 class Poisson(Levelled):
-    """y = x + α (K/V − x), K ~ Poisson(V·x): mean x, variance α² x / V; level α.
+    """Poisson noise, y = x + α (K/V − x), K ~ Poisson(V·x), with level α.
 
-    V is 256, or, with `values=unique`, 2^ceil(log2 u) for each image, u being the number of
-    different 8-bit values in it (the rule of the paper's scripts; 256 for almost every photograph,
-    but absurd for a constant image, where V = 1).
+    Mean x, variance α² x / V. V is 256, or, with `values=unique`, 2^ceil(log2 u) for each image, u
+    being its number of different 8-bit values (the rule of the paper's scripts: 256 for almost
+    every photograph, but 1 for a constant image).
+
+    Attributes:
+        level: α, 0 or more.
+        values: V; None for `unique`.
 
     Reference: `McM_poisson_20` of the paper's authors is α = 2.
     """
@@ -63,12 +71,12 @@ class Poisson(Levelled):
     def from_parts(cls, spec: str, level: str | None, options: Mapping[str, str]) -> Self:
         """See `Noise.from_parts`."""
         plain = super().from_parts(spec, level, {})
-        given = options.get("values", "256")
-        if given == "unique":
+        values = options.get("values", "256")
+        if values == "unique":
             return cls(plain.level, None)
-        if not given.isdecimal():
+        if not values.isdecimal():
             raise BadInput(f"noise {spec!r}: values is a whole number or 'unique'")
-        return cls(plain.level, int(given))
+        return cls(plain.level, int(values))
 
     @property
     def spec(self) -> str:
@@ -77,6 +85,7 @@ class Poisson(Levelled):
         return super().spec + special
 
     def sample(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """See `Noise.sample`."""
         peak = clean.new_tensor([self.values or unique_values(image) for image in clean])
         peak = peak.view(-1, 1, 1, 1)
         counts = torch.poisson(clean.clamp(min=0) * peak, generator=generator)
@@ -84,15 +93,19 @@ class Poisson(Levelled):
 
 
 def unique_values(image: Tensor) -> int:
-    """2^ceil(log2 u), u the number of different 8-bit values of an image in [0, 1]."""
+    """2^ceil(log2 u), u the number of different 8-bit values of an image in [0, 1].
+
+    >>> unique_values(torch.tensor([0.0, 0.5, 1.0]))
+    4
+    """
     count = int(image.mul(255).round().unique().numel())
     return int(2 ** math.ceil(math.log2(count)))
 
 
 class Speckle(Levelled):
-    """y = x + x·n, n uniform with mean 0 and variance v (MATLAB's `imnoise`); level v.
+    """Speckle, y = x + x·n, n uniform with mean 0 and variance v (as MATLAB's `imnoise`).
 
-    Mean x, variance x² v, excess kurtosis −1.2.
+    The level is v. Mean x, variance x² v, excess kurtosis −1.2.
     """
 
     name = "speckle"
@@ -100,16 +113,17 @@ class Speckle(Levelled):
     level_unit = "variance"
 
     def sample(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """See `Noise.sample`."""
         half_width = math.sqrt(3 * self.level)
         return clean + clean * (2 * _uniform(clean, generator) - 1) * half_width
 
 
 class Spatial(Levelled):
-    """Gaussian noise of level σ (8-bit units) smoothed by a 3 × 3 mean, so correlated in space.
+    """Spatially correlated Gaussian noise: noise of level σ, smoothed by a 3 × 3 mean.
 
-    σ is the level before the mean, and nothing is renormalised: inside the image the standard
-    deviation is σ/3 and the correlation at offset (dx, dy) is (3−|dx|)₊ (3−|dy|)₊ / 9. At the
-    border the noise is mirrored, edge pixel included.
+    σ, in 8-bit levels, is the standard deviation before the mean, and is not renormalized: inside
+    the image the standard deviation is σ/3 and the correlation at offset (dx, dy) is
+    (3−|dx|)₊ (3−|dy|)₊ / 9. At the border the noise is mirrored, edge pixel included.
     """
 
     name = "spatial"
@@ -118,12 +132,13 @@ class Spatial(Levelled):
     level_unit = "σ before the 3 × 3 mean (8-bit levels)"
 
     def sample(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """See `Noise.sample`."""
         white = _normal(clean, generator) * (self.level / 255)
         return clean + F.avg_pool2d(F.pad(white, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
 
 
 class SaltPepper(Levelled):
-    """Each value of each channel becomes 0 or 1 with probability d/2 each; level d."""
+    """Salt and pepper: each value becomes 0 or 1 with probability d/2 each, with level d."""
 
     name = "salt_pepper"
     meaning = "density"
@@ -132,6 +147,7 @@ class SaltPepper(Levelled):
     highest = 1.0
 
     def sample(self, clean: Tensor, generator: torch.Generator) -> Tensor:
+        """See `Noise.sample`."""
         u = _uniform(clean, generator)
         pepper = torch.where(u < self.level / 2, clean.new_zeros(()), clean)
         return torch.where((u >= self.level / 2) & (u < self.level), clean.new_ones(()), pepper)

@@ -1,1 +1,1 @@
-"""Errors, random streams, devices, processes, files."""
+"""Errors, random streams, devices, processes, files, command lines, plug-ins."""

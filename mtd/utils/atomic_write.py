@@ -1,4 +1,4 @@
-"""Writing files so that they are there whole or not at all."""
+"""Atomic writes: a file is there whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,16 +10,23 @@ from pathlib import Path
 from mtd.utils.errors import BadInput
 
 TEMPORARY = ".part-"
-"""How the names of files begin that are not there in whole yet."""
+"""Prefix of the names of files that are still being written."""
 
 
 def write(path: str | Path, content: bytes | str) -> None:
-    """Write a file by way of a temporary one beside it, which is then renamed over it.
+    """Write a temporary file in the same folder, then rename it; missing folders are created.
 
-    Folders on the way are made. Text is written in UTF-8.
+    Args:
+        path: of the file.
+        content: bytes, or text that is encoded as UTF-8.
 
     Raises:
-        BadInput: the place cannot be written, or the disk is full; what was there before stays.
+        BadInput: the path cannot be written, or the disk is full; an older file stays as it was.
+
+    >>> folder = tempfile.TemporaryDirectory()
+    >>> write(f"{folder.name}/runs/log.csv", "step,loss\\n")
+    >>> Path(folder.name, "runs", "log.csv").read_text()
+    'step,loss\\n'
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content

@@ -1,4 +1,4 @@
-"""What every command shares: exit codes, one-line errors, and the text of its version."""
+"""Command lines: exit codes, one-line errors, and the types of options."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
-from typing import Literal, NoReturn
+from typing import Any, Literal, NoReturn
 
 from mtd.utils.errors import BadInput, Failed, Partial
 
@@ -15,7 +15,13 @@ OK, FAILED, BAD_INPUT, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line: what was wrong, and where to read on."""
+    """An argument parser whose errors are one line.
+
+    Args:
+        module: of the command, such as `mtd.denoise`.
+        description: the first lines of its help.
+        examples: command lines, at the end of its help.
+    """
 
     def __init__(self, module: str, description: str, examples: str) -> None:
         super().__init__(
@@ -27,21 +33,34 @@ class Parser(argparse.ArgumentParser):
         )
 
     def error(self, message: str) -> NoReturn:
+        """Print one line on stderr and exit with status 2."""
         self.exit(BAD_INPUT, f"error: {message}; see {self.prog} --help\n")
 
 
+def accept_spelling(parser: Any, action: argparse.Action, *spellings: str) -> None:
+    """Let a parser, or a group of its options, understand other spellings of an option.
+
+    Help and messages show the option's own spelling only.
+
+    >>> parser = argparse.ArgumentParser()
+    >>> accept_spelling(parser, parser.add_argument("--centering"), "--centring")
+    >>> parser.parse_args(["--centring", "none"]).centering, "centring" in parser.format_help()
+    ('none', False)
+    """
+    for spelling in spellings:
+        parser._option_string_actions[spelling] = action  # argparse shows what is in the action
+
+
 def command(module: str) -> str:
-    """This process's command line, as one would type it."""
+    """The command line of this process, quoted for a shell."""
     return shlex.join(["python", "-m", module, *sys.argv[1:]])
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Run a command and leave with its exit code.
+    """Run a command and exit: 0 done, 1 failed, 2 bad input, 3 partly done, 130 interrupted.
 
-    0 done, 1 failed, 2 bad input, 3 done but for some units that are listed, 130 interrupted.
-
-    `BadInput`, and what the file system refuses, become one line on stderr. Anything else is a
-    defect of ours: it keeps its traceback, and Python's exit code 1.
+    `BadInput`, `Failed`, `Partial` and errors of the file system become one line on stderr; any
+    other exception is a defect of the program and keeps its traceback.
     """
     try:
         main()
@@ -71,10 +90,10 @@ def run(main: Callable[[], None]) -> NoReturn:
 
 
 def leave(code: int) -> NoReturn:
-    """End the process; one of several at once, without Python's own ending.
+    """Exit the process; one of several exits without Python's finalization.
 
-    Threads of the connection between processes may want the interpreter while it ends, and then
-    abort the process now and then, whatever its exit code was to be.
+    The threads of torch.distributed may need the interpreter while it shuts down, and then
+    sometimes abort the process with another exit code.
     """
     if os.environ.get("WORLD_SIZE", "1") != "1":
         sys.stdout.flush()
@@ -84,7 +103,11 @@ def leave(code: int) -> NoReturn:
 
 
 def tile(text: str) -> int | Literal["auto", "off"]:
-    """An argparse type: `auto`, `off`, or the side of a tile in pixels."""
+    """An argparse type: `auto`, `off`, or the side of a tile in pixels.
+
+    >>> tile("auto"), tile("512")
+    ('auto', 512)
+    """
     if text == "auto" or text == "off":
         return text  # type: ignore[return-value]
     try:
@@ -96,7 +119,11 @@ def tile(text: str) -> int | Literal["auto", "off"]:
 
 
 def between(text: str, highest: float, expected: str) -> float:
-    """A number above 0 and below `highest`."""
+    """A number in (0, highest), for the types of options.
+
+    Raises:
+        ArgumentTypeError: it is none; the message ends with `expected`.
+    """
     try:
         value = float(text)
     except ValueError:
@@ -107,17 +134,26 @@ def between(text: str, highest: float, expected: str) -> float:
 
 
 def share(text: str) -> float:
-    """An argparse type: a share of pixels."""
+    """An argparse type: a share of pixels, in (0, 1)."""
     return between(text, 1.0, "a share of pixels between 0 and 1, such as 0.8")
 
 
+def crop_rule(text: str) -> str:
+    """An argparse type: the name of a crop rule; the older spelling `centre` becomes `center`."""
+    return "center" if text == "centre" else text
+
+
 def gibibytes(text: str) -> float:
-    """An argparse type: GiB of memory."""
+    """An argparse type: memory in GiB, above 0."""
     return between(text, 2.0**40, "GiB above 0, such as 2 or 0.5")
 
 
 def whole_number(lowest: int) -> Callable[[str], int]:
-    """An argparse type: a whole number, at least `lowest`."""
+    """An argparse type: a whole number of at least `lowest`.
+
+    >>> whole_number(1)("3")
+    3
+    """
 
     def convert(text: str) -> int:
         try:

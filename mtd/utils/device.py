@@ -1,4 +1,4 @@
-"""The devices of this machine."""
+"""Devices: CPU and GPUs of this machine."""
 
 from __future__ import annotations
 
@@ -8,13 +8,23 @@ from mtd.utils.errors import BadInput
 
 
 def resolve_device(device: str | torch.device) -> torch.device:
-    """The device, if this machine has it; one that was asked for is never silently replaced."""
+    """The device of a name; one that this machine lacks is an error, never replaced by the CPU.
+
+    Args:
+        device: `cpu`, `cuda`, `cuda:1`, `mps`, or a `torch.device`.
+
+    Raises:
+        BadInput: the name is not that of a device, or the device is not available.
+
+    >>> resolve_device("cpu")
+    device(type='cpu')
+    """
     try:
-        found = torch.device(device)
-        torch.zeros(1, device=found).item()
+        resolved = torch.device(device)
+        torch.zeros(1, device=resolved).item()
     except Exception as error:
         reason = str(error).strip().split("\n")[0].split(". ")[0]
         raise BadInput(
-            f"device {str(device)!r} is not to be had here ({reason}): try --device cpu"
+            f"device {str(device)!r} is not available ({reason}): try --device cpu"
         ) from None
-    return found
+    return resolved

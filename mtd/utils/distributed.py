@@ -1,7 +1,7 @@
-"""The processes that share one run's work, with torch.distributed under torchrun or SLURM.
+"""The processes of a distributed run: torch.distributed under torchrun or SLURM.
 
-Batches of fixed composition are dealt out in turn, so that a batch is the same whichever process
-works on it; sums are added up over processes in float64.
+Batches of fixed composition are distributed round-robin, so that a batch is the same whichever
+process works on it; sums over processes are taken in float64.
 """
 
 from __future__ import annotations
@@ -24,13 +24,19 @@ Key = TypeVar("Key")
 Result = TypeVar("Result")
 
 PATIENCE = timedelta(hours=2)
-"""How long one process waits for another that is still at work. One that is gone is not waited
-for: the connection to it breaks."""
+"""How long one process waits for another that is still working. A process that has died breaks the
+connection and is not waited for."""
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among `size` ones; alone, everything is as it was given."""
+    """The rank of this process among `size` processes; a single process returns its inputs.
+
+    Attributes:
+        rank: from 0.
+        size: number of processes.
+        device: on which tensors are reduced.
+    """
 
     rank: int = 0
     size: int = 1
@@ -38,48 +44,61 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes tables and talks."""
+        """Whether this is rank 0, which writes files and messages."""
         return self.rank == 0
 
     def indices_for_rank(self, count: int) -> range:
-        """Which of `count` batches are this process's."""
+        """The indices, out of `count`, that this process works on: rank, rank + size, …
+
+        >>> list(Ranks(rank=1, size=3).indices_for_rank(7))
+        [1, 4]
+        """
         return range(self.rank, count, self.size)
 
     def sum(self, *tensors: Tensor) -> list[Tensor]:
-        """Sums over processes, in each of them."""
+        """The sum of each tensor over all processes, in every process."""
         if self.size == 1:
             return list(tensors)
-        found = []
+        totals = []
         for tensor in tensors:
             total = tensor.to(self.device, copy=True)
-            with together():
+            with collective():
                 dist.all_reduce(total)
-            found.append(total.to(tensor.device))
-        return found
+            totals.append(total.to(tensor.device))
+        return totals
 
     def gather(self, item: Item) -> list[Item]:
-        """What every process gave, in order of rank, in each of them."""
+        """The items of all processes, in order of rank, in every process."""
         if self.size == 1:
             return [item]
         items: list[Item | None] = [None] * self.size
-        with together():
+        with collective():
             dist.all_gather_object(items, item)
         return items  # type: ignore[return-value]
 
-    def merge(self, held: Mapping[Key, Item]) -> dict[Key, Item]:
-        """What all processes hold, in each of them, by keys that no two of them share."""
-        found: dict[Key, Item] = {}
-        for part in self.gather(held):
-            found |= part
-        return found
+    def merge(self, entries: Mapping[Key, Item]) -> dict[Key, Item]:
+        """The union of all processes' mappings, in every process; no key is in two of them."""
+        merged: dict[Key, Item] = {}
+        for part in self.gather(entries):
+            merged |= part
+        return merged
 
-    def share(self, work: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """What some work gives for each item, in each process; items are shared out."""
-        found = self.merge({i: work(items[i]) for i in self.indices_for_rank(len(items))})
-        return [found[i] for i in range(len(items))]
+    def map(self, function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+        """`function` of each item, in every process; items are distributed round-robin.
+
+        >>> SINGLE_PROCESS.map(abs, [-1, 2])
+        [1, 2]
+        """
+        results = self.merge({i: function(items[i]) for i in self.indices_for_rank(len(items))})
+        return [results[i] for i in range(len(items))]
 
     def agree(self, error: BadInput | None) -> None:
-        """Raise in the first process, and leave the others quietly, if any of them has an error."""
+        """If any process has an error, raise it in rank 0 and exit the others without a message.
+
+        Raises:
+            BadInput: in rank 0, or in a single process.
+            SystemExit: in the other ranks.
+        """
         errors = self.gather(str(error) if error else "")
         if not any(errors):
             return
@@ -87,14 +106,18 @@ class Ranks:
             raise error
         worst = next(rank for rank, text in enumerate(errors) if text)
         where = "" if all(errors) else f"process {worst}: "
-        self.leave()  # before the launcher, which ends all once one has an error
+        self.leave()  # before the launcher, which kills all processes once one fails
         if self.first:
             raise BadInput(where + errors[worst])
         raise SystemExit(2)
 
     @contextmanager
     def raise_on_all_ranks(self) -> Iterator[None]:
-        """Around what may find bad input: one line in all, and all go on, or none."""
+        """Around code that may raise BadInput: either every process goes on, or none.
+
+        Raises:
+            BadInput: of the first rank that has one, in rank 0 only; see `agree`.
+        """
         try:
             yield
         except BadInput as error:
@@ -103,16 +126,20 @@ class Ranks:
         self.agree(None)
 
     def leave(self) -> None:
-        """End together: nobody goes before everybody is done."""
+        """Wait for all processes, then disconnect."""
         if self.size > 1:
-            with together():
+            with collective():
                 dist.barrier()
             dist.destroy_process_group()
 
 
 @contextmanager
-def together() -> Iterator[None]:
-    """Around what all processes do together: if one of them is gone, the others fail too."""
+def collective() -> Iterator[None]:
+    """Around a collective operation: if another process has died, `Failed` says so.
+
+    Raises:
+        Failed: the connection to another process broke.
+    """
     try:
         yield
     except RuntimeError as error:
@@ -124,14 +151,20 @@ SINGLE_PROCESS = Ranks()
 
 
 def start(device: str, steady: bool = True) -> tuple[Ranks, str]:
-    """Join the processes that a launcher has started, if it has, and choose this one's device.
+    """Join the process group of a launcher, if there is one, and choose this process's device.
 
     torchrun sets RANK, WORLD_SIZE, LOCAL_RANK, MASTER_ADDR and MASTER_PORT. With `cuda`, each
-    process takes the GPU of its place on its machine.
+    process takes the GPU of its local rank.
 
     Args:
-        device: as asked for.
-        steady: whether numbers must not depend on how many threads a launcher gives.
+        device: of the command line.
+        steady: whether numbers must not depend on the number of threads that a launcher sets.
+
+    Returns:
+        The process among the others, and its device.
+
+    Raises:
+        BadInput: an incomplete environment, or fewer GPUs than processes.
     """
     # With one thread PyTorch convolves small batches by other code, whose last bits differ: numbers
     # would depend on the number of processes, since torchrun gives each of them one thread.
@@ -149,7 +182,7 @@ def start(device: str, steady: bool = True) -> tuple[Ranks, str]:
     local = int(os.environ.get("LOCAL_RANK", "0"))
     if device.startswith("cuda"):
         if device != "cuda":
-            raise BadInput(f"--device {device}: several processes take a GPU each, use cuda")
+            raise BadInput(f"--device {device}: several processes take one GPU each; give cuda")
         if local >= torch.cuda.device_count():
             raise BadInput(
                 f"process {local} of this machine has no GPU, there are "

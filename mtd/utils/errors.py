@@ -1,4 +1,4 @@
-"""The exceptions that a command turns into one line on stderr: exit status 2, 1, and 3."""
+"""Exceptions that a command turns into one line on stderr, and its exit status."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ from collections.abc import Iterable
 
 
 class BadInput(ValueError):
-    """Something the user gave cannot be used; the message says what, and what to do instead."""
+    """Input that cannot be used: the message says what was given and expected, and what to do.
+
+    Commands exit with status 2.
+    """
 
 
 class Failed(RuntimeError):
-    """Work that could not be ended, through nobody's input; commands exit with status 1."""
+    """Work that could not be finished although the input was fine; commands exit with status 1."""
 
 
 class Partial(RuntimeError):
-    """Some units of the work failed and are listed, the others are done; exit status 3."""
+    """Some parts of the work failed and are listed, the others are done; exit status 3."""
 
 
-def nearest(word: str, known: Iterable[str], count: int = 3) -> str:
-    """Words of `known` that look most like `word`, for the end of an error message.
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known words closest to a given one, for the end of an error message.
 
     >>> nearest("gausian", ["gaussian", "poisson"])
     'did you mean gaussian?'
@@ -27,7 +30,7 @@ def nearest(word: str, known: Iterable[str], count: int = 3) -> str:
     'known: gaussian, poisson'
     """
     names = list(known)
-    close = difflib.get_close_matches(word, names, n=count, cutoff=0.6)
+    close = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
     if close:
         return f"did you mean {' or '.join(close)}?"
     shown = ", ".join(names[:12]) + (f", … ({len(names)} in all)" if len(names) > 12 else "")

@@ -59,8 +59,8 @@ m=$study/models
 cells=()
 while read -r name; do cells+=("$m/$name.pth"); done < <(sed -n 's/^name = "\(.*\)"/\1/p' "$here/ablations.toml")
 
-berkeley=(--images "$data/cbsd68" --crop 96 --crop-rule centre --limit 68)
-kodak=(--images "$data/kodak24" --crop 128 --crop-rule centre --limit 24)
+berkeley=(--images "$data/cbsd68" --crop 96 --crop-rule center --limit 68)
+kodak=(--images "$data/kodak24" --crop 128 --crop-rule center --limit 24)
 mixture=(--noise mixture:1 --noise mixture:2 --noise mixture:3 --noise mixture:4 --noise mixture:5)
 analyse generalization ablations "${cells[@]}" "${berkeley[@]}" --noise gaussian:15 "${mixture[@]}" --no-lpips
 analyse brightness brightness "$m"/{attention-only,input-only,input-80-90}.pth "${berkeley[@]}" \

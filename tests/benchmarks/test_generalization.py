@@ -15,8 +15,8 @@ from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.networks.base import Denoiser
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
-from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
+from tests.helpers.noises import add_keyed
 
 NOISES = ("gaussian:15", "poisson:3", "isp")
 
@@ -34,9 +34,7 @@ def test_the_command_over_bare_passes(tmp_path: Path):
         with torch.no_grad():
             for batch in groups:
                 for spec in NOISES:
-                    noisy = noise_base.add_keyed(
-                        noise_specs.parse(spec), batch.clean, batch.digests
-                    )
+                    noisy = add_keyed(noise_specs.parse(spec), batch.clean, batch.digests)
                     for network in networks:
                         network(noisy, batch.digests)
 

@@ -34,9 +34,9 @@ from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.networks.swinir import SwinIR
 from mtd.networks.swinir_layers import SwinIRConfig
-from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from tests.benchmarks import peers
+from tests.helpers.noises import add_keyed
 from tests.helpers.paths import ROOT
 
 LAYERS, IMAGES = 24, 64
@@ -265,9 +265,7 @@ def test_full_size_networks_over_bare_passes(tmp_path, capsys):
         with torch.no_grad():
             for batch in batches:
                 for spec in specs:
-                    noisy = noise_base.add_keyed(
-                        noise_specs.parse(spec), batch.clean, batch.digests
-                    )
+                    noisy = add_keyed(noise_specs.parse(spec), batch.clean, batch.digests)
                     for network in networks:
                         network(noisy, batch.digests)
 

@@ -61,7 +61,7 @@ def test_a_folder_keeps_depth_alpha_and_profile(in_process: Call, folder: Path) 
         given, got = image_io.read_image(source), image_io.read_image(results / name)
         assert got.pixels.shape == given.pixels.shape and got.depth == given.depth
         assert got.icc == given.icc
-        assert not np.array_equal(got.colours, given.colours)
+        assert not np.array_equal(got.colors, given.colors)
     alpha = [image_io.read_image(p / "b.tif").pixels[..., 3] for p in (folder, results)]
     assert np.array_equal(*alpha)
 

@@ -106,9 +106,9 @@ def test_the_bundled_pair(in_process: Call) -> None:
     assert plain["multiply-adds"] == "113,280 per pixel, at 16 x 16"
     assert plain["receptive field"] == "sees 40 pixels to each side"
     assert plain["value range"] == "0 to 1" and plain["channel order"] == "RGB"
-    assert plain["noise level"] == "not told"
+    assert plain["noise level"] == "not an input"
     assert plain["mask policy"] == "no input mask, no attention mask"
-    assert masked["mask policy"].endswith("attention mask 75% (always), drawn when it denoises")
+    assert masked["mask policy"].endswith("attention mask 75% (always), drawn at inference")
     assert masked["mask source"] == "the checkpoint"
     assert masked["default layers"] == "11: conv_first … conv_last"
     assert masked["training"] == "10,000 steps, noise gaussian:15"
@@ -171,12 +171,12 @@ def test_a_file_that_is_unknown_and_the_others(in_process: Call, tmp_path: Path)
     assert code == 2 and told == ["DnCNN", "SwinIR"]
 
 
-def test_networks_that_are_told_something(in_process: Call, tmp_path: Path) -> None:
+def test_noise_conditional_networks(in_process: Call, tmp_path: Path) -> None:
     path = save(tmp_path / "f.pth", FFDNet(FFDNetConfig(features=4, depth=3)))
     for more, words in (
-        ([], "told: give --sigma, in 8-bit levels"),
-        (["--sigma", "25"], "told: 25 of 255"),
-        (["--sigma", "oracle"], "told: that of the noise at hand"),
+        ([], "an input: give --sigma, in 8-bit levels"),
+        (["--sigma", "25"], "an input: 25 of 255"),
+        (["--sigma", "oracle"], "an input: that of the added noise"),
     ):
         code, out, err = in_process(main, path, "--size", "8", *more)
         assert code == 0, err

@@ -15,8 +15,8 @@ from analysis.engine.layers import last_quarter
 from mtd.data import crops as data_crops
 from mtd.data import photographs as data_photographs
 from mtd.networks.swinir import SwinIR
-from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
+from tests.helpers.noises import add_keyed
 from tests.helpers.paths import data_folder
 
 pytestmark = pytest.mark.slow
@@ -45,7 +45,7 @@ def table() -> pd.DataFrame:
         crop = data_crops.Crop(photo.name, 0, 0, photo.load())
         clean = data_crops.to_tensor([crop.pixels])
         for spec in NOISES:
-            noisy = noise_base.add_keyed(noise_specs.parse(spec), clean, [crop.digest])
+            noisy = add_keyed(noise_specs.parse(spec), clean, [crop.digest])
             rows.append((spec, "noisy", psnr(noisy, clean)))
             for name, network in networks.items():
                 with torch.no_grad():

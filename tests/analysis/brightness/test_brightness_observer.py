@@ -72,7 +72,7 @@ def histogram(levels: np.ndarray) -> np.ndarray:
 
 
 def by_hand(output: Tensor, target: Tensor) -> list[float]:
-    """`FIT` of one image, (C, H, W), by numpy's polynomials."""
+    """`fit` of one image, (C, H, W), by numpy's polynomials."""
     y, x = (np.clip(image.double().numpy(), 0, 1).ravel() * 255 for image in (output, target))
     slope, offset = np.polyfit(y, x, 1)
     errors = [float(np.mean((z - x) ** 2)) for z in (y, slope * y + offset)]

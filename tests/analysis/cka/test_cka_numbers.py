@@ -19,9 +19,9 @@ from analysis.engine.feature_maps import lay_out
 from analysis.engine.hooks import Activations
 from mtd.data import crops as data_crops
 from mtd.data import photographs
-from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from tests.helpers.networks import tiny_network
+from tests.helpers.noises import add_keyed
 
 FEW = ("--limit", "8", "--crop", "24", "--positions", "16")
 
@@ -51,9 +51,7 @@ def test_numbers_are_those_of_the_definition(folder):
         network = mtd.load(f"{model}.pth", seed=3)
         rows = []
         for i, digest in enumerate(digests):
-            noisy = noise_base.add_keyed(
-                noise_specs.parse(spec), clean[i : i + 1], [digest], seed=3
-            )
+            noisy = add_keyed(noise_specs.parse(spec), clean[i : i + 1], [digest], seed=3)
             with torch.no_grad(), Activations(network, layer) as seen:
                 network(noisy, [digest])
             value = seen[layer][0].double()
@@ -95,7 +93,7 @@ def test_intervals_and_centerings_are_those_of_the_definition(folder, unit, cent
     network = mtd.load("plain.pth")
     sides = []
     for spec in ("gaussian:15", "poisson:3"):
-        noisy = noise_base.add_keyed(noise_specs.parse(spec), clean, digests)
+        noisy = add_keyed(noise_specs.parse(spec), clean, digests)
         with torch.no_grad(), Activations(network, layer) as seen:
             network(noisy, digests)
         maps = seen[layer].double().mT.reshape(8, -1, 24, 24).numpy()
@@ -139,7 +137,7 @@ def test_averaged_masks_are_averaged_before_anything_nonlinear(folder):
     digests = [crop.digest for crop in crops]
     sides = []
     for spec in ("gaussian:15", "poisson:3"):
-        noisy = noise_base.add_keyed(noise_specs.parse(spec), clean, digests)
+        noisy = add_keyed(noise_specs.parse(spec), clean, digests)
         draws = []
         for draw in network.inference.draws(digests):
             with torch.no_grad(), Activations(network, "norm") as seen:

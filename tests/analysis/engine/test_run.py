@@ -16,11 +16,11 @@ from analysis.engine.run import ForwardSettings
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.masking import MaskedInference, MaskPolicy
-from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.utils import seeds
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from tests.helpers.networks import tiny_network
+from tests.helpers.noises import add_keyed
 
 NOISES = [noise_specs.parse(spec) for spec in ("gaussian:15", "poisson:3")]
 
@@ -120,7 +120,7 @@ def test_each_view_runs_once_and_each_noise_is_made_once_whatever_is_asked(netwo
     assert len(second) == 4  # network b was not asked about
     # the numbers, again by hand
     batch = groups(8)[0]
-    noisy = noise_base.add_keyed(NOISES[1], batch.clean, batch.digests)
+    noisy = add_keyed(NOISES[1], batch.clean, batch.digests)
     with torch.no_grad():
         output = networks["b"](noisy, batch.digests)
     assert third[View("b", "poisson:3"), OUTPUT] == pytest.approx(float(output.mean()), rel=1e-5)
@@ -228,7 +228,7 @@ def test_hidden_pixels_are_those_of_the_crop_whatever_the_noise_the_batch_and_th
     stream = seeds.generator("input mask", 4, batch.digests[0])
     kept = torch.rand(1, 1, 16, 16, generator=stream) >= 0.7
     for made in NOISES:
-        noisy = noise_base.add_keyed(made, batch.clean, batch.digests, seed=4)
+        noisy = add_keyed(made, batch.clean, batch.digests, seed=4)
         with torch.no_grad():  # one was trained with an input mask, the other sees black
             expected = {
                 "a": networks["a"](noisy * kept, batch.digests),

@@ -544,8 +544,8 @@ def test_the_script_runs_from_end_to_end_twice(tmp_path):
         ("run.save_every=500", "run.save_every=1"),
         ("validation.every=1000", "validation.every=1"),
         ("validation.every=500", "validation.every=1"),
-        ("--crop 96 --crop-rule centre --limit 68", "--crop 32 --limit 3"),
-        ("--crop 128 --crop-rule centre --limit 24", "--crop 32 --limit 3"),
+        ("--crop 96 --crop-rule center --limit 68", "--crop 32 --limit 3"),
+        ("--crop 128 --crop-rule center --limit 24", "--crop 32 --limit 3"),
         ('--images "$data/kodak24" --budget srga=1.4', "--limit 6 --crop 32"),
     ):
         assert old in text, old

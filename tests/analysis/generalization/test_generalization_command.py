@@ -27,10 +27,10 @@ from mtd.data import image_io, photographs
 from mtd.loading import checkpoint_file
 from mtd.metrics import lpips, psnr_ssim
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
-from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.noise.mixture import OURS
 from tests.helpers.lpips_backbone import SHAPES
+from tests.helpers.noises import add_keyed
 from tests.helpers.paths import data_folder
 
 FEW = ("--crop", "32", "--limit", "6", "--no-lpips", "--quiet")
@@ -72,7 +72,7 @@ def test_the_table_holds_every_models_metrics_of_every_crop(folder, capsys):
             made = noise_specs.parse(spec)
             for crop in crops:
                 clean = data_crops.to_tensor([crop.pixels])
-                noisy = noise_base.add_keyed(made, clean, [crop.digest], seed=4)
+                noisy = add_keyed(made, clean, [crop.digest], seed=4)
                 with torch.no_grad():
                     output = network(noisy, [crop.digest])
                 rows = results[(results.model == name) & (results.noise == spec)]
@@ -266,7 +266,7 @@ def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch
     part = results[(results.metric == "lpips") & (results.model == NOISY)]
     crop = data_crops.crops(photographs.photographs(), 32, 4)[0]
     clean = data_crops.to_tensor([crop.pixels])
-    noisy = noise_base.add_keyed(noise_specs.parse("poisson:3"), clean, [crop.digest])
+    noisy = add_keyed(noise_specs.parse("poisson:3"), clean, [crop.digest])
     expected = float(lpips.LPIPS("backbone.pth")(noisy, clean))
     found = part[(part.noise == "poisson:3") & (part.sha256 == crop.digest)].value.item()
     assert found == pytest.approx(expected, abs=1e-6) and expected > 0
@@ -312,7 +312,7 @@ def test_real_camera_noise(folder):
     cc = data_folder("cc")
     path = started(
         *("plain.pth", "--pairs", f"cc={cc}/*_real.png", f"{cc}/*_mean.png"),
-        *("--crop", "64", "--crop-rule", "centre", "--limit", "15", "--no-lpips", "--quiet"),
+        *("--crop", "64", "--crop-rule", "center", "--limit", "15", "--no-lpips", "--quiet"),
     )
     frame = tables(path)["noises"].set_index(["metric", "model"])
     assert frame.crops["psnr", NOISY] == 15 and 30 < frame["mean"]["psnr", NOISY] < 37

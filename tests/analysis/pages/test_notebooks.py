@@ -35,13 +35,13 @@ def test_stored_notebooks_are_found_by_name():
 
 
 def test_unknown_parameters_and_other_types_are_refused():
-    made = notebooks.given(small("run_dir"), {"run_dir": "x"}, "small")
+    made = notebooks.with_parameters(small("run_dir"), {"run_dir": "x"}, "small")
     assert 'run_dir = "x"' in made.cells[1].source and made.cells[1].id == "small-given"
     assert not any(cell.metadata.get("tags") for cell in made.cells)
     with pytest.raises(BadInput, match="no parameter 'run_dirr'; did you mean run_dir"):
-        notebooks.given(small(""), {"run_dirr": "x"}, "small")
+        notebooks.with_parameters(small(""), {"run_dirr": "x"}, "small")
     with pytest.raises(BadInput, match="expected int"):
-        notebooks.given(small(""), {"count": "x"}, "small")
+        notebooks.with_parameters(small(""), {"count": "x"}, "small")
 
 
 def test_sections_take_the_place_of_their_cell():

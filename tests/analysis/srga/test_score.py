@@ -54,7 +54,7 @@ def test_large_means_do_not_spoil_the_gram():
 def test_a_part_of_the_samples_has_the_gram_of_its_own_features():
     features = torch.from_numpy(SETS["reference"])
     chosen = torch.arange(0, 120, 3)
-    part = gram_pca.recentred(gram_pca.gram(features), chosen)
+    part = gram_pca.recentered(gram_pca.gram(features), chosen)
     assert (part - gram_pca.gram(features[chosen])).abs().max() < 1e-9 * part.abs().max()
 
 
@@ -101,7 +101,7 @@ def test_intervals_cover_the_mean_score_over_sets_of_patches():
         grams = [gram_pca.gram(torch.from_numpy(side)) for side in (clean, noisy)]
         whole = compare(*(fit(gram) for gram in grams)).srga
         values = [
-            compare(*(fit(gram_pca.recentred(gram, part)) for gram in grams)).srga for part in keep
+            compare(*(fit(gram_pca.recentered(gram, part)) for gram in grams)).srga for part in keep
         ]
         found.append((whole, srga_tables.standard_error(np.array(values), 100, 20)))
     scores, errors = np.array(found).T

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from analysis.cka import command as cka_command
 from mtd.data import photographs
 from mtd.data.crops import Crop, crops
 from mtd.data.photographs import Photograph
 from mtd.utils.errors import BadInput
 
-RULES = ("grid", "centre", "random")
+RULES = ("grid", "center", "random")
 
 
 def photo(height: int, width: int, name: str = "p") -> Photograph:
@@ -53,19 +54,19 @@ def test_pixels_are_those_of_the_image_at_the_recorded_corner(rule, shapes, coun
         ((20, 30), 6, [(0, 0), (0, 10), (0, 20), (10, 0), (10, 10), (10, 20)]),
     ],
 )
-def test_grid_crops_sit_at_the_centres_of_equal_cells(shape, count, expected):
+def test_grid_crops_sit_at_the_centers_of_equal_cells(shape, count, expected):
     assert corners(crops([photo(*shape)], 10, count)) == expected
 
 
 @pytest.mark.parametrize("shape", [(10, 10), (11, 16), (40, 25), (101, 64)])
-def test_centre_is_the_middle_of_each_image(shape):
-    ((top, left),) = corners(crops([photo(*shape)], 10, 7, "centre"))
+def test_center_is_the_middle_of_each_image(shape):
+    ((top, left),) = corners(crops([photo(*shape)], 10, 7, "center"))
     assert abs(2 * top + 10 - shape[0]) <= 1 and abs(2 * left + 10 - shape[1]) <= 1
     photos = [photo(*shape, name) for name in "abc"]
-    assert [crop.image for crop in crops(photos, 10, 7, "centre")] == ["a", "b", "c"]
+    assert [crop.image for crop in crops(photos, 10, 7, "center")] == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("rule", ["grid", "centre"])
+@pytest.mark.parametrize("rule", ["grid", "center"])
 def test_seed_only_matters_to_random(rule):
     photos = [photo(50, 60, name) for name in "ab"]
     assert corners(crops(photos, 10, 8, rule, 0)) == corners(crops(photos, 10, 8, rule, 1))
@@ -116,9 +117,19 @@ def test_an_image_smaller_than_the_crop_is_refused_not_resized(rule):
             crops([photo(20, 20), photo(*shape, "small")], 8, 1, rule)
 
 
+def test_the_old_spelling_of_center():
+    photos = [photo(41, 60, name) for name in "ab"]
+    old, new = (crops(photos, 10, 3, rule) for rule in ("centre", "center"))
+    assert [(c.image, c.top, c.left, c.digest) for c in old] == [
+        (c.image, c.top, c.left, c.digest) for c in new
+    ]
+    parser = cka_command.parser()
+    assert parser.parse_args(["--crop-rule", "centre"]).crop_rule == "center"
+
+
 def test_unknown_rule_is_refused():
-    with pytest.raises(BadInput, match="crop rule 'center': did you mean centre"):
-        crops([photo(20, 20)], 8, 1, "center")  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="crop rule 'centred': did you mean center"):
+        crops([photo(20, 20)], 8, 1, "centred")  # type: ignore[arg-type]
 
 
 def test_images_of_one_folder_are_named_as_files_and_of_several_under_their_folder(tmp_path):

@@ -15,9 +15,9 @@ from analysis.cka import command as cka_command
 from mtd.data import crops as data_crops
 from mtd.data import photographs as data_photographs
 from mtd.data.recorded_noise import Recorded
-from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
+from tests.helpers.noises import add_keyed
 
 Array = np.ndarray
 
@@ -108,7 +108,7 @@ def test_spec_is_one_text_for_one_folder(folder):
 def test_digest_is_of_the_pixels_of_the_crops_and_of_nothing_else(folder):
     for i, name in enumerate(("scene", "street.01", "zebra")):
         save(Path(f"noisy/{name}.png"), drawn(10 + i))
-    cut = data_crops.crops(data_photographs.photographs("clean"), 8, 3, "centre")
+    cut = data_crops.crops(data_photographs.photographs("clean"), 8, 3, "center")
     first = Recorded("folder:noisy").digest(cut)
     pixels = b"".join(Recorded("folder:noisy").cut(crop).tobytes() for crop in cut)
     assert first == hashlib.sha256(pixels).hexdigest()
@@ -140,9 +140,7 @@ def test_a_run_with_the_recording_of_a_made_noise_is_a_run_with_that_noise(pair,
         clean = drawn(i, 24, 24)
         save(Path(f"clean/{i}.png"), clean)
         key = data_crops.Crop("", 0, 0, clean).digest
-        noisy = noise_base.add_keyed(
-            noise_specs.parse("gaussian:15"), data_crops.to_tensor([clean]), [key]
-        )
+        noisy = add_keyed(noise_specs.parse("gaussian:15"), data_crops.to_tensor([clean]), [key])
         recorded.append(noisy[0].mul(255).round().byte().permute(1, 2, 0).numpy())
         save(Path(f"noisy/{i}.tif"), recorded[-1])
     arguments = ("--noise", "gaussian:15", "--noise", "folder:noisy")

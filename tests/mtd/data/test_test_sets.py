@@ -121,7 +121,7 @@ def test_sidd_small_and_medium(tmp_path, monkeypatch, inside, prefix):
     crop = data_crops.Crop(found.photographs[1].name, 0, 0, found.photographs[1].load())
     assert (crop.pixels == 1).all() and (found.recorded.cut(crop) == 101).all()
     pairs(data, *(name.replace("010", "011") for name in shape), scenes[:2], 8)
-    with pytest.raises(BadInput, match="5 are there of 3 or 6"):
+    with pytest.raises(BadInput, match="5 of 3 or 6 images"):
         test_sets.open("sidd_small", top)
     pairs(data, *(name.replace("010", "011") for name in shape), scenes, 8)
     assert test_sets.check("sidd_small", top)[1].text == "SIDD-Medium"
@@ -136,7 +136,7 @@ def test_sidd_validation(tmp_path, monkeypatch):
         variable = f"Validation{name}BlocksSrgb"
         blocks = np.full(shape, i, dtype=np.uint8)
         scipy.io.savemat(tmp_path / f"{variable}.mat", {variable: blocks}, do_compression=True)
-    with pytest.raises(BadInput, match=r"6 are there of 1280 \(--images and --pairs take any"):
+    with pytest.raises(BadInput, match=r"6 of 1280 images \(--images and --pairs take any"):
         test_sets.open("sidd_validation", tmp_path)
     fewer(monkeypatch, "sidd_validation", 6)
     found = test_sets.open("sidd_validation", tmp_path)
@@ -181,7 +181,7 @@ def test_missing_and_empty_folders_say_what_is_expected_and_where_to_get_it(tmp_
             test_sets.open(name, folder)
         text = str(raised.value)
         assert text.startswith(f"{name}: ") and "\n" not in text
-        assert f"expected {recipe.layout}; to be had from {recipe.source}" in text
+        assert f"expected {recipe.layout}; available from {recipe.source}" in text
     assert "absent: no such folder" not in text
     assert recipe.source.count("http") >= 1
 
@@ -189,7 +189,7 @@ def test_missing_and_empty_folders_say_what_is_expected_and_where_to_get_it(tmp_
 def test_partial_sets_and_other_sizes(tmp_path):
     for i in range(17):
         blank(tmp_path / f"{i + 1}.tif", 500, 500)
-    with pytest.raises(BadInput, match=r"mcmaster: 17 are there of 18 \(--images and --pairs"):
+    with pytest.raises(BadInput, match=r"mcmaster: 17 of 18 images \(--images and --pairs"):
         test_sets.open("mcmaster", tmp_path)
     blank(tmp_path / "18.tif", 500, 501)
     with pytest.raises(BadInput, match=r"18\.tif is 500 x 501; expected 18, 500 x 500"):

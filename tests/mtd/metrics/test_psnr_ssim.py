@@ -147,7 +147,7 @@ def test_what_cannot_be_compared():
         psnr(a, a[..., :-1])
     with pytest.raises(ValueError, match="expected the same"):
         psnr(a[0], a[0])
-    with pytest.raises(ValueError, match="border 6: nothing is left"):
+    with pytest.raises(ValueError, match="border 6: no pixels are left"):
         psnr(a, a, border=6)
     with pytest.raises(ValueError, match="10 x 10: SSIM needs 11 x 11"):
         ssim(a, a, border=1)

@@ -11,10 +11,10 @@ from mtd.data import photographs
 from mtd.metrics.psnr_ssim import psnr
 from mtd.networks.dncnn import DnCNN, DnCNNConfig, detect
 from mtd.networks.ffdnet import FFDNet
-from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
 from tests.helpers.golden_files import golden, golden_weights
+from tests.helpers.noises import add_keyed
 from tests.helpers.paths import data_folder
 
 CONFIGS = {
@@ -98,7 +98,7 @@ def test_the_readmes_psnr_on_cbsd68(sigma, quantize, expected):
     made, values = noise_specs.parse(f"gaussian:{sigma}"), []
     for crop in data_crops.whole(photographs.photographs(data_folder("cbsd68"))):
         clean = data_crops.to_tensor([crop.pixels])
-        noisy = noise_base.add_keyed(made, clean, [crop.digest], quantize=quantize)
+        noisy = add_keyed(made, clean, [crop.digest], quantize=quantize)
         with torch.no_grad():
             values.append(float(psnr(network(noisy), clean)))
     assert len(values) == 68

@@ -15,6 +15,7 @@ import mtd
 from analysis.cka import command as cka_command
 from analysis.engine.hooks import Activations
 from analysis.engine.layers import last_convolution
+from mtd import denoise as denoise_command
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.loading import cli_options
@@ -23,11 +24,11 @@ from mtd.networks import external
 from mtd.networks.external import Foreign
 from mtd.networks.ffdnet import FFDNet
 from mtd.networks.input_format import Usage
-from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
 from tests.helpers.architectures import TINY, output, refused, saved, tiny
 from tests.helpers.external_networks import SOURCE, nafnet
+from tests.helpers.noises import add_keyed
 from tests.helpers.paths import data_folder
 
 X = torch.rand(2, 3, 21, 34, generator=torch.Generator().manual_seed(0))
@@ -154,9 +155,7 @@ def test_published_unet_through_its_users_own_class(own):
     assert network.config.multiple == 32 and network.source["architecture"] == "UNet"
     crop = data_crops.whole(photographs.photographs(data_folder("kodak24")))[3]
     clean = data_crops.to_tensor([crop.pixels])[..., :204, :300]
-    noisy = noise_base.add_keyed(
-        noise_specs.parse("gaussian:25"), clean, [crop.digest], quantize=False
-    )
+    noisy = add_keyed(noise_specs.parse("gaussian:25"), clean, [crop.digest], quantize=False)
     with torch.no_grad():
         cleaned = network(noisy)
     assert cleaned.shape == clean.shape
@@ -319,15 +318,43 @@ def test_the_command(own, tmp_path):
     assert np.isfinite(frame.cka).all()
 
 
-def settled(*arguments: str):
+def resolved(*arguments: str):
     args = cka_command.parser().parse_args(list(arguments))
-    return dict(cli_options.settle(args))
+    before = dict(vars(args))
+    requests = cli_options.resolve_requests(args)
+    assert vars(args) == before
+    return {request.path: request.options for request in requests}
+
+
+def test_the_old_spelling_of_grayscale():
+    (old,) = resolved("a.pth", "--grey", "per-channel").values()
+    (new,) = resolved("a.pth", "--grayscale=per-channel").values()
+    assert old == new and old.per_channel
+    assert "--grey" not in cka_command.parser().format_help()
+
+
+def test_a_command_for_one_model_takes_one_factory():
+    parser = denoise_command.parser()
+    args = parser.parse_args(["a.pth", "in", "out", "--model", "m:f", "--arg", "width=3"])
+    (request,) = cli_options.resolve_requests(args)
+    assert (request.path, request.options.factory) == ("a.pth", "m:f")
+    assert request.options.arguments == {"width": 3}
+    args = parser.parse_args(["a.pth", "in", "out", "--model", "m:f", "--model", "m:g"])
+    with pytest.raises(BadInput, match="--model m:g: one --model for one checkpoint"):
+        cli_options.resolve_requests(args)
 
 
 def test_options_by_model():
-    found = settled(
+    found = resolved(
         *("a.pth", "b/c.pth", "--sigma", "15", "--sigma", "c=oracle", "--value-range", "a.pth=255"),
-        *("--grey", "b/c.pth=per-channel", "--channel-order", "bgr", "--channel-order", "a=rgb"),
+        *(
+            "--grayscale",
+            "b/c.pth=per-channel",
+            "--channel-order",
+            "bgr",
+            "--channel-order",
+            "a=rgb",
+        ),
     )
     a, c = found["a.pth"], found["b/c.pth"]
     assert (a.sigma, c.sigma) == (15, "oracle") and (a.value_range, c.value_range) == (255, None)
@@ -338,13 +365,13 @@ def test_options_by_model():
         (["a.pth", "--sigma", "nan"], "expected a level from 0 to 255, or oracle"),
         (["a.pth", "--value-range", "2"], "expected 1 or 255"),
         (["a.pth", "--channel-order", "a=grb"], "expected rgb or bgr"),
-        (["a.pth", "--grey", "yes"], "expected refuse or per-channel"),
+        (["a.pth", "--grayscale", "yes"], "expected refuse or per-channel"),
         (["--model", "m:f"], "--model m:f: give its weights with --checkpoint"),
         (["a.pth", "--model", "m:f", "--checkpoint", "a.pth"], "the same model is given twice"),
         ([], "the following arguments are required: MODEL"),
     ):
         with pytest.raises(BadInput, match=message):
-            settled(*arguments)
+            resolved(*arguments)
 
 
 @pytest.mark.parametrize(
@@ -373,7 +400,7 @@ def test_grey_networks_on_the_command_line(own, tmp_path):
     )
     del sys.modules["mymod"]
     given = ("--model", "mymod:grey", "--checkpoint", "grey.pth")
-    with pytest.raises(BadInput, match=r"grey: takes 1 channels, .*; --grey per-channel"):
+    with pytest.raises(BadInput, match=r"grey: takes 1 channels, .*; --grayscale per-channel"):
         run(*given)
     assert set(run(*given, "--grey", "grey=per-channel").layer_a.astype(str)) == {"0"}
 

@@ -11,10 +11,10 @@ from mtd.loading import checkpoint_file
 from mtd.metrics.psnr_ssim import psnr
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.networks.ffdnet import ARCHITECTURE, FFDNet, FFDNetConfig, detect
-from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
 from tests.helpers.networks import tiny_network
+from tests.helpers.noises import add_keyed
 from tests.helpers.paths import data_folder
 
 SMALL = FFDNetConfig(features=8, depth=3)
@@ -51,7 +51,7 @@ def on_kodak(network, level, count=24):
     made, before, after = noise_specs.parse("gaussian:25"), [], []
     for crop in data_crops.whole(photographs.photographs(data_folder("kodak24"))[:count]):
         clean = data_crops.to_tensor([crop.pixels])
-        noisy = noise_base.add_keyed(made, clean, [crop.digest], quantize=False)
+        noisy = add_keyed(made, clean, [crop.digest], quantize=False)
         with torch.no_grad():
             output = network(noisy, sigma=torch.full((1,), level / 255))
         before.append(float(psnr(noisy, clean)))

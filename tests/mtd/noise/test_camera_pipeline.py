@@ -12,11 +12,12 @@ from torch import Tensor
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.noise import camera_pipeline
-from mtd.noise.base import add_keyed, pair_keyed
+from mtd.noise.base import pair_keyed
 from mtd.noise.camera_pipeline import ISP, Parameters
 from mtd.noise.specs import parse
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
+from tests.helpers.noises import add_keyed
 from tests.helpers.paths import data_folder
 
 Array = np.ndarray
@@ -363,7 +364,7 @@ def test_bad_specs(spec, message):
 
 
 def test_colour_images_only():
-    with pytest.raises(BadInput, match="1 channels; expected colour, 3"):
+    with pytest.raises(BadInput, match="1 channels; expected 3, RGB"):
         parse("isp")(uniform(1, 1, 8, 8), generator=stream())
 
 

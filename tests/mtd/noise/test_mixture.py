@@ -11,10 +11,10 @@ import torch
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.noise import mixture
-from mtd.noise.base import add_keyed
 from mtd.noise.mixture import LEVELS, Mixture
 from mtd.noise.specs import parse
 from mtd.utils.errors import BadInput
+from tests.helpers.noises import add_keyed
 from tests.helpers.paths import data_folder
 
 KINDS = ("speckle", "poisson", "spatial", "gaussian", "salt_pepper")

@@ -18,11 +18,12 @@ from mtd.data import image_io, photographs
 from mtd.metrics.psnr_ssim import psnr
 from mtd.noise import specs as noise_specs
 from mtd.noise import synthetic
-from mtd.noise.base import add_keyed, pair_keyed
+from mtd.noise.base import pair_keyed
 from mtd.noise.specs import parse
 from mtd.noise.synthetic import Poisson
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
+from tests.helpers.noises import add_keyed
 from tests.helpers.paths import data_folder
 
 SHAPE = (4, 3, 256, 256)
