@@ -64,7 +64,7 @@ LEADERBOARD = "leaderboard.csv"
 
 def sections(path: Path) -> dict[str, Mapping[str, Any]]:
     """The manifests of the sections that a report has, by name, in order."""
-    found = {}
+    found: dict[str, Mapping[str, Any]] = {}
     for name in report_sections.headings():
         with suppress(BadInput):
             found[name] = run_folder.read_manifest(path / name)

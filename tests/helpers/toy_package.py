@@ -1,4 +1,4 @@
-"""A package that adds a noise, a metric, a network and an analysis, installed as users install it."""
+"""A package that adds a noise, a metric, a network and an analysis, installed by pip."""
 
 from __future__ import annotations
 
