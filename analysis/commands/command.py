@@ -88,10 +88,9 @@ def into_folder(job: AnalysisJob, output: OutputOptions) -> Path:
     from analysis.commands.run_folder import RunFolder
 
     ranks = job.inputs.ranks
-    names = "-".join(name for name, model in job.inputs.models.items() if model.source)
     folder = RunFolder(
         output.output_dir,
-        f"{job.name}-{names}",
+        f"{job.name}-{job.inputs.label}",
         job.with_batches(job.batches),
         resume=output.resume,
         command=output.command,

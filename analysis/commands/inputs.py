@@ -70,6 +70,11 @@ class RunInputs:
         what = "whose pixels are those of another one"
         return [f"left out {self.duplicates} images or crops {what}"]
 
+    @property
+    def label(self) -> str:
+        """The names of the models that come from files, for the name of a run folder."""
+        return "-".join(name for name, model in self.models.items() if model.source)
+
     def subset(
         self,
         *,

@@ -4,7 +4,7 @@ given."""
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import MISSING, Field, dataclass, fields
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -23,6 +23,9 @@ from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 T = TypeVar("T", bound=Options)
+
+Container = argparse.ArgumentParser | argparse._ArgumentGroup
+"""What options are added to."""
 
 
 @dataclass(frozen=True)
@@ -90,18 +93,20 @@ def extensions() -> str:
     return "".join(["\nfrom other packages:\n", *lines]) if lines else ""
 
 
-def add_settings(p: argparse.ArgumentParser, settings: type[Options]) -> None:
-    """Add an option for every field of a class of options."""
+def add_settings(
+    p: Container, settings: type[Options], names: Collection[str] | None = None
+) -> None:
+    """Add an option for every field of a class of options, or for those that are named."""
     kinds = get_type_hints(settings)
     for item in fields(settings):
         about: Option = item.metadata["option"]
-        if about.listed:
+        if about.listed and (names is None or item.name in names):
             add_option(p, item, kinds[item.name], about)
 
 
-def add_option(p: argparse.ArgumentParser, item: Field[Any], kind: Any, about: Option) -> None:
+def add_option(p: Container, item: Field[Any], kind: Any, about: Option) -> None:
     """Add the option of one field."""
-    flag = about.flag or f"--{item.name.replace('_', '-')}"
+    flag = flag_of(item)
     default = None if item.default is MISSING else item.default
     inner, _ = plain(kind)
     keywords: dict[str, Any] = {"dest": item.name, "help": about.help}
@@ -130,6 +135,12 @@ def add_option(p: argparse.ArgumentParser, item: Field[Any], kind: Any, about: O
     if about.aliases:
         hidden = keywords | {"help": argparse.SUPPRESS}
         p.add_argument(*about.aliases, default=argparse.SUPPRESS, **hidden, **action)
+
+
+def flag_of(item: Field[Any]) -> str:
+    """The option of a field of settings."""
+    about: Option = item.metadata["option"]
+    return about.flag or f"--{item.name.replace('_', '-')}"
 
 
 def value_type(kind: Any, about: Option) -> Callable[[str], Any]:

@@ -39,7 +39,7 @@ PACKAGES = (
 TEXT = {
     *("model", "model_a", "model_b", "noise", "noise_a", "noise_b", "layer", "layer_a", "layer_b"),
     *("image", "scene", "sha256", "reason", "estimator", "unit", "kernel", "centering"),
-    *("kind", "metric", "run", "source", "quantity"),
+    *("kind", "metric", "run", "source", "quantity", "trained"),
     *(
         "worst_noise",
         "worst_image",

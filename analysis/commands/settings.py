@@ -304,11 +304,12 @@ def range_of(kind: type, about: Option) -> str:
     text = "expected a whole number" if kind is int else "expected a number"
     if about.minimum is not None and about.maximum is None and about.below is None:
         return f"{text} from {about.minimum:g} up"
+    start = "to " if about.minimum is not None else "and " if about.above is not None else ""
     parts = [
         f"from {about.minimum:g}" if about.minimum is not None else "",
         f"above {about.above:g}" if about.above is not None else "",
         f"up to {about.maximum:g}" if about.maximum is not None else "",
-        f"below {about.below:g}" if about.below is not None and about.below < 1e9 else "",
+        f"{start}below {about.below:g}" if about.below is not None and about.below < 1e9 else "",
     ]
     return " ".join([text, *filter(None, parts)])
 

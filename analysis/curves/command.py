@@ -1,21 +1,45 @@
-"""Training and test curves of runs: does a network go on learning, or overfit to its noise?
+"""Training and test curves of runs as a command, and its record.
 
 `python -m analysis.curves RUN …` reads logs; with `--checkpoints FOLDER …` it evaluates what a run
-has saved on the way.
+has saved on the way. The record describes that evaluation, one pass through the checkpoints; logs
+are read without a pass.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from analysis.curves.run_curves import apart, from_logs, named, root, written
+from analysis.commands import command
+from analysis.commands.analysis import Analysis
+from analysis.commands.parser import (
+    OutputOptions,
+    add_settings,
+    flag_of,
+    output_options,
+    settings_from,
+)
+from analysis.curves.settings import OF_LOGS, CurvesSettings
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    pass
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from analysis.commands.inputs import RunInputs
+    from analysis.commands.job import AnalysisJob
+    from analysis.curves.checkpoint_evaluation import CheckpointInputs
+    from analysis.curves.result import CurvesResult
+    from analysis.curves.run_curves import Places
+    from analysis.engine.observer import Batch
+    from analysis.generalization.observer import Scores
+
+    Frames = Mapping[str, pd.DataFrame]
+    Manifest = Mapping[str, Any]
 
 EXAMPLES = """\
   python -m analysis.curves runs/baseline runs/masked
@@ -25,114 +49,201 @@ EXAMPLES = """\
       --noise gaussian:15 --noise gaussian:50 --noise poisson:3.5
 """
 
-NOISES = ("gaussian:15", "gaussian:50", "poisson:3.5", "salt_pepper:0.02", "speckle:0.04")
+STRIP = 8
+"""Side of the squares that the observer keeps for comparison strips, which are not made here."""
 
 
-def decay(text: str) -> float:
-    """An argparse type: weight of the past, from 0 to below 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected a number from 0 to below 1")
-    return value
+def load_inputs(
+    sources: Any, settings: CurvesSettings, photographs: Any = None
+) -> CheckpointInputs:
+    """Folders of checkpoints, and logs of their runs if there are any, loaded and checked."""
+    from analysis.curves import checkpoint_evaluation
+
+    return checkpoint_evaluation.load_inputs(sources, settings, photographs)
+
+
+def observer(inputs: RunInputs, settings: CurvesSettings, batches: Sequence[Batch]) -> Scores:
+    """The observer of the PSNR of every image."""
+    from analysis.generalization.observer import Scores
+
+    return Scores(list(inputs.models), window=STRIP)
+
+
+def manifest(inputs: RunInputs, settings: CurvesSettings, observer: Scores) -> dict[str, Any]:
+    """What the logs hold, and run and step of each checkpoint."""
+    from analysis.curves.checkpoint_evaluation import CheckpointInputs
+
+    assert isinstance(inputs, CheckpointInputs)
+    steps = {model: [run, step] for model, (run, step) in inputs.steps.items()}
+    return {**inputs.runs.manifest(settings.smooth), "checkpoints": steps}
+
+
+def tables(scores: pd.DataFrame, job: AnalysisJob) -> dict[str, pd.DataFrame]:
+    """Curves of logs and checkpoints, and a summary of each run."""
+    from analysis.curves.checkpoint_evaluation import CheckpointInputs, evaluated_curves
+
+    assert isinstance(job.inputs, CheckpointInputs)
+    return job.inputs.runs.with_curves(evaluated_curves(scores, job.inputs)).tables()
+
+
+def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
+    """Training loss, and PSNR under each noise, over the steps of training."""
+    from analysis.curves import figures
+
+    return {"curves": figures.figure(frames["curves"], manifest["trained"], manifest["smooth"])}
+
+
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """The best and the last steps of each run."""
+    from analysis.curves import reading
+
+    return reading.terminal_table(frames, manifest)
+
+
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """What follows from the tables."""
+    from analysis.curves import reading
+
+    return reading.sentences(frames, manifest)
+
+
+def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """The step of each run that is best under unseen noise."""
+    from analysis.curves import reading
+
+    return reading.main(frames)
+
+
+def result() -> type[CurvesResult]:
+    """The class of its results."""
+    from analysis.curves.result import CurvesResult
+
+    return CurvesResult
+
+
+ANALYSIS = Analysis(
+    name="curves",
+    title="Training curves",
+    description="Draw training loss, and PSNR under each noise, over the steps of one or many runs "
+    "(the paper's Figure 13), and say which step is best in and out of distribution.",
+    examples=EXAMPLES,
+    settings=CurvesSettings,
+    load_inputs=load_inputs,
+    observer=observer,
+    manifest=manifest,
+    tables=tables,
+    figures=figures,
+    terminal_table=terminal_table,
+    sentences=sentences,
+    main_sentences=main_sentences,
+    result=result,
+    table_names=("summary", "curves"),
+    keys={"curves": ("run", "source", "quantity", "noise", "step"), "summary": ("run",)},
+)
 
 
 def parser() -> cli.Parser:
     """The command's options."""
-    p = cli.Parser(
-        "analysis.curves",
-        "Draw training loss, and PSNR under each noise, over the steps of one or many runs (the "
-        "paper's Figure 13), and say which step is best in and out of distribution.",
-        EXAMPLES,
-    )
-    count = cli.whole_number
+    p = cli.Parser("analysis.curves", ANALYSIS.description, EXAMPLES)
     p.add_argument(
         "runs",
         nargs="*",
         metavar="RUN",
         help="folder of mtd.train, TensorBoard events, log of KAIR or BasicSR, or a folder of one",
     )
-    p.add_argument(
-        "--smooth",
-        type=decay,
-        default=0.9,
-        metavar="DECAY",
-        help="of the loss's exponential moving average, beside which the loss as logged is shown "
-        "(default 0.9; 0 for none); test curves are never smoothed",
-    )
-    p.add_argument(
-        "--in-distribution",
-        metavar="SPEC",
-        help="test curve that counts as trained on (default: a run's own noise, else its first)",
-    )
+    add_settings(p, CurvesSettings, OF_LOGS)
     p.add_argument("--output-dir", metavar="DIR", help="default: runs/curves-RUNS-DIGEST")
-    p.add_argument("--quiet", action="store_true", help="no bar, no messages; the table only")
-    e = p.add_argument_group("evaluation of checkpoints")
-    e.add_argument(
+    p.add_argument("--quiet", action="store_true", help="no progress bar, no messages")
+    group = p.add_argument_group("evaluation of checkpoints")
+    group.add_argument(
         "--checkpoints",
         action="extend",
         nargs="+",
         default=[],
         metavar="FOLDER",
-        help="folder of a run's checkpoints, of which each is evaluated; if it is a RUN too, they "
+        help="folder of a run's checkpoints, each of which is evaluated; if it is a RUN too, they "
         "are its test curves (repeatable)",
     )
-    e.add_argument(
-        "--images",
-        action="append",
-        metavar="DIR",
-        help="folder of clean photographs (repeatable; default: bundled)",
-    )
-    e.add_argument("--crop", type=count(8), default=64, help="side of a crop (default 64)")
-    e.add_argument("--limit", type=count(1), default=64, help="number of crops (default 64)")
-    e.add_argument(
-        "--noise",
-        action="append",
-        metavar="SPEC",
-        help=f"the first counts as trained on (repeatable; default: {', '.join(NOISES)})",
-    )
-    e.add_argument("--no-quantize", action="store_true", help="noise without clipping and rounding")
-    e.add_argument(
-        "--attention-mask",
-        choices=("auto", "on", "off"),
-        default="auto",
-        help="follow the checkpoint's policy (default), or override it",
-    )
-    e.add_argument("--seed", type=count(0), default=0, help="of everything random (default 0)")
-    e.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1")
-    e.add_argument("--batch-size", type=count(1), help="crops that go through a network together")
-    e.add_argument("--resume", action="store_true", help="go on with an interrupted run")
+    names = [item.name for item in fields(CurvesSettings) if item.name not in OF_LOGS]
+    add_settings(group, CurvesSettings, names)
+    group.add_argument("--resume", action="store_true", help="continue an interrupted run")
     return p
 
 
 def main() -> None:
-    """Read or evaluate, write the run folder, print the summary."""
-    run(parser().parse_args(), cli.command("analysis.curves"))
-
-
-def run(args: argparse.Namespace, command: str = "") -> Path:
-    """The command on parsed arguments; returns the run folder.
+    """Read or evaluate, write the run folder, print the summary.
 
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    from analysis.curves import evaluate_checkpoints, log_readers
+    arguments = parser().parse_args()
+    check_evaluation_options(arguments)
+    output = output_options(arguments, cli.command("analysis.curves"))
+    settings = settings_from(CurvesSettings, arguments)
+    run(arguments.runs, arguments.checkpoints, settings, output)
 
-    if not args.runs and not args.checkpoints:
-        raise BadInput("nothing to draw: give RUN, or --checkpoints FOLDER")
-    for option in ("images", "noise") if not args.checkpoints else ():
-        if vars(args)[option]:
-            raise BadInput(f"--{option}: it is for evaluation, give --checkpoints FOLDER")
-    logs = {place: log_readers.read(place) for place in args.runs}
-    folders = {place: evaluate_checkpoints.saved(place) for place in args.checkpoints}
-    names = named([root(Path(place)) for place in (*logs, *folders)])
-    read, evaluated = apart(args.runs, names), apart(args.checkpoints, names)
-    found = from_logs({run: logs[place] for run, place in read.items()}, args.in_distribution)
-    files = {file: run for run, place in evaluated.items() for file in folders[place]}
-    name = f"curves-{'-'.join(names.values())}"
-    if files:
-        args.noise = args.noise or list(NOISES)
-        return evaluate_checkpoints.evaluate(args, files, found, name, command)
-    return written(args, found, name, command)
+
+def check_evaluation_options(arguments: argparse.Namespace) -> None:
+    """See that options of the evaluation are given with checkpoints only.
+
+    Raises:
+        BadInput: one is given without.
+    """
+    for item in fields(CurvesSettings):
+        if item.name in arguments and item.name not in OF_LOGS and not arguments.checkpoints:
+            raise BadInput(f"{flag_of(item)}: it is for evaluation, give --checkpoints FOLDER")
+
+
+def run(
+    runs: Places = (),
+    checkpoints: Places = (),
+    settings: CurvesSettings | None = None,
+    output: OutputOptions | None = None,
+) -> Path:
+    """Draw curves into a run folder, and print their summary; returns the folder.
+
+    Args:
+        runs: see `analysis.curves.read_curves`.
+        checkpoints: see `analysis.curves.evaluate_checkpoints`.
+        settings: the defaults if not given.
+        output: where and how the results are written.
+
+    Raises:
+        BadInput: in all processes, if any of them finds some.
+    """
+    from analysis.curves.run_curves import RunSources
+
+    settings, output = settings or CurvesSettings(), output or OutputOptions()
+    sources: Any = RunSources.of(runs, checkpoints)
+    if not sources.checkpoints:
+        return from_logs(runs, output, settings)
+    return command.run(ANALYSIS, sources, settings, output)
+
+
+def from_logs(
+    runs: Places, output: OutputOptions | None = None, settings: CurvesSettings | None = None
+) -> Path:
+    """Draw the curves of logs into a run folder, and print their summary; returns the folder.
+
+    Raises:
+        BadInput: no log, or a run folder that cannot be written.
+    """
+    from analysis.commands.result import finish, write_tables
+    from analysis.commands.run_folder import RunFolder
+    from analysis.curves.run_curves import RunSources, read_logs
+
+    settings, output = settings or CurvesSettings(), output or OutputOptions()
+    sources = RunSources.of(runs)
+    curves = read_logs(sources.logs, settings.in_distribution)
+    folder = RunFolder(
+        output.output_dir,
+        f"curves-{sources.label}",
+        curves.manifest_of_logs(settings.smooth),
+        resume=output.resume,
+        command=output.command,
+    )
+    write_tables(folder, curves.tables())
+    text = finish(folder, ANALYSIS)
+    if output.printed:
+        print(f"{text}\n\nwritten to {folder.path}")
+    return folder.path

@@ -1,4 +1,4 @@
-"""Reading what training runs have logged: our own CSV files, TensorBoard's events, text logs.
+"""Readers of training logs: the CSV files of `mtd.train`, TensorBoard events, text logs.
 
 Text logs are those of KAIR and of BasicSR. Whatever the program, a log becomes points of losses,
 learning rates and test PSNR by step, in the order in which they were logged.
@@ -67,24 +67,25 @@ class Log:
         trained: the test curve that counts as trained on; empty without test curves.
         files: SHA-256 of what was read, by name.
         guessed: the log does not say so; it is the first one.
-        together: all points are of one text, so that all curves go back to a step when one does.
+        restart_together: all points are of one text, so that where the steps of one curve go back,
+            all curves do.
     """
 
     points: list[Point]
     trained: str
     files: dict[str, str]
     guessed: bool = False
-    together: bool = False
+    restart_together: bool = False
 
 
 def read(place: str | Path) -> Log:
-    """What a run has logged, whatever the program.
+    """The log of a run, whatever the program.
 
     The noise trained on is that of `recipe.json` if it was tested, else the first one tested.
 
     Args:
         place: a folder of `mtd.train`, an event file or a folder with some, a text log of KAIR or
-            BasicSR or a folder with some (`*.log`; several are one run that was taken up again).
+            BasicSR or a folder with some (`*.log`; several are one run that was resumed).
 
     Raises:
         BadInput: no such path, a file of another kind, a folder with none of them, or no values.
@@ -96,41 +97,41 @@ def read(place: str | Path) -> Log:
         path = path.parent
     files, kind = _in_folder(path) if path.is_dir() else ([path], _kind(path))
     if not kind:
-        wrong = "no log in it" if path.is_dir() else "not a log that is known"
-        held = path.iterdir() if path.is_dir() else [path]
-        more = any(file.suffix in MODELS for file in held)
-        hint = "; for models, --checkpoints FOLDER" if more else ""
+        wrong = "no log in it" if path.is_dir() else "not a log of a known program"
+        files = list(path.iterdir()) if path.is_dir() else [path]
+        checkpoints = any(file.suffix in MODELS for file in files)
+        hint = "; for checkpoints, --checkpoints FOLDER" if checkpoints else ""
         raise BadInput(f"{place}: {wrong}; {EXPECTED}{hint}")
     points = [point for file in files for point in READERS[kind](file)]
     if not points:
         raise BadInput(f"{place}: no loss, learning rate or PSNR in it")
     tested = [point.name for point in points if point.quantity == PSNR]
-    stated = _recipe_noise(path)
-    trained = stated if stated in tested else next(iter(tested), "")
+    recipe = _recipe_noise(path)
+    trained = recipe if recipe in tested else next(iter(tested), "")
     digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
     guessed = kind in HEADS or (kind == "events" and "psnr" in trained.lower())
     return Log(points, trained, digests, guessed and bool(trained), kind in HEADS)
 
 
 def _in_folder(path: Path) -> tuple[list[Path], str]:
-    if own := [path / name for name in (LOG, VALIDATION) if (path / name).is_file()]:
-        return own, "own"
+    if tables := [path / name for name in (LOG, VALIDATION) if (path / name).is_file()]:
+        return tables, "mtd"
     if events := sorted(path.glob(f"{EVENTS}.*")):
         return events, "events"
     kinds = {file: _kind(file) for file in sorted(path.glob("*.log"))}
     kind = next(filter(None, kinds.values()), "")
-    return [file for file, found in kinds.items() if found == kind], kind
+    return [file for file, own in kinds.items() if own == kind], kind
 
 
 def _kind(path: Path) -> str:
     if path.name.startswith(EVENTS):
         return "events"
     heads = ((kind, head.search(line)) for line in _lines(path) for kind, head in HEADS.items())
-    return next((kind for kind, found in heads if found), "")
+    return next((kind for kind, match in heads if match), "")
 
 
 def _lines(path: Path) -> Iterator[str]:
-    """Lines of a text; of a file that holds anything else, none."""
+    """The lines of a text file; none of a binary one."""
     with path.open("rb") as file:
         if b"\0" in file.read(4096):
             return
@@ -145,7 +146,7 @@ def _recipe_noise(path: Path) -> str:
         return ""
 
 
-def _own(file: Path) -> Iterator[Point]:
+def _mtd(file: Path) -> Iterator[Point]:
     if file.name == VALIDATION:
         for step, row in _rows(file, ("step", "noise", "psnr")):
             yield Point("validation", PSNR, row["noise"], step, _number(row["psnr"]))
@@ -156,7 +157,7 @@ def _own(file: Path) -> Iterator[Point]:
 
 
 def _rows(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows with their steps; the last one, if it is not whole, is that of a run that was killed."""
+    """Rows with their steps; an incomplete last row, of a run that was killed, is left out."""
     text = file.read_bytes().decode("utf-8", "replace")
     reader = csv.DictReader(io.StringIO(text, newline=""))
     absent = [name for name in columns if name not in (reader.fieldnames or ())]
@@ -186,8 +187,8 @@ def _events(file: Path) -> Iterator[Point]:
     except ImportError:
         raise BadInput(f"{file}: to read TensorBoard events, pip install tensorboard") from None
     everything = {"scalars": 0, "tensors": 0}
-    held = module.EventAccumulator(str(file), everything, purge_orphaned_data=False).Reload()
-    tags = held.Tags()
+    events = module.EventAccumulator(str(file), everything, purge_orphaned_data=False).Reload()
+    tags = events.Tags()
     rates: set[str] = set()
     for tag in (*tags["scalars"], *tags["tensors"]):
         quantity, name = of_tag(tag)
@@ -195,10 +196,10 @@ def _events(file: Path) -> Iterator[Point]:
         if not quantity or (quantity == RATE and len(rates) > 1):
             continue
         if tag in tags["scalars"]:
-            values = [(event.step, event.value) for event in held.Scalars(tag)]
+            values = [(event.step, event.value) for event in events.Scalars(tag)]
         else:
-            found = [(event.step, make_ndarray(event.tensor_proto)) for event in held.Tensors(tag)]
-            values = [(step, value) for step, value in found if value.ndim == 0]
+            arrays = [(e.step, make_ndarray(e.tensor_proto)) for e in events.Tensors(tag)]
+            values = [(step, value) for step, value in arrays if value.ndim == 0]
         for step, value in values:
             yield Point("tensorboard", quantity, name, step, float(value))
 
@@ -211,8 +212,8 @@ def of_tag(tag: str) -> tuple[str, str]:
     """
     lower = tag.lower()
     if "psnr" in lower:
-        ours = re.fullmatch(r"validation/(.+)/psnr", tag)
-        return PSNR, ours[1] if ours else tag
+        own = re.fullmatch(r"validation/(.+)/psnr", tag)
+        return PSNR, own[1] if own else tag
     if "loss" in lower:
         return LOSS, tag
     rate = re.search(r"learning[ _-]?rate|(^|[/_ ])lr($|[/_ \d])", lower)
@@ -220,18 +221,18 @@ def of_tag(tag: str) -> tuple[str, str]:
 
 
 def _text(kind: str) -> Callable[[Path], Iterator[Point]]:
-    """A reader of text logs; lines that say nothing of training are passed over."""
+    """A reader of text logs; lines that are not about training are skipped."""
 
     def reader(file: Path) -> Iterator[Point]:
-        step, tested, repeated = 0, "test", dict[tuple[int, str], int]()
+        step, test_set, repeated = 0, "test", dict[tuple[int, str], int]()
 
         def test(name: str, value: str) -> Point:
-            """Further curves of one name in one step are of other test sets."""
+            """A PSNR; further ones of the same name in one step are of other test sets."""
             if any(at != step for at, _ in repeated):
                 repeated.clear()
             count = repeated[step, name] = repeated.get((step, name), 0) + 1
-            shown = name if count == 1 else f"{name} {count}"
-            return Point(kind, PSNR, shown, step, float(value))
+            numbered = name if count == 1 else f"{name} {count}"
+            return Point(kind, PSNR, numbered, step, float(value))
 
         for line in _lines(file):
             if head := HEADS[kind].search(line):
@@ -243,11 +244,11 @@ def _text(kind: str) -> Callable[[Path], Iterator[Point]]:
                 before = HEADS[kind].sub("", TIME.sub("", line[: average.start()]))
                 yield test(before.strip(" \t,:;<>[]-") or "test", average[1])
                 continue
-            if found := VALIDATED.search(line):
-                tested = found[1].rstrip(":")
+            if validated := VALIDATED.search(line):
+                test_set = validated[1].rstrip(":")
             for name, value, best in METRIC.findall(line):
                 step = max(step, _count(best) if best else 0)
-                yield test(tested if name == "psnr" else f"{tested} {name}", value)
+                yield test(test_set if name == "psnr" else f"{test_set} {name}", value)
             if not head:
                 continue
             if rate := LEARNING.search(line):
@@ -263,4 +264,4 @@ def _count(text: str) -> int:
     return int(re.sub(r"\D", "", text))
 
 
-READERS = {"own": _own, "events": _events, "kair": _text("kair"), "basicsr": _text("basicsr")}
+READERS = {"mtd": _mtd, "events": _events, "kair": _text("kair"), "basicsr": _text("basicsr")}

@@ -1,75 +1,94 @@
-"""What training and test curves say: which step is best, and what later steps lose."""
+"""What training and test curves say, as sentences for the terminal and the page."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
-from analysis.plotting import notebook_output
-from analysis.plotting.notebook_output import Displayed
+from analysis.curves.log_readers import PSNR
+from analysis.curves.tables import CHECKPOINTS, psnr_curves
 from analysis.text.marginals import FEW
 from analysis.text.markdown import code, codes, listed, number
-from analysis.text.rows import records
-
-TABLES = ("summary", "curves")
+from analysis.text.rows import Row, records
+from analysis.text.terminal import grid, plural
 
 Frames = Mapping[str, pd.DataFrame]
+Manifest = Mapping[str, Any]
+
+LEGEND = """\
+PSNR in dB, under the noise trained on, and as the plain mean over the unseen noises; stopped early:
+at the step that is best under the noise trained on; drop: from the best PSNR"""
+"""Under the table of PSNR."""
+
+EVALUATE = "`python -m analysis.curves RUN --checkpoints FOLDER` evaluates saved checkpoints"
 
 
-def sentences(frames: Frames) -> list[str]:
-    """All that follows from the tables."""
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """All that follows from the tables, the most important first."""
     rows = frames["summary"]
-    return [*main(frames), *gaps(rows), *drops(rows), *losses(rows), *scope(rows)]
+    return [
+        *main(frames),
+        *early_stopping(rows),
+        *final_drops(rows),
+        *losses(rows),
+        *manifest.get("notes", ()),
+        *without_tests(frames),
+        *comparability(frames),
+        *missing(frames, manifest),
+        *scope(rows),
+    ]
 
 
 def main(frames: Frames) -> list[str]:
-    """Which step of each run is best on unseen noise."""
+    """Which step of each run is best under unseen noise."""
     rows = frames["summary"]
     known = rows[rows.best_out_psnr.notna()]
+    if rows.last_step.isna().all():
+        return [f"No run has test curves, so no best step is known: {EVALUATE}."]
     if known.empty:
-        return ["No run has test curves on unseen noise: only losses are compared."]
+        return ["No run has a mean PSNR over unseen noises."]
     shown = known
     if len(known) > FEW:
         shown = known.sort_values("best_out_psnr", ascending=False, kind="stable").iloc[[0, -1]]
-    which = f" (best and last of {len(known)})" if len(shown) < len(known) else ""
+    which = f" (highest and lowest of {len(known)} runs)" if len(shown) < len(known) else ""
     each = [
         f"{code(r['run'])} {number(r['best_out_psnr'])} dB at step {step(r['best_out_step'])}"
         for r in records(shown)
     ]
-    return [f"Best PSNR on unseen noise{which}: {listed(each)}."]
+    return [f"Best mean PSNR over the unseen noises{which}: {listed(each)}."]
 
 
-def step(value: float) -> str:
-    """A step, or a dash."""
-    return "–" if math.isnan(value) else f"{value:,.0f}"
-
-
-def gaps(rows: pd.DataFrame) -> list[str]:
-    """What is lost on unseen noise by stopping where the noise trained on is best."""
+def early_stopping(rows: pd.DataFrame) -> list[str]:
+    """The PSNR drop under unseen noise from stopping where the noise trained on is best."""
     known = rows[rows.overfitting_gap.notna()]
-    lost = known[known.overfitting_gap > 0].sort_values("overfitting_gap", ascending=False)
-    each = [f"{code(r['run'])} {number(r['overfitting_gap'])} dB" for r in records(lost)]
-    none = known[known.overfitting_gap == 0].run
-    found = []
+    drops = known[known.overfitting_gap > 0].sort_values("overfitting_gap", ascending=False)
+    each = [f"{code(r['run'])} {number(r['overfitting_gap'])} dB" for r in records(drops)]
+    without = known[known.overfitting_gap == 0].run
+    text = []
     if each:
-        what = "Lost on unseen noise by taking the step that is best on the noise trained on"
-        found.append(f"{what}: {listed(each, FEW)}.")
-    if len(none):
-        found.append(f"Best at the same step, or no worse, on both: {codes(none)}.")
-    return found
+        text.append(
+            "Overfitting gap, the PSNR drop under unseen noise from stopping at the step that is "
+            f"best under the noise trained on: {listed(each, FEW)}."
+        )
+    if len(without):
+        text.append(
+            "The step that is best under the noise trained on is as good as any under unseen "
+            f"noise: {codes(without)}."
+        )
+    return text
 
 
-def drops(rows: pd.DataFrame) -> list[str]:
-    """Whether unseen noise gets worse towards the end."""
+def final_drops(rows: pd.DataFrame) -> list[str]:
+    """Whether PSNR under unseen noise falls towards the end."""
     known = rows[rows.final_out_drop.notna()]
     if known.empty:
         return []
     ends = known if len(known) <= FEW else known.sort_values("final_out_drop").iloc[[0, -1]]
-    which = "" if len(ends) == len(known) else f", least and most of {len(known)} runs"
+    which = "" if len(ends) == len(known) else f", smallest and largest of {len(known)} runs"
     each = [f"{code(r['run'])} {number(r['final_out_drop'])} dB" for r in records(ends)]
-    return [f"Lost on unseen noise from the best step to the last one{which}: {listed(each)}."]
+    return [f"PSNR drop under unseen noise from the best step to the last{which}: {listed(each)}."]
 
 
 def losses(rows: pd.DataFrame) -> list[str]:
@@ -83,83 +102,126 @@ def losses(rows: pd.DataFrame) -> list[str]:
         f"{code(r['run'])} {r['last_loss']:.4g} at step {step(r['last_loss_step'])}"
         for r in records(ends)
     ]
-    found = f"Last loss as logged{which}: {listed(each)}."
-    more = " Runs with other masks, noise or losses solve other tasks: their values do not compare."
-    return [found + (more if len(known) > 1 else "")]
+    scale = " Losses are comparable only between runs with the same noise, masks and loss function."
+    return [f"Last logged loss{which}: {listed(each)}." + (scale if len(known) > 1 else "")]
+
+
+def without_tests(frames: Frames) -> list[str]:
+    """Which runs have no test curves, or none at a common step."""
+    rows = frames["summary"]
+    without = rows[rows.last_step.isna()].run
+    partial = rows[(rows.unseen > 0) & rows.best_out_psnr.isna()].run
+    text = [f"{code(run)} has no step at which all unseen noises were tested." for run in partial]
+    if 0 < len(without) < len(rows):
+        text.append(f"Without test curves no best step is known: {codes(without)}; {EVALUATE}.")
+    return text
+
+
+def comparability(frames: Frames) -> list[str]:
+    """Whether test curves of several runs may be compared, and which are shown."""
+    frame = frames["curves"]
+    shown = psnr_curves(frame)
+    tested = {str(run): frozenset(rows.noise) for run, rows in shown.groupby("run")}
+    text = []
+    if len(set(tested.values())) > 1:
+        text.append(
+            "The runs were tested under different noises: their means over unseen noises are not "
+            "comparable."
+        )
+    replaced = frame[(frame.quantity == PSNR) & ~frame.index.isin(shown.index)].run.unique()
+    if len(replaced):
+        text.append(
+            "Evaluated checkpoints are shown in place of the logged test curves of "
+            f"{codes(replaced)}."
+        )
+    evaluated = shown.source == CHECKPOINTS
+    if evaluated.any() and not evaluated.all():
+        text.append("Evaluated checkpoints and logged test curves may be of different images.")
+    return text
+
+
+def missing(frames: Frames, manifest: Manifest) -> list[str]:
+    """How many values of evaluated checkpoints are not finite."""
+    wanted = len(manifest.get("checkpoints", ())) * len(manifest.get("noises", ()))
+    dropped = wanted - int((psnr_curves(frames["curves"]).source == CHECKPOINTS).sum())
+    if dropped <= 0:
+        return []
+    return [f"Of the evaluated checkpoints, {plural(dropped, 'value')} dropped: NaN or infinite."]
 
 
 def scope(rows: pd.DataFrame) -> list[str]:
     """What the numbers are not about."""
-    best = " Best steps are chosen by the same curves, so their PSNR is somewhat too high."
-    text = "One training each: nothing here says how another seed would turn out."
-    return [text + (best if rows.best_out_psnr.notna().any() else "")]
+    text = "Each run is one training: other seeds may give other results."
+    if rows.best_out_psnr.notna().any():
+        text += " Best steps are chosen on these same curves, which makes their PSNR too high."
+    return [text]
+
+
+def empty(value: Any) -> bool:
+    """Whether a table has no number in a cell."""
+    return bool(pd.isna(value))
+
+
+def step(value: Any) -> str:
+    """A step, or a dash."""
+    return "–" if empty(value) else f"{value:,.0f}"
+
+
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """The best and the last steps of each run, as a table for the terminal."""
+    rows = records(frames["summary"])
+    head = f"Training and test curves of {plural(len(rows), 'run')}"
+    if "checkpoints" in manifest:
+        head += f"; {evaluation(manifest)}"
+    parts = [head]
+    tested = [line for row in rows if not empty(row["last_step"]) for line in psnr_lines(row)]
+    if tested:
+        names = ["run", "noise", "best", "at step", "stopped early", "drop", "last", "at step"]
+        parts[0] += f"\n{grid([[*names, 'drop'], *tested])}\n{LEGEND}"
+    logged = [
+        [str(row["run"]), step(row["last_loss_step"]), f"{row['last_loss']:.4g}"]
+        for row in rows
+        if not empty(row["last_loss"])
+    ]
+    if logged:
+        parts.append(grid([["run", "last step", "last loss"], *logged]))
+    return "\n\n".join(parts)
+
+
+def evaluation(manifest: Manifest) -> str:
+    """Which checkpoints were evaluated, on which crops."""
+    count, images, side = len(manifest["crops"]), manifest["images"], manifest["crop"]
+    crops = f"{plural(count, 'crop')} of {side} x {side}" if side else plural(count, "image")
+    source = images if isinstance(images, str) else ", ".join(images)
+    return f"{plural(len(manifest['checkpoints']), 'checkpoint')} evaluated on {crops} ({source})"
+
+
+def psnr_lines(row: Row) -> list[list[str]]:
+    """The lines of one run: under the noise trained on, and over the unseen ones."""
+    run, last_step = str(row["run"]), step(row["last_step"])
+    trained = [number(row["best_in_psnr"]), step(row["best_in_step"]), "", ""]
+    unseen = [number(row["best_out_psnr"]), step(row["best_out_step"])]
+    unseen += [number(row["out_at_best_in"]), number(row["overfitting_gap"])]
+    lines = [[run, f"{row['trained']}, trained on", *trained, number(row["last_in_psnr"])]]
+    lines[0] += [last_step, ""]
+    if row["unseen"]:
+        name = f"mean of {row['unseen']:.0f} unseen"
+        last = [number(row["last_out_psnr"]), last_step, number(row["final_out_drop"])]
+        lines.append([run, name, *unseen, *last])
+    return lines
 
 
 def alt(frames: Frames) -> str:
-    """Of the curves: where each run ends."""
-    each = []
+    """A description of the figure: where each run ends."""
+    each: list[str] = []
     for row in records(frames["summary"]):
-        ends = []
-        if not math.isnan(row["last_loss"]):
+        ends: list[str] = []
+        if not empty(row["last_loss"]):
             ends.append(f"loss {row['last_loss']:.3g}")
-        if not math.isnan(row["last_in_psnr"]):
-            ends.append(f"{number(row['last_in_psnr'])} dB on the noise trained on")
-        if not math.isnan(row["last_out_psnr"]):
-            ends.append(f"{number(row['last_out_psnr'])} dB on unseen noise")
-        at = step(row["last_step"] if not math.isnan(row["last_step"]) else row["last_loss_step"])
+        if not empty(row["last_in_psnr"]):
+            ends.append(f"{number(row['last_in_psnr'])} dB under the noise trained on")
+        if not empty(row["last_out_psnr"]):
+            ends.append(f"{number(row['last_out_psnr'])} dB under unseen noise")
+        at = step(row["last_loss_step"] if empty(row["last_step"]) else row["last_step"])
         each.append(f"{row['run']} ends at step {at} with {listed(ends) or 'no values'}")
-    return f"Curves over steps of {len(each)} runs. {'; '.join(each[:FEW])}."
-
-
-def explained(frames: Frames, decay: float) -> Displayed:
-    """How the curves are to be read, as far as there are such curves.
-
-    Args:
-        frames: the run's tables.
-        decay: of the losses' moving average; 0 for none.
-    """
-    rows, lines = frames["summary"], []
-    if rows.last_loss.notna().any():
-        drawn = "smoothed, with the logged values behind them" if decay else "as they were logged"
-        lines.append(
-            f"Losses are {drawn}. They can be compared between runs only if these have the same "
-            "noise, masks and loss."
-        )
-    if rows.last_step.notna().any():
-        lines.append(
-            "Test curves, PSNR on test images, are as they were logged. Rings mark each run's best "
-            "step. A network that overfits to its noise goes on rising under the noise it is "
-            "trained on while it falls under unseen noise. The overfitting gap is what is lost on "
-            "unseen noise by stopping at the step that is best on the noise trained on."
-        )
-    else:
-        lines.append(
-            "No run here has test curves; `python -m analysis.curves RUN --checkpoints FOLDER` "
-            "makes them of saved models."
-        )
-    text = "\n\n".join(lines)
-    return Displayed({"text/markdown": text, "text/plain": text})
-
-
-def table(frames: Frames) -> Displayed:
-    """The best and last steps of each run."""
-    rows = frames["summary"]
-    names = {
-        "run": "run",
-        "trained": "trained on",
-        "best_in_step": "best step",
-        "best_in_psnr": "PSNR there (dB)",
-        "best_out_step": "best unseen step",
-        "best_out_psnr": "PSNR unseen (dB)",
-        "overfitting_gap": "overfitting gap (dB)",
-        "final_out_drop": "drop to the last (dB)",
-        "last_loss": "last loss",
-    }
-    known = rows.trained.fillna("").astype(str)
-    said = known.mask((known == "") & rows.last_step.notna(), "–")  # logs of losses need none
-    shown = rows[list(names)].assign(trained=said)
-    if (said == "").all():
-        shown = shown.drop(columns="trained")
-    shown = shown.rename(columns=names).dropna(axis=1, how="all")
-    whole = {"best step": 0, "best unseen step": 0, "last loss": 4}
-    return notebook_output.table(shown, whole, csv="training/summary.csv")
+    return f"Curves over steps of {plural(len(each), 'run')}. {'; '.join(each[:FEW])}."

@@ -1,123 +1,178 @@
-"""The curves of training runs, read from their logs or evaluated from their checkpoints."""
+"""The curves of training runs, and how runs are named after their files."""
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
+
+from analysis.commands.run_folder import versions
+from analysis.curves import log_readers, tables
+from analysis.curves.log_readers import EVENTS, LOG, PSNR, VALIDATION
+from analysis.text.markdown import code
 from analysis.text.names import shortest
 from mtd.utils.errors import BadInput, nearest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    import pandas as pd
-
-    from analysis.curves.log_readers import Log
-
 
 GENERIC_FILES, GENERIC_FOLDERS = ("train", "log"), ("events", "models")
 """Names that say nothing of a run; that of the folder around does."""
 
-
-@dataclass
-class Found:
-    """What is drawn: curves, the noise each run was trained on, what was read, and notes."""
-
-    frames: list[pd.DataFrame]
-    trained: dict[str, str]
-    files: dict[str, dict[str, str]]
-    notes: list[str]
-
-    def tables(self) -> dict[str, pd.DataFrame]:
-        """What is written."""
-        import pandas as pd
-
-        from analysis.curves.tables import summary
-
-        frame = pd.concat(self.frames, ignore_index=True)
-        return {"curves.csv": frame, "summary.csv": summary(frame, self.trained)}
-
-    def manifest(self, args: argparse.Namespace) -> dict[str, Any]:
-        """What decides the results, but for evaluations."""
-        return {
-            "logs": self.files,
-            "trained": self.trained,
-            "smooth": args.smooth,
-            "notes": self.notes,
-        }
+Place = str | PathLike[str]
+Places = Mapping[str, Place] | Sequence[Place] | Place
 
 
-def root(path: Path) -> Path:
+@dataclass(frozen=True)
+class RunSources:
+    """Where the curves of training runs come from.
+
+    Attributes:
+        logs: a run's folder or log, by its name.
+        checkpoints: the folder of a run's checkpoints, by its name.
+    """
+
+    logs: Mapping[str, Path]
+    checkpoints: Mapping[str, Path]
+
+    @classmethod
+    def of(cls, runs: Places = (), checkpoints: Places = ()) -> RunSources:
+        """Runs by names that tell them apart; logs and checkpoints of one run by one name.
+
+        Args:
+            runs: folders or logs: a mapping from names, a sequence, or one.
+            checkpoints: folders of checkpoints, likewise.
+
+        Raises:
+            BadInput: none, or two of one run.
+        """
+        given = [unnamed(places) for places in (runs, checkpoints)]
+        names = run_names([run_path(Path(place)) for places in given for place in places])
+        logs, folders = (
+            {str(name): Path(place) for name, place in places.items()}
+            if isinstance(places, Mapping)
+            else paths_by_run(listed, names)
+            for places, listed in zip((runs, checkpoints), given, strict=True)
+        )
+        if not logs and not folders:
+            raise BadInput("nothing to draw: give RUN, or --checkpoints FOLDER")
+        return cls(logs, folders)
+
+    @property
+    def label(self) -> str:
+        """The names of all runs, for the name of a run folder."""
+        return "-".join(dict.fromkeys((*self.logs, *self.checkpoints)))
+
+
+def unnamed(places: Places) -> list[Place]:
+    """Those paths that have no names yet, as a list."""
+    if isinstance(places, Mapping):
+        return []
+    return [places] if isinstance(places, str | PathLike) else list(places)
+
+
+def run_path(path: Path) -> Path:
     """The folder or file that has a run's name: the file, unless its name says nothing."""
-    from analysis.curves.log_readers import EVENTS, LOG, VALIDATION
-
     path = path.resolve()
     if path.is_dir():
         return path.parent if path.name in GENERIC_FOLDERS else path
     nameless = path.stem in GENERIC_FILES or path.name in (LOG, VALIDATION)
-    return root(path.parent) if nameless or path.name.startswith(EVENTS) else path
+    return run_path(path.parent) if nameless or path.name.startswith(EVENTS) else path
 
 
-def named(roots: Iterable[Path]) -> dict[Path, str]:
+def run_names(paths: Iterable[Path]) -> dict[Path, str]:
     """Names of runs: the last part, with as many folders before it as tell them apart."""
     return shortest(
-        {path: (*path.parts[1:-1], path.name if path.is_dir() else path.stem) for path in roots}
+        {path: (*path.parts[1:-1], path.name if path.is_dir() else path.stem) for path in paths}
     )
 
 
-def apart(places: Sequence[str], names: Mapping[Path, str]) -> dict[str, str]:
-    """Places by the name of their run.
+def paths_by_run(places: Sequence[Place], names: Mapping[Path, str]) -> dict[str, Path]:
+    """Paths by the name of their run.
 
     Raises:
         BadInput: two of one run.
     """
-    found: dict[str, str] = {}
+    paths: dict[str, Path] = {}
     for place in places:
-        name = names[root(Path(place))]
-        if name in found:
-            raise BadInput(f"{found[name]} and {place} are of one run; give one of them")
-        found[name] = place
-    return found
+        name = names[run_path(Path(place))]
+        if name in paths:
+            raise BadInput(f"{paths[name]} and {place} are of one run; give one of them")
+        paths[name] = Path(place)
+    return paths
 
 
-def from_logs(logs: Mapping[str, Log], trained: str | None) -> Found:
-    """Curves of logs, and the noise of each that counts as trained on, if it is not given.
+@dataclass(frozen=True)
+class RunCurves:
+    """The curves of training runs.
+
+    Attributes:
+        curves: a row for each value, columns `analysis.curves.tables.COLUMNS`.
+        trained: the noise that each run was trained on; empty for runs without test curves.
+        logs: SHA-256 of each run's log files, by name.
+        notes: what a reader must know of how they were made, as Markdown sentences.
+    """
+
+    curves: pd.DataFrame
+    trained: Mapping[str, str]
+    logs: Mapping[str, Mapping[str, str]]
+    notes: tuple[str, ...] = ()
+
+    def with_trained(self, trained: Mapping[str, str], notes: Iterable[str]) -> RunCurves:
+        """The same with more runs, or another noise trained on, and further notes."""
+        return replace(self, trained={**self.trained, **trained}, notes=(*self.notes, *notes))
+
+    def with_curves(self, curves: Iterable[pd.DataFrame]) -> RunCurves:
+        """The same with more curves."""
+        return replace(self, curves=tables.concatenated([self.curves, *curves]))
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """The tables of a run folder, by file name."""
+        return {
+            "curves.csv": self.curves,
+            "summary.csv": tables.summary(self.curves, self.trained),
+        }
+
+    def manifest(self, smooth: float) -> dict[str, Any]:
+        """The part of a manifest that decides them, evaluations aside."""
+        return {
+            "logs": {run: dict(files) for run, files in self.logs.items()},
+            "trained": dict(self.trained),
+            "smooth": smooth,
+            "notes": list(self.notes),
+        }
+
+    def manifest_of_logs(self, smooth: float) -> dict[str, Any]:
+        """The whole manifest, where nothing is evaluated."""
+        return {"analysis": "curves", "versions": versions(), **self.manifest(smooth)}
+
+
+def read_logs(logs: Mapping[str, Path], in_distribution: str | None = None) -> RunCurves:
+    """The curves that logs hold.
+
+    Args:
+        logs: by the names of their runs; see `analysis.curves.log_readers.read`.
+        in_distribution: the test curve that counts as trained on, if it is not the log's own.
 
     Raises:
-        BadInput: a run has test curves, but not that one.
+        BadInput: not a log, or a run has test curves, but not that one.
     """
-    from analysis.curves.log_readers import PSNR
-    from analysis.curves.tables import settle
-
-    found = Found([], {}, {}, [])
-    for run, log in logs.items():
-        known = dict.fromkeys(point.name for point in log.points if point.quantity == PSNR)
-        if trained and known and trained not in known:
-            raise BadInput(
-                f"--in-distribution {trained}: not tested by {run}; {nearest(trained, known)}"
+    curves, trained, files, notes = [], {}, {}, []
+    for run, path in logs.items():
+        log = log_readers.read(path)
+        tested = dict.fromkeys(point.name for point in log.points if point.quantity == PSNR)
+        if in_distribution and tested and in_distribution not in tested:
+            hint = nearest(in_distribution, tested)
+            raise BadInput(f"--in-distribution {in_distribution}: not tested by {run}; {hint}")
+        frame, notes_of_run = tables.curves_from_points(run, log.points, log.restart_together)
+        if log.guessed and not in_distribution:
+            notes_of_run.append(
+                f"The log of {code(run)} does not name the noise trained on: {code(log.trained)} "
+                "is taken for it."
             )
-        frame, notes = settle(run, log.points, log.together)
-        if log.guessed and not trained:
-            notes.append(f"the log does not say what was trained on; {log.trained} is taken for it")
-        found.frames.append(frame)
-        found.trained[run] = trained or log.trained if known else ""
-        found.files[run] = log.files
-        found.notes += [f"{run}: {note}" for note in notes]
-    return found
-
-
-def written(args: argparse.Namespace, found: Found, name: str, command: str) -> Path:
-    """Write and report what logs hold."""
-    from analysis.commands.job import report as reported
-    from analysis.commands.run_folder import RunFolder, versions
-    from analysis.curves.summary import report
-
-    manifest = {"analysis": "curves", "versions": versions(), **found.manifest(args)}
-    folder = RunFolder(args.output_dir, name, manifest, resume=args.resume, command=command)
-    for file, frame in found.tables().items():
-        folder.table(file, frame)
-    reported(folder, report)
-    return folder.path
+        curves.append(frame)
+        trained[run] = in_distribution or log.trained if tested else ""
+        files[run] = log.files
+        notes += notes_of_run
+    return RunCurves(tables.concatenated(curves), trained, files, tuple(notes))

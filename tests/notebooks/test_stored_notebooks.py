@@ -16,7 +16,7 @@ from typing import Any
 import nbformat
 import papermill
 import pytest
-from analysis.report.run_lookup import COMMANDS, SECTIONS
+from analysis.report.run_lookup import SECTIONS
 
 from analysis.report import reading as report_
 from analysis.report import run_lookup
@@ -104,7 +104,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
         tests = "100,gaussian:15,30\n100,poisson:3,25\n200,gaussian:15,32\n200,poisson:3,22\n"
         own(place / NAMES[2], tests)
         own(place / "logged")
-        compute("curves", NAMES[2], "logged", "--output-dir", "many/training", "--quiet")
+        compute("curves", NAMES[2], "logged", "--output-dir", "many/curves", "--quiet")
         for report in ("many", "one"):  # as the command does
             report_.scores(Path(report)).to_csv(f"{report}/leaderboard.csv")
     return place
@@ -196,7 +196,7 @@ def test_names_of_models_are_shown_as_they_are(outputs):
 def test_every_section_says_what_follows(outputs):
     name, found = outputs
     said = dict(found)
-    missing = {"training", "compare"} if name == "one" else set()
+    missing = {"curves", "compare"} if name == "one" else set()
     for section in set(SECTIONS) - missing:
         lines = said[f"{section}-says"].data["text/markdown"].splitlines()
         assert lines and all(line.startswith("- ") for line in lines)
@@ -226,7 +226,7 @@ def test_a_notebook_alone_takes_the_newest_run(reports, tmp_path, monkeypatch):
 def test_where_runs_are_looked_for(reports, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match=r"no run of analysis\.curves.*analysis\.curves"):
-        run_lookup.folder("", "training")
+        run_lookup.folder("", "curves")
     example = tmp_path / "reports" / "example" / "cka"
     shutil.copytree(reports / "one" / "cka", example)
     assert run_lookup.folder("", "cka").resolve() == example
@@ -239,7 +239,6 @@ def test_where_runs_are_looked_for(reports, tmp_path, monkeypatch):
     (example / "cka.csv").unlink()
     with pytest.raises(BadInput, match="missing"):
         run_lookup.read(str(example), "cka", ("cka",))
-    assert COMMANDS["training"] == "curves"
 
 
 def test_sections_of_reports_are_runs_too(reports, tmp_path, monkeypatch):
@@ -255,9 +254,9 @@ def test_sections_of_reports_are_runs_too(reports, tmp_path, monkeypatch):
     assert run_lookup.folder("", "cka") == Path("../runs/report-a-1/cka")
     os.utime(places["cka-a-1"] / "manifest.json", (9, 9))
     assert run_lookup.folder("", "cka") == Path("../runs/cka-a-1")
-    training = tmp_path / "runs" / "report-a-1" / "training"  # a notebook of another name
-    shutil.copytree(reports / "many" / "training", training)
-    assert run_lookup.folder("", "training") == Path("../runs/report-a-1/training")
+    curves = tmp_path / "runs" / "report-a-1" / "curves"
+    shutil.copytree(reports / "many" / "curves", curves)
+    assert run_lookup.folder("", "curves") == Path("../runs/report-a-1/curves")
     (tmp_path / "runs" / "report-a-1" / "manifest.json").write_text("{}")
     assert run_lookup.folder("", "report") == Path("../runs/report-a-1")
 
@@ -278,7 +277,7 @@ def test_texts_do_not_say_what_no_longer_holds():
     assert "not told apart" not in board
     text = " ".join(board.split())
     assert "1 is what random labels give, below 1 content outweighs noise" in text
-    stored = " ".join(cell.source for cell in load("training").cells)
+    stored = " ".join(cell.source for cell in load("curves").cells)
     assert "Rings" not in stored and "overfitting gap" not in stored  # computed, where they are
     (asked,) = (cell.source for cell in load("report").cells if cell.id == "report-asked")
     assert '"megapixels": 4' in asked and '"budget": 4' in asked

@@ -14,12 +14,15 @@ import pytest
 import torch
 
 import mtd
+from analysis.commands.parser import output_options, settings_from
+from analysis.commands.run_folder import read_tables
 from analysis.curves import command
-from analysis.curves.command import run
-from analysis.curves.evaluate_checkpoints import step_of
+from analysis.curves.checkpoint_evaluation import step_of
+from analysis.curves.command import ANALYSIS, run
 from analysis.curves.figures import figure, smoothed
-from analysis.curves.run_curves import named
-from analysis.curves.tables import COLUMNS, read, summary
+from analysis.curves.run_curves import run_names
+from analysis.curves.settings import CurvesSettings
+from analysis.curves.tables import COLUMNS, summary
 from analysis.engine import run as engine_run
 from mtd.data import crops as data_crops
 from mtd.data import photographs
@@ -40,7 +43,14 @@ TESTS = {"gaussian:15": (30, 32, 31), "poisson:3": (25, 22, 23), "isp": (21, 20,
 
 
 def started(*arguments: object) -> Path:
-    return run(command.parser().parse_args([str(a) for a in arguments]), "test")
+    options = command.parser().parse_args([str(a) for a in arguments])
+    settings = settings_from(CurvesSettings, options)
+    return run(options.runs, options.checkpoints, settings, output_options(options, "test"))
+
+
+def read(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    tables = read_tables(path, ANALYSIS.table_names)
+    return tables["curves"], tables["summary"]
 
 
 def curves(tests: dict[str, tuple[float, ...]], name: str = "one") -> pd.DataFrame:
@@ -140,20 +150,17 @@ def test_what_is_written_and_said(folder, capsys):
     assert held.step.tolist() == [100, 200, 300] and held.value.tolist() == [21, 20, 24]
     assert (frame[frame.quantity == "loss"].noise == "").all()
     out = capsys.readouterr().out
-    assert "no test curves, so no steps compared: two;" in out
-    assert "tested on different noises" in out and "test is taken for it" in out
-    line = next(line for line in out.splitlines() if line.startswith("one "))
-    assert line.split()[1:10] == [
-        "gaussian:15",
-        "32.00",
-        "200",
-        "2",
-        "23.50",
-        "300",
-        "21.00",
-        "2.50",
-        "300",
+    text = " ".join(out.split())
+    assert "Without test curves no best step is known: two;" in text
+    assert "tested under different noises" in text and "test is taken for it" in text
+    inside, outside, loss = (line for line in out.splitlines() if line.startswith("one "))
+    assert inside.split()[1:] == [
+        *("gaussian:15,", "trained", "on", "32.00", "200", "31.00", "300"),
     ]
+    assert outside.split()[1:] == [
+        *("mean", "of", "2", "unseen", "23.50", "300", "21.00", "2.50", "23.50", "300", "0.00"),
+    ]
+    assert loss.split()[1:] == ["200", "0.25"]
 
 
 def test_another_curve_may_count_as_trained_on(folder):
@@ -164,7 +171,7 @@ def test_another_curve_may_count_as_trained_on(folder):
 
 def test_runs_of_one_name_are_told_apart(folder):
     places = [own(folder / name / "masked") for name in ("a", "b")]
-    assert list(named(places).values()) == ["a/masked", "b/masked"]
+    assert list(run_names(places).values()) == ["a/masked", "b/masked"]
     assert list(read(started(*places))[1].run) == ["a/masked", "b/masked"]
 
 
@@ -194,12 +201,12 @@ def test_checkpoints_of_a_run_take_the_place_of_its_logged_tests(folder, capsys)
     frame, rows = read(started("one", "--checkpoints", "one", *FEW))
     assert set(frame.source) == {"log", "validation", "checkpoints"} and len(rows) == 1
     assert rows.last_step[0] == 20 and rows.unseen[0] == 1 and rows.last_loss[0] == 0.25
-    out = capsys.readouterr().out
-    assert "its evaluated checkpoints are shown" in out
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Evaluated checkpoints are shown in place of the logged test curves of one." in out
     assert "3 checkpoints evaluated on 3 crops of 16 x 16 (bundled)" in out
-    assert "5_E.pth: left out, another file is of step 5" in out
-    assert "net_g_latest.pth: left out, no step" in out
-    assert "trained on gaussian:50 by its checkpoints, not on gaussian:15" in out
+    assert "one/5_E.pth is left out: another file is of step 5." in out
+    assert "one/net_g_latest.pth is left out: no step" in out
+    assert "By its checkpoints, one was trained on gaussian:50, not on gaussian:15." in out
 
 
 def test_the_step_of_a_checkpoint():
@@ -256,7 +263,9 @@ def test_the_bundled_pair(tmp_path, monkeypatch):
         (["one", "one/log.csv"], "are of one run; give one of them"),
         (["one", "--in-distribution", "ips"], "did you mean isp"),
         (["one", "--smooth", "1"], "expected a number from 0 to below 1"),
-        (["one", "--noise", "isp"], "it is for evaluation"),
+        (["one", "--noise", "isp"], "--noise: it is for evaluation"),
+        (["one", "--no-quantize"], "--no-quantize: it is for evaluation"),
+        (["one", "--crop", "4"], "expected a whole number from 8 up"),
         (["--checkpoints", "two"], "no checkpoints in it"),
         (["--checkpoints", "nowhere"], "no such folder"),
         (["--checkpoints", "saved", "--noise", "gausian:15"], "did you mean gaussian"),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from analysis.curves.log_readers import LOSS, PSNR, RATE, Point, read
-from analysis.curves.tables import settle
+from analysis.curves.tables import curves_from_points
 from mtd.utils.errors import BadInput
 from tests.helpers.training_logs import KAIR, own
 
@@ -31,7 +31,7 @@ BASICSR = """\
 
 def table(path: Path):
     log = read(path)
-    frame, notes = settle("run", log.points, log.together)
+    frame, notes = curves_from_points("run", log.points, log.restart_together)
     return frame, notes, log
 
 
@@ -68,7 +68,7 @@ def test_kair(tmp_path):
     assert curve(frame, PSNR, "test 2") == {1000: 24.5}
     assert curve(frame, PSNR, "poisson_20") == {1000: 23.25}
     assert set(frame.source) == {"kair"} and log.trained == "test" and log.guessed
-    assert notes == ["of its losses G_loss is shown, not F_loss"]
+    assert notes == ["Of the losses that `run` logs, `G_loss` is shown, not `F_loss`."]
 
 
 def test_the_log_of_the_published_code(tmp_path):
@@ -93,7 +93,7 @@ def test_basicsr(tmp_path):
     assert curve(frame, PSNR, "Set5") == {1200: 31.5, 2000: 31.0}
     assert curve(frame, PSNR, "Kodak24") == {1200: 30.25}
     assert curve(frame, RATE) == {1000: 2e-4, 2000: 1e-4} and log.trained == "Set5"
-    assert notes[1] == "1 value dropped, NaN or infinite"
+    assert notes[1] == "Of `run`, 1 value dropped: NaN or infinite."
 
 
 def test_tensorboard(tmp_path):
@@ -115,7 +115,7 @@ def test_tensorboard(tmp_path):
         assert curve(frame, PSNR, "Kodak PSNR") == {200: 29.5}
         assert curve(frame, RATE) == {200: 0.5} and len(frame) == 6
         assert log.trained == "gaussian:15" and not log.guessed
-        assert notes[0] == "of its losses loss is shown, not loss/validation"
+        assert notes[0] == "Of the losses that `run` logs, `loss` is shown, not `loss/validation`."
         assert "to 300 at the earliest" in notes[1]
 
 
@@ -125,28 +125,29 @@ def points(*values: tuple[str, int, float]) -> list[Point]:
 
 def test_after_a_restart_later_values_replace_earlier_ones():
     logged = points((LOSS, 1, 1.0), (PSNR, 2, 2.0), (LOSS, 2, 2.0), (LOSS, 3, 3.0), (LOSS, 2, 9.0))
-    alone, notes = settle("run", logged, together=False)
+    alone, notes = curves_from_points("run", logged, restart_together=False)
     assert curve(alone, LOSS) == {1: 1.0, 2: 9.0} and curve(alone, PSNR) == {2: 2.0}
     assert notes == [
-        "steps go back, to 2 at the earliest: after a restart later values replace earlier ones"
+        "The steps of `run` go back, to 2 at the earliest: after a restart, later values replace "
+        "earlier ones."
     ]
-    together, _ = settle("run", logged, together=True)
+    together, _ = curves_from_points("run", logged, restart_together=True)
     assert curve(together, LOSS) == {1: 1.0, 2: 9.0} and curve(together, PSNR) == {}
 
 
 def test_values_that_are_no_numbers_are_dropped_and_counted():
-    frame, notes = settle(
-        "run", points((LOSS, 1, math.nan), (LOSS, 2, math.inf), (LOSS, 3, 1)), True
-    )
-    assert curve(frame, LOSS) == {3: 1.0} and notes == ["2 values dropped, NaN or infinite"]
+    logged = points((LOSS, 1, math.nan), (LOSS, 2, math.inf), (LOSS, 3, 1))
+    frame, notes = curves_from_points("run", logged, restart_together=True)
+    assert curve(frame, LOSS) == {3: 1.0}
+    assert notes == ["Of `run`, 2 values dropped: NaN or infinite."]
 
 
 @pytest.mark.parametrize(
     "name, content, message",
     [
         ("none", None, "no such file or folder; expected a folder of mtd.train"),
-        ("notes.txt", b"hello\n", "not a log that is known"),
-        ("model.pth", b"PK\x03\x04\x00", "for models, --checkpoints FOLDER"),
+        ("notes.txt", b"hello\n", "not a log of a known program"),
+        ("model.pth", b"PK\x03\x04\x00", "for checkpoints, --checkpoints FOLDER"),
         ("log.csv", b"step,loss\n1,2\n", "no column learning_rate"),
         ("log.csv", b"step,loss,learning_rate\nx,2,1\n3,2,1\n", "line 2: step 'x'"),
         ("log.csv", b"step,loss,learning_rate\n", "no loss, learning rate or PSNR"),

@@ -357,7 +357,7 @@ def test_bad_options_are_refused_before_anything_is_computed(there):
         (["--noise", "gaussian:15"], "no noise beside"),
         (["--suite", "quik"], "did you mean quick"),
         (["--sections", "compare"], "1 model; ranks need 4"),
-        (["--sections", "training"], "give --training RUN"),
+        (["--sections", "curves"], "give --training RUN"),
         (["--training", "nowhere"], "nowhere: no such file or folder"),
         (["--sections", "srga", "--limit", "1"], "section srga: 1 patches"),
     ):

@@ -26,7 +26,7 @@ def test_budgets_are_megapixels_by_section():
     assert found["srga"] == 1.5 and found["cka"] == sections.BUDGETS["cka"]
     assert budget.crops_for(1.5, 64) == 366
     assert budget.crops_for(1e-6, 64) == 1
-    for text in ("sgra=1", "srga", "srga=0", "srga=-1", "srga=nan", "srga=inf", "training=1"):
+    for text in ("sgra=1", "srga", "srga=0", "srga=-1", "srga=nan", "srga=inf", "curves=1"):
         with pytest.raises(BadInput, match=text.partition("=")[0]):
             budget.budgets([text])
 

@@ -15,7 +15,6 @@ from analysis.attribution import reading as attribution_reading
 from analysis.cka import notebook as cka_notebook
 from analysis.cka import reading as cka_reading
 from analysis.compare import reading as compare_reading
-from analysis.curves import reading as curves_reading
 from analysis.degradation import reading as degradation_reading
 from analysis.distributions import reading as distributions_reading
 from analysis.generalization import notebook as generalization_notebook
@@ -477,39 +476,6 @@ def test_attribution_describes_and_tells_nothing_apart():
     assert "5.50 in `a` and 3.50 in `b`" in text and "10.0 in `a`" in text
     assert "`a` in 4 and `b` in 0 of 4; they are of 2 crops and not independent" in text
     assert "tell no models apart" in text
-
-
-def test_training_says_what_later_steps_lose():
-    row = {"trained": "g", "best_in_step": 200, "best_in_psnr": 32.0, "last_step": 300}
-    row |= {"best_out_step": 100, "best_out_psnr": 25.0, "out_at_best_in": 22.0}
-    row |= {"overfitting_gap": 3.0, "last_in_psnr": 31.0, "last_out_psnr": 21.0}
-    row |= {"final_out_drop": 4.0, "last_loss_step": 300, "last_loss": 0.5}
-    lost = dict.fromkeys(row, NAN) | {"run": "b", "trained": "", "last_loss": NAN}
-    frame = pd.DataFrame([row | {"run": "a"}, lost])
-    text = said(curves_reading.sentences({"summary": frame}))
-    assert "`a` 25.00 dB at step 100" in text and "on the noise trained on: `a` 3.00 dB" in text
-    assert "to the last one: `a` 4.00 dB" in text and "`b`" not in text
-    assert "b ends at step – with no values" in curves_reading.alt({"summary": frame})
-    text = said(curves_reading.sentences({"summary": frame.iloc[[1]]}))
-    assert "only losses are compared" in text and "nan" not in text
-    table = curves_reading.table({"summary": frame}).data["text/html"]
-    assert "trained on" in table and "<td>–</td>" not in table
-    unknown = curves_reading.table({"summary": frame.assign(trained="")}).data["text/html"]
-    assert unknown.count("<td>–</td>") == 1  # of the run with test curves
-    assert "trained on" not in curves_reading.table({"summary": frame.iloc[[1]]}).data["text/html"]
-
-
-def test_training_explains_what_is_there():
-    losses = {"last_step": [NAN], "last_loss": [0.5]}
-    text = curves_reading.explained({"summary": pd.DataFrame(losses)}, 0.9).data["text/markdown"]
-    assert "Losses are smoothed" in text and "No run here has test curves" in text
-    assert "Rings" not in text and "PSNR" not in text
-    tests = {"last_step": [100.0], "last_loss": [NAN]}
-    text = curves_reading.explained({"summary": pd.DataFrame(tests)}, 0.9).data["text/markdown"]
-    assert "Rings" in text and "PSNR" in text and "Loss" not in text
-    both = {"last_step": [100.0], "last_loss": [0.5]}
-    text = curves_reading.explained({"summary": pd.DataFrame(both)}, 0).data["text/markdown"]
-    assert "as they were logged. They can" in text and "Rings" in text
 
 
 def correlations(*rows: tuple[str, float, float, int]) -> dict[str, pd.DataFrame]:

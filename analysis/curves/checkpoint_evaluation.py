@@ -1,0 +1,182 @@
+"""Test curves from the checkpoints that a run has saved, evaluated in one pass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.commands import inputs as commands_inputs
+from analysis.commands.inputs import RunInputs
+from analysis.curves.log_readers import MODELS, PSNR, Point
+from analysis.curves.run_curves import Places, RunCurves, RunSources, read_logs
+from analysis.curves.settings import CurvesSettings
+from analysis.curves.tables import CHECKPOINTS, curves_from_points
+from analysis.text.markdown import code
+from mtd.data.photographs import Photograph
+from mtd.networks.base import Denoiser
+from mtd.utils.errors import BadInput, nearest
+
+Steps = Mapping[str, tuple[str, int]]
+"""Run and step of training of each model."""
+
+
+@dataclass(frozen=True)
+class CheckpointInputs(RunInputs):
+    """Checkpoints of training runs, and what decides their evaluation.
+
+    Attributes:
+        steps: run and step of training of each model.
+        runs: what the logs hold, and the noise that each run was trained on.
+        sources: the paths that were given.
+    """
+
+    steps: Steps = field(kw_only=True)
+    runs: RunCurves = field(kw_only=True)
+    sources: RunSources = field(kw_only=True)
+
+    @property
+    def label(self) -> str:
+        """The names of the runs."""
+        return self.sources.label
+
+
+def load_inputs(
+    sources: RunSources | Places,
+    settings: CurvesSettings,
+    photographs: Sequence[Photograph] | None = None,
+) -> CheckpointInputs:
+    """Read the logs, and load and check the checkpoints, before anything is computed.
+
+    Args:
+        sources: logs and folders of checkpoints, or the folders alone.
+        settings: of the curves.
+        photographs: the clean images; by default those of `settings.images`.
+
+    Raises:
+        BadInput: anything that cannot be used, by any of the processes.
+    """
+    if not isinstance(sources, RunSources):
+        sources = RunSources.of(checkpoints=sources)
+    if not sources.checkpoints:
+        raise BadInput("no folder of checkpoints to evaluate; logs alone are read")
+    runs = read_logs(sources.logs, settings.in_distribution)
+    run_of = {
+        str(file): run
+        for run, folder in sources.checkpoints.items()
+        for file in checkpoint_files(folder)
+    }
+    inputs = commands_inputs.load_inputs(list(run_of), settings, photographs)
+    with inputs.ranks.raise_on_all_ranks():
+        steps, notes = choose_steps(inputs.models, run_of)
+        trained = settings.in_distribution or inputs.specs[0]
+        if trained not in inputs.specs:
+            hint = nearest(trained, inputs.specs)
+            raise BadInput(f"--in-distribution {trained}: not evaluated; {hint}")
+        evaluated = dict.fromkeys((run for run, _ in steps.values()), trained)
+        notes += other_noises(inputs.models, steps, trained)
+        return CheckpointInputs(
+            **vars(inputs) | {"models": {name: inputs.models[name] for name in steps}},
+            steps=steps,
+            runs=runs.with_trained(evaluated, notes),
+            sources=sources,
+        )
+
+
+def checkpoint_files(folder: Path) -> list[Path]:
+    """The checkpoints in a folder, without those that are there for resuming.
+
+    Raises:
+        BadInput: no such folder, or none in it.
+    """
+    expected = "expected a folder of checkpoints such as snapshot-002500.pth"
+    if not folder.is_dir():
+        raise BadInput(f"--checkpoints {folder}: no such folder; {expected}")
+    files = [
+        file
+        for file in folder.iterdir()
+        if file.suffix in MODELS and not re.match(r"\.|state|.*optimizer", file.name)
+    ]
+    if not files:
+        raise BadInput(f"--checkpoints {folder}: no checkpoints in it; {expected}")
+    return sorted(files, key=lambda file: (file.stem.endswith("_E"), file.name))
+
+
+def choose_steps(
+    models: Mapping[str, Denoiser], run_of: Mapping[str, str]
+) -> tuple[dict[str, tuple[str, int]], list[str]]:
+    """Run and step of each model, and sentences on those that are left out.
+
+    A model is left out if it has no step, or one that another model of its run has.
+
+    Raises:
+        BadInput: none of a run is left.
+    """
+    steps: dict[str, tuple[str, int]] = {}
+    notes = []
+    for name, model in models.items():
+        path = model.source["path"]
+        step = step_of(Path(path), model.source["training"])
+        if step is None:
+            notes.append(f"{code(path)} is left out: no step in its name or metadata.")
+        elif (run_of[path], step) in steps.values():
+            notes.append(f"{code(path)} is left out: another file is of step {step:,}.")
+        else:
+            steps[name] = run_of[path], step
+    for run in dict.fromkeys(run_of.values()):
+        if run not in {own for own, _ in steps.values()}:
+            raise BadInput(
+                f"--checkpoints: none of {run} has a step in its name or metadata; expected names "
+                "such as snapshot-002500.pth or 5000_G.pth"
+            )
+    return steps, notes
+
+
+def step_of(path: Path, training: Mapping[str, Any]) -> int | None:
+    """The step of a checkpoint: of its metadata, else after `step` or `iter`, else the last number.
+
+    >>> step_of(Path("5000_G.pth"), {}), step_of(Path("x2_iter_300_v1.pth"), {})
+    (5000, 300)
+    """
+    if isinstance(training.get("steps"), int):
+        return int(training["steps"])
+    after_word = re.findall(r"(?:step|iter)s?[-_=]?(\d+)", path.stem, re.I)
+    numbers = after_word or re.findall(r"\d+", path.stem)
+    return int(numbers[-1]) if numbers else None
+
+
+def other_noises(models: Mapping[str, Denoiser], steps: Steps, trained: str) -> list[str]:
+    """Sentences on runs whose checkpoints name another noise that they were trained on."""
+    named = dict.fromkeys(
+        (run, models[name].source["training"].get("noise")) for name, (run, _) in steps.items()
+    )
+    return [
+        f"By its checkpoints, {code(run)} was trained on {code(noise)}, not on {code(trained)}."
+        for run, noise in named
+        if noise and noise != trained
+    ]
+
+
+def evaluated_curves(scores: pd.DataFrame, inputs: CheckpointInputs) -> list[pd.DataFrame]:
+    """Curves of each run's mean PSNR over images.
+
+    Args:
+        scores: a row for each model, noise, image and metric.
+        inputs: of the evaluation.
+    """
+    psnr = scores[scores.metric == PSNR].groupby(["model", "noise"], sort=False).value
+    means = psnr.agg(lambda values: values.mean(skipna=False))
+    curves = []
+    for run in dict.fromkeys(run for run, _ in inputs.steps.values()):
+        points = [
+            Point(CHECKPOINTS, PSNR, spec, step, float(means[model, spec]))
+            for spec in inputs.specs
+            for model, (own, step) in sorted(inputs.steps.items(), key=lambda item: item[1])
+            if own == run
+        ]
+        curves.append(curves_from_points(run, points, restart_together=False)[0])
+    return curves
