@@ -58,7 +58,9 @@ def _separability(frame: pd.DataFrame, _: Trained) -> pd.Series:
 
 def _distance(frame: pd.DataFrame, trained: Trained) -> pd.Series:
     unseen = frame[(frame.noise != frame.reference) & ~frame.noise.isin(trained)]
-    values: pd.Series = unseen[unseen.deepest.astype(bool)].groupby("model").w1_relative.mean()
+    values: pd.Series = (
+        unseen[unseen.last_features.astype(bool)].groupby("model").w1_relative.mean()
+    )
     return values
 
 

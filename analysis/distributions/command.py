@@ -1,24 +1,26 @@
-"""How deep features are distributed under noises: histograms, fitted densities, distances.
-
-`python -m analysis.distributions a.pth b.pth` is the command; it draws the paper's Figure 15 and
-gives the numbers behind it.
-"""
+"""The distributions of features as a command, and its record."""
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from analysis.commands import inputs as commands_inputs
-from analysis.commands import options
-from mtd.utils import cli
-from mtd.utils.errors import BadInput
+from analysis.commands import command
+from analysis.commands.analysis import Analysis
+from analysis.distributions.settings import DistributionsSettings
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
     from analysis.commands.inputs import RunInputs
     from analysis.commands.job import AnalysisJob
+    from analysis.distributions.observer import FeatureHistograms
+    from analysis.distributions.result import DistributionsResult
     from analysis.engine.observer import Batch
+
+    Frames = Mapping[str, pd.DataFrame]
+    Manifest = Mapping[str, Any]
 
 EXAMPLES = """\
   python -m analysis.distributions baseline.pth masked.pth
@@ -27,81 +29,35 @@ EXAMPLES = """\
   python -m analysis.distributions mine.pth --layers 'layers.*.residual_group.blocks.*'
 """
 
-REFERENCE = "gaussian:15"
-NOISES = ("poisson:3.5", "speckle:0.04", "spatial:60", "salt_pepper:0.02", "mixture:4")
 
-
-def parser() -> cli.Parser:
-    """The command's options."""
-    p = options.parser(
-        "analysis.distributions",
-        "Show how each model's deepest features are distributed under unseen noise and under the "
-        "noise it was trained on: histograms, fitted densities, distances with 95% intervals.",
-        EXAMPLES,
-        crop=128,
-        noises=", ".join(NOISES),
-    )
-    p.add_argument(
-        "--reference",
-        metavar="SPEC",
-        default=REFERENCE,
-        help=f"noise that the models were trained on (default {REFERENCE})",
-    )
-    p.add_argument(
-        "--layers",
-        action="append",
-        metavar="GLOB",
-        help="layers beside what goes into the last convolution, input:GLOB for what goes into "
-        "them (repeatable)",
-    )
-    return p
-
-
-def main() -> None:
-    """Check everything, count, write the run folder, print the table."""
-    run(parser().parse_args(), cli.command("analysis.distributions"))
-
-
-def chosen(args: argparse.Namespace, asked: RunInputs) -> dict[str, list[str]]:
-    """The layers of each model: what goes into its last convolution, and those of --layers.
+def observer(
+    inputs: RunInputs, settings: DistributionsSettings, batches: Sequence[Batch]
+) -> FeatureHistograms:
+    """The observer of the histograms: of what goes into the last convolution, and of `layers`.
 
     Raises:
-        BadInput: a pattern that matches no layer, or no noise beside the reference.
+        BadInput: a pattern that matches no layer, or a model without a convolution.
     """
-    from analysis.engine.layers import INPUT, choose, last_convolution
-
-    if len(asked.noises) < 2:
-        raise BadInput("no noise beside the reference: give --noise")
-    found = {}
-    for name, model in asked.models.items():
-        try:
-            found[name] = choose(model, [INPUT + last_convolution(model), *(args.layers or ())])
-        except BadInput as error:
-            raise BadInput(f"{name}: {error}") from None
-    return found
-
-
-def settle(args: argparse.Namespace) -> None:
-    """Fill in the noises, the reference first."""
-    args.noise = [args.reference, *(n for n in args.noise or NOISES if n != args.reference)]
-
-
-def plan(args: argparse.Namespace, asked: RunInputs) -> tuple[list[Batch], AnalysisJob]:
-    """Batches, and the analysis of what is asked.
-
-    Raises:
-        BadInput: see `mtd.utils.errors`.
-    """
-    from analysis.commands.job import AnalysisJob
-    from analysis.distributions import tables
+    from analysis.commands.inputs import choose_layers
     from analysis.distributions.observer import FeatureHistograms
-    from analysis.engine.run import batches
+    from analysis.distributions.tables import last_features
+
+    layers: dict[str, list[str]] = {}
+    for name, model in inputs.models.items():
+        patterns = [last_features(name, model), *settings.layers]
+        layers |= choose_layers({name: model}, patterns)
+    return FeatureHistograms(layers)
+
+
+def manifest(
+    inputs: RunInputs, settings: DistributionsSettings, observer: FeatureHistograms
+) -> dict[str, Any]:
+    """What decides the values beside the shared settings."""
+    from analysis.distributions import tables
     from analysis.stats import histograms
 
-    layers = chosen(args, asked)
-    groups = batches(asked.crops, args.batch_size or max(1, 2**16 // args.crop**2))
-    manifest = commands_inputs.describe("distributions", args, asked) | {
-        "layers": layers,
+    return {
+        "layers": {name: list(layers) for name, layers in observer.layers.items()},
         "grid": {
             "linear": histograms.LINEAR,
             "limit": histograms.LIMIT,
@@ -110,23 +66,74 @@ def plan(args: argparse.Namespace, asked: RunInputs) -> tuple[list[Batch], Analy
             "shown": tables.SHOWN,
         },
     }
-    work = AnalysisJob(
-        asked,
-        FeatureHistograms(layers),
-        manifest,
-        lambda found: tables.tables(found, asked),
-        tables.report,
-    )
-    return groups, work
 
 
-def run(args: argparse.Namespace, command: str = "") -> Path:
-    """The command on parsed arguments; returns the run folder.
+def tables(activations: Any, job: AnalysisJob) -> dict[str, pd.DataFrame]:
+    """Distances and moments, and the curves of the figure, by file name."""
+    from analysis.distributions import tables
 
-    Raises:
-        BadInput: see `mtd.utils.errors`.
-    """
-    from analysis.commands import job as commands_job
+    return tables.tables(activations, job.inputs)
 
-    settle(args)
-    return commands_job.run(args, plan, command)
+
+def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
+    """Histograms under each noise over those under the reference."""
+    from analysis.distributions import figures
+
+    photographs = figures.photographs(manifest)
+    drawn = figures.figure(frames["distributions"], frames["histograms"], photographs)
+    return {"distributions": drawn}
+
+
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """Distances with intervals, moments and fitted shape, as a table."""
+    from analysis.distributions import reading
+
+    return reading.terminal_table(frames, manifest)
+
+
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """What follows from the tables."""
+    from analysis.distributions import reading
+
+    return reading.sentences(frames, manifest)
+
+
+def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """The distance of each model's features from those under the reference."""
+    from analysis.distributions import reading
+
+    return reading.main(frames)
+
+
+def result() -> type[DistributionsResult]:
+    """The class of its results."""
+    from analysis.distributions.result import DistributionsResult
+
+    return DistributionsResult
+
+
+ANALYSIS = Analysis(
+    name="distributions",
+    title="Feature distributions",
+    description="Show how each model's features before the last convolution are distributed under "
+    "unseen noise and under the noise it was trained on: histograms, fitted densities, distances "
+    "with 95% intervals.",
+    examples=EXAMPLES,
+    settings=DistributionsSettings,
+    observer=observer,
+    manifest=manifest,
+    tables=tables,
+    figures=figures,
+    terminal_table=terminal_table,
+    sentences=sentences,
+    main_sentences=main_sentences,
+    result=result,
+    table_names=("distributions", "histograms"),
+    keys={"distributions": ("model", "noise", "layer")},
+    report_crops=48,
+)
+
+
+def main() -> None:
+    """The command."""
+    command.main(ANALYSIS)

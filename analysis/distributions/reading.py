@@ -3,62 +3,119 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
-from analysis.plotting.model_styles import short
+from analysis.distributions.figures import photographs
+from analysis.plotting.model_styles import features, short
+from analysis.stats import jackknife
 from analysis.text import markdown
 from analysis.text.marginals import by_noise, tidy
-from analysis.text.markdown import code, listed, number
+from analysis.text.markdown import bounded, code, escaped, listed, number
 from analysis.text.rows import ends, reaches
+from analysis.text.terminal import grid, plural
 
-TABLES = ("distributions", "histograms")
+COARSE = 0.02
+"""Width of a bin at the mean, in standard deviations, from which distances are coarse."""
+
+FEWEST = 3
+"""Crops without which there are no intervals."""
+
+COLUMNS = {"mean": 3, "sigma": 3, "kurtosis": 3, "shape": 3}
+"""Other columns of the printed table, with their significant digits."""
+
+LEGEND = """\
+W1: Wasserstein-1 distance in standard deviations under the reference. JS: Jensen-Shannon divergence
+in bits, 0 to 1. kurtosis is 0 for a Gaussian. shape is that of a generalized Gaussian fitted to
+values minus their own mean, 2 for a Gaussian, 1 for a Laplacian; nothing else is centered.
+distributions.csv also has the skewness, and the intervals of all numbers."""
 
 Frames = Mapping[str, pd.DataFrame]
+Manifest = Mapping[str, Any]
 
 
-def shown(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows of other noises than the reference, of what goes into the last convolution if known.
+def main_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows of other noises than the reference, of the features before the last convolution.
 
-    Of a model without that layer, those of its last one.
+    Of a model without those, of its last layer.
     """
     part = frame[frame.noise != frame.reference]
-    deep = part.deepest.astype(bool)
-    known = part.model.isin(part[deep].model)
-    last = part.layer == part.groupby("model").layer.transform("last")
-    return part[deep | (~known & last)]
+    last = part.last_features.astype(bool)
+    known = part.model.isin(part[last].model)
+    other = part.layer == part.groupby("model").layer.transform("last")
+    return part[last | (~known & other)]
 
 
-def sentences(frames: Frames) -> list[str]:
-    """All that follows from the tables."""
-    return [*main(frames), *divergence(frames), *tails(frames), *scope(frames)]
+def described(rows: pd.DataFrame) -> str:
+    """Which features rows are of, in words."""
+    if rows.last_features.astype(bool).all():
+        return "features before the last convolution"
+    return features(map(str, rows.layer))
+
+
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """All that follows from the tables, the most important first."""
+    return [
+        *main(frames),
+        *divergence(frames),
+        *tails(frames),
+        *coarse(frames),
+        *comparable(frames),
+        *presets(frames),
+        *scope(frames, manifest),
+    ]
 
 
 def main(frames: Frames) -> list[str]:
-    """The distance of each model's deepest features from those under the reference."""
-    part = shown(frames["distributions"])
-    layers = listed(f"`{name}`" for name in dict.fromkeys(short(str(n)) for n in part.layer))
-    what = f"W1 of {layers} from {code(part.reference.iloc[0])}"
+    """The distance of each model's features from those under the reference."""
+    part = main_rows(frames["distributions"])
+    what = f"W1 of {escaped(described(part))} from {code(part.reference.iloc[0])}"
     rows = tidy(part, "w1_relative", "w1_relative_low", "w1_relative_high")
     return by_noise(rows, what, 3, "σ")
 
 
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """Distances with intervals, moments and fitted shape, layer by layer, for the terminal."""
+    frame = frames["distributions"]
+    first, side = frame.iloc[0], manifest["crop"]
+    line = (
+        f"Features under each noise against {first.reference}: "
+        f"{plural(int(first.crops), 'crop')} of {side} x {side} from "
+        f"{plural(photographs(manifest), 'photograph')}"
+    )
+    line += ", with 95% intervals" if frame.js_low.notna().any() else ""
+    parts = [line]
+    for layer, part in frame.groupby("layer", sort=False):
+        rows = [["model", "noise", "W1 (sigma)", "JS (bits)", *COLUMNS]]
+        for row in part.to_dict("records"):
+            distances = [
+                bounded(row[name], row[f"{name}_low"], row[f"{name}_high"], 3)
+                for name in ("w1_relative", "js")
+            ]
+            rest = [f"{row[name]:.{digits}g}" for name, digits in COLUMNS.items()]
+            rows.append([row["model"], row["noise"], *distances, *rest])
+        parts.append(f"{short(str(layer))}\n{grid(rows)}")
+    return "\n\n".join([*parts, LEGEND])
+
+
 def divergence(frames: Frames) -> list[str]:
     """The same by Jensen-Shannon divergence, means only."""
-    part = shown(frames["distributions"])
+    part = main_rows(frames["distributions"])
     means = part.groupby("model", sort=False).js.mean().dropna().sort_values(kind="stable")
     if means.empty:
         return []
-    ends = means if len(means) <= 2 else means.iloc[[0, -1]]
+    shown = means if len(means) <= 2 else means.iloc[[0, -1]]
     which = "" if len(means) <= 2 else f", lowest and highest of {len(means)} models"
-    each = [f"{number(value, 3)} bit in {code(name)}" for name, value in ends.items()]
-    return [f"Mean Jensen–Shannon divergence over these noises{which}: {listed(each)}."]
+    each = [f"{number(value, 3)} bit in {code(name)}" for name, value in shown.items()]
+    over = f"over {plural(part.noise.nunique(), 'noise')}"
+    return [f"Mean Jensen–Shannon divergence {over}{which}: {listed(each)}."]
 
 
 def tails(frames: Frames) -> list[str]:
     """Which way the shape changes: Gaussians have shape 2, heavier tails less."""
     frame = frames["distributions"]
-    part, found = shown(frame), []
+    part, changes = main_rows(frame), []
     for model, rows in part.groupby("model", sort=False):
         own = frame[(frame.model == model) & (frame.noise == frame.reference)]
         first = own[own.layer == rows.layer.iloc[0]]
@@ -67,23 +124,66 @@ def tails(frames: Frames) -> list[str]:
             continue
         value = float(first["shape"].iloc[0])
         far = ends(known.assign(change=(known["shape"] - value).abs()), "change")[1]
-        found.append(
+        changes.append(
             f"{number(value)} to {number(far['shape'])} under {code(far['noise'])} in {code(model)}"
         )
-    return [f"Largest change of the fitted shape: {listed(found, 4)}."] if found else []
+    if not changes:
+        return []
+    return [
+        f"Largest change of the fitted shape, which is 2 for a Gaussian and less for heavier "
+        f"tails: {listed(changes, 4)}."
+    ]
 
 
-def scope(frames: Frames) -> list[str]:
-    """What intervals are about."""
+def coarse(frames: Frames) -> list[str]:
+    """A warning of features whose histograms have wide bins where the values are."""
+    frame = frames["distributions"]
+    wide = frame[frame.resolution > COARSE]
+    if wide.empty:
+        return []
+    return [
+        f"{len(wide)} of {len(frame)} rows are of features whose mean is far from 0 (a bin of "
+        f"their histograms is up to {wide.resolution.max():.2g} standard deviations wide): W1, JS "
+        "and shape are coarse there."
+    ]
+
+
+def comparable(frames: Frames) -> list[str]:
+    """Which distances compare between layers and models, where there are several."""
+    frame = frames["distributions"]
+    if frame.layer.nunique() == 1 and frame.model.nunique() == 1:
+        return []
+    return [
+        "The scale of features is arbitrary: compare networks and layers by W1 in σ (standard "
+        "deviations under the reference) and JS, not by W1 in units of the features."
+    ]
+
+
+def presets(frames: Frames) -> list[str]:
+    """Notes on noises that are not the paper's."""
+    notes = sorted(set(frames["distributions"].note) - {""})
+    return [f"{escaped(note[0].upper() + note[1:])}." for note in notes]
+
+
+def scope(frames: Frames, manifest: Manifest) -> list[str]:
+    """What intervals are about, or why there are none."""
+    first = frames["distributions"].iloc[0]
     if frames["distributions"].w1_relative_low.isna().all():
-        return ["This run has no intervals: nothing is told apart."]
-    return [markdown.scope(str(frames["distributions"].unit.iloc[0]))]
+        few = f": fewer than {FEWEST} crops" if first.crops < FEWEST else ""
+        return [f"This run has no intervals{few}; the order of its values is undecided."]
+    unit = str(first.unit)
+    how = jackknife.left_out(unit, photographs(manifest))
+    return [
+        f"Intervals are 95% jackknife intervals ({how}); their bounds are not clamped to 0.",
+        markdown.scope(unit),
+    ]
 
 
 def alt(frames: Frames) -> str:
     """Of the figure: the range of each model's distances."""
-    part = shown(frames["distributions"])
+    part = main_rows(frames["distributions"])
     return (
         "Histograms of features under each noise over those under the reference. Wasserstein-1 "
-        f"distances of the deepest layer: {reaches(part, 'w1_relative', 3, 4, ' σ')}."
+        f"distances of {described(part)}: "
+        f"{reaches(part, 'w1_relative', 3, 4, ' σ')}."
     )

@@ -1,6 +1,6 @@
-"""What `python -m analysis.distributions` writes: numbers with intervals, curves, and text.
+"""The tables of the distributions of features: numbers with intervals, and curves.
 
-Values are as the network has them: histograms and distances are not centred, so that a shift of
+Values are as the network has them: histograms and distances are not centered, so that a shift of
 the mean shows. Only the generalized Gaussian, whose mean is 0, is fitted to values minus their own
 mean, and drawn around that mean.
 """
@@ -15,19 +15,17 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from analysis.commands.inputs import RunInputs
-from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
-from analysis.distributions import figures, observer
+from analysis.distributions import observer
 from analysis.distributions.observer import Layer
 from analysis.engine.cache import CachedActivations
 from analysis.engine.layers import INPUT, last_convolution
 from analysis.engine.observer import View
-from analysis.plotting.model_styles import short
 from analysis.stats import histograms, jackknife
 from analysis.stats.generalized_gaussian import shape_of
 from analysis.stats.histograms import Histogram, edges
-from analysis.text import terminal
 from analysis.text.noise_labels import describe
 from mtd.utils.errors import BadInput
 
@@ -42,9 +40,6 @@ SHOWN = 100
 
 RANGE = (0.01, 0.99)
 """Quantiles that the shown range reaches from and to, under every noise."""
-
-COARSE = 0.02
-"""Width of a bin at the mean, in standard deviations, from which distances are coarse."""
 
 Array = NDArray[np.float64]
 
@@ -96,13 +91,13 @@ def row(reference: Layer, test: Layer, draws: NDArray[np.int64] | None = None) -
     low, high = jackknife.interval(value, without)
     if reference is test:
         low[:3] = high[:3] = np.nan
-    found = {}
+    values = {}
     for place, name in enumerate(NUMBERS):
-        found[name] = float(value[place])
-        found[f"{name}_low"], found[f"{name}_high"] = float(low[place]), float(high[place])
+        values[name] = float(value[place])
+        values[f"{name}_low"], values[f"{name}_high"] = float(low[place]), float(high[place])
     mean, spread = whole.moments()[:2]
     width = float(np.interp(mean, edges()[:-1], np.diff(edges())))
-    return found | {"resolution": width / spread if spread > 0 else math.nan}
+    return values | {"resolution": width / spread if spread > 0 else math.nan}
 
 
 def shown(pooled: Sequence[Histogram]) -> Array:
@@ -112,8 +107,20 @@ def shown(pooled: Sequence[Histogram]) -> Array:
     return np.linspace(low, high, SHOWN + 1)
 
 
+def last_features(name: str, model: nn.Module) -> str:
+    """The name under which what goes into a model's last convolution is recorded.
+
+    Raises:
+        BadInput: the model has no convolution.
+    """
+    try:
+        return INPUT + last_convolution(model)
+    except BadInput as error:
+        raise BadInput(f"{name}: {error}") from None
+
+
 def tables(
-    found: Mapping[View, Sequence[CachedActivations]], asked: RunInputs
+    activations: Mapping[View, Sequence[CachedActivations]], inputs: RunInputs
 ) -> dict[str, pd.DataFrame]:
     """distributions.csv: a row for each model, noise and layer; and histograms.csv, their curves.
 
@@ -122,28 +129,26 @@ def tables(
     """
     rows: list[dict[str, Any]] = []
     drawn: list[pd.DataFrame] = []
-    kinds = describe(asked.noises).set_index("noise")
-    draws, unit = jackknife.draws([crop.scene or crop.image for crop in asked.crops])
-    for model in asked.models:
-        views = {noise.spec: found[View(model, noise.spec)] for noise in asked.noises}
-        first = next(iter(views))
+    kinds = describe(inputs.noises).set_index("noise")
+    draws, unit = jackknife.draws([crop.scene or crop.image for crop in inputs.crops])
+    for name, model in inputs.models.items():
+        views = {noise.spec: activations[View(name, noise.spec)] for noise in inputs.noises}
+        first, last = next(iter(views)), last_features(name, model)
         reference = observer.layers(views[first])
         pooled: dict[str, dict[str, Histogram]] = {layer: {} for layer in reference}
         for noise, units in views.items():
             layers = reference if noise == first else observer.layers(units)
             kind, level, note = kinds.loc[noise, ["kind", "level", "note"]]
-            about = {"model": model, "noise": noise, "kind": kind, "level": level}
+            about = {"model": name, "noise": noise, "kind": kind, "level": level}
             for layer, test in layers.items():
                 whole = pooled[layer][noise] = test.pooled()
                 if not whole.varies:
-                    raise BadInput(f"{model}: features of {layer!r} do not vary under {noise}")
-                deepest = layer == INPUT + last_convolution(asked.models[model])
-                values = {"reference": first, "layer": layer, "deepest": deepest}
+                    raise BadInput(f"{name}: features of {layer!r} do not vary under {noise}")
+                values = {"reference": first, "layer": layer, "last_features": layer == last}
                 values |= row(reference[layer], test, draws)
                 counted = {"unit": unit, "crops": len(test.counts), "features": whole.total}
-                counted["note"] = note
-                rows.append(about | values | counted)
-        drawn += curves(model, pooled)
+                rows.append(about | values | counted | {"note": note})
+        drawn += curves(name, pooled)
     return {
         "distributions.csv": pd.DataFrame(rows),
         "histograms.csv": pd.concat(drawn, ignore_index=True),
@@ -152,9 +157,9 @@ def tables(
 
 def curves(model: str, pooled: Mapping[str, Mapping[str, Histogram]]) -> Iterator[pd.DataFrame]:
     """A model's shown histograms by layer and noise; those of a layer share their bounds."""
-    for layer, held in pooled.items():
-        bounds = shown(list(held.values()))
-        for noise, histogram in held.items():
+    for layer, by_noise in pooled.items():
+        bounds = shown(list(by_noise.values()))
+        for noise, histogram in by_noise.items():
             yield pd.DataFrame(
                 {
                     "model": model,
@@ -165,75 +170,3 @@ def curves(model: str, pooled: Mapping[str, Mapping[str, Histogram]]) -> Iterato
                     "density": histogram.density(bounds),
                 }
             )
-
-
-def report(folder: RunFolder) -> str:
-    """Write the figure and return the text."""
-    frames = read_tables(folder.path, ["distributions", "histograms"])
-    frame, manifest = frames["distributions"], read_manifest(folder.path)
-    figure = figures.figure(frame, frames["histograms"], photographs(manifest))
-    folder.figure("distributions.png", figure)
-    return text(frame, manifest)
-
-
-def photographs(manifest: Mapping[str, Any]) -> int:
-    """How many photographs the crops are of."""
-    return len({crop["image"] for crop in manifest["crops"]})
-
-
-def text(frame: pd.DataFrame, manifest: Mapping[str, Any]) -> str:
-    """The table for a reader, layer by layer, and what must be known of it."""
-    first, count = frame.iloc[0], photographs(manifest)
-    lines = [
-        f"Features under each noise against {first.reference}: "
-        f"{terminal.plural(int(first.crops), 'crop')} of {manifest['crop']} x {manifest['crop']} "
-        f"from {terminal.plural(count, 'photograph')}"
-    ]
-    for layer, part in frame.groupby("layer", sort=False):
-        rows = [["model", "noise", "W1/sigma_ref", "JS", *COLUMNS]]
-        for held in part.to_dict("records"):
-            rest = [f"{held[name]:.{digits}g}" for name, digits in COLUMNS.items()]
-            distances = [bounded(held, "w1_relative"), bounded(held, "js")]
-            rows.append([held["model"], held["noise"], *distances, *rest])
-        lines += ["", short(str(layer)), terminal.grid(rows)]
-    return "\n".join([*lines, EXPLAINED, *notes(frame, count)])
-
-
-COLUMNS = {"mean": 3, "sigma": 3, "kurtosis": 3, "shape": 3}
-"""Other columns of the printed table, with their digits."""
-
-EXPLAINED = """\
-W1: Wasserstein-1 distance, in standard deviations under the reference noise. JS: Jensen-Shannon
-divergence in bits, 0 to 1. In brackets 95% intervals, not clamped to that; those of the other
-numbers, and skewness, are in distributions.csv. kurtosis is 0 for a Gaussian. shape is that of the
-generalized Gaussian fitted to values minus their own mean, 2 for a Gaussian, 1 for a Laplacian;
-nothing else is centred."""
-
-
-def bounded(held: Mapping[Any, Any], name: str) -> str:
-    """A value with its interval, if it has one."""
-    value, *bounds = (held[f"{name}{end}"] for end in ("", "_low", "_high"))
-    low, high = (f"{round(bound, 3) + 0.0:.3f}" for bound in bounds)  # + 0.0 for no -0.000
-    return f"{value:.3f}" + ("" if math.isnan(bounds[0]) else f" [{low}, {high}]")
-
-
-def notes(frame: pd.DataFrame, photographs: int) -> list[str]:
-    """What a reader must know of these numbers."""
-    found = sorted(set(frame.note) - {""})
-    if frame.crops.min() < 3:
-        found.append("fewer than 3 crops: no intervals")
-    else:
-        found.append(f"[ ]: 95% intervals, {jackknife.left_out(frame.unit.iloc[0], photographs)}")
-    coarse = frame[frame.resolution > COARSE]
-    if len(coarse):
-        found.append(
-            f"{len(coarse)} of {len(frame)} rows are of features whose mean is far from 0 (up to "
-            f"{coarse.resolution.max():.2g} standard deviations to a bin): W1, JS and shape are "
-            "coarse there"
-        )
-    if frame.layer.nunique() > 1 or frame.model.nunique() > 1:
-        found.append(
-            "networks and layers scale their features as they like: compare W1/sigma_ref and JS "
-            "between them, not W1"
-        )
-    return [f"note: {note}" for note in found]

@@ -62,7 +62,7 @@ COLUMNS = {
     "deep": ("model_a", "noise_a", "model_b", "noise_b", "cka", "low", "high"),
     "cka": ("model_a", "noise_a", "layer_a", "model_b", "noise_b", "layer_b", "cka"),
     "srga": ("model", "noise", "reference", "srga", "low", "high"),
-    "distributions": ("model", "noise", "reference", "deepest", "w1_relative"),
+    "distributions": ("model", "noise", "reference", "last_features", "w1_relative"),
     "curves": ("run", "source", "quantity", "noise", "step", "value"),
     "noises": ("model", "noise", "kind", "level", "metric", "mean", "low", "high"),
 }
@@ -336,14 +336,14 @@ def srga(study: Study) -> Measured | None:
 
 
 def distances(study: Study) -> Measured | None:
-    """How much further the baseline's deepest features move from those under the trained noise.
+    """How much further the baseline's last features move from those under the trained noise.
 
     W₁ in units of their standard deviation, baseline − masked, mean over unseen noises.
     """
     frame = study.table(f"{PAIR}/distributions", "distributions")
     if frame is None:
         return None
-    rows = frame[(frame.noise != frame.reference) & frame.deepest]
+    rows = frame[(frame.noise != frame.reference) & frame.last_features]
     return apart(rows, "w1_relative", "baseline", "masked")
 
 

@@ -460,8 +460,8 @@ def by_noise(frames: Frames, name: str, column: str) -> Displayed:
     if name not in frames:
         return notebook_output.say(["Not run here."])
     rows = frames[name]
-    if "deepest" in rows:
-        rows = rows[rows.deepest]
+    if "last_features" in rows:
+        rows = rows[rows.last_features]
     rows = rows[rows.noise != rows.reference]
     wide = rows.pivot(index="noise", columns="model", values=column)
     if not {"baseline", "masked"} <= set(wide):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from analysis.engine.layers import INPUT
+from analysis.text.markdown import listed
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
 
@@ -83,3 +85,16 @@ def short(layer: str) -> str:
     'block 1.3'
     """
     return re.sub(r"^layers\.(\d+)\.residual_group\.blocks\.(\d+)", r"block \1.\2", layer)
+
+
+def features(layers: Iterable[str]) -> str:
+    """Features of recorded layers, in words; `input:LAYER` is what goes into a layer.
+
+    >>> features(["input:conv_last", "layers.1.residual_group.blocks.3"])
+    'features before conv_last and of block 1.3'
+    """
+    places = [
+        f"before {layer.removeprefix(INPUT)}" if layer.startswith(INPUT) else f"of {short(layer)}"
+        for layer in dict.fromkeys(layers)
+    ]
+    return f"features {listed(places, 3)}"

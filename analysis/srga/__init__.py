@@ -1,22 +1,27 @@
-"""SRGA, a generalization score computed from deep features.
+"""SRGA: how far features move under unseen noise, and what that says of generalization.
 
-`srga` is for arrays, `python -m analysis.srga` is the command.
+`score_models` scores models, `srga` is for arrays; `python -m analysis.srga` is the command.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mtd.utils.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from analysis.srga.result import SRGAResult, score_models
     from analysis.srga.score import SRGA, srga
     from analysis.stats.generalized_gaussian import fit_ggd, kl_ggd
 
-__all__ = ["SRGA", "fit_ggd", "kl_ggd", "srga"]
+__all__ = ["SRGA", "SRGAResult", "fit_ggd", "kl_ggd", "score_models", "srga"]
 
-
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from analysis.srga import score
-        from analysis.stats import generalized_gaussian
-
-        home = generalized_gaussian if name.endswith("ggd") else score
-        return getattr(home, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "SRGA": "analysis.srga.score",
+        "srga": "analysis.srga.score",
+        "fit_ggd": "analysis.stats.generalized_gaussian",
+        "kl_ggd": "analysis.stats.generalized_gaussian",
+        "SRGAResult": "analysis.srga.result",
+        "score_models": "analysis.srga.result",
+    },
+)

@@ -1,6 +1,4 @@
-"""SRGA: how far a network's deep features under a noise are from those under the one it knows.
-
-`srga` is for arrays; `python -m analysis.srga a.pth b.pth` is the command.
+"""SRGA as a command, and its record.
 
 Reference: Liu et al., *Evaluating the Generalization Ability of Super-Resolution Networks*, IEEE
 TPAMI 2023.
@@ -8,20 +6,26 @@ TPAMI 2023.
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from analysis.commands import inputs as commands_inputs
-from analysis.commands import options
-from analysis.srga.score import COMPONENTS, PATCHES
-from mtd.utils import cli
-from mtd.utils.errors import BadInput
+from analysis.commands import command
+from analysis.commands.analysis import Analysis
+from analysis.srga.settings import SRGASettings
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+    from torch import nn
+
     from analysis.commands.inputs import RunInputs
     from analysis.commands.job import AnalysisJob
     from analysis.engine.observer import Batch
+    from analysis.srga.observer import DeepFeatures
+    from analysis.srga.result import SRGAResult
+
+    Frames = Mapping[str, pd.DataFrame]
+    Manifest = Mapping[str, Any]
 
 EXAMPLES = """\
   python -m analysis.srga baseline.pth masked.pth
@@ -30,113 +34,132 @@ EXAMPLES = """\
   python -m analysis.srga mine.pth --images clean --noise folder:noisy
 """
 
+FEWEST = 3
+"""Patches without which there is no score."""
 
-REFERENCE = "gaussian:15"
-NOISES = ("poisson:3.5", "speckle:0.04", "spatial:60", "salt_pepper:0.02", "mixture:4")
+
+def prepare(inputs: RunInputs, settings: SRGASettings) -> SRGASettings:
+    """The settings, once it is clear that there are patches enough.
+
+    Raises:
+        BadInput: too few patches.
+    """
+    from analysis.srga.score import PATCHES
+    from mtd.utils.errors import BadInput
+
+    if len(inputs.crops) < FEWEST:
+        raise BadInput(
+            f"{len(inputs.crops)} patches: SRGA needs {FEWEST}, and is usually computed from "
+            f"{PATCHES} or more; raise --limit or give more images"
+        )
+    return settings
 
 
-def parser() -> cli.Parser:
-    """The command's options."""
-    p = options.parser(
-        "analysis.srga",
-        "Score how far each model's deepest features under unseen noise are from those under the "
-        "noise it was trained on (SRGA): 0 is no distance, more is worse. Scores compare noises "
-        "within a model, and models of similar PSNR.",
-        EXAMPLES,
-        crop=128,
-        limit=PATCHES,
-        noises=", ".join(NOISES),
-    )
-    p.add_argument(
-        "--reference",
-        metavar="SPEC",
-        default=REFERENCE,
-        help=f"noise that the models were trained on (default {REFERENCE})",
-    )
-    p.add_argument(
-        "--layer",
-        metavar="GLOB",
-        help="layer to take, input:GLOB for what goes into it (default: what goes into the last "
-        "convolution)",
-    )
-    p.add_argument(
-        "--components",
-        type=cli.whole_number(1),
-        default=COMPONENTS,
-        help="principal components, at most patches - 1 (default 300)",
-    )
-    p.add_argument(
-        "--fit",
-        choices=("grid", "root"),
-        default="grid",
-        help="shape of the density: nearest of the published grid (default), or exact",
-    )
-    p.add_argument("--no-intervals", action="store_true", help="do not leave patches out")
-    p.add_argument(
-        "--memory",
-        type=cli.gibibytes,
-        default=2.0,
-        metavar="GIB",
-        help="for reading features back (default 2); they are spilled to the run folder",
-    )
-    return p
+def one_layer(models: Mapping[str, nn.Module], pattern: str | None) -> dict[str, str]:
+    """The layer of each model that a pattern names; None for what goes into the last convolution.
+
+    Raises:
+        BadInput: a pattern that names no layer, or several.
+    """
+    from analysis.engine.layers import INPUT, choose, last_convolution
+    from mtd.utils.errors import BadInput
+
+    layers = {}
+    for name, model in models.items():
+        try:
+            chosen = choose(model, pattern or INPUT + last_convolution(model))
+        except BadInput as error:
+            raise BadInput(f"{name}: {error}") from None
+        if len(chosen) != 1:
+            raise BadInput(f"--layer {pattern}: {len(chosen)} layers of {name}; name one")
+        layers[name] = chosen[0]
+    return layers
+
+
+def observer(inputs: RunInputs, settings: SRGASettings, batches: Sequence[Batch]) -> DeepFeatures:
+    """The observer of one layer's features and of the output's PSNR."""
+    from analysis.srga.observer import DeepFeatures
+
+    layers = one_layer(inputs.models, settings.layer)
+    return DeepFeatures(layers, int(settings.memory * 2**30), inputs.forward.device)
+
+
+def manifest(inputs: RunInputs, settings: SRGASettings, observer: DeepFeatures) -> dict[str, Any]:
+    """What decides the scores beside the shared settings."""
+    return {
+        "layers": {name: layers[0] for name, layers in observer.layers.items()},
+        "components": min(settings.components, len(inputs.crops) - 1),
+        "fit": settings.fit,
+        "intervals": settings.intervals,
+    }
+
+
+def tables(features: Any, job: AnalysisJob) -> dict[str, pd.DataFrame]:
+    """The table of scores, by file name."""
+    from analysis.srga import tables
+
+    layers = {name: layers[0] for name, layers in job.observer.layers.items()}
+    return {"srga.csv": tables.scores(features, job.inputs, layers, job.settings)}
+
+
+def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
+    """Scores of each model under each noise."""
+    from analysis.srga import figures
+
+    return {"srga": figures.figure(frames["srga"])}
+
+
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """Scores with intervals, fitted densities and PSNR, as a table."""
+    from analysis.srga import reading
+
+    return reading.terminal_table(frames, manifest)
+
+
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """What follows from the scores."""
+    from analysis.srga import reading
+
+    return reading.sentences(frames, manifest)
+
+
+def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """The score of each model under unseen noise."""
+    from analysis.srga import reading
+
+    return reading.main(frames)
+
+
+def result() -> type[SRGAResult]:
+    """The class of its results."""
+    from analysis.srga.result import SRGAResult
+
+    return SRGAResult
+
+
+ANALYSIS = Analysis(
+    name="srga",
+    title="SRGA",
+    description="Score how far each model's features before the last convolution under unseen "
+    "noise are from those under the noise it was trained on (SRGA): 0 is no distance, more is "
+    "worse. Scores compare noises within a model, and models of similar PSNR.",
+    examples=EXAMPLES,
+    settings=SRGASettings,
+    prepare=prepare,
+    observer=observer,
+    manifest=manifest,
+    tables=tables,
+    figures=figures,
+    terminal_table=terminal_table,
+    sentences=sentences,
+    main_sentences=main_sentences,
+    result=result,
+    table_names=("srga",),
+    keys={"srga": ("model", "noise")},
+    report_crops=97,
+)
 
 
 def main() -> None:
-    """Check everything, compute, write the run folder, print the table."""
-    run(parser().parse_args(), cli.command("analysis.srga"))
-
-
-def settle(args: argparse.Namespace) -> None:
-    """Fill in the noises, the reference first."""
-    args.noise = [args.reference, *(n for n in args.noise or NOISES if n != args.reference)]
-
-
-def plan(args: argparse.Namespace, asked: RunInputs) -> tuple[list[Batch], AnalysisJob]:
-    """Batches, and the analysis of what is asked.
-
-    Raises:
-        BadInput: see `mtd.utils.errors`.
-    """
-    from analysis.commands.job import AnalysisJob
-    from analysis.engine.layers import INPUT, choose, last_convolution
-    from analysis.engine.run import batches
-    from analysis.srga import tables
-    from analysis.srga.observer import DeepFeatures
-
-    tables.check(asked)
-    layers = {
-        name: choose(model, args.layer or INPUT + last_convolution(model))
-        for name, model in asked.models.items()
-    }
-    for name, chosen in layers.items():
-        if len(chosen) != 1:
-            raise BadInput(f"--layer {args.layer}: {len(chosen)} layers of {name}; name one")
-    single = {name: chosen[0] for name, chosen in layers.items()}
-    groups = batches(asked.crops, args.batch_size or max(1, 2**16 // args.crop**2))
-    manifest = commands_inputs.describe("srga", args, asked) | {
-        "layers": single,
-        "components": min(args.components, len(asked.crops) - 1),
-        "fit": args.fit,
-        "intervals": not args.no_intervals,
-    }
-    work = AnalysisJob(
-        asked,
-        DeepFeatures(single, int(args.memory * 2**30), asked.setting.device),
-        manifest,
-        lambda found: {"srga.csv": tables.table(found, asked, single, args)},
-        tables.report,
-    )
-    return groups, work
-
-
-def run(args: argparse.Namespace, command: str = "") -> Path:
-    """The command on parsed arguments; returns the run folder.
-
-    Raises:
-        BadInput: see `mtd.utils.errors`.
-    """
-    from analysis.commands import job as commands_job
-
-    settle(args)
-    return commands_job.run(args, plan, command)
+    """The command."""
+    command.main(ANALYSIS)

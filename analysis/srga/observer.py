@@ -1,4 +1,4 @@
-"""The observer of the deepest features: what goes into a network's last convolution.
+"""The observer behind SRGA: one layer's features, by default those before the last convolution.
 
 Features are spilled to the run folder as they come, and read back a chunk of columns at a time, so
 that hundreds of patches of a million features need no more memory than one chunk.
@@ -24,10 +24,10 @@ FEATURES, PSNR = "features", "psnr"
 
 
 class Deep(NamedTuple):
-    """A view's deepest features over all patches.
+    """A view's features over all patches.
 
     Attributes:
-        gram: (patches, patches) float64, of the centred features.
+        gram: (patches, patches) float64, of the centered features.
         features: number of them.
         psnr: (patches,) in dB, of the denoised patches.
     """
@@ -54,7 +54,7 @@ class DeepFeatures(Collector):
         self, layers: Mapping[str, str], memory: int, device: torch.device | str = "cpu"
     ) -> None:
         super().__init__({model: [layer, OUTPUT] for model, layer in layers.items()})
-        # features in single precision, and in double as they are and centred
+        # features in single precision, and in double as they are and centered
         self.numbers = max(1, min(gram_pca.CHUNK, memory // 24))
         self.device = device
 

@@ -1,61 +1,111 @@
-"""What SRGA's table says: how far deep features move from those under the reference noise."""
+"""What SRGA's table says: how far features move from those under the reference noise."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
-from analysis.srga.tables import SIMILAR
+from analysis.plotting.model_styles import features
+from analysis.srga.figures import unseen
+from analysis.srga.score import PATCHES
+from analysis.srga.tables import LEAST
 from analysis.text.marginals import by_noise, tidy
-from analysis.text.markdown import code, codes, listed, number
+from analysis.text.markdown import bounded, code, codes, escaped, listed, number
 from analysis.text.rows import reaches
+from analysis.text.terminal import grid, plural
 
-TABLES = ("srga",)
+SIMILAR = 1.0
+"""dB by which models may differ under the reference noise before a sentence says that their scores
+are hardly comparable."""
 
 Frames = Mapping[str, pd.DataFrame]
+Manifest = Mapping[str, Any]
 
 
-def unseen(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows of other noises than the reference."""
-    return frame[frame.noise != frame.reference]
-
-
-def sentences(frames: Frames) -> list[str]:
-    """All that follows from the table."""
-    return [*main(frames), *near(frames), *scope(frames)]
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """All that follows from the table, the most important first."""
+    return [
+        *main(frames),
+        *no_distance(frames),
+        *few_patches(frames),
+        *presets(frames),
+        *scope(frames, manifest),
+    ]
 
 
 def main(frames: Frames) -> list[str]:
-    """The score of each model under unseen noises, and where models differ."""
+    """The score of each model under unseen noise, and a warning if models are not comparable."""
     frame = frames["srga"]
     what = f"SRGA against {code(frame.reference.iloc[0])}"
     return [*by_noise(tidy(unseen(frame), "srga"), what), *comparable(frame)]
 
 
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """Scores with intervals, fitted densities and PSNR, as a table for the terminal."""
+    frame = frames["srga"]
+    first = frame.iloc[0]
+    line = (
+        f"SRGA of {features(map(str, frame.layer))} against {first.reference}, lower is closer: "
+        f"{plural(int(first.patches), 'patch', 'es')} of {manifest['crop']} x {manifest['crop']}, "
+        f"{plural(int(first.components), 'component')}"
+    )
+    line += ", with 95% intervals" if frame.low.notna().any() else ""
+    rows = [["model", "noise", "SRGA", "KL", "sigma", "shape", "PSNR (dB)"]]
+    for row in frame.to_dict("records"):
+        score = bounded(row["srga"], row["low"], row["high"], 3)
+        density = [f"{row['kl']:.4f}", f"{row['sigma']:.4g}", f"{row['shape']:.3f}"]
+        rows.append([row["model"], row["noise"], score, *density, f"{row['psnr']:.2f}"])
+    return f"{line}\n{grid(rows)}"
+
+
 def comparable(frame: pd.DataFrame) -> list[str]:
     """A warning where models differ in quality under the reference."""
-    own = frame[frame.noise == frame.reference].psnr
-    apart = float(own.max() - own.min())
-    if not apart > SIMILAR:
+    psnr = frame[frame.noise == frame.reference].set_index("model").psnr
+    difference = float(psnr.max() - psnr.min())
+    if not difference > SIMILAR:
         return []
-    text = f"PSNR under the reference differs by {number(apart, 1)} dB between these models"
-    return [f"{text}: their scores are hardly comparable."]
+    reference = code(frame.reference.iloc[0])
+    lowest, highest = (f"{code(name)} {psnr[name]:.1f}" for name in (psnr.idxmin(), psnr.idxmax()))
+    return [
+        f"PSNR under {reference} differs by {number(difference, 1)} dB between models ({lowest}, "
+        f"{highest}): SRGA compares models of similar PSNR, so these scores are hardly comparable."
+    ]
 
 
-def near(frames: Frames) -> list[str]:
-    """Where a score is not told from 0, no distance."""
+def no_distance(frames: Frames) -> list[str]:
+    """Where the interval of a score includes 0, no distance."""
     part = unseen(frames["srga"])
-    found = part[part.low <= 0]
-    each = [f"{code(name)} under {codes(of.noise, 3)}" for name, of in found.groupby("model")]
-    return [f"Not told from 0, no distance: {listed(each)}."] if each else []
+    included = part[part.low <= 0]
+    each = [f"{code(name)} under {codes(of.noise, 3)}" for name, of in included.groupby("model")]
+    return [f"The 95% interval includes 0, no distance, for {listed(each)}."] if each else []
 
 
-def scope(frames: Frames) -> list[str]:
-    """What intervals are about."""
-    if frames["srga"].low.isna().all():
-        return ["This run has no intervals: nothing is told apart."]
-    return ["Intervals are about other patches of these photographs, not about other trainings."]
+def few_patches(frames: Frames) -> list[str]:
+    """A warning where there are fewer patches than the published code asks for."""
+    patches = int(frames["srga"].patches.iloc[0])
+    if patches >= PATCHES:
+        return []
+    return [f"{patches} patches are few: the published code asks for {PATCHES} or more."]
+
+
+def presets(frames: Frames) -> list[str]:
+    """Notes on noises that are not the paper's."""
+    notes = sorted(set(frames["srga"].note) - {""})
+    return [f"{escaped(note[0].upper() + note[1:])}." for note in notes]
+
+
+def scope(frames: Frames, manifest: Manifest) -> list[str]:
+    """What intervals are about, or why there are none."""
+    frame = frames["srga"]
+    if frame.low.notna().any():
+        return [
+            "Intervals are about other patches of these photographs, not about other trainings."
+        ]
+    few = int(frame.patches.iloc[0]) < LEAST and manifest.get("intervals", True)
+    reason = f": intervals need {LEAST} patches" if few else ""
+    return [f"This run has no intervals{reason}; the order of its scores is undecided."]
 
 
 def alt(frames: Frames) -> str:

@@ -1,4 +1,4 @@
-"""SRGA: the distance between two sets of deep features, fitted by generalized Gaussians."""
+"""SRGA: the distance between two sets of features, fitted by generalized Gaussians."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ if TYPE_CHECKING:
 
 
 COMPONENTS = 300
-
+"""Principal components unless a setting says otherwise, as published."""
 
 OUTLIER = 5.0
 """Scores this many standard deviations from 0, or more, are left out."""
-
 
 PATCHES = 300
 """Fewer patches are too few, says the published code."""
@@ -75,7 +74,7 @@ def fit(gram: Tensor, n_components: int = COMPONENTS, method: Method = "grid") -
     published code measures from their mean, which is 0 for every component.)
 
     Args:
-        gram: (n, n), of features centred on their mean; see `analysis.stats.gram_pca.gram`.
+        gram: (n, n), of features centered on their mean; see `analysis.stats.gram_pca.gram`.
         n_components: at most how many components.
         method: see `analysis.stats.generalized_gaussian.fit_ggd`.
 
@@ -91,10 +90,10 @@ def fit(gram: Tensor, n_components: int = COMPONENTS, method: Method = "grid") -
         )
     count = min(n_components, len(gram) - 1)
     values = gram_pca.scores(gram, count).flatten()
-    kept = values[values.abs() < OUTLIER * values.square().mean().sqrt()]
-    if not len(kept):
+    inliers = values[values.abs() < OUTLIER * values.square().mean().sqrt()]
+    if not len(inliers):
         raise BadInput("features do not vary: nothing to fit")
-    return Fit(fit_ggd(kept.numpy(), method), count, len(values) - len(kept))
+    return Fit(fit_ggd(inliers.numpy(), method), count, len(values) - len(inliers))
 
 
 def compare(reference: Fit, test: Fit) -> SRGA:
@@ -133,12 +132,12 @@ def srga(
         >>> srga(features, 2 * features).srga > 4
         True
 
-    Reference: the published script, but with mean|x| uncentred, so that it does not depend on the
-    signs of eigenvectors.
+    Reference: the published script, but with mean|x| not centered, so that it does not depend on
+    the signs of eigenvectors.
     """
-    from analysis.stats import gram_pca as stats_gram_pca
+    from analysis.stats import gram_pca
     from analysis.stats.arrays import as_tensor
 
     sides = [as_tensor(side, exact=False) for side in (reference, test)]
-    fits = [fit(stats_gram_pca.gram(side), n_components, method) for side in sides]
+    fits = [fit(gram_pca.gram(side), n_components, method) for side in sides]
     return compare(*fits)

@@ -342,14 +342,14 @@ def test_deep_layers_are_matched_by_the_best_of_the_others(study):
     assert found and found.value == pytest.approx(0.05 * (6.5 - 1.5)) and math.isnan(found.low)
 
 
-def test_distances_are_of_the_deepest_layer_under_unseen_noise(study):
+def test_distances_are_of_features_before_the_last_convolution_under_unseen_noise(study):
     rows = [
         (model, noise, TRAINED, deep, value * (1 if deep else 9), value - 0.1, value + 0.1)
         for model, value in (("baseline", 0.5), ("masked", 0.2))
         for noise in (TRAINED, "poisson:3", "speckle:0.04")
         for deep in (True, False)
     ]
-    names = ["model", "noise", "reference", "deepest", "w1_relative"]
+    names = ["model", "noise", "reference", "last_features", "w1_relative"]
     manifest(study / "pair/distributions", "distributions")
     frame = pd.DataFrame(rows, columns=[*names, "w1_relative_low", "w1_relative_high"])
     frame.loc[(frame.noise == "speckle:0.04"), "w1_relative_low"] = math.nan  # left out

@@ -1,0 +1,128 @@
+"""The distributions of features as results, and the Python function that measures them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.commands.command import run_in_memory
+from analysis.commands.result import Result
+from analysis.distributions import figures
+from analysis.distributions.command import ANALYSIS
+from analysis.plotting.axes import new_axes
+from analysis.plotting.model_styles import COLORS, named, short
+from mtd.utils.errors import BadInput, nearest
+
+
+class DistributionsResult(Result):
+    """Distances and histograms of features as data frames, and figures of them."""
+
+    @property
+    def distances(self) -> pd.DataFrame:
+        """A row for each model, noise and layer, with 95% intervals (`_low`, `_high`).
+
+        `w1`, the Wasserstein-1 distance from the features under the reference, in their own units;
+        `w1_relative`, the same in standard deviations under the reference; `js`, the
+        Jensen-Shannon divergence in bits; `mean`, `sigma`, `skewness`, `kurtosis` (0 for a
+        Gaussian) and the fitted `shape`. `last_features` marks what goes into the last
+        convolution.
+        """
+        return self.frames["distributions"]
+
+    @property
+    def histograms(self) -> pd.DataFrame:
+        """The curves of the figure: the density between `left` and `right`, bin by bin."""
+        return self.frames["histograms"]
+
+    def plot_histogram(
+        self,
+        ax: Axes | None = None,
+        *,
+        model: str | None = None,
+        noise: str | None = None,
+        layer: str | None = None,
+    ) -> Axes:
+        """A layer's histogram under one noise over that under the reference, with fitted densities.
+
+        Args:
+            ax: where to draw; a new figure's by default.
+            model: the first of the run by default.
+            noise: the first beside the reference by default.
+            layer: what goes into the last convolution by default.
+
+        Raises:
+            BadInput: no such model, noise or layer in the run.
+        """
+        frame = self.distances
+        frame = frame[frame.model == known("model", model, frame.model)]
+        first = frame[frame.last_features.astype(bool)].layer
+        layer = known("layer", layer, frame.layer, first=None if first.empty else first.iloc[0])
+        frame = frame[frame.layer == layer]
+        noise = known("noise", noise, frame.noise[frame.noise != frame.reference])
+        curves = self.histograms
+        own = curves[(curves.model == frame.model.iloc[0]) & (curves.layer == layer)]
+        ax = ax if ax is not None else new_axes()
+        figures.draw_histogram(ax, frame, own, noise, COLORS[0])
+        ax.set_title(named(str(frame.model.iloc[0])), fontsize=10)
+        ax.set_xlabel(f"feature value: {short(layer)}", fontsize=9)
+        ax.set_ylabel("density", fontsize=9)
+        ax.legend(fontsize=8, loc="upper left")
+        return ax
+
+
+def known(what: str, name: str | None, values: pd.Series, first: str | None = None) -> str:
+    """A name that is among the values of a column; the first of them, or `first`, by default.
+
+    Raises:
+        BadInput: it is not.
+    """
+    names = list(dict.fromkeys(map(str, values)))
+    if name is None:
+        return first or names[0]
+    if name not in names:
+        raise BadInput(f"{what} {name!r}: {nearest(name, names)}")
+    return name
+
+
+def measure_distances(
+    models: Any, *, images: Any = None, progress: bool = True, **settings: Any
+) -> DistributionsResult:
+    """Measure how far features under unseen noise are distributed from those under a reference.
+
+    All channels and positions of a layer are pooled into one histogram for each noise, and compared
+    with that under the reference: Wasserstein-1 distance, Jensen-Shannon divergence, moments, and
+    the shape of a fitted generalized Gaussian. The layer is what goes into the last convolution,
+    and others that `layers` names. The command `python -m analysis.distributions` calls the same
+    code.
+
+    Args:
+        models: a mapping from names, a sequence, or one of: an `nn.Module` from (B, 3, H, W) in
+            [0, 1] to the same shape; the path of a checkpoint; a bundled name.
+        images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W), `uint8`
+            or real in [0, 1]; None for the bundled ones.
+        progress: show a progress bar.
+        settings: fields of `analysis.distributions.settings.DistributionsSettings`.
+
+    Returns:
+        Data frames `distances` and `histograms`; `plot_histogram`, `sentences`, `save`.
+
+    Raises:
+        BadInput: a model, image or setting that cannot be used; the message says what to do.
+
+    Example:
+        >>> result = measure_distances(
+        ...     ["baseline.pth", "masked.pth"],
+        ...     noises=["poisson:3.5"],
+        ...     crop=32,
+        ...     limit=4,
+        ...     progress=False,
+        ... )
+        >>> wide = result.distances.pivot(index="noise", columns="model", values="w1_relative")
+        >>> bool(wide.masked["poisson:3.5"] < wide.baseline["poisson:3.5"])
+        True
+    """
+    result = run_in_memory(ANALYSIS, models, images, progress, **settings)
+    assert isinstance(result, DistributionsResult)
+    return result

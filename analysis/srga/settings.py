@@ -1,0 +1,73 @@
+"""Settings of SRGA."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from analysis.commands.settings import (
+    REFERENCE,
+    UNSEEN,
+    Settings,
+    crop_option,
+    intervals_option,
+    limit_option,
+    memory_option,
+    noises_option,
+    option,
+    reference_first,
+)
+from analysis.srga.score import COMPONENTS, PATCHES
+from mtd.utils.errors import BadInput
+
+
+@dataclass(frozen=True, kw_only=True)
+class SRGASettings(Settings):
+    """Settings of `analysis.srga`; see `Settings` for those that every analysis shares.
+
+    Attributes:
+        reference: the noise that the models were trained on.
+        noises: that are scored against the reference.
+        layer: a pattern that names one layer, `input:GLOB` what goes into it; None for what goes
+            into the last convolution.
+        components: at most how many principal components.
+        fit: the shape of a density: the nearest of the published `grid`, or exact (`root`).
+        intervals: leave out a fifth of the patches at a time for 95% intervals.
+        memory: GiB that reading features back may take.
+    """
+
+    crop: int = crop_option(128)
+    limit: int | None = limit_option(PATCHES)
+    reference: str = option(REFERENCE, "noise that the models were trained on", metavar="SPEC")
+    noises: tuple[str, ...] = noises_option(UNSEEN)
+    layer: str | None = option(
+        None,
+        "layer to take, input:GLOB for what goes into it",
+        metavar="GLOB",
+        shown="what goes into the last convolution",
+    )
+    components: int = option(
+        COMPONENTS, "principal components, at most one fewer than patches", minimum=1
+    )
+    fit: Literal["grid", "root"] = option(
+        "grid", "shape of the fitted density: the nearest on the published grid, or exact"
+    )
+    intervals: bool = intervals_option("patches")
+    memory: float = memory_option(
+        "memory for reading back the features, which are kept in the run folder meanwhile"
+    )
+
+    def __post_init__(self) -> None:
+        """Check the settings.
+
+        Raises:
+            BadInput: a value that cannot be used, or no noise beside the reference.
+        """
+        super().__post_init__()
+        if len(self.specs) < 2:
+            raise BadInput("no noise beside the reference: give --noise")
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """The noises of the pass, the reference first."""
+        return reference_first(self.reference, self.noises)
