@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.distributions.figures import photographs
-from analysis.plotting.model_styles import features, short
+from analysis.plotting.model_styles import features
 from analysis.stats import jackknife
 from analysis.text import markdown
 from analysis.text.marginals import by_noise, tidy
@@ -95,7 +95,8 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
             ]
             rest = [f"{row[name]:.{digits}g}" for name, digits in COLUMNS.items()]
             rows.append([row["model"], row["noise"], *distances, *rest])
-        parts.append(f"{short(str(layer))}\n{grid(rows)}")
+        name = features([str(layer)])
+        parts.append(f"{name[0].upper()}{name[1:]}\n{grid(rows)}")
     return "\n\n".join([*parts, LEGEND])
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import Any
 
 import pandas as pd
 
+from analysis.commands.result import WIDTH
 from analysis.plotting.model_styles import features
 from analysis.srga.figures import unseen
 from analysis.srga.score import PATCHES
 from analysis.srga.tables import LEAST
 from analysis.text.marginals import by_noise, tidy
 from analysis.text.markdown import bounded, code, codes, escaped, listed, number
-from analysis.text.rows import reaches
+from analysis.text.rows import ends, reaches
 from analysis.text.terminal import grid, plural
 
 SIMILAR = 1.0
@@ -52,6 +54,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         f"{plural(int(first.components), 'component')}"
     )
     line += ", with 95% intervals" if frame.low.notna().any() else ""
+    line = fill(line, WIDTH, subsequent_indent="  ")
     rows = [["model", "noise", "SRGA", "KL", "sigma", "shape", "PSNR (dB)"]]
     for row in frame.to_dict("records"):
         score = bounded(row["srga"], row["low"], row["high"], 3)
@@ -62,15 +65,19 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
 
 def comparable(frame: pd.DataFrame) -> list[str]:
     """A warning where models differ in quality under the reference."""
-    psnr = frame[frame.noise == frame.reference].set_index("model").psnr
-    difference = float(psnr.max() - psnr.min())
-    if not difference > SIMILAR:
+    own = frame[frame.noise == frame.reference]
+    if own.psnr.isna().all():
         return []
-    reference = code(frame.reference.iloc[0])
-    lowest, highest = (f"{code(name)} {psnr[name]:.1f}" for name in (psnr.idxmin(), psnr.idxmax()))
+    low, high = ends(own, "psnr")
+    difference = high["psnr"] - low["psnr"]
+    if difference <= SIMILAR:
+        return []
+    each = " and ".join(
+        f"{number(row['psnr'], 1)} dB in {code(row['model'])}" for row in (low, high)
+    )
     return [
-        f"PSNR under {reference} differs by {number(difference, 1)} dB between models ({lowest}, "
-        f"{highest}): SRGA compares models of similar PSNR, so these scores are hardly comparable."
+        f"PSNR under {code(low['reference'])} differs by {number(difference, 1)} dB between models "
+        f"({each}): SRGA compares models of similar PSNR, so these scores are hardly comparable."
     ]
 
 

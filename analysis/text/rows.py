@@ -63,6 +63,6 @@ def reaches(frame: pd.DataFrame, column: str, digits: int, most: int, unit: str 
             values = [
                 f"{number(end[column], digits)}{unit} under {end['noise']}" for end in (low, high)
             ]
-            span = values[0] if low == high else f"from {values[0]} to {values[1]}"
+            span = values[0] if values[0] == values[1] else f"from {values[0]} to {values[1]}"
             spans.append(f"{model} {span}")
     return listed(spans, most)

@@ -11,11 +11,12 @@ import torch
 from scipy import stats
 
 import mtd
+from analysis.commands.command import run_arguments
 from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.distributions import command
 from analysis.distributions import figures as distributions_figures
 from analysis.distributions import tables as distributions_tables
-from analysis.distributions.command import run
+from analysis.distributions.command import ANALYSIS
 from analysis.engine.hooks import Activations
 from analysis.stats import histograms
 from analysis.stats.generalized_gaussian import fit_ggd
@@ -37,7 +38,7 @@ def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def started(*arguments: str) -> Path:
-    return run(command.parser().parse_args(list(arguments)), "test")
+    return run_arguments(ANALYSIS, arguments, "test")
 
 
 def tables(path: Path):
@@ -134,20 +135,21 @@ def test_what_is_written_and_said(folder, capsys):
     manifest = read_manifest(path)
     assert manifest["layers"] == {name: ["input:conv_last"] for name in ("plain", "hidden")}
     assert manifest["grid"]["bins"] == histograms.BINS and manifest["noises"][0] == "gaussian:15"
-    out = capsys.readouterr().out
-    assert "6 crops of 16 x 16 from 4 photographs" in out
+    out = " ".join(capsys.readouterr().out.split())
+    assert "6 crops of 16 x 16 from 4 photographs, with 95% intervals" in out
     assert (
         "crops of these 4 photographs left out in turn" in out
         and "this project's own preset" in out
     )
-    assert "minus their own mean" in out
+    assert "minus their own mean" in out and "Features before conv_last" in out
+    assert "W1 of features before the last convolution from gaussian:15" in out
 
 
 @pytest.mark.parametrize("crops", ["1", "2"])
 def test_without_three_crops_there_are_no_intervals(folder, capsys, crops):
     frame, _ = tables(started("plain.pth", "--crop", "16", "--limit", crops, "--quiet", *TWO))
     assert frame.mean_low.isna().all() and not math.isnan(frame["mean"][0])
-    assert "fewer than 3 crops: no intervals" in capsys.readouterr().out
+    assert "no intervals: fewer than 3 crops" in capsys.readouterr().out
 
 
 def test_a_figure_has_a_row_for_each_model_and_layer_up_to_a_limit(folder, monkeypatch):

@@ -11,12 +11,13 @@ import torch
 from torch import nn
 
 import mtd
+from analysis.commands.command import run_arguments
 from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.engine.hooks import Activations
 from analysis.engine.layers import choose, last_convolution
 from analysis.srga import command
 from analysis.srga import tables as srga_tables
-from analysis.srga.command import run
+from analysis.srga.command import ANALYSIS
 from analysis.srga.score import srga
 from analysis.stats import gram_pca
 from mtd.data import crops as data_crops
@@ -40,7 +41,7 @@ def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def started(*arguments: str) -> Path:
-    return run(command.parser().parse_args(list(arguments)), "test")
+    return run_arguments(ANALYSIS, arguments, "test")
 
 
 def table(path: Path):
@@ -144,34 +145,10 @@ def test_what_is_written_and_said(folder, capsys):
     manifest = read_manifest(path)
     assert manifest["layers"] == dict.fromkeys(("plain", "hidden"), "input:conv_last")
     assert manifest["components"] == 23 and manifest["noises"][0] == "gaussian:15"
-    out = capsys.readouterr().out
-    assert "24 patches of 16 x 16, 23 components, lower is nearer" in out
-    assert "24 patches are few" in out and "this project's own preset" in out
-
-
-def test_models_of_other_quality_are_noted():
-    frame = table_of([("a", 30.0), ("b", 33.0)])
-    assert any(
-        "differs by 3.0 dB between models (a 30.0, b 33.0)" in n for n in srga_tables.notes(frame)
-    )
-    assert not any("dB" in n for n in srga_tables.notes(table_of([("a", 30.0), ("b", 30.9)])))
-
-
-def table_of(quality):
-    import pandas as pd
-
-    rows = [
-        {
-            "model": m,
-            "noise": "gaussian:15",
-            "reference": "gaussian:15",
-            "psnr": p,
-            "patches": 400,
-            "note": "",
-        }
-        for m, p in quality
-    ]
-    return pd.DataFrame(rows)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "SRGA of features before conv_last against gaussian:15, lower is closer" in out
+    assert "24 patches of 16 x 16, 23 components, with 95% intervals" in out
+    assert out.count("24 patches are few") == 1 and "this project's own preset" in out
 
 
 @pytest.mark.parametrize(
@@ -179,11 +156,12 @@ def table_of(quality):
     [
         (["--reference", "gausian:15"], "did you mean gaussian"),
         (["--noise", "gaussian:15"], "no noise beside the reference"),
-        (["--layer", "blocks"], "'blocks' matches no module"),
+        (["--layer", "blocks"], "plain: layer 'blocks' matches no module"),
         (["--layer", "conv_*"], "layers of plain; name one"),
         (["--limit", "2"], "2 patches: SRGA needs 3"),
         (["--components", "0"], "from 1 up"),
-        (["--memory", "0"], "expected GiB above 0"),
+        (["--fit", "exact"], "expected grid or root"),
+        (["--memory", "0"], "expected a number above 0"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message):

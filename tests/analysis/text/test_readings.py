@@ -16,14 +16,12 @@ from analysis.cka import notebook as cka_notebook
 from analysis.cka import reading as cka_reading
 from analysis.compare import reading as compare_reading
 from analysis.degradation import reading as degradation_reading
-from analysis.distributions import reading as distributions_reading
 from analysis.generalization import notebook as generalization_notebook
 from analysis.generalization import reading as generalization_reading
 from analysis.generalization.pairwise_tests import OUTSIDE
 from analysis.generalization.reading import overall
 from analysis.report import reading as report_reading
 from analysis.sensitivity import reading as sensitivity_reading
-from analysis.srga import reading as srga_reading
 from analysis.text.marginals import by_model, by_noise, tidy
 from analysis.text.markdown import code, escaped, side
 from analysis.text.noise_labels import NOISY
@@ -397,38 +395,6 @@ def test_of_many_maps_only_those_that_are_drawn_are_described():
     assert "m02: 0.02 to 0.32 over 4 pairs of noises" in alt
     drawn = cka_notebook.firsts(compared(cka_notebook.MOST + 1, 2)["cka"])
     assert drawn.model_a.nunique() == cka_notebook.MOST and set(drawn.noise_b) == {"n0"}
-
-
-def test_srga_warns_of_models_of_different_quality():
-    rows = [
-        {"model": m, "noise": n, "reference": "g", "srga": v, "low": v - 0.5, "high": v + 0.5}
-        | {"psnr": p}
-        for m, p in (("a", 30.0), ("b", 33.0))
-        for n, v in (("g", 0.0), ("x", 0.3), ("y", 3.0))
-    ]
-    frames = {"srga": pd.DataFrame(rows)}
-    text = said(srga_reading.sentences(frames))
-    assert "differs by 3.0 dB" in text and "Equal under `x` and `y`" in text
-    assert "Not told from 0, no distance: `a` under `x` and `b` under `x`" in text
-    assert srga_reading.alt(frames).startswith(
-        "SRGA under unseen noises: a from 0.30 under x to 3.00"
-    )
-
-
-def test_distances_of_models_without_a_last_convolution():
-    frame = pd.DataFrame(
-        [
-            {"model": "a", "noise": noise, "reference": "g", "layer": layer, "deepest": False}
-            | {"w1_relative": w1, "w1_relative_low": NAN, "w1_relative_high": NAN, "js": w1}
-            | {"shape": 2.0 - w1, "unit": "crop"}
-            for noise, w1 in (("g", 0.0), ("p", 0.5))
-            for layer in ("one", "two")
-        ]
-    )
-    assert list(distributions_reading.shown(frame).layer) == ["two"]
-    text = said(distributions_reading.sentences({"distributions": frame}))
-    assert "0.500 σ in `a`" in text and "2.00 to 1.50 under `p`" in text
-    assert "nothing is told apart" in text
 
 
 def layers(model: str, ch: float, probes: list[float]) -> list[dict[str, Any]]:
