@@ -1,139 +1,178 @@
-"""The benchmark: how denoisers do on noise they were trained on, and on noise they were not.
-
-`python -m analysis.generalization a.pth b.pth` is the command.
-"""
+"""The generalization benchmark as a command, and its record."""
 
 from __future__ import annotations
 
-import argparse
-import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from analysis.commands import options
-from analysis.generalization.tables import tables
-from mtd.utils import cli
+from analysis.commands import command
+from analysis.commands.analysis import Analysis
+from analysis.generalization.settings import PICTURES, GeneralizationSettings
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from analysis.commands.inputs import Models, RunInputs
     from analysis.commands.job import AnalysisJob
-    from analysis.generalization.inputs import Benchmark
+    from analysis.engine.observer import Batch
+    from analysis.generalization.inputs import BenchmarkInputs
+    from analysis.generalization.observer import ImageQuality
+    from analysis.generalization.result import GeneralizationResult
+    from mtd.data.photographs import Photograph
+
+    Frames = Mapping[str, pd.DataFrame]
+    Manifest = Mapping[str, Any]
 
 EXAMPLES = """\
   python -m analysis.generalization baseline.pth masked.pth
   python -m analysis.generalization mine.pth theirs.pth --suite paper --testset kodak24=Kodak24
   python -m analysis.generalization mine.pth theirs.pth --images photos --noise gaussian:15 \\
       --noise poisson:2 --noise poisson:3.5 --protocol paper
-  python -m analysis.generalization mine.pth --pairs 'cc/*_real.png' 'cc/*_mean.png'
-  python -m analysis.generalization mine.pth --pairs monte_carlo:64=render/64spp render/clean
+  python -m analysis.generalization mine.pth --paired-images 'cc/*_real.png' 'cc/*_mean.png'
+  python -m analysis.generalization mine.pth --paired-images monte_carlo:64=render/64spp \\
+      render/clean
   torchrun --nproc-per-node 4 -m analysis.generalization mine.pth theirs.pth --device cuda
 """
 
 
-def parser() -> cli.Parser:
-    """The command's options."""
-    p = options.parser(
-        "analysis.generalization",
-        "Benchmark denoisers on noises they were and were not trained on: PSNR, SSIM and LPIPS of "
-        "every image, scores with 95% intervals, paired tests, level curves, comparison strips.",
-        EXAMPLES,
-        crop=None,
-        limit=None,
-        noises="the suite's",
-    )
-    p.add_argument(
-        "--suite",
-        metavar="NAME",
-        help="noises, levels and crops under one name: quick (default, 64 crops of 128), paper, or "
-        "a .toml file; --noise adds to a suite that is given, and stands alone otherwise",
-    )
-    p.add_argument(
-        "--in-distribution",
-        action="append",
-        metavar="SPEC",
-        help="noise that counts as trained on (repeatable; default: the suite's, else the first)",
-    )
-    p.add_argument(
-        "--testset",
-        action="append",
-        default=[],
-        metavar="NAME=DIR",
-        help="a published test set, checked: python -m mtd.testsets lists them (repeatable)",
-    )
-    p.add_argument(
-        "--pairs",
-        action="append",
-        nargs=2,
-        default=[],
-        metavar=("[NAME=]NOISY", "CLEAN"),
-        help="noisy images and their clean ones: two folders, two patterns with one *, or SIDD's "
-        "two .mat files (repeatable); NAME such as monte_carlo:64 names the noise and its level",
-    )
-    p.add_argument(
-        "--tone-map",
-        metavar="NAME",
-        help="for linear EXR pairs: srgb (default), gamma2.2, reinhard",
-    )
-    p.add_argument(
-        "--protocol",
-        choices=("default", "paper"),
-        default="default",
-        help="default: whole images, RGB; paper: 1 pixel left out at every side, RGB",
-    )
-    p.add_argument("--channel", choices=("rgb", "y"), default="rgb", help="of PSNR and SSIM")
-    p.add_argument("--lpips-weights", metavar="FILE", help="AlexNet backbone of LPIPS")
-    p.add_argument("--no-lpips", action="store_true", help="leave LPIPS out")
-    p.add_argument(
-        "--tile",
-        type=cli.tile,
-        default="auto",
-        help="large images: auto (default), off, or the tile's side",
-    )
-    p.add_argument(
-        "--memory",
-        type=cli.gibibytes,
-        default=2.0,
-        metavar="GIB",
-        help="that --tile auto keeps to (default 2)",
-    )
-    return p
+def load_inputs(
+    models: Models, settings: GeneralizationSettings, photographs: Sequence[Photograph] | None
+) -> BenchmarkInputs:
+    """Models, noises, test sets and LPIPS, loaded and checked."""
+    from analysis.generalization import inputs
+
+    return inputs.load_inputs(models, settings, photographs)
+
+
+def prepare(inputs: RunInputs, settings: GeneralizationSettings) -> GeneralizationSettings:
+    """The settings with the noises and crops of the suite."""
+    from analysis.generalization.inputs import BenchmarkInputs
+
+    assert isinstance(inputs, BenchmarkInputs)
+    return settings.completed(inputs.suite)
+
+
+def batches(inputs: RunInputs, settings: GeneralizationSettings) -> list[Batch]:
+    """Batches of equal sizes, those of paired images under their own noise."""
+    from analysis.generalization import inputs as benchmark_inputs
+
+    assert isinstance(inputs, benchmark_inputs.BenchmarkInputs)
+    return benchmark_inputs.batches(inputs, settings)
+
+
+def observer(
+    inputs: RunInputs, settings: GeneralizationSettings, batches: Sequence[Batch]
+) -> ImageQuality:
+    """The observer of image quality, with every metric that is installed."""
+    from analysis.generalization.inputs import BenchmarkInputs
+    from analysis.generalization.observer import PROTOCOLS, ImageQuality
+    from mtd.metrics import METRICS
+
+    assert isinstance(inputs, BenchmarkInputs)
+    protocol = replace(PROTOCOLS[settings.protocol], channel=settings.channel)
+    further = [METRICS[name] for name in METRICS if name not in ("psnr", "ssim", "lpips")]
+    return ImageQuality(list(inputs.models), protocol, inputs.perceptual, further=further)
+
+
+def manifest(
+    inputs: RunInputs, settings: GeneralizationSettings, observer: ImageQuality
+) -> dict[str, Any]:
+    """What decides the values beside the shared settings."""
+    from analysis.generalization import inputs as benchmark_inputs
+
+    assert isinstance(inputs, benchmark_inputs.BenchmarkInputs)
+    return benchmark_inputs.manifest(inputs, settings)
+
+
+def tables(results: Any, job: AnalysisJob) -> dict[str, Any]:
+    """The tables of a benchmark and the pixels of its strips, by file name."""
+    from analysis.generalization import tables
+
+    return tables.tables(results, job)
+
+
+def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
+    """Level curves of every metric, and the rank map."""
+    from analysis.generalization import figures
+
+    return figures.figures(frames, manifest)
+
+
+def pictures(
+    frames: Frames, manifest: Manifest, attachments: Mapping[str, bytes]
+) -> dict[str, Figure]:
+    """Comparison strips of every kind of noise."""
+    from analysis.generalization import comparison_strips, summary
+
+    if PICTURES not in attachments or "strips" not in frames:
+        return {}
+    models = summary.best_first(frames["generalization"], "psnr")
+    hidden = float(manifest.get("input_mask", 0))
+    return comparison_strips.figures(attachments[PICTURES], frames["strips"], models, hidden)
+
+
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """Scores by every metric, and PSNR by noise."""
+    from analysis.generalization import reading
+
+    return reading.terminal_table(frames, manifest)
+
+
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """What follows from the tables."""
+    from analysis.generalization import reading
+
+    return reading.sentences(frames, manifest)
+
+
+def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """Which model is best under unseen noise, and whether that is decided."""
+    from analysis.generalization import reading
+
+    return reading.main(frames)
+
+
+def result() -> type[GeneralizationResult]:
+    """The class of its results."""
+    from analysis.generalization.result import GeneralizationResult
+
+    return GeneralizationResult
+
+
+ANALYSIS = Analysis(
+    name="generalization",
+    title="Generalization",
+    description="Benchmark denoisers on noises they were and were not trained on: PSNR, SSIM and "
+    "LPIPS of every image, scores with 95% intervals, paired tests, level curves, comparison "
+    "strips.",
+    examples=EXAMPLES,
+    settings=GeneralizationSettings,
+    load_inputs=load_inputs,
+    prepare=prepare,
+    batches=batches,
+    observer=observer,
+    manifest=manifest,
+    tables=tables,
+    figures=figures,
+    attachments=(PICTURES,),
+    pictures=pictures,
+    terminal_table=terminal_table,
+    sentences=sentences,
+    main_sentences=main_sentences,
+    result=result,
+    table_names=("results", "generalization", "noises", "tests", "strips"),
+    keys={
+        "results": ("model", "noise", "image", "top", "left", "sha256", "metric"),
+        "noises": ("noise", "model", "metric"),
+        "generalization": ("model", "metric"),
+        "tests": ("noise", "metric", "model_a", "model_b"),
+    },
+    report_crops=24,
+)
 
 
 def main() -> None:
-    """Check everything, denoise, score, write the run folder, print the table."""
-    run(parser().parse_args(), cli.command("analysis.generalization"))
-
-
-def run(args: argparse.Namespace, command: str = "") -> Path:
-    """The command on parsed arguments; returns the run folder.
-
-    Raises:
-        BadInput: see `mtd.utils.errors`.
-    """
-    from analysis.commands.job import carry_out
-    from analysis.generalization import inputs
-
-    found = inputs.check(args)
-    if found.missing and found.asked.ranks.first:
-        print(found.missing, file=sys.stderr)
-    names = [name for name, model in found.asked.models.items() if model.source]
-    work = plan(args, found)
-    return carry_out(args, found.groups, work, f"generalization-{'-'.join(names)}", command)
-
-
-def plan(args: argparse.Namespace, found: Benchmark) -> AnalysisJob:
-    """The analysis of what is asked."""
-    from analysis.commands.job import AnalysisJob
-    from analysis.generalization import inputs as generalization_inputs
-    from analysis.generalization import observer as generalization_observer
-    from analysis.generalization import summary
-
-    protocol = replace(generalization_observer.PROTOCOLS[args.protocol], channel=args.channel)
-    observer = generalization_observer.Scores(list(found.asked.models), protocol, found.perceptual)
-    return AnalysisJob(
-        found.asked,
-        observer,
-        generalization_inputs.manifest(args, found),
-        lambda results: tables(results, observer, found),
-        summary.report,
-    )
+    """The command."""
+    command.main(ANALYSIS)

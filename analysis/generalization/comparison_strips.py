@@ -6,7 +6,6 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -28,7 +27,7 @@ from mtd.utils.distributed import Ranks
 if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
     from analysis.engine.observer import Batch
-    from analysis.generalization.observer import Scores
+    from analysis.generalization.observer import ImageQuality
 
 OVERVIEW = 384
 """Longest side of the whole image's picture; of larger ones every k-th pixel is shown."""
@@ -39,14 +38,13 @@ MOST = 6
 WIDE = 22
 """Letters of a line above a picture."""
 
-PICTURES = "strips.safetensors"
 WHOLE, TARGET = "/whole", "/clean"
-"""Names of the pictures that are no model's: the target, thinned out, and its square. No model has
+"""Names of the pictures that are no model's: the target, subsampled, and its square. No model has
 such a name, since none is a file at the root."""
 
 
 @dataclass(frozen=True)
-class Chosen:
+class StripImage:
     """An image that a strip shows under a noise, and why; `crop` has the columns `CROP`."""
 
     noise: str
@@ -54,7 +52,7 @@ class Chosen:
     crop: pd.Series
 
 
-def choose(results: pd.DataFrame) -> list[Chosen]:
+def choose(results: pd.DataFrame) -> list[StripImage]:
     """Of each kind of noise at its strongest level: a representative image, and the worst one.
 
     The strongest level is the one whose noisy input has the lowest mean PSNR. By the PSNR averaged
@@ -65,13 +63,13 @@ def choose(results: pd.DataFrame) -> list[Chosen]:
         results: see `analysis.generalization.observer.COLUMNS`.
     """
     psnr = results[results.metric == "psnr"]
-    found = []
+    chosen = []
     for _, rows in psnr.groupby("kind", sort=False):
         models = rows[rows.model != NOISY]
         if models.empty:
             continue
-        input = rows[rows.model == NOISY] if (rows.model == NOISY).any() else models
-        noise = str(input.groupby("noise", sort=False).value.mean().idxmin())
+        weakest = rows[rows.model == NOISY] if (rows.model == NOISY).any() else models
+        noise = str(weakest.groupby("noise", sort=False).value.mean().idxmin())
         ranked = models[models.noise == noise].groupby(CROP, sort=False).value.mean()
         ranked = ranked.sort_values(kind="stable")
         places = {"worst": 0, "representative": (len(ranked) - 1) // 2}
@@ -79,8 +77,8 @@ def choose(results: pd.DataFrame) -> list[Chosen]:
             if place == 0 and reason == "representative":
                 continue  # of one or two images it is the worst one
             crop = pd.Series(dict(zip(CROP, ranked.index[place], strict=True)))
-            found.append(Chosen(noise, reason, crop))
-    return found
+            chosen.append(StripImage(noise, reason, crop))
+    return chosen
 
 
 def matches(crop: Crop, row: pd.Series) -> bool:
@@ -91,61 +89,61 @@ def matches(crop: Crop, row: pd.Series) -> bool:
 
 
 def collect(
-    observer: Scores,
-    groups: Sequence[Batch],
-    asked: RunInputs,
-    chosen: Sequence[Chosen],
+    observer: ImageQuality,
+    batches: Sequence[Batch],
+    inputs: RunInputs,
+    chosen: Sequence[StripImage],
     ranks: Ranks,
 ) -> list[dict[str, Pixels]]:
     """The pictures of every chosen strip: the target whole and cut, and every model's square.
 
-    Squares are those that the observer kept, on whichever process; the target is made again, which
-    needs no network.
+    Squares are those that the observer kept, on whichever process; the target is computed again,
+    which needs no network.
     """
-    mine: dict[tuple[int, str], Pixels] = {}
+    own: dict[tuple[int, str], Pixels] = {}
     for number, item in enumerate(chosen):
-        for batch in groups:
+        for batch in batches:
             for crop in batch.crops:
                 if matches(crop, item.crop):
-                    found = pictures_of(observer, batch, crop, item.noise, asked)
-                    mine |= {(number, name): picture for name, picture in found.items()}
-    held = ranks.merge(mine)
-    names = (WHOLE, *asked.models, TARGET)
-    return [{name: held[i, name] for name in names} for i in range(len(chosen))]
+                    pictures = pictures_of(observer, batch, crop, item.noise, inputs)
+                    own |= {(number, name): picture for name, picture in pictures.items()}
+    every = ranks.merge(own)
+    names = (WHOLE, *inputs.models, TARGET)
+    return [{name: every[i, name] for name in names} for i in range(len(chosen))]
 
 
 def pictures_of(
-    observer: Scores, batch: Batch, crop: Crop, spec: str, asked: RunInputs
+    observer: ImageQuality, batch: Batch, crop: Crop, spec: str, inputs: RunInputs
 ) -> dict[str, Pixels]:
-    """What this process has of a crop under a noise."""
+    """The pictures that this process has of a crop under a noise."""
     from analysis.engine import observer as engine_observer
     from analysis.engine import run as engine_run
 
-    noises = asked.noises if batch.noises is None else batch.noises
+    noises = inputs.noises if batch.noises is None else batch.noises
     noise = next((noise for noise in noises if noise.spec == spec), None)
     if noise is None:
         return {}
-    found = {}
-    for name in asked.models:
+    pictures = {}
+    for name in inputs.models:
         square = observer.square(engine_observer.View(name, spec), batch, crop)
         if square is not None:
-            found[name] = to_pixels(square)
-    target = engine_run.show(noise, engine_observer.Batch(0, [crop]), asked.setting).target
+            pictures[name] = to_pixels(square)
+    target = engine_run.show(noise, engine_observer.Batch(0, [crop]), inputs.forward).target
     whole = to_pixels(levels(target)[0])
-    found[TARGET] = np.ascontiguousarray(whole[busiest(crop.pixels, observer.window)])
-    step = thinning(*whole.shape[:2])
-    found[WHOLE] = np.ascontiguousarray(whole[::step, ::step])
-    return found
+    pictures[TARGET] = np.ascontiguousarray(whole[busiest(crop.pixels, observer.window)])
+    step = overview_step(*whole.shape[:2])
+    pictures[WHOLE] = np.ascontiguousarray(whole[::step, ::step])
+    return pictures
 
 
 def to_pixels(square: torch.Tensor) -> Pixels:
     """(3, H, W) of 8-bit levels to (H, W, 3)."""
-    found: Pixels = square.permute(1, 2, 0).to(torch.uint8).contiguous().numpy()
-    return found
+    pixels: Pixels = square.permute(1, 2, 0).to(torch.uint8).contiguous().numpy()
+    return pixels
 
 
-def thinning(height: int, width: int) -> int:
-    """Every how many pixels the overview has one."""
+def overview_step(height: int, width: int) -> int:
+    """Distance in pixels between those of an image that its overview shows."""
     return -(-max(height, width) // OVERVIEW)
 
 
@@ -157,19 +155,19 @@ def square_psnr(picture: Pixels, clean: Pixels) -> float:
 
 
 def table(
-    chosen: Sequence[Chosen],
+    chosen: Sequence[StripImage],
     pictures: Sequence[dict[str, Pixels]],
-    groups: Sequence[Batch],
+    batches: Sequence[Batch],
     results: pd.DataFrame,
     window: int,
 ) -> pd.DataFrame:
     """One row for each picture of each strip: where it is, PSNR of the square and the whole."""
     psnr = results[results.metric == "psnr"].set_index(["noise", "model", *CROP]).value
     rows = []
-    for number, (item, held) in enumerate(zip(chosen, pictures, strict=True)):
-        crop = next(c for batch in groups for c in batch.crops if matches(c, item.crop))
+    for number, (item, by_name) in enumerate(zip(chosen, pictures, strict=True)):
+        crop = next(c for batch in batches for c in batch.crops if matches(c, item.crop))
         place = busiest(crop.pixels, window)
-        for name in (name for name in held if name not in (WHOLE, TARGET)):
+        for name in (name for name in by_name if name not in (WHOLE, TARGET)):
             rows.append(
                 {
                     "strip": number,
@@ -180,7 +178,7 @@ def table(
                     "square_top": place[0].start,
                     "square_left": place[1].start,
                     "psnr": psnr.loc[(item.noise, name, *item.crop)],
-                    "psnr_square": square_psnr(held[name], held[TARGET]),
+                    "psnr_square": square_psnr(by_name[name], by_name[TARGET]),
                 }
             )
     columns = ["strip", "noise", "reason", "model", *CROP, "square_top", "square_left"]
@@ -193,26 +191,29 @@ def to_bytes(pictures: Sequence[dict[str, Pixels]]) -> bytes:
 
     named = {
         f"{number}/{name}": picture
-        for number, held in enumerate(pictures)
-        for name, picture in held.items()
+        for number, by_name in enumerate(pictures)
+        for name, picture in by_name.items()
     }
     return bytes(save(named))
 
 
 def figures(
-    path: Path, frame: pd.DataFrame, models: Sequence[str], hidden: float = 0.0
+    file: bytes, frame: pd.DataFrame, models: Sequence[str], hidden: float = 0.0
 ) -> dict[str, Figure]:
-    """A figure for each noise that has strips, from what was written, by the name of its file.
+    """A figure for each noise that has strips, by the name of its file.
 
-    Of more than `MOST` models the first ones of `models` are shown, in the order of the table.
-    `hidden` is the share of pixels that the networks were not shown, for the title.
+    Args:
+        file: see `to_bytes`.
+        frame: see `table`.
+        models: best first; of more than `MOST` the first ones are shown, in the order of `frame`.
+        hidden: share of the pixels that was hidden from the networks, for the title.
     """
-    from safetensors.numpy import load_file
+    from safetensors.numpy import load
 
     if frame.empty:
         return {}
-    pictures = load_file(path / PICTURES)
-    found: dict[str, Figure] = {}
+    pictures = load(file)
+    drawn: dict[str, Figure] = {}
     for noise, rows in frame.groupby("noise", sort=False):
         shown = [name for name in dict.fromkeys(rows.model) if name in models[:MOST]]
         strips = [strip(part, pictures, shown) for _, part in rows.groupby("strip", sort=False)]
@@ -221,12 +222,12 @@ def figures(
         title = f"{noise}: the busiest square of an image, with the PSNR of that square{more}"
         title += f"\n{OURS}" if str(noise).startswith("mixture:") else ""
         title += f"\n{hidden:.0%} of the pixels hidden, black in the noisy input" if hidden else ""
-        found[name] = draw(title, strips)
-    return found
+        drawn[name] = draw(title, strips)
+    return drawn
 
 
 def file_name(noise: str) -> str:
-    """The name of a noise's strip, with a digest where it had to be changed more than a colon.
+    """The name of a noise's strip, with a digest if more than its colon had to be replaced.
 
     >>> file_name("poisson:3.5"), file_name("pairs:a b")
     ('strip_poisson_3.5', 'strip_pairs_a_b_3dd4')
@@ -258,7 +259,7 @@ def strip(part: pd.DataFrame, pictures: dict[str, Pixels], models: Sequence[str]
     """The strip that some rows of `table` describe."""
     first, psnr = part.iloc[0], part.set_index("model").psnr_square
     clean = pictures[f"{first.strip}/{TARGET}"]
-    step = thinning(int(first.height), int(first.width))
+    step = overview_step(int(first.height), int(first.width))
     frame = (first.square_left, first.square_top, clean.shape[1], clean.shape[0])
     left, top, width, height = (float(value) / step for value in frame)
     shown = [

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
+from analysis.generalization import summary
+from analysis.generalization.scoring import facts
+from analysis.generalization.summary import label
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import CROWDED, DPI, style
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY, kind_label, level_falls, level_unit, preset
-from mtd.metrics import METRICS
-
-
-def label(metric: str) -> str:
-    """A metric's name with its unit, and which way is better."""
-    about = METRICS[metric]
-    unit = f" ({about.unit})" if about.unit else ""
-    return f"{about.label}{unit}, {'higher' if about.higher_is_better else 'lower'} is better"
 
 
 def curves(frame: pd.DataFrame, metric: str, about: str = "") -> Figure | None:
@@ -39,28 +37,22 @@ def curves(frame: pd.DataFrame, metric: str, about: str = "") -> Figure | None:
     if part.empty:
         return None
     models = list(dict.fromkeys(part.model))
-    kinds = [(str(kind), rows) for kind, rows in part.groupby("kind", sort=False)]
-    many = [(kind, rows) for kind, rows in kinds if rows.level.nunique() > 1]
-    single = [rows for _, rows in kinds if rows.level.nunique() <= 1]
-    count = len(many) + bool(single)
+    many, single = by_levels(part)
+    count = len(many) + (not single.empty)
     columns = min(3, count)
     lines = -(-count // columns)
     figure = Figure(figsize=(4.3 * columns, 3.5 * lines + 0.9), dpi=DPI, layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False)
     for axes in grid.flat[count:]:
         axes.set_axis_off()
-    for axes, (kind, rows) in zip(grid.flat, many, strict=False):
-        panel(axes, rows, models)
-        axes.set_title(wrapped(kind_label(kind), 40, 2), fontsize=10)
-        if level_falls(kind):
-            axes.invert_xaxis()
-        axes.set_xlabel(level_unit(kind), fontsize=9)
-    if single:
-        points(grid.flat[len(many)], pd.concat(single), models)
+    for axes, rows in zip(grid.flat, many.values(), strict=False):
+        draw_levels(axes, rows, models)
+    if not single.empty:
+        draw_single_levels(grid.flat[len(many)], single, models)
     for axes in grid[:, 0]:
         axes.set_ylabel(label(metric), fontsize=8)
     model_styles.add(figure, models)
-    heading = f"{METRICS[metric].label} over noise level, {about}" if about else ""
+    heading = f"{facts(metric).label} over noise level, {about}" if about else ""
     lines_of = filter(None, (heading, title(part), preset(part)))
     figure.suptitle("\n".join(lines_of), fontsize=10)
     return figure
@@ -79,8 +71,17 @@ def title(part: pd.DataFrame) -> str:
     )
 
 
-def panel(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
-    """Curves of one kind of noise."""
+def by_levels(part: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """Rows of each kind of noise that has several levels, by kind; and those of all others."""
+    kinds = {str(kind): rows for kind, rows in part.groupby("kind", sort=False)}
+    many = {kind: rows for kind, rows in kinds.items() if rows.level.nunique() > 1}
+    single = [rows for kind, rows in kinds.items() if kind not in many]
+    return many, pd.concat(single) if single else part[:0]
+
+
+def draw_levels(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
+    """Curves of one kind of noise over its levels, on given axes."""
+    kind = str(rows.kind.iloc[0])
     for model in models:
         curve = rows[rows.model == model].sort_values("level")
         look = style(model, models)
@@ -105,10 +106,14 @@ def panel(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=8)
     axes.tick_params(axis="y", labelsize=8)
     axes.grid(alpha=0.3)
+    axes.set_title(wrapped(kind_label(kind), 40, 2), fontsize=10)
+    if level_falls(kind):
+        axes.invert_xaxis()
+    axes.set_xlabel(level_unit(kind), fontsize=9)
 
 
-def points(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
-    """Noises that have one level only."""
+def draw_single_levels(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
+    """Noises that have one level only, on given axes, each at a place of its own."""
     noises = list(dict.fromkeys(rows.noise))
     offsets = np.linspace(-0.25, 0.25, len(models)) if len(models) > 1 else [0.0]
     for offset, model in zip(offsets, models, strict=True):
@@ -132,37 +137,58 @@ def rank_map(frame: pd.DataFrame, order: list[str], metric: str = "psnr") -> Fig
     part = frame[(frame.metric == metric) & (frame.model != NOISY)]
     if part.model.nunique() < 2:
         return None
+    width, height = 2.4 + 0.52 * part.noise.nunique(), 1.9 + 0.42 * len(order)
+    figure = Figure(figsize=(max(width, 5), height), dpi=DPI, layout="constrained")
+    axes = figure.subplots()
+    image = draw_ranks(axes, part, order, metric)
+    bar = figure.colorbar(image, ax=axes, shrink=0.9)
+    bar.set_label("rank, 1 is best", fontsize=8)
+    bar.ax.tick_params(labelsize=8)
+    return figure
+
+
+def draw_ranks(axes: Axes, part: pd.DataFrame, order: list[str], metric: str) -> AxesImage:
+    """The rank map on given axes; see `rank_map`.
+
+    Args:
+        axes: where to draw.
+        part: rows of one metric, without the noisy input.
+        order: of the models.
+        metric: which one it is.
+    """
     noises = list(dict.fromkeys(part.noise))
     table = part.pivot(index="model", columns="noise", values="mean_rank").loc[order, noises]
     means = part.pivot(index="model", columns="noise", values="mean").loc[order, noises]
     gains = part.pivot(index="model", columns="noise", values="gain").loc[order, noises]
     inside = set(part[part.in_distribution].noise)
-    width, height = 2.4 + 0.52 * len(noises), 1.9 + 0.42 * len(order)
-    figure = Figure(figsize=(max(width, 5), height), dpi=DPI, layout="constrained")
-    axes = figure.subplots()
     image = axes.imshow(
         table.to_numpy(), vmin=1, vmax=len(order), cmap=colormaps["viridis_r"], aspect="auto"
     )
-    digits = 1 if metric == "psnr" else 3
+    about = facts(metric)
+    digits = max(about.digits - 1, 0)
     middle = (1 + len(order)) / 2
     for i, model in enumerate(order):
         for j, noise in enumerate(noises):
             rank, mean = table.loc[model, noise], means.loc[model, noise]
             if not math.isnan(rank):
-                colour = "white" if rank > middle else "black"
+                color = "white" if rank > middle else "black"
                 text = f"{rank:.1f}\n{mean:.{digits}f}"
-                axes.text(j, i, text, ha="center", va="center", fontsize=7, color=colour)
+                axes.text(j, i, text, ha="center", va="center", fontsize=7, color=color)
             if gains.loc[model, noise] < 0:
                 place = (j - 0.46, i - 0.46)
                 axes.add_patch(Rectangle(place, 0.92, 0.92, fill=False, ec="red", lw=1.5))
     labels = [f"{noise} (trained on)" if noise in inside else noise for noise in noises]
     axes.set_xticks(range(len(noises)), [wrapped(n, 28) for n in labels], rotation=90, fontsize=7)
     axes.set_yticks(range(len(order)), [wrapped(name, 28) for name in order], fontsize=8)
-    bar = figure.colorbar(image, ax=axes, shrink=0.9)
-    bar.set_label("rank, 1 is best", fontsize=8)
-    bar.ax.tick_params(labelsize=8)
-    about = METRICS[metric]
     heading = f"Mean rank over images by {about.label}, and below it the mean {about.label}"
     worse = "framed in red: worse than the noisy input" if (gains < 0).any(axis=None) else ""
     axes.set_title("\n".join(filter(None, (heading, worse, preset(part)))), fontsize=9)
-    return figure
+    return image
+
+
+def figures(frames: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> dict[str, Figure]:
+    """Level curves of every metric, and the rank map, by the name of their file."""
+    noises, about = frames["noises"], summary.measured(frames["results"], manifest)
+    drawn = {f"levels_{m}": curves(noises, str(m), about) for m in noises.metric.unique()}
+    drawn["ranks"] = rank_map(noises, summary.best_first(frames["generalization"], "psnr"))
+    return {name: figure for name, figure in drawn.items() if figure is not None}

@@ -1,107 +1,146 @@
-"""All that a benchmark asks for, loaded and checked: noises, test sets, batches, LPIPS."""
+"""The inputs of a benchmark, loaded and checked: images, noises, test sets, batches, LPIPS."""
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from analysis.commands import inputs as commands_inputs
-from analysis.commands.inputs import RunInputs
+from analysis.commands.inputs import RunInputs, canonical, cut_crops, gather
 from analysis.commands.job import PIXELS
+from analysis.engine import run as engine_run
 from analysis.engine.observer import Batch
-from analysis.engine.run import batches
-from analysis.generalization import noise_suite as suites
-from analysis.generalization import observer
-from analysis.generalization.noise_suite import Suite
+from analysis.generalization import noise_suite, observer
+from analysis.generalization.settings import SUITE, GeneralizationSettings
 from analysis.text import noise_labels
 from analysis.text.noise_labels import NOISY
 from mtd.data import image_pairs, test_sets
 from mtd.data import photographs as data_photographs
 from mtd.data.crops import Crop, place
-from mtd.data.image_pairs import Paired
-from mtd.data.photographs import Photograph
-from mtd.data.recorded_noise import PREFIX, Recorded
-from mtd.inference import tiling as inference_tiling
+from mtd.data.recorded_noise import Recorded
+from mtd.inference import tiling
 from mtd.inference.forward import GIB
 from mtd.metrics.lpips import LPIPS, NoBackbone
 from mtd.networks.base import Unchanged
-from mtd.noise import specs as noise_specs
 from mtd.utils import distributed
 from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:
+    from analysis.commands.inputs import Models
+    from analysis.generalization.noise_suite import Suite
+    from mtd.data.image_pairs import Paired
+    from mtd.data.photographs import Photograph
     from mtd.noise.base import Noise
-
-SUITE = "quick"
 
 
 @dataclass(frozen=True)
-class Benchmark:
-    """All that is asked, loaded and checked.
+class PairedCrops:
+    """Crops that come with a noisy version of their own.
 
     Attributes:
-        asked: models, synthetic noises and their crops; the noisy input is one of the models.
-        sources: where images come from.
-        groups: batches over all of them.
-        trained: texts of the noises in distribution.
-        suite: where noises and crops come from.
-        perceptual: LPIPS, or None.
-        missing: why there is no LPIPS, or nothing.
+        images: the clean images and their noisy versions.
+        crops: of the clean images.
     """
 
-    asked: RunInputs
-    sources: Sources
-    groups: list[Batch]
-    trained: list[str]
-    suite: Suite | None
-    perceptual: LPIPS | None
-    missing: str
+    images: Paired
+    crops: list[Crop]
+
+
+@dataclass(frozen=True)
+class BenchmarkInputs(RunInputs):
+    """The inputs of a benchmark; `noises` and `crops` are those of images without noise of their
+    own, and the noisy input is one of the models.
+
+    Attributes:
+        sources: folders and test sets of the clean images; none for the bundled ones.
+        paired: images with noise of their own.
+        trained: specifications of the noises in distribution.
+        suite: where noises and crops come from, if they do.
+        perceptual: LPIPS, or None.
+        missing: why LPIPS is not available, or "".
+    """
+
+    sources: tuple[str, ...] = ()
+    paired: tuple[PairedCrops, ...] = ()
+    trained: tuple[str, ...] = ()
+    suite: Suite | None = None
+    perceptual: LPIPS | None = None
+    missing: str = ""
 
     @property
-    def noises(self) -> list[Noise | Recorded]:
-        """Every noise, synthetic ones first."""
-        return [*self.asked.noises, *(pair.recorded for pair in self.sources.paired)]
+    def all_noises(self) -> list[Noise | Recorded]:
+        """Every noise, those of paired images last."""
+        return [*self.noises, *(pair.images.recorded for pair in self.paired)]
+
+    @property
+    def specs(self) -> list[str]:
+        """The specifications of every noise."""
+        return [noise.spec for noise in self.all_noises]
+
+    @property
+    def all_crops(self) -> list[Crop]:
+        """Every crop, those of paired images last."""
+        return [*self.crops, *(crop for pair in self.paired for crop in pair.crops)]
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """The digests of every crop."""
+        return frozenset(crop.digest for crop in self.all_crops)
+
+    @property
+    def messages(self) -> list[str]:
+        """See `RunInputs.messages`; also why LPIPS is not available."""
+        return [*super().messages, *filter(None, [self.missing])]
 
 
-def check(args: argparse.Namespace) -> Benchmark:
-    """Load and check everything before anything is computed.
+def load_inputs(
+    models: Models,
+    settings: GeneralizationSettings,
+    photographs: Sequence[Photograph] | None = None,
+) -> BenchmarkInputs:
+    """Load and check what settings name, before anything is computed.
+
+    Args:
+        models: see `analysis.commands.inputs.load_inputs`.
+        settings: of the benchmark.
+        photographs: the clean images; by default those of `settings.images` and of test sets.
 
     Raises:
         BadInput: anything that cannot be used, by any of the processes.
     """
-    processes, device = distributed.start(args.device)
-    with processes.raise_on_all_ranks():
-        sources = find_sources(args)
-        suite = settle(args, sources)
-        photographs = sources.photographs if args.noise else []
-        asked = with_tiles(args, commands_inputs.gather(args, device, processes, photographs))
-        groups = make_batches(args, asked, sources.paired)
-        specs = [n.spec for n in (*asked.noises, *(pair.recorded for pair in sources.paired))]
+    ranks, device = distributed.start(settings.device)
+    with ranks.raise_on_all_ranks():
+        sources = find_sources(settings, photographs)
+        suite = choose_suite(settings, sources)
+        complete = settings.completed(suite)
+        clean = sources.photographs if complete.noises else []
+        inputs = with_noisy_input(complete, gather(models, complete, device, ranks, clean))
+        paired = tuple(PairedCrops(pair, paired_crops(complete, pair)) for pair in sources.paired)
+        specs = [*inputs.specs, *(pair.images.recorded.spec for pair in paired)]
+        if not specs:
+            raise BadInput("no noise: give --noise, --suite or --paired-images")
         if len(set(specs)) < len(specs):
-            raise BadInput(f"noises {', '.join(specs)}: each name once; use --pairs NAME=NOISY")
-        trained = in_distribution(args, suite, specs)
-        perceptual, missing = load_lpips(args, device)
-    if any(processes.gather(bool(missing))):  # all processes score alike
+            names = ", ".join(specs)
+            raise BadInput(f"noises {names}: each name once; use --paired-images NAME=NOISY CLEAN")
+        trained = in_distribution(settings, suite, specs)
+        perceptual, missing = load_lpips(settings, device)
+    if any(ranks.gather(bool(missing))):  # all processes score alike
         perceptual = None
-    return Benchmark(asked, sources, groups, trained, suite, perceptual, missing)
+    return extended(
+        replace(inputs, images=sources.names or "bundled"),
+        sources=sources.names,
+        paired=paired,
+        trained=tuple(trained),
+        suite=suite,
+        perceptual=perceptual,
+        missing=missing,
+    )
 
 
-def settle(args: argparse.Namespace, sources: Sources) -> Suite | None:
-    """The suite, whose noises and crops are filled in where no option says otherwise.
-
-    Noises or pairs that are given stand alone; clean images that are given need noises.
-    """
-    if not args.suite and (args.noise or (sources.paired and not sources.asked)):
-        args.noise = args.noise or []
-        return None
-    suite = suites.load(args.suite or SUITE)
-    args.noise = [*suite.noises, *(args.noise or [])]
-    args.crop = args.crop if args.crop is not None else suite.crop
-    args.limit = args.limit if args.limit is not None else suite.limit
-    return suite
+def extended(inputs: RunInputs, **more: Any) -> BenchmarkInputs:
+    """Inputs with what a benchmark has beside."""
+    return BenchmarkInputs(**{f.name: getattr(inputs, f.name) for f in fields(RunInputs)}, **more)
 
 
 @dataclass(frozen=True)
@@ -109,184 +148,220 @@ class Sources:
     """Where images come from.
 
     Attributes:
-        photographs: clean ones, for synthetic noises.
-        asked: the folders and test sets that they come from; none for the bundled ones.
-        paired: test sets with noisy images of their own.
+        photographs: clean images, for synthetic noises.
+        names: of the folders and test sets that they come from; none for the bundled ones.
+        paired: images with noise of their own.
     """
 
     photographs: list[Photograph]
-    asked: list[str]
+    names: tuple[str, ...]
     paired: list[Paired]
 
 
-def find_sources(args: argparse.Namespace) -> Sources:
-    """The images that the options name."""
-    found: list[Photograph] = []
-    asked: list[str] = []
-    pairs: list[Paired] = []
-    for text in args.testset:
-        name, equals, folder = text.partition("=")
-        if not equals:
-            raise BadInput(f"--testset {text}: expected NAME=DIR, such as kodak24=Kodak24")
-        opened = test_sets.open(name, folder, args.tone_map if image_pairs.linear(folder) else None)
+def find_sources(
+    settings: GeneralizationSettings, photographs: Sequence[Photograph] | None = None
+) -> Sources:
+    """The images that settings name, or those given and what else settings name."""
+    clean: list[Photograph] = list(photographs or ())
+    names = [photo.name for photo in clean]
+    paired: list[Paired] = []
+    for text in settings.testset:
+        name, _, folder = text.partition("=")
+        tone_map = settings.tone_map if image_pairs.linear(folder) else None
+        opened = test_sets.open(name, folder, tone_map)
         if isinstance(opened, list):
-            found += opened
-            asked.append(text)
+            clean += opened
+            names.append(text)
         else:
-            pairs.append(opened)
-    for noisy, clean in args.pairs:
-        name, equals, place = noisy.partition("=")
+            paired.append(opened)
+    for noisy, target in settings.paired_images:
+        name, equals, where = noisy.partition("=")
         if not equals or Path(noisy).exists():
-            name, place = "", noisy
-        tone_map = args.tone_map if image_pairs.linear(place) else None
-        pairs.append(image_pairs.find(place, clean, name=name or None, tone_map=tone_map))
-    if args.tone_map and args.tone_map not in {pair.tone_map for pair in pairs}:
-        raise BadInput(f"--tone-map {args.tone_map}: there are no pairs of linear EXR files")
-    asked += args.images or ()
-    if args.images or not found:
-        found += data_photographs.photographs(*args.images or ())
-    names = [photo.name for photo in found]
-    twice = next((name for name in names if names.count(name) > 1), None)
+            name, where = "", noisy
+        tone_map = settings.tone_map if image_pairs.linear(where) else None
+        paired.append(image_pairs.find(where, target, name=name or None, tone_map=tone_map))
+    if settings.tone_map and settings.tone_map not in {pair.tone_map for pair in paired}:
+        raise BadInput(f"--tone-map {settings.tone_map}: no paired images in linear EXR files")
+    names += settings.images
+    if settings.images or not clean:
+        clean += data_photographs.photographs(*settings.images)
+    listed = [photo.name for photo in clean]
+    twice = next((name for name in listed if listed.count(name) > 1), None)
     if twice:
         raise BadInput(f"two images are named {twice}; names must tell them apart")
-    return Sources(found, asked, pairs)
+    return Sources(clean, tuple(names), paired)
 
 
-def with_tiles(args: argparse.Namespace, asked: RunInputs) -> RunInputs:
-    """What is asked, with the noisy input among the models, and large images in tiles."""
-    if NOISY in asked.models:
-        raise BadInput(f"a model is named {NOISY!r}; rename the file")
-    models = asked.models | {NOISY: Unchanged()}
-    identity = {name: commands_inputs.identity(model) for name, model in models.items()}
-    setting = replace(
-        asked.setting,
-        tile=args.tile,
-        memory=round(args.memory * GIB),
-        identity=identity,
-    )
-    return replace(asked, models=models, setting=setting)
+def choose_suite(settings: GeneralizationSettings, sources: Sources) -> Suite | None:
+    """The suite that noises come from.
+
+    Noises or paired images that are given need none; clean images that are given need noises.
+    """
+    if not settings.suite and (settings.noises or (sources.paired and not sources.names)):
+        return None
+    return noise_suite.load(settings.suite or SUITE)
+
+
+def paired_crops(settings: GeneralizationSettings, paired: Paired) -> list[Crop]:
+    """The crops of paired images, each place once: random crops may fall on the same one.
+
+    Equal pixels at two places stay, since each has noise of its own.
+    """
+    cut = cut_crops(settings, paired.photographs)
+    return list({(crop.image, crop.top, crop.left): crop for crop in cut}.values())
+
+
+def with_noisy_input(settings: GeneralizationSettings, inputs: RunInputs) -> RunInputs:
+    """Inputs with the noisy input among the models, and large images in tiles.
+
+    Raises:
+        BadInput: a model has its name.
+    """
+    more = inputs.with_models({NOISY: Unchanged()})
+    memory = round(settings.memory * GIB)
+    return replace(more, forward=replace(more.forward, tile=settings.tile, memory=memory))
 
 
 def on_crops(
-    args: argparse.Namespace,
-    asked: RunInputs,
-    groups: list[Batch],
+    settings: GeneralizationSettings,
+    inputs: RunInputs,
+    batches: Sequence[Batch],
     suite: Suite | None = None,
     perceptual: LPIPS | None = None,
-) -> Benchmark:
-    """A benchmark on crops that are cut already; without a suite the first noise is trained on."""
-    sources = Sources([], args.images or [], [])
-    trained = [asked.noises[0].spec] if suite is None else list(suite.in_distribution)
-    return Benchmark(with_tiles(args, asked), sources, groups, trained, suite, perceptual, "")
+) -> BenchmarkInputs:
+    """The inputs of a benchmark on the crops of given batches.
+
+    Args:
+        settings: of the benchmark.
+        inputs: models, noises and crops; the noisy input is added to the models.
+        batches: those crops that are compared.
+        suite: where the noises come from; without one the first noise counts as trained on.
+        perceptual: LPIPS, or None.
+    """
+    crops = [crop for batch in batches for crop in batch.crops]
+    trained = (inputs.noises[0].spec,) if suite is None else suite.in_distribution
+    return extended(
+        with_noisy_input(settings, inputs.subset(crops=crops)),
+        sources=settings.images,
+        trained=trained,
+        suite=suite,
+        perceptual=perceptual,
+    )
 
 
-def make_batches(
-    args: argparse.Namespace, asked: RunInputs, paired: Sequence[Paired]
-) -> list[Batch]:
-    """Batches of equal sizes: of the photographs, then of every paired set under its own noise."""
+def batches(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> list[Batch]:
+    """Batches of equal sizes: of the photographs, then of paired images under their own noise."""
     parts: list[tuple[list[Crop], list[Recorded] | None]] = []
-    if asked.noises:
-        parts.append((asked.crops, None))
-    for pair in paired:
-        # random crops may fall on the same place; equal pixels elsewhere have noise of their own
-        cut = {(c.image, c.top, c.left): c for c in commands_inputs.cut(args, pair.photographs)}
-        parts.append((list(cut.values()), [pair.recorded]))
-    if not parts:
-        raise BadInput("no noise: give --noise, --suite or --pairs")
-    groups: list[Batch] = []
+    if inputs.noises:
+        parts.append((inputs.crops, None))
+    parts += [(pair.crops, [pair.images.recorded]) for pair in inputs.paired]
+    cut: list[Batch] = []
     for crops, noises in parts:
-        sizes = dict.fromkeys(crop.pixels.shape for crop in crops)
-        for shape in sizes:
+        for shape in dict.fromkeys(crop.pixels.shape for crop in crops):
             same = [crop for crop in crops if crop.pixels.shape == shape]
-            most = args.batch_size or max(1, PIXELS // (shape[0] * shape[1]))
-            for batch in batches(same, most):
-                groups.append(replace(batch, index=len(groups), noises=noises))
-    return groups
+            size = settings.batch_size or max(1, PIXELS // (shape[0] * shape[1]))
+            for batch in engine_run.batches(same, size):
+                cut.append(replace(batch, index=len(cut), noises=noises))
+    return cut
 
 
 def in_distribution(
-    args: argparse.Namespace, suite: Suite | None, specs: Sequence[str]
+    settings: GeneralizationSettings, suite: Suite | None, specs: Sequence[str]
 ) -> list[str]:
     """The noises that count as trained on."""
-    asked, origin = args.in_distribution, "--in-distribution"
-    if not asked:
+    wanted, origin = settings.in_distribution, "--in-distribution"
+    if not wanted:
         if suite is None:
-            return list(specs[:1]) if args.noise else []
-        asked, origin = suite.in_distribution, f"suite {suite.name}: in_distribution"
+            return list(specs[:1]) if settings.noises else []
+        wanted, origin = suite.in_distribution, f"suite {suite.name}: in_distribution"
     trained = []
-    for text in asked:
-        spec = canonical(text, specs)
+    for text in wanted:
+        spec = text if text in specs else canonical(text)
         if spec not in specs:
             raise BadInput(f"{origin} {text}: not among the noises; {nearest(spec, specs)}")
         trained.append(spec)
     return trained
 
 
-def canonical(text: str, specs: Sequence[str]) -> str:
-    """A noise's text in the one form that tables have."""
-    if text in specs:
-        return text
-    return Recorded(text).spec if text.startswith(PREFIX) else noise_specs.parse(text).spec
+class PerceptualSettings(Protocol):
+    """Settings that say whether LPIPS is computed, and from which file."""
+
+    @property
+    def lpips(self) -> bool:
+        """Whether it is."""
+        ...
+
+    @property
+    def lpips_weights(self) -> str | None:
+        """The file of its backbone."""
+        ...
 
 
-def load_lpips(args: argparse.Namespace, device: str) -> tuple[LPIPS | None, str]:
-    """LPIPS, or None and why it cannot be had."""
-    if args.no_lpips:
-        if args.lpips_weights:
-            raise BadInput("--lpips-weights and --no-lpips: give one of them")
+def load_lpips(settings: PerceptualSettings, device: str) -> tuple[LPIPS | None, str]:
+    """LPIPS, or None and why it is not available."""
+    if not settings.lpips:
         return None, ""
     try:
-        return LPIPS(args.lpips_weights, device), ""
+        return LPIPS(settings.lpips_weights, device), ""
     except NoBackbone as error:
         return None, str(error)
 
 
-def tiled(found: Benchmark) -> list[str]:
-    """Models that see the whole image at once, and are shown it in tiles for lack of memory."""
-    setting, names = found.asked.setting, []
-    for name, model in found.asked.models.items():
+def tiled(inputs: BenchmarkInputs) -> list[str]:
+    """Models that see whole images, and are given tiles to save memory."""
+    forward, names = inputs.forward, []
+    sizes = {crop.pixels.shape[:2] for crop in inputs.all_crops}
+    for name, model in inputs.models.items():
         if not model.source or model.reach is not None:
             continue
-        shapes = {(1, *batch.size) for batch in found.groups}
-        if any(inference_tiling.plan(model, s, setting.tile, None, setting.memory) for s in shapes):
+        shapes = {(1, *size) for size in sizes}
+        if any(tiling.plan(model, s, forward.tile, None, forward.memory) for s in shapes):
             names.append(name)
     return names
 
 
-def manifest(args: argparse.Namespace, found: Benchmark) -> dict[str, Any]:
-    """Everything that decides the results."""
-    asked, protocol = found.asked, observer.PROTOCOLS[args.protocol]
-    about = commands_inputs.describe("generalization", args, asked)
-    kinds = noise_labels.describe(found.noises)
-    return about | {
-        "tiled": tiled(found),
-        "images": found.sources.asked or "bundled" if asked.noises else None,
-        "suite": found.suite.name if found.suite else None,
-        "testsets": args.testset,
-        "noises": [noise.spec for noise in found.noises],
-        "notes": sorted(set(kinds.note) - {""}),
-        "in_distribution": found.trained,
-        "recorded": {
-            pair.recorded.spec: {
-                "source": pair.source,
-                "tone_map": pair.tone_map,
-                "images": len(pair.photographs),
-                "crops": [
-                    place(crop) | {"noisy": pair.recorded.digest([crop])}
-                    for batch in found.groups
-                    if batch.noises == [pair.recorded]
-                    for crop in batch.crops
-                ],
-            }
-            for pair in found.sources.paired
-        }
-        | about["recorded"],
-        "protocol": args.protocol,
-        "border": protocol.border,
-        "channel": args.channel,
-        "lpips": found.perceptual.sha256 if found.perceptual else None,
-        "lpips_asked": not args.no_lpips,
-        "tile": args.tile,
-        "memory": args.memory,
-        "batches": [len(batch.crops) for batch in found.groups],
+def manifest(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> dict[str, Any]:
+    """What decides the results beside the settings that every analysis shares."""
+    kinds = noise_labels.describe(inputs.all_noises)
+    protocol = observer.PROTOCOLS[settings.protocol]
+    recorded = {
+        noise.spec: noise.digest(inputs.crops)
+        for noise in inputs.noises
+        if isinstance(noise, Recorded)
     }
+    return {
+        "tiled": tiled(inputs),
+        "images": (list(inputs.sources) or "bundled") if inputs.noises else None,
+        "suite": inputs.suite.name if inputs.suite else None,
+        "testsets": list(settings.testset),
+        "notes": sorted(set(kinds.note) - {""}),
+        "in_distribution": list(inputs.trained),
+        "recorded": {pair.images.recorded.spec: described(pair) for pair in inputs.paired}
+        | recorded,
+        "protocol": settings.protocol,
+        "border": protocol.border,
+        "channel": settings.channel,
+        "lpips": inputs.perceptual.sha256 if inputs.perceptual else None,
+        "lpips_asked": settings.lpips,
+        "tile": settings.tile,
+        "memory": settings.memory,
+    }
+
+
+def described(pair: PairedCrops) -> dict[str, Any]:
+    """Paired images, for the manifest."""
+    images = pair.images
+    return {
+        "source": images.source,
+        "tone_map": images.tone_map,
+        "images": len(images.photographs),
+        "crops": [
+            place(crop) | {"noisy": images.recorded.digest([crop])} for crop in ordered(pair.crops)
+        ],
+    }
+
+
+def ordered(crops: Sequence[Crop]) -> list[Crop]:
+    """Crops in the order of their batches: those of one size together."""
+    sizes = list(dict.fromkeys(crop.pixels.shape for crop in crops))
+    return sorted(crops, key=lambda crop: sizes.index(crop.pixels.shape))

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import combinations
-from pathlib import Path
 
 import pandas as pd
 
 from analysis.generalization import comparison_strips
-from analysis.generalization.reading import Frames, contestants
+from analysis.generalization.scoring import facts
+from analysis.generalization.settings import PICTURES
+from analysis.generalization.summary import Frames, drop_label, scores_of_models, with_unit
 from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
-from analysis.text.markdown import interval, listed, number
+from analysis.text.markdown import interval, number
 from analysis.text.noise_labels import NOISY
-from analysis.text.rows import p_values, reaches
-from analysis.text.terminal import plural
-from mtd.metrics import METRICS
+from analysis.text.rows import p_values
 
 PAIRED = 24
 """Up to so many models, all pairs of them are shown; of more, those of the best one."""
@@ -27,16 +26,10 @@ STRIPS = 8
 CLEAN = "clean (the target)"
 
 
-def unit(metric: str) -> str:
-    """A metric's name with its unit."""
-    about = METRICS[metric]
-    return f"{about.label} ({about.unit})" if about.unit else about.label
-
-
 def leaderboard(frames: Frames, metric: str) -> Displayed:
     """Scores of the models, best first under unseen noise, the noisy input last."""
-    frame, about = frames["generalization"], METRICS[metric]
-    order = [*contestants(frames, metric).model]
+    frame, about = frames["generalization"], facts(metric)
+    order = [*scores_of_models(frames, metric).model]
     part = frame[frame.metric == metric].set_index("model")
     part = part.loc[[*order, *([NOISY] if NOISY in part.index else [])]].reset_index()
     ends = zip(part.out_of_distribution_low, part.out_of_distribution_high, strict=True)
@@ -48,33 +41,33 @@ def leaderboard(frames: Frames, metric: str) -> Displayed:
             "95% interval": [interval(low, high, about.digits) for low, high in ends],
             "worst": part.worst,
             "worst noise": part.worst_noise.replace("nan", "–"),
-            "gap": part.gap,
+            drop_label(metric): part.ood_drop,
             "mean rank": part.mean_rank,
         }
     )
     digits = dict.fromkeys(map(str, shown), about.digits) | {"mean rank": 2}
-    caption = f"{unit(metric)}; out of distribution: mean over kinds of unseen noise"
+    caption = f"{with_unit(metric)}; out of distribution: mean over kinds of unseen noise"
     return notebook_output.table(shown, digits, caption, "generalization/generalization.csv")
 
 
 def by_noise(frames: Frames, metric: str) -> Displayed:
     """The mean of every model under every noise, a column for each noise."""
-    frame, about = frames["noises"], METRICS[metric]
+    frame, about = frames["noises"], facts(metric)
     part = frame[frame.metric == metric]
-    order = [*contestants(frames, metric).model]
+    order = [*scores_of_models(frames, metric).model]
     order += [NOISY] if NOISY in set(part.model) else []
     noises = list(dict.fromkeys(part.noise))
     wide = part.pivot(index="model", columns="noise", values="mean").loc[order, noises]
     inside = set(part[part.in_distribution].noise)
     wide.columns = pd.Index([f"{n} (trained on)" if n in inside else str(n) for n in noises])
     shown = wide.rename_axis("model").reset_index()
-    caption = f"Mean {unit(metric)} under each noise"
+    caption = f"Mean {with_unit(metric)} under each noise"
     return notebook_output.table(shown, about.digits, caption, "generalization/noises.csv")
 
 
 def pairs(frames: Frames, metric: str) -> Displayed:
     """Paired differences of two models under every noise, for the reader to choose from."""
-    tests, order = frames["tests"], list(contestants(frames, metric).model)
+    tests, order = frames["tests"], list(scores_of_models(frames, metric).model)
     if len(order) < 2:
         return notebook_output.say(["One model: no differences."])
     wanted = list(combinations(order, 2))
@@ -91,7 +84,7 @@ def pairs(frames: Frames, metric: str) -> Displayed:
 
 def differences(rows: pd.DataFrame, metric: str) -> Displayed:
     """The tests of two models, as a - b."""
-    a, b, about = rows.model_a.iloc[0], rows.model_b.iloc[0], METRICS[metric]
+    a, b, about = rows.model_a.iloc[0], rows.model_b.iloc[0], facts(metric)
     ends = zip(rows.low, rows.high, strict=True)
     shown = pd.DataFrame(
         {
@@ -106,21 +99,23 @@ def differences(rows: pd.DataFrame, metric: str) -> Displayed:
     shown = p_values(shown, ["p", "p (Holm)"], 5)
     digits = {"difference": about.digits, "better (%)": 0, "p": 5, "p (Holm)": 5}
     of = "crops" if "crop" in set(rows.draw) else "photographs"
-    caption = f"{a} - {b}, {unit(metric)}; better: share of {of} on which {a} is better"
+    caption = f"{a} - {b}, {with_unit(metric)}; better: share of {of} on which {a} is better"
     return notebook_output.table(shown, digits, caption, "generalization/tests.csv")
 
 
-def comparisons(path: Path, frames: Frames, order: list[str]) -> list[Displayed]:
+def comparisons(
+    frames: Frames, attachments: Mapping[str, bytes], order: list[str]
+) -> list[Displayed]:
     """Pictures of an image under each kind of noise: by the first models, noisy, clean.
 
     Of a kind's two images it is the representative one.
     """
-    from safetensors.numpy import load_file
+    from safetensors.numpy import load
 
-    frame = frames.get("strips")
-    if frame is None or frame.empty:
-        return [notebook_output.say(["This run kept no pictures."])]
-    held, found = load_file(path / comparison_strips.PICTURES), []
+    frame, file = frames.get("strips"), attachments.get(PICTURES)
+    if frame is None or frame.empty or file is None:
+        return [notebook_output.say(["This run has no pictures."])]
+    pictures, shown_images = load(file), []
     models = order[: comparison_strips.MOST]
     frame = frame.assign(first=frame.reason != "representative")
     frame = frame.sort_values(["noise", "first", "strip"], kind="stable")
@@ -129,34 +124,11 @@ def comparisons(path: Path, frames: Frames, order: list[str]) -> list[Displayed]
         rows = frame[frame["strip"] == number_]
         psnr, first = rows.set_index("model").psnr_square, rows.iloc[0]
         shown = {
-            name: (held[f"{number_}/{name}"], f"{number(psnr[name])} dB")
+            name: (pictures[f"{number_}/{name}"], f"{number(psnr[name])} dB")
             for name in ((*models, NOISY) if len(models) > 1 else (NOISY, *models))
             if name in psnr.index
         }
-        shown[CLEAN] = (held[f"{number_}/{comparison_strips.TARGET}"], "")
+        shown[CLEAN] = (pictures[f"{number_}/{comparison_strips.TARGET}"], "")
         caption = f"{first.noise}: {first.image}, {first.reason} image"
-        found.append(notebook_output.comparison(shown, caption))
-    return found
-
-
-def alt_levels(frames: Frames, metric: str) -> str:
-    """Of the level curves: between which values each model lies."""
-    noises = frames["noises"]
-    part, kinds = noises[noises.metric == metric], plural(noises.kind.nunique(), "kind")
-    each = reaches(part, "mean", METRICS[metric].digits, 5)
-    return f"Mean {unit(metric)} over noise level, {kinds} of noise: {each}."
-
-
-def alt_ranks(frames: Frames, metric: str = "psnr") -> str:
-    """Of the rank map: under how many noises each model is ahead."""
-    noises, order = frames["noises"], list(contestants(frames, metric).model)
-    if len(order) < 2:
-        return "One model: no ranks."
-    part = noises[(noises.metric == metric) & (noises.model != NOISY)]
-    best = part.groupby("noise", sort=False).mean_rank.transform("min")
-    counts: Mapping[object, int] = part[part.mean_rank == best].model.value_counts().to_dict()
-    each = [f"{name} under {counts[name]}" for name in order if counts.get(name)]
-    return (
-        f"Mean rank of {len(order)} models under {part.noise.nunique()} noises. Best rank: "
-        f"{listed(each)}; ties count for each."
-    )
+        shown_images.append(notebook_output.comparison(shown, caption))
+    return shown_images

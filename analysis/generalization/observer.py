@@ -1,4 +1,4 @@
-"""The observer behind the benchmark: PSNR, SSIM and LPIPS of each denoised image."""
+"""The observer behind the benchmark: PSNR, SSIM, LPIPS and other metrics of each output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from analysis.engine.cache import CachedActivations
 from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, Observer, View
 from mtd.data.crops import Crop, busiest, place
-from mtd.metrics import psnr_ssim
+from mtd.metrics import Metric, psnr_ssim
 from mtd.metrics.lpips import LPIPS, SMALLEST
 from mtd.metrics.psnr_ssim import Channel
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
@@ -45,20 +45,21 @@ SCORED = tuple(name for name in COLUMNS[:16] if name not in ("kind", "level"))
 """What the observer knows of them."""
 
 
-class Scores(Observer):
-    """Compares what networks put out with what they should have.
+class ImageQuality(Observer):
+    """Compares the outputs of networks with the clean images.
 
     A batch is one size; its values are kept image by image, and beside them the busiest square of
     every output in 8 bits, from which comparison strips are made.
 
     Args:
         models: names of the networks.
-        protocol: see `Protocol`; LPIPS is always of the whole RGB image.
-        perceptual: LPIPS, or None where it cannot be had.
+        protocol: see `Protocol`; LPIPS and further metrics are always of the whole RGB image.
+        perceptual: LPIPS, or None where it is not available.
         window: side of the squares for strips.
+        further: metrics beside PSNR, SSIM and LPIPS, such as those of other packages.
     """
 
-    name = "scores"
+    name = "image_quality"
 
     def __init__(
         self,
@@ -66,10 +67,11 @@ class Scores(Observer):
         protocol: Protocol | None = None,
         perceptual: LPIPS | None = None,
         window: int = 128,
+        further: Sequence[Metric] = (),
     ) -> None:
         self.layers = {name: [OUTPUT] for name in models}
         self.protocol, self.perceptual = protocol or Protocol(), perceptual
-        self.window = window
+        self.window, self.further = window, further
         self.seen: dict[int, tuple[Batch, Mapping[View, CachedActivations]]] = {}
 
     @property
@@ -80,6 +82,7 @@ class Scores(Observer):
             "channel": self.protocol.channel,
             "lpips": self.perceptual.sha256 if self.perceptual else None,
             "window": self.window,
+            "further": [metric.name for metric in self.further],
         }
 
     def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
@@ -91,6 +94,7 @@ class Scores(Observer):
             kept["ssim"] = psnr_ssim.ssim(value, target, how.border, how.channel)
         if self.perceptual and size >= SMALLEST:
             kept["lpips"] = self.perceptual(value, target)
+        kept |= {metric.name: metric.function(value, target) for metric in self.further}
         squares = []
         for crop, image in zip(shown.batch.crops, value, strict=True):
             rows, columns = busiest(crop.pixels, self.window)

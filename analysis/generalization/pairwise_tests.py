@@ -1,14 +1,21 @@
-"""Paired tests between models on the same images under the same noise."""
+"""Paired tests between models on the same images under the same noise, and what they decide."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from itertools import combinations
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from analysis.generalization.scoring import Table, interval, weighted, weights
+from analysis.generalization.scoring import Table, facts, interval, weighted, weights
 from analysis.stats.paired_tests import holm, wilcoxon
+from analysis.text.markdown import side
+
+LEVEL = 0.05
+"""Of a test."""
 
 OUTSIDE = "out of distribution"
 """Stands for a noise where a test is of each image's mean over all noises out of distribution."""
@@ -59,3 +66,66 @@ def paired(table: Table) -> pd.DataFrame:
     frame = pd.DataFrame(rows, columns=[*columns, "p", "draws", "draw"])
     frame.insert(9, "p_holm", holm(list(frame.p)))
     return frame
+
+
+class PairedDifference(NamedTuple):
+    """A paired difference of two models, a - b, so that more is always better for a.
+
+    Attributes:
+        value: in units of the metric, its sign turned where less is better.
+        low: of its 95% interval.
+        high: of its 95% interval.
+        p: corrected by Holm for all tests of the metric.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+    @property
+    def side(self) -> int:
+        """1 for a, -1 for b, 0 if the interval alone does not decide."""
+        return side(self.low, self.high)
+
+    @property
+    def decided(self) -> int:
+        """As `side`, if the corrected p-value agrees or there is none."""
+        return self.side if math.isnan(self.p) or self.p < LEVEL else 0
+
+
+def paired_differences(
+    tests: pd.DataFrame, metric: str, a: str, b: str
+) -> dict[str, PairedDifference]:
+    """Every test of two models, by noise.
+
+    Args:
+        tests: see `paired`.
+        metric: of its column `metric`.
+        a: a model.
+        b: another one; the table may have them in either order.
+    """
+    part = tests[tests.metric == metric]
+    differences = {}
+    for flipped in (False, True):
+        names = (b, a) if flipped else (a, b)
+        rows = part[(part.model_a == names[0]) & (part.model_b == names[1])]
+        sign = (-1 if flipped else 1) * (1 if facts(metric).higher_is_better else -1)
+        for row in rows.to_dict("records"):
+            low, high = (sign * row[end] for end in ("low", "high"))
+            ends = (low, high) if sign > 0 else (high, low)
+            value = sign * row["difference"]
+            differences[str(row["noise"])] = PairedDifference(value, *ends, row["p_holm"])
+    return differences
+
+
+def over_unseen(
+    frames: Mapping[str, pd.DataFrame], metric: str, a: str, b: str
+) -> PairedDifference | None:
+    """The test of two models over all unseen noises, or under the only one; None without."""
+    differences = paired_differences(frames["tests"], metric, a, b)
+    noises = frames["noises"]
+    unseen = list(dict.fromkeys(noises[~noises.in_distribution].noise))
+    if OUTSIDE in differences:
+        return differences[OUTSIDE]
+    return differences.get(str(unseen[0])) if len(unseen) == 1 else None

@@ -1,185 +1,158 @@
-"""What a benchmark's tables say: who is ahead under unseen noise, and whether that is decided."""
+"""What the tables of a benchmark say, as sentences for the terminal and the page."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any
 
 import pandas as pd
 
-from analysis.generalization.pairwise_tests import OUTSIDE
-from analysis.generalization.summary import ordered
-from analysis.stats.jackknife import left_out
+from analysis.generalization import summary
+from analysis.generalization.pairwise_tests import (
+    LEVEL,
+    OUTSIDE,
+    PairedDifference,
+    over_unseen,
+    paired_differences,
+)
+from analysis.generalization.scoring import facts
+from analysis.generalization.summary import drop_label, scores_of_models
+from analysis.stats.jackknife import FEW, left_out
 from analysis.text import markdown
-from analysis.text.markdown import bounded, code, codes, listed, number, probability, side
+from analysis.text.markdown import (
+    bounded,
+    code,
+    codes,
+    escaped,
+    listed,
+    number,
+    probability,
+)
 from analysis.text.noise_labels import NOISY
+from analysis.text.rows import reaches
 from analysis.text.terminal import plural
-from mtd.metrics import METRICS
 
-TABLES = ("generalization", "noises", "tests", "strips", "results")
-
-LEVEL = 0.05
-"""Of a test."""
+RULE = f"95% interval without 0, p < {LEVEL:g} after Holm's correction"
 
 Frames = Mapping[str, pd.DataFrame]
+Manifest = Mapping[str, Any]
 
 
-class Duel(NamedTuple):
-    """A paired difference of two models, a - b, so that more is always better for a.
-
-    Attributes:
-        value: in units of the metric, its sign turned where less is better.
-        low: of its 95% interval.
-        high: of its 95% interval.
-        p: corrected by Holm for all tests of the metric.
-    """
-
-    value: float
-    low: float
-    high: float
-    p: float
-
-    @property
-    def winner(self) -> int:
-        """1 for a, -1 for b, 0 if that is not decided by the interval alone."""
-        return side(self.low, self.high)
-
-    @property
-    def firm(self) -> int:
-        """As `winner`, if the corrected p-value agrees or there is none."""
-        return self.winner if math.isnan(self.p) or self.p < LEVEL else 0
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """Scores by every metric, PSNR by noise, and the best model against the others."""
+    noises, scores = frames["noises"], frames["generalization"]
+    grids = [summary.scores(scores, str(metric)) for metric in noises.metric.unique()]
+    parts = [
+        summary.heading(frames["results"], manifest),
+        "\n\n".join(grids) + f"\n{summary.EXPLAINED}",
+        summary.by_noise(noises, scores, "psnr"),
+        summary.differences(frames["tests"], scores, "psnr"),
+    ]
+    return "\n\n".join(filter(None, parts))
 
 
-def duels(tests: pd.DataFrame, metric: str, a: str, b: str) -> dict[str, Duel]:
-    """Every test of two models, by noise."""
-    part = tests[tests.metric == metric]
-    found = {}
-    for flipped in (False, True):
-        names = (b, a) if flipped else (a, b)
-        rows = part[(part.model_a == names[0]) & (part.model_b == names[1])]
-        sign = (-1 if flipped else 1) * (1 if METRICS[metric].higher_is_better else -1)
-        for row in rows.to_dict("records"):
-            low, high = (sign * row[end] for end in ("low", "high"))
-            ends = (low, high) if sign > 0 else (high, low)
-            found[str(row["noise"])] = Duel(sign * row["difference"], *ends, row["p_holm"])
-    return found
-
-
-def overall(frames: Frames, metric: str, a: str, b: str) -> Duel | None:
-    """The test over all unseen noises, or of the only unseen one."""
-    found = duels(frames["tests"], metric, a, b)
-    noises = frames["noises"]
-    unseen = list(dict.fromkeys(noises[~noises.in_distribution].noise))
-    return found.get(OUTSIDE) or (found.get(str(unseen[0])) if len(unseen) == 1 else None)
-
-
-def contestants(frames: Frames, metric: str) -> pd.DataFrame:
-    """Scores of the models, best first under unseen noise; without the noisy input."""
-    frame = frames["generalization"]
-    part = frame[(frame.metric == metric) & (frame.model != NOISY)]
-    return part.set_index("model", drop=False).loc[ordered(frame, metric)]
+def sentences(frames: Frames, manifest: Manifest, metric: str = "psnr") -> list[str]:
+    """All that follows from the tables, the most important first."""
+    return [
+        *main(frames, metric),
+        *noise_by_noise(frames, metric),
+        *drops(frames, metric),
+        *worse(frames, metric),
+        *others(frames, metric),
+        *scope(frames),
+        *notes(frames, manifest),
+    ]
 
 
 def score(row: pd.Series, column: str, metric: str) -> str:
     """A score with its unit and interval."""
-    about = METRICS[metric]
+    about = facts(metric)
     low, high = (float(row[f"{column}_{end}"]) for end in ("low", "high"))
     return bounded(float(row[column]), low, high, about.digits, about.unit)
 
 
-def sentences(frames: Frames, metric: str = "psnr") -> list[str]:
-    """All that follows from the tables."""
-    return [
-        *main(frames, metric),
-        *noise_by_noise(frames, metric),
-        *losses(frames, metric),
-        *worse(frames, metric),
-        *others(frames, metric),
-        *scope(frames),
-    ]
-
-
 def main(frames: Frames, metric: str = "psnr") -> list[str]:
-    """Who is ahead under unseen noise, by how much, and whether that is decided."""
-    rows, name = contestants(frames, metric), METRICS[metric].label
+    """Which model is best under unseen noise, by how much, and whether that is decided."""
+    rows, name = scores_of_models(frames, metric), facts(metric).label
     known = rows[rows.out_of_distribution.notna()]
-    found = []
     if known.empty:
-        found.append(f"No noise here counts as unseen, or no model has a {name} under it.")
+        text = [f"No noise here counts as unseen, or no model has a {name} under it."]
         for model, row in rows[rows.in_distribution.notna()].head(2).iterrows():
             value = score(row, "in_distribution", metric)
-            found.append(f"Under the noise trained on {code(model)} has {value} {name}.")
-        return found
+            text.append(f"Under the noise trained on, {code(model)} has a mean {name} of {value}.")
+        return text
     best = known.iloc[0]
     value = score(best, "out_of_distribution", metric)
     if len(known) == 1:
-        found.append(f"Under unseen noise {code(best.model)} has a mean {name} of {value}.")
+        text = [f"Under unseen noise, {code(best.model)} has a mean {name} of {value}."]
     elif len(known) == 2:
         other = known.iloc[1]
-        found.append(
-            f"Mean {name} under unseen noise: {value} by {code(best.model)}, "
-            f"{score(other, 'out_of_distribution', metric)} by {code(other.model)}. "
-            + verdict(overall(frames, metric, best.model, other.model), best, other, metric)
-        )
+        text = [
+            f"Mean {name} under unseen noise: {value} for {code(best.model)}, "
+            f"{score(other, 'out_of_distribution', metric)} for {code(other.model)}. "
+            + verdict(over_unseen(frames, metric, best.model, other.model), best, other, metric)
+        ]
     else:
-        found += field(frames, known, metric)
-    lost = rows[rows.out_of_distribution.isna()].model
-    return [*found, *([f"No mean under unseen noise for {codes(lost)}."] if len(lost) else [])]
+        text = of_many(frames, known, metric)
+    without = rows[rows.out_of_distribution.isna()].model
+    return [*text, *([f"No mean under unseen noise for {codes(without)}."] * bool(len(without)))]
 
 
-def verdict(duel: Duel | None, best: pd.Series, other: pd.Series, metric: str) -> str:
+def verdict(paired: PairedDifference | None, best: pd.Series, other: pd.Series, metric: str) -> str:
     """What the paired difference of two models over unseen noises says."""
-    a, b, about = code(best.model), code(other.model), METRICS[metric]
-    if duel is None or math.isnan(duel.value):
-        return "There is no paired test over all unseen noises: their images differ, or are few."
-    if duel.value == 0:
+    a, b, about = code(best.model), code(other.model), facts(metric)
+    if paired is None or math.isnan(paired.value):
+        return (
+            "There is no paired test over all unseen noises: their images differ, or are too few."
+        )
+    if paired.value == 0:
         return f"{a} and {b} are equal on average."
-    value = bounded(duel.value, duel.low, duel.high, about.digits, about.unit, signed=True)
-    lead = f"The lead of {a} over {b}, image by image, is {value}"
-    known = not math.isnan(duel.p)
-    p = f"{probability(duel.p)} after Holm's correction" if known else "without a p-value"
-    if math.isnan(duel.low):
+    value = bounded(paired.value, paired.low, paired.high, about.digits, about.unit, signed=True)
+    lead = f"The advantage of {a} over {b}, image by image, is {value}"
+    known = not math.isnan(paired.p)
+    p = f"{probability(paired.p)} after Holm's correction" if known else "without a p-value"
+    if math.isnan(paired.low):
         return f"{lead}; too few images for an interval."
-    if duel.firm:
-        ahead = a if duel.firm > 0 else b
-        return f"{lead}: {ahead} is ahead, the 95% interval excludes 0 ({p})."
-    if duel.winner:
+    if paired.decided:
+        better = a if paired.decided > 0 else b
+        return f"{lead}: {better} is better, the 95% interval excludes 0 ({p})."
+    if paired.side:
         return f"{lead}: undecided, the 95% interval excludes 0 but {p}."
-    if duel.p < LEVEL:
+    if paired.p < LEVEL:
         return f"{lead}: undecided, the 95% interval includes 0 but {p}."
-    return f"{lead}: the 95% interval includes 0, these images do not decide who is ahead ({p})."
+    return f"{lead}: undecided, the 95% interval includes 0 ({p})."
 
 
-def field(frames: Frames, known: pd.DataFrame, metric: str) -> list[str]:
-    """Of many models: the best, the worst, and which of the others the best is told apart from."""
-    about, best, worst = METRICS[metric], known.iloc[0], known.iloc[-1]
+def of_many(frames: Frames, known: pd.DataFrame, metric: str) -> list[str]:
+    """Of many models: the best, the worst, and which others the best is decidedly better than."""
+    about, best, worst = facts(metric), known.iloc[0], known.iloc[-1]
     spread = abs(best.out_of_distribution - worst.out_of_distribution)
     value = number(spread, about.digits) + (f" {about.unit}" if about.unit else "")
-    found = [
-        f"Of {len(known)} models {code(best.model)} has the best mean {about.label} under unseen "
-        f"noise, {score(best, 'out_of_distribution', metric)}, {code(worst.model)} the last, "
+    text = [
+        f"Of {len(known)} models, {code(best.model)} has the best mean {about.label} under unseen "
+        f"noise, {score(best, 'out_of_distribution', metric)}, and {code(worst.model)} the worst, "
         f"{score(worst, 'out_of_distribution', metric)}: a spread of {value}."
     ]
     tests = {
-        str(name): overall(frames, metric, best.model, str(name)) for name in known.model.iloc[1:]
+        str(name): over_unseen(frames, metric, best.model, str(name))
+        for name in known.model.iloc[1:]
     }
-    ahead = [name for name, duel in tests.items() if duel is not None and duel.firm > 0]
-    tested = [name for name, duel in tests.items() if duel is not None]
-    undecided = [name for name in tested if name not in ahead]
+    better = [name for name, test in tests.items() if test is not None and test.decided > 0]
+    tested = [name for name, test in tests.items() if test is not None]
+    undecided = [name for name in tested if name not in better]
     if not tested:
-        return [*found, "There are no paired tests over all unseen noises."]
-    rule = f"95% interval without 0, p < {LEVEL:g} after Holm's correction"
+        return [*text, "There are no paired tests over all unseen noises."]
     name = code(best.model)
-    if not ahead:
-        return [*found, f"{name} is told apart from none of the {len(tests)} others ({rule})."]
-    text = f"{name} is ahead of {len(ahead)} of the {len(tests)} others ({rule})"
-    return [*found, f"{text}; undecided against {codes(undecided)}." if undecided else f"{text}."]
+    if not better:
+        return [*text, f"{name} is decidedly better than none of the {len(tests)} others ({RULE})."]
+    line = f"{name} is decidedly better than {len(better)} of the {len(tests)} others ({RULE})"
+    return [*text, f"{line}; undecided against {codes(undecided)}." if undecided else f"{line}."]
 
 
 def noise_by_noise(frames: Frames, metric: str) -> list[str]:
-    """Of two models, who is ahead under which noise; of more, how often each is the best."""
-    models, noises = list(contestants(frames, metric).model), frames["noises"]
+    """Of two models, which is better under which noise; of more, how often each is the best."""
+    models, noises = list(scores_of_models(frames, metric).model), frames["noises"]
     part = noises[(noises.metric == metric) & noises.model.isin(models)]
     count = part.noise.nunique()
     if len(models) < 2 or count < 2:
@@ -193,68 +166,70 @@ def noise_by_noise(frames: Frames, metric: str) -> list[str]:
 
 
 def two_by_noise(frames: Frames, metric: str, a: str, b: str) -> list[str]:
-    """Who is ahead of whom under which noise, and where that is undecided."""
-    found = {n: d for n, d in duels(frames["tests"], metric, a, b).items() if n != OUTSIDE}
-    about, texts = METRICS[metric], []
+    """Which of two models is better under which noise, and where that is undecided."""
+    by_noise = paired_differences(frames["tests"], metric, a, b)
+    by_noise.pop(OUTSIDE, None)
+    about, texts = facts(metric), []
     for name, sign in ((a, 1), (b, -1)):
-        won = {noise: abs(duel.value) for noise, duel in found.items() if duel.firm == sign}
+        won = {noise: abs(test.value) for noise, test in by_noise.items() if test.decided == sign}
         if won:
             low, high = (number(end(won.values()), about.digits) for end in (min, max))
             span = low if low == high else f"{low} to {high}"
             by = " ".join(filter(None, (span, about.unit)))
             texts.append(f"{code(name)} under {codes(won, 20)} (by {by})")
-    rule = f"95% interval without 0, p < {LEVEL:g} after Holm's correction"
-    lines = [f"Ahead noise by noise ({rule}): {'; '.join(texts)}."] if texts else []
-    if open_ := [noise for noise, duel in found.items() if duel.firm == 0]:
-        lines.append(f"Undecided under {codes(open_, 20)}.")
+    lines = [f"Better noise by noise ({RULE}): {'; '.join(texts)}."] if texts else []
+    if undecided := [noise for noise, test in by_noise.items() if test.decided == 0]:
+        lines.append(f"Undecided under {codes(undecided, 20)}.")
     return lines
 
 
-def losses(frames: Frames, metric: str) -> list[str]:
-    """What is lost from the noise trained on to unseen noise, and where the difference lies."""
-    rows = contestants(frames, metric)
-    known, about = rows[rows.gap.notna()].sort_values("gap", kind="stable"), METRICS[metric]
+def drops(frames: Frames, metric: str) -> list[str]:
+    """The drop from the noise trained on to unseen noise, and which end it comes from."""
+    rows = scores_of_models(frames, metric)
+    known = rows[rows.ood_drop.notna()].sort_values("ood_drop", kind="stable")
     if known.empty:
         return []
+    about = facts(metric)
     ends = known if len(known) <= 2 else known.iloc[[0, -1]]
-    which = "" if len(known) <= 2 else f" (least and most of {plural(len(known), 'model')})"
-    each = [f"{score(row, 'gap', metric)} by {code(row.model)}" for _, row in ends.iterrows()]
-    found = [f"Lost from the noise trained on to unseen noise{which}: {listed(each)}."]
+    count = plural(len(known), "model")
+    which = "" if len(known) <= 2 else f" (smallest and largest of {count})"
+    each = [f"{score(row, 'ood_drop', metric)} for {code(row.model)}" for _, row in ends.iterrows()]
+    start = f"{drop_label(metric)} from the noise trained on to unseen noise"
+    text = [f"{start}{which}: {listed(each)}."]
     if len(ends) == 2:
         small, large = ends.iloc[0], ends.iloc[1]
-        start = large.in_distribution - small.in_distribution
-        end = small.out_of_distribution - large.out_of_distribution
-        values = [number(v, about.digits, signed=True) for v in (start, end)]
+        trained = large.in_distribution - small.in_distribution
+        unseen = small.out_of_distribution - large.out_of_distribution
+        values = [number(v, about.digits, signed=True) for v in (trained, unseen)]
         a, b = code(small.model), code(large.model)
-        total = number(large.gap - small.gap, about.digits)
+        total = number(large.ood_drop - small.ood_drop, about.digits)
         unit = f" {about.unit}" if about.unit else ""
-        found.append(
-            f"Between these means of {b} and {a} lie {total}{unit}, a difference without an "
-            "interval of its own. It is the sum of two others, without intervals as well: "
-            f"{values[0]}{unit} ({b} - {a} under the noise trained on) and {values[1]}{unit} "
-            f"({a} - {b} under unseen noise)."
+        text.append(
+            f"These two differ by {total}{unit}, the sum of {values[0]}{unit} ({b} - {a} under "
+            f"the noise trained on) and {values[1]}{unit} ({a} - {b} under unseen noise): "
+            "differences of means, without intervals."
         )
-    return found
+    return text
 
 
 def worse(frames: Frames, metric: str) -> list[str]:
-    """Where a model is worse than doing nothing, and where that is not decided."""
+    """Where a model is worse than the noisy input, and where that is not decided."""
     noises = frames["noises"]
     part = noises[(noises.metric == metric) & (noises.model != NOISY) & (noises.gain < 0)]
     sure = part.gain_high < 0
-    found = []
-    for rows, what in (
-        (part[sure], "Worse than the noisy input, by its 95% interval"),
-        (part[~sure], "On average worse than the noisy input, but not told from it"),
-    ):
-        if len(rows):
-            found.append(f"{what}: {listed(deficits(rows, metric), 4)}.")
-    return found
+    return [
+        f"{what}: {listed(deficits(rows, metric), 4)}."
+        for rows, what in (
+            (part[sure], "Worse than the noisy input, by its 95% interval"),
+            (part[~sure], "On average worse than the noisy input, but undecided"),
+        )
+        if len(rows)
+    ]
 
 
 def deficits(rows: pd.DataFrame, metric: str) -> list[str]:
-    """How much models fall short of the noisy input; of many rows, only where."""
-    about = METRICS[metric]
+    """By how much models are worse than the noisy input; of many rows, only where."""
+    about = facts(metric)
     if len(rows) > 3:
         pairs = rows.groupby("model", sort=False).noise.agg(list)
         return [f"{code(name)} under {codes(of, 3)}" for name, of in pairs.items()]
@@ -267,28 +242,93 @@ def deficits(rows: pd.DataFrame, metric: str) -> list[str]:
 
 
 def others(frames: Frames, metric: str) -> list[str]:
-    """Whether the other metrics agree on who is ahead under unseen noise."""
-    first, found = contestants(frames, metric), []
+    """Whether the other metrics agree on which model is best under unseen noise."""
+    first, text = scores_of_models(frames, metric), []
     for other in frames["generalization"].metric.unique():
-        rows = contestants(frames, other)
+        rows = scores_of_models(frames, other)
         known = rows[rows.out_of_distribution.notna()]
         if other == metric or len(known) < 2 or first.out_of_distribution.isna().all():
             continue
-        best, second, label = known.iloc[0], known.iloc[1], METRICS[other].label
+        best, second, label = known.iloc[0], known.iloc[1], facts(other).label
         agrees = "too" if best.model == first.model.iloc[0] else "instead"
-        found.append(
-            f"By {label} {code(best.model)} has the best mean {agrees}: "
+        text.append(
+            f"By {label}, {code(best.model)} has the best mean {agrees}: "
             f"{score(best, 'out_of_distribution', other)}, next {code(second.model)}, "
             f"{score(second, 'out_of_distribution', other)}. "
-            + verdict(overall(frames, other, best.model, second.model), best, second, other)
+            + verdict(over_unseen(frames, other, best.model, second.model), best, second, other)
         )
-    return found
+    return text
 
 
 def scope(frames: Frames) -> list[str]:
-    """What intervals are about."""
+    """What the intervals are about."""
     if frames["generalization"].out_of_distribution_low.isna().all():
-        return ["Too few images for intervals: nothing is told apart."]
+        return ["Too few images for intervals: every order is undecided."]
     unit = "crop" if "crop" in set(frames["noises"].draw) else "scene"
     scenes = frames["results"].scene.nunique()
-    return [f"Intervals: {left_out(unit, scenes)}.", markdown.scope(unit)]
+    why = f", since there are fewer than {FEW} photographs" if unit == "crop" else ""
+    return [f"Intervals and tests: {left_out(unit, scenes)}{why}.", markdown.scope(unit)]
+
+
+def notes(frames: Frames, manifest: Manifest) -> list[str]:
+    """What must be known of these numbers: presets, noise levels, tiles, missing values."""
+    text = [f"{escaped(note[:1].upper() + note[1:])}." for note in manifest.get("notes", ())]
+    text += noise_levels(manifest)
+    if tiled := manifest.get("tiled"):
+        text.append(
+            f"{codes(tiled)}: large images were denoised in tiles to save memory, which changes "
+            "the output of a network that sees the whole image; raise --memory, or use --tile off."
+        )
+    psnr = frames["results"].query("metric == 'psnr'")
+    for model, values in psnr.groupby("model", sort=False).value:
+        if missing := int(values.isna().sum()):
+            count = plural(missing, "noisy image")
+            text.append(f"{code(model)}: no PSNR of {count}, for which its output is not finite.")
+        if equal := int((values == math.inf).sum()):
+            count = plural(equal, "output")
+            text.append(
+                f"{code(model)}: {count} identical to the clean image, so the mean PSNR is "
+                "infinite."
+            )
+    if manifest.get("lpips_asked") and not manifest.get("lpips"):
+        text.append("LPIPS is not available: its AlexNet backbone was not found.")
+    return text
+
+
+def noise_levels(manifest: Manifest) -> list[str]:
+    """Which models are noise-conditional, and the levels that they were given."""
+    levels = {
+        name: about.get("usage", {}).get("sigma") for name, about in manifest["models"].items()
+    }
+    given = [
+        f"{code(name)} ({'that of each noise' if sigma == 'oracle' else f'always {sigma:g}'})"
+        for name, sigma in levels.items()
+        if sigma is not None
+    ]
+    if not given:
+        return []
+    end = "" if len(given) == len(levels) else "; the other models were not given any"
+    return [f"Noise-conditional models were given the noise level: {listed(given)}{end}."]
+
+
+def alt_levels(frames: Frames, metric: str = "psnr") -> str:
+    """Of the level curves: between which values each model lies."""
+    noises = frames["noises"]
+    part, kinds = noises[noises.metric == metric], plural(noises.kind.nunique(), "kind")
+    each = reaches(part, "mean", facts(metric).digits, 5)
+    return f"Mean {summary.with_unit(metric)} over noise level, {kinds} of noise: {each}."
+
+
+def alt_ranks(frames: Frames, metric: str = "psnr") -> str:
+    """Of the rank map: under how many noises each model has the best rank."""
+    noises, order = frames["noises"], list(scores_of_models(frames, metric).model)
+    if len(order) < 2:
+        return "One model: no ranks."
+    part = noises[(noises.metric == metric) & (noises.model != NOISY)]
+    best = part[part.mean_rank == part.groupby("noise", sort=False).mean_rank.transform("min")]
+    counts: Mapping[object, int] = best.model.value_counts().to_dict()
+    each = [f"{name} under {counts[name]}" for name in order if counts.get(name)]
+    return (
+        f"Mean rank of {len(order)} models under {part.noise.nunique()} noises. Best rank: "
+        f"{listed(each)}; ties count for each."
+    )

@@ -1,4 +1,4 @@
-"""From per-image values to scores of models: means over noises, gaps, ranks, tests between models.
+"""From per-image values to scores of models: means over noises, drops, mean ranks.
 
 `results` is the long table of `analysis.generalization.observer`: one row for each model, noise,
 image and metric. Intervals and tests treat scenes as independent draws; all crops of a photograph,
@@ -19,12 +19,24 @@ from numpy.typing import NDArray
 from analysis.stats import jackknife
 from analysis.stats.jackknife import LEVEL
 from analysis.text.noise_labels import NOISY
-from mtd.metrics import METRICS
+from mtd.metrics import METRICS, Metric
+from mtd.utils.errors import BadInput, nearest
 
 Array = NDArray[np.float64]
 
 
 CROP = ["image", "top", "left", "height", "width", "sha256"]
+
+
+def facts(metric: str) -> Metric:
+    """What is known of a metric: label, unit, digits, which way is better.
+
+    Raises:
+        BadInput: no package that is installed here has it.
+    """
+    if metric not in METRICS:
+        raise BadInput(f"metric {metric!r}: not installed here; {nearest(metric, METRICS)}")
+    return METRICS[metric]
 
 
 @dataclass(frozen=True)
@@ -74,7 +86,7 @@ class Table:
     @property
     def higher(self) -> bool:
         """Whether more is better."""
-        return METRICS[self.metric].higher_is_better
+        return facts(self.metric).higher_is_better
 
     @property
     def contestants(self) -> list[str]:
@@ -157,15 +169,15 @@ def interval(
     """
     from scipy.stats import t
 
-    held = list(values) if values is not None else [c.values for c in table.conditions]
+    arrays = list(values) if values is not None else [c.values for c in table.conditions]
     marks = counts if counts is not None else [True] * len(table.conditions)
     used = sorted({c.population for c, mark in zip(table.conditions, marks, strict=True) if mark})
     with np.errstate(invalid="ignore"):  # infinite values have no interval
-        value = statistic([v.mean(0) for v in held])
+        value = statistic([v.mean(0) for v in arrays])
         none = np.full_like(value, np.nan)
         if not used or min(table.draws[p] for p in used) < 3:
             return value, none, none.copy()
-        parts = {p: jackknifed(table, statistic, held, p) for p in used}
+        parts = {p: jackknifed(table, statistic, arrays, p) for p in used}
         variance: Array = np.sum(list(parts.values()), axis=0)
         freedom = sum(v**2 / (table.draws[p] - 1) for p, v in parts.items())
         least = min(table.draws[p] for p in used) - 1
@@ -174,7 +186,9 @@ def interval(
         return value, value - half, value + half
 
 
-def jackknifed(table: Table, statistic: Statistic, held: Sequence[Array], population: int) -> Array:
+def jackknifed(
+    table: Table, statistic: Statistic, values: Sequence[Array], population: int
+) -> Array:
     """Jackknife variance of a statistic over one population's draws, (k,)."""
     n, without = table.draws[population], []
     for left in range(n):
@@ -182,7 +196,7 @@ def jackknifed(table: Table, statistic: Statistic, held: Sequence[Array], popula
             statistic(
                 [
                     v[c.units != left].mean(0) if c.population == population else v.mean(0)
-                    for c, v in zip(table.conditions, held, strict=True)
+                    for c, v in zip(table.conditions, values, strict=True)
                 ]
             )
         )
@@ -211,7 +225,7 @@ def weighted(parts: Sequence[Array], weight: Array) -> Array:
     return total
 
 
-def area(conditions: Sequence[Condition], parts: Sequence[Array]) -> Array:
+def mean_over_levels(conditions: Sequence[Condition], parts: Sequence[Array]) -> Array:
     """Mean height of the level curves: trapezoids over level, divided by the range of levels.
 
     One curve for each kind with two levels or more, in or out of distribution; the plain mean over
@@ -219,7 +233,7 @@ def area(conditions: Sequence[Condition], parts: Sequence[Array]) -> Array:
     """
     from scipy.integrate import trapezoid
 
-    found = []
+    heights_of_kinds = []
     for kind in dict.fromkeys(c.kind for c in conditions):
         curve = sorted(
             (c.level, i) for i, c in enumerate(conditions) if c.kind == kind and c.level == c.level
@@ -230,8 +244,10 @@ def area(conditions: Sequence[Condition], parts: Sequence[Array]) -> Array:
             heights = np.stack(
                 [np.mean([parts[i] for at, i in curve if at == level], axis=0) for level in each]
             )
-            found.append(trapezoid(heights, each, axis=0) / (each[-1] - each[0]))
-    mean: Array = np.mean(found, axis=0) if found else np.full_like(parts[0], np.nan)
+            heights_of_kinds.append(trapezoid(heights, each, axis=0) / (each[-1] - each[0]))
+    if not heights_of_kinds:
+        return np.full_like(parts[0], np.nan)
+    mean: Array = np.mean(heights_of_kinds, axis=0)
     return mean
 
 
@@ -248,13 +264,13 @@ def ranks(table: Table) -> list[Array]:
     """Rank of each model on each crop, 1 being best, ties sharing; NaN for the noisy input."""
     from scipy.stats import rankdata
 
-    count, found = len(table.contestants), []
+    count, ranked_conditions = len(table.contestants), []
     for condition in table.conditions:
         values = condition.values[:, :count] * (-1 if table.higher else 1)
         ranked = np.full(condition.values.shape, np.nan)
         ranked[:, :count] = rankdata(values, axis=1, nan_policy="omit")
-        found.append(ranked)
-    return found
+        ranked_conditions.append(ranked)
+    return ranked_conditions
 
 
 def generalization(table: Table) -> pd.DataFrame:
@@ -262,9 +278,9 @@ def generalization(table: Table) -> pd.DataFrame:
 
     Columns: `in_distribution` and `out_of_distribution`, means over noises of the mean over images,
     every kind of noise counting the same; `worst`, the lowest mean (highest, where less is better)
-    of any noise out of distribution, and `worst_noise`; `gap`, what is lost from in to out of
-    distribution, positive for a loss; `area`, see `area`; `mean_rank`, out of distribution, among
-    the models, over images.
+    of any noise out of distribution, and `worst_noise`; `ood_drop`, the drop from in to out of
+    distribution, positive where quality falls; `mean_over_levels`, see there; `mean_rank`, out of
+    distribution, among the models, over images.
     """
     conditions, sign = table.conditions, 1 if table.higher else -1
     inside, outside = weights(conditions, True), weights(conditions, False)
@@ -273,11 +289,11 @@ def generalization(table: Table) -> pd.DataFrame:
     def worst(parts: list[Array]) -> Array:
         if not chosen.any():
             return np.full_like(parts[0], np.nan)
-        held = np.stack(parts)[chosen]
-        extreme: Array = held.min(0) if table.higher else held.max(0)
+        unseen = np.stack(parts)[chosen]
+        extreme: Array = unseen.min(0) if table.higher else unseen.max(0)
         return extreme
 
-    def gap(parts: list[Array]) -> Array:
+    def ood_drop(parts: list[Array]) -> Array:
         return sign * (weighted(parts, inside) - weighted(parts, outside))
 
     trained, curved = inside > 0, np.array(on_curves(conditions))
@@ -285,8 +301,8 @@ def generalization(table: Table) -> pd.DataFrame:
         "in_distribution": (lambda parts: weighted(parts, inside), None, trained),
         "out_of_distribution": (lambda parts: weighted(parts, outside), None, chosen),
         "worst": (worst, None, chosen),
-        "gap": (gap, None, trained | chosen),
-        "area": (lambda parts: area(conditions, parts), None, curved),
+        "ood_drop": (ood_drop, None, trained | chosen),
+        "mean_over_levels": (lambda parts: mean_over_levels(conditions, parts), None, curved),
         "mean_rank": (lambda parts: weighted(parts, outside), ranks(table), chosen),
     }
     columns: dict[str, object] = {"model": table.models, "metric": table.metric}
@@ -296,9 +312,9 @@ def generalization(table: Table) -> pd.DataFrame:
         )
     frame = pd.DataFrame(columns)
     names = [c.noise for c, used in zip(conditions, chosen, strict=True) if used]
-    held = [part for part, used in zip(means(table), chosen, strict=True) if used]
-    if held:
-        stacked = np.stack(held)
+    unseen_means = [part for part, used in zip(means(table), chosen, strict=True) if used]
+    if unseen_means:
+        stacked = np.stack(unseen_means)
         place = stacked.argmin(0) if table.higher else stacked.argmax(0)
         after = list(frame.columns).index("worst") + 1
         frame.insert(after, "worst_noise", [names[i] for i in place])

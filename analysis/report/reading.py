@@ -153,7 +153,7 @@ def scores(path: Path) -> pd.DataFrame:
             names = {
                 "PSNR, trained (dB)": "in_distribution",
                 UNSEEN: "out_of_distribution",
-                "gap (dB)": "gap",
+                "PSNR drop (dB)": "ood_drop",
             }
             for label, column in names.items():
                 frame[label] = of_models(known, psnr[column], held[PREDICTED])

@@ -1,0 +1,151 @@
+"""The results of a benchmark, and the Python function that makes them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.commands.command import run_in_memory
+from analysis.commands.result import Result
+from analysis.generalization import figures, summary
+from analysis.generalization.command import ANALYSIS
+from analysis.plotting.axes import new_axes
+from analysis.text.noise_labels import NOISY
+from mtd.utils.errors import BadInput, nearest
+
+
+class GeneralizationResult(Result):
+    """Tables of a benchmark as data frames, and figures of them."""
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """A row for each model, noise, image and metric; the noisy input is one of the models."""
+        return self.frames["results"]
+
+    @property
+    def noises(self) -> pd.DataFrame:
+        """Mean, 95% interval, gain over the noisy input and mean rank, by noise and model."""
+        return self.frames["noises"]
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """A row for each model and metric: means in and out of distribution, their difference
+        `ood_drop`, the worst noise, the mean over the level curves, the mean rank."""
+        return self.frames["generalization"]
+
+    @property
+    def tests(self) -> pd.DataFrame:
+        """Every two models under every noise: paired difference, 95% interval, p-values."""
+        return self.frames["tests"]
+
+    @property
+    def strips(self) -> pd.DataFrame:
+        """Which square of which image each comparison strip shows, and its PSNR."""
+        return self.frames["strips"]
+
+    def plot_levels(
+        self, ax: Axes | None = None, *, metric: str = "psnr", kind: str | None = None
+    ) -> Axes:
+        """Mean over images against noise level, a curve for each model, 95% intervals as bands.
+
+        Args:
+            ax: where to draw; a new figure's by default.
+            metric: which one.
+            kind: of noise, such as `poisson`; the first one with several levels by default. If no
+                kind has several levels, all noises are shown side by side.
+
+        Raises:
+            BadInput: no such metric or kind in the run.
+        """
+        frame = self._of_metric(metric)
+        many, single = figures.by_levels(frame)
+        if kind is not None and kind not in set(frame.kind):
+            raise BadInput(f"kind {kind!r}: {nearest(kind, list(dict.fromkeys(frame.kind)))}")
+        ax = ax if ax is not None else new_axes()
+        models = list(dict.fromkeys(frame.model))
+        chosen = kind or next(iter(many), None)
+        if chosen in many:
+            figures.draw_levels(ax, many[chosen], models)
+        else:
+            rows = single if chosen is None else single[single.kind == chosen]
+            figures.draw_single_levels(ax, rows, models)
+        ax.set_ylabel(summary.label(metric))
+        ax.legend()
+        return ax
+
+    def plot_ranks(self, ax: Axes | None = None, *, metric: str = "psnr") -> Axes:
+        """Mean rank of each model under each noise, best models at the top; 1 is best.
+
+        Args:
+            ax: where to draw; a new figure's by default.
+            metric: which one.
+
+        Raises:
+            BadInput: no such metric in the run, or one model only.
+        """
+        frame = self._of_metric(metric)
+        order = summary.best_first(self.scores, metric)
+        if len(order) < 2:
+            raise BadInput("one model: ranks need two")
+        ax = ax if ax is not None else new_axes()
+        figures.draw_ranks(ax, frame[frame.model != NOISY], order, metric)
+        return ax
+
+    def _of_metric(self, metric: str) -> pd.DataFrame:
+        known = list(dict.fromkeys(self.noises.metric))
+        if metric not in known:
+            raise BadInput(f"metric {metric!r}: {nearest(metric, known)}")
+        return self.noises[self.noises.metric == metric]
+
+
+def benchmark(
+    models: Any, *, images: Any = None, progress: bool = True, **settings: Any
+) -> GeneralizationResult:
+    """Compare denoisers on noise that they were and were not trained on.
+
+    Every model denoises every image under every noise once. Scores are means over images, then
+    over the levels of a kind of noise, then over kinds; 95% intervals leave out one photograph at
+    a time.
+
+    Args:
+        models: a mapping from names, a sequence, or a single one of: an `nn.Module` from
+            (B, 3, H, W) in [0, 1] to the same, the path of a checkpoint, a bundled name.
+        images: clean images: a folder, files, arrays (H, W, 3) or tensors (3, H, W); by default the
+            bundled photographs, or the test sets that are named.
+        progress: show a progress bar.
+        **settings: see `analysis.generalization.settings.GeneralizationSettings`, such as
+            `noises=["gaussian:15", "poisson:3.5"]`, `suite="paper"`,
+            `paired_images=[("noisy", "clean")]`.
+
+    Returns:
+        Data frames, figures and sentences. Nothing is written; `save` does.
+
+    Raises:
+        BadInput: a model, image or setting that cannot be used.
+
+    Reference: Chen et al., *Masked Image Training for Generalizable Deep Image Denoising*, CVPR
+    2023, section 4.
+
+    Example:
+        >>> import analysis
+        >>> result = analysis.generalization.benchmark(
+        ...     ["baseline.pth", "masked.pth"],
+        ...     noises=["gaussian:15", "poisson:2", "poisson:3.5"],
+        ...     crop=32,
+        ...     limit=4,
+        ...     lpips=False,
+        ...     progress=False,
+        ... )
+        >>> psnr = result.scores[result.scores.metric == "psnr"]
+        >>> list(psnr.model)
+        ['baseline', 'masked', 'noisy input']
+        >>> float(psnr.in_distribution.iloc[0]) > float(psnr.out_of_distribution.iloc[0])
+        True
+        >>> result.plot_levels().get_xlabel()
+        'α'
+    """
+    result = run_in_memory(ANALYSIS, models, images, progress, **settings)
+    assert isinstance(result, GeneralizationResult)
+    return result

@@ -1,0 +1,156 @@
+"""Settings of the generalization benchmark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
+
+from analysis.commands.settings import (
+    Settings,
+    limit_option,
+    memory_option,
+    noises_option,
+    option,
+)
+from mtd.utils.errors import BadInput
+
+if TYPE_CHECKING:
+    from analysis.generalization.noise_suite import Suite
+
+SUITE = "quick"
+"""The suite of a benchmark for which no noises are given."""
+
+PICTURES = "strips.safetensors"
+"""The file of the pictures that comparison strips are made of."""
+
+Tile = int | Literal["auto", "off"]
+
+
+def tile(text: str) -> Tile:
+    """A tile's side in pixels from a text, or `auto` or `off`.
+
+    Raises:
+        ValueError: none of these; the message says what was expected.
+    """
+    if text == "auto" or text == "off":
+        return "auto" if text == "auto" else "off"
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError("expected auto, off, or a number of pixels such as 512")
+    return int(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GeneralizationSettings(Settings):
+    """Settings of `analysis.generalization`; see `Settings` for those that every analysis shares.
+
+    Attributes:
+        crop: side of a crop in pixels; None for the suite's, or whole images without one.
+        limit: number of crops or images; None for the suite's, or as many as there are.
+        noises: specifications of noises. Beside a suite they are added to its own; without any,
+            the noises are those of the suite `quick`.
+        suite: noises, levels and crops under one name, or a TOML file; see `noise_suite`.
+        in_distribution: noises that count as trained on; none for the suite's, or else the first.
+        testset: published test sets, as `NAME=DIR`.
+        paired_images: places of noisy images and of their clean ones; the former may begin with
+            `NAME=`, the name of the noise.
+        tone_map: for paired images in linear EXR files: `srgb`, `gamma2.2`, `reinhard`; None for
+            `srgb`.
+        protocol: `default` compares whole images, `paper` leaves out 1 pixel at every side.
+        channel: of PSNR and SSIM, `rgb` or luma, `y`.
+        lpips: compute LPIPS as well.
+        lpips_weights: file of the AlexNet backbone of LPIPS; None for torchvision's.
+        tile: large images in tiles: `auto`, `off`, or the side of a tile.
+        memory: in GiB, that `tile="auto"` keeps to.
+    """
+
+    crop: int | None = option(
+        None,
+        "side of a crop in pixels",
+        minimum=8,
+        shown="the suite's; whole images without a suite",
+    )
+    limit: int | None = limit_option(None, "the suite's; all whole images without a suite")
+    noises: tuple[str, ...] | None = noises_option(None, "the suite's")
+    suite: str | None = option(
+        None,
+        "noises, levels and crops under one name: quick (64 crops of 128), paper, or a .toml "
+        "file; --noise adds to a suite that is given, and replaces the default one",
+        metavar="NAME",
+        shown=SUITE,
+    )
+    in_distribution: tuple[str, ...] = option(
+        (),
+        "noise that counts as trained on (repeatable)",
+        metavar="SPEC",
+        shown="the suite's, else the first",
+    )
+    testset: tuple[str, ...] = option(
+        (),
+        "a published test set, checked: python -m mtd.testsets lists them (repeatable)",
+        metavar="NAME=DIR",
+        shown="",
+    )
+    paired_images: tuple[tuple[str, str], ...] = option(
+        (),
+        "noisy images and their clean ones: two folders, two patterns with one *, or SIDD's two "
+        ".mat files (repeatable); NAME such as monte_carlo:64 names the noise and its level",
+        metavar=("[NAME=]NOISY", "CLEAN"),
+        aliases=("--pairs",),
+        shown="",
+    )
+    tone_map: str | None = option(
+        None,
+        "for paired images in linear EXR files: srgb, gamma2.2, reinhard",
+        metavar="NAME",
+        shown="srgb",
+    )
+    protocol: Literal["default", "paper"] = option(
+        "default", "whole images, or with 1 pixel left out at every side as in the paper"
+    )
+    channel: Literal["rgb", "y"] = option("rgb", "of PSNR and SSIM")
+    lpips: bool = option(True, "leave LPIPS out", flag="--no-lpips")
+    lpips_weights: str | None = option(
+        None, "AlexNet backbone of LPIPS", metavar="FILE", shown="torchvision's"
+    )
+    tile: int | Literal["auto", "off"] = option(
+        "auto", "large images in tiles: auto, off, or the tile's side", metavar="TILE", parse=tile
+    )
+    memory: float = memory_option("memory that --tile auto keeps to")
+
+    def __post_init__(self) -> None:
+        """Check the settings, and that they go together.
+
+        Raises:
+            BadInput: a value that cannot be used, or values that do not go together.
+        """
+        super().__post_init__()
+        if type(self.tile) is not int and self.tile not in ("auto", "off"):
+            raise BadInput(f"tile {self.tile!r}: expected auto, off, or a number of pixels")
+        if type(self.tile) is int and self.tile < 1:
+            raise BadInput(f"tile {self.tile}: expected auto, off, or a number of pixels")
+        if self.lpips_weights and not self.lpips:
+            raise BadInput("--lpips-weights and --no-lpips: give one of them")
+        for text in self.testset:
+            if "=" not in text:
+                raise BadInput(f"--testset {text}: expected NAME=DIR, such as kodak24=Kodak24")
+
+    def completed(self, suite: Suite | None) -> GeneralizationSettings:
+        """The same with the noises and crops of a suite where these settings leave them open.
+
+        Noises that are given come after the suite's; what is complete stays as it is.
+
+        Raises:
+            BadInput: an unknown noise.
+        """
+        if suite is None:
+            return replace(self, noises=self.noises or ())
+        from analysis.commands.inputs import canonical
+
+        known = {canonical(spec) for spec in suite.noises}
+        more = [spec for spec in self.noises or () if canonical(spec) not in known]
+        return replace(
+            self,
+            noises=(*suite.noises, *more),
+            crop=suite.crop if self.crop is None else self.crop,
+            limit=suite.limit if self.limit is None else self.limit,
+        )
