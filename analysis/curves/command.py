@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from analysis.curves.checkpoint_evaluation import CheckpointInputs
     from analysis.curves.result import CurvesResult
     from analysis.curves.run_curves import Places
+    from analysis.engine.image_quality import ImageQuality
     from analysis.engine.observer import Batch
-    from analysis.generalization.observer import Scores
 
     Frames = Mapping[str, pd.DataFrame]
     Manifest = Mapping[str, Any]
@@ -62,14 +62,14 @@ def load_inputs(
     return checkpoint_evaluation.load_inputs(sources, settings, photographs)
 
 
-def observer(inputs: RunInputs, settings: CurvesSettings, batches: Sequence[Batch]) -> Scores:
+def observer(inputs: RunInputs, settings: CurvesSettings, batches: Sequence[Batch]) -> ImageQuality:
     """The observer of the PSNR of every image."""
-    from analysis.generalization.observer import Scores
+    from analysis.engine.image_quality import ImageQuality
 
-    return Scores(list(inputs.models), window=STRIP)
+    return ImageQuality(list(inputs.models), window=STRIP)
 
 
-def manifest(inputs: RunInputs, settings: CurvesSettings, observer: Scores) -> dict[str, Any]:
+def manifest(inputs: RunInputs, settings: CurvesSettings, observer: ImageQuality) -> dict[str, Any]:
     """What the logs hold, and run and step of each checkpoint."""
     from analysis.curves.checkpoint_evaluation import CheckpointInputs
 

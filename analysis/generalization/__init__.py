@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from mtd.utils.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from analysis.generalization.result import GeneralizationResult, benchmark
+    from analysis.generalization.command import benchmark
+    from analysis.generalization.result import GeneralizationResult
 
 __all__ = ["GeneralizationResult", "benchmark"]
 
@@ -16,6 +17,6 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "GeneralizationResult": "analysis.generalization.result",
-        "benchmark": "analysis.generalization.result",
+        "benchmark": "analysis.generalization.command",
     },
 )

@@ -1,4 +1,4 @@
-"""The generalization benchmark as a command, and its record."""
+"""The generalization benchmark as a command and as a Python function, and its record."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from analysis.commands.inputs import Models, RunInputs
     from analysis.commands.job import AnalysisJob
+    from analysis.engine.image_quality import ImageQuality
     from analysis.engine.observer import Batch
     from analysis.generalization.inputs import BenchmarkInputs
-    from analysis.generalization.observer import ImageQuality
     from analysis.generalization.result import GeneralizationResult
     from mtd.data.photographs import Photograph
 
@@ -66,8 +66,8 @@ def observer(
     inputs: RunInputs, settings: GeneralizationSettings, batches: Sequence[Batch]
 ) -> ImageQuality:
     """The observer of image quality, with every metric that is installed."""
+    from analysis.engine.image_quality import PROTOCOLS, ImageQuality
     from analysis.generalization.inputs import BenchmarkInputs
-    from analysis.generalization.observer import PROTOCOLS, ImageQuality
     from mtd.metrics import METRICS
 
     assert isinstance(inputs, BenchmarkInputs)
@@ -176,3 +176,56 @@ ANALYSIS = Analysis(
 def main() -> None:
     """The command."""
     command.main(ANALYSIS)
+
+
+def benchmark(
+    models: Any, *, images: Any = None, progress: bool = True, **settings: Any
+) -> GeneralizationResult:
+    """Compare denoisers on noise that they were and were not trained on.
+
+    Every model denoises every image under every noise once. Scores are means over images, then
+    over the levels of a kind of noise, then over kinds; 95% intervals leave out one photograph at
+    a time.
+
+    Args:
+        models: a mapping from names, a sequence, or a single one of: an `nn.Module` from
+            (B, 3, H, W) in [0, 1] to the same, the path of a checkpoint, a bundled name.
+        images: clean images: a folder, files, arrays (H, W, 3) or tensors (3, H, W); by default the
+            bundled photographs, or the test sets that are named.
+        progress: show a progress bar.
+        **settings: see `analysis.generalization.settings.GeneralizationSettings`, such as
+            `noises=["gaussian:15", "poisson:3.5"]`, `suite="paper"`,
+            `paired_images=[("noisy", "clean")]`.
+
+    Returns:
+        Data frames, figures and sentences. Nothing is written; `save` does.
+
+    Raises:
+        BadInput: a model, image or setting that cannot be used.
+
+    Reference: Chen et al., *Masked Image Training for Generalizable Deep Image Denoising*, CVPR
+    2023, section 4.
+
+    Example:
+        >>> import analysis
+        >>> result = analysis.generalization.benchmark(
+        ...     ["baseline.pth", "masked.pth"],
+        ...     noises=["gaussian:15", "poisson:2", "poisson:3.5"],
+        ...     crop=32,
+        ...     limit=4,
+        ...     lpips=False,
+        ...     progress=False,
+        ... )
+        >>> psnr = result.scores[result.scores.metric == "psnr"]
+        >>> list(psnr.model)
+        ['baseline', 'masked', 'noisy input']
+        >>> float(psnr.in_distribution.iloc[0]) > float(psnr.out_of_distribution.iloc[0])
+        True
+        >>> result.plot_levels().get_xlabel()
+        'α'
+    """
+    from analysis.generalization.result import GeneralizationResult
+
+    result = command.run_in_memory(ANALYSIS, models, images, progress, **settings)
+    assert isinstance(result, GeneralizationResult)
+    return result

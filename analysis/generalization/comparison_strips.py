@@ -26,8 +26,8 @@ from mtd.utils.distributed import Ranks
 
 if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
+    from analysis.engine.image_quality import ImageQuality
     from analysis.engine.observer import Batch
-    from analysis.generalization.observer import ImageQuality
 
 OVERVIEW = 384
 """Longest side of the whole image's picture; of larger ones every k-th pixel is shown."""
@@ -60,7 +60,7 @@ def choose(results: pd.DataFrame) -> list[StripImage]:
     the lowest.
 
     Args:
-        results: see `analysis.generalization.observer.COLUMNS`.
+        results: see `analysis.engine.image_quality.COLUMNS`.
     """
     psnr = results[results.metric == "psnr"]
     chosen = []

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 from analysis.commands.inputs import RunInputs, canonical, cut_crops, gather
 from analysis.commands.job import PIXELS
 from analysis.engine import run as engine_run
+from analysis.engine.image_quality import PROTOCOLS
 from analysis.engine.observer import Batch
-from analysis.generalization import noise_suite, observer
+from analysis.generalization import noise_suite
 from analysis.generalization.settings import SUITE, GeneralizationSettings
 from analysis.text import noise_labels
 from analysis.text.noise_labels import NOISY
@@ -323,7 +324,7 @@ def tiled(inputs: BenchmarkInputs) -> list[str]:
 def manifest(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> dict[str, Any]:
     """What decides the results beside the settings that every analysis shares."""
     kinds = noise_labels.describe(inputs.all_noises)
-    protocol = observer.PROTOCOLS[settings.protocol]
+    protocol = PROTOCOLS[settings.protocol]
     recorded = {
         noise.spec: noise.digest(inputs.crops)
         for noise in inputs.noises

@@ -1,16 +1,12 @@
-"""The results of a benchmark, and the Python function that makes them."""
+"""The results of a benchmark: frames, and plots of them."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.commands.command import run_in_memory
 from analysis.commands.result import Result
 from analysis.generalization import figures, summary
-from analysis.generalization.command import ANALYSIS
 from analysis.plotting.axes import new_axes
 from analysis.text.noise_labels import NOISY
 from mtd.utils.errors import BadInput, nearest
@@ -98,54 +94,3 @@ class GeneralizationResult(Result):
         if metric not in known:
             raise BadInput(f"metric {metric!r}: {nearest(metric, known)}")
         return self.noises[self.noises.metric == metric]
-
-
-def benchmark(
-    models: Any, *, images: Any = None, progress: bool = True, **settings: Any
-) -> GeneralizationResult:
-    """Compare denoisers on noise that they were and were not trained on.
-
-    Every model denoises every image under every noise once. Scores are means over images, then
-    over the levels of a kind of noise, then over kinds; 95% intervals leave out one photograph at
-    a time.
-
-    Args:
-        models: a mapping from names, a sequence, or a single one of: an `nn.Module` from
-            (B, 3, H, W) in [0, 1] to the same, the path of a checkpoint, a bundled name.
-        images: clean images: a folder, files, arrays (H, W, 3) or tensors (3, H, W); by default the
-            bundled photographs, or the test sets that are named.
-        progress: show a progress bar.
-        **settings: see `analysis.generalization.settings.GeneralizationSettings`, such as
-            `noises=["gaussian:15", "poisson:3.5"]`, `suite="paper"`,
-            `paired_images=[("noisy", "clean")]`.
-
-    Returns:
-        Data frames, figures and sentences. Nothing is written; `save` does.
-
-    Raises:
-        BadInput: a model, image or setting that cannot be used.
-
-    Reference: Chen et al., *Masked Image Training for Generalizable Deep Image Denoising*, CVPR
-    2023, section 4.
-
-    Example:
-        >>> import analysis
-        >>> result = analysis.generalization.benchmark(
-        ...     ["baseline.pth", "masked.pth"],
-        ...     noises=["gaussian:15", "poisson:2", "poisson:3.5"],
-        ...     crop=32,
-        ...     limit=4,
-        ...     lpips=False,
-        ...     progress=False,
-        ... )
-        >>> psnr = result.scores[result.scores.metric == "psnr"]
-        >>> list(psnr.model)
-        ['baseline', 'masked', 'noisy input']
-        >>> float(psnr.in_distribution.iloc[0]) > float(psnr.out_of_distribution.iloc[0])
-        True
-        >>> result.plot_levels().get_xlabel()
-        'α'
-    """
-    result = run_in_memory(ANALYSIS, models, images, progress, **settings)
-    assert isinstance(result, GeneralizationResult)
-    return result

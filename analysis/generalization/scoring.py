@@ -1,6 +1,6 @@
 """From per-image values to scores of models: means over noises, drops, mean ranks.
 
-`results` is the long table of `analysis.generalization.observer`: one row for each model, noise,
+`results` is the long table of `analysis.engine.image_quality`: one row for each model, noise,
 image and metric. Intervals and tests treat scenes as independent draws; all crops of a photograph,
 and all photographs that are known to show one scene, count as one. With fewer than `FEW` scenes the
 crops are taken as draws instead, unless each scene has one only, and tables say so: such intervals
@@ -98,7 +98,7 @@ def table(results: pd.DataFrame, metric: str, trained: Sequence[str]) -> Table:
     """One metric of the long table, as arrays.
 
     Args:
-        results: see `analysis.generalization.observer.COLUMNS`.
+        results: see `analysis.engine.image_quality.COLUMNS`.
         metric: of its column `metric`.
         trained: noises that count as in distribution.
     """

@@ -8,9 +8,9 @@ import pandas as pd
 
 from analysis.commands.inputs import RunInputs
 from analysis.commands.job import AnalysisJob
+from analysis.engine.image_quality import COLUMNS, ImageQuality
 from analysis.generalization import comparison_strips, pairwise_tests, scoring
 from analysis.generalization.inputs import BenchmarkInputs
-from analysis.generalization.observer import COLUMNS, ImageQuality
 from analysis.generalization.settings import PICTURES
 from analysis.text import noise_labels
 from mtd.metrics import METRICS

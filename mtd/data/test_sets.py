@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     Opened = list[Photograph] | Paired
 
-UNCHECKED = "--images and --pairs take any folder unchecked"
+UNCHECKED = "--images and --paired-images take any folder unchecked"
 
 
 @dataclass(frozen=True)

@@ -177,8 +177,6 @@ def test_the_level_that_networks_are_told_is_that_of_the_noise(folder, quantize)
 
 def generalization_scores(models):
     """An observer that asks for the output alone."""
-    from analysis.generalization import observer as generalization_observer
+    from analysis.engine import image_quality
 
-    return generalization_observer.Scores(
-        ["FFDNet"], generalization_observer.PROTOCOLS["default"], None
-    )
+    return image_quality.ImageQuality(["FFDNet"], image_quality.PROTOCOLS["default"], None)

@@ -92,19 +92,19 @@ def test_square_psnr_is_the_formula():
 
 
 @pytest.mark.parametrize("height, width, step", [(384, 100, 1), (385, 10, 2), (10, 4000, 11)])
-def test_large_images_are_thinned_out(height, width, step):
-    assert comparison_strips.thinning(height, width) == step
+def test_large_images_are_subsampled(height, width, step):
+    assert comparison_strips.overview_step(height, width) == step
 
 
 @pytest.mark.parametrize("hidden", [0.0, 0.8])
-def test_hidden_pixels_are_told(tmp_path, hidden):
+def test_hidden_pixels_are_in_the_title(hidden):
     names = (comparison_strips.WHOLE, comparison_strips.TARGET, NOISY, "a")
     pictures = {name: np.full((6, 6, 3), 90, dtype=np.uint8) for name in names}
-    (tmp_path / comparison_strips.PICTURES).write_bytes(comparison_strips.to_bytes([pictures]))
+    file = comparison_strips.to_bytes([pictures])
     row = {"strip": 0, "noise": "gaussian:15", "reason": "worst", "image": "x.png", "height": 6}
     row |= {"width": 6, "square_top": 0, "square_left": 0, "psnr_square": 20.0}
     frame = pd.DataFrame([row | {"model": name} for name in (NOISY, "a")])
-    figure = comparison_strips.figures(tmp_path, frame, ["a"], hidden)["strip_gaussian_15"]
+    figure = comparison_strips.figures(file, frame, ["a"], hidden)["strip_gaussian_15"]
     assert ("80% of the pixels hidden" in str(figure.get_suptitle())) == bool(hidden)
 
 

@@ -15,11 +15,11 @@ from PIL import Image
 from safetensors.numpy import load_file
 
 import mtd
+from analysis.commands.command import run_arguments
 from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.engine import run as engine_run
 from analysis.generalization import command as generalization_command
 from analysis.generalization import scoring
-from analysis.generalization.command import run
 from analysis.text.noise_labels import NOISY
 from mtd import masking
 from mtd.data import crops as data_crops
@@ -53,7 +53,7 @@ def checkpoint_weights(network: torch.nn.Module) -> dict[str, torch.Tensor]:
 
 
 def started(*arguments: str) -> Path:
-    return run(generalization_command.parser().parse_args(list(arguments)), "test")
+    return run_arguments(generalization_command.ANALYSIS, arguments, "test")
 
 
 def tables(path: Path) -> dict[str, pd.DataFrame]:
@@ -89,7 +89,7 @@ def test_the_table_holds_every_models_metrics_of_every_crop(folder, capsys):
     out = capsys.readouterr().out
     assert "6 crops of 32 x 32 from 4 images (bundled)" in out
     assert "in distribution: gaussian:15" in out and "noisy input" in out
-    assert "fewer than 10 photographs" in out and OURS not in out
+    assert "fewer than 10" in out and "preset" not in out
     means = results[results.metric == "psnr"].groupby(["noise", "model"]).value.mean()
     noises = frames["noises"].set_index(["metric", "noise", "model"])
     for (spec, model), value in means.items():
@@ -153,7 +153,7 @@ def test_pairs_bring_their_own_clean_images(folder, capsys):
         noisy = np.clip(clean + rng.normal(0, 20, clean.shape), 0, 255).astype(np.uint8)
         Image.fromarray(clean).save(f"clean/{i}.png")
         Image.fromarray(noisy).save(f"noisy/{i}.png")
-    both = ("--pairs", "camera:2=noisy", "clean", "--no-lpips", "--quiet")
+    both = ("--paired-images", "camera:2=noisy", "clean", "--no-lpips", "--quiet")
     alone = started("plain.pth", "hidden.pth", *both)
     results = tables(alone)["results"]
     assert set(results.noise) == {"camera:2"} and set(results.kind) == {"camera"}
@@ -165,7 +165,7 @@ def test_pairs_bring_their_own_clean_images(folder, capsys):
         assert rows[rows.metric == "psnr"].value.item() == float(psnr_ssim.psnr(a, b))
     assert "in distribution: none of the noises" in capsys.readouterr().out
     frame = tables(alone)["generalization"]
-    assert frame.in_distribution.isna().all() and frame.gap.isna().all()
+    assert frame.in_distribution.isna().all() and frame.ood_drop.isna().all()
     assert frame.out_of_distribution.notna().all()
     beside = started("plain.pth", *both, *TWO, "--crop", "16", "--limit", "5")
     results = tables(beside)["results"]
@@ -247,7 +247,7 @@ def test_without_the_backbone_it_says_so_once_and_goes_on(folder, monkeypatch, c
     said = capsys.readouterr()
     assert said.err.count("put it THERE") == 1
     assert set(tables(path)["results"].metric) == {"psnr", "ssim"}
-    assert "no LPIPS" in said.out
+    assert "LPIPS is not available" in said.out
 
 
 def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch, capsys):
@@ -284,11 +284,11 @@ def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch
         (["--testset", "kodak24"], "expected NAME=DIR"),
         (["--testset", "kodak42=x"], "did you mean kodak24"),
         (["--testset", "kodak24=absent"], "absent"),
-        (["--pairs", "absent", "clean"], "no such folder"),
-        (["--tone-map", "srgb"], "there are no pairs of linear EXR files"),
-        (["--memory", "0"], "expected GiB above 0"),
-        (["--memory", "inf"], "expected GiB above 0"),
-        (["--input-mask", "80"], "'80': expected a share of pixels between 0 and 1"),
+        (["--paired-images", "absent", "clean"], "no such folder"),
+        (["--tone-map", "srgb"], "no paired images in linear EXR files"),
+        (["--memory", "0"], "'0': expected a number above 0"),
+        (["--memory", "inf"], "'inf': expected a number above 0"),
+        (["--input-mask", "80"], "'80': expected a number from 0 below 1"),
         (["--tile", "x"], "'x': expected auto, off, or a number"),
         (["--no-lpips", "--lpips-weights", "a.pth"], "give one of them"),
         (["--lpips-weights", "absent.pth"], "absent.pth: cannot be read"),
@@ -311,7 +311,7 @@ def test_a_model_named_like_the_noisy_input_is_refused(folder, in_process):
 def test_real_camera_noise(folder):
     cc = data_folder("cc")
     path = started(
-        *("plain.pth", "--pairs", f"cc={cc}/*_real.png", f"{cc}/*_mean.png"),
+        *("plain.pth", "--paired-images", f"cc={cc}/*_real.png", f"{cc}/*_mean.png"),
         *("--crop", "64", "--crop-rule", "center", "--limit", "15", "--no-lpips", "--quiet"),
     )
     frame = tables(path)["noises"].set_index(["metric", "model"])
@@ -323,7 +323,7 @@ def test_scores_in_the_table_are_those_of_the_results(folder):
     frames = tables(path)
     again = scoring.generalization(scoring.table(frames["results"], "psnr", ["gaussian:15"]))
     held = frames["generalization"].query("metric == 'psnr'").reset_index(drop=True)
-    for name in ("in_distribution", "out_of_distribution_low", "gap_high", "mean_rank"):
+    for name in ("in_distribution", "out_of_distribution_low", "ood_drop_high", "mean_rank"):
         assert np.allclose(again[name], held[name], equal_nan=True, atol=1e-12)
     assert math.isnan(held.mean_rank[2]) and held.draw[0] == "crop"
     assert json.loads((path / "run.json").read_text())["runs"][0]["command"] == "test"
@@ -345,10 +345,18 @@ def small_pairs(count: int = 3) -> None:
 QUIET = ("--no-lpips", "--quiet")
 
 
-def test_clean_images_beside_pairs_are_used_not_dropped(folder, capsys):
+def test_clean_images_beside_paired_ones_are_used_not_dropped(folder, capsys):
     small_pairs()
     path = started(
-        "plain.pth", "--images", "clean", "--pairs", "noisy", "clean", *QUIET, "--crop", "16"
+        "plain.pth",
+        "--images",
+        "clean",
+        "--paired-images",
+        "noisy",
+        "clean",
+        *QUIET,
+        "--crop",
+        "16",
     )
     results = tables(path)["results"]
     assert {"pairs:noisy", "gaussian:15", "isp"} <= set(results.noise)
@@ -358,7 +366,7 @@ def test_clean_images_beside_pairs_are_used_not_dropped(folder, capsys):
 
 def test_changed_ground_truth_is_another_run(folder, in_process):
     small_pairs()
-    arguments = ("plain.pth", "--pairs", "noisy", "clean", *QUIET, "--output-dir", "run")
+    arguments = ("plain.pth", "--paired-images", "noisy", "clean", *QUIET, "--output-dir", "run")
     started(*arguments)
     Image.fromarray(255 - image_io.read_rgb("clean/0.png")).save("clean/0.png")
     for more in ([], ["--resume"]):
@@ -369,7 +377,7 @@ def test_changed_ground_truth_is_another_run(folder, in_process):
 def test_random_crops_of_pairs_may_fall_on_one_place(folder):
     small_pairs(1)
     path = started(
-        *("plain.pth", "--pairs", "noisy", "clean", *QUIET),
+        *("plain.pth", "--paired-images", "noisy", "clean", *QUIET),
         *("--crop", "28", "--crop-rule", "random", "--limit", "60"),
     )
     results = tables(path)["results"].query("metric == 'psnr' and model == 'plain'")
@@ -381,7 +389,7 @@ def test_recorded_noise_that_is_named_twice_is_refused_at_once(folder, in_proces
     small_pairs()
     code, _, err = in_process(
         *(generalization_command.main, "plain.pth", *QUIET),
-        *("--pairs", "x=noisy", "clean", "--pairs", "x=noisy", "clean"),
+        *("--paired-images", "x=noisy", "clean", "--paired-images", "x=noisy", "clean"),
     )
     assert code == 2 and "each name once" in err
 
@@ -407,10 +415,10 @@ def test_outputs_that_are_no_numbers_or_equal_are_noted(folder, capsys):
     network = mtd.load("plain.pth")
     state = {key: value * 1e30 for key, value in network.state_dict().items()}
     checkpoint_file.save("wild.pth", state, network=network.config, mask=network.inference.policy)
-    started("plain.pth", "wild.pth", "--pairs", "noisy", "clean", *QUIET)
+    started("plain.pth", "wild.pth", "--paired-images", "noisy", "clean", *QUIET)
     out = capsys.readouterr().out
-    assert "wild gave values that are no numbers 3 times" in out
-    assert "noisy input: 1 image equal to the clean one" in out
+    assert "wild: no PSNR of 3 noisy images, for which its output is not finite." in out
+    assert "noisy input: 1 output identical to the clean image, so the mean" in out
 
 
 def test_many_models_with_long_names_stay_within_the_width(folder, capsys):

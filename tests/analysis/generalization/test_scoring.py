@@ -35,8 +35,8 @@ def test_scores_are_those_written_out():
         assert row.out_of_distribution == pytest.approx(np.mean(means), abs=1e-12)
         assert row.worst == pytest.approx(min(means), abs=1e-12)
         assert row.worst_noise == "gaussian:50"
-        assert row.gap == pytest.approx(inside - np.mean(means), abs=1e-12)
-        assert row.area == pytest.approx((inside + STRONG[name].mean()) / 2, abs=1e-12)
+        assert row.ood_drop == pytest.approx(inside - np.mean(means), abs=1e-12)
+        assert row.mean_over_levels == pytest.approx((inside + STRONG[name].mean()) / 2, abs=1e-12)
     ranks = [np.where(v["a"] > v["b"], 1, 2).mean() for v in (STRONG, POISSON, ISP)]
     assert frame.mean_rank["a"] == pytest.approx(np.mean(ranks), abs=1e-12)
     assert frame.mean_rank["b"] == pytest.approx(3 - np.mean(ranks), abs=1e-12)
@@ -51,13 +51,13 @@ def test_every_kind_counts_the_same_whatever_its_levels():
     assert scoring.weights(table.conditions, trained=True).tolist() == [1, 0, 0, 0, 0]
 
 
-def test_area_is_trapezoids_over_the_range_whatever_the_order_of_levels():
+def test_the_mean_over_levels_is_trapezoids_over_the_range_whatever_the_order_of_levels():
     heights = {"speckle:0.04": 20.0, "speckle:0.01": 30.0, "speckle:0.02": 28.0}
     frame = pd.concat([rows({"a": np.full(3, v)}, s, NAMES[:3]) for s, v in heights.items()])
     found = scoring.generalization(scoring.table(frame, "psnr", []))
     expected = ((30 + 28) / 2 * 0.01 + (28 + 20) / 2 * 0.02) / 0.03
-    assert found.area[0] == pytest.approx(expected, abs=1e-12)
-    assert math.isnan(found.in_distribution[0]) and math.isnan(found.gap[0])
+    assert found.mean_over_levels[0] == pytest.approx(expected, abs=1e-12)
+    assert math.isnan(found.in_distribution[0]) and math.isnan(found.ood_drop[0])
 
 
 def test_less_is_better_for_lpips():
@@ -77,7 +77,7 @@ def test_less_is_better_for_lpips():
         "model"
     )
     assert found.worst["a"] == pytest.approx(0.4) and found.worst_noise["a"] == "poisson:3"
-    assert found.gap["a"] == pytest.approx(0.3 - 0.2)  # positive: something is lost
+    assert found.ood_drop["a"] == pytest.approx(0.3 - 0.2)  # positive: quality falls
     assert found.mean_rank["a"] == pytest.approx(4 / 3)
 
 
@@ -96,12 +96,12 @@ def test_the_interval_of_a_mean_is_students():
     assert row.worst_image == NAMES[int(POISSON["b"].argmin())]
 
 
-def test_the_gap_is_paired_over_the_same_images():
+def test_the_drop_is_paired_over_the_same_images():
     table = scoring.table(RESULTS, "psnr", ["gaussian:15"])
     row = scoring.generalization(table).set_index("model").loc["a"]
     each = GAUSSIAN["a"] - (STRONG["a"] + POISSON["a"] + ISP["a"]) / 3
     low, high = stats.t.interval(0.95, 11, each.mean(), stats.sem(each))
-    assert (row.gap_low, row.gap_high) == pytest.approx((low, high), abs=1e-10)
+    assert (row.ood_drop_low, row.ood_drop_high) == pytest.approx((low, high), abs=1e-10)
 
 
 def test_crops_of_a_photograph_count_as_one_draw():
@@ -142,7 +142,7 @@ def test_images_that_a_score_does_not_depend_on_leave_its_interval_alone():
     one = rows({name: values[:1] for name, values in ISP.items()}, "real", ["one.png"])
     both = scoring.table(pd.concat([RESULTS, one]), "psnr", ["gaussian:15"])
     before, after = (scoring.generalization(t).set_index("model").loc["a"] for t in (alone, both))
-    for name in ("in_distribution", "area"):
+    for name in ("in_distribution", "mean_over_levels"):
         assert before[f"{name}_low"] == after[f"{name}_low"]
     assert math.isnan(after.out_of_distribution_low) and after.out_of_distribution > 0
 
@@ -168,7 +168,7 @@ def test_a_level_that_is_there_twice_counts_with_its_mean():
     twice = rows({"a": np.full(3, 28.0)}, "poisson:2", NAMES[:3])
     twice["noise"] = "poisson:2,values=unique"
     found = scoring.generalization(scoring.table(pd.concat([frame, twice]), "psnr", []))
-    assert found.area[0] == pytest.approx((29 + 20) / 2)
+    assert found.mean_over_levels[0] == pytest.approx((29 + 20) / 2)
 
 
 def test_infinite_values_have_no_interval_and_no_warning(recwarn):

@@ -9,246 +9,19 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from analysis.attribution import reading as attribution_reading
 from analysis.cka import notebook as cka_notebook
 from analysis.cka import reading as cka_reading
-from analysis.compare import reading as compare_reading
 from analysis.degradation import reading as degradation_reading
 from analysis.generalization import notebook as generalization_notebook
-from analysis.generalization import reading as generalization_reading
-from analysis.generalization.pairwise_tests import OUTSIDE
-from analysis.generalization.reading import overall
 from analysis.report import reading as report_reading
 from analysis.sensitivity import reading as sensitivity_reading
 from analysis.text.marginals import by_model, by_noise, tidy
 from analysis.text.markdown import code, escaped, side
-from analysis.text.noise_labels import NOISY
 from analysis.text.rows import ends, p_values
+from tests.helpers.benchmark_frames import NAN, PAIR, benchmark, said, scores
 from tests.helpers.cka_tables import cka_table
-
-NAN = math.nan
-NOISES = {"gaussian:15": True, "poisson:3": False, "isp": False}
-
-
-def scores(values: dict[str, tuple[float, float]], metric: str = "psnr") -> pd.DataFrame:
-    """In and out of distribution, half a dB of interval on each side."""
-    rows = []
-    for model, (inside, outside) in values.items():
-        gap = inside - outside
-        row: dict[str, Any] = {"model": model, "metric": metric, "worst": outside}
-        for name, value in (
-            ("in_distribution", inside),
-            ("out_of_distribution", outside),
-            ("gap", gap),
-        ):
-            row |= {name: value, f"{name}_low": value - 0.5, f"{name}_high": value + 0.5}
-        rows.append(row | {"worst_noise": "isp", "mean_rank": 1.5})
-    return pd.DataFrame(rows)
-
-
-def noises(values: dict[str, tuple[float, float]], metric: str = "psnr") -> pd.DataFrame:
-    """Means as in `scores`, ranks by them, 2 dB gained each."""
-    rows = []
-    for spec, trained in NOISES.items():
-        means = {model: pair[0 if trained else 1] for model, pair in values.items()}
-        for model, mean in means.items():
-            better = sum(other > mean for other in means.values())
-            rows.append(
-                {
-                    "noise": spec,
-                    "kind": spec.partition(":")[0],
-                    "level": 1.0,
-                    "in_distribution": trained,
-                    "model": model,
-                    "metric": metric,
-                    "mean": mean,
-                    "gain": 2.0,
-                    "gain_low": 1.0,
-                    "gain_high": 3.0,
-                    "mean_rank": 1.0 + better,
-                    "draw": "crop",
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def paired(found: dict[tuple[str, str], dict[str, tuple[float, ...]]]) -> pd.DataFrame:
-    """Difference, bounds and corrected p by pair of models and noise."""
-    rows = [
-        {
-            "noise": noise,
-            "metric": "psnr",
-            "model_a": a,
-            "model_b": b,
-            **dict(zip(("difference", "low", "high", "p_holm"), numbers, strict=True)),
-            "p": numbers[3],
-            "better": 1.0,
-        }
-        for (a, b), of in found.items()
-        for noise, numbers in of.items()
-    ]
-    names = ["noise", "metric", "model_a", "model_b", "difference", "low", "high", "p_holm"]
-    return pd.DataFrame(rows, columns=[*names, "p", "better", "draw"])
-
-
-def benchmark(
-    values: dict[str, tuple[float, float]],
-    found: dict[tuple[str, str], dict[str, tuple[float, ...]]] | None = None,
-) -> dict[str, pd.DataFrame]:
-    return {
-        "generalization": scores(values),
-        "noises": noises(values),
-        "tests": paired(found or {}),
-        "results": pd.DataFrame({"scene": ["a", "b"]}),
-    }
-
-
-PAIR = {"a": (30.0, 20.0), "b": (28.0, 25.0)}
-
-
-def said(lines: list[str]) -> str:
-    return " ".join(lines)
-
-
-def test_who_is_ahead_does_not_depend_on_the_order_of_the_table():
-    for names, sign in ((("a", "b"), -1), (("b", "a"), 1)):
-        ends_ = sorted((sign * 4.0, sign * 6.0))
-        frames = benchmark(PAIR, {names: {OUTSIDE: (sign * 5.0, *ends_, 0.01)}})
-        text = said(generalization_reading.main(frames))
-        assert "25.00 dB [24.50, 25.50] by `b`, 20.00 dB [19.50, 20.50] by `a`" in text
-        assert "lead of `b` over `a`, image by image, is +5.00 dB [+4.00, +6.00]" in text
-        assert "`b` is ahead, the 95% interval excludes 0 (p = 0.01 after Holm's" in text
-
-
-def test_an_interval_with_zero_in_it_is_undecided():
-    frames = benchmark(PAIR, {("a", "b"): {OUTSIDE: (-5.0, -11.0, 1.0, 0.2)}})
-    text = said(generalization_reading.main(frames))
-    assert "+5.00 dB [-1.00, +11.00]: the 95% interval includes 0" in text
-    assert "do not decide" in text and "`b` is ahead" not in text
-    frames = benchmark(PAIR, {("a", "b"): {OUTSIDE: (-5.0, NAN, NAN, 0.2)}})
-    assert "too few images for an interval" in said(generalization_reading.main(frames))
-    frames = benchmark(PAIR, {("a", "b"): {OUTSIDE: (0.0, -1.0, 1.0, 1.0)}})
-    assert "equal on average" in said(generalization_reading.main(frames))
-    assert "no paired test" in said(generalization_reading.main(benchmark(PAIR)))
-
-
-@pytest.mark.parametrize(
-    "numbers, said_",
-    [
-        ((5.0, 4.0, 6.0, 1.0), "undecided, the 95% interval excludes 0 but p = 1 after Holm's"),
-        ((5.0, -1.0, 6.0, 0.01), "undecided, the 95% interval includes 0 but p = 0.01 after"),
-        ((5.0, 4.0, 6.0, NAN), "`b` is ahead, the 95% interval excludes 0 (without a p-value)"),
-        ((-5.0, -6.0, -4.0, 0.01), "-5.00 dB [-6.00, -4.00]: `a` is ahead"),
-    ],
-)
-def test_interval_and_corrected_test_must_both_decide(numbers, said_):
-    frames = benchmark(PAIR, {("b", "a"): {OUTSIDE: numbers}})
-    text = said(generalization_reading.main(frames))
-    assert said_ in text and ("is ahead" in text) != ("undecided" in text)
-
-
-def test_the_only_unseen_noise_stands_for_all_of_them():
-    frames = benchmark(PAIR, {("a", "b"): {"poisson:3": (-5.0, -6.0, -4.0, 0.01)}})
-    assert overall(frames, "psnr", "b", "a") is None
-    frames["noises"] = frames["noises"][frames["noises"].noise != "isp"]
-    duel = overall(frames, "psnr", "b", "a")
-    assert duel is not None and duel.value == 5 and duel.winner == 1
-
-
-def test_noise_by_noise_needs_the_interval_and_the_corrected_test():
-    of = {
-        "gaussian:15": (2.0, 1.0, 3.0, 0.01),
-        "poisson:3": (-1.0, -2.0, -0.5, 0.01),
-        "isp": (1.0, 0.5, 1.5, 0.3),
-    }
-    text = said(generalization_reading.noise_by_noise(benchmark(PAIR, {("a", "b"): of}), "psnr"))
-    assert "`a` under `gaussian:15` (by 2.00 dB)" in text
-    assert "`b` under `poisson:3` (by 1.00 dB)" in text
-    assert "Undecided under `isp`" in text
-
-
-def test_less_is_better_where_the_metric_says_so():
-    frame = paired({("a", "b"): {OUTSIDE: (0.1, 0.05, 0.2, 0.01)}}).assign(metric="lpips")
-    duel = generalization_reading.duels(frame, "lpips", "a", "b")[OUTSIDE]
-    assert duel.winner == -1 and (duel.value, duel.low, duel.high) == (-0.1, -0.2, -0.05)
-
-
-def test_what_is_lost_is_made_of_two_differences():
-    text = said(generalization_reading.losses(benchmark(PAIR), "psnr"))
-    assert "3.00 dB [2.50, 3.50] by `b` and 10.00 dB [9.50, 10.50] by `a`" in text
-    assert (
-        "Between these means of `a` and `b` lie 7.00 dB, a difference without an interval" in text
-    )
-    assert "smaller" not in text
-    assert "+2.00 dB (`a` - `b` under the noise trained on)" in text
-    assert "+5.00 dB (`b` - `a` under unseen noise)" in text
-
-
-def test_a_single_model_is_not_compared():
-    frames = benchmark({"a": (30.0, 20.0)})
-    text = said(generalization_reading.sentences(frames))
-    assert "`a` has a mean PSNR of 20.00 dB [19.50, 20.50]" in text
-    assert "ahead" not in text and "undecided" not in text.lower()
-    assert "One model" in generalization_notebook.pairs(frames, "psnr").data["text/plain"]
-    assert generalization_notebook.alt_ranks(frames) == "One model: no ranks."
-
-
-def test_missing_and_infinite_values_are_said():
-    frames = benchmark({"a": (30.0, 20.0), "b": (28.0, NAN)})
-    assert "No mean under unseen noise for `b`" in said(generalization_reading.main(frames))
-    frames = benchmark({"a": (30.0, NAN), "b": (28.0, NAN)})
-    text = said(generalization_reading.main(frames))
-    assert "No noise here counts as unseen" in text and "nan" not in text
-    frames = benchmark({"a": (30.0, math.inf), "b": (28.0, 20.0)})
-    assert "∞" in said(generalization_reading.main(frames))
-
-
-def test_what_is_worse_than_the_input_is_said_only_if_decided():
-    frames = benchmark(PAIR)
-    frame = frames["noises"]
-    frame.loc[frame.noise == "isp", ["gain", "gain_low", "gain_high"]] = [-2.0, -3.0, -1.0]
-    text = said(generalization_reading.worse(frames, "psnr"))
-    assert "Worse than the noisy input, by its 95% interval: `a` under `isp`" in text
-    assert "by 2.00 dB [1.00, 3.00]" in text
-    frame.loc[frame.noise == "isp", "gain_high"] = 1.0
-    assert "not told from it" in said(generalization_reading.worse(frames, "psnr"))
-
-
-def test_of_many_models_the_ends_are_named_and_not_every_pair():
-    values = {f"m{i:02}": (30.0, 20.0 + i / 2) for i in range(20)}
-    best = "m19"
-    of = {
-        (name, best): {OUTSIDE: (-1.0, -2.0, 1.0 if name == "m18" else -0.5, 0.01)}
-        for name in values
-        if name != best
-    }
-    lines = generalization_reading.sentences(benchmark(values, of))
-    text = said(lines)
-    assert "Of 20 models `m19` has the best mean PSNR" in text and "`m00` the last" in text
-    assert "a spread of 9.50 dB" in text
-    assert "ahead of 18 of the 19 others" in text and "undecided against `m18`" in text
-    assert len(lines) < 12 and max(map(len, lines)) < 600
-    panels = generalization_notebook.pairs(benchmark(values, of), "psnr").data["text/html"]
-    assert panels.count("<section") == 19
-
-
-def test_ties_are_counted_for_both():
-    frames = benchmark({"a": (30.0, 20.0), "b": (30.0, 20.0), "c": (10.0, 10.0)})
-    assert "`a` (3) and `b` (3); ties count" in said(
-        generalization_reading.noise_by_noise(frames, "psnr")
-    )
-
-
-def test_the_leaderboard_has_the_noisy_input_last():
-    values = {NOISY: (15.0, 14.0)} | PAIR
-    html = (
-        generalization_notebook.leaderboard(benchmark(values), "psnr")
-        .data["text/plain"]
-        .splitlines()
-    )
-    assert [line.split()[0] for line in html[1:]] == ["b", "a", "noisy"]
 
 
 def marginal(**values: tuple[float, float, float]) -> pd.DataFrame:
@@ -444,39 +217,6 @@ def test_attribution_describes_and_tells_nothing_apart():
     assert "tell no models apart" in text
 
 
-def correlations(*rows: tuple[str, float, float, int]) -> dict[str, pd.DataFrame]:
-    frame = pd.DataFrame(
-        [
-            {"index": name, "target": "gap", "spearman": rho, "low": NAN, "high": NAN}
-            | {"p": p, "p_corrected": p, "models": models}
-            for name, rho, p, models in rows
-        ]
-    )
-    return {"correlations": frame, "compare": pd.DataFrame({"model": list("abcd")})}
-
-
-def test_few_models_cannot_tell_an_index_from_chance():
-    frames = correlations(("srga", 1.0, 0.17, 4), ("cka", 0.2, 0.8, 4))
-    text = said(compare_reading.sentences(frames))
-    assert "none of 2 indices is told from no correlation" in text
-    assert "the strongest is SRGA, mean over unseen noises, ρ = 1.00, p = 0.17" in text
-    assert "even perfect agreement has a corrected p of 0.17: too few models" in text
-    frames = correlations(("srga", -0.9, 0.001, 9), ("cka", 0.2, 0.8, 9), ("distance", NAN, NAN, 9))
-    text = said(compare_reading.sentences(frames))
-    assert "below 0.05, SRGA, mean over unseen noises, ρ = -0.90, p = 0.001" in text
-    assert "Undecided: CKA of the deepest blocks" in text and "too few" not in text
-    assert "ρ" not in said(compare_reading.main(correlations(("srga", NAN, NAN, 4))))
-
-
-def test_kinds_of_models_are_told_of_where_they_might_be_all_there_is():
-    kinds = {name: {"policy": "masks" if name < "c" else "no_masks"} for name in "abcd"}
-    for manifest in ({"models": kinds}, {"runs": {"x": {"models": kinds}}}):
-        (text,) = compare_reading.groups(manifest)
-        assert r"2 kinds (2 with masks; 2 with no\_masks)" in text
-    assert compare_reading.groups({"models": dict(list(kinds.items())[:2])}) == []
-    assert compare_reading.groups({}) == []
-
-
 def test_names_break_neither_markdown_nor_sentences():
     assert code("<b>*x*") == "`<b>*x*`" and code("`a`") == "`` `a` ``" and code("") == "`  `"
     assert code("a\nb") == "`a b`"
@@ -513,11 +253,6 @@ def test_a_reports_own_manifest_is_shown_as_far_as_it_goes(tmp_path):
     assert report_reading.entries(tmp_path) == ["budget: crops 8", r"suite: a\_b"]
     row = report_reading.table_of_models(tmp_path).iloc[0]
     assert (row["model"], row["parameters"], row["SHA-256"]) == ("a|b", 7, "0123456789ab")
-
-
-@pytest.mark.parametrize("metric", ["psnr", "ssim", "lpips"])
-def test_units_are_those_of_the_metric(metric):
-    assert ("dB" in generalization_notebook.unit(metric)) == (metric == "psnr")
 
 
 def section(folder: Path, name: str, models: dict[str, str], **more: Any) -> None:

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from analysis.engine import run as engine_run
+from analysis.engine.image_quality import PROTOCOLS, ImageQuality, Protocol
 from analysis.engine.observer import Batch, View
 from analysis.engine.run import ForwardSettings
-from analysis.generalization.observer import PROTOCOLS, Protocol, Scores
 from analysis.text import noise_labels
 from analysis.text.noise_labels import NOISY
 from mtd.data import crops as data_crops
@@ -47,8 +47,8 @@ def groups(*sizes: int) -> list[Batch]:
     return [Batch(i, CROPS[a:b]) for i, (a, b) in enumerate(itertools.pairwise(ends))]
 
 
-def observed(*sizes: int, protocol: Protocol | None = None) -> Scores:
-    observer = Scores(list(MODELS), protocol, window=8)
+def observed(*sizes: int, protocol: Protocol | None = None) -> ImageQuality:
+    observer = ImageQuality(list(MODELS), protocol, window=8)
     for _ in engine_run.walk(MODELS, NOISES, groups(*sizes), [observer], ForwardSettings(seed=5)):
         pass
     return observer
@@ -101,7 +101,7 @@ def test_rows_of_two_processes_are_in_the_order_of_one(monkeypatch):
     whole = observed(1, 1, 1, 1, 1)
     parts = []
     for rank in range(2):
-        observer = Scores(list(MODELS), window=8)
+        observer = ImageQuality(list(MODELS), window=8)
         ranks = Ranks(rank, 2)
         for _ in engine_run.walk(
             MODELS, NOISES, groups(1, 1, 1, 1, 1), [observer], ForwardSettings(seed=5), ranks=ranks
@@ -130,7 +130,7 @@ def test_squares_are_those_of_the_output():
 def test_a_batch_with_noises_of_its_own_is_seen_under_those_only():
     own = Recorded("camera:3", {"0.png": lambda: 255 - CROPS[0].pixels})
     both = [Batch(0, CROPS[:1], [own]), Batch(1, CROPS[3:4])]
-    observer = Scores(list(MODELS), window=8)
+    observer = ImageQuality(list(MODELS), window=8)
     seen = list(engine_run.walk(MODELS, NOISES, both, [observer], ForwardSettings()))
     assert [view.noise for view in seen] == 3 * ["camera:3"] + [
         noise.spec for noise in NOISES for _ in MODELS
@@ -146,17 +146,17 @@ def test_outputs_that_are_no_numbers_give_nan_and_a_picture():
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x * math.nan
 
-    observer = Scores(["broken"], window=8)
+    observer = ImageQuality(["broken"], window=8)
     for _ in engine_run.walk({"broken": Broken()}, NOISES[:1], [Batch(0, CROPS[:1])], [observer]):
         pass
     assert observer.compute().value.isna().all()
 
 
 def test_the_key_holds_what_decides_the_values():
-    plain = Scores(["a"]).key
+    plain = ImageQuality(["a"]).key
     assert json.loads(json.dumps(plain)) == plain
-    others = [Scores(["a"], PROTOCOLS["paper"]), Scores(["a"], Protocol(channel="y"))]
-    others.append(Scores(["a"], window=8))
+    others = [ImageQuality(["a"], PROTOCOLS["paper"]), ImageQuality(["a"], Protocol(channel="y"))]
+    others.append(ImageQuality(["a"], window=8))
     assert all(other.key != plain for other in others)
 
 
