@@ -53,9 +53,10 @@ class Analysis:
         description: what it does, for `--help`.
         examples: command lines, for `--help`.
         settings: the class of its settings.
-        observer: makes its observer for given inputs, settings and batches.
-        tables: makes its tables from what the observer computes, by file name without ending;
+        tables: makes its tables, and other files, from what the observer computes, by file name;
             called in every process.
+        observer: makes its observer for given inputs, settings and batches; None for an analysis
+            that has a pass of its own, see `compute`.
         figures: draws its figures from tables and manifest alone, by file name without ending.
         attachments: names of its files that are no tables, such as pixels.
         pictures: draws those figures that need the attachments, given by name, as well.
@@ -82,9 +83,9 @@ class Analysis:
     description: str
     examples: str
     settings: type[Any]
-    observer: Callable[[RunInputs, Any, Sequence[Batch]], Observer]
     tables: Callable[[Any, AnalysisJob], Files]
     sentences: Callable[[Frames, Manifest], list[str]]
+    observer: Callable[[RunInputs, Any, Sequence[Batch]], Observer] | None = None
     figures: Callable[[Frames, Manifest], Mapping[str, Figure]] = no_figures
     attachments: tuple[str, ...] = ()
     pictures: Callable[[Frames, Manifest, Attachments], Mapping[str, Figure]] = no_pictures

@@ -59,17 +59,20 @@ class AnalysisJob:
     inputs: RunInputs
     settings: Any
     batches: Sequence[Batch]
-    observer: Observer
+    observer: Observer | None
     manifest: Mapping[str, Any]
     name: str
 
     @property
     def watch(self) -> Watch:
         """The observer with the noises and crops that it observes."""
+        assert self.observer is not None
         return Watch(self.observer, tuple(self.inputs.specs), self.inputs.digests)
 
     def with_batches(self, together: Sequence[Batch]) -> dict[str, Any]:
-        """The manifest with the sizes of those batches that it observes."""
+        """The manifest with the sizes of those batches that it observes, if it has an observer."""
+        if self.observer is None:
+            return dict(self.manifest)
         watch = self.watch
         return {
             **self.manifest,
@@ -83,6 +86,7 @@ class AnalysisJob:
             BadInput: in all processes, if any of them finds some.
         """
         ranks = self.inputs.ranks
+        assert self.observer is not None
         with ranks.raise_on_all_ranks():
             return self.analysis.tables(self.observer.compute(ranks), self)
 
@@ -108,8 +112,11 @@ def plan(
     """
     if analysis.prepare is not None:
         settings = analysis.prepare(inputs, settings)
-    cut = list(together) if together is not None else batches_of(analysis, inputs, settings)
-    observer = analysis.observer(inputs, settings, cut)
+    cut: list[Batch] = []
+    observer = None
+    if analysis.observer is not None:
+        cut = list(together) if together is not None else batches_of(analysis, inputs, settings)
+        observer = analysis.observer(inputs, settings, cut)
     manifest = manifest_of(analysis.name, settings, inputs)
     manifest |= analysis.manifest(inputs, settings, observer)
     return AnalysisJob(analysis, inputs, settings, cut, observer, manifest, name or analysis.name)

@@ -1,1 +1,16 @@
-"""Sensitivity of layers to noise."""
+"""Sensitivity to noise over depth: how far each layer moves from a clean image to a noisy one.
+
+`measure_sensitivity` measures models, `change` and `gain` are for sums of arrays;
+`python -m analysis.sensitivity` is the command.
+"""
+
+from typing import TYPE_CHECKING
+
+from mtd.utils.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from analysis.sensitivity.result import SensitivityResult, measure_sensitivity
+
+__all__ = ["SensitivityResult", "measure_sensitivity"]
+
+__getattr__, __dir__ = lazy_exports(__name__, dict.fromkeys(__all__, "analysis.sensitivity.result"))

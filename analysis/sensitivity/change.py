@@ -39,23 +39,22 @@ def change(layer: Sums, draws: Sequence[int] | None = None) -> tuple[Array, Arra
     """
     import numpy as np
 
-    of = np.arange(len(layer.moved)) if draws is None else np.asarray(draws)
-    members = of == np.arange(of.max() + 1)[:, None]
-    parts = [side.numpy() for side in (layer.moved, layer.first, layer.second)]
+    draw_of_image = np.arange(len(layer.moved)) if draws is None else np.asarray(draws)
+    members = draw_of_image == np.arange(draw_of_image.max() + 1)[:, None]
+    sums = [side.numpy() for side in (layer.moved, layer.first, layer.second)]
     # sums of each draw by themselves, added up image by image
-    moved, first, second = (np.stack([side[one].sum(0) for one in members]) for side in parts)
+    moved, first, second = (np.stack([side[chosen].sum(0) for chosen in members]) for side in sums)
     sizes = members.sum(1)
-    wholes = [(moved.sum()[None], first.sum(0)[None], second.sum(0)[None], sizes.sum()[None])]
-    rest = sizes.sum() - sizes
-    wholes.append((moved.sum() - moved, first.sum(0) - first, second.sum(0) - second, rest))
-    found = []
-    for shift, total, square, images in wholes:
+    whole = (moved.sum()[None], first.sum(0)[None], second.sum(0)[None], sizes.sum()[None])
+    without = (moved.sum() - moved, first.sum(0) - first, second.sum(0) - second)
+    ratios = []
+    for shift, total, square, images in (whole, (*without, sizes.sum() - sizes)):
         count = np.maximum(1, images * layer.positions)[:, None]
         spread = (square - np.square(total) / count).sum(-1)
         varies = spread > NOTHING * square.sum(-1)
         ratio = np.maximum(shift, 0) / np.where(varies, spread, np.nan)
-        found.append(np.sqrt(ratio))
-    return found[0][0], found[1]
+        ratios.append(np.sqrt(ratio))
+    return ratios[0][0], ratios[1]
 
 
 def gain(layer: tuple[Array, Array], image: tuple[Array, Array]) -> tuple[Array, Array]:
@@ -70,7 +69,7 @@ def gain(layer: tuple[Array, Array], image: tuple[Array, Array]) -> tuple[Array,
     """
     import numpy as np
 
-    whole, parts = (
-        one / np.where(other > 0, other, np.nan) for one, other in zip(layer, image, strict=True)
+    whole, without = (
+        moved / np.where(own > 0, own, np.nan) for moved, own in zip(layer, image, strict=True)
     )
-    return whole, parts
+    return whole, without

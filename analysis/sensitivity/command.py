@@ -1,25 +1,26 @@
-"""Sensitivity to noise over depth: how far each layer moves from a clean image to a noisy one.
-
-`change` and `gain` are for sums of arrays; `python -m analysis.sensitivity a.pth b.pth` is the
-command.
-"""
+"""The sensitivity to noise as a command, and its record."""
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from analysis.commands import inputs as commands_inputs
-from analysis.commands import options
-from mtd.utils import cli
-from mtd.utils.errors import BadInput
+from analysis.commands import command
+from analysis.commands.analysis import Analysis
+from analysis.sensitivity.settings import SensitivitySettings
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
     from analysis.commands.inputs import RunInputs
     from analysis.commands.job import AnalysisJob
     from analysis.engine.observer import Batch
+    from analysis.sensitivity.observer import LayerChanges
+    from analysis.sensitivity.result import SensitivityResult
 
+    Frames = Mapping[str, pd.DataFrame]
+    Manifest = Mapping[str, Any]
 
 EXAMPLES = """\
   python -m analysis.sensitivity baseline.pth masked.pth
@@ -28,85 +29,103 @@ EXAMPLES = """\
   python -m analysis.sensitivity mine.pth --layers 'layers.*.residual_group.blocks.*'
 """
 
-CROPS = 32
-NOISES = ("gaussian:15", "gaussian:50", "poisson:3.5", "salt_pepper:0.02")
+PIXELS = 2**15
+"""Pixels that go through a network together: the clean layers of a batch are held in memory."""
 
 
-def parser() -> cli.Parser:
-    """The command's options."""
-    p = options.parser(
-        "analysis.sensitivity",
-        "Measure how far each layer moves from a clean image to its noisy version, relative to how "
-        "much the layer varies over clean images, and to how far the image itself moves: whether "
-        "a network dampens a noise on the way through, or amplifies it.",
-        EXAMPLES,
-        limit=CROPS,
-        noises=", ".join(NOISES),
-    )
-    p.add_argument(
-        "--layers",
-        action="append",
-        metavar="GLOB",
-        help="layers (repeatable; default: blocks and convolutions around them, else convolutions)",
-    )
-    p.add_argument(
-        "--memory",
-        type=cli.gibibytes,
-        default=2.0,
-        metavar="GIB",
-        help="that a batch's clean layers may take (default 2)",
-    )
-    return p
+def batches(inputs: RunInputs, settings: SensitivitySettings) -> list[Batch]:
+    """Batches of crops whose clean layers fit into memory."""
+    from analysis.engine.run import batches
+
+    assert settings.crop is not None
+    return batches(inputs.crops, settings.batch_size or max(1, PIXELS // settings.crop**2))
+
+
+def observer(
+    inputs: RunInputs, settings: SensitivitySettings, batches: Sequence[Batch]
+) -> LayerChanges:
+    """The observer of the layers' changes."""
+    from analysis.commands.inputs import choose_layers
+    from analysis.sensitivity.observer import LayerChanges
+
+    layers = choose_layers(inputs.models, settings.layers)
+    return LayerChanges(layers, int(settings.memory * 2**30))
+
+
+def manifest(
+    inputs: RunInputs, settings: SensitivitySettings, observer: LayerChanges
+) -> dict[str, Any]:
+    """What decides the values beside the shared settings."""
+    from analysis.commands.inputs import choose_layers
+
+    return {"layers": choose_layers(inputs.models, settings.layers)}
+
+
+def tables(sums: Any, job: AnalysisJob) -> dict[str, pd.DataFrame]:
+    """The table of changes and gains."""
+    from analysis.sensitivity import tables
+
+    return {"sensitivity.csv": tables.table(sums, job.inputs)}
+
+
+def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
+    """Gain over depth."""
+    from analysis.sensitivity import figures
+
+    return {"sensitivity": figures.gain_over_depth(frames["sensitivity"])}
+
+
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """The strongest layer and the output of each model under each noise, as a table."""
+    from analysis.sensitivity import reading
+
+    return reading.terminal_table(frames, manifest)
+
+
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """What follows from the table."""
+    from analysis.sensitivity import reading
+
+    return reading.sentences(frames, manifest)
+
+
+def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """How much of the noise each model leaves in its output."""
+    from analysis.sensitivity import reading
+
+    return reading.main(frames)
+
+
+def result() -> type[SensitivityResult]:
+    """The class of its results."""
+    from analysis.sensitivity.result import SensitivityResult
+
+    return SensitivityResult
+
+
+ANALYSIS = Analysis(
+    name="sensitivity",
+    title="Sensitivity",
+    description="Measure how far each layer moves from a clean image to its noisy version, "
+    "relative to how much the layer varies over clean images, and to how far the image itself "
+    "moves: whether a network dampens a noise on the way through, or amplifies it.",
+    examples=EXAMPLES,
+    settings=SensitivitySettings,
+    batches=batches,
+    observer=observer,
+    manifest=manifest,
+    tables=tables,
+    figures=figures,
+    terminal_table=terminal_table,
+    sentences=sentences,
+    main_sentences=main_sentences,
+    result=result,
+    table_names=("sensitivity",),
+    keys={"sensitivity": ("model", "noise", "layer")},
+    report_crops=48,
+)
 
 
 def main() -> None:
-    """Check everything, compute, write the run folder, print the table."""
-    run(parser().parse_args(), cli.command("analysis.sensitivity"))
-
-
-def settle(args: argparse.Namespace) -> None:
-    """Fill in the noises, none of them first.
-
-    Raises:
-        BadInput: no noise is asked for.
-    """
-    from analysis.text.noise_labels import CLEAN
-
-    args.noise = [CLEAN, *(args.noise or NOISES)]
-    if CLEAN in args.noise[1:]:
-        raise BadInput(f"--noise {CLEAN}: it is what the others are compared with; leave it out")
-
-
-def plan(args: argparse.Namespace, asked: RunInputs) -> tuple[list[Batch], AnalysisJob]:
-    """Batches, and the analysis of what is asked.
-
-    Raises:
-        BadInput: see `mtd.utils.errors`.
-    """
-    from analysis.commands.job import AnalysisJob
-    from analysis.engine.run import batches
-    from analysis.sensitivity import tables
-    from analysis.sensitivity.observer import LayerChanges
-
-    layers = commands_inputs.choose_layers(asked.models, args.layers)
-    groups = batches(asked.crops, args.batch_size or max(1, 2**15 // args.crop**2))
-    work = AnalysisJob(
-        asked,
-        LayerChanges(layers, int(args.memory * 2**30)),
-        commands_inputs.describe("sensitivity", args, asked) | {"layers": layers},
-        lambda found: {"sensitivity.csv": tables.table(found, asked)},
-        tables.report,
-    )
-    return groups, work
-
-
-def run(args: argparse.Namespace, command: str = "") -> Path:
-    """The command on parsed arguments; returns the run folder.
-
-    Raises:
-        BadInput: see `mtd.utils.errors`.
-    """
-    from analysis.commands import job as commands_job
-
-    settle(args)
-    return commands_job.run(args, plan, command)
+    """The command."""
+    command.main(ANALYSIS)

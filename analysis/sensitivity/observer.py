@@ -14,7 +14,7 @@ from torch import Tensor
 from analysis.engine.cache import CachedActivations
 from analysis.engine.collecting_observer import Collector
 from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, View
-from analysis.text.noise_labels import CLEAN
+from analysis.text.noise_names import CLEAN
 from mtd.utils.distributed import Ranks
 from mtd.utils.errors import BadInput
 
@@ -143,7 +143,7 @@ def places(layer: str, value: Tensor, count: int) -> Tensor:
     if value.shape[0] == count and value.ndim == 3:
         return value
     raise BadInput(
-        f"layer {layer!r} puts out {tuple(value.shape)} for {count} crops: expected maps or tokens "
+        f"layer {layer!r} outputs {tuple(value.shape)} for {count} crops: expected maps or tokens "
         "of whole images; leave it out of --layers"
     )
 

@@ -1,21 +1,26 @@
-"""What the table of sensitivity says: where noise is amplified, and how much is left of it."""
+"""What the table of sensitivity says, as sentences for the terminal and the page."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
 from analysis.plotting.model_styles import short
 from analysis.sensitivity.observer import DENOISED, IMAGE
-from analysis.text import markdown
+from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_noise, tidy
-from analysis.text.markdown import bounded, code, codes, listed, number
+from analysis.text.markdown import bounded, code, codes, listed, number, sentence
 from analysis.text.rows import ends
+from analysis.text.terminal import grid, plural
 
-TABLES = ("sensitivity",)
+LARGE = 5
+"""Gains above it come from small spreads more than from large changes."""
 
 Frames = Mapping[str, pd.DataFrame]
+Manifest = Mapping[str, Any]
 
 
 def outputs(frame: pd.DataFrame) -> pd.DataFrame:
@@ -28,16 +33,52 @@ def inside(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[~frame.layer.isin([IMAGE, DENOISED]) & frame.gain.notna()]
 
 
-def sentences(frames: Frames) -> list[str]:
-    """All that follows from the table."""
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """All that follows from the table, the most important first."""
     frame = frames["sensitivity"]
-    return [*main(frames), *strongest(frame), *amplified(frame), *scope(frame)]
+    return [
+        *main(frames),
+        *strongest(frame),
+        *amplified(frame),
+        *constant(frame),
+        *conditions(frame, manifest),
+        *scope(frame),
+    ]
 
 
 def main(frames: Frames) -> list[str]:
     """How much of the noise each model leaves in its output."""
     rows = tidy(outputs(frames["sensitivity"]), "gain", "gain_low", "gain_high")
     return by_noise(rows, "Gain of the denoised image", 3)
+
+
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """The image's change, and each model's strongest layer and output, for the terminal."""
+    frame, side = frames["sensitivity"], manifest["crop"]
+    heading = (
+        f"Change of each layer from clean to noisy, relative to its spread over clean images: "
+        f"{plural(int(frame.crops.iloc[0]), 'crop')} of {side} x {side}\n"
+        "gain: change over that of the noisy image; below 1 the noise is dampened"
+    )
+    rows = [["model", "noise", "image", "strongest layer", "gain", "denoised image", "gain"]]
+    for (model, noise), part in frame.groupby(["model", "noise"], sort=False):
+        by_layer = part.set_index("layer")
+        gains = inside(part).set_index("layer").gain
+        strongest = ["", "nan"]
+        if len(gains):
+            layer = str(gains.idxmax())
+            strongest = [short(layer), gain(by_layer.loc[layer])]
+        image, output = f"{by_layer.change[IMAGE]:.4f}", f"{by_layer.change[DENOISED]:.4f}"
+        end = [output, gain(by_layer.loc[DENOISED])]
+        rows.append([str(model), str(noise), image, *strongest, *end])
+    return f"{heading}\n{grid(rows)}"
+
+
+def gain(row: Any) -> str:
+    """A gain with its interval, as the terminal shows it."""
+    if math.isnan(row.gain_low):
+        return f"{row.gain:.3f}"
+    return f"{row.gain:.3f} [{row.gain_low:.3f}, {row.gain_high:.3f}]"
 
 
 def strongest(frame: pd.DataFrame) -> list[str]:
@@ -53,39 +94,82 @@ def strongest(frame: pd.DataFrame) -> list[str]:
         f"({short(r['layer'])}, under {code(r['noise'])})"
         for r in tops.to_dict("records")
     ]
-    some = ", least and most of all models" if len(tops) < part.model.nunique() else ""
-    end = "They are the largest of many layers and noises: chosen by these same crops."
-    return [f"Largest gain of any layer under any noise{some}: {listed(each)}. {end}"]
+    which = ", least and most of all models" if len(tops) < part.model.nunique() else ""
+    text = [
+        f"Largest gain of any layer under any noise{which}: {listed(each)}. As the largest of "
+        "many layers and noises it was selected on these same crops."
+    ]
+    large = part[part.gain > LARGE].model
+    if len(large):
+        text.append(
+            f"Gains above {LARGE} ({codes(dict.fromkeys(large))}) are of layers that hardly vary "
+            "over clean images, such as a predicted residual."
+        )
+    return text
 
 
 def amplified(frame: pd.DataFrame) -> list[str]:
     """Whether any output moves more than its input."""
-    out = outputs(frame)
-    above = out[out.gain_low > 1]
-    each = [f"{code(name)} under {codes(of.noise, 3)}" for name, of in above.groupby("model")]
-    return [f"More than the noisy image itself, gain above 1: {listed(each)}."] if each else []
+    part = outputs(frame)
+    above = part[part.gain_low > 1]
+    each = [f"{code(name)} under {codes(rows.noise, 3)}" for name, rows in above.groupby("model")]
+    if not each:
+        return []
+    return [f"The output moves more than the noisy image itself, gain above 1: {listed(each)}."]
+
+
+def constant(frame: pd.DataFrame) -> list[str]:
+    """Which layers have no change."""
+    names = dict.fromkeys(short(str(layer)) for layer in frame[frame.change.isna()].layer)
+    if not names:
+        return []
+    return [f"No change is given for layers that do not vary over clean images: {codes(names)}."]
+
+
+def conditions(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
+    """What beside the noise the changes hold."""
+    text = [sentence(note) for note in sorted(set(frame.note) - {""})]
+    if (frame.kind == "isp").any():
+        text.append(
+            "`isp` also changes the image that is to be restored: changes under it are not due to "
+            "noise alone."
+        )
+    if manifest.get("mask_draws") == "independent":
+        text.append(
+            "Attention masks were drawn independently under each noise: changes include the effect "
+            "of other masks."
+        )
+    about = manifest.get("models", {})
+    oracle = [name for name in about if about[name].get("usage", {}).get("sigma") == "oracle"]
+    if oracle:
+        text.append(
+            f"{codes(oracle)}: noise-conditional, and given another noise level with the clean "
+            "image than with the noisy one; changes include the effect of that."
+        )
+    return text
 
 
 def scope(frame: pd.DataFrame) -> list[str]:
-    """What the numbers are not about."""
-    found = [
+    """What the numbers are about."""
+    text = [
         "A small gain says that the output hardly depends on the noise, not that it is right: an "
         "output that never changes has gain 0."
     ]
     if frame.gain_low.isna().all():
-        return [*found, "This run has no intervals: nothing is told apart."]
-    return [*found, markdown.scope(str(frame.unit.iloc[0]))]
+        return [*text, "This run has no intervals: differences between models are undecided."]
+    first = frame.iloc[0]
+    return [*text, about_intervals(str(first.unit), int(first.photographs), int(first.crops))]
 
 
 def alt(frames: Frames) -> str:
     """Of the curves: the largest gain of each model, and that of its output."""
     frame, each = frames["sensitivity"], []
     for model, rows in inside(frame).groupby("model", sort=False):
-        top, out = ends(rows, "gain")[1], outputs(frame[frame.model == model]).gain
+        top, gains = ends(rows, "gain")[1], outputs(frame[frame.model == model]).gain
         where = f"{short(top['layer'])} under {top['noise']}"
         each.append(
             f"{model}: up to {number(top['gain'])} at {where}, output "
-            f"{number(out.min())} to {number(out.max())}"
+            f"{number(gains.min())} to {number(gains.max())}"
         )
     return f"Gain over depth, a panel for each of {frame.noise.nunique()} noises. " + (
         f"{'; '.join(each[:FEW])}." if each else "No layer varies."

@@ -41,6 +41,15 @@ def plain(text: str) -> str:
     return re.sub(r"\\([\\`*_\[\]<>|~$&#])", r"\1", text)
 
 
+def sentence(text: str) -> str:
+    """A remark that may hold names as a sentence: a capital first, a full stop at the end.
+
+    >>> print(sentence("noise is our own_preset"))
+    Noise is our own\\_preset.
+    """
+    return f"{text[:1].upper()}{escaped(text[1:])}." if text else ""
+
+
 def listed(items: Iterable[str], most: int = 6) -> str:
     """A list in words; of a long one the first and how many more there are.
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis.text.noise_names import CLEAN as CLEAN
+from analysis.text.noise_names import NOISY as NOISY
 from mtd.data.recorded_noise import Recorded
 from mtd.noise.base import Noise
 from mtd.noise.mixture import OURS
@@ -54,11 +56,3 @@ def level_falls(kind: str) -> bool:
 def preset(part: pd.DataFrame) -> str:
     """What must be said of the mixture wherever it is shown."""
     return OURS if "mixture" in set(part.kind) else ""
-
-
-NOISY = "noisy input"
-"""The name under which the noisy images' own values stand beside the models'."""
-
-
-CLEAN = "gaussian:0"
-"""The noise that changes nothing."""

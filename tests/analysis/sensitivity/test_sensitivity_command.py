@@ -10,17 +10,20 @@ import pytest
 import torch
 
 import mtd
+from analysis.commands import command as commands
+from analysis.commands.parser import request
 from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.engine.hooks import Activations
 from analysis.engine.layers import default_layers
-from analysis.sensitivity import command
-from analysis.sensitivity.command import run
+from analysis.sensitivity import command, measure_sensitivity
 from analysis.sensitivity.observer import DENOISED, IMAGE
+from analysis.sensitivity.settings import SensitivitySettings
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
+from mtd.utils.errors import BadInput
 
 FEW = ("--crop", "16", "--limit", "7", "--quiet")
 TWO = ("--noise", "poisson:3.5", "--noise", "gaussian:50")
@@ -35,7 +38,9 @@ def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def started(*arguments: str) -> Path:
-    return run(command.parser().parse_args(list(arguments)), "test")
+    parsed = commands.parser(command.ANALYSIS).parse_args(list(arguments))
+    asked = request(SensitivitySettings, parsed, "test")
+    return commands.run(command.ANALYSIS, asked.models, asked.settings, asked.output)
 
 
 def table(path: Path):
@@ -83,7 +88,7 @@ def test_the_batches_decide_nothing(folder):
 
 
 def test_what_is_written_and_said(folder, capsys):
-    arguments = ("--noise", "mixture:2", "--noise", "isp", "--mask-pairing", "independent")
+    arguments = ("--noise", "mixture:2", "--noise", "isp", "--mask-draws", "independent")
     path = started("plain.pth", "hidden.pth", *FEW, *TWO, *arguments)
     assert {file.name for file in path.iterdir()} == {
         *("manifest.json", "run.json", "summary.txt", "sensitivity.csv", "sensitivity.png")
@@ -91,9 +96,12 @@ def test_what_is_written_and_said(folder, capsys):
     manifest = read_manifest(path)
     assert manifest["noises"][0] == "gaussian:0" and "conv_first" in manifest["layers"]["plain"]
     out = capsys.readouterr().out
-    assert "7 crops of 16 x 16" in out and "7 crops, so they are rough" in out
-    assert "this project's own preset" in out and "isp changes the right answer" in out
-    assert "masks were drawn anew" in out
+    assert "7 crops of 16 x 16" in out
+    words = " ".join(out.split())
+    assert "With 7 crops they are rough." in words
+    assert "Mixture is this project's own preset" in words
+    assert "isp also changes the image that is to be restored" in words
+    assert "masks were drawn independently under each noise" in words
 
 
 @pytest.mark.parametrize(
@@ -103,10 +111,73 @@ def test_what_is_written_and_said(folder, capsys):
         (["--noise", "gaussian:0"], "leave it out"),
         (["--layers", "blocks"], "'blocks' matches no module"),
         (["--layers", "**.attn"], "leave it out of --layers"),
-        (["--memory", "0"], "expected GiB above 0"),
+        (["--memory", "0"], "expected a number above 0"),
         (["--memory", "1e-6"], "lower --batch-size"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message):
     code, out, err = in_process(command.main, "plain.pth", *FEW, *arguments)
     assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
+
+
+class Blur(torch.nn.Module):
+    """Half of a channel mixture: a network of a caller's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = torch.nn.Conv2d(3, 4, 3, padding=1)
+        self.last = torch.nn.Conv2d(4, 3, 3, padding=1)
+
+    def forward(self, x):
+        return x + self.last(self.first(x).relu())
+
+
+def test_the_function_takes_modules_and_arrays_and_plots():
+    torch.manual_seed(0)
+    images = [np.random.default_rng(i).random((24, 24, 3)) for i in range(4)]
+    result = measure_sensitivity(
+        {"mine": Blur(), "other": Blur()},
+        images=images,
+        noises=["gaussian:25", "poisson:3.5"],
+        crop=16,
+        limit=4,
+        progress=False,
+    )
+    frame = result.sensitivity
+    assert list(frame[frame.noise == "gaussian:25"].layer) == [IMAGE, "first", "last", DENOISED] * 2
+    axes = result.plot_gain(noise="poisson:3.5")
+    part = frame[(frame.noise == "poisson:3.5") & (frame.model == "other")]
+    (curve,) = (line for line in axes.get_lines() if line.get_label() == "other")
+    assert np.asarray(curve.get_ydata()) == pytest.approx(part.gain.to_numpy())
+    assert axes.get_yscale() == "log" and "poisson:3.5" in axes.get_title()
+    assert result.plot_gain(axes) is axes
+    with pytest.raises(BadInput, match="'poisson:3'"):
+        result.plot_gain(noise="poisson:3")
+    assert set(result.figures()) == {"sensitivity"} and "`mine`" in result.sentences()[0]
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"noises": ["gaussian:0"]}, "leave it out"),
+        ({"crop": None}, "crops of one size"),
+        ({"memory": -1}, "above 0"),
+        ({"layer": "x"}, "did you mean layers"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_one_line(settings, message):
+    with pytest.raises(BadInput, match=message) as caught:
+        SensitivitySettings.of(**settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_have_the_clean_image_first():
+    settings = SensitivitySettings.of(noises="gaussian:5")
+    assert settings.specs == ("gaussian:0", "gaussian:5")
+    assert SensitivitySettings.of(**settings.to_dict()) == settings
+    assert SensitivitySettings().specs[1:] == (
+        "gaussian:15",
+        "gaussian:50",
+        "poisson:3.5",
+        "salt_pepper:0.02",
+    )
