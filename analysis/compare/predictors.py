@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands.run_folder import read_manifest, read_notes, read_tables
-from analysis.text.noise_labels import CLEAN
+from analysis.text.noise_names import CLEAN
 from mtd.utils.errors import BadInput
 
 TARGETS = {
@@ -53,7 +53,7 @@ def _cka(frame: pd.DataFrame, _: Trained) -> pd.Series:
 
 
 def _separability(frame: pd.DataFrame, _: Trained) -> pd.Series:
-    return frame[frame.deepest.astype(bool)].groupby("model").ch_noise.mean()
+    return frame[frame.last_features.astype(bool)].groupby("model").ch_noise.mean()
 
 
 def _distance(frame: pd.DataFrame, trained: Trained) -> pd.Series:
@@ -73,7 +73,7 @@ def _sensitivity(frame: pd.DataFrame, trained: Trained) -> pd.Series:
 INDICES = (
     Index("srga", "srga", "srga", "SRGA, mean over unseen noises", _srga),
     Index("cka", "cka", "deep", "CKA of the deepest blocks between noises", _cka),
-    Index("separability", "degradation", "degradation", "CH by noise, deepest", _separability),
+    Index("separability", "degradation", "degradation", "CH of the last features", _separability),
     Index("distance", "distributions", "distributions", "W1 of deep features (σ)", _distance),
     Index("sensitivity", "sensitivity", "sensitivity", "gain of the output", _sensitivity),
 )

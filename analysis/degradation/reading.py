@@ -1,62 +1,71 @@
-"""What the table of degradation clusters says: do features sort crops by noise?"""
+"""What the tables of degradation clusters say, as sentences for the terminal and the page."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
-from analysis.degradation.tables import halfway
 from analysis.plotting.model_styles import short
-from analysis.text import markdown
+from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_model, tidy
-from analysis.text.markdown import bounded, code, codes, listed, number
+from analysis.text.markdown import bounded, code, codes, listed, number, sentence
 from analysis.text.rows import records
-
-TABLES = ("degradation", "embedding")
+from analysis.text.terminal import grid, plural
 
 Frames = Mapping[str, pd.DataFrame]
+Manifest = Mapping[str, Any]
+
+LEGEND = """\
+CH: Calinski-Harabasz index, variance between over within classes, larger for more distinct groups;
+by noise, content counts as variance within: random labels give 1, below 1 content outweighs noise.
+within crops: the same once each crop's mean is removed, near 1 if noise left no common trace.
+probe: how often a linear classifier identifies the noise of unseen crops; chance is {:.2f}.
+Features that sort by noise are read as generalizing worse (after Liu et al. 2021, 2023)."""
 
 
-def flagged(frame: pd.DataFrame, which: str) -> pd.DataFrame:
-    """One row of each model: its `deepest` layer, or that of the `highest` CH by noise."""
+def marked(frame: pd.DataFrame, which: str) -> pd.DataFrame:
+    """One row of each model: its `last_features`, or the layer with the `highest` CH by noise."""
     return frame[frame[which].astype(bool)]
 
 
-def sentences(frames: Frames) -> list[str]:
-    """All that follows from the table."""
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """All that follows from the tables, the most important first."""
     frame = frames["degradation"]
-    return [*main(frames), *highest(frame), *onset(frame), *scope(frame)]
+    return [*main(frames), *highest(frame), *probe(frame), *scope(frame, manifest)]
 
 
 def main(frames: Frames) -> list[str]:
-    """How much the deepest layers sort by noise, next to random labels."""
-    part = flagged(frames["degradation"], "deepest")
-    layers = listed(f"`{name}`" for name in dict.fromkeys(short(str(n)) for n in part.layer))
-    found = by_model(tidy(part, "ch_noise"), f"CH by noise of the deepest layer ({layers})", 3)
-    return [*found, *level(part)]
+    """How much the last features sort by noise, next to random labels."""
+    part = marked(frames["degradation"], "last_features")
+    layers = codes(dict.fromkeys(short(str(name)) for name in part.layer))
+    text = by_model(tidy(part, "ch_noise"), f"CH by noise of the last features ({layers})", 3)
+    return [*text, *levels(part)]
 
 
-def level(part: pd.DataFrame) -> list[str]:
+def levels(part: pd.DataFrame) -> list[str]:
     """Which models lie below and above the value of random labels."""
     below, above = part[part.high < 1].model, part[part.low > 1].model
     known = part[part.low.notna()].model
+    undecided = known[~known.isin([*below, *above])]
     sides = {
         "below 1, so that content outweighs noise": below,
         "above 1, so that noises form groups": above,
-        "not told from 1, the value of random labels": known[~known.isin([*below, *above])],
+        "not distinguishable from 1, the value of random labels": undecided,
     }
-    found = []
+    each = []
     for what, names in sides.items():
         if len(names):
             every = len(names) == len(part) > FEW
-            found.append(f"{what}: {f'all {len(part)} models' if every else codes(names)}")
-    return [f"By their intervals, {'; '.join(found)}."] if found else []
+            each.append(f"{what}: {f'all {len(part)} models' if every else codes(names)}")
+    return [f"By their intervals, {'; '.join(each)}."] if each else []
 
 
 def highest(frame: pd.DataFrame) -> list[str]:
     """Where along depth each model sorts by noise most."""
-    part = flagged(frame, "highest")
+    part = marked(frame, "highest")
     if len(part) > FEW:
         part = part.sort_values("ch_noise", kind="stable").iloc[[0, -1]]
     each = [
@@ -65,43 +74,88 @@ def highest(frame: pd.DataFrame) -> list[str]:
         for r in part.to_dict("records")
     ]
     which = ", least and most of all models" if len(part) < frame.model.nunique() else ""
-    end = "The layer is the one with the highest value of many: it is chosen by these same crops."
+    end = "As the highest of many layers it was selected on these same crops."
     return [f"CH by noise is highest{which}: {listed(each)}. {end}"] if each else []
 
 
-def onset(frame: pd.DataFrame) -> list[str]:
-    """From where on a linear probe tells the noise of crops that it has not seen."""
-    threshold, never, found = (1 + frame.chance.iloc[0]) / 2, [], []
+def onset(rows: pd.DataFrame) -> str | None:
+    """A model's first layer at which the probe exceeds halfway between chance and 1."""
+    above = rows[rows.probe > (1 + rows.chance) / 2]
+    return None if above.empty else str(above.layer.iloc[0])
+
+
+def probe(frame: pd.DataFrame) -> list[str]:
+    """From where on a linear probe identifies the noise of crops that it has not seen."""
+    chance = float(frame.chance.iloc[0])
+    first, never = [], []
     for model, rows in frame.groupby("model", sort=False):
-        layer, best = halfway(rows), float(rows.probe.max())
+        top = rows[rows.probe == rows.probe.max()].iloc[0]
+        best = f"best {number(float(top.probe))} at {short(str(top.layer))}"
+        layer = onset(rows)
         if layer is None:
-            never.append(f"{code(model)} (best {number(best)})")
+            never.append(f"{code(model)} ({best})")
         else:
-            found.append(f"{code(model)} from {short(layer)} on (best {number(best)})")
-    chance = f"chance is {number(float(frame.chance.iloc[0]))}"
-    start = f"A linear probe tells the noise more often than {number(threshold)} ({chance})"
-    lines = [f"{start}, halfway to always, first in: {listed(found, FEW)}."] if found else []
-    if never:
-        lines.append(f"{'It never does' if found else start + ' never'} in {listed(never, FEW)}.")
-    return lines
+            place = f"layer {list(rows.layer).index(layer) + 1} of {len(rows)}"
+            first.append(f"at {short(layer)} in {code(model)} ({place}; {best})")
+    what = "the accuracy of a linear probe that identifies the noise"
+    than = f"exceeds {number((1 + chance) / 2)}, halfway between chance ({number(chance)}) and 1,"
+    if not first:
+        return [f"In {listed(never, FEW)} {what} never {than[:-1]}."]
+    text = [f"{what[0].upper()}{what[1:]} {than} first {listed(first, FEW)}."]
+    return [*text, f"It never does in {listed(never, FEW)}."] if never else text
 
 
-def scope(frame: pd.DataFrame) -> list[str]:
-    """What intervals are about."""
+def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
+    """What the numbers and their intervals are about."""
+    first = frame.iloc[0]
+    text = [sentence(str(first.note))] if first.note else []
+    text += [
+        f"The probe is tested in {first.folds} folds, all noises of a "
+        f"{manifest.get('folds_by', 'crop')} in one of them; it has no intervals.",
+        "CH grows with the number of samples: compare it within this table only.",
+    ]
+    if "perplexity" in manifest:
+        text.append(
+            f"t-SNE depends on its perplexity ({manifest['perplexity']:.3g}) and seed "
+            f"({manifest['seed']}): rely on the numbers on principal components."
+        )
     if frame.low.isna().all():
-        return ["This run has no intervals: nothing is told apart."]
-    return [markdown.scope(str(frame.unit.iloc[0])), "The probe has no intervals."]
+        return [*text, "This run has no intervals: differences between models are undecided."]
+    return [*text, about_intervals(str(first.unit), int(first.photographs), int(first.crops))]
+
+
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """The last features of each model, and its layer with the highest index, for the terminal."""
+    frame, side, pool = frames["degradation"], manifest["crop"], manifest["pool"]
+    first = frame.iloc[0]
+    pooled = f"averaged to at most {pool} x {pool} positions" if pool else "as they are"
+    heading = (
+        f"Do features sort crops by noise? {plural(int(first.crops), 'crop')} of {side} x {side} "
+        f"under {first.noises} noises ({', '.join(manifest['noises'])})\n"
+        f"features {pooled}, {first.components} principal components of {first.samples} samples"
+    )
+    rows = [["", "CH by noise", "within crops", "by content", "silhouette", "probe", "CH on t-SNE"]]
+    columns = ("ch_within", "ch_content", "silhouette", "probe", "ch_tsne")
+    for which, name in {"last_features": "last features", "highest": "highest CH by noise"}.items():
+        rows.append([name, *[""] * 6])
+        for row in records(marked(frame, which)):
+            value = f"{row['ch_noise']:.3g}"
+            if not math.isnan(row["low"]):
+                value += f" [{row['low']:.3g}, {row['high']:.3g}]"
+            label = f"  {row['model']}, {short(row['layer'])}"
+            rows.append([label, value, *(f"{row[column]:.3g}" for column in columns)])
+    return f"{heading}\n{grid(rows)}\n{LEGEND.format(first.chance)}"
 
 
 def alt_depth(frames: Frames) -> str:
-    """Of the curves over depth: the deepest value and the highest of each model."""
+    """Of the curves over depth: the highest value of each model and that of the last features."""
     frame = frames["degradation"]
     each = []
     for model, rows in frame.groupby("model", sort=False):
-        top, deep = flagged(rows, "highest").iloc[0], flagged(rows, "deepest").iloc[0]
+        top, last = (marked(rows, which).iloc[0] for which in ("highest", "last_features"))
         each.append(
             f"{model}: highest {number(top.ch_noise, 3)} at {short(top.layer)}, "
-            f"{number(deep.ch_noise, 3)} at the deepest layer, best probe "
+            f"{number(last.ch_noise, 3)} at the last features, best probe "
             f"{number(rows.probe.max())}"
         )
     return f"Calinski-Harabasz index by noise and linear probe over depth. {listed(each, FEW)}."
@@ -109,11 +163,11 @@ def alt_depth(frames: Frames) -> str:
 
 def alt_planes(frames: Frames) -> str:
     """Of the scatter plots: how many points, and how much they group by noise."""
-    frame = flagged(frames["degradation"], "deepest")
+    frame = marked(frames["degradation"], "last_features")
     each = [f"{r['model']} {number(r['ch_noise'], 3)}" for r in records(frame)]
     first = frame.iloc[0]
     return (
         f"{first.samples} points, {first.crops} crops under {first.noises} noises, in two "
-        f"principal components and in t-SNE. Calinski-Harabasz index by noise of the deepest "
-        f"layer: {listed(each, FEW)}; 1 is that of random labels."
+        f"principal components and in t-SNE. Calinski-Harabasz index by noise of the last "
+        f"features: {listed(each, FEW)}; 1 is that of random labels."
     )

@@ -6,16 +6,19 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
 
 import mtd
+from analysis.commands import command as commands
+from analysis.commands.parser import request
 from analysis.commands.run_folder import read_manifest, read_tables
-from analysis.degradation import command, separability
+from analysis.degradation import command, measure_clusters, reading, separability
 from analysis.degradation import observer as degradation_observer
 from analysis.degradation import tables as degradation_tables
-from analysis.degradation.command import run
+from analysis.degradation.settings import DegradationSettings
 from analysis.engine import observer as engine_observer
 from analysis.engine.hooks import Activations
 from mtd.data import crops as data_crops
@@ -23,6 +26,7 @@ from mtd.data import photographs
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
+from mtd.utils.errors import BadInput
 
 FEW = ("--crop", "16", "--limit", "8", "--quiet")
 THREE = ("--noise", "gaussian:15", "--noise", "poisson:3.5", "--noise", "spatial:60")
@@ -39,7 +43,9 @@ def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def started(*arguments: str) -> Path:
-    return run(command.parser().parse_args(list(arguments)), "test")
+    parsed = commands.parser(command.ANALYSIS).parse_args(list(arguments))
+    asked = request(DegradationSettings, parsed, "test")
+    return commands.run(command.ANALYSIS, asked.models, asked.settings, asked.output)
 
 
 def tables(path: Path):
@@ -98,20 +104,20 @@ def test_numbers_are_those_of_features_pooled_by_hand(folder, name, layer, pool)
     assert list(points.noise) == [spec for spec in SPECS for _ in range(8)]
 
 
-def test_the_default_layers_end_with_the_deepest_features(folder):
+def test_the_default_layers_end_with_the_last_features(folder):
     path = started("plain.pth", "dncnn.pth", *FEW, *THREE, "--no-intervals")
     frame, points = tables(path).values()
     plain = frame[frame.model == "plain"]
     names = list(plain.layer)
     assert names[0] == "conv_first" and names[-2:] == ["input:conv_last", "conv_last"]
     assert list(plain["index"]) == list(range(len(plain)))
-    ends = frame[frame.deepest].set_index("model").layer
+    ends = frame[frame.last_features].set_index("model").layer
     assert ends["plain"] == "input:conv_last" and ends["dncnn"].startswith("input:model.")
     assert list(frame[frame.highest].model) == ["plain", "dncnn"]
     for model, part in frame.groupby("model"):
         assert part.ch_noise.max() == part[part.highest].ch_noise.item(), model
-    embedded = frame[frame.deepest | frame.highest]
-    assert frame.ch_tsne.notna().equals(frame.deepest | frame.highest)
+    embedded = frame[frame.last_features | frame.highest]
+    assert frame.ch_tsne.notna().equals(frame.last_features | frame.highest)
     assert len(points) == len(embedded) * 2 * 24 and frame.low.isna().all()
 
 
@@ -140,9 +146,7 @@ def test_a_network_that_lets_noise_through_sorts_by_it(folder, monkeypatch):
     network = mtd.load("plain.pth")
     last = network.get_submodule("conv_last")
     monkeypatch.setattr(last, "forward", Strength().forward)
-    monkeypatch.setattr(
-        "analysis.commands.inputs.load_models", lambda args, device: {"plain": network}
-    )
+    monkeypatch.setattr("analysis.commands.inputs.load_models", lambda *_: {"plain": network})
     monkeypatch.setattr(type(network), "forward", lambda self, x, *_, **__: last(x)[:, :3])
     noises = ("--noise", "gaussian:5", "--noise", "gaussian:100")
     path = started("plain.pth", *FEW, *noises, "--layers", "conv_last", "--components", "2")
@@ -162,7 +166,7 @@ def test_folds_keep_photographs_together_from_five_on(folder, monkeypatch):
     one = ("--layers", "conv_last", "--no-intervals")
     path = started("plain.pth", *FEW, *THREE, *one)
     assert read_manifest(path)["folds_by"] == "crop" and held[-1] == [*range(8)] * 3
-    monkeypatch.setattr(command, "PHOTOGRAPHS", 3)
+    monkeypatch.setattr(degradation_tables, "PHOTOGRAPHS", 3)
     path = started("plain.pth", *FEW, *THREE, *one, "--output-dir", "other")
     crops = data_crops.crops(photographs.photographs(), 16, 8)
     names = sorted({crop.image for crop in crops})
@@ -190,25 +194,29 @@ def test_what_is_written_and_said(folder, capsys):
     assert "scikit-learn" in manifest["versions"]
     out = capsys.readouterr().out
     assert "8 crops of 16 x 16 under 4 noises" in out
-    assert "features averaged to at most 8 x 8 places, 31 principal components of 32" in out
-    assert "deepest layer" in out and "plain, input:conv_last" in out and "chance is 0.25" in out
-    assert "this project's own preset" in out and "t-SNE depends on perplexity (10.3)" in out
+    assert "features averaged to at most 8 x 8 positions, 31 principal components of 32" in out
+    assert "last features" in out and "plain, input:conv_last" in out and "chance is 0.25" in out
+    words = " ".join(out.split())
+    assert "Mixture is this project's own preset; the paper's is not public." in words
+    assert "t-SNE depends on its perplexity (10.3) and seed (0)" in words
+    assert "The probe is tested in 5 folds, all noises of a crop in one of them" in words
+    assert "With 8 crops they are rough." in words
     frame = tables(path)["degradation"]
     assert (frame.low < frame.ch_noise).all() and (frame.ch_noise < frame.high).all()
     assert frame.variance.between(0, 1).all()
 
 
-def test_the_text_says_from_where_on_the_noise_is_told():
-    import pandas as pd
-
-    rows = {"layer": ["a", "b", "c"], "probe": [0.3, 0.7, 0.9], "chance": [0.2] * 3}
+def test_the_text_says_from_where_on_the_noise_is_identified():
+    rows = {"model": "net", "layer": ["a", "b", "c"], "probe": [0.3, 0.7, 0.9], "chance": 0.2}
     part = pd.DataFrame(rows)
-    assert degradation_tables.halfway(part) == "b"
-    said = degradation_tables.onset("net", part)
-    assert said == "net: the probe exceeds 0.60 first at b (layer 2 of 3); best 0.90 at c"
+    assert reading.onset(part) == "b"
+    (text,) = reading.probe(part)
+    assert "exceeds 0.60, halfway between chance (0.20) and 1, first at b in `net`" in text
+    assert "(layer 2 of 3; best 0.90 at c)" in text
     part.probe = [0.3, 0.6, 0.5]
-    assert degradation_tables.halfway(part) is None
-    assert "never exceeds 0.60" in degradation_tables.onset("net", part)
+    assert reading.onset(part) is None
+    (text,) = reading.probe(part)
+    assert text.startswith("In `net` (best 0.60 at b) the accuracy") and "never exceeds" in text
 
 
 def test_features_that_do_not_vary_are_named(folder, in_process, monkeypatch):
@@ -218,7 +226,7 @@ def test_features_that_do_not_vary_are_named(folder, in_process, monkeypatch):
     monkeypatch.setattr(degradation_observer.PooledFeatures, "keep", keep)
     arguments = ("plain.pth", *FEW, *THREE, "--layers", "conv_last")
     code, out, err = in_process(command.main, *arguments)
-    assert code == 2 and "plain, conv_last: features do not vary" in err and not out
+    assert code == 2 and "plain, conv_last: features do not vary, so they" in err and not out
     monkeypatch.setattr(
         degradation_observer.PooledFeatures,
         "keep",
@@ -232,15 +240,73 @@ def test_features_that_do_not_vary_are_named(folder, in_process, monkeypatch):
     "arguments, message",
     [
         (["--noise", "gausian:15"], "did you mean gaussian"),
-        (["--noise", "gaussian:15"], "1 noise: nothing to tell apart"),
+        (["--noise", "gaussian:15"], "1 noise: nothing to separate"),
         (["--layers", "blocks"], "'blocks' matches no module"),
         (["--layers", "**.attn"], "choose one with features for each"),
         (["--limit", "2"], "2 crops: expected 3 or more"),
         (["--components", "1"], "from 2 up"),
         (["--pool", "-1"], "from 0 up"),
-        (["--memory", "0"], "expected GiB above 0"),
+        (["--memory", "0"], "expected a number above 0"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message):
     code, out, err = in_process(command.main, "plain.pth", *FEW, *arguments)
     assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"noises": "gaussian:15"}, "1 noise: nothing to separate"),
+        ({"crop": None}, "crops of one size"),
+        ({"pool": 1.5}, "whole number"),
+        ({"component": 5}, "did you mean components"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_one_line(settings, message):
+    with pytest.raises(BadInput, match=message) as caught:
+        DegradationSettings.of(**settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_are_completed_and_not_changed():
+    settings = DegradationSettings.of(components=50)
+    assert settings.completed(4, 5).components == 19 and settings.components == 50
+    assert settings.completed(48, 5) == settings
+    assert settings.specs == (
+        *("gaussian:15", "poisson:3.5", "speckle:0.04", "spatial:60", "salt_pepper:0.02"),
+    )
+    assert DegradationSettings.of(**settings.to_dict()) == settings
+
+
+def test_the_function_takes_modules_and_arrays_and_plots():
+    torch.manual_seed(0)
+    mine = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 3, 3, padding=1))
+    images = [np.random.default_rng(i).random((24, 24, 3)) for i in range(4)]
+    result = measure_clusters(
+        {"mine": mine},
+        images=images,
+        noises=["gaussian:25", "poisson:3.5"],
+        crop=16,
+        limit=4,
+        progress=False,
+    )
+    frame = result.degradation
+    assert list(frame.layer) == ["0", "input:2", "2"] and list(frame.last_features).index(True) == 1
+    for plot, column in (
+        (result.plot_ch, "ch_noise"),
+        (result.plot_ch_within, "ch_within"),
+        (result.plot_probe, "probe"),
+    ):
+        axes = plot()
+        curve = axes.get_lines()[0]
+        assert np.asarray(curve.get_ydata()) == pytest.approx(frame[column].to_numpy())
+        assert [text.get_text() for text in axes.get_xticklabels()] == list(frame.layer)
+    axes = result.plot_plane(kind="pca")
+    points = result.embedding
+    points = points[(points.layer == "input:2") & (points.kind == "pca")]
+    drawn = np.concatenate([np.asarray(dots.get_offsets()) for dots in axes.collections])
+    assert drawn == pytest.approx(points[["x", "y"]].to_numpy()) and len(axes.collections) == 2
+    with pytest.raises(BadInput, match="did you mean mine"):
+        result.plot_plane(model="mini")
+    assert set(result.figures()) == {"degradation", "embedding"}

@@ -174,34 +174,36 @@ def layers(model: str, ch: float, probes: list[float]) -> list[dict[str, Any]]:
     return [
         {"model": model, "layer": f"l{i}", "index": i, "ch_noise": ch, "low": ch / 2}
         | {"high": ch * 2, "probe": probe, "chance": 0.2, "unit": "scene"}
-        | {"deepest": i == len(probes) - 1, "highest": i == 0}
+        | {"last_features": i == len(probes) - 1, "highest": i == 0, "note": "", "folds": 5}
+        | {"photographs": 30, "crops": 30}
         for i, probe in enumerate(probes)
     ]
 
 
 def test_clusters_are_set_against_random_labels_and_chance():
     rows = [*layers("a", 9.0, [0.3, 0.7]), *layers("b", 0.1, [0.3, 0.4]), *layers("c", 1, [0.9])]
-    text = said(degradation_reading.sentences({"degradation": pd.DataFrame(rows)}))
+    text = said(degradation_reading.sentences({"degradation": pd.DataFrame(rows)}, {}))
     assert "below 1, so that content outweighs noise: `b`" in text
     assert "above 1, so that noises form groups: `a`" in text
-    assert "not told from 1, the value of random labels: `c`" in text
-    assert "`a` from l1 on (best 0.70) and `c` from l0 on (best 0.90)" in text
-    assert "It never does in `b` (best 0.40)" in text
+    assert "not distinguishable from 1, the value of random labels: `c`" in text
+    assert "l1 in `a` (layer 2 of 2; best 0.70 at l1) and at l0 in `c` (layer 1 of 1" in text
+    assert "It never does in `b` (best 0.40 at l1)" in text
 
 
 def test_sensitivity_is_that_of_the_output_and_of_the_strongest_layer():
     rows = [
         {"model": m, "noise": n, "layer": layer, "index": i, "gain": g, "gain_low": g - 0.1}
-        | {"gain_high": g + 0.1, "unit": "scene"}
+        | {"gain_high": g + 0.1, "unit": "scene", "photographs": 20, "crops": 20, "note": ""}
+        | {"change": g, "kind": n}
         for m, out in (("a", 0.5), ("b", 1.5))
         for n in ("x", "y")
         for i, (layer, g) in enumerate((("noisy image", 1), ("l", 3.0), ("denoised image", out)))
     ]
-    text = said(sensitivity_reading.sentences({"sensitivity": pd.DataFrame(rows)}))
+    text = said(sensitivity_reading.sentences({"sensitivity": pd.DataFrame(rows)}, {}))
     assert "0.500 in `a` and 1.500 in `b`" in text and "lower in `a` under `x` and `y`" in text
     assert "3.00 [2.90, 3.10] in `a` (l, under `x`)" in text
     assert "gain above 1: `b` under `x` and `y`" in text
-    assert "largest of many layers and noises: chosen by these same crops" in text
+    assert "largest of many layers and noises it was selected on these same crops" in text
 
 
 def test_attribution_describes_and_tells_nothing_apart():

@@ -1,0 +1,141 @@
+"""The results of degradation clusters, and the Python function that measures them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.commands.command import run_in_memory
+from analysis.commands.result import Result
+from analysis.degradation import figures
+from analysis.degradation.command import ANALYSIS
+from analysis.plotting.axes import new_axes
+from mtd.utils.errors import BadInput, nearest
+
+
+class DegradationResult(Result):
+    """Tables of degradation clusters as data frames, and figures of them."""
+
+    @property
+    def degradation(self) -> pd.DataFrame:
+        """A row for each model and layer: how far its features group by noise and by content.
+
+        `ch_noise` with `low` and `high`, `ch_content`, `ch_within`, `silhouette`, `probe`;
+        `last_features` marks what goes into the last convolution, `highest` the layer whose CH by
+        noise is highest.
+        """
+        return self.frames["degradation"]
+
+    @property
+    def embedding(self) -> pd.DataFrame:
+        """Every crop under every noise in two principal components (`pca`) and in t-SNE (`tsne`),
+        for the layers that `degradation` marks."""
+        return self.frames["embedding"]
+
+    def plot_ch(self, ax: Axes | None = None) -> Axes:
+        """Calinski-Harabasz index by noise over depth; dashed, by content.
+
+        Args:
+            ax: where to draw; a new figure's by default.
+        """
+        return self._over_depth(figures.draw_ch, ax)
+
+    def plot_ch_within(self, ax: Axes | None = None) -> Axes:
+        """The index by noise over depth, once each crop's mean over noises is removed.
+
+        Args:
+            ax: where to draw; a new figure's by default.
+        """
+        return self._over_depth(figures.draw_ch_within, ax)
+
+    def plot_probe(self, ax: Axes | None = None) -> Axes:
+        """How often a linear probe identifies the noise of unseen crops, over depth.
+
+        Args:
+            ax: where to draw; a new figure's by default.
+        """
+        return self._over_depth(figures.draw_probe, ax)
+
+    def _over_depth(self, draw: Any, ax: Axes | None) -> Axes:
+        ax = ax if ax is not None else new_axes()
+        draw(ax, self.degradation)
+        figures.label_depth(ax, self.degradation)
+        if draw is not figures.draw_ch:  # whose legend says what solid and dashed lines are
+            ax.legend(fontsize=8)
+        return ax
+
+    def plot_plane(
+        self,
+        ax: Axes | None = None,
+        *,
+        model: str | None = None,
+        kind: Literal["pca", "tsne"] = "tsne",
+        layer: Literal["last_features", "highest"] = "last_features",
+    ) -> Axes:
+        """Crops in the plane, a color for each noise.
+
+        Args:
+            ax: where to draw; a new figure's by default.
+            model: one of the run; the first one by default.
+            kind: two principal components, or t-SNE.
+            layer: the last features, or the layer whose CH by noise is highest.
+
+        Raises:
+            BadInput: no such model, kind or layer in the run.
+        """
+        frame = self.degradation
+        models = list(dict.fromkeys(frame.model))
+        for name, value, known in (
+            ("model", model or models[0], models),
+            ("kind", kind, figures.PLANES),
+            ("layer", layer, figures.WHICH),
+        ):
+            if value not in known:
+                raise BadInput(f"{name} {value!r}: {nearest(value, known)}")
+        row = frame[(frame.model == (model or models[0])) & frame[layer]].iloc[0]
+        ax = ax if ax is not None else new_axes()
+        noises = list(dict.fromkeys(self.embedding.noise))
+        figures.draw_plane(ax, self.embedding, row, kind, noises, figures.WHICH[layer])
+        ax.legend(fontsize=8)
+        return ax
+
+
+def measure_clusters(
+    models: Any, *, images: Any = None, progress: bool = True, **settings: Any
+) -> DegradationResult:
+    """Measure, layer by layer, whether features group crops by their noise or by their content.
+
+    The Calinski-Harabasz index [tr B / (k − 1)] / [tr W / (n − k)] of n samples in k classes, on
+    principal components of features averaged to a few positions; the classes are noises, or crops.
+    Beside it the silhouette, a linear probe, and t-SNE; see `analysis.degradation.separability`.
+    The command `python -m analysis.degradation` calls the same code.
+
+    Args:
+        models: a mapping from names, a sequence, or one of: an `nn.Module` from (B, 3, H, W) in
+            [0, 1] to the same shape; the path of a checkpoint; a bundled name.
+        images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W), `uint8`
+            or real in [0, 1]; None for the bundled ones.
+        progress: show a progress bar.
+        settings: fields of `analysis.degradation.settings.DegradationSettings`.
+
+    Returns:
+        Data frames `degradation`, `embedding`; `plot_ch`, `plot_ch_within`, `plot_probe`,
+        `plot_plane`; `save`.
+
+    Raises:
+        BadInput: a model, image or setting that cannot be used; the message says what to do.
+
+    Example:
+        >>> result = measure_clusters(
+        ...     "masked.pth", layers="input:conv_last", crop=32, limit=4, progress=False
+        ... )
+        >>> result.degradation[["layer", "samples", "last_features"]].values.tolist()
+        [['input:conv_last', 20, True]]
+
+    Reference: Liu et al. 2021, *Discovering Distinctive "Semantics" in Super-Resolution Networks*.
+    """
+    result = run_in_memory(ANALYSIS, models, images, progress, **settings)
+    assert isinstance(result, DegradationResult)
+    return result
