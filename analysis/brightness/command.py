@@ -1,26 +1,27 @@
-"""Brightness of what networks put out: whether it is that of the clean images, and what it costs.
-
-`python -m analysis.brightness a.pth b.pth` is the command. A network that is trained with an input
-mask and without attention masks puts out images of the wrong brightness once it is shown all
-pixels (the paper's Figures 5 and 6); this measures by how much, of any networks.
-"""
+"""The brightness of outputs as a command, and its record."""
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from analysis.commands import inputs as commands_inputs
-from analysis.commands import options
-from mtd.utils import cli
-from mtd.utils.errors import BadInput
+from analysis.brightness.settings import BrightnessSettings
+from analysis.commands import command
+from analysis.commands.analysis import Analysis
 
 if TYPE_CHECKING:
-    from analysis.commands.inputs import RunInputs
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from analysis.brightness.observer import BrightnessHistograms
+    from analysis.brightness.result import BrightnessResult
+    from analysis.commands.inputs import Models, RunInputs
     from analysis.commands.job import AnalysisJob
     from analysis.engine.observer import Batch
+    from mtd.data.photographs import Photograph
+
+    Frames = Mapping[str, pd.DataFrame]
+    Manifest = Mapping[str, Any]
 
 EXAMPLES = """\
   python -m analysis.brightness baseline.pth masked.pth
@@ -30,72 +31,103 @@ EXAMPLES = """\
 """
 
 
-def parser() -> cli.Parser:
-    """The command's options."""
-    return options.parser(
-        "analysis.brightness",
-        "Measure how far the brightness of what each model puts out is from that of the clean "
-        "images: shift and distance of histograms with 95% intervals, and what PSNR would be with "
-        "brightness and contrast set right.",
-        EXAMPLES,
-    )
-
-
-def main() -> None:
-    """Check everything, count, write the run folder, print the table."""
-    run(parser().parse_args(), cli.command("analysis.brightness"))
-
-
-def with_noisy(asked: RunInputs) -> RunInputs:
-    """What is asked, with the noisy input as the last of the models.
+def load_inputs(
+    models: Models, settings: BrightnessSettings, photographs: Sequence[Photograph] | None = None
+) -> RunInputs:
+    """What the settings name, with the noisy input as the last of the models.
 
     Raises:
         BadInput: a model has the name of the noisy input or of the clean images.
     """
-    from analysis.brightness.tables import CLEAN
-    from analysis.text.noise_labels import NOISY
+    from analysis.brightness.tables import CLEAN_IMAGES
+    from analysis.commands.inputs import load_inputs
+    from analysis.text.noise_names import NOISY
     from mtd.networks.base import Unchanged
+    from mtd.utils.errors import BadInput
 
-    for name in (NOISY, CLEAN):
-        if name in asked.models:
-            raise BadInput(f"a model is named {name!r}; rename the file")
-    models = asked.models | {NOISY: Unchanged()}
-    identity = {name: commands_inputs.identity(model) for name, model in models.items()}
-    return replace(asked, models=models, setting=replace(asked.setting, identity=identity))
+    inputs = load_inputs(models, settings, photographs)
+    with inputs.ranks.raise_on_all_ranks():
+        if CLEAN_IMAGES in inputs.models:
+            raise BadInput(f"a model is named {CLEAN_IMAGES!r}; rename the file")
+        return inputs.with_models({NOISY: Unchanged()})
 
 
-def plan(args: argparse.Namespace, asked: RunInputs) -> tuple[list[Batch], AnalysisJob]:
-    """Batches, and the analysis of what is asked.
-
-    Raises:
-        BadInput: see `mtd.utils.errors`.
-    """
-    from analysis.brightness import tables
+def observer(
+    inputs: RunInputs, settings: BrightnessSettings, batches: Sequence[Batch]
+) -> BrightnessHistograms:
+    """The observer of brightness."""
     from analysis.brightness.observer import BrightnessHistograms
-    from analysis.commands.job import PIXELS, AnalysisJob
-    from analysis.engine.run import batches
 
-    asked = with_noisy(asked)
-    groups = batches(asked.crops, args.batch_size or max(1, PIXELS // args.crop**2))
-    work = AnalysisJob(
-        asked,
-        BrightnessHistograms(list(asked.models)),
-        commands_inputs.describe("brightness", args, asked),
-        lambda found: tables.tables(found, asked),
-        tables.report,
-    )
-    return groups, work
+    return BrightnessHistograms(list(inputs.models))
 
 
-def run(args: argparse.Namespace, command: str = "") -> Path:
-    """The command on parsed arguments; returns the run folder.
+def tables(histograms: Any, job: AnalysisJob) -> dict[str, pd.DataFrame]:
+    """The tables of models, of single images and of histograms."""
+    from analysis.brightness import tables
 
-    Raises:
-        BadInput: see `mtd.utils.errors`.
-    """
-    from analysis.commands.job import carry_out
+    return tables.tables(histograms, job.inputs)
 
-    asked = commands_inputs.check(args)
-    with asked.ranks.raise_on_all_ranks():
-        groups, work = plan(args, asked)
-    return carry_out(args, groups, work, f"brightness-{'-'.join(asked.models)}", command)
+
+def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
+    """Histograms of the outputs and of the clean images."""
+    from analysis.brightness import figures
+
+    return {"brightness": figures.histograms(frames["brightness"], frames["histograms"])}
+
+
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """The numbers of each model under each noise, as a table."""
+    from analysis.brightness import reading
+
+    return reading.terminal_table(frames, manifest)
+
+
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """What follows from the tables."""
+    from analysis.brightness import reading
+
+    return reading.sentences(frames, manifest)
+
+
+def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """Which models' outputs are too dark or too bright."""
+    from analysis.brightness import reading
+
+    return reading.main(frames)
+
+
+def result() -> type[BrightnessResult]:
+    """The class of its results."""
+    from analysis.brightness.result import BrightnessResult
+
+    return BrightnessResult
+
+
+ANALYSIS = Analysis(
+    name="brightness",
+    title="Brightness",
+    description="Measure how far the brightness of what each model outputs is from that of the "
+    "clean images: shift and distance of histograms with 95% intervals, and what PSNR would be "
+    "with brightness and contrast matched.",
+    examples=EXAMPLES,
+    settings=BrightnessSettings,
+    load_inputs=load_inputs,
+    observer=observer,
+    tables=tables,
+    figures=figures,
+    terminal_table=terminal_table,
+    sentences=sentences,
+    main_sentences=main_sentences,
+    result=result,
+    table_names=("brightness", "images", "histograms"),
+    keys={
+        "brightness": ("model", "noise"),
+        "images": ("model", "noise", "sha256"),
+        "histograms": ("model", "noise", "level"),
+    },
+)
+
+
+def main() -> None:
+    """The command."""
+    command.main(ANALYSIS)

@@ -29,8 +29,7 @@ class Brightness(NamedTuple):
     """What is kept of every image under a view.
 
     Attributes:
-        output: (images, LEVELS) int64, pixels of each brightness that the network puts out; see
-            `count`.
+        output: (images, LEVELS) int64, pixels of each brightness in the output; see `count`.
         clean: the same of the clean images.
         fit: (images, 4) float64, see `fit`.
     """

@@ -14,10 +14,11 @@ import torch
 from scipy import stats
 
 import mtd
-from analysis.brightness import command
+from analysis.brightness import command, measure_brightness, reading
 from analysis.brightness import figures as brightness_figures
-from analysis.brightness import tables as brightness_tables
-from analysis.brightness.command import run
+from analysis.brightness.settings import BrightnessSettings
+from analysis.commands import command as commands
+from analysis.commands.parser import request
 from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.text.noise_labels import NOISY
 from mtd.data import crops as data_crops
@@ -25,12 +26,13 @@ from mtd.data import photographs
 from mtd.metrics import psnr_ssim
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
+from mtd.utils.errors import BadInput
 from tests.helpers.run_folders import contents
 
 FEW = ("--crop", "16", "--limit", "7", "--quiet")
 TWO = ("--noise", "gaussian:15", "--noise", "poisson:3")
 MODELS = ["plain", "hidden", NOISY]
-TABLES = brightness_tables.TABLES
+TABLES = command.ANALYSIS.table_names
 
 
 @pytest.fixture
@@ -40,15 +42,18 @@ def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def started(*arguments: str) -> Path:
-    return run(command.parser().parse_args(list(arguments)), "test")
+    parsed = commands.parser(command.ANALYSIS).parse_args(list(arguments))
+    asked = request(BrightnessSettings, parsed, "test")
+    return commands.run(command.ANALYSIS, asked.models, asked.settings, asked.output)
 
 
 def tables(path: Path) -> dict[str, pd.DataFrame]:
-    return read_tables(path, brightness_tables.TABLES)
+    return read_tables(path, TABLES)
 
 
 def lines(path: Path) -> list[str]:
-    return (path / "summary.txt").read_text().splitlines()
+    """The printed text; of sentences, each in one line."""
+    return re.sub(r"\n  (?=\S)", " ", (path / "summary.txt").read_text()).splitlines()
 
 
 def near(monkeypatch: pytest.MonkeyPatch, levels: dict[str, float]) -> None:
@@ -143,13 +148,13 @@ def test_a_model_that_brightens_is_found_and_said(folder, monkeypatch):
         assert bright.shift_low > 0 > dark.shift_high
         assert bright.matching > plain.matching + 0.5 and dark.matching > plain.matching + 0.5
         assert (
-            f"hidden under {spec} puts out images {bright['shift']:.2f} levels too bright "
-            f"[{bright.shift_low:.2f}, {bright.shift_high:.2f}]; set right in brightness and "
-            f"contrast, it would have {bright.matching:.2f} dB more"
+            f"hidden under {spec}: outputs are {bright['shift']:.2f} [{bright.shift_low:.2f}, "
+            f"{bright.shift_high:.2f}] levels too bright; with brightness and contrast matched, "
+            f"PSNR would be {bright.matching:.2f} dB higher."
         ) in summary
         assert (
-            f"dark under {spec} puts out images {-dark['shift']:.2f} levels too dark "
-            f"[{-dark.shift_high:.2f}, {-dark.shift_low:.2f}]"
+            f"dark under {spec}: outputs are {-dark['shift']:.2f} [{-dark.shift_high:.2f}, "
+            f"{-dark.shift_low:.2f}] levels too dark"
         ) in summary
     each = tables(path)["images"].set_index(["model", "noise"])["shift"].abs()
     for names, values in each.groupby(level=[0, 1]):
@@ -161,7 +166,7 @@ def test_a_model_that_brightens_is_found_and_said(folder, monkeypatch):
     for (model, spec), apart in decided.items():
         said = [line for line in lines(path) if line.startswith(f"{model} under {spec}")]
         assert len(said) == (model != NOISY)
-        assert all(("puts out images" in line) == apart for line in said)
+        assert all(("outputs are " in line) == apart for line in said)
         assert all(("is undecided" in line) != apart for line in said)
 
 
@@ -180,20 +185,20 @@ ROW = {
     [
         (
             {},
-            "is undecided, +0.10 [-0.20, +0.40] levels; one by one they are 1.50 levels off",
+            "is undecided, +0.10 [-0.20, +0.40] levels; crop by crop they are 1.50 levels off",
         ),
         ({"shift_low": 0.0}, "is undecided"),
-        ({"shift_low": 0.05}, "puts out images 0.10 levels too bright [0.05, 0.40]; set right"),
+        ({"shift_low": 0.05}, "outputs are 0.10 [0.05, 0.40] levels too bright; with"),
         (
             {"shift": -3.2, "shift_low": -3.5, "shift_high": -2.9},
-            "puts out images 3.20 levels too dark [2.90, 3.50]; set right",
+            "outputs are 3.20 [2.90, 3.50] levels too dark; with",
         ),
         ({"shift_low": math.nan, "shift_high": math.nan}, "undecided, too few crops"),
-        ({"shift": math.nan, "shift_low": math.nan}, "not finite: no numbers"),
+        ({"shift": math.nan, "shift_low": math.nan}, "no numbers, as outputs hold values that"),
     ],
 )
 def test_sentences_say_what_intervals_decide(change, said):
-    assert said in brightness_tables.sentence(ROW | change, 1.5)
+    assert said in reading.shift_of(ROW | change, 1.5)
 
 
 def test_the_batches_decide_nothing(folder):
@@ -217,19 +222,19 @@ def test_a_run_that_is_done_is_reported_again_in_the_same_bytes(folder):
 def test_what_is_said_beside_the_numbers(folder, capsys):
     path = started("plain.pth", *FEW, "--noise", "gaussian:0", "--noise", "mixture:2")
     out = capsys.readouterr().out
-    assert "7 crops of 4 photographs, 16 x 16" in out and "7 crops, so they are rough" in out
-    assert "this project's own preset" in out
+    words = " ".join(out.split())
+    assert "7 crops of 4 photographs, 16 x 16" in out and "With 7 crops they are rough." in words
+    assert "Mixture is this project's own preset" in words
     frame = tables(path)["brightness"].set_index(["model", "noise"])
     same = frame.loc[(NOISY, "gaussian:0")]
     assert same["shift"] == same.distance == same.difference == same.matching == 0
     assert same.psnr == same.psnr_matched == math.inf
     started("plain.pth", "--crop", "16", "--limit", "2", "--quiet", *TWO)
-    out = capsys.readouterr().out
+    out = " ".join(capsys.readouterr().out.split())
     assert "no intervals: they need 3 crops" in out and "too few crops for an interval" in out
     started("plain.pth", *FEW, *TWO, "--input-mask", "0.8")
-    assert "80% of the pixels were hidden, which the noisy input has in black" in (
-        capsys.readouterr().out
-    )
+    out = " ".join(capsys.readouterr().out.split())
+    assert "80% of the pixels were hidden from the networks" in out
 
 
 def test_values_that_are_not_finite_have_no_numbers(folder, monkeypatch):
@@ -242,15 +247,14 @@ def test_values_that_are_not_finite_have_no_numbers(folder, monkeypatch):
     assert rest.drop(columns="note").notna().all(axis=None)
     shares = frames["histograms"].set_index("model").share
     assert shares["hidden"].isna().all() and shares["clean"].notna().all()
-    assert "hidden under poisson:3 puts out values that are not finite: no numbers" in lines(path)
-    assert "note: 7 of 7 crops of hidden under poisson:3 hold values that are not finite" in (
-        lines(path)
-    )
+    no_numbers = "hidden under poisson:3: no numbers, as outputs hold values that are not finite."
+    assert no_numbers in lines(path)
+    assert "7 of 7 crops of hidden under poisson:3 hold values that are not finite." in lines(path)
 
 
 def test_the_figure_has_a_panel_for_each_noise_and_the_clean_images_in_it(folder):
     frames = tables(started("plain.pth", "hidden.pth", *FEW, *TWO, "--noise", "isp"))
-    drawn = brightness_figures.figure(frames["brightness"], frames["histograms"])
+    drawn = brightness_figures.histograms(frames["brightness"], frames["histograms"])
     assert [axes.get_title() for axes in drawn.axes] == ["gaussian:15", "poisson:3", "isp"]
     shares = frames["histograms"].set_index(["model", "noise"]).share
     shifts = frames["brightness"].set_index(["model", "noise"])["shift"]
@@ -283,3 +287,31 @@ def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message)
     shutil.copy("plain.pth", "clean.pth")
     code, out, err = in_process(command.main, "plain.pth", *arguments, *FEW)
     assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
+
+
+def test_the_function_takes_modules_and_arrays_and_plots():
+    torch.manual_seed(0)
+    images = [np.random.default_rng(i).random((24, 24, 3)) for i in range(4)]
+    result = measure_brightness(
+        torch.nn.Conv2d(3, 3, 3, padding=1), images=images, crop=16, limit=4, progress=False
+    )
+    assert list(result.brightness.model.unique()) == ["Conv2d", NOISY]
+    axes = result.plot_histograms(noise="poisson:3")
+    shares = result.histograms.set_index(["model", "noise"]).share["Conv2d", "poisson:3"]
+    heights = np.asarray(axes.get_lines()[0].get_ydata())
+    assert heights == pytest.approx(100 * shares.to_numpy().reshape(-1, 4).mean(1))
+    legend = axes.get_legend()
+    assert legend is not None and legend.get_texts()[0].get_text().startswith("Conv2d: ")
+    assert len(result.images) == 4 * 2 * 2 and set(result.figures()) == {"brightness"}
+    with pytest.raises(BadInput, match="did you mean poisson:3"):
+        result.plot_histograms(noise="poison:3")
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [({"crop": None}, "crops of one size"), ({"noise": "x"}, "did you mean noises")],
+)
+def test_settings_that_cannot_be_used_are_one_line(settings, message):
+    with pytest.raises(BadInput, match=message) as caught:
+        BrightnessSettings.of(**settings)
+    assert "\n" not in str(caught.value)
