@@ -34,7 +34,7 @@ def prepare(inputs: RunInputs, settings: DegradationSettings) -> DegradationSett
     """The settings with no more components than there can be.
 
     Raises:
-        BadInput: too few crops.
+        BadInput: too few noises or crops.
     """
     return settings.completed(len(inputs.crops), len(inputs.noises))
 

@@ -58,8 +58,6 @@ class DegradationSettings(Settings):
         super().__post_init__()
         if self.crop is None:
             raise BadInput("crop None: features are compared on crops of one size; give --crop")
-        if len(self.specs) < 2:
-            raise BadInput("1 noise: nothing to separate; give --noise twice or more")
 
     @property
     def specs(self) -> tuple[str, ...]:
@@ -70,8 +68,10 @@ class DegradationSettings(Settings):
         """The same with as many components as the samples have.
 
         Raises:
-            BadInput: too few crops.
+            BadInput: too few noises or crops.
         """
+        if noises < 2:
+            raise BadInput("1 noise: nothing to separate; give --noise twice or more")
         if crops < 3:
             raise BadInput(f"{crops} crops: expected 3 or more; raise --limit")
         return replace(self, components=min(self.components, crops * noises - 1))

@@ -17,8 +17,7 @@ import mtd
 from analysis.brightness import command, measure_brightness, reading
 from analysis.brightness import figures as brightness_figures
 from analysis.brightness.settings import BrightnessSettings
-from analysis.commands import command as commands
-from analysis.commands.parser import request
+from analysis.commands.command import run_arguments
 from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.text.noise_labels import NOISY
 from mtd.data import crops as data_crops
@@ -42,9 +41,7 @@ def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def started(*arguments: str) -> Path:
-    parsed = commands.parser(command.ANALYSIS).parse_args(list(arguments))
-    asked = request(BrightnessSettings, parsed, "test")
-    return commands.run(command.ANALYSIS, asked.models, asked.settings, asked.output)
+    return run_arguments(command.ANALYSIS, arguments, "test")
 
 
 def tables(path: Path) -> dict[str, pd.DataFrame]:
@@ -166,7 +163,7 @@ def test_a_model_that_brightens_is_found_and_said(folder, monkeypatch):
     for (model, spec), apart in decided.items():
         said = [line for line in lines(path) if line.startswith(f"{model} under {spec}")]
         assert len(said) == (model != NOISY)
-        assert all(("outputs are " in line) == apart for line in said)
+        assert all((": outputs are " in line) == apart for line in said)
         assert all(("is undecided" in line) != apart for line in said)
 
 

@@ -12,8 +12,7 @@ import torch
 from torch import nn
 
 import mtd
-from analysis.commands import command as commands
-from analysis.commands.parser import request
+from analysis.commands.command import run_arguments
 from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.degradation import command, measure_clusters, reading, separability
 from analysis.degradation import observer as degradation_observer
@@ -43,9 +42,7 @@ def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def started(*arguments: str) -> Path:
-    parsed = commands.parser(command.ANALYSIS).parse_args(list(arguments))
-    asked = request(DegradationSettings, parsed, "test")
-    return commands.run(command.ANALYSIS, asked.models, asked.settings, asked.output)
+    return run_arguments(command.ANALYSIS, arguments, "test")
 
 
 def tables(path: Path):
@@ -257,7 +254,7 @@ def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message)
 @pytest.mark.parametrize(
     "settings, message",
     [
-        ({"noises": "gaussian:15"}, "1 noise: nothing to separate"),
+        ({"limit": 0}, "from 1 up"),
         ({"crop": None}, "crops of one size"),
         ({"pool": 1.5}, "whole number"),
         ({"component": 5}, "did you mean components"),

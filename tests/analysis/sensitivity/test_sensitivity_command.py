@@ -10,8 +10,7 @@ import pytest
 import torch
 
 import mtd
-from analysis.commands import command as commands
-from analysis.commands.parser import request
+from analysis.commands.command import run_arguments
 from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.engine.hooks import Activations
 from analysis.engine.layers import default_layers
@@ -38,9 +37,7 @@ def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def started(*arguments: str) -> Path:
-    parsed = commands.parser(command.ANALYSIS).parse_args(list(arguments))
-    asked = request(SensitivitySettings, parsed, "test")
-    return commands.run(command.ANALYSIS, asked.models, asked.settings, asked.output)
+    return run_arguments(command.ANALYSIS, arguments, "test")
 
 
 def table(path: Path):
