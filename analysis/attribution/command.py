@@ -1,23 +1,25 @@
-"""Local attribution: which pixels of a noisy input a network uses to restore one window.
-
-`python -m analysis.attribution a.pth b.pth` is the command;
-`analysis.attribution.integrated_gradients` has the formulas.
-"""
+"""Local attribution as a command, and its record."""
 
 from __future__ import annotations
 
-import argparse
-from pathlib import Path
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-from analysis.attribution.maps import collect, place
-from analysis.commands import inputs as commands_inputs
-from analysis.commands import options
-from mtd.utils import cli
-from mtd.utils.errors import BadInput
+from analysis.attribution.settings import MAPS, AttributionSettings
+from analysis.commands import command
+from analysis.commands.analysis import Analysis
 
 if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from analysis.attribution.result import AttributionResult
     from analysis.commands.inputs import RunInputs
+    from analysis.commands.job import AnalysisJob
+    from analysis.commands.run_folder import RunFolder
+
+    Frames = Mapping[str, pd.DataFrame]
+    Manifest = Mapping[str, Any]
 
 EXAMPLES = """\
   python -m analysis.attribution baseline.pth masked.pth
@@ -26,125 +28,123 @@ EXAMPLES = """\
   python -m analysis.attribution mine.pth --window 24,24 --side 8 --steps 200 --attention-mask off
 """
 
-CROPS = 4
-NOISES = ("gaussian:15", "gaussian:50")
-SIDE = 16
-SIGMA = 3.0
-"""Of the baseline's blur, in pixels: what a denoiser is to restore is gone, and of white noise a
-tenth of the standard deviation is left. Published for super-resolution: 1.2, for inputs that have
-lost their detail already."""
+
+def prepare(inputs: RunInputs, settings: AttributionSettings) -> AttributionSettings:
+    """The settings, once it is seen that the blur fits into the crops.
+
+    Raises:
+        BadInput: it does not.
+    """
+    from analysis.attribution import integrated_gradients
+
+    assert settings.crop is not None
+    integrated_gradients.check_blur(settings.crop, settings.blur)
+    return settings
 
 
-def parser() -> cli.Parser:
-    """The command's options."""
-    p = options.parser(
-        "analysis.attribution",
-        "Map which pixels of its input each model uses to restore one window of its output, for "
-        "clean images and under each noise (local attribution maps), and how far they lie from it.",
-        EXAMPLES,
-        limit=CROPS,
-        noises=", ".join(NOISES),
-    )
-    p.add_argument(
-        "--side",
-        type=cli.whole_number(2),
-        default=SIDE,
-        help=f"side of the window, in pixels (default {SIDE})",
-    )
-    p.add_argument(
-        "--window",
-        type=_corner,
-        metavar="Y,X",
-        help="upper left pixel of the window in every crop (default: the busiest place in the "
-        "middle half of each)",
-    )
-    p.add_argument("--steps", type=cli.whole_number(1), default=50, help="of the path (default 50)")
-    p.add_argument(
-        "--blur",
-        type=_sigma,
-        default=SIGMA,
-        help=f"of the blur at the start of the path, in pixels (default {SIGMA:g})",
-    )
-    return p
+def manifest(inputs: RunInputs, settings: AttributionSettings, observer: None) -> dict[str, Any]:
+    """What decides the values beside the shared settings; windows are in the order of the crops.
+
+    Raises:
+        BadInput: a window that does not fit into its crop.
+    """
+    from analysis.attribution import maps
+
+    windows = [maps.place(crop.pixels, settings.side, settings.window) for crop in inputs.crops]
+    return {
+        "windows": [list(window) for window in windows],
+        "steps": settings.steps,
+        "sigma": settings.blur,
+        "together": settings.together,
+    }
 
 
-def _sigma(text: str) -> float:
-    return cli.between(text, 1e3, "pixels above 0, such as 3")
+def compute(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> Mapping[str, Any]:
+    """The maps, which need gradients and so a pass of their own, and the table of them."""
+    from analysis.attribution import maps
+
+    return job.analysis.tables(maps.collect(job, folder, quiet=quiet), job)
 
 
-def _corner(text: str) -> tuple[int, int]:
-    top, _, left = text.partition(",")
-    try:
-        return cli.whole_number(0)(top), cli.whole_number(0)(left)
-    except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected Y,X such as 24,24") from None
+def tables(maps: Any, job: AnalysisJob) -> dict[str, pd.DataFrame | bytes]:
+    """The table of the maps, and the file that holds them."""
+    from analysis.attribution import tables
+
+    return {
+        "attribution.csv": tables.table(maps, job.inputs, tables.windows(job.manifest)),
+        MAPS: tables.maps_file(maps),
+    }
+
+
+def pictures(
+    frames: Frames, manifest: Manifest, attachments: Mapping[str, bytes]
+) -> dict[str, Figure]:
+    """The maps over their inputs."""
+    from analysis.attribution import figures, tables
+
+    if MAPS not in attachments:
+        return {}
+    return {"attribution": figures.maps(frames["attribution"], tables.read_maps(attachments[MAPS]))}
+
+
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """Means over crops of each model under each noise, as a table."""
+    from analysis.attribution import reading
+
+    return reading.terminal_table(frames, manifest)
+
+
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """What follows from the table."""
+    from analysis.attribution import reading
+
+    return reading.sentences(frames, manifest)
+
+
+def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """How many pixels each model uses, and how many of them from outside the window."""
+    from analysis.attribution import reading
+
+    return reading.main(frames)
+
+
+def result() -> type[AttributionResult]:
+    """The class of its results."""
+    from analysis.attribution.result import AttributionResult
+
+    return AttributionResult
+
+
+def report_settings(settings: AttributionSettings) -> AttributionSettings:
+    """The settings of a report's section."""
+    return settings.for_report()
+
+
+ANALYSIS = Analysis(
+    name="attribution",
+    title="Attribution",
+    description="Map which pixels of its input each model uses to restore one window of its "
+    "output, for clean images and under each noise (local attribution maps), and how far they lie "
+    "from it.",
+    examples=EXAMPLES,
+    settings=AttributionSettings,
+    prepare=prepare,
+    manifest=manifest,
+    compute=compute,
+    tables=tables,
+    attachments=(MAPS,),
+    pictures=pictures,
+    terminal_table=terminal_table,
+    sentences=sentences,
+    main_sentences=main_sentences,
+    result=result,
+    table_names=("attribution",),
+    keys={"attribution": ("model", "noise", "crop")},
+    report_crops=1,
+    report_settings=report_settings,
+)
 
 
 def main() -> None:
-    """Check everything, compute, write the run folder, print the table."""
-    run(parser().parse_args(), cli.command("analysis.attribution"))
-
-
-def run(args: argparse.Namespace, command: str = "") -> Path:
-    """The command on parsed arguments; returns the run folder.
-
-    Raises:
-        BadInput: see `mtd.utils.errors`.
-    """
-    settle(args)
-    asked = commands_inputs.check(args)
-    path = carry_out(args, asked, command)
-    asked.ranks.leave()
-    return path
-
-
-def settle(args: argparse.Namespace) -> None:
-    """Fill in the noises, none of them first.
-
-    Raises:
-        BadInput: options that do not go together.
-    """
-    from analysis.text.noise_labels import CLEAN
-
-    if args.autocast != "off":
-        raise BadInput(f"--autocast {args.autocast}: gradients need float32; leave it out")
-    args.noise = [CLEAN, *(n for n in args.noise or NOISES if n != CLEAN)]
-
-
-def carry_out(
-    args: argparse.Namespace, asked: RunInputs, command: str = "", quiet: bool = False
-) -> Path:
-    """The analysis of what is asked, noises settled; returns the run folder.
-
-    Raises:
-        BadInput: in all processes, if any of them finds some.
-    """
-    from analysis.attribution import integrated_gradients, tables
-    from analysis.commands.job import report
-    from analysis.commands.run_folder import RunFolder
-
-    with asked.ranks.raise_on_all_ranks():
-        windows = [place(crop.pixels, args.side, args.window) for crop in asked.crops]
-        integrated_gradients.check(args.crop, args.blur)
-    manifest = commands_inputs.describe("attribution", args, asked) | {
-        "windows": [list(window) for window in windows],
-        "steps": args.steps,
-        "sigma": args.blur,
-        "together": args.batch_size or max(1, 2**13 // args.crop**2),
-    }
-    folder = RunFolder(
-        args.output_dir,
-        f"attribution-{'-'.join(asked.models)}",
-        manifest,
-        resume=args.resume,
-        command=command,
-        ranks=asked.ranks,
-    )
-    with folder.resumable():
-        done = args.resume and folder.complete()
-        if not asked.ranks.gather(done)[0]:
-            found = collect(args, asked, windows, manifest["together"], folder)
-            if asked.ranks.first:
-                tables.save(folder, found, asked, windows)
-        report(folder, tables.report, quiet)
-    return folder.path
+    """The command."""
+    command.main(ANALYSIS)

@@ -19,7 +19,7 @@ from mtd.utils.errors import BadInput
 from mtd.utils.seeds import Key
 
 EPSILON = 1e-4
-"""Added in quadrature to a gradient's magnitude, 0.03 grey levels: where the output is flat the
+"""Added in quadrature to a gradient's magnitude, 0.03 8-bit levels: where the output is flat the
 square root has a derivative all the same. The published code has none and drops what is not a
 number."""
 
@@ -77,7 +77,7 @@ def blur(image: Tensor, sigma: float) -> Tensor:
     radius = math.ceil(RADIUS * sigma)
     if not radius:
         return image
-    check(min(image.shape[1:]), sigma)
+    check_blur(min(image.shape[1:]), sigma)
     at = torch.arange(-radius, radius + 1, dtype=torch.float64, device=image.device)
     kernel = torch.exp(-0.5 * (at / sigma).square())
     kernel = kernel / kernel.sum()
@@ -85,8 +85,12 @@ def blur(image: Tensor, sigma: float) -> Tensor:
     return F.conv2d(F.conv2d(padded, kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))[:, 0]
 
 
-def check(side: int, sigma: float) -> None:
-    """Refuse a blur that is too large for crops of a side; see `blur`."""
+def check_blur(side: int, sigma: float) -> None:
+    """See that a blur fits into crops of a side; see `blur`.
+
+    Raises:
+        BadInput: it does not.
+    """
     radius = math.ceil(RADIUS * sigma)
     if radius >= side:
         raise BadInput(
@@ -138,7 +142,7 @@ def attribute(
     sigma: float = 3.0,
     steps: int = 50,
     batch: int = 8,
-    sigma_told: Tensor | None = None,
+    noise_level: Tensor | None = None,
     input_mask: Tensor | None = None,
 ) -> Attribution:
     """Integrated gradients of `detail` along the path from the blurred image to the image itself.
@@ -156,8 +160,9 @@ def attribute(
         sigma: of the baseline's blur, in pixels.
         steps: of the path.
         batch: points of the path that go through the network together.
-        sigma_told: (1,), the noise level that the network is told, if it is that of the image.
-        input_mask: boolean (1, 1, H, W), True where the network is shown the image.
+        noise_level: (1,), the level that a noise-conditional network is given, if it is that of the
+            image.
+        input_mask: boolean (1, 1, H, W), True where the network is given the image.
 
     Raises:
         BadInput: the window is not inside the image, or the blur is too large for it.
@@ -167,18 +172,18 @@ def attribute(
 
     def call(images: Tensor) -> Tensor:
         count = len(images)
-        level = None if sigma_told is None else sigma_told.expand(count)
-        shown = None if input_mask is None else input_mask.expand(count, -1, -1, -1)
-        return forward(model, images, [key] * count, shown, level)
+        level = None if noise_level is None else noise_level.expand(count)
+        mask = None if input_mask is None else input_mask.expand(count, -1, -1, -1)
+        return forward(model, images, [key] * count, mask, level)
 
     points = path(image, sigma, steps)
     middles, moves = (points[1:] + points[:-1]) / 2, points[1:] - points[:-1]
     total = torch.zeros_like(points[0])
-    for some, move in zip(middles.split(batch), moves.split(batch), strict=True):
-        given = some.to(image.dtype).requires_grad_()
+    for middle, move in zip(middles.split(batch), moves.split(batch), strict=True):
+        inputs = middle.to(image.dtype).requires_grad_()
         with torch.enable_grad():
-            value = detail(call(given), window).sum()
-            (slope,) = torch.autograd.grad(value, given)
+            value = detail(call(inputs), window).sum()
+            (slope,) = torch.autograd.grad(value, inputs)
         total += (slope.double() * move).sum(0)
     with torch.no_grad():
         ends = torch.stack([points[0], points[-1]]).to(image.dtype)

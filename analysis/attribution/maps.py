@@ -1,26 +1,29 @@
-"""Local attribution maps of patches, and their diffusion index."""
+"""Local attribution maps of crops: where the windows are, and the pass that makes the maps."""
 
 from __future__ import annotations
 
-import argparse
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands import progress as commands_progress
+import torch
+from torch import Tensor
+
+from analysis.attribution import integrated_gradients
+from analysis.attribution.integrated_gradients import Window
+from analysis.attribution.tables import ENDS, NOISY, VALUES, Maps, windows
+from analysis.commands import progress
+from analysis.engine import run as engine_run
+from analysis.engine.cache import ActivationCache
+from analysis.engine.observer import Batch, View
+from mtd.data.crops import Crop, busiest
+from mtd.data.image_io import Pixels
+from mtd.data.recorded_noise import Recorded
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from analysis.attribution.integrated_gradients import Window
+    from analysis.attribution.settings import AttributionSettings
     from analysis.commands.inputs import RunInputs
+    from analysis.commands.job import AnalysisJob
     from analysis.commands.run_folder import RunFolder
-    from analysis.engine.observer import View
-    from analysis.engine.run import ForwardSettings
-    from mtd.data.crops import Crop
-    from mtd.data.image_io import Pixels
-
-
-VALUES, ENDS, NOISY = "values", "ends", "noisy"
 
 
 def place(pixels: Pixels, side: int, corner: tuple[int, int] | None = None) -> Window:
@@ -31,13 +34,12 @@ def place(pixels: Pixels, side: int, corner: tuple[int, int] | None = None) -> W
     Raises:
         BadInput: it does not fit.
     """
-    from analysis.attribution.integrated_gradients import Window
-    from mtd.data.crops import busiest
-
     size = min(pixels.shape[:2])
     if corner is not None:
         if max(corner) + side > size:
-            raise BadInput(f"window of {side} at {corner[0]},{corner[1]}: a crop is {size} a side")
+            raise BadInput(
+                f"window of {side} at {corner[0]},{corner[1]}: crops have {size} pixels a side"
+            )
         return Window(*corner, side)
     if side > size // 2:
         raise BadInput(
@@ -49,91 +51,93 @@ def place(pixels: Pixels, side: int, corner: tuple[int, int] | None = None) -> W
     return Window(rows.start + margin, columns.start + margin, side)
 
 
-def collect(
-    args: argparse.Namespace,
-    asked: RunInputs,
-    windows: list[Window],
-    together: int,
-    folder: RunFolder,
-) -> dict[tuple[View, int], dict[str, Tensor]]:
-    """Every model's map under every noise for every crop, by view and the crop's place."""
-    from tqdm import tqdm
+def collect(job: AnalysisJob, folder: RunFolder | None = None, *, quiet: bool = False) -> Maps:
+    """Every model's map under every noise for every crop; called in every process.
 
-    from analysis.engine.observer import View
+    Args:
+        job: planned.
+        folder: keeps finished maps until the run is finished; None for memory.
+        quiet: no bar and no messages.
+    """
+    from tqdm.auto import tqdm
 
-    jobs = [
+    inputs, ranks, settings = job.inputs, job.inputs.ranks, job.settings
+    cache = folder.units if folder is not None else ActivationCache()
+    entries = [
         (View(model, noise.spec), i)
-        for i in range(len(asked.crops))
-        for noise in asked.noises
-        for model in asked.models
+        for i in range(len(inputs.crops))
+        for noise in inputs.noises
+        for model in inputs.models
     ]
-    talks = asked.ranks.first and not args.quiet
-    if talks:
-        commands_progress.tell(asked)
-    mine = {}
-    places = asked.ranks.indices_for_rank(len(jobs))
-    for number in tqdm(places, unit="map", disable=None if talks else True):
-        view, i = jobs[number]
-        how = {"sigma": args.blur, "steps": args.steps, "batch": together}
-        key = _key(asked, view, asked.crops[i], windows[i], how)
-        unit = folder.units.find(key)
-        if unit is None:
-            unit = folder.units.keep(key, one(asked, view, asked.crops[i], windows[i], how))
-        mine[view, i] = unit.tensors()
-    found: dict[tuple[View, int], dict[str, Tensor]] = {}
-    for part in asked.ranks.gather(mine):
-        found |= part
-    return {job: found[job] for job in jobs}
+    talks = ranks.first and not quiet
+    if talks and folder is not None:
+        progress.report_models(inputs)
+    places = windows(job.manifest)
+    own: dict[tuple[View, int], dict[str, Tensor]] = {}
+    numbers = ranks.indices_for_rank(len(entries))
+    for number in tqdm(numbers, unit="map", disable=None if talks else True):
+        view, i = entries[number]
+        key = cache_key(inputs, view, inputs.crops[i], places[i], settings, job.analysis.version)
+        cached = cache.find(key)
+        if cached is None:
+            tensors = make(inputs, view, inputs.crops[i], places[i], settings)
+            cached = cache.keep(key, tensors)
+        own[view, i] = cached.tensors()
+    gathered: dict[tuple[View, int], dict[str, Tensor]] = {}
+    for part in ranks.gather(own):
+        gathered |= part
+    return {entry: gathered[entry] for entry in entries}
 
 
-def one(
-    asked: RunInputs, view: View, crop: Crop, window: Window, how: dict[str, Any]
+def make(
+    inputs: RunInputs, view: View, crop: Crop, window: Window, settings: AttributionSettings
 ) -> dict[str, Tensor]:
     """The map of a model for a crop under a noise, its objective's ends, and the noisy crop."""
-    import torch
-
-    from analysis.attribution import integrated_gradients
-    from analysis.engine import observer as engine_observer
-    from analysis.engine import run as engine_run
-
-    noise = next(noise for noise in asked.noises if noise.spec == view.noise)
-    shown, model = (
-        engine_run.show(noise, engine_observer.Batch(0, [crop]), asked.setting),
-        asked.models[view.model],
+    noise = next(noise for noise in inputs.noises if noise.spec == view.noise)
+    batch = engine_run.show(noise, Batch(0, [crop]), inputs.forward)
+    model, noisy = inputs.models[view.model], batch.noisy[0]
+    attribution = integrated_gradients.attribute(
+        model,
+        noisy,
+        window,
+        key=mask_key(inputs, view, crop),
+        sigma=settings.blur,
+        steps=settings.steps,
+        batch=settings.together,
+        noise_level=engine_run.told(model, batch),
+        input_mask=engine_run.input_mask(batch, inputs.forward),
     )
-    noisy, key = shown.noisy[0], masks(asked.setting, view, crop)
-    level = engine_run.told(model, shown)
-    hidden = engine_run.input_mask(shown, asked.setting)
-    found = integrated_gradients.attribute(
-        model, noisy, window, key=key, sigma_told=level, input_mask=hidden, **how
-    )
-    ends = torch.tensor([found.start, found.end], dtype=torch.float64)
-    return {VALUES: found.values, ENDS: ends, NOISY: noisy.cpu()}
+    ends = torch.tensor([attribution.start, attribution.end], dtype=torch.float64)
+    return {VALUES: attribution.values, ENDS: ends, NOISY: noisy.cpu()}
 
 
-def masks(setting: ForwardSettings, view: View, crop: Crop) -> str:
+def mask_key(inputs: RunInputs, view: View, crop: Crop) -> str:
     """The key of a crop's attention masks, as in the engine."""
-    shared = setting.pairing == "shared"
+    shared = inputs.forward.pairing == "shared"
     return crop.digest if shared else f"{crop.digest}/{view.noise}"
 
 
-def _key(
-    asked: RunInputs, view: View, crop: Crop, window: Window, how: dict[str, Any]
+def cache_key(
+    inputs: RunInputs,
+    view: View,
+    crop: Crop,
+    window: Window,
+    settings: AttributionSettings,
+    version: int,
 ) -> dict[str, Any]:
-    import torch
-
-    from mtd.data.recorded_noise import Recorded
-
-    noise = next(noise for noise in asked.noises if noise.spec == view.noise)
+    """Everything that decides a map."""
+    noise = next(noise for noise in inputs.noises if noise.spec == view.noise)
     recorded = noise.digest([crop]) if isinstance(noise, Recorded) else None
-    setting = asked.setting
+    how = inputs.forward
     return {
-        "attribution": 1,
-        "model": [view.model, setting.identity.get(view.model)],
-        "noise": [view.noise, recorded, setting.seed, setting.quantize],
-        "masks": [setting.pairing, setting.input_mask] if setting.input_mask else setting.pairing,
-        "run": torch.device(setting.device).type,
+        "attribution": version,
+        "model": [view.model, how.identity.get(view.model)],
+        "noise": [view.noise, recorded, how.seed, how.quantize],
+        "masks": [how.pairing, how.input_mask] if how.input_mask else how.pairing,
+        "run": torch.device(how.device).type,
         "crop": crop.digest,
         "window": list(window),
-        **how,
+        "sigma": settings.blur,
+        "steps": settings.steps,
+        "batch": settings.together,
     }

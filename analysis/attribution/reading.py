@@ -1,53 +1,51 @@
-"""What the table of attribution says: how many pixels a window's detail is drawn from."""
+"""What the table of attribution says, as sentences for the terminal and the page."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from analysis.attribution.tables import MOST, named
-from analysis.plotting import notebook_output
-from analysis.plotting.notebook_output import Displayed
+from analysis.attribution.figures import MOST, named
 from analysis.text.marginals import FEW, by_model, tidy
-from analysis.text.markdown import code, listed, number
-from analysis.text.terminal import plural
+from analysis.text.markdown import code, listed, number, sentence
+from analysis.text.terminal import grid, plural
 
-if TYPE_CHECKING:
-    from analysis.commands.run_folder import RunFolder
-
-TABLES = ("attribution",)
+WARN = 0.05
+"""Relative error of completeness above which a map is warned of."""
 
 Frames = Mapping[str, pd.DataFrame]
+Manifest = Mapping[str, Any]
 
 
-def sentences(frames: Frames) -> list[str]:
-    """All that follows from the table."""
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """All that follows from the table, the most important first."""
     frame = frames["attribution"]
-    return [*main(frames), *crop_by_crop(frame), *by_noise(frame), *scope(frame)]
+    return [
+        *main(frames),
+        *crop_by_crop(frame),
+        *by_noise(frame),
+        *incomplete(frame, manifest),
+        *scope(frame, manifest),
+    ]
 
 
 def means(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     """Means over all crops and noises, of each model."""
-    found = frame.groupby("model", sort=False)[column].mean().reset_index()
-    return tidy(found, column)
+    rows = frame.groupby("model", sort=False)[column].mean().reset_index()
+    return tidy(rows, column)
 
 
 def main(frames: Frames) -> list[str]:
     """The diffusion index and the share from outside, means over crops and noises."""
     frame = frames["attribution"]
-    over = f"mean over {plural(frame.crop.nunique(), 'crop')}, {code_noises(frame)}"
-    found = by_model(means(frame, "di"), f"Diffusion index, {over}")
+    noises = listed(code(named(str(noise))) for noise in dict.fromkeys(frame.noise))
+    over = f"mean over {plural(frame.crop.nunique(), 'crop')}, {noises}"
+    text = by_model(means(frame, "di"), f"Diffusion index, {over}")
     shares = means(frame.assign(outside=100 * frame.outside), "outside")
-    return [*found, *by_model(shares, "Share from outside the window (%)", 1)]
-
-
-def code_noises(frame: pd.DataFrame) -> str:
-    """The noises, in words."""
-    return listed(code(named(str(noise))) for noise in dict.fromkeys(frame.noise))
+    return [*text, *by_model(shares, "Share from outside the window (%)", 1)]
 
 
 def crop_by_crop(frame: pd.DataFrame) -> list[str]:
@@ -73,52 +71,87 @@ def by_noise(frame: pd.DataFrame) -> list[str]:
         return []
     each = []
     for model, rows in frame.groupby("model", sort=False):
-        held = rows.groupby("noise", sort=False).di.mean().dropna()
-        if noises[0] not in held or len(held) < 2:
+        index = rows.groupby("noise", sort=False).di.mean().dropna()
+        if noises[0] not in index or len(index) < 2:
             continue
-        change = held.drop(noises[0]) - held[noises[0]]
+        change = index.drop(noises[0]) - index[noises[0]]
         far = change.abs().idxmax()
         each.append(
-            f"{number(held[noises[0]])} to {number(held[far])} under {code(named(str(far)))} in "
+            f"{number(index[noises[0]])} to {number(index[far])} under {code(named(str(far)))} in "
             f"{code(model)}"
         )
     first = code(named(str(noises[0])))
     return [f"Largest change of its mean from {first}: {listed(each)}."] if each else []
 
 
-def scope(frame: pd.DataFrame) -> list[str]:
+def incomplete(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
+    """Maps that do not explain all, or are cut off by the border of their crop."""
+    text = []
+    if undefined := int(frame.completeness.isna().sum()):
+        text.append(
+            f"{undefined} of {len(frame)} windows hold no detail, so that there is nothing to "
+            "explain."
+        )
+    if missing := int((frame.completeness > WARN).sum()):
+        text.append(
+            f"{missing} of {len(frame)} maps miss more than {WARN:.0%} of what they explain "
+            "(column completeness): raise --steps."
+        )
+    start = frame[["window_top", "window_left"]]
+    far = manifest["crop"] - frame.side - start.max(axis=1)
+    if cut := int((frame.reach90 > np.minimum(start.min(axis=1), far)).sum()):
+        text.append(
+            f"{cut} of {len(frame)} maps reach the border of their crop: raise --crop to see all."
+        )
+    return text
+
+
+def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
     """What the numbers are about."""
+    text = [sentence(note) for note in sorted(set(frame.note) - {""})]
+    if manifest.get("mask_draws") == "independent":
+        text.append(
+            "Attention masks were drawn independently under each noise: maps also differ by their "
+            "masks."
+        )
     crops = frame.crop.nunique()
+    if crops > MOST:
+        text.append(f"The figure shows the first {MOST} of {crops} crops.")
     what = "this window" if crops == 1 else "these windows"
     return [
+        *text,
         f"These numbers describe {what} of {plural(crops, 'crop')}. They have no intervals, so "
-        "they tell no models apart in general. A wide map is no merit by itself."
+        "they do not separate models in general. A wide map is no merit by itself.",
     ]
+
+
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """Means over crops for each model and noise, for the terminal."""
+    frame = frames["attribution"]
+    crops, side, size = frame.crop.nunique(), int(frame.side.iloc[0]), manifest["crop"]
+    heading = (
+        f"Local attribution of {side} x {side} windows: {plural(crops, 'crop')} of {size} x "
+        f"{size}, {manifest['steps']} steps from a blur of sigma {manifest['sigma']:g}; means over "
+        "crops"
+    )
+    rows = [["model", "noise", "DI", "outside", "90% in px", "detail, from", "to", "worst error"]]
+    for (model, noise), part in frame.groupby(["model", "noise"], sort=False):
+        mean = part[["di", "outside", "reach90", "start", "end"]].mean()
+        row = [f"{mean.di:.2f}", f"{mean.outside:.1%}", f"{mean.reach90:.1f}"]
+        row += [f"{mean.start:.2f}", f"{mean.end:.2f}", f"{part.completeness.max():.2%}"]
+        rows.append([str(model), named(str(noise)), *row])
+    return f"{heading}\n{grid(rows)}"
 
 
 def alt(frames: Frames) -> str:
     """Of the maps: each model's mean diffusion index by noise."""
     frame, each = frames["attribution"], []
     for model, rows in frame.groupby("model", sort=False):
-        held = rows.groupby("noise", sort=False).di.mean()
-        text = listed(f"{number(v)} ({named(str(noise))})" for noise, v in held.items())
+        index = rows.groupby("noise", sort=False).di.mean()
+        text = listed(f"{number(v)} ({named(str(noise))})" for noise, v in index.items())
         each.append(f"{model} {text}")
     shown = plural(min(MOST, frame.crop.nunique()), "crop")
     return (
         f"Maps of the pixels that each model uses for one window of {shown}. Mean diffusion "
         f"index: {'; '.join(each[:FEW])}."
     )
-
-
-def figures(path: Path, frames: Frames) -> list[Displayed]:
-    """The maps of a run folder, a figure for each noise."""
-    from analysis.attribution import tables
-
-    folder = SimpleNamespace(path=path)  # a RunFolder would write a log
-    pictures = tables.read(cast("RunFolder", folder))
-    found = []
-    for _, rows in frames["attribution"].groupby("noise", sort=False):
-        drawn = tables.figure(rows, pictures)
-        about = alt({"attribution": rows})
-        found.append(notebook_output.figure(drawn, about, "attribution/attribution.csv"))
-    return found

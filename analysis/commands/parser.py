@@ -116,7 +116,7 @@ def add_option(p: Container, item: Field[Any], kind: Any, about: Option) -> None
         return
     many = get_origin(inner) is tuple and about.parse is None
     entry = get_args(inner)[0] if many else inner
-    if get_origin(entry) is tuple:  # an option with several values
+    if get_origin(entry) is tuple and about.parse is None:  # an option with several values
         keywords["nargs"] = len(get_args(entry))
         entry = get_args(entry)[0]
     if get_origin(entry) is Literal:

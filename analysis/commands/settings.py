@@ -8,7 +8,7 @@ a keyword.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from os import PathLike, fspath
 from types import NoneType, UnionType
 from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hints
@@ -253,9 +253,12 @@ def convert(kind: Any, about: Option, value: Any) -> Any:
     Raises:
         ValueError: it is none, or out of range; the message says what was expected.
     """
-    if about.parse is not None:
-        return about.parse(value) if isinstance(value, str) else value
+    if about.parse is not None and isinstance(value, str):
+        return about.parse(value)
+    if about.parse is not None and get_origin(kind) is not tuple:
+        return value
     if get_origin(kind) is tuple:
+        about = replace(about, parse=None)
         parts, kinds = () if isinstance(value, str | PathLike) else tuple(value), get_args(kind)
         if len(parts) != len(kinds):
             raise ValueError(expected(kind))

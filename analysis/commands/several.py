@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands import progress
 from analysis.commands.result import finish, write_tables
-from analysis.commands.run_folder import RunFolder, finished
+from analysis.commands.run_folder import MANIFEST, RunFolder, finished
 
 if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
@@ -47,6 +47,7 @@ def run_together(
             folder.path / job.name,
             job.name,
             manifests[job.name],
+            resume=(folder.path / job.name / MANIFEST).is_file(),
             command=folder.command,
             ranks=ranks,
         )

@@ -126,7 +126,7 @@ class ReportPlan:
             inputs = benchmark_inputs.on_crops(settings, chosen, share.batches, suite, perceptual)
             return plan(record, inputs, settings, share.batches)
         section = section_settings(record.settings, self.settings, noises or self.noises.features)
-        if record.report_settings is not None and noises is None:
+        if record.report_settings is not None:
             section = record.report_settings(section)
         subset = self.inputs.subset(models=models, noises=section.specs, crops=share.crops)
         return plan(record, subset, section, share.batches)

@@ -297,6 +297,7 @@ def single_result(whole: Any, model: str, noise: str, batch: Any) -> pd.DataFram
     alone = [replace(batch, index=0, noises=inputs.noises)]
     job = planned(whole.analysis, inputs, whole.settings, alone)
     progress.run_pass(inputs, alone, [job.watch], quiet=True)
+    assert job.observer is not None
     return pd.DataFrame(job.observer.compute())
 
 

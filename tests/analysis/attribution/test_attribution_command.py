@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 import mtd
-from analysis.attribution import command, integrated_gradients
-from analysis.attribution import tables as attribution_tables
-from analysis.attribution.command import run
+from analysis.attribution import attribute, command, integrated_gradients
 from analysis.attribution.integrated_gradients import Window
 from analysis.attribution.maps import place
-from analysis.commands.run_folder import RunFolder, read_manifest, read_tables
+from analysis.attribution.result import AttributionResult
+from analysis.attribution.settings import AttributionSettings
+from analysis.commands.command import run_arguments
+from analysis.commands.run_folder import read_tables
 from mtd import masking
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
+from mtd.utils.errors import BadInput
 
 FEW = ("--crop", "16", "--limit", "2", "--side", "4", "--blur", "1.5", "--steps", "4", "--quiet")
 ONE = ("--noise", "gaussian:50")
@@ -31,7 +34,7 @@ def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def started(*arguments: str) -> Path:
-    return run(command.parser().parse_args(list(arguments)), "test")
+    return run_arguments(command.ANALYSIS, arguments, "test")
 
 
 def test_maps_and_numbers_are_those_made_by_hand(folder, capsys):
@@ -41,7 +44,7 @@ def test_maps_and_numbers_are_those_made_by_hand(folder, capsys):
         "attribution.safetensors",
     }
     frame = read_tables(path, ["attribution"])["attribution"]
-    maps = attribution_tables.read(RunFolder(path, "", read_manifest(path), resume=True))
+    maps = AttributionResult.read(command.ANALYSIS, path).maps
     frame = frame.set_index(["model", "noise", "crop"])
     assert len(frame) == 2 * 3 * 2 and len(maps) == 2 * 3 * 2 + 3 * 2
     for i, crop in enumerate(data_crops.crops(photographs.photographs(), 16, 2)):
@@ -63,12 +66,13 @@ def test_maps_and_numbers_are_those_made_by_hand(folder, capsys):
             assert (row.window_top, row.window_left, row.side) == tuple(window)
             assert 0 <= row.reach50 <= row.reach90 <= 12
     out = capsys.readouterr().out
-    assert "2 crops of 16 x 16, 4 steps" in out and "this project's own preset" in out
+    assert "2 crops of 16 x 16, 4 steps" in out
+    assert "Mixture is this project's own preset" in " ".join(out.split())
 
 
 def test_hidden_pixels_have_no_part_in_the_output(folder):
     path = started("plain.pth", *FEW, *ONE, "--input-mask", "0.7")
-    maps = attribution_tables.read(RunFolder(path, "", read_manifest(path), resume=True))
+    maps = AttributionResult.read(command.ANALYSIS, path).maps
     network = mtd.load("plain.pth")
     for i, crop in enumerate(data_crops.crops(photographs.photographs(), 16, 2)):
         kept = masking.keyed_input_mask(16, 16, 0.7, 0, [crop.digest])
@@ -103,10 +107,78 @@ def test_the_window_is_where_the_edges_are():
         (["--window", "13,2"], "window of 4 at 13,2"),
         (["--side", "10"], "at most half"),
         (["--blur", "9"], "lower --blur"),
-        (["--blur", "-1"], "pixels above 0"),
+        (["--blur", "-1"], "expected a number above 0"),
         (["--autocast", "bf16"], "gradients need float32"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message):
     code, out, err = in_process(command.main, "plain.pth", *FEW, *arguments)
     assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
+
+
+def test_the_function_takes_modules_and_arrays_and_plots():
+    torch.manual_seed(0)
+    mine = torch.nn.Conv2d(3, 3, 3, padding=1)
+    images = [np.random.default_rng(i).random((24, 24, 3)) for i in range(2)]
+    how = {"crop": 16, "limit": 2, "side": 4, "blur": 1.5, "steps": 2, "progress": False}
+    result = attribute({"mine": mine}, images=images, noises=["gaussian:50"], **how)
+    frame, maps = result.attribution, result.maps
+    assert list(frame.noise) == ["gaussian:0", "gaussian:50"] * 2 and len(maps) == 8
+    assert all(p.grad is None and p.requires_grad for p in mine.parameters())
+    total = float(np.float64(maps["mine", "gaussian:50", 1]).sum())
+    assert total == pytest.approx(frame["sum"].iloc[3], rel=1e-4)
+    axes = result.plot_map(model="mine", noise="gaussian:50", crop=1)
+    assert "gaussian:50" in axes.get_title() and len(axes.get_images()) == 1
+    (frame_of_window,) = axes.patches
+    window = frame.iloc[3]
+    assert frame_of_window.get_xy() == (window.window_left - 0.5, window.window_top - 0.5)
+    for wrong in ({"model": "mime"}, {"noise": "gaussian:5"}, {"crop": 2}):
+        with pytest.raises(BadInput):
+            result.plot_map(**wrong)
+    assert set(result.figures()) == {"attribution"} and "`mine`" in result.sentences()[0]
+
+
+def test_maps_outlive_a_folder(tmp_path):
+    how = {"crop": 16, "limit": 1, "side": 4, "blur": 1.5, "steps": 1, "progress": False}
+    images = [np.random.default_rng(0).random((16, 16, 3))]
+    result = attribute(torch.nn.Conv2d(3, 3, 3, padding=1), images=images, **how)
+    again = AttributionResult.read(command.ANALYSIS, result.save(tmp_path / "run"))
+    assert (tmp_path / "run" / "attribution.png").is_file()
+    assert again.maps.keys() == result.maps.keys()
+    assert all((again.maps[name] == values).all() for name, values in result.maps.items())
+    (tmp_path / "run" / "attribution.safetensors").write_bytes(b"damaged")
+    with pytest.raises(BadInput, match="not the maps of a run"):
+        _ = AttributionResult.read(command.ANALYSIS, tmp_path / "run").maps
+
+
+@pytest.mark.parametrize(
+    "settings, message",
+    [
+        ({"window": "4"}, "expected Y,X"),
+        ({"window": (1, 2, 3)}, "expected"),
+        ({"window": (-1, 2)}, "from 0 up"),
+        ({"blur": 0}, "above 0"),
+        ({"steps": 0}, "from 1 up"),
+        ({"crop": None}, "crops of one size"),
+        ({"autocast": "fp16"}, "gradients need float32"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_one_line(settings, message):
+    with pytest.raises(BadInput, match=message) as caught:
+        AttributionSettings.of(**settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_have_the_clean_image_first_once():
+    settings = AttributionSettings.of(noises=["gaussian:5", "gaussian:0"], window=[3, 4])
+    assert settings.specs == ("gaussian:0", "gaussian:5") and settings.window == (3, 4)
+    assert AttributionSettings.of(**settings.to_dict()) == settings
+    assert AttributionSettings.of(window="3,4").window == (3, 4)
+
+
+def test_a_report_shows_two_noises_and_a_window_that_fits():
+    many = AttributionSettings.of(noises=["gaussian:15", "poisson:3", "isp"], crop=16)
+    assert many.for_report().noises == ("gaussian:15",) and many.for_report().side == 8
+    others = AttributionSettings.of(noises=["speckle:0.02", "poisson:3", "isp"])
+    assert others.for_report().noises == ("speckle:0.02", "poisson:3")
+    assert others.for_report().for_report() == others.for_report()

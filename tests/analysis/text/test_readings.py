@@ -208,15 +208,17 @@ def test_sensitivity_is_that_of_the_output_and_of_the_strongest_layer():
 
 def test_attribution_describes_and_tells_nothing_apart():
     rows = [
-        {"model": m, "noise": n, "crop": c, "di": di + c, "outside": 0.1}
+        {"model": m, "noise": n, "crop": c, "di": di + c, "outside": 0.1, "note": ""}
+        | {"completeness": 0.01, "window_top": 8, "window_left": 8, "side": 8, "reach90": 20}
         for m, di in (("a", 5.0), ("b", 3.0))
         for n in ("gaussian:0", "poisson:3")
         for c in (0, 1)
     ]
-    text = said(attribution_reading.sentences({"attribution": pd.DataFrame(rows)}))
+    text = said(attribution_reading.sentences({"attribution": pd.DataFrame(rows)}, {"crop": 24}))
     assert "5.50 in `a` and 3.50 in `b`" in text and "10.0 in `a`" in text
     assert "`a` in 4 and `b` in 0 of 4; they are of 2 crops and not independent" in text
-    assert "tell no models apart" in text
+    assert "8 of 8 maps reach the border of their crop" in text
+    assert "do not separate models in general" in text
 
 
 def test_names_break_neither_markdown_nor_sentences():

@@ -1,0 +1,110 @@
+"""Figures of attribution: maps over their inputs, drawn from the files that a run folder holds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+
+from analysis.attribution.integrated_gradients import Window
+from analysis.attribution.tables import Pictures
+from analysis.plotting import model_styles
+from analysis.text.names import wrapped
+from analysis.text.noise_labels import preset
+from analysis.text.noise_names import CLEAN
+
+MOST = 6
+"""Crops in the figure."""
+
+FLOOR = 1e-3
+"""Lowest value of the color scale, as a share of a map's largest."""
+
+Array = NDArray[np.float32]
+
+
+def named(noise: str) -> str:
+    """What a noise is called in figures and text."""
+    return "clean" if noise == CLEAN else noise
+
+
+def window_of(row: pd.Series) -> Window:
+    """The window of a row of the table."""
+    return Window(int(row.window_top), int(row.window_left), int(row.side))
+
+
+def maps(frame: pd.DataFrame, pictures: Pictures) -> Figure:
+    """Maps over the grayscale input, beside that input; a row for each crop, the window framed.
+
+    Columns are grouped by noise: the input, then each model. Colors are of |attribution| as a
+    share of the map's largest value, on one logarithmic scale.
+    """
+    models, noises = (list(dict.fromkeys(frame[name])) for name in ("model", "noise"))
+    crops = list(dict.fromkeys(frame.crop))[:MOST]
+    columns = len(noises) * (1 + len(models))
+    size = (1.45 * columns + 1.1, 1.7 * len(crops) + 1.0)
+    figure = Figure(figsize=size, dpi=model_styles.DPI, layout="constrained")
+    grid = figure.subplots(len(crops), columns, squeeze=False)
+    rows = {(row.model, row.noise, row.crop): row for _, row in frame.iterrows()}
+    for line, i in zip(grid, crops, strict=True):
+        for place, noise in enumerate(noises):
+            group = line[place * (1 + len(models)) :]
+            window = window_of(rows[models[0], noise, i])
+            noisy = pictures["", noise, i]
+            head = wrapped(named(noise), 16) if i == crops[0] else ""
+            draw_map(group[0], noisy, None, window)
+            group[0].set_title(f"{head}\n", fontsize=7)
+            for axes, model in zip(group[1:], models, strict=False):
+                row = rows[model, noise, i]
+                head = wrapped(model, 16) if i == crops[0] else ""
+                draw_map(axes, noisy, pictures[model, noise, i], window)
+                axes.set_title(f"{head}\n{about(row)}", fontsize=7)
+        line[0].set_ylabel(wrapped(rows[models[0], noises[0], i].image, 16), fontsize=7)
+    bar = figure.colorbar(
+        ScalarMappable(LogNorm(FLOOR, 1), colormaps["inferno"]), ax=grid, shrink=0.8, pad=0.01
+    )
+    bar.set_label("|attribution|, share of the map's largest", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+    heading = (
+        "Which pixels of the input (first of each group) a model uses for the framed window of its "
+        "output\nDI: diffusion index, higher is more pixels; outside: share of the attribution "
+        "that is outside the window"
+    )
+    figure.suptitle("\n".join(filter(None, (heading, preset(frame)))), fontsize=9)
+    return figure
+
+
+def about(row: pd.Series) -> str:
+    """The numbers of a map, for its title."""
+    return f"DI {row.di:.1f}, {row.outside:.0%} outside"
+
+
+def draw_map(axes: Axes, image: Array, values: Array | None, window: Window) -> None:
+    """An input, or a map over it in grayscale, with the window framed, on given axes.
+
+    Args:
+        axes: where to draw.
+        image: (3, H, W) in [0, 1], what went into the network.
+        values: (3, H, W), the map; None for the input alone.
+        window: of the output.
+    """
+    pixels = np.clip(image, 0, 1).transpose(1, 2, 0)
+    if values is not None:
+        strength = np.abs(values.sum(0))
+        share = strength / max(float(strength.max()), 1e-30)
+        scaled = np.clip(1 - np.log(np.maximum(share, FLOOR)) / np.log(FLOOR), 0, 1)
+        # the picture stays visible where little is used
+        over = np.clip(2 * scaled, 0, 0.9)[..., None]
+        gray = 0.5 * np.repeat(pixels.mean(2, keepdims=True), 3, 2)
+        pixels = (1 - over) * gray + over * colormaps["inferno"](scaled)[..., :3]
+    axes.imshow(pixels, interpolation="nearest")
+    corner = (window.left - 0.5, window.top - 0.5)
+    edge = "red" if values is None else "cyan"
+    axes.add_patch(Rectangle(corner, window.side, window.side, fill=False, ec=edge, lw=1))
+    axes.set_xticks([])
+    axes.set_yticks([])
