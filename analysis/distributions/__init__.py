@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from mtd.utils.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from analysis.distributions.result import DistributionsResult, measure_distances
+    from analysis.distributions.command import measure_distances
+    from analysis.distributions.result import DistributionsResult
 
 __all__ = ["DistributionsResult", "measure_distances"]
 
@@ -16,6 +17,6 @@ __getattr__, __dir__ = lazy_exports(
     __name__,
     {
         "DistributionsResult": "analysis.distributions.result",
-        "measure_distances": "analysis.distributions.result",
+        "measure_distances": "analysis.distributions.command",
     },
 )

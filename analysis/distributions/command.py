@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands import command
 from analysis.commands.analysis import Analysis
+from analysis.commands.command import run_in_memory
 from analysis.distributions.settings import DistributionsSettings
 
 if TYPE_CHECKING:
@@ -132,6 +133,50 @@ ANALYSIS = Analysis(
     keys={"distributions": ("model", "noise", "layer")},
     report_crops=48,
 )
+
+
+def measure_distances(
+    models: Any, *, images: Any = None, progress: bool = True, **settings: Any
+) -> DistributionsResult:
+    """Measure how far features under unseen noise are distributed from those under a reference.
+
+    All channels and positions of a layer are pooled into one histogram for each noise, and compared
+    with that under the reference: Wasserstein-1 distance, Jensen-Shannon divergence, moments, and
+    the shape of a fitted generalized Gaussian. The layer is what goes into the last convolution,
+    and others that `layers` names. The command `python -m analysis.distributions` calls the same
+    code.
+
+    Args:
+        models: a mapping from names, a sequence, or one of: an `nn.Module` from (B, 3, H, W) in
+            [0, 1] to the same shape; the path of a checkpoint; a bundled name.
+        images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W), `uint8`
+            or real in [0, 1]; None for the bundled ones.
+        progress: show a progress bar.
+        settings: fields of `analysis.distributions.settings.DistributionsSettings`.
+
+    Returns:
+        Data frames `distances` and `histograms`; `plot_histogram`, `sentences`, `save`.
+
+    Raises:
+        BadInput: a model, image or setting that cannot be used; the message says what to do.
+
+    Example:
+        >>> result = measure_distances(
+        ...     ["baseline.pth", "masked.pth"],
+        ...     noises=["poisson:3.5"],
+        ...     crop=32,
+        ...     limit=4,
+        ...     progress=False,
+        ... )
+        >>> wide = result.distances.pivot(index="noise", columns="model", values="w1_relative")
+        >>> bool(wide.masked["poisson:3.5"] < wide.baseline["poisson:3.5"])
+        True
+    """
+    from analysis.distributions.result import DistributionsResult
+
+    result = run_in_memory(ANALYSIS, models, images, progress, **settings)
+    assert isinstance(result, DistributionsResult)
+    return result
 
 
 def main() -> None:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.commands.command import run_in_memory
 from analysis.commands.result import Result
 from analysis.distributions import figures
-from analysis.distributions.command import ANALYSIS
 from analysis.plotting.axes import new_axes
 from analysis.plotting.model_styles import COLORS, named, short
 from mtd.utils.errors import BadInput, nearest
@@ -84,45 +80,3 @@ def known(what: str, name: str | None, values: pd.Series, first: str | None = No
     if name not in names:
         raise BadInput(f"{what} {name!r}: {nearest(name, names)}")
     return name
-
-
-def measure_distances(
-    models: Any, *, images: Any = None, progress: bool = True, **settings: Any
-) -> DistributionsResult:
-    """Measure how far features under unseen noise are distributed from those under a reference.
-
-    All channels and positions of a layer are pooled into one histogram for each noise, and compared
-    with that under the reference: Wasserstein-1 distance, Jensen-Shannon divergence, moments, and
-    the shape of a fitted generalized Gaussian. The layer is what goes into the last convolution,
-    and others that `layers` names. The command `python -m analysis.distributions` calls the same
-    code.
-
-    Args:
-        models: a mapping from names, a sequence, or one of: an `nn.Module` from (B, 3, H, W) in
-            [0, 1] to the same shape; the path of a checkpoint; a bundled name.
-        images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W), `uint8`
-            or real in [0, 1]; None for the bundled ones.
-        progress: show a progress bar.
-        settings: fields of `analysis.distributions.settings.DistributionsSettings`.
-
-    Returns:
-        Data frames `distances` and `histograms`; `plot_histogram`, `sentences`, `save`.
-
-    Raises:
-        BadInput: a model, image or setting that cannot be used; the message says what to do.
-
-    Example:
-        >>> result = measure_distances(
-        ...     ["baseline.pth", "masked.pth"],
-        ...     noises=["poisson:3.5"],
-        ...     crop=32,
-        ...     limit=4,
-        ...     progress=False,
-        ... )
-        >>> wide = result.distances.pivot(index="noise", columns="model", values="w1_relative")
-        >>> bool(wide.masked["poisson:3.5"] < wide.baseline["poisson:3.5"])
-        True
-    """
-    result = run_in_memory(ANALYSIS, models, images, progress, **settings)
-    assert isinstance(result, DistributionsResult)
-    return result

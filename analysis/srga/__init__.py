@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from mtd.utils.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from analysis.srga.result import SRGAResult, score_models
+    from analysis.srga.command import score_models
+    from analysis.srga.result import SRGAResult
     from analysis.srga.score import SRGA, srga
     from analysis.stats.generalized_gaussian import fit_ggd, kl_ggd
 
@@ -22,6 +23,6 @@ __getattr__, __dir__ = lazy_exports(
         "fit_ggd": "analysis.stats.generalized_gaussian",
         "kl_ggd": "analysis.stats.generalized_gaussian",
         "SRGAResult": "analysis.srga.result",
-        "score_models": "analysis.srga.result",
+        "score_models": "analysis.srga.command",
     },
 )
