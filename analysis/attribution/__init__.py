@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from mtd.utils.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from analysis.attribution.result import AttributionResult, attribute
+    from analysis.attribution.command import attribute
+    from analysis.attribution.result import AttributionResult
 
 __all__ = ["AttributionResult", "attribute"]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.attribution.settings import MAPS, AttributionSettings
 from analysis.commands import command
 from analysis.commands.analysis import Analysis
+from analysis.commands.command import run_in_memory
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,6 +144,47 @@ ANALYSIS = Analysis(
     report_crops=1,
     report_settings=report_settings,
 )
+
+
+def attribute(
+    models: Any, *, images: Any = None, progress: bool = True, **settings: Any
+) -> AttributionResult:
+    """Map which pixels of its input each model uses to restore one window of its output.
+
+    Integrated gradients of the window's detail along a path from the blurred input to the input
+    itself, for the clean crop and under each noise; see
+    `analysis.attribution.integrated_gradients`. The command `python -m analysis.attribution` calls
+    the same code.
+
+    Args:
+        models: a mapping from names, a sequence, or one of: an `nn.Module` from (B, 3, H, W) in
+            [0, 1] to the same shape; the path of a checkpoint; a bundled name.
+        images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W), `uint8`
+            or real in [0, 1]; None for the bundled ones.
+        progress: show a progress bar.
+        settings: fields of `analysis.attribution.settings.AttributionSettings`.
+
+    Returns:
+        Data frame `attribution`, arrays `maps`; `plot_map`; `save`.
+
+    Raises:
+        BadInput: a model, image or setting that cannot be used; the message says what to do.
+
+    Example:
+        >>> result = attribute(
+        ...     "masked.pth", noises="gaussian:50", crop=32, limit=1, steps=4, progress=False
+        ... )
+        >>> list(result.attribution.noise), result.maps["masked", "gaussian:50", 0].shape
+        (['gaussian:0', 'gaussian:50'], (3, 32, 32))
+
+    Reference: Gu and Dong 2021, *Interpreting Super-Resolution Networks with Local Attribution
+    Maps*.
+    """
+    from analysis.attribution.result import AttributionResult
+
+    result = run_in_memory(ANALYSIS, models, images, progress, **settings)
+    assert isinstance(result, AttributionResult)
+    return result
 
 
 def main() -> None:

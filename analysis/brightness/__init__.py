@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from mtd.utils.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from analysis.brightness.result import BrightnessResult, measure_brightness
+    from analysis.brightness.command import measure_brightness
+    from analysis.brightness.result import BrightnessResult
 
 __all__ = ["BrightnessResult", "measure_brightness"]
 

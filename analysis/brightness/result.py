@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.brightness import figures
-from analysis.brightness.command import ANALYSIS
-from analysis.commands.command import run_in_memory
 from analysis.commands.result import Result
 from analysis.plotting.axes import new_axes
 from mtd.utils.errors import BadInput, nearest
@@ -57,37 +53,3 @@ class BrightnessResult(Result):
         ax.set_ylim(bottom=0)
         ax.set_ylabel(figures.LABEL, fontsize=8)
         return ax
-
-
-def measure_brightness(
-    models: Any, *, images: Any = None, progress: bool = True, **settings: Any
-) -> BrightnessResult:
-    """Measure how far the brightness of outputs is from that of the clean images.
-
-    Brightness is the luma of ITU-R BT.601 in 8-bit levels. `shift` is the difference of its mean,
-    `distance` the 1-Wasserstein distance of the histograms, `matching` what PSNR gains if
-    brightness and contrast of each crop are matched; see `analysis.brightness.observer`. The
-    command `python -m analysis.brightness` calls the same code.
-
-    Args:
-        models: a mapping from names, a sequence, or one of: an `nn.Module` from (B, 3, H, W) in
-            [0, 1] to the same shape; the path of a checkpoint; a bundled name.
-        images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W), `uint8`
-            or real in [0, 1]; None for the bundled ones.
-        progress: show a progress bar.
-        settings: fields of `analysis.brightness.settings.BrightnessSettings`.
-
-    Returns:
-        Data frames `brightness`, `images`, `histograms`; `plot_histograms`; `save`.
-
-    Raises:
-        BadInput: a model, image or setting that cannot be used; the message says what to do.
-
-    Example:
-        >>> result = measure_brightness("masked.pth", crop=32, limit=4, progress=False)
-        >>> list(result.brightness.model.unique()), len(result.histograms)
-        (['masked', 'noisy input'], 1536)
-    """
-    result = run_in_memory(ANALYSIS, models, images, progress, **settings)
-    assert isinstance(result, BrightnessResult)
-    return result

@@ -9,8 +9,16 @@ from typing import TYPE_CHECKING
 from mtd.utils.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from analysis.curves.result import CurvesResult, evaluate_checkpoints, read_curves
+    from analysis.curves.command import evaluate_checkpoints, read_curves
+    from analysis.curves.result import CurvesResult
 
 __all__ = ["CurvesResult", "evaluate_checkpoints", "read_curves"]
 
-__getattr__, __dir__ = lazy_exports(__name__, dict.fromkeys(__all__, "analysis.curves.result"))
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "CurvesResult": "analysis.curves.result",
+        "evaluate_checkpoints": "analysis.curves.command",
+        "read_curves": "analysis.curves.command",
+    },
+)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands import command
 from analysis.commands.analysis import Analysis
+from analysis.commands.command import run_in_memory
 from analysis.commands.parser import (
     OutputOptions,
     add_settings,
@@ -168,6 +169,92 @@ def parser() -> cli.Parser:
     add_settings(group, CurvesSettings, names)
     group.add_argument("--resume", action="store_true", help="continue an interrupted run")
     return p
+
+
+def read_curves(
+    runs: Places, *, smooth: float = 0.9, in_distribution: str | None = None
+) -> CurvesResult:
+    """Read the training and test curves of runs from their logs.
+
+    Args:
+        runs: folders of `mtd.train`, TensorBoard events, text logs of KAIR or BasicSR, or folders
+            of one: a mapping from names, a sequence, or one.
+        smooth: decay β of the loss's exponential moving average, from 0 (none) to below 1.
+        in_distribution: the test curve that counts as trained on; by default the noise that a log
+            names, else its first test curve.
+
+    Returns:
+        Data frames `curves` and `summary`; `plot_loss`, `plot_psnr`; `save`.
+
+    Raises:
+        BadInput: a log or setting that cannot be used; the message says what to do.
+
+    Example:
+        >>> from pathlib import Path
+        >>> import mtd
+        >>> runs = Path(mtd.__file__).parent / "pretrained"
+        >>> result = read_curves([runs / "baseline", runs / "masked"])
+        >>> result.summary[["run", "last_loss_step"]].values.tolist()
+        [['baseline', 10000], ['masked', 10000]]
+    """
+    from analysis.curves.result import CurvesResult
+    from analysis.curves.run_curves import RunSources, read_logs
+
+    settings = CurvesSettings.of(smooth=smooth, in_distribution=in_distribution)
+    curves = read_logs(RunSources.of(runs).logs, settings.in_distribution)
+    return CurvesResult(ANALYSIS, curves.tables(), curves.manifest_of_logs(settings.smooth))
+
+
+def evaluate_checkpoints(
+    folders: Places,
+    *,
+    runs: Places = (),
+    images: Any = None,
+    progress: bool = True,
+    **settings: Any,
+) -> CurvesResult:
+    """Evaluate the checkpoints that training runs have saved: mean PSNR by step and noise.
+
+    The command `python -m analysis.curves --checkpoints` calls the same code.
+
+    Args:
+        folders: of each run's checkpoints, such as `snapshot-002500.pth`: a mapping from names, a
+            sequence, or one.
+        runs: logs, see `read_curves`; of a run that is among the folders, the evaluated
+            checkpoints take the place of its logged test curves.
+        images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W), `uint8`
+            or real in [0, 1]; None for the bundled ones.
+        progress: show a progress bar.
+        settings: fields of `analysis.curves.settings.CurvesSettings`.
+
+    Returns:
+        Data frames `curves` and `summary`; `plot_loss`, `plot_psnr`; `save`.
+
+    Raises:
+        BadInput: a checkpoint, image or setting that cannot be used; the message says what to do.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from shutil import copy
+        >>> from tempfile import TemporaryDirectory
+        >>> import mtd
+        >>> weights = Path(mtd.__file__).parent / "pretrained" / "masked.pth"
+        >>> with TemporaryDirectory() as folder:
+        ...     _ = copy(weights, Path(folder) / "snapshot-010000.pth")
+        ...     result = evaluate_checkpoints(
+        ...         {"masked": folder}, crop=32, limit=4, progress=False,
+        ...         noises=["gaussian:15", "poisson:3.5"],
+        ...     )
+        >>> result.curves[["noise", "step"]].values.tolist()
+        [['gaussian:15', 10000], ['poisson:3.5', 10000]]
+    """
+    from analysis.curves.result import CurvesResult
+    from analysis.curves.run_curves import RunSources
+
+    sources: Any = RunSources.of(runs, folders)
+    result = run_in_memory(ANALYSIS, sources, images, progress, **settings)
+    assert isinstance(result, CurvesResult)
+    return result
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from mtd.utils.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from analysis.degradation.result import DegradationResult, measure_clusters
+    from analysis.degradation.command import measure_clusters
+    from analysis.degradation.result import DegradationResult
 
 __all__ = ["DegradationResult", "measure_clusters"]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands import command
 from analysis.commands.analysis import Analysis
+from analysis.commands.command import run_in_memory
 from analysis.degradation.settings import DegradationSettings
 
 if TYPE_CHECKING:
@@ -152,6 +153,47 @@ ANALYSIS = Analysis(
     keys={"degradation": ("model", "layer")},
     report_crops=48,
 )
+
+
+def measure_clusters(
+    models: Any, *, images: Any = None, progress: bool = True, **settings: Any
+) -> DegradationResult:
+    """Measure, layer by layer, whether features group crops by their noise or by their content.
+
+    The Calinski-Harabasz index [tr B / (k − 1)] / [tr W / (n − k)] of n samples in k classes, on
+    principal components of features averaged to a few positions; the classes are noises, or crops.
+    Beside it the silhouette, a linear probe, and t-SNE; see `analysis.degradation.separability`.
+    The command `python -m analysis.degradation` calls the same code.
+
+    Args:
+        models: a mapping from names, a sequence, or one of: an `nn.Module` from (B, 3, H, W) in
+            [0, 1] to the same shape; the path of a checkpoint; a bundled name.
+        images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W), `uint8`
+            or real in [0, 1]; None for the bundled ones.
+        progress: show a progress bar.
+        settings: fields of `analysis.degradation.settings.DegradationSettings`.
+
+    Returns:
+        Data frames `degradation`, `embedding`; `plot_ch`, `plot_ch_within`, `plot_probe`,
+        `plot_plane`; `save`.
+
+    Raises:
+        BadInput: a model, image or setting that cannot be used; the message says what to do.
+
+    Example:
+        >>> result = measure_clusters(
+        ...     "masked.pth", layers="input:conv_last", crop=32, limit=4, progress=False
+        ... )
+        >>> result.degradation[["layer", "samples", "last_features"]].values.tolist()
+        [['input:conv_last', 20, True]]
+
+    Reference: Liu et al. 2021, *Discovering Distinctive "Semantics" in Super-Resolution Networks*.
+    """
+    from analysis.degradation.result import DegradationResult
+
+    result = run_in_memory(ANALYSIS, models, images, progress, **settings)
+    assert isinstance(result, DegradationResult)
+    return result
 
 
 def main() -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from mtd.utils.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from analysis.sensitivity.result import SensitivityResult, measure_sensitivity
+    from analysis.sensitivity.command import measure_sensitivity
+    from analysis.sensitivity.result import SensitivityResult
 
 __all__ = ["SensitivityResult", "measure_sensitivity"]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands import command
 from analysis.commands.analysis import Analysis
+from analysis.commands.command import run_in_memory
 from analysis.sensitivity.settings import SensitivitySettings
 
 if TYPE_CHECKING:
@@ -124,6 +125,44 @@ ANALYSIS = Analysis(
     keys={"sensitivity": ("model", "noise", "layer")},
     report_crops=48,
 )
+
+
+def measure_sensitivity(
+    models: Any, *, images: Any = None, progress: bool = True, **settings: Any
+) -> SensitivityResult:
+    """Measure how far each layer moves from a clean image to its noisy version.
+
+    The change of a layer f is √(Σ ‖f(noisy) − f(clean)‖² / Σ ‖f(clean) − m‖²), sums over crops and
+    positions, m being the channels' means over them; its gain is the change over that of the noisy
+    image. Below 1 a network dampens the noise, above 1 it amplifies it. The command
+    `python -m analysis.sensitivity` calls the same code.
+
+    Args:
+        models: a mapping from names, a sequence, or one of: an `nn.Module` from (B, 3, H, W) in
+            [0, 1] to the same shape; the path of a checkpoint; a bundled name.
+        images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W), `uint8`
+            or real in [0, 1]; None for the bundled ones.
+        progress: show a progress bar.
+        settings: fields of `analysis.sensitivity.settings.SensitivitySettings`.
+
+    Returns:
+        Data frame `sensitivity`; `plot_gain`; `save`.
+
+    Raises:
+        BadInput: a model, image or setting that cannot be used; the message says what to do.
+
+    Example:
+        >>> result = measure_sensitivity(
+        ...     "masked.pth", noises=["gaussian:50"], crop=32, limit=4, progress=False
+        ... )
+        >>> result.sensitivity.layer.iloc[-1], bool(result.sensitivity.gain.iloc[-1] < 1)
+        ('denoised image', True)
+    """
+    from analysis.sensitivity.result import SensitivityResult
+
+    result = run_in_memory(ANALYSIS, models, images, progress, **settings)
+    assert isinstance(result, SensitivityResult)
+    return result
 
 
 def main() -> None:

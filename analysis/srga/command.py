@@ -99,6 +99,7 @@ def tables(features: Any, job: AnalysisJob) -> dict[str, pd.DataFrame]:
     """The table of scores, by file name."""
     from analysis.srga import tables
 
+    assert job.observer is not None
     layers = {name: layers[0] for name, layers in job.observer.layers.items()}
     return {"srga.csv": tables.scores(features, job.inputs, layers, job.settings)}
 
