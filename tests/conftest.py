@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# Threads that wait for each other sleep: spinning, as is OpenMP's default, takes the core from the
+# one that is waited for wherever anything else runs (read when PyTorch is first imported).
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import torch
 
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.utils import cli
 from tests.helpers.networks import MASKED, TINY, tiny_network
+
+# No test hangs on how long anything takes.
+hypothesis.settings.register_profile("tests", parent=hypothesis.settings(), deadline=None)
+hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)

@@ -1,61 +1,140 @@
-"""Commands as processes of their own: one, two that know of each other, those of torchrun."""
+"""Commands as processes of their own: one, two that know of each other, those of torchrun.
+
+Most are forked from a server that holds the libraries already: starting Python and importing
+PyTorch takes seconds, and is what a test is about only where it says so (`fresh`, `torchrun`).
+"""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import runpy
 import socket
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.helpers.paths import ROOT
 
+HANGS = 600
+"""Seconds after which a process is taken to hang; nothing is ever as slow as that."""
 
-def shell(module: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Runs a command of this checkout as from a shell."""
-    return subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(
+    [
+        *("pytest", "tests.helpers.processes", "torch.distributed", "pandas", "scipy.stats"),
+        *("matplotlib.figure", "matplotlib.backends.backend_agg", "seaborn", "safetensors.torch"),
+        *("mtd.loading.load", "mtd.train", "mtd.training.trainer", "analysis.engine.run"),
+    ]
+)
 
 
 def environment() -> dict[str, str]:
+    """Variables of a process that runs this checkout, with one thread."""
     return os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-def torchrun(*arguments: str, cwd: Path, processes: int = 2) -> subprocess.CompletedProcess[str]:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+def fresh(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Python as from a shell, with all that its start takes."""
     return subprocess.run(
-        [*launcher, "--master-port", str(free_port()), *arguments],
+        [sys.executable, *arguments],
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=120,
-        env=environment(),
+        timeout=HANGS,
+        env=os.environ | {"PYTHONPATH": str(ROOT)} | variables,
     )
 
 
-def two_processes(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Two processes as SLURM starts them, without torchrun's own, which takes seconds to start."""
+class Forked:
+    """`python ARGUMENTS` in a process that is forked from the server.
+
+    Args:
+        arguments: `-m MODULE ...` or `SCRIPT ...`.
+        cwd: its folder.
+        variables: its environment.
+    """
+
+    def __init__(self, *arguments: str, cwd: Path, variables: Mapping[str, str]) -> None:
+        self._folder = tempfile.TemporaryDirectory()
+        self._said = [Path(self._folder.name) / name for name in ("stdout", "stderr")]
+        for path in self._said:
+            path.touch()
+        given = (arguments, str(cwd), dict(variables), *map(str, self._said))
+        self._process = SERVER.Process(target=_python, args=given)
+        self._process.start()
+
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self._process.is_alive()
+
+    def kill(self) -> None:
+        """End it at once, and wait for that."""
+        self._process.kill()
+        self.wait()
+
+    def wait(self) -> int:
+        """Its exit status, once it has ended; below 0 it is the signal that ended it."""
+        self._process.join(HANGS)
+        assert self._process.exitcode is not None, "it hangs"
+        return self._process.exitcode
+
+    def done(self) -> subprocess.CompletedProcess[str]:
+        """What it was and said, once it has ended."""
+        code = self.wait()
+        return subprocess.CompletedProcess((), code, *(path.read_text() for path in self._said))
+
+
+def _python(
+    arguments: tuple[str, ...], cwd: str, variables: dict[str, str], out: str, err: str
+) -> None:
+    """Runs in the forked process."""
+    import torch
+
+    os.chdir(cwd)
+    sys.path.insert(0, cwd)
+    os.environ.clear()
+    os.environ.update(variables)
+    torch.set_num_threads(int(variables["OMP_NUM_THREADS"]))
+    for path, stream in ((out, sys.stdout), (err, sys.stderr)):
+        stream.flush()
+        os.dup2(os.open(path, os.O_WRONLY), {out: 1, err: 2}[path])
+    if arguments[0] == "-m":
+        sys.argv = list(arguments[1:])
+        runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = list(arguments)
+        runpy.run_path(arguments[0], run_name="__main__")
+
+
+def forked(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Python in a process of its own, without what its start takes."""
+    return Forked(*arguments, cwd=cwd, variables=environment()).done()
+
+
+def two_started(*arguments: str, cwd: Path) -> list[Forked]:
+    """Two processes as SLURM starts them, which nobody watches."""
     shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, *arguments],
-            cwd=cwd,
-            env=environment() | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for rank in range(2)
-    ]
-    said = [process.communicate(timeout=120) for process in processes]
-    codes = [process.returncode for process in processes]
-    out, err = ("".join(texts) for texts in zip(*said, strict=True))
-    return subprocess.CompletedProcess(arguments, max(codes, key=abs), out, err)
+    ranks = [{"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(2)]
+    return [Forked(*arguments, cwd=cwd, variables=environment() | shared | own) for own in ranks]
+
+
+def two_processes(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Two processes as SLURM starts them, once both have ended: what they said together."""
+    both = [process.done() for process in two_started(*arguments, cwd=cwd)]
+    out, err = "".join(one.stdout for one in both), "".join(one.stderr for one in both)
+    return subprocess.CompletedProcess(
+        arguments, max((one.returncode for one in both), key=abs), out, err
+    )
+
+
+def torchrun(*arguments: str, cwd: Path, processes: int = 2) -> subprocess.CompletedProcess[str]:
+    """Processes as torchrun starts and watches them."""
+    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", str(processes))
+    port = ("--master-port", str(free_port()))
+    return fresh(*launcher, *port, *arguments, cwd=cwd, OMP_NUM_THREADS="1")
 
 
 def free_port() -> int:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +22,7 @@ from mtd.utils.errors import BadInput
 from tests.helpers.images import noise, profile
 from tests.helpers.networks import TINY, tiny_network
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import fresh
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -245,8 +243,6 @@ def test_help_is_quick() -> None:
         "except SystemExit: pass\n"
         "assert 'torch' not in sys.modules and 'pyvips' not in sys.modules"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env=os.environ
-    )
+    done = fresh("-c", code, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "--input-mask" in done.stdout

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -25,6 +22,7 @@ from mtd.networks.rnan import RNAN, RNANConfig
 from mtd.utils import plugins
 from tests.helpers.networks import tiny_network
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import fresh
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -217,8 +215,6 @@ def test_help_is_quick() -> None:
         "except SystemExit: pass\n"
         "assert 'torch' not in sys.modules and 'spandrel' not in sys.modules"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, env=os.environ
-    )
+    done = fresh("-c", code, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "--attention-mask" in done.stdout and "--json" in done.stdout

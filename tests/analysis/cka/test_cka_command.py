@@ -22,11 +22,11 @@ from mtd.networks.swinir import SwinIR
 from mtd.networks.swinir_layers import SwinIRConfig
 from tests.helpers.cka_tables import COLUMNS
 from tests.helpers.networks import TINY, tiny_network
-from tests.helpers.processes import shell
+from tests.helpers.processes import forked, fresh
 
 
 def command(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return shell("analysis.cka", *arguments, cwd=cwd)
+    return forked("-m", "analysis.cka", *arguments, cwd=cwd)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -310,7 +310,7 @@ def test_bad_input_is_one_line_and_exit_2(folder, in_process, arguments, message
 
 
 def test_bad_input_from_the_shell(folder):
-    done = command("absent.pth", cwd=folder)
+    done = fresh("-m", "analysis.cka", "absent.pth", cwd=folder)
     assert (done.returncode, done.stdout) == (2, "")
     assert (
         done.stderr.startswith("error: absent.pth: no such file") and done.stderr.count("\n") == 1

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -17,7 +15,7 @@ from analysis.engine import run as engine_run
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from tests.helpers.networks import TINY, tiny_network
-from tests.helpers.processes import environment, two_processes
+from tests.helpers.processes import fresh, two_processes
 from tests.helpers.run_folders import contents
 
 ANALYSES = (
@@ -61,16 +59,14 @@ def start(module: ModuleType, *given: str) -> Path:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_is_instant_and_has_examples(command):
+def test_help_is_instant_and_has_examples(command, tmp_path):
     code = (
         f"import sys, runpy\nsys.argv = ['x', '--help']\n"
         f"try:\n    runpy.run_module('{command}', run_name='__main__')\n"
         "except SystemExit as e:\n    assert e.code == 0\n"
         "assert not {'torch', 'numpy', 'pandas', 'matplotlib', 'sklearn'} & set(sys.modules)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment()
-    )
+    done = fresh("-c", code, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "examples:" in done.stdout and f"python -m {command}" in done.stdout
 

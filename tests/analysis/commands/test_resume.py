@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from analysis.cka import command as cka_command
 from analysis.engine import run as engine_run
 from mtd.utils import atomic_write
 from mtd.utils.errors import BadInput
-from tests.helpers.paths import ROOT
+from tests.helpers.processes import HANGS, Forked, environment
 from tests.helpers.run_folders import contents
 
 RUN = ("plain.pth", "hidden.pth", "--crop", "32", "--limit", "24", "--batch-size", "2", "--quiet")
@@ -34,15 +36,7 @@ def finished(folder: Path) -> set[str]:
         return set()
 
 
-def start(folder: Path, *options: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "analysis.cka", *RUN, "--output-dir", "run", *options],
-        cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+COMMAND = ("-m", "analysis.cka", *RUN, "--output-dir", "run")
 
 
 def run(*options: str, output: str = "run") -> Path:
@@ -67,33 +61,37 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_killed_at_ten_random_moments_it_ends_with_identical_files(folder):
     reference = contents(run(output="whole"))
-    dice, kills, seconds = random.Random(0), 0, 0.5
-    started = False
-    while True:
-        before = finished(folder / "run")
-        process = start(folder, *(["--resume"] if started else []))
-        deadline = time.monotonic() + 60
-        # wait for its first sign of work, so that a kill falls anywhere between there and the end
-        while process.poll() is None and time.monotonic() < deadline:
-            if finished(folder / "run") - before:
-                break
+    dice, path = random.Random(0), folder / "run"
+    moments = [  # eight while it computes, one while it writes tables, one while it draws
+        *(partial(more_units, path, dice.randint(1, 5)) for _ in range(8)),
+        *(partial(written, path / name) for name in ("cka.csv", "cross_noise.png")),
+    ]
+    while moments:
+        before, reached = finished(path), moments[0]()
+        resumed = ("--resume",) if (path / "manifest.json").exists() else ()
+        process = Forked(*COMMAND, *resumed, cwd=folder, variables=environment())
+        while process.running() and not reached():
             time.sleep(0.002)
-        started = (folder / "run/manifest.json").exists()
-        time.sleep(dice.random() * seconds)
-        if kills < 10 and process.poll() is None:
+        time.sleep(0.01 * dice.random())
+        if process.running():
             process.kill()
-            process.wait()
-            kills += 1
-            seconds = 0.15  # short steps, so that there is something left to interrupt
-            assert before <= finished(folder / "run") or not (folder / "run/units").exists()
-        else:
-            assert process.wait() == 0, process.stderr.read() if process.stderr else ""
-            if kills >= 10:
-                break
-            # ended before the tenth kill: from the start again
-            subprocess.run(["rm", "-r", str(folder / "run")], check=True)
-            started = False
-    assert contents(folder / "run") == reference
+            del moments[0]
+            assert before <= finished(path) or not (path / "units").exists()
+        else:  # ended before it was killed: from the start again
+            assert process.wait() == 0, process.done().stderr
+            shutil.rmtree(path)
+    assert run("--resume") == Path("run") and contents(path) == reference
+
+
+def more_units(path: Path, count: int) -> Callable[[], bool]:
+    """Whether so many more units are finished than now."""
+    before = finished(path)
+    return lambda: len(finished(path) - before) >= count
+
+
+def written(path: Path) -> Callable[[], bool]:
+    """Whether there is a file."""
+    return path.exists
 
 
 def test_finished_units_are_not_run_again_and_a_finished_run_runs_nothing(folder, looks):
@@ -149,11 +147,18 @@ def test_an_unfinished_run_is_not_thrown_away(folder, in_process, monkeypatch):
 
 
 def test_interrupt_from_the_keyboard(folder):
-    process = start(folder, "--limit", "200")  # so long that it does not end meanwhile
+    process = subprocess.Popen(
+        [sys.executable, *COMMAND, "--limit", "200"],  # so long that it does not end meanwhile
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     while not finished(folder / "run") and process.poll() is None:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    error = process.communicate(timeout=60)[1]
+    error = process.communicate(timeout=HANGS)[1]
     assert process.returncode == 130
     assert "finished units are kept in run; --resume goes on with them" in error
     assert "Traceback" not in error

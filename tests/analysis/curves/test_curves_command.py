@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +31,7 @@ from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from tests.helpers.networks import TINY, tiny_network
 from tests.helpers.paths import ROOT
-from tests.helpers.processes import environment, two_processes
+from tests.helpers.processes import two_processes
 from tests.helpers.run_folders import contents
 from tests.helpers.training_logs import KAIR, own
 
@@ -276,17 +274,3 @@ def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message)
     code, out, err = in_process(command.main, *arguments, "--quiet")
     assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
     assert not Path("runs").exists()
-
-
-def test_help_is_instant_and_has_examples():
-    code = (
-        "import sys, runpy\nsys.argv = ['x', '--help']\n"
-        "try:\n    runpy.run_module('analysis.curves', run_name='__main__')\n"
-        "except SystemExit as e:\n    assert e.code == 0\n"
-        "assert not {'torch', 'numpy', 'pandas', 'matplotlib'} & set(sys.modules)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, env=environment()
-    )
-    assert done.returncode == 0, done.stderr
-    assert "examples:" in done.stdout and "--checkpoints" in done.stdout

@@ -17,7 +17,7 @@ from mtd.data import exr_io, test_sets
 from mtd.data.image_pairs import Paired
 from mtd.utils.errors import BadInput
 from tests.helpers.paths import data_folder
-from tests.helpers.processes import shell
+from tests.helpers.processes import fresh
 
 
 def blank(path: Path, height: int, width: int, grey: int = 0) -> None:
@@ -219,5 +219,5 @@ def test_command(tmp_path, in_process):
 def test_help_does_not_need_torch(tmp_path):
     (tmp_path / "torch.py").write_text("raise RuntimeError('torch was imported')")
     for module in ("mtd.testsets", "mtd.render"):
-        done = shell(module, "--help", cwd=tmp_path)
+        done = fresh("-m", module, "--help", cwd=tmp_path)
         assert done.returncode == 0 and "examples:" in done.stdout

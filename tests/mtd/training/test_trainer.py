@@ -6,9 +6,8 @@ import csv
 import json
 import os
 import random
+import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -34,7 +33,7 @@ from mtd.training.logs import Log
 from mtd.training.pairs import TrainingPairs
 from mtd.utils.errors import BadInput
 from mtd.utils.seeds import BatchStream
-from tests.helpers.processes import environment, shell, two_processes
+from tests.helpers.processes import Forked, environment, forked, two_processes
 from tests.helpers.training import SMALL, make, weights_of
 
 
@@ -367,7 +366,7 @@ def test_nan_stops_the_run(photos, tmp_path):
 
 def test_command_trains_and_records_where_the_model_comes_from(photos, tmp_path):
     changes = [part for change in SMALL for part in ("--set", change)]
-    done = shell("mtd.train", "small.toml", "--data", "photos", *changes, cwd=tmp_path)
+    done = forked("-m", "mtd.train", "small.toml", "--data", "photos", *changes, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "runs/train-small/model.pth\n"
     assert "left out, smaller than 16 x 16: small.png" in done.stderr
@@ -530,26 +529,38 @@ def test_a_state_cut_in_half_is_noticed_and_the_one_before_is_used(photos, tmp_p
         trainer.train(plan, tmp_path / "cut", quiet=True, resume=True)
 
 
+def version(path: Path) -> int | None:
+    """Which of the files of a name that replace one another it is."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
+
+
 def test_killed_at_any_moment_it_ends_with_the_same_weights(photos, tmp_path):
     changes = (*SMALL, "run.steps=60", "run.save_every=1", "validation.every=20")
     changes = (*changes, "validation.crops=1", "validation.crop=16")
     arguments = [part for change in changes for part in ("--set", change)]
-    command = [sys.executable, "-m", "mtd.train", "small.toml", "--data", str(photos), *arguments]
+    command = ["-m", "mtd.train", "small.toml", "--data", str(photos), *arguments]
     command += ["--output-dir", "run", "--quiet", "--resume"]
     same = environment() | {"OMP_NUM_THREADS": str(torch.get_num_threads())}
     dice, kills = random.Random(0), 0
-    while True:
-        process = subprocess.Popen(command, cwd=tmp_path, env=same)
-        start = time.monotonic()
-        while process.poll() is None and not (tmp_path / "run/state.pt").exists():
-            time.sleep(0.01)
-        time.sleep(dice.random() * (0.2 if kills else 0.05))
-        if kills < 4 and process.poll() is None:
+    while kills < 4:
+        process = Forked(*command, cwd=tmp_path, variables=same)
+        saves = dice.randint(2, 8)  # of 60: each step is saved
+        while process.running() and saves:
+            before = version(tmp_path / "run/state.pt")
+            time.sleep(0.002)
+            saves -= version(tmp_path / "run/state.pt") != before
+        time.sleep(0.02 * dice.random())  # anywhere in a step
+        if process.running():
             process.kill()
             kills += 1
-        assert time.monotonic() - start < 60
-        if process.wait() == 0:
-            break
+        else:  # ended before it was killed: from the start again
+            assert process.wait() == 0, process.done().stderr
+            shutil.rmtree(tmp_path / "run")
+    last = Forked(*command, cwd=tmp_path, variables=same).done()
+    assert last.returncode == 0, last.stderr
     plan = make(photos, *changes[len(SMALL) :])
     expected = weights_of(trainer.train(plan, tmp_path / "whole", quiet=True))
     found = weights_of(tmp_path / "run/model.pth")

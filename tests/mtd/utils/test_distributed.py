@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +11,7 @@ import pytest
 from PIL import Image
 
 from analysis.cka import command as cka_command
-from tests.helpers.processes import environment, free_port, torchrun, two_processes
+from tests.helpers.processes import forked, torchrun, two_processes, two_started
 
 FEW = ("--crop", "16", "--positions", "8", "--layers", "conv_*", "--layers", "**.blocks.1")
 
@@ -24,10 +21,14 @@ def single(*arguments: str, cwd: Path) -> None:
         cka_command.run(cka_command.parser().parse_args(list(arguments)), "test")
 
 
+UNEVEN = ("--limit", "10", "--batch-size", "4")
+"""Three batches for two processes."""
+
+
 @pytest.mark.parametrize(
     "options",
     [
-        ("--limit", "10", "--batch-size", "4"),  # three batches for two processes
+        UNEVEN,
         ("--limit", "6", "--batch-size", "8"),  # one batch: the second process has none
         ("--limit", "12", "--unit", "image", "--permutations", "50", "--pairs", "all"),
         ("--limit", "12", "--unit", "image", "--batch-size", "4", "--kernel", "rbf"),
@@ -40,7 +41,7 @@ def single(*arguments: str, cwd: Path) -> None:
 def test_two_processes_write_the_tables_of_one(pair, options):
     arguments = ("plain.pth", "hidden.pth", "--quiet", *FEW, *options)
     single(*arguments, "--output-dir", "one", cwd=pair)
-    launch = torchrun if "4" in options and len(options) == 4 else two_processes
+    launch = torchrun if options == UNEVEN else two_processes
     done = launch("-m", "analysis.cka", *arguments, "--output-dir", "two", cwd=pair)
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (pair / "one").iterdir())
@@ -95,39 +96,19 @@ cli.run(command.main)
 def test_a_process_that_dies_ends_the_others_with_an_error(pair, launcher):
     (pair / "dying.py").write_text(DYING)
     arguments = ("dying.py", "plain.pth", "hidden.pth", *FEW, "--limit", "8", "--batch-size", "4")
-    start = time.monotonic()
     if launcher == "torchrun":
         assert torchrun(*arguments, cwd=pair).returncode != 0
     else:  # as SLURM starts them: nobody stops the others
-        port = str(free_port())
-        shared = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        processes = [
-            subprocess.Popen(
-                [sys.executable, *arguments],
-                cwd=pair,
-                env=environment() | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for rank in range(2)
-        ]
-        errors = [process.communicate(timeout=100)[1] for process in processes]
-        assert processes[0].returncode == 1, errors[0]
-        assert "another process ended" in errors[0]
-    assert time.monotonic() - start < 100
+        first, _ = (process.done() for process in two_started(*arguments, cwd=pair))
+        assert first.returncode == 1, first.stderr
+        assert "another process ended" in first.stderr
     (run,) = (pair / "runs").iterdir()
     assert not (run / "cka.csv").exists()
 
 
-def test_a_launcher_that_is_none(pair):
-    done = subprocess.run(
-        [sys.executable, "-m", "analysis.cka", "plain.pth"],
-        cwd=pair,
-        capture_output=True,
-        text=True,
-        env=environment() | {"WORLD_SIZE": "2"},
-    )
+def test_a_launcher_that_is_none(pair, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    done = forked("-m", "analysis.cka", "plain.pth", cwd=pair)
     assert done.returncode == 2 and done.stderr.startswith("error: WORLD_SIZE is 2 but RANK")
 
 
