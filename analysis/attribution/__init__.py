@@ -14,4 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["AttributionResult", "attribute"]
 
-__getattr__, __dir__ = lazy_exports(__name__, dict.fromkeys(__all__, "analysis.attribution.result"))
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "AttributionResult": "analysis.attribution.result",
+        "attribute": "analysis.attribution.command",
+    },
+)

@@ -15,4 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BrightnessResult", "measure_brightness"]
 
-__getattr__, __dir__ = lazy_exports(__name__, dict.fromkeys(__all__, "analysis.brightness.result"))
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "BrightnessResult": "analysis.brightness.result",
+        "measure_brightness": "analysis.brightness.command",
+    },
+)

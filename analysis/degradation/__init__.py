@@ -13,4 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["DegradationResult", "measure_clusters"]
 
-__getattr__, __dir__ = lazy_exports(__name__, dict.fromkeys(__all__, "analysis.degradation.result"))
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "DegradationResult": "analysis.degradation.result",
+        "measure_clusters": "analysis.degradation.command",
+    },
+)

@@ -14,4 +14,10 @@ if TYPE_CHECKING:
 
 __all__ = ["SensitivityResult", "measure_sensitivity"]
 
-__getattr__, __dir__ = lazy_exports(__name__, dict.fromkeys(__all__, "analysis.sensitivity.result"))
+__getattr__, __dir__ = lazy_exports(
+    __name__,
+    {
+        "SensitivityResult": "analysis.sensitivity.result",
+        "measure_sensitivity": "analysis.sensitivity.command",
+    },
+)
