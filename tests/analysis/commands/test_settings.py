@@ -49,7 +49,7 @@ def test_they_are_frozen():
         ({"unit": "pixel"}, "unit 'pixel': expected position or image"),
         ({"noises": [3]}, "noises [3]: expected"),
         ({"quantize": "no"}, "quantize 'no': expected True or False"),
-        ({"input_mask": 1.0}, "input_mask 1.0: expected a number from 0 below 1"),
+        ({"input_mask": 1.0}, "input_mask 1.0: expected a number from 0 to below 1"),
         ({"bandwidth": float("nan")}, "bandwidth nan: expected a number above 0"),
         ({"nosies": "gaussian:15"}, "no setting 'nosies' in CKASettings; did you mean noises?"),
         ({"crop": 8, "positions": 65}, "a crop of 8 x 8 has 64"),
