@@ -17,6 +17,7 @@ import torch
 from analysis.attribution import command as attribution_command
 from analysis.cka import command as cka_command
 from analysis.commands import inputs as commands_inputs
+from analysis.commands.command import run_arguments
 from analysis.degradation import command as degradation_command
 from analysis.distributions import command as distributions_command
 from analysis.engine import run as engine_run
@@ -76,6 +77,8 @@ def folder(made: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def run(module, *arguments: str) -> Path:
+    if hasattr(module, "ANALYSIS"):
+        return run_arguments(module.ANALYSIS, [*ALL, *SMALL, *arguments], "test")
     return module.run(module.parser().parse_args([*ALL, *SMALL, *arguments]), "test")
 
 

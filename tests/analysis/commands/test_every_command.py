@@ -11,6 +11,7 @@ from types import ModuleType
 import pytest
 
 from analysis.attribution import integrated_gradients
+from analysis.commands.command import run_arguments
 from analysis.engine import run as engine_run
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
@@ -54,8 +55,10 @@ def arguments(name: str) -> list[str]:
 
 
 def start(module: ModuleType, *given: str) -> Path:
-    found: Path = module.run(module.parser().parse_args(list(given)), "test")
-    return found
+    if hasattr(module, "ANALYSIS"):
+        return run_arguments(module.ANALYSIS, given, "test")
+    path: Path = module.run(module.parser().parse_args(list(given)), "test")
+    return path
 
 
 @pytest.mark.parametrize("command", COMMANDS)
