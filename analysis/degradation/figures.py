@@ -88,11 +88,11 @@ def draw_ch(axes: Axes, frame: pd.DataFrame) -> None:
         axes, frame, "ch_noise", "Calinski-Harabasz index: variance between over within classes"
     )
     for model, part in frame.groupby("model", sort=False):
-        colour: Any = style(str(model), models)["color"]
+        color: Any = style(str(model), models)["color"]
         if len(models) <= CROWDED and part.low.notna().any():
-            band = {"color": colour, "alpha": 0.15, "lw": 0}
+            band = {"color": color, "alpha": 0.15, "lw": 0}
             axes.fill_between(places(part, same), part.low, part.high, **band)
-        axes.plot(places(part, same), part.ch_content, lw=1, ls="--", color=colour, alpha=0.8)
+        axes.plot(places(part, same), part.ch_content, lw=1, ls="--", color=color, alpha=0.8)
     axes.set_yscale("log")
     axes.set_ylabel("CH", fontsize=9)
     level(axes, 1, "random labels")
