@@ -46,8 +46,8 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         variance, mean = torch.var_mean(x, 1, correction=0, keepdim=True)
-        centred = x - mean if "bias" in self.body else x
-        y: Tensor = centred * (variance + EPSILON).rsqrt() * self.body["weight"].view(-1, 1, 1)
+        centered = x - mean if "bias" in self.body else x
+        y: Tensor = centered * (variance + EPSILON).rsqrt() * self.body["weight"].view(-1, 1, 1)
         return y + self.body["bias"].view(-1, 1, 1) if "bias" in self.body else y
 
 
