@@ -100,6 +100,7 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(…, dim) to the same shape."""
         y: Tensor = self.fc2(F.gelu(self.fc1(x)))
         return y
 
@@ -144,6 +145,7 @@ class SwinBlock(nn.Module):
         self.mlp = Mlp(dim, config.mlp_hidden)
 
     def forward(self, x: Tensor, now: Pass) -> Tensor:
+        """Tokens (B, H · W, C) to the same shape."""
         x = x + self.drop(self.attend(self.norm1(x), now), now)
         return x + self.drop(self.mlp(self.norm2(x)), now)
 
@@ -198,6 +200,7 @@ class BlockSequence(nn.Module):
         )
 
     def forward(self, x: Tensor, now: Pass) -> Tensor:
+        """Tokens (B, H · W, C) to the same shape."""
         for block in self.blocks:
             x = block(x, now)
         return x
@@ -212,6 +215,7 @@ class ResidualGroup(nn.Module):
         self.conv = closing_convolution(config)
 
     def forward(self, x: Tensor, now: Pass) -> Tensor:
+        """Tokens (B, H · W, C) to the same shape."""
         image = to_image(self.residual_group(x, now), now)
         return x + to_tokens(self.conv(image))
 
@@ -224,6 +228,7 @@ class PatchEmbed(nn.Module):
         self.norm = nn.LayerNorm(config.embed_dim) if config.patch_norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
+        """Tokens (B, H · W, C) to the same shape."""
         y: Tensor = self.norm(x)
         return y
 
