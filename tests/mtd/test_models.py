@@ -59,9 +59,9 @@ def test_all_that_is_known(in_process: Call) -> None:
         assert entry.name in out and entry.about in out
     assert "824,118" in out and "668,227" in out and "26,111,668" in out
     assert "baseline.pth, masked.pth" in out
-    words = out.partition("by spandrel")[2].replace("\n", " ").replace(",", " ").split()
+    words = out.partition("of spandrel")[2].replace("\n", " ").replace(",", " ").split()
     assert set(spandrel_adapter.names()) <= set(words) or "not installed" in out
-    assert max(map(len, out.partition("by spandrel")[2].splitlines())) <= 100
+    assert max(map(len, out.partition("of spandrel")[2].splitlines())) <= 100
 
 
 def test_all_that_is_known_as_json(in_process: Call) -> None:
@@ -89,7 +89,7 @@ def test_other_packages_and_no_spandrel(in_process: Call, monkeypatch: pytest.Mo
         registry.architectures.cache_clear()
     assert code == 0
     assert "Theirs  668,227  a network of theirs" in out.partition("of other packages")[2]
-    assert "not installed" in out.partition("by spandrel")[2]
+    assert "not installed" in out.partition("of spandrel")[2]
 
 
 def test_the_bundled_pair(in_process: Call) -> None:
@@ -159,7 +159,7 @@ def test_a_file_that_is_unknown_and_the_others(in_process: Call, tmp_path: Path)
     assert code == 2
     first, second = (table(part) for part in out.removesuffix("\n").split("\n\n"))
     assert first["architecture"] == "DnCNN" and first["recognized by"] == "keys and shapes"
-    assert first["channel order"] == "grey, called for each channel in turn"
+    assert first["channel order"] == "grayscale, called for each channel in turn"
     assert second["architecture"] == "SwinIR"
     unknown, missing = err.splitlines()
     assert unknown.startswith("error: ") and "odd.pth: no network known here" in unknown

@@ -386,4 +386,4 @@ def test_what_a_network_says_of_its_own_use_is_kept(tmp_path):
 
 def test_what_tensors_do_not_tell_is_said(tmp_path):
     torch.save(tiny("DnCNN").state_dict(), tmp_path / "a.pth")
-    assert mtd.load(tmp_path / "a.pth").source["assumed"].startswith("x - f(x)")
+    assert mtd.load(tmp_path / "a.pth").source["assumed"].startswith("outputs x - f(x)")

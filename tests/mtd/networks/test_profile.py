@@ -153,7 +153,7 @@ def test_a_transformer_of_pytorch_s_own_is_counted() -> None:
 def test_networks_for_grey() -> None:
     network = dncnn(4, channels=1)
     told, count = networks_profile.describe(network, 16), 9 * (8 + 2 * 64 + 8)
-    assert (told["channel_order"], told["macs_per_pixel"]) == ("grey", count)
+    assert (told["channel_order"], told["macs_per_pixel"]) == ("grayscale", count)
     network.input_format = replace(network.input_format, per_channel=True)
     told = networks_profile.describe(network, 16)
     assert "each channel" in told["channel_order"] and told["macs_per_pixel"] == 3 * count

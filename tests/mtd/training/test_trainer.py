@@ -146,7 +146,7 @@ def test_output_dropout_leaves_out_channels_in_training_only(photos):
         ("optimizer.learning_rate=-1", "above 0"),
         ("network.num_heads=[3, 3]", "does not divide"),
         ("network.depths=[4]", "for every group"),
-        ("network.in_chans=1", "colour"),
+        ("network.in_chans=1", "RGB"),
         ("mask.fill=learnable", "mask_token"),
         ("mask.fill=grey", "known: pixel, zero, learnable"),
         ("mask.input_percent=[90, 80]", "low <= high"),
@@ -422,7 +422,7 @@ def test_a_network_that_is_told_the_noise_level_trains_on_it(photos, tmp_path):
     )
     model = mtd.load(trainer.train(training_config.load(str(path)), tmp_path / "run"), sigma=15)
     assert model.source["architecture"] == "FFDNet" and model.input_format.sigma == 15
-    with pytest.raises(BadInput, match="told the noise level, expected gaussian:LEVEL"):
+    with pytest.raises(BadInput, match="noise-conditional, expected gaussian:LEVEL"):
         training_config.load(str(path), ["data.noise='poisson:3'"])
 
 
