@@ -1,4 +1,4 @@
-"""Denoise images of any size and kind: `python -m mtd.denoise MODEL INPUT OUTPUT`."""
+"""Denoise image files of any size: `python -m mtd.denoise MODEL INPUT OUTPUT`."""
 
 from __future__ import annotations
 
@@ -23,44 +23,43 @@ def parser() -> cli.Parser:
     p = cli.Parser(
         "mtd.denoise",
         "Denoise an image, or all images of a folder. PNG and TIFF keep their 8 or 16 bits, all "
-        "formats their colour profile; JPEG and WebP are written as PNG.",
+        "formats their color profile; JPEG and WebP are written as PNG.",
         EXAMPLES,
     )
-    p.add_argument("checkpoint", metavar="MODEL", help="a file, or baseline.pth, masked.pth")
-    p.add_argument("input", metavar="INPUT", help="an image, or a folder (without sub-folders)")
+    p.add_argument("checkpoint", metavar="MODEL", help="a checkpoint, or baseline.pth, masked.pth")
+    p.add_argument("input", metavar="INPUT", help="an image, or a folder (without subfolders)")
     p.add_argument("output", metavar="OUTPUT", help="a .png or .tif file; a folder for a folder")
     p.add_argument(
         "--input-mask",
         type=cli.share,
         metavar="RATIO",
-        help="mask each pixel with this probability, write what the network saw to NAME_masked.png "
-        "and the completed image to NAME",
+        help="mask each pixel with this probability; write the masked input to NAME_masked.png and "
+        "the completed image to NAME",
     )
     p.add_argument(
         "--tile",
         type=cli.tile,
         default="auto",
         metavar="auto|off|N",
-        help="tiles where memory is too small for the whole image (default), never, or of N pixels",
+        help="auto: tiles if the memory is too small for the whole image (default); off: never; or "
+        "tiles of N pixels",
     )
     p.add_argument(
         "--overlap",
         type=cli.whole_number(0),
         metavar="N",
-        help="pixels that tiles share (default: enough for no difference if that is cheap, or 64)",
+        help="overlap of tiles in pixels (default: exact if that is cheap, else 64)",
     )
     p.add_argument(
         "--memory",
         type=cli.gibibytes,
         default=2.0,
         metavar="GIB",
-        help="for the network (default: 2)",
+        help="memory for the network (default: 2)",
     )
     p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
-    p.add_argument(
-        "--resume", action="store_true", help="skip results that are there, whatever made them"
-    )
-    p.add_argument("--overwrite", action="store_true", help="replace results that are there")
+    p.add_argument("--resume", action="store_true", help="skip images whose output exists")
+    p.add_argument("--overwrite", action="store_true", help="replace existing outputs")
     p.add_argument("--quiet", action="store_true", help="no bar, no summary")
     cli_options.add(p, many=False)
     return p
@@ -90,7 +89,7 @@ def main() -> None:
     todo = image_files.pending(jobs, resume=args.resume, overwrite=args.overwrite)
     image_files.clean(model, todo, options, quiet=args.quiet)
     if not args.quiet:
-        skipped = f", {len(jobs) - len(todo)} already there" if len(jobs) > len(todo) else ""
+        skipped = f", {len(jobs) - len(todo)} skipped" if len(jobs) > len(todo) else ""
         seconds = time.monotonic() - start
         place = jobs[0].target if len(jobs) == 1 else output
         print(f"{place}: {len(todo)} image{'s' * (len(todo) != 1)}{skipped}, {seconds:.0f} s")

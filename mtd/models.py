@@ -66,7 +66,7 @@ def inspect(path: str, options: LoadOptions, size: int) -> dict[str, Any]:
     any_level = options.sigma is None and options.factory is None
     model = load(path, **vars(replace(options, sigma="oracle") if any_level else options))
     if any_level:
-        model.usage = replace(model.usage, sigma=None)
+        model.input_format = replace(model.input_format, sigma=None)
     try:
         return profile.describe(model, size)
     except BadInput as error:
@@ -85,7 +85,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
         "SHA-256": facts["sha256"],
         "container": facts["container"] or "none, the state dict itself",
         "architecture": facts["architecture"],
-        "recognised by": _recognised(facts),
+        "recognized by": _recognized(facts),
         "assumed": facts.get("assumed", ""),
         "hyper-parameters": _named(facts["hyper_parameters"]),
         "parameters": f"{facts['parameters']:,} in {facts['parameter_tensors']} tensors",
@@ -104,7 +104,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
     return [f"{name:<{width}}  {value}" for name, value in values.items() if value]
 
 
-def _recognised(facts: dict[str, Any]) -> str:
+def _recognized(facts: dict[str, Any]) -> str:
     if "factory" not in facts:
         return str(facts["recognised"])
     return f"{facts['recognised']}, {facts['factory']}({_named(facts['arguments'])})"

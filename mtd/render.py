@@ -32,7 +32,14 @@ MANIFEST = "manifest.json"
 
 @dataclass(frozen=True)
 class Picture:
-    """One image to render; `samples` per pixel, and `folder` is where it goes."""
+    """One image to render.
+
+    Attributes:
+        scene: name of the scene.
+        view: index of the camera.
+        folder: subfolder of the output.
+        samples: per pixel.
+    """
 
     scene: str
     view: int
@@ -40,7 +47,7 @@ class Picture:
     samples: int
 
     def path(self, output: Path) -> Path:
-        """The file of this image; the first view bears the scene's name alone."""
+        """The file of this image; that of the first view has the name of the scene."""
         name = f"{self.scene}_{self.view}" if self.view else self.scene
         return output / self.folder / f"{name}.exr"
 
@@ -70,7 +77,7 @@ def parser() -> cli.Parser:
     """The command's options."""
     p = cli.Parser(
         "mtd.render",
-        "Render noisy images of few samples per pixel, and converged ones of the same scenes.",
+        "Render noisy images with few samples per pixel, and converged images of the same scenes.",
         EXAMPLES,
     )
     count = cli.whole_number
@@ -92,8 +99,8 @@ def parser() -> cli.Parser:
     )
     p.add_argument("--size", type=count(16), default=256, help="side of an image (default 256)")
     p.add_argument("--views", type=count(1), default=1, help="cameras per scene (default 1)")
-    p.add_argument("--seed", type=count(0), default=0, help="of everything random (default 0)")
-    p.add_argument("--resume", action="store_true", help="keep the images that are there")
+    p.add_argument("--seed", type=count(0), default=0, help="of all random numbers (default 0)")
+    p.add_argument("--resume", action="store_true", help="keep existing images")
     p.add_argument("--quiet", action="store_true", help="no bar, no messages")
     return p
 
@@ -123,7 +130,7 @@ def pictures(settings: RenderSettings) -> list[Picture]:
 
 
 def describe(settings: RenderSettings, images: Sequence[Picture]) -> dict[str, Any]:
-    """The manifest of a folder of renderings."""
+    """The manifest of a folder of renderings, plain values."""
     return {
         "command": cli.command("mtd.render"),
         "versions": {
@@ -158,7 +165,7 @@ def merged(manifest: dict[str, Any], output: Path, resume: bool) -> dict[str, An
             raise BadInput(f"{output}: holds files, but no {MANIFEST}; name an empty folder")
         return manifest
     if not resume:
-        raise BadInput(f"{output}: holds renderings; --resume goes on with them")
+        raise BadInput(f"{output}: holds renderings; --resume continues them")
     try:
         earlier = json.loads(path.read_text())
         same = {key: earlier[key] == manifest[key] for key in ("seed", "size", "reference")}

@@ -1,7 +1,7 @@
-"""Recipes of the field's test sets: `python -m mtd.testsets NAME DIR` checks one.
+"""Published test sets: `python -m mtd.testsets NAME DIR` checks that one is complete.
 
-Nothing is downloaded; a recipe says where to get a set, what it looks like, and whether all of it
-is there. Nothing heavy is imported until a set is opened.
+Nothing is downloaded; a recipe says where to get a test set, and what its folder holds. Heavy
+packages are imported when a set is opened.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ def parser() -> cli.Parser:
     """The command's options."""
     p = cli.Parser(
         "mtd.testsets",
-        "List the test sets that are known, or check that one is there in whole.",
+        "List the known test sets, or check that one is complete.",
         EXAMPLES,
     )
     p.add_argument("name", nargs="?", help="a test set; without it, all are listed")
-    p.add_argument("folder", nargs="?", metavar="DIR", help="where it lies")
+    p.add_argument("folder", nargs="?", metavar="DIR", help="folder of the test set")
     p.add_argument("--tone-map", metavar="NAME", help="for linear EXR: srgb, gamma2.2, reinhard")
     return p
 
 
 def describe(recipe: Recipe) -> str:
-    """A recipe in a few lines."""
+    """A test set in a few lines."""
     forms = "\n".join(f"  holds:  {form}" for form in recipe.forms)
     return (
         f"{recipe.name}: {recipe.what}\n{forms}\n  layout: {recipe.layout}\n"
@@ -42,18 +42,22 @@ def describe(recipe: Recipe) -> str:
 
 
 def report(name: str, folder: str, tone_map: str | None) -> str:
-    """What is found of a test set, in a few lines."""
-    found, form = check(name, folder, tone_map)
-    images = photographs(found)
+    """What a folder holds of a test set, in a few lines.
+
+    Raises:
+        BadInput: see `mtd.data.test_sets.open`.
+    """
+    opened, form = check(name, folder, tone_map)
+    images = photographs(opened)
     sizes = Counter(f"{image.height} x {image.width}" for image in images)
     lines = [
-        f"{name}: {len(images)} {'images' if isinstance(found, list) else 'pairs'}",
+        f"{name}: {len(images)} {'images' if isinstance(opened, list) else 'pairs'}",
         "  sizes (height x width): " + ", ".join(f"{size} ({n})" for size, n in sizes.items()),
     ]
     if form.text:
         lines.append(f"  form: {form.text}")
-    if not isinstance(found, list):
-        lines.append(f"  matched: {found.source}; tone map: {found.tone_map}")
+    if not isinstance(opened, list):
+        lines.append(f"  matched: {opened.source}; tone map: {opened.tone_map}")
     return "\n".join(lines)
 
 

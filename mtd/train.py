@@ -37,7 +37,7 @@ def parser() -> cli.Parser:
     )
     here = Path(__file__).parent / "training"
     known = [p.name for kind in ("configs", "sweeps") for p in sorted((here / kind).glob("*.toml"))]
-    p.add_argument("config", help=f"a TOML recipe or sweep, or one of ours: {', '.join(known)}")
+    p.add_argument("config", help=f"a TOML recipe or sweep, or a bundled one: {', '.join(known)}")
     p.add_argument(
         "--data",
         action="append",
@@ -51,29 +51,29 @@ def parser() -> cli.Parser:
         action="append",
         default=[],
         metavar="SECTION.NAME=VALUE",
-        help="change a number of the recipe (repeatable)",
+        help="change a setting of the recipe (repeatable)",
     )
-    p.add_argument("--list", action="store_true", help="of a sweep: print its cells and stop")
-    p.add_argument("--cell", metavar="N", help="of a sweep: one cell, by number from 0 or by name")
+    p.add_argument("--list", action="store_true", help="print the cells of a sweep and exit")
+    p.add_argument("--cell", metavar="N", help="train one cell of a sweep, by number or name")
     p.add_argument("--output-dir", metavar="DIR", help="default: runs/train-CONFIG[-baseline]")
     p.add_argument(
         "--workers",
         type=cli.whole_number(0),
         default=0,
-        help="processes that read photographs ahead of time (default 0: none)",
+        help="processes that load batches ahead of time (default 0: none)",
     )
     p.add_argument(
         "--store",
         metavar="DIR",
-        help="keep all photographs decoded there, in one memory-mapped file; made once",
+        help="folder for all photographs in decoded form, in one memory-mapped file",
     )
     p.add_argument(
         "--skip-bad",
         action="store_true",
-        help="read all photographs first and leave out those that are damaged, with their names "
-        "(without it and --store, only those that fit into data.cache_mb are read at the start)",
+        help="read all photographs first, and skip and list damaged ones (without it and --store, "
+        "only those that fit into data.cache_mb are read at the start)",
     )
-    p.add_argument("--resume", action="store_true", help="go on with the run in the output folder")
+    p.add_argument("--resume", action="store_true", help="continue the run in the output folder")
     p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
     p.add_argument("--quiet", action="store_true", help="no bar, no messages")
     return p
@@ -176,7 +176,7 @@ def resolve_runs(request: TrainRequest, sweep_only: bool = False) -> list[tuple[
         )
         return [(request.folder, recipe)]
     if request.baseline:
-        raise BadInput("--baseline: the cells of a sweep say themselves whether they are baselines")
+        raise BadInput("--baseline: not for sweeps, whose cells have a setting baseline")
     whole = sweep.load(request.config)
     cells = whole.cells if request.cell is None else [sweep.choose(whole, request.cell)]
     return [

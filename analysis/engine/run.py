@@ -199,7 +199,7 @@ def look(
 
 def told(model: nn.Module, shown: NoisyBatch) -> Tensor | None:
     """The noise level that a network is told, if it is that of the noise it is shown."""
-    oracle = isinstance(model, Denoiser) and model.usage.sigma == "oracle"
+    oracle = isinstance(model, Denoiser) and model.input_format.sigma == "oracle"
     return shown.level if oracle else None
 
 

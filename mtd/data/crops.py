@@ -88,7 +88,7 @@ def crops(
 
     >>> from mtd.data.photographs import photographs
     >>> [(crop.image, crop.top, crop.left) for crop in crops(photographs(), 128, 2, "center")]
-    [('astronaut', 192, 192), ('coffee', 136, 236)]
+    [('chelsea', 86, 161), ('rocket', 149, 256)]
     """
     rule = cast(Rule, SPELLINGS.get(rule, rule))
     if rule not in get_args(Rule):

@@ -28,17 +28,22 @@ def forward(
     input_mask: Tensor | None = None,
     sigma: Tensor | None = None,
 ) -> Tensor:
-    """One call of a network, whatever its kind: (B, C, H, W) to the same shape.
+    """One call of a network: (B, C, H, W), nominally in [0, 1], to the same shape.
 
     Args:
         model: a `Denoiser` takes keys and noise level, any other module the image alone.
-        noisy: nominally in [0, 1].
+        noisy: (B, C, H, W), nominally in [0, 1].
         keys: one per image, which seed its attention masks.
         input_mask: boolean (B, 1, H, W), True kept. A network trained with an input mask
             (`Denoiser.fills_input_mask`) fills masked pixels as in training; any other gets them
             black.
-        sigma: (B,), the noise level of each image as a share of white, for a noise-conditional
-            network.
+        sigma: (B,), the noise level of each image in [0, 1] units (15 of 255 is 15/255), for a
+            noise-conditional network.
+
+    >>> import torch
+    >>> from mtd.networks.base import Unchanged
+    >>> forward(Unchanged(), torch.full((1, 3, 1, 1), 0.5)).flatten()
+    tensor([0.5000, 0.5000, 0.5000])
     """
     from mtd.networks.base import Denoiser
 
@@ -65,41 +70,50 @@ def denoise(
     sigma: Tensor | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> Tensor:
-    """Denoise images of any height and width from 1 up; never clamped, without gradient.
+    """Denoise images of any size, without gradient; the output is not clamped.
 
-    What is smaller than the network takes is padded at the bottom and right, by reflection where
-    the image is large enough for that, else by its edge, and cut again. Where the whole image
-    would need too much memory it is done in overlapping tiles, blended by weights that sum to 1
-    (`mtd.inference.tiling`); tile corners are multiples of the attention window, so that a tile's
-    windows are the image's. The module stays in the mode it is in.
+    Images smaller than the network's smallest input are padded at the bottom and right, by
+    reflection where they are large enough, else by their edge, and cropped again. Where the whole
+    image would need too much memory, it is denoised in overlapping tiles, blended by weights that
+    sum to 1 (`mtd.inference.tiling`); tile corners are multiples of the attention window, so that
+    a tile's windows are those of the image. The training mode of the module is unchanged.
 
-    How tiles differ from the whole: not at all, up to rounding (1e-5), where the overlap is twice
-    the network's reach (`mtd.inference.tiling.reach`) or more. By default it is that if that is at
-    most a quarter of the tile, or 64 pixels; otherwise it is 64 pixels or half a tile, whichever is
-    less, and pixels within reach of a tile's inner border differ a little. Measured for the bundled
-    networks (reach 40) without attention masks, on three noisy images of Kodak24 in tiles of 128:
-    with an overlap of 64 at most 1.2e-5, 7e-8 on average, and less than 0.00001 dB; with 32 at most
-    6e-4, 4e-6 on average, 0.00005 dB. Of unknown networks nothing is claimed.
+    Tiles give the same result as the whole image, up to rounding (1e-5), where the overlap is at
+    least twice the radius of the receptive field (`mtd.inference.tiling.reach`). This is the
+    default if it is at most a quarter of the tile, or 64 pixels; otherwise the overlap is 64 pixels
+    or half a tile, whichever is less, and pixels within that radius of a tile's inner border differ
+    slightly. Measured for the bundled networks (radius 40) without attention masks, on three noisy
+    images of Kodak24 in tiles of 128: with an overlap of 64 at most 1.2e-5, 7e-8 on average, less
+    than 0.00001 dB; with 32 at most 6e-4, 4e-6 on average, 0.00005 dB. For unknown networks the
+    difference is not bounded.
 
-    With attention masks on, tiles draw masks of their own, keyed by the image's key and the tile's
-    corner, so that the result is another draw than that of the whole image.
+    With attention masks on, every tile draws its own masks, keyed by the image's key and the tile's
+    corner, so that the result is another random draw than that of the whole image.
 
     Args:
         model: a network of this package, or any module from images to images of the same size.
         noisy: (B, C, H, W), nominally in [0, 1]; tiles go to the network's device one by one.
-        keys: one per image, on which its attention masks depend; all 0 if not given.
-        tile: `auto` uses tiles if the memory is too small for the whole; `off` never; or the side
-            of a tile in pixels, rounded up to whole windows.
-        overlap: of neighbouring tiles, in pixels, at least; rounded up to whole windows, and more
-            where evenly spread tiles have more in common.
+        keys: one per image, on which its attention masks depend; 0 for all by default.
+        tile: `auto` uses tiles if the memory is too small for the whole image, `off` never; or the
+            side of a tile in pixels, rounded up to whole windows.
+        overlap: of neighboring tiles, in pixels, at least; rounded up to whole windows.
         memory: budget in bytes for the network's working memory, by an estimate
             (`mtd.inference.tiling.bytes_per_pixel`); input, output and weights come on top.
         input_mask: boolean (B, 1, H, W), True kept; see `forward`.
         sigma: (B,), see `forward`.
-        progress: called with the number of pixels that are done, now and then.
+        progress: called with the number of pixels that were denoised since the last call.
+
+    Returns:
+        (B, C, H, W) on the device of `noisy`.
 
     Raises:
-        BadInput: not four dimensions, an empty image, or tile, overlap and memory do not fit.
+        BadInput: not four dimensions, an empty image, a network that changes the size, or tile,
+            overlap and memory that do not fit.
+
+    >>> import torch
+    >>> from mtd.loading.load import load
+    >>> denoise(load("baseline.pth"), torch.rand(1, 3, 7, 30)).shape
+    torch.Size([1, 3, 7, 30])
     """
     import torch
 
@@ -166,12 +180,11 @@ def _call(
     mask: Tensor | None,
     sigma: Tensor | None,
 ) -> Tensor:
-    """A call on the network's device, its result where the image was."""
-    here = next((p.device for p in model.parameters()), part.device)
-    mask = None if mask is None else mask.to(here)
-    output = forward(model, part.to(here), keys, mask, sigma).to(part.device)
+    """A call on the network's device; the output is on the image's device."""
+    device = next((p.device for p in model.parameters()), part.device)
+    mask = None if mask is None else mask.to(device)
+    output = forward(model, part.to(device), keys, mask, sigma).to(part.device)
     if output.shape != part.shape:
-        raise BadInput(
-            f"the network makes {list(output.shape)} of {list(part.shape)}: expected the same size"
-        )
+        sizes = f"{list(output.shape)} for {list(part.shape)}"
+        raise BadInput(f"the network returns {sizes}: expected the same size")
     return output

@@ -1,4 +1,4 @@
-"""Cleaning image files: what goes where, checked before anything is computed, and the loop."""
+"""Denoising image files: inputs and outputs, checked before anything is computed."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from mtd.data import image_io
-from mtd.data import image_io as data_image_io
 from mtd.data.image_io import ImageFile
 from mtd.inference import tiling
 from mtd.inference.forward import denoise
@@ -25,7 +24,15 @@ from mtd.utils.errors import BadInput, Failed, Partial
 
 @dataclass(frozen=True)
 class Job:
-    """One image: where it is, where the result goes, where what the network saw goes, its size."""
+    """One image file to denoise.
+
+    Attributes:
+        source: of the noisy image.
+        target: of the denoised image.
+        masked: of the masked input, if pixels are masked.
+        height: in pixels.
+        width: in pixels.
+    """
 
     source: Path
     target: Path
@@ -35,22 +42,22 @@ class Job:
 
     @property
     def pixels(self) -> int:
-        """How many there are."""
+        """Number of pixels."""
         return self.height * self.width
 
     @property
     def targets(self) -> list[Path]:
-        """The files that are written."""
+        """The output files."""
         return [self.target] if self.masked is None else [self.target, self.masked]
 
 
 @dataclass(frozen=True)
 class DenoiseOptions:
-    """How images are run.
+    """Options of `restore`.
 
     Attributes:
         tile, overlap, memory: see `mtd.inference.forward.denoise`.
-        input_mask: probability to mask a pixel; None masks none.
+        input_mask: probability with which a pixel is masked; None for no mask.
         seed: of the input mask.
     """
 
@@ -62,14 +69,19 @@ class DenoiseOptions:
 
 
 def jobs(source: Path, output: Path, *, masked: bool = False) -> list[Job]:
-    """What to do: a file to a file (or into a folder that is there), a folder to a folder.
+    """The images to denoise: a file to a file or an existing folder, or a folder to a folder.
 
-    Stems are kept; PNG and TIFF keep their format, JPEG and WebP become PNG, since lossy files
-    would add artefacts to the result.
+    Stems are kept; PNG and TIFF keep their format, JPEG and WebP become PNG, since lossy formats
+    would add artifacts to the result.
+
+    Args:
+        source: an image, or a folder of images.
+        output: see above.
+        masked: whether the masked input is written too.
 
     Raises:
-        BadInput: an unreadable file, two results of one name, a result over its own source, or
-            files and folders mixed up.
+        BadInput: a file that cannot be read, two outputs of one name, an output that is an input,
+            or a folder where a file is expected or the other way round.
     """
     if not source.is_dir():
         image_io.header(source)
@@ -77,18 +89,18 @@ def jobs(source: Path, output: Path, *, masked: bool = False) -> list[Job]:
         suffix = pairs[0][1].suffix
         if suffix.lower() not in image_io.WRITABLE:
             known = ", ".join(image_io.WRITABLE)
-            raise BadInput(f"{output}: {suffix or 'no ending'}; results are written to {known}")
+            raise BadInput(f"{output}: {suffix or 'no suffix'}; outputs are {known}")
     else:
-        if output.is_file() or output.suffix.lower() in data_image_io.SUFFIXES:
+        if output.is_file() or output.suffix.lower() in image_io.SUFFIXES:
             raise BadInput(f"{source} is a folder, so {output} has to be one too")
-        pairs = [(path, output / _name(path)) for path in data_image_io.find(source)]
-    found = []
+        pairs = [(path, output / _name(path)) for path in image_io.find(source)]
+    planned = []
     for path, target in pairs:
         head = image_io.header(path)
         beside = target.with_name(f"{target.stem}_masked.png") if masked else None
-        found.append(Job(path, target, beside, head.height, head.width))
-    _distinct(found)
-    return found
+        planned.append(Job(path, target, beside, head.height, head.width))
+    _check_distinct(planned)
+    return planned
 
 
 def _name(path: Path) -> str:
@@ -96,36 +108,41 @@ def _name(path: Path) -> str:
     return path.name if keep else f"{path.stem}.png"
 
 
-def _distinct(found: list[Job]) -> None:
-    """Refuse results that would lie over each other or over a source."""
-    sources = {job.source.resolve() for job in found}
+def _check_distinct(jobs: list[Job]) -> None:
+    """Check that no output would overwrite another one or an input."""
+    sources = {job.source.resolve() for job in jobs}
     taken: dict[str, Path] = {}
-    for job in found:
+    for job in jobs:
         for target in job.targets:
             if target.resolve() in sources:
-                raise BadInput(f"{target}: would be written over an input; choose another OUTPUT")
+                raise BadInput(f"{target}: would overwrite an input; choose another OUTPUT")
             other = taken.setdefault(str(target).casefold(), job.source)
             if other != job.source:
                 raise BadInput(f"{other} and {job.source} would both be written to {target}")
 
 
-def pending(found: list[Job], *, resume: bool, overwrite: bool) -> list[Job]:
-    """The jobs that are to be done, given which results are there.
+def pending(jobs: list[Job], *, resume: bool, overwrite: bool) -> list[Job]:
+    """The jobs that remain to be done; output folders are created.
+
+    Args:
+        jobs: all of them.
+        resume: skip images whose outputs exist.
+        overwrite: replace existing outputs.
 
     Raises:
-        BadInput: results are there, and neither is allowed; or the place cannot be written.
+        BadInput: outputs exist, and neither option is given; or a folder cannot be written.
     """
-    there = [job for job in found if all(target.exists() for target in job.targets)]
-    partly = [target for job in found for target in job.targets if target.exists()]
-    if partly and not (resume or overwrite):
+    complete = [job for job in jobs if all(target.exists() for target in job.targets)]
+    existing = [target for job in jobs for target in job.targets if target.exists()]
+    if existing and not (resume or overwrite):
         raise BadInput(
-            f"{partly[0]} is there already ({len(partly)} in all): --resume skips what is "
-            "there, --overwrite replaces it"
+            f"{existing[0]} exists already ({len(existing)} in all): --resume skips existing "
+            "outputs, --overwrite replaces them"
         )
-    for target in partly:
+    for target in existing:
         if target.is_dir():
-            raise BadInput(f"{target} is a folder: expected a place for an image")
-    todo = [job for job in found if job not in there] if resume else found
+            raise BadInput(f"{target} is a folder: expected the path of an image")
+    todo = [job for job in jobs if job not in complete] if resume else jobs
     for folder in sorted({job.target.parent for job in todo}):
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -138,62 +155,66 @@ def pending(found: list[Job], *, resume: bool, overwrite: bool) -> list[Job]:
     return todo
 
 
-def check(model: nn.Module, found: list[Job], how: DenoiseOptions) -> None:
-    """Refuse what would not run: a network, or tiles that fit no image.
+def check(model: nn.Module, jobs: list[Job], options: DenoiseOptions) -> None:
+    """Check that the network takes images, and that tiles fit every image.
 
     Raises:
         BadInput: see `channels` and `mtd.inference.tiling.plan`.
     """
     channels(model)
-    for job in found:
-        tiling.plan(model, (1, job.height, job.width), how.tile, how.overlap, how.memory)
+    for job in jobs:
+        size = (1, job.height, job.width)
+        tiling.plan(model, size, options.tile, options.overlap, options.memory)
 
 
-def clean(model: nn.Module, todo: list[Job], how: DenoiseOptions, *, quiet: bool = False) -> None:
-    """Do the jobs one after the other; a file that cannot be done is left out and listed.
+def clean(
+    model: nn.Module, jobs: list[Job], options: DenoiseOptions, *, quiet: bool = False
+) -> None:
+    """Denoise image files one after the other; those that fail are listed at the end.
 
     Raises:
-        Partial: some could not be done; the others are written.
-        KeyboardInterrupt: with how far it got.
+        BadInput: the only image failed.
+        Partial: some images failed; the others are written.
+        KeyboardInterrupt: with the number of images that are written.
     """
     failed: list[str] = []
-    total = sum(job.pixels for job in todo)
+    total = sum(job.pixels for job in jobs)
     with tqdm(total=total, unit="px", unit_scale=True, disable=quiet, dynamic_ncols=True) as bar:
-        for index, job in enumerate(todo):
+        for index, job in enumerate(jobs):
             bar.set_description(job.source.name)
             before = bar.n
             try:
-                _clean_one(model, job, how, bar.update)
+                _clean_one(model, job, options, bar.update)
             except BadInput as error:
                 failed.append(str(error))
             except KeyboardInterrupt:
-                count = f"{index - len(failed)} of {len(todo)} images are written"
+                count = f"{index - len(failed)} of {len(jobs)} images are written"
                 raise KeyboardInterrupt(f"{count}; --resume goes on") from None
             bar.update(before + job.pixels - bar.n)
-    if len(failed) == len(todo) == 1:
+    if len(failed) == len(jobs) == 1:
         raise BadInput(failed[0])
     if failed:
         lines = "\n".join(f"  {line}" for line in failed)
-        raise Partial(f"{len(failed)} of {len(todo)} images, the others are written:\n{lines}")
+        raise Partial(f"{len(failed)} of {len(jobs)} images, the others are written:\n{lines}")
 
 
 def _clean_one(
-    model: nn.Module, job: Job, how: DenoiseOptions, progress: Callable[[int], object]
+    model: nn.Module, job: Job, options: DenoiseOptions, progress: Callable[[int], object]
 ) -> None:
     image = image_io.read_image(job.source)
     try:
-        result, seen = restore(model, image, how, progress)
+        result, masked = restore(model, image, options, progress)
     except BadInput as error:
         raise BadInput(f"{job.source}: {error}") from None
     except (MemoryError, torch.OutOfMemoryError):
         raise Failed(f"{job.source}: out of memory; give a smaller --memory or --tile") from None
     if job.masked is not None:
-        image_io.write(job.masked, seen)
+        image_io.write(job.masked, masked)
     image_io.write(job.target, result)
 
 
 def channels(model: nn.Module) -> int:
-    """How many image channels a network takes, 1 or 3; 3 where it does not say.
+    """The number of image channels of a network, 1 or 3; 3 for an unknown network.
 
     Raises:
         BadInput: another number.
@@ -205,57 +226,63 @@ def channels(model: nn.Module) -> int:
 
 
 def restore(
-    model: nn.Module, image: ImageFile, how: DenoiseOptions, progress: Callable[[int], object]
+    model: nn.Module, image: ImageFile, options: DenoiseOptions, progress: Callable[[int], object]
 ) -> tuple[ImageFile, ImageFile]:
-    """The denoised image, and what the network saw (masked pixels black), of the image's depth.
+    """The denoised image, and its input with masked pixels black, in the image's bit depth.
 
-    Values are divided by 255 or 65535, and the result clipped and rounded. Grey goes through a
-    network for colour as three equal channels, which are averaged after; colour goes through a
-    network for grey channel by channel. Alpha is not touched. Masks depend on the seed and the
-    image's digest.
+    Values are divided by 255 or 65535, and the output is clipped and rounded. A grayscale image
+    goes through a color network as three equal channels, whose outputs are averaged; a color image
+    goes through a grayscale network channel by channel. Alpha is unchanged. Masks depend on the
+    seed and the image's digest.
+
+    Args:
+        model: the network.
+        image: the noisy image.
+        options: tiles, memory and input mask.
+        progress: called with the number of pixels that were denoised since the last call.
 
     Raises:
-        BadInput: the network's output is not finite.
+        BadInput: the output is not finite.
     """
     top = 2**image.depth - 1
-    colours = torch.from_numpy(image.colors.astype(np.float32) / top).permute(2, 0, 1)[None]
-    grey, takes = colours.shape[1] == 1, channels(model)
-    noisy = colours.expand(1, 3, -1, -1) if grey and takes == 3 else colours
+    colors = torch.from_numpy(image.colors.astype(np.float32) / top).permute(2, 0, 1)[None]
+    grayscale, inputs = colors.shape[1] == 1, channels(model)
+    noisy = colors.expand(1, 3, -1, -1) if grayscale and inputs == 3 else colors
     keys = [image.digest]
-    if not grey and takes == 1:
-        noisy = colours.transpose(0, 1)
+    if not grayscale and inputs == 1:
+        noisy = colors.transpose(0, 1)
         keys = [f"{image.digest}/{c}" for c in range(3)]
     mask = None
-    if how.input_mask is not None:
-        mask = input_mask(image, how.input_mask, how.seed)
+    if options.input_mask is not None:
+        mask = input_mask(image, options.input_mask, options.seed)
     output = denoise(
         model,
         noisy.contiguous(),
         keys=keys,
-        tile=how.tile,
-        overlap=how.overlap,
-        memory=how.memory,
+        tile=options.tile,
+        overlap=options.overlap,
+        memory=options.memory,
         input_mask=None if mask is None else mask.expand(len(keys), -1, -1, -1),
         progress=lambda pixels: progress(pixels // len(keys)),
     )
     if not output.isfinite().all():
         raise BadInput("the network's output is not finite")
-    if grey:
+    if grayscale:
         output = output.mean(1, keepdim=True)
-    elif takes == 1:
+    elif inputs == 1:
         output = output.transpose(0, 1)
-    seen = colours if mask is None else colours * mask
-    return _rounded(image, output, top), _rounded(image, seen, top)
+    masked = colors if mask is None else colors * mask
+    return _rounded(image, output, top), _rounded(image, masked, top)
 
 
 def input_mask(image: ImageFile, ratio: float, seed: int) -> Tensor:
-    """Boolean (1, 1, H, W), True kept; each pixel is masked with probability `ratio`."""
+    """A random input mask, boolean (1, 1, H, W), True kept; see `keyed_input_mask`."""
     height, width = image.pixels.shape[:2]
     return keyed_input_mask(height, width, ratio, seed, [image.digest])
 
 
 def _rounded(image: ImageFile, values: Tensor, top: int) -> ImageFile:
-    """(1, C, H, W) as the colours of an image of the same kind."""
+    """(1, C, H, W) in [0, 1] as the colors of an image of the same kind."""
     levels = values[0].permute(1, 2, 0).double().clamp(0, 1).mul(top).round().numpy()
     if image.depth == 8:
         return image.with_colors(levels.astype(np.uint8))

@@ -1,4 +1,4 @@
-"""Tiles of a large image: how far a network sees, where tiles lie, and how they are blended."""
+"""Tiles of large images: receptive field, positions, and blending weights."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ Call = Callable[[Tensor, Sequence[seeds.Key], Tensor | None], Tensor]
 Tile = int | Literal["auto", "off"]
 
 OVERLAP = 64
-"""Default overlap of tiles in pixels, where one that makes tiles exact would cost too much."""
+"""Default overlap of tiles in pixels, where an exact one would cost too much."""
 
 STEP = 8
-"""Tile corners of a network of unknown kind lie on multiples of this."""
+"""Tile corners are multiples of this for an unknown network."""
 
 
 def reach(model: nn.Module) -> int | None:
-    """How far a pixel of the output sees, in pixels to each side; None for an unknown network."""
+    """Radius of the receptive field, in pixels to each side; None for an unknown network."""
     return model.reach if isinstance(model, Denoiser) else None
 
 
 def step(model: nn.Module) -> int:
-    """What tile corners are multiples of."""
+    """The number of pixels that tile corners are multiples of."""
     return model.multiple if isinstance(model, Denoiser) else STEP
 
 
 def smallest(model: nn.Module) -> int:
-    """The smallest height and width that a network takes."""
+    """The smallest height and width of a network's input."""
     return model.smallest if isinstance(model, Denoiser) else 1
 
 
 def bytes_per_pixel(model: nn.Module) -> int:
-    """Estimated peak of working memory for each pixel of an image, without weights.
+    """Estimated peak of working memory per pixel of an image, in bytes, without weights.
 
     A fit, by architecture, to the growth of resident memory on the CPU in float32; see
     `mtd.networks.base.Denoiser.bytes_per_pixel`.
@@ -54,7 +54,13 @@ def bytes_per_pixel(model: nn.Module) -> int:
 
 @dataclass(frozen=True)
 class Axis:
-    """Tiles along one axis: `weights` is (tiles, length), each column sums to 1."""
+    """Tiles along one axis.
+
+    Attributes:
+        starts: first pixel of each tile.
+        tile: side of a tile.
+        weights: blending weights, (tiles, length), float64; each column sums to 1.
+    """
 
     starts: tuple[int, ...]
     tile: int
@@ -109,7 +115,7 @@ def plan(
         BadInput: a tile too small for the network or its overlap, or too little memory for any.
     """
     batch, height, width = shape
-    unit, sight = step(model), reach(model)
+    unit, radius = step(model), reach(model)
     rows, columns = (_up(side, unit) for side in (height, width))
     least = 4 * max(unit, STEP)
     if isinstance(tile, int):
@@ -131,35 +137,37 @@ def plan(
         return None
     else:
         raise BadInput(f"tile {tile!r}: expected auto, off, or a number of pixels")
-    shared = _overlap(overlap, side, unit, sight)
+    shared = _overlap(overlap, side, unit, radius)
     if rows <= side and columns <= side:
         return None
-    return _axis(height, side, shared, unit, sight), _axis(width, side, shared, unit, sight)
+    return _axis(height, side, shared, unit, radius), _axis(width, side, shared, unit, radius)
 
 
 def _up(value: int, unit: int) -> int:
     return -(-value // unit) * unit
 
 
-def _overlap(asked: int | None, tile: int, unit: int, sight: int | None) -> int:
-    """The overlap asked for, or by default one that makes tiles exact if that costs little."""
-    if asked is not None:
-        if asked < 0 or _up(asked, unit) >= tile:
-            raise BadInput(f"overlap {asked}: expected 0 or more, and less than the tile ({tile})")
-        return _up(asked, unit)
-    exact = None if sight is None else _up(2 * sight, unit)
+def _overlap(overlap: int | None, tile: int, unit: int, radius: int | None) -> int:
+    """The given overlap, or by default one that makes tiles exact if that costs little."""
+    if overlap is not None:
+        if overlap < 0 or _up(overlap, unit) >= tile:
+            raise BadInput(
+                f"overlap {overlap}: expected 0 or more, and less than the tile ({tile})"
+            )
+        return _up(overlap, unit)
+    exact = None if radius is None else _up(2 * radius, unit)
     if exact is not None and exact <= min(max(OVERLAP, tile // 4), tile // 2):
         return exact
     return min(OVERLAP // unit, tile // 2 // unit) * unit
 
 
-def _axis(length: int, tile: int, overlap: int, unit: int, sight: int | None) -> Axis:
+def _axis(length: int, tile: int, overlap: int, unit: int, radius: int | None) -> Axis:
     starts = corners(length, tile, overlap, unit)
-    return Axis(starts, tile, weights(length, starts, tile, sight))
+    return Axis(starts, tile, weights(length, starts, tile, radius))
 
 
 def corners(length: int, tile: int, overlap: int, unit: int) -> tuple[int, ...]:
-    """Where tiles start: multiples of `unit`, evenly spread, at least `overlap` in common.
+    """First pixels of tiles: multiples of `unit`, evenly spaced, with at least `overlap` in common.
 
     `tile` and `overlap` are multiples of `unit`. The last tile ends at `length` rounded up to
     `unit`, where the network pads the image itself.
@@ -174,25 +182,25 @@ def corners(length: int, tile: int, overlap: int, unit: int) -> tuple[int, ...]:
     return tuple(i * (padded - tile) // gaps // unit * unit for i in range(gaps + 1))
 
 
-def weights(length: int, starts: tuple[int, ...], tile: int, sight: int | None) -> Tensor:
+def weights(length: int, starts: tuple[int, ...], tile: int, radius: int | None) -> Tensor:
     """Blending weights (tiles, length), float64; every column sums to 1.
 
-    A tile weighs 1 in its middle and falls linearly towards its neighbours. Next to a border that
-    is not the image's it weighs 0: over `sight`, the network's reach, if the overlap has room for
-    that on both sides, which makes tiles exact; else over a quarter of the overlap.
+    The weight of a tile is 1 in its center and falls linearly towards its neighbors. Next to a
+    border inside the image it is 0: over `radius`, that of the receptive field, if the overlap has
+    room for it on both sides, which makes tiles exact; else over a quarter of the overlap.
     """
     place = torch.arange(length, dtype=torch.float64) + 0.5
     raw = torch.stack([((place > s) & (place < s + tile)).double() for s in starts])
     for i in range(len(starts) - 1):
         end, start = starts[i] + tile, starts[i + 1]
-        raw[i] *= _ramp(end - place, end - start, sight)
-        raw[i + 1] *= _ramp(place - start, end - start, sight)
+        raw[i] *= _ramp(end - place, end - start, radius)
+        raw[i + 1] *= _ramp(place - start, end - start, radius)
     return raw / raw.sum(0)
 
 
-def _ramp(distance: Tensor, shared: int, sight: int | None) -> Tensor:
-    """From 0 to 1 with the distance from an inner border; both sides' sum to 1 where they meet."""
-    guard = sight if sight is not None and 2 * sight <= shared else shared // 4
+def _ramp(distance: Tensor, shared: int, radius: int | None) -> Tensor:
+    """From 0 to 1 with the distance from an inner border; those of both sides sum to 1."""
+    guard = radius if radius is not None and 2 * radius <= shared else shared // 4
     if shared == 2 * guard:
         return (distance > guard).double()
     return ((distance - guard) / (shared - 2 * guard)).clamp(0, 1)
@@ -208,8 +216,13 @@ def blend(
 ) -> Tensor:
     """All tiles of `image` (B, C, H, W) through `call`, weighted and added up.
 
-    `call` takes a tile, the keys of its masks, and its part of an input mask if there is one;
-    `report` is told how many pixels are done.
+    Args:
+        call: from a tile, the keys of its masks, and its part of the input mask, if any.
+        image: (B, C, H, W).
+        keys: one per image.
+        mask: the input mask, (B, 1, H, W), if any.
+        grid: rows and columns of tiles.
+        report: called with the number of pixels of each finished tile.
     """
     rows, columns = grid
     kind = torch.promote_types(image.dtype, torch.float32)

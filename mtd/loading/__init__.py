@@ -1,1 +1,1 @@
-"""From a checkpoint file to a network."""
+"""Checkpoint files: reading them without running code, and the networks they hold."""

@@ -1,9 +1,9 @@
-"""Checkpoint files: reading them without running code, and writing our own.
+"""Checkpoint files: reading them without running code, and writing them.
 
-`mtd.loading.load.load` makes a network of one. Zip archives (`.pth` since PyTorch 1.6) are checked
-member by member against their CRC-32, files of our own against digests of their weights and
-metadata. A `.safetensors` file of others, and the older `.pth` format, have neither: a changed byte
-in a weight is not noticed there unless it makes the weight infinite or NaN.
+`mtd.loading.load.load` turns one into a network. Every member of a zip archive (`.pth` since
+PyTorch 1.6) is checked against its CRC-32; files that `save` wrote also against SHA-256 digests of
+weights and metadata. Other `.safetensors` files and the older `.pth` format have neither: a changed
+byte in a weight is not noticed unless the weight becomes infinite or NaN.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ METADATA = "mtd"
 WEIGHTS = "weights_sha256"
 ABOUT = "metadata_sha256"
 LEAST = 2**20
-"""Bytes that one tensor may always take, even if it repeats what little a file holds."""
+"""Size in bytes up to which a tensor may be larger than its file, such as an expanded one."""
 WRAPPERS = ("module.", "_orig_mod.", "netG.", "net_g.", "module.")
-"""What parallel and compiled modules, and training code, put before every key."""
+"""Prefixes of all keys that parallel and compiled modules, and training code, add."""
 
 StateDict = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds.
+    """The contents of a checkpoint file.
 
     Attributes:
-        path: where it was read.
+        path: of the file.
         digest: SHA-256 of the file.
-        container: key under which the weights lay, "" if bare.
-        weights: the state dict of the network that its keys look like, prefixes removed.
-        metadata: what our own files say of themselves; empty for others.
-        whole: every tensor, as it is named in the file.
+        container: key of the state dict in the file; empty if the file is the state dict.
+        weights: the state dict of a known architecture, without prefixes.
+        metadata: as `save` writes it; empty for other files.
+        whole: every tensor by its name in the file.
     """
 
     path: Path
@@ -65,10 +65,13 @@ class Checkpoint:
 
 
 def locate(name: str | Path) -> Path:
-    """A path that exists, or else a bundled checkpoint of that name.
+    """The path of a file, or else of a bundled checkpoint of that name.
 
     Raises:
         BadInput: neither, or a folder.
+
+    >>> locate("masked.pth").name
+    'masked.pth'
     """
     path = Path(name)
     if len(path.name.encode()) > 255:
@@ -88,7 +91,11 @@ def read(name: str | Path) -> Checkpoint:
     """Read a checkpoint file; nothing in it is executed.
 
     Raises:
-        BadInput: missing, damaged, of an unknown format, or holding code.
+        BadInput: a missing or damaged file, an unknown format, or one that holds code.
+
+    >>> checkpoint = read("masked.pth")
+    >>> checkpoint.container, len(checkpoint.weights)
+    ('params', 130)
     """
     path = locate(name)
     if path.suffix.lower() not in SUFFIXES:
@@ -106,31 +113,31 @@ def read(name: str | Path) -> Checkpoint:
             )
     weights = whole if "network" in metadata else bare(whole)
     if WEIGHTS in metadata and metadata[WEIGHTS] != _digest_or_none(whole):
-        raise BadInput(f"{path}: damaged, its weights are not those that were saved (SHA-256)")
+        raise BadInput(f"{path}: damaged, its weights are not what was saved (SHA-256)")
     if ABOUT in metadata and metadata[ABOUT] != about_digest(metadata):
-        raise BadInput(f"{path}: damaged, its metadata are not those that were saved (SHA-256)")
+        raise BadInput(f"{path}: damaged, its metadata is not what was saved (SHA-256)")
     return Checkpoint(path, digest, container, weights, metadata, whole)
 
 
 def weights_digest(weights: Mapping[str, Tensor]) -> str:
-    """SHA-256 of names, types, shapes and values, in the order of the names."""
-    found = hashlib.sha256()
+    """SHA-256 of names, types, shapes and values of a state dict, sorted by name."""
+    digest = hashlib.sha256()
     for name, value in sorted(weights.items()):
-        found.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
+        digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
         plain = value.detach().cpu().contiguous().flatten()
-        found.update(plain.view(torch.uint8).numpy().tobytes())
-    return found.hexdigest()
+        digest.update(plain.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _digest_or_none(weights: StateDict) -> str | None:
     try:
         return weights_digest(weights)
-    except Exception:  # sparse, quantised: kinds of tensors that `save` never writes
+    except Exception:  # sparse or quantized tensors, which `save` never writes
         return None
 
 
 def about_digest(metadata: Mapping[str, Any]) -> str:
-    """SHA-256 of all other metadata."""
+    """SHA-256 of the metadata without this digest itself."""
     others = {key: value for key, value in metadata.items() if key != ABOUT}
     return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
@@ -146,12 +153,12 @@ def _contents(path: Path) -> tuple[Any, dict[str, Any]]:
         except Exception as error:
             reason = " ".join(str(error).split())[:120]
             raise BadInput(f"{path}: damaged or not a safetensors file ({reason})") from None
-        ours = [text for key, text in texts.items() if key == METADATA or WEIGHTS in text]
-        return weights, _metadata(ours[0] if ours else None, path)
+        own = [text for key, text in texts.items() if key == METADATA or WEIGHTS in text]
+        return weights, _metadata(own[0] if own else None, path)
     check_members(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle protocols; the file is refused or read
+            warnings.simplefilter("ignore")  # about pickle protocols
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
         code = pickle_scan.code_in(path)
@@ -163,24 +170,24 @@ def _contents(path: Path) -> tuple[Any, dict[str, Any]]:
                 "'weights.pth'), and give --model package.module:factory --checkpoint weights.pth"
             ) from None
         reason = str(error).strip().split("\n")[0][:120]
-        told = f" ({reason})" if reason and isinstance(error, RuntimeError | OSError) else ""
-        raise BadInput(f"{path}: damaged or not a PyTorch checkpoint{told}") from None
+        detail = f" ({reason})" if reason and isinstance(error, RuntimeError | OSError) else ""
+        raise BadInput(f"{path}: damaged or not a PyTorch checkpoint{detail}") from None
     text = content.get(METADATA) if isinstance(content, Mapping) else None
     return content, _metadata(text, path)
 
 
 def check_members(path: Path) -> None:
-    """See that every member of a zip archive has the CRC-32 that is recorded of it.
+    """Check every member of a zip archive against its recorded CRC-32; other files pass.
 
     Raises:
-        BadInput: one has not.
+        BadInput: the archive is damaged.
     """
     try:
         if not zipfile.is_zipfile(path):
             with path.open("rb") as file:
-                begun = file.read(4) == b"PK\x03\x04"
-            if begun:
-                raise BadInput(f"{path}: damaged, its end is missing or is not that of an archive")
+                is_archive = file.read(4) == b"PK\x03\x04"
+            if is_archive:
+                raise BadInput(f"{path}: damaged, the end of the archive is missing")
             return
         with zipfile.ZipFile(path) as archive:
             bad = archive.testzip()
@@ -214,7 +221,11 @@ def _metadata(text: Any, path: Path) -> dict[str, Any]:
 
 
 def tensors(content: Any, path: Path) -> tuple[str, StateDict]:
-    """The container's key ("" if bare), and the tensors in it."""
+    """The key of the state dict in a file's contents (empty if bare), and its tensors.
+
+    Raises:
+        BadInput: contents without tensors.
+    """
     if isinstance(content, torch.nn.Module):
         raise BadInput(f"{path}: holds a whole module, expected a state dict")
     container = ""
@@ -234,12 +245,16 @@ def tensors(content: Any, path: Path) -> tuple[str, StateDict]:
 
 
 def unwrapped(weights: StateDict) -> StateDict:
-    """A state dict without what parallel and compiled modules put before all of its keys."""
+    """A state dict without the prefixes of parallel and compiled modules.
+
+    >>> list(unwrapped({"module.a": torch.zeros(1)}))
+    ['a']
+    """
     return list(peeled(weights))[-1]
 
 
 def peeled(weights: StateDict) -> Iterator[StateDict]:
-    """A state dict as it is, then without one such prefix after the other."""
+    """A state dict, then without one prefix after the other; see `WRAPPERS`."""
     yield weights
     for prefix in WRAPPERS:
         if all(key.startswith(prefix) for key in weights):
@@ -248,15 +263,15 @@ def peeled(weights: StateDict) -> Iterator[StateDict]:
 
 
 def bare(weights: StateDict) -> StateDict:
-    """The part of a state dict that belongs to an architecture known here, by its own keys.
+    """The part of a state dict that belongs to a known architecture, without prefixes.
 
-    All of it, but for such prefixes, if it has no known one's anchor.
+    The whole state dict, if it has the anchor of none.
     """
     weights = unwrapped(weights)
     for anchor in (entry.anchor for entry in registry.architectures().values()):
-        found = [key for key in weights if key == anchor or key.endswith(f".{anchor}")]
-        if len(found) == 1:
-            prefix = found[0].removesuffix(anchor)
+        keys = [key for key in weights if key == anchor or key.endswith(f".{anchor}")]
+        if len(keys) == 1:
+            prefix = keys[0].removesuffix(anchor)
             inside = {k: v for k, v in weights.items() if k.startswith(prefix)}
             return {k.removeprefix(prefix): v for k, v in inside.items()}
     return weights
@@ -270,10 +285,30 @@ def save(
     mask: MaskPolicy,
     training: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write a checkpoint of our own, `.pth` or `.safetensors`, in one atomic step.
+    """Write a checkpoint, `.pth` or `.safetensors`, in one atomic step.
 
-    Buffers that can be recomputed are left out. Configuration, mask policy and provenance go into
-    metadata that is plain JSON, so that reading it is safe.
+    Buffers that can be recomputed are omitted. Hyper-parameters, mask policy and provenance are
+    metadata in plain JSON, which is safe to read.
+
+    Args:
+        path: of the file.
+        weights: a state dict.
+        network: hyper-parameters of its architecture.
+        mask: what is masked in training and at inference.
+        training: provenance, plain values.
+
+    Raises:
+        BadInput: the path cannot be written.
+
+    >>> import tempfile
+    >>> from mtd.loading.load import load
+    >>> from mtd.networks.dncnn import DnCNN, DnCNNConfig
+    >>> network = DnCNN(DnCNNConfig(features=8, depth=3))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder, "model.safetensors")
+    ...     save(path, network.state_dict(), network=network.config, mask=MaskPolicy())
+    ...     load(path).config == network.config
+    True
     """
     path = Path(path)
     plain = {
@@ -298,7 +333,7 @@ def save(
 
 
 def torch_bytes(content: Any) -> bytes:
-    """What `torch.save` writes; it depends on the content only, not on the name of a file."""
+    """The bytes that `torch.save` writes, independent of the name of a file."""
     buffer = io.BytesIO()
     torch.save(content, buffer)
     return buffer.getvalue()

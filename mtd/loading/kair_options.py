@@ -1,4 +1,4 @@
-"""Option files in the style of KAIR: JSON with // comments, beside the published checkpoints."""
+"""Option files of KAIR, JSON with // comments, as published with checkpoints."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mtd.utils.errors import BadInput
 
 
 def is_option_file(path: Path) -> bool:
-    """Whether a file is a KAIR option file, so that it can say anything of masks."""
+    """Whether a file is a KAIR option file, which may state a mask policy."""
     try:
         values = json.loads(strip_comments(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, RecursionError):
@@ -21,12 +21,12 @@ def is_option_file(path: Path) -> bool:
 
 
 def mask_policy(path: Path) -> MaskPolicy:
-    """The mask policy that an option file states.
+    """The mask policy of an option file.
 
-    The published code masks attention at test time too, so its policy is `always`.
+    The published code masks attention at test time too, so `active` is `always`.
 
     Raises:
-        BadInput: it cannot be read, states no policy, or one that the networks here cannot follow.
+        BadInput: the file cannot be read, states no policy, or an unsupported one.
     """
     try:
         values = json.loads(strip_comments(path.read_text(encoding="utf-8")))
@@ -61,5 +61,9 @@ def _percent(section: dict[str, Any], name: str, default: int | None = None) -> 
 
 
 def strip_comments(text: str) -> str:
-    """JSON text without its // comments; strings are left alone."""
+    """JSON text without // comments; strings are unchanged.
+
+    >>> strip_comments('{"url": "http://x"} // comment')
+    '{"url": "http://x"} '
+    """
     return re.sub(r'("(?:\\.|[^"\\])*")|//[^\n]*', lambda match: match.group(1) or "", text)

@@ -1,4 +1,4 @@
-"""What is known about a network or a file, in words and as a table."""
+"""The list of known networks and bundled checkpoints."""
 
 from __future__ import annotations
 
@@ -14,43 +14,42 @@ WIDTH = 100
 
 
 def known() -> dict[str, Any]:
-    """All networks that are known: ours, other packages', spandrel's; and bundled checkpoints."""
+    """Built-in architectures, those of other packages and of spandrel, and bundled checkpoints."""
     import torch
 
     from mtd.loading.checkpoint_file import BUNDLED
-    from mtd.networks import profile as networks_profile
-    from mtd.networks import registry, spandrel_adapter
+    from mtd.networks import profile, registry, spandrel_adapter
 
     def row(entry: Architecture) -> dict[str, Any]:
         with torch.device("meta"):
-            count = networks_profile.parameters(entry.build(entry.config()))
+            count = profile.parameters(entry.build(entry.config()))
         return {"name": entry.name, "parameters": count, "about": entry.about}
 
     rows = [row(entry) for entry in registry.architectures().values()]
-    ours = len(registry.BUILT_IN)
+    built_in = len(registry.BUILT_IN)
     return {
-        "architectures": rows[:ours],
-        "of_other_packages": rows[ours:],
+        "architectures": rows[:built_in],
+        "of_other_packages": rows[built_in:],
         "bundled": sorted(path.name for path in BUNDLED.glob("*.pth")),
         "spandrel": sorted(spandrel_adapter.names(), key=str.lower),
     }
 
 
-def listing(found: dict[str, Any]) -> str:
-    """What `known` gives, as text."""
-    others, spandrel = found["of_other_packages"], found["spandrel"]
+def listing(networks: dict[str, Any]) -> str:
+    """The result of `known` as text."""
+    others, spandrel = networks["of_other_packages"], networks["spandrel"]
     return "\n".join(
         [
             "architectures (parameters of the default configuration)",
-            *_table(found["architectures"]),
+            *_table(networks["architectures"]),
             "",
             "of other packages (entry points of the group mtd.models)",
             *(_table(others) or ["  none"]),
             "",
-            "bundled checkpoints (give the name for the file)",
-            f"  {', '.join(found['bundled']) or 'none'}",
+            "bundled checkpoints (give the name instead of a file)",
+            f"  {', '.join(networks['bundled']) or 'none'}",
             "",
-            "by spandrel (those that keep the size of an image can be used)",
+            "of spandrel (usable if they keep the size of an image)",
             *(_paragraph(spandrel) if spandrel else ["  not installed: pip install spandrel"]),
         ]
     )

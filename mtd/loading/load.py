@@ -1,8 +1,7 @@
-"""Loading a denoiser: which network a checkpoint belongs to, its weights, and how it is called.
+"""Loading a denoiser: the architecture of a checkpoint, its weights, its input format and masks.
 
-What a file is, is asked in this order: its own metadata, the architectures of
-`mtd.networks.registry` by keys and shapes, spandrel's. A network of the user's own comes from a
-factory.
+A checkpoint is recognized by its own metadata; else by keys and shapes, as one of the architectures
+of `mtd.networks.registry`; else by spandrel. A network of the user's own comes from a factory.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from mtd.networks import external, registry, spandrel_adapter
 from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
 from mtd.networks.config import Config, Weights
-from mtd.networks.external import Foreign
-from mtd.networks.input_format import Sigma, Usage
+from mtd.networks.external import ExternalNetwork
+from mtd.networks.input_format import InputFormat, Sigma
 from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.utils.device import resolve_device
 from mtd.utils.errors import BadInput
@@ -33,21 +32,22 @@ UNKNOWN = "nothing recorded, so none is assumed"
 
 @dataclass(frozen=True)
 class LoadOptions:
-    """How a network is to be used, as far as its checkpoint does not say.
+    """How a network is called, where its checkpoint does not say.
 
     Attributes:
         attention_mask: `auto` follows the checkpoint's policy, `on` and `off` override it.
-        mask_samples: number of mask draws to average.
+        mask_samples: number of mask draws whose outputs are averaged.
         seed: part of every mask's key.
-        options: a KAIR-style JSON that states the mask policy; by default the one beside the file.
-        sigma: the noise level that a network which takes one is told, in 8-bit levels, or `oracle`;
-            others are not told.
-        value_range: white, for the network: 1 or 255; by default what weights or metadata say,
-            else 1.
-        bgr: channels go in and come out blue first.
-        per_channel: a grey network is called for each channel.
-        factory: `package.module:name` of a module to load the weights into.
-        arguments: the factory's.
+        options: KAIR option file that states the mask policy; by default the `.json` file next to
+            the checkpoint.
+        sigma: noise level for a noise-conditional network, in 8-bit levels, or `oracle`; ignored by
+            others.
+        value_range: the network's value of white, 1 or 255; by default that of the weights or
+            metadata, else 1.
+        bgr: whether the network's channels are in the order blue, green, red.
+        per_channel: whether a grayscale network is called for each channel.
+        factory: `package.module:name` of a class or function that returns the network.
+        arguments: of the factory.
     """
 
     attention_mask: AttentionSwitch = "auto"
@@ -62,30 +62,33 @@ class LoadOptions:
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
 
-def load(path_or_name: str | Path, *, device: str | torch.device = "cpu", **how: Any) -> Denoiser:
+def load(
+    path_or_name: str | Path, *, device: str | torch.device = "cpu", **options: Any
+) -> Denoiser:
     """Load a denoiser, in eval mode, from a file or by the name of a bundled checkpoint.
 
-    The module maps (B, C, H, W), RGB if C is 3, nominally in [0, 1], to the same shape and never
-    clamps. Its `source` says where weights and mask policy come from, and how it was recognised.
+    The network maps (B, C, H, W), RGB if C is 3, nominally in [0, 1], to the same shape and never
+    clamps. Its `source` holds the origin of weights and mask policy, and how it was recognized.
 
     Args:
         path_or_name: `.pth`, `.pt`, `.ckpt` or `.safetensors`; else a name such as `masked.pth`.
-        device: where to put the network.
-        how: the fields of `LoadOptions`.
+        device: of the network.
+        options: the fields of `LoadOptions`.
 
     Raises:
-        BadInput: the file cannot be used; the message says why.
+        BadInput: the file or an option cannot be used; the message says why.
 
     Example:
         >>> network = load("baseline.pth")
         >>> network.source["architecture"], network(torch.rand(1, 3, 16, 24)).shape
         ('SwinIR', torch.Size([1, 3, 16, 24]))
     """
-    wanted, checkpoint = LoadOptions(**how), read(path_or_name)
+    request, checkpoint = LoadOptions(**options), read(path_or_name)
     try:
-        network, about = recognise(checkpoint, wanted)
-        policy, source = policy_of(network, checkpoint, wanted)
-        network.usage = usage(network, checkpoint.metadata.get("network") is not None, wanted)
+        network, about = recognize(checkpoint, request)
+        policy, source = policy_of(network, checkpoint, request)
+        described = checkpoint.metadata.get("network") is not None
+        network.input_format = input_format(network, described, request)
     except BadInput as error:
         text = " ".join(str(error).removeprefix(f"{checkpoint.path}: ").split())
         raise BadInput(f"{checkpoint.path}: {text}") from None
@@ -96,14 +99,14 @@ def load(path_or_name: str | Path, *, device: str | torch.device = "cpu", **how:
             f"{checkpoint.path}: weights that are not finite in {bad[0]} ({len(bad)} tensors)"
         )
     network.inference = MaskedInference(
-        policy, wanted.attention_mask, wanted.mask_samples, wanted.seed
+        policy, request.attention_mask, request.mask_samples, request.seed
     )
     network.source = {
         "path": str(path_or_name),
         "sha256": checkpoint.digest,
         "container": checkpoint.container,
         **about,
-        "usage": network.usage.to_dict(),
+        "usage": network.input_format.to_dict(),
         "policy": str(policy),
         "policy_source": source,
         "training": checkpoint.metadata.get("training", {}),
@@ -111,35 +114,35 @@ def load(path_or_name: str | Path, *, device: str | torch.device = "cpu", **how:
     return network.eval().to(resolve_device(device))
 
 
-def recognise(checkpoint: Checkpoint, how: LoadOptions) -> tuple[Denoiser, dict[str, Any]]:
-    """The network of a checkpoint with its weights, its architecture, and how that was found.
+def recognize(checkpoint: Checkpoint, options: LoadOptions) -> tuple[Denoiser, dict[str, Any]]:
+    """The network of a checkpoint with its weights, and how it was recognized, for manifests.
 
     Raises:
-        BadInput: no network is known that these weights belong to.
+        BadInput: an unknown architecture, or weights that do not fit.
     """
     weights, whole = checkpoint.weights, checkpoint.whole
     odd = [name for name, value in whole.items() if value.is_complex()]
     if odd:
         raise BadInput(f"complex numbers in {odd[0]}; expected real weights")
-    if how.factory:
-        module, about = external.make(how.factory, how.arguments)
+    if options.factory:
+        module, about = external.make(options.factory, options.arguments)
         keys = module.state_dict().keys()
         forms = list(peeled(whole))
         external.fill(module, next((form for form in forms if keys <= form.keys()), forms[-1]))
         name = type(module).__name__
-        sigma = how.sigma is not None
+        sigma = options.sigma is not None
         wrapped = module if isinstance(module, Denoiser) else external.wrap(module, sigma=sigma)
         return wrapped, {"architecture": name, "recognised": "its factory", **about}
-    known = checkpoint.metadata.get("network")
+    description = checkpoint.metadata.get("network")
     try:
-        found = registry.described(known) if known is not None else None
-        for form in () if known is not None else (unwrapped(whole), weights):
-            if found is None:
-                weights, found = form, registry.detect(form)
-        if found is not None:
-            entry, config = found
+        detected = registry.described(description) if description is not None else None
+        for form in () if description is not None else (unwrapped(whole), weights):
+            if detected is None:
+                weights, detected = form, registry.detect(form)
+        if detected is not None:
+            entry, config = detected
             config.check()
-            if known is not None:
+            if description is not None:
                 fits(entry, config, weights)
             else:
                 not_embedded(config, weights)
@@ -147,32 +150,32 @@ def recognise(checkpoint: Checkpoint, how: LoadOptions) -> tuple[Denoiser, dict[
     except BadInput:
         raise
     except Exception as error:
-        what = "its metadata describes" if known is not None else "its shapes are those of"
+        what = "its metadata describes" if description is not None else "its shapes are those of"
         raise BadInput(f"{what} no network known here ({_line(error)})") from None
-    if found is not None:
-        if known is None:
-            see_rest(entry.name, whole, weights)
+    if detected is not None:
+        if description is None:
+            check_rest(entry.name, whole, weights)
         external.fill(network, weights)
-        recognised = "its own metadata" if known is not None else "keys and shapes"
-        about = {"architecture": entry.name, "recognised": recognised}
-        if known is None and entry.assumes:
+        recognized = "its own metadata" if description is not None else "keys and shapes"
+        about = {"architecture": entry.name, "recognised": recognized}
+        if description is None and entry.assumes:
             about["assumed"] = entry.assumes
         return network, about
-    other = spandrel_adapter.recognise(unwrapped(whole))
+    other = spandrel_adapter.recognize(unwrapped(whole))
     if other is None:
         raise BadInput(unknown(checkpoint))
     return other[0], {"architecture": other[0].config.kind, "recognised": other[1]}
 
 
 TRAINING = re.compile(r"loss|criter|percep|vgg|lpips|discrim|net_?d\b|ema|teacher|metric|optim")
-"""What belongs to training, not to a network, is called something like this."""
+"""Names of tensors that belong to training, not to the network."""
 
 
-def see_rest(name: str, whole: Weights, weights: Weights) -> None:
-    """See that a file holds no more than a network, but for what belongs to training.
+def check_rest(name: str, whole: Weights, weights: Weights) -> None:
+    """Check that a file holds no other tensors than a network and those of training.
 
     Raises:
-        BadInput: it does: the network may be a part of another one.
+        BadInput: it does; the network may be a part of another one.
     """
     ends = tuple(weights)
     rest = [key for key in whole if not key.endswith(ends) and not TRAINING.search(key.lower())]
@@ -185,18 +188,18 @@ def see_rest(name: str, whole: Weights, weights: Weights) -> None:
 
 
 def fits(entry: Architecture, config: Config, weights: Weights) -> None:
-    """See that weights are of the shapes that metadata describe, before any memory is taken.
+    """Check that weights have the shapes that the metadata describes, before allocating memory.
 
     Raises:
-        BadInput: they are not.
+        BadInput: they do not.
     """
     sizes = [v for value in vars(config).values() for v in _numbers(value)]
     if max(sizes, default=0) > max(255, sum(value.numel() for value in weights.values())):
-        raise BadInput(f"its metadata describe a network larger than its weights ({max(sizes)})")
+        raise BadInput(f"its metadata describes a network larger than its weights ({max(sizes)})")
     try:
         with torch.device("meta"):
             network = entry.build(config)
-    except Exception:  # one that is not built without memory
+    except Exception:  # a network that cannot be built on the meta device
         return
     external.fill(network, {name: value.to("meta") for name, value in weights.items()})
 
@@ -207,10 +210,10 @@ def _numbers(value: Any) -> list[float]:
 
 
 def not_embedded(config: Config, weights: Weights) -> None:
-    """See that a stock SwinIR is one, and not the paper's variant put into larger kernels.
+    """Check that a stock SwinIR is not the paper's variant with a zero-padded embedding.
 
     Raises:
-        BadInput: its embedding has one tap.
+        BadInput: only the center of its embedding kernel is not 0.
     """
     if isinstance(config, SwinIRConfig) and config.embed_kernel > 1:
         kernel, side = weights["conv_first.weight"], config.embed_kernel
@@ -219,12 +222,12 @@ def not_embedded(config: Config, weights: Weights) -> None:
         if kernel.any() and not kernel[..., outside].any():
             raise BadInput(
                 f"a SwinIR with an embedding of 1 x 1 enlarged to {side} x {side}: it would be run "
-                "as a stock one, which adds its input; give the weights as they were"
+                "as a stock one, which adds its input; give the original weights"
             )
 
 
 def unknown(checkpoint: Checkpoint) -> str:
-    """What can be said of weights that belong to no network known here."""
+    """The message about weights of an unknown architecture."""
     weights = checkpoint.weights
     shown = ", ".join(" ".join(key.split())[:80] for key in list(weights)[:4])
     place = f"under {checkpoint.container!r}" if checkpoint.container else "at its top"
@@ -235,20 +238,20 @@ def unknown(checkpoint: Checkpoint) -> str:
 
 
 def nearest(weights: Weights) -> str:
-    """The known architecture whose keys look most like these, and what is missing for it."""
-    held = {_shape(key) for key in weights}
-    best, share, missing = "", 0.0, list[str]()
+    """The architecture with the most similar keys, and which of its keys are missing."""
+    shapes = {_shape(key) for key in weights}
+    best, best_share, missing = "", 0.0, list[str]()
     for name, entry in registry.architectures().items():
         try:
             with torch.device("meta"):
                 keys = list(entry.build(entry.config()).state_dict())
-        except Exception:  # another package's, that is not built without memory or as it is
+        except Exception:  # of another package, and not built on the meta device
             continue
-        lacking = [key for key in keys if _shape(key) not in held]
-        found = 1 - len({_shape(key) for key in lacking}) / len({_shape(key) for key in keys})
-        if found > share:
-            best, share, missing = name, found, lacking
-    if share < 0.3:
+        lacking = [key for key in keys if _shape(key) not in shapes]
+        share = 1 - len({_shape(key) for key in lacking}) / len({_shape(key) for key in keys})
+        if share > best_share:
+            best, best_share, missing = name, share, lacking
+    if best_share < 0.3:
         return f"none of {', '.join(registry.architectures())} is near"
     lacks = f"it lacks {', '.join(missing[:3])}" if missing else "other numbers of layers"
     return f"nearest: {best}, but {lacks}"
@@ -263,62 +266,66 @@ def _shape(key: str) -> str:
     return re.sub(r"\d+", "N", key)
 
 
-def usage(network: Denoiser, described: bool, how: LoadOptions) -> Usage:
-    """How a network is called: what it says itself, and what was asked for.
+def input_format(network: Denoiser, described: bool, options: LoadOptions) -> InputFormat:
+    """The input format of a network: its own, changed by the options.
 
     Raises:
-        BadInput: a value range or noise level that is needed and not known, or is another one.
+        BadInput: a value range or noise level that is required and missing, or a value range that
+            is not the network's.
     """
-    own = network.usage
-    kind = network.config.kind if isinstance(network, Foreign) else type(network).__name__
-    free = isinstance(network, Foreign) or (network.range_unknown and not described)
-    value_range = how.value_range
+    own = network.input_format
+    kind = network.config.kind if isinstance(network, ExternalNetwork) else type(network).__name__
+    free = isinstance(network, ExternalNetwork) or (network.range_unknown and not described)
+    value_range = options.value_range
     if value_range is None:
         if network.range_unknown and not described:
             raise BadInput(
-                f"weights of a {kind} do not tell the value range: give --value-range 255 (as "
-                "published) or --value-range 1"
+                f"the weights of a {kind} do not determine the value range: give --value-range 255 "
+                "(as published) or --value-range 1"
             )
         value_range = own.value_range
     elif value_range != own.value_range and not free:
         raise BadInput(f"--value-range {value_range:g}: this {kind} takes {own.value_range:g}")
-    if network.takes_sigma and how.sigma is None and own.sigma is None:
+    if network.takes_sigma and options.sigma is None and own.sigma is None:
         raise BadInput(
-            f"a {kind} is told the noise level: give --sigma 25, in 8-bit levels, or --sigma oracle"
+            f"a {kind} is noise-conditional: give --sigma 25, in 8-bit levels, or --sigma oracle"
         )
-    sigma = how.sigma if how.sigma is not None else own.sigma
-    grey = network.config.in_chans == 1
+    sigma = options.sigma if options.sigma is not None else own.sigma
+    grayscale = network.config.in_chans == 1
     return replace(
         own,
         value_range=value_range,
-        bgr=own.bgr if how.bgr is None else how.bgr,
-        per_channel=own.per_channel or (how.per_channel and grey),
+        bgr=own.bgr if options.bgr is None else options.bgr,
+        per_channel=own.per_channel or (options.per_channel and grayscale),
         sigma=sigma if network.takes_sigma else None,
     )
 
 
 def policy_of(
-    network: Denoiser, checkpoint: Checkpoint, how: LoadOptions
+    network: Denoiser, checkpoint: Checkpoint, options: LoadOptions
 ) -> tuple[MaskPolicy, str]:
-    """The mask policy of a network, and where it was found.
+    """The mask policy of a network, and its source.
 
     Raises:
-        BadInput: masks are asked for whose ratio is not known.
+        BadInput: attention masks are switched on, but their ratio is unknown.
     """
     if not network.takes_masks:
         return MaskPolicy(), "no attention masks in this architecture"
-    policy, source = mask_policy(checkpoint, how.options)
+    policy, source = mask_policy(checkpoint, options.options)
     maskable = getattr(network.config, "embed_kernel", 1) == 1  # the paper's variant of a SwinIR
-    if how.attention_mask == "on" and source == UNKNOWN and maskable:
+    if options.attention_mask == "on" and source == UNKNOWN and maskable:
         raise BadInput("attention mask 'on', but its ratio is not recorded: give the option file")
     return policy, source
 
 
 def mask_policy(checkpoint: Checkpoint, options: str | Path | None) -> tuple[MaskPolicy, str]:
-    """The policy and where it was found: an option file given, metadata, a file beside, or none.
+    """The mask policy and its source: the given option file, metadata, or the file next to it.
 
-    A published file cannot tell a masked network from its baseline; without options the policy is
-    'no masks', and the source says so.
+    A published checkpoint does not show whether it was trained with masks; without options the
+    policy is 'no masks', and the source says so.
+
+    Raises:
+        BadInput: an option file or metadata that cannot be read.
     """
     if options is not None:
         return kair_options.mask_policy(Path(options)), str(options)

@@ -1,4 +1,4 @@
-"""Finding out, without running it, what code a pickle asks for; for error messages only."""
+"""The code that a pickle would run, found without running it; for error messages only."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def code_in(path: Path) -> str | None:
-    """The first thing outside torch and the containers that a pickled file would call, or None."""
+    """The first function or class outside torch that unpickling would call; None without one."""
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
@@ -16,12 +16,12 @@ def code_in(path: Path) -> str | None:
                 content = archive.read(entry)
         else:
             content = path.read_bytes()
-        return _first_foreign(content)
+        return _first_call(content)
     except Exception:  # a damaged file has no answer
         return None
 
 
-def _first_foreign(content: bytes) -> str | None:
+def _first_call(content: bytes) -> str | None:
     strings: list[str] = []
     for code, argument, _ in pickletools.genops(content):
         if "UNICODE" in code.name or "STRING" in code.name:

@@ -1,4 +1,4 @@
-"""What an architecture is: a name, hyper-parameters, and how its checkpoints are recognised."""
+"""An architecture: its name, hyper-parameters, and how its checkpoints are recognized."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ class Architecture:
 
     Attributes:
         name: as in its paper.
-        anchor: a key that every network of this kind has exactly once; what stands before it in a
-            file, such as `module.`, is a prefix of all keys.
+        anchor: a key that every network of this architecture has exactly once; what precedes it in
+            a file, such as `module.`, is a prefix of all keys.
         config: class of its hyper-parameters, all with defaults.
-        build: a network with fresh weights, from hyper-parameters.
-        detect: hyper-parameters from the keys and shapes of a state dict; None if it is of another
-            kind; `BadInput`, without the file's name, for one that is alike but cannot be run.
-        keys: keys by which an incomplete or foreign state dict is likened to this kind.
+        build: from hyper-parameters to a network with random weights.
+        detect: from the keys and shapes of a state dict to hyper-parameters; None for another
+            architecture; `BadInput`, without the file's name, for one that cannot be run.
+        keys: keys that are typical of the architecture.
         about: one line: what it is, and its paper.
-        assumes: what tensors do not tell, and is taken for granted.
+        assumes: what does not follow from the tensors and is assumed.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What every denoising network of this package has in common."""
+"""The base class of denoising networks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from mtd.masking import MaskedInference
 from mtd.networks.block_names import BlockNames
 from mtd.networks.config import Config
-from mtd.networks.input_format import Usage
+from mtd.networks.input_format import InputFormat
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 
@@ -19,23 +19,23 @@ from mtd.utils.errors import BadInput
 class Denoiser(nn.Module):
     """A network from (B, C, H, W), nominally in [0, 1], to the same shape, never clamped.
 
-    A subclass implements `restore`, on images in whatever form its authors chose; `usage` says
-    which, and `forward` brings images into that form and back.
+    A subclass implements `restore` on images in the format of its authors, which `input_format`
+    describes; `forward` converts images to that format and back.
 
     Attributes:
         config: its hyper-parameters; `in_chans` is C.
-        usage: value range, channel order and noise level that it is called with.
-        inference: whether and how attention masks are drawn; a network without attention has none.
-        source: where it was loaded from: path, digest, mask policy; empty if it was not.
-        mask_draw, mask_draws: which of how many averaged mask draws is being computed; observers
-            read both.
-        part, parts: which of how many channels a grey network is being called for.
-        takes_sigma: whether `restore` needs a noise level.
+        input_format: its value range, channel order and noise level.
+        inference: whether and how attention masks are drawn; without effect for other networks.
+        source: where it was loaded from: path, digest, mask policy; empty if it was not loaded.
+        mask_draw, mask_draws: index and number of the averaged mask draws, which observers read
+            during the forward pass.
+        part, parts: index and number of the channels that a grayscale network is called for.
+        takes_sigma: whether it is noise-conditional: `restore` needs a noise level.
         takes_masks: whether `restore` takes attention masks, an input mask, and a stream for both.
         block_names: how its repeated blocks are named; None for a network without any.
-        range_unknown: whether weights do not tell the value range.
-        multiple: tiles that begin at multiples of this are seen as parts of the whole.
-        smallest: the least height and width that it takes.
+        range_unknown: whether the value range does not follow from the weights.
+        multiple: tiles that start at multiples of this are processed like parts of the whole image.
+        smallest: smallest height and width of its input.
     """
 
     config: Config
@@ -48,7 +48,7 @@ class Denoiser(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.inference, self.usage = MaskedInference(), Usage()
+        self.inference, self.input_format = MaskedInference(), InputFormat()
         self.source: dict[str, Any] = {}
         self.mask_draw, self.mask_draws = 0, 1
         self.part, self.parts = 0, 1
@@ -56,25 +56,25 @@ class Denoiser(nn.Module):
     @property
     def channels(self) -> int:
         """Channels of the images that `forward` takes."""
-        return 3 if self.usage.per_channel else self.config.in_chans
+        return 3 if self.input_format.per_channel else self.config.in_chans
 
     @property
     def takes_oracle_sigma(self) -> bool:
-        """Whether it is given the noise level of the very noise that it sees."""
-        return self.takes_sigma and self.usage.sigma == "oracle"
+        """Whether it is given the level of the noise that was added to its input."""
+        return self.takes_sigma and self.input_format.sigma == "oracle"
 
     @property
     def fills_input_mask(self) -> bool:
-        """Whether it was trained with an input mask, and fills masked pixels itself."""
+        """Whether it was trained with an input mask and fills masked pixels itself."""
         return self.takes_masks and self.inference.policy.masks_input
 
     @property
     def reach(self) -> int | None:
-        """How far a pixel of the output sees, in pixels to each side; None if not known."""
+        """Radius of the receptive field, in pixels to each side; None if it is unknown."""
         return None
 
     def bytes_per_pixel(self) -> int:
-        """Estimated peak of working memory for each pixel of an image, in float32, on the CPU."""
+        """Estimated peak of working memory per input pixel in bytes, in float32 on the CPU."""
         return guessed_bytes_per_pixel(self)
 
     def block_paths(self) -> list[str]:
@@ -83,23 +83,28 @@ class Denoiser(nn.Module):
         return self.block_names.select(names) if self.block_names else []
 
     def main_layers(self) -> list[str]:
-        """Paths of the layers that analyses record when none are named, in order of depth.
+        """Paths of the layers that analyses record by default, in order of depth.
 
-        Here every convolution.
+        For the base class every convolution.
         """
         kinds = (nn.Conv2d, nn.ConvTranspose2d)
         return [name for name, module in self.named_modules() if isinstance(module, kinds)]
 
     def last_convolution(self) -> str:
-        """Path of the convolution that makes the image: the last one, here as it is defined.
+        """Path of the convolution that computes the output image; empty without one.
 
-        What goes into it are the deepest features. Empty if there is none.
+        For the base class the last one in the order of definition. Its input are the deepest
+        features.
         """
-        found = [name for name, part in self.named_modules() if isinstance(part, nn.Conv2d)]
-        return found[-1] if found else ""
+        names = [name for name, part in self.named_modules() if isinstance(part, nn.Conv2d)]
+        return names[-1] if names else ""
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Fresh weights from a stream: convolutions uniform within 1/√(inputs), as PyTorch's."""
+    def initialize(self, generator: torch.Generator) -> None:
+        """Random weights: convolutions and linear layers uniform in ±1/√(inputs), as in PyTorch.
+
+        Args:
+            generator: the random stream, on the CPU.
+        """
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
                 bound = module.weight[0].numel() ** -0.5
@@ -113,79 +118,92 @@ class Denoiser(nn.Module):
         keys: Sequence[seeds.Key] | None = None,
         *,
         sigma: Tensor | None = None,
-        **given: Any,
+        **options: Any,
     ) -> Tensor:
         """Denoise.
 
         Args:
             x: (B, C, H, W), RGB if C is 3, nominally in [0, 1].
             keys: one per image, on which its attention masks depend.
-            sigma: (B,), noise level of each image as a share of white, if the network takes one
-                and `usage` does not say it.
-            given: what the network's own `restore` takes besides.
+            sigma: (B,), noise level of each image in [0, 1] units (15 of 255 is 15/255), if the
+                network is noise-conditional and `input_format` has no level.
+            options: further arguments of the network's `restore`.
+
+        Returns:
+            (B, C, H, W), nominally in [0, 1], not clamped.
 
         Raises:
-            BadInput: the network takes a noise level, and none is known.
+            BadInput: the network is noise-conditional, and no noise level is given.
+
+        >>> from mtd.networks.dncnn import DnCNN, DnCNNConfig
+        >>> network = DnCNN(DnCNNConfig(features=8, depth=3)).eval()
+        >>> with torch.no_grad():
+        ...     output = network(torch.rand(2, 3, 17, 33))
+        >>> output.shape
+        torch.Size([2, 3, 17, 33])
         """
-        usage = self.usage
+        input_format = self.input_format
         if self.takes_sigma:
-            given["sigma"] = self._level(x, sigma)
-        if usage.bgr:
+            options["sigma"] = self._level(x, sigma)
+        if input_format.bgr:
             x = x.flip(1)
-        if usage.value_range != 1:
-            x = x * usage.value_range
-        if usage.per_channel:
-            output = self._each_channel(x, keys, given)
+        if input_format.value_range != 1:
+            x = x * input_format.value_range
+        if input_format.per_channel:
+            output = self._each_channel(x, keys, options)
         else:
-            output = self.restore(x, keys, **given)
-        if usage.value_range != 1:
-            output = output / usage.value_range
-        return output.flip(1) if usage.bgr else output
+            output = self.restore(x, keys, **options)
+        if input_format.value_range != 1:
+            output = output / input_format.value_range
+        return output.flip(1) if input_format.bgr else output
 
     def _each_channel(
-        self, x: Tensor, keys: Sequence[seeds.Key] | None, given: dict[str, Any]
+        self, x: Tensor, keys: Sequence[seeds.Key] | None, options: dict[str, Any]
     ) -> Tensor:
-        found: list[Tensor] = []
+        outputs: list[Tensor] = []
         self.parts = x.shape[1]
         try:
             for self.part, channel in enumerate(x.split(1, 1)):
-                found.append(self.restore(channel, keys, **given))
+                outputs.append(self.restore(channel, keys, **options))
         finally:
             self.part, self.parts = 0, 1
-        return torch.cat(found, 1)
+        return torch.cat(outputs, 1)
 
     def _level(self, x: Tensor, sigma: Tensor | None) -> Tensor:
-        if isinstance(self.usage.sigma, int | float):
-            sigma = x.new_full((len(x),), self.usage.sigma / 255)
+        if isinstance(self.input_format.sigma, int | float):
+            sigma = x.new_full((len(x),), self.input_format.sigma / 255)
         if sigma is None:
             raise BadInput(
-                f"a {type(self).__name__} needs the noise level: give --sigma, in 8-bit levels"
+                f"a {type(self).__name__} is noise-conditional: give --sigma, in 8-bit levels"
             )
-        return sigma.to(x).view(-1, 1, 1, 1) * self.usage.value_range
+        return sigma.to(x).view(-1, 1, 1, 1) * self.input_format.value_range
 
-    def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **given: Any) -> Tensor:
-        """Denoise an image in the form that the network's authors chose.
+    def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **options: Any) -> Tensor:
+        """Denoise images in the format of the network's authors.
 
         Args:
             x: (B, C, H, W), in the network's value range and channel order.
             keys: one per image, on which its attention masks depend.
-            given: `sigma`, (B, 1, 1, 1) in the network's value range, if it takes a noise level;
-                and what its own training needs.
+            options: `sigma`, (B, 1, 1, 1) in the network's value range, if it is noise-conditional;
+                and further arguments of its own training.
+
+        Returns:
+            The same shape and format.
         """
         raise NotImplementedError
 
 
 class Unchanged(Denoiser):
-    """The denoiser that does nothing: what it gives is what a model's gain is measured from."""
+    """The identity: its output is the noisy image, from which a model's gain is measured."""
 
     config = Config()
 
-    def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **given: Any) -> Tensor:
-        """The image itself."""
+    def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **options: Any) -> Tensor:
+        """The images themselves."""
         return x
 
 
 def guessed_bytes_per_pixel(model: nn.Module) -> int:
-    """24 · the most channels that a convolution puts out: a guess, with room for skips."""
+    """24 · the largest number of output channels of a convolution: a guess, with room for skips."""
     widths = [m.out_channels for m in model.modules() if isinstance(m, nn.Conv2d)]
     return 24 * max(widths, default=64)

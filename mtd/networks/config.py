@@ -1,4 +1,4 @@
-"""The base class of network configurations."""
+"""The base class of hyper-parameters."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Config:
     in_chans: int = 3
 
     def check(self) -> None:
-        """Refuse what cannot be built.
+        """Check that the network can be built.
 
         Raises:
             BadInput: sizes that do not fit together, or are out of range.
@@ -34,7 +34,11 @@ class Config:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The configuration that `to_dict` wrote."""
+        """The hyper-parameters that `to_dict` wrote.
+
+        >>> Config.from_dict(Config(in_chans=1).to_dict())
+        Config(in_chans=1)
+        """
         plain: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in values.items()
         }

@@ -22,17 +22,17 @@ from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 
 EPSILON = 1e-4
-"""Of the published batch normalisation."""
+"""Of the published batch normalization."""
 
 
 @dataclass(frozen=True)
 class DnCNNConfig(Config):
-    """Hyper-parameters; the defaults are the published colour blind network (668,227 weights).
+    """Hyper-parameters; the defaults are the published color blind network (668,227 weights).
 
     Attributes:
         features: channels between convolutions.
         depth: number of convolutions; a pixel of the output depends on `depth` pixels to each side.
-        batch_norm: batch normalisation after all convolutions but the first and the last.
+        batch_norm: batch normalization after all convolutions but the first and the last.
         bias: whether convolutions have one.
     """
 
@@ -42,7 +42,7 @@ class DnCNNConfig(Config):
     bias: bool = True
 
     def check(self) -> None:
-        """Refuse what cannot be built.
+        """Check that the network can be built.
 
         Raises:
             BadInput: sizes out of range.
@@ -57,7 +57,7 @@ class DnCNNConfig(Config):
 class DnCNN(Denoiser):
     """Denoiser x − f(x), (B, C, H, W) in [0, 1] to the same shape, never clamped.
 
-    f is a convolution and ReLU, `depth` − 2 times convolution, batch normalisation (if any) and
+    f is a convolution and ReLU, `depth` − 2 times convolution, batch normalization (if any) and
     ReLU, and a last convolution; borders are padded with zeros. It was trained without masks.
     """
 
@@ -87,8 +87,8 @@ class DnCNN(Denoiser):
         """
         return 12 * self.config.features
 
-    def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **given: Any) -> Tensor:
-        """Denoise; `keys` are not used, since there is nothing to mask."""
+    def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **options: Any) -> Tensor:
+        """Denoise; `keys` are unused, since the network has no masks."""
         noise: Tensor = self.model(x)
         return x - noise
 
@@ -99,10 +99,10 @@ def convolution(inputs: int, outputs: int, bias: bool) -> nn.Conv2d:
 
 
 def detect(weights: Weights) -> DnCNNConfig | None:
-    """Hyper-parameters of a DnCNN from its keys and shapes; None if it is something else.
+    """Hyper-parameters of a DnCNN from its keys and shapes; None for another architecture.
 
-    Tensors do not tell that the noise is put out and not the image, that ReLUs stand between
-    convolutions, and that these are not dilated: that is assumed.
+    It is assumed, since tensors do not show it, that the network predicts the noise and not the
+    image, with ReLUs between convolutions that are not dilated.
 
     Raises:
         BadInput: a stack of convolutions under DnCNN's names that is no DnCNN.
@@ -120,8 +120,8 @@ def detect(weights: Weights) -> DnCNNConfig | None:
         return None
     first, last = kernels[0], kernels[max(kernels)]
     if first[1] != last[0]:
-        told = first[1] == last[0] + 1
-        likely = ", probably an FDnCNN, which is told the noise level as a channel" if told else ""
+        level_map = first[1] == last[0] + 1
+        likely = ", probably an FDnCNN, with the noise level as a channel" if level_map else ""
         raise BadInput(
             f"a stack of convolutions from {first[1]} to {last[0]} channels{likely}; a DnCNN has "
             "as many at both ends; with a class of your own: --model package.module:factory"
@@ -130,7 +130,7 @@ def detect(weights: Weights) -> DnCNNConfig | None:
     if (len(kernels), first[0], normed) == (7, 64, False):
         raise BadInput(
             "7 convolutions of 64 features are those of an IRCNN, whose kernels are "
-            "dilated; the weights do not tell, and run as a DnCNN they would give wrong images"
+            "dilated; the weights do not show it, and run as a DnCNN they would give wrong images"
         )
     return DnCNNConfig(
         in_chans=first[1],
@@ -149,5 +149,5 @@ ARCHITECTURE = Architecture(
     detect=detect,
     keys=("model.0.weight", "model.2.weight"),
     about="a stack of 3 x 3 convolutions that predicts the noise; Zhang et al., TIP 2017",
-    assumes="x - f(x) is put out, ReLU between convolutions, no dilation",
+    assumes="outputs x - f(x), ReLU between convolutions, no dilation",
 )

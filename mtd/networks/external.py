@@ -1,4 +1,4 @@
-"""Networks that are not ours: any `nn.Module`, from a factory of the user's or from spandrel."""
+"""External networks: any `nn.Module`, from a user's factory or from spandrel."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ from mtd.utils import seeds
 from mtd.utils.errors import BadInput, nearest
 
 PROBE = 64
-"""Side of the image, in pixels, on which a network of unknown kind is tried."""
+"""Side of the image, in pixels, on which an unknown network is tried."""
 
 MULTIPLES = (1, 2, 4, 8, 16, 32, 64)
 MANY = 32
-"""Most layers of an unknown network that are recorded when none are named."""
+"""Largest number of layers of an unknown network that are recorded by default."""
 
 OWN = frozenset(
     (
-        *("config", "usage", "inference", "source", "mask_draw", "mask_draws"),
+        *("config", "input_format", "inference", "source", "mask_draw", "mask_draws"),
         *("takes_sigma", "call", "training", "part", "parts"),
     )
 )
-"""Attributes of a `Foreign` that are not the module's."""
+"""Attributes of an `ExternalNetwork` that are not the module's."""
 
 Call = Callable[[nn.Module, Tensor, Tensor | None], Any]
 
 
 @dataclass(frozen=True)
-class ForeignConfig(Config):
-    """What is known of a network that is not ours.
+class ExternalConfig(Config):
+    """The input sizes of an external network; images are padded to them.
 
     Attributes:
         kind: name of its class, or its architecture.
-        multiple: its sides must be multiples of this; images are extended.
-        least: and this many pixels or more.
+        multiple: height and width must be multiples of this.
+        least: and at least this many pixels.
         square: whether images must be square.
     """
 
@@ -55,29 +55,29 @@ class ForeignConfig(Config):
     square: bool = False
 
 
-class Foreign(Denoiser):
-    """Any module from images to images, with its own module paths.
+class ExternalNetwork(Denoiser):
+    """Any module from images to images as a `Denoiser`, under its own module paths.
 
-    Images are extended to the sizes that it takes, and cut again; its outputs are not clamped.
+    Images are padded to the sizes that it takes, and cropped again; its outputs are not clamped.
 
     Args:
         module: takes (B, C, H, W), and the noise level if `takes_sigma`.
-        config: what is known of it.
-        takes_sigma: whether it takes a noise level.
-        call: how it is called, if not `module(x)` or `module(x, sigma)`; sigma is (B, 1, 1, 1).
+        config: its input sizes.
+        takes_sigma: whether it is noise-conditional.
+        call: how it is called, if not by `module(x)` or `module(x, sigma)`; sigma is (B, 1, 1, 1).
     """
 
     def __init__(
         self,
         module: nn.Module,
-        config: ForeignConfig,
+        config: ExternalConfig,
         takes_sigma: bool = False,
         call: Call | None = None,
     ) -> None:
         super().__init__()
-        self.config: ForeignConfig = config
+        self.config: ExternalConfig = config
         self.takes_sigma, self.call = takes_sigma, call or plainly
-        # the same parts, not copies, under the same names
+        # the same submodules, not copies, under the same names
         object.__setattr__(self, "whole", module)
         self._modules, self._parameters = module._modules, module._parameters
         self._buffers = module._buffers
@@ -88,27 +88,27 @@ class Foreign(Denoiser):
 
     @property
     def multiple(self) -> int:  # type: ignore[override]
-        """At least 8, so that tiles of a network of unknown kind begin where their parts may."""
+        """At least 8, so that tiles of an unknown network start where its windows may."""
         return max(8, self.config.multiple)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # what a denoiser has, even if a part of the module is called the same
+        # a denoiser's own attributes, even if a submodule has the same name
         if name in OWN:
             object.__setattr__(self, name, value)
         else:
             super().__setattr__(name, value)
 
-    def train(self, mode: bool = True) -> Foreign:
-        """As of any module, and in the module's own way."""
+    def train(self, mode: bool = True) -> ExternalNetwork:
+        """Set the training mode, by the module's own `train`."""
         self.training = mode
         self.whole.train(mode)
         return self
 
     @torch.no_grad()
     def fired(self, *kinds: type[nn.Module]) -> list[str]:
-        """Paths of the modules of some kinds, in the order in which they fire; seen in one pass.
+        """Paths of the modules of some classes, in the order in which one forward pass calls them.
 
-        A module that fires more than once stands where it fired last.
+        A module that is called more than once is listed by its last call.
         """
         order: dict[str, None] = {}
 
@@ -133,21 +133,21 @@ class Foreign(Denoiser):
         return list(order)
 
     def last_convolution(self) -> str:
-        """The last one to fire."""
-        found = self.fired(nn.Conv2d)
-        return found[-1] if found else ""
+        """Path of the convolution that the forward pass calls last; empty without one."""
+        names = self.fired(nn.Conv2d)
+        return names[-1] if names else ""
 
     def main_layers(self) -> list[str]:
-        """Every convolution, or else every linear layer, in the order in which they fire.
+        """Every convolution, or else every linear layer, in the order of the forward pass.
 
-        Of more than 32, 32 evenly spread ones.
+        Of more than 32, 32 evenly spaced ones.
         """
         for kinds in ((nn.Conv2d, nn.ConvTranspose2d), (nn.Linear,)):
-            found = self.fired(*kinds)
-            if len(found) > MANY:
-                found = [found[round(i * (len(found) - 1) / (MANY - 1))] for i in range(MANY)]
-            if found:
-                return found
+            names = self.fired(*kinds)
+            if len(names) > MANY:
+                names = [names[round(i * (len(names) - 1) / (MANY - 1))] for i in range(MANY)]
+            if names:
+                return names
         return []
 
     def restore(
@@ -156,12 +156,12 @@ class Foreign(Denoiser):
         keys: Sequence[seeds.Key] | None = None,
         *,
         sigma: Tensor | None = None,
-        **given: Any,
+        **options: Any,
     ) -> Tensor:
-        """Denoise; `keys` are not used.
+        """Denoise; `keys` are unused. See `Denoiser.restore`.
 
         Raises:
-            BadInput: it puts out something else than an image of the same size.
+            BadInput: the module fails, or returns anything but an image of the same size.
         """
         height, width = x.shape[-2:]
         config = self.config
@@ -177,26 +177,26 @@ class Foreign(Denoiser):
         if not isinstance(output, Tensor) or output.shape != image.shape:
             what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
             raise BadInput(
-                f"{config.kind} makes {what} of {tuple(image.shape)}: expected an image of the "
+                f"{config.kind} returns {what} for {tuple(image.shape)}: expected an image of the "
                 "same size; wrap it in a factory that returns one (--model package.module:factory)"
             )
         return output[..., :height, :width]
 
 
 def plainly(module: nn.Module, x: Tensor, sigma: Tensor | None) -> Any:
-    """`module(x)`, or `module(x, sigma)` where there is a noise level."""
+    """`module(x)`, or `module(x, sigma)` with a noise level."""
     return module(x) if sigma is None else module(x, sigma)
 
 
 def make(factory: str, arguments: Mapping[str, Any]) -> tuple[nn.Module, dict[str, Any]]:
-    """The module that a factory of the user's makes, and what is recorded of the factory.
+    """The module that a user's factory returns, and the factory's description for manifests.
 
     Args:
-        factory: `package.module:name`, a class or a function; the current folder is looked in too.
-        arguments: by name.
+        factory: `package.module:name` of a class or function; the current folder is searched too.
+        arguments: of the factory, by name.
 
     Raises:
-        BadInput: no such thing, or it fails.
+        BadInput: no such class or function, or it fails, or returns something else.
     """
     place, colon, name = factory.partition(":")
     if not colon or not place or not name:
@@ -207,64 +207,71 @@ def make(factory: str, arguments: Mapping[str, Any]) -> tuple[nn.Module, dict[st
         module = import_module(place)
     except (Exception, SystemExit) as error:
         raise BadInput(f"--model {factory}: cannot import {place} ({_short(error)})") from None
-    found = getattr(module, name, None)
-    if not callable(found):
-        raise BadInput(f"--model {factory}: nothing to call; {nearest(name, vars(module))}")
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise BadInput(
+            f"--model {factory}: no class or function {name}; {nearest(name, vars(module))}"
+        )
     try:
-        made = found(**arguments)
+        network = function(**arguments)
     except (Exception, SystemExit) as error:
-        given = ", ".join(f"{k}={v!r}" for k, v in arguments.items())
-        raise BadInput(f"--model {factory}: {name}({given}) fails ({_short(error)})") from None
-    if not isinstance(made, nn.Module):
-        raise BadInput(f"--model {factory}: makes a {type(made).__name__}, expected a nn.Module")
+        texts = ", ".join(f"{k}={v!r}" for k, v in arguments.items())
+        raise BadInput(f"--model {factory}: {name}({texts}) fails ({_short(error)})") from None
+    if not isinstance(network, nn.Module):
+        kind = type(network).__name__
+        raise BadInput(f"--model {factory}: returns a {kind}, expected an nn.Module")
     file = getattr(module, "__file__", None)
     digest = hashlib.sha256(Path(file).read_bytes()).hexdigest() if file else None
-    return made, {"factory": factory, "arguments": dict(arguments), "factory_sha256": digest}
+    return network, {"factory": factory, "arguments": dict(arguments), "factory_sha256": digest}
 
 
 def fill(module: nn.Module, weights: Weights) -> None:
-    """Load a state dict, all of it.
+    """Load a state dict strictly.
 
     Raises:
-        BadInput: it does not fit.
+        BadInput: its keys, shapes or types are not those of the module.
     """
     same_kind(module, weights)
     try:
         module.load_state_dict(weights)
-    except Exception as error:  # a module may load its weights in a way of its own
+    except Exception as error:  # a module may override load_state_dict
         lines = [line.strip() for line in str(error).splitlines()]
         reason = (lines[1:] or lines or [type(error).__name__])[0]
         raise BadInput(f"weights do not fit ({reason[:300]})") from None
 
 
 def same_kind(module: nn.Module, weights: Weights) -> None:
-    """See that what a module holds as real numbers is not given as whole ones, as if quantised.
+    """Check that floating-point weights of a module are not given as integers, as if quantized.
 
     Raises:
-        BadInput: it is.
+        BadInput: one is.
     """
     for name, value in module.state_dict().items():
-        given, real = weights.get(name), isinstance(value, Tensor) and value.is_floating_point()
-        if real and given is not None and not given.is_floating_point():
-            raise BadInput(f"{name} is of {given.dtype}: expected real numbers")
+        weight, real = weights.get(name), isinstance(value, Tensor) and value.is_floating_point()
+        if real and weight is not None and not weight.is_floating_point():
+            raise BadInput(f"{name} is of {weight.dtype}: expected floating point")
 
 
-def wrap(module: nn.Module, sigma: bool = False) -> Foreign:
-    """Any module as a denoiser; what it takes is found by trying it on a small image.
+def wrap(module: nn.Module, sigma: bool = False) -> ExternalNetwork:
+    """Any module as a denoiser; its input sizes are found by trying it on a small image.
 
     Args:
-        module: from (B, C, H, W) to the same; of colour images, or else of grey ones. With a
-            second argument that must be given, it takes a noise level as (B, 1, 1, 1).
-        sigma: whether a noise level is there for it; if so, an argument called `sigma` or
-            `noise_level` takes it even if it could be left out.
+        module: from (B, C, H, W) to the same shape, of color images, or else of grayscale ones. A
+            second argument without default is a noise level, (B, 1, 1, 1).
+        sigma: whether a noise level is given; if so, a second argument `sigma` or `noise_level`
+            takes it even if it has a default.
 
     Raises:
-        BadInput: it cannot be called, or makes no image of the same size.
+        BadInput: the module fails, or returns no image of the same size.
+
+    >>> network = wrap(nn.Conv2d(3, 3, 3, padding=1))
+    >>> network.config
+    ExternalConfig(in_chans=3, kind='Conv2d', multiple=1, least=1, square=False)
     """
     module.eval()
-    kind, told = type(module).__name__, takes_level(module, sigma)
+    kind, conditional = type(module).__name__, takes_level(module, sigma)
     device = next((p.device for p in module.parameters()), torch.device("cpu"))
-    level = torch.full((1, 1, 1, 1), 0.1, device=device) if told else None
+    level = torch.full((1, 1, 1, 1), 0.1, device=device) if conditional else None
     reason = ""
     with torch.no_grad():
         for channels in (3, 1):
@@ -277,20 +284,27 @@ def wrap(module: nn.Module, sigma: bool = False) -> Foreign:
                     reason = reason or f"it fails on {tuple(image.shape)}: {_short(error)}"
                     continue
                 if isinstance(output, Tensor) and output.shape == image.shape:
-                    return Foreign(module, ForeignConfig(channels, kind, multiple), told)
+                    return ExternalNetwork(
+                        module, ExternalConfig(channels, kind, multiple), conditional
+                    )
                 what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
-                reason = reason or f"it makes {what} of {tuple(image.shape)}"
+                reason = reason or f"it returns {what} for {tuple(image.shape)}"
     raise BadInput(f"{kind} is no denoiser: {reason}; expected an image of the same size")
 
 
-def takes_level(module: nn.Module, given: bool) -> bool:
-    """Whether a module's second argument is a noise level."""
+def takes_level(module: nn.Module, has_level: bool) -> bool:
+    """Whether a module's second argument is a noise level.
+
+    Args:
+        module: to be called.
+        has_level: whether there is a level to pass, so that an optional `sigma` is used.
+    """
     named = list(inspect.signature(module.forward).parameters.values())
     second = [p for p in named if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][1:2]
     if not second:
         return False
     return second[0].default is inspect.Parameter.empty or (
-        given and second[0].name in ("sigma", "noise_level")
+        has_level and second[0].name in ("sigma", "noise_level")
     )
 
 

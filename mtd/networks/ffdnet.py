@@ -1,4 +1,4 @@
-"""FFDNet: a stack of 3 x 3 convolutions on an image folded into four, told the noise level.
+"""FFDNet: noise-conditional, a stack of 3 x 3 convolutions on an image folded into four.
 
 Module names follow the published checkpoints, so that their state dicts load strictly.
 
@@ -25,16 +25,16 @@ from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 
 FOLD = 2
-"""Side of the squares of pixels that become channels."""
+"""Factor of the pixel-unshuffle."""
 
 
 @dataclass(frozen=True)
 class FFDNetConfig(Config):
-    """Hyper-parameters; the defaults are the published colour network (852,108 weights).
+    """Hyper-parameters; the defaults are the published color network (852,108 weights).
 
     Attributes:
-        features: channels between convolutions; 64 in the published grey network.
-        depth: number of convolutions; 15 in the published grey network.
+        features: channels between convolutions; 64 in the published grayscale network.
+        depth: number of convolutions; 15 in the published grayscale network.
         bias: whether convolutions have one.
     """
 
@@ -43,7 +43,7 @@ class FFDNetConfig(Config):
     bias: bool = True
 
     def check(self) -> None:
-        """Refuse what cannot be built.
+        """Check that the network can be built.
 
         Raises:
             BadInput: sizes out of range.
@@ -58,10 +58,10 @@ class FFDNetConfig(Config):
 class FFDNet(Denoiser):
     """Denoiser unfold(f(fold(x), σ)), (B, C, H, W) in [0, 1] to the same shape, never clamped.
 
-    Folding (pixel-unshuffle) gives (B, 4C, H/2, W/2), and a constant map of the noise level is put
-    after these channels. f is `depth` convolutions with a ReLU after all but the last; borders are
-    padded with zeros. It gives the clean image itself. An odd side is made even by repeating the
-    last row or column. It was trained without masks, for σ from 0 to 75 of 255.
+    Folding (pixel-unshuffle) gives (B, 4C, H/2, W/2), to which a constant map of the noise level is
+    appended as a channel. f is `depth` convolutions with a ReLU after all but the last; borders are
+    padded with zeros. It predicts the clean image, not the noise. An odd side is made even by
+    repeating the last row or column. It was trained without masks, for σ from 0 to 75 of 255.
     """
 
     takes_sigma = True
@@ -86,9 +86,9 @@ class FFDNet(Denoiser):
     def bytes_per_pixel(self) -> int:
         """3 · features + 12 · channels: three feature maps at half size, and copies of the image.
 
-        Measured against estimated, at 1024 x 1024: 332 / 324 for the published colour network, 212
-        / 204 for the grey one; below, where the allocator keeps what is freed, up to 1.8 times that
-        (351 and 358 at 512 x 512).
+        Measured against estimated, at 1024 x 1024: 332 / 324 for the published color network, 212
+        / 204 for the grayscale one; for smaller images, where the allocator keeps freed memory, up
+        to 1.8 times that (351 and 358 at 512 x 512).
         """
         return 3 * self.config.features + 12 * self.config.in_chans
 
@@ -98,15 +98,15 @@ class FFDNet(Denoiser):
         keys: Sequence[seeds.Key] | None = None,
         *,
         sigma: Tensor,
-        **given: Any,
+        **options: Any,
     ) -> Tensor:
-        """Denoise; `keys` are not used, since there is nothing to mask.
+        """Denoise; `keys` are unused, since the network has no masks.
 
         Args:
             x: (B, C, H, W), nominally in [0, 1].
             keys: one per image.
             sigma: (B, 1, 1, 1), the noise level of each image, as a share of white.
-            given: nothing more is needed.
+            options: unused.
         """
         height, width = x.shape[-2:]
         x = F.pad(x, (0, -width % FOLD, 0, -height % FOLD), mode="replicate")
@@ -117,10 +117,10 @@ class FFDNet(Denoiser):
 
 
 def detect(weights: Weights) -> FFDNetConfig | None:
-    """Hyper-parameters of an FFDNet from its keys and shapes; None if it is something else.
+    """Hyper-parameters of an FFDNet from its keys and shapes; None for another architecture.
 
-    One is a stack of 3 x 3 convolutions at every second place, from 4C + 1 to 4C channels, all of
-    the same width between, with nothing besides.
+    It is a stack of 3 x 3 convolutions at every second index, from 4C + 1 to 4C channels, of one
+    width in between, and nothing else.
     """
     kernels = {
         int(key.split(".")[1]): value.shape
@@ -155,6 +155,6 @@ ARCHITECTURE = Architecture(
     build=FFDNet,
     detect=detect,
     keys=("model.0.weight", "model.2.weight"),
-    about="3 x 3 convolutions on an image folded into four, told the noise level; Zhang et al., "
+    about="noise-conditional 3 x 3 convolutions on an image folded into four; Zhang et al., "
     "TIP 2018",
 )

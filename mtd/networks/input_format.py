@@ -1,4 +1,4 @@
-"""How a network is called: the images that it expects, which are not always RGB from 0 to 1."""
+"""The input format of a network: value range, channel order, and noise level."""
 
 from __future__ import annotations
 
@@ -12,15 +12,21 @@ Sigma = float | Literal["oracle"] | None
 
 
 @dataclass(frozen=True)
-class Usage:
-    """What stands between an RGB image in [0, 1] and a network.
+class InputFormat:
+    """How images in [0, 1], RGB if they have three channels, become the input of a network.
 
     Attributes:
-        value_range: white, for the network: 1 or 255.
-        bgr: channels go in, and come out, blue first.
-        per_channel: a grey network is called for each channel in turn.
-        sigma: the noise level that a network which asks for one is told, in 8-bit levels; `oracle`
-            tells it that of the noise which was added.
+        value_range: the network's value of white, 1 or 255.
+        bgr: whether its channels are in the order blue, green, red.
+        per_channel: whether a grayscale network is called for each channel of a color image.
+        sigma: the noise level of a noise-conditional network, in 8-bit levels; `oracle` is the
+            level of the noise that was added.
+
+    Raises:
+        BadInput: a value range that is not above 0, or a noise level outside 0 to 255.
+
+    >>> InputFormat(value_range=255, bgr=True).to_dict()
+    {'value_range': 255, 'bgr': True}
     """
 
     value_range: float = 1.0
@@ -38,11 +44,11 @@ class Usage:
             raise BadInput(f"sigma {self.sigma}: expected a level from 0 to 255, or oracle")
 
     def to_dict(self) -> dict[str, Any]:
-        """What differs from an RGB image in [0, 1]; empty if nothing does."""
+        """The values that differ from an RGB image in [0, 1]; empty if none does."""
         values = {
             "value_range": self.value_range,
             "bgr": self.bgr,
             "per_channel": self.per_channel,
             "sigma": self.sigma,
         }
-        return {k: v for k, v in values.items() if v != getattr(Usage, k)}
+        return {k: v for k, v in values.items() if v != getattr(InputFormat, k)}

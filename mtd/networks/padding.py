@@ -1,4 +1,4 @@
-"""Extending images at the bottom and right to sizes that a network takes."""
+"""Padding images at the bottom and right to the sizes that a network takes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from torch import Tensor
 
 
 def extend(image: Tensor, multiple: int = 1, least: int = 1) -> Tensor:
-    """(…, C, H, W) to sides that are multiples of `multiple` and `least` or more.
+    """Pad images so that height and width are multiples of `multiple` and at least `least`.
 
-    By reflection where the image is large enough for that, else by repeating its edge. Boolean and
-    whole-number images keep their type.
+    By reflection where the image is large enough, else by repeating its edge.
+
+    Args:
+        image: (…, C, H, W), of any type, which is kept.
+        multiple: of both sides.
+        least: of both sides.
+
+    >>> import torch
+    >>> extend(torch.arange(3.0).view(1, 1, 3), multiple=4)[0, 0]
+    tensor([0., 1., 2., 1.])
     """
     kind = image.dtype
     if not image.is_floating_point():

@@ -1,4 +1,4 @@
-"""What can be told of a network by looking at it: weights, cost, how far it sees, how it is called.
+"""Properties of a network: number of weights, cost, receptive field, input format.
 
 `python -m mtd.models FILE` prints it.
 """
@@ -20,28 +20,28 @@ from mtd.networks.base import Denoiser
 from mtd.utils.errors import BadInput
 
 SIZE = 64
-"""Side of the image, in pixels, on which multiplications are counted unless another is given."""
+"""Default side of the image, in pixels, on which multiply-adds are counted."""
 
 FIELD = 96
-"""Side of the image on which a receptive field is measured unless another is given."""
+"""Default side of the image, in pixels, on which a receptive field is measured."""
 
 PLACES = 8
-"""Most places at which it is measured, in a network that does not treat all pixels alike."""
+"""Largest number of positions for measuring a network that is not translation-equivariant."""
 
 LEVEL = 25 / 255
-"""Noise level that a network is told while it is measured, if no other is given."""
+"""Noise level for measurements of a noise-conditional network."""
 
 
 @dataclass(frozen=True)
 class Field:
-    """How far a pixel of the output sees.
+    """The receptive field of an output pixel.
 
     Attributes:
-        reach: in pixels to each side; None if it is not known, or at least as far as the border of
+        reach: its radius, in pixels to each side; None if it is unknown, or reaches the border of
             the image on which it was measured.
-        whole: whether it sees that border.
-        side: of that image, in pixels; 0 if it was not measured, but follows from the architecture.
-        why: why it is not known.
+        whole: whether it reaches that border.
+        side: of that image, in pixels; 0 if it follows from the architecture.
+        why: the reason why it is unknown.
     """
 
     reach: int | None = None
@@ -60,18 +60,17 @@ class Field:
 
 
 def parameters(model: nn.Module) -> int:
-    """Number of weights that training changes; one that is shared counts once, buffers do not."""
+    """Number of trainable weights; shared ones count once, buffers do not count."""
     return sum(value.numel() for value in model.parameters())
 
 
 def macs_per_pixel(model: Denoiser, size: int = SIZE) -> float:
-    """Multiply-adds for each pixel of an image of `size` x `size`, as the network is called.
+    """Multiply-adds per pixel of an image of `size` x `size`, FLOPs / 2 / size².
 
-    Those of convolutions (also where they reach into the padding), matrix products and attention,
-    FLOPs / 2 / size²; sums, products by element, norms and Fourier transforms are left out. What is
-    called several times counts as often: each draw of attention masks, and each channel of a colour
-    image that a grey network denoises. The size matters where attention spans the whole image, and
-    where images are padded to whole windows.
+    Counted are convolutions (including their padding), matrix products and attention, but no sums,
+    elementwise products, norms or Fourier transforms. Repeated calls count: each draw of attention
+    masks, and each channel of a color image for a grayscale network. The result depends on the size
+    where attention spans the whole image or images are padded to whole windows.
 
     Raises:
         BadInput: the network takes no image of this size.
@@ -84,10 +83,10 @@ def macs_per_pixel(model: Denoiser, size: int = SIZE) -> float:
 
 @contextmanager
 def _plain_attention() -> Iterator[None]:
-    """Attention as matrix products, which are counted in every version of PyTorch.
+    """Attention as matrix products, which every version of PyTorch counts.
 
-    Fused kernels are not, or not in all of them: those of transformer layers in eval mode are never
-    seen, and that of scaled_dot_product_attention on the CPU only of late.
+    Fused kernels are not always counted: those of transformer layers in eval mode never, that of
+    scaled_dot_product_attention on the CPU only in recent versions.
     """
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)
@@ -99,13 +98,13 @@ def _plain_attention() -> Iterator[None]:
 
 
 def receptive_field(model: Denoiser, size: int = FIELD) -> Field:
-    """How far a pixel of the output sees: `reach` where the architecture tells, or else measured.
+    """The receptive field: `reach` if the architecture determines it, else measured.
 
-    Measured is max |p − q| over rows and columns, where the gradient of the output at p, summed
-    over channels, with respect to the input at q is not 0; p is in the middle of an image of noise
-    of `size` x `size`, or larger where `multiple` asks for it. Where a network treats pixels
-    unlike, p takes up to 8 places of a square of `multiple` pixels. ReLU counts as open, whatever
-    this image makes of it; what is so small that it vanishes in the type of the weights is missed.
+    Measured is the maximum of |p − q| over rows and columns where the gradient of the output at p,
+    summed over channels, with respect to the input at q is not 0. p is at the center of a noise
+    image of `size` x `size`, or larger where `multiple` requires it; for a network that is not
+    translation-equivariant, p takes up to 8 positions in a square of `multiple` pixels. Gradients
+    pass every ReLU; those that underflow in the type of the weights are missed.
     """
     if model.reach is not None:
         return Field(model.reach)
@@ -121,7 +120,7 @@ def receptive_field(model: Denoiser, size: int = FIELD) -> Field:
 
 
 class _OpenReLU(TorchDispatchMode):
-    """Gradients pass ReLU as if nothing were cut off, so that they show what is connected."""
+    """Gradients pass every ReLU, so that they show all connections."""
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten.threshold_backward.default:
@@ -166,7 +165,7 @@ def _image(model: Denoiser, size: int) -> Tensor:
 
 
 def _attempt(model: Denoiser, image: Tensor) -> Tensor:
-    """One call of a network that may be anybody's."""
+    """One call of a network, which may be an external one."""
     try:
         output: Tensor = model(image, sigma=image.new_full((1,), LEVEL))
     except BadInput:
@@ -183,20 +182,20 @@ def _first_line(error: Exception) -> str:
 
 
 def describe(model: Denoiser, size: int = SIZE) -> dict[str, Any]:
-    """All that is known of a network and its file, as plain values ready for JSON.
+    """The properties of a network and its file, as plain values ready for JSON.
 
-    Of a network that was not loaded, `sha256`, `recognised` and the like are missing or empty. The
-    unit of `macs_per_pixel` is multiply-adds (see there), of `receptive_field.reach` pixels, of
-    `noise_level` 8-bit levels (`oracle`: that of the noise at hand; null: none was given).
+    `sha256`, `recognised` and the like are missing or empty for a network that was not loaded. The
+    unit of `macs_per_pixel` is multiply-adds, of `receptive_field.reach` pixels, of `noise_level`
+    8-bit levels (`oracle`: that of the added noise; null: none was given).
 
     Args:
-        model: as `mtd.load` gives it.
-        size: of the image on which multiplications are counted.
+        model: as `mtd.load` returns it.
+        size: of the image on which multiply-adds are counted.
 
     Raises:
         BadInput: the network takes no image of this size.
     """
-    source, usage, inference = model.source, model.usage, model.inference
+    source, input_format, inference = model.source, model.input_format, model.inference
     layers = model.main_layers()
     names: tuple[str, ...] = ("sha256", "container", "recognised", "assumed")
     names = (*names, "factory", "arguments", "factory_sha256")
@@ -210,10 +209,10 @@ def describe(model: Denoiser, size: int = SIZE) -> dict[str, Any]:
         "parameter_tensors": len(list(model.parameters())),
         "macs_per_pixel": macs,
         "macs_size": size,
-        "value_range": usage.value_range,
+        "value_range": input_format.value_range,
         "channel_order": channel_order(model),
         "takes_noise_level": model.takes_sigma,
-        "noise_level": usage.sigma,
+        "noise_level": input_format.sigma,
         "receptive_field": asdict(field) | {"text": str(field)},
         "mask_policy": str(inference.policy),
         "mask_source": source.get("policy_source", ""),
@@ -226,11 +225,11 @@ def describe(model: Denoiser, size: int = SIZE) -> dict[str, Any]:
 
 
 def channel_order(model: Denoiser) -> str:
-    """What the channels of the images are, that a network's authors chose, and their order."""
+    """The channels of the network's input, and their order."""
     count = model.config.in_chans
     if count == 1:
-        each = ", called for each channel in turn" if model.usage.per_channel else ""
-        return f"grey{each}"
+        each = ", called for each channel in turn" if model.input_format.per_channel else ""
+        return f"grayscale{each}"
     if count != 3:
-        return f"{count} channels{', reversed' if model.usage.bgr else ''}"
-    return "BGR" if model.usage.bgr else "RGB"
+        return f"{count} channels{', reversed' if model.input_format.bgr else ''}"
+    return "BGR" if model.input_format.bgr else "RGB"

@@ -1,7 +1,7 @@
-"""Every architecture known here, and which of them a state dict belongs to.
+"""The registry of architectures, and which of them a state dict belongs to.
 
-An entry is one module of `mtd.networks` with an `ARCHITECTURE`; other packages add theirs by an
-entry point of the group `mtd.models` that names an `Architecture`.
+An entry is a module of `mtd.networks` with an `ARCHITECTURE`; other packages add theirs by an entry
+point of the group `mtd.models` that names an `Architecture`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mtd.utils.errors import BadInput, nearest
 GROUP = "mtd.models"
 
 BUILT_IN = ("swinir", "ffdnet", "dncnn", "ridnet", "rnan", "restormer")
-"""Modules of `mtd.networks`, in the order in which they are tried."""
+"""Modules of `mtd.networks`, in the order in which detection tries them."""
 
 
 @cache
@@ -44,22 +44,25 @@ def architectures() -> dict[str, Architecture]:
 
 
 def named(name: str) -> Architecture:
-    """The architecture of a name, whatever its case.
+    """The architecture of a name, ignoring case.
 
     Raises:
-        BadInput: there is none.
+        BadInput: an unknown name.
+
+    >>> named("dncnn").name
+    'DnCNN'
     """
-    for known, entry in architectures().items():
-        if known.lower() == name.lower():
+    for registered, entry in architectures().items():
+        if registered.lower() == name.lower():
             return entry
     raise BadInput(f"no architecture {name!r}; {nearest(name, architectures())}")
 
 
 def detect(weights: Weights) -> tuple[Architecture, Config] | None:
-    """The architecture that some weights belong to, and its hyper-parameters; None if unknown.
+    """The architecture and hyper-parameters of a state dict; None if it is unknown.
 
     Raises:
-        BadInput: weights that do not tell how the network is to be run.
+        BadInput: weights that do not determine how the network is run.
     """
     for entry in architectures().values():
         config = entry.detect(weights)
@@ -69,22 +72,25 @@ def detect(weights: Weights) -> tuple[Architecture, Config] | None:
 
 
 def described(values: Mapping[str, Any]) -> tuple[Architecture, Config]:
-    """What our own metadata name; before there were several architectures, a SwinIR."""
+    """The architecture and hyper-parameters of a checkpoint's metadata; see `describe`.
+
+    The first checkpoints, all of SwinIR, do not name their architecture.
+    """
     values = dict(values)
     entry = named(values.pop("architecture", "SwinIR"))
     return entry, entry.config.from_dict(values)
 
 
 def of(config: Config) -> Architecture:
-    """The architecture whose hyper-parameters these are."""
+    """The architecture of hyper-parameters."""
     return next(e for e in architectures().values() if type(config) is e.config)
 
 
 def build(config: Config) -> Denoiser:
-    """A network with fresh weights."""
+    """A network with random weights."""
     return of(config).build(config)
 
 
 def describe(config: Config) -> dict[str, Any]:
-    """What our checkpoints record of a network."""
+    """Architecture and hyper-parameters as checkpoints record them."""
     return {"architecture": of(config).name, **config.to_dict()}

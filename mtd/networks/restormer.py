@@ -34,7 +34,7 @@ LEVELS = ("encoder_level1", "encoder_level2", "encoder_level3", "latent")
 
 @dataclass(frozen=True)
 class RestormerConfig(Config):
-    """Hyper-parameters; the defaults are the published colour denoiser (26,111,668 weights).
+    """Hyper-parameters; the defaults are the published color denoiser (26,111,668 weights).
 
     Attributes:
         dim: channels at full size; each level down has twice as many.
@@ -56,7 +56,7 @@ class RestormerConfig(Config):
     norm_bias: bool = False
 
     def check(self) -> None:
-        """Refuse what cannot be built.
+        """Check that the network can be built.
 
         Raises:
             BadInput: sizes that do not fit together, or are out of range.
@@ -132,8 +132,8 @@ class Restormer(Denoiser):
         """`patch_embed`, every transformer block, `output`."""
         return ["patch_embed", *self.block_paths(), "output"]
 
-    def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **given: Any) -> Tensor:
-        """Denoise; `keys` are not used, since there is nothing to mask."""
+    def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **options: Any) -> Tensor:
+        """Denoise; `keys` are unused, since the network has no masks."""
         image = extend(x, self.multiple)
         skip1 = self.encoder_level1(self.patch_embed(image))
         skip2 = self.encoder_level2(self.down1_2(skip1))
@@ -161,7 +161,7 @@ def stage(
 
 
 def detect(weights: Weights) -> RestormerConfig | None:
-    """Hyper-parameters of a denoising Restormer from its keys and shapes; None if another kind.
+    """Hyper-parameters of a denoising Restormer from keys and shapes; None for another kind.
 
     Raises:
         BadInput: a Restormer for dual-pixel images, one that puts out other channels than it takes,

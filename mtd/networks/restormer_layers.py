@@ -26,6 +26,7 @@ class Block(nn.Module):
         self.ffn = GatedFeedForward(channels, hidden, bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
         x = x + self.attn(self.norm1(x))
         y: Tensor = x + self.ffn(self.norm2(x))
         return y
@@ -45,9 +46,10 @@ class ChannelNorm(nn.Module):
             self.body["bias"] = torch.zeros(channels)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
         variance, mean = torch.var_mean(x, 1, correction=0, keepdim=True)
-        centred = x - mean if "bias" in self.body else x
-        y: Tensor = centred * (variance + EPSILON).rsqrt() * self.body["weight"].view(-1, 1, 1)
+        centered = x - mean if "bias" in self.body else x
+        y: Tensor = centered * (variance + EPSILON).rsqrt() * self.body["weight"].view(-1, 1, 1)
         return y + self.body["bias"].view(-1, 1, 1) if "bias" in self.body else y
 
 
@@ -66,6 +68,7 @@ class ChannelAttention(nn.Module):
         self.project_out = nn.Conv2d(channels, channels, 1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
         shape, heads = x.shape, len(self.temperature)
         split = (shape[0], 3, heads, shape[1] // heads, -1)
         q, k, v = self.qkv_dwconv(self.qkv(x)).reshape(split).unbind(1)
@@ -84,6 +87,7 @@ class GatedFeedForward(nn.Module):
         self.project_out = nn.Conv2d(hidden, channels, 1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to the same shape."""
         gate, value = self.dwconv(self.project_in(x)).chunk(2, 1)
         y: Tensor = self.project_out(F.gelu(gate) * value)
         return y

@@ -20,7 +20,7 @@ from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
 from mtd.networks.block_names import RIDNET_BLOCKS
 from mtd.networks.config import Config, Weights
-from mtd.networks.input_format import Usage
+from mtd.networks.input_format import InputFormat
 from mtd.networks.swinir import RGB_MEAN
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
@@ -45,7 +45,7 @@ class RIDNetConfig(Config):
     value_range: float = 1.0
 
     def check(self) -> None:
-        """Refuse what cannot be built.
+        """Check that the network can be built.
 
         Raises:
             BadInput: sizes out of range or that do not fit together, or not RGB.
@@ -65,8 +65,8 @@ class RIDNet(Denoiser):
     """Denoiser x + add_mean(tail(bₙ(…b₁(head(sub_mean(x)))))), (B, 3, H, W) to the same shape.
 
     `sub_mean` and `add_mean` are 1 x 1 convolutions that begin as ∓ the mean of RGB, times the
-    value range, and may be trained like others; `head` is convolution, batch normalisation and
-    ReLU, `tail` a convolution; borders are padded with zeros. In eval mode batch normalisation
+    value range, and may be trained like others; `head` is convolution, batch normalization and
+    ReLU, `tail` a convolution; borders are padded with zeros. In eval mode batch normalization
     uses its running statistics; in training it needs batches of two images or more, since channel
     attention has one value for each image and channel. It was trained without masks.
     """
@@ -77,7 +77,7 @@ class RIDNet(Denoiser):
         super().__init__()
         self.config: RIDNetConfig = config or RIDNetConfig()
         c = self.config
-        self.usage = Usage(value_range=c.value_range)
+        self.input_format = InputFormat(value_range=c.value_range)
         self.sub_mean = nn.Conv2d(c.in_chans, c.in_chans, 1)
         self.add_mean = nn.Conv2d(c.in_chans, c.in_chans, 1)
         self.head = nn.Sequential(
@@ -106,9 +106,9 @@ class RIDNet(Denoiser):
         units = [f"{block}.{unit}" for block in self.blocks for unit in ("r1", "r2", "r3", "ca")]
         return ["head", *units, "tail"]
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Fresh weights as for any denoiser, and mean shifts by the mean of RGB."""
-        super().initialise(generator)
+    def initialize(self, generator: torch.Generator) -> None:
+        """Random weights as for any denoiser, and mean shifts by the mean of RGB."""
+        super().initialize(generator)
         self.reset_means()
 
     @torch.no_grad()
@@ -119,15 +119,15 @@ class RIDNet(Denoiser):
             shift.weight.copy_(torch.eye(len(mean)).view(shift.weight.shape))
             shift.bias.copy_(bias)  # type: ignore[union-attr]
 
-    def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **given: Any) -> Tensor:
-        """Denoise; `keys` are not used, since there is nothing to mask.
+    def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **options: Any) -> Tensor:
+        """Denoise; `keys` are unused, since the network has no masks.
 
         Raises:
             BadInput: one image alone in training mode.
         """
         if self.training and len(x) < 2:
             raise BadInput(
-                "a batch of 1 image: RIDNet, whose channel attention has batch normalisation, is "
+                "a batch of 1 image: RIDNet, whose channel attention has batch normalization, is "
                 "trained on 2 or more"
             )
         hidden = self.head(self.sub_mean(x))
@@ -200,7 +200,7 @@ class Residual(nn.Module):
 class ChannelAttention(nn.Module):
     """x · c2(c1(average of x over positions)): one factor in (0, 1) for each image and channel.
 
-    `c1` is a 1 x 1 convolution without bias to features / reduction channels, batch normalisation
+    `c1` is a 1 x 1 convolution without bias to features / reduction channels, batch normalization
     and ReLU; `c2` a 1 x 1 convolution back, and the sigmoid.
     """
 
@@ -225,7 +225,7 @@ def convolution(inputs: int, outputs: int, dilation: int = 1) -> nn.Conv2d:
 
 
 def detect(weights: Weights) -> RIDNetConfig | None:
-    """Hyper-parameters of a RIDNet from its keys, shapes and means; None if it is something else.
+    """Hyper-parameters of a RIDNet from its keys, shapes and means; None for another architecture.
 
     Raises:
         BadInput: an incomplete RIDNet, or one whose value range its means do not tell.
@@ -260,7 +260,7 @@ def value_range(bias: Tensor) -> float:
     if 20 < size <= 255:
         return 255.0
     raise BadInput(
-        f"a RIDNet that shifts colours by {size:.3g}, which does not tell whether it takes values "
+        f"a RIDNet that shifts colors by {size:.3g}, which does not tell whether it takes values "
         "up to 1 (about 0.43) or 255 (about 110)"
     )
 

@@ -20,7 +20,7 @@ from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
 from mtd.networks.block_names import RNAN_BLOCKS
 from mtd.networks.config import Config, Weights
-from mtd.networks.input_format import Usage
+from mtd.networks.input_format import InputFormat
 from mtd.networks.padding import extend
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
@@ -33,7 +33,7 @@ together: those of one image of 96 x 96."""
 
 @dataclass(frozen=True)
 class RNANConfig(Config):
-    """Hyper-parameters; the defaults are the published colour network (8,959,555 weights).
+    """Hyper-parameters; the defaults are the published color network (8,959,555 weights).
 
     Attributes:
         features: channels between convolutions.
@@ -48,7 +48,7 @@ class RNANConfig(Config):
     value_range: float = 1.0
 
     def check(self) -> None:
-        """Refuse what cannot be built.
+        """Check that the network can be built.
 
         Raises:
             BadInput: sizes out of range.
@@ -68,7 +68,7 @@ class RNAN(Denoiser):
     `head` and `tail` are convolutions; `body` is `groups` residual groups and a convolution; the
     other two are one residual group each, with a non-local block in its mask. Borders are padded
     with zeros. An odd height or width is made even, by reflection or, of 1, by repetition at the
-    bottom or right, which is cut off again. It was trained without masks of ours.
+    bottom or right, which is cut off again. It was trained without masks.
 
     Time grows with (H·W)², and an image in tiles gives another result than the whole. Published
     files take values up to 255, those retrained by others up to 1.
@@ -85,7 +85,7 @@ class RNAN(Denoiser):
         super().__init__()
         self.config: RNANConfig = config or RNANConfig()
         c = self.config
-        self.usage = Usage(value_range=c.value_range)
+        self.input_format = InputFormat(value_range=c.value_range)
         self.head = nn.Sequential(convolution(c.in_chans, c.features))
         self.body_nl_low = nn.Sequential(ResidualGroup(c.features, c.inner))
         self.body = nn.Sequential(
@@ -113,8 +113,8 @@ class RNAN(Denoiser):
         body = [f"body.{i}" for i in range(len(self.body))]
         return ["head.0", "body_nl_low.0", *body, "body_nl_high.0", "tail.0"]
 
-    def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **given: Any) -> Tensor:
-        """Denoise; `keys` are not used, since there is nothing to mask."""
+    def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **options: Any) -> Tensor:
+        """Denoise; `keys` are unused, since the network has no masks."""
         height, width = x.shape[-2:]
         x = extend(x, self.multiple)
         hidden = self.body_nl_low(self.head(x))
@@ -235,7 +235,7 @@ def convolution(inputs: int, outputs: int) -> nn.Conv2d:
 
 
 def detect(weights: Weights) -> RNANConfig | None:
-    """Hyper-parameters of an RNAN from its keys and shapes; None if it is something else.
+    """Hyper-parameters of an RNAN from its keys and shapes; None for another architecture.
 
     The value range is left at 1, which weights do not tell: see `RNAN.range_unknown`.
 

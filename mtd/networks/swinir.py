@@ -39,8 +39,8 @@ class SwinIR(Denoiser):
     """Denoiser (B, C, H, W) in [0, 1] to the same shape, never clamped; H and W at least 8.
 
     In eval mode `inference` decides whether attention masks are drawn and how many draws are
-    averaged, and the masks of image i depend on `keys[i]`. In training mode nothing is masked but
-    what `input_mask` and `masks` say.
+    averaged, and the masks of image i depend on `keys[i]`. In training mode only `input_mask` and
+    `masks` mask anything.
     """
 
     takes_masks = True
@@ -93,8 +93,8 @@ class SwinIR(Denoiser):
         """`conv_first`, the blocks, `conv_after_body`, `conv_last`."""
         return ["conv_first", *self.block_paths(), "conv_after_body", "conv_last"]
 
-    def initialise(self, generator: torch.Generator) -> None:
-        """Fresh weights: linear layers and bias tables from N(0, 0.02²) cut at ±2, as SwinIR's."""
+    def initialize(self, generator: torch.Generator) -> None:
+        """Random weights: linear layers and bias tables from N(0, 0.02²) cut at ±2, as SwinIR's."""
         for module in self.modules():
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02, generator=generator)
@@ -165,9 +165,9 @@ class SwinIR(Denoiser):
         embedded = self.conv_first(x)
         if token_fill:
             assert input_mask is not None
-            kept = F.pad(input_mask.to(x.dtype), margin, mode="reflect")
+            keep = F.pad(input_mask.to(x.dtype), margin, mode="reflect")
             hidden = 0.0 if fill_token is None else fill_token.view(1, -1, 1, 1)
-            embedded = embedded * kept + hidden * (1 - kept)
+            embedded = embedded * keep + hidden * (1 - keep)
         tokens = self.patch_embed(to_tokens(embedded))
         for layer in self.layers:
             tokens = layer(tokens, now)
@@ -183,33 +183,33 @@ class SwinIR(Denoiser):
 
 
 def drop_channels(x: Tensor, share: float, stream: seeds.BatchStream) -> Tensor:
-    """Each channel of each image of (B, C, H, W) left out with a probability, the rest scaled up.
+    """Dropout of whole channels of (B, C, H, W), the others scaled up.
 
     Reference: Kong et al., *Reflash Dropout in Image Super-Resolution*, CVPR 2022.
     """
-    kept = stream.uniform(x.shape[1], 1, 1) >= share
-    return x * kept / (1 - share)
+    keep = stream.uniform(x.shape[1], 1, 1) >= share
+    return x * keep / (1 - share)
 
 
 def drop_recomputable(_: nn.Module, state: dict[str, Any], prefix: str, *__: Any) -> None:
-    """Accept the published buffers that depend on the image size alone, whatever size it was."""
+    """Ignore published buffers that depend on the image size only."""
     for key in [k for k in state if k.startswith(prefix) and is_recomputable(k)]:
         del state[key]
 
 
 def is_recomputable(key: str) -> bool:
-    """Whether a key of a published state dict is a buffer that this module computes itself."""
+    """Whether a key of a published state dict is a buffer that this module computes."""
     return key.rpartition(".")[2] in ("attn_mask", "relative_position_index")
 
 
 def reach(config: SwinIRConfig) -> int:
-    """How far an output pixel of a SwinIR sees to each side; exact for the architecture.
+    """Radius of the receptive field of a SwinIR, in pixels to each side; exact.
 
-    Followed from the last layer to the first: a convolution widens the span of pixels seen by 1
-    (`1conv`) or 2 (`3conv`); a block widens it to whole windows, which lie on multiples of the
-    window size w, or half a window off where the block is shifted. As shifts alternate, a block
-    adds w/2, and convolutions drown in the rounding: about (blocks + 1) · w/2 in all. The result is
-    the largest distance over all places in a window.
+    From the last layer to the first, a convolution widens the receptive field by 1 (`1conv`) or 2
+    (`3conv`); a block widens it to whole windows, on multiples of the window size w, or shifted by
+    half a window in every second block. As shifts alternate, a block adds w/2, and convolutions
+    vanish in the rounding: about (blocks + 1) · w/2 in all. The result is the largest distance over
+    all positions in a window.
     """
     window, side = config.window_size, 1 if config.convolution == "1conv" else 2
     farthest = 0
@@ -227,17 +227,17 @@ def reach(config: SwinIRConfig) -> int:
 
 
 RELATED = ("attn.logit_scale", "overlap_attn", "conv_block", "cpb_mlp")
-"""Parts of keys that networks made after SwinIR have: Swin2SR, HAT, DRCT."""
+"""Parts of keys of successors of SwinIR: Swin2SR, HAT, DRCT."""
 
 
 def detect(weights: Weights) -> SwinIRConfig | None:
-    """Hyper-parameters of a denoising SwinIR from its keys and shapes; None if it is another kind.
+    """Hyper-parameters of a denoising SwinIR from keys and shapes; None for another architecture.
 
-    A 1 x 1 embedding means the paper's variant, which has no global residual; a 3 x 3 one means
-    the stock network, which has.
+    A 1 x 1 embedding means the paper's variant, without a global residual; a 3 x 3 one means the
+    stock network, with one.
 
     Raises:
-        BadInput: a SwinIR whose weights do not tell how it is to be run, or for another task.
+        BadInput: a SwinIR whose weights do not determine how it is run, or for another task.
     """
     first, last = weights.get("conv_first.weight"), weights.get("conv_last.weight")
     depths = _count(r"layers\.(\d+)\.residual_group\.blocks\.(\d+)\.norm1\.weight", weights)
@@ -253,7 +253,7 @@ def detect(weights: Weights) -> SwinIRConfig | None:
     table = weights.get(f"{block}.attn.relative_position_bias_table")
     if table is not None and table.shape[0] == 13**2:
         raise BadInput(
-            "windows of 7, as published for JPEG artefacts with values up to 255; such a network "
+            "windows of 7, as published for JPEG artifacts with values up to 255; such a network "
             "would be run on the wrong scale"
         )
     try:
@@ -280,10 +280,10 @@ def detect(weights: Weights) -> SwinIRConfig | None:
 
 
 def _count(pattern: str, weights: Weights) -> list[int]:
-    """How many second indices there are under each first index of keys that match."""
-    found = {(int(m[1]), int(m[2])) for m in (re.fullmatch(pattern, key) for key in weights) if m}
-    groups = sorted({group for group, _ in found})
-    return [sum(g == group for g, _ in found) for group in groups]
+    """The number of second indices for each first index of the keys that match."""
+    indices = {(int(m[1]), int(m[2])) for m in (re.fullmatch(pattern, key) for key in weights) if m}
+    groups = sorted({group for group, _ in indices})
+    return [sum(g == group for g, _ in indices) for group in groups]
 
 
 ARCHITECTURE = Architecture(

@@ -1,4 +1,4 @@
-"""What a SwinIR is made of: its hyper-parameters, windowed attention, Swin blocks and groups.
+"""The parts of SwinIR: hyper-parameters, window attention, Swin blocks and groups.
 
 Module names follow the published checkpoints, so that their state dicts load strictly. Tokens are
 (batch, height x width, channels) in raster order, images (batch, channels, height, width).
@@ -34,13 +34,13 @@ class SwinIRConfig(Config):
         convolution: `1conv`, or `3conv` (bottleneck to a quarter), at the end of each group and
             after the body.
         global_residual: add the embedding after the body and the input to the output (stock).
-        patch_norm: layer normalisation of the embedded tokens.
+        patch_norm: layer normalization of the embedded tokens.
         qkv_bias: bias on queries, keys and values.
         mask_token: hold a learnable token for masked pixels.
         drop_path: largest probability of stochastic depth, rising linearly from 0 with depth;
             training only.
-        output_dropout: probability with which a channel is left out before the last convolution,
-            the rest being scaled up; training only (Kong et al., CVPR 2022).
+        output_dropout: probability with which a channel is dropped before the last convolution, the
+            others being scaled up; training only (Kong et al., CVPR 2022).
     """
 
     embed_dim: int = 60
@@ -58,7 +58,7 @@ class SwinIRConfig(Config):
     output_dropout: float = 0.0
 
     def check(self) -> None:
-        """Refuse what cannot be built or run.
+        """Check that the network can be built and run.
 
         Raises:
             BadInput: sizes that do not fit together, or are out of range.
@@ -83,7 +83,7 @@ class SwinIRConfig(Config):
 
 @dataclass
 class Pass:
-    """What a block must know of the forward pass it belongs to."""
+    """The image size, masks and random stream of one forward pass."""
 
     height: int
     width: int
@@ -100,6 +100,7 @@ class Mlp(nn.Module):
         self.fc2 = nn.Linear(hidden, dim)
 
     def forward(self, x: Tensor) -> Tensor:
+        """(…, dim) to the same shape."""
         y: Tensor = self.fc2(F.gelu(self.fc1(x)))
         return y
 
@@ -123,7 +124,7 @@ class WindowAttention(nn.Module):
         bias = table[index.view(-1)].view(t, t, -1).permute(2, 0, 1)[None]
         if shift is not None:
             bias = bias + shift[:, None].to(bias.dtype)
-        # One bias for each window: one to be broadcast would keep PyTorch off its fused CPU kernel.
+        # One bias per window: PyTorch's fused CPU kernel does not take a broadcast one.
         bias = bias.expand(n // bias.shape[0], *bias.shape).flatten(0, 1)
         x = F.scaled_dot_product_attention(q, k, v, bias)
         y: Tensor = self.proj(x.transpose(1, 2).reshape(n, t, c))
@@ -131,7 +132,7 @@ class WindowAttention(nn.Module):
 
 
 class SwinBlock(nn.Module):
-    """Window attention and MLP, each with pre-normalisation and a residual."""
+    """Window attention and MLP, each with pre-normalization and a residual."""
 
     def __init__(self, config: SwinIRConfig, heads: int, index: int, shifted: bool) -> None:
         super().__init__()
@@ -144,11 +145,12 @@ class SwinBlock(nn.Module):
         self.mlp = Mlp(dim, config.mlp_hidden)
 
     def forward(self, x: Tensor, now: Pass) -> Tensor:
+        """Tokens (B, H · W, C) to the same shape."""
         x = x + self.drop(self.attend(self.norm1(x), now), now)
         return x + self.drop(self.mlp(self.norm2(x)), now)
 
     def attend(self, x: Tensor, now: Pass) -> Tensor:
-        """Shift, cut into windows, mask, attend, and back."""
+        """Shift, partition into windows, mask, attend, and reverse."""
         batch, _, channels = x.shape
         x = x.view(batch, now.height, now.width, channels)
         shift, offset = None, self.window // 2
@@ -157,8 +159,8 @@ class SwinBlock(nn.Module):
             shift = shift_mask(now.height, now.width, self.window, x.device)
         x = partition(x, self.window)
         if now.masks is not None:
-            kept = now.masks(self.index, batch, x.shape[0] // batch, x.shape[1])
-            x = x * kept.to(x.device).reshape(-1, x.shape[1], 1)
+            keep = now.masks(self.index, batch, x.shape[0] // batch, x.shape[1])
+            x = x * keep.to(x.device).reshape(-1, x.shape[1], 1)
         x = unpartition(self.attn(x, shift), self.window, now.height, now.width)
         if self.shifted:
             x = x.roll((offset, offset), (1, 2))
@@ -168,8 +170,8 @@ class SwinBlock(nn.Module):
         """Stochastic depth: a whole image's branch is dropped, the rest scaled up."""
         if not (self.training and self.drop_path and now.stream is not None):
             return x
-        kept = now.stream.uniform(1, 1) >= self.drop_path
-        return x * kept / (1 - self.drop_path)
+        keep = now.stream.uniform(1, 1) >= self.drop_path
+        return x * keep / (1 - self.drop_path)
 
 
 def closing_convolution(config: SwinIRConfig) -> nn.Module:
@@ -198,6 +200,7 @@ class BlockSequence(nn.Module):
         )
 
     def forward(self, x: Tensor, now: Pass) -> Tensor:
+        """Tokens (B, H · W, C) to the same shape."""
         for block in self.blocks:
             x = block(x, now)
         return x
@@ -212,18 +215,20 @@ class ResidualGroup(nn.Module):
         self.conv = closing_convolution(config)
 
     def forward(self, x: Tensor, now: Pass) -> Tensor:
+        """Tokens (B, H · W, C) to the same shape."""
         image = to_image(self.residual_group(x, now), now)
         return x + to_tokens(self.conv(image))
 
 
 class PatchEmbed(nn.Module):
-    """Layer normalisation of the embedded tokens (a published name, kept for its keys)."""
+    """Layer normalization of the embedded tokens (a published name, kept for its keys)."""
 
     def __init__(self, config: SwinIRConfig) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(config.embed_dim) if config.patch_norm else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
+        """Tokens (B, H · W, C) to the same shape."""
         y: Tensor = self.norm(x)
         return y
 
@@ -239,7 +244,7 @@ def to_image(tokens: Tensor, now: Pass) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-@torch.inference_mode(False)  # what is cached may later take part in training
+@torch.inference_mode(False)  # a cached tensor may later be used in training
 def relative_position_index(window: int, device: torch.device) -> Tensor:
     """(T, T) rows of the relative-position table for each pair of the T = window² tokens."""
     axis = torch.arange(window, device=device)
@@ -252,7 +257,7 @@ def relative_position_index(window: int, device: torch.device) -> Tensor:
 @lru_cache(maxsize=32)
 @torch.inference_mode(False)
 def shift_mask(height: int, width: int, window: int, device: torch.device) -> Tensor:
-    """(windows, T, T): -100 between tokens that only the cyclic shift made neighbours, else 0."""
+    """(windows, T, T): -100 between tokens that are neighbors only by the cyclic shift, else 0."""
     shift = window // 2
 
     def regions(size: int) -> Tensor:

@@ -107,7 +107,7 @@ def draw(count: int, generator: torch.Generator, dtype: torch.dtype = torch.floa
     return Parameters(rgb2cam, rgb_gain, red, blue, shot, read)
 
 
-def linearise(image: Tensor) -> Tensor:
+def linearize(image: Tensor) -> Tensor:
     """Linear light of sRGB values x in [0, 1]: (½ − sin(asin(1 − 2x) / 3))^2.2.
 
     The inverse of the tone curve 3t² − 2t³, then gamma expansion.
@@ -172,7 +172,7 @@ def _spread(samples: Tensor, row: int, column: int) -> Tensor:
 
 def unprocess(image: Tensor, p: Parameters) -> Tensor:
     """Raw sensor values in [0, 1] of a photograph, (B, 3, H, W) → (B, 4, H/2, W/2)."""
-    camera = torch.einsum("bij,bjhw->bihw", p.rgb2cam, linearise(image))
+    camera = torch.einsum("bij,bjhw->bihw", p.rgb2cam, linearize(image))
     return mosaic(dim(camera, p).clamp(0, 1))
 
 

@@ -1,1 +1,1 @@
-"""Monte Carlo noise, rendered."""
+"""Noisy and converged images of the same scenes, rendered by path tracing."""

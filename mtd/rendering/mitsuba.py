@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 SCENES = ("cornell_box", "rough_metals")
 
 
-VARIANT = "scalar_rgb"  # runs everywhere: the faster variants need an LLVM or CUDA that fits
+VARIANT = "scalar_rgb"  # runs everywhere; faster variants need a matching LLVM or CUDA
 
 
 PASS = 64
-"""Samples per pixel between two steps of the bar; each pass has random numbers of its own."""
+"""Samples per pixel of a pass, between two steps of the progress bar; each has its own seed."""
 
 
 def renderer() -> Any:
-    """Mitsuba, set to its `scalar_rgb` variant.
+    """Mitsuba 3 in its variant `scalar_rgb`.
 
     Raises:
         BadInput: it is not installed.
@@ -39,15 +39,15 @@ def renderer() -> Any:
 
 
 def load(name: str, size: int, view: int = 0) -> Any:
-    """A scene as Mitsuba takes it, seen by a square camera.
+    """A scene with a square camera, as a Mitsuba object.
 
     Args:
         name: one of `SCENES`.
         size: side of the image in pixels.
-        view: which camera; 0 looks straight ahead.
+        view: index of the camera; 0 looks straight ahead.
 
     Raises:
-        BadInput: no such scene, or no Mitsuba.
+        BadInput: an unknown scene, or Mitsuba is not installed.
     """
     from mtd.rendering import scenes
 
@@ -55,7 +55,7 @@ def load(name: str, size: int, view: int = 0) -> Any:
         raise BadInput(f"scene {name!r}: {nearest(name, SCENES)}")
     mitsuba = renderer()
     content = scenes.build(mitsuba, name, size, view)
-    # Merged shapes, and with them the lamps, would come in an order that varies from load to load.
+    # The order of merged shapes, and so of the lights, would vary from load to load.
     return mitsuba.load_dict(content, optimize=False)
 
 
@@ -65,16 +65,16 @@ def render(
     key: Sequence[str | int],
     step: Callable[[int], object] = int,
 ) -> Linear:
-    """Render a scene in passes: their mean, weighted by samples, in float64.
+    """Render a scene: the mean of passes, weighted by samples, in float64.
 
     Args:
-        scene: what `load` gives.
+        scene: as `load` returns it.
         samples: per pixel.
-        key: what the random numbers are for; see `mtd.utils.seeds`.
-        step: is called with the samples of each pass that is done (default: nothing is done).
+        key: of the random numbers; see `mtd.utils.seeds`.
+        step: called with the samples of each finished pass.
 
     Returns:
-        Linear colour, float32 (size, size, 3). The same key gives the same pixels.
+        Linear RGB, float32 (size, size, 3). The same key gives the same pixels.
     """
     import numpy as np
 

@@ -1,6 +1,6 @@
-"""Scenes to render, built in code as Mitsuba's dictionaries: rough metals, textures, area lights.
+"""Scenes as Mitsuba dictionaries: rough metals, textures, area lights.
 
-Lengths are in the scene's own units; colours and radiances are linear RGB.
+Lengths are in scene units; colors and radiances are linear RGB.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Scene = dict[str, Any]
 Point = Sequence[float]
 
 MAX_DEPTH = 8
-"""Length of a light path, in bounces plus one."""
+"""Largest length of a light path: bounces plus one."""
 
 WHITE, RED, GREEN = (0.73, 0.73, 0.73), (0.63, 0.06, 0.05), (0.14, 0.45, 0.09)
 
@@ -24,8 +24,8 @@ WHITE, RED, GREEN = (0.73, 0.73, 0.73), (0.63, 0.06, 0.05), (0.14, 0.45, 0.09)
 def build(mitsuba: Any, name: str, size: int, view: int) -> Scene:
     """A scene with integrator and camera.
 
-    The filter of the film is a box, so that the noise of a pixel is its own; blocks have one size,
-    so that it does not depend on the number of processors.
+    The reconstruction filter is a box, so that the noise of pixels is independent; the block size
+    is fixed, so that the noise does not depend on the number of processors.
     """
     maker = {"cornell_box": cornell_box, "rough_metals": rough_metals}[name]
     return {
@@ -36,9 +36,12 @@ def build(mitsuba: Any, name: str, size: int, view: int) -> Scene:
 
 
 def sway(view: int) -> tuple[float, float]:
-    """Where camera `view` stands beside and above the first one, each in [-1, 1].
+    """Offset of camera `view` from the first one, horizontal and vertical, each in [-1, 1].
 
-    0 is (0, 0); the others fill the square evenly, however many there are.
+    That of view 0 is (0, 0); the others are a low-discrepancy sequence in the square.
+
+    >>> sway(0)
+    (0.0, 0.0)
     """
     fractions = ((view * step + 0.5) % 1 for step in (0.7548776662466927, 0.5698402909980532))
     across, up = (2 * fraction - 1 for fraction in fractions)
@@ -46,7 +49,7 @@ def sway(view: int) -> tuple[float, float]:
 
 
 def cornell_box(mitsuba: Any, size: int, view: int) -> Scene:
-    """The Cornell box: diffuse walls and blocks, one small light; strong indirect light."""
+    """The Cornell box: diffuse walls and blocks, a small light, strong indirect illumination."""
     across, up = sway(view)
     turn, white = mitsuba.ScalarTransform4f, diffuse(WHITE)
     return {
@@ -74,7 +77,7 @@ def cornell_box(mitsuba: Any, size: int, view: int) -> Scene:
 
 
 def rough_metals(mitsuba: Any, size: int, view: int) -> Scene:
-    """Spheres and a block of gold, copper and aluminium on a chequered floor, a patterned wall."""
+    """Spheres and a block of gold, copper and aluminum on a checkerboard floor, a textured wall."""
     across, up = sway(view)
     turn = mitsuba.ScalarTransform4f
     board: Scene = {
@@ -109,13 +112,13 @@ def rough_metals(mitsuba: Any, size: int, view: int) -> Scene:
 
 
 def rings(side: int) -> NDArray[np.float32]:
-    """A pattern as linear colour, (side, side, 3): rings on fine stripes."""
+    """A texture in linear RGB, (side, side, 3): rings on fine stripes."""
     y, x = np.mgrid[:side, :side] / side - 0.5
     radius = np.hypot(x, y)
     ring = 0.5 + 0.5 * np.cos(24 * math.pi * radius)
     stripe = 0.5 + 0.5 * np.sign(np.sin(16 * math.pi * (x + y)))
-    colours = [0.12 + 0.5 * ring, 0.15 + 0.35 * ring * stripe, 0.2 + 0.3 * stripe]
-    return np.stack(colours, axis=2).astype(np.float32)
+    colors = [0.12 + 0.5 * ring, 0.15 + 0.35 * ring * stripe, 0.2 + 0.3 * stripe]
+    return np.stack(colors, axis=2).astype(np.float32)
 
 
 def camera(mitsuba: Any, size: int, origin: Point, target: Point, angle: float) -> Scene:
@@ -139,44 +142,44 @@ def camera(mitsuba: Any, size: int, origin: Point, target: Point, angle: float) 
     }
 
 
-def facing(mitsuba: Any, centre: Point, normal: Point, halves: Point) -> Any:
-    """What brings Mitsuba's unit rectangle to a place, facing along `normal`."""
-    target = [c + n for c, n in zip(centre, normal, strict=True)]
+def facing(mitsuba: Any, center: Point, normal: Point, halves: Point) -> Any:
+    """The transform of Mitsuba's unit rectangle to a center, facing along `normal`."""
+    target = [c + n for c, n in zip(center, normal, strict=True)]
     length = math.hypot(*normal)
     up = [0, 0, 1] if abs(normal[1]) > 0.9 * length else [0, 1, 0]
-    turn = mitsuba.ScalarTransform4f().look_at(origin=list(centre), target=target, up=up)
+    turn = mitsuba.ScalarTransform4f().look_at(origin=list(center), target=target, up=up)
     return turn.scale([halves[0], halves[1], 1])
 
 
-def wall(mitsuba: Any, centre: Point, normal: Point, halves: Point, material: Scene) -> Scene:
+def wall(mitsuba: Any, center: Point, normal: Point, halves: Point, material: Scene) -> Scene:
     """A rectangle of half-sides `halves`."""
-    to_world = facing(mitsuba, centre, normal, halves)
+    to_world = facing(mitsuba, center, normal, halves)
     return {"type": "rectangle", "to_world": to_world, "bsdf": material}
 
 
-def lamp(mitsuba: Any, centre: Point, normal: Point, halves: Point, radiance: Point) -> Scene:
-    """A rectangle that shines along its normal."""
+def lamp(mitsuba: Any, center: Point, normal: Point, halves: Point, radiance: Point) -> Scene:
+    """A rectangular area light that emits along its normal."""
     light = {"type": "area", "radiance": {"type": "rgb", "value": list(radiance)}}
-    return wall(mitsuba, centre, normal, halves, diffuse(WHITE)) | {"emitter": light}
+    return wall(mitsuba, center, normal, halves, diffuse(WHITE)) | {"emitter": light}
 
 
-def ball(centre: Point, radius: float, material: Scene) -> Scene:
+def ball(center: Point, radius: float, material: Scene) -> Scene:
     """A sphere."""
-    return {"type": "sphere", "center": list(centre), "radius": radius, "bsdf": material}
+    return {"type": "sphere", "center": list(center), "radius": radius, "bsdf": material}
 
 
-def diffuse(colour: Point) -> Scene:
-    """A matt surface of one colour."""
-    return {"type": "diffuse", "reflectance": {"type": "rgb", "value": list(colour)}}
+def diffuse(color: Point) -> Scene:
+    """A diffuse material of one color."""
+    return {"type": "diffuse", "reflectance": {"type": "rgb", "value": list(color)}}
 
 
 def textured(texture: Scene) -> Scene:
-    """A matt surface with a texture, seen from both sides."""
+    """A two-sided diffuse material with a texture."""
     return {"type": "twosided", "bsdf": {"type": "diffuse", "reflectance": texture}}
 
 
 def metal(name: str, roughness: float) -> Scene:
-    """A metal by its symbol, with a GGX surface of the given roughness (alpha)."""
+    """A metal by its chemical symbol, with a GGX surface of roughness alpha."""
     return {
         "type": "roughconductor",
         "material": name,

@@ -1,4 +1,4 @@
-"""A training recipe: the numbers of a TOML file, checked before anything starts."""
+"""Training recipes: the settings of a TOML file, checked before training starts."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ CONFIGS = Path(__file__).parent / "configs"
 
 @dataclass(frozen=True)
 class Data:
-    """Where training pairs come from.
+    """The training pairs.
 
     Attributes:
-        folders: folders of clean photographs.
-        crop: side of the square training crop.
-        noise: what is added to it, see `mtd.noise.specs.parse`.
+        folders: of clean photographs.
+        crop: side of the square training crop in pixels.
+        noise: of the noisy crop, see `mtd.noise.specs.parse`.
         clip: clip the noisy crop to [0, 1]; training noise is never rounded to 8 bits.
-        cache_mb: decoded images kept in memory, in MB; the rest is decoded anew each time.
+        cache_mb: memory for decoded images, in MB; the others are decoded each time.
     """
 
     folders: tuple[str, ...] = ()
@@ -49,12 +49,12 @@ class Optimizer:
     """Adam on the mean absolute error.
 
     Attributes:
-        learning_rate: at the start.
-        betas: Adam's β₁ and β₂.
+        learning_rate: initial learning rate.
+        betas: β₁ and β₂ of Adam.
         milestones: steps at which the learning rate is multiplied by `gamma`.
         gamma: that factor.
-        ema: decay of the moving average of the weights that is saved, at step t at most
-            (1 + t) / (10 + t); 0 saves the weights.
+        ema: decay of the exponential moving average of the weights that is saved, at step t at
+            most (1 + t) / (10 + t); 0 saves the weights themselves.
     """
 
     learning_rate: float = 1e-4
@@ -66,19 +66,19 @@ class Optimizer:
 
 @dataclass(frozen=True)
 class Run:
-    """How long, and what is written on the way.
+    """Length, batch, precision and intervals of a run.
 
     Attributes:
-        steps: optimizer steps.
-        batch_size: crops in a step.
-        seed: of everything random: weights, order, crops, noise, masks.
+        steps: number of optimizer steps.
+        batch_size: crops per step, over all processes.
+        seed: of all random numbers: weights, order, crops, noise, masks.
         log_every: steps between rows of `log.csv`.
-        save_every: steps between checkpoints for `--resume`.
-        accumulate: parts in which a batch goes through the network, one after the other, on each
-            process; what is learnt is that of the whole batch.
-        precision: `float32`; `bf16`, the forward pass by autocast and weights in float32; or
+        save_every: steps between states for `--resume`.
+        accumulate: gradient accumulation: parts of a batch that go through the network one after
+            the other on each process; the result is that of the whole batch.
+        precision: `float32`; `bf16`, autocast of the forward pass, with weights in float32; or
             `float64`.
-        channels_last: memory layout of images and weights.
+        channels_last: whether images and weights have this memory layout.
         compile: whether the network is compiled by PyTorch.
     """
 
@@ -95,14 +95,14 @@ class Run:
 
 @dataclass(frozen=True)
 class Validation:
-    """How the network is watched while it trains.
+    """The validation during training.
 
     Attributes:
         every: steps between validations; 0 for none.
-        folders: of photographs; the bundled ones if there are none.
-        noises: the one that is trained on first, then others.
-        crops: how many, spread over the photographs.
-        crop: their side.
+        folders: of photographs; empty for the bundled ones.
+        noises: the training noise, then others.
+        crops: number of crops, distributed over the photographs.
+        crop: side of a crop in pixels.
     """
 
     every: int = 1000
@@ -121,7 +121,7 @@ class Validation:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what a training run computes."""
+    """All settings that determine the result of a training run, by section of the TOML file."""
 
     network: Config = field(default_factory=SwinIRConfig)
     mask: MaskPolicy = field(default_factory=MaskPolicy)
@@ -164,12 +164,19 @@ def load(
     Args:
         name: a path, or the name of a bundled recipe such as `small.toml`.
         changes: `section.name=value` texts, values in TOML; applied last.
-        folders: folders of photographs, instead of the recipe's.
-        baseline: the same network without any mask: the `mask` section is replaced by none, and
-            the file's `baseline` section, of `"section.name" = value`, is applied.
+        folders: of photographs, instead of the recipe's.
+        baseline: the same network without any mask: the `mask` section is empty, and the file's
+            `baseline` section, of `"section.name" = value`, is applied.
 
     Raises:
-        BadInput: no such file, not TOML, an unknown section or name, a value of the wrong type.
+        BadInput: no such file, not TOML, an unknown section or name, or a value of a wrong type or
+            out of range.
+
+    >>> recipe = load("small.toml", ["run.steps=100"])
+    >>> recipe.run.steps, str(recipe.mask)
+    (100, 'input mask 75-85% (zero), attention mask 75% (always)')
+    >>> str(load("small.toml", baseline=True).mask)
+    'no input mask, no attention mask'
     """
     path = Path(name) if Path(name).exists() else CONFIGS / name
     if path.is_dir():
@@ -189,7 +196,7 @@ def load(
     values["mask"] = {}
     for dotted, value in overrides.items():
         _set(values, dotted, value)
-    _build(name, values)  # a mistake in the other half would else show only when it is used
+    _build(name, values)  # else a mistake in the baseline section would show only with --baseline
     if not baseline:
         values = masked
     for change in changes:
@@ -225,7 +232,7 @@ def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
 
 
 def _value(text: str) -> Any:
-    """A TOML value; what is no TOML is a plain string."""
+    """A TOML value; other text is a plain string."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -236,7 +243,11 @@ T = TypeVar("T")
 
 
 def build(cls: type[T], values: Mapping[str, Any], section: str) -> T:
-    """A section's dataclass from plain values, each checked against the type of its default."""
+    """A section's dataclass from plain values, each checked against the type of its default.
+
+    Raises:
+        BadInput: an unknown name, or a value of another type.
+    """
     defaults = {
         f.name: f.default_factory() if f.default_factory is not MISSING else f.default
         for f in fields(cls)  # type: ignore[arg-type]
@@ -275,21 +286,21 @@ def check(recipe: Recipe) -> None:
     except BadInput as error:
         raise BadInput(f"[network] {error}") from None
     if net.in_chans != 3:
-        raise BadInput(f"[network] in_chans = {net.in_chans}: training reads colour images, 3")
+        raise BadInput(f"[network] in_chans = {net.in_chans}: training reads RGB images, 3")
     with torch.device("meta"):
         network = registry.build(net)
     mask = recipe.mask
     if network.takes_masks:
         learnable = mask.masks_input and mask.fill == "learnable"
         if getattr(net, "mask_token", learnable) != learnable:
-            raise BadInput("[network] mask_token is true just when [mask] fill is 'learnable'")
+            raise BadInput("[network] mask_token is true if and only if [mask] fill is 'learnable'")
     elif mask.masks_input or mask.attention_percent:
-        raise BadInput(f"[mask]: a {registry.of(net).name} is not masked; leave the section out")
+        raise BadInput(f"[mask]: a {registry.of(net).name} has no masks; remove the section")
     if data.crop < network.smallest:
         raise BadInput(f"[data] crop = {data.crop}: at least the window, {network.smallest}")
     if network.takes_sigma and not isinstance(noise_specs.parse(data.noise), synthetic.Gaussian):
         raise BadInput(
-            f"[data] noise = {data.noise!r}: a {registry.of(net).name} is told the noise level, "
+            f"[data] noise = {data.noise!r}: a {registry.of(net).name} is noise-conditional, "
             "expected gaussian:LEVEL"
         )
     if len(optimizer.betas) != 2 or not all(0 <= beta < 1 for beta in optimizer.betas):
@@ -304,10 +315,14 @@ def check(recipe: Recipe) -> None:
         )
     if run.precision not in PRECISIONS:
         raise BadInput(f"[run] precision = {run.precision!r}; {nearest(run.precision, PRECISIONS)}")
-    shown = recipe.validation
-    if shown.every < 0 or min(shown.crops, shown.crop) < 1 or (shown.every and not shown.noises):
+    validation = recipe.validation
+    if (
+        validation.every < 0
+        or min(validation.crops, validation.crop) < 1
+        or (validation.every and not validation.noises)
+    ):
         raise BadInput(
-            "[validation] crops and crop are 1 or more, every 0 or more, noises not none"
+            "[validation] crops and crop are 1 or more, every 0 or more, noises not empty"
         )
-    for spec in shown.noises:
+    for spec in validation.noises:
         noise_specs.parse(spec)

@@ -1,4 +1,4 @@
-"""Decoded photographs in one memory-mapped file, for training to read instead of decoding."""
+"""Decoded photographs in one memory-mapped file, which training reads instead of decoding."""
 
 from __future__ import annotations
 
@@ -20,17 +20,21 @@ from mtd.utils.errors import BadInput
 PIXELS, INDEX = "pixels.bin", "index.json"
 
 SAMPLE = 4096
-"""Bytes that are looked at in each of three places of a file, to tell it from another."""
+"""Bytes that are read at each of three positions of a file, to identify it."""
 
 
 def listing(photographs: Sequence[Photograph]) -> str:
-    """SHA-256 of names, sizes and a part of each file: a store of others is not used."""
-    found = [(photo.name, photo.height, photo.width, sample(photo)) for photo in photographs]
-    return hashlib.sha256(repr(found).encode()).hexdigest()
+    """SHA-256 of names, sizes and a sample of each file, which identifies a set of photographs."""
+    rows = [(photo.name, photo.height, photo.width, sample(photo)) for photo in photographs]
+    return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 
 def sample(photo: Photograph) -> tuple[int, str]:
-    """A file's length, and a digest of its beginning, middle and end; nothing if it is no file."""
+    """The length of a file, and a digest of its beginning, middle and end; (0, "") for no file.
+
+    Raises:
+        BadInput: the file cannot be read.
+    """
     if photo.file is None:
         return 0, ""
     digest = hashlib.sha256()
@@ -50,8 +54,13 @@ def build(
 ) -> None:
     """Decode all photographs into a folder, unless it holds them already.
 
+    Args:
+        folder: of the store.
+        photographs: to decode.
+        progress: called after each photograph.
+
     Raises:
-        BadInput: a photograph is damaged, or the folder cannot be written; nothing is left of it.
+        BadInput: a photograph is damaged, or the folder cannot be written; no store is left then.
     """
     if _read(folder, listing(photographs)) is not None:
         return
@@ -59,7 +68,7 @@ def build(
     temporary = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # several processes may do this at once; what they write is the same
+        # several processes may do this at once; they write the same bytes
         handle, name = tempfile.mkstemp(dir=folder, prefix=atomic_write.TEMPORARY)
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
@@ -81,10 +90,10 @@ def build(
 
 
 def stored(folder: Path, photographs: Sequence[Photograph]) -> list[Photograph]:
-    """The same photographs, their pixels read from a store.
+    """The same photographs, whose pixels are read from a store.
 
     Raises:
-        BadInput: the store is not of these photographs.
+        BadInput: the store holds other photographs.
     """
     entries = _read(folder, listing(photographs))
     if entries is None:
@@ -103,13 +112,13 @@ def _photographs(
         yield Photograph(photo.name, height, width, load, photo.scene)
 
 
-def _read(folder: Path, wanted: str) -> list[Any] | None:
-    """The entries of a store of the wanted photographs, if it is whole."""
+def _read(folder: Path, digest: str) -> list[Any] | None:
+    """The entries of a complete store of the photographs with this `listing`; else None."""
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         size = (folder / PIXELS).stat().st_size
         entries: list[Any] = index["entries"]
-        whole = index["listing"] == wanted and size == sum(3 * h * w for _, _, h, w in entries)
+        whole = index["listing"] == digest and size == sum(3 * h * w for _, _, h, w in entries)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return entries if whole else None

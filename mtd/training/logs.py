@@ -1,4 +1,4 @@
-"""What a training run tells while it goes on: CSV files, and TensorBoard's events."""
+"""The logs of a training run: CSV files, and TensorBoard events."""
 
 from __future__ import annotations
 
@@ -16,13 +16,22 @@ VALIDATED = ("step", "noise", "psnr")
 
 
 class Table:
-    """A CSV file to which rows are added; those after the step of a resumed run are dropped."""
+    """A CSV file to which rows are appended; a resumed run drops the rows after its step.
+
+    Args:
+        path: of the file.
+        columns: of its header; one is `step`.
+    """
 
     def __init__(self, path: Path, columns: Sequence[str]) -> None:
         self.path, self.columns = path, columns
 
     def start(self, step: int) -> None:
-        """Keep the rows up to `step`, write the header if there is none."""
+        """Keep the rows up to `step` and write the header.
+
+        Raises:
+            BadInput: the file cannot be written.
+        """
         rows: list[dict[str, str]] = []
         if step and self.path.exists():
             with self.path.open(newline="", encoding="utf-8", errors="replace") as file:
@@ -34,7 +43,7 @@ class Table:
         atomic_write.write(self.path, text.getvalue())
 
     def _whole(self, row: Mapping[str, str], step: int) -> bool:
-        """Whether a row is not later, and complete, as a killed run's last may not be."""
+        """Whether a row is complete, unlike the last one of a killed run, and not after `step`."""
         complete = set(row) == set(self.columns) and all(row.values())
         return complete and row["step"].isdecimal() and int(row["step"]) <= step
 
@@ -45,10 +54,13 @@ class Table:
 
 
 class Log:
-    """The tables of a run, and the same numbers for TensorBoard.
+    """The tables of a run, and the same numbers as TensorBoard events.
 
-    The first row of `log.csv` after resuming averages the loss since then; all others are as
-    without a break.
+    The first row of `log.csv` after resuming averages the loss since then; all others are as in an
+    uninterrupted run.
+
+    Args:
+        folder: of the run.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -58,7 +70,12 @@ class Log:
         self.events: Any = None
 
     def start(self, step: int, validates: bool = False) -> None:
-        """Take up the tables at a step."""
+        """Open the logs at a step.
+
+        Args:
+            step: 0, or that of a resumed run.
+            validates: whether there is a validation.
+        """
         self.losses.start(step)
         if validates:
             self.validation.start(step)
@@ -66,11 +83,11 @@ class Log:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             return
-        after = step + 1 if step else None  # the step itself is not made again
+        after = step + 1 if step else None  # the step itself is not repeated
         self.events = SummaryWriter(str(self.folder / EVENTS), purge_step=after)
 
     def loss(self, step: int, loss: float, learning_rate: float, speed: float) -> None:
-        """A row of `log.csv`."""
+        """Add a row to `log.csv`; `speed` is in images per second."""
         self.losses.add(
             {
                 "step": step,
@@ -82,7 +99,7 @@ class Log:
         self._scalars(step, {"loss": loss, "learning_rate": learning_rate, "images/s": speed})
 
     def validated(self, step: int, values: Mapping[str, float]) -> None:
-        """Rows of `validation.csv`: mean PSNR in dB by noise."""
+        """Add rows to `validation.csv`: mean PSNR in dB by noise."""
         self.validation.add(
             *({"step": step, "noise": n, "psnr": f"{v:.6g}"} for n, v in values.items())
         )
@@ -95,6 +112,6 @@ class Log:
             self.events.flush()
 
     def close(self) -> None:
-        """The run has ended, or stops."""
+        """Close the event file."""
         if self.events is not None:
             self.events.close()

@@ -1,7 +1,7 @@
 """Training pairs: clean crops of photographs, augmented, and their noisy versions.
 
 Every random choice comes from a stream keyed by (seed, position), so that a run does not depend on
-how its batches are made, and can be taken up again at any step.
+how its batches are loaded, and can be resumed at any step.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from mtd.utils.errors import BadInput
 
 
 def usable(folders: Sequence[str], skip_bad: bool) -> tuple[list[Photograph], list[str]]:
-    """The photographs of some folders, and why others are none.
+    """The photographs of folders, and the reasons why others cannot be read.
 
     Args:
         folders: of photographs.
-        skip_bad: leave out files that cannot be read, which takes reading all of them now.
+        skip_bad: skip files that cannot be read; this reads all of them now.
 
     Raises:
-        BadInput: no photograph, or one that cannot be read, unless those are left out.
+        BadInput: no photograph, or one that cannot be read without `skip_bad`.
     """
     if not skip_bad:
         return [photo for folder in folders for photo in photographs.photographs(folder)], []
@@ -49,20 +49,38 @@ def usable(folders: Sequence[str], skip_bad: bool) -> tuple[list[Photograph], li
 
     with ThreadPoolExecutor() as pool:
         reasons = list(pool.map(read, files))
-    kept = [
+    readable = [
         photographs.photograph(path) for path, bad in zip(files, reasons, strict=True) if not bad
     ]
-    if not kept:
+    if not readable:
         raise BadInput(f"none of {len(files)} images can be read; first: {reasons[0]}")
-    return kept, [bad for bad in reasons if bad]
+    return readable, [bad for bad in reasons if bad]
 
 
 class TrainingPairs:
-    """Random (noisy, clean) crops of the photographs of some folders.
+    """Random noisy/clean crops of the photographs of folders.
 
-    As many as `cache_mb` holds are decoded at once, the others anew each time; with a `store`, all
-    are decoded once into a memory-mapped file. Each epoch visits every photograph once, in an order
-    of its own.
+    Each epoch visits every photograph once, in a random order. As many decoded photographs as fit
+    into `cache_mb` stay in memory, the others are decoded each time; with a `store`, all are
+    decoded once into a memory-mapped file.
+
+    Args:
+        folders: of photographs.
+        crop: side of a crop in pixels.
+        noise_spec: see `mtd.noise.specs.parse`.
+        clip: clip noisy crops to [0, 1].
+        seed: of the order, the crops and the noise.
+        cache_mb: memory for decoded photographs, in MB.
+        store: folder of the memory-mapped file; None for none.
+        skip_bad: skip files that cannot be read.
+
+    Attributes:
+        bad: the reasons why files were skipped.
+        too_small: names of photographs that are smaller than a crop.
+        digest: identifies the photographs.
+
+    Raises:
+        BadInput: no photograph that is large enough, or one that cannot be read.
     """
 
     def __init__(
@@ -79,11 +97,11 @@ class TrainingPairs:
     ) -> None:
         if not folders:
             raise BadInput("no training images: give a folder with --data DIR")
-        found, self.bad = usable(folders, skip_bad)
-        self.photographs = [p for p in found if min(p.height, p.width) >= crop]
-        self.too_small = [p.name for p in found if min(p.height, p.width) < crop]
+        readable, self.bad = usable(folders, skip_bad)
+        self.photographs = [p for p in readable if min(p.height, p.width) >= crop]
+        self.too_small = [p.name for p in readable if min(p.height, p.width) < crop]
         if not self.photographs:
-            raise BadInput(f"all {len(found)} images are smaller than the crop, {crop} x {crop}")
+            raise BadInput(f"all {len(readable)} images are smaller than the crop, {crop} x {crop}")
         self.crop, self.noise, self.clip, self.seed = (
             crop,
             noise_specs.parse(noise_spec),
@@ -101,7 +119,7 @@ class TrainingPairs:
             self.photographs = decoded_store.stored(store, self.photographs)
             self.room = 0
             return
-        for index in range(len(self.photographs)):  # a damaged file is found now, not at night
+        for index in range(len(self.photographs)):  # damaged files are found at the start
             self._pixels(index)
             if index not in self.cache:
                 break
@@ -111,7 +129,7 @@ class TrainingPairs:
         return torch.randperm(len(self.photographs), generator=stream).tolist()
 
     def _pixels(self, index: int) -> Pixels:
-        """Decoded image, kept while there is room for it."""
+        """The decoded photograph, cached while there is room."""
         if index in self.cache:
             return self.cache[index]
         photo: Photograph = self.photographs[index]
@@ -122,7 +140,11 @@ class TrainingPairs:
         return pixels
 
     def pair(self, position: int) -> tuple[Tensor, Tensor]:
-        """(noisy, target), each (1, 3, crop, crop), at a position of the endless sequence."""
+        """The noisy crop and its target at a position of the endless sequence.
+
+        Returns:
+            Float32 (1, 3, crop, crop) each, in [0, 1] if `clip`, not rounded to 8 bits.
+        """
         epoch, within = divmod(position, len(self.photographs))
         pixels = self._pixels(self.order(epoch)[within])
         stream = seeds.generator("pair", self.seed, position)
@@ -138,6 +160,6 @@ class TrainingPairs:
         return noisy.clamp(0, 1) if self.clip else noisy, target
 
     def batch(self, first: int, size: int) -> tuple[Tensor, Tensor]:
-        """(noisy, clean), (size, 3, crop, crop) each, from a position on."""
+        """`size` noisy crops and targets from a position on, (size, 3, crop, crop) each."""
         pairs = [self.pair(first + i) for i in range(size)]
         return torch.cat([noisy for noisy, _ in pairs]), torch.cat([clean for _, clean in pairs])

@@ -1,4 +1,4 @@
-"""Batches for training, made ahead of time by worker processes."""
+"""Training batches, loaded ahead of time by worker processes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Positions(Dataset[Batch | str]):
-    """Parts of batches by their first positions; what a part holds depends on nothing else.
+    """Parts of batches by first position, on which alone they depend.
 
-    A part that cannot be read is the reason instead.
+    An item is the reason, as text, if a part cannot be read.
     """
 
     def __init__(self, pairs: TrainingPairs, firsts: list[int], size: int) -> None:
@@ -40,15 +40,15 @@ def batches(
     """(noisy, clean) parts of batches, in order.
 
     Args:
-        pairs: what they are cut from.
-        firsts: the position that each begins at.
-        size: pairs in each.
-        workers: processes that make them ahead of time; 0 makes each when it is asked for.
-        pin: whether they lie in memory from which a GPU copies at once.
+        pairs: of noisy and clean crops.
+        firsts: first position of each part.
+        size: pairs in each part.
+        workers: processes that load parts ahead of time; 0 loads each when it is needed.
+        pin: whether parts are in pinned memory, for fast copies to a GPU.
 
     Raises:
-        BadInput: workers are asked for where there can be none; or, when it is reached, an image
-            that cannot be read.
+        BadInput: workers on a system that cannot fork; or, when it is reached, an image that
+            cannot be read.
     """
     if not workers:
         return (pairs.batch(first, size) for first in firsts)
@@ -60,7 +60,7 @@ def batches(
         num_workers=workers,
         prefetch_factor=4,
         pin_memory=pin,
-        worker_init_fn=_alone,
+        worker_init_fn=_use_one_thread,
         multiprocessing_context="fork",
     )
     return _read(loader)
@@ -73,6 +73,5 @@ def _read(parts: Iterable[Batch | str]) -> Iterator[Batch]:
         yield part
 
 
-def _alone(_: int) -> None:
-    """A worker takes one thread."""
+def _use_one_thread(_: int) -> None:
     torch.set_num_threads(1)

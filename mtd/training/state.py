@@ -1,4 +1,4 @@
-"""The state of a training run on disk: whole, or the one before it."""
+"""The state of a training run on disk, and the previous one as a backup."""
 
 from __future__ import annotations
 
@@ -18,34 +18,38 @@ Result = TypeVar("Result")
 
 
 def save(folder: Path, state: Mapping[str, Any]) -> None:
-    """Write a state; the one before it is kept beside."""
+    """Write a state in one atomic step; the previous state is kept as a backup.
+
+    Raises:
+        BadInput: the folder cannot be written.
+    """
     content = checkpoint_file.torch_bytes(dict(state))
-    held = folder / STATE
-    if held.exists():
-        held.replace(folder / PREVIOUS)
-    atomic_write.write(held, content)
+    path = folder / STATE
+    if path.exists():
+        path.replace(folder / PREVIOUS)
+    atomic_write.write(path, content)
 
 
 def exists(folder: Path) -> bool:
-    """Whether there is a state to resume."""
+    """Whether a folder holds a state to resume."""
     return any((folder / name).exists() for name in (STATE, PREVIOUS))
 
 
 def load(
     folder: Path, device: torch.device, use: Callable[[dict[str, Any]], Result]
 ) -> tuple[Result, str]:
-    """Take up the newest state that is whole.
+    """Restore the newest state that is not damaged.
 
     Args:
         folder: of the run.
-        device: where tensors go.
-        use: takes up a state; raises if it cannot.
+        device: of the tensors.
+        use: restores a state; raises if it cannot.
 
     Returns:
-        What `use` returns, and what is to be said of it, if anything.
+        The result of `use`, and a message about a damaged state; empty if there is none.
 
     Raises:
-        BadInput: there is none that can be used.
+        BadInput: no state can be used.
     """
     reasons = []
     for name in (STATE, PREVIOUS):
@@ -55,7 +59,7 @@ def load(
         try:
             checkpoint_file.check_members(path)
             state = torch.load(path, map_location=device, weights_only=True)
-            found = use(state)
+            restored = use(state)
         except BadInput as error:
             if "damaged" not in str(error):
                 raise
@@ -64,7 +68,7 @@ def load(
             reasons.append(f"{path}: {(str(error) or repr(error)).splitlines()[0][:160]}")
         else:
             if not reasons:
-                return found, ""
-            (folder / STATE).unlink(missing_ok=True)  # or the good one would be replaced by it
-            return found, f"{reasons[0]}; going on from {name}, the state before it"
+                return restored, ""
+            (folder / STATE).unlink(missing_ok=True)  # else it would replace the good one
+            return restored, f"{reasons[0]}; resuming from {name}, the previous state"
     raise BadInput(f"cannot resume: {'; '.join(reasons) or f'no {STATE} in {folder}'}; start anew")

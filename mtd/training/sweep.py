@@ -1,4 +1,4 @@
-"""Many training runs from one file: a grid of a recipe's numbers, or named cells."""
+"""Sweeps: many training runs from one file, as a grid of settings or as named cells."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SWEEPS = Path(__file__).parent / "sweeps"
 KEYS = ("base", "grid", "cell", "baseline")
 
 FOLDER = re.compile(r"\w[\w.,=+-]*")
-"""What a cell may be called."""
+"""The names that a cell may have."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Cell:
     """One training run of a sweep.
 
     Attributes:
-        name: of its folder.
-        baseline: the base recipe without masks.
-        changes: by `section.name`.
+        name: of the cell and its folder.
+        baseline: whether it is the base recipe without masks.
+        changes: values by `section.name`.
     """
 
     name: str
@@ -38,10 +38,15 @@ class Cell:
     changes: dict[str, Any]
 
     def recipe(self, base: str, changes: Sequence[str], folders: Sequence[str]) -> Recipe:
-        """The cell's recipe, with changes of the command line on top.
+        """The cell's recipe, with the changes of the command line on top.
+
+        Args:
+            base: file or name of the base recipe.
+            changes: `section.name=value` texts.
+            folders: of photographs; none for the recipe's.
 
         Raises:
-            BadInput: what cannot be trained, with the cell's name.
+            BadInput: a recipe that cannot be trained, with the cell's name.
         """
         own = [f"{name}={_toml(value)}" for name, value in self.changes.items()]
         try:
@@ -52,7 +57,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Cells over one base recipe."""
+    """The cells of a sweep, and the file or name of their base recipe."""
 
     base: str
     cells: list[Cell]
@@ -68,7 +73,7 @@ def is_sweep(name: str) -> bool:
 
 
 def load(name: str) -> Sweep:
-    """The cells of a file: those of `[[cell]]`, then every combination of `[grid]`.
+    """The cells of a sweep file: those of `[[cell]]`, then every combination of `[grid]`.
 
         base = "paper.toml"
         baseline = false                  # of the grid's cells
@@ -82,6 +87,9 @@ def load(name: str) -> Sweep:
 
     Raises:
         BadInput: not a sweep, an unknown name, or two cells of one name.
+
+    >>> [cell.name for cell in load("table1.toml").cells]
+    ['attention-mask-only', 'input-mask-only', 'both']
     """
     path = _path(name)
     try:
@@ -94,8 +102,8 @@ def load(name: str) -> Sweep:
     if not isinstance(values.get("base"), str):
         raise BadInput(f'{name}: expected base = "RECIPE.toml"')
     base = values["base"]
-    beside = path.parent / base
-    base = str(beside) if beside.is_file() and path.parent != SWEEPS else base
+    sibling = path.parent / base
+    base = str(sibling) if sibling.is_file() and path.parent != SWEEPS else base
     entries, grid = values.get("cell", []), values.get("grid", {})
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise BadInput(f"{name}: cell: expected tables, each headed by [[cell]]")
@@ -131,17 +139,17 @@ def _cell(entry: Mapping[str, Any], name: str) -> Cell:
     baseline, called = _flag(entry, name), entry.get("name")
     if called is not None and (not isinstance(called, str) or not FOLDER.fullmatch(called)):
         raise BadInput(
-            f"{name}: name = {called!r}: a cell is named as its folder will be, in letters, digits "
-            "and . _ , = + - after the first"
+            f"{name}: name = {called!r}: expected letters, digits and . _ , = + -, as the name of "
+            "a folder"
         )
     return Cell(called or _named(changes, baseline), baseline, _dotted(changes, name))
 
 
 def _flag(values: Mapping[str, Any], name: str) -> bool:
-    found = values.get("baseline", False)
-    if not isinstance(found, bool):
-        raise BadInput(f"{name}: baseline = {found!r}: expected true or false")
-    return found
+    baseline = values.get("baseline", False)
+    if not isinstance(baseline, bool):
+        raise BadInput(f"{name}: baseline = {baseline!r}: expected true or false")
+    return baseline
 
 
 def _grid(grid: Mapping[str, Any], baseline: bool, name: str) -> list[Cell]:
@@ -151,16 +159,16 @@ def _grid(grid: Mapping[str, Any], baseline: bool, name: str) -> list[Cell]:
             raise BadInput(f"{name}: [grid] {key} = {choices!r}: expected a list of values")
     if not flat:
         return []
-    found = []
+    cells = []
     for values in itertools.product(*flat.values()):
         changes = dict(zip(flat, values, strict=True))
-        found.append(Cell(_named(changes, baseline), baseline, changes))
-    return found
+        cells.append(Cell(_named(changes, baseline), baseline, changes))
+    return cells
 
 
 def _dotted(values: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Changes by `section.name`, whether they were written so or as tables."""
-    found = {}
+    """Changes by `section.name`, from dotted names or tables."""
+    changes = {}
     for key, value in values.items():
         parts = value.items() if isinstance(value, Mapping) else [("", value)]
         for rest, part in parts:
@@ -174,9 +182,9 @@ def _dotted(values: Mapping[str, Any], name: str) -> dict[str, Any]:
             try:
                 _toml(part)
             except TypeError:
-                raise BadInput(f"{name}: {dotted} = {part}: no such value in a recipe") from None
-            found[dotted] = part
-    return found
+                raise BadInput(f"{name}: {dotted} = {part}: expected a value of a recipe") from None
+            changes[dotted] = part
+    return changes
 
 
 def _named(changes: Mapping[str, Any], baseline: bool) -> str:

@@ -1,9 +1,9 @@
-"""The training loop: Adam on L1, masks drawn on the device, checkpoints that resume bit for bit.
+"""The training loop: Adam on L1, masks drawn on the device, runs that resume bit for bit.
 
-Nothing random outlives a step: crops and their noise come from streams keyed by (seed, position),
-masks from one keyed by (seed, step) and drawn for the whole batch, so the state of a run is its
+No random state outlives a step: crops and their noise come from streams keyed by (seed, position),
+masks from one keyed by (seed, step) and drawn for the whole batch. So the state of a run is its
 weights, their average, the optimizer's moments and the step, and neither the number of processes
-nor the parts of a batch change what is learnt.
+nor gradient accumulation changes the result.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from mtd.masking import DrawnMasks, draw_input_mask
 from mtd.networks import registry
 from mtd.noise import specs as noise_specs
 from mtd.training import prefetch
-from mtd.training import state as training_state_
+from mtd.training import state as training_state
 from mtd.training.config import Recipe
 from mtd.training.logs import Log
 from mtd.training.pairs import TrainingPairs
@@ -45,18 +45,18 @@ from mtd.utils.errors import BadInput
 MODEL, RECIPE = "model.pth", "recipe.json"
 SNAPSHOTS = 3
 
-LOOK = 10
-"""Steps between looks at whether a loss was finite, on a GPU, where each look waits for it."""
+CHECK_EVERY = 10
+"""Steps between checks for a loss that is not finite on a GPU, where each check waits for it."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How photographs are read; nothing of it changes what is learnt, but which files are left out.
+    """How photographs are read; only `skip_bad` can change the result.
 
     Attributes:
-        workers: processes that make batches ahead of time.
-        store: folder of a memory-mapped file of decoded photographs, made if it is not there.
-        skip_bad: leave out files that cannot be read.
+        workers: processes that load batches ahead of time.
+        store: folder of a memory-mapped file of decoded photographs, created if it is missing.
+        skip_bad: skip files that cannot be read.
     """
 
     workers: int = 0
@@ -65,7 +65,19 @@ class Reading:
 
 
 class Trainer:
-    """One run in one folder."""
+    """One training run.
+
+    Args:
+        recipe: the settings, checked.
+        folder: of the run.
+        device: of the network.
+        command: the command line, for the record.
+        ranks: the processes that share each batch.
+        reading: how photographs are read.
+
+    Raises:
+        BadInput: no training images, an absent device, or a batch that cannot be divided.
+    """
 
     def __init__(
         self,
@@ -100,12 +112,12 @@ class Trainer:
         self.workers = reading.workers
         self.batches: Iterator[tuple[Tensor, Tensor]] | None = None
         self.network = registry.build(recipe.network)
-        self.network.initialise(seeds.generator("weights", run.seed))
+        self.network.initialize(seeds.generator("weights", run.seed))
         self.level = (getattr(noise_specs.parse(data.noise), "level", None) or 0.0) / 255
         self.network.inference.policy = recipe.mask
         if run.precision == "float64":
             self.network.double()
-        self._see_statistics()
+        self._set_up_batch_norm()
         self.network.to(self.device).train()
         if run.channels_last:
             self.network.to(memory_format=torch.channels_last)
@@ -121,32 +133,32 @@ class Trainer:
         )
         self.step = 0
         self.bad = torch.full((), -1, dtype=torch.int64, device=self.device)
-        """The first step whose loss was not finite, or -1; on the device, to wait for nothing."""
+        """The first step whose loss was not finite, or -1; on the device, to avoid waiting."""
 
-    def _see_statistics(self) -> None:
-        """Batch normalisation takes the statistics of whole batches, on GPUs over all processes.
+    def _set_up_batch_norm(self) -> None:
+        """Let batch normalization take the statistics of whole batches over all processes.
 
         Raises:
-            BadInput: it cannot.
+            BadInput: the batch is split in a way that does not allow it.
         """
         if not any(isinstance(part, nn.BatchNorm2d) for part in self.network.modules()):
             return
         kind = registry.of(self.recipe.network).name
         if self.recipe.run.accumulate > 1:
             raise BadInput(
-                f"[run] accumulate = {self.recipe.run.accumulate}: the batch normalisation of a "
+                f"[run] accumulate = {self.recipe.run.accumulate}: the batch normalization of a "
                 f"{kind} needs whole batches; use 1"
             )
         if self.ranks.size > 1:
             if self.device.type != "cuda":
                 raise BadInput(
-                    f"{self.ranks.size} processes: the batch normalisation of a {kind} needs whole "
+                    f"{self.ranks.size} processes: the batch normalization of a {kind} needs whole "
                     "batches, which several processes have on GPUs only; use one"
                 )
             nn.SyncBatchNorm.convert_sync_batchnorm(self.network)
 
     def _forward(self) -> nn.Module:
-        """The network as it is called in training: compiled, gradients those of all processes."""
+        """The network as it is called in training: compiled, and distributed over processes."""
         forward: nn.Module = self.network
         if self.recipe.run.compile:
             forward = torch.compile(forward)  # type: ignore[assignment]
@@ -155,13 +167,13 @@ class Trainer:
         return forward
 
     def learning_rate(self, step: int) -> float:
-        """The rate of a step: multiplied by gamma at each milestone that is behind."""
+        """The learning rate of a step: multiplied by gamma at each milestone."""
         optimizer = self.recipe.optimizer
         passed = sum(step >= milestone for milestone in optimizer.milestones)
         return optimizer.learning_rate * optimizer.gamma**passed
 
     def advance(self) -> Tensor:
-        """One optimizer step; the loss of this process's images, still on the device."""
+        """One optimizer step; returns the loss of this process's images, on the device."""
         recipe, step = self.recipe, self.step
         for group in self.adam.param_groups:
             group["lr"] = self.learning_rate(step)
@@ -170,14 +182,14 @@ class Trainer:
         for part in range(recipe.run.accumulate):
             first = (self.ranks.rank * recipe.run.accumulate + part) * self.part
             last = part == recipe.run.accumulate - 1
-            with self._without_exchange(last), self._autocast():
+            with self._exchange(last), self._autocast():
                 loss = self.loss(first) / recipe.run.accumulate
-            with self._without_exchange(last):
+            with self._exchange(last):
                 loss.backward()
             total += loss.detach()
         self.adam.step()
         with torch.no_grad():
-            # Early on the average follows closely, so that the first weights are soon forgotten.
+            # A smaller decay at the start, so that the initial weights are soon forgotten.
             decay = min(recipe.optimizer.ema, (1 + step) / (10 + step))
             torch._foreach_lerp_(self.average, self.parameters, 1 - decay)
             odd = ~total.isfinite() & (self.bad < 0)
@@ -185,8 +197,8 @@ class Trainer:
         self.step += 1
         return total
 
-    def _without_exchange(self, last: bool) -> AbstractContextManager[Any]:
-        """Around all parts of a batch but the last: gradients are not exchanged yet."""
+    def _exchange(self, last: bool) -> AbstractContextManager[Any]:
+        """Context that exchanges gradients with other processes for the last part only."""
         if last or not isinstance(self.forward, nn.parallel.DistributedDataParallel):
             return nullcontext()
         return self.forward.no_sync()
@@ -197,7 +209,11 @@ class Trainer:
         return torch.autocast(self.device.type, torch.bfloat16)
 
     def loss(self, first: int) -> Tensor:
-        """Mean absolute error of a part of this step's batch; masks are those of the batch."""
+        """Mean absolute error of a part of this step's batch.
+
+        Args:
+            first: index of the part's first image in the batch.
+        """
         recipe, step, size = self.recipe, self.step, self.recipe.run.batch_size
         pairs = next(self._batches())
         like = self.parameters[0]
@@ -209,7 +225,7 @@ class Trainer:
         return F.l1_loss(self.denoised(noisy, stream).to(clean.dtype), clean)
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """This process's parts of the batches from the present step on."""
+        """This process's parts of the batches from the current step on."""
         if self.batches is None:
             run, cuda = self.recipe.run, self.device.type == "cuda"
             own = range(self.ranks.rank * run.accumulate, (self.ranks.rank + 1) * run.accumulate)
@@ -222,26 +238,30 @@ class Trainer:
         return self.batches
 
     def denoised(self, noisy: Tensor, stream: seeds.BatchStream) -> Tensor:
-        """What the network makes of images in training, its masks drawn from a stream."""
+        """The network's output in training, (B, 3, H, W), with masks drawn from a stream."""
         policy, (batch, _, height, width) = self.recipe.mask, noisy.shape
         output: Tensor
         if not self.network.takes_masks:
-            told = noisy.new_full((batch,), self.level) if self.network.takes_sigma else None
-            output = self.forward(noisy, sigma=told)
+            conditional = self.network.takes_sigma
+            sigma = noisy.new_full((batch,), self.level) if conditional else None
+            output = self.forward(noisy, sigma=sigma)
             return output
-        kept = None
+        mask = None
         if policy.masks_input:
-            kept = draw_input_mask(height, width, policy.input_percent, stream)
+            mask = draw_input_mask(height, width, policy.input_percent, stream)
         percent = policy.attention_percent
         masks = DrawnMasks(percent, stream) if percent else None
-        output = self.forward(noisy, input_mask=kept, masks=masks, stream=stream)
+        output = self.forward(noisy, input_mask=mask, masks=masks, stream=stream)
         return output
 
     def check(self, weights: bool = False) -> None:
-        """Stop if a loss was not finite, or the weights are not that are about to be saved.
+        """Check that every loss was finite.
+
+        Args:
+            weights: whether to check the weights too, before they are saved.
 
         Raises:
-            BadInput: so it is; says at which step, on what, and where to go on from.
+            BadInput: one is not; the message has the step, the crops, and the last good state.
         """
         step = int(self.bad)
         if step < 0 and weights and not all(bool(p.isfinite().all()) for p in self.parameters):
@@ -250,8 +270,8 @@ class Trainer:
             return
         size = self.recipe.run.batch_size
         good = "no state was saved before"
-        if training_state_.exists(self.folder):
-            good = f"{self.folder / training_state_.STATE} has the last good state"
+        if training_state.exists(self.folder):
+            good = f"{self.folder / training_state.STATE} has the last good state"
         snapshots = sorted(self.folder.glob("snapshot-*.pth"))
         if snapshots:
             good += f", {snapshots[-1].name} the last network that can be used"
@@ -262,14 +282,16 @@ class Trainer:
         )
 
     def weights(self) -> dict[str, Tensor]:
-        """The averaged weights (the weights themselves without an average), by name; and buffers,
-        such as the statistics of batch normalisation."""
+        """The averaged weights and the buffers, such as statistics of batch normalization, by name.
+
+        Without an average they are the weights themselves.
+        """
         names = [name for name, _ in self.network.named_parameters()]
         return self.network.state_dict() | dict(zip(names, self.average, strict=True))
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Inside, the network has the averaged weights."""
+        """Context in which the network has the averaged weights."""
         own = [p.detach().clone() for p in self.parameters]
         with torch.no_grad():
             torch._foreach_copy_(self.parameters, self.average)
@@ -279,7 +301,7 @@ class Trainer:
                 torch._foreach_copy_(self.parameters, own)
 
     def save_model(self, name: str) -> None:
-        """Write the averaged weights with configuration, mask policy and provenance."""
+        """Write the averaged weights with hyper-parameters, mask policy and provenance."""
         run, data = self.recipe.run, self.recipe.data
         training = {
             "version": mtd.__version__,
@@ -304,10 +326,10 @@ class Trainer:
         )
 
     def save_state(self) -> None:
-        """Write all that `resume` needs.
+        """Write the state of the run, for `resume`.
 
         Raises:
-            BadInput: see `check`; what was there stays.
+            BadInput: see `check`; the previous state stays.
         """
         self.check(weights=True)
         state = {
@@ -317,18 +339,18 @@ class Trainer:
             "average": self.average,
             "adam": self.adam.state_dict(),
         }
-        training_state_.save(self.folder, state)
+        training_state.save(self.folder, state)
 
     def resume(self) -> str:
-        """Take up the run in the folder where it was last saved; what is to be said of it, if any.
+        """Restore the last saved state; returns a message about a damaged one, or nothing.
 
         Raises:
-            BadInput: no state can be read.
+            BadInput: no state can be read, or it belongs to another run.
         """
-        _, said = training_state_.load(self.folder, self.device, self._take_up)
-        return said
+        _, message = training_state.load(self.folder, self.device, self._restore)
+        return message
 
-    def _take_up(self, state: dict[str, Any]) -> None:
+    def _restore(self, state: dict[str, Any]) -> None:
         step, data, average = int(state["step"]), str(state["data"]), list(state["average"])
         shapes = [tensor.shape for tensor in average]
         if shapes != [p.shape for p in self.parameters] or step > self.recipe.run.steps:
@@ -337,39 +359,39 @@ class Trainer:
         self.adam.load_state_dict(state["adam"])
         if data != self.pairs.digest:
             raise BadInput(
-                f"{self.folder}: the photographs have changed since; with others it would be "
-                "another run"
+                f"{self.folder}: the photographs have changed since; start anew with another "
+                "--output-dir"
             )
         self.step, self.average = step, average
 
 
 class Stopped(Exception):
-    """An interruption was asked for, and the step that was under way is done."""
+    """The run was interrupted, and the current step is finished."""
 
 
 @contextmanager
 def finishing_steps() -> Iterator[Callable[[], None]]:
-    """Ctrl-C waits for the end of a step: yields a function that raises `Stopped` if it was asked.
+    """Delay Ctrl-C to the end of a step: yields a function that raises `Stopped` after Ctrl-C.
 
-    A step is never cut in two, so that the saved state is one of the run. The second Ctrl-C
-    interrupts at once. Signals reach the main thread only; elsewhere nothing changes.
+    A step is never interrupted, so that the saved state is one of the run. A second Ctrl-C
+    interrupts at once. Signals reach the main thread only; other threads are not affected.
     """
-    asked = False
+    interrupted = False
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        nonlocal interrupted
+        if interrupted:
             signal.default_int_handler(number, frame)
-        asked = True
+        interrupted = True
 
     def check() -> None:
-        if asked:
+        if interrupted:
             raise Stopped
 
     if threading.current_thread() is not threading.main_thread():
         yield check
         return
-    before = signal.signal(signal.SIGINT, ask)
+    before = signal.signal(signal.SIGINT, interrupt)
     try:
         yield check
     finally:
@@ -377,23 +399,23 @@ def finishing_steps() -> Iterator[Callable[[], None]]:
 
 
 def prepare(recipe: Recipe, folder: Path, resume: bool) -> bool:
-    """Make the folder and write the recipe into it; True if there is a run to resume.
+    """Create the folder and write the recipe into it; returns whether there is a run to resume.
 
     Raises:
-        BadInput: the folder holds a run and `resume` is not asked for, or one with another recipe.
+        BadInput: the folder holds a run and `resume` is false, or one with another recipe.
     """
-    held = folder / RECIPE
+    path = folder / RECIPE
     text = json.dumps(recipe.to_dict(), indent=2) + "\n"
-    begun = training_state_.exists(folder) or any(folder.glob("*.pth"))
+    begun = training_state.exists(folder) or any(folder.glob("*.pth"))
     if begun and not resume:
         raise BadInput(f"{folder} holds a run already: add --resume, or choose --output-dir")
-    if begun and (not held.exists() or held.read_bytes() != text.encode()):
-        raise BadInput(f"{folder} holds a run with another recipe ({held}): cannot resume it")
-    if begun and not training_state_.exists(folder):
+    if begun and (not path.exists() or path.read_bytes() != text.encode()):
+        raise BadInput(f"{folder} holds a run with another recipe ({path}): cannot resume it")
+    if begun and not training_state.exists(folder):
         raise BadInput(
-            f"{folder} holds models but no {training_state_.STATE} to resume: choose --output-dir"
+            f"{folder} holds models but no {training_state.STATE} to resume: choose --output-dir"
         )
-    atomic_write.write(held, text)
+    atomic_write.write(path, text)
     return begun
 
 
@@ -411,33 +433,33 @@ def train(
     """Train to the recipe's last step and return the path of the finished model.
 
     Writes into `folder`: `recipe.json`, `log.csv`, `validation.csv` and pictures of the validation,
-    TensorBoard's events, `state.pt` (for resuming) and the state before it, three snapshots at a
-    quarter, half and three quarters of the way, and `model.pth`. Resuming gives the same bits as a
-    run that was never interrupted, on the same machine with the same number of threads.
+    TensorBoard events, `state.pt` (for resuming) and the previous state, snapshots at a quarter,
+    half and three quarters of the steps, and `model.pth`. A resumed run is equal, bit for bit, to
+    one that was never interrupted, on the same machine with the same number of threads.
 
     Args:
-        recipe: checked.
+        recipe: the settings, checked.
         folder: of the run.
-        device: where to train.
-        resume: go on with the run in the folder.
+        device: of the network.
+        resume: continue the run in the folder.
         quiet: no bar, no messages.
         command: the command line, for the record.
-        ranks: the processes that share each batch; the first one writes.
-        reading: of photographs.
+        ranks: the processes that share each batch; rank 0 writes.
+        reading: how photographs are read.
 
     Raises:
-        BadInput: nothing to train on, an absent device, a folder that cannot be used, a loss that
-            is not finite.
-        KeyboardInterrupt: interrupted; at the first Ctrl-C the step is finished, the state saved.
+        BadInput: no training images, an absent device, a folder that cannot be used, or a loss
+            that is not finite.
+        KeyboardInterrupt: after Ctrl-C; the step is finished and the state saved.
     """
     quiet = quiet or not ranks.first
     with ranks.raise_on_all_ranks():
         trainer = Trainer(recipe, folder, device, command, ranks, reading)
-        shown = recipe.validation
+        settings = recipe.validation
         validator = None
-        if shown.every and ranks.first:
+        if settings.every and ranks.first:
             validator = Validator(
-                shown.folders, shown.noises, shown.crops, shown.crop, recipe.run.seed
+                settings.folders, settings.noises, settings.crops, settings.crop, recipe.run.seed
             )
     begun = False
     with ranks.raise_on_all_ranks():
@@ -445,23 +467,23 @@ def train(
             begun = prepare(recipe, folder, resume)
     begun = ranks.gather(begun)[0]
     with ranks.raise_on_all_ranks():
-        said = trainer.resume() if begun else ""
-    if said and not quiet:
-        print(said, file=sys.stderr)
+        message = trainer.resume() if begun else ""
+    if message and not quiet:
+        print(message, file=sys.stderr)
     if resume and not begun and not quiet:
         print(f"nothing to resume in {folder}: starting anew", file=sys.stderr)
     log = None
     if ranks.first:
         log = Log(folder)
         log.start(trainer.step, validates=validator is not None)
-    _tell(trainer, quiet)
+    _describe(trainer, quiet)
     try:
         _loop(trainer, log, validator, quiet)
     except Stopped:
         if ranks.first:
             trainer.save_state()
         raise KeyboardInterrupt(
-            f"stopped at step {trainer.step}; the same command with --resume goes on from there"
+            f"stopped at step {trainer.step}; the same command with --resume continues from there"
         ) from None
     finally:
         if log is not None:
@@ -472,17 +494,17 @@ def train(
     return folder / MODEL
 
 
-def _tell(trainer: Trainer, quiet: bool) -> None:
-    """One line on stderr about what is trained on what, and one about images left out."""
+def _describe(trainer: Trainer, quiet: bool) -> None:
+    """Print a line about network, data and machine, and one about skipped images, on stderr."""
     if bad := trainer.pairs.bad:
         shown = "; ".join(bad[:5]) + ("; …" if len(bad) > 5 else "")
-        tqdm.write(f"left out, not to be read ({len(bad)}): {shown}", file=sys.stderr)
+        tqdm.write(f"skipped, cannot be read ({len(bad)}): {shown}", file=sys.stderr)
     small = trainer.pairs.too_small
     if small:
         shown = ", ".join(small[:5]) + (", …" if len(small) > 5 else "")
         size = trainer.recipe.data.crop
         tqdm.write(
-            f"left out, smaller than {size} x {size}: {shown} ({len(small)})", file=sys.stderr
+            f"skipped, smaller than {size} x {size}: {shown} ({len(small)})", file=sys.stderr
         )
     if quiet:
         return
@@ -509,8 +531,8 @@ def _loop(trainer: Trainer, log: Log | None, validator: Validator | None, quiet:
             bar.update()
             logs = step % run.log_every == 0 or step == run.steps
             saves = step % run.save_every == 0 or step in snapshots
-            looks = logs or saves or step % LOOK == 0
-            if looks or (ranks.size == 1 and trainer.device.type == "cpu"):
+            checks = logs or saves or step % CHECK_EVERY == 0
+            if checks or (ranks.size == 1 and trainer.device.type == "cpu"):
                 with ranks.raise_on_all_ranks():
                     trainer.check(weights=saves or step == run.steps)
             if logs:
@@ -528,20 +550,20 @@ def _loop(trainer: Trainer, log: Log | None, validator: Validator | None, quiet:
                 trainer.save_model(f"snapshot-{step:06d}.pth")
             if ranks.first and step % run.save_every == 0:
                 trainer.save_state()
-            if (looks or ranks.size == 1) and any(ranks.gather(_asked(check))):
+            if (checks or ranks.size == 1) and any(ranks.gather(_is_interrupted(check))):
                 raise Stopped
 
 
 def _validate(trainer: Trainer, validator: Validator, log: Log) -> None:
-    """Show the averaged weights the validation's crops."""
+    """Validate the averaged weights."""
     with trainer.averaged():
-        found = validator.run(trainer.network)
-    log.validated(trainer.step, {spec: float(psnr.mean()) for spec, (psnr, _) in found.items()})
-    outputs = {spec: output for spec, (_, output) in found.items()}
+        results = validator.run(trainer.network)
+    log.validated(trainer.step, {spec: float(psnr.mean()) for spec, (psnr, _) in results.items()})
+    outputs = {spec: output for spec, (_, output) in results.items()}
     validator.save(outputs, trainer.folder, trainer.step)
 
 
-def _asked(check: Callable[[], None]) -> bool:
+def _is_interrupted(check: Callable[[], None]) -> bool:
     try:
         check()
     except Stopped:

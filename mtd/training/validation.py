@@ -1,4 +1,4 @@
-"""How a network under training does on noises that it is, and is not, trained on."""
+"""Validation in training: PSNR on the training noise and on other noises."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from mtd.noise.synthetic import Gaussian
 
 FOLDER = "validation"
 SHOWN = 2
-"""Crops in the picture of a validation."""
+"""Number of crops in the picture of a validation."""
 
 
 class Validator:
-    """The same crops under the same noise at every step.
+    """PSNR on fixed crops with fixed noise.
 
     Args:
         folders: of photographs; the bundled ones if there are none.
-        noises: texts; see `mtd.noise.specs.parse`.
-        count: of crops.
-        crop: their side.
+        noises: specifications; see `mtd.noise.specs.parse`.
+        count: number of crops.
+        crop: side of a crop in pixels.
         seed: of the noise.
 
     Raises:
@@ -46,17 +46,20 @@ class Validator:
         self.clean = data_crops.to_tensor([one.pixels for one in crops])
         self.keys = [one.digest for one in crops]
         self.pairs = {}
-        for made in map(noise_specs.parse, noises):
-            pair = pair_keyed(made, self.clean, self.keys, seed=seed, quantize=True)
-            self.pairs[made.spec] = (*pair, _level(made, *pair))
+        for noise in map(noise_specs.parse, noises):
+            pair = pair_keyed(noise, self.clean, self.keys, seed=seed, quantize=True)
+            self.pairs[noise.spec] = (*pair, _level(noise, *pair))
 
     def values(self, network: Denoiser, batch: int = 16) -> dict[str, float]:
-        """Mean PSNR over crops in dB, by noise; RGB, rounded to 8 bits."""
+        """Mean PSNR over crops in dB by noise, RGB, rounded to 8 bits."""
         return {spec: float(psnr.mean()) for spec, (psnr, _) in self.run(network, batch).items()}
 
     def run(self, network: Denoiser, batch: int = 16) -> dict[str, tuple[Tensor, Tensor]]:
-        """Each crop's PSNR, and the outputs, by noise."""
-        mode, found = network.training, {}
+        """PSNR in dB, (crops,), and outputs, (crops, 3, H, W), by noise.
+
+        The network is in eval mode meanwhile.
+        """
+        mode, results = network.training, {}
         like = next(network.parameters())
         network.eval()
         try:
@@ -73,13 +76,13 @@ class Validator:
                     for i in range(0, len(noisy), batch)
                 ]
                 output = torch.cat(parts)
-                found[spec] = psnr_ssim.psnr(output, target), output
+                results[spec] = psnr_ssim.psnr(output, target), output
         finally:
             network.train(mode)
-        return found
+        return results
 
     def picture(self, outputs: dict[str, Tensor]) -> Image.Image:
-        """Rows of noisy, denoised and clean crops, one for each noise and shown crop."""
+        """A row of noisy, denoised and clean crop for each noise and each of the first crops."""
         rows = []
         for spec, output in outputs.items():
             noisy, target, _ = self.pairs[spec]
@@ -89,14 +92,14 @@ class Validator:
         return Image.fromarray(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()))
 
     def save(self, outputs: dict[str, Tensor], folder: Path, step: int) -> None:
-        """Write the picture of a step."""
-        place = folder / FOLDER
-        place.mkdir(parents=True, exist_ok=True)
-        self.picture(outputs).save(place / f"{step:06d}.png")
+        """Write the picture of a step into the folder of a run."""
+        pictures = folder / FOLDER
+        pictures.mkdir(parents=True, exist_ok=True)
+        self.picture(outputs).save(pictures / f"{step:06d}.png")
 
 
-def _level(made: noise_base.Noise, noisy: Tensor, target: Tensor) -> Tensor:
-    """What a network that is told the noise level is told, as `analysis` does with `oracle`."""
-    if isinstance(made, Gaussian):
-        return torch.full((len(noisy),), made.level / 255)
+def _level(noise: noise_base.Noise, noisy: Tensor, target: Tensor) -> Tensor:
+    """The level for a noise-conditional network, (images,): that of the added noise."""
+    if isinstance(noise, Gaussian):
+        return torch.full((len(noisy),), noise.level / 255)
     return (noisy.double() - target.double()).square().mean((1, 2, 3)).sqrt().float()

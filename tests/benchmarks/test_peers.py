@@ -253,7 +253,7 @@ def test_full_size_networks_over_bare_passes(tmp_path, capsys):
         {"a": MaskPolicy(), "b": MaskPolicy((75, 85), "zero", 75)}.items()
     ):
         network = SwinIR(SwinIRConfig())
-        network.initialise(torch.Generator().manual_seed(seed))
+        network.initialize(torch.Generator().manual_seed(seed))
         path = tmp_path / f"{name}.pth"
         checkpoint_file.save(path, network.state_dict(), network=SwinIRConfig(), mask=policy)
     specs = ("gaussian:15", "poisson:3", "gaussian:50")

@@ -56,7 +56,7 @@ class Step:
     ) -> None:
         self.generator = torch.Generator(device).manual_seed(0)
         network = SwinIR()
-        network.initialise(torch.Generator().manual_seed(0))
+        network.initialize(torch.Generator().manual_seed(0))
         self.network = network.to(device).train()
         if channels_last:
             self.network.to(memory_format=torch.channels_last)

@@ -40,7 +40,7 @@ def tiny(name: str, seed: int = 0, config: Config | None = None) -> Denoiser:
     """A small network of an architecture with weights that are all different."""
     stream = torch.Generator().manual_seed(seed)
     network = registry.build(config or TINY[name])
-    network.initialise(stream)
+    network.initialize(stream)
     with torch.no_grad():
         for key, value in network.state_dict().items():
             if value.is_floating_point() and "mean." not in key:
@@ -62,7 +62,7 @@ def saved(network: Denoiser, path, policy: MaskPolicy | None = None, **training)
 
 def output(network, x=X):
     """Of a network on some images, told a noise level if it takes one and was not told."""
-    told = network.takes_sigma and network.usage.sigma in (None, "oracle")
+    told = network.takes_sigma and network.input_format.sigma in (None, "oracle")
     with torch.no_grad():
         return network(x, sigma=torch.full((len(x),), 25 / 255) if told else None)
 

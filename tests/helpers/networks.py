@@ -17,7 +17,7 @@ def tiny_network(seed: int = 0, config: SwinIRConfig = TINY) -> SwinIR:
     """A small network with random weights, large enough for its layers to differ."""
     network = SwinIR(config)
     stream = torch.Generator().manual_seed(seed)
-    network.initialise(stream)
+    network.initialize(stream)
     with torch.no_grad():
         for parameter in network.parameters():
             parameter += 0.1 * torch.randn(parameter.shape, generator=stream)

@@ -97,7 +97,7 @@ def test_results_that_are_there(in_process: Call, folder: Path) -> None:
     (results / "a.png").unlink()
     before = (results / "c.png").stat().st_mtime_ns
     code, out, _ = run(in_process, folder, "--resume")
-    assert code == 0 and "1 image, 3 already there" in out
+    assert code == 0 and "1 image, 3 skipped" in out
     assert (results / "a.png").exists() and (results / "c.png").stat().st_mtime_ns == before
     assert run(in_process, folder, "--overwrite", "--quiet")[0] == 0
     assert (results / "c.png").stat().st_mtime_ns > before
@@ -221,10 +221,10 @@ def test_wrong_places(in_process: Call, folder: Path) -> None:
         ("text.png", "out.png", "not an image"),
         ("in", "out.png", "has to be one too"),
         ("in", "file", "has to be one too"),
-        ("in", "in", "over an input"),
-        ("in/a.png", "in/a.png", "over an input"),
-        ("in/a.png", "out.jpg", ".jpg; results are written to"),
-        ("in/a.png", "out", "no ending"),
+        ("in", "in", "overwrite an input"),
+        ("in/a.png", "in/a.png", "overwrite an input"),
+        ("in/a.png", "out.jpg", ".jpg; outputs are .png"),
+        ("in/a.png", "out", "no suffix"),
         ("in/a.png", "file/out.png", "file"),
     ):
         code, _, err = in_process(main, model, str(base / source), str(base / target))

@@ -59,9 +59,9 @@ def test_all_that_is_known(in_process: Call) -> None:
         assert entry.name in out and entry.about in out
     assert "824,118" in out and "668,227" in out and "26,111,668" in out
     assert "baseline.pth, masked.pth" in out
-    words = out.partition("by spandrel")[2].replace("\n", " ").replace(",", " ").split()
+    words = out.partition("of spandrel")[2].replace("\n", " ").replace(",", " ").split()
     assert set(spandrel_adapter.names()) <= set(words) or "not installed" in out
-    assert max(map(len, out.partition("by spandrel")[2].splitlines())) <= 100
+    assert max(map(len, out.partition("of spandrel")[2].splitlines())) <= 100
 
 
 def test_all_that_is_known_as_json(in_process: Call) -> None:
@@ -89,7 +89,7 @@ def test_other_packages_and_no_spandrel(in_process: Call, monkeypatch: pytest.Mo
         registry.architectures.cache_clear()
     assert code == 0
     assert "Theirs  668,227  a network of theirs" in out.partition("of other packages")[2]
-    assert "not installed" in out.partition("by spandrel")[2]
+    assert "not installed" in out.partition("of spandrel")[2]
 
 
 def test_the_bundled_pair(in_process: Call) -> None:
@@ -98,7 +98,7 @@ def test_the_bundled_pair(in_process: Call) -> None:
     plain, masked = (table(part) for part in out.removesuffix("\n").split("\n\n"))
     assert plain["file"] == "baseline.pth" and len(plain["SHA-256"]) == 64
     assert plain["container"] == "params" and plain["architecture"] == "SwinIR"
-    assert plain["recognised by"] == "its own metadata"
+    assert plain["recognized by"] == "its own metadata"
     assert "embed_dim=32, depths=[4, 4]" in plain["hyper-parameters"]
     assert plain["parameters"] == "87,235 in 130 tensors"
     assert plain["multiply-adds"] == "113,280 per pixel, at 16 x 16"
@@ -135,7 +135,7 @@ def test_a_network_of_one_s_own(
     assert code == 0, err
     told = table(out)
     assert told["architecture"] == "Small"
-    assert told["recognised by"] == "its factory, mine_inspected:Small(width=5)"
+    assert told["recognized by"] == "its factory, mine_inspected:Small(width=5)"
     assert told["multiply-adds"] == f"{5 * 27 + 15 * 25:,} per pixel, at 64 x 64"
     assert told["receptive field"] == "sees 3 pixels to each side (measured at 96 x 96)"
     assert told["value range"] == "0 to 255" and told["channel order"] == "BGR"
@@ -158,8 +158,8 @@ def test_a_file_that_is_unknown_and_the_others(in_process: Call, tmp_path: Path)
     code, out, err = in_process(main, *paths, "--size", "8", "--grey", "per-channel")
     assert code == 2
     first, second = (table(part) for part in out.removesuffix("\n").split("\n\n"))
-    assert first["architecture"] == "DnCNN" and first["recognised by"] == "keys and shapes"
-    assert first["channel order"] == "grey, called for each channel in turn"
+    assert first["architecture"] == "DnCNN" and first["recognized by"] == "keys and shapes"
+    assert first["channel order"] == "grayscale, called for each channel in turn"
     assert second["architecture"] == "SwinIR"
     unknown, missing = err.splitlines()
     assert unknown.startswith("error: ") and "odd.pth: no network known here" in unknown

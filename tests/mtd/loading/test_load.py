@@ -23,7 +23,7 @@ from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
 from mtd.networks.config import Config
 from mtd.networks.dncnn import DnCNNConfig
-from mtd.networks.input_format import Usage
+from mtd.networks.input_format import InputFormat
 from mtd.utils import plugins
 from mtd.utils.errors import BadInput
 from tests.helpers.architectures import NEEDED, TINY, X, output, refused, saved, tiny
@@ -47,7 +47,7 @@ def test_built_saved_loaded_is_the_same(tmp_path, name, suffix):
     sigma = {k: v for k, v in NEEDED.get(name, {}).items() if k == "sigma"}
     loaded = mtd.load(path, **sigma)
     assert type(loaded) is type(network) and loaded.config == network.config
-    assert loaded.usage == replace(network.usage, **sigma) and not loaded.training
+    assert loaded.input_format == replace(network.input_format, **sigma) and not loaded.training
     assert torch.equal(output(loaded), output(network))
     assert loaded.source["architecture"] == name and loaded.source["training"] == {"steps": 3}
     assert loaded.source["recognised"] == "its own metadata"
@@ -89,7 +89,7 @@ def test_value_ranges_are_detected_declared_or_asked_for(tmp_path):
     assert scaled.source["usage"] == {"value_range": 255}
     # our own files say it
     config = replace(TINY["RNAN"], value_range=255.0)
-    assert mtd.load(saved(tiny("RNAN", config=config), path)).usage.value_range == 255
+    assert mtd.load(saved(tiny("RNAN", config=config), path)).input_format.value_range == 255
     assert "this RNAN takes 255" in refused(path, value_range=1)
     config = replace(TINY["RIDNet"], value_range=255.0)
     ridnet = tiny("RIDNet", config=config)
@@ -98,7 +98,7 @@ def test_value_ranges_are_detected_declared_or_asked_for(tmp_path):
     assert loaded.config == config and loaded.source["usage"] == {"value_range": 255}
     with torch.no_grad():
         assert torch.equal(loaded(X), ridnet.restore(255 * X) / 255)
-    assert mtd.load(path, value_range=255).usage == loaded.usage
+    assert mtd.load(path, value_range=255).input_format == loaded.input_format
     assert "--value-range 1: this RIDNet takes 255" in refused(path, value_range=1)
     torch.save(tiny("DnCNN").state_dict(), path)
     assert "--value-range 255: this DnCNN takes 1" in refused(path, value_range=255)
@@ -128,7 +128,7 @@ def test_grey_networks_channel_by_channel(tmp_path):
 def test_noise_levels(tmp_path):
     network = tiny("FFDNet")
     path = saved(network, tmp_path / "a.pth")
-    message = "an FFDNet is told the noise level: give --sigma 25, in 8-bit levels, or"
+    message = "an FFDNet is noise-conditional: give --sigma 25, in 8-bit levels, or"
     assert message in refused(path).replace("a FFDNet", "an FFDNet")
     with torch.no_grad():
         constant = mtd.load(path, sigma=50)
@@ -136,7 +136,7 @@ def test_noise_levels(tmp_path):
         assert torch.equal(constant(X, sigma=torch.zeros(2)), constant(X))  # as it was asked
         oracle, levels = mtd.load(path, sigma="oracle"), torch.tensor([0.1, 0.2])
         assert torch.equal(oracle(X, sigma=levels), network(X, sigma=levels))
-        with pytest.raises(BadInput, match="FFDNet needs the noise level: give --sigma"):
+        with pytest.raises(BadInput, match="FFDNet is noise-conditional: give --sigma"):
             oracle(X)
     assert oracle.source["usage"] == {"sigma": "oracle"}
     # others are not told
@@ -147,13 +147,13 @@ def test_noise_levels(tmp_path):
 @pytest.mark.parametrize("sigma", [-1, 300, float("nan"), "strong", True])
 def test_noise_levels_that_are_none(sigma):
     with pytest.raises(BadInput, match=r"expected a level from 0 to 255, or oracle"):
-        Usage(sigma=sigma)
+        InputFormat(sigma=sigma)
 
 
 @pytest.mark.parametrize("white", [0, -1, float("nan"), float("inf")])
 def test_value_ranges_that_are_none(white):
     with pytest.raises(BadInput, match="expected a number above 0"):
-        Usage(value_range=white)
+        InputFormat(value_range=white)
 
 
 @dataclass(frozen=True)
@@ -377,11 +377,13 @@ def test_a_part_of_another_network_is_not_run_alone(tmp_path):
 
 def test_what_a_network_says_of_its_own_use_is_kept(tmp_path):
     network = tiny("DnCNN")
-    network.usage = Usage(value_range=255, bgr=True)
-    assert loading_load.usage(network, True, loading_load.LoadOptions()) == network.usage
-    assert not loading_load.usage(network, True, loading_load.LoadOptions(bgr=False)).bgr
+    network.input_format = InputFormat(value_range=255, bgr=True)
+    assert (
+        loading_load.input_format(network, True, loading_load.LoadOptions()) == network.input_format
+    )
+    assert not loading_load.input_format(network, True, loading_load.LoadOptions(bgr=False)).bgr
 
 
 def test_what_tensors_do_not_tell_is_said(tmp_path):
     torch.save(tiny("DnCNN").state_dict(), tmp_path / "a.pth")
-    assert mtd.load(tmp_path / "a.pth").source["assumed"].startswith("x - f(x)")
+    assert mtd.load(tmp_path / "a.pth").source["assumed"].startswith("outputs x - f(x)")

@@ -21,9 +21,9 @@ from mtd.data import photographs
 from mtd.loading import cli_options
 from mtd.metrics.psnr_ssim import psnr
 from mtd.networks import external
-from mtd.networks.external import Foreign
+from mtd.networks.external import ExternalNetwork
 from mtd.networks.ffdnet import FFDNet
-from mtd.networks.input_format import Usage
+from mtd.networks.input_format import InputFormat
 from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
 from tests.helpers.architectures import TINY, output, refused, saved, tiny
@@ -69,8 +69,8 @@ def weights_of(module, path="w.pth", seed=0):
 def test_a_plain_class(own, tmp_path):
     bare = weights_of(own.Plain())
     loaded = mtd.load("w.pth", factory="mymod:Plain")
-    assert isinstance(loaded, Foreign) and loaded.channels == 3
-    assert torch.equal(output(loaded), output(Foreign(bare, loaded.config)))
+    assert isinstance(loaded, ExternalNetwork) and loaded.channels == 3
+    assert torch.equal(output(loaded), output(ExternalNetwork(bare, loaded.config)))
     with torch.no_grad():
         assert torch.equal(loaded(X), bare(X))
     assert loaded.source["architecture"] == "Plain"
@@ -132,9 +132,7 @@ def test_arguments(own):
 
 def test_noise_levels(own):
     bare, level = weights_of(own.Told()), torch.full((2, 1, 1, 1), 30 / 255)
-    assert "a Told is told the noise level: give --sigma 25" in refused(
-        "w.pth", factory="mymod:Told"
-    )
+    assert "a Told is noise-conditional: give --sigma 25" in refused("w.pth", factory="mymod:Told")
     with torch.no_grad():
         loaded = mtd.load("w.pth", factory="mymod:Told", sigma=30)
         assert loaded.takes_sigma and torch.equal(loaded(X), bare(X, level))
@@ -174,7 +172,11 @@ def test_published_ffdnet_through_its_users_own_class_is_ours(own):
     path = data_folder("checkpoints") / "ffdnet_color.pth"
     ours = mtd.load(path, sigma=25)
     theirs = mtd.load(path, factory="mymod:FFD", sigma=25)
-    assert isinstance(ours, FFDNet) and isinstance(theirs, Foreign) and theirs.config.multiple == 2
+    assert (
+        isinstance(ours, FFDNet)
+        and isinstance(theirs, ExternalNetwork)
+        and theirs.config.multiple == 2
+    )
     with torch.no_grad():
         even = X[..., :20, :34]
         assert torch.equal(ours(even), theirs(even))
@@ -190,14 +192,18 @@ def test_published_ffdnet_through_its_users_own_class_is_ours(own):
         ("broken:make", {}, "cannot import broken (ModuleNotFoundError"),
         ("script:make", {}, "cannot import script (SystemExit: usage: script FILE)"),
         (".mymod:make", {}, "cannot import .mymod"),
-        ("mymod:Plian", {}, "nothing to call; did you mean Plain"),
-        ("mymod:value", {}, "nothing to call"),
+        ("mymod:Plian", {}, "no class or function Plian; did you mean Plain"),
+        ("mymod:value", {}, "no class or function value"),
         ("mymod:fail", {"a": 1}, "fail(a=1) fails (RuntimeError: no luck)"),
         ("mymod:leave", {}, "leave() fails (SystemExit: 2)"),
         ("mymod:make", {}, "make() fails (TypeError: make() missing 1 required"),
         ("mymod:Plain", {"depth": 3}, "unexpected keyword argument 'depth'"),
-        ("mymod:none", {}, "makes a list, expected a nn.Module"),
-        ("mymod:Larger", {}, "Larger is no denoiser: it makes (1, 3, 130, 128) of (1, 3, 65, 64)"),
+        ("mymod:none", {}, "returns a list, expected an nn.Module"),
+        (
+            "mymod:Larger",
+            {},
+            "Larger is no denoiser: it returns (1, 3, 130, 128) for",
+        ),
         ("mymod:UNet", {}, "weights do not fit (Missing key(s) in state_dict: "),
         ("mymod:Plain", {"width": 5}, "weights do not fit (size mismatch for first.weight"),
     ],
@@ -213,7 +219,7 @@ def test_outputs_of_another_size_at_some_sizes(own):
             return x if x.shape[-1] > 40 else x[..., :-1]
 
     network = external.wrap(Odd())
-    with pytest.raises(BadInput, match=r"Odd makes \(2, 3, 21, 33\) of \(2, 3, 21, 34\)"):
+    with pytest.raises(BadInput, match=r"Odd returns \(2, 3, 21, 33\) for \(2, 3, 21, 34\)"):
         network(X)
 
 
@@ -224,13 +230,14 @@ class Branches(nn.Module):
         super().__init__()
         self.source = nn.Conv2d(3, 4, 1)
         self.inference = nn.Conv2d(4, 3, 1)
-        self.usage = nn.Dropout(0.5)
+        self.input_format = nn.Dropout(0.5)
         self.gain = nn.Parameter(torch.tensor(0.5))
         self.register_buffer("shift", torch.tensor(0.25))
         self.register_buffer("passing", torch.tensor(0.125), persistent=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.gain * self.usage(self.inference(self.source(x))) + self.shift + self.passing
+        y = self.input_format(self.inference(self.source(x)))
+        return self.gain * y + self.shift + self.passing
 
 
 def test_a_wrapped_module_is_the_users_own():
@@ -257,8 +264,8 @@ def test_a_wrapped_module_is_the_users_own():
         network.load_state_dict({k: 2 * v for k, v in bare.state_dict().items()})
         assert float(bare.gain) == 1 and torch.equal(network(X), bare(X))
     network.train()
-    assert bare.training and bare._modules["usage"].training
-    assert network.train(False) is network and not bare._modules["usage"].training
+    assert bare.training and bare._modules["input_format"].training
+    assert network.train(False) is network and not bare._modules["input_format"].training
     network.source = {"path": "x"}  # as `load` records it
     assert network.source == {"path": "x"} and isinstance(bare._modules["source"], nn.Conv2d)
     network.double().zero_grad()
@@ -430,7 +437,7 @@ def test_networks_that_spandrel_knows(tmp_path, make):
     for content in (weights, {"params": {f"module.{k}": v for k, v in weights.items()}}):
         torch.save(content, path)
         loaded = mtd.load(path)
-        assert isinstance(loaded, Foreign) and loaded.source["architecture"] == kind
+        assert isinstance(loaded, ExternalNetwork) and loaded.source["architecture"] == kind
         assert loaded.source["recognised"].startswith("keys and shapes, by spandrel 0.")
         assert loaded.source["recognised"].endswith(f": {kind}")
     image = torch.cat([X, X.flip(-1)], 2)[..., :40, :]
@@ -449,7 +456,7 @@ def test_drunet_is_told_the_level_that_is_asked_for(tmp_path, channels):
     torch.manual_seed(0)
     path = tmp_path / "a.pth"
     bare = weights_of(drunet(channels), path)
-    assert "a DRUNet is told the noise level: give --sigma 25" in refused(path)
+    assert "a DRUNet is noise-conditional: give --sigma 25" in refused(path)
     loaded, image = mtd.load(path, sigma=40), X[:, :channels]
     assert loaded.config.in_chans == channels and loaded.config.multiple == 8
     sides = torch.nn.functional.pad(image, (0, 6, 0, 3), mode="reflect")
@@ -465,7 +472,7 @@ def test_super_resolution_is_refused(tmp_path):
     from spandrel.architectures.Compact import Compact
 
     torch.save(Compact(num_feat=4, num_conv=1, upscale=2).state_dict(), tmp_path / "a.pth")
-    assert "a Compact (recognised by spandrel): expected a denoiser" in refused(tmp_path / "a.pth")
+    assert "a Compact (recognized by spandrel): expected a denoiser" in refused(tmp_path / "a.pth")
 
 
 def test_without_spandrel(tmp_path, monkeypatch):
@@ -525,7 +532,7 @@ def test_the_deepest_convolution_is_the_last_to_fire(tmp_path):
 
 def test_layers_of_a_grey_network_hold_all_channels_side_by_side():
     network = external.wrap(nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Conv2d(2, 1, 1)))
-    network.usage = Usage(per_channel=True)
+    network.input_format = InputFormat(per_channel=True)
     with torch.no_grad(), Activations(network, ["0", "input:1", "1"]) as held:
         output = network(X)
     with torch.no_grad():

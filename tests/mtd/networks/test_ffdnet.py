@@ -23,7 +23,7 @@ SMALL = FFDNetConfig(features=8, depth=3)
 def small(config=SMALL, seed=0):
     """A small network in double precision."""
     network = FFDNet(config).double().eval()
-    network.initialise(torch.Generator().manual_seed(seed))
+    network.initialize(torch.Generator().manual_seed(seed))
     return network
 
 
@@ -144,7 +144,7 @@ def test_each_image_by_itself_and_by_its_own_noise_level():
 
 
 def test_the_noise_level_is_needed():
-    with pytest.raises(BadInput, match="needs the noise level"):
+    with pytest.raises(BadInput, match="is noise-conditional"):
         small()(rand(1, 3, 8, 8))
 
 

@@ -17,7 +17,7 @@ from mtd.networks import profile as networks_profile
 from mtd.networks.base import Denoiser
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.networks.ffdnet import FFDNet
-from mtd.networks.input_format import Usage
+from mtd.networks.input_format import InputFormat
 from mtd.networks.profile import Field, macs_per_pixel, parameters, receptive_field
 from mtd.networks.restormer import Restormer, RestormerConfig
 from mtd.networks.ridnet import RIDNet, RIDNetConfig
@@ -124,7 +124,7 @@ def test_the_published_ffdnet_is_told_a_noise_level() -> None:
     count = 9 * (13 * 96 + 10 * 96 * 96 + 96 * 12) / 4
     assert macs_per_pixel(network, 16) == count
     for sigma in (25.0, "oracle"):
-        network.usage = Usage(sigma=sigma)
+        network.input_format = InputFormat(sigma=sigma)
         told = networks_profile.describe(network, 16)
         assert told["takes_noise_level"] and told["noise_level"] == sigma
         assert told["macs_per_pixel"] == count and told["receptive_field"]["reach"] == 25
@@ -153,8 +153,8 @@ def test_a_transformer_of_pytorch_s_own_is_counted() -> None:
 def test_networks_for_grey() -> None:
     network = dncnn(4, channels=1)
     told, count = networks_profile.describe(network, 16), 9 * (8 + 2 * 64 + 8)
-    assert (told["channel_order"], told["macs_per_pixel"]) == ("grey", count)
-    network.usage = replace(network.usage, per_channel=True)
+    assert (told["channel_order"], told["macs_per_pixel"]) == ("grayscale", count)
+    network.input_format = replace(network.input_format, per_channel=True)
     told = networks_profile.describe(network, 16)
     assert "each channel" in told["channel_order"] and told["macs_per_pixel"] == 3 * count
 
@@ -191,7 +191,7 @@ def test_a_field_that_differs_between_pixels() -> None:
     ids=lambda network: type(network).__name__,
 )
 def test_networks_that_see_the_whole_image(network: Denoiser) -> None:
-    network.initialise(torch.Generator().manual_seed(0))
+    network.initialize(torch.Generator().manual_seed(0))
     field = receptive_field(network.eval(), 32)
     assert field.whole and field.reach is None and "the whole image" in str(field)
 
@@ -244,7 +244,7 @@ def test_a_bundled_file() -> None:
 
 def test_value_range_and_channel_order() -> None:
     network: Denoiser = RIDNet(RIDNetConfig(features=4, reduction=4, value_range=255.0)).eval()
-    network.usage = replace(network.usage, bgr=True)
+    network.input_format = replace(network.input_format, bgr=True)
     told = networks_profile.describe(network, 8)
     assert told["value_range"] == 255 and told["channel_order"] == "BGR"
     two = DnCNN(DnCNNConfig(in_chans=2, features=2, depth=2)).eval()

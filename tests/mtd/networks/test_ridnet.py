@@ -16,7 +16,7 @@ SMALL = RIDNetConfig(features=8, blocks=2, reduction=4)
 
 def small(config: RIDNetConfig = SMALL, seed: int = 0) -> RIDNet:
     network = RIDNet(config)
-    network.initialise(torch.Generator().manual_seed(seed))
+    network.initialize(torch.Generator().manual_seed(seed))
     return network.eval()
 
 
@@ -43,7 +43,7 @@ def test_the_same_network_on_values_to_255():
     config = detect(weights)
     assert config == RIDNetConfig(value_range=255)
     network = RIDNet(config).double().eval()
-    assert network.usage.value_range == 255
+    assert network.input_format.value_range == 255
     network.load_state_dict(weights)
     x, expected = (torch.from_numpy(arrays[key]) for key in ("input", "output"))
     with torch.no_grad():

@@ -20,7 +20,7 @@ SMALL = RNANConfig(features=8, groups=2, inner=3)
 
 def small(config: RNANConfig = SMALL) -> RNAN:
     network = RNAN(config)
-    network.initialise(torch.Generator().manual_seed(0))
+    network.initialize(torch.Generator().manual_seed(0))
     return network.eval()
 
 
@@ -47,7 +47,7 @@ def test_the_same_network_on_values_to_255():
         weights[key] = weights[key] * factor
     white.load_state_dict(weights)
     x = torch.rand(2, 3, 6, 9, dtype=torch.float64)
-    assert RNAN.range_unknown and white.usage.value_range == 255
+    assert RNAN.range_unknown and white.input_format.value_range == 255
     with torch.no_grad():
         assert torch.equal(white(x), white.restore(x * 255) / 255)
         torch.testing.assert_close(white(x), one(x), rtol=0, atol=1e-12)

@@ -48,14 +48,14 @@ def grey(side: int = 8, level: float = 0.5) -> Tensor:
     [(0.1, 0.0276687), (0.25, 0.0851352), (0.5, 0.2176376), (0.75, 0.4193271), (0.9, 0.6191571)],
 )
 def test_light_behind_a_grey_level(value, light):
-    assert camera_pipeline.linearise(grey(2, value)).numpy() == pytest.approx(light, abs=5e-8)
+    assert camera_pipeline.linearize(grey(2, value)).numpy() == pytest.approx(light, abs=5e-8)
 
 
 def test_the_tone_curve_is_undone():
     tone = uniform(1, 3, 4, 4)
     curve = 3 * tone**2 - 2 * tone**3
-    assert torch.allclose(camera_pipeline.linearise(curve), tone**2.2, atol=1e-12)
-    ends = camera_pipeline.linearise(torch.tensor([0.0, 1.0], dtype=torch.float64).view(1, 1, 1, 2))
+    assert torch.allclose(camera_pipeline.linearize(curve), tone**2.2, atol=1e-12)
+    ends = camera_pipeline.linearize(torch.tensor([0.0, 1.0], dtype=torch.float64).view(1, 1, 1, 2))
     assert ends.flatten().tolist() == pytest.approx([1e-8**2.2, 1], abs=1e-15)
 
 

@@ -124,7 +124,7 @@ def test_resume_renders_what_is_missing_and_nothing_else(mitsuba, tmp_path, in_p
     content = lost.read_bytes()
     lost.unlink()
     code, out, err = in_process(render.main, *arguments)
-    assert code == 2 and "--resume goes on with them" in err and not out and not lost.exists()
+    assert code == 2 and "--resume continues them" in err and not out and not lost.exists()
     assert in_process(render.main, *arguments, "--resume")[0] == 0
     assert lost.read_bytes() == content
     kept = tmp_path / "clean" / "cornell_box.exr"

@@ -146,7 +146,7 @@ def test_output_dropout_leaves_out_channels_in_training_only(photos):
         ("optimizer.learning_rate=-1", "above 0"),
         ("network.num_heads=[3, 3]", "does not divide"),
         ("network.depths=[4]", "for every group"),
-        ("network.in_chans=1", "colour"),
+        ("network.in_chans=1", "RGB"),
         ("mask.fill=learnable", "mask_token"),
         ("mask.fill=grey", "known: pixel, zero, learnable"),
         ("mask.input_percent=[90, 80]", "low <= high"),
@@ -369,7 +369,7 @@ def test_command_trains_and_records_where_the_model_comes_from(photos, tmp_path)
     done = forked("-m", "mtd.train", "small.toml", "--data", "photos", *changes, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "runs/train-small/model.pth\n"
-    assert "left out, smaller than 16 x 16: small.png" in done.stderr
+    assert "skipped, smaller than 16 x 16: small.png" in done.stderr
     model = mtd.load(tmp_path / "runs/train-small/model.pth")
     about = model.source["training"]
     assert about["command"].startswith("python -m mtd.train small.toml --data photos")
@@ -421,8 +421,8 @@ def test_a_network_that_is_told_the_noise_level_trains_on_it(photos, tmp_path):
         f"[data]\nfolders = ['{photos}']\ncrop = 16\n[run]\nsteps = 2\nbatch_size = 2\n"
     )
     model = mtd.load(trainer.train(training_config.load(str(path)), tmp_path / "run"), sigma=15)
-    assert model.source["architecture"] == "FFDNet" and model.usage.sigma == 15
-    with pytest.raises(BadInput, match="told the noise level, expected gaussian:LEVEL"):
+    assert model.source["architecture"] == "FFDNet" and model.input_format.sigma == 15
+    with pytest.raises(BadInput, match="noise-conditional, expected gaussian:LEVEL"):
         training_config.load(str(path), ["data.noise='poisson:3'"])
 
 
@@ -595,7 +595,7 @@ def test_bf16_trains_close_to_float32(photos, tmp_path):
 def test_batch_normalisation_needs_whole_batches(photos, tmp_path):
     sizes = [*TINY_PEERS["dncnn"], *(text for text in SMALL if not text.startswith("network"))]
     changes = [f"data.folders=['{photos}']", *sizes, "run.accumulate=2"]
-    with pytest.raises(BadInput, match="batch normalisation of a DnCNN needs whole batches"):
+    with pytest.raises(BadInput, match="batch normalization of a DnCNN needs whole batches"):
         trainer.train(training_config.load("dncnn.toml", changes), tmp_path / "run", quiet=True)
 
 
