@@ -11,7 +11,7 @@ from analysis.attribution import integrated_gradients
 from analysis.attribution.integrated_gradients import Window
 from analysis.attribution.tables import ENDS, NOISY, VALUES, Maps, windows
 from analysis.commands import progress
-from analysis.engine import run as engine_run
+from analysis.engine import forward as engine_forward
 from analysis.engine.cache import ActivationCache
 from analysis.engine.observer import Batch, View
 from mtd.data.crops import Crop, busiest
@@ -62,7 +62,7 @@ def collect(job: AnalysisJob, folder: RunFolder | None = None, *, quiet: bool = 
     from tqdm.auto import tqdm
 
     inputs, ranks, settings = job.inputs, job.inputs.ranks, job.settings
-    cache = folder.units if folder is not None else ActivationCache()
+    cache = folder.cache if folder is not None else ActivationCache()
     entries = [
         (View(model, noise.spec), i)
         for i in range(len(inputs.crops))
@@ -78,10 +78,10 @@ def collect(job: AnalysisJob, folder: RunFolder | None = None, *, quiet: bool = 
     for number in tqdm(numbers, unit="map", disable=None if talks else True):
         view, i = entries[number]
         key = cache_key(inputs, view, inputs.crops[i], places[i], settings, job.analysis.version)
-        cached = cache.find(key)
+        cached = cache.get(key)
         if cached is None:
             tensors = make(inputs, view, inputs.crops[i], places[i], settings)
-            cached = cache.keep(key, tensors)
+            cached = cache.put(key, tensors)
         own[view, i] = cached.tensors()
     gathered: dict[tuple[View, int], dict[str, Tensor]] = {}
     for part in ranks.gather(own):
@@ -94,7 +94,7 @@ def make(
 ) -> dict[str, Tensor]:
     """The map of a model for a crop under a noise, its objective's ends, and the noisy crop."""
     noise = next(noise for noise in inputs.noises if noise.spec == view.noise)
-    batch = engine_run.show(noise, Batch(0, [crop]), inputs.forward)
+    batch = engine_forward.make_noisy_batch(noise, Batch(0, [crop]), inputs.forward)
     model, noisy = inputs.models[view.model], batch.noisy[0]
     attribution = integrated_gradients.attribute(
         model,
@@ -104,8 +104,8 @@ def make(
         sigma=settings.blur,
         steps=settings.steps,
         batch=settings.together,
-        noise_level=engine_run.told(model, batch),
-        input_mask=engine_run.input_mask(batch, inputs.forward),
+        noise_level=engine_forward.noise_level(model, batch),
+        input_mask=engine_forward.input_mask(batch, inputs.forward),
     )
     ends = torch.tensor([attribution.start, attribution.end], dtype=torch.float64)
     return {VALUES: attribution.values, ENDS: ends, NOISY: noisy.cpu()}

@@ -113,7 +113,7 @@ def similarities(
     p = permutation.PValues(none, none)
     if settings.measure == "cka" and not settings.permutations:
         return Similarities(comparison, values, p)
-    grams = observer.gathered_grams(ranks)
+    grams = observer.gathered_grams()
     if not ranks.first:
         return Similarities(comparison, values, p)
     if settings.measure != "cka":

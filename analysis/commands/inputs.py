@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from analysis.commands.settings import Settings
-    from analysis.engine.run import ForwardSettings
+    from analysis.engine.forward import ForwardSettings
     from mtd.data.crops import Crop
     from mtd.data.photographs import Photograph
     from mtd.data.recorded_noise import Recorded
@@ -139,7 +139,7 @@ def gather(
     photographs: Sequence[Photograph],
 ) -> RunInputs:
     """What settings name, on given photographs; see `load_inputs`."""
-    from analysis.engine.run import ForwardSettings
+    from analysis.engine.forward import ForwardSettings
     from mtd.data.recorded_noise import Recorded
     from mtd.utils.device import resolve_device
 

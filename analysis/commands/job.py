@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.inputs import manifest_of
-from analysis.engine.observer import Batch, Observer
-from analysis.engine.run import batches
+from analysis.engine.observer import Batch, Observer, Watch
+from analysis.engine.run import batches, compute_result
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,22 +23,6 @@ PIXELS = 2**16
 """Pixels that go through a network together unless a batch size is given. Activations of more make
 the C library return memory to the system and request it again at every layer: measured on two
 cores, the bundled networks take three times longer at four times as many."""
-
-
-@dataclass(frozen=True)
-class Watch:
-    """An observer with the noises and crops that it observes."""
-
-    observer: Observer
-    noises: Sequence[str]
-    crops: frozenset[str]
-
-    def applied(self) -> Observer:
-        self.observer.noises, self.observer.crops = self.noises, self.crops
-        return self.observer
-
-    def observes(self, batch: Batch) -> bool:
-        return self.applied().looks_at(batch)
 
 
 @dataclass(frozen=True)
@@ -76,7 +60,7 @@ class AnalysisJob:
         watch = self.watch
         return {
             **self.manifest,
-            "batches": [len(batch.crops) for batch in together if watch.observes(batch)],
+            "batches": [len(batch.crops) for batch in together if watch.observes_batch(batch)],
         }
 
     def files(self) -> Files:
@@ -88,7 +72,7 @@ class AnalysisJob:
         ranks = self.inputs.ranks
         assert self.observer is not None
         with ranks.raise_on_all_ranks():
-            return self.analysis.tables(self.observer.compute(ranks), self)
+            return self.analysis.tables(compute_result(self.observer, ranks), self)
 
 
 def plan(

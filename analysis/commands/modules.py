@@ -82,7 +82,7 @@ def denoiser(name: str, model: Model, settings: Settings, device: str) -> Denois
         "container": "",
         "architecture": type(model).__name__,
         "recognised": "given as a module",
-        "usage": wrapped.usage.to_dict(),
+        "usage": wrapped.input_format.to_dict(),
         "policy": str(wrapped.inference.policy),
         "policy_source": "the module",
         "training": {},

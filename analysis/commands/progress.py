@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from mtd.utils.errors import BadInput
+from mtd.utils.errors import BadInput, Failed
 
 if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
-    from analysis.commands.job import Watch
     from analysis.commands.run_folder import RunFolder
-    from analysis.engine.observer import Batch
+    from analysis.engine.observer import Batch, Watch
 
 
 def run_pass(
@@ -24,17 +24,18 @@ def run_pass(
     *,
     quiet: bool = False,
 ) -> None:
-    """Show every view to the observers, with a bar.
+    """Run all batches under all noises through all networks, with a progress bar.
 
     Args:
         inputs: models, noises and how networks are run.
         batches: of the crops.
         watches: observers with what they observe.
-        folder: keeps activations until the run is finished; None for memory.
+        folder: whose cache keeps activations until the run is finished; None for memory.
         quiet: no bar and no messages.
 
     Raises:
-        BadInput: a layer cannot be used, or activations cannot be written.
+        BadInput: in all processes, if a layer cannot be used or the cache not be written in any.
+        Failed: in all processes, if memory runs out in any.
     """
     from tqdm.auto import tqdm
 
@@ -42,26 +43,42 @@ def run_pass(
     from analysis.engine.cache import ActivationCache
 
     ranks, talks = inputs.ranks, inputs.ranks.first and not quiet
-    cache = folder.units if folder is not None else ActivationCache()
+    cache = folder.cache if folder is not None else ActivationCache()
     cached = cache.count()
     if cached and talks:
-        print(f"found {cached} finished units; they are not computed again", file=sys.stderr)
-    observers = [watch.applied() for watch in watches]
-    views = engine_run.walk(
-        inputs.models, inputs.noises, batches, observers, inputs.forward, units=cache, ranks=ranks
+        print(f"found {cached} cached results; they are not computed again", file=sys.stderr)
+    views = engine_run.run_batches(
+        inputs.models, inputs.noises, batches, watches, inputs.forward, cache=cache, ranks=ranks
     )
-    mine = [batches[index] for index in ranks.indices_for_rank(len(batches))]
-    counts = [len(engine_run.wanted(inputs.models, inputs.noises, b, observers)) for b in mine]
-    with ranks.raise_on_all_ranks():
-        first = next(views, None)  # shows that the layers can be used
+    own = [batches[index] for index in ranks.indices_for_rank(len(batches))]
+    counts = [len(engine_run.observed_views(inputs.models, inputs.noises, b, watches)) for b in own]
+    with ranks.raise_on_all_ranks(), out_of_memory():
+        first = next(views, None)  # the first view shows whether the layers can be used
     if talks and folder is not None:
         report_models(inputs)
     hide = None if talks else True
-    with tqdm(initial=int(first is not None), total=sum(counts), unit="view", disable=hide) as bar:
+    with (
+        ranks.raise_on_all_ranks(),
+        out_of_memory(),
+        tqdm(initial=int(first is not None), total=sum(counts), unit="view", disable=hide) as bar,
+    ):
         for done, _ in enumerate(views, 2):
             bar.update()
             if folder is not None and done <= counts[0] and not cached:
                 check_space(folder, ranks.size * sum(counts) / done)
+            if ranks.another_failed:
+                break  # its error is raised in all processes
+
+
+@contextmanager
+def out_of_memory() -> Iterator[None]:
+    """Around the networks: without enough memory, say what to do."""
+    import torch
+
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError):
+        raise Failed("out of memory: lower --batch-size, --crop or --memory") from None
 
 
 def report_models(inputs: RunInputs) -> None:
@@ -84,17 +101,17 @@ def check_space(folder: RunFolder, share: float) -> None:
     """See that the cached activations of a run find room on the disk.
 
     Args:
-        folder: where some of them are.
-        share: how many times as many there will be.
+        folder: of the run, with a part of its cache.
+        share: the final size of the cache, as a multiple of its present size.
 
     Raises:
-        BadInput: they will not.
+        BadInput: it will not; what is cached stays.
     """
-    here = folder.units.bytes()
-    needed, free = here * (share - 1), shutil.disk_usage(folder.path).free
+    size = folder.cache.bytes()
+    needed, free = size * (share - 1), shutil.disk_usage(folder.path).free
     if needed > 0.95 * free:
         raise BadInput(
-            f"{folder.path}: features take about {(here + needed) / 2**30:.1f} GiB while the run "
-            f"goes on, {free / 2**30:.1f} are free: lower --limit or --crop, or choose another "
-            "--output-dir"
+            f"{folder.path}: features take about {(size + needed) / 2**30:.1f} GiB while the run "
+            f"goes on, {free / 2**30:.1f} are free: free some space, lower --limit or --crop, or "
+            "choose another --output-dir"
         )

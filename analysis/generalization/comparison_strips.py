@@ -116,8 +116,8 @@ def pictures_of(
     observer: ImageQuality, batch: Batch, crop: Crop, spec: str, inputs: RunInputs
 ) -> dict[str, Pixels]:
     """The pictures that this process has of a crop under a noise."""
+    from analysis.engine import forward as engine_forward
     from analysis.engine import observer as engine_observer
-    from analysis.engine import run as engine_run
 
     noises = inputs.noises if batch.noises is None else batch.noises
     noise = next((noise for noise in noises if noise.spec == spec), None)
@@ -128,7 +128,9 @@ def pictures_of(
         square = observer.square(engine_observer.View(name, spec), batch, crop)
         if square is not None:
             pictures[name] = to_pixels(square)
-    target = engine_run.show(noise, engine_observer.Batch(0, [crop]), inputs.forward).target
+    target = engine_forward.make_noisy_batch(
+        noise, engine_observer.Batch(0, [crop]), inputs.forward
+    ).target
     whole = to_pixels(levels(target)[0])
     pictures[TARGET] = np.ascontiguousarray(whole[busiest(crop.pixels, observer.window)])
     step = overview_step(*whole.shape[:2])

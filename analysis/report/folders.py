@@ -23,6 +23,7 @@ from analysis.compare import command as compare_command
 from analysis.compare.predictors import INDICES
 from analysis.curves import command as curves_command
 from analysis.curves import log_readers
+from analysis.engine.cache import FOLDER
 from analysis.report import plan as report_plan
 from analysis.report import sections as report_sections
 from analysis.report.settings import BENCHMARK, ReportOptions, ReportSettings
@@ -104,7 +105,7 @@ def compute(
         if jobs:
             run_together(jobs, plan.whole, plan.batches, folder, output.quiet)
             if ranks.first:
-                folder.units.clear()  # what is made of them is written
+                folder.cache.clear()  # what is made of them is written
         if ranks.first:
             if "compare" in chosen:
                 compare(folder.path, plan, output)
@@ -204,7 +205,7 @@ def collect(folders: Sequence[Path], options: ReportOptions, output: OutputOptio
     for name in names:
         target = folder.path / name
         if found[name].resolve() != target.resolve():
-            ignored = shutil.ignore_patterns("units", "cache", "cka-*", "report*")
+            ignored = shutil.ignore_patterns(FOLDER, "cka-*", "report*")
             shutil.copytree(found[name], target, ignore=ignored, dirs_exist_ok=True)
     return Report(folder, names)
 

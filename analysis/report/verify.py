@@ -292,13 +292,14 @@ def single_result(whole: Any, model: str, noise: str, batch: Any) -> pd.DataFram
     """The results of a model under a noise on a batch."""
     from analysis.commands import progress
     from analysis.commands.job import plan as planned
+    from analysis.engine.run import compute_result
 
     inputs = whole.inputs.subset(models=[model], noises=[noise], crops=batch.crops)
     alone = [replace(batch, index=0, noises=inputs.noises)]
     job = planned(whole.analysis, inputs, whole.settings, alone)
     progress.run_pass(inputs, alone, [job.watch], quiet=True)
     assert job.observer is not None
-    return pd.DataFrame(job.observer.compute())
+    return pd.DataFrame(compute_result(job.observer, inputs.ranks))
 
 
 def aggregates(drawn: RandomRows, results: pd.DataFrame) -> Iterator[Check]:

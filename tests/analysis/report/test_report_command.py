@@ -15,6 +15,7 @@ from analysis.report.options import parser
 from bs4 import BeautifulSoup
 
 from analysis.engine import run as engine_run
+from analysis.engine.cache import FOLDER
 from analysis.pages import notebooks
 from analysis.pages.attachments import attached
 from analysis.report import folders as report_folders
@@ -96,17 +97,17 @@ def test_made_again_elsewhere_it_is_the_same_byte_for_byte(there):
 
 def test_sections_that_are_there_are_not_computed_again(there, monkeypatch):
     shutil.rmtree(there / "out/srga")
-    looked = []
-    real = engine_run.look
+    runs = []
+    real = engine_run.run_network
 
-    def look(model, name, shown, observers, setting):
-        looked.append([observer.name for observer in observers])
-        return real(model, name, shown, observers, setting)
+    def run_network(model, noisy, observers, *how):
+        runs.append([observer.name for observer in observers])
+        return real(model, noisy, observers, *how)
 
-    monkeypatch.setattr(engine_run, "look", look)
+    monkeypatch.setattr(engine_run, "run_network", run_network)
     before = files(there / "out")
     make("plain.pth", "hidden.pth", "--output-dir", "out", "--sections", "srga,cka")
-    assert {name for names in looked for name in names} == {"deep_features"}
+    assert {name for names in runs for name in names} == {"deep_features"}
     after = files(there / "out")
     for name, content in before.items():  # pages of other sections are gone
         if "/" in name and not name.startswith("report_files"):
@@ -116,16 +117,16 @@ def test_sections_that_are_there_are_not_computed_again(there, monkeypatch):
 
 
 def test_each_view_runs_once_for_all_sections(there, monkeypatch):
-    looked = []
-    real = engine_run.look
+    runs = []
+    real = engine_run.run_network
 
-    def look(model, name, shown, observers, setting):
-        looked.append((name, shown.noise.spec, tuple(shown.batch.digests)))
-        return real(model, name, shown, observers, setting)
+    def run_network(model, noisy, *how):
+        runs.append((*noisy.view, tuple(noisy.batch.digests)))
+        return real(model, noisy, *how)
 
-    monkeypatch.setattr(engine_run, "look", look)
+    monkeypatch.setattr(engine_run, "run_network", run_network)
     compute("generalization,cka,srga,distributions,degradation,sensitivity", "--output-dir", "pass")
-    assert len(looked) == len(set(looked)) > 0
+    assert len(runs) == len(set(runs)) > 0
 
 
 def test_of_run_folders_it_makes_the_page_alone(there):
@@ -168,9 +169,9 @@ def test_a_notebook_that_fails_publishes_nothing(there, monkeypatch):
 
 
 def test_interrupted_it_goes_on(there, monkeypatch):
-    real, count, names = engine_run.look, 0, "generalization,cka,srga,degradation"
+    real, count, names = engine_run.run_network, 0, "generalization,cka,srga,degradation"
 
-    def look(*arguments):
+    def run_network(*arguments):
         nonlocal count
         count += 1
         if count > 9:
@@ -178,7 +179,7 @@ def test_interrupted_it_goes_on(there, monkeypatch):
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(engine_run, "look", look)
+        patch.setattr(engine_run, "run_network", run_network)
         with pytest.raises(KeyboardInterrupt, match="--resume"):
             compute(names, "--output-dir", "on")
     with pytest.raises(BadInput, match="--resume"):
@@ -186,7 +187,7 @@ def test_interrupted_it_goes_on(there, monkeypatch):
     compute(names, "--output-dir", "on", "--resume")
     before = files(there / "out")
     held = files(there / "on")
-    assert not any("units" in name for name in held)
+    assert not any(FOLDER in name.split("/") for name in held)
     assert held == {n: c for n, c in before.items() if n in held} and len(held) > 20
 
 
