@@ -105,6 +105,13 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return reading.sentences(frames, manifest)
 
 
+def notes(frames: Frames, manifest: Manifest) -> list[str]:
+    """What must be known of the numbers wherever they are shown."""
+    from analysis.cka import reading
+
+    return [*reading.biased(frames), *reading.missing(frames)]
+
+
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """The last quarter of the blocks under two noises."""
     from analysis.cka import reading
@@ -136,6 +143,7 @@ ANALYSIS = Analysis(
     figures=figures,
     terminal_table=terminal_table,
     sentences=sentences,
+    notes=notes,
     main_sentences=main_sentences,
     result=result,
     table_names=(

@@ -33,6 +33,11 @@ def no_entries(inputs: RunInputs, settings: Any, observer: Any) -> dict[str, Any
     return {}
 
 
+def no_sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """No sentences."""
+    return []
+
+
 def no_figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
     """No figures."""
     return {}
@@ -62,6 +67,7 @@ class Analysis:
         pictures: draws those figures that need the attachments, given by name, as well.
         sentences: what follows from tables and manifest, as Markdown; the terminal shows the same
             sentences without markup.
+        notes: those of its sentences that must be known wherever its numbers are shown.
         main_sentences: those that matter most, for the top of a report; by default the first.
         terminal_table: the tables in short, as plain text.
         prepare: checks and completes the settings once the inputs are known.
@@ -89,6 +95,7 @@ class Analysis:
     figures: Callable[[Frames, Manifest], Mapping[str, Figure]] = no_figures
     attachments: tuple[str, ...] = ()
     pictures: Callable[[Frames, Manifest, Attachments], Mapping[str, Figure]] = no_pictures
+    notes: Callable[[Frames, Manifest], list[str]] = no_sentences
     main_sentences: Callable[[Frames, Manifest], list[str]] | None = None
     terminal_table: Callable[[Frames, Manifest], str] | None = None
     prepare: Callable[[RunInputs, Any], Any] | None = None

@@ -201,5 +201,6 @@ def arguments_of(settings: Options) -> list[str]:
             found.append(flag)
             continue
         for one in value if isinstance(value, tuple) else [value]:
-            found += [flag, f"{one:g}" if isinstance(one, float) else str(one)]
+            parts = one if isinstance(one, tuple) else [one]
+            found += [flag, *(f"{p:g}" if isinstance(p, float) else str(p) for p in parts)]
     return found

@@ -29,6 +29,7 @@ BUILT_IN = (
     "sensitivity",
     "attribution",
     "brightness",
+    "compare",
     "curves",
 )
 """In the order in which a report shows them."""

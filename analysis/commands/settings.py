@@ -206,6 +206,16 @@ class Settings(Options):
         shared = {name: getattr(other, name) for name in names - {"noises"}}
         return cls(**(shared | values))
 
+    @classmethod
+    def under(cls, other: Settings, reference: str, unseen: Sequence[str], **values: Any) -> Self:
+        """Settings as by `sharing`, for a reference noise and unseen ones.
+
+        An analysis without a reference of its own takes it as the first of its noises.
+        """
+        if "reference" in {item.name for item in fields(cls)}:
+            return cls.sharing(other, reference=reference, noises=tuple(unseen), **values)
+        return cls.sharing(other, noises=(reference, *unseen), **values)
+
     @property
     def specs(self) -> tuple[str, ...]:
         """The noises of the pass in their order, the reference first."""

@@ -1,188 +1,323 @@
-"""Do the indices predict anything? Indices of models beside what they lose on unseen noise.
+"""Do indices predict the PSNR drop? The comparison as a command and as a function, and its record.
 
-`python -m analysis.compare a.pth b.pth c.pth d.pth` takes them all in one pass; given run folders
-instead, it reads what is there.
+`python -m analysis.compare a.pth b.pth c.pth d.pth` computes all indices in one pass; given run
+folders instead, it reads their tables.
 """
 
 from __future__ import annotations
 
-import argparse
-from dataclasses import replace
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands import inputs as commands_inputs
-from analysis.commands import options
+from analysis.commands import command, parser
+from analysis.commands.analysis import Analysis
+from analysis.commands.parser import OutputOptions
+from analysis.compare.settings import CompareSettings
+from mtd.loading import cli_options
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    import pandas as pd
+    from matplotlib.figure import Figure
 
-    from analysis.commands.inputs import RunInputs
+    from analysis.commands.inputs import Models, RunInputs
     from analysis.commands.job import AnalysisJob
-    from analysis.engine.observer import Batch
+    from analysis.commands.run_folder import RunFolder
+    from analysis.compare.inputs import CompareInputs
+    from analysis.compare.predictors import Run
+    from analysis.compare.result import CompareResult
+    from mtd.data.photographs import Photograph
+
+    Frames = Mapping[str, pd.DataFrame]
+    Manifest = Mapping[str, Any]
 
 EXAMPLES = """\
   python -m analysis.compare a.pth b.pth c.pth d.pth e.pth
-  python -m analysis.compare snapshots/*.pth --images photos --limit 200 --noise gaussian:50 \\
+  python -m analysis.compare snapshots/*.pth --images photos --limit 200 --reference gaussian:50 \\
       --noise poisson:3.5 --noise spatial:60 --skip sensitivity
   python -m analysis.compare runs/generalization-… runs/srga-… runs/cka-…
 """
 
-REFERENCE = "gaussian:15"
-NOISES = ("poisson:3.5", "speckle:0.04", "spatial:60", "salt_pepper:0.02", "mixture:4")
-TOGETHER = 2**16
-"""Pixels that go through a network together."""
 
-ANALYSES = ("srga", "distributions", "degradation", "sensitivity", "cka")
+def load_inputs(
+    models: Models, settings: CompareSettings, photographs: Sequence[Photograph] | None
+) -> CompareInputs:
+    """Models, noises and crops, with the analyses of them."""
+    from analysis.compare import inputs
+
+    return inputs.load_inputs(models, settings, photographs)
 
 
-def parser() -> cli.Parser:
-    """The command's options."""
-    p = options.parser(
-        "analysis.compare",
-        "Put SRGA, CKA between noises, separability, distances of distributions and sensitivity of "
-        "four or more models beside what they lose on unseen noise, with rank correlations: does "
-        "any index predict it? All are taken in one pass; of run folders, the tables are read.",
-        EXAMPLES,
-        crop=64,
-        limit=64,
-        noises=", ".join(NOISES),
-        models="checkpoint files or bundled names; or run folders of these analyses",
-    )
-    p.add_argument(
-        "--reference",
-        metavar="SPEC",
-        default=REFERENCE,
-        help=f"noise that the models were trained on (default {REFERENCE})",
-    )
-    p.add_argument(
-        "--skip",
-        action="append",
-        default=[],
-        choices=ANALYSES,
-        metavar="NAME",
-        help=f"leave an index out (repeatable): {', '.join(ANALYSES)}",
-    )
-    p.add_argument("--no-intervals", action="store_true", help="of the indices")
-    p.add_argument(
-        "--memory",
-        type=cli.gibibytes,
-        default=2.0,
-        metavar="GIB",
-        help="for each analysis (default 2); features are spilled to the run folder",
-    )
-    return p
+def prepare(inputs: RunInputs, settings: CompareSettings) -> CompareSettings:
+    """The settings with noises in the form that tables hold."""
+    from analysis.compare import inputs as compare_inputs
+
+    return compare_inputs.completed(settings)
+
+
+def manifest(inputs: RunInputs, settings: CompareSettings, observer: None) -> dict[str, Any]:
+    """What decides the values beside the shared settings."""
+    from analysis.compare import inputs as compare_inputs
+
+    assert isinstance(inputs, compare_inputs.CompareInputs)
+    return compare_inputs.manifest(inputs, settings)
+
+
+def compute(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> dict[str, Any]:
+    """Run every analysis in one pass, each in a folder inside, and compare them.
+
+    Without a folder, the files of the analyses are returned as well, in folders of their names.
+    """
+    from analysis.commands.several import compute_together, run_together
+    from analysis.compare.inputs import CompareInputs
+    from analysis.compare.predictors import Run, read_runs
+
+    inputs = job.inputs
+    assert isinstance(inputs, CompareInputs)
+    inner: dict[str, Any] = {}
+    if folder is not None:
+        paths = run_together(inputs.jobs, inputs, inputs.batches, folder, quiet)
+    else:
+        for part, files in zip(
+            inputs.jobs,
+            compute_together(inputs.jobs, inputs, inputs.batches, quiet),
+            strict=True,
+        ):
+            inner |= {f"{part.name}/{name}": content for name, content in files.items()}
+    with inputs.ranks.raise_on_all_ranks():
+        if not inputs.ranks.first:
+            return {}
+        if folder is not None:
+            return tables(read_runs(paths), job)
+        runs = [Run(part.name, part.manifest, frames_of(part.name, inner)) for part in inputs.jobs]
+        return {**tables(runs, job), **inner}
+
+
+def frames_of(name: str, files: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """The tables of one analysis among files in folders, by table name."""
+    return {
+        path.removeprefix(f"{name}/").removesuffix(".csv"): content
+        for path, content in files.items()
+        if path.rpartition("/")[0] == name and path.endswith(".csv")
+    }
+
+
+def tables(runs: Sequence[Run], job: AnalysisJob | None = None) -> dict[str, pd.DataFrame]:
+    """The tables of a comparison of runs, by file name."""
+    from analysis.compare import tables
+
+    return tables.tables(runs)
+
+
+def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
+    """The PSNR drop against every index."""
+    from analysis.compare import figures
+
+    return {"compare": figures.figure(frames["compare"], frames["correlations"])}
+
+
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """Indices of every model, and the rank correlations."""
+    from analysis.compare import reading
+
+    return reading.terminal_table(frames, manifest)
+
+
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """What follows from the tables."""
+    from analysis.compare import reading
+
+    return reading.sentences(frames, manifest)
+
+
+def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """Which indices go along with the PSNR drop."""
+    from analysis.compare import reading
+
+    return reading.main(frames)
+
+
+def result() -> type[CompareResult]:
+    """The class of its results."""
+    from analysis.compare.result import CompareResult
+
+    return CompareResult
+
+
+ANALYSIS = Analysis(
+    name="compare",
+    title="Indices against the PSNR drop",
+    description="Compare SRGA, CKA between noises, separability, distances of distributions and "
+    "sensitivity of four or more models with their PSNR drop on unseen noise, by rank "
+    "correlations: does any index predict it? All are computed in one pass; of run folders, the "
+    "tables are read.",
+    examples=EXAMPLES,
+    settings=CompareSettings,
+    load_inputs=load_inputs,
+    prepare=prepare,
+    manifest=manifest,
+    compute=compute,
+    tables=tables,
+    figures=figures,
+    terminal_table=terminal_table,
+    sentences=sentences,
+    main_sentences=main_sentences,
+    result=result,
+    table_names=("compare", "correlations", "notes"),
+    keys={"compare": ("model",), "correlations": ("index", "target")},
+)
 
 
 def main() -> None:
-    """Compute or read, correlate, write, print."""
-    run(parser().parse_args(), cli.command("analysis.compare"))
-
-
-def run(args: argparse.Namespace, command: str = "") -> Path:
-    """The command on parsed arguments; returns the run folder.
+    """The command.
 
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    folders = options.run_folders(args)
-    return read(args, folders, command) if folders else compute(args, command)
+    run_arguments(sys.argv[1:], cli.command("analysis.compare"))
 
 
-def read(args: argparse.Namespace, folders: Sequence[Path], command: str) -> Path:
-    """Compare what run folders hold."""
-    from analysis.commands.job import report
-    from analysis.commands.run_folder import RunFolder, read_manifest, versions
-    from analysis.compare import tables as compare_tables
+def run_arguments(arguments: Sequence[str], command_line: str = "") -> Path:
+    """Run the comparison on the arguments of a command line; returns the run folder.
 
-    tables = compare_tables.tables(folders)
-    manifest = {
-        "analysis": "compare",
-        "versions": versions(),
-        "runs": {str(path): read_manifest(path) for path in folders},
-    }
-    folder = RunFolder(args.output_dir, "compare", manifest, command=command)
-    for name, frame in tables.items():
-        folder.table(name, frame)
-    report(folder, lambda found: compare_tables.report(found, folders))
+    Raises:
+        BadInput: see `mtd.utils.errors`.
+    """
+    options = parser.build(
+        CompareSettings,
+        "analysis.compare",
+        ANALYSIS.description,
+        EXAMPLES,
+        models="checkpoint files or bundled names; or run folders of these analyses",
+    ).parse_args(list(arguments))
+    output = parser.output_options(options, command_line)
+    settings = parser.settings_from(CompareSettings, options)
+    if folders := parser.run_folders(options):
+        return from_folders(folders, output)
+    return command.run(ANALYSIS, cli_options.resolve_requests(options), settings, output)
+
+
+def from_folders(
+    folders: Sequence[Path],
+    output: OutputOptions | None = None,
+    names: Sequence[str] | None = None,
+) -> Path:
+    """Compare the runs of some folders into a run folder, and print the tables; the folder.
+
+    Args:
+        folders: runs of `analysis.generalization` and of analyses that an index is of.
+        output: where and how results are written.
+        names: of the runs in the manifest; their paths by default.
+
+    Raises:
+        BadInput: no run folder, or runs that cannot be compared.
+    """
+    from analysis.commands.result import finish, write_tables
+    from analysis.commands.run_folder import RunFolder
+    from analysis.compare.predictors import read_runs
+
+    output = output or OutputOptions()
+    runs = read_runs(folders)
+    files = tables(runs)
+    folder = RunFolder(
+        output.output_dir,
+        "compare",
+        manifest_of_runs(runs, names or [str(path) for path in folders]),
+        resume=output.resume,
+        command=output.command,
+    )
+    write_tables(folder, files)
+    text = finish(folder, ANALYSIS)
+    if output.printed:
+        print(f"{text}\n\nwritten to {folder.path}")
     return folder.path
 
 
-def compute(args: argparse.Namespace, command: str) -> Path:
-    """Take everything in one pass, and compare it."""
-    from analysis.commands.job import AnalysisJob, carry_out_together
-    from analysis.compare import tables as compare_tables_
-    from analysis.stats.rank_correlation import LEAST
-    from analysis.text.terminal import plural
+def manifest_of_runs(runs: Sequence[Run], names: Sequence[str]) -> dict[str, Any]:
+    """The manifest of a comparison of runs."""
+    from analysis.commands.run_folder import versions
 
-    count = len(args.models) + len(args.custom_models)
-    if count < LEAST:
-        raise BadInput(f"{plural(count, 'model')}: ranks are compared from {LEAST} on")
-    settle(args)
-    asked = commands_inputs.check(args)
-    with asked.ranks.raise_on_all_ranks():
-        groups, whole, works = plan(args, asked)
-    manifest = commands_inputs.describe("compare", args, asked) | {
-        "reference": args.reference,
-        "skip": sorted(args.skip),
+    return {
+        "analysis": "compare",
+        "versions": versions(),
+        "runs": {name: dict(run.manifest) for name, run in zip(names, runs, strict=True)},
     }
 
-    def report(folder: Any) -> str:
-        return compare_tables_.report(folder, [folder.path / work.name for work in works])
 
-    together = AnalysisJob(whole, works[0].observer, manifest, compare_tables_.tables, report)
-    return carry_out_together(args, groups, works, together, command)
-
-
-def settle(args: argparse.Namespace) -> None:
-    """Fill in the noises: the reference, unseen ones, and none, for sensitivity."""
-    from analysis.text.noise_labels import CLEAN
-    from mtd.data.recorded_noise import PREFIX
-    from mtd.noise import specs as noise_specs
-
-    given = [args.reference, *(args.noise or NOISES)]
-    specs = [text if text.startswith(PREFIX) else noise_specs.parse(text).spec for text in given]
-    if CLEAN in specs:
-        raise BadInput(f"{given[specs.index(CLEAN)]}: it changes nothing; leave it out")
-    asked = [text for text, spec in zip(given, specs, strict=True) if spec != specs[0]]
-    if not asked:
-        raise BadInput("no noise beside the reference: give --noise")
-    clean = [] if "sensitivity" in args.skip else [CLEAN]
-    args.noise = [*clean, args.reference, *asked]
-    args.batch_size = args.batch_size or max(1, TOGETHER // args.crop**2)
-
-
-def plan(
-    args: argparse.Namespace, asked: RunInputs
-) -> tuple[list[Batch], RunInputs, list[AnalysisJob]]:
-    """Batches, all that is looked at, and every analysis of it.
+def folders_among(models: Any) -> list[Path]:
+    """What is given as models, if it is run folders; nothing if it is models.
 
     Raises:
-        BadInput: see `mtd.utils.errors`.
+        BadInput: some of both.
     """
-    from analysis.commands import subset
-    from analysis.commands.subset import Subset
-    from analysis.engine.run import batches
-    from analysis.generalization import command as generalization_command
-    from analysis.generalization import inputs as generalization_inputs
-    from analysis.text.noise_labels import CLEAN
+    from analysis.commands.run_folder import MANIFEST
 
-    groups = batches(asked.crops, args.batch_size)
-    seen = replace(asked, noises=[noise for noise in asked.noises if noise.spec != CLEAN])
-    given = options.like(args, generalization_command.parser(), no_lpips=True)
-    whole = generalization_inputs.with_tiles(given, asked)
-    works = [
-        generalization_command.plan(given, generalization_inputs.on_crops(given, seen, groups))
-    ]
-    for name in (name for name in ANALYSES if name not in args.skip):
-        looked = asked if name == "sensitivity" else seen
-        if name != "cka":
-            works.append(subset.work(name, args, Subset(looked, groups)))
-            continue
-        for model, network in asked.models.items():  # between models there are too many pairs
-            one = replace(seen, models={model: network})
-            held = subset.work(name, args, Subset(one, groups))
-            works.append(replace(held, name=f"cka-{model}"))
-    return groups, whole, works
+    if isinstance(models, Mapping):
+        listed = list(models.values())
+    elif isinstance(models, Sequence) and not isinstance(models, str):
+        listed = list(models)
+    else:
+        listed = [models]
+    paths = [Path(model) for model in listed if isinstance(model, str | Path)]
+    folders = [path for path in paths if (path / MANIFEST).is_file()]
+    if folders and len(folders) < len(listed):
+        raise BadInput("models and run folders: give one or the other")
+    return folders
+
+
+def correlate(
+    models: Any, *, images: Any = None, progress: bool = True, **settings: Any
+) -> CompareResult:
+    """Rank correlations between indices of models and their PSNR drop on unseen noise.
+
+    Args:
+        models: four or more: a mapping from names, or a sequence, of `nn.Module` from (B, 3, H, W)
+            in [0, 1] to the same, paths of checkpoints, bundled names. Or run folders of
+            `analysis.generalization` and of the analyses that indices are of, whose tables are
+            read.
+        images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W); by
+            default the bundled ones.
+        progress: show a progress bar.
+        **settings: see `analysis.compare.settings.CompareSettings`; of run folders none.
+
+    Returns:
+        Data frames, figures and sentences, and in `parts` the result of each analysis. Nothing is
+        written; `save` does.
+
+    Raises:
+        BadInput: fewer than four models, or a model, image, setting or run that cannot be used.
+
+    Example:
+        >>> import analysis
+        >>> from torch import nn
+        >>> def network():
+        ...     return nn.Sequential(nn.Conv2d(3, 8, 3, 1, 1), nn.ReLU(), nn.Conv2d(8, 3, 3, 1, 1))
+        >>> result = analysis.compare.correlate(
+        ...     {name: network() for name in "abcd"},
+        ...     noises=["poisson:3.5", "spatial:60"],
+        ...     skip=["cka", "degradation", "sensitivity", "distributions"],
+        ...     crop=16,
+        ...     limit=8,
+        ...     progress=False,
+        ... )
+        >>> list(result.models)
+        ['model', 'checkpoint', 'ood_drop', 'unseen', 'srga']
+        >>> list(result.correlations.target), list(result.parts)
+        (['ood_drop', 'unseen'], ['generalization', 'srga'])
+    """
+    from analysis.compare.predictors import read_runs
+    from analysis.compare.result import CompareResult
+
+    if folders := folders_among(models):
+        if settings or images is not None:
+            names = ", ".join([*settings, *(["images"] if images is not None else [])])
+            raise BadInput(f"{names}: the runs of the folders have their own; leave it out")
+        runs = read_runs(folders)
+        manifest = manifest_of_runs(runs, [str(path) for path in folders])
+        return CompareResult(ANALYSIS, tables(runs), manifest)
+    result = command.run_in_memory(ANALYSIS, models, images, progress, **settings)
+    assert isinstance(result, CompareResult)
+    return result

@@ -1,22 +1,26 @@
-"""Numbers that might tell how a model generalizes, read from run folders of other analyses."""
+"""Numbers that might predict how a model generalizes, read from the tables of other analyses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from analysis.commands.run_folder import read_manifest, read_notes, read_tables
+from analysis.commands.registry import analysis
+from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.text.noise_names import CLEAN
 from mtd.utils.errors import BadInput
 
+DROP, UNSEEN = "ood_drop", "unseen"
+
 TARGETS = {
-    "gap": "PSNR lost from trained to unseen noise (dB)",
-    "unseen": "PSNR under unseen noise (dB)",
+    DROP: "PSNR drop from trained to unseen noise (dB)",
+    UNSEEN: "PSNR under unseen noise (dB)",
 }
 """What is to be predicted."""
 
@@ -25,12 +29,12 @@ Trained = AbstractSet[str]
 
 @dataclass(frozen=True)
 class Index:
-    """A number that might tell how a model generalizes.
+    """A number that might predict how a model generalizes.
 
     Attributes:
         name: its column.
-        analysis: whose run folder has it.
-        table: which of its tables.
+        analysis: that computes it.
+        table: of that analysis, which holds it.
         label: for figures.
         read: one value for each model, from that table and the noises that count as trained on.
     """
@@ -58,10 +62,8 @@ def _separability(frame: pd.DataFrame, _: Trained) -> pd.Series:
 
 def _distance(frame: pd.DataFrame, trained: Trained) -> pd.Series:
     unseen = frame[(frame.noise != frame.reference) & ~frame.noise.isin(trained)]
-    values: pd.Series = (
-        unseen[unseen.last_features.astype(bool)].groupby("model").w1_relative.mean()
-    )
-    return values
+    last: pd.DataFrame = unseen[unseen.last_features.astype(bool)]
+    return last.groupby("model").w1_relative.mean()
 
 
 def _sensitivity(frame: pd.DataFrame, trained: Trained) -> pd.Series:
@@ -72,116 +74,190 @@ def _sensitivity(frame: pd.DataFrame, trained: Trained) -> pd.Series:
 
 INDICES = (
     Index("srga", "srga", "srga", "SRGA, mean over unseen noises", _srga),
-    Index("cka", "cka", "deep", "CKA of the deepest blocks between noises", _cka),
+    Index("cka", "cka", "last_quarter", "CKA of the last quarter between noises", _cka),
     Index("separability", "degradation", "degradation", "CH of the last features", _separability),
-    Index("distance", "distributions", "distributions", "W1 of deep features (σ)", _distance),
+    Index("distance", "distributions", "distributions", "W1 of the last features (σ)", _distance),
     Index("sensitivity", "sensitivity", "sensitivity", "gain of the output", _sensitivity),
 )
 
 PREDICTED = "generalization"
+"""The analysis that measures the targets."""
+
+KNOWN = tuple(dict.fromkeys((PREDICTED, *(index.analysis for index in INDICES))))
+"""The analyses whose runs are compared."""
 
 
-def gather(paths: Sequence[Path]) -> pd.DataFrame:
-    """One row for each model: what it loses, and every index that the run folders hold.
+@dataclass(frozen=True)
+class Run:
+    """The tables of an analysis, from a run folder or in memory.
+
+    Attributes:
+        place: the folder, or a name, for messages.
+        manifest: see `analysis.commands.run_folder`.
+        frames: its tables by name.
+    """
+
+    place: str
+    manifest: Mapping[str, Any]
+    frames: Mapping[str, pd.DataFrame]
+
+    @classmethod
+    def read(cls, path: Path) -> Run:
+        """The run of a folder.
+
+        Raises:
+            BadInput: no run folder, or of an analysis without an index.
+        """
+        manifest = read_manifest(path)
+        kind = str(manifest.get("analysis"))
+        if kind not in KNOWN:
+            names = ", ".join(sorted(KNOWN))
+            raise BadInput(f"{path}: a run of {kind}; expected one of {names}")
+        return cls(str(path), manifest, read_tables(path, analysis(kind).table_names))
+
+    @property
+    def kind(self) -> str:
+        """The name of its analysis."""
+        return str(self.manifest["analysis"])
+
+    @property
+    def models(self) -> dict[str, str]:
+        """What its models are called there, by the digests of their files."""
+        return {about["sha256"]: name for name, about in self.manifest["models"].items()}
+
+    def table(self, name: str) -> pd.DataFrame:
+        """One of its tables.
+
+        Raises:
+            BadInput: it is missing.
+        """
+        if name not in self.frames:
+            raise BadInput(f"{self.place}: {name}.csv is missing; run it to its end, with --resume")
+        return self.frames[name]
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Around what reads its tables.
+
+        Raises:
+            BadInput: a table or column is missing, as in a run of another version.
+        """
+        try:
+            yield
+        except (KeyError, AttributeError, StopIteration) as error:
+            raise BadInput(f"{self.place}: incomplete ({error}); run it again") from None
+
+
+def read_runs(paths: Sequence[Path]) -> list[Run]:
+    """The runs of several folders.
+
+    Raises:
+        BadInput: see `Run.read`.
+    """
+    return [Run.read(path) for path in paths]
+
+
+def gather(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row for each model: its PSNR drop, and every index that the runs hold.
 
     Models are the same if their files are, whatever they are called; names are those of the
     generalization run. An index may come from several runs of its analysis, on other models each.
 
     Raises:
-        BadInput: no run folder, another analysis, a model twice in runs of one kind, not just one
-            run of generalization, or no index.
+        BadInput: a model twice in runs of one analysis, not just one run of generalization, no
+            index, or runs that differ in networks or noise.
     """
-    known = {PREDICTED, *(index.analysis for index in INDICES)}
-    found: dict[str, list[tuple[Path, dict[str, Any]]]] = {}
-    for path in paths:
-        manifest = read_manifest(path)
-        kind = str(manifest.get("analysis"))
-        if kind not in known:
-            raise BadInput(f"{path}: a run of {kind}; expected one of {', '.join(sorted(known))}")
-        if manifest.get("measure", "cka") != "cka":
-            raise BadInput(f"{path}: a run of {manifest['measure']}; CKA is compared")
-        for before, other in found.get(kind, ()):
-            if kind == PREDICTED or set(digests(other)) & set(digests(manifest)):
-                raise BadInput(f"{path}: a second run of {kind}, after {before}; give one")
-        found.setdefault(kind, []).append((path, manifest))
-    if PREDICTED not in found:
-        raise BadInput("no run of analysis.generalization among them: what is to be predicted?")
-    if len(found) < 2:
-        raise BadInput("no index: give a run of " + ", ".join(sorted(known - {PREDICTED})))
-    path, manifest = found[PREDICTED][0]
-    scores = _table(path, "generalization")
+    by_kind = grouped(runs)
+    predicted = by_kind[PREDICTED][0]
+    scores = predicted.table("generalization")
     psnr = scores[scores.metric == "psnr"].set_index("model")
-    for place, about in (pair for kind in found if kind != PREDICTED for pair in found[kind]):
-        if difference := differing(manifest, about):
-            raise BadInput(f"{place} and {path} differ in {difference}: make them alike")
-    models = digests(manifest)
-    trained = set(manifest.get("in_distribution", ()))
+    for run in runs:
+        if run is not predicted and (difference := differing(predicted, run)):
+            raise BadInput(f"{run.place} and {predicted.place} differ in {difference}: use one")
+    trained = set(predicted.manifest.get("in_distribution", ()))
+    models = predicted.models
     frame = pd.DataFrame({"model": list(models.values()), "checkpoint": list(models)})
-    frame["gap"] = frame.model.map(psnr.gap)
-    frame["unseen"] = frame.model.map(psnr.out_of_distribution)
-    for index in (index for index in INDICES if index.analysis in found):
-        held: dict[str, Any] = {}
-        for path, manifest in found[index.analysis]:
-            values = index.read(_table(path, index.table), trained)
-            held |= {digest: values.get(name) for digest, name in digests(manifest).items()}
-        frame[index.name] = frame.checkpoint.map(held).astype(float)
+    with predicted.reading():
+        frame[DROP] = frame.model.map(psnr.ood_drop)
+        frame[UNSEEN] = frame.model.map(psnr.out_of_distribution)
+    for index in (index for index in INDICES if index.analysis in by_kind):
+        by_file: dict[str, Any] = {}
+        for run in by_kind[index.analysis]:
+            table = run.table(index.table)
+            with run.reading():
+                values = index.read(table, trained)
+            by_file |= {digest: values.get(name) for digest, name in run.models.items()}
+        frame[index.name] = frame.checkpoint.map(by_file).astype(float)
     return frame
 
 
-def digests(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """A run's models: what they are called there, by their files' digests."""
-    return {about["sha256"]: name for name, about in manifest["models"].items()}
+def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Runs by their analysis.
+
+    Raises:
+        BadInput: see `gather`.
+    """
+    by_kind: dict[str, list[Run]] = {}
+    for run in runs:
+        measure = run.manifest.get("measure", "cka")
+        if measure != "cka":
+            raise BadInput(f"{run.place}: a run of {measure}; CKA is compared")
+        for other in by_kind.get(run.kind, ()):
+            if run.kind == PREDICTED or set(other.models) & set(run.models):
+                raise BadInput(
+                    f"{run.place}: a second run of {run.kind}, after {other.place}; give one"
+                )
+        by_kind.setdefault(run.kind, []).append(run)
+    if PREDICTED not in by_kind:
+        raise BadInput(f"no run of analysis.{PREDICTED} among them: PSNR drops are taken from it")
+    if len(by_kind) < 2:
+        raise BadInput(f"no index: give a run of {', '.join(sorted({*KNOWN} - {PREDICTED}))}")
+    return by_kind
 
 
 ALIKE = ("attention_mask", "mask_samples", "input_mask", "quantize")
-"""What decides which network and which noise is looked at: runs that differ cannot be joined."""
+"""What decides the networks and the noise: runs that differ in it cannot be compared."""
 
-NOTED = ("noises", "crops", "seed", "mask_pairing")
+NOTED = ("noises", "crops", "seed", "mask_draws")
 """What runs may differ in, with a note."""
 
 
-def differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """In what two runs of other analyses differ so that they cannot be joined, or nothing."""
+def differing(one: Run, other: Run) -> str:
+    """In what two runs differ so that they cannot be compared, or nothing."""
     for name in ALIKE:
-        if one.get(name) != other.get(name):
+        if one.manifest.get(name) != other.manifest.get(name):
             return name.replace("_", " ")
-    names = digests(other)
-    for name, about in one["models"].items():
-        same = names.get(about["sha256"])
+    for name, about in one.manifest["models"].items():
+        same = other.models.get(about["sha256"])
         for what in ("policy", "usage"):
-            if same and other["models"][same].get(what) != about.get(what):
+            if same and other.manifest["models"][same].get(what) != about.get(what):
                 return f"{what} of {name}"
     return ""
 
 
-def remarks(paths: Sequence[Path]) -> list[str]:
-    """What must be known of runs that are compared: where they differ, what each says itself."""
-    manifests = {path: read_manifest(path) for path in paths}
-    predicted = next(m for m in manifests.values() if m["analysis"] == PREDICTED)
-    found: dict[str, None] = {}
-    for path, manifest in manifests.items():
+def notes(runs: Sequence[Run]) -> pd.DataFrame:
+    """What must be known of the runs: where they differ, and the notes of each.
+
+    Columns: `analysis`, of which the note is, several with commas; `note`, a sentence in Markdown.
+    """
+    predicted = next(run for run in runs if run.kind == PREDICTED)
+    analyses: dict[str, dict[str, None]] = {}
+    for run in runs:
         for name in NOTED:
-            mine, theirs = (_plain(m.get(name)) for m in (manifest, predicted))
-            if mine != theirs:
-                what = name.replace("_", " ")
-                found[f"{path} has other {what} than PSNR was measured with"] = None
-    said: dict[str, dict[str, None]] = {}
-    for path, manifest in manifests.items():
-        for note in read_notes(path):
-            if not note.startswith("[ ]"):  # of intervals, which are not shown here
-                said.setdefault(note, {})[manifest["analysis"]] = None
-    return [*found, *(f"{note} ({', '.join(kinds)})" for note, kinds in said.items())]
+            own, others = (without_clean(r.manifest.get(name)) for r in (run, predicted))
+            if own != others:
+                note = f"Computed with other {name.replace('_', ' ')} than the PSNR."
+                analyses.setdefault(note, {})[run.kind] = None
+    for run in runs:
+        with run.reading():
+            for note in analysis(run.kind).notes(run.frames, run.manifest):
+                analyses.setdefault(note, {})[run.kind] = None
+    rows = [(", ".join(kinds), note) for note, kinds in analyses.items()]
+    return pd.DataFrame(rows, columns=["analysis", "note"])
 
 
-def _plain(value: Any) -> Any:
-    """A manifest's entry, but for what analyses differ in by their nature."""
+def without_clean(value: Any) -> Any:
+    """A manifest's entry; of a list of noises their set, without the clean image."""
     if isinstance(value, list) and value and isinstance(value[0], str):
         return sorted(set(value) - {CLEAN})
     return value
-
-
-def _table(path: Path, name: str) -> pd.DataFrame:
-    tables = read_tables(path, [name])
-    if name not in tables:
-        raise BadInput(f"{path}: {name}.csv is missing; run it to its end, with --resume")
-    return tables[name]

@@ -1,4 +1,4 @@
-"""What the rank correlations say: does any index predict what models lose on unseen noise?"""
+"""What the rank correlations say: does any index predict the PSNR drop on unseen noise?"""
 
 from __future__ import annotations
 
@@ -9,34 +9,80 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.compare.predictors import INDICES, TARGETS
+from analysis.compare.predictors import DROP, INDICES, PREDICTED, TARGETS, UNSEEN
 from analysis.stats.rank_correlation import EXACT
+from analysis.text import terminal
 from analysis.text.markdown import escaped, interval, listed, number, probability
-
-TABLES = ("compare", "correlations")
+from analysis.text.terminal import grid, plural
 
 LEVEL = 0.05
 
 LABELS = {index.name: index.label for index in INDICES}
 
 Frames = Mapping[str, pd.DataFrame]
+Manifest = Mapping[str, Any]
 
 
-def sentences(frames: Frames) -> list[str]:
-    """All that follows from the tables."""
-    found = frames["correlations"]
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """All that follows from the tables, the most important first."""
+    correlations = frames["correlations"]
     return [
         *main(frames),
-        *target(found, "unseen"),
-        *least(found),
-        "Models are taken as drawn independently, which snapshots or siblings of one training "
-        "are not. Intervals are not corrected for the number of indices, p-values are.",
+        *target(correlations, UNSEEN),
+        *least(correlations),
+        *groups(manifest),
+        "Intervals and p-values treat models as independent, which snapshots or siblings of one "
+        "training are not. P-values are corrected for the number of indices, intervals are not.",
+        *notes(frames),
     ]
 
 
 def main(frames: Frames) -> list[str]:
-    """Which indices go along with what is lost."""
-    return target(frames["correlations"], "gap")
+    """Which indices go along with the PSNR drop."""
+    return target(frames["correlations"], DROP)
+
+
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """Indices of every model, and the rank correlations, for the terminal."""
+    frame = frames["compare"]
+    names = [index.name for index in INDICES if index.name in frame]
+    rows = [["model", "PSNR drop", "unseen", *names]]
+    for row in frame.to_dict("records"):
+        values = [terminal.number(row[DROP], 2), terminal.number(row[UNSEEN], 2)]
+        rows.append([row["model"], *values, *(terminal.number(row[n], 3) for n in names)])
+    pairs = [["Spearman's rank correlation", "with", "rho", "95% interval", "p", "Holm", "models"]]
+    words = {DROP: "PSNR drop", UNSEEN: "unseen"}
+    for row in frames["correlations"].to_dict("records"):
+        ends = f"[{terminal.number(row['low'], 2)}, {terminal.number(row['high'], 2)}]"
+        ends = "-" if math.isnan(row["low"]) else ends
+        p = ["-" if math.isnan(row[c]) else f"{row[c]:.2g}" for c in ("p", "p_corrected")]
+        value = terminal.number(row["spearman"], 2)
+        pairs.append([row["index"], words[row["target"]], value, ends, *p, str(row["models"])])
+    explained = (
+        "PSNR drop: from trained to unseen noise; unseen: PSNR there; all means over kinds of noise"
+    )
+    return f"{heading(manifest)}\n{grid(rows)}\n{explained}\n\n{grid(pairs)}"
+
+
+def heading(manifest: Manifest) -> str:
+    """On what PSNR was measured."""
+    about = benchmark_of(manifest)
+    crops, trained = about.get("crops", []), about.get("in_distribution", [])
+    photographs = len({crop["image"] for crop in crops})
+    unseen = ", ".join(noise for noise in about["noises"] if noise not in trained)
+    size = f" of {about['crop']} x {about['crop']}" if about.get("crop") else ""
+    return (
+        f"{plural(len(crops), 'crop')}{size} from {plural(photographs, 'photograph')}; trained on "
+        f"{', '.join(trained) or 'none of the noises'}; unseen: {unseen}"
+    )
+
+
+def benchmark_of(manifest: Manifest) -> Manifest:
+    """The manifest of the run that PSNR is from."""
+    if "runs" in manifest:
+        runs: Mapping[str, Manifest] = manifest["runs"]
+        return next(about for about in runs.values() if about["analysis"] == PREDICTED)
+    return {**manifest, **manifest["parts"][PREDICTED]}
 
 
 def indices(count: int) -> str:
@@ -44,16 +90,15 @@ def indices(count: int) -> str:
     return "1 index" if count == 1 else f"{count} indices"
 
 
-def told(row: Any) -> str:
+def correlation(row: Any) -> str:
     """A correlation with its interval and p-value."""
-    span = interval(row.low, row.high)
-    value = " ".join(filter(None, (number(row.spearman), span)))
+    value = " ".join(filter(None, (number(row.spearman), interval(row.low, row.high))))
     return f"{LABELS.get(row.index_, row.index_)}, ρ = {value}, {probability(row.p_corrected)}"
 
 
-def target(found: pd.DataFrame, name: str) -> list[str]:
-    """Indices with a corrected p-value below 0.05 against one target, and the strongest else."""
-    part = found[found.target == name].rename(columns={"index": "index_"})
+def target(correlations: pd.DataFrame, name: str) -> list[str]:
+    """Indices with a corrected p-value below 0.05 against one target, or the strongest."""
+    part = correlations[correlations.target == name].rename(columns={"index": "index_"})
     known = part[part.spearman.notna()]
     what = TARGETS.get(name, name)
     if known.empty:
@@ -62,20 +107,20 @@ def target(found: pd.DataFrame, name: str) -> list[str]:
     known = known.loc[order]
     firm, count = known[known.p_corrected < LEVEL], indices(len(known))
     if firm.empty:
-        top = told(next(known.itertuples()))
+        strongest = correlation(next(known.itertuples()))
         return [
-            f"{what}: none of {count} is told from no correlation (p corrected by Holm); the "
-            f"strongest is {top}."
+            f"{what}: none of {count} is significantly correlated with it (p corrected by Holm); "
+            f"the strongest correlation is with {strongest}."
         ]
-    each = [told(row) for row in firm.itertuples()]
+    each = [correlation(row) for row in firm.itertuples()]
     rest = [LABELS.get(name, name) for name in known[~known.index.isin(firm.index)].index_]
     end = f" Undecided: {listed(rest)}." if rest else ""
     return [f"{what}: with a p corrected by Holm below {LEVEL:g}, {'; '.join(each)}.{end}"]
 
 
-def least(found: pd.DataFrame) -> list[str]:
+def least(correlations: pd.DataFrame) -> list[str]:
     """The smallest p-value that so few models allow at all."""
-    models, tests = int(found.models.max()), int((found.target == "gap").sum())
+    models, tests = int(correlations.models.max()), int((correlations.target == DROP).sum())
     if models > EXACT or models < 2:
         return []
     smallest = min(1.0, tests * 2 / math.factorial(models))
@@ -83,31 +128,41 @@ def least(found: pd.DataFrame) -> list[str]:
         return []
     text = f"With {models} models and {indices(tests)} even perfect agreement has a "
     text += f"corrected p of {smallest:.2g}"
-    end = ": too few models for any index to be told from chance" if smallest >= LEVEL else ""
-    return [f"{text}{end}."]
+    few = ": too few models for any index to be distinguished from chance"
+    return [f"{text}{few if smallest >= LEVEL else ''}."]
 
 
-def groups(manifest: Mapping[str, Any]) -> list[str]:
+def groups(manifest: Manifest) -> list[str]:
     """A warning where few mask policies, rather than many models, may make a correlation."""
-    held = [manifest, *(manifest.get("runs") or {}).values()]
-    models: Mapping[str, Any] = next((m["models"] for m in held if m.get("models")), {})
+    manifests = [manifest, *(manifest.get("runs") or {}).values()]
+    models: Mapping[str, Any] = next((m["models"] for m in manifests if m.get("models")), {})
     policies = Counter(about.get("policy", "") for about in models.values())
     if not 1 < len(policies) < len(models):
         return []
     each = [f"{count} with {escaped(name)}" for name, count in policies.items()]
     return [
-        f"These models are of {len(policies)} kinds ({'; '.join(each)}). A correlation may be a "
-        "difference between the kinds alone, with none within them: see the figure."
+        f"These models are of {len(policies)} kinds ({'; '.join(each)}). A correlation may come "
+        "from the difference between the kinds alone, with none within them: see the figure."
+    ]
+
+
+def notes(frames: Frames) -> list[str]:
+    """What must be known of the runs that are compared."""
+    frame = frames.get("notes")
+    if frame is None:
+        return []
+    return [
+        f"{str(note).removesuffix('.')} ({kinds})."
+        for kinds, note in zip(frame.analysis, frame.note, strict=True)
     ]
 
 
 def alt(frames: Frames) -> str:
     """Of the scatter plots: every correlation."""
-    found = frames["correlations"]
-    part = found[found.target == "gap"]
-    each = [f"{LABELS.get(r['index'], r['index'])} {number(r['spearman'])}" for r in
-            part.to_dict("records")]  # fmt: skip
+    correlations = frames["correlations"]
+    part = correlations[correlations.target == DROP].to_dict("records")
+    each = [f"{LABELS.get(r['index'], r['index'])} {number(r['spearman'])}" for r in part]
     return (
-        f"PSNR lost from trained to unseen noise against each index, {len(frames['compare'])} "
+        f"PSNR drop from trained to unseen noise against each index, {len(frames['compare'])} "
         f"models. Spearman's rank correlations: {listed(each, 8)}."
     )

@@ -117,6 +117,13 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return reading.sentences(frames, manifest)
 
 
+def notes(frames: Frames, manifest: Manifest) -> list[str]:
+    """What must be known of the numbers wherever they are shown."""
+    from analysis.degradation import reading
+
+    return reading.notes(frames["degradation"], manifest)
+
+
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """How much the last features sort by noise."""
     from analysis.degradation import reading
@@ -147,6 +154,7 @@ ANALYSIS = Analysis(
     figures=figures,
     terminal_table=terminal_table,
     sentences=sentences,
+    notes=notes,
     main_sentences=main_sentences,
     result=result,
     table_names=("degradation", "embedding"),

@@ -107,6 +107,15 @@ def probe(frame: pd.DataFrame) -> list[str]:
 
 def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
     """What the numbers and their intervals are about."""
+    text = notes(frame, manifest)
+    if frame.low.isna().all():
+        return [*text, "This run has no intervals: differences between models are undecided."]
+    first = frame.iloc[0]
+    return [*text, about_intervals(str(first.unit), int(first.photographs), int(first.crops))]
+
+
+def notes(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
+    """What must be known of the numbers."""
     first = frame.iloc[0]
     text = [sentence(str(first.note))] if first.note else []
     text += [
@@ -119,9 +128,7 @@ def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
             f"t-SNE depends on its perplexity ({manifest['perplexity']:.3g}) and seed "
             f"({manifest['seed']}): rely on the numbers on principal components."
         )
-    if frame.low.isna().all():
-        return [*text, "This run has no intervals: differences between models are undecided."]
-    return [*text, about_intervals(str(first.unit), int(first.photographs), int(first.crops))]
+    return text
 
 
 def terminal_table(frames: Frames, manifest: Manifest) -> str:

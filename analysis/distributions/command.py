@@ -99,6 +99,13 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return reading.sentences(frames, manifest)
 
 
+def notes(frames: Frames, manifest: Manifest) -> list[str]:
+    """What must be known of the numbers wherever they are shown."""
+    from analysis.distributions import reading
+
+    return [*reading.coarse(frames), *reading.comparable(frames), *reading.presets(frames)]
+
+
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """The distance of each model's features from those under the reference."""
     from analysis.distributions import reading
@@ -127,6 +134,7 @@ ANALYSIS = Analysis(
     figures=figures,
     terminal_table=terminal_table,
     sentences=sentences,
+    notes=notes,
     main_sentences=main_sentences,
     result=result,
     table_names=("distributions", "histograms"),

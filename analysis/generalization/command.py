@@ -127,6 +127,13 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return reading.sentences(frames, manifest)
 
 
+def notes(frames: Frames, manifest: Manifest) -> list[str]:
+    """What must be known of the numbers wherever they are shown."""
+    from analysis.generalization import reading
+
+    return reading.notes(frames, manifest)
+
+
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """Which model is best under unseen noise, and whether that is decided."""
     from analysis.generalization import reading
@@ -160,6 +167,7 @@ ANALYSIS = Analysis(
     pictures=pictures,
     terminal_table=terminal_table,
     sentences=sentences,
+    notes=notes,
     main_sentences=main_sentences,
     result=result,
     table_names=("results", "generalization", "noises", "tests", "strips"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.inputs import RunInputs, canonical, gather, manifest_of
@@ -171,13 +171,8 @@ class ReportPlan:
 
 def section_settings(kind: type[Any], report: ReportSettings, features: Sequence[str]) -> Settings:
     """The settings of a section: those of the report that it shares, under some noises."""
-    names = {item.name for item in fields(kind)}
-    if "reference" in names:
-        unseen = tuple(spec for spec in features if spec != canonical(report.reference))
-        shared: Settings = kind.sharing(report, noises=unseen)
-    else:
-        shared = kind.sharing(report, noises=tuple(features))
-    return shared
+    settings: Settings = kind.under(report, features[0], features[1:])
+    return settings
 
 
 def make(models: Sequence[ModelRequest], settings: ReportSettings) -> ReportPlan:

@@ -20,8 +20,6 @@ VIEWS = ("model_a", "noise_a", "model_b", "noise_b")
 
 def keys_of(section: str, table: str) -> tuple[str, ...]:
     """The columns that identify a row of a section's table; none if it is not verified."""
-    if section == "compare":
-        return {"compare": ("model",), "correlations": ("index", "target")}.get(table, ())
     return tuple(analysis(section).keys.get(table, ()))
 
 
@@ -63,8 +61,7 @@ class RandomRows:
 
     def holds(self, section: str) -> bool:
         """Whether it has the section's first table; a page leaves out tables that are too large."""
-        table = "compare" if section == "compare" else first_table(section)
-        return (self.folder / section / f"{table}.csv").is_file()
+        return (self.folder / section / f"{first_table(section)}.csv").is_file()
 
     def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Some of its rows in their order, at least one; of pairs of views, whole pairs."""

@@ -17,7 +17,8 @@ import pandas as pd
 from analysis.commands.registry import analyses, analysis
 from analysis.commands.run_folder import LOG, MANIFEST, RunFolder, read_manifest, read_tables
 from analysis.commands.several import run_together
-from analysis.compare import tables as compare_tables
+from analysis.compare.predictors import gather, read_runs
+from analysis.compare.tables import correlations
 from analysis.generalization import pairwise_tests, scoring
 from analysis.report import plan as report_plan
 from analysis.report import requests, sections
@@ -184,8 +185,7 @@ def verify(folder: Path, plan: ReportPlan, drawn: RandomRows) -> list[Check]:
     Raises:
         BadInput: other models or images than the report's.
     """
-    known = [*analyses(), "compare"]
-    names = [name for name in present(folder, known) if drawn.holds(name)]
+    names = [name for name in present(folder, list(analyses())) if drawn.holds(name)]
     if not names:
         raise BadInput("no table of any section that could be computed again")
     same_inputs(read_manifest(folder), plan)
@@ -320,10 +320,10 @@ def aggregates(drawn: RandomRows, results: pd.DataFrame) -> Iterator[Check]:
 
 def comparison(drawn: RandomRows) -> Iterator[Check]:
     """Rank correlations again, from the tables of the other sections."""
-    tables = compare_tables.tables(compared(drawn.folder))
+    models = gather(read_runs(compared(drawn.folder)))
     check = Check("compare.csv")
-    for name in ("compare", "correlations"):
-        check.compare(drawn.frame("compare", name), tables[f"{name}.csv"], keys_of("compare", name))
+    for name, again in (("compare", models), ("correlations", correlations(models))):
+        check.compare(drawn.frame("compare", name), again, keys_of("compare", name))
     yield check
 
 

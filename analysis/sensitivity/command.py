@@ -90,6 +90,14 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return reading.sentences(frames, manifest)
 
 
+def notes(frames: Frames, manifest: Manifest) -> list[str]:
+    """What must be known of the numbers wherever they are shown."""
+    from analysis.sensitivity import reading
+
+    frame = frames["sensitivity"]
+    return [*reading.small_spreads(frame), *reading.conditions(frame, manifest)]
+
+
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """How much of the noise each model leaves in its output."""
     from analysis.sensitivity import reading
@@ -119,6 +127,7 @@ ANALYSIS = Analysis(
     figures=figures,
     terminal_table=terminal_table,
     sentences=sentences,
+    notes=notes,
     main_sentences=main_sentences,
     result=result,
     table_names=("sensitivity",),

@@ -95,17 +95,23 @@ def strongest(frame: pd.DataFrame) -> list[str]:
         for r in tops.to_dict("records")
     ]
     which = ", least and most of all models" if len(tops) < part.model.nunique() else ""
-    text = [
+    return [
         f"Largest gain of any layer under any noise{which}: {listed(each)}. As the largest of "
-        "many layers and noises it was selected on these same crops."
+        "many layers and noises it was selected on these same crops.",
+        *small_spreads(frame),
     ]
+
+
+def small_spreads(frame: pd.DataFrame) -> list[str]:
+    """A warning of gains that come from small spreads more than from large changes."""
+    part = inside(frame)
     large = part[part.gain > LARGE].model
-    if len(large):
-        text.append(
-            f"Gains above {LARGE} ({codes(dict.fromkeys(large))}) are of layers that hardly vary "
-            "over clean images, such as a predicted residual."
-        )
-    return text
+    if large.empty:
+        return []
+    return [
+        f"Gains above {LARGE} ({codes(dict.fromkeys(large))}) are of layers that hardly vary over "
+        "clean images, such as a predicted residual."
+    ]
 
 
 def amplified(frame: pd.DataFrame) -> list[str]:

@@ -125,6 +125,14 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return reading.sentences(frames, manifest)
 
 
+def notes(frames: Frames, manifest: Manifest) -> list[str]:
+    """What must be known of the numbers wherever they are shown."""
+    from analysis.srga import reading
+
+    scores = frames["srga"]
+    return [*reading.comparable(scores), *reading.few_patches(frames), *reading.presets(frames)]
+
+
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """The score of each model under unseen noise."""
     from analysis.srga import reading
@@ -154,6 +162,7 @@ ANALYSIS = Analysis(
     figures=figures,
     terminal_table=terminal_table,
     sentences=sentences,
+    notes=notes,
     main_sentences=main_sentences,
     result=result,
     table_names=("srga",),

@@ -11,7 +11,7 @@ from tests.helpers.benchmark_frames import NAN, said
 def correlations(*rows: tuple[str, float, float, int]) -> dict[str, pd.DataFrame]:
     frame = pd.DataFrame(
         [
-            {"index": name, "target": "gap", "spearman": rho, "low": NAN, "high": NAN}
+            {"index": name, "target": "ood_drop", "spearman": rho, "low": NAN, "high": NAN}
             | {"p": p, "p_corrected": p, "models": models}
             for name, rho, p, models in rows
         ]
@@ -21,21 +21,39 @@ def correlations(*rows: tuple[str, float, float, int]) -> dict[str, pd.DataFrame
 
 def test_few_models_cannot_tell_an_index_from_chance():
     frames = correlations(("srga", 1.0, 0.17, 4), ("cka", 0.2, 0.8, 4))
-    text = said(compare_reading.sentences(frames))
-    assert "none of 2 indices is told from no correlation" in text
-    assert "the strongest is SRGA, mean over unseen noises, ρ = 1.00, p = 0.17" in text
+    text = said(compare_reading.sentences(frames, {}))
+    assert "none of 2 indices is significantly correlated with it" in text
+    assert (
+        "the strongest correlation is with SRGA, mean over unseen noises, ρ = 1.00, p = 0.17"
+        in text
+    )
     assert "even perfect agreement has a corrected p of 0.17: too few models" in text
     frames = correlations(("srga", -0.9, 0.001, 9), ("cka", 0.2, 0.8, 9), ("distance", NAN, NAN, 9))
-    text = said(compare_reading.sentences(frames))
+    text = said(compare_reading.sentences(frames, {}))
     assert "below 0.05, SRGA, mean over unseen noises, ρ = -0.90, p = 0.001" in text
-    assert "Undecided: CKA of the deepest blocks" in text and "too few" not in text
+    assert "Undecided: CKA of the last quarter" in text and "too few" not in text
     assert "ρ" not in said(compare_reading.main(correlations(("srga", NAN, NAN, 4))))
 
 
-def test_kinds_of_models_are_told_of_where_they_might_be_all_there_is():
+def test_a_warning_where_few_kinds_of_models_may_make_a_correlation():
     kinds = {name: {"policy": "masks" if name < "c" else "no_masks"} for name in "abcd"}
     for manifest in ({"models": kinds}, {"runs": {"x": {"models": kinds}}}):
         (text,) = compare_reading.groups(manifest)
         assert r"2 kinds (2 with masks; 2 with no\_masks)" in text
     assert compare_reading.groups({"models": dict(list(kinds.items())[:2])}) == []
     assert compare_reading.groups({}) == []
+
+
+def test_notes_name_their_analyses():
+    notes = pd.DataFrame({"analysis": ["srga, cka"], "note": ["12 patches are few."]})
+    frames = correlations(("srga", 1.0, 0.17, 4)) | {"notes": notes}
+    assert compare_reading.sentences(frames, {})[-1] == "12 patches are few (srga, cka)."
+    assert compare_reading.notes(correlations(("srga", 1.0, 0.17, 4))) == []
+
+
+def test_what_psnr_was_measured_on_is_that_of_the_benchmark():
+    about = {"analysis": "generalization", "crops": [{"image": "x"}, {"image": "x"}], "crop": 32}
+    about |= {"noises": ["gaussian:15", "isp"], "in_distribution": ["gaussian:15"]}
+    text = "2 crops of 32 x 32 from 1 photograph; trained on gaussian:15; unseen: isp"
+    assert compare_reading.heading({"runs": {"r": {"analysis": "srga"}, "g": about}}) == text
+    assert compare_reading.heading({"crop": 32, "parts": {"generalization": about}}) == text

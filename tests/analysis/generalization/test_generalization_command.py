@@ -288,7 +288,7 @@ def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch
         (["--tone-map", "srgb"], "no paired images in linear EXR files"),
         (["--memory", "0"], "'0': expected a number above 0"),
         (["--memory", "inf"], "'inf': expected a number above 0"),
-        (["--input-mask", "80"], "'80': expected a number from 0 below 1"),
+        (["--input-mask", "80"], "'80': expected a number from 0 to below 1"),
         (["--tile", "x"], "'x': expected auto, off, or a number"),
         (["--no-lpips", "--lpips-weights", "a.pth"], "give one of them"),
         (["--lpips-weights", "absent.pth"], "absent.pth: cannot be read"),

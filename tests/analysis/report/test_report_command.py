@@ -293,13 +293,13 @@ def test_a_number_that_was_changed_in_the_page_is_found(there, capsys):
     held = {a.name: a.content for a in attached(path.read_text())}
     name = "generalization/generalization.csv"
     before, frame = held[name], pd.read_csv(io.BytesIO(held[name]))
-    frame["gap"] += 0.5
+    frame["ood_drop"] += 0.5
     after = frame.to_csv(index=False, na_rep="nan").encode()
     coded = [base64.b64encode(content).decode() for content in (before, after)]
     path.write_text(path.read_text().replace(*coded))
     with pytest.raises(Failed, match="not confirmed"):
         run(parser().parse_args(["--verify", str(path), "--quiet"]))
-    assert "gap is" in capsys.readouterr().out
+    assert "ood_drop is" in capsys.readouterr().out
 
 
 def test_a_reports_own_code_is_not_run_unasked(there):

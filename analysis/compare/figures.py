@@ -1,0 +1,68 @@
+"""Figures of the comparison: the PSNR drop against every index."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from analysis.compare.predictors import DROP, INDICES, TARGETS, Index
+from analysis.plotting import model_styles
+from analysis.plotting.model_styles import DPI, style
+from analysis.text.markdown import number
+
+LOGARITHMIC = 30
+"""Largest over smallest value of an index from which its scale is logarithmic."""
+
+
+def draw_index(
+    axes: Axes, frame: pd.DataFrame, correlations: pd.DataFrame, index: Index, target: str = DROP
+) -> None:
+    """A target against an index on given axes, a point for each model.
+
+    Args:
+        axes: where to draw.
+        frame: see `analysis.compare.predictors.gather`.
+        correlations: see `analysis.compare.tables.correlations`.
+        index: on the horizontal axis.
+        target: on the vertical axis.
+    """
+    models = list(frame.model)
+    for row in frame.to_dict("records"):
+        look: dict[str, Any] = style(row["model"], models) | {"ls": "none", "ms": 6}
+        axes.plot(row[index.name], row[target], label=row["model"], **look)
+    pair = correlations[
+        (correlations["index"] == index.name) & (correlations.target == target)
+    ].iloc[0]
+    interval = "" if math.isnan(pair.low) else f" [{pair.low:.2f}, {pair.high:.2f}]"
+    axes.set_title(f"Spearman's ρ {number(pair.spearman, 2)}{interval}", fontsize=9)
+    axes.set_xlabel(index.label, fontsize=8)
+    values = frame[index.name].dropna()
+    if (values > 0).all() and values.max() > LOGARITHMIC * values.min():
+        axes.set_xscale("log")
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.grid(alpha=0.3)
+
+
+def figure(frame: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
+    """The PSNR drop against every index."""
+    chosen = [index for index in INDICES if index.name in frame]
+    columns = min(3, len(chosen))
+    rows = -(-len(chosen) // columns)
+    drawn = Figure(figsize=(4 * columns, 3.6 * rows + 0.6), dpi=DPI, layout="constrained")
+    grid = drawn.subplots(rows, columns, squeeze=False)
+    for axes in grid.flat[len(chosen) :]:
+        axes.set_axis_off()
+    for axes, index in zip(grid.flat, chosen, strict=False):
+        draw_index(axes, frame, correlations, index)
+    for axes in grid[:, 0]:
+        axes.set_ylabel(TARGETS[DROP], fontsize=8)
+    models = list(frame.model)
+    model_styles.add(drawn, models, lines=False)
+    drawn.suptitle(f"Do the indices predict the PSNR drop of {len(models)} models?", fontsize=10)
+    return drawn

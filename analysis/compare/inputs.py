@@ -1,0 +1,131 @@
+"""The inputs of a comparison: models, noises, crops, and the analyses of them that are planned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from analysis.commands import inputs as commands_inputs
+from analysis.commands.inputs import RunInputs, canonical, manifest_of
+from analysis.commands.job import PIXELS, AnalysisJob, plan
+from analysis.commands.registry import analysis
+from analysis.compare.settings import CompareSettings
+from analysis.engine.observer import Batch
+from analysis.engine.run import batches
+from analysis.generalization import inputs as benchmark_inputs
+from analysis.generalization.settings import GeneralizationSettings
+from analysis.stats.rank_correlation import LEAST
+from analysis.text.noise_names import CLEAN
+from analysis.text.terminal import plural
+from mtd.utils.errors import BadInput
+
+if TYPE_CHECKING:
+    from analysis.commands.inputs import Models
+    from mtd.data.photographs import Photograph
+
+BENCHMARK = "generalization"
+
+
+@dataclass(frozen=True)
+class CompareInputs(RunInputs):
+    """Models, noises and crops, the noisy input among the models.
+
+    Attributes:
+        jobs: the analyses that share the pass, the benchmark first.
+        batches: of the crops.
+    """
+
+    jobs: tuple[AnalysisJob, ...] = ()
+    batches: tuple[Batch, ...] = ()
+
+
+def load_inputs(
+    models: Models, settings: CompareSettings, photographs: Sequence[Photograph] | None = None
+) -> CompareInputs:
+    """Load and check models, noises and crops, and plan every analysis of them.
+
+    Args:
+        models: see `analysis.commands.inputs.load_inputs`; four or more.
+        settings: of the comparison.
+        photographs: the clean images; by default those of `settings.images`.
+
+    Raises:
+        BadInput: anything that cannot be used, by any of the processes.
+    """
+    count = 1 if isinstance(models, str | Path | nn.Module) else len(models)
+    if count < LEAST:
+        raise BadInput(f"{plural(count, 'model')}: rank correlations need {LEAST} or more")
+    settings = completed(settings)
+    inputs = commands_inputs.load_inputs(models, settings, photographs)
+    with inputs.ranks.raise_on_all_ranks():
+        assert settings.crop is not None
+        cut = batches(inputs.crops, settings.batch_size or max(1, PIXELS // settings.crop**2))
+        jobs = list(planned(inputs, settings, cut))
+        whole = benchmark_inputs.with_noisy_input(benchmark_settings(settings), inputs)
+    shared = {item.name: getattr(whole, item.name) for item in fields(RunInputs)}
+    return CompareInputs(**shared, jobs=tuple(jobs), batches=tuple(cut))
+
+
+def completed(settings: CompareSettings) -> CompareSettings:
+    """The same with noises in the form that tables hold, the unseen ones without the reference.
+
+    Raises:
+        BadInput: an unknown noise, the clean image, or none beside the reference.
+    """
+    reference = canonical(settings.reference)
+    noises = [canonical(spec) for spec in settings.noises]
+    if CLEAN in (reference, *noises):
+        raise BadInput(f"{CLEAN}: it changes nothing; leave it out")
+    unseen = tuple(spec for spec in noises if spec != reference)
+    if not unseen:
+        raise BadInput("no noise beside the reference: give --noise")
+    return replace(settings, reference=reference, noises=unseen)
+
+
+def benchmark_settings(settings: CompareSettings) -> GeneralizationSettings:
+    """The settings of the benchmark that PSNR drops are taken from."""
+    return GeneralizationSettings.under(settings, settings.reference, settings.noises, lpips=False)
+
+
+def planned(
+    inputs: RunInputs, settings: CompareSettings, cut: Sequence[Batch]
+) -> Iterator[AnalysisJob]:
+    """The benchmark, and every analysis that an index is of.
+
+    Args:
+        inputs: all models, noises and crops.
+        settings: completed.
+        cut: batches of the crops.
+    """
+    benchmark = benchmark_settings(settings)
+    noisy = inputs.subset(noises=benchmark.specs)
+    record = analysis(BENCHMARK)
+    yield plan(record, benchmark_inputs.on_crops(benchmark, noisy, cut), benchmark, cut)
+    for name in settings.analyses:
+        record = analysis(name)
+        own = record.settings.under(settings, settings.reference, settings.noises)
+        subset = inputs.subset(noises=own.specs)
+        if name != "cka":
+            yield plan(record, subset, own, cut)
+            continue
+        for model in inputs.models:  # between models there are too many pairs
+            yield plan(record, subset.subset(models=[model]), own, cut, f"cka-{model}")
+
+
+def manifest(inputs: CompareInputs, settings: CompareSettings) -> dict[str, Any]:
+    """What decides the values beside the shared settings: what each analysis adds to them."""
+    own = {"reference": settings.reference, "skip": sorted(settings.skip)}
+    shared = manifest_of("compare", settings, inputs) | own
+    return own | {
+        "batches": [len(batch.crops) for batch in inputs.batches],
+        "parts": {job.name: differences(job.manifest, shared) for job in inputs.jobs},
+    }
+
+
+def differences(manifest: Mapping[str, Any], shared: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a manifest that another one does not hold alike."""
+    return {name: value for name, value in manifest.items() if shared.get(name) != value}

@@ -1,0 +1,97 @@
+"""The results of a comparison of indices: frames, and plots of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.commands.result import Result
+from analysis.compare import figures
+from analysis.compare.inputs import CompareInputs
+from analysis.compare.predictors import DROP, INDICES, TARGETS
+from analysis.plotting.axes import new_axes
+from mtd.utils.errors import BadInput, nearest
+
+if TYPE_CHECKING:
+    from analysis.commands.job import AnalysisJob
+
+
+class CompareResult(Result):
+    """Tables of a comparison as data frames, and figures of them.
+
+    Attributes:
+        parts: the results of the analyses that were computed for it, by name.
+    """
+
+    parts: Mapping[str, Result] = {}
+
+    @classmethod
+    def of(cls, job: AnalysisJob, files: Mapping[str, pd.DataFrame | bytes]) -> Self:
+        """See `Result.of`; files of the analyses are in folders of their names."""
+        assert isinstance(job.inputs, CompareInputs)
+        by_folder: dict[str, dict[str, pd.DataFrame | bytes]] = {}
+        for path, content in files.items():
+            folder, _, name = path.rpartition("/")
+            by_folder.setdefault(folder, {})[name] = content
+        result = cls(job.analysis, by_folder[""], job.with_batches(job.batches))
+        parts: dict[str, Result] = {}
+        for part in job.inputs.jobs:
+            kind = part.analysis.result() if part.analysis.result is not None else Result
+            parts[part.name] = kind.of(part, by_folder.get(part.name, {}))
+        result.parts = parts
+        return result
+
+    @property
+    def models(self) -> pd.DataFrame:
+        """A row for each model: PSNR drop, PSNR under unseen noise, and every index."""
+        return self.frames["compare"]
+
+    @property
+    def correlations(self) -> pd.DataFrame:
+        """Spearman's rank correlation of each index with each target, 95% interval, p-values."""
+        return self.frames["correlations"]
+
+    @property
+    def notes(self) -> pd.DataFrame:
+        """What must be known of the runs that are compared, a sentence each."""
+        return self.frames["notes"]
+
+    def __repr__(self) -> str:
+        names = ", ".join(index.name for index in INDICES if index.name in self.models)
+        return f"<{type(self).__name__} of {len(self.models)} models: {names}>"
+
+    def plot_index(self, name: str, ax: Axes | None = None, *, target: str = DROP) -> Axes:
+        """The PSNR drop against an index, a point for each model.
+
+        Args:
+            name: of the index: `srga`, `cka`, `separability`, `distance`, `sensitivity`.
+            ax: where to draw; a new figure's by default.
+            target: `ood_drop`, or `unseen`, the PSNR under unseen noise.
+
+        Raises:
+            BadInput: no such index in the result, or no such target.
+        """
+        known = {index.name: index for index in INDICES if index.name in self.models}
+        if name not in known:
+            raise BadInput(f"index {name!r}: {nearest(name, known)}")
+        if target not in TARGETS:
+            raise BadInput(f"target {target!r}: {nearest(target, TARGETS)}")
+        ax = ax if ax is not None else new_axes()
+        figures.draw_index(ax, self.models, self.correlations, known[name], target)
+        ax.set_ylabel(TARGETS[target])
+        ax.legend(fontsize=8)
+        return ax
+
+    def save(self, path: str | Path) -> Path:
+        """Write a run folder, with one inside for each analysis that was computed.
+
+        See `Result.save`.
+        """
+        folder = super().save(path)
+        for name, part in self.parts.items():
+            part.save(folder / name)
+        return folder

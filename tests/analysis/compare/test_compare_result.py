@@ -1,0 +1,95 @@
+"""`analysis.compare.correlate`: models from Python and run folders, frames, plots, saving."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from torch import nn
+
+import analysis
+from analysis.compare.command import ANALYSIS
+from analysis.compare.result import CompareResult
+from mtd.utils.errors import BadInput
+
+
+class Own(nn.Module):
+    """A network of a user's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 3, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x - 0.1 * self.last(self.first(x).relu())
+
+
+IMAGES = [np.random.default_rng(i).integers(0, 256, (24, 24, 3), dtype=np.uint8) for i in range(8)]
+
+
+@pytest.fixture(scope="module")
+def result() -> CompareResult:
+    torch.set_num_threads(2)
+    torch.manual_seed(0)
+    return analysis.compare.correlate(
+        {name: Own().eval() for name in "abcd"},
+        images=IMAGES,
+        crop=24,
+        limit=8,
+        noises=["poisson:3.5", "spatial:60"],
+        skip=["degradation", "sensitivity"],
+        progress=False,
+    )
+
+
+def test_the_frames_are_those_of_the_analyses(result):
+    names = ["generalization", "srga", "distributions", *(f"cka-{name}" for name in "abcd")]
+    assert list(result.parts) == names
+    frame = result.models.set_index("model")
+    scores = result.parts["generalization"].scores.query("metric == 'psnr'").set_index("model")
+    srga = result.parts["srga"].frames["srga"]
+    unseen = srga[srga.noise != "gaussian:15"].groupby("model").srga.mean()
+    for name in "abcd":
+        assert frame.ood_drop[name] == scores.ood_drop[name]
+        assert frame.srga[name] == unseen[name]
+    assert set(result.correlations["index"]) == {"srga", "cka", "distance"}
+    assert "8 patches are few" in result.text() and "<CompareResult of 4 models" in repr(result)
+
+
+def test_a_plot_shows_a_point_for_each_model(result):
+    axes = result.plot_index("srga")
+    points = {line.get_label(): line for line in axes.lines}
+    for row in result.models.itertuples():
+        line = points[row.model]
+        assert (line.get_xdata()[0], line.get_ydata()[0]) == (row.srga, row.ood_drop)
+    assert axes.get_ylabel().startswith("PSNR drop") and "Spearman" in axes.get_title()
+    assert result.plot_index("cka", ax=axes, target="unseen") is axes
+    for name, target, message in (
+        ("srgaa", "unseen", "index 'srgaa'"),
+        ("srga", "gap", "target 'gap'"),
+    ):
+        with pytest.raises(BadInput, match=message):
+            result.plot_index(name, target=target)
+
+
+def test_a_saved_result_holds_its_analyses_and_is_read_again(result, tmp_path: Path):
+    folder = result.save(tmp_path / "run")
+    inner = [folder / name for name in result.parts]
+    again = analysis.compare.correlate(inner)
+    pd.testing.assert_frame_equal(again.models, result.models)
+    assert list(again.manifest["runs"]) == [str(path) for path in inner]
+    read = CompareResult.read(ANALYSIS, folder)
+    pd.testing.assert_frame_equal(read.correlations, result.correlations)
+    assert list(read.figures()) == ["compare"] and (folder / "compare.png").is_file()
+    with pytest.raises(BadInput, match="crop: the runs of the folders have their own"):
+        analysis.compare.correlate(inner, crop=32)
+    with pytest.raises(BadInput, match="models and run folders: give one or the other"):
+        analysis.compare.correlate([inner[0], "baseline.pth"])
+
+
+def test_fewer_than_four_models_are_refused():
+    with pytest.raises(BadInput, match="1 model: rank correlations need 4 or more"):
+        analysis.compare.correlate(Own().eval(), progress=False)
