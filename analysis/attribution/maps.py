@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from analysis.attribution.integrated_gradients import Window
     from analysis.commands.inputs import RunInputs
     from analysis.commands.run_folder import RunFolder
+    from analysis.engine.forward import ForwardSettings
     from analysis.engine.observer import View
-    from analysis.engine.run import ForwardSettings
     from mtd.data.crops import Crop
     from mtd.data.image_io import Pixels
 
@@ -76,10 +76,10 @@ def collect(
         view, i = jobs[number]
         how = {"sigma": args.blur, "steps": args.steps, "batch": together}
         key = _key(asked, view, asked.crops[i], windows[i], how)
-        unit = folder.units.find(key)
-        if unit is None:
-            unit = folder.units.keep(key, one(asked, view, asked.crops[i], windows[i], how))
-        mine[view, i] = unit.tensors()
+        cached = folder.cache.get(key)
+        if cached is None:
+            cached = folder.cache.put(key, one(asked, view, asked.crops[i], windows[i], how))
+        mine[view, i] = cached.tensors()
     found: dict[tuple[View, int], dict[str, Tensor]] = {}
     for part in asked.ranks.gather(mine):
         found |= part
@@ -93,17 +93,17 @@ def one(
     import torch
 
     from analysis.attribution import integrated_gradients
+    from analysis.engine import forward as engine_forward
     from analysis.engine import observer as engine_observer
-    from analysis.engine import run as engine_run
 
     noise = next(noise for noise in asked.noises if noise.spec == view.noise)
     shown, model = (
-        engine_run.show(noise, engine_observer.Batch(0, [crop]), asked.setting),
+        engine_forward.make_noisy_batch(noise, engine_observer.Batch(0, [crop]), asked.setting),
         asked.models[view.model],
     )
     noisy, key = shown.noisy[0], masks(asked.setting, view, crop)
-    level = engine_run.told(model, shown)
-    hidden = engine_run.input_mask(shown, asked.setting)
+    level = engine_forward.noise_level(model, shown)
+    hidden = engine_forward.input_mask(shown, asked.setting)
     found = integrated_gradients.attribute(
         model, noisy, window, key=key, sigma_told=level, input_mask=hidden, **how
     )

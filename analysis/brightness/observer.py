@@ -1,4 +1,4 @@
-"""The observer of brightness: a histogram of each output and of the clean image it should be."""
+"""The observer of brightness: histograms of each output and of its clean image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from analysis.engine.cache import CachedActivations
 from analysis.engine.collecting_observer import Collector, check_crops
 from analysis.engine.observer import OUTPUT, NoisyBatch, View
 from mtd.metrics import psnr_ssim
-from mtd.utils.distributed import Ranks
 
 LEVELS = 256
 """Levels of brightness, 0 to 255; a histogram has a bin for each."""
@@ -26,11 +25,10 @@ Array = NDArray[np.float64]
 
 
 class Brightness(NamedTuple):
-    """What is kept of every image under a view.
+    """Brightness of every image under a view.
 
     Attributes:
-        output: (images, LEVELS) int64, pixels of each brightness that the network puts out; see
-            `count`.
+        output: (images, LEVELS) int64, histograms of the network's outputs; see `count`.
         clean: the same of the clean images.
         fit: (images, 4) float64, see `fit`.
     """
@@ -52,20 +50,23 @@ class BrightnessHistograms(Collector):
     def __init__(self, models: Sequence[str]) -> None:
         super().__init__({name: [OUTPUT] for name in models})
 
-    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
+    def extract(self, layer: str, value: Tensor, noisy: NoisyBatch) -> dict[str, Tensor]:
         """The fields of `Brightness`."""
-        check_crops(layer, value, shown)
+        check_crops(layer, value, noisy)
         return {
             "output": count(psnr_ssim.levels(value)),
-            "clean": count(psnr_ssim.levels(shown.target)),
-            "fit": fit(value, shown.target),
+            "clean": count(psnr_ssim.levels(noisy.target)),
+            "fit": fit(value, noisy.target),
         }
 
     def result(
-        self, units: Mapping[View, Sequence[CachedActivations]], ranks: Ranks
+        self, activations: Mapping[View, Sequence[CachedActivations]]
     ) -> dict[View, Brightness]:
-        """What was kept of every view, over all its images."""
-        return {view: joined([unit.tensors() for unit in held]) for view, held in units.items()}
+        """The brightness of all images under every view."""
+        return {
+            view: joined([batch.tensors() for batch in batches])
+            for view, batches in activations.items()
+        }
 
 
 def joined(parts: Sequence[Mapping[str, Tensor]]) -> Brightness:

@@ -131,7 +131,7 @@ def values(
     none = torch.full_like(values, torch.nan)
     p = permutation.PValues(none, none)
     if args.measure != "cka" or args.permutations:
-        grams = observer.gathered_grams(ranks)
+        grams = observer.gathered_grams()
         if args.measure != "cka":
             values = matrix(args.measure, grams[0]) if ranks.first else values
         elif ranks.first:

@@ -15,7 +15,7 @@ from mtd.utils.errors import BadInput
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.engine.run import ForwardSettings
+    from analysis.engine.forward import ForwardSettings
     from mtd.data.crops import Crop
     from mtd.data.photographs import Photograph
     from mtd.data.recorded_noise import Recorded
@@ -74,7 +74,7 @@ def gather(
     args: argparse.Namespace, device: str, ranks: Ranks, photographs: Sequence[Photograph]
 ) -> RunInputs:
     """What the shared options name, on given photographs; see `check`."""
-    from analysis.engine.run import ForwardSettings
+    from analysis.engine.forward import ForwardSettings
     from mtd.data.recorded_noise import PREFIX, Recorded
     from mtd.noise import specs as noise_specs
     from mtd.utils.device import resolve_device

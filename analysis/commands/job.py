@@ -13,7 +13,7 @@ import pandas as pd
 from analysis.commands import inputs, progress
 from analysis.commands.inputs import RunInputs
 from analysis.commands.run_folder import TEXT_FILE, RunFolder, finished
-from analysis.engine.observer import Batch, Observer
+from analysis.engine.observer import Batch, Observer, Watch
 
 Files = Mapping[str, pd.DataFrame | bytes]
 """What is written, by file name: tables as CSV, anything else as it is."""
@@ -25,7 +25,7 @@ class AnalysisJob:
 
     Attributes:
         asked: its models, noises, crops and processes.
-        observer: what it keeps of the networks.
+        observer: what it extracts from the networks.
         manifest: everything that decides its results.
         make: what is written, from what the observer computes; called in every process, so that
             they can share the work.
@@ -46,13 +46,21 @@ class AnalysisJob:
 
     def write(self, folder: RunFolder) -> None:
         """Compute and write everything but the figures, all processes together."""
+        from analysis.engine.run import compute_result
+
         ranks = self.asked.ranks
         with ranks.raise_on_all_ranks():
-            found = self.make(self.observer.compute(ranks))
+            files = self.make(compute_result(self.observer, ranks))
         with ranks.raise_on_all_ranks():
             if ranks.first:
-                for name, content in found.items():
+                for name, content in files.items():
                     folder.write(name, content)
+
+    @property
+    def watch(self) -> Watch:
+        """Its observer, for its own noises and crops among those of several analyses."""
+        noises = {noise.spec for noise in self.asked.noises}
+        return Watch(self.observer, noises, {crop.digest for crop in self.asked.crops})
 
 
 def carry_out(
@@ -87,7 +95,7 @@ def carry_out(
     )
     with folder.resumable():
         if not ranks.gather(args.resume and folder.complete())[0]:
-            progress.observe(args, work.asked, groups, [work.observer], folder)
+            progress.observe(args, work.asked, groups, [Watch(work.observer)], folder)
             work.write(folder)
         report(folder, work.report)
     ranks.leave()
@@ -163,28 +171,25 @@ def one_pass(
 ) -> list[Path]:
     """Do those of several analyses that are not done yet, in one pass; returns their folders.
 
-    Each looks at its own models, noises and crops.
+    Each observes its own models, noises and crops.
 
     Args:
         args: the shared options.
         asked: every model, noise and crop of theirs.
-        groups: batches of all crops; each analysis looks at whole batches.
+        groups: batches of all crops; each analysis observes whole batches.
         works: the analyses.
-        folder: in which each has a folder; units are kept there until all are done.
+        folder: in which each has a folder; the cache is kept there until all are done.
         command: the command line.
 
     Raises:
         BadInput: in all processes, if any of them finds some.
     """
     ranks = asked.ranks
-    for work in works:
-        work.observer.noises = [noise.spec for noise in work.asked.noises]
-        work.observer.crops = {crop.digest for crop in work.asked.crops}
     manifests = {work.name: _with_batches(work, groups) for work in works}
     with ranks.raise_on_all_ranks():
         lacking = [w for w in works if not finished(folder.path / w.name, manifests[w.name])]
     if lacking:
-        progress.observe(args, asked, groups, [work.observer for work in lacking], folder)
+        progress.observe(args, asked, groups, [work.watch for work in lacking], folder)
     for work in lacking:
         held = RunFolder(
             folder.path / work.name, work.name, manifests[work.name], command=command, ranks=ranks
@@ -195,7 +200,7 @@ def one_pass(
 
 
 def _with_batches(work: AnalysisJob, groups: Sequence[Batch]) -> dict[str, Any]:
-    sizes = [len(batch.crops) for batch in groups if work.observer.looks_at(batch)]
+    sizes = [len(batch.crops) for batch in groups if work.watch.observes_batch(batch)]
     return {**work.manifest, "batches": sizes}
 
 

@@ -1,20 +1,21 @@
-"""The pass through the networks with a progress bar, and what is said on stderr meanwhile."""
+"""The pass through the networks, with a progress bar and messages on stderr."""
 
 from __future__ import annotations
 
 import argparse
 import shutil
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.inputs import RunInputs
-from mtd.utils.errors import BadInput
+from mtd.utils.errors import BadInput, Failed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from analysis.commands.run_folder import RunFolder
-    from analysis.engine.observer import Batch, Observer
+    from analysis.engine.observer import Batch, Watch
 
 
 def tell(asked: RunInputs) -> None:
@@ -40,62 +41,78 @@ def observe(
     args: argparse.Namespace,
     asked: RunInputs,
     groups: Sequence[Batch],
-    observers: Sequence[Observer],
+    watches: Sequence[Watch],
     folder: RunFolder,
 ) -> None:
-    """Show everything that is asked to the observers, with a bar.
+    """Run all batches under all noises through all networks, with a progress bar.
 
     Raises:
-        BadInput: a layer cannot be used, or a unit not be written.
+        BadInput: in all processes, if a layer cannot be used or the cache not be written in any.
+        Failed: in all processes, if memory runs out in any.
     """
     from tqdm import tqdm
 
     from analysis.engine import run as engine_run
 
     ranks, talks = asked.ranks, asked.ranks.first and not args.quiet
-    kept = folder.units.count()
-    if kept and talks:
-        print(f"found {kept} finished units; they are not computed again", file=sys.stderr)
-    walk = engine_run.walk(
+    cached = folder.cache.count()
+    if cached and talks:
+        print(f"found {cached} cached results; they are not computed again", file=sys.stderr)
+    views = engine_run.run_batches(
         asked.models,
         asked.noises,
         groups,
-        observers,
+        watches,
         asked.setting,
-        units=folder.units,
+        cache=folder.cache,
         ranks=ranks,
     )
-    mine = [groups[index] for index in ranks.indices_for_rank(len(groups))]
-    counts = [len(engine_run.wanted(asked.models, asked.noises, b, observers)) for b in mine]
-    with ranks.raise_on_all_ranks():
-        first = next(walk, None)  # shows that the layers can be used
+    own = [groups[index] for index in ranks.indices_for_rank(len(groups))]
+    counts = [len(engine_run.observed_views(asked.models, asked.noises, b, watches)) for b in own]
+    with ranks.raise_on_all_ranks(), out_of_memory():
+        first = next(views, None)  # the first view shows whether the layers can be used
     if talks:
         tell(asked)
     hide = None if talks else True
-    with tqdm(initial=int(first is not None), total=sum(counts), unit="view", disable=hide) as bar:
-        for done, _ in enumerate(walk, 2):
+    with (
+        ranks.raise_on_all_ranks(),
+        out_of_memory(),
+        tqdm(initial=int(first is not None), total=sum(counts), unit="view", disable=hide) as bar,
+    ):
+        for done, _ in enumerate(views, 2):
             bar.update()
-            if done <= counts[0] and not kept:
+            if done <= counts[0] and not cached:
                 check_space(folder, ranks.size * sum(counts) / done)
+            if ranks.another_failed:
+                break  # its error is raised in all processes
+
+
+@contextmanager
+def out_of_memory() -> Iterator[None]:
+    """Around the networks: without enough memory, say what to do."""
+    import torch
+
+    try:
+        yield
+    except (MemoryError, torch.OutOfMemoryError):
+        raise Failed("out of memory: lower --batch-size, --crop or --memory") from None
 
 
 def check_space(folder: RunFolder, share: float) -> None:
-    """See that the units of a run find room on the disk.
+    """Check that the cache of a run will fit on the disk.
 
     Args:
-        folder: where some of them are.
-        share: how many times as many there will be.
+        folder: of the run, with a part of its cache.
+        share: the final size of the cache, as a multiple of its present size.
 
     Raises:
-        BadInput: they will not.
+        BadInput: it will not; what is cached stays.
     """
-    here = folder.units.bytes()
-    needed, free = here * (share - 1), shutil.disk_usage(folder.path).free
+    size = folder.cache.bytes()
+    needed, free = size * (share - 1), shutil.disk_usage(folder.path).free
     if needed > 0.95 * free:
-        if folder.ranks.size == 1:
-            folder.units.clear()
         raise BadInput(
-            f"{folder.path}: features take about {(here + needed) / 2**30:.1f} GiB while the run "
-            f"goes on, {free / 2**30:.1f} are free: lower --limit or --crop, or choose another "
-            "--output-dir"
+            f"{folder.path}: features take about {(size + needed) / 2**30:.1f} GiB while the run "
+            f"goes on, {free / 2**30:.1f} are free: free some space, lower --limit or --crop, or "
+            "choose another --output-dir"
         )

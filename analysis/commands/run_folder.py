@@ -1,7 +1,7 @@
-"""A run folder: manifest, units, tables, figures, each written whole or not at all.
+"""A run folder: manifest, cache, tables, figures, each written whole or not at all.
 
 `manifest.json` holds everything that decides the results. `run.json`, beside it, holds what differs
-by nature: commands, times, host. `summary.txt` is what was printed. `units/` is there while the run
+by nature: commands, times, host. `summary.txt` is what was printed. `cache/` is there while the run
 is not finished.
 """
 
@@ -26,7 +26,7 @@ import mtd
 from analysis.engine.cache import ActivationCache
 from mtd.utils import atomic_write
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
-from mtd.utils.errors import BadInput
+from mtd.utils.errors import BadInput, Failed
 
 MANIFEST = "manifest.json"
 LOG = "run.json"
@@ -74,9 +74,9 @@ class RunFolder:
             that the same question has the same folder.
         name: of the analysis and its models.
         manifest: everything that decides the results, ready for JSON.
-        resume: go on with the units that are there, instead of starting anew.
+        resume: go on with the results that are cached, instead of starting anew.
         command: the command line, for `run.json`.
-        ranks: the processes that share the run; only the first one writes here, but for units.
+        ranks: the processes that share the run; only the first one writes here, but for the cache.
 
     Raises:
         BadInput: the folder holds another run, or cannot be written.
@@ -95,7 +95,7 @@ class RunFolder:
         digest = hashlib.sha256(_identity(manifest).encode()).hexdigest()[:8]
         plain = re.sub(r"[^\w.-]+", "_", name)[:80]
         self.path = Path(path) if path else Path("runs") / f"{plain}-{digest}"
-        self.units, self.ranks = ActivationCache(self.path), ranks
+        self.cache, self.ranks = ActivationCache(self.path), ranks
         self._new: list[Path] = []
         error = None
         if ranks.first:
@@ -123,12 +123,12 @@ class RunFolder:
         for left in self.path.glob(f"{atomic_write.TEMPORARY}*"):  # of a write that was killed
             left.unlink(missing_ok=True)
         if not resume:
-            if count := self.units.count():
+            if count := self.cache.count():
                 raise BadInput(
-                    f"{self.path} holds {count} finished units of this very run: --resume goes on "
+                    f"{self.path} holds {count} cached results of this very run: --resume goes on "
                     "with them; to start anew, remove the folder"
                 )
-            self.units.clear()
+            self.cache.clear()
         if not held.exists():
             atomic_write.write(held, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
         self._started = datetime.now(UTC)
@@ -149,17 +149,17 @@ class RunFolder:
 
     def complete(self) -> bool:
         """Whether tables are there and nothing is left to do."""
-        unfinished = self.units.folder is not None and self.units.folder.exists()
+        unfinished = self.cache.folder is not None and self.cache.folder.exists()
         return not unfinished and any(self.path.glob("*.csv"))
 
     def discard(self) -> None:
-        """Remove what this process has made, if no unit was finished: nothing came of the run."""
-        empty = not self.units.count() and not any(self.path.glob("*.csv"))
+        """Remove what this process has made, if nothing is cached: nothing came of the run."""
+        empty = not self.cache.count() and not any(self.path.glob("*.csv"))
         if self.ranks.first and self._new and empty:
             for name in (MANIFEST, LOG):
                 (self.path / name).unlink(missing_ok=True)
             with suppress(OSError):
-                self.units.clear()
+                self.cache.clear()
                 for folder in self._new:
                     folder.rmdir()
 
@@ -168,20 +168,20 @@ class RunFolder:
         """Around the work: if it is interrupted, or cannot go on, say how to take it up again."""
         try:
             yield
-        except (BadInput, KeyboardInterrupt) as error:
-            count = self.units.count()
+        except (BadInput, Failed, KeyboardInterrupt) as error:
+            count = self.cache.count()
             if not count:
                 self.discard()
                 raise
-            hint = f"{count} finished units are kept in {self.path}; --resume goes on with them"
-            if isinstance(error, BadInput):
-                raise BadInput(f"{error}; {hint}") from None
+            hint = f"{count} cached results are kept in {self.path}; --resume goes on with them"
+            if isinstance(error, BadInput | Failed):
+                raise type(error)(f"{error}; {hint}") from None
             raise KeyboardInterrupt(hint) from None
 
     def finish(self) -> None:
-        """Everything is written: remove the units, and note the time."""
+        """Everything is written: delete the cache, and note the time."""
         if self.ranks.first:
-            self.units.clear()
+            self.cache.clear()
             now = datetime.now(UTC)
             self._runs[-1]["finished"] = now.isoformat(timespec="seconds")
             self._runs[-1]["seconds"] = round((now - self._started).total_seconds(), 1)

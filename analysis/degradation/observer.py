@@ -1,7 +1,7 @@
-"""The observer of pooled features: every layer's maps as means over a few places of each crop.
+"""The observer of pooled features: every layer's feature maps, average-pooled to a few positions.
 
-As with the deepest features, they are spilled to the run folder and read back a chunk of columns at
-a time; samples are the crops under all noises together.
+Like the deepest features they are cached in the run folder and read back in chunks of columns; the
+samples are the crops under all noises together.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from analysis.engine.collecting_observer import Collector, check_crops, columns
 from analysis.engine.feature_maps import lay_out
 from analysis.engine.observer import NoisyBatch, View
 from analysis.stats import gram_pca
-from mtd.utils.distributed import Ranks
 from mtd.utils.errors import BadInput
 
 
@@ -26,9 +25,9 @@ class Pooled(NamedTuple):
     """A layer's features over all crops under all noises.
 
     Attributes:
-        gram: (noises · crops, noises · crops) float64, of the features centred over all of them;
+        gram: (noises · crops, noises · crops) float64, of the features centered over all samples;
             crops of the first noise come first.
-        features: number of them.
+        features: number of features.
     """
 
     gram: Tensor
@@ -36,15 +35,15 @@ class Pooled(NamedTuple):
 
 
 class PooledFeatures(Collector):
-    """Keeps means over places of each layer's maps.
+    """Average-pools each layer's feature maps.
 
-    Its result has a `Pooled` by (network, layer), layers as they fired.
+    The result is a `Pooled` by (network, layer), in firing order.
 
     Args:
-        layers: those of each network.
-        pool: maps are averaged to at most `pool` x `pool` places; 0 for every number as it is.
-        memory: bytes that reading the features back may take.
-        device: where Gram matrices are made.
+        layers: module paths by network.
+        pool: feature maps are pooled to at most `pool` x `pool` positions; 0 for no pooling.
+        memory: budget in bytes for reading features back.
+        device: where Gram matrices are computed.
     """
 
     name = "pooled_features"
@@ -58,7 +57,7 @@ class PooledFeatures(Collector):
     ) -> None:
         super().__init__(layers)
         self.pool, self.device = pool, device
-        # features in single precision, and in double as they are and centred
+        # features in single precision, and in double as they are and centered
         self.numbers = max(1, min(gram_pca.CHUNK, memory // 24))
 
     @property
@@ -66,12 +65,13 @@ class PooledFeatures(Collector):
         """See `Observer.key`."""
         return {"pool": self.pool}
 
-    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
-        """(crops, features) in float32 at least: channel by channel, places row by row."""
-        check_crops(layer, value, shown)
+    def extract(self, layer: str, value: Tensor, noisy: NoisyBatch) -> dict[str, Tensor]:
+        """(crops, features) in float32 at least: channel by channel, positions row by row."""
+        check_crops(layer, value, noisy)
         if self.pool:
             try:
-                maps = lay_out(layer, value, len(value), *shown.batch.size)
+                windowed = noisy.is_windowed(layer)
+                maps = lay_out(layer, value, len(value), *noisy.batch.size, windowed)
             except BadInput as error:
                 reason = str(error).partition("; ")[0]
                 raise BadInput(f"{reason}; leave it out or use --pool 0") from None
@@ -80,19 +80,20 @@ class PooledFeatures(Collector):
         return {layer: value.flatten(1).clone()}
 
     def result(
-        self, units: Mapping[View, Sequence[CachedActivations]], ranks: Ranks
+        self, activations: Mapping[View, Sequence[CachedActivations]]
     ) -> dict[tuple[str, str], Pooled]:
-        """See `Collector.result`; layers are shared out among the processes."""
+        """See `Collector.result`; layers are distributed round-robin over the processes."""
         names: dict[str, list[str]] = {}
-        for view, held in units.items():
+        for view, batches in activations.items():
             if view.model not in names:
-                names[view.model] = list(held[0].tensors())
+                names[view.model] = list(batches[0].tensors())
         entries = [(model, layer) for model in self.layers for layer in names.get(model, ())]
 
         def pooled(entry: tuple[str, str]) -> Pooled:
             model, layer = entry
-            held = [unit for view in units if view.model == model for unit in units[view]]
-            width, parts = columns(held, layer, self.numbers)
-            return Pooled(gram_pca.gram_of(parts, self.device), width)
+            views = (view for view in activations if view.model == model)
+            batches = [batch for view in views for batch in activations[view]]
+            width, chunks = columns(batches, layer, self.numbers)
+            return Pooled(gram_pca.gram_of(chunks, self.device), width)
 
-        return dict(zip(entries, ranks.map(pooled, entries), strict=True))
+        return dict(zip(entries, self.ranks.map(pooled, entries), strict=True))

@@ -1,4 +1,4 @@
-"""The observer of the distributions of features: a histogram of each layer for every image."""
+"""The observer of feature distributions: a histogram of each layer for every image."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from analysis.engine.collecting_observer import Collector, check_crops
 from analysis.engine.observer import NoisyBatch, View
 from analysis.stats import histograms
 from analysis.stats.histograms import Histogram
-from mtd.utils.distributed import Ranks
 from mtd.utils.errors import BadInput
 
 COUNTS, SUMS = "counts:", "sums:"
@@ -41,10 +40,10 @@ class Layer(NamedTuple):
 
 
 class FeatureHistograms(Collector):
-    """Counts the features of each image, all channels and places pooled; 64 KiB for each layer.
+    """Histograms of each image's features, over all channels and positions; 64 KiB per layer.
 
     Args:
-        layers: of each network.
+        layers: module paths by network.
     """
 
     name = "feature_histograms"
@@ -54,27 +53,27 @@ class FeatureHistograms(Collector):
         """See `Observer.key`."""
         return {"grid": [histograms.LINEAR, histograms.LIMIT, histograms.BINS]}
 
-    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
+    def extract(self, layer: str, value: Tensor, noisy: NoisyBatch) -> dict[str, Tensor]:
         """(images, BINS) and (images, POWERS); see `analysis.stats.histograms.count`."""
-        check_crops(layer, value, shown)
+        check_crops(layer, value, noisy)
         try:
             counts, sums = histograms.count(value)
         except BadInput as error:
-            raise BadInput(f"layer {layer!r} under {shown.noise.spec}: {error}") from None
+            raise BadInput(f"layer {layer!r} under {noisy.noise.spec}: {error}") from None
         return {COUNTS + layer: counts, SUMS + layer: sums}
 
     def result(
-        self, units: Mapping[View, Sequence[CachedActivations]], ranks: Ranks
+        self, activations: Mapping[View, Sequence[CachedActivations]]
     ) -> dict[View, Sequence[CachedActivations]]:
-        """What was kept of every view; `layers` reads it."""
-        return dict(units)
+        """The cached histograms of every view; `layers` reads them."""
+        return dict(activations)
 
 
-def layers(units: Sequence[CachedActivations]) -> dict[str, Layer]:
+def layers(activations: Sequence[CachedActivations]) -> dict[str, Layer]:
     """A view's layers over all its images, in firing order."""
-    held = [unit.tensors() for unit in units]
-    names = [name.removeprefix(COUNTS) for name in held[0] if name.startswith(COUNTS)]
+    batches = [batch.tensors() for batch in activations]
+    names = [name.removeprefix(COUNTS) for name in batches[0] if name.startswith(COUNTS)]
     return {
-        name: Layer(*(torch.cat([part[kind + name] for part in held]) for kind in (COUNTS, SUMS)))
+        name: Layer(*(torch.cat([b[kind + name] for b in batches]) for kind in (COUNTS, SUMS)))
         for name in names
     }

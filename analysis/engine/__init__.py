@@ -1,1 +1,1 @@
-"""One pass: crops, noise, networks with hooks, observers."""
+"""One pass over networks, noises and crops that feeds any number of observers."""

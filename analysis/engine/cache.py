@@ -1,4 +1,4 @@
-"""What one network put out for one batch under one noise, kept so that it is never run again."""
+"""What observers extracted from forward passes, on disk or in memory, so that none is run twice."""
 
 from __future__ import annotations
 
@@ -14,30 +14,38 @@ from torch import Tensor
 
 from mtd.utils import atomic_write
 
-FOLDER = "units"
+FOLDER = "cache"
+"""Name of the folder of cached results inside a run folder."""
+
 KEY = "key"
+"""Metadata entry of a cached file that holds its key in full."""
 
 
 class Matrix(Protocol):
-    """Something of which rows and columns can be had as a tensor."""
+    """A matrix whose slices can be read as tensors."""
 
     def __getitem__(self, place: Any, /) -> Tensor:
-        """A part of it."""
+        """A slice of it."""
         ...
 
 
 @dataclass(frozen=True)
 class CachedActivations:
-    """Named tensors, in memory or in a file from which they are read each time."""
+    """Named tensors that an observer extracted from one view of one batch.
 
-    held: dict[str, Tensor] | None = None
+    Attributes:
+        in_memory: the tensors, if there is no file.
+        path: a safetensors file from which they are read on each access.
+    """
+
+    in_memory: dict[str, Tensor] | None = None
     path: Path | None = None
 
     def tensors(self) -> dict[str, Tensor]:
-        """The tensors, in the order in which they were kept."""
+        """All tensors, in the order in which they were extracted."""
         if self.path is None:
-            assert self.held is not None
-            return self.held
+            assert self.in_memory is not None
+            return self.in_memory
         from safetensors import safe_open
 
         with safe_open(self.path, framework="pt") as file:
@@ -45,12 +53,12 @@ class CachedActivations:
             return {name: file.get_tensor(str(place)) for place, name in enumerate(names)}
 
     def matrix(self, name: str) -> Matrix:
-        """One tensor, of which `[:, start:stop]` reads no more than these columns from a file."""
-        return self.tensors()[name] if self.path is None else Stored(self.path, name)
+        """One tensor; slicing it, as in `[:, start:stop]`, reads no other columns from a file."""
+        return self.tensors()[name] if self.path is None else MatrixInFile(self.path, name)
 
 
-class Stored:
-    """A tensor in a file, which is opened for each part that is read.
+class MatrixInFile:
+    """A tensor in a safetensors file, which is opened anew for each slice.
 
     Pages of a mapped file count as the process's memory until it is closed.
     """
@@ -63,7 +71,7 @@ class Stored:
             self.place = str(json.loads(file.metadata()["names"]).index(name))
 
     def __getitem__(self, place: Any, /) -> Tensor:
-        """A part of it."""
+        """A slice of it."""
         from safetensors import safe_open
 
         with safe_open(self.path, framework="pt") as file:
@@ -72,9 +80,10 @@ class Stored:
 
 
 class ActivationCache:
-    """Units by their keys, in a folder that outlives the process, or in memory.
+    """Cached results by key, in a subfolder of `folder`, or in memory only.
 
-    A key is everything that decides a unit's numbers; a unit of another key is never found.
+    A key holds everything that decides the numbers. On disk the cache outlives the process; in
+    memory nothing is ever found again.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -85,8 +94,8 @@ class ActivationCache:
         text = json.dumps(key, sort_keys=True)
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.safetensors", text
 
-    def find(self, key: Mapping[str, Any]) -> CachedActivations | None:
-        """The unit of a key, if it was finished; a damaged file is none."""
+    def get(self, key: Mapping[str, Any]) -> CachedActivations | None:
+        """The result stored under a key; None if there is none, or its file is damaged."""
         if self.folder is None:
             return None
         from safetensors import SafetensorError, safe_open
@@ -94,19 +103,19 @@ class ActivationCache:
         path, text = self._path(key)
         try:
             with safe_open(path, framework="pt") as file:
-                whole = file.metadata().get(KEY) == text
+                intact = file.metadata().get(KEY) == text
         except (OSError, SafetensorError):
             return None
-        return CachedActivations(path=path) if whole else None
+        return CachedActivations(path=path) if intact else None
 
-    def keep(self, key: Mapping[str, Any], tensors: dict[str, Tensor]) -> CachedActivations:
-        """Keep a finished unit.
+    def put(self, key: Mapping[str, Any], tensors: dict[str, Tensor]) -> CachedActivations:
+        """Store a result under its key.
 
         Raises:
             BadInput: it cannot be written.
         """
         if self.folder is None:
-            return CachedActivations(held=tensors)
+            return CachedActivations(in_memory=tensors)
         from safetensors.torch import save
 
         path, text = self._path(key)
@@ -114,25 +123,26 @@ class ActivationCache:
         atomic_write.write(path, save(numbered, {KEY: text, "names": json.dumps(list(tensors))}))
         return CachedActivations(path=path)
 
-    def count(self) -> int:
-        """How many units are kept in the folder."""
+    def _files(self) -> list[Path]:
         if self.folder is None or not self.folder.is_dir():
-            return 0
-        return sum(1 for _ in self.folder.glob("[!.]*.safetensors"))
+            return []
+        return list(self.folder.glob("[!.]*.safetensors"))
+
+    def count(self) -> int:
+        """Number of results on disk."""
+        return len(self._files())
 
     def bytes(self) -> int:
-        """How much they take in the folder."""
-        if self.folder is None or not self.folder.is_dir():
-            return 0
-        return sum(file.stat().st_size for file in self.folder.glob("[!.]*.safetensors"))
+        """Their size on disk."""
+        return sum(file.stat().st_size for file in self._files())
 
     def clear(self) -> None:
-        """Remove all units, once everything that follows from them is written."""
+        """Delete all results, once everything computed from them is written."""
         if self.folder is None:
             return
-        done = self.folder.with_name(f".{FOLDER}")
+        doomed = self.folder.with_name(f".{FOLDER}")
         if self.folder.is_dir():
-            # in one step, so that a run is never found half unfinished
-            shutil.rmtree(done, ignore_errors=True)
-            self.folder.replace(done)
-        shutil.rmtree(done, ignore_errors=True)
+            # renamed in one step, so that no run ever sees a cache half deleted
+            shutil.rmtree(doomed, ignore_errors=True)
+            self.folder.replace(doomed)
+        shutil.rmtree(doomed, ignore_errors=True)

@@ -1,59 +1,60 @@
-"""An observer that makes its result of its units once all batches are through."""
+"""An observer that computes its result from the activations of all batches at once."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from analysis.engine.cache import CachedActivations
 from analysis.engine.observer import Batch, NoisyBatch, Observer, View
-from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
 
 
 class Collector(Observer):
-    """Holds the units of every batch, and hands them out in order."""
+    """Collects the cached activations of every batch.
+
+    Attributes:
+        activations: by index of the batch and view, gathered over processes.
+    """
+
+    activations: dict[int, Mapping[View, CachedActivations]]
 
     def __init__(self, layers: Mapping[str, Sequence[str]]) -> None:
-        self.layers = {model: list(chosen) for model, chosen in layers.items()}
-        self.seen: dict[int, Mapping[View, CachedActivations]] = {}
+        super().__init__()
+        self.layers = {model: list(paths) for model, paths in layers.items()}
+        self.add_state("activations", {}, reduce="gather")
 
     @property
     def key(self) -> dict[str, Any]:
         """See `Observer.key`."""
         return {}
 
-    def update(self, batch: Batch, seen: Mapping[View, CachedActivations]) -> None:
+    def update(self, batch: Batch, activations: Mapping[View, CachedActivations]) -> None:
         """See `Observer.update`."""
-        self.seen[batch.index] = seen
+        self.activations[batch.index] = activations
 
-    def merge(self, other: Self) -> None:
-        """See `Observer.merge`."""
-        self.seen |= other.seen
-
-    def compute(self, ranks: Ranks = SINGLE_PROCESS) -> Any:
+    def compute(self) -> Any:
         """See `Observer.compute`."""
-        units = ranks.merge(self.seen)
-        ordered = [units[index] for index in sorted(units)]
-        views = list(ordered[0]) if ordered else []
-        return self.result({view: [seen[view] for seen in ordered] for view in views}, ranks)
+        batches = [self.activations[index] for index in sorted(self.activations)]
+        views = list(batches[0]) if batches else []
+        return self.result({view: [batch[view] for batch in batches] for view in views})
 
     @abstractmethod
-    def result(self, units: Mapping[View, Sequence[CachedActivations]], ranks: Ranks) -> Any:
-        """The result, from each view's units in the order of the batches."""
+    def result(self, activations: Mapping[View, Sequence[CachedActivations]]) -> Any:
+        """The result, from the activations of each view in the order of the batches."""
 
 
-def check_crops(layer: str, value: Tensor, shown: NoisyBatch) -> None:
-    """See that a layer's output has an entry for each crop.
+def check_crops(layer: str, value: Tensor, noisy: NoisyBatch) -> None:
+    """Check that the first dimension of a layer's output is that of the crops.
 
     Raises:
-        BadInput: it has not.
+        BadInput: it is not.
     """
-    count = len(shown.batch.crops)
+    count = len(noisy.batch.crops)
     if value.shape[0] != count:
         raise BadInput(
             f"layer {layer!r} gives {value.shape[0]} for {count} crops; choose one with features "
@@ -62,26 +63,26 @@ def check_crops(layer: str, value: Tensor, shown: NoisyBatch) -> None:
 
 
 def columns(
-    units: Sequence[CachedActivations], name: str, numbers: int
+    activations: Sequence[CachedActivations], name: str, numbers: int
 ) -> tuple[int, Iterator[Tensor]]:
-    """A tensor that units hold (samples, features) of, put together.
+    """The (samples, features) matrix whose rows are spread over batches, read in chunks of columns.
 
     Args:
-        units: each holds some of the samples.
-        name: of the tensor.
-        numbers: most that are read at a time.
+        activations: those of each batch, which hold some of the samples.
+        name: of the tensor, (samples of the batch, features).
+        numbers: most numbers in a chunk.
 
     Returns:
-        How many features there are; chunks (all samples, some of the features), in order.
+        The number of features; chunks (all samples, some of the features), in order.
 
     Raises:
-        BadInput: another number of features in some of the units.
+        BadInput: batches with different numbers of features.
     """
-    held = [unit.matrix(name) for unit in units]
-    widths = {part[:1].numel() for part in held}
+    matrices = [batch.matrix(name) for batch in activations]
+    widths = {matrix[:1].numel() for matrix in matrices}
     if len(widths) > 1:
         raise BadInput(f"features of {sorted(widths)} numbers: crops must be of one size")
-    width, samples = widths.pop(), sum(part[:, :1].numel() for part in held)
+    width, samples = widths.pop(), sum(matrix[:, :1].numel() for matrix in matrices)
     step = max(1, numbers // samples)
     starts = range(0, width, step)
-    return width, (torch.cat([part[:, s : s + step] for part in held]) for s in starts)
+    return width, (torch.cat([m[:, start : start + step] for m in matrices]) for start in starts)

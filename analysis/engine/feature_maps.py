@@ -1,8 +1,7 @@
-"""Activations as maps over the image: tokens laid out again, and content removed from them."""
+"""Activations as feature maps: tokens laid out over the image, and image content removed."""
 
 from __future__ import annotations
 
-import re
 from typing import Literal, get_args
 
 import torch.nn.functional as F
@@ -16,22 +15,28 @@ HIGHPASS = 9
 """Side of the window whose mean `highpass` removes."""
 
 MAX_WINDOW = 32
-"""Largest multiple to which networks are taken to pad."""
-
-WINDOWED = re.compile(r"\.attn(\.|\[|#|$)")
-"""Paths of window attention and its parts, whose tokens are those of single windows."""
+"""Largest multiple to which networks are assumed to pad."""
 
 
-def lay_out(name: str, activation: Tensor, batch: int, height: int, width: int) -> Tensor:
-    """A layer's output for `batch` images of (height, width) as maps (B, C, h, w).
+def lay_out(
+    name: str, activation: Tensor, batch: int, height: int, width: int, windowed: bool = False
+) -> Tensor:
+    """A layer's output for `batch` images of (height, width) as feature maps (B, C, h, w).
 
-    Layers are (B, C, h, w) already, or tokens (B, h · w, C) of the image, or of the image padded on
-    the right and below to whole windows.
+    Args:
+        name: of the layer, for errors.
+        activation: feature maps (B, C, h, w) already; or tokens (B, h · w, C) of the image, or of
+            the image padded on the right and below to whole windows.
+        batch: B.
+        height: of the images.
+        width: of the images.
+        windowed: whether its tokens are those of single attention windows; see
+            `analysis.engine.layers.windowed_layers`.
 
     Raises:
-        BadInput: an output that has no places in the image.
+        BadInput: an output without positions in the image.
     """
-    if WINDOWED.search(name):
+    if windowed:
         raise BadInput(
             f"layer {name!r} works inside windows, which every second block shifts, so that it "
             "has no positions in the image; leave it out or use --unit image"
@@ -47,7 +52,7 @@ def lay_out(name: str, activation: Tensor, batch: int, height: int, width: int) 
             "crop; leave it out or use --unit image"
         )
     raise BadInput(
-        f"layer {name!r} puts out {tuple(activation.shape)}, which has no positions of a "
+        f"layer {name!r} outputs {tuple(activation.shape)}, which has no positions of a "
         "batch of images; leave it out or use --unit image"
     )
 
@@ -59,12 +64,12 @@ def paddings(height: int, width: int) -> list[tuple[int, int]]:
 
 
 def center(maps: Tensor, centring: Centring) -> Tensor:
-    """Remove content from maps (B, C, h, w), channel by channel.
+    """Remove image content from feature maps (B, C, h, w), channel by channel.
 
     `global` leaves them as they are: the mean over all samples is removed later in any case.
-    `image` removes each image's mean, and so what distinguishes whole images. `highpass` removes
-    the mean over `HIGHPASS` x `HIGHPASS` places around each (as many as there are at the border),
-    and so all but fine structure.
+    `image` subtracts each image's mean, and so what distinguishes whole images. `highpass`
+    subtracts the mean over the `HIGHPASS` x `HIGHPASS` positions around each (fewer at the border),
+    and leaves only fine structure.
 
     Raises:
         BadInput: no such centring.

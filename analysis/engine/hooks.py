@@ -1,4 +1,4 @@
-"""Recording what the layers of a network put out, with forward hooks that always come off."""
+"""Recording the activations of a network, with forward hooks that are always removed."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from analysis.engine.layers import INPUT, Selector, choose
 from analysis.stats.arrays import single
 from mtd.utils.errors import BadInput, nearest
 
-Keep = Callable[[str, Tensor], Any]
+Extract = Callable[[str, Tensor], Any]
 
 
 class Activations:
     """Context manager that records the outputs of chosen modules in each forward pass.
 
-    Entries are in the order in which the modules fired, named by module path. A module that fires
+    Entries are named by module path, in the order in which the modules fired. A module that fires
     again in one pass adds `path#2`, `path#3`; the tensors of a tuple or dict output are
     `path[0]`, `path[key]`. Entries are copies, so that a later in-place operation cannot change
-    them. A new forward pass of the model starts afresh. Where the model averages several mask draws
+    them. Each forward pass of the model starts afresh. Where the model averages several mask draws
     (`model.mask_draws`), each entry is the mean over the draws.
 
     >>> model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True))
-    >>> with Activations(model, "0") as seen:
+    >>> with Activations(model, "0") as activations:
     ...     _ = model(torch.zeros(1, 3, 8, 8))
-    >>> {name: tuple(value.shape) for name, value in seen.items()}
+    >>> {name: tuple(value.shape) for name, value in activations.items()}
     {'0': (1, 4, 8, 8)}
 
     Args:
         model: the network.
         layers: see `choose`.
-        keep: what to record of an activation, called with (entry name, tensor) in the hook, so
-            that no more than one activation is held in full; by default, a copy.
+        extract: what to record of an activation, called in the hook with (entry name, tensor), so
+            that no more than one activation is in memory in full; by default, a copy.
 
     Raises:
         BadInput: on entry, a selector that matches nothing; on exit, a module that never fired.
@@ -45,14 +45,14 @@ class Activations:
         self,
         model: nn.Module,
         layers: Selector | Sequence[Selector] | None = None,
-        keep: Keep | None = None,
+        extract: Extract | None = None,
     ) -> None:
-        self.model, self.layers, self.keep = model, choose(model, layers), keep
+        self.model, self.layers, self.extract = model, choose(model, layers), extract
         self._handles: list[torch.utils.hooks.RemovableHandle] = []
         self._start_pass()
 
     def _start_pass(self, *_: Any) -> None:
-        self._kept: dict[str, Any] = {}
+        self._recorded: dict[str, Any] = {}
         self._sums: dict[str, Tensor] = {}
         self._fired: dict[str, int] = {}
         self._draw = self._part = 0
@@ -64,7 +64,7 @@ class Activations:
         for name in self.layers:
             if name.startswith(INPUT):
                 module = modules[name.removeprefix(INPUT)]
-                self._handles.append(module.register_forward_pre_hook(self._before(name)))
+                self._handles.append(module.register_forward_pre_hook(self._input_hook(name)))
             else:
                 self._handles.append(modules[name].register_forward_hook(self._hook(name)))
         return self
@@ -82,7 +82,11 @@ class Activations:
             self.check()
 
     def check(self) -> None:
-        """Raise `BadInput` if a chosen module did not fire in the last forward pass."""
+        """See that every chosen module fired in the last forward pass.
+
+        Raises:
+            BadInput: one did not.
+        """
         silent = [name for name in self.layers if name not in self._fired]
         if silent:
             raise BadInput(
@@ -90,9 +94,9 @@ class Activations:
                 f"({len(silent)} of {len(self.layers)} chosen): leave it out of --layers"
             )
 
-    def _before(self, name: str) -> Callable[[nn.Module, Any], None]:
+    def _input_hook(self, name: str) -> Callable[[nn.Module, Any], None]:
         record = self._hook(name)
-        return lambda module, given: record(module, given, given[0] if given else None)
+        return lambda module, inputs: record(module, inputs, inputs[0] if inputs else None)
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def record(_: nn.Module, __: Any, output: Any) -> None:
@@ -107,7 +111,7 @@ class Activations:
         return record
 
     def _record(self, entry: str, value: Tensor) -> None:
-        """Add one draw; with the last one the entry is complete."""
+        """Add one mask draw of one channel; the entry is complete with the last of both."""
         draws = getattr(self.model, "mask_draws", 1)
         if draws > 1:
             value = single(value)
@@ -118,32 +122,32 @@ class Activations:
             self._sums.pop(entry, None)
             value = value / draws
         if (parts := getattr(self.model, "parts", 1)) > 1:
-            # a grey network, called for each channel: what it makes of them stands side by side
-            held = self._parts.setdefault(entry, [])
-            held.append(value.clone())
-            if len(held) < parts:
+            # a grayscale network, called once per channel: features of all channels side by side
+            channels = self._parts.setdefault(entry, [])
+            channels.append(value.clone())
+            if len(channels) < parts:
                 return
             value = torch.cat(self._parts.pop(entry), -1 if value.ndim == 3 else 1)
-        self._kept[entry] = self.keep(entry, value) if self.keep else value.clone()
+        self._recorded[entry] = self.extract(entry, value) if self.extract else value.clone()
 
     def items(self) -> Iterator[tuple[str, Any]]:
-        """(name, activation, or what was kept of it) of the last forward pass, in firing order."""
-        yield from self._kept.items()
+        """(entry name, activation or extract of it) of the last pass, in firing order."""
+        yield from self._recorded.items()
 
     def __getitem__(self, name: str) -> Any:
-        if name not in self._kept:
-            raise KeyError(f"no activation {name!r}; {nearest(name, self._kept)}")
-        return self._kept[name]
+        if name not in self._recorded:
+            raise KeyError(f"no activation {name!r}; {nearest(name, self._recorded)}")
+        return self._recorded[name]
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._recorded)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._kept)
+        return iter(self._recorded)
 
 
 def _tensors(path: str, output: Any) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of an output with their addresses."""
+    """The tensors of an output with their entry names."""
     if isinstance(output, Tensor):
         yield path, output
     elif isinstance(output, dict):

@@ -1,30 +1,55 @@
-"""Selection of layers by glob, regular expression or class."""
+"""Layers of a network: selected by glob, regular expression or class; blocks; windows."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from torch import nn
 
+from mtd.networks import block_names
 from mtd.utils.errors import BadInput, nearest
 
 Selector = str | re.Pattern[str] | type[nn.Module] | Callable[[str, nn.Module], bool]
 
 
-BLOCK = re.compile(r"(?:^|\.)blocks\.\d+$")
-"""Paths of a SwinIR's blocks."""
-
+WINDOW_ATTENTION = re.compile("window.*att", re.IGNORECASE)
+"""Names of classes of window attention."""
 
 INPUT = "input:"
-"""How the name of what goes into a module begins."""
+"""How the name of a module's input begins."""
+
+
+def module_path(layer: str) -> str:
+    """The module of an activation, from its layer or entry name.
+
+    >>> module_path("input:a.attn"), module_path("a.attn#2[0]")
+    ('a.attn', 'a.attn')
+    """
+    return layer.removeprefix(INPUT).partition("#")[0].partition("[")[0]
+
+
+def windowed_layers(model: nn.Module, layers: Iterable[str]) -> frozenset[str]:
+    """Module paths of the layers that are window attention, or a part or the input of one.
+
+    Their tokens are those of single windows, which every second block shifts. Decided by the class
+    of a module and of those around it: channel attention keeps the positions of the image.
+    """
+    modules = dict(model.named_modules())
+
+    def inside(path: str) -> bool:
+        names = path.split(".")
+        around = (modules[".".join(names[: n + 1])] for n in range(len(names)))
+        return any(WINDOW_ATTENTION.search(type(module).__name__) for module in around)
+
+    return frozenset(path for path in map(module_path, layers) if inside(path))
 
 
 def last_convolution(model: nn.Module) -> str:
     """Path of the convolution that makes the image; see `Denoiser.last_convolution`.
 
-    Of a module that is none of ours, the last one in the order of its definition.
+    Of a module that is no `Denoiser`, the last convolution in the order of definition.
 
     Raises:
         BadInput: there is none.
@@ -32,29 +57,29 @@ def last_convolution(model: nn.Module) -> str:
     from mtd.networks.base import Denoiser
 
     if isinstance(model, Denoiser):
-        found = model.last_convolution()
+        path = model.last_convolution()
     else:
-        found = Denoiser.last_convolution(model)  # type: ignore[arg-type]
-    if not found:
+        path = Denoiser.last_convolution(model)  # type: ignore[arg-type]
+    if not path:
         raise BadInput("no convolution in the network; name the layer")
-    return found
+    return path
 
 
 def blocks(names: Sequence[str]) -> list[str]:
-    """Those of some layer names that are whole blocks, in the order given."""
-    return [name for name in names if BLOCK.search(name)]
+    """The layers of one network that are whole blocks; see `mtd.networks.block_names.select`."""
+    return block_names.select(names)
 
 
 def deepest(names: Sequence[str]) -> list[str]:
-    """The deepest quarter of the blocks, at least one; of all layers where there are no blocks."""
+    """The last quarter of the blocks, at least one; of all layers where there are no blocks."""
     chosen = blocks(names) or list(names)
     return chosen[-max(1, len(chosen) // 4) :]
 
 
 def default_layers(model: nn.Module) -> list[str]:
-    """The layers that are recorded when none are named: see `Denoiser.main_layers`.
+    """The layers recorded when none are named; see `Denoiser.main_layers`.
 
-    Of a module that is none of ours, every convolution.
+    Of a module that is no `Denoiser`, every convolution.
     """
     from mtd.networks.base import Denoiser
 
@@ -62,39 +87,37 @@ def default_layers(model: nn.Module) -> list[str]:
 
 
 def choose(model: nn.Module, layers: Selector | Sequence[Selector] | None = None) -> list[str]:
-    """Module paths that the selectors name, in the order of the network's definition.
+    """Module paths that selectors match, in the order of the network's definition.
 
-    A text is a glob over paths, `*` standing for anything but a dot and `**` for anything;
-    `re:PATTERN` is a regular expression that must match a whole path, `type:NAME` a class name,
-    `input:GLOB` the first argument of a module instead of its output; its name is `input:PATH`.
-    A compiled pattern, a module class and a predicate of (path, module) serve as well. None takes
-    `default_layers`.
+    A string is a glob over paths, where `*` matches anything but a dot and `**` anything;
+    `re:PATTERN` is a regular expression for whole paths, `type:NAME` a class name, and
+    `input:GLOB` takes a module's first argument instead of its output, under the name
+    `input:PATH`. A selector may also be a compiled pattern, a module class, or a predicate of
+    (path, module). None takes `default_layers`.
 
     Raises:
         BadInput: a selector that matches no module.
     """
     if layers is None:
         return default_layers(model)
-    alone = isinstance(layers, str | re.Pattern | type) or callable(layers)
-    selectors: Sequence[Any] = [layers] if alone else list(layers)  # type: ignore[arg-type]
+    single = isinstance(layers, str | re.Pattern | type) or callable(layers)
+    selectors: Sequence[Any] = [layers] if single else list(layers)  # type: ignore[arg-type]
     modules = {name: module for name, module in model.named_modules() if name}
-    taken: set[str] = set()
+    matched: set[str] = set()
     for selector in selectors:
         matches = _matches(selector, modules)
         if isinstance(selector, str) and selector.startswith(INPUT):
             matches = _matches(selector.removeprefix(INPUT), modules)
             matches = [INPUT + name for name in matches]
         if not matches:
-            shown = selector.pattern if isinstance(selector, re.Pattern) else selector
-            if str(shown).startswith("type:"):
+            text = str(selector.pattern if isinstance(selector, re.Pattern) else selector)
+            if text.startswith("type:"):
                 kinds = sorted({type(module).__name__ for module in modules.values()})
-                raise BadInput(f"layer {shown!r} matches no module; {nearest(shown[5:], kinds)}")
-            raise BadInput(
-                f"layer {str(shown)!r} matches no module; {nearest(str(shown), modules)}"
-            )
-        taken.update(matches)
+                raise BadInput(f"layer {text!r} matches no module; {nearest(text[5:], kinds)}")
+            raise BadInput(f"layer {text!r} matches no module; {nearest(text, modules)}")
+        matched.update(matches)
     inputs_first = [entry for name in modules for entry in (INPUT + name, name)]
-    return [name for name in inputs_first if name in taken]
+    return [name for name in inputs_first if name in matched]
 
 
 def _matches(selector: Any, modules: dict[str, nn.Module]) -> list[str]:

@@ -1,26 +1,32 @@
-"""What an observer is, and what it is given: views, batches, noisy batches."""
+"""What an observer is, and what the engine gives it: views, batches, noisy batches."""
 
 from __future__ import annotations
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
 
 from analysis.engine.cache import CachedActivations
+from analysis.engine.layers import module_path
 from mtd.data import crops as data_crops
 from mtd.data.crops import Crop
 from mtd.data.recorded_noise import Recorded
 from mtd.noise.base import Noise
 from mtd.noise.synthetic import Gaussian
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
+from mtd.utils.errors import nearest
 
 OUTPUT = "output"
-"""The name under which an observer keeps something of the denoised image."""
+"""The layer name that stands for the denoised image."""
+
+Reduction = Literal["sum", "gather"]
+State = Tensor | dict[int, Any]
 
 
 class View(NamedTuple):
@@ -32,13 +38,13 @@ class View(NamedTuple):
 
 @dataclass(frozen=True)
 class Batch:
-    """Crops of one size that go through the networks together.
+    """Clean crops of one size that go through the networks together.
 
     Attributes:
-        index: its place among all batches.
+        index: its position among all batches.
         crops: the clean pixels.
-        noises: those that the crops are seen under; None for all that are asked for. Photographs
-            that come with noisy versions of their own are seen under those only.
+        noises: the only noises that apply to these crops, as for photographs that come with noisy
+            versions of their own; None for all noises of the run.
     """
 
     index: int
@@ -66,12 +72,13 @@ class NoisyBatch:
     """A batch under a noise.
 
     Attributes:
-        batch: the crops.
-        noise: what was added to them.
-        model: who looks at it.
-        noisy: (B, 3, H, W), what the networks are shown, on their device.
-        target: (B, 3, H, W), what they should give, on the CPU: the clean crops, but for noises
-            that change them too.
+        batch: the clean crops.
+        noise: the noise that was added to them.
+        noisy: (B, 3, H, W), the networks' input, on their device.
+        target: (B, 3, H, W), the ideal output, on the CPU: the clean crops, unless the noise
+            changes them too.
+        model: name of the network that it goes through.
+        windowed: paths of that network's layers that work inside attention windows.
     """
 
     batch: Batch
@@ -79,13 +86,14 @@ class NoisyBatch:
     noisy: Tensor
     target: Tensor
     model: str = ""
+    windowed: frozenset[str] = frozenset()
 
     @cached_property
     def level(self) -> Tensor:
-        """(B,), the noise level of each image as a share of white, for networks that are told.
+        """(B,), noise level of each image as a share of white, for noise-conditional networks.
 
-        The noise's own σ if it is Gaussian; otherwise the root of the mean squared difference
-        between what is shown and what it should become, image by image.
+        The noise's own σ if it is Gaussian; otherwise the root mean square of input − target,
+        image by image.
         """
         if isinstance(self.noise, Gaussian):
             return torch.full((len(self.target),), self.noise.level / 255)
@@ -97,70 +105,129 @@ class NoisyBatch:
         """The network under the noise."""
         return View(self.model, self.noise.spec)
 
+    def is_windowed(self, layer: str) -> bool:
+        """Whether an activation, by its entry name, is that of single attention windows."""
+        return module_path(layer) in self.windowed
+
 
 class Observer(ABC):
-    """What one analysis keeps of the networks, and what it makes of that.
+    """What one analysis extracts from the networks, and the result that it computes from that.
+
+    As in torchmetrics, `update` accumulates into states that are declared by `add_state`, each
+    with its reduction over processes; the engine reduces them before it calls `compute`.
 
     Attributes:
         name: of the analysis.
-        version: of its code; raise it when what is kept changes its meaning.
-        layers: module paths by network; `OUTPUT` asks for the denoised image. Other networks are
-            not looked at.
-        noises: those that it looks at; None for all.
-        crops: digests of those that it looks at; None for all.
+        version: of its code; raised whenever what `extract` returns changes its meaning.
+        layers: module paths by network; `OUTPUT` stands for the denoised image. Networks without
+            an entry are not observed.
+        ranks: the processes among which `compute` may share its work; each of them calls it, with
+            the same states, and returns the whole result.
     """
 
     name: str
     version: int = 1
     layers: Mapping[str, Sequence[str]]
-    noises: Sequence[str] | None = None
-    crops: Collection[str] | None = None
+    ranks: Ranks = SINGLE_PROCESS
 
-    def looks_at(self, batch: Batch) -> bool:
-        """Whether it looks at a batch, which is all or nothing.
+    def __init__(self) -> None:
+        self._reductions: dict[str, Reduction] = {}
+        self._reduced = False
+
+    def add_state(self, name: str, default: State, reduce: Reduction) -> None:
+        """Declare an attribute that `update` accumulates into.
+
+        Args:
+            name: of the attribute.
+            default: its value before the first batch, which is copied.
+            reduce: how the states of several processes become one. `sum`: tensors of one shape,
+                added up. `gather`: dictionaries with an entry for each batch, by its index, united.
 
         Raises:
-            ValueError: it is to look at some of its crops.
+            ValueError: no such reduction, or a default that it does not apply to.
         """
-        found = {self.crops is None or digest in self.crops for digest in batch.digests}
-        if len(found) > 1:
-            raise ValueError(
-                f"batch {batch.index}: some of its crops are for {self.name}, others not"
-            )
-        return found.pop()
+        if reduce not in get_args(Reduction):
+            raise ValueError(f"reduce = {reduce!r}: {nearest(str(reduce), get_args(Reduction))}")
+        kind = Tensor if reduce == "sum" else dict
+        if not isinstance(default, kind):
+            expected = f"expected a {kind.__name__}"
+            raise ValueError(f"state {name!r} of {type(default).__name__}: {expected}")
+        setattr(self, name, copy.deepcopy(default))
+        self._reductions[name] = reduce
 
-    def wants(self, view: View) -> bool:
-        """Whether it looks at a view."""
-        return view.model in self.layers and (self.noises is None or view.noise in self.noises)
+    def reduce_states(self, ranks: Ranks) -> None:
+        """Replace each state by that of all processes; the engine does so after the last batch.
 
-    def before(self, view: View) -> View | None:
-        """A view of the same batch, under an earlier noise, that must be shown with this one.
+        Raises:
+            RuntimeError: the states are reduced already.
+        """
+        if self._reduced:
+            raise RuntimeError(f"the states of {self.name} are reduced already")
+        for name, reduction in self._reductions.items():
+            state = getattr(self, name)
+            total = ranks.sum(state)[0] if reduction == "sum" else ranks.merge(state)
+            setattr(self, name, total)
+        self.ranks, self._reduced = ranks, True
 
-        It is shown again even if what was kept of it is there.
+    def reference_view(self, view: View) -> View | None:
+        """A view of the same batch, under an earlier noise, that this one is compared with.
+
+        It is run again whenever this one is, even if it is cached.
         """
         return None
 
     @property
     @abstractmethod
     def key(self) -> dict[str, Any]:
-        """Everything else that decides what is kept, ready for JSON."""
+        """Everything else that decides what `extract` returns, ready for JSON."""
 
     @abstractmethod
-    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
-        """What to keep of a layer's output for a batch, by name; called in the layer's hook.
+    def extract(self, layer: str, value: Tensor, noisy: NoisyBatch) -> dict[str, Tensor]:
+        """Tensors to cache, by name, from a layer's output; called in the layer's forward hook.
 
-        The value is in float32 at least. It is the network's own: what is returned must not share
-        its memory.
+        Args:
+            layer: entry name of the activation; see `analysis.engine.hooks.Activations`.
+            value: the activation, in float32 or float64. It is the network's own memory, which
+                what is returned must not share.
+            noisy: the batch that went in.
         """
 
     @abstractmethod
-    def update(self, batch: Batch, seen: Mapping[View, CachedActivations]) -> None:
-        """Take in a batch: what was kept, for every view."""
+    def update(self, batch: Batch, activations: Mapping[View, CachedActivations]) -> None:
+        """Accumulate a batch: what was extracted from it, for every view observed."""
 
     @abstractmethod
-    def merge(self, other: Self) -> None:
-        """Take in the batches that another observer of the same kind has seen."""
+    def compute(self) -> Any:
+        """The result over all batches, from the reduced states."""
 
-    @abstractmethod
-    def compute(self, ranks: Ranks = SINGLE_PROCESS) -> Any:
-        """The result over all batches of all processes."""
+
+@dataclass(frozen=True)
+class Watch:
+    """An observer, and the part of a pass that it observes.
+
+    Attributes:
+        observer: the observer.
+        noises: specs of the noises that it observes; None for all.
+        crops: digests of the crops that it observes; None for all.
+    """
+
+    observer: Observer
+    noises: Collection[str] | None = None
+    crops: Collection[str] | None = None
+
+    def observes_batch(self, batch: Batch) -> bool:
+        """Whether a batch is observed, which is all or nothing.
+
+        Raises:
+            ValueError: some of its crops are, others are not.
+        """
+        included = {self.crops is None or digest in self.crops for digest in batch.digests}
+        if len(included) > 1:
+            name = self.observer.name
+            raise ValueError(f"batch {batch.index}: some of its crops are for {name}, others not")
+        return included.pop()
+
+    def observes_view(self, view: View) -> bool:
+        """Whether a view is observed."""
+        known = self.noises is None or view.noise in self.noises
+        return known and view.model in self.observer.layers

@@ -118,8 +118,8 @@ def pictures_of(
     observer: Scores, batch: Batch, crop: Crop, spec: str, asked: RunInputs
 ) -> dict[str, Pixels]:
     """What this process has of a crop under a noise."""
+    from analysis.engine import forward as engine_forward
     from analysis.engine import observer as engine_observer
-    from analysis.engine import run as engine_run
 
     noises = asked.noises if batch.noises is None else batch.noises
     noise = next((noise for noise in noises if noise.spec == spec), None)
@@ -130,7 +130,9 @@ def pictures_of(
         square = observer.square(engine_observer.View(name, spec), batch, crop)
         if square is not None:
             found[name] = to_pixels(square)
-    target = engine_run.show(noise, engine_observer.Batch(0, [crop]), asked.setting).target
+    target = engine_forward.make_noisy_batch(
+        noise, engine_observer.Batch(0, [crop]), asked.setting
+    ).target
     whole = to_pixels(levels(target)[0])
     found[TARGET] = np.ascontiguousarray(whole[busiest(crop.pixels, observer.window)])
     step = thinning(*whole.shape[:2])

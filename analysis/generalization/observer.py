@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import pandas as pd
 import torch
@@ -16,7 +16,6 @@ from mtd.data.crops import Crop, busiest, place
 from mtd.metrics import psnr_ssim
 from mtd.metrics.lpips import LPIPS, SMALLEST
 from mtd.metrics.psnr_ssim import Channel
-from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 
 WINDOW = "window"
 
@@ -42,23 +41,23 @@ COLUMNS = (
 """Of `results.csv`; `sha256` is of the clean pixels, `checkpoint` of the model's file."""
 
 SCORED = tuple(name for name in COLUMNS[:16] if name not in ("kind", "level"))
-"""What the observer knows of them."""
+"""The columns that the observer fills."""
 
 
 class Scores(Observer):
-    """Compares what networks put out with what they should have.
+    """Image quality of every output, and its busiest square in 8 bits, for comparison strips.
 
-    A batch is one size; its values are kept image by image, and beside them the busiest square of
-    every output in 8 bits, from which comparison strips are made.
+    The result is a table with the columns `SCORED`, a row for each model, noise, image and metric.
 
     Args:
         models: names of the networks.
         protocol: see `Protocol`; LPIPS is always of the whole RGB image.
-        perceptual: LPIPS, or None where it cannot be had.
+        perceptual: LPIPS, or None where it is not available.
         window: side of the squares for strips.
     """
 
     name = "scores"
+    rows: dict[int, list[dict[str, Any]]]
 
     def __init__(
         self,
@@ -67,10 +66,12 @@ class Scores(Observer):
         perceptual: LPIPS | None = None,
         window: int = 128,
     ) -> None:
+        super().__init__()
         self.layers = {name: [OUTPUT] for name in models}
         self.protocol, self.perceptual = protocol or Protocol(), perceptual
         self.window = window
-        self.seen: dict[int, tuple[Batch, Mapping[View, CachedActivations]]] = {}
+        self.outputs: dict[int, Mapping[View, CachedActivations]] = {}
+        self.add_state("rows", {}, reduce="gather")
 
     @property
     def key(self) -> dict[str, Any]:
@@ -82,40 +83,34 @@ class Scores(Observer):
             "window": self.window,
         }
 
-    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
+    def extract(self, layer: str, value: Tensor, noisy: NoisyBatch) -> dict[str, Tensor]:
         """(images,) float64 by metric, and the squares (images, 3, side, side) in 8 bits."""
-        target, size = shown.target, min(shown.batch.size)
-        value, how = value.detach().cpu(), self.protocol
-        kept = {"psnr": psnr_ssim.psnr(value, target, how.border, how.channel)}
-        if size - 2 * how.border >= psnr_ssim.WINDOW:
-            kept["ssim"] = psnr_ssim.ssim(value, target, how.border, how.channel)
+        target, size = noisy.target, min(noisy.batch.size)
+        value, border, channel = value.detach().cpu(), self.protocol.border, self.protocol.channel
+        metrics = {"psnr": psnr_ssim.psnr(value, target, border, channel)}
+        if size - 2 * border >= psnr_ssim.WINDOW:
+            metrics["ssim"] = psnr_ssim.ssim(value, target, border, channel)
         if self.perceptual and size >= SMALLEST:
-            kept["lpips"] = self.perceptual(value, target)
+            metrics["lpips"] = self.perceptual(value, target)
         squares = []
-        for crop, image in zip(shown.batch.crops, value, strict=True):
+        for crop, image in zip(noisy.batch.crops, value, strict=True):
             rows, columns = busiest(crop.pixels, self.window)
             squares.append(psnr_ssim.levels(image[None, :, rows, columns]).nan_to_num(0)[0])
-        return kept | {WINDOW: torch.stack(squares).to(torch.uint8)}
+        return metrics | {WINDOW: torch.stack(squares).to(torch.uint8)}
 
-    def update(self, batch: Batch, seen: Mapping[View, CachedActivations]) -> None:
+    def update(self, batch: Batch, activations: Mapping[View, CachedActivations]) -> None:
         """See `Observer.update`."""
-        self.seen[batch.index] = batch, seen
+        self.outputs[batch.index] = activations
+        self.rows[batch.index] = self._rows(batch, activations)
 
-    def merge(self, other: Self) -> None:
-        """See `Observer.merge`."""
-        self.seen |= other.seen
-
-    def compute(self, ranks: Ranks = SINGLE_PROCESS) -> pd.DataFrame:
+    def compute(self) -> pd.DataFrame:
         """One row for each model, noise, image and metric, in the order of the batches."""
-        mine = {index: self._rows(*self.seen[index]) for index in self.seen}
-        rows: dict[int, list[dict[str, Any]]] = {}
-        for part in ranks.gather(mine):
-            rows |= part
-        return pd.DataFrame(
-            [row for index in sorted(rows) for row in rows[index]], columns=list(SCORED)
-        )
+        rows = [row for index in sorted(self.rows) for row in self.rows[index]]
+        return pd.DataFrame(rows, columns=list(SCORED))
 
-    def _rows(self, batch: Batch, views: Mapping[View, CachedActivations]) -> list[dict[str, Any]]:
+    def _rows(
+        self, batch: Batch, activations: Mapping[View, CachedActivations]
+    ) -> list[dict[str, Any]]:
         about = {
             "protocol": self.protocol.name,
             "border": self.protocol.border,
@@ -123,16 +118,16 @@ class Scores(Observer):
         }
         return [
             {**view._asdict(), **place(crop), "metric": name, "value": float(values[i]), **about}
-            for view, unit in views.items()
-            for name, values in unit.tensors().items()
+            for view, cached in activations.items()
+            for name, values in cached.tensors().items()
             if name != WINDOW
             for i, crop in enumerate(batch.crops)
         ]
 
     def square(self, view: View, batch: Batch, crop: Crop) -> Tensor | None:
-        """The kept square (3, side, side) of a crop's output, if this process has it."""
-        _, views = self.seen.get(batch.index, (batch, {}))
-        if view not in views:
+        """The busiest square (3, side, side) of a crop's output, if it ran on this process."""
+        outputs = self.outputs.get(batch.index, {})
+        if view not in outputs:
             return None
         index = next(i for i, other in enumerate(batch.crops) if other is crop)
-        return views[view].tensors()[WINDOW][index]
+        return outputs[view].tensors()[WINDOW][index]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
@@ -10,6 +9,7 @@ from matplotlib.lines import Line2D
 
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
+from mtd.networks import block_names
 
 COLORS = [f"C{i}" for i in range(10) if i != 7]
 """Matplotlib's without gray, which is the noisy input's."""
@@ -77,9 +77,9 @@ DPI = 150
 
 
 def short(layer: str) -> str:
-    """A layer's label: a SwinIR block by its group and place in it, anything else in full.
+    """A layer's label: a block by its place, anything else in full; see `block_names.label`.
 
     >>> short("layers.1.residual_group.blocks.3")
     'block 1.3'
     """
-    return re.sub(r"^layers\.(\d+)\.residual_group\.blocks\.(\d+)", r"block \1.\2", layer)
+    return block_names.label(layer)

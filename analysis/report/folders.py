@@ -19,6 +19,7 @@ from analysis.compare import tables as compare_tables
 from analysis.compare.predictors import INDICES
 from analysis.curves import command as curves_command
 from analysis.curves import log_readers
+from analysis.engine.cache import FOLDER
 from analysis.report import sections as report_sections
 from analysis.report.plan import Plan
 from analysis.report.sections import BENCHMARK, ONE_PASS
@@ -84,7 +85,7 @@ def compute(args: argparse.Namespace, chosen: Sequence[str], command: str = "") 
         if works:
             one_pass(args, plan.whole, plan.groups, works, folder, command)
             if shared.first:
-                folder.units.clear()  # what is made of them is written
+                folder.cache.clear()  # everything computed from it is written
         if "attribution" in chosen:
             plan.attribution(folder.path, command)
         if shared.first:
@@ -211,7 +212,7 @@ def gather(
             shutil.copytree(
                 found[name],
                 target,
-                ignore=shutil.ignore_patterns("units", "cka-*", "report*"),
+                ignore=shutil.ignore_patterns(FOLDER, "cka-*", "report*"),
                 dirs_exist_ok=True,
             )
     return Report(folder, names)

@@ -351,8 +351,12 @@ def again(
     chosen = [n for n in plan.asked.noises if n.spec == noise]
     whole = plan.whole
     alone = engine_observer.Batch(0, batch.crops, chosen)
-    for _ in engine_run.walk(
-        {model: whole.models[model]}, chosen, [alone], [observer], whole.setting
+    for _ in engine_run.run_batches(
+        {model: whole.models[model]},
+        chosen,
+        [alone],
+        [engine_observer.Watch(observer)],
+        whole.setting,
     ):
         pass
     return pd.DataFrame(observer.compute())

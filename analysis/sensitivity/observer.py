@@ -1,6 +1,6 @@
 """The observer of how far every layer moves between a clean image and its noisy version.
 
-The clean layers of a batch are held while the batch is shown under its noises; only sums are kept.
+The clean activations of a batch stay in memory while it runs under its noises; sums are cached.
 """
 
 from __future__ import annotations
@@ -15,24 +15,23 @@ from analysis.engine.cache import CachedActivations
 from analysis.engine.collecting_observer import Collector
 from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, View
 from analysis.text.noise_labels import CLEAN
-from mtd.utils.distributed import Ranks
 from mtd.utils.errors import BadInput
 
 IMAGE, DENOISED = "noisy image", "denoised image"
-"""Names of what goes into a network and comes out of it. No module has a blank in its name."""
+"""Layer names of a network's input and output; no module has a blank in its name."""
 
 MOVED, FIRST, SECOND, POSITIONS = " moved", " first", " second", " positions"
-"""What is kept of a layer, behind its name."""
+"""Suffixes of the tensors of a layer."""
 
 
 class Sums(NamedTuple):
-    """What a layer's change is made of, image by image, all in float64.
+    """Sums behind a layer's relative change, image by image, all in float64.
 
     Attributes:
         moved: (images,) Σ (f(noisy) − f(clean))², over positions and channels.
         first: (images, channels) Σ f(clean), over positions.
         second: (images, channels) Σ f(clean)², over positions.
-        positions: of an image.
+        positions: number of positions in an image.
     """
 
     moved: Tensor
@@ -42,98 +41,98 @@ class Sums(NamedTuple):
 
 
 class LayerChanges(Collector):
-    """Keeps sums of squares of every layer's change from the clean view of the same batch.
+    """Sums of squares of every layer's change from the clean view of the same batch.
 
-    The clean view comes first. Its result has `Sums` by view and layer, input first, output last.
+    The clean view comes first. The result is `Sums` by view and layer, input first, output last.
 
     Args:
-        layers: of each network.
-        memory: bytes that the clean layers of a batch, of all networks, may take.
+        layers: module paths by network.
+        memory: budget in bytes for the clean activations of a batch, of all networks.
     """
 
     name = "layer_changes"
     version = 2
 
     def __init__(self, layers: Mapping[str, Sequence[str]], memory: int = 2**31) -> None:
-        super().__init__({model: [*chosen, OUTPUT] for model, chosen in layers.items()})
+        super().__init__({model: [*paths, OUTPUT] for model, paths in layers.items()})
         self.memory = memory
         self.clean: dict[tuple[str, str], Tensor] = {}
 
-    def before(self, view: View) -> View | None:
-        """See `Observer.before`: the clean view."""
+    def reference_view(self, view: View) -> View | None:
+        """See `Observer.reference_view`: the clean view."""
         return None if view.noise == CLEAN else View(view.model, CLEAN)
 
-    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
+    def extract(self, layer: str, value: Tensor, noisy: NoisyBatch) -> dict[str, Tensor]:
         """Sums over positions in float64: of the clean layer (images, channels), of the change."""
-        kept = {layer: value}
+        layers = {layer: value}
         if layer == OUTPUT:
-            kept = {IMAGE: shown.noisy, DENOISED: value}
-        found: dict[str, Tensor] = {}
-        for name, one in kept.items():
-            laid = places(name, one, len(shown.batch.crops))
-            if shown.noise.spec == CLEAN:
-                self._hold((shown.model, name), laid)
-                exact = laid.double()
-                found[name + FIRST] = exact.sum(1)
-                found[name + SECOND] = exact.square().sum(1)
-                found[name + POSITIONS] = torch.tensor(laid.shape[1])
+            layers = {IMAGE: noisy.noisy, DENOISED: value}
+        sums: dict[str, Tensor] = {}
+        for name, activation in layers.items():
+            positions = by_position(name, activation, len(noisy.batch.crops))
+            if noisy.noise.spec == CLEAN:
+                self._remember((noisy.model, name), positions)
+                exact = positions.double()
+                sums[name + FIRST] = exact.sum(1)
+                sums[name + SECOND] = exact.square().sum(1)
+                sums[name + POSITIONS] = torch.tensor(positions.shape[1])
             else:
-                clean = self.clean[shown.model, name]
-                if clean.shape != laid.shape:
+                clean = self.clean[noisy.model, name]
+                if clean.shape != positions.shape:
                     raise BadInput(
                         f"layer {name!r} has another size under noise: it cannot be compared"
                     )
-                found[name + MOVED] = (laid.double() - clean.double()).square().sum((1, 2))
-        return found
+                sums[name + MOVED] = (positions.double() - clean.double()).square().sum((1, 2))
+        return sums
 
-    def _hold(self, name: tuple[str, str], laid: Tensor) -> None:
-        self.clean[name] = laid.clone()
+    def _remember(self, name: tuple[str, str], positions: Tensor) -> None:
+        self.clean[name] = positions.clone()
         if sum(t.numel() * t.element_size() for t in self.clean.values()) > self.memory:
             self.clean.clear()
             raise BadInput(
-                f"the clean layers of a batch of {len(laid)} take more than "
+                f"the clean layers of a batch of {len(positions)} take more than "
                 f"{self.memory / 2**30:.2g} GiB: lower --batch-size, choose fewer --layers, or "
                 "raise --memory"
             )
 
-    def update(self, batch: Batch, seen: Mapping[View, CachedActivations]) -> None:
+    def update(self, batch: Batch, activations: Mapping[View, CachedActivations]) -> None:
         """See `Observer.update`."""
         self.clean.clear()
-        super().update(batch, seen)
+        super().update(batch, activations)
 
     def result(
-        self, units: Mapping[View, Sequence[CachedActivations]], ranks: Ranks
+        self, activations: Mapping[View, Sequence[CachedActivations]]
     ) -> dict[View, dict[str, Sums]]:
         """See `Collector.result`."""
-        held = {view: [unit.tensors() for unit in parts] for view, parts in units.items()}
-        found = {}
-        for view in held:
+        tensors = {view: [b.tensors() for b in batches] for view, batches in activations.items()}
+        sums = {}
+        for view, batches in tensors.items():
             if view.noise == CLEAN:
                 continue
-            clean = held[View(view.model, CLEAN)]
-            names = [key.removesuffix(MOVED) for key in held[view][0] if key.endswith(MOVED)]
+            clean_batches = tensors[View(view.model, CLEAN)]
+            names = [key.removesuffix(MOVED) for key in batches[0] if key.endswith(MOVED)]
             ordered = sorted(names, key=lambda name: (name != IMAGE, name == DENOISED))
-            found[view] = {
+            sums[view] = {
                 name: joined(
                     [
                         Sums(
                             noisy[name + MOVED],
-                            still[name + FIRST],
-                            still[name + SECOND],
-                            int(still[name + POSITIONS]),
+                            clean[name + FIRST],
+                            clean[name + SECOND],
+                            int(clean[name + POSITIONS]),
                         )
-                        for noisy, still in zip(held[view], clean, strict=True)
+                        for noisy, clean in zip(batches, clean_batches, strict=True)
                     ]
                 )
                 for name in ordered
             }
-        return found
+        return sums
 
 
-def places(layer: str, value: Tensor, count: int) -> Tensor:
+def by_position(layer: str, value: Tensor, count: int) -> Tensor:
     """A layer's output for `count` images as (images, positions, channels).
 
-    Maps are (images, channels, h, w), tokens (images, positions, channels) already.
+    Feature maps are (images, channels, h, w), tokens (images, positions, channels) already.
 
     Raises:
         BadInput: neither of them.
@@ -143,7 +142,7 @@ def places(layer: str, value: Tensor, count: int) -> Tensor:
     if value.shape[0] == count and value.ndim == 3:
         return value
     raise BadInput(
-        f"layer {layer!r} puts out {tuple(value.shape)} for {count} crops: expected maps or tokens "
+        f"layer {layer!r} outputs {tuple(value.shape)} for {count} crops: expected maps or tokens "
         "of whole images; leave it out of --layers"
     )
 

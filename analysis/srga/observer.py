@@ -1,7 +1,7 @@
-"""The observer of the deepest features: what goes into a network's last convolution.
+"""The observer of the deepest features: the input of a network's last convolution.
 
-Features are spilled to the run folder as they come, and read back a chunk of columns at a time, so
-that hundreds of patches of a million features need no more memory than one chunk.
+Features are cached in the run folder as they come, and read back in chunks of columns, so that
+hundreds of patches of a million features need no more memory than one chunk.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from analysis.engine.collecting_observer import Collector, check_crops, columns
 from analysis.engine.observer import OUTPUT, NoisyBatch, View
 from analysis.stats import gram_pca
 from mtd.metrics import psnr_ssim
-from mtd.utils.distributed import Ranks
 from mtd.utils.errors import BadInput
 
 FEATURES, PSNR = "features", "psnr"
@@ -27,8 +26,8 @@ class Deep(NamedTuple):
     """A view's deepest features over all patches.
 
     Attributes:
-        gram: (patches, patches) float64, of the centred features.
-        features: number of them.
+        gram: (patches, patches) float64, of the centered features.
+        features: number of features.
         psnr: (patches,) in dB, of the denoised patches.
     """
 
@@ -38,14 +37,14 @@ class Deep(NamedTuple):
 
 
 class DeepFeatures(Collector):
-    """Keeps one layer's features of every patch, and the PSNR of its output.
+    """Extracts one layer's features of every patch, and the PSNR of the network's output.
 
-    Its result has every view's `Deep`.
+    The result is a `Deep` by view.
 
     Args:
-        layers: the layer of each network.
-        memory: bytes that reading the features back may take.
-        device: where Gram matrices are made.
+        layers: one module path by network.
+        memory: budget in bytes for reading features back.
+        device: where Gram matrices are computed.
     """
 
     name = "deep_features"
@@ -54,26 +53,25 @@ class DeepFeatures(Collector):
         self, layers: Mapping[str, str], memory: int, device: torch.device | str = "cpu"
     ) -> None:
         super().__init__({model: [layer, OUTPUT] for model, layer in layers.items()})
-        # features in single precision, and in double as they are and centred
+        # features in single precision, and in double as they are and centered
         self.numbers = max(1, min(gram_pca.CHUNK, memory // 24))
         self.device = device
 
-    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
+    def extract(self, layer: str, value: Tensor, noisy: NoisyBatch) -> dict[str, Tensor]:
         """(patches, features) in float32 at least; (patches,) PSNR."""
         if layer == OUTPUT:
-            return {PSNR: psnr_ssim.psnr(value, shown.target)}
+            return {PSNR: psnr_ssim.psnr(value, noisy.target)}
         if "#" in layer:
             raise BadInput(f"layer {layer.partition('#')[0]!r} fires more than once; name another")
-        check_crops(layer, value, shown)
+        check_crops(layer, value, noisy)
         return {FEATURES: value.flatten(1).clone()}
 
-    def result(
-        self, units: Mapping[View, Sequence[CachedActivations]], ranks: Ranks
-    ) -> dict[View, Deep]:
-        """See `Collector.result`; views are shared out among the processes."""
-        return dict(zip(units, ranks.map(self._deep, list(units.values())), strict=True))
+    def result(self, activations: Mapping[View, Sequence[CachedActivations]]) -> dict[View, Deep]:
+        """See `Collector.result`; views are distributed round-robin over the processes."""
+        deep = self.ranks.map(self._deep, list(activations.values()))
+        return dict(zip(activations, deep, strict=True))
 
-    def _deep(self, units: Sequence[CachedActivations]) -> Deep:
-        width, parts = columns(units, FEATURES, self.numbers)
-        gram = gram_pca.gram_of(parts, self.device)
-        return Deep(gram, width, torch.cat([unit.matrix(PSNR)[:] for unit in units]))
+    def _deep(self, batches: Sequence[CachedActivations]) -> Deep:
+        width, chunks = columns(batches, FEATURES, self.numbers)
+        gram = gram_pca.gram_of(chunks, self.device)
+        return Deep(gram, width, torch.cat([batch.matrix(PSNR)[:] for batch in batches]))

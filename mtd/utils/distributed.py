@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
 from mtd.utils.errors import BadInput, Failed
 
@@ -27,6 +28,19 @@ PATIENCE = timedelta(hours=2)
 """How long one process waits for another that is still working. A process that has died breaks the
 connection and is not waited for."""
 
+FAILED = "failed"
+"""Name in the store under which a process says that it failed."""
+
+
+class Store(Protocol):
+    """Keys and values that all processes share, as `torch.distributed.Store`."""
+
+    def set(self, key: str, value: str, /) -> Any:
+        """Write a value."""
+
+    def check(self, keys: list[str], /) -> bool:
+        """Whether all of these keys were written; does not wait."""
+
 
 @dataclass(frozen=True)
 class Ranks:
@@ -36,11 +50,13 @@ class Ranks:
         rank: from 0.
         size: number of processes.
         device: on which tensors are reduced.
+        store: what all processes can write to and read from at any time.
     """
 
     rank: int = 0
     size: int = 1
     device: str = "cpu"
+    store: Store | None = field(default=None, repr=False, compare=False)
 
     @property
     def first(self) -> bool:
@@ -92,36 +108,54 @@ class Ranks:
         results = self.merge({i: function(items[i]) for i in self.indices_for_rank(len(items))})
         return [results[i] for i in range(len(items))]
 
-    def agree(self, error: BadInput | None) -> None:
+    def agree(self, error: BadInput | Failed | None) -> None:
         """If any process has an error, raise it in rank 0 and exit the others without a message.
 
         Raises:
             BadInput: in rank 0, or in a single process.
+            Failed: likewise.
             SystemExit: in the other ranks.
         """
-        errors = self.gather(str(error) if error else "")
-        if not any(errors):
-            return
+        if error:
+            self.announce_failure()
+        errors = self.gather((type(error), str(error)) if error else None)
         if self.size == 1 and error:
             raise error
-        worst = next(rank for rank, text in enumerate(errors) if text)
-        where = "" if all(errors) else f"process {worst}: "
+        failures = [(rank, *found) for rank, found in enumerate(errors) if found]
+        if not failures:
+            return
+        rank, kind, text = failures[0]
+        where = "" if len(failures) == self.size else f"process {rank}: "
         self.leave()  # before the launcher, which kills all processes once one fails
         if self.first:
-            raise BadInput(where + errors[worst])
-        raise SystemExit(2)
+            raise kind(where + text)
+        raise SystemExit(2 if issubclass(kind, BadInput) else 1)
+
+    def announce_failure(self) -> None:
+        """Let the others know at once, before they come to `agree`, that this process failed."""
+        if self.store is not None:
+            self.store.set(FAILED, str(self.rank))
+
+    @property
+    def another_failed(self) -> bool:
+        """Whether any process has failed, so that long work may as well stop."""
+        return self.store is not None and self.store.check([FAILED])
 
     @contextmanager
     def raise_on_all_ranks(self) -> Iterator[None]:
-        """Around code that may raise BadInput: either every process goes on, or none.
+        """Around code that may fail: either every process goes on, or none, with one line in all.
 
         Raises:
             BadInput: of the first rank that has one, in rank 0 only; see `agree`.
+            Failed: likewise.
         """
         try:
             yield
-        except BadInput as error:
+        except (BadInput, Failed) as error:
             self.agree(error)
+            raise
+        except Exception:
+            self.announce_failure()
             raise
         self.agree(None)
 
@@ -192,6 +226,14 @@ def start(device: str, steady: bool = True) -> tuple[Ranks, str]:
     cuda = device.startswith("cuda") and torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(device)
+    store: Any = None
     if not dist.is_initialized():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
-    return Ranks(dist.get_rank(), size, device if cuda else "cpu"), device
+        store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+        dist.init_process_group(
+            "cpu:gloo,cuda:nccl" if cuda else "gloo",
+            store=store,
+            rank=rank,
+            world_size=size,
+            timeout=PATIENCE,
+        )
+    return Ranks(dist.get_rank(), size, device if cuda else "cpu", store), device

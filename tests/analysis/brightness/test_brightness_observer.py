@@ -16,8 +16,8 @@ from analysis.brightness import observer as brightness_observer
 from analysis.brightness import tables as brightness_tables
 from analysis.brightness.observer import Brightness, BrightnessHistograms, count, fit, numbers
 from analysis.engine import run as engine_run
-from analysis.engine.observer import Batch, View
-from analysis.engine.run import ForwardSettings
+from analysis.engine.forward import ForwardSettings
+from analysis.engine.observer import Batch, View, Watch
 from analysis.stats import jackknife
 from analysis.text.noise_labels import NOISY
 from mtd.data import crops as data_crops
@@ -28,6 +28,7 @@ from mtd.noise.base import pair_keyed
 from mtd.noise.specs import parse
 from mtd.utils.distributed import Ranks
 from tests.helpers.networks import tiny_network
+from tests.helpers.thread_ranks import in_threads
 
 
 def crops(number: int, side: int = 24) -> list[Crop]:
@@ -47,11 +48,11 @@ def groups(*sizes: int) -> list[Batch]:
 
 
 def observed(*sizes: int, ranks: Ranks | None = None) -> BrightnessHistograms:
-    observer = BrightnessHistograms(list(MODELS))
-    walk = engine_run.walk(
-        MODELS, NOISES, groups(*sizes), [observer], ForwardSettings(seed=5), ranks=ranks or Ranks()
-    )
-    for _ in walk:
+    observer, settings = BrightnessHistograms(list(MODELS)), ForwardSettings(seed=5)
+    watches = [Watch(observer)]
+    for _ in engine_run.run_batches(
+        MODELS, NOISES, groups(*sizes), watches, settings, ranks=ranks or Ranks()
+    ):
         pass
     return observer
 
@@ -254,13 +255,15 @@ def test_neither_batches_nor_parts_decide_anything():
         moved = np.abs(held.output - whole[view].output).sum(1)
         assert (moved <= 4).all()  # a rounding at a half may differ
         assert held.fit == pytest.approx(whole[view].fit, rel=1e-4)
-    one = observed(1, 3, 1)
+    one = observed(1, 3, 1).compute()
+    # one after the other, since they share the networks
     parts = [observed(1, 3, 1, ranks=Ranks(rank, 2)) for rank in range(2)]
-    assert sorted(parts[0].seen) == [0, 2] and sorted(parts[1].seen) == [1]
-    parts[1].merge(parts[0])
-    for view, held in parts[1].compute().items():
-        for side, other in zip(held, one.compute()[view], strict=True):
-            assert np.array_equal(side, other)
+    assert [sorted(part.activations) for part in parts] == [[0, 2], [1]]
+    for result in in_threads(lambda ranks: engine_run.compute_result(parts[ranks.rank], ranks)):
+        assert list(result) == list(one)
+        for view, brightness in result.items():
+            for side, other in zip(brightness, one[view], strict=True):
+                assert np.array_equal(side, other)
 
 
 def test_an_observer_of_nothing_finds_nothing():

@@ -19,9 +19,10 @@ from analysis.cka import command as cka_command
 from analysis.commands import inputs as commands_inputs
 from analysis.degradation import command as degradation_command
 from analysis.distributions import command as distributions_command
+from analysis.engine import forward as engine_forward
 from analysis.engine import run as engine_run
-from analysis.engine.observer import Batch
-from analysis.engine.run import ForwardSettings
+from analysis.engine.forward import ForwardSettings
+from analysis.engine.observer import Batch, Watch
 from analysis.generalization import command as generalization_command
 from analysis.sensitivity import command as sensitivity_command
 from analysis.srga import command as srga_command
@@ -145,29 +146,29 @@ def test_attribution(folder):
 
 
 @pytest.mark.parametrize("quantize", [True, False])
-def test_the_level_that_networks_are_told_is_that_of_the_noise(folder, quantize):
+def test_the_level_that_networks_are_given_is_that_of_the_noise(folder, quantize):
     args = cka_command.parser().parse_args([*ALL, *SMALL])
     models = commands_inputs.load_models(args, "cpu")
     batch = Batch(0, data_crops.crops(photographs.photographs(), 16, 3))
-    setting = ForwardSettings(quantize=quantize)
-    gaussian = engine_run.show(noise_specs.parse("gaussian:25"), batch, setting)
+    settings = ForwardSettings(quantize=quantize)
+    gaussian = engine_forward.make_noisy_batch(noise_specs.parse("gaussian:25"), batch, settings)
     assert gaussian.level.tolist() == pytest.approx([25 / 255] * 3)
-    poisson = engine_run.show(noise_specs.parse("poisson:3"), batch, setting)
+    poisson = engine_forward.make_noisy_batch(noise_specs.parse("poisson:3"), batch, settings)
     rms = [float((a - b).square().mean().sqrt()) for a, b in zip(poisson.noisy, poisson.target)]  # noqa: B905
     assert poisson.level.tolist() == pytest.approx(rms, rel=1e-5) and min(rms) > 0.01
     for name, model in models.items():
-        told = engine_run.told(model, poisson)
-        assert (told is None) == (name not in ("FFDNet", "own"))
+        level = engine_forward.noise_level(model, poisson)
+        assert (level is None) == (name not in ("FFDNet", "own"))
     heard = []
     ffdnet = models["FFDNet"]
     restore = ffdnet.restore
     ffdnet.restore = lambda x, keys=None, **given: (
         heard.append(given["sigma"]) or restore(x, keys, **given)
     )
-    seen = generalization_scores(models)
+    watches = [Watch(generalization_scores(models))]
     list(
-        engine_run.walk(
-            {"FFDNet": ffdnet}, [gaussian.noise, poisson.noise], [batch], [seen], setting
+        engine_run.run_batches(
+            {"FFDNet": ffdnet}, [gaussian.noise, poisson.noise], [batch], watches, settings
         )
     )
     assert heard[0].shape == (3, 1, 1, 1)

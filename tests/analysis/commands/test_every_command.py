@@ -75,7 +75,9 @@ def test_help_is_instant_and_has_examples(command, tmp_path):
 def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch, name):
     module, given = import_module(f"analysis.{name}.command"), arguments(name)
     where, what = (
-        (integrated_gradients, "attribute") if name == "attribution" else (engine_run, "look")
+        (integrated_gradients, "attribute")
+        if name == "attribution"
+        else (engine_run, "run_network")
     )
     calls = 0
     stop_at = 0

@@ -14,8 +14,10 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 
 from analysis.cka import command as cka_command
+from analysis.commands import progress
 from analysis.engine import run as engine_run
 from mtd.utils import atomic_write
 from mtd.utils.errors import BadInput
@@ -26,12 +28,12 @@ RUN = ("plain.pth", "hidden.pth", "--crop", "32", "--limit", "24", "--batch-size
 
 
 def finished(folder: Path) -> set[str]:
-    """The finished units of a run; none where it has not begun or has cleared them away.
+    """The cached results of a run; none where it has not begun or has cleared them away.
 
     Asked of a run that is under way, so that they may go while they are listed.
     """
     try:
-        return {path.name for path in (folder / "units").iterdir() if path.suffix == ".safetensors"}
+        return {path.name for path in (folder / "cache").iterdir() if path.suffix == ".safetensors"}
     except FileNotFoundError:
         return set()
 
@@ -51,19 +53,21 @@ def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def networks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The networks that were run, in order."""
-    seen: list[str] = []
-    original = engine_run.look
-    monkeypatch.setattr(engine_run, "look", lambda *a: seen.append(a[1]) or original(*a))
-    return seen
+    names: list[str] = []
+    original = engine_run.run_network
+    monkeypatch.setattr(
+        engine_run, "run_network", lambda *a: names.append(a[1].model) or original(*a)
+    )
+    return names
 
 
 def test_killed_at_ten_random_moments_it_ends_with_identical_files(folder):
     reference = contents(run(output="whole"))
     dice, path = random.Random(0), folder / "run"
     moments = [  # eight while it computes, one while it writes tables, one while it draws
-        *(partial(more_units, path, dice.randint(1, 5)) for _ in range(8)),
+        *(partial(more_results, path, dice.randint(1, 5)) for _ in range(8)),
         *(partial(written, path / name) for name in ("cka.csv", "cross_noise.png")),
     ]
     while moments:
@@ -76,15 +80,15 @@ def test_killed_at_ten_random_moments_it_ends_with_identical_files(folder):
         if process.running():
             process.kill()
             del moments[0]
-            assert before <= finished(path) or not (path / "units").exists()
+            assert before <= finished(path) or not (path / "cache").exists()
         else:  # ended before it was killed: from the start again
             assert process.wait() == 0, process.done().stderr
             shutil.rmtree(path)
     assert run("--resume") == Path("run") and contents(path) == reference
 
 
-def more_units(path: Path, count: int) -> Callable[[], bool]:
-    """Whether so many more units are finished than now."""
+def more_results(path: Path, count: int) -> Callable[[], bool]:
+    """Whether so many more results are cached than now."""
     before = finished(path)
     return lambda: len(finished(path) - before) >= count
 
@@ -94,8 +98,8 @@ def written(path: Path) -> Callable[[], bool]:
     return path.exists
 
 
-def test_finished_units_are_not_run_again_and_a_finished_run_runs_nothing(folder, looks):
-    original = engine_run.ActivationCache.keep
+def test_cached_results_are_not_computed_again_and_a_finished_run_runs_nothing(folder, networks):
+    original = engine_run.ActivationCache.put
     total = 24 // 2 * 4
 
     def stop(self, key, tensors):
@@ -104,46 +108,46 @@ def test_finished_units_are_not_run_again_and_a_finished_run_runs_nothing(folder
         return original(self, key, tensors)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine_run.ActivationCache, "keep", stop)
-        with pytest.raises(KeyboardInterrupt, match=r"7 finished units .* --resume"):
+        patch.setattr(engine_run.ActivationCache, "put", stop)
+        with pytest.raises(KeyboardInterrupt, match=r"7 cached results .* --resume"):
             run()
-    looks.clear()
+    networks.clear()
     path = run("--resume")
-    assert len(looks) == total - 7
-    looks.clear()
+    assert len(networks) == total - 7
+    networks.clear()
     before = contents(path)
     (path / "cka.csv.bak").unlink(missing_ok=True)
     (path / "cross_noise.png").unlink()
     run("--resume")
-    assert not looks and contents(path) == before
+    assert not networks and contents(path) == before
     assert contents(run(output="whole")) == before
     log = json.loads((path / "run.json").read_text())["runs"]
     assert len(log) == 3 and log[0]["finished"] is None and log[2]["finished"]
 
 
-def test_a_finished_run_without_resume_is_done_anew(folder, looks):
+def test_a_finished_run_without_resume_is_done_anew(folder, networks):
     run()
-    first = len(looks)
+    first = len(networks)
     run()
-    assert len(looks) == 2 * first
+    assert len(networks) == 2 * first
     assert len(json.loads((folder / "run/run.json").read_text())["runs"]) == 1
 
 
 def test_an_unfinished_run_is_not_thrown_away(folder, in_process, monkeypatch):
-    original, seen = engine_run.look, []
+    original, seen = engine_run.run_network, []
 
-    def look(*given):
+    def run_network(*given):
         seen.append(given)
         if len(seen) == 5:
             raise KeyboardInterrupt
         return original(*given)
 
-    monkeypatch.setattr(engine_run, "look", look)
+    monkeypatch.setattr(engine_run, "run_network", run_network)
     with pytest.raises(KeyboardInterrupt):
         run()
     code, _, err = in_process(cka_command.main, *RUN, "--output-dir", "run")
-    assert code == 2 and "holds 4 finished units of this very run: --resume goes on" in err
-    assert len(list((folder / "run/units").glob("*.safetensors"))) == 4
+    assert code == 2 and "holds 4 cached results of this very run: --resume goes on" in err
+    assert len(list((folder / "run/cache").glob("*.safetensors"))) == 4
 
 
 def test_interrupt_from_the_keyboard(folder):
@@ -160,7 +164,7 @@ def test_interrupt_from_the_keyboard(folder):
     process.send_signal(signal.SIGINT)
     error = process.communicate(timeout=HANGS)[1]
     assert process.returncode == 130
-    assert "finished units are kept in run; --resume goes on with them" in error
+    assert "cached results are kept in run; --resume goes on with them" in error
     assert "Traceback" not in error
 
 
@@ -177,10 +181,34 @@ def test_full_disk_is_one_line_and_keeps_what_is_finished(folder, in_process, mo
     monkeypatch.setattr(atomic_write, "write", write)
     code, _, err = in_process(cka_command.main, *RUN, "--output-dir", "run")
     assert code == 2 and len(err.splitlines()) == 1 and "No space left" in err
-    assert "6 finished units are kept in run; --resume goes on" in err
-    assert len(list((folder / "run/units").iterdir())) == 6  # but for manifest, log and the last
+    assert "6 cached results are kept in run; --resume goes on" in err
+    assert len(list((folder / "run/cache").iterdir())) == 6  # but for manifest, log and the last
     code, _, _ = in_process(cka_command.main, *RUN, "--output-dir", "run", "--resume")
     assert code == 0 and contents(folder / "run") == reference
+
+
+def test_too_little_space_is_said_early_and_deletes_nothing(folder, in_process, monkeypatch):
+    usage = shutil.disk_usage(folder)._replace(free=1000)
+    monkeypatch.setattr(progress.shutil, "disk_usage", lambda path: usage)
+    code, _, err = in_process(cka_command.main, *RUN, "--output-dir", "run")
+    assert code == 2 and len(err.splitlines()) == 1
+    assert "features take about" in err and "2 cached results are kept in run" in err
+    assert len(finished(folder / "run")) == 2
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    run("--resume")
+    assert contents(folder / "run") == contents(run(output="whole"))
+
+
+def test_without_memory_it_ends_with_one_line(folder, in_process, monkeypatch):
+    def exhausted(*_):
+        raise torch.OutOfMemoryError("tried to allocate 1 EiB")
+
+    monkeypatch.setattr(engine_run, "run_network", exhausted)
+    code, _, err = in_process(cka_command.main, *RUN, "--output-dir", "run")
+    assert code == 1 and err.splitlines() == [
+        "error: out of memory: lower --batch-size, --crop or --memory"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -174,16 +174,16 @@ def four(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_checkpoints_in_one_pass_give_the_tables_of_every_command(four, monkeypatch):
     seen = []
-    original = engine_run.look
+    original = engine_run.run_network
     monkeypatch.setattr(
-        engine_run, "look", lambda *given: seen.append(given[1]) or original(*given)
+        engine_run, "run_network", lambda *given: seen.append(given[1].view) or original(*given)
     )
     path = run(compare_command.parser().parse_args([*FOUR, *FEW]), "test")
     # two batches; clean, Gaussian, Poisson; the noisy input is one more under two of them
     assert len(seen) == 2 * (3 * 4 + 2)
     names = {*COMMANDS, *(f"cka-{Path(name).stem}" for name in FOUR)} - {"cka"}
     assert {item.name for item in path.iterdir() if item.is_dir()} == names
-    assert not (path / "units").exists()
+    assert not (path / "cache").exists()
     assert "note: 8 patches are few" in (path / "summary.txt").read_text()
     for name, more in COMMANDS.items():
         module = import_module(f"analysis.{name}.command")
@@ -214,15 +214,15 @@ def test_checkpoints_in_one_pass_give_the_tables_of_every_command(four, monkeypa
 def test_an_interrupted_comparison_goes_on(four, monkeypatch):
     arguments = [*FOUR, *FEW, "--skip", "cka", "--skip", "degradation"]
     whole = run(compare_command.parser().parse_args([*arguments, "--output-dir", "whole"]), "test")
-    seen, original = [], engine_run.look
+    seen, original = [], engine_run.run_network
 
-    def look(*given):
-        seen.append(given[1])
+    def run_network(*given):
+        seen.append(given[1].view)
         if len(seen) == 20:
             raise KeyboardInterrupt
         return original(*given)
 
-    monkeypatch.setattr(engine_run, "look", look)
+    monkeypatch.setattr(engine_run, "run_network", run_network)
     with pytest.raises(KeyboardInterrupt, match="--resume"):
         run(compare_command.parser().parse_args([*arguments, "--output-dir", "cut"]), "test")
     cut = run(

@@ -214,15 +214,15 @@ def test_the_step_of_a_checkpoint():
 def test_an_interrupted_evaluation_ends_with_the_same_files(folder, monkeypatch):
     given = ("one", "--checkpoints", "saved", *FEW, "--batch-size", "2")
     whole = contents(started(*given, "--output-dir", "whole"))
-    look, calls = engine_run.look, []
+    original, calls = engine_run.run_network, []
 
     def interrupted(*arguments):
         calls.append(1)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return look(*arguments)
+        return original(*arguments)
 
-    monkeypatch.setattr(engine_run, "look", interrupted)
+    monkeypatch.setattr(engine_run, "run_network", interrupted)
     with pytest.raises(KeyboardInterrupt, match="--resume goes on"):
         started(*given, "--output-dir", "cut")
     assert contents(started(*given, "--output-dir", "cut", "--resume")) == whole

@@ -118,10 +118,10 @@ def test_the_default_layers_end_with_the_deepest_features(folder):
 def test_pooling_takes_what_a_map_has():
     observer = degradation_observer.PooledFeatures({"a": ["x"]}, 8)
     maps = torch.arange(2 * 3 * 4 * 16.0).reshape(2, 3, 4, 16)
-    shown = engine_observer.NoisyBatch(batch(2), noise_specs.parse("gaussian:15"), maps, maps)
-    kept = observer.keep("x", maps, shown)["x"]
-    assert torch.equal(kept, maps.reshape(2, 3, 4, 8, 2).mean(-1).flatten(1))
-    whole = degradation_observer.PooledFeatures({"a": ["x"]}, 0).keep("x", maps, shown)["x"]
+    noisy = engine_observer.NoisyBatch(batch(2), noise_specs.parse("gaussian:15"), maps, maps)
+    pooled = observer.extract("x", maps, noisy)["x"]
+    assert torch.equal(pooled, maps.reshape(2, 3, 4, 8, 2).mean(-1).flatten(1))
+    whole = degradation_observer.PooledFeatures({"a": ["x"]}, 0).extract("x", maps, noisy)["x"]
     assert torch.equal(whole, maps.flatten(1)) and whole.data_ptr() != maps.data_ptr()
 
 
@@ -212,17 +212,17 @@ def test_the_text_says_from_where_on_the_noise_is_told():
 
 
 def test_features_that_do_not_vary_are_named(folder, in_process, monkeypatch):
-    def keep(self, layer, value, shown):
+    def extract(self, layer, value, noisy):
         return {layer: torch.zeros(len(value), 4)}
 
-    monkeypatch.setattr(degradation_observer.PooledFeatures, "keep", keep)
+    monkeypatch.setattr(degradation_observer.PooledFeatures, "extract", extract)
     arguments = ("plain.pth", *FEW, *THREE, "--layers", "conv_last")
     code, out, err = in_process(command.main, *arguments)
     assert code == 2 and "plain, conv_last: features do not vary" in err and not out
     monkeypatch.setattr(
         degradation_observer.PooledFeatures,
-        "keep",
-        lambda self, layer, value, shown: {layer: torch.full((len(value), 4), math.nan)},
+        "extract",
+        lambda self, layer, value, noisy: {layer: torch.full((len(value), 4), math.nan)},
     )
     code, _, err = in_process(command.main, *arguments, "--output-dir", "other")
     assert code == 2 and "plain, conv_last: features are not finite" in err

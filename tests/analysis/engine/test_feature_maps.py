@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
+from analysis.cka import command as cka_command
 from analysis.engine.feature_maps import HIGHPASS, center, lay_out, paddings
+from analysis.engine.layers import windowed_layers
+from mtd.loading import checkpoint_file
+from mtd.masking import MaskPolicy
+from mtd.networks.restormer import Restormer, RestormerConfig
 from mtd.utils.errors import BadInput
+from tests.helpers.networks import tiny_network
 
 
 def drawn(*shape: int, mean: float = 0) -> torch.Tensor:
@@ -49,18 +56,38 @@ def test_paddings_are_to_whole_windows_smallest_first():
     assert len(paddings(64, 64)) == 32
 
 
-@pytest.mark.parametrize(
-    "name", ["a.attn", "a.attn.qkv", "a.attn.proj", "layers.0.blocks.1.attn[0]", "a.attn#2"]
-)
 @pytest.mark.parametrize("shape", [(2, 64, 4), (2, 4, 8, 8)])
-def test_window_attention_has_no_places_whatever_its_shape(name, shape):
+def test_window_attention_has_no_positions_whatever_its_shape(shape):
     with pytest.raises(BadInput, match=r"works inside windows.*--unit image"):
-        lay_out(name, torch.zeros(shape), 2, 8, 8)
+        lay_out("a", torch.zeros(shape), 2, 8, 8, windowed=True)
 
 
-@pytest.mark.parametrize("name", ["a.attention", "a.attn_norm", "a.norm"])
-def test_other_names_are_no_window_attention(name):
-    assert lay_out(name, torch.zeros(2, 64, 4), 2, 8, 8).shape == (2, 4, 8, 8)
+def test_the_module_says_whether_it_is_window_attention_and_not_its_name():
+    block = "layers.0.residual_group.blocks.1"
+    layers = [f"{block}.attn", f"input:{block}.attn", f"{block}.attn.qkv", block, f"{block}.norm1"]
+    found = windowed_layers(tiny_network(), layers)
+    assert found == {f"{block}.attn", f"{block}.attn.qkv"}
+    config = RestormerConfig(
+        dim=4, num_blocks=(1, 1, 1, 1), refinement_blocks=1, heads=(1, 1, 1, 1)
+    )
+    channel_attention = Restormer(config)
+    assert not windowed_layers(channel_attention, ["latent.0.attn", "latent.0.attn.qkv"])
+
+
+def test_positions_in_channel_attention_are_compared(tmp_path, monkeypatch):
+    config = RestormerConfig(
+        dim=4, num_blocks=(1, 1, 1, 1), refinement_blocks=1, heads=(1, 1, 1, 1)
+    )
+    network = Restormer(config)
+    network.initialise(torch.Generator().manual_seed(0))
+    checkpoint_file.save(
+        tmp_path / "r.pth", network.state_dict(), network=config, mask=MaskPolicy()
+    )
+    monkeypatch.chdir(tmp_path)
+    options = ("--crop", "16", "--limit", "4", "--positions", "8", "--layers", "*.0.attn")
+    arguments = ["r.pth", *options, "--quiet", "--output-dir", "run"]
+    path = cka_command.run(cka_command.parser().parse_args(arguments), "test")
+    assert "encoder_level1.0.attn" in set(pd.read_csv(path / "layers.csv").layer)
 
 
 @pytest.mark.parametrize("count", [1, 63, 65])
@@ -71,7 +98,7 @@ def test_tokens_that_fill_no_grid_are_refused(count):
 
 @pytest.mark.parametrize("shape", [(2, 7), (8, 64, 5), (1, 64, 5), (4, 3, 8, 8), (2, 3, 4, 5, 6)])
 def test_outputs_that_are_not_of_the_images_are_refused(shape):
-    with pytest.raises(BadInput, match=r"layer 'odd' puts out .* no positions of a batch"):
+    with pytest.raises(BadInput, match=r"layer 'odd' outputs .* no positions of a batch"):
         lay_out("odd", torch.zeros(shape), 2, 8, 8)
 
 

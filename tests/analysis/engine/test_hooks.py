@@ -184,8 +184,8 @@ def test_mask_draws_are_averaged_into_one_entry_each():
         assert torch.allclose(value, torch.stack([s[name] for s in singles]).mean(0), atol=1e-6)
 
 
-def test_keep_records_what_it_returns():
+def test_extract_records_what_it_returns():
     network, x = tiny_network(), torch.rand(2, 3, 16, 16)
-    with Activations(network, "conv_*", keep=lambda name, t: t[:, :1]) as seen:
+    with Activations(network, "conv_*", extract=lambda name, t: t[:, :1]) as seen:
         network(x)
     assert {value.shape[1] for _, value in seen.items()} == {1}

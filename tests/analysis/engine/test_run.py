@@ -1,4 +1,4 @@
-"""The engine: every view once per batch whatever is asked, units that are not computed twice."""
+"""The engine: every view runs once per batch, whatever is observed, and never again if cached."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from analysis.engine import forward as engine_forward
 from analysis.engine import run as engine_run
 from analysis.engine.cache import ActivationCache, CachedActivations
-from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, Observer, View
-from analysis.engine.run import ForwardSettings
+from analysis.engine.forward import ForwardSettings
+from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, Observer, View, Watch
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.masking import MaskedInference, MaskPolicy
@@ -21,41 +22,44 @@ from mtd.utils import seeds
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from tests.helpers.networks import tiny_network
 from tests.helpers.noises import add_keyed
+from tests.helpers.thread_ranks import in_threads
 
 NOISES = [noise_specs.parse(spec) for spec in ("gaussian:15", "poisson:3")]
 
 
 class Mean(Observer):
-    """An observer as a newcomer would write one: the mean of what layers put out."""
+    """An observer as a newcomer would write one: the mean of each layer's activations."""
 
     name = "mean"
 
     def __init__(self, layers: Mapping[str, list[str]], power: int = 1) -> None:
+        super().__init__()
         self.layers, self.power = layers, power
-        self.sums: dict[tuple[View, str], float] = {}
-        self.count = 0
+        self.add_state("sums", {}, reduce="gather")
+        self.add_state("count", torch.zeros(()), reduce="sum")
 
     @property
     def key(self) -> dict[str, object]:
         return {"power": self.power}
 
-    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
-        assert value.dtype == torch.float32 and len(value) == len(shown.batch.crops)
+    def extract(self, layer: str, value: Tensor, noisy: NoisyBatch) -> dict[str, Tensor]:
+        assert value.dtype == torch.float32 and len(value) == len(noisy.batch.crops)
         return {layer: (value**self.power).mean() * len(value)}
 
-    def update(self, batch: Batch, seen: Mapping[View, CachedActivations]) -> None:
+    def update(self, batch: Batch, activations: Mapping[View, CachedActivations]) -> None:
         self.count += len(batch.crops)
-        for view, unit in seen.items():
-            for layer, value in unit.tensors().items():
-                self.sums[view, layer] = self.sums.get((view, layer), 0.0) + float(value)
+        self.sums[batch.index] = {
+            (view, layer): float(value)
+            for view, cached in activations.items()
+            for layer, value in cached.tensors().items()
+        }
 
-    def merge(self, other: Mean) -> None:
-        self.count += other.count
-        for place, value in other.sums.items():
-            self.sums[place] = self.sums.get(place, 0.0) + value
-
-    def compute(self, ranks: Ranks = SINGLE_PROCESS) -> dict[tuple[View, str], float]:
-        return {place: value / self.count for place, value in self.sums.items()}
+    def compute(self) -> dict[tuple[View, str], float]:
+        total: dict[tuple[View, str], float] = {}
+        for index in sorted(self.sums):
+            for place, value in self.sums[index].items():
+                total[place] = total.get(place, 0.0) + value
+        return {place: value / float(self.count) for place, value in total.items()}
 
 
 class Outputs(Mean):
@@ -63,14 +67,14 @@ class Outputs(Mean):
 
     def __init__(self, models: Mapping[str, object]) -> None:
         super().__init__({name: [OUTPUT] for name in models})
-        self.seen: dict[View, Tensor] = {}
+        self.outputs: dict[View, Tensor] = {}
 
-    def keep(self, layer: str, value: Tensor, shown: NoisyBatch) -> dict[str, Tensor]:
+    def extract(self, layer: str, value: Tensor, noisy: NoisyBatch) -> dict[str, Tensor]:
         return {layer: value}
 
-    def update(self, batch: Batch, seen: Mapping[View, CachedActivations]) -> None:
-        for view, unit in seen.items():
-            self.seen[view] = unit.tensors()[OUTPUT]
+    def update(self, batch: Batch, activations: Mapping[View, CachedActivations]) -> None:
+        for view, cached in activations.items():
+            self.outputs[view] = cached.tensors()[OUTPUT]
 
 
 @pytest.fixture
@@ -91,14 +95,17 @@ def groups(size: int = 3, crops: int = 8) -> list[Batch]:
 
 
 def everything(networks, *observers, batches=None, **options):
-    return list(engine_run.walk(networks, NOISES, batches or groups(), observers, **options))
+    watches = [Watch(observer) for observer in observers]
+    return list(engine_run.run_batches(networks, NOISES, batches or groups(), watches, **options))
 
 
 def test_each_view_runs_once_and_each_noise_is_made_once_whatever_is_asked(networks, monkeypatch):
     calls, drawn = count(networks), []
-    original = engine_run.pair_keyed
+    original = engine_forward.pair_keyed
     monkeypatch.setattr(
-        engine_run, "pair_keyed", lambda n, *a, **k: drawn.append(n.spec) or original(n, *a, **k)
+        engine_forward,
+        "pair_keyed",
+        lambda n, *a, **k: drawn.append(n.spec) or original(n, *a, **k),
     )
     observers = [
         Mean({key: ["conv_first", "norm"] for key in networks}),
@@ -126,40 +133,59 @@ def test_each_view_runs_once_and_each_noise_is_made_once_whatever_is_asked(netwo
     assert third[View("b", "poisson:3"), OUTPUT] == pytest.approx(float(output.mean()), rel=1e-5)
 
 
-def test_merged_observers_are_as_one(networks):
-    whole, *parts = (Mean({key: ["norm"] for key in networks}) for _ in range(4))
-    everything(networks, whole)
-    for part, batch in zip(parts, groups(), strict=True):
-        everything(networks, part, batches=[batch])
-    for part in parts[1:]:
-        parts[0].merge(part)
-    merged, expected = parts[0].compute(), whole.compute()
-    assert merged.keys() == expected.keys()
-    assert all(merged[place] == pytest.approx(expected[place]) for place in merged)
+@pytest.mark.parametrize("size", [2, 3, 5])
+def test_several_processes_find_what_one_finds(networks, size):
+    layers = {key: ["norm"] for key in networks}
+
+    def result(ranks: Ranks) -> dict[tuple[View, str], float]:
+        observer = Mean(layers)
+        # networks of its own, as a process has
+        everything({"a": tiny_network(0), "b": tiny_network(1)}, observer, ranks=ranks)
+        return engine_run.compute_result(observer, ranks)
+
+    whole = result(SINGLE_PROCESS)
+    assert all(part == whole for part in in_threads(result, size))
 
 
-def test_finished_units_are_not_computed_again_unless_anything_in_their_key_changes(
+def test_states_are_declared_with_their_reduction():
+    default: dict[int, object] = {}
+    observer = Mean({})
+    observer.add_state("rows", default, reduce="gather")
+    observer.rows[0] = "row"
+    assert not default  # each observer starts from a copy
+    with pytest.raises(ValueError, match="did you mean sum"):
+        observer.add_state("total", torch.zeros(1), reduce="summ")
+    with pytest.raises(ValueError, match="state 'total' of dict: expected a Tensor"):
+        observer.add_state("total", {}, reduce="sum")
+    with pytest.raises(ValueError, match="state 'total' of Tensor: expected a dict"):
+        observer.add_state("total", torch.zeros(1), reduce="gather")
+    observer.reduce_states(SINGLE_PROCESS)
+    with pytest.raises(RuntimeError, match="reduced already"):
+        observer.reduce_states(SINGLE_PROCESS)
+
+
+def test_cached_results_are_not_computed_again_unless_anything_in_their_key_changes(
     networks, tmp_path
 ):
-    calls, units = count(networks), ActivationCache(tmp_path)
+    calls, cache = count(networks), ActivationCache(tmp_path)
     layers = {key: ["conv_first"] for key in networks}
-    setting = ForwardSettings(identity={"a": "digest a", "b": "digest b"})
+    settings = ForwardSettings(identity={"a": "digest a", "b": "digest b"})
 
-    def run(observer: Mean | None = None, how: ForwardSettings = setting, **options) -> int:
+    def run(observer: Mean | None = None, how: ForwardSettings = settings, **options) -> int:
         before = sum(calls.values())
         observer = observer or Mean(layers)
-        everything(networks, observer, setting=how, units=units, **options)
+        everything(networks, observer, settings=how, cache=cache, **options)
         results.append(observer.compute())
         return sum(calls.values()) - before
 
     results: list[object] = []
     assert run() == 12 and run() == 0
     assert results[0] == results[1]
-    assert run(how=replace(setting, identity=setting.identity | {"a": "other"})) == 6
-    assert run(how=replace(setting, seed=1)) == 12
-    assert run(how=replace(setting, quantize=False)) == 12
-    assert run(how=replace(setting, pairing="independent")) == 12
-    assert run(how=replace(setting, autocast="bf16")) == 12
+    assert run(how=replace(settings, identity=settings.identity | {"a": "other"})) == 6
+    assert run(how=replace(settings, seed=1)) == 12
+    assert run(how=replace(settings, quantize=False)) == 12
+    assert run(how=replace(settings, pairing="independent")) == 12
+    assert run(how=replace(settings, autocast="bf16")) == 12
     assert run(Mean({key: ["norm"] for key in networks})) == 12
     assert run(Mean(layers, power=2)) == 12
     assert run(batches=groups(4)) == 8  # other batches
@@ -167,12 +193,12 @@ def test_finished_units_are_not_computed_again_unless_anything_in_their_key_chan
     newer.version = 2
     assert run(newer) == 12
     assert run() == 0
-    # a second observer beside one whose units are there: the views run again, its units stay
+    # a second observer beside one that is cached: the views run again, its results stay
     other = Mean(layers, power=3)
     both = Mean(layers)
-    everything(networks, both, other, setting=setting, units=units)
+    everything(networks, both, other, settings=settings, cache=cache)
     assert both.compute() == results[0]
-    next(units.folder.iterdir()).write_bytes(b"damaged")
+    next(cache.folder.iterdir()).write_bytes(b"damaged")
     assert run() <= 1
 
 
@@ -180,13 +206,13 @@ def test_independent_masks_and_autocast_reach_the_network(networks):
     networks = {"a": networks["a"]}
     networks["a"].inference = MaskedInference(MaskPolicy(attention_percent=75))
     values = {}
-    for name, setting in {
+    for name, settings in {
         "shared": ForwardSettings(),
         "independent": ForwardSettings(pairing="independent"),
         "bf16": ForwardSettings(autocast="bf16"),
     }.items():
         observer = Mean({"a": ["norm"]}, 2)
-        everything(networks, observer, setting=setting)
+        everything(networks, observer, settings=settings)
         values[name] = observer.compute()[View("a", "poisson:3"), "norm"]
     assert abs(values["independent"] - values["shared"]) > 1e-5
     assert 1e-6 < abs(values["bf16"] - values["shared"]) < 0.05
@@ -198,7 +224,7 @@ def test_mask_draws_are_averaged_in_float32_under_autocast(networks):
     for samples in (1, 16):
         network.inference = MaskedInference(MaskPolicy(attention_percent=75), samples=samples)
         observer = Mean({"a": ["conv_first"]}, 2)
-        everything({"a": network}, observer, setting=ForwardSettings(autocast="bf16"))
+        everything({"a": network}, observer, settings=ForwardSettings(autocast="bf16"))
         values[samples] = observer.compute()[View("a", "poisson:3"), "conv_first"]
     # the first convolution sees no mask: 16 equal draws, whose mean is what one of them is
     assert values[16] == pytest.approx(values[1], rel=1e-6)
@@ -220,10 +246,10 @@ def test_batches_leave_no_remainder_too_small():
 
 def test_hidden_pixels_are_those_of_the_crop_whatever_the_noise_the_batch_and_the_network(networks):
     networks["b"].inference = MaskedInference(MaskPolicy((80, 80), "zero", 0))
-    setting = ForwardSettings(seed=4, input_mask=0.7)
+    settings = ForwardSettings(seed=4, input_mask=0.7)
     alone, together = Outputs(networks), Outputs(networks)
-    everything(networks, alone, batches=groups(1)[:1], setting=setting)
-    everything(networks, together, batches=groups(2)[:1], setting=setting)
+    everything(networks, alone, batches=groups(1)[:1], settings=settings)
+    everything(networks, together, batches=groups(2)[:1], settings=settings)
     (batch,) = groups(1)[:1]
     stream = seeds.generator("input mask", 4, batch.digests[0])
     kept = torch.rand(1, 1, 16, 16, generator=stream) >= 0.7
@@ -235,14 +261,65 @@ def test_hidden_pixels_are_those_of_the_crop_whatever_the_noise_the_batch_and_th
                 "b": networks["b"](noisy, batch.digests, input_mask=kept),
             }
         for name, output in expected.items():
-            assert torch.equal(alone.seen[View(name, made.spec)], output)
-            assert torch.allclose(together.seen[View(name, made.spec)][:1], output, atol=1e-6)
+            assert torch.equal(alone.outputs[View(name, made.spec)], output)
+            assert torch.allclose(together.outputs[View(name, made.spec)][:1], output, atol=1e-6)
 
 
-def test_units_of_hidden_pixels_are_kept_apart(networks, tmp_path):
-    calls, units = count(networks), ActivationCache(tmp_path)
+def test_results_of_different_input_masks_are_cached_apart(networks, tmp_path):
+    calls, cache = count(networks), ActivationCache(tmp_path)
     for ratio in (0.0, 0.5, 0.6, 0.5):
         everything(
-            networks, Outputs(networks), units=units, setting=ForwardSettings(input_mask=ratio)
+            networks, Outputs(networks), cache=cache, settings=ForwardSettings(input_mask=ratio)
         )
     assert calls == {"a": 18, "b": 18}
+
+
+def test_a_watch_observes_only_its_noises_and_whole_batches_of_its_crops(networks):
+    first, *others = groups()
+    observer, other = Outputs(networks), Outputs({"a": None})
+    watches = [Watch(observer, crops=set(first.digests)), Watch(other, noises=["poisson:3"])]
+    views = list(engine_run.run_batches(networks, NOISES, [first, *others], watches))
+    assert len(views) == 4 + len(others) and set(views[4:]) == {View("a", "poisson:3")}
+    assert set(observer.outputs) == {View(name, n.spec) for n in NOISES for name in networks}
+    assert set(other.outputs) == {View("a", "poisson:3")}
+    some = Watch(observer, crops={first.digests[0]})
+    with pytest.raises(ValueError, match="batch 0: some of its crops are for mean, others not"):
+        list(engine_run.run_batches(networks, NOISES, [first], [some]))
+
+
+def test_outputs_in_tiles_and_whole_ones_are_cached_apart(networks, tmp_path):
+    network, cache = {"a": networks["a"]}, ActivationCache(tmp_path)
+    crops = data_crops.crops(photographs.photographs(), 96, 2)
+    calls = count(network)
+    tiled = ForwardSettings(tile=48)
+
+    def outputs(settings: ForwardSettings, *layers: str) -> tuple[dict[View, Tensor], int]:
+        before, observer = calls["a"], Outputs(network)
+        observers = [observer, *(Mean({"a": [layer]}) for layer in layers)]
+        batches = [Batch(0, crops)]
+        everything(network, *observers, batches=batches, settings=settings, cache=cache)
+        return observer.outputs, calls["a"] - before
+
+    whole, passes = outputs(ForwardSettings())
+    assert passes == 2
+    in_tiles, passes = outputs(tiled)
+    assert passes > 2
+    assert not torch.equal(in_tiles[View("a", "poisson:3")], whole[View("a", "poisson:3")])
+    # with layers observed too, images are whole: those outputs are cached, the layers are not
+    beside_layers, passes = outputs(tiled, "norm")
+    assert passes == 2
+    for settings in (tiled, ForwardSettings(), ForwardSettings(tile="off")):
+        again, passes = outputs(settings)
+        assert passes == 0
+        expected = in_tiles if settings is tiled else whole
+        assert all(torch.equal(again[view], expected[view]) for view in expected)
+    assert all(torch.equal(beside_layers[view], whole[view]) for view in whole)
+
+
+def test_images_smaller_than_the_network_takes_are_padded_with_and_without_layers(networks):
+    network = {"a": networks["a"]}
+    batches = [Batch(0, data_crops.crops(photographs.photographs(), 6, 2))]
+    alone, beside = Outputs(network), Outputs(network)
+    everything(network, alone, batches=batches)
+    everything(network, beside, Mean({"a": ["conv_first"]}), batches=batches)
+    assert all(torch.equal(alone.outputs[view], beside.outputs[view]) for view in alone.outputs)

@@ -178,16 +178,16 @@ def test_pairs_bring_their_own_clean_images(folder, capsys):
 
 
 def test_each_network_runs_once_on_each_noisy_image(folder, monkeypatch):
-    looked: list[tuple[str, str, int]] = []
-    original = engine_run.look
+    runs: list[tuple[str, str, int]] = []
+    original = engine_run.run_network
 
-    def look(model, name, shown, observers, setting):
-        looked.append((name, shown.noise.spec, shown.batch.index))
-        return original(model, name, shown, observers, setting)
+    def run_network(model, noisy, *how):
+        runs.append((*noisy.view, noisy.batch.index))
+        return original(model, noisy, *how)
 
-    monkeypatch.setattr(engine_run, "look", look)
+    monkeypatch.setattr(engine_run, "run_network", run_network)
     started("plain.pth", "hidden.pth", *FEW, *TWO, "--batch-size", "2")
-    assert len(looked) == len(set(looked)) == 3 * 3 * 3
+    assert len(runs) == len(set(runs)) == 3 * 3 * 3
 
 
 def test_the_protocol_and_the_channel_decide_the_values(folder):

@@ -12,8 +12,8 @@ import torch
 from torch import nn
 
 from analysis.engine import run as engine_run
-from analysis.engine.observer import Batch, View
-from analysis.engine.run import ForwardSettings
+from analysis.engine.forward import ForwardSettings
+from analysis.engine.observer import Batch, View, Watch
 from analysis.generalization.observer import PROTOCOLS, Protocol, Scores
 from analysis.text import noise_labels
 from analysis.text.noise_labels import NOISY
@@ -27,6 +27,7 @@ from mtd.noise.mixture import OURS
 from mtd.noise.specs import parse
 from mtd.utils.distributed import Ranks
 from tests.helpers.networks import tiny_network
+from tests.helpers.thread_ranks import in_threads
 
 
 def crops(*sizes: tuple[int, int]) -> list[Crop]:
@@ -47,9 +48,12 @@ def groups(*sizes: int) -> list[Batch]:
     return [Batch(i, CROPS[a:b]) for i, (a, b) in enumerate(itertools.pairwise(ends))]
 
 
-def observed(*sizes: int, protocol: Protocol | None = None) -> Scores:
-    observer = Scores(list(MODELS), protocol, window=8)
-    for _ in engine_run.walk(MODELS, NOISES, groups(*sizes), [observer], ForwardSettings(seed=5)):
+def observed(*sizes: int, protocol: Protocol | None = None, ranks: Ranks | None = None) -> Scores:
+    observer, settings = Scores(list(MODELS), protocol, window=8), ForwardSettings(seed=5)
+    watches = [Watch(observer)]
+    for _ in engine_run.run_batches(
+        MODELS, NOISES, groups(*sizes), watches, settings, ranks=ranks or Ranks()
+    ):
         pass
     return observer
 
@@ -97,22 +101,13 @@ def test_the_batch_changes_nothing():
     assert (one.value - many.value).abs().max() < 1e-3  # a rounding at a half may differ
 
 
-def test_rows_of_two_processes_are_in_the_order_of_one(monkeypatch):
-    whole = observed(1, 1, 1, 1, 1)
-    parts = []
-    for rank in range(2):
-        observer = Scores(list(MODELS), window=8)
-        ranks = Ranks(rank, 2)
-        for _ in engine_run.walk(
-            MODELS, NOISES, groups(1, 1, 1, 1, 1), [observer], ForwardSettings(seed=5), ranks=ranks
-        ):
-            pass
-        parts.append(observer)
-    rows = [{i: part._rows(*part.seen[i]) for i in part.seen} for part in parts]
-    monkeypatch.setattr(Ranks, "gather", lambda self, item: rows)
-    assert parts[0].compute(Ranks(0, 2)).equals(whole.compute())
-    parts[0].merge(parts[1])
-    assert sorted(parts[0].seen) == [0, 1, 2, 3, 4]
+def test_two_processes_find_the_rows_of_one_in_its_order():
+    sizes = (1, 1, 1, 1, 1)
+    whole = observed(*sizes).compute()
+    parts = [observed(*sizes, ranks=Ranks(rank, 2)) for rank in range(2)]
+    assert [sorted(part.outputs) for part in parts] == [[0, 2, 4], [1, 3]]
+    tables = in_threads(lambda ranks: engine_run.compute_result(parts[ranks.rank], ranks))
+    assert all(table.equals(whole) for table in tables)
 
 
 def test_squares_are_those_of_the_output():
@@ -131,7 +126,7 @@ def test_a_batch_with_noises_of_its_own_is_seen_under_those_only():
     own = Recorded("camera:3", {"0.png": lambda: 255 - CROPS[0].pixels})
     both = [Batch(0, CROPS[:1], [own]), Batch(1, CROPS[3:4])]
     observer = Scores(list(MODELS), window=8)
-    seen = list(engine_run.walk(MODELS, NOISES, both, [observer], ForwardSettings()))
+    seen = list(engine_run.run_batches(MODELS, NOISES, both, [Watch(observer)]))
     assert [view.noise for view in seen] == 3 * ["camera:3"] + [
         noise.spec for noise in NOISES for _ in MODELS
     ]
@@ -147,8 +142,8 @@ def test_outputs_that_are_no_numbers_give_nan_and_a_picture():
             return x * math.nan
 
     observer = Scores(["broken"], window=8)
-    for _ in engine_run.walk({"broken": Broken()}, NOISES[:1], [Batch(0, CROPS[:1])], [observer]):
-        pass
+    batches = [Batch(0, CROPS[:1])]
+    list(engine_run.run_batches({"broken": Broken()}, NOISES[:1], batches, [Watch(observer)]))
     assert observer.compute().value.isna().all()
 
 

@@ -16,6 +16,7 @@ from bs4 import BeautifulSoup
 
 from analysis.engine import run as engine_run
 from analysis.pages import fingerprint, notebooks
+from analysis.engine.cache import FOLDER
 from analysis.pages.attachments import attached
 from analysis.report import folders as report_folders
 from analysis.report import options as report_options
@@ -52,22 +53,22 @@ class Made(NamedTuple):
 
     place: Path
     views: list[tuple[str, str, tuple[str, ...]]]
-    """What each call of a network looked at: model, noise, and digests of the crops."""
+    """What each network ran on: model, noise, and digests of the crops."""
 
 
 @pytest.fixture(scope="module")
 def made(tiny_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     """The report that all tests share: nothing in it is changed."""
     place = shutil.copytree(tiny_pair, tmp_path_factory.mktemp("report") / "place")
-    views, real = [], engine_run.look
+    views, real = [], engine_run.run_network
 
-    def look(model, name, shown, observers, setting):
-        views.append((name, shown.noise.spec, tuple(shown.batch.digests)))
-        return real(model, name, shown, observers, setting)
+    def run_network(model, noisy, *how):
+        views.append((*noisy.view, tuple(noisy.batch.digests)))
+        return real(model, noisy, *how)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
-        patch.setattr(engine_run, "look", look)
+        patch.setattr(engine_run, "run_network", run_network)
         make("plain.pth", "hidden.pth", "--output-dir", "out", "--format", "html,ipynb,md")
     return Made(place, views)
 
@@ -99,9 +100,9 @@ def test_the_page_has_every_section_and_its_tables(there):
 
 
 def test_interrupted_and_gone_on_with_elsewhere_it_is_the_same_byte_for_byte(there, monkeypatch):
-    real, count = engine_run.look, 0
+    real, count = engine_run.run_network, 0
 
-    def look(*arguments):
+    def run_network(*arguments):
         nonlocal count
         count += 1
         if count > 9:
@@ -110,7 +111,7 @@ def test_interrupted_and_gone_on_with_elsewhere_it_is_the_same_byte_for_byte(the
 
     given = ("plain.pth", "hidden.pth", "--output-dir", "again", "--format", "html,ipynb,md")
     with monkeypatch.context() as patch:
-        patch.setattr(engine_run, "look", look)
+        patch.setattr(engine_run, "run_network", run_network)
         with pytest.raises(KeyboardInterrupt, match="--resume"):
             make(*given)
     with pytest.raises(BadInput, match="--resume"):
@@ -118,22 +119,22 @@ def test_interrupted_and_gone_on_with_elsewhere_it_is_the_same_byte_for_byte(the
     make(*given, "--resume")
     again = files(there / "again")
     assert again == files(there / "out") and len(again) > 40
-    assert not any("units" in name for name in again)
+    assert not any(FOLDER in name.split("/") for name in again)
 
 
 def test_sections_that_are_there_are_not_computed_again(there, monkeypatch):
     shutil.rmtree(there / "out/srga")
-    looked = []
-    real = engine_run.look
+    runs = []
+    real = engine_run.run_network
 
-    def look(model, name, shown, observers, setting):
-        looked.append([observer.name for observer in observers])
-        return real(model, name, shown, observers, setting)
+    def run_network(model, noisy, observers, *how):
+        runs.append([observer.name for observer in observers])
+        return real(model, noisy, observers, *how)
 
-    monkeypatch.setattr(engine_run, "look", look)
+    monkeypatch.setattr(engine_run, "run_network", run_network)
     before = files(there / "out")
     make("plain.pth", "hidden.pth", "--output-dir", "out", "--sections", "srga,cka")
-    assert {name for names in looked for name in names} == {"deep_features"}
+    assert {name for names in runs for name in names} == {"deep_features"}
     after = files(there / "out")
     for name, content in before.items():  # pages of other sections are gone
         if "/" in name and not name.startswith("report_files"):

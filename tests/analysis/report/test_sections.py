@@ -51,26 +51,24 @@ class Watcher(engine_observer.Observer):
     name = "watcher"
 
     def __init__(self):
+        super().__init__()
         self.layers, self.met = {"a": [engine_observer.OUTPUT]}, []
 
     @property
     def key(self):
         return {}
 
-    def keep(self, layer, value, shown):
+    def extract(self, layer, value, noisy):
         return {}
 
-    def update(self, batch, seen):
-        self.met.append((batch.index, sorted(v.noise for v in seen)))
+    def update(self, batch, activations):
+        self.met.append((batch.index, sorted(v.noise for v in activations)))
 
-    def merge(self, other):
-        pass
-
-    def compute(self, ranks=None):
+    def compute(self):
         return self.met
 
 
-def test_an_observer_meets_only_batches_that_it_looks_at(pair):
+def test_an_observer_meets_only_batches_that_it_observes(pair):
     import mtd
     from mtd.noise import specs as noise_specs
 
@@ -78,12 +76,15 @@ def test_an_observer_meets_only_batches_that_it_looks_at(pair):
     groups = engine_run.batches(crops, 2)
     noises = [noise_specs.parse("gaussian:15"), noise_specs.parse("poisson:3")]
     one, other = Watcher(), Watcher()
-    one.crops = {crop.digest for crop in crops[:2]}
-    other.noises = ["poisson:3"]
-    views = list(engine_run.walk({"a": mtd.load(pair / "plain.pth")}, noises, groups, [one, other]))
+    models = {"a": mtd.load(pair / "plain.pth")}
+    watches = [
+        engine_observer.Watch(one, crops={crop.digest for crop in crops[:2]}),
+        engine_observer.Watch(other, noises=["poisson:3"]),
+    ]
+    views = list(engine_run.run_batches(models, noises, groups, watches))
     assert one.met == [(0, ["gaussian:15", "poisson:3"])]
     assert other.met == [(i, ["poisson:3"]) for i in range(3)]
-    assert [view.noise for view in views].count("gaussian:15") == 1  # nobody wants the others
-    one.crops = {crops[0].digest}
+    assert [view.noise for view in views].count("gaussian:15") == 1  # nobody observes the others
+    half = engine_observer.Watch(one, crops={crops[0].digest})
     with pytest.raises(ValueError, match="some of its crops"):
-        list(engine_run.walk({"a": mtd.load(pair / "plain.pth")}, noises, groups, [one]))
+        list(engine_run.run_batches(models, noises, groups, [half]))

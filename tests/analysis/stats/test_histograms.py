@@ -12,10 +12,9 @@ import mtd
 from analysis.distributions import observer as distributions_observer
 from analysis.distributions.observer import FeatureHistograms
 from analysis.distributions.tables import numbers
-from analysis.engine.cache import ActivationCache
 from analysis.engine.hooks import Activations
-from analysis.engine.observer import Batch, View
-from analysis.engine.run import ForwardSettings, batches, walk
+from analysis.engine.observer import View, Watch
+from analysis.engine.run import batches, compute_result, run_batches
 from analysis.stats import histograms
 from analysis.stats.generalized_gaussian import fit_ggd
 from analysis.stats.histograms import (
@@ -31,8 +30,10 @@ from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
+from mtd.utils.distributed import Ranks
 from mtd.utils.errors import BadInput
 from tests.helpers.divergences import direct_js
+from tests.helpers.thread_ranks import in_threads
 
 
 def made(*images):
@@ -164,27 +165,23 @@ class Doubled(torch.nn.Module):
         return self.last(self.inner(x) + self.inner(2 * x))
 
 
-def test_observers_of_some_batches_merge_to_that_of_all():
+def test_two_processes_count_what_one_counts():
     torch.manual_seed(0)
     models = {"m": Doubled()}
     groups = batches(data_crops.crops(photographs.photographs(), 16, 7), 2)
     noises = [noise_specs.parse("gaussian:15"), noise_specs.parse("poisson:3")]
-    observers = [FeatureHistograms({"m": ["inner", "input:last"]}) for _ in range(3)]
 
-    def shown(observer: FeatureHistograms, parts: list[Batch]) -> None:
-        for _ in walk(
-            models, noises, parts, [observer], ForwardSettings(), units=ActivationCache()
-        ):
-            pass
+    def observed(ranks: Ranks) -> FeatureHistograms:
+        observer = FeatureHistograms({"m": ["inner", "input:last"]})
+        list(run_batches(models, noises, groups, [Watch(observer)], ranks=ranks))
+        return observer
 
-    shown(observers[0], groups)
-    shown(observers[1], groups[2:])
-    shown(observers[2], groups[:2])
-    observers[1].merge(observers[2])
-    whole, merged = observers[0].compute(), observers[1].compute()
-    assert list(whole) == list(merged) == [View("m", n.spec) for n in noises]
-    for view, units in whole.items():
-        a, b = distributions_observer.layers(units), distributions_observer.layers(merged[view])
+    whole = compute_result(observed(Ranks()))
+    parts = [observed(Ranks(rank, 2)) for rank in range(2)]
+    first, second = in_threads(lambda ranks: compute_result(parts[ranks.rank], ranks))
+    assert list(whole) == list(first) == list(second) == [View("m", n.spec) for n in noises]
+    for view in whole:
+        a, b = (distributions_observer.layers(result[view]) for result in (whole, second))
         assert list(a) == list(b) == ["inner", "inner#2", "input:last"]
         for layer in a:
             assert a[layer].counts.shape == (7, BINS) and int(a[layer].counts[0].sum()) == 4 * 256
@@ -198,7 +195,9 @@ def test_layers_without_features_for_each_crop_are_refused():
     groups = batches(data_crops.crops(photographs.photographs(), 16, 2), 2)
     observer = FeatureHistograms({"m": ["1"]})
     with pytest.raises(BadInput, match="'1' gives 6 for 2 crops"):
-        next(walk({"m": model}, [noise_specs.parse("gaussian:15")], groups, [observer]))
+        next(
+            run_batches({"m": model}, [noise_specs.parse("gaussian:15")], groups, [Watch(observer)])
+        )
 
 
 def test_intervals_leave_images_of_one_draw_out_together():

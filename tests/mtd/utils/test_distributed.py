@@ -79,14 +79,14 @@ from analysis.cka import command
 from analysis.cka.observer import Representations
 from mtd.utils import cli
 
-keep = Representations.keep
+extract = Representations.extract
 
 def die(self, layer, value, batch):
     if os.environ["RANK"] == "1":
         os.kill(os.getpid(), signal.SIGKILL)
-    return keep(self, layer, value, batch)
+    return extract(self, layer, value, batch)
 
-Representations.keep = die
+Representations.extract = die
 sys.argv = ["cka", *sys.argv[1:]]
 cli.run(command.main)
 """
@@ -104,6 +104,49 @@ def test_a_process_that_dies_ends_the_others_with_an_error(pair, launcher):
         assert "another process ended" in first.stderr
     (run,) = (pair / "runs").iterdir()
     assert not (run / "cka.csv").exists()
+
+
+FAILING = """
+import os, sys
+import torch
+from analysis.cka import command
+from analysis.engine import run
+from mtd.utils import cli
+from mtd.utils.errors import BadInput
+
+original, calls = run.run_network, []
+
+def fail(*given):
+    calls.append(1)
+    if os.environ["RANK"] == "1" and len(calls) == 6:
+        if reason == "memory":
+            raise torch.OutOfMemoryError("1 EiB")
+        raise BadInput("the disk is full")
+    return original(*given)
+
+run.run_network = fail
+reason, sys.argv = sys.argv[-1], ["cka", *sys.argv[1:-1], "--quiet"]
+cli.run(command.main)
+"""
+
+
+@pytest.mark.parametrize(
+    "reason, line",
+    [
+        ("disk", "error: process 1: the disk is full; "),
+        ("memory", "error: process 1: out of memory: lower --batch-size, --crop or --memory; "),
+    ],
+)
+def test_an_error_late_in_one_process_ends_all_of_them_with_one_line(pair, reason, line):
+    (pair / "failing.py").write_text(FAILING)
+    # far more for the first process than it can do until the second one fails
+    arguments = ("failing.py", "plain.pth", *FEW, "--limit", "400", "--batch-size", "4")
+    done = two_processes(*arguments, "--output-dir", "run", reason, cwd=pair)
+    errors = [text for text in done.stderr.splitlines() if text.startswith("error")]
+    assert done.returncode != 0 and len(errors) == 1, done.stderr
+    assert errors[0].startswith(line) and "--resume goes on" in errors[0]
+    assert "Traceback" not in done.stderr
+    assert 5 <= len(list((pair / "run/cache").glob("*.safetensors"))) < 150
 
 
 def test_a_launcher_that_is_none(pair, monkeypatch):
