@@ -207,7 +207,7 @@ def test_without_memory_it_ends_with_one_line(folder, in_process, monkeypatch):
     monkeypatch.setattr(engine_run, "run_network", exhausted)
     code, _, err = in_process(cka_command.main, *RUN, "--output-dir", "run")
     assert code == 1 and err.splitlines() == [
-        "error: out of memory: lower --batch-size, --crop or --memory"
+        "failed: out of memory: lower --batch-size, --crop or --memory"
     ]
 
 

@@ -134,7 +134,7 @@ cli.run(command.main)
     "reason, line",
     [
         ("disk", "error: process 1: the disk is full; "),
-        ("memory", "error: process 1: out of memory: lower --batch-size, --crop or --memory; "),
+        ("memory", "failed: process 1: out of memory: lower --batch-size, --crop or --memory; "),
     ],
 )
 def test_an_error_late_in_one_process_ends_all_of_them_with_one_line(pair, reason, line):
@@ -142,7 +142,7 @@ def test_an_error_late_in_one_process_ends_all_of_them_with_one_line(pair, reaso
     # far more for the first process than it can do until the second one fails
     arguments = ("failing.py", "plain.pth", *FEW, "--limit", "400", "--batch-size", "4")
     done = two_processes(*arguments, "--output-dir", "run", reason, cwd=pair)
-    errors = [text for text in done.stderr.splitlines() if text.startswith("error")]
+    errors = [text for text in done.stderr.splitlines() if text.startswith(("error", "failed"))]
     assert done.returncode != 0 and len(errors) == 1, done.stderr
     assert errors[0].startswith(line) and "--resume goes on" in errors[0]
     assert "Traceback" not in done.stderr
