@@ -79,7 +79,7 @@ def test_positions_in_channel_attention_are_compared(tmp_path, monkeypatch):
         dim=4, num_blocks=(1, 1, 1, 1), refinement_blocks=1, heads=(1, 1, 1, 1)
     )
     network = Restormer(config)
-    network.initialise(torch.Generator().manual_seed(0))
+    network.initialize(torch.Generator().manual_seed(0))
     checkpoint_file.save(
         tmp_path / "r.pth", network.state_dict(), network=config, mask=MaskPolicy()
     )
