@@ -15,8 +15,8 @@ import pytest
 from bs4 import BeautifulSoup
 
 from analysis.engine import run as engine_run
-from analysis.pages import fingerprint, notebooks
 from analysis.engine.cache import FOLDER
+from analysis.pages import fingerprint, notebooks
 from analysis.pages.attachments import attached
 from analysis.report import folders as report_folders
 from analysis.report import options as report_options
