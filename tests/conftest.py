@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -49,10 +50,19 @@ def in_process(
     return call
 
 
-@pytest.fixture
-def pair(tmp_path: Path) -> Path:
-    """A folder with two tiny checkpoints, plain.pth and masked.pth."""
+@pytest.fixture(scope="session")
+def tiny_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with two tiny checkpoints, plain.pth and hidden.pth, that no test changes."""
+    folder = tmp_path_factory.mktemp("pair")
     for seed, (name, policy) in enumerate({"plain": MaskPolicy(), "hidden": MASKED}.items()):
         weights = tiny_network(seed).state_dict()
-        checkpoint_file.save(tmp_path / f"{name}.pth", weights, network=TINY, mask=policy)
+        checkpoint_file.save(folder / f"{name}.pth", weights, network=TINY, mask=policy)
+    return folder
+
+
+@pytest.fixture
+def pair(tiny_pair: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny pair."""
+    for path in tiny_pair.glob("*.pth"):
+        shutil.copy(path, tmp_path)
     return tmp_path

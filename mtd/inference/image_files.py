@@ -97,8 +97,8 @@ def jobs(source: Path, output: Path, *, masked: bool = False) -> list[Job]:
     planned = []
     for path, target in pairs:
         head = image_io.header(path)
-        beside = target.with_name(f"{target.stem}_masked.png") if masked else None
-        planned.append(Job(path, target, beside, head.height, head.width))
+        masked_path = target.with_name(f"{target.stem}_masked.png") if masked else None
+        planned.append(Job(path, target, masked_path, head.height, head.width))
     _check_distinct(planned)
     return planned
 
@@ -189,7 +189,7 @@ def clean(
                 failed.append(str(error))
             except KeyboardInterrupt:
                 count = f"{index - len(failed)} of {len(jobs)} images are written"
-                raise KeyboardInterrupt(f"{count}; --resume goes on") from None
+                raise KeyboardInterrupt(f"{count}; --resume continues") from None
             bar.update(before + job.pixels - bar.n)
     if len(failed) == len(jobs) == 1:
         raise BadInput(failed[0])

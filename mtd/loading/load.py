@@ -334,7 +334,7 @@ def mask_policy(checkpoint: Checkpoint, options: str | Path | None) -> tuple[Mas
             return MaskPolicy.from_dict(checkpoint.metadata["mask"]), "the checkpoint"
         except BadInput as error:
             raise BadInput(f"{checkpoint.path}: {error}") from None
-    beside = checkpoint.path.with_suffix(".json")
-    if beside.is_file() and kair_options.is_option_file(beside):
-        return kair_options.mask_policy(beside), str(beside)
+    option_file = checkpoint.path.with_suffix(".json")
+    if option_file.is_file() and kair_options.is_option_file(option_file):
+        return kair_options.mask_policy(option_file), str(option_file)
     return MaskPolicy(), UNKNOWN

@@ -20,13 +20,18 @@ class BlockNames:
     Attributes:
         path: regular expression that a block's whole module path matches.
         labels: (regular expression of a path's beginning, its label in figures), as for `re.sub`.
+        marker: regular expression that some path of the network must match, where `path` alone is
+            common among other networks.
     """
 
     path: str
     labels: tuple[tuple[str, str], ...] = ()
+    marker: str = ""
 
     def select(self, names: Sequence[str]) -> list[str]:
         """The names that are whole blocks, in the order given."""
+        if self.marker and not any(re.match(self.marker, name) for name in names):
+            return []
         return [name for name in names if re.fullmatch(self.path, name)]
 
     def label(self, name: str) -> str:
@@ -54,7 +59,8 @@ RESTORMER_BLOCKS = BlockNames(
 
 RNAN_BLOCKS = BlockNames(
     r"body_nl_low\.0|body\.\d+|body_nl_high\.0",
-    ((r"body_nl_(low|high)\.0", r"block \1"), (r"body\.(\d+)", r"block \1")),
+    ((r"body_nl_(low|high)\.0", r"block \1"),),
+    marker=r"body_nl_low\.",
 )
 
 RIDNET_BLOCKS = BlockNames(r"b\d+", ((r"b(\d+)", r"block \1"),))

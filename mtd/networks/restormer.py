@@ -164,7 +164,7 @@ def detect(weights: Weights) -> RestormerConfig | None:
     """Hyper-parameters of a denoising Restormer from keys and shapes; None for another kind.
 
     Raises:
-        BadInput: a Restormer for dual-pixel images, one that puts out other channels than it takes,
+        BadInput: a Restormer for dual-pixel images, one with other output than input channels,
             or one that is incomplete.
     """
     first, anchor = weights.get("patch_embed.proj.weight"), weights.get(ARCHITECTURE.anchor)

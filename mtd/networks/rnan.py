@@ -68,7 +68,7 @@ class RNAN(Denoiser):
     `head` and `tail` are convolutions; `body` is `groups` residual groups and a convolution; the
     other two are one residual group each, with a non-local block in its mask. Borders are padded
     with zeros. An odd height or width is made even, by reflection or, of 1, by repetition at the
-    bottom or right, which is cut off again. It was trained without masks.
+    bottom or right, which is cropped again. It was trained without masks.
 
     Time grows with (H·W)², and an image in tiles gives another result than the whole. Published
     files take values up to 255, those retrained by others up to 1.

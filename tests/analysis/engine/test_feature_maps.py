@@ -79,7 +79,7 @@ def test_positions_in_channel_attention_are_compared(tmp_path, monkeypatch):
         dim=4, num_blocks=(1, 1, 1, 1), refinement_blocks=1, heads=(1, 1, 1, 1)
     )
     network = Restormer(config)
-    network.initialise(torch.Generator().manual_seed(0))
+    network.initialize(torch.Generator().manual_seed(0))
     checkpoint_file.save(
         tmp_path / "r.pth", network.state_dict(), network=config, mask=MaskPolicy()
     )
@@ -140,6 +140,6 @@ def test_highpass_leaves_nothing_of_a_slope_inside_and_all_of_a_checkerboard_but
     assert torch.allclose(left, board[inside] * (1 - 1 / 81), atol=1e-6)
 
 
-def test_unknown_centring_is_refused():
-    with pytest.raises(BadInput, match="centring 'hipass': did you mean highpass"):
+def test_unknown_centering_is_refused():
+    with pytest.raises(BadInput, match="centering 'hipass': did you mean highpass"):
         center(drawn(1, 1, 4, 4), "hipass")  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 import nbformat
 import pandas as pd
@@ -16,7 +17,7 @@ from bs4 import BeautifulSoup
 
 from analysis.engine import run as engine_run
 from analysis.engine.cache import FOLDER
-from analysis.pages import notebooks
+from analysis.pages import fingerprint, notebooks
 from analysis.pages.attachments import attached
 from analysis.report import folders as report_folders
 from analysis.report import options as report_options
@@ -26,7 +27,7 @@ from analysis.report.command import run
 from mtd.utils.errors import BadInput, Failed
 
 SMALL = ("--limit", "5", "--crop", "24", "--benchmark-crop", "32", "--noise", "poisson:3.5")
-SMALL += ("--no-lpips", "--quiet")
+SMALL += ("--budget", "attribution=0.0012", "--no-lpips", "--quiet")  # two crops
 
 
 def make(*arguments: str) -> Path:
@@ -47,27 +48,35 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the tiny pair, and a report of it."""
-    from mtd.loading import checkpoint_file
-    from mtd.masking import MaskPolicy
-    from tests.helpers.networks import MASKED, TINY, tiny_network
+class Made(NamedTuple):
+    """A report of the tiny pair, in the folder `out` of a place that holds the pair too."""
 
-    place = tmp_path_factory.mktemp("report")
-    for seed, (name, policy) in enumerate({"plain": MaskPolicy(), "hidden": MASKED}.items()):
-        weights = tiny_network(seed).state_dict()
-        checkpoint_file.save(place / f"{name}.pth", weights, network=TINY, mask=policy)
+    place: Path
+    views: list[tuple[str, str, tuple[str, ...]]]
+    """What each network ran on: model, noise, and digests of the crops."""
+
+
+@pytest.fixture(scope="module")
+def made(tiny_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """The report that all tests share: nothing in it is changed."""
+    place = shutil.copytree(tiny_pair, tmp_path_factory.mktemp("report") / "place")
+    views, real = [], engine_run.run_network
+
+    def run_network(model, noisy, *how):
+        views.append((*noisy.view, tuple(noisy.batch.digests)))
+        return real(model, noisy, *how)
+
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
+        patch.setattr(engine_run, "run_network", run_network)
         make("plain.pth", "hidden.pth", "--output-dir", "out", "--format", "html,ipynb,md")
-    return place
+    return Made(place, views)
 
 
 @pytest.fixture
-def there(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, which is the current folder."""
-    shutil.copytree(made, tmp_path / "place")
+def there(made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of its place, which is the current folder."""
+    shutil.copytree(made.place, tmp_path / "place")
     monkeypatch.chdir(tmp_path / "place")
     return tmp_path / "place"
 
@@ -90,9 +99,27 @@ def test_the_page_has_every_section_and_its_tables(there):
     assert "](report_files/" in text and str(there) not in text
 
 
-def test_made_again_elsewhere_it_is_the_same_byte_for_byte(there):
-    make("plain.pth", "hidden.pth", "--output-dir", "again", "--format", "html,ipynb,md")
-    assert files(there / "again") == files(there / "out")
+def test_interrupted_and_gone_on_with_elsewhere_it_is_the_same_byte_for_byte(there, monkeypatch):
+    real, count = engine_run.run_network, 0
+
+    def run_network(*arguments):
+        nonlocal count
+        count += 1
+        if count > 9:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    given = ("plain.pth", "hidden.pth", "--output-dir", "again", "--format", "html,ipynb,md")
+    with monkeypatch.context() as patch:
+        patch.setattr(engine_run, "run_network", run_network)
+        with pytest.raises(KeyboardInterrupt, match="--resume"):
+            make(*given)
+    with pytest.raises(BadInput, match="--resume"):
+        make(*given)
+    make(*given, "--resume")
+    again = files(there / "again")
+    assert again == files(there / "out") and len(again) > 40
+    assert not any(FOLDER in name.split("/") for name in again)
 
 
 def test_sections_that_are_there_are_not_computed_again(there, monkeypatch):
@@ -116,25 +143,21 @@ def test_sections_that_are_there_are_not_computed_again(there, monkeypatch):
     assert not any("Sensitivity" in heading.get_text() for heading in headings)
 
 
-def test_each_view_runs_once_for_all_sections(there, monkeypatch):
-    runs = []
-    real = engine_run.run_network
-
-    def run_network(model, noisy, *how):
-        runs.append((*noisy.view, tuple(noisy.batch.digests)))
-        return real(model, noisy, *how)
-
-    monkeypatch.setattr(engine_run, "run_network", run_network)
-    compute("generalization,cka,srga,distributions,degradation,sensitivity", "--output-dir", "pass")
-    assert len(runs) == len(set(runs)) > 0
+def test_each_view_runs_once_for_all_sections(made):
+    assert len(made.views) == len(set(made.views)) > 0
 
 
 def test_of_run_folders_it_makes_the_page_alone(there):
-    run(parser().parse_args(["out/cka", "out/srga", "--output-dir", "page", "--quiet"]))
+    title = "Mine *and* yours"
+    given = ["out/generalization", "out/srga", "--output-dir", "page", "--title", title, "--quiet"]
+    run(parser().parse_args(given))
     soup = BeautifulSoup((there / "page/report.html").read_text(), "html.parser")
     assert any("SRGA" in tag.get_text() for tag in soup.find_all("h2"))
-    with pytest.raises(BadInput, match="a second run of cka"):
-        run(parser().parse_args(["out/cka", "page/cka", "--output-dir", "x", "--quiet"]))
+    assert [tag.get_text() for tag in soup.find_all(["h1", "title"])] == 2 * [title]
+    assert set(pd.read_csv(there / "page/leaderboard.csv").model) == {"plain", "hidden"}
+    assert not (there / "page/cka").exists()
+    with pytest.raises(BadInput, match="a second run of srga"):
+        run(parser().parse_args(["out/srga", "page/srga", "--output-dir", "x", "--quiet"]))
     with pytest.raises(BadInput, match="one or the other"):
         run(parser().parse_args(["out/cka", "plain.pth"]))
     with pytest.raises(BadInput, match="no such run folder"):
@@ -163,32 +186,9 @@ def test_a_notebook_that_fails_publishes_nothing(there, monkeypatch):
 
     monkeypatch.setattr(notebooks, "stored", stored)
     with pytest.raises(Failed, match=r"ZeroDivisionError.*report\.failed\.ipynb"):
-        make("plain.pth", "hidden.pth", "--output-dir", "out")
+        make("plain.pth", "hidden.pth", "--output-dir", "out", "--sections", "srga")
     assert (there / "out/report.failed.ipynb").is_file()
     assert not list((there / "out").glob("report.html"))
-
-
-def test_interrupted_it_goes_on(there, monkeypatch):
-    real, count, names = engine_run.run_network, 0, "generalization,cka,srga,degradation"
-
-    def run_network(*arguments):
-        nonlocal count
-        count += 1
-        if count > 9:
-            raise KeyboardInterrupt
-        return real(*arguments)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(engine_run, "run_network", run_network)
-        with pytest.raises(KeyboardInterrupt, match="--resume"):
-            compute(names, "--output-dir", "on")
-    with pytest.raises(BadInput, match="--resume"):
-        compute(names, "--output-dir", "on")
-    compute(names, "--output-dir", "on", "--resume")
-    before = files(there / "out")
-    held = files(there / "on")
-    assert not any(FOLDER in name.split("/") for name in held)
-    assert held == {n: c for n, c in before.items() if n in held} and len(held) > 20
 
 
 def test_numbers_that_are_right_are_confirmed(there, capsys):
@@ -293,13 +293,13 @@ def test_a_number_that_was_changed_in_the_page_is_found(there, capsys):
     held = {a.name: a.content for a in attached(path.read_text())}
     name = "generalization/generalization.csv"
     before, frame = held[name], pd.read_csv(io.BytesIO(held[name]))
-    frame["ood_drop"] += 0.5
+    frame["gap"] += 0.5
     after = frame.to_csv(index=False, na_rep="nan").encode()
     coded = [base64.b64encode(content).decode() for content in (before, after)]
     path.write_text(path.read_text().replace(*coded))
     with pytest.raises(Failed, match="not confirmed"):
         run(parser().parse_args(["--verify", str(path), "--quiet"]))
-    assert "ood_drop is" in capsys.readouterr().out
+    assert "gap is" in capsys.readouterr().out
 
 
 def test_a_reports_own_code_is_not_run_unasked(there):
@@ -358,7 +358,7 @@ def test_bad_options_are_refused_before_anything_is_computed(there):
         (["--noise", "gaussian:15"], "no noise beside"),
         (["--suite", "quik"], "did you mean quick"),
         (["--sections", "compare"], "1 model; ranks need 4"),
-        (["--sections", "curves"], "give --training RUN"),
+        (["--sections", "training"], "give --training RUN"),
         (["--training", "nowhere"], "nowhere: no such file or folder"),
         (["--sections", "srga", "--limit", "1"], "section srga: 1 patches"),
     ):
@@ -416,25 +416,23 @@ def test_unfinished_runs_are_no_part_of_a_page(there):
 
 def test_a_report_is_rendered_again_as_itself_and_pages_of_other_sections_go(there):
     before = files(there / "out")
-    run(parser().parse_args(["out", "--format", "md", "--quiet"]))
-    after = files(there / "out")
-    assert after["manifest.json"] == before["manifest.json"] and after["report.md"]
-    assert "report.html" in after  # of the same sections
     run(parser().parse_args(["out", "--format", "md", "--sections", "srga", "--quiet"]))
     after = files(there / "out")
+    assert after["manifest.json"] == before["manifest.json"]
     assert "report.html" not in after and "report.ipynb" not in after
     text = after["report.md"].decode()
     assert "SRGA" in text and "## Sensitivity" not in text
 
 
-def test_a_title_takes_the_place_of_ours(there):
-    run(
-        parser().parse_args(["out", "--sections", "srga", "--title", "Mine *and* yours", "--quiet"])
-    )
-    soup = BeautifulSoup((there / "out/report.html").read_text(), "html.parser")
-    assert [tag.get_text() for tag in soup.find_all(["h1", "title"])] == 2 * ["Mine *and* yours"]
-    frame = pd.read_csv(there / "out/leaderboard.csv")
-    assert set(frame.model) == {"plain", "hidden"}
+@pytest.mark.parametrize("same", [True, False])
+def test_pages_in_other_formats_stay_while_they_are_of_the_same(there, same):
+    made_of = json.loads((there / "out" / fingerprint.INPUTS).read_text())
+    now = made_of if same else made_of | {"title": "another"}
+    publish.forget(there / "out", now, ["ipynb"])
+    names = set(files(there / "out"))
+    assert "report.ipynb" in names
+    assert ("report.html" in names) == ("report.md" in names) == same
+    assert any(name.startswith("report_files/") for name in names) == same
 
 
 def test_the_manifest_says_how_many_pixels_each_section_may_have(there):
