@@ -6,6 +6,7 @@ their tables, and renders one self-contained HTML page. Of run folders it makes 
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,24 +57,29 @@ def parser() -> cli.Parser:
 
 
 def main() -> None:
-    """The command."""
-    arguments = parser().parse_args()
-    settings = settings_from(ReportSettings, arguments)
-    options = settings_from(ReportOptions, arguments)
-    output = output_options(arguments, cli.command("analysis.report"))
+    """The command, on this process's arguments."""
+    run_arguments(sys.argv[1:], cli.command("analysis.report"))
+
+
+def run_arguments(arguments: Sequence[str], command: str = "") -> Path:
+    """Make or verify a report on the arguments of a command line; returns its folder.
+
+    Raises:
+        BadInput: see `mtd.utils.errors`.
+        Failed: a notebook failed, or numbers that were verified do not agree.
+    """
+    parsed = parser().parse_args(list(arguments))
+    settings = settings_from(ReportSettings, parsed)
+    options = settings_from(ReportOptions, parsed)
+    folders = [] if options.verify else run_folders(parsed)
+    named = bool(parsed.models or parsed.custom_models)
+    wanted = (named and not folders) or not (named or options.verify)
+    models = cli_options.resolve_requests(parsed) if wanted else []
     if options.verify:
         from analysis.report import verify
 
-        models = [] if not (arguments.models or arguments.custom_models) else requests(arguments)
-        verify.run(options, settings, models)
-        return
-    folders = run_folders(arguments)
-    run([] if folders else requests(arguments), settings, options, output, folders)
-
-
-def requests(arguments: object) -> list[ModelRequest]:
-    """The models that a parsed command line requests."""
-    return cli_options.resolve_requests(arguments)  # type: ignore[arg-type]
+        return verify.run(options, settings, models)
+    return run(models, settings, options, output_options(parsed, command), folders)
 
 
 def run(

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 import mtd
+from analysis.commands.command import run_arguments
 from analysis.engine import run as engine_run
 from analysis.generalization import command as generalization_command
 from mtd.data import crops as data_crops
@@ -42,7 +43,7 @@ def test_the_command_over_bare_passes(tmp_path: Path):
         options = [part for spec in NOISES for part in ("--noise", spec)]
         crops = ["--crop", "128", "--limit", "16", "--no-lpips", "--quiet"]
         arguments = [*files, *options, *crops, "--output-dir", str(tmp_path / f"run{turn}")]
-        generalization_command.run(generalization_command.parser().parse_args(arguments))
+        run_arguments(generalization_command.ANALYSIS, arguments)
 
     seconds: dict[str, list[float]] = {"bare": [], "whole": []}
     for turn in range(3):

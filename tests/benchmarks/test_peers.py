@@ -25,6 +25,7 @@ from torch import Tensor, nn
 import mtd
 from analysis.cka import command as cka_command
 from analysis.cka import hsic
+from analysis.commands.command import run_arguments
 from analysis.engine import run as engine_run
 from analysis.engine.hooks import Activations
 from analysis.stats import permutation
@@ -239,7 +240,7 @@ def command(*arguments: str) -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         options = [*arguments, "--quiet", "--output-dir", f"{folder}/run"]
-        cka_command.run(cka_command.parser().parse_args(options))
+        run_arguments(cka_command.ANALYSIS, options)
 
 
 def test_memory_as_images_grow():

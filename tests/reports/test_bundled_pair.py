@@ -11,6 +11,7 @@ import torch
 
 import mtd
 from analysis.cka import command as cka_command
+from analysis.commands.command import run_arguments
 from analysis.engine.layers import last_quarter
 from mtd.data import crops as data_crops
 from mtd.data import photographs as data_photographs
@@ -73,7 +74,7 @@ def test_masked_keeps_its_deep_blocks_across_noises(tmp_path, photographs, pairi
     arguments += ["--mask-pairing", pairing, "--output-dir", str(tmp_path / "run"), "--quiet"]
     if photographs:
         arguments += ["--images", str(data_folder(photographs))]
-    folder: Path = cka_command.run(cka_command.parser().parse_args(arguments))
+    folder: Path = run_arguments(cka_command.ANALYSIS, arguments)
     frame = pd.read_csv(folder / "cka.csv")
     same = frame[(frame.model_a == frame.model_b) & (frame.layer_a == frame.layer_b)]
     deep = same[same.layer_a.isin(last_quarter(list(dict.fromkeys(same.layer_a))))]

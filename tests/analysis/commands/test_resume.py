@@ -18,6 +18,7 @@ import torch
 
 from analysis.cka import command as cka_command
 from analysis.commands import progress
+from analysis.commands.command import run_arguments
 from analysis.engine import run as engine_run
 from mtd.utils import atomic_write
 from mtd.utils.errors import BadInput
@@ -43,7 +44,7 @@ COMMAND = ("-m", "analysis.cka", *RUN, "--output-dir", "run")
 
 def run(*options: str, output: str = "run") -> Path:
     arguments = [*RUN, "--output-dir", output, *options]
-    return cka_command.run(cka_command.parser().parse_args(arguments), "test")
+    return run_arguments(cka_command.ANALYSIS, arguments, "test")
 
 
 @pytest.fixture

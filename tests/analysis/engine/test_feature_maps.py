@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from analysis.cka import command as cka_command
+from analysis.commands.command import run_arguments
 from analysis.engine.feature_maps import HIGHPASS, center, lay_out, paddings
 from analysis.engine.layers import windowed_layers
 from mtd.loading import checkpoint_file
@@ -86,7 +87,7 @@ def test_positions_in_channel_attention_are_compared(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     options = ("--crop", "16", "--limit", "4", "--positions", "8", "--layers", "*.0.attn")
     arguments = ["r.pth", *options, "--quiet", "--output-dir", "run"]
-    path = cka_command.run(cka_command.parser().parse_args(arguments), "test")
+    path = run_arguments(cka_command.ANALYSIS, arguments, "test")
     assert "encoder_level1.0.attn" in set(pd.read_csv(path / "layers.csv").layer)
 
 

@@ -23,7 +23,6 @@ from analysis.report import folders as report_folders
 from analysis.report import options as report_options
 from analysis.report import plan as report_plan
 from analysis.report import publish, sections, verify
-from analysis.report.command import run
 from mtd.utils.errors import BadInput, Failed
 
 SMALL = ("--limit", "5", "--crop", "24", "--benchmark-crop", "32", "--noise", "poisson:3.5")
@@ -31,12 +30,12 @@ SMALL += ("--budget", "attribution=0.0012", "--no-lpips", "--quiet")  # two crop
 
 
 def make(*arguments: str) -> Path:
-    return run(parser().parse_args([*arguments, *SMALL]))
+    return run_arguments([*arguments, *SMALL])
 
 
 def compute(names: str, *arguments: str) -> Path:
     """Without the page."""
-    args = parser().parse_args(["plain.pth", "hidden.pth", *arguments, *SMALL])
+    arguments = ("plain.pth", "hidden.pth", *arguments, *SMALL)
     return report_folders.compute(args, sections.choose(names)).folder.path
 
 
@@ -150,25 +149,25 @@ def test_each_view_runs_once_for_all_sections(made):
 def test_of_run_folders_it_makes_the_page_alone(there):
     title = "Mine *and* yours"
     given = ["out/generalization", "out/srga", "--output-dir", "page", "--title", title, "--quiet"]
-    run(parser().parse_args(given))
+    run_arguments(given)
     soup = BeautifulSoup((there / "page/report.html").read_text(), "html.parser")
     assert any("SRGA" in tag.get_text() for tag in soup.find_all("h2"))
     assert [tag.get_text() for tag in soup.find_all(["h1", "title"])] == 2 * [title]
     assert set(pd.read_csv(there / "page/leaderboard.csv").model) == {"plain", "hidden"}
     assert not (there / "page/cka").exists()
     with pytest.raises(BadInput, match="a second run of srga"):
-        run(parser().parse_args(["out/srga", "page/srga", "--output-dir", "x", "--quiet"]))
+        run_arguments(["out/srga", "page/srga", "--output-dir", "x", "--quiet"])
     with pytest.raises(BadInput, match="one or the other"):
-        run(parser().parse_args(["out/cka", "plain.pth"]))
+        run_arguments(["out/cka", "plain.pth"])
     with pytest.raises(BadInput, match="no such run folder"):
-        run(parser().parse_args(["out/cka", "absent"]))
+        run_arguments(["out/cka", "absent"])
     other = json.loads((there / "out/srga/manifest.json").read_text())
     other["models"]["plain"]["sha256"] = "0"
     (there / "out/srga/manifest.json").write_text(json.dumps(other))
     with pytest.raises(BadInput, match="plain is another file than in another run"):
-        run(parser().parse_args(["out/cka", "out/srga", "--output-dir", "x", "--quiet"]))
+        run_arguments(["out/cka", "out/srga", "--output-dir", "x", "--quiet"])
     with pytest.raises(BadInput, match="only what was computed"):
-        run(parser().parse_args(["--verify", "page", "--quiet"]))
+        run_arguments(["--verify", "page", "--quiet"])
 
 
 def test_a_notebook_that_fails_publishes_nothing(there, monkeypatch):
@@ -192,11 +191,11 @@ def test_a_notebook_that_fails_publishes_nothing(there, monkeypatch):
 
 
 def test_numbers_that_are_right_are_confirmed(there, capsys):
-    run(parser().parse_args(["--verify", "out", "--share", "0.2", "--seed", "3", "--quiet"]))
+    run_arguments(["--verify", "out", "--share", "0.2", "--seed", "3", "--quiet"])
     out = capsys.readouterr().out
     assert "results.csv" in out and "attribution.csv" in out and "DO NOT" not in out
     told = [line.split()[0] for line in out.split("\n") if ".csv" in line]
-    run(parser().parse_args(["--verify", "out/report.html", "--seed", "3", "--quiet"]))
+    run_arguments(["--verify", "out/report.html", "--seed", "3", "--quiet"])
     out = capsys.readouterr().out
     assert [line.split()[0] for line in out.split("\n") if ".csv" in line] == told
 
@@ -235,7 +234,7 @@ def test_numbers_that_were_changed_are_found(there, capsys, monkeypatch):
         frame.loc[place, column] += 0.01
         frame.to_csv(path, index=False, na_rep="nan")
     with pytest.raises(Failed, match="not confirmed"):
-        run(parser().parse_args(["--verify", "out", "--share", "1", "--quiet"]))
+        run_arguments(["--verify", "out", "--share", "1", "--quiet"])
     out = capsys.readouterr().out
     for table, column in CHANGED.items():
         name = table.partition("/")[2]
@@ -265,7 +264,7 @@ def test_rows_and_tables_that_were_tampered_with(there, name, change, message, c
             shutil.rmtree(place)
     (there / "held.json").rename(there / "out/manifest.json")
     with pytest.raises(Failed, match="not confirmed"):
-        run(parser().parse_args(["--verify", "out", "--share", "1", "--quiet"]))
+        run_arguments(["--verify", "out", "--share", "1", "--quiet"])
     assert message in capsys.readouterr().out
 
 
@@ -278,14 +277,14 @@ def test_results_of_something_else_are_not_confirmed(there, column, capsys):
         if place.is_dir() and place.name != "generalization":
             shutil.rmtree(place)
     with pytest.raises(Failed, match="not confirmed"):
-        run(parser().parse_args(["--verify", "out", "--quiet"]))
+        run_arguments(["--verify", "out", "--quiet"])
     pd.concat([frame, frame[:1]]).to_csv(path, index=False, na_rep="nan")
     with pytest.raises(Failed, match="1 number not confirmed"):
-        run(parser().parse_args(["--verify", "out", "--quiet"]))
+        run_arguments(["--verify", "out", "--quiet"])
     assert "is there twice" in capsys.readouterr().out
     frame.drop(columns=column).to_csv(path, index=False)
     with pytest.raises(BadInput, match=f"damaged .no column {column}"):
-        run(parser().parse_args(["--verify", "out", "--quiet"]))
+        run_arguments(["--verify", "out", "--quiet"])
 
 
 def test_a_number_that_was_changed_in_the_page_is_found(there, capsys):
@@ -298,7 +297,7 @@ def test_a_number_that_was_changed_in_the_page_is_found(there, capsys):
     coded = [base64.b64encode(content).decode() for content in (before, after)]
     path.write_text(path.read_text().replace(*coded))
     with pytest.raises(Failed, match="not confirmed"):
-        run(parser().parse_args(["--verify", str(path), "--quiet"]))
+        run_arguments(["--verify", str(path), "--quiet"])
     assert "gap is" in capsys.readouterr().out
 
 
@@ -308,19 +307,19 @@ def test_a_reports_own_code_is_not_run_unasked(there):
     more = ["--model", "os:system", "--checkpoint", "plain.pth", "--arg", "command=touch ran"]
     path.write_text(json.dumps(manifest | {"arguments": [*manifest["arguments"][1:], *more]}))
     with pytest.raises(BadInput, match="runs os:system, code of its own"):
-        run(parser().parse_args(["--verify", "out", "--quiet"]))
+        run_arguments(["--verify", "out", "--quiet"])
     assert not (there / "ran").exists()
     for damaged in (5, ["plain.pth", 3]):
         path.write_text(json.dumps(manifest | {"arguments": damaged}))
         with pytest.raises(BadInput, match="damaged"):
-            run(parser().parse_args(["--verify", "out", "--quiet"]))
+            run_arguments(["--verify", "out", "--quiet"])
     path.write_text(json.dumps({k: v for k, v in manifest.items() if k != "versions"}))
     with pytest.raises(BadInput, match=r"damaged .versions"):
-        run(parser().parse_args(["--verify", "out", "--quiet"]))
+        run_arguments(["--verify", "out", "--quiet"])
     path.write_text(json.dumps(manifest))
     (there / "out/srga/srga.csv").write_text("")
     with pytest.raises(BadInput, match=r"srga/srga\.csv of the report: damaged"):
-        run(parser().parse_args(["--verify", "out", "--quiet"]))
+        run_arguments(["--verify", "out", "--quiet"])
 
 
 def test_files_may_have_moved(there, monkeypatch, capsys):
@@ -331,22 +330,22 @@ def test_files_may_have_moved(there, monkeypatch, capsys):
         if place.is_dir() and place.name != "srga":
             shutil.rmtree(place)
     with pytest.raises(BadInput, match=r"plain\.pth: no such file"):
-        run(parser().parse_args(["--verify", "out", "--quiet"]))
+        run_arguments(["--verify", "out", "--quiet"])
     moved = ["elsewhere/plain.pth", "elsewhere/hidden.pth"]
-    run(parser().parse_args([*moved, "--verify", "out", "--quiet"]))
+    run_arguments([*moved, "--verify", "out", "--quiet"])
     with pytest.raises(BadInput, match="of 2 models; give as many"):
-        run(parser().parse_args([moved[0], "--verify", "out", "--quiet"]))
+        run_arguments([moved[0], "--verify", "out", "--quiet"])
 
 
 def test_other_files_than_the_reports_are_not_verified(there):
     shutil.copy("hidden.pth", "plain.pth")
     with pytest.raises(BadInput, match=r"plain\.pth: not the file that the report is about"):
-        run(parser().parse_args(["--verify", "out", "--quiet"]))
+        run_arguments(["--verify", "out", "--quiet"])
     with pytest.raises(BadInput, match="no such report"):
-        run(parser().parse_args(["--verify", "absent"]))
+        run_arguments(["--verify", "absent"])
     (there / "page.html").write_text("<html></html>")
     with pytest.raises(BadInput, match="no tables in it"):
-        run(parser().parse_args(["--verify", "page.html"]))
+        run_arguments(["--verify", "page.html"])
 
 
 def test_bad_options_are_refused_before_anything_is_computed(there):
@@ -363,7 +362,7 @@ def test_bad_options_are_refused_before_anything_is_computed(there):
         (["--sections", "srga", "--limit", "1"], "section srga: 1 patches"),
     ):
         with pytest.raises(BadInput, match=message):
-            run(parser().parse_args(["plain.pth", *arguments, "--quiet", "--no-lpips"]))
+            run_arguments(["plain.pth", *arguments, "--quiet", "--no-lpips"])
     assert not (there / "runs").exists()
 
 
@@ -410,13 +409,13 @@ def test_unfinished_runs_are_no_part_of_a_page(there):
     log["runs"][-1]["finished"] = None
     (there / "out/cka/run.json").write_text(json.dumps(log))
     with pytest.raises(BadInput, match="not finished"):
-        run(parser().parse_args(["out/cka", "--output-dir", "page", "--quiet"]))
+        run_arguments(["out/cka", "--output-dir", "page", "--quiet"])
     assert not (there / "page").exists()
 
 
 def test_a_report_is_rendered_again_as_itself_and_pages_of_other_sections_go(there):
     before = files(there / "out")
-    run(parser().parse_args(["out", "--format", "md", "--sections", "srga", "--quiet"]))
+    run_arguments(["out", "--format", "md", "--sections", "srga", "--quiet"])
     after = files(there / "out")
     assert after["manifest.json"] == before["manifest.json"]
     assert "report.html" not in after and "report.ipynb" not in after

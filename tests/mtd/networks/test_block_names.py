@@ -68,7 +68,7 @@ def test_names_of_a_table_are_enough() -> None:
         ("encoder_level1.0", "encoder 1.0"),
         ("latent.7.attn", "latent 7.attn"),
         ("body_nl_low.0", "block low"),
-        ("body.4#2", "block 4#2"),
+        ("body.4#2", "body.4#2"),
         ("b4.r1", "block 4.r1"),
         ("bn.weight", "bn.weight"),
         ("b4x", "b4x"),
