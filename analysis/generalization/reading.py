@@ -262,7 +262,8 @@ def others(frames: Frames, metric: str) -> list[str]:
 
 def scope(frames: Frames) -> list[str]:
     """What the intervals are about."""
-    if frames["generalization"].out_of_distribution_low.isna().all():
+    bounds = ["in_distribution_low", "out_of_distribution_low"]
+    if frames["generalization"][bounds].isna().all(axis=None):
         return ["Too few images for intervals: every order is undecided."]
     unit = "crop" if "crop" in set(frames["noises"].draw) else "scene"
     scenes = frames["results"].scene.nunique()
