@@ -1,1 +1,1 @@
-"""The findings of the masked-training paper, checked against trainings of one's own."""
+"""The findings of the masked-training paper, compared with trainings of your own."""

@@ -1,4 +1,4 @@
-"""What the paper claims, and whether a study of one's own agrees."""
+"""The claims of the paper as quantities, and the verdict of a study on each."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import pandas as pd
 
 from analysis.findings import measurements, published
 from analysis.findings.measurements import (
-    MIXED,
+    MIXTURE,
     PAIR,
     TISSUE,
     TRAINED,
-    Measured,
+    Measurement,
     Study,
     Term,
     contrast,
@@ -23,60 +23,64 @@ from analysis.findings.measurements import (
 from analysis.findings.study import ABLATION
 from analysis.text.noise_labels import NOISY
 
-METHOD = "input-75-85"
-"""The cell of the ablation that is the paper's best."""
+BEST_CELL = "input-75-85"
+"""The cell of the ablation that is best in the paper."""
 
-AGREES, DISAGREES, UNDECIDED, ABSENT = "agrees", "disagrees", "undecided", "not run"
+AGREES, DISAGREES, UNDECIDED, NOT_RUN = "agrees", "disagrees", "undecided", "not run"
 
-CLEAR = 0.1
-"""What a change over training must exceed, in dB."""
+TRAINING_MARGIN = 0.1
+"""Change of PSNR over training, in dB, that counts as one."""
 
-LITTLE = 1.0
-"""What masks may cost under the noise trained on, in dB, to cost little."""
+LAYER_MARGIN = 0.05
+"""Difference of CKA between layers that counts as one."""
 
-NEAR = 1.0
-"""How far brightness may be off, in 8-bit levels, to be right."""
+SMALL_DROP = 1.0
+"""Largest PSNR drop under the noise trained on, in dB, that is called small."""
 
-COLLAPSE = (3.0, 0.1)
-"""By how much PSNR, in dB, and SSIM fall at least if a network breaks down."""
+SAME_BRIGHTNESS = 1.0
+"""Largest difference of brightness, in 8-bit levels, that is called none."""
+
+BREAKDOWN = (3.0, 0.1)
+"""Smallest drop of PSNR, in dB, and of SSIM that is called a breakdown."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement of the paper that a number decides.
+    """A statement of the paper, as a quantity that is above a threshold if it is true.
 
     Attributes:
-        finding: what it belongs to, as `table1`.
+        finding: the table or figure it belongs to, as `table1`.
         text: what the paper says, in our words.
-        quantity: what is measured; the claim says that it is above 0.
+        quantity: what is measured.
         unit: of the quantity.
-        measure: finds it in a study, if it is there.
-        paper: the same quantity in the paper; NaN where it is only shown or described.
-        bar: what the quantity has to exceed, if that is not 0.
-        tolerance: of a quantity that has no interval by its nature: how far from 0 it must be.
+        measure: measures it in a study; None if a run is missing.
+        paper: the same quantity in the paper; NaN where the paper only shows or describes it.
+        threshold: what the quantity must be above.
+        margin: for a quantity that has no interval: how far from the threshold it must be.
     """
 
     finding: str
     text: str
     quantity: str
     unit: str
-    measure: Callable[[Study], Measured | None]
+    measure: Callable[[Study], Measurement | None]
     paper: float = math.nan
-    bar: float = 0.0
-    tolerance: float | None = None
+    threshold: float = 0.0
+    margin: float | None = None
 
-    def verdict(self, found: Measured | None) -> str:
-        """Agrees if all of its interval is above the bar, and by more than seeds may be behind.
+    def verdict(self, measurement: Measurement | None) -> str:
+        """The verdict on the claim.
 
-        Does not agree if the same is true below it. A quantity that should have an interval and
-        has none, or is not finite, decides nothing.
+        It agrees if the whole interval is above the threshold, and the value by more than seeds
+        alone may cause; it disagrees if the same is true below. A quantity that should have an
+        interval and has none, or is not finite, leaves the claim undecided.
         """
-        if found is None:
-            return ABSENT
-        value, low, high = (number - self.bar for number in found[:3])
-        least = 0.0 if math.isnan(found.floor) else found.floor
-        if self.tolerance is not None:
-            low, high, least = value, value, self.tolerance
+        if measurement is None:
+            return NOT_RUN
+        value, low, high = (number - self.threshold for number in measurement[:3])
+        least = 0.0 if math.isnan(measurement.seed_bound) else measurement.seed_bound
+        if self.margin is not None:
+            low, high, least = value, value, self.margin
         if not all(map(math.isfinite, (value, low, high))):
             return UNDECIDED
         if low > 0 and value > least:
@@ -86,35 +90,35 @@ class Claim:
         return UNDECIDED
 
 
-def _better(
+def _difference(
     run: str, a: str, b: str, noise: str, metric: str = "psnr"
-) -> Callable[[Study], Measured | None]:
-    more, less = [Term(a, noise)], [Term(b, noise)]
-    return partial(contrast, run=run, metric=metric, more=more, less=less)
+) -> Callable[[Study], Measurement | None]:
+    plus, minus = [Term(a, noise)], [Term(b, noise)]
+    return partial(contrast, run=run, metric=metric, plus=plus, minus=minus)
 
 
-def _paper(name: str, a: str, b: str, metric: str = "psnr") -> float:
+def _published_difference(name: str, a: str, b: str, metric: str) -> float:
     rows = published.table(name).set_index("cell")[metric]
     return float(rows[a] - rows[b])
 
 
 def _cells(
-    finding: str, text: str, a: str, b: str, bars: tuple[float, float] = (0, 0)
+    finding: str, text: str, a: str, b: str, thresholds: tuple[float, float] = (0, 0)
 ) -> Iterable[Claim]:
-    """That one cell of an ablation is better than another under the mixture."""
-    for metric, unit, bar in (("psnr", "dB", bars[0]), ("ssim", "", bars[1])):
+    """One cell of an ablation is better than another under the mixture, by PSNR and SSIM."""
+    for metric, unit, threshold in (("psnr", "dB", thresholds[0]), ("ssim", "", thresholds[1])):
         yield Claim(
             finding,
             text,
             f"{metric.upper()} under the mixture, {a} − {b}",
             unit,
-            _better(ABLATION, a, b, MIXED, metric),
-            _paper(finding, a, b, metric),
-            bar,
+            _difference(ABLATION, a, b, MIXTURE, metric),
+            _published_difference(finding, a, b, metric),
+            threshold,
         )
 
 
-def _figure11() -> Iterable[Claim]:
+def _levels_of_baseline() -> Iterable[Claim]:
     rows = published.table("figure11")
     for kind, part in rows.groupby("kind", sort=False):
         wide = part.pivot(index="level", columns="model", values="psnr")
@@ -122,41 +126,42 @@ def _figure11() -> Iterable[Claim]:
         lead = wide.masked - wide.baseline
         yield Claim(
             "figure11",
-            f"Under the strongest {kind} noise the masked network is ahead.",
+            f"Under the strongest {kind} noise the masked network is ahead of the baseline.",
             f"PSNR under {last}, masked − baseline",
             "dB",
-            _better("levels", "masked", "baseline", last),
+            _difference("levels", "masked", "baseline", last),
             float(lead.iloc[-1]),
         )
         yield Claim(
             "figure11",
-            f"It loses less as {kind} noise grows.",
-            f"lead in PSNR of masked over baseline, under {last} − under {first}",
+            f"Its PSNR drop with stronger {kind} noise is smaller than the baseline's.",
+            f"PSNR drop from {first} to {last}, baseline − masked",
             "dB",
             partial(
                 contrast,
                 run="levels",
                 metric="psnr",
-                more=[Term("masked", last), Term("baseline", first)],
-                less=[Term("baseline", last), Term("masked", first)],
+                plus=[Term("masked", last), Term("baseline", first)],
+                minus=[Term("baseline", last), Term("masked", first)],
             ),
             float(lead.iloc[-1] - lead.iloc[0]),
         )
 
 
-def _peers() -> Iterable[Claim]:
+def _levels_of_dncnn() -> Iterable[Claim]:
     for kind, part in published.table("figure11").groupby("kind", sort=False):
         last = f"{kind}:{part.level.iloc[-1]:g}"
         yield Claim(
             "figure11",
-            f"Under the strongest {kind} noise it is ahead of DnCNN.",
+            f"Under the strongest {kind} noise the masked network is ahead of DnCNN.",
             f"PSNR under {last}, masked − DnCNN",
             "dB",
-            _better("levels", "masked", "dncnn", last),
+            _difference("levels", "masked", "dncnn", last),
         )
 
 
-def _table3(finding: str, run: str, noise: str, text: str, paper: pd.DataFrame) -> Iterable[Claim]:
+def _methods(finding: str, run: str, noise: str, text: str, paper: pd.DataFrame) -> Iterable[Claim]:
+    """The masked network is better than the baseline under a noise, by three metrics."""
     rows = paper.set_index("method")
     for metric, unit in (("psnr", "dB"), ("ssim", ""), ("lpips", "")):
         sign = -1 if metric == "lpips" else 1
@@ -166,24 +171,31 @@ def _table3(finding: str, run: str, noise: str, text: str, paper: pd.DataFrame) 
             f"{metric.upper()} under {noise}, "
             + ("baseline − masked" if sign < 0 else "masked − baseline"),
             unit,
-            _better(run, "masked", "baseline", noise, metric),
+            _difference(run, "masked", "baseline", noise, metric),
             float(sign * (rows[metric]["masked"] - rows[metric]["baseline"])),
         )
 
 
 def claims() -> list[Claim]:
-    """All of them, in the order of the page."""
-    return [first(), *masks(), *ratios(), *comparisons(), *insides(), *learned()]
+    """All claims, in the order of the page."""
+    return [
+        unseen_noise(),
+        *masks(),
+        *ratios(),
+        *comparisons(),
+        *features(),
+        *training_images(),
+    ]
 
 
-def first() -> Claim:
+def unseen_noise() -> Claim:
     """Figure 1."""
     return Claim(
         "figure1",
-        "Under a mixture of noises it never saw the masked network keeps its effect.",
+        "Under a mixture of unseen noises the masked network still denoises well.",
         "PSNR under mixture:4, masked − baseline",
         "dB",
-        _better(f"{PAIR}/generalization", "masked", "baseline", "mixture:4"),
+        _difference(f"{PAIR}/generalization", "masked", "baseline", "mixture:4"),
     )
 
 
@@ -194,210 +206,225 @@ def masks() -> Iterable[Claim]:
         "table1", "The input mask makes the network generalize.", both, "attention-only"
     )
     yield from _cells("table1", "Without the attention mask quality drops.", both, "input-only")
-    for text, quantity, more, less, column, signed in (
+    for text, quantity, plus, minus, column, signed, threshold in (
         (
             "With the input mask alone outputs are too bright.",
-            "shift of brightness, input mask only",
-            *("input-only", "", "shift", True),
+            "brightness shift, input mask only",
+            *("input-only", "", "shift", True, 0.0),
         ),
         (
-            "With the attention mask brightness is less wrong.",
-            "size of an image's shift of brightness, input mask only − both masks",
-            *("input-only", both, "shift", False),
+            "Adding the attention mask reduces the error of brightness.",
+            "absolute brightness shift of an image, input mask only − both masks",
+            *("input-only", both, "shift", False, 0.0),
         ),
         (
-            "The histogram of brightness is nearer to that of the clean image.",
-            "distance of an image's histograms, input mask only − both masks",
-            *("input-only", both, "distance", False),
+            "The brightness histogram is closer to that of the clean image.",
+            "histogram distance of an image, input mask only − both masks",
+            *("input-only", both, "distance", False, 0.0),
         ),
         (
-            "With both masks brightness is right, to a level of what a network has that saw every "
-            "pixel.",
-            "size of an image's shift of brightness, attention mask only − both masks",
-            *("attention-only", both, "shift", False),
+            "With both masks brightness is right: its error is at most one level larger than that "
+            "of a network trained without an input mask.",
+            "absolute brightness shift of an image, attention mask only − both masks",
+            *("attention-only", both, "shift", False, -SAME_BRIGHTNESS),
         ),
     ):
         measure = partial(
-            measurements.brightness, column=column, more=more, less=less, signed=signed
+            measurements.brightness, column=column, plus=plus, minus=minus, signed=signed
         )
-        bar = -NEAR if more == "attention-only" else 0
-        yield Claim("figure5", text, quantity, "levels", measure, bar=bar)
+        yield Claim("figure5", text, quantity, "levels", measure, threshold=threshold)
 
 
 def ratios() -> Iterable[Claim]:
     """Tables 2 and 3a, Figure 7."""
-    best, both = METHOD, "input-80-90"
+    best, both = BEST_CELL, "input-80-90"
     yield from _cells("table2", "A ratio of 75% is better than 65%.", best, "attention-65")
     yield from _cells("table2", "A ratio of 75% is better than 85%.", best, "attention-85")
     for text, a, b in (
-        ("A ratio drawn from 70–80% is better than 75% fixed.", "input-70-80", "input-75"),
-        ("One drawn from 80–90% is better than 85% fixed.", both, "input-85"),
+        (
+            "A ratio drawn from 70–80% is better than a fixed ratio of 75%.",
+            *("input-70-80", "input-75"),
+        ),
+        ("A ratio drawn from 80–90% is better than a fixed ratio of 85%.", both, "input-85"),
         ("75–85% is better than 80–90%.", best, both),
         ("75–85% is better than 70–80%.", best, "input-70-80"),
     ):
         yield from _cells("table3a", text, a, b)
-    yield from _cells("table3a", "At 95% it breaks down.", best, "input-95", COLLAPSE)
-    for text, quantity, more, less in (
+    yield from _cells(
+        "table3a", "At a ratio of 95% performance breaks down.", best, "input-95", BREAKDOWN
+    )
+    for text, quantity, plus, minus, threshold in (
         (
-            "Masks cost something under the noise trained on.",
+            "Masks lower PSNR under the noise trained on.",
             f"PSNR under {TRAINED}, baseline − {best}",
             [Term("baseline", TRAINED)],
             [Term(best, TRAINED)],
+            0.0,
         ),
         (
-            "Up to 75% they cost little.",
+            "Up to a ratio of 75% this PSNR drop is small.",
             f"PSNR under {TRAINED}, input-65-75 − baseline",
             [Term("input-65-75", TRAINED)],
             [Term("baseline", TRAINED)],
+            -SMALL_DROP,
         ),
         (
-            "Most of the cost comes after 75%.",
-            f"cost in PSNR under {TRAINED} from 65–75% to 85–95% − from none to 65–75%",
+            "Most of this PSNR drop occurs above 75%.",
+            f"PSNR drop under {TRAINED}, from 65–75% to 85–95% − from no mask to 65–75%",
             [Term("input-65-75", TRAINED, 2.0)],
             [Term("baseline", TRAINED), Term("input-85-95", TRAINED)],
+            0.0,
         ),
         (
-            "They gain under noise that was not trained on.",
+            "Masks raise PSNR under unseen noise.",
             f"PSNR under the mixture, {best} − baseline",
-            [Term(best, MIXED)],
-            [Term("baseline", MIXED)],
+            [Term(best, MIXTURE)],
+            [Term("baseline", MIXTURE)],
+            0.0,
         ),
         (
-            "The gain is larger than the cost.",
-            "gain under the mixture − cost under the noise trained on",
-            [Term(best, MIXED), Term(best, TRAINED)],
-            [Term("baseline", MIXED), Term("baseline", TRAINED)],
+            "This gain is larger than the PSNR drop under the noise trained on.",
+            "PSNR gain under the mixture − PSNR drop under the noise trained on",
+            [Term(best, MIXTURE), Term(best, TRAINED)],
+            [Term("baseline", MIXTURE), Term("baseline", TRAINED)],
+            0.0,
         ),
         (
             "Small ratios are not enough.",
             f"PSNR under the mixture, {best} − input-15-25",
-            [Term(best, MIXED)],
-            [Term("input-15-25", MIXED)],
+            [Term(best, MIXTURE)],
+            [Term("input-15-25", MIXTURE)],
+            0.0,
         ),
     ):
-        measure = partial(contrast, run=ABLATION, metric="psnr", more=more, less=less)
-        bar = -LITTLE if text.endswith("cost little.") else 0
-        yield Claim("figure7", text, quantity, "dB", measure, bar=bar)
+        measure = partial(contrast, run=ABLATION, metric="psnr", plus=plus, minus=minus)
+        yield Claim("figure7", text, quantity, "dB", measure, threshold=threshold)
 
 
 def comparisons() -> Iterable[Claim]:
     """Figure 11, Tables 3b and 3c."""
-    yield from _figure11()
-    yield from _peers()
+    yield from _levels_of_baseline()
+    yield from _levels_of_dncnn()
     rendered = published.table("table3b")
     for spp in (64, 128):
-        text = f"On renderings of {spp} samples per pixel the masked network is ahead."
+        text = f"On renderings with {spp} samples per pixel the masked network is ahead."
         rows = rendered[rendered.spp == spp]
-        yield from _table3("table3b", "monte_carlo", f"monte_carlo:{spp}", text, rows)
-    text = "On noise of a camera's pipeline it is ahead."
-    yield from _table3("table3c", "levels", "isp", text, published.table("table3c"))
+        yield from _methods("table3b", "monte_carlo", f"monte_carlo:{spp}", text, rows)
+    text = "Under the noise of a camera pipeline the masked network is ahead."
+    yield from _methods("table3c", "levels", "isp", text, published.table("table3c"))
 
 
-def insides() -> Iterable[Claim]:
+def features() -> Iterable[Claim]:
     """Figures 12 to 15."""
     yield Claim(
         "figure12",
-        "The baseline's deep layers are less like any layer of the masked network than its "
-        "shallow ones.",
-        "best CKA with any layer of masked, baseline's shallow half − its deepest quarter",
+        "The baseline's deep layers resemble the layers of the masked network less than its "
+        "shallow layers do.",
+        "highest CKA with any layer of the masked network, first half of the baseline's layers − "
+        "last quarter of its blocks",
         "",
-        measurements.deep_matches,
-        tolerance=0.05,
+        measurements.cka_across_models,
+        margin=LAYER_MARGIN,
     )
     yield Claim(
         "figure12",
-        "Under two noises the baseline's deep layers differ, those of the masked network less.",
-        "CKA of the deepest blocks across noises, masked − baseline",
+        "Between two noises the baseline's deep layers differ more than those of the masked "
+        "network.",
+        "CKA across noises in the last quarter of the blocks, masked − baseline",
         "",
-        measurements.across_noises,
+        measurements.cka_across_noises,
     )
     for text, quantity, measure in (
         (
             "The baseline overfits: under unseen noise it gets worse with training.",
             "PSNR under unseen noise, after a quarter of the steps − at the end, baseline",
-            partial(measurements.falls, model="baseline"),
+            partial(measurements.drop_over_training, model="baseline"),
         ),
         (
             "The masked network gets better with training.",
             "PSNR under unseen noise, at the end − after a quarter of the steps, masked",
-            partial(measurements.grows, model="masked"),
+            partial(measurements.gain_over_training, model="masked"),
         ),
         (
-            "It fares better in this than the baseline.",
-            "the same change, masked − baseline",
-            measurements.outgrows,
+            "The masked network gains more from training than the baseline.",
+            "PSNR gain under unseen noise from a quarter of the steps to the end, "
+            "masked − baseline",
+            measurements.difference_of_gains,
         ),
     ):
-        yield Claim("figure13", text, quantity, "dB", measure, tolerance=CLEAR)
+        yield Claim("figure13", text, quantity, "dB", measure, margin=TRAINING_MARGIN)
     yield Claim(
         "figure14",
-        "SRGA of the masked network is lower.",
+        "The masked network has a lower SRGA.",
         "SRGA, baseline − masked, mean over unseen noises",
         "",
         measurements.srga,
     )
     yield Claim(
         "figure15",
-        "Features of the baseline move with the noise, those of the masked network less.",
-        "W₁ of the deepest features over their σ, baseline − masked, mean over unseen noises",
+        "Noise shifts the baseline's feature distribution more than that of the masked network.",
+        "W₁ over σ of the features before the last convolution, baseline − masked, mean over "
+        "unseen noises",
         "",
-        measurements.distances,
+        measurements.distribution_shift,
     )
 
 
-def learned() -> Iterable[Claim]:
+def training_images() -> Iterable[Claim]:
     """Figures 2 and 3."""
-    for text, quantity, more, less in (
+    for run, text, quantity, plus, minus in (
         (
+            TISSUE,
             "A baseline trained on stained tissue alone still removes noise from photographs.",
-            "gain in {} over the noisy photographs, trained on tissue",
+            "{} gain over the noisy photographs, baseline trained on tissue",
             [Term("tissue-baseline", TRAINED)],
             [Term(NOISY, TRAINED)],
         ),
         (
-            "Masked training learns the images: with pixels hidden, one that learned tissue "
-            "completes photographs worse.",
-            "{} with 80% hidden, masked and trained on photographs − on tissue",
+            f"{TISSUE}_hidden",
+            "Masked training learns the images: trained on tissue, a masked network completes "
+            "photographs with hidden pixels worse than trained on photographs.",
+            "{} with 80% of the pixels hidden, masked network trained on photographs − on tissue",
             [Term("photographs-masked", TRAINED)],
             [Term("tissue-masked", TRAINED)],
         ),
         (
-            "With all pixels shown, too, tissue costs it more than it costs a baseline.",
-            "loss in {} from photographs to tissue as training images, masked − baseline",
+            TISSUE,
+            "With all pixels visible, too, training on tissue harms the masked network more than "
+            "the baseline.",
+            "{} drop from training on photographs to training on tissue, masked − baseline",
             [Term("photographs-masked", TRAINED), Term("tissue-baseline", TRAINED)],
             [Term("tissue-masked", TRAINED), Term("photographs-baseline", TRAINED)],
         ),
     ):
-        run = f"{TISSUE}_hidden" if "hidden" in quantity else TISSUE
         for metric, unit in (("psnr", "dB"), ("ssim", "")):
-            measure = partial(contrast, run=run, metric=metric, more=more, less=less)
+            measure = partial(contrast, run=run, metric=metric, plus=plus, minus=minus)
             yield Claim("figure2", text, quantity.format(metric.upper()), unit, measure)
     for percent in (80, 90):
         yield Claim(
             "figure3",
-            f"With {percent}% of the pixels hidden an image can still be made out: better, to have "
-            "a bar, than by repeating the nearest pixel shown.",
-            f"PSNR with {percent}% hidden, masked − nearest",
+            f"With {percent}% of the pixels hidden the image can still be recovered to some "
+            "extent; required here: better than by repeating the nearest visible pixel.",
+            f"PSNR with {percent}% of the pixels hidden, masked − nearest",
             "dB",
-            _better(f"completion_{percent}", "masked", "nearest", "gaussian:0"),
+            _difference(f"completion_{percent}", "masked", "nearest", "gaussian:0"),
         )
 
 
-COLUMNS = ("finding", "claim", "quantity", "unit", "bar", "paper", "value", "low", "high", "floor")
+COLUMNS = (
+    *("finding", "claim", "quantity", "unit", "threshold", "paper"),
+    *("value", "low", "high", "seed_bound", "draws", "weakest", "strongest", "verdict"),
+)
+"""Of `claims.csv`, a row for each claim; see `Claim` and
+`analysis.findings.measurements.Measurement`."""
 
 
-def judged(study: Study) -> pd.DataFrame:
-    """Every claim with what a study measures of it, and its verdict.
-
-    Columns: `COLUMNS`, `draws`, `weakest`, `strongest` (see
-    `analysis.findings.measurements.Measured`) and `verdict`.
-    """
+def judge(study: Study) -> pd.DataFrame:
+    """Every claim with its measurement in a study, and the verdict; columns `COLUMNS`."""
     rows = []
     for claim in claims():
-        found = claim.measure(study)
-        about = (claim.finding, claim.text, claim.quantity, claim.unit, claim.bar, claim.paper)
-        numbers = found or Measured(math.nan)
-        row = dict(zip(COLUMNS, (*about, *numbers[:4]), strict=True))
-        row |= {name: getattr(numbers, name) for name in ("draws", "weakest", "strongest")}
-        rows.append(row | {"verdict": claim.verdict(found)})
-    return pd.DataFrame(rows)
+        measurement = claim.measure(study)
+        about = (claim.finding, claim.text, claim.quantity, claim.unit, claim.threshold)
+        numbers = measurement or Measurement(math.nan)
+        rows.append((*about, claim.paper, *numbers, claim.verdict(measurement)))
+    return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -1,4 +1,4 @@
-"""Figures that hold the paper's curves against measured ones."""
+"""Figures of the findings: PSNR by ratio of the input mask, and PSNR by noise level."""
 
 from __future__ import annotations
 
@@ -21,17 +21,21 @@ RATIOS = {
     "input-75-85": 80,
     "input-85-95": 90,
 }
-"""The cells of Figure 7: the middle of their input mask's ratio in percent; below 0, no masks."""
+"""Ratio of the input mask in percent, middle of its range, by cell of Figure 7; below 0: none."""
 
 
 def tradeoff(cells: pd.DataFrame) -> Figure | None:
-    """PSNR under the noise trained on and under the mixture, over the input mask's ratio.
+    """PSNR under the noise trained on and under the mixture, over the ratio of the input mask.
 
-    The paper's Figure 7. Bars are 95% intervals over images; dotted, the noisy input. The network
-    with no masks stands apart from the line, as the others have an attention mask as well.
+    The paper's Figure 7. Bars are 95% intervals over images; dotted lines are the noisy input. The
+    network without masks is not connected to the others, which have an attention mask as well.
 
     Args:
-        cells: see `analysis.findings.measurements.cells`; models are the names in `RATIOS`.
+        cells: see `analysis.findings.measurements.cells`; cells that are not in `RATIOS` are left
+            out.
+
+    Returns:
+        None for fewer than two cells.
     """
     rows = cells[(cells.metric == "psnr") & cells.model.isin(list(RATIOS))]
     if len(rows) < 2:
@@ -39,21 +43,19 @@ def tradeoff(cells: pd.DataFrame) -> Figure | None:
     rows = rows.assign(ratio=rows.model.map(RATIOS)).sort_values("ratio")
     figure = Figure(figsize=(6.4, 4.6), dpi=DPI, layout="constrained")
     axes = figure.subplots()
-    for column, label, colour in (
-        ("trained", "Gaussian noise, σ = 15, trained on", "C0"),
-        ("mixture", "mixture, never seen", "C1"),
+    for column, label, color in (
+        ("in_distribution", "Gaussian noise, σ = 15, trained on", "C0"),
+        ("mixture", "mixture, unseen", "C1"),
     ):
         for masked, part in rows.groupby(rows.ratio >= 0):
             sides = (part[column] - part[f"{column}_low"], part[f"{column}_high"] - part[column])
-            drawn = axes.errorbar(
-                part.ratio, part[column], sides, color=colour, fmt="o-", capsize=3
-            )
+            bars = axes.errorbar(part.ratio, part[column], sides, color=color, fmt="o-", capsize=3)
             if masked or (rows.ratio < 0).all():
-                drawn.set_label(label)
+                bars.set_label(label)
         for value in cells[(cells.metric == "psnr") & (cells.model == NOISY)][column]:
-            axes.axhline(value, color=colour, ls=":", lw=1.2, label=f"noisy input, {label}")
+            axes.axhline(value, color=color, ls=":", lw=1.2, label=f"noisy input, {label}")
     axes.set_xticks(rows.ratio, [f"{r}%" if r >= 0 else "no\nmasks" for r in rows.ratio])
-    axes.set_xlabel("input mask, middle of the range that its ratio is drawn from")
+    axes.set_xlabel("ratio of the input mask, middle of its range")
     axes.set_ylabel("PSNR (dB), higher is better")
     axes.grid(alpha=0.3)
     figure.legend(loc="outside lower center", frameon=False, ncols=2, fontsize=8)
@@ -61,11 +63,16 @@ def tradeoff(cells: pd.DataFrame) -> Figure | None:
 
 
 def levels(measured: pd.DataFrame, paper: pd.DataFrame) -> Figure | None:
-    """PSNR over noise level: ours as lines, the paper's dashed, a panel for each kind (Figure 11).
+    """PSNR over noise level, one panel for each kind of noise; the paper's curves are dashed.
+
+    The paper's Figure 11.
 
     Args:
         measured: see `analysis.generalization.scoring.noises`.
         paper: `published.table("figure11")`.
+
+    Returns:
+        None if no kind of the paper was measured.
     """
     rows = measured[measured.metric == "psnr"]
     kinds = [str(kind) for kind in paper.kind.unique() if kind in set(rows.kind)]
@@ -85,14 +92,14 @@ def levels(measured: pd.DataFrame, paper: pd.DataFrame) -> Figure | None:
             axes.plot(part.level, part["mean"], **style(str(model), models))
         for model, part in paper[paper.kind == kind].groupby("model", sort=False):
             if model in models:
-                given = style(str(model), models) | {"ls": (0, (4, 2)), "mfc": "white"}
-                axes.plot(part.level, part.psnr, **given)
+                line = style(str(model), models) | {"ls": (0, (4, 2)), "mfc": "white"}
+                axes.plot(part.level, part.psnr, **line)
         axes.set_title(kind_label(kind))
         axes.set_xlabel(level_unit(kind))
         axes.grid(alpha=0.3)
     figure.suptitle(
         "filled marks: measured; open marks: the paper's networks, read off its Figure 11"
-        + ("\nmixture: ours is this project's own preset, the paper's is not public" * mixed)
+        + ("\nmixture: this project's own preset, since the paper's is not public" * mixed)
     )
     model_styles.add(figure, models)
     return figure

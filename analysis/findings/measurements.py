@@ -1,4 +1,4 @@
-"""What a study of run folders measures of a claim: a number that is above 0 if the claim holds."""
+"""Quantities of the claims, measured in the run folders of a study."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.curves.log_readers import PSNR
-from analysis.findings.study import ABLATION, DRIFT, GATHERED
+from analysis.engine.layers import last_quarter
+from analysis.findings.study import ABLATION, DERIVED, SNAPSHOTS
 from analysis.generalization import scoring
 from analysis.generalization.scoring import Table
 from analysis.stats import jackknife
@@ -23,34 +24,37 @@ from mtd.utils.errors import BadInput
 
 Array = NDArray[np.float64]
 
-SEEDS = (("baseline", "baseline-seed1"), ("input-75-85", "input-75-85-seed1"))
-"""Cells of the ablation that differ in the seed alone."""
+SEED_PAIRS = (("baseline", "baseline-seed1"), ("input-75-85", "input-75-85-seed1"))
+"""Cells of the ablation that differ in nothing but the seed of their training."""
 
-VALIDATED = "validation"
-"""Where curves come from that are logged while a network is trained."""
+VALIDATION = "validation"
+"""Source of the curves that are logged during training."""
 
 PAIR, TISSUE = "pair", "tissue"
-TRAINED, MIXED = "gaussian:15", "mixture"
+"""Runs: of the bundled pair, and of the networks trained on stained tissue."""
+
+TRAINED, MIXTURE = "gaussian:15", "mixture"
+"""The noise trained on, and the kind of the unseen one."""
 
 
-class Measured(NamedTuple):
-    """A quantity.
+class Measurement(NamedTuple):
+    """A measured quantity.
 
     Attributes:
         value: in its unit.
-        low: of its 95% interval over images; NaN if there is none.
-        high: of its 95% interval over images.
-        floor: what other seeds of the trainings may make of nothing; see `seeds`. NaN if none were
-            tried.
-        draws: how many independent draws of images the interval is over.
-        weakest: the value at the weakest level of a kind of noise that was asked for; NaN if none.
-        strongest: at its strongest.
+        low: lower end of its 95% interval over images; NaN if there is none.
+        high: upper end of it.
+        seed_bound: what a change of the training seed alone may amount to, see `seed_bound`; NaN
+            if no training was repeated.
+        draws: number of independent draws of images behind the interval.
+        weakest: the value at the weakest level, for a kind of noise with several; otherwise NaN.
+        strongest: the value at the strongest level.
     """
 
     value: float
     low: float = math.nan
     high: float = math.nan
-    floor: float = math.nan
+    seed_bound: float = math.nan
     draws: int = 0
     weakest: float = math.nan
     strongest: float = math.nan
@@ -59,77 +63,77 @@ class Measured(NamedTuple):
 COLUMNS = {
     "results": ("model", "noise", "kind", "level", "image", "scene", "sha256", "metric", "value"),
     "images": ("model", "noise", "image", "sha256", "shift", "distance"),
-    "deep": ("model_a", "noise_a", "model_b", "noise_b", "cka", "low", "high"),
+    "last_quarter": ("model_a", "noise_a", "model_b", "noise_b", "cka", "low", "high"),
     "cka": ("model_a", "noise_a", "layer_a", "model_b", "noise_b", "layer_b", "cka"),
     "srga": ("model", "noise", "reference", "srga", "low", "high"),
     "distributions": ("model", "noise", "reference", "last_features", "w1_relative"),
     "curves": ("run", "source", "quantity", "noise", "step", "value"),
     "noises": ("model", "noise", "kind", "level", "metric", "mean", "low", "high"),
 }
-"""What is needed of tables."""
+"""Columns that are read, by table."""
 
-NUMBERS = ("value", "cka", "srga", "low", "high", "w1_relative", "shift", "distance", "mean")
-"""Those that are numbers."""
+NUMERIC = ("value", "cka", "srga", "low", "high", "w1_relative", "shift", "distance", "mean")
+"""Columns among them that must hold numbers."""
 
 
 @dataclass
 class Study:
-    """Run folders by name in one folder; what is read is kept.
+    """A folder of run folders; every table is read once.
 
-    A report's sections are named as `pair/cka`.
+    The sections of a report are runs such as `pair/cka`.
     """
 
     path: Path
-    held: dict[tuple[str, str], pd.DataFrame | None] = field(default_factory=dict)
-    scored: dict[tuple[str, str], Table | None] = field(default_factory=dict)
+    frames: dict[tuple[str, str], pd.DataFrame | None] = field(default_factory=dict)
+    score_tables: dict[tuple[str, str], Table | None] = field(default_factory=dict)
 
     def table(self, run: str, name: str) -> pd.DataFrame | None:
-        """A table of a run; None if the run is not there.
+        """A table of a run; None if the run is missing.
 
         Raises:
             BadInput: it cannot be read, or lacks a column.
         """
         key, path = (run, name), self.path / run / f"{name}.csv"
-        if key not in self.held:
-            self.held[key] = self._read(path) if path.is_file() else None
-        return self.held[key]
+        if key not in self.frames:
+            self.frames[key] = self._read(path) if path.is_file() else None
+        return self.frames[key]
 
     def _read(self, path: Path) -> pd.DataFrame:
         try:
-            found = read_tables(path.parent, [path.stem])[path.stem]
+            frame = read_tables(path.parent, [path.stem])[path.stem]
         except ValueError as error:
             raise BadInput(f"{path}: damaged ({error})") from None
         for column in COLUMNS.get(path.stem, ()):
-            if column not in found:
+            if column not in frame:
                 raise BadInput(f"{path}: damaged (no column {column})")
-            if column in NUMBERS and not pd.api.types.is_numeric_dtype(found[column]):
+            if column in NUMERIC and not pd.api.types.is_numeric_dtype(frame[column]):
                 raise BadInput(f"{path}: damaged ({column} holds no numbers)")
-        return found
+        return frame
 
     def scores(self, run: str, metric: str) -> Table | None:
-        """A metric of a benchmark's images; None if it is not there.
+        """The scores of a benchmark's images by one metric; None if there are none.
 
         Raises:
-            BadInput: networks were not all shown the same images.
+            BadInput: the networks were not all evaluated on the same images.
         """
         key = run, metric
-        if key not in self.scored:
-            self.scored[key] = self._scores(run, metric)
-        return self.scored[key]
+        if key not in self.score_tables:
+            self.score_tables[key] = self._scores(run, metric)
+        return self.score_tables[key]
 
     def _scores(self, run: str, metric: str) -> Table | None:
         frame = self.table(run, "results")
         if frame is None or metric not in set(frame.metric):
             return None
-        part = frame[frame.metric == metric]
-        counts = part.groupby(["model", "noise"]).size().unstack()
+        rows = frame[frame.metric == metric]
+        counts = rows.groupby(["model", "noise"]).size().unstack()
         if counts.isna().any(axis=None) or (counts.nunique() > 1).any():
             raise BadInput(f"{self.path / run}/results.csv: damaged (rows are missing)")
-        return scoring.table(part, metric, read_manifest(self.path / run)["in_distribution"])
+        return scoring.table(rows, metric, read_manifest(self.path / run)["in_distribution"])
 
 
 class Term(NamedTuple):
-    """A mean score: of a model, under a noise or, by its kind, under all its levels alike."""
+    """A mean score of a model: under one noise, or averaged over all levels of a kind of noise."""
 
     model: str
     noise: str
@@ -137,23 +141,23 @@ class Term(NamedTuple):
 
 
 def contrast(
-    study: Study, run: str, metric: str, more: Sequence[Term], less: Sequence[Term] = ()
-) -> Measured | None:
-    """Σ of some mean scores − Σ of others, with its 95% interval over images.
+    study: Study, run: str, metric: str, plus: Sequence[Term], minus: Sequence[Term] = ()
+) -> Measurement | None:
+    """Sum of mean scores minus a sum of others, with its 95% interval over images.
 
-    The interval is a jackknife of the whole sum, so what images have in common cancels; see
-    `analysis.generalization.scoring.interval`. Its sign is turned for metrics of which less is
+    The interval is a jackknife of the whole contrast, so what images have in common cancels; see
+    `analysis.generalization.scoring.interval`. The sign is reversed for metrics of which lower is
     better.
 
     Returns:
-        In units of the metric; None if a model, noise or metric is not there. No bounds if there
-        are fewer than three images, or a score is infinite.
+        In units of the metric; None if a model, noise or metric is missing. Without bounds for
+        fewer than three images, or if a score is infinite.
     """
     scores = study.scores(run, metric)
     if scores is None:
         return None
     weights = [np.zeros(len(scores.models)) for _ in scores.conditions]
-    terms = [*more, *(term._replace(weight=-term.weight) for term in less)]
+    terms = [*plus, *(term._replace(weight=-term.weight) for term in minus)]
     for model, noise, weight in terms:
         places = [i for i, c in enumerate(scores.conditions) if noise in (c.noise, c.kind)]
         if not places or model not in scores.models:
@@ -169,36 +173,36 @@ def contrast(
     used = [bool(w.any()) for w in weights]
     value, low, high = scoring.interval(scores, statistic, counts=used)
     population = next(c.population for c, mark in zip(scores.conditions, used, strict=True) if mark)
-    floor = seeds(study, metric, terms) if run in (ABLATION, TISSUE) else math.nan
+    bound = seed_bound(study, metric, terms) if run in (ABLATION, TISSUE) else math.nan
     draws = scores.draws[population]
     ends = (math.nan, math.nan)
-    if any(len(levels(scores, term.noise)) > 1 for term in terms):
+    if any(len(levels_of(scores, term.noise)) > 1 for term in terms):
         ends = (at_level(study, run, metric, terms, 0), at_level(study, run, metric, terms, -1))
-    return Measured(float(value[0]), float(low[0]), float(high[0]), floor, draws, *ends)
+    return Measurement(float(value[0]), float(low[0]), float(high[0]), bound, draws, *ends)
 
 
-def levels(scores: Table, noise: str) -> list[str]:
-    """The noises of a kind, from the weakest; of a noise itself, that alone."""
-    part = [c for c in scores.conditions if noise in (c.noise, c.kind)]
-    return [c.noise for c in sorted(part, key=lambda condition: condition.level)]
+def levels_of(scores: Table, noise: str) -> list[str]:
+    """The noises of a kind, the weakest first; for a single noise, only itself."""
+    conditions = [c for c in scores.conditions if noise in (c.noise, c.kind)]
+    return [c.noise for c in sorted(conditions, key=lambda condition: condition.level)]
 
 
 def at_level(study: Study, run: str, metric: str, terms: Sequence[Term], place: int) -> float:
-    """The value of a contrast with each kind of noise at one of its levels alone."""
+    """The value of a contrast with a single level in place of each kind of noise."""
     scores = study.scores(run, metric)
     assert scores is not None
-    alone = [term._replace(noise=levels(scores, term.noise)[place]) for term in terms]
-    found = contrast(study, run, metric, alone)
-    return found.value if found else math.nan
+    single = [term._replace(noise=levels_of(scores, term.noise)[place]) for term in terms]
+    measurement = contrast(study, run, metric, single)
+    return measurement.value if measurement else math.nan
 
 
-def seeds(study: Study, metric: str, terms: Sequence[Term]) -> float:
-    """What a contrast of trainings must exceed lest their seeds alone be the reason, 95%.
+def seed_bound(study: Study, metric: str, terms: Sequence[Term]) -> float:
+    """What a contrast of trainings must exceed not to be explained by their seeds, at 95%.
 
-    Two trainings that differ in the seed have scores that differ by d, E d² = 2 σ². A contrast
-    Σ_m u_m·s_m of networks m, with weights u_m over noises, has variance Σ_m σ²(u_m) by seeds,
-    where 2 σ²(u) is the mean of (u·(s_a − s_b))² over the k pairs of `SEEDS`. The bound is its root
-    times Student's 0.975 quantile for k degrees of freedom, 4.30 for two pairs.
+    The scores of two trainings that differ only in the seed differ by d, with E d² = 2 σ². A
+    contrast Σ_m u_m·s_m of networks m, with weights u_m over noises, has the variance Σ_m σ²(u_m)
+    over seeds, where 2 σ²(u) is the mean of (u·(s_a − s_b))² over the k pairs of `SEED_PAIRS`. The
+    bound is its root times Student's 0.975 quantile for k degrees of freedom, 4.30 for two pairs.
 
     Returns:
         In units of the metric; NaN if no training was repeated, or a noise is not in the ablation.
@@ -208,193 +212,197 @@ def seeds(study: Study, metric: str, terms: Sequence[Term]) -> float:
     scores = study.scores(ABLATION, metric)
     if scores is None:
         return math.nan
-    known = [pair for pair in SEEDS if set(pair) <= set(scores.models)]
+    known = [pair for pair in SEED_PAIRS if set(pair) <= set(scores.models)]
     at, variance = scores.models.index, 0.0
     for model in {term.model for term in terms}:
         if model == NOISY:
             continue
-        moved = np.zeros(len(known))
+        changes = np.zeros(len(known))
         for _, noise, weight in (term for term in terms if term.model == model):
             parts = [c.values.mean(0) for c in scores.conditions if noise in (c.noise, c.kind)]
             if not parts:
                 return math.nan
             means = np.mean(parts, axis=0)
-            moved += weight * np.array([means[at(a)] - means[at(b)] for a, b in known])
-        variance += float(np.square(moved).mean()) / 2 if known else math.nan
+            changes += weight * np.array([means[at(a)] - means[at(b)] for a, b in known])
+        variance += float(np.square(changes).mean()) / 2 if known else math.nan
     return float(t.ppf(0.975, max(1, len(known))) * math.sqrt(variance))
 
 
 def cells(study: Study) -> pd.DataFrame | None:
     """Mean scores of the ablation's networks under the mixture and under the noise trained on.
 
-    Columns: `model`, `metric`, `mixture` and `trained`, each with `_low` and `_high`.
+    Columns: `model`, `metric`, `mixture` and `in_distribution`, both with `_low` and `_high`.
     """
     rows = []
     for metric in ("psnr", "ssim"):
         scores = study.scores(ABLATION, metric)
         for model in scores.models if scores else ():
             row: dict[str, object] = {"model": model, "metric": metric}
-            for name, noise in (("mixture", MIXED), ("trained", TRAINED)):
-                found = contrast(study, ABLATION, metric, [Term(model, noise)])
-                value, low, high = found[:3] if found else (math.nan,) * 3
-                row |= {name: value, f"{name}_low": low, f"{name}_high": high}
+            for name, noise in (("mixture", MIXTURE), ("in_distribution", TRAINED)):
+                row |= columns(name, contrast(study, ABLATION, metric, [Term(model, noise)]))
             rows.append(row)
     return pd.DataFrame(rows) if rows else None
 
 
-def drift(study: Study) -> pd.DataFrame | None:
-    """PSNR of snapshots of the masked training under the noise trained on, and what became of it.
+def columns(name: str, measurement: Measurement | None) -> dict[str, object]:
+    """A measurement's value and bounds as columns of a table."""
+    value, low, high = measurement[:3] if measurement else (math.nan,) * 3
+    return {name: value, f"{name}_low": low, f"{name}_high": high}
 
-    Once shown all pixels, and once with pixels hidden as in training.
 
-    Columns: `model`, and for `shown` and `hidden` the mean and, as `_change`, the mean minus that
-    of the first snapshot, each with `_low` and `_high`.
+def snapshots(study: Study) -> pd.DataFrame | None:
+    """PSNR of the snapshots of the masked training, under the noise trained on.
+
+    Once with all pixels visible, once with pixels hidden as in training.
+
+    Columns: `model`; `visible` and `hidden`, mean PSNR; `visible_change` and `hidden_change`, the
+    difference from the first snapshot; each with `_low` and `_high`.
     """
     rows: dict[str, dict[str, object]] = {}
-    for run in GATHERED[DRIFT]:
-        name = run.removeprefix("drift_")
+    for run in DERIVED[SNAPSHOTS]:
+        name = run.removeprefix("snapshots_")
         scores = study.scores(run, "psnr")
         models = [model for model in scores.models if model != NOISY] if scores else []
         for model in models:
             row = rows.setdefault(model, {"model": model})
-            first = [] if model == models[0] else [Term(models[0], TRAINED)]
-            for column, less in ((name, []), (f"{name}_change", first)):
-                if column == name or less:
-                    found = contrast(study, run, "psnr", [Term(model, TRAINED)], less)
-                    value, low, high = found[:3] if found else (math.nan,) * 3
-                    row |= {column: value, f"{column}_low": low, f"{column}_high": high}
+            plus = [Term(model, TRAINED)]
+            row |= columns(name, contrast(study, run, "psnr", plus))
+            if model != models[0]:
+                minus = [Term(models[0], TRAINED)]
+                row |= columns(f"{name}_change", contrast(study, run, "psnr", plus, minus))
     return pd.DataFrame(list(rows.values())) if rows else None
 
 
-def apart(rows: pd.DataFrame, value: str, more: str, less: str) -> Measured | None:
-    """Difference of two models in a column with bounds, mean over the noises of both.
+def difference_of_models(
+    rows: pd.DataFrame, column: str, plus: str, minus: str
+) -> Measurement | None:
+    """Difference of two models in a column that has bounds, mean over the noises of both.
 
-    The bounds are those of the two intervals that are furthest apart: wider than an interval of
-    the difference, since they do not know what the models have in common.
+    Its bounds are those at which the two intervals are furthest apart: wider than an interval of
+    the difference, since they ignore what the models have in common.
 
     Args:
-        rows: columns `model`, `noise`, `value`, and its bounds, `low` and `high` or with the
-            column's name before.
-        value: the column.
-        more: model that has more of it, if the claim holds.
-        less: model that has less.
+        rows: columns `model`, `noise`, the column, and its bounds: `low` and `high`, or the same
+            with the column's name in front.
+        column: of the values.
+        plus: model that is expected to have the larger value.
+        minus: model that is subtracted.
     """
-    bounds = ("low", "high") if "low" in rows else (f"{value}_low", f"{value}_high")
-    wide = rows.set_index(["model", "noise"])[[value, *bounds]].dropna()
-    if not {more, less} <= set(wide.index.get_level_values(0)):
+    low, high = ("low", "high") if "low" in rows else (f"{column}_low", f"{column}_high")
+    wide = rows.set_index(["model", "noise"])[[column, low, high]].dropna()
+    if not {plus, minus} <= set(wide.index.get_level_values(0)):
         return None
-    a, b = wide.loc[more], wide.loc[less]
+    a, b = wide.loc[plus], wide.loc[minus]
     a, b = a.align(b, join="inner", axis=0)
     if a.empty:
         return None
-    low, high = bounds
-    return Measured(
-        float((a[value] - b[value]).mean()),
+    return Measurement(
+        float((a[column] - b[column]).mean()),
         float((a[low] - b[high]).mean()),
         float((a[high] - b[low]).mean()),
     )
 
 
-def across_noises(study: Study) -> Measured | None:
-    """By how much masked deep blocks are more alike under two noises than the baseline's (CKA)."""
-    frame = study.table(f"{PAIR}/cka", "deep")
+def cka_across_noises(study: Study) -> Measurement | None:
+    """CKA across noises in the last quarter of the blocks, masked − baseline."""
+    frame = study.table(f"{PAIR}/cka", "last_quarter")
     if frame is None:
         return None
-    same = frame[(frame.model_a == frame.model_b) & (frame.noise_a != frame.noise_b)]
-    rows = same.rename(columns={"model_a": "model"})
+    within = frame[(frame.model_a == frame.model_b) & (frame.noise_a != frame.noise_b)]
+    rows = within.rename(columns={"model_a": "model"})
     rows = rows.assign(noise=rows.noise_a + " " + rows.noise_b)
-    return apart(rows, "cka", "masked", "baseline")
+    return difference_of_models(rows, "cka", "masked", "baseline")
 
 
-def deep_matches(study: Study) -> Measured | None:
-    """How much worse the baseline's deepest blocks are matched by any of the masked network's.
+def cka_across_models(study: Study) -> Measurement | None:
+    """How much less the baseline's last blocks resemble the masked network than its first layers.
 
-    The best CKA with any layer of the masked network, mean over the baseline's shallower half of
-    layers − mean over its deepest quarter, under the reference noise. No interval.
+    The highest CKA with any layer of the masked network, mean over the first half of the
+    baseline's layers − mean over the last quarter of its blocks, under the reference noise. No
+    interval.
     """
-    from analysis.engine.layers import last_quarter
-
     frame = study.table(f"{PAIR}/cka", "cka")
     if frame is None:
         return None
-    first = str(frame.noise_a.iloc[0])
-    part = frame[(frame.noise_a == first) & (frame.noise_b == first)]
-    part = part[(part.model_a == "baseline") & (part.model_b == "masked")]
-    if part.empty:
+    reference = str(frame.noise_a.iloc[0])
+    rows = frame[(frame.noise_a == reference) & (frame.noise_b == reference)]
+    rows = rows[(rows.model_a == "baseline") & (rows.model_b == "masked")]
+    if rows.empty:
         return None
-    best = part.groupby("layer_a", sort=False).cka.max()
-    deep = best[last_quarter(list(best.index))]
-    return Measured(float(best.iloc[: len(best) // 2].mean() - deep.mean()))
+    highest = rows.groupby("layer_a", sort=False).cka.max()
+    last = highest[last_quarter(list(highest.index))]
+    return Measurement(float(highest.iloc[: len(highest) // 2].mean() - last.mean()))
 
 
-def srga(study: Study) -> Measured | None:
-    """SRGA of the baseline − SRGA of the masked network, mean over unseen noises."""
+def srga(study: Study) -> Measurement | None:
+    """SRGA, baseline − masked, mean over unseen noises."""
     frame = study.table(f"{PAIR}/srga", "srga")
     if frame is None:
         return None
-    return apart(frame[frame.noise != frame.reference], "srga", "baseline", "masked")
+    rows = frame[frame.noise != frame.reference]
+    return difference_of_models(rows, "srga", "baseline", "masked")
 
 
-def distances(study: Study) -> Measured | None:
-    """How much further the baseline's last features move from those under the trained noise.
+def distribution_shift(study: Study) -> Measurement | None:
+    """W₁ from the features under the noise trained on, baseline − masked, mean over unseen noises.
 
-    W₁ in units of their standard deviation, baseline − masked, mean over unseen noises.
+    Of the features before the last convolution, in units of their standard deviation.
     """
     frame = study.table(f"{PAIR}/distributions", "distributions")
     if frame is None:
         return None
     rows = frame[(frame.noise != frame.reference) & frame.last_features]
-    return apart(rows, "w1_relative", "baseline", "masked")
+    return difference_of_models(rows, "w1_relative", "baseline", "masked")
 
 
 def brightness(
-    study: Study, column: str, more: str, less: str = "", signed: bool = False
-) -> Measured | None:
-    """How far off the brightness of an image is, of one network − of another.
+    study: Study, column: str, plus: str, minus: str = "", signed: bool = False
+) -> Measurement | None:
+    """Error of brightness of one network, minus that of another if one is given; in levels.
 
-    Mean over images of `column` of `images.csv` of analysis.brightness, each its mean over noises,
-    without its sign unless `signed`; in levels, with its 95% interval over images.
+    Mean over images of a column of `images.csv` of `analysis.brightness`, for each image its mean
+    over noises, of absolute values unless `signed`; with its 95% interval over images.
     """
     frame = study.table("brightness", "images")
-    if frame is None or not {more, less or more} <= set(frame.model):
+    if frame is None or not {plus, minus or plus} <= set(frame.model):
         return None
-    rows = frame.assign(size=frame[column] if signed else frame[column].abs())
-    wide = rows.groupby(["sha256", "image", "model"], sort=False)["size"].mean().unstack()
-    return paired(wide[more] - wide[less] if less else wide[more])
+    rows = frame.assign(error=frame[column] if signed else frame[column].abs())
+    wide = rows.groupby(["sha256", "image", "model"], sort=False)["error"].mean().unstack()
+    return mean_over_images(wide[plus] - wide[minus] if minus else wide[plus])
 
 
-def paired(differences: pd.Series) -> Measured:
-    """The mean of differences by crop, indexed by `image`, with its interval over photographs."""
-    values = differences.to_numpy(dtype=float)
-    units, _ = jackknife.draws([str(name) for name in differences.index.get_level_values("image")])
+def mean_over_images(values_by_crop: pd.Series) -> Measurement:
+    """The mean of values by crop, indexed by `image`, with its interval over photographs."""
+    values = values_by_crop.to_numpy(dtype=float)
+    names = [str(name) for name in values_by_crop.index.get_level_values("image")]
+    units, _ = jackknife.draws(names)
     count = int(units.max()) + 1
     without = np.array([values[units != i].mean() for i in range(count)])
     low, high = jackknife.interval(values.mean(), without)
-    return Measured(float(values.mean()), float(low), float(high), draws=count)
+    return Measurement(float(values.mean()), float(low), float(high), draws=count)
 
 
-def unseen(study: Study, model: str) -> pd.Series | None:
-    """PSNR over training, mean over unseen noises, by step; None if it was not logged."""
+def psnr_under_unseen_noise(study: Study, model: str) -> pd.Series | None:
+    """PSNR by training step, mean over unseen noises; None if it was not logged."""
     frame = study.table("curves", "curves")
     if frame is None:
         return None
     trained = read_manifest(study.path / "curves").get("trained", {}).get(model)
-    rows = frame[(frame.run == model) & (frame.quantity == PSNR) & (frame.source == VALIDATED)]
+    rows = frame[(frame.run == model) & (frame.quantity == PSNR) & (frame.source == VALIDATION)]
     rows = rows[rows.noise != trained]
     if rows.empty or not trained:
         return None
-    found: pd.Series = (
-        rows.pivot(index="step", columns="noise", values="value").dropna().mean(axis=1)
-    )
-    return found
+    wide = rows.pivot(index="step", columns="noise", values="value").dropna()
+    curve: pd.Series = wide.mean(axis=1)
+    return curve
 
 
-def grows(study: Study, model: str) -> Measured | None:
-    """By how much PSNR under unseen noise grows from the first quarter of training to its end, dB.
+def gain_over_training(study: Study, model: str) -> Measurement | None:
+    """PSNR under unseen noise at the end of training − after its first quarter, in dB.
 
     Mean over the last tenth of all steps − mean over the tenth that ends at a quarter. No interval.
     """
-    curve = unseen(study, model)
+    curve = psnr_under_unseen_noise(study, model)
     if curve is None or len(curve) < 2:
         return None
     last = float(curve.index[-1])
@@ -402,18 +410,18 @@ def grows(study: Study, model: str) -> Measured | None:
     late = curve[curve.index > 0.9 * last]
     if early.empty:
         early = curve.iloc[:1]
-    return Measured(float(late.mean() - early.mean()))
+    return Measurement(float(late.mean() - early.mean()))
 
 
-def falls(study: Study, model: str) -> Measured | None:
-    """By how much it falls; see `grows`."""
-    found = grows(study, model)
-    return None if found is None else Measured(-found.value)
+def drop_over_training(study: Study, model: str) -> Measurement | None:
+    """The opposite of `gain_over_training`."""
+    gain = gain_over_training(study, model)
+    return None if gain is None else Measurement(-gain.value)
 
 
-def outgrows(study: Study) -> Measured | None:
-    """By how much more it grows for the masked network than for the baseline; see `grows`."""
-    masked, baseline = grows(study, "masked"), grows(study, "baseline")
+def difference_of_gains(study: Study) -> Measurement | None:
+    """`gain_over_training`, masked − baseline."""
+    masked, baseline = (gain_over_training(study, name) for name in ("masked", "baseline"))
     if masked is None or baseline is None:
         return None
-    return Measured(masked.value - baseline.value)
+    return Measurement(masked.value - baseline.value)

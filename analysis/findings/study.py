@@ -1,12 +1,10 @@
-"""The names of the runs, tables and figures of a study."""
+"""Names of the runs, tables and figures of a study."""
 
 from __future__ import annotations
 
 NAME = "findings"
 
-
-CLAIMS, CELLS, DRIFT, ABLATION = "claims", "cells", "drift", "ablations"
-
+CLAIMS, CELLS, SNAPSHOTS, ABLATION = "claims", "cells", "snapshots", "ablations"
 
 TABLES = {
     "levels": ("levels", "noises"),
@@ -19,16 +17,14 @@ TABLES = {
     "tissue_hidden": ("tissue_hidden", "noises"),
     "curves": ("curves", "curves"),
     "summary": ("curves", "summary"),
-    "deep": ("pair/cka", "deep"),
+    "last_quarter": ("pair/cka", "last_quarter"),
     "srga": ("pair/srga", "srga"),
     "distributions": ("pair/distributions", "distributions"),
 }
-"""What the page shows, by name: run and table."""
+"""Tables that the page copies from runs, by name: run and table."""
 
-
-GATHERED = {CELLS: (ABLATION,), DRIFT: ("drift_shown", "drift_hidden")}
-"""Tables that are computed of runs' scores."""
-
+DERIVED = {CELLS: (ABLATION,), SNAPSHOTS: ("snapshots_visible", "snapshots_hidden")}
+"""Tables that are computed from the scores of runs, with these runs."""
 
 PICTURES = {
     "figure1": ("pair/generalization", "strip_mixture_4"),
@@ -44,4 +40,4 @@ PICTURES = {
     "figure14": ("pair/srga", "srga"),
     "figure15": ("pair/distributions", "distributions"),
 }
-"""Figures of runs that it shows as they are, by name: run and figure."""
+"""Figures that the page copies from runs, by name: run and figure."""

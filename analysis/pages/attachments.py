@@ -27,7 +27,7 @@ TYPES = {
 
 @dataclass(frozen=True)
 class Attachment:
-    """A file that the page carries: its name, as `cka/cka.csv`, and what is in it."""
+    """A file embedded in a page: its name, such as `cka/cka.csv`, and its content."""
 
     name: str
     content: bytes
@@ -55,7 +55,7 @@ class Folder:
 def appendix(
     attachments: Sequence[Attachment], new_id: Callable[[str], str]
 ) -> tuple[list[Folder], dict[str, str]]:
-    """The files by folder, and the id of each by its name; `new_id` makes one of a text."""
+    """The files by folder, and the id of each by its name; `new_id` makes an id from a text."""
     groups: dict[str, list[File]] = {}
     anchors = {}
     for attachment in attachments:
@@ -74,7 +74,7 @@ def appendix(
 
 
 def attached(text: str) -> list[Attachment]:
-    """The files that a page carries, as `html` got them.
+    """The files embedded in a page, as they were given to `html`.
 
     Raises:
         BadInput: one of them is damaged.
@@ -82,18 +82,18 @@ def attached(text: str) -> list[Attachment]:
     soup = BeautifulSoup(text, "html.parser")
     attachments = []
     for link in soup.select(".appendix a[data-name][href^='data:']"):  # outputs have no such links
-        name, (_, _, coded) = str(link["data-name"]), str(link["href"]).partition(";base64,")
+        name, (_, _, encoded) = str(link["data-name"]), str(link["href"]).partition(";base64,")
         try:
-            content = base64.b64decode(coded, validate=True)
-            packed = str(link["download"]) == f"{PurePosixPath(name).name}.gz"
-            attachments.append(Attachment(name, gzip.decompress(content) if packed else content))
+            content = base64.b64decode(encoded, validate=True)
+            is_packed = str(link["download"]) == f"{PurePosixPath(name).name}.gz"
+            attachments.append(Attachment(name, gzip.decompress(content) if is_packed else content))
         except (ValueError, OSError, EOFError, zlib.error):
-            raise BadInput(f"{name}: damaged in the page; make the page anew") from None
+            raise BadInput(f"{name}: damaged in the page; make the page again") from None
     return attachments
 
 
 def compressed(content: bytes) -> bytes:
-    """Packed by gzip, without a time or the name of a system, so that it is always the same."""
+    """Content compressed by gzip; without time stamp and system, so always the same bytes."""
     packed = gzip.compress(content, 9, mtime=0)
     return packed[:9] + b"\xff" + packed[10:]
 

@@ -1,4 +1,4 @@
-"""The cells of a notebook as HTML in which nothing runs and nothing is loaded."""
+"""The cells of a notebook as HTML without scripts and external resources."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from analysis.plotting.notebook_output import drawn
 ASSETS = Path(__file__).parent / "assets"
 
 PRIORITY = ("text/html", "text/markdown", "image/svg+xml", "image/png", "image/jpeg", "text/plain")
-"""Which form of an output is shown if it comes in several, most preferred first."""
+"""MIME types in order of preference, for outputs that have several."""
 
 HEADINGS = ["h1", "h2", "h3", "h4", "h5", "h6"]
 
 TAGS = nh3.ALLOWED_TAGS | {"section", "tfoot"}
-"""Elements that stay; of others, only the text does."""
+"""Elements that are kept; other elements are replaced by their text."""
 
 DROPPED = {"script", "style", "svg", "math", "iframe", "object", "embed", "noscript", "template"}
 DROPPED |= {"head", "title"}
-"""Elements that are removed with everything in them."""
+"""Elements that are removed together with their content."""
 
 ATTRIBUTES = {
     "*": {"class", "title", "alt", "colspan", "rowspan", "scope", "width", "height"},
@@ -36,14 +36,14 @@ ATTRIBUTES = {
     "td": {"style"},
     "th": {"style"},
 }
-"""Attributes that stay; of `style`, only the alignment of text."""
+"""Attributes that are kept; of `style`, only the alignment of text."""
 
 LINK = re.compile(r"#|(https?|mailto):", re.IGNORECASE)
 PICTURE = re.compile(r"data:image/(png|jpeg|gif|webp|svg\+xml);base64,[A-Za-z0-9+/=\s]+")
 
 
 def as_html(notebook: NotebookNode) -> str:
-    """All cells of a notebook but their code; see `clean`."""
+    """The texts and outputs of a notebook, without its code; see `clean`."""
     exporter = HTMLExporter(  # type: ignore[no-untyped-call]
         template_name=ASSETS.name,
         extra_template_basedirs=[str(ASSETS.parent)],
@@ -69,7 +69,7 @@ def figure(output: NotebookNode, mime_type: str) -> str:
 
 
 def clean(markup: str) -> str:
-    """HTML without anything that runs or is loaded from elsewhere; `data-…` attributes stay.
+    """HTML without scripts and external resources; `data-…` attributes are kept.
 
     Links that are neither web addresses nor within the page lose their `href`, and pictures that
     are not part of the page their `src`.
@@ -88,7 +88,7 @@ def clean(markup: str) -> str:
 
 
 def harmless(_tag: str, name: str, value: str) -> str | None:
-    """An attribute's value, or None if it would load something or run."""
+    """An attribute's value, or None if it would load a resource or run a script."""
     pattern = {"href": LINK, "src": PICTURE}.get(name)
     if pattern is None:
         return value

@@ -1,4 +1,4 @@
-"""The fingerprint of a page: a digest of everything that decides its bytes."""
+"""The fingerprint of a page: digests of the code and notebooks that it depends on."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import mtd
 from analysis.pages import notebooks
 
 PAGE = "report"
-"""Stem of the names of a page's files."""
+"""Name of a report's page, without its ending."""
 
 INPUTS = "page.json"
-"""File that records what a page was made from; see `inputs`."""
+"""File with the fingerprint of a page; see `inputs`."""
 
 SHARED = ("pages/*.py", "pages/assets/*", "plotting/*.py", "text/*.py")
-"""Code that every page is made by."""
+"""Code that all pages depend on."""
 
 
 def inputs(
@@ -30,9 +30,9 @@ def inputs(
     """What a page depends on beside the tables: if any of it changes, the page is out of date.
 
     Args:
-        names: of the notebooks that it is made of.
+        names: of its notebooks.
         packages: whose code draws its figures and writes its sentences, as `analysis.cka`.
-        versions: of what is measured, by analysis.
+        versions: of the extracted features, by analysis.
 
     Returns:
         Digests of notebooks and code, and versions.

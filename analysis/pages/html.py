@@ -1,9 +1,9 @@
-"""An executed notebook as one HTML file that asks for nothing else.
+"""An executed notebook as one self-contained HTML file.
 
-nbconvert renders the cells with a template of this package, and nh3 removes all that would run or
-be loaded from elsewhere (see `analysis.pages.cells`). Then headings get ids and a table of
-contents, figures and tables links to their data, and the page its style and script. The same
-notebook always gives the same bytes.
+nbconvert renders the cells with a template of this package, and nh3 removes scripts and external
+resources (see `analysis.pages.cells`). Then ids and a table of contents, links
+from figures and tables to their data, style and script are added. The same notebook always gives
+the same bytes.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class Entry:
 
 
 class Names:
-    """Unique ids; those of the page's template are taken from the start."""
+    """Unique ids; those of the page's template are in use from the start."""
 
     def __init__(self) -> None:
-        self.taken = {"content", "data"}
+        self.used = {"content", "data"}
 
     def new(self, text: str) -> str:
-        """An id made from a text, with a number behind it if it was taken before.
+        """An id made from a text, followed by a number if it is in use.
 
         >>> names = Names()
         >>> names.new("Cross noise (σ)"), names.new("cross noise σ")
@@ -62,15 +62,15 @@ class Names:
         """
         plain = slug(text) or "part"
         count, name = 0, plain
-        while name in self.taken:
+        while name in self.used:
             count += 1
             name = f"{plain}-{count}"
-        self.taken.add(name)
+        self.used.add(name)
         return name
 
 
 def slug(text: str) -> str:
-    """A heading's id, as GitHub makes them, so that a notebook's own links to it hold."""
+    """A heading's id, as GitHub makes them, so that a notebook's own links to it work."""
     return re.sub(r"[^\w\- ]", "", text.lower()).strip().replace(" ", "-")
 
 
@@ -86,7 +86,7 @@ def html(
         notebook: executed; its code is left out.
         attachments: files for the appendix, to which figures and tables link by name (`data-csv`).
         title: of the document, and its heading where the notebook does not begin with one.
-        absent: names of files that were left out, being too large.
+        absent: names of files that are left out because of their size.
     """
     soup = BeautifulSoup(as_html(notebook), "html.parser")
     names = Names()
@@ -97,12 +97,12 @@ def html(
     links(soup, names)
     pictures(soup, heading)
     for table in soup.find_all("table"):
-        framed(soup, table, heading)
+        in_scroll_frame(soup, table, heading)
     for text in soup.find_all("pre"):
         text.attrs |= {
             "tabindex": "0",
             "role": "region",
-            "aria-label": f"Text, {near(text, heading)}",
+            "aria-label": f"Text, {heading_above(text, heading)}",
         }
     sources(soup, anchors)
     style, script = (asset(name) for name in ("style.css", "script.js"))
@@ -130,7 +130,7 @@ def asset(name: str) -> str:
 
 
 def digest(text: str) -> str:
-    """How a Content-Security-Policy names the one script, or style, that it allows."""
+    """The hash by which a Content-Security-Policy allows a script or style."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
@@ -157,57 +157,57 @@ def headings(soup: BeautifulSoup, names: Names, title: str) -> tuple[str, list[E
 
 
 def links(soup: BeautifulSoup, names: Names) -> None:
-    """Point links within the page at headings; links to nothing become text."""
+    """Point links within the page at headings; links without a target become text."""
     for link in soup.find_all("a"):
         href = str(link.get("href", ""))
         target = slug(unquote(href.removeprefix("#")))
         if href and not href.startswith("#"):
             link["rel"] = "noopener noreferrer"
-        elif href and target in names.taken:
+        elif href and target in names.used:
             link["href"] = f"#{target}"
         else:
             link.unwrap()
 
 
 def pictures(soup: BeautifulSoup, title: str) -> None:
-    """Give every picture a description, and its size, so that nothing moves while it is decoded."""
+    """Give every picture a description and its size, so that the page does not move as it loads."""
     for image in soup.find_all("img"):
         alt = str(image.get("alt", "")).strip().removeprefix(NOT_DESCRIBED)
         if not image.has_attr("src"):  # it was not part of the notebook
             image.replace_with(f"[picture: {alt}]")
             continue
-        image["alt"] = alt or f"Figure, {near(image, title)}"
-        kind, _, coded = str(image["src"]).partition(";base64,")
+        image["alt"] = alt or f"Figure, {heading_above(image, title)}"
+        kind, _, encoded = str(image["src"]).partition(";base64,")
         if not image.has_attr("width") and "svg" not in kind:
             try:
-                with Image.open(io.BytesIO(base64.b64decode(coded))) as opened:
+                with Image.open(io.BytesIO(base64.b64decode(encoded))) as opened:
                     width, height = opened.size
             except OSError:  # damaged; the description is shown
                 continue
             image["width"], image["height"] = str(width), str(height)
             if height > 1.2 * width and image.parent is not None:
-                classed(image.parent, "tall")
+                add_class(image.parent, "tall")
 
 
-def framed(soup: BeautifulSoup, table: Tag, title: str) -> None:
+def in_scroll_frame(soup: BeautifulSoup, table: Tag, title: str) -> None:
     """Put a table into a container in which it scrolls, and align its numbers to the right."""
-    label = words(table.caption) if table.caption else near(table, title)
+    label = words(table.caption) if table.caption else heading_above(table, title)
     frame = {"class": "scroll", "role": "region", "tabindex": "0", "aria-label": f"Table, {label}"}
     table.wrap(soup.new_tag("div", attrs=frame))
     if len(table.select("tbody tr")) > LONG:
-        classed(table, "long")
+        add_class(table, "long")
     if max((len(row.find_all(["td", "th"])) for row in table("tr")), default=0) > DENSE:
-        classed(table, "dense")
+        add_class(table, "dense")
     for cell in table.select("[style]"):  # the page's policy allows no style attributes
-        classed(cell, str(cell["style"]).replace("text-align:", "align-"))
+        add_class(cell, str(cell["style"]).replace("text-align:", "align-"))
         del cell["style"]
     for cell in table.find_all("td"):
         if not cell.has_attr("class") and NUMBER.fullmatch(words(cell)):
-            classed(cell, "number")
+            add_class(cell, "number")
     head, rows = table.select("thead tr:last-child th"), table.select("tbody tr")
     for name, cell in zip(head, rows[-1].find_all(["td", "th"]) if rows else [], strict=False):
         if not name.has_attr("class") and "number" in cell.get_attribute_list("class"):
-            classed(name, "number")
+            add_class(name, "number")
 
 
 def sources(soup: BeautifulSoup, anchors: dict[str, str]) -> None:
@@ -234,13 +234,13 @@ def words(tag: Tag) -> str:
     return " ".join(tag.get_text(" ").split())
 
 
-def near(tag: Tag, title: str) -> str:
-    """The heading that an element stands under."""
+def heading_above(tag: Tag, title: str) -> str:
+    """The heading of the part of the page that an element is in."""
     heading = tag.find_previous(HEADINGS)
     return (words(heading) if heading else "") or title
 
 
-def classed(tag: Tag, name: str) -> None:
+def add_class(tag: Tag, name: str) -> None:
     """Add a class to an element."""
     names = tag.get_attribute_list("class") if tag.has_attr("class") else []
     tag["class"] = " ".join([*map(str, names), name])

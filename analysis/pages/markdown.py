@@ -1,4 +1,4 @@
-"""An executed notebook as Markdown, its pictures as files beside it.
+"""An executed notebook as Markdown, with its pictures as files next to it.
 
 nbconvert's Markdown exporter leaves HTML as it is, with pictures as `data:` addresses, which GitHub
 and most other readers do not show: such outputs are converted here before it sees them.
@@ -24,7 +24,7 @@ def markdown(notebook: NotebookNode, folder: str) -> tuple[str, dict[str, bytes]
 
     Args:
         notebook: executed.
-        folder: where the pictures are to lie, beside the text.
+        folder: of the pictures, next to the text.
 
     Returns:
         The text, and its pictures by the names under which it links them.
@@ -59,8 +59,8 @@ def converted(markup: str, folder: str, pictures: dict[str, bytes]) -> str:
         if not image.has_attr("src"):  # it was not part of the notebook
             image.replace_with(f"[picture: {image.get('alt', '')}]")
             continue
-        kind, _, coded = str(image["src"]).removeprefix("data:image/").partition(";base64,")
-        content = base64.b64decode(coded)
+        kind, _, encoded = str(image["src"]).removeprefix("data:image/").partition(";base64,")
+        content = base64.b64decode(encoded)
         new = f"{folder}/figure-{len(pictures) + 1:02d}.{kind.removesuffix('+xml')}"
         name = next((name for name, known in pictures.items() if known == content), new)
         pictures[name] = content
@@ -68,13 +68,13 @@ def converted(markup: str, folder: str, pictures: dict[str, bytes]) -> str:
     for strip in soup.select(".pictures"):  # side by side
         strip.wrap(soup.new_tag("table"))
         strip.name = "tr"
-        for shown in strip.select("figure"):
-            shown.name = "td"
-    for shown in soup.select("[data-csv]"):
-        code = soup.new_tag("code", string=str(shown["data-csv"]))
+        for panel in strip.select("figure"):
+            panel.name = "td"
+    for element in soup.select("[data-csv]"):
+        code = soup.new_tag("code", string=str(element["data-csv"]))
         source = soup.new_tag("p", string="Data: ")
         source.append(code)
-        shown.insert_after(source)
+        element.insert_after(source)
     return markdownify(
         str(soup),
         heading_style="ATX",

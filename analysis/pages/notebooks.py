@@ -1,4 +1,4 @@
-"""Notebooks: composed of those in the package, and executed by papermill in one kernel."""
+"""Notebooks of the package: composed, and executed by papermill in one kernel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mtd.utils.errors import BadInput, Failed, nearest
 
 KERNEL = "python3"
 PARAMETERS, SECTIONS = "parameters", "sections"
-"""Tags of cells: the one with the parameters, and the one that sections replace."""
+"""Tags of cells: of the parameters, and of the place where sections are inserted."""
 
 ERROR_LENGTH = 200
 """Characters of an error that a message quotes."""
@@ -30,17 +30,17 @@ def stored(name: str) -> NotebookNode:
     """A notebook of the package, by name.
 
     Raises:
-        BadInput: there is none of that name.
+        BadInput: no notebook has that name.
     """
     notebook: NotebookNode = nbformat.read(path_of(name), as_version=4)
     return notebook
 
 
 def path_of(name: str) -> Path:
-    """Where a notebook of the package is.
+    """The file of a notebook of the package.
 
     Raises:
-        BadInput: there is none of that name.
+        BadInput: no notebook has that name.
     """
     if name not in names():
         raise BadInput(f"notebook {name}: {nearest(name, sorted(names()))}")
@@ -48,7 +48,7 @@ def path_of(name: str) -> Path:
 
 
 def names() -> set[str]:
-    """Of the package's notebooks."""
+    """Names of the package's notebooks."""
     return {path.stem for path in Path(next(iter(notebooks.__path__))).glob("*.ipynb")}
 
 
@@ -91,7 +91,7 @@ def with_parameters(
             kind = type(known[key]).__name__
             raise BadInput(f"notebook {name}: {key} = {value!r}: expected {kind}")
     template = copy.deepcopy(notebook)
-    template.metadata.papermill = {}  # which papermill takes for granted, as it does tags
+    template.metadata.papermill = {}  # papermill expects it, and tags
     for cell in template.cells:
         cell.metadata.setdefault("tags", [])
     filled: NotebookNode = parameterize_notebook(
@@ -124,13 +124,13 @@ def compose(report: NotebookNode, sections: Mapping[str, NotebookNode]) -> Noteb
 
 
 def execute(notebook: NotebookNode, folder: Path, name: str, quiet: bool = True) -> NotebookNode:
-    """Run all cells in one new kernel whose current folder is `folder`; nothing is written there.
+    """Run all cells in a new kernel that works in `folder`; nothing is written there.
 
     Args:
         notebook: see `compose`.
         folder: of the run.
-        name: of the notebook, for the file that is left if a cell fails.
-        quiet: no bar.
+        name: of the notebook, for the file that is written if a cell fails.
+        quiet: no progress bar.
 
     Raises:
         BadInput: no kernel that runs this Python.
@@ -164,7 +164,7 @@ def execute(notebook: NotebookNode, folder: Path, name: str, quiet: bool = True)
 
 
 def remove_run_metadata(notebook: NotebookNode) -> None:
-    """Remove what differs in every run: times, paths, and how long cells took."""
+    """Remove run metadata: times, paths and durations, which differ between runs."""
     for part in (notebook, *notebook.cells):
         for key in ("papermill", "execution"):
             part.metadata.pop(key, None)
@@ -191,7 +191,7 @@ def check_kernel() -> None:
 
 @contextmanager
 def environment(folder: str) -> Iterator[None]:
-    """Variables for the kernel: it finds this package, and no start-up files of the user."""
+    """Environment of the kernel: with this package, without start-up files of the user."""
     profile = Path(folder) / "profile_default"
     profile.mkdir()  # it would warn that it is reachable, though from this machine alone
     (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")

@@ -1,4 +1,4 @@
-"""A page as PDF, printed by a Chromium that is on this machine.
+"""A page as PDF, printed by an installed Chromium.
 
 nbconvert's `WebPDFExporter` would do it too, but starts only the Chromium that playwright
 downloads, which a cluster's nodes often cannot.
@@ -26,7 +26,7 @@ BROWSERS = (
 )
 
 SECONDS = 180
-"""After which printing is given up."""
+"""Time limit of printing."""
 
 
 def find() -> str | None:
@@ -45,12 +45,12 @@ def pdf(page: Path, out: Path) -> None:
     """Print an HTML file.
 
     Raises:
-        BadInput: there is no browser, or it made no PDF.
+        BadInput: there is no browser, or it printed no PDF.
     """
     program = find()
     if program is None:
         raise BadInput(
-            f"{out}: a PDF is printed by Chromium or Chrome, and none was found; install one, or "
+            f"{out}: a PDF is printed by Chromium or Chrome, and neither was found: install one or "
             f"name it in {VARIABLE}"
         )
     # with the profile of a running browser, the page would be opened there
@@ -59,10 +59,10 @@ def pdf(page: Path, out: Path) -> None:
         command = [program, "--headless", *arguments(), f"--user-data-dir={folder}/profile"]
         command += ["--no-pdf-header-footer", f"--print-to-pdf={printed}", page.absolute().as_uri()]
         try:
-            ended = subprocess.run(command, capture_output=True, timeout=SECONDS, text=True)
+            process = subprocess.run(command, capture_output=True, timeout=SECONDS, text=True)
         except (OSError, subprocess.TimeoutExpired) as error:
             raise BadInput(f"{out}: {program} could not print it ({error})") from None
         if not printed.is_file():
-            last = (ended.stderr.strip().splitlines() or [f"status {ended.returncode}"])[-1]
+            last = (process.stderr.strip().splitlines() or [f"status {process.returncode}"])[-1]
             raise BadInput(f"{out}: {program} printed nothing ({last})")
         atomic_write.write(out, printed.read_bytes())

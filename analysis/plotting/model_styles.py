@@ -1,4 +1,4 @@
-"""How models look in figures, the same in all of them, and the legend that says so."""
+"""Colors and markers of models, the same in all figures, and the legend."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from analysis.text.noise_labels import NOISY
 from mtd.networks import block_names
 
 COLORS = [f"C{i}" for i in range(10) if i != 7]
-"""Matplotlib's without gray, which is the noisy input's."""
+"""Matplotlib's default colors without gray, the color of the noisy input."""
 
 MARKERS = "osD^vP*X<>"
 
@@ -22,13 +22,13 @@ CROWDED = 5
 """With more models no bands are drawn."""
 
 NAME = 28
-"""Letters of a line of a name."""
+"""Characters in a line of a name."""
 
 LETTERS = 17
-"""Small letters that an inch holds."""
+"""Characters of the legend's font per inch."""
 
 LINE = 0.17
-"""Inches of a line."""
+"""Height of a line in inches."""
 
 
 def style(model: str, models: Sequence[str]) -> dict[str, object]:
@@ -41,7 +41,7 @@ def style(model: str, models: Sequence[str]) -> dict[str, object]:
 
 
 def named(name: str) -> str:
-    """A name as a label: in lines, and with nothing in it that matplotlib takes for a command.
+    """A name as a label: wrapped, with characters escaped that matplotlib interprets.
 
     Two dollar signs would be a formula, and labels that begin with an underscore are left out.
 
@@ -58,14 +58,14 @@ def add(figure: Figure, models: Sequence[str], marked: bool = True, lines: bool 
     Args:
         figure: with a constrained layout.
         models: in the order of all figures.
-        marked: whether their curves have markers.
-        lines: whether they have lines.
+        marked: whether the curves have markers.
+        lines: whether the curves have lines.
     """
     handles = []
     for model in models:
-        look = style(model, models) | ({} if marked else {"marker": None})
-        look |= {} if lines else {"ls": "none"}
-        handles.append(Line2D([], [], lw=1.6, label=named(model), **look))  # type: ignore[arg-type]
+        options = style(model, models) | ({} if marked else {"marker": None})
+        options |= {} if lines else {"ls": "none"}
+        handles.append(Line2D([], [], lw=1.6, label=named(model), **options))  # type: ignore[arg-type]
     texts = [str(handle.get_label()) for handle in handles]
     widest = max(len(row) for text in texts for row in text.split("\n"))
     width, height = figure.get_size_inches()

@@ -1,4 +1,4 @@
-"""What notebooks show: figures with a description, sortable tables, pictures to compare.
+"""Outputs of notebooks: figures with a description, sortable tables, pictures to compare.
 
 Each of these is an object for the last line of a cell. A notebook shows it as it is; the page
 (`analysis.pages.html`) makes tables sortable, gives comparisons a slider, and links figures to
@@ -28,7 +28,7 @@ DPI = 110
 
 @dataclass(frozen=True)
 class Displayed:
-    """Something to show, by MIME type, and its metadata."""
+    """An output in several MIME types, and its metadata."""
 
     data: Mapping[str, Any]
     metadata: Mapping[str, Any] = field(default_factory=dict)
@@ -58,8 +58,8 @@ def figure(plot: Figure | None, alt: str, csv: str = "") -> Displayed:
     """A figure.
 
     Args:
-        plot: None where there is nothing to draw; the description is shown instead.
-        alt: what it shows, for readers who do not see it.
+        plot: None for no figure; the description is shown instead.
+        alt: its description, for readers who do not see it.
         csv: the table that it is drawn from, as `cka/cka.csv`: analysis and file.
     """
     return say([alt]) if plot is None else image(png(plot), alt, csv)
@@ -79,10 +79,10 @@ def say(sentences: Iterable[str]) -> Displayed:
     return Displayed({"text/markdown": text, "text/plain": text})
 
 
-def shown(value: Any, digits: int) -> str:
+def cell_text(value: Any, digits: int) -> str:
     """A cell's text: numbers with so many digits after the point, a dash where there is none.
 
-    >>> shown(3.14159, 2), shown(float("nan"), 2), shown("a", 2), shown(7, 2)
+    >>> cell_text(3.14159, 2), cell_text(float("nan"), 2), cell_text("a", 2), cell_text(7, 2)
     ('3.14', '–', 'a', '7')
     """
     if not isinstance(value, float | np.floating):
@@ -101,7 +101,7 @@ def table(
         frame: its index is not shown.
         digits: after the point, of all columns or by column (2 where none is named).
         caption: one line above it.
-        csv: the table that it is taken from, as `cka/deep.csv`.
+        csv: the table that it is taken from, such as `cka/last_quarter.csv`.
     """
     places = {
         str(name): digits if isinstance(digits, int) else digits.get(str(name), 2)
@@ -117,7 +117,7 @@ def table(
     for values in frame.itertuples(index=False):
         cells = []
         for name, value in zip(places, values, strict=True):
-            text = html.escape(shown(value, places[name]))
+            text = html.escape(cell_text(value, places[name]))
             if numeric[name]:
                 cells.append(f'<td class="number" data-value="{float(value)!r}">{text}</td>')
             else:
@@ -148,7 +148,7 @@ def comparison(pictures: Mapping[str, tuple[Pixels, str]], caption: str) -> Disp
     Args:
         pictures: pixels and a note on them (their PSNR, say), by name; the first two are those
             that are compared at first.
-        caption: what they show.
+        caption: of the comparison.
     """
     parts = [
         f'<figure data-name="{html.escape(name)}">'
@@ -170,7 +170,7 @@ def pairwise(panels: Mapping[tuple[str, str], Displayed], label: str) -> Display
 
     Args:
         panels: figures and tables, by the names of the models.
-        label: what is chosen, as `models`.
+        label: of the choice, such as `models`.
     """
     parts = [
         f'<section data-a="{html.escape(a)}" data-b="{html.escape(b)}">'
@@ -182,14 +182,14 @@ def pairwise(panels: Mapping[tuple[str, str], Displayed], label: str) -> Display
     return Displayed({"text/html": text, "text/plain": f"{label}: {names}"})
 
 
-def as_html(shown: Displayed) -> str:
-    """What is shown, as HTML."""
-    if "text/html" in shown.data:
-        return str(shown.data["text/html"])
-    if "image/png" in shown.data:
-        about = shown.metadata["image/png"]
-        return drawn("image/png", shown.data["image/png"], about["alt"], about["csv"])
-    return f"<pre>{html.escape(str(shown.data['text/plain']))}</pre>"
+def as_html(output: Displayed) -> str:
+    """An output as HTML."""
+    if "text/html" in output.data:
+        return str(output.data["text/html"])
+    if "image/png" in output.data:
+        about = output.metadata["image/png"]
+        return drawn("image/png", output.data["image/png"], about["alt"], about["csv"])
+    return f"<pre>{html.escape(str(output.data['text/plain']))}</pre>"
 
 
 def drawn(mime_type: str, content: str, alt: str, csv: str = "") -> str:

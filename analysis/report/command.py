@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from analysis.commands.parser import (
     OutputOptions,
@@ -61,6 +61,40 @@ def main() -> None:
     run_arguments(sys.argv[1:], cli.command("analysis.report"))
 
 
+class Request(NamedTuple):
+    """A parsed command line.
+
+    Attributes:
+        models: checkpoints; none if run folders are given.
+        settings: everything that decides the numbers.
+        options: what the report is made of, and how it is published.
+        output: where it is written.
+        folders: run folders that a page is made of.
+    """
+
+    models: list[ModelRequest]
+    settings: ReportSettings
+    options: ReportOptions
+    output: OutputOptions
+    folders: list[Path]
+
+
+def parse(arguments: Sequence[str], command: str = "") -> Request:
+    """Parse the arguments of a command line.
+
+    Raises:
+        BadInput: arguments that cannot be used.
+    """
+    parsed = parser().parse_args(list(arguments))
+    settings = settings_from(ReportSettings, parsed)
+    options = settings_from(ReportOptions, parsed)
+    folders = [] if options.verify else run_folders(parsed)
+    named = bool(parsed.models or parsed.custom_models)
+    none = folders or (options.verify and not named)
+    models = [] if none else cli_options.resolve_requests(parsed)
+    return Request(models, settings, options, output_options(parsed, command), folders)
+
+
 def run_arguments(arguments: Sequence[str], command: str = "") -> Path:
     """Make or verify a report on the arguments of a command line; returns its folder.
 
@@ -68,18 +102,12 @@ def run_arguments(arguments: Sequence[str], command: str = "") -> Path:
         BadInput: see `mtd.utils.errors`.
         Failed: a notebook failed, or numbers that were verified do not agree.
     """
-    parsed = parser().parse_args(list(arguments))
-    settings = settings_from(ReportSettings, parsed)
-    options = settings_from(ReportOptions, parsed)
-    folders = [] if options.verify else run_folders(parsed)
-    named = bool(parsed.models or parsed.custom_models)
-    wanted = (named and not folders) or not (named or options.verify)
-    models = cli_options.resolve_requests(parsed) if wanted else []
-    if options.verify:
+    request = parse(arguments, command)
+    if request.options.verify:
         from analysis.report import verify
 
-        return verify.run(options, settings, models)
-    return run(models, settings, options, output_options(parsed, command), folders)
+        return verify.run(request.options, request.settings, request.models)
+    return run(*request)
 
 
 def run(

@@ -1,4 +1,4 @@
-"""Zero-mean generalized Gaussian densities: fitting one to values, and how far two are apart.
+"""Zero-mean generalized Gaussian densities: fit, and divergence of two.
 
     p(x; σ, β) = β / (2 α Γ(1/β)) exp(−(|x| / α)^β),    α = σ √(Γ(1/β) / Γ(3/β))
 
@@ -22,7 +22,7 @@ from mtd.utils.errors import BadInput, nearest
 Method = Literal["grid", "root"]
 
 LOWEST, HIGHEST, STEP = 0.2, 10.0, 0.001
-"""The published grid of shapes; heavier tails than β = 0.2 are given that shape."""
+"""The published grid of shapes; for heavier tails than at β = 0.2, the shape is 0.2."""
 
 
 class GGD(NamedTuple):
@@ -72,7 +72,7 @@ def fit_ggd(values: ArrayLike, method: Method = "grid") -> GGD:
         raise BadInput(f"method {method!r}: {nearest(str(method), get_args(Method))}")
     x = np.asarray(values, dtype=np.float64).ravel()
     if not x.size:
-        raise BadInput("0 values: nothing to fit")
+        raise BadInput("no values to fit")
     square, absolute = float(np.mean(x * x)), float(np.mean(np.abs(x)))
     if not math.isfinite(square) or square == 0:
         why = "all values are 0" if square == 0 else "values are not finite"

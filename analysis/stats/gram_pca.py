@@ -52,7 +52,7 @@ def gram_of(columns: Iterator[Tensor], device: torch.device | str = "cpu") -> Te
         product = values @ values.T
         total = product if total is None else total.add_(product)
     if total is None:
-        raise BadInput("no features: nothing has components")
+        raise BadInput("no features: no components")
     return total.cpu()
 
 
@@ -101,13 +101,13 @@ def recentered(gram: Tensor, samples: Tensor) -> Tensor:
 
 
 def projected(gram: Tensor, train: ArrayLike, test: ArrayLike, count: int) -> tuple[Tensor, Tensor]:
-    """Scores of some samples on their own leading components, and of others on these.
+    """Scores of some samples on their own leading components, and of other samples on the same.
 
     Args:
         gram: (n, n), of centered features.
-        train: places of the samples that the components are of, 2 or more.
-        test: places of others.
-        count: at most so many components; those whose variance is below 10⁻¹⁰ of the largest are
+        train: indices of the samples whose components are computed, 2 or more.
+        test: indices of the others.
+        count: largest number of components; those whose variance is below 10⁻¹⁰ of the largest are
             left out.
 
     Returns:
@@ -116,8 +116,8 @@ def projected(gram: Tensor, train: ArrayLike, test: ArrayLike, count: int) -> tu
     own, others = (torch.as_tensor(np.asarray(side)) for side in (train, test))
     part = gram.double()[own][:, own]
     values, vectors = torch.linalg.eigh(recentered(gram.double(), own))
-    kept = (values > 1e-10 * values.max().clamp_min(0)).flip(0)[: min(count, len(own) - 1)]
-    number = max(1, int(kept.sum()))
+    significant = (values > 1e-10 * values.max().clamp_min(0)).flip(0)[: min(count, len(own) - 1)]
+    number = max(1, int(significant.sum()))
     values, vectors = values.flip(0)[:number], vectors.flip(1)[:, :number]
     across = gram.double()[others][:, own]
     centered = across - across.mean(1, keepdim=True) - part.mean(0) + part.mean()

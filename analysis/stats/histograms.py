@@ -2,8 +2,8 @@
 
 The grid does not depend on data, so that counts of any images, batches and processes add up. Its
 edges are equally spaced in arcsinh(x / 10⁻⁶) between -10⁶ and 10⁶: bins are 0.35% of |x| wide, but
-near 0, where a bin of 3 · 10⁻⁹ holds it. Sums of powers are kept beside the counts, so that moments
-owe nothing to the grid.
+near 0, where a bin is 3 · 10⁻⁹ wide. Sums of powers are kept with the counts: moments do not depend
+on the grid.
 """
 
 from __future__ import annotations
@@ -53,9 +53,7 @@ def count(values: Tensor) -> tuple[Tensor, Tensor]:
     """
     flat = values.detach().flatten(1)
     if not bool((flat.abs() < LIMIT).all()):
-        raise BadInput(
-            f"features that are not finite, or beyond {LIMIT:g}: no histogram can be made of them"
-        )
+        raise BadInput(f"features are not finite, or beyond ±{LIMIT:g}: they have no histogram")
     bounds = torch.from_numpy(edges()).to(flat.device, flat.dtype)
     place = torch.bucketize(flat, bounds, right=True) - 1
     place += BINS * torch.arange(len(flat), device=flat.device)[:, None]

@@ -17,7 +17,7 @@ Array = NDArray[np.float64]
 LEVEL = 0.95
 
 FEW = 10
-"""With fewer scenes, crops are taken as draws; see `draws`."""
+"""With fewer scenes, crops count as independent draws; see `draws`."""
 
 
 class Interval(NamedTuple):
@@ -64,7 +64,7 @@ def interval(value: Array, without: Array, level: float = LEVEL) -> Interval:
 
 
 def draws(scenes: Sequence[str]) -> tuple[NDArray[np.int64], str]:
-    """Which independent draw each crop belongs to, from its scene, and what a draw is."""
+    """Index of the independent draw that each crop belongs to, and its unit: `scene` or `crop`."""
     places = {scene: i for i, scene in enumerate(dict.fromkeys(scenes))}
     if len(places) >= FEW or len(places) == len(scenes):
         return np.array([places[scene] for scene in scenes]), "scene"
@@ -73,19 +73,19 @@ def draws(scenes: Sequence[str]) -> tuple[NDArray[np.int64], str]:
 
 def log_interval(value: Array, without: Array) -> Interval:
     """As `interval`, of logarithms: for ratios above 0, whose bounds are above 0 too; else NaN."""
-    some = (value > 0) & (without > 0).all(0)
+    positive = (value > 0) & (without > 0).all(0)
     with np.errstate(divide="ignore", invalid="ignore"):
         bounds = interval(np.log(value), np.log(without))
-    low, high = (np.where(some, np.exp(bound), np.nan) for bound in bounds)
+    low, high = (np.where(positive, np.exp(bound), np.nan) for bound in bounds)
     return Interval(low, high)
 
 
 def left_out(unit: str, scenes: int) -> str:
-    """What was left out in turn, in words.
+    """In words, which units are left out in turn.
 
     >>> left_out("scene", 24), left_out("crop", 4)
     ('photographs left out in turn', 'crops of these 4 photographs left out in turn')
     """
-    these = f"these {scenes} photographs" if scenes > 1 else "this photograph"
-    what = "photographs" if unit == "scene" else f"crops of {these}"
-    return f"{what} left out in turn"
+    group = f"these {scenes} photographs" if scenes > 1 else "this photograph"
+    units = "photographs" if unit == "scene" else f"crops of {group}"
+    return f"{units} left out in turn"

@@ -11,7 +11,7 @@ Array = NDArray[np.float64]
 
 
 def wilcoxon(differences: Array) -> float:
-    """Two-sided p-value of Wilcoxon's signed-rank test that paired differences centre on 0.
+    """Two-sided p-value of Wilcoxon's signed-rank test that paired differences are centered on 0.
 
     Zeros are left out, as Wilcoxon did. Exact for up to 50 differences without zeros and ties,
     otherwise by the normal approximation without correction for continuity (SciPy). 1 if all are
@@ -29,8 +29,8 @@ def wilcoxon(differences: Array) -> float:
     if not differences.any():
         return 1.0
     sizes = np.abs(differences)
-    plain = len(sizes) <= 50 and sizes.all() and len(np.unique(sizes)) == len(sizes)
-    method = "exact" if plain else "asymptotic"
+    has_exact = len(sizes) <= 50 and sizes.all() and len(np.unique(sizes)) == len(sizes)
+    method = "exact" if has_exact else "asymptotic"
     return float(stats.wilcoxon(differences, method=method).pvalue)
 
 

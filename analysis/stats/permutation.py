@@ -28,7 +28,7 @@ def p_values(
     """How often pairing images at random gives a CKA at least as large: (1 + hits) / (1 + count).
 
     The samples of one side are permuted within each batch, all its layers alike; centered Grams
-    are permuted by index, and self-HSICs stay what they are. `corrected` counts the permutations
+    are permuted by index, which leaves self-HSICs unchanged. `corrected` counts the permutations
     in which *any* of the pairs tested reaches the value (single-step max-T), so that the
     chance of one false finding among all of them is bounded.
 
@@ -55,7 +55,7 @@ def p_values(
     i, j = (index.unique() for index in valid.nonzero(as_tuple=True))
     hits, corrected = torch.zeros_like(observed), torch.zeros_like(observed)
     stream = seeds.generator("permutation", seed)
-    # rounding must not make a permutation that changes nothing fall short of the value itself
+    # the identity permutation must count in spite of rounding
     reached = observed[i][:, j] - 1e-12
     cells = valid[i][:, j]
     hit, hit_any = torch.zeros_like(reached), torch.zeros_like(reached)

@@ -7,10 +7,10 @@ FEW = 10
 
 
 def about_intervals(unit: str, photographs: int, crops: int) -> str:
-    """What the intervals leave out, and so what they are about.
+    """Which units the intervals leave out, and so what they are about.
 
     Args:
-        unit: what is left out, a `scene` or a `crop`; see `analysis.stats.jackknife.draws`.
+        unit: that is left out, a `scene` or a `crop`; see `analysis.stats.jackknife.draws`.
         photographs: number of photographs.
         crops: number of crops.
 

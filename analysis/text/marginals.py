@@ -1,9 +1,9 @@
 """Sentences on values that have an interval for each model, but none of their difference.
 
 If two such intervals do not overlap, the models differ: the standard error of a difference is at
-most the sum of both. If they overlap, it is left undecided here, though a paired test might decide.
-The lowest and the highest of many are not compared: they were chosen for being far apart, so that
-their intervals often do not overlap even where all models are equal.
+most the sum of both. If they overlap, the order is undecided here, though a paired test might
+decide it. The lowest and the highest of many are not compared: they are selected for being far
+apart, so that their intervals often do not overlap even where all models are equal.
 """
 
 from __future__ import annotations
@@ -41,31 +41,31 @@ def by_model(rows: pd.DataFrame, what: str, digits: int = 2, unit: str = "") -> 
 
     Args:
         rows: columns of `tidy`, a row for each model.
-        what: begins the sentence, as `CKA in the deepest blocks`.
+        what: start of the sentence, such as `CKA in the last quarter of the blocks`.
         digits: after the point.
-        unit: behind values.
+        unit: of the values.
     """
     known = rows[rows.value.notna()]
     unknown = rows[rows.value.isna()].model
     missing = [f"{what}: no value for {codes(unknown)}."] if len(unknown) else []
     if known.empty:
         return missing
-    shown = known
+    rows_named = known
     if len(known) > FEW:
         ranked = known.sort_values("value", kind="stable")
-        shown = ranked.iloc[[0, -1]]
+        rows_named = ranked.iloc[[0, -1]]
         middle = number(float(known.value.median()), digits)
         what = f"{what}, over {len(known)} models (median {middle}), lowest and highest"
     each = [
         f"{bounded(r['value'], r['low'], r['high'], digits, unit)} in {code(r['model'])}"
-        for r in records(shown)
+        for r in records(rows_named)
     ]
-    apart = overlaps(shown) if len(shown) == len(known) else ""
-    return [f"{what}: {listed(each)}{apart}.", *missing]
+    comparison = overlaps(rows_named) if len(rows_named) == len(known) else ""
+    return [f"{what}: {listed(each)}{comparison}.", *missing]
 
 
 def overlaps(rows: pd.DataFrame) -> str:
-    """Which of the intervals do not overlap, behind a semicolon; nothing for one or none."""
+    """Which of the intervals do not overlap, after a semicolon; empty for fewer than two."""
     bounded_rows = rows[rows.low.notna()]
     pairs = list(combinations(range(len(bounded_rows)), 2))
     if not pairs:
@@ -90,7 +90,7 @@ def by_noise(rows: pd.DataFrame, what: str, digits: int = 2, unit: str = "") -> 
         rows: columns of `tidy`, a row for each model and noise.
         what: see `by_model`.
         digits: after the point.
-        unit: behind values.
+        unit: of the values.
     """
     noises, models = (list(dict.fromkeys(rows[name])) for name in ("noise", "model"))
     if len(noises) == 1:

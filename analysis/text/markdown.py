@@ -82,7 +82,7 @@ def number(value: float, digits: int = 2, signed: bool = False) -> str:
 
 
 def interval(low: float, high: float, digits: int = 2, signed: bool = False) -> str:
-    """Bounds in brackets, or nothing where there are none."""
+    """Bounds in brackets; empty where there are none."""
     if math.isnan(low) or math.isnan(high):
         return ""
     return f"[{number(low, digits, signed)}, {number(high, digits, signed)}]"
@@ -106,7 +106,7 @@ def side(low: float, high: float) -> int:
 
 
 def scope(unit: str) -> str:
-    """What intervals are about, from what was left out for them: a `crop` or a `scene`."""
+    """What intervals are about, from the unit that is left out: a `crop` or a `scene`."""
     if unit == "crop":
         what = "other crops of these photographs, not about other photographs or trainings"
         return f"Intervals are about {what}."

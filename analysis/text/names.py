@@ -1,4 +1,4 @@
-"""Short names that tell things apart."""
+"""Short, unambiguous names."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Key = TypeVar("Key")
 
 
 def shortest(parts: Mapping[Key, Sequence[str]]) -> dict[Key, str]:
-    """The last part of each path, with as many parts before it as tell it from the others.
+    """The last part of each path, with as many parts before it as make it unique.
 
     >>> shortest({1: ("runs", "a", "model"), 2: ("runs", "b", "model"), 3: ("runs", "other")})
     {1: 'a/model', 2: 'b/model', 3: 'other'}
@@ -38,12 +38,12 @@ def wrapped(name: str, width: int, lines: int = 3) -> str:
         if rows[-1] and len(rows[-1]) + len(part.rstrip()) > width:
             rows.append("")
         rows[-1] += part
-    shown = [row.strip() if len(row) <= width + 1 else row[: width - 1] + "…" for row in rows]
-    return "\n".join(shown[:lines]) + ("…" if len(shown) > lines else "")
+    cut = [row.strip() if len(row) <= width + 1 else row[: width - 1] + "…" for row in rows]
+    return "\n".join(cut[:lines]) + ("…" if len(cut) > lines else "")
 
 
 def unique_names(paths: Sequence[str]) -> list[str]:
-    """Short names of files that tell them apart."""
+    """Short, unambiguous names of files."""
     places = [Path(path) for path in paths]
     names = shortest(dict(enumerate((*place.parts[:-1], place.stem) for place in places)))
     if len(set(names.values())) < len(names):  # two files that differ in their ending alone

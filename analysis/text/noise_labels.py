@@ -33,14 +33,14 @@ RECORDED = {"monte_carlo": ("Monte Carlo rendering", "samples per pixel", True)}
 
 
 def kind_label(kind: str) -> str:
-    """What a kind of noise is called in figures; its name, if nothing is known of it."""
+    """Label of a kind of noise in figures; its name, if the kind is unknown."""
     if kind in kinds():
         return kinds()[kind].label
     return RECORDED[kind][0] if kind in RECORDED else kind
 
 
 def level_unit(kind: str) -> str:
-    """What the level of a kind of noise is, for the axes of figures."""
+    """Quantity and unit of the level of a kind of noise, for the axes of figures."""
     if kind in kinds():
         return kinds()[kind].level_unit
     return RECORDED[kind][1] if kind in RECORDED else "level"
@@ -54,5 +54,5 @@ def level_falls(kind: str) -> bool:
 
 
 def preset(part: pd.DataFrame) -> str:
-    """What must be said of the mixture wherever it is shown."""
+    """The note that accompanies the mixture wherever it is shown; empty without it."""
     return OURS if "mixture" in set(part.kind) else ""

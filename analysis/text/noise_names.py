@@ -1,7 +1,7 @@
-"""Names that tables hold for what is no noise and no network."""
+"""Names in tables for clean and for noisy images."""
 
 CLEAN = "gaussian:0"
-"""The noise that changes nothing."""
+"""The noise of level 0, for clean images."""
 
 NOISY = "noisy input"
-"""The name of the noisy images' own values, beside those of the models."""
+"""The row of the noisy images, next to those of the models."""

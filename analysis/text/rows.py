@@ -32,7 +32,7 @@ def ends(frame: pd.DataFrame, column: str) -> tuple[Row, Row]:
 
 
 def p_values(frame: pd.DataFrame, columns: Sequence[str], digits: int) -> pd.DataFrame:
-    """A table whose columns of p-values hide none as 0: they are text if one is so small.
+    """A table in which no p-value is rounded to 0: columns with such values become text.
 
     Args:
         frame: any table.
@@ -44,18 +44,18 @@ def p_values(frame: pd.DataFrame, columns: Sequence[str], digits: int) -> pd.Dat
         ['<0.001', '0.500']
     """
     least = 10.0**-digits
-    shown = frame.copy()
+    formatted = frame.copy()
     for name in columns:
         if (frame[name] < least).any():
-            shown[name] = [
+            formatted[name] = [
                 f"<{least:.{digits}f}" if value < least else number(value, digits)
                 for value in frame[name]
             ]
-    return shown
+    return formatted
 
 
 def reaches(frame: pd.DataFrame, column: str, digits: int, most: int, unit: str = "") -> str:
-    """For each model, from which value under which noise to which its rows reach; plain text."""
+    """The smallest and the largest value of each model, with their noises; plain text."""
     spans: list[str] = []
     for model, rows in frame.groupby("model", sort=False):
         if rows[column].notna().any():

@@ -1,4 +1,4 @@
-"""The simplest way to complete an image: every hidden pixel as the nearest one that is shown."""
+"""The simplest way to complete an image: every hidden pixel repeats the nearest visible one."""
 
 import numpy as np
 import torch
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class Nearest(nn.Module):
-    """Fills black pixels; no weights but one that the loader wants."""
+    """Fills black pixels; its only weight is there because checkpoints must have one."""
 
     def __init__(self) -> None:
         super().__init__()

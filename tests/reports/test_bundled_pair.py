@@ -1,8 +1,6 @@
-"""What the bundled pair must show on Kodak24; run with `-m slow -s` to see the README's tables."""
+"""The bundled pair on Kodak24; `-m slow -s` prints the README's tables."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +8,7 @@ import pytest
 import torch
 
 import mtd
-from analysis.cka import command as cka_command
+from analysis.cka.command import ANALYSIS
 from analysis.commands.command import run_arguments
 from analysis.engine.layers import last_quarter
 from mtd.data import crops as data_crops
@@ -68,16 +66,16 @@ def test_masked_wins_on_unseen_noise(table):
 
 
 @pytest.mark.parametrize("photographs", ["kodak24", None])
-@pytest.mark.parametrize("pairing", ["shared", "independent"])
-def test_masked_keeps_its_deep_blocks_across_noises(tmp_path, photographs, pairing):
+@pytest.mark.parametrize("mask_draws", ["shared", "independent"])
+def test_last_blocks_of_masked_are_more_similar_across_noises(tmp_path, photographs, mask_draws):
     arguments = ["baseline.pth", "masked.pth", "--noise", "gaussian:15", "--noise", "poisson:3.5"]
-    arguments += ["--mask-pairing", pairing, "--output-dir", str(tmp_path / "run"), "--quiet"]
+    arguments += ["--mask-draws", mask_draws, "--output-dir", str(tmp_path / "run"), "--quiet"]
     if photographs:
         arguments += ["--images", str(data_folder(photographs))]
-    folder: Path = run_arguments(cka_command.ANALYSIS, arguments)
+    folder = run_arguments(ANALYSIS, arguments)
     frame = pd.read_csv(folder / "cka.csv")
     same = frame[(frame.model_a == frame.model_b) & (frame.layer_a == frame.layer_b)]
-    deep = same[same.layer_a.isin(last_quarter(list(dict.fromkeys(same.layer_a))))]
-    means = deep.groupby("model_a").cka.mean()
-    print(f"\n{photographs or 'bundled'}, {pairing} masks: {means.round(3).to_dict()}")
+    last = same[same.layer_a.isin(last_quarter(list(dict.fromkeys(same.layer_a))))]
+    means = last.groupby("model_a").cka.mean()
+    print(f"\n{photographs or 'bundled'}, {mask_draws} masks: {means.round(3).to_dict()}")
     assert means["masked"] >= means["baseline"] + 0.15

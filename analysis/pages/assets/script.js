@@ -110,7 +110,7 @@
   }
 
   // Zoom and pan of pictures in a frame: wheel, pinch, drag, arrow keys, + and −. Places are in
-  // pixels of the frame; `changed` is told of each change. A drag that begins on `handle`, or while
+  // pixels of the frame; `changed` is called at each change. A drag that begins on `handle`, or while
   // nothing is zoomed, is left to `slid`.
   class Lens {
     constructor(frame, options) {
@@ -165,10 +165,10 @@
       if (event.button > 0) return;
       this.frame.setPointerCapture(event.pointerId);
       this.pointers.set(event.pointerId, this.place(event));
-      const held = event.target === this.handle;
-      this.sliding = this.slid && (held || this.scale === this.least);
+      const onHandle = event.target === this.handle;
+      this.sliding = this.slid && (onHandle || this.scale === this.least);
       // a touch may be the beginning of a scroll of the page
-      if (this.sliding && !held && event.pointerType !== "touch") this.slid(this.place(event)[0]);
+      if (this.sliding && !onHandle && event.pointerType !== "touch") this.slid(this.place(event)[0]);
     }
     moved(event) {
       const before = this.pointers.get(event.pointerId);

@@ -1,4 +1,4 @@
-"""`python -m analysis.findings`: contrasts against numbers made by hand, verdicts, and the page."""
+"""`python -m analysis.findings`: contrasts against hand-made numbers, verdicts, and the page."""
 
 from __future__ import annotations
 
@@ -16,22 +16,23 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from analysis.commands.parser import OutputOptions
 from analysis.findings import command as findings_command
 from analysis.findings import measurements as findings_measurements
-from analysis.findings import published, reading
+from analysis.findings import notebook, page, published, reading
 from analysis.findings import study as findings_study
 from analysis.findings.claims import (
-    ABSENT,
     AGREES,
+    BEST_CELL,
     DISAGREES,
-    METHOD,
+    NOT_RUN,
     UNDECIDED,
     Claim,
     claims,
-    judged,
+    judge,
 )
-from analysis.findings.measurements import MIXED, TRAINED, Measured, Study, Term, contrast
-from analysis.findings.reading import NAMES
+from analysis.findings.measurements import MIXTURE, TRAINED, Measurement, Study, Term, contrast
+from analysis.findings.reading import TITLES
 from analysis.pages.attachments import attached
 from analysis.text.noise_labels import NOISY
 from mtd.training import sweep
@@ -44,22 +45,22 @@ NOISES = (TRAINED, "mixture:1", "mixture:3")
 
 def manifest(folder: Path, analysis: str, **entries: object) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    held = {"analysis": analysis, "in_distribution": [TRAINED], "models": {}, "crops": []}
-    (folder / "manifest.json").write_text(json.dumps(held | entries))
+    shared = {"analysis": analysis, "in_distribution": [TRAINED], "models": {}, "crops": []}
+    (folder / "manifest.json").write_text(json.dumps(shared | entries))
     (folder / "run.json").write_text(json.dumps({"runs": [{"finished": "now"}]}))
 
 
 def results(
     models: dict[str, float], noises: tuple[str, ...] = NOISES, seed: int = 0
 ) -> pd.DataFrame:
-    """A benchmark's long table: each model's level, what images have in common, and a little."""
-    dice, rows = np.random.default_rng(seed), []
-    hard = dice.normal(0, 3, IMAGES)
+    """A benchmark's long table: a level for each model, an offset for each image, and noise."""
+    rng, rows = np.random.default_rng(seed), []
+    offsets = rng.normal(0, 3, IMAGES)
     for noise in noises:
         kind, _, level = noise.partition(":")
         for model, height in models.items():
             drop = 0.0 if noise == TRAINED else 2.0 + float(level or 0)
-            values = height - drop + hard + dice.normal(0, 0.1, IMAGES)
+            values = height - drop + offsets + rng.normal(0, 0.1, IMAGES)
             for metric, scale in (("psnr", 1.0), ("ssim", 0.02)):
                 for i, value in enumerate(values):
                     rows.append(
@@ -74,22 +75,22 @@ def results(
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """A study of made-up numbers: an ablation, brightness, curves, CKA and SRGA of a pair."""
+    """A study with invented numbers: an ablation, brightness, curves, CKA and SRGA of a pair."""
     path = tmp_path / "study"
     cells = {
         cell.name: 20.0 for cell in sweep.load(str(ROOT / "reports/findings/ablations.toml")).cells
     }
     cells |= {"input-80-90": 23.0, "attention-only": 20.2, "input-only": 26.0, NOISY: 10.0}
-    cells |= {"baseline": 19.0, "baseline-seed1": 19.3, METHOD: 21.1, f"{METHOD}-seed1": 21.0}
+    cells |= {"baseline": 19.0, "baseline-seed1": 19.3, BEST_CELL: 21.1, f"{BEST_CELL}-seed1": 21.0}
     manifest(path / "ablations", "generalization", noises=list(NOISES))
     frame = results(cells)
     frame.to_csv(path / "ablations/results.csv", index=False, na_rep="nan")
     from analysis.generalization import scoring
 
     scores = [scoring.table(frame, metric, [TRAINED]) for metric in ("psnr", "ssim")]
-    made = {"generalization": scoring.generalization, "noises": scoring.noises}
-    for name, maker in made.items():
-        table = pd.concat([maker(one) for one in scores])
+    tables = {"generalization": scoring.generalization, "noises": scoring.noises}
+    for name, function in tables.items():
+        table = pd.concat([function(one) for one in scores])
         table.to_csv(path / f"ablations/{name}.csv", index=False, na_rep="nan")
     manifest(path / "curves", "curves", trained={"baseline": TRAINED, "masked": TRAINED})
     curves = [
@@ -103,10 +104,12 @@ def study(tmp_path: Path) -> Path:
         path / "curves/curves.csv", index=False, na_rep="nan"
     )
     manifest(path / "pair/cka", "cka")
-    deep = [(m, "gaussian:15", m, "poisson:3", v, v - 0.05, v + 0.05) for m, v in
-            (("baseline", 0.4), ("masked", 0.8))]  # fmt: skip
+    cka = [
+        (model, "gaussian:15", model, "poisson:3", value, value - 0.05, value + 0.05)
+        for model, value in (("baseline", 0.4), ("masked", 0.8))
+    ]
     names = ["model_a", "noise_a", "model_b", "noise_b", "cka", "low", "high"]
-    pd.DataFrame(deep, columns=names).to_csv(path / "pair/cka/deep.csv", index=False, na_rep="nan")
+    pd.DataFrame(cka, columns=names).to_csv(path / "pair/cka/last_quarter.csv", index=False)
     manifest(path / "pair/srga", "srga")
     srga = [
         ("baseline", "gaussian:15", 0.0, math.nan, math.nan),
@@ -131,102 +134,104 @@ def study(tmp_path: Path) -> Path:
 
 
 def test_a_contrast_is_the_t_interval_of_paired_differences(study):
-    more = [Term("input-80-90", MIXED), Term("baseline", TRAINED)]
-    less = [Term("attention-only", MIXED), Term(METHOD, TRAINED)]
-    found = contrast(Study(study), "ablations", "psnr", more, less)
+    more = [Term("input-80-90", MIXTURE), Term("baseline", TRAINED)]
+    less = [Term("attention-only", MIXTURE), Term(BEST_CELL, TRAINED)]
+    measurement = contrast(Study(study), "ablations", "psnr", more, less)
     frame = pd.read_csv(study / "ablations/results.csv").query("metric == 'psnr'")
     wide = frame.pivot(index="image", columns=["model", "noise"], values="value")
     mixed = [(n, [f"mixture:{k}" for k in (1, 3)]) for n in ("input-80-90", "attention-only")]
     a, b = (wide[name][noises].mean(axis=1) for name, noises in mixed)
-    each = (a - b + wide["baseline"][TRAINED] - wide[METHOD][TRAINED]).to_numpy()
+    each = (a - b + wide["baseline"][TRAINED] - wide[BEST_CELL][TRAINED]).to_numpy()
     half = stats.sem(each) * stats.t.ppf(0.975, IMAGES - 1)
-    assert found is not None and found.draws == IMAGES
+    assert measurement is not None and measurement.draws == IMAGES
     expected = (each.mean(), each.mean() - half, each.mean() + half)
-    assert found[:3] == pytest.approx(expected, rel=1e-9)
+    assert measurement[:3] == pytest.approx(expected, rel=1e-9)
     means = frame.groupby(["model", "noise"]).value.mean().unstack()
     means["mixture"] = means[["mixture:1", "mixture:3"]].mean(axis=1)
-    moved = {
-        n: [means[n][a] - means[n][b] for a, b in findings_measurements.SEEDS]
-        for n in (TRAINED, MIXED)
+    changes = {
+        n: [means[n][a] - means[n][b] for a, b in findings_measurements.SEED_PAIRS]
+        for n in (TRAINED, MIXTURE)
     }
-    variance = sum(2 * np.mean(np.square(values)) / 2 for values in moved.values())
-    assert found.floor == pytest.approx(stats.t.ppf(0.975, 2) * variance**0.5, rel=1e-9)
+    variance = sum(2 * np.mean(np.square(values)) / 2 for values in changes.values())
+    assert measurement.seed_bound == pytest.approx(stats.t.ppf(0.975, 2) * variance**0.5, rel=1e-9)
 
 
 def test_the_ends_of_a_kind_are_beside_its_mean(study):
-    given = ([Term("input-80-90", MIXED), Term("baseline", TRAINED)], [Term(METHOD, MIXED)])
-    found = contrast(Study(study), "ablations", "psnr", *given)
+    terms = ([Term("input-80-90", MIXTURE), Term("baseline", TRAINED)], [Term(BEST_CELL, MIXTURE)])
+    measurement = contrast(Study(study), "ablations", "psnr", *terms)
     frame = pd.read_csv(study / "ablations/results.csv").query("metric == 'psnr'")
     means = frame.groupby(["model", "noise"]).value.mean().unstack()
     ends = [
-        means[noise]["input-80-90"] - means[noise][METHOD] + means[TRAINED]["baseline"]
+        means[noise]["input-80-90"] - means[noise][BEST_CELL] + means[TRAINED]["baseline"]
         for noise in ("mixture:1", "mixture:3")
     ]
-    assert found and (found.weakest, found.strongest) == pytest.approx(ends)
-    found = contrast(Study(study), "ablations", "psnr", [Term(METHOD, TRAINED)])
-    assert found and math.isnan(found.weakest) and math.isnan(found.strongest)
+    assert measurement and (measurement.weakest, measurement.strongest) == pytest.approx(ends)
+    measurement = contrast(Study(study), "ablations", "psnr", [Term(BEST_CELL, TRAINED)])
+    assert measurement and math.isnan(measurement.weakest) and math.isnan(measurement.strongest)
 
 
-def test_snapshots_are_held_against_the_first_one(study):
+def test_snapshots_are_compared_with_the_first_one(study):
     models = {"masked-step-10": 24.0, "masked-step-20": 25.0, "masked-finished": 23.0, NOISY: 10.0}
-    for seed, run in enumerate(findings_study.GATHERED["drift"]):
+    for seed, run in enumerate(findings_study.DERIVED["snapshots"]):
         manifest(study / run, "generalization")
         results(models, (TRAINED,), seed).to_csv(
             study / run / "results.csv", index=False, na_rep="nan"
         )
-    found = findings_measurements.drift(Study(study)).set_index("model")
-    assert list(found.index) == list(models)[:3]
-    for run in findings_study.GATHERED["drift"]:
-        name = run.removeprefix("drift_")
+    table = findings_measurements.snapshots(Study(study)).set_index("model")
+    assert list(table.index) == list(models)[:3]
+    for run in findings_study.DERIVED["snapshots"]:
+        name = run.removeprefix("snapshots_")
         frame = pd.read_csv(study / run / "results.csv").query("metric == 'psnr'")
         wide = frame.pivot(index="image", columns="model", values="value")
-        assert found[name].to_numpy() == pytest.approx(wide[found.index].mean().to_numpy())
+        assert table[name].to_numpy() == pytest.approx(wide[table.index].mean().to_numpy())
         each = wide["masked-finished"] - wide["masked-step-10"]
         half = stats.sem(each) * stats.t.ppf(0.975, IMAGES - 1)
-        row = found.loc["masked-finished"]
+        row = table.loc["masked-finished"]
         ends = [row[f"{name}_change{end}"] for end in ("", "_low", "_high")]
         assert ends == pytest.approx([each.mean(), each.mean() - half, each.mean() + half])
-        assert math.isnan(found[f"{name}_change"]["masked-step-10"])
-    half = found.reset_index().drop(columns=[name for name in found if name.startswith("hidden")])
-    assert "masked-finished" in reading.drift({"drift": half}).data["text/plain"]
-    shown = reading.drift({"drift": found.reset_index()}).data["text/plain"]
-    assert "masked-finished" in shown and "[-" in shown
+        assert math.isnan(table[f"{name}_change"]["masked-step-10"])
+    half = table.reset_index().drop(columns=[name for name in table if name.startswith("hidden")])
+    assert "masked-finished" in notebook.snapshots({"snapshots": half}).data["text/plain"]
+    text = notebook.snapshots({"snapshots": table.reset_index()}).data["text/plain"]
+    assert "masked-finished" in text and "[-" in text
 
 
 def test_seeds_of_terms_of_one_network_go_together(study):
-    both = [Term(METHOD, MIXED), Term(METHOD, TRAINED)]
-    floor = findings_measurements.seeds(Study(study), "psnr", [*both, Term(NOISY, TRAINED, -2.0)])
+    both = [Term(BEST_CELL, MIXTURE), Term(BEST_CELL, TRAINED)]
+    bound = findings_measurements.seed_bound(
+        Study(study), "psnr", [*both, Term(NOISY, TRAINED, -2.0)]
+    )
     frame = pd.read_csv(study / "ablations/results.csv").query("metric == 'psnr'")
     means = frame.groupby(["model", "noise"]).value.mean().unstack()
     total = means[TRAINED] + means[["mixture:1", "mixture:3"]].mean(axis=1)
-    square = np.mean([(total[a] - total[b]) ** 2 for a, b in findings_measurements.SEEDS])
-    assert floor == pytest.approx(stats.t.ppf(0.975, 2) * (square / 2) ** 0.5, rel=1e-9)
+    square = np.mean([(total[a] - total[b]) ** 2 for a, b in findings_measurements.SEED_PAIRS])
+    assert bound == pytest.approx(stats.t.ppf(0.975, 2) * (square / 2) ** 0.5, rel=1e-9)
     assert math.isnan(
-        findings_measurements.seeds(Study(study), "psnr", [Term(METHOD, "speckle:0.04")])
+        findings_measurements.seed_bound(Study(study), "psnr", [Term(BEST_CELL, "speckle:0.04")])
     )
 
 
-def test_less_is_better_turns_the_sign(study):
+def test_the_sign_is_reversed_where_lower_is_better(study):
     frame = pd.read_csv(study / "ablations/results.csv")
     lpips = frame[frame.metric == "psnr"].assign(metric="lpips")
     pd.concat([frame, lpips]).to_csv(study / "ablations/results.csv", index=False, na_rep="nan")
-    given = ([Term(METHOD, MIXED)], [Term("baseline", MIXED)])
-    psnr, turned = (contrast(Study(study), "ablations", m, *given) for m in ("psnr", "lpips"))
-    assert psnr and turned and turned.value == pytest.approx(-psnr.value)
-    assert (turned.low, turned.high) == pytest.approx((-psnr.high, -psnr.low))
+    terms = ([Term(BEST_CELL, MIXTURE)], [Term("baseline", MIXTURE)])
+    psnr, reversed_ = (contrast(Study(study), "ablations", m, *terms) for m in ("psnr", "lpips"))
+    assert psnr and reversed_ and reversed_.value == pytest.approx(-psnr.value)
+    assert (reversed_.low, reversed_.high) == pytest.approx((-psnr.high, -psnr.low))
 
 
 @pytest.mark.parametrize(
     ("run", "metric", "model", "noise"),
     [
-        ("levels", "psnr", METHOD, MIXED),
-        ("ablations", "lpips", METHOD, MIXED),
-        ("ablations", "psnr", "absent", MIXED),
-        ("ablations", "psnr", METHOD, "speckle"),
+        ("levels", "psnr", BEST_CELL, MIXTURE),
+        ("ablations", "lpips", BEST_CELL, MIXTURE),
+        ("ablations", "psnr", "absent", MIXTURE),
+        ("ablations", "psnr", BEST_CELL, "speckle"),
     ],
 )
-def test_what_is_not_there_is_not_measured(study, run, metric, model, noise):
-    less = [Term("baseline", MIXED)]
+def test_nothing_is_measured_of_missing_runs_models_and_noises(study, run, metric, model, noise):
+    less = [Term("baseline", MIXTURE)]
     assert contrast(Study(study), run, metric, [Term(model, noise)], less) is None
 
 
@@ -234,29 +239,29 @@ def test_brightness_is_of_each_image_and_its_interval_over_images(study):
     frame = pd.read_csv(study / "brightness/images.csv")
     frame["shift"] *= 1 + 0.1 * np.random.default_rng(1).random(len(frame))
     frame.to_csv(study / "brightness/images.csv", index=False)
-    held = Study(study)
+    runs = Study(study)
     sizes = frame.assign(size=frame["shift"].abs()).groupby(["model", "image"])["size"].mean()
     each = (sizes["input-only"] - sizes["input-80-90"]).to_numpy()
     half = stats.sem(each) * stats.t.ppf(0.975, IMAGES - 1)
-    found = findings_measurements.brightness(held, "shift", "input-only", "input-80-90")
-    assert found and found[:3] == pytest.approx(
+    measurement = findings_measurements.brightness(runs, "shift", "input-only", "input-80-90")
+    assert measurement and measurement[:3] == pytest.approx(
         (each.mean(), each.mean() - half, each.mean() + half)
     )
-    signed = findings_measurements.brightness(held, "shift", "input-only", signed=True)
+    signed = findings_measurements.brightness(runs, "shift", "input-only", signed=True)
     means = frame[frame.model == "input-only"].groupby("image")["shift"].mean()
     assert signed and signed.value == pytest.approx(means.mean()) and signed.low < signed.high
-    assert findings_measurements.brightness(held, "shift", "input-only", "attention-only") is None
+    assert findings_measurements.brightness(runs, "shift", "input-only", "attention-only") is None
 
 
-def test_curves_fall_and_grow(study):
-    held = Study(study)
-    assert findings_measurements.grows(held, "baseline") == Measured(
+def test_gain_and_drop_over_training(study):
+    runs = Study(study)
+    assert findings_measurements.gain_over_training(runs, "baseline") == Measurement(
         -1.0
     )  # of 400 steps: 400 − 100
-    assert findings_measurements.falls(held, "baseline") == Measured(1.0)
-    assert findings_measurements.grows(held, "masked") == Measured(2.5)
-    assert findings_measurements.outgrows(held) == Measured(3.5)
-    assert findings_measurements.falls(held, "other") is None
+    assert findings_measurements.drop_over_training(runs, "baseline") == Measurement(1.0)
+    assert findings_measurements.gain_over_training(runs, "masked") == Measurement(2.5)
+    assert findings_measurements.difference_of_gains(runs) == Measurement(3.5)
+    assert findings_measurements.drop_over_training(runs, "other") is None
 
 
 def test_curves_are_of_what_was_logged_and_tails_are_means(study):
@@ -270,13 +275,15 @@ def test_curves_are_of_what_was_logged_and_tails_are_means(study):
     rows += [("masked", "checkpoints", "psnr", "poisson:3", 40000, 99.0)]
     columns = ["run", "source", "quantity", "noise", "step", "value"]
     pd.DataFrame(rows, columns=columns).to_csv(path, index=False)
-    found = findings_measurements.grows(Study(study), "masked")
-    assert found and found.value == pytest.approx((38.5 - 8.5) / 10)  # means of 37…40 and 7…10
+    measurement = findings_measurements.gain_over_training(Study(study), "masked")
+    assert measurement and measurement.value == pytest.approx(
+        (38.5 - 8.5) / 10
+    )  # means of 37…40 and 7…10
 
 
 def test_bounds_of_two_intervals_are_the_furthest_apart(study):
     cka, srga = (
-        findings_measurements.across_noises(Study(study)),
+        findings_measurements.cka_across_noises(Study(study)),
         findings_measurements.srga(Study(study)),
     )
     assert cka and cka[:3] == pytest.approx((0.4, 0.3, 0.5))
@@ -284,29 +291,31 @@ def test_bounds_of_two_intervals_are_the_furthest_apart(study):
 
 
 @pytest.mark.parametrize(
-    ("found", "more", "expected"),
+    ("measurement", "options", "expected"),
     [
-        (None, {}, ABSENT),
-        (Measured(1, 0.5, 1.5), {}, AGREES),
-        (Measured(1, -0.5, 1.5), {}, UNDECIDED),
-        (Measured(-1, -1.5, -0.5), {}, DISAGREES),
-        (Measured(1, 0.5, 1.5, floor=1.2), {}, UNDECIDED),
-        (Measured(-1, -1.5, -0.5, floor=1.2), {}, UNDECIDED),
-        (Measured(math.nan), {}, UNDECIDED),
-        (Measured(math.inf), {}, UNDECIDED),
-        (Measured(5.0), {}, UNDECIDED),  # it should have an interval
-        (Measured(1, 0.5, 1.5), {"bar": 2.0}, DISAGREES),
-        (Measured(1, 0.5, 2.5), {"bar": 2.0}, UNDECIDED),
-        (Measured(4, 3.5, 4.5, floor=1.0), {"bar": 2.0}, AGREES),
-        (Measured(4, 3.5, 4.5, floor=3.0), {"bar": 2.0}, UNDECIDED),
-        (Measured(0.05), {"tolerance": 0.1}, UNDECIDED),
-        (Measured(0.15), {"tolerance": 0.1}, AGREES),
-        (Measured(-0.15), {"tolerance": 0.1}, DISAGREES),
-        (Measured(math.nan), {"tolerance": 0.1}, UNDECIDED),
+        (None, {}, NOT_RUN),
+        (Measurement(1, 0.5, 1.5), {}, AGREES),
+        (Measurement(1, -0.5, 1.5), {}, UNDECIDED),
+        (Measurement(-1, -1.5, -0.5), {}, DISAGREES),
+        (Measurement(1, 0.5, 1.5, seed_bound=1.2), {}, UNDECIDED),
+        (Measurement(-1, -1.5, -0.5, seed_bound=1.2), {}, UNDECIDED),
+        (Measurement(math.nan), {}, UNDECIDED),
+        (Measurement(math.inf), {}, UNDECIDED),
+        (Measurement(5.0), {}, UNDECIDED),  # it should have an interval
+        (Measurement(1, 0.5, 1.5), {"threshold": 2.0}, DISAGREES),
+        (Measurement(1, 0.5, 2.5), {"threshold": 2.0}, UNDECIDED),
+        (Measurement(4, 3.5, 4.5, seed_bound=1.0), {"threshold": 2.0}, AGREES),
+        (Measurement(4, 3.5, 4.5, seed_bound=3.0), {"threshold": 2.0}, UNDECIDED),
+        (Measurement(0.05), {"margin": 0.1}, UNDECIDED),
+        (Measurement(0.15), {"margin": 0.1}, AGREES),
+        (Measurement(-0.15), {"margin": 0.1}, DISAGREES),
+        (Measurement(math.nan), {"margin": 0.1}, UNDECIDED),
     ],
 )
-def test_verdicts(found, more, expected):
-    assert Claim("table1", "", "", "", lambda study: None, **more).verdict(found) == expected
+def test_verdicts(measurement, options, expected):
+    assert (
+        Claim("table1", "", "", "", lambda study: None, **options).verdict(measurement) == expected
+    )
 
 
 @pytest.mark.parametrize("images", [1, 2])
@@ -314,7 +323,7 @@ def test_few_images_decide_nothing(study, images):
     path = study / "ablations/results.csv"
     frame = pd.read_csv(path)
     frame[frame.image.isin([f"{i}.png" for i in range(images)])].to_csv(path, index=False)
-    rows = judged(Study(study))
+    rows = judge(Study(study))
     part = rows[rows.finding.isin(["table1", "table2", "table3a", "figure7"])]
     assert set(part.verdict) == {UNDECIDED} and len(part) > 10
 
@@ -324,12 +333,12 @@ def test_infinite_scores_decide_nothing(study):
     frame = pd.read_csv(path)
     frame.loc[(frame.model == "attention-65") & (frame.image == "3.png"), "value"] = math.inf
     frame.to_csv(path, index=False)
-    rows = judged(Study(study)).set_index("quantity")
+    rows = judge(Study(study)).set_index("quantity")
     assert rows.verdict["PSNR under the mixture, input-75-85 − attention-65"] == UNDECIDED
     assert rows.verdict["PSNR under the mixture, input-80-90 − attention-only"] == AGREES
 
 
-def test_deep_layers_are_matched_by_the_best_of_the_others(study):
+def test_each_layer_of_the_baseline_counts_with_its_highest_cka(study):
     layers = [f"layers.0.residual_group.blocks.{i}" for i in range(8)]
     rows = [
         ("baseline", TRAINED, a, "masked", TRAINED, b, 0.9 - 0.05 * i - 0.01 * abs(i - j))
@@ -338,8 +347,14 @@ def test_deep_layers_are_matched_by_the_best_of_the_others(study):
     ]
     names = ["model_a", "noise_a", "layer_a", "model_b", "noise_b", "layer_b", "cka"]
     pd.DataFrame(rows, columns=names).to_csv(study / "pair/cka/cka.csv", index=False)
-    found = findings_measurements.deep_matches(Study(study))  # mean over 0…3 less mean over 6 and 7
-    assert found and found.value == pytest.approx(0.05 * (6.5 - 1.5)) and math.isnan(found.low)
+    measurement = findings_measurements.cka_across_models(
+        Study(study)
+    )  # mean over 0…3 less mean over 6 and 7
+    assert (
+        measurement
+        and measurement.value == pytest.approx(0.05 * (6.5 - 1.5))
+        and math.isnan(measurement.low)
+    )
 
 
 def test_distances_are_of_features_before_the_last_convolution_under_unseen_noise(study):
@@ -354,8 +369,8 @@ def test_distances_are_of_features_before_the_last_convolution_under_unseen_nois
     frame = pd.DataFrame(rows, columns=[*names, "w1_relative_low", "w1_relative_high"])
     frame.loc[(frame.noise == "speckle:0.04"), "w1_relative_low"] = math.nan  # left out
     frame.to_csv(study / "pair/distributions/distributions.csv", index=False, na_rep="nan")
-    found = findings_measurements.distances(Study(study))
-    assert found and found[:3] == pytest.approx((0.3, 0.1, 0.5))
+    measurement = findings_measurements.distribution_shift(Study(study))
+    assert measurement and measurement[:3] == pytest.approx((0.3, 0.1, 0.5))
 
 
 def test_the_papers_numbers_are_those_of_its_tables():
@@ -376,15 +391,15 @@ def test_the_papers_numbers_are_those_of_its_tables():
         published.table("table3")
 
 
-def test_every_claim_has_a_place_on_the_page_and_every_cell_is_trained():
-    assert {claim.finding for claim in claims()} == set(NAMES)
+def test_every_claim_is_on_the_page_and_every_cell_is_trained():
+    assert {claim.finding for claim in claims()} == set(TITLES)
     text = (ROOT / "notebooks/findings.ipynb").read_text()
-    for name in NAMES:
-        assert f'verdicts(frames, \\"{name}\\")' in text
+    for name in TITLES:
+        assert f'claims_of(frames, \\"{name}\\")' in text
     names = {cell.name for cell in sweep.load(str(ROOT / "reports/findings/ablations.toml")).cells}
     for name in ("table1", "table2", "table3a"):
         assert set(published.table(name).cell) <= names
-    assert {name for pair in findings_measurements.SEEDS for name in pair} <= names
+    assert {name for pair in findings_measurements.SEED_PAIRS for name in pair} <= names
     assert not len({(c.finding, c.quantity) for c in claims()}) < len(claims())
 
 
@@ -393,64 +408,60 @@ def test_the_page(study, tmp_path, in_process):
         findings_command.main, str(study), "--output-dir", str(tmp_path / "page"), "--quiet"
     )
     assert code == 0, err
-    page = tmp_path / "page"
-    frame = pd.read_csv(page / "claims.csv")
-    rows = judged(Study(study))
+    folder = tmp_path / "page"
+    frame = pd.read_csv(folder / "claims.csv")
+    rows = judge(Study(study))
     assert list(frame.verdict) == list(rows.verdict)
     verdict = dict(zip(frame.quantity, frame.verdict, strict=True))
     assert verdict["PSNR under the mixture, input-80-90 − attention-only"] == AGREES
     assert verdict["PSNR under the mixture, input-80-90 − input-only"] == DISAGREES
     assert verdict["SRGA, baseline − masked, mean over unseen noises"] == UNDECIDED
-    assert verdict["PSNR under mixture:5, masked − baseline"] == ABSENT
-    html = (page / "findings.html").read_text()
+    assert verdict["PSNR under mixture:5, masked − baseline"] == NOT_RUN
+    html = (folder / "findings.html").read_text()
     counts = frame.verdict.value_counts()
-    run = len(frame) - counts[ABSENT]
+    run = len(frame) - counts[NOT_RUN]
     assert f"Of {run} claims that were measured here: {counts[AGREES]} agree" in html
-    held = {a.name: a.content for a in attached(html)}
-    assert held["claims.csv"] == (page / "claims.csv").read_bytes() and "cells.csv" in held
+    files = {a.name: a.content for a in attached(html)}
+    assert files["claims.csv"] == (folder / "claims.csv").read_bytes() and "cells.csv" in files
     assert "29.74" in html and "does not agree" in html
-    (page / "findings.html").unlink()
-    findings_command.run(
-        findings_command.parser().parse_args([str(page), "--quiet"])
-    )  # of the tables alone
-    assert (page / "findings.html").read_text() == html
+    (folder / "findings.html").unlink()
+    assert page.run(folder, OutputOptions(quiet=True)) == folder  # from the tables alone
+    assert (folder / "findings.html").read_text() == html
     with pytest.raises(BadInput, match="made again where it is"):
-        findings_command.run(
-            findings_command.parser().parse_args([str(page), "--output-dir", "other"])
-        )
+        page.run(folder, OutputOptions("other"))
 
 
 def test_sentences_of_the_overview(study):
-    frames = {"claims": judged(Study(study))}
-    lines = reading.in_short(frames)
+    frames = {"claims": judge(Study(study))}
+    lines = reading.summary(frames)
     assert lines[0].startswith("Of ") and "more were not run" in lines[0]
-    rows = reading.by_finding(frames).data["text/plain"].splitlines()
+    rows = notebook.count_by_finding(frames).data["text/plain"].splitlines()
     assert [line.split()[-4:] for line in rows if "Table 1" in line] == [["2", "2", "0", "0"]]
 
 
-def test_the_headlines_are_claims(study):
-    assert set(reading.HEADLINES) <= {claim.quantity for claim in claims()}
-    text = reading.headlines({"claims": judged(Study(study))}).data["text/markdown"]
-    assert len(text.splitlines()) == len(reading.HEADLINES)
-    first = text.splitlines()[0]
-    assert "at its weakest level to" in first and "in the paper +0.57 dB" in first
+def test_the_main_claims_are_claims(study):
+    assert set(reading.MAIN_QUANTITIES) <= {claim.quantity for claim in claims()}
+    lines = reading.main_claims({"claims": judge(Study(study))})
+    assert len(lines) == len(reading.MAIN_QUANTITIES)
+    first = lines[0]
+    assert "at the weakest level to" in first and "in the paper +0.57 dB" in first
 
 
 def test_networks_that_are_worse_than_their_input_are_named():
     cells = pd.DataFrame(
         [("a", "psnr", 23.0), ("b", "psnr", 26.0), (NOISY, "psnr", 24.8), ("b", "ssim", 0.1)],
-        columns=["model", "metric", "trained"],
+        columns=["model", "metric", "in_distribution"],
     )
-    text = reading.weaker(cells)
+    text = reading.below_noisy_input(cells)
     assert "1 of the ablation's 2 networks" in text and "24.80 dB: `a`." in text
-    assert not reading.weaker(cells[cells.model != "a"])
+    assert not reading.below_noisy_input(cells[cells.model != "a"])
 
 
 def test_claims_that_seeds_hide_are_counted(study):
-    rows = judged(Study(study))
-    rows.loc[rows.finding == "table2", ["verdict", "paper", "floor"]] = [UNDECIDED, 0.2, 0.4]
-    rows.loc[rows.finding != "table2", "floor"] = math.nan
-    assert any("undecided, 4 are of" in line for line in reading.in_short({"claims": rows}))
+    rows = judge(Study(study))
+    rows.loc[rows.finding == "table2", ["verdict", "paper", "seed_bound"]] = [UNDECIDED, 0.2, 0.4]
+    rows.loc[rows.finding != "table2", "seed_bound"] = math.nan
+    assert any("For 4 of the undecided" in line for line in reading.summary({"claims": rows}))
 
 
 def test_what_masks_cost_and_gain():
@@ -463,19 +474,19 @@ def test_what_masks_cost_and_gain():
         ],
         columns=["noise", "in_distribution", "metric", "model", "mean"],
     )
-    assert reading.lead(frame) == (
-        "The masked network of the pair against its baseline: -4.00 dB under `gaussian:15`, "
-        "trained on; ahead under 1 of 2 unseen noises, from +2.00 dB under `poisson:2` to -0.50 dB "
-        "under `isp`."
+    assert reading.masked_against_baseline(frame) == (
+        "PSNR of the pair's masked network minus its baseline's: -4.00 dB under `gaussian:15`, the "
+        "noise trained on; it is ahead under 1 of 2 unseen noises, from +2.00 dB under `poisson:2` "
+        "to -0.50 dB under `isp`."
     )
     for part in (frame[frame.in_distribution], frame[~frame.in_distribution]):
-        assert "was not compared" in reading.lead(part)
+        assert "was not compared" in reading.masked_against_baseline(part)
 
 
 @pytest.mark.parametrize(
     ("name", "message"), [("absent", "no such folder"), ("empty", "decides no claim")]
 )
-def test_what_cannot_be_used_is_one_line(tmp_path, in_process, name, message):
+def test_an_unusable_study_is_one_line(tmp_path, in_process, name, message):
     (tmp_path / "empty").mkdir()
     code, out, err = in_process(findings_command.main, str(tmp_path / name))
     assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
@@ -486,7 +497,7 @@ def test_what_cannot_be_used_is_one_line(tmp_path, in_process, name, message):
     [
         ("ablations/results", lambda f: f.drop(columns="metric"), "damaged (no column metric)"),
         ("ablations/results", lambda f: f[:-7], "damaged (rows are missing)"),
-        ("pair/cka/deep", lambda f: f.assign(cka="x"), "damaged (cka holds no numbers)"),
+        ("pair/cka/last_quarter", lambda f: f.assign(cka="x"), "damaged (cka holds no numbers)"),
         ("pair/srga/srga", lambda f: f.rename(columns={"srga": "x"}), "damaged (no column srga)"),
     ],
 )
@@ -503,7 +514,7 @@ def test_an_empty_table_is_damaged(study, in_process):
     assert code == 2 and "curves.csv: damaged" in err
 
 
-def test_nothing_else_is_written_over(study, in_process):
+def test_other_runs_are_not_overwritten(study, in_process):
     before = (study / "curves/manifest.json").read_bytes()
     for place, message in ((study / "curves", "holds another run"), (study, "is the study")):
         code, _, err = in_process(findings_command.main, str(study), "--output-dir", str(place))
@@ -511,7 +522,7 @@ def test_nothing_else_is_written_over(study, in_process):
     assert (study / "curves/manifest.json").read_bytes() == before
 
 
-def test_networks_of_other_names_are_told(tmp_path, in_process):
+def test_networks_with_other_names_are_an_error(tmp_path, in_process):
     manifest(tmp_path / "levels", "generalization")
     results({"mine": 20, "theirs": 21}).to_csv(tmp_path / "levels/results.csv", index=False)
     code, _, err = in_process(findings_command.main, str(tmp_path))
@@ -520,19 +531,19 @@ def test_networks_of_other_names_are_told(tmp_path, in_process):
 
 def test_the_script_makes_the_runs_that_the_page_reads():
     text = (ROOT / "reports/findings/remake.sh").read_text()
-    made = set(re.findall(r"^\s*(?:PYTHONPATH=\S+ )?analyse (\S+ \S+)", text, re.MULTILINE))
-    runs = {name.partition(" ")[2].replace("$share", "80") for name in made}
+    calls = set(re.findall(r"^\s*(?:PYTHONPATH=\S+ )?analyze (\S+ \S+)", text, re.MULTILINE))
+    runs = {call.partition(" ")[2].replace("$share", "80") for call in calls}
     places = {
         run for run, _ in (*findings_study.TABLES.values(), *findings_study.PICTURES.values())
     }
-    places |= {run for runs in findings_study.GATHERED.values() for run in runs}
-    wanted = {place.partition("/")[0].replace("_90", "_80") for place in places}
-    assert wanted <= runs
+    places |= {run for runs in findings_study.DERIVED.values() for run in runs}
+    needed = {place.partition("/")[0].replace("_90", "_80") for place in places}
+    assert needed <= runs
 
 
 @pytest.mark.slow
 def test_the_script_runs_from_end_to_end_twice(tmp_path):
-    """With trainings of two steps and a few crops; the second time nothing is done again."""
+    """With trainings of two steps and a few crops; the second time all steps are skipped."""
     pytest.importorskip("skimage")
     data = data_folder("kodak24").parent
     text = (ROOT / "reports/findings/remake.sh").read_text()
@@ -546,7 +557,7 @@ def test_the_script_runs_from_end_to_end_twice(tmp_path):
         ("validation.every=500", "validation.every=1"),
         ("--crop 96 --crop-rule center --limit 68", "--crop 32 --limit 3"),
         ("--crop 128 --crop-rule center --limit 24", "--crop 32 --limit 3"),
-        ('--images "$data/kodak24" --budget srga=1.4', "--limit 6 --crop 32"),
+        ('--images "$data/kodak24" --max-crops srga=341', "--limit 6 --crop 32"),
     ):
         assert old in text, old
         text = text.replace(old, new)
@@ -558,18 +569,18 @@ def test_the_script_runs_from_end_to_end_twice(tmp_path):
     place = os.environ | {"PYTHONPATH": str(ROOT), "PATH": programs}
     pages = []
     for _ in range(2):
-        made = subprocess.run(
+        script = subprocess.run(
             ["bash", str(here / "remake.sh"), str(data), str(tmp_path / "study")],
             cwd=tmp_path, env=place, capture_output=True, text=True,
         )  # fmt: skip
-        assert made.returncode == 0, made.stderr[-2000:]
+        assert script.returncode == 0, script.stderr[-2000:]
         pages.append((here / "findings.html").read_bytes())
     assert pages[0] == pages[1]
     rows = pd.read_csv(here / "claims.csv")
-    absent = rows[rows.verdict == ABSENT]
+    absent = rows[rows.verdict == NOT_RUN]
     few = ("LPIPS", "SRGA")  # six crops are too few for SRGA
     assert all(any(name in quantity for name in few) for quantity in absent.quantity)
-    for name in {*findings_study.TABLES, *findings_study.GATHERED} - {"srga"}:
+    for name in {*findings_study.TABLES, *findings_study.DERIVED} - {"srga"}:
         assert (here / f"{name}.csv").is_file(), name
     for name in set(findings_study.PICTURES) - {"figure14"}:
         assert (here / f"{name}.png").is_file(), name

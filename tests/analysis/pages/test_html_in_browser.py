@@ -349,7 +349,7 @@ def test_without_a_browser_one_line_says_so(monkeypatch, report, tmp_path):
     monkeypatch.delenv(pdf.VARIABLE, raising=False)
     monkeypatch.setattr(pdf, "BROWSERS", ("chromium",))
     assert pdf.find() is None
-    with pytest.raises(BadInput, match=f"none was found.*{pdf.VARIABLE}"):
+    with pytest.raises(BadInput, match=f"neither was found.*{pdf.VARIABLE}"):
         pdf.pdf(report, tmp_path / "a.pdf")
     program = tmp_path / "mine"
     program.write_text("#!/bin/sh\necho broken >&2\nexit 3\n")

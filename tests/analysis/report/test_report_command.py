@@ -6,27 +6,29 @@ import base64
 import io
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
 import pandas as pd
 import pytest
-from analysis.report.options import parser
 from bs4 import BeautifulSoup
 
+from analysis.commands.parser import arguments_of
 from analysis.engine import run as engine_run
 from analysis.engine.cache import FOLDER
 from analysis.pages import fingerprint, notebooks
 from analysis.pages.attachments import attached
 from analysis.report import folders as report_folders
-from analysis.report import options as report_options
-from analysis.report import plan as report_plan
-from analysis.report import publish, sections, verify
+from analysis.report import publish, verify
+from analysis.report.command import parse, run_arguments
+from analysis.report.requests import arguments, from_json, to_json
+from analysis.report.settings import FORMATS, ReportOptions
 from mtd.utils.errors import BadInput, Failed
 
 SMALL = ("--limit", "5", "--crop", "24", "--benchmark-crop", "32", "--noise", "poisson:3.5")
-SMALL += ("--budget", "attribution=0.0012", "--no-lpips", "--quiet")  # two crops
+SMALL += ("--max-crops", "attribution=2", "--no-lpips", "--quiet")  # two crops
 
 
 def make(*arguments: str) -> Path:
@@ -35,8 +37,13 @@ def make(*arguments: str) -> Path:
 
 def compute(names: str, *arguments: str) -> Path:
     """Without the page."""
-    arguments = ("plain.pth", "hidden.pth", *arguments, *SMALL)
-    return report_folders.compute(args, sections.choose(names)).folder.path
+    return computed(names, "plain.pth", "hidden.pth", *arguments, *SMALL).folder.path
+
+
+def computed(names: str, *arguments: str) -> report_folders.Report:
+    request = parse(arguments)
+    options = ReportOptions(sections=names)
+    return report_folders.compute(request.models, request.settings, options, request.output)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -191,11 +198,11 @@ def test_a_notebook_that_fails_publishes_nothing(there, monkeypatch):
 
 
 def test_numbers_that_are_right_are_confirmed(there, capsys):
-    run_arguments(["--verify", "out", "--share", "0.2", "--seed", "3", "--quiet"])
+    run_arguments(["--verify", "out", "--share", "0.2", "--verify-seed", "3", "--quiet"])
     out = capsys.readouterr().out
     assert "results.csv" in out and "attribution.csv" in out and "DO NOT" not in out
     told = [line.split()[0] for line in out.split("\n") if ".csv" in line]
-    run_arguments(["--verify", "out/report.html", "--seed", "3", "--quiet"])
+    run_arguments(["--verify", "out/report.html", "--verify-seed", "3", "--quiet"])
     out = capsys.readouterr().out
     assert [line.split()[0] for line in out.split("\n") if ".csv" in line] == told
 
@@ -226,7 +233,7 @@ CHANGED = {
 
 
 def test_numbers_that_were_changed_are_found(there, capsys, monkeypatch):
-    monkeypatch.setattr(verify, "TOLD", 99)
+    monkeypatch.setattr(verify, "SHOWN", 99)
     for table, column in CHANGED.items():
         path = there / "out" / table
         frame = pd.read_csv(path, keep_default_na=False, na_values={column: ["nan"]})
@@ -251,7 +258,7 @@ def test_numbers_that_were_changed_are_found(there, capsys, monkeypatch):
         ("srga/srga.csv", lambda f: pd.concat([f, f[:1]]), "is there twice"),
         ("srga/srga.csv", lambda f: f.drop(columns="kl"), "no column kl"),
         ("generalization/tests.csv", lambda f: f[:2], "is not in the report"),
-        ("cka/deep.csv", lambda f: f.assign(cka=f.cka + 0.1), "deep.csv"),
+        ("cka/last_quarter.csv", lambda f: f.assign(cka=f.cka + 0.1), "last_quarter.csv"),
         ("cka/depth.csv", lambda f: f.assign(cka=f.cka + 0.1), "depth.csv"),
     ],
 )
@@ -292,25 +299,29 @@ def test_a_number_that_was_changed_in_the_page_is_found(there, capsys):
     held = {a.name: a.content for a in attached(path.read_text())}
     name = "generalization/generalization.csv"
     before, frame = held[name], pd.read_csv(io.BytesIO(held[name]))
-    frame["gap"] += 0.5
+    frame["ood_drop"] += 0.5
     after = frame.to_csv(index=False, na_rep="nan").encode()
     coded = [base64.b64encode(content).decode() for content in (before, after)]
     path.write_text(path.read_text().replace(*coded))
     with pytest.raises(Failed, match="not confirmed"):
         run_arguments(["--verify", str(path), "--quiet"])
-    assert "gap is" in capsys.readouterr().out
+    assert "ood_drop is" in capsys.readouterr().out
 
 
 def test_a_reports_own_code_is_not_run_unasked(there):
     path = there / "out/manifest.json"
     manifest = json.loads(path.read_text())
-    more = ["--model", "os:system", "--checkpoint", "plain.pth", "--arg", "command=touch ran"]
-    path.write_text(json.dumps(manifest | {"arguments": [*manifest["arguments"][1:], *more]}))
+    more = {"path": "plain.pth", "factory": "os:system", "arguments": {"command": "touch ran"}}
+    path.write_text(json.dumps(manifest | {"requests": [*manifest["requests"][1:], more]}))
     with pytest.raises(BadInput, match="runs os:system, code of its own"):
         run_arguments(["--verify", "out", "--quiet"])
     assert not (there / "ran").exists()
-    for damaged in (5, ["plain.pth", 3]):
-        path.write_text(json.dumps(manifest | {"arguments": damaged}))
+    for damaged in (5, [], ["plain.pth", 3], [{"path": "plain.pth", "fatcory": "os:system"}]):
+        path.write_text(json.dumps(manifest | {"requests": damaged}))
+        with pytest.raises(BadInput, match="damaged"):
+            run_arguments(["--verify", "out", "--quiet"])
+    for damaged in (5, {"crop": "x"}, {"corp": 24}):
+        path.write_text(json.dumps(manifest | {"settings": damaged}))
         with pytest.raises(BadInput, match="damaged"):
             run_arguments(["--verify", "out", "--quiet"])
     path.write_text(json.dumps({k: v for k, v in manifest.items() if k != "versions"}))
@@ -333,7 +344,7 @@ def test_files_may_have_moved(there, monkeypatch, capsys):
         run_arguments(["--verify", "out", "--quiet"])
     moved = ["elsewhere/plain.pth", "elsewhere/hidden.pth"]
     run_arguments([*moved, "--verify", "out", "--quiet"])
-    with pytest.raises(BadInput, match="of 2 models; give as many"):
+    with pytest.raises(BadInput, match="of 2 files; give as many"):
         run_arguments([moved[0], "--verify", "out", "--quiet"])
 
 
@@ -349,38 +360,46 @@ def test_other_files_than_the_reports_are_not_verified(there):
 
 
 def test_bad_options_are_refused_before_anything_is_computed(there):
-    for arguments, message in (
+    for options, message in (
         (["--sections", "sgra"], "did you mean srga"),
         (["--format", "htm"], "did you mean html"),
         (["--budget", "srga=x"], "expected megapixels"),
+        (["--max-crops", "srga=1.5"], "expected a whole number"),
+        (["--max-crops", "sgra=3"], "did you mean srga"),
         (["--noise", "gaussian:0"], "changes nothing"),
         (["--noise", "gaussian:15"], "no noise beside"),
         (["--suite", "quik"], "did you mean quick"),
         (["--sections", "compare"], "1 model; ranks need 4"),
-        (["--sections", "training"], "give --training RUN"),
+        (["--sections", "curves"], "give --training RUN"),
         (["--training", "nowhere"], "nowhere: no such file or folder"),
         (["--sections", "srga", "--limit", "1"], "section srga: 1 patches"),
     ):
         with pytest.raises(BadInput, match=message):
-            run_arguments(["plain.pth", *arguments, "--quiet", "--no-lpips"])
+            run_arguments(["plain.pth", *options, "--quiet", "--no-lpips"])
     assert not (there / "runs").exists()
 
 
-def test_the_command_line_is_told_as_it_can_be_given_again():
+def test_the_recorded_command_line_gives_the_same_report():
     given = ["a.pth", "b.pth", "--seed", "3", "--noise", "poisson:2", "--noise", "isp", "--quiet"]
-    given += ["--no-quantize", "--budget", "srga=2", "--output-dir", "x", "--sections", "cka"]
-    told = report_plan.arguments(parser().parse_args(given))
-    again = parser().parse_args(told)
-    for name in ("models", "seed", "noise", "no_quantize", "budget"):
-        assert getattr(again, name) == getattr(parser().parse_args(given), name)
-    assert "--output-dir" not in told and "--sections" not in told and "--quiet" not in told
+    given += ["--no-quantize", "--max-crops", "srga=2", "--output-dir", "x", "--sections", "cka"]
+    given += ["--sigma", "b.pth=15"]
+    request = parse(given)
+    recorded = [*arguments(request.models), *arguments_of(request.settings)]
+    again = parse(recorded)
+    assert again.settings == request.settings
+    paths = [(m.path, m.options.sigma) for m in request.models]
+    assert [(m.path, m.options.sigma) for m in again.models] == paths
+    assert not {"--output-dir", "--sections", "--quiet"} & set(recorded)
+    assert from_json(json.loads(json.dumps(to_json(request.models))), "x") == [
+        replace(model, own_sigma=False) for model in request.models
+    ]
 
 
 def test_the_reference_is_what_the_benchmark_takes_for_trained_on(pair, monkeypatch):
     monkeypatch.chdir(pair)
     given = ["plain.pth", "--reference", "gaussian:25", "--limit", "2", "--benchmark-crop", "32"]
-    args = parser().parse_args([*given, "--no-lpips", "--quiet", "--crop", "24"])
-    made = report_folders.compute(args, ["generalization"]).folder.path / "generalization"
+    report = computed("generalization", *given, "--no-lpips", "--quiet", "--crop", "24")
+    made = report.folder.path / "generalization"
     noises = pd.read_csv(made / "noises.csv")
     assert set(noises[noises.in_distribution].noise) == {"gaussian:25"}
     assert "gaussian:15" in set(noises.noise)
@@ -389,8 +408,8 @@ def test_the_reference_is_what_the_benchmark_takes_for_trained_on(pair, monkeypa
 def test_sections_that_cannot_be_had_are_left_out_and_told(pair, monkeypatch, capsys):
     monkeypatch.chdir(pair)
     given = ["plain.pth", "--limit", "1", "--benchmark-crop", "32", "--noise", "poisson:3"]
-    args = parser().parse_args([*given, "--no-lpips", "--quiet", "--crop", "24"])
-    made = report_folders.compute(args, ["generalization", "srga", "sensitivity"])
+    request = parse([*given, "--no-lpips", "--quiet", "--crop", "24"])
+    made = report_folders.compute(request.models, request.settings, request.options, request.output)
     assert "srga" not in made.sections and "generalization" in made.sections
     assert "left out section srga: 1 patches" in capsys.readouterr().err
 
@@ -399,9 +418,9 @@ def test_derived_sections_are_made_anew(tmp_path):
     held = tmp_path / "compare"
     held.mkdir()
     (held / "manifest.json").write_text('{"runs": {"a": 1}}')
-    report_folders.anew(held, {"runs": {"a": 1, "b": 2}})
+    report_folders.remove_other(held, {"runs": {"a": 1, "b": 2}})
     assert not held.exists()
-    report_folders.anew(held, {"runs": {}})
+    report_folders.remove_other(held, {"runs": {}})
 
 
 def test_unfinished_runs_are_no_part_of_a_page(there):
@@ -434,7 +453,7 @@ def test_pages_in_other_formats_stay_while_they_are_of_the_same(there, same):
     assert any(name.startswith("report_files/") for name in names) == same
 
 
-def test_the_manifest_says_how_many_pixels_each_section_may_have(there):
+def test_the_manifest_says_how_many_crops_each_section_has(there):
     manifest = json.loads((there / "out/manifest.json").read_text())
-    assert manifest["budgets"]["srga"] == 0.4 and manifest["limit"] == 5
-    assert report_options.FORMATS == ("html", "ipynb", "md", "pdf")
+    assert manifest["max_crops"]["srga"] == 5 and manifest["max_crops"]["attribution"] == 2
+    assert FORMATS == ("html", "ipynb", "md", "pdf")

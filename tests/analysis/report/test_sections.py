@@ -1,4 +1,4 @@
-"""Sections of a report: budgets, crops that nest, and what each looks at."""
+"""Sections of a report: how many crops each has, and how these nest."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import pytest
 
 from analysis.engine import observer as engine_observer
 from analysis.engine import run as engine_run
-from analysis.report import budget, sections
+from analysis.report import crop_plan, sections
+from analysis.report.settings import ReportSettings, limits
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.utils.errors import BadInput
 
 
 def test_sections_are_chosen_in_the_order_of_the_page():
-    assert sections.choose(None) == list(sections.NAMES)
+    assert sections.choose(None) == list(sections.headings())
     assert sections.choose(" srga,generalization,") == ["generalization", "srga"]
     with pytest.raises(BadInput, match="did you mean srga"):
         sections.choose("sgra")
@@ -21,19 +22,20 @@ def test_sections_are_chosen_in_the_order_of_the_page():
         sections.choose(" , ")
 
 
-def test_budgets_are_megapixels_by_section():
-    found = budget.budgets(["srga=1.5"])
-    assert found["srga"] == 1.5 and found["cka"] == sections.BUDGETS["cka"]
-    assert budget.crops_for(1.5, 64) == 366
-    assert budget.crops_for(1e-6, 64) == 1
+def test_sections_have_most_crops():
+    counts = ReportSettings(max_crops=("srga=9",)).crops_of(128)
+    assert counts == limits() | {"srga": 9}
+    assert set(ReportSettings(limit=5).crops_of(128).values()) == {1, 5}  # of attribution 1
+    older = ReportSettings(budget=("srga=1.5", "generalization=0.4", "cka=0.000001")).crops_of(128)
+    assert (older["srga"], older["generalization"], older["cka"]) == (366, 24, 1)
     for text in ("sgra=1", "srga", "srga=0", "srga=-1", "srga=nan", "srga=inf", "curves=1"):
         with pytest.raises(BadInput, match=text.partition("=")[0]):
-            budget.budgets([text])
+            ReportSettings(max_crops=(text,)).crops_of(128)
 
 
 def test_crops_nest_and_each_comes_once():
     crops = data_crops.crops(photographs.photographs(), 16, 40)
-    parts = budget.nested(crops, [10, 25, 10, 99], seed=1)
+    parts = crop_plan.nested(crops, [10, 25, 10, 99], seed=1)
     assert [len(part) for part in parts] == [10, 15, 15]
     digests = [crop.digest for part in parts for crop in part]
     assert sorted(digests) == sorted(crop.digest for crop in crops)
@@ -41,9 +43,9 @@ def test_crops_nest_and_each_comes_once():
     for part in parts:  # as they come, within a part
         places = [order.index(crop.digest) for crop in part]
         assert places == sorted(places)
-    again = budget.nested(crops, [10], seed=1)
-    assert again[0] == parts[0]  # whatever else is looked at
-    assert budget.nested(crops, [10], seed=2)[0] != parts[0]
+    again = crop_plan.nested(crops, [10], seed=1)
+    assert again[0] == parts[0]  # whatever the other sections have
+    assert crop_plan.nested(crops, [10], seed=2)[0] != parts[0]
     assert len({crop.image for crop in parts[0]}) > 1
 
 

@@ -99,7 +99,7 @@ def test_shapes_stay_within_the_published_range(method):
 
 
 def test_what_cannot_be_fitted():
-    with pytest.raises(BadInput, match="nothing to fit"):
+    with pytest.raises(BadInput, match="no values to fit"):
         fit_ggd([])
     with pytest.raises(BadInput, match="all values are 0"):
         fit_ggd([0.0, 0.0])
