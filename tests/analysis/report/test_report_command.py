@@ -24,6 +24,7 @@ from analysis.report import folders as report_folders
 from analysis.report import publish, verify
 from analysis.report.command import parse, run_arguments
 from analysis.report.requests import arguments, from_json, to_json
+from analysis.report.sections import headings
 from analysis.report.settings import FORMATS, ReportOptions
 from mtd.utils.errors import BadInput, Failed
 
@@ -208,7 +209,7 @@ def test_numbers_that_are_right_are_confirmed(there, capsys):
 
 
 def test_a_page_that_would_be_too_large_leaves_tables_out(there, monkeypatch):
-    names = report_folders.present(there / "out", sections.NAMES)
+    names = report_folders.present(there / "out", list(headings()))
     files = publish.attachments(there / "out", names)
     done = nbformat.read(there / "out/report.ipynb", as_version=4)
     whole = publish.fitting(done, files, "x")
