@@ -23,9 +23,16 @@ if TYPE_CHECKING:
     )
     from analysis.commands.analysis import Analysis
     from analysis.commands.registry import analyses
+    from analysis.commands.run_lookup import check_parameters, open_run
     from analysis.commands.settings import Settings
     from analysis.engine.hooks import Activations
     from analysis.engine.observer import Observer
+
+PACKAGES = (
+    *("attribution", "brightness", "cka", "compare", "curves", "degradation", "distributions"),
+    *("generalization", "sensitivity", "srga"),
+)
+"""Those of the analyses."""
 
 __all__ = [
     "Activations",
@@ -35,12 +42,14 @@ __all__ = [
     "analyses",
     "attribution",
     "brightness",
+    "check_parameters",
     "cka",
     "compare",
     "curves",
     "degradation",
     "distributions",
     "generalization",
+    "open_run",
     "sensitivity",
     "srga",
 ]
@@ -48,11 +57,13 @@ __all__ = [
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
-        **{name: f"analysis.{name}" for name in __all__ if name.islower() and name != "analyses"},
+        **{name: f"analysis.{name}" for name in PACKAGES},
         "Activations": "analysis.engine.hooks",
         "Analysis": "analysis.commands.analysis",
         "Observer": "analysis.engine.observer",
         "Settings": "analysis.commands.settings",
         "analyses": "analysis.commands.registry",
+        "check_parameters": "analysis.commands.run_lookup",
+        "open_run": "analysis.commands.run_lookup",
     },
 )

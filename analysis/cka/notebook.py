@@ -1,11 +1,10 @@
-"""Figures and tables of a comparison for a page."""
+"""Heat maps of a comparison for a page: all of few, and of many those that a reader chooses."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,12 +12,14 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from analysis.cka import figures
-from analysis.cka.figures import MEASURES, cells
-from analysis.cka.reading import ONE_MODEL, Frames, alt_maps
-from analysis.plotting import model_styles, notebook_output
+from analysis.cka.figures import MEASURES
+from analysis.cka.reading import ONE_MODEL, alt_maps
+from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
-from analysis.text.markdown import code, codes, escaped
 from analysis.text.terminal import plural
+
+if TYPE_CHECKING:
+    from analysis.cka.result import CKAResult
 
 PAIRED = 8
 """Up to so many models, every pair has a figure with its layers named; of more, a small map."""
@@ -33,29 +34,16 @@ SQUARE = 14
 """Pixels of a layer in a small heat map."""
 
 
-def about(frames: Frames, manifest: Mapping[str, Any]) -> Displayed:
-    """What was compared, over which samples."""
-    first, images = cells(frames).iloc[0], manifest["images"]
-    source = images if isinstance(images, str) else ", ".join(images)
-    photographs = plural(len({crop["image"] for crop in manifest["crops"]}), "image")
-    noises = manifest["noises"]
-    return notebook_output.say(
-        [
-            *(f"{code(n)}: {escaped(m['policy'])}" for n, m in manifest["models"].items()),
-            f"noises: {codes(noises, 20)}; {code(noises[0])} is the reference",
-            f"{first.crops} crops of {manifest['crop']} × {manifest['crop']} from {photographs} "
-            f"({escaped(source)})",
-            f"{first.samples:,} {first.unit}s as samples; {figures.subtitle(cells(frames))}; "
-            f"{first.centering} centering",
-        ]
-    )
+def maps(result: CKAResult, which: str) -> Displayed:
+    """Heat maps of one kind; between more than two models a figure for each pair of them.
 
-
-def maps(frames: Frames, manifest: Mapping[str, Any], which: str) -> Displayed:
-    """Heat maps of one kind; between more than two models a figure for each pair of them."""
-    frame, names = cells(frames), list(manifest["models"])
+    Args:
+        result: of a comparison.
+        which: `cross_noise` or `cross_model`, see `analysis.cka.figures.HEATMAPS`.
+    """
+    frame, names = result.cells, list(result.manifest["models"])
     if which == "cross_model" and len(names) > 2:
-        return by_pair(frames, names)
+        return by_pair(frame, names)
     parts, more, drawn_of = figures.panels(frame, which), "", frame
     if len(parts) > MAPS and which == "cross_noise":
         drawn_of = firsts(frame)
@@ -87,9 +75,8 @@ def csv(frame: pd.DataFrame) -> str:
     return f"cka/{figures.measure(frame)}.csv"
 
 
-def by_pair(frames: Frames, names: list[str]) -> Displayed:
+def by_pair(frame: pd.DataFrame, names: list[str]) -> Displayed:
     """A figure for each pair of models under one noise, for the reader to choose from."""
-    frame = cells(frames)
     same = frame.noise_a == frame.noise_b
     wanted, small = list(combinations(names, 2)), len(names) > PAIRED
     different = frame[same & (frame.model_a != frame.model_b)]
@@ -124,35 +111,3 @@ def small_map(rows: pd.DataFrame, limits: tuple[float, float]) -> Displayed:
     )
     figure = f"<figure>{shown}<figcaption>{html.escape(text)}</figcaption></figure>"
     return Displayed({"text/html": figure, "text/plain": text})
-
-
-def diagonal(frames: Frames) -> Displayed:
-    """The diagonal as a table: a row for each layer, a column for each model and pair of noises."""
-    frame = frames["depth"]
-    if frame.empty:
-        return notebook_output.say(["This run compares no two noises."])
-    column = figures.measure(frame)
-    alike = frame.groupby("index").layer.nunique().max() == 1
-    named = frame.layer.map(model_styles.short) if alike else frame["index"].astype(str)
-    head = frame.model + ", " + frame.noise_a + " against " + frame.noise_b
-    rows = pd.DataFrame({"index": frame["index"], "layer": named, "head": head})
-    rows["value"] = frame[column]
-    wide = rows.pivot(index=["index", "layer"], columns="head", values="value")[
-        list(dict.fromkeys(head))
-    ]
-    shown = wide.rename_axis(columns=None).reset_index().drop(columns="index")
-    return notebook_output.table(
-        shown, 3, f"{MEASURES[column]} of each layer with itself", "cka/depth.csv"
-    )
-
-
-def influence(frames: Frames, most: int) -> Displayed:
-    """The crops that make most of the spread behind the intervals."""
-    frame = frames.get("influence")
-    if frame is None:
-        return notebook_output.say(["This run left no crop out (`--no-intervals`)."])
-    top = frame.sort_values("share", ascending=False, kind="stable").head(most)
-    names = ["model_a", "noise_a", "model_b", "noise_b", "image", "top", "left"]
-    shown = top[names].assign(**{"share (%)": 100 * top.share, "mean change": top.mean_change})
-    digits = {"share (%)": 0, "mean change": 3}
-    return notebook_output.table(shown, digits, "The most influential crops", "cka/influence.csv")

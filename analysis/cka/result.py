@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from analysis.cka import figures
 from analysis.commands.result import Result
 from analysis.plotting.axes import new_axes
+from analysis.plotting.model_styles import short
 from mtd.utils.errors import BadInput, nearest
 
 
@@ -43,6 +44,18 @@ class CKAResult(Result):
     def layers(self) -> pd.DataFrame:
         """Every layer under every noise: features, HSIC with itself, why a value is NaN."""
         return self.frames["layers"]
+
+    @property
+    def diagonal(self) -> pd.DataFrame:
+        """`depth` side by side: a row for each layer, a column for each model and two noises."""
+        rows = self.depth
+        alike = rows.groupby("index").layer.nunique().max() == 1
+        layers = rows.layer.map(short) if alike else rows["index"].astype(str)
+        views = rows.model + ", " + rows.noise_a + " against " + rows.noise_b
+        wide = rows.assign(layer=layers, view=views).pivot(
+            index=["index", "layer"], columns="view", values=figures.measure(rows)
+        )[list(dict.fromkeys(views))]
+        return wide.rename_axis(columns=None).reset_index().drop(columns="index")
 
     def plot_matrix(
         self,

@@ -225,3 +225,18 @@ def alt(frames: Frames) -> str:
         at = step(row["last_loss_step"] if empty(row["last_step"]) else row["last_step"])
         each.append(f"{row['run']} ends at step {at} with {listed(ends) or 'no values'}")
     return f"Curves over steps of {plural(len(each), 'run')}. {'; '.join(each[:FEW])}."
+
+
+def drawing(frames: Frames, manifest: Manifest) -> list[str]:
+    """How the figure shows losses and test curves, as far as there are any."""
+    rows, text = frames["summary"], []
+    if rows.last_loss.notna().any():
+        how = "smoothed, with the logged values behind them" if manifest["smooth"] else "as logged"
+        text.append(f"Losses are {how}.")
+    if rows.last_step.notna().any():
+        text.append(
+            "Test curves, PSNR on test images, are not smoothed. Rings mark each run's best step. "
+            "When a network overfits to the noise it is trained on, its PSNR keeps rising under "
+            "that noise and falls under unseen noise."
+        )
+    return text

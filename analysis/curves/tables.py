@@ -164,3 +164,30 @@ def summary_row(frame: pd.DataFrame, run: str, trained: str) -> dict[str, Any]:
     if len(losses):
         row["last_loss_step"], row["last_loss"] = losses[["step", "value"]].iloc[-1]
     return row
+
+
+def best_steps(rows: pd.DataFrame) -> pd.DataFrame:
+    """The best and the last steps of each run with headings to read, without empty columns.
+
+    Args:
+        rows: columns `SUMMARY`.
+    """
+    names = {
+        "run": "run",
+        "trained": "trained on",
+        "best_in_step": "best step",
+        "best_in_psnr": "best PSNR (dB)",
+        "best_out_step": "best step, unseen",
+        "best_out_psnr": "best PSNR, unseen (dB)",
+        "overfitting_gap": "overfitting gap (dB)",
+        "final_out_drop": "PSNR drop to the last step, unseen (dB)",
+        "last_loss": "last loss",
+    }
+    noises = rows.trained.fillna("").astype(str)
+    noises = noises.mask((noises == "") & rows.last_step.notna(), "–")  # no tests need no noise
+    shown = rows[list(names)].assign(trained=noises)
+    if (noises == "").all():
+        shown = shown.drop(columns="trained")
+    steps = [name for name in ("best_in_step", "best_out_step") if shown[name].isna().any()]
+    shown = shown.astype(dict.fromkeys(steps, float))
+    return shown.rename(columns=names).dropna(axis=1, how="all")

@@ -1,21 +1,24 @@
-"""Tables and pictures of a benchmark for a page: leaderboard, values by noise, pairs, strips."""
+"""Paired differences and pictures of a benchmark for a page, for the reader to choose from."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.generalization import comparison_strips
+from analysis.generalization import comparison_strips, summary
 from analysis.generalization.scoring import facts
 from analysis.generalization.settings import PICTURES
-from analysis.generalization.summary import Frames, drop_label, scores_of_models, with_unit
+from analysis.generalization.summary import with_unit
 from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
 from analysis.text.markdown import interval, number
 from analysis.text.noise_labels import NOISY
 from analysis.text.rows import p_values
+
+if TYPE_CHECKING:
+    from analysis.generalization.result import GeneralizationResult
 
 PAIRED = 24
 """Up to so many models, all pairs of them are shown; of more, those of the best one."""
@@ -26,48 +29,9 @@ STRIPS = 8
 CLEAN = "clean (the target)"
 
 
-def leaderboard(frames: Frames, metric: str) -> Displayed:
-    """Scores of the models, best first under unseen noise, the noisy input last."""
-    frame, about = frames["generalization"], facts(metric)
-    order = [*scores_of_models(frames, metric).model]
-    part = frame[frame.metric == metric].set_index("model")
-    part = part.loc[[*order, *([NOISY] if NOISY in part.index else [])]].reset_index()
-    ends = zip(part.out_of_distribution_low, part.out_of_distribution_high, strict=True)
-    shown = pd.DataFrame(
-        {
-            "model": part.model,
-            "in distribution": part.in_distribution,
-            "out of distribution": part.out_of_distribution,
-            "95% interval": [interval(low, high, about.digits) for low, high in ends],
-            "worst": part.worst,
-            "worst noise": part.worst_noise.replace("nan", "–"),
-            drop_label(metric): part.ood_drop,
-            "mean rank": part.mean_rank,
-        }
-    )
-    digits = dict.fromkeys(map(str, shown), about.digits) | {"mean rank": 2}
-    caption = f"{with_unit(metric)}; out of distribution: mean over kinds of unseen noise"
-    return notebook_output.table(shown, digits, caption, "generalization/generalization.csv")
-
-
-def by_noise(frames: Frames, metric: str) -> Displayed:
-    """The mean of every model under every noise, a column for each noise."""
-    frame, about = frames["noises"], facts(metric)
-    part = frame[frame.metric == metric]
-    order = [*scores_of_models(frames, metric).model]
-    order += [NOISY] if NOISY in set(part.model) else []
-    noises = list(dict.fromkeys(part.noise))
-    wide = part.pivot(index="model", columns="noise", values="mean").loc[order, noises]
-    inside = set(part[part.in_distribution].noise)
-    wide.columns = pd.Index([f"{n} (trained on)" if n in inside else str(n) for n in noises])
-    shown = wide.rename_axis("model").reset_index()
-    caption = f"Mean {with_unit(metric)} under each noise"
-    return notebook_output.table(shown, about.digits, caption, "generalization/noises.csv")
-
-
-def pairs(frames: Frames, metric: str) -> Displayed:
+def pairs(result: GeneralizationResult, metric: str) -> Displayed:
     """Paired differences of two models under every noise, for the reader to choose from."""
-    tests, order = frames["tests"], list(scores_of_models(frames, metric).model)
+    tests, order = result.tests, summary.best_first(result.scores, metric)
     if len(order) < 2:
         return notebook_output.say(["One model: no differences."])
     wanted = list(combinations(order, 2))
@@ -103,20 +67,18 @@ def differences(rows: pd.DataFrame, metric: str) -> Displayed:
     return notebook_output.table(shown, digits, caption, "generalization/tests.csv")
 
 
-def comparisons(
-    frames: Frames, attachments: Mapping[str, bytes], order: list[str]
-) -> list[Displayed]:
-    """Pictures of an image under each kind of noise: by the first models, noisy, clean.
+def comparisons(result: GeneralizationResult, metric: str) -> list[Displayed]:
+    """Pictures of an image under each kind of noise: by the best models, noisy, clean.
 
     Of a kind's two images it is the representative one.
     """
     from safetensors.numpy import load
 
-    frame, file = frames.get("strips"), attachments.get(PICTURES)
+    frame, file = result.frames.get("strips"), result.attachments.get(PICTURES)
     if frame is None or frame.empty or file is None:
         return [notebook_output.say(["This run has no pictures."])]
     pictures, shown_images = load(file), []
-    models = order[: comparison_strips.MOST]
+    models = summary.best_first(result.scores, metric)[: comparison_strips.MOST]
     frame = frame.assign(first=frame.reason != "representative")
     frame = frame.sort_values(["noise", "first", "strip"], kind="stable")
     chosen = frame.drop_duplicates("noise")["strip"].sort_values()

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.commands.result import Result
-from analysis.generalization import figures, summary
+from analysis.generalization import figures, reading, summary
 from analysis.plotting.axes import new_axes
 from analysis.text.noise_labels import NOISY
 from mtd.utils.errors import BadInput, nearest
@@ -40,6 +40,28 @@ class GeneralizationResult(Result):
     def strips(self) -> pd.DataFrame:
         """Which square of which image each comparison strip shows, and its PSNR."""
         return self.frames["strips"]
+
+    def sentences(self, metric: str = "psnr") -> list[str]:
+        """What follows from the tables, in Markdown, for one metric."""
+        return reading.sentences(self.frames, self.manifest, metric)
+
+    def leaderboard(self, metric: str = "psnr") -> pd.DataFrame:
+        """Scores with headings to read, the best models under unseen noise first.
+
+        Raises:
+            BadInput: no such metric in the run.
+        """
+        self._of_metric(metric)
+        return summary.leaderboard(self.scores, metric)
+
+    def means(self, metric: str = "psnr") -> pd.DataFrame:
+        """The mean of every model under every noise, a column for each noise.
+
+        Raises:
+            BadInput: no such metric in the run.
+        """
+        self._of_metric(metric)
+        return summary.means_by_noise(self.noises, self.scores, metric)
 
     def plot_levels(
         self, ax: Axes | None = None, *, metric: str = "psnr", kind: str | None = None

@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.generalization.pairwise_tests import OUTSIDE
 from analysis.generalization.scoring import facts
+from analysis.text.markdown import interval
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
 from analysis.text.terminal import grid, number, plural
@@ -63,6 +64,53 @@ def scores_of_models(frames: Frames, metric: str) -> pd.DataFrame:
     frame = frames["generalization"]
     part = frame[(frame.metric == metric) & (frame.model != NOISY)]
     return part.set_index("model", drop=False).loc[best_first(frame, metric)]
+
+
+def leaderboard(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Scores with headings to read, the best models under unseen noise first, noisy input last.
+
+    Args:
+        frame: see `analysis.generalization.scoring.generalization`.
+        metric: of its column `metric`.
+    """
+    part = with_input_last(frame, metric).reset_index()
+    ends = zip(part.out_of_distribution_low, part.out_of_distribution_high, strict=True)
+    digits = facts(metric).digits
+    return pd.DataFrame(
+        {
+            "model": part.model,
+            "in distribution": part.in_distribution,
+            "out of distribution": part.out_of_distribution,
+            "95% interval": [interval(low, high, digits) for low, high in ends],
+            "worst": part.worst,
+            "worst noise": part.worst_noise.replace("nan", "–"),
+            drop_label(metric): part.ood_drop,
+            "mean rank": part.mean_rank,
+        }
+    )
+
+
+def with_input_last(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Rows of a metric by model, as `best_first` has them, then the noisy input."""
+    part = frame[frame.metric == metric].set_index("model")
+    return part.loc[[*best_first(frame, metric), *([NOISY] if NOISY in part.index else [])]]
+
+
+def means_by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The mean of every model under every noise, a column for each; rows as in `leaderboard`.
+
+    Args:
+        noises: see `analysis.generalization.scoring.noises`.
+        frame: see `leaderboard`.
+        metric: of both.
+    """
+    part = noises[noises.metric == metric]
+    order = [name for name in with_input_last(frame, metric).index if name in set(part.model)]
+    names = list(dict.fromkeys(part.noise))
+    wide = part.pivot(index="model", columns="noise", values="mean").loc[order, names]
+    inside = set(part[part.in_distribution].noise)
+    wide.columns = pd.Index([f"{n} (trained on)" if n in inside else str(n) for n in names])
+    return wide.rename_axis("model").reset_index()
 
 
 def measured(results: pd.DataFrame, manifest: Manifest) -> str:

@@ -19,8 +19,9 @@ from mtd.utils import atomic_write
 from mtd.utils.errors import BadInput, Failed, nearest
 
 KERNEL = "python3"
-PARAMETERS, SECTIONS = "parameters", "sections"
-"""Tags of cells: of the parameters, and of the place where sections are inserted."""
+PARAMETERS, SECTIONS, STANDALONE = "parameters", "sections", "standalone"
+"""Tags of cells: of the parameters, of the place where sections are inserted, and of what a report
+leaves out."""
 
 ERROR_LENGTH = 200
 """Characters of an error that a message quotes."""
@@ -110,7 +111,10 @@ def with_parameters(
 
 
 def compose(report: NotebookNode, sections: Mapping[str, NotebookNode]) -> NotebookNode:
-    """One notebook: the sections' cells in place of the cell that is tagged `sections`."""
+    """One notebook: the sections' cells in place of the cell that is tagged `sections`.
+
+    Cells that are tagged `standalone` are left out.
+    """
     cells: list[NotebookNode] = []
     for cell in report.cells:
         if tagged(cell, SECTIONS):
@@ -118,6 +122,7 @@ def compose(report: NotebookNode, sections: Mapping[str, NotebookNode]) -> Noteb
                 cells += section.cells
         else:
             cells.append(cell)
+    cells = [cell for cell in cells if not tagged(cell, STANDALONE)]
     composed = NotebookNode({**report, "cells": cells})
     nbformat.validate(composed)
     return composed

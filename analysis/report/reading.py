@@ -29,7 +29,7 @@ SHORT = 3
 LAYERS = 40
 """Names of a longer list of layers that are given."""
 
-ASKED = (
+SHOWN = (
     *("analysis", "versions", "models", "crops", "sections", "runs", "noises", "arguments"),
     *(
         "max_crops",
@@ -48,9 +48,9 @@ ASKED = (
 
 LABELS = {
     "srga": "SRGA",
-    "cka": "CKA of deep blocks",
+    "cka": "CKA, last quarter",
     "separability": "CH by noise",
-    "distance": "W1 of deep features (σ)",
+    "distance": "W1 of last features (σ)",
     "sensitivity": "gain of the output",
 }
 """Of indices, short."""
@@ -64,11 +64,11 @@ LEADERBOARD = "leaderboard.csv"
 
 def sections(path: Path) -> dict[str, Mapping[str, Any]]:
     """The manifests of the sections that a report has, by name, in order."""
-    found: dict[str, Mapping[str, Any]] = {}
+    manifests: dict[str, Mapping[str, Any]] = {}
     for name in report_sections.headings():
         with suppress(BadInput):
-            found[name] = run_folder.read_manifest(path / name)
-    return found
+            manifests[name] = run_folder.read_manifest(path / name)
+    return manifests
 
 
 def manifest(path: Path) -> Mapping[str, Any]:
@@ -80,8 +80,8 @@ def manifest(path: Path) -> Mapping[str, Any]:
 
 def models(path: Path) -> dict[str, Mapping[str, Any]]:
     """What is known of each model, by name, from the report or else its sections."""
-    for held in (manifest(path), *sections(path).values()):
-        about = held.get("models")
+    for own in (manifest(path), *sections(path).values()):
+        about = own.get("models")
         if isinstance(about, dict) and about:
             return about
     return {}
@@ -94,13 +94,13 @@ def anchor(heading: str) -> str:
 
 def in_short(path: Path) -> list[str]:
     """The main results of each section, with a link to it."""
-    found = []
+    lines = []
     for name in sections(path):
-        said = " ".join(main_sentences(path / name, name)[:SHORT])
-        if said:
+        results = " ".join(main_sentences(path / name, name)[:SHORT])
+        if results:
             heading = report_sections.headings()[name]
-            found.append(f"[{heading}](#{anchor(heading)}): {said}")
-    return found or ["This report has no finished section."]
+            lines.append(f"[{heading}](#{anchor(heading)}): {results}")
+    return lines or ["This report has no finished section."]
 
 
 def main_sentences(folder: Path, name: str) -> list[str]:
@@ -142,29 +142,29 @@ def scores(path: Path) -> pd.DataFrame:
     The best under unseen noise comes first; models without PSNR there are last, in their order. An
     index is left out if its table is of another measure.
     """
-    held = sections(path)
+    manifests = sections(path)
     known = compared(path)
     frame = pd.DataFrame({"model": list(known)}, index=pd.Index(list(known), dtype=object))
-    trained = set(held.get(PREDICTED, {}).get("in_distribution", ()))
-    if PREDICTED in held:
-        held_scores = run_folder.read_tables(path / PREDICTED, [PREDICTED]).get(PREDICTED)
-        if held_scores is not None:
-            psnr = held_scores[held_scores.metric == "psnr"].set_index("model")
+    trained = set(manifests.get(PREDICTED, {}).get("in_distribution", ()))
+    if PREDICTED in manifests:
+        benchmark = run_folder.read_tables(path / PREDICTED, [PREDICTED]).get(PREDICTED)
+        if benchmark is not None:
+            psnr = benchmark[benchmark.metric == "psnr"].set_index("model")
             names = {
                 "PSNR, trained (dB)": "in_distribution",
                 UNSEEN: "out_of_distribution",
                 "PSNR drop (dB)": "ood_drop",
             }
             for label, column in names.items():
-                frame[label] = of_models(known, psnr[column], held[PREDICTED])
+                frame[label] = of_models(known, psnr[column], manifests[PREDICTED])
     for index in INDICES:
-        if index.analysis in held:
+        if index.analysis in manifests:
             tables = run_folder.read_tables(path / index.analysis, [index.table])
             if index.table in tables:
                 with suppress(AttributeError, KeyError):  # no such column: of another measure
                     values = index.read(tables[index.table], trained)
-                    found = of_models(known, values, held[index.analysis])
-                    frame[LABELS.get(index.name, index.label)] = found
+                    label = LABELS.get(index.name, index.label)
+                    frame[label] = of_models(known, values, manifests[index.analysis])
     if UNSEEN in frame:
         frame = frame.sort_values(UNSEEN, ascending=False, kind="stable")
     return frame.reset_index(drop=True).dropna(axis=1, how="all")
@@ -183,20 +183,20 @@ def compared(path: Path) -> dict[str, Any]:
 
     Names of equal files are models of their own where a section has them all.
     """
-    held = {name: about.get("sha256") for name, about in models(path).items()}
-    kept: dict[Any, list[str]] = {}
+    digests = {name: about.get("sha256") for name, about in models(path).items()}
+    most_names: dict[Any, list[str]] = {}
     for about in sections(path).values():
-        found: dict[Any, list[str]] = {}
+        by_digest: dict[Any, list[str]] = {}
         for name, model in (about.get("models") or {}).items():
-            if name in held and held[name] == model.get("sha256"):
-                found.setdefault(held[name], []).append(name)
-        for digest, names in found.items():
-            if len(names) > len(kept.get(digest, ())):
-                kept[digest] = names
+            if name in digests and digests[name] == model.get("sha256"):
+                by_digest.setdefault(digests[name], []).append(name)
+        for digest, names in by_digest.items():
+            if len(names) > len(most_names.get(digest, ())):
+                most_names[digest] = names
     return {
         name: digest
-        for name, digest in held.items()
-        if digest is None or name in kept.get(digest, [name])
+        for name, digest in digests.items()
+        if digest is None or name in most_names.get(digest, [name])
     }
 
 
@@ -210,19 +210,22 @@ def of_models(known: Mapping[str, Any], values: pd.Series, about: Mapping[str, A
             none, one of the same file is.
     """
     theirs = {name: model.get("sha256") for name, model in (about.get("models") or {}).items()}
-    found = {}
+    by_name = {}
     for name, digest in known.items():
-        alike_ = [other for other, own in theirs.items() if own == digest and own is not None]
+        same_file = [other for other, own in theirs.items() if own == digest and own is not None]
         if name in theirs and theirs[name] == digest:
-            found[name] = values.get(name)
-        elif alike_:
-            found[name] = values.get(alike_[0])
-    return pd.Series(found, dtype=float).reindex(pd.Index(list(known), dtype=object))
+            by_name[name] = values.get(name)
+        elif same_file:
+            by_name[name] = values.get(same_file[0])
+    return pd.Series(by_name, dtype=float).reindex(pd.Index(list(known), dtype=object))
 
 
-def asked(path: Path) -> pd.DataFrame:
-    """A row for each section: on how many crops and under which noises."""
-    rows, budgets = [], manifest(path).get("budgets") or {}
+NOTHING = pd.DataFrame({"section": []})
+
+
+def inputs_of_sections(path: Path) -> pd.DataFrame:
+    """A row for each section: its crops and noises, and how many crops it was limited to."""
+    rows, limits = [], manifest(path).get("max_crops") or {}
     for name, about in sections(path).items():
         crops = about.get("crops") or []
         if not crops and not about.get("noises"):
@@ -234,8 +237,8 @@ def asked(path: Path) -> pd.DataFrame:
                 "section": report_sections.headings()[name],
                 "crops": len(crops) or "–",
                 "of": f"{side} x {side}" if side else "whole images" if crops else "–",
+                "at most": limits.get(name, math.nan),
                 "megapixels": len(crops) * side**2 / 1e6 if side else math.nan,
-                "budget": budgets.get(name, math.nan),
                 "images": len({crop["image"] for crop in crops}) or "–",
                 "from": images if isinstance(images, str) else ", ".join(images or ()) or "–",
                 "noises": ", ".join(about.get("noises", ())) or "–",
@@ -245,22 +248,19 @@ def asked(path: Path) -> pd.DataFrame:
     return frame.dropna(axis=1, how="all")
 
 
-NOTHING = pd.DataFrame({"section": []})
-
-
 def entries(path: Path) -> list[str]:
-    """What else the report's manifest says was asked for."""
+    """Those entries of the report's manifest that no table shows."""
     return [
         f"{name.replace('_', ' ')}: {escaped(plain(value))}"
         for name, value in manifest(path).items()
-        if name not in ASKED and value not in (None, "", [], {})
+        if name not in SHOWN and value not in (None, "", [], {})
     ]
 
 
 def plain(value: Any) -> str:
     """An entry of a manifest, in one line."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {plain(held)}" for name, held in value.items())
+        return ", ".join(f"{name} {plain(part)}" for name, part in value.items())
     if isinstance(value, list):
         return ", ".join(map(plain, value))
     return str(value) if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -268,8 +268,8 @@ def plain(value: Any) -> str:
 
 def command(path: Path) -> list[str]:
     """The command that gives these numbers, if the report was computed."""
-    held = manifest(path).get("arguments")
-    return [code(shlex.join(["python", "-m", "analysis.report", *held]))] if held else []
+    arguments = manifest(path).get("arguments")
+    return [code(shlex.join(["python", "-m", "analysis.report", *arguments]))] if arguments else []
 
 
 def settings(path: Path) -> pd.DataFrame:
@@ -300,15 +300,15 @@ def layers(path: Path) -> pd.DataFrame:
     """A row for each section and list of layers: which models it is of, and what is in it."""
     rows = []
     for name, about in sections(path).items():
-        held = about.get("layers") or {}
-        for models_, names in alike(held):
+        layers_of = about.get("layers") or {}
+        for models_, names in alike(layers_of):
             shown = [short(layer) for layer in names]
             if len(shown) > LAYERS:
                 shown = [*shown[: LAYERS - 1], "…", shown[-1]]
             rows.append(
                 {
                     "section": report_sections.headings()[name],
-                    "models": "all" if len(models_) == len(held) else ", ".join(models_),
+                    "models": "all" if len(models_) == len(layers_of) else ", ".join(models_),
                     "layers": len(names),
                     "which": ", ".join(shown),
                 }
@@ -318,20 +318,20 @@ def layers(path: Path) -> pd.DataFrame:
 
 def alike(lists: Mapping[str, Any]) -> Iterator[tuple[list[str], list[str]]]:
     """Models with the same list of layers, together."""
-    found: dict[tuple[str, ...], list[str]] = {}
+    groups: dict[tuple[str, ...], list[str]] = {}
     for model, names in lists.items():
-        found.setdefault((names,) if isinstance(names, str) else tuple(names), []).append(model)
-    for names, models_ in found.items():
+        groups.setdefault((names,) if isinstance(names, str) else tuple(names), []).append(model)
+    for names, models_ in groups.items():
         yield models_, list(names)
 
 
 def versions(path: Path) -> pd.DataFrame:
     """Packages and their versions; several where sections were made with several."""
-    found: dict[str, dict[str, None]] = {}
-    for held in (manifest(path), *sections(path).values()):
-        for name, version in (held.get("versions") or {}).items():
-            found.setdefault(name, {})[str(version)] = None
-    rows = [{"package": name, "version": ", ".join(held)} for name, held in found.items()]
+    by_package: dict[str, dict[str, None]] = {}
+    for about in (manifest(path), *sections(path).values()):
+        for name, version in (about.get("versions") or {}).items():
+            by_package.setdefault(name, {})[str(version)] = None
+    rows = [{"package": name, "version": ", ".join(all_)} for name, all_ in by_package.items()]
     return pd.DataFrame(rows, columns=["package", "version"])
 
 
@@ -342,7 +342,7 @@ def checkpoints(path: Path) -> pd.DataFrame:
             "model": name,
             "SHA-256": about.get("sha256", "–"),
             "masks": about.get("policy", "–"),
-            "said by": about.get("policy_source", "–"),
+            "from": about.get("policy_source", "–"),
         }
         for name, about in models(path).items()
     ]

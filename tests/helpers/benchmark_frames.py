@@ -7,6 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.commands.registry import analysis
+from analysis.generalization.result import GeneralizationResult
+
 NAN = math.nan
 NOISES = {"gaussian:15": True, "poisson:3": False, "isp": False}
 
@@ -90,3 +93,9 @@ PAIR = {"a": (30.0, 20.0), "b": (28.0, 25.0)}
 
 def said(lines: list[str]) -> str:
     return " ".join(lines)
+
+
+def benchmark_result(frames: dict[str, pd.DataFrame]) -> GeneralizationResult:
+    """The result that holds these tables."""
+    files = {f"{name}.csv": frame for name, frame in frames.items()}
+    return GeneralizationResult(analysis("generalization"), files, {"models": {}})

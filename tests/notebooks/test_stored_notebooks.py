@@ -1,25 +1,33 @@
-"""Notebooks: stored clean, and executed by papermill on real run folders."""
+"""Notebooks: stored clean, and run in this process by IPython on results that were saved."""
 
 from __future__ import annotations
 
 import ast
 import html
-import json
 import os
 import re
 import shutil
+from collections.abc import Iterator, Mapping
 from contextlib import chdir
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot as plt
 import nbformat
+import numpy as np
 import papermill
 import pytest
-from analysis.report.run_lookup import SECTIONS
+import torch
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
 
-from analysis.report import reading as report_
-from analysis.report import run_lookup
+import analysis
+from analysis.commands import run_lookup
+from analysis.commands.run_lookup import ParameterError
+from analysis.pages import notebooks
+from analysis.report import publish
+from analysis.report import reading as report_reading
+from analysis.report import sections as report_sections
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.utils.errors import BadInput
@@ -27,33 +35,30 @@ from tests.helpers.networks import MASKED, TINY, tiny_network
 from tests.helpers.paths import ROOT
 from tests.helpers.training_logs import own
 
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = sorted(path.stem for path in (ROOT / "notebooks").glob("*.ipynb"))
+ALONE = [name for name in NOTEBOOKS if name not in ("report", "findings")]
 NAMES = ("plain", "<b>bold | x", "_under_ *star* `tick`", "[l](u) #1 & co")
 """Of models; what Markdown or HTML would take for its own."""
 
-FEW = ("--crop", "16", "--quiet", "--noise", "gaussian:15", "--noise", "poisson:3")
-MORE = {
-    "generalization": (*FEW, "--limit", "6"),
-    "cka": (*FEW, "--limit", "6"),
-    "srga": (*FEW, "--limit", "24", "--noise", "gaussian:50"),
-    "distributions": (*FEW, "--limit", "6"),
-    "degradation": (*FEW, "--limit", "6"),
-    "sensitivity": (*FEW, "--limit", "6"),
-    "attribution": (*FEW, "--limit", "2", "--steps", "3", "--side", "4"),
+FEW: dict[str, Any] = {"crop": 16, "noises": ["gaussian:15", "poisson:3"], "limit": 6}
+FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
+    "generalization": ("benchmark", FEW),
+    "cka": ("compare", FEW),
+    "srga": ("score_models", FEW | {"limit": 24, "noises": ["poisson:3", "gaussian:50"]}),
+    "distributions": ("measure_distances", FEW),
+    "degradation": ("measure_clusters", FEW),
+    "sensitivity": ("measure_sensitivity", FEW),
+    "attribution": ("attribute", FEW | {"limit": 2, "steps": 3, "side": 4}),
 }
-
-
-def load(name: str) -> Any:
-    return nbformat.read(ROOT / "notebooks" / f"{name}.ipynb", as_version=4)
 
 
 def tagged(cell: Any, tag: str) -> bool:
     return tag in cell.metadata.get("tags", [])
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-def test_stored_without_outputs_and_parameterised(path):
-    notebook = load(path.stem)
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_stored_without_outputs_and_parameterised(name):
+    notebook = notebooks.stored(name)
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
@@ -61,33 +66,41 @@ def test_stored_without_outputs_and_parameterised(path):
     code = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert all(not cell.outputs and cell.execution_count is None for cell in code)
     (parameters,) = (cell for cell in code if tagged(cell, "parameters"))
+    assert parameters is code[0]
+    comment, *lines = parameters.source.splitlines()
+    assert comment.startswith("# Edit th") and all("  # " in line for line in lines)
     for statement in ast.parse(parameters.source).body:
         assert isinstance(statement, ast.Assign)
         ast.literal_eval(statement.value)
-    assert all("  # " in line for line in parameters.source.splitlines())
+    known = "".join(f', "{key}"' for key in notebooks.known_parameters(notebook))
+    assert f"check_parameters(globals(){known})" in code[1].source
     assert not any(line.startswith("%") for cell in code for line in cell.source.splitlines())
 
 
+@pytest.mark.parametrize("name", ALONE)
+def test_its_last_cells_show_how_to_change_a_figure(name):
+    text, code = notebooks.stored(name).cells[-2:]
+    assert (text.cell_type, code.cell_type) == ("markdown", "code")
+    assert tagged(text, "standalone") and tagged(code, "standalone")
+    assert "data frame" in text.source and "My title" in code.source
+    assert len(code.source.splitlines()) <= 3
+
+
 def test_there_is_a_notebook_for_every_section_and_ids_are_their_own():
-    assert {path.stem for path in NOTEBOOKS} == {*SECTIONS, "report", "findings"}
-    ids = [(cell.id, path.stem) for path in NOTEBOOKS for cell in load(path.stem).cells]
+    headings = report_sections.headings()
+    assert set(ALONE) == {*headings, "section"}
+    ids = [(cell.id, name) for name in NOTEBOOKS for cell in notebooks.stored(name).cells]
     assert len({id for id, _ in ids}) == len(ids)
     assert all(id.startswith(f"{name}-") for id, name in ids)
-    for name, heading in SECTIONS.items():
-        assert load(name).cells[0].source.startswith(f"## {heading}\n")
+    for name, heading in headings.items():
+        assert notebooks.stored(name).cells[0].source.startswith(f"## {heading}\n")
     for name in ("report", "findings"):
-        assert load(name).cells[0].source.startswith("# ")
-    assert sum(tagged(cell, "sections") for cell in load("report").cells) == 1
-
-
-def compute(name: str, *given: str) -> Path:
-    module = import_module(f"analysis.{name}.command")
-    found: Path = module.run(module.parser().parse_args(list(given)))
-    return found
+        assert notebooks.stored(name).cells[0].source.startswith("# ")
+    assert sum(tagged(cell, "sections") for cell in notebooks.stored("report").cells) == 1
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two folders like those of a report: `many` of four models, `one` of one."""
     place: Path = tmp_path_factory.mktemp("reports")
     with chdir(place):
@@ -97,157 +110,250 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
             checkpoint_file.save(f"{name}.pth", weights, network=TINY, mask=policy)
         files = [f"{name}.pth" for name in NAMES]
         for report, models in (("many", files), ("one", files[1:2])):
-            for name, given in MORE.items():
-                compute(name, *models, *given, "--output-dir", f"{report}/{name}")
-        held = [f"many/{n}" for n in ("generalization", "cka", "srga", "degradation")]
-        compute("compare", *held, "--output-dir", "many/compare")
+            for name, (function, settings) in FUNCTIONS.items():
+                call = getattr(getattr(analysis, name), function)
+                call(models, progress=False, **settings).save(f"{report}/{name}")
         tests = "100,gaussian:15,30\n100,poisson:3,25\n200,gaussian:15,32\n200,poisson:3,22\n"
         own(place / NAMES[2], tests)
         own(place / "logged")
-        compute("curves", NAMES[2], "logged", "--output-dir", "many/curves", "--quiet")
+        analysis.curves.read_curves([NAMES[2], "logged"]).save("many/curves")
+        parts = [f"many/{name}" for name in ("generalization", "cka", "srga", "degradation")]
+        analysis.compare.correlate(parts).save("many/compare")
         for report in ("many", "one"):  # as the command does
-            report_.scores(Path(report)).to_csv(f"{report}/leaderboard.csv")
+            report_reading.scores(Path(report)).to_csv(f"{report}/leaderboard.csv")
     return place
 
 
-def compose(folder: Path) -> Any:
-    """The report with its sections in the middle, each told its folder."""
-    whole = load("report")
-    cells = []
-    for cell in told(whole, folder).cells:
-        if tagged(cell, "sections"):
-            for name in SECTIONS:
-                if (folder / name).is_dir():
-                    cells += told(load(name), folder / name).cells
-        else:
-            cells.append(cell)
-    whole.cells = cells
-    return whole
+class Notebook:
+    """Cells run by IPython in this process; outputs with the ids of their cells."""
+
+    def __init__(self) -> None:
+        InteractiveShell.clear_instance()
+        self.shell = InteractiveShell.instance(history_length=0)
+        self.shell.history_manager.enabled = False  # type: ignore[union-attr]
+        self.outputs: list[tuple[str, Any]] = []
+        self.printed: dict[str, str] = {}
+
+    def run(self, notebook: Any) -> Notebook:
+        for cell in notebook.cells:
+            if cell.cell_type == "code":
+                with self.shell.display_trap, capture_output() as captured:
+                    done = self.shell.run_cell(cell.source, store_history=True)
+                done.raise_error()
+                self.outputs += [(cell.id, output) for output in captured.outputs]
+                self.printed[cell.id] = captured.stdout + captured.stderr
+        return self
+
+    def with_id(self, id: str) -> Mapping[str, str]:
+        """What the cell of an id showed last, by MIME type."""
+        data: Mapping[str, str] = [output for cell, output in self.outputs if cell == id][-1].data
+        return data
 
 
-def told(notebook: Any, folder: Path) -> Any:
-    for cell in notebook.cells:
-        if tagged(cell, "parameters"):
-            cell.source = cell.source.replace('run_dir = ""', f"run_dir = {str(folder)!r}")
-    return notebook
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    plt.close("all")
+    InteractiveShell.clear_instance()
 
 
-def execute(notebook: Any, place: Path) -> list[tuple[str, Any]]:
-    """All outputs, with the ids of their cells."""
-    nbformat.write(notebook, place / "in.ipynb")
-    papermill.execute_notebook(
-        place / "in.ipynb", place / "out.ipynb", cwd=place, progress_bar=False
-    )
-    done = nbformat.read(place / "out.ipynb", as_version=4)
-    code = [cell for cell in done.cells if cell.cell_type == "code"]
-    return [(cell.id, output) for cell in code for output in cell.outputs]
+def run(name: str, /, **parameters: Any) -> Notebook:
+    """A stored notebook, with parameters as papermill sets them."""
+    return Notebook().run(notebooks.with_parameters(notebooks.stored(name), parameters, name))
 
 
 @pytest.fixture(scope="module", params=["many", "one"])
-def outputs(request: Any, reports: Path, tmp_path_factory: Any) -> tuple[str, list[Any]]:
-    place = tmp_path_factory.mktemp("executed")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", str(ROOT))
-        return request.param, execute(compose(reports / request.param), place)
+def outputs(request: Any, runs: Path) -> Iterator[tuple[str, Notebook]]:
+    """The notebook of a report as it is published."""
+    folder = runs / request.param
+    sections = [name for name in report_sections.headings() if (folder / name).is_dir()]
+    with chdir(folder):
+        yield request.param, Notebook().run(publish.composed(sections))
 
 
 def texts(output: Any) -> str:
     """All text of an output, but pictures."""
-    held = {name: text for name, text in output.data.items() if not name.startswith("image/")}
-    return re.sub(r"base64,[A-Za-z0-9+/=]+", "", "\n".join(held.values())) + str(output.metadata)
+    parts = {name: text for name, text in output.data.items() if not name.startswith("image/")}
+    return re.sub(r"base64,[A-Za-z0-9+/=]+", "", "\n".join(parts.values())) + str(output.metadata)
 
 
-def test_figures_have_descriptions_and_nothing_is_printed(outputs, reports):
-    name, found = outputs
-    assert {output.output_type for _, output in found} <= {"display_data", "execute_result"}
-    pictures = [output for _, output in found if "image/png" in output.data]
+def test_figures_have_descriptions_and_nothing_is_printed(outputs, runs):
+    name, done = outputs
+    assert not any(done.printed.values())
+    pictures = [output for _, output in done.outputs if "image/png" in output.data]
     assert len(pictures) >= (10 if name == "many" else 7)
     for output in pictures:
         about = output.metadata["image/png"]
         assert re.search(r"\d", about["alt"]) and "nan" not in about["alt"]
-        assert (reports / name / about["csv"]).is_file()
-    for _, output in found:
+        assert (runs / name / about["csv"]).is_file()
+    for _, output in done.outputs:
         for source in re.findall(r'data-csv="([^"]+)"', output.data.get("text/html", "")):
-            assert (reports / name / html.unescape(source)).is_file()
+            assert (runs / name / html.unescape(source)).is_file()
 
 
-def test_no_output_names_the_folder(outputs, reports):
-    _, found = outputs
-    for id, output in found:
-        assert str(reports) not in texts(output), id
-        assert not id.endswith("-run") and id != "report-about"  # silent where it was given
+def test_no_output_names_the_folder(outputs, runs):
+    for id, output in outputs[1].outputs:
+        assert str(runs) not in texts(output), id
+        assert not id.endswith(("-open", "-own"))
 
 
 def test_names_of_models_are_shown_as_they_are(outputs):
-    name, found = outputs
-    for id, output in found:
+    name, done = outputs
+    for id, output in done.outputs:
         if "text/html" in output.data:
             assert "<b>" not in output.data["text/html"], id
         if "text/markdown" in output.data:
             # outside of code, whatever Markdown would read is escaped
             plain = re.sub(r"(`+)(?!`).*?(?<!`)\1(?!`)", "", output.data["text/markdown"])
             assert "<b>" not in plain and "_under_" not in plain and "[l](u)" not in plain, id
-    said = dict(found)
-    assert "`<b>bold | x`" in said["report-short"].data["text/markdown"]
-    models = said["report-models"].data["text/html"]
+    assert "`<b>bold | x`" in done.with_id("report-short")["text/markdown"]
+    models = done.with_id("report-models")["text/html"]
     assert all(html.escape(model) in models for model in (NAMES if name == "many" else NAMES[1:2]))
 
 
 def test_every_section_says_what_follows(outputs):
-    name, found = outputs
-    said = dict(found)
+    name, done = outputs
     missing = {"curves", "compare"} if name == "one" else set()
-    for section in set(SECTIONS) - missing:
-        lines = said[f"{section}-says"].data["text/markdown"].splitlines()
+    sections = set(report_sections.headings()) - missing
+    for section in sections:
+        lines = done.with_id(f"{section}-says")["text/markdown"].splitlines()
         assert lines and all(line.startswith("- ") for line in lines)
         assert re.search(r"\d", lines[0]), section
-    short = said["report-short"].data["text/markdown"].splitlines()
-    assert len(short) == len(SECTIONS) - len(missing)
+    short = done.with_id("report-short")["text/markdown"].splitlines()
+    assert len(short) == len(sections)
 
 
 def test_sections_that_follow_do_not_change_the_report(outputs):
-    said = dict(outputs[1])
-    assert said["report-settings"].data["text/plain"].count("cpu") >= len(MORE)
-    assert "torch" in said["report-versions"].data["text/html"]
+    done = outputs[1]
+    assert done.with_id("report-settings")["text/plain"].count("cpu") >= len(FUNCTIONS)
+    assert "torch" in done.with_id("report-versions")["text/html"]
 
 
-def test_a_notebook_alone_takes_the_newest_run(reports, tmp_path, monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    run = tmp_path / "runs" / "cka-plain-0"
-    shutil.copytree(reports / "many" / "cka", run)
+def test_the_same_run_gives_the_same_outputs(runs):
+    first, second = (
+        [output.data for _, output in run("cka", run_dir=str(runs / "one" / "cka")).outputs]
+        for _ in range(2)
+    )
+    assert first == second and any("image/png" in data for data in first)
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_a_notebook_alone_takes_a_run_of_any_name(name, runs, tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
-    found = dict(execute(load("cka"), tmp_path / "notebooks"))
-    assert "image/png" in found["cka-noise"].data
-    assert 'class="pairwise"' in found["cka-model"].data["text/html"]
-    assert "runs" not in texts(found["cka-read"])
-    assert "`../runs/cka-plain-0`, the newest run" in found["cka-run"].data["text/markdown"]
+    shutil.copytree(runs / "one" / name, tmp_path / "runs" / "my own name")
+    monkeypatch.chdir(tmp_path / "notebooks")
+    done = run(name)
+    assert done.printed[f"{name}-open"].startswith("shown is ../runs/my own name, the newest run")
+    assert any("image/png" in output.data for _, output in done.outputs)
+    assert done.shell.user_ns["ax"].get_title() == "My title"
 
 
-def test_where_runs_are_looked_for(reports, tmp_path, monkeypatch):
+def test_the_notebook_of_any_analysis(runs):
+    done = run("section", run_dir=str(runs / "one" / "srga"), name="srga")
+    assert "SRGA" in done.with_id("section-figures")["text/plain"]
+    with pytest.raises(BadInput, match="did you mean srga"):
+        run("section", name="srgaa")
+
+
+def test_many_models_are_chosen_by_the_reader(runs):
+    done = run("cka", run_dir=str(runs / "many" / "cka"), most_crops=2)
+    assert 'class="pairwise"' in done.with_id("cka-model")["text/html"]
+    assert done.with_id("cka-influence")["text/html"].count("<tr>") == 3
+    benchmark = run("generalization", run_dir=str(runs / "many" / "generalization"), metric="ssim")
+    assert "SSIM" in benchmark.with_id("generalization-says")["text/markdown"]
+    with pytest.raises(BadInput, match="did you mean ssim"):
+        run("generalization", run_dir=str(runs / "one" / "generalization"), metric="sim")
+
+
+class Blur(torch.nn.Module):
+    """A network of a user's own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = torch.nn.Sequential(torch.nn.Conv2d(3, 3, 3, padding=1), torch.nn.ReLU())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x - self.body(x)
+
+
+def test_a_run_of_own_networks_under_one_noise_without_intervals(tmp_path):
+    images = np.random.default_rng(0).random((6, 24, 24, 3))
+    settings = {"noises": ["gaussian:15"], "intervals": False, "crop": 24}
+    result = analysis.cka.compare(
+        {"a": Blur(), "b": Blur()}, images=list(images), progress=False, **settings
+    )
+    done = run("cka", run_dir=str(result.save(tmp_path / "x")))
+    for id in ("cka-noise", "cka-depth", "cka-diagonal"):
+        assert "compares no two noises" in done.with_id(id)["text/plain"]
+    assert "no crop out" in done.with_id("cka-influence")["text/plain"]
+    assert "image/png" in done.with_id("cka-model")
+
+
+def injected(source: str) -> Notebook:
+    """The first cells of a notebook with a cell as papermill adds it, unchecked."""
+    notebook = notebooks.stored("cka")
+    cell = nbformat.v4.new_code_cell(f"# Parameters\n{source}\n")
+    notebook.cells = [*notebook.cells[:2], cell, notebook.cells[2]]
+    return Notebook().run(notebook)
+
+
+def test_a_parameter_that_is_not_known_stops_a_notebook(runs):
+    with pytest.raises(
+        ParameterError, match=r"no parameter 'rundir'.*did you mean run_dir"
+    ) as error:
+        injected('rundir = "X"')
+    assert error.value._render_traceback_() == [f"ParameterError: {error.value}"]
+    done = injected(f"run_dir = {str(runs / 'one' / 'cka')!r}")
+    for source in ("x = 1", "rundir = 2", notebooks.stored("cka").cells[2].source):  # run again
+        with capture_output():
+            done.shell.run_cell(source, store_history=True).raise_error()
+    with pytest.raises(ParameterError, match="parameter 'most_crops' has no value"):
+        run_lookup.check_parameters({"run_dir": ""}, "run_dir", "most_crops")
+
+
+def test_papermill_fails_on_a_parameter_that_is_not_known(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with pytest.raises(papermill.PapermillExecutionError, match="did you mean run_dir") as error:
+        papermill.execute_notebook(
+            ROOT / "notebooks" / "cka.ipynb",
+            tmp_path / "out.ipynb",
+            {"rundir": "X"},
+            cwd=tmp_path,
+            progress_bar=False,
+        )
+    assert [line.partition(":")[0] for line in error.value.traceback] == ["ParameterError"]
+
+
+def test_where_runs_are_looked_for(runs, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(BadInput, match=r"no run of analysis\.curves.*analysis\.curves"):
-        run_lookup.folder("", "curves")
+        analysis.open_run("", "curves")
     example = tmp_path / "reports" / "example" / "cka"
-    shutil.copytree(reports / "one" / "cka", example)
-    assert run_lookup.folder("", "cka").resolve() == example
+    shutil.copytree(runs / "one" / "cka", example)
+    assert not analysis.open_run("", "cka").frames["cka"].empty
+    assert "shown is reports/example/cka, the example" in capsys.readouterr().out
     with pytest.raises(BadInput, match=r"a run of cka; expected one of analysis\.srga"):
-        run_lookup.folder(str(example), "srga")
+        analysis.open_run(example, "srga")
+    for name in ("cka", "report"):
+        with pytest.raises(BadInput, match="no such folder"):
+            run_lookup.folder("nowhere", name)
     with pytest.raises(BadInput, match="no run folder"):
-        run_lookup.folder("nowhere", "cka")
-    with pytest.raises(BadInput, match="no such folder"):
-        run_lookup.folder("nowhere", "report")
-    (example / "cka.csv").unlink()
-    with pytest.raises(BadInput, match="missing"):
-        run_lookup.read(str(example), "cka", ("cka",))
+        run_lookup.folder(str(runs), "cka")
+    shutil.copytree(runs / "one" / "cka", "2024")
+    assert run_lookup.folder(2024, "cka") == Path("2024")  # as papermill reads -p run_dir 2024
+    for table in example.glob("*.csv"):
+        table.unlink()
+    with pytest.raises(BadInput, match="no tables; continue the run with --resume"):
+        analysis.open_run(example, "cka")
 
 
-def test_sections_of_reports_are_runs_too(reports, tmp_path, monkeypatch):
+def test_sections_of_reports_are_runs_too(runs, tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
     monkeypatch.chdir(tmp_path)
     places = {}
     for age, place in enumerate(("report-b-1/cka", "cka-a-1", "report-a-1/cka"), 1):
         places[place] = tmp_path / "runs" / place
-        shutil.copytree(reports / "one" / "cka", places[place])
+        shutil.copytree(runs / "one" / "cka", places[place])
         os.utime(places[place] / "manifest.json", (age, age))
         assert run_lookup.folder("", "cka") == Path("runs") / place
     monkeypatch.chdir(tmp_path / "notebooks")
@@ -255,45 +361,18 @@ def test_sections_of_reports_are_runs_too(reports, tmp_path, monkeypatch):
     os.utime(places["cka-a-1"] / "manifest.json", (9, 9))
     assert run_lookup.folder("", "cka") == Path("../runs/cka-a-1")
     curves = tmp_path / "runs" / "report-a-1" / "curves"
-    shutil.copytree(reports / "many" / "curves", curves)
+    shutil.copytree(runs / "many" / "curves", curves)
     assert run_lookup.folder("", "curves") == Path("../runs/report-a-1/curves")
-    (tmp_path / "runs" / "report-a-1" / "manifest.json").write_text("{}")
+    (tmp_path / "runs" / "report-a-1" / "manifest.json").write_text('{"analysis": "report"}')
     assert run_lookup.folder("", "report") == Path("../runs/report-a-1")
 
 
-def test_which_run_is_shown_is_said_unless_it_was_given(reports, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert run_lookup.which(str(reports / "one" / "cka"), "cka") is None
-    shutil.copytree(reports / "one" / "cka", "reports/example/cka")
-    said = run_lookup.which("", "cka")
-    assert said is not None and "`reports/example/cka`, the example" in said.data["text/plain"]
-    shutil.copytree(reports / "one" / "cka", "runs/cka-0")
-    said = run_lookup.which("", "cka")
-    assert said is not None and "`runs/cka-0`, the newest run" in said.data["text/plain"]
-
-
 def test_texts_do_not_say_what_no_longer_holds():
-    board = next(c.source for c in load("report").cells if c.id == "report-leaderboard-text")
-    assert "not told apart" not in board
+    report = notebooks.stored("report")
+    board = next(cell.source for cell in report.cells if cell.id == "report-leaderboard-text")
     text = " ".join(board.split())
     assert "1 is what random labels give, below 1 content outweighs noise" in text
-    stored = " ".join(cell.source for cell in load("curves").cells)
+    stored = " ".join(cell.source for cell in notebooks.stored("curves").cells)
     assert "Rings" not in stored and "overfitting gap" not in stored  # computed, where they are
-    (asked,) = (cell.source for cell in load("report").cells if cell.id == "report-asked")
-    assert '"megapixels": 4' in asked and '"budget": 4' in asked
-    (given,) = (c.source for c in load("report").cells if tagged(c, "parameters"))
-    assert given.startswith("run_dir = ") and "\n" not in given
-
-
-def test_notes_name_no_folder(tmp_path):
-    inner = tmp_path / "srga-0"
-    of = {str(inner): {"analysis": "srga"}, "cka": {"analysis": "cka"}}
-    (tmp_path / "manifest.json").write_text(json.dumps({"analysis": "compare", "runs": of}))
-    said = (f"{inner} has other noises than a_b", "x y/cka has other seed", f"few (cka) {tmp_path}")
-    (tmp_path / "summary.txt").write_text("\n".join(["x", *(f"note: {line}" for line in said)]))
-    assert run_lookup.notes(tmp_path) == [
-        r"Note: the run of srga has other noises than a\_b",
-        "Note: the run of cka has other seed",
-        "Note: few (cka) this run",
-    ]
-    assert run_lookup.notes(tmp_path / "none") == []
+    said = " ".join(cell.source for cell in report.cells)
+    assert not re.search(r"\b(told|budget|looked at|asked)\b", said)

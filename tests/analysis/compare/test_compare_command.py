@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,11 @@ import pytest
 import torch
 from scipy import stats
 
+from analysis.commands.command import run_arguments
+from analysis.commands.registry import analysis
 from analysis.compare import command as compare_command
-from analysis.compare.command import run
-from analysis.compare.predictors import gather
+from analysis.compare.command import run_arguments as run
+from analysis.compare.predictors import gather, read_runs
 from analysis.compare.tables import correlations
 from analysis.engine import run as engine_run
 from analysis.stats.rank_correlation import spearman
@@ -53,7 +54,7 @@ def test_intervals_cover_the_true_correlation():
 
 
 NAMES = list("abcde")
-GAPS = [1.0, 2, 3, 4, 5]
+DROPS = [1.0, 2, 3, 4, 5]
 
 
 def folder(path: str, analysis: str, names: list[str], **tables: pd.DataFrame) -> Path:
@@ -75,68 +76,76 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         {
             "model": NAMES,
             "metric": "psnr",
-            "gap": GAPS,
+            "ood_drop": DROPS,
             "out_of_distribution": [30.0, 27, 29, 26, 28],
         }
     )
+    results = pd.DataFrame({"model": NAMES, "metric": "psnr", "value": 20.0})
     others = [f"{name}.other" for name in NAMES]  # the same files under other names
     srga = pd.DataFrame(
         [
             {"model": m, "noise": n, "reference": "gaussian:15", "srga": v}
+            | {"psnr": 30.0, "patches": 12, "note": ""}
             for i, m in enumerate(others)
             for n, v in (("gaussian:15", 0.0), ("isp", 1.0 + i), ("poisson:3", 2.0 + i))
         ]
     )
-    deep = pd.DataFrame(
+    last_quarter = pd.DataFrame(
         [
             {"model_a": a, "noise_a": "gaussian:15", "model_b": b, "noise_b": n, "cka": v}
             for i, a in enumerate(NAMES)
             for b, n, v in ((a, "isp", 0.9 - 0.1 * i), ("a", "gaussian:15", 0.5))
         ]
     )
+    cells = last_quarter.assign(null=np.nan)
     return [
-        folder("g", "generalization", NAMES, generalization=scores),
+        folder("g", "generalization", NAMES, generalization=scores, results=results),
         folder("s", "srga", others, srga=srga),
-        folder("c", "cka", NAMES, deep=deep),
+        folder("c", "cka", NAMES, last_quarter=last_quarter, cka=cells),
     ]
 
 
 def test_indices_are_means_over_unseen_noises_of_the_same_files(runs):
-    frame = gather(runs).set_index("model")
-    assert frame.gap.tolist() == GAPS and frame.srga.tolist() == [1.5, 2.5, 3.5, 4.5, 5.5]
+    frame = gather(read_runs(runs)).set_index("model")
+    assert frame.ood_drop.tolist() == DROPS and frame.srga.tolist() == [1.5, 2.5, 3.5, 4.5, 5.5]
     assert frame.cka.tolist() == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5])
 
 
-def test_what_is_written_and_said(runs, capsys):
-    path = run(
-        compare_command.parser().parse_args([*map(str, runs), "--output-dir", "out"]), "test"
-    )
+def test_what_is_written_and_printed(runs, capsys):
+    path = run([*map(str, runs), "--output-dir", "out"], "test")
     found = pd.read_csv(path / "correlations.csv").set_index(["index", "target"])
-    assert found.spearman["srga", "gap"] == 1 and found.spearman["cka", "gap"] == -1
-    expected = stats.spearmanr(GAPS, [30.0, 27, 29, 26, 28]).statistic
+    assert found.spearman["srga", "ood_drop"] == 1 and found.spearman["cka", "ood_drop"] == -1
+    expected = stats.spearmanr(DROPS, [30.0, 27, 29, 26, 28]).statistic
     assert found.spearman["srga", "unseen"] == pytest.approx(expected)
     assert len(pd.read_csv(path / "compare.csv")) == 5 and (path / "compare.png").is_file()
     out = capsys.readouterr().out
-    assert "Spearman's rank correlation" in out and "note: 5 models" in out
+    assert "Spearman's rank correlation" in out and "PSNR drop" in out
+    assert "12 patches are few: the published code asks for 300 or more (srga)." in out
+    notes = pd.read_csv(path / "notes.csv")
+    assert notes.analysis.tolist() == ["srga"]
 
 
 def test_what_cannot_be_compared(runs, in_process):
     generalization, srga, cka = runs
     with pytest.raises(BadInput, match="no index: give a run of"):
-        gather([generalization])
-    with pytest.raises(BadInput, match="what is to be predicted"):
-        gather([srga, cka])
+        gather(read_runs([generalization]))
+    with pytest.raises(BadInput, match=r"no run of analysis\.generalization among them"):
+        gather(read_runs([srga, cka]))
     with pytest.raises(BadInput, match="a second run of srga, after s"):
-        gather([generalization, srga, srga])
+        gather(read_runs([generalization, srga, srga]))
     with pytest.raises(BadInput, match="a run of other; expected one of cka"):
-        gather([folder("o", "other", NAMES)])
+        read_runs([folder("o", "other", NAMES)])
     (srga / "srga.csv").unlink()
     with pytest.raises(BadInput, match=r"srga\.csv is missing; run it to its end"):
-        gather([generalization, srga])
-    with pytest.raises(BadInput, match="3 models: ranks are compared from 4 on"):
-        correlations(gather([generalization, cka]).head(3))
+        gather(read_runs([generalization, srga]))
+    with pytest.raises(BadInput, match="3 models: rank correlations need 4 or more"):
+        correlations(gather(read_runs([generalization, cka])).head(3))
+    old = pd.read_csv(generalization / "generalization.csv").rename(columns={"ood_drop": "gap"})
+    old.to_csv(generalization / "generalization.csv", index=False)
+    with pytest.raises(BadInput, match=r"g: incomplete \(.*ood_drop.*\); run it again"):
+        gather(read_runs([generalization, cka]))
     for given, message in (
-        (["absent.pth"], "1 model: ranks are compared from 4 on"),
+        (["absent.pth"], "1 model: rank correlations need 4 or more"),
         ([*"wxyz"], "w: no such file"),
         (["g", "absent.pth"], "absent.pth: no such run folder"),
         (["g", "baseline.pth"], "baseline.pth: no such run folder"),
@@ -178,20 +187,19 @@ def test_checkpoints_in_one_pass_give_the_tables_of_every_command(four, monkeypa
     monkeypatch.setattr(
         engine_run, "run_network", lambda *given: seen.append(given[1].view) or original(*given)
     )
-    path = run(compare_command.parser().parse_args([*FOUR, *FEW]), "test")
+    path = run([*FOUR, *FEW], "test")
     # two batches; clean, Gaussian, Poisson; the noisy input is one more under two of them
     assert len(seen) == 2 * (3 * 4 + 2)
     names = {*COMMANDS, *(f"cka-{Path(name).stem}" for name in FOUR)} - {"cka"}
     assert {item.name for item in path.iterdir() if item.is_dir()} == names
     assert not (path / "cache").exists()
-    assert "note: 8 patches are few" in (path / "summary.txt").read_text()
+    assert "8 patches are few: the published" in (path / "summary.txt").read_text()
     for name, more in COMMANDS.items():
-        module = import_module(f"analysis.{name}.command")
         models = ["plain.pth"] if name == "cka" else FOUR
         noises = [] if name in ("srga", "distributions") else ["--noise", "gaussian:15"]
         noises = [*noises, "--noise", "poisson:3.5"]
         arguments = [*models, *FEW[:-2], *noises, *more, "--output-dir", f"alone-{name}"]
-        alone = module.run(module.parser().parse_args(arguments), "test")
+        alone = run_arguments(analysis(name), arguments, "test")
         inner = path / ("cka-plain" if name == "cka" else name)
         files = sorted(file.name for file in alone.glob("*.csv"))
         assert files and files == sorted(file.name for file in inner.glob("*.csv"))
@@ -207,13 +215,13 @@ def test_checkpoints_in_one_pass_give_the_tables_of_every_command(four, monkeypa
         "distance",
         "sensitivity",
     } < set(frame)
-    read = run(compare_command.parser().parse_args([*map(str, path.glob("*/"))]), "test")
+    read = run([*map(str, path.glob("*/"))], "test")
     pd.testing.assert_frame_equal(pd.read_csv(read / "compare.csv"), frame)
 
 
 def test_an_interrupted_comparison_goes_on(four, monkeypatch):
     arguments = [*FOUR, *FEW, "--skip", "cka", "--skip", "degradation"]
-    whole = run(compare_command.parser().parse_args([*arguments, "--output-dir", "whole"]), "test")
+    whole = run([*arguments, "--output-dir", "whole"], "test")
     seen, original = [], engine_run.run_network
 
     def run_network(*given):
@@ -224,10 +232,8 @@ def test_an_interrupted_comparison_goes_on(four, monkeypatch):
 
     monkeypatch.setattr(engine_run, "run_network", run_network)
     with pytest.raises(KeyboardInterrupt, match="--resume"):
-        run(compare_command.parser().parse_args([*arguments, "--output-dir", "cut"]), "test")
-    cut = run(
-        compare_command.parser().parse_args([*arguments, "--output-dir", "cut", "--resume"]), "test"
-    )
+        run([*arguments, "--output-dir", "cut"], "test")
+    cut = run([*arguments, "--output-dir", "cut", "--resume"], "test")
     assert len(seen) < 2 * (3 * 4 + 2) + 8
     for file in whole.rglob("*.csv"):
         assert file.read_bytes() == (cut / file.relative_to(whole)).read_bytes()
@@ -245,7 +251,7 @@ def test_runs_of_other_networks_are_not_joined(runs, entry, value, message):
     manifest = json.loads((runs[1] / "manifest.json").read_text())
     (runs[1] / "manifest.json").write_text(json.dumps(manifest | {entry: value}))
     with pytest.raises(BadInput, match=message):
-        gather(runs)
+        gather(read_runs(runs))
 
 
 def test_runs_on_other_crops_are_noted_and_few_pairs_have_no_correlation(runs, capsys):
@@ -253,7 +259,7 @@ def test_runs_on_other_crops_are_noted_and_few_pairs_have_no_correlation(runs, c
     (runs[1] / "manifest.json").write_text(json.dumps(manifest | {"crops": [{"image": "x"}]}))
     frame = pd.read_csv(runs[1] / "srga.csv")
     frame[frame.model.isin(["a.other", "b.other"])].to_csv(runs[1] / "srga.csv", index=False)
-    run(compare_command.parser().parse_args([*map(str, runs), "--output-dir", "out"]), "test")
-    assert "note: s has other crops than PSNR was measured with" in capsys.readouterr().out
+    run([*map(str, runs), "--output-dir", "out"], "test")
+    assert "Computed with other crops than the PSNR (srga)." in capsys.readouterr().out
     found = pd.read_csv("out/correlations.csv").set_index(["index", "target"])
-    assert found.models["srga", "gap"] == 2 and math.isnan(found.spearman["srga", "gap"])
+    assert found.models["srga", "ood_drop"] == 2 and math.isnan(found.spearman["srga", "ood_drop"])

@@ -6,8 +6,8 @@ import math
 
 import pandas as pd
 
-from analysis.curves import notebook, reading
-from analysis.curves.tables import COLUMNS
+from analysis.curves import reading
+from analysis.curves.tables import COLUMNS, best_steps
 
 NAN = math.nan
 EMPTY = pd.DataFrame(columns=list(COLUMNS))
@@ -102,23 +102,20 @@ def test_the_table_for_the_terminal():
     assert text == "Training and test curves of 1 run; 1 checkpoint evaluated on 1 image (x, y)"
 
 
-def test_the_table_on_a_page():
-    both = frames(TESTED | {"run": "a"}, UNTESTED | {"run": "b"})
-    table = notebook.table(both).data["text/html"]
-    assert "trained on" in table and "<td>–</td>" not in table and ">200<" in table
-    both["summary"] = both["summary"].astype({"best_in_step": "Int64", "best_out_step": "Int64"})
-    assert notebook.table(both).data["text/html"] == table  # as it is before it is written
-    both["summary"] = both["summary"].assign(trained="")
-    unknown = notebook.table(both).data["text/html"]
-    assert unknown.count("<td>–</td>") == 1  # of the run with test curves
-    alone = notebook.table(frames(UNTESTED | {"run": "b"})).data["text/html"]
-    assert "trained on" not in alone
+def test_best_steps_of_the_runs_that_have_some():
+    rows = frames(TESTED | {"run": "a"}, UNTESTED | {"run": "b"})["summary"]
+    table = best_steps(rows)
+    assert list(table["trained on"]) == ["g", ""] and table["best step"][0] == 200
+    whole = rows.astype({"best_in_step": "Int64", "best_out_step": "Int64"})
+    pd.testing.assert_frame_equal(best_steps(whole), table)  # as it is before it is written
+    unknown = best_steps(rows.assign(trained=""))
+    assert list(unknown["trained on"]) == ["–", ""]  # of the run with test curves
+    assert list(best_steps(rows[1:])) == ["run"]
 
 
 def test_how_curves_are_read_is_said_of_those_that_are_there():
     def text(smooth: float, **row: float) -> str:
-        told: str = notebook.about(frames(row), {"smooth": smooth}).data["text/markdown"]
-        return told
+        return "\n".join(reading.drawing(frames(row), {"smooth": smooth}))
 
     losses = text(0.9, last_step=NAN, last_loss=0.5)
     assert "Losses are smoothed" in losses and "Rings" not in losses and "PSNR" not in losses

@@ -13,7 +13,7 @@ from analysis.generalization import reading as generalization_reading
 from analysis.generalization.pairwise_tests import OUTSIDE, over_unseen
 from analysis.text.noise_labels import NOISY
 from mtd.utils.errors import BadInput
-from tests.helpers.benchmark_frames import NAN, PAIR, benchmark, paired, said
+from tests.helpers.benchmark_frames import NAN, PAIR, benchmark, benchmark_result, paired, said
 
 MANIFEST: dict[str, object] = {"models": {}}
 
@@ -95,7 +95,10 @@ def test_a_single_model_is_not_compared():
     text = said(generalization_reading.sentences(frames, MANIFEST))
     assert "`a` has a mean PSNR of 20.00 dB [19.50, 20.50]" in text
     assert "better" not in text and "undecided" not in text.lower()
-    assert "One model" in generalization_notebook.pairs(frames, "psnr").data["text/plain"]
+    assert (
+        "One model"
+        in generalization_notebook.pairs(benchmark_result(frames), "psnr").data["text/plain"]
+    )
     assert generalization_reading.alt_ranks(frames) == "One model: no ranks."
 
 
@@ -136,7 +139,9 @@ def test_of_many_models_the_ends_are_named_and_not_every_pair():
     assert "a spread of 9.50 dB" in text
     assert "decidedly better than 18 of the 19 others" in text and "undecided against `m18`" in text
     assert len(lines) < 12 and max(map(len, lines)) < 600
-    panels = generalization_notebook.pairs(benchmark(values, of), "psnr").data["text/html"]
+    panels = generalization_notebook.pairs(benchmark_result(benchmark(values, of)), "psnr").data[
+        "text/html"
+    ]
     assert panels.count("<section") == 19
 
 
@@ -148,13 +153,15 @@ def test_ties_are_counted_for_both():
 
 
 def test_the_leaderboard_has_the_noisy_input_last():
-    values = {NOISY: (15.0, 14.0)} | PAIR
-    html = (
-        generalization_notebook.leaderboard(benchmark(values), "psnr")
-        .data["text/plain"]
-        .splitlines()
-    )
-    assert [line.split()[0] for line in html[1:]] == ["b", "a", "noisy"]
+    result = benchmark_result(benchmark({NOISY: (15.0, 14.0)} | PAIR))
+    frame = result.leaderboard()
+    assert list(frame.model) == list(result.means().model) == ["b", "a", NOISY]
+    assert frame["95% interval"][0] == "[24.50, 25.50]"
+    assert list(frame["PSNR drop"]) == [3.0, 10.0, 1.0]
+    means = ["model", "gaussian:15 (trained on)", "poisson:3", "isp"]
+    assert list(result.means()) == means and list(result.means().loc[1])[1:] == [30.0, 20.0, 20.0]
+    with pytest.raises(BadInput, match="did you mean psnr"):
+        result.leaderboard("psnrr")
 
 
 @pytest.mark.parametrize("metric", ["psnr", "ssim", "lpips"])

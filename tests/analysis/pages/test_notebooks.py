@@ -52,6 +52,15 @@ def test_sections_take_the_place_of_their_cell():
     assert [c.id for c in made.cells] == ["report-0", "x-0", "x-1", "y-0", "y-1", "report-1"]
 
 
+def test_cells_that_stand_alone_are_left_out_of_a_report():
+    section = small("2", "x")
+    section.cells.append(v4.new_code_cell("3", metadata={"tags": ["standalone"]}, id="x-own"))
+    report = small("1", "report")
+    report.cells.append(v4.new_markdown_cell("", metadata={"tags": ["sections"]}, id="mark"))
+    made = notebooks.compose(report, {"x": notebooks.with_parameters(section, {"count": 4}, "x")})
+    assert [c.id for c in made.cells] == ["report-0", "report-1", "x-0", "x-given", "x-1"]
+
+
 def test_executed_in_the_folder_of_the_run_twice_the_same(tmp_path):
     (tmp_path / "held.txt").write_text("seven")
     asked = small("import analysis\nfrom pathlib import Path\nPath('held.txt').read_text()")

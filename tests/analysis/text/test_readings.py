@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from analysis.attribution import reading as attribution_reading
 from analysis.cka import notebook as cka_notebook
 from analysis.cka import reading as cka_reading
+from analysis.cka.result import CKAResult
+from analysis.commands.registry import analysis
 from analysis.degradation import reading as degradation_reading
 from analysis.generalization import notebook as generalization_notebook
 from analysis.report import reading as report_reading
@@ -20,7 +23,7 @@ from analysis.sensitivity import reading as sensitivity_reading
 from analysis.text.marginals import by_model, by_noise, tidy
 from analysis.text.markdown import code, escaped, side
 from analysis.text.rows import ends, p_values
-from tests.helpers.benchmark_frames import NAN, PAIR, benchmark, said, scores
+from tests.helpers.benchmark_frames import NAN, PAIR, benchmark, benchmark_result, said, scores
 from tests.helpers.cka_tables import cka_table
 
 
@@ -93,28 +96,31 @@ def depth(names: tuple[str, str], bounds: list[tuple[float, float]]) -> pd.DataF
     return pd.DataFrame(rows)
 
 
-def test_where_two_models_part():
-    deep = pd.DataFrame({"model_a": [], "model_b": [], "noise_a": [], "noise_b": [], "cka": []})
+def test_from_where_on_two_models_differ():
+    means = pd.DataFrame({"model_a": [], "model_b": [], "noise_a": [], "noise_b": [], "cka": []})
     bounds = [(-0.3, -0.1), (-0.1, 0.1), (0.1, 0.3), (0.2, 0.4)]
-    frames = {"deep": deep.assign(low=[], high=[]), "parting": depth(("a", "b"), bounds)}
-    (text,) = cka_reading.parting(frames)
+    frames = {
+        "last_quarter": means.assign(low=[], high=[]),
+        "difference": depth(("a", "b"), bounds),
+    }
+    (text,) = cka_reading.differences(frames)
     assert "`b` is higher from block 0.2 to the last block (2 of 4)" in text
     assert "before that it is lower at block 0.0" in text
     assert "`b` - `a` is +0.300 [+0.200, +0.400]" in text
     assert "chosen" not in text
-    frames["parting"] = depth(("a", "b"), [(-h, -low) for low, h in bounds])
-    assert "`a` is higher from block 0.2" in said(cka_reading.parting(frames))
-    frames["parting"] = depth(("a", "b"), [(0.1, 0.3), (-0.1, 0.2)])
-    assert "includes 0; towards the end nothing is decided" in said(cka_reading.parting(frames))
-    frames["parting"] = depth(("a", "b"), [(NAN, NAN)])
-    assert "without intervals" in said(cka_reading.parting(frames))
+    frames["difference"] = depth(("a", "b"), [(-h, -low) for low, h in bounds])
+    assert "`a` is higher from block 0.2" in said(cka_reading.differences(frames))
+    frames["difference"] = depth(("a", "b"), [(0.1, 0.3), (-0.1, 0.2)])
+    assert "includes 0, so the order there is undecided" in said(cka_reading.differences(frames))
+    frames["difference"] = depth(("a", "b"), [(NAN, NAN)])
+    assert "without intervals" in said(cka_reading.differences(frames))
 
 
 def test_one_model_has_no_pairs_in_cka():
     frame = cka_table(np.eye(3), ("a", "g"), ("a", "p"))
-    deep = frame.iloc[[0]][["model_a", "noise_a", "model_b", "noise_b", "cka", "low", "high"]]
-    frames = {"cka": frame, "deep": deep, "depth": frame.iloc[:0]}
-    text = said(cka_reading.sentences(frames))
+    means = frame.iloc[[0]][["model_a", "noise_a", "model_b", "noise_b", "cka", "low", "high"]]
+    frames = {"cka": frame, "last_quarter": means, "depth": frame.iloc[:0]}
+    text = said(cka_reading.sentences(frames, {}))
     assert "1.000 in `a`" in text and "no intervals" in text
     assert "no two models" in cka_reading.alt_maps(frames, "cross_model")
     assert "a: 0.00 to 1.00" in cka_reading.alt_maps(frames, "cross_noise")
@@ -157,14 +163,26 @@ def test_descriptions_of_maps_name_every_model_and_its_farthest_noise():
     assert "a and b: 0.00 to 1.00 under g." in cka_reading.alt_maps(two, "cross_model")
 
 
+def cka_result(frames: dict[str, pd.DataFrame]) -> CKAResult:
+    files = {f"{name}.csv": frame for name, frame in frames.items()}
+    models = dict.fromkeys(frames["cka"].model_a)
+    return CKAResult(analysis("cka"), files, {"models": {name: {} for name in models}})
+
+
+def test_the_diagonal_side_by_side_has_a_row_for_each_layer():
+    frame = cka_result(compared(2, 2)).diagonal
+    columns = ["m00, g against n0", "m00, g against n1", "m01, g against n0", "m01, g against n1"]
+    assert list(frame) == ["layer", *columns] and len(frame) == 3
+    assert list(frame.iloc[2])[1:] == pytest.approx([0.0, 0.1, 0.01, 0.11])
+
+
 def test_of_many_maps_only_those_that_are_drawn_are_described():
     frames = compared(4, 4)
-    manifest = {"models": {f"m{m:02}": {} for m in range(4)}}
-    alt = cka_notebook.maps(frames, manifest, "cross_noise").data["text/plain"]
+    alt = cka_notebook.maps(cka_result(frames), "cross_noise").data["text/plain"]
     assert "m03: 0.03 to 0.03 for g against n0" in alt
     assert "n1" not in alt and "pairs" not in alt
     frames = compared(3, 4)  # few enough for all
-    alt = cka_notebook.maps(frames, manifest, "cross_noise").data["text/plain"]
+    alt = cka_notebook.maps(cka_result(frames), "cross_noise").data["text/plain"]
     assert "m02: 0.02 to 0.32 over 4 pairs of noises" in alt
     drawn = cka_notebook.firsts(compared(cka_notebook.MOST + 1, 2)["cka"])
     assert drawn.model_a.nunique() == cka_notebook.MOST and set(drawn.noise_b) == {"n0"}
@@ -238,7 +256,7 @@ def test_a_report_without_anything_in_it(tmp_path):
     assert report_reading.in_short(tmp_path) == ["This report has no finished section."]
     assert report_reading.entries(tmp_path) == [] and report_reading.command(tmp_path) == []
     for table in (
-        report_reading.asked,
+        report_reading.inputs_of_sections,
         report_reading.settings,
         report_reading.layers,
         report_reading.versions,
@@ -333,5 +351,5 @@ def test_small_p_values_are_not_shown_as_zero():
     assert list(found.p) == ["<0.00001", "0.25000", "–"]
     assert pd.api.types.is_numeric_dtype(found["p (Holm)"]) and list(frame.p)[1] == 0.25
     frames = benchmark(PAIR, {("a", "b"): {"isp": (-5.0, -6.0, -4.0, 1e-9)}})
-    text = generalization_notebook.pairs(frames, "psnr").data["text/html"]
+    text = generalization_notebook.pairs(benchmark_result(frames), "psnr").data["text/html"]
     assert "&lt;0.00001" in text and "0.00000" not in text
