@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from analysis.attribution.integrated_gradients import Window
     from analysis.commands.inputs import RunInputs
     from analysis.commands.run_folder import RunFolder
-    from analysis.engine.forward import ForwardSettings
     from analysis.engine.observer import View
     from mtd.data.crops import Crop
     from mtd.data.image_io import Pixels
@@ -97,24 +96,23 @@ def one(
     from analysis.engine import observer as engine_observer
 
     noise = next(noise for noise in asked.noises if noise.spec == view.noise)
-    shown, model = (
-        engine_forward.make_noisy_batch(noise, engine_observer.Batch(0, [crop]), asked.setting),
+    batch, settings, model = (
+        engine_observer.Batch(0, [crop]),
+        asked.setting,
         asked.models[view.model],
     )
-    noisy, key = shown.noisy[0], masks(asked.setting, view, crop)
-    level = engine_forward.noise_level(model, shown)
-    hidden = engine_forward.input_mask(shown, asked.setting)
-    found = integrated_gradients.attribute(
-        model, noisy, window, key=key, sigma_told=level, input_mask=hidden, **how
+    noisy = engine_forward.make_noisy_batch(noise, batch, settings)
+    attribution = integrated_gradients.attribute(
+        model,
+        noisy.noisy[0],
+        window,
+        key=engine_forward.mask_keys(noisy, settings)[0],
+        sigma_told=engine_forward.noise_level(model, noisy),
+        input_mask=engine_forward.input_mask(noisy, settings),
+        **how,
     )
-    ends = torch.tensor([found.start, found.end], dtype=torch.float64)
-    return {VALUES: found.values, ENDS: ends, NOISY: noisy.cpu()}
-
-
-def masks(setting: ForwardSettings, view: View, crop: Crop) -> str:
-    """The key of a crop's attention masks, as in the engine."""
-    shared = setting.pairing == "shared"
-    return crop.digest if shared else f"{crop.digest}/{view.noise}"
+    ends = torch.tensor([attribution.start, attribution.end], dtype=torch.float64)
+    return {VALUES: attribution.values, ENDS: ends, NOISY: noisy.noisy[0].cpu()}
 
 
 def _key(

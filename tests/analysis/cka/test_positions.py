@@ -77,12 +77,6 @@ def test_layers_of_a_padded_image_at_any_scale():
     assert torch.equal(doubled[..., 0] // 2, here.rows.float())
 
 
-@pytest.mark.parametrize("name", ["a.attn", "a.attn.qkv", "a.attn[0]", "a.attn#2"])
-def test_window_attention_has_no_positions(name):
-    with pytest.raises(BadInput, match="works inside windows"):
-        pick(drawn(8, 8), torch.zeros(2, 64, 4), name)
-
-
 @pytest.mark.parametrize("shape", [(2, 7), (8, 64, 5), (2, 61, 5), (2, 3, 4, 5, 6)])
 def test_outputs_without_positions_are_refused(shape):
     with pytest.raises(BadInput, match="layer 'odd'"):
