@@ -100,7 +100,7 @@ def make(
         model,
         noisy,
         window,
-        key=mask_key(inputs, view, crop),
+        key=engine_forward.mask_keys(batch, inputs.forward)[0],
         sigma=settings.blur,
         steps=settings.steps,
         batch=settings.together,
@@ -109,12 +109,6 @@ def make(
     )
     ends = torch.tensor([attribution.start, attribution.end], dtype=torch.float64)
     return {VALUES: attribution.values, ENDS: ends, NOISY: noisy.cpu()}
-
-
-def mask_key(inputs: RunInputs, view: View, crop: Crop) -> str:
-    """The key of a crop's attention masks, as in the engine."""
-    shared = inputs.forward.pairing == "shared"
-    return crop.digest if shared else f"{crop.digest}/{view.noise}"
 
 
 def cache_key(

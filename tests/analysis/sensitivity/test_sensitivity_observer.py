@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from analysis.sensitivity.change import change, gain
-from analysis.sensitivity.observer import LayerChanges, Sums, joined, places
+from analysis.sensitivity.observer import LayerChanges, Sums, by_position, joined
 from analysis.text.noise_labels import CLEAN
 from mtd.data import crops as data_crops
 from mtd.noise import base as noise_base
@@ -100,10 +100,10 @@ def test_a_gaussian_of_level_0_is_the_clean_image(quantize):
 def test_maps_and_tokens_are_laid_out_alike():
     maps = torch.randn(2, 5, 3, 4)
     tokens = maps.flatten(2).mT
-    assert torch.equal(places("a", maps, 2), places("a", tokens, 2))
+    assert torch.equal(by_position("a", maps, 2), by_position("a", tokens, 2))
     for other in (maps[:1], maps[..., 0, 0], tokens.repeat(2, 1, 1)):
         with pytest.raises(BadInput, match="leave it out of --layers"):
-            places("a", other, 2)
+            by_position("a", other, 2)
 
 
 def test_an_observer_of_nothing_finds_nothing():
