@@ -58,11 +58,6 @@ class RunInputs:
         return [noise.spec for noise in self.noises]
 
     @property
-    def digests(self) -> frozenset[str]:
-        """The crops' digests."""
-        return frozenset(crop.digest for crop in self.crops)
-
-    @property
     def messages(self) -> list[str]:
         """What a command reports on stderr before it starts."""
         if not self.duplicates:

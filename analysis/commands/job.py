@@ -49,9 +49,13 @@ class AnalysisJob:
 
     @property
     def watch(self) -> Watch:
-        """The observer with the noises and crops that it observes."""
+        """The observer with the noises and batches that it observes."""
         assert self.observer is not None
-        return Watch(self.observer, tuple(self.inputs.specs), self.inputs.digests)
+        return Watch(
+            self.observer,
+            tuple(self.inputs.specs),
+            frozenset(batch.index for batch in self.batches),
+        )
 
     def with_batches(self, together: Sequence[Batch]) -> dict[str, Any]:
         """The manifest with the sizes of those batches that it observes, if it has an observer."""

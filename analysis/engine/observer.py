@@ -208,24 +208,16 @@ class Watch:
     Attributes:
         observer: the observer.
         noises: specs of the noises that it observes; None for all.
-        crops: digests of the crops that it observes; None for all.
+        batches: indices of the batches that it observes; None for all.
     """
 
     observer: Observer
     noises: Collection[str] | None = None
-    crops: Collection[str] | None = None
+    batches: Collection[int] | None = None
 
     def observes_batch(self, batch: Batch) -> bool:
-        """Whether a batch is observed, which is all or nothing.
-
-        Raises:
-            ValueError: some of its crops are, others are not.
-        """
-        included = {self.crops is None or digest in self.crops for digest in batch.digests}
-        if len(included) > 1:
-            name = self.observer.name
-            raise ValueError(f"batch {batch.index}: some of its crops are for {name}, others not")
-        return included.pop()
+        """Whether a batch is observed."""
+        return self.batches is None or batch.index in self.batches
 
     def observes_view(self, view: View) -> bool:
         """Whether a view is observed."""

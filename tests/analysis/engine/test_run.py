@@ -277,7 +277,7 @@ def test_results_of_different_input_masks_are_cached_apart(networks, tmp_path):
 def test_a_watch_observes_only_its_noises_and_whole_batches_of_its_crops(networks):
     first, *others = groups()
     observer, other = Outputs(networks), Outputs({"a": None})
-    watches = [Watch(observer, crops=set(first.digests)), Watch(other, noises=["poisson:3"])]
+    watches = [Watch(observer, batches={first.index}), Watch(other, noises=["poisson:3"])]
     views = list(engine_run.run_batches(networks, NOISES, [first, *others], watches))
     assert len(views) == 4 + len(others) and set(views[4:]) == {View("a", "poisson:3")}
     assert set(observer.outputs) == {View(name, n.spec) for n in NOISES for name in networks}
