@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from analysis.cka import hsic, view_pairs
 from analysis.cka import tables as cka_tables
 from analysis.cka.observer import Comparison, Representations
 from analysis.cka.other_measures import MEASURES
-from analysis.cka.settings import CKASettings
+from analysis.cka.settings import STEADY, CKASettings
 from analysis.cka.tables import Block
 from analysis.cka.view_pairs import Pair
 from analysis.commands.inputs import RunInputs, choose_layers
@@ -26,10 +25,6 @@ from analysis.engine.run import batches
 from analysis.stats import permutation
 from mtd.data.crops import Crop
 from mtd.utils.distributed import Ranks
-
-STEADY = 12
-"""Fewest crops of a minibatch from which one can be left out without making the interval far too
-wide. In simulations it is 1.0 to 1.4 times as wide as it should be from here on, more at 4."""
 
 BATCH = {"position": 16, "image": 64}
 """Crops of a batch, by sample unit."""
@@ -51,12 +46,6 @@ def observer(
     """The observer for completed settings."""
     smallest = min(len(batch.crops) for batch in together)
     small = settings.estimator == "minibatch" and smallest < STEADY
-    if small and settings.intervals and inputs.ranks.first:
-        print(
-            f"no intervals: leaving one crop out of a batch of {smallest} changes too much; they "
-            f"need batches of {STEADY} or more",
-            file=sys.stderr,
-        )
     assert settings.estimator is not None
     return Representations(
         choose_layers(inputs.models, settings.layers),

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.cka.figures import MEASURES, cells, measure
+from analysis.cka.settings import STEADY
 from analysis.engine.layers import blocks, last_quarter
 from analysis.plotting.model_styles import short
 from analysis.text import markdown
@@ -47,7 +48,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *biased(frames),
         *influence(frames),
         *missing(frames),
-        *scope(frames),
+        *scope(frames, manifest),
     ]
 
 
@@ -274,8 +275,14 @@ def missing(frames: Frames) -> list[str]:
     return text
 
 
-def scope(frames: Frames) -> list[str]:
-    """What the intervals are about."""
+def scope(frames: Frames, manifest: Manifest) -> list[str]:
+    """What the intervals are about, or why there are none."""
+    smallest = min(manifest.get("batches") or [STEADY])
+    if manifest.get("estimator") == "minibatch" and smallest < STEADY:
+        return [
+            f"No intervals: leaving one crop out of a minibatch of {smallest} changes too much; "
+            f"they need minibatches of {STEADY} crops or more."
+        ]
     if frames["last_quarter"].low.isna().all():
         return ["This run has no intervals: the order of its values is undecided."]
     frame = frames.get("influence")

@@ -113,5 +113,9 @@ class Analysis:
 
     @property
     def home(self) -> str:
-        """The package that holds its code."""
-        return self.package or f"analysis.{self.name}"
+        """The package or module that holds its code: by default that of its settings."""
+        return (
+            self.package
+            or self.settings.__module__.rpartition(".")[0]
+            or (self.settings.__module__)
+        )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -150,16 +149,17 @@ def run_in_memory(
         BadInput: anything that cannot be used.
     """
     from analysis.commands.job import plan
-    from analysis.commands.modules import evaluation_mode, photographs_from
+    from analysis.commands.modules import evaluation_mode, named_models, photographs_from
     from analysis.commands.result import Result
 
     chosen = analysis.settings.of(**settings)
     if isinstance(images, str | Path) and Path(images).is_dir():
         chosen, images = replace(chosen, images=(str(images),)), None
     photographs = None if images is None else photographs_from(images)
-    modules: Sequence[Any] | Any = list(models.values()) if isinstance(models, Mapping) else models
-    with evaluation_mode(modules) if not isinstance(models, str | Path) else nullcontext():
-        inputs = load(analysis, models, chosen, photographs)
+    own_rule = analysis.load_inputs is not None and not isinstance(models, Mapping)
+    given = models if own_rule else named_models(models)
+    with evaluation_mode(given.values() if isinstance(given, Mapping) else ()):
+        inputs = load(analysis, given, chosen, photographs)
         job = plan(analysis, inputs, chosen)
         files = compute(job, quiet=not progress)
     kind = analysis.result() if analysis.result is not None else Result

@@ -46,31 +46,31 @@ OWN = ("train", "denoise", "models", "testsets", "render")
 
 
 def commands() -> dict[str, str]:
-    """The module of every command, by name."""
-    from analysis.commands.registry import analyses
-
-    known = {
+    """The module of every command of this project, by name."""
+    return {
         name: f"mtd.{name}" if name in OWN else f"analysis.{name}.command"
         for group in TASKS.values()
         for name in group
     }
-    return known | {name: "" for name in analyses() if name not in known}
 
 
 def overview() -> str:
     """All commands by task."""
     from analysis.commands.registry import analyses
 
-    known = {name for group in TASKS.values() for name in group}
-    others = {name: r.title for name, r in analyses().items() if name not in known}
+    try:
+        others = {n: record.title for n, record in analyses().items() if n not in commands()}
+        broken = ""
+    except BadInput as error:  # of another package, whatever this one is wanted for
+        others, broken = {}, f"note: {error}"
     lines = ["usage: mtd COMMAND …, or python -m analysis.COMMAND … (mtd.COMMAND to train)", ""]
-    for task, group in (TASKS | ({"From other packages": others} if others else {})).items():
+    for task, group in (TASKS | ({"More analyses": others} if others else {})).items():
         lines += [task, *(f"  {name:<16}{text}" for name, text in group.items()), ""]
     lines += [
         "mtd COMMAND --help has options and examples. In a folder with your own analysis/ or",
         "analysis.py, which shadows python -m analysis.COMMAND, use mtd COMMAND.",
     ]
-    return "\n".join(lines)
+    return "\n".join([*lines, broken] if broken else lines)
 
 
 def main() -> None:
@@ -92,16 +92,16 @@ def dispatch() -> None:
         print(f"mtd {mtd.__version__}")
         return
     name = arguments[0]
-    if name not in commands():
-        raise BadInput(f"mtd {name}: no such command; {nearest(name, commands())}")
     # the working folder is searched last, for networks of the user's own (--model own:Own)
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
     sys.argv = [f"mtd {name}", *arguments[1:]]
-    if module := commands()[name]:
-        import_module(module).main()
+    if name in commands():
+        import_module(commands()[name]).main()
         return
     from analysis.commands.command import main as run
-    from analysis.commands.registry import analysis
+    from analysis.commands.registry import analyses
 
-    run(analysis(name))
+    if name not in analyses():
+        raise BadInput(f"mtd {name}: no such command; {nearest(name, [*commands(), *analyses()])}")
+    run(analyses()[name])

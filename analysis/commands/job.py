@@ -55,6 +55,7 @@ class AnalysisJob:
             self.observer,
             tuple(self.inputs.specs),
             frozenset(batch.index for batch in self.batches),
+            self.analysis.version,
         )
 
     def with_batches(self, together: Sequence[Batch]) -> dict[str, Any]:

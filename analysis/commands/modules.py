@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from analysis.text.names import unique_names
 from mtd.data.image_io import Pixels
 from mtd.data.photographs import Photograph, photograph, photographs
 from mtd.loading.load import load
+from mtd.masking import MaskedInference
 from mtd.networks import external
 from mtd.networks.base import Denoiser
 from mtd.utils.errors import BadInput
@@ -35,23 +37,45 @@ def from_python(
     Raises:
         BadInput: none, something else, or a model that cannot be used.
     """
-    named: dict[str, Any] = dict(models) if isinstance(models, Mapping) else names_for(models)
+    named = named_models(models)
+    return {name: denoiser(name, model, settings, device) for name, model in named.items()}
+
+
+def named_models(models: Any) -> dict[str, Model]:
+    """Models by name, each a module, a path or a bundled name.
+
+    Raises:
+        BadInput: none, or something else.
+    """
+    expected = "expected a module, a checkpoint's path, a bundled name, or several of them"
+    if isinstance(models, Mapping):
+        named: dict[str, Any] = {str(name): model for name, model in models.items()}
+    elif isinstance(models, str | Path | nn.Module):
+        named = names_for([models])
+    elif isinstance(models, Iterable):
+        named = names_for(list(models))
+    else:
+        raise BadInput(f"models {models!r}: {expected}")
     if not named:
-        raise BadInput("no model: give a module, a checkpoint's path, or a bundled name")
+        raise BadInput(f"no model: {expected}")
     for name, model in named.items():
-        if not isinstance(model, str | Path | nn.Module):
-            kind = type(model).__name__
-            raise BadInput(f"{name}: a {kind}; expected a module, a path, or a bundled name")
-    return {str(name): denoiser(str(name), m, settings, device) for name, m in named.items()}
+        if isinstance(model, str | Path | nn.Module):
+            continue
+        hint = expected
+        if isinstance(model, type) and issubclass(model, nn.Module):
+            hint = f"expected a module: call the class, {model.__name__}(...)"
+        elif isinstance(model, Mapping):
+            hint = "expected a module: a state dict has to be loaded into one first"
+        raise BadInput(f"model {name}: {type(model).__name__}; {hint}")
+    return named
 
 
-def names_for(models: Sequence[Model] | Model) -> dict[str, Model]:
+def names_for(models: Sequence[Any]) -> dict[str, Any]:
     """Names for models that have none."""
-    listed = [models] if isinstance(models, str | Path | nn.Module) else list(models)
-    paths = iter(unique_names([str(m) for m in listed if isinstance(m, str | Path)]))
-    named: dict[str, Model] = {}
-    for model in listed:
-        name = type(model).__name__ if isinstance(model, nn.Module) else next(paths)
+    paths = iter(unique_names([str(m) for m in models if isinstance(m, str | Path)]))
+    named: dict[str, Any] = {}
+    for model in models:
+        name = next(paths) if isinstance(model, str | Path) else type(model).__name__
         count = sum(key.partition(" ")[0] == name for key in named)
         named[f"{name} {count + 1}" if count else name] = model
     return named
@@ -59,6 +83,9 @@ def names_for(models: Sequence[Model] | Model) -> dict[str, Model]:
 
 def denoiser(name: str, model: Model, settings: Settings, device: str) -> Denoiser:
     """One model as a denoiser that says where it comes from.
+
+    A module keeps its own attention-mask policy, noise level and value range, as `mtd.load` set
+    them, except for what the settings override.
 
     Raises:
         BadInput: it cannot be used.
@@ -73,12 +100,32 @@ def denoiser(name: str, model: Model, settings: Settings, device: str) -> Denois
             "module, or give its device"
         )
     wrapped = model if isinstance(model, Denoiser) else external.wrap(model)
-    if wrapped.source:
-        return wrapped
+    if wrapped.takes_sigma and wrapped.input_format.sigma is None:
+        raise BadInput(
+            f"{name} is noise-conditional, and its noise level is unknown: give it as loaded by "
+            "mtd.load(path, sigma=25), in 8-bit levels, or sigma='oracle'"
+        )
     described = copy.copy(wrapped)  # the same weights; the caller's module is left as it is
-    described.source = {
-        "path": f"{type(model).__module__}.{type(model).__qualname__}",
-        "sha256": digest(model),
+    own = wrapped.inference
+    switch = own.switch if settings.attention_mask == "auto" else settings.attention_mask
+    samples = own.samples if settings.mask_samples == 1 else settings.mask_samples
+    described.inference = MaskedInference(own.policy, switch, samples, settings.seed)
+    if not wrapped.source:
+        described.source = source_of(model, wrapped)
+    return described
+
+
+def source_of(model: nn.Module, wrapped: Denoiser) -> dict[str, Any]:
+    """Where a module comes from, and a digest of all that decides its outputs."""
+    kind = f"{type(model).__module__}.{type(model).__qualname__}"
+    try:
+        code = inspect.getsource(type(model))
+    except (OSError, TypeError):  # a class that was typed into an interpreter
+        code = ""
+    identity = f"{kind}\n{model!r}\n{code}\n{digest(model)}"
+    return {
+        "path": kind,
+        "sha256": hashlib.sha256(identity.encode()).hexdigest(),
         "container": "",
         "architecture": type(model).__name__,
         "recognised": "given as a module",
@@ -87,7 +134,6 @@ def denoiser(name: str, model: Model, settings: Settings, device: str) -> Denois
         "policy_source": "the module",
         "training": {},
     }
-    return described
 
 
 def digest(module: nn.Module) -> str:
@@ -104,20 +150,13 @@ def digest(module: nn.Module) -> str:
 
 
 @contextmanager
-def evaluation_mode(models: Any) -> Iterator[None]:
+def evaluation_mode(models: Iterable[Any]) -> Iterator[None]:
     """Modules among the models are in eval mode inside, and as they were afterwards."""
-    listed = list(models.values()) if isinstance(models, Mapping) else models
-    listed = listed if isinstance(listed, list | tuple) else [listed]
-    modes = {
-        part: part.training
-        for model in listed
-        if isinstance(model, nn.Module)
-        for part in model.modules()
-    }
+    modules = [model for model in models if isinstance(model, nn.Module)]
+    modes = {part: part.training for module in modules for part in module.modules()}
     try:
-        for model in listed:
-            if isinstance(model, nn.Module):
-                model.eval()
+        for module in modules:
+            module.eval()
         yield
     finally:
         for part, mode in modes.items():
@@ -139,6 +178,10 @@ def photographs_from(images: Any) -> list[Photograph]:
         return photographs(images) if Path(images).is_dir() else [photograph(Path(images))]
     if isinstance(images, np.ndarray | Tensor):
         images = list(images) if images.ndim == 4 else [images]
+    if isinstance(images, Mapping) or not isinstance(images, Iterable):
+        raise BadInput(
+            f"images of type {type(images).__name__}: expected a folder, files, arrays or tensors"
+        )
     found: list[Photograph] = []
     for number, image in enumerate(images):
         if isinstance(image, str | Path):
@@ -157,6 +200,9 @@ def photographs_from(images: Any) -> list[Photograph]:
 
 def from_pixels(name: str, image: Any) -> Photograph:
     """A photograph from an array or a tensor; see `photographs_from`."""
+    if not isinstance(image, np.ndarray | Tensor):
+        kind = type(image).__name__
+        raise BadInput(f"{name}: {kind}; expected a path, an array (H, W, 3) or a tensor (3, H, W)")
     values = np.asarray(image.detach().cpu() if isinstance(image, Tensor) else image)
     if isinstance(image, Tensor) and values.ndim == 3:
         values = values.transpose(1, 2, 0)
@@ -168,7 +214,9 @@ def from_pixels(name: str, image: Any) -> Photograph:
     if values.dtype != np.uint8:
         if not np.issubdtype(values.dtype, np.floating):
             raise BadInput(f"{name}: {values.dtype}; expected uint8, or real numbers in [0, 1]")
-        if not np.isfinite(values).all() or values.min() < 0 or values.max() > 1:
+        if not np.isfinite(values).all():
+            raise BadInput(f"{name}: holds NaN or infinite values; expected [0, 1], or uint8")
+        if values.min() < 0 or values.max() > 1:
             span = f"{values.min():g} to {values.max():g}"
             raise BadInput(f"{name}: values from {span}; expected [0, 1], or uint8")
         values = (values.astype(np.float64) * 255).round().astype(np.uint8)

@@ -54,6 +54,8 @@ def analyses() -> dict[str, Analysis]:
         if not isinstance(found, Analysis):
             kind = type(found).__name__
             raise BadInput(f"analysis {entry.name} of {owner}: a {kind}; expected an Analysis")
+        if found.name != entry.name:
+            raise BadInput(f"analysis {entry.name} of {owner}: its record is named {found.name}")
         if found.name in known:
             raise BadInput(f"analysis {found.name} of {owner}: the name is taken")
         known[found.name] = found

@@ -118,7 +118,6 @@ class Observer(ABC):
 
     Attributes:
         name: of the analysis.
-        version: of its code; raised whenever what `extract` returns changes its meaning.
         layers: module paths by network; `OUTPUT` stands for the denoised image. Networks without
             an entry are not observed.
         ranks: the processes among which `compute` may share its work; each of them calls it, with
@@ -126,7 +125,6 @@ class Observer(ABC):
     """
 
     name: str
-    version: int = 1
     layers: Mapping[str, Sequence[str]]
     ranks: Ranks = SINGLE_PROCESS
 
@@ -209,11 +207,13 @@ class Watch:
         observer: the observer.
         noises: specs of the noises that it observes; None for all.
         batches: indices of the batches that it observes; None for all.
+        version: of what `extract` returns, part of every cache key.
     """
 
     observer: Observer
     noises: Collection[str] | None = None
     batches: Collection[int] | None = None
+    version: int = 1
 
     def observes_batch(self, batch: Batch) -> bool:
         """Whether a batch is observed."""

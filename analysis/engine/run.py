@@ -162,7 +162,7 @@ def _look_up(
     observer = watch.observer
     keys = {
         view: {
-            "observer": [observer.name, observer.version, observer.key],
+            "observer": [observer.name, watch.version, observer.key],
             "layers": list(observer.layers[view.model]),
             **key,
         }

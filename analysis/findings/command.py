@@ -43,7 +43,7 @@ def main() -> None:
         BadInput: see `analysis.findings.page.run`.
         Failed: a cell of the notebook failed.
     """
+    arguments = parser().parse_args()
     from analysis.findings import page
 
-    arguments = parser().parse_args()
     page.run(arguments.study, OutputOptions(arguments.output_dir, quiet=arguments.quiet))

@@ -40,7 +40,9 @@ def inputs(
     root = Path(__file__).parents[1]
     code = [path for pattern in SHARED for path in root.glob(pattern)]
     for package in packages:
-        code += Path(str(import_module(package).__file__)).parent.glob("*.py")
+        module = import_module(package)
+        file = Path(str(module.__file__))
+        code += file.parent.glob("*.py") if hasattr(module, "__path__") else [file]
     return {
         "mtd": mtd.__version__,
         "versions": dict(versions),

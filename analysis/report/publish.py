@@ -78,7 +78,9 @@ def made_with(sections: Sequence[str]) -> dict[str, Any]:
     packages = [record.home for record in records.values()]
     packages += [f"analysis.{name}" for name in sections if name not in records]
     versions = {name: record.version for name, record in records.items()}
-    return inputs([PAGE, *sections], [*packages, "analysis.report"], versions)
+    own = notebooks.names()
+    names = dict.fromkeys(name if name in own else "section" for name in sections)
+    return inputs([PAGE, *names], [*packages, "analysis.report"], versions)
 
 
 def fitting(notebook: NotebookNode, files: Sequence[Attachment], title: str) -> str:

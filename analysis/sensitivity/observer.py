@@ -51,7 +51,6 @@ class LayerChanges(Collector):
     """
 
     name = "layer_changes"
-    version = 2
 
     def __init__(self, layers: Mapping[str, Sequence[str]], memory: int = 2**31) -> None:
         super().__init__({model: [*paths, OUTPUT] for model, paths in layers.items()})

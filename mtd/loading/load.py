@@ -288,7 +288,8 @@ def input_format(network: Denoiser, described: bool, options: LoadOptions) -> In
         raise BadInput(f"--value-range {value_range:g}: this {kind} takes {own.value_range:g}")
     if network.takes_sigma and options.sigma is None and own.sigma is None:
         raise BadInput(
-            f"a {kind} is noise-conditional: give --sigma 25, in 8-bit levels, or --sigma oracle"
+            f"a {kind} is noise-conditional: give --sigma 25, in 8-bit levels, or --sigma oracle "
+            "(in Python, mtd.load(path, sigma=25))"
         )
     sigma = options.sigma if options.sigma is not None else own.sigma
     grayscale = network.config.in_chans == 1

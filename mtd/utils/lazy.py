@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
@@ -30,7 +29,6 @@ def lazy_exports(
         return module if names[name] == f"{package}.{name}" else getattr(module, name)
 
     def listed() -> list[str]:
-        defined = vars(sys.modules[package]) if package in sys.modules else {}
-        return sorted({*(name for name in defined if name.startswith("__")), *names})
+        return sorted(names)
 
     return get, listed
