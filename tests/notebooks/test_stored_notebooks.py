@@ -23,6 +23,7 @@ from analysis.report.run_lookup import COMMANDS, SECTIONS
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.utils.errors import BadInput
+from tests.helpers.figures import leave_unrendered
 from tests.helpers.networks import MASKED, TINY, tiny_network
 from tests.helpers.paths import ROOT
 from tests.helpers.training_logs import own
@@ -90,7 +91,8 @@ def compute(name: str, *given: str) -> Path:
 def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two folders like those of a report: `many` of four models, `one` of one."""
     place: Path = tmp_path_factory.mktemp("reports")
-    with chdir(place):
+    with chdir(place), pytest.MonkeyPatch.context() as patch:
+        leave_unrendered(patch)
         for seed, name in enumerate(NAMES):
             policy = MASKED if seed % 2 else MaskPolicy()
             weights = tiny_network(seed).state_dict()

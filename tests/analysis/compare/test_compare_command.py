@@ -107,6 +107,7 @@ def test_indices_are_means_over_unseen_noises_of_the_same_files(runs):
     assert frame.cka.tolist() == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5])
 
 
+@pytest.mark.drawn
 def test_what_is_written_and_said(runs, capsys):
     path = run(
         compare_command.parser().parse_args([*map(str, runs), "--output-dir", "out"]), "test"
