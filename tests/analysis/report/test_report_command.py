@@ -25,6 +25,7 @@ from analysis.report import publish, sections, verify
 from analysis.report.command import run
 from analysis.report.options import parser
 from mtd.utils.errors import BadInput, Failed
+from tests.helpers.figures import leave_unrendered
 
 SMALL = ("--limit", "5", "--crop", "24", "--benchmark-crop", "32", "--noise", "poisson:3.5")
 SMALL += ("--budget", "attribution=0.0012", "--no-lpips", "--quiet")  # two crops
@@ -69,6 +70,7 @@ def made(tiny_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.setattr(engine_run, "run_network", run_network)
+        leave_unrendered(patch)
         make("plain.pth", "hidden.pth", "--output-dir", "out", "--format", "html,ipynb,md")
     return Made(place, views)
 
