@@ -31,6 +31,7 @@ from analysis.report import sections as report_sections
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.utils.errors import BadInput
+from tests.helpers.figures import leave_unrendered
 from tests.helpers.networks import MASKED, TINY, tiny_network
 from tests.helpers.paths import ROOT
 from tests.helpers.training_logs import own
@@ -103,7 +104,8 @@ def test_there_is_a_notebook_for_every_section_and_ids_are_their_own():
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two folders like those of a report: `many` of four models, `one` of one."""
     place: Path = tmp_path_factory.mktemp("reports")
-    with chdir(place):
+    with chdir(place), pytest.MonkeyPatch.context() as patch:
+        leave_unrendered(patch)
         for seed, name in enumerate(NAMES):
             policy = MASKED if seed % 2 else MaskPolicy()
             weights = tiny_network(seed).state_dict()

@@ -37,6 +37,7 @@ def started(*arguments: str) -> Path:
     return run_arguments(command.ANALYSIS, arguments, "test")
 
 
+@pytest.mark.drawn
 def test_maps_and_numbers_are_those_made_by_hand(folder, capsys):
     path = started("plain.pth", "hidden.pth", *FEW, *ONE, "--noise", "mixture:2")
     assert {file.name for file in path.iterdir()} == {

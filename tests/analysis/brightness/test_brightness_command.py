@@ -72,6 +72,7 @@ def near(monkeypatch: pytest.MonkeyPatch, levels: dict[str, float]) -> None:
     monkeypatch.setattr(SwinIR, "forward", forward)
 
 
+@pytest.mark.drawn
 def test_tables_are_complete_and_agree(folder):
     path = started("plain.pth", "hidden.pth", *FEW, *TWO)
     names = ("manifest.json", "run.json", "summary.txt", "brightness.png")

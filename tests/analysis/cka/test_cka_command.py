@@ -112,6 +112,7 @@ def test_each_view_with_itself_is_1_on_the_diagonal_and_parts_are_not_mistaken_f
 
 
 @pytest.mark.parametrize("names", [("10000", "NA"), ("nan", "1e3")])
+@pytest.mark.drawn
 def test_models_may_be_called_anything(folder, names):
     for name, source in zip(names, ("plain", "hidden"), strict=True):
         (folder / f"{source}.pth").rename(folder / f"{name}.pth")

@@ -19,6 +19,8 @@ from tests.helpers.networks import TINY, tiny_network
 from tests.helpers.processes import fresh, two_processes
 from tests.helpers.run_folders import contents
 
+pytestmark = pytest.mark.drawn
+
 ANALYSES = (
     *("cka", "generalization", "srga", "distributions", "degradation", "sensitivity"),
     *("attribution", "brightness", "compare"),

@@ -64,6 +64,7 @@ def networks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+@pytest.mark.drawn
 def test_killed_at_ten_random_moments_it_ends_with_identical_files(folder):
     reference = contents(run(output="whole"))
     dice, path = random.Random(0), folder / "run"
@@ -159,6 +160,7 @@ def test_interrupt_from_the_keyboard(folder):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's & ignores it
     )
     while not finished(folder / "run") and process.poll() is None:
         time.sleep(0.01)

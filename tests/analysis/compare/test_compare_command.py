@@ -111,6 +111,7 @@ def test_indices_are_means_over_unseen_noises_of_the_same_files(runs):
     assert frame.cka.tolist() == pytest.approx([0.9, 0.8, 0.7, 0.6, 0.5])
 
 
+@pytest.mark.drawn
 def test_what_is_written_and_printed(runs, capsys):
     path = run([*map(str, runs), "--output-dir", "out"], "test")
     found = pd.read_csv(path / "correlations.csv").set_index(["index", "target"])

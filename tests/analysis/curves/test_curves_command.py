@@ -136,6 +136,7 @@ def test_any_number_of_runs_and_noises_is_drawn(runs, noises, tmp_path):
     assert [text.get_text() for text in drawn.legends[0].texts] == [f"run {r}" for r in range(runs)]
 
 
+@pytest.mark.drawn
 def test_what_is_written_and_said(folder, capsys):
     (folder / "train.log").write_text(KAIR)
     path = started("one", "two", "train.log", "--output-dir", "out")
@@ -218,6 +219,7 @@ def test_the_step_of_a_checkpoint():
     assert step_of(Path("snapshot-10.pth"), {"steps": 7}) == 7
 
 
+@pytest.mark.drawn
 def test_an_interrupted_evaluation_ends_with_the_same_files(folder, monkeypatch):
     given = ("one", "--checkpoints", "saved", *FEW, "--batch-size", "2")
     whole = contents(started(*given, "--output-dir", "whole"))

@@ -179,6 +179,7 @@ def test_the_memory_decides_nothing(folder):
     assert numbers.ch_noise.to_numpy() == pytest.approx(frame.ch_noise.to_numpy(), rel=1e-6)
 
 
+@pytest.mark.drawn
 def test_what_is_written_and_said(folder, capsys):
     path = started("plain.pth", "hidden.pth", *FEW, *THREE, "--noise", "mixture:2", *LAYERS)
     assert {file.name for file in path.iterdir()} == {

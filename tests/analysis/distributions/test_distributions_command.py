@@ -120,6 +120,7 @@ def test_curves_are_histograms_on_axes_shared_by_noises(folder):
         assert 0.97 < inside <= 1
 
 
+@pytest.mark.drawn
 def test_what_is_written_and_said(folder, capsys):
     path = started("plain.pth", "hidden.pth", *FEW, "--noise", "isp", "--noise", "mixture:2")
     assert {file.name for file in path.iterdir()} == {

@@ -99,6 +99,7 @@ def test_the_table_holds_every_models_metrics_of_every_crop(folder, capsys):
     assert trained["psnr", "gaussian:15", "plain"] and not trained["psnr", "poisson:2", "plain"]
 
 
+@pytest.mark.drawn
 def test_what_is_written(folder):
     path = started("plain.pth", "hidden.pth", *FEW, *TWO, "--noise", "mixture:2", "--noise", "isp")
     names = {file.name for file in path.iterdir()}
@@ -409,6 +410,7 @@ def test_a_suite_must_hold_what_it_says_is_in_distribution(folder, in_process):
     assert code == 2 and "suite mine: in_distribution gaussian:15: not among the noises" in err
 
 
+@pytest.mark.drawn
 def test_outputs_that_are_no_numbers_or_equal_are_noted(folder, capsys):
     small_pairs()
     Image.fromarray(image_io.read_rgb("clean/0.png")).save("noisy/0.png")
@@ -421,6 +423,7 @@ def test_outputs_that_are_no_numbers_or_equal_are_noted(folder, capsys):
     assert "noisy input: 1 output identical to the clean image, so the mean" in out
 
 
+@pytest.mark.drawn
 def test_many_models_with_long_names_stay_within_the_width(folder, capsys):
     names = [f"swinir_masked_{80 + i}_{90 + i}_seed_{i}.pth" for i in range(7)]
     for name in names:

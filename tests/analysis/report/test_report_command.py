@@ -27,6 +27,7 @@ from analysis.report.requests import arguments, from_json, to_json
 from analysis.report.sections import headings
 from analysis.report.settings import FORMATS, ReportOptions
 from mtd.utils.errors import BadInput, Failed
+from tests.helpers.figures import leave_unrendered
 
 SMALL = ("--limit", "5", "--crop", "24", "--benchmark-crop", "32", "--noise", "poisson:3.5")
 SMALL += ("--max-crops", "attribution=2", "--no-lpips", "--quiet")  # two crops
@@ -76,6 +77,7 @@ def made(tiny_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(place)
         patch.setattr(engine_run, "run_network", run_network)
+        leave_unrendered(patch)
         make("plain.pth", "hidden.pth", "--output-dir", "out", "--format", "html,ipynb,md")
     return Made(place, views)
 

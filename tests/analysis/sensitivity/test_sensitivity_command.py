@@ -84,6 +84,7 @@ def test_the_batches_decide_nothing(folder):
         assert np.allclose(whole[column], parts[column], rtol=1e-4)
 
 
+@pytest.mark.drawn
 def test_what_is_written_and_said(folder, capsys):
     arguments = ("--noise", "mixture:2", "--noise", "isp", "--mask-draws", "independent")
     path = started("plain.pth", "hidden.pth", *FEW, *TWO, *arguments)

@@ -137,6 +137,7 @@ def test_the_memory_decides_nothing(folder, monkeypatch):
     assert small.srga.to_numpy() == pytest.approx(frame.srga.to_numpy(), abs=1e-9)
 
 
+@pytest.mark.drawn
 def test_what_is_written_and_said(folder, capsys):
     path = started("plain.pth", "hidden.pth", *FEW, *TWO, "--noise", "mixture:2")
     assert {file.name for file in path.iterdir()} == {

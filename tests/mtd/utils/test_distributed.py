@@ -57,7 +57,7 @@ def test_two_processes_write_the_tables_of_one(pair, options):
 
 
 def test_bad_input_is_said_once(pair):
-    done = torchrun("-m", "analysis.cka", "plain.pth", "absent.pth", cwd=pair)
+    done = two_processes("-m", "analysis.cka", "plain.pth", "absent.pth", cwd=pair)
     assert done.returncode != 0
     lines = [line for line in done.stderr.splitlines() if "error: " in line]
     assert [line for line in lines if "absent.pth" in line] == [
