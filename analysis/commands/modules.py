@@ -47,10 +47,10 @@ def from_python(
 
 def names_for(models: Sequence[Model] | Model) -> dict[str, Model]:
     """Names for models that have none."""
-    listed = [models] if isinstance(models, str | Path | nn.Module) else list(models)
-    paths = iter(unique_names([str(m) for m in listed if isinstance(m, str | Path)]))
+    sequence = [models] if isinstance(models, str | Path | nn.Module) else list(models)
+    paths = iter(unique_names([str(m) for m in sequence if isinstance(m, str | Path)]))
     named: dict[str, Model] = {}
-    for model in listed:
+    for model in sequence:
         name = type(model).__name__ if isinstance(model, nn.Module) else next(paths)
         count = sum(key.partition(" ")[0] == name for key in named)
         named[f"{name} {count + 1}" if count else name] = model
@@ -105,17 +105,17 @@ def digest(module: nn.Module) -> str:
 
 @contextmanager
 def evaluation_mode(models: Any) -> Iterator[None]:
-    """Modules among the models are in eval mode inside, and as they were afterwards."""
-    listed = list(models.values()) if isinstance(models, Mapping) else models
-    listed = listed if isinstance(listed, list | tuple) else [listed]
+    """Put modules among the models into eval mode, and restore their modes afterwards."""
+    sequence = list(models.values()) if isinstance(models, Mapping) else models
+    sequence = sequence if isinstance(sequence, list | tuple) else [sequence]
     modes = {
         part: part.training
-        for model in listed
+        for model in sequence
         if isinstance(model, nn.Module)
         for part in model.modules()
     }
     try:
-        for model in listed:
+        for model in sequence:
             if isinstance(model, nn.Module):
                 model.eval()
         yield
@@ -139,20 +139,20 @@ def photographs_from(images: Any) -> list[Photograph]:
         return photographs(images) if Path(images).is_dir() else [photograph(Path(images))]
     if isinstance(images, np.ndarray | Tensor):
         images = list(images) if images.ndim == 4 else [images]
-    found: list[Photograph] = []
+    photos: list[Photograph] = []
     for number, image in enumerate(images):
         if isinstance(image, str | Path):
             path = Path(image)
-            found += photographs(path) if path.is_dir() else [photograph(path)]
+            photos += photographs(path) if path.is_dir() else [photograph(path)]
         else:
-            found.append(from_pixels(f"image {number}", image))
-    if not found:
+            photos.append(from_pixels(f"image {number}", image))
+    if not photos:
         raise BadInput("no image: give a folder, files, arrays or tensors")
-    names = [photo.name for photo in found]
+    names = [photo.name for photo in photos]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise BadInput(f"two images are named {twice}; names must tell them apart")
-    return found
+    return photos
 
 
 def from_pixels(name: str, image: Any) -> Photograph:
