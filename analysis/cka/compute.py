@@ -1,4 +1,4 @@
-"""From settings to an observer, and from what it saw to the tables of a comparison."""
+"""From settings to an observer, and from its result to the tables of a comparison."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def observer(
 
 @dataclass(frozen=True)
 class Similarities:
-    """A value for every pair of representations, and what it is made of.
+    """A value for every pair of representations, with the sums behind it.
 
     Attributes:
         comparison: the sums of HSIC.
@@ -136,8 +136,8 @@ def tables(comparison: Comparison, job: AnalysisJob) -> dict[str, pd.DataFrame]:
     settings, inputs, observer = job.settings, job.inputs, job.observer
     assert isinstance(settings, CKASettings) and isinstance(observer, Representations)
     pairs = view_pairs.choose(list(inputs.models), inputs.specs, settings.compare)
-    found = similarities(comparison, observer, settings, pairs, inputs.ranks)
-    blocks, measure = found.blocks(pairs), settings.measure
+    similar = similarities(comparison, observer, settings, pairs, inputs.ranks)
+    blocks, measure = similar.blocks(pairs), settings.measure
     about = {
         "estimator": settings.estimator if measure == "cka" else "",
         "unit": settings.unit,
@@ -147,7 +147,7 @@ def tables(comparison: Comparison, job: AnalysisJob) -> dict[str, pd.DataFrame]:
         "centering": settings.centering,
     }
     written: dict[str, pd.DataFrame] = {
-        "layers.csv": layers(found, measure),
+        "layers.csv": layers(similar, measure),
         "depth.csv": cka_tables.depth(blocks, measure),
         "last_quarter.csv": cka_tables.last_quarter(blocks, measure),
         f"{measure}.csv": cka_tables.cells(blocks, measure, about),
@@ -160,12 +160,12 @@ def tables(comparison: Comparison, job: AnalysisJob) -> dict[str, pd.DataFrame]:
     return written
 
 
-def layers(found: Similarities, measure: str) -> pd.DataFrame:
+def layers(similar: Similarities, measure: str) -> pd.DataFrame:
     """Every representation: features, its HSIC with itself, sigma, why its values are NaN."""
-    comparison = found.comparison
+    comparison = similar.comparison
     own, reasons = comparison.hsic.hsic().diagonal(), comparison.hsic.degenerate()
     if measure != "cka":
-        missing = found.values.diagonal().isnan().nonzero().flatten().tolist()
+        missing = similar.values.diagonal().isnan().nonzero().flatten().tolist()
         reasons = dict.fromkeys(missing, "its activations are not finite, or do not vary")
     rows = []
     for i, row in enumerate(comparison.rows):

@@ -60,7 +60,7 @@ def panels(frame: pd.DataFrame, which: str) -> list[Panel]:
         "cross_model": ~same_model & same_noise,
         "cross_both": ~same_model & ~same_noise,
     }[which]
-    found = []
+    matrices: list[Panel] = []
     views = ["model_a", "noise_a", "model_b", "noise_b"]
     for (model_a, noise_a, model_b, noise_b), part in frame[chosen].groupby(views, sort=False):
         matrix = part.pivot(index="index_a", columns="index_b", values=measure(frame)).sort_index()
@@ -72,7 +72,7 @@ def panels(frame: pd.DataFrame, which: str) -> list[Panel]:
         side_a, side_b = str(model_a), str(model_b)
         if noise_a != noise_b:
             side_a, side_b = f"{model_a} under {noise_a}", f"{model_b} under {noise_b}"
-        found.append(
+        matrices.append(
             Panel(
                 title,
                 side_a,
@@ -82,16 +82,16 @@ def panels(frame: pd.DataFrame, which: str) -> list[Panel]:
                 matrix.sort_index(axis=1).to_numpy(dtype=float),
             )
         )
-    return found
+    return matrices
 
 
 def all_panels(frame: pd.DataFrame) -> list[Panel]:
-    """The matrices of a table, whatever their pairs of views differ in."""
+    """The matrices of all pairs of views in a table."""
     return [panel for which in HEATMAPS for panel in panels(frame, which)]
 
 
 def scale(frame: pd.DataFrame) -> tuple[float, float]:
-    """Colour limits for every matrix of a table: 0 to 1, or from a round number below 0."""
+    """Color limits for every matrix of a table: 0 to 1, or from a round number below 0."""
     values = frame[measure(frame)]
     lowest = float(values.min()) if values.notna().any() else 0.0
     return min(0.0, math.floor(lowest * 10) / 10), 1.0
@@ -99,9 +99,9 @@ def scale(frame: pd.DataFrame) -> tuple[float, float]:
 
 def draw(axes: Axes, panel: Panel, limits: tuple[float, float]) -> AxesImage:
     """One matrix on given axes, first layers at the bottom left."""
-    colours = colormaps["magma"].with_extremes(bad="0.6")
+    colors = colormaps["magma"].with_extremes(bad="0.6")
     image = axes.imshow(
-        panel.values, origin="lower", vmin=limits[0], vmax=limits[1], cmap=colours, aspect="equal"
+        panel.values, origin="lower", vmin=limits[0], vmax=limits[1], cmap=colors, aspect="equal"
     )
     size = 8 if max(panel.values.shape) <= 16 else 6
     axes.set_xticks(range(len(panel.layers_b)), panel.layers_b, rotation=90, fontsize=size)
@@ -119,7 +119,7 @@ def heatmaps(
     label: str = "CKA",
     columns: int = 3,
 ) -> Figure:
-    """Matrices side by side, at most `columns` in a row, with one colour scale."""
+    """Matrices side by side, at most `columns` in a row, with one color scale."""
     columns = min(columns, len(parts))
     rows = -(-len(parts) // columns)
     side = 3.0 + 0.14 * max(max(p.values.shape) for p in parts)
@@ -132,7 +132,7 @@ def heatmaps(
     for place, (axes, part) in enumerate(zip(grid.flat, parts, strict=False)):
         before = parts[place - 1] if place % columns else None
         if before and (before.side_a, before.layers_a) == (part.side_a, part.layers_a):
-            axes.tick_params(labelleft=False)  # they stand at the first of the row
+            axes.tick_params(labelleft=False)  # they are at the first of the row
             axes.set_ylabel("")
     figure.colorbar(images[0], ax=grid, label=label, shrink=0.7)
     figure.suptitle(title, fontsize=10)
@@ -140,7 +140,7 @@ def heatmaps(
 
 
 def subtitle(frame: pd.DataFrame) -> str:
-    """What the values of a table are, over which samples."""
+    """The measure of a table, its estimator and samples, in words."""
     first = frame.iloc[0]
     unit = "positions" if first.unit == "position" else "images"
     samples = f"{first.samples:,} {unit} of {first.crops} crops"
@@ -152,7 +152,7 @@ def subtitle(frame: pd.DataFrame) -> str:
 
 
 WIDEST = 6
-"""Most matrices in a row."""
+"""Maximum number of matrices in a row."""
 
 HEATMAPS = {
     "cross_model": "Two models, one noise",
@@ -228,7 +228,7 @@ def depth(frame: pd.DataFrame, about: str = "") -> Figure | None:
 
 
 def figures(frame: pd.DataFrame, curves: pd.DataFrame) -> dict[str, Figure]:
-    """Every figure that the tables of a comparison admit, by the name of its file."""
-    found = {which: heatmap(frame, which) for which in HEATMAPS}
-    found["depth"] = depth(curves, subtitle(frame))
-    return {name: figure for name, figure in found.items() if figure is not None}
+    """Every figure that can be drawn from the tables of a comparison, by file name."""
+    drawn = {which: heatmap(frame, which) for which in HEATMAPS}
+    drawn["depth"] = depth(curves, subtitle(frame))
+    return {name: figure for name, figure in drawn.items() if figure is not None}

@@ -27,7 +27,7 @@ def cka(
         CKA = HSIC(X, Y) / √(HSIC(X, X) · HSIC(Y, Y))
 
     with `unbiased` HSIC₁ (Song et al. 2012) or `biased` HSIC, see `analysis.cka.hsic`. Computed in
-    float64 on centred features. It is 1 for y = x, and does not change under rotation, scaling
+    float64 on centered features. It is 1 for y = x, and does not change under rotation, scaling
     or shifting of either side. An unbiased value may be negative, and is not clamped; for
     independent Gaussian data the biased one tends to √(p·q/((p+n)(q+n))), not to 0.
 

@@ -1,6 +1,6 @@
 """Hilbert-Schmidt independence criterion of many representations, also with images left out.
 
-Notation: X is (n, p), one row per sample, with columns centred; K = X Xᵀ, L = Y Yᵀ.
+Notation: X is (n, p), one row per sample, with columns centered; K = X Xᵀ, L = Y Yᵀ.
 
 Unbiased HSIC₁ (Song et al. 2012, JMLR 13), with K̃, L̃ of zero diagonal:
 
@@ -17,7 +17,7 @@ forms:
 Samples come in clusters of equal size, the positions of one image (or one sample per image). Both
 forms give exactly what the sums would be without each image in turn, at little cost: U-centering
 removes whatever is added to whole rows and columns, so that the samples that stay need not be
-centred anew. Products of float32 features are taken in float32 over short stretches that are
+centered anew. Products of float32 features are taken in float32 over short stretches that are
 added up in float64.
 """
 
@@ -38,7 +38,7 @@ CHUNK = 512
 """Features whose products are added up in the features' own precision."""
 
 LARGE_MEAN = 4
-"""Where tr K exceeds its centred value by this factor, the mean is removed from the features."""
+"""Where tr K exceeds its centered value by this factor, the mean is removed from the features."""
 
 ZERO = 1e-12
 """A self-HSIC below this share of (tr K / n)² is rounding, and counts as 0."""
@@ -56,12 +56,12 @@ def least(formula: Formula) -> int:
 
 
 def gram(x: Tensor) -> Tensor:
-    """Gram matrix H X Xᵀ H of the centred rows of x (n, p), (n, n) in float64."""
+    """Gram matrix H X Xᵀ H of the centered rows of x (n, p), (n, n) in float64."""
     x = single(x)
     k = _products(x)
-    centred = center(k)
-    if bool(k.trace() <= LARGE_MEAN * centred.trace()):
-        return centred
+    centered = center(k)
+    if bool(k.trace() <= LARGE_MEAN * centered.trace()):
+        return centered
     k = torch.zeros_like(k)
     for part in x.split(16 * CHUNK, dim=1):
         exact = double(part)
@@ -125,7 +125,7 @@ class HSIC:
     Attributes:
         products: (N, N), the estimator's numerator, summed over batches.
         weight: its denominator, n(n−3) or (n−1)², summed over batches.
-        power: (N,) Σ tr K, the scale against which rounding is judged.
+        power: (N,) Σ tr K, the scale for the rounding tolerance.
         samples: how many there were.
         changes: (images, N, N), what leaving each image out adds to `products`.
     """
@@ -244,7 +244,7 @@ def pair_products(x: Tensor) -> Tensor:
 
 
 def corrections(rows: Tensor, totals: Tensor, n: int, unbiased: bool) -> Tensor:
-    """The part of the numerator that centres: from products of row sums and of totals."""
+    """The part of the numerator that centers: from products of row sums and of totals."""
     if unbiased:
         return totals / ((n - 1) * (n - 2)) - 2 / (n - 2) * rows
     return totals / n**2 - 2 / n * rows

@@ -1,6 +1,6 @@
 """HSIC from products of features: for many samples of few features, such as positions.
 
-With columns of X (n, p) and Y (n, q) centred, qᵢ = ‖xᵢ‖² and rᵢ = ‖yᵢ‖², the numerator of unbiased
+With columns of X (n, p) and Y (n, q) centered, qᵢ = ‖xᵢ‖² and rᵢ = ‖yᵢ‖², the numerator of unbiased
 HSIC₁ is ‖XᵀY‖² − n/(n−2) Σ qᵢrᵢ + Σq Σr/((n−1)(n−2)), and that of biased HSIC is ‖XᵀY‖²; see
 `analysis.cka.hsic`. One product of all representations' features serves every pair of them.
 """
@@ -103,7 +103,7 @@ class FeatureSums:
             z = z - mean
         return z
 
-    def _centred(self, z: Tensor) -> Tensor:
+    def _centered(self, z: Tensor) -> Tensor:
         return self.shifted(z).to(single(z).dtype)
 
     def _norms(self, z: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ class FeatureSums:
 
     def add(self, z: Tensor) -> None:
         """Add a batch, (images, samples of an image, D)."""
-        z = self._centred(z).flatten(0, 1)
+        z = self._centered(z).flatten(0, 1)
         q = self._norms(z)
         for start, width, cross in zip(self.starts, self.widths, self.cross, strict=True):
             cross += double(z[:, start : start + width].mT @ z[:, start:])
@@ -153,7 +153,7 @@ class FeatureSums:
 
     def without(self, z: Tensor) -> Tensor:
         """What leaving out each image of a batch adds to the numerators, (images, N, N)."""
-        z = self._centred(z)
+        z = self._centered(z)
         images, cluster, _ = z.shape
         n, count = self.samples - cluster, len(self.widths)
         products = self._numerator(self.norms, self.qq, self.q, self.samples)
@@ -215,8 +215,10 @@ class FeatureSums:
         n, count = self.samples, len(self.widths)
         products = self._numerator(self.norms, self.qq, self.q, n)
         weight = n * (n - 3) if self.unbiased else (n - 1) ** 2
-        kept = torch.cat(changes) if changes else torch.zeros(0, count, count, dtype=torch.float64)
-        return HSIC(products.cpu(), weight, self.q.cpu(), n, kept)
+        stacked = (
+            torch.cat(changes) if changes else torch.zeros(0, count, count, dtype=torch.float64)
+        )
+        return HSIC(products.cpu(), weight, self.q.cpu(), n, stacked)
 
 
 def outer(x: Tensor) -> Tensor:

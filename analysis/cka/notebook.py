@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from analysis.cka.result import CKAResult
 
 PAIRED = 8
-"""Up to so many models, every pair has a figure with its layers named; of more, a small map."""
+"""Up to this many models, each pair has a figure with named layers; beyond it, a small map."""
 
 MAPS = 12
-"""Heat maps in a figure, if there are several noises; of more, one for each model."""
+"""Maximum number of heat maps over several noises; beyond it, one for each model."""
 
 MOST = 24
-"""Heat maps in a figure at all."""
+"""Maximum number of heat maps in a figure."""
 
 SQUARE = 14
-"""Pixels of a layer in a small heat map."""
+"""Side in pixels of a layer's square in a small heat map."""
 
 
 def maps(result: CKAResult, which: str) -> Displayed:
@@ -66,8 +66,8 @@ def firsts(frame: pd.DataFrame) -> pd.DataFrame:
     first = own.iloc[0]
     own = own[(own.noise_a == first.noise_a) & (own.noise_b == first.noise_b)]
     models = list(dict.fromkeys(own.model_a))[:MOST]
-    kept: pd.DataFrame = own[own.model_a.isin(models)]
-    return kept
+    rows: pd.DataFrame = own[own.model_a.isin(models)]
+    return rows
 
 
 def csv(frame: pd.DataFrame) -> str:
@@ -78,10 +78,10 @@ def csv(frame: pd.DataFrame) -> str:
 def by_pair(frame: pd.DataFrame, names: list[str]) -> Displayed:
     """A figure for each pair of models under one noise, for the reader to choose from."""
     same = frame.noise_a == frame.noise_b
-    wanted, small = list(combinations(names, 2)), len(names) > PAIRED
+    pairs, small = list(combinations(names, 2)), len(names) > PAIRED
     different = frame[same & (frame.model_a != frame.model_b)]
     panels: dict[tuple[str, str], Displayed] = {}
-    for pair in wanted:
+    for pair in pairs:
         rows = different[different.model_a.isin(pair) & different.model_b.isin(pair)]
         if len(rows):
             panels[pair] = (small_map if small else one_pair)(rows, figures.scale(frame))
@@ -101,13 +101,15 @@ def small_map(rows: pd.DataFrame, limits: tuple[float, float]) -> Displayed:
     """A heat map of two models, a square for each two layers, small enough for very many."""
     part, name = figures.panels(rows, "cross_model")[0], figures.measure(rows)
     share = (part.values[::-1] - limits[0]) / (limits[1] - limits[0])
-    colours = colormaps["magma"].with_extremes(bad="0.6")(np.ma.masked_invalid(share))[..., :3]
-    pixels = np.kron((255 * colours).round().astype(np.uint8), np.ones((SQUARE, SQUARE, 1)))
-    shown = notebook_output.picture(pixels.astype(np.uint8), alt_maps({name: rows}, "cross_model"))
+    colors = colormaps["magma"].with_extremes(bad="0.6")(np.ma.masked_invalid(share))[..., :3]
+    pixels = np.kron((255 * colors).round().astype(np.uint8), np.ones((SQUARE, SQUARE, 1)))
+    element = notebook_output.picture(
+        pixels.astype(np.uint8), alt_maps({name: rows}, "cross_model")
+    )
     text = (
         f"Rows: the layers of {part.side_a}, {part.layers_a[0]} at the bottom to "
         f"{part.layers_a[-1]}; columns: those of {part.side_b}, {part.layers_b[0]} at the left to "
         f"{part.layers_b[-1]}. Black is {limits[0]:g}, light yellow 1."
     )
-    figure = f"<figure>{shown}<figcaption>{html.escape(text)}</figcaption></figure>"
+    figure = f"<figure>{element}<figcaption>{html.escape(text)}</figcaption></figure>"
     return Displayed({"text/html": figure, "text/plain": text})

@@ -1,6 +1,6 @@
 """Measures of similarity other than CKA, each from the Gram matrices of two representations.
 
-Each compares the same n samples as seen by two representations, and is 1 for a representation and
+Each compares the same n samples in two representations, and is 1 for a representation and
 itself. `MEASURES` holds them by name, in two steps, so that a layer is prepared once and compared
 many times.
 """
@@ -22,7 +22,7 @@ from mtd.utils.errors import BadInput
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-NEIGHBOURS = 10
+NEIGHBORS = 10
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Measure:
 
     Attributes:
         title: for figures.
-        prepare: from a Gram (n, n) of centred features to what is compared.
+        prepare: from a Gram (n, n) of centered features to the tensor that is compared.
         compare: from two prepared ones to the value.
         least: fewest samples.
     """
@@ -43,7 +43,7 @@ class Measure:
 
 
 def procrustes(x: ArrayLike | Tensor, y: ArrayLike | Tensor) -> float:
-    """Orthogonal Procrustes similarity ‖XᵀY‖_* / (‖X‖_F ‖Y‖_F), columns centred; from 0 to 1.
+    """Orthogonal Procrustes similarity ‖XᵀY‖_* / (‖X‖_F ‖Y‖_F), columns centered; from 0 to 1.
 
     It is 1 − d²/2, d being the Procrustes distance min_Q ‖X − YQ‖_F over orthogonal Q once both
     have norm 1. NaN if one does not vary.
@@ -79,23 +79,23 @@ def rsa(x: ArrayLike | Tensor, y: ArrayLike | Tensor) -> float:
     return _apply("rsa", x, y)
 
 
-def mutual_knn(x: ArrayLike | Tensor, y: ArrayLike | Tensor, neighbours: int = NEIGHBOURS) -> float:
-    """Mean share of a sample's k nearest neighbours (Euclidean) that both sides have; 0 to 1.
+def mutual_knn(x: ArrayLike | Tensor, y: ArrayLike | Tensor, neighbors: int = NEIGHBORS) -> float:
+    """Mean share of a sample's k nearest neighbors (Euclidean) that both sides have; 0 to 1.
 
     Of samples equally far away the earlier one counts as nearer. Unrelated representations share
     k/(n−1). With fewer than k + 2 samples, k is n − 2.
 
     Args and errors as `procrustes`; at least 3 samples.
 
-    >>> mutual_knn([0, 1, 5, 6], [0, 1, 50, 51], neighbours=1)
+    >>> mutual_knn([0, 1, 5, 6], [0, 1, 50, 51], neighbors=1)
     1.0
 
     Reference: Huh et al. 2024 (arXiv 2405.07987).
     """
-    if neighbours < 1:
-        raise BadInput(f"{neighbours} neighbours: expected 1 or more")
+    if neighbors < 1:
+        raise BadInput(f"{neighbors} neighbors: expected 1 or more")
     k, other = _grams(x, y, 3)
-    a, b = _neighbours(k, neighbours), _neighbours(other, neighbours)
+    a, b = _neighbors(k, neighbors), _neighbors(other, neighbors)
     return _shared(a, b)
 
 
@@ -138,7 +138,7 @@ def _nuclear(a: Tensor, b: Tensor) -> float:
 
 
 def _ranks(k: Tensor) -> Tensor:
-    """Ranks of the distances between different samples, centred, of norm 1."""
+    """Ranks of the distances between different samples, centered, of norm 1."""
     from scipy.stats import rankdata
 
     n = k.shape[-1]
@@ -160,7 +160,7 @@ def _dot(a: Tensor, b: Tensor) -> float:
     return float(a @ b)
 
 
-def _neighbours(k: Tensor, count: int = NEIGHBOURS) -> Tensor:
+def _neighbors(k: Tensor, count: int = NEIGHBORS) -> Tensor:
     """(n, n), 1 where a column is among a row's nearest."""
     n = k.shape[-1]
     if not bool(k.isfinite().all()) or not bool(k.trace() > 0):
@@ -178,5 +178,5 @@ def _shared(a: Tensor, b: Tensor) -> float:
 MEASURES = {
     "procrustes": Measure("Procrustes similarity", _root, _nuclear, 2),
     "rsa": Measure("RSA (Spearman's ρ of distances)", _ranks, _dot, 3),
-    "knn": Measure(f"mutual {NEIGHBOURS} nearest neighbours", _neighbours, _shared, 3),
+    "knn": Measure(f"mutual {NEIGHBORS} nearest neighbors", _neighbors, _shared, 3),
 }

@@ -53,7 +53,7 @@ class Positions:
     def pick(self, maps: Tensor) -> Tensor:
         """(B, P, C): the channels of maps (B, C, h, w) at the places, met by image coordinates.
 
-        Maps of another resolution give the cell in which a pixel's centre lies.
+        Maps of another resolution give the cell in which a pixel's center lies.
         """
         height, width = maps.shape[-2:]
         padded_height, padded_width = self._padded(height, width)
@@ -64,7 +64,7 @@ class Positions:
         return flat.gather(1, index[..., None].expand(-1, -1, flat.shape[-1]))
 
     def _padded(self, height: int, width: int) -> tuple[int, int]:
-        """What size the image had when a layer of (height, width) saw it.
+        """The padded size of the image at a layer of size (height, width).
 
         The smallest padding of which the layer is a whole multiple or fraction; if there is none,
         the image itself.

@@ -20,16 +20,16 @@ from analysis.text.rows import ends
 from analysis.text.terminal import grid, plural
 
 MOST_PAIRS = 4
-"""Pairs of noises that have sentences of their own."""
+"""Maximum number of pairs of noises with a sentence each."""
 
 ALL_MODELS = 3
-"""Up to so many models, every pair of them has a sentence."""
+"""Up to this many models, every pair of them has a sentence."""
 
 MOST_REASONS = 4
-"""Layers without a value that are named."""
+"""Maximum number of layers without a value that are listed."""
 
 OUTLIER = 10.0
-"""A crop is called influential if its share of a pair's spread is so many times the mean share."""
+"""A crop is influential if its share of a pair's spread is this many times the mean share."""
 
 VIEWS = ["model_a", "noise_a", "model_b", "noise_b"]
 
@@ -53,7 +53,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
 
 
 def where(frames: Frames) -> str:
-    """What the last quarter is a quarter of: blocks, or layers where a model has no blocks."""
+    """What the last quarter is taken from: blocks, or layers if a model has no blocks."""
     by_name = cells(frames).groupby("model_a").layer_a.unique()
     return "blocks" if all(blocks(list(names)) for names in by_name) else "layers"
 
@@ -97,7 +97,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
 
 
 def compared_models(frames: Frames, rows: pd.DataFrame) -> list[tuple[str, str]]:
-    """Which models are compared: all of few; of many those with the lowest and highest mean."""
+    """The pairs of models that are compared: all, or of many the lowest and the highest mean."""
     models = list(dict.fromkeys([*rows.model_a, *rows.model_b]))
     if len(models) <= ALL_MODELS:
         return list(combinations(models, 2))
@@ -179,12 +179,12 @@ def between_models(frames: Frames) -> list[str]:
     part = part[part[column].notna()].sort_values(column, kind="stable")
     if part.empty:
         return []
-    shown = part if len(part) <= ALL_MODELS else part.iloc[[0, -1]]
-    which = "" if len(shown) == len(part) else f", lowest and highest of {len(part)} pairs"
+    listed_pairs = part if len(part) <= ALL_MODELS else part.iloc[[0, -1]]
+    which = "" if len(listed_pairs) == len(part) else f", lowest and highest of {len(part)} pairs"
     each = [
         f"{bounded(r[column], r['low'], r['high'], 3)} for {code(r['model_a'])} and "
         f"{code(r['model_b'])} under {code(r['noise_a'])}"
-        for r in shown.to_dict("records")
+        for r in listed_pairs.to_dict("records")
     ]
     what = f"Between models, {MEASURES[column]} over the last quarters of their {where(frames)}"
     return [f"{what}{which}: {'; '.join(each)}."]
@@ -231,7 +231,7 @@ def same_weights(manifest: Manifest) -> list[str]:
 
 
 def biased(frames: Frames) -> list[str]:
-    """What biased values tend to where two layers have nothing in common."""
+    """The expected biased value of independent layers."""
     null = cells(frames)["null"]
     if null.isna().all():
         return []
@@ -292,7 +292,7 @@ def scope(frames: Frames, manifest: Manifest) -> list[str]:
 
 
 def alt_maps(frames: Frames, which: str) -> str:
-    """Of the heat maps of one kind: for each model, or two, what its values reach over noises."""
+    """Alternative text of heat maps: for each model or pair, the range of values over noises."""
     frame = cells(frames)
     column, kind = measure(frame), (frame.model_a == frame.model_b, frame.noise_a == frame.noise_b)
     part = frame[(kind[0] & ~kind[1]) if which == "cross_noise" else (~kind[0] & kind[1])]
@@ -305,7 +305,7 @@ def alt_maps(frames: Frames, which: str) -> str:
 
 
 def spoken(frame: pd.DataFrame, column: str, by: list[str]) -> tuple[dict[str, pd.DataFrame], str]:
-    """Rows of each model, or two models, by name; of many, of the ends alone, and what to say then.
+    """Rows by model or pair of models; of many, only the two extremes, and a note that says so.
 
     Args:
         frame: a table of similarities.
@@ -320,9 +320,9 @@ def spoken(frame: pd.DataFrame, column: str, by: list[str]) -> tuple[dict[str, p
     if len(groups) <= FEW or means.empty:
         return groups, ""
     what = "models" if frame[by].nunique(axis=1).eq(1).all() else "pairs of models"
-    kept = dict.fromkeys((str(means.idxmin()), str(means.idxmax())))
+    ends_ = dict.fromkeys((str(means.idxmin()), str(means.idxmax())))
     about = f", of {len(groups)} {what}; those with the lowest and the highest mean"
-    return {name: groups[name] for name in kept}, about
+    return {name: groups[name] for name in ends_}, about
 
 
 def several(rows: pd.DataFrame, column: str) -> str:
@@ -352,7 +352,7 @@ ONE_MODEL = "This run compares no two models with each other under one noise."
 
 
 def alt_depth(frames: Frames) -> str:
-    """Of the curves over depth: over all noises, where each model starts, ends and is lowest."""
+    """Alternative text of the depth curves: first, last and lowest value of each model."""
     frame = frames["depth"]
     if frame.empty:
         return "This run compares no two noises."

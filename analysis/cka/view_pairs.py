@@ -1,4 +1,4 @@
-"""Which views of a run are compared with which."""
+"""The pairs of views of a run that are compared."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def kind(pair: Pair) -> str:
 
 
 def choose(models: Sequence[str], noises: Sequence[str], which: Pairs = "reference") -> list[Pair]:
-    """The pairs of views that a word names, in the order of models and noises.
+    """The pairs of views that `--compare` names, in the order of models and noises.
 
     `reference`: every two models under the first noise; then each model under the first noise
     against itself under every other. `cross-model`: every two models, under each noise.
@@ -29,21 +29,21 @@ def choose(models: Sequence[str], noises: Sequence[str], which: Pairs = "referen
     two views, and each with itself.
 
     Raises:
-        BadInput: no such word, or it names no pair here.
+        BadInput: an unknown name, or one without a pair in this run.
     """
     views = [View(model, noise) for model in models for noise in noises]
     every = [(a, b) for i, a in enumerate(views) for b in views[i:]]
     if which == "reference":
         first = noises[0]
-        found = [p for p in every if kind(p) == "cross_model" and p[0].noise == first]
-        found += [p for p in every if kind(p) == "cross_noise" and p[0].noise == first]
+        pairs = [p for p in every if kind(p) == "cross_model" and p[0].noise == first]
+        pairs += [p for p in every if kind(p) == "cross_noise" and p[0].noise == first]
     elif which in get_args(Pairs):
-        found = [p for p in every if which in ("all", kind(p).replace("_", "-"))]
+        pairs = [p for p in every if which in ("all", kind(p).replace("_", "-"))]
     else:
-        raise BadInput(f"pairs {which!r}: {nearest(str(which), get_args(Pairs))}")
-    if not found:
+        raise BadInput(f"compare {which!r}: {nearest(str(which), get_args(Pairs))}")
+    if not pairs:
         raise BadInput(
-            f"{len(models)} model(s) under {len(noises)} noise(s), --pairs {which}: nothing to "
+            f"{len(models)} model(s) under {len(noises)} noise(s), --compare {which}: nothing to "
             "compare; give a second model, or a second --noise"
         )
-    return found
+    return pairs

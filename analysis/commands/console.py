@@ -20,7 +20,7 @@ TASKS = {
         "generalization": "image quality on noises that models were and were not trained on",
         "compare": "which index predicts the PSNR drop of many models",
     },
-    "Look inside": {
+    "Interpret models": {
         "cka": "similarity of layers across models and noises",
         "srga": "a generalization score from deep features",
         "distributions": "distributions of features under several noises",
@@ -33,7 +33,7 @@ TASKS = {
         "train": "train a denoiser, with or without masks",
         "curves": "training and test curves of runs",
         "denoise": "denoise image files",
-        "models": "what is known of networks and checkpoints",
+        "models": "architectures, bundled networks and details of checkpoints",
         "testsets": "published test sets: where from, and whether complete",
         "render": "render noisy and clean pairs",
         "findings": "the paper's findings against trainings of your own",
@@ -82,7 +82,7 @@ def dispatch() -> None:
     """Run the command that the first argument names.
 
     Raises:
-        BadInput: there is none of that name.
+        BadInput: no command has that name.
     """
     arguments = sys.argv[1:]
     if not arguments or arguments[0] in ("-h", "--help", "help"):

@@ -36,8 +36,8 @@ class RunInputs:
     Attributes:
         models: networks by short names that tell them apart.
         noises: in the order of the settings, the reference first.
-        crops: clean crops or whole images; each set of pixels once, since a sample that is there
-            twice puts self-similarity off the diagonal.
+        crops: clean crops or whole images; each set of pixels once, since a duplicate sample
+            would put self-similarity off the diagonal.
         forward: how the networks are run.
         ranks: the processes that share the work.
         duplicates: number of crops left out because another one has the same pixels.
@@ -59,10 +59,10 @@ class RunInputs:
 
     @property
     def messages(self) -> list[str]:
-        """What a command reports on stderr before it starts."""
+        """Messages for stderr, before the pass starts."""
         if not self.duplicates:
             return []
-        what = "whose pixels are those of another one"
+        what = "with the same pixels as another one"
         return [f"left out {self.duplicates} images or crops {what}"]
 
     @property
@@ -87,7 +87,7 @@ class RunInputs:
         )
 
     def with_models(self, models: Mapping[str, Denoiser]) -> Self:
-        """The same with more models, such as the noisy input that gains are measured from.
+        """The same with more models, such as the noisy input as a baseline.
 
         Raises:
             BadInput: a model has that name already.
@@ -103,7 +103,7 @@ class RunInputs:
 def load_inputs(
     models: Models, settings: Settings, photographs: Sequence[Photograph] | None = None
 ) -> RunInputs:
-    """Load and check what settings name, before anything is computed.
+    """Load and check the inputs that settings name, before anything is computed.
 
     Args:
         models: requests of a command line; or networks, paths and bundled names, see `load_models`.
@@ -111,7 +111,7 @@ def load_inputs(
         photographs: the clean images; by default those of `settings.images`.
 
     Raises:
-        BadInput: anything that cannot be used, by any of the processes.
+        BadInput: anything that cannot be used, in any process.
     """
     from mtd.data import photographs as data_photographs
     from mtd.utils import distributed
@@ -133,7 +133,7 @@ def gather(
     ranks: Ranks,
     photographs: Sequence[Photograph],
 ) -> RunInputs:
-    """What settings name, on given photographs; see `load_inputs`."""
+    """The inputs that settings name, cut from given photographs; see `load_inputs`."""
     from analysis.engine.forward import ForwardSettings
     from mtd.data.recorded_noise import Recorded
     from mtd.utils.device import resolve_device
@@ -192,16 +192,16 @@ def cut_crops(settings: Settings, photographs: Sequence[Photograph]) -> list[Cro
 
 
 def identity_of(model: Denoiser) -> list[Any]:
-    """What decides a loaded network's output: file, masks, how it is called, what made it."""
+    """Everything that decides a loaded network's output: file, masks, input format, origin."""
     if not model.source:
         return ["unchanged", None]
     how, source = model.inference, model.source
     masks = [how.policy.attention_percent, how.samples, how.seed] if how.active else None
-    made = [
+    origin = [
         source.get(name)
         for name in ("architecture", "recognised", "factory", "arguments", "factory_sha256")
     ]
-    return [source["sha256"], masks, source["usage"], *made]
+    return [source["sha256"], masks, source["usage"], *origin]
 
 
 def load_models(models: Models, settings: Settings, device: str) -> dict[str, Denoiser]:
@@ -239,14 +239,14 @@ def load_models(models: Models, settings: Settings, device: str) -> dict[str, De
 
 
 def check_sigmas(requests: Sequence[ModelRequest], models: Mapping[str, Denoiser]) -> None:
-    """See that a noise level is given to noise-conditional models only.
+    """Check that a noise level is given only to noise-conditional models.
 
     Raises:
-        BadInput: it is given to one that takes none.
+        BadInput: it is given to another model.
     """
-    given = [request.options.sigma is not None for request in requests]
+    has_sigma = [request.options.sigma is not None for request in requests]
     conditional = [model.takes_sigma for model in models.values()]
-    if any(given) and not any(conditional):
+    if any(has_sigma) and not any(conditional):
         raise BadInput("--sigma: none of the models is noise-conditional; leave it out")
     for request, name, takes in zip(requests, models, conditional, strict=True):
         if request.own_sigma and not takes:
@@ -273,7 +273,7 @@ def choose_layers(
 
 
 def manifest_of(analysis: str, settings: Settings, inputs: RunInputs) -> dict[str, Any]:
-    """The part of a manifest that the shared settings decide."""
+    """The entries of a manifest that come from the shared settings."""
     from analysis.commands.run_folder import versions
     from mtd.data.recorded_noise import Recorded
 

@@ -182,20 +182,20 @@ def photographs_from(images: Any) -> list[Photograph]:
         raise BadInput(
             f"images of type {type(images).__name__}: expected a folder, files, arrays or tensors"
         )
-    found: list[Photograph] = []
+    photos: list[Photograph] = []
     for number, image in enumerate(images):
         if isinstance(image, str | Path):
             path = Path(image)
-            found += photographs(path) if path.is_dir() else [photograph(path)]
+            photos += photographs(path) if path.is_dir() else [photograph(path)]
         else:
-            found.append(from_pixels(f"image {number}", image))
-    if not found:
+            photos.append(from_pixels(f"image {number}", image))
+    if not photos:
         raise BadInput("no image: give a folder, files, arrays or tensors")
-    names = [photo.name for photo in found]
+    names = [photo.name for photo in photos]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise BadInput(f"two images are named {twice}; names must tell them apart")
-    return found
+    return photos
 
 
 def from_pixels(name: str, image: Any) -> Photograph:

@@ -1,5 +1,4 @@
-"""From the command line to settings: an option for every field, and what else commands are
-given."""
+"""From the command line to settings: an option for every field, output options, run folders."""
 
 from __future__ import annotations
 
@@ -84,11 +83,11 @@ GROUPS = {
 
 
 def extensions() -> str:
-    """What other packages add, for the end of `--help`; "" if nothing."""
-    found = entry_points()
+    """The extensions of other packages, for the end of `--help`; "" if there are none."""
+    entries = entry_points()
     lines = []
     for group, what in GROUPS.items():
-        names = sorted(entry.name for entry in found.select(group=group))
+        names = sorted(entry.name for entry in entries.select(group=group))
         lines += [f"  {what}: {', '.join(names)}\n"] if names else []
     return "".join(["\nfrom other packages:\n", *lines]) if lines else ""
 
@@ -124,9 +123,9 @@ def add_option(p: Container, item: Field[Any], kind: Any, about: Option) -> None
     elif about.metavar:
         keywords["metavar"] = about.metavar
     keywords["type"] = value_type(entry, about)
-    shown = about.shown if about.shown is not None else "" if default is None else f"{default}"
-    if shown and "default" not in about.help:
-        keywords["help"] += f" (default: {shown})"
+    text = about.shown if about.shown is not None else "" if default is None else f"{default}"
+    if text and "default" not in about.help:
+        keywords["help"] += f" (default: {text})"
     keywords["help"] = keywords["help"].replace("%", "%%").replace(") (default", "; default")
     if not about.help:
         keywords["help"] = argparse.SUPPRESS
@@ -161,8 +160,8 @@ def settings_from(settings: type[T], arguments: argparse.Namespace) -> T:
     Raises:
         BadInput: options that do not go together.
     """
-    given = vars(arguments)
-    return settings.of(**{f.name: given[f.name] for f in fields(settings) if f.name in given})
+    values = vars(arguments)
+    return settings.of(**{f.name: values[f.name] for f in fields(settings) if f.name in values})
 
 
 def output_options(arguments: argparse.Namespace, command: str = "") -> OutputOptions:
@@ -171,7 +170,7 @@ def output_options(arguments: argparse.Namespace, command: str = "") -> OutputOp
 
 
 def run_folders(arguments: argparse.Namespace) -> list[Path]:
-    """What is given as models, if it is run folders; nothing if it is checkpoints.
+    """The positional arguments as run folders; none if they are checkpoints.
 
     Raises:
         BadInput: some of both.
@@ -191,16 +190,16 @@ def arguments_of(settings: Options) -> list[str]:
     >>> arguments_of(Settings(crop=32, noises=("gaussian:25",), quantize=False))
     ['--crop', '32', '--noise', 'gaussian:25', '--no-quantize']
     """
-    found: list[str] = []
+    options: list[str] = []
     for item in fields(settings):
         value, about = getattr(settings, item.name), item.metadata["option"]
         if value == item.default or value is None:
             continue
         flag = about.flag or f"--{item.name.replace('_', '-')}"
         if isinstance(value, bool):
-            found.append(flag)
+            options.append(flag)
             continue
         for one in value if isinstance(value, tuple) else [value]:
             parts = one if isinstance(one, tuple) else [one]
-            found += [flag, *(f"{p:g}" if isinstance(p, float) else str(p) for p in parts)]
-    return found
+            options += [flag, *(f"{p:g}" if isinstance(p, float) else str(p) for p in parts)]
+    return options

@@ -1,4 +1,4 @@
-"""The pass through the networks with a progress bar, and what is reported on stderr meanwhile."""
+"""The pass through the networks, with a progress bar and messages on stderr."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def run_pass(
 
 @contextmanager
 def out_of_memory() -> Iterator[None]:
-    """Around the networks: without enough memory, say what to do."""
+    """Context of the pass: if memory runs out, say what to do."""
     import torch
 
     try:
@@ -82,7 +82,7 @@ def out_of_memory() -> Iterator[None]:
 
 
 def report_models(inputs: RunInputs) -> None:
-    """On stderr: each model's mask policy and where it comes from, and what was left out."""
+    """Print each model's mask policy and its source, and what was left out, on stderr."""
     for name, model in inputs.models.items():
         if source := model.source:
             print(f"{name}: {describe(source)}", file=sys.stderr)
@@ -91,21 +91,21 @@ def report_models(inputs: RunInputs) -> None:
 
 
 def describe(source: Mapping[str, Any]) -> str:
-    """A loaded model in a line: what it is, how it is called, and its masks."""
-    called = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in source["usage"].items())
-    what = source["architecture"] + (f" ({called})" if called else "")
+    """A loaded model in one line: architecture, input format, and masks."""
+    usage = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in source["usage"].items())
+    what = source["architecture"] + (f" ({usage})" if usage else "")
     return f"{what}, {source['policy']} ({source['policy_source']})"
 
 
 def check_space(folder: RunFolder, share: float) -> None:
-    """See that the cached activations of a run find room on the disk.
+    """Check that the cached activations of a run fit on the disk.
 
     Args:
         folder: of the run, with a part of its cache.
         share: the final size of the cache, as a multiple of its present size.
 
     Raises:
-        BadInput: it will not; what is cached stays.
+        BadInput: they do not fit; the cache is kept.
     """
     size = folder.cache.bytes()
     needed, free = size * (share - 1), shutil.disk_usage(folder.path).free

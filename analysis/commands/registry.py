@@ -46,19 +46,19 @@ def analyses() -> dict[str, Analysis]:
     for entry in entry_points(group=GROUP):
         owner = entry.dist.name if entry.dist else "a package"
         try:
-            found = entry.load()
+            record = entry.load()
         except Exception as error:
             raise BadInput(
                 f"analysis {entry.name} of {owner}: cannot be loaded ({error})"
             ) from None
-        if not isinstance(found, Analysis):
-            kind = type(found).__name__
+        if not isinstance(record, Analysis):
+            kind = type(record).__name__
             raise BadInput(f"analysis {entry.name} of {owner}: a {kind}; expected an Analysis")
-        if found.name != entry.name:
-            raise BadInput(f"analysis {entry.name} of {owner}: its record is named {found.name}")
-        if found.name in known:
-            raise BadInput(f"analysis {found.name} of {owner}: the name is taken")
-        known[found.name] = found
+        if record.name != entry.name:
+            raise BadInput(f"analysis {entry.name} of {owner}: its record is named {record.name}")
+        if record.name in known:
+            raise BadInput(f"analysis {record.name} of {owner}: the name is taken")
+        known[record.name] = record
     return known
 
 
@@ -72,7 +72,7 @@ def analysis(name: str) -> Analysis:
     """An analysis by its name.
 
     Raises:
-        BadInput: there is none of that name.
+        BadInput: no analysis has that name.
     """
     if name not in analyses():
         raise BadInput(f"analysis {name!r}: {nearest(name, analyses())}")

@@ -79,7 +79,7 @@ class Result:
         return terminal_text(self.analysis, self.frames, self.manifest)
 
     def figures(self) -> dict[str, Figure]:
-        """Every figure that the tables admit, by the name of its file."""
+        """Every figure that can be drawn from the tables, by file name."""
         return all_figures(self.analysis, self.frames, self.manifest, self.attachments)
 
     def save(self, path: str | Path) -> Path:

@@ -1,8 +1,8 @@
 """A run folder: manifest, cache, tables, figures, each written whole or not at all.
 
-`manifest.json` holds everything that decides the results. `run.json`, beside it, holds what differs
-by nature: commands, times, host. `summary.txt` is what was printed. `cache/` is there while the run
-is not finished.
+`manifest.json` holds everything that decides the results. `run.json`, beside it, holds run
+metadata: commands, times, host. `summary.txt` is the text that was printed. `cache/` exists until
+the run is finished.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ TEXT = {
 
 def versions() -> dict[str, str]:
     """Versions of this project, Python and the packages that results depend on."""
-    found = {"mtd": mtd.__version__, "python": platform.python_version()}
+    by_package = {"mtd": mtd.__version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            by_package[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "unknown"
-    return found
+            by_package[name] = "unknown"
+    return by_package
 
 
 class RunFolder:
@@ -101,16 +101,16 @@ class RunFolder:
         if ranks.first:
             try:
                 self._open(manifest, resume)
-            except BadInput as found:
-                error = found
+            except BadInput as problem:
+                error = problem
         ranks.agree(error)
 
     def _open(self, manifest: Mapping[str, Any], resume: bool) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise BadInput(f"{self.path} is a file: --output-dir is a folder")
-        held = self.path / MANIFEST
-        if held.exists():
-            if difference := _difference(held, manifest):
+        stored = self.path / MANIFEST
+        if stored.exists():
+            if difference := _difference(stored, manifest):
                 raise BadInput(
                     f"{self.path} holds another run ({difference}): choose another --output-dir"
                 )
@@ -120,8 +120,8 @@ class RunFolder:
         while not folder.exists() and len(str(folder)) < 4096:
             self._new.append(folder)
             folder = folder.parent
-        for left in self.path.glob(f"{atomic_write.TEMPORARY}*"):  # of a write that was killed
-            left.unlink(missing_ok=True)
+        for partial in self.path.glob(f"{atomic_write.TEMPORARY}*"):  # of a write that was killed
+            partial.unlink(missing_ok=True)
         if not resume:
             if count := self.cache.count():
                 raise BadInput(
@@ -129,8 +129,8 @@ class RunFolder:
                     "with them; to start anew, remove the folder"
                 )
             self.cache.clear()
-        if not held.exists():
-            atomic_write.write(held, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+        if not stored.exists():
+            atomic_write.write(stored, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
         self._started = datetime.now(UTC)
         entry = {
             "command": self.command,
@@ -148,12 +148,12 @@ class RunFolder:
         atomic_write.write(self.path / LOG, text + "\n")
 
     def complete(self) -> bool:
-        """Whether tables are there and nothing is left to do."""
+        """Whether the tables are written and nothing is left to do."""
         unfinished = self.cache.folder is not None and self.cache.folder.exists()
         return not unfinished and any(self.path.glob("*.csv"))
 
     def discard(self) -> None:
-        """Remove what this process has made, if nothing is cached: nothing came of the run."""
+        """Remove the folders that this process made, if the run left no result."""
         empty = not self.cache.count() and not any(self.path.glob("*.csv"))
         if self.ranks.first and self._new and empty:
             for name in (MANIFEST, LOG):
@@ -165,7 +165,7 @@ class RunFolder:
 
     @contextmanager
     def resumable(self) -> Iterator[None]:
-        """Around the work: if it is interrupted, or cannot go on, say how to take it up again."""
+        """Context of the computation: if it stops early, say how to resume."""
         try:
             yield
         except (BadInput, Failed, KeyboardInterrupt) as error:
@@ -179,7 +179,7 @@ class RunFolder:
             raise KeyboardInterrupt(hint) from None
 
     def finish(self) -> None:
-        """Everything is written: delete the cache, and note the time."""
+        """Delete the cache once everything is written, and record the time."""
         if self.ranks.first:
             self.cache.clear()
             now = datetime.now(UTC)
@@ -211,7 +211,7 @@ class RunFolder:
 
 
 def finished(path: Path, manifest: Mapping[str, Any]) -> bool:
-    """Whether a folder holds this very run, done.
+    """Whether a folder holds this run, finished.
 
     Raises:
         BadInput: it holds another one.
@@ -224,7 +224,7 @@ def finished(path: Path, manifest: Mapping[str, Any]) -> bool:
 
 
 def done(path: Path) -> bool:
-    """Whether the run of a folder was brought to its end."""
+    """Whether the run of a folder is finished."""
     runs = read_log(path)
     return bool(runs and runs[-1].get("finished"))
 
@@ -233,23 +233,23 @@ def _identity(manifest: Mapping[str, Any]) -> str:
     return json.dumps(manifest, sort_keys=True)
 
 
-def _difference(held: Path, manifest: Mapping[str, Any]) -> str:
-    """The first entry in which a folder's manifest differs from another one, or nothing."""
+def _difference(path: Path, manifest: Mapping[str, Any]) -> str:
+    """The first entry in which a stored manifest differs from another one; "" if none does."""
     try:
-        found = json.loads(held.read_text(encoding="utf-8"))
+        stored = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return "its manifest is damaged"
     plain = json.loads(json.dumps(manifest))
-    if not isinstance(found, dict):
+    if not isinstance(stored, dict):
         return "its manifest is damaged"
-    for name in [*plain, *found]:
-        if found.get(name) != plain.get(name):
+    for name in [*plain, *stored]:
+        if stored.get(name) != plain.get(name):
             return f"it differs in {name.replace('_', ' ')}"
     return ""
 
 
 def read_log(path: str | Path) -> list[dict[str, Any]]:
-    """The entries of a run folder's `run.json`, one for each time it was worked on."""
+    """The entries of a run folder's `run.json`, one for each start and resumption."""
     try:
         runs = json.loads((Path(path) / LOG).read_text(encoding="utf-8"))["runs"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -264,8 +264,8 @@ def newest(analysis: str, parent: str | Path = "runs") -> Path | None:
         analysis: its name.
         parent: folder of run folders; those inside a report or a comparison count too.
     """
-    held = [*Path(parent).glob(f"*/{MANIFEST}"), *Path(parent).glob(f"*/*/{MANIFEST}")]
-    for manifest in sorted(held, key=lambda path: path.stat().st_mtime_ns, reverse=True):
+    manifests = [*Path(parent).glob(f"*/{MANIFEST}"), *Path(parent).glob(f"*/*/{MANIFEST}")]
+    for manifest in sorted(manifests, key=lambda path: path.stat().st_mtime_ns, reverse=True):
         with suppress(BadInput):
             if read_manifest(manifest.parent).get("analysis") == analysis:
                 return manifest.parent
@@ -278,20 +278,20 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     Raises:
         BadInput: not a run folder.
     """
-    held = Path(path) / MANIFEST
+    file = Path(path) / MANIFEST
     try:
-        manifest = json.loads(held.read_text(encoding="utf-8"))
+        manifest = json.loads(file.read_text(encoding="utf-8"))
     except OSError:
         raise BadInput(f"{path}: no run folder, {MANIFEST} is missing") from None
     except ValueError as error:
-        raise BadInput(f"{held}: damaged ({error})") from None
+        raise BadInput(f"{file}: damaged ({error})") from None
     if not isinstance(manifest, dict):
-        raise BadInput(f"{held}: damaged, not a JSON object")
+        raise BadInput(f"{file}: damaged, not a JSON object")
     return manifest
 
 
 def read_notes(path: str | Path) -> list[str]:
-    """What the text of a run folder, if it has one, says must be known of its numbers."""
+    """The notes in the text of a run folder; none without a text."""
     try:
         lines = (Path(path) / TEXT_FILE).read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -300,7 +300,7 @@ def read_notes(path: str | Path) -> list[str]:
 
 
 def read_tables(path: str | Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
-    """Those of the named tables that a run folder holds; what is text stays text."""
+    """The named tables that a run folder has; columns of names stay text."""
     files = {name: Path(path) / f"{name}.csv" for name in names}
     return {name: _read(file) for name, file in files.items() if file.is_file()}
 

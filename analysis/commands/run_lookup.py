@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from analysis.commands.result import Result
 
 PARENTS = ("runs", "../runs")
-"""Where runs are looked for; JupyterLab starts in notebooks/."""
+"""Folders that are searched for runs; JupyterLab starts in notebooks/."""
 
 EXAMPLES = ("reports/example", "../reports/example")
 
@@ -116,12 +116,12 @@ def folder(run_dir: str | PathLike[str], name: str) -> Path:
     for parent in PARENTS:
         newest = run_folder.newest(name, parent)
         if newest is not None:
-            print(f"shown is {newest}, the newest run; run_dir chooses another")
+            print(f"showing {newest}, the newest run; run_dir selects another")
             return newest
     for example in EXAMPLES:
         path = Path(example) if name == "report" else Path(example) / name
         if (path / run_folder.MANIFEST).is_file():
-            print(f"shown is {path}, the example: there is no run of analysis.{name} in runs/")
+            print(f"showing {path}, the example: there is no run of analysis.{name} in runs/")
             return path
     raise BadInput(
         f"no run of analysis.{name} in {' or '.join(PARENTS)}: run `python -m analysis.{name}` "

@@ -27,7 +27,7 @@ CROPS = 64
 
 @dataclass(frozen=True)
 class Option:
-    """What a field is on the command line, and which values it may take.
+    """The command-line option of a field, and the values that it may take.
 
     Attributes:
         help: for `--help`; the default is appended.
@@ -116,7 +116,7 @@ class Options:
 
     @classmethod
     def of(cls, **values: Any) -> Self:
-        """Settings from values of a caller's: lists, single texts and paths where texts are meant.
+        """Settings from Python values; lists, single strings and paths are converted.
 
         Raises:
             BadInput: an unknown setting, or a value that cannot be used.
@@ -149,14 +149,14 @@ class Settings(Options):
             other settings.
         quantize: clip and round noisy images to 8 bits.
         mask_draws: whether a crop has the same attention masks under every noise (`shared`), or
-            others under each (`independent`).
+            different ones (`independent`).
         input_mask: share of the pixels that is hidden from the networks.
         attention_mask: `auto` follows a checkpoint's policy, `on` and `off` override it.
         mask_samples: number of attention-mask draws that are averaged.
         seed: of everything random.
         device: `cpu`, `cuda` or `cuda:N`.
         autocast: precision of the forward pass.
-        batch_size: crops of a batch; None for a size that suits the crops.
+        batch_size: crops of a batch; None to choose it by their size.
     """
 
     images: tuple[str, ...] = option(
@@ -165,7 +165,7 @@ class Settings(Options):
     crop: int | None = crop_option(64)
     crop_rule: Literal["grid", "center", "random"] = option(
         "grid",
-        "where crops are cut: spread over each image, its middle, or at random",
+        "where crops are cut: a grid over each image, its center, or at random",
         synonyms={"centre": "center"},
     )
     limit: int | None = limit_option(CROPS)
@@ -173,7 +173,7 @@ class Settings(Options):
     quantize: bool = option(True, "noise without clipping and rounding", flag="--no-quantize")
     mask_draws: Literal["shared", "independent"] = option(
         "shared",
-        "attention masks of a crop: the same under every noise, or others under each",
+        "attention masks of a crop: the same under every noise, or different under each",
         aliases=("--mask-pairing",),
     )
     input_mask: float = option(
@@ -193,7 +193,10 @@ class Settings(Options):
         "off", "precision of the networks' forward pass; off is float32"
     )
     batch_size: int | None = option(
-        None, "crops that go through a network together", minimum=1, shown="what suits the crops"
+        None,
+        "crops that go through a network together",
+        minimum=1,
+        shown="by the size of the crops",
     )
 
     @classmethod
@@ -313,7 +316,7 @@ def number(kind: type, about: Option, value: Any) -> int | float:
 
 
 def range_of(kind: type, about: Option) -> str:
-    """What a number must be, in words."""
+    """The allowed range of a number, in words."""
     text = "expected a whole number" if kind is int else "expected a number"
     if about.minimum is not None and about.maximum is None and about.below is None:
         return f"{text} from {about.minimum:g} up"
@@ -328,7 +331,7 @@ def range_of(kind: type, about: Option) -> str:
 
 
 def expected(kind: Any) -> str:
-    """What a field holds, in words."""
+    """The expected value of a field, in words."""
     inner, optional = plain(kind)
     many = get_origin(inner) is tuple and get_args(inner)[-1] is Ellipsis
     entry = get_args(inner)[0] if many else inner

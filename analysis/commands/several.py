@@ -1,4 +1,4 @@
-"""Several analyses in one pass through the networks, each of its own models, noises and crops."""
+"""Several analyses in one pass, each with its own models, noises and crops."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def run_together(
     folder: RunFolder,
     quiet: bool = False,
 ) -> list[Path]:
-    """Run those of several analyses that are not finished yet; their folders, in their order.
+    """Run the unfinished ones of several analyses; returns all their folders, in order.
 
     Args:
         jobs: planned on these batches, under names that differ.
-        inputs: every model, noise and crop of theirs.
+        inputs: all their models, noises and crops.
         batches: of all crops; each analysis observes whole batches.
         folder: in which each has a folder; activations are kept there until all are finished.
         quiet: no progress bar and no messages.

@@ -59,7 +59,7 @@ def prepare(inputs: RunInputs, settings: CompareSettings) -> CompareSettings:
 
 
 def manifest(inputs: RunInputs, settings: CompareSettings, observer: None) -> dict[str, Any]:
-    """What decides the values beside the shared settings."""
+    """Entries of the manifest beside the shared settings."""
     from analysis.compare import inputs as compare_inputs
 
     assert isinstance(inputs, compare_inputs.CompareInputs)
@@ -134,7 +134,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
 
 
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
-    """Which indices go along with the PSNR drop."""
+    """Which indices correlate with the PSNR drop."""
     from analysis.compare import reading
 
     return reading.main(frames)
@@ -152,8 +152,8 @@ ANALYSIS = Analysis(
     title="Indices against the PSNR drop",
     description="Compare SRGA, CKA between noises, separability, distances of distributions and "
     "sensitivity of four or more models with their PSNR drop on unseen noise, by rank "
-    "correlations: does any index predict it? All are computed in one pass; of run folders, the "
-    "tables are read.",
+    "correlations: does any index predict it? All are computed in one pass; given run folders, "
+    "their tables are read.",
     examples=EXAMPLES,
     settings=CompareSettings,
     load_inputs=load_inputs,
@@ -248,7 +248,7 @@ def manifest_of_runs(runs: Sequence[Run], names: Sequence[str]) -> dict[str, Any
 
 
 def folders_among(models: Any) -> list[Path]:
-    """What is given as models, if it is run folders; nothing if it is models.
+    """The models as run folders; none if they are models.
 
     Raises:
         BadInput: some of both.
@@ -256,14 +256,14 @@ def folders_among(models: Any) -> list[Path]:
     from analysis.commands.run_folder import MANIFEST
 
     if isinstance(models, Mapping):
-        listed = list(models.values())
+        sequence = list(models.values())
     elif isinstance(models, Sequence) and not isinstance(models, str):
-        listed = list(models)
+        sequence = list(models)
     else:
-        listed = [models]
-    paths = [Path(model) for model in listed if isinstance(model, str | Path)]
+        sequence = [models]
+    paths = [Path(model) for model in sequence if isinstance(model, str | Path)]
     folders = [path for path in paths if (path / MANIFEST).is_file()]
-    if folders and len(folders) < len(listed):
+    if folders and len(folders) < len(sequence):
         raise BadInput("models and run folders: give one or the other")
     return folders
 

@@ -22,7 +22,7 @@ TARGETS = {
     DROP: "PSNR drop from trained to unseen noise (dB)",
     UNSEEN: "PSNR under unseen noise (dB)",
 }
-"""What is to be predicted."""
+"""The targets of the prediction, with their labels."""
 
 Trained = AbstractSet[str]
 
@@ -122,7 +122,7 @@ class Run:
 
     @property
     def models(self) -> dict[str, str]:
-        """What its models are called there, by the digests of their files."""
+        """The names of its models, by the SHA-256 of their files."""
         return {about["sha256"]: name for name, about in self.manifest["models"].items()}
 
     def table(self, name: str) -> pd.DataFrame:
@@ -132,12 +132,12 @@ class Run:
             BadInput: it is missing.
         """
         if name not in self.frames:
-            raise BadInput(f"{self.place}: {name}.csv is missing; run it to its end, with --resume")
+            raise BadInput(f"{self.place}: {name}.csv is missing; finish the run with --resume")
         return self.frames[name]
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Around what reads its tables.
+        """Context in which its tables are read.
 
         Raises:
             BadInput: a table or column is missing, as in a run of another version.
@@ -216,14 +216,14 @@ def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 
 ALIKE = ("attention_mask", "mask_samples", "input_mask", "quantize")
-"""What decides the networks and the noise: runs that differ in it cannot be compared."""
+"""Settings of networks and noise that must be equal for runs to be compared."""
 
 NOTED = ("noises", "crops", "seed", "mask_draws")
-"""What runs may differ in, with a note."""
+"""Settings in which runs may differ; a note says so."""
 
 
 def differing(one: Run, other: Run) -> str:
-    """In what two runs differ so that they cannot be compared, or nothing."""
+    """The first difference that makes two runs incomparable; "" if there is none."""
     for name in ALIKE:
         if one.manifest.get(name) != other.manifest.get(name):
             return name.replace("_", " ")
@@ -236,9 +236,9 @@ def differing(one: Run, other: Run) -> str:
 
 
 def notes(runs: Sequence[Run]) -> pd.DataFrame:
-    """What must be known of the runs: where they differ, and the notes of each.
+    """Notes on the runs: how they differ, and the notes of each.
 
-    Columns: `analysis`, of which the note is, several with commas; `note`, a sentence in Markdown.
+    Columns: `analysis`, the analyses concerned, with commas; `note`, a sentence in Markdown.
     """
     predicted = next(run for run in runs if run.kind == PREDICTED)
     analyses: dict[str, dict[str, None]] = {}

@@ -38,7 +38,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
 
 
 def main(frames: Frames) -> list[str]:
-    """Which indices go along with the PSNR drop."""
+    """Which indices correlate with the PSNR drop."""
     return target(frames["correlations"], DROP)
 
 
@@ -65,7 +65,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
 
 
 def heading(manifest: Manifest) -> str:
-    """On what PSNR was measured."""
+    """The crops and noises that PSNR was measured on."""
     about = benchmark_of(manifest)
     crops, trained = about.get("crops", []), about.get("in_distribution", [])
     photographs = len({crop["image"] for crop in crops})
@@ -78,7 +78,7 @@ def heading(manifest: Manifest) -> str:
 
 
 def benchmark_of(manifest: Manifest) -> Manifest:
-    """The manifest of the run that PSNR is from."""
+    """The manifest of the run that PSNR is taken from."""
     if "runs" in manifest:
         runs: Mapping[str, Manifest] = manifest["runs"]
         return next(about for about in runs.values() if about["analysis"] == PREDICTED)
@@ -119,7 +119,7 @@ def target(correlations: pd.DataFrame, name: str) -> list[str]:
 
 
 def least(correlations: pd.DataFrame) -> list[str]:
-    """The smallest p-value that so few models allow at all."""
+    """The smallest p-value that is possible with so few models."""
     models, tests = int(correlations.models.max()), int((correlations.target == DROP).sum())
     if models > EXACT or models < 2:
         return []
@@ -133,7 +133,7 @@ def least(correlations: pd.DataFrame) -> list[str]:
 
 
 def groups(manifest: Manifest) -> list[str]:
-    """A warning where few mask policies, rather than many models, may make a correlation."""
+    """A warning if a correlation may come from a few mask policies rather than from the models."""
     manifests = [manifest, *(manifest.get("runs") or {}).values()]
     models: Mapping[str, Any] = next((m["models"] for m in manifests if m.get("models")), {})
     policies = Counter(about.get("policy", "") for about in models.values())
@@ -141,13 +141,13 @@ def groups(manifest: Manifest) -> list[str]:
         return []
     each = [f"{count} with {escaped(name)}" for name, count in policies.items()]
     return [
-        f"These models are of {len(policies)} kinds ({'; '.join(each)}). A correlation may come "
-        "from the difference between the kinds alone, with none within them: see the figure."
+        f"These models have {len(policies)} mask policies ({'; '.join(each)}). A correlation may "
+        "come from the difference between policies alone, with none within them: see the figure."
     ]
 
 
 def notes(frames: Frames) -> list[str]:
-    """What must be known of the runs that are compared."""
+    """The notes of the runs that are compared."""
     frame = frames.get("notes")
     if frame is None:
         return []

@@ -57,7 +57,7 @@ class CompareResult(Result):
 
     @property
     def notes(self) -> pd.DataFrame:
-        """What must be known of the runs that are compared, a sentence each."""
+        """Notes on the runs that are compared, a sentence each."""
         return self.frames["notes"]
 
     def __repr__(self) -> str:

@@ -49,13 +49,13 @@ def main(frames: Frames) -> list[str]:
         return [f"No run has test curves, so no best step is known: {EVALUATE}."]
     if known.empty:
         return ["No run has a mean PSNR over unseen noises."]
-    shown = known
+    extremes = known
     if len(known) > FEW:
-        shown = known.sort_values("best_out_psnr", ascending=False, kind="stable").iloc[[0, -1]]
-    which = f" (highest and lowest of {len(known)} runs)" if len(shown) < len(known) else ""
+        extremes = known.sort_values("best_out_psnr", ascending=False, kind="stable").iloc[[0, -1]]
+    which = f" (highest and lowest of {len(known)} runs)" if len(extremes) < len(known) else ""
     each = [
         f"{code(r['run'])} {number(r['best_out_psnr'])} dB at step {step(r['best_out_step'])}"
-        for r in records(shown)
+        for r in records(extremes)
     ]
     return [f"Best mean PSNR over the unseen noises{which}: {listed(each)}."]
 
@@ -120,21 +120,21 @@ def without_tests(frames: Frames) -> list[str]:
 def comparability(frames: Frames) -> list[str]:
     """Whether test curves of several runs may be compared, and which are shown."""
     frame = frames["curves"]
-    shown = psnr_curves(frame)
-    tested = {str(run): frozenset(rows.noise) for run, rows in shown.groupby("run")}
+    psnr = psnr_curves(frame)
+    tested = {str(run): frozenset(rows.noise) for run, rows in psnr.groupby("run")}
     text = []
     if len(set(tested.values())) > 1:
         text.append(
             "The runs were tested under different noises: their means over unseen noises are not "
             "comparable."
         )
-    replaced = frame[(frame.quantity == PSNR) & ~frame.index.isin(shown.index)].run.unique()
+    replaced = frame[(frame.quantity == PSNR) & ~frame.index.isin(psnr.index)].run.unique()
     if len(replaced):
         text.append(
             "Evaluated checkpoints are shown in place of the logged test curves of "
             f"{codes(replaced)}."
         )
-    evaluated = shown.source == CHECKPOINTS
+    evaluated = psnr.source == CHECKPOINTS
     if evaluated.any() and not evaluated.all():
         text.append("Evaluated checkpoints and logged test curves may be of different images.")
     return text
@@ -142,15 +142,15 @@ def comparability(frames: Frames) -> list[str]:
 
 def missing(frames: Frames, manifest: Manifest) -> list[str]:
     """How many values of evaluated checkpoints are not finite."""
-    wanted = len(manifest.get("checkpoints", ())) * len(manifest.get("noises", ()))
-    dropped = wanted - int((psnr_curves(frames["curves"]).source == CHECKPOINTS).sum())
+    expected = len(manifest.get("checkpoints", ())) * len(manifest.get("noises", ()))
+    dropped = expected - int((psnr_curves(frames["curves"]).source == CHECKPOINTS).sum())
     if dropped <= 0:
         return []
     return [f"Of the evaluated checkpoints, {plural(dropped, 'value')} dropped: NaN or infinite."]
 
 
 def scope(rows: pd.DataFrame) -> list[str]:
-    """What the numbers are not about."""
+    """The limits of what the numbers show."""
     text = "Each run is one training: other seeds may give other results."
     if rows.best_out_psnr.notna().any():
         text += " Best steps are chosen on these same curves, which makes their PSNR too high."
@@ -158,7 +158,7 @@ def scope(rows: pd.DataFrame) -> list[str]:
 
 
 def empty(value: Any) -> bool:
-    """Whether a table has no number in a cell."""
+    """Whether a cell of a table is empty."""
     return bool(pd.isna(value))
 
 

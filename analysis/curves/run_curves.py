@@ -47,13 +47,13 @@ class RunSources:
         Raises:
             BadInput: none, or two of one run.
         """
-        given = [unnamed(places) for places in (runs, checkpoints)]
-        names = run_names([run_path(Path(place)) for places in given for place in places])
+        unnamed_paths = [unnamed(places) for places in (runs, checkpoints)]
+        names = run_names([run_path(Path(place)) for places in unnamed_paths for place in places])
         logs, folders = (
             {str(name): Path(place) for name, place in places.items()}
             if isinstance(places, Mapping)
-            else paths_by_run(listed, names)
-            for places, listed in zip((runs, checkpoints), given, strict=True)
+            else paths_by_run(paths, names)
+            for places, paths in zip((runs, checkpoints), unnamed_paths, strict=True)
         )
         if not logs and not folders:
             raise BadInput("nothing to draw: give RUN, or --checkpoints FOLDER")
@@ -66,7 +66,7 @@ class RunSources:
 
 
 def unnamed(places: Places) -> list[Place]:
-    """Those paths that have no names yet, as a list."""
+    """The paths without names, as a list."""
     if isinstance(places, Mapping):
         return []
     return [places] if isinstance(places, str | PathLike) else list(places)

@@ -1,4 +1,4 @@
-"""What observers extracted from forward passes, on disk or in memory, so that none is run twice."""
+"""Cache of the tensors that observers extract from forward passes, on disk or in memory."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class ActivationCache:
     """Cached results by key, in a subfolder of `folder`, or in memory only.
 
     A key holds everything that decides the numbers. On disk the cache outlives the process; in
-    memory nothing is ever found again.
+    memory nothing can be looked up.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -142,7 +142,7 @@ class ActivationCache:
             return
         doomed = self.folder.with_name(f".{FOLDER}")
         if self.folder.is_dir():
-            # renamed in one step, so that no run ever sees a cache half deleted
+            # renamed in one step, so that no run ever reads a half-deleted cache
             shutil.rmtree(doomed, ignore_errors=True)
             self.folder.replace(doomed)
         shutil.rmtree(doomed, ignore_errors=True)

@@ -35,14 +35,14 @@ class ForwardSettings:
     Attributes:
         seed: of the noise.
         quantize: clip and round noisy images to 8 bits.
-        pairing: whether a crop meets the same attention masks under every noise (`shared`), or
-            masks of its own under each (`independent`).
+        pairing: whether a crop has the same attention masks under every noise (`shared`), or
+            different ones (`independent`).
         device: of the networks.
         autocast: precision of the forward pass.
-        tile: tiling of images of which nobody observes layers; see
+        tile: tiling of images whose layers no observer needs; see
             `mtd.inference.forward.denoise`.
-        memory: budget in bytes of `tile="auto"`.
-        identity: what decides each network's output, by its name: digest, masks.
+        memory: memory limit in bytes of `tile="auto"`.
+        identity: everything that decides each network's output, by name, for the cache.
         input_mask: share of the pixels that is masked; see `mtd.inference.forward.forward`. A
             crop's masked pixels are the same under every noise and for every network.
     """
@@ -94,8 +94,8 @@ def run_network(
         value = single(value)
         for observer, paths, tensors in zip(observers, layers, extracted, strict=True):
             if layer in paths:
-                found = observer.extract(entry, value, noisy)
-                tensors.update({name: tensor.cpu() for name, tensor in found.items()})
+                tensors_of_layer = observer.extract(entry, value, noisy)
+                tensors.update({name: tensor.cpu() for name, tensor in tensors_of_layer.items()})
 
     with ExitStack() as stack:
         if modules:
@@ -130,7 +130,7 @@ def noise_level(model: nn.Module, noisy: NoisyBatch) -> Tensor | None:
 
 
 def input_mask(noisy: NoisyBatch, settings: ForwardSettings) -> Tensor | None:
-    """Boolean (B, 1, H, W), True where the networks see the pixel; None without an input mask."""
+    """Boolean (B, 1, H, W), True at visible pixels; None without an input mask."""
     if not settings.input_mask:
         return None
     height, width = noisy.noisy.shape[-2:]

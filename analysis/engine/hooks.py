@@ -82,7 +82,7 @@ class Activations:
             self.check()
 
     def check(self) -> None:
-        """See that every chosen module fired in the last forward pass.
+        """Check that every chosen module fired in the last forward pass.
 
         Raises:
             BadInput: one did not.

@@ -52,7 +52,7 @@ class ImageQuality(Observer):
     Args:
         models: names of the networks.
         protocol: see `Protocol`; LPIPS and further metrics are always of the whole RGB image.
-        perceptual: LPIPS, or None where it is not available.
+        perceptual: LPIPS, or None if it is not available.
         window: side of the squares for strips.
         further: metrics beside PSNR, SSIM and LPIPS, such as those of other packages.
     """

@@ -1,4 +1,4 @@
-"""What an observer is, and what the engine gives it: views, batches, noisy batches."""
+"""The observer interface, and its inputs from the engine: views, batches, noisy batches."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class NoisyBatch:
 
 
 class Observer(ABC):
-    """What one analysis extracts from the networks, and the result that it computes from that.
+    """Extracts tensors from the networks for one analysis, and computes a result from them.
 
     As in torchmetrics, `update` accumulates into states that are declared by `add_state`, each
     with its reduction over processes; the engine reduces them before it calls `compute`.
@@ -185,14 +185,14 @@ class Observer(ABC):
 
         Args:
             layer: entry name of the activation; see `analysis.engine.hooks.Activations`.
-            value: the activation, in float32 or float64. It is the network's own memory, which
-                what is returned must not share.
+            value: the activation, in float32 or float64. Returned tensors must not share its
+                memory, which is the network's own.
             noisy: the batch that went in.
         """
 
     @abstractmethod
     def update(self, batch: Batch, activations: Mapping[View, CachedActivations]) -> None:
-        """Accumulate a batch: what was extracted from it, for every view observed."""
+        """Accumulate the extracted tensors of a batch, for every observed view."""
 
     @abstractmethod
     def compute(self) -> Any:

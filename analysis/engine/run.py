@@ -28,7 +28,7 @@ from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 
 @dataclass(frozen=True)
 class _Observation:
-    """What an observer has of a batch: cache keys of its views, and activations so far."""
+    """The state of an observer on a batch: cache keys of its views, and activations so far."""
 
     observer: Observer
     keys: dict[View, dict[str, Any]]
@@ -39,9 +39,9 @@ class _Observation:
 
 
 def batches(crops: Sequence[Crop], size: int, least: int = 1) -> list[Batch]:
-    """Cut crops into batches of at most `size`, as even as can be, none smaller than `least`.
+    """Cut crops into batches of at most `size`, as even as possible, none smaller than `least`.
 
-    Where both cannot be had, batches are larger than `size`.
+    If both are impossible, batches are larger than `size`.
     """
     count = max(1, min(-(-len(crops) // size), len(crops) // least))
     ends = [len(crops) * i // count for i in range(count + 1)]
@@ -61,16 +61,16 @@ def run_batches(
 ) -> Iterator[View]:
     """Run this process's batches under every noise through every network; yields each view done.
 
-    Views that nobody observes are left out. A view is run once if any observer lacks it in the
+    Views that no observer needs are skipped. A view is run once if any observer lacks it in the
     cache, and not at all otherwise. Each observer is updated with the batches that it observes.
 
     Args:
         models: networks by name.
-        noises: those of the run; a batch may have its own.
+        noises: of the run; a batch may have its own.
         groups: all batches, distributed round-robin over the processes.
         watches: the observers, with what they observe.
         settings: how networks are run.
-        cache: of an earlier, interrupted run; by default nothing is kept.
+        cache: of an interrupted run; by default in memory only.
         ranks: the processes that share the batches.
 
     Raises:
@@ -106,13 +106,13 @@ def _run_batch(
     for noise in noises:
         noisy: NoisyBatch | None = None
         for view in (view for view in views if view.noise == noise.spec):
-            lacking = [observation for observation in observations if observation.lacks(view)]
-            if lacking:
+            incomplete = [o for o in observations if o.lacks(view)]
+            if incomplete:
                 noisy = replace(noisy or make_noisy_batch(noise, batch, settings), model=view.model)
-                observers = [observation.observer for observation in lacking]
+                observers = [observation.observer for observation in incomplete]
                 tile = tiles[view]
                 extracted = run_network(models[view.model], noisy, observers, settings, tile)
-                for observation, tensors in zip(lacking, extracted, strict=True):
+                for observation, tensors in zip(incomplete, extracted, strict=True):
                     key = observation.keys[view]
                     observation.activations[view] = cache.put(key, tensors)
             yield view
@@ -127,7 +127,7 @@ def observed_views(
     batch: Batch,
     watches: Sequence[Watch],
 ) -> list[View]:
-    """The views of a batch that anybody observes, noise by noise."""
+    """The views of a batch that at least one observer needs, noise by noise."""
     present = noises if batch.noises is None else batch.noises
     active = [watch for watch in watches if watch.observes_batch(batch)]
     views = [View(model, noise.spec) for noise in present for model in models]
@@ -135,7 +135,7 @@ def observed_views(
 
 
 def tile_of(view: View, watches: Sequence[Watch], settings: ForwardSettings) -> Tile:
-    """The tiling of a view: `off` where anybody observes layers, which have to be whole.
+    """The tiling of a view: `off` if any observer needs layers, which have to be whole.
 
     It depends on what is observed, not on what is cached, so that a resumed run computes the same
     outputs as one that was never interrupted.
@@ -158,7 +158,7 @@ def compute_result(observer: Observer, ranks: Ranks = SINGLE_PROCESS) -> Any:
 def _look_up(
     watch: Watch, view_keys: Mapping[View, Mapping[str, Any]], cache: ActivationCache
 ) -> _Observation:
-    """What is cached of a batch for an observer, less reference views that have to run again."""
+    """The cached activations of a batch for an observer, without reference views to be rerun."""
     observer = watch.observer
     keys = {
         view: {

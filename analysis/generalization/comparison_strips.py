@@ -36,7 +36,7 @@ MOST = 6
 """Models in a figure."""
 
 WIDE = 22
-"""Letters of a line above a picture."""
+"""Characters of a line above a picture."""
 
 WHOLE, TARGET = "/whole", "/clean"
 """Names of the pictures that are no model's: the target, subsampled, and its square. No model has
@@ -97,7 +97,7 @@ def collect(
 ) -> list[dict[str, Pixels]]:
     """The pictures of every chosen strip: the target whole and cut, and every model's square.
 
-    Squares are those that the observer kept, on whichever process; the target is computed again,
+    Squares come from the observer, on whichever process it ran; the target is computed again,
     which needs no network.
     """
     own: dict[tuple[int, str], Pixels] = {}
@@ -217,8 +217,8 @@ def figures(
     pictures = load(file)
     drawn: dict[str, Figure] = {}
     for noise, rows in frame.groupby("noise", sort=False):
-        shown = [name for name in dict.fromkeys(rows.model) if name in models[:MOST]]
-        strips = [strip(part, pictures, shown) for _, part in rows.groupby("strip", sort=False)]
+        names = [name for name in dict.fromkeys(rows.model) if name in models[:MOST]]
+        strips = [strip(part, pictures, names) for _, part in rows.groupby("strip", sort=False)]
         name = file_name(str(noise))
         more = f"; {MOST} of {len(models)} models" if len(models) > MOST else ""
         title = f"{noise}: the busiest square of an image, with the PSNR of that square{more}"
@@ -264,14 +264,14 @@ def strip(part: pd.DataFrame, pictures: dict[str, Pixels], models: Sequence[str]
     step = overview_step(int(first.height), int(first.width))
     frame = (first.square_left, first.square_top, clean.shape[1], clean.shape[0])
     left, top, width, height = (float(value) / step for value in frame)
-    shown = [
+    squares = [
         (name, pictures[f"{first.strip}/{name}"], float(psnr[name])) for name in (NOISY, *models)
     ]
     return Strip(
         f"{wrapped(str(first.image), WIDE)}\n{first.reason}",
         pictures[f"{first.strip}/{WHOLE}"],
         (left, top, width, height),
-        [*shown, ("clean", clean, None)],
+        [*squares, ("clean", clean, None)],
     )
 
 
@@ -292,7 +292,7 @@ def draw(title: str, strips: Sequence[Strip]) -> Figure:
         line[0].set_title(strip.label, fontsize=8)
         for axes, (name, picture, psnr) in zip(line[1:], strip.pictures, strict=False):
             axes.imshow(picture, interpolation="nearest")
-            shown = wrapped(name, WIDE)
-            axes.set_title(shown if psnr is None else f"{shown}\n{psnr:.2f} dB", fontsize=8)
+            label = wrapped(name, WIDE)
+            axes.set_title(label if psnr is None else f"{label}\n{psnr:.2f} dB", fontsize=8)
     figure.suptitle(title, fontsize=10)
     return figure

@@ -59,7 +59,7 @@ def curves(frame: pd.DataFrame, metric: str, about: str = "") -> Figure | None:
 
 
 def title(part: pd.DataFrame) -> str:
-    """What is shown, over how many images."""
+    """The title: metric and number of images."""
     crops = sorted(set(part.crops))
     images = f"{crops[0]}" if len(crops) == 1 else f"{crops[0]} to {crops[-1]}"
     if part.model.nunique() > CROWDED:
@@ -121,8 +121,8 @@ def draw_single_levels(axes: Axes, rows: pd.DataFrame, models: list[str]) -> Non
         look = style(model, models) | {"ls": "none"}
         error = (part["mean"] - part.low, part.high - part["mean"])
         places = np.arange(len(noises)) + offset
-        shown = None if len(models) > CROWDED else error
-        axes.errorbar(places, part["mean"], shown, capsize=2, lw=1, label=model, **look)  # type: ignore[arg-type]
+        bars = None if len(models) > CROWDED else error
+        axes.errorbar(places, part["mean"], bars, capsize=2, lw=1, label=model, **look)  # type: ignore[arg-type]
     inside = set(rows[rows.in_distribution].noise)
     names = [wrapped(n, 18) + ("\n(trained on)" if n in inside else "") for n in noises]
     axes.set_xticks(range(len(noises)), names, fontsize=8, rotation=20)

@@ -186,8 +186,8 @@ def find_sources(
     names += settings.images
     if settings.images or not clean:
         clean += data_photographs.photographs(*settings.images)
-    listed = [photo.name for photo in clean]
-    twice = next((name for name in listed if listed.count(name) > 1), None)
+    names_of_images = [photo.name for photo in clean]
+    twice = next((name for name in names_of_images if names_of_images.count(name) > 1), None)
     if twice:
         raise BadInput(f"two images are named {twice}; names must tell them apart")
     return Sources(clean, tuple(names), paired)
@@ -270,13 +270,13 @@ def in_distribution(
     settings: GeneralizationSettings, suite: Suite | None, specs: Sequence[str]
 ) -> list[str]:
     """The noises that count as trained on."""
-    wanted, origin = settings.in_distribution, "--in-distribution"
-    if not wanted:
+    specified, origin = settings.in_distribution, "--in-distribution"
+    if not specified:
         if suite is None:
             return list(specs[:1]) if settings.noises else []
-        wanted, origin = suite.in_distribution, f"suite {suite.name}: in_distribution"
+        specified, origin = suite.in_distribution, f"suite {suite.name}: in_distribution"
     trained = []
-    for text in wanted:
+    for text in specified:
         spec = text if text in specs else canonical(text)
         if spec not in specs:
             raise BadInput(f"{origin} {text}: not among the noises; {nearest(spec, specs)}")

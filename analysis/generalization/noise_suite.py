@@ -63,12 +63,12 @@ def load(name: str) -> Suite:
 
 
 def _checked(name: str, values: dict[str, Any]) -> dict[str, Any]:
-    found = dict(values)
+    checked = dict(values)
     for key in ("noises", "in_distribution"):
         texts = values.get(key, [])
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise BadInput(f'suite {name}: {key} is a list of texts such as ["gaussian:15"]')
-        found[key] = tuple(texts)
+        checked[key] = tuple(texts)
     for key, least in (("crop", 8), ("limit", 1)):
         value = values.get(key)
         if value is not None and (type(value) is not int or value < least):
@@ -78,6 +78,6 @@ def _checked(name: str, values: dict[str, Any]) -> dict[str, Any]:
     for key in ("name", "about"):
         if not isinstance(values.get(key, ""), str):
             raise BadInput(f"suite {name}: {key} is a text")
-    if not found["noises"]:
+    if not checked["noises"]:
         raise BadInput(f"suite {name}: no noises in it")
-    return found
+    return checked

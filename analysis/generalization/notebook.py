@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from analysis.generalization.result import GeneralizationResult
 
 PAIRED = 24
-"""Up to so many models, all pairs of them are shown; of more, those of the best one."""
+"""Up to this many models, all pairs are shown; beyond it, only those with the best one."""
 
 STRIPS = 8
-"""Comparisons of pictures."""
+"""Maximum number of comparison strips."""
 
 CLEAN = "clean (the target)"
 
@@ -34,12 +34,12 @@ def pairs(result: GeneralizationResult, metric: str) -> Displayed:
     tests, order = result.tests, summary.best_first(result.scores, metric)
     if len(order) < 2:
         return notebook_output.say(["One model: no differences."])
-    wanted = list(combinations(order, 2))
+    pairs_of_models = list(combinations(order, 2))
     if len(order) > PAIRED:
-        wanted = [(order[0], other) for other in order[1:]]
+        pairs_of_models = [(order[0], other) for other in order[1:]]
     part = tests[tests.metric == metric]
     panels: dict[tuple[str, str], Displayed] = {}
-    for pair in wanted:
+    for pair in pairs_of_models:
         rows = part[part.model_a.isin(pair) & part.model_b.isin(pair)]
         if len(rows):  # a and b as the table has them
             panels[str(rows.model_a.iloc[0]), str(rows.model_b.iloc[0])] = differences(rows, metric)
@@ -50,7 +50,7 @@ def differences(rows: pd.DataFrame, metric: str) -> Displayed:
     """The tests of two models, as a - b."""
     a, b, about = rows.model_a.iloc[0], rows.model_b.iloc[0], facts(metric)
     ends = zip(rows.low, rows.high, strict=True)
-    shown = pd.DataFrame(
+    table = pd.DataFrame(
         {
             "noise": rows.noise,
             "difference": rows.difference,
@@ -60,24 +60,24 @@ def differences(rows: pd.DataFrame, metric: str) -> Displayed:
             "p (Holm)": rows.p_holm,
         }
     )
-    shown = p_values(shown, ["p", "p (Holm)"], 5)
+    table = p_values(table, ["p", "p (Holm)"], 5)
     digits = {"difference": about.digits, "better (%)": 0, "p": 5, "p (Holm)": 5}
     of = "crops" if "crop" in set(rows.draw) else "photographs"
     caption = f"{a} - {b}, {with_unit(metric)}; better: share of {of} on which {a} is better"
-    return notebook_output.table(shown, digits, caption, "generalization/tests.csv")
+    return notebook_output.table(table, digits, caption, "generalization/tests.csv")
 
 
 def comparisons(result: GeneralizationResult, metric: str) -> list[Displayed]:
     """Pictures of an image under each kind of noise: by the best models, noisy, clean.
 
-    Of a kind's two images it is the representative one.
+    Of the two images of a kind, the representative one is shown.
     """
     from safetensors.numpy import load
 
     frame, file = result.frames.get("strips"), result.attachments.get(PICTURES)
     if frame is None or frame.empty or file is None:
         return [notebook_output.say(["This run has no pictures."])]
-    pictures, shown_images = load(file), []
+    pictures, strips = load(file), []
     models = summary.best_first(result.scores, metric)[: comparison_strips.MOST]
     frame = frame.assign(first=frame.reason != "representative")
     frame = frame.sort_values(["noise", "first", "strip"], kind="stable")
@@ -85,12 +85,12 @@ def comparisons(result: GeneralizationResult, metric: str) -> list[Displayed]:
     for number_ in list(chosen)[:STRIPS]:
         rows = frame[frame["strip"] == number_]
         psnr, first = rows.set_index("model").psnr_square, rows.iloc[0]
-        shown = {
+        squares = {
             name: (pictures[f"{number_}/{name}"], f"{number(psnr[name])} dB")
             for name in ((*models, NOISY) if len(models) > 1 else (NOISY, *models))
             if name in psnr.index
         }
-        shown[CLEAN] = (pictures[f"{number_}/{comparison_strips.TARGET}"], "")
+        squares[CLEAN] = (pictures[f"{number_}/{comparison_strips.TARGET}"], "")
         caption = f"{first.noise}: {first.image}, {first.reason} image"
-        shown_images.append(notebook_output.comparison(shown, caption))
-    return shown_images
+        strips.append(notebook_output.comparison(squares, caption))
+    return strips

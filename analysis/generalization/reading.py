@@ -125,7 +125,7 @@ def verdict(paired: PairedDifference | None, best: pd.Series, other: pd.Series, 
 
 
 def of_many(frames: Frames, known: pd.DataFrame, metric: str) -> list[str]:
-    """Of many models: the best, the worst, and which others the best is decidedly better than."""
+    """Of many models: the best, the worst, and the models that the best one significantly beats."""
     about, best, worst = facts(metric), known.iloc[0], known.iloc[-1]
     spread = abs(best.out_of_distribution - worst.out_of_distribution)
     value = number(spread, about.digits) + (f" {about.unit}" if about.unit else "")
@@ -261,7 +261,7 @@ def others(frames: Frames, metric: str) -> list[str]:
 
 
 def scope(frames: Frames) -> list[str]:
-    """What the intervals are about."""
+    """The scope of the intervals."""
     bounds = ["in_distribution_low", "out_of_distribution_low"]
     if frames["generalization"][bounds].isna().all(axis=None):
         return ["Too few images for intervals: every order is undecided."]
@@ -272,13 +272,14 @@ def scope(frames: Frames) -> list[str]:
 
 
 def notes(frames: Frames, manifest: Manifest) -> list[str]:
-    """What must be known of these numbers: presets, noise levels, tiles, missing values."""
+    """Notes on the numbers: presets, noise levels, tiles, missing values."""
     text = [f"{escaped(note[:1].upper() + note[1:])}." for note in manifest.get("notes", ())]
     text += noise_levels(manifest)
     if tiled := manifest.get("tiled"):
         text.append(
             f"{codes(tiled)}: large images were denoised in tiles to save memory, which changes "
-            "the output of a network that sees the whole image; raise --memory, or use --tile off."
+            "the output of a network whose receptive field is the whole image; raise --memory, or "
+            "use --tile off."
         )
     psnr = frames["results"].query("metric == 'psnr'")
     for model, values in psnr.groupby("model", sort=False).value:
@@ -301,19 +302,19 @@ def noise_levels(manifest: Manifest) -> list[str]:
     levels = {
         name: about.get("usage", {}).get("sigma") for name, about in manifest["models"].items()
     }
-    given = [
+    with_level = [
         f"{code(name)} ({'that of each noise' if sigma == 'oracle' else f'always {sigma:g}'})"
         for name, sigma in levels.items()
         if sigma is not None
     ]
-    if not given:
+    if not with_level:
         return []
-    end = "" if len(given) == len(levels) else "; the other models were not given any"
-    return [f"Noise-conditional models were given the noise level: {listed(given)}{end}."]
+    end = "" if len(with_level) == len(levels) else "; the other models are blind"
+    return [f"Noise-conditional models were given the noise level: {listed(with_level)}{end}."]
 
 
 def alt_levels(frames: Frames, metric: str = "psnr") -> str:
-    """Of the level curves: between which values each model lies."""
+    """Alternative text of the level curves: the range of each model."""
     noises = frames["noises"]
     part, kinds = noises[noises.metric == metric], plural(noises.kind.nunique(), "kind")
     each = reaches(part, "mean", facts(metric).digits, 5)
@@ -321,7 +322,7 @@ def alt_levels(frames: Frames, metric: str = "psnr") -> str:
 
 
 def alt_ranks(frames: Frames, metric: str = "psnr") -> str:
-    """Of the rank map: under how many noises each model has the best rank."""
+    """Alternative text of the rank map: how often each model has the best rank."""
     noises, order = frames["noises"], list(scores_of_models(frames, metric).model)
     if len(order) < 2:
         return "One model: no ranks."

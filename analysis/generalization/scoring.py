@@ -29,7 +29,7 @@ CROP = ["image", "top", "left", "height", "width", "sha256"]
 
 
 def facts(metric: str) -> Metric:
-    """What is known of a metric: label, unit, digits, which way is better.
+    """Facts about a metric: label, unit, digits, which way is better.
 
     Raises:
         BadInput: no package that is installed here has it.

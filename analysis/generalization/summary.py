@@ -117,14 +117,16 @@ def measured(results: pd.DataFrame, manifest: Manifest) -> str:
     """Which images were measured, in words."""
     crops = results.drop_duplicates(["image", "top", "left", "sha256"])
     sizes = sorted({f"{h} x {w}" for h, w in zip(crops.height, crops.width, strict=True)})
-    shown = ", ".join(sizes[:3]) + (f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else "")
+    listed_sizes = ", ".join(sizes[:3]) + (
+        f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
+    )
     what = "whole image" if manifest["crop"] is None else "crop"
     clean = manifest["images"] or []
     sources = [clean] if isinstance(clean, str) else list(clean)
     sources += list(manifest["recorded"])
     images = plural(crops.image.nunique(), "image")
     from_ = f" from {images}" if manifest["crop"] is not None else ""
-    return f"{plural(len(crops), what)} of {shown}{from_} ({', '.join(sources)})"
+    return f"{plural(len(crops), what)} of {listed_sizes}{from_} ({', '.join(sources)})"
 
 
 def heading(results: pd.DataFrame, manifest: Manifest) -> str:
@@ -184,14 +186,14 @@ def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
     if heads[models[0]] != models[0]:
         most = max(1, (room - len(NOISY) - 2) // 9)
     for start in range(0, len(models), most):
-        shown = models[start : start + most]
-        rows = [[f"{about.label} by noise", *(heads[m] + " " for m in shown), f"{NOISY} "]]
+        columns = models[start : start + most]
+        rows = [[f"{about.label} by noise", *(heads[m] + " " for m in columns), f"{NOISY} "]]
         for noise, values in part.groupby("noise", sort=False):
             by_model = values.set_index("model")
             trained = " +" if values.in_distribution.any() else ""
             cells = [
                 number(by_model["mean"][m], about.digits) + ("!" if by_model.gain[m] < 0 else " ")
-                for m in (*shown, NOISY)
+                for m in (*columns, NOISY)
             ]
             rows.append([f"{wrapped(str(noise), 30, 1)}{trained}", *cells])
         grids.append(grid(rows))

@@ -1,7 +1,8 @@
 """One command from checkpoints to a page: every analysis, its numbers, figures and provenance.
 
 `python -m analysis.report a.pth b.pth` runs all analyses in one pass, executes the notebooks on
-their tables, and renders one self-contained HTML page. Of run folders it makes the page alone.
+their tables, and renders one self-contained HTML page. Given run folders instead, it only makes
+the page.
 """
 
 from __future__ import annotations
@@ -37,9 +38,10 @@ EXAMPLES = """\
 """
 
 DESCRIPTION = (
-    "Analyze models in one pass, and make a page of it: benchmark, CKA, SRGA, distributions, "
-    "degradation clusters, sensitivity, attribution, and training curves where logs are beside "
-    "the checkpoints. Sections that the folder holds already are not computed again."
+    "Run all analyses of models in one pass and make one page of them: benchmark, CKA, SRGA, "
+    "distributions, degradation clusters, sensitivity, attribution, and training curves "
+    "where logs lie beside the checkpoints. Sections that the folder already has are not "
+    "computed again."
 )
 
 
@@ -67,9 +69,9 @@ class Request(NamedTuple):
     Attributes:
         models: checkpoints; none if run folders are given.
         settings: everything that decides the numbers.
-        options: what the report is made of, and how it is published.
+        options: sections and formats of the page.
         output: where it is written.
-        folders: run folders that a page is made of.
+        folders: run folders to make a page of.
     """
 
     models: list[ModelRequest]
@@ -117,14 +119,14 @@ def run(
     output: OutputOptions | None = None,
     folders: Sequence[Path] = (),
 ) -> Path:
-    """Compute what is missing, make the page; returns the report's folder.
+    """Compute the missing sections and make the page; returns the report's folder.
 
     Args:
         models: checkpoints; none if run folders are given.
-        settings: what decides the numbers.
-        options: what the report is made of, and how it is published.
+        settings: everything that decides the numbers.
+        options: sections and formats of the page.
         output: where it is written.
-        folders: run folders that a page is made of.
+        folders: run folders to make a page of.
 
     Raises:
         BadInput: see `mtd.utils.errors`.
@@ -149,14 +151,14 @@ def run(
 
 
 def check_formats(options: ReportOptions) -> None:
-    """See that the formats of the page can be made.
+    """Check that the formats of the page can be written.
 
     Raises:
-        BadInput: an unknown one; PDF without a browser.
+        BadInput: an unknown format, or PDF without a browser.
     """
     from analysis.pages import pdf
 
     if "pdf" in options.formats and pdf.find() is None:
         raise BadInput(
-            "--format pdf: needs Chromium or Chrome on the PATH, or its place in MTD_CHROMIUM"
+            "--format pdf: needs Chromium or Chrome on the PATH, or its path in MTD_CHROMIUM"
         )

@@ -1,4 +1,4 @@
-"""Which crops each section of a report is computed of, so that one pass serves them all."""
+"""The crops of each section of a report, chosen so that one pass serves all sections."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ class Share:
 
 
 def nested(crops: Sequence[Crop], counts: Sequence[int], seed: int) -> list[list[Crop]]:
-    """Crops in parts, such that the first `count` of them, for each count, are spread at random.
+    """Partition crops so that for each count, the first `count` of them are a random subset.
 
-    So one pass over all crops serves sections that look at some of them only. The parts end at the
-    counts; the crops of each are in their own order.
+    One pass over all crops then serves sections that use only some of them. The parts end at the
+    counts; within a part, crops are in their original order.
 
     Args:
         crops: all of them.
-        counts: how many the sections look at; more than there are is all.
-        seed: of the order in which they are drawn.
+        counts: how many crops the sections use; capped at the number of crops.
+        seed: of the random order.
     """
     order = list(range(len(crops)))
     random.Random(f"sections/{seed}").shuffle(order)
@@ -48,32 +48,32 @@ def shares(
     noises: Sequence[Noise | Recorded],
     size: int | None,
 ) -> tuple[list[Batch], dict[str, Share]]:
-    """Batches of crops in parts, and which of them each section has; see `nested`.
+    """Batches of all parts, and the crops and batches of each section; see `nested`.
 
     Args:
-        parts: the crops.
+        parts: of `nested`.
         counts: how many crops each section has.
         noises: of the batches.
-        size: most crops of a batch; None for what suits their size.
+        size: maximum number of crops in a batch; None to choose it by their size.
     """
     batches: list[Batch] = []
     for part in parts:
         batches += batched(part, size, noises, len(batches))
-    found = {}
+    by_section = {}
     for name, count in counts.items():
-        own, left = [], count
+        own, remaining = [], count
         for batch in batches:
-            if left > 0:
+            if remaining > 0:
                 own.append(batch)
-                left -= len(batch.crops)
-        found[name] = Share([crop for batch in own for crop in batch.crops], own)
-    return batches, found
+                remaining -= len(batch.crops)
+        by_section[name] = Share([crop for batch in own for crop in batch.crops], own)
+    return batches, by_section
 
 
 def batched(
     crops: Sequence[Crop], size: int | None, noises: Sequence[Noise | Recorded], first: int = 0
 ) -> list[Batch]:
-    """Batches of crops of one size under some noises, counted from `first`."""
+    """Batches of crops of one size under some noises, numbered from `first`."""
     from analysis.engine.run import batches
 
     most = size or max(1, PIXELS // crops[0].pixels.shape[0] ** 2)

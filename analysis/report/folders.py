@@ -1,4 +1,4 @@
-"""The run folders of a report: computed in one pass, or copied from runs that are there."""
+"""The run folders of a report: computed in one pass, or copied from existing runs."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Report:
 
     Attributes:
         folder: of the report.
-        sections: those that it holds and that were chosen, in the order of the page.
+        sections: the chosen ones that it has, in the order of the page.
         ranks: the processes that computed it.
     """
 
@@ -58,12 +58,12 @@ class Report:
 
 
 def present(folder: Path, chosen: Sequence[str]) -> list[str]:
-    """Those of the sections that a report's folder holds, finished."""
+    """The chosen sections whose runs are finished in a report's folder."""
     return [name for name in chosen if done(folder / name)]
 
 
 def computed(chosen: Sequence[str]) -> list[str]:
-    """Those of the sections that are computed from images, the benchmark last."""
+    """The chosen sections that are computed from images, the benchmark last."""
     names = [
         name
         for name, record in analyses().items()
@@ -78,7 +78,7 @@ def compute(
     options: ReportOptions,
     output: OutputOptions,
 ) -> Report:
-    """Compute what is missing of the chosen sections.
+    """Compute those of the chosen sections that are missing.
 
     Raises:
         BadInput: see `mtd.utils.errors`.
@@ -89,7 +89,7 @@ def compute(
     with ranks.raise_on_all_ranks():
         logs = training_logs(options, plan.inputs) if "curves" in chosen else []
         for log in logs:
-            log_readers.read(log)  # what cannot be read is reported before anything is computed
+            log_readers.read(log)  # an unreadable log is reported before anything is computed
         if strict:
             check_possible(chosen, plan.inputs, logs)
         jobs = plan.jobs(computed(chosen), strict)
@@ -105,7 +105,7 @@ def compute(
         if jobs:
             run_together(jobs, plan.whole, plan.batches, folder, output.quiet)
             if ranks.first:
-                folder.cache.clear()  # what is made of them is written
+                folder.cache.clear()  # the tables are written
         if ranks.first:
             if "compare" in chosen:
                 compare(folder.path, plan, output)
@@ -117,7 +117,7 @@ def compute(
 
 
 def inside(path: Path, output: OutputOptions) -> OutputOptions:
-    """How a section is written that is not part of the shared pass: into its folder, silently."""
+    """Output options of a section outside the shared pass: into its folder, silently."""
     resume = (path / MANIFEST).is_file() and not done(path)
     return OutputOptions(path, resume or done(path), True, output.command, printed=False)
 
@@ -134,7 +134,7 @@ def compare(folder: Path, plan: ReportPlan, output: OutputOptions) -> None:
 
 
 def check_possible(chosen: Sequence[str], inputs: RunInputs, logs: Sequence[str]) -> None:
-    """See that sections that were named are possible.
+    """Check that sections that were named are possible.
 
     Raises:
         BadInput: too few models to compare, or no log of their training.
@@ -148,7 +148,7 @@ def check_possible(chosen: Sequence[str], inputs: RunInputs, logs: Sequence[str]
 
 
 def remove_other(folder: Path, manifest: Mapping[str, Any]) -> None:
-    """Remove a folder that holds another run, of what takes no time to make again."""
+    """Remove the folder of a different run, for a section that is quick to recompute."""
     try:
         finished(folder, manifest)
     except BadInput:
@@ -162,7 +162,7 @@ def compared(folder: Path) -> list[Path]:
 
 
 def training_logs(options: ReportOptions, inputs: RunInputs) -> list[str]:
-    """Where the training of the models is logged: what is given, else what lies beside them."""
+    """Training logs of the models: the given ones, else those beside the checkpoints."""
     if options.training:
         return list(options.training)
     folders: dict[Path, None] = {}
@@ -176,25 +176,25 @@ def training_logs(options: ReportOptions, inputs: RunInputs) -> list[str]:
 
 
 def collect(folders: Sequence[Path], options: ReportOptions, output: OutputOptions) -> Report:
-    """A report of run folders, which are copied into one.
+    """A report from run folders, which are copied into its folder.
 
     Raises:
-        BadInput: no run folder, an analysis that is no section, or two runs of one.
+        BadInput: no run folder, an analysis that is not a section, or two runs of one section.
     """
     chosen = report_sections.choose(options.sections)
-    found = runs_of(folders, chosen)
-    names = [name for name in chosen if name in found]
+    runs = runs_of(folders, chosen)
+    names = [name for name in chosen if name in runs]
     if not names:
         raise BadInput(f"no section among {plural(len(folders), 'run folder')}")
     own = read_manifest(folders[0])
     if len(folders) == 1 and own.get("analysis") == "report" and not output.output_dir:
         return Report(RunFolder(folders[0], "report", own, command=output.command), names)
-    manifests = {name: read_manifest(found[name]) for name in names}
+    manifests = {name: read_manifest(runs[name]) for name in names}
     models: dict[str, Any] = {}
     for name, manifest in manifests.items():
         for model, about in manifest.get("models", {}).items():
             if models.setdefault(model, about)["sha256"] != about["sha256"]:
-                raise BadInput(f"{found[name]}: {model} is another file than in another run")
+                raise BadInput(f"{runs[name]}: {model} is not the same file as in the other runs")
     folder = RunFolder(
         output.output_dir,
         f"report-{'-'.join(models)}",
@@ -204,20 +204,20 @@ def collect(folders: Sequence[Path], options: ReportOptions, output: OutputOptio
     )
     for name in names:
         target = folder.path / name
-        if found[name].resolve() != target.resolve():
+        if runs[name].resolve() != target.resolve():
             ignored = shutil.ignore_patterns(FOLDER, "cka-*", "report*")
-            shutil.copytree(found[name], target, ignore=ignored, dirs_exist_ok=True)
+            shutil.copytree(runs[name], target, ignore=ignored, dirs_exist_ok=True)
     return Report(folder, names)
 
 
 def runs_of(folders: Sequence[Path], chosen: Sequence[str]) -> dict[str, Path]:
-    """The run folder of each section, among folders and in reports and comparisons among them.
+    """The run folder of each section, from run folders, reports and comparisons.
 
     Raises:
-        BadInput: no run folder, one that is not finished, an analysis that is no section, or two
-            runs of one.
+        BadInput: no run folder, an unfinished one, an analysis that is not a section, or two runs
+            of one section.
     """
-    found: dict[str, Path] = {}
+    runs: dict[str, Path] = {}
     known = list(report_sections.headings())
     for path in folders:
         manifest = read_manifest(path)
@@ -230,7 +230,7 @@ def runs_of(folders: Sequence[Path], chosen: Sequence[str]) -> dict[str, Path]:
                 continue
             if name not in known:
                 raise BadInput(f"{place}: a run of {name}; expected one of {', '.join(known)}")
-            if name in found:
-                raise BadInput(f"{place}: a second run of {name}, after {found[name]}; give one")
-            found[name] = place
-    return found
+            if name in runs:
+                raise BadInput(f"{place}: a second run of {name}, after {runs[name]}; give one")
+            runs[name] = place
+    return runs

@@ -1,4 +1,4 @@
-"""What every section of a report is computed of: models, noises, crops, and the jobs of them."""
+"""The plan of a report: models, noises, crops, and the job of each section."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Noises:
     """The noises of a report, by their specifications.
 
     Attributes:
-        features: those that layers are recorded under, the reference first.
-        benchmark: those of the benchmark.
-        suite: that the benchmark's noises come from; None if they were given.
+        features: noises under which layers are recorded, the reference first.
+        benchmark: noises of the benchmark.
+        suite: source of the benchmark's noises; None if they are given.
     """
 
     features: tuple[str, ...]
@@ -58,8 +58,8 @@ def noises_of(settings: ReportSettings) -> Noises:
     Raises:
         BadInput: an unknown noise or suite, or none beside the reference.
     """
-    given = (settings.reference, *(settings.noises or UNSEEN))
-    features = tuple(dict.fromkeys(canonical(spec) for spec in given))
+    specs = (settings.reference, *(settings.noises or UNSEEN))
+    features = tuple(dict.fromkeys(canonical(spec) for spec in specs))
     if CLEAN in features:
         raise BadInput(f"{CLEAN}: it changes nothing; leave it out")
     if len(features) < 2:
@@ -74,13 +74,13 @@ def noises_of(settings: ReportSettings) -> Noises:
 
 @dataclass(frozen=True)
 class ReportPlan:
-    """What the sections of a report are computed of.
+    """Everything that the sections of a report are computed from.
 
     Attributes:
         settings: of the report.
-        models: how they were requested.
-        noises: of features and benchmark.
-        counts: most crops of each section.
+        models: their requests.
+        noises: of the features and the benchmark.
+        counts: maximum number of crops of each section.
         inputs: all models, noises and crops.
         shares: crops and batches of each section, by name; of the benchmark, its own.
         batches: all of them.
@@ -100,7 +100,7 @@ class ReportPlan:
 
     @property
     def whole(self) -> RunInputs:
-        """All that goes through the networks, the noisy input among the models."""
+        """All inputs of the pass, with the noisy input among the models."""
         return benchmark_inputs.with_noisy_input(self.benchmark_settings, self.inputs)
 
     @property
@@ -113,10 +113,10 @@ class ReportPlan:
     def job(
         self, name: str, models: Sequence[str] | None = None, noises: Sequence[str] | None = None
     ) -> AnalysisJob:
-        """The analysis of a section, of all its models and noises or of some.
+        """The job of a section, with all or some of its models and noises.
 
         Raises:
-            BadInput: it cannot be computed of these models, noises or crops.
+            BadInput: it cannot be computed from these models, noises or crops.
         """
         record, share = analysis(name), self.shares[name]
         if name == BENCHMARK:
@@ -132,10 +132,10 @@ class ReportPlan:
         return plan(record, subset, section, share.batches)
 
     def jobs(self, names: Sequence[str], strict: bool = True) -> list[AnalysisJob]:
-        """The analyses of some sections; impossible ones are left out, unless `strict`.
+        """The jobs of some sections; impossible ones are skipped, unless `strict`.
 
         Raises:
-            BadInput: a section that cannot be computed of these models, noises or crops.
+            BadInput: a section cannot be computed from these models, noises or crops.
         """
         planned = []
         for name in names:
@@ -145,11 +145,11 @@ class ReportPlan:
                 if strict:
                     raise BadInput(f"section {name}: {error}") from None
                 if self.inputs.ranks.first:
-                    print(f"left out section {name}: {error}", file=sys.stderr)
+                    print(f"skipped section {name}: {error}", file=sys.stderr)
         return planned
 
     def manifest(self) -> dict[str, Any]:
-        """What decides the report, whichever of its sections are computed."""
+        """Everything that decides the report, independent of which sections are computed."""
         about = manifest_of("report", self.settings, self.inputs)
         about.pop("crops")
         crops = [crop for name, share in self.shares.items() for crop in share.crops]
@@ -176,10 +176,10 @@ def section_settings(kind: type[Any], report: ReportSettings, features: Sequence
 
 
 def make(models: Sequence[ModelRequest], settings: ReportSettings) -> ReportPlan:
-    """Load and check everything that a report is computed of.
+    """Load and check everything that a report is computed from.
 
     Raises:
-        BadInput: anything that cannot be used, by any of the processes.
+        BadInput: anything that cannot be used, in any process.
     """
     ranks, device = distributed.start(settings.device)
     with ranks.raise_on_all_ranks():
@@ -214,8 +214,8 @@ def share_out(
     counts: dict[str, int],
     large: Sequence[Crop],
 ) -> tuple[list[Batch], dict[str, crop_plan.Share]]:
-    """Batches of the crops that features are taken of, then of the benchmark's; each one's
-    share."""
+    """Batches of the crops for features, then of the benchmark's crops; the share of each
+    section."""
     size = settings.batch_size
     parts = crop_plan.nested(inputs.crops, list(counts.values()), settings.seed)
     features = inputs.subset(noises=[CLEAN, *noises.features]).noises

@@ -27,7 +27,7 @@ from analysis.text.markdown import escaped
 from mtd.utils import atomic_write
 
 LARGEST = 9_500_000
-"""Bytes of a page that people still send to each other."""
+"""Maximum size of a page in bytes; most mail servers refuse larger attachments."""
 
 LEADERBOARD = "leaderboard.csv"
 
@@ -49,31 +49,31 @@ def publish(report: Report, options: ReportOptions, quiet: bool = False) -> None
     frame = scores(folder)
     if not frame.empty:
         report.folder.table(LEADERBOARD, frame)
-    made = {name: folder / f"{PAGE}.{name}" for name in formats}
+    pages = {name: folder / f"{PAGE}.{name}" for name in formats}
     html = fitting(done, attachments(folder, report.sections), title)
     now = made_with(report.sections) | {"title": title}
     forget(folder, now, formats)
-    if "html" in made:
-        atomic_write.write(made["html"], html)
-    if "ipynb" in made:
-        atomic_write.write(made["ipynb"], nbformat.writes(done) + "\n")
+    if "html" in pages:
+        atomic_write.write(pages["html"], html)
+    if "ipynb" in pages:
+        atomic_write.write(pages["ipynb"], nbformat.writes(done) + "\n")
     atomic_write.write(folder / INPUTS, json.dumps(now, indent=2) + "\n")
-    if "md" in made:
+    if "md" in pages:
         text, pictures = markdown(done, f"{PAGE}_files")
         for name, content in pictures.items():
             atomic_write.write(folder / name, content)
-        atomic_write.write(made["md"], text)
-    if "pdf" in made:
+        atomic_write.write(pages["md"], text)
+    if "pdf" in pages:
         with tempfile.TemporaryDirectory() as place:
             source = Path(place) / f"{PAGE}.html"
             source.write_text(html, encoding="utf-8")
-            pdf.pdf(source, made["pdf"])
+            pdf.pdf(source, pages["pdf"])
     report.folder.finish()
-    print("\n".join(f"written to {path}" for path in made.values()))
+    print("\n".join(f"written to {path}" for path in pages.values()))
 
 
 def made_with(sections: Sequence[str]) -> dict[str, Any]:
-    """What a report's page depends on beside its tables; see `analysis.pages.fingerprint`."""
+    """What a report's page depends on besides its tables; see `analysis.pages.fingerprint`."""
     records = {name: analyses()[name] for name in sections if name in analyses()}
     packages = [record.home for record in records.values()]
     packages += [f"analysis.{name}" for name in sections if name not in records]
@@ -84,15 +84,15 @@ def made_with(sections: Sequence[str]) -> dict[str, Any]:
 
 
 def fitting(notebook: NotebookNode, files: Sequence[Attachment], title: str) -> str:
-    """The page, without the largest tables if it were too large with them."""
-    left = sorted(files, key=lambda file: len(file.content))
+    """The page, without its largest tables if it would be too large with them."""
+    by_size = sorted(files, key=lambda file: len(file.content))
     absent: list[str] = []
     while True:
-        kept = [file for file in files if file.name not in absent]
-        html = pages_html.html(notebook, kept, title, absent)
-        if len(html.encode()) <= LARGEST or not left:
+        attached = [file for file in files if file.name not in absent]
+        html = pages_html.html(notebook, attached, title, absent)
+        if len(html.encode()) <= LARGEST or not by_size:
             return html
-        absent.append(left.pop().name)
+        absent.append(by_size.pop().name)
 
 
 def composed(sections: Sequence[str], title: str | None = None) -> NotebookNode:
@@ -100,7 +100,7 @@ def composed(sections: Sequence[str], title: str | None = None) -> NotebookNode:
 
     Args:
         sections: names of notebooks.
-        title: in place of the stored one.
+        title: replaces the stored one.
     """
     report = notebooks.with_parameters(notebooks.stored(PAGE), {"run_dir": "."}, PAGE)
     if title:
@@ -124,13 +124,13 @@ def section(name: str) -> NotebookNode:
     return notebooks.with_parameters(general, {"run_dir": name, "name": name}, name)
 
 
-def forget(folder: Path, made: Mapping[str, Any], formats: Sequence[str]) -> None:
-    """Remove pages in other formats, if they were made of other sections or by other code."""
+def forget(folder: Path, fingerprint: Mapping[str, Any], formats: Sequence[str]) -> None:
+    """Remove pages in other formats, if they have other sections or were made by other code."""
     try:
         before = json.loads((folder / INPUTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         before = None
-    if before != made:
+    if before != fingerprint:
         for path in folder.glob(f"{PAGE}.*"):
             if path.suffix.removeprefix(".") not in formats:
                 path.unlink()
@@ -141,9 +141,9 @@ def forget(folder: Path, made: Mapping[str, Any], formats: Sequence[str]) -> Non
 def attachments(folder: Path, sections: Sequence[str]) -> list[Attachment]:
     """The tables and manifests of a report, by the names that figures link to."""
     own = [folder / name for name in (MANIFEST, LEADERBOARD) if (folder / name).is_file()]
-    found = [Attachment(path.name, path.read_bytes()) for path in own]
+    files = [Attachment(path.name, path.read_bytes()) for path in own]
     for name in sections:
         for path in sorted((folder / name).iterdir()):
             if path.suffix == ".csv" or path.name == MANIFEST:
-                found.append(Attachment(f"{name}/{path.name}", path.read_bytes()))
-    return found
+                files.append(Attachment(f"{name}/{path.name}", path.read_bytes()))
+    return files

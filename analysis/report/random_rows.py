@@ -1,4 +1,4 @@
-"""Rows drawn at random from the tables of a report, to be computed again."""
+"""Rows drawn at random from the tables of a report, to be recomputed."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ class RandomRows:
         except (KeyError, ValueError) as error:
             what = "missing" if isinstance(error, KeyError) else f"damaged ({error})"
             raise BadInput(f"{place}: {what}") from None
-        lacking = [key for key in keys_of(section, table) if key not in frame]
-        if lacking:
-            raise BadInput(f"{place}: damaged (no column {lacking[0]})")
+        missing = [key for key in keys_of(section, table) if key not in frame]
+        if missing:
+            raise BadInput(f"{place}: damaged (no column {missing[0]})")
         return frame
 
     def holds(self, section: str) -> bool:
-        """Whether it has the section's first table; a page leaves out tables that are too large."""
+        """Whether the section's first table is present; pages omit tables that are too large."""
         return (self.folder / section / f"{first_table(section)}.csv").is_file()
 
     def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Some of its rows in their order, at least one; of pairs of views, whole pairs."""
+        """A random part of the rows, in order, at least one; whole pairs of views for CKA."""
         if set(VIEWS) <= set(frame):
             return self._pairs(frame, list(VIEWS))
         count = min(len(frame), math.ceil(self.share * len(frame)))

@@ -1,4 +1,4 @@
-"""What a report says of all its sections together: models, main results, leaderboard, origin."""
+"""The summary of a report: models, main results, leaderboard, settings and provenance."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from analysis.text.markdown import code, escaped
 from mtd.utils.errors import BadInput
 
 SHORT = 3
-"""Sentences of each section in the summary."""
+"""Number of sentences of each section in the summary."""
 
 LAYERS = 40
-"""Names of a longer list of layers that are given."""
+"""Number of layer names that are printed; a longer list is abridged."""
 
-SHOWN = (
+LISTED = (
     *("analysis", "versions", "models", "crops", "sections", "runs", "noises", "arguments"),
     *(
         "max_crops",
@@ -44,7 +44,7 @@ SHOWN = (
     ),
     *("input_mask", "autocast", "images", "crop", "limit", "benchmark_crop"),
 )
-"""Entries of a report's manifest that have a place of their own."""
+"""Entries of a report's manifest that have a table of their own, or that no table repeats."""
 
 LABELS = {
     "srga": "SRGA",
@@ -53,13 +53,13 @@ LABELS = {
     "distance": "W1 of last features (σ)",
     "sensitivity": "gain of the output",
 }
-"""Of indices, short."""
+"""Short labels of the indices."""
 
 UNSEEN = "PSNR, unseen (dB)"
-"""By which the leaderboard is sorted."""
+"""The column that the leaderboard is sorted by."""
 
 LEADERBOARD = "leaderboard.csv"
-"""`scores` as the report's folder has them."""
+"""File name of `scores` in the report's folder."""
 
 
 def sections(path: Path) -> dict[str, Mapping[str, Any]]:
@@ -88,7 +88,7 @@ def models(path: Path) -> dict[str, Mapping[str, Any]]:
 
 
 def anchor(heading: str) -> str:
-    """Where a heading is found on a page (`analysis.pages.html`), or in Markdown on GitHub."""
+    """The anchor of a heading on a page (`analysis.pages.html`), and in Markdown on GitHub."""
     return heading.lower().replace(" ", "-")
 
 
@@ -104,7 +104,7 @@ def in_short(path: Path) -> list[str]:
 
 
 def main_sentences(folder: Path, name: str) -> list[str]:
-    """What matters most of a section's tables."""
+    """The sentences of a section that matter most."""
     record = analyses().get(name)
     if record is None:
         return []
@@ -137,10 +137,10 @@ def table_of_models(path: Path) -> pd.DataFrame:
 
 
 def scores(path: Path) -> pd.DataFrame:
-    """A row for each model, a column for each number that the sections have.
+    """A row for each model, a column for each score or index of the sections.
 
     The best under unseen noise comes first; models without PSNR there are last, in their order. An
-    index is left out if its table is of another measure.
+    index is left out if its table holds another measure.
     """
     manifests = sections(path)
     known = compared(path)
@@ -161,7 +161,7 @@ def scores(path: Path) -> pd.DataFrame:
         if index.analysis in manifests:
             tables = run_folder.read_tables(path / index.analysis, [index.table])
             if index.table in tables:
-                with suppress(AttributeError, KeyError):  # no such column: of another measure
+                with suppress(AttributeError, KeyError):  # no such column: another measure
                     values = index.read(tables[index.table], trained)
                     label = LABELS.get(index.name, index.label)
                     frame[label] = of_models(known, values, manifests[index.analysis])
@@ -171,7 +171,7 @@ def scores(path: Path) -> pd.DataFrame:
 
 
 def leaderboard(path: Path) -> Displayed:
-    """The same as a table."""
+    """`scores` as a table."""
     frame = scores(path)
     digits = {str(name): 2 if "dB" in str(name) else 3 for name in frame}
     source = "" if frame.empty else LEADERBOARD
@@ -179,9 +179,9 @@ def leaderboard(path: Path) -> Displayed:
 
 
 def compared(path: Path) -> dict[str, Any]:
-    """The digest of each model's file, by name; of a file that sections name differently, one name.
+    """The SHA-256 of each model's file, by name; one name if sections name it differently.
 
-    Names of equal files are models of their own where a section has them all.
+    Two names of identical files both stay if a section has both.
     """
     digests = {name: about.get("sha256") for name, about in models(path).items()}
     most_names: dict[Any, list[str]] = {}
@@ -206,8 +206,8 @@ def of_models(known: Mapping[str, Any], values: pd.Series, about: Mapping[str, A
     Args:
         known: digests of files by name; see `compared`.
         values: by the section's own names.
-        about: the section's manifest. A model of the same name and file is the same; where there is
-            none, one of the same file is.
+        about: the section's manifest. A model matches if name and file are the same; failing that,
+            if the file is.
     """
     theirs = {name: model.get("sha256") for name, model in (about.get("models") or {}).items()}
     by_name = {}
@@ -224,21 +224,20 @@ NOTHING = pd.DataFrame({"section": []})
 
 
 def inputs_of_sections(path: Path) -> pd.DataFrame:
-    """A row for each section: its crops and noises, and how many crops it was limited to."""
+    """A row for each section: its crops, their maximum number, and its noises."""
     rows, limits = [], manifest(path).get("max_crops") or {}
     for name, about in sections(path).items():
         crops = about.get("crops") or []
         if not crops and not about.get("noises"):
-            continue  # curves are of logs
+            continue  # curves are read from logs
         images = about.get("images")
         side = about.get("crop")
         rows.append(
             {
                 "section": report_sections.headings()[name],
                 "crops": len(crops) or "–",
-                "of": f"{side} x {side}" if side else "whole images" if crops else "–",
-                "at most": limits.get(name, math.nan),
-                "megapixels": len(crops) * side**2 / 1e6 if side else math.nan,
+                "size": f"{side} x {side}" if side else "whole images" if crops else "–",
+                "crops at most": limits.get(name, math.nan),
                 "images": len({crop["image"] for crop in crops}) or "–",
                 "from": images if isinstance(images, str) else ", ".join(images or ()) or "–",
                 "noises": ", ".join(about.get("noises", ())) or "–",
@@ -249,11 +248,11 @@ def inputs_of_sections(path: Path) -> pd.DataFrame:
 
 
 def entries(path: Path) -> list[str]:
-    """Those entries of the report's manifest that no table shows."""
+    """The entries of the report's manifest that no table has."""
     return [
         f"{name.replace('_', ' ')}: {escaped(plain(value))}"
         for name, value in manifest(path).items()
-        if name not in SHOWN and value not in (None, "", [], {})
+        if name not in LISTED and value not in (None, "", [], {})
     ]
 
 
@@ -267,13 +266,13 @@ def plain(value: Any) -> str:
 
 
 def command(path: Path) -> list[str]:
-    """The command that gives these numbers, if the report was computed."""
+    """The command that computes these numbers; none for a report made from run folders."""
     arguments = manifest(path).get("arguments")
     return [code(shlex.join(["python", "-m", "analysis.report", *arguments]))] if arguments else []
 
 
 def settings(path: Path) -> pd.DataFrame:
-    """A row for each section: what decides its numbers beside models, crops and noises."""
+    """A row for each section: its settings other than models, crops and noises."""
     rows = []
     for name, about in sections(path).items():
         crops = [[c.get("image"), c.get("top"), c.get("left"), c.get("sha256")] for c in
@@ -290,34 +289,34 @@ def settings(path: Path) -> pd.DataFrame:
                 "masks under noises": about.get("mask_draws", "–"),
                 "hidden pixels": f"{about.get('input_mask', 0):.0%}",
                 "8 bits": str(about.get("quantize", "–")),
-                "digest of crops": digest if crops else "–",
+                "SHA-256 of crops": digest if crops else "–",
             }
         )
     return pd.DataFrame(rows) if rows else NOTHING
 
 
 def layers(path: Path) -> pd.DataFrame:
-    """A row for each section and list of layers: which models it is of, and what is in it."""
+    """A row for each section and list of layers: its models and the names of the layers."""
     rows = []
     for name, about in sections(path).items():
         layers_of = about.get("layers") or {}
         for models_, names in alike(layers_of):
-            shown = [short(layer) for layer in names]
-            if len(shown) > LAYERS:
-                shown = [*shown[: LAYERS - 1], "…", shown[-1]]
+            labels = [short(layer) for layer in names]
+            if len(labels) > LAYERS:
+                labels = [*labels[: LAYERS - 1], "…", labels[-1]]
             rows.append(
                 {
                     "section": report_sections.headings()[name],
                     "models": "all" if len(models_) == len(layers_of) else ", ".join(models_),
                     "layers": len(names),
-                    "which": ", ".join(shown),
+                    "names": ", ".join(labels),
                 }
             )
     return pd.DataFrame(rows) if rows else NOTHING
 
 
 def alike(lists: Mapping[str, Any]) -> Iterator[tuple[list[str], list[str]]]:
-    """Models with the same list of layers, together."""
+    """Models grouped by their list of layers."""
     groups: dict[tuple[str, ...], list[str]] = {}
     for model, names in lists.items():
         groups.setdefault((names,) if isinstance(names, str) else tuple(names), []).append(model)
@@ -326,7 +325,7 @@ def alike(lists: Mapping[str, Any]) -> Iterator[tuple[list[str], list[str]]]:
 
 
 def versions(path: Path) -> pd.DataFrame:
-    """Packages and their versions; several where sections were made with several."""
+    """Packages and their versions; several if sections were computed with different ones."""
     by_package: dict[str, dict[str, None]] = {}
     for about in (manifest(path), *sections(path).values()):
         for name, version in (about.get("versions") or {}).items():
@@ -336,13 +335,13 @@ def versions(path: Path) -> pd.DataFrame:
 
 
 def checkpoints(path: Path) -> pd.DataFrame:
-    """A row for each model: its file's digest in full, and where its mask policy is from."""
+    """A row for each model: the SHA-256 of its file, and the source of its mask policy."""
     rows = [
         {
             "model": name,
             "SHA-256": about.get("sha256", "–"),
             "masks": about.get("policy", "–"),
-            "from": about.get("policy_source", "–"),
+            "mask policy from": about.get("policy_source", "–"),
         }
         for name, about in models(path).items()
     ]

@@ -1,4 +1,4 @@
-"""Requests of models as a manifest holds them, and as a command line gives them."""
+"""Model requests as JSON for the manifest, and as command-line arguments."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from mtd.loading.load import LoadOptions
 from mtd.utils.errors import BadInput
 
 SHARED = ("attention_mask", "mask_samples", "seed")
-"""Fields of `LoadOptions` that the settings hold."""
+"""Fields of `LoadOptions` that are part of the settings."""
 
 
 def to_json(requests: Sequence[ModelRequest]) -> list[dict[str, Any]]:
-    """Requests ready for JSON: the path, and what differs from the default."""
-    usual, entries = LoadOptions(), []
+    """Requests ready for JSON: the path, and the options that differ from the default."""
+    default, entries = LoadOptions(), []
     for request in requests:
-        held = asdict(request.options)
-        options = {k: v for k, v in held.items() if v != getattr(usual, k)}
+        values = asdict(request.options)
+        options = {k: v for k, v in values.items() if v != getattr(default, k)}
         if options.get("options") is not None:
             options["options"] = str(options["options"])
         entries.append({"path": request.path} | options)
@@ -28,7 +28,7 @@ def to_json(requests: Sequence[ModelRequest]) -> list[dict[str, Any]]:
 
 
 def from_json(entries: Any, place: str) -> list[ModelRequest]:
-    """The requests that a manifest holds.
+    """The requests in a manifest.
 
     Raises:
         BadInput: it is damaged.
@@ -49,20 +49,20 @@ def arguments(requests: Sequence[ModelRequest]) -> list[str]:
     """The arguments of a command line that request these models."""
     paths, flags = [], []
     for request in requests:
-        how, path = request.options, request.path
-        if how.factory:
-            flags += ["--model", how.factory, "--checkpoint", path]
-            for name, value in how.arguments.items():
+        options, path = request.options, request.path
+        if options.factory:
+            flags += ["--model", options.factory, "--checkpoint", path]
+            for name, value in options.arguments.items():
                 flags += ["--arg", f"{name}={json.dumps(value)}"]
         else:
             paths.append(path)
-        flags += ["--options", f"{path}={how.options}"] if how.options is not None else []
-        if how.sigma is not None:
-            level = how.sigma if isinstance(how.sigma, str) else f"{how.sigma:g}"
+        flags += ["--options", f"{path}={options.options}"] if options.options is not None else []
+        if options.sigma is not None:
+            level = options.sigma if isinstance(options.sigma, str) else f"{options.sigma:g}"
             flags += ["--sigma", f"{path}={level}"]
-        if how.value_range is not None:
-            flags += ["--value-range", f"{path}={how.value_range:g}"]
-        if how.bgr is not None:
-            flags += ["--channel-order", f"{path}={'bgr' if how.bgr else 'rgb'}"]
-        flags += ["--grayscale", f"{path}=per-channel"] if how.per_channel else []
+        if options.value_range is not None:
+            flags += ["--value-range", f"{path}={options.value_range:g}"]
+        if options.bgr is not None:
+            flags += ["--channel-order", f"{path}={'bgr' if options.bgr else 'rgb'}"]
+        flags += ["--grayscale", f"{path}=per-channel"] if options.per_channel else []
     return [*paths, *flags]

@@ -6,10 +6,10 @@ from analysis.commands.registry import analyses
 from mtd.utils.errors import BadInput, nearest
 
 DERIVED = {"compare": "Indices against the PSNR drop", "curves": "Training curves"}
-"""Sections that are made of others' tables or of logs, with their headings."""
+"""Sections derived from tables of other sections, or from logs, with their headings."""
 
 UNVERIFIED = ("curves",)
-"""Sections of which `--verify` computes nothing again."""
+"""Sections that `--verify` does not recompute."""
 
 
 def headings() -> dict[str, str]:
@@ -21,10 +21,10 @@ def headings() -> dict[str, str]:
 
 
 def choose(text: str | None) -> list[str]:
-    """The sections that a list with commas names, in the order of the page; all for None.
+    """The sections in a comma-separated list, in the order of the page; all for None.
 
     Raises:
-        BadInput: an unknown one, or none.
+        BadInput: an unknown section, or none.
     """
     known = list(headings())
     if text is None:

@@ -26,7 +26,7 @@ FORMATS = ("html", "ipynb", "md", "pdf")
 
 
 def limits() -> dict[str, int]:
-    """Most crops of each section that is computed from images, by name."""
+    """Maximum number of crops of each section that is computed from images, by name."""
     from analysis.commands.registry import analyses
 
     return {
@@ -38,20 +38,20 @@ def limits() -> dict[str, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class ReportSettings(Settings):
-    """What decides the numbers of a report; see `Settings` for those that all analyses share.
+    """Everything that decides the numbers of a report; see `Settings` for the shared settings.
 
     Attributes:
-        limit: most crops of every section.
-        noises: unseen noises; None for `UNSEEN`, and for those of the suite in the benchmark.
+        limit: maximum number of crops of every section.
+        noises: unseen noises; None for `UNSEEN`, and in the benchmark for the suite's.
         reference: the noise that the models were trained on.
         suite: noises of the benchmark.
         benchmark_crop: side of the benchmark's crops, at most that of the smallest image.
-        max_crops: most crops of single sections, as `SECTION=N`.
+        max_crops: maximum number of crops of single sections, as `SECTION=N`.
         budget: the same in megapixels of clean images, an older spelling.
-        lpips: score by LPIPS as well.
+        lpips: compute LPIPS as well.
         lpips_weights: file of the AlexNet backbone of LPIPS.
         intervals: 95% intervals of CKA and SRGA.
-        memory: for each analysis, in GiB.
+        memory: of each analysis, in GiB.
     """
 
     crop: int | None = crop_option(64)
@@ -64,7 +64,7 @@ class ReportSettings(Settings):
         None,
         "noises of the benchmark",
         metavar="NAME",
-        shown="quick; with --noise: --reference and those",
+        shown="quick; with --noise: --reference and the noises given",
     )
     benchmark_crop: int = option(
         128,
@@ -74,7 +74,7 @@ class ReportSettings(Settings):
     )
     max_crops: tuple[str, ...] = option(
         (),
-        "most crops of a section (repeatable)",
+        "maximum number of crops of a section (repeatable)",
         metavar="SECTION=N",
         shown="generalization=24, srga=97, attribution=1, others 48",
     )
@@ -97,7 +97,7 @@ class ReportSettings(Settings):
             raise BadInput("crop None: a report's features are taken of crops; give --crop")
 
     def crops_of(self, side: int) -> dict[str, int]:
-        """How many crops each section has at most.
+        """The maximum number of crops of each section.
 
         Args:
             side: of the benchmark's crops in pixels.
@@ -121,13 +121,13 @@ class ReportSettings(Settings):
 
 
 BENCHMARK = "generalization"
-"""The section whose crops are of a size of their own."""
+"""The section whose crops have their own size."""
 
 
 def section_value(
     flag: str, text: str, known: Mapping[str, Any], what: str, example: float
 ) -> tuple[str, float]:
-    """Section and number of a text such as `srga=97`.
+    """Section and number from a text such as `srga=97`.
 
     Raises:
         BadInput: no such section, or not a number above 0.
@@ -146,41 +146,39 @@ def section_value(
 
 @dataclass(frozen=True, kw_only=True)
 class ReportOptions(Options):
-    """What a report is made of and how it is published; no number depends on it.
+    """Sections and formats of a report; no number depends on them.
 
     Attributes:
-        sections: names with commas; None for all that are possible.
-        training: training runs for the section of curves; none for those beside the checkpoints.
-        format: formats of the page with commas.
+        sections: comma-separated names; None for all that are possible.
+        training: training runs for the training curves; none for the logs beside the checkpoints.
+        format: comma-separated formats of the page.
         title: of the page.
-        verify: a report whose numbers are computed again.
-        share: of the numbers that are computed again.
-        verify_seed: of the rows that are drawn; None for other rows each time.
+        verify: a report whose numbers are recomputed.
+        share: share of the numbers that are recomputed.
+        verify_seed: seed of the drawn rows; None for other rows each time.
     """
 
     sections: str | None = option(
-        None, "sections with commas", metavar="NAMES", shown="all that are possible"
+        None, "comma-separated sections", metavar="NAMES", shown="all that are possible"
     )
     training: tuple[str, ...] = option(
         (),
         "training run: folder of mtd.train, or any log that analysis.curves reads (repeatable)",
         metavar="RUN",
-        shown="those beside the checkpoints",
+        shown="logs beside the checkpoints",
     )
     format: str = option(
-        "html,ipynb", f"formats of the page with commas: {', '.join(FORMATS)}", metavar="NAMES"
+        "html,ipynb", f"comma-separated formats of the page: {', '.join(FORMATS)}", metavar="NAMES"
     )
     title: str | None = option(None, "title of the page", metavar="TITLE", shown="")
     verify: str | None = option(
         None,
-        "a report's folder or page: compute a random part of its numbers again, and say whether "
-        "they agree",
+        "a report's folder or page: recompute a random part of its numbers and check that they "
+        "agree",
         metavar="REPORT",
         shown="",
     )
-    share: float = option(
-        0.01, "share of the numbers that --verify computes again", above=0, maximum=1
-    )
+    share: float = option(0.01, "share of the numbers that --verify recomputes", above=0, maximum=1)
     verify_seed: int | None = option(
         None, "seed of the rows that --verify draws", minimum=0, shown="other rows each time"
     )
@@ -190,7 +188,7 @@ class ReportOptions(Options):
         """The formats of the page.
 
         Raises:
-            BadInput: an unknown one, or none.
+            BadInput: an unknown format, or none.
         """
         names = [name.strip() for name in self.format.split(",") if name.strip()]
         for name in names:

@@ -1,4 +1,4 @@
-"""Whether numbers that are told agree with numbers that were computed again."""
+"""Whether the numbers of a report agree with recomputed ones."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 import pandas as pd
 
 RELATIVE, ABSOLUTE = 1e-4, 1e-5
-"""How far a number may be from what is computed again: other machines add up in another order."""
+"""Tolerances for recomputed numbers: other machines add up in another order."""
 
 
 @dataclass
 class Check:
-    """How the numbers of a table fare.
+    """The check of one table.
 
     Attributes:
         table: its name.
-        checked: numbers that were computed again.
-        of: numbers that it has.
+        checked: count of recomputed numbers.
+        of: count of numbers in the table.
         worst: largest relative difference.
-        wrong: those that do not agree, each with its row.
+        wrong: a line for each number that does not agree, with its row.
     """
 
     table: str
@@ -32,51 +32,55 @@ class Check:
     wrong: list[str] = field(default_factory=list)
 
     def compare(
-        self, told: pd.DataFrame, again: pd.DataFrame, keys: Sequence[str], of: int | None = None
+        self,
+        reported: pd.DataFrame,
+        computed: pd.DataFrame,
+        keys: Sequence[str],
+        of: int | None = None,
     ) -> None:
-        """Numbers of rows as they are told, and as they are computed again.
+        """Compare rows of the report with recomputed ones.
 
         Args:
-            told: rows of the report.
-            again: rows that have those among them.
-            keys: columns that name a row.
-            of: rows of the whole table; None if `told` is the whole, and `again` too.
+            reported: rows of the report.
+            computed: recomputed rows, which include the reported ones.
+            keys: columns that identify a row.
+            of: rows of the whole table; None if both are whole tables.
         """
         names = [
             str(name)
-            for name in again
-            if name not in keys and pd.api.types.is_numeric_dtype(again[name])
+            for name in computed
+            if name not in keys and pd.api.types.is_numeric_dtype(computed[name])
         ]
-        lacking = [name for name in (*keys, *names) if name not in told]
-        if lacking:
-            self.wrong.append(f"{self.table}: no column {lacking[0]}")
+        missing = [name for name in (*keys, *names) if name not in reported]
+        if missing:
+            self.wrong.append(f"{self.table}: no column {missing[0]}")
             return
-        held = {self._key(row, keys): row for row in again.to_dict("records")}
-        seen: set[tuple[str, ...]] = set()
-        self.of += (len(told) if of is None else of) * len(names)
-        for row in told.to_dict("records"):
+        rows = {self._key(row, keys): row for row in computed.to_dict("records")}
+        checked: set[tuple[str, ...]] = set()
+        self.of += (len(reported) if of is None else of) * len(names)
+        for row in reported.to_dict("records"):
             key = self._key(row, keys)
-            if key in seen:
+            if key in checked:
                 self.wrong.append(f"{self.table}, {', '.join(key)}: is there twice")
-            elif key not in held:
-                self.wrong.append(f"{self.table}, {', '.join(key)}: is not found again")
+            elif key not in rows:
+                self.wrong.append(f"{self.table}, {', '.join(key)}: is not among the computed rows")
             else:
                 for name in names:
-                    self._number(key, name, row[name], float(held[key][name]))
-            seen.add(key)
+                    self._number(key, name, row[name], float(rows[key][name]))
+            checked.add(key)
         if of is None:
-            gone = [key for key in held if key not in seen]
-            self.wrong += [f"{self.table}, {', '.join(key)}: is not in the report" for key in gone]
+            absent = [key for key in rows if key not in checked]
+            self.wrong += [f"{self.table}, {', '.join(k)}: is not in the report" for k in absent]
 
     def complete(self, frame: pd.DataFrame, keys: Sequence[str], views: Sequence[Any]) -> None:
-        """See that a table has a row for every view that it should have."""
-        there = set(frame[list(keys)].itertuples(index=False, name=None))
+        """Check that a table has a row for every view that it should have."""
+        present = set(frame[list(keys)].itertuples(index=False, name=None))
         for view in views:
-            if view not in there:
+            if view not in present:
                 self.wrong.append(f"{self.table}, {', '.join(view)}: is not in the report")
 
     def distinct(self, frame: pd.DataFrame, keys: Sequence[str]) -> None:
-        """See that a table has no row twice; those that `compare` has seen twice are told once."""
+        """Check that no row is repeated; rows that `compare` has listed are not listed again."""
         twice = frame[frame.duplicated(list(keys))]
         for row in twice.to_dict("records"):
             line = f"{self.table}, {', '.join(self._key(row, keys))}: is there twice"
@@ -87,19 +91,20 @@ class Check:
     def _key(row: Mapping[Any, Any], keys: Sequence[str]) -> tuple[str, ...]:
         return tuple(str(row[name]) for name in keys)
 
-    def _number(self, key: Sequence[str], name: str, text: Any, again: float) -> None:
+    def _number(self, key: Sequence[str], name: str, text: Any, computed: float) -> None:
         self.checked += 1
         row = ", ".join(part[:24] for part in key)
         try:
-            told = float(text)
+            reported = float(text)
         except (TypeError, ValueError):
-            self.wrong.append(f"{self.table}, {row}: {name} is {text!r}, computed {again:.8g}")
+            self.wrong.append(f"{self.table}, {row}: {name} is {text!r}, computed {computed:.8g}")
             return
-        if told == again or (math.isnan(told) and math.isnan(again)):
+        if reported == computed or (math.isnan(reported) and math.isnan(computed)):
             return
-        difference = abs(told - again)
-        relative = difference / abs(again) if again else math.inf
-        if not difference <= ABSOLUTE + RELATIVE * abs(again):
-            self.wrong.append(f"{self.table}, {row}: {name} is {told:.8g}, computed {again:.8g}")
+        difference = abs(reported - computed)
+        relative = difference / abs(computed) if computed else math.inf
+        if not difference <= ABSOLUTE + RELATIVE * abs(computed):
+            line = f"{self.table}, {row}: {name} is {reported:.8g}, computed {computed:.8g}"
+            self.wrong.append(line)
         if difference > ABSOLUTE:
             self.worst = max(self.worst, relative)

@@ -1,4 +1,4 @@
-"""Are the numbers of a report right? Some of them, drawn at random, computed again."""
+"""Verification of a report: a random part of its numbers, recomputed and compared."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ from analysis.text.terminal import grid, plural
 from mtd.loading.cli_options import ModelRequest
 from mtd.utils.errors import BadInput, Failed
 
-SHOWN = 5
-"""Numbers that do not agree and are printed."""
+PRINTED = 5
+"""Number of disagreeing numbers that are printed."""
 
 
 def run(
@@ -43,7 +43,7 @@ def run(
     Args:
         options: the report, the share of its numbers, and the seed of the draw.
         settings: of this command; device and image folders may differ from the report's.
-        models: files in place of the report's, in their order; none for the report's own.
+        models: replacements for the report's files, in their order; none for its own files.
 
     Raises:
         BadInput: no report, or its models or images are not available.
@@ -51,20 +51,20 @@ def run(
     """
     assert options.verify is not None
     if settings.seed:
-        raise BadInput("--seed: a report is computed with its own; --verify-seed draws the rows")
+        raise BadInput("--seed: a report keeps its own seed; --verify-seed draws the rows")
     with opened(Path(options.verify)) as folder:
         manifest = read_manifest(folder)
-        wanted, again = reported(options.verify, manifest, settings, models)
+        requested, reported_settings = reported(options.verify, manifest, settings, models)
         seed = options.verify_seed
         seed = secrets.randbelow(2**31 - 1) if seed is None else seed
         drawn = RandomRows(folder, random.Random(seed), options.share)
-        checks = verify(folder, report_plan.make(wanted, again), drawn)
+        checks = verify(folder, report_plan.make(requested, reported_settings), drawn)
     print(outcome(checks, options.share, seed))
     for note in other_versions(manifest):
         print(f"note: {note}")
     wrong = [line for check in checks for line in check.wrong]
     if wrong:
-        for line in wrong[:SHOWN]:
+        for line in wrong[:PRINTED]:
             print(line)
         raise Failed(f"{options.verify}: {plural(len(wrong), 'number')} not confirmed")
     return Path(options.verify)
@@ -92,10 +92,10 @@ def opened(place: Path) -> Iterator[Path]:
         for attachment in attachments:
             path = root / attachment.name
             if root not in path.resolve().parents:
-                raise BadInput(f"{place}: {attachment.name!r} is no name of a table")
+                raise BadInput(f"{place}: {attachment.name!r} is not the name of a table")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(attachment.content)
-            if path.name == MANIFEST:  # a page is made of runs that are finished
+            if path.name == MANIFEST:  # a page is made from finished runs
                 (path.parent / LOG).write_text('{"runs": [{"finished": "the page"}]}')
         yield root
 
@@ -105,61 +105,61 @@ def reported(
 ) -> tuple[list[ModelRequest], ReportSettings]:
     """The models and settings of a report.
 
-    A report names files, and may name a class of its models; whoever sent it wrote that. So nothing
-    of the latter kind is run that is not named on this command line too.
+    A report names files, and may name a class of its models. It may come from somebody else, so
+    such a class is only run if this command line names it too.
 
     Raises:
-        BadInput: it was made of run folders, is no report or damaged, or has code of its own.
+        BadInput: it was made from run folders, is no report or damaged, or needs code of its own.
     """
     if manifest.get("analysis") != "report":
         raise BadInput(f"{place}: a run of {manifest.get('analysis')}; expected a report")
-    held = manifest.get("settings")
-    if held is None:
-        raise BadInput(f"{place}: made of run folders; only what was computed is verified")
+    values = manifest.get("settings")
+    if values is None:
+        raise BadInput(f"{place}: made from run folders; only computed reports can be verified")
     for name in ("models", "versions", "settings"):
         if not isinstance(manifest.get(name), dict):
             raise BadInput(f"{place}: its manifest is damaged ({name})")
     try:
-        settings = ReportSettings.of(**held)
+        settings = ReportSettings.of(**values)
     except (BadInput, TypeError) as error:
         raise BadInput(f"{place}: its manifest is damaged ({error})") from None
-    wanted = requests.from_json(manifest.get("requests"), place)
+    requested = requests.from_json(manifest.get("requests"), place)
     factories = {request.options.factory for request in models}
-    for request in wanted:
+    for request in requested:
         factory = request.options.factory
         if factory and factory not in factories:
             raise BadInput(
                 f"{place}: runs {factory}, code of its own; if you trust it, say so: "
                 f"--model {factory} --checkpoint {request.path}"
             )
-    wanted = moved(place, wanted, models)
+    requested = replaced_paths(place, requested, models)
     lpips = settings.lpips and manifest.get("lpips") is not None
     images = own.images or settings.images
     device = own.device if own.device != "cpu" else settings.device
-    return wanted, replace(settings, images=images, device=device, lpips=lpips)
+    return requested, replace(settings, images=images, device=device, lpips=lpips)
 
 
-def moved(
-    place: str, wanted: Sequence[ModelRequest], given: Sequence[ModelRequest]
+def replaced_paths(
+    place: str, requested: Sequence[ModelRequest], replacements: Sequence[ModelRequest]
 ) -> list[ModelRequest]:
-    """A report's requests with the files that are given in their place.
+    """A report's requests, with paths of replacement files if there are any.
 
     Raises:
         BadInput: another number of files.
     """
-    if not given:
-        return list(wanted)
-    own = [request for request in wanted if not request.options.factory]
-    files = [request for request in given if not request.options.factory]
-    made = {r.options.factory: r for r in given if r.options.factory}
+    if not replacements:
+        return list(requested)
+    own = [request for request in requested if not request.options.factory]
+    files = [request for request in replacements if not request.options.factory]
+    by_factory = {r.options.factory: r for r in replacements if r.options.factory}
     if files and len(files) != len(own):
         count = plural(len(own), "file")
         raise BadInput(f"{place}: of {count}; give as many, in their order, or none")
     paths = iter(file.path for file in files)
     replaced = []
-    for request in wanted:
+    for request in requested:
         if request.options.factory:
-            other = made.get(request.options.factory)
+            other = by_factory.get(request.options.factory)
             replaced.append(replace(request, path=other.path) if other else request)
         else:
             replaced.append(replace(request, path=next(paths)) if files else request)
@@ -167,7 +167,7 @@ def moved(
 
 
 def other_versions(manifest: Mapping[str, Any]) -> list[str]:
-    """Which versions differ from those that the report was made with."""
+    """Versions that differ from those of the report."""
     from analysis.commands.run_folder import versions
 
     now, then = versions(), manifest["versions"]
@@ -180,14 +180,14 @@ def other_versions(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def verify(folder: Path, plan: ReportPlan, drawn: RandomRows) -> list[Check]:
-    """Compute some numbers of every section again.
+    """Recompute some numbers of every section.
 
     Raises:
         BadInput: other models or images than the report's.
     """
     names = [name for name in present(folder, list(analyses())) if drawn.holds(name)]
     if not names:
-        raise BadInput("no table of any section that could be computed again")
+        raise BadInput("no table of any section that can be recomputed")
     same_inputs(read_manifest(folder), plan)
     rows = {
         name: drawn.rows(drawn.frame(name, first_table(name)))
@@ -212,7 +212,7 @@ def verify(folder: Path, plan: ReportPlan, drawn: RandomRows) -> list[Check]:
 def section(
     name: str, chosen: pd.DataFrame, drawn: RandomRows, plan: ReportPlan, again: Path
 ) -> Iterator[Check]:
-    """Rows of a section's tables against those computed again."""
+    """Rows of a section's tables against recomputed ones."""
     first, *others = analysis(name).keys
     frames = read_tables(again / name, analysis(name).keys)
     check, whole, keys = Check(f"{first}.csv"), drawn.frame(name, first), keys_of(name, first)
@@ -236,7 +236,7 @@ def section(
 
 
 def same_inputs(manifest: Mapping[str, Any], plan: ReportPlan) -> None:
-    """See that models, noises and images are those of the report.
+    """Check that models, noises and images are those of the report.
 
     Raises:
         BadInput: they are not.
@@ -244,14 +244,14 @@ def same_inputs(manifest: Mapping[str, Any], plan: ReportPlan) -> None:
     now = plan.manifest()
     for name, about in manifest["models"].items():
         if now["models"].get(name, {}).get("sha256") != about["sha256"]:
-            raise BadInput(f"{about['path']}: not the file that the report is about")
+            raise BadInput(f"{about['path']}: not the file of the report")
     for key in ("noises", "benchmark_noises", "max_crops", "seed", "crops_sha256"):
         if now[key] != manifest.get(key):
-            raise BadInput(f"{key.replace('_', ' ')}: not what the report is about")
+            raise BadInput(f"{key.replace('_', ' ')}: not those of the report")
 
 
 def views(name: str, rows: pd.DataFrame, plan: ReportPlan) -> tuple[list[str], list[str]]:
-    """The models and noises that some rows need, in the order of the report."""
+    """The models and noises that the rows need, in the order of the report."""
     keys, features = keys_of(name, first_table(name)), plan.noises.features
     models = {value for key in keys if key.startswith("model") for value in rows[key]}
     noises = {value for key in keys if key.startswith("noise") for value in rows[key]}
@@ -265,7 +265,7 @@ def views(name: str, rows: pd.DataFrame, plan: ReportPlan) -> tuple[list[str], l
 
 
 def benchmark(drawn: RandomRows, plan: ReportPlan) -> list[Check]:
-    """Single results again, each with its batch; and all tables that are made of them."""
+    """Recompute single results, each with its batch, and all tables that follow from them."""
     keys, results = keys_of(BENCHMARK, "results"), drawn.frame(BENCHMARK, "results")
     chosen, share = drawn.rows(results), plan.shares[BENCHMARK]
     whole = plan.job(BENCHMARK)
@@ -283,7 +283,7 @@ def benchmark(drawn: RandomRows, plan: ReportPlan) -> list[Check]:
     digests = [digest for batch in share.batches for digest in batch.digests]
     every = list(product(whole.inputs.models, plan.noises.benchmark, digests, metrics))
     check.complete(results, ("model", "noise", "sha256", "metric"), every)
-    if len(check.wrong) > wrong:  # scores of other results than those would say nothing
+    if len(check.wrong) > wrong:  # scores of wrong results would say nothing
         return [check]
     return [check, *aggregates(drawn, results)]
 
@@ -303,7 +303,7 @@ def single_result(whole: Any, model: str, noise: str, batch: Any) -> pd.DataFram
 
 
 def aggregates(drawn: RandomRows, results: pd.DataFrame) -> Iterator[Check]:
-    """Everything that is made of the results."""
+    """Every table that is computed from the results."""
     trained = read_manifest(drawn.folder / BENCHMARK)["in_distribution"]
     tables = [scoring.table(results, str(m), trained) for m in results.metric.unique()]
     makers: dict[str, Callable[[Any], pd.DataFrame]] = {
@@ -319,7 +319,7 @@ def aggregates(drawn: RandomRows, results: pd.DataFrame) -> Iterator[Check]:
 
 
 def comparison(drawn: RandomRows) -> Iterator[Check]:
-    """Rank correlations again, from the tables of the other sections."""
+    """Recompute rank correlations from the tables of the other sections."""
     models = gather(read_runs(compared(drawn.folder)))
     check = Check("compare.csv")
     for name, again in (("compare", models), ("correlations", correlations(models))):
@@ -329,7 +329,7 @@ def comparison(drawn: RandomRows) -> Iterator[Check]:
 
 def outcome(checks: Sequence[Check], share: float, seed: int) -> str:
     """The outcome of every check, as text for the terminal."""
-    rows = [["table", "computed again", "of", "largest difference", ""]]
+    rows = [["table", "recomputed", "of", "largest difference", ""]]
     for check in checks:
         worst = f"{check.worst:.1e}" if check.worst else "none"
         verdict = f"{len(check.wrong)} DO NOT AGREE" if check.wrong else "agree"
@@ -345,6 +345,6 @@ def outcome(checks: Sequence[Check], share: float, seed: int) -> str:
     about = (
         f"rows drawn at random, {share:.0%} of each table (of CKA, whole pairs of views), and all "
         f"scores that follow from the results; the same rows with --verify-seed {seed}\n"
-        f"not computed again: {', '.join([*left_out, *sections.UNVERIFIED])}"
+        f"not recomputed: {', '.join([*left_out, *sections.UNVERIFIED])}"
     )
     return f"{grid(rows)}\n{about}"

@@ -47,7 +47,7 @@ class LayerChanges(Collector):
 
     Args:
         layers: module paths by network.
-        memory: budget in bytes for the clean activations of a batch, of all networks.
+        memory: limit in bytes for the clean activations of a batch, of all networks.
     """
 
     name = "layer_changes"

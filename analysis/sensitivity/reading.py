@@ -17,7 +17,7 @@ from analysis.text.rows import ends
 from analysis.text.terminal import grid, plural
 
 LARGE = 5
-"""Gains above it come from small spreads more than from large changes."""
+"""Gains above it are due to small spreads rather than to large changes."""
 
 Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
@@ -29,7 +29,7 @@ def outputs(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def inside(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows of layers, without the image that goes in and the one that comes out."""
+    """Rows of layers, without input and output image."""
     return frame[~frame.layer.isin([IMAGE, DENOISED]) & frame.gain.notna()]
 
 
@@ -103,7 +103,7 @@ def strongest(frame: pd.DataFrame) -> list[str]:
 
 
 def small_spreads(frame: pd.DataFrame) -> list[str]:
-    """A warning of gains that come from small spreads more than from large changes."""
+    """A warning about gains that are due to small spreads rather than to large changes."""
     part = inside(frame)
     large = part[part.gain > LARGE].model
     if large.empty:
@@ -133,7 +133,7 @@ def constant(frame: pd.DataFrame) -> list[str]:
 
 
 def conditions(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
-    """What beside the noise the changes hold."""
+    """Other influences on the changes, besides the noise."""
     text = [sentence(note) for note in sorted(set(frame.note) - {""})]
     if (frame.kind == "isp").any():
         text.append(
@@ -143,20 +143,20 @@ def conditions(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
     if manifest.get("mask_draws") == "independent":
         text.append(
             "Attention masks were drawn independently under each noise: changes include the effect "
-            "of other masks."
+            "of different masks."
         )
     about = manifest.get("models", {})
     oracle = [name for name in about if about[name].get("usage", {}).get("sigma") == "oracle"]
     if oracle:
         text.append(
             f"{codes(oracle)}: noise-conditional, and given another noise level with the clean "
-            "image than with the noisy one; changes include the effect of that."
+            "image than with the noisy one; changes include the effect of the level."
         )
     return text
 
 
 def scope(frame: pd.DataFrame) -> list[str]:
-    """What the numbers are about."""
+    """The scope of the numbers."""
     text = [
         "A small gain says that the output hardly depends on the noise, not that it is right: an "
         "output that never changes has gain 0."

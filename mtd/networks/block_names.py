@@ -1,6 +1,6 @@
 """The repeated blocks of each architecture, by the names of their modules.
 
-Tables hold layer names alone, so blocks have to be found without the network.
+Tables hold layer names alone, so blocks have to be recognized without the network.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def select(names: Sequence[str]) -> list[str]:
     >>> select(["patch_embed", "latent.0", "latent.0.attn", "output"])
     ['latent.0']
     """
-    return next((found for known in ALL if (found := known.select(names))), [])
+    return next((blocks for scheme in ALL if (blocks := scheme.select(names))), [])
 
 
 def label(name: str) -> str:

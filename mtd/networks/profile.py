@@ -140,12 +140,12 @@ def _measure(image: Tensor, output: Tensor, places: list[int]) -> Field:
             (gradient,) = torch.autograd.grad(
                 output[0, :, place, place].sum(), image, retain_graph=place != places[-1]
             )
-        seen = (gradient[0] != 0).any(0).nonzero()  # NaN counts as seen
-        if not len(seen):
+        reached = (gradient[0] != 0).any(0).nonzero()  # NaN counts as reached
+        if not len(reached):
             continue
-        if seen.min() == 0 or seen.max() == side - 1:
+        if reached.min() == 0 or reached.max() == side - 1:
             return Field(whole=True, side=side)
-        farthest = max(farthest, int((seen - place).abs().max()))
+        farthest = max(farthest, int((reached - place).abs().max()))
     if farthest < 0:
         return Field(side=side, why="its output does not depend on the image")
     return Field(farthest, side=side)

@@ -1,4 +1,4 @@
-"""What a Restormer is made of: channel attention, gated feed-forward, resampling.
+"""The parts of a Restormer: channel attention, gated feed-forward, resampling.
 
 Module names follow the published checkpoints; images are (batch, channels, height, width).
 """

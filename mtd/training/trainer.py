@@ -497,14 +497,14 @@ def train(
 def _describe(trainer: Trainer, quiet: bool) -> None:
     """Print a line about network, data and machine, and one about skipped images, on stderr."""
     if bad := trainer.pairs.bad:
-        shown = "; ".join(bad[:5]) + ("; …" if len(bad) > 5 else "")
-        tqdm.write(f"skipped, cannot be read ({len(bad)}): {shown}", file=sys.stderr)
+        names = "; ".join(bad[:5]) + ("; …" if len(bad) > 5 else "")
+        tqdm.write(f"skipped, cannot be read ({len(bad)}): {names}", file=sys.stderr)
     small = trainer.pairs.too_small
     if small:
-        shown = ", ".join(small[:5]) + (", …" if len(small) > 5 else "")
+        names = ", ".join(small[:5]) + (", …" if len(small) > 5 else "")
         size = trainer.recipe.data.crop
         tqdm.write(
-            f"skipped, smaller than {size} x {size}: {shown} ({len(small)})", file=sys.stderr
+            f"skipped, smaller than {size} x {size}: {names} ({len(small)})", file=sys.stderr
         )
     if quiet:
         return

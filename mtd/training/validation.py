@@ -21,7 +21,7 @@ from mtd.noise.base import pair_keyed
 from mtd.noise.synthetic import Gaussian
 
 FOLDER = "validation"
-SHOWN = 2
+PICTURED = 2
 """Number of crops in the picture of a validation."""
 
 
@@ -86,7 +86,7 @@ class Validator:
         rows = []
         for spec, output in outputs.items():
             noisy, target, _ = self.pairs[spec]
-            for i in range(min(SHOWN, len(noisy))):
+            for i in range(min(PICTURED, len(noisy))):
                 rows.append(torch.cat([noisy[i], output[i], target[i]], 2))
         pixels = torch.cat(rows, 1).clamp(0, 1).mul(255).round().to(torch.uint8)
         return Image.fromarray(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()))

@@ -232,7 +232,7 @@ def test_crops_with_the_same_pixels_count_once(folder):
     for name in "abc":
         Image.fromarray(pixels).save(photos / f"{name}.png")
     done = command("plain.pth", "--images", "photos", *FEW[2:], cwd=folder)
-    assert "left out 8 images or crops whose pixels are those of another one" in done.stderr
+    assert "left out 8 images or crops with the same pixels as another one" in done.stderr
     assert "64 positions of 4 crops" in done.stdout
 
 

@@ -1,4 +1,4 @@
-"""Procrustes, RSA and nearest neighbours against scipy and loops; invariances, ties, refusals."""
+"""Procrustes, RSA and nearest neighbors against scipy and loops; invariances, ties, refusals."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats import ortho_group, pearsonr, spearmanr
 
 from analysis.cka.hsic import gram
-from analysis.cka.other_measures import MEASURES, NEIGHBOURS, mutual_knn, procrustes, rsa
+from analysis.cka.other_measures import MEASURES, NEIGHBORS, mutual_knn, procrustes, rsa
 from mtd.utils.errors import BadInput
 
 Array = np.ndarray
@@ -37,7 +37,7 @@ def ranked_distances(x: Array, y: Array) -> float:
     return float(spearmanr(*sides).statistic)
 
 
-def common_neighbours(x: Array, y: Array, k: int = NEIGHBOURS) -> float:
+def common_neighbors(x: Array, y: Array, k: int = NEIGHBORS) -> float:
     n = len(x)
     k = min(k, n - 2)
 
@@ -51,7 +51,7 @@ def common_neighbours(x: Array, y: Array, k: int = NEIGHBOURS) -> float:
 
 
 FUNCTIONS = {"procrustes": procrustes, "rsa": rsa, "knn": mutual_knn}
-ORACLES = {"procrustes": best_rotation, "rsa": ranked_distances, "knn": common_neighbours}
+ORACLES = {"procrustes": best_rotation, "rsa": ranked_distances, "knn": common_neighbors}
 every_measure = pytest.mark.parametrize("name", MEASURES)
 
 
@@ -136,19 +136,19 @@ def test_rsa_of_equal_distances_is_nan():
 @pytest.mark.parametrize(
     "x, k", [([0, 1, 2, 3, 4], 1), ([0, 1, 2, 3, 6], 1), ([0, 1, 3, 4, 6], 3), ([1, 1, 1, 2, 2], 2)]
 )
-def test_of_neighbours_equally_far_away_the_earlier_is_nearer(x, k):
+def test_of_neighbors_equally_far_away_the_earlier_is_nearer(x, k):
     for y in ([1, 2, 4, 8, 16], [3, 1, 4, 1, 5], [2, 7, 1, 8, 2]):
         sides = [np.array(side)[:, None] for side in (x, y)]
-        assert mutual_knn(x, y, k) == pytest.approx(common_neighbours(*sides, k))
+        assert mutual_knn(x, y, k) == pytest.approx(common_neighbors(*sides, k))
 
 
 @pytest.mark.parametrize("n", [6, 15])
-def test_number_of_neighbours(n):
+def test_number_of_neighbors(n):
     x, y = related(n, 3, 4)
     for k in range(1, n - 1):
-        assert mutual_knn(x, y, k) == pytest.approx(common_neighbours(x, y, k))
+        assert mutual_knn(x, y, k) == pytest.approx(common_neighbors(x, y, k))
     assert mutual_knn(x, y, n + 20) == mutual_knn(x, y, n - 2)
-    assert mutual_knn(x, y) == mutual_knn(x, y, NEIGHBOURS)
+    assert mutual_knn(x, y) == mutual_knn(x, y, NEIGHBORS)
 
 
 def test_unrelated_sides_score_as_chance_has_it():
@@ -193,6 +193,6 @@ def test_float32_with_a_large_mean(name):
     sides = [torch.from_numpy(side).float() + 1000 for side in related(30, 200, 80)]
     expected = ORACLES[name](*(side.double().numpy() for side in sides))
     assert FUNCTIONS[name](*sides) == pytest.approx(expected, abs=1e-7)
-    # distances that are close may change places, each of which moves a sample's neighbours by 1/10
+    # distances that are close may change places, each of which moves a sample's neighbors by 1/10
     near = {"procrustes": 1e-5, "rsa": 1e-4, "knn": 3 / 300}[name]
     assert from_grams(name, *sides) == pytest.approx(expected, abs=near)

@@ -81,12 +81,12 @@ def test_kinds():
     [("m", "x", "reference"), ("m", "xy", "cross-model"), ("mn", "x", "cross-noise")],
 )
 def test_a_word_that_names_no_pair_here(models, noises, which):
-    message = rf"{len(models)} model.* {len(noises)} noise.*--pairs {which}: nothing to compare"
+    message = rf"{len(models)} model.* {len(noises)} noise.*--compare {which}: nothing to compare"
     with pytest.raises(BadInput, match=message):
         choose(models, noises, which)
 
 
 @pytest.mark.parametrize("word", ["cross_model", "cross-both", "everything", ""])
 def test_unknown_words_are_refused(word):
-    with pytest.raises(BadInput, match=f"pairs '{word}'"):
+    with pytest.raises(BadInput, match=f"compare '{word}'"):
         choose(MODELS, NOISES, word)  # type: ignore[arg-type]

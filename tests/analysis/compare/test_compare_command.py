@@ -137,7 +137,7 @@ def test_what_cannot_be_compared(runs, in_process):
     with pytest.raises(BadInput, match="a run of other; expected one of cka"):
         read_runs([folder("o", "other", NAMES)])
     (srga / "srga.csv").unlink()
-    with pytest.raises(BadInput, match=r"srga\.csv is missing; run it to its end"):
+    with pytest.raises(BadInput, match=r"srga\.csv is missing; finish the run"):
         gather(read_runs([generalization, srga]))
     with pytest.raises(BadInput, match="3 models: rank correlations need 4 or more"):
         correlations(gather(read_runs([generalization, cka])).head(3))

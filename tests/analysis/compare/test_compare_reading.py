@@ -39,7 +39,7 @@ def test_a_warning_where_few_kinds_of_models_may_make_a_correlation():
     kinds = {name: {"policy": "masks" if name < "c" else "no_masks"} for name in "abcd"}
     for manifest in ({"models": kinds}, {"runs": {"x": {"models": kinds}}}):
         (text,) = compare_reading.groups(manifest)
-        assert r"2 kinds (2 with masks; 2 with no\_masks)" in text
+        assert r"2 mask policies (2 with masks; 2 with no\_masks)" in text
     assert compare_reading.groups({"models": dict(list(kinds.items())[:2])}) == []
     assert compare_reading.groups({}) == []
 

@@ -192,7 +192,7 @@ def test_what_must_be_known_of_the_numbers_is_a_sentence_each():
     assert notes[0] == r"Mixture is a\_preset."
     assert notes[1] == (
         "Noise-conditional models were given the noise level: `a` (that of each noise) and `b` "
-        "(always 25); the other models were not given any."
+        "(always 25); the other models are blind."
     )
     assert notes[2].startswith("`a`: large images were denoised in tiles to save memory")
     assert notes[3] == "`a`: no PSNR of 2 noisy images, for which its output is not finite."

@@ -235,7 +235,7 @@ CHANGED = {
 
 
 def test_numbers_that_were_changed_are_found(there, capsys, monkeypatch):
-    monkeypatch.setattr(verify, "SHOWN", 99)
+    monkeypatch.setattr(verify, "PRINTED", 99)
     for table, column in CHANGED.items():
         path = there / "out" / table
         frame = pd.read_csv(path, keep_default_na=False, na_values={column: ["nan"]})
@@ -352,7 +352,7 @@ def test_files_may_have_moved(there, monkeypatch, capsys):
 
 def test_other_files_than_the_reports_are_not_verified(there):
     shutil.copy("hidden.pth", "plain.pth")
-    with pytest.raises(BadInput, match=r"plain\.pth: not the file that the report is about"):
+    with pytest.raises(BadInput, match=r"plain\.pth: not the file of the report"):
         run_arguments(["--verify", "out", "--quiet"])
     with pytest.raises(BadInput, match="no such report"):
         run_arguments(["--verify", "absent"])
@@ -413,7 +413,7 @@ def test_sections_that_cannot_be_had_are_left_out_and_told(pair, monkeypatch, ca
     request = parse([*given, "--no-lpips", "--quiet", "--crop", "24"])
     made = report_folders.compute(request.models, request.settings, request.options, request.output)
     assert "srga" not in made.sections and "generalization" in made.sections
-    assert "left out section srga: 1 patches" in capsys.readouterr().err
+    assert "skipped section srga: 1 patches" in capsys.readouterr().err
 
 
 def test_derived_sections_are_made_anew(tmp_path):

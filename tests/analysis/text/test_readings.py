@@ -340,7 +340,7 @@ def test_a_similarity_of_another_measure_has_no_column_of_cka(tmp_path):
 def test_lists_of_layers_are_given_up_to_forty(tmp_path):
     for count, name in ((40, "cka"), (41, "sensitivity")):
         section(tmp_path, name, {"a": "1"}, layers={"a": [f"l{i}" for i in range(count)]})
-    whole, cut = report_reading.layers(tmp_path).which
+    whole, cut = report_reading.layers(tmp_path)["names"]
     assert whole.split(", ") == [f"l{i}" for i in range(40)]
     assert cut.split(", ") == [*(f"l{i}" for i in range(39)), "…", "l40"]
 
