@@ -6,6 +6,7 @@ Each analysis is a package with a function, such as `analysis.cka.compare`, and 
 
 from typing import TYPE_CHECKING
 
+from analysis.commands.registry import BUILT_IN
 from mtd.utils.lazy import lazy_exports
 
 if TYPE_CHECKING:
@@ -27,12 +28,6 @@ if TYPE_CHECKING:
     from analysis.commands.settings import Settings
     from analysis.engine.hooks import Activations
     from analysis.engine.observer import Observer
-
-PACKAGES = (
-    *("attribution", "brightness", "cka", "compare", "curves", "degradation", "distributions"),
-    *("generalization", "sensitivity", "srga"),
-)
-"""Those of the analyses."""
 
 __all__ = [
     "Activations",
@@ -57,7 +52,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
-        **{name: f"analysis.{name}" for name in PACKAGES},
+        **{name: f"analysis.{name}" for name in BUILT_IN},
         "Activations": "analysis.engine.hooks",
         "Analysis": "analysis.commands.analysis",
         "Observer": "analysis.engine.observer",

@@ -123,7 +123,8 @@ def add_option(p: Container, item: Field[Any], kind: Any, about: Option) -> None
     elif about.metavar:
         keywords["metavar"] = about.metavar
     keywords["type"] = value_type(entry, about)
-    text = about.shown if about.shown is not None else "" if default is None else f"{default}"
+    words = about.shown() if callable(about.shown) else about.shown
+    text = words if words is not None else "" if default is None else f"{default}"
     if text and "default" not in about.help:
         keywords["help"] += f" (default: {text})"
     keywords["help"] = keywords["help"].replace("%", "%%").replace(") (default", "; default")

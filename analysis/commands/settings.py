@@ -42,7 +42,7 @@ class Option:
         below: a number must be smaller than this.
         parse: makes the value from a text, raising `ValueError` with what was expected.
         listed: whether the parser adds the option; otherwise it is among those of the models.
-        shown: the default in words.
+        shown: the default in words, or a function that gives them when help is built.
     """
 
     help: str
@@ -56,7 +56,7 @@ class Option:
     below: float | None = None
     parse: Callable[[str], Any] | None = None
     listed: bool = True
-    shown: str | None = None
+    shown: str | Callable[[], str] | None = None
 
 
 def option(default: Any, help: str, **more: Any) -> Any:

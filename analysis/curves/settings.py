@@ -8,9 +8,14 @@ from typing import Literal
 from analysis.commands.settings import REFERENCE, UNSEEN, Settings, noises_option, option
 from mtd.utils.errors import BadInput
 
-_poisson, _speckle, _, _salt_and_pepper, _ = UNSEEN
+KINDS = ("poisson", "salt_pepper", "speckle")
+"""Kinds of unseen noise under which checkpoints are evaluated."""
 
-NOISES = (REFERENCE, "gaussian:50", _poisson, _salt_and_pepper, _speckle)
+NOISES = (
+    REFERENCE,
+    "gaussian:50",
+    *(spec for kind in KINDS for spec in UNSEEN if spec.partition(":")[0] == kind),
+)
 """Noises under which checkpoints are evaluated."""
 
 OF_LOGS = ("smooth", "in_distribution")

@@ -76,7 +76,7 @@ class ReportSettings(Settings):
         (),
         "maximum number of crops of a section (repeatable)",
         metavar="SECTION=N",
-        shown="generalization=24, srga=97, attribution=1, others 48",
+        shown=lambda: ", ".join(f"{name}={count}" for name, count in limits().items()),
     )
     budget: tuple[str, ...] = option((), "", metavar="SECTION=MEGAPIXELS")
     lpips: bool = option(True, "leave LPIPS out", flag="--no-lpips")
