@@ -16,6 +16,13 @@ from analysis.text.terminal import grid, plural
 WARN = 0.05
 """Relative error of completeness above which a map is warned of."""
 
+LEGEND = """\
+DI: diffusion index, 0 to 100, larger if more pixels take part. outside: share of the attribution
+that lies outside the window. 90% in px: pixels by which the window must be widened on every side to
+hold 90% of it. detail, from and to: sum of the gradient magnitudes in the output window, for the
+blurred and for the noisy input; attribution explains the difference of the two. worst error: the
+largest share of that difference, over crops, that a map misses or has too much."""
+
 Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
 
@@ -140,7 +147,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         row = [f"{mean.di:.2f}", f"{mean.outside:.1%}", f"{mean.reach90:.1f}"]
         row += [f"{mean.start:.2f}", f"{mean.end:.2f}", f"{part.completeness.max():.2%}"]
         rows.append([str(model), named(str(noise)), *row])
-    return f"{heading}\n{grid(rows)}"
+    return f"{heading}\n{grid(rows)}\n{LEGEND}"
 
 
 def alt(frames: Frames) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from itertools import combinations
 from typing import Any
 
@@ -36,15 +36,19 @@ VIEWS = ["model_a", "noise_a", "model_b", "noise_b"]
 Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
 
+Equal = Set[frozenset[str]]
+"""Pairs of models that are the same network, so that nothing is to be said of their difference."""
+
 
 def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """All that follows from the tables, the most important first."""
+    equal = equal_networks(manifest)
     return [
-        *main(frames),
-        *differences(frames),
-        *between_models(frames),
-        *best_matches(frames),
         *same_weights(manifest),
+        *main(frames, equal),
+        *differences(frames, equal),
+        *between_models(frames, equal),
+        *best_matches(frames, equal),
         *biased(frames),
         *influence(frames),
         *missing(frames),
@@ -58,7 +62,7 @@ def where(frames: Frames) -> str:
     return "blocks" if all(blocks(list(names)) for names in by_name) else "layers"
 
 
-def main(frames: Frames) -> list[str]:
+def main(frames: Frames, equal: Equal = frozenset()) -> list[str]:
     """The last quarter of the blocks under two noises, model by model."""
     means = frames["last_quarter"]
     column = measure(means)
@@ -67,7 +71,7 @@ def main(frames: Frames) -> list[str]:
     for (a, b), rows in pairs[:MOST_PAIRS]:
         what = f"{MEASURES[column]} in the last quarter of the {where(frames)} between {code(a)}"
         rows = tidy(rows.rename(columns={"model_a": "model"}), column)
-        text += by_model(rows, f"{what} and {code(b)}", 3)
+        text += by_model(rows, f"{what} and {code(b)}", 3, equal=equal)
     if len(pairs) > MOST_PAIRS:
         rest = len(pairs) - MOST_PAIRS
         text.append(f"{plural(rest, 'more pair')} of noises: see last_quarter.csv.")
@@ -107,7 +111,7 @@ def compared_models(frames: Frames, rows: pd.DataFrame) -> list[tuple[str, str]]
     return [(str(each.idxmin()), str(each.idxmax()))] if len(each) > 1 else []
 
 
-def differences(frames: Frames) -> list[str]:
+def differences(frames: Frames, equal: Equal = frozenset()) -> list[str]:
     """From which layer on two models' curves over depth differ up to the last block."""
     rows, text = frames.get("difference"), []
     if rows is None or rows.empty:
@@ -115,6 +119,8 @@ def differences(frames: Frames) -> list[str]:
     groups = list(rows.groupby(["noise_a", "noise_b"], sort=False))
     for (a, b), part in groups[:MOST_PAIRS]:
         for pair in compared_models(frames, part):
+            if frozenset(pair) in equal:
+                continue
             for names, sign in ((pair, 1), (pair[::-1], -1)):
                 curve = part[(part.model_a == names[0]) & (part.model_b == names[1])]
                 if len(curve):
@@ -171,12 +177,13 @@ def differs_from(curve: pd.DataFrame) -> int | None:
     return start
 
 
-def between_models(frames: Frames) -> list[str]:
+def between_models(frames: Frames, equal: Equal = frozenset()) -> list[str]:
     """How similar the last quarters of two models are under one noise."""
     means = frames["last_quarter"]
     column = measure(means)
     part = means[(means.model_a != means.model_b) & (means.noise_a == means.noise_b)]
-    part = part[part[column].notna()].sort_values(column, kind="stable")
+    part = part[part[column].notna() & different(part, equal)]
+    part = part.sort_values(column, kind="stable")
     if part.empty:
         return []
     listed_pairs = part if len(part) <= ALL_MODELS else part.iloc[[0, -1]]
@@ -190,10 +197,11 @@ def between_models(frames: Frames) -> list[str]:
     return [f"{what}{which}: {'; '.join(each)}."]
 
 
-def best_matches(frames: Frames) -> list[str]:
+def best_matches(frames: Frames, equal: Equal = frozenset()) -> list[str]:
     """Whether a model's last blocks resemble any block of another model."""
     frame = cells(frames)
     part = frame[(frame.model_a != frame.model_b) & (frame.noise_a == frame.noise_b)]
+    part = part[different(part, equal)]
     groups = list(part.groupby(["model_a", "model_b", "noise_a"], sort=False))
     return [text for _, rows in groups[:ALL_MODELS] if (text := best_match(rows))]
 
@@ -211,14 +219,17 @@ def best_match(part: pd.DataFrame) -> str:
     if near.empty:
         return ""
     top = near.iloc[-1]
+    whole_a, whole_b = ("blocks" if blocks(names) else "layers" for names in (layers_a, layers_b))
     text = (
         f"Under {code(noise)}, the best match of the last quarter of {code(a)} "
-        f"({', '.join(map(short, last))}) among the blocks of {code(b)} is "
+        f"({', '.join(map(short, last))}) among the {whole_b} of {code(b)} is "
         f"{short(str(top.layer_b))}, at {top[column]:.3f}"
     )
     others = best[best.index.isin(set(blocks(layers_a) or layers_a) - set(last))][column]
     if len(others):
-        text += f"; its other blocks have best matches of {others.min():.3f} to {others.max():.3f}"
+        low, high = (f"{end:.3f}" for end in (others.min(), others.max()))
+        span = low if low == high else f"{low} to {high}"
+        text += f"; best matches of the other {whole_a} of {code(a)}: {span}"
     return f"{text}."
 
 
@@ -226,8 +237,29 @@ def same_weights(manifest: Manifest) -> list[str]:
     """Which models hold the same weights."""
     groups: dict[str, list[str]] = {}
     for name, about in manifest.get("models", {}).items():
-        groups.setdefault(str(about.get("weights_sha256") or about.get("sha256")), []).append(name)
+        groups.setdefault(weights_of(about), []).append(name)
     return [f"{codes(names)} hold the same weights." for names in groups.values() if len(names) > 1]
+
+
+def weights_of(about: Mapping[str, Any]) -> str:
+    """The digest of a model's weights, from its part of the manifest."""
+    return str(about.get("weights_sha256") or about.get("sha256"))
+
+
+def equal_networks(manifest: Manifest) -> Equal:
+    """Pairs of models with the same weights that are also called in the same way."""
+    models = manifest.get("models", {})
+    how = {
+        name: (weights_of(about), about.get("usage"), about.get("policy"))
+        for name, about in models.items()
+    }
+    return {frozenset(pair) for pair in combinations(models, 2) if how[pair[0]] == how[pair[1]]}
+
+
+def different(frame: pd.DataFrame, equal: Equal) -> pd.Series:
+    """Which rows are of two models that are not the same network."""
+    pairs = zip(frame.model_a, frame.model_b, strict=True)
+    return pd.Series([frozenset(pair) not in equal for pair in pairs], frame.index, dtype=bool)
 
 
 def biased(frames: Frames) -> list[str]:

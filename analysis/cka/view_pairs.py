@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Literal, get_args
 
 from analysis.engine.observer import View
+from analysis.text.terminal import plural
 from mtd.utils.errors import BadInput, nearest
 
 Pairs = Literal["reference", "cross-model", "cross-noise", "self", "all"]
@@ -43,7 +44,7 @@ def choose(models: Sequence[str], noises: Sequence[str], which: Pairs = "referen
         raise BadInput(f"compare {which!r}: {nearest(str(which), get_args(Pairs))}")
     if not pairs:
         raise BadInput(
-            f"{len(models)} model(s) under {len(noises)} noise(s), --compare {which}: nothing to "
-            "compare; give a second model, or a second --noise"
+            f"{plural(len(models), 'model')} under {plural(len(noises), 'noise')}, --compare "
+            f"{which}: nothing to compare; give a second model, or a second --noise"
         )
     return pairs

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from analysis.plotting.model_styles import short
+from analysis.plotting.model_styles import features, located, short
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_model, tidy
-from analysis.text.markdown import bounded, code, codes, listed, number, sentence
+from analysis.text.markdown import bounded, code, codes, escaped, listed, number, sentence
 from analysis.text.rows import records
 from analysis.text.terminal import grid, plural
 
@@ -19,6 +18,7 @@ Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
 
 LEGEND = """\
+last features: those before the last convolution; of the last layer if those were not recorded.
 CH: Calinski-Harabasz index, variance between over within classes, larger for more distinct groups;
 by noise, content counts as variance within: random labels give 1, below 1 content outweighs noise.
 within crops: the same once each crop's mean is removed, near 1 if noise left no common trace.
@@ -40,8 +40,8 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
 def main(frames: Frames) -> list[str]:
     """How much the last features sort by noise, next to random labels."""
     part = marked(frames["degradation"], "last_features")
-    layers = codes(dict.fromkeys(short(str(name)) for name in part.layer))
-    text = by_model(tidy(part, "ch_noise"), f"CH by noise of the last features ({layers})", 3)
+    what = f"CH by noise of {escaped(features(map(str, part.layer)))}"
+    text = by_model(tidy(part, "ch_noise"), what, 3)
     return [*text, *levels(part)]
 
 
@@ -51,16 +51,22 @@ def levels(part: pd.DataFrame) -> list[str]:
     known = part[part.low.notna()].model
     undecided = known[~known.isin([*below, *above])]
     sides = {
-        "below 1, so that content outweighs noise": below,
-        "above 1, so that noises form groups": above,
-        "not distinguishable from 1, the value of random labels": undecided,
+        "is below 1, so that content outweighs noise,": below,
+        "is above 1, so that noises form groups,": above,
+        "is not distinguishable from 1, the value of random labels,": undecided,
     }
     each = []
     for what, names in sides.items():
         if len(names):
             every = len(names) == len(part) > FEW
-            each.append(f"{what}: {f'all {len(part)} models' if every else codes(names)}")
-    return [f"By their intervals, {'; '.join(each)}."] if each else []
+            each.append(f"{what} in {f'all {len(part)} models' if every else codes(names)}")
+    return [f"By the 95% intervals, the index {'; it '.join(each)}."] if each else []
+
+
+def at(layer: str) -> str:
+    """A layer's place in a sentence: at a block, or before the last convolution."""
+    place = located(layer)
+    return place if place.startswith("before ") else f"at {place}"
 
 
 def highest(frame: pd.DataFrame) -> list[str]:
@@ -69,8 +75,8 @@ def highest(frame: pd.DataFrame) -> list[str]:
     if len(part) > FEW:
         part = part.sort_values("ch_noise", kind="stable").iloc[[0, -1]]
     each = [
-        f"{code(r['model'])} {bounded(r['ch_noise'], r['low'], r['high'], 3)} at "
-        f"{short(r['layer'])} (layer {r['index'] + 1} of {(frame.model == r['model']).sum()})"
+        f"{code(r['model'])} {bounded(r['ch_noise'], r['low'], r['high'], 3)} "
+        f"{at(r['layer'])} (layer {r['index'] + 1} of {(frame.model == r['model']).sum()})"
         for r in part.to_dict("records")
     ]
     which = ", least and most of all models" if len(part) < frame.model.nunique() else ""
@@ -90,13 +96,13 @@ def probe(frame: pd.DataFrame) -> list[str]:
     first, never = [], []
     for model, rows in frame.groupby("model", sort=False):
         top = rows[rows.probe == rows.probe.max()].iloc[0]
-        best = f"best {number(float(top.probe))} at {short(str(top.layer))}"
+        best = f"best {number(float(top.probe))} {at(str(top.layer))}"
         layer = onset(rows)
         if layer is None:
             never.append(f"{code(model)} ({best})")
         else:
             place = f"layer {list(rows.layer).index(layer) + 1} of {len(rows)}"
-            first.append(f"at {short(layer)} in {code(model)} ({place}; {best})")
+            first.append(f"{at(layer)} in {code(model)} ({place}; {best})")
     what = "the accuracy of a linear probe that identifies the noise"
     than = f"exceeds {number((1 + chance) / 2)}, halfway between chance ({number(chance)}) and 1,"
     if not first:
@@ -146,9 +152,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     for which, name in {"last_features": "last features", "highest": "highest CH by noise"}.items():
         rows.append([name, *[""] * 6])
         for row in records(marked(frame, which)):
-            value = f"{row['ch_noise']:.3g}"
-            if not math.isnan(row["low"]):
-                value += f" [{row['low']:.3g}, {row['high']:.3g}]"
+            value = bounded(row["ch_noise"], row["low"], row["high"], 3)
             label = f"  {row['model']}, {short(row['layer'])}"
             rows.append([label, value, *(f"{row[column]:.3g}" for column in columns)])
     return f"{heading}\n{grid(rows)}\n{LEGEND.format(first.chance)}"
@@ -161,9 +165,8 @@ def alt_depth(frames: Frames) -> str:
     for model, rows in frame.groupby("model", sort=False):
         top, last = (marked(rows, which).iloc[0] for which in ("highest", "last_features"))
         each.append(
-            f"{model}: highest {number(top.ch_noise, 3)} at {short(top.layer)}, "
-            f"{number(last.ch_noise, 3)} at the last features, best probe "
-            f"{number(rows.probe.max())}"
+            f"{model}: highest {number(top.ch_noise, 3)} {at(top.layer)}, "
+            f"{number(last.ch_noise, 3)} {at(last.layer)}, best probe {number(rows.probe.max())}"
         )
     return f"Calinski-Harabasz index by noise and linear probe over depth. {listed(each, FEW)}."
 
@@ -175,6 +178,6 @@ def alt_planes(frames: Frames) -> str:
     first = frame.iloc[0]
     return (
         f"{first.samples} points, {first.crops} crops under {first.noises} noises, in two "
-        f"principal components and in t-SNE. Calinski-Harabasz index by noise of the last "
-        f"features: {listed(each, FEW)}; 1 is that of random labels."
+        f"principal components and in t-SNE. Calinski-Harabasz index by noise of "
+        f"{features(map(str, frame.layer))}: {listed(each, FEW)}; 1 is that of random labels."
     )

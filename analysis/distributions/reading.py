@@ -9,9 +9,8 @@ import pandas as pd
 
 from analysis.distributions.figures import photographs
 from analysis.plotting.model_styles import features
-from analysis.stats import jackknife
-from analysis.text import markdown
-from analysis.text.marginals import by_noise, tidy
+from analysis.text.intervals import about_intervals
+from analysis.text.marginals import by_model, by_noise, tidy
 from analysis.text.markdown import bounded, code, escaped, listed, number
 from analysis.text.rows import ends, reaches
 from analysis.text.terminal import grid, plural
@@ -103,14 +102,9 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
 def divergence(frames: Frames) -> list[str]:
     """The same by Jensen-Shannon divergence, means only."""
     part = main_rows(frames["distributions"])
-    means = part.groupby("model", sort=False).js.mean().dropna().sort_values(kind="stable")
-    if means.empty:
-        return []
-    shown = means if len(means) <= 2 else means.iloc[[0, -1]]
-    which = "" if len(means) <= 2 else f", lowest and highest of {len(means)} models"
-    each = [f"{number(value, 3)} bit in {code(name)}" for name, value in shown.items()]
+    means = part.groupby("model", sort=False).js.mean().dropna().reset_index()
     over = f"over {plural(part.noise.nunique(), 'noise')}"
-    return [f"Mean Jensen–Shannon divergence {over}{which}: {listed(each)}."]
+    return by_model(tidy(means, "js"), f"Mean Jensen-Shannon divergence {over}", 3, "bit")
 
 
 def tails(frames: Frames) -> list[str]:
@@ -172,12 +166,8 @@ def scope(frames: Frames, manifest: Manifest) -> list[str]:
     if frames["distributions"].w1_relative_low.isna().all():
         few = f": fewer than {FEWEST} crops" if first.crops < FEWEST else ""
         return [f"This run has no intervals{few}; the order of its values is undecided."]
-    unit = str(first.unit)
-    how = jackknife.left_out(unit, photographs(manifest))
-    return [
-        f"Intervals are 95% jackknife intervals ({how}); their bounds are not clamped to 0.",
-        markdown.scope(unit),
-    ]
+    about = about_intervals(str(first.unit), photographs(manifest), int(first.crops))
+    return [f"{about} Their bounds are not clamped to 0."]
 
 
 def alt(frames: Frames) -> str:

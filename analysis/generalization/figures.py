@@ -159,7 +159,8 @@ def draw_ranks(axes: Axes, part: pd.DataFrame, order: list[str], metric: str) ->
     noises = list(dict.fromkeys(part.noise))
     table = part.pivot(index="model", columns="noise", values="mean_rank").loc[order, noises]
     means = part.pivot(index="model", columns="noise", values="mean").loc[order, noises]
-    gains = part.pivot(index="model", columns="noise", values="gain").loc[order, noises]
+    worse = summary.worse_than_input(part, metric)
+    below = set(zip(worse.noise, worse.model, strict=True))
     inside = set(part[part.in_distribution].noise)
     image = axes.imshow(
         table.to_numpy(), vmin=1, vmax=len(order), cmap=colormaps["viridis_r"], aspect="auto"
@@ -174,15 +175,15 @@ def draw_ranks(axes: Axes, part: pd.DataFrame, order: list[str], metric: str) ->
                 color = "white" if rank > middle else "black"
                 text = f"{rank:.1f}\n{mean:.{digits}f}"
                 axes.text(j, i, text, ha="center", va="center", fontsize=7, color=color)
-            if gains.loc[model, noise] < 0:
+            if (noise, model) in below:
                 place = (j - 0.46, i - 0.46)
                 axes.add_patch(Rectangle(place, 0.92, 0.92, fill=False, ec="red", lw=1.5))
     labels = [f"{noise} (trained on)" if noise in inside else noise for noise in noises]
     axes.set_xticks(range(len(noises)), [wrapped(n, 28) for n in labels], rotation=90, fontsize=7)
     axes.set_yticks(range(len(order)), [wrapped(name, 28) for name in order], fontsize=8)
     heading = f"Mean rank over images by {about.label}, and below it the mean {about.label}"
-    worse = "framed in red: worse than the noisy input" if (gains < 0).any(axis=None) else ""
-    axes.set_title("\n".join(filter(None, (heading, worse, preset(part)))), fontsize=9)
+    framed = "framed in red: worse than the noisy input" if below else ""
+    axes.set_title("\n".join(filter(None, (heading, framed, preset(part)))), fontsize=9)
     return image
 
 

@@ -76,12 +76,17 @@ class PairedDifference(NamedTuple):
         low: of its 95% interval.
         high: of its 95% interval.
         p: corrected by Holm for all tests of the metric.
+        draws: number of images that the test is of; 0 if that is not known.
+        least: a bound that the corrected p-value cannot fall below, however the images come out:
+            that of a signed-rank test, 2^(1 - draws), times the number of tests that remain.
     """
 
     value: float
     low: float
     high: float
     p: float
+    draws: int = 0
+    least: float = 0.0
 
     @property
     def side(self) -> int:
@@ -92,6 +97,11 @@ class PairedDifference(NamedTuple):
     def decided(self) -> int:
         """As `side`, if the corrected p-value agrees or there is none."""
         return self.side if math.isnan(self.p) or self.p < LEVEL else 0
+
+    @property
+    def undecidable(self) -> bool:
+        """Whether there are too few images for the test to decide anything."""
+        return self.least >= LEVEL and not self.p < LEVEL
 
 
 def paired_differences(
@@ -115,7 +125,12 @@ def paired_differences(
             low, high = (sign * row[end] for end in ("low", "high"))
             ends = (low, high) if sign > 0 else (high, low)
             value = sign * row["difference"]
-            differences[str(row["noise"])] = PairedDifference(value, *ends, row["p_holm"])
+            draws = int(row.get("draws", 0))
+            least = 2.0 ** (1 - draws) if draws else 0.0
+            remaining = int((part.p >= least).sum())
+            differences[str(row["noise"])] = PairedDifference(
+                value, *ends, row["p_holm"], draws, min(1.0, least * remaining)
+            )
     return differences
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -117,11 +117,20 @@ def verdict(paired: PairedDifference | None, best: pd.Series, other: pd.Series, 
     if paired.decided:
         better = a if paired.decided > 0 else b
         return f"{lead}: {better} is better, the 95% interval excludes 0 ({p})."
+    if paired.side and paired.undecidable:
+        return f"{lead}: undecided, the 95% interval excludes 0 but {too_few([paired])} ({p})."
     if paired.side:
         return f"{lead}: undecided, the 95% interval excludes 0 but {p}."
     if paired.p < LEVEL:
         return f"{lead}: undecided, the 95% interval includes 0 but {p}."
     return f"{lead}: undecided, the 95% interval includes 0 ({p})."
+
+
+def too_few(tests: Iterable[PairedDifference]) -> str:
+    """That tests of so few images cannot decide."""
+    draws = sorted({test.draws for test in tests})
+    span = plural(draws[-1], "image")
+    return f"with {span if len(draws) == 1 else f'{draws[0]} to {span}'} the test cannot decide"
 
 
 def of_many(frames: Frames, known: pd.DataFrame, metric: str) -> list[str]:
@@ -145,7 +154,10 @@ def of_many(frames: Frames, known: pd.DataFrame, metric: str) -> list[str]:
         return [*text, "There are no paired tests over all unseen noises."]
     name = code(best.model)
     if not better:
-        return [*text, f"{name} is decidedly better than none of the {len(tests)} others ({RULE})."]
+        line = f"{name} is decidedly better than none of the {len(tests)} others ({RULE})"
+        known_tests = [test for test in tests.values() if test is not None]
+        few = all(test.undecidable for test in known_tests)
+        return [*text, f"{line}: {too_few(known_tests)}." if few else f"{line}."]
     line = f"{name} is decidedly better than {len(better)} of the {len(tests)} others ({RULE})"
     return [*text, f"{line}; undecided against {codes(undecided)}." if undecided else f"{line}."]
 
@@ -178,8 +190,10 @@ def two_by_noise(frames: Frames, metric: str, a: str, b: str) -> list[str]:
             by = " ".join(filter(None, (span, about.unit)))
             texts.append(f"{code(name)} under {codes(won, 20)} (by {by})")
     lines = [f"Better noise by noise ({RULE}): {'; '.join(texts)}."] if texts else []
-    if undecided := [noise for noise, test in by_noise.items() if test.decided == 0]:
-        lines.append(f"Undecided under {codes(undecided, 20)}.")
+    if undecided := {noise: test for noise, test in by_noise.items() if test.decided == 0}:
+        few = all(test.undecidable for test in undecided.values())
+        why = f": {too_few(undecided.values())}" if few else ""
+        lines.append(f"Undecided under {codes(undecided, 20)}{why}.")
     return lines
 
 
@@ -202,20 +216,22 @@ def drops(frames: Frames, metric: str) -> list[str]:
         unseen = small.out_of_distribution - large.out_of_distribution
         values = [number(v, about.digits, signed=True) for v in (trained, unseen)]
         a, b = code(small.model), code(large.model)
-        total = number(large.ood_drop - small.ood_drop, about.digits)
+        difference = large.ood_drop - small.ood_drop
+        total = number(difference, about.digits)
+        exact = number(sum(round(float(v), about.digits) for v in (trained, unseen)), about.digits)
+        rounding = "" if exact == total else " (before rounding)"
         unit = f" {about.unit}" if about.unit else ""
         text.append(
-            f"These two differ by {total}{unit}, the sum of {values[0]}{unit} ({b} - {a} under "
-            f"the noise trained on) and {values[1]}{unit} ({a} - {b} under unseen noise): "
-            "differences of means, without intervals."
+            f"These two differ by {total}{unit}, the sum{rounding} of {values[0]}{unit} ({b} - "
+            f"{a} under the noise trained on) and {values[1]}{unit} ({a} - {b} under unseen "
+            "noise): differences of means, without intervals."
         )
     return text
 
 
 def worse(frames: Frames, metric: str) -> list[str]:
     """Where a model is worse than the noisy input, and where that is not decided."""
-    noises = frames["noises"]
-    part = noises[(noises.metric == metric) & (noises.model != NOISY) & (noises.gain < 0)]
+    part = summary.worse_than_input(frames["noises"], metric)
     sure = part.gain_high < 0
     return [
         f"{what}: {listed(deficits(rows, metric), 4)}."

@@ -169,6 +169,19 @@ trained on to unseen noise; mean over levels: mean height of the level curves; m
 unseen noise, among the models"""
 
 
+def worse_than_input(noises: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """The rows that are worse than the noisy input, as far as printed digits show it.
+
+    Args:
+        noises: see `analysis.generalization.scoring.noises`.
+        metric: of its column `metric`.
+    """
+    digits, rows = facts(metric).digits, noises[noises.metric == metric]
+    inputs = rows[rows.model == NOISY].set_index("noise")["mean"].round(digits)
+    shown = rows["mean"].round(digits) != rows.noise.map(inputs)
+    return rows[(rows.model != NOISY) & (rows.gain.round(digits) < 0) & shown]
+
+
 def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
     """The mean under every noise; + marks noise that was trained on, ! worse than the noisy input.
 
@@ -177,6 +190,8 @@ def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
     """
     part, about = noises[noises.metric == metric], facts(metric)
     models, grids = best_first(frame, metric), []
+    worse = worse_than_input(noises, metric)
+    below = set(zip(worse.noise, worse.model, strict=True))
     names = [wrapped(str(noise), 30, 1) for noise in dict.fromkeys(part.noise)]
     room = WIDTH - max(len(f"{about.label} by noise"), *(len(name) + 2 for name in names))
     heads = {model: model for model in models}
@@ -192,15 +207,14 @@ def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
             by_model = values.set_index("model")
             trained = " +" if values.in_distribution.any() else ""
             cells = [
-                number(by_model["mean"][m], about.digits) + ("!" if by_model.gain[m] < 0 else " ")
+                number(by_model["mean"][m], about.digits) + ("!" if (noise, m) in below else " ")
                 for m in (*columns, NOISY)
             ]
             rows.append([f"{wrapped(str(noise), 30, 1)}{trained}", *cells])
         grids.append(grid(rows))
     key = [f"{heads[model]} {model}" for model in models if heads[model] != model]
-    worse = part[part.model != NOISY].gain < 0
     marks = ["+ trained on"] * bool(part.in_distribution.any())
-    marks += ["! worse than the noisy input"] * bool(worse.any())
+    marks += ["! worse than the noisy input"] * bool(below)
     return "\n".join(["\n\n".join(grids), *key, *([", ".join(marks)] if marks else [])])
 
 

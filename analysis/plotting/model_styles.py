@@ -78,6 +78,10 @@ def add(figure: Figure, models: Sequence[str], marked: bool = True, lines: bool 
 DPI = 150
 
 
+LAST = "conv_last"
+"""Name of the last convolution in the networks that have a name for it."""
+
+
 def short(layer: str) -> str:
     """A layer's label: a block by its place, anything else in full; see `block_names.label`.
 
@@ -87,14 +91,26 @@ def short(layer: str) -> str:
     return block_names.label(layer)
 
 
+def located(layer: str) -> str:
+    """Where in a network features were recorded, in words.
+
+    >>> located("input:conv_last"), located("input:model.4"), located("conv_first")
+    ('before the last convolution', 'before model.4', 'conv_first')
+    """
+    if not layer.startswith(INPUT):
+        return short(layer)
+    name = short(layer.removeprefix(INPUT))
+    return f"before {'the last convolution' if name == LAST else name}"
+
+
 def features(layers: Iterable[str]) -> str:
     """Features of recorded layers, in words; `input:LAYER` is what goes into a layer.
 
     >>> features(["input:conv_last", "layers.1.residual_group.blocks.3"])
-    'features before conv_last and of block 1.3'
+    'features before the last convolution and of block 1.3'
     """
     places = [
-        f"before {layer.removeprefix(INPUT)}" if layer.startswith(INPUT) else f"of {short(layer)}"
+        located(layer) if layer.startswith(INPUT) else f"of {short(layer)}"
         for layer in dict.fromkeys(layers)
     ]
     return f"features {listed(places, 3)}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.plotting.model_styles import short
+from analysis.plotting.model_styles import located, short
 from analysis.sensitivity.observer import DENOISED, IMAGE
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_noise, tidy
@@ -91,7 +91,7 @@ def strongest(frame: pd.DataFrame) -> list[str]:
         tops = tops.sort_values("gain", kind="stable").iloc[[0, -1]]
     each = [
         f"{bounded(r['gain'], r['gain_low'], r['gain_high'])} in {code(r['model'])} "
-        f"({short(r['layer'])}, under {code(r['noise'])})"
+        f"({located(r['layer'])}, under {code(r['noise'])})"
         for r in tops.to_dict("records")
     ]
     which = ", least and most of all models" if len(tops) < part.model.nunique() else ""
@@ -118,7 +118,10 @@ def amplified(frame: pd.DataFrame) -> list[str]:
     """Whether any output moves more than its input."""
     part = outputs(frame)
     above = part[part.gain_low > 1]
-    each = [f"{code(name)} under {codes(rows.noise, 3)}" for name, rows in above.groupby("model")]
+    each = [
+        f"{code(name)} under {codes(rows.noise, 3)}"
+        for name, rows in above.groupby("model", sort=False)
+    ]
     if not each:
         return []
     return [f"The output moves more than the noisy image itself, gain above 1: {listed(each)}."]

@@ -58,7 +58,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     rows = [["model", "noise", "SRGA", "KL", "sigma", "shape", "PSNR (dB)"]]
     for row in frame.to_dict("records"):
         score = bounded(row["srga"], row["low"], row["high"], 3)
-        density = [f"{row['kl']:.4f}", f"{row['sigma']:.4g}", f"{row['shape']:.3f}"]
+        density = [f"{row['kl']:.3g}", f"{row['sigma']:.4g}", f"{row['shape']:.3f}"]
         rows.append([row["model"], row["noise"], score, *density, f"{row['psnr']:.2f}"])
     return f"{line}\n{grid(rows)}"
 
@@ -85,7 +85,10 @@ def no_distance(frames: Frames) -> list[str]:
     """Where the interval of a score includes 0, no distance."""
     part = unseen(frames["srga"])
     included = part[part.low <= 0]
-    each = [f"{code(name)} under {codes(of.noise, 3)}" for name, of in included.groupby("model")]
+    each = [
+        f"{code(name)} under {codes(of.noise, 3)}"
+        for name, of in included.groupby("model", sort=False)
+    ]
     return [f"The 95% interval includes 0, no distance, for {listed(each)}."] if each else []
 
 

@@ -9,7 +9,7 @@ apart, so that their intervals often do not overlap even where all models are eq
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from itertools import combinations
 
 import pandas as pd
@@ -36,7 +36,13 @@ def disjoint(a: pd.Series, b: pd.Series) -> bool:
     return bool(a.low > b.high or b.low > a.high)
 
 
-def by_model(rows: pd.DataFrame, what: str, digits: int = 2, unit: str = "") -> list[str]:
+def by_model(
+    rows: pd.DataFrame,
+    what: str,
+    digits: int = 2,
+    unit: str = "",
+    equal: Set[frozenset[str]] = frozenset(),
+) -> list[str]:
     """One value of each model.
 
     Args:
@@ -44,6 +50,7 @@ def by_model(rows: pd.DataFrame, what: str, digits: int = 2, unit: str = "") -> 
         what: start of the sentence, such as `CKA in the last quarter of the blocks`.
         digits: after the point.
         unit: of the values.
+        equal: pairs of models that are the same network and are not compared.
     """
     known = rows[rows.value.notna()]
     unknown = rows[rows.value.isna()].model
@@ -60,14 +67,19 @@ def by_model(rows: pd.DataFrame, what: str, digits: int = 2, unit: str = "") -> 
         f"{bounded(r['value'], r['low'], r['high'], digits, unit)} in {code(r['model'])}"
         for r in records(rows_named)
     ]
-    comparison = overlaps(rows_named) if len(rows_named) == len(known) else ""
+    comparison = overlaps(rows_named, equal) if len(rows_named) == len(known) else ""
     return [f"{what}: {listed(each)}{comparison}.", *missing]
 
 
-def overlaps(rows: pd.DataFrame) -> str:
+def overlaps(rows: pd.DataFrame, equal: Set[frozenset[str]] = frozenset()) -> str:
     """Which of the intervals do not overlap, after a semicolon; empty for fewer than two."""
     bounded_rows = rows[rows.low.notna()]
-    pairs = list(combinations(range(len(bounded_rows)), 2))
+    models = list(bounded_rows.model)
+    pairs = [
+        (i, j)
+        for i, j in combinations(range(len(models)), 2)
+        if frozenset((models[i], models[j])) not in equal
+    ]
     if not pairs:
         return ""
     names: dict[bool, list[str]] = {True: [], False: []}
@@ -75,12 +87,20 @@ def overlaps(rows: pd.DataFrame) -> str:
         a, b = bounded_rows.iloc[i], bounded_rows.iloc[j]
         names[disjoint(a, b)].append(f"{code(a.model)} and {code(b.model)}")
     if not names[False]:
-        return "; these intervals do not overlap"
+        return f"; {which(models, pairs)} do not overlap"
     if not names[True]:
-        return "; these intervals overlap, which leaves the order undecided"
+        return f"; {which(models, pairs)} overlap, which leaves the order undecided"
     if len(names[True]) < len(names[False]):
         return f"; undecided, as intervals overlap, but for {listed(names[True])}"
     return f"; undecided, as intervals overlap, between {listed(names[False])}"
+
+
+def which(models: Sequence[str], pairs: Sequence[tuple[int, int]]) -> str:
+    """The intervals that a sentence is about: all of them, or those of certain pairs of models."""
+    if len(pairs) == len(models) * (len(models) - 1) // 2:
+        return "these intervals"
+    each = [f"{code(models[i])} and {code(models[j])}" for i, j in pairs]
+    return f"the intervals of {listed(each)}"
 
 
 def by_noise(rows: pd.DataFrame, what: str, digits: int = 2, unit: str = "") -> list[str]:
@@ -119,7 +139,9 @@ def lower(rows: pd.DataFrame, models: Sequence[str]) -> list[str]:
     """Of two models, which one is lower under which noises, by intervals that do not overlap."""
     wide = {name: rows[rows.model == name].set_index("noise") for name in models}
     lower_under: dict[str, list[str]] = {name: [] for name in models}
-    equal, undecided = [], []
+    equal: list[str] = []
+    overlapping: list[str] = []
+    unbounded: list[str] = []
     for noise in wide[models[0]].index.intersection(wide[models[1]].index, sort=False):
         a, b = (wide[name].loc[noise] for name in models)
         if disjoint(a, b):
@@ -127,14 +149,16 @@ def lower(rows: pd.DataFrame, models: Sequence[str]) -> list[str]:
         elif a.value == b.value:
             equal.append(str(noise))
         elif not math.isnan(a.value) and not math.isnan(b.value):
-            undecided.append(str(noise))
+            bounds = (a.low, a.high, b.low, b.high)
+            (unbounded if any(map(math.isnan, bounds)) else overlapping).append(str(noise))
     how = "by intervals that do not overlap, lower in"
     parts = [
         f"{how} {code(n)} under {codes(noises)}" for n, noises in lower_under.items() if noises
     ]
     parts += [f"equal under {codes(equal)}"] if equal else []
-    missing = " (intervals overlap or are missing)"
-    parts += [f"undecided under {codes(undecided)}{missing}"] if undecided else []
+    parts += [f"undecided under {codes(overlapping)} (intervals overlap)"] if overlapping else []
+    if unbounded and rows.low.notna().any():  # else the analysis says that there are no intervals
+        parts.append(f"undecided under {codes(unbounded)} (intervals are missing)")
     text = "; ".join(parts)
     return [f"{text[0].upper()}{text[1:]}."] if parts else []
 

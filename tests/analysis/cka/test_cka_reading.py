@@ -36,7 +36,7 @@ def test_the_last_quarter_and_best_matches():
     assert "a gaussian:15 against poisson:3 0.500" in text
     assert "a and b gaussian:15 0.500" in text
     assert "(block 0.6, block 0.7) among the blocks of b is block 0.7, at 0.900" in text
-    assert "its other blocks have best matches of 0.200 to 0.200" in text
+    assert "best matches of the other blocks of a: 0.200." in text
     assert "is biased" not in text and "This run has no intervals" in text
     assert "0.500 [0.400, 0.600] for a and b under gaussian:15" in text_of(models, 0.4, 0.6)
     text = text_of(models.assign(kernel="rbf", centering="highpass"))
@@ -99,6 +99,12 @@ def test_layers_without_a_value_are_named_with_the_reason():
 def test_files_with_the_same_weights_are_named():
     frame = cka_table(np.eye(3), ("a", "x"), ("b", "x"))
     frames = {"cka": frame, "last_quarter": means_of(frame)}
-    same = {"models": {"a": {"sha256": "1"}, "b": {"sha256": "1"}}}
-    assert "`a` and `b` hold the same weights." in sentences(frames, same)
+    same: dict[str, dict[str, dict[str, object]]] = {
+        "models": {"a": {"sha256": "1"}, "b": {"sha256": "1"}}
+    }
+    said = sentences(frames, same)
+    assert said[0] == "`a` and `b` hold the same weights."
+    assert not any("best match" in text or "Between models" in text for text in said)
+    same["models"]["b"]["usage"] = {"sigma": 25.0}  # called in another way: compared
+    assert any("best match" in text for text in sentences(frames, same))
     assert "same weights" not in " ".join(sentences(frames, MODELS))

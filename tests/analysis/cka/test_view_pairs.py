@@ -9,6 +9,7 @@ import pytest
 
 from analysis.cka.view_pairs import choose, kind
 from analysis.engine.observer import View
+from analysis.text.terminal import plural
 from mtd.utils.errors import BadInput
 
 MODELS, NOISES = ["m", "n"], ["x", "y", "z"]
@@ -81,7 +82,8 @@ def test_kinds():
     [("m", "x", "reference"), ("m", "xy", "cross-model"), ("mn", "x", "cross-noise")],
 )
 def test_a_word_that_names_no_pair_here(models, noises, which):
-    message = rf"{len(models)} model.* {len(noises)} noise.*--compare {which}: nothing to compare"
+    counts = f"{plural(len(models), 'model')} under {plural(len(noises), 'noise')}"
+    message = rf"{counts}, --compare {which}: nothing to compare"
     with pytest.raises(BadInput, match=message):
         choose(models, noises, which)
 

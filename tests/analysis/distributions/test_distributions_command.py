@@ -139,10 +139,10 @@ def test_what_is_written_and_said(folder, capsys):
     out = " ".join(capsys.readouterr().out.split())
     assert "6 crops of 16 x 16 from 4 photographs, with 95% intervals" in out
     assert (
-        "crops of these 4 photographs left out in turn" in out
+        "leave out one crop of these 4 photographs at a time" in out
         and "this project's own preset" in out
     )
-    assert "minus their own mean" in out and "Features before conv_last" in out
+    assert "minus their own mean" in out and "Features before the last convolution" in out
     assert "W1 of features before the last convolution from gaussian:15" in out
 
 

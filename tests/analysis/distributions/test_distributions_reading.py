@@ -60,8 +60,8 @@ def test_models_without_a_last_convolution_have_their_last_layer_instead():
 
 def test_what_intervals_are_about_or_why_there_are_none():
     text = said(frames(half=0.1))
-    assert "(crops of these 4 photographs left out in turn)" in text
-    assert "Intervals are about other crops of these photographs" in text
+    assert "leave out one crop of these 4 photographs at a time: they are about other crops" in text
+    assert text.count("about other crops") == 1
     assert "no intervals; the order of its values is undecided" in said(frames())
     assert "no intervals: fewer than 3 crops;" in said(frames(crops=2))
 
@@ -83,6 +83,6 @@ def test_the_table_is_laid_out_by_layer():
     assert heading.endswith("6 crops of 64 x 64 from 4 photographs, with 95% intervals")
     assert [part.splitlines()[0] for part in parts] == [
         "Features of conv_first",
-        "Features before conv_last",
+        "Features before the last convolution",
     ]
     assert "0.500 [0.400, 0.600]" in parts[1] and "W1: Wasserstein-1" in legend

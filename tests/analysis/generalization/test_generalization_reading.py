@@ -55,6 +55,20 @@ def test_interval_and_corrected_test_must_both_decide(numbers, said_):
     assert said_ in text and ("is better, the" in text) != ("undecided" in text)
 
 
+@pytest.mark.parametrize("draws, tests, cannot", [(4, 1, True), (6, 1, False), (6, 2, True)])
+def test_a_test_of_too_few_images_can_never_decide(draws, tests, cannot):
+    """The smallest p-value of n differences is 2^(1 - n), 0.031 of six."""
+    noises = (OUTSIDE, "isp")[:tests]
+    frames = benchmark(PAIR, {("b", "a"): dict.fromkeys(noises, (5.0, 4.0, 6.0, 0.5))})
+    frames["tests"]["draws"] = draws
+    text = said(generalization_reading.main(frames))
+    few = f"with {draws} images the test cannot decide (p = 0.5 after Holm's correction)"
+    assert f"undecided, the 95% interval excludes 0 but {few if cannot else 'p = 0.5'}" in text
+    if tests == 2:
+        text = said(generalization_reading.noise_by_noise(frames, "psnr"))
+        assert f"Undecided under `isp`: with {draws} images the test cannot decide." in text
+
+
 def test_the_only_unseen_noise_stands_for_all_of_them():
     frames = benchmark(PAIR, {("a", "b"): {"poisson:3": (-5.0, -6.0, -4.0, 0.01)}})
     assert over_unseen(frames, "psnr", "b", "a") is None
@@ -88,6 +102,9 @@ def test_drops_differ_by_two_differences():
     assert "differ by 7.00 dB, the sum of +2.00 dB (`a` - `b` under the noise trained on)" in text
     assert "+5.00 dB (`b` - `a` under unseen noise): differences of means, without" in text
     assert summary.drop_label("lpips") == "LPIPS increase"
+    frames = benchmark({"a": (30.004, 20.0), "b": (28.0, 25.004)})
+    text = said(generalization_reading.drops(frames, "psnr"))
+    assert "differ by 7.01 dB, the sum (before rounding) of +2.00 dB" in text
 
 
 def test_a_single_model_is_not_compared():
@@ -113,16 +130,25 @@ def test_missing_and_infinite_values_are_reported():
 
 
 def test_worse_than_the_input_only_if_decided():
-    frames = benchmark(PAIR)
+    frames = benchmark({NOISY: (35.0, 30.0)} | PAIR)
     frame = frames["noises"]
     frame.loc[frame.noise == "isp", ["gain", "gain_low", "gain_high"]] = [-2.0, -3.0, -1.0]
     text = said(generalization_reading.worse(frames, "psnr"))
     assert "Worse than the noisy input, by its 95% interval: `a` under `isp`" in text
     assert "by 2.00 dB [1.00, 3.00]" in text
+    grid = summary.by_noise(frame, frames["generalization"], "psnr")
+    assert "20.00!" in grid and "! worse than the noisy input" in grid
     frame.loc[frame.noise == "isp", "gain_high"] = 1.0
     assert "worse than the noisy input, but undecided" in said(
         generalization_reading.worse(frames, "psnr")
     )
+
+
+def test_what_printed_digits_do_not_show_is_not_worse():
+    frames = benchmark({NOISY: (15.0, 14.0)} | PAIR)
+    frames["noises"]["gain"] = -0.004
+    assert generalization_reading.worse(frames, "psnr") == []
+    assert "!" not in summary.by_noise(frames["noises"], frames["generalization"], "psnr")
 
 
 def test_of_many_models_the_ends_are_named_and_not_every_pair():

@@ -20,7 +20,7 @@ def frames(
     """Two models with equal scores under two noises."""
     rows: list[dict[str, Any]] = [
         {"model": model, "noise": noise, "reference": "g", "layer": "input:conv_last"}
-        | {"srga": value, "low": value - half, "high": value + half, "kl": 0.1, "sigma": 2.0}
+        | {"srga": value, "low": value - half, "high": value + half, "kl": 1.23456e-5, "sigma": 2.0}
         | {"shape": 0.5, "psnr": quality, "patches": patches, "components": 9, "note": note}
         for model, quality in zip("ab", psnr, strict=True)
         for noise, value in (("g", 0.0), ("x", 0.3), ("y", 3.0))
@@ -71,7 +71,7 @@ def test_the_table_has_a_row_for_each_model_and_noise():
     words = " ".join(" ".join(heading).split())
     assert "400 patches of 64 x 64, 9 components, with 95% intervals" in words
     assert columns.split() == ["model", "noise", "SRGA", "KL", "sigma", "shape", "PSNR", "(dB)"]
-    assert " ".join(rows[1].split()) == "a x 0.300 [-0.200, 0.800] 0.1000 2 0.500 30.00"
+    assert " ".join(rows[1].split()) == "a x 0.300 [-0.200, 0.800] 1.23e-05 2 0.500 30.00"
 
 
 def test_the_figure_is_described():

@@ -47,6 +47,9 @@ def test_intervals_that_overlap_leave_it_undecided():
     assert "9 models (median 4.00)" in many and "`m0`" in many and "`m8`" in many
     assert "`m4`" not in many
     assert "overlap" not in many  # the ends were chosen
+    same = {frozenset("ab")}
+    text = said(by_model(marginal(a=(1, 0.5, 1.5), b=(1, 0.5, 1.5)), "x", equal=same))
+    assert text == "x: 1.00 [0.50, 1.50] in `a` and 1.00 [0.50, 1.50] in `b`."
 
 
 def under(values: dict[str, dict[str, tuple[float, float, float]]]) -> pd.DataFrame:
@@ -71,7 +74,11 @@ def test_noises_are_sorted_by_what_is_told():
         )
     )
     assert "lower in `a` under `x`" in text and "lower in `b` under `y`" in text
-    assert "undecided under `z`" in text and "`w`" not in text
+    assert "undecided under `z` (intervals overlap)" in text and "`w`" not in text
+    missing = {"a": {"x": (1, NAN, NAN), "y": (1, 0, 2)}, "b": {"x": (4, 3, 5), "y": (5, 4, 6)}}
+    assert "undecided under `x` (intervals are missing)" in said(by_noise(under(missing), "v"))
+    none = {name: dict.fromkeys("xy", (value, NAN, NAN)) for name, value in (("a", 1), ("b", 4))}
+    assert "undecided" not in said(by_noise(under(none), "v"))  # the analysis says why
     equal = {"a": {"x": (1, 0, 2), "y": (1, 0, 2)}, "b": {"x": (1, 0, 2), "y": (2, 1, 3)}}
     assert "Equal under `x`" in said(by_noise(under(equal), "v"))
     alone = said(by_noise(under({"a": {"x": (1, 0, 2), "y": (5, 4, 6)}}), "v"))
@@ -201,9 +208,9 @@ def layers(model: str, ch: float, probes: list[float]) -> list[dict[str, Any]]:
 def test_clusters_are_set_against_random_labels_and_chance():
     rows = [*layers("a", 9.0, [0.3, 0.7]), *layers("b", 0.1, [0.3, 0.4]), *layers("c", 1, [0.9])]
     text = said(degradation_reading.sentences({"degradation": pd.DataFrame(rows)}, {}))
-    assert "below 1, so that content outweighs noise: `b`" in text
-    assert "above 1, so that noises form groups: `a`" in text
-    assert "not distinguishable from 1, the value of random labels: `c`" in text
+    assert "the index is below 1, so that content outweighs noise, in `b`" in text
+    assert "above 1, so that noises form groups, in `a`" in text
+    assert "not distinguishable from 1, the value of random labels, in `c`" in text
     assert "l1 in `a` (layer 2 of 2; best 0.70 at l1) and at l0 in `c` (layer 1 of 1" in text
     assert "It never does in `b` (best 0.40 at l1)" in text
 
