@@ -169,7 +169,7 @@ class Settings(Options):
         synonyms={"centre": "center"},
     )
     limit: int | None = limit_option(CROPS)
-    noises: tuple[str, ...] | None = noises_option((REFERENCE, "poisson:3"))
+    noises: tuple[str, ...] | None = noises_option((REFERENCE, UNSEEN[0]))
     quantize: bool = option(True, "noise without clipping and rounding", flag="--no-quantize")
     mask_draws: Literal["shared", "independent"] = option(
         "shared",

@@ -76,8 +76,8 @@ def test_files_columns_and_rows(folder):
     pairs = frame[["model_a", "noise_a", "model_b", "noise_b"]].drop_duplicates()
     assert [tuple(row) for row in pairs.to_numpy()] == [
         ("plain", "gaussian:15", "hidden", "gaussian:15"),
-        ("plain", "gaussian:15", "plain", "poisson:3"),
-        ("hidden", "gaussian:15", "hidden", "poisson:3"),
+        ("plain", "gaussian:15", "plain", "poisson:3.5"),
+        ("hidden", "gaussian:15", "hidden", "poisson:3.5"),
     ]
     manifest = json.loads((path / "manifest.json").read_text())
     (log,) = json.loads((path / "run.json").read_text())["runs"]
@@ -85,11 +85,11 @@ def test_files_columns_and_rows(folder):
     assert log["finished"] and log["seconds"] > 0 and "command" not in manifest
     assert manifest["models"]["hidden"]["policy"].endswith("attention mask 75% (always)")
     assert len(manifest["models"]["plain"]["sha256"]) == 64
-    assert manifest["noises"] == ["gaussian:15", "poisson:3"] and len(manifest["crops"]) == 8
+    assert manifest["noises"] == ["gaussian:15", "poisson:3.5"] and len(manifest["crops"]) == 8
     assert {"torch", "numpy", "mtd"} <= set(manifest["versions"])
     words = " ".join(done.stdout.split())
     assert "plain and hidden gaussian:15" in words
-    assert "hidden gaussian:15 against poisson:3" in words
+    assert "hidden gaussian:15 against poisson:3.5" in words
     assert "mean over the last quarter of the blocks" in words and path.name in words
     assert "hidden: SwinIR, input mask 75-85% (pixel), attention mask 75% (always)" in done.stderr
 

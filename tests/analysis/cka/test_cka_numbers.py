@@ -62,8 +62,8 @@ def test_numbers_are_those_of_the_definition(folder):
     deep = "layers.1.residual_group.blocks.1"
     for a, b in [
         (("plain", "gaussian:15", deep), ("hidden", "gaussian:15", "conv_first")),
-        (("hidden", "gaussian:15", deep), ("hidden", "poisson:3", deep)),
-        (("plain", "gaussian:15", "conv_last"), ("plain", "poisson:3", "conv_after_body")),
+        (("hidden", "gaussian:15", deep), ("hidden", "poisson:3.5", deep)),
+        (("plain", "gaussian:15", "conv_last"), ("plain", "poisson:3.5", "conv_after_body")),
     ]:
         expected = functional.cka(channels(*a), channels(*b))
         assert frame.cka[(*a, *b)] == pytest.approx(expected, abs=1e-5)
@@ -92,7 +92,7 @@ def test_intervals_and_centerings_are_those_of_the_definition(folder, unit, cent
     places = Positions.draw(digests, 16, 24, 24, 0)
     network = mtd.load("plain.pth")
     sides = []
-    for spec in ("gaussian:15", "poisson:3"):
+    for spec in ("gaussian:15", "poisson:3.5"):
         noisy = add_keyed(noise_specs.parse(spec), clean, digests)
         with torch.no_grad(), Activations(network, layer) as seen:
             network(noisy, digests)
@@ -136,7 +136,7 @@ def test_averaged_masks_are_averaged_before_anything_nonlinear(folder):
     clean = data_crops.to_tensor([crop.pixels for crop in crops])
     digests = [crop.digest for crop in crops]
     sides = []
-    for spec in ("gaussian:15", "poisson:3"):
+    for spec in ("gaussian:15", "poisson:3.5"):
         noisy = add_keyed(noise_specs.parse(spec), clean, digests)
         draws = []
         for draw in network.inference.draws(digests):
