@@ -89,7 +89,9 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     line = f"{MEASURES[column]}{how}, {first.samples:,} {first.unit}s of {first.crops} crops"
     if means.empty:
         return line
-    line += f"; mean over the last quarter of the {where(frames)}"
+    line += f"; mean over the last quarter of the {where(frames)}, each layer with itself"
+    if "pairs" in means and (means.pairs == "all").any():
+        line += " (models with other layers: all pairs)"
     line += ", with 95% intervals" if means.low.notna().any() else ""
     rows = [["model", "noise", MEASURES[column]]]
     for row in means.to_dict("records"):
@@ -193,8 +195,19 @@ def between_models(frames: Frames, equal: Equal = frozenset()) -> list[str]:
         f"{code(r['model_b'])} under {code(r['noise_a'])}"
         for r in listed_pairs.to_dict("records")
     ]
-    what = f"Between models, {MEASURES[column]} over the last quarters of their {where(frames)}"
-    return [f"{what}{which}: {'; '.join(each)}."]
+    what = f"Between models, {MEASURES[column]} in the last quarter of the {where(frames)}"
+    return [f"{what}{statistic(part)}{which}: {'; '.join(each)}."]
+
+
+def statistic(rows: pd.DataFrame) -> str:
+    """Which pairs of layers the means of a table are over; "" where it does not say."""
+    if "pairs" not in rows:
+        return ""
+    if (rows.pairs == "same").all():
+        return ", each layer with the same layer of the other model"
+    if (rows.pairs == "all").all():
+        return ", each layer with each of the other model, whose layers differ"
+    return ", the same layers where both models have them, else all pairs"
 
 
 def best_matches(frames: Frames, equal: Equal = frozenset()) -> list[str]:

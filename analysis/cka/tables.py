@@ -148,19 +148,26 @@ def difference(blocks: Sequence[Block]) -> pd.DataFrame:
 
 
 def last_quarter(blocks: Sequence[Block], measure: str) -> pd.DataFrame:
-    """Mean over the last quarter of the blocks: the diagonal's, or between models all pairs'."""
+    """Mean over the last quarter of the blocks of both sides, with its 95% interval.
+
+    The column `pairs` names the statistic. `same`: both sides have the same layers, and each layer
+    is compared with itself, which is 1 for a model and its copy. `all`: the sides differ in their
+    layers, and each of the last quarter is compared with each.
+    """
     rows = []
     for block in (b for b in blocks if view_pairs.kind(b.pair) != "self"):
         sides = [[row.layer for row in side] for side in (block.rows, block.columns)]
         a, b = ([names.index(name) for name in layers.last_quarter(names)] for names in sides)
-        if view_pairs.kind(block.pair) == "cross_noise" and block.aligned:
+        if block.aligned:
+            pairs = "same"
             value, without = block.value[a, a].mean(), block.without[:, a, a].mean(-1)
         else:
+            pairs = "all"
             value = block.value[np.ix_(a, b)].mean()
             without = block.without[:, a][:, :, b].mean((-2, -1))
         low, high = interval(value, without)
-        rows.append((*block.views, value, float(low), float(high)))
-    return pd.DataFrame(rows, columns=[*VIEWS, measure, "low", "high"])
+        rows.append((*block.views, pairs, value, float(low), float(high)))
+    return pd.DataFrame(rows, columns=[*VIEWS, "pairs", measure, "low", "high"])
 
 
 def influence(blocks: Sequence[Block], crops: Sequence[Crop]) -> pd.DataFrame:

@@ -22,6 +22,7 @@ from mtd.loading.load import load
 from mtd.masking import MaskedInference
 from mtd.networks import external
 from mtd.networks.base import Denoiser
+from mtd.networks.weights import weights_digest
 from mtd.utils.errors import BadInput
 
 Model = str | Path | nn.Module
@@ -122,10 +123,11 @@ def source_of(model: nn.Module, wrapped: Denoiser) -> dict[str, Any]:
         code = inspect.getsource(type(model))
     except (OSError, TypeError):  # a class that was typed into an interpreter
         code = ""
-    identity = f"{kind}\n{model!r}\n{code}\n{digest(model)}"
+    identity = f"{kind}\n{model!r}\n{code}\n{weights_digest(model)}"
     return {
         "path": kind,
         "sha256": hashlib.sha256(identity.encode()).hexdigest(),
+        "weights_sha256": weights_digest(model),
         "container": "",
         "architecture": type(model).__name__,
         "recognised": "given as a module",
@@ -134,19 +136,6 @@ def source_of(model: nn.Module, wrapped: Denoiser) -> dict[str, Any]:
         "policy_source": "the module",
         "training": {},
     }
-
-
-def digest(module: nn.Module) -> str:
-    """SHA-256 of a module's state: names, shapes, types and bytes."""
-    total = hashlib.sha256()
-    for name, value in module.state_dict().items():
-        tensor = value.detach().cpu().contiguous() if isinstance(value, Tensor) else None
-        if tensor is None:
-            total.update(f"{name} {value!r}\n".encode())
-            continue
-        total.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
-        total.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return total.hexdigest()
 
 
 @contextmanager

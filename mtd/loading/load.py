@@ -24,6 +24,7 @@ from mtd.networks.config import Config, Weights
 from mtd.networks.external import ExternalNetwork
 from mtd.networks.input_format import InputFormat, Sigma
 from mtd.networks.swinir_layers import SwinIRConfig
+from mtd.networks.weights import weights_digest
 from mtd.utils.device import resolve_device
 from mtd.utils.errors import BadInput
 
@@ -104,6 +105,7 @@ def load(
     network.source = {
         "path": str(path_or_name),
         "sha256": checkpoint.digest,
+        "weights_sha256": weights_digest(network),
         "container": checkpoint.container,
         **about,
         "usage": network.input_format.to_dict(),

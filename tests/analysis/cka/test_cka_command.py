@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -109,6 +110,16 @@ def test_each_view_with_itself_is_1_on_the_diagonal_and_parts_are_not_mistaken_f
     assert np.allclose(ends.cka, 1, atol=1e-12)
     others = frame[(frame.layer_a == "layers.0.conv.4") & (frame.layer_b == "layers.0.conv.0")]
     assert (others.cka < 1 - 1e-3).all()
+
+
+def test_a_copy_of_a_file_gives_1_and_is_named(folder):
+    shutil.copy("plain.pth", "copy.pth")
+    path = run("plain.pth", "copy.pth", *FEW)
+    frame = pd.read_csv(path / "last_quarter.csv")
+    between = frame[frame.model_a != frame.model_b]
+    assert between.cka.to_numpy() == pytest.approx(1, abs=1e-12) and set(between.pairs) == {"same"}
+    text = " ".join((path / "summary.txt").read_text().split())
+    assert "plain and copy hold the same weights." in text
 
 
 @pytest.mark.parametrize("names", [("10000", "NA"), ("nan", "1e3")])

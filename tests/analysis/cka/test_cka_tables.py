@@ -149,24 +149,24 @@ def test_last_quarter_is_the_mean_over_the_last_quarter_of_the_blocks(layers, qu
     within = block("mx", "my", (layers, layers), seed=1)
     between = block("mx", "nx", (layers, layers), seed=2)
     frame = tables.last_quarter([within, between], "cka")
-    assert list(frame) == ["model_a", "noise_a", "model_b", "noise_b", "cka", "low", "high"]
+    names = ["model_a", "noise_a", "model_b", "noise_b", "pairs", "cka", "low", "high"]
+    assert list(frame) == names
     assert frame[tables.VIEWS].to_numpy().tolist() == [list("mxmy"), list("mxnx")]
+    assert frame.pairs.tolist() == ["same", "same"]
 
     def diagonal(values: Array) -> Array:
         return np.mean([values[..., i, i] for i in quarter], axis=0)
 
-    def square(values: Array) -> Array:
-        return np.mean([values[..., i, j] for i in quarter for j in quarter], axis=0)
-
-    for row, made, mean in ((0, within, diagonal), (1, between, square)):
-        value, bound = mean(made.value), half(mean(made.without))
+    for row, made in enumerate((within, between)):
+        value, bound = diagonal(made.value), half(diagonal(made.without))
         expected = [value, value - bound, value + bound]
-        assert frame.iloc[row, 4:].tolist() == pytest.approx(expected)
+        assert frame.iloc[row, 5:].tolist() == pytest.approx(expected)
 
 
 def test_last_quarter_of_models_of_different_depth():
     made = block("mx", "nx", (10, 6))
     (found,) = tables.last_quarter([made], "cka").itertuples()
+    assert found.pairs == "all"
     assert found.cka == pytest.approx((made.value[7, 4] + made.value[8, 4]) / 2)
     bound = float(half((made.without[:, 7, 4] + made.without[:, 8, 4]) / 2))
     assert (found.low, found.high) == pytest.approx((found.cka - bound, found.cka + bound))
