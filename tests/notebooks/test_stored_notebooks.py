@@ -245,7 +245,7 @@ def test_a_notebook_alone_takes_a_run_of_any_name(name, runs, tmp_path, monkeypa
     shutil.copytree(runs / "one" / name, tmp_path / "runs" / "my own name")
     monkeypatch.chdir(tmp_path / "notebooks")
     done = run(name)
-    assert done.printed[f"{name}-open"].startswith("shown is ../runs/my own name, the newest run")
+    assert done.printed[f"{name}-open"].startswith("showing ../runs/my own name, the newest run")
     assert any("image/png" in output.data for _, output in done.outputs)
     assert done.shell.user_ns["ax"].get_title() == "My title"
 
@@ -333,7 +333,7 @@ def test_where_runs_are_looked_for(runs, tmp_path, monkeypatch, capsys):
     example = tmp_path / "reports" / "example" / "cka"
     shutil.copytree(runs / "one" / "cka", example)
     assert not analysis.open_run("", "cka").frames["cka"].empty
-    assert "shown is reports/example/cka, the example" in capsys.readouterr().out
+    assert "showing reports/example/cka, the example" in capsys.readouterr().out
     with pytest.raises(BadInput, match=r"a run of cka; expected one of analysis\.srga"):
         analysis.open_run(example, "srga")
     for name in ("cka", "report"):

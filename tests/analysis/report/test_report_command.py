@@ -174,9 +174,9 @@ def test_of_run_folders_it_makes_the_page_alone(there):
     other = json.loads((there / "out/srga/manifest.json").read_text())
     other["models"]["plain"]["sha256"] = "0"
     (there / "out/srga/manifest.json").write_text(json.dumps(other))
-    with pytest.raises(BadInput, match="plain is another file than in another run"):
+    with pytest.raises(BadInput, match="plain is not the same file as in the other runs"):
         run_arguments(["out/cka", "out/srga", "--output-dir", "x", "--quiet"])
-    with pytest.raises(BadInput, match="only what was computed"):
+    with pytest.raises(BadInput, match="only computed reports"):
         run_arguments(["--verify", "page", "--quiet"])
 
 
