@@ -16,7 +16,9 @@ import torch
 
 from analysis.attribution import command as attribution_command
 from analysis.cka import command as cka_command
+from analysis.cka.settings import CKASettings
 from analysis.commands import inputs as commands_inputs
+from analysis.commands.command import parser as parser_of
 from analysis.commands.command import run_arguments
 from analysis.degradation import command as degradation_command
 from analysis.distributions import command as distributions_command
@@ -29,6 +31,7 @@ from analysis.sensitivity import command as sensitivity_command
 from analysis.srga import command as srga_command
 from mtd.data import crops as data_crops
 from mtd.data import photographs
+from mtd.loading import cli_options
 from mtd.noise import specs as noise_specs
 from tests.helpers.architectures import TINY, saved, tiny
 from tests.helpers.external_networks import SOURCE, nafnet
@@ -78,9 +81,7 @@ def folder(made: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def run(module, *arguments: str) -> Path:
-    if hasattr(module, "ANALYSIS"):
-        return run_arguments(module.ANALYSIS, [*ALL, *SMALL, *arguments], "test")
-    return module.run(module.parser().parse_args([*ALL, *SMALL, *arguments]), "test")
+    return run_arguments(module.ANALYSIS, [*ALL, *SMALL, *arguments], "test")
 
 
 def test_cka_between_every_pair_of_architectures(folder):
@@ -148,8 +149,8 @@ def test_attribution(folder):
 
 @pytest.mark.parametrize("quantize", [True, False])
 def test_the_level_that_networks_are_given_is_that_of_the_noise(folder, quantize):
-    args = cka_command.parser().parse_args([*ALL, *SMALL])
-    models = commands_inputs.load_models(args, "cpu")
+    parsed = parser_of(cka_command.ANALYSIS).parse_args([*ALL, *SMALL])
+    models = commands_inputs.load_models(cli_options.resolve_requests(parsed), CKASettings(), "cpu")
     batch = Batch(0, data_crops.crops(photographs.photographs(), 16, 3))
     settings = ForwardSettings(quantize=quantize)
     gaussian = engine_forward.make_noisy_batch(noise_specs.parse("gaussian:25"), batch, settings)

@@ -57,10 +57,7 @@ def arguments(name: str) -> list[str]:
 
 
 def start(module: ModuleType, *given: str) -> Path:
-    if hasattr(module, "ANALYSIS"):
-        return run_arguments(module.ANALYSIS, given, "test")
-    path: Path = module.run(module.parser().parse_args(list(given)), "test")
-    return path
+    return run_arguments(module.ANALYSIS, given, "test")
 
 
 @pytest.mark.parametrize("command", COMMANDS)

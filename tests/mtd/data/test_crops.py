@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from analysis.cka import command as cka_command
+from analysis.commands.command import parser as parser_of
 from mtd.data import photographs
 from mtd.data.crops import Crop, crops
 from mtd.data.photographs import Photograph
@@ -123,7 +124,7 @@ def test_the_old_spelling_of_center():
     assert [(c.image, c.top, c.left, c.digest) for c in old] == [
         (c.image, c.top, c.left, c.digest) for c in new
     ]
-    parser = cka_command.parser()
+    parser = parser_of(cka_command.ANALYSIS)
     assert parser.parse_args(["--crop-rule", "centre"]).crop_rule == "center"
 
 

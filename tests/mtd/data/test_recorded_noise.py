@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from analysis.cka import command as cka_command
+from analysis.commands.command import run_arguments
 from mtd.data import crops as data_crops
 from mtd.data import photographs as data_photographs
 from mtd.data.recorded_noise import Recorded
@@ -127,9 +128,7 @@ def test_digest_is_of_the_pixels_of_the_crops_and_of_nothing_else(folder):
 
 def run(*arguments: str) -> Path:
     options = ("--images", "clean", "--crop", "24", "--positions", "64", "--quiet")
-    return cka_command.run(
-        cka_command.parser().parse_args(["plain.pth", *options, *arguments]), "test"
-    )
+    return run_arguments(cka_command.ANALYSIS, ["plain.pth", *options, *arguments], "test")
 
 
 def test_a_run_with_the_recording_of_a_made_noise_is_a_run_with_that_noise(pair, monkeypatch):

@@ -13,6 +13,8 @@ from torch import nn
 
 import mtd
 from analysis.cka import command as cka_command
+from analysis.commands.command import parser as parser_of
+from analysis.commands.command import run_arguments
 from analysis.engine.hooks import Activations
 from analysis.engine.layers import last_convolution
 from mtd import denoise as denoise_command
@@ -305,7 +307,7 @@ TINIEST = ("--crop", "16", "--limit", "4", "--positions", "8", "--quiet")
 
 
 def run(*arguments: str) -> pd.DataFrame:
-    path = cka_command.run(cka_command.parser().parse_args([*arguments, *TINIEST]), "test")
+    path = run_arguments(cka_command.ANALYSIS, [*arguments, *TINIEST], "test")
     return pd.read_csv(path / "cka.csv")
 
 
@@ -317,7 +319,7 @@ def test_the_command(own, tmp_path):
         *("--model", "mymod:make", "--checkpoint", "w.pth", "--arg", "width=8", "plain.pth"),
         *("--model", "mymod:Told", "--checkpoint", "told.pth", "--arg", "factor=0.5"),
         *("--arg", "sides=[3,3]", "--sigma", "10", "--sigma", "told=oracle"),
-        *("--value-range", "w=255", "--channel-order", "told.pth=bgr", "--pairs", "cross-model"),
+        *("--value-range", "w=255", "--channel-order", "told.pth=bgr", "--compare", "cross-model"),
     )
     pairs = set(zip(frame.model_a, frame.model_b, strict=True))
     assert pairs == {("plain", "w"), ("plain", "told"), ("w", "told")}
@@ -326,7 +328,7 @@ def test_the_command(own, tmp_path):
 
 
 def resolved(*arguments: str):
-    args = cka_command.parser().parse_args(list(arguments))
+    args = parser_of(cka_command.ANALYSIS).parse_args(list(arguments))
     before = dict(vars(args))
     requests = cli_options.resolve_requests(args)
     assert vars(args) == before
@@ -337,7 +339,7 @@ def test_the_old_spelling_of_grayscale():
     (old,) = resolved("a.pth", "--grey", "per-channel").values()
     (new,) = resolved("a.pth", "--grayscale=per-channel").values()
     assert old == new and old.per_channel
-    assert "--grey" not in cka_command.parser().format_help()
+    assert "--grey" not in parser_of(cka_command.ANALYSIS).format_help()
 
 
 def test_a_command_for_one_model_takes_one_factory():
@@ -395,7 +397,7 @@ def test_options_by_model():
 )
 def test_options_that_need_a_model_before_them(capsys, arguments, message):
     with pytest.raises(SystemExit) as left:
-        cka_command.parser().parse_args(arguments)
+        parser_of(cka_command.ANALYSIS).parse_args(arguments)
     assert left.value.code == 2 and message in capsys.readouterr().err
 
 

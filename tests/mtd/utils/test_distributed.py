@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from analysis.cka import command as cka_command
+from analysis.commands.command import run_arguments
 from tests.helpers.processes import forked, torchrun, two_processes, two_started
 
 FEW = ("--crop", "16", "--positions", "8", "--layers", "conv_*", "--layers", "**.blocks.1")
@@ -18,7 +19,7 @@ FEW = ("--crop", "16", "--positions", "8", "--layers", "conv_*", "--layers", "**
 
 def single(*arguments: str, cwd: Path) -> None:
     with contextlib.chdir(cwd):
-        cka_command.run(cka_command.parser().parse_args(list(arguments)), "test")
+        run_arguments(cka_command.ANALYSIS, arguments, "test")
 
 
 UNEVEN = ("--limit", "10", "--batch-size", "4")
