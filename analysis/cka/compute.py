@@ -46,14 +46,13 @@ def observer(
     """The observer for completed settings."""
     smallest = min(len(batch.crops) for batch in together)
     small = settings.estimator == "minibatch" and smallest < STEADY
-    assert settings.estimator is not None
     return Representations(
         choose_layers(inputs.models, settings.layers),
         unit=settings.sample_unit,
         positions=settings.positions,
         centering=settings.centering,
         seed=settings.seed,
-        estimator=settings.estimator,
+        estimator=settings.estimator or "unbiased",
         kernel=settings.kernel,
         sigma=settings.bandwidth,
         leave_out=settings.measure == "cka" and settings.intervals and not small,

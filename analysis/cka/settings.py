@@ -128,9 +128,9 @@ class CKASettings(Settings):
             BadInput: too few crops for the estimator.
         """
         unit, estimator = self.sample_unit, self.estimator
-        if estimator is None:
+        if estimator is None and self.measure == "cka":
             many = crops > (self.batch_size or FULL) if unit == "image" else self.kernel == "rbf"
-            estimator = "minibatch" if many and self.measure == "cka" else "unbiased"
+            estimator = "minibatch" if many else "unbiased"
         permutations = self.permutations
         if permutations is None:
             permutations = 1000 if unit == "image" and self.measure == "cka" else 0
@@ -138,8 +138,8 @@ class CKASettings(Settings):
         samples = crops * (1 if unit == "image" else self.positions)
         if samples < least:
             raise BadInput(
-                f"{samples} samples ({crops} crops): {estimator} {self.measure.upper()} needs "
-                f"{least}; raise --limit or give more images"
+                f"{samples} samples ({crops} crops): {estimator or 'the measure'} "
+                f"{self.measure.upper()} needs {least}; raise --limit or give more images"
             )
         if unit == "image" and estimator != "minibatch" and (self.batch_size or crops) < crops:
             raise BadInput(

@@ -21,6 +21,7 @@ from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.networks.swinir import SwinIR
 from mtd.networks.swinir_layers import SwinIRConfig
+from mtd.utils.errors import BadInput
 from tests.helpers.cka_tables import COLUMNS
 from tests.helpers.networks import TINY, tiny_network
 from tests.helpers.processes import forked, fresh
@@ -110,6 +111,16 @@ def test_each_view_with_itself_is_1_on_the_diagonal_and_parts_are_not_mistaken_f
     assert np.allclose(ends.cka, 1, atol=1e-12)
     others = frame[(frame.layer_a == "layers.0.conv.4") & (frame.layer_b == "layers.0.conv.0")]
     assert (others.cka < 1 - 1e-3).all()
+
+
+@pytest.mark.parametrize("measure", ["procrustes", "rsa", "knn"])
+def test_other_measures_compare_whole_images(folder, measure):
+    path = run("plain.pth", *FEW[:4], "--measure", measure, "--layers", "conv_*")
+    frame = pd.read_csv(path / f"{measure}.csv")
+    assert set(frame.unit) == {"image"} and frame.estimator.isna().all()
+    assert frame[measure].notna().all() and "No intervals" not in (path / "summary.txt").read_text()
+    with pytest.raises(BadInput, match="3 samples"):
+        run("plain.pth", "--limit", "3", *FEW[2:4], "--measure", measure)
 
 
 def test_a_copy_of_a_file_gives_1_and_is_named(folder):

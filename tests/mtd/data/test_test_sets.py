@@ -136,7 +136,7 @@ def test_sidd_validation(tmp_path, monkeypatch):
         variable = f"Validation{name}BlocksSrgb"
         blocks = np.full(shape, i, dtype=np.uint8)
         scipy.io.savemat(tmp_path / f"{variable}.mat", {variable: blocks}, do_compression=True)
-    with pytest.raises(BadInput, match=r"6 of 1280 images \(--images and --pairs take any"):
+    with pytest.raises(BadInput, match=r"6 of 1280 images \(--images and --paired-images take any"):
         test_sets.open("sidd_validation", tmp_path)
     fewer(monkeypatch, "sidd_validation", 6)
     found = test_sets.open("sidd_validation", tmp_path)
@@ -189,7 +189,7 @@ def test_missing_and_empty_folders_say_what_is_expected_and_where_to_get_it(tmp_
 def test_partial_sets_and_other_sizes(tmp_path):
     for i in range(17):
         blank(tmp_path / f"{i + 1}.tif", 500, 500)
-    with pytest.raises(BadInput, match=r"mcmaster: 17 of 18 images \(--images and --pairs"):
+    with pytest.raises(BadInput, match=r"mcmaster: 17 of 18 images \(--images and --paired-images"):
         test_sets.open("mcmaster", tmp_path)
     blank(tmp_path / "18.tif", 500, 501)
     with pytest.raises(BadInput, match=r"18\.tif is 500 x 501; expected 18, 500 x 500"):

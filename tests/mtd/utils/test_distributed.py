@@ -65,8 +65,8 @@ def test_bad_input_is_said_once(pair):
         line for line in lines if line.startswith("error: absent.pth: no such file")
     ]
     assert sum(line.startswith("error: ") for line in lines) == 1
-    done = two_processes("-m", "analysis.cka", "plain.pth", "--pairs", "cross-model", cwd=pair)
-    assert done.returncode != 0 and done.stderr.count("error: 1 model(s)") == 1
+    done = two_processes("-m", "analysis.cka", "plain.pth", "--compare", "cross-model", cwd=pair)
+    assert done.returncode != 0 and done.stderr.count("error: 1 model under") == 1
     layer = ("--layers", "**.attn", "--limit", "4")  # one batch: the second process has none
     done = two_processes("-m", "analysis.cka", "plain.pth", *layer, cwd=pair)
     assert done.returncode != 0 and done.stderr.count("error: ") == 1, done.stderr
