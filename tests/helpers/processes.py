@@ -24,8 +24,9 @@ HANGS = 600
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(
     [
-        *("pytest", "tests.helpers.processes", "torch.distributed", "pandas", "scipy.stats"),
-        *("matplotlib.figure", "matplotlib.backends.backend_agg", "seaborn", "safetensors.torch"),
+        *("pytest", "tests.helpers.processes", "torch._dynamo", "torch.utils.tensorboard"),
+        *("torchvision", "pandas", "scipy.stats", "sklearn.manifold", "safetensors.torch"),
+        *("matplotlib.figure", "matplotlib.backends.backend_agg", "seaborn", "skimage.io"),
         *("mtd.loading.load", "mtd.train", "mtd.training.trainer", "analysis.engine.run"),
     ]
 )
@@ -92,12 +93,15 @@ def _python(
 ) -> None:
     """Runs in the forked process."""
     import torch
+    from threadpoolctl import threadpool_limits
 
     os.chdir(cwd)
     sys.path.insert(0, cwd)
     os.environ.clear()
     os.environ.update(variables)
-    torch.set_num_threads(int(variables["OMP_NUM_THREADS"]))
+    threads = int(variables["OMP_NUM_THREADS"])  # which libraries read when they are imported
+    threadpool_limits(threads)
+    torch.set_num_threads(threads)
     for path, stream in ((out, sys.stdout), (err, sys.stderr)):
         stream.flush()
         os.dup2(os.open(path, os.O_WRONLY), {out: 1, err: 2}[path])
