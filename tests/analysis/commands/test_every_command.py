@@ -19,8 +19,6 @@ from tests.helpers.networks import TINY, tiny_network
 from tests.helpers.processes import fresh, two_processes
 from tests.helpers.run_folders import contents
 
-pytestmark = pytest.mark.drawn
-
 ANALYSES = (
     *("cka", "generalization", "srga", "distributions", "degradation", "sensitivity"),
     *("attribution", "brightness", "compare"),
@@ -107,6 +105,7 @@ def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch, name):
     assert calls == before and contents(folder / "cut") == reference
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize("name", [name for name in ANALYSES if name != "cka"])
 def test_two_processes_write_what_one_does(folder, name):
     given = arguments(name)
