@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from mtd.data import crops as data_crops
 from mtd.data import image_io, photographs
+from mtd.data.crops import Crop
 from mtd.metrics.psnr_ssim import psnr
 from mtd.noise import specs as noise_specs
 from mtd.noise import synthetic
@@ -282,15 +283,21 @@ FLOORS = {
 }
 
 
+@pytest.fixture(scope="module")
+def kodak() -> list[Crop]:
+    """Kodak24, read once."""
+    return data_crops.whole(photographs.photographs(data_folder("kodak24")))
+
+
 @pytest.mark.parametrize("spec", sorted(FLOORS))
-def test_noisy_psnr_on_kodak24(spec):
+def test_noisy_psnr_on_kodak24(kodak, spec):
     """Measured on the same crops by an independent program; facts of the field, ± 0.05 dB.
 
     Keyed and compared as the benchmark does. Salt and pepper of 0.002 hits so few pixels that
     single draws differ by more.
     """
     made, values = parse(spec), []
-    for crop in data_crops.whole(photographs.photographs(data_folder("kodak24"))):
+    for crop in kodak:
         clean = data_crops.to_tensor([crop.pixels])
         values.append(float(psnr(add_keyed(made, clean, [crop.digest]), clean)))
     assert abs(np.mean(values) - FLOORS[spec]) < (0.1 if spec == "salt_pepper:0.002" else 0.05)
