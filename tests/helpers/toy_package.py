@@ -7,13 +7,12 @@ import sys
 import zipfile
 from pathlib import Path
 
-CODE = '''
+NETWORK = '''
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from analysis import Analysis, Settings
 from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
 from mtd.networks.config import Config
@@ -63,6 +62,12 @@ def detect(weights):
 ARCHITECTURE = Architecture(
     "ToyNet", "toy_body.weight", ToyConfig, ToyNet, detect, ("toy_body.weight",), "a toy"
 )
+'''
+
+CODE = '''
+from dataclasses import dataclass
+
+from analysis import Analysis, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,11 +154,11 @@ METRIC = Metric("toy_error", "toy error", "", False, 3, largest_error)
 
 ENTRY_POINTS = """\
 [mtd.noises]
-toy_shift = toy_package:Shift
+toy_shift = toy_network:Shift
 [mtd.metrics]
 toy_error = toy_metric:METRIC
 [mtd.models]
-toy = toy_package:ARCHITECTURE
+toy = toy_network:ARCHITECTURE
 [mtd.analyses]
 toy = toy_package:ANALYSIS
 """
@@ -166,6 +171,7 @@ def install(folder: Path) -> Path:
     """Build a wheel of the package, and install it with pip into a folder for PYTHONPATH."""
     info = "toy_package-1.0.dist-info"
     files = {
+        "toy_network.py": NETWORK,
         "toy_package.py": CODE,
         "toy_observer.py": OBSERVER,
         "toy_metric.py": METRIC,

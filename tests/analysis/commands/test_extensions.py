@@ -47,7 +47,8 @@ def mtd(place: Path, *arguments: str) -> str:
 
 
 def test_the_overview_and_help_list_them(place):
-    assert "toy " in mtd(place, "--help") and "Toy means" in mtd(place)
+    overview = mtd(place)
+    assert "  toy " in overview and "Toy means" in overview
     text = mtd(place, "toy", "--help")
     assert "Mean of the outputs." in text
     for name in ("noises: toy_shift", "metrics: toy_error", "networks: toy", "analyses: toy"):
