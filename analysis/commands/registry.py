@@ -41,6 +41,10 @@ def analyses() -> dict[str, Analysis]:
 
     Raises:
         BadInput: an entry point that cannot be loaded, or takes a name that is in use.
+
+    Example:
+        >>> analyses()["cka"].title, analyses()["srga"].settings().reference
+        ('CKA', 'gaussian:15')
     """
     known = {name: built_in(name) for name in BUILT_IN}
     for entry in entry_points(group=GROUP):

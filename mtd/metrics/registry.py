@@ -59,6 +59,10 @@ def metrics() -> dict[str, Metric]:
 
     Raises:
         BadInput: an entry point that cannot be used, or whose name is taken.
+
+    Example:
+        >>> {"psnr", "ssim"} <= metrics().keys(), metrics()["psnr"].higher_is_better
+        (True, True)
     """
     return plugins.registered(
         GROUP,
