@@ -126,7 +126,7 @@ def _level(facts: dict[str, Any]) -> str:
 
 
 def requests(args: Namespace) -> list[ModelRequest]:
-    """The files that are asked for, and how each is built and called.
+    """The requested files, and how each is built and called.
 
     Raises:
         BadInput: an option that cannot be used.

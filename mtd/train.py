@@ -156,7 +156,7 @@ def main() -> None:
 
 
 def resolve_runs(request: TrainRequest, sweep_only: bool = False) -> list[tuple[Path, Recipe]]:
-    """Folder and recipe of every run that is asked for, all checked before one starts.
+    """Folder and recipe of every requested run, all checked before one starts.
 
     Args:
         request: as it was given.
@@ -186,7 +186,7 @@ def resolve_runs(request: TrainRequest, sweep_only: bool = False) -> list[tuple[
 
 
 def numbered(request: TrainRequest, runs: Sequence[tuple[Path, Recipe]]) -> list[str]:
-    """Number and folder of the cells that are asked for."""
+    """Number and folder of the requested cells."""
     from mtd.training import sweep
 
     names = [cell.name for cell in sweep.load(request.config).cells]

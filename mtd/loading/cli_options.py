@@ -220,7 +220,7 @@ def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
 
 
 def _models(args: argparse.Namespace) -> tuple[list[str], dict[str, CustomModel]]:
-    """The paths that are asked for, and which of them are of the user's own classes."""
+    """The requested paths, and which of them are of the user's own classes."""
     custom: list[CustomModel] = list(args.custom_models)
     if hasattr(args, "checkpoint"):  # of a command for one model
         if len(custom) > 1:

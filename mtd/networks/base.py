@@ -93,7 +93,7 @@ class Denoiser(nn.Module):
     def last_convolution(self) -> str:
         """Path of the convolution that computes the output image; empty without one.
 
-        For the base class the last one in the order of definition. Its input are the deepest
+        For the base class the last one in the order of definition. Its input are the last
         features.
         """
         names = [name for name, part in self.named_modules() if isinstance(part, nn.Conv2d)]

@@ -253,7 +253,7 @@ def same_kind(module: nn.Module, weights: Weights) -> None:
 
 
 def wrap(module: nn.Module, sigma: bool = False) -> ExternalNetwork:
-    """Any module as a denoiser; its input sizes are found by trying it on a small image.
+    """Any module as a denoiser; its input sizes are determined by trying it on a small image.
 
     Args:
         module: from (B, C, H, W) to the same shape, of color images, or else of grayscale ones. A

@@ -121,7 +121,7 @@ class Ranks:
         errors = self.gather((type(error), str(error)) if error else None)
         if self.size == 1 and error:
             raise error
-        failures = [(rank, *found) for rank, found in enumerate(errors) if found]
+        failures = [(rank, *failure) for rank, failure in enumerate(errors) if failure]
         if not failures:
             return
         rank, kind, text = failures[0]
