@@ -52,7 +52,7 @@ def main(frames: Frames) -> list[str]:
     over = f"mean over {plural(frame.crop.nunique(), 'crop')}, {noises}"
     text = by_model(means(frame, "di"), f"Diffusion index, {over}")
     shares = means(frame.assign(outside=100 * frame.outside), "outside")
-    return [*text, *by_model(shares, "Share from outside the window (%)", 1)]
+    return [*text, *by_model(shares, "Share of the attribution outside the window (%)", 1)]
 
 
 def crop_by_crop(frame: pd.DataFrame) -> list[str]:
@@ -66,8 +66,8 @@ def crop_by_crop(frame: pd.DataFrame) -> list[str]:
     each = [f"{code(name)} in {count}" for name, count in more.items()]
     crops = wide.index.get_level_values("crop").nunique()
     return [
-        f"The larger index of two maps of the same window: {listed(each)} of {len(wide)}; they "
-        f"are of {plural(crops, 'crop')} and not independent."
+        f"Of {plural(len(wide), 'pair')} of maps of the same window, the larger index is that of "
+        f"{listed(each)}. The pairs are of {plural(crops, 'crop')}, so they are not independent."
     ]
 
 

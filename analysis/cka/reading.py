@@ -232,18 +232,19 @@ def best_match(part: pd.DataFrame) -> str:
     if near.empty:
         return ""
     top = near.iloc[-1]
+    bounds = (top.get("low", math.nan), top.get("high", math.nan))
     whole_a, whole_b = ("blocks" if blocks(names) else "layers" for names in (layers_a, layers_b))
     text = (
         f"Under {code(noise)}, the best match of the last quarter of {code(a)} "
         f"({', '.join(map(short, last))}) among the {whole_b} of {code(b)} is "
-        f"{short(str(top.layer_b))}, at {top[column]:.3f}"
+        f"{short(str(top.layer_b))}, at {bounded(top[column], *bounds, 3)}"
     )
     others = best[best.index.isin(set(blocks(layers_a) or layers_a) - set(last))][column]
     if len(others):
         low, high = (f"{end:.3f}" for end in (others.min(), others.max()))
         span = low if low == high else f"{low} to {high}"
         text += f"; best matches of the other {whole_a} of {code(a)}: {span}"
-    return f"{text}."
+    return f"{text}. As the best of several {whole_b} they were selected on these same crops."
 
 
 def same_weights(manifest: Manifest) -> list[str]:

@@ -66,6 +66,8 @@ class CKAResult(Result):
     ) -> Axes:
         """Layer × layer heat map of one pair of views; the first of the run by default.
 
+        Rows and columns are as the run has them, in whichever order the pair is named.
+
         Args:
             ax: where to draw; a new figure's by default.
             models: a model, or two.
@@ -75,15 +77,19 @@ class CKAResult(Result):
             BadInput: no such pair of views in the run.
         """
         frame = self.cells
+        as_named = reverse = pd.Series(True, index=frame.index)
         for kind, chosen in (("model", models), ("noise", noises)):
             if chosen is None:
                 continue
             a, b = (chosen, chosen) if isinstance(chosen, str) else chosen
-            known = list(dict.fromkeys([*frame[f"{kind}_a"], *frame[f"{kind}_b"]]))
+            side_a, side_b = frame[f"{kind}_a"], frame[f"{kind}_b"]
+            known = list(dict.fromkeys([*side_a, *side_b]))
             for name in (a, b):
                 if name not in known:
                     raise BadInput(f"{kind} {name!r}: {nearest(name, known)}")
-            frame = frame[(frame[f"{kind}_a"] == a) & (frame[f"{kind}_b"] == b)]
+            as_named = as_named & (side_a == a) & (side_b == b)
+            reverse = reverse & (side_a == b) & (side_b == a)
+        frame = frame[as_named if as_named.any() else reverse]
         if frame.empty:
             raise BadInput(f"models {models}, noises {noises}: the run does not compare them")
         views = ["model_a", "noise_a", "model_b", "noise_b"]
@@ -104,8 +110,14 @@ class CKAResult(Result):
             BadInput: the run compares no two noises, or not these.
         """
         frame = self.depth
+        if frame.empty:
+            raise BadInput("the run compares no layer with itself under two noises")
         if noises is not None:
-            frame = frame[(frame.noise_a == noises[0]) & (frame.noise_b == noises[1])]
+            known = list(dict.fromkeys([*frame.noise_a, *frame.noise_b]))
+            for noise in noises:
+                if noise not in known:
+                    raise BadInput(f"noise {noise!r}: {nearest(noise, known)}")
+            frame = frame[frame.noise_a.isin(noises) & frame.noise_b.isin(noises)]
         if frame.empty:
             raise BadInput(f"noises {noises}: the run does not compare them")
         first = frame.iloc[0]

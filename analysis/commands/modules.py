@@ -123,11 +123,11 @@ def source_of(model: nn.Module, wrapped: Denoiser) -> dict[str, Any]:
         code = inspect.getsource(type(model))
     except (OSError, TypeError):  # a class that was typed into an interpreter
         code = ""
-    identity = f"{kind}\n{model!r}\n{code}\n{weights_digest(model)}"
+    identity = f"{kind}\n{model!r}\n{code}\n{weights_digest(model.state_dict())}"
     return {
         "path": kind,
         "sha256": hashlib.sha256(identity.encode()).hexdigest(),
-        "weights_sha256": weights_digest(model),
+        "weights_sha256": weights_digest(model.state_dict()),
         "container": "",
         "architecture": type(model).__name__,
         "recognised": "given as a module",

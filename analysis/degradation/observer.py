@@ -1,6 +1,6 @@
 """The observer of pooled features: every layer's feature maps, average-pooled to a few positions.
 
-Like the deepest features they are cached in the run folder and read back in chunks of columns; the
+Like the last features they are cached in the run folder and read back in chunks of columns; the
 samples are the crops under all noises together.
 """
 

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.distributions.figures import photographs
 from analysis.plotting.model_styles import features
 from analysis.text.intervals import about_intervals
-from analysis.text.marginals import by_model, by_noise, tidy
+from analysis.text.marginals import by_noise, tidy
 from analysis.text.markdown import bounded, code, escaped, listed, number
 from analysis.text.rows import ends, reaches
 from analysis.text.terminal import grid, plural
@@ -100,11 +100,9 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
 
 
 def divergence(frames: Frames) -> list[str]:
-    """The same by Jensen-Shannon divergence, means only."""
-    part = main_rows(frames["distributions"])
-    means = part.groupby("model", sort=False).js.mean().dropna().reset_index()
-    over = f"over {plural(part.noise.nunique(), 'noise')}"
-    return by_model(tidy(means, "js"), f"Mean Jensen-Shannon divergence {over}", 3, "bit")
+    """The same by Jensen-Shannon divergence."""
+    part = tidy(main_rows(frames["distributions"]), "js", "js_low", "js_high")
+    return by_noise(part[part.value.notna()], "Jensen-Shannon divergence", 3, "bit")
 
 
 def tails(frames: Frames) -> list[str]:
@@ -120,13 +118,16 @@ def tails(frames: Frames) -> list[str]:
         value = float(first["shape"].iloc[0])
         far = ends(known.assign(change=(known["shape"] - value).abs()), "change")[1]
         changes.append(
-            f"{number(value)} to {number(far['shape'])} under {code(far['noise'])} in {code(model)}"
+            f"{number(value)} to {bounded(far['shape'], far['shape_low'], far['shape_high'])} "
+            f"under {code(far['noise'])} in {code(model)}"
         )
     if not changes:
         return []
+    several = part.noise.nunique() > 1
+    selected = " As the largest of several it was selected on these same crops." if several else ""
     return [
         f"Largest change of the fitted shape, which is 2 for a Gaussian and less for heavier "
-        f"tails: {listed(changes, 4)}."
+        f"tails: {listed(changes, 4)}.{selected}"
     ]
 
 

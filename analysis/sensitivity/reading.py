@@ -17,7 +17,7 @@ from analysis.text.rows import ends
 from analysis.text.terminal import grid, plural
 
 LARGE = 5
-"""Gains above it are due to small spreads rather than to large changes."""
+"""Gains above it may be due to small spreads rather than to large changes."""
 
 Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
@@ -103,14 +103,15 @@ def strongest(frame: pd.DataFrame) -> list[str]:
 
 
 def small_spreads(frame: pd.DataFrame) -> list[str]:
-    """A warning about gains that are due to small spreads rather than to large changes."""
+    """A warning that gains may be due to small spreads rather than to large changes."""
     part = inside(frame)
     large = part[part.gain > LARGE].model
     if large.empty:
         return []
     return [
-        f"Gains above {LARGE} ({codes(dict.fromkeys(large))}) are of layers that hardly vary over "
-        "clean images, such as a predicted residual."
+        f"Gains above {LARGE} ({codes(dict.fromkeys(large))}): a change is divided by the layer's "
+        "spread over clean images, so that a small spread, such as that of a predicted residual, "
+        "makes the gain large, too."
     ]
 
 

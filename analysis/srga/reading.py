@@ -111,7 +111,8 @@ def scope(frames: Frames, manifest: Manifest) -> list[str]:
     frame = frames["srga"]
     if frame.low.notna().any():
         return [
-            "Intervals are about other patches of these photographs, not about other trainings."
+            "Intervals are about other patches of these photographs, not about other photographs "
+            "or trainings."
         ]
     few = int(frame.patches.iloc[0]) < LEAST and manifest.get("intervals", True)
     reason = f": intervals need {LEAST} patches" if few else ""

@@ -26,6 +26,7 @@ from mtd.masking import MaskPolicy
 from mtd.networks import registry
 from mtd.networks.config import Config
 from mtd.networks.swinir import is_recomputable
+from mtd.networks.weights import weights_digest
 from mtd.utils import atomic_write
 from mtd.utils.errors import BadInput
 
@@ -117,16 +118,6 @@ def read(name: str | Path) -> Checkpoint:
     if ABOUT in metadata and metadata[ABOUT] != about_digest(metadata):
         raise BadInput(f"{path}: damaged, its metadata is not what was saved (SHA-256)")
     return Checkpoint(path, digest, container, weights, metadata, whole)
-
-
-def weights_digest(weights: Mapping[str, Tensor]) -> str:
-    """SHA-256 of names, types, shapes and values of a state dict, sorted by name."""
-    digest = hashlib.sha256()
-    for name, value in sorted(weights.items()):
-        digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
-        plain = value.detach().cpu().contiguous().flatten()
-        digest.update(plain.view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _digest_or_none(weights: StateDict) -> str | None:

@@ -105,7 +105,7 @@ def load(
     network.source = {
         "path": str(path_or_name),
         "sha256": checkpoint.digest,
-        "weights_sha256": weights_digest(network),
+        "weights_sha256": weights_digest(network.state_dict()),
         "container": checkpoint.container,
         **about,
         "usage": network.input_format.to_dict(),

@@ -139,7 +139,8 @@ def fetch() -> Path:
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # it prints the URL, as the error does
+        silent = io.StringIO()  # torch prints the URL, as the error does; where depends on it
+        with contextlib.redirect_stderr(silent), contextlib.redirect_stdout(silent):
             AlexNet_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
     except Exception as error:
         reason = str(getattr(error, "reason", error)) or type(error).__name__

@@ -29,6 +29,7 @@ def frames(
                 row |= {"last_features": last, "shape": 2.0 - distance, "unit": "crop", "note": ""}
                 row |= {"crops": crops, "resolution": resolution, "mean": 0.0, "sigma": 1.0}
                 row |= {"kurtosis": 0.25}
+                row |= {"shape_low": 2.0 - distance - half, "shape_high": 2.0 - distance + half}
                 for name in ("w1_relative", "js"):
                     row[name] = distance
                     row |= {f"{name}_low": distance - half, f"{name}_high": distance + half}
@@ -46,8 +47,8 @@ def test_distances_are_of_the_features_before_the_last_convolution():
     text = said(held)
     assert "W1 of features before the last convolution from `g` under `p`: 0.500 σ" in text
     assert "these intervals do not overlap" in text
-    assert "0.500 bit in `a` and 1.000 bit in `b`" in text
-    assert "2.00 to 1.50 under `p` in `a` and 2.00 to 1.00 under `p` in `b`" in text
+    assert "Jensen-Shannon divergence under `p`: 0.500 bit [0.400, 0.600] in `a` and" in text
+    assert "2.00 to 1.50 [1.40, 1.60] under `p` in `a` and 2.00 to 1.00 [0.90, 1.10] under" in text
 
 
 def test_models_without_a_last_convolution_have_their_last_layer_instead():

@@ -24,6 +24,7 @@ from mtd.networks.base import Denoiser
 from mtd.networks.config import Config
 from mtd.networks.dncnn import DnCNNConfig
 from mtd.networks.swinir_layers import SwinIRConfig
+from mtd.networks.weights import weights_digest
 from mtd.utils.errors import BadInput
 from tests.helpers.architectures import NEEDED, TINY, tiny
 
@@ -250,7 +251,7 @@ def test_changed_tensors(tmp_path, change):
 def about(whole: Denoiser, /, **changes: object) -> str:
     """Metadata of our own with right digests."""
     values: dict[str, object] = {
-        checkpoint_file.WEIGHTS: checkpoint_file.weights_digest(whole.state_dict()),
+        checkpoint_file.WEIGHTS: weights_digest(whole.state_dict()),
         "network": registry.describe(whole.config),
         "mask": MaskPolicy().to_dict(),
         "training": {},
