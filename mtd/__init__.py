@@ -12,8 +12,9 @@ torch.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mtd.utils.lazy import lazy_exports
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
@@ -25,16 +26,10 @@ SUBMODULES = (
 if TYPE_CHECKING:
     from mtd.loading.load import load
 
-
-def __getattr__(name: str) -> Any:
-    if name == "load":
-        from mtd.loading.load import load
-
-        return load
-    if name in SUBMODULES:
-        return import_module(f"mtd.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, _names = lazy_exports(
+    __name__, {"load": "mtd.loading.load", **{name: f"mtd.{name}" for name in SUBMODULES}}
+)
 
 
 def __dir__() -> list[str]:
-    return sorted([*__all__, *SUBMODULES])
+    return sorted(["__version__", *_names()])

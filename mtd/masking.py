@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from mtd.utils import seeds
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, one_of
 
 Fill = Literal["pixel", "zero", "learnable"]
 Active = Literal["train", "always"]
@@ -78,8 +78,7 @@ class MaskPolicy:
             ("fill", self.fill, get_args(Fill)),
             ("active", self.active, get_args(Active)),
         ):
-            if word not in known:
-                raise BadInput(f"mask policy {name} = {word!r}: {nearest(str(word), known)}")
+            one_of(f"mask policy {name} =", word, known)
 
     @property
     def masks_input(self) -> bool:
@@ -105,8 +104,7 @@ class MaskPolicy:
         if not isinstance(values, dict):
             raise BadInput(f"mask policy {values!r}: expected names and values")
         for name in values:
-            if name not in known:
-                raise BadInput(f"mask policy has no {name!r}: {nearest(name, known)}")
+            one_of("mask policy has no", name, known)
         percent = values.get("input_percent", [0, 0])
         if not isinstance(percent, list | tuple):
             raise BadInput(f"input mask {percent!r}: expected [low, high]")
@@ -261,11 +259,11 @@ class MaskedInference:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.switch not in get_args(AttentionSwitch):
-            known = get_args(AttentionSwitch)
-            raise BadInput(f"attention mask {self.switch!r}: {nearest(str(self.switch), known)}")
-        if self.samples < 1:
-            raise BadInput(f"mask samples {self.samples}: expected 1 or more")
+        one_of("attention mask", self.switch, get_args(AttentionSwitch))
+        if not isinstance(self.samples, int) or self.samples < 1:
+            raise BadInput(f"mask samples {self.samples!r}: expected a whole number, 1 or more")
+        if not isinstance(self.seed, int):
+            raise BadInput(f"seed {self.seed!r}: expected a whole number")
 
     @property
     def active(self) -> bool:

@@ -10,7 +10,7 @@ from collections import Counter
 
 from mtd.data.test_sets import RECIPES, Recipe, check, photographs
 from mtd.utils import cli
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import one_of
 
 EXAMPLES = """\
   python -m mtd.testsets
@@ -68,8 +68,7 @@ def main() -> None:
         print("\n\n".join(describe(recipe) for recipe in RECIPES.values()))
         return
     if options.folder is None:
-        if options.name not in RECIPES:
-            raise BadInput(f"test set {options.name!r}: {nearest(options.name, RECIPES)}")
+        one_of("test set", options.name, RECIPES)
         print(describe(RECIPES[options.name]))
         return
     print(report(options.name, options.folder, options.tone_map))

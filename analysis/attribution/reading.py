@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.attribution.figures import MOST, named
 from analysis.text.marginals import FEW, by_model, tidy
-from analysis.text.markdown import code, listed, number, sentence
+from analysis.text.markdown import code, listed, number, remarks
 from analysis.text.terminal import grid, plural
 
 WARN = 0.05
@@ -115,7 +115,7 @@ def incomplete(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
 
 def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
     """What the numbers are about."""
-    text = [sentence(note) for note in sorted(set(frame.note) - {""})]
+    text = remarks(frame.note)
     if manifest.get("mask_draws") == "independent":
         text.append(
             "Attention masks were drawn independently under each noise: maps also differ by their "

@@ -12,7 +12,7 @@ from analysis.attribution.settings import MAPS
 from analysis.attribution.tables import Pictures, read_maps
 from analysis.commands.result import Result
 from analysis.plotting.axes import new_axes
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, one_of
 
 
 class AttributionResult(Result):
@@ -61,8 +61,7 @@ class AttributionResult(Result):
         model = models[0] if model is None else model
         noise = noises[0] if noise is None else noise
         for name, value, known in (("model", model, models), ("noise", noise, noises)):
-            if value not in known:
-                raise BadInput(f"{name} {value!r}: {nearest(value, known)}")
+            one_of(name, value, known)
         if crop not in crops:
             raise BadInput(f"crop {crop}: expected 0 to {max(crops)}")
         row = frame[(frame.model == model) & (frame.noise == noise) & (frame.crop == crop)].iloc[0]

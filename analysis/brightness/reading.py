@@ -97,7 +97,7 @@ def exceptions(frames: Frames) -> list[str]:
 def scope(frames: Frames, manifest: Manifest) -> list[str]:
     """What the numbers and their intervals are about."""
     frame = frames["brightness"]
-    text = [markdown.sentence(note) for note in sorted(set(frame.note) - {""})]
+    text = markdown.remarks(frame.note)
     if hidden := manifest.get("input_mask"):
         text.append(
             f"{hidden:.0%} of the pixels were hidden from the networks; the noisy input has them "

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from analysis.brightness import figures
 from analysis.commands.result import Result
 from analysis.plotting.axes import new_axes
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import one_of
 
 
 class BrightnessResult(Result):
@@ -44,9 +44,8 @@ class BrightnessResult(Result):
         """
         frame, shares = self.brightness, self.histograms
         noises = list(dict.fromkeys(frame.noise))
-        if noise is not None and noise not in noises:
-            raise BadInput(f"noise {noise!r}: {nearest(noise, noises)}")
         noise = noises[0] if noise is None else noise
+        one_of("noise", noise, noises)
         ax = ax if ax is not None else new_axes()
         part, models = frame[frame.noise == noise], list(dict.fromkeys(frame.model))
         figures.draw_histograms(ax, part, shares[shares.noise == noise], models, named=True)

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from analysis.stats.arrays import double, single
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, one_of
 
 Formula = Literal["unbiased", "biased"]
 
@@ -50,8 +50,7 @@ def least(formula: Formula) -> int:
     Raises:
         BadInput: no such formula.
     """
-    if formula not in get_args(Formula):
-        raise BadInput(f"estimator {formula!r}: {nearest(formula, get_args(Formula))}")
+    one_of("estimator", formula, get_args(Formula))
     return 4 if formula == "unbiased" else 2
 
 

@@ -9,7 +9,7 @@ from analysis.cka import figures
 from analysis.commands.result import Result
 from analysis.plotting.axes import new_axes
 from analysis.plotting.model_styles import short
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, one_of
 
 
 class CKAResult(Result):
@@ -85,8 +85,7 @@ class CKAResult(Result):
             side_a, side_b = frame[f"{kind}_a"], frame[f"{kind}_b"]
             known = list(dict.fromkeys([*side_a, *side_b]))
             for name in (a, b):
-                if name not in known:
-                    raise BadInput(f"{kind} {name!r}: {nearest(name, known)}")
+                one_of(kind, name, known)
             as_named = as_named & (side_a == a) & (side_b == b)
             reverse = reverse & (side_a == b) & (side_b == a)
         frame = frame[as_named if as_named.any() else reverse]
@@ -115,8 +114,7 @@ class CKAResult(Result):
         if noises is not None:
             known = list(dict.fromkeys([*frame.noise_a, *frame.noise_b]))
             for noise in noises:
-                if noise not in known:
-                    raise BadInput(f"noise {noise!r}: {nearest(noise, known)}")
+                one_of("noise", noise, known)
             frame = frame[frame.noise_a.isin(noises) & frame.noise_b.isin(noises)]
         if frame.empty:
             raise BadInput(f"noises {noises}: the run does not compare them")

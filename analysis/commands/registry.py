@@ -15,7 +15,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 
 from analysis.commands.analysis import Analysis
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, one_of
 
 GROUP = "mtd.analyses"
 """Entry points of other packages' analyses."""
@@ -78,6 +78,5 @@ def analysis(name: str) -> Analysis:
     Raises:
         BadInput: no analysis has that name.
     """
-    if name not in analyses():
-        raise BadInput(f"analysis {name!r}: {nearest(name, analyses())}")
+    one_of("analysis", name, analyses())
     return analyses()[name]

@@ -14,7 +14,7 @@ from analysis.compare import figures
 from analysis.compare.inputs import CompareInputs
 from analysis.compare.predictors import DROP, INDICES, TARGETS
 from analysis.plotting.axes import new_axes
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import one_of
 
 if TYPE_CHECKING:
     from analysis.commands.job import AnalysisJob
@@ -76,10 +76,8 @@ class CompareResult(Result):
             BadInput: no such index in the result, or no such target.
         """
         known = {index.name: index for index in INDICES if index.name in self.models}
-        if name not in known:
-            raise BadInput(f"index {name!r}: {nearest(name, known)}")
-        if target not in TARGETS:
-            raise BadInput(f"target {target!r}: {nearest(target, TARGETS)}")
+        one_of("index", name, known)
+        one_of("target", target, TARGETS)
         ax = ax if ax is not None else new_axes()
         figures.draw_index(ax, self.models, self.correlations, known[name], target)
         ax.set_ylabel(TARGETS[target])

@@ -11,7 +11,7 @@ from analysis.curves.log_readers import LOSS
 from analysis.curves.settings import CurvesSettings
 from analysis.curves.tables import psnr_curves
 from analysis.plotting.axes import new_axes
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, one_of
 
 
 class CurvesResult(Result):
@@ -70,8 +70,8 @@ class CurvesResult(Result):
         known = list(dict.fromkeys(rows.noise))
         if not known:
             raise BadInput("no run has test curves; evaluate_checkpoints makes them")
-        if noise is not None and noise not in known:
-            raise BadInput(f"noise {noise!r}: {nearest(noise, known)}")
+        if noise is not None:
+            one_of("noise", noise, known)
         if noise is None and not figures.unseen_means(rows, self.trained):
             raise BadInput("no run was tested under a noise that it was not trained on; give one")
         ax = ax if ax is not None else new_axes()

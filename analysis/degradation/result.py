@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from analysis.commands.result import Result
 from analysis.degradation import figures
 from analysis.plotting.axes import new_axes
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import one_of
 
 
 class DegradationResult(Result):
@@ -90,8 +90,7 @@ class DegradationResult(Result):
             ("kind", kind, figures.PLANES),
             ("layer", layer, figures.WHICH),
         ):
-            if value not in known:
-                raise BadInput(f"{name} {value!r}: {nearest(value, known)}")
+            one_of(name, value, known)
         row = frame[(frame.model == (model or models[0])) & frame[layer]].iloc[0]
         ax = ax if ax is not None else new_axes()
         noises = list(dict.fromkeys(self.embedding.noise))

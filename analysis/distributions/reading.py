@@ -11,7 +11,7 @@ from analysis.distributions.figures import photographs
 from analysis.plotting.model_styles import features
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import by_noise, tidy
-from analysis.text.markdown import bounded, code, escaped, listed, number
+from analysis.text.markdown import bounded, code, escaped, listed, number, remarks
 from analysis.text.rows import ends, reaches
 from analysis.text.terminal import grid, plural
 
@@ -157,8 +157,7 @@ def comparable(frames: Frames) -> list[str]:
 
 def presets(frames: Frames) -> list[str]:
     """Notes on noises that are not the paper's."""
-    notes = sorted(set(frames["distributions"].note) - {""})
-    return [f"{escaped(note[0].upper() + note[1:])}." for note in notes]
+    return remarks(frames["distributions"].note)
 
 
 def scope(frames: Frames, manifest: Manifest) -> list[str]:

@@ -9,7 +9,7 @@ from analysis.commands.result import Result
 from analysis.distributions import figures
 from analysis.plotting.axes import new_axes
 from analysis.plotting.model_styles import COLORS, named, short
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import one_of
 
 
 class DistributionsResult(Result):
@@ -77,6 +77,5 @@ def known(what: str, name: str | None, values: pd.Series, first: str | None = No
     names = list(dict.fromkeys(map(str, values)))
     if name is None:
         return first or names[0]
-    if name not in names:
-        raise BadInput(f"{what} {name!r}: {nearest(name, names)}")
+    one_of(what, name, names)
     return name

@@ -343,7 +343,7 @@ def manifest(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> dict[
         "border": protocol.border,
         "channel": settings.channel,
         "lpips": inputs.perceptual.sha256 if inputs.perceptual else None,
-        "lpips_asked": settings.lpips,
+        "lpips_requested": settings.lpips,
         "tile": settings.tile,
         "memory": settings.memory,
     }

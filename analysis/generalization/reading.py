@@ -24,10 +24,10 @@ from analysis.text.markdown import (
     bounded,
     code,
     codes,
-    escaped,
     listed,
     number,
     probability,
+    remarks,
 )
 from analysis.text.noise_labels import NOISY
 from analysis.text.rows import reaches
@@ -289,7 +289,7 @@ def scope(frames: Frames) -> list[str]:
 
 def notes(frames: Frames, manifest: Manifest) -> list[str]:
     """Notes on the numbers: presets, noise levels, tiles, missing values."""
-    text = [f"{escaped(note[:1].upper() + note[1:])}." for note in manifest.get("notes", ())]
+    text = remarks(manifest.get("notes", ()))
     text += noise_levels(manifest)
     if tiled := manifest.get("tiled"):
         text.append(
@@ -308,7 +308,7 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
                 f"{code(model)}: {count} identical to the clean image, so the mean PSNR is "
                 "infinite."
             )
-    if manifest.get("lpips_asked") and not manifest.get("lpips"):
+    if manifest.get("lpips_requested") and not manifest.get("lpips"):
         text.append("LPIPS is not available: its AlexNet backbone was not found.")
     return text
 

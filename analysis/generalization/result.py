@@ -9,7 +9,7 @@ from analysis.commands.result import Result
 from analysis.generalization import figures, reading, summary
 from analysis.plotting.axes import new_axes
 from analysis.text.noise_labels import NOISY
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, one_of
 
 
 class GeneralizationResult(Result):
@@ -79,8 +79,8 @@ class GeneralizationResult(Result):
         """
         frame = self._of_metric(metric)
         many, single = figures.by_levels(frame)
-        if kind is not None and kind not in set(frame.kind):
-            raise BadInput(f"kind {kind!r}: {nearest(kind, list(dict.fromkeys(frame.kind)))}")
+        if kind is not None:
+            one_of("kind", kind, dict.fromkeys(frame.kind))
         ax = ax if ax is not None else new_axes()
         models = list(dict.fromkeys(frame.model))
         chosen = kind or next(iter(many), None)
@@ -113,6 +113,5 @@ class GeneralizationResult(Result):
 
     def _of_metric(self, metric: str) -> pd.DataFrame:
         known = list(dict.fromkeys(self.noises.metric))
-        if metric not in known:
-            raise BadInput(f"metric {metric!r}: {nearest(metric, known)}")
+        one_of("metric", metric, known)
         return self.noises[self.noises.metric == metric]

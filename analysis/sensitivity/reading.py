@@ -12,7 +12,7 @@ from analysis.plotting.model_styles import located, short
 from analysis.sensitivity.observer import DENOISED, IMAGE
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_noise, tidy
-from analysis.text.markdown import bounded, code, codes, listed, number, sentence
+from analysis.text.markdown import bounded, code, codes, listed, number, remarks
 from analysis.text.rows import ends
 from analysis.text.terminal import grid, plural
 
@@ -138,7 +138,7 @@ def constant(frame: pd.DataFrame) -> list[str]:
 
 def conditions(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
     """Other influences on the changes, besides the noise."""
-    text = [sentence(note) for note in sorted(set(frame.note) - {""})]
+    text = remarks(frame.note)
     if (frame.kind == "isp").any():
         text.append(
             "`isp` also changes the image that is to be restored: changes under it are not due to "

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from analysis.commands.result import Result
 from analysis.plotting.axes import new_axes
 from analysis.sensitivity import figures
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import one_of
 
 
 class SensitivityResult(Result):
@@ -34,9 +34,9 @@ class SensitivityResult(Result):
         """
         frame = self.sensitivity
         noises = list(dict.fromkeys(frame.noise))
-        if noise is not None and noise not in noises:
-            raise BadInput(f"noise {noise!r}: {nearest(noise, noises)}")
-        part = frame[frame.noise == (noises[0] if noise is None else noise)]
+        noise = noises[0] if noise is None else noise
+        one_of("noise", noise, noises)
+        part = frame[frame.noise == noise]
         ax = ax if ax is not None else new_axes()
         figures.draw_gain(ax, part, list(dict.fromkeys(frame.model)))
         figures.set_ticks(ax, part.gain)

@@ -14,7 +14,7 @@ from analysis.srga.figures import unseen
 from analysis.srga.score import PATCHES
 from analysis.srga.tables import LEAST
 from analysis.text.marginals import by_noise, tidy
-from analysis.text.markdown import bounded, code, codes, escaped, listed, number
+from analysis.text.markdown import bounded, code, codes, listed, number, remarks
 from analysis.text.rows import ends, reaches
 from analysis.text.terminal import grid, plural
 
@@ -102,8 +102,7 @@ def few_patches(frames: Frames) -> list[str]:
 
 def presets(frames: Frames) -> list[str]:
     """Notes on noises that are not the paper's."""
-    notes = sorted(set(frames["srga"].note) - {""})
-    return [f"{escaped(note[0].upper() + note[1:])}." for note in notes]
+    return remarks(frames["srga"].note)
 
 
 def scope(frames: Frames, manifest: Manifest) -> list[str]:

@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, one_of
 
 Method = Literal["grid", "root"]
 
@@ -75,8 +75,7 @@ def fit_ggd(values: ArrayLike, method: Method = "grid") -> GGD:
         >>> round(fit.sigma, 2), round(fit.shape, 1)
         (2.0, 2.0)
     """
-    if method not in get_args(Method):
-        raise BadInput(f"method {method!r}: {nearest(str(method), get_args(Method))}")
+    one_of("method", method, get_args(Method))
     x = np.asarray(values, dtype=np.float64).ravel()
     if not x.size:
         raise BadInput("no values to fit")

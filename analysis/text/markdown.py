@@ -50,6 +50,15 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{escaped(text[1:])}." if text else ""
 
 
+def remarks(notes: Iterable[str]) -> list[str]:
+    """The notes of a table's rows as sentences, each once.
+
+    >>> remarks(["", "one crop", "one crop"])
+    ['One crop.']
+    """
+    return [sentence(note) for note in sorted(set(notes) - {""})]
+
+
 def listed(items: Iterable[str], most: int = 6) -> str:
     """A list in words; of a long one the first and how many more there are.
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from mtd.data.image_io import Pixels
 from mtd.data.photographs import Photograph
 from mtd.utils import seeds
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, one_of
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,16 @@ def crops(
         seed: of the rule `random`.
 
     Raises:
-        BadInput: an image is smaller than the crop, or an unknown rule.
+        BadInput: an image is smaller than the crop, an unknown rule, or a size or count below 1.
 
     >>> from mtd.data.photographs import photographs
     >>> [(crop.image, crop.top, crop.left) for crop in crops(photographs(), 128, 2, "center")]
     [('chelsea', 86, 161), ('rocket', 149, 256)]
     """
+    if min(size, count) < 1:
+        raise BadInput(f"{count} crops of {size} x {size}: expected 1 or more of 1 x 1 or more")
     rule = cast(Rule, SPELLINGS.get(rule, rule))
-    if rule not in get_args(Rule):
-        raise BadInput(f"crop rule {rule!r}: {nearest(str(rule), get_args(Rule))}")
+    one_of("crop rule", rule, get_args(Rule))
     for image in images:
         if min(image.height, image.width) < size:
             raise BadInput(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, one_of
 
 if TYPE_CHECKING:
     from mtd.data.image_pairs import Paired
@@ -76,8 +76,7 @@ def open(name: str, folder: str | Path, tone_map: str | None = None) -> Opened:
 
 def check(name: str, folder: str | Path, tone_map: str | None = None) -> tuple[Opened, Form]:
     """As `open`, together with the form that the set is in."""
-    if name not in RECIPES:
-        raise BadInput(f"test set {name!r}: {nearest(name, RECIPES)}")
+    one_of("test set", name, RECIPES)
     recipe, folder = RECIPES[name], Path(folder)
     try:
         if not folder.is_dir():

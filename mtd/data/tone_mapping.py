@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import one_of
 
 Linear = NDArray[np.float64]
 
@@ -51,8 +51,7 @@ def find(name: str) -> Callable[[Linear], Linear]:
     Raises:
         BadInput: an unknown name.
     """
-    if name not in TONE_MAPS:
-        raise BadInput(f"tone map {name!r}: {nearest(name, TONE_MAPS)}")
+    one_of("tone map", name, TONE_MAPS)
     return TONE_MAPS[name]
 
 

@@ -107,8 +107,9 @@ def denoise(
         (B, C, H, W) on the device of `noisy`.
 
     Raises:
-        BadInput: not four dimensions, an empty image, a network that changes the size, or tile,
-            overlap and memory that do not fit.
+        BadInput: not four dimensions, an empty image, whole numbers instead of values in [0, 1],
+            another number of keys, masks or levels than of images, a network that changes the size,
+            or tile, overlap and memory that do not fit.
 
     >>> import torch
     >>> from mtd.loading.load import load
@@ -121,8 +122,17 @@ def denoise(
 
     if noisy.ndim != 4 or 0 in noisy.shape:
         raise BadInput(f"image of shape {list(noisy.shape)}: expected (B, C, H, W), none of them 0")
+    if not noisy.is_floating_point():
+        raise BadInput(f"image of type {noisy.dtype}: expected real values, nominally in [0, 1]")
     batch, _, height, width = noisy.shape
     keys = list(keys) if keys is not None else [0] * batch
+    for name, values in (("keys", keys), ("input masks", input_mask), ("noise levels", sigma)):
+        if values is not None and len(values) != batch:
+            raise BadInput(f"{len(values)} {name} for {batch} images: expected one for each")
+    if not memory > 0:
+        raise BadInput(f"{memory} bytes of memory: expected more than 0")
+    if overlap is not None and (not isinstance(overlap, int) or overlap < 0):
+        raise BadInput(f"overlap {overlap!r}: expected a whole number of pixels, 0 or more")
     layout = tiling.layout(model, (batch, height, width), tile, overlap, memory)
     with torch.no_grad():
         outputs = [

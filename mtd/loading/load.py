@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from mtd.networks.external import ExternalNetwork
 from mtd.networks.input_format import InputFormat, Sigma
 from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.networks.weights import weights_digest
+from mtd.utils import errors
 from mtd.utils.device import resolve_device
 from mtd.utils.errors import BadInput
 
@@ -49,6 +50,9 @@ class LoadOptions:
         per_channel: whether a grayscale network is called for each channel.
         factory: `package.module:name` of a class or function that returns the network.
         arguments: of the factory.
+
+    Raises:
+        BadInput: a value of another type, or arguments without a factory.
     """
 
     attention_mask: AttentionSwitch = "auto"
@@ -61,6 +65,20 @@ class LoadOptions:
     per_channel: bool = False
     factory: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        expected: dict[str, tuple[bool, str]] = {
+            "value_range": (self.value_range in (None, 1, 255), "1 or 255"),
+            "bgr": (self.bgr in (None, True, False), "True or False"),
+            "per_channel": (self.per_channel in (True, False), "True or False"),
+            "factory": (isinstance(self.factory, str | None), "'package.module:name'"),
+            "arguments": (isinstance(self.arguments, Mapping), "a mapping"),
+        }
+        for name, (valid, what) in expected.items():
+            if not valid:
+                raise BadInput(f"{name} {getattr(self, name)!r}: expected {what}")
+        if self.arguments and not self.factory:
+            raise BadInput(f"arguments {dict(self.arguments)}: there is no factory to pass them to")
 
 
 def load(
@@ -84,6 +102,10 @@ def load(
         >>> network.source["architecture"], network(torch.rand(1, 3, 16, 24)).shape
         ('SwinIR', torch.Size([1, 3, 16, 24]))
     """
+    known = [option.name for option in fields(LoadOptions)]
+    for name in options:
+        if name not in known:
+            raise BadInput(f"no option {name!r} of load; {errors.nearest(name, known)}")
     request, checkpoint = LoadOptions(**options), read(path_or_name)
     try:
         network, about = recognize(checkpoint, request)

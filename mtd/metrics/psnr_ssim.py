@@ -12,7 +12,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import one_of
 
 Channel = Literal["rgb", "y"]
 
@@ -118,7 +118,8 @@ def prepared(
     """Output and target in 8-bit levels, float64 on the CPU, without border, as RGB or luma.
 
     Raises:
-        ValueError: shapes that differ, or a border that leaves no pixels.
+        ValueError: shapes that differ, whole numbers instead of values in [0, 1], a target
+            outside [0, 1], or a border that leaves no pixels.
         BadInput: an unknown channel.
     """
     if output.shape != target.shape or output.ndim != 4:
@@ -126,8 +127,13 @@ def prepared(
             f"images of shapes {tuple(output.shape)} and {tuple(target.shape)}: expected the same "
             "(B, C, H, W) for both"
         )
-    if channel not in get_args(Channel):
-        raise BadInput(f"channel {channel!r}: {nearest(str(channel), get_args(Channel))}")
+    for image in (output, target):
+        if not image.is_floating_point():
+            raise ValueError(f"image of type {image.dtype}: expected real values in [0, 1]")
+    if ((target < 0) | (target > 1)).any():
+        low, high = float(target.min()), float(target.max())
+        raise ValueError(f"target from {low:.4g} to {high:.4g}: expected values in [0, 1]")
+    one_of("channel", channel, get_args(Channel))
     if border < 0 or 2 * border >= min(output.shape[-2:]):
         raise ValueError(f"border {border}: no pixels are left of {tuple(output.shape[-2:])}")
     a, b = (levels(image, quantize) for image in (output, target))

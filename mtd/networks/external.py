@@ -289,6 +289,12 @@ def wrap(module: nn.Module, sigma: bool = False) -> ExternalNetwork:
                     )
                 what = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
                 reason = reason or f"it returns {what} for {tuple(image.shape)}"
+    types = {p.dtype for p in module.parameters() if p.is_floating_point()} - {torch.float32}
+    if types:
+        raise BadInput(
+            f"{kind} has weights of {', '.join(sorted(map(str, types)))}, but images are "
+            f"torch.float32: call .float() on it ({reason})"
+        )
     raise BadInput(f"{kind} is no denoiser: {reason}; expected an image of the same size")
 
 

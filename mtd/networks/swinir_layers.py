@@ -73,8 +73,10 @@ class SwinIRConfig(Config):
             raise BadInput(f"embed_dim {self.embed_dim} does not divide into {list(heads)} heads")
         if min(self.window_size, self.mlp_hidden, self.in_chans) < 1:
             raise BadInput("window_size, mlp_hidden and in_chans are 1 or more")
-        if self.embed_kernel % 2 != 1 or self.convolution not in ("1conv", "3conv"):
-            raise BadInput("embed_kernel is odd, convolution is 1conv or 3conv")
+        if self.embed_kernel < 1 or self.embed_kernel % 2 != 1:
+            raise BadInput(f"embed_kernel {self.embed_kernel}: expected an odd number, 1 or more")
+        if self.convolution not in ("1conv", "3conv"):
+            raise BadInput(f"convolution {self.convolution!r}: expected 1conv or 3conv")
         if not 0 <= self.drop_path < 1:
             raise BadInput(f"drop_path {self.drop_path}: from 0 below 1")
         if not 0 <= self.output_dropout < 1:

@@ -66,6 +66,8 @@ def parse(spec: str) -> Noise:
     >>> parse("poisson:3.50, values=256").spec
     'poisson:3.5'
     """
+    if not isinstance(spec, str):
+        raise BadInput(f"noise {spec!r}: expected a specification such as 'gaussian:15'")
     head, *rest = spec.split(",")
     name, colon, level = head.strip().partition(":")
     if name not in kinds():

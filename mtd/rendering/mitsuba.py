@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, one_of
 
 if TYPE_CHECKING:
     from mtd.data.exr_io import Linear
@@ -51,8 +51,7 @@ def load(name: str, size: int, view: int = 0) -> Any:
     """
     from mtd.rendering import scenes
 
-    if name not in SCENES:
-        raise BadInput(f"scene {name!r}: {nearest(name, SCENES)}")
+    one_of("scene", name, SCENES)
     mitsuba = renderer()
     content = scenes.build(mitsuba, name, size, view)
     # The order of merged shapes, and so of the lights, would vary from load to load.

@@ -18,7 +18,7 @@ from mtd.networks.config import Config
 from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.noise import specs as noise_specs
 from mtd.noise import synthetic
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import BadInput, nearest, one_of
 
 PRECISIONS = ("float32", "bf16", "float64")
 
@@ -313,8 +313,7 @@ def check(recipe: Recipe) -> None:
         raise BadInput(
             "[run] steps, batch_size, log_every, save_every and accumulate are 1 or more"
         )
-    if run.precision not in PRECISIONS:
-        raise BadInput(f"[run] precision = {run.precision!r}; {nearest(run.precision, PRECISIONS)}")
+    one_of("[run] precision =", run.precision, PRECISIONS)
     validation = recipe.validation
     if (
         validation.every < 0

@@ -94,6 +94,8 @@ def load(name: str) -> Sweep:
     path = _path(name)
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"{name}: cannot be read ({error.strerror}); expected a sweep") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BadInput(f"{name}: not TOML ({error})") from None
     for key in values:
@@ -131,7 +133,9 @@ def choose(sweep: Sweep, text: str) -> Cell:
         return sweep.cells[int(text)]
     if text in names:
         return sweep.cells[names.index(text)]
-    raise BadInput(f"--cell {text}: expected 0 to {len(names) - 1}, or {nearest(text, names)}")
+    raise BadInput(
+        f"--cell {text}: expected 0 to {len(names) - 1} or a name; {nearest(text, names)}"
+    )
 
 
 def _cell(entry: Mapping[str, Any], name: str) -> Cell:

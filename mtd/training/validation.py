@@ -50,10 +50,6 @@ class Validator:
             pair = pair_keyed(noise, self.clean, self.keys, seed=seed, quantize=True)
             self.pairs[noise.spec] = (*pair, _level(noise, *pair))
 
-    def values(self, network: Denoiser, batch: int = 16) -> dict[str, float]:
-        """Mean PSNR over crops in dB by noise, RGB, rounded to 8 bits."""
-        return {spec: float(psnr.mean()) for spec, (psnr, _) in self.run(network, batch).items()}
-
     def run(self, network: Denoiser, batch: int = 16) -> dict[str, tuple[Tensor, Tensor]]:
         """PSNR in dB, (crops,), and outputs, (crops, 3, H, W), by noise.
 

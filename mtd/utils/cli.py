@@ -138,11 +138,6 @@ def share(text: str) -> float:
     return between(text, 1.0, "a share of pixels between 0 and 1, such as 0.8")
 
 
-def crop_rule(text: str) -> str:
-    """An argparse type: the name of a crop rule; the older spelling `centre` becomes `center`."""
-    return "center" if text == "centre" else text
-
-
 def gibibytes(text: str) -> float:
     """An argparse type: memory in GiB, above 0."""
     return between(text, 2.0**40, "GiB above 0, such as 2 or 0.5")

@@ -21,6 +21,9 @@ def resolve_device(device: str | torch.device) -> torch.device:
     """
     try:
         resolved = torch.device(device)
+    except Exception:
+        raise BadInput(f"device {device!r}: expected cpu, cuda, cuda:1 or mps") from None
+    try:
         torch.zeros(1, device=resolved).item()
     except Exception as error:
         reason = str(error).strip().split("\n")[0].split(". ")[0]

@@ -184,6 +184,21 @@ def collective() -> Iterator[None]:
 SINGLE_PROCESS = Ranks()
 
 
+def _from_environment(name: str, default: int, lowest: int = 0) -> int:
+    """A whole number that a launcher sets.
+
+    Raises:
+        BadInput: it is none, or too small.
+    """
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal() or int(text) < lowest:
+        raise BadInput(
+            f"{name} is {text!r}: expected a whole number, {lowest} or more; start with torchrun, "
+            "or unset WORLD_SIZE"
+        )
+    return int(text)
+
+
 def start(device: str, steady: bool = True) -> tuple[Ranks, str]:
     """Join the process group of a launcher, if there is one, and choose this process's device.
 
@@ -206,14 +221,15 @@ def start(device: str, steady: bool = True) -> tuple[Ranks, str]:
         torch.set_num_threads(max(2, torch.get_num_threads()))
     # Float32 means float32, on GPUs too.
     torch.backends.cudnn.allow_tf32 = False
-    size = int(os.environ.get("WORLD_SIZE", "1"))
+    size = _from_environment("WORLD_SIZE", 1, lowest=1)
     if size == 1:
         return SINGLE_PROCESS, device
     if "RANK" not in os.environ:
         raise BadInput(
             f"WORLD_SIZE is {size} but RANK is not set: start with torchrun, or unset it"
         )
-    local = int(os.environ.get("LOCAL_RANK", "0"))
+    _from_environment("RANK", 0)
+    local = _from_environment("LOCAL_RANK", 0)
     if device.startswith("cuda"):
         if device != "cuda":
             raise BadInput(f"--device {device}: several processes take one GPU each; give cuda")
@@ -228,7 +244,10 @@ def start(device: str, steady: bool = True) -> tuple[Ranks, str]:
         torch.cuda.set_device(device)
     store: Any = None
     if not dist.is_initialized():
-        store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+        try:
+            store, rank, size = next(rendezvous("env://", timeout=PATIENCE))
+        except ValueError as error:  # such as MASTER_ADDR, which is missing
+            raise BadInput(f"{error}: start with torchrun, or unset WORLD_SIZE") from None
         dist.init_process_group(
             "cpu:gloo,cuda:nccl" if cuda else "gloo",
             store=store,

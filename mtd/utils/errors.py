@@ -35,3 +35,23 @@ def nearest(word: str, known: Iterable[str]) -> str:
         return f"did you mean {' or '.join(close)}?"
     shown = ", ".join(names[:12]) + (f", … ({len(names)} in all)" if len(names) > 12 else "")
     return f"known: {shown}"
+
+
+def one_of(what: str, value: object, known: Iterable[object]) -> None:
+    """Check that a value is one of the known ones.
+
+    Args:
+        what: the value's name in the message, such as "crop rule".
+        value: what was given.
+        known: what is accepted.
+
+    Raises:
+        BadInput: it is none of them; the message names the closest.
+
+    >>> one_of("noise", "gausian", ["gaussian", "poisson"])
+    Traceback (most recent call last):
+    mtd.utils.errors.BadInput: noise 'gausian': did you mean gaussian?
+    """
+    values = list(known)
+    if value not in values:
+        raise BadInput(f"{what} {value!r}: {nearest(str(value), map(str, values))}")

@@ -287,7 +287,7 @@ def test_a_run_of_own_networks_under_one_noise_without_intervals(tmp_path):
     done = run("cka", run_dir=str(result.save(tmp_path / "x")))
     for id in ("cka-noise", "cka-depth", "cka-diagonal"):
         assert "compares no two noises" in done.with_id(id)["text/plain"]
-    assert "no crop out" in done.with_id("cka-influence")["text/plain"]
+    assert "influence of single crops is unknown" in done.with_id("cka-influence")["text/plain"]
     assert "image/png" in done.with_id("cka-model")
 
 

@@ -476,8 +476,8 @@ def test_what_masks_cost_and_gain():
     )
     assert reading.masked_against_baseline(frame) == (
         "PSNR of the pair's masked network minus its baseline's: -4.00 dB under `gaussian:15`, the "
-        "noise trained on; it is ahead under 1 of 2 unseen noises, from +2.00 dB under `poisson:2` "
-        "to -0.50 dB under `isp`."
+        "noise trained on; by means, without intervals, it is higher under 1 of 2 unseen noises, "
+        "from +2.00 dB under `poisson:2` to -0.50 dB under `isp`."
     )
     for part in (frame[frame.in_distribution], frame[~frame.in_distribution]):
         assert "was not compared" in reading.masked_against_baseline(part)

@@ -210,7 +210,7 @@ def test_what_must_be_known_of_the_numbers_is_a_sentence_each():
     manifest = {
         "notes": ["mixture is a_preset"],
         "tiled": ["a"],
-        "lpips_asked": True,
+        "lpips_requested": True,
         "lpips": None,
         "models": {"a": {"usage": {"sigma": "oracle"}}, "b": {"usage": {"sigma": 25.0}}, "c": {}},
     }

@@ -241,7 +241,8 @@ def test_attribution_describes_and_tells_nothing_apart():
     ]
     text = said(attribution_reading.sentences({"attribution": pd.DataFrame(rows)}, {"crop": 24}))
     assert "5.50 in `a` and 3.50 in `b`" in text and "10.0 in `a`" in text
-    assert "`a` in 4 and `b` in 0 of 4; they are of 2 crops and not independent" in text
+    assert "Of 4 pairs of maps of the same window, the larger index is that of `a` in 4" in text
+    assert "The pairs are of 2 crops, so they are not independent" in text
     assert "8 of 8 maps reach the border of their crop" in text
     assert "do not separate models in general" in text
 

@@ -158,3 +158,9 @@ def test_the_digest_of_a_crop_is_computed_once(monkeypatch):
     digest = crop.digest
     monkeypatch.setattr("mtd.data.crops.hashlib.sha256", None)
     assert crop.digest == digest
+
+
+@pytest.mark.parametrize("size, count", [(0, 4), (-8, 4), (16, 0)])
+def test_a_crop_has_pixels_and_there_is_one_at_least(size, count):
+    with pytest.raises(BadInput, match="expected 1 or more of 1 x 1 or more"):
+        crops(photographs.photographs(), size, count, "center")

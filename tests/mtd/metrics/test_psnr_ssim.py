@@ -155,3 +155,12 @@ def test_what_cannot_be_compared():
         psnr(a[:, :1], a[:, :1], channel="y")
     with pytest.raises(BadInput, match="channel 'Y': known: rgb, y"):
         psnr(a, a, channel="Y")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("metric", [psnr, ssim])
+def test_images_outside_0_1_are_refused_as_every_one_would_be_white(metric):
+    whole = torch.randint(1, 255, (1, 3, 16, 16), dtype=torch.uint8)
+    with pytest.raises(ValueError, match=r"torch.uint8: expected real values in \[0, 1\]"):
+        metric(whole, whole)
+    with pytest.raises(ValueError, match=r"target from .* expected values in \[0, 1\]"):
+        metric(whole.float() / 255, whole.float())

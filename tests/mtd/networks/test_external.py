@@ -565,3 +565,8 @@ def test_a_factory_may_return_a_denoiser_of_ours(own, tmp_path):
     )
     network = mtd.load(checkpoint, factory="ours:make", sigma=25)
     assert torch.equal(output(network), output(mtd.load(checkpoint, sigma=25)))
+
+
+def test_weights_of_float64_are_refused_with_what_to_do():
+    with pytest.raises(BadInput, match=r"weights of torch.float64.*call .float\(\) on it"):
+        external.wrap(nn.Conv2d(3, 3, 3, padding=1).double())

@@ -13,6 +13,7 @@ from mtd.networks import swinir_layers
 from mtd.networks.registry import detect
 from mtd.networks.swinir import SwinIR
 from mtd.networks.swinir_layers import SwinIRConfig, partition, shift_mask, unpartition
+from mtd.utils.errors import BadInput
 from mtd.utils.seeds import BatchStream
 from tests.helpers.golden_files import golden, golden_weights
 from tests.helpers.networks import MASKED, TINY, tiny_network
@@ -256,3 +257,9 @@ def test_global_random_state_is_left_alone():
     before = torch.get_rng_state()
     network(torch.rand(1, 3, 8, 8, generator=torch.Generator()))
     assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("side", [-1, 0, 2])
+def test_the_first_kernel_is_odd(side):
+    with pytest.raises(BadInput, match=f"embed_kernel {side}: expected an odd number, 1 or more"):
+        SwinIRConfig(embed_kernel=side).check()

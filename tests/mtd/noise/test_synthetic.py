@@ -319,3 +319,8 @@ def test_poisson_matches_the_authors_test_set():
         theirs = torch.from_numpy(noisy / 255).permute(2, 0, 1)[None]
         ratio = (ours - tensor).square().mean() / (theirs - tensor).square().mean()
         assert abs(float(ratio) - 1) < 0.01
+
+
+def test_a_specification_is_text():
+    with pytest.raises(BadInput, match="noise None: expected a specification such as"):
+        noise_specs.parse(None)  # type: ignore[arg-type]

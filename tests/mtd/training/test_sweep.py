@@ -149,3 +149,10 @@ def test_after_a_cell_that_fails_the_others_are_trained(
     assert out == "runs/train-a/crop=16/model.pth\n"
     code, _, err = in_process(train.main, *given, "--quiet", "--set", "data.crop=999")
     assert code == 2 and "no cell could be trained" in err
+
+
+def test_a_sweep_that_cannot_be_read_is_one_line(tmp_path):
+    with pytest.raises(BadInput, match=r"absent.toml"):
+        sweep.load(str(tmp_path / "absent.toml"))
+    with pytest.raises(BadInput, match=r"cannot be read|no such"):
+        sweep.load(str(tmp_path))

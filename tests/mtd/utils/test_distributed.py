@@ -12,6 +12,8 @@ from PIL import Image
 
 from analysis.cka import command as cka_command
 from analysis.commands.command import run_arguments
+from mtd.utils.distributed import start
+from mtd.utils.errors import BadInput
 from tests.helpers.processes import forked, torchrun, two_processes, two_started
 
 FEW = ("--crop", "16", "--positions", "8", "--layers", "conv_*", "--layers", "**.blocks.1")
@@ -166,3 +168,19 @@ def test_folders_of_images_are_shared_out(pair):
     done = two_processes(*arguments, "--batch-size", "2", "--output-dir", "run", cwd=pair)
     assert done.returncode == 0, done.stderr
     assert set(pd.read_csv(pair / "run/cka.csv").crops) == {5}
+
+
+@pytest.mark.parametrize(
+    "variables, message",
+    [
+        ({"WORLD_SIZE": "abc"}, "WORLD_SIZE is 'abc': expected a whole number, 1 or more"),
+        ({"WORLD_SIZE": "0"}, "WORLD_SIZE is '0'"),
+        ({"WORLD_SIZE": "2", "RANK": "x"}, "RANK is 'x': expected a whole number, 0 or more"),
+        ({"WORLD_SIZE": "2", "RANK": "0", "LOCAL_RANK": "-1"}, "LOCAL_RANK is '-1'"),
+    ],
+)
+def test_what_a_launcher_set_wrongly_is_one_line(monkeypatch, variables, message):
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(BadInput, match=message):
+        start("cpu")
