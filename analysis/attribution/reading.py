@@ -87,8 +87,10 @@ def by_noise(frame: pd.DataFrame) -> list[str]:
             f"{number(index[noises[0]])} to {number(index[far])} under {code(named(str(far)))} in "
             f"{code(model)}"
         )
+    if not each:
+        return []
     first = code(named(str(noises[0])))
-    return [f"Largest change of its mean from {first}: {listed(each)}."] if each else []
+    return [f"Largest change of the mean diffusion index from {first}: {listed(each)}."]
 
 
 def incomplete(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
