@@ -38,7 +38,7 @@ def load_inputs(
     """What the settings name, with the noisy input as the last of the models.
 
     Raises:
-        BadInput: a model has the name of the noisy input or of the clean images.
+        BadInput: no noise, or a model has the name of the noisy input or of the clean images.
     """
     from analysis.brightness.tables import CLEAN_IMAGES
     from analysis.commands.inputs import load_inputs
@@ -48,6 +48,8 @@ def load_inputs(
 
     inputs = load_inputs(models, settings, photographs)
     with inputs.ranks.raise_on_all_ranks():
+        if not inputs.noises:
+            raise BadInput("no noise: give one at least, such as gaussian:15")
         if CLEAN_IMAGES in inputs.models:
             raise BadInput(f"a model is named {CLEAN_IMAGES!r}; rename the file")
         return inputs.with_models({NOISY: Unchanged()})

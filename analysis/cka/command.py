@@ -157,6 +157,7 @@ ANALYSIS = Analysis(
         "layers": ("model", "noise", "layer"),
     },
     report_crops=48,
+    version=2,
 )
 
 

@@ -32,6 +32,8 @@ def choose(models: Sequence[str], noises: Sequence[str], which: Pairs = "referen
     Raises:
         BadInput: an unknown name, or one without a pair in this run.
     """
+    if not noises:
+        raise BadInput("no noise: give one at least, such as gaussian:15")
     views = [View(model, noise) for model in models for noise in noises]
     every = [(a, b) for i, a in enumerate(views) for b in views[i:]]
     if which == "reference":

@@ -149,15 +149,19 @@ def run_in_memory(
         BadInput: anything that cannot be used.
     """
     from analysis.commands.job import plan
-    from analysis.commands.modules import evaluation_mode, named_models, photographs_from
+    from analysis.commands.modules import (
+        evaluation_mode,
+        named_models,
+        other_sources,
+        photographs_from,
+    )
     from analysis.commands.result import Result
 
     chosen = analysis.settings.of(**settings)
     if isinstance(images, str | Path) and Path(images).is_dir():
         chosen, images = replace(chosen, images=(str(images),)), None
     photographs = None if images is None else photographs_from(images)
-    own_rule = analysis.load_inputs is not None and not isinstance(models, Mapping)
-    given = models if own_rule else named_models(models)
+    given: Any = models if other_sources(models) else named_models(models)
     with evaluation_mode(given.values() if isinstance(given, Mapping) else ()):
         inputs = load(analysis, given, chosen, photographs)
         job = plan(analysis, inputs, chosen)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -204,6 +206,19 @@ def identity_of(model: Denoiser) -> list[Any]:
     return [source["sha256"], masks, source["usage"], *origin]
 
 
+def identity_digest(model: Denoiser) -> str:
+    """SHA-256 by which a network is the same one in several runs: its identity without a seed."""
+    digest, masks, *rest = identity_of(model)
+    text = json.dumps([digest, masks and masks[:-1], *rest], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def common(values: Mapping[str, Any]) -> Any:
+    """The value that all models have; else the values by model."""
+    kinds = list(dict.fromkeys(values.values()))
+    return kinds[0] if len(kinds) == 1 else dict(values)
+
+
 def load_models(models: Models, settings: Settings, device: str) -> dict[str, Denoiser]:
     """The networks, by names that are short but tell them apart.
 
@@ -278,16 +293,20 @@ def manifest_of(analysis: str, settings: Settings, inputs: RunInputs) -> dict[st
     from mtd.data.recorded_noise import Recorded
 
     images = inputs.images
+    loaded = {name: model for name, model in inputs.models.items() if model.source}
     return {
         "analysis": analysis,
         "versions": versions(),
         "models": {
-            name: dict(m.source) | {"parameters": sum(p.numel() for p in m.parameters())}
-            for name, m in inputs.models.items()
-            if m.source
+            name: dict(m.source)
+            | {
+                "identity": identity_digest(m),
+                "parameters": sum(p.numel() for p in m.parameters()),
+            }
+            for name, m in loaded.items()
         },
-        "attention_mask": settings.attention_mask,
-        "mask_samples": settings.mask_samples,
+        "attention_mask": common({n: m.inference.switch for n, m in loaded.items()}),
+        "mask_samples": common({n: m.inference.samples for n, m in loaded.items()}),
         "mask_draws": settings.mask_draws,
         **({"input_mask": settings.input_mask} if settings.input_mask else {}),
         "noises": inputs.specs,

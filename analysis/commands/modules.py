@@ -6,7 +6,8 @@ import copy
 import hashlib
 import inspect
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,11 @@ def from_python(
     return {name: denoiser(name, model, settings, device) for name, model in named.items()}
 
 
+def other_sources(models: Any) -> bool:
+    """Whether an analysis with a rule of its own is given something else, such as training runs."""
+    return models is not None and not isinstance(models, str | Path | nn.Module | Iterable)
+
+
 def named_models(models: Any) -> dict[str, Model]:
     """Models by name, each a module, a path or a bundled name.
 
@@ -72,21 +78,25 @@ def named_models(models: Any) -> dict[str, Model]:
 
 
 def names_for(models: Sequence[Any]) -> dict[str, Any]:
-    """Names for models that have none."""
+    """Names for models that have none.
+
+    Raises:
+        BadInput: the same file twice.
+    """
     paths = iter(unique_names([str(m) for m in models if isinstance(m, str | Path)]))
     named: dict[str, Any] = {}
     for model in models:
         name = next(paths) if isinstance(model, str | Path) else type(model).__name__
-        count = sum(key.partition(" ")[0] == name for key in named)
-        named[f"{name} {count + 1}" if count else name] = model
+        numbered = (f"{name} {number}" for number in count(2))
+        named[next(key for key in chain([name], numbered) if key not in named)] = model
     return named
 
 
 def denoiser(name: str, model: Model, settings: Settings, device: str) -> Denoiser:
     """One model as a denoiser that says where it comes from.
 
-    A module keeps its own attention-mask policy, noise level and value range, as `mtd.load` set
-    them, except for what the settings override.
+    A module keeps its own attention masks, noise level and value range, as `mtd.load` set them,
+    except where the settings are others than `auto` and 1; masks are drawn with the settings' seed.
 
     Raises:
         BadInput: it cannot be used.
@@ -111,22 +121,23 @@ def denoiser(name: str, model: Model, settings: Settings, device: str) -> Denois
     switch = own.switch if settings.attention_mask == "auto" else settings.attention_mask
     samples = own.samples if settings.mask_samples == 1 else settings.mask_samples
     described.inference = MaskedInference(own.policy, switch, samples, settings.seed)
+    weights = weights_digest(model.state_dict())
     if not wrapped.source:
         described.source = source_of(model, wrapped)
+    elif weights != wrapped.source["weights_sha256"]:
+        described.source = wrapped.source | {
+            "sha256": identity_digest(model),
+            "weights_sha256": weights,
+            "recognised": f"{wrapped.source['recognised']}; weights changed after loading",
+        }
     return described
 
 
 def source_of(model: nn.Module, wrapped: Denoiser) -> dict[str, Any]:
     """Where a module comes from, and a digest of all that decides its outputs."""
-    kind = f"{type(model).__module__}.{type(model).__qualname__}"
-    try:
-        code = inspect.getsource(type(model))
-    except (OSError, TypeError):  # a class that was typed into an interpreter
-        code = ""
-    identity = f"{kind}\n{model!r}\n{code}\n{weights_digest(model.state_dict())}"
     return {
-        "path": kind,
-        "sha256": hashlib.sha256(identity.encode()).hexdigest(),
+        "path": f"{type(model).__module__}.{type(model).__qualname__}",
+        "sha256": identity_digest(model),
         "weights_sha256": weights_digest(model.state_dict()),
         "container": "",
         "architecture": type(model).__name__,
@@ -136,6 +147,36 @@ def source_of(model: nn.Module, wrapped: Denoiser) -> dict[str, Any]:
         "policy_source": "the module",
         "training": {},
     }
+
+
+def identity_digest(model: nn.Module) -> str:
+    """SHA-256 of all that decides a module's outputs, as far as it can be read off.
+
+    Its weights, its `repr`, and of each of its parts the class, the source code of a class that is
+    not PyTorch's, and the attributes that are numbers, texts, arrays, or tuples and lists of them.
+    """
+    total = hashlib.sha256(f"{model!r}\n{weights_digest(model.state_dict())}\n".encode())
+    for path, part in model.named_modules():
+        total.update(f"{path} {type(part).__module__}.{type(part).__qualname__}\n".encode())
+        for name, value in sorted(vars(part).items()):
+            if name != "training" and is_plain(value):
+                arrays = isinstance(value, np.ndarray | Tensor)
+                text = weights_digest({name: torch.as_tensor(value)}) if arrays else repr(value)
+                total.update(f"{name} = {text}\n".encode())
+    for kind in dict.fromkeys(type(part) for part in model.modules()):
+        if not kind.__module__.startswith("torch."):
+            with suppress(OSError, TypeError):  # a class that was typed into an interpreter
+                total.update(inspect.getsource(kind).encode())
+    return total.hexdigest()
+
+
+def is_plain(value: Any) -> bool:
+    """Whether a value is a number, a text, an array, or a tuple or list of such."""
+    if isinstance(value, tuple | list):
+        return all(is_plain(part) and not isinstance(part, Tensor | np.ndarray) for part in value)
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind in "biufc"
+    return isinstance(value, bool | int | float | complex | str | Tensor | np.generic)
 
 
 @contextmanager
@@ -192,14 +233,19 @@ def from_pixels(name: str, image: Any) -> Photograph:
     if not isinstance(image, np.ndarray | Tensor):
         kind = type(image).__name__
         raise BadInput(f"{name}: {kind}; expected a path, an array (H, W, 3) or a tensor (3, H, W)")
-    values = np.asarray(image.detach().cpu() if isinstance(image, Tensor) else image)
+    if isinstance(image, Tensor):
+        image = image.detach().cpu()
+        image = image.float() if image.dtype == torch.bfloat16 else image  # unknown to NumPy
+    values = np.asarray(image)
     if isinstance(image, Tensor) and values.ndim == 3:
         values = values.transpose(1, 2, 0)
     if values.ndim == 2:
         values = np.repeat(values[..., None], 3, axis=2)
     if values.ndim != 3 or values.shape[2] != 3:
         layout = "(3, H, W)" if isinstance(image, Tensor) else "(H, W, 3)"
-        raise BadInput(f"{name}: shape {tuple(np.shape(image))}; expected {layout}")
+        raise BadInput(f"{name}: shape {tuple(image.shape)}; expected {layout}")
+    if not values.size:
+        raise BadInput(f"{name}: shape {tuple(image.shape)} has no pixels")
     if values.dtype != np.uint8:
         if not np.issubdtype(values.dtype, np.floating):
             raise BadInput(f"{name}: {values.dtype}; expected uint8, or real numbers in [0, 1]")

@@ -185,6 +185,15 @@ def run_folders(arguments: argparse.Namespace) -> list[Path]:
     return folders
 
 
+def exact(value: float) -> str:
+    """The shortest text of a number that gives the same number again.
+
+    >>> exact(2.0), exact(0.123456789)
+    ('2', '0.123456789')
+    """
+    return f"{value:g}" if float(f"{value:g}") == value else repr(value)
+
+
 def arguments_of(settings: Options) -> list[str]:
     """The options of a command line that give these settings, those at their default left out.
 
@@ -202,5 +211,5 @@ def arguments_of(settings: Options) -> list[str]:
             continue
         for one in value if isinstance(value, tuple) else [value]:
             parts = one if isinstance(one, tuple) else [one]
-            options += [flag, *(f"{p:g}" if isinstance(p, float) else str(p) for p in parts)]
+            options += [flag, *(exact(p) if isinstance(p, float) else str(p) for p in parts)]
     return options

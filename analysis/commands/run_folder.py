@@ -23,7 +23,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import mtd
-from analysis.engine.cache import ActivationCache
+from analysis.engine.cache import FOLDER, ActivationCache
 from mtd.utils import atomic_write
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput, Failed
@@ -31,7 +31,6 @@ from mtd.utils.errors import BadInput, Failed
 MANIFEST = "manifest.json"
 LOG = "run.json"
 TEXT_FILE = "summary.txt"
-NOTE = "note: "
 PACKAGES = (
     *("torch", "torchvision", "numpy", "scipy", "scikit-image", "pillow", "pyvips", "openexr"),
     *("lpips", "scikit-learn", "pandas", "matplotlib"),
@@ -148,9 +147,8 @@ class RunFolder:
         atomic_write.write(self.path / LOG, text + "\n")
 
     def complete(self) -> bool:
-        """Whether the tables are written and nothing is left to do."""
-        unfinished = self.cache.folder is not None and self.cache.folder.exists()
-        return not unfinished and any(self.path.glob("*.csv"))
+        """Whether an earlier start of this run finished it, so that nothing is left to do."""
+        return not unfinished(self.path) and any(self.path.glob("*.csv"))
 
     def discard(self) -> None:
         """Remove the folders that this process made, if the run left no result."""
@@ -229,6 +227,12 @@ def done(path: Path) -> bool:
     return bool(runs and runs[-1].get("finished"))
 
 
+def unfinished(path: Path) -> bool:
+    """Whether the run of a folder was started and not finished; a folder without log was copied."""
+    runs = read_log(path)
+    return (path / FOLDER).exists() or (bool(runs) and not any(run.get("finished") for run in runs))
+
+
 def _identity(manifest: Mapping[str, Any]) -> str:
     return json.dumps(manifest, sort_keys=True)
 
@@ -290,24 +294,22 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     return manifest
 
 
-def read_notes(path: str | Path) -> list[str]:
-    """The notes in the text of a run folder; none without a text."""
-    try:
-        lines = (Path(path) / TEXT_FILE).read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    return [line.removeprefix(NOTE) for line in lines if line.startswith(NOTE)]
-
-
 def read_tables(path: str | Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
-    """The named tables that a run folder has; columns of names stay text."""
+    """The named tables that a run folder has; columns of names stay text.
+
+    Raises:
+        BadInput: one is damaged.
+    """
     files = {name: Path(path) / f"{name}.csv" for name in names}
     return {name: _read(file) for name, file in files.items() if file.is_file()}
 
 
 def _read(file: Path) -> pd.DataFrame:
     # a model may be called 10000, NA or nan
-    columns = list(pd.read_csv(file, nrows=0).columns)
-    text = {name: str for name in columns if name in TEXT}
-    missing = {name: ["nan"] for name in columns if name not in TEXT}
-    return pd.read_csv(file, dtype=text, keep_default_na=False, na_values=missing)
+    try:
+        columns = list(pd.read_csv(file, nrows=0).columns)
+        text = {name: str for name in columns if name in TEXT}
+        missing = {name: ["nan"] for name in columns if name not in TEXT}
+        return pd.read_csv(file, dtype=text, keep_default_na=False, na_values=missing)
+    except (OSError, ValueError) as error:  # pandas' errors of parsing are ValueErrors
+        raise BadInput(f"{file}: no table that can be read ({error})") from None

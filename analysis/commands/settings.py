@@ -301,7 +301,7 @@ def number(kind: type, about: Option, value: Any) -> int | float:
     what = range_of(kind, about)
     try:
         converted = kind(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(what) from None
     exact = isinstance(value, str) or (not isinstance(value, bool) and converted == value)
     inside = (

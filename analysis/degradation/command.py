@@ -160,6 +160,7 @@ ANALYSIS = Analysis(
     table_names=("degradation", "embedding"),
     keys={"degradation": ("model", "layer")},
     report_crops=48,
+    version=2,
 )
 
 

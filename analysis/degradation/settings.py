@@ -14,6 +14,7 @@ from analysis.commands.settings import (
     noises_option,
     option,
 )
+from analysis.text.terminal import plural
 from mtd.utils.errors import BadInput
 
 NOISES = (REFERENCE, *(noise for noise in UNSEEN if not noise.startswith("mixture")))
@@ -73,5 +74,5 @@ class DegradationSettings(Settings):
         if noises < 2:
             raise BadInput("1 noise: nothing to separate; give --noise twice or more")
         if crops < 3:
-            raise BadInput(f"{crops} crops: expected 3 or more; raise --limit")
+            raise BadInput(f"{plural(crops, 'crop')}: expected 3 or more; raise --limit")
         return replace(self, components=min(self.components, crops * noises - 1))

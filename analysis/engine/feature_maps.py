@@ -25,8 +25,9 @@ def lay_out(
 
     Args:
         name: of the layer, for errors.
-        activation: feature maps (B, C, h, w) already; or tokens (B, h · w, C) of the image, or of
-            the image padded on the right and below to whole windows.
+        activation: feature maps (B, C, h, w) or (B, h, w, C), see `channels_first`; or tokens
+            (B, h · w, C) of the image, or of the image padded on the right and below to whole
+            windows.
         batch: B.
         height: of the images.
         width: of the images.
@@ -42,7 +43,7 @@ def lay_out(
             "has no positions in the image; leave it out or use --unit image"
         )
     if activation.shape[0] == batch and activation.ndim == 4:
-        return activation
+        return channels_first(activation, height, width)
     if activation.shape[0] == batch and activation.ndim == 3:
         for h, w in paddings(height, width):
             if h * w == activation.shape[1]:
@@ -55,6 +56,21 @@ def lay_out(
         f"layer {name!r} outputs {tuple(activation.shape)}, which has no positions of a "
         "batch of images; leave it out or use --unit image"
     )
+
+
+def channels_first(maps: Tensor, height: int, width: int) -> Tensor:
+    """Feature maps (B, C, h, w) of images of (height, width), also where channels come last.
+
+    (B, h, w, C), as linear layers and layer norms give it, is recognized by its middle sizes: they
+    are those of the image, whole or divided by 2, 4, 8, …, and its last two are not.
+    """
+    grids = {
+        (-(-h // factor), -(-w // factor))
+        for h, w in paddings(height, width)
+        for factor in (1, 2, 4, 8, 16, 32)
+    }
+    last = tuple(maps.shape[1:3]) in grids and tuple(maps.shape[2:]) not in grids
+    return maps.permute(0, 3, 1, 2) if last else maps
 
 
 def paddings(height: int, width: int) -> list[tuple[int, int]]:

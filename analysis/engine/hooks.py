@@ -38,7 +38,8 @@ class Activations:
             that no more than one activation is in memory in full; by default, a copy.
 
     Raises:
-        BadInput: on entry, a selector that matches nothing; on exit, a module that never fired.
+        BadInput: on entry, a selector that matches nothing; on exit, a module that never fired, or
+            never with a tensor.
     """
 
     def __init__(
@@ -64,7 +65,8 @@ class Activations:
         for name in self.layers:
             if name.startswith(INPUT):
                 module = modules[name.removeprefix(INPUT)]
-                self._handles.append(module.register_forward_pre_hook(self._input_hook(name)))
+                hook = self._input_hook(name)
+                self._handles.append(module.register_forward_pre_hook(hook, with_kwargs=True))
             else:
                 self._handles.append(modules[name].register_forward_hook(self._hook(name)))
         return self
@@ -90,19 +92,25 @@ class Activations:
         silent = [name for name in self.layers if name not in self._fired]
         if silent:
             raise BadInput(
-                f"layer {silent[0]!r} never fired in the forward pass "
+                f"layer {silent[0]!r} never fired in the forward pass, or without a tensor "
                 f"({len(silent)} of {len(self.layers)} chosen): leave it out of --layers"
             )
 
-    def _input_hook(self, name: str) -> Callable[[nn.Module, Any], None]:
+    def _input_hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         record = self._hook(name)
-        return lambda module, inputs: record(module, inputs, inputs[0] if inputs else None)
+
+        def first(module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+            record(module, inputs, next(iter([*inputs, *named.values()]), None))
+
+        return first
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def record(_: nn.Module, __: Any, output: Any) -> None:
             place = (getattr(self.model, "mask_draw", 0), getattr(self.model, "part", 0))
             if place != (self._draw, self._part):
                 (self._draw, self._part), self._fired = place, {}
+            if not any(True for _ in _tensors(name, output)):
+                return
             self._fired[name] = count = self._fired.get(name, 0) + 1
             path = name if count == 1 else f"{name}#{count}"
             for entry, tensor in _tensors(path, output):

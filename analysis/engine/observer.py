@@ -22,8 +22,8 @@ from mtd.noise.synthetic import Gaussian
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import nearest
 
-OUTPUT = "output"
-"""The layer name that stands for the denoised image."""
+OUTPUT = ".output"
+"""The layer name that stands for the denoised image; no module can have it."""
 
 Reduction = Literal["sum", "gather"]
 State = Tensor | dict[int, Any]

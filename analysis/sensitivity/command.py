@@ -133,7 +133,7 @@ ANALYSIS = Analysis(
     table_names=("sensitivity",),
     keys={"sensitivity": ("model", "noise", "layer")},
     report_crops=48,
-    version=2,
+    version=3,
 )
 
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from analysis.engine.cache import CachedActivations
 from analysis.engine.collecting_observer import Collector
+from analysis.engine.feature_maps import channels_first
 from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, View
 from analysis.text.noise_names import CLEAN
 from mtd.utils.errors import BadInput
@@ -68,7 +69,7 @@ class LayerChanges(Collector):
             layers = {IMAGE: noisy.noisy, DENOISED: value}
         sums: dict[str, Tensor] = {}
         for name, activation in layers.items():
-            positions = by_position(name, activation, len(noisy.batch.crops))
+            positions = by_position(name, activation, len(noisy.batch.crops), *noisy.batch.size)
             if noisy.noise.spec == CLEAN:
                 self._remember((noisy.model, name), positions)
                 exact = positions.double()
@@ -128,16 +129,17 @@ class LayerChanges(Collector):
         return sums
 
 
-def by_position(layer: str, value: Tensor, count: int) -> Tensor:
-    """A layer's output for `count` images as (images, positions, channels).
+def by_position(layer: str, value: Tensor, count: int, height: int, width: int) -> Tensor:
+    """A layer's output for `count` images of (height, width) as (images, positions, channels).
 
-    Feature maps are (images, channels, h, w), tokens (images, positions, channels) already.
+    Feature maps are (images, channels, h, w) or (images, h, w, channels), tokens (images,
+    positions, channels) already.
 
     Raises:
         BadInput: neither of them.
     """
     if value.shape[0] == count and value.ndim == 4:
-        return value.flatten(2).mT
+        return channels_first(value, height, width).flatten(2).mT
     if value.shape[0] == count and value.ndim == 3:
         return value
     raise BadInput(

@@ -46,12 +46,13 @@ def prepare(inputs: RunInputs, settings: SRGASettings) -> SRGASettings:
         BadInput: too few patches.
     """
     from analysis.srga.score import PATCHES
+    from analysis.text.terminal import plural
     from mtd.utils.errors import BadInput
 
     if len(inputs.crops) < FEWEST:
         raise BadInput(
-            f"{len(inputs.crops)} patches: SRGA needs {FEWEST}, and is usually computed from "
-            f"{PATCHES} or more; raise --limit or give more images"
+            f"{plural(len(inputs.crops), 'patch', 'es')}: SRGA needs {FEWEST}, and is usually "
+            f"computed from {PATCHES} or more; raise --limit or give more images"
         )
     return settings
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from mtd.utils.errors import BadInput
+
 Key = TypeVar("Key")
 
 
@@ -43,8 +45,17 @@ def wrapped(name: str, width: int, lines: int = 3) -> str:
 
 
 def unique_names(paths: Sequence[str]) -> list[str]:
-    """Short, unambiguous names of files."""
+    """Short, unambiguous names of checkpoints.
+
+    Raises:
+        BadInput: two are the same file, however it is spelled.
+    """
     places = [Path(path) for path in paths]
+    spellings: dict[Path, str] = {}
+    for path, place in zip(paths, places, strict=True):
+        if (file := place.resolve()) in spellings:
+            raise BadInput(f"{spellings[file]} and {path} are the same model: give it once")
+        spellings[file] = path
     names = shortest(dict(enumerate((*place.parts[:-1], place.stem) for place in places)))
     if len(set(names.values())) < len(names):  # two files that differ in their ending alone
         return [str(place) for place in places]

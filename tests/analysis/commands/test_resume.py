@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import analysis
 from analysis.cka import command as cka_command
 from analysis.commands import progress
 from analysis.commands.command import run_arguments
@@ -238,3 +239,25 @@ def test_a_bad_layer_leaves_no_folder_behind(folder, in_process):
         cka_command.main, *RUN, "--layers", "**.attn", "--output-dir", "new/er/run"
     )
     assert code == 2 and not (folder / "new").exists()
+
+
+def test_a_foreign_table_in_the_folder_is_no_result(folder, networks):
+    """A run that stopped before its first activation, into a folder that holds a table."""
+    (folder / "run").mkdir()
+    (folder / "run" / "mine.csv").write_text("a,b\n1,2\n")
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine_run, "run_network", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    with pytest.raises(BadInput, match="the run is not finished; continue it with --resume"):
+        analysis.open_run(folder / "run")
+    path = run("--resume")
+    assert networks and (path / "cka.csv").exists()
+    assert not analysis.open_run(path).frames["cka"].empty
+    (path / "cka.csv").write_text("")
+    with pytest.raises(BadInput, match=r"cka.csv: no table that can be read"):
+        analysis.open_run(path)

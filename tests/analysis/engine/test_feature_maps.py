@@ -91,6 +91,21 @@ def test_positions_in_channel_attention_are_compared(tmp_path, monkeypatch):
     assert "encoder_level1.0.attn" in set(pd.read_csv(path / "layers.csv").layer)
 
 
+@pytest.mark.parametrize("size", [(12, 20), (16, 16), (24, 40)])
+def test_channels_may_come_last(size):
+    """As from a linear layer or a layer norm: the same maps, whole and downsampled."""
+    maps = drawn(2, 5, size[0] // 2, size[1] // 2)
+    assert torch.equal(lay_out("norm", maps.permute(0, 2, 3, 1), 2, *size), maps)
+    assert torch.equal(lay_out("conv", maps, 2, *size), maps)
+    whole = drawn(2, 48, *size)
+    assert torch.equal(lay_out("norm", whole.permute(0, 2, 3, 1), 2, *size), whole)
+
+
+def test_shapes_that_fit_both_ways_have_channels_first():
+    maps = drawn(2, 16, 16, 16)
+    assert torch.equal(lay_out("conv", maps, 2, 16, 16), maps)
+
+
 @pytest.mark.parametrize("count", [1, 63, 65])
 def test_tokens_that_fill_no_grid_are_refused(count):
     with pytest.raises(BadInput, match=rf"'odd' has {count} tokens, no grid of a 8 x 8 crop"):

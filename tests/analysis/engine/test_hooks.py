@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+import analysis
 from analysis.engine.hooks import Activations
 from analysis.engine.layers import blocks, choose, default_layers
 from mtd.masking import MaskedInference
@@ -189,3 +191,52 @@ def test_extract_records_what_it_returns():
     with Activations(network, "conv_*", extract=lambda name, t: t[:, :1]) as seen:
         network(x)
     assert {value.shape[1] for _, value in seen.items()} == {1}
+
+
+class WithOutput(nn.Module):
+    """A module called `output`, a part that is called by keyword, and one that gives no tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.output = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 3, 1)
+        self.silent = Silent()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.silent()
+        return x - self.output(input=self.body(x))
+
+
+class Silent(nn.Module):
+    def forward(self) -> None:
+        return None
+
+
+def test_the_input_of_a_module_that_is_called_by_keyword():
+    model, x = WithOutput(), torch.rand(1, 3, 8, 8)
+    with Activations(model, "input:output") as activations:
+        model(x)
+    assert torch.equal(activations["input:output"], model.body(x))
+
+
+@pytest.mark.parametrize("selector", ["silent", "input:silent"])
+def test_a_module_without_a_tensor_is_refused(selector):
+    model = WithOutput()
+    with (
+        pytest.raises(BadInput, match="never fired in the forward pass, or without a tensor"),
+        Activations(model, ["body", selector]),
+    ):
+        model(torch.rand(1, 3, 8, 8))
+
+
+def test_a_module_called_output_is_a_layer_as_any_other():
+    images, options = list(np.random.default_rng(0).random((4, 24, 24, 3))), {"crop": 24}
+    torch.manual_seed(0)
+    model = WithOutput()
+    changes = analysis.sensitivity.measure_sensitivity(
+        model, images=images, layers=["output"], progress=False, **options
+    ).frames["sensitivity"]
+    assert set(changes.layer) == {"noisy image", "output", "denoised image"}
+    noise = model.output(model.body(torch.rand(1, 3, 24, 24)))
+    assert noise.shape == (1, 3, 24, 24)
+    gains = changes.groupby("layer").gain.mean()
+    assert gains["output"] != gains["denoised image"]

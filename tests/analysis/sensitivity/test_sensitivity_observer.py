@@ -100,10 +100,11 @@ def test_a_gaussian_of_level_0_is_the_clean_image(quantize):
 def test_maps_and_tokens_are_laid_out_alike():
     maps = torch.randn(2, 5, 3, 4)
     tokens = maps.flatten(2).mT
-    assert torch.equal(by_position("a", maps, 2), by_position("a", tokens, 2))
+    for same in (tokens, maps.permute(0, 2, 3, 1)):
+        assert torch.equal(by_position("a", maps, 2, 3, 4), by_position("a", same, 2, 3, 4))
     for other in (maps[:1], maps[..., 0, 0], tokens.repeat(2, 1, 1)):
         with pytest.raises(BadInput, match="leave it out of --layers"):
-            by_position("a", other, 2)
+            by_position("a", other, 2, 3, 4)
 
 
 def test_an_observer_of_nothing_finds_nothing():
