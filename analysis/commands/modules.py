@@ -126,7 +126,7 @@ def denoiser(name: str, model: Model, settings: Settings, device: str) -> Denois
         described.source = source_of(model, wrapped)
     elif weights != wrapped.source["weights_sha256"]:
         described.source = wrapped.source | {
-            "sha256": identity_digest(model),
+            "sha256": module_digest(model),
             "weights_sha256": weights,
             "recognised": f"{wrapped.source['recognised']}; weights changed after loading",
         }
@@ -137,7 +137,7 @@ def source_of(model: nn.Module, wrapped: Denoiser) -> dict[str, Any]:
     """Where a module comes from, and a digest of all that decides its outputs."""
     return {
         "path": f"{type(model).__module__}.{type(model).__qualname__}",
-        "sha256": identity_digest(model),
+        "sha256": module_digest(model),
         "weights_sha256": weights_digest(model.state_dict()),
         "container": "",
         "architecture": type(model).__name__,
@@ -149,7 +149,7 @@ def source_of(model: nn.Module, wrapped: Denoiser) -> dict[str, Any]:
     }
 
 
-def identity_digest(model: nn.Module) -> str:
+def module_digest(model: nn.Module) -> str:
     """SHA-256 of all that decides a module's outputs, as far as it can be read off.
 
     Its weights, its `repr`, and of each of its parts the class, the source code of a class that is

@@ -6,8 +6,10 @@ folders instead, it reads their tables.
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
     from analysis.commands.job import AnalysisJob
     from analysis.commands.run_folder import RunFolder
     from analysis.compare.inputs import CompareInputs
-    from analysis.compare.predictors import Run
     from analysis.compare.result import CompareResult
+    from analysis.compare.runs import Run
     from mtd.data.photographs import Photograph
 
     Frames = Mapping[str, pd.DataFrame]
@@ -40,6 +42,10 @@ EXAMPLES = """\
       --noise poisson:3.5 --noise spatial:60 --skip sensitivity
   python -m analysis.compare runs/generalization-… runs/srga-… runs/cka-…
 """
+
+
+OF_RUNS = "the runs of the folders have their own; leave it out"
+"""Why settings are refused beside run folders."""
 
 
 def load_inputs(
@@ -69,31 +75,32 @@ def manifest(inputs: RunInputs, settings: CompareSettings, observer: None) -> di
 def compute(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> dict[str, Any]:
     """Run every analysis in one pass, each in a folder inside, and compare them.
 
-    Without a folder, the files of the analyses are returned as well, in folders of their names.
+    Every process returns the tables of the comparison. Without a folder, the files of the analyses
+    are returned as well, in folders of their names, as far as a process has them.
     """
     from analysis.commands.several import compute_together, run_together
     from analysis.compare.inputs import CompareInputs
-    from analysis.compare.predictors import Run, read_runs
+    from analysis.compare.predictors import read_runs
+    from analysis.compare.runs import Run
 
     inputs = job.inputs
     assert isinstance(inputs, CompareInputs)
     inner: dict[str, Any] = {}
+    paths: list[Path] = []
     if folder is not None:
         paths = run_together(inputs.jobs, inputs, inputs.batches, folder, quiet)
     else:
-        for part, files in zip(
-            inputs.jobs,
-            compute_together(inputs.jobs, inputs, inputs.batches, quiet),
-            strict=True,
-        ):
+        together = compute_together(inputs.jobs, inputs, inputs.batches, quiet)
+        for part, files in zip(inputs.jobs, together, strict=True):
             inner |= {f"{part.name}/{name}": content for name, content in files.items()}
+    own: dict[str, Any] = {}
     with inputs.ranks.raise_on_all_ranks():
-        if not inputs.ranks.first:
-            return {}
-        if folder is not None:
-            return tables(read_runs(paths), job)
-        runs = [Run(part.name, part.manifest, frames_of(part.name, inner)) for part in inputs.jobs]
-        return {**tables(runs, job), **inner}
+        if inputs.ranks.first:  # other processes may lack tables of the analyses
+            runs = read_runs(paths) or [
+                Run(part.name, part.manifest, frames_of(part.name, inner)) for part in inputs.jobs
+            ]
+            own = tables(runs, job)
+    return {**inputs.ranks.gather(own)[0], **inner}
 
 
 def frames_of(name: str, files: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
@@ -186,18 +193,39 @@ def run_arguments(arguments: Sequence[str], command_line: str = "") -> Path:
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    options = parser.build(
+    known = parser.build(
         CompareSettings,
         "analysis.compare",
         ANALYSIS.description,
         EXAMPLES,
         models="checkpoint files or bundled names; or run folders of these analyses",
-    ).parse_args(list(arguments))
+    )
+    options = known.parse_args(list(arguments))
     output = parser.output_options(options, command_line)
     settings = parser.settings_from(CompareSettings, options)
     if folders := parser.run_folders(options):
+        check_no_settings(options, known.parse_args([]))
         return from_folders(folders, output)
     return command.run(ANALYSIS, cli_options.resolve_requests(options), settings, output)
+
+
+def check_no_settings(options: argparse.Namespace, defaults: argparse.Namespace) -> None:
+    """Check that only output options are given beside run folders.
+
+    Args:
+        options: as parsed.
+        defaults: those of an empty command line.
+
+    Raises:
+        BadInput: another option is given.
+    """
+    flags = {item.name: parser.flag_of(item) for item in fields(CompareSettings)}
+    for name, value in vars(options).items():
+        if name in ("models", "output_dir", "resume", "quiet"):
+            continue
+        if name not in defaults or value != getattr(defaults, name):
+            flag = flags.get(name, f"--{name.replace('_', '-')}")
+            raise BadInput(f"{flag}: {OF_RUNS}")
 
 
 def from_folders(
@@ -257,10 +285,8 @@ def folders_among(models: Any) -> list[Path]:
 
     if isinstance(models, Mapping):
         sequence = list(models.values())
-    elif isinstance(models, Sequence) and not isinstance(models, str):
-        sequence = list(models)
     else:
-        sequence = [models]
+        sequence = models if isinstance(models, list) else [models]
     paths = [Path(model) for model in sequence if isinstance(model, str | Path)]
     folders = [path for path in paths if (path / MANIFEST).is_file()]
     if folders and len(folders) < len(sequence):
@@ -273,22 +299,50 @@ def correlate(
 ) -> CompareResult:
     """Rank correlations between indices of models and their PSNR drop on unseen noise.
 
+    Spearman's ρ is Pearson's correlation of the models' ranks, ties sharing theirs, with the 95%
+    interval tanh(atanh ρ ± 1.96 √((1 + ρ²/2) / (n − 3))) over n models (none at |ρ| = 1) and a
+    two-sided p-value, exact for up to 8 models. Holm's correction multiplies the k-th smallest p
+    of m indices by m − k + 1; none is below the one before it or above 1.
+
+    What is correlated, for each model:
+
+    - `ood_drop`: mean PSNR under the noises trained on minus that under all others, in dB; and
+      `unseen`: the latter, in dB.
+    - `srga`: mean SRGA over the unseen noises, the distance between features under the reference
+      and an unseen noise; 0 is no distance. See `analysis.srga`.
+    - `cka`: mean over the unseen noises of the CKA between the reference and that noise, a mean
+      over the last quarter of the blocks, at most 1. See `analysis.cka`.
+    - `separability`: Calinski-Harabasz index of the last features, grouped by noise. See
+      `analysis.degradation`.
+    - `distance`: mean over the unseen noises of the Wasserstein-1 distance between the last
+      features under the reference and that noise, in standard deviations under the reference. See
+      `analysis.distributions`.
+    - `sensitivity`: mean over the unseen noises of the output's gain, its relative change from the
+      clean to the noisy image over that of the image. See `analysis.sensitivity`.
+
+    Means are over those unseen noises under which every model has a value; `notes` says so if
+    there are others.
+
     Args:
-        models: four or more: a mapping from names, or a sequence, of `nn.Module` from (B, 3, H, W)
+        models: four or more: a mapping from names, or several, of `nn.Module` from (B, 3, H, W)
             in [0, 1] to the same, paths of checkpoints, bundled names. Or run folders of
             `analysis.generalization` and of the analyses that indices are of, whose tables are
             read.
-        images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W); by
-            default the bundled ones.
+        images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W), `uint8`
+            or real in [0, 1]; by default the bundled ones.
         progress: show a progress bar.
-        **settings: see `analysis.compare.settings.CompareSettings`; of run folders none.
+        settings: fields of `analysis.compare.settings.CompareSettings`; none with run folders.
 
     Returns:
-        Data frames, figures and sentences, and in `parts` the result of each analysis. Nothing is
-        written; `save` does.
+        Data frames `models`, `correlations` and `notes`, figures and sentences, and in `parts` the
+        result of each analysis. Nothing is written; `save` does.
 
     Raises:
-        BadInput: fewer than four models, or a model, image, setting or run that cannot be used.
+        BadInput: fewer than four models, a model and its copy, or a model, image, setting or run
+            that cannot be used.
+
+    Reference: Bonett and Wright 2000, Psychometrika 65 (interval); Holm 1979, Scandinavian Journal
+    of Statistics 6.
 
     Example:
         >>> import analysis
@@ -308,13 +362,17 @@ def correlate(
         >>> list(result.correlations.target), list(result.parts)
         (['ood_drop', 'unseen'], ['generalization', 'srga'])
     """
+    from torch import nn
+
     from analysis.compare.predictors import read_runs
     from analysis.compare.result import CompareResult
 
+    if isinstance(models, Iterable) and not isinstance(models, str | Path | Mapping | nn.Module):
+        models = list(models)  # which may be read only once
     if folders := folders_among(models):
         if settings or images is not None:
             names = ", ".join([*settings, *(["images"] if images is not None else [])])
-            raise BadInput(f"{names}: the runs of the folders have their own; leave it out")
+            raise BadInput(f"{names}: {OF_RUNS}")
         runs = read_runs(folders)
         manifest = manifest_of_runs(runs, [str(path) for path in folders])
         return CompareResult(ANALYSIS, tables(runs), manifest)

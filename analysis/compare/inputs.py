@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
-
 from analysis.commands import inputs as commands_inputs
-from analysis.commands.inputs import RunInputs, canonical, manifest_of
+from analysis.commands.inputs import RunInputs, canonical, identity_digest, manifest_of
 from analysis.commands.job import PIXELS, AnalysisJob, plan
 from analysis.commands.registry import analysis
 from analysis.compare.settings import CompareSettings
@@ -19,6 +16,7 @@ from analysis.engine.run import batches
 from analysis.generalization import inputs as benchmark_inputs
 from analysis.generalization.settings import GeneralizationSettings
 from analysis.stats.rank_correlation import LEAST
+from analysis.text.markdown import listed
 from analysis.text.noise_names import CLEAN
 from analysis.text.terminal import plural
 from mtd.utils.errors import BadInput
@@ -26,6 +24,7 @@ from mtd.utils.errors import BadInput
 if TYPE_CHECKING:
     from analysis.commands.inputs import Models
     from mtd.data.photographs import Photograph
+    from mtd.networks.base import Denoiser
 
 BENCHMARK = "generalization"
 
@@ -54,20 +53,51 @@ def load_inputs(
         photographs: the clean images; by default those of `settings.images`.
 
     Raises:
-        BadInput: anything that cannot be used, by any of the processes.
+        BadInput: anything that cannot be used, or a model and its copy, by any of the processes.
     """
-    count = 1 if isinstance(models, str | Path | nn.Module) else len(models)
-    if count < LEAST:
-        raise BadInput(f"{plural(count, 'model')}: rank correlations need {LEAST} or more")
+    if isinstance(models, Collection) and not isinstance(models, str) and len(models) < LEAST:
+        raise BadInput(f"{plural(len(models), 'model')}: rank correlations need {LEAST} or more")
     settings = completed(settings)
     inputs = commands_inputs.load_inputs(models, settings, photographs)
     with inputs.ranks.raise_on_all_ranks():
+        check_models(inputs.models)
         assert settings.crop is not None
         cut = batches(inputs.crops, settings.batch_size or max(1, PIXELS // settings.crop**2))
         jobs = list(planned(inputs, settings, cut))
         whole = benchmark_inputs.with_noisy_input(benchmark_settings(settings), inputs)
     shared = {item.name: getattr(whole, item.name) for item in fields(RunInputs)}
     return CompareInputs(**shared, jobs=tuple(jobs), batches=tuple(cut))
+
+
+def check_models(models: Mapping[str, Denoiser]) -> None:
+    """Check that models are distinct, and enough of them.
+
+    Raises:
+        BadInput: fewer than four, or a copy of another one.
+    """
+    if few := too_few(models):
+        raise BadInput(few)
+    for names in copies(models):
+        raise BadInput(f"{listed(names)} are the same model: give one of them")
+
+
+def too_few(models: Mapping[str, Denoiser]) -> str:
+    """Why models are too few for rank correlations, a model and its copies being one; or ""."""
+    same = copies(models)
+    count = len(models) - sum(len(names) - 1 for names in same)
+    if count >= LEAST:
+        return ""
+    why = "; ".join(f"{listed(names)} are the same" for names in same)
+    found = f"{plural(count, 'model')} ({why})" if why else plural(count, "model")
+    return f"{found}: rank correlations need {LEAST} or more"
+
+
+def copies(models: Mapping[str, Denoiser]) -> list[list[str]]:
+    """Names of models that are the same: one file, with the same masks and input format."""
+    names: dict[str, list[str]] = {}
+    for name, model in models.items():
+        names.setdefault(identity_digest(model), []).append(name)
+    return [same for same in names.values() if len(same) > 1]
 
 
 def completed(settings: CompareSettings) -> CompareSettings:

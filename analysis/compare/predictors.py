@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands.registry import analysis
-from analysis.commands.run_folder import read_manifest, read_tables
+from analysis.compare.runs import Run, difference
+from analysis.text.markdown import codes
 from analysis.text.noise_names import CLEAN
 from mtd.utils.errors import BadInput
 
@@ -24,8 +23,6 @@ TARGETS = {
 }
 """The targets of the prediction, with their labels."""
 
-Trained = AbstractSet[str]
-
 
 @dataclass(frozen=True)
 class Index:
@@ -36,47 +33,65 @@ class Index:
         analysis: that computes it.
         table: of that analysis, which holds it.
         label: for figures.
-        read: one value for each model, from that table and the noises that count as trained on.
+        read: its values from that table, the run's reference and the noises that count as trained
+            on: columns `model`, `noise` (unseen; one that is empty if there are no values by
+            noise) and `value`.
+        from_reference: it compares unseen noises with the reference, the first noise of a run.
     """
 
     name: str
     analysis: str
     table: str
     label: str
-    read: Callable[[pd.DataFrame, Trained], pd.Series]
+    read: Callable[[pd.DataFrame, str, Collection[str]], pd.DataFrame]
+    from_reference: bool = False
 
 
-def _srga(frame: pd.DataFrame, trained: Trained) -> pd.Series:
-    unseen = frame[(frame.noise != frame.reference) & ~frame.noise.isin(trained)]
-    return unseen.groupby("model").srga.mean()
+def _values(
+    rows: pd.DataFrame, value: str, model: str = "model", noise: str = "noise"
+) -> pd.DataFrame:
+    columns = {"model": rows[model], "noise": rows[noise], "value": rows[value]}
+    return pd.DataFrame(columns)
 
 
-def _cka(frame: pd.DataFrame, _: Trained) -> pd.Series:
-    same = (frame.model_a == frame.model_b) & (frame.noise_a != frame.noise_b)
-    return frame[same].groupby("model_a").cka.mean()
+def _srga(frame: pd.DataFrame, reference: str, trained: Collection[str]) -> pd.DataFrame:
+    return _values(frame[~frame.noise.isin([reference, *trained])], "srga")
 
 
-def _separability(frame: pd.DataFrame, _: Trained) -> pd.Series:
-    return frame[frame.last_features.astype(bool)].groupby("model").ch_noise.mean()
+def _cka(frame: pd.DataFrame, reference: str, trained: Collection[str]) -> pd.DataFrame:
+    unseen = ~frame.noise_b.isin([reference, *trained])
+    same = frame[(frame.model_a == frame.model_b) & (frame.noise_a == reference) & unseen]
+    return _values(same, "cka", "model_a", "noise_b")
 
 
-def _distance(frame: pd.DataFrame, trained: Trained) -> pd.Series:
-    unseen = frame[(frame.noise != frame.reference) & ~frame.noise.isin(trained)]
-    last: pd.DataFrame = unseen[unseen.last_features.astype(bool)]
-    return last.groupby("model").w1_relative.mean()
+def _separability(frame: pd.DataFrame, _: str, __: Collection[str]) -> pd.DataFrame:
+    return _values(frame[frame.last_features.astype(bool)].assign(noise=""), "ch_noise")
 
 
-def _sensitivity(frame: pd.DataFrame, trained: Trained) -> pd.Series:
+def _distance(frame: pd.DataFrame, reference: str, trained: Collection[str]) -> pd.DataFrame:
+    unseen = frame[~frame.noise.isin([reference, *trained])]
+    return _values(unseen[unseen.last_features.astype(bool)], "w1_relative")
+
+
+def _sensitivity(frame: pd.DataFrame, _: str, trained: Collection[str]) -> pd.DataFrame:
     unseen = frame[~frame.noise.isin(trained)]
     last = unseen.groupby(["model", "noise"])["index"].transform("max") == unseen["index"]
-    return unseen[last].groupby("model").gain.mean()
+    return _values(unseen[last], "gain")
 
 
 INDICES = (
-    Index("srga", "srga", "srga", "SRGA, mean over unseen noises", _srga),
-    Index("cka", "cka", "last_quarter", "CKA of the last quarter between noises", _cka),
+    Index("srga", "srga", "srga", "SRGA, mean over unseen noises", _srga, from_reference=True),
+    Index(
+        *("cka", "cka", "last_quarter", "CKA of the last quarter between noises"),
+        _cka,
+        from_reference=True,
+    ),
     Index("separability", "degradation", "degradation", "CH of the last features", _separability),
-    Index("distance", "distributions", "distributions", "W1 of the last features (σ)", _distance),
+    Index(
+        *("distance", "distributions", "distributions", "W1 of the last features (σ)"),
+        _distance,
+        from_reference=True,
+    ),
     Index("sensitivity", "sensitivity", "sensitivity", "gain of the output", _sensitivity),
 )
 
@@ -87,112 +102,69 @@ KNOWN = tuple(dict.fromkeys((PREDICTED, *(index.analysis for index in INDICES)))
 """The analyses whose runs are compared."""
 
 
-@dataclass(frozen=True)
-class Run:
-    """The tables of an analysis, from a run folder or in memory.
-
-    Attributes:
-        place: the folder, or a name, for messages.
-        manifest: see `analysis.commands.run_folder`.
-        frames: its tables by name.
-    """
-
-    place: str
-    manifest: Mapping[str, Any]
-    frames: Mapping[str, pd.DataFrame]
-
-    @classmethod
-    def read(cls, path: Path) -> Run:
-        """The run of a folder.
-
-        Raises:
-            BadInput: no run folder, or of an analysis without an index.
-        """
-        manifest = read_manifest(path)
-        kind = str(manifest.get("analysis"))
-        if kind not in KNOWN:
-            names = ", ".join(sorted(KNOWN))
-            raise BadInput(f"{path}: a run of {kind}; expected one of {names}")
-        return cls(str(path), manifest, read_tables(path, analysis(kind).table_names))
-
-    @property
-    def kind(self) -> str:
-        """The name of its analysis."""
-        return str(self.manifest["analysis"])
-
-    @property
-    def models(self) -> dict[str, str]:
-        """The names of its models, by the SHA-256 of their files."""
-        return {about["sha256"]: name for name, about in self.manifest["models"].items()}
-
-    def table(self, name: str) -> pd.DataFrame:
-        """One of its tables.
-
-        Raises:
-            BadInput: it is missing.
-        """
-        if name not in self.frames:
-            raise BadInput(f"{self.place}: {name}.csv is missing; finish the run with --resume")
-        return self.frames[name]
-
-    @contextmanager
-    def reading(self) -> Iterator[None]:
-        """Context in which its tables are read.
-
-        Raises:
-            BadInput: a table or column is missing, as in a run of another version.
-        """
-        try:
-            yield
-        except (KeyError, AttributeError, StopIteration) as error:
-            raise BadInput(f"{self.place}: incomplete ({error}); run it again") from None
-
-
 def read_runs(paths: Sequence[Path]) -> list[Run]:
     """The runs of several folders.
 
     Raises:
-        BadInput: see `Run.read`.
+        BadInput: no run folder, a damaged one, or one of an analysis without an index.
     """
-    return [Run.read(path) for path in paths]
+    return [Run.read(path, KNOWN) for path in paths]
 
 
 def gather(runs: Sequence[Run]) -> pd.DataFrame:
     """One row for each model: its PSNR drop, and every index that the runs hold.
 
-    Models are the same if their files are, whatever they are called; names are those of the
-    generalization run. An index may come from several runs of its analysis, on other models each.
+    Models are the same if their files, masks and input format are, whatever they are called; names
+    are those of the generalization run. An index may come from several runs of its analysis, on
+    other models each. It is the mean over those unseen noises under which every model has a value;
+    models without any value have NaN.
+
+    Columns: `model`; `checkpoint`, the SHA-256 of its file; the targets `ood_drop` and `unseen` in
+    dB; a column for each index.
 
     Raises:
-        BadInput: a model twice in runs of one analysis, not just one run of generalization, no
-            index, or runs that differ in networks or noise.
+        BadInput: a damaged run, a model twice in runs of one analysis, not just one run of
+            generalization, no index, or runs that differ in networks, noise or reference.
     """
     by_kind = grouped(runs)
     predicted = by_kind[PREDICTED][0]
-    scores = predicted.table("generalization")
-    psnr = scores[scores.metric == "psnr"].set_index("model")
-    for run in runs:
-        if run is not predicted and (difference := differing(predicted, run)):
-            raise BadInput(f"{run.place} and {predicted.place} differ in {difference}: use one")
-    trained = set(predicted.manifest.get("in_distribution", ()))
-    models = predicted.models
-    frame = pd.DataFrame({"model": list(models.values()), "checkpoint": list(models)})
+    names = list(predicted.models.values())
     with predicted.reading():
-        frame[DROP] = frame.model.map(psnr.ood_drop)
-        frame[UNSEEN] = frame.model.map(psnr.out_of_distribution)
-    for index in (index for index in INDICES if index.analysis in by_kind):
-        by_file: dict[str, Any] = {}
-        for run in by_kind[index.analysis]:
-            table = run.table(index.table)
-            with run.reading():
-                values = index.read(table, trained)
-            by_file |= {digest: values.get(name) for digest, name in run.models.items()}
-        frame[index.name] = frame.checkpoint.map(by_file).astype(float)
+        scores = predicted.table("generalization")
+        psnr = scores[scores.metric == "psnr"].set_index("model")
+        digests = [predicted.manifest["models"][name]["sha256"] for name in names]
+        frame = pd.DataFrame({"model": names, "checkpoint": digests})
+        frame[DROP] = frame.model.map(psnr.ood_drop).astype(float)
+        frame[UNSEEN] = frame.model.map(psnr.out_of_distribution).astype(float)
+    for index, values in measured(by_kind):
+        frame[index.name] = values[common_noises(values)].mean(axis=1).to_numpy()
     return frame
 
 
+def measured(by_kind: Mapping[str, Sequence[Run]]) -> Iterator[tuple[Index, pd.DataFrame]]:
+    """The values of every index that the runs hold: models of the benchmark by unseen noises."""
+    predicted = by_kind[PREDICTED][0]
+    for index in (index for index in INDICES if index.analysis in by_kind):
+        parts = [by_noise(run, index, predicted.trained) for run in by_kind[index.analysis]]
+        yield index, pd.concat(parts).reindex(list(predicted.models))
+
+
+def by_noise(run: Run, index: Index, trained: Collection[str]) -> pd.DataFrame:
+    """An index in one run, a row for each of its models, a column for each unseen noise."""
+    table, models = run.table(index.table), run.models
+    with run.reading():
+        rows = index.read(table, run.reference, trained)
+        wide = rows.pivot(index="model", columns="noise", values="value").astype(float)
+        return wide.reindex(list(models.values())).set_axis(list(models), axis=0)
+
+
+def common_noises(values: pd.DataFrame) -> list[str]:
+    """The noises under which every model has a value, models without any left out."""
+    return [str(noise) for noise in values.dropna(how="all").dropna(axis=1)]
+
+
 def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Runs by their analysis.
+    """Runs by their analysis, which may be compared.
 
     Raises:
         BadInput: see `gather`.
@@ -212,48 +184,87 @@ def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
         raise BadInput(f"no run of analysis.{PREDICTED} among them: PSNR drops are taken from it")
     if len(by_kind) < 2:
         raise BadInput(f"no index: give a run of {', '.join(sorted({*KNOWN} - {PREDICTED}))}")
+    predicted = by_kind[PREDICTED][0]
+    for run in runs:
+        if run is not predicted and (what := difference(predicted, run)):
+            raise BadInput(f"{run.place} and {predicted.place} differ in {what}: use one")
+    check_references(by_kind)
     return by_kind
 
 
-ALIKE = ("attention_mask", "mask_samples", "input_mask", "quantize")
-"""Settings of networks and noise that must be equal for runs to be compared."""
+def check_references(by_kind: Mapping[str, Sequence[Run]]) -> None:
+    """Check that indices are relative to a noise that the benchmark counts as trained on.
+
+    Raises:
+        BadInput: a run has another reference, or not that of the other runs of its analysis.
+    """
+    predicted = by_kind[PREDICTED][0]
+    for index in (index for index in INDICES if index.from_reference):
+        expected, source = predicted.trained, predicted
+        for run in by_kind.get(index.analysis, ()):
+            if expected and run.reference not in expected:
+                raise BadInput(
+                    f"{run.place}: its reference is {run.reference}; expected "
+                    f"{' or '.join(expected)}, that of {source.place}: run it again"
+                )
+            expected, source = [run.reference], run
+
 
 NOTED = ("noises", "crops", "seed", "mask_draws")
 """Settings in which runs may differ; a note says so."""
 
 
-def differing(one: Run, other: Run) -> str:
-    """The first difference that makes two runs incomparable; "" if there is none."""
-    for name in ALIKE:
-        if one.manifest.get(name) != other.manifest.get(name):
-            return name.replace("_", " ")
-    for name, about in one.manifest["models"].items():
-        same = other.models.get(about["sha256"])
-        for what in ("policy", "usage"):
-            if same and other.manifest["models"][same].get(what) != about.get(what):
-                return f"{what} of {name}"
-    return ""
-
-
 def notes(runs: Sequence[Run]) -> pd.DataFrame:
-    """Notes on the runs: how they differ, and the notes of each.
+    """Notes on the runs: how they differ, what is left out, and the notes of each.
 
     Columns: `analysis`, the analyses concerned, with commas; `note`, a sentence in Markdown.
+
+    Raises:
+        BadInput: see `gather`.
     """
-    predicted = next(run for run in runs if run.kind == PREDICTED)
-    analyses: dict[str, dict[str, None]] = {}
+    by_kind = grouped(runs)
+    predicted = by_kind[PREDICTED][0]
+    found: list[tuple[str, str]] = [(PREDICTED, note) for note in copies(predicted)]
     for run in runs:
         for name in NOTED:
             own, others = (without_clean(r.manifest.get(name)) for r in (run, predicted))
             if own != others:
                 note = f"Computed with other {name.replace('_', ' ')} than the PSNR."
-                analyses.setdefault(note, {})[run.kind] = None
+                found.append((run.kind, note))
+    found += [
+        (index.analysis, note)
+        for index, values in measured(by_kind)
+        for note in left_out([str(noise) for noise in values], common_noises(values))
+    ]
     for run in runs:
         with run.reading():
-            for note in analysis(run.kind).notes(run.frames, run.manifest):
-                analyses.setdefault(note, {})[run.kind] = None
-    rows = [(", ".join(kinds), note) for note, kinds in analyses.items()]
+            found += [
+                (run.kind, note) for note in analysis(run.kind).notes(run.frames, run.manifest)
+            ]
+    kinds: dict[str, dict[str, None]] = {}
+    for kind, note in found:
+        kinds.setdefault(note, {})[kind] = None
+    rows = [(", ".join(own), note) for note, own in kinds.items()]
     return pd.DataFrame(rows, columns=["analysis", "note"])
+
+
+def copies(run: Run) -> list[str]:
+    """A sentence on models that are copies of others, and count once."""
+    again = [name for name in run.manifest["models"] if name not in run.models.values()]
+    return [f"Copies of other models are left out: {codes(again)}."] if again else []
+
+
+def left_out(noises: Sequence[str], common: Sequence[str]) -> list[str]:
+    """A sentence on noises under which some model has no value."""
+    if len(common) == len(noises):
+        return []
+    if not common:
+        return ["There is no unseen noise under which every model has a value, so no mean."]
+    missing = [noise for noise in noises if noise not in common]
+    return [
+        f"The mean is over {len(common)} of {len(noises)} unseen noises, since not every model has "
+        f"a value under the others: {codes(missing)}."
+    ]
 
 
 def without_clean(value: Any) -> Any:

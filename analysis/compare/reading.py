@@ -100,22 +100,37 @@ def target(correlations: pd.DataFrame, name: str) -> list[str]:
     """Indices with a corrected p-value below 0.05 against one target, or the strongest."""
     part = correlations[correlations.target == name].rename(columns={"index": "index_"})
     known = part[part.spearman.notna()]
-    what = TARGETS.get(name, name)
+    what = TARGETS[name].removesuffix(" (dB)")
     if known.empty:
-        return [f"{what}: no index can be correlated with it."]
+        return [f"No index can be correlated with the {what}."]
     order = known.spearman.abs().sort_values(ascending=False, kind="stable").index
     known = known.loc[order]
-    firm, count = known[known.p_corrected < LEVEL], indices(len(known))
+    firm = known[known.p_corrected < LEVEL]
     if firm.empty:
-        strongest = correlation(next(known.itertuples()))
-        return [
-            f"{what}: none of {count} is significantly correlated with it (p corrected by Holm); "
-            f"the strongest correlation is with {strongest}."
-        ]
+        return [undecided(known, what)]
     each = [correlation(row) for row in firm.itertuples()]
     rest = [LABELS.get(name, name) for name in known[~known.index.isin(firm.index)].index_]
     end = f" Undecided: {listed(rest)}." if rest else ""
-    return [f"{what}: with a p corrected by Holm below {LEVEL:g}, {'; '.join(each)}.{end}"]
+    return [
+        f"With a p corrected by Holm below {LEVEL:g}, the {what} is correlated with "
+        f"{'; '.join(each)}.{end}"
+    ]
+
+
+def undecided(known: pd.DataFrame, what: str) -> str:
+    """That no index is significantly correlated with a target, and the strongest of all.
+
+    Args:
+        known: a row for each index, the strongest first.
+        what: the target.
+    """
+    strongest = correlation(next(known.itertuples()))
+    claim = f"significantly correlated with the {what} (p corrected by Holm)"
+    if len(known) == 1:
+        return f"The only index is not {claim}: {strongest}."
+    return (
+        f"None of {len(known)} indices is {claim}; the strongest correlation is with {strongest}."
+    )
 
 
 def least(correlations: pd.DataFrame) -> list[str]:

@@ -47,17 +47,31 @@ class CompareResult(Result):
 
     @property
     def models(self) -> pd.DataFrame:
-        """A row for each model: PSNR drop, PSNR under unseen noise, and every index."""
+        """A row for each model.
+
+        Columns: `model`; `checkpoint`, the SHA-256 of its file; `ood_drop`, the PSNR drop from
+        trained to unseen noise, and `unseen`, the PSNR under unseen noise, in dB; and the indices
+        that were computed, `srga`, `cka`, `separability`, `distance` (in standard deviations) and
+        `sensitivity`, without units otherwise, see `analysis.compare.correlate`.
+        """
         return self.frames["compare"]
 
     @property
     def correlations(self) -> pd.DataFrame:
-        """Spearman's rank correlation of each index with each target, 95% interval, p-values."""
+        """A row for each index and target, the targets being `ood_drop` and `unseen`.
+
+        Columns: `index`; `target`; `models`, how many have both; `spearman`, ρ from -1 to 1, with
+        its 95% interval `low` to `high`; two-sided `p`; `p_corrected`, by Holm for the number of
+        indices of one target. NaN where there are fewer than 4 models, or one side does not vary.
+        """
         return self.frames["correlations"]
 
     @property
     def notes(self) -> pd.DataFrame:
-        """Notes on the runs that are compared, a sentence each."""
+        """Notes on the runs that are compared.
+
+        Columns: `analysis`, the analyses concerned, with commas; `note`, a sentence.
+        """
         return self.frames["notes"]
 
     def __repr__(self) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.compare import predictors
-from analysis.compare.predictors import INDICES, TARGETS, Run
+from analysis.compare.predictors import INDICES, TARGETS
+from analysis.compare.runs import Run
 from analysis.stats.paired_tests import holm
 from analysis.stats.rank_correlation import LEAST, spearman
 from analysis.text.terminal import plural
@@ -31,7 +32,9 @@ def tables(runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
 def correlations(frame: pd.DataFrame) -> pd.DataFrame:
     """Each index against the PSNR drop, and against the PSNR under unseen noise.
 
-    `p_corrected` is Holm's, over the indices of one target.
+    Columns: `index`; `target`; `models`, how many have both; `spearman`, ρ, with its 95% interval
+    `low` to `high` and two-sided `p`, see `analysis.stats.rank_correlation.spearman`;
+    `p_corrected`, Holm's, over the indices of one target.
 
     Raises:
         BadInput: fewer than 4 models.

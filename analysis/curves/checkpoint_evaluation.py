@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +12,17 @@ import pandas as pd
 
 from analysis.commands import inputs as commands_inputs
 from analysis.commands.inputs import RunInputs
+from analysis.commands.job import PIXELS
 from analysis.curves.log_readers import MODELS, PSNR, Point
-from analysis.curves.run_curves import Places, RunCurves, RunSources, read_logs
+from analysis.curves.run_curves import Places, RunCurves, RunSources, read_logs, test_curve
 from analysis.curves.settings import CurvesSettings
 from analysis.curves.tables import CHECKPOINTS, curves_from_points
+from analysis.engine import run as engine_run
+from analysis.engine.observer import Batch
 from analysis.text.markdown import code
 from mtd.data.photographs import Photograph
 from mtd.networks.base import Denoiser
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import BadInput
 
 Steps = Mapping[str, tuple[str, int]]
 """Run and step of training of each model."""
@@ -73,10 +76,8 @@ def load_inputs(
     inputs = commands_inputs.load_inputs(list(run_of), settings, photographs)
     with inputs.ranks.raise_on_all_ranks():
         steps, notes = choose_steps(inputs.models, run_of)
-        trained = settings.in_distribution or inputs.specs[0]
-        if trained not in inputs.specs:
-            hint = nearest(trained, inputs.specs)
-            raise BadInput(f"--in-distribution {trained}: not evaluated; {hint}")
+        named = settings.in_distribution or inputs.specs[0]
+        trained = test_curve(named, inputs.specs, "not evaluated")
         evaluated = dict.fromkeys((run for run, _ in steps.values()), trained)
         notes += other_noises(inputs.models, steps, trained)
         return CheckpointInputs(
@@ -159,6 +160,18 @@ def other_noises(models: Mapping[str, Denoiser], steps: Steps, trained: str) -> 
         for run, noise in named
         if noise and noise != trained
     ]
+
+
+def batches(inputs: RunInputs, settings: CurvesSettings) -> list[Batch]:
+    """Batches of crops or whole images, those of one size together."""
+    cut: list[Batch] = []
+    for shape in dict.fromkeys(crop.pixels.shape for crop in inputs.crops):
+        same = [crop for crop in inputs.crops if crop.pixels.shape == shape]
+        size = settings.batch_size or max(1, PIXELS // (shape[0] * shape[1]))
+        cut += [
+            replace(batch, index=len(cut) + batch.index) for batch in engine_run.batches(same, size)
+        ]
+    return cut
 
 
 def evaluated_curves(scores: pd.DataFrame, inputs: CheckpointInputs) -> list[pd.DataFrame]:

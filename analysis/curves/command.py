@@ -63,6 +63,13 @@ def load_inputs(
     return checkpoint_evaluation.load_inputs(sources, settings, photographs)
 
 
+def batches(inputs: RunInputs, settings: CurvesSettings) -> list[Batch]:
+    """Batches of crops or whole images, those of one size together."""
+    from analysis.curves import checkpoint_evaluation
+
+    return checkpoint_evaluation.batches(inputs, settings)
+
+
 def observer(inputs: RunInputs, settings: CurvesSettings, batches: Sequence[Batch]) -> ImageQuality:
     """The observer of the PSNR of every image."""
     from analysis.engine.image_quality import ImageQuality
@@ -131,6 +138,7 @@ ANALYSIS = Analysis(
     settings=CurvesSettings,
     load_inputs=load_inputs,
     observer=observer,
+    batches=batches,
     manifest=manifest,
     tables=tables,
     figures=figures,

@@ -89,6 +89,8 @@ def empty_panels(count: int) -> tuple[Figure, list[Axes]]:
 def heading(psnr: pd.DataFrame, losses: pd.DataFrame, decay: float) -> str:
     """What the figure shows, and how it was smoothed."""
     what = [name for name, rows in (("Training loss", losses), ("test PSNR", psnr)) if len(rows)]
+    if not what:
+        return "Neither training loss nor test PSNR was logged"
     first = " and ".join(what) + " by step of training"
     lines = [first[:1].upper() + first[1:]]
     if len(losses) and decay:

@@ -30,6 +30,8 @@ EXPECTED = (
     f"expected a folder of mtd.train ({LOG}), TensorBoard events ({EVENTS}.*), or a text log of "
     "KAIR or BasicSR"
 )
+DIGITS = 18
+"""Most digits of a step, which is stored in 64 bits."""
 NUMBER = r"([-+]?(?:(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?|nan|inf))"
 COUNT = r"(\d[\d,_']*)"
 HEADS = {
@@ -160,15 +162,18 @@ def _rows(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, s
     """Rows with their steps; an incomplete last row, of a run that was killed, is left out."""
     text = file.read_bytes().decode("utf-8", "replace")
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    absent = [name for name in columns if name not in (reader.fieldnames or ())]
+    try:
+        names, rows = reader.fieldnames or (), list(reader)
+    except csv.Error as error:
+        raise BadInput(f"{file}: damaged ({error}); expected {', '.join(columns)}") from None
+    absent = [name for name in columns if name not in names]
     if absent:
         raise BadInput(f"{file}: no column {absent[0]}; expected {', '.join(columns)}")
-    rows = list(reader)
     if rows and not all(rows[-1].get(name) for name in columns):
         rows.pop()
     for line, row in enumerate(rows, 2):
         step = (row["step"] or "").strip()
-        if not step.isdecimal():
+        if not step.isdecimal() or len(step) > DIGITS:
             raise BadInput(f"{file}, line {line}: step {step!r}; expected a whole number")
         yield int(step), row
 

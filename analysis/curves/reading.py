@@ -81,14 +81,19 @@ def early_stopping(rows: pd.DataFrame) -> list[str]:
 
 
 def final_drops(rows: pd.DataFrame) -> list[str]:
-    """Whether PSNR under unseen noise falls towards the end."""
+    """How far PSNR under unseen noise falls from the best to the last step."""
     known = rows[rows.final_out_drop.notna()]
     if known.empty:
         return []
     ends = known if len(known) <= FEW else known.sort_values("final_out_drop").iloc[[0, -1]]
     which = "" if len(ends) == len(known) else f", smallest and largest of {len(known)} runs"
-    each = [f"{code(r['run'])} {number(r['final_out_drop'])} dB" for r in records(ends)]
-    return [f"PSNR drop under unseen noise from the best step to the last{which}: {listed(each)}."]
+    each = [
+        f"{code(r['run'])} {number(r['final_out_drop'])} dB (step {step(r['best_out_step'])} to "
+        f"{step(r['last_out_step'])})"
+        for r in records(ends)
+    ]
+    steps = "the best to the last step at which all unseen noises were tested"
+    return [f"PSNR drop under unseen noise from {steps}{which}: {listed(each)}."]
 
 
 def losses(rows: pd.DataFrame) -> list[str]:
@@ -198,15 +203,16 @@ def evaluation(manifest: Manifest) -> str:
 
 def psnr_lines(row: Row) -> list[list[str]]:
     """The lines of one run: under the noise trained on, and over the unseen ones."""
-    run, last_step = str(row["run"]), step(row["last_step"])
+    run = str(row["run"])
     trained = [number(row["best_in_psnr"]), step(row["best_in_step"]), "", ""]
     unseen = [number(row["best_out_psnr"]), step(row["best_out_step"])]
     unseen += [number(row["out_at_best_in"]), number(row["overfitting_gap"])]
-    lines = [[run, f"{row['trained']}, trained on", *trained, number(row["last_in_psnr"])]]
-    lines[0] += [last_step, ""]
+    last = [number(row["last_in_psnr"]), step(row["last_in_step"]), ""]
+    lines = [[run, f"{row['trained']}, trained on", *trained, *last]]
     if row["unseen"]:
         name = f"mean of {row['unseen']:.0f} unseen"
-        last = [number(row["last_out_psnr"]), last_step, number(row["final_out_drop"])]
+        last = [number(row["last_out_psnr"]), step(row["last_out_step"])]
+        last += [number(row["final_out_drop"])]
         lines.append([run, name, *unseen, *last])
     return lines
 
@@ -215,15 +221,13 @@ def alt(frames: Frames) -> str:
     """A description of the figure: where each run ends."""
     each: list[str] = []
     for row in records(frames["summary"]):
-        ends: list[str] = []
-        if not empty(row["last_loss"]):
-            ends.append(f"loss {row['last_loss']:.3g}")
-        if not empty(row["last_in_psnr"]):
-            ends.append(f"{number(row['last_in_psnr'])} dB under the noise trained on")
-        if not empty(row["last_out_psnr"]):
-            ends.append(f"{number(row['last_out_psnr'])} dB under unseen noise")
-        at = step(row["last_loss_step"] if empty(row["last_step"]) else row["last_step"])
-        each.append(f"{row['run']} ends at step {at} with {listed(ends) or 'no values'}")
+        lasts = (
+            ("last_loss_step", f"loss {row['last_loss']:.3g}"),
+            ("last_in_step", f"{number(row['last_in_psnr'])} dB under the noise trained on"),
+            ("last_out_step", f"{number(row['last_out_psnr'])} dB under unseen noise"),
+        )
+        ends = [f"{what} at step {step(row[at])}" for at, what in lasts if not empty(row[at])]
+        each.append(f"{row['run']} ends with {listed(ends) or 'no values'}")
     return f"Curves over steps of {plural(len(each), 'run')}. {'; '.join(each[:FEW])}."
 
 

@@ -1,4 +1,4 @@
-"""The results of training and test curves, and the Python functions that make them."""
+"""The results of training and test curves: frames, and plots of them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,28 @@ class CurvesResult(Result):
 
     @property
     def curves(self) -> pd.DataFrame:
-        """A row for each value: run, source, quantity, noise, step of training, value."""
+        """A row for each value.
+
+        Columns: `run`; `source`, `checkpoints` or the kind of log; `quantity`: `loss`,
+        `learning_rate` or `psnr`; `noise`, that or the test set of a PSNR; `step` of training;
+        `value`, of a PSNR in dB.
+        """
         return self.frames["curves"]
 
     @property
     def summary(self) -> pd.DataFrame:
-        """A row for each run: best and last PSNR under the noise trained on and unseen noise."""
+        """A row for each run: best and last PSNR under the noise trained on and unseen noise.
+
+        PSNR is in dB: *in* is that under the noise trained on, *out* the plain mean over the
+        unseen noises, at steps where all of them were tested.
+
+        Columns: `run`; `trained`, the noise trained on; `unseen`, number of other noises;
+        `best_in_step`, `best_in_psnr`, `best_out_step`, `best_out_psnr`; `out_at_best_in`, *out*
+        at the step that is best *in*; `overfitting_gap`, `best_out_psnr` − `out_at_best_in`;
+        `last_step` with any test; `last_in_step`, `last_in_psnr`, `last_out_step`,
+        `last_out_psnr`; `final_out_drop`, `best_out_psnr` − `last_out_psnr`; `last_loss_step`,
+        `last_loss`. NaN where there is none.
+        """
         return self.frames["summary"]
 
     @property

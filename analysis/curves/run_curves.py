@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.commands.inputs import canonical
 from analysis.commands.run_folder import versions
 from analysis.curves import log_readers, tables
 from analysis.curves.log_readers import EVENTS, LOG, PSNR, VALIDATION
@@ -66,10 +68,22 @@ class RunSources:
 
 
 def unnamed(places: Places) -> list[Place]:
-    """The paths without names, as a list."""
+    """The paths without names, as a list.
+
+    Raises:
+        BadInput: something else than paths.
+    """
+    given: list[Any] = [places]
     if isinstance(places, Mapping):
-        return []
-    return [places] if isinstance(places, str | PathLike) else list(places)
+        given = list(places.values())
+    elif isinstance(places, Iterable) and not isinstance(places, str | PathLike):
+        given = list(places)
+    for place in given:
+        if not isinstance(place, str | PathLike):
+            raise BadInput(
+                f"{place!r}: expected the path of a log or folder, several, or a mapping from names"
+            )
+    return [] if isinstance(places, Mapping) else given
 
 
 def run_path(path: Path) -> Path:
@@ -162,9 +176,9 @@ def read_logs(logs: Mapping[str, Path], in_distribution: str | None = None) -> R
     for run, path in logs.items():
         log = log_readers.read(path)
         tested = dict.fromkeys(point.name for point in log.points if point.quantity == PSNR)
-        if in_distribution and tested and in_distribution not in tested:
-            hint = nearest(in_distribution, tested)
-            raise BadInput(f"--in-distribution {in_distribution}: not tested by {run}; {hint}")
+        chosen = log.trained
+        if in_distribution and tested:
+            chosen = test_curve(in_distribution, list(tested), f"not tested by {run}")
         frame, notes_of_run = tables.curves_from_points(run, log.points, log.restart_together)
         if log.guessed and not in_distribution:
             notes_of_run.append(
@@ -172,7 +186,26 @@ def read_logs(logs: Mapping[str, Path], in_distribution: str | None = None) -> R
                 "is taken for it."
             )
         curves.append(frame)
-        trained[run] = in_distribution or log.trained if tested else ""
+        trained[run] = chosen if tested else ""
         files[run] = log.files
         notes += notes_of_run
     return RunCurves(tables.concatenated(curves), trained, files, tuple(notes))
+
+
+def test_curve(name: str, known: Sequence[str], otherwise: str) -> str:
+    """The test curve that is meant by a name: a test set, or a noise in any spelling.
+
+    Args:
+        name: such as `gaussian:15.0`.
+        known: the names of all test curves.
+        otherwise: what an unknown one is, for the message.
+
+    Raises:
+        BadInput: none of them.
+    """
+    if name in known:
+        return name
+    with suppress(BadInput):
+        if (spec := canonical(name)) in known:
+            return spec
+    raise BadInput(f"--in-distribution {name}: {otherwise}; {nearest(name, known)}")

@@ -24,15 +24,17 @@ PREFERRED = ("loss", "g_loss", "l_pix")
 
 SUMMARY = (
     *("run", "trained", "unseen", "best_in_step", "best_in_psnr", "best_out_step"),
-    *("best_out_psnr", "out_at_best_in", "overfitting_gap", "last_step", "last_in_psnr"),
-    *("last_out_psnr", "final_out_drop", "last_loss_step", "last_loss"),
+    *("best_out_psnr", "out_at_best_in", "overfitting_gap", "last_step"),
+    *("last_in_step", "last_in_psnr", "last_out_step", "last_out_psnr", "final_out_drop"),
+    *("last_loss_step", "last_loss"),
 )
 """Of `summary.csv`, a row for each run. PSNR is in dB: *in* is that under the noise `trained` on,
 *out* the plain mean over the `unseen` other noises, at steps where all of them were tested.
 
 `overfitting_gap` = `best_out_psnr` − `out_at_best_in`: the PSNR drop under unseen noise from
 stopping at the step that is best under the noise trained on. `final_out_drop` = `best_out_psnr` −
-`last_out_psnr`. Of steps that are equally good the first is taken."""
+`last_out_psnr`. Of steps that are equally good the first is taken. `last_step` is the last with any
+test, `last_in_step` and `last_out_step` are those of the last PSNR."""
 
 
 def curves_from_points(
@@ -153,7 +155,7 @@ def summary_row(frame: pd.DataFrame, run: str, trained: str) -> dict[str, Any]:
     for name, curve in (("in", inside), ("out", outside)):
         if len(curve):
             row[f"best_{name}_step"], row[f"best_{name}_psnr"] = curve.idxmax(), curve.max()
-            row[f"last_{name}_psnr"] = curve.iloc[-1]
+            row[f"last_{name}_step"], row[f"last_{name}_psnr"] = curve.index[-1], curve.iloc[-1]
     if len(curves):
         row["last_step"] = curves.index[-1]
     if len(inside):

@@ -250,9 +250,9 @@ def over_training(frames: Frames) -> list[str]:
         )
         sentences.append(
             f"{code(row['run'])} under the noise trained on: best {best_in} dB at step "
-            f"{row['best_in_step']:,.0f}, {last_in} dB at the last step, {row['last_step']:,.0f}; "
+            f"{row['best_in_step']:,.0f}, last {last_in} dB at step {row['last_in_step']:,.0f}; "
             f"mean over unseen noises: best {best_out} dB at step {row['best_out_step']:,.0f}, "
-            f"{last_out} dB at the last step."
+            f"last {last_out} dB at step {row['last_out_step']:,.0f}."
         )
     if sentences:
         return sentences

@@ -8,7 +8,7 @@ the page.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +26,9 @@ from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
+    import argparse
+
+    from analysis.report.folders import Report
     from mtd.loading.cli_options import ModelRequest
 
 EXAMPLES = """\
@@ -43,6 +46,16 @@ DESCRIPTION = (
     "where logs lie beside the checkpoints. Sections that the folder already has are not "
     "computed again."
 )
+
+
+OF_VERIFICATION = ("share", "verify_seed")
+"""Options that are for `--verify` alone."""
+
+WITH_VERIFY = ("verify", *OF_VERIFICATION, "images", "device", "custom_models", "quiet")
+"""Options that `--verify` heeds."""
+
+WITH_FOLDERS = ("sections", "format", "title", "output_dir", "resume", "quiet")
+"""Options that a page of run folders heeds."""
 
 
 def parser() -> cli.Parser:
@@ -87,14 +100,44 @@ def parse(arguments: Sequence[str], command: str = "") -> Request:
     Raises:
         BadInput: arguments that cannot be used.
     """
-    parsed = parser().parse_args(list(arguments))
-    settings = settings_from(ReportSettings, parsed)
+    known = parser()
+    parsed = known.parse_args(list(arguments))
     options = settings_from(ReportOptions, parsed)
     folders = [] if options.verify else run_folders(parsed)
+    given = given_options(known, parsed)
+    if options.verify and "seed" in given:
+        raise BadInput("--seed: a report keeps its own seed; --verify-seed draws the rows")
+    if options.verify:
+        refuse(given, WITH_VERIFY, "a report is verified with its own settings; leave it out")
+    elif alone := [name for name in OF_VERIFICATION if name in given]:
+        raise BadInput(f"{given[alone[0]]}: for --verify REPORT; leave it out")
+    elif folders:
+        refuse(given, WITH_FOLDERS, "the runs of the folders have their own; leave it out")
+    settings = settings_from(ReportSettings, parsed)
     named = bool(parsed.models or parsed.custom_models)
     none = folders or (options.verify and not named)
     models = [] if none else cli_options.resolve_requests(parsed)
     return Request(models, settings, options, output_options(parsed, command), folders)
+
+
+def given_options(known: argparse.ArgumentParser, parsed: argparse.Namespace) -> dict[str, str]:
+    """The options that a command line gives, by destination, as they are spelled in `--help`."""
+    return {
+        action.dest: action.option_strings[0]
+        for action in reversed(known._actions)
+        if action.option_strings and getattr(parsed, action.dest, action.default) != action.default
+    }
+
+
+def refuse(given: dict[str, str], heeded: Collection[str], why: str) -> None:
+    """Check that every option that is given is heeded.
+
+    Raises:
+        BadInput: one is not; the message says why.
+    """
+    for name, flag in given.items():
+        if name not in heeded:
+            raise BadInput(f"{flag}: {why}")
 
 
 def run_arguments(arguments: Sequence[str], command: str = "") -> Path:
@@ -113,16 +156,16 @@ def run_arguments(arguments: Sequence[str], command: str = "") -> Path:
 
 
 def run(
-    models: Sequence[ModelRequest],
+    models: Sequence[ModelRequest | str | Path] = (),
     settings: ReportSettings | None = None,
     options: ReportOptions | None = None,
     output: OutputOptions | None = None,
-    folders: Sequence[Path] = (),
+    folders: Sequence[str | Path] = (),
 ) -> Path:
     """Compute the missing sections and make the page; returns the report's folder.
 
     Args:
-        models: checkpoints; none if run folders are given.
+        models: paths of checkpoints or bundled names; none if run folders are given.
         settings: everything that decides the numbers.
         options: sections and formats of the page.
         output: where it is written.
@@ -134,18 +177,36 @@ def run(
     """
     from analysis.pages import notebooks
     from analysis.report import folders as report_folders
-    from analysis.report import publish
+    from analysis.report import requests
 
     settings, options = settings or ReportSettings(), options or ReportOptions()
     output = output or OutputOptions()
+    if options.verify:
+        raise BadInput(f"verify {options.verify!r}: analysis.report.verify.run verifies a report")
     check_formats(options)
+    if folders and models:
+        raise BadInput("models and run folders: give one or the other")
+    requested = [] if folders else requests.of(models, settings)
     notebooks.check_kernel()
     if folders:
-        report = report_folders.collect(folders, options, output)
+        report = report_folders.collect([Path(path) for path in folders], options, output)
     else:
-        report = report_folders.compute(models, settings, options, output)
-    if report.ranks.first:
-        publish.publish(report, options, output.quiet)
+        report = report_folders.compute(requested, settings, options, output)
+    return finish(report, options, output.quiet)
+
+
+def finish(report: Report, options: ReportOptions, quiet: bool) -> Path:
+    """Make the page, in the first process, and leave the others; returns the report's folder.
+
+    Raises:
+        BadInput: a file that cannot be written.
+        Failed: a notebook failed.
+    """
+    from analysis.report import publish
+
+    with report.ranks.raise_on_all_ranks():
+        if report.ranks.first:
+            publish.publish(report, options, quiet)
     report.ranks.leave()
     return report.folder.path
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,11 @@ from analysis.commands.run_folder import (
 )
 from analysis.commands.several import run_together
 from analysis.compare import command as compare_command
+from analysis.compare.inputs import too_few
 from analysis.compare.predictors import INDICES
 from analysis.curves import command as curves_command
-from analysis.curves import log_readers
+from analysis.curves.log_readers import LOG, RECIPE
+from analysis.curves.run_curves import RunSources, read_logs
 from analysis.engine.cache import FOLDER
 from analysis.report import plan as report_plan
 from analysis.report import sections as report_sections
@@ -35,11 +38,7 @@ from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
-    from analysis.report.plan import ReportPlan
     from mtd.loading.cli_options import ModelRequest
-
-LOG, RECIPE = "log.csv", "recipe.json"
-"""Files of a training run."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +83,17 @@ def compute(
         BadInput: see `mtd.utils.errors`.
     """
     chosen, strict = report_sections.choose(options.sections), options.sections is not None
-    plan = report_plan.make(models, settings)
+    plan = report_plan.make(models, settings, lpips=BENCHMARK in chosen)
     ranks = plan.inputs.ranks
     with ranks.raise_on_all_ranks():
         logs = training_logs(options, plan.inputs) if "curves" in chosen else []
-        for log in logs:
-            log_readers.read(log)  # an unreadable log is reported before anything is computed
+        if logs:  # unreadable ones are reported before anything is computed
+            read_logs(RunSources.of(logs).logs)
+        few = too_few(plan.inputs.models) if "compare" in chosen else ""
         if strict:
-            check_possible(chosen, plan.inputs, logs)
+            check_possible(chosen, few, logs)
+        elif few and ranks.first and len(plan.inputs.models) >= LEAST:  # copies of one another
+            print(f"skipped section compare: {few}", file=sys.stderr)
         jobs = plan.jobs(computed(chosen), strict)
     folder = RunFolder(
         output.output_dir,
@@ -104,15 +106,15 @@ def compute(
     with folder.resumable():
         if jobs:
             run_together(jobs, plan.whole, plan.batches, folder, output.quiet)
+        with ranks.raise_on_all_ranks():
             if ranks.first:
-                folder.cache.clear()  # the tables are written
-        if ranks.first:
-            if "compare" in chosen:
-                compare(folder.path, plan, output)
-            if logs:
-                shutil.rmtree(folder.path / "curves", ignore_errors=True)  # logs grow
-                curves_command.from_logs(logs, inside(folder.path / "curves", output))
-    ranks.gather(None)
+                if jobs:
+                    folder.cache.clear()  # the tables are written
+                if "compare" in chosen and not few:
+                    compare(folder.path, output)
+                if logs:
+                    shutil.rmtree(folder.path / "curves", ignore_errors=True)  # logs grow
+                    curves_command.from_logs(logs, inside(folder.path / "curves", output))
     return Report(folder, present(folder.path, chosen), ranks)
 
 
@@ -122,10 +124,10 @@ def inside(path: Path, output: OutputOptions) -> OutputOptions:
     return OutputOptions(path, resume or done(path), True, output.command, printed=False)
 
 
-def compare(folder: Path, plan: ReportPlan, output: OutputOptions) -> None:
-    """Indices against the PSNR drop, where there are enough models and indices."""
+def compare(folder: Path, output: OutputOptions) -> None:
+    """Indices against the PSNR drop, where there is an index."""
     parts = compared(folder)
-    if len(plan.inputs.models) < LEAST or len(parts) < 2 or parts[0].name != BENCHMARK:
+    if len(parts) < 2 or parts[0].name != BENCHMARK:
         return
     place = folder / "compare"
     runs = {path.name: read_manifest(path) for path in parts}
@@ -133,16 +135,19 @@ def compare(folder: Path, plan: ReportPlan, output: OutputOptions) -> None:
     compare_command.from_folders(parts, inside(place, output), names=list(runs))
 
 
-def check_possible(chosen: Sequence[str], inputs: RunInputs, logs: Sequence[str]) -> None:
+def check_possible(chosen: Sequence[str], few: str, logs: Sequence[str]) -> None:
     """Check that sections that were named are possible.
 
+    Args:
+        chosen: their names.
+        few: why there are too few models to compare; see `analysis.compare.inputs.too_few`.
+        logs: of the models' training.
+
     Raises:
-        BadInput: too few models to compare, or no log of their training.
+        BadInput: too few models to compare, or no log.
     """
-    if "compare" in chosen and len(inputs.models) < LEAST:
-        raise BadInput(
-            f"--sections compare: {plural(len(inputs.models), 'model')}; ranks need {LEAST} or more"
-        )
+    if few:
+        raise BadInput(f"--sections compare: {few}")
     if "curves" in chosen and not logs:
         raise BadInput("--sections curves: no log beside the checkpoints; give --training RUN")
 
@@ -179,7 +184,8 @@ def collect(folders: Sequence[Path], options: ReportOptions, output: OutputOptio
     """A report from run folders, which are copied into its folder.
 
     Raises:
-        BadInput: no run folder, an analysis that is not a section, or two runs of one section.
+        BadInput: no run folder, an analysis that is not a section, two runs of one section, or
+            output inside a run folder.
     """
     chosen = report_sections.choose(options.sections)
     runs = runs_of(folders, chosen)
@@ -189,6 +195,7 @@ def collect(folders: Sequence[Path], options: ReportOptions, output: OutputOptio
     own = read_manifest(folders[0])
     if len(folders) == 1 and own.get("analysis") == "report" and not output.output_dir:
         return Report(RunFolder(folders[0], "report", own, command=output.command), names)
+    check_outside(Path(output.output_dir or "runs"), [runs[name] for name in names])
     manifests = {name: read_manifest(runs[name]) for name in names}
     models: dict[str, Any] = {}
     for name, manifest in manifests.items():
@@ -208,6 +215,20 @@ def collect(folders: Sequence[Path], options: ReportOptions, output: OutputOptio
             ignored = shutil.ignore_patterns(FOLDER, "cka-*", "report*")
             shutil.copytree(runs[name], target, ignore=ignored, dirs_exist_ok=True)
     return Report(folder, names)
+
+
+def check_outside(output: Path, sources: Sequence[Path]) -> None:
+    """Check that the output is not inside a run folder that is copied into it.
+
+    Raises:
+        BadInput: it is.
+    """
+    place = output.resolve()
+    for source in sources:
+        if place.is_relative_to(source.resolve()):
+            raise BadInput(
+                f"{output}: inside {source}, which is copied into it; choose another --output-dir"
+            )
 
 
 def runs_of(folders: Sequence[Path], chosen: Sequence[str]) -> dict[str, Path]:

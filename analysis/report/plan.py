@@ -98,6 +98,11 @@ class ReportPlan:
     side: int
     perceptual: Any
 
+    def named(self, names: Sequence[str]) -> ReportPlan:
+        """The same with other names of the models, in their order."""
+        models = dict(zip(names, self.inputs.models.values(), strict=True))
+        return replace(self, inputs=replace(self.inputs, models=models).with_models({}))
+
     @property
     def whole(self) -> RunInputs:
         """All inputs of the pass, with the noisy input among the models."""
@@ -161,7 +166,6 @@ class ReportPlan:
             "max_crops": self.counts,
             "benchmark_crop": self.side,
             "intervals": self.settings.intervals,
-            "lpips": self.perceptual.sha256 if self.perceptual else None,
             "crops_sha256": digest(distinct),
             "settings": self.settings.to_dict(),
             "requests": requests.to_json(self.models),
@@ -175,8 +179,15 @@ def section_settings(kind: type[Any], report: ReportSettings, features: Sequence
     return settings
 
 
-def make(models: Sequence[ModelRequest], settings: ReportSettings) -> ReportPlan:
+def make(
+    models: Sequence[ModelRequest], settings: ReportSettings, lpips: bool = True
+) -> ReportPlan:
     """Load and check everything that a report is computed from.
+
+    Args:
+        models: their requests.
+        settings: of the report.
+        lpips: whether LPIPS is needed, if the settings include it.
 
     Raises:
         BadInput: anything that cannot be used, in any process.
@@ -199,7 +210,8 @@ def make(models: Sequence[ModelRequest], settings: ReportSettings) -> ReportPlan
         )
         large = list({crop.digest: crop for crop in reversed(cut)}.values())[::-1]
         batches, shares = share_out(settings, noises, inputs, features, large)
-        perceptual, missing = benchmark_inputs.load_lpips(settings, device)
+        wanted = replace(settings, lpips=settings.lpips and lpips)
+        perceptual, missing = benchmark_inputs.load_lpips(wanted, device)
     if any(ranks.gather(bool(missing))):  # all processes score alike
         perceptual = None
     if missing and ranks.first:

@@ -21,15 +21,13 @@ from analysis.pages.attachments import Attachment
 from analysis.pages.fingerprint import INPUTS, PAGE, heading, inputs
 from analysis.pages.markdown import markdown
 from analysis.report.folders import Report
-from analysis.report.reading import scores
+from analysis.report.reading import LEADERBOARD, scores
 from analysis.report.settings import ReportOptions
 from analysis.text.markdown import escaped
 from mtd.utils import atomic_write
 
 LARGEST = 9_500_000
 """Maximum size of a page in bytes; most mail servers refuse larger attachments."""
-
-LEADERBOARD = "leaderboard.csv"
 
 
 def publish(report: Report, options: ReportOptions, quiet: bool = False) -> None:

@@ -24,8 +24,8 @@ def keys_of(section: str, table: str) -> tuple[str, ...]:
 
 
 def first_table(section: str) -> str:
-    """The table of a section whose rows are drawn."""
-    return next(iter(analysis(section).keys))
+    """The table of a section whose rows are drawn; "" if its record names no keys."""
+    return next(iter(analysis(section).keys), "")
 
 
 @dataclass

@@ -6,7 +6,7 @@ import hashlib
 import json
 import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ import pandas as pd
 
 from analysis.commands import run_folder
 from analysis.commands.registry import analyses
-from analysis.compare.predictors import INDICES, PREDICTED
+from analysis.compare.predictors import INDICES, Index, common_noises
+from analysis.compare.runs import Run
 from analysis.plotting import notebook_output
 from analysis.plotting.model_styles import short
 from analysis.plotting.notebook_output import Displayed
 from analysis.report import sections as report_sections
+from analysis.report.settings import BENCHMARK
 from analysis.text.markdown import code, escaped
 from mtd.utils.errors import BadInput
 
@@ -145,9 +147,9 @@ def scores(path: Path) -> pd.DataFrame:
     manifests = sections(path)
     known = compared(path)
     frame = pd.DataFrame({"model": list(known)}, index=pd.Index(list(known), dtype=object))
-    trained = set(manifests.get(PREDICTED, {}).get("in_distribution", ()))
-    if PREDICTED in manifests:
-        benchmark = run_folder.read_tables(path / PREDICTED, [PREDICTED]).get(PREDICTED)
+    trained = set(manifests.get(BENCHMARK, {}).get("in_distribution", ()))
+    if BENCHMARK in manifests:
+        benchmark = run_folder.read_tables(path / BENCHMARK, [BENCHMARK]).get(BENCHMARK)
         if benchmark is not None:
             psnr = benchmark[benchmark.metric == "psnr"].set_index("model")
             names = {
@@ -156,18 +158,27 @@ def scores(path: Path) -> pd.DataFrame:
                 "PSNR drop (dB)": "ood_drop",
             }
             for label, column in names.items():
-                frame[label] = of_models(known, psnr[column], manifests[PREDICTED])
+                frame[label] = of_models(known, psnr[column], manifests[BENCHMARK])
     for index in INDICES:
         if index.analysis in manifests:
             tables = run_folder.read_tables(path / index.analysis, [index.table])
             if index.table in tables:
-                with suppress(AttributeError, KeyError):  # no such column: another measure
-                    values = index.read(tables[index.table], trained)
+                run = Run(index.analysis, manifests[index.analysis], tables)
+                with suppress(AttributeError, KeyError, BadInput):  # no such column or noise
+                    values = index_values(index, run, trained)
                     label = LABELS.get(index.name, index.label)
                     frame[label] = of_models(known, values, manifests[index.analysis])
     if UNSEEN in frame:
         frame = frame.sort_values(UNSEEN, ascending=False, kind="stable")
     return frame.reset_index(drop=True).dropna(axis=1, how="all")
+
+
+def index_values(index: Index, run: Run, trained: Collection[str]) -> pd.Series:
+    """The mean of an index over those unseen noises under which every model has a value."""
+    rows = index.read(run.table(index.table), run.reference, trained)
+    wide = rows.pivot(index="model", columns="noise", values="value").astype(float)
+    values: pd.Series = wide[common_noises(wide)].mean(axis=1)
+    return values
 
 
 def leaderboard(path: Path) -> Displayed:
@@ -284,9 +295,9 @@ def settings(path: Path) -> pd.DataFrame:
                 "seed": about.get("seed", "–"),
                 "device": about.get("device", "–"),
                 "autocast": about.get("autocast", "–"),
-                "attention mask": about.get("attention_mask", "–"),
-                "mask draws": about.get("mask_samples", "–"),
-                "masks under noises": about.get("mask_draws", "–"),
+                "attention mask": plain(about.get("attention_mask", "–")),
+                "mask samples": plain(about.get("mask_samples", "–")),
+                "mask draws": about.get("mask_draws", "–"),
                 "hidden pixels": f"{about.get('input_mask', 0):.0%}",
                 "8 bits": str(about.get("quantize", "–")),
                 "SHA-256 of crops": digest if crops else "–",

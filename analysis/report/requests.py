@@ -3,16 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, fields
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from mtd.loading.cli_options import ModelRequest
 from mtd.loading.load import LoadOptions
 from mtd.utils.errors import BadInput
 
+if TYPE_CHECKING:
+    from analysis.report.settings import ReportSettings
+
 SHARED = ("attention_mask", "mask_samples", "seed")
 """Fields of `LoadOptions` that are part of the settings."""
+
+
+def of(models: Any, settings: ReportSettings) -> list[ModelRequest]:
+    """Requests of models that are given by requests, paths of checkpoints or bundled names.
+
+    Raises:
+        BadInput: none, or anything else.
+    """
+    options = LoadOptions(**{name: getattr(settings, name) for name in SHARED})
+    many = isinstance(models, Iterable) and not isinstance(models, str)
+    requests = []
+    for model in models if many else [models]:
+        if isinstance(model, str | Path):
+            model = ModelRequest(str(model), options)
+        if not isinstance(model, ModelRequest):
+            kind = type(model).__name__
+            raise BadInput(f"model of type {kind}: expected paths of checkpoints or bundled names")
+        requests.append(model)
+    if not requests:
+        raise BadInput("no model: expected paths of checkpoints or bundled names")
+    return requests
 
 
 def to_json(requests: Sequence[ModelRequest]) -> list[dict[str, Any]]:

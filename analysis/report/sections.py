@@ -5,19 +5,15 @@ from __future__ import annotations
 from analysis.commands.registry import analyses
 from mtd.utils.errors import BadInput, nearest
 
-DERIVED = {"compare": "Indices against the PSNR drop", "curves": "Training curves"}
-"""Sections derived from tables of other sections, or from logs, with their headings."""
-
-UNVERIFIED = ("curves",)
-"""Sections that `--verify` does not recompute."""
+DERIVED = ("compare", "curves")
+"""Sections derived from tables of other sections, or from logs."""
 
 
 def headings() -> dict[str, str]:
     """The heading of every section, by the name of its analysis, in the order of the page."""
-    computed = {
-        name: record.title for name, record in analyses().items() if record.report_crops is not None
-    }
-    return computed | DERIVED
+    known = analyses()
+    computed = [name for name, record in known.items() if record.report_crops is not None]
+    return {name: known[name].title for name in (*computed, *DERIVED)}
 
 
 def choose(text: str | None) -> list[str]:

@@ -95,6 +95,7 @@ class ReportSettings(Settings):
         super().__post_init__()
         if self.crop is None:
             raise BadInput("crop None: a report's features are taken of crops; give --crop")
+        self.crops_of(self.benchmark_crop)
 
     def crops_of(self, side: int) -> dict[str, int]:
         """The maximum number of crops of each section.

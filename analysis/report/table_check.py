@@ -1,4 +1,4 @@
-"""Whether the numbers of a report agree with recomputed ones."""
+"""Whether the tables of a report agree with recomputed ones."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ class Check:
 
     Attributes:
         table: its name.
-        checked: count of recomputed numbers.
-        of: count of numbers in the table.
-        worst: largest relative difference.
-        wrong: a line for each number that does not agree, with its row.
+        checked: count of recomputed values, numbers and text.
+        of: count of values in the table.
+        absolute: largest absolute difference of a number.
+        relative: largest difference of a number relative to the computed one, where that is not 0.
+        wrong: a line for each value that does not agree, with its row.
     """
 
     table: str
     checked: int = 0
     of: int = 0
-    worst: float = 0.0
+    absolute: float = 0.0
+    relative: float = 0.0
     wrong: list[str] = field(default_factory=list)
 
     def compare(
@@ -46,11 +48,8 @@ class Check:
             keys: columns that identify a row.
             of: rows of the whole table; None if both are whole tables.
         """
-        names = [
-            str(name)
-            for name in computed
-            if name not in keys and pd.api.types.is_numeric_dtype(computed[name])
-        ]
+        names = [str(name) for name in computed if name not in keys]
+        numeric = {name: pd.api.types.is_numeric_dtype(computed[name]) for name in names}
         missing = [name for name in (*keys, *names) if name not in reported]
         if missing:
             self.wrong.append(f"{self.table}: no column {missing[0]}")
@@ -66,7 +65,8 @@ class Check:
                 self.wrong.append(f"{self.table}, {', '.join(key)}: is not among the computed rows")
             else:
                 for name in names:
-                    self._number(key, name, row[name], float(rows[key][name]))
+                    check = self._number if numeric[name] else self._text
+                    check(key, name, row[name], rows[key][name])
             checked.add(key)
         if of is None:
             absent = [key for key in rows if key not in checked]
@@ -91,20 +91,30 @@ class Check:
     def _key(row: Mapping[Any, Any], keys: Sequence[str]) -> tuple[str, ...]:
         return tuple(str(row[name]) for name in keys)
 
-    def _number(self, key: Sequence[str], name: str, text: Any, computed: float) -> None:
+    def _number(self, key: Sequence[str], name: str, value: Any, computed: float) -> None:
         self.checked += 1
-        row = ", ".join(part[:24] for part in key)
         try:
-            reported = float(text)
+            reported = float(value)
         except (TypeError, ValueError):
-            self.wrong.append(f"{self.table}, {row}: {name} is {text!r}, computed {computed:.8g}")
+            self._disagree(key, name, repr(value), f"{computed:.8g}")
             return
         if reported == computed or (math.isnan(reported) and math.isnan(computed)):
             return
-        difference = abs(reported - computed)
-        relative = difference / abs(computed) if computed else math.inf
-        if not difference <= ABSOLUTE + RELATIVE * abs(computed):
-            line = f"{self.table}, {row}: {name} is {reported:.8g}, computed {computed:.8g}"
-            self.wrong.append(line)
-        if difference > ABSOLUTE:
-            self.worst = max(self.worst, relative)
+        if math.isfinite(reported) and math.isfinite(computed):
+            absolute = abs(reported - computed)
+            relative = absolute / abs(computed) if computed else 0.0
+        else:
+            absolute = relative = math.inf
+        self.absolute, self.relative = max(self.absolute, absolute), max(self.relative, relative)
+        if math.isinf(absolute) or absolute > ABSOLUTE + RELATIVE * abs(computed):
+            self._disagree(key, name, f"{reported:.8g}", f"{computed:.8g}")
+
+    def _text(self, key: Sequence[str], name: str, value: Any, computed: Any) -> None:
+        self.checked += 1
+        reported, expected = ("nan" if pd.isna(v) else str(v) for v in (value, computed))
+        if reported != expected:
+            self._disagree(key, name, repr(reported), repr(expected))
+
+    def _disagree(self, key: Sequence[str], name: str, reported: str, computed: str) -> None:
+        row = ", ".join(part[:24] for part in key)
+        self.wrong.append(f"{self.table}, {row}: {name} is {reported}, computed {computed}")

@@ -26,7 +26,7 @@ from analysis.report.folders import compared, computed, present
 from analysis.report.plan import ReportPlan
 from analysis.report.random_rows import RandomRows, first_table, keys_of
 from analysis.report.settings import BENCHMARK, ReportOptions, ReportSettings
-from analysis.report.table_check import Check
+from analysis.report.table_check import ABSOLUTE, RELATIVE, Check
 from analysis.text.terminal import grid, plural
 from mtd.loading.cli_options import ModelRequest
 from mtd.utils.errors import BadInput, Failed
@@ -50,23 +50,22 @@ def run(
         Failed: numbers do not agree.
     """
     assert options.verify is not None
-    if settings.seed:
-        raise BadInput("--seed: a report keeps its own seed; --verify-seed draws the rows")
     with opened(Path(options.verify)) as folder:
         manifest = read_manifest(folder)
         requested, reported_settings = reported(options.verify, manifest, settings, models)
         seed = options.verify_seed
         seed = secrets.randbelow(2**31 - 1) if seed is None else seed
         drawn = RandomRows(folder, random.Random(seed), options.share)
-        checks = verify(folder, report_plan.make(requested, reported_settings), drawn)
-    print(outcome(checks, options.share, seed))
+        plan = report_plan.make(requested, reported_settings, has_lpips(folder))
+        checks = verify(folder, same_names(manifest, plan), drawn)
+        print(outcome(checks, drawn, seed))
     for note in other_versions(manifest):
         print(f"note: {note}")
     wrong = [line for check in checks for line in check.wrong]
     if wrong:
         for line in wrong[:PRINTED]:
             print(line)
-        raise Failed(f"{options.verify}: {plural(len(wrong), 'number')} not confirmed")
+        raise Failed(f"{options.verify}: {plural(len(wrong), 'value')} not confirmed")
     return Path(options.verify)
 
 
@@ -133,10 +132,15 @@ def reported(
                 f"--model {factory} --checkpoint {request.path}"
             )
     requested = replaced_paths(place, requested, models)
-    lpips = settings.lpips and manifest.get("lpips") is not None
     images = own.images or settings.images
     device = own.device if own.device != "cpu" else settings.device
-    return requested, replace(settings, images=images, device=device, lpips=lpips)
+    return requested, replace(settings, images=images, device=device)
+
+
+def has_lpips(folder: Path) -> bool:
+    """Whether a report's benchmark has LPIPS."""
+    benchmark = folder / BENCHMARK / MANIFEST
+    return benchmark.is_file() and read_manifest(benchmark.parent).get("lpips") is not None
 
 
 def replaced_paths(
@@ -179,11 +183,31 @@ def other_versions(manifest: Mapping[str, Any]) -> list[str]:
     return [f"other versions: {', '.join(changed)}"] if changed else []
 
 
+def same_names(manifest: Mapping[str, Any], plan: ReportPlan) -> ReportPlan:
+    """A plan with the report's names of models, which are in the same order.
+
+    Raises:
+        BadInput: a model is not the report's.
+    """
+    names = list(manifest["models"])
+    if len(names) != len(plan.models):
+        raise BadInput("the report's manifest is damaged (models)")
+    given = zip(plan.models, plan.inputs.models.values(), strict=True)
+    for name, (request, model) in zip(names, given, strict=True):
+        expected, digest = str(manifest["models"][name].get("sha256")), model.source["sha256"]
+        if digest != expected:
+            raise BadInput(
+                f"{request.path}: not the report's {name} (SHA-256 {digest[:12]}, expected "
+                f"{expected[:12]}); give its files in the report's order"
+            )
+    return plan.named(names)
+
+
 def verify(folder: Path, plan: ReportPlan, drawn: RandomRows) -> list[Check]:
     """Recompute some numbers of every section.
 
     Raises:
-        BadInput: other models or images than the report's.
+        BadInput: other noises or images than the report's.
     """
     names = [name for name in present(folder, list(analyses())) if drawn.holds(name)]
     if not names:
@@ -236,15 +260,12 @@ def section(
 
 
 def same_inputs(manifest: Mapping[str, Any], plan: ReportPlan) -> None:
-    """Check that models, noises and images are those of the report.
+    """Check that noises and images are those of the report.
 
     Raises:
         BadInput: they are not.
     """
     now = plan.manifest()
-    for name, about in manifest["models"].items():
-        if now["models"].get(name, {}).get("sha256") != about["sha256"]:
-            raise BadInput(f"{about['path']}: not the file of the report")
     for key in ("noises", "benchmark_noises", "max_crops", "seed", "crops_sha256"):
         if now[key] != manifest.get(key):
             raise BadInput(f"{key.replace('_', ' ')}: not those of the report")
@@ -327,24 +348,28 @@ def comparison(drawn: RandomRows) -> Iterator[Check]:
     yield check
 
 
-def outcome(checks: Sequence[Check], share: float, seed: int) -> str:
+def outcome(checks: Sequence[Check], drawn: RandomRows, seed: int) -> str:
     """The outcome of every check, as text for the terminal."""
-    rows = [["table", "recomputed", "of", "largest difference", ""]]
+    rows = [["table", "recomputed", "of", "largest difference: absolute", "relative", ""]]
     for check in checks:
-        worst = f"{check.worst:.1e}" if check.worst else "none"
+        counts = (f"{check.checked:,}", f"{check.of:,}")
+        differences = [f"{d:.1e}" if d else "0" for d in (check.absolute, check.relative)]
         verdict = f"{len(check.wrong)} DO NOT AGREE" if check.wrong else "agree"
-        rows.append([check.table, f"{check.checked:,}", f"{check.of:,}", worst, verdict])
-    verified = {table for record in analyses().values() for table in record.keys}
-    left_out = [
-        f"{name}/{table}.csv"
-        for name, record in analyses().items()
-        if record.report_crops is not None
-        for table in record.table_names
-        if table not in verified and table not in ("procrustes", "rsa", "knn")
-    ]
+        rows.append([check.table, *counts, *differences, verdict])
     about = (
-        f"rows drawn at random, {share:.0%} of each table (of CKA, whole pairs of views), and all "
-        f"scores that follow from the results; the same rows with --verify-seed {seed}\n"
-        f"not recomputed: {', '.join([*left_out, *sections.UNVERIFIED])}"
+        f"numbers agree if they differ by at most {ABSOLUTE:g} + {RELATIVE:g} of the computed one\n"
+        f"rows drawn at random, {100 * drawn.share:.3g}% of each table (of CKA, whole pairs of "
+        "views), and all scores that follow from the results; the same rows with --verify-seed "
+        f"{seed}\nnot recomputed: {', '.join(left_out(drawn)) or 'none'}"
     )
     return f"{grid(rows)}\n{about}"
+
+
+def left_out(drawn: RandomRows) -> list[str]:
+    """The tables of a report's sections that are not recomputed."""
+    return [
+        f"{name}/{path.name}"
+        for name in sections.headings()
+        for path in sorted((drawn.folder / name).glob("*.csv"))
+        if name == "curves" or not drawn.holds(name) or not keys_of(name, path.stem)
+    ]

@@ -106,8 +106,11 @@ def which(models: Sequence[str], pairs: Sequence[tuple[int, int]]) -> str:
 def by_noise(rows: pd.DataFrame, what: str, digits: int = 2, unit: str = "") -> list[str]:
     """One value of each model under each noise: means over noises, and which model is lower where.
 
+    Means are over those noises under which every model has a value, so that models are compared
+    under the same noises; a model without any value is left out of this.
+
     Args:
-        rows: columns of `tidy`, a row for each model and noise.
+        rows: columns of `tidy`, a row for each model and noise; none where there is no value.
         what: see `by_model`.
         digits: after the point.
         unit: of the values.
@@ -115,12 +118,25 @@ def by_noise(rows: pd.DataFrame, what: str, digits: int = 2, unit: str = "") -> 
     noises, models = (list(dict.fromkeys(rows[name])) for name in ("noise", "model"))
     if len(noises) == 1:
         return by_model(rows, f"{what} under {code(noises[0])}", digits, unit)
-    means = rows.groupby("model", sort=False).value.mean().rename("value").reset_index()
-    over = f"{what}, mean over {len(noises)} noises (without an interval)"
-    sentences = by_model(tidy(means, "value"), over, digits, unit)
+    sentences = means(rows, what, digits, unit)
     if len(models) == 1:
         return [*sentences, *extremes(rows, models[0], digits, unit)]
     return [*sentences, *(lower(rows, models) if len(models) == 2 else lowest(rows, models))]
+
+
+def means(rows: pd.DataFrame, what: str, digits: int, unit: str) -> list[str]:
+    """The mean of each model over the noises under which every model has a value."""
+    noises, models = (list(dict.fromkeys(rows[name])) for name in ("noise", "model"))
+    wide = rows.pivot(index="noise", columns="model", values="value").reindex(noises)[models]
+    shared = wide[wide.columns[wide.notna().any()]].dropna().index
+    if shared.empty:
+        return [f"{what}: no mean over noises, as none has a value for every model."]
+    over = f"{what}, mean over {plural(len(shared), 'noise')}"
+    if len(shared) < len(noises):
+        over = f"{what}, mean over {len(shared)} of {len(noises)} noises, "
+        over += "those with a value for every model"
+    values = wide.loc[shared].mean().rename("value").reset_index()
+    return by_model(tidy(values, "value"), f"{over} (without an interval)", digits, unit)
 
 
 def extremes(rows: pd.DataFrame, model: str, digits: int, unit: str) -> list[str]:
@@ -132,7 +148,7 @@ def extremes(rows: pd.DataFrame, model: str, digits: int, unit: str) -> list[str
         f"{bounded(r['value'], r['low'], r['high'], digits, unit)} under {code(r['noise'])}"
         for r in ends(known, "value")
     ]
-    return [f"In {code(model)} it reaches from {each[0]} to {each[1]}."]
+    return [f"In {code(model)} it ranges from {each[0]} to {each[1]}."]
 
 
 def lower(rows: pd.DataFrame, models: Sequence[str]) -> list[str]:
@@ -164,10 +180,12 @@ def lower(rows: pd.DataFrame, models: Sequence[str]) -> list[str]:
 
 
 def lowest(rows: pd.DataFrame, models: Sequence[str]) -> list[str]:
-    """Of many models, how often each one has the lowest value."""
+    """Of many models, under how many noises each one has the lowest value."""
     known = rows[rows.value.notna()]
     least = known.groupby("noise", sort=False).value.transform("min")
     counts = known[known.value == least].model.value_counts()
     total = known.noise.nunique()
-    each = [f"{code(name)} ({counts[name]})" for name in models if counts.get(name)]
-    return [f"Lowest of all, of {plural(total, 'noise')}: {listed(each)}."] if each else []
+    what = f"by number of noises out of {total} (intervals not considered)"
+    each = listed(f"{code(name)} ({counts[name]})" for name in models if counts.get(name))
+    ties = "; ties count for each" if counts.sum() > total else ""
+    return [f"Lowest value, {what}: {each}{ties}."] if each else []

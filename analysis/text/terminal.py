@@ -15,8 +15,12 @@ def plural(count: int, noun: str, ending: str = "s") -> str:
 
 
 def number(value: float, digits: int) -> str:
-    """A number, or a dash where there is none."""
-    return "-" if math.isnan(value) else f"{value:.{digits}f}"
+    """A number, or a dash where there is none.
+
+    >>> number(-0.001, 2), number(float("nan"), 2)
+    ('0.00', '-')
+    """
+    return "-" if math.isnan(value) else f"{round(value, digits) + 0.0:.{digits}f}"  # no -0.00
 
 
 def grid(rows: list[list[str]]) -> str:

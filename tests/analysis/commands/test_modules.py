@@ -13,7 +13,7 @@ import analysis
 import mtd
 from analysis.commands import inputs
 from analysis.commands.inputs import load_inputs, manifest_of
-from analysis.commands.modules import from_python, identity_digest, named_models, photographs_from
+from analysis.commands.modules import from_python, module_digest, named_models, photographs_from
 from analysis.commands.settings import Settings
 from mtd.networks.ffdnet import FFDNet
 from mtd.utils.errors import BadInput
@@ -78,7 +78,7 @@ def test_attributes_are_part_of_what_a_module_is(a, b):
     one, other, same = Hidden(a), Hidden(b), Hidden(a)
     for module in (other, same):
         module.layer.load_state_dict(one.layer.state_dict())
-    digests = [identity_digest(module) for module in (one, other, same)]
+    digests = [module_digest(module) for module in (one, other, same)]
     assert digests[0] == digests[2] != digests[1]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from analysis.commands.registry import analysis
 from analysis.compare import command as compare_command
 from analysis.compare.command import run_arguments as run
 from analysis.compare.predictors import gather, read_runs
-from analysis.compare.tables import correlations
+from analysis.compare.tables import correlations, tables
 from analysis.engine import run as engine_run
 from analysis.stats.rank_correlation import spearman
 from mtd.loading import checkpoint_file
@@ -143,7 +144,7 @@ def test_what_cannot_be_compared(runs, in_process):
         correlations(gather(read_runs([generalization, cka])).head(3))
     old = pd.read_csv(generalization / "generalization.csv").rename(columns={"ood_drop": "gap"})
     old.to_csv(generalization / "generalization.csv", index=False)
-    with pytest.raises(BadInput, match=r"g: incomplete \(.*ood_drop.*\); run it again"):
+    with pytest.raises(BadInput, match=r"g: incomplete or damaged \(.*ood_drop.*\); run it"):
         gather(read_runs([generalization, cka]))
     for given, message in (
         (["absent.pth"], "1 model: rank correlations need 4 or more"),
@@ -245,6 +246,8 @@ def test_an_interrupted_comparison_goes_on(four, monkeypatch):
     [
         ("attention_mask", "off", "differ in attention mask"),
         ("quantize", False, "differ in quantize"),
+        ("autocast", "bf16", "differ in autocast"),
+        ("attention_mask", {"a.other": "off"}, "differ in attention mask of a"),
         ("models", {"a": {"sha256": "digest 0", "policy": "other"}}, "differ in policy of a"),
     ],
 )
@@ -264,3 +267,166 @@ def test_runs_on_other_crops_are_noted_and_few_pairs_have_no_correlation(runs, c
     assert "Computed with other crops than the PSNR (srga)." in capsys.readouterr().out
     found = pd.read_csv("out/correlations.csv").set_index(["index", "target"])
     assert found.models["srga", "ood_drop"] == 2 and math.isnan(found.spearman["srga", "ood_drop"])
+
+
+def edited(place: Path, **entries: object) -> None:
+    manifest = json.loads((place / "manifest.json").read_text())
+    (place / "manifest.json").write_text(json.dumps(manifest | entries))
+
+
+def rewritten(place: Path, table: str, change) -> None:
+    change(pd.read_csv(place / f"{table}.csv")).to_csv(
+        place / f"{table}.csv", index=False, na_rep="nan"
+    )
+
+
+@pytest.mark.parametrize("name", ["s", "c"])
+def test_indices_are_relative_to_the_noise_trained_on(runs, name):
+    edited(Path(name), noises=["poisson:3.5", "gaussian:15", "isp"])
+    expected = (
+        rf"{name}: its reference is poisson:3\.5; expected gaussian:15, that of g: run it again"
+    )
+    with pytest.raises(BadInput, match=expected):
+        gather(read_runs(runs))
+    edited(Path("g"), in_distribution=["gaussian:15", "poisson:3"])
+    edited(Path(name), noises=["poisson:3", "gaussian:15", "isp"])
+    gather(read_runs(runs))
+
+
+def test_runs_of_one_analysis_have_one_reference(runs):
+    edited(runs[0], in_distribution=["gaussian:15", "poisson:3"])
+    frame = pd.read_csv("c/last_quarter.csv")
+    for name, chosen in (("c1", NAMES[:2]), ("c2", NAMES[2:])):
+        part = frame[frame.model_a.isin(chosen)]
+        folder(name, "cka", NAMES, last_quarter=part, cka=part.assign(null=np.nan))
+        models = {model: {"sha256": f"digest {NAMES.index(model)}"} for model in chosen}
+        edited(Path(name), models=models)
+    assert gather(read_runs([runs[0], Path("c1"), Path("c2")])).cka.notna().all()
+    edited(Path("c2"), noises=["poisson:3", "gaussian:15", "isp"])
+    expected = "c2: its reference is poisson:3; expected gaussian:15, that of c1"
+    with pytest.raises(BadInput, match=expected):
+        gather(read_runs([runs[0], Path("c1"), Path("c2")]))
+
+
+def test_cka_is_between_the_reference_and_unseen_noises_alone(runs):
+    expected = gather(read_runs(runs)).cka.tolist()
+    noises = [("isp", "poisson:3"), ("gaussian:15", "gaussian:25"), ("gaussian:25", "isp")]
+    more = [
+        {"model_a": m, "noise_a": a, "model_b": m, "noise_b": b, "cka": 0.01}
+        for m in NAMES
+        for a, b in noises
+    ]
+    rewritten(runs[2], "last_quarter", lambda frame: pd.concat([frame, pd.DataFrame(more)]))
+    edited(runs[0], in_distribution=["gaussian:15", "gaussian:25"])
+    edited(runs[0], noises=["gaussian:15", "gaussian:25", "isp", "poisson:3"])
+    assert gather(read_runs(runs)).cka.tolist() == expected
+
+
+def test_means_are_over_the_noises_that_all_models_have(runs, capsys):
+    def without(frame: pd.DataFrame) -> pd.DataFrame:
+        lost = (frame.model == "b.other") & (frame.noise == "isp")
+        none = frame.model == "e.other"
+        return frame.assign(srga=frame.srga.mask(lost | none))
+
+    rewritten(runs[1], "srga", without)
+    frame = gather(read_runs(runs))
+    assert frame.srga.tolist()[:4] == [2, 3, 4, 5] and math.isnan(frame.srga[4])
+    run([*map(str, runs), "--output-dir", "out"], "test")
+    text = " ".join(capsys.readouterr().out.split())
+    assert "The mean is over 1 of 2 unseen noises, since not every model has a value" in text
+    assert "under the others: isp (srga)." in text
+
+    def disjoint(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(
+            srga=frame.srga.mask((frame.model == "a.other") & (frame.noise != "isp"))
+        )
+
+    rewritten(runs[1], "srga", disjoint)
+    assert gather(read_runs(runs)).srga.isna().all()
+    notes = tables(read_runs(runs))["notes.csv"]
+    assert "There is no unseen noise under which every model has a value" in notes.note.iloc[0]
+
+
+def test_a_copy_counts_once_under_the_first_of_its_names(runs):
+    manifest = json.loads((runs[0] / "manifest.json").read_text())
+    edited(runs[0], models=manifest["models"] | {"copy": {"sha256": "digest 0"}})
+    again = pd.DataFrame([{"model": "copy", "metric": "psnr", "ood_drop": 1.0}])
+    rewritten(runs[0], "generalization", lambda frame: pd.concat([frame, again]))
+    found = tables(read_runs(runs))
+    assert found["compare.csv"].model.tolist() == NAMES
+    assert found["notes.csv"].note[0] == "Copies of other models are left out: `copy`."
+
+
+def test_one_file_under_two_kinds_of_masks_is_two_models(runs):
+    for place in runs:
+        models = json.loads((place / "manifest.json").read_text())["models"]
+        about = {name: models[name] | {"identity": f"{i}"} for i, name in enumerate(models)}
+        second = list(models)[1]
+        about[second] |= {"sha256": "digest 0"}
+        edited(place, models=about)
+    frame = gather(read_runs(runs))
+    assert frame.model.tolist() == NAMES and frame.srga.tolist() == [1.5, 2.5, 3.5, 4.5, 5.5]
+    assert frame.checkpoint.tolist()[:3] == ["digest 0", "digest 0", "digest 2"]
+
+
+@pytest.mark.parametrize(
+    "place, table, change",
+    [
+        ("g", "generalization", lambda frame: frame.drop(columns="metric")),
+        ("g", "generalization", lambda frame: pd.concat([frame, frame])),
+        ("g", "generalization", lambda frame: frame.assign(ood_drop="many")),
+        ("s", "srga", lambda frame: frame.drop(columns="noise")),
+        ("s", "srga", lambda frame: pd.concat([frame, frame])),
+        ("s", "srga", lambda frame: frame.assign(srga="many")),
+        ("c", "last_quarter", lambda frame: frame.drop(columns="noise_b")),
+    ],
+)
+def test_a_damaged_table_is_one_line(runs, place, table, change):
+    rewritten(Path(place), table, change)
+    with pytest.raises(BadInput, match=rf"^{place}: incomplete or damaged \(.*\); run it again$"):
+        tables(read_runs(runs))
+
+
+@pytest.mark.parametrize("place", ["g", "s"])
+@pytest.mark.parametrize(
+    "entries",
+    [{"models": {"a": {}}}, {"models": None}, {"models": {"a": 1}}, {"noises": None}],
+)
+def test_a_damaged_manifest_is_one_line(runs, place, entries):
+    edited(Path(place), **entries)
+    with pytest.raises(BadInput, match=rf"^{place}: incomplete or damaged \(.*\); run it again$"):
+        tables(read_runs(runs))
+
+
+def test_an_empty_table_is_one_line(runs):
+    Path("s/srga.csv").write_text("")
+    with pytest.raises(BadInput, match=r"^s/srga\.csv: no table that can be read \(No columns"):
+        read_runs(runs)
+
+
+@pytest.mark.parametrize(
+    "given, flag",
+    [
+        (["--noise", "nonsense:1"], "--noise"),
+        (["--crop", "999"], "--crop"),
+        (["--reference", "foo"], "--reference"),
+        (["--no-intervals"], "--no-intervals"),
+        (["--sigma", "25"], "--sigma"),
+        (["--attention-mask", "off"], "--attention-mask"),
+    ],
+)
+def test_settings_beside_run_folders_are_refused(runs, in_process, given, flag):
+    code, _, err = in_process(compare_command.main, *map(str, runs), *given)
+    assert code == 2 and f"{flag}: the runs of the folders have their own; leave it out" in err
+
+
+def test_copies_are_refused_before_anything_is_computed(four, in_process, monkeypatch):
+    monkeypatch.setattr(engine_run, "run_network", None)
+    for name in ("copy.pth", "again.pth"):
+        shutil.copy("plain.pth", name)
+    code, _, err = in_process(compare_command.main, *FOUR, "copy.pth", *FEW)
+    assert code == 2 and "plain and copy are the same model: give one of them" in err
+    few = ("plain.pth", "copy.pth", "again.pth", "hidden.pth")
+    code, _, err = in_process(compare_command.main, *few, *FEW)
+    message = "2 models (plain, copy and again are the same): rank correlations need 4 or more"
+    assert code == 2 and message in err and len(err.splitlines()) == 1

@@ -22,7 +22,7 @@ def correlations(*rows: tuple[str, float, float, int]) -> dict[str, pd.DataFrame
 def test_few_models_cannot_tell_an_index_from_chance():
     frames = correlations(("srga", 1.0, 0.17, 4), ("cka", 0.2, 0.8, 4))
     text = said(compare_reading.sentences(frames, {}))
-    assert "none of 2 indices is significantly correlated with it" in text
+    assert "None of 2 indices is significantly correlated with the PSNR drop from trained" in text
     assert (
         "the strongest correlation is with SRGA, mean over unseen noises, ρ = 1.00, p = 0.17"
         in text
@@ -30,9 +30,20 @@ def test_few_models_cannot_tell_an_index_from_chance():
     assert "even perfect agreement has a corrected p of 0.17: too few models" in text
     frames = correlations(("srga", -0.9, 0.001, 9), ("cka", 0.2, 0.8, 9), ("distance", NAN, NAN, 9))
     text = said(compare_reading.sentences(frames, {}))
-    assert "below 0.05, SRGA, mean over unseen noises, ρ = -0.90, p = 0.001" in text
+    assert (
+        "With a p corrected by Holm below 0.05, the PSNR drop from trained to unseen noise is "
+        "correlated with SRGA, mean over unseen noises, ρ = -0.90, p = 0.001." in text
+    )
     assert "Undecided: CKA of the last quarter" in text and "too few" not in text
-    assert "ρ" not in said(compare_reading.main(correlations(("srga", NAN, NAN, 4))))
+    text = said(compare_reading.main(correlations(("srga", NAN, NAN, 4))))
+    assert text == "No index can be correlated with the PSNR drop from trained to unseen noise."
+
+
+def test_one_index_has_a_sentence_of_its_own():
+    assert compare_reading.main(correlations(("cka", 0.2, 0.8, 9))) == [
+        "The only index is not significantly correlated with the PSNR drop from trained to unseen "
+        "noise (p corrected by Holm): CKA of the last quarter between noises, ρ = 0.20, p = 0.8."
+    ]
 
 
 def test_a_warning_where_few_kinds_of_models_may_make_a_correlation():

@@ -14,6 +14,7 @@ import analysis
 from analysis.compare.command import ANALYSIS
 from analysis.compare.result import CompareResult
 from mtd.utils.errors import BadInput
+from tests.helpers.processes import two_processes
 
 
 class Own(nn.Module):
@@ -93,3 +94,59 @@ def test_a_saved_result_holds_its_analyses_and_is_read_again(result, tmp_path: P
 def test_fewer_than_four_models_are_refused():
     with pytest.raises(BadInput, match="1 model: rank correlations need 4 or more"):
         analysis.compare.correlate(Own().eval(), progress=False)
+
+
+@pytest.mark.parametrize("models", [None, 4])
+def test_what_is_no_model_is_one_line(models):
+    with pytest.raises(BadInput, match="expected a module"):
+        analysis.compare.correlate(models, progress=False)
+
+
+def test_models_may_come_one_at_a_time(result, tmp_path):
+    with pytest.raises(BadInput, match="2 models: rank correlations need 4 or more"):
+        analysis.compare.correlate((Own().eval() for _ in range(2)), progress=False)
+    folder = result.save(tmp_path / "run")
+    again = analysis.compare.correlate(folder / name for name in result.parts)
+    pd.testing.assert_frame_equal(again.models, result.models)
+
+
+def test_copies_are_refused():
+    own = Own().eval()
+    with pytest.raises(BadInput, match="a and d are the same model: give one of them"):
+        analysis.compare.correlate(
+            {name: own if name in "ad" else Own().eval() for name in "abcde"},
+            images=IMAGES,
+            crop=24,
+            progress=False,
+        )
+
+
+SHARED = """\
+import torch, pandas as pd, numpy as np
+from torch import nn
+from analysis.compare import correlate
+from mtd.utils import distributed
+
+torch.manual_seed(0)
+models = {
+    name: nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 3, 3, padding=1))
+    for name in "abcd"
+}
+images = [np.random.default_rng(i).integers(0, 256, (24, 24, 3), dtype=np.uint8) for i in range(8)]
+skip = ["degradation", "sensitivity", "cka"]
+result = correlate(
+    models, images=images, crop=24, limit=8, batch_size=4, noises=["poisson:3.5"], skip=skip,
+    progress=False,
+)
+rank, _ = distributed.start("cpu")
+result.models.to_csv(f"models-{rank.rank}.csv", index=False)
+assert set(result.parts) == {"generalization", "srga", "distributions"} and result.text()
+"""
+
+
+def test_every_process_has_the_result(tmp_path):
+    (tmp_path / "shared.py").write_text(SHARED)
+    done = two_processes("shared.py", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    one, other = ((tmp_path / f"models-{rank}.csv").read_text() for rank in range(2))
+    assert one == other and len(one.splitlines()) == 5

@@ -14,7 +14,7 @@ import torch
 import mtd
 from analysis.commands.parser import output_options, settings_from
 from analysis.commands.run_folder import read_tables
-from analysis.curves import command
+from analysis.curves import command, reading
 from analysis.curves.checkpoint_evaluation import step_of
 from analysis.curves.command import ANALYSIS, run
 from analysis.curves.figures import figure, smoothed
@@ -98,6 +98,24 @@ def test_unseen_means_are_of_steps_where_all_noises_were_tested():
     assert (ties.best_in_step, ties.best_out_step, ties.overfitting_gap) == (100, 200, 1)
 
 
+def test_the_last_psnr_is_of_the_step_at_which_it_was_tested():
+    frame = curves({"g": (30, 31, 32), "isp": (20, 22)})
+    row = summary(frame, {"one": "g"}).iloc[0]
+    assert (row.last_step, row.last_in_step, row.last_out_step) == (300, 300, 200)
+    assert (row.last_in_psnr, row.last_out_psnr, row.final_out_drop) == (32, 22, 0)
+    table = reading.terminal_table({"summary": summary(frame, {"one": "g"})}, {})
+    inside, outside = table.splitlines()[2:4]
+    assert inside.split()[-2:] == ["32.00", "300"] and outside.split()[-3:-1] == ["22.00", "200"]
+    only = summary(curves({"g": (30, 31), "isp": (20, 22, 21)}), {"one": "g"}).iloc[0]
+    assert (only.last_in_step, only.last_out_step, only.last_step) == (200, 300, 300)
+
+
+def test_a_figure_without_curves_says_so():
+    rates = [("one", "log", "learning_rate", "", step, 0.1) for step in (1, 2)]
+    drawn = figure(pd.DataFrame(rates, columns=list(COLUMNS)), {"one": ""}, 0.9)
+    assert drawn.get_suptitle() == "Neither training loss nor test PSNR was logged"
+
+
 def test_smoothing_is_the_stated_average():
     values = np.random.default_rng(0).normal(size=20)
     weights = [0.8 ** (19 - i) for i in range(20)]
@@ -166,6 +184,12 @@ def test_another_curve_may_count_as_trained_on(folder):
     rows = read(started("one", "--in-distribution", "isp"))[1]
     assert rows.trained[0] == "isp" and rows.best_in_step[0] == 300
     assert rows.best_out_psnr[0] == 27.5  # of (30 + 25) / 2, (32 + 22) / 2 and (31 + 23) / 2
+
+
+def test_a_noise_counts_as_trained_on_in_any_spelling(folder):
+    assert read(started("one", "--in-distribution", "poisson:3.0"))[1].trained[0] == "poisson:3"
+    rows = read(started("--checkpoints", "saved", *FEW, "--in-distribution", "poisson:3.0"))[1]
+    assert rows.trained[0] == "poisson:3"
 
 
 def test_runs_of_one_name_are_told_apart(folder):

@@ -14,6 +14,7 @@ EMPTY = pd.DataFrame(columns=list(COLUMNS))
 TESTED = {"trained": "g", "unseen": 2, "best_in_step": 200, "best_in_psnr": 32.0, "last_step": 300}
 TESTED |= {"best_out_step": 100, "best_out_psnr": 25.0, "out_at_best_in": 22.0}
 TESTED |= {"overfitting_gap": 3.0, "last_in_psnr": 31.0, "last_out_psnr": 21.0}
+TESTED |= {"last_in_step": 300, "last_out_step": 200}
 TESTED |= {"final_out_drop": 4.0, "last_loss_step": 300, "last_loss": 0.5}
 UNTESTED = dict.fromkeys(TESTED, NAN) | {"trained": "", "unseen": 0}
 
@@ -36,10 +37,13 @@ def test_best_steps_and_what_later_steps_lose():
     text = said(both)
     assert "`a` 25.00 dB at step 100" in text
     assert "best under the noise trained on: `a` 3.00 dB." in text
-    assert "from the best step to the last: `a` 4.00 dB." in text
+    assert "step at which all unseen noises were tested: `a` 4.00 dB (step 100 to 200)." in text
     assert "Without test curves no best step is known: `b`;" in text and text.count("`b`") == 1
-    assert "b ends at step – with no values" in reading.alt(both)
-    assert "a ends at step 300 with loss 0.5, 31.00 dB under the noise" in reading.alt(both)
+    assert "b ends with no values" in reading.alt(both)
+    assert (
+        "a ends with loss 0.5 at step 300, 31.00 dB under the noise trained on at step 300 and "
+        "21.00 dB under unseen noise at step 200" in reading.alt(both)
+    )
     assert "chosen on these same curves" in text
 
 
@@ -95,7 +99,7 @@ def test_the_table_for_the_terminal():
     head, names, inside, outside, *rest = reading.terminal_table(rows, {}).splitlines()
     assert head == "Training and test curves of 2 runs" and names.split()[:2] == ["run", "noise"]
     assert inside.split() == ["a", "g,", "trained", "on", "32.00", "200", "31.00", "300"]
-    assert outside.split()[5:] == ["25.00", "100", "22.00", "3.00", "21.00", "300", "4.00"]
+    assert outside.split()[5:] == ["25.00", "100", "22.00", "3.00", "21.00", "200", "4.00"]
     assert rest[-1].split() == ["a", "300", "0.5"]
     manifest = {"checkpoints": {"m": ["a", 1]}, "crops": [1], "images": ["x", "y"], "crop": None}
     text = reading.terminal_table(frames(UNTESTED | {"run": "b"}), manifest)

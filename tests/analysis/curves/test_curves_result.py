@@ -151,3 +151,30 @@ def test_what_cannot_be_evaluated(logs):
         evaluate_checkpoints(saved(logs / "s", 1), noise=["isp"])
     with pytest.raises(BadInput, match="--in-distribution isp: not evaluated"):
         evaluate_checkpoints(logs / "s", in_distribution="isp", **FEW)
+
+
+@pytest.mark.parametrize("given", [None, [None], {"a": None}, 5])
+def test_what_is_no_path_is_one_line(logs, given):
+    for call in (read_curves, evaluate_checkpoints):
+        with pytest.raises(BadInput, match="expected the path of a log or folder") as error:
+            call(given)
+        assert "\n" not in str(error.value)
+    with pytest.raises(BadInput, match="expected the path"):
+        evaluate_checkpoints(saved(logs / "s", 1), runs=given)
+
+
+def test_paths_may_come_one_at_a_time(logs):
+    assert list(read_curves(logs / name for name in ("one", "two")).trained) == ["one", "two"]
+
+
+def test_whole_images_of_several_sizes(logs):
+    rng = np.random.default_rng(0)
+    sizes = ((16, 32), (24, 16), (16, 32))
+    images = [rng.integers(0, 255, (*size, 3), np.uint8) for size in sizes]
+    given = {"noises": ["gaussian:15"], "crop": None, "progress": False}
+    folder = saved(logs / "s", 5)
+    whole = evaluate_checkpoints(folder, images=images, **given).curves.value[0]
+    each = [
+        evaluate_checkpoints(folder, images=[image], **given).curves.value[0] for image in images
+    ]
+    assert whole == pytest.approx(np.mean(each), abs=1e-3)

@@ -150,6 +150,12 @@ def test_values_that_are_no_numbers_are_dropped_and_counted():
         ("model.pth", b"PK\x03\x04\x00", "for checkpoints, --checkpoints FOLDER"),
         ("log.csv", b"step,loss\n1,2\n", "no column learning_rate"),
         ("log.csv", b"step,loss,learning_rate\nx,2,1\n3,2,1\n", "line 2: step 'x'"),
+        (
+            "log.csv",
+            b"step,loss,learning_rate\n1,2,3\n" + b"9" * 200_000,
+            r"log\.csv: damaged \(field larger .*; expected step, loss, learning_rate",
+        ),
+        ("log.csv", b"step,loss,learning_rate\n" + b"9" * 5000 + b",2,3\n", "line 2: step '999"),
         ("log.csv", b"step,loss,learning_rate\n", "no loss, learning rate or PSNR"),
         ("a.log", b"<epoch: 1, iter: 10> nothing\n", "no loss, learning rate or PSNR"),
     ],

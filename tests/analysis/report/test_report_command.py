@@ -16,6 +16,7 @@ import pytest
 from bs4 import BeautifulSoup
 
 from analysis.commands.parser import arguments_of
+from analysis.commands.registry import analyses, analysis
 from analysis.engine import run as engine_run
 from analysis.engine.cache import FOLDER
 from analysis.pages import fingerprint, notebooks
@@ -204,9 +205,27 @@ def test_numbers_that_are_right_are_confirmed(there, capsys):
     out = capsys.readouterr().out
     assert "results.csv" in out and "attribution.csv" in out and "DO NOT" not in out
     told = [line.split()[0] for line in out.split("\n") if ".csv" in line]
-    run_arguments(["--verify", "out/report.html", "--verify-seed", "3", "--quiet"])
+    assert "20% of each table" in out and "difference: absolute" in out
+    left_out = next(line for line in out.split("\n") if line.startswith("not recomputed"))
+    assert "cka/difference.csv" in left_out and "cka/procrustes.csv" not in left_out
+    again = ["--verify", "out/report.html", "--verify-seed", "3", "--share", "0.001", "--quiet"]
+    run_arguments(again)
     out = capsys.readouterr().out
     assert [line.split()[0] for line in out.split("\n") if ".csv" in line] == told
+    assert "0.1% of each table" in out
+
+
+def test_a_section_without_keys_is_not_verified(there, capsys, monkeypatch):
+    monkeypatch.setitem(analyses(), "srga", replace(analysis("srga"), keys={}))
+    for place in (there / "out").iterdir():
+        if place.is_dir() and place.name not in ("srga", "sensitivity"):
+            shutil.rmtree(place)
+    run_arguments(["--verify", "out", "--quiet"])
+    out = capsys.readouterr().out
+    assert "sensitivity.csv" in out and "not recomputed: srga/srga.csv" in out
+    shutil.rmtree(there / "out/sensitivity")
+    with pytest.raises(BadInput, match="no table of any section that can be recomputed"):
+        run_arguments(["--verify", "out", "--quiet"])
 
 
 def test_a_page_that_would_be_too_large_leaves_tables_out(there, monkeypatch):
@@ -255,6 +274,7 @@ def test_numbers_that_were_changed_are_found(there, capsys, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [
+        ("generalization/noises.csv", lambda f: f.assign(worst_image="x"), "worst_image is 'x'"),
         ("srga/srga.csv", lambda f: f.assign(kl=["abc", *map(str, f.kl[1:])]), "kl is 'abc'"),
         ("srga/srga.csv", lambda f: f[:2], "is not in the report"),
         ("srga/srga.csv", lambda f: pd.concat([f, f[:1]]), "is there twice"),
@@ -288,7 +308,7 @@ def test_results_of_something_else_are_not_confirmed(there, column, capsys):
     with pytest.raises(Failed, match="not confirmed"):
         run_arguments(["--verify", "out", "--quiet"])
     pd.concat([frame, frame[:1]]).to_csv(path, index=False, na_rep="nan")
-    with pytest.raises(Failed, match="1 number not confirmed"):
+    with pytest.raises(Failed, match="1 value not confirmed"):
         run_arguments(["--verify", "out", "--quiet"])
     assert "is there twice" in capsys.readouterr().out
     frame.drop(columns=column).to_csv(path, index=False)
@@ -346,13 +366,20 @@ def test_files_may_have_moved(there, monkeypatch, capsys):
         run_arguments(["--verify", "out", "--quiet"])
     moved = ["elsewhere/plain.pth", "elsewhere/hidden.pth"]
     run_arguments([*moved, "--verify", "out", "--quiet"])
+    for name in ("plain", "hidden"):
+        shutil.move(f"elsewhere/{name}.pth", f"elsewhere/my_{name}.pth")
+    moved = ["elsewhere/my_plain.pth", "elsewhere/my_hidden.pth"]
+    run_arguments([*moved, "--verify", "out", "--share", "1", "--quiet"])
+    told = r"elsewhere/my_hidden\.pth: not the report's plain .* in the report's order"
+    with pytest.raises(BadInput, match=told):
+        run_arguments([*moved[::-1], "--verify", "out", "--quiet"])
     with pytest.raises(BadInput, match="of 2 files; give as many"):
         run_arguments([moved[0], "--verify", "out", "--quiet"])
 
 
 def test_other_files_than_the_reports_are_not_verified(there):
     shutil.copy("hidden.pth", "plain.pth")
-    with pytest.raises(BadInput, match=r"plain\.pth: not the file of the report"):
+    with pytest.raises(BadInput, match=r"plain\.pth: not the report's plain"):
         run_arguments(["--verify", "out", "--quiet"])
     with pytest.raises(BadInput, match="no such report"):
         run_arguments(["--verify", "absent"])
@@ -371,10 +398,10 @@ def test_bad_options_are_refused_before_anything_is_computed(there):
         (["--noise", "gaussian:0"], "changes nothing"),
         (["--noise", "gaussian:15"], "no noise beside"),
         (["--suite", "quik"], "did you mean quick"),
-        (["--sections", "compare"], "1 model; ranks need 4"),
+        (["--sections", "compare"], "1 model: rank correlations need 4"),
         (["--sections", "curves"], "give --training RUN"),
         (["--training", "nowhere"], "nowhere: no such file or folder"),
-        (["--sections", "srga", "--limit", "1"], "section srga: 1 patches"),
+        (["--sections", "srga", "--limit", "1"], "section srga: 1 patch"),
     ):
         with pytest.raises(BadInput, match=message):
             run_arguments(["plain.pth", *options, "--quiet", "--no-lpips"])
@@ -413,7 +440,7 @@ def test_sections_that_cannot_be_had_are_left_out_and_told(pair, monkeypatch, ca
     request = parse([*given, "--no-lpips", "--quiet", "--crop", "24"])
     made = report_folders.compute(request.models, request.settings, request.options, request.output)
     assert "srga" not in made.sections and "generalization" in made.sections
-    assert "skipped section srga: 1 patches" in capsys.readouterr().err
+    assert "skipped section srga: 1 patch" in capsys.readouterr().err
 
 
 def test_derived_sections_are_made_anew(tmp_path):

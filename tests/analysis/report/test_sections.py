@@ -30,7 +30,7 @@ def test_sections_have_most_crops():
     assert (older["srga"], older["generalization"], older["cka"]) == (366, 24, 1)
     for text in ("sgra=1", "srga", "srga=0", "srga=-1", "srga=nan", "srga=inf", "curves=1"):
         with pytest.raises(BadInput, match=text.partition("=")[0]):
-            ReportSettings(max_crops=(text,)).crops_of(128)
+            ReportSettings(max_crops=(text,))
 
 
 def test_crops_nest_and_each_comes_once():

@@ -23,6 +23,7 @@ from analysis.sensitivity import reading as sensitivity_reading
 from analysis.text.marginals import by_model, by_noise, tidy
 from analysis.text.markdown import code, escaped, side
 from analysis.text.rows import ends, p_values
+from analysis.text.terminal import number
 from tests.helpers.benchmark_frames import NAN, PAIR, benchmark, benchmark_result, said, scores
 from tests.helpers.cka_tables import cka_table
 
@@ -82,7 +83,37 @@ def test_noises_are_sorted_by_what_is_told():
     equal = {"a": {"x": (1, 0, 2), "y": (1, 0, 2)}, "b": {"x": (1, 0, 2), "y": (2, 1, 3)}}
     assert "Equal under `x`" in said(by_noise(under(equal), "v"))
     alone = said(by_noise(under({"a": {"x": (1, 0, 2), "y": (5, 4, 6)}}), "v"))
-    assert "from 1.00 [0.00, 2.00] under `x` to 5.00 [4.00, 6.00] under `y`" in alone
+    assert "ranges from 1.00 [0.00, 2.00] under `x` to 5.00 [4.00, 6.00] under `y`" in alone
+
+
+def test_means_are_over_noises_that_all_models_have():
+    of = {"x": (1.0, NAN, NAN), "y": (9.0, NAN, NAN)}
+    pair = {"a": of | {"z": (NAN, NAN, NAN)}, "b": of | {"z": (20.0, NAN, NAN)}}
+    text = said(by_noise(under(pair), "v"))
+    assert "mean over 2 of 3 noises, those with a value for every model" in text
+    assert "5.00 in `a` and 5.00 in `b`" in text and "10.00" not in text
+    absent = under({"a": of, "b": of | {"z": (20.0, NAN, NAN)}})
+    assert said(by_noise(absent, "v")) == text
+    whole = said(by_noise(under({"a": of, "b": of}), "v"))
+    assert whole.startswith("v, mean over 2 noises (without an interval): 5.00 in `a`")
+    lost = {"c": dict.fromkeys("xy", (NAN, NAN, NAN))}
+    text = said(by_noise(under({"a": of, "b": of} | lost), "v"))
+    assert "5.00 in `a` and 5.00 in `b`" in text and "no value for `c`" in text
+    apart = {"a": {"x": (1.0, NAN, NAN)}, "b": {"y": (3.0, NAN, NAN)}}
+    text = said(by_noise(under(apart), "v"))
+    assert text == "v: no mean over noises, as none has a value for every model."
+
+
+def test_the_lowest_of_many_models_are_counted():
+    values = {"a": (1, 1, 5), "b": (1, 2, 4), "c": (3, 3, 3), "d": (9, 9, 9)}
+    many = {m: {n: (v, 0, 10) for n, v in zip("xyz", of, strict=True)} for m, of in values.items()}
+    text = said(by_noise(under(many), "v"))
+    assert (
+        "Lowest value, by number of noises out of 3 (intervals not considered): "
+        "`a` (2), `b` (1) and `c` (1); ties count for each." in text
+    )
+    del many["b"]
+    assert "ties" not in said(by_noise(under(many), "v"))
 
 
 def depth(names: tuple[str, str], bounds: list[tuple[float, float]]) -> pd.DataFrame:
@@ -291,7 +322,7 @@ def section(folder: Path, name: str, models: dict[str, str], **more: Any) -> Non
     held = {model: {"sha256": digest} for model, digest in models.items()}
     tables = {key: value for key, value in more.items() if isinstance(value, pd.DataFrame)}
     rest = {key: value for key, value in more.items() if key not in tables}
-    manifest = {"analysis": name, "models": held, **rest}
+    manifest = {"analysis": name, "models": held, "noises": ["g", "x"], **rest}
     (folder / name / "manifest.json").write_text(json.dumps(manifest))
     for table, frame in tables.items():
         frame.to_csv(folder / name / f"{table}.csv", index=False, na_rep="nan")
@@ -343,6 +374,18 @@ def test_a_similarity_of_another_measure_has_no_column_of_cka(tmp_path):
     views = {"model_a": "a", "noise_a": "g", "model_b": "a", "noise_b": "x"}
     section(tmp_path, "cka", {"a": "1"}, deep=pd.DataFrame([views | {"rsa": 0.5}]))
     assert list(report_reading.scores(tmp_path)) == ["model", "SRGA"]
+
+
+def test_draws_and_samples_of_masks_are_told_apart(tmp_path):
+    section(tmp_path, "srga", {"a": "1"}, mask_samples=4, mask_draws="shared")
+    section(tmp_path, "sensitivity", {"a": "1"}, mask_samples={"a": 4, "b": 1})
+    settings = report_reading.settings(tmp_path)
+    assert list(settings["mask samples"]) == ["4", "a 4, b 1"]
+    assert list(settings["mask draws"]) == ["shared", "–"]
+
+
+def test_numbers_of_the_terminal_are_never_negative_zeros():
+    assert [number(v, 2) for v in (-0.001, 0.001, -0.006, NAN)] == ["0.00", "0.00", "-0.01", "-"]
 
 
 def test_lists_of_layers_are_given_up_to_forty(tmp_path):

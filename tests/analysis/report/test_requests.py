@@ -1,0 +1,45 @@
+"""Models of a report from Python: paths and bundled names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from torch import nn
+
+from analysis.report import command, requests
+from analysis.report.settings import ReportOptions, ReportSettings
+from mtd.loading.cli_options import ModelRequest
+from mtd.loading.load import LoadOptions
+from mtd.utils.errors import BadInput
+
+
+def test_paths_and_bundled_names_are_models():
+    settings = ReportSettings(seed=3, mask_samples=2)
+    options = LoadOptions(seed=3, mask_samples=2)
+    expected = [ModelRequest("a.pth", options), ModelRequest("b.pth", options)]
+    assert requests.of(["a.pth", Path("b.pth")], settings) == expected
+    assert requests.of("a.pth", settings) == requests.of(Path("a.pth"), settings) == expected[:1]
+    assert requests.of(expected, settings) == expected
+    assert requests.of((path for path in ("a.pth", "b.pth")), settings) == expected
+
+
+@pytest.mark.parametrize("models", [[], (), None, 3, [None], [nn.Identity()], nn.Identity()])
+def test_anything_else_is_refused(models):
+    with pytest.raises(BadInput, match="expected paths of checkpoints or bundled names"):
+        requests.of(models, ReportSettings())
+
+
+def test_the_function_takes_paths(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInput, match=r"absent\.pth"):
+        command.run(["absent.pth"])
+    with pytest.raises(BadInput, match="expected paths"):
+        command.run([])
+    with pytest.raises(BadInput, match="one or the other"):
+        command.run(["absent.pth"], folders=["runs/x"])
+    with pytest.raises(BadInput, match="run folder"):
+        command.run(folders=["runs/x"])
+    with pytest.raises(BadInput, match="verify"):
+        command.run(["absent.pth"], options=ReportOptions(verify="runs/x"))
+    assert not list(tmp_path.iterdir())
