@@ -90,8 +90,10 @@ def open_run(run_dir: str | PathLike[str] = "", name: str = "cka") -> Result:
     record, path = analysis(name), folder(run_dir, name)
     kind = record.result() if record.result is not None else Result
     result = kind.read(record, path)
-    if not result.frames or run_folder.unfinished(path):
+    if run_folder.unfinished(path):
         raise BadInput(f"{path}: the run is not finished; continue it with --resume")
+    if not result.frames:
+        raise BadInput(f"{path}: no tables; continue the run with --resume")
     return result
 
 
