@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analysis.cka.settings import CKASettings
 from analysis.commands import command
 from analysis.commands.analysis import Analysis
 from analysis.commands.command import run_in_memory
+from analysis.commands.index import Index, index_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -128,6 +129,16 @@ def result() -> type[CKAResult]:
 
 VIEWS = ("model_a", "noise_a", "model_b", "noise_b")
 
+
+def last_quarter_between_noises(
+    frame: pd.DataFrame, reference: str, trained: Collection[str]
+) -> pd.DataFrame:
+    """CKA of the last quarter of the blocks between the reference and each unseen noise."""
+    unseen = ~frame.noise_b.isin([reference, *trained])
+    same = frame[(frame.model_a == frame.model_b) & (frame.noise_a == reference) & unseen]
+    return index_values(same, "cka", "model_a", "noise_b")
+
+
 ANALYSIS = Analysis(
     name="cka",
     title="CKA",
@@ -158,6 +169,15 @@ ANALYSIS = Analysis(
     },
     report_crops=48,
     version=2,
+    index=Index(
+        name="cka",
+        label="CKA of the last quarter between noises",
+        short="CKA, last quarter",
+        table="last_quarter",
+        read=last_quarter_between_noises,
+        from_reference=True,
+        by_model=True,  # between models there are too many pairs
+    ),
 )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from analysis.commands.index import Index
     from analysis.commands.inputs import RunInputs
     from analysis.commands.job import AnalysisJob
     from analysis.commands.result import Result
@@ -79,6 +80,7 @@ class Analysis:
         keys: columns that identify a row, by table; `--verify` computes rows of the first again.
         report_crops: crops of its section in a report; None for an analysis without a section.
         report_settings: adapts its settings to a report's crops and noises.
+        index: one number of each model, for `analysis.compare` and a report's leaderboard.
         version: of what its observer extracts; part of every cache key.
         package: where its code and figures are, for the fingerprint of a page.
         result: the class of its results.
@@ -107,6 +109,7 @@ class Analysis:
     table_names: tuple[str, ...] = ()
     report_crops: int | None = None
     report_settings: Callable[[Any], Any] | None = None
+    index: Index | None = None
     version: int = 1
     package: str = ""
     result: Callable[[], type[Result]] | None = None

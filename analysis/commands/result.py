@@ -61,8 +61,7 @@ class Result:
         Raises:
             BadInput: no run folder.
         """
-        names = analysis.table_names or [file.stem for file in sorted(Path(path).glob("*.csv"))]
-        frames = read_tables(path, names)
+        frames = read_tables(path, analysis.table_names)
         files = {f"{name}.csv": frame for name, frame in frames.items()}
         return cls(analysis, {**files, **read_attachments(analysis, path)}, read_manifest(path))
 
@@ -137,8 +136,8 @@ def write_tables(folder: RunFolder, files: Mapping[str, pd.DataFrame | bytes]) -
 
 def finish(folder: RunFolder, analysis: Analysis) -> str:
     """Draw the figures and write the text of a folder whose tables are written; the text."""
-    names = analysis.table_names or [file.stem for file in sorted(folder.path.glob("*.csv"))]
-    frames, manifest = read_tables(folder.path, names), read_manifest(folder.path)
+    frames = read_tables(folder.path, analysis.table_names)
+    manifest = read_manifest(folder.path)
     attachments = read_attachments(analysis, folder.path)
     for name, figure in all_figures(analysis, frames, manifest, attachments).items():
         folder.figure(f"{name}.png", figure)

@@ -295,12 +295,13 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
 
 
 def read_tables(path: str | Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
-    """The named tables that a run folder has; columns of names stay text.
+    """The named tables that a run folder has, all if none is named; columns of names stay text.
 
     Raises:
         BadInput: one is damaged.
     """
-    files = {name: Path(path) / f"{name}.csv" for name in names}
+    stems = list(names) or [file.stem for file in sorted(Path(path).glob("*.csv"))]
+    files = {name: Path(path) / f"{name}.csv" for name in stems}
     return {name: _read(file) for name, file in files.items() if file.is_file()}
 
 

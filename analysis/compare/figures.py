@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from analysis.compare.predictors import DROP, INDICES, TARGETS, Index
+from analysis.commands.index import Index
+from analysis.compare.predictors import DROP, TARGETS, indices
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import DPI, style
 from analysis.text.markdown import number
@@ -51,7 +52,7 @@ def draw_index(
 
 def figure(frame: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
     """The PSNR drop against every index."""
-    chosen = [index for index in INDICES if index.name in frame]
+    chosen = [index for index in indices().values() if index.name in frame]
     columns = min(3, len(chosen))
     rows = -(-len(chosen) // columns)
     drawn = Figure(figsize=(4 * columns, 3.6 * rows + 0.6), dpi=DPI, layout="constrained")

@@ -136,14 +136,13 @@ def planned(
     record = analysis(BENCHMARK)
     yield plan(record, benchmark_inputs.on_crops(benchmark, noisy, cut), benchmark, cut)
     for name in settings.analyses:
-        record = analysis(name)
-        own = record.settings.under(settings, settings.reference, settings.noises)
+        record, own = analysis(name), settings.of_analysis(name)
         subset = inputs.subset(noises=own.specs)
-        if name != "cka":
+        if not (record.index and record.index.by_model):
             yield plan(record, subset, own, cut)
             continue
-        for model in inputs.models:  # between models there are too many pairs
-            yield plan(record, subset.subset(models=[model]), own, cut, f"cka-{model}")
+        for model in inputs.models:
+            yield plan(record, subset.subset(models=[model]), own, cut, f"{name}-{model}")
 
 
 def manifest(inputs: CompareInputs, settings: CompareSettings) -> dict[str, Any]:

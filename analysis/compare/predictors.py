@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from analysis.commands.registry import analysis
+from analysis.commands.index import Index
+from analysis.commands.registry import analyses, analysis
 from analysis.compare.runs import Run, difference
 from analysis.text.markdown import codes
 from analysis.text.noise_names import CLEAN
@@ -24,82 +24,13 @@ TARGETS = {
 """The targets of the prediction, with their labels."""
 
 
-@dataclass(frozen=True)
-class Index:
-    """A number that might predict how a model generalizes.
-
-    Attributes:
-        name: its column.
-        analysis: that computes it.
-        table: of that analysis, which holds it.
-        label: for figures.
-        read: its values from that table, the run's reference and the noises that count as trained
-            on: columns `model`, `noise` (unseen; one that is empty if there are no values by
-            noise) and `value`.
-        from_reference: it compares unseen noises with the reference, the first noise of a run.
-    """
-
-    name: str
-    analysis: str
-    table: str
-    label: str
-    read: Callable[[pd.DataFrame, str, Collection[str]], pd.DataFrame]
-    from_reference: bool = False
-
-
-def _values(
-    rows: pd.DataFrame, value: str, model: str = "model", noise: str = "noise"
-) -> pd.DataFrame:
-    columns = {"model": rows[model], "noise": rows[noise], "value": rows[value]}
-    return pd.DataFrame(columns)
-
-
-def _srga(frame: pd.DataFrame, reference: str, trained: Collection[str]) -> pd.DataFrame:
-    return _values(frame[~frame.noise.isin([reference, *trained])], "srga")
-
-
-def _cka(frame: pd.DataFrame, reference: str, trained: Collection[str]) -> pd.DataFrame:
-    unseen = ~frame.noise_b.isin([reference, *trained])
-    same = frame[(frame.model_a == frame.model_b) & (frame.noise_a == reference) & unseen]
-    return _values(same, "cka", "model_a", "noise_b")
-
-
-def _separability(frame: pd.DataFrame, _: str, __: Collection[str]) -> pd.DataFrame:
-    return _values(frame[frame.last_features.astype(bool)].assign(noise=""), "ch_noise")
-
-
-def _distance(frame: pd.DataFrame, reference: str, trained: Collection[str]) -> pd.DataFrame:
-    unseen = frame[~frame.noise.isin([reference, *trained])]
-    return _values(unseen[unseen.last_features.astype(bool)], "w1_relative")
-
-
-def _sensitivity(frame: pd.DataFrame, _: str, trained: Collection[str]) -> pd.DataFrame:
-    unseen = frame[~frame.noise.isin(trained)]
-    last = unseen.groupby(["model", "noise"])["index"].transform("max") == unseen["index"]
-    return _values(unseen[last], "gain")
-
-
-INDICES = (
-    Index("srga", "srga", "srga", "SRGA, mean over unseen noises", _srga, from_reference=True),
-    Index(
-        *("cka", "cka", "last_quarter", "CKA of the last quarter between noises"),
-        _cka,
-        from_reference=True,
-    ),
-    Index("separability", "degradation", "degradation", "CH of the last features", _separability),
-    Index(
-        *("distance", "distributions", "distributions", "W1 of the last features (σ)"),
-        _distance,
-        from_reference=True,
-    ),
-    Index("sensitivity", "sensitivity", "sensitivity", "gain of the output", _sensitivity),
-)
-
 PREDICTED = "generalization"
 """The analysis that measures the targets."""
 
-KNOWN = tuple(dict.fromkeys((PREDICTED, *(index.analysis for index in INDICES))))
-"""The analyses whose runs are compared."""
+
+def indices() -> dict[str, Index]:
+    """The index of every analysis that has one, by the name of the analysis."""
+    return {name: record.index for name, record in analyses().items() if record.index}
 
 
 def read_runs(paths: Sequence[Path]) -> list[Run]:
@@ -108,7 +39,7 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
     Raises:
         BadInput: no run folder, a damaged one, or one of an analysis without an index.
     """
-    return [Run.read(path, KNOWN) for path in paths]
+    return [Run.read(path, (PREDICTED, *indices())) for path in paths]
 
 
 def gather(runs: Sequence[Run]) -> pd.DataFrame:
@@ -136,17 +67,20 @@ def gather(runs: Sequence[Run]) -> pd.DataFrame:
         frame = pd.DataFrame({"model": names, "checkpoint": digests})
         frame[DROP] = frame.model.map(psnr.ood_drop).astype(float)
         frame[UNSEEN] = frame.model.map(psnr.out_of_distribution).astype(float)
-    for index, values in measured(by_kind):
+    for _, index, values in measured(by_kind):
         frame[index.name] = values[common_noises(values)].mean(axis=1).to_numpy()
     return frame
 
 
-def measured(by_kind: Mapping[str, Sequence[Run]]) -> Iterator[tuple[Index, pd.DataFrame]]:
-    """The values of every index that the runs hold: models of the benchmark by unseen noises."""
+def measured(
+    by_kind: Mapping[str, Sequence[Run]],
+) -> Iterator[tuple[str, Index, pd.DataFrame]]:
+    """Every analysis that the runs hold, its index, and values: models by unseen noises."""
     predicted = by_kind[PREDICTED][0]
-    for index in (index for index in INDICES if index.analysis in by_kind):
-        parts = [by_noise(run, index, predicted.trained) for run in by_kind[index.analysis]]
-        yield index, pd.concat(parts).reindex(list(predicted.models))
+    for kind, index in indices().items():
+        if kind in by_kind:
+            parts = [by_noise(run, index, predicted.trained) for run in by_kind[kind]]
+            yield kind, index, pd.concat(parts).reindex(list(predicted.models))
 
 
 def by_noise(run: Run, index: Index, trained: Collection[str]) -> pd.DataFrame:
@@ -183,7 +117,7 @@ def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
     if PREDICTED not in by_kind:
         raise BadInput(f"no run of analysis.{PREDICTED} among them: PSNR drops are taken from it")
     if len(by_kind) < 2:
-        raise BadInput(f"no index: give a run of {', '.join(sorted({*KNOWN} - {PREDICTED}))}")
+        raise BadInput(f"no index: give a run of {', '.join(sorted(indices()))}")
     predicted = by_kind[PREDICTED][0]
     for run in runs:
         if run is not predicted and (what := difference(predicted, run)):
@@ -199,9 +133,9 @@ def check_references(by_kind: Mapping[str, Sequence[Run]]) -> None:
         BadInput: a run has another reference, or not that of the other runs of its analysis.
     """
     predicted = by_kind[PREDICTED][0]
-    for index in (index for index in INDICES if index.from_reference):
+    for kind in (kind for kind, index in indices().items() if index.from_reference):
         expected, source = predicted.trained, predicted
-        for run in by_kind.get(index.analysis, ()):
+        for run in by_kind.get(kind, ()):
             if expected and run.reference not in expected:
                 raise BadInput(
                     f"{run.place}: its reference is {run.reference}; expected "
@@ -232,8 +166,8 @@ def notes(runs: Sequence[Run]) -> pd.DataFrame:
                 note = f"Computed with other {name.replace('_', ' ')} than the PSNR."
                 found.append((run.kind, note))
     found += [
-        (index.analysis, note)
-        for index, values in measured(by_kind)
+        (kind, note)
+        for kind, _, values in measured(by_kind)
         for note in left_out([str(noise) for noise in values], common_noises(values))
     ]
     for run in runs:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.compare.predictors import DROP, INDICES, PREDICTED, TARGETS, UNSEEN
+from analysis.compare.predictors import DROP, PREDICTED, TARGETS, UNSEEN
+from analysis.compare.predictors import indices as known_indices
 from analysis.stats.rank_correlation import EXACT
 from analysis.text import terminal
 from analysis.text.markdown import escaped, interval, listed, number, probability
@@ -17,7 +18,11 @@ from analysis.text.terminal import grid, plural
 
 LEVEL = 0.05
 
-LABELS = {index.name: index.label for index in INDICES}
+
+def labelled(name: str) -> str:
+    """The label of an index."""
+    return next((index.label for index in known_indices().values() if index.name == name), name)
+
 
 Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
@@ -45,7 +50,7 @@ def main(frames: Frames) -> list[str]:
 def terminal_table(frames: Frames, manifest: Manifest) -> str:
     """Indices of every model, and the rank correlations, for the terminal."""
     frame = frames["compare"]
-    names = [index.name for index in INDICES if index.name in frame]
+    names = [index.name for index in known_indices().values() if index.name in frame]
     rows = [["model", "PSNR drop", "unseen", *names]]
     for row in frame.to_dict("records"):
         values = [terminal.number(row[DROP], 2), terminal.number(row[UNSEEN], 2)]
@@ -93,7 +98,7 @@ def indices(count: int) -> str:
 def correlation(row: Any) -> str:
     """A correlation with its interval and p-value."""
     value = " ".join(filter(None, (number(row.spearman), interval(row.low, row.high))))
-    return f"{LABELS.get(row.index_, row.index_)}, ρ = {value}, {probability(row.p_corrected)}"
+    return f"{labelled(row.index_)}, ρ = {value}, {probability(row.p_corrected)}"
 
 
 def target(correlations: pd.DataFrame, name: str) -> list[str]:
@@ -109,7 +114,7 @@ def target(correlations: pd.DataFrame, name: str) -> list[str]:
     if firm.empty:
         return [undecided(known, what)]
     each = [correlation(row) for row in firm.itertuples()]
-    rest = [LABELS.get(name, name) for name in known[~known.index.isin(firm.index)].index_]
+    rest = [labelled(name) for name in known[~known.index.isin(firm.index)].index_]
     end = f" Undecided: {listed(rest)}." if rest else ""
     return [
         f"With a p corrected by Holm below {LEVEL:g}, the {what} is correlated with "
@@ -176,7 +181,7 @@ def alt(frames: Frames) -> str:
     """Of the scatter plots: every correlation."""
     correlations = frames["correlations"]
     part = correlations[correlations.target == DROP].to_dict("records")
-    each = [f"{LABELS.get(r['index'], r['index'])} {number(r['spearman'])}" for r in part]
+    each = [f"{labelled(r['index'])} {number(r['spearman'])}" for r in part]
     return (
         f"PSNR drop from trained to unseen noise against each index, {len(frames['compare'])} "
         f"models. Spearman's rank correlations: {listed(each, 8)}."

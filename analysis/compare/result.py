@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from analysis.commands.result import Result
 from analysis.compare import figures
 from analysis.compare.inputs import CompareInputs
-from analysis.compare.predictors import DROP, INDICES, TARGETS
+from analysis.compare.predictors import DROP, TARGETS, indices
 from analysis.plotting.axes import new_axes
 from mtd.utils.errors import one_of
 
@@ -75,7 +75,7 @@ class CompareResult(Result):
         return self.frames["notes"]
 
     def __repr__(self) -> str:
-        names = ", ".join(index.name for index in INDICES if index.name in self.models)
+        names = ", ".join(i.name for i in indices().values() if i.name in self.models)
         return f"<{type(self).__name__} of {len(self.models)} models: {names}>"
 
     def plot_index(self, name: str, ax: Axes | None = None, *, target: str = DROP) -> Axes:
@@ -89,7 +89,7 @@ class CompareResult(Result):
         Raises:
             BadInput: no such index in the result, or no such target.
         """
-        known = {index.name: index for index in INDICES if index.name in self.models}
+        known = {i.name: i for i in indices().values() if i.name in self.models}
         one_of("index", name, known)
         one_of("target", target, TARGETS)
         ax = ax if ax is not None else new_axes()

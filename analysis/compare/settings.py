@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from analysis.commands.settings import (
     REFERENCE,
@@ -16,13 +15,14 @@ from analysis.commands.settings import (
     option,
     reference_first,
 )
-from analysis.text.noise_names import CLEAN
-from mtd.utils.errors import BadInput
+from mtd.utils.errors import BadInput, one_of
 
-Name = Literal["srga", "distributions", "degradation", "sensitivity", "cka"]
 
-ANALYSES: tuple[Name, ...] = get_args(Name)
-"""The analyses that indices are of, in the order in which they are computed."""
+def with_index() -> list[str]:
+    """The analyses that have an index, in the order in which they are computed."""
+    from analysis.commands.registry import analyses
+
+    return [name for name, record in analyses().items() if record.index]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,11 +41,11 @@ class CompareSettings(Settings):
     limit: int | None = limit_option(64)
     noises: tuple[str, ...] = noises_option(UNSEEN)
     reference: str = option(REFERENCE, "noise that the models were trained on", metavar="SPEC")
-    skip: tuple[Name, ...] = option(
+    skip: tuple[str, ...] = option(
         (),
-        f"leave an index out (repeatable): {', '.join(ANALYSES)}",
+        "leave the index of an analysis out (repeatable)",
         metavar="NAME",
-        shown="",
+        shown=lambda: f"none of {', '.join(with_index())}",
     )
     intervals: bool = option(True, "no intervals of the indices", flag="--no-intervals")
     memory: float = memory_option(
@@ -61,16 +61,26 @@ class CompareSettings(Settings):
         super().__post_init__()
         if self.crop is None:
             raise BadInput("crop None: features are taken of crops of one size; give --crop")
-        if set(self.skip) == set(ANALYSES):
+        for name in self.skip:
+            one_of("skip", name, with_index())
+        if set(self.skip) == set(with_index()):
             raise BadInput("--skip: every index is left out")
 
     @property
     def analyses(self) -> tuple[str, ...]:
         """The analyses whose index is compared."""
-        return tuple(name for name in ANALYSES if name not in self.skip)
+        return tuple(name for name in with_index() if name not in self.skip)
+
+    def of_analysis(self, name: str) -> Settings:
+        """The settings of an analysis that an index is of."""
+        from analysis.commands.registry import analysis
+
+        settings: Settings = analysis(name).settings.under(self, self.reference, self.noises)
+        return settings
 
     @property
     def specs(self) -> tuple[str, ...]:
-        """The noises of the pass in their order: none, for sensitivity, the reference, unseen."""
-        clean = (CLEAN,) if "sensitivity" in self.analyses else ()
-        return (*clean, *reference_first(self.reference, self.noises))
+        """The noises of the pass in their order: none, if an analysis needs it, then the others."""
+        noises = reference_first(self.reference, self.noises)
+        own = {spec for name in self.analyses for spec in self.of_analysis(name).specs}
+        return (*sorted(own - set(noises)), *noises)

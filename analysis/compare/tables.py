@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.compare import predictors
-from analysis.compare.predictors import INDICES, TARGETS
+from analysis.compare.predictors import TARGETS, indices
 from analysis.compare.runs import Run
 from analysis.stats.paired_tests import holm
 from analysis.stats.rank_correlation import LEAST, spearman
@@ -44,7 +44,7 @@ def correlations(frame: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for target in TARGETS:
         rows = []
-        for index in (index for index in INDICES if index.name in frame):
+        for index in (index for index in indices().values() if index.name in frame):
             both = frame[[index.name, target]].dropna()
             few = len(both) < LEAST
             value = spearman([], []) if few else spearman(both[index.name], both[target])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands import command
 from analysis.commands.analysis import Analysis
 from analysis.commands.command import run_in_memory
+from analysis.commands.index import Index, index_values
 from analysis.degradation.settings import DegradationSettings
 
 if TYPE_CHECKING:
@@ -138,6 +139,12 @@ def result() -> type[DegradationResult]:
     return DegradationResult
 
 
+def separability(frame: pd.DataFrame, reference: str, trained: Collection[str]) -> pd.DataFrame:
+    """Calinski-Harabasz index of the last features grouped by noise; none for single noises."""
+    last = frame[frame.last_features.astype(bool)]
+    return index_values(last.assign(noise=""), "ch_noise")
+
+
 ANALYSIS = Analysis(
     name="degradation",
     title="Degradation clusters",
@@ -161,6 +168,13 @@ ANALYSIS = Analysis(
     keys={"degradation": ("model", "layer")},
     report_crops=48,
     version=2,
+    index=Index(
+        name="separability",
+        label="CH of the last features",
+        short="CH by noise",
+        table="degradation",
+        read=separability,
+    ),
 )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands import command
 from analysis.commands.analysis import Analysis
 from analysis.commands.command import run_in_memory
+from analysis.commands.index import Index, index_values
 from analysis.distributions.settings import DistributionsSettings
 
 if TYPE_CHECKING:
@@ -120,6 +121,14 @@ def result() -> type[DistributionsResult]:
     return DistributionsResult
 
 
+def distance_by_noise(
+    frame: pd.DataFrame, reference: str, trained: Collection[str]
+) -> pd.DataFrame:
+    """Wasserstein-1 distance of the last features, in σ, under each unseen noise."""
+    unseen = frame[~frame.noise.isin([reference, *trained])]
+    return index_values(unseen[unseen.last_features.astype(bool)], "w1_relative")
+
+
 ANALYSIS = Analysis(
     name="distributions",
     title="Feature distributions",
@@ -140,6 +149,14 @@ ANALYSIS = Analysis(
     table_names=("distributions", "histograms"),
     keys={"distributions": ("model", "noise", "layer")},
     report_crops=48,
+    index=Index(
+        name="distance",
+        label="W1 of the last features (σ)",
+        short="W1 of last features (σ)",
+        table="distributions",
+        read=distance_by_noise,
+        from_reference=True,
+    ),
 )
 
 

@@ -22,7 +22,7 @@ from analysis.commands.run_folder import (
 from analysis.commands.several import run_together
 from analysis.compare import command as compare_command
 from analysis.compare.inputs import too_few
-from analysis.compare.predictors import INDICES
+from analysis.compare.predictors import indices
 from analysis.curves import command as curves_command
 from analysis.curves.log_readers import LOG, RECIPE
 from analysis.curves.run_curves import RunSources, read_logs
@@ -162,7 +162,7 @@ def remove_other(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 def compared(folder: Path) -> list[Path]:
     """The run folders in a report that indices are read from."""
-    named = [BENCHMARK, *(index.analysis for index in INDICES)]
+    named = [BENCHMARK, *indices()]
     return [folder / name for name in dict.fromkeys(present(folder, named))]
 
 

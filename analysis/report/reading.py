@@ -14,8 +14,9 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands import run_folder
+from analysis.commands.index import Index
 from analysis.commands.registry import analyses
-from analysis.compare.predictors import INDICES, Index, common_noises
+from analysis.compare.predictors import common_noises, indices
 from analysis.compare.runs import Run
 from analysis.plotting import notebook_output
 from analysis.plotting.model_styles import short
@@ -47,15 +48,6 @@ LISTED = (
     *("input_mask", "autocast", "images", "crop", "limit", "benchmark_crop"),
 )
 """Entries of a report's manifest that have a table of their own, or that no table repeats."""
-
-LABELS = {
-    "srga": "SRGA",
-    "cka": "CKA, last quarter",
-    "separability": "CH by noise",
-    "distance": "W1 of last features (σ)",
-    "sensitivity": "gain of the output",
-}
-"""Short labels of the indices."""
 
 UNSEEN = "PSNR, unseen (dB)"
 """The column that the leaderboard is sorted by."""
@@ -110,8 +102,8 @@ def main_sentences(folder: Path, name: str) -> list[str]:
     record = analyses().get(name)
     if record is None:
         return []
-    names = record.table_names or [file.stem for file in sorted(folder.glob("*.csv"))]
-    frames, about = run_folder.read_tables(folder, names), run_folder.read_manifest(folder)
+    frames = run_folder.read_tables(folder, record.table_names)
+    about = run_folder.read_manifest(folder)
     if not frames:
         return []
     return (record.main_sentences or record.sentences)(frames, about)
@@ -159,21 +151,20 @@ def scores(path: Path) -> pd.DataFrame:
             }
             for label, column in names.items():
                 frame[label] = of_models(known, psnr[column], manifests[BENCHMARK])
-    for index in INDICES:
-        if index.analysis in manifests:
-            tables = run_folder.read_tables(path / index.analysis, [index.table])
+    for name, index in indices().items():
+        if name in manifests:
+            tables = run_folder.read_tables(path / name, [index.table])
             if index.table in tables:
-                run = Run(index.analysis, manifests[index.analysis], tables)
+                run = Run(name, manifests[name], tables)
                 with suppress(AttributeError, KeyError, BadInput):  # no such column or noise
-                    values = index_values(index, run, trained)
-                    label = LABELS.get(index.name, index.label)
-                    frame[label] = of_models(known, values, manifests[index.analysis])
+                    values = index_means(index, run, trained)
+                    frame[index.short] = of_models(known, values, manifests[name])
     if UNSEEN in frame:
         frame = frame.sort_values(UNSEEN, ascending=False, kind="stable")
     return frame.reset_index(drop=True).dropna(axis=1, how="all")
 
 
-def index_values(index: Index, run: Run, trained: Collection[str]) -> pd.Series:
+def index_means(index: Index, run: Run, trained: Collection[str]) -> pd.Series:
     """The mean of an index over those unseen noises under which every model has a value."""
     rows = index.read(run.table(index.table), run.reference, trained)
     wide = rows.pivot(index="model", columns="noise", values="value").astype(float)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands import command
 from analysis.commands.analysis import Analysis
 from analysis.commands.command import run_in_memory
+from analysis.commands.index import Index, index_values
 from analysis.sensitivity.settings import SensitivitySettings
 
 if TYPE_CHECKING:
@@ -112,6 +113,13 @@ def result() -> type[SensitivityResult]:
     return SensitivityResult
 
 
+def output_gain(frame: pd.DataFrame, reference: str, trained: Collection[str]) -> pd.DataFrame:
+    """Gain of the denoised image under each unseen noise."""
+    unseen = frame[~frame.noise.isin(trained)]
+    last = unseen.groupby(["model", "noise"])["index"].transform("max") == unseen["index"]
+    return index_values(unseen[last], "gain")
+
+
 ANALYSIS = Analysis(
     name="sensitivity",
     title="Sensitivity",
@@ -134,6 +142,13 @@ ANALYSIS = Analysis(
     keys={"sensitivity": ("model", "noise", "layer")},
     report_crops=48,
     version=3,
+    index=Index(
+        name="sensitivity",
+        label="gain of the output",
+        short="gain of the output",
+        table="sensitivity",
+        read=output_gain,
+    ),
 )
 
 

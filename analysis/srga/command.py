@@ -6,12 +6,13 @@ TPAMI 2023.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands import command
 from analysis.commands.analysis import Analysis
 from analysis.commands.command import run_in_memory
+from analysis.commands.index import Index, index_values
 from analysis.srga.settings import SRGASettings
 
 if TYPE_CHECKING:
@@ -148,6 +149,11 @@ def result() -> type[SRGAResult]:
     return SRGAResult
 
 
+def srga_by_noise(frame: pd.DataFrame, reference: str, trained: Collection[str]) -> pd.DataFrame:
+    """SRGA under each unseen noise."""
+    return index_values(frame[~frame.noise.isin([reference, *trained])], "srga")
+
+
 ANALYSIS = Analysis(
     name="srga",
     title="SRGA",
@@ -169,6 +175,14 @@ ANALYSIS = Analysis(
     table_names=("srga",),
     keys={"srga": ("model", "noise")},
     report_crops=97,
+    index=Index(
+        name="srga",
+        label="SRGA, mean over unseen noises",
+        short="SRGA",
+        table="srga",
+        read=srga_by_noise,
+        from_reference=True,
+    ),
 )
 
 

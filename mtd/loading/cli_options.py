@@ -163,14 +163,14 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
         help="rgb (default) or bgr",
         **repeatable,
     )
-    grayscale = group.add_argument(
+    group.add_argument(
         "--grayscale",
         metavar=f"{prefix}HOW",
         help="grayscale networks on color images: "
         + ("refuse (default), or per-channel" if many else "per-channel runs them on each channel"),
         **repeatable,
     )
-    cli.accept_spelling(group, grayscale, "--grey")
+    group.add_argument("--grey", dest="grayscale", help=argparse.SUPPRESS, **repeatable)
 
 
 def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:

@@ -7,7 +7,7 @@ import os
 import shlex
 import sys
 from collections.abc import Callable
-from typing import Any, Literal, NoReturn
+from typing import Literal, NoReturn
 
 from mtd.utils.errors import BadInput, Failed, Partial
 
@@ -35,20 +35,6 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Print one line on stderr and exit with status 2."""
         self.exit(BAD_INPUT, f"error: {message}; see {self.prog} --help\n")
-
-
-def accept_spelling(parser: Any, action: argparse.Action, *spellings: str) -> None:
-    """Let a parser, or a group of its options, understand other spellings of an option.
-
-    Help and messages show the option's own spelling only.
-
-    >>> parser = argparse.ArgumentParser()
-    >>> accept_spelling(parser, parser.add_argument("--centering"), "--centring")
-    >>> parser.parse_args(["--centring", "none"]).centering, "centring" in parser.format_help()
-    ('none', False)
-    """
-    for spelling in spellings:
-        parser._option_string_actions[spelling] = action  # argparse shows what is in the action
 
 
 def command(module: str) -> str:

@@ -68,6 +68,7 @@ CODE = '''
 from dataclasses import dataclass
 
 from analysis import Analysis, Settings
+from analysis.commands.index import Index, index_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,10 @@ def sentences(frames, manifest):
     return [f"The mean output is {frames['toy']['mean'].mean():.3f}."]
 
 
+def unseen_means(frame, reference, trained):
+    return index_values(frame[~frame.noise.isin([reference, *trained])], "mean")
+
+
 ANALYSIS = Analysis(
     name="toy",
     title="Toy means",
@@ -112,6 +117,7 @@ ANALYSIS = Analysis(
     sentences=sentences,
     keys={"toy": ("model", "noise")},
     report_crops=4,
+    index=Index("toy_mean", "mean of the output", "toy mean", "toy", unseen_means),
     package="toy_package",
 )
 '''

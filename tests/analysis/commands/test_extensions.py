@@ -82,5 +82,22 @@ def test_the_report_has_the_section(place):
     page = (place / "report/report.html").read_text()
     assert "Toy means" in page and "The mean output is" in page
     assert (place / "report/toy/toy.csv").is_file()
+    assert "toy mean" in (place / "report/leaderboard.csv").read_text()
     text = mtd(place, "report", "--verify", "report", "--share", "1")
     assert "toy.csv" in text and "DO NOT AGREE" not in text
+
+
+def test_its_index_is_compared(place):
+    weights = torch.load(place / "own.pth")
+    names = [f"own{scale}.pth" for scale in range(4)]
+    for scale, name in enumerate(names):
+        torch.save({key: (1 + scale) * value for key, value in weights.items()}, place / name)
+    built_in = ("cka", "srga", "distributions", "degradation", "sensitivity")
+    skipped = [text for name in built_in for text in ("--skip", name)]
+    noises = ("--noise", "toy_shift:5", "--noise", "poisson:3")
+    text = mtd(place, "compare", *names, *SMALL, *skipped, *noises, "--output-dir", "compared")
+    assert "mean of the output" in text
+    frame = pd.read_csv(place / "compared/compare.csv")
+    means = pd.read_csv(place / "compared/toy/toy.csv").query("noise != 'gaussian:15'")
+    expected = means.groupby("model")["mean"].mean()
+    assert frame.set_index("model").toy_mean.to_dict() == pytest.approx(expected.to_dict())

@@ -47,7 +47,7 @@ def result() -> CompareResult:
 
 
 def test_the_frames_are_those_of_the_analyses(result):
-    names = ["generalization", "srga", "distributions", *(f"cka-{name}" for name in "abcd")]
+    names = ["generalization", *(f"cka-{name}" for name in "abcd"), "srga", "distributions"]
     assert list(result.parts) == names
     frame = result.models.set_index("model")
     scores = result.parts["generalization"].scores.query("metric == 'psnr'").set_index("model")

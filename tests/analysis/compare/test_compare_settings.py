@@ -27,7 +27,7 @@ def test_noises_are_completed_once():
 @pytest.mark.parametrize(
     "values, message",
     [
-        ({"skip": "lam"}, "skip 'lam': expected srga or distributions or degradation"),
+        ({"skip": "lam"}, "skip 'lam': known: cka, srga, distributions, degradation"),
         ({"crop": None}, "crop None: features are taken of crops of one size; give --crop"),
         (
             {"skip": ["srga", "distributions", "degradation", "sensitivity", "cka"]},
