@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -141,6 +141,41 @@ def flag_of(item: Field[Any]) -> str:
     """The option of a field of settings."""
     about: Option = item.metadata["option"]
     return about.flag or f"--{item.name.replace('_', '-')}"
+
+
+def given_options(
+    options: argparse.Namespace, defaults: argparse.Namespace, *kinds: type[Options]
+) -> dict[str, str]:
+    """The options that a command line gives other values than by default: flags, by name.
+
+    Args:
+        options: as parsed.
+        defaults: those of an empty command line.
+        kinds: the settings that have options.
+    """
+    flags = {item.name: flag_of(item) for kind in kinds for item in fields(kind)}
+    flags["custom_models"] = "--model"
+    return {
+        name: flags.get(name, f"--{name.replace('_', '-')}")
+        for name, value in vars(options).items()
+        if name not in defaults or value != getattr(defaults, name)
+    }
+
+
+def refuse(given: Mapping[str, str], heeded: Collection[str], why: str) -> None:
+    """Check that every option that is given has an effect.
+
+    Args:
+        given: see `given_options`.
+        heeded: names of the options that have one.
+        why: the others have none.
+
+    Raises:
+        BadInput: one has none.
+    """
+    for name, flag in given.items():
+        if name not in heeded:
+            raise BadInput(f"{flag}: {why}")
 
 
 def value_type(kind: Any, about: Option) -> Callable[[str], Any]:

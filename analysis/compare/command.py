@@ -6,10 +6,8 @@ folders instead, it reads their tables.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -204,28 +202,10 @@ def run_arguments(arguments: Sequence[str], command_line: str = "") -> Path:
     output = parser.output_options(options, command_line)
     settings = parser.settings_from(CompareSettings, options)
     if folders := parser.run_folders(options):
-        check_no_settings(options, known.parse_args([]))
+        given = parser.given_options(options, known.parse_args([]), CompareSettings)
+        parser.refuse(given, ("models", "output_dir", "resume", "quiet"), OF_RUNS)
         return from_folders(folders, output)
     return command.run(ANALYSIS, cli_options.resolve_requests(options), settings, output)
-
-
-def check_no_settings(options: argparse.Namespace, defaults: argparse.Namespace) -> None:
-    """Check that only output options are given beside run folders.
-
-    Args:
-        options: as parsed.
-        defaults: those of an empty command line.
-
-    Raises:
-        BadInput: another option is given.
-    """
-    flags = {item.name: parser.flag_of(item) for item in fields(CompareSettings)}
-    for name, value in vars(options).items():
-        if name in ("models", "output_dir", "resume", "quiet"):
-            continue
-        if name not in defaults or value != getattr(defaults, name):
-            flag = flags.get(name, f"--{name.replace('_', '-')}")
-            raise BadInput(f"{flag}: {OF_RUNS}")
 
 
 def from_folders(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal, get_args
 
 import torch.nn.functional as F
@@ -64,13 +65,19 @@ def channels_first(maps: Tensor, height: int, width: int) -> Tensor:
     (B, h, w, C), as linear layers and layer norms give it, is recognized by its middle sizes: they
     are those of the image, whole or divided by 2, 4, 8, …, and its last two are not.
     """
-    grids = {
+    known = grids(height, width)
+    last = tuple(maps.shape[1:3]) in known and tuple(maps.shape[2:]) not in known
+    return maps.permute(0, 3, 1, 2) if last else maps
+
+
+@cache
+def grids(height: int, width: int) -> frozenset[tuple[int, int]]:
+    """Sizes of feature maps: the image's, also padded, whole or divided by a power of 2."""
+    return frozenset(
         (-(-h // factor), -(-w // factor))
         for h, w in paddings(height, width)
         for factor in (1, 2, 4, 8, 16, 32)
-    }
-    last = tuple(maps.shape[1:3]) in grids and tuple(maps.shape[2:]) not in grids
-    return maps.permute(0, 3, 1, 2) if last else maps
+    )
 
 
 def paddings(height: int, width: int) -> list[tuple[int, int]]:

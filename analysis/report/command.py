@@ -8,7 +8,7 @@ the page.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,7 +16,9 @@ from analysis.commands.parser import (
     OutputOptions,
     add_settings,
     build,
+    given_options,
     output_options,
+    refuse,
     run_folders,
     settings_from,
 )
@@ -26,8 +28,6 @@ from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
-    import argparse
-
     from analysis.report.folders import Report
     from mtd.loading.cli_options import ModelRequest
 
@@ -51,10 +51,10 @@ DESCRIPTION = (
 OF_VERIFICATION = ("share", "verify_seed")
 """Options that are for `--verify` alone."""
 
-WITH_VERIFY = ("verify", *OF_VERIFICATION, "images", "device", "custom_models", "quiet")
+WITH_VERIFY = ("models", "verify", *OF_VERIFICATION, "images", "device", "custom_models", "quiet")
 """Options that `--verify` heeds."""
 
-WITH_FOLDERS = ("sections", "format", "title", "output_dir", "resume", "quiet")
+WITH_FOLDERS = ("models", "sections", "format", "title", "output_dir", "resume", "quiet")
 """Options that a page of run folders heeds."""
 
 
@@ -104,7 +104,7 @@ def parse(arguments: Sequence[str], command: str = "") -> Request:
     parsed = known.parse_args(list(arguments))
     options = settings_from(ReportOptions, parsed)
     folders = [] if options.verify else run_folders(parsed)
-    given = given_options(known, parsed)
+    given = given_options(parsed, known.parse_args([]), ReportSettings, ReportOptions)
     if options.verify and "seed" in given:
         raise BadInput("--seed: a report keeps its own seed; --verify-seed draws the rows")
     if options.verify:
@@ -118,26 +118,6 @@ def parse(arguments: Sequence[str], command: str = "") -> Request:
     none = folders or (options.verify and not named)
     models = [] if none else cli_options.resolve_requests(parsed)
     return Request(models, settings, options, output_options(parsed, command), folders)
-
-
-def given_options(known: argparse.ArgumentParser, parsed: argparse.Namespace) -> dict[str, str]:
-    """The options that a command line gives, by destination, as they are spelled in `--help`."""
-    return {
-        action.dest: action.option_strings[0]
-        for action in reversed(known._actions)
-        if action.option_strings and getattr(parsed, action.dest, action.default) != action.default
-    }
-
-
-def refuse(given: dict[str, str], heeded: Collection[str], why: str) -> None:
-    """Check that every option that is given is heeded.
-
-    Raises:
-        BadInput: one is not; the message says why.
-    """
-    for name, flag in given.items():
-        if name not in heeded:
-            raise BadInput(f"{flag}: {why}")
 
 
 def run_arguments(arguments: Sequence[str], command: str = "") -> Path:

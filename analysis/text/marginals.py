@@ -185,7 +185,11 @@ def lowest(rows: pd.DataFrame, models: Sequence[str]) -> list[str]:
     least = known.groupby("noise", sort=False).value.transform("min")
     counts = known[known.value == least].model.value_counts()
     total = known.noise.nunique()
-    what = f"by number of noises out of {total} (intervals not considered)"
-    each = listed(f"{code(name)} ({counts[name]})" for name in models if counts.get(name))
+    each = [f"{code(name)} {counts[name]}" for name in models if counts.get(name)]
+    if not each:
+        return []
     ties = "; ties count for each" if counts.sum() > total else ""
-    return [f"Lowest value, {what}: {each}{ties}."] if each else []
+    return [
+        f"Number of noises, of {total}, under which a model has the lowest value (intervals not "
+        f"considered{ties}): {listed(each)}."
+    ]

@@ -109,8 +109,8 @@ def test_the_lowest_of_many_models_are_counted():
     many = {m: {n: (v, 0, 10) for n, v in zip("xyz", of, strict=True)} for m, of in values.items()}
     text = said(by_noise(under(many), "v"))
     assert (
-        "Lowest value, by number of noises out of 3 (intervals not considered): "
-        "`a` (2), `b` (1) and `c` (1); ties count for each." in text
+        "Number of noises, of 3, under which a model has the lowest value (intervals not "
+        "considered; ties count for each): `a` 2, `b` 1 and `c` 1." in text
     )
     del many["b"]
     assert "ties" not in said(by_noise(under(many), "v"))
