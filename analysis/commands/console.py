@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from pathlib import Path
 
 import mtd
 from mtd.utils import cli
@@ -92,9 +91,6 @@ def dispatch() -> None:
         print(f"mtd {mtd.__version__}")
         return
     name = arguments[0]
-    # the working folder is searched last, for networks of the user's own (--model own:Own)
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.append(str(Path.cwd()))
     sys.argv = [f"mtd {name}", *arguments[1:]]
     if name in commands():
         import_module(commands()[name]).main()

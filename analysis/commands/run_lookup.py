@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands import run_folder
+from analysis.pages.run_base import located
 from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def folder(run_dir: str | PathLike[str], name: str) -> Path:
         BadInput: there is none, or it is of another analysis.
     """
     if run_dir:
-        path = Path(str(run_dir))  # papermill makes a number of a name like 2024
+        path = located(run_dir)
         if not path.is_dir():
             raise BadInput(f"{run_dir}: no such folder; expected one of analysis.{name}")
         kind = run_folder.read_manifest(path).get("analysis") if name != "report" else name

@@ -13,6 +13,7 @@ from analysis.commands.run_folder import read_tables
 from analysis.findings import published
 from analysis.findings.claims import AGREES, BEST_CELL, DISAGREES, NOT_RUN, UNDECIDED
 from analysis.findings.study import CELLS, CLAIMS, DERIVED, TABLES
+from analysis.pages.run_base import located
 from analysis.text.marginals import lower, tidy
 from analysis.text.markdown import bounded, code, codes, listed, number
 from analysis.text.noise_labels import NOISY
@@ -70,7 +71,7 @@ def read(run_dir: str) -> tuple[Path, Frames]:
     Raises:
         BadInput: it is no folder of analysis.findings.
     """
-    candidates = [Path(place) for place in ([run_dir] if run_dir else FOLDERS)]
+    candidates = [located(run_dir)] if run_dir else [Path(place) for place in FOLDERS]
     folder = next((path for path in candidates if (path / f"{CLAIMS}.csv").is_file()), None)
     if folder is None:
         where = " or ".join(map(str, candidates))

@@ -15,6 +15,7 @@ import nbformat
 from nbformat import NotebookNode
 
 import notebooks
+from analysis.pages import run_base
 from mtd.utils import atomic_write
 from mtd.utils.errors import BadInput, Failed, nearest
 
@@ -129,11 +130,15 @@ def compose(report: NotebookNode, sections: Mapping[str, NotebookNode]) -> Noteb
 
 
 def execute(notebook: NotebookNode, folder: Path, name: str, quiet: bool = True) -> NotebookNode:
-    """Run all cells in a new kernel that works in `folder`; nothing is written there.
+    """Run all cells in a new kernel, which works in an empty folder of its own.
+
+    A run folder may come from anywhere, so no code in it is ever imported: neither the folder nor
+    the kernel's working folder is on `sys.path`. Notebooks find their runs below `folder`, as
+    `analysis.pages.run_base.located` resolves them.
 
     Args:
         notebook: see `compose`.
-        folder: of the run.
+        folder: of the run; nothing is written there unless a cell fails.
         name: of the notebook, for the file that is written if a cell fails.
         quiet: no progress bar.
 
@@ -145,15 +150,17 @@ def execute(notebook: NotebookNode, folder: Path, name: str, quiet: bool = True)
 
     check_kernel()
     failed = folder / f"{name}.failed.ipynb"
-    with tempfile.TemporaryDirectory() as scratch, environment(scratch):
+    with tempfile.TemporaryDirectory() as scratch, environment(Path(scratch), folder):
         source, target = Path(scratch) / "source.ipynb", Path(scratch) / "target.ipynb"
+        working = Path(scratch) / "empty"
+        working.mkdir()
         nbformat.write(notebook, source)
         try:
             papermill.execute_notebook(
                 source,
                 target,
                 kernel_name=KERNEL,
-                cwd=str(folder),
+                cwd=str(working),
                 progress_bar=not quiet,
                 log_output=False,
             )
@@ -195,14 +202,24 @@ def check_kernel() -> None:
 
 
 @contextmanager
-def environment(folder: str) -> Iterator[None]:
-    """Environment of the kernel: with this package, without start-up files of the user."""
-    profile = Path(folder) / "profile_default"
-    profile.mkdir()  # it would warn that it is reachable, though from this machine alone
-    (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 40\n")
-    root = str(Path(next(iter(notebooks.__path__))).parent)
-    path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH", ""))))
-    new = {"PYTHONPATH": path, "IPYTHONDIR": folder, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+def environment(scratch: Path, folder: Path) -> Iterator[None]:
+    """Environment of the kernel: with this package, without code of the user's folders.
+
+    Args:
+        scratch: a temporary folder, for the kernel's configuration.
+        folder: of the run.
+    """
+    profile = scratch / "profile_default"
+    profile.mkdir()
+    lines = ("c.IPKernelApp.log_level = 40", "c.IPKernelApp.ignore_cwd = True")
+    # the first: it would warn that it is reachable, though from this machine alone
+    (profile / "ipython_kernel_config.py").write_text("\n".join(lines) + "\n")
+    new = {
+        "PYTHONPATH": os.pathsep.join(search_path(folder)),
+        "IPYTHONDIR": str(scratch),
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        run_base.VARIABLE: str(folder.absolute()),
+    }
     old = {name: os.environ.get(name) for name in new}
     os.environ.update(new)
     try:
@@ -213,3 +230,13 @@ def environment(folder: str) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def search_path(folder: Path) -> list[str]:
+    """This package's root and the entries of `PYTHONPATH`, absolute, none inside a run's folder."""
+    root = Path(next(iter(notebooks.__path__))).parent
+    given = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    inside = folder.resolve()
+    places = [Path(entry).absolute() for entry in given]
+    others = [place for place in places if not place.resolve().is_relative_to(inside)]
+    return [str(place) for place in (root, *others)]

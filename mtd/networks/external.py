@@ -202,7 +202,7 @@ def make(factory: str, arguments: Mapping[str, Any]) -> tuple[nn.Module, dict[st
     if not colon or not place or not name:
         raise BadInput(f"--model {factory}: expected package.module:factory")
     if str(Path.cwd()) not in sys.path and "" not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+        sys.path.append(str(Path.cwd()))  # last: its files shadow no library
     try:
         module = import_module(place)
     except (Exception, SystemExit) as error:

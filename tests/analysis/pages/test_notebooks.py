@@ -61,11 +61,18 @@ def test_cells_that_stand_alone_are_left_out_of_a_report():
     assert [c.id for c in made.cells] == ["report-0", "report-1", "x-0", "x-given", "x-1"]
 
 
-def test_executed_in_the_folder_of_the_run_twice_the_same(tmp_path):
+def test_executed_in_an_empty_folder_twice_the_same(tmp_path):
     (tmp_path / "held.txt").write_text("seven")
-    asked = small("import analysis\nfrom pathlib import Path\nPath('held.txt').read_text()")
+    lines = (
+        "import analysis, os, sys",
+        "from pathlib import Path",
+        "from analysis.pages.run_base import located",
+        "outside = not {'', str(Path.cwd()), str(located('.'))} & set(sys.path)",
+        "os.listdir(), outside, located('held.txt').read_text()",
+    )
+    asked = small("\n".join(lines))
     first, second = (notebooks.execute(asked, tmp_path, "page") for _ in range(2))
-    assert first.cells[1].outputs[0].data["text/plain"] == "'seven'"
+    assert first.cells[1].outputs[0].data["text/plain"] == "([], True, 'seven')"
     assert nbformat.writes(first) == nbformat.writes(second)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["held.txt"]
 

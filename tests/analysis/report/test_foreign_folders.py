@@ -1,0 +1,61 @@
+"""A page of a folder that somebody sent runs none of the code in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from analysis.pages import notebooks
+from tests.helpers.paths import ROOT
+
+NAMES = (
+    *("pandas", "numpy", "matplotlib", "seaborn", "json", "IPython", "ipykernel_launcher"),
+    *("analysis", "mtd", "sitecustomize", "tensorboard", "site"),
+)
+CONSOLE = "from analysis.commands.console import main; main()"
+
+
+@pytest.fixture
+def sent(tmp_path) -> Path:
+    """A run folder with a module of each name, which leaves a file when it is imported."""
+    folder = tmp_path / "sent"
+    shutil.copytree(ROOT / "reports" / "example" / "srga", folder)
+    (tmp_path / "imported").mkdir()
+    for name in NAMES:
+        mark = tmp_path / "imported" / name
+        (folder / f"{name}.py").write_text(f"open({str(mark)!r}, 'w').close()\n")
+    (folder / "matplotlibrc").write_text("figure.facecolor: red\n")
+    return folder
+
+
+@pytest.mark.parametrize("how", ["checkout", "installed"])
+def test_no_module_of_a_folder_is_imported(sent, tmp_path, how):
+    arguments = ["report", str(sent), "--output-dir", str(tmp_path / "page"), "--format", "html"]
+    if how == "checkout":
+        start, place, path = ["-m", "analysis", *arguments], ROOT, ""
+    else:  # as a console script, whose own folder is first on the path; started in the folder
+        start, place, path = ["-P", "-c", CONSOLE, *arguments], sent, str(ROOT)
+    done = subprocess.run(
+        [sys.executable, *start],
+        cwd=place,
+        env=os.environ | {"PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "SRGA" in (tmp_path / "page" / "report.html").read_text(encoding="utf-8")
+    assert list((tmp_path / "imported").iterdir()) == []
+
+
+def test_search_path_of_the_kernel_is_absolute_and_outside_the_folder(tmp_path, monkeypatch):
+    sent, own = tmp_path / "sent", tmp_path / "own"
+    monkeypatch.chdir(tmp_path)
+    given = ["own", "", "sent", str(sent / "inside")]
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(given))
+    assert notebooks.search_path(sent) == [str(ROOT), str(own)]
