@@ -12,13 +12,15 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
+from mtd.networks.weights import weights_digest
 from mtd.utils import atomic_write
 
 FOLDER = "cache"
 """Name of the folder of cached results inside a run folder."""
 
-KEY = "key"
-"""Metadata entry of a cached file that holds its key in full."""
+KEY, NAMES, DIGEST = "key", "names", "sha256"
+"""Metadata of a cached file: its key in full, the tensors' names as JSON, and a digest of both and
+of the tensors themselves."""
 
 
 class Matrix(Protocol):
@@ -49,7 +51,7 @@ class CachedActivations:
         from safetensors import safe_open
 
         with safe_open(self.path, framework="pt") as file:
-            names = json.loads(file.metadata()["names"])
+            names = json.loads(file.metadata()[NAMES])
             return {name: file.get_tensor(str(place)) for place, name in enumerate(names)}
 
     def matrix(self, name: str) -> Matrix:
@@ -68,7 +70,7 @@ class MatrixInFile:
 
         self.path = path
         with safe_open(path, framework="pt") as file:
-            self.place = str(json.loads(file.metadata()["names"]).index(name))
+            self.place = str(json.loads(file.metadata()[NAMES]).index(name))
 
     def __getitem__(self, place: Any, /) -> Tensor:
         """A slice of it."""
@@ -77,6 +79,11 @@ class MatrixInFile:
         with safe_open(self.path, framework="pt") as file:
             part: Tensor = file.get_slice(self.place)[place]
             return part.clone()
+
+
+def digest(tensors: Mapping[str, Tensor], key: str, names: str) -> str:
+    """SHA-256 of a cached file's tensors, key and names."""
+    return weights_digest({**tensors, KEY: key, NAMES: names})
 
 
 class ActivationCache:
@@ -95,7 +102,10 @@ class ActivationCache:
         return self.folder / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.safetensors", text
 
     def get(self, key: Mapping[str, Any]) -> CachedActivations | None:
-        """The result stored under a key; None if there is none, or its file is damaged."""
+        """The result stored under a key; None if there is none, or its file is damaged.
+
+        Every byte of the file is checked against its digest.
+        """
         if self.folder is None:
             return None
         from safetensors import SafetensorError, safe_open
@@ -103,10 +113,16 @@ class ActivationCache:
         path, text = self._path(key)
         try:
             with safe_open(path, framework="pt") as file:
-                intact = file.metadata().get(KEY) == text
+                about = file.metadata() or {}
+                stored = {place: file.get_tensor(place) for place in file.keys()}  # noqa: SIM118
+                whole = digest(stored, about.get(KEY, ""), about.get(NAMES, ""))
         except (OSError, SafetensorError):
             return None
-        return CachedActivations(path=path) if intact else None
+        return (
+            CachedActivations(path=path)
+            if (about.get(KEY), about.get(DIGEST)) == (text, whole)
+            else None
+        )
 
     def put(self, key: Mapping[str, Any], tensors: dict[str, Tensor]) -> CachedActivations:
         """Store a result under its key.
@@ -120,7 +136,9 @@ class ActivationCache:
 
         path, text = self._path(key)
         numbered = {str(i): value.contiguous() for i, value in enumerate(tensors.values())}
-        atomic_write.write(path, save(numbered, {KEY: text, "names": json.dumps(list(tensors))}))
+        names = json.dumps(list(tensors))
+        about = {KEY: text, NAMES: names, DIGEST: digest(numbered, text, names)}
+        atomic_write.write(path, save(numbered, about))
         return CachedActivations(path=path)
 
     def _files(self) -> list[Path]:

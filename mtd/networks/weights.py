@@ -33,5 +33,5 @@ def weights_digest(state: Mapping[str, Any]) -> str:
             continue
         total.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
         plain = value.detach().cpu().contiguous().flatten()
-        total.update(plain.view(torch.uint8).numpy().tobytes())
+        total.update(plain.view(torch.uint8).numpy().data)
     return total.hexdigest()
