@@ -44,8 +44,8 @@ class LoadOptions:
             the checkpoint.
         sigma: noise level for a noise-conditional network, in 8-bit levels, or `oracle`; ignored by
             others.
-        value_range: the network's value of white, 1 or 255; by default that of the weights or
-            metadata, else 1.
+        value_range: the network's value of white, 1 or 255, where neither weights nor metadata tell
+            it; by default that of the published networks, mostly 1.
         bgr: whether the network's channels are in the order blue, green, red.
         per_channel: whether a grayscale network is called for each channel.
         factory: `package.module:name` of a class or function that returns the network.
@@ -112,6 +112,8 @@ def load(
         policy, source = policy_of(network, checkpoint, request)
         described = checkpoint.metadata.get("network") is not None
         network.input_format = input_format(network, described, request)
+        if not described and (open_ := assumed(network, about.get("assumed", ""), request)):
+            about["assumed"] = open_
     except BadInput as error:
         text = " ".join(str(error).removeprefix(f"{checkpoint.path}: ").split())
         raise BadInput(f"{checkpoint.path}: {text}") from None
@@ -182,8 +184,8 @@ def recognize(checkpoint: Checkpoint, options: LoadOptions) -> tuple[Denoiser, d
         external.fill(network, weights)
         recognized = "its own metadata" if description is not None else "keys and shapes"
         about = {"architecture": entry.name, "recognised": recognized}
-        if description is None and entry.assumes:
-            about["assumed"] = entry.assumes
+        if description is None:
+            about["assumed"] = entry.assumed(weights)
         return network, about
     other = spandrel_adapter.recognize(unwrapped(whole))
     if other is None:
@@ -299,7 +301,7 @@ def input_format(network: Denoiser, described: bool, options: LoadOptions) -> In
     """
     own = network.input_format
     kind = network.config.kind if isinstance(network, ExternalNetwork) else type(network).__name__
-    free = isinstance(network, ExternalNetwork) or (network.range_unknown and not described)
+    free = isinstance(network, ExternalNetwork) or not (described or network.range_told)
     value_range = options.value_range
     if value_range is None:
         if network.range_unknown and not described:
@@ -324,6 +326,16 @@ def input_format(network: Denoiser, described: bool, options: LoadOptions) -> In
         per_channel=own.per_channel or (options.per_channel and grayscale),
         sigma=sigma if network.takes_sigma else None,
     )
+
+
+def assumed(network: Denoiser, by_architecture: str, options: LoadOptions) -> str:
+    """What a file without metadata and the options leave open, and is assumed."""
+    parts = [by_architecture]
+    if options.value_range is None and not network.range_told:
+        parts.append(f"values from 0 to {network.input_format.value_range:g}")
+    if options.bgr is None and network.config.in_chans == 3:
+        parts.append("RGB")
+    return ", ".join(filter(None, parts))
 
 
 def policy_of(

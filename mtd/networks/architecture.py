@@ -26,7 +26,8 @@ class Architecture:
             architecture; `BadInput`, without the file's name, for one that cannot be run.
         keys: keys that are typical of the architecture.
         about: one line: what it is, and its paper.
-        assumes: what does not follow from the tensors and is assumed.
+        assumes: what does not follow from the tensors and is assumed; a text, or a function of the
+            state dict.
     """
 
     name: str
@@ -36,4 +37,8 @@ class Architecture:
     detect: Callable[[Weights], Config | None]
     keys: tuple[str, ...]
     about: str
-    assumes: str = ""
+    assumes: str | Callable[[Weights], str] = ""
+
+    def assumed(self, weights: Weights) -> str:
+        """What is assumed of a state dict of this architecture; empty if nothing."""
+        return self.assumes if isinstance(self.assumes, str) else self.assumes(weights)

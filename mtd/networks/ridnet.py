@@ -69,8 +69,12 @@ class RIDNet(Denoiser):
     ReLU, `tail` a convolution; borders are padded with zeros. In eval mode batch normalization
     uses its running statistics; in training it needs batches of two images or more, since channel
     attention has one value for each image and channel. It was trained without masks.
+
+    Attributes:
+        range_told: by `sub_mean`.
     """
 
+    range_told = True
     block_names = RIDNET_BLOCKS
 
     def __init__(self, config: RIDNetConfig | None = None) -> None:

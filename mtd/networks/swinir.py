@@ -15,10 +15,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtd.masking import PIXEL_FILL, AttentionMasks
+from mtd.networks import swinir_receptive_field
 from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
 from mtd.networks.block_names import SWINIR_BLOCKS
 from mtd.networks.config import Weights
+from mtd.networks.input_format import InputFormat
 from mtd.networks.swinir_layers import (
     Pass,
     PatchEmbed,
@@ -50,6 +52,7 @@ class SwinIR(Denoiser):
         super().__init__()
         self.config: SwinIRConfig = config or SwinIRConfig()
         config = self.config
+        self.input_format = InputFormat(value_range=config.value_range)
         dim, kernel = config.embed_dim, config.embed_kernel
         self.conv_first = nn.Conv2d(config.in_chans, dim, kernel, padding=kernel // 2)
         if config.mask_token:
@@ -76,8 +79,8 @@ class SwinIR(Denoiser):
 
     @property
     def reach(self) -> int:
-        """See `reach`; exact for the architecture."""
-        return reach(self.config)
+        """Exact for the architecture; see `mtd.networks.swinir_receptive_field`."""
+        return swinir_receptive_field.reach(self.config)
 
     def bytes_per_pixel(self) -> int:
         """9 · heads · window² (biases of shifted windows and logits) + 36 · channels.
@@ -121,7 +124,8 @@ class SwinIR(Denoiser):
         """Denoise.
 
         Args:
-            x: (B, C, H, W), nominally in [0, 1].
+            x: (B, C, H, W), nominally from 0 to the value range, by which the mean of RGB that is
+                subtracted is scaled: 255 · x − 255 · mean is the authors' `img_range` · (x − mean).
             keys: one per image, from which inference draws its masks; all 0 if not given.
             input_mask: boolean (B, 1, H, W), True kept.
             masks: attention masks to use instead of those of `inference`.
@@ -155,12 +159,14 @@ class SwinIR(Denoiser):
         window, config = self.config.window_size, self.config
         if min(height, width) < window:
             raise ValueError(f"image {height} x {width}: at least {window} x {window} is needed")
+        white = self.input_format.value_range
+        mean = self.mean if white == 1 else self.mean * white
         fill_token = getattr(self, "mask_token", None)
         token_fill = input_mask is not None and self.inference.policy.fill != "pixel"
         if input_mask is not None and not token_fill:
-            x = torch.where(input_mask, x, x.new_tensor(PIXEL_FILL))
+            x = torch.where(input_mask, x, x.new_tensor(PIXEL_FILL * white))
         margin = (0, -width % window, 0, -height % window)
-        x = F.pad(x, margin, mode="reflect") - self.mean
+        x = F.pad(x, margin, mode="reflect") - mean
         now = Pass(x.shape[-2], x.shape[-1], masks, stream)
         embedded = self.conv_first(x)
         if token_fill:
@@ -179,7 +185,7 @@ class SwinIR(Denoiser):
         output: Tensor = self.conv_last(body)
         if config.global_residual:
             output = x + output
-        return (output + self.mean)[..., :height, :width]
+        return (output + mean)[..., :height, :width]
 
 
 def drop_channels(x: Tensor, share: float, stream: seeds.BatchStream) -> Tensor:
@@ -202,29 +208,8 @@ def is_recomputable(key: str) -> bool:
     return key.rpartition(".")[2] in ("attn_mask", "relative_position_index")
 
 
-def reach(config: SwinIRConfig) -> int:
-    """Radius of the receptive field of a SwinIR, in pixels to each side; exact.
-
-    From the last layer to the first, a convolution widens the receptive field by 1 (`1conv`) or 2
-    (`3conv`); a block widens it to whole windows, on multiples of the window size w, or shifted by
-    half a window in every second block. As shifts alternate, a block adds w/2, and convolutions
-    vanish in the rounding: about (blocks + 1) · w/2 in all. The result is the largest distance over
-    all positions in a window.
-    """
-    window, side = config.window_size, 1 if config.convolution == "1conv" else 2
-    farthest = 0
-    for place in range(window):
-        low, high = place - 1 - side, place + 1 + side  # conv_last, conv_after_body
-        for depth in reversed(config.depths):
-            low, high = low - side, high + side
-            for block in reversed(range(depth)):
-                offset = window // 2 if block % 2 else 0
-                low = (low - offset) // window * window + offset
-                high = ((high - offset) // window + 1) * window + offset - 1
-        margin = config.embed_kernel // 2
-        farthest = max(farthest, place - low + margin, high + margin - place)
-    return farthest
-
+BLOCK = r"layers\.(\d+)\.residual_group\.blocks"
+"""The blocks of a group, as a regular expression; the number of the group is its group."""
 
 RELATED = ("attn.logit_scale", "overlap_attn", "conv_block", "cpb_mlp")
 """Parts of keys of successors of SwinIR: Swin2SR, HAT, DRCT."""
@@ -234,13 +219,14 @@ def detect(weights: Weights) -> SwinIRConfig | None:
     """Hyper-parameters of a denoising SwinIR from keys and shapes; None for another architecture.
 
     A 1 x 1 embedding means the paper's variant, without a global residual; a 3 x 3 one means the
-    stock network, with one.
+    stock network, with one. Windows of 7 are those of the networks for JPEG artifacts, which take
+    values up to 255.
 
     Raises:
         BadInput: a SwinIR whose weights do not determine how it is run, or for another task.
     """
     first, last = weights.get("conv_first.weight"), weights.get("conv_last.weight")
-    depths = _count(r"layers\.(\d+)\.residual_group\.blocks\.(\d+)\.norm1\.weight", weights)
+    depths = _count(rf"{BLOCK}\.(\d+)\.norm1\.weight", weights)
     if first is None or last is None or first.ndim != 4 or last.ndim != 4 or not depths:
         return None
     if any(part in key for key in weights for part in RELATED):
@@ -250,22 +236,19 @@ def detect(weights: Weights) -> SwinIRConfig | None:
     if "absolute_pos_embed" in weights:
         raise BadInput("absolute position embedding is tied to one size; not supported")
     block = "layers.0.residual_group.blocks.0"
-    table = weights.get(f"{block}.attn.relative_position_bias_table")
-    if table is not None and table.shape[0] == 13**2:
-        raise BadInput(
-            "windows of 7, as published for JPEG artifacts with values up to 255; such a network "
-            "would be run on the wrong scale"
-        )
     try:
         tables = [
             weights[f"layers.{g}.residual_group.blocks.0.attn.relative_position_bias_table"].shape
             for g in range(len(depths))
         ]
+        window = (round(tables[0][0] ** 0.5) + 1) // 2
         return SwinIRConfig(
             embed_dim=first.shape[0],
             depths=tuple(depths),
             num_heads=tuple(table[1] for table in tables),
-            window_size=(round(tables[0][0] ** 0.5) + 1) // 2,
+            window_size=window,
+            shifted=shifted(weights, window) is not False,
+            value_range=255 if window == PUBLISHED_UP_TO_255 else 1,
             mlp_hidden=weights[f"{block}.mlp.fc1.weight"].shape[0],
             in_chans=first.shape[1],
             embed_kernel=first.shape[-1],
@@ -277,6 +260,43 @@ def detect(weights: Weights) -> SwinIRConfig | None:
         )
     except (KeyError, IndexError) as error:
         raise BadInput(f"an incomplete SwinIR, {error} is missing or misshapen") from None
+
+
+PUBLISHED_UP_TO_255 = 7
+"""The window size of the published networks whose value of white is 255."""
+
+
+def shifted(weights: Weights, window: int) -> bool | None:
+    """Whether every second block shifts its windows, from the buffers of the authors' code.
+
+    A shifted block has an `attn_mask` (windows, T, T) of T = window² tokens. Every block has a
+    `relative_position_index`, by which a file shows that buffers were saved at all. None where they
+    were not, or where no group has a second block.
+
+    Raises:
+        BadInput: a mask for windows of another size.
+    """
+    if not any(re.fullmatch(rf"{BLOCK}\.1\.norm1\.weight", key) for key in weights):
+        return None
+    masks = [value for key, value in weights.items() if key.endswith(".attn_mask")]
+    for mask in masks:
+        if mask.ndim != 3 or mask.shape[1:] != (window**2, window**2):
+            raise BadInput(
+                f"attn_mask of shape {list(mask.shape)}: expected (windows, {window**2}, "
+                f"{window**2}) for the windows of {window} of its relative_position_bias_table"
+            )
+    saved = any(key.endswith(".relative_position_index") for key in weights)
+    return bool(masks) if masks or saved else None
+
+
+def assumed(weights: Weights) -> str:
+    """What the tensors of a SwinIR do not tell."""
+    config = detect(weights)
+    if config is None or max(config.depths) < 2:
+        return ""
+    if shifted(weights, config.window_size) is not None:
+        return ""
+    return "every second block shifts its windows (no buffers in the file that tell)"
 
 
 def _count(pattern: str, weights: Weights) -> list[int]:
@@ -293,5 +313,6 @@ ARCHITECTURE = Architecture(
     build=SwinIR,
     detect=detect,
     keys=("conv_first.weight", "layers.0.residual_group.blocks.0.norm1.weight", "conv_last.weight"),
+    assumes=assumed,
     about="windowed attention, stock or the paper's masked and baseline; Liang et al., ICCVW 2021",
 )

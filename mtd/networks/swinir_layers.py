@@ -28,7 +28,10 @@ class SwinIRConfig(Config):
         embed_dim: channels of a token.
         depths: number of blocks in each residual group.
         num_heads: attention heads in each residual group.
-        window_size: side of the square attention window; every second block is shifted by half.
+        window_size: side of the square attention window.
+        shifted: shift the windows of every second block by half a window. The authors' code does
+            not where the image size it is built for is at most a window; the size of an image at
+            hand does not matter.
         mlp_hidden: hidden channels of a block's MLP.
         embed_kernel: side of the first convolution, 1 (masked, baseline) or 3 (stock).
         convolution: `1conv`, or `3conv` (bottleneck to a quarter), at the end of each group and
@@ -37,6 +40,7 @@ class SwinIRConfig(Config):
         patch_norm: layer normalization of the embedded tokens.
         qkv_bias: bias on queries, keys and values.
         mask_token: hold a learnable token for masked pixels.
+        value_range: white, 1 or 255 (the authors' `img_range`).
         drop_path: largest probability of stochastic depth, rising linearly from 0 with depth;
             training only.
         output_dropout: probability with which a channel is dropped before the last convolution, the
@@ -47,6 +51,7 @@ class SwinIRConfig(Config):
     depths: tuple[int, ...] = (6, 6, 6, 6)
     num_heads: tuple[int, ...] = (6, 6, 6, 6)
     window_size: int = 8
+    shifted: bool = True
     mlp_hidden: int = 120
     embed_kernel: int = 1
     convolution: Literal["1conv", "3conv"] = "3conv"
@@ -54,6 +59,7 @@ class SwinIRConfig(Config):
     patch_norm: bool = True
     qkv_bias: bool = True
     mask_token: bool = False
+    value_range: float = 1.0
     drop_path: float = 0.0
     output_dropout: float = 0.0
 
@@ -77,6 +83,8 @@ class SwinIRConfig(Config):
             raise BadInput(f"embed_kernel {self.embed_kernel}: expected an odd number, 1 or more")
         if self.convolution not in ("1conv", "3conv"):
             raise BadInput(f"convolution {self.convolution!r}: expected 1conv or 3conv")
+        if self.value_range not in (1, 255):
+            raise BadInput(f"SwinIR of value range {self.value_range}: expected 1 or 255")
         if not 0 <= self.drop_path < 1:
             raise BadInput(f"drop_path {self.drop_path}: from 0 below 1")
         if not 0 <= self.output_dropout < 1:
@@ -197,7 +205,7 @@ class BlockSequence(nn.Module):
         super().__init__()
         first, heads = sum(config.depths[:group]), config.num_heads[group]
         self.blocks = nn.ModuleList(
-            SwinBlock(config, heads, first + i, shifted=i % 2 == 1)
+            SwinBlock(config, heads, first + i, shifted=config.shifted and i % 2 == 1)
             for i in range(config.depths[group])
         )
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from mtd.inference import tiling as inference_tiling
 from mtd.inference.forward import GIB, denoise, forward
 from mtd.masking import MaskedInference
-from mtd.networks import swinir
+from mtd.networks import swinir_receptive_field
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.utils.errors import BadInput
@@ -161,10 +161,11 @@ def test_tiles_of_a_swinir_are_the_whole_beyond_reach() -> None:
         TINY,
         replace(TINY, depths=(3, 1), convolution="1conv", embed_kernel=3, global_residual=True),
         replace(TINY, depths=(1,), num_heads=(2,), window_size=4),
+        replace(TINY, shifted=False),
     ],
 )
 def test_reach_is_how_far_a_pixel_sees(config: SwinIRConfig) -> None:
-    network, sight = tiny_network(1, config).double(), swinir.reach(config)
+    network, sight = tiny_network(1, config).double(), swinir_receptive_field.reach(config)
     side = 2 * (-(-sight // 8) * 8 + 8)
     x = noise(1, 3, side, side, dtype=torch.float64).requires_grad_()
     farthest = 0
@@ -178,7 +179,7 @@ def test_reach_is_how_far_a_pixel_sees(config: SwinIRConfig) -> None:
 
 def test_reach_of_networks() -> None:
     assert inference_tiling.reach(convolutions(7)) == 7
-    assert swinir.reach(SwinIRConfig()) == 104
+    assert swinir_receptive_field.reach(SwinIRConfig()) == 104
     assert inference_tiling.reach(nn.Identity()) is None
 
 

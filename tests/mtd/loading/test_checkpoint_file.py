@@ -222,12 +222,6 @@ def test_foreign_content_is_refused(tmp_path, content, message):
     assert message in refused(path)
 
 
-def test_published_network_for_jpeg_artefacts_is_not_run_on_the_wrong_scale(tmp_path):
-    config = SwinIRConfig(**(TINY.to_dict() | {"window_size": 7, "embed_kernel": 3}))
-    torch.save(SwinIR(config).state_dict(), tmp_path / "car.pth")
-    assert "values up to 255" in refused(tmp_path / "car.pth")
-
-
 def test_metadata_that_describes_no_network_is_refused(tmp_path):
     weights = dict(tiny_network().state_dict())
     path = tmp_path / "a.pth"

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from mtd.masking import MaskedInference, MaskPolicy
+from mtd.loading.load import load
+from mtd.masking import PIXEL_FILL, MaskedInference, MaskPolicy
 from mtd.networks import swinir_layers
 from mtd.networks.registry import detect
-from mtd.networks.swinir import SwinIR
+from mtd.networks.swinir import SwinIR, is_recomputable
 from mtd.networks.swinir_layers import SwinIRConfig, partition, shift_mask, unpartition
 from mtd.utils.errors import BadInput
 from mtd.utils.seeds import BatchStream
 from tests.helpers.golden_files import golden, golden_weights
 from tests.helpers.networks import MASKED, TINY, tiny_network
+from tests.helpers.swinir_oracle import swinir
 
 GOLDENS = (
     "masked_swinir_attention_mask_off",
@@ -103,6 +106,88 @@ def naive_shift_mask(height: int, width: int, window: int) -> Tensor:
 @pytest.mark.parametrize("size", [(8, 8), (16, 24), (32, 8)])
 def test_shift_mask_by_definition(size):
     assert torch.equal(shift_mask(*size, 8, torch.device("cpu")), naive_shift_mask(*size, 8))
+
+
+STOCK = SwinIRConfig(
+    embed_dim=8,
+    depths=(2,),
+    num_heads=(2,),
+    window_size=4,
+    mlp_hidden=8,
+    embed_kernel=3,
+    convolution="1conv",
+    global_residual=True,
+)
+
+
+def published(img_size: int, window: int = 4) -> dict[str, Tensor]:
+    """Weights with the buffers that the authors' code saves for an image size."""
+    network = tiny_network(3, replace(STOCK, window_size=window))
+    state = dict(network.state_dict())
+    for key in list(state):
+        if key.endswith("position_bias_table"):
+            block = key.removesuffix(".attn.relative_position_bias_table")
+            tokens = window**2
+            state[f"{block}.attn.relative_position_index"] = torch.zeros(tokens, tokens).long()
+            if block.endswith(".1") and img_size > window:
+                count = (img_size // window) ** 2
+                state[f"{block}.attn_mask"] = torch.zeros(count, tokens, tokens)
+    return state
+
+
+@pytest.mark.parametrize("img_size", [4, 16])
+@pytest.mark.parametrize("size", [(4, 4), (4, 8), (12, 8)])
+@pytest.mark.parametrize("img_range", [1, 255])
+def test_shift_and_range_are_those_it_was_built_with(img_size, size, img_range, tmp_path):
+    """Whatever the size of the image at hand: buffers tell the shift, the user the range."""
+    weights = published(img_size)
+    torch.save(weights, tmp_path / "a.pth")
+    network = load(tmp_path / "a.pth", value_range=img_range)
+    assert network.config.shifted == (img_size > 4)
+    stream = torch.Generator().manual_seed(1)
+    image = torch.rand(1, 3, *size, generator=stream, dtype=torch.float64)
+    with torch.no_grad():
+        expected = swinir(weights, network.config, image, img_size, img_range)
+        output = network.double()(image)
+        assert (output - expected).abs().max() < 1e-7
+        wrong = swinir(weights, network.config, image, 20 - img_size, img_range)
+    assert (wrong - expected).abs().max() > 1e-4 / img_range
+
+
+def test_what_buffers_do_not_tell_is_assumed_and_said(tmp_path):
+    path, weights = tmp_path / "a.pth", published(4)
+    told = "values from 0 to 1, RGB"
+    for img_size in (4, 16):
+        torch.save(published(img_size), path)
+        assert load(path).source["assumed"] == told
+    torch.save({k: v for k, v in weights.items() if not is_recomputable(k)}, path)
+    assert load(path).source["assumed"].startswith("every second block shifts its windows (no")
+    assert load(path).config.shifted
+    assert load(path, value_range=255, bgr=False).source["assumed"].endswith("that tell)")
+    key = "layers.0.residual_group.blocks.1.attn_mask"
+    torch.save(weights | {key: torch.zeros(4, 64, 64)}, path)
+    with pytest.raises(BadInput, match=r"attn_mask of shape .*for the windows of 4"):
+        load(path)
+
+
+def test_windows_of_seven_are_of_networks_on_values_up_to_255(tmp_path):
+    torch.save(published(126, 7), tmp_path / "a.pth")
+    network = load(tmp_path / "a.pth")
+    assert network.input_format.value_range == network.config.value_range == 255
+    assert network.source["assumed"] == "values from 0 to 255, RGB"
+    assert load(tmp_path / "a.pth", value_range=1).input_format.value_range == 1
+
+
+@pytest.mark.parametrize("white", [1, 255])
+def test_hidden_pixels_have_the_same_value_on_either_scale(white):
+    network, seen = tiny_network(0, replace(TINY, value_range=white)), []
+    network.inference = MaskedInference(MASKED, "off")
+    network.conv_first.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    keep = torch.arange(64).view(1, 1, 8, 8) % 3 > 0
+    network(torch.full((1, 3, 8, 8), 0.75), input_mask=keep)
+    values = seen[0] / white + network.mean
+    expected = torch.where(keep, 0.75, PIXEL_FILL).expand(1, 3, 8, 8)
+    assert torch.allclose(values, expected, atol=1e-6)
 
 
 def test_what_depends_on_size_alone_is_computed_once(monkeypatch):
