@@ -13,7 +13,8 @@ import pandas as pd
 from analysis.commands import inputs as commands_inputs
 from analysis.commands.inputs import RunInputs
 from analysis.commands.job import PIXELS
-from analysis.curves.log_readers import MODELS, PSNR, Point
+from analysis.curves.log_readers import MODELS
+from analysis.curves.logged import PSNR, Point
 from analysis.curves.run_curves import Places, RunCurves, RunSources, read_logs, test_curve
 from analysis.curves.settings import CurvesSettings
 from analysis.curves.tables import CHECKPOINTS, curves_from_points
@@ -191,5 +192,5 @@ def evaluated_curves(scores: pd.DataFrame, inputs: CheckpointInputs) -> list[pd.
             for model, (own, step) in sorted(inputs.steps.items(), key=lambda item: item[1])
             if own == run
         ]
-        curves.append(curves_from_points(run, points, restart_together=False)[0])
+        curves.append(curves_from_points(run, points))
     return curves

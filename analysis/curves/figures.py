@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from numpy.typing import NDArray
 
 from analysis.curves import tables
-from analysis.curves.log_readers import LOSS
+from analysis.curves.logged import LOSS
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import DPI, named, style
 from analysis.text.names import wrapped

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.curves.log_readers import PSNR
+from analysis.curves.logged import PSNR
 from analysis.curves.tables import CHECKPOINTS, psnr_curves
 from analysis.text.marginals import FEW
 from analysis.text.markdown import code, codes, listed, number

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from analysis.commands.result import Result
 from analysis.curves import figures
-from analysis.curves.log_readers import LOSS
+from analysis.curves.logged import LOSS
 from analysis.curves.settings import CurvesSettings
 from analysis.curves.tables import psnr_curves
 from analysis.plotting.axes import new_axes

@@ -14,7 +14,9 @@ import pandas as pd
 from analysis.commands.inputs import canonical
 from analysis.commands.run_folder import versions
 from analysis.curves import log_readers, tables
-from analysis.curves.log_readers import EVENTS, LOG, PSNR, VALIDATION
+from analysis.curves.csv_logs import LOG, VALIDATION
+from analysis.curves.event_files import EVENTS
+from analysis.curves.logged import PSNR
 from analysis.text.markdown import code
 from analysis.text.names import shortest
 from mtd.utils.errors import BadInput, nearest
@@ -175,11 +177,14 @@ def read_logs(logs: Mapping[str, Path], in_distribution: str | None = None) -> R
     curves, trained, files, notes = [], {}, {}, []
     for run, path in logs.items():
         log = log_readers.read(path)
-        tested = dict.fromkeys(point.name for point in log.points if point.quantity == PSNR)
+        try:
+            frame, notes_of_run = tables.curves_of_log(run, log.lines, log.nameless)
+        except BadInput as error:
+            raise BadInput(f"{path}: {error}") from None
+        tested = list(dict.fromkeys(frame[frame.quantity == PSNR].noise))
         chosen = log.trained
         if in_distribution and tested:
-            chosen = test_curve(in_distribution, list(tested), f"not tested by {run}")
-        frame, notes_of_run = tables.curves_from_points(run, log.points, log.restart_together)
+            chosen = test_curve(in_distribution, tested, f"not tested by {run}")
         if log.guessed and not in_distribution:
             notes_of_run.append(
                 f"The log of {code(run)} does not name the noise trained on: {code(log.trained)} "

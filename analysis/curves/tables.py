@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
-from analysis.curves.log_readers import LOSS, PSNR, Point
+from analysis.curves import resumed_runs
+from analysis.curves.logged import LOSS, PSNR, Line, Point
 from analysis.text.markdown import code, codes
 from analysis.text.terminal import plural
 
@@ -37,63 +39,72 @@ stopping at the step that is best under the noise trained on. `final_out_drop` =
 test, `last_in_step` and `last_out_step` are those of the last PSNR."""
 
 
-def curves_from_points(
-    run: str, points: Sequence[Point], restart_together: bool
+def curves_of_log(
+    run: str, lines: Sequence[Line], nameless: bool = False
 ) -> tuple[pd.DataFrame, list[str]]:
-    """Curves from points as they were logged: after a restart, later values replace earlier ones.
+    """The curves of a run from all that was logged, also before it was resumed.
 
-    A run that is resumed at an earlier step logs some steps again; the values from that step on
-    are dropped then. So are values that are not finite, and all losses but the main one.
+    Values that are not finite are dropped, and all losses but the main one.
 
     Args:
         run: its name.
-        points: in the order in which they were logged.
-        restart_together: all points are of one text, so that where the steps of one curve go back,
-            all curves do.
+        lines: in each sequence, in the order in which they were logged.
+        nameless: test sets have no names, so that several at one step are of several sets.
 
     Returns:
         The table, columns `COLUMNS`, and sentences on what was left out.
+
+    Raises:
+        BadInput: lines of two processes that differ.
     """
-    points, notes = main_loss(run, points)
-    curves: dict[tuple[str, str, str], dict[int, float]] = {}
-    last_steps: dict[Any, int] = {}
-    restarts: list[int] = []
-    for source, quantity, noise, step, value in points:
-        key = source, quantity, noise
-        curve = curves.setdefault(key, {})
-        clock = None if restart_together else key
-        if step < last_steps.get(clock, step) or step in curve:
-            restarts.append(step)
-            for other in curves.values() if restart_together else [curve]:
-                for later in [at for at in other if at >= step]:
-                    del other[later]
-        curve[step] = value
-        last_steps[clock] = step
-    rows = [(run, *key, *point) for key, curve in curves.items() for point in curve.items()]
-    finite = [row for row in rows if math.isfinite(row[-1])]
-    if restarts:
+    chosen, notes = main_loss(run, lines)
+    final = resumed_runs.final(chosen, nameless)
+    frame = curves_from_points(run, final.points)
+    if final.restarts:
         notes.append(
-            f"The steps of {code(run)} go back, to {min(restarts):,} at the earliest: after a "
-            "restart, later values replace earlier ones."
+            f"The steps of {code(run)} go back, to {min(final.restarts):,} at the earliest: after "
+            "a restart, later values replace earlier ones."
         )
-    if dropped := len(rows) - len(finite):
+    if final.copies:
+        notes.append(
+            f"Of {code(run)}, {plural(final.copies, 'line')} left out that only "
+            f"{'repeats' if final.copies == 1 else 'repeat'} others, as where two processes log."
+        )
+    if dropped := len(final.points) - len(frame):
         notes.append(f"Of {code(run)}, {plural(dropped, 'value')} dropped: NaN or infinite.")
-    return pd.DataFrame(finite, columns=list(COLUMNS)), notes
+    return frame, notes
 
 
-def main_loss(run: str, points: Sequence[Point]) -> tuple[list[Point], list[str]]:
-    """Points with one loss, that of training, its name removed; and a sentence on the others."""
-    names = list(dict.fromkeys(point.name for point in points if point.quantity == LOSS))
-    training = [name for name in names if not re.search(r"val|test", name, re.I)] or names
+def curves_from_points(run: str, points: Iterable[Point]) -> pd.DataFrame:
+    """Curves from points, without values that are not finite; columns `COLUMNS`."""
+    rows = [
+        (run, point.source, point.quantity, point.name, point.step, point.value)
+        for point in points
+        if math.isfinite(point.value)
+    ]
+    order = {key: place for place, key in enumerate(dict.fromkeys(row[1:4] for row in rows))}
+    rows.sort(key=lambda row: order[row[1:4]])
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def main_loss(run: str, lines: Sequence[Line]) -> tuple[list[Line], list[str]]:
+    """Lines with one loss, that of training, its name removed; and a sentence on the others."""
+    names = dict.fromkeys(
+        point.name for line in lines for point in line.points if point.quantity == LOSS
+    )
+    training = [name for name in names if not re.search(r"val|test", name, re.I)] or list(names)
     last_parts = {name.rpartition("/")[2].lower(): name for name in reversed(training)}
     preferred = (last_parts[name] for name in PREFERRED if name in last_parts)
     chosen = next(preferred, (training or [""])[0])
     selected = []
-    for point in points:
-        if point.quantity != LOSS:
-            selected.append(point)
-        elif point.name == chosen:
-            selected.append(point._replace(name=""))
+    for line in lines:
+        points = tuple(
+            point._replace(name="") if point.quantity == LOSS else point
+            for point in line.points
+            if point.quantity != LOSS or point.name == chosen
+        )
+        if points or not line.points:
+            selected.append(replace(line, points=points))
     others = [name for name in names if name != chosen]
     if not others:
         return selected, []

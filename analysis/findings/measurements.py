@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.commands.run_folder import read_manifest, read_tables
-from analysis.curves.log_readers import PSNR
+from analysis.curves.logged import PSNR
 from analysis.engine.layers import last_quarter
 from analysis.findings.study import ABLATION, DERIVED, SNAPSHOTS
 from analysis.generalization import scoring

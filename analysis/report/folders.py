@@ -24,7 +24,8 @@ from analysis.compare import command as compare_command
 from analysis.compare.inputs import too_few
 from analysis.compare.predictors import indices
 from analysis.curves import command as curves_command
-from analysis.curves.log_readers import LOG, RECIPE
+from analysis.curves.csv_logs import LOG
+from analysis.curves.log_readers import RECIPE
 from analysis.curves.run_curves import RunSources, read_logs
 from analysis.engine.cache import FOLDER
 from analysis.report import plan as report_plan

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis.curves.log_readers import LOSS, PSNR, RATE, Point, read
-from analysis.curves.tables import curves_from_points
+from analysis.curves.log_readers import read
+from analysis.curves.logged import LOSS, PSNR, RATE, Line, Point
+from analysis.curves.tables import curves_of_log
 from mtd.utils.errors import BadInput
 from tests.helpers.training_logs import KAIR, own
 
@@ -31,7 +32,7 @@ BASICSR = """\
 
 def table(path: Path):
     log = read(path)
-    frame, notes = curves_from_points("run", log.points, log.restart_together)
+    frame, notes = curves_of_log("run", log.lines, log.nameless)
     return frame, notes, log
 
 
@@ -119,25 +120,28 @@ def test_tensorboard(tmp_path):
         assert "to 300 at the earliest" in notes[1]
 
 
-def points(*values: tuple[str, int, float]) -> list[Point]:
-    return [Point("log", quantity, "", step, value) for quantity, step, value in values]
+def lines(*values: tuple[str, int, float], apart: bool = False) -> list[Line]:
+    return [
+        Line((Point("log", quantity, "", step, value),), quantity if apart else "")
+        for quantity, step, value in values
+    ]
 
 
 def test_after_a_restart_later_values_replace_earlier_ones():
-    logged = points((LOSS, 1, 1.0), (PSNR, 2, 2.0), (LOSS, 2, 2.0), (LOSS, 3, 3.0), (LOSS, 2, 9.0))
-    alone, notes = curves_from_points("run", logged, restart_together=False)
+    logged = ((LOSS, 1, 1.0), (PSNR, 2, 2.0), (LOSS, 2, 2.0), (LOSS, 3, 3.0), (LOSS, 2, 9.0))
+    alone, notes = curves_of_log("run", lines(*logged, apart=True))
     assert curve(alone, LOSS) == {1: 1.0, 2: 9.0} and curve(alone, PSNR) == {2: 2.0}
     assert notes == [
         "The steps of `run` go back, to 2 at the earliest: after a restart, later values replace "
         "earlier ones."
     ]
-    together, _ = curves_from_points("run", logged, restart_together=True)
+    together, _ = curves_of_log("run", lines(*logged))
     assert curve(together, LOSS) == {1: 1.0, 2: 9.0} and curve(together, PSNR) == {}
 
 
 def test_values_that_are_no_numbers_are_dropped_and_counted():
-    logged = points((LOSS, 1, math.nan), (LOSS, 2, math.inf), (LOSS, 3, 1))
-    frame, notes = curves_from_points("run", logged, restart_together=True)
+    logged = lines((LOSS, 1, math.nan), (LOSS, 2, math.inf), (LOSS, 3, 1))
+    frame, notes = curves_of_log("run", logged)
     assert curve(frame, LOSS) == {3: 1.0}
     assert notes == ["Of `run`, 2 values dropped: NaN or infinite."]
 
