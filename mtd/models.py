@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   python -m mtd.models
   python -m mtd.models masked.pth baseline.pth
-  python -m mtd.models unknown.pth --size 128 --json
+  python -m mtd.models unknown.pth --size 128 --json --no-self-test
   python -m mtd.models mine.pth --model package.module:Network --arg width=32
 """
 
@@ -47,19 +47,26 @@ def parser() -> cli.Parser:
         metavar="N",
         help="count multiply-adds on an image of N x N pixels (default: 64)",
     )
+    p.add_argument(
+        "--no-self-test",
+        action="store_true",
+        help="do not denoise the bundled photographs with other channel orders, value ranges and "
+        "residuals to see whether one of them is better",
+    )
     p.add_argument("--json", action="store_true", help="one JSON object for each file, on one line")
     cli_options.add(p, many=False)
     return p
 
 
-def inspect(path: str, options: LoadOptions, size: int) -> dict[str, Any]:
-    """What a file is; see `mtd.networks.profile.describe`.
+def inspect(path: str, options: LoadOptions, size: int, tested: bool = True) -> dict[str, Any]:
+    """What a file is; see `mtd.networks.profile.describe`, and `mtd.inference.self_test`.
 
     Noise-conditional networks need no level here, since no part of the description depends on it.
 
     Raises:
         BadInput: the file cannot be used.
     """
+    from mtd.inference.self_test import self_test
     from mtd.loading.load import load
     from mtd.networks import profile
 
@@ -68,9 +75,15 @@ def inspect(path: str, options: LoadOptions, size: int) -> dict[str, Any]:
     if any_level:
         model.input_format = replace(model.input_format, sigma=None)
     try:
-        return profile.describe(model, size)
+        facts = profile.describe(model, size)
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from None
+    if tested:
+        try:
+            facts["self_test"] = self_test(model, facts["macs_per_pixel"]).to_dict()
+        except BadInput as error:
+            facts["self_test"] = {"failed": str(error)}
+    return facts
 
 
 def lines(facts: dict[str, Any]) -> list[str]:
@@ -93,15 +106,25 @@ def lines(facts: dict[str, Any]) -> list[str]:
         "receptive field": facts["receptive_field"]["text"],
         "value range": f"0 to {facts['value_range']:g}",
         "channel order": facts["channel_order"],
+        "residual": facts["residual"] if facts["residual"] != "none" else "",
         "noise level": _level(facts),
         "mask policy": f"{facts['mask_policy']}{drawn}",
         "mask source": facts["mask_source"],
         "default layers": layers if facts["layers"] else "none",
         "training": ", ".join(filter(None, trained)),
         "command": training.get("command", ""),
+        **_self_test(facts.get("self_test", {})),
     }
     width = max(map(len, values))
     return [f"{name:<{width}}  {value}" for name, value in values.items() if value]
+
+
+def _self_test(facts: dict[str, Any]) -> dict[str, str]:
+    from mtd.inference import self_test
+
+    if "failed" in facts:
+        return {"self-test": f"none ({facts['failed']})"}
+    return self_test.lines(facts) if facts else {}
 
 
 def _recognized(facts: dict[str, Any]) -> str:
@@ -150,7 +173,7 @@ def main() -> None:
     shown = failed = 0
     for request in requests(args):
         try:
-            description = inspect(request.path, request.options, args.size)
+            description = inspect(request.path, request.options, args.size, not args.no_self_test)
         except BadInput as error:
             failed += 1
             print(f"error: {error}", file=sys.stderr, flush=True)

@@ -89,5 +89,6 @@ def arguments(requests: Sequence[ModelRequest]) -> list[str]:
             flags += ["--value-range", f"{path}={options.value_range:g}"]
         if options.bgr is not None:
             flags += ["--channel-order", f"{path}={'bgr' if options.bgr else 'rgb'}"]
+        flags += ["--residual", f"{path}={options.residual}"] if options.residual else []
         flags += ["--grayscale", f"{path}=per-channel"] if options.per_channel else []
     return [*paths, *flags]

@@ -170,6 +170,13 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
         + ("refuse (default), or per-channel" if many else "per-channel runs them on each channel"),
         **repeatable,
     )
+    group.add_argument(
+        "--residual",
+        metavar=f"{prefix}HOW",
+        help="where a network returns no image. minus: it returns the noise, which is subtracted "
+        "from the input; plus: what is added to it; flip: its own residual has the wrong sign",
+        **repeatable,
+    )
     group.add_argument("--grey", dest="grayscale", help=argparse.SUPPRESS, **repeatable)
 
 
@@ -191,6 +198,7 @@ def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
     ('masked.pth', 25.0)
     """
     from mtd.loading.load import LoadOptions
+    from mtd.networks.input_format import RESIDUALS
 
     paths, custom = _models(args)
     options = _by_model("--options", args.options, paths, shared=len(paths) == 1)
@@ -198,6 +206,7 @@ def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
     ranges = {k: _white(v) for k, v in _by_model("--value-range", args.value_range, paths).items()}
     orders = _by_model("--channel-order", args.channel_order, paths, choices=("rgb", "bgr"))
     grayscale = _by_model("--grayscale", args.grayscale, paths, choices=("refuse", "per-channel"))
+    residuals: dict[str, Any] = _by_model("--residual", args.residual, paths, choices=RESIDUALS)
     return [
         ModelRequest(
             path,
@@ -210,6 +219,7 @@ def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
                 value_range=ranges.get(path),
                 bgr=orders[path] == "bgr" if path in orders else None,
                 per_channel=grayscale.get(path) == "per-channel",
+                residual=residuals.get(path),
                 factory=custom[path].factory if path in custom else None,
                 arguments=custom[path].arguments if path in custom else {},
             ),

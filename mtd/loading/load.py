@@ -22,7 +22,7 @@ from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
 from mtd.networks.config import Config, Weights
 from mtd.networks.external import ExternalNetwork
-from mtd.networks.input_format import InputFormat, Sigma
+from mtd.networks.input_format import RESIDUALS, InputFormat, Residual, Sigma
 from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.networks.weights import weights_digest
 from mtd.utils import errors
@@ -48,6 +48,8 @@ class LoadOptions:
             it; by default that of the published networks, mostly 1.
         bgr: whether the network's channels are in the order blue, green, red.
         per_channel: whether a grayscale network is called for each channel.
+        residual: how the denoised image is made of the input and what the network returns; see
+            `mtd.networks.input_format.InputFormat`. By default it is what the network returns.
         factory: `package.module:name` of a class or function that returns the network.
         arguments: of the factory.
 
@@ -63,6 +65,7 @@ class LoadOptions:
     value_range: float | None = None
     bgr: bool | None = None
     per_channel: bool = False
+    residual: Residual | None = None
     factory: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
 
@@ -71,6 +74,7 @@ class LoadOptions:
             "value_range": (self.value_range in (None, 1, 255), "1 or 255"),
             "bgr": (self.bgr in (None, True, False), "True or False"),
             "per_channel": (self.per_channel in (True, False), "True or False"),
+            "residual": (self.residual in (None, *RESIDUALS), "none, minus, plus or flip"),
             "factory": (isinstance(self.factory, str | None), "'package.module:name'"),
             "arguments": (isinstance(self.arguments, Mapping), "a mapping"),
         }
@@ -325,6 +329,7 @@ def input_format(network: Denoiser, described: bool, options: LoadOptions) -> In
         bgr=own.bgr if options.bgr is None else options.bgr,
         per_channel=own.per_channel or (options.per_channel and grayscale),
         sigma=sigma if network.takes_sigma else None,
+        residual=own.residual if options.residual is None else options.residual,
     )
 
 

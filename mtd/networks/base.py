@@ -24,7 +24,7 @@ class Denoiser(nn.Module):
 
     Attributes:
         config: its hyper-parameters; `in_chans` is C.
-        input_format: its value range, channel order and noise level.
+        input_format: its value range, channel order and noise level, and what it returns.
         inference: whether and how attention masks are drawn; without effect for other networks.
         source: where it was loaded from: path, digest, mask policy; empty if it was not loaded.
         mask_draw, mask_draws: index and number of the averaged mask draws, which observers read
@@ -148,6 +148,9 @@ class Denoiser(nn.Module):
         input_format = self.input_format
         if self.takes_sigma:
             options["sigma"] = self._level(x, sigma)
+        given = x
+        if input_format.residual != "none":
+            x = x.clone()  # which the network may change in place
         if input_format.bgr:
             x = x.flip(1)
         if input_format.value_range != 1:
@@ -158,7 +161,7 @@ class Denoiser(nn.Module):
             output = self.restore(x, keys, **options)
         if input_format.value_range != 1:
             output = output / input_format.value_range
-        return output.flip(1) if input_format.bgr else output
+        return input_format.denoised(given, output.flip(1) if input_format.bgr else output)
 
     def _each_channel(
         self, x: Tensor, keys: Sequence[seeds.Key] | None, options: dict[str, Any]

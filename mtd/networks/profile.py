@@ -211,6 +211,7 @@ def describe(model: Denoiser, size: int = SIZE) -> dict[str, Any]:
         "macs_size": size,
         "value_range": input_format.value_range,
         "channel_order": channel_order(model),
+        "residual": input_format.residual,
         "takes_noise_level": model.takes_sigma,
         "noise_level": input_format.sigma,
         "receptive_field": asdict(field) | {"text": str(field)},

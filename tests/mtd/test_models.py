@@ -113,8 +113,35 @@ def test_the_bundled_pair(in_process: Call) -> None:
     assert masked["command"].startswith("python -m mtd.train")
 
 
+def test_the_self_test(in_process: Call, tmp_path: Path) -> None:
+    told = table(in_process(main, "baseline.pth", "--size", "16")[1])
+    assert told["self-test"] == (
+        "gaussian:15 on 4 crops of 96 x 96: noisy 25.04 dB, denoised 32.70 dB"
+    )
+    assert told["--residual"].split() == ["none", "minus", "plus", "flip"]
+    assert told["RGB, 0 to 1"].startswith("32.70 *  ") and len(told["BGR, 0 to 255"].split()) == 4
+    assert "warning" not in told and "residual" not in told
+    # a forgotten residual
+    code, out, err = in_process(main, "baseline.pth", "--size", "16", "--residual", "minus")
+    told = table(out)
+    assert (code, err) == (0, "") and told["residual"] == "minus"
+    assert told["warning"] == "--residual none is better: 32.70 dB, not 8.05"
+    assert told["RGB, 0 to 1"].split()[1:3] == ["8.05", "*"]
+    # on request not
+    given = ("baseline.pth", "--size", "16", "--no-self-test")
+    assert "self-test" not in table(in_process(main, *given)[1])
+    assert "self_test" not in json.loads(in_process(main, *given, "--json")[1])
+    found = json.loads(in_process(main, *given[:-1], "--json")[1])["self_test"]
+    assert found["images"] == ["astronaut", "chelsea", "coffee", "rocket"] and not found["warning"]
+    assert [c["psnr"] for c in found["choices"] if c["chosen"]] == [found["denoised"]]
+    assert len(found["choices"]) == 16 and round(found["noisy"], 2) == 25.04
+    path = save(tmp_path / "four.pth", DnCNN(DnCNNConfig(in_chans=4, features=4, depth=3)))
+    code, out, err = in_process(main, path, "--size", "8")
+    assert code == 0 and table(out)["self-test"] == "none (takes 4 channels: expected 3 or 1)"
+
+
 def test_mask_options(in_process: Call) -> None:
-    given = ("masked.pth", "--size", "16", "--json")
+    given = ("masked.pth", "--size", "16", "--json", "--no-self-test")
     one = json.loads(in_process(main, *given)[1])
     off = json.loads(in_process(main, *given, "--attention-mask", "off")[1])
     assert one["attention_mask_drawn"] and not off["attention_mask_drawn"]

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from torch import nn
 
+from analysis.cka import command as cka_command
+from analysis.commands.command import parser as analysis_parser
 from analysis.report import command, requests
 from analysis.report.settings import ReportOptions, ReportSettings
+from mtd.loading import cli_options
 from mtd.loading.cli_options import ModelRequest
 from mtd.loading.load import LoadOptions
 from mtd.utils.errors import BadInput
@@ -43,3 +46,15 @@ def test_the_function_takes_paths(tmp_path, monkeypatch):
     with pytest.raises(BadInput, match="verify"):
         command.run(["absent.pth"], options=ReportOptions(verify="runs/x"))
     assert not list(tmp_path.iterdir())
+
+
+def test_requests_are_the_same_from_json_and_from_a_command_line():
+    given = [
+        ModelRequest("a.pth", LoadOptions(sigma=15, value_range=255, residual="minus")),
+        ModelRequest("b.pth", LoadOptions(factory="m:f", arguments={"w": 3}, bgr=True)),
+        ModelRequest("c.pth", LoadOptions(sigma="oracle", per_channel=True)),
+    ]
+    assert requests.from_json(requests.to_json(given), "a report") == given
+    parsed = analysis_parser(cka_command.ANALYSIS).parse_args(requests.arguments(given))
+    again = {request.path: request.options for request in cli_options.resolve_requests(parsed)}
+    assert again == {request.path: request.options for request in given}

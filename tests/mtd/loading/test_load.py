@@ -18,7 +18,7 @@ import mtd
 from mtd.loading import checkpoint_file
 from mtd.loading import load as loading_load
 from mtd.masking import MaskPolicy
-from mtd.networks import registry
+from mtd.networks import external, registry
 from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
 from mtd.networks.config import Config
@@ -115,6 +115,32 @@ def test_blue_first(tmp_path):
     assert torch.equal(output(loaded), output(network, X.flip(1)).flip(1))
     assert not torch.equal(output(loaded), output(network))
     assert loaded.source["usage"] == {"bgr": True}
+
+
+def test_networks_that_return_no_image(tmp_path):
+    network = tiny("DnCNN")
+    path, y = saved(network, tmp_path / "a.pth"), output(network)
+    for how, expected in (("minus", X - y), ("plus", X + y), ("flip", 2 * X - y), ("none", y)):
+        loaded = mtd.load(path, residual=how)
+        assert torch.allclose(output(loaded), expected, atol=1e-6)
+        assert loaded.source["usage"] == ({"residual": how} if how != "none" else {})
+    bare = tmp_path / "bare.pth"
+    torch.save(network.state_dict(), bare)
+    # in the units of the images, whatever those of the network
+    loaded = mtd.load(bare, residual="minus", bgr=True, value_range=255)
+    with torch.no_grad():
+        expected = X - network.restore(255 * X.flip(1)).flip(1) / 255
+    assert torch.allclose(output(loaded), expected, atol=1e-6)
+    with pytest.raises(BadInput, match="residual 'add': expected none, minus, plus or flip"):
+        mtd.load(path, residual="add")
+
+
+def test_the_input_is_what_it_was_when_a_residual_is_added():
+    network = external.wrap(InPlace())
+    for how, expected in (("minus", X - X / 2), ("flip", 2 * X - X / 2)):
+        network.input_format = InputFormat(residual=how)
+        x = X.clone()
+        assert torch.allclose(network(x), expected) and torch.equal(x, X)
 
 
 def test_grey_networks_channel_by_channel(tmp_path):
@@ -308,6 +334,13 @@ def test_weights_that_are_whole_numbers_are_refused(tmp_path):
         assert {p.dtype for p in loaded.parameters()} == {torch.float32}
         value = whole["model.2.weight"].to(kind).float()
         assert torch.equal(loaded.state_dict()["model.2.weight"], value)
+
+
+class InPlace(nn.Module):
+    """Writes its output into its input."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.div_(2)
 
 
 class Loose(nn.Module):

@@ -364,16 +364,19 @@ def test_options_by_model():
             "--channel-order",
             "a=rgb",
         ),
+        *("--residual", "minus", "--residual", "c=flip"),
     )
     a, c = found["a.pth"], found["b/c.pth"]
     assert (a.sigma, c.sigma) == (15, "oracle") and (a.value_range, c.value_range) == (255, None)
     assert (a.per_channel, c.per_channel) == (False, True) and (a.bgr, c.bgr) == (False, True)
+    assert (a.residual, c.residual) == ("minus", "flip")
     for arguments, message in (
         (["a.pth", "--sigma", "d=15"], "--sigma d=15: no such model"),
         (["a.pth", "--sigma", "256"], "expected a level from 0 to 255, or oracle"),
         (["a.pth", "--sigma", "nan"], "expected a level from 0 to 255, or oracle"),
         (["a.pth", "--value-range", "2"], "expected 1 or 255"),
         (["a.pth", "--channel-order", "a=grb"], "expected rgb or bgr"),
+        (["a.pth", "--residual", "a=twice"], "expected none or minus or plus or flip"),
         (["a.pth", "--grayscale", "yes"], "expected refuse or per-channel"),
         (["--model", "m:f"], "--model m:f: give its weights with --checkpoint"),
         (["a.pth", "--model", "m:f", "--checkpoint", "a.pth"], "the same model is given twice"),
