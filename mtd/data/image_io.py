@@ -1,41 +1,59 @@
-"""Image files: reading PNG, JPEG, TIFF and WebP, writing PNG and TIFF.
+"""Image files: one reader for PNG, JPEG, TIFF, WebP, BMP, Netpbm, JPEG 2000 and GIF; writing.
 
-`read_rgb` returns photographs as 8-bit RGB, by Pillow. `read_image` keeps bit depth, transparency
-and ICC profile, by libvips: Pillow and scikit-image silently reduce 16-bit color PNG to 8 bits.
+`read_image` keeps bit depth, transparency and color profile; `read_rgb` returns the same pixels as
+8-bit RGB. What is read, and as what:
+
+| pixels of the file | read as |
+| --- | --- |
+| gray or RGB of 8 or 16 bits, with or without alpha | the same |
+| gray of 1, 2 or 4 bits, and Netpbm of any other depth | 8 or 16 bits, white as 255 or 65535 |
+| palette | RGB (TIFF: gray, if all its colors are), with alpha if some are transparent |
+| YCbCr of JPEG, WebP, and TIFF with JPEG compression | RGB |
+| white-is-zero (TIFF), bitmaps (PBM) | gray, white as the largest value |
+| several pages or frames | the one that is asked for; refused without |
+
+Refused, since their colors are not known or would be rounded: CMYK, Lab, other YCbCr, real and
+signed numbers, other depths, colors multiplied by alpha, more channels, JPEG 2000 of other than 8
+bits. A recorded orientation (EXIF; TIFF's tag) is applied, so that a written copy needs no such
+tag, which many programs ignore in PNG. Other metadata is dropped.
+
+Each kind is read by one library: images of 8 bits by Pillow alone, 16 bits by libvips, which is
+imported then; see `mtd.data.image_headers`.
 """
 
 from __future__ import annotations
 
 import hashlib
+import os
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 
+from mtd.data import image_headers, netpbm, pillow_images, vips_images
+from mtd.data.image_headers import Header
 from mtd.utils import atomic_write
 from mtd.utils.errors import BadInput
-
-if TYPE_CHECKING:
-    import pyvips
 
 AnyPixels = NDArray[np.uint8] | NDArray[np.uint16]
 
 Pixels = NDArray[np.uint8]
 """A photograph, (H, W, 3)."""
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+SUFFIXES = (
+    *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm"),
+    *(".jp2", ".j2k", ".gif"),
+)
 """Image files that are read."""
 
 WRITABLE = (".png", ".tif", ".tiff")
 """Lossless formats of 8 and 16 bits."""
 
-LOADERS = ("pngload", "tiffload", "jpegload", "webpload")
-SPACES = ("b-w", "grey16", "srgb", "rgb16", "rgb", "multiband")
-ICC = "icc-profile-data"
-DEPTHS = {"uchar": 8, "ushort": 16}
+CLUTTER = ("thumbs.db", "desktop.ini")
+"""Files that systems leave in folders; so they do files whose names begin with a dot."""
 
 
 @dataclass(frozen=True)
@@ -73,98 +91,84 @@ class ImageFile:
         return replace(self, pixels=np.concatenate([colors, alpha], axis=2))
 
 
-@dataclass(frozen=True)
-class Header:
-    """Size and kind of an image file, upright as `read_image` returns it.
+def header(path: str | Path, page: int | None = None) -> Header:
+    """Size and depth of an image file, upright as it is read, without decoding its pixels.
 
-    Attributes:
-        height: in pixels.
-        width: in pixels.
-        channels: 1 to 4; see `ImageFile`.
-        depth: bits per channel, 8 or 16.
-    """
-
-    height: int
-    width: int
-    channels: int
-    depth: int
-
-
-def header(path: str | Path) -> Header:
-    """Size and kind of an image file, without decoding its pixels.
+    Args:
+        path: of the file.
+        page: of a file with several pages or frames, from 1; None for files with one.
 
     Raises:
-        BadInput: as `read_image`, except for damaged pixels.
+        BadInput: see `mtd.data.image_headers.read`.
     """
-    image = _open(Path(path))
-    height, width = image.height, image.width
-    if _orientation(image) >= 5:
-        height, width = width, height
-    return Header(height, width, image.bands, DEPTHS[image.format])
+    return image_headers.read(Path(path), page)
 
 
-def read_image(path: str | Path) -> ImageFile:
-    """Read PNG, TIFF, JPEG or WebP in 8 or 16 bits.
+def read_image(path: str | Path, page: int | None = None) -> ImageFile:
+    """An image file, upright, in 8 or 16 bits.
 
-    Palettes become RGB (or gray, if all their colors are), 1, 2 and 4 bits become 8. A recorded
-    orientation (EXIF, TIFF) is applied, so that a written copy needs no such tag, which many
-    programs ignore in PNG. Other metadata is dropped.
+    Args:
+        path: of the file.
+        page: see `header`.
 
     Raises:
-        BadInput: a missing or damaged file, another format, CMYK or Lab, another depth, or several
-            pages.
+        BadInput: see `header`; or damaged pixels.
     """
-    import pyvips
-
     path = Path(path)
-    image = _open(path)
-    icc = bytes(image.get(ICC)) if image.get_typeof(ICC) else None
+    head = header(path, page)
     try:
-        upright = image.autorot() if _orientation(image) > 1 else image
-        pixels = np.array(upright.numpy())  # a copy, independent of libvips
-    except pyvips.Error as error:
-        raise BadInput(f"{path}: damaged image ({_reason(error)})") from None
-    return ImageFile(pixels.reshape(*pixels.shape[:2], -1), icc)
+        pixels, icc = _stored(path, head)
+    except MemoryError:
+        raise
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
+    except Exception as error:  # Pillow raises anything for damaged pixels
+        raise BadInput(f"{path}: damaged image ({error})") from None
+    pixels = upright(pixels, head.orientation)
+    expected = (head.height, head.width, f"uint{head.depth}")
+    if (*pixels.shape[:2], pixels.dtype) != expected or pixels.shape[2] > 4:
+        raise BadInput(f"{path}: damaged image (its pixels are not those of its header)")
+    return ImageFile(pixels, icc)
 
 
-def _orientation(image: pyvips.Image) -> int:
-    return int(image.get("orientation")) if image.get_typeof("orientation") else 1
+def _stored(path: Path, head: Header) -> tuple[AnyPixels, bytes | None]:
+    """Pixels as stored, and the color profile."""
+    if head.library == "Netpbm":
+        return netpbm.pixels(path, netpbm.rasters(path)[head.page]), None
+    if head.library == "Pillow":
+        return pillow_images.pixels(path, head.page)
+    return vips_images.pixels(path, head.page if head.format == "TIFF" else None)
 
 
-def _reason(error: pyvips.Error) -> str:
-    """The informative line of a libvips message: the first after that of the binding."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[1] if len(lines) > 1 else lines[0])[:120]
+def upright(pixels: AnyPixels, orientation: int) -> AnyPixels:
+    """An image (H, W, C) that is stored in an orientation of EXIF, 1 to 8, as it is meant."""
+    if orientation == 1:
+        return pixels
+    if orientation > 4:
+        pixels = pixels.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return pixels.copy()
 
 
-def _open(path: Path) -> pyvips.Image:
-    """An image whose header can be used; pixels are read later."""
-    import pyvips
+def read_rgb(path: str | Path, page: int | None = None) -> Pixels:
+    """An image file as 8-bit RGB (H, W, 3), upright.
 
-    if not path.exists():
-        raise BadInput(f"{path}: no such file")
-    if path.is_dir():
-        raise BadInput(f"{path} is a folder: expected an image file")
-    try:
-        with path.open("rb"):
-            pass
-        # Without `revalidate` libvips may answer from its cache for a file that has changed.
-        image: Any = pyvips.Image.new_from_file(str(path), fail_on="error", revalidate=True)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
-    except pyvips.Error as error:
-        raise BadInput(f"{path}: not an image that can be read ({_reason(error)})") from None
-    if not str(image.get("vips-loader")).startswith(LOADERS):
-        raise BadInput(f"{path}: expected an image in one of {', '.join(SUFFIXES)}")
-    pages = int(image.get("n-pages")) if image.get_typeof("n-pages") else 1
-    if pages > 1:
-        raise BadInput(f"{path}: {pages} pages; split it into one image per file first")
-    if image.interpretation not in SPACES or image.bands > 4:
-        kind = str(image.interpretation).upper()
-        raise BadInput(f"{path}: {kind} with {image.bands} channels; convert it to RGB first")
-    if image.format not in DEPTHS:
-        raise BadInput(f"{path}: {image.format} pixels; convert it to 8 or 16 bits first")
-    return image
+    Gray is repeated, transparency dropped, 16 bits are rounded to 8.
+
+    Args:
+        path: of the file.
+        page: see `header`.
+
+    Raises:
+        BadInput: see `read_image`.
+    """
+    colors = read_image(path, page).colors
+    if colors.dtype == np.uint16:
+        colors = (colors / 257).round().astype(np.uint8)
+    return np.ascontiguousarray(np.broadcast_to(colors, (*colors.shape[:2], 3)), np.uint8)
 
 
 def encode(image: ImageFile, suffix: str) -> bytes:
@@ -175,18 +179,9 @@ def encode(image: ImageFile, suffix: str) -> bytes:
     Raises:
         BadInput: another suffix; lossy formats would add artifacts to a denoised image.
     """
-    import pyvips
-
     if suffix.lower() not in WRITABLE:
         raise BadInput(f"images are written lossless, as {', '.join(WRITABLE)}; not {suffix!r}")
-    kinds = ("b-w", "srgb") if image.depth == 8 else ("grey16", "rgb16")
-    encoded: Any = pyvips.Image.new_from_array(np.ascontiguousarray(image.pixels))
-    encoded = encoded.copy(interpretation=kinds[image.colors.shape[2] == 3])
-    if image.icc is not None:
-        encoded.set_type(pyvips.GValue.blob_type, ICC, image.icc)
-    options = {} if suffix.lower() == ".png" else {"compression": "deflate", "predictor": 2}
-    content: bytes = encoded.write_to_buffer(suffix.lower(), **options)
-    return content
+    return vips_images.encode(image.pixels, image.icc, suffix.lower())
 
 
 def write(path: str | Path, image: ImageFile) -> None:
@@ -198,8 +193,12 @@ def write(path: str | Path, image: ImageFile) -> None:
     atomic_write.write(path, encode(image, Path(path).suffix))
 
 
-def find(folder: str | Path) -> list[Path]:
-    """The image files of a folder, without subfolders, sorted by name.
+def find(folder: str | Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
+    """The image files of a folder, sorted by name, without subfolders and hidden files.
+
+    Args:
+        folder: of images.
+        suffixes: endings of the files that are images.
 
     Raises:
         BadInput: no such folder, a file, or a folder without images.
@@ -209,40 +208,58 @@ def find(folder: str | Path) -> list[Path]:
         raise BadInput(f"{folder} is a file: expected a folder of images")
     if not folder.is_dir():
         raise BadInput(f"{folder}: no such folder")
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    files = [path for path in _visible(folder) if path.suffix.lower() in suffixes]
     if not files:
-        raise BadInput(f"{folder}: no image in it; expected files ending in {', '.join(SUFFIXES)}")
+        below = _with_images(folder, suffixes)
+        where = f"; images are in its subfolders, such as {below[0]}" if below else ""
+        raise BadInput(
+            f"{folder}: no image in it{where}; expected files ending in {', '.join(suffixes)}"
+        )
     return files
 
 
-def read_rgb(path: str | Path) -> Pixels:
-    """An image file as 8-bit RGB (H, W, 3); gray is repeated, transparency dropped.
+def skipped(folder: str | Path, suffixes: Sequence[str] = SUFFIXES) -> str:
+    """What `find` leaves out of a folder, in one line; "" if it leaves out nothing.
 
-    Raises:
-        BadInput: a missing or damaged file, or no image of 8 or 16 bits.
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for name in ("a.png", "b.txt", "c.cr2", "d.txt", ".e.png"):
+    ...         _ = (Path(folder) / name).touch()
+    ...     skipped(folder).removeprefix(folder)
+    ': 3 files skipped (1 .cr2, 2 .txt)'
     """
-    try:
-        with Image.open(path) as image:
-            if image.mode.startswith("I;16"):
-                gray = (np.asarray(image, dtype=np.float64) / 257).round().astype(np.uint8)
-                return np.repeat(gray[..., None], 3, axis=2)
-            if any(";16" in str(tile[3]) for tile in image.tile if len(tile) > 3):
-                return _deep(path)
-            if image.mode in ("I", "F"):
-                raise BadInput(f"{path}: {image.mode} pixels; convert it to 8 or 16 bits first")
-            return np.asarray(image.convert("RGB"), dtype=np.uint8)
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such file") from None
-    except UnidentifiedImageError:
-        raise BadInput(f"{path}: not an image that can be read") from None
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise BadInput(f"{path}: damaged image ({error})") from None
+    folder = Path(folder)
+    if not folder.is_dir():
+        return ""
+    others = [path for path in _visible(folder) if path.suffix.lower() not in suffixes]
+    endings = Counter(path.suffix.lower() or "without ending" for path in others)
+    below = len(_with_images(folder, suffixes))
+    parts = []
+    if others:
+        counts = ", ".join(f"{count} {ending}" for ending, count in sorted(endings.items()))
+        parts.append(f"{len(others)} file{'s' * (len(others) != 1)} skipped ({counts})")
+    if below:
+        parts.append(f"{below} subfolder{'s' * (below != 1)} with images skipped")
+    return f"{folder}: {', '.join(parts)}" if parts else ""
 
 
-def _deep(path: str | Path) -> Pixels:
-    """A 16-bit color image, rounded to 8 bits; Pillow would truncate it."""
-    pixels = read_image(path).pixels
-    if pixels.dtype == np.uint16:
-        pixels = (pixels / 257).round().astype(np.uint8)
-    colors = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., :1].repeat(3, axis=2)
-    return np.ascontiguousarray(colors, dtype=np.uint8)
+def is_hidden(path: Path) -> bool:
+    """Whether a file or folder is hidden, or left behind by a system, as `._a.png`, `Thumbs.db`."""
+    name = path.name.lower()
+    return name.startswith((".", "__macosx")) or name in CLUTTER
+
+
+def _visible(folder: Path) -> list[Path]:
+    """The files of a folder that are not hidden, sorted; a link to nothing is one of them."""
+    return sorted(path for path in folder.iterdir() if not is_hidden(path) and not path.is_dir())
+
+
+def _with_images(folder: Path, suffixes: Sequence[str]) -> list[Path]:
+    """The subfolders that hold an image."""
+    below = sorted(path for path in folder.iterdir() if path.is_dir() and not is_hidden(path))
+    return [
+        path
+        for path in below
+        if os.access(path, os.R_OK | os.X_OK)
+        and any(file.suffix.lower() in suffixes for file in _visible(path))
+    ]

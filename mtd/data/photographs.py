@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
-from mtd.data.image_io import Pixels, find, read_rgb
-from mtd.utils.errors import BadInput
+from mtd.data.image_io import Pixels, find, header, read_rgb
 
 BUNDLED = ("astronaut", "chelsea", "coffee", "rocket")
 """The color photographs in the package of scikit-image."""
@@ -38,13 +37,14 @@ class Photograph:
     file: Path | None = None
 
 
-def photographs(*folders: str | Path) -> list[Photograph]:
+def photographs(*folders: str | Path, page: int | None = None) -> list[Photograph]:
     """The photographs of folders, or the bundled ones without any.
 
     Photographs of one folder are named by file, those of several by folder and file.
 
     Args:
         folders: of image files; subfolders are ignored.
+        page: of every file, for files with several pages or frames, from 1.
 
     Raises:
         BadInput: no such folder, a folder without images, or a file that cannot be read.
@@ -55,12 +55,12 @@ def photographs(*folders: str | Path) -> list[Photograph]:
     if not folders:
         return [_bundled(name) for name in BUNDLED]
     if len(folders) == 1:
-        return [_from_file(path, path.name) for path in find(folders[0])]
+        return [photograph(path, page) for path in find(folders[0])]
     names = [Path(folder).resolve().name for folder in folders]
     if len(set(names)) < len(names):
         names = [str(folder) for folder in folders]
     return [
-        _from_file(path, f"{name}/{path.name}")
+        photograph(path, page, name=f"{name}/{path.name}")
         for folder, name in zip(folders, names, strict=True)
         for path in find(folder)
     ]
@@ -73,20 +73,18 @@ def _bundled(name: str) -> Photograph:
     return Photograph(name, pixels.shape[0], pixels.shape[1], lambda: pixels)
 
 
-def photograph(path: Path) -> Photograph:
-    """The photograph of one image file, named by file.
+def photograph(path: str | Path, page: int | None = None, *, name: str = "") -> Photograph:
+    """The photograph of one image file.
+
+    Args:
+        path: of the file.
+        page: of a file with several pages or frames, from 1; None for files with one.
+        name: of the photograph; by default that of the file.
 
     Raises:
         BadInput: it cannot be read.
     """
-    return _from_file(path, path.name)
-
-
-def _from_file(path: Path, name: str) -> Photograph:
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-    except (OSError, SyntaxError, Image.DecompressionBombError):
-        read_rgb(path)  # raises with the reason
-        raise BadInput(f"{path}: not an image that can be read") from None
-    return Photograph(name, height, width, lambda: read_rgb(path), file=path)
+    path = Path(path)
+    head = header(path, page)
+    load = partial(read_rgb, path, page)
+    return Photograph(name or path.name, head.height, head.width, load, file=path)

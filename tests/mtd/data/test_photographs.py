@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +19,7 @@ from mtd.data.crops import Crop
 from mtd.data.crops import crops as cut_crops
 from mtd.data.photographs import Photograph
 from mtd.utils.errors import BadInput
+from tests.helpers import pngs
 
 
 def photo(height: int, width: int, name: str = "p") -> Photograph:
@@ -126,3 +132,99 @@ def test_tensor_is_in_0_to_1_and_exact():
     assert tensor.shape == (2, 3, 16, 16)
     assert (tensor.mul(255).round().byte()[0].permute(1, 2, 0).numpy() == pixels).all()
     assert tensor.max() == 1 and tensor.min() == 0
+
+
+def files(folder: Path, *names: str) -> None:
+    """Images and other files in a folder."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix in image_io.SUFFIXES and not path.name.startswith("."):
+            Image.new("RGB", (4, 6)).save(path)
+        else:
+            path.write_bytes(b"x")
+
+
+def test_hidden_files_and_those_of_systems_are_no_images(tmp_path):
+    files(tmp_path, "a.png", "._a.png", ".b.png", "Thumbs.db", "desktop.ini", ".DS_Store")
+    files(tmp_path, "__MACOSX/a.png", ".cache/a.png")
+    assert [photo.name for photo in photographs.photographs(tmp_path)] == ["a.png"]
+    assert image_io.skipped(tmp_path) == ""
+
+
+def test_what_is_skipped_is_counted_in_one_line(tmp_path):
+    files(tmp_path, "a.png", "b.txt", "c.CR2", "d.txt", "e")
+    expected = f"{tmp_path}: 4 files skipped (1 .cr2, 2 .txt, 1 without ending)"
+    assert image_io.skipped(tmp_path) == expected
+    files(tmp_path, "more/a.png", "text/a.txt")
+    assert image_io.skipped(tmp_path) == f"{expected}, 1 subfolder with images skipped"
+    assert len(image_io.find(tmp_path)) == 1
+
+
+def test_a_folder_of_folders_says_so(tmp_path):
+    files(tmp_path, "first/a.png", "second/b.jpg", "text/c.txt")
+    with pytest.raises(BadInput, match=r"images are in its subfolders, such as .*first; expected"):
+        photographs.photographs(tmp_path)
+
+
+def test_a_link_to_nothing_is_not_silently_left_out(tmp_path):
+    files(tmp_path, "a.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "absent.png")
+    with pytest.raises(BadInput, match=r"b\.png: no such file"):
+        photographs.photographs(tmp_path)
+
+
+def test_photographs_are_upright(tmp_path):
+    tags = Image.Exif()
+    tags[0x112] = 6
+    for suffix in ("jpg", "png", "webp", "tif"):
+        Image.new("RGB", (30, 20)).save(tmp_path / f"a.{suffix}", exif=tags)
+    for photo in photographs.photographs(tmp_path):
+        assert (photo.height, photo.width) == (30, 20) == photo.load().shape[:2]
+
+
+def test_a_page_of_every_file(tmp_path):
+    first, second = (Image.new("RGB", (8, 9), color) for color in ("red", "blue"))
+    first.save(tmp_path / "a.tif", save_all=True, append_images=[second])
+    with pytest.raises(BadInput, match=r"a\.tif: 2 pages; choose one with --page N"):
+        photographs.photographs(tmp_path)
+    (photo,) = photographs.photographs(tmp_path, page=2)
+    assert (photo.load() == [0, 0, 255]).all()
+    assert (photographs.photograph(tmp_path / "a.tif", page=1).load() == [255, 0, 0]).all()
+
+
+def header_of(height: int, width: int) -> bytes:
+    """A PNG with the header of a large image, and the pixels of a small one."""
+    png = pngs.encode(np.zeros((1, 1), np.uint8), 8, pngs.RGB)
+    head = b"IHDR" + struct.pack(">II", width, height) + png[24:29]
+    return png[:12] + head + struct.pack(">I", zlib.crc32(head)) + png[33:]
+
+
+def test_large_images_name_size_and_limit_and_how_to_raise_it(tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    path.write_bytes(header_of(10000, 19000))
+    words = (
+        r"10000 x 19000 \(height x width\), 190\.0 megapixels; the limit is 180: set the "
+        "environment variable MTD_MAX_MEGAPIXELS"
+    )
+    for read in (image_io.read_rgb, image_io.read_image, image_io.header, photographs.photograph):
+        with pytest.raises(BadInput, match=words):
+            read(path)
+    monkeypatch.setenv("MTD_MAX_MEGAPIXELS", "191")
+    assert photographs.photograph(path).width == 19000
+    monkeypatch.setenv("MTD_MAX_MEGAPIXELS", "0.01")
+    with pytest.raises(BadInput, match=r"the limit is 0\.01"):
+        image_io.header(path)
+    monkeypatch.setenv("MTD_MAX_MEGAPIXELS", "many")
+    with pytest.raises(BadInput, match="'many': expected megapixels"):
+        image_io.header(path)
+
+
+def test_pillows_own_limit_neither_warns_nor_refuses_and_is_left_as_it_was(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
+    files(tmp_path, "a.png", "a.tif", "a.gif", "a.webp", "a.jpg", "a.bmp")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for photo in photographs.photographs(tmp_path):
+            assert photo.load().shape == (6, 4, 3)
+    assert Image.MAX_IMAGE_PIXELS == 10

@@ -1,0 +1,176 @@
+"""Headers of image files: size once upright, depth, pages; which files are read, and by what."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from PIL import UnidentifiedImageError
+
+from mtd.data import jpeg2000, netpbm, pillow_images, tiff_header
+from mtd.utils.errors import BadInput
+
+LIMIT = "MTD_MAX_MEGAPIXELS"
+"""The environment variable that changes `MEGAPIXELS`."""
+
+MEGAPIXELS = 180.0
+"""Size of the largest image that is read unless `LIMIT` says otherwise."""
+
+KNOWN = "expected PNG, JPEG, TIFF, WebP, BMP, PBM, PGM, PPM, JPEG 2000 or GIF"
+
+
+@dataclass(frozen=True)
+class Header:
+    """An image in a file, upright.
+
+    Attributes:
+        height: in pixels.
+        width: in pixels.
+        depth: bits per channel, 8 or 16.
+        orientation: how it is stored, 1 to 8 as in EXIF.
+        format: of the file, as Pillow names it.
+        page: index in the file.
+        library: that reads its pixels rightly.
+    """
+
+    height: int
+    width: int
+    depth: int
+    orientation: int
+    format: str
+    page: int
+    library: Literal["Pillow", "libvips", "Netpbm"]
+
+
+def read(path: Path, page: int | None = None) -> Header:
+    """The header of an image file, without decoding its pixels.
+
+    Args:
+        path: of the file.
+        page: of a file with several pages or frames, from 1; None for files with one.
+
+    Raises:
+        BadInput: no such file, another format, a kind of pixels that is not read, several pages, no
+            such page, or more pixels than the limit.
+    """
+    if not path.exists():
+        raise BadInput(f"{path}: no such file")
+    if path.is_dir():
+        raise BadInput(f"{path} is a folder: expected an image file")
+    try:
+        with path.open("rb") as file:
+            start = file.read(32)
+        header = _read(path, start, page)
+        check_size(header)
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}") from None
+    except UnidentifiedImageError:
+        raise BadInput(f"{path}: not an image that can be read; {KNOWN}") from None
+    except OSError as error:
+        reason = error.strerror or f"damaged image: {error}"
+        raise BadInput(f"{path}: cannot be read ({reason})") from None
+    except Exception as error:  # Pillow raises anything for a damaged header
+        raise BadInput(f"{path}: not an image that can be read ({error})") from None
+    return header
+
+
+def check_size(header: Header) -> None:
+    """Check that an image is not larger than the limit.
+
+    Raises:
+        BadInput: it is, or the limit is no number.
+    """
+    text = os.environ.get(LIMIT, "")
+    try:
+        limit = float(text or MEGAPIXELS)
+    except ValueError:
+        limit = 0.0
+    if not limit > 0:
+        raise BadInput(f"the environment variable {LIMIT} is {text!r}: expected megapixels, as 500")
+    megapixels = header.height * header.width / 1e6
+    if megapixels > limit:
+        raise BadInput(
+            f"{header.height} x {header.width} (height x width), {megapixels:.1f} megapixels; the "
+            f"limit is {limit:g}: set the environment variable {LIMIT} to raise it"
+        )
+
+
+def choose(pages: Sequence[int], page: int | None, what: str) -> int:
+    """The index in its file of the page that is asked for, or of the only one.
+
+    Args:
+        pages: indices of the pages.
+        page: number of the page, from 1; None for the only one.
+        what: the word for one.
+
+    Raises:
+        BadInput: several, or no such page.
+    """
+    count = f"{len(pages)} {what}{'s' * (len(pages) != 1)}"
+    if page is None and len(pages) > 1:
+        raise BadInput(f"{count}; choose one with --page N, or split it into files")
+    if page is not None and not 1 <= page <= len(pages):
+        raise BadInput(f"page {page} of {count}; expected 1 to {len(pages)}")
+    return pages[(page or 1) - 1]
+
+
+def _read(path: Path, start: bytes, page: int | None) -> Header:
+    if start.startswith(tiff_header.MARKS):
+        return _tiff(path, page)
+    if netpbm.MARK.match(start):
+        rasters = netpbm.rasters(path)
+        index = choose(range(len(rasters)), page, "image")
+        raster = rasters[index]
+        return Header(raster.height, raster.width, raster.depth, 1, "PPM", index, "Netpbm")
+    with pillow_images.opened(path) as image:
+        kind = "JPEG" if image.format == "MPO" else str(image.format)
+        frames = 1 if kind == "JPEG" else getattr(image, "n_frames", 1)
+        index = choose(range(frames), page, "frame")
+        width, height, mode = *image.size, image.mode
+        exif, transparent = image.info.get("exif"), "transparency" in image.info
+    bits, gray = (start[24], start[25] == 0) if kind == "PNG" else (8, mode == "L")
+    deep = bits == 16
+    if kind == "PNG":
+        exif = exif or _late_exif(path)
+    if kind == "JPEG2000":
+        jpeg2000.check(path)
+    if deep and frames > 1:
+        raise BadInput("an animation of 16 bits; convert it to one image first")
+    if not deep and mode not in pillow_images.MODES:
+        raise BadInput(f"{mode}; convert it to RGB of 8 or 16 bits first")
+    turned = pillow_images.orientation(exif)
+    height, width = (width, height) if turned > 4 else (height, width)
+    scaled = bits in (2, 4) and gray and transparent  # Pillow does not scale the transparent level
+    library: Literal["Pillow", "libvips"] = "libvips" if deep or scaled else "Pillow"
+    return Header(height, width, 16 if deep else 8, turned, kind, index, library)
+
+
+def _tiff(path: Path, page: int | None) -> Header:
+    found = tiff_header.directories(path)
+    if not found:
+        raise BadInput("not an image that can be read (no TIFF directory)")
+    index = choose(tiff_header.pages(found), page, "page")
+    tags = found[index]
+    height, width = tiff_header.size(tags)
+    depth, library = tiff_header.kind(tags)
+    turned = tiff_header.orientation(tags)
+    height, width = (width, height) if turned > 4 else (height, width)
+    return Header(height, width, depth, turned, "TIFF", index, library)
+
+
+def _late_exif(path: Path) -> bytes | None:
+    """The EXIF block of a PNG file, wherever it is; Pillow's header ends at the first pixels."""
+    with path.open("rb", buffering=0) as file:
+        place = 8
+        while True:
+            file.seek(place)
+            head = file.read(8)
+            if len(head) < 8 or head[4:] == b"IEND":
+                return None
+            length = int.from_bytes(head[:4], "big")
+            if head[4:] == b"eXIf":
+                return file.read(length)
+            place += length + 12

@@ -1,0 +1,107 @@
+"""Images of 8 bits by Pillow."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000")
+MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
+"""Kinds of pixels that are read."""
+
+ORIENTATION, ICC = 0x0112, 34675
+
+
+class _PillowLimit:
+    """Pillow's own limit of pixels, off while any thread has a file open.
+
+    Its error calls a large image an attack, and its warning cannot be told from a defect of the
+    file; `mtd.data.image_headers` has a limit of its own, which says how to raise it.
+    """
+
+    def __init__(self) -> None:
+        self.lock, self.users, self.limit = threading.Lock(), 0, Image.MAX_IMAGE_PIXELS
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if not self.users:
+                self.limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            self.users += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:
+            self.users -= 1
+            if not self.users:
+                Image.MAX_IMAGE_PIXELS = self.limit
+
+
+PILLOW_LIMIT = _PillowLimit()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Image.Image]:
+    """An image whose pixels are read later."""
+    with PILLOW_LIMIT, Image.open(path, formats=FORMATS) as image:
+        yield image
+
+
+def orientation(exif: bytes | None) -> int:
+    """1 to 8, from an EXIF block; 1 if it is not recorded."""
+    if not exif:
+        return 1
+    tags = Image.Exif()
+    try:
+        tags.load(exif)
+    except Exception:  # a damaged block says nothing, and Pillow raises anything for it
+        return 1
+    value = tags.get(ORIENTATION, 1)
+    return int(value) if value in range(1, 9) else 1
+
+
+def pixels(path: Path, page: int) -> tuple[NDArray[np.uint8], bytes | None]:
+    """(H, W, 1 to 4) as stored, and the color profile, if any.
+
+    Args:
+        path: of the file.
+        page: index of the page or frame; a frame is shown on those before it.
+    """
+    with opened(path) as image:
+        if image.format != "MPO":  # a photograph, followed by previews or maps of it
+            image.seek(page)
+        if image.format == "TIFF":
+            image.getexif()[ORIENTATION] = 1  # or Pillow may turn it by what its XMP block says
+        image.load()
+        stored = np.array(_plain(image)).reshape(image.height, image.width, -1)
+        return stored, _profile(image, stored.shape[2])
+
+
+def _profile(image: Image.Image, channels: int) -> bytes | None:
+    """The color profile; PNG forbids one that is not for its channels."""
+    profile: bytes | None = image.info.get("icc_profile") or None
+    if image.format == "TIFF":  # `info` may still have that of an earlier page
+        profile = image.tag_v2.get(ICC)  # type: ignore[attr-defined]
+    fits = b"GRAY" if channels < 3 else b"RGB "
+    return None if image.format == "PNG" and profile and profile[16:20] != fits else profile
+
+
+def _plain(image: Image.Image) -> Any:
+    """An image in one of the modes L, LA, RGB, RGBA; or its pixels."""
+    transparent = "transparency" in image.info
+    if image.mode == "P":
+        palette = np.asarray(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+        converted = image.convert("RGBA" if transparent else "RGB")
+        if image.format == "TIFF" and (palette == palette[:, :1]).all():
+            return np.asarray(converted)[..., [0, 3] if transparent else [0]]
+        return converted
+    if image.mode == "1" and not transparent:
+        return image.convert("L")
+    if transparent and image.mode in ("1", "L", "RGB"):
+        return image.convert("RGBA" if image.mode == "RGB" else "LA")
+    return image

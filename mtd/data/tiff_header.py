@@ -1,0 +1,111 @@
+"""TIFF directories: which pages a file has, and which of them can be read rightly, by what.
+
+Pillow and libvips both read some kinds of TIFF wrongly without an error: Pillow truncates 16-bit
+colors and leaves 16-bit white-is-zero inverted, libvips mixes up channels in separate planes and
+takes YCbCr for RGB. Each kind is read by a library that reads it rightly, or refused.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
+
+from mtd.utils.errors import BadInput
+
+MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""The first bytes of a file."""
+
+REDUCED = 0b101
+"""Bits of a page's kind: a smaller version of another page, or a mask."""
+
+WHITE_IS_ZERO, RGB, PALETTE, YCBCR, JPEG = 0, 2, 3, 6, 7
+COLORS = {0: 1, 1: 1, 2: 3, 3: 1, 6: 3}
+"""Samples of a pixel by photometric interpretation, without alpha."""
+
+REFUSED = {4: "a mask", 5: "CMYK", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "raw sensor data"}
+
+Library = Literal["Pillow", "libvips"]
+
+
+def directories(path: Path) -> list[ImageFileDirectory_v2]:
+    """The tags of every directory of a file, in order."""
+    with path.open("rb") as file:
+        start = file.read(16)
+        start = start if b"+" in start[2:4] else start[:8]
+        found: dict[int, ImageFileDirectory_v2] = {}
+        offset = ImageFileDirectory_v2(start).next
+        while offset and offset not in found:
+            tags = ImageFileDirectory_v2(start)
+            file.seek(offset)
+            tags.load(file)
+            found[offset] = tags
+            offset = tags.next
+    return list(found.values())
+
+
+def pages(found: list[ImageFileDirectory_v2]) -> list[int]:
+    """Which directories are images of their own, not smaller versions or masks of others."""
+    own = [i for i, tags in enumerate(found) if not int(tags.get(254, 0)) & REDUCED]
+    return own or list(range(len(found)))
+
+
+def size(tags: ImageFileDirectory_v2) -> tuple[int, int]:
+    """Height and width as stored."""
+    return int(tags[257]), int(tags[256])
+
+
+def orientation(tags: ImageFileDirectory_v2) -> int:
+    """1 to 8, as in EXIF; 1 if it is not recorded."""
+    value = tags.get(274, 1)
+    return int(value) if value in range(1, 9) else 1
+
+
+def kind(tags: ImageFileDirectory_v2) -> tuple[int, Library]:
+    """Bits per channel, 8 or 16, and the library that reads this kind of pixels rightly.
+
+    Raises:
+        BadInput: neither does, or what the samples mean is not known.
+    """
+    photometric, compression = int(tags.get(262, -1)), int(tags.get(259, 1))
+    if photometric not in COLORS:
+        what = REFUSED.get(photometric, f"photometric interpretation {photometric}")
+        raise BadInput(f"{what}; convert it to RGB first")
+    if photometric == YCBCR and compression != JPEG:
+        raise BadInput("YCbCr without JPEG compression; convert it to RGB first")
+    bits = _bits(tags, photometric)
+    samples, extra = int(tags.get(277, 1)), tuple(tags.get(338, ()))
+    alpha = samples - COLORS[photometric]
+    planar, tiled = samples > 1 and tags.get(284, 1) == 2, 324 in tags
+    if alpha not in (0, 1) or (alpha and (bits < 8 or photometric == PALETTE)):
+        raise BadInput(f"{samples} channels of {bits} bits; convert it to gray or RGB first")
+    if alpha and 1 in extra:
+        raise BadInput("colors multiplied by alpha; convert it to straight alpha first")
+    pillow = bits <= 8 and orientation(tags) == 1
+    pillow &= not alpha or (extra == (2,) and photometric != WHITE_IS_ZERO)
+    if planar and ((alpha and photometric != RGB) or compression == JPEG or (tiled and not pillow)):
+        raise BadInput("channels in separate planes; store them pixel by pixel first")
+    return (16 if bits == 16 else 8), ("Pillow" if pillow else "libvips")
+
+
+def _bits(tags: ImageFileDirectory_v2, photometric: int) -> int:
+    """Bits of a sample, the same for all: 8 or 16; 1, 2, 4 or 8 if there is one per pixel."""
+    bits, forms = _values(tags, 258), _values(tags, 339)
+    if forms != {1}:
+        words = {2: "signed numbers", 3: "real numbers"}
+        what = words.get(max(forms), "samples of an unknown form")
+        raise BadInput(f"{max(bits)}-bit {what}; convert it to 8 or 16 bits first")
+    allowed = {2: (8, 16), 3: (1, 2, 4, 8), 6: (8,)}.get(photometric, (1, 2, 4, 8, 16))
+    if len(bits) > 1 or min(bits) not in allowed:
+        shown = " and ".join(map(str, sorted(bits)))
+        raise BadInput(f"{shown} bits per channel; convert it to 8 or 16 bits first")
+    if photometric == PALETTE and max(tags.get(320, (0,))) < 256:
+        raise BadInput("a palette without 16-bit values; convert it to RGB first")
+    return int(min(bits))
+
+
+def _values(tags: ImageFileDirectory_v2, tag: int) -> set[Any]:
+    """The values of a tag that has one for each sample; 1 by default."""
+    value = tags.get(tag, 1)
+    return set(value) if isinstance(value, tuple) else {value}
