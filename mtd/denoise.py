@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def parser() -> cli.Parser:
     p = cli.Parser(
         "mtd.denoise",
         "Denoise an image, or all images of a folder. PNG and TIFF keep their 8 or 16 bits, all "
-        "formats their color profile; JPEG and WebP are written as PNG.",
+        "formats their color profile; other formats are written as PNG.",
         EXAMPLES,
     )
     p.add_argument("checkpoint", metavar="MODEL", help="a checkpoint, or baseline.pth, masked.pth")
@@ -58,6 +59,12 @@ def parser() -> cli.Parser:
         help="memory for the network (default: 2)",
     )
     p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
+    p.add_argument(
+        "--page",
+        type=cli.whole_number(1),
+        metavar="N",
+        help="page or frame of every image file; without it, files with several are refused",
+    )
     p.add_argument("--resume", action="store_true", help="skip images whose output exists")
     p.add_argument("--overwrite", action="store_true", help="replace existing outputs")
     p.add_argument("--quiet", action="store_true", help="no bar, no summary")
@@ -70,6 +77,7 @@ def main() -> None:
     args = parser().parse_args()
     if args.resume and args.overwrite:
         raise BadInput("--resume and --overwrite: give one of them")
+    from mtd.data import image_io
     from mtd.inference import image_files
     from mtd.loading.load import load
 
@@ -81,11 +89,14 @@ def main() -> None:
     if sigma is not None and not model.takes_sigma:
         raise BadInput(f"--sigma {sigma:g}: the model takes no noise level; leave it out")
     start, output = time.monotonic(), Path(args.output)
-    jobs = image_files.jobs(Path(args.input), output, masked=args.input_mask is not None)
+    masked = args.input_mask is not None
+    jobs = image_files.jobs(Path(args.input), output, masked=masked, page=args.page)
     options = image_files.DenoiseOptions(
         args.tile, args.overlap, int(args.memory * GIB), args.input_mask, args.seed
     )
     image_files.check(model, jobs, options)
+    if not args.quiet and (skipped := image_io.skipped(args.input)):
+        print(skipped, file=sys.stderr)
     todo = image_files.pending(jobs, resume=args.resume, overwrite=args.overwrite)
     image_files.clean(model, todo, options, quiet=args.quiet)
     if not args.quiet:

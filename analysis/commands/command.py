@@ -160,7 +160,7 @@ def run_in_memory(
     chosen = analysis.settings.of(**settings)
     if isinstance(images, str | Path) and Path(images).is_dir():
         chosen, images = replace(chosen, images=(str(images),)), None
-    photographs = None if images is None else photographs_from(images)
+    photographs = None if images is None else photographs_from(images, chosen.page)
     given: Any = models if other_sources(models) else named_models(models)
     with evaluation_mode(given.values() if isinstance(given, Mapping) else ()):
         inputs = load(analysis, given, chosen, photographs)

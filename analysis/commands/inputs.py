@@ -44,6 +44,7 @@ class RunInputs:
         ranks: the processes that share the work.
         duplicates: number of crops left out because another one has the same pixels.
         images: where the crops come from, for the manifest.
+        skipped: what folders hold beside images, a line each.
     """
 
     models: dict[str, Denoiser]
@@ -53,6 +54,7 @@ class RunInputs:
     ranks: Ranks
     duplicates: int = 0
     images: str | tuple[str, ...] = "bundled"
+    skipped: tuple[str, ...] = ()
 
     @property
     def specs(self) -> list[str]:
@@ -63,9 +65,9 @@ class RunInputs:
     def messages(self) -> list[str]:
         """Messages for stderr, before the pass starts."""
         if not self.duplicates:
-            return []
+            return list(self.skipped)
         what = "with the same pixels as another one"
-        return [f"left out {self.duplicates} images or crops {what}"]
+        return [*self.skipped, f"left out {self.duplicates} images or crops {what}"]
 
     @property
     def label(self) -> str:
@@ -115,14 +117,13 @@ def load_inputs(
     Raises:
         BadInput: anything that cannot be used, in any process.
     """
-    from mtd.data import photographs as data_photographs
     from mtd.utils import distributed
 
     ranks, device = distributed.start(settings.device)
     with ranks.raise_on_all_ranks():
         images: str | tuple[str, ...] = settings.images or "bundled"
         if photographs is None:
-            photographs = data_photographs.photographs(*settings.images)
+            photographs = clean_photographs(settings)
         else:
             images = tuple(photograph.name for photograph in photographs)
         return replace(gather(models, settings, device, ranks, photographs), images=images)
@@ -140,7 +141,7 @@ def gather(
     from mtd.data.recorded_noise import Recorded
     from mtd.utils.device import resolve_device
 
-    noises = parse_noises(settings.specs)
+    noises = parse_noises(settings.specs, settings.page)
     resolved = resolve_device(device)
     networks = load_models(models, settings, device)
     cut = cut_crops(settings, photographs)
@@ -158,11 +159,56 @@ def gather(
         identity={name: identity_of(model) for name, model in networks.items()},
         input_mask=settings.input_mask,
     )
-    return RunInputs(networks, noises, crops, forward, ranks, len(cut) - len(crops))
+    return RunInputs(
+        networks,
+        noises,
+        crops,
+        forward,
+        ranks,
+        len(cut) - len(crops),
+        skipped=skipped(*settings.images, *recorded_folders(settings.specs)),
+    )
 
 
-def parse_noises(specs: Sequence[str]) -> list[Noise | Recorded]:
+def clean_photographs(settings: Settings) -> list[Photograph]:
+    """The photographs of the folders that settings name, or the bundled ones.
+
+    Raises:
+        BadInput: an image that cannot be read, or a page of no file.
+    """
+    from mtd.data.photographs import photographs
+
+    if settings.page is not None and not settings.images:
+        raise BadInput(f"--page {settings.page}: the bundled photographs have none; give --images")
+    return photographs(*settings.images, page=settings.page)
+
+
+def skipped(*folders: str, suffixes: Sequence[str] = ()) -> tuple[str, ...]:
+    """What folders hold beside images, a line each.
+
+    Args:
+        folders: of images.
+        suffixes: of images; by default those of photographs.
+    """
+    from mtd.data import image_io
+
+    lines = (image_io.skipped(folder, suffixes or image_io.SUFFIXES) for folder in folders)
+    return tuple(dict.fromkeys(filter(None, lines)))
+
+
+def recorded_folders(specs: Sequence[str]) -> list[str]:
+    """The folders of recorded noise among noises."""
+    from mtd.data.recorded_noise import PREFIX
+
+    return [spec.removeprefix(PREFIX) for spec in specs if spec.startswith(PREFIX)]
+
+
+def parse_noises(specs: Sequence[str], page: int | None = None) -> list[Noise | Recorded]:
     """Noises from their specifications, each once.
+
+    Args:
+        specs: the specifications.
+        page: of the files of recorded noise, see `mtd.data.recorded_noise.Recorded`.
 
     Raises:
         BadInput: an unknown noise, or one that is given twice.
@@ -170,7 +216,7 @@ def parse_noises(specs: Sequence[str]) -> list[Noise | Recorded]:
     from mtd.data.recorded_noise import PREFIX, Recorded
     from mtd.noise import parse
 
-    noises = [Recorded(s) if s.startswith(PREFIX) else parse(s) for s in specs]
+    noises = [Recorded(s, page=page) if s.startswith(PREFIX) else parse(s) for s in specs]
     names = [noise.spec for noise in noises]
     if len(set(names)) < len(names):
         raise BadInput(f"--noise {', '.join(names)}: each noise once")
@@ -320,6 +366,7 @@ def manifest_of(analysis: str, settings: Settings, inputs: RunInputs) -> dict[st
         "device": settings.device,
         "autocast": settings.autocast,
         "images": images if isinstance(images, str) else list(images),
+        **({"page": settings.page} if settings.page else {}),
         "crop": settings.crop,
         "crop_rule": settings.crop_rule,
         "crops": [

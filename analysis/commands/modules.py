@@ -193,19 +193,20 @@ def evaluation_mode(models: Iterable[Any]) -> Iterator[None]:
             part.training = mode
 
 
-def photographs_from(images: Any) -> list[Photograph]:
+def photographs_from(images: Any, page: int | None = None) -> list[Photograph]:
     """Photographs from folders, files, arrays or tensors.
 
     Args:
         images: a folder or an image file, or several; an array (H, W, 3) or (H, W), a tensor
             (3, H, W), or a batch (B, …) of such; `uint8`, or real numbers in [0, 1], which are
             rounded to 8 bits.
+        page: of every file, for files with several pages or frames, from 1.
 
     Raises:
         BadInput: no image, or one of another shape or range.
     """
     if isinstance(images, str | Path):
-        return photographs(images) if Path(images).is_dir() else [photograph(Path(images))]
+        images = [images]
     if isinstance(images, np.ndarray | Tensor):
         images = list(images) if images.ndim == 4 else [images]
     if isinstance(images, Mapping) or not isinstance(images, Iterable):
@@ -216,7 +217,7 @@ def photographs_from(images: Any) -> list[Photograph]:
     for number, image in enumerate(images):
         if isinstance(image, str | Path):
             path = Path(image)
-            photos += photographs(path) if path.is_dir() else [photograph(path)]
+            photos += photographs(path, page=page) if path.is_dir() else [photograph(path, page)]
         else:
             photos.append(from_pixels(f"image {number}", image))
     if not photos:

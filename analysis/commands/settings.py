@@ -142,6 +142,8 @@ class Settings(Options):
 
     Attributes:
         images: folders of clean photographs; none for the bundled ones.
+        page: of every image file, for files with several pages or frames, from 1; None for files
+            with one.
         crop: side of a crop in pixels; None for whole images.
         crop_rule: where crops are cut, see `mtd.data.crops.crops`.
         limit: number of crops; None for all images.
@@ -161,6 +163,12 @@ class Settings(Options):
 
     images: tuple[str, ...] = option(
         (), "folder of clean photographs (repeatable)", metavar="DIR", shown="bundled"
+    )
+    page: int | None = option(
+        None,
+        "page or frame of every image file; without it, files with several are refused",
+        metavar="N",
+        minimum=1,
     )
     crop: int | None = crop_option(64)
     crop_rule: Literal["grid", "center", "random"] = option(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from analysis.commands.inputs import RunInputs, canonical, cut_crops, gather
+from analysis.commands.inputs import RunInputs, canonical, cut_crops, gather, skipped
 from analysis.commands.job import PIXELS
 from analysis.engine import run as engine_run
 from analysis.engine.image_quality import PROTOCOLS
@@ -129,7 +129,11 @@ def load_inputs(
     if any(ranks.gather(bool(missing))):  # all processes score alike
         perceptual = None
     return extended(
-        replace(inputs, images=sources.names or "bundled"),
+        replace(
+            inputs,
+            images=sources.names or "bundled",
+            skipped=inputs.skipped + skipped(*pair_folders(settings), suffixes=image_pairs.ENDINGS),
+        ),
         sources=sources.names,
         paired=paired,
         trained=tuple(trained),
@@ -162,7 +166,13 @@ class Sources:
 def find_sources(
     settings: GeneralizationSettings, photographs: Sequence[Photograph] | None = None
 ) -> Sources:
-    """The images that settings name, or those given and what else settings name."""
+    """The images that settings name, or those given and what else settings name.
+
+    Raises:
+        BadInput: images that cannot be used, or settings without effect on them.
+    """
+    if settings.page and not (settings.images or settings.paired_images or photographs):
+        raise BadInput(f"--page {settings.page}: for --images and --paired-images; give some")
     clean: list[Photograph] = list(photographs or ())
     names = [photo.name for photo in clean]
     paired: list[Paired] = []
@@ -176,21 +186,32 @@ def find_sources(
         else:
             paired.append(opened)
     for noisy, target in settings.paired_images:
-        name, equals, where = noisy.partition("=")
-        if not equals or Path(noisy).exists():
-            name, where = "", noisy
+        noise, where = named_place(noisy)
         tone_map = settings.tone_map if image_pairs.linear(where) else None
-        paired.append(image_pairs.find(where, target, name=name or None, tone_map=tone_map))
+        paired.append(
+            image_pairs.find(where, target, name=noise, tone_map=tone_map, page=settings.page)
+        )
     if settings.tone_map and settings.tone_map not in {pair.tone_map for pair in paired}:
         raise BadInput(f"--tone-map {settings.tone_map}: no paired images in linear EXR files")
     names += settings.images
     if settings.images or not clean:
-        clean += data_photographs.photographs(*settings.images)
+        clean += data_photographs.photographs(*settings.images, page=settings.page)
     names_of_images = [photo.name for photo in clean]
     twice = next((name for name in names_of_images if names_of_images.count(name) > 1), None)
     if twice:
         raise BadInput(f"two images are named {twice}; names must tell them apart")
     return Sources(clean, tuple(names), paired)
+
+
+def named_place(text: str) -> tuple[str | None, str]:
+    """Name of the noise, if there is one, and place of noisy images, from `[NAME=]PLACE`."""
+    name, equals, where = text.partition("=")
+    return (name, where) if equals and not Path(text).exists() else (None, text)
+
+
+def pair_folders(settings: GeneralizationSettings) -> list[str]:
+    """The places of paired images."""
+    return [p for noisy, clean in settings.paired_images for p in (named_place(noisy)[1], clean)]
 
 
 def choose_suite(settings: GeneralizationSettings, sources: Sources) -> Suite | None:

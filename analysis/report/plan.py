@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands.inputs import RunInputs, canonical, gather, manifest_of
+from analysis.commands.inputs import (
+    RunInputs,
+    canonical,
+    clean_photographs,
+    gather,
+    manifest_of,
+)
 from analysis.commands.job import AnalysisJob, plan
 from analysis.commands.parser import arguments_of
 from analysis.commands.registry import analysis
@@ -20,7 +26,6 @@ from analysis.report import crop_plan, requests
 from analysis.report.settings import BENCHMARK, ReportSettings
 from analysis.text.noise_labels import CLEAN
 from mtd.data import crops as data_crops
-from mtd.data import photographs as data_photographs
 from mtd.utils import distributed
 from mtd.utils.errors import BadInput
 
@@ -195,7 +200,7 @@ def make(
     ranks, device = distributed.start(settings.device)
     with ranks.raise_on_all_ranks():
         noises = noises_of(settings)
-        photographs = data_photographs.photographs(*settings.images)
+        photographs = clean_photographs(settings)
         assert settings.crop is not None
         smallest = min(min(photo.height, photo.width) for photo in photographs)
         side = max(min(settings.benchmark_crop, smallest), settings.crop)

@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from PIL import Image
-
-from mtd.data import exr_io, image_io, sidd_mat, tone_mapping
+from mtd.data import exr_io, image_io, photographs, sidd_mat, tone_mapping
 from mtd.data.image_io import Pixels
 from mtd.data.photographs import Photograph
 from mtd.data.recorded_noise import PREFIX, Recorded
@@ -39,7 +37,12 @@ class Paired:
 
 
 def find(
-    noisy: str | Path, clean: str | Path, *, name: str | None = None, tone_map: str | None = None
+    noisy: str | Path,
+    clean: str | Path,
+    *,
+    name: str | None = None,
+    tone_map: str | None = None,
+    page: int | None = None,
 ) -> Paired:
     """The pairs in two folders or two files, of two patterns, or in two MATLAB files.
 
@@ -55,6 +58,7 @@ def find(
             the folder or file.
         tone_map: for linear EXR files, one of `mtd.data.tone_mapping.TONE_MAPS` (default `srgb`);
             other files are read as they are stored.
+        page: of every file, for files with several pages or frames, from 1.
 
     Raises:
         BadInput: no images, a file without its counterpart or of another size, EXR on one side
@@ -66,7 +70,8 @@ def find(
         return _from_blocks(*sides, spec, tone_map)
     if all("*" in side for side in sides):
         source = f"{sides[0]} against {sides[1]}, by what the star stands for"
-        return from_files(_pattern(sides[0]), _pattern(sides[1]), spec, source, tone_map)
+        noisy_files, clean_files = map(_pattern, sides)
+        return from_files(noisy_files, clean_files, spec, source, tone_map, page=page)
     for side in sides:
         if "*" in side or side.lower().endswith(sidd_mat.SUFFIX):
             raise BadInput(f"{sides[0]} and {sides[1]}: {EXPECTED}, not one of each")
@@ -83,6 +88,7 @@ def find(
         spec,
         f"{sides[0]} against {sides[1]}, by file name",
         tone_map,
+        page=page,
     )
 
 
@@ -93,6 +99,7 @@ def from_files(
     source: str,
     tone_map: str | None = None,
     scene: Callable[[str], str] | None = None,
+    page: int | None = None,
 ) -> Paired:
     """Pairs of files that are matched already: noisy and clean files under the same names.
 
@@ -103,6 +110,7 @@ def from_files(
         source: where the files are and how they were matched.
         tone_map: see `find`.
         scene: from the name of a photograph to its scene.
+        page: see `find`.
 
     Raises:
         BadInput: as `find`.
@@ -110,7 +118,7 @@ def from_files(
     _check_names(noisy, clean)
     chosen = _tone_map([*noisy.values(), *clean.values()], tone_map)
     noisy_images, clean_images = (
-        [_photograph(name, side[name], chosen) for name in clean] for side in (noisy, clean)
+        [_photograph(name, side[name], chosen, page) for name in clean] for side in (noisy, clean)
     )
     if scene is not None:
         clean_images = [replace(photo, scene=scene(photo.name)) for photo in clean_images]
@@ -201,19 +209,14 @@ def _folder(folder: Path) -> dict[str, Path]:
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "no such folder"
         raise BadInput(f"{folder}: {what}; {EXPECTED}")
-    listed = sorted(p for p in folder.iterdir() if p.suffix.lower() in ENDINGS and p.is_file())
     files: dict[str, Path] = {}
-    for path in listed:
-        if path.name.startswith("."):
-            continue
+    for path in image_io.find(folder, ENDINGS):
         if path.stem in files:
             raise BadInput(
                 f"{path} and {files[path.stem].name}: two images of one name; give a pattern, "
                 f"such as '{folder}/*{path.suffix}'"
             )
         files[path.stem] = path
-    if not files:
-        raise BadInput(f"{folder}: no image in it; expected files ending in {', '.join(ENDINGS)}")
     return files
 
 
@@ -247,16 +250,13 @@ def _tone_map(paths: Sequence[Path], tone_map: str | None) -> str:
     return tone_mapping.AS_STORED
 
 
-def _photograph(name: str, path: Path, tone_map: str) -> Photograph:
-    if tone_map != tone_mapping.AS_STORED:
-        height, width = exr_io.size(path)
-        return Photograph(name, height, width, lambda: _mapped(path, tone_map))
-    try:
-        with Image.open(path) as image:
-            width, height = image.size
-    except (OSError, SyntaxError, Image.DecompressionBombError):
-        height, width = image_io.read_rgb(path).shape[:2]  # or raises with the reason
-    return Photograph(name, height, width, lambda: image_io.read_rgb(path))
+def _photograph(name: str, path: Path, tone_map: str, page: int | None) -> Photograph:
+    if tone_map == tone_mapping.AS_STORED:
+        return photographs.photograph(path, page, name=name)
+    if page not in (None, 1):
+        raise BadInput(f"{path}: page {page} of 1 page; expected 1")
+    height, width = exr_io.size(path)
+    return Photograph(name, height, width, lambda: _mapped(path, tone_map))
 
 
 def _mapped(path: Path, tone_map: str) -> Pixels:

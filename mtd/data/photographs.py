@@ -27,6 +27,7 @@ class Photograph:
         scene: equal for photographs of the same scene, which are not independent samples; empty if
             no other one shows it.
         file: its path, if it is a file.
+        page: of that file, from 1; None for its only one.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Photograph:
     load: Callable[[], Pixels]
     scene: str = ""
     file: Path | None = None
+    page: int | None = None
 
 
 def photographs(*folders: str | Path, page: int | None = None) -> list[Photograph]:
@@ -87,4 +89,4 @@ def photograph(path: str | Path, page: int | None = None, *, name: str = "") -> 
     path = Path(path)
     head = header(path, page)
     load = partial(read_rgb, path, page)
-    return Photograph(name or path.name, head.height, head.width, load, file=path)
+    return Photograph(name or path.name, head.height, head.width, load, file=path, page=page)

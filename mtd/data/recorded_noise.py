@@ -28,7 +28,8 @@ class Recorded:
     `Recorded("folder:noisy")` takes the images of a folder; names are matched without suffix, so
     that `noisy/scene.png` belongs to `clean/scene.png` or `clean/scene.jpg`.
     `Recorded("monte_carlo:64", noisy)` takes a mapping from the clean image's name, with or without
-    suffix, to a function that reads its noisy version.
+    suffix, to a function that reads its noisy version. `page` is that of every file of a folder,
+    for files with several pages or frames, from 1.
 
     Attributes:
         spec: the canonical text that names it.
@@ -39,12 +40,14 @@ class Recorded:
         BadInput: no such folder, a folder without images, two of one name, or an empty mapping.
     """
 
-    def __init__(self, spec: str, noisy: Mapping[str, Loader] | None = None) -> None:
+    def __init__(
+        self, spec: str, noisy: Mapping[str, Loader] | None = None, page: int | None = None
+    ) -> None:
         if noisy is None:
             folder = Path(spec.removeprefix(PREFIX))
             self.spec, self._where = PREFIX + str(folder), str(folder)
             self.name, self.level = self.spec, None
-            noisy = _loaders(folder)
+            noisy = _loaders(folder, page)
         else:
             self.name, self.level = name_and_level(spec)
             self.spec = self.name if self.level is None else f"{self.name}:{self.level:.12g}"
@@ -103,10 +106,12 @@ class Recorded:
         return self.spec
 
 
-def _loaders(folder: Path) -> dict[str, Loader]:
+def _loaders(folder: Path, page: int | None) -> dict[str, Loader]:
     """Readers of the images of a folder, by name without suffix."""
     files = image_io.find(folder)
-    loaders: dict[str, Loader] = {path.stem: partial(image_io.read_rgb, path) for path in files}
+    loaders: dict[str, Loader] = {
+        path.stem: partial(image_io.read_rgb, path, page) for path in files
+    }
     if len(loaders) < len(files):
         raise BadInput(f"{folder}: two images of one name; names are matched without .png")
     return loaders

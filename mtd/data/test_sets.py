@@ -168,12 +168,12 @@ def _without_number(name: str) -> str:
 
 def _named(paths: Iterable[Path], folder: Path, word: str) -> dict[str, Path]:
     """The image files with a word in their names, by path and name without that word."""
-    from mtd.data.image_io import SUFFIXES
+    from mtd.data.image_io import SUFFIXES, is_hidden
 
     files = {}
     for path in sorted(paths):
         rest = path.stem.replace(word, "")
-        if path.suffix.lower() in SUFFIXES and rest not in ("", path.stem):
+        if path.suffix.lower() in SUFFIXES and not is_hidden(path) and rest not in ("", path.stem):
             files[path.relative_to(folder).with_name(rest).as_posix()] = path
     return files
 

@@ -32,6 +32,7 @@ class Job:
         masked: of the masked input, if pixels are masked.
         height: in pixels.
         width: in pixels.
+        page: of the source, for files with several, from 1.
     """
 
     source: Path
@@ -39,6 +40,7 @@ class Job:
     masked: Path | None
     height: int
     width: int
+    page: int | None = None
 
     @property
     def pixels(self) -> int:
@@ -68,23 +70,24 @@ class DenoiseOptions:
     seed: int = 0
 
 
-def jobs(source: Path, output: Path, *, masked: bool = False) -> list[Job]:
+def jobs(source: Path, output: Path, *, masked: bool = False, page: int | None = None) -> list[Job]:
     """The images to denoise: a file to a file or an existing folder, or a folder to a folder.
 
-    Stems are kept; PNG and TIFF keep their format, JPEG and WebP become PNG, since lossy formats
-    would add artifacts to the result.
+    Stems are kept; PNG and TIFF keep their format, others become PNG, since lossy formats would add
+    artifacts to the result.
 
     Args:
         source: an image, or a folder of images.
         output: see above.
         masked: whether the masked input is written too.
+        page: of every file, for files with several pages or frames, from 1.
 
     Raises:
         BadInput: a file that cannot be read, two outputs of one name, an output that is an input,
             or a folder where a file is expected or the other way round.
     """
     if not source.is_dir():
-        image_io.header(source)
+        image_io.header(source, page)
         pairs = [(source, output / _name(source) if output.is_dir() else output)]
         suffix = pairs[0][1].suffix
         if suffix.lower() not in image_io.WRITABLE:
@@ -96,9 +99,9 @@ def jobs(source: Path, output: Path, *, masked: bool = False) -> list[Job]:
         pairs = [(path, output / _name(path)) for path in image_io.find(source)]
     planned = []
     for path, target in pairs:
-        head = image_io.header(path)
+        head = image_io.header(path, page)
         masked_path = target.with_name(f"{target.stem}_masked.png") if masked else None
-        planned.append(Job(path, target, masked_path, head.height, head.width))
+        planned.append(Job(path, target, masked_path, head.height, head.width, page))
     _check_distinct(planned)
     return planned
 
@@ -201,7 +204,7 @@ def clean(
 def _clean_one(
     model: nn.Module, job: Job, options: DenoiseOptions, progress: Callable[[int], object]
 ) -> None:
-    image = image_io.read_image(job.source)
+    image = image_io.read_image(job.source, job.page)
     try:
         result, masked = restore(model, image, options, progress)
     except BadInput as error:

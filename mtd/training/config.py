@@ -35,6 +35,8 @@ class Data:
         noise: of the noisy crop, see `mtd.noise.specs.parse`.
         clip: clip the noisy crop to [0, 1]; training noise is never rounded to 8 bits.
         cache_mb: memory for decoded images, in MB; the others are decoded each time.
+        page: of every image file, for training and validation, from 1; with 0, files with several
+            pages or frames are refused.
     """
 
     folders: tuple[str, ...] = ()
@@ -42,6 +44,7 @@ class Data:
     noise: str = "gaussian:15"
     clip: bool = True
     cache_mb: int = 2048
+    page: int = 0
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,8 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         plain: dict[str, Any] = _plain(asdict(self))
+        if not self.data.page:  # recipes that were written before there were pages stay equal
+            del plain["data"]["page"]
         return plain | {"network": registry.describe(self.network)}
 
 
@@ -296,6 +301,8 @@ def check(recipe: Recipe) -> None:
             raise BadInput("[network] mask_token is true if and only if [mask] fill is 'learnable'")
     elif mask.masks_input or mask.attention_percent:
         raise BadInput(f"[mask]: a {registry.of(net).name} has no masks; remove the section")
+    if data.page < 0:
+        raise BadInput(f"[data] page = {data.page}: a number from 1, or 0")
     if data.crop < network.smallest:
         raise BadInput(f"[data] crop = {data.crop}: at least the window, {network.smallest}")
     if network.takes_sigma and not isinstance(noise_specs.parse(data.noise), synthetic.Gaussian):

@@ -24,8 +24,17 @@ SAMPLE = 4096
 
 
 def listing(photographs: Sequence[Photograph]) -> str:
-    """SHA-256 of names, sizes and a sample of each file, which identifies a set of photographs."""
-    rows = [(photo.name, photo.height, photo.width, sample(photo)) for photo in photographs]
+    """SHA-256 of names, sizes, pages and a sample of each file, which identifies photographs."""
+    rows = [
+        (
+            photo.name,
+            photo.height,
+            photo.width,
+            sample(photo),
+            *([photo.page] if photo.page else []),
+        )
+        for photo in photographs
+    ]
     return hashlib.sha256(repr(rows).encode()).hexdigest()
 
 

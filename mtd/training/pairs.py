@@ -26,23 +26,27 @@ from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 
 
-def usable(folders: Sequence[str], skip_bad: bool) -> tuple[list[Photograph], list[str]]:
+def usable(
+    folders: Sequence[str], skip_bad: bool, page: int | None = None
+) -> tuple[list[Photograph], list[str]]:
     """The photographs of folders, and the reasons why others cannot be read.
 
     Args:
         folders: of photographs.
         skip_bad: skip files that cannot be read; this reads all of them now.
+        page: of every file, for files with several pages or frames, from 1.
 
     Raises:
         BadInput: no photograph, or one that cannot be read without `skip_bad`.
     """
     if not skip_bad:
-        return [photo for folder in folders for photo in photographs.photographs(folder)], []
+        found = [photographs.photographs(folder, page=page) for folder in folders]
+        return [photo for photos in found for photo in photos], []
     files = [path for folder in folders for path in image_io.find(folder)]
 
     def read(path: Path) -> str:
         try:
-            image_io.read_rgb(path)
+            image_io.read_rgb(path, page)
         except BadInput as error:
             return str(error)
         return ""
@@ -50,7 +54,9 @@ def usable(folders: Sequence[str], skip_bad: bool) -> tuple[list[Photograph], li
     with ThreadPoolExecutor() as pool:
         reasons = list(pool.map(read, files))
     readable = [
-        photographs.photograph(path) for path, bad in zip(files, reasons, strict=True) if not bad
+        photographs.photograph(path, page)
+        for path, bad in zip(files, reasons, strict=True)
+        if not bad
     ]
     if not readable:
         raise BadInput(f"none of {len(files)} images can be read; first: {reasons[0]}")
@@ -73,8 +79,10 @@ class TrainingPairs:
         cache_mb: memory for decoded photographs, in MB.
         store: folder of the memory-mapped file; None for none.
         skip_bad: skip files that cannot be read.
+        page: of every file, for files with several pages or frames, from 1.
 
     Attributes:
+        skipped: what the folders hold beside image files, a line each.
         bad: the reasons why files were skipped.
         too_small: names of photographs that are smaller than a crop.
         digest: identifies the photographs.
@@ -94,10 +102,12 @@ class TrainingPairs:
         cache_mb: int = 2048,
         store: Path | None = None,
         skip_bad: bool = False,
+        page: int | None = None,
     ) -> None:
         if not folders:
             raise BadInput("no training images: give a folder with --data DIR")
-        readable, self.bad = usable(folders, skip_bad)
+        readable, self.bad = usable(folders, skip_bad, page)
+        self.skipped = [line for line in map(image_io.skipped, folders) if line]
         self.photographs = [p for p in readable if min(p.height, p.width) >= crop]
         self.too_small = [p.name for p in readable if min(p.height, p.width) < crop]
         if not self.photographs:

@@ -108,6 +108,7 @@ class Trainer:
             cache_mb=data.cache_mb,
             store=reading.store,
             skip_bad=reading.skip_bad,
+            page=data.page or None,
         )
         self.workers = reading.workers
         self.batches: Iterator[tuple[Tensor, Tensor]] | None = None
@@ -459,7 +460,12 @@ def train(
         validator = None
         if settings.every and ranks.first:
             validator = Validator(
-                settings.folders, settings.noises, settings.crops, settings.crop, recipe.run.seed
+                settings.folders,
+                settings.noises,
+                settings.crops,
+                settings.crop,
+                recipe.run.seed,
+                page=recipe.data.page or None,
             )
     begun = False
     with ranks.raise_on_all_ranks():
@@ -508,6 +514,8 @@ def _describe(trainer: Trainer, quiet: bool) -> None:
         )
     if quiet:
         return
+    for line in trainer.pairs.skipped:
+        tqdm.write(line, file=sys.stderr)
     count = sum(p.numel() for p in trainer.parameters)
     tqdm.write(
         f"{count:,} parameters, {trainer.recipe.mask}; {len(trainer.pairs.photographs)} images; "

@@ -34,15 +34,22 @@ class Validator:
         count: number of crops.
         crop: side of a crop in pixels.
         seed: of the noise.
+        page: of every file, for files with several pages or frames, from 1.
 
     Raises:
         BadInput: no such folder or noise, or images smaller than a crop.
     """
 
     def __init__(
-        self, folders: Sequence[str], noises: Sequence[str], count: int, crop: int, seed: int
+        self,
+        folders: Sequence[str],
+        noises: Sequence[str],
+        count: int,
+        crop: int,
+        seed: int,
+        page: int | None = None,
     ) -> None:
-        crops = data_crops.crops(photographs.photographs(*folders), crop, count)
+        crops = data_crops.crops(photographs.photographs(*folders, page=page), crop, count)
         self.clean = data_crops.to_tensor([one.pixels for one in crops])
         self.keys = [one.digest for one in crops]
         self.pairs = {}
