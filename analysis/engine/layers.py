@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from torch import nn
@@ -47,22 +47,31 @@ def windowed_layers(model: nn.Module, layers: Iterable[str]) -> frozenset[str]:
 
 
 def last_convolution(model: nn.Module) -> str:
-    """Path of the convolution that makes the image; see `Denoiser.last_convolution`.
+    """Path of the layer that makes the image; see `Denoiser.last_convolution`.
 
     Of a module that is no `Denoiser`, the last convolution in the order of definition.
 
     Raises:
         BadInput: there is none.
     """
-    from mtd.networks.base import Denoiser
+    from mtd.networks.base import Denoiser, convolutions
 
+    path = "".join(convolutions(model)[-1:])
     if isinstance(model, Denoiser):
         path = model.last_convolution()
-    else:
-        path = Denoiser.last_convolution(model)  # type: ignore[arg-type]
     if not path:
         raise BadInput("no convolution in the network; name the layer")
     return path
+
+
+def output_layers(model: nn.Module) -> frozenset[str]:
+    """Paths of the layers that hold the output, not features; see `Denoiser.layer_roles`.
+
+    Empty for a module that is no `Denoiser`.
+    """
+    from mtd.networks.base import Denoiser
+
+    return model.layer_roles().outputs if isinstance(model, Denoiser) else frozenset()
 
 
 def blocks(names: Sequence[str]) -> list[str]:
@@ -70,9 +79,17 @@ def blocks(names: Sequence[str]) -> list[str]:
     return block_names.select(names)
 
 
-def last_quarter(names: Sequence[str]) -> list[str]:
-    """The last quarter of the blocks, at least one; of all layers where there are no blocks."""
-    chosen = blocks(names) or list(names)
+def last_quarter(names: Sequence[str], outputs: Collection[str] = ()) -> list[str]:
+    """The last quarter of the blocks, at least one; where there are no blocks, of all features.
+
+    Args:
+        names: layers of one network, in the order of depth.
+        outputs: those that hold its output; see `output_layers`.
+    """
+    features = [
+        name for name in names if name.startswith(INPUT) or module_path(name) not in outputs
+    ]
+    chosen = blocks(names) or features or list(names)
     return chosen[-max(1, len(chosen) // 4) :]
 
 
@@ -81,9 +98,9 @@ def default_layers(model: nn.Module) -> list[str]:
 
     Of a module that is no `Denoiser`, every convolution.
     """
-    from mtd.networks.base import Denoiser
+    from mtd.networks.base import Denoiser, convolutions
 
-    return Denoiser.main_layers(model) if not isinstance(model, Denoiser) else model.main_layers()  # type: ignore[arg-type]
+    return model.main_layers() if isinstance(model, Denoiser) else convolutions(model)
 
 
 def choose(model: nn.Module, layers: Selector | Sequence[Selector] | None = None) -> list[str]:

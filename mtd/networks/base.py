@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from mtd.masking import MaskedInference
+from mtd.networks import layer_roles
 from mtd.networks.block_names import BlockNames
 from mtd.networks.config import Config
 from mtd.networks.input_format import InputFormat
+from mtd.networks.layer_roles import LayerRoles
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 
@@ -90,16 +92,22 @@ class Denoiser(nn.Module):
 
         For the base class every convolution.
         """
-        kinds = (nn.Conv2d, nn.ConvTranspose2d)
-        return [name for name, module in self.named_modules() if isinstance(module, kinds)]
+        return convolutions(self)
+
+    def layer_roles(self) -> LayerRoles:
+        """Which layers hold features, and which the output; determined by running the network."""
+        return layer_roles.determine(self)
 
     def last_convolution(self) -> str:
-        """Path of the convolution that computes the output image; empty without one.
+        """Path of the layer that computes the output image; empty without one.
 
-        For the base class the last one in the order of definition. Its input are the last
-        features.
+        Its input are the last features.
         """
-        names = [name for name, part in self.named_modules() if isinstance(part, nn.Conv2d)]
+        roles = self.layer_roles()
+        if roles.image_layer:
+            return roles.image_layer
+        modules = dict(self.named_modules())
+        names = [name for name in roles.order if isinstance(modules[name], nn.Conv2d)]
         return names[-1] if names else ""
 
     def initialize(self, generator: torch.Generator) -> None:
@@ -207,6 +215,12 @@ class Unchanged(Denoiser):
     def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **options: Any) -> Tensor:
         """The images themselves."""
         return x
+
+
+def convolutions(model: nn.Module) -> list[str]:
+    """Paths of all convolutions, in the order of their definition."""
+    kinds = (nn.Conv2d, nn.ConvTranspose2d)
+    return [name for name, module in model.named_modules() if isinstance(module, kinds)]
 
 
 def guessed_bytes_per_pixel(model: nn.Module) -> int:

@@ -16,8 +16,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from mtd.networks.architecture import Architecture
-from mtd.networks.base import Denoiser
+from mtd.networks.base import Denoiser, convolutions
 from mtd.networks.config import Config, Weights
+from mtd.networks.layer_roles import LayerRoles
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 
@@ -86,6 +87,11 @@ class DnCNN(Denoiser):
         allocator keeps what is freed, it is up to twice that.
         """
         return 12 * self.config.features
+
+    def layer_roles(self) -> LayerRoles:
+        """The last convolution holds the noise."""
+        last = convolutions(self)[-1]
+        return LayerRoles(frozenset({last}), last, "noise")
 
     def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **options: Any) -> Tensor:
         """Denoise; `keys` are unused, since the network has no masks."""

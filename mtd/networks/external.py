@@ -104,46 +104,14 @@ class ExternalNetwork(Denoiser):
         self.whole.train(mode)
         return self
 
-    @torch.no_grad()
-    def fired(self, *kinds: type[nn.Module]) -> list[str]:
-        """Paths of the modules of some classes, in the order in which one forward pass calls them.
-
-        A module that is called more than once is listed by its last call.
-        """
-        order: dict[str, None] = {}
-
-        def note(name: str) -> Callable[[nn.Module, Any, Any], None]:
-            def hook(*_: Any) -> None:
-                order.pop(name, None)
-                order[name] = None
-
-            return hook
-
-        named = [(name, part) for name, part in self.named_modules() if isinstance(part, kinds)]
-        handles = [part.register_forward_hook(note(name)) for name, part in named]
-        like = next(self.parameters(), torch.empty(0))
-        try:
-            self.restore(
-                torch.full((1, self.config.in_chans, PROBE, PROBE), 0.5).to(like),
-                sigma=torch.full((1, 1, 1, 1), 0.1).to(like) if self.takes_sigma else None,
-            )
-        finally:
-            for handle in handles:
-                handle.remove()
-        return list(order)
-
-    def last_convolution(self) -> str:
-        """Path of the convolution that the forward pass calls last; empty without one."""
-        names = self.fired(nn.Conv2d)
-        return names[-1] if names else ""
-
     def main_layers(self) -> list[str]:
         """Every convolution, or else every linear layer, in the order of the forward pass.
 
         Of more than 32, 32 evenly spaced ones.
         """
+        modules, order = dict(self.named_modules()), self.layer_roles().order
         for kinds in ((nn.Conv2d, nn.ConvTranspose2d), (nn.Linear,)):
-            names = self.fired(*kinds)
+            names = [name for name in order if isinstance(modules[name], kinds)]
             if len(names) > MANY:
                 names = [names[round(i * (len(names) - 1) / (MANY - 1))] for i in range(MANY)]
             if names:

@@ -19,8 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtd.networks.architecture import Architecture
-from mtd.networks.base import Denoiser
+from mtd.networks.base import Denoiser, convolutions
 from mtd.networks.config import Config, Weights
+from mtd.networks.layer_roles import LayerRoles
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 
@@ -91,6 +92,11 @@ class FFDNet(Denoiser):
         to 1.8 times that (351 and 358 at 512 x 512).
         """
         return 3 * self.config.features + 12 * self.config.in_chans
+
+    def layer_roles(self) -> LayerRoles:
+        """The last convolution holds the image."""
+        last = convolutions(self)[-1]
+        return LayerRoles(frozenset({last}), last, "image")
 
     def restore(  # type: ignore[override]
         self,

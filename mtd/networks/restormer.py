@@ -23,6 +23,7 @@ from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
 from mtd.networks.block_names import RESTORMER_BLOCKS
 from mtd.networks.config import Config, Weights
+from mtd.networks.layer_roles import LayerRoles
 from mtd.networks.padding import extend
 from mtd.networks.restormer_layers import Block, downsample, upsample
 from mtd.utils import seeds
@@ -131,6 +132,10 @@ class Restormer(Denoiser):
     def main_layers(self) -> list[str]:
         """`patch_embed`, every transformer block, `output`."""
         return ["patch_embed", *self.block_paths(), "output"]
+
+    def layer_roles(self) -> LayerRoles:
+        """`output` holds the noise."""
+        return LayerRoles(frozenset({"output"}), "output", "noise")
 
     def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **options: Any) -> Tensor:
         """Denoise; `keys` are unused, since the network has no masks."""

@@ -21,6 +21,7 @@ from mtd.networks.base import Denoiser
 from mtd.networks.block_names import RIDNET_BLOCKS
 from mtd.networks.config import Config, Weights
 from mtd.networks.input_format import InputFormat
+from mtd.networks.layer_roles import LayerRoles
 from mtd.networks.swinir import RGB_MEAN
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
@@ -109,6 +110,10 @@ class RIDNet(Denoiser):
         """`head`, the four units of every block, `tail`."""
         units = [f"{block}.{unit}" for block in self.blocks for unit in ("r1", "r2", "r3", "ca")]
         return ["head", *units, "tail"]
+
+    def layer_roles(self) -> LayerRoles:
+        """`tail` and `add_mean` hold the noise."""
+        return LayerRoles(frozenset({"tail", "add_mean"}), "tail", "noise")
 
     def initialize(self, generator: torch.Generator) -> None:
         """Random weights as for any denoiser, and mean shifts by the mean of RGB."""

@@ -21,6 +21,7 @@ from mtd.networks.base import Denoiser
 from mtd.networks.block_names import RNAN_BLOCKS
 from mtd.networks.config import Config, Weights
 from mtd.networks.input_format import InputFormat
+from mtd.networks.layer_roles import LayerRoles
 from mtd.networks.padding import extend
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
@@ -112,6 +113,10 @@ class RNAN(Denoiser):
         """`head.0`, all residual groups and the convolution after those of `body`, `tail.0`."""
         body = [f"body.{i}" for i in range(len(self.body))]
         return ["head.0", "body_nl_low.0", *body, "body_nl_high.0", "tail.0"]
+
+    def layer_roles(self) -> LayerRoles:
+        """`tail.0` holds the noise."""
+        return LayerRoles(frozenset({"tail.0"}), "tail.0", "noise")
 
     def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **options: Any) -> Tensor:
         """Denoise; `keys` are unused, since the network has no masks."""

@@ -21,6 +21,7 @@ from mtd.networks.base import Denoiser
 from mtd.networks.block_names import SWINIR_BLOCKS
 from mtd.networks.config import Weights
 from mtd.networks.input_format import InputFormat
+from mtd.networks.layer_roles import LayerRoles, Prediction
 from mtd.networks.swinir_layers import (
     Pass,
     PatchEmbed,
@@ -95,6 +96,12 @@ class SwinIR(Denoiser):
     def main_layers(self) -> list[str]:
         """`conv_first`, the blocks, `conv_after_body`, `conv_last`."""
         return ["conv_first", *self.block_paths(), "conv_after_body", "conv_last"]
+
+    def layer_roles(self) -> LayerRoles:
+        """`conv_after_body` and `conv_last` hold the output."""
+        predicts: Prediction = "noise" if self.config.global_residual else "image"
+        outputs = frozenset({"conv_after_body", "conv_last"})
+        return LayerRoles(outputs, "conv_last", predicts)
 
     def initialize(self, generator: torch.Generator) -> None:
         """Random weights: linear layers and bias tables from N(0, 0.02²) cut at ±2, as SwinIR's."""
