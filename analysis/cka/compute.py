@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,10 +21,12 @@ from analysis.cka.tables import Block
 from analysis.cka.view_pairs import Pair
 from analysis.commands.inputs import RunInputs, choose_layers
 from analysis.commands.job import AnalysisJob
-from analysis.engine.observer import Batch
+from analysis.engine.layers import is_output, last_quarter, module_path
+from analysis.engine.observer import Batch, View
 from analysis.engine.run import batches
 from analysis.stats import permutation
 from mtd.data.crops import Crop
+from mtd.networks.layer_roles import LayerRoles
 from mtd.utils.distributed import Ranks
 
 BATCH = {"position": 16, "image": 64}
@@ -137,6 +140,7 @@ def tables(comparison: Comparison, job: AnalysisJob) -> dict[str, pd.DataFrame]:
     pairs = view_pairs.choose(list(inputs.models), inputs.specs, settings.compare)
     similar = similarities(comparison, observer, settings, pairs, inputs.ranks)
     blocks, measure = similar.blocks(pairs), settings.measure
+    roles = {name: model.layer_roles() for name, model in inputs.models.items()}
     about = {
         "estimator": settings.estimator if measure == "cka" else "",
         "unit": settings.unit,
@@ -146,9 +150,11 @@ def tables(comparison: Comparison, job: AnalysisJob) -> dict[str, pd.DataFrame]:
         "centering": settings.centering,
     }
     written: dict[str, pd.DataFrame] = {
-        "layers.csv": layers(similar, measure),
+        "layers.csv": layers(similar, measure, roles),
         "depth.csv": cka_tables.depth(blocks, measure),
-        "last_quarter.csv": cka_tables.last_quarter(blocks, measure),
+        "last_quarter.csv": cka_tables.last_quarter(
+            blocks, measure, {name: role.outputs for name, role in roles.items()}
+        ),
         f"{measure}.csv": cka_tables.cells(blocks, measure, about),
     }
     if len(comparison.hsic.changes):
@@ -159,19 +165,40 @@ def tables(comparison: Comparison, job: AnalysisJob) -> dict[str, pd.DataFrame]:
     return written
 
 
-def layers(similar: Similarities, measure: str) -> pd.DataFrame:
-    """Every representation: features, its HSIC with itself, sigma, why its values are NaN."""
+def layers(similar: Similarities, measure: str, roles: Mapping[str, LayerRoles]) -> pd.DataFrame:
+    """Every representation: what it holds, its HSIC with itself, sigma, why its values are NaN.
+
+    `role` is `output` for layers that hold the output, else `features`; `last_quarter` marks those
+    over which the means of that name are taken; `stride` is the image's side as a multiple of the
+    layer's, where it is known.
+    """
     comparison = similar.comparison
     own, reasons = comparison.hsic.hsic().diagonal(), comparison.hsic.degenerate()
     if measure != "cka":
         missing = similar.values.diagonal().isnan().nonzero().flatten().tolist()
         reasons = dict.fromkeys(missing, "its activations are not finite, or do not vary")
-    rows = []
+    names: dict[View, list[str]] = {}
+    for row in comparison.rows:
+        names.setdefault(row.view, []).append(row.layer)
+    rows: list[dict[str, Any]] = []
     for i, row in enumerate(comparison.rows):
         sigma = float(comparison.sigma[i]) if len(comparison.sigma) else math.nan
         if i in reasons and sigma == 0:
             reasons[i] = "the median distance of its samples in the first batch is 0"
-        about = (row.features, float(own[i]), sigma, reasons.get(i, ""))
-        rows.append((*row.view, row.layer, *about))
-    columns = ["model", "noise", "layer", "features", "self_hsic", "sigma", "reason"]
-    return pd.DataFrame(rows, columns=columns)
+        role = roles[row.view.model]
+        last = last_quarter(names[row.view], role.outputs)
+        rows.append(
+            {
+                "model": row.view.model,
+                "noise": row.view.noise,
+                "layer": row.layer,
+                "features": row.features,
+                "self_hsic": float(own[i]),
+                "sigma": sigma,
+                "role": "output" if is_output(row.layer, role.outputs) else "features",
+                "last_quarter": row.layer in last,
+                "stride": role.strides.get(module_path(row.layer), math.nan),
+                "reason": reasons.get(i, ""),
+            }
+        )
+    return pd.DataFrame(rows)

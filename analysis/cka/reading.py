@@ -16,6 +16,7 @@ from analysis.plotting.model_styles import short
 from analysis.text import markdown
 from analysis.text.marginals import FEW, by_model, tidy
 from analysis.text.markdown import bounded, code, codes, escaped, listed, number, side
+from analysis.text.model_kinds import kinds
 from analysis.text.rows import ends
 from analysis.text.terminal import grid, plural
 
@@ -24,6 +25,9 @@ MOST_PAIRS = 4
 
 ALL_MODELS = 3
 """Up to this many models, every pair of them has a sentence."""
+
+FEW_LAYERS = 3
+"""Fewer layers than this are listed one by one."""
 
 MOST_REASONS = 4
 """Maximum number of layers without a value that are listed."""
@@ -46,6 +50,8 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return [
         *same_weights(manifest),
         *main(frames, equal),
+        *quarters(frames),
+        *kinds(manifest),
         *differences(frames, equal),
         *between_models(frames, equal),
         *best_matches(frames, equal),
@@ -76,6 +82,42 @@ def main(frames: Frames, equal: Equal = frozenset()) -> list[str]:
         rest = len(pairs) - MOST_PAIRS
         text.append(f"{plural(rest, 'more pair')} of noises: see last_quarter.csv.")
     return text
+
+
+def quarters(frames: Frames) -> list[str]:
+    """Which layers the last quarter of each model is."""
+    frame = frames.get("layers")
+    if frame is None or "last_quarter" not in frame:
+        return []
+    models: dict[str, list[str]] = {}
+    deeper: list[str] = []
+    for model, rows in frame.groupby("model", sort=False):
+        rows = rows[rows.noise == rows.noise.iloc[0]]
+        names = list(map(short, rows.layer[rows.last_quarter]))
+        text = listed(names) if len(names) < FEW_LAYERS else f"{names[0]} to {names[-1]}"
+        outputs = list(map(short, rows.layer[rows.role == "output"]))
+        if outputs and not blocks(list(rows.layer)):
+            verb = "holds" if len(outputs) == 1 else "hold"
+            text += f" ({listed(outputs)}, left out, {verb} the output)"
+        models.setdefault(text, []).append(str(model))
+        deeper += encoder(str(model), rows)
+    each = [f"{text} of {codes(names)}" for text, names in models.items()]
+    if len(models) == 1:
+        each = list(models)
+    return [f"The last quarter is {'; '.join(each)}.", *deeper]
+
+
+def encoder(model: str, rows: pd.DataFrame) -> list[str]:
+    """That the last quarter of an encoder and decoder is not its deepest part."""
+    smallest = rows.stride.max()
+    if not smallest > rows.stride[rows.last_quarter].max():
+        return []
+    names = [short(str(name)) for name in rows.layer[rows.stride == smallest]]
+    inner = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
+    return [
+        f"{code(model)} is an encoder with a decoder: its deepest features are in the middle "
+        f"({inner}, at 1/{smallest:g} of the image's size), its last quarter is next to the output."
+    ]
 
 
 def terminal_table(frames: Frames, manifest: Manifest) -> str:
@@ -216,15 +258,24 @@ def best_matches(frames: Frames, equal: Equal = frozenset()) -> list[str]:
     part = frame[(frame.model_a != frame.model_b) & (frame.noise_a == frame.noise_b)]
     part = part[different(part, equal)]
     groups = list(part.groupby(["model_a", "model_b", "noise_a"], sort=False))
-    return [text for _, rows in groups[:ALL_MODELS] if (text := best_match(rows))]
+    return [text for _, rows in groups[:ALL_MODELS] if (text := best_match(frames, rows))]
 
 
-def best_match(part: pd.DataFrame) -> str:
+def last_layers(frames: Frames, model: str, names: list[str]) -> list[str]:
+    """A model's last quarter: as its table says, or by the names where it does not."""
+    frame = frames.get("layers")
+    if frame is None or "last_quarter" not in frame:
+        return last_quarter(names)
+    marked = set(frame.layer[(frame.model == model) & frame.last_quarter])
+    return [name for name in names if name in marked]
+
+
+def best_match(frames: Frames, part: pd.DataFrame) -> str:
     """One sentence on the block of b that is most similar to a's last blocks; "" without values."""
     column = measure(part)
     a, b, noise = part.iloc[0][["model_a", "model_b", "noise_a"]]
     layers_a, layers_b = (list(dict.fromkeys(part[name])) for name in ("layer_a", "layer_b"))
-    last = last_quarter(layers_a)
+    last = last_layers(frames, str(a), layers_a)
     facing = part[part.layer_b.isin(blocks(layers_b) or layers_b)].dropna(subset=column)
     # for each layer of a, the block of b that is most similar to it
     best = facing.sort_values(column).drop_duplicates("layer_a", keep="last").set_index("layer_a")
@@ -317,7 +368,8 @@ def missing(frames: Frames) -> list[str]:
         for row in without.head(MOST_REASONS).to_dict("records")
     ]
     if len(without) > MOST_REASONS:
-        text.append(f"{len(without) - MOST_REASONS} more layers without values: see layers.csv.")
+        rest = plural(len(without) - MOST_REASONS, "more layer")
+        text.append(f"{rest} without values: see layers.csv.")
     return text
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -147,18 +147,30 @@ def difference(blocks: Sequence[Block]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=[*columns, "difference", "low", "high"])
 
 
-def last_quarter(blocks: Sequence[Block], measure: str) -> pd.DataFrame:
+def last_quarter(
+    blocks: Sequence[Block], measure: str, outputs: Mapping[str, Collection[str]] | None = None
+) -> pd.DataFrame:
     """Mean over the last quarter of the blocks of both sides, with its 95% interval.
 
-    The column `pairs` names the statistic. `same`: both sides have the same layers, and each layer
-    is compared with itself, which is 1 for a model and its copy. `all`: the sides differ in their
-    layers, and each of the last quarter is compared with each.
+    Where a model has no blocks, it is the last quarter of its layers but those that hold its
+    output; see `analysis.engine.layers.last_quarter`. The column `pairs` names the statistic.
+    `same`: both sides have the same layers, and each layer is compared with itself, which is 1 for
+    a model and its copy. `all`: the sides differ in their layers, and each of the last quarter is
+    compared with each.
+
+    Args:
+        blocks: pairs of views.
+        measure: name of the column of values.
+        outputs: layers that hold the output, by model.
     """
-    rows = []
+    rows, held = [], outputs or {}
     for block in (b for b in blocks if view_pairs.kind(b.pair) != "self"):
         sides = [[row.layer for row in side] for side in (block.rows, block.columns)]
-        a, b = ([names.index(name) for name in layers.last_quarter(names)] for names in sides)
-        if block.aligned:
+        a, b = (
+            [names.index(name) for name in layers.last_quarter(names, held.get(view.model, ()))]
+            for names, view in zip(sides, block.pair, strict=True)
+        )
+        if block.aligned and a == b:
             pairs = "same"
             value, without = block.value[a, a].mean(), block.without[:, a, a].mean(-1)
         else:

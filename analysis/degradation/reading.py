@@ -11,6 +11,7 @@ from analysis.plotting.model_styles import features, located, short
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_model, tidy
 from analysis.text.markdown import bounded, code, codes, escaped, listed, number, sentence
+from analysis.text.model_kinds import kinds
 from analysis.text.rows import records
 from analysis.text.terminal import grid, plural
 
@@ -34,7 +35,13 @@ def marked(frame: pd.DataFrame, which: str) -> pd.DataFrame:
 def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """All that follows from the tables, the most important first."""
     frame = frames["degradation"]
-    return [*main(frames), *highest(frame), *probe(frame), *scope(frame, manifest)]
+    return [
+        *main(frames),
+        *highest(frame),
+        *probe(frame),
+        *kinds(manifest),
+        *scope(frame, manifest),
+    ]
 
 
 def main(frames: Frames) -> list[str]:

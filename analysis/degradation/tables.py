@@ -14,7 +14,7 @@ from analysis.commands.inputs import RunInputs
 from analysis.degradation import separability
 from analysis.degradation.observer import Pooled
 from analysis.degradation.settings import DegradationSettings
-from analysis.engine.layers import INPUT, last_convolution
+from analysis.engine.layers import INPUT, last_call, last_convolution
 from analysis.stats import gram_pca, jackknife
 from analysis.text.noise_labels import describe
 from mtd.data.crops import Crop
@@ -80,7 +80,7 @@ def last_features(inputs: RunInputs, model: str, layers: Sequence[str]) -> str:
         wanted = INPUT + last_convolution(inputs.models[model])
     except BadInput:
         wanted = ""
-    return wanted if wanted in layers else layers[-1]
+    return last_call(layers, wanted) or layers[-1]
 
 
 def labels(inputs: RunInputs) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

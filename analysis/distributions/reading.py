@@ -12,6 +12,7 @@ from analysis.plotting.model_styles import features
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import by_noise, tidy
 from analysis.text.markdown import bounded, code, escaped, listed, number, remarks
+from analysis.text.model_kinds import kinds
 from analysis.text.rows import ends, reaches
 from analysis.text.terminal import grid, plural
 
@@ -62,6 +63,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *coarse(frames),
         *comparable(frames),
         *presets(frames),
+        *kinds(manifest),
         *scope(frames, manifest),
     ]
 

@@ -21,7 +21,7 @@ from analysis.commands.inputs import RunInputs
 from analysis.distributions import observer
 from analysis.distributions.observer import Layer
 from analysis.engine.cache import CachedActivations
-from analysis.engine.layers import INPUT, last_convolution
+from analysis.engine.layers import INPUT, last_call, last_convolution
 from analysis.engine.observer import View
 from analysis.stats import histograms, jackknife
 from analysis.stats.generalized_gaussian import shape_of
@@ -133,8 +133,9 @@ def tables(
     draws, unit = jackknife.draws([crop.scene or crop.image for crop in inputs.crops])
     for name, model in inputs.models.items():
         views = {noise.spec: activations[View(name, noise.spec)] for noise in inputs.noises}
-        first, last = next(iter(views)), last_features(name, model)
+        first = next(iter(views))
         reference = observer.layers(views[first])
+        last = last_call(reference, last_features(name, model))
         pooled: dict[str, dict[str, Histogram]] = {layer: {} for layer in reference}
         for noise, units in views.items():
             layers = reference if noise == first else observer.layers(units)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from analysis.engine.hooks import Activations
-from analysis.engine.layers import windowed_layers
+from analysis.engine.layers import windowed_layers, without_call
 from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, Observer
 from analysis.stats.arrays import single
 from mtd.data import crops as data_crops
@@ -90,12 +90,14 @@ def run_network(
     noisy = replace(noisy, windowed=windowed_layers(model, modules))
 
     def extract(entry: str, value: Tensor) -> None:
-        layer = entry.partition("#")[0].partition("[")[0]
+        layer = without_call(entry).partition("[")[0]
         value = single(value)
         for observer, paths, tensors in zip(observers, layers, extracted, strict=True):
             if layer in paths:
-                tensors_of_layer = observer.extract(entry, value, noisy)
-                tensors.update({name: tensor.cpu() for name, tensor in tensors_of_layer.items()})
+                called = without_call(entry) if observer.last_call_only else entry
+                for name, tensor in observer.extract(called, value, noisy).items():
+                    tensors.pop(name, None)  # of an earlier call
+                    tensors[name] = tensor.cpu()
 
     with ExitStack() as stack:
         if modules:

@@ -30,6 +30,24 @@ def module_path(layer: str) -> str:
     return layer.removeprefix(INPUT).partition("#")[0].partition("[")[0]
 
 
+def without_call(entry: str) -> str:
+    """An entry name without the number of the call.
+
+    >>> without_call("input:a.attn"), without_call("a.attn#2[0]")
+    ('input:a.attn', 'a.attn[0]')
+    """
+    return re.sub(r"#\d+(?=$|\[)", "", entry)
+
+
+def last_call(entries: Iterable[str], layer: str) -> str:
+    """The entry of a layer's last call; empty if there is none.
+
+    >>> last_call(["a", "b", "a#2", "c"], "a")
+    'a#2'
+    """
+    return next((entry for entry in reversed(list(entries)) if without_call(entry) == layer), "")
+
+
 def windowed_layers(model: nn.Module, layers: Iterable[str]) -> frozenset[str]:
     """Module paths of the layers that are window attention, or a part or the input of one.
 
@@ -64,14 +82,16 @@ def last_convolution(model: nn.Module) -> str:
     return path
 
 
-def output_layers(model: nn.Module) -> frozenset[str]:
-    """Paths of the layers that hold the output, not features; see `Denoiser.layer_roles`.
+def is_output(layer: str, outputs: Collection[str]) -> bool:
+    """Whether a layer, by its entry name, holds the output of its network.
 
-    Empty for a module that is no `Denoiser`.
+    What goes into such a layer are features.
+
+    Args:
+        layer: entry name of the activation.
+        outputs: see `mtd.networks.layer_roles.LayerRoles`.
     """
-    from mtd.networks.base import Denoiser
-
-    return model.layer_roles().outputs if isinstance(model, Denoiser) else frozenset()
+    return not layer.startswith(INPUT) and module_path(layer) in outputs
 
 
 def blocks(names: Sequence[str]) -> list[str]:
@@ -84,7 +104,7 @@ def last_quarter(names: Sequence[str], outputs: Collection[str] = ()) -> list[st
 
     Args:
         names: layers of one network, in the order of depth.
-        outputs: those that hold its output; see `output_layers`.
+        outputs: those that hold its output; see `is_output`.
     """
     features = [
         name for name in names if name.startswith(INPUT) or module_path(name) not in outputs

@@ -122,10 +122,13 @@ class Observer(ABC):
             an entry are not observed.
         ranks: the processes among which `compute` may share its work; each of them calls it, with
             the same states, and returns the whole result.
+        last_call_only: whether only the last call of a layer in a forward pass is kept, under the
+            layer's own name, instead of every call.
     """
 
     name: str
     layers: Mapping[str, Sequence[str]]
+    last_call_only: bool = False
     ranks: Ranks = SINGLE_PROCESS
 
     def __init__(self) -> None:

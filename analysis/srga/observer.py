@@ -17,7 +17,6 @@ from analysis.engine.collecting_observer import Collector, check_crops, columns
 from analysis.engine.observer import OUTPUT, NoisyBatch, View
 from analysis.stats import gram_pca
 from mtd.metrics import psnr_ssim
-from mtd.utils.errors import BadInput
 
 FEATURES, PSNR = "features", "psnr"
 
@@ -39,6 +38,8 @@ class Deep(NamedTuple):
 class DeepFeatures(Collector):
     """Extracts one layer's features of every patch, and the PSNR of the network's output.
 
+    Of a layer that is called several times, they are those of its last call.
+
     The result is a `Deep` by view.
 
     Args:
@@ -48,6 +49,7 @@ class DeepFeatures(Collector):
     """
 
     name = "deep_features"
+    last_call_only = True
 
     def __init__(
         self, layers: Mapping[str, str], memory: int, device: torch.device | str = "cpu"
@@ -61,8 +63,6 @@ class DeepFeatures(Collector):
         """(patches, features) in float32 at least; (patches,) PSNR."""
         if layer == OUTPUT:
             return {PSNR: psnr_ssim.psnr(value, noisy.target)}
-        if "#" in layer:
-            raise BadInput(f"layer {layer.partition('#')[0]!r} fires more than once; name another")
         check_crops(layer, value, noisy)
         return {FEATURES: value.flatten(1).clone()}
 

@@ -15,6 +15,7 @@ from analysis.srga.score import PATCHES
 from analysis.srga.tables import LEAST
 from analysis.text.marginals import by_noise, tidy
 from analysis.text.markdown import bounded, code, codes, listed, number, remarks
+from analysis.text.model_kinds import kinds
 from analysis.text.rows import ends, reaches
 from analysis.text.terminal import grid, plural
 
@@ -33,6 +34,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *no_distance(frames),
         *few_patches(frames),
         *presets(frames),
+        *kinds(manifest),
         *scope(frames, manifest),
     ]
 

@@ -30,6 +30,9 @@ def forward(
 ) -> Tensor:
     """One call of a network: (B, C, H, W), nominally in [0, 1], to the same shape.
 
+    The network gets tensors of its own, so that one that writes into its input changes nothing
+    outside.
+
     Args:
         model: a `Denoiser` takes keys and noise level, any other module the image alone.
         noisy: (B, C, H, W), nominally in [0, 1].
@@ -49,9 +52,11 @@ def forward(
 
     denoiser = model if isinstance(model, Denoiser) else None
     output: Tensor
+    noisy = noisy.clone()
+    sigma = None if sigma is None else sigma.clone()
     if input_mask is not None:
         if denoiser is not None and denoiser.fills_input_mask:
-            output = denoiser(noisy, keys, input_mask=input_mask)
+            output = denoiser(noisy, keys, input_mask=input_mask.clone())
             return output
         noisy = noisy * input_mask.to(noisy.dtype)
     output = model(noisy) if denoiser is None else denoiser(noisy, keys, sigma=sigma)

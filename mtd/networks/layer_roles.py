@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
@@ -58,12 +58,15 @@ class LayerRoles:
             does not; empty if neither fits.
         order: paths of all layers with weights that were called, in the order of the forward pass.
             One that is called several times is listed by its last call.
+        strides: the image's side as a multiple of that of a layer's feature maps, by path, where
+            it is known.
     """
 
     outputs: frozenset[str]
     image_layer: str
     predicts: Prediction
     order: tuple[str, ...] = ()
+    strides: Mapping[str, float] = field(default_factory=dict)
 
 
 @torch.no_grad()
@@ -97,7 +100,8 @@ def _determine(network: Denoiser) -> LayerRoles:
             break
         outputs.append(path)
     first = images[-1] if images else ""
-    return LayerRoles(frozenset(outputs), first, probe.predicts(images, base), tuple(calls))
+    predicts = probe.predicts(images, base)
+    return LayerRoles(frozenset(outputs), first, predicts, tuple(calls), probe.strides())
 
 
 @dataclass
@@ -148,6 +152,13 @@ class Probe:
 
         with self._hooked(replace, list(changes)):
             return self._forward(self.image if image is None else image)
+
+    def strides(self) -> dict[str, float]:
+        """The image's height as a multiple of each layer's; see `LayerRoles`."""
+        maps = {path: call.value for path, call in self.calls.items() if call.value.ndim == 4}
+        shapes = {path: value.shape[-2:] for path, value in maps.items()}
+        height, width = self.image.shape[-2:]
+        return {p: round(height / h, 2) for p, (h, w) in shapes.items() if h * width == w * height}
 
     def is_image(self, value: Tensor) -> bool:
         """Whether a layer's output is an image, whole or before a pixel shuffle."""

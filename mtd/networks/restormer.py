@@ -134,8 +134,11 @@ class Restormer(Denoiser):
         return ["patch_embed", *self.block_paths(), "output"]
 
     def layer_roles(self) -> LayerRoles:
-        """`output` holds the noise."""
-        return LayerRoles(frozenset({"output"}), "output", "noise")
+        """`output` holds the noise; each level is half the size of the one above."""
+        levels = {path: re.search(r"level(\d)", path) for path in self.block_paths()}
+        strides = {path: 2.0 ** (int(level[1]) - 1) for path, level in levels.items() if level}
+        strides |= {path: 8.0 for path in self.block_paths() if path.startswith("latent")}
+        return LayerRoles(frozenset({"output"}), "output", "noise", strides=strides)
 
     def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **options: Any) -> Tensor:
         """Denoise; `keys` are unused, since the network has no masks."""
