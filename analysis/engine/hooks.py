@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from analysis.engine.layers import INPUT, Selector, choose
 from analysis.stats.arrays import single
+from mtd.networks.compiled import eager, original
 from mtd.utils.errors import BadInput, nearest
 
 Extract = Callable[[str, Tensor], Any]
@@ -23,7 +25,9 @@ class Activations:
     again in one pass adds `path#2`, `path#3`; the tensors of a tuple or dict output are
     `path[0]`, `path[key]`. Entries are copies, so that a later in-place operation cannot change
     them. Each forward pass of the model starts afresh. Where the model averages several mask draws
-    (`model.mask_draws`), each entry is the mean over the draws.
+    (`model.mask_draws`), each entry is the mean over the draws. A compiled model runs as it was
+    written while it is recorded, and what checkpointed modules compute again in the backward pass
+    is not recorded.
 
     >>> model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(inplace=True))
     >>> with Activations(model, "0") as activations:
@@ -48,8 +52,9 @@ class Activations:
         layers: Selector | Sequence[Selector] | None = None,
         extract: Extract | None = None,
     ) -> None:
-        self.model, self.layers, self.extract = model, choose(model, layers), extract
-        self._handles: list[torch.utils.hooks.RemovableHandle] = []
+        self.given, self.model, self.extract = model, original(model), extract
+        self.layers = choose(self.model, layers)
+        self._stack = ExitStack()
         self._start_pass()
 
     def _start_pass(self, *_: Any) -> None:
@@ -61,14 +66,18 @@ class Activations:
 
     def __enter__(self) -> Activations:
         modules = dict(self.model.named_modules())
-        self._handles.append(self.model.register_forward_pre_hook(self._start_pass))
-        for name in self.layers:
-            if name.startswith(INPUT):
-                module = modules[name.removeprefix(INPUT)]
-                hook = self._input_hook(name)
-                self._handles.append(module.register_forward_pre_hook(hook, with_kwargs=True))
-            else:
-                self._handles.append(modules[name].register_forward_hook(self._hook(name)))
+        with ExitStack() as stack:
+            stack.enter_context(eager(self.given))
+            handles = [self.model.register_forward_pre_hook(self._start_pass)]
+            for name in self.layers:
+                if name.startswith(INPUT):
+                    module, hook = modules[name.removeprefix(INPUT)], self._input_hook(name)
+                    handles.append(module.register_forward_pre_hook(hook, with_kwargs=True))
+                else:
+                    handles.append(modules[name].register_forward_hook(self._hook(name)))
+            for handle in handles:
+                stack.callback(handle.remove)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -77,9 +86,7 @@ class Activations:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for handle in self._handles:
-            handle.remove()
-        self._handles.clear()
+        self._stack.close()
         if kind is None:
             self.check()
 
@@ -106,6 +113,8 @@ class Activations:
 
     def _hook(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
         def record(_: nn.Module, __: Any, output: Any) -> None:
+            if torch._C._current_graph_task_id() != -1:
+                return  # a checkpointed module, which the backward pass runs again
             place = (getattr(self.model, "mask_draw", 0), getattr(self.model, "part", 0))
             if place != (self._draw, self._part):
                 (self._draw, self._part), self._fired = place, {}

@@ -16,6 +16,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from mtd.networks.compiled import eager
+
 if TYPE_CHECKING:
     from mtd.networks.base import Denoiser
 
@@ -215,7 +217,8 @@ class Probe:
         chosen = paths or [path for path, part in modules.items() if isinstance(part, KINDS)]
         handles = [modules[path].register_forward_hook(of(path)) for path in chosen]
         try:
-            yield
+            with eager(self.network):
+                yield
         finally:
             for handle in handles:
                 handle.remove()

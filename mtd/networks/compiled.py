@@ -1,0 +1,47 @@
+"""Modules that `torch.compile` has compiled, run as they were written, so that hooks fire."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from mtd.utils.errors import BadInput
+
+
+def original(module: nn.Module) -> nn.Module:
+    """The module that `torch.compile` returned a wrapper of; any other module as it is."""
+    inner = getattr(module, "_orig_mod", None)
+    return inner if isinstance(inner, nn.Module) else module
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether a module, or a part of it, is compiled."""
+    whole = getattr(module, "whole", module)  # of an `ExternalNetwork`
+    return any(
+        original(part) is not part or getattr(part, "_compiled_call_impl", None) is not None
+        for part in (*whole.modules(), *module.modules())
+    )
+
+
+@contextmanager
+def eager(module: nn.Module) -> Iterator[None]:
+    """Run a module without its compiled code.
+
+    Compiled code calls no hooks that were registered after it was made.
+
+    Raises:
+        BadInput: the module is compiled, and this version of PyTorch cannot run the original.
+    """
+    if not is_compiled(module):
+        yield
+        return
+    if not hasattr(torch.compiler, "set_stance"):
+        raise BadInput(
+            "a compiled network, whose layers cannot be recorded with PyTorch "
+            f"{torch.__version__}: give the module that was compiled, or use PyTorch 2.6 or newer"
+        )
+    with torch.compiler.set_stance("force_eager"):
+        yield
