@@ -111,7 +111,7 @@ def choose(pages: Sequence[int], page: int | None, what: str) -> int:
     """
     count = f"{len(pages)} {what}{'s' * (len(pages) != 1)}"
     if page is None and len(pages) > 1:
-        raise BadInput(f"{count}; choose one with --page N, or split it into files")
+        raise BadInput(f"{count}; choose one with --page N (mtd.train: --set data.page=N)")
     if page is not None and not 1 <= page <= len(pages):
         raise BadInput(f"page {page} of {count}; expected 1 to {len(pages)}")
     return pages[(page or 1) - 1]

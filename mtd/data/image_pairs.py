@@ -62,11 +62,14 @@ def find(
 
     Raises:
         BadInput: no images, a file without its counterpart or of another size, EXR on one side
-            only, a tone map for files that are not linear, or the name of a synthetic noise.
+            only, a tone map for files that are not linear, the name of a synthetic noise, or a page
+            of files without pages.
     """
     sides = str(noisy), str(clean)
     spec = f"pairs:{short(sides[0])}" if name is None else _name(name)
     if all(side.lower().endswith(sidd_mat.SUFFIX) for side in sides):
+        if page is not None:
+            raise BadInput(f"page {page}: {sides[0]} has blocks, not pages")
         return _from_blocks(*sides, spec, tone_map)
     if all("*" in side for side in sides):
         source = f"{sides[0]} against {sides[1]}, by what the star stands for"

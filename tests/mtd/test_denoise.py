@@ -246,3 +246,53 @@ def test_help_is_quick() -> None:
     done = fresh("-c", code, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "--input-mask" in done.stdout
+
+
+def test_other_formats_are_written_as_png_in_their_depth(in_process: Call, folder: Path) -> None:
+    from PIL import Image
+
+    for path in folder.iterdir():
+        path.unlink()
+    pixels = noise(3, np.uint8, 9, 12)
+    for suffix in ("bmp", "jp2", "webp"):
+        Image.fromarray(pixels).save(folder / f"{suffix}.{suffix}")
+    deep = noise(1, np.uint16, 9, 12)
+    (folder / "deep.pgm").write_bytes(b"P5 12 9 65535\n" + deep.astype(">u2").tobytes())
+    code, _, err = run(in_process, folder)
+    assert code == 0, err
+    results = folder.parent / "out"
+    assert sorted(p.name for p in results.iterdir()) == [
+        f"{name}.png" for name in ("bmp", "deep", "jp2", "webp")
+    ]
+    assert image_io.read_image(results / "deep.png").pixels.shape == (9, 12, 1)
+    assert image_io.read_image(results / "deep.png").depth == 16
+    assert image_io.read_image(results / "bmp.png").depth == 8
+
+
+def test_a_page_is_taken_and_several_are_refused(in_process: Call, folder: Path) -> None:
+    from PIL import Image
+
+    base = folder.parent
+    first, second = noise(3, np.uint8, 9, 12), noise(4, np.uint8, 9, 12)[..., :3]
+    pages = [Image.fromarray(pixels) for pixels in (first, second)]
+    pages[0].save(base / "two.tif", save_all=True, append_images=pages[1:])
+    image_io.write(base / "one.tif", ImageFile(np.ascontiguousarray(second)))
+    model = str(base / "tiny.pth")
+    code, _, err = in_process(main, model, str(base / "two.tif"), str(base / "two.png"))
+    assert code == 2 and err.count("\n") == 1 and "2 pages; choose one with --page N" in err
+    for name, more in (("two", ("--page", "2")), ("one", ())):
+        arguments = (model, str(base / f"{name}.tif"), str(base / f"{name}.png"), *more)
+        assert in_process(main, *arguments)[0] == 0
+    got, expected = (image_io.read_image(base / f"{name}.png").pixels for name in ("two", "one"))
+    assert np.array_equal(got, expected)
+    code, _, err = run(in_process, folder, "--page", "2")
+    assert code == 2 and err.count("\n") == 1 and "page 2 of 1 frame" in err
+
+
+def test_what_is_skipped_is_said_once(in_process: Call, folder: Path) -> None:
+    for name in ("notes.txt", "raw.CR2", "more.txt", ".hidden.png", "._a.png", "Thumbs.db"):
+        (folder / name).write_bytes(b"x")
+    code, _, err = run(in_process, folder)
+    assert code == 0 and err.count(f"{folder}: 3 files skipped (1 .cr2, 2 .txt)\n") == 1
+    code, out, err = run(in_process, folder, "--quiet", output="again")
+    assert (code, out, err) == (0, "", "")

@@ -383,3 +383,65 @@ def test_names_of_recorded_noise(name):
     save("clean/a.png", drawn(0))
     with pytest.raises(BadInput, match="expected a word such as polyu"):
         image_pairs.find("noisy", "clean", name=name)
+
+
+def test_a_turned_jpeg_scores_as_the_same_picture_upright():
+    """Stored turned with its orientation, and upright: the score is that of the same pixels."""
+    clean = np.asarray(Image.fromarray(drawn(0, 6, 8, 3)).resize((80, 60)))
+    save("clean/a.png", clean)
+    tags = Image.Exif()
+    tags[0x112] = 3
+    Path("noisy").mkdir()
+    Image.fromarray(clean).rotate(180).save("noisy/a.jpg", quality=95, exif=tags)
+    found = image_pairs.find("noisy", "clean")
+    found.recorded.check(found.photographs)
+    decoded = np.asarray(Image.open("noisy/a.jpg")).astype(np.float64)
+    exact, as_stored = (
+        10 * math.log10(255**2 / ((pixels - clean) ** 2).mean())
+        for pixels in (decoded[::-1, ::-1], decoded)
+    )
+    assert exact > 35 and as_stored < 15
+    assert psnr(found) == [pytest.approx(exact, abs=1e-9)]
+
+
+def test_a_turned_pair_has_its_upright_size():
+    tags = Image.Exif()
+    tags[0x112] = 6
+    for side in ("noisy", "clean"):
+        Path(side).mkdir()
+        Image.fromarray(drawn(0, 20, 30, 3)).save(f"{side}/a.png", exif=tags)
+    found = image_pairs.find("noisy", "clean")
+    assert [(photo.height, photo.width) for photo in found.photographs] == [(30, 20)]
+    found.recorded.check(found.photographs)
+
+
+def test_a_page_of_both_sides():
+    for side, seed in (("noisy", 10), ("clean", 0)):
+        Path(side).mkdir()
+        pages = [Image.fromarray(drawn(seed + i)) for i in range(2)]
+        pages[0].save(f"{side}/a.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(BadInput, match=r"clean/a\.tif: 2 pages|noisy/a\.tif: 2 pages"):
+        image_pairs.find("noisy", "clean")
+    for found in (
+        image_pairs.find("noisy", "clean", page=2),
+        image_pairs.find("noisy/*.tif", "clean/*.tif", page=2),
+    ):
+        noisy, clean = as_found(found, found.photographs[0].name)
+        assert (noisy == drawn(11)).all() and (clean == drawn(1)).all()
+    recorded = Recorded("folder:noisy", page=2)
+    assert (recorded.cut(data_crops.Crop("a.png", 0, 0, drawn(1))) == drawn(11)).all()
+    scipy.io.savemat("a.mat", {"x": drawn(0, 4, 8, 8, 3)})
+    with pytest.raises(BadInput, match=r"page 1: a\.mat has blocks"):
+        image_pairs.find("a.mat", "a.mat", page=1)
+
+
+def test_hidden_files_are_no_pairs():
+    for side in ("noisy", "clean"):
+        save(f"{side}/a.png", drawn(0))
+        Path(f"{side}/._b.png").write_bytes(b"x")
+        Path(f"{side}/Thumbs.db").write_bytes(b"x")
+    assert len(image_pairs.find("noisy", "clean").photographs) == 1
+    for word in ("real", "mean"):
+        save(f"cc/a_{word}.png", drawn(0))
+        Path(f"cc/._a_{word}.png").write_bytes(b"x")
+    assert len(test_sets.RECIPES["cc"].find(Path("cc"), None).photographs) == 1

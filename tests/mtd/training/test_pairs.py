@@ -1,0 +1,57 @@
+"""Training pairs from folders with other files, and from files with several pages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mtd.data.photographs import photographs
+from mtd.training import config, decoded_store
+from mtd.training.pairs import TrainingPairs, usable
+from mtd.utils.errors import BadInput
+
+
+@pytest.fixture
+def pages(tmp_path: Path) -> list[np.ndarray]:
+    """The two pages of a.tif."""
+    drawn = list(np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), np.uint8))
+    made = [Image.fromarray(page) for page in drawn]
+    made[0].save(tmp_path / "a.tif", save_all=True, append_images=made[1:])
+    return drawn
+
+
+def test_a_page_of_every_file(tmp_path: Path, pages: list[np.ndarray]) -> None:
+    folder = str(tmp_path)
+    with pytest.raises(BadInput, match="2 pages; choose one with --page N"):
+        TrainingPairs([folder], 16, "gaussian:0")
+    found = [TrainingPairs([folder], 16, "gaussian:0", page=page) for page in (1, 2)]
+    for pairs, expected in zip(found, pages, strict=True):
+        assert np.array_equal(pairs.photographs[0].load(), expected)
+    assert found[0].digest != found[1].digest
+    readable, bad = usable([folder], skip_bad=True, page=2)
+    assert np.array_equal(readable[0].load(), pages[1]) and not bad
+
+
+def test_a_store_knows_its_page(tmp_path: Path, pages: list[np.ndarray]) -> None:
+    store = tmp_path / "store"
+    for page, expected in enumerate(pages, 1):
+        photos = photographs(tmp_path, page=page)
+        decoded_store.build(store, photos)
+        assert np.array_equal(decoded_store.stored(store, photos)[0].load(), expected)
+
+
+def test_the_page_is_a_setting_that_older_recipes_do_not_have() -> None:
+    assert "page" not in config.load("small.toml").to_dict()["data"]
+    assert config.load("small.toml", ["data.page=2"]).to_dict()["data"]["page"] == 2
+    with pytest.raises(BadInput, match=r"page = -1"):
+        config.load("small.toml", ["data.page=-1"])
+
+
+def test_what_folders_hold_beside_images(tmp_path: Path, pages: list[np.ndarray]) -> None:
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "._a.tif").touch()
+    pairs = TrainingPairs([str(tmp_path)], 16, "gaussian:0", page=1)
+    assert pairs.skipped == [f"{tmp_path}: 1 file skipped (1 .txt)"]
