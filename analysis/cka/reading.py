@@ -311,11 +311,15 @@ def weights_of(about: Mapping[str, Any]) -> str:
     return str(about.get("weights_sha256") or about.get("sha256"))
 
 
+HOW = ("usage", "policy", "architecture", "factory", "arguments", "module_sha256")
+"""The entries of a manifest that tell models of the same weights apart."""
+
+
 def equal_networks(manifest: Manifest) -> Equal:
     """Pairs of models with the same weights that are also called in the same way."""
     models = manifest.get("models", {})
     how = {
-        name: (weights_of(about), about.get("usage"), about.get("policy"))
+        name: (weights_of(about), *(about.get(key) for key in HOW))
         for name, about in models.items()
     }
     return {frozenset(pair) for pair in combinations(models, 2) if how[pair[0]] == how[pair[1]]}

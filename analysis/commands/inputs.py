@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from analysis.text.names import unique_names
+from analysis.commands.model_names import names_of, twin_messages
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -64,10 +64,11 @@ class RunInputs:
     @property
     def messages(self) -> list[str]:
         """Messages for stderr, before the pass starts."""
-        if not self.duplicates:
-            return list(self.skipped)
-        what = "with the same pixels as another one"
-        return [*self.skipped, f"left out {self.duplicates} images or crops {what}"]
+        found = [*twin_messages(self.models), *self.skipped]
+        if self.duplicates:
+            what = "with the same pixels as another one"
+            found.append(f"left out {self.duplicates} images or crops {what}")
+        return found
 
     @property
     def label(self) -> str:
@@ -282,7 +283,7 @@ def load_models(models: Models, settings: Settings, device: str) -> dict[str, De
 
     if isinstance(models, Sequence) and all(isinstance(m, ModelRequest) for m in models):
         requests = [m for m in models if isinstance(m, ModelRequest)]
-        names = unique_names([request.path for request in requests])
+        names = names_of(requests)
         loaded = {
             name: load(request.path, device=device, **vars(request.options))
             for name, request in zip(names, requests, strict=True)

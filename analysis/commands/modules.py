@@ -125,8 +125,10 @@ def denoiser(name: str, model: Model, settings: Settings, device: str) -> Denois
     if not wrapped.source:
         described.source = source_of(model, wrapped)
     elif weights != wrapped.source["weights_sha256"]:
+        digest = module_digest(model)
         described.source = wrapped.source | {
-            "sha256": module_digest(model),
+            "sha256": digest,
+            "module_sha256": digest,
             "weights_sha256": weights,
             "recognised": f"{wrapped.source['recognised']}; weights changed after loading",
         }
@@ -135,9 +137,11 @@ def denoiser(name: str, model: Model, settings: Settings, device: str) -> Denois
 
 def source_of(model: nn.Module, wrapped: Denoiser) -> dict[str, Any]:
     """Where a module comes from, and a digest of all that decides its outputs."""
+    digest = module_digest(model)
     return {
         "path": f"{type(model).__module__}.{type(model).__qualname__}",
-        "sha256": module_digest(model),
+        "sha256": digest,
+        "module_sha256": digest,
         "weights_sha256": weights_digest(model.state_dict()),
         "container": "",
         "architecture": type(model).__name__,

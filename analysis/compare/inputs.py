@@ -7,8 +7,9 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands import inputs as commands_inputs
-from analysis.commands.inputs import RunInputs, canonical, identity_digest, manifest_of
+from analysis.commands.inputs import RunInputs, canonical, manifest_of
 from analysis.commands.job import PIXELS, AnalysisJob, plan
+from analysis.commands.model_names import twins
 from analysis.commands.registry import analysis
 from analysis.compare.settings import CompareSettings
 from analysis.engine.observer import Batch
@@ -77,27 +78,19 @@ def check_models(models: Mapping[str, Denoiser]) -> None:
     """
     if few := too_few(models):
         raise BadInput(few)
-    for names in copies(models):
+    for names in twins(models):
         raise BadInput(f"{listed(names)} are the same model: give one of them")
 
 
 def too_few(models: Mapping[str, Denoiser]) -> str:
     """Why models are too few for rank correlations, a model and its copies being one; or ""."""
-    same = copies(models)
+    same = twins(models)
     count = len(models) - sum(len(names) - 1 for names in same)
     if count >= LEAST:
         return ""
     why = "; ".join(f"{listed(names)} are the same" for names in same)
     found = f"{plural(count, 'model')} ({why})" if why else plural(count, "model")
     return f"{found}: rank correlations need {LEAST} or more"
-
-
-def copies(models: Mapping[str, Denoiser]) -> list[list[str]]:
-    """Names of models that are the same: one file, with the same masks and input format."""
-    names: dict[str, list[str]] = {}
-    for name, model in models.items():
-        names.setdefault(identity_digest(model), []).append(name)
-    return [same for same in names.values() if len(same) > 1]
 
 
 def completed(settings: CompareSettings) -> CompareSettings:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtd.loading.cli_options import ModelRequest
 from mtd.loading.load import LoadOptions
+from mtd.loading.model_names import number
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -72,23 +73,32 @@ def from_json(entries: Any, place: str) -> list[ModelRequest]:
 
 def arguments(requests: Sequence[ModelRequest]) -> list[str]:
     """The arguments of a command line that request these models."""
-    paths, flags = [], []
-    for request in requests:
+    files = [request for request in requests if not request.options.factory]
+    custom = [request for request in requests if request.options.factory]
+    resolved = [Path(request.path).resolve() for request in (*files, *custom)]
+    flags: list[str] = []
+    for i, request in enumerate((*files, *custom)):
         options, path = request.options, request.path
         if options.factory:
             flags += ["--model", options.factory, "--checkpoint", path]
             for name, value in options.arguments.items():
                 flags += ["--arg", f"{name}={json.dumps(value)}"]
-        else:
-            paths.append(path)
-        flags += ["--options", f"{path}={options.options}"] if options.options is not None else []
-        if options.sigma is not None:
-            level = options.sigma if isinstance(options.sigma, str) else f"{options.sigma:g}"
-            flags += ["--sigma", f"{path}={level}"]
-        if options.value_range is not None:
-            flags += ["--value-range", f"{path}={options.value_range:g}"]
-        if options.bgr is not None:
-            flags += ["--channel-order", f"{path}={'bgr' if options.bgr else 'rgb'}"]
-        flags += ["--residual", f"{path}={options.residual}"] if options.residual else []
-        flags += ["--grayscale", f"{path}=per-channel"] if options.per_channel else []
-    return [*paths, *flags]
+        model = path if resolved.count(resolved[i]) == 1 else f"{path}#{number(resolved, i)}"
+        flags += [
+            text for option in _flags(options) for text in (option[0], f"{model}={option[1]}")
+        ]
+    return [*(request.path for request in files), *flags]
+
+
+def _flags(options: LoadOptions) -> list[tuple[str, str]]:
+    """The options of one model, without its name."""
+    sigma, white = options.sigma, options.value_range
+    given = {
+        "--options": None if options.options is None else str(options.options),
+        "--sigma": f"{sigma:g}" if isinstance(sigma, int | float) else sigma,
+        "--value-range": None if white is None else f"{white:g}",
+        "--channel-order": None if options.bgr is None else "bgr" if options.bgr else "rgb",
+        "--grayscale": "per-channel" if options.per_channel else None,
+        "--residual": options.residual,
+    }
+    return [(option, value) for option, value in given.items() if value is not None]

@@ -155,7 +155,10 @@ def replaced_paths(
         return list(requested)
     own = [request for request in requested if not request.options.factory]
     files = [request for request in replacements if not request.options.factory]
-    by_factory = {r.options.factory: r for r in replacements if r.options.factory}
+    by_factory: dict[str, list[str]] = {}
+    for request in replacements:
+        if request.options.factory:
+            by_factory.setdefault(request.options.factory, []).append(request.path)
     if files and len(files) != len(own):
         count = plural(len(own), "file")
         raise BadInput(f"{place}: of {count}; give as many, in their order, or none")
@@ -163,8 +166,9 @@ def replaced_paths(
     replaced = []
     for request in requested:
         if request.options.factory:
-            other = by_factory.get(request.options.factory)
-            replaced.append(replace(request, path=other.path) if other else request)
+            others = by_factory.get(request.options.factory, [request.path])
+            path = others.pop(0) if len(others) > 1 else others[0]  # one may be for several
+            replaced.append(replace(request, path=path))
         else:
             replaced.append(replace(request, path=next(paths)) if files else request)
     return replaced

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mtd.loading.model_names import spellings, values_by_model
 from mtd.utils import cli
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     from mtd.loading.load import LoadOptions
@@ -21,10 +22,11 @@ ORACLE: Literal["oracle"] = "oracle"
 
 @dataclass(frozen=True)
 class CustomModel:
-    """A model of the user's own class, as it is given on the command line.
+    """A model as it is given on the command line, mostly one of the user's own class.
 
     Attributes:
-        factory: `package.module:name` of a class or function that returns the network.
+        factory: `package.module:name` of a class or function that returns the network; empty for a
+            file of a known network.
         checkpoint: the file of its weights; empty if none is given yet.
         arguments: of the factory, by name.
     """
@@ -32,6 +34,10 @@ class CustomModel:
     factory: str
     checkpoint: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+
+    def settings(self) -> dict[str, Any]:
+        """What tells it from another model of the same file."""
+        return ({"factory": self.factory} if self.factory else {}) | dict(self.arguments)
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
     Args:
         p: of a command.
         many: whether it takes several models. Values may then begin with MODEL=, as given or
-            without its folder and ending, and be repeated.
+            without its folder and ending, and be repeated; see `mtd.loading.model_names`.
     """
     masks = p.add_argument_group("masks")
     masks.add_argument(
@@ -188,7 +194,8 @@ def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
             `models`, those for one model have `checkpoint`.
 
     Raises:
-        BadInput: no model, the same one twice, or an option that cannot be used or names no model.
+        BadInput: no model, the same one with the same options twice, or an option that cannot be
+            used or names no model.
 
     >>> parser = cli.Parser("mtd.example", "An example.", "")
     >>> _ = parser.add_argument("models", nargs="*")
@@ -200,84 +207,72 @@ def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
     from mtd.loading.load import LoadOptions
     from mtd.networks.input_format import RESIDUALS
 
-    paths, custom = _models(args)
-    options = _by_model("--options", args.options, paths, shared=len(paths) == 1)
-    sigmas = {k: _sigma(v) for k, v in _by_model("--sigma", args.sigma, paths).items()}
-    ranges = {k: _white(v) for k, v in _by_model("--value-range", args.value_range, paths).items()}
-    orders = _by_model("--channel-order", args.channel_order, paths, choices=("rgb", "bgr"))
-    grayscale = _by_model("--grayscale", args.grayscale, paths, choices=("refuse", "per-channel"))
-    residuals: dict[str, Any] = _by_model("--residual", args.residual, paths, choices=RESIDUALS)
-    return [
+    models = _models(args)
+    names = spellings([m.checkpoint for m in models], [m.settings() for m in models])
+
+    def each(option: str, texts: Sequence[str], **how: Any) -> list[Any]:
+        return values_by_model(option, texts, [m.checkpoint for m in models], names, **how)
+
+    options = each("--options", args.options, shared=len(models) == 1)
+    sigmas = [None if v is None else _sigma(v) for v in each("--sigma", args.sigma)]
+    whites = [None if v is None else _white(v) for v in each("--value-range", args.value_range)]
+    orders = each("--channel-order", args.channel_order, choices=("rgb", "bgr"))
+    grayscale = each("--grayscale", args.grayscale, choices=("refuse", "per-channel"))
+    residuals = each("--residual", args.residual, choices=RESIDUALS)
+    found = [
         ModelRequest(
-            path,
+            model.checkpoint,
             LoadOptions(
                 attention_mask=args.attention_mask,
                 mask_samples=args.mask_samples,
                 seed=args.seed,
-                options=options.get(path),
-                sigma=sigmas.get(path),
-                value_range=ranges.get(path),
-                bgr=orders[path] == "bgr" if path in orders else None,
-                per_channel=grayscale.get(path) == "per-channel",
-                residual=residuals.get(path),
-                factory=custom[path].factory if path in custom else None,
-                arguments=custom[path].arguments if path in custom else {},
+                options=options[i],
+                sigma=sigmas[i],
+                value_range=whites[i],
+                bgr=None if orders[i] is None else orders[i] == "bgr",
+                per_channel=grayscale[i] == "per-channel",
+                residual=residuals[i],
+                factory=model.factory or None,
+                arguments=model.arguments,
             ),
-            own_sigma=any("=" in t and _names(t.rpartition("=")[0], path) for t in args.sigma),
+            own_sigma=any("=" in t and t.rpartition("=")[0] in names[i] for t in args.sigma),
         )
-        for path in paths
+        for i, model in enumerate(models)
     ]
+    _check_different(found)
+    return found
 
 
-def _models(args: argparse.Namespace) -> tuple[list[str], dict[str, CustomModel]]:
-    """The requested paths, and which of them are of the user's own classes."""
+def _models(args: argparse.Namespace) -> list[CustomModel]:
+    """The requested models, in order; one without a class of the user's own has no factory."""
     custom: list[CustomModel] = list(args.custom_models)
     if hasattr(args, "checkpoint"):  # of a command for one model
         if len(custom) > 1:
             raise BadInput(f"--model {custom[1].factory}: one --model for one checkpoint")
-        custom = [replace(model, checkpoint=args.checkpoint) for model in custom]
-        paths = [args.checkpoint]
-    else:
-        paths = [*args.models, *(model.checkpoint for model in custom)]
-    if not paths:
+        return [replace(model, checkpoint=args.checkpoint) for model in custom] or [
+            CustomModel("", args.checkpoint)
+        ]
+    models = [*(CustomModel("", path) for path in args.models), *custom]
+    if not models:
         raise BadInput("the following arguments are required: MODEL, or --model and --checkpoint")
-    for model in custom:
-        if not model.checkpoint:
+    for model in models:
+        if model.factory and not model.checkpoint:
             raise BadInput(f"--model {model.factory}: give its weights with --checkpoint")
-    if len(set(paths)) < len(paths):
-        raise BadInput("the same model is given twice")
-    return paths, {model.checkpoint: model for model in custom}
+    return models
 
 
-def _names(text: str, path: str) -> bool:
-    """Whether a text before `=` names the model of a path."""
-    return text in (path, Path(path).stem)
-
-
-def _by_model(
-    option: str,
-    texts: Sequence[str],
-    paths: Sequence[str],
-    choices: tuple[str, ...] = (),
-    shared: bool = True,
-) -> dict[str, str]:
-    """An option's value by model; one without a model is for all, or refused if not `shared`."""
-    for_all: dict[str, str] = {}
-    for_one: dict[str, str] = {}
-    for text in texts:
-        model, equals, value = text.rpartition("=")
-        if choices and value not in choices:
-            raise BadInput(f"{option} {text}: expected {' or '.join(choices)}")
-        named = [path for path in paths if _names(model, path)]
-        if equals and len(named) != 1:
-            raise BadInput(f"{option} {text}: no such model; {nearest(model, paths)}")
-        if not equals and not shared:
-            raise BadInput(f"{option} {text}: with several models, say which: MODEL={value}")
-        if equals:
-            for_one[named[0]] = value
-        else:
-            for_all |= dict.fromkeys(paths, value)
-    return for_all | for_one
+def _check_different(requests: Sequence[ModelRequest]) -> None:
+    """Check that no two requests are for the same file with the same options."""
+    seen: list[tuple[Path, LoadOptions]] = []
+    for request in requests:
+        same = (Path(request.path).resolve(), request.options)
+        if same in seen:
+            second = f"{Path(request.path).stem}#2"
+            raise BadInput(
+                f"the same model is given twice, {request.path}: leave one out, or give the second "
+                f"another setting, such as --sigma {second}=25"
+            )
+        seen.append(same)
 
 
 def _sigma(text: str) -> float | Literal["oracle"]:

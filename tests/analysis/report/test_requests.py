@@ -9,7 +9,8 @@ from torch import nn
 
 from analysis.cka import command as cka_command
 from analysis.commands.command import parser as analysis_parser
-from analysis.report import command, requests
+from analysis.commands.model_names import names_of
+from analysis.report import command, requests, verify
 from analysis.report.settings import ReportOptions, ReportSettings
 from mtd.loading import cli_options
 from mtd.loading.cli_options import ModelRequest
@@ -51,10 +52,32 @@ def test_the_function_takes_paths(tmp_path, monkeypatch):
 def test_requests_are_the_same_from_json_and_from_a_command_line():
     given = [
         ModelRequest("a.pth", LoadOptions(sigma=15, value_range=255, residual="minus")),
+        ModelRequest("./a.pth", LoadOptions(sigma=25)),
+        ModelRequest("c.pth", LoadOptions(sigma="oracle", per_channel=True, options="c.json")),
         ModelRequest("b.pth", LoadOptions(factory="m:f", arguments={"w": 3}, bgr=True)),
-        ModelRequest("c.pth", LoadOptions(sigma="oracle", per_channel=True)),
+        ModelRequest("b.pth", LoadOptions(factory="m:f", arguments={"w": 5}, bgr=False)),
     ]
     assert requests.from_json(requests.to_json(given), "a report") == given
     parsed = analysis_parser(cka_command.ANALYSIS).parse_args(requests.arguments(given))
-    again = {request.path: request.options for request in cli_options.resolve_requests(parsed)}
-    assert again == {request.path: request.options for request in given}
+    again = cli_options.resolve_requests(parsed)
+    assert [(r.path, r.options) for r in again] == [(r.path, r.options) for r in given]
+    assert names_of(again) == [
+        "a (sigma 15, value range 255, residual minus)",
+        "a (sigma 25)",
+        "c",
+        "b (w 3, channel order bgr)",
+        "b (w 5, channel order rgb)",
+    ]
+
+
+def test_replacements_of_a_class_that_is_there_twice():
+    requested = [
+        ModelRequest("b.pth", LoadOptions(factory="m:f", arguments={"w": w})) for w in (3, 5)
+    ]
+    one = ModelRequest("x.pth", LoadOptions(factory="m:f"))
+    both = [one, ModelRequest("y.pth", LoadOptions(factory="m:f"))]
+    replaced = verify.replaced_paths("r", requested, [one])
+    assert [r.path for r in replaced] == ["x.pth", "x.pth"]
+    assert [r.options for r in replaced] == [r.options for r in requested]
+    replaced = verify.replaced_paths("r", requested, both)
+    assert [r.path for r in replaced] == ["x.pth", "y.pth"]

@@ -1,0 +1,118 @@
+"""What requested models are called, one file being several models if its settings differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mtd.utils.errors import BadInput, nearest
+
+
+def details(paths: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What tells each model from the others of its file; empty where nothing has to.
+
+    The settings that differ, without an equals sign, which ends a model's name in options; a number
+    where no setting does.
+
+    Args:
+        paths: of the models' files.
+        settings: of each model, those that were given.
+
+    >>> details(["a.pth", "a.pth", "b.pth"], [{"depth": 3}, {}, {}])
+    ['depth 3', '', '']
+    >>> details(["a.pth", "./a.pth"], [{}, {}])
+    ['#1', '#2']
+    """
+    files = [Path(path).resolve() for path in paths]
+    texts = []
+    for file, own in zip(files, settings, strict=True):
+        others = [s for f, s in zip(files, settings, strict=True) if f == file]
+        differ = [k for k in own if any(k not in s or s[k] != own[k] for s in others)]
+        texts.append(", ".join(f"{k} {own[k]}" for k in differ).replace("=", ":"))
+    alike = list(zip(files, texts, strict=True))
+    return [
+        text if alike.count((file, text)) == 1 else f"{text} #{number(alike, i)}".strip()
+        for i, (file, text) in enumerate(alike)
+    ]
+
+
+def number(values: Sequence[Any], index: int) -> int:
+    """The number of a value among those equal to it, from 1.
+
+    >>> number(["a", "b", "a"], 2)
+    2
+    """
+    return values[: index + 1].count(values[index])
+
+
+def spellings(paths: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> list[set[str]]:
+    """What each model may be called in options: its file, also without folder and ending.
+
+    Where a file is given several times, that means all of its models. `FILE#2` is the second, and
+    `FILE (depth 3)` the one of this setting.
+
+    >>> sorted(spellings(["n/a.pth", "n/a.pth"], [{"depth": 3}, {}])[0])
+    ['a', 'a (depth 3)', 'a#1', 'n/a.pth', 'n/a.pth (depth 3)', 'n/a.pth#1']
+    """
+    files = [Path(path).resolve() for path in paths]
+    found = []
+    for i, (path, detail) in enumerate(zip(paths, details(paths, settings), strict=True)):
+        names = {path, Path(path).stem}
+        if files.count(files[i]) > 1:
+            names |= {f"{name}#{number(files, i)}" for name in (path, Path(path).stem)}
+        if detail:
+            names |= {f"{name} ({detail})" for name in (path, Path(path).stem)}
+        found.append(names)
+    return found
+
+
+def values_by_model(
+    option: str,
+    texts: Sequence[str],
+    paths: Sequence[str],
+    names: Sequence[set[str]],
+    choices: Sequence[str] = (),
+    shared: bool = True,
+) -> list[Any]:
+    """An option's value for each model, or None.
+
+    One for all is overruled by one for all models of a file, and that by one for a single model.
+
+    Args:
+        option: its name.
+        texts: `VALUE` or `MODEL=VALUE`.
+        paths: of the models' files.
+        names: see `spellings`.
+        choices: the possible values; any without.
+        shared: whether a value may be for all models.
+
+    Raises:
+        BadInput: another value, no such model, a name of several files, or a value for all.
+
+    >>> paths, names = ["a.pth", "b.pth"], spellings(["a.pth", "b.pth"], [{}, {}])
+    >>> values_by_model("--sigma", ["b=25", "15"], paths, names)
+    ['15', '25']
+    """
+    given: list[tuple[list[int], str]] = []
+    for text in texts:
+        name, equals, value = text.rpartition("=")
+        if choices and value not in choices:
+            raise BadInput(f"{option} {text}: expected {' or '.join(choices)}")
+        named = [i for i in range(len(paths)) if name in names[i]] if equals else []
+        if equals and not named:
+            known = [
+                p if paths.count(p) == 1 else f"{p}#{number(paths, i)}" for i, p in enumerate(paths)
+            ]
+            raise BadInput(f"{option} {text}: no such model; {nearest(name, known)}")
+        if len({Path(paths[i]).resolve() for i in named}) > 1:
+            several = " and ".join(paths[i] for i in named)
+            raise BadInput(f"{option} {text}: names {several}; give one with its folder")
+        if not equals and not shared:
+            raise BadInput(f"{option} {text}: with several models, say which: MODEL={value}")
+        given.append((named, value))
+    values: list[Any] = [None] * len(paths)
+    for named, value in sorted(given, key=lambda item: -len(item[0] or [*paths, ""])):
+        for i in named or range(len(paths)):
+            values[i] = value
+    return values
