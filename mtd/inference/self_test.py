@@ -34,7 +34,7 @@ BUDGET = 5e10
 """Multiply-adds of a self-test, a second or two on a laptop."""
 
 MARGIN = 1.0
-"""Gain of another value range or residual, in dB, that is worth a warning."""
+"""Gain in dB of a choice that denoises, and of a value range or residual that is better."""
 
 ORDER_MARGIN = 0.1
 """The same for the order of channels alone, a mistake that costs 0.03 to 0.4 dB."""
@@ -91,6 +91,11 @@ class SelfTest:
         """The network as it is called."""
         return next(choice for choice in self.choices if not choice.options(self.own))
 
+    def able(self) -> list[Choice]:
+        """The choices that denoise, by a margin."""
+        least = float(self.noisy.mean()) + MARGIN
+        return [choice for choice in self.choices if choice.mean > least]
+
     def better(self) -> Choice | None:
         """The choice that is better than the chosen one by a margin, and on every crop.
 
@@ -98,9 +103,8 @@ class SelfTest:
         denoise.
         """
         chosen = self.chosen.psnr.nan_to_num(nan=-torch.inf)
-        able = [choice for choice in self.choices if choice.mean > float(self.noisy.mean())]
         found = []
-        for choice in able:
+        for choice in self.able():
             gain = choice.psnr - chosen
             order_alone = choice.options(self.own) == [
                 f"--channel-order {_order(choice.how).lower()}"
@@ -120,10 +124,10 @@ class SelfTest:
         if better is not None:
             options = " ".join(better.options(self.own))
             return f"{options} is better: {better.mean:.2f} dB, not {self.chosen.mean:.2f}"
-        if not any(choice.mean > float(self.noisy.mean()) for choice in self.choices):
+        if not self.able():
             return (
-                "no choice denoises: a network for other noise or another task, weights that are "
-                "not trained, or a class that is not theirs"
+                f"no choice gains {MARGIN:g} dB: a network for other noise or another task, "
+                "weights that are not trained, or a class that is not theirs"
             )
         return ""
 

@@ -15,6 +15,7 @@ from mtd.networks.base import Denoiser
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.networks.input_format import InputFormat
 from mtd.utils.errors import BadInput
+from tests.helpers.architectures import tiny
 
 SMALL = 1e9  # multiply-adds per pixel, with which the crops are the smallest
 
@@ -118,8 +119,11 @@ def test_the_crops_fit_the_cost_of_the_network():
 
 
 def test_no_choice_denoises():
-    found = outcome(DnCNN(DnCNNConfig(features=4, depth=3)).eval())
-    assert found.better() is None and found.warning().startswith("no choice denoises: ")
+    found = outcome(tiny("DnCNN"))
+    assert found.better() is None and found.warning().startswith("no choice gains 1 dB: ")
+    # nor does one that leaves the noise as it is, whose choices are alike
+    found = outcome(nn.Identity())
+    assert found.better() is None and found.warning().startswith("no choice gains 1 dB: ")
 
 
 class Blur(nn.Module):
