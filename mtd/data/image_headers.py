@@ -70,10 +70,11 @@ def read(path: Path, page: int | None = None) -> Header:
     except UnidentifiedImageError:
         raise BadInput(f"{path}: not an image that can be read; {KNOWN}") from None
     except OSError as error:
-        reason = error.strerror or f"damaged image: {error}"
-        raise BadInput(f"{path}: cannot be read ({reason})") from None
+        if error.strerror:
+            raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
+        raise BadInput(f"{path}: damaged image ({error})") from None
     except Exception as error:  # Pillow raises anything for a damaged header
-        raise BadInput(f"{path}: not an image that can be read ({error})") from None
+        raise BadInput(f"{path}: damaged image ({error})") from None
     return header
 
 
@@ -109,11 +110,12 @@ def choose(pages: Sequence[int], page: int | None, what: str) -> int:
     Raises:
         BadInput: several, or no such page.
     """
-    count = f"{len(pages)} {what}{'s' * (len(pages) != 1)}"
+    count = f"{len(pages)} {what}s" if len(pages) > 1 else "1 image"
     if page is None and len(pages) > 1:
         raise BadInput(f"{count}; choose one with --page N (mtd.train: --set data.page=N)")
     if page is not None and not 1 <= page <= len(pages):
-        raise BadInput(f"page {page} of {count}; expected 1 to {len(pages)}")
+        known = f"1 to {len(pages)}" if len(pages) > 1 else "1"
+        raise BadInput(f"page {page}: it holds {count}; expected {known}")
     return pages[(page or 1) - 1]
 
 

@@ -20,6 +20,9 @@ MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 REDUCED = 0b101
 """Bits of a page's kind: a smaller version of another page, or a mask."""
 
+BELOW = 330
+"""The tag of directories below a page."""
+
 WHITE_IS_ZERO, RGB, PALETTE, YCBCR, JPEG = 0, 2, 3, 6, 7
 COLORS = {0: 1, 1: 1, 2: 3, 3: 1, 6: 3}
 """Samples of a pixel by photometric interpretation, without alpha."""
@@ -46,13 +49,25 @@ def directories(path: Path) -> list[ImageFileDirectory_v2]:
 
 
 def pages(found: list[ImageFileDirectory_v2]) -> list[int]:
-    """Which directories are images of their own, not smaller versions or masks of others."""
+    """Which directories are images of their own, not smaller versions or masks of others.
+
+    Raises:
+        BadInput: none, since a camera's raw file keeps its image below a preview.
+    """
     own = [i for i, tags in enumerate(found) if not int(tags.get(254, 0)) & REDUCED]
+    if not own and any(BELOW in tags for tags in found):
+        raise BadInput("previews of an image that cannot be read; convert it to RGB first")
     return own or list(range(len(found)))
 
 
 def size(tags: ImageFileDirectory_v2) -> tuple[int, int]:
-    """Height and width as stored."""
+    """Height and width as stored.
+
+    Raises:
+        BadInput: they are missing.
+    """
+    if not (tags.get(256) and tags.get(257)):
+        raise BadInput("damaged image (no size in its directory)")
     return int(tags[257]), int(tags[256])
 
 
@@ -79,7 +94,8 @@ def kind(tags: ImageFileDirectory_v2) -> tuple[int, Library]:
     alpha = samples - COLORS[photometric]
     planar, tiled = samples > 1 and tags.get(284, 1) == 2, 324 in tags
     if alpha not in (0, 1) or (alpha and (bits < 8 or photometric == PALETTE)):
-        raise BadInput(f"{samples} channels of {bits} bits; convert it to gray or RGB first")
+        plural = "s" * (samples != 1)
+        raise BadInput(f"{samples} channel{plural} of {bits} bits; convert it to gray or RGB first")
     if alpha and 1 in extra:
         raise BadInput("colors multiplied by alpha; convert it to straight alpha first")
     pillow = bits <= 8 and orientation(tags) == 1

@@ -34,6 +34,7 @@ class Kind:
         extra: what the samples after the colors are; 2 is alpha, 1 premultiplied alpha.
         orientation: 1 to 8; 0 for no such tag.
         reduced: a smaller version of another page.
+        below: other directories are below it.
         colormap: (2^bits, 3) of 16 bits, for a palette.
     """
 
@@ -47,6 +48,7 @@ class Kind:
     extra: tuple[int, ...] = ()
     orientation: int = 0
     reduced: bool = False
+    below: bool = False
     colormap: NDArray[np.uint16] | None = None
 
 
@@ -107,6 +109,8 @@ def _tags(
         tags[338] = (SHORT, kind.extra)
     if kind.reduced:
         tags[254] = (LONG, [1])
+    if kind.below:
+        tags[330] = (LONG, [8])
     if kind.orientation:
         tags[274] = (SHORT, [kind.orientation])
     if kind.colormap is not None:

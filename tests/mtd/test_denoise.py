@@ -286,7 +286,7 @@ def test_a_page_is_taken_and_several_are_refused(in_process: Call, folder: Path)
     got, expected = (image_io.read_image(base / f"{name}.png").pixels for name in ("two", "one"))
     assert np.array_equal(got, expected)
     code, _, err = run(in_process, folder, "--page", "2")
-    assert code == 2 and err.count("\n") == 1 and "page 2 of 1 frame" in err
+    assert code == 2 and err.count("\n") == 1 and "page 2: it holds 1 image; expected 1" in err
 
 
 def test_what_is_skipped_is_said_once(in_process: Call, folder: Path) -> None:

@@ -47,7 +47,7 @@ def test_the_page_is_read_and_recorded(tmp_path: Path, pages: dict[int, np.ndarr
         assert np.array_equal(photographs_from([f"{folder}/a.tif"], page)[0].load(), expected)
     with pytest.raises(BadInput, match="2 pages; choose one with --page N"):
         load_inputs(nn.Identity(), Settings(images=(folder,), **SMALL))
-    with pytest.raises(BadInput, match="page 3 of 2 pages"):
+    with pytest.raises(BadInput, match="page 3: it holds 2 pages"):
         load_inputs(nn.Identity(), Settings(images=(folder,), page=3, **SMALL))
 
 

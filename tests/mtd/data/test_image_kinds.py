@@ -228,7 +228,7 @@ def test_several_pages_are_refused_and_page_takes_one(tmp_path: Path, suffix: st
         assert np.array_equal(image_io.read_image(path, number).colors, expected)
         assert image_io.header(path, number).height == 20
     for reader in READERS:
-        with pytest.raises(BadInput, match=r"page 4 of 3 .*; expected 1 to 3"):
+        with pytest.raises(BadInput, match=r"page 4: it holds 3 .*; expected 1 to 3"):
             reader(path, 4)
         with pytest.raises(BadInput, match="page 0"):
             reader(path, 0)
@@ -247,6 +247,8 @@ def test_pages_of_other_sizes_and_depths(tmp_path: Path) -> None:
     is_read(path, first)  # a smaller version is not another picture
     path.write_bytes(tiffs.encode((small, thumbnail), (second, Kind(tiffs.BLACK_IS_ZERO, 16))))
     is_read(path, second)
+    path.write_bytes(tiffs.encode((small, Kind(reduced=True, below=True))))
+    refused(path, "previews of an image")  # as in raw files of cameras
 
 
 def test_a_photograph_with_previews_is_one_image(tmp_path: Path) -> None:
