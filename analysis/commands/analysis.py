@@ -84,6 +84,8 @@ class Analysis:
         version: of what its observer extracts; part of every cache key.
         package: where its code and figures are, for the fingerprint of a page.
         result: the class of its results.
+        mode: the record of the run that settings ask for, where an option of the command stands
+            for another kind of run; by default this one.
     """
 
     name: str
@@ -113,6 +115,7 @@ class Analysis:
     version: int = 1
     package: str = ""
     result: Callable[[], type[Result]] | None = None
+    mode: Callable[[Any], Analysis] | None = None
 
     @property
     def home(self) -> str:

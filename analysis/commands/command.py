@@ -60,6 +60,7 @@ def run(
     from analysis.commands.job import plan
 
     output = output or OutputOptions()
+    analysis = analysis.mode(settings) if analysis.mode is not None else analysis
     inputs = load(analysis, models, settings)
     with inputs.ranks.raise_on_all_ranks():
         job = plan(analysis, inputs, settings)

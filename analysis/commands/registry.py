@@ -34,6 +34,11 @@ BUILT_IN = (
 )
 """In the order in which a report shows them."""
 
+MODES = {
+    "noisy_pictures": ("analysis.generalization.noisy.command", "generalization MODEL --noisy")
+}
+"""Further kinds of runs, by name in manifests: the module of their record, and the command."""
+
 
 @cache
 def analyses() -> dict[str, Analysis]:
@@ -78,5 +83,17 @@ def analysis(name: str) -> Analysis:
     Raises:
         BadInput: no analysis has that name.
     """
-    one_of("analysis", name, analyses())
+    one_of("analysis", name, [*analyses(), *MODES])
+    if name in MODES:
+        mode: Analysis = import_module(MODES[name][0]).ANALYSIS
+        return mode
     return analyses()[name]
+
+
+def command_of(name: str) -> str:
+    """The command that runs an analysis, without `python -m`.
+
+    >>> command_of("cka"), command_of("noisy_pictures")
+    ('analysis.cka', 'analysis.generalization MODEL --noisy')
+    """
+    return f"analysis.{MODES[name][1] if name in MODES else name}"

@@ -126,7 +126,9 @@ def folder(run_dir: str | PathLike[str], name: str) -> Path:
         if (path / run_folder.MANIFEST).is_file():
             print(f"showing {path}, the example: there is no run of analysis.{name} in runs/")
             return path
+    from analysis.commands.registry import command_of
+
     raise BadInput(
-        f"no run of analysis.{name} in {' or '.join(PARENTS)}: run `python -m analysis.{name}` "
+        f"no run of analysis.{name} in {' or '.join(PARENTS)}: run `python -m {command_of(name)}` "
         "first (--help has examples), or set run_dir"
     )

@@ -33,8 +33,18 @@ EXAMPLES = """\
   python -m analysis.generalization mine.pth --paired-images 'cc/*_real.png' 'cc/*_mean.png'
   python -m analysis.generalization mine.pth --paired-images monte_carlo:64=render/64spp \\
       render/clean
+  python -m analysis.generalization mine.pth theirs.pth --noisy photographs
   torchrun --nproc-per-node 4 -m analysis.generalization mine.pth theirs.pth --device cuda
 """
+
+
+def mode(settings: GeneralizationSettings) -> Analysis:
+    """The benchmark, or with `noisy` what is done with pictures that have no clean one."""
+    if not settings.noisy:
+        return ANALYSIS
+    from analysis.generalization.noisy.command import ANALYSIS as NOISY_PICTURES
+
+    return NOISY_PICTURES
 
 
 def load_inputs(
@@ -178,6 +188,7 @@ ANALYSIS = Analysis(
         "tests": ("noise", "metric", "model_a", "model_b"),
     },
     report_crops=24,
+    mode=mode,
 )
 
 
@@ -233,7 +244,10 @@ def benchmark(
         'α'
     """
     from analysis.generalization.result import GeneralizationResult
+    from mtd.utils.errors import BadInput
 
+    if settings.get("noisy"):
+        raise BadInput("noisy: call analysis.generalization.noisy_pictures(models, images) instead")
     result = command.run_in_memory(ANALYSIS, models, images, progress, **settings)
     assert isinstance(result, GeneralizationResult)
     return result

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Literal
 
+from analysis.commands.parser import flag_of
 from analysis.commands.settings import (
     Settings,
     limit_option,
@@ -22,6 +23,12 @@ SUITE = "quick"
 
 PICTURES = "strips.safetensors"
 """The file of the pictures that comparison strips are made of."""
+
+NOISY = (
+    *("noisy", "noises", "crop", "crop_rule", "limit", "tile", "memory", "batch_size"),
+    *("mask_draws", "attention_mask", "mask_samples", "seed", "device", "autocast"),
+)
+"""Settings that have an effect on noisy pictures without a clean one."""
 
 Tile = int | Literal["auto", "off"]
 
@@ -61,6 +68,9 @@ class GeneralizationSettings(Settings):
         lpips_weights: file of the AlexNet backbone of LPIPS; None for torchvision's.
         tile: large images in tiles: `auto`, `off`, or the side of a tile.
         memory: in GiB, that `tile="auto"` keeps to.
+        noisy: folders of noisy pictures without a clean one, instead of a benchmark; see
+            `analysis.generalization.noisy`. The noises are then those that theirs is compared
+            with.
     """
 
     crop: int | None = option(
@@ -116,6 +126,14 @@ class GeneralizationSettings(Settings):
         "auto", "large images in tiles: auto, off, or the tile's side", metavar="TILE", parse=tile
     )
     memory: float = memory_option("memory that --tile auto keeps to")
+    noisy: tuple[str, ...] = option(
+        (),
+        "noisy pictures without a clean one, so without PSNR, instead of a benchmark: outputs, "
+        "what is left of the noise, how models agree, CKA and SRGA against synthetic noise "
+        "(repeatable)",
+        metavar="DIR",
+        shown="",
+    )
 
     def __post_init__(self) -> None:
         """Check the settings, and that they go together.
@@ -133,6 +151,22 @@ class GeneralizationSettings(Settings):
         for text in self.testset:
             if "=" not in text:
                 raise BadInput(f"--testset {text}: expected NAME=DIR, such as kodak24=Kodak24")
+        if self.noisy:
+            self.check_noisy()
+
+    def check_noisy(self) -> None:
+        """Check that nothing needs the clean images that noisy pictures do not have.
+
+        Raises:
+            BadInput: something does.
+        """
+        why = "and --noisy: give one of them; noisy pictures have no clean image to compare with"
+        for item in fields(self):
+            if item.name not in NOISY and getattr(self, item.name) != item.default:
+                raise BadInput(f"{flag_of(item)} {why}")
+        for spec in self.noises or ():
+            if spec.startswith("folder:"):
+                raise BadInput(f"--noise {spec} {why}")
 
     def completed(self, suite: Suite | None) -> GeneralizationSettings:
         """The same with the noises and crops of a suite where these settings leave them open.

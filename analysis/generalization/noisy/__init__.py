@@ -1,0 +1,1 @@
+"""Noisy pictures without a clean one: what can be said of denoisers without PSNR."""
