@@ -321,7 +321,8 @@ def choose_layers(
     """Layers to record, by model.
 
     Raises:
-        BadInput: a pattern that matches nothing.
+        BadInput: a pattern that matches nothing, or a network without layers that are recorded
+            by default.
     """
     from analysis.engine.layers import choose
 
@@ -331,6 +332,8 @@ def choose_layers(
             chosen[name] = choose(model, list(patterns) if patterns else None)
         except BadInput as error:
             raise BadInput(f"{name}: {error}") from None
+        if not chosen[name]:
+            raise BadInput(f"{name}: no convolution in the network; name layers with --layers")
     return chosen
 
 

@@ -27,6 +27,9 @@ LOWPASS = np.array([1 + _ROOT, 3 + _ROOT, 3 - _ROOT, 1 - _ROOT]) / math.sqrt(32)
 HIGHPASS = LOWPASS[::-1] * np.array([1, -1, 1, -1])
 """Its wavelet filter."""
 
+ROUNDING = 1e-9
+"""Coefficients of flat areas, such as overexposed ones, are as small as this, and not counted."""
+
 MEDIAN = 0.6744897501960817
 """The median of |z| for a standard normal z."""
 
@@ -41,8 +44,9 @@ def noise_level(image: NDArray[np.generic]) -> float:
 
     σ = median |d| / 0.6745, d being the nonzero diagonal coefficients of the finest scale of a
     wavelet transform (Daubechies, two vanishing moments), in which smooth content hardly appears.
-    The same number as `skimage.restoration.estimate_sigma`. It is too small for noise that is
-    alike in neighboring pixels, such as a camera's after demosaicing; see `coarse_noise_level`.
+    The same number as `skimage.restoration.estimate_sigma`, but that flat areas are left out. It is
+    too small for noise that is spatially correlated, such as a camera's after demosaicing; see
+    `coarse_noise_level`.
 
     Args:
         image: (H, W, C) in 8-bit levels, H and W at least 4.
@@ -58,7 +62,7 @@ def noise_level(image: NDArray[np.generic]) -> float:
     levels = []
     for channel in channels(image):
         coefficients = np.abs(_filtered(_filtered(channel, 0), 1))
-        coefficients = coefficients[coefficients != 0]
+        coefficients = coefficients[coefficients > ROUNDING]
         levels.append(float(np.median(coefficients)) / MEDIAN if len(coefficients) else 0.0)
     return float(np.mean(levels))
 
@@ -78,8 +82,8 @@ def _filtered(channel: Array, axis: int) -> Array:
 def coarse_noise_level(image: NDArray[np.generic]) -> float:
     """`noise_level` one octave coarser: of the means of 2 x 2 pixels, times 2.
 
-    For white noise it estimates the same σ. Noise that is alike in neighboring pixels has more of
-    its power here, and fine image structure appears here too. On 15 photographs of the CC set
+    For white noise it estimates the same σ. Correlated noise has more of its power here, and fine
+    image structure appears here too. On 15 photographs of the CC set
     (three cameras, noise of 3.6 to 8.4 levels) it is 0.87 of the true root mean square on average,
     the estimate at the finest scale 0.24; measured by `tests/analysis/generalization/noisy`.
 
@@ -151,7 +155,7 @@ def correlated(residual: Array, reach: int = REACH) -> float:
     """How far a residual is from white: the root mean square of its autocorrelation, see there.
 
     0 for white noise but for chance (`autocorrelation_floor`), at most 1; NaN for a residual that
-    does not vary.
+    does not vary. The true noise of a camera is not white: 0.31 on the CC photographs.
     """
     return float(np.sqrt(np.square(autocorrelation(residual, reach)).mean(1)).mean())
 
@@ -185,7 +189,7 @@ def detail_correlation(residual: Array, output: NDArray[np.generic]) -> float:
     0, up to 1 / √(H W) by chance, where the residual has nothing linear in common with what the
     output shows (see `detail`). Above 0 where detail of the image was taken away, or where part of
     the noise remains in the output: both leave a copy of the residual's structure in it. Below 0
-    where the output sharpens.
+    where the output sharpens. The true noise of the CC photographs has 0.02 with the clean detail.
 
     Args:
         residual: (H, W, C).

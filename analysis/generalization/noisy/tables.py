@@ -39,8 +39,8 @@ class Quantity:
 
 
 QUANTITIES = {
-    "noise_level": Quantity("noise level left, finest scale", "8-bit levels", 2),
-    "coarse_noise_level": Quantity("noise level left, means of 2 x 2 pixels", "8-bit levels", 2),
+    "noise_level": Quantity("noise level, finest scale", "8-bit levels", 2),
+    "coarse_noise_level": Quantity("noise level, means of 2 x 2 pixels", "8-bit levels", 2),
     "residual": Quantity("residual, root mean square", "8-bit levels", 2),
     "autocorrelation": Quantity("autocorrelation of the residual", "", 3, "autocorrelation_floor"),
     "detail_correlation": Quantity("correlation of residual and output's detail", "", 3),
