@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -95,7 +96,17 @@ class Denoiser(nn.Module):
         return convolutions(self)
 
     def layer_roles(self) -> LayerRoles:
-        """Which layers hold features, and which the output; determined by running the network."""
+        """Which layers hold features, and which the output."""
+        roles = self.own_layer_roles()
+        if self.input_format.residual in ("minus", "plus") and roles.predicts == "image":
+            return replace(roles, predicts="noise")  # what it returns is a residual
+        return roles
+
+    def own_layer_roles(self) -> LayerRoles:
+        """The roles of the layers for what the network itself returns.
+
+        The base class runs the network to determine them.
+        """
         return layer_roles.determine(self)
 
     def last_convolution(self) -> str:

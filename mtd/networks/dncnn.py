@@ -88,7 +88,7 @@ class DnCNN(Denoiser):
         """
         return 12 * self.config.features
 
-    def layer_roles(self) -> LayerRoles:
+    def own_layer_roles(self) -> LayerRoles:
         """The last convolution holds the noise."""
         last = convolutions(self)[-1]
         return LayerRoles(frozenset({last}), last, "noise")

@@ -93,7 +93,7 @@ class FFDNet(Denoiser):
         """
         return 3 * self.config.features + 12 * self.config.in_chans
 
-    def layer_roles(self) -> LayerRoles:
+    def own_layer_roles(self) -> LayerRoles:
         """The last convolution holds the image."""
         last = convolutions(self)[-1]
         return LayerRoles(frozenset({last}), last, "image")

@@ -133,7 +133,7 @@ class Restormer(Denoiser):
         """`patch_embed`, every transformer block, `output`."""
         return ["patch_embed", *self.block_paths(), "output"]
 
-    def layer_roles(self) -> LayerRoles:
+    def own_layer_roles(self) -> LayerRoles:
         """`output` holds the noise; each level is half the size of the one above."""
         levels = {path: re.search(r"level(\d)", path) for path in self.block_paths()}
         strides = {path: 2.0 ** (int(level[1]) - 1) for path, level in levels.items() if level}

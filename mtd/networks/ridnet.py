@@ -111,7 +111,7 @@ class RIDNet(Denoiser):
         units = [f"{block}.{unit}" for block in self.blocks for unit in ("r1", "r2", "r3", "ca")]
         return ["head", *units, "tail"]
 
-    def layer_roles(self) -> LayerRoles:
+    def own_layer_roles(self) -> LayerRoles:
         """`tail` and `add_mean` hold the noise."""
         return LayerRoles(frozenset({"tail", "add_mean"}), "tail", "noise")
 

@@ -114,7 +114,7 @@ class RNAN(Denoiser):
         body = [f"body.{i}" for i in range(len(self.body))]
         return ["head.0", "body_nl_low.0", *body, "body_nl_high.0", "tail.0"]
 
-    def layer_roles(self) -> LayerRoles:
+    def own_layer_roles(self) -> LayerRoles:
         """`tail.0` holds the noise."""
         return LayerRoles(frozenset({"tail.0"}), "tail.0", "noise")
 

@@ -97,7 +97,7 @@ class SwinIR(Denoiser):
         """`conv_first`, the blocks, `conv_after_body`, `conv_last`."""
         return ["conv_first", *self.block_paths(), "conv_after_body", "conv_last"]
 
-    def layer_roles(self) -> LayerRoles:
+    def own_layer_roles(self) -> LayerRoles:
         """`conv_after_body` and `conv_last` hold the output."""
         predicts: Prediction = "noise" if self.config.global_residual else "image"
         outputs = frozenset({"conv_after_body", "conv_last"})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -191,6 +193,16 @@ def test_a_stock_swinir_predicts_the_noise_and_the_papers_the_image():
     )
     network = tiny("SwinIR", config=config)
     assert network.layer_roles().predicts == determine(network).predicts == "noise"
+
+
+@pytest.mark.parametrize("residual", ["none", "minus", "plus", "flip"])
+def test_a_network_that_returns_the_noise_predicts_it(residual):
+    torch.manual_seed(0)
+    for kind, alone in ((Image, "image"), (Small, "noise")):
+        network = wrap(kind())
+        network.input_format = replace(network.input_format, residual=residual)
+        expected = "noise" if residual in ("minus", "plus") else alone
+        assert network.layer_roles().predicts == expected
 
 
 def test_published_networks():
