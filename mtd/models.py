@@ -92,7 +92,8 @@ def lines(facts: dict[str, Any]) -> list[str]:
     steps, noise = training.get("steps"), training.get("noise")
     trained = [f"{steps:,} steps" if isinstance(steps, int) else "", f"noise {noise}" * bool(noise)]
     drawn = ", drawn at inference" if facts["attention_mask_drawn"] else ""
-    layers = f"{facts['layers']}: {facts['first_layer']} … {facts['last_layer']}"
+    calls = f", {facts['layer_calls']} calls" * (facts["layer_calls"] > facts["layers"])
+    layers = f"{facts['layers']}: {facts['first_layer']} … {facts['last_layer']}{calls}"
     values = {
         "file": facts["file"],
         "SHA-256": facts["sha256"],

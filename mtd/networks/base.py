@@ -118,7 +118,7 @@ class Denoiser(nn.Module):
         if roles.image_layer:
             return roles.image_layer
         modules = dict(self.named_modules())
-        names = [name for name in roles.order if isinstance(modules[name], nn.Conv2d)]
+        names = [name for name in roles.calls if isinstance(modules[name], nn.Conv2d)]
         return names[-1] if names else ""
 
     def initialize(self, generator: torch.Generator) -> None:

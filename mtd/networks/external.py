@@ -110,9 +110,9 @@ class ExternalNetwork(Denoiser):
 
         Of more than 32, 32 evenly spaced ones.
         """
-        modules, order = dict(self.named_modules()), self.layer_roles().order
+        modules, calls = dict(self.named_modules()), self.layer_roles().calls
         for kinds in ((nn.Conv2d, nn.ConvTranspose2d), (nn.Linear,)):
-            names = [name for name in order if isinstance(modules[name], kinds)]
+            names = [name for name in calls if isinstance(modules[name], kinds)]
             if len(names) > MANY:
                 names = [names[round(i * (len(names) - 1) / (MANY - 1))] for i in range(MANY)]
             if names:

@@ -58,8 +58,8 @@ class LayerRoles:
             last features. Empty without one.
         predicts: `noise` if the network adds its input to what its last layers hold, `image` if it
             does not; empty if neither fits.
-        order: paths of all layers with weights that were called, in the order of the forward pass.
-            One that is called several times is listed by its last call.
+        calls: how often each layer with weights is called in a forward pass, by path, in the order
+            of the last calls.
         strides: the image's side as a multiple of that of a layer's feature maps, by path, where
             it is known.
     """
@@ -67,7 +67,7 @@ class LayerRoles:
     outputs: frozenset[str]
     image_layer: str
     predicts: Prediction
-    order: tuple[str, ...] = ()
+    calls: Mapping[str, int] = field(default_factory=dict)
     strides: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -103,7 +103,8 @@ def _determine(network: Denoiser) -> LayerRoles:
         outputs.append(path)
     first = images[-1] if images else ""
     predicts = probe.predicts(images, base)
-    return LayerRoles(frozenset(outputs), first, predicts, tuple(calls), probe.strides())
+    counts = {path: call.count for path, call in calls.items()}
+    return LayerRoles(frozenset(outputs), first, predicts, counts, probe.strides())
 
 
 @dataclass

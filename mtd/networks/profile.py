@@ -196,7 +196,7 @@ def describe(model: Denoiser, size: int = SIZE) -> dict[str, Any]:
         BadInput: the network takes no image of this size.
     """
     source, input_format, inference = model.source, model.input_format, model.inference
-    layers = model.main_layers()
+    layers, calls = model.main_layers(), model.layer_roles().calls
     names: tuple[str, ...] = ("sha256", "container", "recognised", "assumed")
     names = (*names, "factory", "arguments", "factory_sha256")
     macs, field = macs_per_pixel(model, size), receptive_field(model)
@@ -219,6 +219,7 @@ def describe(model: Denoiser, size: int = SIZE) -> dict[str, Any]:
         "mask_source": source.get("policy_source", ""),
         "attention_mask_drawn": inference.active,
         "layers": len(layers),
+        "layer_calls": sum(calls.get(path, 1) for path in layers),
         "first_layer": layers[0] if layers else None,
         "last_layer": layers[-1] if layers else None,
         "training": source.get("training", {}),

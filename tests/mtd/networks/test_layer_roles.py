@@ -148,7 +148,7 @@ def test_a_bias_free_network_and_batch_normalization():
     parts += [conv(8, 8, bias=False), nn.BatchNorm2d(8), nn.ReLU(), conv(8, 3, bias=False)]
     roles = determine(wrap(nn.Sequential(*parts)))
     assert (roles.outputs, roles.image_layer, roles.predicts) == ({"5"}, "5", "image")
-    assert roles.order == ("0", "2", "5")
+    assert list(roles.calls.items()) == [("0", 1), ("2", 1), ("5", 1)]
 
 
 def test_a_unet_and_spandrels_networks():
@@ -157,8 +157,24 @@ def test_a_unet_and_spandrels_networks():
     torch.manual_seed(0)
     roles = determine(wrap(space["UNet"]()))
     assert (roles.outputs, roles.image_layer) == ({"_block6.4"}, "_block6.4")
-    # shared levels are listed by their last call
-    assert roles.order.index("_block2.0") < roles.order.index("_block5.4")
+    assert roles.calls == {
+        "_block1.0": 1,
+        "_block1.2": 1,
+        "_block2.0": 4,
+        "_block3.0": 1,
+        "_block3.2": 1,
+        "_block4.0": 1,
+        "_block4.2": 1,
+        "_block4.4": 1,
+        "_block5.0": 3,
+        "_block5.2": 3,
+        "_block5.4": 3,
+        "_block6.0": 1,
+        "_block6.2": 1,
+        "_block6.4": 1,
+    }
+    assert list(roles.calls)[-1] == "_block6.4"
+    assert roles.strides["_block3.0"] == 32 and roles.strides["_block6.4"] == 1
     network = nafnet()
     with torch.no_grad():  # as built, its blocks add nothing
         for name, value in network.named_parameters():
