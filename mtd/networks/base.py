@@ -13,10 +13,18 @@ from mtd.masking import MaskedInference
 from mtd.networks import layer_roles
 from mtd.networks.block_names import BlockNames
 from mtd.networks.config import Config
-from mtd.networks.input_format import InputFormat
-from mtd.networks.layer_roles import LayerRoles
+from mtd.networks.input_format import InputFormat, Residual
+from mtd.networks.layer_roles import LayerRoles, Prediction
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
+
+PREDICTS: dict[tuple[Prediction, Residual], Prediction] = {
+    ("image", "minus"): "noise",
+    ("image", "plus"): "noise",
+    ("noise", "minus"): "image",
+    ("noise", "flip"): "noise",
+}
+"""What the last layers hold, by what they hold for the network alone and its residual."""
 
 
 class Denoiser(nn.Module):
@@ -108,6 +116,12 @@ class Denoiser(nn.Module):
         The base class runs the network to determine them.
         """
         return layer_roles.determine(self)
+
+    @property
+    def predicts(self) -> Prediction:
+        """What its last layers hold, the use of its output included; see `LayerRoles`."""
+        own, residual = self.layer_roles().predicts, self.input_format.residual
+        return own if residual == "none" else PREDICTS.get((own, residual), "")
 
     def last_convolution(self) -> str:
         """Path of the layer that computes the output image; empty without one.

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 import mtd
 from mtd.networks.external import wrap
+from mtd.networks.input_format import RESIDUALS, InputFormat
 from mtd.networks.layer_roles import determine
 from tests.helpers import external_networks
 from tests.helpers.architectures import TINY, tiny
@@ -231,3 +232,21 @@ def test_published_networks():
         declared, measured = network.layer_roles(), determine(network)
         assert declared.outputs == measured.outputs == {network.main_layers()[-1]}
         assert declared.predicts == measured.predicts == kind
+
+
+@pytest.mark.parametrize("residual", RESIDUALS)
+@pytest.mark.parametrize("kind", [Small, Image])
+def test_what_is_predicted_depends_on_the_use_of_the_output(kind, residual):
+    """By definition: whether the output follows the input if the last layer's stays the same."""
+    network = wrap(kind())
+    network.input_format = InputFormat(residual=residual)
+    x, change = torch.rand(2, 1, 3, 16, 16).unbind()
+    constant = torch.rand(1, 3, 16, 16)
+    network.get_submodule("last").register_forward_hook(lambda *_: constant)
+    with torch.no_grad():
+        moved = network(x + change) - network(x)
+    slope = float((moved * change).sum() / change.square().sum())
+    expected = {0: "image", 1: "noise", 2: ""}[round(slope)]
+    fresh = wrap(kind())
+    fresh.input_format = InputFormat(residual=residual)
+    assert fresh.predicts == expected
