@@ -352,7 +352,7 @@ def manifest_of(analysis: str, settings: Settings, inputs: RunInputs) -> dict[st
             | {
                 "identity": identity_digest(m),
                 "parameters": sum(p.numel() for p in m.parameters()),
-                "predicts": m.predicts,
+                "predicts": m.layer_roles().predicts,
             }
             for name, m in loaded.items()
         },

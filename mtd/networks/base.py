@@ -105,10 +105,10 @@ class Denoiser(nn.Module):
 
     def layer_roles(self) -> LayerRoles:
         """Which layers hold features, and which the output."""
-        roles = self.own_layer_roles()
-        if self.input_format.residual in ("minus", "plus") and roles.predicts == "image":
-            return replace(roles, predicts="noise")  # what it returns is a residual
-        return roles
+        roles, residual = self.own_layer_roles(), self.input_format.residual
+        if residual == "none":
+            return roles
+        return replace(roles, predicts=PREDICTS.get((roles.predicts, residual), ""))
 
     def own_layer_roles(self) -> LayerRoles:
         """The roles of the layers for what the network itself returns.
@@ -116,12 +116,6 @@ class Denoiser(nn.Module):
         The base class runs the network to determine them.
         """
         return layer_roles.determine(self)
-
-    @property
-    def predicts(self) -> Prediction:
-        """What its last layers hold, the use of its output included; see `LayerRoles`."""
-        own, residual = self.layer_roles().predicts, self.input_format.residual
-        return own if residual == "none" else PREDICTS.get((own, residual), "")
 
     def last_convolution(self) -> str:
         """Path of the layer that computes the output image; empty without one.
