@@ -11,9 +11,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtd.loading import pickle_scan
+from mtd.loading import pickle_scan, stand_ins, weight_sets
+from mtd.loading.weight_sets import StateDict, WeightSet
 from mtd.masking import MaskPolicy
 from mtd.networks import registry
 from mtd.networks.config import Config
@@ -32,16 +32,11 @@ from mtd.utils.errors import BadInput
 
 BUNDLED = Path(__file__).parents[1] / "pretrained"
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
-CONTAINERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net")
 METADATA = "mtd"
 WEIGHTS = "weights_sha256"
 ABOUT = "metadata_sha256"
 LEAST = 2**20
 """Size in bytes up to which a tensor may be larger than its file, such as an expanded one."""
-WRAPPERS = ("module.", "_orig_mod.", "netG.", "net_g.", "module.")
-"""Prefixes of all keys that parallel and compiled modules, and training code, add."""
-
-StateDict = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -51,18 +46,22 @@ class Checkpoint:
     Attributes:
         path: of the file.
         digest: SHA-256 of the file.
-        container: key of the state dict in the file; empty if the file is the state dict.
-        weights: the state dict of a known architecture, without prefixes.
+        sets: every mapping that holds tensors.
         metadata: as `save` writes it; empty for other files.
-        whole: every tensor by its name in the file.
+        left_out: classes whose objects were not read.
     """
 
     path: Path
     digest: str
-    container: str
-    weights: StateDict
+    sets: list[WeightSet]
     metadata: dict[str, Any]
-    whole: StateDict
+    left_out: list[str]
+
+    @property
+    def own(self) -> WeightSet:
+        """The weights that `save` wrote."""
+        ours = [one for one in self.sets if one.place in ("params", "")]
+        return (ours or self.sets)[0]
 
 
 def locate(name: str | Path) -> Path:
@@ -95,8 +94,8 @@ def read(name: str | Path) -> Checkpoint:
         BadInput: a missing or damaged file, an unknown format, or one that holds code.
 
     >>> checkpoint = read("masked.pth")
-    >>> checkpoint.container, len(checkpoint.weights)
-    ('params', 130)
+    >>> [(one.place, len(one.tensors)) for one in checkpoint.sets]
+    [('params', 130)]
     """
     path = locate(name)
     if path.suffix.lower() not in SUFFIXES:
@@ -105,19 +104,19 @@ def read(name: str | Path) -> Checkpoint:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
-    content, metadata = _contents(path)
-    container, whole = tensors(content, path)
-    for name, value in whole.items():
-        if value.numel() * value.itemsize > max(path.stat().st_size, LEAST):
-            raise BadInput(
-                f"{path}: {name} of shape {list(value.shape)} is larger than the whole file"
-            )
-    weights = whole if "network" in metadata else bare(whole)
-    if WEIGHTS in metadata and metadata[WEIGHTS] != _digest_or_none(whole):
+    content, metadata, left_out = _contents(path)
+    sets = _weight_sets(content, path, left_out)
+    for one in sets:
+        for name, value in one.tensors.items():
+            if value.numel() * value.itemsize > max(path.stat().st_size, LEAST):
+                shape = list(value.shape)
+                raise BadInput(f"{path}: {name} of shape {shape} is larger than the whole file")
+    checkpoint = Checkpoint(path, digest, sets, metadata, left_out)
+    if WEIGHTS in metadata and metadata[WEIGHTS] != _digest_or_none(checkpoint.own.tensors):
         raise BadInput(f"{path}: damaged, its weights are not what was saved (SHA-256)")
     if ABOUT in metadata and metadata[ABOUT] != about_digest(metadata):
         raise BadInput(f"{path}: damaged, its metadata is not what was saved (SHA-256)")
-    return Checkpoint(path, digest, container, weights, metadata, whole)
+    return checkpoint
 
 
 def _digest_or_none(weights: StateDict) -> str | None:
@@ -133,7 +132,8 @@ def about_digest(metadata: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 
-def _contents(path: Path) -> tuple[Any, dict[str, Any]]:
+def _contents(path: Path) -> tuple[Any, dict[str, Any], list[str]]:
+    """What a file holds, our metadata, and the classes whose objects were not read."""
     if path.suffix.lower() == ".safetensors":
         from safetensors import safe_open
 
@@ -145,26 +145,41 @@ def _contents(path: Path) -> tuple[Any, dict[str, Any]]:
             reason = " ".join(str(error).split())[:120]
             raise BadInput(f"{path}: damaged or not a safetensors file ({reason})") from None
         own = [text for key, text in texts.items() if key == METADATA or WEIGHTS in text]
-        return weights, _metadata(own[0] if own else None, path)
+        return weights, _metadata(own[0] if own else None, path), []
     check_members(path)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle protocols
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        code = pickle_scan.code_in(path)
-        kind = "TorchScript" if is_torchscript(path) else f"pickled code ({code})"
-        if code is not None or is_torchscript(path):
-            raise BadInput(
-                f"{path}: refused, it holds {kind} that loading would run; if you trust it, save "
-                "the state dict alone where it was made, torch.save(model.state_dict(), "
-                "'weights.pth'), and give --model package.module:factory --checkpoint weights.pth"
-            ) from None
-        reason = str(error).strip().split("\n")[0][:120]
-        detail = f" ({reason})" if reason and isinstance(error, RuntimeError | OSError) else ""
-        raise BadInput(f"{path}: damaged or not a PyTorch checkpoint{detail}") from None
+    content, left_out = _unpickled(path)
     text = content.get(METADATA) if isinstance(content, Mapping) else None
-    return content, _metadata(text, path)
+    return content, _metadata(text, path), left_out
+
+
+def _unpickled(path: Path) -> tuple[Any, list[str]]:
+    """The contents of a pickled file, and the classes whose objects were not read."""
+    try:
+        return stand_ins.load(path), []
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0][:120]
+        readable = isinstance(error, RuntimeError | OSError)
+    if is_torchscript(path):
+        raise BadInput(f"{path}: {_refused('TorchScript')}")
+    named = pickle_scan.named_in(path)
+    running = next((one for one in named if one.runs), None)
+    if running is not None:
+        raise BadInput(f"{path}: {_refused(f'pickled code ({running})')}")
+    if named:
+        try:
+            return stand_ins.load(path, named), [str(one) for one in named]
+        except Exception:
+            raise BadInput(f"{path}: {_refused(f'pickled code ({next(iter(named))})')}") from None
+    detail = f" ({reason})" if reason and readable else ""
+    raise BadInput(f"{path}: damaged or not a PyTorch checkpoint{detail}")
+
+
+def _refused(what: str) -> str:
+    return (
+        f"refused, it holds {what} that loading would run; if you trust it, save the state dict "
+        "alone where it was made, torch.save(model.state_dict(), 'weights.pth'), and give --model "
+        "package.module:factory --checkpoint weights.pth"
+    )
 
 
 def check_members(path: Path) -> None:
@@ -211,61 +226,17 @@ def _metadata(text: Any, path: Path) -> dict[str, Any]:
     return values
 
 
-def tensors(content: Any, path: Path) -> tuple[str, StateDict]:
-    """The key of the state dict in a file's contents (empty if bare), and its tensors.
-
-    Raises:
-        BadInput: contents without tensors.
-    """
-    if isinstance(content, torch.nn.Module):
-        raise BadInput(f"{path}: holds a whole module, expected a state dict")
-    container = ""
-    if isinstance(content, Mapping):
-        for key in CONTAINERS:
-            if isinstance(content.get(key), Mapping):
-                container, content = key, content[key]
-                break
+def _weight_sets(content: Any, path: Path, left_out: Sequence[str]) -> list[WeightSet]:
+    """Every mapping of a file's contents that holds tensors."""
+    sets = weight_sets.find(content)
+    if any(not one.listed for one in sets) or (sets and not left_out):
+        return sets
+    if left_out:  # what holds the weights is an object of a class
+        raise BadInput(f"{path}: {_refused(f'pickled code ({left_out[0]})')}")
     if not isinstance(content, Mapping):
         raise BadInput(f"{path}: holds a {type(content).__name__}, expected a state dict")
-    weights = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
-    if not weights:
-        keys = ", ".join(str(k) for k in list(content)[:5]) or "nothing"
-        keys = " ".join(keys.split())[:200]
-        raise BadInput(f"{path}: no weights in it (its keys: {keys})")
-    return container, weights
-
-
-def unwrapped(weights: StateDict) -> StateDict:
-    """A state dict without the prefixes of parallel and compiled modules.
-
-    >>> list(unwrapped({"module.a": torch.zeros(1)}))
-    ['a']
-    """
-    return list(peeled(weights))[-1]
-
-
-def peeled(weights: StateDict) -> Iterator[StateDict]:
-    """A state dict, then without one prefix after the other; see `WRAPPERS`."""
-    yield weights
-    for prefix in WRAPPERS:
-        if all(key.startswith(prefix) for key in weights):
-            weights = {key.removeprefix(prefix): value for key, value in weights.items()}
-            yield weights
-
-
-def bare(weights: StateDict) -> StateDict:
-    """The part of a state dict that belongs to a known architecture, without prefixes.
-
-    The whole state dict, if it has the anchor of none.
-    """
-    weights = unwrapped(weights)
-    for anchor in (entry.anchor for entry in registry.architectures().values()):
-        keys = [key for key in weights if key == anchor or key.endswith(f".{anchor}")]
-        if len(keys) == 1:
-            prefix = keys[0].removesuffix(anchor)
-            inside = {k: v for k, v in weights.items() if k.startswith(prefix)}
-            return {k.removeprefix(prefix): v for k, v in inside.items()}
-    return weights
+    keys = " ".join((", ".join(str(k) for k in list(content)[:5]) or "nothing").split())[:200]
+    raise BadInput(f"{path}: no weights in it (its keys: {keys})")
 
 
 def save(

@@ -6,7 +6,6 @@ of `mtd.networks.registry`; else by spandrel. A network of the user's own comes 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -15,12 +14,10 @@ from typing import Any
 import torch
 
 from mtd.loading import kair_options
-from mtd.loading.checkpoint_file import Checkpoint, peeled, read, unwrapped
+from mtd.loading.checkpoint_file import Checkpoint, read
+from mtd.loading.recognition import METADATA, recognize
 from mtd.masking import AttentionSwitch, MaskedInference, MaskPolicy
-from mtd.networks import external, registry, spandrel_adapter
-from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
-from mtd.networks.config import Config, Weights
 from mtd.networks.external import ExternalNetwork
 from mtd.networks.input_format import RESIDUALS, InputFormat, Residual, Sigma
 from mtd.networks.swinir_layers import SwinIRConfig
@@ -52,6 +49,8 @@ class LoadOptions:
             `mtd.networks.input_format.InputFormat`. By default it is what the network returns.
         factory: `package.module:name` of a class or function that returns the network.
         arguments: of the factory.
+        weights: which weights of the file, by the keys and prefixes that lead to them, with dots;
+            by default those that the network is recognized by, averaged ones first.
 
     Raises:
         BadInput: a value of another type, or arguments without a factory.
@@ -68,6 +67,7 @@ class LoadOptions:
     residual: Residual | None = None
     factory: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    weights: str | None = None
 
     def __post_init__(self) -> None:
         expected: dict[str, tuple[bool, str]] = {
@@ -77,6 +77,7 @@ class LoadOptions:
             "residual": (self.residual in (None, *RESIDUALS), "none, minus, plus or flip"),
             "factory": (isinstance(self.factory, str | None), "'package.module:name'"),
             "arguments": (isinstance(self.arguments, Mapping), "a mapping"),
+            "weights": (isinstance(self.weights, str | None), "keys with dots between them"),
         }
         for name, (valid, what) in expected.items():
             if not valid:
@@ -114,7 +115,7 @@ def load(
     try:
         network, about = recognize(checkpoint, request)
         policy, source = policy_of(network, checkpoint, request)
-        described = checkpoint.metadata.get("network") is not None
+        described = about["recognised"] == METADATA
         network.input_format = input_format(network, described, request)
         if not described and (open_ := assumed(network, about.get("assumed", ""), request)):
             about["assumed"] = open_
@@ -134,166 +135,14 @@ def load(
         "path": str(path_or_name),
         "sha256": checkpoint.digest,
         "weights_sha256": weights_digest(network.state_dict()),
-        "container": checkpoint.container,
         **about,
+        **({"left_out": checkpoint.left_out} if checkpoint.left_out else {}),
         "usage": network.input_format.to_dict(),
         "policy": str(policy),
         "policy_source": source,
         "training": checkpoint.metadata.get("training", {}),
     }
     return network.eval().to(resolve_device(device))
-
-
-def recognize(checkpoint: Checkpoint, options: LoadOptions) -> tuple[Denoiser, dict[str, Any]]:
-    """The network of a checkpoint with its weights, and how it was recognized, for manifests.
-
-    Raises:
-        BadInput: an unknown architecture, or weights that do not fit.
-    """
-    weights, whole = checkpoint.weights, checkpoint.whole
-    odd = [name for name, value in whole.items() if value.is_complex()]
-    if odd:
-        raise BadInput(f"complex numbers in {odd[0]}; expected real weights")
-    if options.factory:
-        module, about = external.make(options.factory, options.arguments)
-        keys = module.state_dict().keys()
-        forms = list(peeled(whole))
-        external.fill(module, next((form for form in forms if keys <= form.keys()), forms[-1]))
-        name = type(module).__name__
-        sigma = options.sigma is not None
-        wrapped = module if isinstance(module, Denoiser) else external.wrap(module, sigma=sigma)
-        return wrapped, {"architecture": name, "recognised": "its factory", **about}
-    description = checkpoint.metadata.get("network")
-    try:
-        detected = registry.described(description) if description is not None else None
-        for form in () if description is not None else (unwrapped(whole), weights):
-            if detected is None:
-                weights, detected = form, registry.detect(form)
-        if detected is not None:
-            entry, config = detected
-            config.check()
-            if description is not None:
-                fits(entry, config, weights)
-            else:
-                not_embedded(config, weights)
-            network = entry.build(config)
-    except BadInput:
-        raise
-    except Exception as error:
-        what = "its metadata describes" if description is not None else "its shapes are those of"
-        raise BadInput(f"{what} no network known here ({_line(error)})") from None
-    if detected is not None:
-        if description is None:
-            check_rest(entry.name, whole, weights)
-        external.fill(network, weights)
-        recognized = "its own metadata" if description is not None else "keys and shapes"
-        about = {"architecture": entry.name, "recognised": recognized}
-        if description is None:
-            about["assumed"] = entry.assumed(weights)
-        return network, about
-    other = spandrel_adapter.recognize(unwrapped(whole))
-    if other is None:
-        raise BadInput(unknown(checkpoint))
-    return other[0], {"architecture": other[0].config.kind, "recognised": other[1]}
-
-
-TRAINING = re.compile(r"loss|criter|percep|vgg|lpips|discrim|net_?d\b|ema|teacher|metric|optim")
-"""Names of tensors that belong to training, not to the network."""
-
-
-def check_rest(name: str, whole: Weights, weights: Weights) -> None:
-    """Check that a file holds no other tensors than a network and those of training.
-
-    Raises:
-        BadInput: it does; the network may be a part of another one.
-    """
-    ends = tuple(weights)
-    rest = [key for key in whole if not key.endswith(ends) and not TRAINING.search(key.lower())]
-    if rest:
-        raise BadInput(
-            f"holds a {name} and {len(rest)} other tensors ({', '.join(rest[:3])}, …), as if it "
-            "were a part of another network; with a class of your own: --model "
-            "package.module:factory --checkpoint FILE"
-        )
-
-
-def fits(entry: Architecture, config: Config, weights: Weights) -> None:
-    """Check that weights have the shapes that the metadata describes, before allocating memory.
-
-    Raises:
-        BadInput: they do not.
-    """
-    sizes = [v for value in vars(config).values() for v in _numbers(value)]
-    if max(sizes, default=0) > max(255, sum(value.numel() for value in weights.values())):
-        raise BadInput(f"its metadata describes a network larger than its weights ({max(sizes)})")
-    try:
-        with torch.device("meta"):
-            network = entry.build(config)
-    except Exception:  # a network that cannot be built on the meta device
-        return
-    external.fill(network, {name: value.to("meta") for name, value in weights.items()})
-
-
-def _numbers(value: Any) -> list[float]:
-    values = value if isinstance(value, tuple) else (value,)
-    return [v for v in values if isinstance(v, int | float)]
-
-
-def not_embedded(config: Config, weights: Weights) -> None:
-    """Check that a stock SwinIR is not the paper's variant with a zero-padded embedding.
-
-    Raises:
-        BadInput: only the center of its embedding kernel is not 0.
-    """
-    if isinstance(config, SwinIRConfig) and config.embed_kernel > 1:
-        kernel, side = weights["conv_first.weight"], config.embed_kernel
-        outside = torch.ones(side, side, dtype=torch.bool)
-        outside[side // 2, side // 2] = False
-        if kernel.any() and not kernel[..., outside].any():
-            raise BadInput(
-                f"a SwinIR with an embedding of 1 x 1 enlarged to {side} x {side}: it would be run "
-                "as a stock one, which adds its input; give the original weights"
-            )
-
-
-def unknown(checkpoint: Checkpoint) -> str:
-    """The message about weights of an unknown architecture."""
-    weights = checkpoint.weights
-    shown = ", ".join(" ".join(key.split())[:80] for key in list(weights)[:4])
-    place = f"under {checkpoint.container!r}" if checkpoint.container else "at its top"
-    return (
-        f"no network known here: {len(weights)} tensors {place}, {shown}, …; {nearest(weights)}; "
-        "with a class of your own: --model package.module:factory --checkpoint FILE"
-    )
-
-
-def nearest(weights: Weights) -> str:
-    """The architecture with the most similar keys, and which of its keys are missing."""
-    shapes = {_shape(key) for key in weights}
-    best, best_share, missing = "", 0.0, list[str]()
-    for name, entry in registry.architectures().items():
-        try:
-            with torch.device("meta"):
-                keys = list(entry.build(entry.config()).state_dict())
-        except Exception:  # of another package, and not built on the meta device
-            continue
-        lacking = [key for key in keys if _shape(key) not in shapes]
-        share = 1 - len({_shape(key) for key in lacking}) / len({_shape(key) for key in keys})
-        if share > best_share:
-            best, best_share, missing = name, share, lacking
-    if best_share < 0.3:
-        return f"none of {', '.join(registry.architectures())} is near"
-    lacks = f"it lacks {', '.join(missing[:3])}" if missing else "other numbers of layers"
-    return f"nearest: {best}, but {lacks}"
-
-
-def _line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text[:200] or type(error).__name__
-
-
-def _shape(key: str) -> str:
-    return re.sub(r"\d+", "N", key)
 
 
 def input_format(network: Denoiser, described: bool, options: LoadOptions) -> InputFormat:

@@ -15,8 +15,9 @@ from safetensors.torch import save_file
 from torch import nn
 
 import mtd
-from mtd.loading import checkpoint_file
+from mtd.loading import checkpoint_file, nearest
 from mtd.loading import load as loading_load
+from mtd.loading.weight_sets import WeightSet
 from mtd.masking import MaskPolicy
 from mtd.networks import external, registry
 from mtd.networks.architecture import Architecture
@@ -389,11 +390,11 @@ def test_metadata_beyond_what_the_weights_can_be_are_refused_at_once(tmp_path):
 
 
 def test_nearest_is_one_clause():
-    assert (
-        loading_load.nearest(tiny("RIDNet").state_dict())
-        == "nearest: RIDNet, but other numbers of layers"
-    )
-    assert loading_load.nearest({"a": X}).startswith("none of SwinIR")
+    weights = dict(tiny("RIDNet").state_dict())
+    assert nearest.nearest(WeightSet("", weights)) == "nearest: RIDNet, but other numbers of layers"
+    under = WeightSet("", {f"a.{key}": value for key, value in weights.items()} | {"loss.b": X})
+    assert nearest.nearest(under) == "nearest: RIDNet under a.*, but other numbers of layers"
+    assert nearest.nearest(WeightSet("", {"a": X})).startswith("none of SwinIR")
 
 
 def test_an_embedding_of_one_pixel_in_a_larger_kernel_is_no_stock_swinir(tmp_path):

@@ -34,7 +34,7 @@ def rand(*shape, seed=0):
 
 def published():
     """The published colour network."""
-    weights = checkpoint_file.read(data_folder("checkpoints") / "ffdnet_color.pth").weights
+    weights = checkpoint_file.read(data_folder("checkpoints") / "ffdnet_color.pth").own.tensors
     network = FFDNet(detect(weights)).eval()
     network.load_state_dict(weights)
     return network

@@ -1,0 +1,89 @@
+"""What an unknown file holds, and which architecture is near; for error messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from mtd.loading.choice import OWN_CLASS, addresses
+from mtd.loading.weight_sets import Part, WeightSet, parts
+from mtd.networks import registry
+from mtd.networks.architecture import Architecture
+from mtd.networks.config import Config
+
+
+def unknown(sets: Sequence[WeightSet]) -> str:
+    """The message about weights of an unknown architecture."""
+    named = [one for one in sets if not one.listed]
+    if not named:
+        return f"{len(sets[0].tensors)} tensors without names; expected a state dict; {OWN_CLASS}"
+    largest = max(named, key=lambda one: len(one.tensors))
+    shown = ", ".join(" ".join(key.split())[:80] for key in list(largest.tensors)[:4])
+    place = f"under {largest.place!r}" if largest.place else "at its top"
+    others = [key for key in addresses(sets) if key not in (largest.place, ".")]
+    also = f" (also {', '.join(others[:4])})" if len(sets) > 1 and others else ""
+    return (
+        f"no network known here: {len(largest.tensors)} tensors {place}{also}, {shown}, …; "
+        f"{_elsewhere(largest) or nearest(largest)}; {OWN_CLASS}"
+    )
+
+
+def _elsewhere(one: WeightSet) -> str:
+    """The architecture whose names would be these, if a prefix were another one; else empty."""
+    for part in parts(one):
+        for entry, stem, config in _renamed(part):
+            normed = " with batch normalization" if getattr(config, "batch_norm", False) else ""
+            sizes = ", ".join(f"{name}={value}" for name, value in config.to_dict().items())
+            return (
+                f"nearest: a {entry.name}{normed} under {part.prefix or '*'}* ({sizes}), which is "
+                f"expected under {stem}.*"
+            )
+    return ""
+
+
+def _renamed(part: Part) -> Iterator[tuple[Architecture, str, Config]]:
+    """Architectures all of whose names begin with one word, if these are without it."""
+    for entry in registry.architectures().values():
+        stem = entry.anchor.partition(".")[0]
+        if not all(key.startswith(f"{stem}.") for key in (entry.anchor, *entry.keys)):
+            continue
+        try:
+            config = entry.detect({f"{stem}.{name}": v for name, v in part.weights.items()})
+        except Exception:  # of shapes that are no network's
+            continue
+        if config is not None:
+            yield entry, stem, config
+
+
+def nearest(one: WeightSet) -> str:
+    """The architecture with the most similar keys under a prefix, and which keys are missing."""
+    most = [part for part in parts(one) if 2 * len(part.weights) > one.count]
+    built = list(_default_keys())
+    best, best_share = "", 0.0
+    for part in most:
+        shapes = {_shape(key) for key in part.weights}
+        for name, keys in built:
+            lacking = [key for key in keys if _shape(key) not in shapes]
+            share = 1 - len({_shape(key) for key in lacking}) / len({_shape(key) for key in keys})
+            if share > best_share:
+                at = f" under {part.prefix}*" if part.prefix else ""
+                lacks = f"it lacks {', '.join(lacking[:3])}" if lacking else ""
+                best_share = share
+                best = f"nearest: {name}{at}, but {lacks or 'other numbers of layers'}"
+    return best if best_share >= 0.3 else f"none of {', '.join(registry.architectures())} is near"
+
+
+def _default_keys() -> Iterator[tuple[str, list[str]]]:
+    """The keys of each architecture's default network."""
+    for name, entry in registry.architectures().items():
+        try:
+            with torch.device("meta"):
+                yield name, list(entry.build(entry.config()).state_dict())
+        except Exception:  # of another package, and not built on the meta device
+            continue
+
+
+def _shape(key: str) -> str:
+    return re.sub(r"\d+", "N", key)

@@ -1,0 +1,254 @@
+"""Which network the weights of a file belong to: by metadata, keys and shapes, or a factory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mtd.loading import choice
+from mtd.loading.checkpoint_file import Checkpoint
+from mtd.loading.choice import Claim, Recognized
+from mtd.loading.nearest import unknown
+from mtd.loading.own_module import OwnModule, check_real, fill
+from mtd.loading.tensor_names import is_training
+from mtd.loading.weight_sets import Part, WeightSet, parts, rest
+from mtd.networks import external, registry, spandrel_adapter
+from mtd.networks.architecture import Architecture
+from mtd.networks.config import Config, Weights
+from mtd.networks.external import ExternalNetwork
+from mtd.networks.swinir_layers import SwinIRConfig
+from mtd.utils.errors import BadInput
+
+if TYPE_CHECKING:
+    from mtd.loading.load import LoadOptions
+
+Claimer = Callable[[WeightSet, Part], Claim | None]
+METADATA = "its own metadata"
+STRIPPED = ("module.", "netG.")
+"""Prefixes that spandrel removes by itself."""
+
+
+def recognize(checkpoint: Checkpoint, options: LoadOptions) -> Recognized:
+    """The network of a checkpoint with its weights, and how it was recognized, for manifests.
+
+    Raises:
+        BadInput: an unknown architecture, several networks, or weights that do not fit.
+    """
+    key = options.weights or ""
+    if options.factory:
+        module, about = external.make(options.factory, options.arguments)
+        made = OwnModule(module, options.sigma is not None)
+        network, found = _select(checkpoint.sets, [made.claim], key, made.most_similar)
+        return network, {**found, **about}
+    if "network" in checkpoint.metadata and key in ("", checkpoint.own.place):
+        return _described(checkpoint)
+    return _select(checkpoint.sets, [_built_in, _of_spandrel], key, _none)
+
+
+def _described(checkpoint: Checkpoint) -> Recognized:
+    """The network that a file of ours describes, with its weights."""
+    own = checkpoint.own
+    try:
+        entry, config = registry.described(checkpoint.metadata["network"])
+        config.check()
+        fits(entry, config, own.tensors)
+        network = entry.build(config)
+    except BadInput:
+        raise
+    except Exception as error:
+        raise BadInput(f"its metadata describes no network known here ({_line(error)})") from None
+    fill(network, own.tensors)
+    about = {"container": own.place, "architecture": entry.name, "recognised": METADATA}
+    return network, about
+
+
+def _select(
+    sets: Sequence[WeightSet],
+    claimers: Sequence[Claimer],
+    key: str,
+    fallback: Callable[[Sequence[WeightSet]], Claim],
+) -> Recognized:
+    """The network of the weights that the claimers recognize, and where these are.
+
+    Args:
+        sets: of the file.
+        claimers: in the order in which they are tried.
+        key: of `--weights`, or empty.
+        fallback: what is tried of the sets that the key names if nothing is recognized.
+    """
+    asked = choice.within(sets, key)
+    claims, errors = _claims(sets, claimers)
+    places = {one.place for one in asked}
+    mine = [error for part, error in errors if part.place in places]
+    if mine and not (key and claims):
+        raise mine[0]
+    raw = choice.choose(claims, key) if claims else fallback(asked)
+    network, about = raw.make(raw.part)
+    module = network.whole if isinstance(network, ExternalNetwork) else network
+    chosen = choice.average_of(raw, module, sets, claims, key)
+    if chosen is not raw:
+        network, about = chosen.make(chosen.part)
+    elif key and claims and not choice.inside(raw.part, key):
+        fallback(asked)
+        raise BadInput(f"--weights {key}: no weights of the {raw.name} in {raw.address}")
+    else:
+        choice.check_rest(raw, claims, asked)
+    return network, {**about, **_origin(chosen, sets, key)}
+
+
+def _none(sets: Sequence[WeightSet]) -> Claim:
+    raise BadInput(unknown(sets))
+
+
+def _claims(
+    sets: Sequence[WeightSet], claimers: Sequence[Claimer]
+) -> tuple[list[Claim], list[tuple[Part, BadInput]]]:
+    """All parts that are recognized, outermost first, and what cannot be used and why."""
+    claims, errors = list[Claim](), list[tuple[Part, BadInput]]()
+    for one in sets:
+        used, failed = set[str](), list[str]()
+        for part in parts(one) if not one.listed else ():
+            names = {part.prefix + name for name in part.weights}
+            if names <= used or any(part.prefix.startswith(prefix) for prefix in failed):
+                continue
+            try:
+                found = next(filter(None, (claimer(one, part) for claimer in claimers)), None)
+            except BadInput as error:
+                failed.append(part.prefix)
+                if not any(map(is_training, part.address.split("."))):
+                    errors.append((part, error))
+                continue
+            if found is not None:
+                used |= {found.part.prefix + name for name in found.part.weights}
+                claims.append(found)
+    return claims, errors
+
+
+def _origin(chosen: Claim, sets: Sequence[WeightSet], key: str) -> dict[str, Any]:
+    """Where weights come from, and what else the file holds; for manifests."""
+    part, others = chosen.part, choice.addresses(sets)
+    about: dict[str, Any] = {"container": part.place}
+    if part.prefix:
+        about["prefix"] = part.prefix
+    if key or len(others) > 1:
+        about["weights"] = {"key": chosen.address, "sets": others}
+    if chosen.shared:
+        about["weights"]["buffers"] = chosen.shared
+    counts = sorted(n for n in part.counts if not n.endswith("num_batches_tracked"))
+    if counts:
+        about["counts"] = counts
+    return about
+
+
+def _built_in(_: WeightSet, part: Part) -> Claim | None:
+    """A part as the weights of an architecture of the registry."""
+    part = part.without_training()
+    anchors = {entry.anchor for entry in registry.architectures().values()}
+    if not part.weights or (part.prefix and anchors.isdisjoint(part.weights)):
+        return None
+    try:
+        detected = registry.detect(part.weights)
+        if detected is None:
+            return None
+        detected[1].check()
+        not_embedded(detected[1], part.weights)
+    except BadInput:
+        raise
+    except Exception as error:
+        raise BadInput(f"its shapes are those of no network known here ({_line(error)})") from None
+    entry, config = detected
+
+    def make(chosen: Part) -> Recognized:
+        try:
+            network = entry.build(config)
+        except Exception as error:
+            reason = _line(error)
+            raise BadInput(f"its shapes are those of no network known here ({reason})") from None
+        fill(network, chosen.weights, chosen.counts)
+        about = {"architecture": entry.name, "recognised": "keys and shapes"}
+        return network, {**about, "assumed": entry.assumed(part.weights)}
+
+    return Claim(entry.name, part, make)
+
+
+def _of_spandrel(one: WeightSet, part: Part) -> Claim | None:
+    """A part as the weights of an architecture of spandrel, if nothing else is left over."""
+    if any(all(name.startswith(prefix) for name in part.weights) for prefix in STRIPPED):
+        return None
+    for form in (part, part.without_training()):
+        if not form.weights or not _is_all(one, form):
+            continue
+        found = spandrel_adapter.recognize(form.weights)
+        if found is not None:
+            return Claim(found[0].config.kind, form, _remaking(form, *found))
+    return None
+
+
+def _remaking(part: Part, network: ExternalNetwork, how: str) -> Callable[[Part], Recognized]:
+    def make(chosen: Part) -> Recognized:
+        made = network
+        if chosen is not part:
+            found = spandrel_adapter.recognize(chosen.weights)
+            assert found is not None
+            made = found[0]
+        check_real(chosen.weights)
+        made.whole.load_state_dict(chosen.counts, strict=False)
+        return made, {"architecture": made.config.kind, "recognised": how}
+
+    return make
+
+
+def _is_all(one: WeightSet, part: Part) -> bool:
+    """Whether a set holds nothing else but copies of a part, and what belongs to training."""
+    left = set(rest(one, part.prefix, part))
+    if left and len(left) % len(part.weights) == 0:
+        for other in parts(one):
+            if other.shapes == part.shapes:
+                left -= {other.prefix + name for name in other.weights}
+    return not left
+
+
+def fits(entry: Architecture, config: Config, weights: Weights) -> None:
+    """Check that weights have the shapes that the metadata describes, before allocating memory.
+
+    Raises:
+        BadInput: they do not.
+    """
+    sizes = [v for value in vars(config).values() for v in _numbers(value)]
+    if max(sizes, default=0) > max(255, sum(value.numel() for value in weights.values())):
+        raise BadInput(f"its metadata describes a network larger than its weights ({max(sizes)})")
+    try:
+        with torch.device("meta"):
+            network = entry.build(config)
+    except Exception:  # a network that cannot be built on the meta device
+        return
+    external.fill(network, {name: value.to("meta") for name, value in weights.items()})
+
+
+def _numbers(value: Any) -> list[float]:
+    values = value if isinstance(value, tuple) else (value,)
+    return [v for v in values if isinstance(v, int | float)]
+
+
+def not_embedded(config: Config, weights: Weights) -> None:
+    """Check that a stock SwinIR is not the paper's variant with a zero-padded embedding.
+
+    Raises:
+        BadInput: only the center of its embedding kernel is not 0.
+    """
+    if isinstance(config, SwinIRConfig) and config.embed_kernel > 1:
+        kernel, side = weights["conv_first.weight"], config.embed_kernel
+        outside = torch.ones(side, side, dtype=torch.bool)
+        outside[side // 2, side // 2] = False
+        if kernel.any() and not kernel[..., outside].any():
+            raise BadInput(
+                f"a SwinIR with an embedding of 1 x 1 enlarged to {side} x {side}: it would be run "
+                "as a stock one, which adds its input; give the original weights"
+            )
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return text[:200] or type(error).__name__
