@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mtd.inference.forward import GIB
 from mtd.loading import cli_options
+from mtd.loading.listing import weights_line
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
@@ -86,6 +87,8 @@ def main() -> None:
     if sigma == cli_options.ORACLE:
         raise BadInput("--sigma oracle: the noise of a file is not known; give a level")
     model = load(request.path, device=args.device, **vars(request.options))
+    if (weights := weights_line(model.source)) and not args.quiet:
+        print(f"{request.path}: weights: {weights}", file=sys.stderr)
     if sigma is not None and not model.takes_sigma:
         raise BadInput(f"--sigma {sigma:g}: the model takes no noise level; leave it out")
     start, output = time.monotonic(), Path(args.output)

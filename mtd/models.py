@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mtd.loading import cli_options
-from mtd.loading.listing import known, listing
+from mtd.loading.listing import known, listing, sets_line, weights_line
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
@@ -98,6 +98,11 @@ def lines(facts: dict[str, Any]) -> list[str]:
         "file": facts["file"],
         "SHA-256": facts["sha256"],
         "container": facts["container"] or "none, the state dict itself",
+        "prefix": facts.get("prefix", ""),
+        "weights": weights_line(facts),
+        "all weights": sets_line(facts),
+        "not weights": ", ".join(facts.get("counts", [])[:6]),
+        "not read": ", ".join(facts.get("left_out", [])[:6]),
         "architecture": facts["architecture"],
         "recognized by": _recognized(facts),
         "assumed": facts.get("assumed", ""),

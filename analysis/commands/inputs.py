@@ -250,7 +250,8 @@ def identity_of(model: Denoiser) -> list[Any]:
         source.get(name)
         for name in ("architecture", "recognised", "factory", "arguments", "factory_sha256")
     ]
-    return [source["sha256"], masks, source["usage"], *origin]
+    chosen = [source["weights"]["key"]] if "weights" in source else []  # of a file with several
+    return [source["sha256"], masks, source["usage"], *origin, *chosen]
 
 
 def identity_digest(model: Denoiser) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from mtd.loading.listing import weights_line
 from mtd.utils.errors import BadInput, Failed
 
 if TYPE_CHECKING:
@@ -93,6 +94,8 @@ def report_models(inputs: RunInputs) -> None:
 def describe(source: Mapping[str, Any]) -> str:
     """A loaded model in one line: architecture, input format, and masks."""
     usage = ", ".join(f"{k.replace('_', ' ')} {v}" for k, v in source["usage"].items())
+    weights = weights_line(source)
+    usage = ", ".join(filter(None, [usage, weights and f"weights: {weights}"]))
     what = source["architecture"] + (f" ({usage})" if usage else "")
     return f"{what}, {source['policy']} ({source['policy_source']})"
 

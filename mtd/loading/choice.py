@@ -38,12 +38,14 @@ class Claim:
         name: of the architecture.
         part: the weights.
         make: from the weights to the network that has them, and how it was recognized.
+        complete: whether it has all tensors of the network, and no others.
         shared: address of the part that has what an average lacks, such as running means.
     """
 
     name: str
     part: Part
     make: Callable[[Part], Recognized] = field(compare=False)
+    complete: bool = True
     shared: str = ""
 
     @property
@@ -99,6 +101,7 @@ def choose(claims: Sequence[Claim], key: str) -> Claim:
     Raises:
         BadInput: several networks, or several sets of weights that no rule tells apart.
     """
+    claims = [c for c in claims if c.complete] or claims
     asked = [c for c in claims if key and inside(c.part, key)]
     main = asked or [c for c in claims if not c.of_training] or list(claims)
     first = main[0]
@@ -146,7 +149,7 @@ def average_of(
         raw: the network's own weights.
         module: the network, for the names of its parameters.
         sets: of the file.
-        claims: all sets of weights that are complete.
+        claims: all sets of weights that are recognized.
         key: of `--weights`, which may name an average or the raw weights; else empty.
 
     Raises:
@@ -155,11 +158,11 @@ def average_of(
     if key and inside(raw.part, key):
         return raw
     found, lost = list[Claim](), list[Part]()
-    known = {(c.part.place, c.part.prefix) for c in claims}
+    known = {(c.part.place, c.part.prefix) for c in claims if c.complete}
     for part in _averages(raw.part, sets, key):
-        match = _matched(raw.part, module, part)
         if (part.place, part.prefix) in known:
             continue
+        match = _matched(raw.part, module, part)
         if match is not None:
             found.append(replace(raw, part=match, shared=raw.address))
         else:
@@ -235,7 +238,9 @@ def check_rest(chosen: Claim, claims: Sequence[Claim], sets: Sequence[WeightSet]
     Raises:
         BadInput: it does; the network may be a part of another one.
     """
-    copies = {(c.part.place, c.part.prefix + n) for c in claims for n in c.part.weights}
+    copies = {
+        (c.part.place, c.part.prefix + n) for c in claims if c.complete for n in c.part.weights
+    }
     name, part = chosen.name, chosen.part
     alone = f"to use it alone: --weights {part.address}; " if part.address else ""
     for one in sets:

@@ -151,6 +151,13 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
     prefix = "[MODEL=]" if many else ""
     repeatable: dict[str, Any] = {"action": "append", "default": []}
     group.add_argument(
+        "--weights",
+        metavar=f"{prefix}KEY",
+        help="which weights of a file that holds several, such as params or state_dict.model; "
+        "without it, averaged ones are taken (mtd.models FILE lists all)",
+        **repeatable,
+    )
+    group.add_argument(
         "--sigma",
         metavar=f"{prefix}LEVEL",
         help="noise level, in 8-bit levels, for noise-conditional models"
@@ -216,6 +223,7 @@ def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
     options = each("--options", args.options, shared=len(models) == 1)
     sigmas = [None if v is None else _sigma(v) for v in each("--sigma", args.sigma)]
     whites = [None if v is None else _white(v) for v in each("--value-range", args.value_range)]
+    weights = each("--weights", args.weights)
     orders = each("--channel-order", args.channel_order, choices=("rgb", "bgr"))
     grayscale = each("--grayscale", args.grayscale, choices=("refuse", "per-channel"))
     residuals = each("--residual", args.residual, choices=RESIDUALS)
@@ -234,6 +242,7 @@ def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
                 residual=residuals[i],
                 factory=model.factory or None,
                 arguments=model.arguments,
+                weights=weights[i],
             ),
             own_sigma=any("=" in t and t.rpartition("=")[0] in names[i] for t in args.sigma),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -66,3 +66,19 @@ def _table(rows: Sequence[dict[str, Any]]) -> list[str]:
 def _paragraph(words: Iterable[str]) -> list[str]:
     text = ", ".join(words)
     return textwrap.wrap(text, WIDTH, initial_indent="  ", subsequent_indent="  ")
+
+
+def weights_line(source: Mapping[str, Any]) -> str:
+    """Which of several sets of weights a network has; empty if its file holds one."""
+    told = source.get("weights")
+    if told is None:
+        return ""
+    kind = "averaged, " if told["averaged"] else ""
+    shared = f", all but parameters from {told['buffers']}" if "buffers" in told else ""
+    return f"{kind}{told['key']}{shared}"
+
+
+def sets_line(source: Mapping[str, Any]) -> str:
+    """All sets of weights of a file with their numbers of tensors; empty if it holds one."""
+    sets = source.get("weights", {}).get("sets", {})
+    return ", ".join(f"{key} ({count} tensors)" for key, count in sets.items())

@@ -63,7 +63,7 @@ def nearest(one: WeightSet) -> str:
     built = list(_default_keys())
     best, best_share = "", 0.0
     for part in most:
-        shapes = {_shape(key) for key in part.weights}
+        shapes = {_shape(key) for key in part.tensors}
         for name, keys in built:
             lacking = [key for key in keys if _shape(key) not in shapes]
             share = 1 - len({_shape(key) for key in lacking}) / len({_shape(key) for key in keys})

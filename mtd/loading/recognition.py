@@ -12,7 +12,7 @@ from mtd.loading.checkpoint_file import Checkpoint
 from mtd.loading.choice import Claim, Recognized
 from mtd.loading.nearest import unknown
 from mtd.loading.own_module import OwnModule, check_real, fill
-from mtd.loading.tensor_names import is_training
+from mtd.loading.tensor_names import is_average, is_training
 from mtd.loading.weight_sets import Part, WeightSet, parts, rest
 from mtd.networks import external, registry, spandrel_adapter
 from mtd.networks.architecture import Architecture
@@ -133,7 +133,8 @@ def _origin(chosen: Claim, sets: Sequence[WeightSet], key: str) -> dict[str, Any
     if part.prefix:
         about["prefix"] = part.prefix
     if key or len(others) > 1:
-        about["weights"] = {"key": chosen.address, "sets": others}
+        averaged = is_average(chosen.address)
+        about["weights"] = {"key": chosen.address, "averaged": averaged, "sets": others}
     if chosen.shared:
         about["weights"]["buffers"] = chosen.shared
     counts = sorted(n for n in part.counts if not n.endswith("num_batches_tracked"))
@@ -170,7 +171,19 @@ def _built_in(_: WeightSet, part: Part) -> Claim | None:
         about = {"architecture": entry.name, "recognised": "keys and shapes"}
         return network, {**about, "assumed": entry.assumed(part.weights)}
 
-    return Claim(entry.name, part, make)
+    return Claim(entry.name, part, make, _is_complete(entry, config, part))
+
+
+def _is_complete(entry: Architecture, config: Config, part: Part) -> bool:
+    """Whether a network has the tensors of a part, and no others."""
+    try:
+        with torch.device("meta"):
+            external.fill(entry.build(config), {k: v.to("meta") for k, v in part.weights.items()})
+    except BadInput:
+        return False
+    except Exception:  # a network that cannot be built on the meta device
+        return True
+    return True
 
 
 def _of_spandrel(one: WeightSet, part: Part) -> Claim | None:

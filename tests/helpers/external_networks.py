@@ -1,4 +1,4 @@
-"""Networks that are not the package's: source of a user's own, and one of spandrel."""
+"""Networks that are not the package's: source of a user's own, and two of spandrel."""
 
 from __future__ import annotations
 
@@ -111,3 +111,9 @@ def nafnet():
     from spandrel.architectures.NAFNet import NAFNet
 
     return NAFNet(width=4, middle_blk_num=1, enc_blk_nums=[1, 1], dec_blk_nums=[1, 1])
+
+
+def scunet():
+    from spandrel.architectures.SCUNet import SCUNet
+
+    return SCUNet(in_nc=3, config=[1] * 7, dim=64)

@@ -29,7 +29,7 @@ from mtd.networks.input_format import InputFormat
 from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
 from tests.helpers.architectures import TINY, output, refused, saved, tiny
-from tests.helpers.external_networks import SOURCE, nafnet
+from tests.helpers.external_networks import SOURCE, nafnet, scunet
 from tests.helpers.noises import add_keyed
 from tests.helpers.paths import data_folder
 
@@ -416,12 +416,6 @@ def test_grey_networks_on_the_command_line(own, tmp_path):
     with pytest.raises(BadInput, match=r"grey: takes 1 channels, .*; --grayscale per-channel"):
         run(*given)
     assert set(run(*given, "--grey", "grey=per-channel").layer_a.astype(str)) == {"0"}
-
-
-def scunet():
-    from spandrel.architectures.SCUNet import SCUNet
-
-    return SCUNet(in_nc=3, config=[1] * 7, dim=64)
 
 
 def drunet(channels=3):
