@@ -104,17 +104,31 @@ def choose(claims: Sequence[Claim], key: str) -> Claim:
     claims = [c for c in claims if c.complete] or claims
     asked = [c for c in claims if key and inside(c.part, key)]
     main = asked or [c for c in claims if not c.of_training] or list(claims)
-    first = main[0]
-    if any((c.name, c.part.shapes) != (first.name, first.part.shapes) for c in main[1:]):
+    if len(main) == 1:
+        return main[0]
+    whole = max(main, key=lambda c: len(c.part.weights))
+    if not all(c.name == whole.name and _fits(c.part, whole.part) for c in main):
         listed = ", ".join(f"a {c.name} in {c.address}" for c in main[:4])
         raise BadInput(f"holds several networks, {listed}: {_ways(main)}")
     shared = set.intersection(*(set(words(c.part.address)) for c in main))
     averaged = [c for c in main if is_average(_apart(c.part.address, shared))]
-    if len(main) > 1 and len(averaged) == 1:
-        return averaged[0]
-    if all(_same(c.part.weights, first.part.weights) for c in main[1:]):
+    if len(averaged) == 1:
+        return _completed(averaged[0], whole)
+    if all(_same(c.part.weights, whole.part.weights) for c in main):
         return (averaged or main)[0]
-    raise BadInput(f"holds several sets of weights of a {first.name}: {_ways(averaged or main)}")
+    raise BadInput(f"holds several sets of weights of a {whole.name}: {_ways(averaged or main)}")
+
+
+def _fits(part: Part, whole: Part) -> bool:
+    return part.shapes.items() <= whole.shapes.items()
+
+
+def _completed(average: Claim, whole: Claim) -> Claim:
+    """An average with the buffers that it leaves out."""
+    if len(average.part.weights) == len(whole.part.weights):
+        return average
+    weights = {**whole.part.weights, **average.part.weights}
+    return replace(average, part=replace(average.part, weights=weights), shared=whole.address)
 
 
 def _below(address: str, key: str) -> bool:
@@ -134,7 +148,10 @@ def _ways(claims: Sequence[Claim]) -> str:
 
 
 def _same(one: StateDict, other: StateDict) -> bool:
-    return all(torch.equal(value, other[name]) for name, value in one.items())
+    try:
+        return all(torch.equal(value, other[name]) for name, value in one.items())
+    except NotImplementedError:  # sparse tensors, those without values, some types
+        return False
 
 
 def average_of(
@@ -169,7 +186,7 @@ def average_of(
             lost.append(part)
     if len(found) > 1:
         raise BadInput(f"holds several averages of a {raw.name}: {_ways([*found, raw])}")
-    if not found and lost:
+    if not found and lost and not key:
         raise BadInput(
             f"an average in {lost[0].address} ({len(lost[0].weights)} tensors) that does not fit "
             f"the {raw.name} in {raw.address}: --weights {raw.address} takes the latter"

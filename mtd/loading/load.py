@@ -20,7 +20,6 @@ from mtd.masking import AttentionSwitch, MaskedInference, MaskPolicy
 from mtd.networks.base import Denoiser
 from mtd.networks.external import ExternalNetwork
 from mtd.networks.input_format import RESIDUALS, InputFormat, Residual, Sigma
-from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.networks.weights import weights_digest
 from mtd.utils import errors
 from mtd.utils.device import resolve_device

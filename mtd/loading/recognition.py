@@ -188,10 +188,9 @@ def _is_complete(entry: Architecture, config: Config, part: Part) -> bool:
 
 def _of_spandrel(one: WeightSet, part: Part) -> Claim | None:
     """A part as the weights of an architecture of spandrel, if nothing else is left over."""
-    if any(all(name.startswith(prefix) for name in part.weights) for prefix in STRIPPED):
-        return None
     for form in (part, part.without_training()):
-        if not form.weights or not _is_all(one, form):
+        stripped = any(all(n.startswith(prefix) for n in form.weights) for prefix in STRIPPED)
+        if stripped or not form.weights or not _is_all(one, form):
             continue
         found = spandrel_adapter.recognize(form.weights)
         if found is not None:

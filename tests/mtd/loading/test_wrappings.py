@@ -5,15 +5,19 @@ from __future__ import annotations
 import random
 import sys
 import types
+from collections.abc import Sequence
 from itertools import product
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 import mtd
+from mtd.networks.ffdnet import FFDNetConfig
 from tests.helpers.architectures import NEEDED, X, output, tiny
-from tests.helpers.external_networks import SOURCE, nafnet
+from tests.helpers.external_networks import SOURCE, nafnet, scunet
+from tests.helpers.paths import data_folder
 from tests.helpers.wrappings import (
     CONTAINERS,
     EXTRAS,
@@ -25,7 +29,6 @@ from tests.helpers.wrappings import (
     renamed,
     shifted,
     tensors_only,
-    zipped,
 )
 
 OWN = "wrapped_own:Plain"
@@ -66,44 +69,62 @@ def network_of(name: str) -> tuple[nn.Module, dict[str, object]]:
     return tiny(name), dict(NEEDED.get(name, {}))
 
 
-def reference(name: str, weights: Weights, path) -> tuple[Tensor, dict[str, object], str]:
-    """Output and digest of a network loaded from a bare state dict, as before."""
-    _, how = network_of(name)
-    torch.save(weights, path)
-    loaded = mtd.load(path, **how)
-    return output(loaded), how, loaded.source["weights_sha256"]
+def reference(name: str, weights: Weights, folder: Path) -> tuple[Tensor, str]:
+    """Output and digest of a network loaded from a bare state dict."""
+    torch.save(weights, folder / "bare.pth")
+    loaded = mtd.load(folder / "bare.pth", **network_of(name)[1])
+    return output(loaded), loaded.source["weights_sha256"]
 
 
 NETWORKS = ("DnCNN", "SwinIR", "RIDNet", "Restormer", "FFDNet", "RNAN", "NAFNet", "own")
 
 
-@pytest.mark.parametrize("name", NETWORKS)
-def test_every_container_prefix_extra_and_format(tmp_path, name):
-    module, _ = network_of(name)
+def check_cases(name: str, cases: Sequence[tuple[str, str, str, str]], folder: Path) -> None:
+    """Check that a network comes out of each wrapping as out of its bare state dict."""
+    module, how = network_of(name)
     weights = dict(module.state_dict())
-    expected, how, digest = reference(name, weights, tmp_path / "bare.pth")
-    every = [*product(CONTAINERS, PREFIXES, EXTRAS, FORMATS)]
-    stream = random.Random(name)
-    chosen = [(c, stream.choice(PREFIXES), stream.choice([*EXTRAS]), f)
-              for c in CONTAINERS for f in FORMATS]  # fmt: skip
-    chosen += [(stream.choice([*CONTAINERS]), p, e, "zip") for p in PREFIXES for e in EXTRAS]
-    assert set(chosen) <= set(every)
-    for container, prefix, extra, form in chosen:
+    expected, digest = reference(name, weights, folder)
+    for case in cases:
+        container, prefix, extra, form = case
         suffix, write = FORMATS[form]
-        path = tmp_path / f"a{suffix}"
         inside = {**renamed(weights, prefix), **EXTRAS[extra](prefix.partition("@")[0], weights)}
-        write(CONTAINERS[container](inside), path)
-        loaded = mtd.load(path, **how)
-        case = (container, prefix, extra, form)
+        write(CONTAINERS[container](inside), folder / f"a{suffix}")
+        loaded = mtd.load(folder / f"a{suffix}", **how)
         assert torch.equal(output(loaded), expected), case
         assert loaded.source["weights_sha256"] == digest, case
 
 
+def cases_of(name: str, count: int) -> list[tuple[str, str, str, str]]:
+    """Containers, prefixes, extras and formats; in any of them, all of the first come first."""
+    stream, lists = random.Random(name), [[*CONTAINERS], [*PREFIXES], [*EXTRAS], [*FORMATS]]
+    for values in lists:
+        stream.shuffle(values)
+    columns = [[values[at % len(values)] for at in range(count)] for values in lists[:3]]
+    columns.append([lists[3][(at + at // 4) % 4] for at in range(count)])
+    return [*zip(*columns, strict=True)]
+
+
+@pytest.mark.parametrize(
+    "name, count",
+    [("own", 52), ("FFDNet", 36), ("DnCNN", 20), ("NAFNet", 8), ("SwinIR", 5), ("RIDNet", 4)],
+)
+def test_containers_prefixes_extras_and_formats(tmp_path, name, count):
+    check_cases(name, cases_of(name, count), tmp_path)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETWORKS)
+def test_every_container_prefix_extra_and_format(tmp_path, name):
+    every = [(c, p, e, "zip") for c, p, e in product(CONTAINERS, PREFIXES, EXTRAS)]
+    every += [(c, p, "none", f) for c, p, f in product(CONTAINERS, PREFIXES[:3], FORMATS)]
+    check_cases(name, every, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["FFDNet", "own"])
 def test_every_prefix_and_extra_in_safetensors(tmp_path, name):
-    module, _ = network_of(name)
+    module, how = network_of(name)
     weights = dict(module.state_dict())
-    expected, how, _ = reference(name, weights, tmp_path / "bare.pth")
+    expected, _ = reference(name, weights, tmp_path)
     extras = [*EXTRAS.values()]
     for number, prefix in enumerate(PREFIXES):
         extra = extras[number % len(extras)](prefix.partition("@")[0], weights)
@@ -150,27 +171,118 @@ PAIRS = {
 }
 
 
-@pytest.mark.parametrize("pair", PAIRS)
-@pytest.mark.parametrize("name", ["DnCNN", "NAFNet", "own"])
-def test_of_raw_and_averaged_weights_the_average_is_taken(tmp_path, name, pair):
-    module, _ = network_of(name)
+AVERAGED = ("ema", "shadow", "swa", "average")
+PARTIAL = ("parameters alone", "torch_ema", "without dots")
+"""Pairs whose average leaves out buffers, which are then the network's own."""
+
+
+@pytest.mark.parametrize("name", ["DnCNN", "own"])
+def test_of_raw_and_averaged_weights_the_average_is_taken(tmp_path, name):
+    module, how = network_of(name)
     raw = dict(module.state_dict())
     average = shifted(raw)
     buffers = {k: raw[k] for k in raw.keys() - dict(module.named_parameters()).keys()}
-    expected, how, _ = reference(name, average, tmp_path / "bare.pth")
-    if pair in ("parameters alone", "torch_ema", "without dots"):  # the rest is the network's own
-        expected, how, _ = reference(name, {**average, **buffers}, tmp_path / "bare.pth")
-    of_raw, _, _ = reference(name, raw, tmp_path / "bare.pth")
-    assert not torch.equal(expected, of_raw)
+    of_raw, of_average, of_both = (
+        reference(name, weights, tmp_path)[0] for weights in (raw, average, {**average, **buffers})
+    )
+    assert len({float(each.sum()) for each in (of_raw, of_average, of_both)}) == 3
     path = tmp_path / "a.ckpt"
-    zipped(PAIRS[pair](raw, average, module), path)
-    loaded = mtd.load(path, **how)
+    for pair, wrap in PAIRS.items():
+        torch.save(wrap(raw, average, module), path)
+        loaded = mtd.load(path, **how)
+        expected = of_both if pair in PARTIAL else of_average
+        assert torch.equal(output(loaded), expected), pair
+        told = loaded.source["weights"]
+        assert told["averaged"] and any(word in told["key"].lower() for word in AVERAGED), told
+        assert ("buffers" in told) == (pair in PARTIAL)
+        assert torch.equal(output(mtd.load(path, weights=told["key"], **how)), expected), pair
+        (own,) = (
+            key for key in told["sets"] if not any(w in key.lower() for w in (*AVERAGED, "loss"))
+        )
+        chosen = mtd.load(path, weights=own, **how)
+        assert torch.equal(output(chosen), of_raw), pair
+        assert chosen.source["weights"]["key"] == own and not chosen.source["weights"]["averaged"]
+
+
+@pytest.mark.parametrize("pair", ["KAIR, BasicSR", "Lightning", "without dots", "torch_ema"])
+def test_averages_of_networks_of_spandrel(tmp_path, pair):
+    module, _ = network_of("NAFNet")
+    raw = dict(module.state_dict())
+    expected, _ = reference("NAFNet", shifted(raw), tmp_path)
+    torch.save(PAIRS[pair](raw, shifted(raw), module), tmp_path / "a.ckpt")
+    loaded = mtd.load(tmp_path / "a.ckpt")
+    assert torch.equal(output(loaded), expected) and loaded.source["weights"]["averaged"]
+
+
+def test_an_average_without_the_buffers_that_a_swinir_computes(tmp_path):
+    module, _ = network_of("SwinIR")
+    raw = dict(module.state_dict())
+    expected, _ = reference("SwinIR", shifted(raw), tmp_path)
+    blocks = [k.removesuffix("norm1.weight") for k in raw if k.endswith("norm1.weight")]
+    buffers = {f"{block}attn.relative_position_index": torch.zeros(64, 64) for block in blocks}
+    buffers |= {f"{b}attn_mask": torch.zeros(4, 64, 64) for b in blocks if b.endswith("blocks.1.")}
+    torch.save({"params": raw | buffers, "params_ema": shifted(raw)}, tmp_path / "a.pth")
+    loaded = mtd.load(tmp_path / "a.pth")
     assert torch.equal(output(loaded), expected)
-    told = loaded.source["weights"]
-    assert any(w in told["key"].lower() for w in ("ema", "shadow", "swa", "average")), told
-    others = [key for key in told["sets"] if key != told["key"] and "loss" not in key]
-    assert others, told
-    for key in others:
-        if not any(w in key.lower() for w in ("ema", "shadow", "swa", "average")):
-            assert torch.equal(output(mtd.load(path, weights=key, **how)), of_raw)
-    assert torch.equal(output(mtd.load(path, weights=told["key"], **how)), expected)
+    assert loaded.source["weights"]["buffers"] == "params"
+
+
+@pytest.mark.parametrize("name", ["NAFNet", "SCUNet", "own"])
+def test_checkpoints_of_lightning(tmp_path, name):
+    module, how = (random_weights(scunet()), {}) if name == "SCUNet" else network_of(name)
+    weights = dict(module.state_dict())
+    torch.save(weights, tmp_path / "bare.pth")
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    expected = output(mtd.load(tmp_path / "bare.pth", **how), image)
+    inside = {
+        **renamed(weights, "model."),
+        **EXTRAS["loss"]("", {}),
+        "model.total_ops": torch.zeros(1),
+    }
+    torch.save(lightning(inside), tmp_path / "a.ckpt")
+    loaded = mtd.load(tmp_path / "a.ckpt", **how)
+    assert torch.equal(output(loaded, image), expected)
+    source = loaded.source
+    assert (source["container"], source["prefix"]) == ("state_dict", "model.")
+    assert source["counts"] == ["total_ops"]
+    assert any(name.endswith("wrappings.Settings") for name in source["left_out"])
+
+
+@pytest.mark.parametrize(
+    "name, given",
+    [
+        ("dncnn_color_blind.pth", {}),
+        ("ffdnet_color.pth", {"sigma": 25.0}),
+        ("n2n_unet_gaussian.pt", {"factory": "wrapped_own:UNet"}),
+    ],
+)
+def test_published_checkpoints_wrapped_in_twenty_ways(tmp_path, name, given):
+    path = data_folder("checkpoints") / name
+    network = mtd.load(path, **given)
+    weights = torch.load(path, map_location="cpu", weights_only=True)
+    image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    expected, digest = output(network, image), network.source["weights_sha256"]
+    for case in cases_of(name, 18):
+        container, prefix, extra, form = case
+        suffix, write = FORMATS[form]
+        inside = {**renamed(weights, prefix), **EXTRAS[extra](prefix.partition("@")[0], weights)}
+        write(CONTAINERS[container](inside), tmp_path / f"a{suffix}")
+        loaded = mtd.load(tmp_path / f"a{suffix}", **given)
+        assert torch.equal(output(loaded, image), expected), case
+        assert loaded.source["weights_sha256"] == digest, case
+    tensors_only(renamed(weights, "net."), tmp_path / "a.safetensors")
+    assert torch.equal(output(mtd.load(tmp_path / "a.safetensors", **given), image), expected)
+    pair = {"params": shifted(weights), "params_ema": weights}
+    torch.save(pair, tmp_path / "a.pth")
+    assert torch.equal(output(mtd.load(tmp_path / "a.pth", **given), image), expected)
+
+
+@pytest.mark.parametrize("prefix", ["netG.", "module.", "netG.module.", "model."])
+def test_an_ffdnet_under_a_prefix_beside_losses_is_no_dncnn_of_spandrel(tmp_path, prefix):
+    """spandrel removes some prefixes by itself, and takes an FFDNet of ten layers for a DnCNN."""
+    network = tiny("FFDNet", config=FFDNetConfig(features=8, depth=10))
+    inside = {**renamed(dict(network.state_dict()), prefix), **EXTRAS["loss"]("", {})}
+    torch.save({"state_dict": inside}, tmp_path / "a.pth")
+    loaded = mtd.load(tmp_path / "a.pth", sigma=25)
+    assert loaded.source["architecture"] == "FFDNet"
+    assert torch.equal(output(loaded), output(network))
