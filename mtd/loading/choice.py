@@ -136,6 +136,7 @@ def _below(address: str, key: str) -> bool:
 
 
 def inside(part: Part, key: str) -> bool:
+    """Whether a key of `--weights` leads to a part, or to what it is in."""
     return not part.address if key == TOP else _below(part.address, key)
 
 

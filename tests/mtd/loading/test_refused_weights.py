@@ -100,8 +100,9 @@ def test_a_part_of_a_network_is_not_run_alone(tmp_path, monkeypatch, name, part)
     assert "--weights None" not in message
 
 
-@pytest.mark.parametrize("name", ["FFDNet", "DnCNN", "RIDNet", "SwinIR"])
-@pytest.mark.parametrize("prefix", ["", "model.", "net.module."])
+@pytest.mark.parametrize(
+    "name, prefix", [("FFDNet", ""), ("FFDNet", "model."), ("DnCNN", "net.module."), ("SwinIR", "")]
+)
 def test_missing_weights_stay_missing(tmp_path, name, prefix):
     """An average that lacks weights is not filled up with others' either."""
     weights, path = weights_of(name), tmp_path / "a.pth"
