@@ -56,7 +56,9 @@ def tiny_pair(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pair")
     for seed, (name, policy) in enumerate({"plain": MaskPolicy(), "hidden": MASKED}.items()):
         weights = tiny_network(seed).state_dict()
-        checkpoint_file.save(folder / f"{name}.pth", weights, network=TINY, mask=policy)
+        about = {"noise": "gaussian:15"}
+        place = folder / f"{name}.pth"
+        checkpoint_file.save(place, weights, network=TINY, mask=policy, training=about)
     return folder
 
 

@@ -133,7 +133,8 @@ VIEWS = ("model_a", "noise_a", "model_b", "noise_b")
 def last_quarter_between_noises(
     frame: pd.DataFrame, reference: str, trained: Collection[str]
 ) -> pd.DataFrame:
-    """CKA of the last quarter of the blocks between the reference and each unseen noise."""
+    """CKA of the last quarter of the blocks between the reference and each noise but those trained
+    on."""
     unseen = ~frame.noise_b.isin([reference, *trained])
     same = frame[(frame.model_a == frame.model_b) & (frame.noise_a == reference) & unseen]
     return index_values(same, "cka", "model_a", "noise_b")

@@ -16,10 +16,10 @@ from typing import Any, Literal, Self, Union, get_args, get_origin, get_type_hin
 from mtd.utils.errors import BadInput, nearest
 
 REFERENCE = "gaussian:15"
-"""The noise that models are taken to be trained on unless a setting says otherwise."""
+"""The noise with which others are compared unless a setting says otherwise."""
 
 UNSEEN = ("poisson:3.5", "speckle:0.04", "spatial:60", "salt_pepper:0.02", "mixture:4")
-"""The noises that models are taken not to be trained on."""
+"""The noises that are compared with the reference unless a setting says otherwise."""
 
 CROPS = 64
 """Number of crops of an analysis unless it has a default of its own."""
@@ -74,6 +74,20 @@ def noises_option(default: Sequence[str] | None, shown: str = "", help: str = ""
         flag="--noise",
         metavar="SPEC",
         shown=shown or ", ".join(default or ()),
+    )
+
+
+def in_distribution_option() -> Any:
+    """The field of the noises that models were trained on; see `analysis.commands.training_noises`.
+
+    A checkpoint's metadata may say so, too.
+    """
+    return option(
+        (),
+        "noise that the models, or MODEL, were trained on, or a range of levels as in "
+        "gaussian:0..gaussian:55 (repeatable)",
+        metavar="[MODEL=]SPEC[..SPEC]",
+        shown="what each checkpoint says; else unknown",
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands import inputs as commands_inputs
+from analysis.commands import training_noises
 from analysis.commands.inputs import RunInputs, canonical, manifest_of
 from analysis.commands.job import PIXELS, AnalysisJob, plan
 from analysis.commands.model_names import twins
@@ -65,9 +66,36 @@ def load_inputs(
         assert settings.crop is not None
         cut = batches(inputs.crops, settings.batch_size or max(1, PIXELS // settings.crop**2))
         jobs = list(planned(inputs, settings, cut))
+        check_training(jobs[0].inputs)
         whole = benchmark_inputs.with_noisy_input(benchmark_settings(settings), inputs)
     shared = {item.name: getattr(whole, item.name) for item in fields(RunInputs)}
     return CompareInputs(**shared, jobs=tuple(jobs), batches=tuple(cut))
+
+
+def check_training(inputs: RunInputs) -> None:
+    """Check that a PSNR drop can be computed: what models were trained on, and what they were not.
+
+    Raises:
+        BadInput: of fewer than four models it is known what they were trained on, or there is no
+            noise that all of them were trained on beside one that none was.
+    """
+    assert isinstance(inputs, benchmark_inputs.BenchmarkInputs)
+    unknown = training_noises.unknown(inputs.trained)
+    option = training_noises.OPTION
+    if len(inputs.trained) - len(unknown) < LEAST:
+        were = "was" if len(unknown) == 1 else "were"
+        raise BadInput(
+            f"what {listed(unknown)} {were} trained on is unknown, so there is no PSNR drop; give "
+            f"{option} SPEC, or {option} MODEL=SPEC for one"
+        )
+    split = set(training_noises.splits(inputs.trained, inputs.specs).values())
+    for value, lacking in ((True, "that all models were"), (False, "that no model was")):
+        if value not in split:
+            raise BadInput(
+                f"noises {', '.join(inputs.specs)}: none of them is one {lacking} trained on "
+                f"({training_noises.in_words(training_noises.entry(inputs.trained))}); give it by "
+                f"--noise or --reference, or {option}"
+            )
 
 
 def check_models(models: Mapping[str, Denoiser]) -> None:

@@ -47,8 +47,8 @@ def gather(runs: Sequence[Run]) -> pd.DataFrame:
 
     Models are the same if their files, masks and input format are, whatever they are called; names
     are those of the generalization run. An index may come from several runs of its analysis, on
-    other models each. It is the mean over those unseen noises under which every model has a value;
-    models without any value have NaN.
+    other models each. It is the mean over those noises that no model was trained on, as far as is
+    known, and under which every model has a value; models without any value have NaN.
 
     Columns: `model`; `checkpoint`, the SHA-256 of its file; the targets `ood_drop` and `unseen` in
     dB; a column for each index.
@@ -127,7 +127,7 @@ def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 
 def check_references(by_kind: Mapping[str, Sequence[Run]]) -> None:
-    """Check that indices are relative to a noise that the benchmark counts as trained on.
+    """Check that indices are relative to a noise that some model of the benchmark was trained on.
 
     Raises:
         BadInput: a run has another reference, or not that of the other runs of its analysis.

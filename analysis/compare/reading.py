@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.commands import training_noises
 from analysis.compare.predictors import DROP, PREDICTED, TARGETS, UNSEEN
 from analysis.compare.predictors import indices as known_indices
 from analysis.stats.rank_correlation import EXACT
@@ -73,12 +74,14 @@ def heading(manifest: Manifest) -> str:
     """The crops and noises that PSNR was measured on."""
     about = benchmark_of(manifest)
     crops, trained = about.get("crops", []), about.get("in_distribution", [])
+    by_model = training_noises.from_entry(trained, about["models"])
+    split = training_noises.splits(by_model, about["noises"])
     photographs = len({crop["image"] for crop in crops})
-    unseen = ", ".join(noise for noise in about["noises"] if noise not in trained)
+    unseen = ", ".join(noise for noise in about["noises"] if split[noise] is False)
     size = f" of {about['crop']} x {about['crop']}" if about.get("crop") else ""
     return (
         f"{plural(len(crops), 'crop')}{size} from {plural(photographs, 'photograph')}; trained on "
-        f"{', '.join(trained) or 'none of the noises'}; unseen: {unseen}"
+        f"{training_noises.in_words(trained)}; unseen: {unseen or 'none of the noises'}"
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import pandas as pd
 
+from analysis.commands import training_noises
 from analysis.commands.registry import analysis
 from analysis.commands.run_folder import read_manifest, read_tables
 from mtd.utils.errors import BadInput
@@ -72,10 +73,13 @@ class Run:
 
     @property
     def trained(self) -> list[str]:
-        """Those of its noises that count as trained on."""
+        """Those of its noises that some of its models were trained on, as far as that is known."""
         with self.reading():
-            known = self.manifest.get("in_distribution", ())
-            return [noise for noise in self.manifest["noises"] if noise in known]
+            known = training_noises.from_entry(
+                self.manifest.get("in_distribution", ()), self.manifest["models"]
+            )
+            noises: list[str] = self.manifest["noises"]
+            return [n for n in noises if any(n in of for of in known.values() if of is not None)]
 
     @property
     def reference(self) -> str:

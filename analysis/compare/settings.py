@@ -9,6 +9,7 @@ from analysis.commands.settings import (
     UNSEEN,
     Settings,
     crop_option,
+    in_distribution_option,
     limit_option,
     memory_option,
     noises_option,
@@ -31,7 +32,9 @@ class CompareSettings(Settings):
 
     Attributes:
         noises: unseen noises, under which PSNR drops and indices are taken.
-        reference: the noise that the models were trained on.
+        reference: the noise with which the others are compared.
+        in_distribution: noises that the models, or a model, were trained on; none for what each
+            checkpoint says.
         skip: analyses whose index is left out.
         intervals: 95% intervals of the indices.
         memory: GiB for each analysis.
@@ -40,7 +43,8 @@ class CompareSettings(Settings):
     crop: int | None = crop_option(64)
     limit: int | None = limit_option(64)
     noises: tuple[str, ...] = noises_option(UNSEEN)
-    reference: str = option(REFERENCE, "noise that the models were trained on", metavar="SPEC")
+    reference: str = option(REFERENCE, "noise that others are compared with", metavar="SPEC")
+    in_distribution: tuple[str, ...] = in_distribution_option()
     skip: tuple[str, ...] = option(
         (),
         "leave the index of an analysis out (repeatable)",

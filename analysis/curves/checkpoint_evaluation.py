@@ -15,7 +15,7 @@ from analysis.commands.inputs import RunInputs
 from analysis.commands.job import PIXELS
 from analysis.curves.log_readers import MODELS
 from analysis.curves.logged import PSNR, Point
-from analysis.curves.run_curves import Places, RunCurves, RunSources, read_logs, test_curve
+from analysis.curves.run_curves import Places, RunCurves, RunSources, read_logs
 from analysis.curves.settings import CurvesSettings
 from analysis.curves.tables import CHECKPOINTS, curves_from_points
 from analysis.engine import run as engine_run
@@ -35,7 +35,7 @@ class CheckpointInputs(RunInputs):
 
     Attributes:
         steps: run and step of training of each model.
-        runs: what the logs hold, and the noise that each run was trained on.
+        runs: what the logs hold, and the noises that each run was trained on.
         sources: the paths that were given.
     """
 
@@ -68,7 +68,7 @@ def load_inputs(
         sources = RunSources.of(checkpoints=sources)
     if not sources.checkpoints:
         raise BadInput("no folder of checkpoints to evaluate; logs alone are read")
-    runs = read_logs(sources.logs, settings.in_distribution)
+    runs = read_logs(sources.logs)
     run_of = {
         str(file): run
         for run, folder in sources.checkpoints.items()
@@ -77,14 +77,11 @@ def load_inputs(
     inputs = commands_inputs.load_inputs(list(run_of), settings, photographs)
     with inputs.ranks.raise_on_all_ranks():
         steps, notes = choose_steps(inputs.models, run_of)
-        named = settings.in_distribution or inputs.specs[0]
-        trained = test_curve(named, inputs.specs, "not evaluated")
-        evaluated = dict.fromkeys((run for run, _ in steps.values()), trained)
-        notes += other_noises(inputs.models, steps, trained)
+        runs = runs.evaluated(inputs.specs, said_by_checkpoints(inputs.models, steps))
         return CheckpointInputs(
             **vars(inputs) | {"models": {name: inputs.models[name] for name in steps}},
             steps=steps,
-            runs=runs.with_trained(evaluated, notes),
+            runs=runs.decided(settings.in_distribution, notes),
             sources=sources,
         )
 
@@ -151,16 +148,14 @@ def step_of(path: Path, training: Mapping[str, Any]) -> int | None:
     return int(numbers[-1]) if numbers else None
 
 
-def other_noises(models: Mapping[str, Denoiser], steps: Steps, trained: str) -> list[str]:
-    """Sentences on runs whose checkpoints name another noise that they were trained on."""
-    named = dict.fromkeys(
-        (run, models[name].source["training"].get("noise")) for name, (run, _) in steps.items()
-    )
-    return [
-        f"By its checkpoints, {code(run)} was trained on {code(noise)}, not on {code(trained)}."
-        for run, noise in named
-        if noise and noise != trained
-    ]
+def said_by_checkpoints(models: Mapping[str, Denoiser], steps: Steps) -> dict[str, list[str]]:
+    """The noises that each run was trained on, as the metadata of its checkpoints say."""
+    said: dict[str, dict[str, None]] = {run: {} for run, _ in steps.values()}
+    for name, (run, _) in steps.items():
+        noise = models[name].source["training"].get("noise")
+        if isinstance(noise, str):
+            said[run][noise] = None
+    return {run: list(noises) for run, noises in said.items()}
 
 
 def batches(inputs: RunInputs, settings: CurvesSettings) -> list[Batch]:

@@ -97,8 +97,10 @@ def tables(scores: pd.DataFrame, job: AnalysisJob) -> dict[str, pd.DataFrame]:
 def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
     """Training loss, and PSNR under each noise, over the steps of training."""
     from analysis.curves import figures
+    from analysis.curves.tables import trained_curves
 
-    return {"curves": figures.figure(frames["curves"], manifest["trained"], manifest["smooth"])}
+    trained = trained_curves(manifest["trained"])
+    return {"curves": figures.figure(frames["curves"], trained, manifest["smooth"])}
 
 
 def terminal_table(frames: Frames, manifest: Manifest) -> str:
@@ -180,7 +182,7 @@ def parser() -> cli.Parser:
 
 
 def read_curves(
-    runs: Places, *, smooth: float = 0.9, in_distribution: str | None = None
+    runs: Places, *, smooth: float = 0.9, in_distribution: str | Sequence[str] = ()
 ) -> CurvesResult:
     """Read the training and test curves of runs from their logs.
 
@@ -188,8 +190,8 @@ def read_curves(
         runs: folders of `mtd.train`, TensorBoard events, text logs of KAIR or BasicSR, or folders
             of one: a mapping from names, a sequence, or one.
         smooth: decay β of the loss's exponential moving average, from 0 (none) to below 1.
-        in_distribution: the test curve that counts as trained on; by default the noise that a log
-            names, else its first test curve.
+        in_distribution: noises or test sets that the runs, or a run, were trained on, as
+            `[RUN=]SPEC[..SPEC]`; by default what a `recipe.json` says, else it is unknown.
 
     Returns:
         Data frames `curves` and `summary`; `plot_loss`, `plot_psnr`; `save`.
@@ -209,7 +211,7 @@ def read_curves(
     from analysis.curves.run_curves import RunSources, read_logs
 
     settings = CurvesSettings.of(smooth=smooth, in_distribution=in_distribution)
-    curves = read_logs(RunSources.of(runs).logs, settings.in_distribution)
+    curves = read_logs(RunSources.of(runs).logs).decided(settings.in_distribution)
     return CurvesResult(ANALYSIS, curves.tables(), curves.manifest_of_logs(settings.smooth))
 
 
@@ -329,7 +331,7 @@ def from_logs(
 
     settings, output = settings or CurvesSettings(), output or OutputOptions()
     sources = RunSources.of(runs)
-    curves = read_logs(sources.logs, settings.in_distribution)
+    curves = read_logs(sources.logs).decided(settings.in_distribution)
     folder = RunFolder(
         output.output_dir,
         f"curves-{sources.label}",

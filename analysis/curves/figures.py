@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from analysis.curves import tables
 from analysis.curves.logged import LOSS
+from analysis.curves.tables import Trained, unseen_noises
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import DPI, named, style
 from analysis.text.names import wrapped
@@ -45,19 +46,20 @@ def smoothed(values: Sequence[float] | pd.Series, decay: float) -> NDArray[np.fl
     return np.array(averages)
 
 
-def figure(frame: pd.DataFrame, trained: Mapping[str, str], decay: float) -> Figure:
+def figure(frame: pd.DataFrame, trained: Trained, decay: float) -> Figure:
     """Training loss, then PSNR under each noise, those trained on first, then over unseen ones.
 
     Args:
         frame: columns `analysis.curves.tables.COLUMNS`.
-        trained: by run, the noise trained on.
+        trained: by run, the noises trained on; None where that is unknown.
         decay: see `smoothed`; test curves are drawn as they are.
     """
     runs, psnr = list(trained), tables.psnr_curves(frame)
     losses = frame[frame.quantity == LOSS]
-    known = set(trained.values())
+    known = {noise for of in trained.values() for noise in of or ()}
     noises = sorted(dict.fromkeys(psnr.noise), key=lambda noise: noise not in known)
-    unseen = sum(noise not in known for noise in noises) > 1 or len(known - {""}) > 1
+    several = [unseen_noises(psnr[psnr.run == run].noise, of) for run, of in trained.items()]
+    unseen = any(len(of) > 1 for of in several) or len({tuple(of) for of in several if of}) > 1
     drawn, panels = empty_panels(max(1, bool(len(losses)) + len(noises) + unseen))
     following = iter(panels)
     if len(losses):
@@ -130,17 +132,17 @@ def draw_losses(axes: Axes, losses: pd.DataFrame, runs: list[str], decay: float)
     axes.set_ylabel("loss", fontsize=9)
 
 
-def draw_noise(axes: Axes, noise: str, psnr: pd.DataFrame, trained: Mapping[str, str]) -> None:
+def draw_noise(axes: Axes, noise: str, psnr: pd.DataFrame, trained: Trained) -> None:
     """PSNR of each run under one noise.
 
     Args:
         axes: where to draw.
         noise: of the panel.
         psnr: rows of `analysis.curves.tables.psnr_curves`.
-        trained: by run, the noise trained on.
+        trained: by run, the noises trained on; None where that is unknown.
     """
     rows = psnr[psnr.noise == noise]
-    trained_here = [run for run in dict.fromkeys(rows.run) if trained[run] == noise]
+    trained_here = [run for run in dict.fromkeys(rows.run) if noise in (trained[run] or ())]
     for run in dict.fromkeys(rows.run):
         curve = rows[rows.run == run].set_index("step").value.sort_index()
         draw_curve(axes, run, curve, list(trained), ring=run in trained_here)
@@ -154,16 +156,16 @@ def draw_noise(axes: Axes, noise: str, psnr: pd.DataFrame, trained: Mapping[str,
     axes.set_ylabel("PSNR (dB)", fontsize=9)
 
 
-def unseen_means(psnr: pd.DataFrame, trained: Mapping[str, str]) -> dict[str, pd.Series]:
+def unseen_means(psnr: pd.DataFrame, trained: Trained) -> dict[str, pd.Series]:
     """By run, the mean over the noises that it was not trained on, by step; no empty ones."""
     means = {
-        run: tables.psnr_by_step(psnr[psnr.run == run], noise).unseen.dropna()
-        for run, noise in trained.items()
+        run: tables.psnr_by_step(psnr[psnr.run == run], noises).unseen.dropna()
+        for run, noises in trained.items()
     }
     return {run: curve for run, curve in means.items() if len(curve)}
 
 
-def draw_unseen(axes: Axes, psnr: pd.DataFrame, trained: Mapping[str, str]) -> None:
+def draw_unseen(axes: Axes, psnr: pd.DataFrame, trained: Trained) -> None:
     """Each run's mean over the noises that it was not trained on; see `draw_noise`."""
     for run, curve in unseen_means(psnr, trained).items():
         draw_curve(axes, run, curve, list(trained), ring=True)

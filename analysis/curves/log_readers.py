@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -12,10 +13,10 @@ from pathlib import Path
 from analysis.curves import csv_logs, event_files, text_logs
 from analysis.curves.csv_logs import LOG, VALIDATION
 from analysis.curves.event_files import EVENTS
-from analysis.curves.logged import PSNR, Line
+from analysis.curves.logged import Line
 from mtd.utils.errors import BadInput
 
-RECIPE = "recipe.json"
+RECIPE, EVENTS_FOLDER = "recipe.json", "events"
 MODELS = (".pth", ".pt", ".ckpt", ".safetensors")
 EXPECTED = (
     f"expected a folder of mtd.train ({LOG}), TensorBoard events ({EVENTS}.*), or a text log of "
@@ -29,23 +30,19 @@ class Log:
 
     Attributes:
         lines: in each of their sequences, in the order in which they were logged.
-        trained: the test curve that counts as trained on; empty without test curves.
+        trained: the noise trained on, as `recipe.json` says; empty where there is none.
         files: SHA-256 of what was read, by name.
-        guessed: the log does not say so; it is the first one.
         nameless: test sets have no names, so that several at one step are of several sets.
     """
 
     lines: list[Line]
     trained: str
     files: dict[str, str]
-    guessed: bool = False
     nameless: bool = False
 
 
 def read(place: str | Path) -> Log:
     """The log of a run, whatever the program.
-
-    The noise trained on is that of `recipe.json` if it was tested, else the first one tested.
 
     Args:
         place: a folder of `mtd.train`, an event file or a folder with some, a text log of KAIR or
@@ -67,14 +64,10 @@ def read(place: str | Path) -> Log:
         hint = "; for checkpoints, --checkpoints FOLDER" if checkpoints else ""
         raise BadInput(f"{place}: {wrong}; {EXPECTED}{hint}")
     lines = list(_lines(files, kind))
-    tested = [point.name for line in lines for point in line.points if point.quantity == PSNR]
     if not any(line.points for line in lines):
         raise BadInput(f"{place}: no loss, learning rate or PSNR in it")
-    recipe = _recipe_noise(path)
-    trained = recipe if recipe in tested else next(iter(tested), "")
     digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-    guessed = kind in text_logs.HEADS or (kind == "events" and "psnr" in trained.lower())
-    return Log(lines, trained, digests, guessed and bool(trained), kind == "kair")
+    return Log(lines, recipe_noise(path), digests, kind == "kair")
 
 
 def _in_folder(path: Path) -> tuple[list[Path], str]:
@@ -99,8 +92,12 @@ def _lines(files: list[Path], kind: str) -> Iterable[Line]:
     return chain.from_iterable(text_logs.read(file, kind) for file in files)
 
 
-def _recipe_noise(path: Path) -> str:
-    try:
-        return str(json.loads((path / RECIPE).read_text(encoding="utf-8"))["data"]["noise"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+def recipe_noise(path: Path) -> str:
+    """The noise that `mtd.train` was told to train on: in the folder, or that around its events."""
+    folder = path if path.is_dir() else path.resolve().parent
+    for place in (folder, folder.resolve().parent):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            return str(json.loads((place / RECIPE).read_text(encoding="utf-8"))["data"]["noise"])
+        if folder.resolve().name != EVENTS_FOLDER:
+            break
+    return ""

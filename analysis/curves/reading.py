@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.commands.training_noises import OPTION
 from analysis.curves.logged import PSNR
-from analysis.curves.tables import CHECKPOINTS, psnr_curves
+from analysis.curves.tables import CHECKPOINTS, UNKNOWN, psnr_curves, unseen_noises
 from analysis.text.marginals import FEW
 from analysis.text.markdown import code, codes, listed, number
 from analysis.text.rows import Row, records
@@ -33,6 +34,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *early_stopping(rows),
         *final_drops(rows),
         *losses(rows),
+        *unknown_training(rows),
         *manifest.get("notes", ()),
         *without_tests(frames),
         *comparability(frames),
@@ -49,15 +51,44 @@ def main(frames: Frames) -> list[str]:
         return [f"No run has test curves, so no best step is known: {EVALUATE}."]
     if known.empty:
         return ["No run has a mean PSNR over unseen noises."]
+    if len(unseen_sets(frames)) > 1:
+        each = [best(r) for r in records(known)]
+        return [f"Best mean PSNR over each run's own unseen noises: {listed(each, FEW)}."]
     extremes = known
     if len(known) > FEW:
         extremes = known.sort_values("best_out_psnr", ascending=False, kind="stable").iloc[[0, -1]]
     which = f" (highest and lowest of {len(known)} runs)" if len(extremes) < len(known) else ""
-    each = [
-        f"{code(r['run'])} {number(r['best_out_psnr'])} dB at step {step(r['best_out_step'])}"
-        for r in records(extremes)
-    ]
+    each = [best(r) for r in records(extremes)]
     return [f"Best mean PSNR over the unseen noises{which}: {listed(each)}."]
+
+
+def best(row: Row) -> str:
+    """The best mean PSNR of a run over unseen noises, and its step."""
+    return (
+        f"{code(row['run'])} {number(row['best_out_psnr'])} dB at step {step(row['best_out_step'])}"
+    )
+
+
+def unseen_sets(frames: Frames) -> set[frozenset[str]]:
+    """The sets of unseen noises whose means are shown; one if all runs have the same."""
+    psnr, rows = psnr_curves(frames["curves"]), frames["summary"]
+    known = {str(r["run"]): str(r["trained"]).split(", ") for r in records(rows) if r["unseen"]}
+    return {
+        frozenset(unseen_noises(psnr[psnr.run == run].noise, trained))
+        for run, trained in known.items()
+    }
+
+
+def unknown_training(rows: pd.DataFrame) -> list[str]:
+    """Of which runs it is not known what they were trained on."""
+    names = rows[rows.trained == UNKNOWN].run
+    if names.empty:
+        return []
+    return [
+        f"What {codes(names)} {'was' if len(names) == 1 else 'were'} trained on is unknown: no "
+        f"test curve counts as that of a noise trained on or of unseen noise. `{OPTION} RUN=SPEC` "
+        "states it."
+    ]
 
 
 def early_stopping(rows: pd.DataFrame) -> list[str]:
@@ -126,12 +157,10 @@ def comparability(frames: Frames) -> list[str]:
     """Whether test curves of several runs may be compared, and which are shown."""
     frame = frames["curves"]
     psnr = psnr_curves(frame)
-    tested = {str(run): frozenset(rows.noise) for run, rows in psnr.groupby("run")}
     text = []
-    if len(set(tested.values())) > 1:
+    if len(unseen_sets(frames)) > 1:
         text.append(
-            "The runs were tested under different noises: their means over unseen noises are not "
-            "comparable."
+            "The unseen noises of the runs differ: their means over them are not comparable."
         )
     replaced = frame[(frame.quantity == PSNR) & ~frame.index.isin(psnr.index)].run.unique()
     if len(replaced):
@@ -179,7 +208,13 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     if "checkpoints" in manifest:
         head += f"; {evaluation(manifest)}"
     parts = [head]
-    tested = [line for row in rows if not empty(row["last_step"]) for line in psnr_lines(row)]
+    psnr = psnr_curves(frames["curves"])
+    tested = [
+        line
+        for row in rows
+        if not empty(row["last_step"])
+        for line in psnr_lines(row, psnr[psnr.run == row["run"]])
+    ]
     if tested:
         names = ["run", "noise", "best", "at step", "stopped early", "drop", "last", "at step"]
         parts[0] += f"\n{grid([[*names, 'drop'], *tested])}\n{LEGEND}"
@@ -201,20 +236,36 @@ def evaluation(manifest: Manifest) -> str:
     return f"{plural(len(manifest['checkpoints']), 'checkpoint')} evaluated on {crops} ({source})"
 
 
-def psnr_lines(row: Row) -> list[list[str]]:
-    """The lines of one run: under the noise trained on, and over the unseen ones."""
+def psnr_lines(row: Row, psnr: pd.DataFrame) -> list[list[str]]:
+    """The lines of one run: under the noise trained on, and over the unseen ones.
+
+    Under each noise or test set where it is unknown what it was trained on.
+    """
     run = str(row["run"])
+    if row["trained"] == UNKNOWN:
+        return [
+            test_line(run, str(noise), rows.set_index("step").value.sort_index())
+            for noise, rows in psnr.groupby("noise", sort=False)
+        ]
     trained = [number(row["best_in_psnr"]), step(row["best_in_step"]), "", ""]
     unseen = [number(row["best_out_psnr"]), step(row["best_out_step"])]
     unseen += [number(row["out_at_best_in"]), number(row["overfitting_gap"])]
     last = [number(row["last_in_psnr"]), step(row["last_in_step"]), ""]
-    lines = [[run, f"{row['trained']}, trained on", *trained, *last]]
+    lines = []
+    if not empty(row["trained"]) and row["trained"]:
+        lines.append([run, f"{row['trained']}, trained on", *trained, *last])
     if row["unseen"]:
         name = f"mean of {row['unseen']:.0f} unseen"
         last = [number(row["last_out_psnr"]), step(row["last_out_step"])]
         last += [number(row["final_out_drop"])]
         lines.append([run, name, *unseen, *last])
     return lines
+
+
+def test_line(run: str, name: str, curve: pd.Series) -> list[str]:
+    """The best and the last PSNR of one test curve."""
+    best_of = [number(curve.max()), step(curve.idxmax()), "", ""]
+    return [run, name, *best_of, number(curve.iloc[-1]), step(curve.index[-1]), ""]
 
 
 def alt(frames: Frames) -> str:

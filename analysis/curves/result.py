@@ -9,7 +9,7 @@ from analysis.commands.result import Result
 from analysis.curves import figures
 from analysis.curves.logged import LOSS
 from analysis.curves.settings import CurvesSettings
-from analysis.curves.tables import psnr_curves
+from analysis.curves.tables import psnr_curves, trained_curves
 from analysis.plotting.axes import new_axes
 from mtd.utils.errors import BadInput, one_of
 
@@ -31,10 +31,10 @@ class CurvesResult(Result):
     def summary(self) -> pd.DataFrame:
         """A row for each run: best and last PSNR under the noise trained on and unseen noise.
 
-        PSNR is in dB: *in* is that under the noise trained on, *out* the plain mean over the
+        PSNR is in dB: *in* is the plain mean over the noises trained on, *out* that over the
         unseen noises, at steps where all of them were tested.
 
-        Columns: `run`; `trained`, the noise trained on; `unseen`, number of other noises;
+        Columns: `run`; `trained`, the noises trained on or `unknown`; `unseen`, number of others;
         `best_in_step`, `best_in_psnr`, `best_out_step`, `best_out_psnr`; `out_at_best_in`, *out*
         at the step that is best *in*; `overfitting_gap`, `best_out_psnr` − `out_at_best_in`;
         `last_step` with any test; `last_in_step`, `last_in_psnr`, `last_out_step`,
@@ -44,9 +44,9 @@ class CurvesResult(Result):
         return self.frames["summary"]
 
     @property
-    def trained(self) -> dict[str, str]:
-        """The noise that each run was trained on; empty for runs without test curves."""
-        return {str(run): str(noise) for run, noise in self.manifest["trained"].items()}
+    def trained(self) -> dict[str, tuple[str, ...] | None]:
+        """By run, its test curves of noises that it was trained on; None where that is unknown."""
+        return trained_curves(self.manifest["trained"])
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} of {', '.join(self.trained)}: {len(self.curves)} values>"
@@ -89,7 +89,7 @@ class CurvesResult(Result):
         if noise is not None:
             one_of("noise", noise, known)
         if noise is None and not figures.unseen_means(rows, self.trained):
-            raise BadInput("no run was tested under a noise that it was not trained on; give one")
+            raise BadInput("no run is known to be tested under unseen noise; give a noise")
         ax = ax if ax is not None else new_axes()
         if noise is None:
             figures.draw_unseen(ax, rows, self.trained)

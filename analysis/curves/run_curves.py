@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from analysis.commands.inputs import canonical
+from analysis.commands import training_noises
 from analysis.commands.run_folder import versions
 from analysis.curves import log_readers, tables
 from analysis.curves.csv_logs import LOG, VALIDATION
 from analysis.curves.event_files import EVENTS
 from analysis.curves.logged import PSNR
-from analysis.text.markdown import code
+from analysis.curves.tables import Trained
 from analysis.text.names import shortest
-from mtd.utils.errors import BadInput, nearest
+from mtd.noise.training_noise import TrainingNoise
+from mtd.utils.errors import BadInput
 
 GENERIC_FILES, GENERIC_FOLDERS = ("train", "log"), ("events", "models")
 """Names that say nothing of a run; that of the folder around does."""
@@ -125,19 +125,54 @@ class RunCurves:
 
     Attributes:
         curves: a row for each value, columns `analysis.curves.tables.COLUMNS`.
-        trained: the noise that each run was trained on; empty for runs without test curves.
+        tested: by run, the noises and test sets of its test curves.
+        said: by run, the noises that it was trained on, as its log or checkpoints say.
         logs: SHA-256 of each run's log files, by name.
         notes: what a reader must know of how they were made, as Markdown sentences.
+        trained: by run, those of its test curves that are of noises trained on; None where that is
+            unknown; see `decided`.
     """
 
     curves: pd.DataFrame
-    trained: Mapping[str, str]
+    tested: Mapping[str, Sequence[str]]
+    said: Mapping[str, Sequence[str]]
     logs: Mapping[str, Mapping[str, str]]
     notes: tuple[str, ...] = ()
+    trained: Trained = field(default_factory=dict)
 
-    def with_trained(self, trained: Mapping[str, str], notes: Iterable[str]) -> RunCurves:
-        """The same with more runs, or another noise trained on, and further notes."""
-        return replace(self, trained={**self.trained, **trained}, notes=(*self.notes, *notes))
+    def evaluated(self, specs: Sequence[str], said: Mapping[str, Sequence[str]]) -> RunCurves:
+        """The same with runs whose checkpoints are evaluated, in place of their logged tests.
+
+        Args:
+            specs: the noises.
+            said: by run, the noises that it was trained on; where there is none, its log says so.
+        """
+        more = {run: noises or self.said.get(run, ()) for run, noises in said.items()}
+        tested = {**self.tested, **dict.fromkeys(said, specs)}
+        return replace(self, tested=tested, said={**self.said, **more})
+
+    def decided(self, given: Sequence[str], notes: Iterable[str] = ()) -> RunCurves:
+        """The same with the test curves that are of noises trained on, and further notes.
+
+        Args:
+            given: values of `--in-distribution`, `[RUN=]SPEC[..SPEC]` or a test set; they go before
+                what logs and checkpoints say.
+            notes: further ones.
+
+        Raises:
+            BadInput: no such run or noise.
+        """
+        names = {run: [run] for run in self.tested}
+        every = list(dict.fromkeys(noise for noises in self.tested.values() for noise in noises))
+        of_all, of_one = training_noises.by_name(given, names, every, "run")
+        trained: dict[str, tuple[str, ...] | None] = {}
+        for run, tested in self.tested.items():
+            noise = training_noises.recorded_by_checkpoint(*self.said[run])
+            if texts := of_one.get(run) or of_all:
+                noise = TrainingNoise.parse(texts, every)
+            known = noise != TrainingNoise() or not tested
+            trained[run] = training_noises.within(noise, tested) if known else None
+        return replace(self, trained=trained, notes=(*self.notes, *notes))
 
     def with_curves(self, curves: Iterable[pd.DataFrame]) -> RunCurves:
         """The same with more curves."""
@@ -154,7 +189,7 @@ class RunCurves:
         """The part of a manifest that decides them, evaluations aside."""
         return {
             "logs": {run: dict(files) for run, files in self.logs.items()},
-            "trained": dict(self.trained),
+            "trained": {run: of if of is None else list(of) for run, of in self.trained.items()},
             "smooth": smooth,
             "notes": list(self.notes),
         }
@@ -164,53 +199,25 @@ class RunCurves:
         return {"analysis": "curves", "versions": versions(), **self.manifest(smooth)}
 
 
-def read_logs(logs: Mapping[str, Path], in_distribution: str | None = None) -> RunCurves:
-    """The curves that logs hold.
+def read_logs(logs: Mapping[str, Path]) -> RunCurves:
+    """The curves that logs hold, before it is decided which noises runs were trained on.
 
     Args:
         logs: by the names of their runs; see `analysis.curves.log_readers.read`.
-        in_distribution: the test curve that counts as trained on, if it is not the log's own.
 
     Raises:
-        BadInput: not a log, or a run has test curves, but not that one.
+        BadInput: not a log.
     """
-    curves, trained, files, notes = [], {}, {}, []
+    curves, tested, said, files = [], {}, {}, {}
+    notes: list[str] = []
     for run, path in logs.items():
         log = log_readers.read(path)
         try:
             frame, notes_of_run = tables.curves_of_log(run, log.lines, log.nameless)
         except BadInput as error:
             raise BadInput(f"{path}: {error}") from None
-        tested = list(dict.fromkeys(frame[frame.quantity == PSNR].noise))
-        chosen = log.trained
-        if in_distribution and tested:
-            chosen = test_curve(in_distribution, tested, f"not tested by {run}")
-        if log.guessed and not in_distribution:
-            notes_of_run.append(
-                f"The log of {code(run)} does not name the noise trained on: {code(log.trained)} "
-                "is taken for it."
-            )
         curves.append(frame)
-        trained[run] = chosen if tested else ""
-        files[run] = log.files
+        tested[run] = [str(n) for n in dict.fromkeys(frame[frame.quantity == PSNR].noise)]
+        said[run], files[run] = [log.trained] if log.trained else [], log.files
         notes += notes_of_run
-    return RunCurves(tables.concatenated(curves), trained, files, tuple(notes))
-
-
-def test_curve(name: str, known: Sequence[str], otherwise: str) -> str:
-    """The test curve that is meant by a name: a test set, or a noise in any spelling.
-
-    Args:
-        name: such as `gaussian:15.0`.
-        known: the names of all test curves.
-        otherwise: what an unknown one is, for the message.
-
-    Raises:
-        BadInput: none of them.
-    """
-    if name in known:
-        return name
-    with suppress(BadInput):
-        if (spec := canonical(name)) in known:
-            return spec
-    raise BadInput(f"--in-distribution {name}: {otherwise}; {nearest(name, known)}")
+    return RunCurves(tables.concatenated(curves), tested, said, files, tuple(notes))

@@ -29,8 +29,8 @@ class CurvesSettings(Settings):
     Attributes:
         smooth: decay β of the loss's exponential moving average, from 0 (none) to below 1; see
             `analysis.curves.figures.smoothed`.
-        in_distribution: the test curve that counts as trained on; None for the noise that a log
-            names, else its first test curve, and for the first noise of an evaluation.
+        in_distribution: noises or test sets that the runs, or a run, were trained on, as
+            `[RUN=]SPEC[..SPEC]`; none for what recipes and checkpoints say.
     """
 
     smooth: float = option(
@@ -41,15 +41,14 @@ class CurvesSettings(Settings):
         minimum=0,
         below=1,
     )
-    in_distribution: str | None = option(
-        None,
-        "test curve that counts as trained on",
-        metavar="SPEC",
-        shown="a run's own noise, else its first",
+    in_distribution: tuple[str, ...] = option(
+        (),
+        "noise or test set that the runs, or RUN, were trained on, or a range of levels as in "
+        "gaussian:0..gaussian:55 (repeatable)",
+        metavar="[RUN=]SPEC[..SPEC]",
+        shown="what recipe.json or checkpoints say; else unknown",
     )
-    noises: tuple[str, ...] | None = noises_option(
-        NOISES, help="noise, the first counting as trained on (repeatable)"
-    )
+    noises: tuple[str, ...] | None = noises_option(NOISES)
     attention_mask: Literal["auto", "on", "off"] = option(
         "auto", "attention masks as the checkpoint says, or against it"
     )

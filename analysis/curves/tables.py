@@ -14,9 +14,16 @@ from analysis.curves import resumed_runs
 from analysis.curves.logged import LOSS, PSNR, Line, Point
 from analysis.text.markdown import code, codes
 from analysis.text.terminal import plural
+from mtd.noise.training_noise import changes_nothing
 
 COLUMNS = ("run", "source", "quantity", "noise", "step", "value")
 """Of `curves.csv`, a row for each value."""
+
+Trained = Mapping[str, Sequence[str] | None]
+"""By run, those of its test curves that are of noises trained on; None where that is unknown."""
+
+UNKNOWN = "unknown"
+"""What a run was trained on, in `summary.csv`, if nothing says so."""
 
 CHECKPOINTS = "checkpoints"
 """Source of test curves that are evaluated, not logged."""
@@ -30,8 +37,8 @@ SUMMARY = (
     *("last_in_step", "last_in_psnr", "last_out_step", "last_out_psnr", "final_out_drop"),
     *("last_loss_step", "last_loss"),
 )
-"""Of `summary.csv`, a row for each run. PSNR is in dB: *in* is that under the noise `trained` on,
-*out* the plain mean over the `unseen` other noises, at steps where all of them were tested.
+"""Of `summary.csv`, a row for each run. PSNR is in dB: *in* is the plain mean over the noises
+`trained` on, *out* that over the `unseen` other noises, at steps where all of them were tested.
 
 `overfitting_gap` = `best_out_psnr` − `out_at_best_in`: the PSNR drop under unseen noise from
 stopping at the step that is best under the noise trained on. `final_out_drop` = `best_out_psnr` −
@@ -128,40 +135,52 @@ def psnr_curves(frame: pd.DataFrame) -> pd.DataFrame:
     return psnr[~evaluated | (psnr.source == CHECKPOINTS)]
 
 
-def psnr_by_step(rows: pd.DataFrame, trained: str) -> pd.DataFrame:
-    """One run's PSNR by step: `trained`, and `unseen`, the plain mean over all other noises.
+def psnr_by_step(rows: pd.DataFrame, trained: Sequence[str] | None) -> pd.DataFrame:
+    """One run's PSNR by step: plain means over the noises trained on, and over all other noises.
 
     Args:
         rows: the run's rows of `psnr_curves`.
-        trained: the noise trained on.
+        trained: the noises trained on; None where that is unknown.
 
     Returns:
-        Index `step`, rising; NaN where a noise that counts was not tested.
+        Index `step`, rising; columns `trained` and `unseen`, NaN where a noise that counts was not
+        tested, or where it is unknown which ones count.
     """
     wide = rows.pivot(index="step", columns="noise", values="value").sort_index()
-    unseen = wide.drop(columns=trained, errors="ignore").mean(axis=1, skipna=False)
-    return pd.DataFrame({"trained": wide.reindex(columns=[trained])[trained], "unseen": unseen})
+    parts = {
+        "trained": wide.loc[:, wide.columns.isin(trained or ())],
+        "unseen": wide.loc[:, wide.columns.isin(unseen_noises(wide.columns, trained))],
+    }
+    return pd.DataFrame({of: part.mean(axis=1, skipna=False) for of, part in parts.items()})
 
 
-def summary(frame: pd.DataFrame, trained: Mapping[str, str]) -> pd.DataFrame:
+def unseen_noises(tested: Iterable[Any], trained: Sequence[str] | None) -> list[str]:
+    """Which tests are of noises that a run was not trained on; none where that is unknown."""
+    if trained is None:
+        return []
+    return [str(n) for n in dict.fromkeys(tested) if n not in trained and not changes_nothing(n)]
+
+
+def summary(frame: pd.DataFrame, trained: Trained) -> pd.DataFrame:
     """One row for each run; see `SUMMARY`.
 
     Args:
         frame: columns `COLUMNS`.
-        trained: by run, the noise trained on; empty for runs without test curves.
+        trained: by run, its test curves of noises trained on; None where that is unknown.
     """
-    rows = [summary_row(frame, run, noise) for run, noise in trained.items()]
+    rows = [summary_row(frame, run, noises) for run, noises in trained.items()]
     whole = [name for name in SUMMARY if name.endswith("step")]
     return pd.DataFrame(rows, columns=list(SUMMARY)).astype(dict.fromkeys(whole, "Int64"))
 
 
-def summary_row(frame: pd.DataFrame, run: str, trained: str) -> dict[str, Any]:
+def summary_row(frame: pd.DataFrame, run: str, trained: Sequence[str] | None) -> dict[str, Any]:
     """The row of one run."""
     tests = psnr_curves(frame)
     tests = tests[tests.run == run]
     curves = psnr_by_step(tests, trained)
-    row: dict[str, Any] = dict.fromkeys(SUMMARY, math.nan) | {"run": run, "trained": trained}
-    row["unseen"] = len(set(tests.noise) - {trained})
+    row: dict[str, Any] = dict.fromkeys(SUMMARY, math.nan) | {"run": run}
+    row["trained"] = UNKNOWN if trained is None else ", ".join(trained)
+    row["unseen"] = len(unseen_noises(tests.noise, trained))
     inside, outside = curves.trained.dropna(), curves.unseen.dropna()
     for name, curve in (("in", inside), ("out", outside)):
         if len(curve):
@@ -177,6 +196,14 @@ def summary_row(frame: pd.DataFrame, run: str, trained: str) -> dict[str, Any]:
     if len(losses):
         row["last_loss_step"], row["last_loss"] = losses[["step", "value"]].iloc[-1]
     return row
+
+
+def trained_curves(entry: Mapping[str, Any]) -> dict[str, tuple[str, ...] | None]:
+    """Noises trained on by run, from a manifest, which may hold a single one as a text."""
+    return {
+        run: None if of is None else (of,) * bool(of) if isinstance(of, str) else tuple(of)
+        for run, of in entry.items()
+    }
 
 
 def best_steps(rows: pd.DataFrame) -> pd.DataFrame:

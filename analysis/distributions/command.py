@@ -124,7 +124,8 @@ def result() -> type[DistributionsResult]:
 def distance_by_noise(
     frame: pd.DataFrame, reference: str, trained: Collection[str]
 ) -> pd.DataFrame:
-    """Wasserstein-1 distance of the last features, in σ, under each unseen noise."""
+    """Wasserstein-1 distance of the last features, in σ, under each noise but the reference and
+    those trained on."""
     unseen = frame[~frame.noise.isin([reference, *trained])]
     return index_values(unseen[unseen.last_features.astype(bool)], "w1_relative")
 
@@ -133,8 +134,8 @@ ANALYSIS = Analysis(
     name="distributions",
     title="Feature distributions",
     description="Show how each model's features before the last convolution are distributed under "
-    "unseen noise and under the noise it was trained on: histograms, fitted densities, distances "
-    "with 95% intervals.",
+    "other noises and under a reference, as a rule the noise it was trained on: histograms, fitted "
+    "densities, distances with 95% intervals.",
     examples=EXAMPLES,
     settings=DistributionsSettings,
     observer=observer,

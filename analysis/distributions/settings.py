@@ -21,14 +21,14 @@ class DistributionsSettings(Settings):
     """Settings of `analysis.distributions`; see `Settings` for those that every analysis shares.
 
     Attributes:
-        reference: the noise that the models were trained on.
+        reference: the noise with which the others are compared.
         noises: under which features are compared with those under the reference.
         layers: patterns of layers beside what goes into the last convolution; `input:GLOB` for
             what goes into a layer.
     """
 
     crop: int = crop_option(128)
-    reference: str = option(REFERENCE, "noise that the models were trained on", metavar="SPEC")
+    reference: str = option(REFERENCE, "noise that others are compared with", metavar="SPEC")
     noises: tuple[str, ...] = noises_option(UNSEEN)
     layers: tuple[str, ...] = option(
         (),

@@ -90,11 +90,13 @@ def draw_levels(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
             axes.fill_between(
                 curve.level, curve.low, curve.high, color=str(look["color"]), alpha=0.15, lw=0
             )
-    inside = rows[rows.in_distribution].level.unique()
-    for level in inside:
+    marks = summary.trained_marks(rows)
+    for level, noise in dict(zip(rows.level, rows.noise, strict=True)).items():
+        if not marks[noise]:
+            continue
         axes.axvline(level, color="0.7", lw=1, ls=":", zorder=0)
         axes.annotate(
-            "trained on",
+            wrapped(marks[noise][1:-1], 40, 1),
             (level, 0.02),
             xycoords=("data", "axes fraction"),
             fontsize=7,
@@ -123,8 +125,8 @@ def draw_single_levels(axes: Axes, rows: pd.DataFrame, models: list[str]) -> Non
         places = np.arange(len(noises)) + offset
         bars = None if len(models) > CROWDED else error
         axes.errorbar(places, part["mean"], bars, capsize=2, lw=1, label=model, **look)  # type: ignore[arg-type]
-    inside = set(rows[rows.in_distribution].noise)
-    names = [wrapped(n, 18) + ("\n(trained on)" if n in inside else "") for n in noises]
+    marks = summary.trained_marks(rows)
+    names = [f"{wrapped(n, 18)}\n{wrapped(marks[n], 30)}".strip() for n in noises]
     axes.set_xticks(range(len(noises)), names, fontsize=8, rotation=20)
     axes.set_xlim(-0.6, len(noises) - 0.4)
     axes.tick_params(axis="y", labelsize=8)
@@ -161,7 +163,7 @@ def draw_ranks(axes: Axes, part: pd.DataFrame, order: list[str], metric: str) ->
     means = part.pivot(index="model", columns="noise", values="mean").loc[order, noises]
     worse = summary.worse_than_input(part, metric)
     below = set(zip(worse.noise, worse.model, strict=True))
-    inside = set(part[part.in_distribution].noise)
+    marks = summary.trained_marks(part)
     image = axes.imshow(
         table.to_numpy(), vmin=1, vmax=len(order), cmap=colormaps["viridis_r"], aspect="auto"
     )
@@ -178,7 +180,7 @@ def draw_ranks(axes: Axes, part: pd.DataFrame, order: list[str], metric: str) ->
             if (noise, model) in below:
                 place = (j - 0.46, i - 0.46)
                 axes.add_patch(Rectangle(place, 0.92, 0.92, fill=False, ec="red", lw=1.5))
-    labels = [f"{noise} (trained on)" if noise in inside else noise for noise in noises]
+    labels = [f"{noise} {marks[noise]}".strip() for noise in noises]
     axes.set_xticks(range(len(noises)), [wrapped(n, 28) for n in labels], rotation=90, fontsize=7)
     axes.set_yticks(range(len(order)), [wrapped(name, 28) for name in order], fontsize=8)
     heading = f"Mean rank over images by {about.label}, and below it the mean {about.label}"

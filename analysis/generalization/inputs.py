@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from analysis.commands.inputs import RunInputs, canonical, cut_crops, gather, skipped
+from analysis.commands import training_noises
+from analysis.commands.inputs import RunInputs, cut_crops, gather, skipped
 from analysis.commands.job import PIXELS
+from analysis.commands.training_noises import Trained
 from analysis.engine import run as engine_run
 from analysis.engine.image_quality import PROTOCOLS
 from analysis.engine.observer import Batch
@@ -25,7 +27,7 @@ from mtd.inference.forward import GIB
 from mtd.metrics.lpips import LPIPS, NoBackbone
 from mtd.networks.base import Unchanged
 from mtd.utils import distributed
-from mtd.utils.errors import BadInput, nearest
+from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     from analysis.commands.inputs import Models
@@ -56,7 +58,7 @@ class BenchmarkInputs(RunInputs):
     Attributes:
         sources: folders and test sets of the clean images; none for the bundled ones.
         paired: images with noise of their own.
-        trained: specifications of the noises in distribution.
+        trained: by model, the noises that it was trained on; None where that is unknown.
         suite: where noises and crops come from, if they do.
         perceptual: LPIPS, or None.
         missing: why LPIPS is not available, or "".
@@ -64,7 +66,7 @@ class BenchmarkInputs(RunInputs):
 
     sources: tuple[str, ...] = ()
     paired: tuple[PairedCrops, ...] = ()
-    trained: tuple[str, ...] = ()
+    trained: Trained = field(default_factory=dict)
     suite: Suite | None = None
     perceptual: LPIPS | None = None
     missing: str = ""
@@ -124,7 +126,7 @@ def load_inputs(
         if len(set(specs)) < len(specs):
             names = ", ".join(specs)
             raise BadInput(f"noises {names}: each name once; use --paired-images NAME=NOISY CLEAN")
-        trained = in_distribution(settings, suite, specs)
+        trained = trained_on(inputs, settings, suite, specs)
         perceptual, missing = load_lpips(settings, device)
     if any(ranks.gather(bool(missing))):  # all processes score alike
         perceptual = None
@@ -136,7 +138,7 @@ def load_inputs(
         ),
         sources=sources.names,
         paired=paired,
-        trained=tuple(trained),
+        trained=trained,
         suite=suite,
         perceptual=perceptual,
         missing=missing,
@@ -257,15 +259,14 @@ def on_crops(
         settings: of the benchmark.
         inputs: models, noises and crops; the noisy input is added to the models.
         batches: those crops that are compared.
-        suite: where the noises come from; without one the first noise counts as trained on.
+        suite: where the noises come from, if they come from one.
         perceptual: LPIPS, or None.
     """
     crops = [crop for batch in batches for crop in batch.crops]
-    trained = (inputs.noises[0].spec,) if suite is None else suite.in_distribution
     return extended(
         with_noisy_input(settings, inputs.subset(crops=crops)),
         sources=settings.images,
-        trained=trained,
+        trained=trained_on(inputs, settings, suite, inputs.specs),
         suite=suite,
         perceptual=perceptual,
     )
@@ -287,22 +288,19 @@ def batches(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> list[B
     return cut
 
 
-def in_distribution(
-    settings: GeneralizationSettings, suite: Suite | None, specs: Sequence[str]
-) -> list[str]:
-    """The noises that count as trained on."""
-    specified, origin = settings.in_distribution, "--in-distribution"
-    if not specified:
-        if suite is None:
-            return list(specs[:1]) if settings.noises else []
-        specified, origin = suite.in_distribution, f"suite {suite.name}: in_distribution"
-    trained = []
-    for text in specified:
-        spec = text if text in specs else canonical(text)
-        if spec not in specs:
-            raise BadInput(f"{origin} {text}: not among the noises; {nearest(spec, specs)}")
-        trained.append(spec)
-    return trained
+def trained_on(
+    inputs: RunInputs,
+    settings: GeneralizationSettings,
+    suite: Suite | None,
+    specs: Sequence[str],
+) -> Trained:
+    """By model, the noises that it was trained on; a suite's own are of models of unknown training.
+
+    Raises:
+        BadInput: an unknown model or noise.
+    """
+    otherwise = suite.in_distribution if suite else ()
+    return training_noises.of_models(inputs.models, settings.in_distribution, specs, otherwise)
 
 
 class PerceptualSettings(Protocol):
@@ -357,7 +355,7 @@ def manifest(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> dict[
         "suite": inputs.suite.name if inputs.suite else None,
         "testsets": list(settings.testset),
         "notes": sorted(set(kinds.note) - {""}),
-        "in_distribution": list(inputs.trained),
+        "in_distribution": training_noises.entry(inputs.trained),
         "recorded": {pair.images.recorded.spec: described(pair) for pair in inputs.paired}
         | recorded,
         "protocol": settings.protocol,

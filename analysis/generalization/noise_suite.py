@@ -20,7 +20,7 @@ class Suite:
         name: of the suite.
         about: one line that says what it is.
         noises: their texts, in the order of tables and figures.
-        in_distribution: those that count as what the models were trained on.
+        in_distribution: those that models were trained on of which nothing else is known.
         crop: side of crops; None for whole images.
         limit: number of crops or images; None for all.
     """

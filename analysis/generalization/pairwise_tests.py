@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import combinations
 from typing import NamedTuple
 
@@ -20,9 +21,15 @@ LEVEL = 0.05
 OUTSIDE = "out of distribution"
 """Stands for a noise where a test is of each image's mean over all noises out of distribution."""
 
+ALL = "all noises"
+"""The same over all noises, where it is not known what the models were trained on."""
+
 
 def paired(table: Table) -> pd.DataFrame:
     """Every two models under every noise, and over all noises out of distribution together.
+
+    The latter are all noises where none is in or out of distribution for all models. A model of
+    which it is not known what it was trained on has no such test beside models of which it is.
 
     Columns: `difference`, the mean over images of a − b, with its 95% interval; `better`, the share
     of draws on which a is better; `p`, see `wilcoxon`, over the draws (a photograph's crops are
@@ -30,18 +37,21 @@ def paired(table: Table) -> pd.DataFrame:
     image's mean over noises, every kind counting the same, where all those noises share the images.
     """
     sign = 1 if table.higher else -1
-    outside = weights(table.conditions, False)
+    none = not table.has_split
+    outside = weights(table.conditions, None if none else False)
     used = [c for c, w in zip(table.conditions, outside, strict=True) if w]
     sets = [([c], np.ones(1), c.noise) for c in table.conditions]
     if len(used) > 1 and len({c.population for c in used}) == 1:
-        sets.append((used, outside[outside > 0], OUTSIDE))
+        sets.append((used, outside[outside > 0], ALL if none else OUTSIDE))
     rows = []
     for conditions, weight, noise in sets:
         units, population = conditions[0].units, conditions[0].population
         with np.errstate(invalid="ignore"):  # the difference of infinite values is no number
             values = weighted([c.values for c in conditions], weight)
-        alone = Table(table.metric, table.models, [conditions[0]], table.draws, table.unit)
+        alone = replace(table, conditions=[conditions[0]])
         for a, b in combinations(range(len(table.contestants)), 2):
+            if noise == OUTSIDE and (table.unknown[a] or table.unknown[b]):
+                continue
             with np.errstate(invalid="ignore"):
                 change = values[:, a] - values[:, b]
             mean, low, high = interval(alone, lambda parts: parts[0], [change[:, None]])
@@ -137,10 +147,21 @@ def paired_differences(
 def over_unseen(
     frames: Mapping[str, pd.DataFrame], metric: str, a: str, b: str
 ) -> PairedDifference | None:
-    """The test of two models over all unseen noises, or under the only one; None without."""
+    """The test of two models over all unseen noises, or under the only one; None without.
+
+    Over all noises where it is not known what the models were trained on.
+    """
     differences = paired_differences(frames["tests"], metric, a, b)
+    for noise in (OUTSIDE, ALL):
+        if noise in differences:
+            return differences[noise]
     noises = frames["noises"]
-    unseen = list(dict.fromkeys(noises[~noises.in_distribution].noise))
-    if OUTSIDE in differences:
-        return differences[OUTSIDE]
+    unseen = unseen_noises(noises) or list(differences)
     return differences.get(str(unseen[0])) if len(unseen) == 1 else None
+
+
+def unseen_noises(noises: pd.DataFrame) -> list[str]:
+    """The noises that no model was trained on, of those of which it is known."""
+    known = noises[noises.in_distribution.notna()]
+    unseen = known.in_distribution.eq(False).groupby(known.noise, sort=False).all()
+    return [str(noise) for noise in unseen[unseen].index]

@@ -8,8 +8,10 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.commands import training_noises
 from analysis.generalization import summary
 from analysis.generalization.pairwise_tests import (
+    ALL,
     LEVEL,
     OUTSIDE,
     PairedDifference,
@@ -76,6 +78,8 @@ def main(frames: Frames, metric: str = "psnr") -> list[str]:
     """Which model is best under unseen noise, by how much, and whether that is decided."""
     rows, name = scores_of_models(frames, metric), facts(metric).label
     known = rows[rows.out_of_distribution.notna()]
+    if known.empty and "mean" in rows and rows.in_distribution.isna().all():
+        return over_all_noises(frames, rows, metric)
     if known.empty:
         text = [f"No noise here counts as unseen, or no model has a {name} under it."]
         for model, row in rows[rows.in_distribution.notna()].head(2).iterrows():
@@ -99,13 +103,33 @@ def main(frames: Frames, metric: str = "psnr") -> list[str]:
     return [*text, *([f"No mean under unseen noise for {codes(without)}."] * bool(len(without)))]
 
 
-def verdict(paired: PairedDifference | None, best: pd.Series, other: pd.Series, metric: str) -> str:
-    """What the paired difference of two models over unseen noises says."""
+def over_all_noises(frames: Frames, rows: pd.DataFrame, metric: str) -> list[str]:
+    """Which model is best over all noises, where it is not known what they were trained on."""
+    name, known = facts(metric).label, rows[rows["mean"].notna()]
+    if known.empty:
+        return [f"No model has a {name} under every noise."]
+    shown = known if len(known) <= 2 else known.iloc[[0, -1]]
+    each = [f"{score(row, 'mean', metric)} for {code(row.model)}" for _, row in shown.iterrows()]
+    which = "" if len(known) <= 2 else f", best and worst of {len(known)} models"
+    text = f"Mean {name} over all noises{which}: {listed(each)}."
+    if len(known) > 1:
+        best, other = known.iloc[0], known.iloc[1]
+        paired = over_unseen(frames, metric, best.model, other.model)
+        text += f" {verdict(paired, best, other, metric, 'all noises')}"
+    return [text]
+
+
+def verdict(
+    paired: PairedDifference | None,
+    best: pd.Series,
+    other: pd.Series,
+    metric: str,
+    noises: str = "all unseen noises",
+) -> str:
+    """What the paired difference of two models over unseen noises, or other ones, says."""
     a, b, about = code(best.model), code(other.model), facts(metric)
     if paired is None or math.isnan(paired.value):
-        return (
-            "There is no paired test over all unseen noises: their images differ, or are too few."
-        )
+        return f"There is no paired test over {noises}: their images differ, or are too few."
     if paired.value == 0:
         return f"{a} and {b} are equal on average."
     value = bounded(paired.value, paired.low, paired.high, about.digits, about.unit, signed=True)
@@ -180,7 +204,8 @@ def noise_by_noise(frames: Frames, metric: str) -> list[str]:
 def two_by_noise(frames: Frames, metric: str, a: str, b: str) -> list[str]:
     """Which of two models is better under which noise, and where that is undecided."""
     by_noise = paired_differences(frames["tests"], metric, a, b)
-    by_noise.pop(OUTSIDE, None)
+    for joint in (OUTSIDE, ALL):
+        by_noise.pop(joint, None)
     about, texts = facts(metric), []
     for name, sign in ((a, 1), (b, -1)):
         won = {noise: abs(test.value) for noise, test in by_noise.items() if test.decided == sign}
@@ -278,8 +303,9 @@ def others(frames: Frames, metric: str) -> list[str]:
 
 def scope(frames: Frames) -> list[str]:
     """The scope of the intervals."""
-    bounds = ["in_distribution_low", "out_of_distribution_low"]
-    if frames["generalization"][bounds].isna().all(axis=None):
+    scores = frames["generalization"]
+    bounds = [f"{name}_low" for name in summary.ORDERS if f"{name}_low" in scores]
+    if scores[bounds].isna().all(axis=None):
         return ["Too few images for intervals: every order is undecided."]
     unit = "crop" if "crop" in set(frames["noises"].draw) else "scene"
     scenes = frames["results"].scene.nunique()
@@ -290,6 +316,7 @@ def scope(frames: Frames) -> list[str]:
 def notes(frames: Frames, manifest: Manifest) -> list[str]:
     """Notes on the numbers: presets, noise levels, tiles, missing values."""
     text = remarks(manifest.get("notes", ()))
+    text += training(frames, manifest)
     text += noise_levels(manifest)
     if tiled := manifest.get("tiled"):
         text.append(
@@ -311,6 +338,16 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
     if manifest.get("lpips_requested") and not manifest.get("lpips"):
         text.append("LPIPS is not available: its AlexNet backbone was not found.")
     return text
+
+
+def training(frames: Frames, manifest: Manifest) -> list[str]:
+    """Of which models it is not known what they were trained on, and what that leaves out."""
+    if "in_distribution" not in manifest:
+        return []
+    results = frames["results"]
+    noises = [str(noise) for noise in dict.fromkeys(results.get("noise", ()))]
+    trained = training_noises.from_entry(manifest["in_distribution"], manifest["models"])
+    return training_noises.notes(trained, noises)
 
 
 def noise_levels(manifest: Manifest) -> list[str]:

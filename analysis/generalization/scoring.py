@@ -10,16 +10,20 @@ are about other crops of the same scenes. Bounds are not clamped: an SSIM's may 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.commands import training_noises
+from analysis.commands.training_noises import Trained
 from analysis.stats import jackknife
 from analysis.stats.jackknife import LEVEL
 from analysis.text.noise_labels import NOISY
 from mtd.metrics import METRICS, Metric
+from mtd.noise.training_noise import changes_nothing
 from mtd.utils.errors import BadInput, nearest
 
 Array = NDArray[np.float64]
@@ -47,7 +51,8 @@ class Condition:
         noise: its text.
         kind: its kind; the levels of a kind count together as much as any other kind.
         level: its level, NaN if it has none.
-        trained: whether it counts as in distribution.
+        trained: whether every model was trained on it (True) or none (False), of those of which
+            it is known; None if it is neither; see `analysis.commands.training_noises.splits`.
         crops: number of rows, in the order of the images.
         values: (crops, models).
         units: (crops,) which independent draw each row belongs to, from 0.
@@ -58,7 +63,7 @@ class Condition:
     noise: str
     kind: str
     level: float
-    trained: bool
+    trained: bool | None
     values: Array
     units: NDArray[np.int64]
     population: int
@@ -75,6 +80,7 @@ class Table:
         conditions: the noises.
         draws: number of independent draws of each population.
         unit: what a draw is, `scene` or `crop`, of each population.
+        trained: by model, the noises that it was trained on; None where that is unknown.
     """
 
     metric: str
@@ -82,6 +88,7 @@ class Table:
     conditions: list[Condition]
     draws: list[int]
     unit: list[str]
+    trained: Trained = field(default_factory=dict)
 
     @property
     def higher(self) -> bool:
@@ -93,17 +100,45 @@ class Table:
         """The models without the noisy input."""
         return [name for name in self.models if name != NOISY]
 
+    @property
+    def unknown(self) -> NDArray[np.bool_]:
+        """(models,) of which it is not known what they were trained on.
 
-def table(results: pd.DataFrame, metric: str, trained: Sequence[str]) -> Table:
+        The noisy input is one of them where all others are.
+        """
+        names = set(training_noises.unknown(self.trained))
+        every = names >= set(self.contestants)
+        return np.array([name in names or (name == NOISY and every) for name in self.models])
+
+    @property
+    def has_split(self) -> bool:
+        """Whether some noise is in or out of distribution for all models of known training."""
+        return any(condition.trained is not None for condition in self.conditions)
+
+    def in_distribution(self, condition: Condition, model: str) -> bool | None:
+        """Whether a model was trained on a noise; None where that is unknown, or no noise."""
+        if model == NOISY:
+            return condition.trained
+        noises = self.trained.get(model)
+        if noises is None or changes_nothing(condition.noise):
+            return None
+        return condition.noise in noises
+
+
+def table(results: pd.DataFrame, metric: str, in_distribution: Any) -> Table:
     """One metric of the long table, as arrays.
 
     Args:
         results: see `analysis.engine.image_quality.COLUMNS`.
         metric: of its column `metric`.
-        trained: noises that count as in distribution.
+        in_distribution: the noises that all models were trained on, or those of each model, None
+            where that is unknown; the entry of a manifest.
     """
     part = results[results.metric == metric]
     models = sorted(dict.fromkeys(part.model), key=lambda name: name == NOISY)  # else as given
+    own = [name for name in models if name != NOISY]
+    trained = training_noises.from_entry(in_distribution, own)
+    split = training_noises.splits(trained, list(dict.fromkeys(part.noise)))
     conditions: list[Condition] = []
     populations: dict[tuple[str, ...], tuple[int, NDArray[np.int64], int, str]] = {}
     for noise, rows in part.groupby("noise", sort=False):
@@ -122,7 +157,7 @@ def table(results: pd.DataFrame, metric: str, trained: Sequence[str]) -> Table:
                 str(noise),
                 str(first.kind.iloc[0]),
                 float(first.level.iloc[0]),
-                str(noise) in trained,
+                split[str(noise)],
                 wide.to_numpy(dtype=float),
                 units,
                 population,
@@ -130,7 +165,7 @@ def table(results: pd.DataFrame, metric: str, trained: Sequence[str]) -> Table:
             )
         )
     sizes = [(count, unit) for _, _, count, unit in populations.values()]
-    return Table(metric, models, conditions, [c for c, _ in sizes], [u for _, u in sizes])
+    return Table(metric, models, conditions, [c for c, _ in sizes], [u for _, u in sizes], trained)
 
 
 Statistic = Callable[[list[Array]], Array]
@@ -205,14 +240,18 @@ def jackknifed(
     return variance
 
 
-def weights(conditions: Sequence[Condition], trained: bool) -> Array:
+def weights(conditions: Sequence[Condition], trained: bool | None) -> Array:
     """What each condition counts: every kind the same, shared among its levels; they add up to 1.
 
     Args:
         conditions: all of them.
-        trained: count those in distribution, or those out of it.
+        trained: count those in distribution, or those out of it, or all but the clean image.
     """
-    kinds = [c.kind if c.trained == trained else "" for c in conditions]
+    used = [
+        not changes_nothing(c.noise) if trained is None else c.trained is trained
+        for c in conditions
+    ]
+    kinds = [c.kind if counts else "" for c, counts in zip(conditions, used, strict=True)]
     number = len(set(kinds) - {""})
     return np.array([1 / kinds.count(k) / number if k else 0.0 for k in kinds])
 
@@ -273,14 +312,20 @@ def ranks(table: Table) -> list[Array]:
     return ranked_conditions
 
 
+SPLIT = ("in_distribution", "out_of_distribution", "worst", "ood_drop", "mean_rank")
+"""Scores of models of which it is known what they were trained on."""
+
+
 def generalization(table: Table) -> pd.DataFrame:
     """One row for each model: its scores, with 95% intervals over images.
 
     Columns: `in_distribution` and `out_of_distribution`, means over noises of the mean over images,
-    every kind of noise counting the same; `worst`, the lowest mean (highest, where less is better)
-    of any noise out of distribution, and `worst_noise`; `ood_drop`, the drop from in to out of
-    distribution, positive where quality falls; `mean_over_levels`, see there; `mean_rank`, out of
-    distribution, among the models, over images.
+    every kind of noise counting the same, over the noises that all models of known training were
+    trained on, and over those that none was; NaN for models of unknown training; `worst`, the
+    lowest mean (highest, where less is better) of any noise out of distribution, and `worst_noise`;
+    `ood_drop`, the drop from in to out of distribution, positive where quality falls;
+    `mean_over_levels`, see there; `mean_rank`, out of distribution, among the models, over images.
+    Where some model has neither of the first two: `mean`, the same over all noises.
     """
     conditions, sign = table.conditions, 1 if table.higher else -1
     inside, outside = weights(conditions, True), weights(conditions, False)
@@ -305,12 +350,17 @@ def generalization(table: Table) -> pd.DataFrame:
         "mean_over_levels": (lambda parts: mean_over_levels(conditions, parts), None, curved),
         "mean_rank": (lambda parts: weighted(parts, outside), ranks(table), chosen),
     }
+    if table.unknown.any() or not table.has_split:
+        every = weights(conditions, None)
+        statistics["mean"] = (lambda parts: weighted(parts, every), None, every > 0)
     columns: dict[str, object] = {"model": table.models, "metric": table.metric}
     for name, (statistic, values, counts) in statistics.items():
         columns[name], columns[f"{name}_low"], columns[f"{name}_high"] = interval(
             table, statistic, values, list(counts)
         )
     frame = pd.DataFrame(columns)
+    split = [name for name in columns if name.startswith(SPLIT)]
+    frame.loc[table.unknown, split] = np.nan
     names = [c.noise for c, used in zip(conditions, chosen, strict=True) if used]
     unseen_means = [part for part, used in zip(means(table), chosen, strict=True) if used]
     if unseen_means:
@@ -318,6 +368,7 @@ def generalization(table: Table) -> pd.DataFrame:
         place = stacked.argmin(0) if table.higher else stacked.argmax(0)
         after = list(frame.columns).index("worst") + 1
         frame.insert(after, "worst_noise", [names[i] for i in place])
+        frame.loc[table.unknown, "worst_noise"] = np.nan
     frame["noises"], frame["kinds"] = len(conditions), len({c.kind for c in conditions})
     frame["draws"] = "+".join(map(str, table.draws))
     frame["draw"] = "+".join(table.unit)
@@ -333,7 +384,7 @@ def noises(table: Table) -> pd.DataFrame:
     rows = []
     sign = 1 if table.higher else -1
     for condition, ranked in zip(table.conditions, ranks(table), strict=True):
-        alone = Table(table.metric, table.models, [condition], table.draws, table.unit)
+        alone = replace(table, conditions=[condition])
         value, low, high = interval(alone, lambda parts: parts[0])
         gain = np.full((3, len(table.models)), np.nan)
         if NOISY in table.models:
@@ -350,7 +401,7 @@ def noises(table: Table) -> pd.DataFrame:
                     "noise": condition.noise,
                     "kind": condition.kind,
                     "level": condition.level,
-                    "in_distribution": condition.trained,
+                    "in_distribution": table.in_distribution(condition, model),
                     "model": model,
                     "metric": table.metric,
                     "mean": value[i],

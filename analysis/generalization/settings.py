@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from analysis.commands.parser import flag_of
 from analysis.commands.settings import (
     Settings,
+    in_distribution_option,
     limit_option,
     memory_option,
     noises_option,
@@ -56,7 +57,9 @@ class GeneralizationSettings(Settings):
         noises: specifications of noises. Beside a suite they are added to its own; without any,
             the noises are those of the suite `quick`.
         suite: noises, levels and crops under one name, or a TOML file; see `noise_suite`.
-        in_distribution: noises that count as trained on; none for the suite's, or else the first.
+        in_distribution: noises that the models, or a model, were trained on, as
+            `[MODEL=]SPEC[..SPEC]`; none for what each checkpoint says; see
+            `analysis.commands.training_noises`.
         testset: published test sets, as `NAME=DIR`.
         paired_images: places of noisy images and of their clean ones; the former may begin with
             `NAME=`, the name of the noise.
@@ -88,12 +91,7 @@ class GeneralizationSettings(Settings):
         metavar="NAME",
         shown=SUITE,
     )
-    in_distribution: tuple[str, ...] = option(
-        (),
-        "noise that counts as trained on (repeatable)",
-        metavar="SPEC",
-        shown="the suite's, else the first",
-    )
+    in_distribution: tuple[str, ...] = in_distribution_option()
     testset: tuple[str, ...] = option(
         (),
         "a published test set, checked: python -m mtd.testsets lists them (repeatable)",

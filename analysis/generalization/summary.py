@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.generalization.pairwise_tests import OUTSIDE
+from analysis.commands import training_noises
+from analysis.generalization.pairwise_tests import ALL, OUTSIDE
 from analysis.generalization.scoring import facts
 from analysis.text.markdown import interval
 from analysis.text.names import wrapped
@@ -20,6 +21,13 @@ WIDTH = 100
 
 Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
+
+
+EVERY = "(trained on)"
+"""The mark of a noise that every model was trained on."""
+
+ORDERS = ("out_of_distribution", "in_distribution", "mean")
+"""Scores by which models are ordered, the first one that some have."""
 
 
 def label(metric: str) -> str:
@@ -43,16 +51,18 @@ def drop_label(metric: str) -> str:
 def best_first(frame: pd.DataFrame, metric: str) -> list[str]:
     """Models from the best to the worst out of distribution, or in it if there is no other noise.
 
+    Over all noises if it is not known what any was trained on; where it is not known of some, these
+    come last.
+
     Args:
         frame: see `analysis.generalization.scoring.generalization`.
         metric: of its column `metric`.
     """
     part = frame[(frame.metric == metric) & (frame.model != NOISY)]
-    column = next(
-        (c for c in ("out_of_distribution", "in_distribution") if part[c].notna().any()), None
-    )
-    if column is None:
+    orders = [name for name in ORDERS if name in part and part[name].notna().any()]
+    if not orders:
         return [str(name) for name in part.model]
+    column = orders[0]
     ascending = not facts(metric).higher_is_better
     return [
         str(name) for name in part.sort_values(column, ascending=ascending, kind="stable").model
@@ -83,11 +93,23 @@ def leaderboard(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
             "out of distribution": part.out_of_distribution,
             "95% interval": [interval(low, high, digits) for low, high in ends],
             "worst": part.worst,
-            "worst noise": part.worst_noise.replace("nan", "–"),
+            "worst noise": part.worst_noise.replace("nan", "–").fillna("–"),
             drop_label(metric): part.ood_drop,
             "mean rank": part.mean_rank,
         }
+        | ({"all noises": part["mean"]} if shows_mean(part) else {})
     )
+
+
+def shows_mean(part: pd.DataFrame) -> bool:
+    """Whether means over all noises are shown: it is not known what some model was trained on.
+
+    Args:
+        part: scores of one metric.
+    """
+    own = part[part.model != NOISY] if "model" in part else part.drop(index=NOISY, errors="ignore")
+    split = own[["in_distribution", "out_of_distribution"]]
+    return "mean" in own and bool((split.isna().all(axis=1) & own["mean"].notna()).any())
 
 
 def with_input_last(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -108,9 +130,25 @@ def means_by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> pd
     order = [name for name in with_input_last(frame, metric).index if name in set(part.model)]
     names = list(dict.fromkeys(part.noise))
     wide = part.pivot(index="model", columns="noise", values="mean").loc[order, names]
-    inside = set(part[part.in_distribution].noise)
-    wide.columns = pd.Index([f"{n} (trained on)" if n in inside else str(n) for n in names])
+    marks = trained_marks(part)
+    wide.columns = pd.Index([f"{n} {marks[n]}".strip() for n in names])
     return wide.rename_axis("model").reset_index()
+
+
+def trained_marks(noises: pd.DataFrame) -> dict[str, str]:
+    """By noise, which models were trained on it, in parentheses; empty where none is known to be.
+
+    Args:
+        noises: see `analysis.generalization.scoring.noises`.
+    """
+    part = noises[noises.model != NOISY]
+    marks = {}
+    for noise, rows in part.groupby("noise", sort=False):
+        trained = list(dict.fromkeys(rows[rows.in_distribution.eq(True)].model))
+        every = len(trained) == rows.model.nunique()
+        whose = "" if every else f" by {', '.join(map(str, trained))}"
+        marks[str(noise)] = f"(trained on{whose})" if trained else ""
+    return marks
 
 
 def measured(results: pd.DataFrame, manifest: Manifest) -> str:
@@ -137,7 +175,7 @@ def heading(results: pd.DataFrame, manifest: Manifest) -> str:
     return (
         f"{suite}{measured(results, manifest)}\n"
         f"protocol {manifest['protocol']}: {border}{manifest['channel'].upper()}, {quantized}; "
-        f"in distribution: {', '.join(manifest['in_distribution']) or 'none of the noises'}"
+        f"in distribution: {training_noises.in_words(manifest['in_distribution'])}"
     )
 
 
@@ -148,6 +186,8 @@ def scores(frame: pd.DataFrame, metric: str) -> str:
     rows = [
         ["model", "trained on", "unseen noise", "worst", drop, "mean over levels", "mean rank"],
     ]
+    with_mean = shows_mean(part)
+    rows[0] += ["all noises"] * with_mean
     for model in [*best_first(frame, metric), *([NOISY] if NOISY in part.index else [])]:
         row: dict[str, Any] = part.loc[model].to_dict()  # type: ignore[assignment]
         unseen = number(row["out_of_distribution"], about.digits)
@@ -160,6 +200,7 @@ def scores(frame: pd.DataFrame, metric: str) -> str:
         rest = [number(row[name], about.digits) for name in ("ood_drop", "mean_over_levels")]
         trained = number(row["in_distribution"], about.digits)
         rows.append([str(model), trained, unseen, worst, *rest, number(row["mean_rank"], 2)])
+        rows[-1] += [number(row["mean"], about.digits)] if with_mean else []
     return f"{label(metric)}\n{grid(rows)}"
 
 
@@ -183,8 +224,9 @@ def worse_than_input(noises: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
-    """The mean under every noise; + marks noise that was trained on, ! worse than the noisy input.
+    """The mean under every noise, with marks.
 
+    A + marks noise that some model was trained on, a ! what is worse than the noisy input.
     Models stand in columns, as many beside one another as the width admits, under numbers if their
     names are too long.
     """
@@ -192,6 +234,7 @@ def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
     models, grids = best_first(frame, metric), []
     worse = worse_than_input(noises, metric)
     below = set(zip(worse.noise, worse.model, strict=True))
+    marked = trained_marks(part)
     names = [wrapped(str(noise), 30, 1) for noise in dict.fromkeys(part.noise)]
     room = WIDTH - max(len(f"{about.label} by noise"), *(len(name) + 2 for name in names))
     heads = {model: model for model in models}
@@ -205,7 +248,7 @@ def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
         rows = [[f"{about.label} by noise", *(heads[m] + " " for m in columns), f"{NOISY} "]]
         for noise, values in part.groupby("noise", sort=False):
             by_model = values.set_index("model")
-            trained = " +" if values.in_distribution.any() else ""
+            trained = " +" if marked[str(noise)] else ""
             cells = [
                 number(by_model["mean"][m], about.digits) + ("!" if (noise, m) in below else " ")
                 for m in (*columns, NOISY)
@@ -213,18 +256,20 @@ def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
             rows.append([f"{wrapped(str(noise), 30, 1)}{trained}", *cells])
         grids.append(grid(rows))
     key = [f"{heads[model]} {model}" for model in models if heads[model] != model]
-    marks = ["+ trained on"] * bool(part.in_distribution.any())
+    key += [f"{noise}: {mark[1:-1]}" for noise, mark in marked.items() if mark not in ("", EVERY)]
+    marks = ["+ trained on"] * any(marked.values())
     marks += ["! worse than the noisy input"] * bool(below)
     return "\n".join(["\n\n".join(grids), *key, *([", ".join(marks)] if marks else [])])
 
 
 def differences(tests: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str | None:
-    """The best model against every other over all unseen noises, with p-values."""
-    part = tests[(tests.metric == metric) & (tests.noise == OUTSIDE)]
+    """The best model against every other over all unseen noises, or all, with p-values."""
+    part = tests[(tests.metric == metric) & tests.noise.isin([OUTSIDE, ALL])]
     if part.empty:
         return None
     about, best = facts(metric), best_first(frame, metric)[0]
-    rows = [["out of distribution", f"difference in {about.unit or about.label}", "p", "p (Holm)"]]
+    noises, unit = str(part.noise.iloc[0]), about.unit or about.label
+    rows = [[noises, f"difference in {unit}", "p", "p (Holm)"]]
     for row in part.to_dict("records"):
         names, sign = [row["model_a"], row["model_b"]], 1
         if best not in names:

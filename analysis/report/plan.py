@@ -74,7 +74,7 @@ def noises_of(settings: ReportSettings) -> Noises:
     suite = noise_suite.load(settings.suite or "quick")
     named = (canonical(spec) for spec in suite.noises)
     benchmark = tuple(dict.fromkeys((features[0], *named)))
-    return Noises(features, benchmark, replace(suite, in_distribution=(features[0],)))
+    return Noises(features, benchmark, suite)
 
 
 @dataclass(frozen=True)

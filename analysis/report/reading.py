@@ -52,6 +52,9 @@ LISTED = (
 UNSEEN = "PSNR, unseen (dB)"
 """The column that the leaderboard is sorted by."""
 
+ALL = "PSNR, all noises (dB)"
+"""The column that it is sorted by where it is not known what any model was trained on."""
+
 LEADERBOARD = "leaderboard.csv"
 """File name of `scores` in the report's folder."""
 
@@ -139,8 +142,9 @@ def scores(path: Path) -> pd.DataFrame:
     manifests = sections(path)
     known = compared(path)
     frame = pd.DataFrame({"model": list(known)}, index=pd.Index(list(known), dtype=object))
-    trained = set(manifests.get(BENCHMARK, {}).get("in_distribution", ()))
+    trained: list[str] = []
     if BENCHMARK in manifests:
+        trained = Run(BENCHMARK, manifests[BENCHMARK], {}).trained
         benchmark = run_folder.read_tables(path / BENCHMARK, [BENCHMARK]).get(BENCHMARK)
         if benchmark is not None:
             psnr = benchmark[benchmark.metric == "psnr"].set_index("model")
@@ -148,8 +152,11 @@ def scores(path: Path) -> pd.DataFrame:
                 "PSNR, trained (dB)": "in_distribution",
                 UNSEEN: "out_of_distribution",
                 "PSNR drop (dB)": "ood_drop",
+                ALL: "mean",
             }
             for label, column in names.items():
+                if column not in psnr:
+                    continue
                 frame[label] = of_models(known, psnr[column], manifests[BENCHMARK])
     for name, index in indices().items():
         if name in manifests:
@@ -159,13 +166,15 @@ def scores(path: Path) -> pd.DataFrame:
                 with suppress(AttributeError, KeyError, BadInput):  # no such column or noise
                     values = index_means(index, run, trained)
                     frame[index.short] = of_models(known, values, manifests[name])
-    if UNSEEN in frame:
-        frame = frame.sort_values(UNSEEN, ascending=False, kind="stable")
+    orders = [name for name in (UNSEEN, ALL) if name in frame and frame[name].notna().any()]
+    if orders:
+        frame = frame.sort_values(orders[0], ascending=False, kind="stable")
     return frame.reset_index(drop=True).dropna(axis=1, how="all")
 
 
 def index_means(index: Index, run: Run, trained: Collection[str]) -> pd.Series:
-    """The mean of an index over those unseen noises under which every model has a value."""
+    """The mean of an index over the noises that no model was trained on, as far as is known, and
+    under which every model has a value."""
     rows = index.read(run.table(index.table), run.reference, trained)
     wide = rows.pivot(index="model", columns="noise", values="value").astype(float)
     values: pd.Series = wide[common_noises(wide)].mean(axis=1)

@@ -11,6 +11,7 @@ from analysis.commands.settings import (
     Options,
     Settings,
     crop_option,
+    in_distribution_option,
     limit_option,
     memory_option,
     noises_option,
@@ -42,8 +43,10 @@ class ReportSettings(Settings):
 
     Attributes:
         limit: maximum number of crops of every section.
-        noises: unseen noises; None for `UNSEEN`, and in the benchmark for the suite's.
-        reference: the noise that the models were trained on.
+        noises: beside the reference; None for `UNSEEN`, and in the benchmark for the suite's.
+        reference: the noise with which the others are compared.
+        in_distribution: noises that the models, or a model, were trained on; none for what each
+            checkpoint says.
         suite: noises of the benchmark.
         benchmark_crop: side of the benchmark's crops, at most that of the smallest image.
         max_crops: maximum number of crops of single sections, as `SECTION=N`.
@@ -59,7 +62,8 @@ class ReportSettings(Settings):
     noises: tuple[str, ...] | None = noises_option(
         None, f"{', '.join(UNSEEN)}; for the benchmark, those of its suite"
     )
-    reference: str = option(REFERENCE, "noise that the models were trained on", metavar="SPEC")
+    reference: str = option(REFERENCE, "noise that others are compared with", metavar="SPEC")
+    in_distribution: tuple[str, ...] = in_distribution_option()
     suite: str | None = option(
         None,
         "noises of the benchmark",

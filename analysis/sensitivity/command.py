@@ -114,8 +114,8 @@ def result() -> type[SensitivityResult]:
 
 
 def output_gain(frame: pd.DataFrame, reference: str, trained: Collection[str]) -> pd.DataFrame:
-    """Gain of the denoised image under each unseen noise."""
-    unseen = frame[~frame.noise.isin(trained)]
+    """Gain of the denoised image under each noise but the reference and those trained on."""
+    unseen = frame[~frame.noise.isin([reference, *trained])]
     last = unseen.groupby(["model", "noise"])["index"].transform("max") == unseen["index"]
     return index_values(unseen[last], "gain")
 

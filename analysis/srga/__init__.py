@@ -1,4 +1,4 @@
-"""SRGA: how far features move under unseen noise, and what that says of generalization.
+"""SRGA: how far features move under other noise, and what that says of generalization.
 
 `score_models` scores models, `srga` is for arrays; `python -m analysis.srga` is the command.
 """

@@ -136,7 +136,7 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
 
 
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
-    """The score of each model under unseen noise."""
+    """The score of each model under noises other than the reference."""
     from analysis.srga import reading
 
     return reading.main(frames)
@@ -150,16 +150,16 @@ def result() -> type[SRGAResult]:
 
 
 def srga_by_noise(frame: pd.DataFrame, reference: str, trained: Collection[str]) -> pd.DataFrame:
-    """SRGA under each unseen noise."""
+    """SRGA under each noise but the reference and those trained on."""
     return index_values(frame[~frame.noise.isin([reference, *trained])], "srga")
 
 
 ANALYSIS = Analysis(
     name="srga",
     title="SRGA",
-    description="Score how far each model's features before the last convolution under unseen "
-    "noise are from those under the noise it was trained on (SRGA): 0 is no distance, more is "
-    "worse. Scores compare noises within a model, and models of similar PSNR.",
+    description="Score how far each model's features before the last convolution under other "
+    "noises are from those under a reference, as a rule the noise it was trained on (SRGA): 0 is "
+    "no distance, more is worse. Scores compare noises within a model, and models of similar PSNR.",
     examples=EXAMPLES,
     settings=SRGASettings,
     prepare=prepare,
@@ -177,7 +177,7 @@ ANALYSIS = Analysis(
     report_crops=97,
     index=Index(
         name="srga",
-        label="SRGA, mean over unseen noises",
+        label="SRGA, mean over other noises",
         short="SRGA",
         table="srga",
         read=srga_by_noise,

@@ -13,14 +13,14 @@ from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
 
 
-def unseen(frame: pd.DataFrame) -> pd.DataFrame:
+def others(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows of other noises than the reference."""
     return frame[frame.noise != frame.reference]
 
 
 def draw_scores(axes: Axes, frame: pd.DataFrame) -> None:
-    """The score of each model under each unseen noise, with 95% intervals, on given axes."""
-    part = unseen(frame)
+    """The score of each model under each other noise, with 95% intervals, on given axes."""
+    part = others(frame)
     models, noises = (list(dict.fromkeys(part[name])) for name in ("model", "noise"))
     half = min(0.3, 0.06 * (len(models) - 1))
     offsets = np.linspace(-half, half, len(models))
@@ -38,7 +38,7 @@ def draw_scores(axes: Axes, frame: pd.DataFrame) -> None:
 
 def heading(frame: pd.DataFrame) -> str:
     """What the scores are, from how many patches and components."""
-    first, part = frame.iloc[0], unseen(frame)
+    first, part = frame.iloc[0], others(frame)
     shown = part.low.notna().any() and part.model.nunique() <= CROWDED
     bars = "; bars: 95% intervals over patches" if shown else ""
     lines = (
@@ -49,8 +49,8 @@ def heading(frame: pd.DataFrame) -> str:
 
 
 def figure(frame: pd.DataFrame) -> Figure:
-    """SRGA of each model under each unseen noise, with 95% intervals (the paper's Figure 14)."""
-    part = unseen(frame)
+    """SRGA of each model under each other noise, with 95% intervals (the paper's Figure 14)."""
+    part = others(frame)
     size = (max(5.0, 1.6 + 0.9 * part.noise.nunique()), 4.4)
     drawn = Figure(figsize=size, dpi=DPI, layout="constrained")
     axes = drawn.subplots()

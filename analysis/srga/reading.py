@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.commands.result import WIDTH
 from analysis.plotting.model_styles import features
-from analysis.srga.figures import unseen
+from analysis.srga.figures import others
 from analysis.srga.score import PATCHES
 from analysis.srga.tables import LEAST
 from analysis.text.marginals import by_noise, tidy
@@ -40,10 +40,10 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
 
 
 def main(frames: Frames) -> list[str]:
-    """The score of each model under unseen noise, and a warning if models are not comparable."""
+    """The score of each model under other noises, and a warning if models are not comparable."""
     frame = frames["srga"]
     what = f"SRGA against {code(frame.reference.iloc[0])}"
-    return [*by_noise(tidy(unseen(frame), "srga"), what), *comparable(frame)]
+    return [*by_noise(tidy(others(frame), "srga"), what), *comparable(frame)]
 
 
 def terminal_table(frames: Frames, manifest: Manifest) -> str:
@@ -85,7 +85,7 @@ def comparable(frame: pd.DataFrame) -> list[str]:
 
 def no_distance(frames: Frames) -> list[str]:
     """Where the interval of a score includes 0, no distance."""
-    part = unseen(frames["srga"])
+    part = others(frames["srga"])
     included = part[part.low <= 0]
     each = [
         f"{code(name)} under {codes(of.noise, 3)}"
@@ -122,4 +122,4 @@ def scope(frames: Frames, manifest: Manifest) -> list[str]:
 
 def alt(frames: Frames) -> str:
     """Of the figure: the range of each model's scores."""
-    return f"SRGA under unseen noises: {reaches(unseen(frames['srga']), 'srga', 2, 4)}."
+    return f"SRGA under the other noises: {reaches(others(frames['srga']), 'srga', 2, 4)}."

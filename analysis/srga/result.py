@@ -24,7 +24,7 @@ class SRGAResult(Result):
         return self.frames["srga"]
 
     def plot_scores(self, ax: Axes | None = None) -> Axes:
-        """The score of each model under each unseen noise, with 95% intervals.
+        """The score of each model under each noise but the reference, with 95% intervals.
 
         Args:
             ax: where to draw; a new figure's by default.

@@ -26,7 +26,7 @@ class SRGASettings(Settings):
     """Settings of `analysis.srga`; see `Settings` for those that every analysis shares.
 
     Attributes:
-        reference: the noise that the models were trained on.
+        reference: the noise with which the others are compared.
         noises: that are scored against the reference.
         layer: a pattern that names one layer, `input:GLOB` what goes into it; None for what goes
             into the last convolution.
@@ -38,7 +38,7 @@ class SRGASettings(Settings):
 
     crop: int = crop_option(128)
     limit: int | None = limit_option(PATCHES)
-    reference: str = option(REFERENCE, "noise that the models were trained on", metavar="SPEC")
+    reference: str = option(REFERENCE, "noise that others are compared with", metavar="SPEC")
     noises: tuple[str, ...] = noises_option(UNSEEN)
     layer: str | None = option(
         None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -20,12 +21,15 @@ KAIR = """\
 """
 
 
-def own(folder: Path, validation: str = "", log: str = "") -> Path:
+def own(folder: Path, validation: str = "", log: str = "", noise: str = "") -> Path:
+    """The tables of `mtd.train`, and a recipe that names the training noise."""
     folder.mkdir(parents=True, exist_ok=True)
     header = "step,loss,learning_rate,images_per_second\n"
     (folder / "log.csv").write_text(header + (log or "100,0.5,0.001,20\n200,0.25,0.001,20\n"))
     if validation:
         (folder / "validation.csv").write_text("step,noise,psnr\n" + validation)
+    if noise:
+        (folder / "recipe.json").write_text(json.dumps({"data": {"noise": noise}}))
     return folder
 
 

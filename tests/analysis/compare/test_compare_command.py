@@ -177,10 +177,26 @@ COMMANDS = {
 def four(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(pair)
     weights = tiny_network(7).state_dict()
-    checkpoint_file.save("third.pth", weights, network=TINY, mask=MaskPolicy())
+    about = {"noise": "gaussian:15"}
+    checkpoint_file.save("third.pth", weights, network=TINY, mask=MaskPolicy(), training=about)
     torch.manual_seed(0)
-    torch.save(DnCNN(DnCNNConfig(features=8, depth=3)).state_dict(), "dncnn.pth")
+    dncnn = DnCNN(DnCNNConfig(features=8, depth=3))
+    place = Path("dncnn.pth")
+    checkpoint_file.save(
+        place, dncnn.state_dict(), network=dncnn.config, mask=MaskPolicy(), training=about
+    )
     return pair
+
+
+def test_models_of_unknown_training_have_no_psnr_drop(four, in_process):
+    torch.save(torch.load("dncnn.pth", weights_only=True)["params"], "dncnn.pth")
+    code, out, err = in_process(compare_command.main, *FOUR, *FEW)
+    assert code == 2 and not out and len(err.strip().splitlines()) == 1
+    assert "what dncnn was trained on is unknown, so there is no PSNR drop; give" in err
+    given = ("--in-distribution", "plain=gaussian:25", "--in-distribution", "dncnn=gaussian:15")
+    code, _, err = in_process(compare_command.main, *FOUR, *FEW, *given)
+    assert code == 2 and "none of them is one that all models were trained on (none of the" in err
+    assert "noises (plain), gaussian:15 (hidden, third, dncnn))" in err
 
 
 def test_checkpoints_in_one_pass_give_the_tables_of_every_command(four, monkeypatch):

@@ -24,15 +24,14 @@ def test_few_models_cannot_tell_an_index_from_chance():
     text = said(compare_reading.sentences(frames, {}))
     assert "None of 2 indices is significantly correlated with the PSNR drop from trained" in text
     assert (
-        "the strongest correlation is with SRGA, mean over unseen noises, ρ = 1.00, p = 0.17"
-        in text
+        "the strongest correlation is with SRGA, mean over other noises, ρ = 1.00, p = 0.17" in text
     )
     assert "even perfect agreement has a corrected p of 0.17: too few models" in text
     frames = correlations(("srga", -0.9, 0.001, 9), ("cka", 0.2, 0.8, 9), ("distance", NAN, NAN, 9))
     text = said(compare_reading.sentences(frames, {}))
     assert (
         "With a p corrected by Holm below 0.05, the PSNR drop from trained to unseen noise is "
-        "correlated with SRGA, mean over unseen noises, ρ = -0.90, p = 0.001." in text
+        "correlated with SRGA, mean over other noises, ρ = -0.90, p = 0.001." in text
     )
     assert "Undecided: CKA of the last quarter" in text and "too few" not in text
     text = said(compare_reading.main(correlations(("srga", NAN, NAN, 4))))
@@ -64,7 +63,11 @@ def test_notes_name_their_analyses():
 
 def test_what_psnr_was_measured_on_is_that_of_the_benchmark():
     about = {"analysis": "generalization", "crops": [{"image": "x"}, {"image": "x"}], "crop": 32}
-    about |= {"noises": ["gaussian:15", "isp"], "in_distribution": ["gaussian:15"]}
+    about |= {
+        "models": {"a": {}},
+        "noises": ["gaussian:15", "isp"],
+        "in_distribution": ["gaussian:15"],
+    }
     text = "2 crops of 32 x 32 from 1 photograph; trained on gaussian:15; unseen: isp"
     assert compare_reading.heading({"runs": {"r": {"analysis": "srga"}, "g": about}}) == text
     assert compare_reading.heading({"crop": 32, "parts": {"generalization": about}}) == text

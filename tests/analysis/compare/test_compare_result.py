@@ -41,6 +41,7 @@ def result() -> CompareResult:
         crop=24,
         limit=8,
         noises=["poisson:3.5", "spatial:60"],
+        in_distribution="gaussian:15",
         skip=["degradation", "sensitivity"],
         progress=False,
     )
@@ -136,7 +137,7 @@ images = [np.random.default_rng(i).integers(0, 256, (24, 24, 3), dtype=np.uint8)
 skip = ["degradation", "sensitivity", "cka"]
 result = correlate(
     models, images=images, crop=24, limit=8, batch_size=4, noises=["poisson:3.5"], skip=skip,
-    progress=False,
+    progress=False, in_distribution=["gaussian:15"],
 )
 rank, _ = distributed.start("cpu")
 result.models.to_csv(f"models-{rank.rank}.csv", index=False)

@@ -14,7 +14,7 @@ import torch
 import mtd
 from analysis.commands.parser import output_options, settings_from
 from analysis.commands.run_folder import read_tables
-from analysis.curves import command, reading
+from analysis.curves import command, log_readers, reading
 from analysis.curves.checkpoint_evaluation import step_of
 from analysis.curves.command import ANALYSIS, run
 from analysis.curves.figures import figure, smoothed
@@ -68,7 +68,7 @@ def validation(tests: dict[str, tuple[float, ...]]) -> str:
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    own(tmp_path / "one", validation(TESTS))
+    own(tmp_path / "one", validation(TESTS), noise="gaussian:15")
     own(tmp_path / "two")
     (tmp_path / "saved").mkdir()
     for seed, step in enumerate((5, 10, 20)):
@@ -81,7 +81,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_summary_is_that_by_hand():
     # unseen means by step: (25 + 21) / 2 = 23, (22 + 20) / 2 = 21, (23 + 24) / 2 = 23.5
-    row = summary(curves(TESTS), {"one": "gaussian:15"}).iloc[0]
+    row = summary(curves(TESTS), {"one": ("gaussian:15",)}).iloc[0]
     assert (row.best_in_step, row.best_in_psnr, row.last_in_psnr) == (200, 32, 31)
     assert (row.best_out_step, row.best_out_psnr, row.out_at_best_in) == (300, 23.5, 21)
     assert (row.overfitting_gap, row.final_out_drop, row.last_step) == (2.5, 0, 300)
@@ -91,28 +91,30 @@ def test_the_summary_is_that_by_hand():
 def test_unseen_means_are_of_steps_where_all_noises_were_tested():
     frame = curves(TESTS)
     gone = frame[(frame.noise != "isp") | (frame.step != 200)]
-    row = summary(gone, {"one": "gaussian:15"}).iloc[0]
+    row = summary(gone, {"one": ("gaussian:15",)}).iloc[0]
     assert row.best_in_step == 200 and math.isnan(row.out_at_best_in)
     assert math.isnan(row.overfitting_gap) and row.best_out_psnr == 23.5
-    ties = summary(curves({"a": (3, 3, 1), "b": (1, 2, 2)}), {"one": "a"}).iloc[0]
+    ties = summary(curves({"a": (3, 3, 1), "b": (1, 2, 2)}), {"one": ("a",)}).iloc[0]
     assert (ties.best_in_step, ties.best_out_step, ties.overfitting_gap) == (100, 200, 1)
 
 
 def test_the_last_psnr_is_of_the_step_at_which_it_was_tested():
     frame = curves({"g": (30, 31, 32), "isp": (20, 22)})
-    row = summary(frame, {"one": "g"}).iloc[0]
+    row = summary(frame, {"one": ("g",)}).iloc[0]
     assert (row.last_step, row.last_in_step, row.last_out_step) == (300, 300, 200)
     assert (row.last_in_psnr, row.last_out_psnr, row.final_out_drop) == (32, 22, 0)
-    table = reading.terminal_table({"summary": summary(frame, {"one": "g"})}, {})
+    table = reading.terminal_table(
+        {"summary": summary(frame, {"one": ("g",)}), "curves": frame}, {}
+    )
     inside, outside = table.splitlines()[2:4]
     assert inside.split()[-2:] == ["32.00", "300"] and outside.split()[-3:-1] == ["22.00", "200"]
-    only = summary(curves({"g": (30, 31), "isp": (20, 22, 21)}), {"one": "g"}).iloc[0]
+    only = summary(curves({"g": (30, 31), "isp": (20, 22, 21)}), {"one": ("g",)}).iloc[0]
     assert (only.last_in_step, only.last_out_step, only.last_step) == (200, 300, 300)
 
 
 def test_a_figure_without_curves_says_so():
     rates = [("one", "log", "learning_rate", "", step, 0.1) for step in (1, 2)]
-    drawn = figure(pd.DataFrame(rates, columns=list(COLUMNS)), {"one": ""}, 0.9)
+    drawn = figure(pd.DataFrame(rates, columns=list(COLUMNS)), {"one": ()}, 0.9)
     assert drawn.get_suptitle() == "Neither training loss nor test PSNR was logged"
 
 
@@ -128,7 +130,7 @@ def test_smoothing_is_the_stated_average():
 def test_the_figure_shows_the_noise_trained_on_first_and_the_loss_as_logged():
     losses = [("one", "log", "loss", "", step, 1.0 / step) for step in range(1, 40)]
     frame = pd.concat([pd.DataFrame(losses, columns=list(COLUMNS)), curves(TESTS)])
-    drawn = figure(frame, {"one": "poisson:3"}, 0.9)
+    drawn = figure(frame, {"one": ("poisson:3",)}, 0.9)
     panels = [axes for axes in drawn.axes if axes.axison]
     assert [axes.get_title() for axes in panels] == [
         *("training loss", "poisson:3 (trained on)", "gaussian:15", "isp"),
@@ -140,14 +142,14 @@ def test_the_figure_shows_the_noise_trained_on_first_and_the_loss_as_logged():
     assert "EMA 0.9; faint: as logged" in drawn.get_suptitle()
     means, ring = panels[-1].lines
     assert list(means.get_ydata()) == [25.5, 26, 27.5] and list(ring.get_xdata()) == [300]
-    plain = figure(frame, {"one": "poisson:3"}, 0.0)
+    plain = figure(frame, {"one": ("poisson:3",)}, 0.0)
     assert len(plain.axes[0].lines) == 1 and "EMA" not in plain.get_suptitle()
 
 
 @pytest.mark.parametrize("runs, noises", [(1, 1), (2, 4), (8, 8)])
 def test_any_number_of_runs_and_noises_is_drawn(runs, noises, tmp_path):
     frames = [curves({f"n{i}": (1, 2) for i in range(noises)}, f"run {r}") for r in range(runs)]
-    drawn = figure(pd.concat(frames), {f"run {r}": "n0" for r in range(runs)}, 0.9)
+    drawn = figure(pd.concat(frames), {f"run {r}": ("n0",) for r in range(runs)}, 0.9)
     drawn.savefig(tmp_path / "a.png")
     panels = [axes for axes in drawn.axes if axes.axison]
     assert len(panels) == noises + (noises > 2) and len(panels[0].lines) == 2 * runs
@@ -169,7 +171,15 @@ def test_what_is_written_and_said(folder, capsys):
     out = capsys.readouterr().out
     text = " ".join(out.split())
     assert "Without test curves no best step is known: two;" in text
-    assert "tested under different noises" in text and "test is taken for it" in text
+    assert f"What {folder.name} was trained on is unknown" in text
+    kair = [line.split() for line in out.splitlines() if line.startswith(f"{folder.name} ")]
+    assert kair[0][1:] == ["test", "30.25", "12,000", "30.25", "12,000"]
+    assert kair[1][1:] == ["test", "2", "24.50", "1,000", "24.50", "1,000"]
+    assert rows.trained[2] == "unknown" and rows.loc[2, ["unseen", "last_step"]].tolist() == [
+        0,
+        12000,
+    ]
+    assert rows.loc[2, ["best_in_psnr", "best_out_psnr", "overfitting_gap"]].isna().all()
     inside, outside, loss = (line for line in out.splitlines() if line.startswith("one "))
     assert inside.split()[1:] == [
         *("gaussian:15,", "trained", "on", "32.00", "200", "31.00", "300"),
@@ -184,6 +194,27 @@ def test_another_curve_may_count_as_trained_on(folder):
     rows = read(started("one", "--in-distribution", "isp"))[1]
     assert rows.trained[0] == "isp" and rows.best_in_step[0] == 300
     assert rows.best_out_psnr[0] == 27.5  # of (30 + 25) / 2, (32 + 22) / 2 and (31 + 23) / 2
+
+
+def test_each_run_may_have_been_trained_on_other_noises(folder, capsys):
+    own(folder / "two", validation({"gaussian:15": (29, 30, 31), "gaussian:50": (24, 25, 23)}))
+    own(folder / "three", validation(TESTS | {"gaussian:0": (50, 60, 55)}))
+    options = ("--in-distribution", "two=gaussian:0..55", "--in-distribution", "three=poisson:3")
+    _, rows = read(started("one", "two", "three", *options))
+    assert list(rows.trained) == ["gaussian:15", "gaussian:15, gaussian:50", "poisson:3"]
+    assert list(rows.unseen) == [2, 0, 2]  # no noise is neither
+    assert list(rows.best_in_psnr) == [32, 27.5, 25] and rows.best_out_psnr[2] == 27.5
+    out = " ".join(capsys.readouterr().out.split())
+    assert "gaussian:15, gaussian:50, trained on" in out
+    assert "The unseen noises of the runs differ" in out
+
+
+def test_events_beside_a_recipe_are_of_its_noise(folder):
+    (folder / "one" / "events").mkdir()
+    assert log_readers.read(folder / "one").trained == "gaussian:15"
+    assert log_readers.recipe_noise(folder / "one" / "events") == "gaussian:15"
+    assert log_readers.recipe_noise(folder / "one" / "log.csv") == "gaussian:15"
+    assert log_readers.recipe_noise(folder / "two") == ""
 
 
 def test_a_noise_counts_as_trained_on_in_any_spelling(folder):
@@ -223,13 +254,13 @@ def test_checkpoints_of_a_run_take_the_place_of_its_logged_tests(folder, capsys)
     (folder / "one" / "state.pt").write_bytes(b"for resuming")
     frame, rows = read(started("one", "--checkpoints", "one", *FEW))
     assert set(frame.source) == {"log", "validation", "checkpoints"} and len(rows) == 1
-    assert rows.last_step[0] == 20 and rows.unseen[0] == 1 and rows.last_loss[0] == 0.25
+    assert rows.last_step[0] == 20 and rows.unseen[0] == 2 and rows.last_loss[0] == 0.25
     out = " ".join(capsys.readouterr().out.split())
     assert "Evaluated checkpoints are shown in place of the logged test curves of one." in out
     assert "3 checkpoints evaluated on 3 crops of 16 x 16 (bundled)" in out
     assert "one/5_E.pth is left out: another file is of step 5." in out
     assert "one/net_g_latest.pth is left out: no step" in out
-    assert "By its checkpoints, one was trained on gaussian:50, not on gaussian:15." in out
+    assert rows.trained[0] == "" and math.isnan(rows.best_in_psnr[0])  # gaussian:50 was not tested
 
 
 def test_the_step_of_a_checkpoint():
@@ -293,7 +324,8 @@ def test_the_bundled_pair(tmp_path, monkeypatch):
         (["--checkpoints", "two"], "no checkpoints in it"),
         (["--checkpoints", "nowhere"], "no such folder"),
         (["--checkpoints", "saved", "--noise", "gausian:15"], "did you mean gaussian"),
-        (["--checkpoints", "saved", "--in-distribution", "isp"], "not evaluated"),
+        (["one", "two", "--in-distribution", "too=isp"], "no run 'too'; did you mean two"),
+        (["one", "two", "--in-distribution", "gaussian:5..isp"], "two levels of one kind"),
     ],
 )
 def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message):

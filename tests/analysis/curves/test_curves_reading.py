@@ -76,7 +76,8 @@ def test_which_test_curves_compare():
         ignore_index=True,
     )
     text = said(frames(TESTED | {"run": "a"}, TESTED | {"run": "b"}, curves=mixed))
-    assert "tested under different noises" in text and "may be of different images" in text
+    assert "unseen noises of the runs differ" in text and "may be of different images" in text
+    assert "over each run's own unseen noises: `a` 25.00 dB" in text
     twice = pd.concat(
         [psnr_rows("validation", "a", "x"), psnr_rows("checkpoints", "a", "x")], ignore_index=True
     )

@@ -29,7 +29,7 @@ FEW = {"crop": 16, "limit": 2, "progress": False}
 
 @pytest.fixture
 def logs(tmp_path: Path) -> Path:
-    own(tmp_path / "one", TESTS)
+    own(tmp_path / "one", TESTS, noise="gaussian:15")
     own(tmp_path / "two")
     return tmp_path
 
@@ -42,7 +42,8 @@ def saved(folder: Path, *steps: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for step in steps:
         place, weights = folder / f"snapshot-{step}.pth", tiny_network(step).state_dict()
-        checkpoint_file.save(place, weights, network=TINY, mask=MaskPolicy())
+        about = {"noise": "gaussian:15"}
+        checkpoint_file.save(place, weights, network=TINY, mask=MaskPolicy(), training=about)
     return folder
 
 
@@ -58,7 +59,7 @@ def test_default_noises_are_the_shared_ones():
         ({"smooth": 1}, "smooth 1: expected a number from 0 to below 1"),
         ({"smooth": -0.1}, "smooth -0.1: expected a number from 0 to below 1"),
         ({"noises": []}, r"noises \(\): give at least one"),
-        ({"in_distribution": 15}, "in_distribution 15: expected a text"),
+        ({"in_distribution": 15}, "in_distribution 15: expected several of: a text"),
         ({"attention_mask": "no"}, "attention_mask 'no': expected auto or on or off"),
         ({"smoth": 0.5}, "did you mean smooth"),
     ],
@@ -71,7 +72,10 @@ def test_a_bad_setting_is_one_line(setting, message):
 
 def test_curves_of_logs(logs, tmp_path):
     result = read_curves([logs / "one", logs / "two"])
-    assert isinstance(result, CurvesResult) and result.trained == {"one": "gaussian:15", "two": ""}
+    assert isinstance(result, CurvesResult) and result.trained == {
+        "one": ("gaussian:15",),
+        "two": (),
+    }
     assert repr(result) == "<CurvesResult of one, two: 14 values>"
     row = result.summary.set_index("run").loc["one"]
     assert (row.best_out_step, row.best_out_psnr, row.overfitting_gap) == (100, 23.0, 2.0)
@@ -91,7 +95,7 @@ def test_one_run_and_runs_with_names_of_their_own(logs):
 
 def test_another_noise_may_count_as_trained_on(logs):
     result = read_curves([logs / "one"], in_distribution="isp", smooth=0)
-    assert result.trained == {"one": "isp"} and result.manifest["smooth"] == 0
+    assert result.trained == {"one": ("isp",)} and result.manifest["smooth"] == 0
     with pytest.raises(BadInput, match="did you mean isp"):
         read_curves([logs / "one"], in_distribution="ips")
 
@@ -129,7 +133,7 @@ def test_checkpoints_with_and_without_logs(logs):
     alone = evaluate_checkpoints([folder], images=image, noises=noises, **FEW)
     rows = alone.curves[["run", "source", "noise", "step"]].to_numpy().tolist()
     assert rows == [["one", "checkpoints", noise, step] for noise in noises for step in (5, 10)]
-    assert alone.trained == {"one": "gaussian:15"} and list(alone.summary.last_step) == [10]
+    assert alone.trained == {"one": ("gaussian:15",)} and list(alone.summary.last_step) == [10]
     logged = evaluate_checkpoints(folder, runs=folder, images=image, noises=noises, **FEW)
     assert set(logged.curves.source) == {"log", "validation", "checkpoints"}
     kept = logged.curves[logged.curves.source == "checkpoints"]
@@ -149,8 +153,8 @@ def test_what_cannot_be_evaluated(logs):
         evaluate_checkpoints(logs / "two")
     with pytest.raises(BadInput, match="no setting 'noise'"):
         evaluate_checkpoints(saved(logs / "s", 1), noise=["isp"])
-    with pytest.raises(BadInput, match="--in-distribution isp: not evaluated"):
-        evaluate_checkpoints(logs / "s", in_distribution="isp", **FEW)
+    with pytest.raises(BadInput, match="--in-distribution ips: noise 'ips'"):
+        evaluate_checkpoints(logs / "s", in_distribution="ips", **FEW)
 
 
 @pytest.mark.parametrize("given", [None, [None], {"a": None}, 5])

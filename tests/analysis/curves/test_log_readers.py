@@ -48,7 +48,7 @@ def test_a_folder_of_ours(tmp_path):
     assert curve(frame, RATE) == {100: 0.001, 200: 0.001}
     assert curve(frame, PSNR, "isp") == {100: 20, 200: 19}
     assert set(frame.source) == {"log", "validation"} and not notes
-    assert log.trained == "gaussian:15" and set(log.files) == {"log.csv", "validation.csv"}
+    assert log.trained == "" and set(log.files) == {"log.csv", "validation.csv"}
     (folder / "recipe.json").write_text(json.dumps({"data": {"noise": "isp"}}))
     assert read(folder / "log.csv").trained == "isp"
     assert read(own(tmp_path / "b")).trained == ""
@@ -68,7 +68,7 @@ def test_kair(tmp_path):
     assert curve(frame, PSNR, "test") == {1000: 29.75, 12000: 30.25}
     assert curve(frame, PSNR, "test 2") == {1000: 24.5}
     assert curve(frame, PSNR, "poisson_20") == {1000: 23.25}
-    assert set(frame.source) == {"kair"} and log.trained == "test" and log.guessed
+    assert set(frame.source) == {"kair"} and log.trained == ""
     assert notes == ["Of the losses that `run` logs, `G_loss` is shown, not `F_loss`."]
 
 
@@ -82,18 +82,18 @@ def test_the_log_of_the_published_code(tmp_path):
     """
     (tmp_path / "train.log").write_text("\n".join(map(str.strip, text.splitlines())))
     frame, _, log = table(tmp_path / "train.log")
-    assert curve(frame, LOSS) == {200: 0.08125} and log.trained == "test"
+    assert curve(frame, LOSS) == {200: 0.08125} and log.trained == ""
     assert curve(frame, PSNR, "test") == {1000: 29.75, 2000: 29.5}
     assert set(frame[frame.quantity == PSNR].noise) == {"test"}
 
 
 def test_basicsr(tmp_path):
     (tmp_path / "train_swin_20240302.log").write_text(BASICSR)
-    frame, notes, log = table(tmp_path)
+    frame, notes, _ = table(tmp_path)
     assert curve(frame, LOSS) == {1000: 0.045}
     assert curve(frame, PSNR, "Set5") == {1200: 31.5, 2000: 31.0}
     assert curve(frame, PSNR, "Kodak24") == {1200: 30.25}
-    assert curve(frame, RATE) == {1000: 2e-4, 2000: 1e-4} and log.trained == "Set5"
+    assert curve(frame, RATE) == {1000: 2e-4, 2000: 1e-4}
     assert notes[1] == "Of `run`, 1 value dropped: NaN or infinite."
 
 
@@ -115,7 +115,7 @@ def test_tensorboard(tmp_path):
         assert curve(frame, PSNR, "gaussian:15") == {200: 30.5}
         assert curve(frame, PSNR, "Kodak PSNR") == {200: 29.5}
         assert curve(frame, RATE) == {200: 0.5} and len(frame) == 6
-        assert log.trained == "gaussian:15" and not log.guessed
+        assert log.trained == ""
         assert notes[0] == "Of the losses that `run` logs, `loss` is shown, not `loss/validation`."
         assert "to 300 at the earliest" in notes[1]
 

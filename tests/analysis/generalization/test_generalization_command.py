@@ -88,7 +88,8 @@ def test_the_table_holds_every_models_metrics_of_every_crop(folder, capsys):
     assert set(results.seed) == {4} and results["quantize"].all()
     out = capsys.readouterr().out
     assert "6 crops of 32 x 32 from 4 images (bundled)" in out
-    assert "in distribution: gaussian:15" in out and "noisy input" in out
+    assert "in distribution: gaussian:15 (plain, hidden), unknown (dncnn)" in out
+    assert "What dncnn was trained on is unknown" in out and "noisy input" in out
     assert "fewer than 10" in out and "preset" not in out
     means = results[results.metric == "psnr"].groupby(["noise", "model"]).value.mean()
     noises = frames["noises"].set_index(["metric", "noise", "model"])
@@ -229,7 +230,7 @@ def test_a_suite_brings_noises_and_crops_and_options_win(folder):
     path = started("plain.pth", "--suite", "mine.toml", "--no-lpips", "--quiet")
     manifest = read_manifest(path)
     assert (manifest["suite"], manifest["crop"], len(manifest["crops"])) == ("mine", 24, 4)
-    assert manifest["in_distribution"] == ["gaussian:25"]
+    assert manifest["in_distribution"] == []  # the checkpoint says gaussian:15
     other = started(
         *("plain.pth", "--suite", "mine.toml", "--no-lpips", "--quiet", "--noise", "speckle:0.04"),
         *("--crop", "16", "--in-distribution", "poisson:2.0"),
@@ -281,7 +282,10 @@ def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch
     [
         (["--suite", "papr"], "suite 'papr': did you mean paper"),
         (["--noise", "gausian:15"], "did you mean gaussian"),
-        (["--noise", "poisson:2", "--in-distribution", "gaussian:15"], "not among the noises"),
+        (["--in-distribution", "gausian:15"], "--in-distribution gausian:15: noise"),
+        (["--in-distribution", "plian=isp"], "no model 'plian'; did you mean plain"),
+        (["--in-distribution", "gaussian:15..poisson:3"], "expected two levels of one kind"),
+        (["--in-distribution", "gaussian:55..gaussian:15"], "the lower one first"),
         (["--testset", "kodak24"], "expected NAME=DIR"),
         (["--testset", "kodak42=x"], "did you mean kodak24"),
         (["--testset", "kodak24=absent"], "absent"),
@@ -402,12 +406,75 @@ def test_models_named_like_the_pictures_of_strips(folder):
     assert set(tables(path)["strips"].model) == {"clean", "whole", NOISY}
 
 
-def test_a_suite_must_hold_what_it_says_is_in_distribution(folder, in_process):
-    Path("mine.toml").write_text('noises = ["poisson:2"]\nin_distribution = ["gaussian:15"]\n')
-    code, _, err = in_process(
-        generalization_command.main, "plain.pth", *QUIET, "--suite", "mine.toml"
+def test_a_suite_says_what_is_trained_on_where_a_checkpoint_does_not(folder):
+    Path("mine.toml").write_text(
+        'noises = ["poisson:2", "gaussian:15"]\nin_distribution = ["poisson:2"]\nlimit = 2\n'
     )
-    assert code == 2 and "suite mine: in_distribution gaussian:15: not among the noises" in err
+    path = started("plain.pth", "dncnn.pth", "--suite", "mine.toml", "--crop", "16", *QUIET)
+    assert read_manifest(path)["in_distribution"] == {
+        "plain": ["gaussian:15"],
+        "dncnn": ["poisson:2"],
+    }
+    scores = tables(path)["generalization"].query("metric == 'psnr'").set_index("model")
+    assert scores.ood_drop.isna().all() and scores["mean"].notna().all()
+    assert "means over noises trained on and over unseen noises leave out" in said_in(path)
+
+
+def said_in(path: Path) -> str:
+    return " ".join((path / "summary.txt").read_text().split())
+
+
+def marks(frames: dict[str, pd.DataFrame]) -> dict[tuple[str, str], object]:
+    rows = frames["noises"].query("metric == 'psnr'")
+    return {(r.model, r.noise): r.in_distribution for r in rows.itertuples()}
+
+
+def test_of_unknown_training_nothing_is_called_trained_on_or_unseen(folder):
+    """A KAIR checkpoint says nothing of its training, and the published blind ones are such."""
+    path = started("dncnn.pth", *FEW, *TWO, "--noise", "gaussian:50", "--noise", "gaussian:0")
+    frames, text = tables(path), said_in(path)
+    assert frames["noises"].in_distribution.isna().all()
+    scores = frames["generalization"].query("metric == 'psnr'")
+    for name in ("in_distribution", "out_of_distribution", "worst", "ood_drop", "mean_rank"):
+        assert scores[name].isna().all()
+    assert "+ trained on" not in text and "Under the noise trained on" not in text
+    assert "Mean PSNR over all noises:" in text and "counts as trained on or as unseen" in text
+    psnr = frames["noises"].query("metric == 'psnr' and model == 'dncnn'").set_index("noise")
+    by_kind = [psnr["mean"][["gaussian:15", "gaussian:50"]].mean()]
+    by_kind += [psnr["mean"][["poisson:2", "poisson:3"]].mean()]
+    held = scores.set_index("model")["mean"]["dncnn"]
+    assert held == pytest.approx(np.mean(by_kind), abs=1e-12)  # the clean image is no noise
+
+
+def test_a_blind_denoiser_was_trained_on_a_range_of_levels(folder):
+    spec = "gaussian:0..gaussian:55"
+    noises = (*TWO, "--noise", "gaussian:50", "--noise", "gaussian:0")
+    path = started("plain.pth", "dncnn.pth", *FEW, *noises, "--in-distribution", f"dncnn={spec}")
+    found = marks(tables(path))
+    assert found["dncnn", "gaussian:50"] is True and found["plain", "gaussian:50"] is False
+    assert found["dncnn", "gaussian:15"] is True and found["plain", "gaussian:15"] is True
+    assert found["dncnn", "poisson:2"] is False
+    assert all(found[name, "gaussian:0"] is not found["dncnn", "gaussian:15"] for name, _ in found)
+    assert pd.isna(found["dncnn", "gaussian:0"]) and pd.isna(found["plain", "gaussian:0"])
+    # indices are over the same noises: gaussian:15 in, Poisson out, gaussian:50 in neither
+    scores = tables(path)["generalization"].query("metric == 'psnr'").set_index("model")
+    means = tables(path)["noises"].query("metric == 'psnr'").set_index(["model", "noise"])["mean"]
+    for name in ("plain", "dncnn"):
+        inside = means[name, "gaussian:15"]
+        outside = (means[name, "poisson:2"] + means[name, "poisson:3"]) / 2
+        assert scores.ood_drop[name] == pytest.approx(inside - outside, abs=1e-12)
+    text = said_in(path)
+    assert "Some of the models were trained on gaussian:50, and some were not" in text
+    assert "gaussian:50: trained on by dncnn" in text
+
+
+def test_an_option_without_a_model_is_for_all_and_one_with_it_goes_before(folder):
+    options = ("--in-distribution", "poisson:2.0", "--in-distribution", "plain=poisson:3")
+    path = started("plain.pth", "hidden.pth", *FEW, *TWO, *options)
+    assert read_manifest(path)["in_distribution"] == {
+        "plain": ["poisson:3"],
+        "hidden": ["poisson:2"],
+    }
 
 
 @pytest.mark.drawn

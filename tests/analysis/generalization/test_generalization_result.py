@@ -39,7 +39,12 @@ def result() -> GeneralizationResult:
     torch.set_num_threads(2)
     models = {"blur": Blur(), "tiny": tiny_network(0)}
     return analysis.generalization.benchmark(
-        models, images=IMAGES, noises=NOISES, lpips=False, progress=False
+        models,
+        images=IMAGES,
+        noises=NOISES,
+        in_distribution=["gaussian:15"],
+        lpips=False,
+        progress=False,
     )
 
 

@@ -76,4 +76,4 @@ def test_the_table_has_a_row_for_each_model_and_noise():
 
 def test_the_figure_is_described():
     text = reading.alt(frames())
-    assert text.startswith("SRGA under unseen noises: a from 0.30 under x to 3.00")
+    assert text.startswith("SRGA under the other noises: a from 0.30 under x to 3.00")

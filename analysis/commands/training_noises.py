@@ -1,0 +1,184 @@
+"""Which noises of a run each model was trained on, as its checkpoint or the user says.
+
+A checkpoint says so in its metadata (`training`), the user by `--in-distribution`. Where neither
+does, it is unknown: no noise counts as trained on or as unseen for that model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from analysis.text.markdown import codes
+from mtd.noise.training_noise import TrainingNoise, changes_nothing
+from mtd.utils.errors import BadInput, nearest
+
+if TYPE_CHECKING:
+    from mtd.networks.base import Denoiser
+
+OPTION = "--in-distribution"
+
+Trained = Mapping[str, Collection[str] | None]
+"""By model, the noises of a run that it was trained on; None where that is unknown."""
+
+
+def of_models(
+    models: Mapping[str, Denoiser],
+    given: Sequence[str],
+    specs: Sequence[str],
+    otherwise: Sequence[str] = (),
+) -> dict[str, tuple[str, ...] | None]:
+    """Which noises each model was trained on.
+
+    Args:
+        models: by name; those without a source, such as the noisy input, are left out.
+        given: values of `--in-distribution`; those that name a model come before others, and all
+            before what a checkpoint says.
+        specs: the noises of the run.
+        otherwise: noises of a suite, for models of which nothing else is known.
+
+    Raises:
+        BadInput: an unknown model or noise.
+    """
+    loaded = {name: model.source for name, model in models.items() if model.source}
+    of_all, of_one = by_name(given, {n: [n, str(s.get("path"))] for n, s in loaded.items()}, specs)
+    trained: dict[str, tuple[str, ...] | None] = {}
+    for name, source in loaded.items():
+        said = (source.get("training") or {}).get("noise")
+        texts = of_one.get(name) or of_all
+        if texts:
+            noise = TrainingNoise.parse(texts, specs)
+        elif isinstance(said, str):
+            noise = recorded_by_checkpoint(said)
+        else:
+            noise = TrainingNoise.parse(otherwise, specs)
+        trained[name] = within(noise, specs) if noise != TrainingNoise() else None
+    return trained
+
+
+def within(noise: TrainingNoise, specs: Sequence[str]) -> tuple[str, ...]:
+    """Those of some noises that a model was trained on; a noise of level 0 is none."""
+    return tuple(spec for spec in specs if noise.holds(spec) and not changes_nothing(spec))
+
+
+def recorded_by_checkpoint(*said: str) -> TrainingNoise:
+    """What the metadata of checkpoints say; a noise of a package that is absent is itself."""
+    try:
+        return TrainingNoise.parse(said)
+    except BadInput:
+        return TrainingNoise(said)
+
+
+def by_name(
+    given: Sequence[str],
+    names: Mapping[str, Sequence[str]],
+    specs: Sequence[str],
+    what: str = "model",
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Values of `--in-distribution` for all, and by name.
+
+    Args:
+        given: `SPEC` or `NAME=SPEC`.
+        names: what each model, or run, may be called.
+        specs: noises that are known by their names alone.
+        what: `model` or `run`, for messages.
+
+    Raises:
+        BadInput: no such model, or no such noise.
+    """
+    of_all: list[str] = []
+    of_one: dict[str, list[str]] = {}
+    for text in given:
+        head, equals, value = text.partition("=")
+        named = [name for name, calls in names.items() if head in calls]
+        known = text in specs or head.partition(":")[0].partition(",")[0] in _kinds()
+        if equals and not named and not known:
+            raise BadInput(f"{OPTION} {text}: no {what} {head!r}; {nearest(head, names)}")
+        spec = value if named and equals else text
+        try:
+            TrainingNoise.parse([spec], specs)
+        except BadInput as error:
+            raise BadInput(f"{OPTION} {text}: {error}") from None
+        if named and equals:
+            of_one.setdefault(named[0], []).append(spec)
+        else:
+            of_all.append(spec)
+    return of_all, of_one
+
+
+def _kinds() -> Collection[str]:
+    from mtd.noise.specs import kinds
+
+    return kinds()
+
+
+def entry(trained: Trained) -> Any:
+    """The entry of a manifest: a list if it is that of every model, else lists by model."""
+    lists = {name: None if noises is None else list(noises) for name, noises in trained.items()}
+    first = next(iter(lists.values()), [])
+    alike = first is not None and all(noises == first for noises in lists.values())
+    return first if alike else lists
+
+
+def from_entry(entry: Any, models: Collection[str]) -> dict[str, Collection[str] | None]:
+    """What `entry` was made of, for the models that are asked for."""
+    if isinstance(entry, Mapping):
+        return {name: entry.get(name) for name in models}
+    return {name: None if entry is None else tuple(entry) for name in models}
+
+
+def in_words(entry: Any) -> str:
+    """The noises that models were trained on, from a manifest.
+
+    >>> in_words(["gaussian:15"]), in_words({"a": ["gaussian:15"], "b": None})
+    ('gaussian:15', 'gaussian:15 (a), unknown (b)')
+    """
+    if not isinstance(entry, Mapping):
+        return ", ".join(entry) or "none of the noises"
+    texts: dict[str, list[str]] = {}
+    for name, noises in entry.items():
+        text = "unknown" if noises is None else ", ".join(noises) or "none of the noises"
+        texts.setdefault(text, []).append(name)
+    if len(texts) == 1:
+        return next(iter(texts))
+    return ", ".join(f"{text} ({', '.join(names)})" for text, names in texts.items())
+
+
+def splits(trained: Trained, noises: Sequence[str]) -> dict[str, bool | None]:
+    """What each noise is to all models of which it is known what they were trained on.
+
+    True if all of them were trained on it, False if none was, None if only some were, if it changes
+    nothing, or if nothing is known of any model. Indices are means over the noises of one value,
+    which are the same for every model.
+    """
+    known = [noises_of for noises_of in trained.values() if noises_of is not None]
+    split: dict[str, bool | None] = {}
+    for noise in noises:
+        each = {noise in noises_of for noises_of in known}
+        single = len(each) == 1 and not changes_nothing(noise)
+        split[noise] = each.pop() if single else None
+    return split
+
+
+def unknown(trained: Trained) -> list[str]:
+    """The models of which it is not known what they were trained on."""
+    return [name for name, noises in trained.items() if noises is None]
+
+
+def notes(trained: Trained, noises: Sequence[str]) -> list[str]:
+    """Sentences on models of unknown training, and on noises that only some were trained on."""
+    text = []
+    if names := unknown(trained):
+        text.append(
+            f"What {codes(names)} {'was' if len(names) == 1 else 'were'} trained on is unknown: no "
+            f"noise counts as trained on or as unseen. `{OPTION} MODEL=SPEC` states it."
+        )
+    known = {name: of for name, of in trained.items() if of is not None}
+    split = splits(trained, noises)
+    mixed = [n for n in noises if split[n] is None and any(n in of for of in known.values())]
+    if mixed:
+        text.append(
+            f"Some of the models were trained on {codes(mixed)}, and some were not: means over "
+            "noises trained on and over unseen noises leave out these."
+        )
+    return text

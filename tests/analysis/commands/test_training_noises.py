@@ -1,0 +1,71 @@
+"""What models were trained on: by the user, by their checkpoints, or unknown."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from analysis.commands.training_noises import entry, from_entry, notes, of_models, splits
+from mtd.utils.errors import BadInput
+
+SPECS = ["gaussian:15", "gaussian:50", "poisson:3", "gaussian:0"]
+
+
+def models(**noises: str | None) -> dict[str, SimpleNamespace]:
+    """Models by name, and the training noise in their metadata."""
+    return {
+        name: SimpleNamespace(
+            source={"path": f"{name}.pth", "training": {"noise": noise} if noise else {}}
+        )
+        for name, noise in noises.items()
+    }
+
+
+def test_a_checkpoint_says_it_else_it_is_unknown():
+    found = of_models(models(a="gaussian:15", b="gaussian:0..gaussian:55", c=None), [], SPECS)
+    assert found == {"a": ("gaussian:15",), "b": ("gaussian:15", "gaussian:50"), "c": None}
+    assert of_models(models(a="a noise of another package"), [], SPECS) == {"a": ()}
+
+
+def test_the_user_goes_before_the_checkpoint_and_a_model_before_all():
+    two = models(a="gaussian:15", b=None)
+    assert of_models(two, ["poisson:3.0"], SPECS) == {"a": ("poisson:3",), "b": ("poisson:3",)}
+    of_one = of_models(two, ["b.pth=gaussian:0..55", "b=poisson:3"], SPECS)
+    assert of_one == {"a": ("gaussian:15",), "b": ("gaussian:15", "gaussian:50", "poisson:3")}
+    given = ["isp,shot=0.01", "a=gaussian:50"]
+    assert of_models(two, given, SPECS) == {"a": ("gaussian:50",), "b": ()}
+    with pytest.raises(BadInput, match="no model 'x'; known: a, b"):
+        of_models(two, ["x=gaussian:15"], SPECS)
+
+
+def test_a_noise_of_level_0_is_neither():
+    found = of_models(models(a="gaussian:0..gaussian:55"), [], SPECS)
+    assert splits(found, SPECS) == {
+        "gaussian:15": True,
+        "gaussian:50": True,
+        "poisson:3": False,
+        "gaussian:0": None,
+    }
+
+
+def test_indices_are_over_noises_that_are_the_same_to_all():
+    found = of_models(models(a="gaussian:15", b="gaussian:0..gaussian:55", c=None), [], SPECS)
+    assert splits(found, SPECS) == {
+        "gaussian:15": True,
+        "gaussian:50": None,
+        "poisson:3": False,
+        "gaussian:0": None,
+    }
+    said = " ".join(notes(found, SPECS))
+    assert "What `c` was trained on is unknown" in said and "trained on `gaussian:50`, and" in said
+    assert "gaussian:0" not in said
+    assert splits({"c": None}, SPECS) == dict.fromkeys(SPECS)
+    assert notes({"a": ["gaussian:15"]}, SPECS) == []
+
+
+def test_what_a_manifest_holds():
+    assert entry({"a": ("x",), "b": ("x",)}) == ["x"]
+    for trained in ({"a": ["x"], "b": None}, {"a": None}, {"a": [], "b": ["x"]}):
+        assert from_entry(entry(trained), trained) == trained
+    assert from_entry(["x"], ["a", "b"]) == {"a": ("x",), "b": ("x",)}  # as runs had before
