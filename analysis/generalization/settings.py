@@ -26,7 +26,7 @@ PICTURES = "strips.safetensors"
 """The file of the pictures that comparison strips are made of."""
 
 NOISY = (
-    *("noisy", "noises", "crop", "crop_rule", "limit", "tile", "memory", "batch_size"),
+    *("noisy", "page", "noises", "crop", "crop_rule", "limit", "tile", "memory", "batch_size"),
     *("mask_draws", "attention_mask", "mask_samples", "seed", "device", "autocast"),
 )
 """Settings that have an effect on noisy pictures without a clean one."""

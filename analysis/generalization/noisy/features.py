@@ -59,9 +59,13 @@ ESTIMATED = "gaussian of the estimated level"
 
 COLUMNS = (
     *("model", "quantity", "noise_a", "noise_b", "value", "low", "high"),
-    *("strength_a", "strength_b", "patches", "note"),
+    *("layer", "strength_a", "strength_b", "patches", "note"),
 )
 DEPTH = ("model", "noise_a", "noise_b", "layer", "index", "cka", "low", "high")
+
+
+SEPARATOR = ";"
+"""Between the layers of which CKA is averaged."""
 
 
 def again(spec: str) -> str:
@@ -196,6 +200,7 @@ def compare(
     if inputs.ranks.first and "cka" in files:
         cka = files["cka"]["last_quarter.csv"]
         cka = cka[cka.model_a == cka.model_b].rename(columns={"model_a": "model", "cka": "value"})
+        cka = cka.assign(layer=cka.model.map(last_quarter(files["cka"]["layers.csv"])))
         parts.append(summary(cka, "CKA", made))
         layers = files["cka"]["depth.csv"][list(DEPTH)].reset_index(drop=True)
     if inputs.ranks.first and "srga" in files:
@@ -230,17 +235,23 @@ def measured(
     return {job.analysis.name: several.tables(job, folder, True) for job in jobs}
 
 
+def last_quarter(layers: pd.DataFrame) -> dict[str, str]:
+    """The layers of the last quarter of each model, in one text; see `analysis.cka.compute`."""
+    rows = layers[layers.last_quarter & layers.noise.isin(layers.noise.head(1))]
+    return {str(model): SEPARATOR.join(part.layer) for model, part in rows.groupby("model")}
+
+
 def left_out(measure: str, why: str) -> pd.DataFrame:
     """The row of a measure that is left out."""
     row: dict[str, Any] = dict.fromkeys(COLUMNS, math.nan) | dict.fromkeys(COLUMNS[:4], "")
-    return pd.DataFrame([row | {"quantity": measure, "note": why}])
+    return pd.DataFrame([row | {"quantity": measure, "layer": "", "note": why}])
 
 
 def summary(frame: pd.DataFrame, measure: str, made: Contents) -> pd.DataFrame:
     """A measure of every model between the first noise and every other.
 
     Args:
-        frame: with the columns `model`, `noise_a`, `noise_b`, `value`, `low`, `high`.
+        frame: with the columns `model`, `noise_a`, `noise_b`, `value`, `low`, `high`, `layer`.
         measure: its name.
         made: the patches and noises.
     """

@@ -184,7 +184,7 @@ def draw_features(axes: Axes, frame: pd.DataFrame, measure: str) -> None:
     axes.tick_params(axis="y", labelsize=8)
     axes.grid(alpha=0.3, axis="y")
     closer = "1 is equal" if measure == "CKA" else "0 is no distance"
-    where = "last quarter of the blocks" if measure == "CKA" else "before the last convolution"
+    where = "last quarter of the layers" if measure == "CKA" else "features near the output"
     axes.set_title(f"{measure}, {where}; {closer}", fontsize=9)
     axes.legend(fontsize=8)
 

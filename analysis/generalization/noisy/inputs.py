@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.commands.inputs import RunInputs, gather, parse_noises
+from analysis.commands.inputs import RunInputs, gather, parse_noises, skipped
 from analysis.commands.job import PIXELS
 from analysis.engine import run as engine_run
 from analysis.engine.observer import Batch
@@ -77,14 +77,22 @@ def load_inputs(
     with ranks.raise_on_all_ranks():
         settings.check_noisy()
         images = tuple(settings.noisy) or tuple(photo.name for photo in photographs or ())
-        pictures = list(photographs or data_photographs.photographs(*settings.noisy))
+        pictures = list(
+            photographs or data_photographs.photographs(*settings.noisy, page=settings.page)
+        )
         synthetic = parse_noises(settings.noises or ())
         assert not any(isinstance(noise, Recorded) for noise in synthetic)
         inputs = gather(models, replace(settings, noises=()), device, ranks, pictures)
         check_models(inputs)
         recorded = Recorded(RECORDED, {photo.name: photo.load for photo in pictures})
     forward = replace(inputs.forward, tile=settings.tile, memory=round(settings.memory * GIB))
-    inputs = replace(inputs, images=images, noises=[recorded], forward=forward)
+    inputs = replace(
+        inputs,
+        images=images,
+        noises=[recorded],
+        forward=forward,
+        skipped=skipped(*settings.noisy),
+    )
     shared: dict[str, Any] = {f.name: getattr(inputs, f.name) for f in fields(RunInputs)}
     return NoisyInputs(**shared, synthetic=tuple(synthetic))  # type: ignore[arg-type]
 

@@ -8,12 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.generalization.noisy.features import ESTIMATED, again
+from analysis.generalization.noisy.features import ESTIMATED, SEPARATOR, again
 from analysis.generalization.noisy.figures import order_of
 from analysis.generalization.noisy.inputs import BLUR, CONTROLS, RECORDED, SIGMA
 from analysis.generalization.noisy.tables import DIFFERENCE, QUANTITIES
+from analysis.plotting.model_styles import located
 from analysis.text.intervals import about_intervals
 from analysis.text.markdown import bounded, code, codes, escaped, listed, number
+from analysis.text.model_kinds import kinds
 from analysis.text.noise_labels import NOISY
 from analysis.text.rows import Row, records
 from analysis.text.terminal import grid, plural
@@ -42,6 +44,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *structure(frames),
         *agreement(frames),
         *between_noises(frames),
+        *kinds(manifest),
         *scope(frames),
     ]
 
@@ -217,10 +220,25 @@ def named(noise: str) -> str:
 
 
 MEASURES = {
-    "CKA": ("CKA of the last quarter of the blocks", "1 is equal features", 3),
-    "SRGA": ("SRGA before the last convolution", "0 is no distance, more is farther", 2),
+    "CKA": ("mean over the last quarter of the layers", "1 is equal features", 3),
+    "SRGA": ("", "0 is no distance, more is farther", 2),
 }
 """What each measure is taken of, how to read it, and digits."""
+
+FEW_LAYERS = 3
+"""Fewer layers than this are listed one by one."""
+
+
+def layers_of(part: pd.DataFrame) -> str:
+    """The layers of which a measure is taken, by model where models differ."""
+    by_text: dict[str, list[str]] = {}
+    for model, layer in part.drop_duplicates("model")[["model", "layer"]].to_numpy():
+        names = [located(name) for name in str(layer).split(SEPARATOR)]
+        few = len(names) < FEW_LAYERS
+        by_text.setdefault(listed(names) if few else f"{names[0]} to {names[-1]}", []).append(model)
+    if len(by_text) == 1:
+        return next(iter(by_text))
+    return "; ".join(f"{text} of {codes(models)}" for text, models in by_text.items())
 
 
 def measured(frame: pd.DataFrame, measure: str, first: str) -> str:
@@ -236,7 +254,8 @@ def measured(frame: pd.DataFrame, measure: str, first: str) -> str:
         ]
         draw = f"for another draw of the synthetic noise {values[1]}"
         texts.append(f"{values[0]} for {code(model)} ({draw})")
-    return f"{what} ({how}): {listed(texts, len(texts))}."
+    about = "; ".join(filter(None, (what, layers_of(part), how)))
+    return f"{measure} ({about}): {listed(texts, len(texts))}."
 
 
 def undecided(frame: pd.DataFrame, first: str) -> str:

@@ -152,6 +152,20 @@ def test_crops_and_noises_to_compare_with(folder):
     assert set(frames["means"].draw) == {"crop"}  # of four photographs
 
 
+def test_pages_and_other_files_of_a_folder(folder, capsys):
+    pages = [Image.open(path) for path in sorted(Path("photos").iterdir())[:2]]
+    Path("mixed").mkdir()
+    pages[0].save("mixed/scan.tif", save_all=True, append_images=pages[1:])
+    Path("mixed/notes.txt").write_text("taken at night")
+    given = ("plain.pth", "--noisy", "mixed", "--page", "2")
+    path = run_arguments(generalization_command.ANALYSIS, given, "test")
+    with Image.open(path / "outputs/plain/scan.png") as image:
+        assert image.size == pages[1].size
+    own = read_tables(path, ["no_reference"])["no_reference"].set_index("model")
+    assert own.noise_level[NOISY] == no_reference.noise_level(np.asarray(pages[1]))
+    assert ".txt" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("options", "flag"),
     [

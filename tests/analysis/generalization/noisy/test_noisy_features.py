@@ -127,6 +127,10 @@ def test_srga_is_that_of_features_under_both_noises():
     assert set(frame.noise_a) == {features.ESTIMATED} and set(frame.patches) == {5}
     assert set(frame.strength_b) == {made.strengths[RECORDED], made.strengths[draw]}
     assert not any("psnr" in column for column in frame)
+    layers = frame.groupby("quantity").layer.first()
+    assert layers["SRGA"] == "input:conv_last"
+    deep = layers["CKA"].split(features.SEPARATOR)
+    assert deep == list(depth.layer[depth.layer.str.contains("blocks")].unique()[-len(deep) :])
     assert set(depth.noise_b) >= {RECORDED, draw}
 
 

@@ -66,11 +66,13 @@ def compared(low: float = 0.8, draw: float = 0.99) -> pd.DataFrame:
     first = features.ESTIMATED
     row = dict.fromkeys(features.COLUMNS, 0.0)
     row |= {"model": "a_b", "noise_a": first, "strength_a": 5.0, "strength_b": 6.0, "note": ""}
+    layers = {"CKA": "conv1;conv2;conv3", "SRGA": "input:conv_last"}
     values = {features.again(first): (draw, 0.98, 1.0), RECORDED: (0.9, low, 0.95)}
     return pd.DataFrame(
         [
             row
-            | {"quantity": measure, "noise_b": noise, "value": v, "low": a, "high": b}
+            | {"quantity": measure, "layer": layers[measure], "noise_b": noise}
+            | {"value": v, "low": a, "high": b}
             | {"patches": 64}
             for measure in ("CKA", "SRGA")
             for noise, (v, a, b) in values.items()
@@ -134,6 +136,8 @@ def test_measures_stand_beside_another_draw():
         in said
     )
     assert "0.900 [0.800, 0.950] for `a_b` (for another draw of the synthetic noise 0.990" in said
+    assert "CKA (mean over the last quarter of the layers; conv1 to conv3; 1 is equal" in said
+    assert "SRGA (before the last convolution; 0 is no distance" in said
     assert "Not told apart" not in said and "300 or more" in said
     near = frames() | {"features": compared(draw=0.94)}
     assert "by its interval: CKA of `a_b` and SRGA of `a_b`" in text(near)
@@ -145,7 +149,17 @@ def test_a_measure_that_is_left_out_is_named():
     part = compared()
     gone = pd.concat([part[part.quantity == "CKA"], features.left_out("SRGA", "no convolution")])
     said = text(frames() | {"features": gone})
-    assert "SRGA was left out: no convolution." in said and "CKA of the last quarter" in said
+    assert (
+        "SRGA was left out: no convolution." in said and "CKA (mean over the last quarter" in said
+    )
     both = pd.concat([features.left_out(name, "too small") for name in ("CKA", "SRGA")])
     said = text(frames() | {"features": both})
     assert "CKA was left out: too small." in said and "stand" not in said
+
+
+def test_layers_are_named_by_model_where_they_differ():
+    part = compared()[:2]
+    other = part.assign(model="second", layer="conv7")
+    said = reading.layers_of(pd.concat([part, other]))
+    assert said == "conv1 to conv3 of `a_b`; conv7 of `second`"
+    assert reading.layers_of(other) == "conv7"
