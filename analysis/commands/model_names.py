@@ -50,6 +50,7 @@ def settings_of(request: ModelRequest) -> dict[str, Any]:
     given = {
         "factory": how.factory,
         **how.arguments,
+        "weights": how.weights,
         "sigma": f"{how.sigma:g}" if isinstance(how.sigma, float) else how.sigma,
         "value range": None if how.value_range is None else f"{how.value_range:g}",
         "channel order": None if how.bgr is None else "bgr" if how.bgr else "rgb",

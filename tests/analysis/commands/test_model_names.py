@@ -97,6 +97,18 @@ def test_one_file_under_two_noise_levels_is_two_models(folder):
         requested("f.pth", "f.pth", "--sigma", "f=15")
 
 
+def test_two_sets_of_weights_of_one_file_are_two_models(folder):
+    raw, averaged = tiny("DnCNN").state_dict(), tiny("DnCNN", seed=1).state_dict()
+    torch.save({"params": raw, "params_ema": averaged}, "n.pth")
+    models = loaded(
+        requested("n.pth", "n.pth", "--weights", "n#1=params", "--weights", "n#2=params_ema")
+    )
+    assert list(models) == ["n (weights params)", "n (weights params_ema)"]
+    one, other = models.values()
+    assert commands_inputs.identity_digest(one) != commands_inputs.identity_digest(other)
+    assert not torch.equal(one(X), other(X)) and twins(models) == []
+
+
 def test_one_file_with_other_arguments_in_a_command(own):
     made = ("--model", "mynames:Plain", "--checkpoint", "w.pth", "--arg", "width=8")
     frame = run(*made, *made, "--arg", "factor=0.5", "--compare", "cross-model")

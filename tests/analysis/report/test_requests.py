@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from analysis.cka import command as cka_command
 from analysis.commands.command import parser as analysis_parser
 from analysis.commands.model_names import names_of
 from analysis.report import command, requests, verify
+from analysis.report.requests import SHARED
 from analysis.report.settings import ReportOptions, ReportSettings
 from mtd.loading import cli_options
 from mtd.loading.cli_options import ModelRequest
@@ -68,6 +70,35 @@ def test_requests_are_the_same_from_json_and_from_a_command_line():
         "b (w 3, channel order bgr)",
         "b (w 5, channel order rgb)",
     ]
+
+
+OPTIONS = {
+    "options": "c.json",
+    "weights": "params_ema",
+    "sigma": 15.0,
+    "value_range": 255.0,
+    "bgr": True,
+    "per_channel": True,
+    "residual": "flip",
+    "factory": "m:f",
+    "arguments": {"w": 3},
+}
+
+
+@pytest.mark.parametrize("name", [f.name for f in fields(LoadOptions) if f.name not in SHARED])
+def test_every_option_makes_another_model_of_a_file(name):
+    """It reaches the name in tables, the command line and the manifest."""
+    own = {name: OPTIONS[name]} | ({"factory": "m:f"} if name == "arguments" else {})
+    plain = ModelRequest("a.pth", LoadOptions())
+    other = ModelRequest("a.pth", LoadOptions(**own))
+    parsed = analysis_parser(cka_command.ANALYSIS).parse_args(requests.arguments([plain, other]))
+    again = cli_options.resolve_requests(parsed)
+    assert [r.options for r in again] == [plain.options, other.options]
+    assert requests.from_json(requests.to_json([other]), "a report") == [other]
+    first, second = names_of(again)
+    assert first == "a" and second.startswith("a (") and "=" not in second
+    if name == "weights":
+        assert second == "a (weights params_ema)"
 
 
 def test_replacements_of_a_class_that_is_there_twice():
