@@ -27,6 +27,9 @@ noise gives 1 but for fine image structure, the CC photographs 2.9 to 4.5."""
 
 LEVELS = "levels"
 
+UNEQUAL = 1.5
+"""Ratio from which two noises count as of different strength."""
+
 LEAST_SRGA = 300
 """Patches that the published code of SRGA asks for."""
 
@@ -201,14 +204,23 @@ def between_noises(frames: Frames) -> list[str]:
         f"square), those with synthetic noise {strengths[1]}: what the models took away of the "
         "image counts as recorded noise, what they left of the noise as content."
     ]
+    ratio = float(recorded["strength_b"]) / max(float(recorded["strength_a"]), 1e-9)
+    if not 1 / UNEQUAL <= ratio <= UNEQUAL:
+        text.append("The two differ in strength, so what follows is not about the kind alone.")
     text += [measured(frame, measure, first) for measure in dict.fromkeys(frame.quantity)]
     text += [
         f"Not told apart from another draw of the synthetic noise, by its interval: {each}."
         for each in [undecided(frame, first)]
         if each
     ]
+    without = (
+        frame[frame.noise_b == RECORDED].groupby("quantity").low.apply(lambda low: low.isna().all())
+    )
+    if any(without):
+        names = listed([str(name) for name, none in without.items() if none])
+        text.append(f"No intervals of {names}: too few patches, so every order is undecided.")
     few = f"; the published SRGA asks for {LEAST_SRGA} or more" if patches < LEAST_SRGA else ""
-    text.append(f"Intervals of CKA and SRGA are about other patches of these pictures{few}.")
+    text.append(f"CKA and SRGA, and their intervals, are about patches of these pictures{few}.")
     return [*text, *missing]
 
 
@@ -259,7 +271,7 @@ def measured(frame: pd.DataFrame, measure: str, first: str) -> str:
 
 
 def undecided(frame: pd.DataFrame, first: str) -> str:
-    """Where the interval under recorded noise holds the value of another draw, or there is none."""
+    """Where the interval under recorded noise holds the value of another draw."""
     known = frame.set_index(["quantity", "model", "noise_b"])
     texts = []
     for measure in dict.fromkeys(frame.quantity):
@@ -268,7 +280,7 @@ def undecided(frame: pd.DataFrame, first: str) -> str:
             if (measure, model, RECORDED) in known.index:
                 low, high = (float(known[e][measure, model, RECORDED]) for e in ("low", "high"))
                 draw = float(known["value"][measure, model, again(first)])
-                if not (draw < low or draw > high):
+                if low <= draw <= high:
                     names.append(model)
         texts += [f"{measure} of {codes(names)}"] if names else []
     return listed(texts)

@@ -141,8 +141,12 @@ def test_measures_stand_beside_another_draw():
     assert "Not told apart" not in said and "300 or more" in said
     near = frames() | {"features": compared(draw=0.94)}
     assert "by its interval: CKA of `a_b` and SRGA of `a_b`" in text(near)
-    none = frames() | {"features": compared(low=math.nan)}
-    assert "Not told apart" not in text(none)
+    assert "differ in strength" not in said and "No intervals of" not in said
+    none = text(frames() | {"features": compared(low=math.nan, draw=0.94)})
+    assert "Not told apart" not in none
+    assert "No intervals of CKA and SRGA: too few patches" in none
+    unequal = text(frames() | {"features": compared().assign(strength_b=3.0)})
+    assert "The two differ in strength" in unequal
 
 
 def test_a_measure_that_is_left_out_is_named():
