@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtd.loading import pickle_scan, stand_ins, weight_sets
+from mtd.loading import unpickling, weight_sets
 from mtd.loading.weight_sets import StateDict, WeightSet
 from mtd.masking import MaskPolicy
 from mtd.networks import registry
@@ -147,39 +147,9 @@ def _contents(path: Path) -> tuple[Any, dict[str, Any], list[str]]:
         own = [text for key, text in texts.items() if key == METADATA or WEIGHTS in text]
         return weights, _metadata(own[0] if own else None, path), []
     check_members(path)
-    content, left_out = _unpickled(path)
+    content, left_out = unpickling.contents(path)
     text = content.get(METADATA) if isinstance(content, Mapping) else None
     return content, _metadata(text, path), left_out
-
-
-def _unpickled(path: Path) -> tuple[Any, list[str]]:
-    """The contents of a pickled file, and the classes whose objects were not read."""
-    try:
-        return stand_ins.load(path), []
-    except Exception as error:
-        reason = str(error).strip().split("\n")[0][:120]
-        readable = isinstance(error, RuntimeError | OSError)
-    if is_torchscript(path):
-        raise BadInput(f"{path}: {_refused('TorchScript')}")
-    named = pickle_scan.named_in(path)
-    running = next((one for one in named if one.runs), None)
-    if running is not None:
-        raise BadInput(f"{path}: {_refused(f'pickled code ({running})')}")
-    if named:
-        try:
-            return stand_ins.load(path, named), [str(one) for one in named]
-        except Exception:
-            raise BadInput(f"{path}: {_refused(f'pickled code ({next(iter(named))})')}") from None
-    detail = f" ({reason})" if reason and readable else ""
-    raise BadInput(f"{path}: damaged or not a PyTorch checkpoint{detail}")
-
-
-def _refused(what: str) -> str:
-    return (
-        f"refused, it holds {what} that loading would run; if you trust it, save the state dict "
-        "alone where it was made, torch.save(model.state_dict(), 'weights.pth'), and give --model "
-        "package.module:factory --checkpoint weights.pth"
-    )
 
 
 def check_members(path: Path) -> None:
@@ -206,14 +176,6 @@ def check_members(path: Path) -> None:
         raise BadInput(f"{path}: damaged, {bad} is not what was saved (CRC-32)")
 
 
-def is_torchscript(path: Path) -> bool:
-    """Whether a file is an archive of `torch.jit.save`."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())
-
-
 def _metadata(text: Any, path: Path) -> dict[str, Any]:
     if text is None:
         return {}
@@ -232,7 +194,7 @@ def _weight_sets(content: Any, path: Path, left_out: Sequence[str]) -> list[Weig
     if any(not one.listed for one in sets) or (sets and not left_out):
         return sets
     if left_out:  # what holds the weights is an object of a class
-        raise BadInput(f"{path}: {_refused(f'pickled code ({left_out[0]})')}")
+        raise BadInput(f"{path}: {unpickling.refusal(f'pickled code ({left_out[0]})')}")
     if not isinstance(content, Mapping):
         raise BadInput(f"{path}: holds a {type(content).__name__}, expected a state dict")
     keys = " ".join((", ".join(str(k) for k in list(content)[:5]) or "nothing").split())[:200]

@@ -56,8 +56,7 @@ class Claim:
     @property
     def of_training(self) -> bool:
         """Whether the names that lead to it say that it is another network of a training."""
-        pieces = self.part.address.split(".")
-        return any(map(is_training, pieces)) and not any(map(is_average, pieces))
+        return _of_training(self.part.address)
 
 
 def within(sets: Sequence[WeightSet], key: str) -> list[WeightSet]:
@@ -81,10 +80,13 @@ def within(sets: Sequence[WeightSet], key: str) -> list[WeightSet]:
 def addresses(sets: Sequence[WeightSet]) -> dict[str, int]:
     """The places of weights in a file as `--weights` takes them, and the number of tensors.
 
-    A set that holds branches of training is listed by its branches.
+    A set that holds branches of training is listed by its branches; values that training keeps of
+    itself, such as its history, are not listed.
     """
     found: dict[str, int] = {}
     for one in sets:
+        if _of_training(one.place):
+            continue
         branches = {name.partition(".")[0]: 0 for name in one.tensors if "." in name}
         if any(map(belongs_to_training, branches)):
             for branch in branches:
@@ -129,6 +131,11 @@ def _completed(average: Claim, whole: Claim) -> Claim:
         return average
     weights = {**whole.part.weights, **average.part.weights}
     return replace(average, part=replace(average.part, weights=weights), shared=whole.address)
+
+
+def _of_training(address: str) -> bool:
+    pieces = address.split(".")
+    return any(map(is_training, pieces)) and not any(map(is_average, pieces))
 
 
 def _below(address: str, key: str) -> bool:

@@ -81,4 +81,4 @@ def weights_line(source: Mapping[str, Any]) -> str:
 def sets_line(source: Mapping[str, Any]) -> str:
     """All sets of weights of a file with their numbers of tensors; empty if it holds one."""
     sets = source.get("weights", {}).get("sets", {})
-    return ", ".join(f"{key} ({count} tensors)" for key, count in sets.items())
+    return ", ".join(f"{key} ({count} tensor{'s' * (count != 1)})" for key, count in sets.items())

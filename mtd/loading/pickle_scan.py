@@ -6,6 +6,7 @@ number, protocol, system, object, storage keys), then the bytes of the tensors.
 
 from __future__ import annotations
 
+import pickle
 import pickletools
 import re
 import zipfile
@@ -89,6 +90,21 @@ def named_in(path: Path) -> dict[Named, Use]:
     except Exception:  # a damaged pickle can fail in any way
         pass
     return {named: use for named, use in found.items() if not named.admitted}
+
+
+def protocol(path: Path) -> int:
+    """The pickle protocol of a file's contents; 0 where there are none."""
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                entries = [name for name in archive.namelist() if name.endswith("data.pkl")]
+                start = archive.read(entries[0])[:2] if entries else b""
+        else:
+            with path.open("rb") as file:
+                start = file.read(2)
+    except (OSError, zipfile.BadZipFile):
+        return 0
+    return start[1] if len(start) == 2 and start[:1] == pickle.PROTO and start[1] < 6 else 0
 
 
 @dataclass

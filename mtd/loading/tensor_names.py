@@ -24,12 +24,12 @@ AVERAGED = frozenset(("ema", "emas", "average", "averaged", "avg", "swa", "shado
 """Words for weights averaged over the steps of a training."""
 
 TRAINING = re.compile(
-    r"\w*loss(es)?|criteri\w*|percep\w*|vgg\w*|lpips\w*|discrim\w*|disc|critic|teacher\w*|metrics?"
-    r"|\w*optim\w*|sched\w*|psnr|ssim|history|inception|callbacks?"
+    r"\w*loss(es)?|criteri(a|on|ons)|percep(tual\w*)?|vgg\w*|lpips\w*|discrim(inators?)?|disc|critic"
+    r"|teachers?|metrics?|optim(i[sz]ers?|s)?|schedulers?|psnr|ssim|history|inception|callbacks?"
 )
 """Words for networks and values that a training has beside the network that it trains."""
 
-DISCRIMINATOR = re.compile(r"(net|module|model)?_?d(_\w)?|d_?net", re.IGNORECASE)
+DISCRIMINATOR = re.compile(r"(?i:net_?d(_\w)?)|D")
 
 
 def words(name: str) -> list[str]:

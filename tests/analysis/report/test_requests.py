@@ -55,6 +55,7 @@ def test_requests_are_the_same_from_json_and_from_a_command_line():
     given = [
         ModelRequest("a.pth", LoadOptions(sigma=15, value_range=255, residual="minus")),
         ModelRequest("./a.pth", LoadOptions(sigma=25)),
+        ModelRequest("a.pth", LoadOptions(sigma=25, weights="state_dict.model")),
         ModelRequest("c.pth", LoadOptions(sigma="oracle", per_channel=True, options="c.json")),
         ModelRequest("b.pth", LoadOptions(factory="m:f", arguments={"w": 3}, bgr=True)),
         ModelRequest("b.pth", LoadOptions(factory="m:f", arguments={"w": 5}, bgr=False)),
@@ -66,6 +67,7 @@ def test_requests_are_the_same_from_json_and_from_a_command_line():
     assert names_of(again) == [
         "a (sigma 15, value range 255, residual minus)",
         "a (sigma 25)",
+        "a (sigma 25, weights state_dict.model)",
         "c",
         "b (w 3, channel order bgr)",
         "b (w 5, channel order rgb)",

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import pickle
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from torch import nn
 
 import mtd
 from mtd import models as models_command
-from mtd.loading import checkpoint_file, pickle_scan, stand_ins
+from mtd.loading import checkpoint_file, pickle_scan, unpickling
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.utils.errors import BadInput
 from tests.helpers.architectures import X, output, refused, saved, tiny
@@ -213,7 +214,7 @@ def test_objects_of_other_classes_are_inert(tmp_path, zipped):
     assert not (tmp_path / "made").exists()
     assert any(name.endswith("test_refused_weights.State") for name in loaded.source["left_out"])
     assert set(torch.serialization.get_safe_globals()) == before
-    held = stand_ins.load(path, pickle_scan.named_in(path))["state"]
+    held = unpickling.load(path, pickle_scan.named_in(path))["state"]
     assert type(held) is not State and not hasattr(held, "place")
 
 
@@ -229,6 +230,26 @@ def test_the_class_that_is_in_the_way_is_named(tmp_path, zipped):
         assert f"pickled code ({kind}" in message and "damaged" not in message
     path.write_bytes(pickle.dumps(argparse.Namespace(a=1), protocol=2))
     assert "pickled code (argparse.Namespace)" in refused(path)
+
+
+def test_pickles_that_cannot_be_read_are_not_called_damaged(tmp_path):
+    path = tmp_path / "a.pth"
+    for protocol, zipped in ((3, True), (4, True), (4, False), (5, False)):
+        torch.save(
+            {"net": weights_of("FFDNet")},
+            path,
+            pickle_protocol=protocol,
+            _use_new_zipfile_serialization=zipped,
+        )
+        if protocol == 3:  # which has nothing new in a state dict
+            assert torch.equal(output(mtd.load(path, sigma=25)), output(tiny("FFDNet")))
+        else:
+            assert f"written with pickle protocol {protocol}" in refused(path, sigma=25)
+    with tarfile.open(path, "w") as archive:
+        for name in ("storages", "tensors", "pickle"):
+            (tmp_path / name).write_bytes(b"x")
+            archive.add(tmp_path / name, name)
+    assert "of a PyTorch before 0.1.10" in refused(path)
 
 
 def test_what_the_pickles_of_a_file_name(tmp_path):
@@ -254,7 +275,7 @@ def test_all_sets_are_listed(in_process: Call, tmp_path: Path) -> None:
     sets = told["weights"]["sets"]
     assert sets["state_dict.model"] == len(weights) + 1
     assert sets["state_dict.ema_model"] == len(weights)
-    assert sets["state_dict.loss"] == 1
+    assert sets["state_dict.loss"] == 1 and not any("Checkpoint" in key for key in sets)
     assert told["weights"]["key"] == "state_dict.ema_model" and told["weights"]["averaged"]
     out = in_process(models_command.main, path, "--size", "8")[1]
     assert "averaged, state_dict.ema_model" in out

@@ -7,7 +7,9 @@ called; what such an object held is lost, unless it is a mapping or a list, whic
 
 from __future__ import annotations
 
+import tarfile
 import warnings
+import zipfile
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +18,9 @@ from typing import Any
 
 import torch
 
+from mtd.loading import pickle_scan
 from mtd.loading.pickle_scan import Named, Use
+from mtd.utils.errors import BadInput
 
 
 class _Object:
@@ -42,6 +46,60 @@ class _List:
 
 
 BASES: Mapping[Use, type] = {"object": _Object, "mapping": _Mapping, "list": _List}
+
+
+def contents(path: Path) -> tuple[Any, list[str]]:
+    """The contents of a pickled file, and the classes whose objects were not read.
+
+    Raises:
+        BadInput: a damaged file, or one that holds code.
+    """
+    try:
+        return load(path), []
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0][:120]
+        readable = isinstance(error, RuntimeError | OSError)
+    if is_torchscript(path):
+        raise BadInput(f"{path}: {refusal('TorchScript')}")
+    named = pickle_scan.named_in(path)
+    running = next((one for one in named if one.runs), None)
+    if running is not None:
+        raise BadInput(f"{path}: {refusal(f'pickled code ({running})')}")
+    if named:
+        try:
+            return load(path, named), [str(one) for one in named]
+        except Exception:
+            raise BadInput(f"{path}: {refusal(f'pickled code ({next(iter(named))})')}") from None
+    protocol = pickle_scan.protocol(path)
+    if protocol > 2:
+        raise BadInput(
+            f"{path}: written with pickle protocol {protocol}, which PyTorch reads only by running "
+            "what it names; save the weights again with torch.save's own protocol, 2"
+        )
+    if tarfile.is_tarfile(path):
+        raise BadInput(
+            f"{path}: of a PyTorch before 0.1.10, which is read only by running what it names; if "
+            "you trust it, load it with weights_only=False and save its state dict again"
+        )
+    detail = f" ({reason})" if reason and readable else ""
+    raise BadInput(f"{path}: damaged or not a PyTorch checkpoint{detail}")
+
+
+def refusal(what: str) -> str:
+    """The message about code in a file, and what to do."""
+    return (
+        f"refused, it holds {what} that loading would run; if you trust it, save the state dict "
+        "alone where it was made, torch.save(model.state_dict(), 'weights.pth'), and give --model "
+        "package.module:factory --checkpoint weights.pth"
+    )
+
+
+def is_torchscript(path: Path) -> bool:
+    """Whether a file is an archive of `torch.jit.save`."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name for name in archive.namelist())
 
 
 def load(path: Path, named: Mapping[Named, Use] | None = None) -> Any:
