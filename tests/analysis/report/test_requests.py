@@ -67,7 +67,7 @@ def test_requests_are_the_same_from_json_and_from_a_command_line():
     assert names_of(again) == [
         "a (sigma 15, value range 255, residual minus)",
         "a (sigma 25)",
-        "a (sigma 25, weights state_dict.model)",
+        "a (weights state_dict.model, sigma 25)",
         "c",
         "b (w 3, channel order bgr)",
         "b (w 5, channel order rgb)",
