@@ -13,6 +13,7 @@ from analysis.cka.figures import MEASURES, cells, measure
 from analysis.cka.settings import STEADY
 from analysis.engine.layers import blocks, last_quarter
 from analysis.plotting.model_styles import short
+from analysis.stats.paired_tests import LEVEL
 from analysis.text import markdown
 from analysis.text.marginals import FEW, by_model, tidy
 from analysis.text.markdown import bounded, code, codes, escaped, listed, number, side
@@ -58,6 +59,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *biased(frames),
         *influence(frames),
         *missing(frames),
+        *few_permutations(manifest),
         *scope(frames, manifest),
     ]
 
@@ -375,6 +377,21 @@ def missing(frames: Frames) -> list[str]:
         rest = plural(len(without) - MOST_REASONS, "more layer")
         text.append(f"{rest} without values: see layers.csv.")
     return text
+
+
+def few_permutations(manifest: Manifest) -> list[str]:
+    """That the permutation tests of `cka.csv` cannot decide, and what they need."""
+    count, batches = manifest.get("permutations") or 0, manifest.get("batches") or []
+    orders = math.prod(math.factorial(size) for size in batches) if batches else math.inf
+    if not count or max(1 / (1 + count), 1 / orders) < LEVEL:
+        return []
+    what, needed = plural(count, "permutation"), f"{math.ceil(1 / LEVEL)} permutations are needed"
+    if 1 / orders >= LEVEL:
+        what, needed = f"{plural(sum(batches), 'crop')}", "more crops in a batch are needed"
+    least = max(1 / (1 + count), 1 / orders)
+    return [
+        f"With {what} the tests of `cka.csv` cannot decide: p is {least:.2g} or more; {needed}."
+    ]
 
 
 def scope(frames: Frames, manifest: Manifest) -> list[str]:

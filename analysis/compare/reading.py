@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 import pandas as pd
@@ -12,12 +13,11 @@ import pandas as pd
 from analysis.commands import training_noises
 from analysis.compare.predictors import DROP, PREDICTED, TARGETS, UNSEEN
 from analysis.compare.predictors import indices as known_indices
+from analysis.stats.paired_tests import LEVEL
 from analysis.stats.rank_correlation import EXACT
 from analysis.text import terminal
 from analysis.text.markdown import escaped, interval, listed, number, probability
 from analysis.text.terminal import grid, plural
-
-LEVEL = 0.05
 
 
 def labelled(name: str) -> str:
@@ -151,7 +151,9 @@ def least(correlations: pd.DataFrame) -> list[str]:
         return []
     text = f"With {models} models and {indices(tests)} even perfect agreement has a "
     text += f"corrected p of {smallest:.2g}"
-    few = ": too few models for any index to be distinguished from chance"
+    needed = next(n for n in count(models) if tests * 2 / math.factorial(n) < LEVEL)
+    few = ": too few models for any index to be distinguished from chance, which takes "
+    few += plural(needed, "model")
     return [f"{text}{few if smallest >= LEVEL else ''}."]
 
 

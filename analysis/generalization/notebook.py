@@ -42,12 +42,14 @@ def pairs(result: GeneralizationResult, metric: str) -> Displayed:
     for pair in pairs_of_models:
         rows = part[part.model_a.isin(pair) & part.model_b.isin(pair)]
         if len(rows):  # a and b as the table has them
-            panels[str(rows.model_a.iloc[0]), str(rows.model_b.iloc[0])] = differences(rows, metric)
+            few = summary.undecidable(part, metric)
+            ab = str(rows.model_a.iloc[0]), str(rows.model_b.iloc[0])
+            panels[ab] = differences(rows, metric, few)
     return notebook_output.pairwise(panels, "models")
 
 
-def differences(rows: pd.DataFrame, metric: str) -> Displayed:
-    """The tests of two models, as a - b."""
+def differences(rows: pd.DataFrame, metric: str, few: str = "") -> Displayed:
+    """The tests of two models, as a - b; and that they cannot decide, if so."""
     a, b, about = rows.model_a.iloc[0], rows.model_b.iloc[0], facts(metric)
     ends = zip(rows.low, rows.high, strict=True)
     table = pd.DataFrame(
@@ -64,6 +66,7 @@ def differences(rows: pd.DataFrame, metric: str) -> Displayed:
     digits = {"difference": about.digits, "better (%)": 0, "p": 5, "p (Holm)": 5}
     of = "crops" if "crop" in set(rows.draw) else "photographs"
     caption = f"{a} - {b}, {with_unit(metric)}; better: share of {of} on which {a} is better"
+    caption += f"; {few}" if few else ""
     return notebook_output.table(table, digits, caption, "generalization/tests.csv")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import combinations
 from typing import NamedTuple
@@ -12,11 +12,9 @@ import numpy as np
 import pandas as pd
 
 from analysis.generalization.scoring import Table, facts, interval, weighted, weights
-from analysis.stats.paired_tests import holm, wilcoxon
+from analysis.stats.paired_tests import LEVEL, draws_needed, holm, least_p, wilcoxon
 from analysis.text.markdown import side
-
-LEVEL = 0.05
-"""Of a test."""
+from analysis.text.terminal import plural
 
 OUTSIDE = "out of distribution"
 """Stands for a noise where a test is of each image's mean over all noises out of distribution."""
@@ -88,7 +86,8 @@ class PairedDifference(NamedTuple):
         p: corrected by Holm for all tests of the metric.
         draws: number of images that the test is of; 0 if that is not known.
         least: a bound that the corrected p-value cannot fall below, however the images come out:
-            that of a signed-rank test, 2^(1 - draws), times the number of tests that remain.
+            that of a signed-rank test, times the number of tests that remain.
+        tests: number of tests of the metric.
     """
 
     value: float
@@ -97,6 +96,7 @@ class PairedDifference(NamedTuple):
     p: float
     draws: int = 0
     least: float = 0.0
+    tests: int = 1
 
     @property
     def side(self) -> int:
@@ -112,6 +112,11 @@ class PairedDifference(NamedTuple):
     def undecidable(self) -> bool:
         """Whether there are too few images for the test to decide anything."""
         return self.least >= LEVEL and not self.p < LEVEL
+
+    @property
+    def needed(self) -> int:
+        """The number of images with which the test could decide, besides as many others."""
+        return draws_needed(self.tests, LEVEL)
 
 
 def paired_differences(
@@ -136,12 +141,26 @@ def paired_differences(
             ends = (low, high) if sign > 0 else (high, low)
             value = sign * row["difference"]
             draws = int(row.get("draws", 0))
-            least = 2.0 ** (1 - draws) if draws else 0.0
-            remaining = int((part.p >= least).sum())
+            remaining = int((part.p >= least_p(draws)).sum())
+            least = least_p(draws, remaining) if draws else 0.0
             differences[str(row["noise"])] = PairedDifference(
-                value, *ends, row["p_holm"], draws, min(1.0, least * remaining)
+                value, *ends, row["p_holm"], draws, least, int(part.p.notna().sum())
             )
     return differences
+
+
+def too_few(tests: Iterable[PairedDifference]) -> str:
+    """That tests of so few images cannot decide, and how many they need."""
+    few = list(tests)
+    draws = sorted({test.draws for test in few})
+    images = plural(draws[-1], "image")
+    span = images if len(draws) == 1 else f"{draws[0]} to {images}"
+    one = few[0]
+    corrected = f", corrected for {plural(one.tests, 'test')}," if one.tests > 1 else ""
+    return (
+        f"with {span} the test cannot decide: its p{corrected} is "
+        f"{min(test.least for test in few):.2g} or more, and it needs {one.needed} images"
+    )
 
 
 def over_unseen(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -12,15 +12,16 @@ from analysis.commands import training_noises
 from analysis.generalization import summary
 from analysis.generalization.pairwise_tests import (
     ALL,
-    LEVEL,
     OUTSIDE,
     PairedDifference,
     over_unseen,
     paired_differences,
+    too_few,
 )
 from analysis.generalization.scoring import facts
 from analysis.generalization.summary import drop_label, scores_of_models
 from analysis.stats.jackknife import FEW, left_out
+from analysis.stats.paired_tests import LEVEL
 from analysis.text import markdown
 from analysis.text.markdown import (
     bounded,
@@ -141,20 +142,15 @@ def verdict(
     if paired.decided:
         better = a if paired.decided > 0 else b
         return f"{lead}: {better} is better, the 95% interval excludes 0 ({p})."
-    if paired.side and paired.undecidable:
-        return f"{lead}: undecided, the 95% interval excludes 0 but {too_few([paired])} ({p})."
+    if paired.undecidable:
+        interval = "excludes 0 but" if paired.side else "includes 0 and"
+        few = too_few([paired])
+        return f"{lead}: undecided, the 95% interval {interval} {few} ({p})."
     if paired.side:
         return f"{lead}: undecided, the 95% interval excludes 0 but {p}."
     if paired.p < LEVEL:
         return f"{lead}: undecided, the 95% interval includes 0 but {p}."
     return f"{lead}: undecided, the 95% interval includes 0 ({p})."
-
-
-def too_few(tests: Iterable[PairedDifference]) -> str:
-    """That tests of so few images cannot decide."""
-    draws = sorted({test.draws for test in tests})
-    span = plural(draws[-1], "image")
-    return f"with {span if len(draws) == 1 else f'{draws[0]} to {span}'} the test cannot decide"
 
 
 def of_many(frames: Frames, known: pd.DataFrame, metric: str) -> list[str]:

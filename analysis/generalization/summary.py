@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands import training_noises
-from analysis.generalization.pairwise_tests import ALL, OUTSIDE
+from analysis.generalization.pairwise_tests import ALL, OUTSIDE, paired_differences, too_few
 from analysis.generalization.scoring import facts
 from analysis.text.markdown import interval
 from analysis.text.names import wrapped
@@ -283,4 +283,27 @@ def differences(tests: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str | 
         p = [f"{row[name]:.2g}" for name in ("p", "p_holm")]
         rows.append([f"{names[0]} - {names[1]}", change, *p])
     more = len(part) - len(rows) + 1
-    return grid(rows) + (f"\n{plural(more, 'more pair')} of models: see tests.csv" if more else "")
+    lines = [grid(rows)]
+    if few := undecidable(tests, metric, noises):
+        lines.append(few)
+    if more:
+        lines.append(f"{plural(more, 'more pair')} of models: see tests.csv")
+    return "\n".join(lines)
+
+
+def undecidable(tests: pd.DataFrame, metric: str, *noises: str) -> str:
+    """That the tests under some noises, or all, cannot decide; empty where one of them can.
+
+    Args:
+        tests: see `analysis.generalization.pairwise_tests.paired`.
+        metric: of its column `metric`.
+        noises: of its column `noise`.
+    """
+    part = tests[tests.metric == metric]
+    found = [
+        test
+        for a, b in dict.fromkeys(zip(part.model_a, part.model_b, strict=True))
+        for noise, test in paired_differences(tests, metric, a, b).items()
+        if noise in noises or not noises
+    ]
+    return too_few(found) if found and all(test.undecidable for test in found) else ""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+
+LEVEL = 0.05
+"""Of a test: the p-value below which it decides."""
 
 
 def wilcoxon(differences: Array) -> float:
@@ -32,6 +36,30 @@ def wilcoxon(differences: Array) -> float:
     has_exact = len(sizes) <= 50 and sizes.all() and len(np.unique(sizes)) == len(sizes)
     method = "exact" if has_exact else "asymptotic"
     return float(stats.wilcoxon(differences, method=method).pvalue)
+
+
+def least_p(draws: int, tests: int = 1) -> float:
+    """The smallest p-value that Wilcoxon's test can give, corrected by Holm: m · 2^(1 − n), or 1.
+
+    That of n differences which all have one sign, where none of the m tests has a smaller p-value.
+
+    Args:
+        draws: n.
+        tests: m.
+
+    >>> least_p(7), least_p(7, 39)
+    (0.015625, 0.609375)
+    """
+    return min(1.0, tests * 2.0 ** (1 - draws))
+
+
+def draws_needed(tests: int, level: float) -> int:
+    """The smallest number of differences with which one of m tests can fall below a level.
+
+    >>> draws_needed(1, 0.05), draws_needed(39, 0.05)
+    (6, 11)
+    """
+    return next(n for n in count(1) if least_p(n, tests) < level)
 
 
 def holm(p: Sequence[float]) -> Array:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from analysis.cka import reading as cka_reading
 from analysis.cka.reading import differs_from, sentences, terminal_table
 from analysis.text.markdown import plain
 from tests.helpers.cka_tables import cka_table
@@ -108,3 +110,19 @@ def test_files_with_the_same_weights_are_named():
     same["models"]["b"]["usage"] = {"sigma": 25.0}  # called in another way: compared
     assert any("best match" in text for text in sentences(frames, same))
     assert "same weights" not in " ".join(sentences(frames, MODELS))
+
+
+@pytest.mark.parametrize(
+    "count, batches, said_",
+    [
+        (19, [12], "With 19 permutations the tests of `cka.csv` cannot decide: p is 0.05 or more"),
+        (20, [12], ""),
+        (1000, [3], "With 3 crops the tests of `cka.csv` cannot decide: p is 0.17 or more; more"),
+        (1000, [4], ""),
+        (0, [3], ""),
+    ],
+)
+def test_tests_by_few_permutations_cannot_decide(count, batches, said_):
+    """The least p-value is 1 / (1 + permutations), and that of all orders of the crops."""
+    text = " ".join(cka_reading.few_permutations({"permutations": count, "batches": batches}))
+    assert text.startswith(said_) and bool(text) == bool(said_)

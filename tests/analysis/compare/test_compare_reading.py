@@ -27,6 +27,7 @@ def test_few_models_cannot_tell_an_index_from_chance():
         "the strongest correlation is with SRGA, mean over other noises, ρ = 1.00, p = 0.17" in text
     )
     assert "even perfect agreement has a corrected p of 0.17: too few models" in text
+    assert "from chance, which takes 5 models." in text  # 2 tests, 2 * 2 / 5! = 0.033
     frames = correlations(("srga", -0.9, 0.001, 9), ("cka", 0.2, 0.8, 9), ("distance", NAN, NAN, 9))
     text = said(compare_reading.sentences(frames, {}))
     assert (

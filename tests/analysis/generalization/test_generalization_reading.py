@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from analysis.generalization import notebook as generalization_notebook
 from analysis.generalization import pairwise_tests, summary
@@ -55,18 +57,34 @@ def test_interval_and_corrected_test_must_both_decide(numbers, said_):
     assert said_ in text and ("is better, the" in text) != ("undecided" in text)
 
 
-@pytest.mark.parametrize("draws, tests, cannot", [(4, 1, True), (6, 1, False), (6, 2, True)])
-def test_a_test_of_too_few_images_can_never_decide(draws, tests, cannot):
-    """The smallest p-value of n differences is 2^(1 - n), 0.031 of six."""
-    noises = (OUTSIDE, "isp")[:tests]
-    frames = benchmark(PAIR, {("b", "a"): dict.fromkeys(noises, (5.0, 4.0, 6.0, 0.5))})
+def holm_of_all_least(draws: int, tests: int) -> float:
+    """Holm's p of one test, all of which come out as one-sided as n differences can, by SciPy."""
+    return min(1.0, tests * float(stats.wilcoxon(np.arange(1.0, draws + 1)).pvalue))
+
+
+@pytest.mark.parametrize(
+    "draws, tests, cannot, needed",
+    [(4, 1, True, 6), (6, 1, False, 6), (6, 2, True, 7), (7, 39, True, 11), (11, 39, False, 11)],
+)
+@pytest.mark.parametrize("low", [4.0, -1.0])
+def test_a_test_of_too_few_images_can_never_decide(draws, tests, cannot, needed, low):
+    noises = (OUTSIDE, "isp", *(f"gaussian:{level}" for level in range(1, 40)))[:tests]
+    frames = benchmark(PAIR, {("b", "a"): dict.fromkeys(noises, (5.0, low, 6.0, 0.7))})
     frames["tests"]["draws"] = draws
+    least = holm_of_all_least(draws, tests)
+    assert (least >= 0.05) == cannot and holm_of_all_least(needed, tests) < 0.05
+    assert holm_of_all_least(needed - 1, tests) >= 0.05
     text = said(generalization_reading.main(frames))
-    few = f"with {draws} images the test cannot decide (p = 0.5 after Holm's correction)"
-    assert f"undecided, the 95% interval excludes 0 but {few if cannot else 'p = 0.5'}" in text
-    if tests == 2:
+    corrected = f", corrected for {tests} tests," if tests > 1 else ""
+    few = f"with {draws} images the test cannot decide: its p{corrected} is {least:.2g} or more, "
+    few += f"and it needs {needed} images"
+    includes = "includes 0 and" if low < 0 else "excludes 0 but"
+    assert (f"undecided, the 95% interval {includes} {few} (p = 0.7 after" in text) == cannot
+    grids = summary.differences(frames["tests"], frames["generalization"], "psnr")
+    assert grids is not None and (few in grids) == cannot
+    if tests > 1:
         text = said(generalization_reading.noise_by_noise(frames, "psnr"))
-        assert f"Undecided under `isp`: with {draws} images the test cannot decide." in text
+        assert (few in text) == cannot and "Undecided under `isp`" in text
 
 
 def test_the_only_unseen_noise_stands_for_all_of_them():
