@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from mtd.loading import cli_options
 from mtd.loading.listing import weights_line
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
+from mtd.utils.messages import note, plural
 
 EXAMPLES = """\
   python -m mtd.denoise masked.pth photo.png clean.png
@@ -87,8 +87,8 @@ def main() -> None:
     if sigma == cli_options.ORACLE:
         raise BadInput("--sigma oracle: the noise of a file is not known; give a level")
     model = load(request.path, device=args.device, **vars(request.options))
-    if (weights := weights_line(model.source)) and not args.quiet:
-        print(f"{request.path}: weights: {weights}", file=sys.stderr)
+    if weights := weights_line(model.source):
+        note(f"{request.path}: weights: {weights}", quiet=args.quiet)
     if sigma is not None and not model.takes_sigma:
         raise BadInput(f"--sigma {sigma:g}: the model takes no noise level; leave it out")
     start, output = time.monotonic(), Path(args.output)
@@ -98,15 +98,15 @@ def main() -> None:
         args.tile, args.overlap, int(args.memory * GIB), args.input_mask, args.seed
     )
     image_files.check(model, jobs, options)
-    if not args.quiet and (skipped := image_io.skipped(args.input)):
-        print(skipped, file=sys.stderr)
+    if skipped := image_io.skipped(args.input):
+        note(skipped, quiet=args.quiet)
     todo = image_files.pending(jobs, resume=args.resume, overwrite=args.overwrite)
     image_files.clean(model, todo, options, quiet=args.quiet)
     if not args.quiet:
         skipped = f", {len(jobs) - len(todo)} skipped" if len(jobs) > len(todo) else ""
         seconds = time.monotonic() - start
         place = jobs[0].target if len(jobs) == 1 else output
-        print(f"{place}: {len(todo)} image{'s' * (len(todo) != 1)}{skipped}, {seconds:.0f} s")
+        print(f"{place}: {plural(len(todo), 'image')}{skipped}, {seconds:.0f} s")
 
 
 if __name__ == "__main__":

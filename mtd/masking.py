@@ -20,6 +20,7 @@ from torch import Tensor
 
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput, one_of
+from mtd.utils.messages import plural
 
 Fill = Literal["pixel", "zero", "learnable"]
 Active = Literal["train", "always"]
@@ -227,7 +228,8 @@ class KeyedMasks:
         """
         if batch != len(self.keys):
             raise BadInput(
-                f"{len(self.keys)} mask keys for a batch of {batch} images: give one each"
+                f"{plural(len(self.keys), 'mask key')} for a batch of {plural(batch, 'image')}: "
+                "give one each"
             )
         streams = (seeds.generator("mask", self.seed, k, block, self.draw) for k in self.keys)
         uniform = torch.stack([torch.rand(windows, tokens, generator=g) for g in streams])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from mtd.utils import cli
 from mtd.utils.errors import BadInput, Partial
+from mtd.utils.messages import note
 
 if TYPE_CHECKING:
     from mtd.training.config import Recipe
@@ -126,8 +127,9 @@ def main() -> None:
     reading = trainer.Reading(args.workers, Path(args.store) if args.store else None, args.skip_bad)
     failed: dict[str, str] = {}
     for number, (folder, recipe) in enumerate(runs):
-        if len(runs) > 1 and processes.first and not args.quiet:
-            print(f"cell {number + 1} of {len(runs)}: {folder.name}", file=sys.stderr)
+        if len(runs) > 1:
+            cell = f"cell {number + 1} of {len(runs)}: {folder.name}"
+            note(cell, quiet=args.quiet or not processes.first)
         try:
             path = trainer.train(
                 recipe,

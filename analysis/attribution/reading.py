@@ -11,7 +11,8 @@ import pandas as pd
 from analysis.attribution.figures import MOST, named
 from analysis.text.marginals import FEW, by_model, tidy
 from analysis.text.markdown import code, listed, number, remarks
-from analysis.text.terminal import grid, plural
+from analysis.text.terminal import grid
+from mtd.utils.messages import plural, verb
 
 WARN = 0.05
 """Relative error of completeness above which a map is warned of."""
@@ -96,21 +97,23 @@ def by_noise(frame: pd.DataFrame) -> list[str]:
 def incomplete(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
     """Maps that do not explain all, or are cut off by the border of their crop."""
     text = []
+    windows, maps = (plural(len(frame), noun) for noun in ("window", "map"))
     if undefined := int(frame.completeness.isna().sum()):
         text.append(
-            f"{undefined} of {len(frame)} windows hold no detail, so that there is nothing to "
-            "explain."
+            f"{undefined} of {windows} {verb(undefined, 'holds', 'hold')} no detail, so that "
+            "there is nothing to explain."
         )
     if missing := int((frame.completeness > WARN).sum()):
         text.append(
-            f"{missing} of {len(frame)} maps miss more than {WARN:.0%} of what they explain "
-            "(column completeness): raise --steps."
+            f"{missing} of {maps} {verb(missing, 'misses', 'miss')} more than {WARN:.0%} of what "
+            f"{verb(missing, 'it explains', 'they explain')} (column completeness): raise --steps."
         )
     start = frame[["window_top", "window_left"]]
     far = manifest["crop"] - frame.side - start.max(axis=1)
     if cut := int((frame.reach90 > np.minimum(start.min(axis=1), far)).sum()):
         text.append(
-            f"{cut} of {len(frame)} maps reach the border of their crop: raise --crop to see all."
+            f"{cut} of {maps} {verb(cut, 'reaches', 'reach')} the border of "
+            f"{verb(cut, 'its', 'their')} crop: raise --crop to see all."
         )
     return text
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from analysis.stats.arrays import as_tensor
 from mtd.utils.errors import BadInput
+from mtd.utils.messages import plural
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +60,8 @@ def cka(
         raise BadInput("0 samples: nothing to compare")
     if len(sides[0]) != len(sides[1]):
         raise ValueError(
-            f"{len(sides[0])} samples and {len(sides[1])}: expected the same samples on both sides"
+            f"{plural(len(sides[0]), 'sample')} and {len(sides[1])}: expected the same samples on "
+            "both sides"
         )
     sides = [side.reshape(len(side), -1) for side in sides]
     widths = [side.shape[1] for side in sides]
@@ -112,8 +114,8 @@ class CKA:
 
         if self.sums is not None and (len(x), len(y)) != self.layers:
             raise ValueError(
-                f"{len(x)} and {len(y)} layers: expected {self.layers[0]} and {self.layers[1]} "
-                "as before"
+                f"{len(x)} and {plural(len(y), 'layer')}: expected {self.layers[0]} and "
+                f"{self.layers[1]} as before"
             )
         sides = [as_tensor(layer, exact=False) for layer in (*x, *y)]
         if len({len(side) for side in sides}) != 1:

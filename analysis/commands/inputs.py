@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from analysis.commands.model_names import names_of, twin_messages
 from mtd.utils.errors import BadInput
+from mtd.utils.messages import verb
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -67,7 +68,8 @@ class RunInputs:
         found = [*twin_messages(self.models), *self.skipped]
         if self.duplicates:
             what = "with the same pixels as another one"
-            found.append(f"left out {self.duplicates} images or crops {what}")
+            nouns = verb(self.duplicates, "image or crop", "images or crops")
+            found.append(f"left out {self.duplicates} {nouns} {what}")
         return found
 
     @property

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from mtd.loading.listing import weights_line
 from mtd.utils.errors import BadInput, Failed
+from mtd.utils.messages import note, plural
 
 if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
@@ -46,8 +46,9 @@ def run_pass(
     ranks, talks = inputs.ranks, inputs.ranks.first and not quiet
     cache = folder.cache if folder is not None else ActivationCache()
     cached = cache.count()
-    if cached and talks:
-        print(f"found {cached} cached results; they are not computed again", file=sys.stderr)
+    if cached:
+        found = plural(cached, "cached result")
+        note(f"found {found}, not to be computed again", quiet=not talks)
     views = engine_run.run_batches(
         inputs.models, inputs.noises, batches, watches, inputs.forward, cache=cache, ranks=ranks
     )
@@ -86,9 +87,9 @@ def report_models(inputs: RunInputs) -> None:
     """Print each model's mask policy and its source, and what was left out, on stderr."""
     for name, model in inputs.models.items():
         if source := model.source:
-            print(f"{name}: {describe(source)}", file=sys.stderr)
+            note(f"{name}: {describe(source)}")
     for message in inputs.messages:
-        print(message, file=sys.stderr)
+        note(message)
 
 
 def describe(source: Mapping[str, Any]) -> str:

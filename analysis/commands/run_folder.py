@@ -27,6 +27,7 @@ from analysis.engine.cache import FOLDER, ActivationCache
 from mtd.utils import atomic_write
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput, Failed
+from mtd.utils.messages import plural, verb
 
 MANIFEST = "manifest.json"
 LOG = "run.json"
@@ -124,8 +125,8 @@ class RunFolder:
         if not resume:
             if count := self.cache.count():
                 raise BadInput(
-                    f"{self.path} holds {count} cached results of this very run: --resume goes on "
-                    "with them; to start anew, remove the folder"
+                    f"{self.path} holds {plural(count, 'cached result')} of this very run: "
+                    "--resume goes on with them; to start anew, remove the folder"
                 )
             self.cache.clear()
         if not stored.exists():
@@ -171,7 +172,8 @@ class RunFolder:
             if not count:
                 self.discard()
                 raise
-            hint = f"{count} cached results are kept in {self.path}; --resume goes on with them"
+            kept = f"{plural(count, 'cached result')} {verb(count, 'is', 'are')} kept"
+            hint = f"{kept} in {self.path}; --resume goes on with them"
             if isinstance(error, BadInput | Failed):
                 raise type(error)(f"{error}; {hint}") from None
             raise KeyboardInterrupt(hint) from None

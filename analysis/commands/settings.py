@@ -163,7 +163,7 @@ class Settings(Options):
         limit: number of crops; None for all images.
         noises: specifications of noises, see `mtd.noise.parse`; None for those that follow from
             other settings.
-        quantize: clip and round noisy images to 8 bits.
+        quantize: clip and round the noisy images that networks are given to 8 bits.
         mask_draws: whether a crop has the same attention masks under every noise (`shared`), or
             different ones (`independent`).
         input_mask: share of the pixels that is hidden from the networks.
@@ -192,7 +192,9 @@ class Settings(Options):
     )
     limit: int | None = limit_option(CROPS)
     noises: tuple[str, ...] | None = noises_option((REFERENCE, UNSEEN[0]))
-    quantize: bool = option(True, "noise without clipping and rounding", flag="--no-quantize")
+    quantize: bool = option(
+        True, "networks are given noise without clipping and rounding", flag="--no-quantize"
+    )
     mask_draws: Literal["shared", "independent"] = option(
         "shared",
         "attention masks of a crop: the same under every noise, or different under each",

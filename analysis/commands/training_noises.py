@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.text.markdown import codes
 from mtd.noise.training_noise import TrainingNoise, changes_nothing
 from mtd.utils.errors import BadInput, nearest
+from mtd.utils.messages import verb
 
 if TYPE_CHECKING:
     from mtd.networks.base import Denoiser
@@ -170,7 +171,7 @@ def notes(trained: Trained, noises: Sequence[str]) -> list[str]:
     text = []
     if names := unknown(trained):
         text.append(
-            f"What {codes(names)} {'was' if len(names) == 1 else 'were'} trained on is unknown: no "
+            f"What {codes(names)} {verb(len(names), 'was', 'were')} trained on is unknown: no "
             f"noise counts as trained on or as unseen. `{OPTION} MODEL=SPEC` states it."
         )
     known = {name: of for name, of in trained.items() if of is not None}

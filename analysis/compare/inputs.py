@@ -22,6 +22,7 @@ from analysis.text.markdown import listed
 from analysis.text.noise_names import CLEAN
 from analysis.text.terminal import plural
 from mtd.utils.errors import BadInput
+from mtd.utils.messages import verb
 
 if TYPE_CHECKING:
     from analysis.commands.inputs import Models
@@ -83,7 +84,7 @@ def check_training(inputs: RunInputs) -> None:
     unknown = training_noises.unknown(inputs.trained)
     option = training_noises.OPTION
     if len(inputs.trained) - len(unknown) < LEAST:
-        were = "was" if len(unknown) == 1 else "were"
+        were = verb(len(unknown), "was", "were")
         raise BadInput(
             f"what {listed(unknown)} {were} trained on is unknown, so there is no PSNR drop; give "
             f"{option} SPEC, or {option} MODEL=SPEC for one"

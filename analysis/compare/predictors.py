@@ -196,7 +196,7 @@ def left_out(noises: Sequence[str], common: Sequence[str]) -> list[str]:
         return ["There is no unseen noise under which every model has a value, so no mean."]
     missing = [noise for noise in noises if noise not in common]
     return [
-        f"The mean is over {len(common)} of {len(noises)} unseen noises, since not every model has "
+        f"The mean is over {len(common)} of {len(noises)} noises, since not every model has "
         f"a value under the others: {codes(missing)}."
     ]
 

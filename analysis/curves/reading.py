@@ -14,6 +14,7 @@ from analysis.text.marginals import FEW
 from analysis.text.markdown import code, codes, listed, number
 from analysis.text.rows import Row, records
 from analysis.text.terminal import grid, plural
+from mtd.utils.messages import verb
 
 Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
@@ -85,7 +86,7 @@ def unknown_training(rows: pd.DataFrame) -> list[str]:
     if names.empty:
         return []
     return [
-        f"What {codes(names)} {'was' if len(names) == 1 else 'were'} trained on is unknown: no "
+        f"What {codes(names)} {verb(len(names), 'was', 'were')} trained on is unknown: no "
         f"test curve counts as that of a noise trained on or of unseen noise. `{OPTION} RUN=SPEC` "
         "states it."
     ]

@@ -12,6 +12,7 @@ from analysis.curves.settings import CurvesSettings
 from analysis.curves.tables import psnr_curves, trained_curves
 from analysis.plotting.axes import new_axes
 from mtd.utils.errors import BadInput, one_of
+from mtd.utils.messages import plural
 
 
 class CurvesResult(Result):
@@ -49,7 +50,8 @@ class CurvesResult(Result):
         return trained_curves(self.manifest["trained"])
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {', '.join(self.trained)}: {len(self.curves)} values>"
+        values = plural(len(self.curves), "value")
+        return f"<{type(self).__name__} of {', '.join(self.trained)}: {values}>"
 
     def plot_loss(self, ax: Axes | None = None, *, smooth: float | None = None) -> Axes:
         """Each run's training loss, smoothed over the logged values.

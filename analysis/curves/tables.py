@@ -15,6 +15,7 @@ from analysis.curves.logged import LOSS, PSNR, Line, Point
 from analysis.text.markdown import code, codes
 from analysis.text.terminal import plural
 from mtd.noise.training_noise import changes_nothing
+from mtd.utils.messages import verb
 
 COLUMNS = ("run", "source", "quantity", "noise", "step", "value")
 """Of `curves.csv`, a row for each value."""
@@ -75,7 +76,7 @@ def curves_of_log(
     if final.copies:
         notes.append(
             f"Of {code(run)}, {plural(final.copies, 'line')} left out that only "
-            f"{'repeats' if final.copies == 1 else 'repeat'} others, as where two processes log."
+            f"{verb(final.copies, 'repeats', 'repeat')} others, as where two processes log."
         )
     if dropped := len(final.points) - len(frame):
         notes.append(f"Of {code(run)}, {plural(dropped, 'value')} dropped: NaN or infinite.")

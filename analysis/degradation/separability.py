@@ -17,6 +17,7 @@ from torch import Tensor
 from analysis.stats import gram_pca, jackknife
 from analysis.stats.threads import one_thread
 from mtd.utils.errors import BadInput
+from mtd.utils.messages import plural
 
 FOLDS = 5
 """Folds of the probe, fewer where there are fewer groups."""
@@ -79,8 +80,9 @@ def within_groups(scores: ArrayLike, labels: ArrayLike, groups: ArrayLike) -> fl
     m, k = int(of.max()) + 1, int(codes.max()) + 1
     if m < 2 or len(values) != m * k or len(set(zip(of, codes, strict=True))) != m * k:
         raise BadInput(
-            f"{len(values)} samples of {k} classes in {m} groups: expected 2 groups or more, with "
-            "one sample of each class in each"
+            f"{plural(len(values), 'sample')} of {plural(k, 'class', 'es')} in "
+            f"{plural(m, 'group')}: expected 2 groups or more, with one sample of each class in "
+            "each"
         )
     table = np.empty((m, k, values.shape[1]))
     table[of, codes] = values

@@ -14,7 +14,8 @@ from analysis.text.marginals import by_noise, tidy
 from analysis.text.markdown import bounded, code, escaped, listed, number, remarks
 from analysis.text.model_kinds import kinds
 from analysis.text.rows import ends, reaches
-from analysis.text.terminal import grid, plural
+from analysis.text.terminal import grid
+from mtd.utils.messages import plural, verb
 
 COARSE = 0.02
 """Width of a bin at the mean, in standard deviations, from which distances are coarse."""
@@ -140,7 +141,8 @@ def coarse(frames: Frames) -> list[str]:
     if wide.empty:
         return []
     return [
-        f"{len(wide)} of {len(frame)} rows are of features whose mean is far from 0 (a bin of "
+        f"{len(wide)} of {plural(len(frame), 'row')} {verb(len(wide), 'is', 'are')} of features "
+        "whose mean is far from 0 (a bin of "
         f"their histograms is up to {wide.resolution.max():.2g} standard deviations wide): W1, JS "
         "and shape are coarse there."
     ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from analysis.pages.attachments import Attachment
 from analysis.plotting.notebook_output import reduced
 from mtd.utils import atomic_write
 from mtd.utils.errors import BadInput
+from mtd.utils.messages import note
 
 
 def run(study: str | Path, output: OutputOptions | None = None) -> Path:
@@ -148,8 +148,7 @@ def publish(folder: Path, quiet: bool = True) -> None:
         BadInput: no kernel, or a file that cannot be written.
         Failed: a cell failed.
     """
-    if not quiet:
-        print("executing the notebook", file=sys.stderr)
+    note("executing the notebook", quiet=quiet)
     notebook = notebooks.with_parameters(notebooks.stored(NAME), {"run_dir": "."}, NAME)
     executed = notebooks.execute(notebook, folder, NAME, quiet)
     paths = [*sorted(folder.glob("*.csv")), folder / MANIFEST]

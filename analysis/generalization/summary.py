@@ -26,6 +26,12 @@ Manifest = Mapping[str, Any]
 EVERY = "(trained on)"
 """The mark of a noise that every model was trained on."""
 
+UNQUANTIZED = (
+    "noise that networks are given is neither clipped nor rounded; outputs, and the noisy input, "
+    "are scored in 8 bits"
+)
+"""What `--no-quantize` does."""
+
 ORDERS = ("out_of_distribution", "in_distribution", "mean")
 """Scores by which models are ordered, the first one that some have."""
 
@@ -156,7 +162,7 @@ def measured(results: pd.DataFrame, manifest: Manifest) -> str:
     crops = results.drop_duplicates(["image", "top", "left", "sha256"])
     sizes = sorted({f"{h} x {w}" for h, w in zip(crops.height, crops.width, strict=True)})
     listed_sizes = ", ".join(sizes[:3]) + (
-        f" and {len(sizes) - 3} other sizes" if len(sizes) > 3 else ""
+        f" and {plural(len(sizes) - 3, 'other size')}" if len(sizes) > 3 else ""
     )
     what = "whole image" if manifest["crop"] is None else "crop"
     clean = manifest["images"] or []
@@ -170,8 +176,9 @@ def measured(results: pd.DataFrame, manifest: Manifest) -> str:
 def heading(results: pd.DataFrame, manifest: Manifest) -> str:
     """What was measured on what, and how."""
     suite = f"suite {manifest['suite']}; " if manifest["suite"] else ""
-    border = f"{manifest['border']} pixels left out at every side, " if manifest["border"] else ""
-    quantized = "8 bits" if manifest["quantize"] else "8 bits, noise neither clipped nor rounded"
+    pixels = plural(manifest["border"], "pixel")
+    border = f"{pixels} left out at every side, " if manifest["border"] else ""
+    quantized = "8 bits" if manifest["quantize"] else UNQUANTIZED
     return (
         f"{suite}{measured(results, manifest)}\n"
         f"protocol {manifest['protocol']}: {border}{manifest['channel'].upper()}, {quantized}; "

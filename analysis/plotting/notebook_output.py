@@ -84,7 +84,11 @@ def cell_text(value: Any, digits: int) -> str:
 
     >>> cell_text(3.14159, 2), cell_text(float("nan"), 2), cell_text("a", 2), cell_text(7, 2)
     ('3.14', '–', 'a', '7')
+    >>> cell_text(pd.NA, 0)
+    '–'
     """
+    if value is pd.NA:
+        return "–"
     if not isinstance(value, float | np.floating):
         return str(value)
     if math.isnan(value):
@@ -119,7 +123,8 @@ def table(
         for name, value in zip(places, values, strict=True):
             text = html.escape(cell_text(value, places[name]))
             if numeric[name]:
-                cells.append(f'<td class="number" data-value="{float(value)!r}">{text}</td>')
+                exact = math.nan if value is pd.NA else float(value)
+                cells.append(f'<td class="number" data-value="{exact!r}">{text}</td>')
             else:
                 cells.append(f"<td>{text}</td>")
         rows.append(f"<tr>{''.join(cells)}</tr>")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +35,7 @@ from analysis.text.terminal import plural
 from mtd.loading import checkpoint_file
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
+from mtd.utils.messages import note
 
 if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
@@ -84,8 +84,9 @@ def compute(
         BadInput: see `mtd.utils.errors`.
     """
     chosen, strict = report_sections.choose(options.sections), options.sections is not None
-    plan = report_plan.make(models, settings, lpips=BENCHMARK in chosen)
+    plan = report_plan.make(models, settings, lpips=BENCHMARK in chosen, quiet=output.quiet)
     ranks = plan.inputs.ranks
+    quiet = output.quiet or not ranks.first
     with ranks.raise_on_all_ranks():
         logs = training_logs(options, plan.inputs) if "curves" in chosen else []
         if logs:  # unreadable ones are reported before anything is computed
@@ -93,9 +94,9 @@ def compute(
         few = too_few(plan.inputs.models) if "compare" in chosen else ""
         if strict:
             check_possible(chosen, few, logs)
-        elif few and ranks.first and len(plan.inputs.models) >= LEAST:  # copies of one another
-            print(f"skipped section compare: {few}", file=sys.stderr)
-        jobs = plan.jobs(computed(chosen), strict)
+        elif few and len(plan.inputs.models) >= LEAST:  # copies of one another
+            note(f"skipped section compare: {few}", quiet=quiet)
+        jobs = plan.jobs(computed(chosen), strict, quiet)
     folder = RunFolder(
         output.output_dir,
         f"report-{'-'.join(plan.inputs.models)}",

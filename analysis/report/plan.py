@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from analysis.text.noise_labels import CLEAN
 from mtd.data import crops as data_crops
 from mtd.utils import distributed
 from mtd.utils.errors import BadInput
+from mtd.utils.messages import note
 
 if TYPE_CHECKING:
     from analysis.commands.settings import Settings
@@ -141,8 +141,10 @@ class ReportPlan:
         subset = self.inputs.subset(models=models, noises=section.specs, crops=share.crops)
         return plan(record, subset, section, share.batches)
 
-    def jobs(self, names: Sequence[str], strict: bool = True) -> list[AnalysisJob]:
-        """The jobs of some sections; impossible ones are skipped, unless `strict`.
+    def jobs(
+        self, names: Sequence[str], strict: bool = True, quiet: bool = False
+    ) -> list[AnalysisJob]:
+        """The jobs of some sections; impossible ones are skipped with a note, unless `strict`.
 
         Raises:
             BadInput: a section cannot be computed from these models, noises or crops.
@@ -154,8 +156,7 @@ class ReportPlan:
             except BadInput as error:
                 if strict:
                     raise BadInput(f"section {name}: {error}") from None
-                if self.inputs.ranks.first:
-                    print(f"skipped section {name}: {error}", file=sys.stderr)
+                note(f"skipped section {name}: {error}", quiet=quiet)
         return planned
 
     def manifest(self) -> dict[str, Any]:
@@ -185,7 +186,10 @@ def section_settings(kind: type[Any], report: ReportSettings, features: Sequence
 
 
 def make(
-    models: Sequence[ModelRequest], settings: ReportSettings, lpips: bool = True
+    models: Sequence[ModelRequest],
+    settings: ReportSettings,
+    lpips: bool = True,
+    quiet: bool = False,
 ) -> ReportPlan:
     """Load and check everything that a report is computed from.
 
@@ -193,6 +197,7 @@ def make(
         models: their requests.
         settings: of the report.
         lpips: whether LPIPS is needed, if the settings include it.
+        quiet: no note where it is not available.
 
     Raises:
         BadInput: anything that cannot be used, in any process.
@@ -219,8 +224,8 @@ def make(
         perceptual, missing = benchmark_inputs.load_lpips(wanted, device)
     if any(ranks.gather(bool(missing))):  # all processes score alike
         perceptual = None
-    if missing and ranks.first:
-        print(missing, file=sys.stderr)
+    if missing:
+        note(missing, quiet=quiet or not ranks.first)
     return ReportPlan(settings, models, noises, counts, inputs, shares, batches, side, perceptual)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +24,7 @@ from analysis.report.reading import LEADERBOARD, scores
 from analysis.report.settings import ReportOptions
 from analysis.text.markdown import escaped
 from mtd.utils import atomic_write
+from mtd.utils.messages import note
 
 LARGEST = 9_500_000
 """Maximum size of a page in bytes; most mail servers refuse larger attachments."""
@@ -40,8 +40,7 @@ def publish(report: Report, options: ReportOptions, quiet: bool = False) -> None
         Failed: a cell failed.
     """
     folder, formats = report.folder.path, options.formats
-    if not quiet:
-        print("executing the notebooks", file=sys.stderr)
+    note("executing the notebooks", quiet=quiet)
     done = notebooks.execute(composed(report.sections, options.title), folder, PAGE)
     title = heading(done)
     frame = scores(folder)

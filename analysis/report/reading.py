@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import shlex
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
@@ -128,9 +127,9 @@ def table_of_models(path: Path) -> pd.DataFrame:
                 "SHA-256": str(about.get("sha256", "–"))[:12],
             }
         )
-    frame = pd.DataFrame(rows)
-    empty = [name for name in ("parameters", "steps") if name in frame and frame[name].isna().all()]
-    return frame.drop(columns=empty)
+    counts = [name for name in ("parameters", "steps") if rows and name in rows[0]]
+    frame = pd.DataFrame(rows).astype(dict.fromkeys(counts, "Int64"))
+    return frame.drop(columns=[name for name in counts if frame[name].isna().all()])
 
 
 def scores(path: Path) -> pd.DataFrame:
@@ -248,13 +247,15 @@ def inputs_of_sections(path: Path) -> pd.DataFrame:
                 "section": report_sections.headings()[name],
                 "crops": len(crops) or "–",
                 "size": f"{side} x {side}" if side else "whole images" if crops else "–",
-                "crops at most": limits.get(name, math.nan),
+                "crops at most": limits.get(name),
                 "images": len({crop["image"] for crop in crops}) or "–",
                 "from": images if isinstance(images, str) else ", ".join(images or ()) or "–",
                 "noises": ", ".join(about.get("noises", ())) or "–",
             }
         )
-    frame = pd.DataFrame(rows) if rows else NOTHING
+    if not rows:
+        return NOTHING
+    frame = pd.DataFrame(rows).astype({"crops at most": "Int64"})
     return frame.dropna(axis=1, how="all")
 
 
@@ -299,7 +300,7 @@ def settings(path: Path) -> pd.DataFrame:
                 "mask samples": plain(about.get("mask_samples", "–")),
                 "mask draws": about.get("mask_draws", "–"),
                 "hidden pixels": f"{about.get('input_mask', 0):.0%}",
-                "8 bits": str(about.get("quantize", "–")),
+                "noise in 8 bits": str(about.get("quantize", "–")),
                 "SHA-256 of crops": digest if crops else "–",
             }
         )

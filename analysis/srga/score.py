@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mtd.utils.errors import BadInput
+from mtd.utils.messages import plural
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -86,7 +87,8 @@ def fit(gram: Tensor, n_components: int = COMPONENTS, method: Method = "grid") -
 
     if n_components < 1 or len(gram) < 2:
         raise BadInput(
-            f"{n_components} components of {len(gram)} samples: expected 1 and 2 or more"
+            f"{plural(n_components, 'component')} of {plural(len(gram), 'sample')}: expected 1 and "
+            "2 or more"
         )
     count = min(n_components, len(gram) - 1)
     values = gram_pca.scores(gram, count).flatten()

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from analysis.stats.threads import one_thread
 from mtd.utils.errors import BadInput
+from mtd.utils.messages import plural
 
 CHUNK = 2**22
 """Numbers of a chunk in float64: 32 MiB."""
@@ -83,7 +84,8 @@ def scores(gram: Tensor, count: int) -> Tensor:
     """
     samples = len(gram)
     if not 1 <= count <= samples - 1:
-        raise BadInput(f"{count} components of {samples} samples: expected 1 to {samples - 1}")
+        given = f"{plural(count, 'component')} of {plural(samples, 'sample')}"
+        raise BadInput(f"{given}: expected 1 to {samples - 1}")
     if not gram.isfinite().all():
         raise BadInput("features are not finite: they have no components")
     with one_thread():

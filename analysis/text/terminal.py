@@ -4,14 +4,7 @@ from __future__ import annotations
 
 import math
 
-
-def plural(count: int, noun: str, ending: str = "s") -> str:
-    """A count with its noun.
-
-    >>> plural(1, "crop"), plural(2, "crop")
-    ('1 crop', '2 crops')
-    """
-    return f"{count} {noun}" + ("" if count == 1 else ending)
+from mtd.utils.messages import plural as plural
 
 
 def number(value: float, digits: int) -> str:

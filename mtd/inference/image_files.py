@@ -20,6 +20,7 @@ from mtd.inference.forward import denoise
 from mtd.inference.tiling import Tile
 from mtd.masking import keyed_input_mask
 from mtd.utils.errors import BadInput, Failed, Partial
+from mtd.utils.messages import plural, verb
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,8 @@ def clean(
             except BadInput as error:
                 failed.append(str(error))
             except KeyboardInterrupt:
-                count = f"{index - len(failed)} of {len(jobs)} images are written"
+                done = index - len(failed)
+                count = f"{done} of {plural(len(jobs), 'image')} {verb(done, 'is', 'are')} written"
                 raise KeyboardInterrupt(f"{count}; --resume continues") from None
             bar.update(before + job.pixels - bar.n)
     if len(failed) == len(jobs) == 1:

@@ -19,6 +19,7 @@ from mtd.loading.tensor_names import (
 from mtd.loading.weight_sets import Part, StateDict, WeightSet, joined, parts, rest
 from mtd.networks.base import Denoiser
 from mtd.utils.errors import BadInput, nearest
+from mtd.utils.messages import plural
 
 TOP = "."
 """The key of weights that are the whole contents of a file."""
@@ -196,8 +197,8 @@ def average_of(
         raise BadInput(f"holds several averages of a {raw.name}: {_ways([*found, raw])}")
     if not found and lost and not key:
         raise BadInput(
-            f"an average in {lost[0].address} ({len(lost[0].weights)} tensors) that does not fit "
-            f"the {raw.name} in {raw.address}: --weights {raw.address} takes the latter"
+            f"an average in {lost[0].address} ({plural(len(lost[0].weights), 'tensor')}) that does "
+            f"not fit the {raw.name} in {raw.address}: --weights {raw.address} takes the latter"
         )
     return found[0] if found else raw
 
@@ -277,6 +278,7 @@ def check_rest(chosen: Claim, claims: Sequence[Claim], sets: Sequence[WeightSet]
         if others:
             at = "" if here else f" in {one.place or 'its top'}"
             raise BadInput(
-                f"holds a {name} and {len(others)} other tensors{at} ({', '.join(others[:3])}, …), "
-                f"as if it were a part of another network; {alone}{OWN_CLASS}"
+                f"holds a {name} and {plural(len(others), 'other tensor')}{at} "
+                f"({', '.join(others[:3])}, …), as if it were a part of another network; "
+                f"{alone}{OWN_CLASS}"
             )

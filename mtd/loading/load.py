@@ -24,6 +24,7 @@ from mtd.networks.weights import weights_digest
 from mtd.utils import errors
 from mtd.utils.device import resolve_device
 from mtd.utils.errors import BadInput
+from mtd.utils.messages import plural
 
 UNKNOWN = "nothing recorded, so none is assumed"
 
@@ -125,7 +126,8 @@ def load(
     bad += [name for name, value in network.named_buffers() if not value.isfinite().all()]
     if bad:
         raise BadInput(
-            f"{checkpoint.path}: weights that are not finite in {bad[0]} ({len(bad)} tensors)"
+            f"{checkpoint.path}: weights that are not finite in {bad[0]} "
+            f"({plural(len(bad), 'tensor')})"
         )
     network.inference = MaskedInference(
         policy, request.attention_mask, request.mask_samples, request.seed

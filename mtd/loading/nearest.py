@@ -12,21 +12,23 @@ from mtd.loading.weight_sets import Part, WeightSet, parts
 from mtd.networks import registry
 from mtd.networks.architecture import Architecture
 from mtd.networks.config import Config
+from mtd.utils.messages import plural
 
 
 def unknown(sets: Sequence[WeightSet]) -> str:
     """The message about weights of an unknown architecture."""
     named = [one for one in sets if not one.listed]
     if not named:
-        return f"{len(sets[0].tensors)} tensors without names; expected a state dict; {OWN_CLASS}"
+        tensors = plural(len(sets[0].tensors), "tensor")
+        return f"{tensors} without names; expected a state dict; {OWN_CLASS}"
     largest = max(named, key=lambda one: len(one.tensors))
     shown = ", ".join(" ".join(key.split())[:80] for key in list(largest.tensors)[:4])
     place = f"under {largest.place!r}" if largest.place else "at its top"
     others = [key for key in addresses(sets) if key not in (largest.place, ".")]
     also = f" (also {', '.join(others[:4])})" if len(sets) > 1 and others else ""
     return (
-        f"no network known here: {len(largest.tensors)} tensors {place}{also}, {shown}, …; "
-        f"{_elsewhere(largest) or nearest(largest)}; {OWN_CLASS}"
+        f"no network known here: {plural(len(largest.tensors), 'tensor')} {place}{also}, "
+        f"{shown}, …; {_elsewhere(largest) or nearest(largest)}; {OWN_CLASS}"
     )
 
 

@@ -106,7 +106,7 @@ def stored(folder: Path, photographs: Sequence[Photograph]) -> list[Photograph]:
     """
     entries = _read(folder, listing(photographs))
     if entries is None:
-        raise BadInput(f"{folder}: no store of these {len(photographs)} photographs")
+        raise BadInput(f"{folder}: no store of these photographs ({len(photographs)})")
     return list(_photographs(folder / PIXELS, photographs, entries))
 
 

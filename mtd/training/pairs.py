@@ -24,6 +24,7 @@ from mtd.noise import specs as noise_specs
 from mtd.training import decoded_store
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
+from mtd.utils.messages import plural, verb
 
 
 def usable(
@@ -59,7 +60,7 @@ def usable(
         if not bad
     ]
     if not readable:
-        raise BadInput(f"none of {len(files)} images can be read; first: {reasons[0]}")
+        raise BadInput(f"none of {plural(len(files), 'image')} can be read; first: {reasons[0]}")
     return readable, [bad for bad in reasons if bad]
 
 
@@ -111,7 +112,9 @@ class TrainingPairs:
         self.photographs = [p for p in readable if min(p.height, p.width) >= crop]
         self.too_small = [p.name for p in readable if min(p.height, p.width) < crop]
         if not self.photographs:
-            raise BadInput(f"all {len(readable)} images are smaller than the crop, {crop} x {crop}")
+            images = plural(len(readable), "image")
+            are = verb(len(readable), "is", "are all")
+            raise BadInput(f"{images} {are} smaller than the crop, {crop} x {crop}")
         self.crop, self.noise, self.clip, self.seed = (
             crop,
             noise_specs.parse(noise_spec),

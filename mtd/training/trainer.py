@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import platform
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -41,6 +40,7 @@ from mtd.utils import atomic_write, seeds
 from mtd.utils.device import resolve_device
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
+from mtd.utils.messages import note, plural
 
 MODEL, RECIPE = "model.pth", "recipe.json"
 SNAPSHOTS = 3
@@ -474,10 +474,10 @@ def train(
     begun = ranks.gather(begun)[0]
     with ranks.raise_on_all_ranks():
         message = trainer.resume() if begun else ""
-    if message and not quiet:
-        print(message, file=sys.stderr)
-    if resume and not begun and not quiet:
-        print(f"nothing to resume in {folder}: starting anew", file=sys.stderr)
+    if message:
+        note(message, quiet=quiet)
+    if resume and not begun:
+        note(f"nothing to resume in {folder}: starting anew", quiet=quiet)
     log = None
     if ranks.first:
         log = Log(folder)
@@ -501,27 +501,23 @@ def train(
 
 
 def _describe(trainer: Trainer, quiet: bool) -> None:
-    """Print a line about network, data and machine, and one about skipped images, on stderr."""
-    if bad := trainer.pairs.bad:
-        names = "; ".join(bad[:5]) + ("; …" if len(bad) > 5 else "")
-        tqdm.write(f"skipped, cannot be read ({len(bad)}): {names}", file=sys.stderr)
-    small = trainer.pairs.too_small
-    if small:
+    """Notes on skipped images, and on network, data and machine."""
+    pairs, size = trainer.pairs, trainer.recipe.data.crop
+    if pairs.bad:
+        names = "; ".join(pairs.bad[:5]) + ("; …" if len(pairs.bad) > 5 else "")
+        note(f"skipped, cannot be read ({len(pairs.bad)}): {names}", quiet=quiet)
+    if small := pairs.too_small:
         names = ", ".join(small[:5]) + (", …" if len(small) > 5 else "")
-        size = trainer.recipe.data.crop
-        tqdm.write(
-            f"skipped, smaller than {size} x {size}: {names} ({len(small)})", file=sys.stderr
-        )
-    if quiet:
-        return
-    for line in trainer.pairs.skipped:
-        tqdm.write(line, file=sys.stderr)
+        note(f"skipped, smaller than {size} x {size}: {names} ({len(small)})", quiet=quiet)
+    for line in pairs.skipped:
+        note(line, quiet=quiet)
     count = sum(p.numel() for p in trainer.parameters)
-    tqdm.write(
-        f"{count:,} parameters, {trainer.recipe.mask}; {len(trainer.pairs.photographs)} images; "
-        f"{trainer.device}, {torch.get_num_threads()} threads, torch {torch.__version__}, "
-        f"Python {platform.python_version()}",
-        file=sys.stderr,
+    images = plural(len(pairs.photographs), "image")
+    threads = plural(torch.get_num_threads(), "thread")
+    note(
+        f"{count:,} parameters, {trainer.recipe.mask}; {images}; {trainer.device}, {threads}, "
+        f"torch {torch.__version__}, Python {platform.python_version()}",
+        quiet=quiet,
     )
 
 

@@ -45,7 +45,7 @@ def test_keyed_masks_depend_on_seed_key_block_and_draw():
         KeyedMasks(75, 0, ["a"], draw=1)(0, 1, 4, 64),
     ]
     assert all(not torch.equal(base[0], other[0]) for other in others)
-    with pytest.raises(BadInput, match="1 mask keys for a batch of 2"):
+    with pytest.raises(BadInput, match="1 mask key for a batch of 2"):
         KeyedMasks(75, 0, ["a"])(0, 2, 4, 64)
 
 

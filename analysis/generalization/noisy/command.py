@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.analysis import Analysis
 from analysis.generalization.settings import PICTURES, GeneralizationSettings
+from mtd.utils.messages import note
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,8 +81,8 @@ def compute(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> dict[str
             else:
                 kept[name] = content
     seen: Seen = compute_result(observer, given.ranks)
-    if given.ranks.first and not quiet:
-        print("comparing features under recorded and synthetic noise", file=sys.stderr)
+    silent = quiet or not given.ranks.first
+    note("comparing features under recorded and synthetic noise", quiet=silent)
     compared, depth = features.compare(
         features.contents(seen.patches, given), given, settings, folder
     )

@@ -191,7 +191,10 @@ def test_edges_have_their_values():
         (lambda: silhouette(np.ones((4, 2)), [0, 1, 0]), r"expected \(n, p\) and \(n,\)"),
         (lambda: within_groups(np.ones((4, 2)), [0, 1, 0, 1], [0, 1, 1, 0]), None),
         (lambda: within_groups(np.ones((4, 2)), [0, 1, 0, 1], [0, 0, 1, 2]), "in 3 groups"),
-        (lambda: within_groups(np.ones((4, 2)), [0, 1, 0, 1], [0, 0, 0, 0]), "in 1 groups"),
+        (
+            lambda: within_groups(np.ones((4, 2)), [0, 1, 0, 1], [0, 0, 0, 0]),
+            "in 1 group: expected",
+        ),
         (lambda: folds([3, 3, 3]), "1 group of samples"),
         (lambda: embedding(np.zeros((6, 2))), "do not vary"),
     ],

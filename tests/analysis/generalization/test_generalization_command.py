@@ -27,6 +27,7 @@ from mtd.data import image_io, photographs
 from mtd.loading import checkpoint_file
 from mtd.metrics import lpips, psnr_ssim
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
+from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.noise.mixture import OURS
 from tests.helpers.lpips_backbone import SHAPES
@@ -203,6 +204,29 @@ def test_the_protocol_and_the_channel_decide_the_values(folder):
         found[name] = tables(path)["results"].query("metric == 'psnr'").value.to_numpy()
     assert (found["default"] != found["paper"]).any() and (found["luma"] > found["default"]).all()
     assert read_manifest("paper")["border"] == 1 and read_manifest("luma")["channel"] == "y"
+
+
+def test_noise_that_is_not_quantized_is_scored_in_8_bits(folder, capsys):
+    path = started(
+        "plain.pth", *FEW, "--noise", "gaussian:50", "--no-quantize", "--protocol", "paper"
+    )
+    results = tables(path)["results"].query("metric == 'psnr'")
+    network, noise = mtd.load("plain.pth"), noise_specs.parse("gaussian:50")
+    for crop in data_crops.crops(photographs.photographs(), 32, 6)[:2]:
+        clean = data_crops.to_tensor([crop.pixels])
+        noisy, _ = noise_base.pair_keyed(noise, clean, [crop.digest], quantize=False)
+        assert noisy.min() < 0 or noisy.max() > 1
+        with torch.no_grad():
+            outputs = {NOISY: noisy, "plain": network(noisy, [crop.digest])}
+        for name, output in outputs.items():
+            stored = np.round(255 * output.clamp(0, 1).double().numpy())
+            error = (stored - np.round(255 * clean.double().numpy()))[..., 1:-1, 1:-1]
+            expected = 10 * math.log10(255**2 / np.mean(error**2))
+            rows = results[(results.model == name) & (results.sha256 == crop.digest)]
+            assert rows.value.item() == pytest.approx(expected, abs=1e-3)
+    out = " ".join(capsys.readouterr().out.split())
+    assert "paper: 1 pixel left out at every side, RGB, noise that networks are given" in out
+    assert "neither clipped nor rounded; outputs, and the noisy input, are scored in 8 bits;" in out
 
 
 def test_hidden_pixels_are_completed(folder):

@@ -18,6 +18,7 @@ from analysis.cka.result import CKAResult
 from analysis.commands.registry import analysis
 from analysis.degradation import reading as degradation_reading
 from analysis.generalization import notebook as generalization_notebook
+from analysis.plotting import notebook_output
 from analysis.report import reading as report_reading
 from analysis.sensitivity import reading as sensitivity_reading
 from analysis.text.marginals import by_model, by_noise, tidy
@@ -314,6 +315,16 @@ def test_a_reports_own_manifest_is_shown_as_far_as_it_goes(tmp_path):
     assert report_reading.entries(tmp_path) == ["budget: crops 8", r"suite: a\_b"]
     row = report_reading.table_of_models(tmp_path).iloc[0]
     assert (row["model"], row["parameters"], row["SHA-256"]) == ("a|b", 7, "0123456789ab")
+
+
+def test_steps_are_whole_numbers_where_some_model_has_none(tmp_path):
+    (tmp_path / "manifest.json").write_text(
+        '{"analysis": "report", "models": {"a": {"training": {"steps": 10000}}, "b": {}}}'
+    )
+    frame = report_reading.table_of_models(tmp_path)
+    shown = notebook_output.table(frame).data["text/html"]
+    assert '<td class="number" data-value="10000.0">10000</td>' in shown
+    assert '<td class="number" data-value="nan">–</td>' in shown and "10000.00" not in shown
 
 
 def section(folder: Path, name: str, models: dict[str, str], **more: Any) -> None:

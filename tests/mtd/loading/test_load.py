@@ -254,7 +254,7 @@ def test_architectures_of_other_packages(tmp_path, installed):
         assert isinstance(loaded, Sharp) and torch.equal(output(loaded), output(network))
     # an unknown file is likened to the others, though this one cannot be built without memory
     torch.save({"sharp_last.bias": X}, tmp_path / "c.pth")
-    assert "no network known here: 1 tensors" in refused(tmp_path / "c.pth")
+    assert "no network known here: 1 tensor at" in refused(tmp_path / "c.pth")
 
 
 def test_a_key_of_another_architecture_within_is_no_anchor(tmp_path, installed):
@@ -409,7 +409,7 @@ def test_an_embedding_of_one_pixel_in_a_larger_kernel_is_no_stock_swinir(tmp_pat
 def test_a_part_of_another_network_is_not_run_alone(tmp_path):
     inner = {f"prior.{k}": v for k, v in tiny("DnCNN").state_dict().items()}
     torch.save(inner | {"refine.weight": torch.zeros(3)}, tmp_path / "a.pth")
-    assert "holds a DnCNN and 1 other tensors (refine.weight" in refused(tmp_path / "a.pth")
+    assert "holds a DnCNN and 1 other tensor (refine.weight" in refused(tmp_path / "a.pth")
     torch.save(inner | {"perceptual_loss.vgg.0.weight": torch.zeros(3)}, tmp_path / "b.pth")
     assert torch.equal(output(mtd.load(tmp_path / "b.pth")), output(tiny("DnCNN")))
 

@@ -145,7 +145,7 @@ def test_after_a_cell_that_fails_the_others_are_trained(
     given = ["a.toml", "--data", "photos", *(x for c in small for x in ("--set", c))]
     code, out, err = in_process(train.main, *given, "--quiet")
     assert code == 3 and "1 of 2 cells were not trained: crop=999" in err
-    assert "cell crop=999: all 5 images are smaller than the crop" in err
+    assert "cell crop=999: 5 images are all smaller than the crop" in err
     assert out == "runs/train-a/crop=16/model.pth\n"
     code, _, err = in_process(train.main, *given, "--quiet", "--set", "data.crop=999")
     assert code == 2 and "no cell could be trained" in err

@@ -1,0 +1,34 @@
+"""What commands say: counts with their nouns, and notes on stderr."""
+
+from __future__ import annotations
+
+import sys
+
+
+def plural(count: int, noun: str, ending: str = "s") -> str:
+    """A count with its noun.
+
+    >>> plural(1, "crop"), plural(2, "crop"), plural(12000, "patch", "es")
+    ('1 crop', '2 crops', '12000 patches')
+    """
+    return f"{count} {noun}" + ("" if count == 1 else ending)
+
+
+def verb(count: int, one: str, many: str) -> str:
+    """The form of a verb that agrees with a count.
+
+    >>> verb(1, "was", "were"), verb(2, "was", "were")
+    ('was', 'were')
+    """
+    return one if count == 1 else many
+
+
+def note(text: str, *, quiet: bool = False) -> None:
+    """Print a note on stderr, unless the user wants none; errors are not notes.
+
+    Args:
+        text: one line, or several.
+        quiet: `--quiet` was given, or another process speaks.
+    """
+    if not quiet:
+        print(text, file=sys.stderr)
