@@ -16,7 +16,7 @@ from mtd.loading.tensor_names import (
     parting,
     words,
 )
-from mtd.loading.weight_sets import Part, StateDict, WeightSet, joined, parts, rest
+from mtd.loading.weight_sets import Part, StateDict, WeightSet, joined, left_over, parts
 from mtd.networks.base import Denoiser
 from mtd.utils.errors import BadInput, nearest
 from mtd.utils.messages import plural
@@ -273,8 +273,8 @@ def check_rest(chosen: Claim, claims: Sequence[Claim], sets: Sequence[WeightSet]
         here = one.place == part.place
         if not here and any(map(belongs_to_training, parting(one.place, part.place))):
             continue
-        others = rest(one, part.prefix, part) if here else rest(one)
-        others = [other for other in others if (one.place, other) not in copies]
+        every = left_over(one, part.prefix, part) if here else left_over(one)
+        others = [other for other in every if (one.place, other) not in copies]
         if others:
             at = "" if here else f" in {one.place or 'its top'}"
             raise BadInput(

@@ -13,7 +13,7 @@ from mtd.loading.choice import Claim, Recognized
 from mtd.loading.nearest import unknown
 from mtd.loading.own_module import OwnModule, check_real, fill
 from mtd.loading.tensor_names import is_average, is_training
-from mtd.loading.weight_sets import Part, WeightSet, parts, rest
+from mtd.loading.weight_sets import Part, WeightSet, left_over, parts
 from mtd.networks import external, registry, spandrel_adapter
 from mtd.networks.architecture import Architecture
 from mtd.networks.config import Config, Weights
@@ -214,12 +214,14 @@ def _remaking(part: Part, network: ExternalNetwork, how: str) -> Callable[[Part]
 
 def _is_all(one: WeightSet, part: Part) -> bool:
     """Whether a set holds nothing else but copies of a part, and what belongs to training."""
-    left = set(rest(one, part.prefix, part))
-    if left and len(left) % len(part.weights) == 0:
-        for other in parts(one):
-            if other.shapes == part.shapes:
-                left -= {other.prefix + name for name in other.weights}
-    return not left
+    ahead, shapes = part.prefix.split(".")[:-1], part.shapes
+    for name in left_over(one, part.prefix, part):
+        pieces = name.split(".")
+        there, inside = pieces[: len(ahead)], ".".join(pieces[len(ahead) :])
+        others = sum(mine != theirs for mine, theirs in zip(ahead, there, strict=False))
+        if others != 1 or shapes.get(inside) != tuple(one.tensors[name].shape):
+            return False
+    return True
 
 
 def fits(entry: Architecture, config: Config, weights: Weights) -> None:

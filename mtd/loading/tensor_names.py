@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from torch import Tensor
 
@@ -84,6 +85,7 @@ def without_insertions(names: Iterable[str]) -> dict[str, str]:
     return plain if len(set(plain.values())) == len(plain) else {name: name for name in plain}
 
 
+@lru_cache(maxsize=4096)
 def belongs_to_training(name: str) -> bool:
     """Whether a name says that weights are an average, or not the network's."""
     return is_training(name) or is_average(name)

@@ -147,7 +147,7 @@ def parts(one: WeightSet) -> Iterator[Part]:
             yield Part(one.place, prefix, weights, counts)
 
 
-def rest(one: WeightSet, prefix: str = "", part: Part | None = None) -> list[str]:
+def left_over(one: WeightSet, prefix: str = "", part: Part | None = None) -> Iterator[str]:
     """Names of a set's tensors that are neither a part's nor counts, nor belong to training.
 
     Args:
@@ -155,10 +155,10 @@ def rest(one: WeightSet, prefix: str = "", part: Part | None = None) -> list[str
         prefix: names that part from it at a word of training belong to training.
         part: what is used of the set.
     """
-    used = {part.prefix + name for name in part.tensors} if part else set()
-    left = {name: value for name, value in one.tensors.items() if name not in used}
-    return [
-        name
-        for name, value in left.items()
-        if not is_count(name, value) and not belongs_to_training("".join(parting(name, prefix)[:1]))
-    ]
+    tensors = part.tensors if part else {}
+    for name, value in one.tensors.items():
+        if part and name.startswith(part.prefix) and name.removeprefix(part.prefix) in tensors:
+            continue
+        branch = "".join(parting(name, prefix)[:1])
+        if not belongs_to_training(branch) and not is_count(name, value):
+            yield name
