@@ -48,7 +48,7 @@ class Checkpoint:
         digest: SHA-256 of the file.
         sets: every mapping that holds tensors.
         metadata: as `save` writes it; empty for other files.
-        left_out: classes whose objects were not read.
+        left_out: classes whose objects were not read, and states of optimizers.
     """
 
     path: Path
@@ -111,6 +111,7 @@ def read(name: str | Path) -> Checkpoint:
             if value.numel() * value.itemsize > max(path.stat().st_size, LEAST):
                 shape = list(value.shape)
                 raise BadInput(f"{path}: {name} of shape {shape} is larger than the whole file")
+    left_out += [f"{place}, of an optimizer" for place in weight_sets.optimizers(content)]
     checkpoint = Checkpoint(path, digest, sets, metadata, left_out)
     if WEIGHTS in metadata and metadata[WEIGHTS] != _digest_or_none(checkpoint.own.tensors):
         raise BadInput(f"{path}: damaged, its weights are not what was saved (SHA-256)")

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import nn
 
 from mtd.loading import choice
 from mtd.loading.checkpoint_file import Checkpoint
 from mtd.loading.choice import Claim, Recognized
 from mtd.loading.nearest import unknown
 from mtd.loading.own_module import OwnModule, check_real, fill
-from mtd.loading.tensor_names import is_average, is_training
+from mtd.loading.tensor_names import is_average, is_count, is_training, without_insertions
 from mtd.loading.weight_sets import Part, WeightSet, left_over, parts
 from mtd.networks import external, registry, spandrel_adapter
 from mtd.networks.architecture import Architecture
@@ -80,6 +81,11 @@ def _select(
     """
     asked = choice.within(sets, key)
     claims, errors = _claims(sets, claimers)
+    if not claims and not errors and (plain := [one.without_parallel() for one in sets]) != sets:
+        try:
+            return _select(plain, claimers, key, _none)
+        except BadInput:
+            pass  # the message is about the names in the file
     places = {one.place for one in asked}
     mine = [error for part, error in errors if part.place in places]
     if mine and not (key and claims):
@@ -95,7 +101,7 @@ def _select(
         raise BadInput(f"--weights {key}: no weights of the {raw.name} in {raw.address}")
     else:
         choice.check_rest(raw, claims, asked)
-    return network, {**about, **_origin(chosen, sets, key)}
+    return network, {**about, **_origin(chosen, module, sets, key)}
 
 
 def _none(sets: Sequence[WeightSet]) -> Claim:
@@ -126,7 +132,9 @@ def _claims(
     return claims, errors
 
 
-def _origin(chosen: Claim, sets: Sequence[WeightSet], key: str) -> dict[str, Any]:
+def _origin(
+    chosen: Claim, module: nn.Module, sets: Sequence[WeightSet], key: str
+) -> dict[str, Any]:
     """Where weights come from, and what else the file holds; for manifests."""
     part, others = chosen.part, choice.addresses(sets)
     about: dict[str, Any] = {"container": part.place}
@@ -137,9 +145,12 @@ def _origin(chosen: Claim, sets: Sequence[WeightSet], key: str) -> dict[str, Any
         about["weights"] = {"key": chosen.address, "averaged": averaged, "sets": others}
     if chosen.shared:
         about["weights"]["buffers"] = chosen.shared
-    counts = sorted(n for n in part.counts if not n.endswith("num_batches_tracked"))
-    if counts:
-        about["counts"] = counts
+    known = {part.prefix + name for name in without_insertions(module.state_dict()).values()}
+    held = [item for one in sets if one.place == part.place for item in one.tensors.items()]
+    counts = {name for name, value in held if name not in known and is_count(name, value)}
+    copies = (n for n in counts if n.endswith("tracked") and not n.startswith(part.prefix))
+    if counts := counts.difference(copies):
+        about["counts"] = sorted(counts)
     return about
 
 

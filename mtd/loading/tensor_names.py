@@ -21,6 +21,9 @@ COUNTERS = frozenset(
 INSERTED = frozenset(("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"))
 """Parts of names that compiled, sharded and checkpointed modules insert anywhere."""
 
+PARALLEL = frozenset(("module",))
+"""The part that parallel modules insert, which may be a network's own as well."""
+
 AVERAGED = frozenset(("ema", "emas", "average", "averaged", "avg", "swa", "shadow", "polyak"))
 """Words for weights averaged over the steps of a training."""
 
@@ -73,14 +76,14 @@ def is_count(name: str, value: Tensor) -> bool:
     return name.rpartition(".")[2] in COUNTERS and float(value).is_integer()
 
 
-def without_insertions(names: Iterable[str]) -> dict[str, str]:
+def without_insertions(names: Iterable[str], inserted: frozenset[str] = INSERTED) -> dict[str, str]:
     """Each name without the parts that wrappers insert; as it is, if two would become one.
 
     >>> without_insertions(["body._orig_mod.0.weight"])
     {'body._orig_mod.0.weight': 'body.0.weight'}
     """
     plain = {
-        name: ".".join(part for part in name.split(".") if part not in INSERTED) for name in names
+        name: ".".join(part for part in name.split(".") if part not in inserted) for name in names
     }
     return plain if len(set(plain.values())) == len(plain) else {name: name for name in plain}
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from mtd.loading.tensor_names import (
+    PARALLEL,
     belongs_to_training,
     is_count,
     parting,
@@ -44,8 +46,15 @@ class WeightSet:
 
     @property
     def has_weights(self) -> bool:
-        """Whether a tensor is more than one number, and not of whole numbers."""
-        return any(v.ndim > 0 and v.is_floating_point() for v in self.tensors.values())
+        """Whether a tensor is more than one number, and not the state of a random generator."""
+        return any(
+            v.ndim > 0 and (v.dtype, v.ndim) != (torch.uint8, 1) for v in self.tensors.values()
+        )
+
+    def without_parallel(self) -> WeightSet:
+        """The same without `module` anywhere in names, which parallel parts of a network have."""
+        plain = without_insertions(self.tensors, PARALLEL)
+        return replace(self, tensors={plain[name]: v for name, v in self.tensors.items()})
 
 
 @dataclass(frozen=True)
@@ -101,34 +110,51 @@ def joined(*names: str) -> str:
 def find(content: Any) -> list[WeightSet]:
     """All sets of tensors in the contents of a file, outermost first.
 
-    States of optimizers are left out; mappings without a tensor of more than one real number as
-    well, unless there is nothing else.
+    States of optimizers are left out; mappings with nothing but single numbers and states of random
+    number generators as well, unless there is nothing else.
     """
-    found = list(_sets(content, (), ()))
-    named = [each for each in found if not each.listed]
-    good = [each for each in named if each.has_weights] or named
+    found = list[WeightSet]()
+    for place, each in _walk(content, (), ()):
+        items = dict(enumerate(each)) if isinstance(each, list) else each
+        listed = isinstance(each, list)
+        tensors = {
+            str(k): v for k, v in items.items() if isinstance(v, Tensor) and (listed or _is_text(k))
+        }
+        if tensors and (not listed or len(tensors) == len(items)):
+            names = without_insertions(tensors)
+            named = {names[name]: value for name, value in tensors.items()}
+            found.append(WeightSet(place, named, listed))
+    named_sets = [each for each in found if not each.listed]
+    good = [each for each in named_sets if each.has_weights] or named_sets
     return good + [each for each in found if each.listed and each.has_weights]
 
 
-def _sets(content: Any, place: tuple[str, ...], within: tuple[int, ...]) -> Iterator[WeightSet]:
-    if len(place) > DEEPEST or id(content) in within or isinstance(content, Tensor):
+def optimizers(content: Any) -> list[str]:
+    """Places of the states of optimizers in the contents of a file."""
+    return [place for place, each in _walk(content, (), ()) if _is_optimizer(each)]
+
+
+def _is_text(key: Any) -> bool:
+    return isinstance(key, str)
+
+
+def _is_optimizer(content: Any) -> bool:
+    return isinstance(content, Mapping) and "param_groups" in content
+
+
+def _walk(
+    content: Any, place: tuple[str, ...], within: tuple[int, ...]
+) -> Iterator[tuple[str, Any]]:
+    """Every mapping and list in some contents, and the keys that lead to it."""
+    if isinstance(content, tuple):
+        content = list(content)
+    if not isinstance(content, Mapping | list) or len(place) > DEEPEST or id(content) in within:
         return
-    if isinstance(content, Mapping):
-        if "param_groups" in content:  # of an optimizer
-            return
-        items = {str(key): value for key, value in content.items()}
-        tensors = {k: v for k, v in content.items() if isinstance(k, str) and isinstance(v, Tensor)}
-        if tensors:
-            names = without_insertions(tensors)
-            yield WeightSet(".".join(place), {names[k]: v for k, v in tensors.items()})
-    elif isinstance(content, list | tuple):
-        items = {str(index): value for index, value in enumerate(content)}
-        if items and all(isinstance(value, Tensor) for value in content):
-            yield WeightSet(".".join(place), items, listed=True)
-    else:
-        return
-    for key, value in items.items():
-        yield from _sets(value, (*place, key), (*within, id(content)))
+    is_optimizer = _is_optimizer(content)
+    yield ".".join(place), {"param_groups": None} if is_optimizer else content
+    items = enumerate(content) if isinstance(content, list) else content.items()
+    for key, value in () if is_optimizer else items:
+        yield from _walk(value, (*place, str(key)), (*within, id(content)))
 
 
 def parts(one: WeightSet) -> Iterator[Part]:

@@ -44,7 +44,7 @@ PREFIXES = (
     *("", "module.", "model.", "net.", "generator.", "netG.", "_orig_mod.", "denoiser.unet."),
     *("module.module.", "_orig_mod.module.", "module._orig_mod.model.", "ema_model.", "my_net2."),
     *("model.net.generator._orig_mod.module.", "student.backbone.", "@_orig_mod"),
-    "module.@_checkpoint_wrapped_module",
+    *("module.@_checkpoint_wrapped_module", "net.@module"),
 )
 
 

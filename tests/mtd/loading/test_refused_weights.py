@@ -76,6 +76,7 @@ PARTS = {
     "a learned scale": lambda w: {**renamed(w, "prior."), "scale": torch.tensor(1.0)},
     "a learned vector": lambda w: {**renamed(w, "prior."), "iter": torch.tensor([1.0, 2.0])},
     "another mapping": lambda w: {"net": w, "refine": {"0.weight": X}},
+    "whole numbers": lambda w: {"net": w, "tables": {"codes": torch.ones(9, 3, dtype=torch.int8)}},
     "lone tensors": lambda w: {"net": w, "mean": torch.tensor([0.4, 0.4, 0.4])},
     "in a list": lambda w: [w, {"fusion.weight": X}],
     "beside it": lambda w: {**w, "else.weight": X},
@@ -123,7 +124,7 @@ def test_an_average_that_does_not_fit_names_the_way_to_the_raw_weights(tmp_path)
     path, weights = tmp_path / "a.pth", weights_of("DnCNN")
     torch.save({"model": weights, "ema": {"shadow": {"conv.weight": X}}}, path)
     message = refused(path)
-    assert "an average in ema.shadow (1 tensors) that does not fit the DnCNN in model" in message
+    assert "an average in ema.shadow (1 tensor) that does not fit the DnCNN in model" in message
     assert "--weights model takes the latter" in message
     assert torch.equal(output(mtd.load(path, weights="model")), output(tiny("DnCNN")))
     torch.save({**weights, "ema.conv.weight": X}, path)
@@ -150,7 +151,7 @@ def test_a_dncnn_under_other_names_is_named(tmp_path):
     assert "nearest: a DnCNN with batch normalization under module.dncnn.*" in message
     assert "depth=17, batch_norm=True, bias=False), which is expected under model.*" in message
     torch.save({"state_dict": renamed(weights, "a.") | {"b.weight": X}}, tmp_path / "b.pth")
-    assert "holds a DnCNN and 1 other tensors (b.weight" in refused(tmp_path / "b.pth")
+    assert "holds a DnCNN and 1 other tensor (b.weight" in refused(tmp_path / "b.pth")
 
 
 def make_folder(place: str) -> None:
@@ -284,7 +285,8 @@ def test_all_sets_are_listed(in_process: Call, tmp_path: Path) -> None:
     out = in_process(models_command.main, *given, "--weights", "state_dict.model")[1]
     told = json.loads(out)
     assert told["weights"]["key"] == "state_dict.model" and not told["weights"]["averaged"]
-    assert told["counts"] == ["total_ops"]
+    assert told["counts"] == ["model.total_ops"]
+    assert "optimizer_states.0, of an optimizer" in told["left_out"]
     code, _, err = in_process(models_command.main, *given, "--weights", "state_dict.modl")
     assert code == 2 and err.count("\n") == 1 and "did you mean state_dict.model" in err
 
@@ -294,3 +296,14 @@ def test_files_of_ours_say_nothing_new(tmp_path):
     assert not {"prefix", "weights", "counts", "left_out"} & source.keys()
     assert source["container"] == "params"
     assert checkpoint_file.read(tmp_path / "a.pth").left_out == []
+
+
+def test_counts_that_the_network_has_not_are_listed(tmp_path):
+    weights = weights_of("FFDNet")
+    stray = {"model.1.num_batches_tracked": torch.tensor(5), "n_averaged": torch.tensor(3)}
+    torch.save({"model": {**weights, **stray}, "optim": optimizer(weights)}, tmp_path / "a.pth")
+    source = mtd.load(tmp_path / "a.pth", sigma=25).source
+    assert source["counts"] == sorted(stray)
+    assert source["left_out"] == ["optim, of an optimizer"]
+    torch.save(weights_of("DnCNN"), tmp_path / "b.pth")  # which has such counts
+    assert "counts" not in mtd.load(tmp_path / "b.pth").source

@@ -244,7 +244,7 @@ def test_checkpoints_of_lightning(tmp_path, name):
     assert torch.equal(output(loaded, image), expected)
     source = loaded.source
     assert (source["container"], source["prefix"]) == ("state_dict", "model.")
-    assert source["counts"] == ["total_ops"]
+    assert source["counts"] == ["model.total_ops"]
     assert any(name.endswith("wrappings.Settings") for name in source["left_out"])
 
 
