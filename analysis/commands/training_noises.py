@@ -99,7 +99,9 @@ def by_name(
         try:
             TrainingNoise.parse([spec], specs)
         except BadInput as error:
-            raise BadInput(f"{OPTION} {text}: {error}") from None
+            recorded = [name for name in specs if not _is_specification(name)]
+            here = f"; or a test set, {', '.join(recorded[:6])}" if recorded else ""
+            raise BadInput(f"{OPTION} {text}: {error}{here}") from None
         if named and equals:
             of_one.setdefault(named[0], []).append(spec)
         else:
@@ -111,6 +113,14 @@ def _kinds() -> Collection[str]:
     from mtd.noise.specs import kinds
 
     return kinds()
+
+
+def _is_specification(name: str) -> bool:
+    try:
+        TrainingNoise.parse([name])
+    except BadInput:
+        return False
+    return True
 
 
 def entry(trained: Trained) -> Any:

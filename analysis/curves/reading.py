@@ -218,7 +218,9 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     ]
     if tested:
         names = ["run", "noise", "best", "at step", "stopped early", "drop", "last", "at step"]
-        parts[0] += f"\n{grid([[*names, 'drop'], *tested])}\n{LEGEND}"
+        parts[0] += f"\n{grid([[*names, 'drop'], *tested])}"
+        known = any(not empty(row["last_step"]) and row["trained"] != UNKNOWN for row in rows)
+        parts[0] += f"\n{LEGEND if known else 'PSNR in dB'}"
     logged = [
         [str(row["run"]), step(row["last_loss_step"]), f"{row['last_loss']:.4g}"]
         for row in rows

@@ -363,12 +363,13 @@ def generalization(table: Table) -> pd.DataFrame:
     frame.loc[table.unknown, split] = np.nan
     names = [c.noise for c, used in zip(conditions, chosen, strict=True) if used]
     unseen_means = [part for part, used in zip(means(table), chosen, strict=True) if used]
+    after = list(frame.columns).index("worst") + 1
+    frame.insert(after, "worst_noise", pd.Series([""] * len(frame), dtype=object))
     if unseen_means:
         stacked = np.stack(unseen_means)
         place = stacked.argmin(0) if table.higher else stacked.argmax(0)
-        after = list(frame.columns).index("worst") + 1
-        frame.insert(after, "worst_noise", [names[i] for i in place])
-        frame.loc[table.unknown, "worst_noise"] = np.nan
+        frame["worst_noise"] = [names[i] for i in place]
+    frame.loc[frame.worst.isna(), "worst_noise"] = np.nan
     frame["noises"], frame["kinds"] = len(conditions), len({c.kind for c in conditions})
     frame["draws"] = "+".join(map(str, table.draws))
     frame["draw"] = "+".join(table.unit)

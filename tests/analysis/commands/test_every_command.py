@@ -31,7 +31,10 @@ MORE = {
     "srga": FEW[:5] + FEW[7:],
     "distributions": FEW[:5] + FEW[7:],
     # CKA's sums are rounded otherwise by two processes (tests/mtd/utils/test_distributed.py)
-    "compare": (*FEW[:5], *FEW[7:], "--skip", "cka", "--skip", "degradation"),
+    "compare": (
+        *(*FEW[:5], *FEW[7:], "--skip", "cka", "--skip", "degradation"),
+        *("--in-distribution", "gaussian:15"),
+    ),
     "attribution": ("--limit", "3", "--steps", "4", "--side", "4", *FEW[4:7], "--crop", "16"),
 }
 BATCHES = {"attribution": (), "generalization": ("--batch-size", "2", "--tile", "off")}

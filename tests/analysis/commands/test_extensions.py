@@ -94,7 +94,7 @@ def test_its_index_is_compared(place):
         torch.save({key: (1 + scale) * value for key, value in weights.items()}, place / name)
     built_in = ("cka", "srga", "distributions", "degradation", "sensitivity")
     skipped = [text for name in built_in for text in ("--skip", name)]
-    noises = ("--noise", "toy_shift:5", "--noise", "poisson:3")
+    noises = ("--noise", "toy_shift:5", "--noise", "poisson:3", "--in-distribution", "gaussian:15")
     text = mtd(place, "compare", *names, *SMALL, *skipped, *noises, "--output-dir", "compared")
     assert "mean of the output" in text
     frame = pd.read_csv(place / "compared/compare.csv")

@@ -129,3 +129,25 @@ def test_a_metric_of_another_package_is_one_like_the_others(monkeypatch):
     assert row.value == pytest.approx(float(mae(Blur()(noisy), clean)), abs=1e-6)
     assert "mean absolute error (8-bit levels), lower is better" in result.text()
     assert "levels_mae" in result.figures()
+
+
+def test_models_of_unknown_training_are_ordered_by_the_mean_over_all_noises():
+    models = {"blur": Blur(), "tiny": tiny_network(0)}
+    found = analysis.generalization.benchmark(
+        models, images=IMAGES, noises=NOISES, lpips=False, progress=False
+    )
+    board = found.leaderboard()
+    psnr = found.scores.query("metric == 'psnr'").set_index("model")["mean"]
+    assert list(board.model)[:2] == list(psnr[["blur", "tiny"]].sort_values(ascending=False).index)
+    assert board["all noises"].notna().all() and set(board["worst noise"]) == {"–"}
+    assert board[["in distribution", "out of distribution", "PSNR drop"]].isna().all(axis=None)
+    assert not any("trained on" in str(name) for name in found.means())
+    assert set(found.tests.noise) == {*NOISES, "all noises"}
+    joint = found.tests.query("metric == 'psnr' and noise == 'all noises'").iloc[0]
+    difference = psnr[joint.model_a] - psnr[joint.model_b]
+    assert joint.difference == pytest.approx(difference, abs=1e-9)
+    said = " ".join(found.sentences())
+    assert (
+        "over all noises: " in said and "What `blur` and `tiny` were trained on is unknown" in said
+    )
+    assert "unseen noise." not in said and found.figures()
