@@ -221,7 +221,7 @@ def reach(values: Tensor, window: Window, share: float) -> float:
     """How far around the window the pixels are that hold a share of the attribution.
 
     The least r ≥ 0 for which the window, widened by r pixels on every side as far as the image
-    goes, holds `share` of the sum; NaN where the sum is 0.
+    goes, holds `share` of the sum; NaN where the sum is 0 or not finite.
 
     Args:
         values: (H, W), none negative.
@@ -229,7 +229,7 @@ def reach(values: Tensor, window: Window, share: float) -> float:
         share: from 0 to 1.
     """
     total = float(values.double().sum())
-    if not total:
+    if not total or not math.isfinite(total):
         return math.nan
     top, left, side = window
     for r in range(max(values.shape) + 1):

@@ -62,6 +62,8 @@ def crop_by_crop(frame: pd.DataFrame) -> list[str]:
     if len(models) != 2:
         return []
     wide = frame.pivot(index=["noise", "crop"], columns="model", values="di").dropna()
+    if wide.empty:
+        return []
     pairs = (models, models[::-1])
     more = {name: int((wide[name] > wide[other]).sum()) for name, other in pairs}
     each = [f"{code(name)} in {count}" for name, count in more.items()]
@@ -98,7 +100,14 @@ def incomplete(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
     """Maps that do not explain all, or are cut off by the border of their crop."""
     text = []
     windows, maps = (plural(len(frame), noun) for noun in ("window", "map"))
-    if undefined := int(frame.completeness.isna().sum()):
+    broken = frame[["start", "end", "sum"]].isna().any(axis=1)
+    for model, rows in frame[broken].groupby("model", sort=False):
+        of = plural(int((frame.model == model).sum()), "map")
+        text.append(
+            f"{len(rows)} of {of} of {code(model)} {verb(len(rows), 'has', 'have')} no numbers, as "
+            "outputs or their gradients are not finite."
+        )
+    if undefined := int((frame.completeness.isna() & ~broken).sum()):
         text.append(
             f"{undefined} of {windows} {verb(undefined, 'holds', 'hold')} no detail, so that "
             "there is nothing to explain."

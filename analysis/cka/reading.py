@@ -14,7 +14,7 @@ from analysis.cka.settings import STEADY
 from analysis.engine.layers import blocks, last_quarter
 from analysis.plotting.model_styles import short
 from analysis.stats.paired_tests import LEVEL
-from analysis.text import markdown
+from analysis.text import markdown, reasons
 from analysis.text.marginals import FEW, by_model, tidy
 from analysis.text.markdown import bounded, code, codes, escaped, listed, number, side
 from analysis.text.model_kinds import kinds
@@ -29,9 +29,6 @@ ALL_MODELS = 3
 
 FEW_LAYERS = 3
 """Fewer layers than this are listed one by one."""
-
-MOST_REASONS = 4
-"""Maximum number of layers without a value that are listed."""
 
 OUTLIER = 10.0
 """A crop is influential if its share of a pair's spread is this many times the mean share."""
@@ -193,6 +190,8 @@ def difference(
     value = bounded(last.difference, last.low, last.high, 3, signed=True)
     end = f"at the last {what} {code(b)} - {code(a)} is {value}"
     at = differs_from(curve)
+    if math.isnan(last.difference):
+        return f"{start}at the last {what} {code(b)} - {code(a)} has no value."
     if curve.low.isna().all():
         return f"{start}{end}; without intervals the order is undecided."
     if at is None:
@@ -365,18 +364,7 @@ def influence(frames: Frames) -> list[str]:
 def missing(frames: Frames) -> list[str]:
     """Why layers have no value."""
     frame = frames.get("layers")
-    if frame is None:
-        return []
-    without = frame[frame.reason.fillna("") != ""]
-    text = [
-        f"No value for {short(str(row['layer']))} of {code(row['model'])} under "
-        f"{code(row['noise'])}: {row['reason']}."
-        for row in without.head(MOST_REASONS).to_dict("records")
-    ]
-    if len(without) > MOST_REASONS:
-        rest = plural(len(without) - MOST_REASONS, "more layer")
-        text.append(f"{rest} without values: see layers.csv.")
-    return text
+    return [] if frame is None else reasons.missing(frame, "layers.csv")
 
 
 def few_permutations(manifest: Manifest) -> list[str]:

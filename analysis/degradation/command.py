@@ -122,7 +122,8 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
     """What must be known of the numbers wherever they are shown."""
     from analysis.degradation import reading
 
-    return reading.notes(frames["degradation"], manifest)
+    frame = frames["degradation"]
+    return [*reading.missing(frame), *reading.notes(frame, manifest)]
 
 
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:

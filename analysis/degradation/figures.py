@@ -20,6 +20,9 @@ PLANES = {
 }
 """Titles of planes, by the kind of point in embedding.csv."""
 
+NO_VALUE = "no value"
+"""What is written of a layer whose features are not finite or do not vary."""
+
 WHICH = {"last_features": " (last features)", "highest": " (highest CH)"}
 """What is said of a layer that is embedded, by the column that marks it."""
 
@@ -146,7 +149,8 @@ def planes(points: pd.DataFrame, frame: pd.DataFrame, manifest: Mapping[str, Any
     """
     models, noises = (list(dict.fromkeys(points[name])) for name in ("model", "noise"))
     marks = ["last_features"]
-    if not frame.last_features.equals(frame.highest):
+    known = frame[frame.ch_noise.notna()]
+    if not known.last_features.equals(known.highest):
         marks.append("highest")
     columns = 2 * len(marks)
     size = (3.7 * columns, 3.6 * len(models) + 1.2)
@@ -155,10 +159,13 @@ def planes(points: pd.DataFrame, frame: pd.DataFrame, manifest: Mapping[str, Any
     for line, model in zip(grid, models, strict=True):
         for place, axes in enumerate(line):
             mark, kind = marks[place // 2], tuple(PLANES)[place % 2]
-            row = frame[(frame.model == model) & frame[mark]].iloc[0]
+            row = marked_row(frame[frame.model == model], mark)
             draw_plane(axes, points, row, kind, noises, WHICH[mark])
-    handles, names = grid[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=min(5, len(names)), fontsize=9)
+    drawn = next((axes for axes in grid.flat if axes.collections), grid[0, 0])
+    handles, names = drawn.get_legend_handles_labels()
+    if names:
+        columns = min(5, len(names))
+        figure.legend(handles, names, loc="outside lower center", ncols=columns, fontsize=9)
     first = frame.iloc[0]
     heading = (
         f"{first.crops} crops under {first.noises} noises: groups of one color are noises, "
@@ -168,6 +175,15 @@ def planes(points: pd.DataFrame, frame: pd.DataFrame, manifest: Mapping[str, Any
     )
     figure.suptitle("\n".join(filter(None, (heading, first.note))), fontsize=10)
     return figure
+
+
+def marked_row(rows: pd.DataFrame, mark: str) -> pd.Series:
+    """The row of a model's last features, or of its layer with the highest CH by noise.
+
+    The last features stand for a highest layer where no layer has a value.
+    """
+    part = rows[rows[mark].astype(bool)]
+    return (rows[rows.last_features.astype(bool)] if part.empty else part).iloc[0]
 
 
 def draw_plane(
@@ -186,7 +202,7 @@ def draw_plane(
     plane = points[
         (points.model == row.model) & (points.layer == row.layer) & (points.kind == kind)
     ]
-    for place, noise in enumerate(noises):
+    for place, noise in enumerate(noises if len(plane) else ()):
         part = plane[plane.noise == noise]
         color = COLORS[place % len(COLORS)]
         marker = MARKERS[place % len(MARKERS)]
@@ -196,4 +212,5 @@ def draw_plane(
     axes.set_yticks([])
     name = model_styles.named(f"{row.model}, {short(row.layer)}") + which
     value = row.ch_tsne if kind == "tsne" else row.ch_noise
-    axes.set_title(f"{name}\n{PLANES[kind].format(value)}", fontsize=8)
+    about = PLANES[kind].format(value) if len(plane) else NO_VALUE
+    axes.set_title(f"{name}\n{about}", fontsize=8)

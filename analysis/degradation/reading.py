@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.plotting.model_styles import features, located, short
+from analysis.text import reasons
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_model, tidy
 from analysis.text.markdown import bounded, code, codes, escaped, listed, number, sentence
@@ -39,6 +40,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *main(frames),
         *highest(frame),
         *probe(frame),
+        *missing(frame),
         *kinds(manifest),
         *scope(frame, manifest),
     ]
@@ -86,7 +88,8 @@ def highest(frame: pd.DataFrame) -> list[str]:
         f"{at(r['layer'])} (layer {r['index'] + 1} of {(frame.model == r['model']).sum()})"
         for r in part.to_dict("records")
     ]
-    which = ", least and most of all models" if len(part) < frame.model.nunique() else ""
+    known = frame[frame.ch_noise.notna()].model.nunique()
+    which = ", least and most of all models" if len(part) < known else ""
     end = "As the highest of many layers it was selected on these same crops."
     return [f"CH by noise is highest{which}: {listed(each)}. {end}"] if each else []
 
@@ -102,6 +105,8 @@ def probe(frame: pd.DataFrame) -> list[str]:
     chance = float(frame.chance.iloc[0])
     first, never = [], []
     for model, rows in frame.groupby("model", sort=False):
+        if rows.probe.isna().all():
+            continue
         top = rows[rows.probe == rows.probe.max()].iloc[0]
         best = f"best {number(float(top.probe))} {at(str(top.layer))}"
         layer = onset(rows)
@@ -116,6 +121,11 @@ def probe(frame: pd.DataFrame) -> list[str]:
         return [f"In {listed(never, FEW)} {what} never {than[:-1]}."]
     text = [f"{what[0].upper()}{what[1:]} {than} first {listed(first, FEW)}."]
     return [*text, f"It never does in {listed(never, FEW)}."] if never else text
+
+
+def missing(frame: pd.DataFrame) -> list[str]:
+    """Which layers have no numbers, and why."""
+    return reasons.missing(frame, "degradation.csv")
 
 
 def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
@@ -170,6 +180,9 @@ def alt_depth(frames: Frames) -> str:
     frame = frames["degradation"]
     each = []
     for model, rows in frame.groupby("model", sort=False):
+        if rows.ch_noise.isna().all():
+            each.append(f"{model}: no value")
+            continue
         top, last = (marked(rows, which).iloc[0] for which in ("highest", "last_features"))
         each.append(
             f"{model}: highest {number(top.ch_noise, 3)} {at(top.layer)}, "

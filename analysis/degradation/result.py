@@ -22,7 +22,7 @@ class DegradationResult(Result):
 
         `ch_noise` with `low` and `high`, `ch_content`, `ch_within`, `silhouette`, `probe`;
         `last_features` marks what goes into the last convolution, `highest` the layer whose CH by
-        noise is highest.
+        noise is highest; `reason` says why there are no numbers.
         """
         return self.frames["degradation"]
 
@@ -91,9 +91,10 @@ class DegradationResult(Result):
             ("layer", layer, figures.WHICH),
         ):
             one_of(name, value, known)
-        row = frame[(frame.model == (model or models[0])) & frame[layer]].iloc[0]
+        row = figures.marked_row(frame[frame.model == (model or models[0])], layer)
         ax = ax if ax is not None else new_axes()
         noises = list(dict.fromkeys(self.embedding.noise))
         figures.draw_plane(ax, self.embedding, row, kind, noises, figures.WHICH[layer])
-        ax.legend(fontsize=8)
+        if ax.collections:
+            ax.legend(fontsize=8)
         return ax

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from analysis.stats import gram_pca, jackknife
 from analysis.stats.threads import one_thread
+from analysis.stats.undefined import CONSTANT, Undefined
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural
 
@@ -180,7 +181,7 @@ def embedding(scores: ArrayLike, seed: int = 0) -> Array:
         (n, 2).
 
     Raises:
-        BadInput: scores that do not vary.
+        Undefined: scores that do not vary.
 
     Reference: van der Maaten and Hinton 2008, JMLR 9.
     """
@@ -189,7 +190,7 @@ def embedding(scores: ArrayLike, seed: int = 0) -> Array:
     values = np.asarray(scores, dtype=np.float64)
     spread = values[:, 0].std()
     if not spread > 0:
-        raise BadInput("features do not vary: nothing to embed")
+        raise Undefined(CONSTANT)
     begin = (values[:, :2] / spread * 1e-4).astype(np.float32)
     near = perplexity(len(values))
     with one_thread():

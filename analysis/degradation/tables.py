@@ -16,6 +16,8 @@ from analysis.degradation.observer import Pooled
 from analysis.degradation.settings import DegradationSettings
 from analysis.engine.layers import INPUT, last_call, last_convolution
 from analysis.stats import gram_pca, jackknife
+from analysis.stats.undefined import CONSTANT, Undefined
+from analysis.text import reasons
 from analysis.text.noise_labels import describe
 from mtd.data.crops import Crop
 from mtd.utils.errors import BadInput
@@ -25,6 +27,12 @@ Entry = tuple[str, str]
 
 PHOTOGRAPHS = 5
 """From so many photographs on, the probe is tested on photographs that it has not seen."""
+
+NUMBERS = (
+    *("variance", "ch_noise", "low", "high"),
+    *("ch_content", "ch_within", "silhouette", "probe"),
+)
+"""Columns that are NaN where features are not finite or do not vary."""
 
 
 def folds_by(crops: Sequence[Crop]) -> str:
@@ -37,19 +45,21 @@ def tables(
 ) -> dict[str, pd.DataFrame]:
     """`degradation`, a row for each model and layer, and `embedding`, one for each point.
 
-    Embedded are each model's last features and the layer whose CH by noise is highest. Called in
-    every process; layers are distributed among them.
+    Embedded are each model's last features and the layer whose CH by noise is highest. Where a
+    layer's features are not finite or do not vary, numbers are NaN, `reason` says why, and there
+    are no points. Called in every process; layers are distributed among them.
+
+    Raises:
+        BadInput: no layer of any model has a value.
     """
     entries = list(features)
 
     def measured(place: int) -> dict[str, Any]:
         model, layer = entries[place]
-        try:
-            return {"model": model, "layer": layer} | row(features[model, layer], inputs, settings)
-        except BadInput as error:
-            raise BadInput(f"{model}, {layer}: {error}") from None
+        return {"model": model, "layer": layer} | row(features[model, layer], inputs, settings)
 
     frame = pd.DataFrame(inputs.ranks.map(measured, range(len(entries))))
+    reasons.check_any(frame, "ch_noise")
     by_model = frame.groupby("model", sort=False)
     frame.insert(2, "index", by_model.cumcount())
     last = {name: last_features(inputs, str(name), list(rows.layer)) for name, rows in by_model}
@@ -57,7 +67,8 @@ def tables(
     first_of_peaks = ~frame[frame.ch_noise == peak].model.duplicated()
     frame["last_features"] = frame.layer == frame.model.map(last)
     frame["highest"] = first_of_peaks.reindex(frame.index, fill_value=False)
-    places = [int(place) for place in np.flatnonzero(frame.last_features | frame.highest)]
+    embedded_rows = (frame.last_features | frame.highest) & (frame.reason == "")
+    places = [int(place) for place in np.flatnonzero(embedded_rows)]
 
     def embedded(place: int) -> tuple[Array, Array]:
         values = scores(features[entries[place]], settings)
@@ -90,36 +101,45 @@ def labels(inputs: RunInputs) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 def row(pooled: Pooled, inputs: RunInputs, settings: DegradationSettings) -> dict[str, Any]:
-    """The numbers of a layer; see `analysis.degradation.separability`."""
+    """The numbers of a layer, and why there are none; see `analysis.degradation.separability`."""
     noise, crop = labels(inputs)
-    values = scores(pooled, settings)
     groups = crop
     if folds_by(inputs.crops) == "photograph":
         groups = np.unique([inputs.crops[place].image for place in crop], return_inverse=True)[1]
     draws, unit = jackknife.draws([c.scene or c.image for c in inputs.crops])
-    bounds = separability.Interval(math.nan, math.nan)
-    if settings.intervals:
-        bounds = separability.interval(pooled.gram, noise, draws[crop], settings.components)
+    reason, measured = "", dict.fromkeys(NUMBERS, math.nan)
+    try:
+        values = scores(pooled, settings)
+    except Undefined as error:
+        reason = f"its {error}"
+    else:
+        bounds = separability.Interval(math.nan, math.nan)
+        if settings.intervals:
+            bounds = separability.interval(pooled.gram, noise, draws[crop], settings.components)
+        measured = {
+            "variance": min(1.0, float(np.square(values).sum() / pooled.gram.trace())),
+            "ch_noise": separability.calinski_harabasz(values, noise),
+            "low": bounds.low,
+            "high": bounds.high,
+            "ch_content": separability.calinski_harabasz(values, crop),
+            "ch_within": separability.within_groups(values, noise, crop),
+            "silhouette": separability.silhouette(values, noise),
+            "probe": separability.probe(pooled.gram, noise, groups, settings.components),
+        }
     return {
-        "samples": len(values),
+        "samples": len(noise),
         "crops": len(inputs.crops),
         "photographs": len({c.image for c in inputs.crops}),
         "noises": len(inputs.noises),
         "features": pooled.features,
         "components": settings.components,
-        "variance": min(1.0, float(np.square(values).sum() / pooled.gram.trace())),
-        "ch_noise": separability.calinski_harabasz(values, noise),
-        "low": bounds.low,
-        "high": bounds.high,
+        **measured,
         "unit": unit,
-        "ch_content": separability.calinski_harabasz(values, crop),
-        "ch_within": separability.within_groups(values, noise, crop),
-        "silhouette": separability.silhouette(values, noise),
-        "probe": separability.probe(pooled.gram, noise, groups, settings.components),
         "chance": 1 / len(inputs.noises),
         "folds": len(separability.folds(groups)),
         "ch_tsne": math.nan,
         "note": "; ".join(sorted(set(describe(inputs.noises).note) - {""})),
+        "reason": reason,
     }
 
 
@@ -127,11 +147,11 @@ def scores(pooled: Pooled, settings: DegradationSettings) -> Array:
     """Scores on principal components, (samples, components).
 
     Raises:
-        BadInput: the features do not vary.
+        Undefined: the features are not finite or do not vary.
     """
     values = separability.upright(gram_pca.scores(pooled.gram, settings.components))
     if not np.square(values).sum() > 0:
-        raise BadInput("features do not vary, so they separate nothing: leave the layer out")
+        raise Undefined(CONSTANT)
     return values
 
 

@@ -104,7 +104,8 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
     """What must be known of the numbers wherever they are shown."""
     from analysis.distributions import reading
 
-    return [*reading.coarse(frames), *reading.comparable(frames), *reading.presets(frames)]
+    which = (reading.missing, reading.coarse, reading.comparable, reading.presets)
+    return [note for notes in which for note in notes(frames)]
 
 
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:

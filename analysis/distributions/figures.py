@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,9 @@ from analysis.text.noise_labels import preset
 
 MOST = 40
 """Rows that one figure holds."""
+
+NO_VALUE = "no value"
+"""What is written where features have no distribution."""
 
 
 def photographs(manifest: Mapping[str, Any]) -> int:
@@ -82,13 +86,16 @@ def draw_histogram(
     """
     by_noise = {str(name): part for name, part in curves.groupby("noise", sort=False)}
     fits = rows.set_index("noise")
-    top = max(float(part.density.max()) for part in by_noise.values())
+    tops = [float(part.density.max()) for part in by_noise.values()]
+    fitted = [name for name in by_noise if name in set(fits.index[fits["shape"].notna()])]
     peaks = [
         float(density(np.zeros(1), *map(float, fits.loc[name, ["sigma", "shape"]]))[0])
-        for name in by_noise
+        for name in fitted
     ]
     reference = str(rows.reference.iloc[0])
     for name, tint, filled in ((reference, "0.8", True), (noise, color, False)):
+        if name not in by_noise:
+            continue
         part = by_noise[name]
         mean, sigma, shape = (float(fits[column][name]) for column in ("mean", "sigma", "shape"))
         bounds = np.append(part.left, part.right.iloc[-1])
@@ -100,11 +107,15 @@ def draw_histogram(
             lw=1.4,
             label=named(name),
         )
+        if name not in fitted:
+            continue
         x = np.linspace(bounds[0], bounds[-1], 601)
         height = density(x - mean, sigma, shape)
         axes.plot(x, height, lw=0.9, ls="--", color="0.4" if filled else tint)
     distances = fits.loc[noise]
-    about = f"W1 {distances.w1_relative:.3f} σ\nJS {distances.js:.4f}"
+    known = math.isfinite(float(fits.w1_relative[noise]))
+    about = f"W1 {distances.w1_relative:.3f} σ\nJS {distances.js:.4f}" if known else NO_VALUE
     axes.text(0.97, 0.95, about, transform=axes.transAxes, ha="right", va="top", fontsize=8)
-    axes.set_ylim(0, 1.08 * max(top, min(2 * top, max(peaks))))
+    if by_noise:
+        axes.set_ylim(0, 1.08 * max(max(tops), min(2 * max(tops), max(peaks, default=0))))
     axes.grid(alpha=0.25)

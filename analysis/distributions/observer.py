@@ -13,7 +13,6 @@ from analysis.engine.collecting_observer import Collector, check_crops
 from analysis.engine.observer import NoisyBatch, View
 from analysis.stats import histograms
 from analysis.stats.histograms import Histogram
-from mtd.utils.errors import BadInput
 
 COUNTS, SUMS = "counts:", "sums:"
 
@@ -56,10 +55,7 @@ class FeatureHistograms(Collector):
     def extract(self, layer: str, value: Tensor, noisy: NoisyBatch) -> dict[str, Tensor]:
         """(images, BINS) and (images, POWERS); see `analysis.stats.histograms.count`."""
         check_crops(layer, value, noisy)
-        try:
-            counts, sums = histograms.count(value)
-        except BadInput as error:
-            raise BadInput(f"layer {layer!r} under {noisy.noise.spec}: {error}") from None
+        counts, sums = histograms.count(value)
         return {COUNTS + layer: counts, SUMS + layer: sums}
 
     def result(

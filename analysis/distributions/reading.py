@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.distributions.figures import photographs
 from analysis.plotting.model_styles import features
+from analysis.text import reasons
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import by_noise, tidy
 from analysis.text.markdown import bounded, code, escaped, listed, number, remarks
@@ -61,6 +62,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *main(frames),
         *divergence(frames),
         *tails(frames),
+        *missing(frames),
         *coarse(frames),
         *comparable(frames),
         *presets(frames),
@@ -132,6 +134,11 @@ def tails(frames: Frames) -> list[str]:
         f"Largest change of the fitted shape, which is 2 for a Gaussian and less for heavier "
         f"tails: {listed(changes, 4)}.{selected}"
     ]
+
+
+def missing(frames: Frames) -> list[str]:
+    """Which layers have no numbers, and why."""
+    return reasons.missing(frames["distributions"], "distributions.csv")
 
 
 def coarse(frames: Frames) -> list[str]:

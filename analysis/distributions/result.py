@@ -23,7 +23,7 @@ class DistributionsResult(Result):
         `w1_relative`, the same in standard deviations under the reference; `js`, the
         Jensen-Shannon divergence in bits; `mean`, `sigma`, `skewness`, `kurtosis` (0 for a
         Gaussian) and the fitted `shape`. `last_features` marks what goes into the last
-        convolution.
+        convolution. `reason`: why there are no numbers.
         """
         return self.frames["distributions"]
 
@@ -64,7 +64,8 @@ class DistributionsResult(Result):
         ax.set_title(named(str(frame.model.iloc[0])), fontsize=10)
         ax.set_xlabel(f"feature value: {short(layer)}", fontsize=9)
         ax.set_ylabel("density", fontsize=9)
-        ax.legend(fontsize=8, loc="upper left")
+        if ax.get_legend_handles_labels()[0]:
+            ax.legend(fontsize=8, loc="upper left")
         return ax
 
 

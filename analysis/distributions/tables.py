@@ -26,6 +26,7 @@ from analysis.engine.observer import View
 from analysis.stats import histograms, jackknife
 from analysis.stats.generalized_gaussian import shape_of
 from analysis.stats.histograms import Histogram, edges
+from analysis.text import reasons
 from analysis.text.noise_labels import describe
 from mtd.utils.errors import BadInput
 
@@ -73,9 +74,13 @@ def row(reference: Layer, test: Layer, draws: NDArray[np.int64] | None = None) -
 
     Images of one draw are left out together, of both sides at once; see `jackknife.draws`. By
     default each image is one. The divergence's bins stay those of all images.
-    Bounds are not clamped. Distances of the reference from itself have none.
+    Bounds are not clamped. Distances of the reference from itself have none. All is NaN where
+    either side has no distribution; see `analysis.stats.histograms.Histogram.lacking`.
     """
     whole, other = reference.pooled(), test.pooled()
+    if whole.lacking or other.lacking:
+        bounds = [f"{name}{end}" for name in NUMBERS for end in ("", "_low", "_high")]
+        return dict.fromkeys([*bounds, "resolution"], math.nan)
     starts = histograms.shares(whole, SHARES)
     value = numbers(whole, other, starts)
     without = np.full((0, len(NUMBERS)), np.nan)
@@ -124,8 +129,11 @@ def tables(
 ) -> dict[str, pd.DataFrame]:
     """distributions.csv: a row for each model, noise and layer; and histograms.csv, their curves.
 
+    Where a layer's features under a noise or the reference are not finite or do not vary, numbers
+    are NaN, and `reason` says why; distributions that do not exist have no curve.
+
     Raises:
-        BadInput: a layer whose features do not vary.
+        BadInput: no layer of any model has a distance.
     """
     rows: list[dict[str, Any]] = []
     drawn: list[pd.DataFrame] = []
@@ -143,22 +151,39 @@ def tables(
             about = {"model": name, "noise": noise, "kind": kind, "level": level}
             for layer, test in layers.items():
                 whole = pooled[layer][noise] = test.pooled()
-                if not whole.varies:
-                    raise BadInput(f"{name}: features of {layer!r} do not vary under {noise}")
+                why = reason(pooled[layer][first], whole, first)
                 values = {"reference": first, "layer": layer, "last_features": layer == last}
                 values |= row(reference[layer], test, draws)
                 counted = {"unit": unit, "crops": len(test.counts), "features": whole.total}
-                rows.append(about | values | counted | {"note": note})
+                rows.append(about | values | counted | {"note": note, "reason": why})
         drawn += curves(name, pooled)
+    frame = pd.DataFrame(rows)
+    reasons.check_any(frame[frame.noise != frame.reference], "w1")
     return {
-        "distributions.csv": pd.DataFrame(rows),
+        "distributions.csv": frame,
         "histograms.csv": pd.concat(drawn, ignore_index=True),
     }
 
 
+def reason(reference: Histogram, test: Histogram, noise: str) -> str:
+    """Why there are no numbers, or "".
+
+    Args:
+        reference: pooled features under the reference noise.
+        test: pooled features under another noise, or the reference itself.
+        noise: the reference.
+    """
+    if test.lacking:
+        return f"its {test.lacking}"
+    return f"its {reference.lacking} under {noise}, the reference" if reference.lacking else ""
+
+
 def curves(model: str, pooled: Mapping[str, Mapping[str, Histogram]]) -> Iterator[pd.DataFrame]:
     """A model's shown histograms by layer and noise; those of a layer share their bounds."""
-    for layer, by_noise in pooled.items():
+    for layer, histograms_by_noise in pooled.items():
+        by_noise = {name: of for name, of in histograms_by_noise.items() if not of.lacking}
+        if not by_noise:
+            continue
         bounds = shown(list(by_noise.values()))
         for noise, histogram in by_noise.items():
             yield pd.DataFrame(

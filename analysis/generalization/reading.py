@@ -211,7 +211,8 @@ def two_by_noise(frames: Frames, metric: str, a: str, b: str) -> list[str]:
             by = " ".join(filter(None, (span, about.unit)))
             texts.append(f"{code(name)} under {codes(won, 20)} (by {by})")
     lines = [f"Better noise by noise ({RULE}): {'; '.join(texts)}."] if texts else []
-    if undecided := {noise: test for noise, test in by_noise.items() if test.decided == 0}:
+    known = {noise: test for noise, test in by_noise.items() if not math.isnan(test.value)}
+    if undecided := {noise: test for noise, test in known.items() if test.decided == 0}:
         few = all(test.undecidable for test in undecided.values())
         why = f": {too_few(undecided.values())}" if few else ""
         lines.append(f"Undecided under {codes(undecided, 20)}{why}.")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
+
+from analysis.stats.undefined import CONSTANT, NOT_FINITE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,7 +38,7 @@ def change(layer: Sums, draws: Sequence[int] | None = None) -> tuple[Array, Arra
 
     Returns:
         The value, and the (draws,) values with one of them left out; NaN where the layer is
-        constant over clean images.
+        constant over clean images, or not finite.
     """
     import numpy as np
 
@@ -52,9 +55,22 @@ def change(layer: Sums, draws: Sequence[int] | None = None) -> tuple[Array, Arra
         count = np.maximum(1, images * layer.positions)[:, None]
         spread = (square - np.square(total) / count).sum(-1)
         varies = spread > NOTHING * square.sum(-1)
-        ratio = np.maximum(shift, 0) / np.where(varies, spread, np.nan)
+        known = varies & np.isfinite(spread) & np.isfinite(shift)
+        ratio = np.maximum(shift, 0) / np.where(known, spread, np.nan)
         ratios.append(np.sqrt(ratio))
     return ratios[0][0], ratios[1]
+
+
+def lacking(layer: Sums) -> str:
+    """Why a layer has no `change`, or "".
+
+    Args:
+        layer: its sums; see `analysis.sensitivity.observer.Sums`.
+    """
+    sums = (layer.moved, layer.first, layer.second)
+    if not all(bool(side.sum().isfinite()) for side in sums):
+        return NOT_FINITE
+    return f"{CONSTANT} over clean images" if math.isnan(change(layer)[0]) else ""
 
 
 def gain(layer: tuple[Array, Array], image: tuple[Array, Array]) -> tuple[Array, Array]:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis.plotting.model_styles import located, short
 from analysis.sensitivity.observer import DENOISED, IMAGE
+from analysis.text import reasons
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_noise, tidy
 from analysis.text.markdown import bounded, code, codes, listed, number, remarks
@@ -40,7 +41,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *main(frames),
         *strongest(frame),
         *amplified(frame),
-        *constant(frame),
+        *missing(frame),
         *conditions(frame, manifest),
         *scope(frame),
     ]
@@ -128,12 +129,9 @@ def amplified(frame: pd.DataFrame) -> list[str]:
     return [f"The output moves more than the noisy image itself, gain above 1: {listed(each)}."]
 
 
-def constant(frame: pd.DataFrame) -> list[str]:
-    """Which layers have no change."""
-    names = dict.fromkeys(short(str(layer)) for layer in frame[frame.change.isna()].layer)
-    if not names:
-        return []
-    return [f"No change is given for layers that do not vary over clean images: {codes(names)}."]
+def missing(frame: pd.DataFrame) -> list[str]:
+    """Which layers have no change, and why."""
+    return reasons.missing(frame, "sensitivity.csv")
 
 
 def conditions(frame: pd.DataFrame, manifest: Manifest) -> list[str]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.commands.inputs import RunInputs
 from analysis.engine.observer import View
-from analysis.sensitivity.change import change, gain
+from analysis.sensitivity.change import change, gain, lacking
 from analysis.sensitivity.observer import IMAGE, Sums
 from analysis.stats import jackknife
 from analysis.text.noise_labels import describe
@@ -18,7 +18,8 @@ def table(sums: Mapping[View, Mapping[str, Sums]], inputs: RunInputs) -> pd.Data
     """One row for each model, noise and layer: the image itself, layers as they fire, the output.
 
     Intervals are the 95% jackknife of logarithms over photographs, or over crops where these are
-    few, for `gain` with the same ones left out of the layer and of the image.
+    few, for `gain` with the same ones left out of the layer and of the image. `reason` says why a
+    layer has no change.
     """
     noises = describe(inputs.noises).set_index("noise")
     scenes = [crop.scene or crop.image for crop in inputs.crops]
@@ -52,6 +53,7 @@ def table(sums: Mapping[View, Mapping[str, Sums]], inputs: RunInputs) -> pd.Data
                     "positions": layer_sums.positions,
                     "channels": layer_sums.first.shape[1],
                     "note": noises.note[view.noise],
+                    "reason": f"its {why}" if (why := lacking(layer_sums)) else "",
                 }
             )
     return pd.DataFrame(rows)

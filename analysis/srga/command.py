@@ -132,7 +132,8 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
     from analysis.srga import reading
 
     scores = frames["srga"]
-    return [*reading.comparable(scores), *reading.few_patches(frames), *reading.presets(frames)]
+    which = (reading.missing, reading.few_patches, reading.presets)
+    return [*reading.comparable(scores), *(note for notes in which for note in notes(frames))]
 
 
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:

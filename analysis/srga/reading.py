@@ -13,6 +13,7 @@ from analysis.plotting.model_styles import features
 from analysis.srga.figures import others
 from analysis.srga.score import PATCHES
 from analysis.srga.tables import LEAST
+from analysis.text import reasons
 from analysis.text.marginals import by_noise, tidy
 from analysis.text.markdown import bounded, code, codes, listed, number, remarks
 from analysis.text.model_kinds import kinds
@@ -32,6 +33,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return [
         *main(frames),
         *no_distance(frames),
+        *missing(frames),
         *few_patches(frames),
         *presets(frames),
         *kinds(manifest),
@@ -66,8 +68,8 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
 
 
 def comparable(frame: pd.DataFrame) -> list[str]:
-    """A warning where models differ in quality under the reference."""
-    own = frame[frame.noise == frame.reference]
+    """A warning where models that have a score differ in quality under the reference."""
+    own = frame[(frame.noise == frame.reference) & frame.srga.notna()]
     if own.psnr.isna().all():
         return []
     low, high = ends(own, "psnr")
@@ -92,6 +94,11 @@ def no_distance(frames: Frames) -> list[str]:
         for name, of in included.groupby("model", sort=False)
     ]
     return [f"The 95% interval includes 0, no distance, for {listed(each)}."] if each else []
+
+
+def missing(frames: Frames) -> list[str]:
+    """Which models have no score, and why."""
+    return reasons.missing(frames["srga"], "srga.csv")
 
 
 def few_patches(frames: Frames) -> list[str]:

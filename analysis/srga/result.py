@@ -19,7 +19,7 @@ class SRGAResult(Result):
 
         `srga` with its 95% interval `low` to `high`, `kl` in nats, `sigma` and `shape` of the
         fitted density, those of the reference, numbers of components, outliers, patches and
-        features, and the output's `psnr` in dB.
+        features, and the output's `psnr` in dB. `reason`: why there is no score.
         """
         return self.frames["srga"]
 

@@ -80,10 +80,12 @@ def fit(gram: Tensor, n_components: int = COMPONENTS, method: Method = "grid") -
         method: see `analysis.stats.generalized_gaussian.fit_ggd`.
 
     Raises:
-        BadInput: fewer than 2 samples, or features that are not finite or do not vary.
+        BadInput: fewer than 2 samples.
+        Undefined: features that are not finite or do not vary.
     """
     from analysis.stats import gram_pca
     from analysis.stats.generalized_gaussian import fit_ggd
+    from analysis.stats.undefined import CONSTANT, Undefined
 
     if n_components < 1 or len(gram) < 2:
         raise BadInput(
@@ -94,7 +96,7 @@ def fit(gram: Tensor, n_components: int = COMPONENTS, method: Method = "grid") -
     values = gram_pca.scores(gram, count).flatten()
     inliers = values[values.abs() < OUTLIER * values.square().mean().sqrt()]
     if not len(inliers):
-        raise BadInput("features do not vary: nothing to fit")
+        raise Undefined(CONSTANT)
     return Fit(fit_ggd(inliers.numpy(), method), count, len(values) - len(inliers))
 
 

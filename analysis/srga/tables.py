@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -14,9 +15,12 @@ from torch import Tensor
 from analysis.commands.inputs import RunInputs
 from analysis.engine.observer import View
 from analysis.srga.observer import Deep
-from analysis.srga.score import compare, fit
+from analysis.srga.score import Fit, compare, fit
 from analysis.srga.settings import SRGASettings
 from analysis.stats import gram_pca
+from analysis.stats.generalized_gaussian import Method
+from analysis.stats.undefined import Undefined
+from analysis.text import reasons
 from analysis.text.noise_labels import describe
 from mtd.utils import seeds
 
@@ -52,6 +56,39 @@ def standard_error(values: Array, patches: int, left_out: int) -> float:
     return math.sqrt((patches - left_out) / left_out * spread)
 
 
+@dataclass(frozen=True)
+class Fits:
+    """The fits of a model's features under one noise.
+
+    Attributes:
+        whole: of all patches; None where there is none.
+        parts: of every subset of them; none where one of them has no fit.
+        reason: why there is none of all patches, else "".
+    """
+
+    whole: Fit | None
+    parts: list[Fit]
+    reason: str = ""
+
+    @classmethod
+    def of(cls, gram: Tensor, remaining: Sequence[Tensor], how: tuple[int, Method]) -> Fits:
+        """Fits to all patches, and to those that remain in each subset.
+
+        Args:
+            gram: (patches, patches), of centered features.
+            remaining: indices of the patches of each subset.
+            how: components and method; see `analysis.srga.score.fit`.
+        """
+        try:
+            whole = fit(gram, *how)
+        except Undefined as error:
+            return cls(None, [], str(error))
+        try:
+            return cls(whole, [fit(gram_pca.recentered(gram, part), *how) for part in remaining])
+        except Undefined:
+            return cls(whole, [])
+
+
 def scores(
     features: Mapping[View, Deep],
     inputs: RunInputs,
@@ -65,55 +102,85 @@ def scores(
     components of its own. They are too wide rather than too narrow: in a simulation
     (`pytest -m slow -s tests/analysis/srga/test_score.py`) 1.4 times, covering 99%.
 
+    Where features under a noise or its reference are not finite or do not vary, values are NaN, and
+    `reason` says why.
+
     Args:
         features: of every view.
         inputs: models, noises and patches.
         layers: the layer of each model.
         settings: components, fit, intervals and seed.
+
+    Raises:
+        BadInput: no model has a score.
     """
     patches = len(inputs.crops)
     with_intervals = settings.intervals and patches >= LEAST
     remaining = subsets(patches, settings.seed) if with_intervals else []
     kinds = describe(inputs.noises).set_index("noise")
-    how = (settings.components, settings.fit)
+    first = inputs.noises[0].spec
     rows = []
     for model in inputs.models:
-        first = View(model, inputs.noises[0].spec)
-        whole = {view: fit(of.gram, *how) for view, of in features.items() if view.model == model}
-        parts = {
-            view: [fit(gram_pca.recentered(features[view].gram, part), *how) for part in remaining]
-            for view in whole
+        fits = {
+            view.noise: Fits.of(of.gram, remaining, (settings.components, settings.fit))
+            for view, of in features.items()
+            if view.model == model
         }
-        for view, fitted in whole.items():
-            score = compare(whole[first], fitted)
-            values = np.array(
-                [compare(*pair).srga for pair in zip(parts[first], parts[view], strict=True)]
-            )
-            error = math.nan
-            if len(values) and view != first:
-                error = standard_error(values, patches, patches // SHARE)
+        for noise, fitted in fits.items():
+            deep = features[View(model, noise)]
             rows.append(
                 {
                     "model": model,
-                    "noise": view.noise,
-                    "kind": kinds.kind[view.noise],
-                    "level": kinds.level[view.noise],
-                    "reference": first.noise,
+                    "noise": noise,
+                    "kind": kinds.kind[noise],
+                    "level": kinds.level[noise],
+                    "reference": first,
                     "layer": layers[model],
-                    "srga": score.srga,
-                    "low": score.srga - 1.96 * error,
-                    "high": score.srga + 1.96 * error,
-                    "kl": score.kl,
-                    "sigma": score.sigma,
-                    "shape": score.shape,
-                    "reference_sigma": whole[first].ggd.sigma,
-                    "reference_shape": whole[first].ggd.shape,
-                    "components": fitted.components,
-                    "outliers": fitted.outliers,
+                    **numbers(fits[first], fitted, patches),
+                    "components": min(settings.components, patches - 1),
+                    "outliers": fitted.whole.outliers if fitted.whole else math.nan,
                     "patches": patches,
-                    "features": features[view].features,
-                    "psnr": float(features[view].psnr.mean()),
-                    "note": kinds.note[view.noise],
+                    "features": deep.features,
+                    "psnr": float(deep.psnr.mean()),
+                    "note": kinds.note[noise],
+                    "reason": reason(fits[first], fitted, first),
                 }
             )
-    return pd.DataFrame(rows)
+    frame = pd.DataFrame(rows)
+    reasons.check_any(frame[frame.noise != first], "srga")
+    return frame
+
+
+def reason(reference: Fits, test: Fits, noise: str) -> str:
+    """Why there is no score, or "".
+
+    Args:
+        reference: fits under the reference noise.
+        test: fits under another noise, or the reference itself.
+        noise: the reference.
+    """
+    if test.reason:
+        return f"its {test.reason}"
+    return f"its {reference.reason} under {noise}, the reference" if reference.reason else ""
+
+
+def numbers(reference: Fits, test: Fits, patches: int) -> dict[str, float]:
+    """The score and its interval, and both densities; NaN where there are none.
+
+    Args:
+        reference: fits under the reference noise.
+        test: fits under another noise; the reference itself has no interval.
+        patches: number of patches.
+    """
+    columns = ("srga", "low", "high", "kl", "sigma", "shape", "reference_sigma", "reference_shape")
+    if reference.whole is None or test.whole is None:
+        return dict.fromkeys(columns, math.nan)
+    score, error = compare(reference.whole, test.whole), math.nan
+    if test is not reference and reference.parts and test.parts:
+        pairs = zip(reference.parts, test.parts, strict=True)
+        values = np.array([compare(*pair).srga for pair in pairs])
+        if np.isfinite(values).all():
+            error = standard_error(values, patches, patches // SHARE)
+    low, high = score.srga - 1.96 * error, score.srga + 1.96 * error
+    own = (score.srga, low, high, score.kl, score.sigma, score.shape)
+    return dict(zip(columns, (*own, *reference.whole.ggd), strict=True))

@@ -108,7 +108,7 @@ def kl_ggd(sigma1: float, shape1: float, sigma2: float, shape2: float) -> float:
 
         ln(β₁ α₂ Γ(1/β₂) / (β₂ α₁ Γ(1/β₁))) + (α₁/α₂)^β₂ Γ((β₂ + 1)/β₁) / Γ(1/β₁) − 1/β₁
 
-    0 for equal ones, never below; not symmetric.
+    0 for equal ones, never below, infinite beyond double precision; not symmetric.
 
     Args:
         sigma1: standard deviation of the first, above 0.
@@ -129,7 +129,10 @@ def kl_ggd(sigma1: float, shape1: float, sigma2: float, shape2: float) -> float:
         return 0.0
     a1, a2 = log_scale(sigma1, shape1), log_scale(sigma2, shape2)
     g1, g2 = math.lgamma(1 / shape1), math.lgamma(1 / shape2)
-    spread = math.exp(shape2 * (a1 - a2) + math.lgamma((shape2 + 1) / shape1) - g1)
+    try:
+        spread = math.exp(shape2 * (a1 - a2) + math.lgamma((shape2 + 1) / shape1) - g1)
+    except OverflowError:
+        return math.inf
     value = math.log(shape1 / shape2) + a2 - a1 + g2 - g1 + spread - 1 / shape1
     return max(0.0, value)  # rounding may leave -6e-15
 

@@ -15,11 +15,15 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from analysis.stats.threads import one_thread
+from analysis.stats.undefined import NOT_FINITE, Undefined
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural
 
 CHUNK = 2**22
 """Numbers of a chunk in float64: 32 MiB."""
+
+ROUNDING = 1e-13
+"""What is left of a spread by this share of it is rounding."""
 
 
 def gram(features: Tensor) -> Tensor:
@@ -80,14 +84,15 @@ def scores(gram: Tensor, count: int) -> Tensor:
         (n, count) float64, largest component first.
 
     Raises:
-        BadInput: another count, or a Gram matrix that is not finite.
+        BadInput: another count.
+        Undefined: a Gram matrix that is not finite.
     """
     samples = len(gram)
     if not 1 <= count <= samples - 1:
         given = f"{plural(count, 'component')} of {plural(samples, 'sample')}"
         raise BadInput(f"{given}: expected 1 to {samples - 1}")
     if not gram.isfinite().all():
-        raise BadInput("features are not finite: they have no components")
+        raise Undefined(NOT_FINITE)
     with one_thread():
         values, vectors = torch.linalg.eigh(gram.double())
     leading = values.flip(0)[:count].clamp(min=0)
@@ -96,10 +101,16 @@ def scores(gram: Tensor, count: int) -> Tensor:
 
 
 def recentered(gram: Tensor, samples: Tensor) -> Tensor:
-    """The Gram matrix of some of the samples, centered on their own mean."""
+    """The Gram matrix of some of the samples, centered on their own mean.
+
+    It is 0 where these samples are all the same and only others differ from them.
+    """
     part = gram[samples][:, samples]
     rows = part.mean(0, keepdim=True)
-    return part - rows - rows.T + rows.mean()
+    centered = part - rows - rows.T + rows.mean()
+    if centered.trace() <= ROUNDING * gram.trace():
+        return torch.zeros_like(centered)
+    return centered
 
 
 def projected(gram: Tensor, train: ArrayLike, test: ArrayLike, count: int) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import rel_entr
 from torch import Tensor
 
-from mtd.utils.errors import BadInput
+from analysis.stats.undefined import CONSTANT, NOT_FINITE
 
 LINEAR, LIMIT = 1e-6, 1e6
 HALF = 8192
@@ -46,19 +46,19 @@ def count(values: Tensor) -> tuple[Tensor, Tensor]:
         values: (images, …), of any floating type and device.
 
     Returns:
-        (images, BINS) int32, and (images, 4) float64, on the CPU: Σx, Σx², Σx³, Σx⁴.
-
-    Raises:
-        BadInput: values that are not finite, or not within ±10⁶.
+        (images, BINS) int32, and (images, 4) float64, on the CPU: Σx, Σx², Σx³, Σx⁴. Images with a
+        value that is not finite, or not within ±10⁶, have no counts, and NaN for sums.
     """
     flat = values.detach().flatten(1)
-    if not bool((flat.abs() < LIMIT).all()):
-        raise BadInput(f"features are not finite, or beyond ±{LIMIT:g}: they have no histogram")
+    inside = (flat.abs() < LIMIT).all(1)
+    flat = torch.where(inside[:, None], flat, 0)
     bounds = torch.from_numpy(edges()).to(flat.device, flat.dtype)
     place = torch.bucketize(flat, bounds, right=True) - 1
     place += BINS * torch.arange(len(flat), device=flat.device)[:, None]
     counts = torch.bincount(place.flatten(), minlength=BINS * len(flat))
-    return counts.view(len(flat), BINS).int(), powers(flat)
+    inside = inside.cpu()[:, None]
+    counted = torch.where(inside, counts.view(len(flat), BINS).int().cpu(), 0)
+    return counted, torch.where(inside, powers(flat), torch.nan)
 
 
 def powers(flat: Tensor) -> Tensor:
@@ -95,9 +95,12 @@ class Histogram:
         return np.concatenate([[0.0], np.cumsum(self.counts) / self.total])
 
     @property
-    def varies(self) -> bool:
-        """Whether values lie in more than one bin."""
-        return int(np.count_nonzero(self.counts)) > 1
+    def lacking(self) -> str:
+        """Why the distribution has neither moments nor distances, or "": some image has no counts
+        (see `count`), or all values lie in one bin."""
+        if not np.isfinite(self.sums).all():
+            return f"{NOT_FINITE}, or beyond ±{LIMIT:g}"
+        return "" if int(np.count_nonzero(self.counts)) > 1 else CONSTANT
 
     def moments(self) -> tuple[float, float, float, float]:
         """Mean, standard deviation, skewness and excess kurtosis, over n, not n - 1; exact.

@@ -37,6 +37,20 @@ class Larger(Plain):
         return F.interpolate(super().forward(x), scale_factor=2)
 
 
+class Dead(Plain):
+    """What goes into the last convolution is 0 everywhere."""
+
+    def forward(self, x):
+        return x - self.last(F.relu(self.first(x) * 0 - 1))
+
+
+class NotFinite(Plain):
+    """What goes into the last convolution is infinite, or NaN."""
+
+    def forward(self, x):
+        return x - self.last(self.first(x) / 0)
+
+
 def make(width):
     return Plain(width)
 
