@@ -147,7 +147,7 @@ def planes(points: pd.DataFrame, frame: pd.DataFrame, manifest: Mapping[str, Any
 
     To the right is the layer whose CH by noise is highest, where that is another one.
     """
-    models, noises = (list(dict.fromkeys(points[name])) for name in ("model", "noise"))
+    models, noises = list(dict.fromkeys(frame.model)), list(dict.fromkeys(points.noise))
     marks = ["last_features"]
     known = frame[frame.ch_noise.notna()]
     if not known.last_features.equals(known.highest):

@@ -117,6 +117,8 @@ def probe(frame: pd.DataFrame) -> list[str]:
             first.append(f"{at(layer)} in {code(model)} ({place}; {best})")
     what = "the accuracy of a linear probe that identifies the noise"
     than = f"exceeds {number((1 + chance) / 2)}, halfway between chance ({number(chance)}) and 1,"
+    if not first and not never:
+        return []
     if not first:
         return [f"In {listed(never, FEW)} {what} never {than[:-1]}."]
     text = [f"{what[0].upper()}{what[1:]} {than} first {listed(first, FEW)}."]

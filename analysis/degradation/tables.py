@@ -17,7 +17,6 @@ from analysis.degradation.settings import DegradationSettings
 from analysis.engine.layers import INPUT, last_call, last_convolution
 from analysis.stats import gram_pca, jackknife
 from analysis.stats.undefined import CONSTANT, Undefined
-from analysis.text import reasons
 from analysis.text.noise_labels import describe
 from mtd.data.crops import Crop
 from mtd.utils.errors import BadInput
@@ -27,6 +26,11 @@ Entry = tuple[str, str]
 
 PHOTOGRAPHS = 5
 """From so many photographs on, the probe is tested on photographs that it has not seen."""
+
+NO_POINT = pd.DataFrame(
+    columns=["model", "layer", "kind", "noise", "image", "top", "left", "x", "y"]
+)
+"""embedding.csv where no layer has a value."""
 
 NUMBERS = (
     *("variance", "ch_noise", "low", "high"),
@@ -48,9 +52,6 @@ def tables(
     Embedded are each model's last features and the layer whose CH by noise is highest. Where a
     layer's features are not finite or do not vary, numbers are NaN, `reason` says why, and there
     are no points. Called in every process; layers are distributed among them.
-
-    Raises:
-        BadInput: no layer of any model has a value.
     """
     entries = list(features)
 
@@ -59,7 +60,6 @@ def tables(
         return {"model": model, "layer": layer} | row(features[model, layer], inputs, settings)
 
     frame = pd.DataFrame(inputs.ranks.map(measured, range(len(entries))))
-    reasons.check_any(frame, "ch_noise")
     by_model = frame.groupby("model", sort=False)
     frame.insert(2, "index", by_model.cumcount())
     last = {name: last_features(inputs, str(name), list(rows.layer)) for name, rows in by_model}
@@ -81,7 +81,7 @@ def tables(
         frame.loc[place, "ch_tsne"] = separability.calinski_harabasz(plane, noise)
         points.append(plane_points(entries[place], "pca", components, inputs))
         points.append(plane_points(entries[place], "tsne", plane, inputs))
-    embedding = pd.concat(points, ignore_index=True)
+    embedding = pd.concat(points, ignore_index=True) if points else NO_POINT
     return {"degradation.csv": frame, "embedding.csv": embedding}
 
 

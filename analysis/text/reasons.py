@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.text.markdown import code, codes, plain
+from analysis.text.markdown import code, codes
 from analysis.text.terminal import plural
 from mtd.networks import block_names
-from mtd.utils.errors import BadInput
 
 MOST = 4
 """Maximum number of layers without a value that are listed."""
@@ -25,7 +24,7 @@ def missing(frame: pd.DataFrame, file: str) -> list[str]:
         return []
     without = frame[frame.reason.fillna("") != ""]
     groups = list(without.groupby(["model", "layer", "reason"], sort=False))
-    text = [f"No value for {described(rows)}." for _, rows in groups[:MOST]]
+    text = [described(rows) for _, rows in groups[:MOST]]
     if len(groups) > MOST:
         text.append(f"{plural(len(groups) - MOST, 'more layer')} without values: see {file}.")
     return text
@@ -36,20 +35,4 @@ def described(rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     where = f"{block_names.label(str(first.layer))} of {code(first.model)}"
     noises = f" under {codes(rows.noise)}" if "noise" in rows else ""
-    return f"{where}{noises}: {first.reason}"
-
-
-def check_any(frame: pd.DataFrame, column: str) -> None:
-    """Check that some row has a value: one without must not end a run, but all may.
-
-    Args:
-        frame: see `missing`; one row at least.
-        column: of the values.
-
-    Raises:
-        BadInput: no row has a value.
-    """
-    if frame[column].isna().all():
-        _, first = next(iter(frame.groupby(["model", "layer", "reason"], sort=False)))
-        every = plain(described(first))
-        raise BadInput(f"no value for any model, as for {every}; give other models or layers")
+    return f"No value for {where}{noises}: {first.reason}."

@@ -65,4 +65,4 @@ def reaches(frame: pd.DataFrame, column: str, digits: int, most: int, unit: str 
             ]
             span = values[0] if values[0] == values[1] else f"from {values[0]} to {values[1]}"
             spans.append(f"{model} {span}")
-    return listed(spans, most)
+    return listed(spans, most) or "no value"

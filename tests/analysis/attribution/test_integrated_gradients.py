@@ -161,7 +161,8 @@ def test_reach_is_a_distance_from_the_window():
         4,
         4,
     ]
-    assert math.isnan(integrated_gradients.reach(torch.zeros(9, 9), window, 0.5))
+    for value in (0.0, math.nan, math.inf):
+        assert math.isnan(integrated_gradients.reach(torch.full((9, 9), value), window, 0.5))
 
 
 def test_what_does_not_fit_is_refused():

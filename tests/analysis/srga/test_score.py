@@ -10,6 +10,7 @@ import torch
 
 from analysis.srga.score import fit, srga
 from analysis.stats import gram_pca
+from analysis.stats.undefined import Undefined
 from mtd.utils.errors import BadInput
 from tests.helpers.paths import GOLDEN
 
@@ -72,6 +73,16 @@ def test_components_are_at_most_the_rank():
     assert srga(SETS["reference"], SETS["test_near"]).test.components == 119
     with pytest.raises(BadInput, match="expected 1 to 119"):
         gram_pca.scores(gram_pca.gram(torch.from_numpy(SETS["reference"])), 120)
+
+
+def test_patches_that_are_the_same_do_not_vary_whatever_the_others_are_like():
+    features = torch.full((6, 50), 0.1, dtype=torch.float64)
+    features[5] += torch.linspace(0, 3, 50, dtype=torch.float64)
+    whole = gram_pca.gram(features)
+    assert not gram_pca.recentered(whole, torch.arange(5)).any()
+    with pytest.raises(Undefined, match="do not vary"):
+        fit(gram_pca.recentered(whole, torch.arange(5)))
+    assert fit(gram_pca.recentered(whole, torch.arange(1, 6))).ggd.sigma > 0
 
 
 def test_what_has_no_score():

@@ -55,6 +55,10 @@ def test_divergence_is_0_for_equal_ones_and_never_below(sigma1, shape1, sigma2, 
     assert kl_ggd(sigma1, shape1, sigma1, shape1) == pytest.approx(0, abs=1e-12)
 
 
+def test_divergence_beyond_double_precision_is_infinite():
+    assert kl_ggd(1, 2, 1e-160, 3) == math.inf and kl_ggd(1, 2, 1e-60, 3) < math.inf
+
+
 @pytest.mark.parametrize("shape", [0.5, 1.0, 2.0, 5.0])
 def test_density_is_scipys(shape):
     sigma = 1.7

@@ -142,14 +142,17 @@ def test_an_image_can_be_taken_out():
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e6, -2e7])
-def test_what_has_no_bin_is_refused(bad):
-    with pytest.raises(BadInput, match="not finite, or beyond ±1e\\+06"):
-        count(torch.tensor([[0.0, bad]]))
+def test_an_image_with_a_value_that_has_no_bin_has_no_counts(bad):
+    counts, sums = count(torch.tensor([[0.0, bad], [1.0, 2.0]]))
+    assert counts.sum(1).tolist() == [0, 2] and sums[1].tolist() == [3, 5, 9, 17]
+    assert sums[0].isnan().all()
+    assert pooled(counts, sums).lacking == "features are not finite, or beyond ±1e+06"
+    assert pooled(counts[1:], sums[1:]).lacking == ""
 
 
 def test_features_that_do_not_vary_have_no_shape():
     held = made([3.0] * 10)
-    assert not held.varies and made([3.0, 4.0]).varies
+    assert held.lacking == "features do not vary" and made([3.0, 4.0]).lacking == ""
     assert np.isnan(numbers(held, held, shares(held, 256))[-1])
 
 
