@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.text.markdown import code, codes
-from analysis.text.terminal import plural
 from mtd.networks import block_names
+from mtd.utils.messages import plural
 
 MOST = 4
 """Maximum number of layers without a value that are listed."""
