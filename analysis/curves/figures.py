@@ -169,7 +169,12 @@ def draw_unseen(axes: Axes, psnr: pd.DataFrame, trained: Trained) -> None:
     """Each run's mean over the noises that it was not trained on; see `draw_noise`."""
     for run, curve in unseen_means(psnr, trained).items():
         draw_curve(axes, run, curve, list(trained), ring=True)
-    axes.set_title("mean over the unseen noises", fontsize=10, fontweight="bold")
+    sets = {
+        frozenset(unseen_noises(psnr[psnr.run == run].noise, of)) for run, of in trained.items()
+    }
+    one = len(sets - {frozenset()}) < 2
+    title = "mean over the unseen noises" if one else "mean over each run's own unseen noises"
+    axes.set_title(title, fontsize=10, fontweight="bold")
     axes.set_ylabel("PSNR (dB)", fontsize=9)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from analysis.curves import csv_logs, event_files, text_logs
 from analysis.curves.csv_logs import LOG, VALIDATION
 from analysis.curves.event_files import EVENTS
+from analysis.curves.logged import PSNR as PSNR
 from analysis.curves.logged import Line
 from mtd.utils.errors import BadInput
 

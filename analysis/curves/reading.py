@@ -51,7 +51,7 @@ def main(frames: Frames) -> list[str]:
     if rows.last_step.isna().all():
         return [f"No run has test curves, so no best step is known: {EVALUATE}."]
     if known.empty:
-        return ["No run has a mean PSNR over unseen noises."]
+        return ["No run has a mean PSNR over unseen noises.", *best_of_each(frames)][::-1]
     if len(unseen_sets(frames)) > 1:
         each = [best(r) for r in records(known)]
         return [f"Best mean PSNR over each run's own unseen noises: {listed(each, FEW)}."]
@@ -68,6 +68,21 @@ def best(row: Row) -> str:
     return (
         f"{code(row['run'])} {number(row['best_out_psnr'])} dB at step {step(row['best_out_step'])}"
     )
+
+
+def best_of_each(frames: Frames) -> list[str]:
+    """The best step of every test curve, of runs of which it is unknown what they were trained on.
+
+    A few curves are named.
+    """
+    rows, psnr = frames["summary"], psnr_curves(frames["curves"])
+    part = psnr[psnr.run.isin(rows[rows.trained == UNKNOWN].run)]
+    best_rows = part.loc[part.groupby(["run", "noise"], sort=False).value.idxmax()]
+    each = [
+        f"{code(r['run'])} {number(r['value'])} dB at step {step(r['step'])} ({code(r['noise'])})"
+        for r in records(best_rows)
+    ]
+    return [f"Best PSNR of each test curve: {listed(each, FEW)}."] if each else []
 
 
 def unseen_sets(frames: Frames) -> set[frozenset[str]]:

@@ -189,7 +189,7 @@ class RunCurves:
         """The part of a manifest that decides them, evaluations aside."""
         return {
             "logs": {run: dict(files) for run, files in self.logs.items()},
-            "trained": {run: of if of is None else list(of) for run, of in self.trained.items()},
+            "trained": {run: tables.trained_entry(of) for run, of in self.trained.items()},
             "smooth": smooth,
             "notes": list(self.notes),
         }

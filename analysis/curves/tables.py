@@ -199,8 +199,15 @@ def summary_row(frame: pd.DataFrame, run: str, trained: Sequence[str] | None) ->
     return row
 
 
+def trained_entry(noises: Sequence[str] | None) -> str | list[str] | None:
+    """Noises trained on, for a manifest: a single one as a text, which is empty for none."""
+    if noises is None or len(noises) > 1:
+        return None if noises is None else list(noises)
+    return noises[0] if noises else ""
+
+
 def trained_curves(entry: Mapping[str, Any]) -> dict[str, tuple[str, ...] | None]:
-    """Noises trained on by run, from a manifest, which may hold a single one as a text."""
+    """Noises trained on by run, from the `trained_entry` of each."""
     return {
         run: None if of is None else (of,) * bool(of) if isinstance(of, str) else tuple(of)
         for run, of in entry.items()

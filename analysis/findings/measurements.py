@@ -13,8 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.commands.run_folder import read_manifest, read_tables
-from analysis.curves.logged import PSNR
-from analysis.curves.tables import trained_curves
+from analysis.curves.log_readers import PSNR
 from analysis.engine.layers import last_quarter
 from analysis.findings.study import ABLATION, DERIVED, SNAPSHOTS
 from analysis.generalization import scoring
@@ -388,9 +387,9 @@ def psnr_under_unseen_noise(study: Study, model: str) -> pd.Series | None:
     frame = study.table("curves", "curves")
     if frame is None:
         return None
-    trained = trained_curves(read_manifest(study.path / "curves").get("trained", {})).get(model)
+    trained = read_manifest(study.path / "curves").get("trained", {}).get(model)
     rows = frame[(frame.run == model) & (frame.quantity == PSNR) & (frame.source == VALIDATION)]
-    rows = rows[~rows.noise.isin(trained or ())]
+    rows = rows[rows.noise != trained]
     if rows.empty or not trained:
         return None
     wide = rows.pivot(index="step", columns="noise", values="value").dropna()

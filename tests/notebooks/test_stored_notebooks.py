@@ -109,14 +109,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed, name in enumerate(NAMES):
             policy = MASKED if seed % 2 else MaskPolicy()
             weights = tiny_network(seed).state_dict()
-            checkpoint_file.save(f"{name}.pth", weights, network=TINY, mask=policy)
+            about = {"noise": "gaussian:15"}
+            checkpoint_file.save(f"{name}.pth", weights, network=TINY, mask=policy, training=about)
         files = [f"{name}.pth" for name in NAMES]
         for report, models in (("many", files), ("one", files[1:2])):
             for name, (function, settings) in FUNCTIONS.items():
                 call = getattr(getattr(analysis, name), function)
                 call(models, progress=False, **settings).save(f"{report}/{name}")
         tests = "100,gaussian:15,30\n100,poisson:3,25\n200,gaussian:15,32\n200,poisson:3,22\n"
-        own(place / NAMES[2], tests)
+        own(place / NAMES[2], tests, noise="gaussian:15")
         own(place / "logged")
         analysis.curves.read_curves([NAMES[2], "logged"]).save("many/curves")
         parts = [f"many/{name}" for name in ("generalization", "cka", "srga", "degradation")]

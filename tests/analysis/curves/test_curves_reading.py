@@ -128,3 +128,24 @@ def test_how_curves_are_read_is_said_of_those_that_are_there():
     assert "Rings" in alone and "PSNR" in alone and "Loss" not in alone
     both = text(0, last_step=100.0, last_loss=0.5)
     assert "Losses are as logged." in both and "Rings" in both
+
+
+def test_where_it_is_unknown_what_was_trained_on_each_test_curve_has_a_best_step():
+    rows = [("a", "kair", "psnr", "test", s, v) for s, v in ((100, 30.0), (200, 32.0), (300, 31.0))]
+    rows += [("a", "kair", "psnr", "test 2", s, v) for s, v in ((100, 24.0), (200, 23.0))]
+    curves = pd.DataFrame(rows, columns=list(COLUMNS))
+    unknown = dict.fromkeys(TESTED, NAN) | {"run": "a", "trained": "unknown", "unseen": 0}
+    both = frames(unknown | {"last_step": 300}, curves=curves)
+    text = said(both)
+    assert text.startswith(
+        "Best PSNR of each test curve: `a` 32.00 dB at step 200 (`test`) and `a` 24.00 dB at step "
+        "100 (`test 2`)."
+    )
+    assert "What `a` was trained on is unknown" in text and "Overfitting" not in text
+    table = reading.terminal_table(both, {})
+    lines = [line.split() for line in table.splitlines()[2:4]]
+    assert lines == [
+        ["a", "test", "32.00", "200", "31.00", "300"],
+        ["a", "test", "2", "24.00", "100", "23.00", "200"],
+    ]
+    assert "trained on" not in table
