@@ -115,11 +115,12 @@ def choose(claims: Sequence[Claim], key: str) -> Claim:
         raise BadInput(f"holds several networks, {listed}: {_ways(main)}")
     shared = set.intersection(*(set(words(c.part.address)) for c in main))
     averaged = [c for c in main if is_average(_apart(c.part.address, shared))]
-    if len(averaged) == 1:
+    raw = [c for c in main if c not in averaged]
+    if len(averaged) == 1 and _are_same(raw):
         return _completed(averaged[0], whole)
-    if all(_same(c.part.weights, whole.part.weights) for c in main):
+    if _are_same(main):
         return (averaged or main)[0]
-    raise BadInput(f"holds several sets of weights of a {whole.name}: {_ways(averaged or main)}")
+    raise BadInput(f"holds several sets of weights of a {whole.name}: {_ways(main)}")
 
 
 def _fits(part: Part, whole: Part) -> bool:
@@ -156,9 +157,15 @@ def _ways(claims: Sequence[Claim]) -> str:
     return " or ".join(f"--weights {c.address}" for c in claims[:6])
 
 
-def _same(one: StateDict, other: StateDict) -> bool:
+def _are_same(claims: Sequence[Claim]) -> bool:
+    """Whether claims, if any, have equal weights."""
+    sets = [c.part.weights for c in claims]
     try:
-        return all(torch.equal(value, other[name]) for name, value in one.items())
+        return all(
+            one.keys() == sets[0].keys() and torch.equal(value, sets[0][name])
+            for one in sets[1:]
+            for name, value in one.items()
+        )
     except NotImplementedError:  # sparse tensors, those without values, some types
         return False
 

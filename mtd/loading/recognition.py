@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,7 +14,7 @@ from mtd.loading.choice import Claim, Recognized
 from mtd.loading.nearest import unknown
 from mtd.loading.own_module import OwnModule, check_real, fill
 from mtd.loading.tensor_names import is_average, is_count, is_training, without_insertions
-from mtd.loading.weight_sets import Part, WeightSet, left_over, parts
+from mtd.loading.weight_sets import Part, WeightSet, joined, left_over, parts
 from mtd.networks import external, registry, spandrel_adapter
 from mtd.networks.architecture import Architecture
 from mtd.networks.config import Config, Weights
@@ -81,11 +81,9 @@ def _select(
     """
     asked = choice.within(sets, key)
     claims, errors = _claims(sets, claimers)
-    if not claims and not errors and (plain := [one.without_parallel() for one in sets]) != sets:
-        try:
-            return _select(plain, claimers, key, _none)
-        except BadInput:
-            pass  # the message is about the names in the file
+    for others in () if claims or errors else _other_forms(sets, own=fallback is not _none):
+        if _claims(others, claimers)[0]:
+            return _select(others, claimers, key, fallback)
     places = {one.place for one in asked}
     mine = [error for part, error in errors if part.place in places]
     if mine and not (key and claims):
@@ -102,6 +100,19 @@ def _select(
     else:
         choice.check_rest(raw, claims, asked)
     return network, {**about, **_origin(chosen, module, sets, key)}
+
+
+def _other_forms(sets: Sequence[WeightSet], own: bool) -> Iterator[list[WeightSet]]:
+    """The sets without the names of parallel parts; for a user's own module, as one set."""
+    plain = [one.without_parallel() for one in sets]
+    if any(
+        one.tensors.keys() != other.tensors.keys() for one, other in zip(plain, sets, strict=True)
+    ):
+        yield plain
+    named = [one for one in sets if not one.listed]
+    if own and len(named) > 1:
+        whole = {joined(one.place, n): v for one in named for n, v in one.tensors.items()}
+        yield [WeightSet("", whole)]
 
 
 def _none(sets: Sequence[WeightSet]) -> Claim:

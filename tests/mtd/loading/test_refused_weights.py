@@ -46,6 +46,10 @@ def test_several_sets_that_no_rule_tells_apart(tmp_path):
     assert torch.equal(output(mtd.load(path, sigma=25)), output(tiny("FFDNet")))
     torch.save({"a": weights, "ema_999": shifted(weights), "ema_9999": weights}, path)
     assert "--weights ema_999 or --weights ema_9999" in refused(path, sigma=25)
+    torch.save({"g_a": weights, "g_b": shifted(weights), "g_a_ema": shifted(weights)}, path)
+    assert "--weights g_a or --weights g_b or --weights g_a_ema" in refused(path, sigma=25)
+    torch.save({"last": weights, "best": weights, "last_ema": shifted(weights)}, path)
+    assert mtd.load(path, sigma=25).source["weights"]["key"] == "last_ema"
     both = {**renamed(weights, "generator_a."), **renamed(shifted(weights), "generator_b.")}
     torch.save({"state_dict": both}, path)
     message = refused(path, sigma=25)

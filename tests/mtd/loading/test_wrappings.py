@@ -8,6 +8,7 @@ import types
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 
 import mtd
 from mtd.networks.ffdnet import FFDNetConfig
+from mtd.utils.errors import BadInput
 from tests.helpers.architectures import NEEDED, X, output, tiny
 from tests.helpers.external_networks import SOURCE, nafnet, scunet
 from tests.helpers.paths import data_folder
@@ -286,3 +288,18 @@ def test_an_ffdnet_under_a_prefix_beside_losses_is_no_dncnn_of_spandrel(tmp_path
     loaded = mtd.load(tmp_path / "a.pth", sigma=25)
     assert loaded.source["architecture"] == "FFDNet"
     assert torch.equal(output(loaded), output(network))
+
+
+def test_parts_of_an_own_network_in_mappings_of_their_own(tmp_path):
+    module, how = network_of("own")
+    weights = dict(module.state_dict())
+    expected, _ = reference("own", weights, tmp_path)
+    tree: dict[str, Any] = {"shift": weights["shift"], "optim": {"param_groups": []}}
+    for name in ("first", "last"):
+        tree[name] = {key: weights[f"{name}.{key}"] for key in ("weight", "bias")}
+    for content in (tree, {"epoch": 3, "networks": [tree]}):
+        torch.save(content, tmp_path / "a.pth")
+        assert torch.equal(output(mtd.load(tmp_path / "a.pth", **how)), expected)
+    torch.save({**tree, "middle": {"weight": X}}, tmp_path / "a.pth")
+    with pytest.raises(BadInput, match=r"middle\.weight|do not fit"):
+        mtd.load(tmp_path / "a.pth", **how)
