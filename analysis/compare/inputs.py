@@ -12,6 +12,7 @@ from analysis.commands.inputs import RunInputs, canonical, manifest_of
 from analysis.commands.job import PIXELS, AnalysisJob, plan
 from analysis.commands.model_names import twins
 from analysis.commands.registry import analysis
+from analysis.commands.training_noises import Trained
 from analysis.compare.settings import CompareSettings
 from analysis.engine.observer import Batch
 from analysis.engine.run import batches
@@ -56,7 +57,8 @@ def load_inputs(
         photographs: the clean images; by default those of `settings.images`.
 
     Raises:
-        BadInput: anything that cannot be used, or a model and its copy, by any of the processes.
+        BadInput: anything that cannot be used, a model and its copy, or no PSNR drop, by any of
+            the processes.
     """
     if isinstance(models, Collection) and not isinstance(models, str) and len(models) < LEAST:
         raise BadInput(f"{plural(len(models), 'model')}: rank correlations need {LEAST} or more")
@@ -67,36 +69,40 @@ def load_inputs(
         assert settings.crop is not None
         cut = batches(inputs.crops, settings.batch_size or max(1, PIXELS // settings.crop**2))
         jobs = list(planned(inputs, settings, cut))
-        check_training(jobs[0].inputs)
+        benchmark = jobs[0].inputs
+        assert isinstance(benchmark, benchmark_inputs.BenchmarkInputs)
+        if why := without_drop(benchmark.trained, benchmark.specs):
+            raise BadInput(why)
         whole = benchmark_inputs.with_noisy_input(benchmark_settings(settings), inputs)
     shared = {item.name: getattr(whole, item.name) for item in fields(RunInputs)}
     return CompareInputs(**shared, jobs=tuple(jobs), batches=tuple(cut))
 
 
-def check_training(inputs: RunInputs) -> None:
-    """Check that a PSNR drop can be computed: what models were trained on, and what they were not.
+def without_drop(trained: Trained, specs: Sequence[str]) -> str:
+    """Why there is no PSNR drop to predict, or "".
 
-    Raises:
-        BadInput: of fewer than four models it is known what they were trained on, or there is no
-            noise that all of them were trained on beside one that none was.
+    Of fewer than four models it is known what they were trained on, or there is no noise that all
+    of them were trained on beside one that none was.
+
+    Args:
+        trained: by model, the noises that it was trained on.
+        specs: the noises of the benchmark.
     """
-    assert isinstance(inputs, benchmark_inputs.BenchmarkInputs)
-    unknown = training_noises.unknown(inputs.trained)
-    option = training_noises.OPTION
-    if len(inputs.trained) - len(unknown) < LEAST:
-        were = verb(len(unknown), "was", "were")
-        raise BadInput(
-            f"what {listed(unknown)} {were} trained on is unknown, so there is no PSNR drop; give "
-            f"{option} SPEC, or {option} MODEL=SPEC for one"
+    unknown, option = training_noises.unknown(trained), training_noises.OPTION
+    if unknown and len(trained) - len(unknown) < LEAST:
+        return (
+            f"what {listed(unknown)} {verb(len(unknown), 'was', 'were')} trained on is unknown, so "
+            f"there is no PSNR drop; give {option} SPEC, or {option} MODEL=SPEC for one"
         )
-    split = set(training_noises.splits(inputs.trained, inputs.specs).values())
+    split = set(training_noises.splits(trained, specs).values())
     for value, lacking in ((True, "that all models were"), (False, "that no model was")):
         if value not in split:
-            raise BadInput(
-                f"noises {', '.join(inputs.specs)}: none of them is one {lacking} trained on "
-                f"({training_noises.in_words(training_noises.entry(inputs.trained))}); give it by "
+            return (
+                f"noises {', '.join(specs)}: none of them is one {lacking} trained on "
+                f"({training_noises.in_words(training_noises.entry(trained))}); give it by "
                 f"--noise or --reference, or {option}"
             )
+    return ""
 
 
 def check_models(models: Mapping[str, Denoiser]) -> None:

@@ -20,13 +20,14 @@ from analysis.commands.run_folder import (
 )
 from analysis.commands.several import run_together
 from analysis.compare import command as compare_command
-from analysis.compare.inputs import too_few
+from analysis.compare.inputs import too_few, without_drop
 from analysis.compare.predictors import indices
 from analysis.curves import command as curves_command
 from analysis.curves.csv_logs import LOG
 from analysis.curves.log_readers import RECIPE
 from analysis.curves.run_curves import RunSources, read_logs
 from analysis.engine.cache import FOLDER
+from analysis.generalization.inputs import trained_on
 from analysis.report import plan as report_plan
 from analysis.report import sections as report_sections
 from analysis.report.settings import BENCHMARK, ReportOptions, ReportSettings
@@ -91,10 +92,10 @@ def compute(
         logs = training_logs(options, plan.inputs) if "curves" in chosen else []
         if logs:  # unreadable ones are reported before anything is computed
             read_logs(RunSources.of(logs).logs)
-        few = too_few(plan.inputs.models) if "compare" in chosen else ""
+        few = uncomparable(plan) if "compare" in chosen else ""
         if strict:
             check_possible(chosen, few, logs)
-        elif few and len(plan.inputs.models) >= LEAST:  # copies of one another
+        elif few and len(plan.inputs.models) >= LEAST:
             note(f"skipped section compare: {few}", quiet=quiet)
         jobs = plan.jobs(computed(chosen), strict, quiet)
     folder = RunFolder(
@@ -137,16 +138,23 @@ def compare(folder: Path, output: OutputOptions) -> None:
     compare_command.from_folders(parts, inside(place, output), names=list(runs))
 
 
+def uncomparable(plan: report_plan.ReportPlan) -> str:
+    """Why models cannot be compared, or "": too few, or of unknown training."""
+    specs = plan.noises.benchmark
+    trained = trained_on(plan.inputs, plan.benchmark_settings, plan.noises.suite, specs)
+    return too_few(plan.inputs.models) or without_drop(trained, specs)
+
+
 def check_possible(chosen: Sequence[str], few: str, logs: Sequence[str]) -> None:
     """Check that sections that were named are possible.
 
     Args:
         chosen: their names.
-        few: why there are too few models to compare; see `analysis.compare.inputs.too_few`.
+        few: why models cannot be compared; see `uncomparable`.
         logs: of the models' training.
 
     Raises:
-        BadInput: too few models to compare, or no log.
+        BadInput: models that cannot be compared, or no log.
     """
     if few:
         raise BadInput(f"--sections compare: {few}")

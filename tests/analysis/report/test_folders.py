@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from analysis.commands.parser import OutputOptions
 from analysis.report import command, folders
 from analysis.report.command import parse, run_arguments
 from analysis.report.settings import ReportOptions
+from mtd.loading import checkpoint_file
+from mtd.masking import MaskPolicy
 from mtd.metrics import lpips
 from mtd.utils.errors import BadInput
+from tests.helpers.networks import TINY, tiny_network
 from tests.helpers.thread_ranks import in_threads
 
 SMALL = ("--limit", "5", "--crop", "24", "--benchmark-crop", "32", "--noise", "poisson:3.5")
@@ -30,10 +34,28 @@ def test_copies_of_a_model_are_not_compared(pair, monkeypatch, capsys):
     monkeypatch.chdir(pair)
     request = parse([*copies(pair), *SMALL, "--max-crops", "attribution=1"])
     monkeypatch.setattr(folders, "computed", lambda chosen: ["generalization", "srga"])
-    made = folders.compute(request.models, request.settings, request.options, request.output)
-    assert made.sections == ["generalization", "srga"]
-    told = capsys.readouterr().err
-    assert "skipped section compare: 2 models" in told and "correlations need 4 or more" in told
+    for place, quiet in (("told", False), ("silent", True)):
+        output = OutputOptions(place, quiet=quiet)
+        made = folders.compute(request.models, request.settings, request.options, output)
+        assert made.sections == ["generalization", "srga"]
+        told = capsys.readouterr().err
+        assert bool(told) != quiet
+        if told:
+            assert "skipped section compare: 2 models" in told and "need 4 or more" in told
+
+
+def test_models_of_unknown_training_are_not_compared(pair, monkeypatch):
+    monkeypatch.chdir(pair)
+    for seed, name in enumerate(("third", "fourth"), 2):
+        weights = tiny_network(seed).state_dict()
+        checkpoint_file.save(f"{name}.pth", weights, network=TINY, mask=MaskPolicy())
+    four = ["plain.pth", "hidden.pth", "third.pth", "fourth.pth", "--sections", "compare", *SMALL]
+    with pytest.raises(BadInput, match="compare: what third and fourth were trained on is unkn"):
+        run_arguments(four)
+    given = ("--in-distribution", "gaussian:25")
+    with pytest.raises(BadInput, match="none of them is one that all models were trained on"):
+        run_arguments([*four, *given])
+    assert not (pair / "runs").exists()
 
 
 def test_a_comparison_of_copies_is_refused_before_anything_is_computed(pair, monkeypatch):
