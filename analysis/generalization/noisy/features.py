@@ -59,7 +59,7 @@ ESTIMATED = "gaussian of the estimated level"
 
 COLUMNS = (
     *("model", "quantity", "noise_a", "noise_b", "value", "low", "high"),
-    *("layer", "strength_a", "strength_b", "patches", "note"),
+    *("layer", "strength_a", "strength_b", "patches", "note", "reason"),
 )
 DEPTH = ("model", "noise_a", "noise_b", "layer", "index", "cka", "low", "high")
 
@@ -244,18 +244,21 @@ def last_quarter(layers: pd.DataFrame) -> dict[str, str]:
 def left_out(measure: str, why: str) -> pd.DataFrame:
     """The row of a measure that is left out."""
     row: dict[str, Any] = dict.fromkeys(COLUMNS, math.nan) | dict.fromkeys(COLUMNS[:4], "")
-    return pd.DataFrame([row | {"quantity": measure, "layer": "", "note": why}])
+    about = {"quantity": measure, "layer": "", "note": why, "reason": ""}
+    return pd.DataFrame([row | about])
 
 
 def summary(frame: pd.DataFrame, measure: str, made: Contents) -> pd.DataFrame:
     """A measure of every model between the first noise and every other.
 
     Args:
-        frame: with the columns `model`, `noise_a`, `noise_b`, `value`, `low`, `high`, `layer`.
+        frame: with the columns `model`, `noise_a`, `noise_b`, `value`, `low`, `high`, `layer`, and
+            perhaps `reason`, why there is no value.
         measure: its name.
         made: the patches and noises.
     """
     frame = frame[frame.noise_a != frame.noise_b]
-    frame = frame.assign(quantity=measure, patches=len(made.crops), note="")
+    reason = frame.reason if "reason" in frame else ""
+    frame = frame.assign(quantity=measure, patches=len(made.crops), note="", reason=reason)
     strengths = {f"strength_{side}": frame[f"noise_{side}"].map(made.strengths) for side in "ab"}
     return frame.assign(**strengths)[list(COLUMNS)]

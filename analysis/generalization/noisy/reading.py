@@ -13,6 +13,7 @@ from analysis.generalization.noisy.figures import order_of
 from analysis.generalization.noisy.inputs import BLUR, CONTROLS, RECORDED, SIGMA
 from analysis.generalization.noisy.tables import DIFFERENCE, QUANTITIES
 from analysis.plotting.model_styles import located
+from analysis.text import reasons
 from analysis.text.intervals import about_intervals
 from analysis.text.markdown import bounded, code, codes, escaped, listed, number
 from analysis.text.model_kinds import kinds
@@ -192,6 +193,7 @@ def between_noises(frames: Frames) -> list[str]:
         for measure, note in zip(gone.quantity, gone.note, strict=True)
     ]
     frame = frame[frame.note == ""]
+    missing += reasons.missing(frame.rename(columns={"noise_b": "noise"}), "features.csv")
     if frame.empty:
         return missing
     first, patches = str(frame.noise_a.iloc[0]), int(frame.patches.iloc[0])
@@ -257,8 +259,10 @@ def measured(frame: pd.DataFrame, measure: str, first: str) -> str:
     """One measure under recorded noise, with its value for another draw of the synthetic noise."""
     what, how, digits = MEASURES[measure]
     part = frame[frame.quantity == measure]
+    known = part[part.noise_b == RECORDED].dropna(subset="value").model
+    unknown = [model for model in dict.fromkeys(part.model) if model not in set(known)]
     texts = []
-    for model, rows in part.groupby("model", sort=False):
+    for model, rows in part[part.model.isin(known)].groupby("model", sort=False):
         by_noise = rows.set_index("noise_b")
         values = [
             bounded(row["value"], row["low"], row["high"], digits)
@@ -266,6 +270,7 @@ def measured(frame: pd.DataFrame, measure: str, first: str) -> str:
         ]
         draw = f"for another draw of the synthetic noise {values[1]}"
         texts.append(f"{values[0]} for {code(model)} ({draw})")
+    texts += [f"no value for {codes(unknown)}"] if unknown else []
     about = "; ".join(filter(None, (what, layers_of(part), how)))
     return f"{measure} ({about}): {listed(texts, len(texts))}."
 

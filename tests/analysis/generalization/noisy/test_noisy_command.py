@@ -283,6 +283,29 @@ class Broken(torch.nn.Module):
         return x / 0
 
 
+class Dead(torch.nn.Module):
+    """A residual network whose last features are 0 everywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = torch.nn.Conv2d(3, 4, 3, padding=1)
+        self.last = torch.nn.Conv2d(4, 3, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x - self.last((self.first(x) * 0 - 1).relu())
+
+
+def test_features_that_do_not_vary_have_no_score(folder):
+    models = {"plain": mtd.load("plain.pth"), "dead": Dead()}
+    result = analysis.generalization.noisy_pictures(models, "photos", progress=False)
+    frame = result.frames["features"].query("quantity == 'SRGA'").set_index("model")
+    assert frame.value["dead"].isna().all() and frame.value["plain"].notna().all()
+    assert set(frame.reason["dead"]) == {"its features do not vary"}
+    text = " ".join(result.sentences())
+    assert "No value for input:last of `dead` under" in text and "no value for `dead`" in text
+    result.figures()
+
+
 def test_an_output_that_is_not_finite_is_refused(folder):
     with pytest.raises(BadInput, match="broken: its output for image 0 is not finite"):
         analysis.generalization.noisy_pictures(
