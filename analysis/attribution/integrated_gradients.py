@@ -183,8 +183,11 @@ def attribute(
         inputs = middle.to(image.dtype).requires_grad_()
         with torch.enable_grad():
             value = detail(call(inputs), window).sum()
-            (slope,) = torch.autograd.grad(value, inputs)
-        total += (slope.double() * move).sum(0)
+            slope = None
+            if value.requires_grad:  # unless the output depends on nothing
+                (slope,) = torch.autograd.grad(value, inputs, allow_unused=True)
+        if slope is not None:
+            total += (slope.double() * move).sum(0)
     with torch.no_grad():
         ends = torch.stack([points[0], points[-1]]).to(image.dtype)
         start, end = detail(call(ends).double(), window).tolist()

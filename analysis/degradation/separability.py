@@ -25,6 +25,10 @@ FOLDS = 5
 
 PERPLEXITY = 30.0
 
+RANGE = 1e-12, 1e12
+"""Scores of another standard deviation are brought to 1 for t-SNE, whose single precision does not
+hold their squares."""
+
 Array = NDArray[np.float64]
 
 
@@ -191,6 +195,8 @@ def embedding(scores: ArrayLike, seed: int = 0) -> Array:
     spread = values[:, 0].std()
     if not spread > 0:
         raise Undefined(CONSTANT)
+    if not RANGE[0] < spread < RANGE[1]:
+        values, spread = values / spread, 1.0
     begin = (values[:, :2] / spread * 1e-4).astype(np.float32)
     near = perplexity(len(values))
     with one_thread():

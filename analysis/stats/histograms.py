@@ -100,7 +100,8 @@ class Histogram:
         (see `count`), or all values lie in one bin."""
         if not np.isfinite(self.sums).all():
             return f"{NOT_FINITE}, or beyond ±{LIMIT:g}"
-        return "" if int(np.count_nonzero(self.counts)) > 1 else CONSTANT
+        varies = int(np.count_nonzero(self.counts)) > 1
+        return "" if varies else f"{CONSTANT} by more than a bin of their histogram"
 
     def moments(self) -> tuple[float, float, float, float]:
         """Mean, standard deviation, skewness and excess kurtosis, over n, not n - 1; exact.

@@ -28,6 +28,23 @@ def smooth_network() -> nn.Module:
     return nn.Sequential(*layers).double()
 
 
+class Constant(nn.Module):
+    """An output that does not depend on the input, but perhaps on the weights."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.level, self.factor = nn.Parameter(torch.ones(1, 3, 1, 1)), factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.level.double().expand_as(x) * 1 if self.factor else torch.zeros_like(x)
+
+
+@pytest.mark.parametrize("factor", [0, 1])
+def test_nothing_is_attributed_of_an_output_that_does_not_depend_on_the_input(factor):
+    found = integrated_gradients.attribute(Constant(factor), picture(), WINDOW, sigma=2.0, steps=2)
+    assert not found.values.any() and found.start == found.end
+
+
 def test_gini_and_diffusion_index_in_closed_form():
     assert integrated_gradients.gini(torch.ones(7, 3)) == pytest.approx(0)
     one = torch.zeros(50)

@@ -168,6 +168,14 @@ def test_embeddings_repeat_and_leave_threads_alone():
     assert np.isfinite(embedding(samples(1, 1)[:6])).all()
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_embeddings_do_not_depend_on_the_scale(scale):
+    values = samples(3, 1)
+    assert calinski_harabasz(embedding(scale * values), NOISE) == pytest.approx(
+        calinski_harabasz(embedding(values / values[:, 0].std()), NOISE), rel=1e-6
+    )
+
+
 def test_signs_are_fixed():
     scores = torch.tensor([[1.0, -4.0, 0.0], [-3.0, 2.0, 0.0]])
     assert upright(scores).tolist() == [[-1, 4, 0], [3, -2, 0]]
