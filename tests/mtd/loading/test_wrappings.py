@@ -108,7 +108,7 @@ def cases_of(name: str, count: int) -> list[tuple[str, str, str, str]]:
 
 @pytest.mark.parametrize(
     "name, count",
-    [("own", 52), ("FFDNet", 36), ("DnCNN", 20), ("NAFNet", 8), ("SwinIR", 5), ("RIDNet", 4)],
+    [("own", 52), ("FFDNet", 24), ("DnCNN", 16), ("NAFNet", 6), ("SwinIR", 5), ("RIDNet", 4)],
 )
 def test_containers_prefixes_extras_and_formats(tmp_path, name, count):
     check_cases(name, cases_of(name, count), tmp_path)
