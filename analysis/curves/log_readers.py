@@ -94,7 +94,7 @@ def _lines(files: list[Path], kind: str) -> Iterable[Line]:
 
 
 def recipe_noise(path: Path) -> str:
-    """The noise that `mtd.train` was told to train on: in the folder, or that around its events."""
+    """The noise that `mtd.train` was set to train on: in the folder, or that around its events."""
     folder = path if path.is_dir() else path.resolve().parent
     for place in (folder, folder.resolve().parent):
         with suppress(OSError, ValueError, KeyError, TypeError):

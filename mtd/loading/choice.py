@@ -1,4 +1,4 @@
-"""Which of several sets of weights in a file is the network's: an average, or what is asked for."""
+"""Which of several sets of weights in a file is the network's: an average, or what is chosen."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def choose(claims: Sequence[Claim], key: str) -> Claim:
         BadInput: several networks, or several sets of weights that no rule tells apart.
     """
     claims = [c for c in claims if c.complete] or claims
-    asked = [c for c in claims if key and inside(c.part, key)]
-    main = asked or [c for c in claims if not c.of_training] or list(claims)
+    named = [c for c in claims if key and inside(c.part, key)]
+    main = named or [c for c in claims if not c.of_training] or list(claims)
     if len(main) == 1:
         return main[0]
     whole = max(main, key=lambda c: len(c.part.weights))

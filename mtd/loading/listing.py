@@ -70,12 +70,12 @@ def _paragraph(words: Iterable[str]) -> list[str]:
 
 def weights_line(source: Mapping[str, Any]) -> str:
     """Which of several sets of weights a network has; empty if its file holds one."""
-    told = source.get("weights")
-    if told is None:
+    used = source.get("weights")
+    if used is None:
         return ""
-    kind = "averaged, " if told["averaged"] else ""
-    shared = f", all but parameters from {told['buffers']}" if "buffers" in told else ""
-    return f"{kind}{told['key']}{shared}"
+    kind = "averaged, " if used["averaged"] else ""
+    shared = f", all but parameters from {used['buffers']}" if "buffers" in used else ""
+    return f"{kind}{used['key']}{shared}"
 
 
 def sets_line(source: Mapping[str, Any]) -> str:

@@ -155,7 +155,7 @@ def input_format(network: Denoiser, described: bool, options: LoadOptions) -> In
     """
     own = network.input_format
     kind = network.config.kind if isinstance(network, ExternalNetwork) else type(network).__name__
-    free = isinstance(network, ExternalNetwork) or not (described or network.range_told)
+    free = isinstance(network, ExternalNetwork) or not (described or network.range_in_weights)
     value_range = options.value_range
     if value_range is None:
         if network.range_unknown and not described:
@@ -186,7 +186,7 @@ def input_format(network: Denoiser, described: bool, options: LoadOptions) -> In
 def assumed(network: Denoiser, by_architecture: str, options: LoadOptions) -> str:
     """What a file without metadata and the options leave open, and is assumed."""
     parts = [by_architecture]
-    if options.value_range is None and not network.range_told:
+    if options.value_range is None and not network.range_in_weights:
         parts.append(f"values from 0 to {network.input_format.value_range:g}")
     if options.bgr is None and network.config.in_chans == 3:
         parts.append("RGB")

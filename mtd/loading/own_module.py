@@ -21,7 +21,7 @@ class OwnModule:
 
     Args:
         module: as its factory returns it.
-        sigma: whether it is told a noise level.
+        sigma: whether it is given a noise level.
     """
 
     def __init__(self, module: nn.Module, sigma: bool) -> None:

@@ -79,26 +79,26 @@ def _select(
         key: of `--weights`, or empty.
         fallback: what is tried of the sets that the key names if nothing is recognized.
     """
-    asked = choice.within(sets, key)
+    chosen_sets = choice.within(sets, key)
     claims, errors = _claims(sets, claimers)
     for others in () if claims or errors else _other_forms(sets, own=fallback is not _none):
         if _claims(others, claimers)[0]:
             return _select(others, claimers, key, fallback)
-    places = {one.place for one in asked}
+    places = {one.place for one in chosen_sets}
     mine = [error for part, error in errors if part.place in places]
     if mine and not (key and claims):
         raise mine[0]
-    raw = choice.choose(claims, key) if claims else fallback(asked)
+    raw = choice.choose(claims, key) if claims else fallback(chosen_sets)
     network, about = raw.make(raw.part)
     module = network.whole if isinstance(network, ExternalNetwork) else network
     chosen = choice.average_of(raw, module, sets, claims, key)
     if chosen is not raw:
         network, about = chosen.make(chosen.part)
     elif key and claims and not choice.inside(raw.part, key):
-        fallback(asked)
+        fallback(chosen_sets)
         raise BadInput(f"--weights {key}: no weights of the {raw.name} in {raw.address}")
     else:
-        choice.check_rest(raw, claims, asked)
+        choice.check_rest(raw, claims, chosen_sets)
     return network, {**about, **_origin(chosen, module, sets, key)}
 
 

@@ -44,9 +44,9 @@ class Denoiser(nn.Module):
         takes_sigma: whether it is noise-conditional: `restore` needs a noise level.
         takes_masks: whether `restore` takes attention masks, an input mask, and a stream for both.
         block_names: how its repeated blocks are named; None for a network without any.
-        range_unknown: whether the value range is not told by the weights, nor the same in all
+        range_unknown: whether the value range does not follow from the weights, nor is the same in all
             published files, so that it has to be given.
-        range_told: whether the weights tell the value range.
+        range_in_weights: whether the value range follows from the weights.
         multiple: tiles that start at multiples of this are processed like parts of the whole image.
         smallest: smallest height and width of its input.
     """
@@ -56,7 +56,7 @@ class Denoiser(nn.Module):
     takes_masks: bool = False
     block_names: BlockNames | None = None
     range_unknown: bool = False
-    range_told: bool = False
+    range_in_weights: bool = False
     multiple = 1
     smallest = 1
 

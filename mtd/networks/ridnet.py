@@ -72,10 +72,10 @@ class RIDNet(Denoiser):
     attention has one value for each image and channel. It was trained without masks.
 
     Attributes:
-        range_told: by `sub_mean`.
+        range_in_weights: by `sub_mean`.
     """
 
-    range_told = True
+    range_in_weights = True
     block_names = RIDNET_BLOCKS
 
     def __init__(self, config: RIDNetConfig | None = None) -> None:

@@ -75,7 +75,7 @@ class RNAN(Denoiser):
     files take values up to 255, those retrained by others up to 1.
 
     Attributes:
-        range_unknown: weights alone do not tell the value range.
+        range_unknown: the value range does not follow from weights alone.
     """
 
     multiple = 2
@@ -242,7 +242,7 @@ def convolution(inputs: int, outputs: int) -> nn.Conv2d:
 def detect(weights: Weights) -> RNANConfig | None:
     """Hyper-parameters of an RNAN from its keys and shapes; None for another architecture.
 
-    The value range is left at 1, which weights do not tell: see `RNAN.range_unknown`.
+    The value range is left at 1, since weights do not say it: see `RNAN.range_unknown`.
 
     Raises:
         BadInput: an incomplete RNAN, or one whose channels differ at its two ends.

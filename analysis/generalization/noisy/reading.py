@@ -211,7 +211,7 @@ def between_noises(frames: Frames) -> list[str]:
         text.append("The two differ in strength, so what follows is not about the kind alone.")
     text += [measured(frame, measure, first) for measure in dict.fromkeys(frame.quantity)]
     text += [
-        f"Not told apart from another draw of the synthetic noise, by its interval: {each}."
+        f"By its interval, not distinguishable from another draw of the synthetic noise: {each}."
         for each in [undecided(frame, first)]
         if each
     ]
