@@ -22,7 +22,7 @@ ORIENTATION, ICC = 0x0112, 34675
 class _PillowLimit:
     """Pillow's own limit of pixels, off while any thread has a file open.
 
-    Its error calls a large image an attack, and its warning cannot be distinguished from a defect of the
+    Its error calls a large image an attack, and its warning looks like that of a defect of the
     file; `mtd.data.image_headers` has a limit of its own, which says how to raise it.
     """
 

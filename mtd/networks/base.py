@@ -44,8 +44,8 @@ class Denoiser(nn.Module):
         takes_sigma: whether it is noise-conditional: `restore` needs a noise level.
         takes_masks: whether `restore` takes attention masks, an input mask, and a stream for both.
         block_names: how its repeated blocks are named; None for a network without any.
-        range_unknown: whether the value range does not follow from the weights, nor is the same in all
-            published files, so that it has to be given.
+        range_unknown: whether the value range does not follow from the weights, nor is the same in
+            all published files, so that it has to be given.
         range_in_weights: whether the value range follows from the weights.
         multiple: tiles that start at multiples of this are processed like parts of the whole image.
         smallest: smallest height and width of its input.
