@@ -152,6 +152,8 @@ def test_from_where_on_two_models_differ():
     frames["difference"] = depth(("a", "b"), [(0.1, 0.3), (-0.1, 0.2)])
     assert "includes 0, so the order there is undecided" in said(cka_reading.differences(frames))
     frames["difference"] = depth(("a", "b"), [(NAN, NAN)])
+    assert "the last block `b` - `a` has no value." in said(cka_reading.differences(frames))
+    frames["difference"] = frames["difference"].assign(difference=0.2)
     assert "without intervals" in said(cka_reading.differences(frames))
 
 
@@ -266,6 +268,7 @@ def test_sensitivity_is_that_of_the_output_and_of_the_strongest_layer():
 def test_attribution_describes_and_tells_nothing_apart():
     rows = [
         {"model": m, "noise": n, "crop": c, "di": di + c, "outside": 0.1, "note": ""}
+        | {"start": 1.0, "end": 3.0, "sum": 2.0}
         | {"completeness": 0.01, "window_top": 8, "window_left": 8, "side": 8, "reach90": 20}
         for m, di in (("a", 5.0), ("b", 3.0))
         for n in ("gaussian:0", "poisson:3")
