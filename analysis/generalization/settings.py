@@ -158,7 +158,7 @@ class GeneralizationSettings(Settings):
         Raises:
             BadInput: something does.
         """
-        why = "and --noisy: give one of them; noisy pictures have no clean image to compare with"
+        why = "has no effect with --noisy, as there is no clean image; leave one of them out"
         for item in fields(self):
             if item.name not in NOISY and getattr(self, item.name) != item.default:
                 raise BadInput(f"{flag_of(item)} {why}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 FEW = 10
-"""With fewer crops intervals are rough."""
+"""With fewer photographs, or crops of them, intervals are rough."""
 
 
 def about_intervals(unit: str, photographs: int, crops: int) -> str:
@@ -24,5 +24,7 @@ def about_intervals(unit: str, photographs: int, crops: int) -> str:
         what = f"crop of {of}"
         same = "these photographs" if photographs > 1 else "this photograph"
         about = f"other crops of {same}, not about other photographs or trainings"
-    rough = f" With {crops} crops they are rough." if crops < FEW else ""
+    count = f"{photographs} photographs" if unit == "scene" else f"{crops} crops"
+    few = (photographs if unit == "scene" else crops) < FEW
+    rough = f" With {count} they are rough." if few else ""
     return f"The 95% intervals leave out one {what} at a time: they are about {about}.{rough}"

@@ -104,14 +104,21 @@ def before(frames: Frames) -> list[str]:
         f"Estimated noise level of the pictures: {value(fine, 'noise_level', LEVELS)} of 255 at "
         f"the finest scale, {value(coarse, 'coarse_noise_level', LEVELS)} one octave coarser."
     ]
-    ratio = coarse["mean"] / fine["mean"] if fine["mean"] else math.inf
+    ratio = correlation_of_noise(frames)
     if ratio > CORRELATED:
         text.append(
             f"The coarser estimate is {number(ratio, 1)} times the finer one, for white noise it "
             "would be 1: the noise is spatially correlated, as that of cameras after demosaicing, "
-            "or image structure counts as noise. For correlated noise the finer one is too small."
+            "or image structure counts as noise. For correlated noise the finer one is too small, "
+            "and so is the coarser one where more pixels are alike."
         )
     return text
+
+
+def correlation_of_noise(frames: Frames) -> float:
+    """The coarser estimate of the pictures' noise level over the finer one, 1 for white noise."""
+    fine, coarse = (rows_of(frames, name)[NOISY] for name in ("noise_level", "coarse_noise_level"))
+    return float(coarse["mean"] / fine["mean"]) if fine["mean"] else math.inf
 
 
 def after(frames: Frames) -> list[str]:
@@ -128,16 +135,19 @@ def removed(frames: Frames) -> list[str]:
     """The residual: its strength, and how far it is from white."""
     strength, correlation = rows_of(frames, "residual"), rows_of(frames, "autocorrelation")
     text = [f"Removed (root mean square of noisy − output): {each(frames, 'residual', LEVELS)}."]
-    level = rows_of(frames, "coarse_noise_level")[NOISY]["mean"]
+    level = rows_of(frames, "coarse_noise_level")[NOISY]["high"]
     above = [
         name
         for name, row in strength.items()
-        if name not in CONTROLS and level > 0 and row["mean"] > CORRELATED * level
+        if name not in CONTROLS and row["low"] > CORRELATED * level
     ]
     if above:
+        reason = "part of that is image, or a change of brightness or color"
+        if correlation_of_noise(frames) > CORRELATED:
+            reason = f"{reason}, unless the noise is correlated over more pixels than it sees"
         text.append(
-            f"{codes(above)} took away more than {CORRELATED:g} times the estimated noise level: "
-            "part of that is image, or a change of brightness or color."
+            f"By their intervals {codes(above)} took away more than {CORRELATED:g} times the "
+            f"estimated noise level: {reason}."
         )
     if correlation:
         floor = next(iter(correlation.values()))["floor"]

@@ -109,15 +109,23 @@ def test_correlated_noise_is_named():
 
 def test_a_model_that_takes_away_more_than_the_noise_is_named():
     assert "took away more" not in text(frames(removed=7))
-    said = text(frames(removed=8))
-    assert "`a_b` took away more than 1.5 times the estimated noise level" in said
+    said = text(frames(fine=4.5, removed=8))
+    assert (
+        "`a_b` took away more than 1.5 times the estimated noise level: part of that is image, or "
+        "a change of brightness or color." in said
+    )
+    assert "unless the noise is correlated over more pixels" in text(frames(2, 5, removed=8))
+    uncertain = frames(removed=8)
+    means = uncertain["means"]
+    means.loc[(means.quantity == "residual") & (means.model == "a_b"), "low"] = 7.4
+    assert "took away more" not in text(uncertain)
 
 
 def test_few_pictures_decide_nothing():
     assert "Too few pictures for intervals: every difference" in text(frames(count=2))
     assert "1 noisy picture without" in text(frames(count=1))
     rough = text(frames(count=5))
-    assert "With 5 crops they are rough" in rough and "Too few" not in rough
+    assert "With 5 photographs they are rough" in rough and "Too few" not in rough
 
 
 def test_agreement_of_one_two_and_many_models():
@@ -138,9 +146,9 @@ def test_measures_stand_beside_another_draw():
     assert "0.900 [0.800, 0.950] for `a_b` (for another draw of the synthetic noise 0.990" in said
     assert "CKA (mean over the last quarter of the layers; conv1 to conv3; 1 is equal" in said
     assert "SRGA (before the last convolution; 0 is no distance" in said
-    assert "Not told apart" not in said and "300 or more" in said
+    assert "not distinguishable" not in said and "300 or more" in said
     near = frames() | {"features": compared(draw=0.94)}
-    assert "by its interval: CKA of `a_b` and SRGA of `a_b`" in text(near)
+    assert "from another draw of the synthetic noise: CKA of `a_b` and SRGA of `a_b`" in text(near)
     assert "differ in strength" not in said and "No intervals of" not in said
     none = text(frames() | {"features": compared(low=math.nan, draw=0.94)})
     assert "Not told apart" not in none
