@@ -44,7 +44,7 @@ def test_the_store_holds_the_same_pixels_and_is_made_once(photos, tmp_path, monk
         again = TrainingPairs([str(photos)], 16, "gaussian:15", store=store)
         assert same([again.batch(3, 5)], [plain.batch(3, 5)])
     (store / "pixels.bin").write_bytes((store / "pixels.bin").read_bytes()[:-1])
-    with pytest.raises(BadInput, match="no store of these 4"):
+    with pytest.raises(BadInput, match="no store of these photographs"):
         decoded_store.stored(store, plain.photographs)
     TrainingPairs([str(photos)], 16, "gaussian:15", store=store)  # a damaged one is made anew
     assert len(decoded_store.stored(store, plain.photographs)) == 4
