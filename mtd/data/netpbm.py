@@ -66,8 +66,10 @@ def rasters(path: Path) -> list[Raster]:
         end = file.seek(0, 2)
         file.seek(0)
         while not found or (not found[-1].plain and file.tell() < end):
-            if found and not MARK.match(file.peek(3)):
+            here = file.tell()
+            if found and not MARK.match(file.read(3)):
                 break
+            file.seek(here)
             found.append(_header(file))
             file.seek(found[-1].offset + found[-1].length)
     return found
@@ -89,8 +91,9 @@ def _word(file: BinaryIO) -> int:
     while True:
         byte = file.read(1)
         if byte == b"#":
-            file.readline()
-        elif byte.isdigit() and len(word) < 9:
+            while byte not in (b"\n", b"\r", b""):
+                byte = file.read(1)
+        if byte.isdigit() and len(word) < 9:
             word += byte
         elif not byte.isspace():
             raise BadInput("damaged header")
@@ -102,7 +105,7 @@ def pixels(path: Path, raster: Raster) -> NDArray[np.uint8] | NDArray[np.uint16]
     """(H, W, 1 or 3) of 8 or 16 bits; other depths are scaled, so that white is the largest value.
 
     Raises:
-        BadInput: too few values, or one above white.
+        BadInput: too few values, one above white, or a plain file that holds anything else.
     """
     with path.open("rb") as file:
         file.seek(raster.offset)
@@ -134,7 +137,20 @@ def _raw(content: bytes, raster: Raster) -> NDArray[Any]:
 
 
 def _plain(content: bytes, raster: Raster) -> NDArray[Any]:
-    """The numbers of a plain raster; those of a bitmap need no space between them."""
+    """The numbers of a plain raster, which is all of a file; a bitmap needs no space between them.
+
+    Raises:
+        BadInput: anything but numbers, comments and white space, or more numbers than pixels need.
+    """
     content = re.sub(rb"#[^\r\n]*", b"", content)
-    words = re.findall(rb"[01]" if raster.kind == BITMAP else rb"\d+", content)
+    bitmap = raster.kind == BITMAP
+    wrong = re.search(rb"[^01\s]" if bitmap else rb"\S*[^\d\s]\S*|\d{18,}", content)
+    if wrong:
+        shown = wrong[0][:20].decode("ascii", "replace")
+        what = "0 or 1" if bitmap else f"whole numbers up to {raster.top}"
+        raise BadInput(f"damaged image ({shown!r} in a plain file: expected {what})")
+    words = re.findall(rb"\d", content) if bitmap else content.split()
+    count = raster.height * raster.width * (3 if raster.kind == 3 else 1)
+    if len(words) > count:
+        raise BadInput(f"damaged image ({len(words)} values; its size needs {count})")
     return np.array([int(word) for word in words], np.int64)

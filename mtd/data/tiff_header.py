@@ -7,8 +7,9 @@ takes YCbCr for RGB. Each kind is read by a library that reads it rightly, or re
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
@@ -29,11 +30,38 @@ COLORS = {0: 1, 1: 1, 2: 3, 3: 1, 6: 3}
 
 REFUSED = {4: "a mask", 5: "CMYK", 8: "CIELab", 9: "ICCLab", 10: "ITULab", 32803: "raw sensor data"}
 
+COMPRESSIONS = dict.fromkeys((33003, 33004, 33005, 34712), "JPEG 2000") | {
+    6: "JPEG as TIFF 6.0 had it first",
+    32809: "ThunderScan",
+    34887: "LERC",
+    34892: "lossy JPEG of DNG",
+    34925: "LZMA",
+    50000: "Zstandard",
+    50002: "JPEG XL",
+}
+"""Names of compressions that not every library decodes, by the value of their tag."""
+
+LZMA, ZSTANDARD, WEBP = 34925, 50000, 50001
+BY_BOTH = frozenset({1, 2, 3, 4, 5, JPEG, 8, 32773, 32946})
+
 Library = Literal["Pillow", "libvips"]
+
+DECODED: dict[Library, frozenset[int]] = {
+    "Pillow": BY_BOTH | {LZMA, ZSTANDARD},
+    "libvips": BY_BOTH | {WEBP},
+}
+"""The compressions that the published builds of each library decode."""
+
+SIZES = {1: 1, 2: 1, 6: 1, 7: 1, 3: 2, 8: 2, 4: 4, 9: 4, 11: 4, 13: 4, 5: 8, 10: 8, 12: 8, 16: 8}
+"""Bytes of a value by its type."""
 
 
 def directories(path: Path) -> list[ImageFileDirectory_v2]:
-    """The tags of every directory of a file, in order."""
+    """The tags of every directory of a file, in order.
+
+    Raises:
+        BadInput: a directory, or a value of its tags, is not complete.
+    """
     with path.open("rb") as file:
         start = file.read(16)
         start = start if b"+" in start[2:4] else start[:8]
@@ -41,11 +69,43 @@ def directories(path: Path) -> list[ImageFileDirectory_v2]:
         offset = ImageFileDirectory_v2(start).next
         while offset and offset not in found:
             tags = ImageFileDirectory_v2(start)
+            _check_complete(file, offset, start)
             file.seek(offset)
             tags.load(file)
             found[offset] = tags
             offset = tags.next
     return list(found.values())
+
+
+def _check_complete(file: BinaryIO, offset: int, start: bytes) -> None:
+    """Check that a directory and the values of its tags are in the file.
+
+    Pillow leaves out a tag that is not, with a warning, and with it perhaps the orientation.
+
+    Args:
+        file: of the directory.
+        offset: of the directory.
+        start: the first bytes of the file.
+
+    Raises:
+        BadInput: a part of them is beyond its end.
+    """
+    order, big = "<" if start.startswith(b"I") else ">", b"+" in start[2:4]
+    counts, entries, word = ("Q", "HHQQ", 8) if big else ("H", "HHLL", 4)
+    end = file.seek(0, 2)
+    file.seek(offset)
+    head = file.read(struct.calcsize(f"{order}{counts}"))
+    count = int.from_bytes(head, "little" if order == "<" else "big")
+    length = struct.calcsize(f"{order}{entries}")
+    rest = file.read(count * length + word) if count * length < end else b""
+    if len(rest) < count * length + word:
+        raise BadInput("damaged image (its directory is cut short)")
+    total = 0
+    for tag, kind, values, place in struct.iter_unpack(f"{order}{entries}", rest[:-word]):
+        size = values * SIZES.get(kind, 0)
+        total += size
+        if size > word and (place + size > end or total > end):
+            raise BadInput(f"damaged image (the values of tag {tag} are not all in the file)")
 
 
 def pages(found: list[ImageFileDirectory_v2]) -> list[int]:
@@ -89,7 +149,7 @@ def kind(tags: ImageFileDirectory_v2) -> tuple[int, Library]:
         raise BadInput(f"{what}; convert it to RGB first")
     if photometric == YCBCR and compression != JPEG:
         raise BadInput("YCbCr without JPEG compression; convert it to RGB first")
-    bits = _bits(tags, photometric)
+    bits, decoders = _bits(tags, photometric), _decoders(compression)
     samples, extra = int(tags.get(277, 1)), tuple(tags.get(338, ()))
     alpha = samples - COLORS[photometric]
     planar, tiled = samples > 1 and tags.get(284, 1) == 2, 324 in tags
@@ -102,7 +162,32 @@ def kind(tags: ImageFileDirectory_v2) -> tuple[int, Library]:
     pillow &= not alpha or (extra == (2,) and photometric != WHITE_IS_ZERO)
     if planar and ((alpha and photometric != RGB) or compression == JPEG or (tiled and not pillow)):
         raise BadInput("channels in separate planes; store them pixel by pixel first")
-    return (16 if bits == 16 else 8), ("Pillow" if pillow else "libvips")
+    library: Library = "Pillow" if pillow and "Pillow" in decoders else "libvips"
+    if library not in decoders:
+        raise BadInput(
+            f"{bits} bits compressed by {_compressed(compression)}, which cannot be read here; "
+            "store it with Deflate or LZW first"
+        )
+    return (16 if bits == 16 else 8), library
+
+
+def _decoders(compression: int) -> set[Library]:
+    """The libraries that decode a compression.
+
+    Raises:
+        BadInput: none does.
+    """
+    found = {library for library, known in DECODED.items() if compression in known}
+    if not found:
+        raise BadInput(
+            f"compressed by {_compressed(compression)}, which cannot be read here; store it with "
+            "Deflate or LZW first"
+        )
+    return found
+
+
+def _compressed(compression: int) -> str:
+    return COMPRESSIONS.get(compression, f"an unknown method (TIFF tag 259 is {compression})")
 
 
 def _bits(tags: ImageFileDirectory_v2, photometric: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import struct
 import zlib
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR, LAB = 0, 1, 2, 3, 5, 6, 8
 """Photometric interpretations."""
 
-NONE, LZW, DEFLATE, PACKBITS = 1, 5, 8, 32773
+NONE, LZW, DEFLATE, PACKBITS, LZMA = 1, 5, 8, 32773, 34925
 """Compressions."""
 
 SHORT, LONG = 3, 4
@@ -153,6 +154,8 @@ def _packed(samples: NDArray[np.generic], kind: Kind) -> bytes:
 def _compressed(block: bytes, compression: int) -> bytes:
     if compression == DEFLATE:
         return zlib.compress(block)
+    if compression == LZMA:
+        return lzma.compress(block)
     if compression == PACKBITS:  # runs of literal bytes
         parts = [block[i : i + 128] for i in range(0, len(block), 128)]
         return b"".join(bytes([len(part) - 1]) + part for part in parts)

@@ -313,12 +313,82 @@ def test_netpbm_of_every_kind(tmp_path: Path) -> None:
         (b"P5 4 x 255\n", "damaged header"),
         (b"P5 4 4 70000\n", "damaged header"),
         (b"P5 4", "damaged header"),
+        (b"P2 2 1 255\n1.5 2", "'1.5' in a plain file: expected whole numbers up to 255"),
+        (b"P3 1 1 255\n-1 2 3", "'-1' in a plain file"),
+        (b"P2 2 1 255\n1 1e2", "'1e2' in a plain file"),
+        (b"P2 2 1 255\n1 1234567890123456789012", "'12345678901234567890' in a plain file"),
+        (b"P2 2 1 255\n1 2 3", "3 values; its size needs 2"),
+        (b"P2 2 1 255\n1 2\nP2 2 1 255\n3 4", "'P2' in a plain file"),
+        (b"P1 2 1\n12", "'2' in a plain file: expected 0 or 1"),
+        (b"P1 2 1\n1 0 P1", "'P' in a plain file"),
     ],
 )
 def test_damaged_netpbm(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "a.ppm").write_bytes(content)
     with pytest.raises(BadInput, match=words):
         image_io.read_rgb(tmp_path / "a.ppm")
+
+
+def test_comments_of_netpbm_end_a_number(tmp_path: Path) -> None:
+    for end in (b"\n", b"\r", b"\r\n"):
+        lines = [b"P2", b"2#wide", b"1 # high", b"255", b"12#3", b"4 # 5", b""]
+        (tmp_path / "a.pgm").write_bytes(end.join(lines))
+        is_read(tmp_path / "a.pgm", np.array([[[12], [4]]], np.uint8))
+
+
+@pytest.mark.parametrize("offset", [4093, 4094, 4095, 4096, 8191, 131070, 131071])
+def test_several_netpbm_images_wherever_the_second_one_begins(tmp_path: Path, offset: int) -> None:
+    first = b"P5 10 1 255\n"
+    comment = b"P5#" + b"-" * (offset - len(first) - 12) + b"\n"
+    content = comment + first[2:] + bytes(10)
+    assert len(content) == offset
+    (tmp_path / "a.pgm").write_bytes(content + b"P5 2 2 255\n\0\1\2\3")
+    refused(tmp_path / "a.pgm", "2 images; choose one with --page N")
+    assert image_io.read_rgb(tmp_path / "a.pgm", 2)[..., 0].tolist() == [[0, 1], [2, 3]]
+
+
+@pytest.mark.parametrize("kind", [Kind(orientation=6), Kind(bits=16, extra=(2,), order=">")])
+def test_a_tiff_cut_short_is_refused(
+    tmp_path: Path, kind: Kind, recwarn: pytest.WarningsRecorder
+) -> None:
+    content = tiffs.encode((noise(3 + len(kind.extra), np.uint8), kind))
+    for length in range(8, len(content), 7):
+        (tmp_path / "a.tif").write_bytes(content[:length])
+        refused(tmp_path / "a.tif", "damaged image|no TIFF directory")
+    assert not recwarn.list
+
+
+def test_a_big_tiff_cut_short_is_refused(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    pixels = Image.fromarray(noise(3, np.uint8))
+    pixels.save(tmp_path / "a.tif", big_tiff=True, tiffinfo={315: "x" * 100})
+    content = (tmp_path / "a.tif").read_bytes()
+    is_read(tmp_path / "a.tif", np.asarray(pixels))
+    for length in range(16, len(content), 61):
+        (tmp_path / "a.tif").write_bytes(content[:length])
+        with pytest.raises(BadInput, match="damaged image"):
+            image_io.read_image(tmp_path / "a.tif")
+    assert not recwarn.list
+
+
+def test_compressions_of_tiff_that_no_library_decodes(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    path.write_bytes(tiffs.encode((noise(3, np.uint16), Kind(bits=16, compression=tiffs.LZMA))))
+    refused(path, "16 bits compressed by LZMA, which cannot be read here; store it with Deflate or")
+    path.write_bytes(tiffs.encode((noise(3, np.uint8), Kind(compression=34887))))
+    refused(path, "compressed by LERC, which cannot be read here")
+    path.write_bytes(tiffs.encode((noise(3, np.uint8), Kind(compression=40000))))
+    refused(path, "compressed by an unknown method .TIFF tag 259 is 40000.")
+    path.write_bytes(tiffs.encode((noise(3, np.uint8), Kind(compression=tiffs.LZMA))))
+    is_read(path, noise(3, np.uint8))
+
+
+def test_webp_in_tiff_is_read_by_libvips(tmp_path: Path) -> None:
+    import pyvips
+
+    level = np.full((40, 50, 3), (10, 120, 230), np.uint8)
+    path = tmp_path / "a.tif"
+    pyvips.Image.new_from_array(level).tiffsave(str(path), compression="webp", lossless=True)
+    is_read(path, level)
 
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 8])
