@@ -12,8 +12,8 @@ from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 from analysis.cka import figures
+from analysis.cka.alternative_text import ONE_MODEL, alt_maps
 from analysis.cka.figures import MEASURES
-from analysis.cka.reading import ONE_MODEL, alt_maps
 from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
 from analysis.text.terminal import plural

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from analysis.attribution import reading as attribution_reading
+from analysis.cka import alternative_text as cka_text
 from analysis.cka import notebook as cka_notebook
 from analysis.cka import reading as cka_reading
 from analysis.cka.result import CKAResult
@@ -163,9 +164,9 @@ def test_one_model_has_no_pairs_in_cka():
     frames = {"cka": frame, "last_quarter": means, "depth": frame.iloc[:0]}
     text = said(cka_reading.sentences(frames, {}))
     assert "1.000 in `a`" in text and "no intervals" in text
-    assert "no two models" in cka_reading.alt_maps(frames, "cross_model")
-    assert "a: 0.00 to 1.00" in cka_reading.alt_maps(frames, "cross_noise")
-    assert cka_reading.alt_depth(frames) == "This run compares no two noises."
+    assert "no two models" in cka_text.alt_maps(frames, "cross_model")
+    assert "a: 0.00 to 1.00" in cka_text.alt_maps(frames, "cross_noise")
+    assert cka_text.alt_depth(frames) == "This run compares no two noises."
 
 
 def compared(models: int, noises: int) -> dict[str, pd.DataFrame]:
@@ -183,25 +184,25 @@ def compared(models: int, noises: int) -> dict[str, pd.DataFrame]:
 
 def test_descriptions_of_maps_name_every_model_and_its_farthest_noise():
     frames = compared(2, 5)
-    text = cka_reading.alt_maps(frames, "cross_noise")
+    text = cka_text.alt_maps(frames, "cross_noise")
     assert "m00: 0.00 to 0.40 over 5 pairs of noises, lowest mean 0.00 for g against n0" in text
     assert "m01: 0.01 to 0.41 over 5 pairs of noises, lowest mean 0.01 for g against n0" in text
     assert "its diagonal from 0.01 at the first layer to 0.01 at the last" in text
-    text = cka_reading.alt_depth(frames)
+    text = cka_text.alt_depth(frames)
     assert "5 pairs of them" in text
     for name, end in (("m00", 0), ("m01", 1)):
         span = f"0.0{end} to 0.4{end}"
         assert f"{name}: {span} at the first layer, {span} at the last, lowest 0.0{end}" in text
     many = compared(20, 1)
-    for text in (cka_reading.alt_maps(many, "cross_noise"), cka_reading.alt_depth(many)):
+    for text in (cka_text.alt_maps(many, "cross_noise"), cka_text.alt_depth(many)):
         assert "of 20 models; those with the lowest and the highest mean" in text
         assert "m00:" in text and "m19:" in text and "m10" not in text
     frames["cka"]["cka"] = NAN
     frames["depth"]["cka"] = NAN
-    assert "m01: no values" in cka_reading.alt_maps(frames, "cross_noise")
-    assert "m01: no value at the first layer" in cka_reading.alt_depth(frames)
+    assert "m01: no values" in cka_text.alt_maps(frames, "cross_noise")
+    assert "m01: no value at the first layer" in cka_text.alt_depth(frames)
     two = {"cka": cka_table(np.eye(3), ("a", "g"), ("b", "g"))}
-    assert "a and b: 0.00 to 1.00 under g." in cka_reading.alt_maps(two, "cross_model")
+    assert "a and b: 0.00 to 1.00 under g." in cka_text.alt_maps(two, "cross_model")
 
 
 def cka_result(frames: dict[str, pd.DataFrame]) -> CKAResult:
