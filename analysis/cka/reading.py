@@ -94,7 +94,9 @@ def quarters(frames: Frames) -> list[str]:
         names = list(map(short, rows.layer[rows.last_quarter]))
         text = listed(names) if len(names) < FEW_LAYERS else f"{names[0]} to {names[-1]}"
         outputs = list(map(short, rows.layer[rows.role == "output"]))
-        if outputs and not blocks(list(rows.layer)):
+        if (rows.role == "output").all():
+            text += " (all its recorded layers hold the output)"
+        elif outputs and not blocks(list(rows.layer)):
             verb = "holds" if len(outputs) == 1 else "hold"
             text += f" ({listed(outputs)}, left out, {verb} the output)"
         models.setdefault(text, []).append(str(model))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from analysis.engine.layers import INPUT, Selector, choose
 from analysis.stats.arrays import single
-from mtd.networks.compiled import eager, original
+from mtd.networks.compiled import check_not_scripted, eager, original
 from mtd.utils.errors import BadInput, nearest
 
 Extract = Callable[[str, Tensor], Any]
@@ -52,6 +52,7 @@ class Activations:
         layers: Selector | Sequence[Selector] | None = None,
         extract: Extract | None = None,
     ) -> None:
+        check_not_scripted(model)
         self.given, self.model, self.extract = model, original(model), extract
         self.layers = choose(self.model, layers)
         self._stack = ExitStack()

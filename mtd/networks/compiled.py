@@ -1,7 +1,8 @@
-"""Modules that `torch.compile` has compiled, run as they were written, so that hooks fire."""
+"""Modules that are compiled: run as they were written, so that hooks fire, or refused."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -17,6 +18,19 @@ def original(module: nn.Module) -> nn.Module:
     return inner if isinstance(inner, nn.Module) else module
 
 
+def check_not_scripted(module: nn.Module) -> None:
+    """Check that a module is no TorchScript, whose layers call no hooks.
+
+    Raises:
+        BadInput: it is.
+    """
+    if isinstance(original(module), torch.jit.ScriptModule):
+        raise BadInput(
+            "a TorchScript module, whose layers cannot be recorded: give the nn.Module that it was "
+            "made from"
+        )
+
+
 def is_compiled(module: nn.Module) -> bool:
     """Whether a module, or a part of it, is compiled."""
     whole = getattr(module, "whole", module)  # of an `ExternalNetwork`
@@ -30,15 +44,19 @@ def is_compiled(module: nn.Module) -> bool:
 def eager(module: nn.Module) -> Iterator[None]:
     """Run a module without its compiled code.
 
-    Compiled code calls no hooks that were registered after it was made.
+    Compiled code calls no hooks that were registered after it was made. Functions may be compiled
+    too, which a module does not show, so everything that is compiled runs as it was written.
 
     Raises:
         BadInput: the module is compiled, and this version of PyTorch cannot run the original.
     """
-    if not is_compiled(module):
+    if "torch._dynamo" not in sys.modules:  # nothing was compiled
         yield
         return
     if not hasattr(torch.compiler, "set_stance"):
+        if not is_compiled(module):
+            yield
+            return
         raise BadInput(
             "a compiled network, whose layers cannot be recorded with PyTorch "
             f"{torch.__version__}: give the module that was compiled, or use PyTorch 2.6 or newer"

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from mtd.networks.base import Denoiser
-from mtd.networks.compiled import original
+from mtd.networks.compiled import check_not_scripted, original
 from mtd.networks.config import Config, Weights
 from mtd.networks.padding import extend
 from mtd.utils import seeds
@@ -237,6 +237,7 @@ def wrap(module: nn.Module, sigma: bool = False) -> ExternalNetwork:
     >>> network.config
     ExternalConfig(in_chans=3, kind='Conv2d', multiple=1, least=1, square=False)
     """
+    check_not_scripted(module)
     module = original(module)
     module.eval()
     kind, conditional = type(module).__name__, takes_level(module, sigma)

@@ -44,7 +44,7 @@ SAME = 0.05
 KINDS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 """Layers with weights that are tried."""
 
-Change = Callable[[Tensor], Tensor]
+Change = Callable[[int, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -76,11 +76,13 @@ def determine(network: Denoiser) -> LayerRoles:
     """The roles of a network's layers, found by running it on a random image.
 
     From its last layer backwards, in the order of the forward pass, a layer v belongs to the output
-    - if v has the shape of the image, or as many numbers (before a pixel shuffle), or fewer
-      channels at the same size; or
+    - if v has the size of the image, and no more channels; or, of the very last layer, as many
+      numbers as the image, as before a pixel shuffle; or
     - if the network's output f is affine in v, all else equal: |f(v + d) − 2 f(v) + f(v − d)| is at
-      most `STRAIGHT` · |f(v + d) − f(v − d)| for a random d of `STEP` standard deviations of v.
-    The first layer that is neither ends the search.
+      most `STRAIGHT` · |f(v + d) − f(v − d)| for a random d of `STEP` standard deviations of v. It
+      is an image too if it has as many numbers.
+    The first layer that is neither ends the search; weights of channels, which have one position,
+    are passed over.
     """
     if network not in _KNOWN:
         _KNOWN[network] = _determine(network)
@@ -91,33 +93,52 @@ _KNOWN: WeakKeyDictionary[nn.Module, LayerRoles] = WeakKeyDictionary()
 
 
 def _determine(network: Denoiser) -> LayerRoles:
-    probe = Probe(network)
-    base, calls = probe.run(), probe.calls
-    outputs: list[str] = []
-    images: list[str] = []
-    for path in reversed(calls):
-        if probe.is_image(calls[path].value):
-            images.append(path)
-        elif not probe.is_affine(path, base):
-            break
-        outputs.append(path)
-    first = images[-1] if images else ""
-    predicts = probe.predicts(images, base)
-    counts = {path: call.count for path, call in calls.items()}
-    return LayerRoles(frozenset(outputs), first, predicts, counts, probe.strides())
+    with evaluated(network):
+        probe = Probe(network)
+        base, calls = probe.run(), probe.calls
+        outputs: list[str] = []
+        images: list[str] = []
+        for path in reversed(calls):
+            shape = calls[path].shape
+            if shape.numel() == shape[:2].numel():
+                continue
+            as_many, is_image = shape.numel() == probe.image.numel(), probe.is_image(shape)
+            if not (is_image or (as_many and not outputs) or probe.is_affine(path, base)):
+                break
+            outputs.append(path)
+            images += [path] * (as_many or is_image)
+        first = images[-1] if images else ""
+        predicts = probe.predicts(images, base)
+        counts = {path: len(call.values) for path, call in calls.items()}
+        return LayerRoles(frozenset(outputs), first, predicts, counts, probe.strides())
 
 
-@dataclass
-class Call:
+@contextmanager
+def evaluated(network: nn.Module) -> Iterator[None]:
+    """A network in eval mode, so that running it changes nothing in it; then in its own modes."""
+    whole = getattr(network, "whole", network)  # of an `ExternalNetwork`
+    modes = {part: part.training for part in (*network.modules(), *whole.modules())}
+    network.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes.items():
+            part.training = mode
+
+
+@dataclass(frozen=True)
+class Calls:
     """The calls of a layer in one forward pass.
 
     Attributes:
-        count: their number.
-        value: the output of the last one.
+        shape: of the last output.
+        spread: standard deviation of the last output.
+        values: the outputs; None for those that are larger than the image.
     """
 
-    count: int
-    value: Tensor
+    shape: torch.Size
+    spread: float
+    values: list[Tensor | None]
 
 
 class Probe:
@@ -130,73 +151,82 @@ class Probe:
 
     def __init__(self, network: Denoiser) -> None:
         self.network = network
-        self.calls: dict[str, Call] = {}
+        self.calls: dict[str, Calls] = {}
         self._stream = torch.Generator().manual_seed(0)
         side = max(PROBE, network.smallest)
         like = next(network.parameters(), torch.empty(0))
         random = torch.rand(1, network.config.in_chans, side, side, generator=self._stream)
         self.image = (0.25 + random / 2).to(like)
 
-    def run(self, image: Tensor | None = None) -> Tensor:
-        """The output for the image or another one; without changes, the calls are recorded."""
-        record = not self.calls
-        with self._hooked(self._record) if record else _nothing():
-            return self._forward(self.image if image is None else image)
+    def run(self) -> Tensor:
+        """The output for the image; the calls are recorded."""
+        self.calls.clear()
+        with self._hooked(self._record):
+            return self._forward(self.image)
 
     def changed(self, changes: Mapping[str, Change], image: Tensor | None = None) -> Tensor:
-        """The output if the last calls of some layers return something else."""
+        """The output for the image, or another one, if some layers return something else.
+
+        Args:
+            changes: by path, from the index of a call and its output to what is returned.
+            image: another image.
+        """
         seen = dict.fromkeys(changes, 0)
 
-        def replace(path: str, value: Tensor) -> Tensor | None:
-            if path not in changes:
-                return None
+        def change(path: str, value: Tensor) -> Tensor:
             seen[path] += 1
-            return changes[path](value) if seen[path] == self.calls[path].count else None
+            return changes[path](seen[path] - 1, value)
 
-        with self._hooked(replace, list(changes)):
+        with self._hooked(change, list(changes)):
             return self._forward(self.image if image is None else image)
 
     def strides(self) -> dict[str, float]:
         """The image's height as a multiple of each layer's; see `LayerRoles`."""
-        maps = {path: call.value for path, call in self.calls.items() if call.value.ndim == 4}
-        shapes = {path: value.shape[-2:] for path, value in maps.items()}
+        shapes = {p: calls.shape[-2:] for p, calls in self.calls.items() if len(calls.shape) == 4}
         height, width = self.image.shape[-2:]
         return {p: round(height / h, 2) for p, (h, w) in shapes.items() if h * width == w * height}
 
-    def is_image(self, value: Tensor) -> bool:
-        """Whether a layer's output is an image, whole or before a pixel shuffle."""
-        if value.numel() == self.image.numel():
-            return True
-        smaller = value.ndim == 4 and value.shape[1] <= self.image.shape[1]
-        return smaller and value.shape[2:] == self.image.shape[2:]
+    def is_image(self, shape: torch.Size) -> bool:
+        """Whether a layer's output has the size of the image, and no more channels."""
+        same = len(shape) == 4 and shape[2:] == self.image.shape[2:]
+        return same and shape[1] <= self.image.shape[1]
 
     def is_affine(self, path: str, base: Tensor) -> bool:
-        """Whether the network's output is an affine function of a layer's output; see above."""
-        value = self.calls[path].value
-        size = STEP * float(value.float().std(correction=0)) or 1.0
-        change = size * torch.randn(value.shape, generator=self._stream).to(value)
-        above = self.changed({path: lambda v: v + change})
-        below = self.changed({path: lambda v: v - change})
+        """Whether the output is an affine function of a layer's last output; see `determine`."""
+        calls = self.calls[path]
+        last, size = len(calls.values) - 1, STEP * calls.spread or 1.0
+        change = size * torch.randn(calls.shape, generator=self._stream).to(self.image)
+        above = self.changed({path: lambda call, v: v + change if call == last else v})
+        below = self.changed({path: lambda call, v: v - change if call == last else v})
         slope = (above - below).abs().max()
         return bool(slope > 0 and (above + below - 2 * base).abs().max() <= STRAIGHT * slope)
 
     def predicts(self, images: Sequence[str], base: Tensor) -> Prediction:
-        """What the image layers hold: how the output follows the input if they stay the same."""
+        """How the output follows the input if all layers that hold images stay as they are."""
         if not images:
             return ""
-        fixed = {path: self._last_value(path) for path in images}
+        held = dict.fromkeys(images) | {
+            path: None for path, calls in self.calls.items() if self.is_image(calls.shape)
+        }
+        fixed = {path: self._as_before(path) for path in held}
         change = SMALL * torch.randn(self.image.shape, generator=self._stream).to(self.image)
         moved = self.changed(fixed, self.image + change) - base
         if float((moved - change).norm() / change.norm()) < SAME:
             return "noise"
         return "image" if float(moved.norm() / change.norm()) < SAME else ""
 
-    def _last_value(self, path: str) -> Change:
-        return lambda _: self.calls[path].value.clone()
+    def _as_before(self, path: str) -> Change:
+        def before(call: int, value: Tensor) -> Tensor:
+            kept = self.calls[path].values[call]
+            return value if kept is None else kept.clone()
+
+        return before
 
     def _record(self, path: str, value: Tensor) -> None:
-        call = self.calls.pop(path, Call(0, value))
-        self.calls[path] = Call(call.count + 1, value.clone())
+        values = self.calls.pop(path).values if path in self.calls else []
+        values.append(value.clone() if value.numel() <= self.image.numel() else None)
+        spread = float(value.float().std(correction=0))
+        self.calls[path] = Calls(value.shape, spread, values)
 
     def _forward(self, image: Tensor) -> Tensor:
         network = self.network
@@ -223,8 +253,3 @@ class Probe:
         finally:
             for handle in handles:
                 handle.remove()
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield

@@ -83,6 +83,12 @@ def test_sentences_name_the_layers_the_encoder_and_what_is_predicted(result):
     assert "encoder" not in " ".join(compared({"image": seeded(Image)}).sentences())
 
 
+def test_recorded_layers_that_all_hold_the_output_are_said_to():
+    model = seeded(Gated)
+    text = " ".join(compared({"gated": model}, layers=["last", "mix"]).sentences())
+    assert "The last quarter is mix (all its recorded layers hold the output)." in text
+
+
 def test_models_that_predict_the_same_get_no_note():
     text = " ".join(compared({"image": seeded(Image), "swinir": tiny_network()}).sentences())
     assert "predict" not in text

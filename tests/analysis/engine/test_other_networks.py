@@ -169,6 +169,41 @@ def test_compiled_networks_are_recorded_as_they_were_written(how, warm):
     torch.compiler.reset()
 
 
+class CompiledFunction(Two):
+    def __init__(self) -> None:
+        super().__init__()
+        self.plain = Two()
+        self.compiled = torch.compile(self.plain.forward, backend="eager")
+
+    def forward(self, x):
+        return self.compiled(x)
+
+
+@pytest.mark.parametrize("warm", [False, True])
+def test_a_compiled_function_in_a_network_is_recorded(warm):
+    if not hasattr(torch.compiler, "set_stance"):
+        pytest.skip("PyTorch before 2.6")
+    model, x = seeded(CompiledFunction), torch.rand(2, 3, 8, 8)
+    with torch.no_grad():
+        if warm:
+            model(x)
+        with Activations(model, "plain.*") as activations:
+            output = model(x)
+        assert torch.equal(output, model.plain(x))
+    assert list(activations) == ["plain.a", "plain.b"]
+    assert wrap(model).main_layers() == ["plain.a", "plain.b"]
+    torch.compiler.reset()
+
+
+def test_torchscript_is_refused_with_what_to_do():
+    x, message = torch.rand(1, 3, 16, 16), r"TorchScript.*give the nn\.Module that it was made from"
+    for module in (torch.jit.script(nn.Conv2d(3, 3, 1)), torch.jit.trace(seeded(Two), x)):
+        with pytest.raises(BadInput, match=message):
+            wrap(module)
+        with pytest.raises(BadInput, match=message):
+            Activations(module)
+
+
 def test_a_compiled_network_as_a_denoiser_has_the_layers_of_the_original():
     network = wrap(torch.compile(seeded(Two), backend="eager"))
     assert network.main_layers() == ["a", "b"] and network.last_convolution() == "b"

@@ -33,11 +33,14 @@ def sent(tmp_path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("how", ["checkout", "installed"])
+@pytest.mark.parametrize("how", ["checkout", "inside", "installed"])
 def test_no_module_of_a_folder_is_imported(sent, tmp_path, how):
     arguments = ["report", str(sent), "--output-dir", str(tmp_path / "page"), "--format", "html"]
     if how == "checkout":
-        start, place, path = ["-m", "analysis", *arguments], ROOT, ""
+        start, place, path = ["-m", "analysis.report", *arguments[1:]], ROOT, ""
+    elif how == "inside":  # where python -m itself prefers an analysis.py
+        (sent / "analysis.py").unlink()
+        start, place, path = ["-m", "analysis.report", *arguments[1:]], sent, str(ROOT)
     else:  # as a console script, whose own folder is first on the path; started in the folder
         start, place, path = ["-P", "-c", CONSOLE, *arguments], sent, str(ROOT)
     done = subprocess.run(

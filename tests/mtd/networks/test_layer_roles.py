@@ -116,6 +116,61 @@ class Unused(Small):
         return out
 
 
+class AtHalfSize(Small):
+    """As many numbers in every layer as in the image."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.last = conv(12, 12), conv(12, 12), conv(12, 12)
+
+    def forward(self, x):
+        return F.pixel_shuffle(self.last(self.features(F.pixel_unshuffle(x, 2))), 2)
+
+
+class ClampedAtHalfSize(AtHalfSize):
+    def forward(self, x):
+        return super().forward(x).clamp(0.4, 0.6)
+
+
+class Patches(nn.Module):
+    """A transformer's ends: tokens as wide as a patch has numbers, and a linear layer to pixels."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.last = nn.Linear(48, 48), nn.Linear(48, 48), nn.Linear(48, 48)
+
+    def forward(self, x):
+        tokens = F.pixel_unshuffle(x, 4)
+        shape, tokens = tokens.shape, tokens.flatten(2).mT
+        tokens = tokens + self.b(F.gelu(self.a(tokens)))
+        return F.pixel_shuffle(self.last(F.gelu(tokens)).mT.reshape(shape), 4)
+
+
+class GatedByOutput(Small):
+    """The predicted noise weighted by channel, by a layer of it that comes last."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x):
+        noise = self.last(self.features(x))
+        return x - noise * torch.sigmoid(self.gate(noise.mean((2, 3), keepdim=True)))
+
+
+class Unrolled(nn.Module):
+    """Stages of their own weights, each of which subtracts a part of the noise."""
+
+    def __init__(self):
+        super().__init__()
+        self.stages = nn.ModuleList(Small() for _ in range(3))
+
+    def forward(self, x):
+        for stage in self.stages:
+            x = stage(x)
+        return x
+
+
 @pytest.mark.parametrize(
     ("kind", "outputs", "image_layer", "predicts"),
     [
@@ -127,7 +182,12 @@ class Unused(Small):
         (Gated, {"last", "mix"}, "last", "noise"),
         (Trunk, {"last", "b"}, "last", "noise"),
         (Attention, {"last"}, "last", "noise"),
-        (Repeated, {"last"}, "last", ""),
+        (Repeated, {"last"}, "last", "noise"),
+        (AtHalfSize, {"last"}, "last", "image"),
+        (ClampedAtHalfSize, {"last"}, "last", "image"),
+        (Patches, {"last"}, "last", "image"),
+        (GatedByOutput, {"last"}, "last", "noise"),
+        (Unrolled, {"stages.2.last"}, "stages.2.last", "noise"),
         (Unused, {"side", "last"}, "last", "noise"),
     ],
 )
@@ -139,6 +199,19 @@ def test_roles_of_a_network_that_is_run(kind, outputs, image_layer, predicts):
     assert roles.predicts == predicts
     assert network.last_convolution() == image_layer
     assert not any(part._forward_hooks for part in network.modules())
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_running_a_network_changes_nothing_in_it(training):
+    parts = [conv(3, 8), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(), conv(8, 3)]
+    network = wrap(nn.Sequential(*parts)).train(training)
+    parts[1].eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    modes = [part.training for part in (network, *network.whole.modules())]
+    assert network.main_layers() == ["0", "4"]
+    assert [part.training for part in (network, *network.whole.modules())] == modes
+    for name, value in network.state_dict().items():
+        assert torch.equal(value, before[name])
 
 
 def test_a_bias_free_network_and_batch_normalization():
