@@ -16,9 +16,12 @@ import os
 import sys
 
 # by os alone: any other module might be one of the working folder
-if sys.argv[:1] == ["-m"] and sys.path[:1] == [os.getcwd()]:  # noqa: PTH109
-    if sys.path[0] != os.path.dirname(__path__[0]):  # noqa: PTH120
-        del sys.path[0]  # which `python -m` adds: files of the working folder shadow no library
+if (
+    sys.argv[:1] == ["-m"]
+    and sys.path[:1] == [os.getcwd()]  # noqa: PTH109
+    and sys.path[:1] != [os.path.dirname(__path__[0])]  # noqa: PTH120
+):
+    del sys.path[0]  # which `python -m` adds: files of the working folder shadow no library
 
 from typing import TYPE_CHECKING
 
