@@ -15,6 +15,7 @@ from analysis.engine.layers import blocks, last_quarter
 from analysis.plotting.model_styles import short
 from analysis.stats.paired_tests import LEVEL
 from analysis.text import markdown, reasons
+from analysis.text.equal_weights import weights_of
 from analysis.text.marginals import by_model, tidy
 from analysis.text.markdown import bounded, code, codes, escaped, listed, number, side
 from analysis.text.model_kinds import kinds
@@ -45,7 +46,6 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """All that follows from the tables, the most important first."""
     equal = equal_networks(manifest)
     return [
-        *same_weights(manifest),
         *main(frames, equal),
         *quarters(frames),
         *kinds(manifest),
@@ -298,19 +298,6 @@ def best_match(frames: Frames, part: pd.DataFrame) -> str:
         span = low if low == high else f"{low} to {high}"
         text += f"; best matches of the other {whole_a} of {code(a)}: {span}"
     return f"{text}. As the best of several {whole_b} they were selected on these same crops."
-
-
-def same_weights(manifest: Manifest) -> list[str]:
-    """Which models hold the same weights."""
-    groups: dict[str, list[str]] = {}
-    for name, about in manifest.get("models", {}).items():
-        groups.setdefault(weights_of(about), []).append(name)
-    return [f"{codes(names)} hold the same weights." for names in groups.values() if len(names) > 1]
-
-
-def weights_of(about: Mapping[str, Any]) -> str:
-    """The digest of a model's weights, from its part of the manifest."""
-    return str(about.get("weights_sha256") or about.get("sha256"))
 
 
 HOW = ("usage", "policy", "architecture", "factory", "arguments", "module_sha256")

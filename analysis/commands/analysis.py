@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from analysis.text.equal_weights import same_weights
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
@@ -116,6 +118,10 @@ class Analysis:
     package: str = ""
     result: Callable[[], type[Result]] | None = None
     mode: Callable[[Any], Analysis] | None = None
+
+    def all_sentences(self, frames: Frames, manifest: Manifest) -> list[str]:
+        """Its sentences, and before them what concerns the models of every analysis."""
+        return [*same_weights(manifest), *self.sentences(frames, manifest)]
 
     @property
     def home(self) -> str:

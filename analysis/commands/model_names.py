@@ -27,6 +27,10 @@ ORIGIN = (
 """What decides a network, from its `source`, beside hyper-parameters and how it is called."""
 
 
+NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
+"""Small numbers in words."""
+
+
 def names_of(requests: Sequence[ModelRequest]) -> list[str]:
     """Short names that tell the requested models apart.
 
@@ -78,6 +82,6 @@ def twin_messages(models: Mapping[str, Denoiser]) -> list[str]:
     """One line for each network that has several names."""
     return [
         f"{listed(names)} hold equal weights and are called alike: one network under "
-        f"{len(names)} names"
+        f"{NUMBERS.get(len(names), len(names))} names"
         for names in twins(models)
     ]

@@ -71,7 +71,7 @@ class Result:
 
     def sentences(self) -> list[str]:
         """What follows from the tables, in Markdown."""
-        return self.analysis.sentences(self.frames, self.manifest)
+        return self.analysis.all_sentences(self.frames, self.manifest)
 
     def text(self) -> str:
         """The tables in short and what follows from them, as the terminal shows it."""
@@ -123,7 +123,7 @@ def terminal_text(
     parts = []
     if analysis.terminal_table is not None:
         parts.append(analysis.terminal_table(frames, manifest))
-    sentences = [plain(sentence) for sentence in analysis.sentences(frames, manifest)]
+    sentences = [plain(sentence) for sentence in analysis.all_sentences(frames, manifest)]
     parts.append("\n".join(fill(text, WIDTH, subsequent_indent="  ") for text in sentences))
     return "\n\n".join(part for part in parts if part)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.text.markdown import codes
+from analysis.text.markdown import code, codes
 from mtd.noise.training_noise import TrainingNoise, changes_nothing
 from mtd.utils.errors import BadInput, nearest
 from mtd.utils.messages import verb
@@ -41,20 +41,73 @@ def of_models(
     Raises:
         BadInput: an unknown model or noise.
     """
-    loaded = {name: model.source for name, model in models.items() if model.source}
-    of_all, of_one = by_name(given, {n: [n, str(s.get("path"))] for n, s in loaded.items()}, specs)
     trained: dict[str, tuple[str, ...] | None] = {}
-    for name, source in loaded.items():
-        said = (source.get("training") or {}).get("noise")
-        texts = of_one.get(name) or of_all
+    for name, (texts, said) in statements(models, given, specs).items():
         if texts:
             noise = TrainingNoise.parse(texts, specs)
-        elif isinstance(said, str):
+        elif said is not None:
             noise = recorded_by_checkpoint(said)
         else:
             noise = TrainingNoise.parse(otherwise, specs)
         trained[name] = within(noise, specs) if noise != TrainingNoise() else None
     return trained
+
+
+def statements(
+    models: Mapping[str, Denoiser], given: Sequence[str], specs: Sequence[str]
+) -> dict[str, tuple[list[str], str | None]]:
+    """By model with a source, what `--in-distribution` and what its checkpoint say of its training.
+
+    Raises:
+        BadInput: see `of_models`.
+    """
+    loaded = {name: model.source for name, model in models.items() if model.source}
+    of_all, of_one = by_name(given, {n: [n, str(s.get("path"))] for n, s in loaded.items()}, specs)
+    found = {}
+    for name, source in loaded.items():
+        said = (source.get("training") or {}).get("noise")
+        found[name] = (of_one.get(name) or of_all, said if isinstance(said, str) else None)
+    return found
+
+
+GIVEN = "in_distribution_given"
+"""The entry of a manifest that says of which models `--in-distribution` was used."""
+
+
+def given_entry(
+    models: Mapping[str, Denoiser], given: Sequence[str], specs: Sequence[str]
+) -> dict[str, Any]:
+    """The entry `GIVEN`: by model, what the option says and what its checkpoint says, if anything.
+
+    Empty where the option is not used. For the arguments see `of_models`.
+    """
+    used = {
+        name: {"option": list(texts), "checkpoint": said}
+        for name, (texts, said) in statements(models, given, specs).items()
+        if texts
+    }
+    return {GIVEN: used} if used else {}
+
+
+def overruled(given: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A sentence on each model whose checkpoint says otherwise than `--in-distribution`.
+
+    Args:
+        given: of a manifest, see `given_entry`.
+
+    >>> overruled({"a": {"option": ["gaussian:25"], "checkpoint": "gaussian:15"}})[0][:62]
+    '`a` is taken to be trained on `gaussian:25`, as `--in-distribu'
+    """
+    text = []
+    for name, by in given.items():
+        said = by["checkpoint"]
+        if said is None or recorded_by_checkpoint(said) == recorded_by_checkpoint(*by["option"]):
+            continue
+        text.append(
+            f"{code(name)} is taken to be trained on {codes(by['option'])}, as `{OPTION}` says; "
+            f"its checkpoint says {code(said)}."
+        )
+    return text
 
 
 def within(noise: TrainingNoise, specs: Sequence[str]) -> tuple[str, ...]:

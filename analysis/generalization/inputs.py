@@ -356,6 +356,7 @@ def manifest(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> dict[
         "testsets": list(settings.testset),
         "notes": sorted(set(kinds.note) - {""}),
         "in_distribution": training_noises.entry(inputs.trained),
+        **training_noises.given_entry(inputs.models, settings.in_distribution, inputs.specs),
         "recorded": {pair.images.recorded.spec: described(pair) for pair in inputs.paired}
         | recorded,
         "protocol": settings.protocol,

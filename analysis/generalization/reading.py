@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.commands import training_noises
@@ -145,7 +146,7 @@ def verdict(
     if paired.undecidable:
         interval = "excludes 0 but" if paired.side else "includes 0 and"
         few = too_few([paired])
-        return f"{lead}: undecided, the 95% interval {interval} {few} ({p})."
+        return f"{lead}: undecided, the 95% interval {interval} {few}."
     if paired.side:
         return f"{lead}: undecided, the 95% interval excludes 0 but {p}."
     if paired.p < LEVEL:
@@ -252,8 +253,12 @@ def drops(frames: Frames, metric: str) -> list[str]:
 
 
 def worse(frames: Frames, metric: str) -> list[str]:
-    """Where a model is worse than the noisy input, and where that is not decided."""
+    """Where a model is worse than the noisy input, and where that is not decided.
+
+    Not where the noisy input is the clean image, so that any change of it is infinitely worse.
+    """
     part = summary.worse_than_input(frames["noises"], metric)
+    part = part[np.isfinite(part.gain)]
     sure = part.gain_high < 0
     return [
         f"{what}: {listed(deficits(rows, metric), 4)}."
@@ -344,7 +349,8 @@ def training(frames: Frames, manifest: Manifest) -> list[str]:
     results = frames["results"]
     noises = [str(noise) for noise in dict.fromkeys(results.get("noise", ()))]
     trained = training_noises.from_entry(manifest["in_distribution"], manifest["models"])
-    return training_noises.notes(trained, noises)
+    overruled = training_noises.overruled(manifest.get(training_noises.GIVEN, {}))
+    return [*overruled, *training_noises.notes(trained, noises)]
 
 
 def noise_levels(manifest: Manifest) -> list[str]:

@@ -268,15 +268,14 @@ def mean_over_levels(conditions: Sequence[Condition], parts: Sequence[Array]) ->
     """Mean height of the level curves: trapezoids over level, divided by the range of levels.
 
     One curve for each kind with two levels or more, in or out of distribution; the plain mean over
-    kinds. NaN if there is none.
+    kinds. NaN if there is none. A level of no noise, where the PSNR of the noisy input is infinite,
+    is on no curve.
     """
     from scipy.integrate import trapezoid
 
-    heights_of_kinds = []
+    heights_of_kinds, used = [], on_curves(conditions)
     for kind in dict.fromkeys(c.kind for c in conditions):
-        curve = sorted(
-            (c.level, i) for i, c in enumerate(conditions) if c.kind == kind and c.level == c.level
-        )
+        curve = sorted((c.level, i) for i, c in enumerate(conditions) if c.kind == kind and used[i])
         each = sorted({level for level, _ in curve})
         if len(each) > 1:
             # a level that is there twice, in two forms, counts with its mean
@@ -291,12 +290,15 @@ def mean_over_levels(conditions: Sequence[Condition], parts: Sequence[Array]) ->
 
 
 def on_curves(conditions: Sequence[Condition]) -> list[bool]:
-    """Which conditions lie on a level curve: their kind has two levels or more."""
+    """Which conditions lie on a level curve: noise of a kind that has two levels or more."""
+    has_level = [c.level == c.level and not changes_nothing(c.noise) for c in conditions]
     levels: dict[str, set[float]] = {}
-    for c in conditions:
-        if c.level == c.level:
+    for c, known in zip(conditions, has_level, strict=True):
+        if known:
             levels.setdefault(c.kind, set()).add(c.level)
-    return [c.level == c.level and len(levels[c.kind]) > 1 for c in conditions]
+    return [
+        known and len(levels[c.kind]) > 1 for c, known in zip(conditions, has_level, strict=True)
+    ]
 
 
 def ranks(table: Table) -> list[Array]:

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from mtd.data.recorded_noise import Recorded
 
 SIDE = 64
-"""Side of the patches in pixels, unless the pictures are smaller."""
+"""Side of the patches in pixels, unless the pictures are smaller or give too few."""
 
 PATCHES = 64
 """Number of patches, spread over the pictures."""
@@ -76,17 +76,22 @@ def again(spec: str) -> str:
 def choose_patches(crops: Sequence[Crop]) -> list[Patch]:
     """Where features are compared: squares of one size, spread over all pictures.
 
-    None if the pictures are smaller than `SMALLEST`, or give fewer than `FEWEST`.
+    Their side is halved, down to `SMALLEST`, where there would be fewer than `FEWEST`; pictures
+    that are smaller than `SMALLEST` have none.
     """
-    side = min(SIDE, *(min(crop.pixels.shape[:2]) for crop in crops))
-    if side < SMALLEST:
-        return []
     pictures = [
         Photograph(str(i), crop.pixels.shape[0], crop.pixels.shape[1], _loader(crop))
         for i, crop in enumerate(crops)
+        if min(crop.pixels.shape[:2]) >= SMALLEST
     ]
+    if not pictures:
+        return []
+    side = min(SIDE, *(min(picture.height, picture.width) for picture in pictures))
     cut = data_crops.crops(pictures, side, PATCHES)
-    return [Patch(int(c.image), c.top, c.left, side) for c in cut] if len(cut) >= FEWEST else []
+    while len(cut) < FEWEST and side > SMALLEST:
+        side = max(side // 2, SMALLEST)
+        cut = data_crops.crops(pictures, side, PATCHES)
+    return [Patch(int(c.image), c.top, c.left, side) for c in cut]
 
 
 def _loader(crop: Crop) -> Any:
@@ -184,7 +189,8 @@ def compare(
     files: dict[str, Mapping[str, Any]] = {}
     why = {}
     if len(made.crops) < FEWEST:
-        few = f"{plural(len(made.crops), 'patch', 'es')} of {SMALLEST} pixels or more"
+        side = made.crops[0].pixels.shape[0] if made.crops else SMALLEST
+        few = f"{plural(len(made.crops), 'different patch', 'es')} of {side} x {side} pixels"
         why = dict.fromkeys(MEASURES, f"the pictures give {few}, it needs {FEWEST}")
     else:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from importlib import import_module
 
 import numpy as np
 import pandas as pd
@@ -124,9 +125,22 @@ def test_equal_weights_under_two_names_run_and_are_said(folder, capsys):
     frame = run("a.pth", "b.safetensors", "--compare", "cross-model")
     same = frame[frame.layer_a == frame.layer_b]
     assert np.allclose(same.cka, 1)
-    said = "a and b hold equal weights and are called alike: one network under 2 names"
+    said = "a and b hold equal weights and are called alike: one network under two names"
     assert capsys.readouterr().err.splitlines().count(said) == 1
     assert twins(loaded(requested("a.pth", "b.safetensors", "--residual", "b=minus"))) == []
+
+
+@pytest.mark.parametrize("name", ["generalization", "srga"])
+def test_equal_weights_are_said_in_the_sentences_of_every_analysis(folder, capsys, name):
+    network = tiny("DnCNN")
+    for file in ("a.pth", "b.safetensors"):
+        saved(network, folder / file)
+    few = ("--noise", "poisson:3", "--crop", "16", "--limit", "4", "--quiet")
+    command = import_module(f"analysis.{name}.command")
+    run_arguments(command.ANALYSIS, ["a.pth", "b.safetensors", *few, "--output-dir", "out"])
+    said = "a and b hold the same weights."
+    assert said in (folder / "out" / "summary.txt").read_text().splitlines()
+    assert said in capsys.readouterr().out.splitlines()
 
 
 def test_modules_of_equal_weights_but_other_attributes_are_no_twins(own):

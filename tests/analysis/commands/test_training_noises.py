@@ -6,7 +6,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from analysis.commands.training_noises import entry, from_entry, notes, of_models, splits
+from analysis.commands.training_noises import (
+    GIVEN,
+    entry,
+    from_entry,
+    given_entry,
+    notes,
+    of_models,
+    overruled,
+    splits,
+)
 from mtd.utils.errors import BadInput
 
 SPECS = ["gaussian:15", "gaussian:50", "poisson:3", "gaussian:0"]
@@ -37,6 +46,22 @@ def test_the_user_goes_before_the_checkpoint_and_a_model_before_all():
     assert of_models(two, given, SPECS) == {"a": ("gaussian:50",), "b": ()}
     with pytest.raises(BadInput, match="no model 'x'; known: a, b"):
         of_models(two, ["x=gaussian:15"], SPECS)
+
+
+def test_what_the_option_says_against_a_checkpoint_is_said():
+    three = models(a="gaussian:15", b=None, c="gaussian:0..gaussian:55")
+    given = ["a=gaussian:50", "b=gaussian:50", "c=gaussian:0..55"]
+    held = given_entry(three, given, SPECS)[GIVEN]
+    assert held == {
+        "a": {"option": ["gaussian:50"], "checkpoint": "gaussian:15"},
+        "b": {"option": ["gaussian:50"], "checkpoint": None},
+        "c": {"option": ["gaussian:0..55"], "checkpoint": "gaussian:0..gaussian:55"},
+    }
+    assert overruled(held) == [
+        "`a` is taken to be trained on `gaussian:50`, as `--in-distribution` says; its checkpoint "
+        "says `gaussian:15`."
+    ]
+    assert given_entry(three, [], SPECS) == {} and overruled({}) == []
 
 
 def test_a_noise_of_level_0_is_neither():

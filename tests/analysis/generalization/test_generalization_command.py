@@ -499,6 +499,13 @@ def test_an_option_without_a_model_is_for_all_and_one_with_it_goes_before(folder
         "plain": ["poisson:3"],
         "hidden": ["poisson:2"],
     }
+    assert read_manifest(path)["in_distribution_given"]["plain"] == {
+        "option": ["poisson:3"],
+        "checkpoint": "gaussian:15",
+    }
+    text = said_in(path)
+    assert "plain is taken to be trained on poisson:3, as --in-distribution says; its" in text
+    assert "its checkpoint says gaussian:15." in text
 
 
 @pytest.mark.drawn

@@ -79,7 +79,8 @@ def test_a_test_of_too_few_images_can_never_decide(draws, tests, cannot, needed,
     few = f"with {draws} images the test cannot decide: its p{corrected} is {least:.2g} or more, "
     few += f"and it needs {needed} images"
     includes = "includes 0 and" if low < 0 else "excludes 0 but"
-    assert (f"undecided, the 95% interval {includes} {few} (p = 0.7 after" in text) == cannot
+    assert (f"undecided, the 95% interval {includes} {few}." in text) == cannot
+    assert ("p = 0.7 after Holm" in text) != cannot
     grids = summary.differences(frames["tests"], frames["generalization"], "psnr")
     assert grids is not None and (few in grids) == cannot
     if tests > 1:
@@ -221,6 +222,14 @@ def test_a_metric_that_is_not_installed_is_one_line():
 def results(values: dict[str, list[float]]) -> pd.DataFrame:
     rows = [(m, "psnr", v, str(i)) for m, of in values.items() for i, v in enumerate(of)]
     return pd.DataFrame(rows, columns=["model", "metric", "value", "scene"])
+
+
+def test_what_is_infinitely_worse_than_the_clean_image_is_not_said():
+    frames = benchmark({"a": (30.0, 20.0)})
+    noises = frames["noises"]
+    noises["gain"] = np.where(noises.model == "a", -np.inf, noises.gain)
+    noises["mean"] = np.where(noises.model == "a", noises["mean"], np.inf)
+    assert generalization_reading.worse(frames, "psnr") == []
 
 
 def test_what_must_be_known_of_the_numbers_is_a_sentence_each():

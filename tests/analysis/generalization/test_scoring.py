@@ -51,6 +51,19 @@ def test_every_kind_counts_the_same_whatever_its_levels():
     assert scoring.weights(table.conditions, trained=True).tolist() == [1, 0, 0, 0, 0]
 
 
+def test_no_noise_is_on_no_level_curve():
+    clean = {"a": np.full(12, 40.0), "b": np.full(12, 39.0), NOISY: np.full(12, np.inf)}
+    frame = pd.concat([rows(clean, "gaussian:0", NAMES), RESULTS])
+    without = scoring.generalization(scoring.table(RESULTS, "psnr", ["gaussian:15"]))
+    found = scoring.generalization(scoring.table(frame, "psnr", ["gaussian:15"]))
+    for name in ("mean_over_levels", "mean_over_levels_low", "mean_over_levels_high"):
+        one, other = (t.set_index("model")[name][["a", NOISY]] for t in (found, without))
+        assert np.isfinite(one).all() and one.tolist() == pytest.approx(other.tolist(), abs=1e-12)
+    one_level = pd.concat([rows(clean, n, NAMES) for n in ("gaussian:0", "gaussian:15")])
+    alone = scoring.generalization(scoring.table(one_level, "psnr", ["gaussian:15"]))
+    assert alone.mean_over_levels.isna().all()
+
+
 def test_the_mean_over_levels_is_trapezoids_over_the_range_whatever_the_order_of_levels():
     heights = {"speckle:0.04": 20.0, "speckle:0.01": 30.0, "speckle:0.02": 28.0}
     frame = pd.concat([rows({"a": np.full(3, v)}, s, NAMES[:3]) for s, v in heights.items()])

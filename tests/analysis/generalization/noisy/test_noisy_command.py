@@ -24,6 +24,7 @@ from mtd.data import crops as data_crops
 from mtd.data.image_io import read_rgb
 from mtd.networks.ffdnet import FFDNet, FFDNetConfig
 from mtd.utils.errors import BadInput
+from tests.helpers.networks import tiny_network
 from tests.helpers.processes import two_processes
 from tests.helpers.run_folders import contents
 
@@ -311,6 +312,20 @@ def test_an_output_that_is_not_finite_is_refused(folder):
         )
 
 
+def test_patches_are_smaller_where_pictures_give_too_few(folder):
+    pictures = [
+        np.random.default_rng(i).integers(0, 256, (70, 70, 3), dtype=np.uint8) for i in range(2)
+    ]
+    models = {"plain": tiny_network(0)}
+    result = analysis.generalization.noisy_pictures(models, pictures, progress=False)
+    assert set(result.features.quantity) == {"CKA", "SRGA"} and (result.features.patches == 8).all()
+    assert "left out" not in "\n".join(result.sentences())
+    narrow = [pictures[0][:20, :40]]
+    result = analysis.generalization.noisy_pictures(models, narrow, progress=False)
+    few = "the pictures give 2 different patches of 16 x 16 pixels, it needs 4"
+    assert f"CKA was left out: {few}" in "\n".join(result.sentences())
+
+
 def test_the_identity_and_tiny_pictures(folder):
     pictures = [
         np.random.default_rng(i).integers(0, 256, (9, 8, 3), dtype=np.uint8) for i in (0, 1)
@@ -322,5 +337,7 @@ def test_the_identity_and_tiny_pictures(folder):
     assert (rows.residual == 0).all() and rows.autocorrelation.isna().all()
     np.testing.assert_array_equal(result.output("same", "image 1"), pictures[1])
     text = "\n".join(result.sentences())
-    assert "Too few pictures for intervals" in text and "CKA was left out" in text
+    assert "Too few pictures for intervals" in text
+    few = "the pictures give 0 different patches of 16 x 16 pixels, it needs 4"
+    assert f"CKA was left out: {few}" in text
     assert "One model" in text and result.text() and result.figures()

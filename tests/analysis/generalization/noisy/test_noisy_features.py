@@ -55,8 +55,29 @@ def test_patches_are_of_one_size_and_spread_over_the_pictures():
             [*crops * 2, Crop("s", 0, 0, np.zeros((30, 99, 3), np.uint8))]
         )
     } == {30}
-    assert features.choose_patches([Crop("s", 0, 0, np.zeros((15, 99, 3), np.uint8))]) == []
-    assert features.choose_patches([Crop("s", 0, 0, np.zeros((64, 64, 3), np.uint8))]) == []
+
+
+@pytest.mark.parametrize(
+    "sizes, side, count",
+    [
+        ([(70, 70)] * 3, 32, 12),
+        ([(96, 96)], 32, 9),
+        ([(64, 64)], 32, 4),
+        ([(128, 128)], 64, 4),
+        ([(40, 40)], 20, 4),
+        ([(20, 70)], 16, 4),
+        ([(15, 99), *[(70, 70)] * 4], 64, 4),
+        ([(20, 40)], 16, 2),
+        ([(15, 99)], 0, 0),
+    ],
+)
+def test_the_side_of_patches_is_halved_until_there_are_enough(sizes, side, count):
+    crops = [Crop(str(i), 0, 0, np.zeros((*size, 3), np.uint8)) for i, size in enumerate(sizes)]
+    chosen = features.choose_patches(crops)
+    assert len(chosen) == count and {patch.side for patch in chosen} == ({side} if side else set())
+    for patch in chosen:
+        height, width = sizes[patch.crop]
+        assert patch.top + side <= height and patch.left + side <= width
 
 
 def test_synthetic_noise_is_as_strong_as_estimated():
@@ -199,9 +220,13 @@ def test_a_measure_without_layers_is_left_out_with_the_reason():
 
 def test_too_few_patches_are_no_comparison():
     given, settings = inputs()
-    made = features.contents({}, given)
-    frame, _ = features.compare(made, given, settings, None)
-    assert set(frame.note) == {"the pictures give 0 patches of 16 pixels or more, it needs 4"}
+    few = dict(list(patches_of(given).items())[:3])
+    for patches, found in (({}, "0 different patches of 16 x 16"), (few, "3 different patches of")):
+        made = features.contents(patches, given)
+        frame, _ = features.compare(made, given, settings, None)
+        (note,) = set(frame.note)
+        assert note.startswith(f"the pictures give {found}") and note.endswith("it needs 4")
+    assert "40 x 40 pixels" in note
 
 
 def test_the_stand_in_is_the_mean_of_the_outputs():
