@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from analysis.curves import text_files
 from analysis.curves.logged import LOSS, PSNR, RATE, Line, Point, real
 from mtd.utils.errors import BadInput
 
@@ -33,11 +35,11 @@ def read(file: Path) -> Iterator[Line]:
 
 
 def rows(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows with their steps; an incomplete last row, of a run that was killed, is left out.
+    """Rows with their steps; a last row without a line end, of a run that was killed, is left out.
 
     Columns may be separated by semicolons or tabs, as where commas are decimal.
     """
-    text = file.read_bytes().decode("utf-8-sig", "replace")
+    text = "".join(text_files.lines(file))
     head = text.partition("\n")[0]
     separator = next((mark for mark in ";\t" if mark in head), ",")
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
@@ -48,8 +50,6 @@ def rows(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, st
     absent = [name for name in columns if name not in names]
     if absent:
         raise BadInput(f"{file}: no column {absent[0]}; expected {', '.join(columns)}")
-    if found and not all(found[-1].get(name) for name in columns):
-        found.pop()
     for line, row in enumerate(found, 2):
         if None in row:
             raise BadInput(
@@ -59,4 +59,6 @@ def rows(file: Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, st
         step = (row["step"] or "").strip()
         if not step.isdecimal() or len(step) > DIGITS:
             raise BadInput(f"{file}, line {line}: step {step!r}; expected a whole number")
+        if separator != "," and "noise" in row:
+            row["noise"] = re.sub(r"(?<=\d),(?=\d)", ".", row["noise"] or "")
         yield int(step), row

@@ -2,43 +2,98 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from analysis.curves.logged import LOSS, PSNR, RATE, Line, Point
+from analysis.curves.progress import two_processes
 from mtd.utils.errors import BadInput
 
 EVENTS = "events.out.tfevents"
 
 
 def read(files: Sequence[Path]) -> Iterator[Line]:
-    """What the event files of one run hold, in the order of their times.
+    """What the event files of one run hold, in the order in which they were begun.
 
-    A start that names a step, as after `SummaryWriter(purge_step=STEP)`, is one of `Line`.
+    A file that was begun after the others ended is of a resumed run. A start that names a step, as
+    after `SummaryWriter(purge_step=STEP)`, is one of `Line`.
 
     Raises:
-        BadInput: TensorBoard is not installed.
+        BadInput: TensorBoard is not installed, or two processes wrote other values at once.
     """
-    events = [event for file in files for event in in_file(file)]
-    events.sort(key=lambda event: event.wall_time)
+    contents = [content for file in files if (content := Content.of(file))]
+    contents.sort(key=lambda content: content.begin)
+    for earlier, later in combinations(contents, 2):
+        if later.begin < earlier.end and (steps := earlier.differing(later)):
+            raise BadInput(f"{files[0].parent}: {two_processes(steps)}")
     rates: dict[str, None] = {}
-    for event in events:
-        if event.HasField("session_log"):
-            started = event.session_log.status == event.session_log.START
-            if started and event.step > 0:
-                yield Line(first_step=event.step)
-            continue
-        for value in event.summary.value:
-            quantity, name = of_tag(value.tag)
-            if quantity == RATE:
-                rates.setdefault(value.tag)
-                quantity = RATE if value.tag == next(iter(rates)) else ""
-            if quantity and (number := scalar(value)) is not None:
-                point = Point("tensorboard", quantity, name, event.step, number)
-                yield Line((point,), value.tag)
+    for number, content in enumerate(contents):
+        if number and content.begin >= max(before.end for before in contents[:number]):
+            yield Line()
+        for event in content.events:
+            yield from _of_event(event, rates)
+
+
+@dataclass(frozen=True)
+class Content:
+    """The events of a file, in the order in which they were written.
+
+    Attributes:
+        events: all of them.
+        begin: time of the first value.
+        end: time of the last value.
+        values: the values of each tag at each step.
+    """
+
+    events: list[Any]
+    begin: float
+    end: float
+    values: Mapping[tuple[str, int], set[float]]
+
+    @classmethod
+    def of(cls, file: Path) -> Content | None:
+        """What a file holds; None if that is no value.
+
+        Raises:
+            BadInput: TensorBoard is not installed.
+        """
+        events = in_file(file)
+        values: dict[tuple[str, int], set[float]] = {}
+        times = []
+        for event in events:
+            for value in event.summary.value:
+                number = scalar(value) if of_tag(value.tag)[0] else None
+                if number is not None and math.isfinite(number):
+                    values.setdefault((value.tag, event.step), set()).add(number)
+                    times.append(event.wall_time)
+        return cls(events, min(times), max(times), values) if times else None
+
+    def differing(self, other: Content) -> list[int]:
+        """Steps at which two files have other values of one tag."""
+        common = self.values.keys() & other.values.keys()
+        return sorted({key[1] for key in common if self.values[key] != other.values[key]})
+
+
+def _of_event(event: Any, rates: dict[str, None]) -> Iterator[Line]:
+    if event.HasField("session_log"):
+        started = event.session_log.status == event.session_log.START
+        if started and event.step > 0:
+            yield Line(first_step=event.step)
+        return
+    for value in event.summary.value:
+        quantity, name = of_tag(value.tag)
+        if quantity == RATE:
+            rates.setdefault(value.tag)
+            quantity = RATE if value.tag == next(iter(rates)) else ""
+        if quantity and (number := scalar(value)) is not None:
+            point = Point("tensorboard", quantity, name, event.step, number)
+            yield Line((point,), value.tag)
 
 
 def in_file(file: Path) -> list[Any]:

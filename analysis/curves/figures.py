@@ -72,7 +72,7 @@ def figure(frame: pd.DataFrame, trained: Trained, decay: float) -> Figure:
         format_axes(axes)
     lengths = psnr.groupby(["run", "noise"]).size()
     model_styles.add(drawn, runs, marked=bool((lengths <= FEW).any()))
-    drawn.suptitle(heading(psnr, losses, decay), fontsize=10)
+    drawn.suptitle(heading(psnr, losses, decay, bool(known) or unseen), fontsize=10)
     return drawn
 
 
@@ -88,8 +88,8 @@ def empty_panels(count: int) -> tuple[Figure, list[Axes]]:
     return drawn, panels[:count]
 
 
-def heading(psnr: pd.DataFrame, losses: pd.DataFrame, decay: float) -> str:
-    """What the figure shows, and how it was smoothed."""
+def heading(psnr: pd.DataFrame, losses: pd.DataFrame, decay: float, rings: bool) -> str:
+    """What the figure shows, how it was smoothed, and what its rings are if there are any."""
     what = [name for name, rows in (("Training loss", losses), ("test PSNR", psnr)) if len(rows)]
     if not what:
         return "Neither training loss nor test PSNR was logged"
@@ -98,7 +98,7 @@ def heading(psnr: pd.DataFrame, losses: pd.DataFrame, decay: float) -> str:
     if len(losses) and decay:
         tests = "; test curves are not smoothed" if len(psnr) else ""
         lines.append(f"loss: smoothed, EMA {decay:g}; faint: as logged{tests}")
-    if len(psnr):
+    if len(psnr) and rings:
         lines.append("rings: each run's best step")
     return "\n".join(lines)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from analysis.curves import csv_logs, event_files, text_logs
+from analysis.curves import csv_logs, event_files, text_files, text_logs
 from analysis.curves.csv_logs import LOG, VALIDATION
 from analysis.curves.event_files import EVENTS
 from analysis.curves.logged import PSNR as PSNR
@@ -33,13 +33,13 @@ class Log:
         lines: in each of their sequences, in the order in which they were logged.
         trained: the noise trained on, as `recipe.json` says; empty where there is none.
         files: SHA-256 of what was read, by name.
-        nameless: test sets have no names, so that several at one step are of several sets.
+        cut: files whose last line has no end, and is left out.
     """
 
     lines: list[Line]
     trained: str
     files: dict[str, str]
-    nameless: bool = False
+    cut: tuple[str, ...] = ()
 
 
 def read(place: str | Path) -> Log:
@@ -65,10 +65,12 @@ def read(place: str | Path) -> Log:
         hint = "; for checkpoints, --checkpoints FOLDER" if checkpoints else ""
         raise BadInput(f"{place}: {wrong}; {EXPECTED}{hint}")
     lines = list(_lines(files, kind))
+    cut = tuple(file.name for file in files if kind != "events" and text_files.is_cut(file))
     if not any(line.points for line in lines):
-        raise BadInput(f"{place}: no loss, learning rate or PSNR in it")
+        hint = " but in a last line that has no end" if cut else ""
+        raise BadInput(f"{place}: no loss, learning rate or PSNR in it{hint}")
     digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-    return Log(lines, recipe_noise(path), digests, kind == "kair")
+    return Log(lines, recipe_noise(path), digests, cut)
 
 
 def _in_folder(path: Path) -> tuple[list[Path], str]:

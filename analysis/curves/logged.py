@@ -48,7 +48,10 @@ def whole(text: str) -> int:
 
 
 class Point(NamedTuple):
-    """A value that was logged; `name` is the loss's, or the noise or test set of a PSNR in dB."""
+    """A value that was logged.
+
+    `name` is the loss's, or the noise or test set of a PSNR in dB; empty for a set without a name.
+    """
 
     source: str
     quantity: str
@@ -81,6 +84,11 @@ class Line:
     def training(self) -> bool:
         """Whether it is about training, not a test."""
         return any(point.quantity != PSNR for point in self.points)
+
+    @property
+    def names(self) -> set[str]:
+        """The noises or test sets of its PSNR, as far as they have names."""
+        return {point.name for point in self.points if point.quantity == PSNR and point.name}
 
     @property
     def content(self) -> str:

@@ -35,7 +35,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *early_stopping(rows),
         *final_drops(rows),
         *losses(rows),
-        *unknown_training(rows),
+        *unknown_training(frames),
         *manifest.get("notes", ()),
         *without_tests(frames),
         *comparability(frames),
@@ -95,15 +95,18 @@ def unseen_sets(frames: Frames) -> set[frozenset[str]]:
     }
 
 
-def unknown_training(rows: pd.DataFrame) -> list[str]:
-    """Of which runs it is not known what they were trained on."""
+def unknown_training(frames: Frames) -> list[str]:
+    """Of which runs it is not known what they were trained on, and how to state it."""
+    rows, psnr = frames["summary"], psnr_curves(frames["curves"])
     names = rows[rows.trained == UNKNOWN].run
     if names.empty:
         return []
+    tested = list(dict.fromkeys(psnr[psnr.run.isin(names)].noise))
+    which = f", where SPEC is a noise or a test set such as {code(tested[0])}" if tested else ""
     return [
         f"What {codes(names)} {verb(len(names), 'was', 'were')} trained on is unknown: no "
         f"test curve counts as that of a noise trained on or of unseen noise. `{OPTION} RUN=SPEC` "
-        "states it."
+        f"states it{which}."
     ]
 
 
@@ -233,9 +236,11 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     ]
     if tested:
         names = ["run", "noise", "best", "at step", "stopped early", "drop", "last", "at step"]
-        parts[0] += f"\n{grid([[*names, 'drop'], *tested])}"
+        table = [[*names, "drop"], *tested]
         known = any(not empty(row["last_step"]) and row["trained"] != UNKNOWN for row in rows)
-        parts[0] += f"\n{LEGEND if known else 'PSNR in dB'}"
+        if not known:
+            table = [[*line[:4], *line[6:8]] for line in table]
+        parts[0] += f"\n{grid(table)}\n{LEGEND if known else 'PSNR in dB'}"
     logged = [
         [str(row["run"]), step(row["last_loss_step"]), f"{row['last_loss']:.4g}"]
         for row in rows
@@ -306,10 +311,12 @@ def drawing(frames: Frames, manifest: Manifest) -> list[str]:
     if rows.last_loss.notna().any():
         how = "smoothed, with the logged values behind them" if manifest["smooth"] else "as logged"
         text.append(f"Losses are {how}.")
-    if rows.last_step.notna().any():
-        text.append(
-            "Test curves, PSNR on test images, are not smoothed. Rings mark each run's best step. "
-            "When a network overfits to the noise it is trained on, its PSNR keeps rising under "
-            "that noise and falls under unseen noise."
-        )
+    tested = rows[rows.last_step.notna()]
+    rings = (
+        " Rings mark each run's best step. When a network overfits to the noise it is trained on, "
+        "its PSNR keeps rising under that noise and falls under unseen noise."
+    )
+    if len(tested):
+        known = (tested.trained != UNKNOWN).any()
+        text.append(f"Test curves, PSNR on test images, are not smoothed.{rings if known else ''}")
     return text

@@ -4,21 +4,24 @@ A run that is resumed from an earlier step logs some steps again. From the step 
 all that was logged before is replaced, tests included. A run was resumed where the program says
 that it starts, where steps go back, and where one step is logged again with other values.
 
-Lines of two processes of one run count once if they say the same; otherwise the log is refused.
+Lines of two processes of one run count once if they say the same; else the log is refused. How they
+are told from a resumed run is said of `Progress`, how a second test set from a repeated test of
+`unnamed_tests`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from analysis.curves.logged import LOSS, Line, Point
+from analysis.curves.progress import Progress, two_processes
 from mtd.utils.errors import BadInput
 
-OFTEN = 0.4
-"""Share of lines that go back in steps from which they are of two processes, not resumed."""
+UNNAMED = "test"
+"""What a test set without a name is called; further ones are `test 2` and so on."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +32,13 @@ class Final:
         points: each curve has one value at a step.
         restarts: steps from which something was replaced.
         copies: how many lines say what another one says.
+        repeated: steps with more tests without names than others, of which the last count.
     """
 
     points: list[Point]
     restarts: list[int]
     copies: int
+    repeated: list[int]
 
 
 @dataclass
@@ -46,55 +51,54 @@ class Step:
 
 
 class Attempts:
-    """One sequence of lines, without those that were replaced.
+    """One sequence of lines, without those that were replaced."""
 
-    Args:
-        nameless: test sets may have no names of their own, so that a further value at one step is
-            of another test set.
-    """
-
-    def __init__(self, nameless: bool) -> None:
-        self.nameless = nameless
+    def __init__(self) -> None:
         self.steps: dict[int, Step] = {}
         self.last = self.farthest = -1
         self.copies = 0
-        self.lines: Counter[bool] = Counter()
         self.restarts: list[int] = []
-        self.unannounced: dict[bool, list[int]] = {True: [], False: []}
+        self.begun_after: set[int] = set()
+        self.progress = {True: Progress(), False: Progress()}
 
     def add(self, line: Line) -> None:
-        """Take a line, which may replace earlier ones."""
+        """Take a line, which may replace earlier ones.
+
+        Raises:
+            BadInput: it is of another process; see `Progress`.
+        """
+        if self._is_copy(line):
+            self.copies += 1
+            return
+        progress = self.progress[line.training]
         at = self.steps.get(line.step, Step())
-        self.lines[line.training] += 1
-        if line.training and at.training and line.content == at.training.content:
-            at.count += 1
-            self.copies += 1
-            return
-        known = any(line.content == test.content for test in at.tests)
-        if known and (not self.nameless or line.step < self.last):
-            at.tests += [line] * self.nameless
-            self.copies += 1
-            return
-        if self._goes_back(line, at):
-            again = at.training if at.count > 1 and not line.training else None
-            self.unannounced[line.training].append(line.step)
+        if line.step < self.last or (line.training and at.training):
+            progress.go_back(line.step)
             self.restart(line.step)
-            if again:
-                self.steps[line.step] = Step(again, 1)
+        elif line.names & {name for test in at.tests for name in test.names}:
+            progress.go_back(line.step)
+            at.tests.clear()
+            self.restarts.append(line.step)
         at = self.steps.setdefault(line.step, Step())
         if line.training:
             at.training, at.count = line, 1
         else:
             at.tests.append(line)
+        progress.add(line.step)
         self.last = line.step
         self.farthest = max(self.farthest, line.step)
 
-    def _goes_back(self, line: Line, at: Step) -> bool:
-        """Whether a line is of a step that was passed, or gives a curve another value there."""
-        if line.step < self.last or line.training:
-            return line.step < self.last or at.training is not None
-        names = {point.name for test in at.tests for point in test.points}
-        return not self.nameless and any(point.name in names for point in line.points)
+    def _is_copy(self, line: Line) -> bool:
+        """Whether a line only repeats another one; copies are counted at their step."""
+        at = self.steps.get(line.step, Step())
+        if line.training:
+            same = at.training is not None and line.content == at.training.content
+            at.count += same
+            return same
+        known = any(line.content == test.content for test in at.tests)
+        if known and not line.names and line.step < self.last:
+            at.tests.append(line)
+        return known and bool(line.names or line.step < self.last)
 
     def restart(self, step: int) -> None:
         """Drop what was logged from a step on."""
@@ -102,8 +106,12 @@ class Attempts:
         for at in dropped:
             del self.steps[at]
         if dropped:
-            self.restarts.append(step)
+            self.restarts.append(min(dropped))
+        for progress in self.progress.values():
+            progress.restart(step)
         self.last = max(self.steps, default=-1)
+        if not dropped:
+            self.begun_after.add(self.last)
 
     @property
     def interval(self) -> int:
@@ -116,31 +124,33 @@ class Attempts:
         """See that not two processes wrote it.
 
         Raises:
-            BadInput: its steps go back at every second line or so.
+            BadInput: they did.
         """
-        for training, steps in self.unannounced.items():
-            if len(steps) > 1 and len(steps) >= OFTEN * self.lines[training]:
-                raise two_processes(steps)
+        for progress in self.progress.values():
+            progress.check()
 
-    def points(self) -> list[Point]:
-        """All points that are left; further tests of one name at one step are numbered.
+    def points(self) -> tuple[list[Point], list[int]]:
+        """All points that are left, and the steps at which tests without names were repeated.
 
         Raises:
-            BadInput: two processes logged different tests.
+            BadInput: two processes logged different tests, or tests cannot be told apart.
         """
-        points: list[Point] = []
-        processes = 1
+        training: list[Point] = []
+        named: list[Point] = []
+        unnamed: dict[int, list[Point]] = {}
         for step in sorted(self.steps):
             at = self.steps[step]
-            if at.training:
-                points += at.training.points
-                processes = at.count if self.nameless else 1
-            points += numbered(at.tests, processes, step == self.last)
-        return points
+            training += at.training.points if at.training else ()
+            named += (point for test in at.tests if test.names for point in test.points)
+            tests = [test for test in at.tests if not test.names]
+            if tests:
+                unnamed[step] = once(tests, at.count or 1, step == self.last)
+        numbered, repeated = unnamed_tests(unnamed, self.begun_after | {self.last})
+        return [*training, *numbered, *named], repeated
 
 
-def numbered(tests: list[Line], processes: int, unfinished: bool) -> list[Point]:
-    """The tests at one step; those after the first of one name are called `NAME 2` and so on.
+def once(tests: list[Line], processes: int, unfinished: bool) -> list[Point]:
+    """Tests at one step, each as often as one of the processes logged it.
 
     Args:
         tests: lines in the order in which they were logged.
@@ -155,27 +165,48 @@ def numbered(tests: list[Line], processes: int, unfinished: bool) -> list[Point]
     odd = [content for content, count in counts.items() if count % processes]
     if len(odd) > unfinished:
         raise two_processes([tests[0].step])
-    names: Counter[str] = Counter()
-    points = []
-    for content, count in counts.items():
-        for _ in range(-(-count // processes)):
-            for point in lines[content].points:
-                names[point.name] += 1
-                of_set = f" {names[point.name]}" if names[point.name] > 1 else ""
-                points.append(point._replace(name=point.name + of_set))
-    return points
+    return [
+        point
+        for content, count in counts.items()
+        for point in lines[content].points * -(-count // processes)
+    ]
 
 
-def two_processes(steps: list[int]) -> BadInput:
-    """What is said of a log in which two processes disagree."""
-    shown = ", ".join(f"{step:,}" for step in list(dict.fromkeys(steps))[:3])
-    return BadInput(
-        f"two processes wrote it at once, and their values differ (step {shown}); give the log of "
-        "one process"
-    )
+def unnamed_tests(
+    tests: Mapping[int, list[Point]], unfinished: Iterable[int]
+) -> tuple[list[Point], list[int]]:
+    """Tests without names, numbered by their order at each step, and the steps of repeated ones.
+
+    There are as many test sets as the fewest tests at a step. Where at most half of the steps have
+    more, those were tested again, and the last tests count.
+
+    Args:
+        tests: by step.
+        unfinished: steps after which the run ended, which may have fewer.
+
+    Raises:
+        BadInput: most steps have more tests than some other.
+    """
+    counts = {step: len(points) for step, points in tests.items()}
+    finished = [count for step, count in counts.items() if step not in unfinished]
+    sets = min(finished or counts.values(), default=0)
+    repeated = [step for step, count in counts.items() if count > sets]
+    if 2 * len(repeated) > len(counts):
+        fewest = min(step for step, count in counts.items() if count == sets)
+        raise BadInput(
+            f"{sets} tests without a name at step {fewest:,}, {counts[repeated[0]]} at step "
+            f"{repeated[0]:,}: a second test set cannot be told from a repeated test; write the "
+            "test set's name before <epoch: …, Average PSNR: …>"
+        )
+    points = [
+        point._replace(name=UNNAMED if number == 1 else f"{UNNAMED} {number}")
+        for of_step in tests.values()
+        for number, point in enumerate(of_step[-sets:], 1)
+    ]
+    return points, repeated
 
 
-def final(lines: Iterable[Line], nameless: bool = False) -> Final:
+def final(lines: Iterable[Line]) -> Final:
     """The points of a run, without those that were replaced after it was resumed.
 
     Where sequences are separate, as tags of events or two tables are, a test beyond the end of a
@@ -183,24 +214,23 @@ def final(lines: Iterable[Line], nameless: bool = False) -> Final:
 
     Args:
         lines: in each sequence, in the order in which they were logged.
-        nameless: see `Attempts`.
 
     Raises:
-        BadInput: lines of two processes that differ.
+        BadInput: lines of two processes that differ, or tests that cannot be told apart.
     """
     sequences: dict[str, Attempts] = {}
     trainings: list[str] = []
-    starts = False
+    started: set[str] = set()
     for line in lines:
         if not line.points:
             for attempts in sequences.values() if line.first_step is not None else ():
                 attempts.restart(line.first_step or 0)
-            starts = line.first_step is None
+            started = set(sequences) if line.first_step is None else set()
             continue
-        own = sequences.setdefault(line.sequence, Attempts(nameless))
-        if starts:
+        own = sequences.setdefault(line.sequence, Attempts())
+        if line.sequence in started:
             own.restart(line.step)
-            starts = False
+            started.discard(line.sequence)
         own.add(line)
         if line.points[0].quantity == LOSS and line.sequence not in trainings:
             trainings.append(line.sequence)
@@ -208,20 +238,28 @@ def final(lines: Iterable[Line], nameless: bool = False) -> Final:
         attempts.check()
     if trainings:
         drop_beyond_end(sequences[trainings[0]], sequences.values())
+    left = [attempts.points() for attempts in sequences.values()]
     return Final(
-        [point for attempts in sequences.values() for point in attempts.points()],
+        [point for points, _ in left for point in points],
         [step for attempts in sequences.values() for step in attempts.restarts],
         sum(attempts.copies for attempts in sequences.values()),
+        [step for _, repeated in left for step in repeated],
     )
 
 
 def drop_beyond_end(training: Attempts, others: Iterable[Attempts]) -> None:
     """Drop what other sequences hold from beyond the end of a training that was resumed.
 
+    A step is logged before it is tested, so the next step after the last is beyond, and the last
+    one too if the training was at it before and there is one test of it.
+
     Sequences that were never near the training's steps, such as those by epoch, are left alone.
     """
     if not training.restarts:
         return
+    passed_before = min(training.restarts) <= training.last < training.farthest
     for other in others:
-        if other is not training and other.farthest <= training.farthest + training.interval:
-            other.restart(training.last + training.interval + 1)
+        if other is training or other.farthest > training.farthest + training.interval:
+            continue
+        again = other.copies or min(other.restarts, default=training.farthest) <= training.last
+        other.restart(training.last + (0 if passed_before and not again else training.interval))

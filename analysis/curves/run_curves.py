@@ -17,6 +17,7 @@ from analysis.curves.csv_logs import LOG, VALIDATION
 from analysis.curves.event_files import EVENTS
 from analysis.curves.logged import PSNR
 from analysis.curves.tables import Trained
+from analysis.text.markdown import code, codes
 from analysis.text.names import shortest
 from mtd.noise.training_noise import TrainingNoise
 from mtd.utils.errors import BadInput
@@ -213,11 +214,16 @@ def read_logs(logs: Mapping[str, Path]) -> RunCurves:
     for run, path in logs.items():
         log = log_readers.read(path)
         try:
-            frame, notes_of_run = tables.curves_of_log(run, log.lines, log.nameless)
+            frame, notes_of_run = tables.curves_of_log(run, log.lines)
         except BadInput as error:
             raise BadInput(f"{path}: {error}") from None
         curves.append(frame)
         tested[run] = [str(n) for n in dict.fromkeys(frame[frame.quantity == PSNR].noise)]
         said[run], files[run] = [log.trained] if log.trained else [], log.files
         notes += notes_of_run
+        if log.cut:
+            notes.append(
+                f"Of {code(run)}, the last line of {codes(log.cut)} is left out: it has no end, as "
+                "where a run was killed or still writes."
+            )
     return RunCurves(tables.concatenated(curves), tested, said, files, tuple(notes))

@@ -12,7 +12,7 @@ import pandas as pd
 
 from analysis.curves import resumed_runs
 from analysis.curves.logged import LOSS, PSNR, Line, Point
-from analysis.text.markdown import code, codes
+from analysis.text.markdown import code, codes, listed
 from analysis.text.terminal import plural
 from mtd.noise.training_noise import changes_nothing
 from mtd.utils.messages import verb
@@ -47,9 +47,7 @@ stopping at the step that is best under the noise trained on. `final_out_drop` =
 test, `last_in_step` and `last_out_step` are those of the last PSNR."""
 
 
-def curves_of_log(
-    run: str, lines: Sequence[Line], nameless: bool = False
-) -> tuple[pd.DataFrame, list[str]]:
+def curves_of_log(run: str, lines: Sequence[Line]) -> tuple[pd.DataFrame, list[str]]:
     """The curves of a run from all that was logged, also before it was resumed.
 
     Values that are not finite are dropped, and all losses but the main one.
@@ -57,16 +55,15 @@ def curves_of_log(
     Args:
         run: its name.
         lines: in each sequence, in the order in which they were logged.
-        nameless: test sets have no names, so that several at one step are of several sets.
 
     Returns:
         The table, columns `COLUMNS`, and sentences on what was left out.
 
     Raises:
-        BadInput: lines of two processes that differ.
+        BadInput: lines of two processes that differ, or tests that cannot be told apart.
     """
     chosen, notes = main_loss(run, lines)
-    final = resumed_runs.final(chosen, nameless)
+    final = resumed_runs.final(chosen)
     frame = curves_from_points(run, final.points)
     if final.restarts:
         notes.append(
@@ -77,6 +74,12 @@ def curves_of_log(
         notes.append(
             f"Of {code(run)}, {plural(final.copies, 'line')} left out that only "
             f"{verb(final.copies, 'repeats', 'repeat')} others, as where two processes log."
+        )
+    if final.repeated:
+        steps = listed([f"{step:,}" for step in final.repeated], 3)
+        notes.append(
+            f"Of {code(run)}, step {steps} has more tests without names than other steps: they are "
+            "taken for repeated tests, of which the last count."
         )
     if dropped := len(final.points) - len(frame):
         notes.append(f"Of {code(run)}, {plural(dropped, 'value')} dropped: NaN or infinite.")

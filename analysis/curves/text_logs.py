@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from analysis.curves import text_files
 from analysis.curves.logged import COUNT, LOSS, NUMBER, PSNR, RATE, Line, Point, real, whole
 
 EPOCH = rf"\s*epoch\s*:[\d\s.,'_]*iter\s*:\s*{COUNT}"
@@ -42,10 +42,13 @@ STAMP = re.compile(
 
 LEVEL = re.compile(r"^[\s\[(]*(?:DEBUG|INFO|WARN(?:ING)?|ERROR)\b[\s\])]*:?\s*", re.I)
 WRITTEN = re.compile(r"(\d{4}|\d{2})-(\d\d)-(\d\d)[ T](\d\d:\d\d:\d\d)")
+RECORD = re.compile(WRITTEN.pattern + r"[.,]\d{3}\s+(?:[:-]\s|[A-Z]{4,8}\b)")
+"""How a line of either program begins."""
+
 LEARNING = re.compile(rf"\blr\s*:\s*\(?\s*{NUMBER}", re.I)
 PAIR = re.compile(rf"([A-Za-z_][\w./-]*)\s*:\s*{NUMBER}", re.I)
 AVERAGE = re.compile(rf"Average\s*:?\s*PSNR\w*\s*[:=]\s*{NUMBER}", re.I)
-BEST = re.compile(r"\bbest\b", re.I)
+BEST = re.compile(r"(?<![a-z])best(?![a-z])", re.I)
 """The published code of masked training repeats the best test so far after each one."""
 VALIDATED = re.compile(r"\bValidation\s+([^\s,#]+)", re.I)
 METRIC = re.compile(rf"#\s*(psnr\w*)\s*:\s*{NUMBER}(?:\s*Best\s*:\s*\S+\s*@\s*{COUNT})?", re.I)
@@ -58,16 +61,14 @@ def kind(path: Path) -> str:
 
 
 def lines(path: Path) -> Iterator[str]:
-    """The lines of a text file without control sequences; none of a binary one."""
-    with path.open("rb") as file:
-        head = file.read(4096)
-    wide = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    if b"\0" in head and not wide:
-        return
-    encoding = "utf-16" if wide else "utf-8-sig"
-    with path.open(encoding=encoding, errors="replace") as text:
-        for line in text:
-            yield ESCAPE.sub("", line)
+    """The lines of a text file without control sequences; of two in one, the later one.
+
+    Where a program was killed, what is written later is in the line that it left without an end.
+    """
+    for text in text_files.lines(path):
+        line = ESCAPE.sub("", text)
+        begins = [match.start() for match in RECORD.finditer(line)]
+        yield line[begins[-1] :] if begins else line
 
 
 def written(path: Path) -> str:
@@ -92,30 +93,61 @@ def read(file: Path, program: str) -> Iterator[Line]:
         program: `kair` or `basicsr`.
     """
     yield Line()  # whatever the file before it holds
-    step, test_set = 0, "test"
+    validation = Validation(program)
     for text in lines(file):
         line = without_stamp(text)
-        if start := STARTS[program].search(line):
+        start, head = STARTS[program].search(line), HEADS[program].search(line)
+        if start or head:
+            yield from validation.finish()
+        if start:
             first = whole(start[1]) + 1 if start.groups() else None
             yield Line(first_step=first)
-            step = first - 1 if first is not None else step
+            validation.step = first - 1 if first is not None else validation.step
             continue
-        if head := HEADS[program].search(line):
-            step = whole(head[1])
+        if head:
+            validation.step = whole(head[1])
         if average := AVERAGE.search(line):
             if not BEST.search(line[: average.start()]):
                 before = HEADS[program].sub("", line[: average.start()])
-                name = before.strip(" \t,:;<>[]-") or "test"
-                yield Line((Point(program, PSNR, name, step, real(average[1])),))
+                name = before.strip(" \t,:;<>[]-")
+                yield Line((Point(program, PSNR, name, validation.step, real(average[1])),))
             continue
-        if validated := VALIDATED.search(line):
-            test_set = validated[1].rstrip(":")
-        for name, value, best in METRIC.findall(line):
-            step = max(step, whole(best) if best else 0)
-            name = test_set if name == "psnr" else f"{test_set} {name}"
-            yield Line((Point(program, PSNR, name, step, real(value)),))
-        if head and (points := training(line, head.end(), program, step)):
+        yield from validation.read(line)
+        if head and (points := training(line, head.end(), program, validation.step)):
             yield Line(tuple(points))
+    yield from validation.finish()
+
+
+class Validation:
+    """One validation of BasicSR, whose step is not logged.
+
+    It is of the last step of training that was logged or, if that is later, of the latest step at
+    which one of its test sets was best; all its test sets are of the same step.
+    """
+
+    def __init__(self, program: str) -> None:
+        self.program, self.step, self.test_set = program, 0, "test"
+        self.values: dict[str, str] = {}
+        self.copies: list[str] = []
+
+    def read(self, line: str) -> Iterator[Line]:
+        """Take a line; returns the validation before, where a test set comes again."""
+        if validated := VALIDATED.search(line):
+            self.test_set = validated[1].rstrip(":")
+        for metric, value, best in METRIC.findall(line):
+            name = self.test_set if metric == "psnr" else f"{self.test_set} {metric}"
+            if self.values.get(name, value) != value:
+                yield from self.finish()
+            self.copies += [name] * (name in self.values)
+            self.values[name] = value
+            self.step = max(self.step, whole(best) if best else 0)
+
+    def finish(self) -> Iterator[Line]:
+        """The lines of a validation that is complete, those that two processes wrote twice."""
+        for name in (*self.values, *self.copies):
+            value = real(self.values[name])
+            yield Line((Point(self.program, PSNR, name, self.step, value),))
+        self.values, self.copies = {}, []
 
 
 def without_stamp(text: str) -> str:

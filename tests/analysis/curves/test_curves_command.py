@@ -118,6 +118,15 @@ def test_a_figure_without_curves_says_so():
     assert drawn.get_suptitle() == "Neither training loss nor test PSNR was logged"
 
 
+def test_rings_are_explained_where_there_are_some():
+    known = figure(curves(TESTS), {"one": ("gaussian:15",)}, 0.9)
+    assert "rings: each run's best step" in known.get_suptitle()
+    assert any(len(axes.lines) > 1 for axes in known.axes)
+    unknown = figure(curves(TESTS), {"one": None}, 0.9)
+    assert "ring" not in unknown.get_suptitle()
+    assert {len(axes.lines) for axes in unknown.axes if axes.axison} == {1}
+
+
 def test_smoothing_is_the_stated_average():
     values = np.random.default_rng(0).normal(size=20)
     weights = [0.8 ** (19 - i) for i in range(20)]

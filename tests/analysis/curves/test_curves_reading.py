@@ -10,6 +10,7 @@ from analysis.curves import reading
 from analysis.curves.tables import COLUMNS, best_steps
 
 NAN = math.nan
+LAST = ("last", "at", "step")
 EMPTY = pd.DataFrame(columns=list(COLUMNS))
 TESTED = {"trained": "g", "unseen": 2, "best_in_step": 200, "best_in_psnr": 32.0, "last_step": 300}
 TESTED |= {"best_out_step": 100, "best_out_psnr": 25.0, "out_at_best_in": 22.0}
@@ -119,8 +120,8 @@ def test_best_steps_of_the_runs_that_have_some():
 
 
 def test_how_curves_are_read_is_said_of_those_that_are_there():
-    def text(smooth: float, **row: float) -> str:
-        return "\n".join(reading.drawing(frames(row), {"smooth": smooth}))
+    def text(smooth: float, trained: str = "g", **row: float) -> str:
+        return "\n".join(reading.drawing(frames(row | {"trained": trained}), {"smooth": smooth}))
 
     losses = text(0.9, last_step=NAN, last_loss=0.5)
     assert "Losses are smoothed" in losses and "Rings" not in losses and "PSNR" not in losses
@@ -128,6 +129,8 @@ def test_how_curves_are_read_is_said_of_those_that_are_there():
     assert "Rings" in alone and "PSNR" in alone and "Loss" not in alone
     both = text(0, last_step=100.0, last_loss=0.5)
     assert "Losses are as logged." in both and "Rings" in both
+    unknown = text(0, "unknown", last_step=100.0, last_loss=NAN)
+    assert unknown == "Test curves, PSNR on test images, are not smoothed."
 
 
 def test_where_it_is_unknown_what_was_trained_on_each_test_curve_has_a_best_step():
@@ -142,7 +145,10 @@ def test_where_it_is_unknown_what_was_trained_on_each_test_curve_has_a_best_step
         "100 (`test 2`)."
     )
     assert "What `a` was trained on is unknown" in text and "Overfitting" not in text
+    assert "RUN=SPEC` states it, where SPEC is a noise or a test set such as `test`." in text
     table = reading.terminal_table(both, {})
+    assert table.splitlines()[1].split() == ["run", "noise", *("best", "at", "step"), *LAST]
+    assert "stopped early" not in table and "drop" not in table
     lines = [line.split() for line in table.splitlines()[2:4]]
     assert lines == [
         ["a", "test", "32.00", "200", "31.00", "300"],

@@ -32,7 +32,7 @@ BASICSR = """\
 
 def table(path: Path):
     log = read(path)
-    frame, notes = curves_of_log("run", log.lines, log.nameless)
+    frame, notes = curves_of_log("run", log.lines)
     return frame, notes, log
 
 
@@ -122,21 +122,23 @@ def test_tensorboard(tmp_path):
 
 def lines(*values: tuple[str, int, float], apart: bool = False) -> list[Line]:
     return [
-        Line((Point("log", quantity, "", step, value),), quantity if apart else "")
+        Line((Point("log", quantity, "isp", step, value),), quantity if apart else "")
         for quantity, step, value in values
     ]
 
 
 def test_after_a_restart_later_values_replace_earlier_ones():
-    logged = ((LOSS, 1, 1.0), (PSNR, 2, 2.0), (LOSS, 2, 2.0), (LOSS, 3, 3.0), (LOSS, 2, 9.0))
+    logged = ((LOSS, 1, 1.0), (LOSS, 2, 2.0), (PSNR, 2, 2.0), (LOSS, 3, 3.0), (LOSS, 2, 9.0))
     alone, notes = curves_of_log("run", lines(*logged, apart=True))
-    assert curve(alone, LOSS) == {1: 1.0, 2: 9.0} and curve(alone, PSNR) == {2: 2.0}
+    assert curve(alone, LOSS) == {1: 1.0, 2: 9.0} and curve(alone, PSNR, "isp") == {}
     assert notes == [
         "The steps of `run` go back, to 2 at the earliest: after a restart, later values replace "
         "earlier ones."
     ]
     together, _ = curves_of_log("run", lines(*logged))
-    assert curve(together, LOSS) == {1: 1.0, 2: 9.0} and curve(together, PSNR) == {}
+    assert curve(together, LOSS) == {1: 1.0, 2: 9.0} and curve(together, PSNR, "isp") == {}
+    tested_again = lines(*logged, (PSNR, 2, 4.0), apart=True)
+    assert curve(curves_of_log("run", tested_again)[0], PSNR, "isp") == {2: 4.0}
 
 
 def test_values_that_are_no_numbers_are_dropped_and_counted():
@@ -156,7 +158,7 @@ def test_values_that_are_no_numbers_are_dropped_and_counted():
         ("log.csv", b"step,loss,learning_rate\nx,2,1\n3,2,1\n", "line 2: step 'x'"),
         (
             "log.csv",
-            b"step,loss,learning_rate\n1,2,3\n" + b"9" * 200_000,
+            b"step,loss,learning_rate\n1,2,3\n" + b"9" * 200_000 + b"\n",
             r"log\.csv: damaged \(field larger .*; expected step, loss, learning_rate",
         ),
         ("log.csv", b"step,loss,learning_rate\n" + b"9" * 5000 + b",2,3\n", "line 2: step '999"),

@@ -1,0 +1,95 @@
+"""Whether steps that go back are those of a resumed run, or of two processes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from mtd.utils.errors import BadInput
+
+OFTEN = 0.4
+"""Share of lines that are logged again from which they are of two processes, not resumed."""
+
+
+class Progress:
+    """The steps of one kind of line, training or tests, in the order in which they were logged.
+
+    A resumed run logs each step again until it is beyond the farthest step that was logged. Two
+    processes wrote a log if, after steps went back,
+
+    - they jump over steps that were logged before, farther than at any other line, or go back to
+      one of those that they jumped over; or
+    - they do so from three steps or more (from two, if there are no more), and `OFTEN` of all lines
+      are logged again.
+    """
+
+    def __init__(self) -> None:
+        self.kept: list[int] = []
+        self.begin = 0
+        self.before: set[int] = set()
+        self.widest = 0
+        self.lines = self.again = 0
+        self.backs: list[int] = []
+
+    def add(self, step: int) -> None:
+        """Log a step."""
+        if not self.kept or step > self.kept[-1]:
+            self.kept.append(step)
+            self.lines += 1
+
+    def go_back(self, step: int) -> None:
+        """Go back to a step, where the program does not say that it starts.
+
+        Raises:
+            BadInput: another process wrote it.
+        """
+        for earlier, later in pairwise(self.kept[self.begin :]):
+            if earlier < step < later and self._logged_between(earlier, later):
+                raise two_processes([step])
+        self.again += sum(kept >= step for kept in self.kept)
+        self.backs.append(step)
+        self.restart(step)
+
+    def restart(self, step: int) -> None:
+        """Start again at a step.
+
+        Raises:
+            BadInput: two processes wrote the steps since the last start.
+        """
+        self._check_jump()
+        gaps = [later - earlier for earlier, later in pairwise(self.kept)]
+        self.widest = max(self.widest, *gaps, 0)
+        self.before.update(self.kept)
+        self.kept = [kept for kept in self.kept if kept < step]
+        self.begin = len(self.kept)
+
+    def check(self) -> None:
+        """See that not two processes wrote it.
+
+        Raises:
+            BadInput: they did.
+        """
+        self._check_jump()
+        steps, back = self.before.union(self.kept), sorted(set(self.backs))
+        if len(back) >= min(3, max(2, len(steps))) and self.again >= OFTEN * self.lines:
+            raise two_processes(back)
+
+    def _logged_between(self, earlier: int, later: int) -> bool:
+        return any(earlier < step < later for step in self.before)
+
+    def _check_jump(self) -> None:
+        pairs = sorted(pairwise(self.kept[self.begin :]), key=lambda pair: pair[0] - pair[1])
+        if len(pairs) < 2 or not self.before:
+            return
+        (earlier, later), (below, above) = pairs[:2]
+        farther = later - earlier > max(above - below, self.widest)
+        if farther and later > max(self.before) and self._logged_between(earlier, later):
+            raise two_processes([earlier, later])
+
+
+def two_processes(steps: list[int]) -> BadInput:
+    """What is said of a log in which two processes disagree."""
+    shown = ", ".join(f"{step:,}" for step in list(dict.fromkeys(steps))[:3])
+    return BadInput(
+        f"two processes wrote it at once, and their values differ (step {shown}); give the log of "
+        "one process, or that of a resumed run without the lines that were replaced"
+    )
