@@ -301,13 +301,20 @@ def on_curves(conditions: Sequence[Condition]) -> list[bool]:
     ]
 
 
-def ranks(table: Table) -> list[Array]:
-    """Rank of each model on each crop, 1 being best, ties sharing; NaN for the noisy input."""
+def ranks(table: Table, left_out: NDArray[np.bool_] | None = None) -> list[Array]:
+    """Rank of each model on each crop, 1 being best, ties sharing; NaN for the noisy input.
+
+    Args:
+        table: values by noise, crop and model.
+        left_out: (models,), those that are not ranked.
+    """
     from scipy.stats import rankdata
 
     count, ranked_conditions = len(table.contestants), []
     for condition in table.conditions:
         values = condition.values[:, :count] * (-1 if table.higher else 1)
+        if left_out is not None:
+            values = np.where(left_out[:count], np.nan, values)
         ranked = np.full(condition.values.shape, np.nan)
         ranked[:, :count] = rankdata(values, axis=1, nan_policy="omit")
         ranked_conditions.append(ranked)
@@ -326,7 +333,7 @@ def generalization(table: Table) -> pd.DataFrame:
     trained on, and over those that none was; NaN for models of unknown training; `worst`, the
     lowest mean (highest, where less is better) of any noise out of distribution, and `worst_noise`;
     `ood_drop`, the drop from in to out of distribution, positive where quality falls;
-    `mean_over_levels`, see there; `mean_rank`, out of distribution, among the models, over images.
+    `mean_over_levels`, see there; `mean_rank`, out of distribution, among the models of known training, over images.
     Where some model has neither of the first two: `mean`, the same over all noises.
     """
     conditions, sign = table.conditions, 1 if table.higher else -1
@@ -343,6 +350,7 @@ def generalization(table: Table) -> pd.DataFrame:
     def ood_drop(parts: list[Array]) -> Array:
         return sign * (weighted(parts, inside) - weighted(parts, outside))
 
+    known = ranks(table, table.unknown)
     trained, curved = inside > 0, np.array(on_curves(conditions))
     statistics: dict[str, tuple[Statistic, list[Array] | None, NDArray[np.bool_]]] = {
         "in_distribution": (lambda parts: weighted(parts, inside), None, trained),
@@ -350,7 +358,7 @@ def generalization(table: Table) -> pd.DataFrame:
         "worst": (worst, None, chosen),
         "ood_drop": (ood_drop, None, trained | chosen),
         "mean_over_levels": (lambda parts: mean_over_levels(conditions, parts), None, curved),
-        "mean_rank": (lambda parts: weighted(parts, outside), ranks(table), chosen),
+        "mean_rank": (lambda parts: weighted(parts, outside), known, chosen),
     }
     if table.unknown.any() or not table.has_split:
         every = weights(conditions, None)

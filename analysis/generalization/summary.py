@@ -214,7 +214,7 @@ def scores(frame: pd.DataFrame, metric: str) -> str:
 EXPLAINED = """\
 unseen noise: mean over kinds of noise, with its 95% interval; drop, increase: from the noise
 trained on to unseen noise; mean over levels: mean height of the level curves; mean rank: under
-unseen noise, among the models"""
+unseen noise, among the models of known training"""
 
 
 def worse_than_input(noises: pd.DataFrame, metric: str) -> pd.DataFrame:

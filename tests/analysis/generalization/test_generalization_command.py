@@ -470,6 +470,17 @@ def test_of_unknown_training_nothing_is_called_trained_on_or_unseen(folder):
     assert held == pytest.approx(np.mean(by_kind), abs=1e-12)  # the clean image is no noise
 
 
+def test_mean_ranks_are_among_models_of_known_training(folder):
+    known = started("plain.pth", "hidden.pth", *FEW, *TWO, "--output-dir", "known")
+    mixed = started("dncnn.pth", "plain.pth", "hidden.pth", *FEW, *TWO, "--output-dir", "mixed")
+    first, second = (
+        tables(path)["generalization"].query("metric == 'psnr'").set_index("model").mean_rank
+        for path in (known, mixed)
+    )
+    assert math.isnan(second["dncnn"])
+    assert second[["plain", "hidden"]].to_dict() == first[["plain", "hidden"]].to_dict()
+
+
 def test_a_blind_denoiser_was_trained_on_a_range_of_levels(folder):
     spec = "gaussian:0..gaussian:55"
     noises = (*TWO, "--noise", "gaussian:50", "--noise", "gaussian:0")
