@@ -334,7 +334,8 @@ def generalization(table: Table) -> pd.DataFrame:
     lowest mean (highest, where less is better) of any noise out of distribution, and `worst_noise`;
     `ood_drop`, the drop from in to out of distribution, positive where quality falls;
     `mean_over_levels`, see there; `mean_rank`, out of distribution, among the models of
-    known training, over images. Where some model has neither of the first two: `mean`, the same over all noises.
+    known training, over images. Where some model has neither of the first two: `mean`, the same
+    over all noises.
     """
     conditions, sign = table.conditions, 1 if table.higher else -1
     inside, outside = weights(conditions, True), weights(conditions, False)
