@@ -101,7 +101,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
         "prefix": facts.get("prefix", ""),
         "weights": weights_line(facts),
         "all weights": sets_line(facts),
-        "not weights": ", ".join(facts.get("counts", [])[:6]),
+        "not weights": ", ".join([*facts.get("counts", []), *facts.get("values", [])][:6]),
         "not read": ", ".join(facts.get("left_out", [])[:6]),
         "architecture": facts["architecture"],
         "recognized by": _recognized(facts),

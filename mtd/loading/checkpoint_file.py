@@ -13,7 +13,7 @@ import io
 import json
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from mtd.networks.swinir import is_recomputable
 from mtd.networks.weights import weights_digest
 from mtd.utils import atomic_write
 from mtd.utils.errors import BadInput
+from mtd.utils.messages import plural
 
 BUNDLED = Path(__file__).parents[1] / "pretrained"
 SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
@@ -49,6 +50,7 @@ class Checkpoint:
         sets: every mapping that holds tensors.
         metadata: as `save` writes it; empty for other files.
         left_out: classes whose objects were not read, and states of optimizers.
+        unread: places of the objects among them that held weights, and their classes.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class Checkpoint:
     sets: list[WeightSet]
     metadata: dict[str, Any]
     left_out: list[str]
+    unread: dict[str, str] = field(default_factory=dict)
 
     @property
     def own(self) -> WeightSet:
@@ -112,7 +115,8 @@ def read(name: str | Path) -> Checkpoint:
                 shape = list(value.shape)
                 raise BadInput(f"{path}: {name} of shape {shape} is larger than the whole file")
     left_out += [f"{place}, of an optimizer" for place in weight_sets.optimizers(content)]
-    checkpoint = Checkpoint(path, digest, sets, metadata, left_out)
+    unread = weight_sets.unread(content)
+    checkpoint = Checkpoint(path, digest, sets, metadata, left_out, unread)
     if WEIGHTS in metadata and metadata[WEIGHTS] != _digest_or_none(checkpoint.own.tensors):
         raise BadInput(f"{path}: damaged, its weights are not what was saved (SHA-256)")
     if ABOUT in metadata and metadata[ABOUT] != about_digest(metadata):
@@ -194,6 +198,12 @@ def _weight_sets(content: Any, path: Path, left_out: Sequence[str]) -> list[Weig
     sets = weight_sets.find(content)
     if any(not one.listed for one in sets) or (sets and not left_out):
         return sets
+    arrays = [place for place, kind in weight_sets.unread(content).items() if "numpy" in kind]
+    if arrays:
+        raise BadInput(
+            f"{path}: its weights are {plural(len(arrays), 'array')} of NumPy ({arrays[0]}, …), "
+            "expected tensors: save {name: torch.from_numpy(array), …} with torch.save"
+        )
     if left_out:  # what holds the weights is an object of a class
         raise BadInput(f"{path}: {unpickling.refusal(f'pickled code ({left_out[0]})')}")
     if not isinstance(content, Mapping):

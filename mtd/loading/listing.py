@@ -69,16 +69,34 @@ def _paragraph(words: Iterable[str]) -> list[str]:
 
 
 def weights_line(source: Mapping[str, Any]) -> str:
-    """Which of several sets of weights a network has; empty if its file holds one."""
+    """Which of several sets of weights a network has, and what was left out; empty if none was."""
     used = source.get("weights")
     if used is None:
         return ""
     kind = "averaged, " if used["averaged"] else ""
     shared = f", all but parameters from {used['buffers']}" if "buffers" in used else ""
-    return f"{kind}{used['key']}{shared}"
+    training = [f"{key} ({_tensors(n)})" for key, n in used.get("of_training", {}).items()]
+    training = [f"left out, of training: {_first(training)}"] if training else []
+    values = used.get("beside", [])
+    values = [f"left out, no weights: {_first(values)}"] if values else []
+    return "; ".join([f"{kind}{used['key']}{shared}", *training, *values])
 
 
 def sets_line(source: Mapping[str, Any]) -> str:
     """All sets of weights of a file with their numbers of tensors; empty if it holds one."""
-    sets = source.get("weights", {}).get("sets", {})
-    return ", ".join(f"{key} ({count} tensor{'s' * (count != 1)})" for key, count in sets.items())
+    used = source.get("weights", {})
+    training = used.get("of_training", {})
+    sets = used.get("sets", {})
+    sets = sets | {key: count for key, count in training.items() if key not in sets}
+    return ", ".join(
+        f"{key} ({_tensors(count)}{', of training' if key in training else ''})"
+        for key, count in sets.items()
+    )
+
+
+def _tensors(count: int) -> str:
+    return f"{count} tensor{'s' * (count != 1)}"
+
+
+def _first(texts: Sequence[str], most: int = 3) -> str:
+    return ", ".join([*texts[:most], *(["…"] if len(texts) > most else [])])

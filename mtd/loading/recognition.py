@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
-from mtd.loading import choice
+from mtd.loading import choice, remainder
+from mtd.loading.averages import average_of
 from mtd.loading.checkpoint_file import Checkpoint
 from mtd.loading.choice import Claim, Recognized
 from mtd.loading.nearest import unknown
+from mtd.loading.origin import origin
 from mtd.loading.own_module import OwnModule, check_real, fill
-from mtd.loading.tensor_names import is_average, is_count, is_training, without_insertions
-from mtd.loading.weight_sets import Part, WeightSet, joined, left_over, parts
+from mtd.loading.tensor_names import (
+    is_average,
+    is_training,
+    of_training,
+)
+from mtd.loading.weight_sets import Part, WeightSet, joined, parts
 from mtd.networks import external, registry, spandrel_adapter
 from mtd.networks.architecture import Architecture
 from mtd.networks.config import Config, Weights
@@ -41,11 +47,11 @@ def recognize(checkpoint: Checkpoint, options: LoadOptions) -> Recognized:
     if options.factory:
         module, about = external.make(options.factory, options.arguments)
         made = OwnModule(module, options.sigma is not None)
-        network, found = _select(checkpoint.sets, [made.claim], key, made.most_similar)
+        network, found = _select(checkpoint, [made.claim], key, made.most_similar)
         return network, {**found, **about}
     if "network" in checkpoint.metadata and key in ("", checkpoint.own.place):
         return _described(checkpoint)
-    return _select(checkpoint.sets, [_built_in, _of_spandrel], key, _none)
+    return _select(checkpoint, [_built_in, _of_spandrel], key, _none)
 
 
 def _described(checkpoint: Checkpoint) -> Recognized:
@@ -66,7 +72,7 @@ def _described(checkpoint: Checkpoint) -> Recognized:
 
 
 def _select(
-    sets: Sequence[WeightSet],
+    checkpoint: Checkpoint,
     claimers: Sequence[Claimer],
     key: str,
     fallback: Callable[[Sequence[WeightSet]], Claim],
@@ -74,16 +80,17 @@ def _select(
     """The network of the weights that the claimers recognize, and where these are.
 
     Args:
-        sets: of the file.
+        checkpoint: the file.
         claimers: in the order in which they are tried.
         key: of `--weights`, or empty.
         fallback: what is tried of the sets that the key names if nothing is recognized.
     """
+    sets = checkpoint.sets
     chosen_sets = choice.within(sets, key)
     claims, errors = _claims(sets, claimers)
     for others in () if claims or errors else _other_forms(sets, own=fallback is not _none):
         if _claims(others, claimers)[0]:
-            return _select(others, claimers, key, fallback)
+            return _select(replace(checkpoint, sets=others), claimers, key, fallback)
     places = {one.place for one in chosen_sets}
     mine = [error for part, error in errors if part.place in places]
     if mine and not (key and claims):
@@ -91,15 +98,31 @@ def _select(
     raw = choice.choose(claims, key) if claims else fallback(chosen_sets)
     network, about = raw.make(raw.part)
     module = network.whole if isinstance(network, ExternalNetwork) else network
-    chosen = choice.average_of(raw, module, sets, claims, key)
+    chosen = average_of(raw, module, sets, claims, key)
     if chosen is not raw:
         network, about = chosen.make(chosen.part)
     elif key and claims and not choice.inside(raw.part, key):
         fallback(chosen_sets)
         raise BadInput(f"--weights {key}: no weights of the {raw.name} in {raw.address}")
-    else:
-        choice.check_rest(raw, claims, chosen_sets)
-    return network, {**about, **_origin(chosen, module, sets, key)}
+    if not key:
+        _check_read(chosen, checkpoint)
+    remainder.check(raw, remainder.remainder(raw, claims, chosen_sets))
+    rest = remainder.remainder(raw, claims, sets)
+    return network, {**about, **origin(chosen, module, sets, key, claims, rest)}
+
+
+def _check_read(chosen: Claim, checkpoint: Checkpoint) -> None:
+    """Check that no other weights are in objects that were not read, such as a whole module.
+
+    Raises:
+        BadInput: some are, and may be the network's.
+    """
+    for place, kind in checkpoint.unread.items():
+        raise BadInput(
+            f"holds weights in {place} that are not read ({kind}), and a {chosen.name} in "
+            f"{chosen.address}, which may be another network: --weights {chosen.address} takes the "
+            "latter; for the former, save its state dict where it was made"
+        )
 
 
 def _other_forms(sets: Sequence[WeightSet], own: bool) -> Iterator[list[WeightSet]]:
@@ -134,35 +157,13 @@ def _claims(
                 found = next(filter(None, (claimer(one, part) for claimer in claimers)), None)
             except BadInput as error:
                 failed.append(part.prefix)
-                if not any(map(is_training, part.address.split("."))):
+                if not of_training(part.address):
                     errors.append((part, error))
                 continue
             if found is not None:
                 used |= {found.part.prefix + name for name in found.part.weights}
                 claims.append(found)
     return claims, errors
-
-
-def _origin(
-    chosen: Claim, module: nn.Module, sets: Sequence[WeightSet], key: str
-) -> dict[str, Any]:
-    """Where weights come from, and what else the file holds; for manifests."""
-    part, others = chosen.part, choice.addresses(sets)
-    about: dict[str, Any] = {"container": part.place}
-    if part.prefix:
-        about["prefix"] = part.prefix
-    if key or len(others) > 1:
-        averaged = is_average(chosen.address)
-        about["weights"] = {"key": chosen.address, "averaged": averaged, "sets": others}
-    if chosen.shared:
-        about["weights"]["buffers"] = chosen.shared
-    known = {part.prefix + name for name in without_insertions(module.state_dict()).values()}
-    held = [item for one in sets if one.place == part.place for item in one.tensors.items()]
-    counts = {name for name, value in held if name not in known and is_count(name, value)}
-    copies = (n for n in counts if n.endswith("tracked") and not n.startswith(part.prefix))
-    if counts := counts.difference(copies):
-        about["counts"] = sorted(counts)
-    return about
 
 
 def _built_in(_: WeightSet, part: Part) -> Claim | None:
@@ -225,7 +226,8 @@ def _remaking(part: Part, network: ExternalNetwork, how: str) -> Callable[[Part]
         made = network
         if chosen is not part:
             found = spandrel_adapter.recognize(chosen.weights)
-            assert found is not None
+            if found is None:
+                raise BadInput(f"weights in {chosen.address} do not fit the {network.config.kind}")
             made = found[0]
         check_real(chosen.weights)
         made.whole.load_state_dict(chosen.counts, strict=False)
@@ -237,11 +239,15 @@ def _remaking(part: Part, network: ExternalNetwork, how: str) -> Callable[[Part]
 def _is_all(one: WeightSet, part: Part) -> bool:
     """Whether a set holds nothing else but copies of a part, and what belongs to training."""
     ahead, shapes = part.prefix.split(".")[:-1], part.shapes
-    for name in left_over(one, part.prefix, part):
+    for name, branch, inside in remainder.beside(one, part):
+        if is_average(branch) or (
+            is_training(branch, inside=True) if inside else of_training(branch)
+        ):
+            continue
         pieces = name.split(".")
-        there, inside = pieces[: len(ahead)], ".".join(pieces[len(ahead) :])
+        there, own = pieces[: len(ahead)], ".".join(pieces[len(ahead) :])
         others = sum(mine != theirs for mine, theirs in zip(ahead, there, strict=False))
-        if others != 1 or shapes.get(inside) != tuple(one.tensors[name].shape):
+        if others != 1 or shapes.get(own) != tuple(one.tensors[name].shape):
             return False
     return True
 

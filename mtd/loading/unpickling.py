@@ -3,6 +3,7 @@
 PyTorch's `weights_only` reader refuses every class that it does not know. Here each of them is
 replaced by an inert class of this file, so that nothing that the checkpoint names is imported or
 called; what such an object held is lost, unless it is a mapping or a list, which become plain ones.
+It is counted whether weights were among it.
 """
 
 from __future__ import annotations
@@ -17,22 +18,43 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mtd.loading import pickle_scan
 from mtd.loading.pickle_scan import Named, Use
 from mtd.utils.errors import BadInput
 
 
-class _Object:
-    """Takes the place of an object, and keeps nothing of it."""
+class Unread:
+    """Takes the place of an object, and keeps nothing of it but the number of its weights."""
 
-    __slots__ = ()
+    __slots__ = ("count", "dimensions")
+    count: int
+    dimensions: int | None
+    """Of an array of NumPy, the number of its dimensions."""
 
-    def __new__(cls, *_: Any, **__: Any) -> Any:
-        return object.__new__(cls)
+    def __new__(cls, *arguments: Any, **named: Any) -> Any:
+        made = object.__new__(cls)
+        made.count, made.dimensions = weights_in((arguments, named)), None
+        return made
 
-    def __setstate__(self, _: Any) -> None:
-        """Ignore the object's attributes."""
+    def __setstate__(self, state: Any) -> None:
+        """Count the weights among the object's attributes, and ignore these."""
+        self.count += weights_in(state)
+        is_array = type(self).__name__ == "_reconstruct" and isinstance(state, tuple)
+        if is_array and len(state) > 2 and isinstance(state[1], tuple):
+            self.dimensions = len(state[1])
+
+    @property
+    def kind(self) -> str:
+        """The class that it takes the place of."""
+        return f"{type(self).__module__}.{type(self).__qualname__}"
+
+    def held_weights(self, name: str) -> bool:
+        """Whether weights were in it, or it was an array that was one by its name or dimensions."""
+        if self.dimensions is None:
+            return self.count > 0
+        return self.dimensions >= KERNEL or name.endswith("weight")
 
 
 class _Mapping:
@@ -45,7 +67,23 @@ class _List:
         return []
 
 
-BASES: Mapping[Use, type] = {"object": _Object, "mapping": _Mapping, "list": _List}
+KERNEL = 4
+"""Dimensions of a convolution's weights, which arrays of results mostly have not."""
+
+
+def weights_in(content: Any, within: tuple[int, ...] = ()) -> int:
+    """Number of weights, tensors of two or more dimensions, in the state of an object."""
+    if isinstance(content, Tensor):
+        return int(content.ndim > 1)
+    if isinstance(content, Unread):
+        return int(content.held_weights(""))
+    if not isinstance(content, Mapping | list | tuple) or id(content) in within:
+        return 0
+    values = content.values() if isinstance(content, Mapping) else content
+    return sum(weights_in(value, (*within, id(content))) for value in values)
+
+
+BASES: Mapping[Use, type] = {"object": Unread, "mapping": _Mapping, "list": _List}
 
 
 def contents(path: Path) -> tuple[Any, list[str]]:

@@ -12,11 +12,13 @@ from torch import Tensor
 
 from mtd.loading.tensor_names import (
     PARALLEL,
-    belongs_to_training,
+    is_average,
     is_count,
-    parting,
+    is_training,
+    of_training,
     without_insertions,
 )
+from mtd.loading.unpickling import Unread
 
 DEEPEST = 60
 """Levels of a file's contents that are searched."""
@@ -93,13 +95,17 @@ class Part:
         return {name: tuple(value.shape) for name, value in self.weights.items()}
 
     def without_training(self) -> Part:
-        """The same without branches whose name says that they belong to training."""
+        """The same without branches that are an average, or unmistakably of a training."""
         kept = {
             name: value
             for name, value in self.weights.items()
-            if "." not in name or not belongs_to_training(name.partition(".")[0])
+            if "." not in name or not _is_beside(name.partition(".")[0])
         }
         return Part(self.place, self.prefix, kept, self.counts)
+
+
+def _is_beside(branch: str) -> bool:
+    return is_training(branch, inside=True) or is_average(branch)
 
 
 def joined(*names: str) -> str:
@@ -132,6 +138,22 @@ def find(content: Any) -> list[WeightSet]:
 def optimizers(content: Any) -> list[str]:
     """Places of the states of optimizers in the contents of a file."""
     return [place for place, each in _walk(content, (), ()) if _is_optimizer(each)]
+
+
+def unread(content: Any) -> dict[str, str]:
+    """Places of the objects in a file that held weights and were not read, and their classes.
+
+    Optimizers, which hold the weights that they change, and what belongs to training are left out.
+    """
+    found = {}
+    for place, each in _walk(content, (), ()):
+        items = enumerate(each) if isinstance(each, list) else each.items()
+        for key, value in items:
+            if not isinstance(value, Unread) or ".optim" in value.kind:
+                continue
+            if value.held_weights(str(key)):
+                found[joined(place, str(key))] = value.kind
+    return {place: kind for place, kind in found.items() if not of_training(place)}
 
 
 def _is_text(key: Any) -> bool:
@@ -171,20 +193,3 @@ def parts(one: WeightSet) -> Iterator[Part]:
         weights = {name: value for name, value in tensors.items() if name not in counts}
         if weights:
             yield Part(one.place, prefix, weights, counts)
-
-
-def left_over(one: WeightSet, prefix: str = "", part: Part | None = None) -> Iterator[str]:
-    """Names of a set's tensors that are neither a part's nor counts, nor belong to training.
-
-    Args:
-        one: the set.
-        prefix: names that part from it at a word of training belong to training.
-        part: what is used of the set.
-    """
-    tensors = part.tensors if part else {}
-    for name, value in one.tensors.items():
-        if part and name.startswith(part.prefix) and name.removeprefix(part.prefix) in tensors:
-            continue
-        branch = "".join(parting(name, prefix)[:1])
-        if not belongs_to_training(branch) and not is_count(name, value):
-            yield name

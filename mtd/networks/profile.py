@@ -197,7 +197,15 @@ def describe(model: Denoiser, size: int = SIZE) -> dict[str, Any]:
     """
     source, input_format, inference = model.source, model.input_format, model.inference
     layers, calls = model.main_layers(), model.layer_roles().calls
-    names: tuple[str, ...] = ("sha256", "container", "prefix", "weights", "counts", "left_out")
+    names: tuple[str, ...] = (
+        "sha256",
+        "container",
+        "prefix",
+        "weights",
+        "counts",
+        "values",
+        "left_out",
+    )
     names = (*names, "recognised", "assumed")
     names = (*names, "factory", "arguments", "factory_sha256")
     macs, field = macs_per_pixel(model, size), receptive_field(model)

@@ -81,7 +81,6 @@ PARTS = {
     "a learned vector": lambda w: {**renamed(w, "prior."), "iter": torch.tensor([1.0, 2.0])},
     "another mapping": lambda w: {"net": w, "refine": {"0.weight": X}},
     "whole numbers": lambda w: {"net": w, "tables": {"codes": torch.ones(9, 3, dtype=torch.int8)}},
-    "lone tensors": lambda w: {"net": w, "mean": torch.tensor([0.4, 0.4, 0.4])},
     "in a list": lambda w: [w, {"fusion.weight": X}],
     "beside it": lambda w: {**w, "else.weight": X},
     "inside it": lambda w: {**renamed(w, "net."), "net.else.weight": X},
