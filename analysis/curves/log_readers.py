@@ -63,6 +63,8 @@ def read(place: str | Path) -> Log:
         files = list(path.iterdir()) if path.is_dir() else [path]
         checkpoints = any(file.suffix in MODELS for file in files)
         hint = "; for checkpoints, --checkpoints FOLDER" if checkpoints else ""
+        if path.is_file() and text_files.is_cut(path) and not any(text_files.lines(path)):
+            hint = "; its only line has no end, so that its last value may be cut"
         raise BadInput(f"{place}: {wrong}; {EXPECTED}{hint}")
     lines = list(_lines(files, kind))
     cut = tuple(file.name for file in files if kind != "events" and text_files.is_cut(file))

@@ -18,6 +18,7 @@ from itertools import pairwise
 
 from analysis.curves.logged import LOSS, Line, Point
 from analysis.curves.progress import Progress, two_processes
+from analysis.text.terminal import plural
 from mtd.utils.errors import BadInput
 
 UNNAMED = "test"
@@ -160,16 +161,17 @@ def once(tests: list[Line], processes: int, unfinished: bool) -> list[Point]:
     Raises:
         BadInput: lines of several processes that differ.
     """
-    lines = {test.content: test for test in tests}
     counts = Counter(test.content for test in tests)
     odd = [content for content, count in counts.items() if count % processes]
     if len(odd) > unfinished:
         raise two_processes([tests[0].step])
-    return [
-        point
-        for content, count in counts.items()
-        for point in lines[content].points * -(-count // processes)
-    ]
+    points: list[Point] = []
+    seen: Counter[str] = Counter()
+    for test in tests:
+        if seen[test.content] % processes == 0:
+            points += test.points
+        seen[test.content] += 1
+    return points
 
 
 def unnamed_tests(
@@ -194,9 +196,9 @@ def unnamed_tests(
     if 2 * len(repeated) > len(counts):
         fewest = min(step for step, count in counts.items() if count == sets)
         raise BadInput(
-            f"{sets} tests without a name at step {fewest:,}, {counts[repeated[0]]} at step "
-            f"{repeated[0]:,}: a second test set cannot be told from a repeated test; write the "
-            "test set's name before <epoch: …, Average PSNR: …>"
+            f"{plural(sets, 'test')} without a name at step {fewest:,}, {counts[repeated[0]]} at "
+            f"step {repeated[0]:,}: a second test set cannot be told from a repeated test; write "
+            "the test set's name before <epoch: …, Average PSNR: …>"
         )
     points = [
         point._replace(name=UNNAMED if number == 1 else f"{UNNAMED} {number}")
