@@ -18,7 +18,9 @@ class Progress:
 
     - they jump over steps that were logged before, farther than at any other line, or go back to
       one of those that they jumped over; or
-    - they do so from three steps or more (from two, if there are no more), and `OFTEN` of all lines
+    - they go back three times or more, each time to the step after the end of the lines before the
+      last ones, as two processes do that write by turns; or
+    - they go back to three steps or more (to two, if there are no more), and `OFTEN` of all lines
       are logged again.
     """
 
@@ -29,6 +31,8 @@ class Progress:
         self.widest = 0
         self.lines = self.again = 0
         self.backs: list[int] = []
+        self.end_before: int | None = None
+        self.turns = 0
 
     def add(self, step: int) -> None:
         """Log a step."""
@@ -47,7 +51,11 @@ class Progress:
                 raise two_processes([step])
         self.again += sum(kept >= step for kept in self.kept)
         self.backs.append(step)
+        end = self.kept[-1:]
         self.restart(step)
+        if self.end_before is not None and self.end_before < step:
+            self.turns += not self._logged_between(self.end_before, step)
+        self.end_before = end[0] if end else None
 
     def restart(self, step: int) -> None:
         """Start again at a step.
@@ -70,7 +78,9 @@ class Progress:
         """
         self._check_jump()
         steps, back = self.before.union(self.kept), sorted(set(self.backs))
-        if len(back) >= min(3, max(2, len(steps))) and self.again >= OFTEN * self.lines:
+        by_turns = len(self.backs) > 2 and self.turns == len(self.backs) - 1
+        many = len(back) >= min(3, max(2, len(steps)))
+        if by_turns or (many and self.again >= OFTEN * self.lines):
             raise two_processes(back)
 
     def _logged_between(self, earlier: int, later: int) -> bool:

@@ -67,6 +67,7 @@ BLOCKS = {
     "equal blocks": "aabb" * 4,
     "large equal blocks": "aaaaabbbbb" * 4,
     "unequal blocks": "aaaabbbbbbaaaabbbbaaaabb",
+    "a little overlap": "bb" + "a" * 10 + "b" * 10 + "a" * 8,
     "by turns": "ab" * 8,
     "two steps": "abab",
 }
