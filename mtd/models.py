@@ -12,6 +12,7 @@ from mtd.loading import cli_options
 from mtd.loading.listing import known, listing, sets_line, weights_line
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
+from mtd.utils.messages import plural
 
 if TYPE_CHECKING:
     from mtd.loading.cli_options import ModelRequest
@@ -50,8 +51,8 @@ def parser() -> cli.Parser:
     p.add_argument(
         "--no-self-test",
         action="store_true",
-        help="do not denoise the bundled photographs with other channel orders, value ranges and "
-        "residuals to see whether one of them is better",
+        help="do not denoise a crop of each bundled photograph with other channel orders, value "
+        "ranges and residuals to see whether one of them is better",
     )
     p.add_argument("--json", action="store_true", help="one JSON object for each file, on one line")
     cli_options.add(p, many=False)
@@ -90,7 +91,8 @@ def lines(facts: dict[str, Any]) -> list[str]:
     """What `inspect` gives, a name and a value in each line."""
     size, training = facts["macs_size"], facts["training"]
     steps, noise = training.get("steps"), training.get("noise")
-    trained = [f"{steps:,} steps" if isinstance(steps, int) else "", f"noise {noise}" * bool(noise)]
+    taken = f"{steps:,} step{'s' * (steps != 1)}" if isinstance(steps, int) else ""
+    trained = [taken, f"noise {noise}" * bool(noise)]
     drawn = ", drawn at inference" if facts["attention_mask_drawn"] else ""
     calls = f", {facts['layer_calls']} calls" * (facts["layer_calls"] > facts["layers"])
     layers = f"{facts['layers']}: {facts['first_layer']} … {facts['last_layer']}{calls}"
@@ -107,7 +109,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
         "recognized by": _recognized(facts),
         "assumed": facts.get("assumed", ""),
         "hyper-parameters": _named(facts["hyper_parameters"]),
-        "parameters": f"{facts['parameters']:,} in {facts['parameter_tensors']} tensors",
+        "parameters": f"{facts['parameters']:,} in {plural(facts['parameter_tensors'], 'tensor')}",
         "multiply-adds": f"{facts['macs_per_pixel']:,.0f} per pixel, at {size} x {size}",
         "receptive field": facts["receptive_field"]["text"],
         "value range": f"0 to {facts['value_range']:g}",

@@ -106,7 +106,7 @@ def parser() -> cli.Parser:
 
 
 def pictures(settings: RenderSettings) -> list[Picture]:
-    """All images that the settings ask for.
+    """All images that the settings describe.
 
     Raises:
         BadInput: no such scene, or a reference that is no better than a noisy image.

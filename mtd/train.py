@@ -82,7 +82,7 @@ def parser() -> cli.Parser:
 
 @dataclass(frozen=True)
 class TrainRequest:
-    """Which runs a command line asks for, as it was given.
+    """The runs that a command line names, as it was given.
 
     Attributes:
         config: a recipe or a sweep: a path, or the name of a bundled one.

@@ -185,7 +185,7 @@ def entry(trained: Trained) -> Any:
 
 
 def from_entry(entry: Any, models: Collection[str]) -> dict[str, Collection[str] | None]:
-    """What `entry` was made of, for the models that are asked for."""
+    """What `entry` was made of, for the models of a run."""
     if isinstance(entry, Mapping):
         return {name: entry.get(name) for name in models}
     return {name: None if entry is None else tuple(entry) for name in models}

@@ -102,11 +102,11 @@ def missing(frames: Frames) -> list[str]:
 
 
 def few_patches(frames: Frames) -> list[str]:
-    """A warning where there are fewer patches than the published code asks for."""
+    """A warning where there are fewer patches than the published code uses."""
     patches = int(frames["srga"].patches.iloc[0])
     if patches >= PATCHES:
         return []
-    return [f"{patches} patches are few: the published code asks for {PATCHES} or more."]
+    return [f"{patches} patches are few: the published code uses at least {PATCHES}."]
 
 
 def presets(frames: Frames) -> list[str]:

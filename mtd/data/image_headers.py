@@ -94,13 +94,13 @@ def check_size(header: Header) -> None:
     megapixels = header.height * header.width / 1e6
     if megapixels > limit:
         raise BadInput(
-            f"{header.height} x {header.width} (height x width), {megapixels:.1f} megapixels; the "
+            f"{header.height} x {header.width} (height x width), {megapixels:.7g} megapixels; the "
             f"limit is {limit:g}: set the environment variable {LIMIT} to raise it"
         )
 
 
 def choose(pages: Sequence[int], page: int | None, what: str) -> int:
-    """The index in its file of the page that is asked for, or of the only one.
+    """The index in its file of the page of a number, or of the only one.
 
     Args:
         pages: indices of the pages.
@@ -129,8 +129,10 @@ def _read(path: Path, start: bytes, page: int | None) -> Header:
         return Header(raster.height, raster.width, raster.depth, 1, "PPM", index, "Netpbm")
     with pillow_images.opened(path) as image:
         kind = "JPEG" if image.format == "MPO" else str(image.format)
-        frames = 1 if kind == "JPEG" else getattr(image, "n_frames", 1)
-        index = choose(range(frames), page, "frame")
+        frames = pillow_images.frames(image)
+        index = choose(frames, page, "frame")
+        if index and kind == "JPEG":  # whose size and orientation may be others
+            image.seek(index)
         width, height, mode = *image.size, image.mode
         exif, transparent = image.info.get("exif"), "transparency" in image.info
     bits, gray = (start[24], start[25] == 0) if kind == "PNG" else (8, mode == "L")
@@ -139,7 +141,7 @@ def _read(path: Path, start: bytes, page: int | None) -> Header:
         exif = exif or _late_exif(path)
     if kind == "JPEG2000":
         jpeg2000.check(path)
-    if deep and frames > 1:
+    if deep and len(frames) > 1:
         raise BadInput("an animation of 16 bits; convert it to one image first")
     if not deep and mode not in pillow_images.MODES:
         raise BadInput(f"{mode}; convert it to RGB of 8 or 16 bits first")

@@ -10,7 +10,7 @@
 | palette | RGB (TIFF: gray, if all its colors are), with alpha if some are transparent |
 | YCbCr of JPEG, WebP, and TIFF with JPEG compression | RGB |
 | white-is-zero (TIFF), bitmaps (PBM) | gray, white as the largest value |
-| several pages or frames | the one that is asked for; refused without |
+| several pages or frames | the one that is chosen by number; refused without |
 
 Refused, since their colors are not known or would be rounded: CMYK, Lab, other YCbCr, real and
 signed numbers, other depths, colors multiplied by alpha, more channels, JPEG 2000 of other than 8
@@ -44,8 +44,9 @@ Pixels = NDArray[np.uint8]
 """A photograph, (H, W, 3)."""
 
 SUFFIXES = (
-    *(".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm", ".pbm", ".pnm"),
-    *(".jp2", ".j2k", ".gif"),
+    *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".tif", ".tiff", ".webp"),
+    *(".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".gif"),
+    *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
 )
 """Image files that are read."""
 

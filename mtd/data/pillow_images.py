@@ -17,6 +17,7 @@ MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 """Kinds of pixels that are read."""
 
 ORIENTATION, ICC = 0x0112, 34675
+MP_ENTRIES = 0xB002
 
 
 class _PillowLimit:
@@ -52,6 +53,19 @@ def opened(path: Path) -> Iterator[Image.Image]:
         yield image
 
 
+def frames(image: Image.Image) -> list[int]:
+    """Which frames of a file are pictures of their own.
+
+    All, but for MPO: a photograph, followed by thumbnails or maps of it, which are none, or by
+    other views.
+    """
+    if image.format != "MPO":
+        return list(range(getattr(image, "n_frames", 1)))
+    entries = image.mpinfo[MP_ENTRIES]  # type: ignore[attr-defined]
+    kinds = [entry["Attribute"]["MPType"] for entry in entries]
+    return [i for i, kind in enumerate(kinds) if not i or kind.startswith("Multi-Frame")]
+
+
 def orientation(exif: bytes | None) -> int:
     """1 to 8, from an EXIF block; 1 if it is not recorded."""
     if not exif:
@@ -73,8 +87,7 @@ def pixels(path: Path, page: int) -> tuple[NDArray[np.uint8], bytes | None]:
         page: index of the page or frame; a frame is shown on those before it.
     """
     with opened(path) as image:
-        if image.format != "MPO":  # a photograph, followed by previews or maps of it
-            image.seek(page)
+        image.seek(page)
         if image.format == "TIFF":
             image.getexif()[ORIENTATION] = 1  # or Pillow may turn it by what its XMP block says
         image.load()

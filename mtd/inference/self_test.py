@@ -62,7 +62,7 @@ class Choice:
         how = self.how
         values = {
             "--residual": (how.residual, other.residual),
-            "--channel-order": (_order(how).lower(), _order(other).lower()),
+            "--channel-order": ("bgr" if how.bgr else "rgb", "bgr" if other.bgr else "rgb"),
             "--value-range": (f"{how.value_range:g}", f"{other.value_range:g}"),
         }
         return [f"{option} {own}" for option, (own, its) in values.items() if own != its]
@@ -107,7 +107,7 @@ class SelfTest:
         for choice in self.able():
             gain = choice.psnr - chosen
             order_alone = choice.options(self.own) == [
-                f"--channel-order {_order(choice.how).lower()}"
+                f"--channel-order {'bgr' if choice.how.bgr else 'rgb'}"
             ]
             margin = ORDER_MARGIN if order_alone else MARGIN
             if bool((gain > 0).all()) and float(gain.mean()) >= margin:
@@ -230,7 +230,8 @@ def _decibel(value: float | None) -> str:
 
 
 def _order(how: InputFormat) -> str:
-    return "BGR" if how.bgr else "RGB"
+    """The order of channels of a choice; those of a grayscale network are called for each."""
+    return "grayscale" if how.per_channel else "BGR" if how.bgr else "RGB"
 
 
 def _finite(value: float) -> float | None:

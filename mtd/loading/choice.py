@@ -20,7 +20,10 @@ TOP = "."
 LIGHTNING_RAW = "current_model_state"
 """Where Lightning keeps the raw weights beside the averaged state dict."""
 
-OWN_CLASS = "with a class of your own: --model package.module:factory --checkpoint FILE"
+OWN_CLASS = (
+    "with a class of your own: --model package.module:factory, and, in analyses, --checkpoint FILE "
+    "instead of FILE"
+)
 
 
 Recognized = tuple[Denoiser, dict[str, Any]]

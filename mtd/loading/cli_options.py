@@ -1,4 +1,4 @@
-"""The options of commands that say how a model is built and called, and what they ask for."""
+"""The options of commands that say how a model is built and called, and which models they name."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class CustomModel:
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """A model that a command line asks for.
+    """A model that a command line names.
 
     Attributes:
         path: of the checkpoint, or the name of a bundled one.
@@ -194,7 +194,7 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
 
 
 def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
-    """The models that a command line asks for, in order; `args` stays as it was parsed.
+    """The models that a command line names, in order; `args` stays as it was parsed.
 
     Args:
         args: parsed by a parser that `add` has extended. Commands for several models have
@@ -277,9 +277,12 @@ def _check_different(requests: Sequence[ModelRequest]) -> None:
         same = (Path(request.path).resolve(), request.options)
         if same in seen:
             second = f"{Path(request.path).stem}#2"
+            example = f"--sigma {second}=25 for a noise-conditional network"
+            if request.options.factory:
+                example = "--arg KEY=VALUE behind its --model"
             raise BadInput(
                 f"the same model is given twice, {request.path}: leave one out, or give the second "
-                f"another setting, such as --sigma {second}=25"
+                f"another setting, such as {example}"
             )
         seen.append(same)
 

@@ -303,7 +303,7 @@ def assumed(weights: Weights) -> str:
         return ""
     if shifted(weights, config.window_size) is not None:
         return ""
-    return "every second block shifts its windows (no buffers in the file that tell)"
+    return "every second block shifts its windows, since no buffer in the file shows otherwise"
 
 
 def _count(pattern: str, weights: Weights) -> list[int]:

@@ -13,7 +13,7 @@ from torch import nn
 
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
-from mtd.models import main
+from mtd.models import lines, main
 from mtd.networks import registry, spandrel_adapter
 from mtd.networks.dncnn import ARCHITECTURE, DnCNN, DnCNNConfig
 from mtd.networks.ffdnet import FFDNet, FFDNetConfig
@@ -111,6 +111,10 @@ def test_the_bundled_pair(in_process: Call) -> None:
     assert masked["default layers"] == "11: conv_first … conv_last"
     assert masked["training"] == "10,000 steps, noise gaussian:15"
     assert masked["command"].startswith("python -m mtd.train")
+    _, out, _ = in_process(main, "masked.pth", "--size", "16", "--json", "--no-self-test")
+    one = {"parameter_tensors": 1, "parameters": 1, "training": {"steps": 1}}
+    said = table("\n".join(lines(json.loads(out) | one)))
+    assert (said["parameters"], said["training"]) == ("1 in 1 tensor", "1 step")
 
 
 def test_the_self_test(in_process: Call, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def load_inputs(
 
 
 def check_models(inputs: RunInputs) -> None:
-    """Check that no model is named as a control, and none asks for the true noise level.
+    """Check that no model is named as a control, and none is given the true noise level.
 
     Raises:
         BadInput: one does.

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.engine.layers import blocks
 from analysis.generalization.noisy.features import ESTIMATED, SEPARATOR, again
 from analysis.generalization.noisy.figures import order_of
 from analysis.generalization.noisy.inputs import BLUR, CONTROLS, RECORDED, SIGMA
@@ -32,7 +33,7 @@ UNEQUAL = 1.5
 """Ratio from which two noises count as of different strength."""
 
 LEAST_SRGA = 300
-"""Patches that the published code of SRGA asks for."""
+"""Fewest patches that the published code of SRGA uses."""
 
 Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
@@ -219,7 +220,8 @@ def between_noises(frames: Frames) -> list[str]:
     ratio = float(recorded["strength_b"]) / max(float(recorded["strength_a"]), 1e-9)
     if not 1 / UNEQUAL <= ratio <= UNEQUAL:
         text.append("The two differ in strength, so what follows is not about the kind alone.")
-    text += [measured(frame, measure, first) for measure in dict.fromkeys(frame.quantity)]
+    what = depth_of(frames["depth"])
+    text += [measured(frame, measure, first, what) for measure in dict.fromkeys(frame.quantity)]
     text += [
         f"By its interval, not distinguishable from another draw of the synthetic noise: {each}."
         for each in [undecided(frame, first)]
@@ -231,7 +233,7 @@ def between_noises(frames: Frames) -> list[str]:
     if any(without):
         names = listed([str(name) for name, none in without.items() if none])
         text.append(f"No intervals of {names}: too few patches, so every order is undecided.")
-    few = f"; the published SRGA asks for {LEAST_SRGA} or more" if patches < LEAST_SRGA else ""
+    few = f"; the published code of SRGA uses at least {LEAST_SRGA}" if patches < LEAST_SRGA else ""
     text.append(f"CKA and SRGA, and their intervals, are about patches of these pictures{few}.")
     return [*text, *missing]
 
@@ -244,10 +246,10 @@ def named(noise: str) -> str:
 
 
 MEASURES = {
-    "CKA": ("mean over the last quarter of the layers", "1 is equal features", 3),
+    "CKA": ("mean over the last quarter of the {}", "1 is equal features", 3),
     "SRGA": ("", "0 is no distance, more is farther", 2),
 }
-"""What each measure is taken of, how to read it, and digits."""
+"""What each measure is taken of, blocks or layers, how to read it, and digits."""
 
 FEW_LAYERS = 3
 """Fewer layers than this are listed one by one."""
@@ -265,9 +267,22 @@ def layers_of(part: pd.DataFrame) -> str:
     return "; ".join(f"{text} of {codes(models)}" for text, models in by_text.items())
 
 
-def measured(frame: pd.DataFrame, measure: str, first: str) -> str:
-    """One measure under recorded noise, with its value for another draw of the synthetic noise."""
-    what, how, digits = MEASURES[measure]
+def depth_of(depth: pd.DataFrame) -> str:
+    """What the last quarter is taken of: blocks, or layers if a model has no blocks."""
+    by_model = depth.groupby("model").layer.unique()
+    return "blocks" if all(blocks(list(names)) for names in by_model) else "layers"
+
+
+def measured(frame: pd.DataFrame, measure: str, first: str, what: str) -> str:
+    """One measure under recorded noise, with its value for another draw of the synthetic noise.
+
+    Args:
+        frame: of all measures.
+        measure: its name.
+        first: the synthetic noise.
+        what: `blocks` or `layers`.
+    """
+    place, how, digits = MEASURES[measure]
     part = frame[frame.quantity == measure]
     known = part[part.noise_b == RECORDED].dropna(subset="value").model
     unknown = [model for model in dict.fromkeys(part.model) if model not in set(known)]
@@ -281,7 +296,7 @@ def measured(frame: pd.DataFrame, measure: str, first: str) -> str:
         draw = f"for another draw of the synthetic noise {values[1]}"
         texts.append(f"{values[0]} for {code(model)} ({draw})")
     texts += [f"no value for {codes(unknown)}"] if unknown else []
-    about = "; ".join(filter(None, (what, layers_of(part), how)))
+    about = "; ".join(filter(None, (place.format(what), layers_of(part), how)))
     return f"{measure} ({about}): {listed(texts, len(texts))}."
 
 

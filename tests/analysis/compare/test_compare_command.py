@@ -122,7 +122,7 @@ def test_what_is_written_and_printed(runs, capsys):
     assert len(pd.read_csv(path / "compare.csv")) == 5 and (path / "compare.png").is_file()
     out = capsys.readouterr().out
     assert "Spearman's rank correlation" in out and "PSNR drop" in out
-    assert "12 patches are few: the published code asks for 300 or more (srga)." in out
+    assert "12 patches are few: the published code uses at least 300 (srga)." in out
     notes = pd.read_csv(path / "notes.csv")
     assert notes.analysis.tolist() == ["srga"]
 

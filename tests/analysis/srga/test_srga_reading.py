@@ -61,7 +61,7 @@ def test_why_there_are_no_intervals(patches, intervals, text):
 
 def test_few_patches_and_presets_are_said_once():
     text = said(frames(patches=97, note="mixture is a_b"))
-    assert text.count("97 patches are few: the published code asks for 300 or more.") == 1
+    assert text.count("97 patches are few: the published code uses at least 300.") == 1
     assert text.count(r"Mixture is a\_b.") == 1 and "are few" not in said(frames(patches=300))
 
 

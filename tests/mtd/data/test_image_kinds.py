@@ -258,7 +258,28 @@ def test_a_photograph_with_previews_is_one_image(tmp_path: Path) -> None:
     is_read(tmp_path / "a.jpg", image_io.read_rgb(tmp_path / "b.jpg"))
 
 
-@pytest.mark.parametrize("suffix", ["bmp", "ppm", "pgm", "jp2", "j2k", "gif"])
+def test_the_pictures_of_a_stereo_photograph_are_frames(tmp_path: Path) -> None:
+    left, right, preview = (Image.fromarray(noise(3, np.uint8, side, 24)) for side in (32, 40, 8))
+    path = tmp_path / "a.mpo"
+    left.save(path, format="MPO", save_all=True, append_images=[preview, right])
+    with Image.open(path) as image:
+        entry = image.mpinfo[0xB002][2]
+    content = path.read_bytes()
+    held = struct.pack("<LLLHH", 0, entry["Size"], entry["DataOffset"], 0, 0)
+    assert content.count(held) == 1
+    path.write_bytes(content.replace(held, struct.pack("<L", 0x00020002) + held[4:]))
+    refused(path, "2 frames; choose one with --page N")
+    for number, made in ((1, left), (2, right)):
+        made.save(tmp_path / "b.jpg")
+        expected = image_io.read_rgb(tmp_path / "b.jpg")
+        assert np.array_equal(image_io.read_rgb(path, number), expected)
+        assert image_io.header(path, number).height == len(expected)
+
+
+LOSSLESS = {"JPEG2000": {"irreversible": False}}
+
+
+@pytest.mark.parametrize("suffix", ["bmp", "dib", "ppm", "pgm", "jp2", "j2k", "j2c", "jpx", "gif"])
 @pytest.mark.parametrize("mode", ["L", "RGB"])
 def test_other_formats_are_read(tmp_path: Path, mode: str, suffix: str) -> None:
     pixels = noise(3 if mode == "RGB" else 1, np.uint8, 40, 50) // 64 * 64
@@ -266,10 +287,22 @@ def test_other_formats_are_read(tmp_path: Path, mode: str, suffix: str) -> None:
     if suffix == "gif":
         made = made.quantize(64, dither=0)
         pixels = np.asarray(made.convert("RGB"))
-    made.save(tmp_path / f"a.{suffix}", **({"irreversible": False} if suffix[0] == "j" else {}))
+    written = {"dib": "bmp"}.get(suffix, suffix)  # a DIB as programs write it, with a header
+    kind = Image.registered_extensions()[f".{written}"]
+    made.save(tmp_path / f"a.{suffix}", kind, **LOSSLESS.get(kind, {}))
     found = image_io.read_image(tmp_path / f"a.{suffix}")
     is_read(tmp_path / f"a.{suffix}", pixels if found.colors.shape[2] > 1 else pixels[..., :1])
     assert [path.suffix for path in image_io.find(tmp_path)] == [f".{suffix}"]
+
+
+def test_every_ending_of_a_format_that_is_read_is_found(tmp_path: Path) -> None:
+    Image.init()
+    formats = ("PNG", "JPEG", "MPO", "TIFF", "WEBP", "BMP", "DIB", "PPM", "JPEG2000", "GIF")
+    known = {e for e, kind in Image.registered_extensions().items() if kind in formats}
+    assert known - {".pfm"} == set(image_io.SUFFIXES)  # of real numbers
+    for ending in (".jfif", ".jpe", ".JPE"):
+        Image.new("RGB", (5, 4)).save(tmp_path / f"a{ending}", "JPEG")
+    assert len(image_io.find(tmp_path)) == 3 and image_io.skipped(tmp_path) == ""
 
 
 def test_jpeg_2000_of_other_depths_and_colours_is_refused(tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ def test_large_images_name_size_and_limit_and_how_to_raise_it(tmp_path, monkeypa
     path = tmp_path / "a.png"
     path.write_bytes(header_of(10000, 19000))
     words = (
-        r"10000 x 19000 \(height x width\), 190\.0 megapixels; the limit is 180: set the "
+        r"10000 x 19000 \(height x width\), 190 megapixels; the limit is 180: set the "
         "environment variable MTD_MAX_MEGAPIXELS"
     )
     for read in (image_io.read_rgb, image_io.read_image, image_io.header, photographs.photograph):
@@ -214,6 +214,10 @@ def test_large_images_name_size_and_limit_and_how_to_raise_it(tmp_path, monkeypa
     assert photographs.photograph(path).width == 19000
     monkeypatch.setenv("MTD_MAX_MEGAPIXELS", "0.01")
     with pytest.raises(BadInput, match=r"the limit is 0\.01"):
+        image_io.header(path)
+    monkeypatch.setenv("MTD_MAX_MEGAPIXELS", "0.001")
+    path.write_bytes(header_of(40, 60))
+    with pytest.raises(BadInput, match=r", 0\.0024 megapixels; the limit is 0\.001: set"):
         image_io.header(path)
     monkeypatch.setenv("MTD_MAX_MEGAPIXELS", "many")
     with pytest.raises(BadInput, match="'many': expected megapixels"):

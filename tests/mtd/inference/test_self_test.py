@@ -149,6 +149,10 @@ def test_a_grayscale_network_is_called_for_each_channel():
     assert {choice.how.bgr for choice in gray.choices} == {False}
     assert torch.allclose(gray.chosen.psnr, color.chosen.psnr)
     assert gray.warning() == color.warning() == ""
+    assert [name for name in module.lines(gray.to_dict()) if ", 0 to" in name] == [
+        "grayscale, 0 to 1",
+        "grayscale, 0 to 255",
+    ]
     with pytest.raises(BadInput, match="takes 4 channels"):
         self_test(DnCNN(DnCNNConfig(in_chans=4, features=2, depth=2)))
 

@@ -379,7 +379,11 @@ def test_options_by_model():
         (["a.pth", "--residual", "a=twice"], "expected none or minus or plus or flip"),
         (["a.pth", "--grayscale", "yes"], "expected refuse or per-channel"),
         (["--model", "m:f"], "--model m:f: give its weights with --checkpoint"),
-        (["a.pth", "./a.pth"], "the same model is given twice, ./a.pth"),
+        (["a.pth", "./a.pth"], "twice, ./a.pth: .* such as --sigma a#2=25 for a noise-conditional"),
+        (
+            ["--model", "a:b", "--checkpoint", "a.pth"] * 2,
+            "twice, a.pth: .* another setting, such as --arg KEY=VALUE behind its --model$",
+        ),
         (["a/n.pth", "b/n.pth", "--sigma", "n=15"], "names a/n.pth and b/n.pth; give one"),
         ([], "the following arguments are required: MODEL"),
     ):

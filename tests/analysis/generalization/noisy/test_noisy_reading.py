@@ -59,7 +59,12 @@ def frames(
         "agreement": pairs,
         "means": tables.means(table, pairs),
         "features": compared(),
+        "depth": depth_of("conv1", "conv2", "conv3"),
     }
+
+
+def depth_of(*layers: str) -> pd.DataFrame:
+    return pd.DataFrame([{"model": "a_b", "layer": layer} for layer in layers])
 
 
 def compared(low: float = 0.8, draw: float = 0.99) -> pd.DataFrame:
@@ -146,7 +151,10 @@ def test_measures_stand_beside_another_draw():
     assert "0.900 [0.800, 0.950] for `a_b` (for another draw of the synthetic noise 0.990" in said
     assert "CKA (mean over the last quarter of the layers; conv1 to conv3; 1 is equal" in said
     assert "SRGA (before the last convolution; 0 is no distance" in said
-    assert "not distinguishable" not in said and "300 or more" in said
+    assert "not distinguishable" not in said and "SRGA uses at least 300." in said
+    names = ("conv_first", *(f"layers.0.residual_group.blocks.{i}" for i in range(3)))
+    blocks = frames() | {"depth": depth_of(*names)}
+    assert "CKA (mean over the last quarter of the blocks; conv1 to" in text(blocks)
     near = frames() | {"features": compared(draw=0.94)}
     assert "from another draw of the synthetic noise: CKA of `a_b` and SRGA of `a_b`" in text(near)
     assert "differ in strength" not in said and "No intervals of" not in said
