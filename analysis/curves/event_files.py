@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from itertools import combinations
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from analysis.curves.logged import LOSS, PSNR, RATE, Line, Point
-from analysis.curves.progress import two_processes
+from analysis.curves.progress import differing_steps, two_processes
 from mtd.utils.errors import BadInput
 
 EVENTS = "events.out.tfevents"
@@ -27,57 +26,49 @@ def read(files: Sequence[Path]) -> Iterator[Line]:
     Raises:
         BadInput: TensorBoard is not installed, or two processes wrote other values at once.
     """
-    contents = [content for file in files if (content := Content.of(file))]
+    rates: dict[str, None] = {}
+    contents = [content for file in files if (content := Content.of(file, rates))]
     contents.sort(key=lambda content: content.begin)
     for earlier, later in combinations(contents, 2):
-        if later.begin < earlier.end and (steps := earlier.differing(later)):
+        if later.begin < earlier.end and (steps := differing_steps(earlier.lines, later.lines)):
             raise BadInput(f"{files[0].parent}: {two_processes(steps)}")
-    rates: dict[str, None] = {}
     for number, content in enumerate(contents):
         if number and content.begin >= max(before.end for before in contents[:number]):
             yield Line()
-        for event in content.events:
-            yield from _of_event(event, rates)
+        yield from content.lines
 
 
 @dataclass(frozen=True)
 class Content:
-    """The events of a file, in the order in which they were written.
+    """What a file holds, in the order in which it was written.
 
     Attributes:
-        events: all of them.
+        lines: values, and starts that name a step.
         begin: time of the first value.
         end: time of the last value.
-        values: the values of each tag at each step.
     """
 
-    events: list[Any]
+    lines: list[Line]
     begin: float
     end: float
-    values: Mapping[tuple[str, int], set[float]]
 
     @classmethod
-    def of(cls, file: Path) -> Content | None:
+    def of(cls, file: Path, rates: dict[str, None]) -> Content | None:
         """What a file holds; None if that is no value.
+
+        Args:
+            file: of events.
+            rates: tags of learning rates, of which the first counts; those of the file are added.
 
         Raises:
             BadInput: TensorBoard is not installed.
         """
-        events = in_file(file)
-        values: dict[tuple[str, int], set[float]] = {}
-        times = []
-        for event in events:
-            for value in event.summary.value:
-                number = scalar(value) if of_tag(value.tag)[0] else None
-                if number is not None and math.isfinite(number):
-                    values.setdefault((value.tag, event.step), set()).add(number)
-                    times.append(event.wall_time)
-        return cls(events, min(times), max(times), values) if times else None
-
-    def differing(self, other: Content) -> list[int]:
-        """Steps at which two files have other values of one tag."""
-        common = self.values.keys() & other.values.keys()
-        return sorted({key[1] for key in common if self.values[key] != other.values[key]})
+        lines, times = [], []
+        for event in in_file(file):
+            of_event = list(_of_event(event, rates))
+            lines += of_event
+            times += [event.wall_time for line in of_event if line.points]
+        return cls(lines, min(times), max(times)) if times else None
 
 
 def _of_event(event: Any, rates: dict[str, None]) -> Iterator[Line]:

@@ -82,7 +82,7 @@ def _in_folder(path: Path) -> tuple[list[Path], str]:
         return events, "events"
     kinds = {file: _kind(file) for file in sorted(path.glob("*.log"))}
     kind = next(filter(None, kinds.values()), "")
-    return text_logs.in_order([file for file, own in kinds.items() if own == kind]), kind
+    return [file for file, own in kinds.items() if own == kind], kind
 
 
 def _kind(path: Path) -> str:
@@ -94,7 +94,7 @@ def _lines(files: list[Path], kind: str) -> Iterable[Line]:
         return event_files.read(files)
     if kind == "mtd":
         return chain.from_iterable(csv_logs.read(file) for file in files)
-    return chain.from_iterable(text_logs.read(file, kind) for file in files)
+    return text_logs.read_run(files, kind)
 
 
 def recipe_noise(path: Path) -> str:

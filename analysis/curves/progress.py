@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from itertools import pairwise
 
+from analysis.curves.logged import Line
 from mtd.utils.errors import BadInput
 
 OFTEN = 0.4
@@ -94,6 +97,21 @@ class Progress:
         farther = later - earlier > max(above - below, self.widest)
         if farther and later > max(self.before) and self._logged_between(earlier, later):
             raise two_processes([earlier, later])
+
+
+def differing_steps(some: Iterable[Line], others: Iterable[Line]) -> list[int]:
+    """Steps at which two files have other values of one curve."""
+    one, other = values(some), values(others)
+    return sorted({key[-1] for key in one.keys() & other.keys() if one[key] != other[key]})
+
+
+def values(lines: Iterable[Line]) -> dict[tuple[str, str, int], set[float]]:
+    """All finite values of each curve at each step."""
+    found: dict[tuple[str, str, int], set[float]] = {}
+    for point in (point for line in lines for point in line.points):
+        if math.isfinite(point.value):
+            found.setdefault((point.quantity, point.name, point.step), set()).add(point.value)
+    return found
 
 
 def two_processes(steps: list[int]) -> BadInput:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain, combinations
 from pathlib import Path
 
 from analysis.curves import text_files
 from analysis.curves.logged import COUNT, LOSS, NUMBER, PSNR, RATE, Line, Point, real, whole
+from analysis.curves.progress import differing_steps, two_processes
+from mtd.utils.errors import BadInput
 
 EPOCH = rf"\s*epoch\s*:[\d\s.,'_]*iter\s*:\s*{COUNT}"
 HEADS = {
@@ -71,18 +74,32 @@ def lines(path: Path) -> Iterator[str]:
         yield line[begins[-1] :] if begins else line
 
 
-def written(path: Path) -> str:
-    """When the first line with date and time was written, such that later ones sort after it."""
-    for line in lines(path):
-        if match := WRITTEN.search(line):
-            return f"{match[1]:0>2}"[-2:] + "".join(match.groups()[1:])
-    return ""
+def written(path: Path) -> tuple[str, str]:
+    """When the first and the last line with date and time were written, as texts that sort."""
+    stamps = [match.groups() for line in lines(path) if (match := WRITTEN.search(line))]
+    texts = [f"{year}"[-2:] + month + day + clock for year, month, day, clock in stamps]
+    return (texts[0], texts[-1]) if texts else ("", "")
 
 
-def in_order(files: list[Path]) -> list[Path]:
-    """The texts of one run in the order in which they were begun, or of their names."""
-    begun = {file: written(file) for file in files}
-    return sorted(files, key=lambda file: (begun[file] if all(begun.values()) else "", file.name))
+def read_run(files: Sequence[Path], program: str) -> Iterator[Line]:
+    """What the texts of one run hold, in the order in which they were begun, or of their names.
+
+    Args:
+        files: the logs.
+        program: `kair` or `basicsr`.
+
+    Raises:
+        BadInput: two processes wrote other values at once.
+    """
+    times = {file: written(file) for file in files}
+    known = all(begin for begin, _ in times.values())
+    ordered = sorted(files, key=lambda file: (times[file][0] if known else "", file.name))
+    parts = {file: list(read(file, program)) for file in ordered}
+    for earlier, later in combinations(ordered if known else (), 2):
+        at_once = times[later][0] < times[earlier][1]
+        if at_once and (steps := differing_steps(parts[earlier], parts[later])):
+            raise BadInput(f"{later.parent}: {two_processes(steps)}")
+    yield from chain.from_iterable(parts.values())
 
 
 def read(file: Path, program: str) -> Iterator[Line]:

@@ -152,3 +152,29 @@ def test_event_files_one_after_another_are_a_resumed_run(tmp_path):
     frame = read_logs({"run": tmp_path}).curves
     found = dict(zip(frame.step, frame.value, strict=True))
     assert found == {1: 1, 2: 0.5, 4: 0.5, 8: 0.5, 16: 0.25, 32: 0.125}
+
+
+@pytest.mark.parametrize("program", ["kair", "basicsr"])
+def test_texts_of_one_time_with_other_values_are_refused(program, tmp_path):
+    stamp = {
+        "kair": "24-03-02 09:{:02d}:00.120 : ",
+        "basicsr": "2024-03-02 09:{:02d}:00,120 INFO: ",
+    }
+    texts = {name: WRITERS[program](lines).splitlines() for name, lines in RUNS.items()}
+
+    def write(name: str, text: list[str], begin: int) -> None:
+        stamped = [stamp[program].format(begin + n) + line for n, line in enumerate(text)]
+        (tmp_path / f"{name}.log").write_text("".join(f"{line}\n" for line in stamped))
+
+    write("a", texts["a"][:9], 0)
+    write("b", texts["b"][2:9], 5)
+    with pytest.raises(BadInput, match="two processes wrote it at once") as no:
+        read_logs({"run": tmp_path})
+    assert "\n" not in str(no.value)
+    write("b", texts["b"][2:9], 30)
+    rows = read_logs({"run": tmp_path}).curves.query("quantity == 'loss'")
+    found = dict(zip(rows.step, rows.value, strict=True))
+    assert found[100] == 1 and found[200] == 0.5 and found[300] == 1 and found[600] == 0.5
+    write("b", texts["a"][:9], 5)
+    rows = read_logs({"run": tmp_path}).curves.query("quantity == 'loss'")
+    assert rows.value.tolist() == pytest.approx([1 / (step / 100) for step in rows.step], rel=1e-4)
