@@ -35,7 +35,7 @@ class Progress:
         self.lines = self.again = 0
         self.backs: list[int] = []
         self.end_before: int | None = None
-        self.turns = 0
+        self.turns: list[int] = []
 
     def add(self, step: int) -> None:
         """Log a step."""
@@ -56,8 +56,9 @@ class Progress:
         self.backs.append(step)
         end = self.kept[-1:]
         self.restart(step)
-        if self.end_before is not None and self.end_before < step:
-            self.turns += not self._logged_between(self.end_before, step)
+        end_before = step if self.end_before is None else self.end_before
+        if end_before < step and not self._logged_between(end_before, step):
+            self.turns.append(step)
         self.end_before = end[0] if end else None
 
     def restart(self, step: int) -> None:
@@ -81,7 +82,7 @@ class Progress:
         """
         self._check_jump()
         steps, back = self.before.union(self.kept), sorted(set(self.backs))
-        by_turns = len(self.backs) > 2 and self.turns == len(self.backs) - 1
+        by_turns = len(self.backs) > 2 and len(self.turns) == len(self.backs) - 1
         many = len(back) >= min(3, max(2, len(steps)))
         if by_turns or (many and self.again >= OFTEN * self.lines):
             raise two_processes(back)

@@ -34,12 +34,14 @@ class Final:
         restarts: steps from which something was replaced.
         copies: how many lines say what another one says.
         repeated: steps with more tests without names than others, of which the last count.
+        turns: steps that may be of another process; see `Progress`.
     """
 
     points: list[Point]
     restarts: list[int]
     copies: int
     repeated: list[int]
+    turns: list[int]
 
 
 @dataclass
@@ -246,6 +248,7 @@ def final(lines: Iterable[Line]) -> Final:
         [step for attempts in sequences.values() for step in attempts.restarts],
         sum(attempts.copies for attempts in sequences.values()),
         [step for _, repeated in left for step in repeated],
+        [step for each in sequences.values() for of in each.progress.values() for step in of.turns],
     )
 
 

@@ -70,6 +70,11 @@ def curves_of_log(run: str, lines: Sequence[Line]) -> tuple[pd.DataFrame, list[s
             f"The steps of {code(run)} go back, to {min(final.restarts):,} at the earliest: after "
             "a restart, later values replace earlier ones."
         )
+    if final.turns:
+        notes.append(
+            f"The steps of {code(run)} go back to {min(final.turns):,}, where an earlier part "
+            "ended: if two processes wrote the log by turns, its curves are of both."
+        )
     if final.copies:
         notes.append(
             f"Of {code(run)}, {plural(final.copies, 'line')} left out that only "

@@ -113,6 +113,17 @@ def test_resumed_runs_are_read(program, parts, tmp_path):
     assert losses(tmp_path, program, lines) == pytest.approx(right)
 
 
+def test_what_may_be_of_two_processes_is_said(tmp_path):
+    (tmp_path / "train.log").write_text(basicsr(interleaved("aaaabbbbbbbbbaa")))
+    notes = read_logs({"run": tmp_path}).notes
+    assert [note for note in notes if "two processes" in note] == [
+        "The steps of `run` go back to 500, where an earlier part ended: if two processes wrote "
+        "the log by turns, its curves are of both."
+    ]
+    (tmp_path / "train.log").write_text(basicsr(attempts(*RESUMED["thrice"])[0]))
+    assert not any("two processes" in note for note in read_logs({"run": tmp_path}).notes)
+
+
 def write_events(folder: Path, name: str, lines: Iterable[tuple[float, str, int, float]]) -> None:
     """An event file of scalars: time, tag, step, value."""
     writers = pytest.importorskip("torch.utils.tensorboard")
