@@ -34,13 +34,13 @@ def average_of(
     Raises:
         BadInput: several averages, or one that does not fit.
     """
-    if (key and inside(raw.part, key)) or is_averaged(raw, claims):
+    if key and inside(raw.part, key):
         return raw
     found, lost = list[Claim](), list[Part]()
-    known = {(c.part.place, c.part.prefix) for c in claims if c.complete}
+    known = [c.part for c in claims if c.complete]
     parameters = _Parameters.of(module, raw.part, sets)
     for part in _averages(raw.part, sets, key):
-        if (part.place, part.prefix) in known:
+        if any(c.place == part.place and c.prefix.startswith(part.prefix) for c in known):
             continue
         match = parameters and parameters.found_in(part, raw.part)
         if match:
@@ -50,7 +50,7 @@ def average_of(
             found.append(replace(raw, part=made, shared=raw.address if others else ""))
         else:
             lost.append(part)
-    if len(found) > 1:
+    if len(found) > 1 or (found and is_averaged(raw, claims) and not key):
         raise BadInput(f"holds several averages of a {raw.name}: {ways([*found, raw])}")
     if not found and lost and not key:
         raise BadInput(
@@ -74,7 +74,7 @@ def _averages(raw: Part, sets: Sequence[WeightSet], key: str) -> Iterator[Part]:
             named = part.address == key if key else is_average_of(".".join(away), raw.address)
             if not named or any(part.prefix.startswith(prefix) for prefix in done):
                 continue
-            if any(v.ndim and v.is_floating_point() for v in part.weights.values()):
+            if any(value.ndim for value in part.weights.values()):
                 done.append(part.prefix)
                 yield part
 

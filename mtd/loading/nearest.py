@@ -9,7 +9,7 @@ import torch
 
 from mtd.loading.choice import OWN_CLASS, addresses
 from mtd.loading.weight_sets import Part, WeightSet, parts
-from mtd.networks import registry
+from mtd.networks import registry, spandrel_adapter
 from mtd.networks.architecture import Architecture
 from mtd.networks.config import Config
 from mtd.utils.messages import plural
@@ -33,16 +33,29 @@ def unknown(sets: Sequence[WeightSet]) -> str:
 
 
 def _elsewhere(one: WeightSet) -> str:
-    """The architecture whose names would be these, if a prefix were another one; else empty."""
-    for part in parts(one):
+    """The architecture that most of a set would be under other names, or alone; else empty."""
+    for part in _most(one):
         for entry, stem, config in _renamed(part):
             normed = " with batch normalization" if getattr(config, "batch_norm", False) else ""
             sizes = ", ".join(f"{name}={value}" for name, value in config.to_dict().items())
+            there = f".{part.prefix}".endswith(f".{stem}.")
+            expected = "" if there else f", which is expected under {stem}.*"
+            others = [n for n in one.tensors if not n.startswith(part.prefix)]
             return (
-                f"nearest: a {entry.name}{normed} under {part.prefix or '*'}* ({sizes}), which is "
-                f"expected under {stem}.*"
+                f"nearest: a {entry.name}{normed} under {part.prefix or '*'}* ({sizes})"
+                f"{_and_others(others)}{expected}"
             )
     return ""
+
+
+def _most(one: WeightSet) -> list[Part]:
+    """The parts that hold most of a set."""
+    return [part for part in parts(one) if 2 * len(part.weights) > one.count]
+
+
+def _and_others(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3]) + ", …" * (len(names) > 3)
+    return f" and {plural(len(names), 'other tensor')} ({shown})" if names else ""
 
 
 def _renamed(part: Part) -> Iterator[tuple[Architecture, str, Config]]:
@@ -60,20 +73,25 @@ def _renamed(part: Part) -> Iterator[tuple[Architecture, str, Config]]:
 
 
 def nearest(one: WeightSet) -> str:
-    """The architecture with the most similar keys under a prefix, and which keys are missing."""
-    most = [part for part in parts(one) if 2 * len(part.weights) > one.count]
+    """The architecture with the most similar keys under a prefix, and what differs."""
     built = list(_default_keys())
     best, best_share = "", 0.0
-    for part in most:
+    for part in _most(one):
         shapes = {_shape(key) for key in part.tensors}
+        under = f" under {part.prefix}*" if part.prefix else ""
+        for name, why in spandrel_adapter.similar(part.weights):
+            return f"nearest: {name} of spandrel{under}, but {why}"
         for name, keys in built:
+            every = {_shape(key) for key in keys}
             lacking = [key for key in keys if _shape(key) not in shapes]
-            share = 1 - len({_shape(key) for key in lacking}) / len({_shape(key) for key in keys})
+            share = len(every & shapes) / max(len(every), 0.8 * len(shapes))
             if share > best_share:
-                at = f" under {part.prefix}*" if part.prefix else ""
+                others = [n for n in part.weights if _shape(n) not in every]
                 lacks = f"it lacks {', '.join(lacking[:3])}" if lacking else ""
+                more = f"it has{_and_others(others).removeprefix(' and')}" if others else ""
+                differs = ", and ".join(filter(None, [lacks, more]))
                 best_share = share
-                best = f"nearest: {name}{at}, but {lacks or 'other numbers of layers'}"
+                best = f"nearest: {name}{under}, but {differs or 'other numbers of layers'}"
     return best if best_share >= 0.3 else f"none of {', '.join(registry.architectures())} is near"
 
 

@@ -65,10 +65,9 @@ class OwnModule:
         weights = {names.get(name, name): value for name, value in part.weights.items()}
         fill(self.module, weights, {names.get(n, n): v for n, v in part.counts.items()})
         module = self.module
-        ours = isinstance(module, Denoiser)
-        network = module if ours else external.wrap(module, sigma=self.sigma)
-        assert isinstance(network, Denoiser)
-        return network, {"architecture": type(module).__name__, "recognised": "its factory"}
+        if not isinstance(module, Denoiser):
+            module = external.wrap(module, sigma=self.sigma)
+        return module, {"architecture": type(self.module).__name__, "recognised": "its factory"}
 
     def most_similar(self, sets: Sequence[WeightSet]) -> Claim:
         """The part with most of the module's names, for the message about what does not fit."""

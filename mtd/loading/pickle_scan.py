@@ -38,7 +38,10 @@ RUNNING = re.compile(
     r"(os|posix|nt|sys|subprocess|shutil|socket|importlib|runpy|pty|ctypes|code|webbrowser|pip"
     r"|multiprocessing|asyncio)(\..*)?"
 )
-"""Modules whose functions act on the machine, which no training script has in a checkpoint."""
+"""Modules whose functions act on the machine: a file that names one is refused, to warn its user.
+
+The list need not be complete, since nothing that a file names is ever imported or called.
+"""
 
 Use = Literal["object", "mapping", "list"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from mtd.loading.averages import is_average_of
 from mtd.loading.choice import OWN_CLASS, Claim, is_of_training
 from mtd.loading.tensor_names import (
-    RAW,
+    AVERAGED,
     after_shared,
     is_count,
     is_training,
     is_weight,
+    of_training,
     telling,
     words,
 )
@@ -86,9 +86,9 @@ def beside(one: WeightSet, part: Part) -> Iterator[tuple[str, str, bool]]:
 
 
 def is_copy(branch: str, part: Part) -> bool:
-    """Whether what leads to weights says that they are a part's average, or what it averages."""
-    is_raw = not RAW.isdisjoint(words(branch)) and telling(branch) <= telling(part.address)
-    return is_average_of(branch, part.address) or is_raw
+    """Whether what leads to weights says that they are a part's average, or kept beside it."""
+    named = not AVERAGED.isdisjoint(words(branch)) and not of_training(branch)
+    return named and telling(branch) <= telling(part.address)
 
 
 def check(used: Claim, rest: Remainder) -> None:

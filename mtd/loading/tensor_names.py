@@ -169,7 +169,8 @@ def is_count(name: str, value: Tensor) -> bool:
         return value.ndim == 0 or last in COUNTERS
     if last in COUNTERS:
         return float(value.detach()).is_integer()
-    return last == "decay" or (last == name and is_training(last))
+    measured = any(LOSS.fullmatch(word) or word in ("psnr", "ssim") for word in words(last))
+    return last == "decay" or (last == name and measured and is_training(last))
 
 
 def is_weight(name: str, value: Tensor) -> bool:

@@ -149,6 +149,8 @@ def unread(content: Any) -> dict[str, str]:
     for place, each in _walk(content, (), ()):
         items = enumerate(each) if isinstance(each, list) else each.items()
         for key, value in items:
+            if isinstance(value, list) and str(key).endswith(".weight"):
+                found[joined(place, str(key))] = "a list of numbers"
             if not isinstance(value, Unread) or ".optim" in value.kind:
                 continue
             if value.held_weights(str(key)):

@@ -132,7 +132,8 @@ def detect(weights: Weights) -> DnCNNConfig | None:
             f"a stack of convolutions from {first[1]} to {last[0]} channels{likely}; a DnCNN has "
             "as many at both ends; with a class of your own: --model package.module:factory"
         )
-    normed = any(key.endswith("running_mean") for key in weights)
+    normed = any(key.endswith(".weight") and v.ndim == 1 for key, v in weights.items())
+    normed = normed or any(key.endswith("running_mean") for key in weights)
     if (len(kernels), first[0], normed) == (7, 64, False):
         raise BadInput(
             "7 convolutions of 64 features are those of an IRCNN, whose kernels are "

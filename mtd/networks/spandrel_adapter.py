@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Any
 
@@ -71,6 +72,23 @@ def recognize(weights: Weights) -> tuple[ExternalNetwork, str] | None:
         reason = " ".join(str(error).split())[:200]
         raise BadInput(f"a {kind} (recognized by spandrel) fails ({reason})") from None
     return network, how
+
+
+def similar(weights: Weights) -> Iterator[tuple[str, str]]:
+    """Architectures of spandrel whose typical keys a state dict has, and why it is none of them."""
+    try:
+        from spandrel import MAIN_REGISTRY
+    except ImportError:
+        return
+    for entry in MAIN_REGISTRY.architectures():
+        try:
+            if not entry.architecture.detect(dict(weights)):
+                continue
+            entry.architecture.load(dict(weights))
+        except Exception as error:  # its type depends on the architecture
+            lines = [line.strip() for line in str(error).splitlines()]
+            reason = (lines[1:] or lines or [type(error).__name__])[0]
+            yield str(entry.architecture.id), f"its weights do not fit ({reason[:300]})"
 
 
 def with_map(module: nn.Module, x: Tensor, sigma: Tensor | None) -> Any:

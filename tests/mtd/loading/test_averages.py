@@ -233,3 +233,13 @@ def test_other_weights_beside_a_listed_average_are_refused(tmp_path):
     content = {"model": raw, "ema": shadow(parameters(module, raw))}
     torch.save({**content, "refine": {"0.weight": torch.ones(3, 3)}}, tmp_path / "a.pth")
     assert "1 other tensor in refine (0.weight" in refused(tmp_path / "a.pth")
+
+
+def test_two_averages_one_of_them_a_list(tmp_path):
+    module = tiny("DnCNN")
+    raw = dict(module.state_dict())
+    content = {"params": raw, "params_ema": shifted(raw), "swa": shadow(parameters(module, raw))}
+    torch.save(content, tmp_path / "a.pth")
+    assert "holds several averages of a DnCNN" in refused(tmp_path / "a.pth")
+    chosen = mtd.load(tmp_path / "a.pth", weights="params")
+    assert torch.equal(output(chosen), output(module))
