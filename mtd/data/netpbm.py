@@ -18,6 +18,9 @@ from mtd.utils.errors import BadInput
 MARK = re.compile(rb"P[1-6][\s#]")
 """The first bytes of a file."""
 
+BETWEEN = 64
+"""Bytes after a raw image in which another one may begin, behind white space."""
+
 BITMAP, GRAY = 1, 2
 LARGEST = 65535
 
@@ -66,10 +69,11 @@ def rasters(path: Path) -> list[Raster]:
         end = file.seek(0, 2)
         file.seek(0)
         while not found or (not found[-1].plain and file.tell() < end):
-            here = file.tell()
-            if found and not MARK.match(file.read(3)):
+            here, head = file.tell(), file.read(BETWEEN)
+            start = head.lstrip()
+            if found and not MARK.match(start):
                 break
-            file.seek(here)
+            file.seek(here + len(head) - len(start))
             found.append(_header(file))
             file.seek(found[-1].offset + found[-1].length)
     return found

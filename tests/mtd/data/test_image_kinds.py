@@ -380,6 +380,15 @@ def test_several_netpbm_images_wherever_the_second_one_begins(tmp_path: Path, of
     assert image_io.read_rgb(tmp_path / "a.pgm", 2)[..., 0].tolist() == [[0, 1], [2, 3]]
 
 
+def test_white_space_between_and_behind_netpbm_images(tmp_path: Path) -> None:
+    image = b"P5 2 1 255\n\1\2"
+    (tmp_path / "a.pgm").write_bytes(image + b"\r\n" + image.replace(b"\2", b"\3") + b"\n")
+    refused(tmp_path / "a.pgm", "2 images")
+    assert image_io.read_rgb(tmp_path / "a.pgm", 2)[..., 0].tolist() == [[1, 3]]
+    (tmp_path / "a.pgm").write_bytes(image + b"\n")
+    is_read(tmp_path / "a.pgm", np.array([[[1], [2]]], np.uint8))
+
+
 @pytest.mark.parametrize("kind", [Kind(orientation=6), Kind(bits=16, extra=(2,), order=">")])
 def test_a_tiff_cut_short_is_refused(
     tmp_path: Path, kind: Kind, recwarn: pytest.WarningsRecorder
