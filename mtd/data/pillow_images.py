@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +19,8 @@ MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 
 ORIENTATION, ICC = 0x0112, 34675
 MP_ENTRIES = 0xB002
+WHOLE_NUMBERS = {1: "B", 3: "H", 4: "L"}
+"""Types of tags by their number, as `struct` has them."""
 
 
 class _PillowLimit:
@@ -67,16 +70,27 @@ def frames(image: Image.Image) -> list[int]:
 
 
 def orientation(exif: bytes | None) -> int:
-    """1 to 8, from an EXIF block; 1 if it is not recorded."""
-    if not exif:
+    """1 to 8, from an EXIF block; 1 if it is not recorded.
+
+    Of the block nothing else is read: in one that is cut short, or has damaged tags, Pillow drops
+    the orientation with them.
+    """
+    block = exif or b""
+    while block.startswith(b"Exif\0\0"):  # some programs write it twice
+        block = block[6:]
+    if block[:4] not in (b"II*\0", b"MM\0*") or len(block) < 8:
         return 1
-    tags = Image.Exif()
-    try:
-        tags.load(exif)
-    except Exception:  # a damaged block says nothing, and Pillow raises anything for it
-        return 1
-    value = tags.get(ORIENTATION, 1)
-    return int(value) if value in range(1, 9) else 1
+    order = "<" if block.startswith(b"I") else ">"
+    (start,) = struct.unpack_from(f"{order}L", block, 4)
+    count = int.from_bytes(block[start : start + 2], "little" if order == "<" else "big")
+    for place in range(start + 2, start + 2 + 12 * count, 12):
+        if place + 12 > len(block):
+            break
+        tag, kind, _ = struct.unpack_from(f"{order}HHL", block, place)
+        if tag == ORIENTATION and kind in WHOLE_NUMBERS:
+            (value,) = struct.unpack_from(f"{order}{WHOLE_NUMBERS[kind]}", block, place + 8)
+            return int(value) if value in range(1, 9) else 1
+    return 1
 
 
 def pixels(path: Path, page: int) -> tuple[NDArray[np.uint8], bytes | None]:

@@ -204,6 +204,22 @@ def test_a_damaged_or_senseless_orientation_is_none(tmp_path: Path) -> None:
         is_read(tmp_path / "a.jpg", image_io.read_rgb(tmp_path / "b.jpg"))
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("order", "<>")
+def test_the_orientation_is_read_from_a_block_that_is_cut_short(tmp_path: Path, order: str) -> None:
+    """Tags before it whose values are lost do not take it away."""
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    described = struct.pack(f"{order}HHLL", 0x010E, 2, 50, 38)  # 50 letters, at byte 38
+    turned_left = struct.pack(f"{order}HHLHH", 0x0112, 3, 1, 6, 0)
+    block = mark + struct.pack(f"{order}LH", 8, 2) + described + turned_left + bytes(4) + b"x" * 50
+    stored = Image.fromarray(noise(3, np.uint8))
+    stored.save(tmp_path / "b.jpg")
+    pixels = image_io.read_rgb(tmp_path / "b.jpg")
+    for length in range(8, len(block) + 1):
+        stored.save(tmp_path / "a.jpg", exif=b"Exif\0\0" + block[:length])
+        is_read(tmp_path / "a.jpg", np.rot90(pixels, -1) if length >= 34 else pixels)
+
+
 def frames(count: int) -> list[NDArray[np.uint8]]:
     return list(np.random.default_rng(0).integers(0, 256, (count, 20, 30, 3), np.uint8))
 
