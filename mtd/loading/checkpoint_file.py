@@ -198,7 +198,7 @@ def _weight_sets(content: Any, path: Path, left_out: Sequence[str]) -> list[Weig
     sets = weight_sets.find(content)
     if any(not one.listed for one in sets) or (sets and not left_out):
         return sets
-    arrays = [place for place, kind in weight_sets.unread(content).items() if "numpy" in kind]
+    arrays = [place for place, kind in weight_sets.unread(content).items() if "NumPy" in kind]
     if arrays:
         raise BadInput(
             f"{path}: its weights are {plural(len(arrays), 'array')} of NumPy ({arrays[0]}, …), "

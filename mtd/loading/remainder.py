@@ -54,7 +54,8 @@ def remainder(used: Claim, claims: Sequence[Claim], sets: Sequence[WeightSet]) -
     for one in sets:
         for name, branch, inside in beside(one, part):
             is_vector = one.place != part.place and not is_weight(name, one.tensors[name])
-            if (one.place, name) in copies or is_copy(branch, part):
+            lone = branch == name  # a tensor that no keys lead to
+            if (one.place, name) in copies or (is_copy(branch, part) and not lone):
                 continue
             if is_vector:
                 found.values.append(joined(one.place, name))

@@ -54,6 +54,10 @@ GENERAL = frozenset(
 """Words that tell nothing of what a network is for."""
 
 
+MANY = 10_000
+"""Numbers in a vector from which on it may hold all weights of a network in a row."""
+
+
 def words(name: str) -> list[str]:
     """The words of a name, in lower case.
 
@@ -174,14 +178,15 @@ def is_count(name: str, value: Tensor) -> bool:
 
 
 def is_weight(name: str, value: Tensor) -> bool:
-    """Whether a tensor beside a network's own may be a weight: by its dimensions, or its name.
+    """Whether a tensor beside a network's own may hold weights: by its name, dimensions or size.
 
     >>> import torch
     >>> is_weight("sigmas", torch.ones(3)), is_weight("0.bias", torch.ones(3))
     (False, True)
     """
     last = name.rpartition(".")[2]
-    return value.ndim > 1 or last in ("weight", "bias") or last.startswith("running_")
+    named = last in ("weight", "bias") or last.startswith("running_")
+    return named or value.ndim > 1 or value.numel() > MANY
 
 
 def without_insertions(names: Iterable[str], inserted: frozenset[str] = INSERTED) -> dict[str, str]:

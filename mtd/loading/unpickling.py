@@ -8,6 +8,7 @@ It is counted whether weights were among it.
 
 from __future__ import annotations
 
+import math
 import tarfile
 import warnings
 import zipfile
@@ -22,20 +23,21 @@ from torch import Tensor
 
 from mtd.loading import pickle_scan
 from mtd.loading.pickle_scan import Named, Use
+from mtd.loading.tensor_names import MANY
 from mtd.utils.errors import BadInput
 
 
 class Unread:
     """Takes the place of an object, and keeps nothing of it but the number of its weights."""
 
-    __slots__ = ("count", "dimensions")
+    __slots__ = ("count", "shape")
     count: int
-    dimensions: int | None
-    """Of an array of NumPy, the number of its dimensions."""
+    shape: tuple[int, ...] | None
+    """Of an array of NumPy."""
 
     def __new__(cls, *arguments: Any, **named: Any) -> Any:
         made = object.__new__(cls)
-        made.count, made.dimensions = weights_in((arguments, named)), None
+        made.count, made.shape = weights_in((arguments, named)), None
         return made
 
     def __setstate__(self, state: Any) -> None:
@@ -43,18 +45,20 @@ class Unread:
         self.count += weights_in(state)
         is_array = type(self).__name__ == "_reconstruct" and isinstance(state, tuple)
         if is_array and len(state) > 2 and isinstance(state[1], tuple):
-            self.dimensions = len(state[1])
+            self.shape = state[1]
 
     @property
     def kind(self) -> str:
-        """The class that it takes the place of."""
+        """What it takes the place of."""
+        if self.shape is not None:
+            return "an array of NumPy"
         return f"{type(self).__module__}.{type(self).__qualname__}"
 
     def held_weights(self, name: str) -> bool:
-        """Whether weights were in it, or it was an array that was one by its name or dimensions."""
-        if self.dimensions is None:
+        """Whether weights were in it, or it was an array that was one by its name or shape."""
+        if self.shape is None:
             return self.count > 0
-        return self.dimensions >= KERNEL or name.endswith("weight")
+        return len(self.shape) >= KERNEL or math.prod(self.shape) > MANY or name.endswith("weight")
 
 
 class _Mapping:

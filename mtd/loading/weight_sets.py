@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mtd.loading.tensor_names import (
+    MANY,
     PARALLEL,
     is_average,
     is_count,
@@ -22,6 +23,9 @@ from mtd.loading.unpickling import Unread
 
 DEEPEST = 60
 """Levels of a file's contents that are searched."""
+
+PICKLED = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
+"""The first bytes of pickles."""
 
 StateDict = dict[str, Tensor]
 
@@ -149,13 +153,20 @@ def unread(content: Any) -> dict[str, str]:
     for place, each in _walk(content, (), ()):
         items = enumerate(each) if isinstance(each, list) else each.items()
         for key, value in items:
-            if isinstance(value, list) and str(key).endswith(".weight"):
-                found[joined(place, str(key))] = "a list of numbers"
-            if not isinstance(value, Unread) or ".optim" in value.kind:
-                continue
-            if value.held_weights(str(key)):
-                found[joined(place, str(key))] = value.kind
+            kind = _unread_kind(str(key), value)
+            if kind:
+                found[joined(place, str(key))] = kind
     return {place: kind for place, kind in found.items() if not of_training(place)}
+
+
+def _unread_kind(name: str, value: Any) -> str:
+    """What holds weights that are not read; empty for all else."""
+    if isinstance(value, list) and name.endswith(".weight"):
+        return "a list of numbers"
+    if isinstance(value, bytes | bytearray) and len(value) > MANY:
+        return "a file within the file" if value[:2] in (b"PK", *PICKLED) else ""
+    is_unread = isinstance(value, Unread) and ".optim" not in value.kind
+    return value.kind if is_unread and value.held_weights(name) else ""
 
 
 def _is_text(key: Any) -> bool:

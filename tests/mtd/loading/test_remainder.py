@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,8 @@ UNREAD: dict[str, Callable[[Weights], Any]] = {
     "a list in an object": lambda w: Holder([{"net": w}]),
     "arrays of NumPy": arrays,
     "arrays in an object": lambda w: Holder(arrays(w)),
+    "a long array": lambda w: torch.ones(20_000).numpy(),
+    "bytes of a file": lambda w: pickle.dumps({**arrays(w), "more": list(range(9000))}),
     "lists of numbers": lambda w: {name: value.tolist() for name, value in w.items()},
 }
 
@@ -173,6 +176,12 @@ def test_values_that_are_no_weights_do_not_hinder_and_are_listed(tmp_path, name)
     assert line.startswith("state_dict.model; left out, no weights: ema_decay, ") and "…" in line
     torch.save({**weights, "decay": torch.tensor(0.9)}, tmp_path / "b.pth")
     assert mtd.load(tmp_path / "b.pth", **how).source["counts"] == ["decay"]
+
+
+@pytest.mark.parametrize("key", ["net", "ema", "weights"])
+def test_vectors_that_may_be_all_weights_in_a_row_are_not_left_out(tmp_path, key):
+    torch.save({"model": weights_of("DnCNN"), key: torch.ones(20_000)}, tmp_path / "a.pth")
+    assert f"1 other tensor in its top ({key}" in refused(tmp_path / "a.pth")
 
 
 @pytest.mark.parametrize("place", ["raw", "current", "online", "average_pool", "optimal"])
