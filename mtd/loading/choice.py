@@ -112,8 +112,8 @@ def choose(claims: Sequence[Claim], key: str) -> Claim:
     main = named or [c for c in claims if not is_of_training(c.part.address, claims)]
     if not main:
         raise BadInput(
-            f"no weights but a {claims[0].name} in {claims[0].address}, by its name a network of "
-            f"the training: --weights {claims[0].address} takes it"
+            f"no network known here but a {claims[0].name} in {claims[0].address}, by its name a "
+            f"network of the training: --weights {claims[0].address} takes it; {OWN_CLASS}"
         )
     if len(main) == 1:
         return main[0]

@@ -27,6 +27,10 @@ from mtd.loading.tensor_names import MANY
 from mtd.utils.errors import BadInput
 
 
+KERNEL = 4
+"""Dimensions of a convolution's weights, which arrays of results mostly have not."""
+
+
 class Unread:
     """Takes the place of an object, and keeps nothing of it but the number of its weights."""
 
@@ -45,7 +49,7 @@ class Unread:
         self.count += weights_in(state)
         is_array = type(self).__name__ == "_reconstruct" and isinstance(state, tuple)
         if is_array and len(state) > 2 and isinstance(state[1], tuple):
-            self.shape = state[1]
+            self.shape = tuple(size for size in state[1] if isinstance(size, int))
 
     @property
     def kind(self) -> str:
@@ -71,20 +75,18 @@ class _List:
         return []
 
 
-KERNEL = 4
-"""Dimensions of a convolution's weights, which arrays of results mostly have not."""
-
-
-def weights_in(content: Any, within: tuple[int, ...] = ()) -> int:
+def weights_in(content: Any, seen: set[int] | None = None) -> int:
     """Number of weights, tensors of two or more dimensions, in the state of an object."""
+    seen = set() if seen is None else seen
     if isinstance(content, Tensor):
         return int(content.ndim > 1)
     if isinstance(content, Unread):
         return int(content.held_weights(""))
-    if not isinstance(content, Mapping | list | tuple) or id(content) in within:
+    if not isinstance(content, Mapping | list | tuple) or id(content) in seen:
         return 0
+    seen.add(id(content))
     values = content.values() if isinstance(content, Mapping) else content
-    return sum(weights_in(value, (*within, id(content))) for value in values)
+    return sum(weights_in(value, seen) for value in values)
 
 
 BASES: Mapping[Use, type] = {"object": Unread, "mapping": _Mapping, "list": _List}

@@ -82,6 +82,10 @@ def test_objects_that_hold_no_network_are_no_hindrance(tmp_path):
         "criterion": nn.Sequential(nn.Conv2d(3, 3, 3)),
         "confusion": torch.ones(3, 3).numpy(),
     }
+    shared: list[Any] = []
+    for _ in range(40):  # each list twice in the next one: counted once
+        shared = [shared, shared]
+    content["log"] = Holder(shared)
     torch.save(content, tmp_path / "a.pth")
     assert torch.equal(output(mtd.load(tmp_path / "a.pth")), output(tiny("DnCNN")))
 
