@@ -26,7 +26,6 @@ from mtd.loading.pickle_scan import Named, Use
 from mtd.loading.tensor_names import MANY
 from mtd.utils.errors import BadInput
 
-
 KERNEL = 4
 """Dimensions of a convolution's weights, which arrays of results mostly have not."""
 
