@@ -332,6 +332,7 @@ def correlate(
         >>> result = analysis.compare.correlate(
         ...     {name: network() for name in "abcd"},
         ...     noises=["poisson:3.5", "spatial:60"],
+        ...     in_distribution="gaussian:15",
         ...     skip=["cka", "degradation", "sensitivity", "distributions"],
         ...     crop=16,
         ...     limit=8,
