@@ -79,9 +79,13 @@ def addresses(sets: Sequence[WeightSet]) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     for one in sets:
-        branches = _branches(one)
-        if not any(of_training(branch) or is_average(branch) for branch in branches):
+        shared, branches = _branches(one)
+        plain = [b for b in branches if not (of_training(b) or is_average(b))]
+        if len(plain) == len(branches):
             branches = {"": one.tensors}
+        elif len(plain) > 1 and shared:
+            layers = [branches.pop(branch) for branch in plain]
+            branches = {shared: {k: v for each in layers for k, v in each.items()}, **branches}
         for branch, held in branches.items():
             if any(is_weight(name, value) for name, value in held.items()):
                 count = len(held) if branch else one.count
@@ -89,15 +93,15 @@ def addresses(sets: Sequence[WeightSet]) -> dict[str, int]:
     return found
 
 
-def _branches(one: WeightSet) -> dict[str, StateDict]:
-    """The tensors of a set by the first part of their names that is not the same in all."""
+def _branches(one: WeightSet) -> tuple[str, dict[str, StateDict]]:
+    """What all names of a set begin with, and its tensors by the part that follows."""
     pieces = [name.split(".")[:-1] for name in one.tensors]
     shared = sum(1 for _ in takewhile(lambda each: len(set(each)) == 1, zip(*pieces, strict=False)))
     branches: dict[str, StateDict] = {}
     for held, name in zip(pieces, one.tensors, strict=True):
         branch = ".".join(held[: shared + 1])
         branches.setdefault(branch, {})[name] = one.tensors[name]
-    return branches
+    return ".".join(pieces[0][:shared]), branches
 
 
 def choose(claims: Sequence[Claim], key: str) -> Claim:
@@ -132,14 +136,18 @@ def choose(claims: Sequence[Claim], key: str) -> Claim:
 
 
 def is_of_training(address: str, claims: Sequence[Claim]) -> bool:
-    """Whether the names that lead to weights say that it is another network of a training.
+    """Whether the names that lead to weights say that it is another network of a training."""
+    return of_training(address) or is_beside_g(address, claims)
 
-    A single `d` says so beside a `g`.
-    """
-    pieces = address.split(".")
-    if "d" in pieces and any("g" in telling(c.part.address) for c in claims):
-        return True
-    return of_training(address)
+
+def is_beside_g(address: str, claims: Sequence[Claim]) -> bool:
+    """Whether weights are under a key `d` beside one like `g`, as those of a discriminator."""
+    pieces, others = address.split("."), [c.part.address.split(".") for c in claims]
+    return any(
+        piece == "d" and other[:at] == pieces[:at] and "g" in telling(".".join(other[at : at + 1]))
+        for at, piece in enumerate(pieces)
+        for other in others
+    )
 
 
 def is_averaged(claim: Claim, claims: Sequence[Claim]) -> bool:

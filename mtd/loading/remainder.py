@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from mtd.loading.choice import OWN_CLASS, Claim, is_of_training
+from mtd.loading.choice import OWN_CLASS, Claim, is_beside_g, is_of_training
 from mtd.loading.tensor_names import (
     AVERAGED,
     after_shared,
@@ -59,14 +59,25 @@ def remainder(used: Claim, claims: Sequence[Claim], sets: Sequence[WeightSet]) -
                 continue
             if is_vector:
                 found.values.append(joined(one.place, name))
-            elif is_training(branch, inside=True) if inside else is_of_training(branch, claims):
-                shared = joined(one.place, name).split(".")
-                end = len(shared) - len(after_shared(joined(one.place, name), part.address))
-                address = joined(*shared[:end], branch)
+            elif _is_training(_address(one, name, branch, part), branch, inside, claims):
+                address = _address(one, name, branch, part)
                 found.training[address] = found.training.get(address, 0) + 1
             else:
                 found.others.setdefault(one.place, []).append(name)
     return found
+
+
+def _address(one: WeightSet, name: str, branch: str, part: Part) -> str:
+    """The keys and names that lead to a branch."""
+    pieces = joined(one.place, name).split(".")
+    away = after_shared(".".join(pieces), part.address)
+    return joined(*pieces[: len(pieces) - len(away)], branch)
+
+
+def _is_training(address: str, branch: str, inside: bool, claims: Sequence[Claim]) -> bool:
+    if inside:
+        return is_training(branch, inside=True)
+    return of_training(branch) or is_beside_g(address, claims)
 
 
 def beside(one: WeightSet, part: Part) -> Iterator[tuple[str, str, bool]]:

@@ -14,7 +14,9 @@ from torch import nn
 
 import mtd
 from mtd import models as models_command
+from mtd.loading.choice import addresses
 from mtd.loading.listing import sets_line, weights_line
+from mtd.loading.weight_sets import WeightSet
 from tests.helpers.architectures import X, output, refused, tiny
 from tests.helpers.wrappings import Weights, lightning, renamed, shifted
 
@@ -140,6 +142,9 @@ def test_what_is_dropped_is_said(tmp_path):
         "state_dict.net; left out, of training: state_dict.net.loss (1 tensor), "
         "state_dict.teacher (1 tensor)"
     )
+    layers = {"net.0.weight": X, "net.2.weight": X, "net.scale": X[0], "net.loss.weight": X}
+    sets = [WeightSet("state_dict", layers)]
+    assert addresses(sets) == {"state_dict.net": 3, "state_dict.net.loss": 1}
     torch.save({"generator": weights, "discriminator": shifted(weights)}, path)
     source = mtd.load(path).source
     assert "left out, of training: discriminator (" in weights_line(source)
@@ -198,6 +203,17 @@ def test_another_mapping_of_weights_is_refused_whatever_its_name(tmp_path, place
 def test_vectors_that_are_weights_by_their_names_are_not_left_out(tmp_path, key):
     torch.save({"model": weights_of("DnCNN"), "refine": {key: torch.ones(3)}}, tmp_path / "a.pth")
     assert f"1 other tensor in refine ({key}" in refused(tmp_path / "a.pth")
+
+
+def test_keys_above_a_network_say_nothing_of_discriminators(tmp_path):
+    weights = weights_of("DnCNN")
+    content = {"a": [{"d": renamed(weights, "netG.")}]}
+    torch.save(content, tmp_path / "a.pth")
+    assert torch.equal(output(mtd.load(tmp_path / "a.pth")), output(tiny("DnCNN")))
+    torch.save({"c": weights, "d": shifted(weights)}, tmp_path / "a.pth")  # a third and a fourth
+    assert "--weights c or --weights d" in refused(tmp_path / "a.pth")
+    torch.save({"nets": {"g": weights, "d": {"0.weight": X}}}, tmp_path / "a.pth")
+    assert mtd.load(tmp_path / "a.pth").source["weights"]["of_training"] == {"nets.d": 1}
 
 
 def test_everything_is_listed(in_process: Call, tmp_path: Path) -> None:
