@@ -33,26 +33,36 @@ def sent(tmp_path) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("how", ["checkout", "inside", "installed"])
-def test_no_module_of_a_folder_is_imported(sent, tmp_path, how):
-    arguments = ["report", str(sent), "--output-dir", str(tmp_path / "page"), "--format", "html"]
-    if how == "checkout":
-        start, place, path = ["-m", "analysis.report", *arguments[1:]], ROOT, ""
-    elif how == "inside":  # where python -m itself prefers an analysis.py
-        (sent / "analysis.py").unlink()
-        start, place, path = ["-m", "analysis.report", *arguments[1:]], sent, str(ROOT)
-    else:  # as a console script, whose own folder is first on the path; started in the folder
-        start, place, path = ["-P", "-c", CONSOLE, *arguments], sent, str(ROOT)
-    done = subprocess.run(
-        [sys.executable, *start],
-        cwd=place,
+def python(*arguments: str, cwd: Path, path: str) -> subprocess.CompletedProcess[str]:
+    """Python in a folder, with a search path of its own."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
         env=os.environ | {"PYTHONPATH": path},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize("how", ["checkout", "installed"])
+def test_no_module_of_a_folder_is_imported(sent, tmp_path, how):
+    arguments = ["report", str(sent), "--output-dir", str(tmp_path / "page"), "--format", "html"]
+    if how == "checkout":
+        start, place, path = ["-m", "analysis.report", *arguments[1:]], ROOT, ""
+    else:  # as a console script, whose own folder is first on the path; started in the folder
+        start, place, path = ["-P", "-c", CONSOLE, *arguments], sent, str(ROOT)
+    done = python(*start, cwd=place, path=path)
     assert done.returncode == 0, done.stderr
     assert "SRGA" in (tmp_path / "page" / "report.html").read_text(encoding="utf-8")
+    assert list((tmp_path / "imported").iterdir()) == []
+
+
+def test_a_command_that_is_started_in_the_folder_imports_nothing_of_it(sent, tmp_path):
+    (sent / "analysis.py").unlink()  # which python -m itself prefers
+    command = ("-m", "analysis.report", ".", "--sections", "cka", "--output-dir", "../page")
+    done = python(*command, cwd=sent, path=str(ROOT))
+    assert done.returncode == 2 and "no section among" in done.stderr, done.stderr
     assert list((tmp_path / "imported").iterdir()) == []
 
 
