@@ -210,6 +210,7 @@ def test_a_run_of_such_a_model_alone_is_finished_and_says_why(networks, name):
     assert "–" not in " ".join(result.sentences())
 
 
+@pytest.mark.slow
 def test_it_has_no_index_and_the_others_are_compared(networks):
     names = ("plain", "other", "third", "fourth")
     how = {"noises": ["poisson:3.5", "gaussian:50"], "limit": 5, "crop": 16, "progress": False}
@@ -262,6 +263,7 @@ def test_commands_write_it_and_resume(folder):
         opened.figures()
 
 
+@pytest.mark.slow
 def test_a_report_has_all_its_sections_and_is_verified(folder):
     small = ("--limit", "4", "--crop", "24", "--noise", "poisson:3.5", "--quiet")
     request = parse(["plain.pth", *DEAD, *small, "--output-dir", "out"])

@@ -104,6 +104,7 @@ def test_cka_between_every_pair_of_architectures(folder):
     assert "spandrel" in models["NAFNet"]["recognised"]
 
 
+@pytest.mark.slow
 def test_cka_without_intervals(folder):
     path = run(cka_command, "--positions", "8", "--no-intervals", "--pairs", "cross-model")
     frame = pd.read_csv(path / "cka.csv")
@@ -131,6 +132,7 @@ def test_distributions(folder):
     assert frames and all({*NAMES} == set(f.model) for f in frames if "model" in f)
 
 
+@pytest.mark.slow
 def test_degradation(folder):
     frame = pd.read_csv(run(degradation_command, "--no-intervals") / "degradation.csv")
     assert set(frame.model) == {*NAMES}
@@ -141,6 +143,7 @@ def test_sensitivity(folder):
     assert set(frame.model) == {*NAMES}
 
 
+@pytest.mark.slow
 def test_attribution(folder):
     few = ("--limit", "2", "--side", "4", "--blur", "1.5", "--steps", "3", "--noise", "poisson:3")
     frame = pd.read_csv(run(attribution_command, *few) / "attribution.csv")

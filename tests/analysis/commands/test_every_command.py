@@ -109,7 +109,14 @@ def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch, name):
 
 
 @pytest.mark.drawn
-@pytest.mark.parametrize("name", [name for name in ANALYSES if name != "cka"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "compare" else ())
+        for name in ANALYSES
+        if name != "cka"
+    ],
+)
 def test_two_processes_write_what_one_does(folder, name):
     given = arguments(name)
     start(import_module(f"analysis.{name}.command"), *given, "--output-dir", "one")

@@ -87,6 +87,7 @@ def test_the_report_has_the_section(place):
     assert "toy.csv" in text and "DO NOT AGREE" not in text
 
 
+@pytest.mark.slow
 def test_its_index_is_compared(place):
     weights = torch.load(place / "own.pth")
     names = [f"own{scale}.pth" for scale in range(4)]

@@ -109,6 +109,7 @@ def test_the_page_has_every_section_and_its_tables(there):
     assert "](report_files/" in text and str(there) not in text
 
 
+@pytest.mark.slow
 def test_interrupted_and_gone_on_with_elsewhere_it_is_the_same_byte_for_byte(there, monkeypatch):
     real, count = engine_run.run_network, 0
 

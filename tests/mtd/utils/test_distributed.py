@@ -33,7 +33,10 @@ UNEVEN = ("--limit", "10", "--batch-size", "4")
     [
         UNEVEN,
         ("--limit", "6", "--batch-size", "8"),  # one batch: the second process has none
-        ("--limit", "12", "--unit", "image", "--permutations", "50", "--pairs", "all"),
+        pytest.param(
+            ("--limit", "12", "--unit", "image", "--permutations", "50", "--pairs", "all"),
+            marks=pytest.mark.slow,
+        ),
         ("--limit", "12", "--unit", "image", "--batch-size", "4", "--kernel", "rbf"),
         ("--limit", "10", "--kernel", "rbf", "--batch-size", "4"),
         ("--limit", "10", "--estimator", "biased", "--batch-size", "4"),
