@@ -4,9 +4,9 @@ A run that is resumed from an earlier step logs some steps again. From the step 
 all that was logged before is replaced, tests included. A run was resumed where the program says
 that it starts, where steps go back, and where one step is logged again with other values.
 
-Lines of two processes of one run count once if they say the same; else the log is refused. How they
-are told from a resumed run is said of `Progress`, how a second test set from a repeated test of
-`unnamed_tests`.
+Lines of two processes of one run count once if they say the same; else the log is refused.
+`Progress` distinguishes them from a resumed run, `unnamed_tests` a second test set from a repeated
+test.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Attempts:
         """All points that are left, and the steps at which tests without names were repeated.
 
         Raises:
-            BadInput: two processes logged different tests, or tests cannot be told apart.
+            BadInput: two processes logged different tests, or tests are ambiguous.
         """
         training: list[Point] = []
         named: list[Point] = []
@@ -199,7 +199,7 @@ def unnamed_tests(
         fewest = min(step for step, count in counts.items() if count == sets)
         raise BadInput(
             f"{plural(sets, 'test')} without a name at step {fewest:,}, {counts[repeated[0]]} at "
-            f"step {repeated[0]:,}: a second test set cannot be told from a repeated test; write "
+            f"step {repeated[0]:,}: a second test set and a repeated test look alike; write "
             "the test set's name before <epoch: …, Average PSNR: …>"
         )
     points = [
@@ -220,7 +220,7 @@ def final(lines: Iterable[Line]) -> Final:
         lines: in each sequence, in the order in which they were logged.
 
     Raises:
-        BadInput: lines of two processes that differ, or tests that cannot be told apart.
+        BadInput: lines of two processes that differ, or ambiguous tests.
     """
     sequences: dict[str, Attempts] = {}
     trainings: list[str] = []

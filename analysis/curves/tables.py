@@ -60,7 +60,7 @@ def curves_of_log(run: str, lines: Sequence[Line]) -> tuple[pd.DataFrame, list[s
         The table, columns `COLUMNS`, and sentences on what was left out.
 
     Raises:
-        BadInput: lines of two processes that differ, or tests that cannot be told apart.
+        BadInput: lines of two processes that differ, or ambiguous tests.
     """
     chosen, notes = main_loss(run, lines)
     final = resumed_runs.final(chosen)

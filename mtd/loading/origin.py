@@ -36,16 +36,16 @@ def origin(
     about: dict[str, Any] = {"container": part.place}
     if part.prefix:
         about["prefix"] = part.prefix
-    told = [name for name in sorted(rest.values) if not of_training(name)]
-    if key or len(listed) > 1 or rest.training or told:
+    named = [name for name in sorted(rest.values) if not of_training(name)]
+    if key or len(listed) > 1 or rest.training or named:
         averaged = choice.is_averaged(chosen, claims)
         about["weights"] = {"key": chosen.address, "averaged": averaged, "sets": listed}
         if chosen.shared:
             about["weights"]["buffers"] = chosen.shared
         if rest.training:
             about["weights"]["of_training"] = rest.training
-        if told:
-            about["weights"]["beside"] = told
+        if named:
+            about["weights"]["beside"] = named
     known = {part.prefix + name for name in without_insertions(module.state_dict()).values()}
     held = [item for one in sets if one.place == part.place for item in one.tensors.items()]
     counts = {name for name, value in held if name not in known and is_count(name, value)}
