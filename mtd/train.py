@@ -122,7 +122,7 @@ def main() -> None:
         if processes.first:
             print("\n".join(numbered(request, runs)))
         return
-    from mtd.training import trainer
+    from mtd.training import run, trainer
 
     reading = trainer.Reading(args.workers, Path(args.store) if args.store else None, args.skip_bad)
     failed: dict[str, str] = {}
@@ -131,7 +131,7 @@ def main() -> None:
             cell = f"cell {number + 1} of {len(runs)}: {folder.name}"
             note(cell, quiet=args.quiet or not processes.first)
         try:
-            path = trainer.train(
+            path = run.train(
                 recipe,
                 folder,
                 device=device,

@@ -27,7 +27,7 @@ SERVER.set_forkserver_preload(
         *("pytest", "tests.helpers.processes", "torch._dynamo", "torch.utils.tensorboard"),
         *("torchvision", "pandas", "scipy.stats", "sklearn.manifold", "safetensors.torch"),
         *("matplotlib.figure", "matplotlib.backends.backend_agg", "seaborn", "skimage.io"),
-        *("mtd.loading.load", "mtd.train", "mtd.training.trainer", "analysis.engine.run"),
+        *("mtd.loading.load", "mtd.train", "mtd.training.run", "analysis.engine.run"),
     ]
 )
 

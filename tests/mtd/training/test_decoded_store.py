@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from mtd.training import decoded_store, prefetch, trainer
+from mtd.training import run as training_run
 from mtd.training.pairs import TrainingPairs
 from mtd.utils.errors import BadInput
 from tests.helpers.training import make, weights_of
@@ -63,13 +64,13 @@ def test_a_store_of_other_photographs_of_the_same_names_is_not_used(photos, tmp_
 
 
 def test_a_run_is_not_resumed_on_other_photographs(photos, tmp_path):
-    trainer.train(make(photos), tmp_path / "run", quiet=True)
+    training_run.train(make(photos), tmp_path / "run", quiet=True)
     (tmp_path / "run/model.pth").unlink()
     for path in photos.glob("*.png"):
         with Image.open(path) as image:
             Image.new("RGB", image.size).save(path)
     with pytest.raises(BadInput, match="photographs have changed"):
-        trainer.train(make(photos), tmp_path / "run", resume=True, quiet=True)
+        training_run.train(make(photos), tmp_path / "run", resume=True, quiet=True)
 
 
 def test_an_image_that_a_worker_cannot_read_is_one_line(photos):
@@ -95,11 +96,11 @@ def test_damaged_photographs_are_named_and_left_out_only_if_asked(photos, tmp_pa
     with pytest.raises(BadInput, match="none of 7 images can be read"):
         TrainingPairs([str(photos)], 16, "gaussian:15", skip_bad=True)
     with pytest.raises(BadInput):
-        trainer.train(make(photos), tmp_path / "run", quiet=True)
+        training_run.train(make(photos), tmp_path / "run", quiet=True)
 
 
 def test_however_photographs_are_read_the_network_learns_the_same(photos, tmp_path):
-    plain = weights_of(trainer.train(make(photos), tmp_path / "plain", quiet=True))
+    plain = weights_of(training_run.train(make(photos), tmp_path / "plain", quiet=True))
     reading = trainer.Reading(workers=2, store=tmp_path / "store", skip_bad=True)
-    path = trainer.train(make(photos), tmp_path / "other", quiet=True, reading=reading)
+    path = training_run.train(make(photos), tmp_path / "other", quiet=True, reading=reading)
     assert all(torch.equal(value, plain[name]) for name, value in weights_of(path).items())

@@ -27,6 +27,7 @@ from mtd.networks.swinir import drop_channels
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.training import config as training_config
+from mtd.training import run as training_run
 from mtd.training import trainer
 from mtd.training.config import CONFIGS
 from mtd.training.logs import Log
@@ -90,7 +91,7 @@ def test_peers_train_resume_and_load(photos, tmp_path, monkeypatch, name):
     sizes = [*TINY_PEERS[name], *(text for text in SMALL if not text.startswith("network"))]
     few = ("run.steps=4", "run.save_every=2")
     given = training_config.load(f"{name}.toml", [f"data.folders=['{photos}']", *sizes, *few])
-    path = trainer.train(given, tmp_path / "whole", quiet=True)
+    path = training_run.train(given, tmp_path / "whole", quiet=True)
     told = {"sigma": 15} if name == "ffdnet" else {}
     network = mtd.load(path, **told)
     assert network.config == given.network and network.source["recognised"] == "its own metadata"
@@ -104,8 +105,8 @@ def test_peers_train_resume_and_load(photos, tmp_path, monkeypatch, name):
     with monkeypatch.context() as patch:
         patch.setattr(trainer.Trainer, "save_state", killed)
         with pytest.raises(KeyboardInterrupt):
-            trainer.train(given, tmp_path / "cut", quiet=True)
-    trainer.train(given, tmp_path / "cut", quiet=True, resume=True)
+            training_run.train(given, tmp_path / "cut", quiet=True)
+    training_run.train(given, tmp_path / "cut", quiet=True, resume=True)
     for key, value in mtd.load(tmp_path / "cut/model.pth", **told).state_dict().items():
         assert torch.equal(value, network.state_dict()[key]), key
 
@@ -227,7 +228,7 @@ def weights(folder: Path) -> bytes:
 @pytest.mark.parametrize("baseline", [False, True])
 def test_interrupted_and_resumed_is_bit_for_bit_the_same(photos, tmp_path, monkeypatch, baseline):
     plan = make(photos, "network.drop_path=0.2", baseline=baseline)
-    trainer.train(plan, tmp_path / "whole", quiet=True)
+    training_run.train(plan, tmp_path / "whole", quiet=True)
 
     advance = trainer.Trainer.advance
 
@@ -238,10 +239,10 @@ def test_interrupted_and_resumed_is_bit_for_bit_the_same(photos, tmp_path, monke
 
     monkeypatch.setattr(trainer.Trainer, "advance", killed)
     with pytest.raises(RuntimeError, match="killed"):
-        trainer.train(plan, tmp_path / "parts", quiet=True)
+        training_run.train(plan, tmp_path / "parts", quiet=True)
     monkeypatch.setattr(trainer.Trainer, "advance", advance)
     torch.manual_seed(99)
-    trainer.train(plan, tmp_path / "parts", quiet=True, resume=True)
+    training_run.train(plan, tmp_path / "parts", quiet=True, resume=True)
     assert weights(tmp_path / "parts") == weights(tmp_path / "whole")
     for name in ("snapshot-000002.pth", "snapshot-000004.pth", "snapshot-000006.pth"):
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
@@ -253,7 +254,7 @@ def test_interrupted_and_resumed_is_bit_for_bit_the_same(photos, tmp_path, monke
 
 def test_ctrl_c_finishes_the_step_and_saves_the_state(photos, tmp_path, monkeypatch):
     plan = make(photos)
-    trainer.train(plan, tmp_path / "whole", quiet=True)
+    training_run.train(plan, tmp_path / "whole", quiet=True)
     backward = torch.Tensor.backward
 
     def interrupted(self, *arguments):
@@ -266,49 +267,49 @@ def test_ctrl_c_finishes_the_step_and_saves_the_state(photos, tmp_path, monkeypa
     monkeypatch.setattr(torch.Tensor, "backward", interrupted)
     handler = signal.getsignal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt, match="stopped at step 5"):
-        trainer.train(plan, tmp_path / "run", quiet=True)
+        training_run.train(plan, tmp_path / "run", quiet=True)
     assert signal.getsignal(signal.SIGINT) is handler
     assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["step"] == 5
-    trainer.train(plan, tmp_path / "run", quiet=True, resume=True)
+    training_run.train(plan, tmp_path / "run", quiet=True, resume=True)
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
 
 
 def test_folder_rules(photos, tmp_path):
     plan = make(photos)
-    trainer.train(plan, tmp_path / "run", quiet=True)
+    training_run.train(plan, tmp_path / "run", quiet=True)
     with pytest.raises(BadInput, match="add --resume"):
-        trainer.train(plan, tmp_path / "run", quiet=True)
+        training_run.train(plan, tmp_path / "run", quiet=True)
     with pytest.raises(BadInput, match="another recipe"):
-        trainer.train(make(photos, "run.seed=1"), tmp_path / "run", quiet=True, resume=True)
+        training_run.train(make(photos, "run.seed=1"), tmp_path / "run", quiet=True, resume=True)
     before = weights(tmp_path / "run")
-    trainer.train(plan, tmp_path / "run", quiet=True, resume=True)
+    training_run.train(plan, tmp_path / "run", quiet=True, resume=True)
     assert weights(tmp_path / "run") == before
     (photos / "3.png").write_bytes((photos / "0.png").read_bytes())
     with pytest.raises(BadInput, match="photographs have changed"):
-        trainer.train(plan, tmp_path / "run", quiet=True, resume=True)
+        training_run.train(plan, tmp_path / "run", quiet=True, resume=True)
     (photos / "3.png").unlink()
     state = tmp_path / "run" / "state.pt"
     longer = torch.load(state) | {"step": 9}
     torch.save(longer, state)
     with pytest.raises(BadInput, match="does not belong"):
-        trainer.train(plan, tmp_path / "run", quiet=True, resume=True)
+        training_run.train(plan, tmp_path / "run", quiet=True, resume=True)
     torn = state.read_bytes()[:1000]
     state.unlink()
     state.with_name("state.previous.pt").unlink()
     with pytest.raises(BadInput, match=r"no state\.pt to resume"):
-        trainer.train(plan, tmp_path / "run", quiet=True, resume=True)
+        training_run.train(plan, tmp_path / "run", quiet=True, resume=True)
     assert weights(tmp_path / "run") == before
     state.write_bytes(torn)
     with pytest.raises(BadInput, match="cannot resume"):
-        trainer.train(plan, tmp_path / "run", quiet=True, resume=True)
+        training_run.train(plan, tmp_path / "run", quiet=True, resume=True)
 
 
 def test_a_start_that_failed_blocks_nothing(photos, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(trainer.Trainer, "advance", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            trainer.train(make(photos, "run.seed=1"), tmp_path / "run", quiet=True)
-    trainer.train(make(photos), tmp_path / "run", quiet=True)
+            training_run.train(make(photos, "run.seed=1"), tmp_path / "run", quiet=True)
+    training_run.train(make(photos), tmp_path / "run", quiet=True)
     assert json.loads((tmp_path / "run/recipe.json").read_text())["run"]["seed"] == 0
 
 
@@ -355,14 +356,18 @@ def test_training_learns(tmp_path):
     (tmp_path / "smooth").mkdir()
     Image.fromarray(picture).save(tmp_path / "smooth" / "a.png")
     steps = ("run.steps=80", "run.log_every=20", "optimizer.learning_rate=5e-3")
-    trainer.train(make(tmp_path / "smooth", *steps, baseline=True), tmp_path / "run", quiet=True)
+    training_run.train(
+        make(tmp_path / "smooth", *steps, baseline=True), tmp_path / "run", quiet=True
+    )
     losses = [float(row["loss"]) for row in csv.DictReader((tmp_path / "run/log.csv").open())]
     assert losses[-1] < 0.7 * losses[0]
 
 
 def test_nan_stops_the_run(photos, tmp_path):
     with pytest.raises(BadInput, match="NaN"):
-        trainer.train(make(photos, "optimizer.learning_rate=1e30"), tmp_path / "run", quiet=True)
+        training_run.train(
+            make(photos, "optimizer.learning_rate=1e30"), tmp_path / "run", quiet=True
+        )
 
 
 def test_command_trains_and_records_where_the_model_comes_from(photos, tmp_path):
@@ -421,7 +426,9 @@ def test_a_network_that_is_told_the_noise_level_trains_on_it(photos, tmp_path):
         f'[network]\narchitecture = "FFDNet"\nfeatures = 4\ndepth = 3\n'
         f"[data]\nfolders = ['{photos}']\ncrop = 16\n[run]\nsteps = 2\nbatch_size = 2\n"
     )
-    model = mtd.load(trainer.train(training_config.load(str(path)), tmp_path / "run"), sigma=15)
+    model = mtd.load(
+        training_run.train(training_config.load(str(path)), tmp_path / "run"), sigma=15
+    )
     assert model.source["architecture"] == "FFDNet" and model.input_format.sigma == 15
     with pytest.raises(BadInput, match="noise-conditional, expected gaussian:LEVEL"):
         training_config.load(str(path), ["data.noise='poisson:3'"])
@@ -436,9 +443,9 @@ WATCHED = (
 
 @pytest.mark.parametrize("how", ["accumulated", "two processes"])
 def test_parts_of_a_batch_and_processes_change_nothing(photos, tmp_path, how):
-    one = trainer.train(make(photos, *WATCHED), tmp_path / "one", quiet=True)
+    one = training_run.train(make(photos, *WATCHED), tmp_path / "one", quiet=True)
     if how == "accumulated":
-        other = trainer.train(
+        other = training_run.train(
             make(photos, *WATCHED, "run.accumulate=2"), tmp_path / "other", quiet=True
         )
     else:
@@ -470,7 +477,7 @@ def test_parts_of_a_batch_and_processes_change_nothing(photos, tmp_path, how):
 )
 def test_every_noise_can_be_trained_on(photos, tmp_path, spec):
     given = make(photos, f'data.noise="{spec}"', "run.steps=1")
-    assert trainer.train(given, tmp_path / "run", quiet=True).is_file()
+    assert training_run.train(given, tmp_path / "run", quiet=True).is_file()
 
 
 def test_events_of_the_step_that_is_resumed_at_are_kept(photos, tmp_path, monkeypatch):
@@ -485,8 +492,8 @@ def test_events_of_the_step_that_is_resumed_at_are_kept(photos, tmp_path, monkey
     with monkeypatch.context() as patch:
         patch.setattr(trainer.Trainer, "save_state", killed)
         with pytest.raises(KeyboardInterrupt):
-            trainer.train(given, tmp_path / "run", quiet=True)
-    trainer.train(given, tmp_path / "run", resume=True, quiet=True)
+            training_run.train(given, tmp_path / "run", quiet=True)
+    training_run.train(given, tmp_path / "run", resume=True, quiet=True)
     held = accumulator.EventAccumulator(str(tmp_path / "run/events")).Reload()
     for name, table in (("psnr", "validation.csv"), ("loss", "log.csv")):
         steps = sorted(set(pd.read_csv(tmp_path / "run" / table).step))
@@ -496,11 +503,11 @@ def test_events_of_the_step_that_is_resumed_at_are_kept(photos, tmp_path, monkey
 
 def test_a_batch_that_cannot_be_shared_out_is_refused(photos, tmp_path):
     with pytest.raises(BadInput, match="batch_size = 2: 1 processes of 4 parts"):
-        trainer.train(make(photos, "run.accumulate=4"), tmp_path / "run", quiet=True)
+        training_run.train(make(photos, "run.accumulate=4"), tmp_path / "run", quiet=True)
 
 
 def test_validation_is_the_networks_psnr_as_it_denoises(photos, tmp_path):
-    path = trainer.train(make(photos, *WATCHED), tmp_path / "run", quiet=True)
+    path = training_run.train(make(photos, *WATCHED), tmp_path / "run", quiet=True)
     frame = pd.read_csv(tmp_path / "run/validation.csv")
     network = mtd.load(path).double()
     crops = data_crops.crops(photographs.photographs(), 16, 2)
@@ -515,19 +522,19 @@ def test_validation_is_the_networks_psnr_as_it_denoises(photos, tmp_path):
 
 def test_a_state_cut_in_half_is_noticed_and_the_one_before_is_used(photos, tmp_path, capsys):
     plan = make(photos)
-    expected = weights_of(trainer.train(plan, tmp_path / "whole", quiet=True))
-    trainer.train(plan, tmp_path / "cut", quiet=True)
+    expected = weights_of(training_run.train(plan, tmp_path / "whole", quiet=True))
+    training_run.train(plan, tmp_path / "cut", quiet=True)
     state = tmp_path / "cut/state.pt"
     state.write_bytes(state.read_bytes()[: state.stat().st_size // 2])
-    path = trainer.train(plan, tmp_path / "cut", resume=True)
+    path = training_run.train(plan, tmp_path / "cut", resume=True)
     assert "damaged" in (said := capsys.readouterr().err) and "state.previous.pt" in said
     assert all(torch.equal(value, expected[name]) for name, value in weights_of(path).items())
     state.unlink()
-    trainer.train(plan, tmp_path / "cut", quiet=True, resume=True)
+    training_run.train(plan, tmp_path / "cut", quiet=True, resume=True)
     for name in ("state.pt", "state.previous.pt"):
         (tmp_path / "cut" / name).write_bytes(b"nothing")
     with pytest.raises(BadInput, match=r"cannot resume: .*state\.pt.*state\.previous\.pt"):
-        trainer.train(plan, tmp_path / "cut", quiet=True, resume=True)
+        training_run.train(plan, tmp_path / "cut", quiet=True, resume=True)
 
 
 def version(path: Path) -> int | None:
@@ -563,7 +570,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_weights(photos, tmp_path):
     last = Forked(*command, cwd=tmp_path, variables=same).done()
     assert last.returncode == 0, last.stderr
     plan = make(photos, *changes[len(SMALL) :])
-    expected = weights_of(trainer.train(plan, tmp_path / "whole", quiet=True))
+    expected = weights_of(training_run.train(plan, tmp_path / "whole", quiet=True))
     found = weights_of(tmp_path / "run/model.pth")
     assert all(torch.equal(value, expected[name]) for name, value in found.items())
     for name in ("validation.csv", "log.csv"):
@@ -580,14 +587,14 @@ def test_a_bad_loss_says_where_and_leaves_the_last_good_state(photos, tmp_path, 
 
     monkeypatch.setattr(trainer.Trainer, "loss", loss)
     with pytest.raises(BadInput, match=r"step 6 are NaN .*crops 10 to 11 of seed 0.*last good"):
-        trainer.train(make(photos), tmp_path / "run", quiet=True)
+        training_run.train(make(photos), tmp_path / "run", quiet=True)
     state = torch.load(tmp_path / "run/state.pt", weights_only=True)
     assert state["step"] == 3
 
 
 def test_bf16_trains_close_to_float32(photos, tmp_path):
     plan = [make(photos, f"run.precision='{how}'", baseline=True) for how in ("float32", "bf16")]
-    paths = [trainer.train(one, tmp_path / one.run.precision, quiet=True) for one in plan]
+    paths = [training_run.train(one, tmp_path / one.run.precision, quiet=True) for one in plan]
     losses = [pd.read_csv(path.parent / "log.csv").loss for path in paths]
     assert np.allclose(*losses, rtol=0.03) and not np.array_equal(*losses)
     assert all(v.dtype == torch.float32 for v in weights_of(paths[1]).values())
@@ -597,7 +604,9 @@ def test_batch_normalisation_needs_whole_batches(photos, tmp_path):
     sizes = [*TINY_PEERS["dncnn"], *(text for text in SMALL if not text.startswith("network"))]
     changes = [f"data.folders=['{photos}']", *sizes, "run.accumulate=2"]
     with pytest.raises(BadInput, match="batch normalization of a DnCNN needs whole batches"):
-        trainer.train(training_config.load("dncnn.toml", changes), tmp_path / "run", quiet=True)
+        training_run.train(
+            training_config.load("dncnn.toml", changes), tmp_path / "run", quiet=True
+        )
 
 
 def test_weights_that_are_not_finite_are_never_saved(photos, tmp_path, monkeypatch):
@@ -611,5 +620,5 @@ def test_weights_that_are_not_finite_are_never_saved(photos, tmp_path, monkeypat
 
     monkeypatch.setattr(trainer.Trainer, "advance", advance)
     with pytest.raises(BadInput, match=r"step 6 are NaN or infinite .*last good"):
-        trainer.train(make(photos), tmp_path / "run", quiet=True)
+        training_run.train(make(photos), tmp_path / "run", quiet=True)
     assert torch.load(tmp_path / "run/state.pt", weights_only=True)["step"] == 3

@@ -1,0 +1,196 @@
+"""A training run in its folder: the loop over steps, logs, validation, snapshots and resuming."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from mtd.training import state as training_state
+from mtd.training.config import Recipe
+from mtd.training.interrupts import Stopped, finishing_steps
+from mtd.training.logs import Log
+from mtd.training.trainer import Reading, Trainer
+from mtd.training.validation import Validator
+from mtd.utils import atomic_write
+from mtd.utils.distributed import SINGLE_PROCESS, Ranks
+from mtd.utils.errors import BadInput
+from mtd.utils.messages import note, plural
+
+MODEL, RECIPE = "model.pth", "recipe.json"
+SNAPSHOTS = 3
+
+CHECK_EVERY = 10
+"""Steps between checks for a loss that is not finite on a GPU, where each check waits for it."""
+
+
+def prepare(recipe: Recipe, folder: Path, resume: bool) -> bool:
+    """Create the folder and write the recipe into it; returns whether there is a run to resume.
+
+    Raises:
+        BadInput: the folder holds a run and `resume` is false, or one with another recipe.
+    """
+    path = folder / RECIPE
+    text = json.dumps(recipe.to_dict(), indent=2) + "\n"
+    begun = training_state.exists(folder) or any(folder.glob("*.pth"))
+    if begun and not resume:
+        raise BadInput(f"{folder} holds a run already: add --resume, or choose --output-dir")
+    if begun and (not path.exists() or path.read_bytes() != text.encode()):
+        raise BadInput(f"{folder} holds a run with another recipe ({path}): cannot resume it")
+    if begun and not training_state.exists(folder):
+        raise BadInput(
+            f"{folder} holds models but no {training_state.STATE} to resume: choose --output-dir"
+        )
+    atomic_write.write(path, text)
+    return begun
+
+
+def train(
+    recipe: Recipe,
+    folder: Path,
+    *,
+    device: str | torch.device = "cpu",
+    resume: bool = False,
+    quiet: bool = False,
+    command: str = "",
+    ranks: Ranks = SINGLE_PROCESS,
+    reading: Reading | None = None,
+) -> Path:
+    """Train to the recipe's last step and return the path of the finished model.
+
+    Writes into `folder`: `recipe.json`, `log.csv`, `validation.csv` and pictures of the validation,
+    TensorBoard events, `state.pt` (for resuming) and the previous state, snapshots at a quarter,
+    half and three quarters of the steps, and `model.pth`. A resumed run is equal, bit for bit, to
+    one that was never interrupted, on the same machine with the same number of threads.
+
+    Args:
+        recipe: the settings, checked.
+        folder: of the run.
+        device: of the network.
+        resume: continue the run in the folder.
+        quiet: no bar, no messages.
+        command: the command line, for the record.
+        ranks: the processes that share each batch; rank 0 writes.
+        reading: how photographs are read.
+
+    Raises:
+        BadInput: no training images, an absent device, a folder that cannot be used, or a loss
+            that is not finite.
+        KeyboardInterrupt: after Ctrl-C; the step is finished and the state saved.
+    """
+    quiet = quiet or not ranks.first
+    with ranks.raise_on_all_ranks():
+        trainer = Trainer(recipe, folder, device, command, ranks, reading)
+        settings = recipe.validation
+        validator = None
+        if settings.every and ranks.first:
+            validator = Validator(
+                settings.folders,
+                settings.noises,
+                settings.crops,
+                settings.crop,
+                recipe.run.seed,
+                page=recipe.data.page or None,
+            )
+    begun = False
+    with ranks.raise_on_all_ranks():
+        if ranks.first:
+            begun = prepare(recipe, folder, resume)
+    begun = ranks.gather(begun)[0]
+    with ranks.raise_on_all_ranks():
+        message = trainer.resume() if begun else ""
+    if message:
+        note(message, quiet=quiet)
+    if resume and not begun:
+        note(f"nothing to resume in {folder}: starting anew", quiet=quiet)
+    log = None
+    if ranks.first:
+        log = Log(folder)
+        log.start(trainer.step, validates=validator is not None)
+    _describe(trainer, quiet)
+    try:
+        _loop(trainer, log, validator, quiet)
+    except Stopped:
+        if ranks.first:
+            trainer.save_state()
+        raise KeyboardInterrupt(
+            f"stopped at step {trainer.step}; the same command with --resume continues from there"
+        ) from None
+    finally:
+        if log is not None:
+            log.close()
+    if ranks.first:
+        trainer.save_state()
+        trainer.save_model(MODEL)
+    return folder / MODEL
+
+
+def _describe(trainer: Trainer, quiet: bool) -> None:
+    """Notes on skipped images, and on network, data and machine."""
+    pairs, size = trainer.pairs, trainer.recipe.data.crop
+    if pairs.bad:
+        names = "; ".join(pairs.bad[:5]) + ("; …" if len(pairs.bad) > 5 else "")
+        note(f"skipped, cannot be read ({len(pairs.bad)}): {names}", quiet=quiet)
+    if small := pairs.too_small:
+        names = ", ".join(small[:5]) + (", …" if len(small) > 5 else "")
+        note(f"skipped, smaller than {size} x {size}: {names} ({len(small)})", quiet=quiet)
+    for line in pairs.skipped:
+        note(line, quiet=quiet)
+    count = sum(p.numel() for p in trainer.parameters)
+    images = plural(len(pairs.photographs), "image")
+    threads = plural(torch.get_num_threads(), "thread")
+    note(
+        f"{count:,} parameters, {trainer.recipe.mask}; {images}; {trainer.device}, {threads}, "
+        f"torch {torch.__version__}, Python {platform.python_version()}",
+        quiet=quiet,
+    )
+
+
+def _loop(trainer: Trainer, log: Log | None, validator: Validator | None, quiet: bool) -> None:
+    run, ranks, every = trainer.recipe.run, trainer.ranks, trainer.recipe.validation.every
+    snapshots = {run.steps * part // (SNAPSHOTS + 1) for part in range(1, SNAPSHOTS + 1)}
+    total, since = torch.zeros((), dtype=torch.float64, device=trainer.device), time.perf_counter()
+    counted = 0
+    bar = tqdm(total=run.steps, initial=trainer.step, disable=True if quiet else None, unit="step")
+    with bar, finishing_steps() as interrupted:
+        while trainer.step < run.steps:
+            total += trainer.advance()
+            counted += 1
+            step = trainer.step
+            bar.update()
+            logs = step % run.log_every == 0 or step == run.steps
+            saves = step % run.save_every == 0 or step in snapshots
+            checks = logs or saves or step % CHECK_EVERY == 0
+            if checks or (ranks.size == 1 and trainer.device.type == "cpu"):
+                with ranks.raise_on_all_ranks():
+                    trainer.check(weights=saves or step == run.steps)
+            if logs:
+                mean = float(ranks.sum(total)[0]) / ranks.size / counted
+                seconds = max(time.perf_counter() - since, 1e-9)
+                speed = counted * run.batch_size / seconds
+                if log is not None:
+                    log.loss(step, mean, trainer.learning_rate(step - 1), speed)
+                bar.set_postfix_str(f"loss {mean:.4f}, {speed:.1f} images/s")
+                total.zero_()
+                counted, since = 0, time.perf_counter()
+            if validator and log and every and (step % every == 0 or step == run.steps):
+                _validate(trainer, validator, log)
+            if ranks.first and step in snapshots:
+                trainer.save_model(f"snapshot-{step:06d}.pth")
+            if ranks.first and step % run.save_every == 0:
+                trainer.save_state()
+            if (checks or ranks.size == 1) and any(ranks.gather(interrupted())):
+                raise Stopped
+
+
+def _validate(trainer: Trainer, validator: Validator, log: Log) -> None:
+    """Validate the averaged weights."""
+    with trainer.averaged():
+        results = validator.run(trainer.network)
+    log.validated(trainer.step, {spec: float(psnr.mean()) for spec, (psnr, _) in results.items()})
+    outputs = {spec: output for spec, (_, output) in results.items()}
+    validator.save(outputs, trainer.folder, trainer.step)
