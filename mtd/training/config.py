@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import torch
 
@@ -18,9 +18,20 @@ from mtd.networks.config import Config
 from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.noise import specs as noise_specs
 from mtd.noise import synthetic
+from mtd.training.schedules import Schedule
 from mtd.utils.errors import BadInput, nearest, one_of
 
 PRECISIONS = ("float32", "bf16", "float64")
+OPTIMIZERS = ("adam", "adamw")
+
+ADDED = {
+    "data": ("page",),
+    "optimizer": (
+        *("optimizer", "weight_decay", "schedule", "warmup", "final_learning_rate", "clip"),
+    ),
+}
+"""Settings that older recipes do not have: at their defaults they are not written, so that a run
+can be resumed by a later version."""
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -49,21 +60,34 @@ class Data:
 
 @dataclass(frozen=True)
 class Optimizer:
-    """Adam on the mean absolute error.
+    """Adam or AdamW on the mean absolute error; see `mtd.training.schedules`.
 
     Attributes:
-        learning_rate: initial learning rate.
-        betas: β₁ and β₂ of Adam.
-        milestones: steps at which the learning rate is multiplied by `gamma`.
+        optimizer: `adam`, or `adamw` (decoupled weight decay).
+        learning_rate: its peak, after the warm-up.
+        betas: β₁ and β₂.
+        weight_decay: of `adamw`; 0 for `adam`.
+        schedule: `steps`, or `cosine` from the peak to `final_learning_rate` at the last step.
+        warmup: steps of linear warm-up from 0 to the peak.
+        milestones: of `steps`: steps at which the learning rate is multiplied by `gamma`.
         gamma: that factor.
+        final_learning_rate: of `cosine`.
+        clip: the largest Euclidean norm of the gradient of all weights, to which a larger one is
+            scaled down; 0 for none.
         ema: decay of the exponential moving average of the weights that is saved, at step t at
             most (1 + t) / (10 + t); 0 saves the weights themselves.
     """
 
+    optimizer: str = "adam"
     learning_rate: float = 1e-4
     betas: tuple[float, ...] = (0.9, 0.99)
+    weight_decay: float = 0.0
+    schedule: str = "steps"
+    warmup: int = 0
     milestones: tuple[int, ...] = (100_000, 150_000)
     gamma: float = 0.5
+    final_learning_rate: float = 0.0
+    clip: float = 0.0
     ema: float = 0.0
 
 
@@ -136,8 +160,11 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         plain: dict[str, Any] = _plain(asdict(self))
-        if not self.data.page:  # recipes that were written before there were pages stay equal
-            del plain["data"]["page"]
+        for section, names in ADDED.items():
+            values = getattr(self, section)
+            for name in names:
+                if getattr(values, name) == getattr(type(values), name):
+                    del plain[section][name]
         return plain | {"network": registry.describe(self.network)}
 
 
@@ -310,12 +337,7 @@ def check(recipe: Recipe) -> None:
             f"[data] noise = {data.noise!r}: a {registry.of(net).name} is noise-conditional, "
             "expected gaussian:LEVEL"
         )
-    if len(optimizer.betas) != 2 or not all(0 <= beta < 1 for beta in optimizer.betas):
-        raise BadInput(f"[optimizer] betas = {list(optimizer.betas)}: two numbers from 0 below 1")
-    if optimizer.learning_rate <= 0 or optimizer.gamma <= 0 or not 0 <= optimizer.ema < 1:
-        raise BadInput("[optimizer] learning_rate and gamma are above 0, ema from 0 below 1")
-    if optimizer.milestones and min(optimizer.milestones) < 1:
-        raise BadInput(f"[optimizer] milestones = {list(optimizer.milestones)}: steps from 1")
+    _check_optimizer(optimizer, run.steps)
     if min(run.steps, run.batch_size, run.log_every, run.save_every, run.accumulate) < 1:
         raise BadInput(
             "[run] steps, batch_size, log_every, save_every and accumulate are 1 or more"
@@ -332,3 +354,28 @@ def check(recipe: Recipe) -> None:
         )
     for spec in validation.noises:
         noise_specs.parse(spec)
+
+
+def _check_optimizer(optimizer: Optimizer, steps: int) -> None:
+    """See `check`."""
+    one_of("[optimizer] optimizer =", optimizer.optimizer, OPTIMIZERS)
+    one_of("[optimizer] schedule =", optimizer.schedule, get_args(Schedule))
+    if len(optimizer.betas) != 2 or not all(0 <= beta < 1 for beta in optimizer.betas):
+        raise BadInput(f"[optimizer] betas = {list(optimizer.betas)}: two numbers from 0 below 1")
+    if optimizer.learning_rate <= 0 or optimizer.gamma <= 0 or not 0 <= optimizer.ema < 1:
+        raise BadInput("[optimizer] learning_rate and gamma are above 0, ema from 0 below 1")
+    if optimizer.milestones and min(optimizer.milestones) < 1:
+        raise BadInput(f"[optimizer] milestones = {list(optimizer.milestones)}: steps from 1")
+    if min(optimizer.weight_decay, optimizer.clip, optimizer.final_learning_rate) < 0:
+        raise BadInput("[optimizer] weight_decay, clip and final_learning_rate are 0 or more")
+    if optimizer.final_learning_rate > optimizer.learning_rate:
+        raise BadInput(
+            f"[optimizer] final_learning_rate = {optimizer.final_learning_rate:g}: at most "
+            f"learning_rate, {optimizer.learning_rate:g}"
+        )
+    if optimizer.weight_decay and optimizer.optimizer == "adam":
+        raise BadInput('[optimizer] weight_decay is for optimizer = "adamw"')
+    if not 0 <= optimizer.warmup <= steps:
+        raise BadInput(
+            f"[optimizer] warmup = {optimizer.warmup}: from 0 to the steps of the run, {steps}"
+        )

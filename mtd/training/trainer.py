@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -23,7 +23,7 @@ from mtd.loading import checkpoint_file
 from mtd.masking import DrawnMasks, draw_input_mask
 from mtd.networks import registry
 from mtd.noise import specs as noise_specs
-from mtd.training import prefetch
+from mtd.training import prefetch, schedules
 from mtd.training import state as training_state
 from mtd.training.config import Recipe
 from mtd.training.pairs import TrainingPairs
@@ -110,10 +110,12 @@ class Trainer:
         self.average = [p.detach().clone() for p in self.parameters]
         self.forward = self._forward()
         optimizer, cuda = recipe.optimizer, self.device.type == "cuda"
-        self.adam = torch.optim.Adam(
+        kind = torch.optim.AdamW if optimizer.optimizer == "adamw" else torch.optim.Adam
+        self.adam = kind(
             self.parameters,
             lr=optimizer.learning_rate,
             betas=(optimizer.betas[0], optimizer.betas[1]),
+            weight_decay=optimizer.weight_decay,
             fused=cuda or None,
         )
         self.step = 0
@@ -152,10 +154,17 @@ class Trainer:
         return forward
 
     def learning_rate(self, step: int) -> float:
-        """The learning rate of a step: multiplied by gamma at each milestone."""
+        """The learning rate of a step; see `mtd.training.schedules.factor`."""
         optimizer = self.recipe.optimizer
-        passed = sum(step >= milestone for milestone in optimizer.milestones)
-        return optimizer.learning_rate * optimizer.gamma**passed
+        return optimizer.learning_rate * schedules.factor(
+            step,
+            self.recipe.run.steps,
+            cast(schedules.Schedule, optimizer.schedule),
+            warmup=optimizer.warmup,
+            milestones=optimizer.milestones,
+            gamma=optimizer.gamma,
+            final=optimizer.final_learning_rate / optimizer.learning_rate,
+        )
 
     def advance(self) -> Tensor:
         """One optimizer step; returns the loss of this process's images, on the device."""
@@ -172,6 +181,8 @@ class Trainer:
             with self._exchange(last):
                 loss.backward()
             total += loss.detach()
+        if recipe.optimizer.clip:
+            nn.utils.clip_grad_norm_(self.parameters, recipe.optimizer.clip)
         self.adam.step()
         with torch.no_grad():
             # A smaller decay at the start, so that the initial weights are soon forgotten.
