@@ -8,7 +8,6 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import hypothesis
 import pytest
 
 # Threads that wait for each other sleep: spinning, as is OpenMP's default, takes the core from the
@@ -22,9 +21,13 @@ from mtd.masking import MaskPolicy
 from mtd.utils import cli
 from tests.helpers.networks import MASKED, TINY, tiny_network
 
-# No test hangs on how long anything takes.
-hypothesis.settings.register_profile("tests", parent=hypothesis.settings(), deadline=None)
-hypothesis.settings.load_profile("tests")
+try:
+    import hypothesis
+except ImportError:  # on a machine that runs tests/gpu alone
+    pass
+else:  # no test hangs on how long anything takes
+    hypothesis.settings.register_profile("tests", parent=hypothesis.settings(), deadline=None)
+    hypothesis.settings.load_profile("tests")
 
 
 @pytest.fixture(autouse=True)
