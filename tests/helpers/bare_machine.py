@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
-from tests.helpers.processes import fresh
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import fresh
 
 PACKAGES = (
     *("torch", "numpy", "scipy", "scikit-image", "pillow", "safetensors", "tqdm", "pandas"),
