@@ -29,7 +29,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from analysis.stats.arrays import double, single
+from analysis.stats.arrays import double, full_precision, single
 from mtd.utils.errors import BadInput, one_of
 
 Formula = Literal["unbiased", "biased"]
@@ -54,6 +54,7 @@ def least(formula: Formula) -> int:
     return 4 if formula == "unbiased" else 2
 
 
+@full_precision()
 def gram(x: Tensor) -> Tensor:
     """Gram matrix H X Xᵀ H of the centered rows of x (n, p), (n, n) in float64."""
     x = single(x)

@@ -13,12 +13,13 @@ import torch
 from torch import Tensor
 
 from analysis.cka.hsic import HSIC, Formula, corrections, least, need, pair_products
-from analysis.stats.arrays import double, single
+from analysis.stats.arrays import double, full_precision, single
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 
 Load = Callable[[], Tensor]
 
 
+@full_precision()
 def from_features(
     batches: Sequence[Load],
     widths: Sequence[int],

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from analysis.engine.hooks import Activations
 from analysis.engine.layers import windowed_layers, without_call
 from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, Observer
-from analysis.stats.arrays import single
+from analysis.stats.arrays import full_precision, single
 from mtd.data import crops as data_crops
 from mtd.data.recorded_noise import Recorded
 from mtd.inference.forward import MEMORY, denoise
@@ -38,7 +38,8 @@ class ForwardSettings:
         pairing: whether a crop has the same attention masks under every noise (`shared`), or
             different ones (`independent`).
         device: of the networks.
-        autocast: precision of the forward pass.
+        autocast: precision of the forward pass, alone: what observers extract from it, and their
+            sums, are in full precision.
         tile: tiling of images whose layers no observer needs; see
             `mtd.inference.forward.denoise`.
         memory: memory limit in bytes of `tile="auto"`.
@@ -89,6 +90,7 @@ def run_network(
     modules = sorted(set().union(*layers) - {OUTPUT})
     noisy = replace(noisy, windowed=windowed_layers(model, modules))
 
+    @full_precision()
     def extract(entry: str, value: Tensor) -> None:
         layer = without_call(entry).partition("[")[0]
         value = single(value)
@@ -100,6 +102,7 @@ def run_network(
                     tensors[name] = tensor.cpu()
 
     with ExitStack() as stack:
+        stack.enter_context(full_precision())  # whatever the caller's autocast is
         if modules:
             stack.enter_context(Activations(model, modules, extract))
         if settings.autocast != "off":

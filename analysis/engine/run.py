@@ -18,6 +18,7 @@ from torch import nn
 from analysis.engine.cache import ActivationCache, CachedActivations
 from analysis.engine.forward import ForwardSettings, make_noisy_batch, run_network
 from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, Observer, View, Watch
+from analysis.stats.arrays import full_precision
 from mtd.data.crops import Crop
 from mtd.data.recorded_noise import Recorded
 from mtd.inference import tiling
@@ -118,7 +119,8 @@ def _run_batch(
             yield view
     for observation in observations:
         ordered = {v: observation.activations[v] for v in views if v in observation.activations}
-        observation.observer.update(batch, ordered)
+        with full_precision():
+            observation.observer.update(batch, ordered)
 
 
 def observed_views(
@@ -149,6 +151,7 @@ def tile_of(view: View, watches: Sequence[Watch], settings: ForwardSettings) -> 
     return "off" if layers - {OUTPUT} else settings.tile
 
 
+@full_precision()
 def compute_result(observer: Observer, ranks: Ranks = SINGLE_PROCESS) -> Any:
     """An observer's result over the batches of all processes, in each of them."""
     observer.reduce_states(ranks)

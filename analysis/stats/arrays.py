@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,6 +11,22 @@ import torch
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
     from torch import Tensor
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Context, or decorator, in which autocast is off: sums are in the precision of their tensors.
+
+    >>> ones = torch.full((1, 1), 1.001)
+    >>> with torch.autocast("cpu", torch.bfloat16):
+    ...     low = ones @ ones
+    ...     with full_precision():
+    ...         high = ones @ ones
+    >>> low.dtype, high.dtype
+    (torch.bfloat16, torch.float32)
+    """
+    with torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
+        yield
 
 
 def single(x: Tensor) -> Tensor:
