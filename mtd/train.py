@@ -44,7 +44,7 @@ def parser() -> cli.Parser:
         action="append",
         default=[],
         metavar="DIR",
-        help="folder of photographs (repeatable)",
+        help="folder of photographs, or a file of mtd.pack (repeatable)",
     )
     p.add_argument("--baseline", action="store_true", help="the same network without any mask")
     p.add_argument(

@@ -30,6 +30,7 @@ TASKS = {
     },
     "Train and denoise": {
         "train": "train a denoiser, with or without masks",
+        "pack": "photographs of folders in one file to train on",
         "curves": "training and test curves of runs",
         "denoise": "denoise image files",
         "models": "architectures, bundled networks and details of checkpoints",
@@ -40,7 +41,7 @@ TASKS = {
 }
 """The commands by task."""
 
-OWN = ("train", "denoise", "models", "testsets", "render")
+OWN = ("train", "pack", "denoise", "models", "testsets", "render")
 """Commands of the package `mtd`; the others are of `analysis`."""
 
 

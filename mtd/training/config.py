@@ -41,7 +41,7 @@ class Data:
     """The training pairs.
 
     Attributes:
-        folders: of clean photographs.
+        folders: of clean photographs, or archives of `mtd.pack`.
         crop: side of the square training crop in pixels.
         noise: of the noisy crop, see `mtd.noise.specs.parse`.
         clip: clip the noisy crop to [0, 1]; training noise is never rounded to 8 bits.

@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from mtd.data import crops as data_crops
-from mtd.data import image_io, photographs
+from mtd.data import image_io, photograph_archives, photographs
 from mtd.data.image_io import Pixels
 from mtd.data.photographs import Photograph
 from mtd.noise import specs as noise_specs
@@ -72,7 +72,7 @@ class TrainingPairs:
     decoded once into a memory-mapped file.
 
     Args:
-        folders: of photographs.
+        folders: of photographs, or archives; see `mtd.data.photograph_archives`.
         crop: side of a crop in pixels.
         noise_spec: see `mtd.noise.specs.parse`.
         clip: clip noisy crops to [0, 1].
@@ -107,6 +107,7 @@ class TrainingPairs:
     ) -> None:
         if not folders:
             raise BadInput("no training images: give a folder with --data DIR")
+        folders = [str(folder) for folder in photograph_archives.opened(folders)]
         readable, self.bad = usable(folders, skip_bad, page)
         self.skipped = [line for line in map(image_io.skipped, folders) if line]
         self.photographs = [p for p in readable if min(p.height, p.width) >= crop]

@@ -6,6 +6,7 @@ import json
 import platform
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm import tqdm
@@ -31,22 +32,38 @@ CHECK_EVERY = 10
 def prepare(recipe: Recipe, folder: Path, resume: bool) -> bool:
     """Create the folder and write the recipe into it; returns whether there is a run to resume.
 
+    The photographs of a run may have moved, or be in an archive now: its state identifies them.
+
     Raises:
         BadInput: the folder holds a run and `resume` is false, or one with another recipe.
     """
     path = folder / RECIPE
-    text = json.dumps(recipe.to_dict(), indent=2) + "\n"
     begun = training_state.exists(folder) or any(folder.glob("*.pth"))
     if begun and not resume:
         raise BadInput(f"{folder} holds a run already: add --resume, or choose --output-dir")
-    if begun and (not path.exists() or path.read_bytes() != text.encode()):
+    if begun and _without_folders(_recipe_of(path)) != _without_folders(recipe.to_dict()):
         raise BadInput(f"{folder} holds a run with another recipe ({path}): cannot resume it")
     if begun and not training_state.exists(folder):
         raise BadInput(
             f"{folder} holds models but no {training_state.STATE} to resume: choose --output-dir"
         )
-    atomic_write.write(path, text)
+    if not begun:
+        atomic_write.write(path, json.dumps(recipe.to_dict(), indent=2) + "\n")
     return begun
+
+
+def _recipe_of(path: Path) -> dict[str, Any]:
+    """The recipe in the folder of a run; empty if there is none."""
+    try:
+        recipe = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return recipe if isinstance(recipe, dict) else {}
+
+
+def _without_folders(recipe: dict[str, Any]) -> dict[str, Any]:
+    """A recipe without the places of the training photographs."""
+    return recipe | {"data": dict(recipe.get("data", {})) | {"folders": []}}
 
 
 def train(

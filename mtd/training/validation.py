@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from mtd.data import crops as data_crops
-from mtd.data import photographs
+from mtd.data import photograph_archives, photographs
 from mtd.inference.forward import denoise
 from mtd.metrics import psnr_ssim
 from mtd.networks.base import Denoiser
@@ -29,7 +29,7 @@ class Validator:
     """PSNR on fixed crops with fixed noise.
 
     Args:
-        folders: of photographs; the bundled ones if there are none.
+        folders: of photographs, or archives; the bundled ones if there are none.
         noises: specifications; see `mtd.noise.specs.parse`.
         count: number of crops.
         crop: side of a crop in pixels.
@@ -49,7 +49,8 @@ class Validator:
         seed: int,
         page: int | None = None,
     ) -> None:
-        crops = data_crops.crops(photographs.photographs(*folders, page=page), crop, count)
+        opened = photograph_archives.opened(folders)
+        crops = data_crops.crops(photographs.photographs(*opened, page=page), crop, count)
         self.clean = data_crops.to_tensor([one.pixels for one in crops])
         self.keys = [one.digest for one in crops]
         self.pairs = {}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from mtd.utils.errors import BadInput
 
@@ -28,15 +30,28 @@ def write(path: str | Path, content: bytes | str) -> None:
     >>> Path(folder.name, "runs", "log.csv").read_text()
     'step,loss\\n'
     """
+    with opened(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[IO[bytes]]:
+    """A file to write bytes into, which has its name once the context ends without an error.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        BadInput: see `write`.
+    """
     path = Path(path)
-    data = content.encode() if isinstance(content, str) else content
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=path.suffix)
         temporary = Path(name)
         with os.fdopen(handle, "wb") as file:
-            file.write(data)
+            yield file
         temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:

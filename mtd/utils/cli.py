@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Literal, NoReturn
 
+from mtd.utils import temporary
 from mtd.utils.errors import BadInput, Failed, Partial
 
 OK, FAILED, BAD_INPUT, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 130
@@ -84,6 +85,7 @@ def leave(code: int) -> NoReturn:
     if os.environ.get("WORLD_SIZE", "1") != "1":
         sys.stdout.flush()
         sys.stderr.flush()
+        temporary.remove_all()
         os._exit(code)
     sys.exit(code)
 

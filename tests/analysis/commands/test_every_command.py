@@ -24,7 +24,14 @@ ANALYSES = (
     *("attribution", "brightness", "compare"),
 )
 COMMANDS = (*(f"analysis.{name}" for name in ANALYSES), "mtd.denoise", "mtd.train", "mtd.testsets")
-COMMANDS = (*COMMANDS, "mtd.models", "analysis.curves", "analysis.report", "analysis.findings")
+COMMANDS = (
+    *COMMANDS,
+    "mtd.models",
+    "mtd.pack",
+    "analysis.curves",
+    "analysis.report",
+    "analysis.findings",
+)
 
 FEW = ("--crop", "16", "--limit", "6", "--quiet", "--noise", "gaussian:15", "--noise", "poisson:3")
 MORE = {

@@ -1,17 +1,22 @@
-"""Training pairs from folders with other files, and from files with several pages."""
+"""Training pairs from folders with other files, files with several pages, and archives."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from mtd.data import photograph_archives
 from mtd.data.photographs import photographs
-from mtd.training import config, decoded_store
+from mtd.training import config, decoded_store, trainer
+from mtd.training import run as training_run
 from mtd.training.pairs import TrainingPairs, usable
 from mtd.utils.errors import BadInput
+from tests.helpers.training import make, weights_of
 
 
 @pytest.fixture
@@ -55,3 +60,27 @@ def test_what_folders_hold_beside_images(tmp_path: Path, pages: list[np.ndarray]
     (tmp_path / "._a.tif").touch()
     pairs = TrainingPairs([str(tmp_path)], 16, "gaussian:0", page=1)
     assert pairs.skipped == [f"{tmp_path}: 1 file skipped (1 .txt)"]
+
+
+def test_a_run_from_a_folder_is_resumed_from_an_archive(photos, tmp_path, monkeypatch):
+    whole = weights_of(training_run.train(make(photos), tmp_path / "whole", quiet=True))
+    save = trainer.Trainer.save_state
+
+    def killed(self):
+        save(self)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.Trainer, "save_state", killed)
+        with pytest.raises(KeyboardInterrupt):
+            training_run.train(make(photos), tmp_path / "cut", quiet=True)
+    archive = tmp_path / "photographs.zip"
+    photograph_archives.write(archive, photograph_archives.members([photos]))
+    before = (tmp_path / "cut/recipe.json").read_bytes()
+    shutil.rmtree(photos)
+    path = training_run.train(make(archive), tmp_path / "cut", quiet=True, resume=True)
+    assert all(torch.equal(value, whole[name]) for name, value in weights_of(path).items())
+    assert (tmp_path / "cut/recipe.json").read_bytes() == before
+    with pytest.raises(BadInput, match="another recipe"):
+        changed = make(archive, "data.crop=8")
+        training_run.train(changed, tmp_path / "cut", quiet=True, resume=True)

@@ -1,0 +1,55 @@
+"""Pack the photographs of folders into one file: `python -m mtd.pack FOLDER... FILE.zip`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mtd.utils import cli
+from mtd.utils.errors import BadInput
+from mtd.utils.messages import note, plural
+
+EXAMPLES = """\
+  python -m mtd.pack photos photographs.zip
+  python -m mtd.pack BSDS500/train BSDS500/test photographs.zip
+  python -m mtd.train small.toml --data photographs.zip
+"""
+
+
+def parser() -> cli.Parser:
+    """The command's options."""
+    p = cli.Parser(
+        "mtd.pack",
+        "Pack the image files of folders, as they are, into one ZIP file to train on.",
+        EXAMPLES,
+    )
+    p.add_argument("folders", nargs="+", metavar="FOLDER", help="of photographs")
+    p.add_argument("file", metavar="FILE.zip", help="the file to write")
+    p.add_argument("--quiet", action="store_true", help="no bar, no messages")
+    return p
+
+
+def main() -> None:
+    """Parse, check, pack."""
+    args = parser().parse_args()
+    path = Path(args.file)
+    if path.suffix.lower() != ".zip":
+        raise BadInput(f"{path}: expected folders, then a file ending in .zip")
+    from tqdm import tqdm
+
+    from mtd.data import image_io, photograph_archives
+
+    files = photograph_archives.members(args.folders)
+    for line in map(image_io.skipped, args.folders):
+        if line:
+            note(line, quiet=args.quiet)
+    hidden = True if args.quiet else None
+    with tqdm(total=len(files), desc="pack", unit="image", disable=hidden) as bar:
+        photograph_archives.write(path, files, bar.update)
+    if not args.quiet:
+        megabytes = path.stat().st_size / 1e6
+        folders = plural(len(args.folders), "folder")
+        print(f"{path}: {plural(len(files), 'image')} of {folders}, {megabytes:.1f} MB")
+
+
+if __name__ == "__main__":
+    cli.run(main)
