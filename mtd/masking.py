@@ -18,7 +18,8 @@ from typing import Any, Literal, Protocol, get_args
 import torch
 from torch import Tensor
 
-from mtd.utils import seeds
+from mtd.utils import counter_random, seeds
+from mtd.utils.counter_random import BatchStream
 from mtd.utils.errors import BadInput, one_of
 from mtd.utils.messages import plural
 
@@ -120,7 +121,7 @@ class MaskPolicy:
 
 
 def draw_input_mask(
-    height: int, width: int, percent: tuple[int, int], stream: seeds.BatchStream
+    height: int, width: int, percent: tuple[int, int], stream: BatchStream
 ) -> Tensor:
     """Random input masks for training.
 
@@ -131,18 +132,18 @@ def draw_input_mask(
         height: of the images.
         width: of the images.
         percent: lowest and highest share of masked pixels, in whole percent.
-        stream: of this part of the batch.
+        stream: of these images.
 
     Returns:
         Boolean (images, 1, height, width), True where a pixel is kept, on the stream's device.
 
-    >>> stream = seeds.BatchStream.whole(seeds.generator("masks", 0, 0), 2)
+    >>> stream = BatchStream.of(seeds.derive("masks", 0, 0), 0, 2)
     >>> mask = draw_input_mask(64, 64, (75, 85), stream)
     >>> mask.shape, bool(0.13 < mask.double().mean() < 0.27)
     (torch.Size([2, 1, 64, 64]), True)
     """
-    ratio = stream.integers(*percent, 1, 1, 1) / 100
-    return stream.uniform(1, height, width) >= ratio
+    drawn = stream.integers(*percent, counter_random.INPUT_RATIO, 0, 1, 1, 1)
+    return stream.kept(drawn, counter_random.INPUT_MASK, 0, 1, height, width)
 
 
 def keyed_input_mask(
@@ -186,15 +187,16 @@ class DrawnMasks:
 
     Attributes:
         percent: share of masked tokens, in percent.
-        stream: of this part of the batch.
+        stream: of these images.
     """
 
     percent: int
-    stream: seeds.BatchStream
+    stream: BatchStream
 
     def __call__(self, block: int, batch: int, windows: int, tokens: int) -> Tensor:
         """One Bernoulli draw per token; see `AttentionMasks`."""
-        return self.stream.uniform(windows, tokens) >= self.percent / 100
+        attention = counter_random.ATTENTION_MASK
+        return self.stream.kept(self.percent, attention, block, windows, tokens)
 
 
 @dataclass

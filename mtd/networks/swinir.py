@@ -33,6 +33,7 @@ from mtd.networks.swinir_layers import (
     to_tokens,
 )
 from mtd.utils import seeds
+from mtd.utils.counter_random import CHANNEL_DROPOUT, BatchStream
 from mtd.utils.errors import BadInput
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)
@@ -126,7 +127,7 @@ class SwinIR(Denoiser):
         *,
         input_mask: Tensor | None = None,
         masks: AttentionMasks | None = None,
-        stream: seeds.BatchStream | None = None,
+        stream: BatchStream | None = None,
     ) -> Tensor:
         """Denoise.
 
@@ -159,7 +160,7 @@ class SwinIR(Denoiser):
         x: Tensor,
         input_mask: Tensor | None,
         masks: AttentionMasks | None,
-        stream: seeds.BatchStream | None,
+        stream: BatchStream | None,
     ) -> Tensor:
         """One forward pass with one set of masks."""
         height, width = x.shape[-2:]
@@ -171,7 +172,7 @@ class SwinIR(Denoiser):
         fill_token = getattr(self, "mask_token", None)
         token_fill = input_mask is not None and self.inference.policy.fill != "pixel"
         if input_mask is not None and not token_fill:
-            x = torch.where(input_mask, x, x.new_tensor(PIXEL_FILL * white))
+            x = torch.where(input_mask, x, PIXEL_FILL * white)
         margin = (0, -width % window, 0, -height % window)
         x = F.pad(x, margin, mode="reflect") - mean
         now = Pass(x.shape[-2], x.shape[-1], masks, stream)
@@ -195,12 +196,12 @@ class SwinIR(Denoiser):
         return (output + mean)[..., :height, :width]
 
 
-def drop_channels(x: Tensor, share: float, stream: seeds.BatchStream) -> Tensor:
+def drop_channels(x: Tensor, share: float, stream: BatchStream) -> Tensor:
     """Dropout of whole channels of (B, C, H, W), the others scaled up.
 
     Reference: Kong et al., *Reflash Dropout in Image Super-Resolution*, CVPR 2022.
     """
-    keep = stream.uniform(x.shape[1], 1, 1) >= share
+    keep = stream.uniform(CHANNEL_DROPOUT, 0, x.shape[1], 1, 1) >= share
     return x * keep / (1 - share)
 
 

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from mtd.masking import AttentionMasks
 from mtd.networks.config import Config
+from mtd.utils.counter_random import STOCHASTIC_DEPTH, BatchStream
 from mtd.utils.errors import BadInput
-from mtd.utils.seeds import BatchStream
 
 
 @dataclass(frozen=True)
@@ -156,8 +156,8 @@ class SwinBlock(nn.Module):
 
     def forward(self, x: Tensor, now: Pass) -> Tensor:
         """Tokens (B, H · W, C) to the same shape."""
-        x = x + self.drop(self.attend(self.norm1(x), now), now)
-        return x + self.drop(self.mlp(self.norm2(x)), now)
+        x = x + self.drop(self.attend(self.norm1(x), now), 0, now)
+        return x + self.drop(self.mlp(self.norm2(x)), 1, now)
 
     def attend(self, x: Tensor, now: Pass) -> Tensor:
         """Shift, partition into windows, mask, attend, and reverse."""
@@ -176,11 +176,12 @@ class SwinBlock(nn.Module):
             x = x.roll((offset, offset), (1, 2))
         return x.reshape(batch, -1, channels)
 
-    def drop(self, x: Tensor, now: Pass) -> Tensor:
-        """Stochastic depth: a whole image's branch is dropped, the rest scaled up."""
+    def drop(self, x: Tensor, branch: int, now: Pass) -> Tensor:
+        """Stochastic depth: an image's branch (0 or 1) is dropped, the others are scaled up."""
         if not (self.training and self.drop_path and now.stream is not None):
             return x
-        keep = now.stream.uniform(1, 1) >= self.drop_path
+        drawn = now.stream.uniform(STOCHASTIC_DEPTH, 2 * self.index + branch, 1, 1)
+        keep = drawn >= self.drop_path
         return x * keep / (1 - self.drop_path)
 
 

@@ -1,9 +1,9 @@
 """One step of training: Adam on L1, masks drawn on the device, states that resume bit for bit.
 
 No random state outlives a step: crops and their noise come from streams keyed by (seed, position),
-masks from one keyed by (seed, step) and drawn for the whole batch. So the state of a run is its
-weights, their average, the optimizer's moments and the step, and neither the number of processes
-nor gradient accumulation changes the result.
+masks from counter-based numbers keyed by (seed, step, index in the batch). So the state of a run is
+its weights, their average, the optimizer's moments and the step, and neither the number of
+processes nor gradient accumulation changes the result; masks are the same on every device.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from mtd.training import prefetch, schedules
 from mtd.training import state as training_state
 from mtd.training.config import Recipe
 from mtd.training.pairs import TrainingPairs
-from mtd.utils import seeds
+from mtd.utils import counter_random, seeds
+from mtd.utils.counter_random import BatchStream
 from mtd.utils.device import resolve_device
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
@@ -210,14 +211,14 @@ class Trainer:
         Args:
             first: index of the part's first image in the batch.
         """
-        recipe, step, size = self.recipe, self.step, self.recipe.run.batch_size
+        recipe, step = self.recipe, self.step
         pairs = next(self._batches())
         like = self.parameters[0]
         noisy, clean = (x.to(like, non_blocking=True) for x in pairs)
         if recipe.run.channels_last:
             noisy = noisy.contiguous(memory_format=torch.channels_last)
-        generator = seeds.generator("masks", recipe.run.seed, step, device=self.device)
-        stream = seeds.BatchStream(generator, size, first, self.part)
+        key = seeds.derive("masks", recipe.run.seed, step)
+        stream = BatchStream.of(key, first, self.part, self.device)
         return F.l1_loss(self.denoised(noisy, stream).to(clean.dtype), clean)
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
@@ -233,7 +234,7 @@ class Trainer:
             self.batches = prefetch.batches(self.pairs, firsts, self.part, self.workers, cuda)
         return self.batches
 
-    def denoised(self, noisy: Tensor, stream: seeds.BatchStream) -> Tensor:
+    def denoised(self, noisy: Tensor, stream: BatchStream) -> Tensor:
         """The network's output in training, (B, 3, H, W), with masks drawn from a stream."""
         policy, (batch, _, height, width) = self.recipe.mask, noisy.shape
         output: Tensor
@@ -330,12 +331,20 @@ class Trainer:
         self.check(weights=True)
         state = {
             "step": self.step,
+            "streams": counter_random.VERSION,
             "data": self.pairs.digest,
             "network": self.network.state_dict(),
             "average": self.average,
             "adam": self.adam.state_dict(),
         }
         training_state.save(self.folder, state)
+
+    def _draws(self) -> bool:
+        """Whether the network is trained with masks, stochastic depth or dropout."""
+        mask, network = self.recipe.mask, self.recipe.network
+        parts = (getattr(network, name, 0) for name in ("drop_path", "output_dropout"))
+        masked = mask.masks_input or mask.attention_percent
+        return self.network.takes_masks and bool(masked or any(parts))
 
     def resume(self) -> str:
         """Restore the last saved state; returns a message about a damaged one, or nothing.
@@ -351,6 +360,11 @@ class Trainer:
         shapes = [tensor.shape for tensor in average]
         if shapes != [p.shape for p in self.parameters] or step > self.recipe.run.steps:
             raise BadInput(f"{self.folder}: its state does not belong to this recipe; start anew")
+        if state.get("streams", 1) != counter_random.VERSION and self._draws():
+            raise BadInput(
+                f"{self.folder}: its state was saved by a version of mtd that draws other masks; "
+                "finish it with that version, or start anew with another --output-dir"
+            )
         self.network.load_state_dict(state["network"])
         self.adam.load_state_dict(state["adam"])
         if data != self.pairs.digest:

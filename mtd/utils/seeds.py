@@ -8,10 +8,8 @@ processes changes a result.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 Key = str | int
 
@@ -36,40 +34,3 @@ def generator(*key: Key, device: torch.device | str = "cpu") -> torch.Generator:
     tensor([0.3870, 0.7000])
     """
     return torch.Generator(device=device).manual_seed(derive(*key))
-
-
-@dataclass(frozen=True)
-class BatchStream:
-    """Random numbers for a part of a batch, the same whichever process draws them.
-
-    They are drawn for the whole batch and sliced, so that neither the number of processes nor
-    gradient accumulation changes what an image gets.
-
-    Attributes:
-        generator: of the whole batch; every process starts with it in the same state.
-        total: images in the whole batch.
-        first: index of the first image of this part.
-        count: images in this part.
-    """
-
-    generator: torch.Generator
-    total: int
-    first: int
-    count: int
-
-    @classmethod
-    def whole(cls, generator: torch.Generator, total: int) -> BatchStream:
-        """A stream for all images of a batch."""
-        return cls(generator, total, 0, total)
-
-    def uniform(self, *shape: int) -> Tensor:
-        """Uniform numbers in [0, 1), (count, *shape), on the generator's device."""
-        device = self.generator.device
-        drawn = torch.rand(self.total, *shape, generator=self.generator, device=device)
-        return drawn[self.first : self.first + self.count]
-
-    def integers(self, low: int, high: int, *shape: int) -> Tensor:
-        """Integers from `low` to `high`, both included, (count, *shape)."""
-        shape, device = (self.total, *shape), self.generator.device
-        drawn = torch.randint(low, high + 1, shape, generator=self.generator, device=device)
-        return drawn[self.first : self.first + self.count]

@@ -22,7 +22,7 @@ from mtd.masking import DrawnMasks, draw_input_mask
 from mtd.networks.swinir import SwinIR
 from mtd.training import prefetch
 from mtd.training.pairs import TrainingPairs
-from mtd.utils.seeds import BatchStream
+from mtd.utils.counter_random import BatchStream
 
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 
@@ -54,7 +54,7 @@ class Step:
         compiled: bool = False,
         channels_last: bool = False,
     ) -> None:
-        self.generator = torch.Generator(device).manual_seed(0)
+        self.number = 0
         network = SwinIR()
         network.initialize(torch.Generator().manual_seed(0))
         self.network = network.to(device).train()
@@ -62,14 +62,15 @@ class Step:
             self.network.to(memory_format=torch.channels_last)
         self.forward = torch.compile(self.network) if compiled else self.network
         self.adam = torch.optim.Adam(self.network.parameters(), fused=device != "cpu")
-        self.x = torch.rand(batch, 3, 64, 64, generator=self.generator, device=device)
+        self.x = torch.rand(batch, 3, 64, 64, generator=torch.Generator().manual_seed(0)).to(device)
         if channels_last:
             self.x = self.x.contiguous(memory_format=torch.channels_last)
         self.masks, self.bf16, self.device = masks, bf16, device
 
     def __call__(self) -> None:
         batch = len(self.x)
-        stream = BatchStream.whole(self.generator, batch)
+        self.number += 1
+        stream = BatchStream.of(self.number, 0, batch, self.device)
         kept = masks = None
         if self.masks == "device":
             kept, masks = draw_input_mask(64, 64, (75, 85), stream), DrawnMasks(75, stream)

@@ -6,13 +6,12 @@ import pytest
 import torch
 
 from mtd.masking import DrawnMasks, KeyedMasks, MaskedInference, MaskPolicy, draw_input_mask
+from mtd.utils.counter_random import BatchStream
 from mtd.utils.errors import BadInput
-from mtd.utils.seeds import BatchStream
 
 
 def test_input_mask_ratio_is_a_whole_percent_per_image_and_both_ends_occur():
-    stream = torch.Generator().manual_seed(0)
-    masks = draw_input_mask(64, 64, (75, 78), BatchStream.whole(stream, 400))
+    masks = draw_input_mask(64, 64, (75, 78), BatchStream.of(0, 0, 400))
     assert masks.shape == (400, 1, 64, 64) and masks.dtype == torch.bool
     ratio = 1 - masks.double().mean((1, 2, 3))
     # a pixel is masked with p: the ratio's standard deviation within an image is 0.0067
@@ -23,15 +22,16 @@ def test_input_mask_ratio_is_a_whole_percent_per_image_and_both_ends_occur():
 
 
 def test_whole_and_empty_masks():
-    stream = torch.Generator().manual_seed(0)
-    assert draw_input_mask(8, 8, (0, 0), BatchStream.whole(stream, 2)).all()
-    assert not draw_input_mask(8, 8, (100, 100), BatchStream.whole(stream, 2)).any()
+    stream = BatchStream.of(0, 0, 2)
+    assert draw_input_mask(8, 8, (0, 0), stream).all()
+    assert not draw_input_mask(8, 8, (100, 100), stream).any()
 
 
-def test_drawn_masks_keep_a_quarter_and_come_from_the_generator():
-    first = DrawnMasks(75, BatchStream.whole(torch.Generator().manual_seed(0), 8))(0, 8, 64, 64)
-    again = DrawnMasks(75, BatchStream.whole(torch.Generator().manual_seed(0), 8))(0, 8, 64, 64)
-    assert torch.equal(first, again)
+def test_drawn_masks_keep_a_quarter_and_depend_on_the_key():
+    first, again, other = (
+        DrawnMasks(75, BatchStream.of(key, 0, 8))(0, 8, 64, 64) for key in (0, 0, 1)
+    )
+    assert torch.equal(first, again) and not torch.equal(first, other)
     assert abs(first.double().mean() - 0.25) < 4 * (0.25 * 0.75 / first.numel()) ** 0.5
 
 

@@ -15,8 +15,8 @@ from mtd.networks import swinir_layers
 from mtd.networks.registry import detect
 from mtd.networks.swinir import SwinIR, is_recomputable
 from mtd.networks.swinir_layers import SwinIRConfig, partition, shift_mask, unpartition
+from mtd.utils.counter_random import BatchStream
 from mtd.utils.errors import BadInput
-from mtd.utils.seeds import BatchStream
 from tests.helpers.golden_files import golden, golden_weights
 from tests.helpers.networks import MASKED, TINY, tiny_network
 from tests.helpers.swinir_oracle import swinir
@@ -320,7 +320,7 @@ def test_input_mask_hides_pixels(fill):
 
 
 def stream(seed: int, total: int = 2) -> BatchStream:
-    return BatchStream.whole(torch.Generator().manual_seed(seed), total)
+    return BatchStream.of(seed, 0, total)
 
 
 def test_stochastic_depth_is_in_training_only_and_from_the_stream():

@@ -32,8 +32,8 @@ from mtd.training import trainer
 from mtd.training.config import CONFIGS
 from mtd.training.logs import Log
 from mtd.training.pairs import TrainingPairs
+from mtd.utils.counter_random import BatchStream
 from mtd.utils.errors import BadInput
-from mtd.utils.seeds import BatchStream
 from tests.helpers.processes import Forked, environment, forked, two_processes
 from tests.helpers.training import SMALL, make, weights_of
 
@@ -112,7 +112,7 @@ def test_peers_train_resume_and_load(photos, tmp_path, monkeypatch, name):
 
 
 def stream(total: int) -> BatchStream:
-    return BatchStream.whole(torch.Generator().manual_seed(0), total)
+    return BatchStream.of(0, 0, total)
 
 
 def test_output_dropout_leaves_out_channels_in_training_only(photos):
