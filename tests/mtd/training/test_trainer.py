@@ -304,6 +304,32 @@ def test_folder_rules(photos, tmp_path):
         training_run.train(plan, tmp_path / "run", quiet=True, resume=True)
 
 
+@pytest.mark.parametrize(
+    "changes, continues",
+    [
+        ({}, False),
+        ({"baseline": True}, True),
+        ({"changes": ["network.drop_path=0.1"], "baseline": True}, False),
+        ({"changes": ["network.output_dropout=0.1"], "baseline": True}, False),
+    ],
+)
+def test_a_state_from_before_the_masks_changed(photos, tmp_path, changes, continues):
+    plan = make(
+        photos, "run.steps=1", *changes.get("changes", []), baseline=changes.get("baseline", False)
+    )
+    training_run.train(plan, tmp_path, quiet=True)
+    before, path = weights(tmp_path), tmp_path / "state.pt"
+    state = torch.load(path, weights_only=True)
+    assert state.pop("streams") == 2
+    torch.save(state, path)
+    if continues:
+        training_run.train(plan, tmp_path, quiet=True, resume=True)
+    else:
+        with pytest.raises(BadInput, match="saved by a version of mtd that draws other masks"):
+            training_run.train(plan, tmp_path, quiet=True, resume=True)
+    assert weights(tmp_path) == before
+
+
 def test_a_start_that_failed_blocks_nothing(photos, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(trainer.Trainer, "advance", lambda _: 1 / 0)
