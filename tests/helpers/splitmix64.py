@@ -8,7 +8,7 @@ GAMMA = np.uint64(0x9E3779B97F4A7C15)
 
 
 class SplitMix64:
-    """Generators side by side, one for each element of `state`; see Steele, Lea and Flood (2014)."""
+    """Generators side by side, one for each element of `state`; Steele, Lea and Flood (2014)."""
 
     def __init__(self, state: object) -> None:
         self.state = np.array(state, dtype=np.uint64, ndmin=1)
