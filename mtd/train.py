@@ -122,9 +122,10 @@ def main() -> None:
         if processes.first:
             print("\n".join(numbered(request, runs)))
         return
-    from mtd.training import run, trainer
+    from mtd.training import run
+    from mtd.training.reading import Reading
 
-    reading = trainer.Reading(args.workers, Path(args.store) if args.store else None, args.skip_bad)
+    reading = Reading(args.workers, Path(args.store) if args.store else None, args.skip_bad)
     failed: dict[str, str] = {}
     for number, (folder, recipe) in enumerate(runs):
         if len(runs) > 1:

@@ -25,7 +25,7 @@ PRECISIONS = ("float32", "bf16", "float64")
 OPTIMIZERS = ("adam", "adamw")
 
 ADDED = {
-    "data": ("page",),
+    "data": ("page", "on_device"),
     "optimizer": (
         *("optimizer", "weight_decay", "schedule", "warmup", "final_learning_rate", "clip"),
     ),
@@ -48,6 +48,8 @@ class Data:
         cache_mb: memory for decoded images, in MB; the others are decoded each time.
         page: of every image file, for training and validation, from 1; with 0, files with several
             pages or frames are refused.
+        on_device: whether all photographs are decoded once, onto the device, and noise is drawn
+            there, from another stream; see `mtd.training.device_pairs`.
     """
 
     folders: tuple[str, ...] = ()
@@ -56,6 +58,7 @@ class Data:
     clip: bool = True
     cache_mb: int = 2048
     page: int = 0
+    on_device: bool = False
 
 
 @dataclass(frozen=True)

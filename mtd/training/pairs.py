@@ -6,13 +6,17 @@ how its batches are loaded, and can be resumed at any step.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
@@ -25,6 +29,8 @@ from mtd.training import decoded_store
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural, verb
+
+Array = NDArray[Any]
 
 
 def usable(
@@ -64,12 +70,34 @@ def usable(
     return readable, [bad for bad in reasons if bad]
 
 
-class TrainingPairs:
-    """Random noisy/clean crops of the photographs of folders.
+@dataclass(frozen=True)
+class Cut:
+    """Where a crop is taken, and how it is turned.
 
-    Each epoch visits every photograph once, in a random order. As many decoded photographs as fit
-    into `cache_mb` stay in memory, the others are decoded each time; with a `store`, all are
-    decoded once into a memory-mapped file.
+    Attributes:
+        index: of the photograph.
+        top: first row.
+        left: first column.
+        turns: quarter turns, counterclockwise, 0 to 3.
+        reflected: whether left and right are exchanged after that.
+    """
+
+    index: int
+    top: int
+    left: int
+    turns: int
+    reflected: bool
+
+    def turned(self, crop: Array) -> Array:
+        """A crop (side, side, C) as it is shown to the network."""
+        crop = np.rot90(crop, self.turns)
+        return crop[:, ::-1] if self.reflected else crop
+
+
+class Pairs(ABC):
+    """Random noisy/clean crops of the photographs of folders, in an endless sequence.
+
+    Each epoch visits every photograph once, in a random order.
 
     Args:
         folders: of photographs, or archives; see `mtd.data.photograph_archives`.
@@ -77,20 +105,95 @@ class TrainingPairs:
         noise_spec: see `mtd.noise.specs.parse`.
         clip: clip noisy crops to [0, 1].
         seed: of the order, the crops and the noise.
-        cache_mb: memory for decoded photographs, in MB.
-        store: folder of the memory-mapped file; None for none.
         skip_bad: skip files that cannot be read.
         page: of every file, for files with several pages or frames, from 1.
 
     Attributes:
+        photographs: those that are large enough.
         skipped: what the folders hold beside image files, a line each.
         bad: the reasons why files were skipped.
         too_small: names of photographs that are smaller than a crop.
         digest: identifies the photographs.
+        noise_stream: where the noise is drawn, and for what there is one stream.
 
     Raises:
         BadInput: no photograph that is large enough, or one that cannot be read.
     """
+
+    noise_stream: str
+
+    def __init__(
+        self,
+        folders: Sequence[str],
+        crop: int,
+        noise_spec: str,
+        *,
+        clip: bool,
+        seed: int,
+        skip_bad: bool,
+        page: int | None,
+    ) -> None:
+        if not folders:
+            raise BadInput("no training images: give a folder with --data DIR")
+        folders = [str(folder) for folder in photograph_archives.opened(folders)]
+        readable, self.bad = usable(folders, skip_bad, page)
+        self.skipped = [line for line in map(image_io.skipped, folders) if line]
+        self.photographs = [p for p in readable if min(p.height, p.width) >= crop]
+        self.too_small = [p.name for p in readable if min(p.height, p.width) < crop]
+        if not self.photographs:
+            images = plural(len(readable), "image")
+            are = verb(len(readable), "is", "are all")
+            raise BadInput(f"{images} {are} smaller than the crop, {crop} x {crop}")
+        self.crop, self.clip, self.seed = crop, clip, seed
+        self.noise = noise_specs.parse(noise_spec)
+        self.order = lru_cache(maxsize=2)(self._order)
+        self.digest = decoded_store.listing(self.photographs)
+
+    @abstractmethod
+    def batch(self, first: int, size: int) -> tuple[Tensor, Tensor]:
+        """`size` noisy crops and targets from a position on, (size, 3, crop, crop) each.
+
+        They are float32, in [0, 1] if `clip`, and not rounded to 8 bits.
+        """
+
+    def _order(self, epoch: int) -> list[int]:
+        stream = seeds.generator("order", self.seed, epoch)
+        return torch.randperm(len(self.photographs), generator=stream).tolist()
+
+    def cut(self, position: int) -> tuple[Cut, torch.Generator]:
+        """The crop at a position of the sequence, and the stream from which it was drawn."""
+        epoch, within = divmod(position, len(self.photographs))
+        index = self.order(epoch)[within]
+        photo = self.photographs[index]
+        stream = seeds.generator("pair", self.seed, position)
+
+        def draw(count: int) -> int:
+            return int(torch.randint(count, (), generator=stream))
+
+        top, left = (draw(side - self.crop + 1) for side in (photo.height, photo.width))
+        return Cut(index, top, left, draw(4), bool(draw(2))), stream
+
+
+class TrainingPairs(Pairs):
+    """Random noisy/clean crops, made on the CPU, with one stream for each.
+
+    As many decoded photographs as fit into `cache_mb` stay in memory, the others are decoded each
+    time; with a `store`, all are decoded once into a memory-mapped file.
+
+    Args:
+        folders: see `Pairs`, as the other arguments that are not here.
+        crop: side of a crop in pixels.
+        noise_spec: see `mtd.noise.specs.parse`.
+        clip: clip noisy crops to [0, 1].
+        seed: of the order, the crops and the noise.
+        cache_mb: memory for decoded photographs, in MB.
+        store: folder of the memory-mapped file; None for none.
+        skip_bad: skip files that cannot be read.
+        page: of every file.
+        quiet: no bar.
+    """
+
+    noise_stream = "cpu, one stream for each crop"
 
     def __init__(
         self,
@@ -104,31 +207,16 @@ class TrainingPairs:
         store: Path | None = None,
         skip_bad: bool = False,
         page: int | None = None,
+        quiet: bool = False,
     ) -> None:
-        if not folders:
-            raise BadInput("no training images: give a folder with --data DIR")
-        folders = [str(folder) for folder in photograph_archives.opened(folders)]
-        readable, self.bad = usable(folders, skip_bad, page)
-        self.skipped = [line for line in map(image_io.skipped, folders) if line]
-        self.photographs = [p for p in readable if min(p.height, p.width) >= crop]
-        self.too_small = [p.name for p in readable if min(p.height, p.width) < crop]
-        if not self.photographs:
-            images = plural(len(readable), "image")
-            are = verb(len(readable), "is", "are all")
-            raise BadInput(f"{images} {are} smaller than the crop, {crop} x {crop}")
-        self.crop, self.noise, self.clip, self.seed = (
-            crop,
-            noise_specs.parse(noise_spec),
-            clip,
-            seed,
+        super().__init__(
+            folders, crop, noise_spec, clip=clip, seed=seed, skip_bad=skip_bad, page=page
         )
         self.room = cache_mb * 1_000_000
         self.cache: dict[int, Pixels] = {}
-        self.order = lru_cache(maxsize=2)(self._order)
-        self.digest = decoded_store.listing(self.photographs)
         if store is not None:
-            bar = tqdm(total=len(self.photographs), desc="store", unit="image", disable=None)
-            with bar:
+            count = len(self.photographs)
+            with tqdm(total=count, desc="store", unit="image", disable=quiet or None) as bar:
                 decoded_store.build(store, self.photographs, bar.update)
             self.photographs = decoded_store.stored(store, self.photographs)
             self.room = 0
@@ -137,10 +225,6 @@ class TrainingPairs:
             self._pixels(index)
             if index not in self.cache:
                 break
-
-    def _order(self, epoch: int) -> list[int]:
-        stream = seeds.generator("order", self.seed, epoch)
-        return torch.randperm(len(self.photographs), generator=stream).tolist()
 
     def _pixels(self, index: int) -> Pixels:
         """The decoded photograph, cached while there is room."""
@@ -159,21 +243,14 @@ class TrainingPairs:
         Returns:
             Float32 (1, 3, crop, crop) each, in [0, 1] if `clip`, not rounded to 8 bits.
         """
-        epoch, within = divmod(position, len(self.photographs))
-        pixels = self._pixels(self.order(epoch)[within])
-        stream = seeds.generator("pair", self.seed, position)
-
-        def draw(count: int) -> int:
-            return int(torch.randint(count, (), generator=stream))
-
-        top, left = (draw(side - self.crop + 1) for side in pixels.shape[:2])
-        cut = pixels[top : top + self.crop, left : left + self.crop]
-        cut = np.rot90(cut, draw(4))
-        clean = data_crops.to_tensor([np.ascontiguousarray(cut[:, ::-1] if draw(2) else cut)])
+        cut, stream = self.cut(position)
+        rows, columns = slice(cut.top, cut.top + self.crop), slice(cut.left, cut.left + self.crop)
+        crop = cut.turned(self._pixels(cut.index)[rows, columns])
+        clean = data_crops.to_tensor([np.ascontiguousarray(crop)])
         noisy, target = self.noise.pair(clean, generator=stream, quantize=False)
         return noisy.clamp(0, 1) if self.clip else noisy, target
 
     def batch(self, first: int, size: int) -> tuple[Tensor, Tensor]:
-        """`size` noisy crops and targets from a position on, (size, 3, crop, crop) each."""
+        """See `Pairs.batch`."""
         pairs = [self.pair(first + i) for i in range(size)]
         return torch.cat([noisy for noisy, _ in pairs]), torch.cat([clean for _, clean in pairs])

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mtd.training.pairs import TrainingPairs
+from mtd.training.pairs import Pairs
 from mtd.utils.errors import BadInput
 
 Batch = tuple[Tensor, Tensor]
@@ -21,7 +21,7 @@ class Positions(Dataset[Batch | str]):
     An item is the reason, as text, if a part cannot be read.
     """
 
-    def __init__(self, pairs: TrainingPairs, firsts: list[int], size: int) -> None:
+    def __init__(self, pairs: Pairs, firsts: list[int], size: int) -> None:
         self.pairs, self.firsts, self.size = pairs, firsts, size
 
     def __len__(self) -> int:
@@ -35,7 +35,7 @@ class Positions(Dataset[Batch | str]):
 
 
 def batches(
-    pairs: TrainingPairs, firsts: list[int], size: int, workers: int = 0, pin: bool = False
+    pairs: Pairs, firsts: list[int], size: int, workers: int = 0, pin: bool = False
 ) -> Iterator[Batch]:
     """(noisy, clean) parts of batches, in order.
 

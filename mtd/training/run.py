@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from mtd.training import state as training_state
 from mtd.training.config import Recipe
 from mtd.training.interrupts import Stopped, finishing_steps
 from mtd.training.logs import Log
-from mtd.training.trainer import Reading, Trainer
+from mtd.training.reading import Reading
+from mtd.training.trainer import Trainer
 from mtd.training.validation import Validator
 from mtd.utils import atomic_write
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
@@ -100,6 +102,7 @@ def train(
         KeyboardInterrupt: after Ctrl-C; the step is finished and the state saved.
     """
     quiet = quiet or not ranks.first
+    reading = replace(reading or Reading(), quiet=quiet)
     with ranks.raise_on_all_ranks():
         trainer = Trainer(recipe, folder, device, command, ranks, reading)
         settings = recipe.validation
@@ -161,8 +164,9 @@ def _describe(trainer: Trainer, quiet: bool) -> None:
     images = plural(len(pairs.photographs), "image")
     threads = plural(torch.get_num_threads(), "thread")
     note(
-        f"{count:,} parameters, {trainer.recipe.mask}; {images}; {trainer.device}, {threads}, "
-        f"torch {torch.__version__}, Python {platform.python_version()}",
+        f"{count:,} parameters, {trainer.recipe.mask}; {images}; noise of {pairs.noise_stream}; "
+        f"{trainer.device}, {threads}, torch {torch.__version__}, "
+        f"Python {platform.python_version()}",
         quiet=quiet,
     )
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,27 +25,12 @@ from mtd.noise import specs as noise_specs
 from mtd.training import prefetch, schedules
 from mtd.training import state as training_state
 from mtd.training.config import Recipe
-from mtd.training.pairs import TrainingPairs
+from mtd.training.reading import Reading, open_pairs
 from mtd.utils import counter_random, seeds
 from mtd.utils.counter_random import BatchStream
 from mtd.utils.device import resolve_device
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How photographs are read; only `skip_bad` can change the result.
-
-    Attributes:
-        workers: processes that load batches ahead of time.
-        store: folder of a memory-mapped file of decoded photographs, created if it is missing.
-        skip_bad: skip files that cannot be read.
-    """
-
-    workers: int = 0
-    store: Path | None = None
-    skip_bad: bool = False
 
 
 class Trainer:
@@ -84,17 +68,8 @@ class Trainer:
                 f"parts each need a multiple of {parts}"
             )
         self.part = run.batch_size // parts
-        self.pairs = TrainingPairs(
-            data.folders,
-            data.crop,
-            data.noise,
-            clip=data.clip,
-            seed=run.seed,
-            cache_mb=data.cache_mb,
-            store=reading.store,
-            skip_bad=reading.skip_bad,
-            page=data.page or None,
-        )
+        self.pairs = open_pairs(recipe, reading, self.device)
+        self.noise_streams = [self.pairs.noise_stream]
         self.workers = reading.workers
         self.batches: Iterator[tuple[Tensor, Tensor]] | None = None
         self.network = registry.build(recipe.network)
@@ -313,6 +288,7 @@ class Trainer:
             "data": list(data.folders),
             "images": len(self.pairs.photographs),
             "ema": self.recipe.optimizer.ema,
+            "noise_stream": "; ".join(self.noise_streams),
         }
         checkpoint_file.save(
             self.folder / name,
@@ -333,6 +309,7 @@ class Trainer:
             "step": self.step,
             "streams": counter_random.VERSION,
             "data": self.pairs.digest,
+            "noise_streams": self.noise_streams,
             "network": self.network.state_dict(),
             "average": self.average,
             "adam": self.adam.state_dict(),
@@ -373,3 +350,5 @@ class Trainer:
                 "--output-dir"
             )
         self.step, self.average = step, average
+        drawn = [*state.get("noise_streams", []), self.pairs.noise_stream]
+        self.noise_streams = list(dict.fromkeys(drawn))  # several if the device has changed

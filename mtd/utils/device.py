@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from mtd.utils.errors import BadInput
@@ -31,3 +33,13 @@ def resolve_device(device: str | torch.device) -> torch.device:
             f"device {str(device)!r} is not available ({reason}): try --device cpu"
         ) from None
     return resolved
+
+
+def memory(device: torch.device) -> int:
+    """Bytes of memory of a device: what is free on a GPU, and all of the machine's otherwise."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # a system that does not say
+        return 2**63 - 1
