@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mtd.utils import cli
 from mtd.utils.errors import BadInput, Partial
@@ -14,11 +16,15 @@ from mtd.utils.messages import note
 
 if TYPE_CHECKING:
     from mtd.training.config import Recipe
+    from mtd.utils.distributed import Ranks
+
+STARTED = time.monotonic()
 
 EXAMPLES = """\
   python -m mtd.train small.toml --data photos --output-dir runs/masked
   python -m mtd.train small.toml --data photos --output-dir runs/baseline --baseline
   python -m mtd.train small.toml --data photos --output-dir runs/masked --resume
+  python -m mtd.train small.toml --data photos --output-dir runs/masked --resume --seconds 1500
   python -m mtd.train dncnn.toml --data photos --set run.batch_size=16
   python -m mtd.train paper.toml --data DIV2K --data WED --device cuda --set run.seed=1
   python -m mtd.train table2.toml --data photos --list
@@ -75,6 +81,14 @@ def parser() -> cli.Parser:
         "only those that fit into data.cache_mb are read at the start)",
     )
     p.add_argument("--resume", action="store_true", help="continue the run in the output folder")
+    p.add_argument(
+        "--seconds",
+        type=cli.seconds,
+        default=math.inf,
+        metavar="N",
+        help="save the state and end before so many seconds have passed since the start of the "
+        "command; the same command with --resume continues",
+    )
     p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
     p.add_argument("--quiet", action="store_true", help="no bar, no messages")
     return p
@@ -122,26 +136,48 @@ def main() -> None:
         if processes.first:
             print("\n".join(numbered(request, runs)))
         return
-    from mtd.training import run
     from mtd.training.reading import Reading
 
-    reading = Reading(args.workers, Path(args.store) if args.store else None, args.skip_bad)
-    failed: dict[str, str] = {}
+    options: dict[str, Any] = {
+        "device": device,
+        "ranks": processes,
+        "resume": args.resume,
+        "reading": Reading(args.workers, Path(args.store) if args.store else None, args.skip_bad),
+        "quiet": args.quiet,
+        "command": cli.command("mtd.train"),
+    }
+    failed = _train(runs, args.seconds, processes, options)
+    processes.leave()
+    if len(failed) == len(runs):
+        raise BadInput(f"no cell could be trained; the last: {list(failed.values())[-1]}")
+    if failed:
+        raise Partial(f"{len(failed)} of {len(runs)} cells were not trained: {', '.join(failed)}")
+
+
+def _train(
+    runs: Sequence[tuple[Path, Recipe]], seconds: float, processes: Ranks, options: dict[str, Any]
+) -> dict[str, str]:
+    """Train one run after the other until the time is up; returns the reasons of failures."""
+    from mtd.training import run
+    from mtd.training.slices import OutOfTime, TimeLimit
+
+    limit, failed = TimeLimit(seconds, STARTED), dict[str, str]()
+    quiet = options["quiet"] or not processes.first
     for number, (folder, recipe) in enumerate(runs):
-        if len(runs) > 1:
-            cell = f"cell {number + 1} of {len(runs)}: {folder.name}"
-            note(cell, quiet=args.quiet or not processes.first)
+        cell = f"cell {number + 1} of {len(runs)}: {folder.name}"
         try:
-            path = run.train(
-                recipe,
-                folder,
-                device=device,
-                ranks=processes,
-                resume=args.resume,
-                reading=reading,
-                quiet=args.quiet,
-                command=cli.command("mtd.train"),
-            )
+            if number and processes.gather(limit.left <= 0)[0]:
+                raise OutOfTime(
+                    f"stopped before {cell}, after {limit.passed:.0f} s; the same command with "
+                    "--resume continues"
+                )
+            if len(runs) > 1:
+                note(cell, quiet=quiet)
+            path = run.train(recipe, folder, limit=limit, **options)
+        except OutOfTime as stop:
+            if processes.first:
+                print(stop)
+            break
         except BadInput as error:
             # Of several processes, the others may be anywhere: no cell can follow.
             if len(runs) == 1 or processes.size > 1:
@@ -151,11 +187,7 @@ def main() -> None:
             continue
         if processes.first:
             print(path)
-    processes.leave()
-    if len(failed) == len(runs):
-        raise BadInput(f"no cell could be trained; the last: {list(failed.values())[-1]}")
-    if failed:
-        raise Partial(f"{len(failed)} of {len(runs)} cells were not trained: {', '.join(failed)}")
+    return failed
 
 
 def resolve_runs(request: TrainRequest, sweep_only: bool = False) -> list[tuple[Path, Recipe]]:

@@ -23,12 +23,14 @@ from mtd.utils.errors import BadInput, nearest, one_of
 
 PRECISIONS = ("float32", "bf16", "float64")
 OPTIMIZERS = ("adam", "adamw")
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 ADDED = {
     "data": ("page", "on_device"),
     "optimizer": (
         *("optimizer", "weight_decay", "schedule", "warmup", "final_learning_rate", "clip"),
     ),
+    "run": ("compile_mode",),
 }
 """Settings that older recipes do not have: at their defaults they are not written, so that a run
 can be resumed by a later version."""
@@ -110,6 +112,9 @@ class Run:
             `float64`.
         channels_last: whether images and weights have this memory layout.
         compile: whether the network is compiled by PyTorch.
+        compile_mode: of `torch.compile`: `default`; `reduce-overhead`, with CUDA graphs;
+            `max-autotune`, with these and kernels that are chosen by measurement; or
+            `max-autotune-no-cudagraphs`.
     """
 
     steps: int = 200_000
@@ -121,6 +126,7 @@ class Run:
     precision: str = "float32"
     channels_last: bool = False
     compile: bool = False
+    compile_mode: str = "default"
 
 
 @dataclass(frozen=True)
@@ -346,6 +352,9 @@ def check(recipe: Recipe) -> None:
             "[run] steps, batch_size, log_every, save_every and accumulate are 1 or more"
         )
     one_of("[run] precision =", run.precision, PRECISIONS)
+    one_of("[run] compile_mode =", run.compile_mode, COMPILE_MODES)
+    if run.compile_mode != "default" and not run.compile:
+        raise BadInput(f"[run] compile_mode = {run.compile_mode!r} is for compile = true")
     validation = recipe.validation
     if (
         validation.every < 0

@@ -10,7 +10,7 @@ from typing import Any
 
 from mtd.utils import atomic_write
 
-LOG, VALIDATION, EVENTS = "log.csv", "validation.csv", "events"
+LOG, VALIDATION, SLICES, EVENTS = "log.csv", "validation.csv", "slices.csv", "events"
 COLUMNS = ("step", "loss", "learning_rate", "images_per_second")
 VALIDATED = ("step", "noise", "psnr")
 
@@ -20,11 +20,12 @@ class Table:
 
     Args:
         path: of the file.
-        columns: of its header; one is `step`.
+        columns: of its header.
+        step: the column of the step.
     """
 
-    def __init__(self, path: Path, columns: Sequence[str]) -> None:
-        self.path, self.columns = path, columns
+    def __init__(self, path: Path, columns: Sequence[str], step: str = "step") -> None:
+        self.path, self.columns, self.step = path, columns, step
 
     def start(self, step: int) -> None:
         """Keep the rows up to `step` and write the header.
@@ -45,7 +46,7 @@ class Table:
     def _whole(self, row: Mapping[str, str], step: int) -> bool:
         """Whether a row is complete, unlike the last one of a killed run, and not after `step`."""
         complete = set(row) == set(self.columns) and all(row.values())
-        return complete and row["step"].isdecimal() and int(row["step"]) <= step
+        return complete and row[self.step].isdecimal() and int(row[self.step]) <= step
 
     def add(self, *rows: Mapping[str, Any]) -> None:
         """Append rows."""
@@ -67,18 +68,23 @@ class Log:
         self.folder = folder
         self.losses = Table(folder / LOG, COLUMNS)
         self.validation = Table(folder / VALIDATION, VALIDATED)
+        self.slices = Table(folder / SLICES, (), step="step_to")
         self.events: Any = None
 
-    def start(self, step: int, validates: bool = False) -> None:
+    def start(self, step: int, validates: bool = False, slices: Sequence[str] = ()) -> None:
         """Open the logs at a step.
 
         Args:
             step: 0, or that of a resumed run.
             validates: whether there is a validation.
+            slices: the columns of `slices.csv`; none for no such table.
         """
         self.losses.start(step)
         if validates:
             self.validation.start(step)
+        if slices:
+            self.slices.columns = slices
+            self.slices.start(step)
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:

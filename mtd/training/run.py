@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from tqdm import tqdm
 
+from mtd.training import slices
 from mtd.training import state as training_state
 from mtd.training.config import Recipe
 from mtd.training.interrupts import Stopped, finishing_steps
 from mtd.training.logs import Log
 from mtd.training.reading import Reading
+from mtd.training.slices import OutOfTime, Slice, TimeLimit
 from mtd.training.trainer import Trainer
 from mtd.training.validation import Validator
 from mtd.utils import atomic_write
@@ -24,7 +27,7 @@ from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note, plural
 
-MODEL, RECIPE = "model.pth", "recipe.json"
+MODEL, AVERAGE, RECIPE = "model.pth", "average.pth", "recipe.json"
 SNAPSHOTS = 3
 
 CHECK_EVERY = 10
@@ -78,13 +81,16 @@ def train(
     command: str = "",
     ranks: Ranks = SINGLE_PROCESS,
     reading: Reading | None = None,
+    limit: TimeLimit | None = None,
 ) -> Path:
     """Train to the recipe's last step and return the path of the finished model.
 
     Writes into `folder`: `recipe.json`, `log.csv`, `validation.csv` and pictures of the validation,
     TensorBoard events, `state.pt` (for resuming) and the previous state, snapshots at a quarter,
-    half and three quarters of the steps, and `model.pth`. A resumed run is equal, bit for bit, to
-    one that was never interrupted, on the same machine with the same number of threads.
+    half and three quarters of the steps, and `model.pth`. A run whose time is up before that has
+    the averaged weights in `average.pth`. Each slice, from the start or a state to the end or the
+    next state, adds a row to `slices.csv`. A resumed run is equal, bit for bit, to one that was
+    never interrupted, on the same machine with the same number of threads.
 
     Args:
         recipe: the settings, checked.
@@ -95,10 +101,12 @@ def train(
         command: the command line, for the record.
         ranks: the processes that share each batch; rank 0 writes.
         reading: how photographs are read.
+        limit: the time for it; the clock of rank 0 counts.
 
     Raises:
-        BadInput: no training images, an absent device, a folder that cannot be used, or a loss
-            that is not finite.
+        BadInput: no training images, an absent device, a folder that cannot be used, too little
+            memory for the smallest part of a batch, or a loss that is not finite.
+        OutOfTime: the time is up; the state is saved.
         KeyboardInterrupt: after Ctrl-C; the step is finished and the state saved.
     """
     quiet = quiet or not ranks.first
@@ -129,11 +137,17 @@ def train(
         note(f"nothing to resume in {folder}: starting anew", quiet=quiet)
     log = None
     if ranks.first:
+        noises = tuple(validator.pairs) if validator else ()
         log = Log(folder)
-        log.start(trainer.step, validates=validator is not None)
+        log.start(trainer.step, validates=validator is not None, slices=slices.columns(noises))
     _describe(trainer, quiet)
+    limit = limit or TimeLimit()
+    first = slices.seconds_first(folder, slices.device_name(trainer.device))
+    current = Slice(trainer.step, limit, first)
     try:
-        _loop(trainer, log, validator, quiet)
+        _loop(trainer, log, validator, current, quiet)
+        if log is not None:
+            _end(trainer, log, validator, current, quiet)
     except Stopped:
         if ranks.first:
             trainer.save_state()
@@ -143,9 +157,12 @@ def train(
     finally:
         if log is not None:
             log.close()
-    if ranks.first:
-        trainer.save_state()
-        trainer.save_model(MODEL)
+    if trainer.step < recipe.run.steps:
+        none = "" if current.step > current.begin else ", too short for a step"
+        raise OutOfTime(
+            f"stopped at step {trainer.step} of {recipe.run.steps} after {limit.passed:.0f} s"
+            f"{none}; the same command with --resume continues"
+        )
     return folder / MODEL
 
 
@@ -171,24 +188,33 @@ def _describe(trainer: Trainer, quiet: bool) -> None:
     )
 
 
-def _loop(trainer: Trainer, log: Log | None, validator: Validator | None, quiet: bool) -> None:
+def _loop(
+    trainer: Trainer, log: Log | None, validator: Validator | None, current: Slice, quiet: bool
+) -> None:
+    """Train to the last step, or until the time is up."""
     run, ranks, every = trainer.recipe.run, trainer.ranks, trainer.recipe.validation.every
     snapshots = {run.steps * part // (SNAPSHOTS + 1) for part in range(1, SNAPSHOTS + 1)}
     total, since = torch.zeros((), dtype=torch.float64, device=trainer.device), time.perf_counter()
-    counted = 0
+    counted, halved = 0, len(trainer.parts.out_of_memory_at)
     bar = tqdm(total=run.steps, initial=trainer.step, disable=True if quiet else None, unit="step")
     with bar, finishing_steps() as interrupted:
-        while trainer.step < run.steps:
+        over = ranks.gather(current.over)[0]
+        while trainer.step < run.steps and not over:
             total += trainer.advance()
             counted += 1
             step = trainer.step
             bar.update()
+            if len(trainer.parts.out_of_memory_at) > halved:
+                halved = len(trainer.parts.out_of_memory_at)
+                note(trainer.parts.halved, quiet=quiet)
             logs = step % run.log_every == 0 or step == run.steps
             saves = step % run.save_every == 0 or step in snapshots
-            checks = logs or saves or step % CHECK_EVERY == 0
-            if checks or (ranks.size == 1 and trainer.device.type == "cpu"):
+            waits = logs or saves or step % CHECK_EVERY == 0
+            waits = waits or (ranks.size == 1 and trainer.device.type == "cpu")
+            if waits:
                 with ranks.raise_on_all_ranks():
                     trainer.check(weights=saves or step == run.steps)
+                current.read(step)
             if logs:
                 mean = float(ranks.sum(total)[0]) / ranks.size / counted
                 seconds = max(time.perf_counter() - since, 1e-9)
@@ -198,20 +224,62 @@ def _loop(trainer: Trainer, log: Log | None, validator: Validator | None, quiet:
                 bar.set_postfix_str(f"loss {mean:.4f}, {speed:.1f} images/s")
                 total.zero_()
                 counted, since = 0, time.perf_counter()
+            measures = waits and current.unmeasured
             if validator and log and every and (step % every == 0 or step == run.steps):
-                _validate(trainer, validator, log)
+                _validate(trainer, validator, log, current)
+            elif validator and measures:
+                _measure(trainer, validator, current)
             if ranks.first and step in snapshots:
-                trainer.save_model(f"snapshot-{step:06d}.pth")
-            if ranks.first and step % run.save_every == 0:
-                trainer.save_state()
-            if (checks or ranks.size == 1) and any(ranks.gather(interrupted())):
-                raise Stopped
+                with current.apart("saving"):
+                    trainer.save_model(f"snapshot-{step:06d}.pth")
+            if ranks.first and (step % run.save_every == 0 or measures):
+                with current.apart("saving"):
+                    trainer.save_state()
+            if waits or ranks.size == 1:
+                stops = ranks.gather((interrupted(), current.over))
+                if any(pressed for pressed, _ in stops):
+                    raise Stopped
+                over = waits and stops[0][1]
 
 
-def _validate(trainer: Trainer, validator: Validator, log: Log) -> None:
-    """Validate the averaged weights."""
-    with trainer.averaged():
+def _measure(trainer: Trainer, validator: Validator, current: Slice) -> dict[str, Tensor]:
+    """PSNR and outputs of the averaged weights, which the slice remembers."""
+    with current.apart("validation"), trainer.averaged():
         results = validator.run(trainer.network)
-    log.validated(trainer.step, {spec: float(psnr.mean()) for spec, (psnr, _) in results.items()})
-    outputs = {spec: output for spec, (_, output) in results.items()}
+    current.validated = (
+        trainer.step,
+        {spec: float(psnr.mean()) for spec, (psnr, _) in results.items()},
+    )
+    return {spec: output for spec, (_, output) in results.items()}
+
+
+def _validate(trainer: Trainer, validator: Validator, log: Log, current: Slice) -> None:
+    """Validate the averaged weights."""
+    outputs = _measure(trainer, validator, current)
+    log.validated(trainer.step, current.validated[1])
     validator.save(outputs, trainer.folder, trainer.step)
+
+
+def _end(
+    trainer: Trainer, log: Log, validator: Validator | None, current: Slice, quiet: bool
+) -> None:
+    """Save the state and the averaged weights, and report on the slice."""
+    finished = trainer.step == trainer.recipe.run.steps
+    trainer.save_state()
+    trainer.save_model(MODEL if finished else AVERAGE)
+    if finished:
+        (trainer.folder / AVERAGE).unlink(missing_ok=True)
+    if current.step == current.begin:
+        return
+    if validator and current.validated[0] != trainer.step:
+        _measure(trainer, validator, current)
+    noisy = validator.noisy_psnr() if validator else {}
+    more = {
+        "device": slices.device_name(trainer.device),
+        "torch": torch.__version__,
+        "accumulate": trainer.parts.accumulate,
+        "out_of_memory": len(trainer.parts.out_of_memory_at),
+    }
+    log.slices.add(current.row(noisy) | more)
+    run, trained = trainer.recipe.run, trainer.recipe.data.noise
+    note(current.table(run.steps, run.batch_size, trained, noisy), quiet=quiet)

@@ -24,6 +24,7 @@ from mtd.networks import registry
 from mtd.noise import specs as noise_specs
 from mtd.training import prefetch, schedules
 from mtd.training import state as training_state
+from mtd.training.batch_parts import BatchParts, is_out_of_memory
 from mtd.training.config import Recipe
 from mtd.training.reading import Reading, open_pairs
 from mtd.utils import counter_random, seeds
@@ -61,13 +62,7 @@ class Trainer:
         self.recipe, self.folder, self.command, self.ranks = recipe, folder, command, ranks
         self.device = resolve_device(device)
         data, run = recipe.data, recipe.run
-        parts = ranks.size * run.accumulate
-        if run.batch_size % parts:
-            raise BadInput(
-                f"[run] batch_size = {run.batch_size}: {ranks.size} processes of {run.accumulate} "
-                f"parts each need a multiple of {parts}"
-            )
-        self.part = run.batch_size // parts
+        self.parts = BatchParts(run.batch_size, ranks, run.accumulate)
         self.pairs = open_pairs(recipe, reading, self.device)
         self.noise_streams = [self.pairs.noise_stream]
         self.workers = reading.workers
@@ -104,7 +99,7 @@ class Trainer:
         Raises:
             BadInput: the batch is split in a way that does not allow it.
         """
-        if not any(isinstance(part, nn.BatchNorm2d) for part in self.network.modules()):
+        if not self._takes_whole_batches():
             return
         kind = registry.of(self.recipe.network).name
         if self.recipe.run.accumulate > 1:
@@ -120,11 +115,16 @@ class Trainer:
                 )
             nn.SyncBatchNorm.convert_sync_batchnorm(self.network)
 
+    def _takes_whole_batches(self) -> bool:
+        norms = (nn.BatchNorm2d, nn.SyncBatchNorm)
+        return any(isinstance(part, norms) for part in self.network.modules())
+
     def _forward(self) -> nn.Module:
         """The network as it is called in training: compiled, and distributed over processes."""
         forward: nn.Module = self.network
-        if self.recipe.run.compile:
-            forward = torch.compile(forward)  # type: ignore[assignment]
+        run = self.recipe.run
+        if run.compile:
+            forward = torch.compile(forward, mode=run.compile_mode)  # type: ignore[assignment]
         if self.ranks.size > 1:
             forward = nn.parallel.DistributedDataParallel(forward, broadcast_buffers=False)
         return forward
@@ -143,20 +143,18 @@ class Trainer:
         )
 
     def advance(self) -> Tensor:
-        """One optimizer step; returns the loss of this process's images, on the device."""
+        """One optimizer step; returns the loss of this process's images, on the device.
+
+        Where memory does not suffice, the same step is done again in smaller parts.
+
+        Raises:
+            BadInput: memory does not suffice, and the parts cannot be made smaller.
+        """
         recipe, step = self.recipe, self.step
         for group in self.adam.param_groups:
             group["lr"] = self.learning_rate(step)
-        self.adam.zero_grad()
-        total = torch.zeros((), device=self.device)
-        for part in range(recipe.run.accumulate):
-            first = (self.ranks.rank * recipe.run.accumulate + part) * self.part
-            last = part == recipe.run.accumulate - 1
-            with self._exchange(last), self._autocast():
-                loss = self.loss(first) / recipe.run.accumulate
-            with self._exchange(last):
-                loss.backward()
-            total += loss.detach()
+        while (total := self._accumulated()) is None:
+            self._halve_parts()
         if recipe.optimizer.clip:
             nn.utils.clip_grad_norm_(self.parameters, recipe.optimizer.clip)
         self.adam.step()
@@ -168,6 +166,38 @@ class Trainer:
             self.bad = torch.where(odd, torch.full_like(self.bad, step), self.bad)
         self.step += 1
         return total
+
+    def _accumulated(self) -> Tensor | None:
+        """Accumulate the gradients of a step; returns the loss, or None where memory ran out."""
+        self.adam.zero_grad()
+        if self.recipe.run.compile:
+            # Gradients and outputs of the step before may be overwritten from here on.
+            torch.compiler.cudagraph_mark_step_begin()
+        total = torch.zeros((), device=self.device)
+        try:
+            for part in range(self.parts.accumulate):
+                last = part == self.parts.accumulate - 1
+                with self._exchange(last), self._autocast():
+                    loss = self.loss(self.parts.first(part)) / self.parts.accumulate
+                with self._exchange(last):
+                    loss.backward()
+                total += loss.detach()
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
+        return total
+
+    def _halve_parts(self) -> None:
+        """Go on in smaller parts of the batch; see `BatchParts.halve`."""
+        self.parts.halve(self.step + 1, self._takes_whole_batches())
+        self.batches = None  # the step's batch is read again, in other parts
+        self.adam.zero_grad()
+        if self.recipe.run.compile:
+            torch.compiler.reset()  # else it would be compiled for parts of any size
+            self.forward = self._forward()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
 
     def _exchange(self, last: bool) -> AbstractContextManager[Any]:
         """Context that exchanges gradients with other processes for the last part only."""
@@ -193,20 +223,20 @@ class Trainer:
         if recipe.run.channels_last:
             noisy = noisy.contiguous(memory_format=torch.channels_last)
         key = seeds.derive("masks", recipe.run.seed, step)
-        stream = BatchStream.of(key, first, self.part, self.device)
+        stream = BatchStream.of(key, first, self.parts.size, self.device)
         return F.l1_loss(self.denoised(noisy, stream).to(clean.dtype), clean)
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """This process's parts of the batches from the current step on."""
         if self.batches is None:
-            run, cuda = self.recipe.run, self.device.type == "cuda"
-            own = range(self.ranks.rank * run.accumulate, (self.ranks.rank + 1) * run.accumulate)
+            run, cuda, parts = self.recipe.run, self.device.type == "cuda", self.parts
+            own = [parts.first(part) for part in range(parts.accumulate)]
             firsts = [
-                step * run.batch_size + part * self.part
+                step * run.batch_size + first
                 for step in range(self.step, run.steps)
-                for part in own
+                for first in own
             ]
-            self.batches = prefetch.batches(self.pairs, firsts, self.part, self.workers, cuda)
+            self.batches = prefetch.batches(self.pairs, firsts, parts.size, self.workers, cuda)
         return self.batches
 
     def denoised(self, noisy: Tensor, stream: BatchStream) -> Tensor:
@@ -289,6 +319,8 @@ class Trainer:
             "images": len(self.pairs.photographs),
             "ema": self.recipe.optimizer.ema,
             "noise_stream": "; ".join(self.noise_streams),
+            "accumulate": self.parts.accumulate,
+            "out_of_memory_at": self.parts.out_of_memory_at,
         }
         checkpoint_file.save(
             self.folder / name,
@@ -313,6 +345,8 @@ class Trainer:
             "network": self.network.state_dict(),
             "average": self.average,
             "adam": self.adam.state_dict(),
+            "accumulate": self.parts.accumulate,
+            "out_of_memory_at": self.parts.out_of_memory_at,
         }
         training_state.save(self.folder, state)
 
@@ -352,3 +386,6 @@ class Trainer:
         self.step, self.average = step, average
         drawn = [*state.get("noise_streams", []), self.pairs.noise_stream]
         self.noise_streams = list(dict.fromkeys(drawn))  # several if the device has changed
+        self.parts.out_of_memory_at = list(state.get("out_of_memory_at", ()))
+        if self.parts.out_of_memory_at:
+            self.parts.divide(int(state["accumulate"]))

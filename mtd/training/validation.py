@@ -85,6 +85,13 @@ class Validator:
             network.train(mode)
         return results
 
+    def noisy_psnr(self) -> dict[str, float]:
+        """Mean PSNR of the noisy input in dB, by noise."""
+        return {
+            spec: float(psnr_ssim.psnr(noisy.float(), target).mean())
+            for spec, (noisy, target, _) in self.pairs.items()
+        }
+
     def picture(self, outputs: dict[str, Tensor]) -> Image.Image:
         """A row of noisy, denoised and clean crop for each noise and each of the first crops."""
         rows = []

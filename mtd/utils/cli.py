@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import shlex
 import sys
@@ -124,6 +125,15 @@ def between(text: str, highest: float, expected: str) -> float:
 def share(text: str) -> float:
     """An argparse type: a share of pixels, in (0, 1)."""
     return between(text, 1.0, "a share of pixels between 0 and 1, such as 0.8")
+
+
+def seconds(text: str) -> float:
+    """An argparse type: seconds above 0.
+
+    >>> seconds("1500"), seconds("0.5")
+    (1500.0, 0.5)
+    """
+    return between(text, math.inf, "seconds above 0, such as 1500 or 0.5")
 
 
 def gibibytes(text: str) -> float:
