@@ -6,7 +6,8 @@ import re
 import subprocess
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from importlib.metadata import PackageNotFoundError, distributions, requires
+from inspect import getmodulename
 from pathlib import Path
 
 from tests.helpers.paths import ROOT
@@ -60,13 +61,32 @@ def normalized(name: str) -> str:
 @cache
 def hidden() -> list[str]:
     """The modules of this environment that the machine lacks."""
-    known: set[str] = set()
-    there = {package for name in PACKAGES for package in needed(name, known)}
     return sorted(
         module
-        for module, packages in packages_distributions().items()
-        if not there & set(map(normalized, packages)) and module not in ("mtd", "analysis")
+        for module, packages in modules().items()
+        if not there() & packages and module not in ("mtd", "analysis")
     )
+
+
+@cache
+def there() -> set[str]:
+    """The packages that the machine has, by normalized name."""
+    known: set[str] = set()
+    return {package for name in PACKAGES for package in needed(name, known)}
+
+
+@cache
+def modules() -> dict[str, set[str]]:
+    """The packages of this environment that hold a module, by its name, compiled ones included."""
+    found: dict[str, set[str]] = {}
+    for package in distributions():
+        holder = normalized(package.name)
+        for line in (package.read_text("RECORD") or "").splitlines():
+            first, slash, _ = line.partition(",")[0].partition("/")
+            name = first if slash else getmodulename(first)
+            if name and name.isidentifier() and name != "__pycache__":
+                found.setdefault(name, set()).add(holder)
+    return found
 
 
 def on_a_bare_machine(
