@@ -1,7 +1,7 @@
 """A clock that goes on with steps of training alone, and `mtd.train` by such a clock.
 
-As a script it is the command, in which a step takes 100 s and nothing else takes time; only the
-clock of rank 0 goes.
+As a script it is the command, in which a step takes 100 s, or STEP_SECONDS, and nothing else takes
+time; only the clock of rank 0 goes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from mtd.training.slices import TimeLimit
 from mtd.training.trainer import Trainer
 from mtd.training.validation import Validator
 
-STEP = 100.0
+STEP = float(os.environ.get("STEP_SECONDS", "100"))
 
 
 class StepClock:
