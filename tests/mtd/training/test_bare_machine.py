@@ -46,11 +46,10 @@ def test_packed_photographs_train_a_network(photos, tmp_path):
     settings = [text for change in changes for text in ("--set", change)]
     command = ("mtd.train", "small.toml", "--data", archive, "--output-dir", run, *settings)
     assert bare(*command) == f"{run}/model.pth\n"
-    assert sorted(path.name for path in Path(run).iterdir()) == [
-        *("log.csv", "model.pth", "recipe.json"),
-        *(f"snapshot-{step:06d}.pth" for step in (1, 2, 3)),
-        *("state.previous.pt", "state.pt", "validation", "validation.csv"),
-    ]
+    written = {path.name for path in Path(run).iterdir()}
+    assert {"log.csv", "model.pth", "recipe.json", "state.pt", "validation.csv"} < written
+    assert {f"snapshot-{step:06d}.pth" for step in (1, 2, 3)} < written
+    assert "events" not in written  # which need TensorBoard
     table = pd.read_csv(tmp_path / "run/validation.csv")
     assert sorted(set(table.step)) == [2, 4] and table.psnr.between(5, 60).all()
     about = checkpoint_file.read(tmp_path / "run/model.pth").metadata["training"]
