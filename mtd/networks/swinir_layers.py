@@ -1,4 +1,4 @@
-"""The parts of SwinIR: hyper-parameters, window attention, Swin blocks and groups.
+"""The parts of SwinIR: hyper-parameters, Swin blocks and groups.
 
 Module names follow the published checkpoints, so that their state dicts load strictly. Tokens are
 (batch, height x width, channels) in raster order, images (batch, channels, height, width).
@@ -7,15 +7,15 @@ Module names follow the published checkpoints, so that their state dicts load st
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from mtd.masking import AttentionMasks
 from mtd.networks.config import Config
+from mtd.networks.window_attention import WindowAttention
+from mtd.networks.windows import partition, unpartition
 from mtd.utils.counter_random import STOCHASTIC_DEPTH, BatchStream
 from mtd.utils.errors import BadInput
 
@@ -93,10 +93,11 @@ class SwinIRConfig(Config):
 
 @dataclass
 class Pass:
-    """The image size, masks and random stream of one forward pass."""
+    """The image size, kinds of shifted windows, masks and random stream of one forward pass."""
 
     height: int
     width: int
+    kinds: Tensor | None = None
     masks: AttentionMasks | None = None
     stream: BatchStream | None = None
 
@@ -112,32 +113,6 @@ class Mlp(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(…, dim) to the same shape."""
         y: Tensor = self.fc2(F.gelu(self.fc1(x)))
-        return y
-
-
-class WindowAttention(nn.Module):
-    """Multi-head self-attention inside windows, with a learned relative position bias."""
-
-    def __init__(self, dim: int, window: int, heads: int, qkv_bias: bool) -> None:
-        super().__init__()
-        self.window, self.heads = window, heads
-        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
-        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
-        self.proj = nn.Linear(dim, dim)
-
-    def forward(self, x: Tensor, shift: Tensor | None = None) -> Tensor:
-        """Tokens (N, T, C) of N windows; `shift` is (windows, T, T), added to the logits."""
-        n, t, c = x.shape
-        q, k, v = self.qkv(x).view(n, t, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
-        index = relative_position_index(self.window, x.device)
-        table = self.relative_position_bias_table
-        bias = table[index.view(-1)].view(t, t, -1).permute(2, 0, 1)[None]
-        if shift is not None:
-            bias = bias + shift[:, None].to(bias.dtype)
-        # One bias per window: PyTorch's fused CPU kernel does not take a broadcast one.
-        bias = bias.expand(n // bias.shape[0], *bias.shape).flatten(0, 1)
-        x = F.scaled_dot_product_attention(q, k, v, bias)
-        y: Tensor = self.proj(x.transpose(1, 2).reshape(n, t, c))
         return y
 
 
@@ -163,15 +138,15 @@ class SwinBlock(nn.Module):
         """Shift, partition into windows, mask, attend, and reverse."""
         batch, _, channels = x.shape
         x = x.view(batch, now.height, now.width, channels)
-        shift, offset = None, self.window // 2
+        offset = self.window // 2
         if self.shifted:
             x = x.roll((-offset, -offset), (1, 2))
-            shift = shift_mask(now.height, now.width, self.window, x.device)
         x = partition(x, self.window)
         if now.masks is not None:
             keep = now.masks(self.index, batch, x.shape[0] // batch, x.shape[1])
             x = x * keep.to(x.device).reshape(-1, x.shape[1], 1)
-        x = unpartition(self.attn(x, shift), self.window, now.height, now.width)
+        y = self.attn(x, now.kinds if self.shifted else None)
+        x = unpartition(y, self.window, now.height, now.width)
         if self.shifted:
             x = x.roll((offset, offset), (1, 2))
         return x.reshape(batch, -1, channels)
@@ -252,42 +227,3 @@ def to_tokens(image: Tensor) -> Tensor:
 def to_image(tokens: Tensor, now: Pass) -> Tensor:
     """(B, H · W, C) to (B, C, H, W)."""
     return tokens.transpose(1, 2).reshape(tokens.shape[0], -1, now.height, now.width)
-
-
-@lru_cache(maxsize=8)
-@torch.inference_mode(False)  # a cached tensor may later be used in training
-def relative_position_index(window: int, device: torch.device) -> Tensor:
-    """(T, T) rows of the relative-position table for each pair of the T = window² tokens."""
-    axis = torch.arange(window, device=device)
-    y, x = (grid.flatten() for grid in torch.meshgrid(axis, axis, indexing="ij"))
-    dy = y[:, None] - y[None, :] + window - 1
-    dx = x[:, None] - x[None, :] + window - 1
-    return dy * (2 * window - 1) + dx
-
-
-@lru_cache(maxsize=32)
-@torch.inference_mode(False)
-def shift_mask(height: int, width: int, window: int, device: torch.device) -> Tensor:
-    """(windows, T, T): -100 between tokens that are neighbors only by the cyclic shift, else 0."""
-    shift = window // 2
-
-    def regions(size: int) -> Tensor:
-        position = torch.arange(size, device=device)
-        return (position >= size - window).long() + (position >= size - shift).long()
-
-    labels = 3 * regions(height)[:, None] + regions(width)[None, :]
-    tokens = partition(labels[None, :, :, None], window)[..., 0]
-    return (tokens[:, None, :] != tokens[:, :, None]) * -100.0
-
-
-def partition(x: Tensor, window: int) -> Tensor:
-    """(B, H, W, C) to (B · windows, window², C), the windows of an image in raster order."""
-    b, h, w, c = x.shape
-    x = x.view(b, h // window, window, w // window, window, c)
-    return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, window * window, c)
-
-
-def unpartition(x: Tensor, window: int, height: int, width: int) -> Tensor:
-    """Inverse of `partition`."""
-    x = x.view(-1, height // window, width // window, window, window, x.shape[-1])
-    return x.permute(0, 1, 3, 2, 4, 5).reshape(x.shape[0], height, width, -1)

@@ -14,8 +14,10 @@ import torch
 
 from mtd.masking import MaskPolicy
 from mtd.networks import registry
+from mtd.networks.base import Denoiser
 from mtd.networks.config import Config
 from mtd.networks.swinir_layers import SwinIRConfig
+from mtd.networks.window_attention import Choice, is_used_by
 from mtd.noise import specs as noise_specs
 from mtd.noise import synthetic
 from mtd.training.schedules import Schedule
@@ -30,7 +32,7 @@ ADDED = {
     "optimizer": (
         *("optimizer", "weight_decay", "schedule", "warmup", "final_learning_rate", "clip"),
     ),
-    "run": ("compile_mode",),
+    "run": ("compile_mode", "attention"),
 }
 """Settings that older recipes do not have: at their defaults they are not written, so that a run
 can be resumed by a later version."""
@@ -115,6 +117,8 @@ class Run:
         compile_mode: of `torch.compile`: `default`; `reduce-overhead`, with CUDA graphs;
             `max-autotune`, with these and kernels that are chosen by measurement; or
             `max-autotune-no-cudagraphs`.
+        attention: how window attention is computed: `sdpa`, `matmul`, `flex`, or `auto`, the one
+            that is the fastest on the device; see `mtd.networks.window_attention`.
     """
 
     steps: int = 200_000
@@ -127,6 +131,7 @@ class Run:
     channels_last: bool = False
     compile: bool = False
     compile_mode: str = "default"
+    attention: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -347,14 +352,7 @@ def check(recipe: Recipe) -> None:
             "expected gaussian:LEVEL"
         )
     _check_optimizer(optimizer, run.steps)
-    if min(run.steps, run.batch_size, run.log_every, run.save_every, run.accumulate) < 1:
-        raise BadInput(
-            "[run] steps, batch_size, log_every, save_every and accumulate are 1 or more"
-        )
-    one_of("[run] precision =", run.precision, PRECISIONS)
-    one_of("[run] compile_mode =", run.compile_mode, COMPILE_MODES)
-    if run.compile_mode != "default" and not run.compile:
-        raise BadInput(f"[run] compile_mode = {run.compile_mode!r} is for compile = true")
+    _check_run(run, network)
     validation = recipe.validation
     if (
         validation.every < 0
@@ -366,6 +364,24 @@ def check(recipe: Recipe) -> None:
         )
     for spec in validation.noises:
         noise_specs.parse(spec)
+
+
+def _check_run(run: Run, network: Denoiser) -> None:
+    """See `check`."""
+    if min(run.steps, run.batch_size, run.log_every, run.save_every, run.accumulate) < 1:
+        raise BadInput(
+            "[run] steps, batch_size, log_every, save_every and accumulate are 1 or more"
+        )
+    one_of("[run] precision =", run.precision, PRECISIONS)
+    one_of("[run] compile_mode =", run.compile_mode, COMPILE_MODES)
+    if run.compile_mode != "default" and not run.compile:
+        raise BadInput(f"[run] compile_mode = {run.compile_mode!r} is for compile = true")
+    one_of("[run] attention =", run.attention, get_args(Choice))
+    if run.attention != "auto" and not is_used_by(network):
+        raise BadInput(
+            f"[run] attention = {run.attention!r}: a {registry.of(network.config).name} has no window "
+            "attention; remove the setting"
+        )
 
 
 def _check_optimizer(optimizer: Optimizer, steps: int) -> None:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import mtd
 from mtd.loading import checkpoint_file
 from mtd.masking import DrawnMasks, draw_input_mask
-from mtd.networks import registry
+from mtd.networks import registry, window_attention
 from mtd.noise import specs as noise_specs
 from mtd.training import prefetch, schedules
 from mtd.training import state as training_state
@@ -75,6 +75,9 @@ class Trainer:
             self.network.double()
         self._set_up_batch_norm()
         self.network.to(self.device).train()
+        if run.attention == "flex" and self.device.type == "cpu":
+            raise BadInput('[run] attention = "flex": it has no gradients on the CPU; use "auto"')
+        window_attention.set_path(self.network, cast(window_attention.Choice, run.attention))
         if run.channels_last:
             self.network.to(memory_format=torch.channels_last)
         self.parameters: list[Tensor] = list(self.network.parameters())

@@ -11,10 +11,11 @@ from torch import Tensor, nn
 
 from mtd.loading.load import load
 from mtd.masking import PIXEL_FILL, MaskedInference, MaskPolicy
-from mtd.networks import swinir_layers
 from mtd.networks.registry import detect
 from mtd.networks.swinir import SwinIR, is_recomputable
-from mtd.networks.swinir_layers import SwinIRConfig, partition, shift_mask, unpartition
+from mtd.networks.swinir_layers import SwinIRConfig
+from mtd.networks.window_attention import PATHS, set_path
+from mtd.networks.windows import partition, shift_mask, unpartition, window_kinds, window_regions
 from mtd.utils.counter_random import BatchStream
 from mtd.utils.errors import BadInput
 from tests.helpers.golden_files import golden, golden_weights
@@ -29,12 +30,14 @@ GOLDENS = (
 
 
 @pytest.mark.parametrize("dtype, tolerance", [(torch.float64, 1e-9), (torch.float32, 1e-4)])
+@pytest.mark.parametrize("path", ["auto", *PATHS])
 @pytest.mark.parametrize("name", GOLDENS)
-def test_output_of_the_published_network(name, dtype, tolerance, tmp_path):
+def test_output_of_the_published_network(name, path, dtype, tolerance):
     meta, arrays = golden(name)
     weights = golden_weights(meta)
     network = SwinIR(detect(weights)[1]).to(dtype).eval()
     network.load_state_dict(weights)
+    set_path(network, path)
     assert sum(p.numel() for p in network.parameters()) == meta["parameters"]
     masks = None
     if "masks" in arrays:
@@ -103,9 +106,12 @@ def naive_shift_mask(height: int, width: int, window: int) -> Tensor:
     return torch.tensor(masks)
 
 
-@pytest.mark.parametrize("size", [(8, 8), (16, 24), (32, 8)])
-def test_shift_mask_by_definition(size):
-    assert torch.equal(shift_mask(*size, 8, torch.device("cpu")), naive_shift_mask(*size, 8))
+@pytest.mark.parametrize("rows, columns", [(1, 1), (2, 3), (4, 1), (1, 2), (3, 4)])
+@pytest.mark.parametrize("window", [1, 4, 7, 8])
+def test_shift_mask_by_definition(rows, columns, window):
+    kinds = window_kinds(rows, columns, torch.device("cpu"))
+    mask = shift_mask(window_regions(window))[kinds]
+    assert torch.equal(mask, naive_shift_mask(rows * window, columns * window, window))
 
 
 STOCK = SwinIRConfig(
@@ -189,28 +195,6 @@ def test_hidden_pixels_have_the_same_value_on_either_scale(white):
     values = seen[0] / white + network.mean
     expected = torch.where(keep, 0.75, PIXEL_FILL).expand(1, 3, 8, 8)
     assert torch.allclose(values, expected, atol=1e-6)
-
-
-def test_what_depends_on_size_alone_is_computed_once(monkeypatch):
-    network, calls = tiny_network(), []
-    swinir_layers.shift_mask.cache_clear()
-    original = swinir_layers.partition
-    monkeypatch.setattr(
-        swinir_layers, "partition", lambda x, w: calls.append(x.dtype) or original(x, w)
-    )
-    for _ in range(3):
-        network(torch.rand(1, 3, 24, 40))
-    assert calls.count(torch.int64) == 1  # labels of regions are partitioned only to make a mask
-
-
-def test_cached_tensors_made_at_inference_take_part_in_training():
-    swinir_layers.shift_mask.cache_clear()
-    swinir_layers.relative_position_index.cache_clear()
-    network = tiny_network()
-    with torch.inference_mode():
-        network(torch.rand(1, 3, 16, 16))
-    network.train()(torch.rand(1, 3, 16, 16)).sum().backward()
-    assert all(p.grad is not None for p in network.parameters())
 
 
 def test_partition_has_an_inverse():

@@ -35,7 +35,7 @@ def step(network: SwinIR, forward: torch.nn.Module, key: int, first: int) -> lis
     return [output.detach(), *(p.grad.clone() for p in network.parameters())]
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # of caches that compiled code does not use
+@pytest.mark.filterwarnings("error:.*lru_cache")
 @pytest.mark.parametrize(
     "backend",
     ["eager", pytest.param("inductor", marks=[pytest.mark.slow, needs_a_compiler])],

@@ -24,6 +24,7 @@ from mtd.data import photographs
 from mtd.metrics.psnr_ssim import psnr
 from mtd.networks import registry
 from mtd.networks.swinir import drop_channels
+from mtd.networks.window_attention import WindowAttention
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.training import config as training_config
@@ -163,11 +164,27 @@ def test_output_dropout_leaves_out_channels_in_training_only(photos):
         ("network.drop_path=1.5", "from 0 below 1"),
         ("optimizer.learning_rate=nan", "expected float"),
         ("optimizer.gamma=-1.0", "above 0"),
+        ("run.attention='spda'", "did you mean sdpa"),
+        ("run.attention='fast'", "known: auto, sdpa, matmul, flex"),
     ],
 )
 def test_impossible_recipes(change, message):
     with pytest.raises(BadInput, match=message):
         training_config.load("small.toml", [change])
+
+
+def test_attention_is_chosen_for_networks_that_have_windows(photos):
+    recipe = make(photos)
+    assert "attention" not in recipe.to_dict()["run"]  # older runs can be resumed
+    recipe = make(photos, "run.attention='sdpa'")
+    assert recipe.to_dict()["run"]["attention"] == "sdpa"
+    network = trainer.Trainer(recipe, photos, "cpu", "").network
+    layers = [part for part in network.modules() if isinstance(part, WindowAttention)]
+    assert layers and {layer.path for layer in layers} == {"sdpa"}
+    with pytest.raises(BadInput, match=r"\[run\] attention = 'sdpa': a DnCNN has no window"):
+        training_config.load("dncnn.toml", ["run.attention='sdpa'"])
+    with pytest.raises(BadInput, match="no gradients on the CPU"):
+        trainer.Trainer(make(photos, "run.attention='flex'"), photos, "cpu", "")
 
 
 def test_recipe_file_errors(tmp_path):
