@@ -379,7 +379,7 @@ def _check_run(run: Run, network: Denoiser) -> None:
     one_of("[run] attention =", run.attention, get_args(Choice))
     if run.attention != "auto" and not is_used_by(network):
         raise BadInput(
-            f"[run] attention = {run.attention!r}: a {registry.of(network.config).name} has no window "
+            f"[run] attention = {run.attention!r}: a {type(network).__name__} has no window "
             "attention; remove the setting"
         )
 
