@@ -31,7 +31,7 @@ from mtd.utils import counter_random, seeds
 from mtd.utils.counter_random import BatchStream
 from mtd.utils.device import resolve_device
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
-from mtd.utils.errors import BadInput
+from mtd.utils.errors import BadInput, Failed
 
 
 class Trainer:
@@ -152,6 +152,7 @@ class Trainer:
 
         Raises:
             BadInput: memory does not suffice, and the parts cannot be made smaller.
+            Failed: another process ended for that reason.
         """
         recipe, step = self.recipe, self.step
         for group in self.adam.param_groups:
@@ -186,13 +187,17 @@ class Trainer:
                     loss.backward()
                 total += loss.detach()
         except RuntimeError as error:
-            if not is_out_of_memory(error):
-                raise
-            return None
+            if is_out_of_memory(error):
+                return None
+            if self.ranks.another_failed:
+                raise Failed("another process ended before its work was done") from error
+            raise
         return total
 
     def _halve_parts(self) -> None:
         """Go on in smaller parts of the batch; see `BatchParts.halve`."""
+        if self.ranks.size > 1:
+            self.ranks.announce_failure()
         self.parts.halve(self.step + 1, self._takes_whole_batches())
         self.batches = None  # the step's batch is read again, in other parts
         self.adam.zero_grad()

@@ -139,7 +139,10 @@ class Ranks:
     @property
     def another_failed(self) -> bool:
         """Whether any process has failed, so that long work may as well stop."""
-        return self.store is not None and self.store.check([FAILED])
+        try:
+            return self.store is not None and self.store.check([FAILED])
+        except dist.DistError:  # rank 0 ended, and the store with it
+            return True
 
     @contextmanager
     def raise_on_all_ranks(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ from mtd.training.reading import Reading
 from mtd.training.trainer import Trainer
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
+from tests.helpers.processes import two_processes
 from tests.helpers.training import SMALL, make
 
 EXACT = (
@@ -125,6 +126,36 @@ def test_parts_that_cannot_be_halved(photos, tmp_path, monkeypatch):
     parts = BatchParts(64, Ranks(1, 2), 4)
     with pytest.raises(BadInput, match=r"8 images on each of 2 processes: .*run\.accumulate=8"):
         parts.halve(1, whole=False)
+
+
+FULL = """
+import os
+import torch
+from mtd import train
+from mtd.training.trainer import Trainer
+from mtd.utils import cli
+
+if os.environ["RANK"] == os.environ["FULL"]:
+    def full(self, noisy, stream):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+    Trainer.denoised = full
+cli.run(train.main)
+"""
+
+
+@pytest.mark.parametrize("full", ["0", "1"])
+def test_of_several_processes_all_end_with_a_line_each(photos, tmp_path, monkeypatch, full):
+    monkeypatch.setenv("FULL", full)
+    (tmp_path / "full.py").write_text(FULL)
+    changes = [part for change in (*SMALL, "run.batch_size=8") for part in ("--set", change)]
+    given = ("full.py", "small.toml", "--data", str(photos), *changes, "--quiet")
+    done = two_processes(*given, cwd=tmp_path)
+    assert done.returncode == 2 and "Traceback" not in done.stderr
+    assert (
+        "parts of 4 images on each of 2 processes: start anew with --set run.accumulate=2"
+        in done.stderr
+    )
+    assert "another process ended before its work was done" in done.stderr
 
 
 def test_other_errors_stay_errors(photos, tmp_path, monkeypatch):
