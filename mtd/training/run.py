@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
+from mtd.networks import window_attention
 from mtd.training import slices
 from mtd.training import state as training_state
 from mtd.training.config import Recipe
@@ -260,6 +261,16 @@ def _validate(trainer: Trainer, validator: Validator, log: Log, current: Slice) 
     validator.save(outputs, trainer.folder, trainer.step)
 
 
+def _attention(trainer: Trainer) -> str:
+    """The path that window attention takes in training."""
+    run = trainer.recipe.run
+    if not window_attention.is_used_by(trainer.network):
+        return "none"
+    if run.attention != "auto":
+        return run.attention
+    return window_attention.fastest(trainer.device.type, gradient=True, compiled=run.compile)
+
+
 def _end(
     trainer: Trainer, log: Log, validator: Validator | None, current: Slice, quiet: bool
 ) -> None:
@@ -277,6 +288,7 @@ def _end(
     more = {
         "device": slices.device_name(trainer.device),
         "torch": torch.__version__,
+        "attention": _attention(trainer),
         "accumulate": trainer.parts.accumulate,
         "out_of_memory": len(trainer.parts.out_of_memory_at),
     }

@@ -178,13 +178,14 @@ class Slice:
 def columns(noises: tuple[str, ...]) -> tuple[str, ...]:
     """The columns of `slices.csv`.
 
-    `seconds_first` is the time to the first reading; `accumulate` the parts of a batch at the end,
-    and `out_of_memory` how often they had to be doubled in the whole run; `psnr NOISE` and
-    `noisy NOISE` mean PSNR in dB of the averaged weights and of the noisy input.
+    `seconds_first` is the time to the first reading; `attention` the path that window attention
+    takes in training, or `none`; `accumulate` the parts of a batch at the end, and `out_of_memory`
+    how often they had to be doubled in the whole run; `psnr NOISE` and `noisy NOISE` mean PSNR in
+    dB of the averaged weights and of the noisy input.
     """
     return (
         *("step_from", "step_to", "seconds", "seconds_first", "ms_median", "ms_p95"),
-        *("device", "torch", "accumulate", "out_of_memory"),
+        *("device", "torch", "attention", "accumulate", "out_of_memory"),
         *(f"{kind} {noise}" for kind in ("psnr", "noisy") for noise in noises),
     )
 

@@ -12,6 +12,8 @@ import torch
 
 import mtd
 from mtd import train
+from mtd.networks.window_attention import fastest
+from mtd.training import config as training_config
 from mtd.training import run as training_run
 from mtd.training import slices
 from mtd.training.slices import OutOfTime, Slice, TimeLimit
@@ -81,6 +83,20 @@ def test_a_slice_leaves_its_averaged_weights_and_their_psnr(photos, tmp_path, mo
         mse = ((noisy.double() - clean.double()) ** 2).flatten(1).mean(1)
         assert row[f"noisy {spec}"] == pytest.approx(float((-10 * mse.log10()).mean()), abs=1e-3)
     assert (row.accumulate, row.out_of_memory, row.torch) == (1, 0, torch.__version__)
+    assert row.attention == fastest("cpu", gradient=True, compiled=False)
+
+
+@pytest.mark.parametrize("name, change", [("dncnn", ""), ("small", "run.attention=sdpa")])
+def test_a_row_says_how_attention_was_computed(photos, tmp_path, name, change):
+    tiny = ["network.features=4", "network.depth=4"] if name == "dncnn" else SMALL[:4]
+    plan = training_config.load(
+        f"{name}.toml",
+        [*tiny, *SMALL[4:], "run.steps=1", *filter(None, [change])],
+        folders=[str(photos)],
+    )
+    training_run.train(plan, tmp_path / "run", quiet=True)
+    row = pd.read_csv(tmp_path / "run/slices.csv", keep_default_na=False).iloc[0]
+    assert row.attention == ("sdpa" if change else "none")
 
 
 def test_too_little_time_for_a_step_saves_all_the_same(photos, tmp_path, monkeypatch):
