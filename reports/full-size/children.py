@@ -1,0 +1,69 @@
+"""Commands in processes of their own, with their output in a file and an end in time."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Child:
+    """Python in a process of its own, which writes what it says into a file.
+
+    Args:
+        arguments: of Python.
+        log: the file.
+        variables: of the environment, beside those of this process.
+    """
+
+    def __init__(self, arguments: Sequence[str], log: Path, **variables: str) -> None:
+        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        self.log, self.started, self.stopped = log, time.monotonic(), False
+        with log.open("wb") as file:
+            self.process = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=ROOT,
+                env=os.environ | {"PYTHONPATH": path} | variables,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended."""
+        return self.process.poll() is None
+
+    def wait(self, deadline: float) -> int | None:
+        """Its exit status; None if it had to be stopped, `deadline` being reached."""
+        try:
+            self.process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.stop()
+        return None if self.stopped else self.process.returncode
+
+    def stop(self) -> None:
+        """End it, and all processes that it started, at once."""
+        self.stopped = self.stopped or self.running
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    @property
+    def said(self) -> str:
+        """All that it said."""
+        return self.log.read_text(errors="replace")
+
+    @property
+    def last_line(self) -> str:
+        """The last line that it said."""
+        lines = [line.strip() for line in self.said.splitlines() if line.strip()]
+        return lines[-1][:300] if lines else "nothing was said"
