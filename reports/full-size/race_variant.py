@@ -99,7 +99,7 @@ def measure(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Prepare, wait, and measure."""
     _, device = distributed.start(settings["device"], steady=False)
     recipe = config.load("full.toml", settings["changes"], folders=[settings["data"]])
-    trainer = Trainer(recipe, folder / "run", device)
+    trainer = Trainer(recipe, folder / "run", device, "")
     cuda = trainer.device.type == "cuda"
     start = time.perf_counter()
     if recipe.run.compile:

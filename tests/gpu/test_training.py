@@ -1,0 +1,155 @@
+"""Training on the device: precision, compilation, resuming, one distributed process."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from mtd.training import run, state
+from mtd.training.config import Recipe
+from mtd.training.trainer import Trainer
+
+pytestmark = pytest.mark.gpu
+
+Make = Callable[..., Recipe]
+
+
+def trainer(recipe: Recipe, device: str, folder: Path) -> Trainer:
+    return Trainer(recipe, folder, device, "")
+
+
+def step(one: Trainer) -> tuple[float, Tensor]:
+    """Loss and gradient of the next step, (weights,) float64 on the CPU."""
+    loss = float(one.advance())
+    return loss, torch.cat([p.grad.double().cpu().flatten() for p in one.parameters])
+
+
+def distance(found: Tensor, expected: Tensor) -> float:
+    """Norm of the difference over the norm of what is expected."""
+    return float((found - expected).norm() / expected.norm())
+
+
+def weights(one: Trainer) -> Tensor:
+    return torch.cat([p.detach().double().cpu().flatten() for p in one.parameters])
+
+
+@pytest.mark.parametrize("baseline", [False, True])
+def test_a_step_is_that_of_the_cpu_in_float64(device, recipe, tmp_path, baseline):
+    few = ["run.batch_size=4"]
+    found = step(trainer(recipe(*few, baseline=baseline), device, tmp_path))
+    exact = recipe(*few, "run.precision='float64'", baseline=baseline)
+    expected = step(trainer(exact, "cpu", tmp_path))
+    assert found[0] == pytest.approx(expected[0], rel=1e-5)
+    assert distance(found[1], expected[1]) < 1e-4
+
+
+def test_bf16_is_near_float32(device, recipe, tmp_path):
+    precise, quick = (
+        trainer(recipe(f"run.precision='{kind}'"), device, tmp_path / kind)
+        for kind in ("float32", "bf16")
+    )
+    expected, found = step(precise), step(quick)
+    assert found[0] == pytest.approx(expected[0], rel=0.01) and found[0] != expected[0]
+    assert distance(found[1], expected[1]) < 0.1
+    count = 40 if device == "cuda" else 8
+    curves = [[float(one.advance()) for _ in range(count)] for one in (precise, quick)]
+    ends = [sum(losses[-count // 4 :]) / (count // 4) for losses in curves]
+    assert ends[1] == pytest.approx(ends[0], rel=0.05)
+    assert all(end < first[0] for end, first in zip(ends, (expected, found), strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+def test_a_compiled_step_is_the_eager_one(device, recipe, tmp_path, precision):
+    """Slow on the CPU, where a compiler of C++ works for minutes."""
+    if device == "cpu" and precision != "float32":
+        pytest.skip("one precision is enough on the CPU")
+    small = ["network.depths=[2]", "network.num_heads=[2]", f"run.precision='{precision}'"]
+    eager, compiled = (
+        trainer(recipe(*small, f"run.compile={word}"), device, tmp_path / word)
+        for word in ("false", "true")
+    )
+    close = {"float32": (1e-5, 1e-3), "bf16": (0.01, 0.1)}[precision]
+    for _ in range(3):
+        expected, found = step(eager), step(compiled)
+        assert found[0] == pytest.approx(expected[0], rel=close[0])
+        assert distance(found[1], expected[1]) < close[1]
+        compiled.network.load_state_dict(eager.network.state_dict())
+
+
+def test_a_resumed_run_is_one_that_was_not_interrupted(device, recipe, tmp_path, monkeypatch):
+    """Bit for bit on the CPU; sums on a GPU are in any order, so within 1e-5 there."""
+    given = recipe("run.steps=6", "run.save_every=3", "optimizer.ema=0.9", "optimizer.clip=1.0")
+    whole = run.train(given, tmp_path / "whole", device=device, quiet=True)
+    save = Trainer.save_state
+
+    def killed(self):
+        save(self)
+        if self.step == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Trainer, "save_state", killed)
+        run.train(given, tmp_path / "cut", device=device, quiet=True)
+    resumed = run.train(given, tmp_path / "cut", device=device, quiet=True, resume=True)
+    states = [
+        torch.load(path.parent / state.STATE, weights_only=True, map_location="cpu")
+        for path in (whole, resumed)
+    ]
+    assert states[0]["step"] == states[1]["step"] == 6
+    for key, value in states[0]["network"].items():
+        again = states[1]["network"][key]
+        if device == "cpu":
+            assert torch.equal(again, value), key
+        assert torch.allclose(again, value, rtol=0, atol=1e-5), key
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU and the CPU")
+def test_states_travel_between_devices(device, recipe, tmp_path):
+    given = recipe("run.steps=4", "run.save_every=2", "run.batch_size=4")
+    first = trainer(given, device, tmp_path / "gpu")
+    float(first.advance())
+    (tmp_path / "gpu").mkdir()
+    first.save_state()
+    shutil.copytree(tmp_path / "gpu", tmp_path / "cpu")
+    second = trainer(given, "cpu", tmp_path / "cpu")
+    second.resume()
+    expected, found = step(first), step(second)
+    assert found[0] == pytest.approx(expected[0], rel=1e-5)
+    assert distance(found[1], expected[1]) < 1e-3
+
+
+@pytest.fixture
+def one_process(device, tmp_path):
+    """A process group of one, as torchrun would start it on this device."""
+    backend = "cpu:gloo,cuda:nccl" if device == "cuda" else "gloo"
+    store = dist.FileStore(str(tmp_path / "store"), 1)
+    dist.init_process_group(backend, store=store, rank=0, world_size=1)
+    yield
+    dist.destroy_process_group()
+
+
+def test_one_distributed_process_trains_as_one_alone(device, recipe, tmp_path, one_process):
+    total = torch.arange(3.0, dtype=torch.float64, device=device)
+    dist.all_reduce(total)
+    assert total.tolist() == [0, 1, 2]
+    gathered = [None]
+    dist.all_gather_object(gathered, {"rank": 0})
+    assert gathered == [{"rank": 0}]
+    given = recipe("run.accumulate=2")
+    alone, distributed = (trainer(given, device, tmp_path / name) for name in "ab")
+    distributed.forward = nn.parallel.DistributedDataParallel(
+        distributed.network, broadcast_buffers=False
+    )
+    before = weights(alone)
+    for _ in range(3):
+        expected, found = step(alone), step(distributed)
+        assert found[0] == pytest.approx(expected[0], rel=1e-5)
+        assert distance(found[1], expected[1]) < 1e-4
+    assert distance(weights(distributed), weights(alone)) < 1e-4 < distance(weights(alone), before)
