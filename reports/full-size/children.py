@@ -1,7 +1,11 @@
-"""Commands in processes of their own, with their output in a file and an end in time."""
+"""Commands in processes of their own, with their output in a file and an end in time.
+
+None outlives the process that started it, unless that is killed.
+"""
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
@@ -12,6 +16,15 @@ from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+PATIENCE = 3.0
+"""Seconds for a process to stop those that it started itself."""
+
+
+def leave_when_told() -> None:
+    """Let a signal to end stop what this process started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 class Child:
@@ -26,6 +39,7 @@ class Child:
     def __init__(self, arguments: Sequence[str], log: Path, **variables: str) -> None:
         path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         self.log, self.started, self.stopped = log, time.monotonic(), False
+        atexit.register(self.stop)
         with log.open("wb") as file:
             self.process = subprocess.Popen(
                 [sys.executable, *arguments],
@@ -51,11 +65,13 @@ class Child:
         return None if self.stopped else self.process.returncode
 
     def stop(self) -> None:
-        """End it, and all processes that it started, at once."""
+        """End it, and all processes that it started."""
+        atexit.unregister(self.stop)
         self.stopped = self.stopped or self.running
-        with suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        for end in (signal.SIGTERM, signal.SIGKILL):
+            with suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                os.killpg(self.process.pid, end)
+                self.process.wait(PATIENCE)
 
     @property
     def said(self) -> str:

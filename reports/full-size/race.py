@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 import torch
+from children import leave_when_told
 from rates import copy_rate, matrix_rate, step_flops
 from waves import EAGER, Variant, in_waves
 
@@ -130,6 +131,7 @@ def options() -> argparse.Namespace:
 
 def main() -> None:
     """Race, write the tables, print them."""
+    leave_when_told()
     args, start = options(), time.monotonic()
     output, kind = Path(args.output_dir), args.device.partition(":")[0]
     output.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,7 @@
+#!/bin/bash
+# Everything that should hold before a GPU is used for long, in under six minutes:
+#   bash reports/full-size/check.sh
+# RESULTS: folder of the results (reports/full-size/check); CHECK_SECONDS: the time for all (330);
+# PHOTOGRAPHS: a folder, or a file of mtd.pack (reports/full-size/photographs.zip if it is there,
+# else the bundled photographs); TOY=1: at toy size, as on a machine without a GPU.
+exec python3 "$(dirname "$0")/check.py" "$@"
