@@ -61,13 +61,16 @@ class Child:
         try:
             self.process.wait(max(0.1, deadline - time.monotonic()))
         except subprocess.TimeoutExpired:
-            self.stop()
+            pass
+        self.stop()
         return None if self.stopped else self.process.returncode
 
     def stop(self) -> None:
-        """End it, and all processes that it started."""
+        """End it, and all processes that it started, if it is running."""
         atexit.unregister(self.stop)
-        self.stopped = self.stopped or self.running
+        if not self.running:
+            return
+        self.stopped = True
         for end in (signal.SIGTERM, signal.SIGKILL):
             with suppress(ProcessLookupError, subprocess.TimeoutExpired):
                 os.killpg(self.process.pid, end)
