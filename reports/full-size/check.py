@@ -18,25 +18,54 @@ from pathlib import Path
 from children import ROOT, Child, leave_when_told
 
 HERE = Path(__file__).resolve().parent
-TESTS = ("-m", "pytest", "-m", "gpu", "-q", "-p", "no:cacheprovider", "--import-mode=importlib")
 FIRST = 0.55
 """Share of the time that tests and training may take, so that some is left for the race."""
-LEAVING = 5.0
+LEAVING = 6.0
 """Seconds kept free for the summary."""
 
-STEPS, WARM_UP = 200, 20
 RUNS = {
     ("masked", "bf16"): ("run.accumulate=4",),
     ("baseline", "bf16"): ("run.accumulate=4",),
     ("masked", "float32"): ("run.accumulate=8", "run.compile=false"),
     ("baseline", "float32"): ("run.accumulate=8", "run.compile=false"),
 }
-"""Training runs beside the recipe, in small parts, since they share the GPU's memory."""
+"""Settings of the training runs beside the recipe's: small parts, since they share the memory."""
 
-TOY = (
+FULL = {"steps": 200, "warm_up": 20}
+TOY = {"steps": 8, "warm_up": 2}
+SMALL = (
     *("network.embed_dim=12", "network.depths=[2]", "network.num_heads=[2]"),
     *("network.mlp_hidden=16", "data.crop=16", "run.batch_size=8", "run.compile=false"),
 )
+"""Steps of a training run, and settings at toy size."""
+
+
+def start_tests(results: Path) -> Child:
+    """Start the tests; the report is `tests.xml` in the folder."""
+    options = ["-q", "-rfE", "--durations=10", "--continue-on-collection-errors"]
+    options += ["-p", "no:cacheprovider", "-o", "addopts=", "--import-mode=importlib"]
+    report = results / "tests.xml"
+    report.unlink(missing_ok=True)
+    arguments = ["-m", "pytest", "-m", "gpu", *options, f"--junitxml={report}", "tests/gpu"]
+    return Child(arguments, results / "tests.txt", PYTEST_DISABLE_PLUGIN_AUTOLOAD="1")
+
+
+def end_tests(child: Child, deadline: float, results: Path) -> tuple[bool, str]:
+    """Whether all tests passed; and how many did, with the names of those that did not."""
+    status, report = child.wait(deadline), results / "tests.xml"
+    if not report.exists():
+        why = "stopped for lack of time" if status is None else f"exit status {status}"
+        return False, f"tests: {why}; {child.last_line}"
+    suite = ElementTree.parse(report).getroot().find("testsuite")
+    report.unlink()
+    assert suite is not None
+    all_of_them, *others = (
+        int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")
+    )
+    passed, bad, skipped = all_of_them - sum(others), others[0] + others[1], others[2]
+    names = re.findall(r"^(?:FAILED|ERROR) .*", child.said, re.MULTILINE)
+    line = f"tests: {passed} passed, {bad} failed, {skipped} skipped"
+    return status == 0 and passed > 0, "\n".join([line, *(f"  {name[:200]}" for name in names)])
 
 
 def photographs(folder: Path) -> str:
@@ -48,67 +77,99 @@ def photographs(folder: Path) -> str:
 
     from mtd.data.photographs import photographs as bundled
 
+    folder.mkdir()
     for photo in bundled():
         Image.fromarray(photo.load()).save(folder / f"{photo.name}.png")
     return str(folder)
 
 
-def training(
+def start_training(
     network: str, precision: str, data: str, folder: Path, device: str, toy: bool, seconds: float
 ) -> Child:
-    """Start a training run."""
-    steps, warm_up = (8, 2) if toy else (STEPS, WARM_UP)
+    """Start a training run, which ends by itself before the time is up."""
+    size = TOY if toy else FULL
+    steps = size["steps"]
     changes = [
         *(f"run.steps={steps}", f"run.precision='{precision}'", f"run.log_every={steps // 4}"),
-        *(f"optimizer.warmup={warm_up}", f"validation.every={steps}", "validation.crops=4"),
-        *RUNS[network, precision],
-        *(TOY if toy else ()),
+        *(f"optimizer.warmup={size['warm_up']}", f"validation.every={steps}"),
+        *("validation.crops=4", *RUNS[network, precision], *(SMALL if toy else ())),
     ]
     arguments = ["-m", "mtd.train", "full.toml", "--data", data, "--device", device]
     arguments += ["--output-dir", str(folder), "--seconds", f"{seconds:.0f}"]
     arguments += [word for change in changes for word in ("--set", change)]
-    if network == "baseline":
-        arguments.append("--baseline")
+    arguments += ["--baseline"] if network == "baseline" else []
     return Child(arguments, folder.with_suffix(".txt"))
 
 
-def trained(folder: Path) -> dict[str, str]:
-    """What a training run came to: steps, ms a step, and the loss at its start and end."""
-    if not (folder / "slices.csv").exists() or not (folder / "log.csv").exists():
-        return {}
-    last = list(csv.DictReader((folder / "slices.csv").open()))[-1:]
-    losses = [row["loss"] for row in csv.DictReader((folder / "log.csv").open())]
-    if not last or not losses:
-        return {}
-    names = ("ms_median", "ms_p95", "accumulate", "out_of_memory")
-    found = {"steps": last[0]["step_to"], "first_loss": losses[0], "last_loss": losses[-1]}
-    return found | {name: last[0][name] for name in names}
+def end_training(child: Child, deadline: float, folder: Path) -> dict[str, str]:
+    """What a training run came to: steps, ms a step, its first and last loss, why it failed."""
+    status, found = child.wait(deadline), {}
+    logs = [folder / name for name in ("slices.csv", "log.csv")]
+    if all(log.exists() for log in logs):
+        slices, losses = (list(csv.DictReader(log.open())) for log in logs)
+        names = ("ms_median", "ms_p95", "accumulate", "out_of_memory")
+        if slices and losses:
+            found = {"steps": slices[-1]["step_to"]} | {name: slices[-1][name] for name in names}
+            found |= {"first_loss": losses[0]["loss"], "last_loss": losses[-1]["loss"]}
+    if status == 0 and found:
+        return found
+    what = "stopped for lack of time" if status is None else f"exit status {status}"
+    return found | {"reason": f"{what}: {child.last_line}"}
 
 
-def counts(report: Path) -> dict[str, int]:
-    """Number of tests, failures, errors and skipped ones in a report of pytest."""
-    if not report.exists():
-        return {}
-    suite = ElementTree.parse(report).getroot().find("testsuite")
-    assert suite is not None
-    return {name: int(suite.get(name, 0)) for name in ("tests", "failures", "errors", "skipped")}
+def write_training(rows: list[dict[str, str]], results: Path) -> str:
+    """Write `training.csv`, and return it as text."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with (results / "training.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, names, restval="")
+        table.writeheader()
+        table.writerows(rows)
+    shown = [dict(zip(names, names, strict=True)), *rows]
+    widths = {name: max(len(row.get(name, "")) for row in shown) for name in names}
+    lines = ["  ".join(row.get(name, "").rjust(widths[name]) for name in names) for row in shown]
+    return "\n".join(["training:", *map(str.rstrip, lines)])
 
 
-def describe_tests(child: Child, status: int | None, report: Path) -> tuple[bool, str]:
-    """Whether all tests passed, and a line, with the names of those that did not."""
-    found = counts(report)
-    if not found:
-        why = "stopped for lack of time" if status is None else f"exit status {status}"
-        return False, f"tests: {why}; {child.last_line}"
-    bad = found["failures"] + found["errors"]
-    passed = found["tests"] - bad - found["skipped"]
-    line = f"tests: {passed} passed, {bad} failed, {found['skipped']} skipped"
-    names = re.findall(r"^(?:FAILED|ERROR) .*", child.said, re.MULTILINE)
-    return status == 0 and passed > 0, "\n".join([line, *(f"  {name[:200]}" for name in names)])
+def race(data: str, seconds: float, toy: bool, results: Path, log: Path) -> tuple[bool, str]:
+    """Run the race; whether there is a winner, and what it said."""
+    arguments = [str(HERE / "race.py"), "--data", data, "--seconds", f"{seconds:.0f}"]
+    arguments += ["--output-dir", str(results), *(["--toy"] if toy else [])]
+    if modes := os.environ.get("RACE_MODES", "eager" if toy else ""):
+        arguments += ["--modes", modes]
+    child = Child(arguments, log)
+    status = child.wait(child.started + seconds + LEAVING / 2)
+    ended = "" if status == 0 else f"\nrace: exit status {status}"
+    return status == 0, f"race of attention paths:\n{child.said.rstrip()}{ended}"
+
+
+def check(results: Path, device: str, toy: bool, start: float, limit: float) -> tuple[bool, str]:
+    """All parts, within `limit` seconds from `start`; whether all is well, and the summary."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        data = photographs(folder / "photographs")
+        deadline = start + FIRST * limit
+        tests, seconds = start_tests(results), deadline - time.monotonic()
+        runs = {
+            key: start_training(*key, data, folder / "-".join(key), device, toy, seconds)
+            for key in RUNS
+        }
+        fine, tested = end_tests(tests, deadline, results)
+        rows = [
+            {"network": network, "precision": precision}
+            | end_training(child, deadline + LEAVING, folder / f"{network}-{precision}")
+            for (network, precision), child in runs.items()
+        ]
+        trained, first = write_training(rows, results), time.monotonic() - start
+        won, raced = race(data, limit - first - LEAVING, toy, results, folder / "race.txt")
+        logs = [f"== {' '.join(key)}\n{child.said}" for key, child in runs.items()]
+    (results / "training.txt").write_text("\n".join(logs))
+    fine = fine and won and not any("reason" in row for row in rows)
+    took = f"{time.monotonic() - start:.0f} s of {limit:.0f}, {first:.0f} before the race"
+    return fine, "\n\n".join([tested, trained, raced, took])
 
 
 def main() -> None:
-    """Check, write the results, print a summary; exit status 1 if anything failed."""
+    """Check, write the results, print the summary; exit status 1 if anything failed."""
     leave_when_told()
     start, limit = time.monotonic(), float(os.environ.get("CHECK_SECONDS", "330"))
     sys.path.insert(0, str(ROOT))
@@ -119,76 +180,12 @@ def main() -> None:
     results = Path(os.environ.get("RESULTS", HERE / "check")).resolve()
     results.mkdir(parents=True, exist_ok=True)
     name = torch.cuda.get_device_name() if cuda else "CPU"
-    size = ", toy size" if toy else ""
-    lines = [f"{name}, PyTorch {torch.__version__}, Python {sys.version.split()[0]}{size}"]
-    with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        (folder / "photographs").mkdir()
-        data = photographs(folder / "photographs")
-        deadline = start + FIRST * limit
-        report = results / "tests.xml"
-        report.unlink(missing_ok=True)
-        tests = Child(
-            [*TESTS, "-o", "addopts=", "-rfE", f"--junitxml={report}", "tests/gpu"],
-            results / "tests.txt",
-            PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
-        )
-        seconds = deadline - time.monotonic()
-        runs = {
-            key: training(*key, data, folder / "-".join(key), device, toy, seconds) for key in RUNS
-        }
-        status = tests.wait(deadline)
-        fine, line = describe_tests(tests, status, report)
-        lines.append(line)
-        fine = trainings(runs, folder, results, deadline + LEAVING, lines) and fine
-        first = time.monotonic() - start
-        left = limit - first - LEAVING
-        arguments = [str(HERE / "race.py"), "--data", data, "--seconds", f"{left:.0f}"]
-        arguments += ["--output-dir", str(results), *(["--toy"] if toy else [])]
-        if modes := os.environ.get("RACE_MODES", "eager" if toy else ""):
-            arguments += ["--modes", modes]
-        race = Child(arguments, results / "race.txt")
-        raced = race.wait(start + limit)
-        fine = fine and raced == 0
-        lines += ["", "race of attention paths:", race.said.rstrip()]
-        if raced != 0:
-            lines.append(f"race: exit status {raced}")
-        seconds = time.monotonic() - start
-        lines += ["", f"{seconds:.0f} s of {limit:.0f}, {first:.0f} of them tests and training"]
-    lines.append("all is well" if fine else "SOMETHING FAILED")
-    text = "\n".join(lines)
+    title = f"{name}, PyTorch {torch.__version__}, Python {sys.version.split()[0]}"
+    fine, text = check(results, device, toy, start, limit)
+    text = "\n\n".join([title + ", toy size" * toy, text, "passed" if fine else "FAILED"])
     (results / "summary.txt").write_text(text + "\n")
     print(text)
     sys.exit(0 if fine else 1)
-
-
-def trainings(
-    runs: dict[tuple[str, str], Child],
-    folder: Path,
-    results: Path,
-    deadline: float,
-    lines: list[str],
-) -> bool:
-    """Wait for the training runs, and write what they came to; whether all ended well."""
-    fine, rows, logs = True, [], []
-    for (network, precision), child in runs.items():
-        status = child.wait(deadline)
-        found = trained(folder / f"{network}-{precision}")
-        fine = fine and status == 0 and bool(found)
-        reason = "" if status == 0 else f"exit status {status}: {child.last_line}"
-        rows.append({"network": network, "precision": precision} | found | {"reason": reason})
-        logs.append(f"== {network}, {precision}\n{child.said}")
-    (results / "training.txt").write_text("\n".join(logs))
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    with (results / "training.csv").open("w", newline="") as file:
-        table = csv.DictWriter(file, names, restval="")
-        table.writeheader()
-        table.writerows(rows)
-    lines.append("training:")
-    widths = {name: max(len(name), *(len(row.get(name, "")) for row in rows)) for name in names}
-    for row in ({name: name for name in names}, *rows):
-        lines.append("  ".join(row.get(name, "").rjust(widths[name]) for name in names).rstrip())
-    return fine
 
 
 if __name__ == "__main__":

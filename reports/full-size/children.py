@@ -58,10 +58,8 @@ class Child:
 
     def wait(self, deadline: float) -> int | None:
         """Its exit status; None if it had to be stopped, `deadline` being reached."""
-        try:
+        with suppress(subprocess.TimeoutExpired):
             self.process.wait(max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            pass
         self.stop()
         return None if self.stopped else self.process.returncode
 

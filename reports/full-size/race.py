@@ -8,6 +8,7 @@ one that fails or hangs is a row with its reason and ends nothing.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -41,7 +42,11 @@ TOY = (
 
 
 def race(
-    modes: list[str], folder: Path, settings: dict[str, Any], deadline: float
+    paths: list[str],
+    modes: list[str],
+    folder: Path,
+    settings: dict[str, Any],
+    deadline: float,
 ) -> list[Variant]:
     """Every path eager and in the first modes, then the fastest in the slow ones."""
     slow = [mode for mode in modes if mode in FASTEST]
@@ -50,11 +55,11 @@ def race(
         if mode not in slow:
             now = time.monotonic()
             until = now + QUICK * (deadline - now) if slow else deadline
-            wave = [Variant(path, mode) for path in ATTENTION]
+            wave = [Variant(path, mode) for path in paths]
             in_waves(wave, side_by_side(variants), folder, settings, until)
             variants += wave
-    best = min(variants, key=lambda one: one.ms)
-    if best.ms < float("inf"):
+    best = fastest(variants)
+    if best is not None:
         last = [Variant(best.attention, mode) for mode in slow]
         in_waves(last, side_by_side(variants), folder, settings, deadline)
         variants += last
@@ -64,7 +69,7 @@ def race(
 def side_by_side(variants: list[Variant]) -> int:
     """How many variants fit into the GPU's memory together, judged by the smallest so far."""
     if not torch.cuda.is_available():
-        return 1
+        return AT_ONCE
     peaks = [one.result["peak_gib"] for one in variants if "peak_gib" in one.result]
     total = torch.cuda.get_device_properties(0).total_memory / 2**30
     return max(1, min(AT_ONCE, int(ROOM * total / min(peaks)))) if peaks else AT_ONCE
@@ -94,27 +99,27 @@ def table(variants: list[Variant], flops: float, rate: float) -> pd.DataFrame:
 
 
 def verdict(variants: list[Variant], device: str) -> str:
-    """Which row of the table of paths to set, and which mode of compilation."""
-    best = min(variants, key=lambda one: one.ms)
-    if best.ms == float("inf"):
+    """Which rows of the table of paths to set, and which mode of compilation."""
+    best = fastest(variants)
+    if best is None:
         return "no variant could be measured"
-    lines = [f"fastest: {best.attention}, {best.mode}, {best.ms:.2f} ms a step"]
+    lines = [
+        f"fastest: {best.attention}, {best.mode}, {best.ms:.2f} ms a step",
+        f"in FASTEST of mtd/networks/window_attention.py, for training on {device}, set",
+    ]
     for compiled in (False, True):
-        kind = [one for one in variants if (one.mode != EAGER) == compiled]
-        first = min(kind, key=lambda one: one.ms, default=None)
-        if first is not None and first.ms < float("inf"):
-            what = f"{'compiled' if compiled else 'eager'} {first.attention} ({first.ms:.2f} ms)"
-            lines.append(f"best {what}")
-    lines.append(
-        f"in mtd/networks/window_attention.py, set the row of {device}, training, to "
-        f"{best.attention!r}; in mtd/training/configs/full.toml, [run] "
-        + (
-            f"compile = true, compile_mode = {best.mode!r}"
-            if best.mode != EAGER
-            else "compile = false"
-        )
-    )
-    return "\n".join(lines)
+        first = fastest([one for one in variants if (one.mode != EAGER) == compiled])
+        if first is not None:
+            row = f'("{device}", True, {compiled}), {"" if compiled else "not "}compiled'
+            lines.append(f"  {row}: {first.attention!r} ({first.mode}, {first.ms:.2f} ms)")
+    mode = f'compile = true, compile_mode = "{best.mode}"'
+    mode = "compile = false" if best.mode == EAGER else mode
+    return "\n".join([*lines, f"in [run] of mtd/training/configs/full.toml, set {mode}"])
+
+
+def fastest(variants: list[Variant]) -> Variant | None:
+    """The variant with the least median, of those that were measured."""
+    return min((one for one in variants if one.measured), key=lambda one: one.ms, default=None)
 
 
 def options() -> argparse.Namespace:
@@ -123,6 +128,7 @@ def options() -> argparse.Namespace:
     p.add_argument("--data", required=True, help="photographs: a folder, or a file of mtd.pack")
     p.add_argument("--seconds", type=float, default=200, help="for all of it (default 200)")
     p.add_argument("--output-dir", default="reports/full-size/check")
+    p.add_argument("--paths", default=",".join(ATTENTION))
     p.add_argument("--modes", default=",".join([EAGER, "default", *FASTEST]))
     p.add_argument("--toy", action="store_true", help="a small network, as a rehearsal")
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
@@ -152,22 +158,24 @@ def main() -> None:
         f"a step: {flops / 1e12:.4g} TFLOP, {1000 * flops / rate:.3g} ms at that rate", flush=True
     )
     with tempfile.TemporaryDirectory() as folder:
-        variants = race(args.modes.split(","), Path(folder), settings, start + args.seconds)
+        paths, modes = args.paths.split(","), args.modes.split(",")
+        variants = race(paths, modes, Path(folder), settings, start + args.seconds)
         logs = [
             f"== {log.parent.name}\n{log.read_text()}" for log in Path(folder).glob("*/log.txt")
         ]
-    (output / "race_logs.txt").write_text("\n".join(logs))
+    (output / "race.txt").write_text("\n".join(logs))
     found = table(variants, flops, rate)
     found.to_csv(output / "race.csv", index=False)
-    best = min(variants, key=lambda one: one.ms)
-    longest = pd.DataFrame(best.result.get("kernels", []), columns=list(COLUMNS))
+    best = fastest(variants)
+    longest = pd.DataFrame(best.result["kernels"] if best else [], columns=list(COLUMNS))
     longest.to_csv(output / "kernels.csv", index=False)
     print(found.dropna(axis=1, how="all").fillna("").to_string(index=False, float_format="%.3f"))
     longest["kernel"] = longest["kernel"].str.slice(0, 90)
-    if len(longest):
+    if best is not None:
         print(f"\nlongest kernels of {best.attention}, {best.mode}:")
         print(longest.to_string(index=False, float_format="%.3f"))
     print(f"\n{verdict(variants, kind)}")
+    sys.exit(0 if best else 1)
 
 
 if __name__ == "__main__":

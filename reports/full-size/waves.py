@@ -43,6 +43,11 @@ class Variant:
         ]
 
     @property
+    def measured(self) -> bool:
+        """Whether there is a time."""
+        return "ms_median" in self.result
+
+    @property
     def ms(self) -> float:
         """Median of a step in ms; infinite where there is none."""
         return float(self.result.get("ms_median", float("inf")))
