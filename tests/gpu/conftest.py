@@ -21,6 +21,12 @@ TOY = (
 )
 
 
+@pytest.fixture(autouse=True)
+def float32_means_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As commands have it (`mtd.utils.distributed.start`)."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
 @pytest.fixture
 def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
