@@ -1,4 +1,4 @@
-"""Masks and crops made on the device: those of the host, bit for bit."""
+"""Masks drawn on the device: those of the host, bit for bit."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import pytest
 import torch
 
 from mtd.masking import DrawnMasks, draw_input_mask
-from mtd.training.device_pairs import DevicePairs
-from mtd.training.pairs import TrainingPairs
 from mtd.utils import counter_random, seeds
 from mtd.utils.counter_random import BatchStream
 
@@ -69,26 +67,3 @@ def test_numbers_drawn_where_everything_is_compiled(device, compiled):
     ]
     both = np.array([[(w >> 40, w >> 16 & 2**24 - 1) for w in row] for row in words], np.int64)
     assert np.array_equal(found.cpu().numpy(), both.reshape(4, 300))
-
-
-def test_crops_are_those_of_the_host_and_noise_is_what_it_is_called(device, photographs):
-    crop, batch = (64, 64) if device == "cuda" else (32, 16)
-    host = TrainingPairs([str(photographs)], crop, "gaussian:15", clip=False, seed=5)
-    pairs = DevicePairs(
-        [str(photographs)],
-        *(crop, "gaussian:15", torch.device(device), batch),
-        clip=False,
-        seed=5,
-        quiet=True,
-    )
-    for step in (0, 3):
-        noisy, clean = pairs.batch(step * batch, batch)
-        assert clean.device.type == noisy.device.type == device
-        assert torch.equal(clean.cpu(), host.batch(step * batch, batch)[1])
-        noise = (noisy - clean).double().cpu() * 255
-        count = noise.numel()
-        assert abs(float(noise.mean())) < 5 * 15 / count**0.5
-        assert abs(float(noise.std()) - 15) < 5 * 15 / (2 * count) ** 0.5
-        assert torch.equal(pairs.batch(step * batch + 4, 4)[0], noisy[4:8])
-    halves = noise[: batch // 2].flatten(), noise[batch // 2 :].flatten()
-    assert abs(float(torch.corrcoef(torch.stack(halves))[0, 1])) < 5 / len(halves[0]) ** 0.5
