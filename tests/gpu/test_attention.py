@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from mtd.networks.window_attention import PATHS, Shift, attend, shift_mask, window_kinds
-from mtd.networks.window_attention import window_regions as regions
+from mtd.networks.window_attention import PATHS, Shift, attend
+from mtd.networks.windows import shift_mask, window_kinds, window_regions
 from torch import Tensor
 
 from mtd.inference.forward import denoise
@@ -17,7 +17,7 @@ from tests.helpers.networks import tiny_network
 pytestmark = pytest.mark.gpu
 
 WINDOW, HEADS, WIDTH = 8, 6, 10
-CLOSE = {torch.float64: 1e-12, torch.float32: 2e-6, torch.bfloat16: 2e-2}
+CLOSE = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2}
 
 
 def separated(rows: int, columns: int) -> Tensor:
@@ -64,36 +64,41 @@ def drawn(windows: int) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def shift_of(rows: int, columns: int, device: str, kind: torch.dtype) -> Shift:
-    added = shift_mask(regions(WINDOW)).to(device, kind)
+    added = shift_mask(window_regions(WINDOW)).to(device, kind)
     return Shift(added, window_kinds(rows, columns, torch.device(device)))
 
 
 def distance(found: Tensor, expected: Tensor) -> float:
-    return float((found.double().cpu() - expected).norm() / expected.norm())
+    found, expected = found.detach().double().cpu(), expected.detach()
+    return float((found - expected).norm() / expected.norm())
 
 
 @pytest.mark.parametrize("shifted", [False, True])
 @pytest.mark.parametrize("kind", list(CLOSE), ids=str)
 @pytest.mark.parametrize("path", [*PATHS, "auto"])
 def test_output_and_gradients(device, path, kind, shifted):
-    if path == "flex" and device == "cuda" and kind == torch.float64:
-        pytest.skip("flex_attention takes no float64 on a GPU")
+    if path == "flex" and device == "cuda" and (kind == torch.float64 or not shifted):
+        pytest.skip("flex_attention takes no float64 on a GPU, and compiles for each case")
     rows, columns, images = 3, 2, 2
     qkv, bias, gradient = drawn(images * rows * columns)
     # of what the device is given, which bf16 has rounded
     exact = [x.to(kind).double().requires_grad_() for x in (qkv, bias)]
     expected = oracle(*exact, separated(rows, columns) if shifted else None)
     expected.backward(gradient.to(kind).double())
-    given = [x.to(device, kind).requires_grad_() for x in (qkv, bias)]
+    given = [x.to(device, kind) for x in (qkv, bias)]
     shift = shift_of(rows, columns, device, kind) if shifted else None
+    if path != "flex" or device == "cpu":
+        with torch.no_grad():
+            found = attend(*given, shift, path)
+        assert found.dtype == kind and distance(found, expected) < CLOSE[kind]
+    if path == "flex" and device == "cpu":
+        return  # it has no gradients there
+    given = [x.requires_grad_() for x in given]
     found = attend(*given, shift, path)
     found.backward(gradient.to(device, kind))
-    assert found.dtype == kind
-    for one, other in (
-        (found, expected),
-        *((g.grad, e.grad) for g, e in zip(given, exact, strict=True)),
-    ):
-        assert distance(one.detach(), other.detach()) < CLOSE[kind]
+    assert distance(found, expected) < CLOSE[kind]
+    for one, other in zip(given, exact, strict=True):
+        assert distance(one.grad, other.grad) < CLOSE[kind]
 
 
 @pytest.mark.parametrize("shifted", [False, True])
