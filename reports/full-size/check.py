@@ -16,6 +16,7 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 from children import ROOT, Child, leave_when_told
+from tables import aligned
 
 HERE = Path(__file__).resolve().parent
 FIRST = 0.55
@@ -124,10 +125,7 @@ def write_training(rows: list[dict[str, str]], results: Path) -> str:
         table = csv.DictWriter(file, names, restval="")
         table.writeheader()
         table.writerows(rows)
-    shown = [dict(zip(names, names, strict=True)), *rows]
-    widths = {name: max(len(row.get(name, "")) for row in shown) for name in names}
-    lines = ["  ".join(row.get(name, "").rjust(widths[name]) for name in names) for row in shown]
-    return "\n".join(["training:", *map(str.rstrip, lines)])
+    return f"training:\n{aligned(rows)}"
 
 
 def race(data: str, seconds: float, toy: bool, results: Path, log: Path) -> tuple[bool, str]:

@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 from children import leave_when_told
 from rates import copy_rate, matrix_rate, step_flops
+from tables import aligned
 from waves import EAGER, Variant, in_waves
 
 ATTENTION = ("matmul", "sdpa", "flex")
@@ -169,11 +170,11 @@ def main() -> None:
     best = fastest(variants)
     longest = pd.DataFrame(best.result["kernels"] if best else [], columns=list(COLUMNS))
     longest.to_csv(output / "kernels.csv", index=False)
-    print(found.dropna(axis=1, how="all").fillna("").to_string(index=False, float_format="%.3f"))
-    longest["kernel"] = longest["kernel"].str.slice(0, 90)
+    print(aligned(found.to_dict("records")))
     if best is not None:
         print(f"\nlongest kernels of {best.attention}, {best.mode}:")
-        print(longest.to_string(index=False, float_format="%.3f"))
+        longest["kernel"] = longest["kernel"].str.slice(0, 90)
+        print(aligned(longest.to_dict("records")))
     print(f"\n{verdict(variants, kind)}")
     sys.exit(0 if best else 1)
 

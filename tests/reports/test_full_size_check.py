@@ -30,7 +30,7 @@ def script(monkeypatch: pytest.MonkeyPatch):
         return importlib.import_module(name)
 
     yield imported
-    for name in ("children", "rates", "waves", "race", "race_variant", "check"):
+    for name in ("children", "rates", "waves", "tables", "race", "race_variant", "check"):
         sys.modules.pop(name, None)
 
 
@@ -97,6 +97,15 @@ def test_the_table_and_its_verdict(script):
     assert "fastest: matmul, default, 20.00 ms" in said
     assert "compiled: 'matmul'" in said and "not compiled: 'sdpa'" in said
     assert race.verdict(variants[3:], "cuda") == "no variant could be measured"
+
+
+def test_tables_of_text(script):
+    rows = [
+        {"network": "masked", "ms": 12.34567, "steps": 200, "reason": ""},
+        {"network": "b", "ms": float("nan"), "other": None},
+    ]
+    lines = script("tables").aligned(rows).splitlines()
+    assert lines == ["network  ms     steps", "masked   12.35  200", "b"]
 
 
 def test_as_many_side_by_side_as_memory_holds(script, monkeypatch):
@@ -185,9 +194,10 @@ def test_children_end_with_whoever_started_them(script, tmp_path):
 
 
 def test_the_race_at_toy_size(tmp_path, photographs):
-    """On a bare machine: one path, measured, with its longest operators."""
+    """On a bare machine: one path, with its longest operators, and one that the CPU lacks."""
     (tmp_path / "hide").mkdir()
-    arguments = ["--toy", "--data", str(photographs), "--modes", "eager", "--paths", "matmul"]
+    arguments = ["--toy", "--data", str(photographs), "--modes", "eager"]
+    arguments += ["--paths", "matmul,flex"]
     done = on_a_bare_machine(
         *(str(FOLDER / "race.py"), *arguments, "--seconds", "300", "--device", "cpu"),
         *("--output-dir", str(tmp_path / "out")),
@@ -196,7 +206,8 @@ def test_the_race_at_toy_size(tmp_path, photographs):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     table = pd.read_csv(tmp_path / "out" / "race.csv")
-    assert table.attention.tolist() == ["matmul"] and table.ms_median[0] > 0
+    assert table.attention.tolist() == ["matmul", "flex"] and table.ms_median[0] > 0
+    assert "no gradients on the CPU" in table.reason[1] and table.reason[1] in done.stdout
     assert table.ms_p95[0] >= table.ms_median[0] and 0 < table.share_of_bf16_rate[0] < 1
     kernels = pd.read_csv(tmp_path / "out" / "kernels.csv")
     assert len(kernels) == 10 and kernels.ms_per_step.is_monotonic_decreasing
