@@ -31,7 +31,7 @@ AT_ONCE = 3
 """Variants that are compiled side by side, at most."""
 ROOM = 0.85
 """Share of the GPU's memory that they may fill."""
-QUICK = 0.65
+QUICK = 0.75
 """Share of the time left that each quick mode may take, so that some is left for the slow ones."""
 
 FULL = ("data.crop=64", "run.batch_size=64")

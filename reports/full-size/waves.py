@@ -11,7 +11,7 @@ from typing import Any
 from children import Child
 
 EAGER = "eager"
-MEASURING = 12.0
+MEASURING = 7.0
 """Seconds kept free for measuring a variant that is ready."""
 
 

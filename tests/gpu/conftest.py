@@ -14,10 +14,11 @@ from scipy.ndimage import gaussian_filter
 from mtd.training import config
 from mtd.training.config import Recipe
 
-FULL = ("data.crop=64", "run.batch_size=16")
+FULL = ("data.crop=64", "run.batch_size=16", "optimizer.learning_rate=3e-4")
 TOY = (
     *("network.embed_dim=8", "network.depths=[2]", "network.num_heads=[2]"),
     *("network.mlp_hidden=16", "data.crop=16", "run.batch_size=4"),
+    "optimizer.learning_rate=1e-3",
 )
 
 
@@ -51,7 +52,7 @@ def recipe(device: str, photographs: Path) -> Callable[..., Recipe]:
 
     def make(*changes: str, baseline: bool = False) -> Recipe:
         sizes = FULL if device == "cuda" else TOY
-        common = ("run.steps=60", "optimizer.learning_rate=1e-3", "validation.every=0")
+        common = ("run.steps=60", "validation.every=0")
         return config.load(
             "paper.toml", [*sizes, *common, *changes], folders=[str(photographs)], baseline=baseline
         )

@@ -49,7 +49,7 @@ def scarce(device, recipe, tmp_path, monkeypatch):
     assert whole > 1.3 * half
     clean_up()
     total = torch.cuda.get_device_properties(0).total_memory
-    torch.cuda.set_per_process_memory_fraction((half + 0.5 * (whole - half)) / total)
+    torch.cuda.set_per_process_memory_fraction((half + 0.7 * (whole - half)) / total)
     yield
     torch.cuda.set_per_process_memory_fraction(1.0)
 
