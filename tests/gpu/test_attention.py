@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from mtd.networks.window_attention import PATHS, Shift, attend
-from mtd.networks.windows import shift_mask, window_kinds, window_regions
 from torch import Tensor
 
 from mtd.inference.forward import denoise
 from mtd.networks import window_attention
 from mtd.networks.swinir import SwinIR
+from mtd.networks.window_attention import PATHS, Shift, attend
+from mtd.networks.windows import shift_mask, window_kinds, window_regions
 from tests.helpers.networks import tiny_network
 
 pytestmark = pytest.mark.gpu
