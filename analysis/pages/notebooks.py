@@ -163,6 +163,7 @@ def execute(notebook: NotebookNode, folder: Path, name: str, quiet: bool = True)
                 cwd=str(working),
                 progress_bar=not quiet,
                 log_output=False,
+                request_save_on_cell_execute=False,  # the whole notebook, twice for each cell
             )
         except papermill.PapermillExecutionError as error:
             atomic_write.write(failed, target.read_bytes())

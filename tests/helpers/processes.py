@@ -28,6 +28,7 @@ SERVER.set_forkserver_preload(
         *("torchvision", "pandas", "scipy.stats", "sklearn.manifold", "safetensors.torch"),
         *("matplotlib.figure", "matplotlib.backends.backend_agg", "seaborn", "skimage.io"),
         *("mtd.loading.load", "mtd.train", "mtd.training.run", "analysis.engine.run"),
+        *("ipykernel.kernelapp", "analysis.report.publish"),
     ]
 )
 
@@ -56,16 +57,29 @@ class Forked:
         arguments: `-m MODULE ...` or `SCRIPT ...`.
         cwd: its folder.
         variables: its environment.
+        own_group: whether it is in a process group of its own.
     """
 
-    def __init__(self, *arguments: str, cwd: Path, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        cwd: str | Path,
+        variables: Mapping[str, str],
+        own_group: bool = False,
+    ) -> None:
         self._folder = tempfile.TemporaryDirectory()
         self._said = [Path(self._folder.name) / name for name in ("stdout", "stderr")]
         for path in self._said:
             path.touch()
-        given = (arguments, str(cwd), dict(variables), *map(str, self._said))
+        said = tuple(map(str, self._said))
+        given = (arguments, str(cwd), dict(variables), said, own_group)
         self._process = SERVER.Process(target=_python, args=given)
         self._process.start()
+
+    @property
+    def pid(self) -> int:
+        assert self._process.pid is not None, "it was started"
+        return self._process.pid
 
     def running(self) -> bool:
         """Whether it has not ended."""
@@ -89,12 +103,18 @@ class Forked:
 
 
 def _python(
-    arguments: tuple[str, ...], cwd: str, variables: dict[str, str], out: str, err: str
+    arguments: tuple[str, ...],
+    cwd: str,
+    variables: dict[str, str],
+    said: tuple[str, str],
+    own_group: bool,
 ) -> None:
     """Runs in the forked process."""
     import torch
     from threadpoolctl import threadpool_limits
 
+    if own_group:
+        os.setpgrp()
     os.chdir(cwd)
     sys.path.insert(0, cwd)
     os.environ.clear()
@@ -102,9 +122,9 @@ def _python(
     threads = int(variables["OMP_NUM_THREADS"])  # which libraries read when they are imported
     threadpool_limits(threads)
     torch.set_num_threads(threads)
-    for path, stream in ((out, sys.stdout), (err, sys.stderr)):
+    for number, (path, stream) in enumerate(zip(said, (sys.stdout, sys.stderr), strict=True), 1):
         stream.flush()
-        os.dup2(os.open(path, os.O_WRONLY), {out: 1, err: 2}[path])
+        os.dup2(os.open(path, os.O_WRONLY), number)
     if arguments[0] == "-m":
         sys.argv = list(arguments[1:])
         runpy.run_module(arguments[1], run_name="__main__", alter_sys=True)

@@ -403,6 +403,7 @@ def test_every_claim_is_on_the_page_and_every_cell_is_trained():
     assert not len({(c.finding, c.quantity) for c in claims()}) < len(claims())
 
 
+@pytest.mark.usefixtures("forked_kernels")
 def test_the_page(study, tmp_path, in_process):
     code, _, err = in_process(
         findings_command.main, str(study), "--output-dir", str(tmp_path / "page"), "--quiet"

@@ -30,6 +30,8 @@ from analysis.report.settings import FORMATS, ReportOptions
 from mtd.utils.errors import BadInput, Failed
 from tests.helpers.figures import leave_unrendered
 
+pytestmark = pytest.mark.usefixtures("forked_kernels")  # but for the kernel of `made`
+
 SMALL = ("--limit", "5", "--crop", "24", "--benchmark-crop", "32", "--noise", "poisson:3.5")
 SMALL += ("--max-crops", "attribution=2", "--no-lpips", "--quiet")  # two crops
 
