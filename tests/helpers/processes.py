@@ -116,7 +116,8 @@ def _python(
     if own_group:
         os.setpgrp()
     os.chdir(cwd)
-    sys.path.insert(0, cwd)
+    added = variables.get("PYTHONPATH", "").split(os.pathsep)  # which Python reads when it starts
+    sys.path[:0] = [cwd, *(place for place in added if place and place not in sys.path)]
     os.environ.clear()
     os.environ.update(variables)
     threads = int(variables["OMP_NUM_THREADS"])  # which libraries read when they are imported
@@ -133,9 +134,11 @@ def _python(
         runpy.run_path(arguments[0], run_name="__main__")
 
 
-def forked(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def forked(
+    *arguments: str, cwd: Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Python in a process of its own, without what its start takes."""
-    return Forked(*arguments, cwd=cwd, variables=environment()).done()
+    return Forked(*arguments, cwd=cwd, variables=environment() | variables).done()
 
 
 def two_started(*arguments: str, cwd: Path) -> list[Forked]:
@@ -158,7 +161,7 @@ def torchrun(*arguments: str, cwd: Path, processes: int = 2) -> subprocess.Compl
     """Processes as torchrun starts and watches them."""
     launcher = ("-m", "torch.distributed.run", "--nproc-per-node", str(processes))
     port = ("--master-port", str(free_port()))
-    return fresh(*launcher, *port, *arguments, cwd=cwd, OMP_NUM_THREADS="1")
+    return forked(*launcher, *port, *arguments, cwd=cwd)  # which starts Python itself
 
 
 def free_port() -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +10,7 @@ import pytest
 import torch
 
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import forked, fresh
 from tests.helpers.toy_package import install
 
 SMALL = ("--limit", "4", "--crop", "24", "--quiet")
@@ -31,23 +30,26 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+SCRIPT = "from analysis.commands.console import main; main()"
+"""The console script."""
+
+
 def mtd(place: Path, *arguments: str) -> str:
-    """Standard output of the console script's entry point."""
-    script = "from analysis.commands.console import main; main()"
-    path = os.pathsep.join([str(ROOT), str(place / "site")])
-    done = subprocess.run(
-        [sys.executable, "-c", script, *arguments],
-        cwd=place,
-        env=os.environ | {"PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-    )
+    """Its standard output, in a process that was forked before the package was installed."""
+    (place / "script.py").write_text(SCRIPT)
+    done = forked("script.py", *arguments, cwd=place, PYTHONPATH=search_path(place))
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
+def search_path(place: Path) -> str:
+    return os.pathsep.join([str(ROOT), str(place / "site")])
+
+
 def test_the_overview_and_help_list_them(place):
-    overview = mtd(place)
+    started = fresh("-c", SCRIPT, cwd=place, PYTHONPATH=search_path(place))
+    overview = started.stdout
+    assert started.returncode == 0 and overview == mtd(place)
     assert "  toy " in overview and "Toy means" in overview
     text = mtd(place, "toy", "--help")
     assert "Mean of the outputs." in text

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from analysis.pages import notebooks
+from analysis.report.command import run_arguments
 from tests.helpers.paths import ROOT
 
 NAMES = (
@@ -45,15 +46,15 @@ def python(*arguments: str, cwd: Path, path: str) -> subprocess.CompletedProcess
     )
 
 
-@pytest.mark.parametrize("how", ["checkout", "installed"])
-def test_no_module_of_a_folder_is_imported(sent, tmp_path, how):
+@pytest.mark.parametrize("how", ["here", "installed"])
+def test_no_module_of_a_folder_is_imported(sent, tmp_path, how, monkeypatch):
     arguments = ["report", str(sent), "--output-dir", str(tmp_path / "page"), "--format", "html"]
-    if how == "checkout":
-        start, place, path = ["-m", "analysis.report", *arguments[1:]], ROOT, ""
+    if how == "here":  # with a kernel that has no search path but what it is given
+        monkeypatch.delenv("PYTHONPATH", raising=False)
+        run_arguments([*arguments[1:], "--quiet"])
     else:  # as a console script, whose own folder is first on the path; started in the folder
-        start, place, path = ["-P", "-c", CONSOLE, *arguments], sent, str(ROOT)
-    done = python(*start, cwd=place, path=path)
-    assert done.returncode == 0, done.stderr
+        done = python("-P", "-c", CONSOLE, *arguments, cwd=sent, path=str(ROOT))
+        assert done.returncode == 0, done.stderr
     assert "SRGA" in (tmp_path / "page" / "report.html").read_text(encoding="utf-8")
     assert list((tmp_path / "imported").iterdir()) == []
 
