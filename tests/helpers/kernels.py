@@ -24,9 +24,7 @@ class ForkedKernel:
 
     stdin = stdout = stderr = None
 
-    def __init__(
-        self, command: Sequence[str], *, env: Mapping[str, str], **_: object
-    ) -> None:
+    def __init__(self, command: Sequence[str], *, env: Mapping[str, str], **_: object) -> None:
         variables = {"OMP_NUM_THREADS": "1", **env}
         self._forked = Forked(*command[1:], cwd=Path.cwd(), variables=variables, own_group=True)
         self.pid = self._forked.pid

@@ -134,9 +134,7 @@ def _python(
         runpy.run_path(arguments[0], run_name="__main__")
 
 
-def forked(
-    *arguments: str, cwd: Path, **variables: str
-) -> subprocess.CompletedProcess[str]:
+def forked(*arguments: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Python in a process of its own, without what its start takes."""
     return Forked(*arguments, cwd=cwd, variables=environment() | variables).done()
 

@@ -93,7 +93,8 @@ def test_other_packages_and_no_spandrel(in_process: Call, monkeypatch: pytest.Mo
 
 
 def test_the_bundled_pair(in_process: Call) -> None:
-    code, out, err = in_process(main, "baseline.pth", "masked.pth", "--size", "16")
+    given = ("--size", "16", "--no-self-test")
+    code, out, err = in_process(main, "baseline.pth", "masked.pth", *given)
     assert (code, err) == (0, "")
     plain, masked = (table(part) for part in out.removesuffix("\n").split("\n\n"))
     assert plain["file"] == "baseline.pth" and len(plain["SHA-256"]) == 64
@@ -111,7 +112,7 @@ def test_the_bundled_pair(in_process: Call) -> None:
     assert masked["default layers"] == "11: conv_first … conv_last"
     assert masked["training"] == "10,000 steps, noise gaussian:15"
     assert masked["command"].startswith("python -m mtd.train")
-    _, out, _ = in_process(main, "masked.pth", "--size", "16", "--json", "--no-self-test")
+    _, out, _ = in_process(main, "masked.pth", *given, "--json")
     one = {"parameter_tensors": 1, "parameters": 1, "training": {"steps": 1}}
     said = table("\n".join(lines(json.loads(out) | one)))
     assert (said["parameters"], said["training"]) == ("1 in 1 tensor", "1 step")

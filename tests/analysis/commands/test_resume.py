@@ -27,7 +27,7 @@ from mtd.utils.errors import BadInput
 from tests.helpers.processes import HANGS, Forked, environment
 from tests.helpers.run_folders import contents
 
-RUN = ("plain.pth", "hidden.pth", "--crop", "32", "--limit", "24", "--batch-size", "2", "--quiet")
+RUN = ("plain.pth", "hidden.pth", "--crop", "32", "--limit", "12", "--batch-size", "2", "--quiet")
 
 
 def finished(folder: Path) -> set[str]:
@@ -41,7 +41,8 @@ def finished(folder: Path) -> set[str]:
         return set()
 
 
-COMMAND = ("-m", "analysis.cka", *RUN, "--output-dir", "run")
+LONG = ("--limit", "24")
+COMMAND = ("-m", "analysis.cka", *RUN, *LONG, "--output-dir", "run")
 
 
 def run(*options: str, output: str = "run") -> Path:
@@ -68,7 +69,7 @@ def networks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.drawn
 def test_killed_at_ten_random_moments_it_ends_with_identical_files(folder):
-    reference = contents(run(output="whole"))
+    reference = contents(run(*LONG, output="whole"))
     dice, path = random.Random(0), folder / "run"
     moments = [  # eight while it computes, one while it writes tables, one while it draws
         *(partial(more_results, path, dice.randint(1, 5)) for _ in range(8)),
@@ -88,7 +89,7 @@ def test_killed_at_ten_random_moments_it_ends_with_identical_files(folder):
         else:  # ended before it was killed: from the start again
             assert process.wait() == 0, process.done().stderr
             shutil.rmtree(path)
-    assert run("--resume") == Path("run") and contents(path) == reference
+    assert run(*LONG, "--resume") == Path("run") and contents(path) == reference
 
 
 def more_results(path: Path, count: int) -> Callable[[], bool]:
@@ -104,7 +105,7 @@ def written(path: Path) -> Callable[[], bool]:
 
 def test_sound_results_are_not_computed_again_and_a_finished_run_runs_nothing(folder, networks):
     original = engine_run.ActivationCache.put
-    total = 24 // 2 * 4
+    total = 12 // 2 * 4
 
     def stop(self, key, tensors):
         if self.count() == 7:

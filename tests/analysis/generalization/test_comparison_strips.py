@@ -10,6 +10,8 @@ from analysis.generalization import comparison_strips
 from analysis.text.noise_labels import NOISY
 from mtd.data import crops as data_crops
 
+pytestmark = pytest.mark.drawn
+
 
 @pytest.mark.parametrize("side", [1, 3, 7, 30])
 def test_the_busiest_square_is_that_of_a_search(side):

@@ -79,8 +79,9 @@ def test_the_format_of_a_network_is_found(how, options, right):
     # called so, it is right
     model = external.wrap(Disguised(how))
     model.input_format = how
-    assert outcome(model).warning() == ""
-    assert outcome(model).chosen.mean == pytest.approx(right.chosen.mean, abs=0.01)
+    again = outcome(model)
+    assert again.warning() == ""
+    assert again.chosen.mean == pytest.approx(right.chosen.mean, abs=0.01)
 
 
 def test_values_by_definition(right):

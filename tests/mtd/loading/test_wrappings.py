@@ -250,6 +250,7 @@ def test_checkpoints_of_lightning(tmp_path, name):
     assert any(name.endswith("wrappings.Settings") for name in source["left_out"])
 
 
+@pytest.mark.parametrize("count", [4, pytest.param(18, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "name, given",
     [
@@ -258,13 +259,13 @@ def test_checkpoints_of_lightning(tmp_path, name):
         ("n2n_unet_gaussian.pt", {"factory": "wrapped_own:UNet"}),
     ],
 )
-def test_published_checkpoints_wrapped_in_twenty_ways(tmp_path, name, given):
+def test_published_checkpoints_wrapped_in_several_ways(tmp_path, name, given, count):
     path = data_folder("checkpoints") / name
     network = mtd.load(path, **given)
     weights = torch.load(path, map_location="cpu", weights_only=True)
     image = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     expected, digest = output(network, image), network.source["weights_sha256"]
-    for case in cases_of(name, 18):
+    for case in cases_of(name, count):
         container, prefix, extra, form = case
         suffix, write = FORMATS[form]
         inside = {**renamed(weights, prefix), **EXTRAS[extra](prefix.partition("@")[0], weights)}

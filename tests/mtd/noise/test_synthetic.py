@@ -289,7 +289,15 @@ def kodak() -> list[Crop]:
     return data_crops.whole(photographs.photographs(data_folder("kodak24")))
 
 
-@pytest.mark.parametrize("spec", sorted(FLOORS))
+BETWEEN = ("spatial:45", "spatial:50", "spatial:55", "speckle:0.024", "speckle:0.03")
+BETWEEN += ("speckle:0.036", "poisson:2.5", "poisson:3")
+"""Levels between two others of their kind."""
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [pytest.param(s, marks=pytest.mark.slow if s in BETWEEN else ()) for s in sorted(FLOORS)],
+)
 def test_noisy_psnr_on_kodak24(kodak, spec):
     """Measured on the same crops by an independent program; facts of the field, ± 0.05 dB.
 
