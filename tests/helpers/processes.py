@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import runpy
+import signal
 import socket
 import subprocess
 import sys
@@ -115,6 +116,7 @@ def _python(
 
     if own_group:
         os.setpgrp()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell's & ignores
     os.chdir(cwd)
     added = variables.get("PYTHONPATH", "").split(os.pathsep)  # which Python reads when it starts
     sys.path[:0] = [cwd, *(place for place in added if place and place not in sys.path)]

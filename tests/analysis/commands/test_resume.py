@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -24,7 +23,7 @@ from analysis.commands.command import run_arguments
 from analysis.engine import run as engine_run
 from mtd.utils import atomic_write
 from mtd.utils.errors import BadInput
-from tests.helpers.processes import HANGS, Forked, environment
+from tests.helpers.processes import Forked, environment
 from tests.helpers.run_folders import contents
 
 RUN = ("plain.pth", "hidden.pth", "--crop", "32", "--limit", "12", "--batch-size", "2", "--quiet")
@@ -68,11 +67,12 @@ def networks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.mark.drawn
-def test_killed_at_ten_random_moments_it_ends_with_identical_files(folder):
+@pytest.mark.parametrize("times", [3, pytest.param(8, marks=pytest.mark.slow)])
+def test_killed_at_random_moments_it_ends_with_identical_files(folder, times):
     reference = contents(run(*LONG, output="whole"))
     dice, path = random.Random(0), folder / "run"
-    moments = [  # eight while it computes, one while it writes tables, one while it draws
-        *(partial(more_results, path, dice.randint(1, 5)) for _ in range(8)),
+    moments = [  # some while it computes, one while it writes tables, one while it draws
+        *(partial(more_results, path, dice.randint(1, 5)) for _ in range(times)),
         *(partial(written, path / name) for name in ("cka.csv", "cross_noise.png")),
     ]
     while moments:
@@ -160,22 +160,15 @@ def test_an_unfinished_run_is_not_thrown_away(folder, in_process, monkeypatch):
 
 
 def test_interrupt_from_the_keyboard(folder):
-    process = subprocess.Popen(
-        [sys.executable, *COMMAND, "--limit", "200"],  # so long that it does not end meanwhile
-        cwd=folder,
-        env=environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's & ignores it
-    )
-    while not finished(folder / "run") and process.poll() is None:
+    long = (*COMMAND, "--limit", "200")  # so long that it does not end meanwhile
+    process = Forked(*long, cwd=folder, variables=environment())
+    while not finished(folder / "run") and process.running():
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    error = process.communicate(timeout=HANGS)[1]
-    assert process.returncode == 130
-    assert re.search(r"cached results? (is|are) kept in run; --resume goes on with them", error)
-    assert "Traceback" not in error
+    os.kill(process.pid, signal.SIGINT)
+    done = process.done()
+    assert done.returncode == 130
+    told = r"cached results? (is|are) kept in run; --resume goes on with them"
+    assert re.search(told, done.stderr) and "Traceback" not in done.stderr
 
 
 def test_full_disk_is_one_line_and_keeps_what_is_finished(folder, in_process, monkeypatch):

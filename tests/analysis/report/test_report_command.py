@@ -204,17 +204,22 @@ def test_a_notebook_that_fails_publishes_nothing(there, monkeypatch):
 
 
 def test_numbers_that_are_right_are_confirmed(there, capsys):
-    run_arguments(["--verify", "out", "--share", "0.2", "--verify-seed", "3", "--quiet"])
+    page = "out/report.html"
+    run_arguments(["--verify", page, "--share", "0.2", "--verify-seed", "3", "--quiet"])
     out = capsys.readouterr().out
     assert "results.csv" in out and "attribution.csv" in out and "DO NOT" not in out
     told = [line.split()[0] for line in out.split("\n") if ".csv" in line]
     assert "20% of each table" in out and "difference: absolute" in out
     left_out = next(line for line in out.split("\n") if line.startswith("not recomputed"))
     assert "cka/difference.csv" in left_out and "cka/procrustes.csv" not in left_out
-    again = ["--verify", "out/report.html", "--verify-seed", "3", "--share", "0.001", "--quiet"]
+    for place in (there / "out").iterdir():
+        if place.is_dir() and place.name not in ("srga", "sensitivity"):
+            shutil.rmtree(place)
+    again = ["--verify", "out", "--verify-seed", "3", "--share", "0.001", "--quiet"]
     run_arguments(again)
     out = capsys.readouterr().out
-    assert [line.split()[0] for line in out.split("\n") if ".csv" in line] == told
+    few = [line.split()[0] for line in out.split("\n") if ".csv" in line]
+    assert few == [name for name in told if name.startswith(("srga", "sensitivity"))]
     assert "0.1% of each table" in out
 
 

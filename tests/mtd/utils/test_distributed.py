@@ -98,7 +98,7 @@ cli.run(command.main)
 """
 
 
-@pytest.mark.parametrize("launcher", ["torchrun", "none"])
+@pytest.mark.parametrize("launcher", [pytest.param("torchrun", marks=pytest.mark.slow), "none"])
 def test_a_process_that_dies_ends_the_others_with_an_error(pair, launcher):
     (pair / "dying.py").write_text(DYING)
     arguments = ("dying.py", "plain.pth", "hidden.pth", *FEW, "--limit", "8", "--batch-size", "4")
