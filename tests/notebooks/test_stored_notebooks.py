@@ -25,6 +25,7 @@ import analysis
 from analysis.commands import run_lookup
 from analysis.commands.run_lookup import ParameterError
 from analysis.pages import notebooks
+from analysis.plotting import notebook_output
 from analysis.report import publish
 from analysis.report import reading as report_reading
 from analysis.report import sections as report_sections
@@ -41,9 +42,12 @@ ALONE = [name for name in NOTEBOOKS if name not in ("report", "findings")]
 NAMES = ("plain", "<b>bold | x", "_under_ *star* `tick`", "[l](u) #1 & co")
 """Of models; what Markdown or HTML would take for its own."""
 
+BLANK = b""
+"""The picture of a figure where none is rendered."""
+
 FEW: dict[str, Any] = {"crop": 16, "noises": ["gaussian:15", "poisson:3"], "limit": 6}
 FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
-    "generalization": ("benchmark", FEW),
+    "generalization": ("benchmark", FEW | {"lpips": False}),
     "cka": ("compare", FEW),
     "srga": ("score_models", FEW | {"limit": 24, "noises": ["poisson:3", "gaussian:50"]}),
     "distributions": ("measure_distances", FEW),
@@ -165,13 +169,37 @@ def run(name: str, /, **parameters: Any) -> Notebook:
     return Notebook().run(notebooks.with_parameters(notebooks.stored(name), parameters, name))
 
 
-@pytest.fixture(scope="module", params=["many", "one"])
+def leave_pictures_blank(patch: pytest.MonkeyPatch) -> None:
+    """Let notebooks compose their figures, but show empty pictures."""
+    patch.setattr(notebook_output, "png", lambda figure: BLANK)
+
+
+@pytest.fixture
+def blank(monkeypatch: pytest.MonkeyPatch) -> None:
+    """See `leave_pictures_blank`."""
+    leave_pictures_blank(monkeypatch)
+
+
+RENDERED = pytest.param(("many", True), marks=pytest.mark.slow, id="many, rendered")
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(("many", False), id="many"),
+        RENDERED,
+        pytest.param(("one", True), id="one"),
+    ],
+)
 def outputs(request: Any, runs: Path) -> Iterator[tuple[str, Notebook]]:
     """The notebook of a report as it is published."""
-    folder = runs / request.param
+    name, rendered = request.param
+    folder = runs / name
     sections = [name for name in report_sections.headings() if (folder / name).is_dir()]
-    with chdir(folder):
-        yield request.param, Notebook().run(publish.composed(sections))
+    with chdir(folder), pytest.MonkeyPatch.context() as patch:
+        if not rendered:
+            leave_pictures_blank(patch)
+        yield name, Notebook().run(publish.composed(sections))
 
 
 def texts(output: Any) -> str:
@@ -240,6 +268,14 @@ def test_the_same_run_gives_the_same_outputs(runs):
     assert first == second and any("image/png" in data for data in first)
 
 
+@pytest.mark.parametrize("name", ["curves", "compare"])
+def test_figures_of_many_models_alone_are_rendered(name, runs):
+    done = run(name, run_dir=str(runs / "many" / name))
+    pictures = [output.data for _, output in done.outputs if "image/png" in output.data]
+    assert pictures and all(len(data["image/png"]) > 4000 for data in pictures)
+
+
+@pytest.mark.usefixtures("blank")
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_a_notebook_alone_takes_a_run_of_any_name(name, runs, tmp_path, monkeypatch):
     (tmp_path / "notebooks").mkdir()
@@ -258,6 +294,7 @@ def test_the_notebook_of_any_analysis(runs):
         run("section", name="srgaa")
 
 
+@pytest.mark.usefixtures("blank")
 def test_many_models_are_chosen_by_the_reader(runs):
     done = run("cka", run_dir=str(runs / "many" / "cka"), most_crops=2)
     assert 'class="pairwise"' in done.with_id("cka-model")["text/html"]
