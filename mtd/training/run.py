@@ -18,9 +18,10 @@ from mtd.training import slices
 from mtd.training import state as training_state
 from mtd.training.config import Recipe
 from mtd.training.interrupts import Stopped, finishing_steps
+from mtd.training.intervals import Intervals
 from mtd.training.logs import Log
 from mtd.training.reading import Reading
-from mtd.training.slices import OutOfTime, Slice, TimeLimit
+from mtd.training.slices import SAVING, VALIDATION, OutOfTime, Slice, TimeLimit
 from mtd.training.trainer import Trainer
 from mtd.training.validation import Validator
 from mtd.utils import atomic_write
@@ -29,10 +30,6 @@ from mtd.utils.errors import BadInput
 from mtd.utils.messages import note, plural
 
 MODEL, AVERAGE, RECIPE = "model.pth", "average.pth", "recipe.json"
-SNAPSHOTS = 3
-
-CHECK_EVERY = 10
-"""Steps between checks for a loss that is not finite on a GPU, where each check waits for it."""
 
 
 def prepare(recipe: Recipe, folder: Path, resume: bool) -> bool:
@@ -193,30 +190,27 @@ def _loop(
     trainer: Trainer, log: Log | None, validator: Validator | None, current: Slice, quiet: bool
 ) -> None:
     """Train to the last step, or until the time is up."""
-    run, ranks, every = trainer.recipe.run, trainer.ranks, trainer.recipe.validation.every
-    snapshots = {run.steps * part // (SNAPSHOTS + 1) for part in range(1, SNAPSHOTS + 1)}
+    run, ranks = trainer.recipe.run, trainer.ranks
+    alone = ranks.size == 1
+    due = Intervals(trainer.recipe, always=alone and trainer.device.type == "cpu")
     total, since = torch.zeros((), dtype=torch.float64, device=trainer.device), time.perf_counter()
     counted, halved = 0, len(trainer.parts.out_of_memory_at)
     bar = tqdm(total=run.steps, initial=trainer.step, disable=True if quiet else None, unit="step")
     with bar, finishing_steps() as interrupted:
-        over = ranks.gather(current.over)[0]
+        over = ranks.gather(current.over(due.validates_soon(trainer.step)))[0]
         while trainer.step < run.steps and not over:
             total += trainer.advance()
             counted += 1
-            step = trainer.step
+            step, waits = trainer.step, due.waits(trainer.step)
             bar.update()
             if len(trainer.parts.out_of_memory_at) > halved:
                 halved = len(trainer.parts.out_of_memory_at)
                 note(trainer.parts.halved, quiet=quiet)
-            logs = step % run.log_every == 0 or step == run.steps
-            saves = step % run.save_every == 0 or step in snapshots
-            waits = logs or saves or step % CHECK_EVERY == 0
-            waits = waits or (ranks.size == 1 and trainer.device.type == "cpu")
             if waits:
                 with ranks.raise_on_all_ranks():
-                    trainer.check(weights=saves or step == run.steps)
+                    trainer.check(weights=due.checks_weights(step))
                 current.read(step)
-            if logs:
+            if due.logs(step):
                 mean = float(ranks.sum(total)[0]) / ranks.size / counted
                 seconds = max(time.perf_counter() - since, 1e-9)
                 speed = counted * run.batch_size / seconds
@@ -225,40 +219,42 @@ def _loop(
                 bar.set_postfix_str(f"loss {mean:.4f}, {speed:.1f} images/s")
                 total.zero_()
                 counted, since = 0, time.perf_counter()
-            measures = waits and current.unmeasured
-            if validator and log and every and (step % every == 0 or step == run.steps):
-                _validate(trainer, validator, log, current)
-            elif validator and measures:
-                _measure(trainer, validator, current)
-            if ranks.first and step in snapshots:
-                with current.apart("saving"):
-                    trainer.save_model(f"snapshot-{step:06d}.pth")
-            if ranks.first and (step % run.save_every == 0 or measures):
-                with current.apart("saving"):
-                    trainer.save_state()
-            if waits or ranks.size == 1:
-                stops = ranks.gather((interrupted(), current.over))
+            if log is not None:
+                _validate_and_save(trainer, log, validator, current, due)
+            if waits or alone:
+                stops = ranks.gather((interrupted(), current.over(due.validates_soon(step))))
                 if any(pressed for pressed, _ in stops):
                     raise Stopped
                 over = waits and stops[0][1]
 
 
+def _validate_and_save(
+    trainer: Trainer, log: Log, validator: Validator | None, current: Slice, due: Intervals
+) -> None:
+    """What is due after a step on rank 0; where time is limited, the first time to measure it."""
+    step = trainer.step
+    measures = due.waits(step) and current.unmeasured
+    if validator and due.validates(step):
+        outputs = _measure(trainer, validator, current)
+        log.validated(step, current.psnr)
+        validator.save(outputs, trainer.folder, step)
+    elif validator and measures:
+        current.estimate(VALIDATION, lambda: validator.probe(trainer.network), validator.count)
+    if due.keeps(step):
+        with current.apart(SAVING):
+            trainer.save_model(f"snapshot-{step:06d}.pth")
+    if due.saves(step) or measures:
+        with current.apart(SAVING):
+            trainer.save_state()
+
+
 def _measure(trainer: Trainer, validator: Validator, current: Slice) -> dict[str, Tensor]:
-    """PSNR and outputs of the averaged weights, which the slice remembers."""
-    with current.apart("validation"), trainer.averaged():
+    """Outputs of the averaged weights by noise; the slice remembers their PSNR."""
+    with current.apart(VALIDATION), trainer.averaged():
         results = validator.run(trainer.network)
-    current.validated = (
-        trainer.step,
-        {spec: float(psnr.mean()) for spec, (psnr, _) in results.items()},
-    )
+    means = {spec: float(psnr.mean()) for spec, (psnr, _) in results.items()}
+    current.validated = (trainer.step, means)
     return {spec: output for spec, (_, output) in results.items()}
-
-
-def _validate(trainer: Trainer, validator: Validator, log: Log, current: Slice) -> None:
-    """Validate the averaged weights."""
-    outputs = _measure(trainer, validator, current)
-    log.validated(trainer.step, current.validated[1])
-    validator.save(outputs, trainer.folder, trainer.step)
 
 
 def _attention(trainer: Trainer) -> str:
@@ -282,7 +278,7 @@ def _end(
         (trainer.folder / AVERAGE).unlink(missing_ok=True)
     if current.step == current.begin:
         return
-    if validator and current.validated[0] != trainer.step:
+    if validator and not current.psnr and current.closes:
         _measure(trainer, validator, current)
     noisy = validator.noisy_psnr() if validator else {}
     more = {

@@ -25,6 +25,10 @@ RESERVE = 1.25
 """What the measured times that are kept free are multiplied by."""
 LEAVING = 2.0
 """Seconds kept free for the end of the process."""
+CLOSING = 0.25
+"""The largest share of a command's time that a validation at the end of a slice may take."""
+SAVING, VALIDATION = "saving", "validation"
+"""Work beside the steps."""
 
 
 class OutOfTime(Exception):
@@ -88,31 +92,63 @@ class Slice:
         self.step, self.since = step, now
 
     @contextmanager
-    def apart(self, what: str) -> Iterator[None]:
-        """Around work that is no part of a step, such as `saving`; its longest time is kept."""
+    def apart(self, work: str) -> Iterator[None]:
+        """Around work that is no part of a step; its longest time is kept."""
         start = self.limit.clock()
         yield
         seconds = self.limit.clock() - start
         self.since += seconds
-        self.longest[what] = max(self.longest.get(what, 0.0), seconds)
+        self.longest[work] = max(self.longest.get(work, 0.0), seconds)
+
+    def estimate(self, work: str, share: Callable[[], None], count: int) -> None:
+        """Estimate the time of work as that of the second of two times that a share of it is done.
+
+        Args:
+            work: see `apart`.
+            share: does it.
+            count: the shares of the whole.
+        """
+        start = self.limit.clock()
+        share()
+        middle = self.limit.clock()
+        share()
+        end = self.limit.clock()
+        self.since += end - start
+        self.longest[work] = count * (end - middle)
 
     @property
     def unmeasured(self) -> bool:
         """Whether time is limited and nothing is known yet of validation and saving."""
         return math.isfinite(self.limit.seconds) and not self.longest
 
-    @property
-    def over(self) -> bool:
+    def over(self, validates: bool) -> bool:
         """Whether the run has to end now, to be saved and validated before the time is up.
 
-        Another step may come with a validation and a state of its own, so twice the longest time of
-        each is kept free. The first step, which may compile the network, counts only as long as it
-        is the only one.
+        The first step, which may compile the network, counts only as long as it is the only one.
+
+        Args:
+            validates: whether the recipe has a validation before the next reading of the clock.
         """
         seconds = [seconds for _, seconds in self.readings]
         steps = seconds[1:][-RECENT:] or seconds or [self.first]
-        needed = max(steps) + 2 * sum(self.longest.values())
-        return self.limit.left <= RESERVE * needed + LEAVING
+        validations = int(validates) + int(self.closes)
+        saving, validation = (self.longest.get(work, 0.0) for work in (SAVING, VALIDATION))
+        return not self._fits(max(steps) + 2 * saving + validations * validation)
+
+    @property
+    def closes(self) -> bool:
+        """Whether there is to be a validation at the end of the slice, which has time for it."""
+        seconds = self.longest.get(VALIDATION, 0.0)
+        return seconds <= CLOSING * self.limit.seconds and self._fits(seconds)
+
+    def _fits(self, seconds: float) -> bool:
+        return self.limit.left > RESERVE * seconds + LEAVING
+
+    @property
+    def psnr(self) -> dict[str, float]:
+        """Mean PSNR in dB of the averaged weights by noise, if they were validated at the end."""
+        step, psnr = self.validated
+        return psnr if step == self.step else {}
 
     def step_times(self) -> tuple[np.ndarray, int]:
         """Milliseconds of each step, and how many steps at the start are left out.
@@ -134,7 +170,7 @@ class Slice:
             noisy: mean PSNR of the noisy input in dB, by noise.
         """
         times, _ = self.step_times()
-        _, psnr = self.validated
+        psnr = {noise: self.psnr.get(noise, math.nan) for noise in noisy}
         seconds = self.limit.clock() - self.start
         return {
             "step_from": self.begin,
@@ -143,7 +179,7 @@ class Slice:
             "seconds_first": f"{self.readings[0][1]:.3f}",
             "ms_median": f"{np.median(times):.6g}",
             "ms_p95": f"{np.percentile(times, 95):.6g}",
-            **{f"psnr {noise}": f"{psnr[noise]:.6g}" for noise in noisy},
+            **{f"psnr {noise}": f"{value:.6g}" for noise, value in psnr.items()},
             **{f"noisy {noise}": f"{value:.6g}" for noise, value in noisy.items()},
         }
 
@@ -157,7 +193,7 @@ class Slice:
             noisy: mean PSNR of the noisy input in dB, by noise.
         """
         times, left_out = self.step_times()
-        own, (_, psnr) = self.step - self.begin, self.validated
+        own, psnr = self.step - self.begin, self.psnr
         seconds = self.limit.clock() - self.start
         without = f"without the first {left_out}" if left_out else "all"
         reading = max(n for n, _ in self.readings)
@@ -168,7 +204,9 @@ class Slice:
             f"percentile ({plural(len(times), 'step')}, {without}{means})",
             f"images/s    {1000 * batch / max(float(times.mean()), 1e-9):,.1f}",
         ]
-        if noisy:
+        if noisy and not psnr:
+            lines += ["PSNR        not measured: a validation takes too long for the time given"]
+        elif noisy:
             names = {one: one + (", trained on" if one == trained else "") for one in noisy}
             lines += [f"{'PSNR in dB':<28}{'noisy':>8}{'denoised':>10}"]
             lines += [f"  {names[one]:<26}{noisy[one]:8.2f}{psnr[one]:10.2f}" for one in noisy]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -63,27 +64,35 @@ class Validator:
 
         The network is in eval mode meanwhile.
         """
-        mode, results = network.training, {}
-        like = next(network.parameters())
-        network.eval()
-        try:
-            for spec, (noisy, target, level) in self.pairs.items():
-                parts = [
-                    denoise(
-                        network,
-                        noisy[i : i + batch].to(like),
-                        keys=self.keys[i : i + batch],
-                        sigma=level[i : i + batch],
-                    )
-                    .cpu()
-                    .float()
-                    for i in range(0, len(noisy), batch)
-                ]
-                output = torch.cat(parts)
+        results = {}
+        with _evaluating(network):
+            for spec, (noisy, target, _) in self.pairs.items():
+                firsts = range(0, len(noisy), batch)
+                output = torch.cat([self._denoised(network, spec, i, batch) for i in firsts])
                 results[spec] = psnr_ssim.psnr(output, target), output
-        finally:
-            network.train(mode)
         return results
+
+    @property
+    def count(self) -> int:
+        """How many crops `run` denoises."""
+        return len(self.pairs) * len(self.clean)
+
+    def probe(self, network: Denoiser) -> None:
+        """Denoise a single crop, to see how long it takes."""
+        with _evaluating(network):
+            self._denoised(network, next(iter(self.pairs)), 0, 1)
+
+    def _denoised(self, network: Denoiser, spec: str, first: int, count: int) -> Tensor:
+        """Float32 outputs, on the CPU, for some of the crops under a noise."""
+        noisy, _, level = self.pairs[spec]
+        part = slice(first, first + count)
+        output = denoise(
+            network,
+            noisy[part].to(next(network.parameters())),
+            keys=self.keys[part],
+            sigma=level[part],
+        )
+        return output.cpu().float()
 
     def noisy_psnr(self) -> dict[str, float]:
         """Mean PSNR of the noisy input in dB, by noise."""
@@ -107,6 +116,17 @@ class Validator:
         pictures = folder / FOLDER
         pictures.mkdir(parents=True, exist_ok=True)
         self.picture(outputs).save(pictures / f"{step:06d}.png")
+
+
+@contextmanager
+def _evaluating(network: Denoiser) -> Iterator[None]:
+    """Context in which a network is in eval mode."""
+    mode = network.training
+    network.eval()
+    try:
+        yield
+    finally:
+        network.train(mode)
 
 
 def _level(noise: noise_base.Noise, noisy: Tensor, target: Tensor) -> Tensor:

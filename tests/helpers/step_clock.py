@@ -19,11 +19,13 @@ STEP = float(os.environ.get("STEP_SECONDS", "100"))
 
 
 class StepClock:
-    """Seconds that pass in steps, validations and saving of a state only."""
+    """Seconds that pass in steps, validations (of a crop: `probe`) and saving of a state only."""
 
-    def __init__(self, step: float = STEP, validation: float = 0.0, saving: float = 0.0) -> None:
+    def __init__(
+        self, step: float = STEP, validation: float = 0.0, saving: float = 0.0, probe: float = 0.0
+    ) -> None:
         self.now = 0.0
-        self.times = {"step": step, "validation": validation, "saving": saving}
+        self.times = {"step": step, "validation": validation, "saving": saving, "probe": probe}
 
     def __call__(self) -> float:
         return self.now
@@ -36,6 +38,7 @@ class StepClock:
         for owner, name, what in (
             (Trainer, "advance", "step"),
             (Validator, "run", "validation"),
+            (Validator, "probe", "probe"),
             (Trainer, "save_state", "saving"),
         ):
             patch(owner, name, self._timed(getattr(owner, name), what))

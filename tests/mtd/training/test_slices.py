@@ -45,10 +45,10 @@ def cut(plan, folder, clock, seconds, **options):
 def test_slices_are_bit_for_bit_the_uninterrupted_run(photos, tmp_path, monkeypatch):
     plan = make(photos, "network.drop_path=0.2", "optimizer.ema=0.9", *VALIDATED)
     whole = training_run.train(plan, tmp_path / "whole", quiet=True)
-    clock = StepClock(step=10, validation=1, saving=1)
+    clock = StepClock(step=10, validation=4, saving=1, probe=1)
     with monkeypatch.context() as patch:
         clock.install(patch.setattr)
-        ends = cut(plan, tmp_path / "cut", clock, 50)
+        ends = cut(plan, tmp_path / "cut", clock, 60)
     assert ends == sorted(set(ends)) and len(ends) > 1
     assert (tmp_path / "cut/model.pth").read_bytes() == whole.read_bytes()
     for name in ("snapshot-000004.pth", "validation.csv"):
@@ -120,15 +120,36 @@ def test_too_little_time_for_a_step_saves_all_the_same(photos, tmp_path, monkeyp
 
 
 def test_the_end_comes_before_the_time_is_up_and_not_much_before(photos, tmp_path, monkeypatch):
-    """Kept free: 1.25 (step + 2 (validation + saving)) + 2 s, of which the end takes a part."""
-    clock = StepClock(step=1, validation=7, saving=3)
+    """Kept free: 1.25 (step + 2 saving + validation) + 2 s, of which the end takes a part."""
+    clock = StepClock(step=1, validation=7, saving=3, probe=2)  # four crops in all, so 8 s
     clock.install(monkeypatch.setattr)
     plan = make(photos, *VALIDATED, "run.steps=100", "run.save_every=100", "validation.every=100")
-    limit = clock.limit(70)
     with pytest.raises(OutOfTime) as stop:
-        training_run.train(plan, tmp_path / "run", quiet=True, limit=limit)
-    # the first step measures both (10 s); 70 - 28.25 s is reached after 32 steps more
-    assert str(stop.value).startswith("stopped at step 32 of 100 after 52 s")
+        training_run.train(plan, tmp_path / "run", quiet=True, limit=clock.limit(70))
+    # with the 7 s of measuring, 70 - 20.75 s is passed at step 43; the end takes 10 s
+    assert str(stop.value).startswith("stopped at step 43 of 100 after 60 s")
+    # a validation that the recipe asks for at that step would need 8 s more
+    plan = make(photos, *VALIDATED, "run.steps=43", "run.save_every=100", "validation.every=100")
+    with pytest.raises(OutOfTime, match="step 42 of 43 after"):
+        training_run.train(plan, tmp_path / "last", quiet=True, limit=clock.limit(70))
+
+
+def test_a_validation_that_takes_too_long_is_left_out_at_the_end(
+    photos, tmp_path, monkeypatch, capsys
+):
+    """More than a quarter of the time."""
+    clock = StepClock(step=1, validation=20, probe=5)
+    clock.install(monkeypatch.setattr)
+    plan = make(photos, *VALIDATED, "run.steps=100", "run.save_every=100", "validation.every=100")
+    with pytest.raises(OutOfTime, match="stopped at step 47 of 100 after 57 s"):
+        training_run.train(plan, tmp_path, limit=clock.limit(60))
+    assert "not measured: a validation takes too long" in capsys.readouterr().err
+    row = pd.read_csv(tmp_path / "slices.csv").iloc[0]
+    assert np.isnan(row["psnr poisson:3.5"]) and row["noisy poisson:3.5"] > 0
+    with pytest.raises(OutOfTime, match="stopped at step "):
+        training_run.train(plan, tmp_path, quiet=True, resume=True, limit=clock.limit(100))
+    rows = pd.read_csv(tmp_path / "slices.csv")
+    assert list(rows["psnr poisson:3.5"].isna()) == [True, False]
 
 
 class Hands:
@@ -180,14 +201,14 @@ def test_step_times_of_a_short_slice_leave_out_its_first_reading():
 def test_the_first_reading_counts_until_there_is_another():
     clock = Hands()
     current = Slice(0, TimeLimit(200, 0, clock), first=158)
-    assert not current.over
-    assert Slice(0, TimeLimit(200, 0, clock), first=159).over  # 1.25 · 159 + 2 > 200
+    assert not current.over(False)
+    assert Slice(0, TimeLimit(200, 0, clock), first=159).over(False)  # 1.25 · 159 + 2 > 200
     read(current, clock, (10, 100.0))
-    assert current.over  # another one would not fit
+    assert current.over(False)  # another one would not fit
     read(current, clock, (10, 1.0))
-    assert not current.over
+    assert not current.over(False)
     clock.now = 196.8
-    assert current.over  # 3.2 s are left, 1.25 · 1 + 2 = 3.25 s kept free
+    assert current.over(False)  # 3.2 s are left, 1.25 · 1 + 2 = 3.25 s kept free
 
 
 def command(photos: Path, *changes: str) -> list[str]:
