@@ -23,6 +23,8 @@ FIRST = 0.55
 """Share of the time that tests and training may take, so that some is left for the race."""
 LEAVING = 6.0
 """Seconds kept free for the summary."""
+LEAST = 60
+"""Seconds that the whole check needs at least."""
 
 RUNS = {
     ("masked", "bf16"): ("run.accumulate=4",),
@@ -73,6 +75,9 @@ def photographs(folder: Path) -> str:
     """Where the photographs are: those given, the packed ones, or copies of the bundled ones."""
     packed = HERE / "photographs.zip"
     if given := os.environ.get("PHOTOGRAPHS", str(packed) if packed.exists() else ""):
+        if not Path(given).exists():
+            print(f"error: PHOTOGRAPHS={given}: no such folder or file", file=sys.stderr)
+            sys.exit(2)
         return str(Path(given).resolve())
     from PIL import Image
 
@@ -166,10 +171,25 @@ def check(results: Path, device: str, toy: bool, start: float, limit: float) -> 
     return fine, "\n\n".join([tested, trained, raced, took])
 
 
+def seconds_given() -> float:
+    """The time for all.
+
+    Raises:
+        SystemExit: with status 2, for text that is no number of seconds, or too few of them.
+    """
+    text = os.environ.get("CHECK_SECONDS", "330")
+    if not text.isdecimal() or int(text) < LEAST:
+        print(
+            f"error: CHECK_SECONDS={text}: expected whole seconds, {LEAST} or more", file=sys.stderr
+        )
+        sys.exit(2)
+    return float(text)
+
+
 def main() -> None:
     """Check, write the results, print the summary; exit status 1 if anything failed."""
     leave_when_told()
-    start, limit = time.monotonic(), float(os.environ.get("CHECK_SECONDS", "330"))
+    start, limit = time.monotonic(), seconds_given()
     sys.path.insert(0, str(ROOT))
     import torch
 

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from mtd.training import run, state
 from mtd.training.config import Recipe
 from mtd.training.trainer import Trainer
+from tests.helpers.compilers import needs_a_compiler
 from tests.helpers.weights import alike
 
 pytestmark = pytest.mark.gpu
@@ -63,6 +64,7 @@ def test_bf16_is_near_float32(device, recipe, tmp_path):
     assert all(end < first[0] for end, first in zip(ends, (expected, found), strict=True))
 
 
+@needs_a_compiler
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bf16"])
 def test_a_compiled_step_is_the_eager_one(device, recipe, tmp_path, precision):

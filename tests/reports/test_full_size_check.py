@@ -248,6 +248,22 @@ def test_the_whole_check_at_toy_size(tmp_path):
     assert len(list(results.iterdir())) <= 8
 
 
+@pytest.mark.parametrize(
+    "name, text, message",
+    [
+        ("CHECK_SECONDS", "10", "CHECK_SECONDS=10: expected whole seconds, 60 or more"),
+        ("CHECK_SECONDS", "six", "CHECK_SECONDS=six: expected whole seconds, 60 or more"),
+        ("PHOTOGRAPHS", "/nowhere", "PHOTOGRAPHS=/nowhere: no such folder or file"),
+    ],
+)
+def test_settings_that_cannot_be(script, tmp_path, monkeypatch, capsys, name, text, message):
+    monkeypatch.setenv("RESULTS", str(tmp_path / "results"))
+    monkeypatch.setenv(name, text)
+    with pytest.raises(SystemExit) as left:
+        script("check").main()
+    assert left.value.code == 2 and capsys.readouterr().err == f"error: {message}\n"
+
+
 def test_a_check_that_fails_says_so_and_does_the_rest(script, tmp_path, monkeypatch, capsys):
     """Every part is replaced by a process that fails in its own way."""
     check = script("check")
