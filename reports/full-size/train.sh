@@ -11,7 +11,8 @@
 #                  the same path in every slice
 #   RUNS           the run folders masked and baseline are in it: reports/full-size/runs
 #   RESULTS        a folder for what is worth keeping: NAME-state.pt, NAME.pth (the averaged weights) and
-#                  NAME-logs.zip; a network without a run folder goes on from what is there
+#                  NAME-logs.zip
+#   FROM           such a folder, from which a network without a run folder goes on: that of RESULTS
 #   STEPS          a run of so many steps, with a tenth of them, at most 1,000, as warm-up; other RUNS then
 #   EXTRA          more options of mtd.train, such as "--set run.batch_size=32"
 set -euo pipefail
@@ -19,6 +20,7 @@ cd "$(dirname "$0")/../.."
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 photographs=${PHOTOGRAPHS:-reports/full-size/photographs.zip}
 runs=${RUNS:-reports/full-size/runs}
+from=${FROM:-${RESULTS-}}
 reserve=6 # seconds for copying, and for the fractions that bash does not count
 least=30  # seconds; less is not worth starting Python
 
@@ -29,6 +31,7 @@ fail() { # LINE
 [[ ${TRAIN_SECONDS:-1} =~ ^[1-9][0-9]*$ ]] || fail "TRAIN_SECONDS=$TRAIN_SECONDS: expected whole seconds above 0"
 [[ ${STEPS:-1} =~ ^[1-9][0-9]*$ ]] || fail "STEPS=$STEPS: expected a whole number above 0"
 [ -e "$photographs" ] || fail "$photographs is missing: make it with  python3 -m mtd.pack FOLDER... $photographs"
+[ -z "${FROM-}" ] || [ -d "$FROM" ] || fail "FROM=$FROM: no such folder"
 device=${DEVICE:-$(python3 -c 'import torch; print("cuda" if torch.cuda.is_available() else "cpu")')}
 read -ra extra <<<"${EXTRA-}"
 if [ -n "${STEPS-}" ]; then
@@ -37,9 +40,9 @@ fi
 
 finished() { [ -f "$runs/$1/model.pth" ]; } # NAME
 
-restore() { # NAME: the run folder, from RESULTS
-    local kept=${RESULTS-}/$1
-    [ -n "${RESULTS-}" ] && [ ! -e "$runs/$1" ] && [ -f "$kept-state.pt" ] || return 0
+restore() { # NAME: the run folder, from FROM
+    local kept=$from/$1
+    [ -n "$from" ] && [ ! -e "$runs/$1" ] && [ -f "$kept-state.pt" ] || return 0
     mkdir -p "$runs/$1"
     python3 -m zipfile -e "$kept-logs.zip" "$runs/$1"
     cp "$kept-state.pt" "$runs/$1/state.pt"

@@ -101,7 +101,9 @@ def test_two_slices_are_the_uninterrupted_training(photos, tmp_path):
         network = mtd.load(results / f"{name}.pth")
         state = torch.load(results / f"{name}-state.pt", weights_only=True)
         assert network.source["training"]["steps"] == state["step"] == steps
-    # another machine, which has nothing but the results
+    # another machine, which has nothing but the results of the first
+    kept, results = results, tmp_path / "more"
+    given |= {"FROM": str(kept), "RESULTS": str(results)}
     second = run(shim, RUNS=str(tmp_path / "second"), **given)
     assert second.returncode == 0, second.stderr
     assert second.stderr.count("PSNR in dB") == 3 and "gaussian:15, trained on" in second.stderr
@@ -173,11 +175,30 @@ def test_what_is_there_is_kept_when_a_training_fails(photos, tmp_path):
     assert run(shim, **given, STATUS="130").returncode == 130 and len(options(shim)) == 3
 
 
+def test_a_network_goes_on_from_the_state_of_another_machine(photos, tmp_path):
+    shim = python(tmp_path / "bin", "exit 0")
+    kept, runs = tmp_path / "kept", tmp_path / "runs"
+    kept.mkdir()
+    (kept / "masked-state.pt").write_text("kept")
+    with zipfile.ZipFile(kept / "masked-logs.zip", "w") as file:
+        file.writestr("recipe.json", "{}")
+    given = {"PHOTOGRAPHS": str(photos), "RUNS": str(runs)}
+    done = run(shim, **given, RESULTS=str(kept))
+    assert "masked: goes on from" in done.stdout and done.returncode == 0
+    assert (runs / "masked/state.pt").read_text() == "kept"
+    assert (runs / "masked/recipe.json").read_text() == "{}"
+    assert not (runs / "baseline").exists()
+    (runs / "masked/state.pt").write_text("newer")
+    assert run(shim, **given, FROM=str(kept)).returncode == 0
+    assert (runs / "masked/state.pt").read_text() == "newer"
+
+
 @pytest.mark.parametrize(
     "variables, message",
     [
         ({"TRAIN_SECONDS": "soon"}, "TRAIN_SECONDS=soon: expected whole seconds above 0"),
         ({"TRAIN_SECONDS": "0"}, "TRAIN_SECONDS=0: expected whole seconds above 0"),
+        ({"FROM": "absent"}, "FROM=absent: no such folder"),
         ({"STEPS": "-2"}, "STEPS=-2: expected a whole number above 0"),
         ({"PHOTOGRAPHS": "absent.zip"}, "python3 -m mtd.pack FOLDER... absent.zip"),
     ],
