@@ -260,7 +260,8 @@ class Trainer:
         if policy.masks_input:
             mask = draw_input_mask(height, width, policy.input_percent, stream)
         percent = policy.attention_percent
-        masks = DrawnMasks(percent, stream) if percent else None
+        # The method, since PyTorch 2.5 compiles anew for each object that is itself called.
+        masks = DrawnMasks(percent, stream).__call__ if percent else None
         output = self.forward(noisy, input_mask=mask, masks=masks, stream=stream)
         return output
 

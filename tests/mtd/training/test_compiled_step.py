@@ -29,7 +29,8 @@ def step(network: SwinIR, forward: torch.nn.Module, key: int, first: int) -> lis
     x = torch.rand(4, 3, 8, 16, generator=torch.Generator().manual_seed(key))
     stream = BatchStream.of(key, first, len(x))
     kept = draw_input_mask(8, 16, (75, 85), stream)
-    output = forward(x, input_mask=kept, masks=DrawnMasks(75, stream), stream=stream)
+    masks = DrawnMasks(75, stream).__call__  # as the trainer does
+    output = forward(x, input_mask=kept, masks=masks, stream=stream)
     network.zero_grad()
     F.l1_loss(output, x).backward()
     return [output.detach(), *(p.grad.clone() for p in network.parameters())]
