@@ -68,7 +68,8 @@ class SwinIR(Denoiser):
         mean = RGB_MEAN if config.in_chans == 3 else (0.0,) * config.in_chans
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
         self.mean: Tensor
-        self.register_load_state_dict_pre_hook(drop_recomputable)  # type: ignore[no-untyped-call]
+        register = self._register_load_state_dict_pre_hook  # public, renamed, since PyTorch 2.5
+        register(drop_recomputable, with_module=True)  # type: ignore[no-untyped-call]
 
     @property
     def multiple(self) -> int:  # type: ignore[override]
