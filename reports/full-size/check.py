@@ -45,7 +45,7 @@ SMALL = (
 
 def start_tests(results: Path) -> Child:
     """Start the tests; the report is `tests.xml` in the folder."""
-    options = ["-q", "-rfE", "--durations=10", "--continue-on-collection-errors"]
+    options = ["-v", "-rfE", "--durations=10", "--continue-on-collection-errors"]
     options += ["-p", "no:cacheprovider", "-o", "addopts=", "--import-mode=importlib"]
     report = results / "tests.xml"
     report.unlink(missing_ok=True)

@@ -44,7 +44,7 @@ class Child:
             self.process = subprocess.Popen(
                 [sys.executable, *arguments],
                 cwd=ROOT,
-                env=os.environ | {"PYTHONPATH": path} | variables,
+                env=os.environ | {"PYTHONPATH": path, "PYTHONUNBUFFERED": "1"} | variables,
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,

@@ -96,52 +96,59 @@ def wait_for(path: Path) -> None:
         time.sleep(0.05)
 
 
-def measure(settings: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Prepare, wait, and measure."""
+def prepared(settings: dict[str, Any], folder: Path) -> tuple[Trainer, float]:
+    """The training, with what has to be compiled, and the seconds that this took."""
     _, device = distributed.start(settings["device"], steady=False)
     recipe = config.load("full.toml", settings["changes"], folders=[settings["data"]])
     trainer = Trainer(recipe, folder / "run", device, "")
-    cuda = trainer.device.type == "cuda"
     start = time.perf_counter()
-    if recipe.run.compile:
+    if recipe.run.compile or recipe.run.attention == "flex":
         float(trainer.advance())
-    first = time.perf_counter() - start
-    if cuda:
+    seconds = time.perf_counter() - start
+    if trainer.device.type == "cuda":
         torch.cuda.empty_cache()
-    (folder / "ready").touch()
-    wait_for(folder / "go")
-    milliseconds(trainer, settings["warm_up"])
-    if cuda:
+    return trainer, seconds
+
+
+def measured(trainer: Trainer, warm_up: int, steps: int) -> dict[str, Any]:
+    """Times of steps and memory, after some steps that are not counted."""
+    milliseconds(trainer, warm_up)
+    if trainer.device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
-    times = torch.tensor(milliseconds(trainer, settings["steps"]), dtype=torch.float64)
+    times = torch.tensor(milliseconds(trainer, steps), dtype=torch.float64)
     trainer.check()
-    result = {
+    return {
         "ms_median": float(times.quantile(0.5)),
         "ms_p95": float(times.quantile(0.95)),
         "peak_gib": peak_bytes(trainer.device) / 2**30,
-        "first_step_s": first,
         "accumulate": trainer.parts.accumulate,
         "kernels": [],
     }
-    try:
-        result["kernels"] = kernels(trainer, 3, folder / "trace.json")
-    except Exception:  # such as of a profiler that this machine refuses; the times are good
-        traceback.print_exc()
-    return result
+
+
+def write(result: dict[str, Any], folder: Path) -> None:
+    """Write the result in one step."""
+    (folder / "written.json").write_text(json.dumps(result))
+    (folder / "written.json").replace(folder / "result.json")
 
 
 def main() -> None:
-    """Measure, and write the result, or the reason why there is none in one line."""
-    given = Path(sys.argv[1])
-    settings = json.loads(given.read_text())
+    """Prepare, wait, measure; write the result, or in one line why there is none."""
+    folder = Path(sys.argv[1]).parent
+    settings = json.loads(Path(sys.argv[1]).read_text())
     try:
-        result = measure(settings, given.parent)
+        trainer, seconds = prepared(settings, folder)
+        (folder / "ready").touch()
+        wait_for(folder / "go")
+        result = measured(trainer, settings["warm_up"], settings["steps"])
     except Exception as error:
+        traceback.print_exc()
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        result = {"error": f"{type(error).__name__}: {' '.join(lines[:2])}"[:300]}
-    written = given.parent / "written.json"
-    written.write_text(json.dumps(result))
-    written.replace(given.parent / "result.json")
+        write({"error": f"{type(error).__name__}: {' '.join(lines[:2])}"[:300]}, folder)
+        return
+    result["first_step_s"] = seconds
+    write(result, folder)  # which a profiler that fails leaves as it is
+    write(result | {"kernels": kernels(trainer, 3, folder / "trace.json")}, folder)
 
 
 if __name__ == "__main__":

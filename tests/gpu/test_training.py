@@ -115,8 +115,7 @@ def test_a_resumed_run_is_one_that_was_not_interrupted(device, recipe, tmp_path,
     assert np.allclose(*losses, rtol=1e-4) and len(losses[0]) == 6
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU and the CPU")
-def test_states_travel_between_devices(device, recipe, tmp_path):
+def test_a_state_goes_on_on_the_cpu(device, recipe, tmp_path):
     given = recipe("run.steps=4", "run.save_every=2", "run.batch_size=4")
     first = trainer(given, device, tmp_path / "gpu")
     float(first.advance())
