@@ -58,7 +58,8 @@ def end_tests(child: Child, deadline: float, results: Path) -> tuple[bool, str]:
     status, report = child.wait(deadline), results / "tests.xml"
     if not report.exists():
         why = "stopped for lack of time" if status is None else f"exit status {status}"
-        return False, f"tests: {why}; {child.last_line}"
+        passed, bad = (child.said.count(f" {word} ") for word in ("PASSED", "FAILED"))
+        return False, f"tests: {why} after {passed} passed, {bad} failed; {child.last_line}"
     suite = ElementTree.parse(report).getroot().find("testsuite")
     report.unlink()
     assert suite is not None

@@ -85,7 +85,7 @@ class Runner:
         """Stop it for lack of time."""
         self.child.stop()
         seconds = time.monotonic() - self.child.started
-        what = "being measured" if self.ready else "being compiled"
+        what = "being measured" if self.ready else "being prepared"
         self.variant.result = {
             "error": f"left out for lack of time: still {what} after {seconds:.0f} s"
         }
@@ -117,7 +117,7 @@ def in_waves(
     waves = [variants[i : i + at_once] for i in range(0, len(variants), at_once)]
     while waves:
         wave = waves.pop(0)
-        if deadline - time.monotonic() < 2 * MEASURING:
+        if deadline - time.monotonic() < MEASURING * (len(wave) + 1):
             for variant in wave:
                 variant.result = {"error": "left out for lack of time: not begun"}
             continue

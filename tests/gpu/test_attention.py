@@ -77,8 +77,8 @@ def distance(found: Tensor, expected: Tensor) -> float:
 @pytest.mark.parametrize("kind", list(CLOSE), ids=str)
 @pytest.mark.parametrize("path", [*PATHS, "auto"])
 def test_output_and_gradients(device, path, kind, shifted):
-    if path == "flex" and device == "cuda" and (kind == torch.float64 or not shifted):
-        pytest.skip("flex_attention takes no float64 on a GPU, and compiles for each case")
+    if path == "flex" and (device == "cpu" or kind == torch.float64 or not shifted):
+        pytest.skip("flex_attention compiles for each case, and takes no float64 on a GPU")
     rows, columns, images = 3, 2, 2
     qkv, bias, gradient = drawn(images * rows * columns)
     # of what the device is given, which bf16 has rounded
@@ -87,12 +87,10 @@ def test_output_and_gradients(device, path, kind, shifted):
     expected.backward(gradient.to(kind).double())
     given = [x.to(device, kind) for x in (qkv, bias)]
     shift = shift_of(rows, columns, device, kind) if shifted else None
-    if path != "flex" or device == "cpu":
+    if path != "flex":
         with torch.no_grad():
             found = attend(*given, shift, path)
         assert found.dtype == kind and distance(found, expected) < CLOSE[kind]
-    if path == "flex" and device == "cpu":
-        return  # it has no gradients there
     given = [x.requires_grad_() for x in given]
     found = attend(*given, shift, path)
     found.backward(gradient.to(device, kind))

@@ -168,7 +168,7 @@ def test_variants_that_fail_or_hang_are_rows(script, tmp_path, monkeypatch):
     waves.in_waves(variants, 3, tmp_path, settings, time.monotonic() + 600)
     waves.in_waves([late], 1, tmp_path, settings, time.monotonic() + 600)
     assert variants[0].result == {"error": "exit status 1: died of something"}
-    assert "lack of time: still being compiled after" in variants[1].result["error"]
+    assert "lack of time: still being prepared after" in variants[1].result["error"]
     assert variants[2].ms == 5.0
     assert late.result == {"error": "left out for lack of time: not begun"}
 
@@ -281,6 +281,6 @@ def test_a_check_that_fails_says_so_and_does_the_rest(script, tmp_path, monkeypa
         check.main()
     said = capsys.readouterr().out
     assert left.value.code == 1 and said.endswith("FAILED\n")
-    assert "tests: exit status 1; no tests today" in said
+    assert "tests: exit status 1 after 0 passed, 0 failed; no tests today" in said
     assert said.count("exit status 1: no training today") == 4
     assert "no race today\nrace: exit status 1" in said
