@@ -141,3 +141,18 @@ def test_share_that_is_kept(percent):
     assert abs(kept.double().mean() - p) < 5 * (p * (1 - p) / kept.numel()) ** 0.5
     each, size = kept.double().mean((1, 2)), 64 * 64
     assert each.std() == pytest.approx((p * (1 - p) / size) ** 0.5, rel=0.5)
+
+
+class Given(BatchStream):
+    """A stream whose numbers are its keys."""
+
+    def integers24(self, purpose: int, index: int, *shape: int) -> Tensor:
+        return self.keys
+
+
+def test_the_number_from_which_on_all_are_kept_is_exact():
+    for percent in range(101):
+        near = torch.arange(-2, 3) + percent * 2**24 // 100
+        expected = [number * 100 >= percent * 2**24 for number in near.tolist()]
+        for share in (percent, torch.tensor([percent])):
+            assert Given(near).kept(share, INPUT_MASK, 0).tolist() == expected
