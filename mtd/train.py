@@ -128,7 +128,9 @@ def main() -> None:
         args.config, tuple(args.data), tuple(args.set), args.baseline, args.cell, args.output_dir
     )
     from mtd.utils import distributed
+    from mtd.utils.device import keep_freed_memory
 
+    keep_freed_memory()
     processes, device = distributed.start(args.device, steady=False)
     with processes.raise_on_all_ranks():
         runs = resolve_runs(request, sweep_only=args.list)

@@ -7,6 +7,7 @@ relative position of two tokens; `shift` separates tokens that are neighbors onl
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Literal, NamedTuple
 
@@ -22,10 +23,10 @@ Choice = Literal["auto", "sdpa", "matmul", "flex"]
 
 FASTEST: dict[tuple[str, bool, bool], Path] = {
     # Measured with one thread, PyTorch 2.14, by tests/benchmarks/test_attention_paths.py.
-    ("cpu", True, False): "matmul",  # a training step of the bundled size: 0.78 of sdpa's time
-    ("cpu", False, False): "matmul",  # inference: 0.78 of sdpa's, 0.72 in the full-size network
-    ("cpu", True, True): "matmul",  # not measured
-    ("cpu", False, True): "matmul",  # not measured
+    ("cpu", True, False): "matmul",  # training, bundled size: 0.75 of the time before, sdpa 0.97
+    ("cpu", False, False): "matmul",  # inference, bundled size: 0.86 to 0.92, sdpa 0.95
+    ("cpu", True, True): "matmul",  # training, bundled size: 0.88 of sdpa's time
+    ("cpu", False, True): "matmul",  # inference, bundled size: 0.89 to 1.09 of sdpa's
     # Provisional, from memory traffic alone: these were never run on a GPU. sdpa's kernel keeps the
     # logits on chip. reports/full-size/check.sh measures all three.
     ("cuda", True, False): "sdpa",
@@ -136,9 +137,10 @@ def attend(qkv: Tensor, bias: Tensor, shift: Shift | None, path: Choice = "auto"
         path = fastest(device, gradient, compiled)
     compute: Compute = PATHS[path]
     most = max(1, LIMIT // qkv.shape[3])
-    if device == "cpu" and not compiled and path == "matmul":
-        most, compute = min(most, CPU_WINDOWS), by_matmul_of_heads
-    with torch.autocast(device, enabled=False):  # whose softmax would be in float32
+    if device == "cpu" and path == "matmul":
+        compute = by_matmul_of_heads
+        most = most if compiled else min(most, CPU_WINDOWS)
+    with _no_autocast(device):  # whose softmax would be in float32
         if len(qkv) <= most:
             return compute(qkv, bias, shift)
         parts = qkv.split(most)
@@ -148,6 +150,11 @@ def attend(qkv: Tensor, bias: Tensor, shift: Shift | None, path: Choice = "auto"
             shifts = [Shift(shift.added, part) for part in kinds.split(most)]
         each = zip(parts, shifts, strict=True)
         return torch.cat([compute(part, bias, part_shift) for part, part_shift in each])
+
+
+def _no_autocast(device: str) -> AbstractContextManager[None]:
+    """Operations in the type of their inputs; other devices may not know autocast at all."""
+    return torch.autocast(device, enabled=False) if device in ("cpu", "cuda") else nullcontext()
 
 
 def by_sdpa(qkv: Tensor, bias: Tensor, shift: Shift | None) -> Tensor:
@@ -228,6 +235,8 @@ def _flex(qkv: Tensor, bias: Tensor, shift: Shift | None) -> Tensor:
     n, t, _, _, d = qkv.shape
     width = max(16, 1 << (d - 1).bit_length())
     q, k, v = padded(qkv.permute(2, 0, 3, 1, 4), width - d)
+    if bias.dtype in (torch.float16, torch.bfloat16):
+        bias = bias.float()  # as its logits; all windows' gradients are summed into one bias
     score = flex_score(bias, shift, n)
     y: Tensor = flex_attention(q, k, v, score_mod=score, scale=d**-0.5)
     return y[..., :d].transpose(1, 2).reshape(n, t, -1)
