@@ -180,17 +180,15 @@ def blank(monkeypatch: pytest.MonkeyPatch) -> None:
     leave_pictures_blank(monkeypatch)
 
 
-RENDERED = pytest.param(("many", True), marks=pytest.mark.slow, id="many, rendered")
+SHOWN = [
+    pytest.param(("many", False), id="many"),
+    pytest.param(("many", True), marks=pytest.mark.slow, id="many, rendered"),
+    pytest.param(("one", True), id="one"),
+]
+"""Folders of runs, and whether their figures are rendered."""
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param(("many", False), id="many"),
-        RENDERED,
-        pytest.param(("one", True), id="one"),
-    ],
-)
+@pytest.fixture(scope="module", params=SHOWN)
 def outputs(request: Any, runs: Path) -> Iterator[tuple[str, Notebook]]:
     """The notebook of a report as it is published."""
     name, rendered = request.param
