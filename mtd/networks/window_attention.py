@@ -23,10 +23,10 @@ Choice = Literal["auto", "sdpa", "matmul", "flex"]
 
 FASTEST: dict[tuple[str, bool, bool], Path] = {
     # Measured with one thread, PyTorch 2.14, by tests/benchmarks/test_attention_paths.py.
-    ("cpu", True, False): "matmul",  # training, bundled size: 0.75 of the time before, sdpa 0.97
-    ("cpu", False, False): "matmul",  # inference, bundled size: 0.86 to 0.92, sdpa 0.95
+    ("cpu", True, False): "matmul",  # training, bundled size: 0.75-0.79 of before, sdpa 0.97-0.99
+    ("cpu", False, False): "matmul",  # inference, bundled size: 0.86-0.93, sdpa 0.94-0.95
     ("cpu", True, True): "matmul",  # training, bundled size: 0.88 of sdpa's time
-    ("cpu", False, True): "matmul",  # inference, bundled size: 0.89 to 1.09 of sdpa's
+    ("cpu", False, True): "matmul",  # inference, bundled size: 0.89-1.09 of sdpa's
     # Provisional, from memory traffic alone: these were never run on a GPU. sdpa's kernel keeps the
     # logits on chip. reports/full-size/check.sh measures all three.
     ("cuda", True, False): "sdpa",
@@ -169,22 +169,22 @@ def by_sdpa(qkv: Tensor, bias: Tensor, shift: Shift | None) -> Tensor:
     else:  # an image's windows as heads, so that its images share the mask
         shape = (-1, len(shift.kinds) * heads, t, q.shape[-1])
         q, k, v = q.reshape(shape), k.reshape(shape), v.reshape(shape)
-        mask = (bias + shift.added[shift.kinds][:, None]).view(1, -1, t, t)
+        mask = (bias + shift.added[shift.kinds][:, None]).reshape(1, -1, t, t)
         y = F.scaled_dot_product_attention(q, k, v, mask, scale=d**-0.5)
-        y = y.view(n, heads, t, -1)
-    return y[..., :d].transpose(1, 2).reshape(n, t, -1)
+        y = y.unflatten(1, (-1, heads))  # (images, windows, heads, T, d), laid out in any order
+    return y[..., :d].transpose(-3, -2).reshape(n, t, -1)
 
 
 def by_matmul(qkv: Tensor, bias: Tensor, shift: Shift | None) -> Tensor:
     """Attention by matrix products over windows and heads, and softmax."""
-    n, t, _, heads, d = qkv.shape
+    n, t, _, _, d = qkv.shape
     q, k, v = qkv.permute(2, 0, 3, 1, 4)
     logits = (q * d**-0.5) @ k.mT
     if shift is None:
         logits = logits + bias
     else:
         added = bias + shift.added[shift.kinds][:, None]
-        logits = (logits.view(-1, *added.shape) + added).view(n, heads, t, t)
+        logits = (logits.unflatten(0, (-1, len(added))) + added).flatten(0, 1)
     y: Tensor = logits.softmax(-1) @ v
     return y.transpose(1, 2).reshape(n, t, -1)
 

@@ -3,9 +3,9 @@
 Prints ratios of CPU time, one thread, medians of seven alternations in one run. PyTorch 2.14 on two
 cores of an AMD EPYC gave, over the time before (float32):
 
-    training    bundled, 8 of 48 x 48    0.75     full, 2 of 64 x 64     0.85
-    inference   bundled, 256 x 256       0.86     full, 256 x 256        0.61
-    inference   bundled, 16 of 64 x 64   0.92     full, 16 of 64 x 64    0.70
+    training    bundled, 8 of 48 x 48    0.75 to 0.79    full, 2 of 64 x 64     0.85
+    inference   bundled, 256 x 256       0.86            full, 256 x 256        0.61
+    inference   bundled, 16 of 64 x 64   0.93            full, 16 of 64 x 64    0.70
 
 A training step of the bundled size by torch.profiler, self time: mm 19%, bmm 13%, copy_ 12%, cat
 11% (heads, shifts), addmm 7%, gelu_backward 5%, layer norm 4%, softmax 3%, add 3%, backward of

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.attention import flex_attention
 
@@ -111,6 +112,19 @@ def test_both_orders_of_heads_are_the_same(compute):
             rtol=0,
             atol=1e-12,
         )
+
+
+@GRIDS
+def test_kernels_may_lay_their_output_out_as_they_like(grid, monkeypatch):
+    """That of GPUs has tokens before heads in memory, as that of older versions on the CPU."""
+    qkv, bias, shift = example(grid)
+    expected, kernel = attend(qkv, bias, shift, "sdpa"), F.scaled_dot_product_attention
+
+    def other(*inputs: Tensor, **options: float) -> Tensor:
+        return kernel(*inputs, **options).transpose(1, 2).contiguous().transpose(1, 2)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", other)
+    assert torch.equal(attend(qkv, bias, shift, "sdpa"), expected)
 
 
 @EVERY
