@@ -22,7 +22,8 @@ Path = Literal["sdpa", "matmul", "flex"]
 Choice = Literal["auto", "sdpa", "matmul", "flex"]
 
 FASTEST: dict[tuple[str, bool, bool], Path] = {
-    # Measured with one thread, PyTorch 2.14, by tests/benchmarks/test_attention_paths.py.
+    # Measured with one thread, PyTorch 2.14, two cores of an AMD EPYC: tests/benchmarks/
+    # test_attention_paths.py; the compiled rows once, in the same way.
     ("cpu", True, False): "matmul",  # training, bundled size: 0.75-0.79 of before, sdpa 0.97-0.99
     ("cpu", False, False): "matmul",  # inference, bundled size: 0.86-0.93, sdpa 0.94-0.95
     ("cpu", True, True): "matmul",  # training, bundled size: 0.88 of sdpa's time

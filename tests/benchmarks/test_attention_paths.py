@@ -10,8 +10,9 @@ cores of an AMD EPYC gave, over the time before (float32):
 A training step of the bundled size by torch.profiler, self time: mm 19%, bmm 13%, copy_ 12%, cat
 11% (heads, shifts), addmm 7%, gelu_backward 5%, layer norm 4%, softmax 3%, add 3%, backward of
 convolutions 3%. Compiled, it takes 0.90 of the time, after 14 to 60 s of compilation; inference
-1.01 and 1.06. With channels_last 0.99, and inference 0.93 and 0.98. Keeping freed memory
-(`mtd.utils.device.keep_freed_memory`): 0.87.
+1.01 and 1.06. With channels_last 0.99, and inference 0.93 and 0.98. (Both were measured once, by a
+script of its own.) Keeping freed memory (`mtd.utils.device.keep_freed_memory`): 0.86 to 0.99, by
+what glibc happens to give back.
 """
 
 from __future__ import annotations
