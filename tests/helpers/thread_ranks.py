@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor
 
 from mtd.utils.distributed import Ranks
@@ -46,5 +48,9 @@ def in_threads(work: Callable[[Ranks], Result], size: int = 2) -> list[Result]:
     """What some work gives in each of several processes, in order of rank."""
     exchange = Exchange(size)
     ranks = [ThreadRanks(rank, size, exchange=exchange) for rank in range(size)]
-    with ThreadPoolExecutor(size) as pool:
-        return list(pool.map(work, ranks))
+    try:
+        with ThreadPoolExecutor(size) as pool:
+            return list(pool.map(work, ranks))
+    finally:  # which each thread sets and puts back, at the same time as the others
+        if "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance"):
+            torch.compiler.set_stance("default")
