@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-import sys
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtd.utils import cli
 from mtd.utils.errors import BadInput, Partial
-from mtd.utils.messages import note
+from mtd.utils.messages import note, waiting
 
 if TYPE_CHECKING:
     from mtd.training.config import Recipe
@@ -25,6 +25,9 @@ EXAMPLES = """\
   python -m mtd.train small.toml --data photos --output-dir runs/baseline --baseline
   python -m mtd.train small.toml --data photos --output-dir runs/masked --resume
   python -m mtd.train small.toml --data photos --output-dir runs/masked --resume --seconds 1500
+  python -m mtd.train full.toml --data photographs.zip --device cuda --set run.batch_size=32
+  python -m mtd.train small.toml --data photos --set optimizer.schedule=cosine \\
+      --set optimizer.warmup=500 --set optimizer.final_learning_rate=1e-6
   python -m mtd.train dncnn.toml --data photos --set run.batch_size=16
   python -m mtd.train paper.toml --data DIV2K --data WED --device cuda --set run.seed=1
   python -m mtd.train table2.toml --data photos --list
@@ -49,8 +52,8 @@ def parser() -> cli.Parser:
         "--data",
         action="append",
         default=[],
-        metavar="DIR",
-        help="folder of photographs, or a file of mtd.pack (repeatable)",
+        metavar="PHOTOS",
+        help="folder of photographs, or a .zip file made by mtd.pack (repeatable)",
     )
     p.add_argument("--baseline", action="store_true", help="the same network without any mask")
     p.add_argument(
@@ -65,6 +68,7 @@ def parser() -> cli.Parser:
     p.add_argument("--output-dir", metavar="DIR", help="default: runs/train-CONFIG[-baseline]")
     p.add_argument(
         "--workers",
+        metavar="N",
         type=cli.whole_number(0),
         default=0,
         help="processes that load batches ahead of time (default 0: none)",
@@ -86,8 +90,8 @@ def parser() -> cli.Parser:
         type=cli.seconds,
         default=math.inf,
         metavar="N",
-        help="save the state and end before so many seconds have passed since the start of the "
-        "command; the same command with --resume continues",
+        help="end with a saved state before N seconds have passed since the start of the command; "
+        "the same command with --resume continues",
     )
     p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
     p.add_argument("--quiet", action="store_true", help="no bar, no messages")
@@ -127,6 +131,7 @@ def main() -> None:
     request = TrainRequest(
         args.config, tuple(args.data), tuple(args.set), args.baseline, args.cell, args.output_dir
     )
+    waiting("loading PyTorch …", quiet=args.quiet or os.environ.get("RANK", "0") != "0")
     from mtd.utils import distributed
     from mtd.utils.device import keep_freed_memory
 
@@ -185,7 +190,7 @@ def _train(
             if len(runs) == 1 or processes.size > 1:
                 raise
             failed[folder.name] = str(error)
-            print(f"cell {folder.name}: {error}", file=sys.stderr)
+            note(f"cell {folder.name}: {error}")
             continue
         if processes.first:
             print(path)

@@ -97,9 +97,13 @@ def opened(folders: Sequence[str | Path]) -> list[Path]:
             continue
         try:
             status = folder.stat()
-            found += _extracted(folder.resolve(), status.st_size, status.st_mtime_ns)
+            inside = _extracted(folder.resolve(), status.st_size, status.st_mtime_ns)
+            temporary.call(inside[0].parent, str(folder))
+            found += inside
         except BadInput as error:
             raise BadInput(f"{folder}: {error}") from None
+        except FileNotFoundError:
+            raise BadInput(f"{folder}: no such file; make it with python -m mtd.pack") from None
         except OSError as error:
             where = error.filename or "a temporary folder"
             reason = f"{where}: {error.strerror or error}"

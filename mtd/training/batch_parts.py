@@ -55,8 +55,9 @@ class BatchParts:
         parts = self.ranks.size * accumulate
         if self.batch % parts:
             raise BadInput(
-                f"[run] batch_size = {self.batch}: {self.ranks.size} processes of {accumulate} "
-                f"parts each need a multiple of {parts}"
+                f"[run] batch_size = {self.batch}: expected a multiple of {parts}, for "
+                f"{plural(self.ranks.size, 'process', 'es')} with {plural(accumulate, 'part')} "
+                "(accumulate) each"
             )
         self.accumulate, self.size = accumulate, self.batch // parts
 

@@ -287,6 +287,14 @@ def _value(text: str) -> Any:
 
 T = TypeVar("T")
 
+KINDS = {
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+    str: "text in quotes",
+}
+"""The types of settings in words."""
+
 
 def build(cls: type[T], values: Mapping[str, Any], section: str) -> T:
     """A section's dataclass from plain values, each checked against the type of its default.
@@ -315,7 +323,7 @@ def _typed(value: Any, default: Any, where: str) -> Any:
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not kind or (kind is float and not math.isfinite(value)):
-        raise BadInput(f"{where} = {value!r}: expected {kind.__name__}, such as {default!r}")
+        raise BadInput(f"{where} = {value!r}: expected {KINDS[kind]}")
     return value
 
 
@@ -343,7 +351,7 @@ def check(recipe: Recipe) -> None:
     elif mask.masks_input or mask.attention_percent:
         raise BadInput(f"[mask]: a {registry.of(net).name} has no masks; remove the section")
     if data.page < 0:
-        raise BadInput(f"[data] page = {data.page}: a number from 1, or 0")
+        raise BadInput(f"[data] page = {data.page}: expected a number from 1, or 0 for none")
     if data.crop < network.smallest:
         raise BadInput(f"[data] crop = {data.crop}: at least the window, {network.smallest}")
     if network.takes_sigma and not isinstance(noise_specs.parse(data.noise), synthetic.Gaussian):
@@ -368,14 +376,16 @@ def check(recipe: Recipe) -> None:
 
 def _check_run(run: Run, network: Denoiser) -> None:
     """See `check`."""
-    if min(run.steps, run.batch_size, run.log_every, run.save_every, run.accumulate) < 1:
-        raise BadInput(
-            "[run] steps, batch_size, log_every, save_every and accumulate are 1 or more"
-        )
+    for name in ("steps", "batch_size", "log_every", "save_every", "accumulate"):
+        if getattr(run, name) < 1:
+            raise BadInput(f"[run] {name} = {getattr(run, name)}: expected 1 or more")
     one_of("[run] precision =", run.precision, PRECISIONS)
     one_of("[run] compile_mode =", run.compile_mode, COMPILE_MODES)
     if run.compile_mode != "default" and not run.compile:
-        raise BadInput(f"[run] compile_mode = {run.compile_mode!r} is for compile = true")
+        raise BadInput(
+            f"[run] compile_mode = {run.compile_mode!r}: it has no effect without compile = true; "
+            "set both, or neither"
+        )
     one_of("[run] attention =", run.attention, get_args(Choice))
     if run.attention != "auto" and not is_used_by(network):
         raise BadInput(
@@ -389,21 +399,34 @@ def _check_optimizer(optimizer: Optimizer, steps: int) -> None:
     one_of("[optimizer] optimizer =", optimizer.optimizer, OPTIMIZERS)
     one_of("[optimizer] schedule =", optimizer.schedule, get_args(Schedule))
     if len(optimizer.betas) != 2 or not all(0 <= beta < 1 for beta in optimizer.betas):
-        raise BadInput(f"[optimizer] betas = {list(optimizer.betas)}: two numbers from 0 below 1")
-    if optimizer.learning_rate <= 0 or optimizer.gamma <= 0 or not 0 <= optimizer.ema < 1:
-        raise BadInput("[optimizer] learning_rate and gamma are above 0, ema from 0 below 1")
+        raise BadInput(
+            f"[optimizer] betas = {list(optimizer.betas)}: expected two numbers from 0, below 1"
+        )
+    for name in ("learning_rate", "gamma"):
+        if getattr(optimizer, name) <= 0:
+            given = f"[optimizer] {name} = {getattr(optimizer, name):g}"
+            raise BadInput(f"{given}: expected a number above 0")
+    if not 0 <= optimizer.ema < 1:
+        raise BadInput(f"[optimizer] ema = {optimizer.ema:g}: expected a number from 0, below 1")
     if optimizer.milestones and min(optimizer.milestones) < 1:
-        raise BadInput(f"[optimizer] milestones = {list(optimizer.milestones)}: steps from 1")
-    if min(optimizer.weight_decay, optimizer.clip, optimizer.final_learning_rate) < 0:
-        raise BadInput("[optimizer] weight_decay, clip and final_learning_rate are 0 or more")
+        raise BadInput(
+            f"[optimizer] milestones = {list(optimizer.milestones)}: expected steps from 1 on"
+        )
+    for name in ("weight_decay", "clip", "final_learning_rate"):
+        if getattr(optimizer, name) < 0:
+            given = f"[optimizer] {name} = {getattr(optimizer, name):g}"
+            raise BadInput(f"{given}: expected 0 or more")
     if optimizer.final_learning_rate > optimizer.learning_rate:
         raise BadInput(
-            f"[optimizer] final_learning_rate = {optimizer.final_learning_rate:g}: at most "
-            f"learning_rate, {optimizer.learning_rate:g}"
+            f"[optimizer] final_learning_rate = {optimizer.final_learning_rate:g}: expected at "
+            f"most learning_rate, {optimizer.learning_rate:g}"
         )
     if optimizer.weight_decay and optimizer.optimizer == "adam":
-        raise BadInput('[optimizer] weight_decay is for optimizer = "adamw"')
+        raise BadInput(
+            f"[optimizer] weight_decay = {optimizer.weight_decay:g}: adam has none; set "
+            'optimizer = "adamw", too'
+        )
     if not 0 <= optimizer.warmup <= steps:
         raise BadInput(
-            f"[optimizer] warmup = {optimizer.warmup}: from 0 to the steps of the run, {steps}"
+            f"[optimizer] warmup = {optimizer.warmup}: expected 0 to {steps}, the steps of the run"
         )

@@ -7,10 +7,11 @@ how its batches are loaded, and can be resumed at any step.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import lru_cache
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +47,11 @@ def usable(
     Raises:
         BadInput: no photograph, or one that cannot be read without `skip_bad`.
     """
-    if not skip_bad:
-        found = [photographs.photographs(folder, page=page) for folder in folders]
-        return [photo for photos in found for photo in photos], []
     files = [path for folder in folders for path in image_io.find(folder)]
+    if not skip_bad:
+        with _offering_to_skip():
+            found = [photographs.photograph(path, page) for path in files]
+        return [replace(photo, load=partial(_load, photo.load)) for photo in found], []
 
     def read(path: Path) -> str:
         try:
@@ -68,6 +70,20 @@ def usable(
     if not readable:
         raise BadInput(f"none of {plural(len(files), 'image')} can be read; first: {reasons[0]}")
     return readable, [bad for bad in reasons if bad]
+
+
+@contextmanager
+def _offering_to_skip() -> Iterator[None]:
+    """Around the reading of photographs: errors say how to train without damaged ones."""
+    try:
+        yield
+    except BadInput as error:
+        raise BadInput(f"{error}; --skip-bad trains without such files") from None
+
+
+def _load(load: Callable[[], Pixels]) -> Pixels:
+    with _offering_to_skip():
+        return load()
 
 
 @dataclass(frozen=True)

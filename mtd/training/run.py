@@ -44,8 +44,16 @@ def prepare(recipe: Recipe, folder: Path, resume: bool) -> bool:
     begun = training_state.exists(folder) or any(folder.glob("*.pth"))
     if begun and not resume:
         raise BadInput(f"{folder} holds a run already: add --resume, or choose --output-dir")
-    if begun and _without_folders(_recipe_of(path)) != _without_folders(recipe.to_dict()):
-        raise BadInput(f"{folder} holds a run with another recipe ({path}): cannot resume it")
+    if begun and not _recipe_of(path):
+        raise BadInput(
+            f"{folder} holds a run, but its {path.name} is missing or damaged: restore that file, "
+            "or choose another --output-dir"
+        )
+    if begun and (changed := _changed(_recipe_of(path), recipe.to_dict())):
+        raise BadInput(
+            f"{folder} holds a run with another recipe ({changed}): give the settings in {path}, "
+            "or choose another --output-dir"
+        )
     if begun and not training_state.exists(folder):
         raise BadInput(
             f"{folder} holds models but no {training_state.STATE} to resume: choose --output-dir"
@@ -64,9 +72,19 @@ def _recipe_of(path: Path) -> dict[str, Any]:
     return recipe if isinstance(recipe, dict) else {}
 
 
-def _without_folders(recipe: dict[str, Any]) -> dict[str, Any]:
-    """A recipe without the places of the training photographs."""
-    return recipe | {"data": dict(recipe.get("data", {})) | {"folders": []}}
+def _changed(held: dict[str, Any], given: dict[str, Any]) -> str:
+    """A setting that differs between two recipes; empty if only the photographs' places may."""
+    for section in dict.fromkeys([*given, *held]):
+        one, other = (dict(recipe.get(section, {})) for recipe in (held, given))
+        for name in dict.fromkeys([*other, *one]):
+            if one.get(name) != other.get(name) and (section, name) != ("data", "folders"):
+                before, now = (_shown(values, name) for values in (one, other))
+                return f"{section}.{name} is {before} there and {now} here"
+    return ""
+
+
+def _shown(values: dict[str, Any], name: str) -> str:
+    return json.dumps(values[name]) if name in values else "the default"
 
 
 def train(
@@ -156,7 +174,7 @@ def train(
         if log is not None:
             log.close()
     if trainer.step < recipe.run.steps:
-        none = "" if current.step > current.begin else ", too short for a step"
+        none = "" if current.step > current.begin else ", too little for another step"
         raise OutOfTime(
             f"stopped at step {trainer.step} of {recipe.run.steps} after {limit.passed:.0f} s"
             f"{none}; the same command with --resume continues"
@@ -179,9 +197,9 @@ def _describe(trainer: Trainer, quiet: bool) -> None:
     images = plural(len(pairs.photographs), "image")
     threads = plural(torch.get_num_threads(), "thread")
     note(
-        f"{count:,} parameters, {trainer.recipe.mask}; {images}; noise of {pairs.noise_stream}; "
-        f"{trainer.device}, {threads}, torch {torch.__version__}, "
-        f"Python {platform.python_version()}",
+        f"{count:,} parameters, {trainer.recipe.mask}; {images}; "
+        f"noise drawn on {pairs.noise_stream}; {trainer.device}, {threads}, "
+        f"torch {torch.__version__}, Python {platform.python_version()}",
         quiet=quiet,
     )
 

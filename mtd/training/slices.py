@@ -195,9 +195,9 @@ class Slice:
         times, left_out = self.step_times()
         own, psnr = self.step - self.begin, self.psnr
         seconds = self.limit.clock() - self.start
-        without = f"without the first {left_out}" if left_out else "all"
+        without = f"the first {left_out if left_out > 1 else 'one'} left out" if left_out else "all"
         reading = max(n for n, _ in self.readings)
-        means = f"; means of up to {reading}" if reading > 1 else ""
+        means = f"; timed in groups of up to {reading}" if reading > 1 else ""
         lines = [
             f"steps       {self.step:,} of {steps:,}; {own:,} in {seconds:.1f} s",
             f"ms a step   {np.median(times):.1f} median, {np.percentile(times, 95):.1f} 95th "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, TypeVar
 
 import torch
@@ -58,17 +59,33 @@ def load(
             continue
         try:
             checkpoint_file.check_members(path)
-            state = torch.load(path, map_location=device, weights_only=True)
-            restored = use(state)
+            restored = use(_read(path, device))
         except BadInput as error:
             if "damaged" not in str(error):
                 raise
             reasons.append(str(error))
         except Exception as error:
-            reasons.append(f"{path}: {(str(error) or repr(error)).splitlines()[0][:160]}")
+            reasons.append(f"{path}: damaged, or no state of this run ({_reason(error)})")
         else:
             if not reasons:
                 return restored, ""
             (folder / STATE).unlink(missing_ok=True)  # else it would replace the good one
             return restored, f"{reasons[0]}; resuming from {name}, the previous state"
-    raise BadInput(f"cannot resume: {'; '.join(reasons) or f'no {STATE} in {folder}'}; start anew")
+    why = "; ".join(reasons) or f"no {STATE} in {folder}"
+    raise BadInput(f"cannot resume: {why}; start anew with another --output-dir")
+
+
+def _read(path: Path, device: torch.device) -> dict[str, Any]:
+    try:
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    except (UnpicklingError, LookupError, ValueError, EOFError):
+        # Their texts are about the options of torch.load.
+        raise BadInput(f"{path}: damaged, or not a file of PyTorch") from None
+    return state
+
+
+def _reason(error: Exception) -> str:
+    """Why a file cannot be used, in a few words."""
+    if isinstance(error, KeyError):
+        return f"{error} is missing"
+    return (str(error) or repr(error)).splitlines()[0][:160]

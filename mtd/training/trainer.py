@@ -389,8 +389,8 @@ class Trainer:
         self.adam.load_state_dict(state["adam"])
         if data != self.pairs.digest:
             raise BadInput(
-                f"{self.folder}: the photographs have changed since; start anew with another "
-                "--output-dir"
+                f"{self.folder}: the run was begun with other photographs; give the same ones in "
+                "the same order, or start anew with another --output-dir"
             )
         self.step, self.average = step, average
         drawn = [*state.get("noise_streams", []), self.pairs.noise_stream]

@@ -56,7 +56,7 @@ def run(main: Callable[[], None]) -> NoReturn:
     except SystemExit as left:
         leave(left.code if isinstance(left.code, int) else int(left.code is not None))
     except BadInput as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {temporary.named(str(error))}", file=sys.stderr)
         leave(BAD_INPUT)
     except Failed as error:
         print(f"failed: {error}", file=sys.stderr)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from mtd.utils import temporary
+
 
 def plural(count: int, noun: str, ending: str = "s") -> str:
     """A count with its noun.
@@ -23,6 +25,12 @@ def verb(count: int, one: str, many: str) -> str:
     return one if count == 1 else many
 
 
+def waiting(text: str, *, quiet: bool = False) -> None:
+    """Say at a terminal, before what takes seconds, that the command is at work; see `note`."""
+    if sys.stderr.isatty():
+        note(text, quiet=quiet)
+
+
 def note(text: str, *, quiet: bool = False) -> None:
     """Print a note on stderr, unless the user wants none; errors are not notes.
 
@@ -31,4 +39,4 @@ def note(text: str, *, quiet: bool = False) -> None:
         quiet: `--quiet` was given, or another process speaks.
     """
     if not quiet:
-        print(text, file=sys.stderr)
+        print(temporary.named(text), file=sys.stderr)

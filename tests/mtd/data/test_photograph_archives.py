@@ -133,7 +133,10 @@ def test_damaged_and_hostile_archives_are_refused_in_one_line(folders, tmp_path)
 
     whole = packed(folders, tmp_path / "whole.zip").read_bytes()
     path = tmp_path / "photographs.zip"
-    assert "cannot be read" in refused(path)
+    assert "no such file; make it with python -m mtd.pack" in refused(path)
+    path.mkdir()
+    assert archives.opened([path]) == [path]
+    path.rmdir()
     path.write_bytes(whole)
     inside = (folders[0] / "b.png").read_bytes()[60:80]
     changed(path, (inside, inside[::-1]))

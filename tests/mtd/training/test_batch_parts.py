@@ -184,5 +184,7 @@ def test_parts_cover_a_batch_whatever_their_number():
             for image in range(parts.size)
         ]
         assert found == list(range(16))
-    with pytest.raises(BadInput, match="batch_size = 6: 1 processes of 4 parts"):
+    with pytest.raises(
+        BadInput, match="batch_size = 6: expected a multiple of 4, for 1 process with 4 parts"
+    ):
         BatchParts(6, SINGLE_PROCESS, 4)

@@ -69,7 +69,7 @@ def test_a_run_is_not_resumed_on_other_photographs(photos, tmp_path):
     for path in photos.glob("*.png"):
         with Image.open(path) as image:
             Image.new("RGB", image.size).save(path)
-    with pytest.raises(BadInput, match="photographs have changed"):
+    with pytest.raises(BadInput, match="begun with other photographs"):
         training_run.train(make(photos), tmp_path / "run", resume=True, quiet=True)
 
 

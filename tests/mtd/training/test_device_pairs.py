@@ -104,7 +104,7 @@ def test_more_photographs_than_memory_and_ways_of_reading_that_do_not_fit(photos
 def test_older_recipes_stay_what_they_are(photos):
     assert "on_device" not in make(photos).to_dict()["data"]
     assert make(photos, ON).to_dict()["data"]["on_device"] is True
-    with pytest.raises(BadInput, match="expected bool"):
+    with pytest.raises(BadInput, match="expected true or false"):
         training_config.load("small.toml", ["data.on_device=1"])
 
 
@@ -167,7 +167,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_and_says_where_noise_was_drawn(
             training_run.train(make(photos, *five), tmp_path / "cut", quiet=True)
     capsys.readouterr()
     path = training_run.train(make(photos, *five), tmp_path / "cut", resume=True)
-    assert "noise of cpu, one stream for each step" in capsys.readouterr().err
+    assert "noise drawn on cpu, one stream for each step" in capsys.readouterr().err
     assert all(torch.equal(value, whole[name]) for name, value in weights_of(path).items())
     assert not all(torch.equal(value, whole[name]) for name, value in plain.items())
     for name, stream in (("cut", "step"), ("plain", "crop")):

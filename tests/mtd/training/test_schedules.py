@@ -106,11 +106,11 @@ def test_adamw_decays_weights_beside_adams_step(photos, tmp_path):
     [
         ("optimizer.schedule=linear", "schedule ="),
         ("optimizer.optimizer=sgd", "optimizer ="),
-        ("optimizer.warmup=9", "from 0 to the steps of the run, 8"),
-        ("optimizer.warmup=-1", "from 0 to the steps"),
-        ("optimizer.clip=-1", "are 0 or more"),
-        ("optimizer.weight_decay=0.1", 'for optimizer = "adamw"'),
-        ("optimizer.final_learning_rate=1", "at most learning_rate"),
+        ("optimizer.warmup=9", "expected 0 to 8, the steps of the run"),
+        ("optimizer.warmup=-1", "expected 0 to 8"),
+        ("optimizer.clip=-1", "clip = -1: expected 0 or more"),
+        ("optimizer.weight_decay=0.1", 'set optimizer = "adamw", too'),
+        ("optimizer.final_learning_rate=1", "expected at most learning_rate, "),
     ],
 )
 def test_settings_that_do_not_fit_are_refused(photos, change, message):

@@ -109,7 +109,9 @@ def test_too_little_time_for_a_step_saves_all_the_same(photos, tmp_path, monkeyp
                 plan, tmp_path, quiet=True, resume=seconds > 1, limit=clock.limit(seconds)
             )
     assert "step 4 of 8 after 40 s;" in str(stop.value)
-    with pytest.raises(OutOfTime, match="step 4 of 8 after 0 s, too short for a step; the same"):
+    with pytest.raises(
+        OutOfTime, match="step 4 of 8 after 0 s, too little for another step; the same"
+    ):
         # a first step took 10 s before, on the same device
         training_run.train(plan, tmp_path, quiet=True, resume=True, limit=clock.limit(10))
     assert torch.load(tmp_path / "state.pt", weights_only=True)["step"] == 4
@@ -184,7 +186,7 @@ def test_step_times_leave_out_the_first_fifty_steps_and_other_work():
     assert (row["step_from"], row["step_to"], row["seconds_first"]) == (100, 185, "60.000")
     table = current.table(1000, 64, "gaussian:15", {})
     assert "185 of 1,000; 85 in 1063.5 s" in table
-    assert "(35 steps, without the first 50; means of up to 10)" in table
+    assert "(35 steps, the first 50 left out; timed in groups of up to 10)" in table
     assert f"{64 * 35 / 1.5:,.1f}" in table
 
 

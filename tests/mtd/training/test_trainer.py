@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -142,11 +143,12 @@ def test_output_dropout_leaves_out_channels_in_training_only(photos):
         ("rn.steps=3", "did you mean run"),
         ("steps=3", "expected section.name"),
         ("run.steps", "expected section.name=value"),
-        ("run.steps='3'", "expected int"),
-        ("run.steps=0", "1 or more"),
+        ("run.steps='3'", "expected a whole number"),
+        ("run.compile=1", "expected true or false"),
+        ("run.steps=0", r"\[run\] steps = 0: expected 1 or more"),
         ("optimizer.betas=0.9", "expected a list"),
         ("optimizer.betas=[0.9]", "two numbers"),
-        ("optimizer.learning_rate=-1", "above 0"),
+        ("optimizer.learning_rate=-1", "learning_rate = -1: expected a number above 0"),
         ("network.num_heads=[3, 3]", "does not divide"),
         ("network.depths=[4]", "for every group"),
         ("network.in_chans=1", "RGB"),
@@ -155,15 +157,18 @@ def test_output_dropout_leaves_out_channels_in_training_only(photos):
         ("mask.input_percent=[90, 80]", "low <= high"),
         ("data.noise=gausian:15", "did you mean gaussian"),
         ("data.crop=4", "at least the window"),
-        ("data.folders=[3]", "expected str"),
+        ("data.folders=[3]", "expected text in quotes"),
         ("mask.input_percent=[75]", r"\[low, high\]"),
         ("mask.input_percent=[]", r"\[low, high\]"),
-        ("mask.attention_percent=0.75", "expected int"),
+        ("mask.attention_percent=0.75", "expected a whole number"),
         ("network.window_size=0", "1 or more"),
         ("network.mlp_hidden=-1", "1 or more"),
         ("network.drop_path=1.5", "from 0 below 1"),
-        ("optimizer.learning_rate=nan", "expected float"),
-        ("optimizer.gamma=-1.0", "above 0"),
+        ("optimizer.learning_rate=nan", "expected a number"),
+        ("optimizer.gamma=-1.0", "gamma = -1: expected a number above 0"),
+        ("optimizer.ema=1", "ema = 1: expected a number from 0, below 1"),
+        ("optimizer.milestones=[0]", "expected steps from 1 on"),
+        ("data.page=-1", "expected a number from 1, or 0 for none"),
         ("run.attention='spda'", "did you mean sdpa"),
         ("run.attention='fast'", "known: auto, sdpa, matmul, flex"),
     ],
@@ -296,13 +301,22 @@ def test_folder_rules(photos, tmp_path):
     training_run.train(plan, tmp_path / "run", quiet=True)
     with pytest.raises(BadInput, match="add --resume"):
         training_run.train(plan, tmp_path / "run", quiet=True)
-    with pytest.raises(BadInput, match="another recipe"):
-        training_run.train(make(photos, "run.seed=1"), tmp_path / "run", quiet=True, resume=True)
+    for change, message in (
+        ("run.seed=1", r"another recipe \(run.seed is 0 there and 1 here\)"),
+        ("optimizer.clip=1", r"another recipe \(optimizer.clip is the default there and 1.0 here"),
+    ):
+        with pytest.raises(BadInput, match=message):
+            training_run.train(make(photos, change), tmp_path / "run", quiet=True, resume=True)
     before = weights(tmp_path / "run")
+    recipe = (tmp_path / "run/recipe.json").read_bytes()
+    (tmp_path / "run/recipe.json").write_bytes(recipe[:99])
+    with pytest.raises(BadInput, match=r"recipe\.json is missing or damaged: restore that file"):
+        training_run.train(plan, tmp_path / "run", quiet=True, resume=True)
+    (tmp_path / "run/recipe.json").write_bytes(recipe)
     training_run.train(plan, tmp_path / "run", quiet=True, resume=True)
     assert weights(tmp_path / "run") == before
     (photos / "3.png").write_bytes((photos / "0.png").read_bytes())
-    with pytest.raises(BadInput, match="photographs have changed"):
+    with pytest.raises(BadInput, match="begun with other photographs"):
         training_run.train(plan, tmp_path / "run", quiet=True, resume=True)
     (photos / "3.png").unlink()
     state = tmp_path / "run" / "state.pt"
@@ -451,12 +465,22 @@ def test_command_trains_and_records_where_the_model_comes_from(photos, tmp_path)
             "written",
         ),
         (["small.toml", "--date", "photos"], "unrecognized arguments"),
+        (
+            ["small.toml", "--data", "packed.zip", "--set", "data.crop=8"],
+            "error: packed.zip/photos/z.png: damaged",
+        ),
+        (
+            ["small.toml", "--data", "packed.zip", "--set", "data.crop=8"],
+            "; --skip-bad trains without such files",
+        ),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(
     photos, tmp_path, monkeypatch, in_process, arguments, message
 ):
     monkeypatch.chdir(tmp_path)
+    with zipfile.ZipFile("packed.zip", "w") as archive:
+        archive.writestr("photos/z.png", (photos / "0.png").read_bytes()[:200])
     code, out, err = in_process(train.main, *arguments)
     assert (code, out) == (2, "")
     assert message in err and len(err.splitlines()) == 1
@@ -545,7 +569,7 @@ def test_events_of_the_step_that_is_resumed_at_are_kept(photos, tmp_path, monkey
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused(photos, tmp_path):
-    with pytest.raises(BadInput, match="batch_size = 2: 1 processes of 4 parts"):
+    with pytest.raises(BadInput, match="batch_size = 2: expected a multiple of 4, for 1 process"):
         training_run.train(make(photos, "run.accumulate=4"), tmp_path / "run", quiet=True)
 
 
@@ -665,3 +689,20 @@ def test_weights_that_are_not_finite_are_never_saved(photos, tmp_path, monkeypat
     with pytest.raises(BadInput, match=r"step 6 are NaN or infinite .*last good"):
         training_run.train(make(photos), tmp_path / "run", quiet=True)
     assert torch.load(tmp_path / "run/state.pt", weights_only=True)["step"] == 3
+
+
+def test_why_a_state_cannot_be_used(photos, tmp_path):
+    """In a few words each, not in those of PyTorch on the options of torch.load."""
+    plan = make(photos)
+    path = training_run.train(plan, tmp_path, quiet=True).parent / "state.pt"
+    saved = torch.load(path, weights_only=True)
+    del saved["step"]
+    torch.save(saved, path)
+    (tmp_path / "state.previous.pt").write_text("text")
+    with pytest.raises(BadInput) as raised:
+        training_run.train(plan, tmp_path, quiet=True, resume=True)
+    assert str(raised.value) == (
+        f"cannot resume: {path}: damaged, or no state of this run ('step' is missing); "
+        f"{tmp_path / 'state.previous.pt'}: damaged, or not a file of PyTorch; "
+        "start anew with another --output-dir"
+    )
