@@ -95,10 +95,11 @@ class WindowAttention(nn.Module):
         """
         n, t, c = x.shape
         qkv = self.qkv(x).view(n, t, 3, self.heads, c // self.heads)
-        table = self.relative_position_bias_table.to(qkv.dtype)
-        bias = table[self.relative_position_index.view(-1)].view(t, t, -1).permute(2, 0, 1)
+        bias = self.relative_position_bias_table[self.relative_position_index.view(-1)]
+        # Rounded only now, so that the table's gradient is a sum in the table's own precision.
+        bias = bias.view(t, t, -1).permute(2, 0, 1).to(qkv.dtype).contiguous()
         shift = None if kinds is None else Shift(shift_mask(self.regions).to(qkv.dtype), kinds)
-        y: Tensor = self.proj(attend(qkv, bias.contiguous(), shift, self.path))
+        y: Tensor = self.proj(attend(qkv, bias, shift, self.path))
         return y
 
 

@@ -198,6 +198,31 @@ def test_half_precision_by_autocast_stays_half():
     assert layer.relative_position_bias_table.grad.dtype == torch.float32
 
 
+@pytest.mark.parametrize("path", ["sdpa", "matmul"])
+def test_gradients_of_the_table_are_summed_in_its_own_precision(path, monkeypatch):
+    """Up to 64 of bf16 for each entry, whose sum in bf16 would be rounded each time."""
+    layer, seen = WindowAttention(8, 8, 2, True), []
+
+    def watched(qkv, bias, *rest):
+        bias.register_hook(seen.append)
+        return attend(qkv, bias, *rest)
+
+    monkeypatch.setattr(window_attention, "attend", watched)
+    set_path(layer, path)
+    stream = torch.Generator().manual_seed(0)
+    x, weight = torch.randn(2, 4, 64, 8, generator=stream)
+    with torch.autocast("cpu", torch.bfloat16):
+        (layer(x) * weight).sum().backward()
+    expected = torch.zeros(15, 15, 2, dtype=torch.float64)
+    for i in range(64):
+        for j in range(64):
+            dy, dx = i // 8 - j // 8, i % 8 - j % 8
+            expected[dy + 7, dx + 7] += seen[0][:, i, j].double()
+    assert seen[0].dtype == torch.bfloat16
+    found = layer.relative_position_bias_table.grad.double()
+    assert float((found - expected.view(-1, 2)).norm() / expected.norm()) < 1e-5
+
+
 def test_the_choice_is_by_device_gradient_and_compilation(monkeypatch):
     assert set(FASTEST) == {
         (device, gradient, compiled)
