@@ -8,6 +8,7 @@ processes nor gradient accumulation changes the result; masks are the same on ev
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -204,6 +205,7 @@ class Trainer:
         if self.recipe.run.compile:
             torch.compiler.reset()  # else it would be compiled for parts of any size
             self.forward = self._forward()
+        gc.collect()  # activations that the failed call holds in cycles
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -386,7 +388,9 @@ class Trainer:
                 "finish it with that version, or start anew with another --output-dir"
             )
         self.network.load_state_dict(state["network"])
-        self.adam.load_state_dict(state["adam"])
+        # The settings are the recipe's and this device's, whichever device the state is from.
+        own = self.adam.state_dict()["param_groups"]
+        self.adam.load_state_dict(state["adam"] | {"param_groups": own})
         if data != self.pairs.digest:
             raise BadInput(
                 f"{self.folder}: the run was begun with other photographs; give the same ones in "

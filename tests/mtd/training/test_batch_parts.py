@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 
@@ -83,6 +86,30 @@ def test_memory_that_runs_out_backward_leaves_no_gradient(photos, tmp_path, monk
     )
     assert same(path, four)
     assert mtd.load(path).source["training"]["out_of_memory_at"] == [2]
+
+
+def test_a_failed_call_holds_no_memory_when_its_step_is_done_again(photos, tmp_path, monkeypatch):
+    denoised, held, alive = Trainer.denoised, [], []
+
+    def full(self, noisy, stream):
+        alive.append(sum(one() is not None for one in held))
+        activations = torch.zeros(8)
+        held.append(weakref.ref(activations))
+        output = denoised(self, noisy, stream)
+        if len(noisy) > 4:
+            frame = [activations]
+            frame.append(frame)
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return output
+
+    monkeypatch.setattr(Trainer, "denoised", full)
+    gc.disable()  # else it might come by in time
+    try:
+        one = Trainer(make(photos, *EXACT), tmp_path, "cpu", "")
+        one.advance()
+    finally:
+        gc.enable()
+    assert one.parts.accumulate == 2 and alive == [0, 0, 0]
 
 
 def test_a_resumed_run_begins_with_the_smaller_parts(photos, tmp_path, monkeypatch):

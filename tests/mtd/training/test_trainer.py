@@ -361,6 +361,22 @@ def test_a_state_from_before_the_masks_changed(photos, tmp_path, changes, contin
     assert weights(tmp_path) == before
 
 
+def test_the_optimizer_of_a_state_from_another_device_is_that_of_this_one(photos, tmp_path):
+    """A GPU's is fused, which the CPU's is not."""
+    plan = make(photos, "run.steps=1", "optimizer.weight_decay=0.1", "optimizer.optimizer='adamw'")
+    training_run.train(plan, tmp_path, quiet=True)
+    state = torch.load(tmp_path / "state.pt", weights_only=True)
+    state["adam"]["param_groups"][0] |= {"fused": True, "foreach": False}
+    torch.save(state, tmp_path / "state.pt")
+    fresh = trainer.Trainer(plan, tmp_path, "cpu", "")
+    own = dict(fresh.adam.param_groups[0])
+    assert fresh.resume() == "" and fresh.step == 1
+    assert fresh.adam.param_groups[0] == own and own["fused"] is None
+    assert own["weight_decay"] == 0.1
+    step, saved = fresh.adam.state[own["params"][0]], state["adam"]["state"][0]
+    assert all(torch.equal(step[name], saved[name]) for name in ("step", "exp_avg", "exp_avg_sq"))
+
+
 def test_a_start_that_failed_blocks_nothing(photos, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(trainer.Trainer, "advance", lambda _: 1 / 0)
