@@ -49,7 +49,7 @@ def race(
     settings: dict[str, Any],
     deadline: float,
 ) -> list[Variant]:
-    """Every path eager and in the first modes, then the fastest in the slow ones."""
+    """Every path in one quick mode after the other, then the fastest in the slow modes."""
     slow = [mode for mode in modes if mode in FASTEST]
     variants: list[Variant] = []
     for mode in modes:
@@ -130,7 +130,8 @@ def options() -> argparse.Namespace:
     p.add_argument("--seconds", type=float, default=200, help="for all of it (default 200)")
     p.add_argument("--output-dir", default="reports/full-size/check")
     p.add_argument("--paths", default=",".join(ATTENTION))
-    p.add_argument("--modes", default=",".join([EAGER, "default", *FASTEST]))
+    # what a long training needs to know first
+    p.add_argument("--modes", default=",".join(["default", EAGER, *FASTEST]))
     p.add_argument("--toy", action="store_true", help="a small network, as a rehearsal")
     p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     return p.parse_args()
