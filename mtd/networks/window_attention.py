@@ -28,8 +28,9 @@ FASTEST: dict[tuple[str, bool, bool], Path] = {
     ("cpu", False, False): "matmul",  # inference, bundled size: 0.86-0.93, sdpa 0.94-0.95
     ("cpu", True, True): "matmul",  # training, bundled size: 0.88 of sdpa's time
     ("cpu", False, True): "matmul",  # inference, bundled size: 0.89-1.09 of sdpa's
-    # Provisional, from memory traffic alone: these were never run on a GPU. sdpa's kernel keeps the
-    # logits on chip. reports/full-size/check.sh measures all three.
+    # Provisional, never run on a GPU. By count, attention moves 1.7 GB for each block of a compiled
+    # step of 64 crops with sdpa, whose kernels keep the logits on chip, 3.3 GB with matmul; but
+    # their windows are so small that they may wait more than move. check.sh measures all three.
     ("cuda", True, False): "sdpa",
     ("cuda", False, False): "sdpa",
     ("cuda", True, True): "sdpa",
@@ -240,7 +241,13 @@ def _flex(qkv: Tensor, bias: Tensor, shift: Shift | None) -> Tensor:
     if bias.dtype in (torch.float16, torch.bfloat16):
         bias = bias.float()  # as its logits; all windows' gradients are summed into one bias
     score = flex_score(bias, shift, n)
-    y: Tensor = flex_attention(q, k, v, score_mod=score, scale=d**-0.5)
+    # Else so few queries take the kernel for decoding, which writes partial sums in float32.
+    y: Tensor = flex_attention(
+        *(q, k, v),
+        score_mod=score,
+        scale=d**-0.5,
+        kernel_options={"FORCE_USE_FLEX_ATTENTION": True},
+    )
     return y[..., :d].transpose(1, 2).reshape(n, t, -1)
 
 

@@ -77,9 +77,10 @@ def side(window: int, token: int, grid: tuple[int, int]) -> tuple[bool, bool]:
     return y >= rows * WINDOW - WINDOW // 2, x >= columns * WINDOW - WINDOW // 2
 
 
-def dense(q: Tensor, k: Tensor, v: Tensor, *, score_mod, scale: float) -> Tensor:
+def dense(q: Tensor, k: Tensor, v: Tensor, *, score_mod, scale: float, kernel_options) -> Tensor:
     """flex_attention as it is documented, of (N, heads, T, width), for gradients on the CPU."""
     assert q.shape[-1] == 16, "its kernels need a power of two"
+    assert kernel_options == {"FORCE_USE_FLEX_ATTENTION": True}, "not that of decoding"
     sizes = (*q.shape[:3], q.shape[2])
     places = torch.meshgrid(*map(torch.arange, sizes), indexing="ij")
     return score_mod(torch.einsum("nhid,nhjd->nhij", q, k) * scale, *places).softmax(-1) @ v
