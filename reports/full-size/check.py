@@ -14,6 +14,7 @@ import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from typing import NoReturn
 
 from children import ROOT, Child, leave_when_told
 from tables import aligned
@@ -75,14 +76,21 @@ def end_tests(child: Child, deadline: float, results: Path) -> tuple[bool, str]:
     return status == 0 and passed > 0, "\n".join([line, *(f"  {name[:200]}" for name in names)])
 
 
-def photographs(folder: Path) -> str:
-    """Where the photographs are: those given, the packed ones, or copies of the bundled ones."""
+def photographs_given() -> str:
+    """Where the photographs are: those of PHOTOGRAPHS, or the packed ones; empty if there are none.
+
+    Raises:
+        SystemExit: with status 2, for a path to nothing.
+    """
     packed = HERE / "photographs.zip"
-    if given := os.environ.get("PHOTOGRAPHS", str(packed) if packed.exists() else ""):
-        if not Path(given).exists():
-            print(f"error: PHOTOGRAPHS={given}: no such folder or file", file=sys.stderr)
-            sys.exit(2)
-        return str(Path(given).resolve())
+    given = os.environ.get("PHOTOGRAPHS", str(packed) if packed.exists() else "")
+    if given and not Path(given).exists():
+        refuse(f"PHOTOGRAPHS={given}: no such folder or file")
+    return str(Path(given).resolve()) if given else ""
+
+
+def bundled_photographs(folder: Path) -> str:
+    """Copies of the bundled photographs, in a new folder; returns its path."""
     from PIL import Image
 
     from mtd.data.photographs import photographs as bundled
@@ -91,6 +99,20 @@ def photographs(folder: Path) -> str:
     for photo in bundled():
         Image.fromarray(photo.load()).save(folder / f"{photo.name}.png")
     return str(folder)
+
+
+def results_given() -> Path:
+    """The folder of the results.
+
+    Raises:
+        SystemExit: with status 2, for one that cannot be created.
+    """
+    given = os.environ.get("RESULTS", str(HERE / "check"))
+    try:
+        Path(given).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        refuse(f"RESULTS={given}: not a folder to write to ({error.strerror})")
+    return Path(given).resolve()
 
 
 def start_training(
@@ -149,13 +171,29 @@ def race(data: str, seconds: float, toy: bool, results: Path, log: Path) -> tupl
     return status == 0, f"race of attention paths:\n{child.said.rstrip()}{ended}"
 
 
-def check(results: Path, device: str, toy: bool, start: float, limit: float) -> tuple[bool, str]:
+def refuse(line: str) -> NoReturn:
+    """End the check with status 2, for settings that cannot be."""
+    print(f"error: {line}", file=sys.stderr)
+    sys.exit(2)
+
+
+def say(line: str) -> None:
+    """What is done now, on stderr; the summary is on stdout."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def check(
+    data: str, results: Path, device: str, toy: bool, start: float, limit: float
+) -> tuple[bool, str]:
     """All parts, within `limit` seconds from `start`; whether all is well, and the summary."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        data = photographs(folder / "photographs")
+        data = data or bundled_photographs(folder / "photographs")
         deadline = start + FIRST * limit
         tests, seconds = start_tests(results), deadline - time.monotonic()
+        say(
+            f"tests and {len(RUNS)} trainings, at most {seconds:.0f} s (tests: {results}/tests.txt)"
+        )
         runs = {
             key: start_training(*key, data, folder / "-".join(key), device, toy, seconds)
             for key in RUNS
@@ -167,6 +205,7 @@ def check(results: Path, device: str, toy: bool, start: float, limit: float) -> 
             for (network, precision), child in runs.items()
         ]
         trained, first = write_training(rows, results), time.monotonic() - start
+        say(f"race of attention paths, at most {limit - first - LEAVING:.0f} s")
         won, raced = race(data, limit - first - LEAVING, toy, results, folder / "race.txt")
         logs = [f"== {' '.join(key)}\n{child.said}" for key, child in runs.items()]
     (results / "training.txt").write_text("\n".join(logs))
@@ -183,10 +222,7 @@ def seconds_given() -> float:
     """
     text = os.environ.get("CHECK_SECONDS", "330")
     if not text.isdecimal() or int(text) < LEAST:
-        print(
-            f"error: CHECK_SECONDS={text}: expected whole seconds, {LEAST} or more", file=sys.stderr
-        )
-        sys.exit(2)
+        refuse(f"CHECK_SECONDS={text}: expected whole seconds, {LEAST} or more")
     return float(text)
 
 
@@ -194,16 +230,16 @@ def main() -> None:
     """Check, write the results, print the summary; exit status 1 if anything failed."""
     leave_when_told()
     start, limit = time.monotonic(), seconds_given()
+    data, results = photographs_given(), results_given()
+    say(f"check of this machine, at most {limit:.0f} s")
     sys.path.insert(0, str(ROOT))
     import torch
 
     cuda = torch.cuda.is_available()
     toy, device = os.environ.get("TOY") == "1" or not cuda, "cuda" if cuda else "cpu"
-    results = Path(os.environ.get("RESULTS", HERE / "check")).resolve()
-    results.mkdir(parents=True, exist_ok=True)
     name = torch.cuda.get_device_name() if cuda else "CPU"
     title = f"{name}, PyTorch {torch.__version__}, Python {sys.version.split()[0]}"
-    fine, text = check(results, device, toy, start, limit)
+    fine, text = check(data, results, device, toy, start, limit)
     text = "\n\n".join([title + ", toy size" * toy, text, "passed" if fine else "FAILED"])
     (results / "summary.txt").write_text(text + "\n")
     print(text)

@@ -196,8 +196,11 @@ def test_a_network_goes_on_from_the_state_of_another_machine(photos, tmp_path):
 @pytest.mark.parametrize(
     "variables, message",
     [
-        ({"TRAIN_SECONDS": "soon"}, "TRAIN_SECONDS=soon: expected whole seconds above 0"),
-        ({"TRAIN_SECONDS": "0"}, "TRAIN_SECONDS=0: expected whole seconds above 0"),
+        ({"TRAIN_SECONDS": "soon"}, "TRAIN_SECONDS=soon: expected whole seconds, 80 or more"),
+        ({"TRAIN_SECONDS": "0"}, "TRAIN_SECONDS=0: expected whole seconds, 80 or more"),
+        ({"TRAIN_SECONDS": "20"}, "TRAIN_SECONDS=20: expected whole seconds, 80 or more"),
+        ({"TRAIN_SECONDS": "080"}, "TRAIN_SECONDS=080: expected whole seconds, 80 or more"),
+        ({"RESULTS": "README.md/kept"}, "RESULTS=README.md/kept: not a folder to write to"),
         ({"FROM": "absent"}, "FROM=absent: no such folder"),
         ({"STEPS": "-2"}, "STEPS=-2: expected a whole number above 0"),
         ({"PHOTOGRAPHS": "absent.zip"}, "python3 -m mtd.pack FOLDER... absent.zip"),
@@ -211,6 +214,16 @@ def test_bad_input_of_the_script_is_one_line(photos, tmp_path, variables, messag
 
 def test_too_little_time_starts_nothing(photos, tmp_path):
     shim = python(tmp_path / "bin", STUB)
-    done = run(shim, PHOTOGRAPHS=str(photos), RUNS=str(tmp_path / "runs"), TRAIN_SECONDS="20")
+    given = {"PHOTOGRAPHS": str(photos), "RUNS": str(tmp_path / "runs")}
+    done = run(shim, **given, TRAIN_SECONDS="100", SECONDS="80")  # of which 80 have passed
     assert done.returncode == 0 and not (shim / "calls").exists()
-    assert done.stdout.splitlines()[0].startswith("masked: not started, with ")
+    assert [line.partition(", ")[0] for line in done.stdout.splitlines()[1:]] == [
+        "masked: not started",
+        "baseline: not started",
+    ]
+
+
+def test_options_that_cannot_be_end_the_script_at_the_first_network(photos, tmp_path):
+    shim = python(tmp_path / "bin", "echo error: wrong >&2; exit 2")
+    done = run(shim, PHOTOGRAPHS=str(photos), RUNS=str(tmp_path / "runs"))
+    assert (done.returncode, done.stderr) == (2, "error: wrong\n") and len(options(shim)) == 1

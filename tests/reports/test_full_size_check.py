@@ -254,6 +254,11 @@ def test_the_whole_check_at_toy_size(tmp_path):
         ("CHECK_SECONDS", "10", "CHECK_SECONDS=10: expected whole seconds, 60 or more"),
         ("CHECK_SECONDS", "six", "CHECK_SECONDS=six: expected whole seconds, 60 or more"),
         ("PHOTOGRAPHS", "/nowhere", "PHOTOGRAPHS=/nowhere: no such folder or file"),
+        (
+            "RESULTS",
+            "/dev/null/x",
+            "RESULTS=/dev/null/x: not a folder to write to (Not a directory)",
+        ),
     ],
 )
 def test_settings_that_cannot_be(script, tmp_path, monkeypatch, capsys, name, text, message):
@@ -279,7 +284,12 @@ def test_a_check_that_fails_says_so_and_does_the_rest(script, tmp_path, monkeypa
     monkeypatch.setenv("CHECK_SECONDS", "60")
     with pytest.raises(SystemExit) as left:
         check.main()
-    said = capsys.readouterr().out
+    said, meanwhile = capsys.readouterr()
+    assert [line.split(",")[0] for line in meanwhile.splitlines()] == [
+        "check of this machine",
+        "tests and 4 trainings",
+        "race of attention paths",
+    ]
     assert left.value.code == 1 and said.endswith("FAILED\n")
     assert "tests: exit status 1 after 0 passed, 0 failed; no tests today" in said
     assert said.count("exit status 1: no training today") == 4
