@@ -9,7 +9,7 @@
 #                  finished; unset: both are trained to the end
 #   DEVICE         cuda if PyTorch sees a GPU, else cpu
 #   PHOTOGRAPHS    an archive made by mtd.pack, or a folder: reports/full-size/photographs.zip;
-#                  the same path in every slice
+#                  the same photographs in every slice
 #   RUNS           folder of the run folders masked and baseline: reports/full-size/runs
 #   RESULTS        folder to copy to what is worth keeping: NAME-state.pt, NAME.pth (the averaged weights)
 #                  and NAME-logs.zip
