@@ -152,7 +152,8 @@ class Trainer:
         Where memory does not suffice, the same step is done again in smaller parts.
 
         Raises:
-            BadInput: memory does not suffice, and the parts cannot be made smaller.
+            BadInput: memory does not suffice, and the parts cannot be made smaller; or the network
+                cannot be compiled.
             Failed: another process ended for that reason.
         """
         recipe, step = self.recipe, self.step
@@ -192,6 +193,12 @@ class Trainer:
                 return None
             if self.ranks.another_failed:
                 raise Failed("another process ended before its work was done") from error
+            if self.recipe.run.compile and _is_of_compilation(error):
+                raise BadInput(
+                    "[run] compile = true: PyTorch cannot compile the network here "
+                    f"({_line(error)}); it needs a C++ compiler and Python's headers: install "
+                    "them, or set compile = false"
+                ) from error
             raise
         return total
 
@@ -402,3 +409,14 @@ class Trainer:
         self.parts.out_of_memory_at = list(state.get("out_of_memory_at", ()))
         if self.parts.out_of_memory_at:
             self.parts.divide(int(state["accumulate"]))
+
+
+def _is_of_compilation(error: RuntimeError) -> bool:
+    """Whether an error comes from `torch.compile`, or from the compiler that it calls."""
+    from torch._dynamo.exc import TorchDynamoException  # which takes seconds to import
+
+    return isinstance(error, TorchDynamoException) or "compiler" in str(error).lower()
+
+
+def _line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:160]

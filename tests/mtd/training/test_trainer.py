@@ -722,3 +722,26 @@ def test_why_a_state_cannot_be_used(photos, tmp_path):
         f"{tmp_path / 'state.previous.pt'}: damaged, or not a file of PyTorch; "
         "start anew with another --output-dir"
     )
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("Failed to find C compiler. Please specify via CC\nmore", BadInput),
+        ("sizes do not match", RuntimeError),
+    ],
+)
+def test_a_machine_without_a_compiler_is_told_in_one_line(
+    photos, tmp_path, monkeypatch, text, expected
+):
+    def fails(*_, **__):
+        raise RuntimeError(text)
+
+    monkeypatch.setattr(torch, "compile", lambda network, **_: fails)
+    with pytest.raises(expected) as raised:
+        training_run.train(make(photos, "run.compile=true"), tmp_path, quiet=True)
+    if expected is BadInput:
+        assert "(Failed to find C compiler. Please specify via CC); " in str(raised.value)
+        assert str(raised.value).endswith("or set compile = false") and "\n" not in str(
+            raised.value
+        )
