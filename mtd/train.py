@@ -1,4 +1,4 @@
-"""Train a denoiser: `python -m mtd.train CONFIG.toml --data DIR`."""
+"""Train a denoiser: `python -m mtd.train CONFIG.toml --data PHOTOS`."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ def parser() -> cli.Parser:
         type=cli.seconds,
         default=math.inf,
         metavar="N",
-        help="end with a saved state before N seconds have passed since the start of the command; "
-        "the same command with --resume continues",
+        help="end with a saved state before N seconds have passed since the start of the command "
+        "(for all cells of a sweep together); the same command with --resume continues",
     )
     p.add_argument("--device", default="cpu", help="cpu (default), cuda, cuda:1, mps")
     p.add_argument("--quiet", action="store_true", help="no bar, no messages")
@@ -218,7 +218,7 @@ def resolve_runs(request: TrainRequest, sweep_only: bool = False) -> list[tuple[
         )
         return [(request.folder, recipe)]
     if request.baseline:
-        raise BadInput("--baseline: not for sweeps, whose cells have a setting baseline")
+        raise BadInput("--baseline is not for sweeps: a cell sets baseline = true itself")
     whole = sweep.load(request.config)
     cells = whole.cells if request.cell is None else [sweep.choose(whole, request.cell)]
     return [

@@ -150,7 +150,9 @@ class Pairs(ABC):
         page: int | None,
     ) -> None:
         if not folders:
-            raise BadInput("no training images: give a folder with --data DIR")
+            raise BadInput(
+                "no photographs: give a folder, or a .zip file made by mtd.pack, with --data"
+            )
         folders = [str(folder) for folder in photograph_archives.opened(folders)]
         readable, self.bad = usable(folders, skip_bad, page)
         self.skipped = [line for line in map(image_io.skipped, folders) if line]
@@ -159,7 +161,9 @@ class Pairs(ABC):
         if not self.photographs:
             images = plural(len(readable), "image")
             are = verb(len(readable), "is", "are all")
-            raise BadInput(f"{images} {are} smaller than the crop, {crop} x {crop}")
+            raise BadInput(
+                f"{images} {are} smaller than the crop, {crop} x {crop}; set a smaller data.crop"
+            )
         self.crop, self.clip, self.seed = crop, clip, seed
         self.noise = noise_specs.parse(noise_spec)
         self.order = lru_cache(maxsize=2)(self._order)
