@@ -211,6 +211,13 @@ def main() -> None:
         print(table())
         return
     costs = {row["recipe"]: float(row["seconds_per_step"]) for row in rows(TIMES)}
+    for name in args.networks:
+        network, _, recipe = name.partition("-")
+        if network not in ("masked", "baseline") or recipe not in costs:
+            known = ", ".join(costs)
+            parser.error(f"{name}: expected masked- or baseline- and a recipe of {TIMES}: {known}")
+    if not args.networks or not args.data:
+        parser.error("train: expected networks, and photographs with --data")
 
     def job(name: str) -> None:
         network, _, recipe = name.partition("-")
