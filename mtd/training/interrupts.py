@@ -1,4 +1,4 @@
-"""Ctrl-C during training: the current step is finished first."""
+"""Ctrl-C and SIGTERM during training: the current step is finished first."""
 
 from __future__ import annotations
 
@@ -14,11 +14,15 @@ class Stopped(Exception):
 
 
 @contextmanager
-def finishing_steps() -> Iterator[Callable[[], bool]]:
-    """Delay Ctrl-C to the end of a step: yields a function that says whether it was pressed.
+def finishing_steps(*signals: signal.Signals) -> Iterator[Callable[[], bool]]:
+    """Delay signals to the end of a step: yields a function that says whether one has come.
 
-    A step is never interrupted, so that the saved state is one of the run. A second Ctrl-C
+    A step is never interrupted, so that the saved state is one of the run. A second signal
     interrupts at once. Signals reach the main thread only; other threads are not affected.
+
+    Args:
+        signals: which are delayed; SIGINT is what Ctrl-C sends, SIGTERM what a cluster sends to a
+            job whose time is up.
     """
     interrupted = False
 
@@ -28,14 +32,15 @@ def finishing_steps() -> Iterator[Callable[[], bool]]:
             signal.default_int_handler(number, frame)
         interrupted = True
 
-    def pressed() -> bool:
+    def has_come() -> bool:
         return interrupted
 
     if threading.current_thread() is not threading.main_thread():
-        yield pressed
+        yield has_come
         return
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = {number: signal.signal(number, interrupt) for number in signals}
     try:
-        yield pressed
+        yield has_come
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

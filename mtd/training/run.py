@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import signal
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -123,7 +124,8 @@ def train(
         BadInput: no training images, an absent device, a folder that cannot be used, too little
             memory for the smallest part of a batch, or a loss that is not finite.
         OutOfTime: the time is up; the state is saved.
-        KeyboardInterrupt: after Ctrl-C; the step is finished and the state saved.
+        KeyboardInterrupt: after Ctrl-C or, of a single process, SIGTERM; the step is finished, and
+            saved as at the end of a slice, without a validation.
     """
     quiet = quiet or not ranks.first
     reading = replace(reading or Reading(), quiet=quiet)
@@ -165,8 +167,8 @@ def train(
         if log is not None:
             _end(trainer, log, validator, current, quiet)
     except Stopped:
-        if ranks.first:
-            trainer.save_state()
+        if log is not None:
+            _end(trainer, log, validator, current, quiet=True, measures=False)
         raise KeyboardInterrupt(
             f"stopped at step {trainer.step}; the same command with --resume continues from there"
         ) from None
@@ -214,7 +216,9 @@ def _loop(
     total, since = torch.zeros((), dtype=torch.float64, device=trainer.device), time.perf_counter()
     counted, halved = 0, len(trainer.parts.out_of_memory_at)
     bar = tqdm(total=run.steps, initial=trainer.step, disable=True if quiet else None, unit="step")
-    with bar, finishing_steps() as interrupted:
+    # torchrun ends processes by SIGTERM, which may wait for another process in the middle of a step
+    signals = (signal.SIGINT, signal.SIGTERM) if alone else (signal.SIGINT,)
+    with bar, finishing_steps(*signals) as interrupted:
         over = ranks.gather(current.over(due.validates_soon(trainer.step)))[0]
         while trainer.step < run.steps and not over:
             total += trainer.advance()
@@ -241,7 +245,10 @@ def _loop(
                 _validate_and_save(trainer, log, validator, current, due)
             if waits or alone:
                 stops = ranks.gather((interrupted(), current.over(due.validates_soon(step))))
-                if any(pressed for pressed, _ in stops):
+                if step < run.steps and any(stop for stop, _ in stops):
+                    with ranks.raise_on_all_ranks():
+                        trainer.check(weights=True)
+                    current.read(step)
                     raise Stopped
                 over = waits and stops[0][1]
 
@@ -286,9 +293,18 @@ def _attention(trainer: Trainer) -> str:
 
 
 def _end(
-    trainer: Trainer, log: Log, validator: Validator | None, current: Slice, quiet: bool
+    trainer: Trainer,
+    log: Log,
+    validator: Validator | None,
+    current: Slice,
+    quiet: bool,
+    measures: bool = True,
 ) -> None:
-    """Save the state and the averaged weights, and report on the slice."""
+    """Save the state and the averaged weights, and report on the slice.
+
+    Args:
+        measures: whether there is a validation, if there is time for it.
+    """
     finished = trainer.step == trainer.recipe.run.steps
     trainer.save_state()
     trainer.save_model(MODEL if finished else AVERAGE)
@@ -296,7 +312,7 @@ def _end(
         (trainer.folder / AVERAGE).unlink(missing_ok=True)
     if current.step == current.begin:
         return
-    if validator and not current.psnr and current.closes:
+    if validator and measures and not current.psnr and current.closes:
         _measure(trainer, validator, current)
     noisy = validator.noisy_psnr() if validator else {}
     more = {

@@ -274,7 +274,8 @@ def test_interrupted_and_resumed_is_bit_for_bit_the_same(photos, tmp_path, monke
     assert [row["loss"] for row in rows[0]][2:] == [row["loss"] for row in rows[1]][2:]
 
 
-def test_ctrl_c_finishes_the_step_and_saves_the_state(photos, tmp_path, monkeypatch):
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_finishes_the_step_and_saves_the_state(photos, tmp_path, monkeypatch, sent):
     plan = make(photos)
     training_run.train(plan, tmp_path / "whole", quiet=True)
     backward = torch.Tensor.backward
@@ -282,18 +283,34 @@ def test_ctrl_c_finishes_the_step_and_saves_the_state(photos, tmp_path, monkeypa
     def interrupted(self, *arguments):
         interrupted.count += 1
         if interrupted.count == 5:  # in the middle of the step after step 4
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), sent)
         return backward(self, *arguments)
 
     interrupted.count = 0
     monkeypatch.setattr(torch.Tensor, "backward", interrupted)
-    handler = signal.getsignal(signal.SIGINT)
+    handler = signal.getsignal(sent)
     with pytest.raises(KeyboardInterrupt, match="stopped at step 5"):
         training_run.train(plan, tmp_path / "run", quiet=True)
-    assert signal.getsignal(signal.SIGINT) is handler
+    assert signal.getsignal(sent) is handler
+    assert list(pd.read_csv(tmp_path / "run/slices.csv").step_to) == [5]
+    assert (tmp_path / "run/average.pth").is_file()
     assert torch.load(tmp_path / "run" / "state.pt", weights_only=True)["step"] == 5
     training_run.train(plan, tmp_path / "run", quiet=True, resume=True)
     assert weights(tmp_path / "run") == weights(tmp_path / "whole")
+    assert list(pd.read_csv(tmp_path / "run/slices.csv").step_from) == [0, 5]
+
+
+def test_a_signal_in_the_last_step_changes_nothing(photos, tmp_path, monkeypatch):
+    plan = make(photos)
+    advance = trainer.Trainer.advance
+
+    def interrupted(self):
+        if self.step == plan.run.steps - 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return advance(self)
+
+    monkeypatch.setattr(trainer.Trainer, "advance", interrupted)
+    assert training_run.train(plan, tmp_path / "run", quiet=True).name == "model.pth"
 
 
 def test_folder_rules(photos, tmp_path):
