@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
 import torch
@@ -28,6 +28,7 @@ class Noise(ABC):
 
     Attributes:
         level: its strength, in the unit of its kind; None for a kind without levels.
+        draw: which of its draws; images with the same key have other noise in another draw.
         name: of the kind, the first word of a specification.
         options: the options of a specification, `,option=value`, and the meaning of each.
         label: what the kind is called in figures and tables; by default its name.
@@ -52,6 +53,7 @@ class Noise(ABC):
     """
 
     level: float | None
+    draw: int = 0
 
     name: ClassVar[str]
     options: ClassVar[Mapping[str, str]] = {}
@@ -83,6 +85,20 @@ class Noise(ABC):
     @abstractmethod
     def spec(self) -> str:
         """The canonical text that `parse` turns into this noise."""
+
+    def redrawn(self, draw: int) -> Self:
+        """The same noise in another draw.
+
+        Raises:
+            BadInput: its kind has no field `draw`; those that derive from `Levelled` do.
+
+        >>> from mtd.noise import parse
+        >>> parse("gaussian:15").redrawn(1).spec
+        'gaussian:15@1'
+        """
+        if not any(field.name == "draw" for field in fields(self)):  # type: ignore[arg-type]
+            raise BadInput(f"noise {self.spec}@{draw}: {self.name} has no other draws")
+        return replace(self, draw=draw)  # type: ignore[type-var]
 
     @abstractmethod
     def sample(self, clean: Tensor, generator: torch.Generator) -> Tensor:
@@ -134,11 +150,13 @@ class Levelled(Noise):
 
     Attributes:
         level: from 0 to `highest`.
+        draw: see `Noise`.
         meaning: what the level is, for error messages.
         highest: the largest possible level.
     """
 
     level: float
+    draw: int = field(default=0, kw_only=True, repr=False)
 
     meaning: ClassVar[str]
     highest: ClassVar[float] = math.inf
@@ -162,7 +180,7 @@ class Levelled(Noise):
     @property
     def spec(self) -> str:
         """See `Noise.spec`."""
-        return f"{self.name}:{number(self.level)}"
+        return f"{self.name}:{number(self.level)}{at_draw(self.draw)}"
 
 
 def check(clean: Tensor) -> None:
@@ -191,6 +209,15 @@ def number(value: float) -> str:
     """
     short = f"{value + 0.0:.12g}"  # + 0.0: no sign on a zero
     return short if float(short) == value else repr(value)
+
+
+def at_draw(draw: int) -> str:
+    """What a specification has after the level for a draw other than 0.
+
+    >>> at_draw(0), at_draw(1)
+    ('', '@1')
+    """
+    return f"@{draw}" if draw else ""
 
 
 def pair_keyed(

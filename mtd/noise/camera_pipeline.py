@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self, cast, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mtd.noise.base import Noise, check, number, to_8_bits
+from mtd.noise.base import Noise, at_draw, check, number, to_8_bits
 from mtd.utils.errors import BadInput, nearest
 
 Target = Literal["processed", "original"]
@@ -210,6 +210,7 @@ class ISP(Noise):
         shot, read, red, blue, rgb_gain: see `Parameters`; None is drawn for each image.
         target: what a perfect denoiser returns: `processed`, the processed clean raw values, or
             `original`, the photograph, which they do not determine.
+        draw: see `Noise`.
     """
 
     shot: float | None = None
@@ -218,6 +219,7 @@ class ISP(Noise):
     blue: float | None = None
     rgb_gain: float | None = None
     target: Target = "processed"
+    draw: int = field(default=0, kw_only=True, repr=False)
 
     name = "isp"
     label = "camera pipeline (isp)"
@@ -246,7 +248,7 @@ class ISP(Noise):
         """See `Noise.from_parts`."""
         if level is not None:
             raise BadInput(f"noise {spec!r}: isp has no level; expected isp or isp,shot=0.01")
-        numbers = {}
+        numbers: dict[str, Any] = {}
         for name, text in options.items():
             if name != "target":
                 try:
@@ -267,7 +269,7 @@ class ISP(Noise):
         """See `Noise.spec`."""
         parts = [f",{name}={number(value)}" for name, value in self.fixed.items()]
         special = "" if self.target == "processed" else f",target={self.target}"
-        return self.name + "".join(parts) + special
+        return self.name + at_draw(self.draw) + "".join(parts) + special
 
     def parameters(
         self, count: int, generator: torch.Generator, dtype: torch.dtype = torch.float32

@@ -25,6 +25,9 @@ BUILT_IN: tuple[type[Noise], ...] = (Gaussian, Poisson, Speckle, Spatial, SaltPe
 NAME = re.compile(r"[\w.+-]+")
 """What a kind of noise may be called, so that a specification can be parsed."""
 
+DRAW = re.compile(r"[0-9]{1,9}")
+"""A draw in a specification."""
+
 
 @cache
 def kinds() -> dict[str, type[Noise]]:
@@ -53,27 +56,40 @@ def _is_kind(entry: object) -> bool:
 
 
 def parse(spec: str) -> Noise:
-    """The noise of a specification, `kind[:level][,option=value…]`.
+    """The noise of a specification, `kind[:level][@draw][,option=value…]`.
 
-    All built-in kinds but `isp` have a level; `poisson` and `isp` have options. The `spec` of the
-    result is canonical: it is the same for every spelling, and parses to an equal noise.
+    All built-in kinds but `isp` have a level; `poisson` and `isp` have options. A draw, from 0 (the
+    default), is another sample of the same noise for every image, and may come last, too. The
+    `spec` of the result is canonical: it is the same for every spelling, and parses to an equal
+    noise.
 
     Raises:
-        BadInput: an unknown kind, or a level or option that is missing, unknown or out of range.
+        BadInput: an unknown kind, or a level, draw or option that is missing, unknown or out of
+            range.
 
     >>> parse("gaussian:15")
     Gaussian(level=15.0)
     >>> parse("poisson:3.50, values=256").spec
     'poisson:3.5'
+    >>> parse("gaussian:15@1").spec
+    'gaussian:15@1'
     """
     if not isinstance(spec, str):
         raise BadInput(f"noise {spec!r}: expected a specification such as 'gaussian:15'")
-    head, *rest = spec.split(",")
+    before, at, after = spec.partition("@")
+    draw, comma, options = after.partition(",")
+    head, *rest = f"{before}{comma}{options}".split(",")
     name, colon, level = head.strip().partition(":")
     if name not in kinds():
         raise BadInput(f"noise {spec!r}: no kind {name!r}; {nearest(name, kinds())}")
     kind = kinds()[name]
-    return kind.from_parts(spec, level if colon else None, _options(spec, kind, rest))
+    noise = kind.from_parts(spec, level if colon else None, _options(spec, kind, rest))
+    if at and not DRAW.fullmatch(draw.strip()):
+        raise BadInput(
+            f"noise {spec!r}: draw {draw.strip()!r} after @; expected a whole number from 0, as in "
+            "gaussian:15@1"
+        )
+    return noise.redrawn(int(draw)) if at else noise
 
 
 def _options(spec: str, kind: type[Noise], parts: Sequence[str]) -> dict[str, str]:

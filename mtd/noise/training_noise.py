@@ -50,15 +50,17 @@ class TrainingNoise:
             elif dots:
                 ranges.append(_range(text, first.strip(), last.strip()))
             else:
-                names.append(parse(text).spec)
+                names.append(parse(text).redrawn(0).spec if "@" in text else parse(text).spec)
         return cls(tuple(dict.fromkeys(names)), tuple(dict.fromkeys(ranges)))
 
     def holds(self, spec: str) -> bool:
-        """Whether a noise is one of them."""
+        """Whether a noise is one of them, in whatever draw."""
         if spec in self.names:
             return True
         with suppress(BadInput):
             noise = parse(spec)
+            if noise.draw:
+                return self.holds(noise.redrawn(0).spec)
             level = noise.level
             return level is not None and any(
                 noise.name == kind and low <= level <= high for kind, low, high in self.ranges

@@ -6,6 +6,7 @@ The composed noises have files of their own: test_isp.py and test_mixture.py.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from mtd.data.crops import Crop
 from mtd.metrics.psnr_ssim import psnr
 from mtd.noise import specs as noise_specs
 from mtd.noise import synthetic
-from mtd.noise.base import pair_keyed
+from mtd.noise.base import Noise, pair_keyed
 from mtd.noise.specs import parse
 from mtd.noise.synthetic import Poisson
 from mtd.utils import seeds
@@ -163,6 +164,11 @@ def test_level_0_changes_nothing(kind):
         ("mixture:3.0", "mixture:3"),
         ("isp", "isp"),
         ("isp,target=processed", "isp"),
+        ("gaussian:15@0", "gaussian:15"),
+        (" gaussian:15.0 @ 01", "gaussian:15@1"),
+        ("poisson:3@2,values=unique", "poisson:3@2,values=unique"),
+        ("isp@3,shot=0.01", "isp@3,shot=0.01"),
+        ("poisson:3,values=unique@2", "poisson:3@2,values=unique"),
         (
             "isp,target=original,rgb_gain=1.250,read=5e-4,blue=1.7,red=2,shot=0.01",
             "isp,shot=0.01,read=0.0005,red=2,blue=1.7,rgb_gain=1.25,target=original",
@@ -209,6 +215,12 @@ def test_every_noise_says_its_kind_and_level(spec):
         ("poisson:3,values=3,values=4", "values is given twice"),
         ("poisson,values=3", "expected poisson:LEVEL"),
         ("", "no kind ''"),
+        ("gaussian:15@", "draw '' after @; expected a whole number from 0"),
+        ("gaussian:15@-1", "draw '-1' after @"),
+        ("gaussian:15@1.5", "draw '1.5' after @"),
+        ("isp@x", "draw 'x' after @"),
+        ("@1", "no kind ''"),
+        ("gaussian:15@1@2", "draw '1@2' after @"),
     ],
 )
 def test_bad_specs(spec, message):
@@ -237,6 +249,40 @@ def test_keyed_noise_depends_on_seed_key_and_spec_only(kind):
         add_keyed(parse(f"{kind}:0.51"), clean[:1], ["a"], seed=3),
     ):
         assert not torch.equal(other, noisy[:1])
+
+
+@pytest.mark.parametrize("spec", ANY)
+def test_another_draw_is_of_the_same_distribution_and_independent(spec):
+    noise, other = parse(spec), parse(f"{spec}@1")
+    assert other == noise.redrawn(1) != noise and type(other) is type(noise)
+    assert (other.level, other.name, other.redrawn(0)) == (noise.level, noise.name, noise)
+    clean = torch.full((4, 3, 64, 64), 0.4)
+    parts = [add_keyed(one, clean, list("abcd")) for one in (noise, other, parse(f"{spec}@2"))]
+    assert torch.equal(parts[1], add_keyed(other, clean, list("abcd")))
+    assert not torch.equal(parts[0], parts[1]) and not torch.equal(parts[1], parts[2])
+    same = [one(clean, generator=torch.Generator().manual_seed(3)) for one in (noise, other)]
+    assert torch.equal(*same)  # the draw decides the stream and nothing else
+
+
+def test_a_kind_without_draws_says_so():
+    @dataclass(frozen=True)
+    class Shift(Noise):
+        level: float
+        name = "shift"
+
+        @classmethod
+        def from_parts(cls, spec, level, options):  # noqa: ARG003
+            return cls(float(level))
+
+        @property
+        def spec(self):
+            return f"shift:{self.level:g}"
+
+        def sample(self, clean, generator):
+            return clean + self.level
+
+    with pytest.raises(BadInput, match="noise shift:2@1: shift has no other draws"):
+        Shift(2).redrawn(1)
 
 
 @pytest.mark.parametrize("quantize", [True, False])

@@ -14,6 +14,14 @@ def test_a_single_noise_is_held_in_any_spelling():
     assert held == {"gaussian:15": True, "gaussian:25": False, "poisson:3.5": True}
 
 
+def test_another_draw_is_the_same_noise():
+    noise = TrainingNoise.parse(["gaussian:15@2", "poisson:0..5"])
+    assert noise.names == ("gaussian:15",)
+    assert noise.holds("gaussian:15") and noise.holds("gaussian:15@7")
+    assert noise.holds("poisson:3@1") and not noise.holds("gaussian:16@2")
+    assert changes_nothing("gaussian:0@1")
+
+
 @pytest.mark.parametrize(
     "text", ["gaussian:5..gaussian:55", "gaussian:5..55", "gaussian:5.0 .. 55"]
 )
