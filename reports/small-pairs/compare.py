@@ -3,7 +3,7 @@
 `time` measures a step of every recipe, in turn, on one thread; `train` trains networks for a share
 of the budget of CPU time, at the number of steps that fits into it; `score` gives the mean PSNR of
 the networks and of fixed Gaussian blurs under the noises of the suite `quick`; `table` prints the
-table of README.md.
+table of README.md, and `criterion` whether a masked network and a baseline meet the criterion.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import torch
 
 HERE = Path(__file__).parent
 RECIPES, TIMES, SCORES = HERE / "recipes.toml", HERE / "times.csv", HERE / "scores.csv"
@@ -113,34 +118,23 @@ def train(
     return folder
 
 
-def score(networks: dict[str, Path], photographs: list[str]) -> None:
-    """Mean PSNR by noise of networks and fixed blurs, as rows that are added to `scores.csv`.
-
-    Args:
-        networks: run folders by name; those that have rows already are left out.
-        photographs: folders; 24 of their images are used, a crop of 128 x 128 from the middle each.
-    """
-    import pandas as pd
+def blur(sigma: float) -> torch.nn.Module:
+    """A fixed Gaussian blur as a network."""
     import torch
     from scipy.ndimage import gaussian_filter
 
+    class Blur(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.from_numpy(gaussian_filter(x.numpy(), (0, 0, sigma, sigma)))
+
+    return Blur()
+
+
+def benchmark(models: dict[str, object], photographs: list[str]) -> Any:
+    """The suite `quick` on a crop of 128 x 128 from the middle of each of 24 photographs."""
     import analysis
 
-    class Blur(torch.nn.Module):
-        def __init__(self, sigma: float) -> None:
-            super().__init__()
-            self.sigma = (0, 0, sigma, sigma)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return torch.from_numpy(gaussian_filter(x.numpy(), self.sigma, mode="reflect"))
-
-    models: dict[str, object] = {f"blur {sigma}": Blur(sigma) for sigma in BLURS}
-    models |= {name: str(folder / "model.pth") for name, folder in networks.items()}
-    before = pd.DataFrame(rows(SCORES), columns=["model", "noise", "psnr"])
-    models = {name: model for name, model in models.items() if name not in set(before.model)}
-    if not models:
-        return
-    result = analysis.generalization.benchmark(
+    return analysis.generalization.benchmark(
         models,
         images=photographs,
         suite="quick",
@@ -149,22 +143,72 @@ def score(networks: dict[str, Path], photographs: list[str]) -> None:
         limit=24,
         lpips=False,
     )
-    frame = result.noises
+
+
+def score(networks: dict[str, Path], photographs: list[str]) -> None:
+    """Mean PSNR by noise of networks and fixed blurs, as rows that are added to `scores.csv`.
+
+    Args:
+        networks: run folders by name; those that have rows already are left out.
+        photographs: folders; 24 of their images are used, a crop of 128 x 128 from the middle each.
+    """
+    import pandas as pd
+
+    models: dict[str, object] = {f"blur {sigma}": blur(sigma) for sigma in BLURS}
+    models |= {name: str(folder / "model.pth") for name, folder in networks.items()}
+    before = pd.DataFrame(rows(SCORES), columns=["model", "noise", "psnr"])
+    models = {name: model for name, model in models.items() if name not in set(before.model)}
+    if not models:
+        return
+    frame = benchmark(models, photographs).noises
     frame = frame[(frame.metric == "psnr") & frame.model.isin(list(models))]
     columns = {"model": frame.model, "noise": frame.noise, "psnr": frame["mean"].round(3)}
     table = pd.concat([before, pd.DataFrame(columns)])
     table.to_csv(SCORES, index=False, lineterminator="\n")
 
 
-def table() -> str:
-    """A row of Markdown for each scored network, those of a share of the budget together."""
+def scores() -> tuple[pd.DataFrame, pd.DataFrame, str]:
+    """PSNR by model and noise, the same without the noise trained on, and the best blur."""
     import pandas as pd
 
     psnr = pd.DataFrame(rows(SCORES)).astype({"psnr": float})
     psnr = psnr.pivot(index="model", columns="noise", values="psnr")
     unseen = psnr.drop(columns=TRAINED)
+    best = str(unseen[unseen.index.str.startswith("blur")].mean(axis=1).idxmax())
+    return psnr, unseen, best
+
+
+def criterion(masked: str, baseline: str, photographs: list[str]) -> str:
+    """The three parts of the criterion, with 95% intervals over photographs (Student's t).
+
+    Args:
+        masked, baseline: checkpoints.
+        photographs: folders, as for `score`.
+    """
+    from scipy.stats import ttest_1samp
+
+    best = scores()[2]
+    models = {"masked": masked, "baseline": baseline, best: blur(float(best.split()[1]))}
+    frame = benchmark(models, photographs).results
+    frame = frame[frame.metric == "psnr"]
+    psnr = frame.pivot_table(index=["noise", "image"], columns="model", values="value")
+    trained = psnr.loc[TRAINED]
+    unseen = psnr.drop(index=TRAINED, level="noise").groupby("image").mean()
+    lines = []
+    for text, values in (
+        (f"masked - {best}, unseen noises (2 dB or more)", unseen.masked - unseen[best]),
+        ("masked - baseline, unseen noises (above 0)", unseen.masked - unseen.baseline),
+        (f"baseline - masked, `{TRAINED}` (3 dB or less)", trained.baseline - trained.masked),
+    ):
+        low, high = ttest_1samp(values, 0).confidence_interval()
+        lines.append(f"| {text} | {values.mean():+.2f} [{low:+.2f}, {high:+.2f}] |")
+    return "\n".join([f"| mean of {len(unseen)} photographs | dB |", "| --- | ---: |", *lines])
+
+
+def table() -> str:
+    """A row of Markdown for each scored network, those of a share of the budget together."""
+    psnr, unseen, best = scores()
     blurs = psnr.index.str.startswith("blur")
-    best = unseen[blurs].mean(axis=1).idxmax()
     lines = [
         f"Best fixed blur under unseen noises: {best} pixels, {unseen.loc[best].mean():.2f} dB.",
         "",
@@ -190,8 +234,12 @@ def table() -> str:
 def main() -> None:
     """Parse and run."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("action", choices=["time", "train", "score", "table"])
-    parser.add_argument("networks", nargs="*", help="NETWORK-RECIPE, such as masked-w32-d4-b8-c48")
+    parser.add_argument("action", choices=["time", "train", "score", "table", "criterion"])
+    parser.add_argument(
+        "networks",
+        nargs="*",
+        help="train: NETWORK-RECIPE, such as masked-w32-d4-b8-c48; criterion: two checkpoints",
+    )
     parser.add_argument("--data", action="append", default=[], help="folder of photographs")
     parser.add_argument("--eighths", type=int, default=1, help="of the budget")
     parser.add_argument("--runs", type=Path, default=Path("runs/small-pairs"))
@@ -209,6 +257,11 @@ def main() -> None:
         return
     if args.action == "table":
         print(table())
+        return
+    if args.action == "criterion":
+        if len(args.networks) != 2:
+            parser.error("criterion: expected two checkpoints, masked and baseline")
+        print(criterion(args.networks[0], args.networks[1], args.data))
         return
     costs = {row["recipe"]: float(row["seconds_per_step"]) for row in rows(TIMES)}
     for name in args.networks:
