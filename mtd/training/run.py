@@ -216,7 +216,7 @@ def _loop(
     total, since = torch.zeros((), dtype=torch.float64, device=trainer.device), time.perf_counter()
     counted, halved = 0, len(trainer.parts.out_of_memory_at)
     bar = tqdm(total=run.steps, initial=trainer.step, disable=True if quiet else None, unit="step")
-    # torchrun ends processes by SIGTERM, which may wait for another process in the middle of a step
+    # torchrun sends SIGTERM to processes that may wait, within a step, for one that has ended
     signals = (signal.SIGINT, signal.SIGTERM) if alone else (signal.SIGINT,)
     with bar, finishing_steps(*signals) as interrupted:
         over = ranks.gather(current.over(due.validates_soon(trainer.step)))[0]

@@ -259,8 +259,8 @@ def main() -> None:
         print(table())
         return
     if args.action == "criterion":
-        if len(args.networks) != 2:
-            parser.error("criterion: expected two checkpoints, masked and baseline")
+        if len(args.networks) != 2 or not args.data:
+            parser.error("criterion: expected two checkpoints, masked and baseline, and --data")
         print(criterion(args.networks[0], args.networks[1], args.data))
         return
     costs = {row["recipe"]: float(row["seconds_per_step"]) for row in rows(TIMES)}
@@ -282,4 +282,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from mtd.utils import cli
+
+    cli.run(main)
