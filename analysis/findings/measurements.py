@@ -31,7 +31,7 @@ VALIDATION = "validation"
 """Source of the curves that are logged during training."""
 
 PAIR, TISSUE = "pair", "tissue"
-"""Runs: of the bundled pair, and of the networks trained on stained tissue."""
+"""Runs: of the pair, and of the networks trained on stained tissue."""
 
 TRAINED, MIXTURE = "gaussian:15", "mixture"
 """The noise trained on, and the kind of the unseen one."""

@@ -31,31 +31,37 @@ analyze() { # ANALYSIS RUN OPTIONS…
 # Tables 1, 2 and 3a, Figure 7
 OMP_NUM_THREADS=1 python -m mtd.train "$here/ablations.toml" --output-dir "$study/training/ablations" --resume \
     "${photographs[@]}" "${short[@]}"
-# Figure 13: the bundled pair's recipe, four times as long
+# Figure 13: the pair's recipe, four times as long
 long=("${fast[@]}" --set run.steps=40000 --set 'optimizer.milestones=[20000,30000,36000]'
     --set run.save_every=500 --set validation.every=1000)
-train small.toml "$study/training/masked" "${photographs[@]}" "${long[@]}"
-train small.toml "$study/training/baseline" --baseline "${photographs[@]}" "${long[@]}"
+train "$here/recipe.toml" "$study/training/masked" "${photographs[@]}" "${long[@]}"
+train "$here/recipe.toml" "$study/training/baseline" --baseline "${photographs[@]}" "${long[@]}"
 # Figure 11: a DnCNN of about the pair's size (84,000 parameters), trained in the same way
 train dncnn.toml "$study/training/dncnn" "${photographs[@]}" "${fast[@]}" \
     --set network.depth=11 --set network.features=32 --set data.crop=48 --set run.batch_size=8 \
     --set run.steps=10000 --set 'optimizer.milestones=[5000,7500,9000]' \
     --set optimizer.learning_rate=1e-3 --set optimizer.ema=0.999 \
     --set run.save_every=500 --set validation.every=500
+# The pair of Figures 1, 3, 11, 12, 14 and 15
+train "$here/recipe.toml" "$study/training/pair/masked" "${photographs[@]}"
+train "$here/recipe.toml" "$study/training/pair/baseline" --baseline "${photographs[@]}"
 # Figure 2
 python -c 'import sys
 from PIL import Image
 from skimage.data import immunohistochemistry
 Image.fromarray(immunohistochemistry()).save(sys.argv[1])' "$study/tissue-data/immunohistochemistry.png"
-train small.toml "$study/training/tissue-masked" --data "$study/tissue-data" "${short[@]}"
-train small.toml "$study/training/tissue-baseline" --baseline --data "$study/tissue-data" "${short[@]}"
+train "$here/recipe.toml" "$study/training/tissue-masked" --data "$study/tissue-data" "${short[@]}"
+train "$here/recipe.toml" "$study/training/tissue-baseline" --baseline --data "$study/tissue-data" "${short[@]}"
 
 for run in "$study"/training/ablations/* "$study"/training/{dncnn,tissue-masked,tissue-baseline}; do
     cp "$run/model.pth" "$study/models/$(basename "$run").pth"
 done
 cp "$study/models/baseline.pth" "$study/models/photographs-baseline.pth"
 cp "$study/models/input-75-85.pth" "$study/models/photographs-masked.pth"
+mkdir -p "$study/models/pair"
+for name in baseline masked; do cp "$study/training/pair/$name/model.pth" "$study/models/pair/$name.pth"; done
 m=$study/models
+pair=("$study"/models/pair/{baseline,masked}.pth)
 cells=()
 while read -r name; do cells+=("$m/$name.pth"); done < <(sed -n 's/^name = "\(.*\)"/\1/p' "$here/ablations.toml")
 
@@ -65,7 +71,7 @@ mixture=(--noise mixture:1 --noise mixture:2 --noise mixture:3 --noise mixture:4
 analyze generalization ablations "${cells[@]}" "${berkeley[@]}" --noise gaussian:15 "${mixture[@]}" --no-lpips
 analyze brightness brightness "$m"/{attention-only,input-only,input-80-90}.pth "${berkeley[@]}" \
     --noise gaussian:15 --noise mixture:3
-analyze generalization levels baseline.pth masked.pth "$m/dncnn.pth" "${kodak[@]}" --suite paper --no-lpips
+analyze generalization levels "${pair[@]}" "$m/dncnn.pth" "${kodak[@]}" --suite paper --no-lpips
 spp=()
 for n in 16 64 128; do
     mkdir -p "$study/render/$n" "$study/render/clean"
@@ -73,13 +79,13 @@ for n in 16 64 128; do
     spp+=(--paired-images "monte_carlo:$n=$study/render/$n" "$study/render/clean")
 done
 cp "$data/mc_cbox/cbox_2048.png" "$study/render/clean/cbox.png"
-analyze generalization monte_carlo baseline.pth masked.pth "$m/dncnn.pth" "${spp[@]}" --crop 64 --no-lpips \
+analyze generalization monte_carlo "${pair[@]}" "$m/dncnn.pth" "${spp[@]}" --crop 64 --no-lpips \
     --noise gaussian:15
 # Figure 3; the simplest way to complete an image is run as a network
 python -c 'import sys, torch; torch.save({"unused": torch.zeros(1)}, sys.argv[1])' "$m/nearest.pth"
 for share in 80 90; do
     PYTHONPATH="$here${PYTHONPATH:+:$PYTHONPATH}" analyze generalization completion_$share \
-        masked.pth --model nearest:Nearest --checkpoint "$m/nearest.pth" "${kodak[@]}" \
+        "$study/models/pair/masked.pth" --model nearest:Nearest --checkpoint "$m/nearest.pth" "${kodak[@]}" \
         --noise gaussian:0 --input-mask 0.$share --no-lpips
 done
 tissue=("$m"/{photographs-baseline,photographs-masked,tissue-baseline,tissue-masked}.pth)
@@ -97,7 +103,7 @@ snapshots+=("$m/masked-finished.pth")
 analyze generalization snapshots_visible "${snapshots[@]}" "${kodak[@]}" --noise gaussian:15 --no-lpips
 analyze generalization snapshots_hidden "${snapshots[@]}" "${kodak[@]}" --noise gaussian:15 --input-mask 0.8 --no-lpips
 # SRGA of more than 300 patches, as its authors recommend
-analyze report pair baseline.pth masked.pth --images "$data/kodak24" --max-crops srga=341 --no-lpips \
+analyze report pair "${pair[@]}" --images "$data/kodak24" --max-crops srga=341 --no-lpips \
     --sections generalization,cka,srga,distributions
 python -m analysis.findings "$study" --output-dir "$here"
 for run in "$study"/training/ablations/* "$study"/training/{masked,baseline,dncnn,tissue-masked,tissue-baseline}; do
