@@ -43,8 +43,9 @@ train dncnn.toml "$study/training/dncnn" "${photographs[@]}" "${fast[@]}" \
     --set optimizer.learning_rate=1e-3 --set optimizer.ema=0.999 \
     --set run.save_every=500 --set validation.every=500
 # The pair of Figures 1, 3, 11, 12, 14 and 15
-train "$here/recipe.toml" "$study/training/pair/masked" "${photographs[@]}"
-train "$here/recipe.toml" "$study/training/pair/baseline" --baseline "${photographs[@]}"
+usual=(--set run.steps=10000 --set 'optimizer.milestones=[5000,7500,9000]' --set validation.every=500)
+train "$here/recipe.toml" "$study/training/pair-masked" "${photographs[@]}" "${usual[@]}"
+train "$here/recipe.toml" "$study/training/pair-baseline" --baseline "${photographs[@]}" "${usual[@]}"
 # Figure 2
 python -c 'import sys
 from PIL import Image
@@ -59,7 +60,7 @@ done
 cp "$study/models/baseline.pth" "$study/models/photographs-baseline.pth"
 cp "$study/models/input-75-85.pth" "$study/models/photographs-masked.pth"
 mkdir -p "$study/models/pair"
-for name in baseline masked; do cp "$study/training/pair/$name/model.pth" "$study/models/pair/$name.pth"; done
+for name in baseline masked; do cp "$study/training/pair-$name/model.pth" "$study/models/pair/$name.pth"; done
 m=$study/models
 pair=("$study"/models/pair/{baseline,masked}.pth)
 cells=()
@@ -106,11 +107,11 @@ analyze generalization snapshots_hidden "${snapshots[@]}" "${kodak[@]}" --noise 
 analyze report pair "${pair[@]}" --images "$data/kodak24" --max-crops srga=341 --no-lpips \
     --sections generalization,cka,srga,distributions
 python -m analysis.findings "$study" --output-dir "$here"
-for run in "$study"/training/ablations/* "$study"/training/{masked,baseline,dncnn,tissue-masked,tissue-baseline}; do
+for run in "$study"/training/ablations/* "$study"/training/{masked,baseline,pair-masked,pair-baseline,dncnn,tissue-masked,tissue-baseline}; do
     target=$here/${run#"$study/"}
     mkdir -p "$target"
     cp "$run"/{recipe.json,log.csv,validation.csv} "$target"
 done
-for name in masked baseline dncnn; do
+for name in masked baseline pair-masked pair-baseline dncnn; do
     cp "$study/training/$name/model.pth" "$here/training/$name"
 done

@@ -585,4 +585,4 @@ def test_the_script_runs_from_end_to_end_twice(tmp_path):
         assert (here / f"{name}.csv").is_file(), name
     for name in set(findings_study.PICTURES) - {"figure14"}:
         assert (here / f"{name}.png").is_file(), name
-    assert len(list((here / "training").rglob("log.csv"))) == 25
+    assert len(list((here / "training").rglob("log.csv"))) == 27
