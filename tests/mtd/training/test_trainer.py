@@ -149,7 +149,7 @@ def test_output_dropout_leaves_out_channels_in_training_only(photos):
         ("optimizer.betas=0.9", "expected a list"),
         ("optimizer.betas=[0.9]", "two numbers"),
         ("optimizer.learning_rate=-1", "learning_rate = -1: expected a number above 0"),
-        ("network.num_heads=[3, 3]", "does not divide"),
+        ("network.num_heads=[5, 5]", "does not divide"),
         ("network.depths=[4]", "for every group"),
         ("network.in_chans=1", "RGB"),
         ("mask.fill=learnable", "mask_token"),
