@@ -100,9 +100,9 @@ def test_the_bundled_pair(in_process: Call) -> None:
     assert plain["file"] == "baseline.pth" and len(plain["SHA-256"]) == 64
     assert plain["container"] == "params" and plain["architecture"] == "SwinIR"
     assert plain["recognized by"] == "its own metadata"
-    assert "embed_dim=32, depths=[4, 4]" in plain["hyper-parameters"]
-    assert plain["parameters"] == "87,235 in 130 tensors"
-    assert plain["multiply-adds"] == "113,280 per pixel, at 16 x 16"
+    assert "embed_dim=48, depths=[4, 4]" in plain["hyper-parameters"]
+    assert plain["parameters"] == "190,515 in 130 tensors"
+    assert plain["multiply-adds"] == "229,584 per pixel, at 16 x 16"
     assert plain["receptive field"] == "sees 40 pixels to each side"
     assert plain["value range"] == "0 to 1" and plain["channel order"] == "RGB"
     assert plain["noise level"] == "not an input"
@@ -110,7 +110,7 @@ def test_the_bundled_pair(in_process: Call) -> None:
     assert masked["mask policy"].endswith("attention mask 75% (always), drawn at inference")
     assert masked["mask source"] == "the checkpoint"
     assert masked["default layers"] == "11: conv_first … conv_last"
-    assert masked["training"] == "10,000 steps, noise gaussian:15"
+    assert masked["training"] == "19,000 steps, noise gaussian:15"
     assert masked["command"].startswith("python -m mtd.train")
     _, out, _ = in_process(main, "masked.pth", *given, "--json")
     one = {"parameter_tensors": 1, "parameters": 1, "training": {"steps": 1}}

@@ -312,9 +312,9 @@ def test_the_bundled_pair(tmp_path, monkeypatch):
         for file in (*(BUNDLED / place.name).iterdir(), *(SNAPSHOTS / place.name).iterdir()):
             shutil.copy(file, place)
     frame, rows = read(started(*places, "--checkpoints", *places, *FEW))
-    assert list(rows.run) == ["baseline", "masked"] and list(rows.last_step) == [7500, 7500]
-    assert list(rows.last_loss) == [0.0171257, 0.0413456] and set(rows.last_loss_step) == {10000}
-    assert len(frame[frame.quantity == "loss"]) == 200
+    assert list(rows.run) == ["baseline", "masked"] and list(rows.last_step) == [14250, 14250]
+    assert list(rows.last_loss) == [0.0171257, 0.0413456] and set(rows.last_loss_step) == {19000}
+    assert len(frame[frame.quantity == "loss"]) == 380
     assert frame[frame.quantity == "psnr"].value.between(10, 45).all()
 
 
