@@ -18,6 +18,9 @@ from mtd.inference.forward import forward
 from mtd.utils.errors import BadInput
 from mtd.utils.seeds import Key
 
+ROUNDING = 1e-12
+"""A pixel that a blur changes by less is not changed."""
+
 EPSILON = 1e-4
 """Added in quadrature to a gradient's magnitude, 0.03 8-bit levels: where the output is flat the
 square root has a derivative all the same. The published code has none and drops what is not a
@@ -178,6 +181,7 @@ def attribute(
 
     points = path(image, sigma, steps)
     middles, moves = (points[1:] + points[:-1]) / 2, points[1:] - points[:-1]
+    moves = torch.where(moves.abs() > ROUNDING, moves, 0)  # of a flat image, all of them
     total = torch.zeros_like(points[0])
     for middle, move in zip(middles.split(batch), moves.split(batch), strict=True):
         inputs = middle.to(image.dtype).requires_grad_()

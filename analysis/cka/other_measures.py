@@ -134,7 +134,7 @@ def _nuclear(a: Tensor, b: Tensor) -> float:
     product = a @ b
     if not bool(product.isfinite().all()):
         return float("nan")
-    return float(torch.linalg.svdvals(product).sum())
+    return min(1.0, float(torch.linalg.svdvals(product).sum()))
 
 
 def _ranks(k: Tensor) -> Tensor:

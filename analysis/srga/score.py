@@ -67,17 +67,23 @@ def score(kl: float) -> float:
     return math.log10(kl + 1e-5) + 5
 
 
-def fit(gram: Tensor, n_components: int = COMPONENTS, method: Method = "grid") -> Fit:
+def fit(
+    gram: Tensor,
+    n_components: int = COMPONENTS,
+    method: Method = "grid",
+    features: int | None = None,
+) -> Fit:
     """A generalized Gaussian on the pooled principal-component scores of some samples.
 
-    All scores of the leading min(`n_components`, n − 1) components are one sample. Scores of
-    magnitude 5 s or more are left out, once, s being the standard deviation of them all. (The
-    published code measures from their mean, which is 0 for every component.)
+    All scores of the leading min(`n_components`, n − 1, `features`) components are one sample.
+    Scores of magnitude 5 s or more are left out, once, s being the standard deviation of them all.
+    (The published code measures from their mean, which is 0 for every component.)
 
     Args:
         gram: (n, n), of features centered on their mean; see `analysis.stats.gram_pca.gram`.
         n_components: at most how many components.
         method: see `analysis.stats.generalized_gaussian.fit_ggd`.
+        features: how many there are; of more components the others would all be 0.
 
     Raises:
         BadInput: fewer than 2 samples.
@@ -92,7 +98,7 @@ def fit(gram: Tensor, n_components: int = COMPONENTS, method: Method = "grid") -
             f"{plural(n_components, 'component')} of {plural(len(gram), 'sample')}: expected 1 and "
             "2 or more"
         )
-    count = min(n_components, len(gram) - 1)
+    count = min(n_components, len(gram) - 1, features or len(gram))
     values = gram_pca.scores(gram, count).flatten()
     inliers = values[values.abs() < OUTLIER * values.square().mean().sqrt()]
     if not len(inliers):
@@ -143,5 +149,5 @@ def srga(
     from analysis.stats.arrays import as_tensor
 
     sides = [as_tensor(side, exact=False) for side in (reference, test)]
-    fits = [fit(gram_pca.gram(side), n_components, method) for side in sides]
+    fits = [fit(gram_pca.gram(side), n_components, method, side[0].numel()) for side in sides]
     return compare(*fits)

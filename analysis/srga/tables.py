@@ -70,13 +70,13 @@ class Fits:
     reason: str = ""
 
     @classmethod
-    def of(cls, gram: Tensor, remaining: Sequence[Tensor], how: tuple[int, Method]) -> Fits:
+    def of(cls, gram: Tensor, remaining: Sequence[Tensor], how: tuple[int, Method, int]) -> Fits:
         """Fits to all patches, and to those that remain in each subset.
 
         Args:
             gram: (patches, patches), of centered features.
             remaining: indices of the patches of each subset.
-            how: components and method; see `analysis.srga.score.fit`.
+            how: components, method and number of features; see `analysis.srga.score.fit`.
         """
         try:
             whole = fit(gram, *how)
@@ -118,7 +118,9 @@ def scores(
     rows = []
     for model in inputs.models:
         fits = {
-            view.noise: Fits.of(of.gram, remaining, (settings.components, settings.fit))
+            view.noise: Fits.of(
+                of.gram, remaining, (settings.components, settings.fit, of.features)
+            )
             for view, of in features.items()
             if view.model == model
         }

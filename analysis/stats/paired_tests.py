@@ -13,13 +13,18 @@ Array = NDArray[np.float64]
 LEVEL = 0.05
 """Of a test: the p-value below which it decides."""
 
+EXACT = 50
+"""Most differences for which Wilcoxon's p-value is exact."""
+
 
 def wilcoxon(differences: Array) -> float:
     """Two-sided p-value of Wilcoxon's signed-rank test that paired differences are centered on 0.
 
-    Zeros are left out, as Wilcoxon did. Exact for up to 50 differences without zeros and ties,
-    otherwise by the normal approximation without correction for continuity (SciPy). 1 if all are
-    zero, NaN if any is not finite.
+    Zeros are left out, as Wilcoxon did, and ties share their mean rank. For up to 50 differences
+    other than 0 it is exact: twice the share of all 2ⁿ choices of signs for which the sum of the
+    positive ranks is at most the smaller of the sums of positive and of negative ranks. Of more it
+    is the normal approximation without correction for continuity (SciPy). 1 if all are zero, NaN if
+    any is not finite.
 
     Args:
         differences: (n,).
@@ -32,10 +37,17 @@ def wilcoxon(differences: Array) -> float:
         return float("nan")
     if not differences.any():
         return 1.0
-    sizes = np.abs(differences)
-    has_exact = len(sizes) <= 50 and sizes.all() and len(np.unique(sizes)) == len(sizes)
-    method = "exact" if has_exact else "asymptotic"
-    return float(stats.wilcoxon(differences, method=method).pvalue)
+    nonzero = differences[differences != 0]
+    if len(nonzero) > EXACT:
+        return float(stats.wilcoxon(nonzero, method="asymptotic").pvalue)
+    doubled = np.rint(2 * stats.rankdata(np.abs(nonzero))).astype(int)  # mean ranks are halves
+    choices = np.zeros(doubled.sum() + 1)  # of signs, by the sum of the positive ranks
+    choices[0] = 1
+    for rank in doubled:
+        choices[rank:] += choices[:-rank].copy()
+    positive = int(doubled[nonzero > 0].sum())
+    smaller = min(positive, len(choices) - 1 - positive)
+    return min(1.0, 2 * float(choices[: smaller + 1].sum()) / 2.0 ** len(nonzero))
 
 
 def least_p(draws: int, tests: int = 1) -> float:

@@ -38,13 +38,14 @@ def spearman(x: ArrayLike, y: ArrayLike) -> Correlation:
         y: (n,).
 
     Returns:
-        NaN where one side does not vary; no interval below 4 pairs, or if ranks agree throughout.
+        NaN where one side does not vary, or has a NaN; no interval below 4 pairs, or if ranks agree
+        throughout.
 
     Reference: Bonett and Wright 2000, Psychometrika 65.
     """
     a, b = (stats.rankdata(side) for side in (x, y))
     n = len(a)
-    if n < 2 or np.ptp(a) == 0 or np.ptp(b) == 0:
+    if n < 2 or np.isnan([*a, *b]).any() or np.ptp(a) == 0 or np.ptp(b) == 0:
         return Correlation(*4 * [math.nan])
     value = float(np.corrcoef(a, b)[0, 1])
     value = round(value) if abs(value) > 1 - 1e-12 else value

@@ -62,6 +62,14 @@ def test_gini_and_diffusion_index_in_closed_form():
     assert math.isnan(integrated_gradients.diffusion_index(torch.zeros(4)))
 
 
+def test_a_flat_image_has_no_attribution():
+    image = torch.full((3, 32, 32), 0.3, dtype=torch.float64)
+    network = torch.nn.Conv2d(3, 3, 3, padding=1).double()
+    found = integrated_gradients.attribute(network, image, Window(8, 8, 8), steps=4)
+    assert not found.values.any()
+    assert math.isnan(integrated_gradients.diffusion_index(found.map))
+
+
 def test_detail_is_that_of_a_ramp():
     ramp = torch.arange(12.0).repeat(2, 3, 12, 1)
     assert integrated_gradients.detail(ramp, Window(2, 3, 4)) == pytest.approx(3 * 16, rel=1e-6)

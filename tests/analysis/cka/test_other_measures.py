@@ -98,6 +98,7 @@ def test_invariances_symmetry_range_and_self(name, shape, seed):
     assert (-1 if name == "rsa" else 0) - 1e-6 <= value <= 1 + 1e-6
     assert measure(y, x) == pytest.approx(value, abs=1e-6)
     assert measure(x, x) == pytest.approx(1, abs=1e-6)
+    assert name != "procrustes" or measure(x, x) <= 1
     turn = ortho_group.rvs(x.shape[1], random_state=rng) if x.shape[1] > 1 else -np.ones((1, 1))
     assert measure(7 * x @ turn - 30, y / 50 + 2) == pytest.approx(value, abs=1e-6)
     order = rng.permutation(len(x))

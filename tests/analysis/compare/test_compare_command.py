@@ -39,6 +39,7 @@ def test_spearman_is_scipys_and_its_p_value_that_of_all_orders():
     assert spearman(x, x).p == pytest.approx(2 / math.factorial(5))
     assert spearman(x, x).value == 1 and math.isnan(spearman(x, x).low)
     assert all(math.isnan(v) for v in spearman(x, 5 * [1.0]))
+    assert all(math.isnan(v) for v in spearman(x, [*x[:4], math.nan]))
     tied = spearman([1, 1, 2, 3], [1, 2, 2, 4])
     assert tied.value == pytest.approx(stats.spearmanr([1, 1, 2, 3], [1, 2, 2, 4]).statistic)
 

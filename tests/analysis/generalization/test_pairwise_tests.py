@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from analysis.generalization import pairwise_tests, scoring
 from analysis.generalization.pairwise_tests import OUTSIDE
@@ -27,7 +28,7 @@ from tests.helpers.benchmark_tables import (
 def enumerated(differences: np.ndarray) -> float:
     """Two-sided p over all signs: how often the rank sum is as far from its mean."""
     kept = differences[differences != 0]
-    ranks = np.abs(kept).argsort().argsort() + 1.0
+    ranks = stats.rankdata(np.abs(kept))
     middle = ranks.sum() / 2
     seen = abs(ranks[kept > 0].sum() - middle)
     signs = itertools.product((0, 1), repeat=len(kept))
@@ -39,6 +40,20 @@ def enumerated(differences: np.ndarray) -> float:
 def test_wilcoxon_is_the_share_of_sign_flips(seed):
     differences = np.random.default_rng(seed).normal(0.4, 1, 11)
     assert wilcoxon(differences) == pytest.approx(enumerated(differences), abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_wilcoxon_is_exact_with_ties_and_zeros(seed):
+    differences = np.random.default_rng(seed).integers(-2, 5, 12).astype(float)
+    assert wilcoxon(differences) == pytest.approx(enumerated(differences), abs=1e-12)
+    assert wilcoxon(np.array([1.0, 1, -1, 2, 0, 3])) == 0.25
+
+
+def test_wilcoxon_of_many_is_scipys():
+    for count, method in ((50, "exact"), (51, "asymptotic")):
+        differences = np.random.default_rng(0).normal(0.2, 1, count)
+        expected = stats.wilcoxon(differences, method=method).pvalue
+        assert wilcoxon(differences) == pytest.approx(expected, rel=1e-9)
 
 
 def test_wilcoxon_without_differences_or_numbers():

@@ -75,6 +75,12 @@ def test_components_are_at_most_the_rank():
         gram_pca.scores(gram_pca.gram(torch.from_numpy(SETS["reference"])), 120)
 
 
+def test_components_are_at_most_the_features():
+    features = np.random.default_rng(0).normal(size=(40, 5))
+    few, many = (srga(features, features[::-1] ** 3, count) for count in (5, 30))
+    assert many == few and many.test.components == 5
+
+
 def test_patches_that_are_the_same_do_not_vary_whatever_the_others_are_like():
     features = torch.full((6, 50), 0.1, dtype=torch.float64)
     features[5] += torch.linspace(0, 3, 50, dtype=torch.float64)
