@@ -120,6 +120,17 @@ def test_the_grid_is_symmetric_and_fine():
     assert (np.diff(large) / large[:-1]).max() < 0.0035
 
 
+def test_what_varies_by_less_than_a_bin_has_no_distances():
+    r = np.random.default_rng(4)
+    x, y = r.normal(size=20000), 0.3 + r.normal(size=20000)
+    for mean in (100, 250):
+        a, b = made(mean + x), made(mean + y)
+        assert not a.lacking and not b.lacking
+        expected = stats.wasserstein_distance(x, y)
+        assert histograms.wasserstein(a, b) == pytest.approx(expected, rel=0.1)
+    assert "features do not vary by more than a bin" in made(10000 + x).lacking
+
+
 def test_density_and_quantiles_are_numpys():
     x = np.random.default_rng(2).gamma(2, size=50000)
     held, bounds = made(x[:20000], x[20000:]), np.linspace(0.1, 6, 41)
