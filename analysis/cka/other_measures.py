@@ -151,9 +151,13 @@ def _ranks(k: Tensor) -> Tensor:
 
 
 def _coarse(k: Tensor) -> Tensor:
-    """Squared distances in which those that differ by rounding alone are the same."""
-    distances = squared_distances(k)
-    return (distances / distances.max().clamp(min=1e-300)).mul(2**44).round()
+    """Squared distances in which those that differ by rounding alone are the same.
+
+    The unit is that of rounding at the upper quartile of the samples' squared lengths, so that a
+    few samples far away from all others do not make the others' distances equal.
+    """
+    size = 4 * k.diagonal().quantile(0.75)
+    return (squared_distances(k) / size.clamp(min=1e-300)).mul(2**44).round()
 
 
 def _dot(a: Tensor, b: Tensor) -> float:

@@ -189,6 +189,14 @@ def test_wrong_numbers_of_samples_are_refused(name):
     assert FUNCTIONS[name](enough, enough) == pytest.approx(1)
 
 
+@pytest.mark.parametrize("name", ["rsa", "knn"])
+@pytest.mark.parametrize("far", [1e3, 1e5])
+def test_a_sample_far_away_leaves_the_others_distances(name, far):
+    x, y = related(40, 20, 30)
+    x[7] *= far
+    assert FUNCTIONS[name](x, y) == pytest.approx(ORACLES[name](x, y), abs=1e-4)
+
+
 @every_measure
 def test_float32_with_a_large_mean(name):
     sides = [torch.from_numpy(side).float() + 1000 for side in related(30, 200, 80)]
