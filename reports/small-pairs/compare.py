@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 RECIPES, TIMES, SCORES = HERE / "recipes.toml", HERE / "times.csv", HERE / "scores.csv"
 
 BUDGET = 70 * 60
-"""CPU seconds of one network at the full budget, one thread: those of the bundled pair's."""
+"""CPU seconds of one network at the full budget, one thread: those of the first pair's."""
 
 UNIT = 8
 """The budget is divided into eighths."""
