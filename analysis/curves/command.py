@@ -205,7 +205,7 @@ def read_curves(
         >>> runs = Path(mtd.__file__).parent / "pretrained"
         >>> result = read_curves([runs / "baseline", runs / "masked"])
         >>> result.summary[["run", "last_loss_step"]].values.tolist()
-        [['baseline', 10000], ['masked', 10000]]
+        [['baseline', 19000], ['masked', 19000]]
     """
     from analysis.curves.result import CurvesResult
     from analysis.curves.run_curves import RunSources, read_logs
@@ -250,13 +250,13 @@ def evaluate_checkpoints(
         >>> import mtd
         >>> weights = Path(mtd.__file__).parent / "pretrained" / "masked.pth"
         >>> with TemporaryDirectory() as folder:
-        ...     _ = copy(weights, Path(folder) / "snapshot-010000.pth")
+        ...     _ = copy(weights, Path(folder) / "snapshot-019000.pth")
         ...     result = evaluate_checkpoints(
         ...         {"masked": folder}, crop=32, limit=4, progress=False,
         ...         noises=["gaussian:15", "poisson:3.5"],
         ...     )
         >>> result.curves[["noise", "step"]].values.tolist()
-        [['gaussian:15', 10000], ['poisson:3.5', 10000]]
+        [['gaussian:15', 19000], ['poisson:3.5', 19000]]
     """
     from analysis.curves.result import CurvesResult
     from analysis.curves.run_curves import RunSources

@@ -89,8 +89,8 @@ class SwinIR(Denoiser):
     def bytes_per_pixel(self) -> int:
         """56 · channels on the CPU; elsewhere 72 · channels + 4 · heads · window².
 
-        Measured on the CPU against estimated: bundled networks 1,930 / 1,792; the full network
-        3,420 / 3,360; stock with 180 channels 7,240 / 10,080; windows of 16, 3,600 / 3,360. Counted
+        Measured on the CPU against estimated: 32 channels 1,930 / 1,792; the full network 3,420 /
+        3,360; stock with 180 channels 7,240 / 10,080; windows of 16, 3,600 / 3,360. Counted
         elsewhere, not measured: padded heads, and the biases of shifted windows.
         """
         c = self.config

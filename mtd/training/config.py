@@ -220,7 +220,7 @@ def load(
 
     >>> recipe = load("small.toml", ["run.steps=100"])
     >>> recipe.run.steps, str(recipe.mask)
-    (100, 'input mask 75-85% (zero), attention mask 75% (always)')
+    (100, 'input mask 60-70% (zero), attention mask 75% (always)')
     >>> str(load("small.toml", baseline=True).mask)
     'no input mask, no attention mask'
     """

@@ -39,8 +39,9 @@ BLUR = "Gaussian blur"
 """The control: a fixed filter that knows nothing of noise."""
 
 SIGMA = 0.9
-"""Its standard deviation in pixels. Such a blur restores strong unseen noise nearly as well as the
-bundled masked network."""
+"""Its standard deviation in pixels. Such a blur restores strong noise about as well as the bundled
+masked network: `gaussian:50` 22.2 and 22.0 dB, `poisson:3.5` 23.7 and 24.3 dB, means of 24 crops of
+CBSD68 (`reports/small-pairs/scores.csv`)."""
 
 CONTROLS = (BLUR, NOISY)
 """What stands beside the models."""
