@@ -19,8 +19,9 @@ from tests.helpers.paths import data_folder
 
 pytestmark = pytest.mark.slow
 
-UNSEEN = ("gaussian:50", "poisson:3.5", "salt_pepper:0.05")
-NOISES = ("gaussian:15", *UNSEEN, "speckle:0.04", "spatial:60")
+STRONG = ("gaussian:50", "poisson:3.5", "salt_pepper:0.05")
+UNSEEN = (*STRONG, "speckle:0.04", "spatial:60")
+NOISES = ("gaussian:15", *UNSEEN)
 
 
 def psnr(output: torch.Tensor, clean: torch.Tensor) -> float:
@@ -55,13 +56,13 @@ def table() -> pd.DataFrame:
 
 
 def test_baseline_wins_where_it_was_trained(table):
-    assert table.baseline["gaussian:15"] > table.masked["gaussian:15"]
+    assert 0 < table.baseline["gaussian:15"] - table.masked["gaussian:15"] <= 3
 
 
 def test_masked_wins_on_unseen_noise(table):
-    gain = (table.masked - table.baseline)[list(UNSEEN)]
-    assert gain.min() >= 0.5
-    assert gain.mean() >= 1.5
+    gain = table.masked - table.baseline
+    assert gain[list(UNSEEN)].min() > 0
+    assert gain[list(STRONG)].mean() >= 2
 
 
 @pytest.mark.parametrize("photographs", ["kodak24", None])
