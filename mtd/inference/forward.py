@@ -87,10 +87,10 @@ def denoise(
     least twice the radius of the receptive field (`mtd.inference.tiling.reach`). This is the
     default if it is at most a quarter of the tile, or 64 pixels; otherwise the overlap is 64 pixels
     or half a tile, whichever is less, and pixels within that radius of a tile's inner border differ
-    slightly. Measured for networks of 32 channels (radius 40) without attention masks, on three noisy
-    images of Kodak24 in tiles of 128: with an overlap of 64 at most 1.2e-5, 7e-8 on average, less
-    than 0.00001 dB; with 32 at most 6e-4, 4e-6 on average, 0.00005 dB. For unknown networks the
-    difference is not bounded.
+    slightly. Measured for networks of 32 channels (radius 40) without attention masks, on three
+    noisy images of Kodak24 in tiles of 128: with an overlap of 64 at most 1.2e-5, 7e-8 on average,
+    less than 0.00001 dB; with 32 at most 6e-4, 4e-6 on average, 0.00005 dB. For unknown networks
+    the difference is not bounded.
 
     With attention masks on, every tile draws its own masks, keyed by the image's key and the tile's
     corner, so that the result is another random draw than that of the whole image.

@@ -81,6 +81,7 @@ def test_layers_of_masked_are_more_similar_across_noises_in_the_first_group_alon
     last = pd.read_csv(folder / "last_quarter.csv")
     last = last[last.model_a == last.model_b].set_index("model_a").cka
     for name, means in (("first group", first), ("last quarter", last)):
-        print(f"\n{photographs or 'bundled'}, {mask_draws} masks, {name}: {means.round(3).to_dict()}")
+        row = f"{photographs or 'bundled'}, {mask_draws} masks, {name}"
+        print(f"\n{row}: {means.round(3).to_dict()}")
     assert first["masked"] >= first["baseline"] + 0.15
     assert last["masked"] <= last["baseline"]
