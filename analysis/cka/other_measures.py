@@ -134,7 +134,7 @@ def _nuclear(a: Tensor, b: Tensor) -> float:
     product = a @ b
     if not bool(product.isfinite().all()):
         return float("nan")
-    return min(1.0, float(torch.linalg.svdvals(product).sum()))
+    return min(float(torch.linalg.svdvals(product).sum()), 1.0)  # NaN stays NaN
 
 
 def _ranks(k: Tensor) -> Tensor:
@@ -145,19 +145,29 @@ def _ranks(k: Tensor) -> Tensor:
     above = torch.ones(n, n, dtype=torch.bool, device=k.device).triu(1)
     if not bool(k.isfinite().all()):
         return k.new_full((n * (n - 1) // 2,), torch.nan)
-    ranks = torch.from_numpy(rankdata(_coarse(k)[above].cpu().numpy()))
+    levels = _levels(squared_distances(k)[above], _rounding(k)[above])
+    ranks = torch.from_numpy(rankdata(levels.cpu().numpy()))
     ranks = ranks - ranks.mean()
     return ranks / ranks.norm() if bool(ranks.norm() > 0) else ranks * torch.nan
 
 
-def _coarse(k: Tensor) -> Tensor:
-    """Squared distances in which those that differ by rounding alone are the same.
+def _rounding(k: Tensor) -> Tensor:
+    """(n, n), what may be rounding alone in the squared distance of two samples.
 
-    The unit is that of rounding at the upper quartile of the samples' squared lengths, so that a
-    few samples far away from all others do not make the others' distances equal.
+    In proportion to the squared lengths of these two, so that a sample far away from all others, by
+    up to 10⁵ times, leaves the distances between the others.
     """
-    size = 4 * k.diagonal().quantile(0.75)
-    return (squared_distances(k) / size.clamp(min=1e-300)).mul(2**44).round()
+    lengths = k.diagonal()
+    return 2**-44 * (lengths[:, None] + lengths[None, :])
+
+
+def _levels(distances: Tensor, rounding: Tensor) -> Tensor:
+    """0 for the least of the last dimension, 1 for the next, …; the same where rounding decides."""
+    order = distances.argsort(dim=-1)
+    ordered, unsure = distances.gather(-1, order), rounding.gather(-1, order)
+    larger = ordered.diff(dim=-1) > torch.maximum(unsure[..., 1:], unsure[..., :-1])
+    level = torch.nn.functional.pad(larger.cumsum(-1), (1, 0))
+    return torch.empty_like(level).scatter_(-1, order, level)
 
 
 def _dot(a: Tensor, b: Tensor) -> float:
@@ -169,9 +179,9 @@ def _neighbors(k: Tensor, count: int = NEIGHBORS) -> Tensor:
     n = k.shape[-1]
     if not bool(k.isfinite().all()) or not bool(k.trace() > 0):
         return torch.full_like(k, torch.nan)
-    distances = _coarse(k)
-    distances.fill_diagonal_(torch.inf)
-    nearest = distances.argsort(dim=-1, stable=True)[:, : max(1, min(count, n - 2))]
+    distances = squared_distances(k).fill_diagonal_(torch.inf)
+    levels = _levels(distances, _rounding(k))
+    nearest = levels.argsort(dim=-1, stable=True)[:, : max(1, min(count, n - 2))]
     return torch.zeros_like(k).scatter_(1, nearest, 1.0)
 
 

@@ -14,7 +14,7 @@ LEVEL = 0.05
 """Of a test: the p-value below which it decides."""
 
 EXACT = 50
-"""Most differences for which Wilcoxon's p-value is exact."""
+"""The largest number of differences for which Wilcoxon's p-value is exact."""
 
 
 def wilcoxon(differences: Array) -> float:

@@ -24,10 +24,10 @@ Choice = Literal["auto", "sdpa", "matmul", "flex"]
 FASTEST: dict[tuple[str, bool, bool], Path] = {
     # Measured with one thread, PyTorch 2.14, two cores of an AMD EPYC: tests/benchmarks/
     # test_attention_paths.py; the compiled rows once, in the same way.
-    ("cpu", True, False): "matmul",  # training, bundled size: 0.75-0.79 of before, sdpa 0.97-0.99
-    ("cpu", False, False): "matmul",  # inference, bundled size: 0.86-0.93, sdpa 0.94-0.95
-    ("cpu", True, True): "matmul",  # training, bundled size: 0.88 of sdpa's time
-    ("cpu", False, True): "matmul",  # inference, bundled size: 0.89-1.09 of sdpa's
+    ("cpu", True, False): "matmul",  # training, 32 channels: 0.75-0.79 of before, sdpa 0.97-0.99
+    ("cpu", False, False): "matmul",  # inference, 32 channels: 0.86-0.93, sdpa 0.94-0.95
+    ("cpu", True, True): "matmul",  # training, 32 channels: 0.88 of sdpa's time
+    ("cpu", False, True): "matmul",  # inference, 32 channels: 0.89-1.09 of sdpa's
     # Provisional, never run on a GPU. By count, attention moves 1.7 GB for each block of a compiled
     # step of 64 crops with sdpa, whose kernels keep the logits on chip, 3.3 GB with matmul; but
     # their windows are so small that they may wait more than move. check.sh measures all three.

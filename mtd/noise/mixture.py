@@ -1,9 +1,10 @@
 """A mixture of five noises at five levels, this project's own preset.
 
 The paper tests a mixture at levels 1 to 5 without giving its components or their strengths, so that
-its numbers cannot be reproduced. This one is tuned so that the bundled `baseline.pth`, trained on
-Gaussian noise, comes close to the paper's baseline in its Figure 11: 28.3, 25.4, 23.1, 21.4, 20.0
-dB on the central 256 × 256 of six images of Kodak24, against 28.1, 26.2, 23.2, 21.4, 20.1 dB.
+its numbers cannot be reproduced. This one is tuned so that a baseline trained on Gaussian noise
+(`pair-baseline` of `reports/findings/training`) comes close to the paper's in its Figure 11: 28.3,
+25.4, 23.1, 21.4, 20.0 dB on the central 256 × 256 of six images of Kodak24, against 28.1, 26.2,
+23.2, 21.4, 20.1 dB.
 """
 
 from __future__ import annotations

@@ -210,7 +210,8 @@ def table() -> str:
     psnr, unseen, best = scores()
     blurs = psnr.index.str.startswith("blur")
     lines = [
-        f"Best fixed blur under unseen noises: {best} pixels, {unseen.loc[best].mean():.2f} dB.",
+        f"Best fixed blur under unseen noises: {best.split()[1]} pixels, "
+        f"{unseen.loc[best].mean():.2f} dB.",
         "",
         f"| share, network, recipe | steps | `{TRAINED}` | unseen noises, mean | minus the blur | "
         f"unseen noises above the blur, of {unseen.shape[1]} |",

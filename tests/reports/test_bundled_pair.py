@@ -1,4 +1,4 @@
-"""The bundled pair on Kodak24; `-m slow -s` prints the README's tables."""
+"""What the README says of the bundled pair; `-m slow -s` prints its tables of Kodak24."""
 
 from __future__ import annotations
 
@@ -15,9 +15,7 @@ from mtd.data import photographs as data_photographs
 from mtd.networks.swinir import SwinIR
 from mtd.noise import specs as noise_specs
 from tests.helpers.noises import add_keyed
-from tests.helpers.paths import data_folder
-
-pytestmark = pytest.mark.slow
+from tests.helpers.paths import ROOT, data_folder
 
 STRONG = ("gaussian:50", "poisson:3.5", "salt_pepper:0.05")
 UNSEEN = (*STRONG, "speckle:0.04", "spatial:60")
@@ -55,19 +53,35 @@ def table() -> pd.DataFrame:
     return means
 
 
+@pytest.mark.slow
 def test_baseline_wins_where_it_was_trained(table):
     assert 0 < table.baseline["gaussian:15"] - table.masked["gaussian:15"] <= 3
 
 
+@pytest.mark.slow
 def test_masked_wins_on_unseen_noise(table):
     gain = table.masked - table.baseline
     assert gain[list(UNSEEN)].min() > 0
     assert gain[list(STRONG)].mean() >= 2
 
 
+def test_the_caption_is_that_of_its_figure():
+    run = ROOT / "reports" / "bundled-pair"
+    depth = pd.read_csv(run / "depth.csv").pivot(index="layer", columns="model", values="cka")
+    last = pd.read_csv(run / "last_quarter.csv")
+    last = last[last.model_a == last.model_b].set_index("model_a").cka
+    blocks = depth.loc[[f"layers.0.residual_group.blocks.{i}" for i in (2, 3)]]
+    text = " ".join((ROOT / "README.md").read_text().split())
+    low, high = ([f"{value:.2f}" for value in blocks[name]] for name in ("baseline", "masked"))
+    assert f"(CKA {low[0]} and {low[1]}), those" in text
+    assert f"more alike ({high[0]} and {high[1]})" in text
+    assert f"baseline (mean {last.baseline:.2f}, against {last.masked:.2f})" in text
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("photographs", ["kodak24", None])
 @pytest.mark.parametrize("mask_draws", ["shared", "independent"])
-def test_layers_of_masked_are_more_similar_across_noises_in_the_first_group_alone(
+def test_masked_is_more_similar_across_noises_in_the_first_group_and_not_in_the_last_quarter(
     tmp_path, photographs, mask_draws
 ):
     arguments = ["baseline.pth", "masked.pth", "--noise", "gaussian:15", "--noise", "poisson:3.5"]
@@ -83,5 +97,5 @@ def test_layers_of_masked_are_more_similar_across_noises_in_the_first_group_alon
     for name, means in (("first group", first), ("last quarter", last)):
         row = f"{photographs or 'bundled'}, {mask_draws} masks, {name}"
         print(f"\n{row}: {means.round(3).to_dict()}")
-    assert first["masked"] >= first["baseline"] + 0.15
-    assert last["masked"] <= last["baseline"]
+    assert first["masked"] >= first["baseline"] + 0.25
+    assert last["masked"] <= last["baseline"] - 0.05

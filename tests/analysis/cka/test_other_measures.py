@@ -197,6 +197,16 @@ def test_a_sample_far_away_leaves_the_others_distances(name, far):
     assert FUNCTIONS[name](x, y) == pytest.approx(ORACLES[name](x, y), abs=1e-4)
 
 
+@pytest.mark.parametrize("name", ["rsa", "knn"])
+@pytest.mark.parametrize("share", [0.8, 0.9, 0.97])
+def test_ties_of_samples_that_are_mostly_the_same(name, share):
+    rng = np.random.default_rng(1)
+    x, y = (rng.choice([0, 0.1], size=(400, 16)) for _ in range(2))
+    same = rng.random(400) < share
+    x[same] = y[same] = 0
+    assert FUNCTIONS[name](x, y) == pytest.approx(ORACLES[name](x, y), abs=1e-12)
+
+
 @every_measure
 def test_float32_with_a_large_mean(name):
     sides = [torch.from_numpy(side).float() + 1000 for side in related(30, 200, 80)]

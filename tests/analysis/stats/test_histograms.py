@@ -122,13 +122,14 @@ def test_the_grid_is_symmetric_and_fine():
 
 def test_what_varies_by_less_than_a_bin_has_no_distances():
     r = np.random.default_rng(4)
-    x, y = r.normal(size=20000), 0.3 + r.normal(size=20000)
-    for mean in (100, 250):
-        a, b = made(mean + x), made(mean + y)
-        assert not a.lacking and not b.lacking
-        expected = stats.wasserstein_distance(x, y)
-        assert histograms.wasserstein(a, b) == pytest.approx(expected, rel=0.1)
-    assert "features do not vary by more than a bin" in made(10000 + x).lacking
+    x = r.normal(size=20000)
+    for y in (0.05 + x, 0.3 + r.normal(size=20000), 2 + x, 1.05 * x):
+        for mean in (100, 200, 250, 280):  # at 290 a bin is 1 wide
+            a, b = made(mean + x), made(mean + y)
+            assert not a.lacking and not b.lacking
+            expected = stats.wasserstein_distance(x, y)
+            assert histograms.wasserstein(a, b) == pytest.approx(expected, abs=0.01)
+    assert "features have a standard deviation below a bin" in made(10000 + x).lacking
 
 
 def test_density_and_quantiles_are_numpys():
