@@ -419,4 +419,7 @@ def _is_of_compilation(error: RuntimeError) -> bool:
 
 
 def _line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)[:160]
+    """The first line of a message, and the next one where the first announces it by a colon."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    count = 2 if lines and lines[0].endswith(":") else 1
+    return " ".join(lines[:count])[:160] or type(error).__name__

@@ -9,9 +9,12 @@ import torch.nn.functional as F
 from mtd.masking import DrawnMasks, draw_input_mask
 from mtd.networks.swinir import SwinIR
 from mtd.networks.swinir_layers import SwinIRConfig
+from mtd.training.trainer import Trainer
 from mtd.utils.counter_random import BatchStream
+from mtd.utils.errors import BadInput
 from tests.helpers.compilers import needs_a_compiler
 from tests.helpers.networks import MASKED, tiny_network
+from tests.helpers.training import make
 
 CONFIG = SwinIRConfig(
     embed_dim=8,
@@ -56,3 +59,16 @@ def test_training_compiles_once_as_one_graph_and_gives_the_same(backend):
         outputs.append(eager[0])
     assert len({tuple(output.flatten().tolist()) for output in outputs}) == 4
     torch._dynamo.reset()
+
+
+def test_what_fails_to_compile_is_one_line_with_its_cause(photos, tmp_path, monkeypatch):
+    """PyTorch's message is of several lines, and the cause may be on the second."""
+    from torch._dynamo.exc import TorchDynamoException  # which takes seconds to import
+
+    def denoised(self, noisy, stream):
+        raise TorchDynamoException("backend='inductor' raised:\nOSError: no space\n\nSet TORCH_…")
+
+    monkeypatch.setattr(Trainer, "denoised", denoised)
+    trainer = Trainer(make(photos, "run.compile=true"), tmp_path, "cpu", "")
+    with pytest.raises(BadInput, match=r"here \(backend='inductor' raised: OSError: no space\); "):
+        trainer.advance()
