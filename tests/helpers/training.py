@@ -22,6 +22,12 @@ SMALL = (
     "validation.every=0",
 )
 
+WATCHED = (
+    *("run.precision='float64'", "run.steps=20", "run.batch_size=4", "network.drop_path=0.2"),
+    *("network.output_dropout=0.2", "validation.every=10", "validation.crops=2"),
+    *("validation.crop=16", "validation.noises=['gaussian:15','poisson:3']"),
+)
+
 
 def make(photos: Path, *changes: str, **options: bool) -> training_config.Recipe:
     return training_config.load(

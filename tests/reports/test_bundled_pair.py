@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy import stats
 
 import mtd
 from analysis.cka.command import ANALYSIS
@@ -29,9 +30,18 @@ def psnr(output: torch.Tensor, clean: torch.Tensor) -> float:
     return float(20 * np.log10(255) - 10 * torch.log10((output - clean).square().mean()))
 
 
+def gains(values: pd.DataFrame) -> pd.DataFrame:
+    """Masked - baseline by noise: mean over images, and its 95% interval by Student's t."""
+    rows = {}
+    for noise, of_noise in values.groupby("noise", sort=False):
+        differences = of_noise.masked - of_noise.baseline
+        rows[noise] = differences.mean(), *stats.ttest_1samp(differences, 0).confidence_interval()
+    return pd.DataFrame(rows, index=["mean", "low", "high"]).T
+
+
 @pytest.fixture(scope="module")
-def table() -> pd.DataFrame:
-    """Mean PSNR on the whole images by noise (rows) and network (columns)."""
+def values() -> pd.DataFrame:
+    """PSNR on the whole images by noise and image (rows) and network (columns)."""
     networks: dict[str, SwinIR] = {
         "baseline": mtd.load("baseline.pth"),
         "masked": mtd.load("masked.pth"),
@@ -43,26 +53,29 @@ def table() -> pd.DataFrame:
         clean = data_crops.to_tensor([crop.pixels])
         for spec in NOISES:
             noisy = add_keyed(noise_specs.parse(spec), clean, [crop.digest])
-            rows.append((spec, "noisy", psnr(noisy, clean)))
+            rows.append((spec, photo.name, "noisy", psnr(noisy, clean)))
             for name, network in networks.items():
                 with torch.no_grad():
-                    rows.append((spec, name, psnr(network(noisy, [crop.digest]), clean)))
-    frame = pd.DataFrame(rows, columns=["noise", "model", "psnr"])
-    means = frame.pivot_table(index="noise", columns="model", values="psnr", sort=False)
-    print("\n" + means.round(2).to_string())
-    return means
+                    output = network(noisy, [crop.digest])
+                    rows.append((spec, photo.name, name, psnr(output, clean)))
+    frame = pd.DataFrame(rows, columns=["noise", "image", "model", "psnr"])
+    frame = frame.pivot_table(index=["noise", "image"], columns="model", values="psnr", sort=False)
+    means = frame.groupby("noise", sort=False).mean()
+    print("\n" + means.join(gains(frame)).round(2).to_string())
+    return frame
 
 
 @pytest.mark.slow
-def test_baseline_wins_where_it_was_trained(table):
-    assert 0 < table.baseline["gaussian:15"] - table.masked["gaussian:15"] <= 3
+def test_baseline_wins_where_it_was_trained(values):
+    gain = gains(values).loc["gaussian:15"]
+    assert gain.high < 0 and gain["mean"] >= -3
 
 
 @pytest.mark.slow
-def test_masked_wins_on_unseen_noise(table):
-    gain = table.masked - table.baseline
-    assert gain[list(UNSEEN)].min() > 0
-    assert gain[list(STRONG)].mean() >= 2
+def test_masked_wins_on_unseen_noise(values):
+    gain = gains(values)
+    assert gain.low[list(UNSEEN)].min() > 0
+    assert gain["mean"][list(STRONG)].mean() >= 2
 
 
 def test_the_caption_is_that_of_its_figure():

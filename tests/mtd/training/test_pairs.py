@@ -1,4 +1,4 @@
-"""Training pairs from folders with other files, files with several pages, and archives."""
+"""Training pairs: crops, noise and order, and which files they come from."""
 
 from __future__ import annotations
 
@@ -84,3 +84,44 @@ def test_a_run_from_a_folder_is_resumed_from_an_archive(photos, tmp_path, monkey
     with pytest.raises(BadInput, match="another recipe"):
         changed = make(archive, "data.crop=8")
         training_run.train(changed, tmp_path / "cut", quiet=True, resume=True)
+
+
+def test_pairs_depend_on_seed_and_position_only(photos):
+    pairs = TrainingPairs([str(photos)], 16, "gaussian:15", seed=1)
+    assert pairs.too_small == ["small.png"]
+    noisy, clean = pairs.batch(12, 4)
+    assert noisy.shape == clean.shape == (4, 3, 16, 16)
+    assert noisy.min() >= 0 and noisy.max() <= 1
+    again = TrainingPairs([str(photos)], 16, "gaussian:15", seed=1, cache_mb=0)
+    assert torch.equal(again.pair(14)[0], noisy[2:3])
+    other = TrainingPairs([str(photos)], 16, "gaussian:15", seed=2)
+    assert not torch.equal(other.pair(14)[0], noisy[2:3])
+
+
+def test_every_epoch_visits_every_photograph_once(photos):
+    pairs = TrainingPairs([str(photos)], 16, "gaussian:15")
+    assert sorted(pairs.order(0)) == sorted(pairs.order(7)) == list(range(4))
+    assert any(pairs.order(0) != pairs.order(epoch) for epoch in range(1, 5))
+
+
+def test_training_noise_has_the_stated_level_and_is_not_rounded(photos):
+    pairs = TrainingPairs([str(photos)], 16, "gaussian:15", clip=False)
+    difference = torch.cat([noisy - clean for noisy, clean in (pairs.pair(i) for i in range(300))])
+    assert abs(difference.std() * 255 - 15) < 0.1
+    assert not torch.equal(difference.mul(255).round(), difference.mul(255))
+
+
+def test_crops_take_all_eight_orientations(tmp_path):
+    pixels = np.zeros((16, 16, 3), np.uint8)
+    pixels[2, 5] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    pairs = TrainingPairs([str(tmp_path)], 16, "gaussian:0")
+    seen = {tuple(pairs.pair(i)[1][0, 0].nonzero()[0].tolist()) for i in range(100)}
+    assert seen == {(y, x) for a, b in [(2, 5), (5, 2)] for y in (a, 15 - a) for x in (b, 15 - b)}
+
+
+def test_a_damaged_photograph_is_found_before_training(photos):
+    whole = (photos / "0.png").read_bytes()
+    (photos / "z.png").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadInput, match=r"z\.png: damaged"):
+        TrainingPairs([str(photos)], 16, "gaussian:15")
