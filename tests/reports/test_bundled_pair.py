@@ -88,7 +88,7 @@ def test_the_caption_is_that_of_its_figure():
     low, high = ([f"{value:.2f}" for value in blocks[name]] for name in ("baseline", "masked"))
     assert f"(CKA {low[0]} and {low[1]}), those" in text
     assert f"more alike ({high[0]} and {high[1]})" in text
-    assert f"baseline (mean {last.baseline:.2f}, against {last.masked:.2f})" in text
+    assert f"baseline (mean {last.baseline:.2f}, against {last.masked:.2f}; 64 crops" in text
 
 
 @pytest.mark.slow

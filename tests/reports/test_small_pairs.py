@@ -90,7 +90,7 @@ def test_means_of_the_criterion_are_those_of_the_table(compare):
     loss = psnr["gaussian:15"][baseline] - psnr["gaussian:15"][masked]
     assert f"(3 dB or less) | {loss:+.2f} [" in text
     flat = " ".join(text.split())
-    assert f"{means[early]:.2f} dB, at the end {means[baseline]:.2f} dB" in flat
+    assert f"{means[early]:.2f} dB, that of 19,000 steps {means[baseline]:.2f} dB" in flat
     assert f"by {means[masked] - means[early]:.2f} dB [" in flat
     assert (unseen.loc[masked] > unseen.loc[baseline]).sum() == 6
     assert "under six of eleven" in flat
