@@ -61,7 +61,7 @@ def shift_of(row: Mapping[str, Any], size: float) -> str:
     if math.isnan(shift):
         return f"{where}: no numbers, as outputs hold values that are not finite."
     if math.isnan(low):
-        return f"{where}: undecided, too few crops for an interval."
+        return f"{where}: undecided, too few photographs for an interval."
     if low <= 0 <= high:
         return (
             f"{where}: whether outputs are too dark or too bright is undecided, "
@@ -103,10 +103,8 @@ def scope(frames: Frames, manifest: Manifest) -> list[str]:
             f"{hidden:.0%} of the pixels were hidden from the networks; the noisy input has them "
             "in black."
         )
-    if frame.shift_low.isna().all():
-        return [*text, "This run has no intervals: they need 3 crops, and values that are finite."]
-    first = frame.iloc[0]
-    return [*text, about_intervals(str(first.unit), int(first.photographs), int(first.images))]
+    present = bool(frame.shift_low.notna().any())
+    return [*text, *about_intervals(int(frame.photographs.iloc[0]), manifest, present)]
 
 
 def terminal_table(frames: Frames, manifest: Manifest) -> str:

@@ -50,14 +50,14 @@ def row(view: Brightness, draws: NDArray[np.int64]) -> dict[str, float]:
     """The numbers of a view, over all its images.
 
     shift, distance and difference are of the histograms of all pixels together; see
-    `analysis.brightness.observer.numbers`. Intervals are the 95% jackknife over draws (see
-    `jackknife.draws`), output and clean image left out together, and are not clamped. psnr and
+    `analysis.brightness.observer.numbers`. Intervals are the 95% jackknife over photographs
+    (see `jackknife.draws`), output and clean image left out together, and are not clamped. psnr and
     psnr_matched are plain means over images, in dB, of outputs that are clipped and not rounded;
     matching is their difference, see `matching`.
     """
     shift, distance, difference = numbers(view.output.sum(0), view.clean.sum(0))
     value, without = np.stack([shift, distance]), np.full((0, 2), np.nan)
-    if draws.max() > 1:
+    if draws.max() + 1 >= jackknife.LEAST:
         rests = [draws != draw for draw in range(draws.max() + 1)]
         output, clean = (np.stack([side[rest].sum(0) for rest in rests]) for side in view[:2])
         without = np.stack(numbers(output, clean)[:2], 1)
@@ -82,10 +82,10 @@ def tables(views: Mapping[View, Brightness], inputs: RunInputs) -> dict[str, pd.
     """
     noises = describe(inputs.noises).set_index("noise")
     scenes = [crop.scene or crop.image for crop in inputs.crops]
-    draws, unit = jackknife.draws(scenes)
+    draws = jackknife.draws(scenes)
     rows, single_images = [], []
     for view, brightness in views.items():
-        about = {"images": len(brightness.fit), "photographs": len(set(scenes)), "unit": unit}
+        about = {"images": len(brightness.fit), "photographs": len(set(scenes))}
         about |= {"kind": noises.kind[view.noise], "note": noises.note[view.noise]}
         rows.append(view._asdict() | row(brightness, draws) | about)
         single_images.append(images(view, brightness, inputs))

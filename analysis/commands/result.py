@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis.commands.run_folder import TEXT_FILE, RunFolder, read_manifest, read_tables
 from analysis.text.markdown import plain
+from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,9 +60,14 @@ class Result:
         """The result that a run folder holds.
 
         Raises:
-            BadInput: no run folder.
+            BadInput: no run folder, or one of an earlier version, whose intervals are about crops.
         """
         frames = read_tables(path, analysis.table_names)
+        for name, frame in frames.items():
+            units = [frame[column] for column in ("unit", "draw") if column in frame]
+            if any(column.isin(["crop", "scene"]).any() for column in units):
+                older = "intervals of an earlier version, which left out crops"
+                raise BadInput(f"{path}/{name}.csv: {older}; run the analysis again")
         files = {f"{name}.csv": frame for name, frame in frames.items()}
         return cls(analysis, {**files, **read_attachments(analysis, path)}, read_manifest(path))
 

@@ -43,8 +43,6 @@ TEXT = {
     *(
         "worst_noise",
         "worst_image",
-        "draws",
-        "draw",
         "protocol",
         "channel",
         "note",

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import COLORS, CROWDED, DPI, MARKERS, short, style
+from analysis.text.intervals import bands
 from analysis.text.names import wrapped
 
 PLANES = {
@@ -46,8 +47,9 @@ def depth(frame: pd.DataFrame) -> Figure:
         f"Do features sort images by noise or by content? {first.crops} crops under "
         f"{first.noises} noises, {first.components} components"
     )
-    bands = "bands: 95% intervals" if frame.low.notna().any() and len(models) <= CROWDED else ""
-    figure.suptitle("\n".join(filter(None, (heading, bands, first.note))), fontsize=10)
+    banded = frame.low.notna().any() and len(models) <= CROWDED
+    about = f"bands: {bands(int(first.photographs))}" if banded else ""
+    figure.suptitle("\n".join(filter(None, (heading, about, first.note))), fontsize=10)
     return figure
 
 

@@ -133,10 +133,8 @@ def missing(frame: pd.DataFrame) -> list[str]:
 def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
     """What the numbers and their intervals are about."""
     text = notes(frame, manifest)
-    if frame.low.isna().all():
-        return [*text, "This run has no intervals: differences between models are undecided."]
-    first = frame.iloc[0]
-    return [*text, about_intervals(str(first.unit), int(first.photographs), int(first.crops))]
+    present = bool(frame.low.notna().any())
+    return [*text, *about_intervals(int(frame.photographs.iloc[0]), manifest, present)]
 
 
 def notes(frame: pd.DataFrame, manifest: Manifest) -> list[str]:

@@ -41,7 +41,7 @@ NUMBERS = (
 
 def folds_by(crops: Sequence[Crop]) -> str:
     """What is never in two folds of the probe: a `photograph`, or a `crop` where these are few."""
-    return "photograph" if len({crop.image for crop in crops}) >= PHOTOGRAPHS else "crop"
+    return "photograph" if len({c.scene or c.image for c in crops}) >= PHOTOGRAPHS else "crop"
 
 
 def tables(
@@ -103,10 +103,8 @@ def labels(inputs: RunInputs) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 def row(pooled: Pooled, inputs: RunInputs, settings: DegradationSettings) -> dict[str, Any]:
     """The numbers of a layer, and why there are none; see `analysis.degradation.separability`."""
     noise, crop = labels(inputs)
-    groups = crop
-    if folds_by(inputs.crops) == "photograph":
-        groups = np.unique([inputs.crops[place].image for place in crop], return_inverse=True)[1]
-    draws, unit = jackknife.draws([c.scene or c.image for c in inputs.crops])
+    draws = jackknife.draws([c.scene or c.image for c in inputs.crops])
+    groups = draws[crop] if folds_by(inputs.crops) == "photograph" else crop
     reason, measured = "", dict.fromkeys(NUMBERS, math.nan)
     try:
         values = scores(pooled, settings)
@@ -129,12 +127,11 @@ def row(pooled: Pooled, inputs: RunInputs, settings: DegradationSettings) -> dic
     return {
         "samples": len(noise),
         "crops": len(inputs.crops),
-        "photographs": len({c.image for c in inputs.crops}),
+        "photographs": int(draws.max()) + 1,
         "noises": len(inputs.noises),
         "features": pooled.features,
         "components": settings.components,
         **measured,
-        "unit": unit,
         "chance": 1 / len(inputs.noises),
         "folds": len(separability.folds(groups)),
         "ch_tsne": math.nan,

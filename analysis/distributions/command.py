@@ -81,8 +81,7 @@ def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
     """Histograms under each noise over those under the reference."""
     from analysis.distributions import figures
 
-    photographs = figures.photographs(manifest)
-    drawn = figures.figure(frames["distributions"], frames["histograms"], photographs)
+    drawn = figures.figure(frames["distributions"], frames["histograms"])
     return {"distributions": drawn}
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +13,7 @@ from analysis.plotting.model_styles import COLORS, DPI, named, short
 from analysis.stats.generalized_gaussian import density
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
+from analysis.text.terminal import plural
 
 MOST = 40
 """Rows that one figure holds."""
@@ -23,12 +22,7 @@ NO_VALUE = "no value"
 """What is written where features have no distribution."""
 
 
-def photographs(manifest: Mapping[str, Any]) -> int:
-    """How many photographs the crops are of."""
-    return len({crop["image"] for crop in manifest["crops"]})
-
-
-def figure(frame: pd.DataFrame, curves: pd.DataFrame, photographs: int) -> Figure:
+def figure(frame: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     """A row for each model and layer with shared axes, a column for each noise (Figure 15).
 
     Filled in gray the histogram under the reference noise, outlined in color that under the
@@ -37,7 +31,6 @@ def figure(frame: pd.DataFrame, curves: pd.DataFrame, photographs: int) -> Figur
     Args:
         frame: see `analysis.distributions.tables.tables`.
         curves: the histograms, of the same function.
-        photographs: that the crops are of.
     """
     first = frame.iloc[0]
     pairs = list(frame.groupby(["model", "layer"], sort=False))
@@ -57,7 +50,7 @@ def figure(frame: pd.DataFrame, curves: pd.DataFrame, photographs: int) -> Figur
         line[len(line) // 2].set_xlabel(f"feature value: {short(str(layer))}", fontsize=8)
     for axes, noise in zip(grid[0], noises, strict=True):
         axes.set_title(wrapped(noise, 24), fontsize=9)
-    over = f"{first.crops} crops of {photographs} photographs, all channels and positions pooled"
+    over = f"{crops_of(frame)}, all channels and positions pooled"
     cut = f"the first {MOST} of {len(pairs)} rows" if len(pairs) > MOST else ""
     heading = (
         f"Histograms of features under each noise (outlined) and under the reference, "
@@ -70,6 +63,12 @@ def figure(frame: pd.DataFrame, curves: pd.DataFrame, photographs: int) -> Figur
     about = filter(None, (heading, lines, over, cut, preset(frame)))
     drawn.suptitle("\n".join(about), fontsize=9)
     return drawn
+
+
+def crops_of(frame: pd.DataFrame) -> str:
+    """How many crops of how many photographs the numbers are over."""
+    crops, photographs = int(frame.crops.iloc[0]), int(frame.photographs.iloc[0])
+    return f"{plural(crops, 'crop')} of {plural(photographs, 'photograph')}"
 
 
 def draw_histogram(

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.distributions.figures import photographs
 from analysis.plotting.model_styles import features
 from analysis.text import reasons
 from analysis.text.intervals import about_intervals
@@ -21,9 +20,6 @@ from mtd.utils.messages import plural, verb
 COARSE = 0.02
 """Width of a bin at the mean, in standard deviations, from which distances are coarse."""
 
-FEWEST = 3
-"""Crops without which there are no intervals."""
-
 COLUMNS = {"mean": 3, "sigma": 3, "kurtosis": 3, "shape": 3}
 """Other columns of the printed table, with their significant digits."""
 
@@ -32,6 +28,11 @@ W1: Wasserstein-1 distance in standard deviations under the reference. JS: Jense
 in bits, 0 to 1. kurtosis is 0 for a Gaussian. shape is that of a generalized Gaussian fitted to
 values minus their own mean, 2 for a Gaussian, 1 for a Laplacian; nothing else is centered.
 distributions.csv also has the skewness, and the intervals of all numbers."""
+
+NEAR_0 = (
+    "W1 and JS are never below 0 and too large near it, so that an interval without 0 shows no "
+    "difference from the reference; bounds are not clamped to 0."
+)
 
 Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
@@ -86,7 +87,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     line = (
         f"Features under each noise against {first.reference}: "
         f"{plural(int(first.crops), 'crop')} of {side} x {side} from "
-        f"{plural(photographs(manifest), 'photograph')}"
+        f"{plural(int(first.photographs), 'photograph')}"
     )
     line += ", with 95% intervals" if frame.js_low.notna().any() else ""
     parts = [line]
@@ -173,12 +174,10 @@ def presets(frames: Frames) -> list[str]:
 
 def scope(frames: Frames, manifest: Manifest) -> list[str]:
     """What intervals are about, or why there are none."""
-    first = frames["distributions"].iloc[0]
-    if frames["distributions"].w1_relative_low.isna().all():
-        few = f": fewer than {FEWEST} crops" if first.crops < FEWEST else ""
-        return [f"This run has no intervals{few}; the order of its values is undecided."]
-    about = about_intervals(str(first.unit), photographs(manifest), int(first.crops))
-    return [f"{about} Their bounds are not clamped to 0."]
+    frame = frames["distributions"]
+    present = bool(frame.w1_relative_low.notna().any())
+    about = about_intervals(int(frame.photographs.iloc[0]), manifest, present)
+    return [*about, *([NEAR_0] if present else [])]
 
 
 def alt(frames: Frames) -> str:

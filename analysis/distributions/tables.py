@@ -74,8 +74,8 @@ def numbers(reference: Histogram, test: Histogram, starts: NDArray[np.int64]) ->
 def row(reference: Layer, test: Layer, draws: NDArray[np.int64] | None = None) -> dict[str, float]:
     """`NUMBERS` of a layer and their 95% jackknife intervals.
 
-    Images of one draw are left out together, of both sides at once; see `jackknife.draws`. By
-    default each image is one. The divergence's bins stay those of all images.
+    Crops of one photograph are left out together, of both sides at once; see `jackknife.draws`. By
+    default each is of its own. The divergence's bins stay those of all images.
     Bounds are not clamped. Distances of the reference from itself have none. All is NaN where
     either side has no distribution; see `analysis.stats.histograms.Histogram.lacking`.
     """
@@ -88,7 +88,7 @@ def row(reference: Layer, test: Layer, draws: NDArray[np.int64] | None = None) -
     without = np.full((0, len(NUMBERS)), np.nan)
     of = torch.as_tensor(np.arange(len(test.counts)) if draws is None else draws)
     parts = [of == draw for draw in range(int(of.max()) + 1)]
-    if len(parts) > 2:
+    if len(parts) >= jackknife.LEAST:
         without = np.array(
             [
                 numbers(reference.without(whole, part), test.without(other, part), starts)
@@ -137,7 +137,8 @@ def tables(
     rows: list[dict[str, Any]] = []
     drawn: list[pd.DataFrame] = []
     kinds = describe(inputs.noises).set_index("noise")
-    draws, unit = jackknife.draws([crop.scene or crop.image for crop in inputs.crops])
+    draws = jackknife.draws([crop.scene or crop.image for crop in inputs.crops])
+    photographs = int(draws.max()) + 1
     for name, model in inputs.models.items():
         views = {noise.spec: activations[View(name, noise.spec)] for noise in inputs.noises}
         first = next(iter(views))
@@ -153,7 +154,8 @@ def tables(
                 why = reason(pooled[layer][first], whole, first)
                 values = {"reference": first, "layer": layer, "last_features": layer == last}
                 values |= row(reference[layer], test, draws)
-                counted = {"unit": unit, "crops": len(test.counts), "features": whole.total}
+                counted = {"photographs": photographs, "crops": len(test.counts)}
+                counted |= {"features": whole.total}
                 rows.append(about | values | counted | {"note": note, "reason": why})
         drawn += curves(name, pooled)
     return {

@@ -46,7 +46,7 @@ class Measurement(NamedTuple):
         high: upper end of it.
         seed_bound: what a change of the training seed alone may amount to, see `seed_bound`; NaN
             if no training was repeated.
-        draws: number of independent draws of images behind the interval.
+        draws: number of photographs, or scenes, behind the interval.
         weakest: the value at the weakest level, for a kind of noise with several; otherwise NaN.
         strongest: the value at the strongest level.
     """
@@ -174,7 +174,7 @@ def contrast(
     value, low, high = scoring.interval(scores, statistic, counts=used)
     population = next(c.population for c, mark in zip(scores.conditions, used, strict=True) if mark)
     bound = seed_bound(study, metric, terms) if run in (ABLATION, TISSUE) else math.nan
-    draws = scores.draws[population]
+    draws = scores.photographs[population]
     ends = (math.nan, math.nan)
     if any(len(levels_of(scores, term.noise)) > 1 for term in terms):
         ends = (at_level(study, run, metric, terms, 0), at_level(study, run, metric, terms, -1))
@@ -375,7 +375,7 @@ def mean_over_images(values_by_crop: pd.Series) -> Measurement:
     """The mean of values by crop, indexed by `image`, with its interval over photographs."""
     values = values_by_crop.to_numpy(dtype=float)
     names = [str(name) for name in values_by_crop.index.get_level_values("image")]
-    units, _ = jackknife.draws(names)
+    units = jackknife.draws(names)
     count = int(units.max()) + 1
     without = np.array([values[units != i].mean() for i in range(count)])
     low, high = jackknife.interval(values.mean(), without)

@@ -19,6 +19,7 @@ from analysis.generalization.scoring import facts
 from analysis.generalization.summary import label
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import CROWDED, DPI, style
+from analysis.text.intervals import bands
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY, kind_label, level_falls, level_unit, preset
 
@@ -64,10 +65,9 @@ def title(part: pd.DataFrame) -> str:
     images = f"{crops[0]}" if len(crops) == 1 else f"{crops[0]} to {crops[-1]}"
     if part.model.nunique() > CROWDED:
         return f"Mean over {images} images or crops; intervals are in noises.csv"
-    over = "crops of the same photographs" if "crop" in set(part.draw) else "photographs"
     return (
-        f"Mean over {images} images or crops; bands and bars: 95% intervals over {over} "
-        "(models are compared in tests.csv)"
+        f"Mean over {images} images or crops; bands and bars: "
+        f"{bands(summary.photographs(part))} (models are compared in tests.csv)"
     )
 
 

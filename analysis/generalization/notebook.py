@@ -64,8 +64,7 @@ def differences(rows: pd.DataFrame, metric: str, few: str = "") -> Displayed:
     )
     table = p_values(table, ["p", "p (Holm)"], 5)
     digits = {"difference": about.digits, "better (%)": 0, "p": 5, "p (Holm)": 5}
-    of = "crops" if "crop" in set(rows.draw) else "photographs"
-    caption = f"{a} - {b}, {with_unit(metric)}; better: share of {of} on which {a} is better"
+    caption = f"{a} - {b}, {with_unit(metric)}; better: share of photographs on which {a} is better"
     caption += f"; {few}" if few else ""
     return notebook_output.table(table, digits, caption, "generalization/tests.csv")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import combinations
@@ -12,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.generalization.scoring import Table, facts, interval, weighted, weights
+from analysis.stats.jackknife import ENOUGH
 from analysis.stats.paired_tests import LEVEL, draws_needed, holm, least_p, wilcoxon
 from analysis.text.markdown import side
 from analysis.text.terminal import plural
@@ -30,9 +30,10 @@ def paired(table: Table) -> pd.DataFrame:
     which it is not known what it was trained on has no such test beside models of which it is.
 
     Columns: `difference`, the mean over images of a − b, with its 95% interval; `better`, the share
-    of draws on which a is better; `p`, see `wilcoxon`, over the draws (a photograph's crops are
-    averaged first); `p_holm`, corrected for all tests of the metric. The joint test is of each
-    image's mean over noises, every kind counting the same, where all those noises share the images.
+    of photographs on which a is better; `p`, see `wilcoxon`, over the photographs (the crops of one
+    are averaged first), NaN for fewer than `ENOUGH`; `p_holm`, corrected for all tests of the
+    metric. The joint test is of each image's mean over noises, every kind counting the same, where
+    all those noises share the images.
     """
     sign = 1 if table.higher else -1
     none = not table.has_split
@@ -53,7 +54,9 @@ def paired(table: Table) -> pd.DataFrame:
             with np.errstate(invalid="ignore"):
                 change = values[:, a] - values[:, b]
             mean, low, high = interval(alone, lambda parts: parts[0], [change[:, None]])
-            each = np.array([change[units == i].mean() for i in range(table.draws[population])])
+            each = np.array(
+                [change[units == i].mean() for i in range(table.photographs[population])]
+            )
             known = np.isfinite(each).all()
             rows.append(
                 {
@@ -65,13 +68,12 @@ def paired(table: Table) -> pd.DataFrame:
                     "low": low[0],
                     "high": high[0],
                     "better": float((sign * each > 0).mean()) if known else np.nan,
-                    "p": wilcoxon(each),
-                    "draws": len(each),
-                    "draw": table.unit[population],
+                    "p": wilcoxon(each) if len(each) >= ENOUGH else np.nan,
+                    "photographs": len(each),
                 }
             )
     columns = ["noise", "metric", "model_a", "model_b", "difference", "low", "high", "better"]
-    frame = pd.DataFrame(rows, columns=[*columns, "p", "draws", "draw"])
+    frame = pd.DataFrame(rows, columns=[*columns, "p", "photographs"])
     frame.insert(9, "p_holm", holm(list(frame.p)))
     return frame
 
@@ -83,20 +85,20 @@ class PairedDifference(NamedTuple):
         value: in units of the metric, its sign turned where less is better.
         low: of its 95% interval.
         high: of its 95% interval.
-        p: corrected by Holm for all tests of the metric.
-        draws: number of images that the test is of; 0 if that is not known.
-        least: a bound that the corrected p-value cannot fall below, however the images come out:
-            that of a signed-rank test, times the number of tests that remain.
-        tests: number of tests of the metric.
+        p: corrected by Holm for all tests of the metric; NaN for fewer than `ENOUGH` photographs.
+        photographs: that the test is of.
+        least: a bound that the corrected p-value cannot fall below, however the photographs come
+            out: that of a signed-rank test, times the number of tests that remain.
+        tests: number of tests of the metric, those without a p-value included.
     """
 
     value: float
     low: float
     high: float
     p: float
-    draws: int = 0
-    least: float = 0.0
-    tests: int = 1
+    photographs: int
+    least: float
+    tests: int
 
     @property
     def side(self) -> int:
@@ -105,33 +107,34 @@ class PairedDifference(NamedTuple):
 
     @property
     def decided(self) -> int:
-        """As `side`, if the corrected p-value agrees or there is none."""
-        return self.side if math.isnan(self.p) or self.p < LEVEL else 0
+        """As `side`, if the corrected p-value agrees; 0 without one."""
+        return self.side if self.p < LEVEL else 0
 
     @property
     def undecidable(self) -> bool:
-        """Whether there are too few images for the test to decide anything."""
-        return self.least >= LEVEL and not self.p < LEVEL
+        """Whether there are too few photographs for the test to decide anything."""
+        few = self.photographs < ENOUGH or self.least >= LEVEL
+        return few and not self.p < LEVEL
 
     @property
     def needed(self) -> int:
-        """The number of images with which the test could decide, besides as many others."""
-        return draws_needed(self.tests, LEVEL)
+        """The number of photographs with which the test could decide, besides as many others."""
+        return max(ENOUGH, draws_needed(max(1, self.tests), LEVEL))
 
 
 def paired_differences(
-    tests: pd.DataFrame, metric: str, a: str, b: str
+    frame: pd.DataFrame, metric: str, a: str, b: str
 ) -> dict[str, PairedDifference]:
     """Every test of two models, by noise.
 
     Args:
-        tests: see `paired`.
+        frame: see `paired`.
         metric: of its column `metric`.
         a: a model.
         b: another one; the table may have them in either order.
     """
-    part = tests[tests.metric == metric]
-    differences = {}
+    part, differences = frame[frame.metric == metric], {}
+    tests = int(np.isfinite(part.difference.astype(float)).sum())
     for flipped in (False, True):
         names = (b, a) if flipped else (a, b)
         rows = part[(part.model_a == names[0]) & (part.model_b == names[1])]
@@ -140,27 +143,31 @@ def paired_differences(
             low, high = (sign * row[end] for end in ("low", "high"))
             ends = (low, high) if sign > 0 else (high, low)
             value = sign * row["difference"]
-            draws = int(row.get("draws", 0))
-            remaining = int((part.p >= least_p(draws)).sum())
-            least = least_p(draws, remaining) if draws else 0.0
+            photographs = int(row["photographs"])
+            least = least_p(photographs, int((part.p >= least_p(photographs)).sum()))
             differences[str(row["noise"])] = PairedDifference(
-                value, *ends, row["p_holm"], draws, least, int(part.p.notna().sum())
+                value, *ends, row["p_holm"], photographs, least, tests
             )
     return differences
 
 
 def too_few(tests: Iterable[PairedDifference]) -> str:
-    """That tests of so few images cannot decide, and how many they need."""
+    """That tests of so few photographs cannot decide, and how many they need.
+
+    Args:
+        tests: of one metric, all undecidable.
+    """
     few = list(tests)
-    draws = sorted({test.draws for test in few})
-    images = plural(draws[-1], "image")
-    span = images if len(draws) == 1 else f"{draws[0]} to {images}"
+    counts = sorted({test.photographs for test in few})
+    most = plural(counts[-1], "photograph")
+    span = most if len(counts) == 1 else f"{counts[0]} to {most}"
     one = few[0]
     corrected = f", corrected for {plural(one.tests, 'test')}," if one.tests > 1 else ""
-    return (
-        f"with {span} the test cannot decide: its p{corrected} is "
-        f"{min(test.least for test in few):.2g} or more, and it needs {one.needed} images"
-    )
+    needed = f"at least {one.needed} are needed"
+    if counts[0] < ENOUGH:
+        return f"too few photographs for a p-value: {span}, {needed}"
+    least = min(test.least for test in few)
+    return f"with {span} the test cannot decide: its p{corrected} is {least:.2g} or more; {needed}"
 
 
 def over_unseen(

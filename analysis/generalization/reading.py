@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,9 +21,8 @@ from analysis.generalization.pairwise_tests import (
 )
 from analysis.generalization.scoring import facts
 from analysis.generalization.summary import drop_label, scores_of_models
-from analysis.stats.jackknife import FEW, left_out
 from analysis.stats.paired_tests import LEVEL
-from analysis.text import markdown
+from analysis.text.intervals import about_intervals
 from analysis.text.markdown import (
     bounded,
     code,
@@ -64,7 +63,7 @@ def sentences(frames: Frames, manifest: Manifest, metric: str = "psnr") -> list[
         *drops(frames, metric),
         *worse(frames, metric),
         *others(frames, metric),
-        *scope(frames),
+        *scope(frames, manifest),
         *notes(frames, manifest),
     ]
 
@@ -131,22 +130,19 @@ def verdict(
     """What the paired difference of two models over unseen noises, or other ones, says."""
     a, b, about = code(best.model), code(other.model), facts(metric)
     if paired is None or math.isnan(paired.value):
-        return f"There is no paired test over {noises}: their images differ, or are too few."
+        return f"There is no paired test over {noises}: their images differ."
     if paired.value == 0:
         return f"{a} and {b} are equal on average."
     value = bounded(paired.value, paired.low, paired.high, about.digits, about.unit, signed=True)
     lead = f"The advantage of {a} over {b}, image by image, is {value}"
-    known = not math.isnan(paired.p)
-    p = f"{probability(paired.p)} after Holm's correction" if known else "without a p-value"
+    p = f"{probability(paired.p)} after Holm's correction"
     if math.isnan(paired.low):
-        return f"{lead}; too few images for an interval."
+        return f"{lead}; too few photographs for an interval."
     if paired.decided:
         better = a if paired.decided > 0 else b
         return f"{lead}: {better} is better, the 95% interval excludes 0 ({p})."
     if paired.undecidable:
-        interval = "excludes 0 but" if paired.side else "includes 0 and"
-        few = too_few([paired])
-        return f"{lead}: undecided, the 95% interval {interval} {few}."
+        return f"{lead}: undecided, {too_few([paired])}."
     if paired.side:
         return f"{lead}: undecided, the 95% interval excludes 0 but {p}."
     if paired.p < LEVEL:
@@ -176,11 +172,19 @@ def of_many(frames: Frames, known: pd.DataFrame, metric: str) -> list[str]:
     name = code(best.model)
     if not better:
         line = f"{name} is decidedly better than none of the {len(tests)} others ({RULE})"
-        known_tests = [test for test in tests.values() if test is not None]
-        few = all(test.undecidable for test in known_tests)
-        return [*text, f"{line}: {too_few(known_tests)}." if few else f"{line}."]
+        why = undecidable(test for test in tests.values() if test is not None)
+        return [*text, f"{line}{why}."]
     line = f"{name} is decidedly better than {len(better)} of the {len(tests)} others ({RULE})"
-    return [*text, f"{line}; undecided against {codes(undecided)}." if undecided else f"{line}."]
+    if not undecided:
+        return [*text, f"{line}."]
+    why = undecidable(test for test in tests.values() if test is not None and not test.decided)
+    return [*text, f"{line}; undecided against {codes(undecided)}{why}."]
+
+
+def undecidable(tests: Iterable[PairedDifference]) -> str:
+    """After a colon, that some of the tests cannot decide; empty where all can."""
+    few = [test for test in tests if test.undecidable]
+    return f": {too_few(few)}" if few else ""
 
 
 def noise_by_noise(frames: Frames, metric: str) -> list[str]:
@@ -214,9 +218,7 @@ def two_by_noise(frames: Frames, metric: str, a: str, b: str) -> list[str]:
     lines = [f"Better noise by noise ({RULE}): {'; '.join(texts)}."] if texts else []
     known = {noise: test for noise, test in by_noise.items() if not math.isnan(test.value)}
     if undecided := {noise: test for noise, test in known.items() if test.decided == 0}:
-        few = all(test.undecidable for test in undecided.values())
-        why = f": {too_few(undecided.values())}" if few else ""
-        lines.append(f"Undecided under {codes(undecided, 20)}{why}.")
+        lines.append(f"Undecided under {codes(undecided, 20)}{undecidable(undecided.values())}.")
     return lines
 
 
@@ -303,16 +305,9 @@ def others(frames: Frames, metric: str) -> list[str]:
     return text
 
 
-def scope(frames: Frames) -> list[str]:
-    """The scope of the intervals."""
-    scores = frames["generalization"]
-    bounds = [f"{name}_low" for name in summary.ORDERS if f"{name}_low" in scores]
-    if scores[bounds].isna().all(axis=None):
-        return ["Too few images for intervals: every order is undecided."]
-    unit = "crop" if "crop" in set(frames["noises"].draw) else "scene"
-    scenes = frames["results"].scene.nunique()
-    why = f", since there are fewer than {FEW} photographs" if unit == "crop" else ""
-    return [f"Intervals and tests: {left_out(unit, scenes)}{why}.", markdown.scope(unit)]
+def scope(frames: Frames, manifest: Manifest) -> list[str]:
+    """What the intervals are about, or why there are none."""
+    return about_intervals(summary.photographs(frames["noises"]), manifest)
 
 
 def notes(frames: Frames, manifest: Manifest) -> list[str]:

@@ -1,10 +1,9 @@
 """From per-image values to scores of models: means over noises, drops, mean ranks.
 
 `results` is the long table of `analysis.engine.image_quality`: one row for each model, noise,
-image and metric. Intervals and tests treat scenes as independent draws; all crops of a photograph,
-and all photographs that are known to show one scene, count as one. With fewer than `FEW` scenes the
-crops are taken as draws instead, unless each scene has one only, and tables say so: such intervals
-are about other crops of the same scenes. Bounds are not clamped: an SSIM's may exceed 1.
+image and metric. Intervals and tests treat photographs as independent draws: all crops of one, and
+all photographs that are known to show one scene, count as one (`analysis.stats.jackknife.draws`).
+Bounds are not clamped: an SSIM's may exceed 1.
 """
 
 from __future__ import annotations
@@ -55,8 +54,8 @@ class Condition:
             it is known; None if it is neither; see `analysis.commands.training_noises.splits`.
         crops: number of rows, in the order of the images.
         values: (crops, models).
-        units: (crops,) which independent draw each row belongs to, from 0.
-        population: which set of draws that is; noises on the same crops share it.
+        units: (crops,) which photograph each row belongs to, from 0.
+        population: which set of photographs that is; noises on the same crops share it.
         names: (crops,) which crops they are, with the columns `CROP`.
     """
 
@@ -78,16 +77,14 @@ class Table:
         metric: its name.
         models: names of the columns of `values`; the noisy input, if it is there, is the last.
         conditions: the noises.
-        draws: number of independent draws of each population.
-        unit: what a draw is, `scene` or `crop`, of each population.
+        photographs: number of them in each population.
         trained: by model, the noises that it was trained on; None where that is unknown.
     """
 
     metric: str
     models: list[str]
     conditions: list[Condition]
-    draws: list[int]
-    unit: list[str]
+    photographs: list[int]
     trained: Trained = field(default_factory=dict)
 
     @property
@@ -140,7 +137,7 @@ def table(results: pd.DataFrame, metric: str, in_distribution: Any) -> Table:
     trained = training_noises.from_entry(in_distribution, own)
     split = training_noises.splits(trained, list(dict.fromkeys(part.noise)))
     conditions: list[Condition] = []
-    populations: dict[tuple[str, ...], tuple[int, NDArray[np.int64], int, str]] = {}
+    populations: dict[tuple[str, ...], tuple[int, NDArray[np.int64]]] = {}
     for noise, rows in part.groupby("noise", sort=False):
         wide = rows.pivot(index=CROP, columns="model", values="value")[models]
         first = rows[rows.model == models[0]].sort_values(["sha256", *CROP], kind="stable")
@@ -149,9 +146,8 @@ def table(results: pd.DataFrame, metric: str, in_distribution: Any) -> Table:
         # the same pixels under another name are the same draw
         key = tuple(names.sha256 if names.sha256.is_unique else names.sha256 + names.image)
         if key not in populations:
-            units, unit = jackknife.draws(list(first.scene))
-            populations[key] = len(populations), units, int(units.max()) + 1, unit
-        population, units, _, _ = populations[key]
+            populations[key] = len(populations), jackknife.draws(list(first.scene))
+        population, units = populations[key]
         conditions.append(
             Condition(
                 str(noise),
@@ -164,8 +160,8 @@ def table(results: pd.DataFrame, metric: str, in_distribution: Any) -> Table:
                 names,
             )
         )
-    sizes = [(count, unit) for _, _, count, unit in populations.values()]
-    return Table(metric, models, conditions, [c for c, _ in sizes], [u for _, u in sizes], trained)
+    photographs = [int(units.max()) + 1 for _, units in populations.values()]
+    return Table(metric, models, conditions, photographs, trained)
 
 
 Statistic = Callable[[list[Array]], Array]
@@ -183,12 +179,12 @@ def interval(
     values: Sequence[Array] | None = None,
     counts: Sequence[bool] | None = None,
 ) -> tuple[Array, Array, Array]:
-    """A statistic of the conditions' means, with its 95% interval over scenes.
+    """A statistic of the conditions' means, with its 95% interval over photographs.
 
-    Each population's draws are left out in turn (jackknife); variances of different populations add
-    up: Var = Σ_s v_s, v_s = (n_s − 1)/n_s Σ_i (θ₍ᵢ₎ − θ̄)². The half width is the root times
-    Student's quantile for Satterthwaite's degrees of freedom, Var² / Σ_s (v_s² / (n_s − 1)). For a
-    plain mean it is the usual t interval.
+    Each population's photographs are left out in turn (jackknife); variances of different
+    populations add up: Var = Σ_s v_s, v_s = (n_s − 1)/n_s Σ_i (θ₍ᵢ₎ − θ̄)². The half width is the
+    root times Student's quantile for Satterthwaite's degrees of freedom, Var² / Σ_s (v_s² /
+    (n_s − 1)). For a plain mean it is the usual t interval.
 
     Args:
         table: the conditions.
@@ -198,7 +194,7 @@ def interval(
 
     Returns:
         value, low, high, (k,) each; NaN bounds where a population that counts has fewer than 3
-        draws.
+        photographs.
 
     Reference: Efron and Stein 1981; Satterthwaite 1946, Biometrics Bulletin 2.
     """
@@ -210,12 +206,12 @@ def interval(
     with np.errstate(invalid="ignore"):  # infinite values have no interval
         value = statistic([v.mean(0) for v in arrays])
         none = np.full_like(value, np.nan)
-        if not used or min(table.draws[p] for p in used) < 3:
+        if not used or min(table.photographs[p] for p in used) < jackknife.LEAST:
             return value, none, none.copy()
         parts = {p: jackknifed(table, statistic, arrays, p) for p in used}
         variance: Array = np.sum(list(parts.values()), axis=0)
-        freedom = sum(v**2 / (table.draws[p] - 1) for p, v in parts.items())
-        least = min(table.draws[p] for p in used) - 1
+        freedom = sum(v**2 / (table.photographs[p] - 1) for p, v in parts.items())
+        least = min(table.photographs[p] for p in used) - 1
         degrees = np.where(variance > 0, variance**2 / np.where(variance > 0, freedom, 1), least)
         half = np.sqrt(variance) * t.ppf((1 + LEVEL) / 2, degrees)
         return value, value - half, value + half
@@ -224,8 +220,8 @@ def interval(
 def jackknifed(
     table: Table, statistic: Statistic, values: Sequence[Array], population: int
 ) -> Array:
-    """Jackknife variance of a statistic over one population's draws, (k,)."""
-    n, without = table.draws[population], []
+    """Jackknife variance of a statistic over one population's photographs, (k,)."""
+    n, without = table.photographs[population], []
     for left in range(n):
         without.append(
             statistic(
@@ -326,7 +322,7 @@ SPLIT = ("in_distribution", "out_of_distribution", "worst", "ood_drop", "mean_ra
 
 
 def generalization(table: Table) -> pd.DataFrame:
-    """One row for each model: its scores, with 95% intervals over images.
+    """One row for each model: its scores, with 95% intervals over photographs.
 
     Columns: `in_distribution` and `out_of_distribution`, means over noises of the mean over images,
     every kind of noise counting the same, over the noises that all models of known training were
@@ -382,8 +378,7 @@ def generalization(table: Table) -> pd.DataFrame:
         frame["worst_noise"] = [names[i] for i in place]
     frame.loc[frame.worst.isna(), "worst_noise"] = np.nan
     frame["noises"], frame["kinds"] = len(conditions), len({c.kind for c in conditions})
-    frame["draws"] = "+".join(map(str, table.draws))
-    frame["draw"] = "+".join(table.unit)
+    frame["photographs"] = sum(table.photographs)
     return frame
 
 
@@ -426,8 +421,7 @@ def noises(table: Table) -> pd.DataFrame:
                     "worst_image": condition.names.image[worst],
                     "worst_value": condition.values[worst, i],
                     "crops": len(column),
-                    "draws": table.draws[condition.population],
-                    "draw": table.unit[condition.population],
+                    "photographs": table.photographs[condition.population],
                 }
             )
     return pd.DataFrame(rows)

@@ -173,6 +173,16 @@ def measured(results: pd.DataFrame, manifest: Manifest) -> str:
     return f"{plural(len(crops), what)} of {listed_sizes}{from_} ({', '.join(sources)})"
 
 
+def photographs(noises: pd.DataFrame) -> int:
+    """Number of photographs that intervals rest on, or are too few for; the least under any noise.
+
+    Args:
+        noises: see `analysis.generalization.scoring.noises`.
+    """
+    known = noises[noises.low.notna()].photographs
+    return int(noises.photographs.max() if known.empty else known.min())
+
+
 def heading(results: pd.DataFrame, manifest: Manifest) -> str:
     """What was measured on what, and how."""
     suite = f"suite {manifest['suite']}; " if manifest["suite"] else ""
@@ -287,7 +297,7 @@ def differences(tests: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str | 
         change = f"{sign * row['difference']:+.{about.digits}f}"
         if not math.isnan(row["low"]):
             change += f" [{low:+.{about.digits}f}, {high:+.{about.digits}f}]"
-        p = [f"{row[name]:.2g}" for name in ("p", "p_holm")]
+        p = ["-" if math.isnan(row[name]) else f"{row[name]:.2g}" for name in ("p", "p_holm")]
         rows.append([f"{names[0]} - {names[1]}", change, *p])
     more = len(part) - len(rows) + 1
     lines = [grid(rows)]
@@ -299,7 +309,7 @@ def differences(tests: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str | 
 
 
 def undecidable(tests: pd.DataFrame, metric: str, *noises: str) -> str:
-    """That the tests under some noises, or all, cannot decide; empty where one of them can.
+    """That tests under some noises, or all, cannot decide; empty where all of them can.
 
     Args:
         tests: see `analysis.generalization.pairwise_tests.paired`.
@@ -311,6 +321,6 @@ def undecidable(tests: pd.DataFrame, metric: str, *noises: str) -> str:
         test
         for a, b in dict.fromkeys(zip(part.model_a, part.model_b, strict=True))
         for noise, test in paired_differences(tests, metric, a, b).items()
-        if noise in noises or not noises
+        if (noise in noises or not noises) and test.undecidable
     ]
-    return too_few(found) if found and all(test.undecidable for test in found) else ""
+    return too_few(found) if found else ""

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import CROWDED, DPI, short, style
 from analysis.sensitivity.observer import IMAGE
-from analysis.stats.jackknife import left_out
+from analysis.text.intervals import bands
 from analysis.text.noise_labels import preset
 from analysis.text.terminal import plural
 
@@ -44,11 +44,11 @@ def gain_over_depth(frame: pd.DataFrame) -> Figure:
         set_ticks(axes, frame.gain)
     first = frame.iloc[0]
     banded = frame.low.notna().any() and len(models) <= CROWDED
-    bands = f"; bands: 95% intervals, {left_out(str(first.unit), int(first.photographs))}"
+    about = f"; bands: {bands(int(first.photographs))}"
     heading = (
         "How far each layer moves from a clean image to the noisy one\n"
         "relative to its spread over clean images; dashed: as much as the image itself\n"
-        f"{plural(int(first.crops), 'crop')}{bands if banded else ''}"
+        f"{plural(int(first.crops), 'crop')}{about if banded else ''}"
     )
     figure.suptitle("\n".join(filter(None, (heading, preset(frame)))), fontsize=10)
     model_styles.add(figure, models)

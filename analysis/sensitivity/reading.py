@@ -43,7 +43,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *amplified(frame),
         *missing(frame),
         *conditions(frame, manifest),
-        *scope(frame),
+        *scope(frame, manifest),
     ]
 
 
@@ -157,16 +157,14 @@ def conditions(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
     return text
 
 
-def scope(frame: pd.DataFrame) -> list[str]:
+def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
     """The scope of the numbers."""
     text = [
         "A small gain says that the output hardly depends on the noise, not that it is right: an "
         "output that never changes has gain 0."
     ]
-    if frame.gain_low.isna().all():
-        return [*text, "This run has no intervals: differences between models are undecided."]
-    first = frame.iloc[0]
-    return [*text, about_intervals(str(first.unit), int(first.photographs), int(first.crops))]
+    present = bool(frame.gain_low.notna().any())
+    return [*text, *about_intervals(int(frame.photographs.iloc[0]), manifest, present)]
 
 
 def alt(frames: Frames) -> str:

@@ -17,14 +17,12 @@ from analysis.text.noise_labels import describe
 def table(sums: Mapping[View, Mapping[str, Sums]], inputs: RunInputs) -> pd.DataFrame:
     """One row for each model, noise and layer: the image itself, layers as they fire, the output.
 
-    Intervals are the 95% jackknife of logarithms over photographs, or over crops where these are
-    few, for `gain` with the same ones left out of the layer and of the image. `reason` says why a
-    layer has no change.
+    Intervals are the 95% jackknife of logarithms over photographs, for `gain` with the same ones
+    left out of the layer and of the image. `reason` says why a layer has no change.
     """
     noises = describe(inputs.noises).set_index("noise")
     scenes = [crop.scene or crop.image for crop in inputs.crops]
-    draws, unit = jackknife.draws(scenes)
-    draw_of_crop = [int(draw) for draw in draws]
+    draw_of_crop = [int(draw) for draw in jackknife.draws(scenes)]
     rows = []
     for view, layers in sums.items():
         image_change = change(layers[IMAGE], draw_of_crop)
@@ -47,7 +45,6 @@ def table(sums: Mapping[View, Mapping[str, Sums]], inputs: RunInputs) -> pd.Data
                     "gain": float(layer_gain[0]),
                     "gain_low": float(gain_bounds.low),
                     "gain_high": float(gain_bounds.high),
-                    "unit": unit,
                     "photographs": len(set(scenes)),
                     "crops": len(layer_sums.moved),
                     "positions": layer_sums.positions,

@@ -1,7 +1,9 @@
-"""Confidence intervals from values with one image left out at a time.
+"""Confidence intervals from values with one photograph left out at a time.
 
-The plain bootstrap over images is not valid for CKA: an image drawn twice puts its similarity with
-itself off the diagonal. A jackknife leaves images out, and duplicates none.
+Crops of one photograph, and photographs of one scene, are alike, so that they leave together:
+otherwise intervals are too narrow. The plain bootstrap over images is not valid for CKA: an image
+drawn twice puts its similarity with itself off the diagonal. A jackknife leaves images out, and
+duplicates none.
 """
 
 from __future__ import annotations
@@ -16,8 +18,11 @@ Array = NDArray[np.float64]
 
 LEVEL = 0.95
 
-FEW = 10
-"""With fewer scenes, crops count as independent draws; see `draws`."""
+LEAST = 3
+"""Fewest photographs for an interval."""
+
+ENOUGH = 10
+"""Fewest photographs for inference: with fewer, intervals are rough and there are no p-values."""
 
 
 class Interval(NamedTuple):
@@ -28,28 +33,29 @@ class Interval(NamedTuple):
 
 
 def standard_error(without: Array) -> Array:
-    """Jackknife standard error √((n−1)/n Σ (θ₍ᵢ₎ − θ̄)²), θ₍ᵢ₎ being the value without image i.
+    """Jackknife standard error √((n−1)/n Σ (θ₍ᵢ₎ − θ̄)²), θ₍ᵢ₎ being the value without draw i.
 
     Args:
-        without: (n, …), the values with each of n images left out.
+        without: (n, …), the values with each of n draws left out, as a rule all crops of a
+            photograph; see `draws`.
 
     Returns:
-        (…); NaN for fewer than 3 images.
+        (…); NaN for fewer than `LEAST` draws.
 
     Reference: Efron and Stein 1981, Annals of Statistics 9.
     """
     n = len(without)
-    if n < 3:
+    if n < LEAST:
         return np.full(without.shape[1:], np.nan)
     spread: Array = np.square(without - without.mean(0)).sum(0)
     return np.sqrt((n - 1) / n * spread)
 
 
 def interval(value: Array, without: Array, level: float = LEVEL) -> Interval:
-    """value ± t₍ₙ₋₁₎ x `standard_error`, t being Student's quantile for n images.
+    """value ± t₍ₙ₋₁₎ x `standard_error`, t being Student's quantile for n draws.
 
-    Images are taken as independent draws. The bounds are not clamped: near a CKA of 1 the upper
-    one may exceed it.
+    The draws are taken as independent. The bounds are not clamped: near a CKA of 1 the upper one
+    may exceed it.
 
     Args:
         value: (…).
@@ -63,12 +69,20 @@ def interval(value: Array, without: Array, level: float = LEVEL) -> Interval:
     return Interval(value - half, value + half)
 
 
-def draws(scenes: Sequence[str]) -> tuple[NDArray[np.int64], str]:
-    """Index of the independent draw that each crop belongs to, and its unit: `scene` or `crop`."""
+def draws(scenes: Sequence[str]) -> NDArray[np.int64]:
+    """Index of the photograph, an independent draw, that each crop is of.
+
+    Args:
+        scenes: (crops,) the photograph of each crop, or the scene that several of them show.
+
+    Returns:
+        (crops,), from 0 in the order in which photographs first come.
+
+    >>> draws(["b", "b", "a"]).tolist()
+    [0, 0, 1]
+    """
     places = {scene: i for i, scene in enumerate(dict.fromkeys(scenes))}
-    if len(places) >= FEW or len(places) == len(scenes):
-        return np.array([places[scene] for scene in scenes]), "scene"
-    return np.arange(len(scenes)), "crop"
+    return np.array([places[scene] for scene in scenes], dtype=np.int64)
 
 
 def log_interval(value: Array, without: Array) -> Interval:
@@ -78,14 +92,3 @@ def log_interval(value: Array, without: Array) -> Interval:
         bounds = interval(np.log(value), np.log(without))
     low, high = (np.where(positive, np.exp(bound), np.nan) for bound in bounds)
     return Interval(low, high)
-
-
-def left_out(unit: str, scenes: int) -> str:
-    """In words, which units are left out in turn.
-
-    >>> left_out("scene", 24), left_out("crop", 4)
-    ('photographs left out in turn', 'crops of these 4 photographs left out in turn')
-    """
-    group = f"these {scenes} photographs" if scenes > 1 else "this photograph"
-    units = "photographs" if unit == "scene" else f"crops of {group}"
-    return f"{units} left out in turn"

@@ -1,30 +1,66 @@
-"""What 95% intervals are about, in a sentence."""
+"""What 95% intervals are about, and whether there are photographs enough for them."""
 
 from __future__ import annotations
 
-FEW = 10
-"""With fewer photographs, or crops of them, intervals are rough."""
+from collections.abc import Mapping
+from typing import Any
+
+from analysis.stats.jackknife import ENOUGH, LEAST
+from mtd.utils.messages import plural, verb
+
+BUNDLED = "bundled"
+"""What a manifest has as images where no others are given."""
+
+ABOUT = (
+    "The 95% intervals leave out one photograph at a time: they are about other photographs, not "
+    "other trainings."
+)
 
 
-def about_intervals(unit: str, photographs: int, crops: int) -> str:
-    """Which units the intervals leave out, and so what they are about.
+def about_intervals(
+    photographs: int, manifest: Mapping[str, Any], present: bool = True
+) -> list[str]:
+    """What a run's intervals are about, and whether it has photographs enough for inference.
 
     Args:
-        unit: that is left out, a `scene` or a `crop`; see `analysis.stats.jackknife.draws`.
-        photographs: number of photographs.
-        crops: number of crops.
+        photographs: that are left out in turn; see `analysis.stats.jackknife.draws`.
+        manifest: of the run.
+        present: whether it has intervals.
 
-    >>> print(about_intervals("scene", 24, 24).partition(":")[0])
-    The 95% intervals leave out one photograph at a time
+    >>> about_intervals(24, {})[0].partition(":")[0]
+    'The 95% intervals leave out one photograph at a time'
+    >>> about_intervals(2, {})
+    ['2 photographs are too few for intervals: at least 3 are needed, 10 for inference.']
     """
-    if unit == "scene":
-        what, about = "photograph", "other photographs, not about other trainings"
+    count = plural(photographs, "photograph")
+    if photographs < LEAST:
+        are = verb(photographs, "is", "are")
+        needed = f"at least {LEAST} are needed, {ENOUGH} for inference"
+        text = [f"{count} {are} too few for intervals: {needed}."]
+    elif not present:
+        text = ["This run has no intervals: every difference is undecided."]
+    elif photographs < ENOUGH:
+        text = [f"{ABOUT} With {count} they are rough: at least {ENOUGH} are needed."]
     else:
-        of = f"these {photographs} photographs" if photographs > 1 else "this photograph"
-        what = f"crop of {of}"
-        same = "these photographs" if photographs > 1 else "this photograph"
-        about = f"other crops of {same}, not about other photographs or trainings"
-    count = f"{photographs} photographs" if unit == "scene" else f"{crops} crops"
-    few = (photographs if unit == "scene" else crops) < FEW
-    rough = f" With {count} they are rough." if few else ""
-    return f"The 95% intervals leave out one {what} at a time: they are about {about}.{rough}"
+        text = [ABOUT]
+    return [*text, *illustration(manifest)]
+
+
+def illustration(manifest: Mapping[str, Any]) -> list[str]:
+    """That the few bundled photographs illustrate and infer nothing, if a run has no others."""
+    if manifest.get("images") != BUNDLED:
+        return []
+    return [
+        "The bundled photographs are an illustration, not inference: give at least "
+        f"{ENOUGH} of your own with --images."
+    ]
+
+
+def bands(photographs: int) -> str:
+    """What a figure's bands are.
+
+    >>> bands(24), bands(4)
+    ('95% intervals over 24 photographs', 'rough 95% intervals over 4 photographs')
+    """
+    rough = "rough " if photographs < ENOUGH else ""
+    return f"{rough}95% intervals over {plural(photographs, 'photograph')}"

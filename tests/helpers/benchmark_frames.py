@@ -45,11 +45,13 @@ def noises(values: dict[str, tuple[float, float]], metric: str = "psnr") -> pd.D
                     "model": model,
                     "metric": metric,
                     "mean": mean,
+                    "low": mean - 0.5,
+                    "high": mean + 0.5,
                     "gain": 2.0,
                     "gain_low": 1.0,
                     "gain_high": 3.0,
                     "mean_rank": 1.0 + better,
-                    "draw": "crop",
+                    "photographs": 24,
                 }
             )
     return pd.DataFrame(rows)
@@ -66,12 +68,13 @@ def paired(found: dict[tuple[str, str], dict[str, tuple[float, ...]]]) -> pd.Dat
             **dict(zip(("difference", "low", "high", "p_holm"), numbers, strict=True)),
             "p": numbers[3],
             "better": 1.0,
+            "photographs": 24,
         }
         for (a, b), of in found.items()
         for noise, numbers in of.items()
     ]
     names = ["noise", "metric", "model_a", "model_b", "difference", "low", "high", "p_holm"]
-    return pd.DataFrame(rows, columns=[*names, "p", "better", "draw"])
+    return pd.DataFrame(rows, columns=[*names, "p", "better", "photographs"])
 
 
 def benchmark(

@@ -50,7 +50,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *agreement(frames),
         *between_noises(frames),
         *kinds(manifest),
-        *scope(frames),
+        *scope(frames, manifest),
     ]
 
 
@@ -316,14 +316,10 @@ def undecided(frame: pd.DataFrame, first: str) -> str:
     return listed(texts)
 
 
-def scope(frames: Frames) -> list[str]:
+def scope(frames: Frames, manifest: Manifest) -> list[str]:
     """What the intervals are about, or why there are none."""
-    means = frames["means"]
-    if means.low.isna().all():
-        return ["Too few pictures for intervals: every difference between models is undecided."]
-    unit = "crop" if "crop" in set(means.draw) else "scene"
-    frame = frames["no_reference"]
-    return [about_intervals(unit, frame.scene.nunique(), pictures(frames))]
+    present = bool(frames["means"].low.notna().any())
+    return about_intervals(frames["no_reference"].scene.nunique(), manifest, present)
 
 
 def terminal_table(frames: Frames, manifest: Manifest) -> str:

@@ -51,7 +51,7 @@ DIFFERENCE = "difference"
 """The column of `agreement.csv` that is averaged."""
 
 AGREEMENT = ("model_a", "model_b", *CROP, DIFFERENCE)
-MEANS = ("quantity", "model", "model_b", "mean", "low", "high", "floor", "pictures", "draw")
+MEANS = ("quantity", "model", "model_b", "mean", "low", "high", "floor", "pictures", "photographs")
 
 
 def no_reference(
@@ -89,8 +89,8 @@ def in_order(frame: pd.DataFrame, names: list[str], places: Mapping[str, int]) -
 def means(quantities: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
     """The mean of each quantity over pictures, with its 95% interval.
 
-    Pictures are left out in turn (`analysis.stats.jackknife`). Values that are not defined, such
-    as the autocorrelation of a residual that is 0 everywhere, are left out.
+    Photographs are left out in turn, each with all its crops; see `jackknife.draws`. Values that
+    are not defined, such as the autocorrelation of a residual that is 0 everywhere, are left out.
 
     Args:
         quantities: see `no_reference`.
@@ -109,18 +109,18 @@ def means(quantities: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
 
 
 def mean(rows: pd.DataFrame, column: str) -> tuple[float, float, float]:
-    """The mean of a column, and its 95% interval; NaN for fewer than 3 draws."""
-    units, _ = jackknife.draws(list(rows.scene))
+    """The mean of a column, and its 95% interval; NaN for fewer than 3 photographs."""
+    units = jackknife.draws(list(rows.scene))
     values = rows[column].to_numpy(dtype=float)
     value = np.array(values.mean())
     count = int(units.max()) + 1
-    if count < 3:
+    if count < jackknife.LEAST:
         return float(value), math.nan, math.nan
     without = np.array([values[units != unit].mean() for unit in range(count)])
     low, high = jackknife.interval(value, without)
     return float(value), float(low), float(high)
 
 
-def size(rows: pd.DataFrame) -> tuple[int, str]:
-    """Number of pictures or crops, and which of them are left out."""
-    return len(rows), jackknife.draws(list(rows.scene))[1]
+def size(rows: pd.DataFrame) -> tuple[int, int]:
+    """Number of pictures or crops, and of photographs that they are of."""
+    return len(rows), rows.scene.nunique()

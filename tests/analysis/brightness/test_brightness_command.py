@@ -83,7 +83,7 @@ def test_tables_are_complete_and_agree(folder):
     frames = tables(path)
     frame, each, shares = (frames[name] for name in TABLES)
     first = "model noise shift shift_low shift_high distance distance_low distance_high difference"
-    rest = "psnr psnr_matched matching images photographs unit kind note"
+    rest = "psnr psnr_matched matching images photographs kind note"
     assert list(frame) == f"{first} {rest}".split()
     spot = "model noise image top left sha256 shift distance psnr psnr_matched slope offset"
     assert list(each) == spot.split() and list(shares) == ["model", "noise", "level", "share"]
@@ -192,7 +192,7 @@ ROW = {
             {"shift": -3.2, "shift_low": -3.5, "shift_high": -2.9},
             "outputs are 3.20 [2.90, 3.50] levels too dark. Matching",
         ),
-        ({"shift_low": math.nan, "shift_high": math.nan}, "undecided, too few crops"),
+        ({"shift_low": math.nan, "shift_high": math.nan}, "undecided, too few photographs"),
         ({"shift": math.nan, "shift_low": math.nan}, "no numbers, as outputs hold values that"),
     ],
 )
@@ -222,7 +222,9 @@ def test_what_is_said_beside_the_numbers(folder, capsys):
     path = started("plain.pth", *FEW, "--noise", "gaussian:0", "--noise", "mixture:2")
     out = capsys.readouterr().out
     words = " ".join(out.split())
-    assert "7 crops of 4 photographs, 16 x 16" in out and "With 7 crops they are rough." in words
+    assert (
+        "7 crops of 4 photographs, 16 x 16" in out and "With 4 photographs they are rough" in words
+    )
     assert "Mixture is this project's own preset" in words
     frame = tables(path)["brightness"].set_index(["model", "noise"])
     same = frame.loc[(NOISY, "gaussian:0")]
@@ -230,7 +232,8 @@ def test_what_is_said_beside_the_numbers(folder, capsys):
     assert same.psnr == same.psnr_matched == math.inf
     started("plain.pth", "--crop", "16", "--limit", "2", "--quiet", *TWO)
     out = " ".join(capsys.readouterr().out.split())
-    assert "no intervals: they need 3 crops" in out and "too few crops for an interval" in out
+    assert "2 photographs are too few for intervals" in out
+    assert "too few photographs for an interval" in out and "illustration, not inference" in out
     started("plain.pth", *FEW, *TWO, "--input-mask", "0.8")
     out = " ".join(capsys.readouterr().out.split())
     assert "80% of the pixels were hidden from the networks" in out

@@ -206,7 +206,7 @@ def test_one_value_that_is_not_finite_is_said(bad):
     assert all(math.isnan(value) for value in row.values())
 
 
-def test_intervals_leave_out_draws():
+def test_intervals_leave_out_photographs():
     output, clean = random(6, number=7)
     counts = [count(psnr_ssim.levels(image)).numpy() for image in (output, clean)]
     held, draws = Brightness(*counts, fit(output, clean).numpy()), np.array([0, 0, 1, 2, 2, 2, 3])

@@ -198,7 +198,7 @@ def test_what_is_written_and_said(folder, capsys):
     assert "Mixture is this project's own preset; the paper's is not public." in words
     assert "t-SNE depends on its perplexity (10.3) and seed (0)" in words
     assert "The probe is tested in 5 folds, all noises of a crop in one of them" in words
-    assert "With 8 crops they are rough." in words
+    assert "With 4 photographs they are rough" in words and "not inference" in words
     frame = tables(path)["degradation"]
     assert (frame.low < frame.ch_noise).all() and (frame.ch_noise < frame.high).all()
     assert frame.variance.between(0, 1).all()

@@ -88,16 +88,19 @@ def test_numbers_are_those_of_the_features(folder, name):
     assert (same.w1 == 0).all() and (same.js == 0).all() and same.js_low.isna().all()
 
 
-def test_intervals_are_a_jackknife_over_images(folder):
-    frame, _ = tables(started("plain.pth", *FEW, *TWO))
+def test_intervals_are_a_jackknife_over_photographs(folder):
+    path = started("plain.pth", *FEW, *TWO)
+    frame, _ = tables(path)
     row = frame.set_index("noise").loc["poisson:3.5"]
     reference, test = (
         features("plain", "input:conv_last", spec) for spec in ("gaussian:15", "poisson:3.5")
     )
-    kept = [[i for i in range(6) if i != out] for out in range(6)]
+    of = [crop["image"] for crop in read_manifest(path)["crops"]]
+    assert len(of) == 6 and len(set(of)) == 4 == row.photographs
+    kept = [[i for i in range(6) if of[i] != out] for out in dict.fromkeys(of)]
     without = np.array([by_hand(reference[part], test[part]) for part in kept])
-    error = np.sqrt(5 / 6 * np.square(without - without.mean(0)).sum(0))
-    half = dict(zip(distributions_tables.NUMBERS, stats.t.ppf(0.975, 5) * error, strict=True))
+    error = np.sqrt(3 / 4 * np.square(without - without.mean(0)).sum(0))
+    half = dict(zip(distributions_tables.NUMBERS, stats.t.ppf(0.975, 3) * error, strict=True))
     for number in ("w1", "w1_relative", "mean", "sigma", "skewness", "kurtosis", "shape"):
         found = row[f"{number}_high"] - row[number]
         assert found == pytest.approx(half[number], rel=0.01), number
@@ -138,27 +141,25 @@ def test_what_is_written_and_said(folder, capsys):
     assert manifest["grid"]["bins"] == histograms.BINS and manifest["noises"][0] == "gaussian:15"
     out = " ".join(capsys.readouterr().out.split())
     assert "6 crops of 16 x 16 from 4 photographs, with 95% intervals" in out
-    assert (
-        "leave out one crop of these 4 photographs at a time" in out
-        and "this project's own preset" in out
-    )
+    assert "leave out one photograph at a time" in out and "this project's own preset" in out
+    assert "With 4 photographs they are rough" in out and "illustration, not inference" in out
     assert "minus their own mean" in out and "Features before the last convolution" in out
     assert "W1 of features before the last convolution from gaussian:15" in out
 
 
 @pytest.mark.parametrize("crops", ["1", "2"])
-def test_without_three_crops_there_are_no_intervals(folder, capsys, crops):
+def test_without_three_photographs_there_are_no_intervals(folder, capsys, crops):
     frame, _ = tables(started("plain.pth", "--crop", "16", "--limit", crops, "--quiet", *TWO))
     assert frame.mean_low.isna().all() and not math.isnan(frame["mean"][0])
-    assert "no intervals: fewer than 3 crops" in capsys.readouterr().out
+    assert "too few for intervals: at least 3" in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_figure_has_a_row_for_each_model_and_layer_up_to_a_limit(folder, monkeypatch):
     frame, curves = tables(started("plain.pth", "hidden.pth", *FEW, *TWO, "--layers", BLOCK))
-    drawn = distributions_figures.figure(frame, curves, 4)
+    drawn = distributions_figures.figure(frame, curves)
     assert len(drawn.axes) == 4 * 2
     monkeypatch.setattr(distributions_figures, "MOST", 3)
-    drawn = distributions_figures.figure(frame, curves, 4)
+    drawn = distributions_figures.figure(frame, curves)
     assert len(drawn.axes) == 3 * 2 and "first 3 of 4 rows" in drawn.get_suptitle()
 
 

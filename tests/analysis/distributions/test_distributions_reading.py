@@ -17,7 +17,7 @@ def frames(
     models: str = "a",
     layers: dict[str, bool] | None = None,
     half: float = NAN,
-    crops: int = 6,
+    photographs: int = 4,
     resolution: float = 0.001,
 ) -> dict[str, pd.DataFrame]:
     """Distances that are larger for later models; by default of the last features alone."""
@@ -26,8 +26,9 @@ def frames(
         for noise, distance in (("g", 0.0), ("p", 0.5 * place)):
             for layer, last in (layers or {"input:conv_last": True}).items():
                 row = {"model": model, "noise": noise, "reference": "g", "layer": layer}
-                row |= {"last_features": last, "shape": 2.0 - distance, "unit": "crop", "note": ""}
-                row |= {"crops": crops, "resolution": resolution, "mean": 0.0, "sigma": 1.0}
+                row |= {"last_features": last, "shape": 2.0 - distance, "note": ""}
+                row |= {"crops": 6, "photographs": photographs}
+                row |= {"resolution": resolution, "mean": 0.0, "sigma": 1.0}
                 row |= {"kurtosis": 0.25}
                 row |= {"shape_low": 2.0 - distance - half, "shape_high": 2.0 - distance + half}
                 for name in ("w1_relative", "js"):
@@ -61,10 +62,11 @@ def test_models_without_a_last_convolution_have_their_last_layer_instead():
 
 def test_what_intervals_are_about_or_why_there_are_none():
     text = said(frames(half=0.1))
-    assert "leave out one crop of these 4 photographs at a time: they are about other crops" in text
-    assert text.count("about other crops") == 1
-    assert "no intervals; the order of its values is undecided" in said(frames())
-    assert "no intervals: fewer than 3 crops;" in said(frames(crops=2))
+    assert "leave out one photograph at a time: they are about other photographs" in text
+    assert text.count("about other photographs") == 1 and "With 4 photographs they are" in text
+    assert "an interval without 0 shows no difference from the reference" in text
+    assert "no intervals: every difference is undecided" in said(frames())
+    assert "2 photographs are too few for intervals" in said(frames(photographs=2))
 
 
 def test_scales_are_arbitrary_where_there_are_several():

@@ -111,3 +111,13 @@ def test_what_cannot_be_measured():
 def test_public_names():
     assert analysis.distributions.measure_distances is measure_distances
     assert {"DistributionsResult", "measure_distances"} <= set(dir(analysis.distributions))
+
+
+@pytest.mark.parametrize("column, unit", [("unit", "crop"), ("draw", "scene")])
+def test_intervals_of_an_earlier_version_are_refused(result, tmp_path, column, unit):
+    path = result.save(tmp_path / "run")
+    assert analysis.open_run(path, "distributions").frames
+    table = path / "distributions.csv"
+    pd.read_csv(table).assign(**{column: unit}).to_csv(table, index=False)
+    with pytest.raises(BadInput, match=r"which left out crops; run the analysis again"):
+        analysis.open_run(path, "distributions")

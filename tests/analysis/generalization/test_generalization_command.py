@@ -91,7 +91,7 @@ def test_the_table_holds_every_models_metrics_of_every_crop(folder, capsys):
     assert "6 crops of 32 x 32 from 4 images (bundled)" in out
     assert "in distribution: gaussian:15 (plain, hidden), unknown (dncnn)" in out
     assert "What dncnn was trained on is unknown" in out and "noisy input" in out
-    assert "fewer than 10" in out and "preset" not in out
+    assert "illustration, not inference" in out and "preset" not in out
     means = results[results.metric == "psnr"].groupby(["noise", "model"]).value.mean()
     noises = frames["noises"].set_index(["metric", "noise", "model"])
     for (spec, model), value in means.items():
@@ -139,7 +139,7 @@ def test_whole_images_of_any_size_and_their_whole_sets(folder, capsys):
     )
     results = tables(path)["results"]
     assert set(zip(results.height, results.width, strict=True)) == {(40, 52), (52, 40), (33, 47)}
-    assert results.image.nunique() == 4 and set(tables(path)["noises"].draw) == {"scene"}
+    assert results.image.nunique() == 4 and set(tables(path)["noises"].photographs) == {4}
     assert "4 whole images of 33 x 47, 40 x 52, 52 x 40 (photos)" in (capsys.readouterr().out)
     limited = started(
         "plain.pth", "--images", "photos", "--no-lpips", "--quiet", *TWO, "--limit", "2"
@@ -354,7 +354,7 @@ def test_scores_in_the_table_are_those_of_the_results(folder):
     held = frames["generalization"].query("metric == 'psnr'").reset_index(drop=True)
     for name in ("in_distribution", "out_of_distribution_low", "ood_drop_high", "mean_rank"):
         assert np.allclose(again[name], held[name], equal_nan=True, atol=1e-12)
-    assert math.isnan(held.mean_rank[2]) and held.draw[0] == "crop"
+    assert math.isnan(held.mean_rank[2]) and held.photographs[0] == 4
     assert json.loads((path / "run.json").read_text())["runs"][0]["command"] == "test"
     assert checkpoint_file.locate("plain.pth")
 

@@ -80,7 +80,7 @@ def test_tests_are_on_the_same_images_and_the_joint_one_on_each_images_mean():
     for row, change in ((frame.iloc[0], each), (frame.iloc[-1], joint)):
         assert row.difference == pytest.approx(change.mean(), abs=1e-12)
         assert row.p == pytest.approx(enumerated(change), abs=1e-12)
-        assert row.better == (change > 0).mean() and row.draws == 12
+        assert row.better == (change > 0).mean() and row.photographs == 12
     assert frame.p_holm.tolist() == pytest.approx(holm(list(frame.p)).tolist())
 
 
@@ -89,7 +89,17 @@ def test_crops_of_a_photograph_are_averaged_first():
     values = drawn(9, 24, a=30, b=30)
     frame = pairwise_tests.paired(scoring.table(rows(values, "poisson:3", images), "psnr", []))
     each = (values["a"] - values["b"]).reshape(12, 2).mean(1)
-    assert frame.p[0] == pytest.approx(enumerated(each), abs=1e-12) and frame.draws[0] == 12
+    assert frame.p[0] == pytest.approx(enumerated(each), abs=1e-12) and frame.photographs[0] == 12
+
+
+def test_below_ten_photographs_there_is_no_p_value_however_many_crops():
+    images = [f"{i // 4}.png" for i in range(40)]
+    for count in (9, 10):
+        values = drawn(9, 4 * count, a=33, b=30)
+        part = rows(values, "poisson:3", images[: 4 * count])
+        (row,) = pairwise_tests.paired(scoring.table(part, "psnr", [])).to_dict("records")
+        assert row["photographs"] == count and row["low"] > 0
+        assert math.isnan(row["p"]) == math.isnan(row["p_holm"]) == (count < 10)
 
 
 def test_sets_of_different_images_have_no_joint_test():

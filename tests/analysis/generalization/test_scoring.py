@@ -121,18 +121,25 @@ def test_crops_of_a_photograph_count_as_one_draw():
     images = [f"{i // 3}.png" for i in range(36)]  # twelve photographs
     values = drawn(5, 36, a=30)
     table = scoring.table(rows(values, "poisson:3", images), "psnr", [])
-    assert table.draws == [12] and table.unit == ["scene"]
+    assert table.photographs == [12]
     row = scoring.noises(table).iloc[0]
     means = values["a"].reshape(12, 3).mean(1)
     low, high = stats.t.interval(0.95, 11, means.mean(), stats.sem(means))
     assert (row["mean"], row.low, row.high) == pytest.approx((means.mean(), low, high), abs=1e-10)
 
 
-def test_with_few_photographs_crops_are_draws_and_the_table_says_so():
-    images = [f"{i // 4}.png" for i in range(16)]
-    table = scoring.table(rows(drawn(6, 16, a=30), "poisson:3", images), "psnr", [])
-    assert table.draws == [16] and table.unit == ["crop"]
-    assert scoring.noises(table).draw.tolist() == ["crop"]
+@pytest.mark.parametrize("count", [2, 4])
+def test_few_photographs_are_the_draws_and_their_crops_are_not(count):
+    images = [f"{i // 8}.png" for i in range(8 * count)]
+    values = drawn(6, 8 * count, a=30)
+    table = scoring.table(rows(values, "poisson:3", images), "psnr", [])
+    assert table.photographs == [count]
+    row = scoring.noises(table).iloc[0]
+    assert row.photographs == count and scoring.generalization(table).photographs[0] == count
+    means = values["a"].reshape(count, 8).mean(1)
+    low, high = stats.t.interval(0.95, count - 1, means.mean(), stats.sem(means))
+    expected = (low, high) if count > 2 else (math.nan, math.nan)
+    assert (row.low, row.high) == pytest.approx(expected, abs=1e-10, nan_ok=True)
 
 
 def test_variances_of_different_images_add_up():
@@ -140,7 +147,7 @@ def test_variances_of_different_images_add_up():
     real = drawn(7, 9, a=31, b=32, noisy_input=30)
     frame = pd.concat([rows(POISSON, "poisson:3", NAMES), rows(real, "polyu", other)])
     table = scoring.table(frame, "psnr", [])
-    assert table.draws == [12, 9]
+    assert table.photographs == [12, 9]
     row = scoring.generalization(table).set_index("model").loc["b"]
     errors = [stats.sem(values) for values in (POISSON["b"], real["b"])]
     freedom = (errors[0] ** 2 + errors[1] ** 2) ** 2 / (errors[0] ** 4 / 11 + errors[1] ** 4 / 8)
@@ -163,14 +170,14 @@ def test_images_that_a_score_does_not_depend_on_leave_its_interval_alone():
 def test_photographs_of_one_scene_count_as_one_draw():
     frame = rows(drawn(5, 36, a=30), "real", [f"{i}.png" for i in range(36)])
     frame["scene"] = [f"scene {i // 3}" for i in range(36)]
-    assert scoring.table(frame, "psnr", []).draws == [12]
+    assert scoring.table(frame, "psnr", []).photographs == [12]
 
 
 def test_the_same_pixels_under_another_name_are_the_same_draws():
     renamed = rows(POISSON, "real", [f"{i}" for i in range(12)][::-1])
     renamed["sha256"] = rows(POISSON, "poisson:3", NAMES).sha256
     frame = pd.concat([rows(GAUSSIAN, "gaussian:15", NAMES), renamed])
-    assert scoring.table(frame, "psnr", []).draws == [12]
+    assert scoring.table(frame, "psnr", []).photographs == [12]
 
 
 def test_a_level_that_is_there_twice_counts_with_its_mean():

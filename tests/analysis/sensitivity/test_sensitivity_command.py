@@ -96,7 +96,7 @@ def test_what_is_written_and_said(folder, capsys):
     out = capsys.readouterr().out
     assert "7 crops of 16 x 16" in out
     words = " ".join(out.split())
-    assert "With 7 crops they are rough." in words
+    assert "With 4 photographs they are rough" in words and "not inference" in words
     assert "Mixture is this project's own preset" in words
     assert "isp also changes the image that is to be restored" in words
     assert "masks were drawn independently under each noise" in words

@@ -9,7 +9,8 @@ from scipy import stats
 
 from analysis.cka import hsic
 from analysis.cka.compute import STEADY
-from analysis.stats.jackknife import interval, standard_error
+from analysis.stats.jackknife import draws, interval, log_interval, standard_error
+from analysis.text.intervals import about_intervals
 
 
 def test_of_a_mean_it_is_the_t_interval():
@@ -88,8 +89,6 @@ def test_intervals_of_minibatches_are_wide_rather_than_narrow():
 
 
 def test_log_intervals_are_those_of_logarithms_and_only_of_values_above_0():
-    from analysis.stats.jackknife import log_interval
-
     stream = np.random.default_rng(0)
     value, without = np.array([2.0, 3.0]), np.exp(stream.normal(size=(8, 2)))
     found = log_interval(value, without)
@@ -100,11 +99,26 @@ def test_log_intervals_are_those_of_logarithms_and_only_of_values_above_0():
     assert np.isnan(log_interval(value, without).low).tolist() == [False, True]
 
 
-def test_draws_are_photographs_from_ten_on_and_crops_below():
-    from analysis.stats.jackknife import draws
+def test_draws_are_photographs_however_few():
+    for count in (1, 4, 20):
+        scenes = [f"{i // 2}" for i in range(2 * count)]
+        assert draws(scenes).tolist() == [i // 2 for i in range(2 * count)]
+    assert draws(["b", "a", "b"]).tolist() == [0, 1, 0]
 
-    many = [f"{i // 2}" for i in range(20)]
-    assert draws(many)[1] == "scene" and draws(many)[0].tolist() == [i // 2 for i in range(20)]
-    few = many[:18]
-    assert draws(few)[1] == "crop" and draws(few)[0].tolist() == list(range(18))
-    assert draws(["a", "b", "c"])[1] == "scene"
+
+def test_it_is_said_what_intervals_are_about_and_whether_they_are_enough():
+    about, bundled = "they are about other photographs, not other trainings", {"images": "bundled"}
+    assert [about in text for text in about_intervals(10, {})] == [True]
+    assert "rough" not in about_intervals(10, {})[0]
+    (few,) = about_intervals(9, {"images": ["photos"]})
+    assert about in few and few.endswith(
+        "With 9 photographs they are rough: at least 10 are needed."
+    )
+    for count, words in ((1, "1 photograph is"), (2, "2 photographs are")):
+        needed = "too few for intervals: at least 3 are needed, 10 for inference."
+        assert about_intervals(count, {}) == [f"{words} {needed}"]
+    (none,) = about_intervals(30, {}, present=False)
+    assert "no intervals" in none and about not in none
+    for count, present in ((2, False), (4, False), (4, True), (12, True)):
+        *_, last = about_intervals(count, bundled, present)
+        assert "an illustration, not inference" in last and "--images" in last

@@ -233,7 +233,7 @@ def test_of_many_maps_only_those_that_are_drawn_are_described():
 def layers(model: str, ch: float, probes: list[float]) -> list[dict[str, Any]]:
     return [
         {"model": model, "layer": f"l{i}", "index": i, "ch_noise": ch, "low": ch / 2}
-        | {"high": ch * 2, "probe": probe, "chance": 0.2, "unit": "scene"}
+        | {"high": ch * 2, "probe": probe, "chance": 0.2}
         | {"last_features": i == len(probes) - 1, "highest": i == 0, "note": "", "folds": 5}
         | {"photographs": 30, "crops": 30}
         for i, probe in enumerate(probes)
@@ -253,7 +253,7 @@ def test_clusters_are_set_against_random_labels_and_chance():
 def test_sensitivity_is_that_of_the_output_and_of_the_strongest_layer():
     rows = [
         {"model": m, "noise": n, "layer": layer, "index": i, "gain": g, "gain_low": g - 0.1}
-        | {"gain_high": g + 0.1, "unit": "scene", "photographs": 20, "crops": 20, "note": ""}
+        | {"gain_high": g + 0.1, "photographs": 20, "crops": 20, "note": ""}
         | {"change": g, "kind": n}
         for m, out in (("a", 0.5), ("b", 1.5))
         for n in ("x", "y")

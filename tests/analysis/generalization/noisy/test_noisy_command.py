@@ -150,7 +150,8 @@ def test_crops_and_noises_to_compare_with(folder):
     assert len(set(files)) == 8 and all((path / file).is_file() for file in files)
     assert set(frames["features"].noise_a) == {"poisson:2"}
     assert set(frames["features"].noise_b) == {RECORDED, "poisson:2, another draw"}
-    assert set(frames["means"].draw) == {"crop"}  # of four photographs
+    assert set(frames["means"].photographs) == {frames["no_reference"].scene.nunique()}
+    assert frames["means"].photographs.iloc[0] < 8  # crops
 
 
 def test_pages_and_other_files_of_a_folder(folder, capsys):
@@ -337,7 +338,7 @@ def test_the_identity_and_tiny_pictures(folder):
     assert (rows.residual == 0).all() and rows.autocorrelation.isna().all()
     np.testing.assert_array_equal(result.output("same", "image 1"), pictures[1])
     text = "\n".join(result.sentences())
-    assert "Too few pictures for intervals" in text
+    assert "2 photographs are too few for intervals" in text
     few = "the pictures give 0 different patches of 16 x 16 pixels, it needs 4"
     assert f"CKA was left out: {few}" in text
     assert "One model" in text and result.text() and result.figures()

@@ -127,10 +127,10 @@ def test_a_model_that_takes_away_more_than_the_noise_is_named():
 
 
 def test_few_pictures_decide_nothing():
-    assert "Too few pictures for intervals: every difference" in text(frames(count=2))
+    assert "2 photographs are too few for intervals: at least 3" in text(frames(count=2))
     assert "1 noisy picture without" in text(frames(count=1))
     rough = text(frames(count=5))
-    assert "With 5 photographs they are rough" in rough and "Too few" not in rough
+    assert "With 5 photographs they are rough" in rough and "too few" not in rough
 
 
 def test_agreement_of_one_two_and_many_models():

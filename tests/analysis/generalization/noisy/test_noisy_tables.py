@@ -41,7 +41,7 @@ def test_the_interval_of_a_mean_is_students():
     low, high = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
     row = means.iloc[0]
     assert (row["mean"], row.low, row.high) == pytest.approx((3.5, low, high))
-    assert (row.pictures, row.draw, row.model_b) == (4, "scene", "")
+    assert (row.pictures, row.photographs, row.model_b) == (4, 4, "")
     assert list(means.quantity) == ["noise_level"]  # what is not defined has no mean
 
 
@@ -51,9 +51,9 @@ def test_photographs_are_left_out_with_all_their_crops():
     row = tables.means(rows(scenes, values), NONE).iloc[0]
     by_scene = np.reshape(values, (10, 2)).mean(1)
     low, high = stats.t.interval(0.95, 9, by_scene.mean(), stats.sem(by_scene))
-    assert (row.low, row.high, row.draw) == (pytest.approx(low), pytest.approx(high), "scene")
+    assert (row.low, row.high, row.photographs) == (pytest.approx(low), pytest.approx(high), 10)
     few = tables.means(rows(["a", "a", "b", "b"], values[:4]), NONE).iloc[0]
-    assert few.draw == "crop"
+    assert few.photographs == 2 and math.isnan(few.low)  # four crops, but of two photographs
 
 
 def test_two_pictures_have_no_interval():
