@@ -28,7 +28,11 @@ def parser() -> cli.Parser:
         "formats their color profile; other formats are written as PNG.",
         EXAMPLES,
     )
-    p.add_argument("checkpoint", metavar="MODEL", help="a checkpoint, or baseline.pth, masked.pth")
+    p.add_argument(
+        "checkpoint",
+        metavar="MODEL",
+        help="a checkpoint, baseline.pth, masked.pth, or classical:nlm and the like",
+    )
     p.add_argument("input", metavar="INPUT", help="an image, or a folder (without subfolders)")
     p.add_argument("output", metavar="OUTPUT", help="a .png or .tif file; a folder for a folder")
     p.add_argument(

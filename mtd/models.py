@@ -39,7 +39,8 @@ def parser() -> cli.Parser:
         "files",
         nargs="*",
         metavar="FILE",
-        help="a checkpoint, or baseline.pth, masked.pth; without it, all networks are listed",
+        help="a checkpoint, baseline.pth, masked.pth, classical:blur:0.9 or the like; without it, "
+        "all networks are listed",
     )
     p.add_argument(
         "--size",
@@ -79,7 +80,7 @@ def inspect(path: str, options: LoadOptions, size: int, tested: bool = True) -> 
         facts = profile.describe(model, size)
     except BadInput as error:
         raise BadInput(f"{path}: {error}") from None
-    if tested:
+    if tested and model.has_layers:
         try:
             facts["self_test"] = self_test(model, facts["macs_per_pixel"]).to_dict()
         except BadInput as error:
@@ -110,7 +111,8 @@ def lines(facts: dict[str, Any]) -> list[str]:
         "assumed": facts.get("assumed", ""),
         "hyper-parameters": _named(facts["hyper_parameters"]),
         "parameters": f"{facts['parameters']:,} in {plural(facts['parameter_tensors'], 'tensor')}",
-        "multiply-adds": f"{facts['macs_per_pixel']:,.0f} per pixel, at {size} x {size}",
+        "multiply-adds": f"{facts['macs_per_pixel']:,.0f} per pixel, at {size} x {size}"
+        * (facts["parameters"] > 0),
         "receptive field": facts["receptive_field"]["text"],
         "value range": f"0 to {facts['value_range']:g}",
         "channel order": facts["channel_order"],
@@ -142,7 +144,12 @@ def _recognized(facts: dict[str, Any]) -> str:
 
 
 def _named(values: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in values.items())
+    texts = {k: f"{len(v)} values" if _is_long(v) else v for k, v in values.items()}
+    return ", ".join(f"{name}={value}" for name, value in texts.items())
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 12
 
 
 def _level(facts: dict[str, Any]) -> str:

@@ -31,13 +31,18 @@ EXAMPLES = """\
 
 
 def prepare(inputs: RunInputs, settings: AttributionSettings) -> AttributionSettings:
-    """The settings, once it is seen that the blur fits into the crops.
+    """The settings, once it is seen that the blur fits into the crops, and models have gradients.
 
     Raises:
-        BadInput: it does not.
+        BadInput: it does not, or a model is no network.
     """
     from analysis.attribution import integrated_gradients
+    from analysis.engine.layers import NO_NETWORK
+    from mtd.utils.errors import BadInput
 
+    for name, model in inputs.models.items():
+        if not model.has_layers:
+            raise BadInput(f"{name}: {NO_NETWORK}")
     assert settings.crop is not None
     integrated_gradients.check_blur(settings.crop, settings.blur)
     return settings

@@ -45,16 +45,20 @@ def layers(inputs: RunInputs, settings: DegradationSettings) -> dict[str, list[s
     """Layers by model: those of the patterns, or the default ones and the last features.
 
     Raises:
-        BadInput: a pattern that matches nothing.
+        BadInput: a pattern that matches nothing, or a model without a convolution.
     """
     from analysis.commands.inputs import choose_layers
     from analysis.engine.layers import INPUT, default_layers, last_convolution
+    from mtd.utils.errors import BadInput
 
     if settings.layers:
         return choose_layers(inputs.models, settings.layers)
     chosen: dict[str, list[str]] = {}
     for name, model in inputs.models.items():
-        patterns = [*default_layers(model), INPUT + last_convolution(model)]
+        try:
+            patterns = [*default_layers(model), INPUT + last_convolution(model)]
+        except BadInput as error:
+            raise BadInput(f"{name}: {error}") from None
         chosen |= choose_layers({name: model}, patterns)
     return chosen
 

@@ -17,6 +17,11 @@ Selector = str | re.Pattern[str] | type[nn.Module] | Callable[[str, nn.Module], 
 WINDOW_ATTENTION = re.compile("window.*att", re.IGNORECASE)
 """Names of classes of window attention."""
 
+NO_NETWORK = (
+    "it is no network, without layers and gradients: leave it out, or use analysis.generalization"
+)
+"""Why a classical denoiser is refused where layers or gradients are needed."""
+
 INPUT = "input:"
 """How the name of a module's input begins."""
 
@@ -74,6 +79,7 @@ def last_convolution(model: nn.Module) -> str:
     """
     from mtd.networks.base import Denoiser, convolutions
 
+    check_network(model)
     path = "".join(convolutions(model)[-1:])
     if isinstance(model, Denoiser):
         path = model.last_convolution()
@@ -123,6 +129,16 @@ def default_layers(model: nn.Module) -> list[str]:
     return model.main_layers() if isinstance(model, Denoiser) else convolutions(model)
 
 
+def check_network(model: nn.Module) -> None:
+    """Check that a model is a network.
+
+    Raises:
+        BadInput: it is a classical denoiser, without layers.
+    """
+    if not getattr(model, "has_layers", True):
+        raise BadInput(NO_NETWORK)
+
+
 def choose(model: nn.Module, layers: Selector | Sequence[Selector] | None = None) -> list[str]:
     """Module paths that selectors match, in the order of the network's definition.
 
@@ -133,8 +149,9 @@ def choose(model: nn.Module, layers: Selector | Sequence[Selector] | None = None
     (path, module). None takes `default_layers`.
 
     Raises:
-        BadInput: a selector that matches no module.
+        BadInput: a selector that matches no module, or a model that is no network.
     """
+    check_network(model)
     if layers is None:
         return default_layers(model)
     single = isinstance(layers, str | re.Pattern | type) or callable(layers)

@@ -181,7 +181,7 @@ def training_logs(options: ReportOptions, inputs: RunInputs) -> list[str]:
     if options.training:
         return list(options.training)
     folders: dict[Path, None] = {}
-    for model in inputs.models.values():
+    for model in (model for model in inputs.models.values() if model.has_layers):
         path = checkpoint_file.locate(model.source["path"])
         for folder in (path.parent, path.with_suffix("")):
             if (folder / LOG).is_file() and (folder / RECIPE).is_file():

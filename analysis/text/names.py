@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from mtd.loading.classical import CLASSICAL, FILTER, filter_spec
 from mtd.utils.errors import BadInput
 
 Key = TypeVar("Key")
@@ -45,7 +46,10 @@ def wrapped(name: str, width: int, lines: int = 3) -> str:
 
 
 def unique_names(paths: Sequence[str]) -> list[str]:
-    """Short, unambiguous names of checkpoints.
+    """Short, unambiguous names of checkpoints; models that are no files keep their own.
+
+    >>> unique_names(["runs/a/model.pth", "filter:runs/b/model.pth", "classical:blur:0.9"])
+    ['a/model', 'filter:b/model', 'classical:blur:0.9']
 
     Raises:
         BadInput: two are the same file, however it is spelled.
@@ -56,7 +60,26 @@ def unique_names(paths: Sequence[str]) -> list[str]:
         if (file := place.resolve()) in spellings:
             raise BadInput(f"{spellings[file]} and {path} are the same model: give it once")
         spellings[file] = path
-    names = shortest(dict(enumerate((*place.parts[:-1], place.stem) for place in places)))
+    files = {place_of(path): None for path in paths if not path.startswith(CLASSICAL)}
+    names = shortest({file: (*file.parts[:-1], file.stem) for file in files})
     if len(set(names.values())) < len(names):  # two files that differ in their ending alone
-        return [str(place) for place in places]
-    return list(names.values())
+        names = {file: str(file) for file in files}
+    return [path if path.startswith(CLASSICAL) else named(path, names) for path in paths]
+
+
+def place_of(path: str) -> Path:
+    """The file of a model, or of the one that a filter is of."""
+    return Path(filter_spec(path).model if path.startswith(FILTER) else path)
+
+
+def named(path: str, names: Mapping[Path, str]) -> str:
+    """The name of a file's model, or of a filter: that of its model with a prefix.
+
+    >>> named("filter:runs/a/model.pth@gaussian:15", {Path("runs/a/model.pth"): "a/model"})
+    'filter:a/model@gaussian:15'
+    """
+    name = names[place_of(path)]
+    if not path.startswith(FILTER):
+        return name
+    noise = filter_spec(path).noise
+    return f"{FILTER}{name}" + (f"@{noise}" if noise else "")

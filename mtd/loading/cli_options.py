@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from mtd.loading.classical import stem
 from mtd.loading.model_names import spellings, values_by_model
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
@@ -276,7 +277,7 @@ def _check_different(requests: Sequence[ModelRequest]) -> None:
     for request in requests:
         same = (Path(request.path).resolve(), request.options)
         if same in seen:
-            second = f"{Path(request.path).stem}#2"
+            second = f"{stem(request.path)}#2"
             example = f"--sigma {second}=25 for a noise-conditional network"
             if request.options.factory:
                 example = "--arg KEY=VALUE behind its --model"

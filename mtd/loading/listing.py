@@ -17,6 +17,7 @@ def known() -> dict[str, Any]:
     """Built-in architectures, those of other packages and of spandrel, and bundled checkpoints."""
     import torch
 
+    from mtd.loading import classical
     from mtd.loading.checkpoint_file import BUNDLED
     from mtd.networks import profile, registry, spandrel_adapter
 
@@ -30,6 +31,10 @@ def known() -> dict[str, Any]:
     return {
         "architectures": rows[:built_in],
         "of_other_packages": rows[built_in:],
+        "no_files": [
+            *classical.EXPECTED.values(),
+            "filter:MODEL, the fixed filter with a model's content gain",
+        ],
         "bundled": sorted(path.name for path in BUNDLED.glob("*.pth")),
         "spandrel": sorted(spandrel_adapter.names(), key=str.lower),
     }
@@ -48,6 +53,9 @@ def listing(networks: dict[str, Any]) -> str:
             "",
             "bundled checkpoints (give the name instead of a file)",
             f"  {', '.join(networks['bundled']) or 'none'}",
+            "",
+            "models that are no files",
+            *(f"  {text}" for text in networks["no_files"]),
             "",
             "of spandrel (usable if they keep the size of an image)",
             *(_paragraph(spandrel) if spandrel else ["  not installed: pip install spandrel"]),

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from mtd.loading import kair_options
+from mtd.loading import classical, kair_options
 from mtd.loading.checkpoint_file import Checkpoint, read
 from mtd.loading.recognition import METADATA, recognize
 from mtd.masking import AttentionSwitch, MaskedInference, MaskPolicy
@@ -21,6 +21,7 @@ from mtd.networks.base import Denoiser
 from mtd.networks.external import ExternalNetwork
 from mtd.networks.input_format import RESIDUALS, InputFormat, Residual, Sigma
 from mtd.networks.weights import weights_digest
+from mtd.noise.specs import parse
 from mtd.utils import errors
 from mtd.utils.device import resolve_device
 from mtd.utils.errors import BadInput
@@ -95,7 +96,12 @@ def load(
     clamps. Its `source` holds the origin of weights and mask policy, and how it was recognized.
 
     Args:
-        path_or_name: `.pth`, `.pt`, `.ckpt` or `.safetensors`; else a name such as `masked.pth`.
+        path_or_name: `.pth`, `.pt`, `.ckpt` or `.safetensors`; else a name such as `masked.pth`;
+            or a model that is no file: `classical:blur:0.9` (σ in pixels), `classical:median:3`,
+            `classical:nlm`, `classical:tv`, `classical:wavelet`, see
+            `mtd.networks.classical.Classical`; `filter:MODEL`, the fixed linear filter with the
+            content gain of MODEL under the noise that it was trained on, or, as
+            `filter:MODEL@gaussian:15`, under another one, see `mtd.loading.content_gain`.
         device: of the network.
         options: the fields of `LoadOptions`.
 
@@ -106,12 +112,29 @@ def load(
         >>> network = load("baseline.pth")
         >>> network.source["architecture"], network(torch.rand(1, 3, 16, 24)).shape
         ('SwinIR', torch.Size([1, 3, 16, 24]))
+        >>> load("filter:classical:blur:0.9@gaussian:15").source["filter"]["noise"]
+        ['gaussian:15']
     """
     known = [option.name for option in fields(LoadOptions)]
     for name in options:
         if name not in known:
             raise BadInput(f"no option {name!r} of load; {errors.nearest(name, known)}")
-    request, checkpoint = LoadOptions(**options), read(path_or_name)
+    request, text = LoadOptions(**options), str(path_or_name)
+    if text.startswith(classical.FILTER):
+        model, noise = classical.filter_spec(text)
+        if not model:
+            raise BadInput(f"{text}: expected filter:MODEL, such as filter:masked.pth")
+        network = load(model, device=device, **options)
+        return classical.filter_of(text, network, [parse(noise)] if noise else [])
+    if text.startswith(classical.CLASSICAL):
+        classical.check_options(text, request)
+        return classical.classical(text)
+    return from_file(path_or_name, request).to(resolve_device(device))
+
+
+def from_file(path_or_name: str | Path, request: LoadOptions) -> Denoiser:
+    """The network of a checkpoint file, in eval mode; see `load`."""
+    checkpoint = read(path_or_name)
     try:
         network, about = recognize(checkpoint, request)
         policy, source = policy_of(network, checkpoint, request)
@@ -143,7 +166,7 @@ def load(
         "policy_source": source,
         "training": checkpoint.metadata.get("training", {}),
     }
-    return network.eval().to(resolve_device(device))
+    return network.eval()
 
 
 def input_format(network: Denoiser, described: bool, options: LoadOptions) -> InputFormat:

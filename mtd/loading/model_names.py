@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mtd.loading.classical import stem
 from mtd.utils.errors import BadInput, nearest
 
 
@@ -58,11 +59,11 @@ def spellings(paths: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> li
     files = [Path(path).resolve() for path in paths]
     found = []
     for i, (path, detail) in enumerate(zip(paths, details(paths, settings), strict=True)):
-        names = {path, Path(path).stem}
+        names = {path, stem(path)}
         if files.count(files[i]) > 1:
-            names |= {f"{name}#{number(files, i)}" for name in (path, Path(path).stem)}
+            names |= {f"{name}#{number(files, i)}" for name in (path, stem(path))}
         if detail:
-            names |= {f"{name} ({detail})" for name in (path, Path(path).stem)}
+            names |= {f"{name} ({detail})" for name in (path, stem(path))}
         found.append(names)
     return found
 

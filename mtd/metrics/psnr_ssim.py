@@ -98,7 +98,7 @@ def ssim(
     if min(a.shape[-2:]) < WINDOW:
         raise ValueError(f"image {a.shape[-2]} x {a.shape[-1]}: SSIM needs {WINDOW} x {WINDOW}")
     values = [
-        structural_similarity(  # type: ignore[no-untyped-call]
+        structural_similarity(
             x.numpy(),
             y.numpy(),
             channel_axis=0,

@@ -49,6 +49,7 @@ class Denoiser(nn.Module):
         range_in_weights: whether the value range follows from the weights.
         multiple: tiles that start at multiples of this are processed like parts of the whole image.
         smallest: smallest height and width of its input.
+        has_layers: whether it is a network, with layers and gradients.
     """
 
     config: Config
@@ -59,6 +60,7 @@ class Denoiser(nn.Module):
     range_in_weights: bool = False
     multiple = 1
     smallest = 1
+    has_layers = True
 
     def __init__(self) -> None:
         super().__init__()

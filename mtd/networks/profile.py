@@ -52,10 +52,10 @@ class Field:
     def __str__(self) -> str:
         if self.why:
             return f"not known ({self.why})"
-        if self.whole:
-            return f"sees the whole image (measured at {self.side} x {self.side})"
-        plural = "s" * (self.reach != 1)
         measured = f" (measured at {self.side} x {self.side})" if self.side else ""
+        if self.whole:
+            return f"sees the whole image{measured}"
+        plural = "s" * (self.reach != 1)
         return f"sees {self.reach} pixel{plural} to each side{measured}"
 
 
@@ -108,6 +108,8 @@ def receptive_field(model: Denoiser, size: int = FIELD) -> Field:
     """
     if model.reach is not None:
         return Field(model.reach)
+    if not model.has_layers:  # the classical denoisers of unknown reach take all pixels together
+        return Field(whole=True)
     cell = model.multiple
     side = max(size, model.smallest, 2 * cell)
     image = _image(model, side).requires_grad_()

@@ -1,0 +1,69 @@
+"""Classical denoisers and filters as models: refused where layers are needed, usable elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import analysis
+from analysis.commands.run_folder import read_manifest
+from analysis.text.names import unique_names
+from mtd.utils.errors import BadInput
+
+Call = Callable[..., tuple[int, str, str]]
+
+FEW = ("--crop", "32", "--limit", "4", "--quiet")
+LAYERS = ("cka", "srga", "distributions", "degradation", "sensitivity", "attribution")
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_refused_where_layers_or_gradients_are_needed(
+    name: str, pair: Path, in_process: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pair)
+    main = import_module(f"analysis.{name}.command").main
+    for model in ("classical:blur:0.9", "filter:plain.pth"):
+        code, out, err = in_process(main, "hidden.pth", model, *FEW)
+        shown = model.removesuffix(".pth")
+        assert (code, out) == (2, "") and err == (
+            f"error: {shown}: it is no network, without layers and gradients: leave it out, or use "
+            "analysis.generalization\n"
+        )
+    assert not (pair / "runs").exists()
+
+
+def test_refused_in_a_comparison(pair: Path) -> None:
+    models = [str(pair / "plain.pth"), str(pair / "hidden.pth"), "classical:blur:1", "classical:tv"]
+    with pytest.raises(BadInput, match=r"^classical:(blur:1|tv): (it is no network|the noise)"):
+        analysis.compare.correlate(models, crop=16, limit=3, progress=False)
+
+
+def test_brightness_of_a_filter_and_its_manifest(
+    pair: Path, in_process: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(pair)
+    main = import_module("analysis.brightness.command").main
+    models = ("plain.pth", "classical:blur:2", "filter:plain.pth@gaussian:25")
+    code, out, err = in_process(main, *models, *FEW, "--output-dir", "run")
+    assert code == 0, err
+    about = read_manifest(pair / "run")["models"]
+    assert list(about) == ["plain", "classical:blur:2", "filter:plain@gaussian:25"]
+    filtered = about["filter:plain@gaussian:25"]
+    assert filtered["filter"]["noise"] == ["gaussian:25"]
+    assert filtered["filter"]["model"]["sha256"] == about["plain"]["sha256"]
+    code, again, err = in_process(main, *models, *FEW, "--output-dir", "run", "--resume")
+    assert code == 0 and again == out
+    code, _, err = in_process(main, *models[:2], *FEW, "--output-dir", "run")
+    assert code == 2 and "holds another run" in err
+
+
+def test_names() -> None:
+    assert unique_names(["a/m.pth", "filter:a/m.pth", "filter:b/m.pth", "classical:nlm"]) == [
+        *("a/m", "filter:a/m", "filter:b/m", "classical:nlm"),
+    ]
+    assert unique_names(["filter:m.pth@gaussian:15"]) == ["filter:m@gaussian:15"]
+    with pytest.raises(BadInput, match="are the same model"):
+        unique_names(["classical:nlm", "classical:nlm"])
