@@ -64,8 +64,7 @@ class Result:
         """
         frames = read_tables(path, analysis.table_names)
         for name, frame in frames.items():
-            units = [frame[column] for column in ("unit", "draw") if column in frame]
-            if any(column.isin(["crop", "scene"]).any() for column in units):
+            if over_crops(name, frame):
                 older = "intervals of an earlier version, which left out crops"
                 raise BadInput(f"{path}/{name}.csv: {older}; run the analysis again")
         files = {f"{name}.csv": frame for name, frame in frames.items()}
@@ -132,6 +131,14 @@ def terminal_text(
     sentences = [plain(sentence) for sentence in analysis.all_sentences(frames, manifest)]
     parts.append("\n".join(fill(text, WIDTH, subsequent_indent="  ") for text in sentences))
     return "\n\n".join(part for part in parts if part)
+
+
+def over_crops(name: str, frame: pd.DataFrame) -> bool:
+    """Whether a table is of an earlier version, which left out crops for its intervals."""
+    units = [frame[column] for column in ("unit", "draw") if column in frame]
+    if any(column.isin(["crop", "scene"]).any() for column in units):
+        return True
+    return name == "srga" and "photographs" not in frame
 
 
 def write_tables(folder: RunFolder, files: Mapping[str, pd.DataFrame | bytes]) -> None:

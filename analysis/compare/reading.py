@@ -16,6 +16,7 @@ from analysis.compare.predictors import indices as known_indices
 from analysis.stats.paired_tests import LEVEL
 from analysis.stats.rank_correlation import EXACT
 from analysis.text import terminal
+from analysis.text.intervals import illustration
 from analysis.text.markdown import escaped, interval, listed, number, probability
 from analysis.text.terminal import grid, plural
 
@@ -39,6 +40,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *groups(manifest),
         "Intervals and p-values treat models as independent, which snapshots or siblings of one "
         "training are not. P-values are corrected for the number of indices, intervals are not.",
+        *illustration(next((about for about in own_and_runs(manifest) if "images" in about), {})),
         *notes(frames),
     ]
 
@@ -91,6 +93,11 @@ def benchmark_of(manifest: Manifest) -> Manifest:
         runs: Mapping[str, Manifest] = manifest["runs"]
         return next(about for about in runs.values() if about["analysis"] == PREDICTED)
     return {**manifest, **manifest["parts"][PREDICTED]}
+
+
+def own_and_runs(manifest: Manifest) -> list[Manifest]:
+    """The manifest itself and those of the runs that are compared."""
+    return [manifest, *(manifest.get("runs") or {}).values()]
 
 
 def indices(count: int) -> str:
@@ -159,8 +166,9 @@ def least(correlations: pd.DataFrame) -> list[str]:
 
 def groups(manifest: Manifest) -> list[str]:
     """A warning if a correlation may come from a few mask policies rather than from the models."""
-    manifests = [manifest, *(manifest.get("runs") or {}).values()]
-    models: Mapping[str, Any] = next((m["models"] for m in manifests if m.get("models")), {})
+    models: Mapping[str, Any] = next(
+        (about["models"] for about in own_and_runs(manifest) if about.get("models")), {}
+    )
     policies = Counter(about.get("policy", "") for about in models.values())
     if not 1 < len(policies) < len(models):
         return []

@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.commands.training_noises import OPTION
 from analysis.curves.logged import PSNR
 from analysis.curves.tables import CHECKPOINTS, UNKNOWN, psnr_curves, unseen_noises
+from analysis.text.intervals import illustration
 from analysis.text.marginals import FEW
 from analysis.text.markdown import code, codes, listed, number
 from analysis.text.rows import Row, records
@@ -41,6 +42,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *comparability(frames),
         *missing(frames, manifest),
         *scope(rows),
+        *(illustration(manifest) if "checkpoints" in manifest else []),
     ]
 
 

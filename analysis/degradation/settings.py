@@ -45,7 +45,7 @@ class DegradationSettings(Settings):
         8, "average maps to at most POOL x POOL positions; 0 keeps every position", minimum=0
     )
     components: int = option(50, "principal components, at most samples - 1", minimum=2)
-    intervals: bool = intervals_option()
+    intervals: bool = intervals_option("photographs")
     memory: float = memory_option(
         "for reading back the features, which are kept in the run folder meanwhile, in GiB"
     )

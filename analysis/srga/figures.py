@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import CROWDED, DPI, features, named, style
+from analysis.text.intervals import bands
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
 
@@ -40,7 +41,7 @@ def heading(frame: pd.DataFrame) -> str:
     """What the scores are, from how many patches and components."""
     first, part = frame.iloc[0], others(frame)
     shown = part.low.notna().any() and part.model.nunique() <= CROWDED
-    bars = "; bars: 95% intervals over patches" if shown else ""
+    bars = f"; bars: {bands(int(first.photographs))}" if shown else ""
     lines = (
         f"Distance of {features(map(str, frame.layer))} from those under {first.reference}\n"
         f"{first.patches} patches, {first.components} components{bars}"

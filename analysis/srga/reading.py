@@ -12,8 +12,8 @@ from analysis.commands.result import WIDTH
 from analysis.plotting.model_styles import features
 from analysis.srga.figures import others
 from analysis.srga.score import PATCHES
-from analysis.srga.tables import LEAST
 from analysis.text import reasons
+from analysis.text.intervals import about_intervals
 from analysis.text.marginals import by_noise, tidy
 from analysis.text.markdown import bounded, code, codes, listed, number, remarks
 from analysis.text.model_kinds import kinds
@@ -117,14 +117,8 @@ def presets(frames: Frames) -> list[str]:
 def scope(frames: Frames, manifest: Manifest) -> list[str]:
     """What intervals are about, or why there are none."""
     frame = frames["srga"]
-    if frame.low.notna().any():
-        return [
-            "Intervals are about other patches of these photographs, not about other photographs "
-            "or trainings."
-        ]
-    few = int(frame.patches.iloc[0]) < LEAST and manifest.get("intervals", True)
-    reason = f": intervals need {LEAST} patches" if few else ""
-    return [f"This run has no intervals{reason}; the order of its scores is undecided."]
+    present = bool(frame.low.notna().any())
+    return about_intervals(int(frame.photographs.iloc[0]), manifest, present)
 
 
 def alt(frames: Frames) -> str:

@@ -18,8 +18,8 @@ class SRGAResult(Result):
         """A row for each model and noise, the reference first.
 
         `srga` with its 95% interval `low` to `high`, `kl` in nats, `sigma` and `shape` of the
-        fitted density, those of the reference, numbers of components, outliers, patches and
-        features, and the output's `psnr` in dB. `reason`: why there is no score.
+        fitted density, those of the reference, numbers of components, outliers, patches,
+        photographs and features, and the output's `psnr` in dB. `reason`: why there is no score.
         """
         return self.frames["srga"]
 

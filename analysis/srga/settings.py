@@ -32,7 +32,7 @@ class SRGASettings(Settings):
             into the last convolution.
         components: at most how many principal components.
         fit: the shape of a density: the nearest of the published `grid`, or exact (`root`).
-        intervals: leave out a fifth of the patches at a time for 95% intervals.
+        intervals: leave out photographs, each with all its patches, for 95% intervals.
         memory: GiB that reading features back may take.
     """
 
@@ -52,7 +52,7 @@ class SRGASettings(Settings):
     fit: Literal["grid", "root"] = option(
         "grid", "shape of the fitted density: the nearest on the published grid, or exact"
     )
-    intervals: bool = intervals_option("patches")
+    intervals: bool = intervals_option("photographs")
     memory: float = memory_option(
         "memory for reading back the features, which are kept in the run folder meanwhile"
     )

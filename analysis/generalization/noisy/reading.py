@@ -232,9 +232,9 @@ def between_noises(frames: Frames) -> list[str]:
     )
     if any(without):
         names = listed([str(name) for name, none in without.items() if none])
-        text.append(f"No intervals of {names}: too few patches, so every order is undecided.")
+        text.append(f"No intervals of {names}: too few pictures, so every order is undecided.")
     few = f"; the published code of SRGA uses at least {LEAST_SRGA}" if patches < LEAST_SRGA else ""
-    text.append(f"CKA and SRGA, and their intervals, are about patches of these pictures{few}.")
+    text.append(f"CKA and SRGA are of patches of these pictures{few}.")
     return [*text, *missing]
 
 

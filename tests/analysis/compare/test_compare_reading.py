@@ -62,6 +62,15 @@ def test_notes_name_their_analyses():
     assert compare_reading.notes(correlations(("srga", 1.0, 0.17, 4))) == []
 
 
+def test_bundled_photographs_are_an_illustration():
+    frames = correlations(("SRGA", 0.9, 0.01, 6))
+    runs = {"srga": {"analysis": "srga", "images": "bundled"}}
+    for manifest in ({"images": "bundled"}, {"runs": runs}):
+        text = said(compare_reading.sentences(frames, manifest))
+        assert text.count("illustration, not inference") == 1
+    assert "illustration" not in said(compare_reading.sentences(frames, {"images": ["photos"]}))
+
+
 def test_what_psnr_was_measured_on_is_that_of_the_benchmark():
     about = {"analysis": "generalization", "crops": [{"image": "x"}, {"image": "x"}], "crop": 32}
     about |= {

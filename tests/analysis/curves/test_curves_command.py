@@ -267,6 +267,7 @@ def test_checkpoints_of_a_run_take_the_place_of_its_logged_tests(folder, capsys)
     out = " ".join(capsys.readouterr().out.split())
     assert "Evaluated checkpoints are shown in place of the logged test curves of one." in out
     assert "3 checkpoints evaluated on 3 crops of 16 x 16 (bundled)" in out
+    assert "illustration, not inference" in " ".join(out.split())
     assert "one/5_E.pth is left out: another file is of step 5." in out
     assert "one/net_g_latest.pth is left out: no step" in out
     assert rows.trained[0] == "" and math.isnan(rows.best_in_psnr[0])  # gaussian:50 was not tested

@@ -121,3 +121,11 @@ def test_intervals_of_an_earlier_version_are_refused(result, tmp_path, column, u
     pd.read_csv(table).assign(**{column: unit}).to_csv(table, index=False)
     with pytest.raises(BadInput, match=r"which left out crops; run the analysis again"):
         analysis.open_run(path, "distributions")
+
+
+def test_srga_over_patches_is_refused(tmp_path):
+    scores = analysis.srga.score_models("masked.pth", crop=16, limit=6, progress=False)
+    table = scores.save(tmp_path / "run") / "srga.csv"
+    pd.read_csv(table).drop(columns="photographs").to_csv(table, index=False)
+    with pytest.raises(BadInput, match=r"srga.csv: .* which left out crops; run the analysis"):
+        analysis.open_run(tmp_path / "run", "srga")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from analysis.pages import notebooks
 from analysis.report.command import run_arguments
+from analysis.srga import score_models
 from tests.helpers.paths import ROOT
 
 NAMES = (
@@ -24,8 +24,8 @@ CONSOLE = "from analysis.commands.console import main; main()"
 @pytest.fixture
 def sent(tmp_path) -> Path:
     """A run folder with a module of each name, which leaves a file when it is imported."""
-    folder = tmp_path / "sent"
-    shutil.copytree(ROOT / "reports" / "example" / "srga", folder)
+    result = score_models("masked.pth", noises="isp", crop=16, limit=6, progress=False)
+    folder = result.save(tmp_path / "sent")
     (tmp_path / "imported").mkdir()
     for name in NAMES:
         mark = tmp_path / "imported" / name

@@ -103,25 +103,35 @@ def test_what_has_no_score():
 
 
 @pytest.mark.slow
-def test_intervals_cover_the_mean_score_over_sets_of_patches():
-    """100 patches of 300 features whose scale differs from patch to patch, 200 simulated sets."""
+@pytest.mark.parametrize("photographs, patches", [(10, 8), (24, 4), (97, 1)])
+@pytest.mark.parametrize("correlation", [0.2, 0.5])
+def test_intervals_cover_the_mean_score_over_sets_of_photographs(photographs, patches, correlation):
+    """Patches of 300 features whose content and scale are alike within a photograph."""
     from analysis.srga import tables as srga_tables
-    from analysis.srga.score import compare
 
     rng = np.random.default_rng(0)
     spread = np.exp(rng.normal(size=300))
-    keep, found = srga_tables.subsets(100, 0), []
-    for _ in range(200):
-        scale = np.exp(0.5 * rng.normal(size=(100, 1)))
-        clean = scale * spread * rng.normal(size=(100, 300))
-        noisy = 1.3 * clean + 0.8 * rng.normal(size=(100, 300))
+    of = np.repeat(np.arange(photographs), patches)
+    keep = [
+        torch.from_numpy(np.flatnonzero(~np.isin(of, out)))
+        for out in srga_tables.subsets(photographs, 0)
+    ]
+
+    def drawn(width: int) -> np.ndarray:
+        shared = rng.normal(size=(photographs, width))[of]
+        own = rng.normal(size=(len(of), width))
+        return np.sqrt(correlation) * shared + np.sqrt(1 - correlation) * own
+
+    found = []
+    for _ in range(150):
+        clean = np.exp(0.5 * drawn(1)) * spread * drawn(300)
+        noisy = 1.3 * clean + 0.8 * rng.normal(size=clean.shape)
         grams = [gram_pca.gram(torch.from_numpy(side)) for side in (clean, noisy)]
-        whole = compare(*(fit(gram) for gram in grams)).srga
-        values = [
-            compare(*(fit(gram_pca.recentered(gram, part)) for gram in grams)).srga for part in keep
-        ]
-        found.append((whole, srga_tables.standard_error(np.array(values), 100, 20)))
-    scores, errors = np.array(found).T
-    covered = np.mean(np.abs(scores - scores.mean()) <= 1.96 * errors)
-    print(f"covered {covered:.3f}, spread {scores.std():.4f}, standard error {errors.mean():.4f}")
-    assert covered > 0.88
+        fits = [srga_tables.Fits.of(gram, keep, (300, "grid", 300)) for gram in grams]
+        numbers = srga_tables.numbers(fits[0], fits[1], photographs)
+        found.append([numbers[name] for name in ("srga", "low", "high")])
+    score, low, high = np.array(found).T
+    covered = np.mean((low <= score.mean()) & (score.mean() <= high))
+    ratio = np.mean(high - low) / (2 * 1.96 * score.std())
+    print(f"{photographs} x {patches}: covered {covered:.3f}, {ratio:.2f} times as wide as needed")
+    assert covered >= 0.92 and ratio < 2

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 from torch import nn
 
 import mtd
@@ -19,7 +21,7 @@ from analysis.srga import command
 from analysis.srga import tables as srga_tables
 from analysis.srga.command import ANALYSIS
 from analysis.srga.score import srga
-from analysis.stats import gram_pca
+from analysis.stats import gram_pca, jackknife
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.metrics import psnr_ssim
@@ -93,11 +95,12 @@ def test_what_goes_into_a_module_can_be_recorded():
         last_convolution(nn.Linear(3, 3))
 
 
-def test_intervals_leave_the_same_patches_out_everywhere(folder):
+def test_intervals_leave_out_photographs_with_all_their_patches(folder):
     path = started("plain.pth", *FEW, *TWO)
     frame = table(path).set_index("noise")
-    kept = srga_tables.subsets(24, 0)
-    assert len(kept) == 60 and {len(part) for part in kept} == {20}
+    of = np.array([crop["image"] for crop in read_manifest(path)["crops"]])
+    assert len(of) == 24 and set(frame.photographs) == {4} == {len(set(of))}
+    kept = [np.flatnonzero(of != image) for image in dict.fromkeys(of)]
     network = mtd.load("plain.pth")
     held = {}
     for spec in ("gaussian:15", "poisson:3.5"):
@@ -112,10 +115,32 @@ def test_intervals_leave_the_same_patches_out_everywhere(folder):
     values = np.array(
         [srga(held["gaussian:15"][part], held["poisson:3.5"][part]).srga for part in kept]
     )
-    error = math.sqrt(20 / 4 * np.mean((values - values.mean()) ** 2))
+    error = math.sqrt(3 / 4 * np.sum((values - values.mean()) ** 2))
     row = frame.loc["poisson:3.5"]
-    assert row.high - row.srga == pytest.approx(1.96 * error, rel=0.02)
+    half = stats.t.ppf(0.975, 3) * error
+    assert (row.high - row.srga, row.srga - row.low) == pytest.approx((half, half), rel=0.02)
     assert math.isnan(frame.low["gaussian:15"])
+
+
+def test_a_fifth_of_many_photographs_is_left_out_at_a_time():
+    assert srga_tables.subsets(9, 0) == [(i,) for i in range(9)]
+    assert srga_tables.subsets(10, 0) == list(itertools.combinations(range(10), 2))  # 45
+    many = srga_tables.subsets(24, 0)
+    assert len(many) == 60 and all(len(set(part)) == 4 for part in many)
+    assert {place for part in many for place in part} == set(range(24))
+    assert many == srga_tables.subsets(24, 0) != srga_tables.subsets(24, 1)
+    values = np.random.default_rng(0).normal(size=9)
+    found = srga_tables.interval(1.0, values, 9)
+    assert found == pytest.approx(tuple(map(float, jackknife.interval(np.array(1.0), values))))
+
+
+@pytest.mark.parametrize("count", [3, 10])
+def test_the_interval_of_a_mean_is_students(count):
+    """With every subset of a size left out, the delete-d jackknife of a mean is exact."""
+    x = np.random.default_rng(0).normal(size=count)
+    without = np.array([np.delete(x, out).mean() for out in srga_tables.subsets(count, 0)])
+    expected = stats.t.interval(0.95, count - 1, x.mean(), stats.sem(x))
+    assert srga_tables.interval(x.mean(), without, count) == pytest.approx(expected)
 
 
 def test_the_memory_decides_nothing(folder, monkeypatch):
@@ -151,6 +176,7 @@ def test_what_is_written_and_said(folder, capsys):
         "SRGA of features before the last convolution against gaussian:15, lower is closer" in out
     )
     assert "24 patches of 16 x 16, 23 components, with 95% intervals" in out
+    assert "With 4 photographs they are rough" in out and "illustration, not inference" in out
     assert out.count("24 patches are few") == 1 and "this project's own preset" in out
 
 

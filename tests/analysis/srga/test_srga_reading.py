@@ -15,13 +15,18 @@ MANIFEST = {"crop": 64, "intervals": True}
 
 
 def frames(
-    psnr: tuple[float, float] = (30.0, 33.0), patches: int = 400, half: float = 0.5, note: str = ""
+    psnr: tuple[float, float] = (30.0, 33.0),
+    patches: int = 400,
+    half: float = 0.5,
+    note: str = "",
+    photographs: int = 24,
 ) -> dict[str, pd.DataFrame]:
     """Two models with equal scores under two noises."""
     rows: list[dict[str, Any]] = [
         {"model": model, "noise": noise, "reference": "g", "layer": "input:conv_last"}
         | {"srga": value, "low": value - half, "high": value + half, "kl": 1.23456e-5, "sigma": 2.0}
         | {"shape": 0.5, "psnr": quality, "patches": patches, "components": 9, "note": note}
+        | {"photographs": photographs}
         for model, quality in zip("ab", psnr, strict=True)
         for noise, value in (("g", 0.0), ("x", 0.3), ("y", 3.0))
     ]
@@ -47,16 +52,21 @@ def test_scores_whose_interval_includes_no_distance_are_named():
 
 
 @pytest.mark.parametrize(
-    "patches, intervals, text",
+    "photographs, half, text",
     [
-        (10, True, "no intervals: intervals need 20 patches; the order of its scores is undecided"),
-        (40, False, "This run has no intervals; the order of its scores is undecided"),
+        (2, NAN, "2 photographs are too few for intervals: at least 3 are needed"),
+        (24, NAN, "This run has no intervals: every difference is undecided"),
+        (4, 0.5, "leave out one photograph at a time"),
+        (24, 0.5, "leave out one photograph at a time"),
     ],
 )
-def test_why_there_are_no_intervals(patches, intervals, text):
-    held = frames(patches=patches, half=NAN)
-    assert text in said(held, intervals=intervals)
-    assert "intervals" not in reading.terminal_table(held, MANIFEST)
+def test_what_intervals_are_about_or_why_there_are_none(photographs, half, text):
+    held = frames(photographs=photographs, half=half)
+    assert text in said(held) and ("With 4 photographs they are rough" in said(held)) == (
+        photographs == 4
+    )
+    assert ("intervals" in reading.terminal_table(held, MANIFEST)) == (half == 0.5)
+    assert "illustration, not inference" in said(held, images="bundled")
 
 
 def test_few_patches_and_presets_are_said_once():

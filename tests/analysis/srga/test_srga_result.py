@@ -67,7 +67,7 @@ def test_points_and_bars_are_those_of_the_table(result):
         ends = np.array([line[:, 1] for line in lines.get_segments()])
         assert ends == pytest.approx(rows[["low", "high"]].to_numpy())
     assert [label.get_text() for label in axes.get_xticklabels()] == [*NOISES]
-    assert "24 patches, 23 components; bars: 95% intervals" in axes.get_title()
+    assert "24 patches, 23 components; bars: rough 95% intervals over 6" in axes.get_title()
 
 
 def test_nothing_is_written_but_by_save(result, tmp_path, monkeypatch):

@@ -160,7 +160,7 @@ def test_measures_stand_beside_another_draw():
     assert "differ in strength" not in said and "No intervals of" not in said
     none = text(frames() | {"features": compared(low=math.nan, draw=0.94)})
     assert "Not told apart" not in none
-    assert "No intervals of CKA and SRGA: too few patches" in none
+    assert "No intervals of CKA and SRGA: too few pictures" in none
     unequal = text(frames() | {"features": compared().assign(strength_b=3.0)})
     assert "The two differ in strength" in unequal
 
