@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Self
 
@@ -21,6 +21,9 @@ from torch import Tensor
 
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
+
+Stream = Callable[[str], torch.Generator]
+"""The random stream of a specification."""
 
 
 class Noise(ABC):
@@ -140,6 +143,18 @@ class Noise(ABC):
         """
         return self(clean, generator=generator, quantize=quantize), clean
 
+    def pair_keyed(
+        self, image: Tensor, stream: Stream, quantize: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """`pair` of one image, with noise from a stream of its own.
+
+        Args:
+            image: (1, C, H, W).
+            stream: the random stream of a specification.
+            quantize: see `Noise.__call__`.
+        """
+        return self.pair(image, generator=stream(self.spec), quantize=quantize)
+
     def __str__(self) -> str:
         return self.spec
 
@@ -220,6 +235,11 @@ def at_draw(draw: int) -> str:
     return f"@{draw}" if draw else ""
 
 
+def stream_of(key: seeds.Key, seed: int = 0) -> Stream:
+    """The random streams of an image by specification; see `pair_keyed`."""
+    return lambda spec: seeds.generator("noise", seed, key, spec)
+
+
 def pair_keyed(
     noise: Noise,
     clean: Tensor,
@@ -244,11 +264,7 @@ def pair_keyed(
         Noisy images and targets, (B, C, H, W) each, on the device of `clean`.
     """
     pairs = [
-        noise.pair(
-            image[None].cpu(),
-            generator=seeds.generator("noise", seed, key, noise.spec),
-            quantize=quantize,
-        )
+        noise.pair_keyed(image[None].cpu(), stream_of(key, seed), quantize)
         for image, key in zip(clean, keys, strict=True)
     ]
     noisy, target = (torch.cat(side).to(clean.device) for side in zip(*pairs, strict=True))

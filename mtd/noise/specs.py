@@ -13,6 +13,7 @@ from inspect import isabstract
 
 from mtd.noise.base import Noise
 from mtd.noise.camera_pipeline import ISP
+from mtd.noise.matched import MatchedGaussian
 from mtd.noise.mixture import Mixture
 from mtd.noise.synthetic import Gaussian, Poisson, SaltPepper, Spatial, Speckle
 from mtd.utils import plugins
@@ -61,7 +62,8 @@ def parse(spec: str) -> Noise:
     All built-in kinds but `isp` have a level; `poisson` and `isp` have options. A draw, from 0 (the
     default), is another sample of the same noise for every image, and may come last, too. The
     `spec` of the result is canonical: it is the same for every spelling, and parses to an equal
-    noise.
+    noise. `gaussian:=SPEC` is Gaussian noise as strong as another noise; see
+    `mtd.noise.matched`.
 
     Raises:
         BadInput: an unknown kind, or a level, draw or option that is missing, unknown or out of
@@ -73,9 +75,14 @@ def parse(spec: str) -> Noise:
     'poisson:3.5'
     >>> parse("gaussian:15@1").spec
     'gaussian:15@1'
+    >>> parse("gaussian:=poisson:3.0").spec
+    'gaussian:=poisson:3'
     """
     if not isinstance(spec, str):
         raise BadInput(f"noise {spec!r}: expected a specification such as 'gaussian:15'")
+    gaussian, matched, other = spec.partition(":=")
+    if matched and gaussian.strip() == Gaussian.name:
+        return MatchedGaussian(parse(other))
     before, at, after = spec.partition("@")
     draw, comma, options = after.partition(",")
     head, *rest = f"{before}{comma}{options}".split(",")
