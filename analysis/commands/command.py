@@ -120,10 +120,9 @@ def compute(job: AnalysisJob, folder: Any = None, quiet: bool = False) -> Mappin
     """
     from analysis.commands import progress
 
-    if job.analysis.compute is not None:
-        return job.analysis.compute(job, folder, quiet)
-    progress.run_pass(job.inputs, job.batches, [job.watch], folder, quiet=quiet)
-    return job.files()
+    if job.analysis.compute is None:
+        progress.run_pass(job.inputs, job.batches, [job.watch], folder, quiet=quiet)
+    return job.all_files(folder, quiet)
 
 
 def run_in_memory(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from analysis.commands import matched_noises
 from analysis.commands.inputs import manifest_of
 from analysis.engine.observer import Batch, Observer, Watch
 from analysis.engine.run import batches, compute_result
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from analysis.commands.analysis import Analysis
     from analysis.commands.inputs import RunInputs
+    from analysis.commands.run_folder import RunFolder
     from analysis.commands.settings import Settings
 
     Files = Mapping[str, pd.DataFrame | bytes]
@@ -78,6 +80,15 @@ class AnalysisJob:
         assert self.observer is not None
         with ranks.raise_on_all_ranks():
             return self.analysis.tables(compute_result(self.observer, ranks), self)
+
+    def all_files(self, folder: RunFolder | None, quiet: bool) -> Files:
+        """Its tables after the pass, or by its own computation; called in every process.
+
+        σ of noises of matched strength is among them, see `analysis.commands.matched_noises`.
+        """
+        own = self.analysis.compute
+        made = self.files() if own is None else own(self, folder, quiet)
+        return {**made, **matched_noises.files(self.inputs)}
 
 
 def plan(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
+from analysis.commands import matched_noises
 from analysis.commands.run_folder import TEXT_FILE, RunFolder, read_manifest, read_tables
 from analysis.text.markdown import plain
 from mtd.utils.errors import BadInput
@@ -62,7 +63,8 @@ class Result:
         Raises:
             BadInput: no run folder, or one of an earlier version, whose intervals are about crops.
         """
-        frames = read_tables(path, analysis.table_names)
+        names = analysis.table_names and (*analysis.table_names, matched_noises.NAME)
+        frames = read_tables(path, names)
         for name, frame in frames.items():
             if over_crops(name, frame):
                 older = "intervals of an earlier version, which left out crops"

@@ -51,7 +51,7 @@ def run_together(
             command=folder.command,
             ranks=ranks,
         )
-        files = tables(job, inner, quiet)
+        files = job.all_files(inner, quiet)
         with ranks.raise_on_all_ranks():
             if ranks.first:
                 write_tables(inner, files)
@@ -70,7 +70,7 @@ def compute_together(
     Args and errors as in `run_together`.
     """
     pass_through(jobs, inputs, batches, None, quiet)
-    return [tables(job, None, quiet) for job in jobs]
+    return [job.all_files(None, quiet) for job in jobs]
 
 
 def pass_through(
@@ -84,10 +84,3 @@ def pass_through(
     watches = [job.watch for job in jobs if job.analysis.compute is None]
     if watches:
         progress.run_pass(inputs, batches, watches, folder, quiet=quiet)
-
-
-def tables(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> Mapping[str, Any]:
-    """The tables of an analysis after the pass, or by its own computation."""
-    if job.analysis.compute is not None:
-        return job.analysis.compute(job, folder, quiet)
-    return job.files()

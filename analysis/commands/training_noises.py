@@ -6,10 +6,12 @@ does, it is unknown: no noise counts as trained on or as unseen for that model.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from analysis.text.markdown import code, codes
+from mtd.loading.model_names import prefixed
 from mtd.noise.training_noise import TrainingNoise, changes_nothing
 from mtd.utils.errors import BadInput, nearest
 from mtd.utils.messages import verb
@@ -22,12 +24,16 @@ OPTION = "--in-distribution"
 Trained = Mapping[str, Collection[str] | None]
 """By model, the noises of a run that it was trained on; None where that is unknown."""
 
+Levels = Mapping[str, tuple[float, float]]
+"""By noise of matched strength, the lowest and the highest σ of a run's images, in 8-bit levels."""
+
 
 def of_models(
     models: Mapping[str, Denoiser],
     given: Sequence[str],
     specs: Sequence[str],
     otherwise: Sequence[str] = (),
+    levels: Callable[[], Levels] = dict,
 ) -> dict[str, tuple[str, ...] | None]:
     """Which noises each model was trained on.
 
@@ -37,6 +43,8 @@ def of_models(
             before what a checkpoint says.
         specs: the noises of the run.
         otherwise: noises of a suite, for models of which nothing else is known.
+        levels: those of noises of matched strength, which a model that was trained on a range of
+            levels may have seen; called if there is one.
 
     Raises:
         BadInput: an unknown model or noise.
@@ -49,7 +57,8 @@ def of_models(
             noise = recorded_by_checkpoint(said)
         else:
             noise = TrainingNoise.parse(otherwise, specs)
-        trained[name] = within(noise, specs) if noise != TrainingNoise() else None
+        known = noise != TrainingNoise()
+        trained[name] = within(noise, specs, levels() if noise.ranges else {}) if known else None
     return trained
 
 
@@ -110,9 +119,12 @@ def overruled(given: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return text
 
 
-def within(noise: TrainingNoise, specs: Sequence[str]) -> tuple[str, ...]:
+def within(
+    noise: TrainingNoise, specs: Sequence[str], levels: Levels = MappingProxyType({})
+) -> tuple[str, ...]:
     """Those of some noises that a model was trained on; a noise of level 0 is none."""
-    return tuple(spec for spec in specs if noise.holds(spec) and not changes_nothing(spec))
+    held = [spec for spec in specs if noise.holds(spec, levels.get(spec))]
+    return tuple(spec for spec in held if not changes_nothing(spec))
 
 
 def recorded_by_checkpoint(*said: str) -> TrainingNoise:
@@ -142,30 +154,43 @@ def by_name(
     """
     of_all: list[str] = []
     of_one: dict[str, list[str]] = {}
+    by_call = {call: name for name, calls in names.items() for call in calls}
     for text in given:
-        head, equals, value = text.partition("=")
-        named = [name for name, calls in names.items() if head in calls]
-        known = text in specs or head.partition(":")[0].partition(",")[0] in _kinds()
-        if equals and not named and not known:
-            raise BadInput(f"{OPTION} {text}: no {what} {head!r}; {nearest(head, names)}")
-        spec = value if named and equals else text
-        try:
-            TrainingNoise.parse([spec], specs)
-        except BadInput as error:
-            recorded = [name for name in specs if not _is_specification(name)]
-            here = f"; or a test set, {', '.join(recorded[:6])}" if recorded else ""
-            raise BadInput(f"{OPTION} {text}: {error}{here}") from None
-        if named and equals:
-            of_one.setdefault(named[0], []).append(spec)
+        call, spec = ("", text) if text in specs else prefixed(text, by_call)
+        if error := _unknown(spec, specs):
+            if not call and (head := _prefix_of_none(text, specs)):
+                error = f"no {what} {head!r}; {nearest(head, names)}"
+            raise BadInput(f"{OPTION} {text}: {error}")
+        if call:
+            of_one.setdefault(by_call[call], []).append(spec)
         else:
             of_all.append(spec)
     return of_all, of_one
 
 
-def _kinds() -> Collection[str]:
-    from mtd.noise.specs import kinds
+def _unknown(text: str, specs: Sequence[str]) -> str:
+    """Why a text names no noise; empty if it does."""
+    try:
+        TrainingNoise.parse([text], specs)
+    except BadInput as error:
+        recorded = [name for name in specs if not _is_specification(name)]
+        return f"{error}; or a test set, {', '.join(recorded[:6])}" if recorded else str(error)
+    return ""
 
-    return kinds()
+
+def _prefix_of_none(text: str, specs: Sequence[str]) -> str:
+    """What stands before `=` in a text where a name was meant, which may be misspelt; else empty.
+
+    It is a name if a noise follows, or if it has no colon or comma, as noises have.
+
+    >>> _prefix_of_none("modle=gaussian:15", []), _prefix_of_none("poison:3,values=unique", [])
+    ('modle', '')
+    """
+    heads = [text[:i] for i, character in enumerate(text) if character == "="]
+    for head in reversed(heads):
+        if not head.rstrip().endswith(":") and not _unknown(text[len(head) + 1 :], specs):
+            return head
+    return heads[0] if heads and not set(":,") & set(heads[0]) else ""
 
 
 def _is_specification(name: str) -> bool:

@@ -19,7 +19,7 @@ from mtd.data.recorded_noise import Recorded
 from mtd.inference.forward import MEMORY, denoise
 from mtd.inference.tiling import Tile
 from mtd.masking import keyed_input_mask
-from mtd.noise.base import Noise, pair_keyed
+from mtd.noise.base import Noise, NoisyImages, mean_square, noisy_images
 
 Pairing = Literal["shared", "independent"]
 Autocast = Literal["off", "bf16", "fp16"]
@@ -65,12 +65,14 @@ def make_noisy_batch(
     """Add a noise to a batch, or take the recorded noisy version of its crops."""
     clean = batch.clean
     if isinstance(noise, Recorded):
-        noisy, target = data_crops.to_tensor([noise.cut(crop) for crop in batch.crops]), clean
+        recorded = data_crops.to_tensor([noise.cut(crop) for crop in batch.crops])
+        made = NoisyImages(recorded, clean, mean_square(recorded, clean).sqrt())
     else:
-        noisy, target = pair_keyed(
+        made = noisy_images(
             noise, clean, batch.digests, seed=settings.seed, quantize=settings.quantize
         )
-    return NoisyBatch(batch, noise, noisy.to(settings.device), target)
+    level = made.sigma.float()
+    return NoisyBatch(batch, noise, made.noisy.to(settings.device), made.target, level)
 
 
 def run_network(

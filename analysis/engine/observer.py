@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, get_args
 
-import torch
 from torch import Tensor
 
 from analysis.engine.cache import CachedActivations
@@ -18,7 +17,6 @@ from mtd.data import crops as data_crops
 from mtd.data.crops import Crop
 from mtd.data.recorded_noise import Recorded
 from mtd.noise.base import Noise
-from mtd.noise.synthetic import Gaussian
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import nearest
 
@@ -77,6 +75,7 @@ class NoisyBatch:
         noisy: (B, 3, H, W), the networks' input, on their device.
         target: (B, 3, H, W), the ideal output, on the CPU: the clean crops, unless the noise
             changes them too.
+        level: (B,), what noise-conditional networks are told, see `mtd.noise.Noise.sigma_of`.
         model: name of the network that it goes through.
         windowed: paths of that network's layers that work inside attention windows.
     """
@@ -85,20 +84,9 @@ class NoisyBatch:
     noise: Noise | Recorded
     noisy: Tensor
     target: Tensor
+    level: Tensor
     model: str = ""
     windowed: frozenset[str] = frozenset()
-
-    @cached_property
-    def level(self) -> Tensor:
-        """(B,), noise level of each image as a share of white, for noise-conditional networks.
-
-        The noise's own σ if it is Gaussian; otherwise the root mean square of input − target,
-        image by image.
-        """
-        if isinstance(self.noise, Gaussian):
-            return torch.full((len(self.target),), self.noise.level / 255)
-        change = self.noisy.cpu().double() - self.target.double()
-        return change.square().mean((1, 2, 3)).sqrt().float()
 
     @property
     def view(self) -> View:

@@ -72,11 +72,13 @@ def title(part: pd.DataFrame) -> str:
 
 
 def by_levels(part: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
-    """Rows of each kind of noise that has several levels, by kind; and those of all others."""
-    kinds = {str(kind): rows for kind, rows in part.groupby("kind", sort=False)}
-    many = {kind: rows for kind, rows in kinds.items() if rows.level.nunique() > 1}
-    single = [rows for kind, rows in kinds.items() if kind not in many]
-    return many, pd.concat(single) if single else part[:0]
+    """Rows of each kind of noise that has several levels, by kind; and those of all others.
+
+    A noise without a level, such as one of matched strength, is among the others.
+    """
+    kinds = part.dropna(subset="level").groupby("kind", sort=False)
+    many = {str(kind): rows for kind, rows in kinds if rows.level.nunique() > 1}
+    return many, part[part.level.isna() | ~part.kind.isin(list(many))]
 
 
 def draw_levels(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:

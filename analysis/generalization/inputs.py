@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from analysis.commands import training_noises
+from analysis.commands import matched_noises, training_noises
 from analysis.commands.inputs import RunInputs, cut_crops, gather, skipped
 from analysis.commands.job import PIXELS
 from analysis.commands.training_noises import Trained
@@ -206,9 +207,12 @@ def find_sources(
 
 
 def named_place(text: str) -> tuple[str | None, str]:
-    """Name of the noise, if there is one, and place of noisy images, from `[NAME=]PLACE`."""
+    """Name of the noise, if there is one, and place of noisy images, from `[NAME=]PLACE`.
+
+    A name has no slash, so that a folder's may have an equals sign.
+    """
     name, equals, where = text.partition("=")
-    return (name, where) if equals and not Path(text).exists() else (None, text)
+    return (name, where) if equals and "/" not in name and not Path(text).exists() else (None, text)
 
 
 def pair_folders(settings: GeneralizationSettings) -> list[str]:
@@ -300,7 +304,13 @@ def trained_on(
         BadInput: an unknown model or noise.
     """
     otherwise = suite.in_distribution if suite else ()
-    return training_noises.of_models(inputs.models, settings.in_distribution, specs, otherwise)
+    return training_noises.of_models(
+        inputs.models,
+        settings.in_distribution,
+        specs,
+        otherwise,
+        partial(matched_noises.levels, inputs),
+    )
 
 
 class PerceptualSettings(Protocol):

@@ -31,12 +31,14 @@ def shortest(parts: Mapping[Key, Sequence[str]]) -> dict[Key, str]:
 
 
 def wrapped(name: str, width: int, lines: int = 3) -> str:
-    """A name over several lines, broken after `_`, `-`, `/` and spaces, and cut if still too long.
+    """A name over several lines, and cut if it is still too long.
 
-    >>> wrapped("swinir_masked_80_90", 10)
-    'swinir_\\nmasked_80_\\n90'
+    It is broken after `_`, `-`, `/`, `,`, `:=` and spaces.
+
+    >>> wrapped("swinir_masked_80_90", 10), wrapped("gaussian:=poisson:3.5", 18)
+    ('swinir_\\nmasked_80_\\n90', 'gaussian:=\\npoisson:3.5')
     """
-    parts, rows = re.findall(r"[^\s_/-]*[\s_/-]?", name), [""]
+    parts, rows = re.findall(r".*?(?::=|[\s_/,-]|$)", name), [""]
     for part in filter(None, parts):
         if rows[-1] and len(rows[-1]) + len(part.rstrip()) > width:
             rows.append("")

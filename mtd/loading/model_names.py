@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +68,21 @@ def spellings(paths: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> li
     return found
 
 
+def prefixed(text: str, names: Collection[str]) -> tuple[str, str]:
+    """Name and value of `NAME=VALUE`, where it begins with a name that is known; else "" and text.
+
+    Names and values may have equals signs of their own; the longest name counts.
+
+    >>> prefixed("a=gaussian:=poisson:3", ["a"]), prefixed("gaussian:=poisson:3", ["a"])
+    (('a', 'gaussian:=poisson:3'), ('', 'gaussian:=poisson:3'))
+    """
+    places = [i for i, character in enumerate(text) if character == "="]
+    for i in reversed(places):
+        if text[:i] in names:
+            return text[:i], text[i + 1 :]
+    return "", text
+
+
 def values_by_model(
     option: str,
     texts: Sequence[str],
@@ -97,11 +112,13 @@ def values_by_model(
     """
     given: list[tuple[list[int], str]] = []
     for text in texts:
-        name, equals, value = text.rpartition("=")
+        name, value = prefixed(text, set().union(*names))
+        if not name and not Path(text).exists():  # a file's name may have an equals sign
+            name, _, value = text.rpartition("=")
         if choices and value not in choices:
             raise BadInput(f"{option} {text}: expected {' or '.join(choices)}")
-        named = [i for i in range(len(paths)) if name in names[i]] if equals else []
-        if equals and not named:
+        named = [i for i in range(len(paths)) if name in names[i]]
+        if not named and value != text:
             known = [
                 p if paths.count(p) == 1 else f"{p}#{number(paths, i)}" for i, p in enumerate(paths)
             ]
@@ -109,7 +126,7 @@ def values_by_model(
         if len({Path(paths[i]).resolve() for i in named}) > 1:
             several = " and ".join(paths[i] for i in named)
             raise BadInput(f"{option} {text}: names {several}; give one with its folder")
-        if not equals and not shared:
+        if not named and not shared:
             raise BadInput(f"{option} {text}: with several models, say which: MODEL={value}")
         given.append((named, value))
     values: list[Any] = [None] * len(paths)

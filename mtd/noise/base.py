@@ -2,10 +2,11 @@
 
 Every noise follows its distribution exactly; the result is then clipped to [0, 1] and rounded to
 multiples of 1/255, as test sets stored in 8 bits are. `quantize=False` omits both. Random numbers
-come from the generator that is passed, on its device, and from nowhere else.
+come from the generator that is passed, on its device, and from nowhere else. In training, noise may
+also be clipped without rounding, `quantize="clip"`.
 
 `mtd.noise.synthetic` has noises of one distribution each; `mtd.noise.camera_pipeline` and
-`mtd.noise.mixture` the composed ones.
+`mtd.noise.mixture` the composed ones, `mtd.noise.matched` Gaussian noise as strong as another one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -24,6 +25,23 @@ from mtd.utils.errors import BadInput
 
 Stream = Callable[[str], torch.Generator]
 """The random stream of a specification."""
+
+Quantize = bool | Literal["clip"]
+"""Whether noisy images are clipped to [0, 1] and rounded to multiples of 1/255; or only clipped."""
+
+
+class NoisyImages(NamedTuple):
+    """Images under a noise.
+
+    Attributes:
+        noisy: (B, C, H, W).
+        target: those of a perfect denoiser, (B, C, H, W).
+        sigma: (B,), float64, what noise-conditional networks are told; see `Noise.sigma_of`.
+    """
+
+    noisy: Tensor
+    target: Tensor
+    sigma: Tensor
 
 
 class Noise(ABC):
@@ -108,14 +126,15 @@ class Noise(ABC):
         """The noisy image before clipping and rounding, (B, C, H, W)."""
 
     def __call__(
-        self, clean: Tensor, *, generator: torch.Generator, quantize: bool = True
+        self, clean: Tensor, *, generator: torch.Generator, quantize: Quantize = True
     ) -> Tensor:
         """Add noise to images.
 
         Args:
             clean: (B, C, H, W) in [0, 1], floating point.
             generator: the random stream, on the device of `clean`.
-            quantize: clip the result to [0, 1] and round it to multiples of 1/255.
+            quantize: clip the result to [0, 1] and round it to multiples of 1/255; "clip" does not
+                round it.
 
         Returns:
             The noisy images, of the shape, type and device of `clean`.
@@ -130,11 +149,10 @@ class Noise(ABC):
         tensor([[[[166., 120.,  73.]]]])
         """
         check(clean)
-        noisy = self.sample(clean, generator)
-        return to_8_bits(noisy) if quantize else noisy
+        return quantized(self.sample(clean, generator), quantize)
 
     def pair(
-        self, clean: Tensor, *, generator: torch.Generator, quantize: bool = True
+        self, clean: Tensor, *, generator: torch.Generator, quantize: Quantize = True
     ) -> tuple[Tensor, Tensor]:
         """The noisy images and the targets of a perfect denoiser, (B, C, H, W) each.
 
@@ -143,17 +161,23 @@ class Noise(ABC):
         """
         return self(clean, generator=generator, quantize=quantize), clean
 
-    def pair_keyed(
-        self, image: Tensor, stream: Stream, quantize: bool = True
-    ) -> tuple[Tensor, Tensor]:
-        """`pair` of one image, with noise from a stream of its own.
+    def noisy_image(self, image: Tensor, stream: Stream, quantize: Quantize = True) -> NoisyImages:
+        """`pair` of one image, with noise from a stream of its own, and its level.
 
         Args:
             image: (1, C, H, W).
             stream: the random stream of a specification.
             quantize: see `Noise.__call__`.
         """
-        return self.pair(image, generator=stream(self.spec), quantize=quantize)
+        noisy, target = self.pair(image, generator=stream(self.spec), quantize=quantize)
+        return NoisyImages(noisy, target, self.sigma_of(noisy, target))
+
+    def sigma_of(self, noisy: Tensor, target: Tensor) -> Tensor:
+        """The level that noise-conditional networks are told of images, as a share of white, (B,).
+
+        The noise's own σ if it is Gaussian, else the root mean square of noisy − target.
+        """
+        return mean_square(noisy, target).sqrt()
 
     def __str__(self) -> str:
         return self.spec
@@ -216,6 +240,22 @@ def to_8_bits(image: Tensor) -> Tensor:
     return image.clamp(0, 1).mul(255).round().div(255)
 
 
+def quantized(image: Tensor, quantize: Quantize) -> Tensor:
+    """An image clipped and rounded, only clipped, or as it is.
+
+    >>> [quantized(torch.tensor([1.25, 0.1]), how).tolist()[0] for how in (True, "clip", False)]
+    [1.0, 1.0, 1.25]
+    """
+    if quantize == "clip":
+        return image.clamp(0, 1)
+    return to_8_bits(image) if quantize else image
+
+
+def mean_square(noisy: Tensor, target: Tensor) -> Tensor:
+    """Mean of (noisy − target)² over each image's pixels and channels, float64 (B,)."""
+    return (noisy.double() - target.double()).square().mean((1, 2, 3))
+
+
 def number(value: float) -> str:
     """The shortest text that reads back as the same number, as specifications write it.
 
@@ -236,19 +276,19 @@ def at_draw(draw: int) -> str:
 
 
 def stream_of(key: seeds.Key, seed: int = 0) -> Stream:
-    """The random streams of an image by specification; see `pair_keyed`."""
+    """The random streams of an image by specification; see `noisy_images`."""
     return lambda spec: seeds.generator("noise", seed, key, spec)
 
 
-def pair_keyed(
+def noisy_images(
     noise: Noise,
     clean: Tensor,
     keys: Sequence[seeds.Key],
     *,
     seed: int = 0,
-    quantize: bool = True,
-) -> tuple[Tensor, Tensor]:
-    """Noisy images and targets, where image i depends on (seed, keys[i], the noise) only.
+    quantize: Quantize = True,
+) -> NoisyImages:
+    """Images under a noise, where image i depends on (seed, keys[i], the noise) only.
 
     One stream per image, drawn on the CPU whatever the device: a crop gets the same noise whatever
     the batch size, order, device or number of processes.
@@ -261,11 +301,23 @@ def pair_keyed(
         quantize: see `Noise.__call__`.
 
     Returns:
-        Noisy images and targets, (B, C, H, W) each, on the device of `clean`.
+        Noisy images, targets and levels, on the device of `clean`.
     """
-    pairs = [
-        noise.pair_keyed(image[None].cpu(), stream_of(key, seed), quantize)
+    images = [
+        noise.noisy_image(image[None].cpu(), stream_of(key, seed), quantize)
         for image, key in zip(clean, keys, strict=True)
     ]
-    noisy, target = (torch.cat(side).to(clean.device) for side in zip(*pairs, strict=True))
-    return noisy, target
+    return NoisyImages(*(torch.cat(part).to(clean.device) for part in zip(*images, strict=True)))
+
+
+def pair_keyed(
+    noise: Noise,
+    clean: Tensor,
+    keys: Sequence[seeds.Key],
+    *,
+    seed: int = 0,
+    quantize: Quantize = True,
+) -> tuple[Tensor, Tensor]:
+    """Noisy images and targets of `noisy_images`."""
+    made = noisy_images(noise, clean, keys, seed=seed, quantize=quantize)
+    return made.noisy, made.target

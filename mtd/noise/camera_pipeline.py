@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from mtd.noise.base import Noise, at_draw, check, number, to_8_bits
+from mtd.noise.base import Noise, Quantize, at_draw, check, number, quantized
 from mtd.utils.errors import BadInput, nearest
 
 Target = Literal["processed", "original"]
@@ -300,11 +300,9 @@ class ISP(Noise):
         return self.develop(clean, generator)[0]
 
     def pair(
-        self, clean: Tensor, *, generator: torch.Generator, quantize: bool = True
+        self, clean: Tensor, *, generator: torch.Generator, quantize: Quantize = True
     ) -> tuple[Tensor, Tensor]:
         """See `Noise.pair`; a processed target is rounded to 8 bits if the noisy version is."""
         check(clean)
-        noisy, developed = self.develop(clean, generator)
-        if quantize:
-            noisy, developed = to_8_bits(noisy), to_8_bits(developed)
+        noisy, developed = (quantized(i, quantize) for i in self.develop(clean, generator))
         return noisy, developed if self.target == "processed" else clean

@@ -1,27 +1,38 @@
 """Gaussian noise that is as strong as another noise, image by image: `gaussian:=poisson:3`.
 
-Beside a noise of another kind it separates strength from kind: what a network does under both is
-due to how strong the noise is.
+Beside a noise of another kind it tells strength from kind: what a network does under both alike may
+be due to how strong the noise is, what it does under one of them alone is not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
 from torch import Tensor
 
-from mtd.noise.base import Noise, Stream, check, to_8_bits
+from mtd.noise.base import (
+    Noise,
+    NoisyImages,
+    Quantize,
+    Stream,
+    check,
+    mean_square,
+    quantized,
+)
 from mtd.noise.synthetic import Gaussian
 from mtd.utils.errors import BadInput
 
-HALVINGS = 60
-"""Of the interval that σ lies in."""
+DOUBLINGS = 20
+"""How often σ is doubled at most, from its value without clipping, until the noise is as strong."""
 
-HIGHEST = 2.0**20
-"""The largest σ that is tried, in 8-bit levels."""
+HALVINGS = 30
+"""Of the interval that σ lies in; finer than float32."""
+
+EQUAL = 1e-12
+"""Relative difference of two sums of the same numbers that is due to their order."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +42,12 @@ class MatchedGaussian(Noise):
     σ solves mean (q(x + σ z) − x)² = mean (y − t)², means being over an image's pixels and
     channels: y is the image x with the other noise, t its target (x itself for most noises), z the
     standard normal values that are drawn, and q clips to [0, 1] and rounds to 8 bits if y is
-    clipped and rounded. The left side does not fall as σ grows, so that σ is found by halving an
-    interval.
+    clipped and rounded. Without clipping and rounding, σ = √(mean (y − t)² / mean z²). With them
+    the left side rises in steps as σ grows: σ is found by halving an interval, and is the smallest
+    one whose noise is at least as strong.
+
+    Where noise is keyed by image (`mtd.noise.base.noisy_images`), y is the image as a run shows it
+    under the other noise.
 
     Attributes:
         other: the noise whose strength it has.
@@ -60,6 +75,11 @@ class MatchedGaussian(Noise):
         return self.other.draw
 
     @property
+    def note(self) -> str:  # type: ignore[override]
+        """The other noise's."""
+        return self.other.note
+
+    @property
     def spec(self) -> str:
         """See `Noise.spec`."""
         return f"{self.name}:={self.other.spec}"
@@ -73,50 +93,63 @@ class MatchedGaussian(Noise):
         return self(clean, generator=generator, quantize=False)
 
     def __call__(
-        self, clean: Tensor, *, generator: torch.Generator, quantize: bool = True
+        self, clean: Tensor, *, generator: torch.Generator, quantize: Quantize = True
     ) -> Tensor:
         """See `Noise.__call__`; the other noise is drawn first, from the same generator."""
         check(clean)
-        noisy, target = self.other.pair(clean, generator=generator, quantize=quantize)
-        return self._noisy(clean, noisy - target, generator, quantize)[0]
+        strength = mean_square(*self.other.pair(clean, generator=generator, quantize=quantize))
+        return self._as_strong(clean, strength, generator, quantize).noisy
 
-    def pair_keyed(
-        self, image: Tensor, stream: Stream, quantize: bool = True
-    ) -> tuple[Tensor, Tensor]:
-        """See `Noise.pair_keyed`; the other noise is that which the image has under it."""
-        return self._keyed(image, stream, quantize)[0], image
+    def noisy_image(self, image: Tensor, stream: Stream, quantize: Quantize = True) -> NoisyImages:
+        """See `Noise.noisy_image`; the other noise is that which the image has under it."""
+        check(image)
+        other = self.other.noisy_image(image, stream, quantize)
+        strength = mean_square(other.noisy, other.target)
+        return self._as_strong(image, strength, stream(self.spec), quantize)
 
-    def sigma(self, image: Tensor, stream: Stream, quantize: bool = True) -> float:
-        """σ of an image, in 8-bit levels; arguments as for `pair_keyed`."""
-        return float(self._keyed(image, stream, quantize)[1])
-
-    def _keyed(self, image: Tensor, stream: Stream, quantize: bool) -> tuple[Tensor, Tensor]:
-        noisy, target = self.other.pair_keyed(image, stream, quantize)
-        return self._noisy(image, noisy - target, stream(self.spec), quantize)
-
-    def _noisy(
-        self, clean: Tensor, change: Tensor, generator: torch.Generator, quantize: bool
-    ) -> tuple[Tensor, Tensor]:
-        """The noisy images and σ of each, (B,)."""
+    def _as_strong(
+        self, clean: Tensor, strength: Tensor, generator: torch.Generator, quantize: Quantize
+    ) -> NoisyImages:
+        """Images with Gaussian noise of given mean squares, (B,), and its σ."""
         values = torch.randn(
             clean.shape, dtype=clean.dtype, device=clean.device, generator=generator
         )
 
         def noisy(sigma: Tensor) -> Tensor:
-            made = clean + sigma.to(clean.dtype).view(-1, 1, 1, 1) / 255 * values
-            return to_8_bits(made) if quantize else made
+            shift = sigma.to(clean.dtype).view(-1, 1, 1, 1) * values
+            return quantized(clean + shift, quantize)
 
-        def strength(change: Tensor) -> Tensor:
-            return change.double().square().mean((1, 2, 3))
+        def is_weak(sigma: Tensor) -> Tensor:
+            return mean_square(noisy(sigma), clean) < strength * (1 - EQUAL)
 
-        wanted = strength(change)
-        low, high = torch.zeros_like(wanted), torch.full_like(wanted, HIGHEST)
-        if (strength(noisy(high) - clean) < wanted).any():
+        sigma = (strength / mean_square(values, torch.zeros_like(values))).sqrt()
+        if quantize:
+            sigma = self._smallest(is_weak, sigma)
+        return NoisyImages(noisy(sigma), clean, sigma)
+
+    def _smallest(self, is_weak: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:
+        """The smallest σ of each image, (B,), whose noise is not too weak.
+
+        Args:
+            is_weak: of σ, (B,), whether noise is too weak; it is not from some σ on.
+            start: of the search.
+
+        Raises:
+            BadInput: there is none.
+        """
+        low, high = torch.zeros_like(start), start
+        none = ~is_weak(low)
+        for _ in range(DOUBLINGS):
+            weak = is_weak(high)
+            if not weak.any():
+                break
+            high = torch.where(weak, 2 * high, high)
+        else:
             raise BadInput(
                 f"noise {self.spec}: no Gaussian noise is as strong as {self.other.spec}"
             )
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            weak = strength(noisy(middle) - clean) < wanted
+            weak = is_weak(middle)
             low, high = torch.where(weak, middle, low), torch.where(weak, high, middle)
-        return noisy(high), high
+        return torch.where(none, 0, high)

@@ -26,6 +26,9 @@ BUILT_IN: tuple[type[Noise], ...] = (Gaussian, Poisson, Speckle, Spatial, SaltPe
 NAME = re.compile(r"[\w.+-]+")
 """What a kind of noise may be called, so that a specification can be parsed."""
 
+MATCHED = ":="
+"""Between `gaussian` and the noise whose strength it has."""
+
 DRAW = re.compile(r"[0-9]{1,9}")
 """A draw in a specification."""
 
@@ -62,7 +65,7 @@ def parse(spec: str) -> Noise:
     All built-in kinds but `isp` have a level; `poisson` and `isp` have options. A draw, from 0 (the
     default), is another sample of the same noise for every image, and may come last, too. The
     `spec` of the result is canonical: it is the same for every spelling, and parses to an equal
-    noise. `gaussian:=SPEC` is Gaussian noise as strong as another noise; see
+    noise. `gaussian:=SPEC` is Gaussian noise as strong as a synthetic noise; see
     `mtd.noise.matched`.
 
     Raises:
@@ -80,9 +83,8 @@ def parse(spec: str) -> Noise:
     """
     if not isinstance(spec, str):
         raise BadInput(f"noise {spec!r}: expected a specification such as 'gaussian:15'")
-    gaussian, matched, other = spec.partition(":=")
-    if matched and gaussian.strip() == Gaussian.name:
-        return MatchedGaussian(parse(other))
+    if MATCHED in spec:
+        return _matched(spec)
     before, at, after = spec.partition("@")
     draw, comma, options = after.partition(",")
     head, *rest = f"{before}{comma}{options}".split(",")
@@ -97,6 +99,17 @@ def parse(spec: str) -> Noise:
             "gaussian:15@1"
         )
     return noise.redrawn(int(draw)) if at else noise
+
+
+def _matched(spec: str) -> MatchedGaussian:
+    """The noise of `gaussian:=SPEC`."""
+    name, _, other = (text.strip() for text in spec.partition(MATCHED))
+    kind = re.split("[:,@]", other)[0].strip()
+    if name != Gaussian.name or kind not in kinds():
+        hint = f"no kind {kind!r}; {nearest(kind, kinds())}" if name == Gaussian.name else ""
+        expected = "expected gaussian:= and a synthetic noise, as in gaussian:=poisson:3"
+        raise BadInput(f"noise {spec!r}: {'; '.join(filter(None, (expected, hint)))}")
+    return MatchedGaussian(parse(other))
 
 
 def _options(spec: str, kind: type[Noise], parts: Sequence[str]) -> dict[str, str]:

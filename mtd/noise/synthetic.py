@@ -38,6 +38,10 @@ class Gaussian(Levelled):
         """See `Noise.sample`."""
         return clean + _normal(clean, generator) * (self.level / 255)
 
+    def sigma_of(self, noisy: Tensor, target: Tensor) -> Tensor:
+        """See `Noise.sigma_of`; its level, whatever clipping has removed."""
+        return torch.full((len(noisy),), self.level / 255, dtype=torch.float64)
+
 
 @dataclass(frozen=True)
 class Poisson(Levelled):

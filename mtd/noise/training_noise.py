@@ -53,17 +53,24 @@ class TrainingNoise:
                 names.append(parse(text).redrawn(0).spec if "@" in text else parse(text).spec)
         return cls(tuple(dict.fromkeys(names)), tuple(dict.fromkeys(ranges)))
 
-    def holds(self, spec: str) -> bool:
-        """Whether a noise is one of them, in whatever draw."""
+    def holds(self, spec: str, levels: tuple[float, float] | None = None) -> bool:
+        """Whether a noise is one of them, in whatever draw.
+
+        Args:
+            spec: of the noise.
+            levels: the lowest and the highest level that images have, of a noise without a level
+                of its own, such as one of matched strength.
+        """
         if spec in self.names:
             return True
         with suppress(BadInput):
             noise = parse(spec)
-            if noise.draw:
-                return self.holds(noise.redrawn(0).spec)
-            level = noise.level
-            return level is not None and any(
-                noise.name == kind and low <= level <= high for kind, low, high in self.ranges
+            if noise.draw and noise.redrawn(0).spec in self.names:
+                return True
+            own = levels if noise.level is None else (noise.level, noise.level)
+            return own is not None and any(
+                noise.name == kind and low <= own[0] and own[1] <= high
+                for kind, low, high in self.ranges
             )
         return False
 

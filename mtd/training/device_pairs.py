@@ -93,8 +93,7 @@ class DevicePairs(Pairs):
         """Noisy crops and targets of a whole batch."""
         clean = self.clean(step * self.batch_size, self.batch_size)
         generator = seeds.generator("noise", self.seed, step, device=self.device)
-        noisy, target = self.noise.pair(clean, generator=generator, quantize=False)
-        return noisy.clamp(0, 1) if self.clip else noisy, target
+        return self.noise.pair(clean, generator=generator, quantize=self.quantize)
 
     def clean(self, first: int, size: int) -> Tensor:
         """`size` crops from a position on, float32 (size, 3, crop, crop) in [0, 1]."""

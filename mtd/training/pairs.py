@@ -26,6 +26,7 @@ from mtd.data import image_io, photograph_archives, photographs
 from mtd.data.image_io import Pixels
 from mtd.data.photographs import Photograph
 from mtd.noise import specs as noise_specs
+from mtd.noise.base import Quantize
 from mtd.training import decoded_store
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
@@ -164,8 +165,9 @@ class Pairs(ABC):
             raise BadInput(
                 f"{images} {are} smaller than the crop, {crop} x {crop}; set a smaller data.crop"
             )
-        self.crop, self.clip, self.seed = crop, clip, seed
+        self.crop, self.seed = crop, seed
         self.noise = noise_specs.parse(noise_spec)
+        self.quantize: Quantize = "clip" if clip else False
         self.order = lru_cache(maxsize=2)(self._order)
         self.digest = decoded_store.listing(self.photographs)
 
@@ -267,8 +269,7 @@ class TrainingPairs(Pairs):
         rows, columns = slice(cut.top, cut.top + self.crop), slice(cut.left, cut.left + self.crop)
         crop = cut.turned(self._pixels(cut.index)[rows, columns])
         clean = data_crops.to_tensor([np.ascontiguousarray(crop)])
-        noisy, target = self.noise.pair(clean, generator=stream, quantize=False)
-        return noisy.clamp(0, 1) if self.clip else noisy, target
+        return self.noise.pair(clean, generator=stream, quantize=self.quantize)
 
     def batch(self, first: int, size: int) -> tuple[Tensor, Tensor]:
         """See `Pairs.batch`."""

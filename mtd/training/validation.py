@@ -16,10 +16,8 @@ from mtd.data import photograph_archives, photographs
 from mtd.inference.forward import denoise
 from mtd.metrics import psnr_ssim
 from mtd.networks.base import Denoiser
-from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
-from mtd.noise.base import pair_keyed
-from mtd.noise.synthetic import Gaussian
+from mtd.noise.base import noisy_images
 
 FOLDER = "validation"
 PICTURED = 2
@@ -56,8 +54,7 @@ class Validator:
         self.keys = [one.digest for one in crops]
         self.pairs = {}
         for noise in map(noise_specs.parse, noises):
-            pair = pair_keyed(noise, self.clean, self.keys, seed=seed, quantize=True)
-            self.pairs[noise.spec] = (*pair, _level(noise, *pair))
+            self.pairs[noise.spec] = noisy_images(noise, self.clean, self.keys, seed=seed)
 
     def run(self, network: Denoiser, batch: int = 16) -> dict[str, tuple[Tensor, Tensor]]:
         """PSNR in dB, (crops,), and outputs, (crops, 3, H, W), by noise.
@@ -90,7 +87,7 @@ class Validator:
             network,
             noisy[part].to(next(network.parameters())),
             keys=self.keys[part],
-            sigma=level[part],
+            sigma=level[part].float(),
         )
         return output.cpu().float()
 
@@ -127,10 +124,3 @@ def _evaluating(network: Denoiser) -> Iterator[None]:
         yield
     finally:
         network.train(mode)
-
-
-def _level(noise: noise_base.Noise, noisy: Tensor, target: Tensor) -> Tensor:
-    """The level for a noise-conditional network, (images,): that of the added noise."""
-    if isinstance(noise, Gaussian):
-        return torch.full((len(noisy),), noise.level / 255)
-    return (noisy.double() - target.double()).square().mean((1, 2, 3)).sqrt().float()

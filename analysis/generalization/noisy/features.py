@@ -238,7 +238,7 @@ def measured(
         chosen = record.settings.under(settings, reference, others, **more)
         jobs.append(plan(record, own, chosen, jobs[0].batches if jobs else None))
     several.pass_through(jobs, own, jobs[0].batches, folder, True)
-    return {job.analysis.name: several.tables(job, folder, True) for job in jobs}
+    return {job.analysis.name: job.all_files(folder, True) for job in jobs}
 
 
 def last_quarter(layers: pd.DataFrame) -> dict[str, str]:

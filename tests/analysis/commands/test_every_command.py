@@ -33,7 +33,8 @@ COMMANDS = (
     "analysis.findings",
 )
 
-FEW = ("--crop", "16", "--limit", "6", "--quiet", "--noise", "gaussian:15", "--noise", "poisson:3")
+FEW = ("--crop", "16", "--limit", "6", "--quiet", "--noise", "gaussian:15")
+FEW = (*FEW, "--noise", "gaussian:=poisson:3")
 MORE = {
     "srga": FEW[:5] + FEW[7:],
     "distributions": FEW[:5] + FEW[7:],

@@ -48,6 +48,43 @@ def test_the_user_goes_before_the_checkpoint_and_a_model_before_all():
         of_models(two, ["x=gaussian:15"], SPECS)
 
 
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("gaussian:=poisson:3", {"a": ["gaussian:=poisson:3"], "lr=1/b": ["gaussian:=poisson:3"]}),
+        ("a=gaussian:=poisson:3", {"a": ["gaussian:=poisson:3"], "lr=1/b": []}),
+        ("lr=1/b=gaussian:=poisson:3", {"a": [], "lr=1/b": ["gaussian:=poisson:3"]}),
+        ("lr=1/b=poisson:3,values=unique", {"a": [], "lr=1/b": ["poisson:3,values=unique"]}),
+        ("folder:x=1@2", {"a": ["folder:x=1@2"], "lr=1/b": ["folder:x=1@2"]}),
+        ("a=folder:x=1@2", {"a": ["folder:x=1@2"], "lr=1/b": []}),
+    ],
+)
+def test_a_prefix_counts_only_if_it_names_a_model(text, expected):
+    specs = ["gaussian:=poisson:3", "poisson:3,values=unique", "folder:x=1@2", "folder:x=1"]
+    two = models(**{"a": "gaussian:15", "lr=1/b": "gaussian:15"})
+    assert of_models(two, [text], specs) == {name: tuple(of) for name, of in expected.items()}
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("aa=gaussian:15", "no model 'aa'; did you mean a?"),
+        ("lr=2/b=gaussian:=isp", "no model 'lr=2/b'; did you mean lr=1/b?"),
+        ("aa=gausian:15", "no model 'aa'; did you mean a?"),
+        ("a=gausian:15", "noise 'gausian:15': no kind 'gausian'; did you mean gaussian?"),
+        ("poison:3,values=unique", "no kind 'poison'; did you mean poisson?"),
+        ("poisson:3,value=unique", "poisson has no option 'value'; did you mean values?"),
+        ("gaussian:=poison:3", "no kind 'poison'; did you mean poisson?"),
+        ("gausian:=poisson:3", "noise 'gausian:=poisson:3': expected gaussian:="),
+    ],
+)
+def test_a_misspelt_name_is_no_noise_and_a_misspelt_noise_no_name(text, message):
+    two = models(**{"a": "gaussian:15", "lr=1/b": "gaussian:15"})
+    with pytest.raises(BadInput) as error:
+        of_models(two, [text], SPECS)
+    assert f"--in-distribution {text}: " in str(error.value) and message in str(error.value)
+
+
 def test_what_the_option_says_against_a_checkpoint_is_said():
     three = models(a="gaussian:15", b=None, c="gaussian:0..gaussian:55")
     given = ["a=gaussian:50", "b=gaussian:50", "c=gaussian:0..55"]

@@ -121,7 +121,7 @@ def test_the_default_layers_end_with_the_last_features(folder):
 def test_pooling_takes_what_a_map_has():
     observer = degradation_observer.PooledFeatures({"a": ["x"]}, 8)
     maps = torch.arange(2 * 3 * 4 * 16.0).reshape(2, 3, 4, 16)
-    noisy = engine_observer.NoisyBatch(batch(2), noise_specs.parse("gaussian:15"), maps, maps)
+    noisy = engine_observer.NoisyBatch(batch(2), noise_specs.parse("gaussian:15"), maps, maps, maps)
     pooled = observer.extract("x", maps, noisy)["x"]
     assert torch.equal(pooled, maps.reshape(2, 3, 4, 8, 2).mean(-1).flatten(1))
     whole = degradation_observer.PooledFeatures({"a": ["x"]}, 0).extract("x", maps, noisy)["x"]

@@ -101,10 +101,10 @@ def everything(networks, *observers, batches=None, version=1, **options):
 
 def test_each_view_runs_once_and_each_noise_is_made_once_whatever_is_asked(networks, monkeypatch):
     calls, drawn = count(networks), []
-    original = engine_forward.pair_keyed
+    original = engine_forward.noisy_images
     monkeypatch.setattr(
         engine_forward,
-        "pair_keyed",
+        "noisy_images",
         lambda n, *a, **k: drawn.append(n.spec) or original(n, *a, **k),
     )
     observers = [

@@ -9,6 +9,7 @@ import pytest
 from analysis.commands import command
 from analysis.commands.parser import settings_from
 from analysis.generalization.command import ANALYSIS
+from analysis.generalization.inputs import named_place
 from analysis.generalization.noise_suite import Suite
 from analysis.generalization.settings import GeneralizationSettings
 from mtd.utils.errors import BadInput
@@ -76,3 +77,20 @@ def test_what_cannot_be_used_is_one_line(values, message):
     with pytest.raises(BadInput) as error:
         GeneralizationSettings.of(**values)
     assert message in str(error.value) and len(str(error.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("cc=noisy", ("cc", "noisy")),
+        ("cc@2=noisy", ("cc@2", "noisy")),
+        ("cc=lr=1/*.png", ("cc", "lr=1/*.png")),
+        ("runs/lr=1/*.png", (None, "runs/lr=1/*.png")),
+        ("a=b", (None, "a=b")),
+        ("noisy", (None, "noisy")),
+    ],
+)
+def test_a_name_before_paired_images(tmp_path, monkeypatch, text, expected):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a=b").mkdir()
+    assert named_place(text) == expected

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 import torch
 
-from mtd.noise.base import Levelled, pair_keyed, stream_of
+from mtd.noise.base import Levelled, noisy_images, pair_keyed, stream_of
 from mtd.noise.matched import MatchedGaussian
 from mtd.noise.specs import parse
 from mtd.noise.training_noise import TrainingNoise
@@ -25,15 +25,39 @@ def strength(noisy: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return (noisy.double() - target.double()).square().mean((1, 2, 3))
 
 
-@pytest.mark.parametrize("quantize", [True, False])
+@pytest.mark.parametrize("quantize", [True, "clip", False])
 @pytest.mark.parametrize("spec", [*OTHERS, "gaussian:15", "poisson:3@2"])
 def test_every_image_is_as_noisy_as_under_the_other_noise(spec, quantize):
     clean, keys = images(), ["a", "b"]
-    noisy, target = pair_keyed(parse(f"gaussian:={spec}"), clean, keys, seed=4, quantize=quantize)
-    assert torch.equal(target, clean)
+    made = noisy_images(parse(f"gaussian:={spec}"), clean, keys, seed=4, quantize=quantize)
+    assert torch.equal(made.target, clean)
     other = strength(*pair_keyed(parse(spec), clean, keys, seed=4, quantize=quantize))
-    assert torch.allclose(strength(noisy, clean), other, rtol=1e-3 if quantize else 1e-6, atol=0)
+    tolerance = 1e-3 if quantize is True else 1e-6
+    assert torch.allclose(strength(made.noisy, clean), other, rtol=tolerance, atol=0)
     assert abs(float(other[0] / other[1]) - 1) > 1e-3 or spec.startswith("gaussian")
+    again = noisy_images(parse(f"gaussian:={spec}"), clean[1:], keys[1:], seed=4, quantize=quantize)
+    assert torch.equal(again.noisy, made.noisy[1:]) and again.sigma == made.sigma[1]
+
+
+@pytest.mark.parametrize("quantize", [True, "clip", False])
+def test_noise_is_gaussian_of_its_sigma(quantize):
+    """The noisy image is q(x + σ z) of the stream's own normal values, and σ is the smallest one
+    at which it is as strong, by a search of its own."""
+    clean, noise = images()[:1], parse("gaussian:=poisson:3")
+    made = noise.noisy_image(clean, stream_of("k", 4), quantize)
+    drawn = torch.randn(clean.shape, generator=stream_of("k", 4)(noise.spec)).double()
+    poisson = parse("poisson:3")(clean, generator=stream_of("k", 4)("poisson:3"), quantize=quantize)
+
+    def noisy(sigma):
+        image = clean.double() + sigma * drawn
+        image = image if quantize is False else image.clamp(0, 1)
+        return image.mul(255).round().div(255) if quantize is True else image
+
+    wanted, sigma = float(strength(poisson, clean)), float(made.sigma)
+    assert (noisy(sigma) - made.noisy).abs().gt(1e-6).double().mean() < 1e-4  # halves in float32
+    assert float(strength(noisy(sigma), clean)) == pytest.approx(wanted, rel=1e-4)
+    assert float(strength(noisy(sigma * 0.999), clean)) < wanted
+    assert sigma * 255 == pytest.approx(40, rel=0.25)  # 48 √(mean of x), more where it is clipped
 
 
 def test_sigma_in_closed_form():
@@ -44,15 +68,37 @@ def test_sigma_in_closed_form():
         ("speckle:0.04", 255 * 0.36 * 0.2),
         ("spatial:60", 60 / 3),
     ):
-        found = parse(f"gaussian:={spec}").sigma(clean, stream_of("k"), quantize=False)
-        assert found == pytest.approx(expected, rel=0.015), spec
+        made = parse(f"gaussian:={spec}").noisy_image(clean, stream_of("k"), False)
+        assert float(made.sigma) * 255 == pytest.approx(expected, rel=0.015), spec
+        other = parse(spec)(clean, generator=stream_of("k")(spec), quantize=False)
+        drawn = torch.randn(
+            clean.shape, generator=stream_of("k")(f"gaussian:={spec}"), dtype=clean.dtype
+        )
+        ratio = (other - clean).square().sum() / drawn.square().sum()
+        assert float(made.sigma) == pytest.approx(float(ratio) ** 0.5, rel=1e-12)
 
 
-def test_no_noise_has_sigma_zero_and_nothing_is_changed():
+def test_sigma_is_what_noise_conditional_networks_are_told():
+    """The σ of Gaussian noise, of given or matched strength; else the root mean square."""
+    clean = torch.zeros(2, 3, 64, 64)  # clipping leaves half of the noise
+    told = [
+        noisy_images(parse(f"gaussian{s}"), clean, "ab").sigma * 255
+        for s in (":25", ":=gaussian:25")
+    ]
+    assert told[0].tolist() == [25, 25] and told[1].tolist() == pytest.approx([25, 25], rel=0.03)
+    made = noisy_images(parse("salt_pepper:0.1"), clean, "ab")
+    assert torch.equal(made.sigma, strength(made.noisy, clean).sqrt())
+
+
+@pytest.mark.parametrize("quantize", [True, "clip", False])
+def test_no_noise_has_sigma_zero_and_nothing_is_changed(quantize):
     clean = images()[:1].mul(255).round() / 255
-    matched = parse("gaussian:=speckle:0")
-    assert matched.sigma(clean, stream_of("k")) < 0.2  # less than what rounding removes
-    assert torch.equal(matched(clean, generator=torch.Generator()), clean)
+    made = parse("gaussian:=speckle:0").noisy_image(clean, stream_of("k"), quantize)
+    assert float(made.sigma) == 0 and torch.equal(made.noisy, clean)
+
+
+def test_a_mixture_keeps_its_note():
+    assert parse("gaussian:=mixture:2").note == parse("mixture:2").note != ""
 
 
 def test_its_specification():
@@ -69,8 +115,14 @@ def test_its_specification():
     [
         ("gaussian:=", "no kind ''"),
         ("gaussian:=gausian:3", "did you mean gaussian"),
+        ("gaussian:=poisson", "expected poisson:LEVEL"),
+        ("gaussian:=folder:noisy", "and a synthetic noise, as in gaussian:=poi.*no kind 'folder'"),
+        ("gaussian:=monte_carlo:64", "and a synthetic noise, .*no kind 'monte_carlo'"),
         ("gaussian:=gaussian:=poisson:3", "expected a noise of its own strength after :="),
-        ("poisson:=gaussian:3", "expected poisson:LEVEL"),
+        (
+            "poisson:=gaussian:3",
+            "^noise 'poisson:=gaussian:3': expected gaussian:= and a synthetic",
+        ),
     ],
 )
 def test_what_is_no_matched_noise(spec, message):

@@ -14,9 +14,15 @@ from mtd.data import photograph_archives
 from mtd.data.photographs import photographs
 from mtd.training import config, decoded_store, trainer
 from mtd.training import run as training_run
+from mtd.training.device_pairs import DevicePairs
 from mtd.training.pairs import TrainingPairs, usable
 from mtd.utils.errors import BadInput
 from tests.helpers.training import make, weights_of
+
+
+def on_the_cpu(folders, crop, spec, *, clip):
+    """Pairs of photographs that are on the device, one stream for each crop."""
+    return DevicePairs(folders, crop, spec, torch.device("cpu"), 4, clip=clip, quiet=True)
 
 
 @pytest.fixture
@@ -109,6 +115,20 @@ def test_training_noise_has_the_stated_level_and_is_not_rounded(photos):
     difference = torch.cat([noisy - clean for noisy, clean in (pairs.pair(i) for i in range(300))])
     assert abs(difference.std() * 255 - 15) < 0.1
     assert not torch.equal(difference.mul(255).round(), difference.mul(255))
+
+
+@pytest.mark.parametrize("clip", [True, False])
+@pytest.mark.parametrize("kind", [TrainingPairs, on_the_cpu])
+def test_noise_of_matched_strength_is_as_strong_after_clipping(photos, kind, clip):
+    """The other noise is drawn first from the same stream, and is thus that of its own pairs."""
+
+    def strengths(spec):
+        noisy, clean = kind([str(photos)], 16, spec, clip=clip).batch(4, 4)
+        return (noisy - clean).double().square().mean((1, 2, 3))
+
+    expected = strengths("poisson:3")
+    assert torch.allclose(strengths("gaussian:=poisson:3"), expected, rtol=1e-5, atol=0)
+    assert expected.max() > 1.01 * expected.min()
 
 
 def test_crops_take_all_eight_orientations(tmp_path):

@@ -214,8 +214,9 @@ def test_a_network_that_is_told_the_noise_level_trains_on_it(photos, tmp_path):
         training_run.train(training_config.load(str(path)), tmp_path / "run"), sigma=15
     )
     assert model.source["architecture"] == "FFDNet" and model.input_format.sigma == 15
-    with pytest.raises(BadInput, match="noise-conditional, expected gaussian:LEVEL"):
-        training_config.load(str(path), ["data.noise='poisson:3'"])
+    for noise in ("poisson:3", "gaussian:=poisson:3"):
+        with pytest.raises(BadInput, match="noise-conditional, expected gaussian:LEVEL"):
+            training_config.load(str(path), [f"data.noise={noise}"])
 
 
 @pytest.mark.parametrize("how", ["accumulated", "two processes"])
