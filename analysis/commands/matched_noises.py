@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,11 @@ from mtd.noise.matched import MatchedGaussian
 from mtd.utils.distributed import SINGLE_PROCESS
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from analysis.commands.inputs import RunInputs
+    from analysis.engine.forward import ForwardSettings
+    from mtd.data.crops import Crop
 
 NAME = "matched_noises"
 """Of the table, in run folders and among the frames of results."""
@@ -24,20 +28,42 @@ SIGMA = "sigma"
 
 
 def files(inputs: RunInputs) -> dict[str, pd.DataFrame]:
-    """The table by its file name, if a run has such noises; called in every process.
+    """The table of a run that has such noises, by file name; called in every process.
 
     Columns: `noise`; the clean crop, see `mtd.data.crops.place`; and `sigma`, the σ of its noise in
     8-bit levels. Noise is drawn anew, as in the pass, which does not draw that of finished views.
     """
-    if not any(isinstance(noise, MatchedGaussian) for noise in inputs.noises):
+    noises = [noise for noise in inputs.noises if isinstance(noise, MatchedGaussian)]
+    if not noises:
         return {}
-    every = range(len(inputs.crops))
-    own = {i: list(_rows(inputs, i)) for i in inputs.ranks.indices_for_rank(len(every))}
+    count, how = len(inputs.crops), inputs.forward
+    own = {
+        index: [_row(noise, inputs.crops[index], how) for noise in noises]
+        for index in inputs.ranks.indices_for_rank(count)
+    }
     rows = inputs.ranks.merge(own)
-    frame = pd.DataFrame([row for i in every for row in rows[i]])
-    noises = {spec: number for number, spec in enumerate(inputs.specs)}
-    frame = frame.sort_values("noise", key=lambda specs: specs.map(noises), kind="stable")
-    return {f"{NAME}.csv": frame.reset_index(drop=True)}
+    return table([rows[index][place] for place in range(len(noises)) for index in range(count)])
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> dict[str, pd.DataFrame]:
+    """The table of some rows by its file name; nothing without any."""
+    return {f"{NAME}.csv": pd.DataFrame(rows)} if rows else {}
+
+
+def row(noise: str, about: Mapping[str, Any], sigma: Tensor) -> dict[str, Any]:
+    """A row of the table.
+
+    Args:
+        noise: its name.
+        about: the clean crop, see `mtd.data.crops.place`.
+        sigma: a single value, as a share of white.
+    """
+    return {"noise": noise, **about, SIGMA: 255 * float(sigma)}
+
+
+def _row(noise: MatchedGaussian, crop: Crop, how: ForwardSettings) -> dict[str, Any]:
+    image, stream = to_tensor([crop.pixels]), stream_of(crop.digest, how.seed)
+    return row(noise.spec, place(crop), noise.noisy_image(image, stream, how.quantize).sigma)
 
 
 def levels(inputs: RunInputs) -> dict[str, tuple[float, float]]:
@@ -48,13 +74,3 @@ def levels(inputs: RunInputs) -> dict[str, tuple[float, float]]:
         for frame in tables
         for noise, rows in frame.groupby("noise")
     }
-
-
-def _rows(inputs: RunInputs, index: int) -> Iterator[dict[str, Any]]:
-    """The rows of a crop, one for each noise."""
-    crop, how = inputs.crops[index], inputs.forward
-    image, stream = to_tensor([crop.pixels]), stream_of(crop.digest, how.seed)
-    for noise in inputs.noises:
-        if isinstance(noise, MatchedGaussian):
-            sigma = 255 * float(noise.noisy_image(image, stream, how.quantize).sigma)
-            yield {"noise": noise.spec, **place(crop), SIGMA: sigma}

@@ -7,7 +7,6 @@ does, it is unknown: no noise counts as trained on or as unseen for that model.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from analysis.text.markdown import code, codes
@@ -24,8 +23,8 @@ OPTION = "--in-distribution"
 Trained = Mapping[str, Collection[str] | None]
 """By model, the noises of a run that it was trained on; None where that is unknown."""
 
-Levels = Mapping[str, tuple[float, float]]
-"""By noise of matched strength, the lowest and the highest σ of a run's images, in 8-bit levels."""
+LevelsOf = Callable[[], Mapping[str, tuple[float, float]]]
+"""Finds, by noise of matched strength, the lowest and the highest σ of images, in 8-bit levels."""
 
 
 def of_models(
@@ -33,7 +32,7 @@ def of_models(
     given: Sequence[str],
     specs: Sequence[str],
     otherwise: Sequence[str] = (),
-    levels: Callable[[], Levels] = dict,
+    levels: LevelsOf = dict,
 ) -> dict[str, tuple[str, ...] | None]:
     """Which noises each model was trained on.
 
@@ -43,8 +42,7 @@ def of_models(
             before what a checkpoint says.
         specs: the noises of the run.
         otherwise: noises of a suite, for models of which nothing else is known.
-        levels: those of noises of matched strength, which a model that was trained on a range of
-            levels may have seen; called if there is one.
+        levels: see `within`.
 
     Raises:
         BadInput: an unknown model or noise.
@@ -58,7 +56,7 @@ def of_models(
         else:
             noise = TrainingNoise.parse(otherwise, specs)
         known = noise != TrainingNoise()
-        trained[name] = within(noise, specs, levels() if noise.ranges else {}) if known else None
+        trained[name] = within(noise, specs, levels) if known else None
     return trained
 
 
@@ -119,11 +117,17 @@ def overruled(given: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return text
 
 
-def within(
-    noise: TrainingNoise, specs: Sequence[str], levels: Levels = MappingProxyType({})
-) -> tuple[str, ...]:
-    """Those of some noises that a model was trained on; a noise of level 0 is none."""
-    held = [spec for spec in specs if noise.holds(spec, levels.get(spec))]
+def within(noise: TrainingNoise, specs: Sequence[str], levels: LevelsOf = dict) -> tuple[str, ...]:
+    """Those of some noises that a model was trained on; a noise of level 0 is none.
+
+    Args:
+        noise: what it was trained on.
+        specs: the noises.
+        levels: of noises of matched strength, which a range of levels may hold; called if there is
+            a range.
+    """
+    own = levels() if noise.ranges else {}
+    held = [spec for spec in specs if noise.holds(spec, own.get(spec))]
     return tuple(spec for spec in held if not changes_nothing(spec))
 
 

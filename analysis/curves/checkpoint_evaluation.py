@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from analysis.commands import inputs as commands_inputs
+from analysis.commands import matched_noises
 from analysis.commands.inputs import RunInputs
 from analysis.commands.job import PIXELS
 from analysis.curves.log_readers import MODELS
@@ -77,11 +79,12 @@ def load_inputs(
     inputs = commands_inputs.load_inputs(list(run_of), settings, photographs)
     with inputs.ranks.raise_on_all_ranks():
         steps, notes = choose_steps(inputs.models, run_of)
+        levels = cache(partial(matched_noises.levels, inputs))
         runs = runs.evaluated(inputs.specs, said_by_checkpoints(inputs.models, steps))
         return CheckpointInputs(
             **vars(inputs) | {"models": {name: inputs.models[name] for name in steps}},
             steps=steps,
-            runs=runs.decided(settings.in_distribution, notes),
+            runs=runs.decided(settings.in_distribution, notes, levels),
             sources=sources,
         )
 

@@ -152,13 +152,19 @@ class RunCurves:
         tested = {**self.tested, **dict.fromkeys(said, specs)}
         return replace(self, tested=tested, said={**self.said, **more})
 
-    def decided(self, given: Sequence[str], notes: Iterable[str] = ()) -> RunCurves:
+    def decided(
+        self,
+        given: Sequence[str],
+        notes: Iterable[str] = (),
+        levels: training_noises.LevelsOf = dict,
+    ) -> RunCurves:
         """The same with the test curves that are of noises trained on, and further notes.
 
         Args:
             given: values of `--in-distribution`, `[RUN=]SPEC[..SPEC]` or a test set; they go before
                 what logs and checkpoints say.
             notes: further ones.
+            levels: see `analysis.commands.training_noises.within`.
 
         Raises:
             BadInput: no such run or noise.
@@ -172,7 +178,7 @@ class RunCurves:
             if texts := of_one.get(run) or of_all:
                 noise = TrainingNoise.parse(texts, every)
             known = noise != TrainingNoise() or not tested
-            trained[run] = training_noises.within(noise, tested) if known else None
+            trained[run] = training_noises.within(noise, tested, levels) if known else None
         return replace(self, trained=trained, notes=(*self.notes, *notes))
 
     def with_curves(self, curves: Iterable[pd.DataFrame]) -> RunCurves:

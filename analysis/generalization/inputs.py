@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -309,7 +309,7 @@ def trained_on(
         settings.in_distribution,
         specs,
         otherwise,
-        partial(matched_noises.levels, inputs),
+        cache(partial(matched_noises.levels, inputs)),
     )
 
 

@@ -61,7 +61,7 @@ def compute(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> dict[str
     Outputs are written into the run folder as soon as they are known, one after the other; without
     a folder they are among the files that are returned.
     """
-    from analysis.commands import progress
+    from analysis.commands import matched_noises, progress
     from analysis.engine.observer import Watch
     from analysis.engine.run import compute_result
     from analysis.generalization.noisy import features, inputs, outputs
@@ -83,9 +83,8 @@ def compute(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> dict[str
     seen: Seen = compute_result(observer, given.ranks)
     silent = quiet or not given.ranks.first
     note("comparing features under recorded and synthetic noise", quiet=silent)
-    compared, depth = features.compare(
-        features.contents(seen.patches, given), given, settings, folder
-    )
+    made = features.contents(seen.patches, given)
+    compared, depth = features.compare(made, given, settings, folder)
     kept = given.ranks.merge(kept)
     if not given.ranks.first:
         return {}
@@ -93,6 +92,7 @@ def compute(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> dict[str
         **job.analysis.tables((seen, files), job),
         "features.csv": compared,
         "depth.csv": depth,
+        **matched_noises.table(made.sigmas),
         **kept,
     }
 

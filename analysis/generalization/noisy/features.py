@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
-from analysis.commands import several
+from analysis.commands import matched_noises, several
 from analysis.commands.inputs import RunInputs
 from analysis.commands.job import AnalysisJob, plan
 from analysis.commands.registry import analysis
@@ -33,7 +34,8 @@ from mtd.data import crops as data_crops
 from mtd.data.crops import Crop
 from mtd.data.image_io import Pixels
 from mtd.data.photographs import Photograph
-from mtd.noise.base import Noise, pair_keyed
+from mtd.noise.base import Noise, NoisyImages, noisy_images
+from mtd.noise.matched import MatchedGaussian
 from mtd.noise.specs import parse
 from mtd.utils.errors import BadInput
 
@@ -107,11 +109,13 @@ class Contents:
         noises: the first synthetic noise, another draw of it, the recorded noise, and the other
             synthetic noises.
         strengths: of each noise by name, the root mean square of noisy − stand-in, in 8-bit levels.
+        sigmas: rows of `analysis.commands.matched_noises`, of noises of matched strength.
     """
 
     crops: list[Crop]
     noises: list[Recorded]
     strengths: dict[str, float]
+    sigmas: list[dict[str, Any]]
 
 
 def contents(patches: Mapping[Patch, tuple[Pixels, Pixels]], inputs: NoisyInputs) -> Contents:
@@ -124,6 +128,7 @@ def contents(patches: Mapping[Patch, tuple[Pixels, Pixels]], inputs: NoisyInputs
     levels = {i: level_of(inputs.crops[i]) for i in dict.fromkeys(patch.crop for patch in patches)}
     crops: list[Crop] = []
     noisy: dict[str, dict[str, Pixels]] = {}
+    sigmas: list[dict[str, Any]] = []
     for patch in sorted(patches, key=lambda p: (p.crop, p.top, p.left)):
         recorded, stand_in = patches[patch]
         whole = inputs.crops[patch.crop]
@@ -134,9 +139,12 @@ def contents(patches: Mapping[Patch, tuple[Pixels, Pixels]], inputs: NoisyInputs
         crops.append(crop)
         for spec, noise in noises_of(inputs, levels[patch.crop]).items():
             for draw in (spec, again(spec)):
-                noisy.setdefault(draw, {})[name] = with_noise(
-                    crop, noise, draw, inputs.forward.seed
-                )
+                made = with_noise(crop, noise, draw, inputs.forward.seed)
+                noisy.setdefault(draw, {})[name] = to_pixels(made.noisy)
+                if isinstance(noise, MatchedGaussian):
+                    there = {"top": whole.top + patch.top, "left": whole.left + patch.left}
+                    about = data_crops.place(crop) | {"image": whole.image} | there
+                    sigmas.append(matched_noises.row(draw, about, made.sigma))
         noisy.setdefault(RECORDED, {})[name] = recorded
     first, *others = noises_of(inputs, 0.0)
     names = [first, again(first), RECORDED, *others]
@@ -146,7 +154,7 @@ def contents(patches: Mapping[Patch, tuple[Pixels, Pixels]], inputs: NoisyInputs
         for name, of in noisy.items()
     }
     kinds = [recorded_noise(name, noisy[name]) for name in names if noisy]
-    return Contents(crops, kinds, strengths)
+    return Contents(crops, kinds, strengths, [row for row in sigmas if row["noise"] in names])
 
 
 def noises_of(inputs: NoisyInputs, level: float) -> dict[str, Noise]:
@@ -161,10 +169,14 @@ def level_of(crop: Crop) -> float:
     return no_reference.coarse_noise_level(crop.pixels)
 
 
-def with_noise(crop: Crop, noise: Noise, draw: str, seed: int) -> Pixels:
+def with_noise(crop: Crop, noise: Noise, draw: str, seed: int) -> NoisyImages:
     """A stand-in with synthetic noise, clipped and rounded to 8 bits."""
     clean = data_crops.to_tensor([crop.pixels])
-    noisy, _ = pair_keyed(noise, clean, [f"{crop.digest}/{draw}"], seed=seed)
+    return noisy_images(noise, clean, [f"{crop.digest}/{draw}"], seed=seed)
+
+
+def to_pixels(noisy: Tensor) -> Pixels:
+    """(1, 3, H, W) in [0, 1] to (H, W, 3) in 8 bits."""
     pixels = noisy[0].mul(255).round().permute(1, 2, 0)
     return np.ascontiguousarray(pixels.numpy().astype(np.uint8))
 

@@ -21,7 +21,9 @@ def test_a_prefix_counts_only_if_it_names_a_model(tmp_path, monkeypatch):
     assert values("x=1/masks.json") == ["x=1/masks.json"] * 2
     assert values("b=x=1/masks.json") == [None, "x=1/masks.json"]
     assert values("lr=1/b.pth=x=1/masks.json", "a.json") == ["a.json", "x=1/masks.json"]
-    with pytest.raises(BadInput, match=r"^--options lr=2/b\.pth=y\.json: no such model; did you mean"):
+    with pytest.raises(
+        BadInput, match=r"^--options lr=2/b\.pth=y\.json: no such model; did you mean"
+    ):
         values("lr=2/b.pth=y.json")
     with pytest.raises(BadInput, match=r"^--options =y\.json: no such model"):
         values("=y.json")

@@ -152,6 +152,15 @@ def test_crops_and_noises_to_compare_with(folder):
     assert set(frames["features"].noise_b) == {RECORDED, "poisson:2, another draw"}
     assert set(frames["means"].photographs) == {frames["no_reference"].scene.nunique()}
     assert frames["means"].photographs.iloc[0] < 8  # crops
+    assert not (path / "matched_noises.csv").exists()
+
+
+def test_sigma_of_noise_of_matched_strength_is_in_the_folder(folder):
+    noise = "gaussian:=poisson:2"
+    path = start("plain.pth", "--noisy", "photos", "--crop", "20", "--limit", "8", "--noise", noise)
+    table = read_tables(path, ["matched_noises"])["matched_noises"]
+    assert set(table.noise) == {noise, f"{noise}, another draw"} and len(table) % 2 == 0
+    assert table.sigma.between(5, 35).all()
 
 
 def test_pages_and_other_files_of_a_folder(folder, capsys):

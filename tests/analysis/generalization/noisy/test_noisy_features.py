@@ -113,6 +113,22 @@ def test_noises_that_are_given_take_the_place_of_the_estimated_one():
     assert made.strengths["gaussian:25"] == pytest.approx(25, rel=0.03)
 
 
+def test_sigma_of_noise_of_matched_strength():
+    given, _ = inputs("gaussian:=poisson:2", "poisson:2", "gaussian:=speckle:0.02")
+    patches = patches_of(given)
+    made = features.contents(patches, given)
+    first, other = made.noises[0], made.noises[-1]
+    names = [first.spec, features.again(first.spec), other.spec]
+    assert [row["noise"] for row in made.sigmas] == [name for _ in made.crops for name in names]
+    by_noise = {noise.spec: noise for noise in made.noises}
+    for row, crop in zip(made.sigmas, np.repeat(made.crops, 3), strict=True):
+        change = by_noise[row["noise"]].cut(crop) - crop.pixels.astype(float)
+        rounded = np.sqrt(row["sigma"] ** 2 + 1 / 12)  # nothing is clipped
+        assert np.sqrt(np.mean(change**2)) == pytest.approx(rounded, rel=0.02)
+        assert row["sha256"] == crop.digest and (row["top"], row["left"]) == (0, 0)
+    assert [row["image"] for row in made.sigmas[::3]] == [crop.image for crop in given.crops]
+
+
 def test_equal_stand_ins_are_one_sample():
     given, _ = inputs()
     patches = patches_of(given)
