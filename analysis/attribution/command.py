@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from analysis.attribution.settings import MAPS, AttributionSettings
+from analysis.attribution.settings import MAPS, PHOTOGRAPHS, AttributionSettings
 from analysis.commands import command
 from analysis.commands.analysis import Analysis
 from analysis.commands.command import run_in_memory
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from analysis.attribution.result import AttributionResult
-    from analysis.commands.inputs import RunInputs
+    from analysis.commands.inputs import Models, RunInputs
     from analysis.commands.job import AnalysisJob
     from analysis.commands.run_folder import RunFolder
+    from mtd.data.photographs import Photograph
 
     Frames = Mapping[str, pd.DataFrame]
     Manifest = Mapping[str, Any]
@@ -28,6 +30,23 @@ EXAMPLES = """\
       --noise gaussian:50 --noise spatial:60
   python -m analysis.attribution mine.pth --window 24,24 --side 8 --steps 200 --attention-mask off
 """
+
+
+def load_inputs(
+    models: Models, settings: AttributionSettings, photographs: Sequence[Photograph] | None = None
+) -> RunInputs:
+    """What the settings name: unless they say how many crops, one of each photograph.
+
+    Raises:
+        BadInput: see `analysis.commands.inputs.load_inputs`.
+    """
+    from analysis.commands.inputs import load_inputs
+
+    if settings.limit is not None:
+        return load_inputs(models, settings, photographs)
+    inputs = load_inputs(models, replace(settings, limit=PHOTOGRAPHS), photographs)
+    firsts = {crop.scene or crop.image: crop for crop in reversed(inputs.crops)}
+    return inputs.subset(crops=list(reversed(firsts.values())))
 
 
 def prepare(inputs: RunInputs, settings: AttributionSettings) -> AttributionSettings:
@@ -85,7 +104,7 @@ def tables(maps: Any, job: AnalysisJob) -> dict[str, pd.DataFrame | bytes]:
 def pictures(
     frames: Frames, manifest: Manifest, attachments: Mapping[str, bytes]
 ) -> dict[str, Figure]:
-    """The maps over their inputs."""
+    """The maps of an example over its inputs."""
     from analysis.attribution import figures, tables
 
     if MAPS not in attachments:
@@ -134,6 +153,7 @@ ANALYSIS = Analysis(
     "from it.",
     examples=EXAMPLES,
     settings=AttributionSettings,
+    load_inputs=load_inputs,
     prepare=prepare,
     manifest=manifest,
     compute=compute,
@@ -146,7 +166,7 @@ ANALYSIS = Analysis(
     result=result,
     table_names=("attribution",),
     keys={"attribution": ("model", "noise", "crop")},
-    report_crops=1,
+    report_crops=6,
     report_settings=report_settings,
 )
 
@@ -170,7 +190,7 @@ def attribute(
         settings: fields of `analysis.attribution.settings.AttributionSettings`.
 
     Returns:
-        Data frame `attribution`, arrays `maps`; `plot_map`; `save`.
+        Data frames `attribution` and `means`, arrays `maps`; `plot_map`; `save`.
 
     Raises:
         BadInput: a model, image or setting that cannot be used; the message says what to do.

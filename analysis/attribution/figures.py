@@ -19,9 +19,6 @@ from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
 from analysis.text.noise_names import CLEAN
 
-MOST = 6
-"""Crops in the figure."""
-
 FLOOR = 1e-3
 """Lowest value of the color scale, as a share of a map's largest."""
 
@@ -39,32 +36,29 @@ def window_of(row: pd.Series) -> Window:
 
 
 def maps(frame: pd.DataFrame, pictures: Pictures) -> Figure:
-    """Maps over the grayscale input, beside that input; a row for each crop, the window framed.
+    """Maps of the first crop, an example, over the grayscale input, with the window framed.
 
-    Columns are grouped by noise: the input, then each model. Colors are of |attribution| as a
+    They are grouped by noise: the input, then each model. Colors are of |attribution| as a
     share of the map's largest value, on one logarithmic scale.
     """
     models, noises = (list(dict.fromkeys(frame[name])) for name in ("model", "noise"))
-    crops = list(dict.fromkeys(frame.crop))[:MOST]
+    i = frame.crop.iloc[0]
     columns = len(noises) * (1 + len(models))
-    size = (1.45 * columns + 1.1, 1.7 * len(crops) + 1.0)
+    size = (1.45 * columns + 1.1, 1.7 + 1.0)
     figure = Figure(figsize=size, dpi=model_styles.DPI, layout="constrained")
-    grid = figure.subplots(len(crops), columns, squeeze=False)
-    rows = {(row.model, row.noise, row.crop): row for _, row in frame.iterrows()}
-    for line, i in zip(grid, crops, strict=True):
-        for place, noise in enumerate(noises):
-            group = line[place * (1 + len(models)) :]
-            window = window_of(rows[models[0], noise, i])
-            noisy = pictures["", noise, i]
-            head = wrapped(named(noise), 16) if i == crops[0] else ""
-            draw_map(group[0], noisy, None, window)
-            group[0].set_title(f"{head}\n", fontsize=7)
-            for axes, model in zip(group[1:], models, strict=False):
-                row = rows[model, noise, i]
-                head = wrapped(model, 16) if i == crops[0] else ""
-                draw_map(axes, noisy, pictures[model, noise, i], window)
-                axes.set_title(f"{head}\n{about(row)}", fontsize=7)
-        line[0].set_ylabel(wrapped(rows[models[0], noises[0], i].image, 16), fontsize=7)
+    grid = figure.subplots(1, columns, squeeze=False)
+    line = grid[0]
+    rows = {(row.model, row.noise): row for _, row in frame[frame.crop == i].iterrows()}
+    for place, noise in enumerate(noises):
+        group = line[place * (1 + len(models)) :]
+        window = window_of(rows[models[0], noise])
+        noisy = pictures["", noise, i]
+        draw_map(group[0], noisy, None, window)
+        group[0].set_title(f"{wrapped(named(noise), 16)}\n", fontsize=7)
+        for axes, model in zip(group[1:], models, strict=False):
+            draw_map(axes, noisy, pictures[model, noise, i], window)
+            axes.set_title(f"{wrapped(model, 16)}\n{about(rows[model, noise])}", fontsize=7)
+    line[0].set_ylabel(wrapped(rows[models[0], noises[0]].image, 16), fontsize=7)
     bar = figure.colorbar(
         ScalarMappable(LogNorm(FLOOR, 1), colormaps["inferno"]), ax=grid, shrink=0.8, pad=0.01
     )

@@ -8,9 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.attribution.figures import MOST, named
+from analysis.attribution.figures import named
+from analysis.attribution.tables import means as table_of_means
+from analysis.attribution.tables import over_noises
+from analysis.stats import jackknife
+from analysis.stats.jackknife import ENOUGH
+from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_model, tidy
-from analysis.text.markdown import code, listed, number, remarks
+from analysis.text.markdown import bounded, code, listed, number, remarks, side
+from analysis.text.rows import records
 from analysis.text.terminal import grid
 from mtd.utils.messages import plural, verb
 
@@ -41,9 +47,11 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
 
 
 def means(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Means over all crops and noises, of each model."""
-    rows = frame.groupby("model", sort=False)[column].mean().reset_index()
-    return tidy(rows, column)
+    """Means over all crops and noises, of each model, with 95% intervals over photographs."""
+    wide = over_noises(frame, column)
+    scenes = [str(scene) for scene in wide.index.get_level_values("scene")]
+    rows = [jackknife.mean(wide[model], scenes)._asdict() for model in wide]
+    return tidy(pd.DataFrame(rows).assign(model=wide.columns), "value")
 
 
 def main(frames: Frames) -> list[str]:
@@ -57,21 +65,24 @@ def main(frames: Frames) -> list[str]:
 
 
 def crop_by_crop(frame: pd.DataFrame) -> list[str]:
-    """Of two models, in how many maps which one draws on more pixels."""
+    """Of two models, by how much the index of one is larger in the same windows."""
     models = list(dict.fromkeys(frame.model))
-    if len(models) != 2:
+    wide = over_noises(frame, "di")
+    if len(models) != 2 or wide.empty:
         return []
-    wide = frame.pivot(index=["noise", "crop"], columns="model", values="di").dropna()
-    if wide.empty:
-        return []
-    pairs = (models, models[::-1])
-    more = {name: int((wide[name] > wide[other]).sum()) for name, other in pairs}
-    each = [f"{code(name)} in {count}" for name, count in more.items()]
-    crops = wide.index.get_level_values("crop").nunique()
-    return [
-        f"Of {plural(len(wide), 'pair')} of maps of the same window, the larger index is that of "
-        f"{listed(each)}. The pairs are of {plural(crops, 'crop')}, so they are not independent."
-    ]
+    scenes = [str(scene) for scene in wide.index.get_level_values("scene")]
+    difference = jackknife.mean(wide[models[0]] - wide[models[1]], scenes)
+    first, second = models if difference.value >= 0 else models[::-1]
+    ends = (difference.low, difference.high)
+    low, high = ends if difference.value >= 0 else (-ends[1], -ends[0])
+    value = bounded(abs(difference.value), low, high)
+    text = f"Window by window the index of {code(first)} is {value} larger than that of "
+    count = len(set(scenes))
+    if count < ENOUGH:
+        few = f"{plural(count, 'photograph')}, at least {ENOUGH} are needed"
+        return [f"{text}{code(second)}: undecided, too few photographs ({few})."]
+    excludes = side(low, high) != 0
+    return [f"{text}{code(second)}{'' if excludes else ': undecided, the interval includes 0'}."]
 
 
 def by_noise(frame: pd.DataFrame) -> list[str]:
@@ -136,13 +147,14 @@ def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
             "masks."
         )
     crops = frame.crop.nunique()
-    if crops > MOST:
-        text.append(f"The figure shows the first {MOST} of {crops} crops.")
-    what = "this window" if crops == 1 else "these windows"
+    if crops > 1:
+        text.append(f"The figure shows one of {crops} crops, as an example.")
+    photographs = frame.scene.nunique()
+    what = f"one window of each of {plural(crops, 'crop')} of {plural(photographs, 'photograph')}"
     return [
         *text,
-        f"These numbers describe {what} of {plural(crops, 'crop')}. They have no intervals, so "
-        "they do not separate models in general. A wide map is no merit by itself.",
+        f"These numbers are means over {what}. A wide map is no merit by itself.",
+        *about_intervals(photographs, manifest),
     ]
 
 
@@ -155,12 +167,17 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         f"{size}, {manifest['steps']} steps from a blur of sigma {manifest['sigma']:g}; means over "
         "crops"
     )
-    rows = [["model", "noise", "DI", "outside", "90% in px", "detail, from", "to", "worst error"]]
-    for (model, noise), part in frame.groupby(["model", "noise"], sort=False):
-        mean = part[["di", "outside", "reach90", "start", "end"]].mean()
-        row = [f"{mean.di:.2f}", f"{mean.outside:.1%}", f"{mean.reach90:.1f}"]
-        row += [f"{mean.start:.2f}", f"{mean.end:.2f}", f"{part.completeness.max():.2%}"]
-        rows.append([str(model), named(str(noise)), *row])
+    rows = [
+        ["model", "noise", "DI", "outside (%)", "90% in px", "detail, from", "to", "worst error"]
+    ]
+    parts = frame.groupby(["model", "noise"], sort=False)
+    for row, (_, part) in zip(records(table_of_means(frame)), parts, strict=True):
+        outside, low, high = (100 * row[f"outside{end}"] for end in ("", "_low", "_high"))
+        share = bounded(outside, low, high, 1)
+        line = [bounded(row["di"], row["di_low"], row["di_high"]), share]
+        line += [f"{row['reach90']:.1f}", f"{part.start.mean():.2f}", f"{part.end.mean():.2f}"]
+        line.append(f"{part.completeness.max():.2%}")
+        rows.append([str(row["model"]), named(str(row["noise"])), *line])
     return f"{heading}\n{grid(rows)}\n{LEGEND}"
 
 
@@ -171,8 +188,7 @@ def alt(frames: Frames) -> str:
         index = rows.groupby("noise", sort=False).di.mean()
         text = listed(f"{number(v)} ({named(str(noise))})" for noise, v in index.items())
         each.append(f"{model} {text}")
-    shown = plural(min(MOST, frame.crop.nunique()), "crop")
     return (
-        f"Maps of the pixels that each model uses for one window of {shown}. Mean diffusion "
-        f"index: {'; '.join(each[:FEW])}."
+        "Maps of the pixels that each model uses for one window of an example crop. Mean diffusion "
+        f"index over {plural(frame.crop.nunique(), 'crop')}: {'; '.join(each[:FEW])}."
     )

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 
 from analysis.attribution import figures
 from analysis.attribution.settings import MAPS
-from analysis.attribution.tables import Pictures, read_maps
+from analysis.attribution.tables import Pictures, means, read_maps
 from analysis.commands.result import Result
 from analysis.plotting.axes import new_axes
 from mtd.utils.errors import BadInput, one_of
@@ -23,6 +23,11 @@ class AttributionResult(Result):
         """A row for each model, noise and crop: diffusion index `di`, share `outside` the window,
         `reach50` and `reach90` in pixels, and how complete the sum is (`completeness`)."""
         return self.frames["attribution"]
+
+    @property
+    def means(self) -> pd.DataFrame:
+        """A row for each model and noise: means over crops, with 95% intervals over photographs."""
+        return means(self.attribution)
 
     @cached_property
     def maps(self) -> Pictures:

@@ -10,6 +10,9 @@ from mtd.utils.errors import BadInput
 
 NOISES = (REFERENCE, "gaussian:50")
 
+PHOTOGRAPHS = 12
+"""Of how many photographs a crop is taken, unless a number of crops is given."""
+
 MAPS = "attribution.safetensors"
 """The file of the maps in a run folder."""
 
@@ -31,6 +34,7 @@ class AttributionSettings(Settings):
     """Settings of `analysis.attribution`; see `Settings` for those that every analysis shares.
 
     Attributes:
+        limit: number of crops; None for one crop of each of up to `PHOTOGRAPHS` photographs.
         side: of the window, in pixels.
         window: upper left pixel of the window in every crop; None for the place with most detail
             in the middle half of each.
@@ -41,7 +45,7 @@ class AttributionSettings(Settings):
             already.
     """
 
-    limit: int | None = limit_option(4)
+    limit: int | None = limit_option(None, f"one of each photograph, at most {PHOTOGRAPHS}")
     noises: tuple[str, ...] | None = noises_option(NOISES)
     side: int = option(16, "side of the window in pixels", minimum=2)
     window: tuple[int, int] | None = option(

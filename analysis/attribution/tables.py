@@ -16,6 +16,7 @@ from analysis.attribution.integrated_gradients import Attribution, Window
 from analysis.attribution.settings import MAPS
 from analysis.commands.inputs import RunInputs
 from analysis.engine.observer import View
+from analysis.stats import jackknife
 from analysis.text.noise_labels import describe
 from mtd.utils.errors import BadInput
 
@@ -52,6 +53,7 @@ def table(maps: Maps, inputs: RunInputs, windows: Sequence[Window]) -> pd.DataFr
                 "level": noises.level[view.noise],
                 "crop": i,
                 "image": crop.image,
+                "scene": crop.scene or crop.image,
                 "top": crop.top,
                 "left": crop.left,
                 "sha256": crop.digest,
@@ -70,6 +72,41 @@ def table(maps: Maps, inputs: RunInputs, windows: Sequence[Window]) -> pd.DataFr
             }
         )
     return pd.DataFrame(rows)
+
+
+AVERAGED = ("di", "outside", "reach50", "reach90")
+"""The columns of which there are means with intervals."""
+
+
+def means(frame: pd.DataFrame) -> pd.DataFrame:
+    """Means over crops of each model under each noise, with 95% intervals over photographs.
+
+    Maps without a value are left out, column by column.
+
+    Args:
+        frame: see `table`.
+    """
+    rows = []
+    for (model, noise), part in frame.groupby(["model", "noise"], sort=False):
+        row = {"model": model, "noise": noise}
+        row |= {"crops": len(part), "photographs": part.scene.nunique()}
+        for name in AVERAGED:
+            known = part[part[name].notna()]
+            mean = jackknife.mean(known[name], list(known.scene))
+            row |= {name: mean.value, f"{name}_low": mean.low, f"{name}_high": mean.high}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def over_noises(frame: pd.DataFrame, column: str) -> pd.DataFrame:
+    """Mean over noises of each model's map of a crop: (crops, models), indexed by scene and crop.
+
+    Crops of which a model has no value under some noise are left out, for all models.
+    """
+    rows = ["scene", "crop"]
+    wide = frame.pivot(index=rows, columns=["model", "noise"], values=column).dropna()
+    by_model = wide.T.groupby(level="model", sort=False).mean().T
+    return by_model[list(dict.fromkeys(frame.model))]
 
 
 def outside(values: Tensor, window: Window) -> float:

@@ -140,7 +140,8 @@ def over_crops(name: str, frame: pd.DataFrame) -> bool:
     units = [frame[column] for column in ("unit", "draw") if column in frame]
     if any(column.isin(["crop", "scene"]).any() for column in units):
         return True
-    return name == "srga" and "photographs" not in frame
+    newer = {"srga": "photographs", "attribution": "scene"}.get(name)
+    return newer is not None and newer not in frame
 
 
 def write_tables(folder: RunFolder, files: Mapping[str, pd.DataFrame | bytes]) -> None:

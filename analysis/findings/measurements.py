@@ -373,13 +373,8 @@ def brightness(
 
 def mean_over_images(values_by_crop: pd.Series) -> Measurement:
     """The mean of values by crop, indexed by `image`, with its interval over photographs."""
-    values = values_by_crop.to_numpy(dtype=float)
     names = [str(name) for name in values_by_crop.index.get_level_values("image")]
-    units = jackknife.draws(names)
-    count = int(units.max()) + 1
-    without = np.array([values[units != i].mean() for i in range(count)])
-    low, high = jackknife.interval(values.mean(), without)
-    return Measurement(float(values.mean()), float(low), float(high), draws=count)
+    return Measurement(*jackknife.mean(values_by_crop, names), draws=len(set(names)))
 
 
 def psnr_under_unseen_noise(study: Study, model: str) -> pd.Series | None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
@@ -83,6 +83,33 @@ def draws(scenes: Sequence[str]) -> NDArray[np.int64]:
     """
     places = {scene: i for i, scene in enumerate(dict.fromkeys(scenes))}
     return np.array([places[scene] for scene in scenes], dtype=np.int64)
+
+
+class Mean(NamedTuple):
+    """A mean over crops with its 95% interval over photographs; NaN where there is none."""
+
+    value: float
+    low: float
+    high: float
+
+
+def mean(values: ArrayLike, scenes: Sequence[str]) -> Mean:
+    """The mean over crops, and its 95% interval, all crops of a photograph left out together.
+
+    Args:
+        values: (crops,).
+        scenes: (crops,) the photograph of each; see `draws`.
+
+    >>> mean([1.0, 2.0, 6.0], ["a", "b", "b"])
+    Mean(value=3.0, low=nan, high=nan)
+    """
+    of, numbers = draws(scenes), np.asarray(values, dtype=np.float64)
+    if not len(numbers):
+        return Mean(np.nan, np.nan, np.nan)
+    whole, count = numbers.mean(), int(of.max()) + 1
+    without = [numbers[of != draw].mean() for draw in range(count) if count > 1]
+    low, high = interval(whole, np.array(without))
+    return Mean(float(whole), float(low), float(high))
 
 
 def log_interval(value: Array, without: Array) -> Interval:

@@ -102,23 +102,12 @@ def means(quantities: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
             known = part[part[name].notna()]
             if len(known):
                 floor = float(known[about.floor].mean()) if about.floor else math.nan
-                rows.append((name, model, "", *mean(known, name), floor, *size(known)))
+                mean = jackknife.mean(known[name], list(known.scene))
+                rows.append((name, model, "", *mean, floor, *size(known)))
     for (a, b), part in differences.groupby(["model_a", "model_b"], sort=False):
-        rows.append((DIFFERENCE, a, b, *mean(part, DIFFERENCE), math.nan, *size(part)))
+        mean = jackknife.mean(part[DIFFERENCE], list(part.scene))
+        rows.append((DIFFERENCE, a, b, *mean, math.nan, *size(part)))
     return pd.DataFrame(rows, columns=list(MEANS))
-
-
-def mean(rows: pd.DataFrame, column: str) -> tuple[float, float, float]:
-    """The mean of a column, and its 95% interval; NaN for fewer than 3 photographs."""
-    units = jackknife.draws(list(rows.scene))
-    values = rows[column].to_numpy(dtype=float)
-    value = np.array(values.mean())
-    count = int(units.max()) + 1
-    if count < jackknife.LEAST:
-        return float(value), math.nan, math.nan
-    without = np.array([values[units != unit].mean() for unit in range(count)])
-    low, high = jackknife.interval(value, without)
-    return float(value), float(low), float(high)
 
 
 def size(rows: pd.DataFrame) -> tuple[int, int]:

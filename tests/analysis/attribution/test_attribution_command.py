@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from scipy import stats
 
 import mtd
-from analysis.attribution import attribute, command, integrated_gradients
+from analysis.attribution import attribute, command, integrated_gradients, reading, tables
 from analysis.attribution.integrated_gradients import Window
 from analysis.attribution.maps import place
 from analysis.attribution.result import AttributionResult
@@ -183,3 +185,58 @@ def test_a_report_shows_two_noises_and_a_window_that_fits():
     others = AttributionSettings.of(noises=["speckle:0.02", "poisson:3", "isp"])
     assert others.for_report().noises == ("speckle:0.02", "poisson:3")
     assert others.for_report().for_report() == others.for_report()
+
+
+def drawn(crops: int, photographs: int, step: float) -> pd.DataFrame:
+    """Indices of a and b under two noises, of crops that are alike within a photograph."""
+    rng = np.random.default_rng(0)
+    of = np.arange(crops) * photographs // crops
+    content, change = (rng.normal(size=photographs)[of] for _ in range(2))
+    rows = [
+        {"model": m, "noise": n, "crop": c, "scene": f"{of[c]}.png"}
+        | {"di": 5 + content[c] + (m == "a") * (step + 0.1 * change[c]) + (n == "x") * 0.5}
+        | dict.fromkeys(("outside", "reach50", "reach90"), 0.1)
+        for c in range(crops)
+        for n in ("gaussian:0", "x")
+        for m in ("a", "b")
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_means_and_differences_leave_out_photographs_with_all_their_crops():
+    frame = drawn(24, 12, 1.0)
+    row = tables.means(frame).set_index(["model", "noise"]).loc[("a", "x")]
+    each = frame[(frame.model == "a") & (frame.noise == "x")].groupby("scene").di.mean()
+    low, high = stats.t.interval(0.95, 11, each.mean(), stats.sem(each))
+    assert (row.di, row.di_low, row.di_high) == pytest.approx((each.mean(), low, high))
+    assert (row.crops, row.photographs) == (24, 12)
+    by_model = frame.groupby(["scene", "model"]).di.mean().unstack()
+    change = by_model.a - by_model.b
+    low, high = stats.t.interval(0.95, 11, change.mean(), stats.sem(change))
+    (text,) = reading.crop_by_crop(frame)
+    shown = f"{change.mean():.2f} [{low:.2f}, {high:.2f}]"
+    assert text == f"Window by window the index of `a` is {shown} larger than that of `b`."
+    (text,) = reading.crop_by_crop(drawn(24, 12, -1.0))
+    assert text.startswith("Window by window the index of `b` is ") and "undecided" not in text
+    (text,) = reading.crop_by_crop(drawn(24, 12, 0.0))
+    assert "undecided, the interval includes 0" in text
+    (text,) = reading.crop_by_crop(drawn(90, 9, 1.0))  # however many crops they have
+    assert "undecided, too few photographs (9 photographs, at least 10 are needed)" in text
+    frame.loc[(frame.model == "a") & (frame.crop == 0), "di"] = np.nan
+    assert tables.over_noises(frame, "di").shape == (23, 2)
+
+
+def test_by_default_there_is_a_crop_of_each_photograph_up_to_twelve(tmp_path):
+    images = [np.random.default_rng(i).random((40, 40, 3)) for i in range(13)]
+    how = {"crop": 16, "side": 4, "blur": 1.5, "steps": 1, "noises": ["gaussian:50"]}
+    network = torch.nn.Conv2d(3, 3, 3, padding=1)
+    for count, expected in ((2, 2), (13, 12)):
+        result = attribute(network, images=images[:count], progress=False, **how)
+        frame = result.attribution
+        assert frame.scene.nunique() == frame.crop.nunique() == expected == len(frame) / 2
+        assert set(result.means.photographs) == {expected}
+    assert result.means.di_low.notna().all() and len(result.maps) == 12 * 2 * 2
+    (figure,) = result.figures().values()
+    assert sum(bool(axes.get_images()) for axes in figure.axes) == 4  # of an example
+    more = attribute(network, images=images[:2], limit=5, progress=False, **how)
+    assert more.attribution.crop.nunique() == 5 and more.attribution.scene.nunique() == 2

@@ -266,9 +266,10 @@ def test_sensitivity_is_that_of_the_output_and_of_the_strongest_layer():
     assert "largest of many layers and noises it was selected on these same crops" in text
 
 
-def test_attribution_describes_and_tells_nothing_apart():
+def test_attribution_tells_apart_only_what_enough_photographs_do():
     rows = [
         {"model": m, "noise": n, "crop": c, "di": di + c, "outside": 0.1, "note": ""}
+        | {"scene": f"{c}.png", "image": f"{c}.png", "reach50": 4}
         | {"start": 1.0, "end": 3.0, "sum": 2.0}
         | {"completeness": 0.01, "window_top": 8, "window_left": 8, "side": 8, "reach90": 20}
         for m, di in (("a", 5.0), ("b", 3.0))
@@ -277,10 +278,10 @@ def test_attribution_describes_and_tells_nothing_apart():
     ]
     text = said(attribution_reading.sentences({"attribution": pd.DataFrame(rows)}, {"crop": 24}))
     assert "5.50 in `a` and 3.50 in `b`" in text and "10.0 in `a`" in text
-    assert "Of 4 pairs of maps of the same window, the larger index is that of `a` in 4" in text
-    assert "The pairs are of 2 crops, so they are not independent" in text
+    assert "Window by window the index of `a` is 2.00 larger than that of `b`: undecided" in text
+    assert "too few photographs (2 photographs, at least 10 are needed)" in text
     assert "8 of 8 maps reach the border of their crop" in text
-    assert "do not separate models in general" in text
+    assert "2 photographs are too few for intervals" in text
 
 
 def test_names_break_neither_markdown_nor_sentences():
