@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from analysis.text import matched_noises
 from analysis.text.equal_weights import same_weights
 
 if TYPE_CHECKING:
@@ -120,8 +121,14 @@ class Analysis:
     mode: Callable[[Any], Analysis] | None = None
 
     def all_sentences(self, frames: Frames, manifest: Manifest) -> list[str]:
-        """Its sentences, and before them what concerns the models of every analysis."""
-        return [*same_weights(manifest), *self.sentences(frames, manifest)]
+        """Its sentences, and what concerns models and noises of every analysis."""
+        about_noises = matched_noises.sentences(frames)
+        return [*same_weights(manifest), *self.sentences(frames, manifest), *about_noises]
+
+    @property
+    def all_table_names(self) -> tuple[str, ...]:
+        """Its tables in order, and those of every analysis; none for all that a folder holds."""
+        return self.table_names and (*self.table_names, matched_noises.NAME)
 
     @property
     def home(self) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from analysis.text.matched_noises import NAME, SIGMA
 from mtd.data.crops import place, to_tensor
 from mtd.noise.base import stream_of
 from mtd.noise.matched import MatchedGaussian
@@ -19,12 +20,6 @@ if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
     from analysis.engine.forward import ForwardSettings
     from mtd.data.crops import Crop
-
-NAME = "matched_noises"
-"""Of the table, in run folders and among the frames of results."""
-
-SIGMA = "sigma"
-"""The column of σ, in 8-bit levels."""
 
 
 def files(inputs: RunInputs) -> dict[str, pd.DataFrame]:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 
-from analysis.commands import matched_noises
 from analysis.commands.run_folder import TEXT_FILE, RunFolder, read_manifest, read_tables
 from analysis.text.markdown import plain
 from mtd.utils.errors import BadInput
@@ -63,8 +62,7 @@ class Result:
         Raises:
             BadInput: no run folder, or one of an earlier version, whose intervals are about crops.
         """
-        names = analysis.table_names and (*analysis.table_names, matched_noises.NAME)
-        frames = read_tables(path, names)
+        frames = read_tables(path, analysis.all_table_names)
         for name, frame in frames.items():
             if over_crops(name, frame):
                 older = "intervals of an earlier version, which left out crops"
@@ -152,7 +150,7 @@ def write_tables(folder: RunFolder, files: Mapping[str, pd.DataFrame | bytes]) -
 
 def finish(folder: RunFolder, analysis: Analysis) -> str:
     """Draw the figures and write the text of a folder whose tables are written; the text."""
-    frames = read_tables(folder.path, analysis.table_names)
+    frames = read_tables(folder.path, analysis.all_table_names)
     manifest = read_manifest(folder.path)
     attachments = read_attachments(analysis, folder.path)
     for name, figure in all_figures(analysis, frames, manifest, attachments).items():

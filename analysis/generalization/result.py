@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from analysis.commands.result import Result
 from analysis.generalization import figures, reading, summary
 from analysis.plotting.axes import new_axes
+from analysis.text import matched_noises
 from analysis.text.equal_weights import same_weights
 from analysis.text.noise_labels import NOISY
 from mtd.utils.errors import BadInput, one_of
@@ -45,7 +46,7 @@ class GeneralizationResult(Result):
     def sentences(self, metric: str = "psnr") -> list[str]:
         """What follows from the tables, in Markdown, for one metric."""
         own = reading.sentences(self.frames, self.manifest, metric)
-        return [*same_weights(self.manifest), *own]
+        return [*same_weights(self.manifest), *own, *matched_noises.sentences(self.frames)]
 
     def leaderboard(self, metric: str = "psnr") -> pd.DataFrame:
         """Scores with headings to read, the best models under unseen noise first.

@@ -12,6 +12,7 @@ import pandas as pd
 
 from analysis.commands.registry import analysis
 from analysis.commands.run_folder import read_tables
+from analysis.text import matched_noises
 from mtd.utils.errors import BadInput
 
 CROP = ("image", "top", "left", "sha256")
@@ -20,6 +21,8 @@ VIEWS = ("model_a", "noise_a", "model_b", "noise_b")
 
 def keys_of(section: str, table: str) -> tuple[str, ...]:
     """The columns that identify a row of a section's table; none if it is not verified."""
+    if table == matched_noises.NAME:
+        return matched_noises.KEYS
     return tuple(analysis(section).keys.get(table, ()))
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.commands import matched_noises
 from analysis.commands.registry import analyses, analysis
 from analysis.commands.run_folder import LOG, MANIFEST, RunFolder, read_manifest, read_tables
 from analysis.commands.several import run_together
@@ -27,6 +28,7 @@ from analysis.report.plan import ReportPlan
 from analysis.report.random_rows import RandomRows, first_table, keys_of
 from analysis.report.settings import BENCHMARK, ReportOptions, ReportSettings
 from analysis.report.table_check import ABSOLUTE, RELATIVE, Check
+from analysis.text.matched_noises import KEYS, NAME
 from analysis.text.terminal import grid, plural
 from mtd.loading.cli_options import ModelRequest
 from mtd.utils.errors import BadInput, Failed
@@ -234,7 +236,18 @@ def verify(folder: Path, plan: ReportPlan, drawn: RandomRows) -> list[Check]:
         checks += benchmark(drawn, plan)
     if "compare" in names:
         checks += comparison(drawn)
-    return checks
+    return [*checks, *sigmas(names, drawn, plan)]
+
+
+def sigmas(names: Sequence[str], drawn: RandomRows, plan: ReportPlan) -> Iterator[Check]:
+    """Recompute σ of noises of matched strength, in every section that is computed."""
+    check = Check(f"{NAME}.csv")
+    for name in computed(names):
+        for file, frame in matched_noises.files(plan.job(name).inputs).items():
+            if (drawn.folder / name / file).is_file():  # pages omit tables that are too large
+                check.compare(drawn.frame(name, NAME), frame, KEYS)
+    if check.of:
+        yield check
 
 
 def section(

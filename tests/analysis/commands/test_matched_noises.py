@@ -11,7 +11,6 @@ import pytest
 import torch
 
 import analysis
-from analysis.commands import matched_noises
 from analysis.commands.command import run_arguments
 from analysis.commands.run_folder import read_manifest
 from analysis.engine.forward import ForwardSettings, make_noisy_batch
@@ -20,6 +19,7 @@ from analysis.generalization import command as generalization
 from analysis.generalization import figures, noise_suite
 from analysis.generalization.comparison_strips import file_name
 from analysis.generalization.settings import GeneralizationSettings
+from analysis.text.matched_noises import NAME, sentences
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.noise.specs import parse
@@ -79,6 +79,16 @@ def test_sigma_of_every_crop_is_in_the_run_folder(run):
         assert strengths[0] == pytest.approx(wanted, rel=1e-3) and strengths[1] < wanted
 
 
+def test_sentences_say_how_strong_it_is(run):
+    sigma = run.frames[NAME].set_index("noise").loc[MATCHED[0]].sigma
+    said = f"its σ is {sigma.min():.1f} to {sigma.max():.1f}, {sigma.mean():.1f} on average (8-bit"
+    (sentence,) = [text for text in run.sentences() if f"`{MATCHED[0]}` is Gaussian" in text]
+    assert "as strong on each image or crop as `poisson:3`: " in sentence and said in sentence
+    assert len(sentences(run.frames)) == len(MATCHED) and sentences({}) == []
+    one = run.frames[NAME].head(1)
+    assert f"its σ is {one.sigma.item():.1f} (8-bit levels)." in sentences({NAME: one})[0]
+
+
 def test_noise_conditional_networks_are_told_the_recorded_sigma(run):
     table = run.frames["matched_noises"].set_index("noise").loc[MATCHED[0]]
     batch = Batch(0, data_crops.crops(photographs.photographs(), 24, 5))
@@ -108,15 +118,15 @@ def test_python_has_the_table_and_reads_it_again(tiny_pair, tmp_path):
         limit=4,
         progress=False,
     )
-    table = result.frames[matched_noises.NAME]
+    table = result.frames[NAME]
     assert set(table.noise) == {"gaussian:=poisson:3@1"} and len(table) == 4
     assert table.sigma.between(15, 60).all()
     again = analysis.open_run(result.save(tmp_path / "run"), "srga")
-    pd.testing.assert_frame_equal(again.frames[matched_noises.NAME], table)
+    pd.testing.assert_frame_equal(again.frames[NAME], table)
     other = analysis.srga.score_models(
         str(tiny_pair / "plain.pth"), noises=["poisson:3"], crop=24, limit=4, progress=False
     )
-    assert matched_noises.NAME not in other.frames
+    assert NAME not in other.frames
 
 
 def test_a_range_of_levels_holds_it_where_it_holds_every_sigma(tiny_pair, run):
@@ -142,6 +152,7 @@ def test_suites_and_trained_noises_take_it(tiny_pair, tmp_path):
     path = run_arguments(generalization.ANALYSIS, given, "test")
     assert read_manifest(path)["in_distribution"] == [MATCHED[0]]
     assert len(pd.read_csv(path / "matched_noises.csv")) == 4
+    assert "Gaussian noise as strong" in (path / "summary.txt").read_text(encoding="utf-8")
     assert GeneralizationSettings(noises=MATCHED).noises == MATCHED
 
 

@@ -279,6 +279,22 @@ def test_numbers_that_were_changed_are_found(there, capsys, monkeypatch):
     assert out.count("DO NOT AGREE") >= len(CHANGED)
 
 
+def test_noise_of_matched_strength_is_verified_with_its_sigma(pair, monkeypatch, capsys):
+    monkeypatch.chdir(pair)
+    leave_unrendered(monkeypatch)
+    compute("srga,generalization", "--noise", "gaussian:=poisson:3", "--output-dir", "out")
+    run_arguments(["--verify", "out", "--quiet"])
+    out = capsys.readouterr().out
+    (row,) = [line.split() for line in out.split("\n") if line.startswith("matched_noises.csv")]
+    tables = [pd.read_csv(pair / "out" / name / row[0]) for name in ("srga", "generalization")]
+    counts = [len(table) * 4 for table in tables]  # scene, height, width and σ
+    assert row[1:3] == [str(sum(counts))] * 2 and row[-1] == "agree"
+    assert "matched_noises" not in out[out.index("not recomputed") :]
+    tables[0].assign(sigma=tables[0].sigma + 0.01).to_csv(pair / "out/srga" / row[0], index=False)
+    with pytest.raises(Failed, match="5 values not confirmed"):
+        run_arguments(["--verify", "out", "--quiet"])
+
+
 @pytest.mark.parametrize(
     ("name", "change", "message"),
     [

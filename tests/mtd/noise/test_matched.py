@@ -7,11 +7,14 @@ from dataclasses import dataclass
 import pytest
 import torch
 
+from mtd.data import crops as data_crops
+from mtd.data.photographs import photographs
 from mtd.noise.base import Levelled, noisy_images, pair_keyed, stream_of
 from mtd.noise.matched import MatchedGaussian
 from mtd.noise.specs import parse
 from mtd.noise.training_noise import TrainingNoise
 from mtd.utils.errors import BadInput
+from tests.helpers.paths import data_folder
 
 OTHERS = ["poisson:3", "speckle:0.04", "spatial:60", "salt_pepper:0.05", "mixture:3", "isp"]
 
@@ -142,3 +145,18 @@ def test_what_no_gaussian_noise_can_match():
     black = torch.zeros(1, 3, 8, 8)  # clipping leaves half of a Gaussian's values as they are
     with pytest.raises(BadInput, match="no Gaussian noise is as strong as brighter:1"):
         MatchedGaussian(Brighter(1))(black, generator=torch.Generator())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spec", [*OTHERS, "poisson:3.5,values=unique", "speckle:0.2"])
+def test_photographs_are_as_noisy_image_by_image(spec):
+    """The sums of squared 8-bit changes differ by what a few values make that change together."""
+    cut = data_crops.crops(photographs(str(data_folder("kodak24"))), 128, 24)
+    clean, keys = data_crops.to_tensor([crop.pixels for crop in cut]), [c.digest for c in cut]
+    made = noisy_images(parse(f"gaussian:={spec}"), clean, keys)
+    noisy, target = pair_keyed(parse(spec), clean, keys)
+    levels = [255 * (a.double() - b.double()) for a, b in ((made.noisy, clean), (noisy, target))]
+    sums = [change.round().square().sum((1, 2, 3)) for change in levels]
+    step = 2 * levels[0].abs().amax((1, 2, 3)) + 1  # of the sum, when one value changes
+    assert (sums[0] >= sums[1]).all() and (sums[0] - sums[1] <= 4 * step).all()
+    assert len(made.sigma.unique()) == 24
