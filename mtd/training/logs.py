@@ -11,6 +11,7 @@ from typing import Any
 from mtd.utils import atomic_write
 
 LOG, VALIDATION, SLICES, EVENTS = "log.csv", "validation.csv", "slices.csv", "events"
+SIGMAS = "matched_noises.csv"
 COLUMNS = ("step", "loss", "learning_rate", "images_per_second")
 VALIDATED = ("step", "noise", "psnr")
 
@@ -116,6 +117,13 @@ class Log:
             for name, value in values.items():
                 self.events.add_scalar(name, value, step)
             self.events.flush()
+
+    def record_sigmas(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write σ of noises of matched strength, if there are any, see `Validator.sigmas`."""
+        if rows:
+            table = Table(self.folder / SIGMAS, list(rows[0]))
+            table.start(0)
+            table.add(*rows)
 
     def close(self) -> None:
         """Close the event file."""

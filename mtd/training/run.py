@@ -158,6 +158,7 @@ def train(
         noises = tuple(validator.pairs) if validator else ()
         log = Log(folder)
         log.start(trainer.step, validates=validator is not None, slices=slices.columns(noises))
+        log.record_sigmas(validator.sigmas if validator else [])
     _describe(trainer, quiet)
     limit = limit or TimeLimit()
     first = slices.seconds_first(folder, slices.device_name(trainer.device))

@@ -18,6 +18,7 @@ from mtd.metrics import psnr_ssim
 from mtd.networks.base import Denoiser
 from mtd.noise import specs as noise_specs
 from mtd.noise.base import noisy_images
+from mtd.noise.matched import MatchedGaussian
 
 FOLDER = "validation"
 PICTURED = 2
@@ -34,6 +35,9 @@ class Validator:
         crop: side of a crop in pixels.
         seed: of the noise.
         page: of every file, for files with several pages or frames, from 1.
+
+    Attributes:
+        sigmas: of noises of matched strength, σ of every crop in 8-bit levels, a row for each.
 
     Raises:
         BadInput: no such folder or noise, or images smaller than a crop.
@@ -53,8 +57,15 @@ class Validator:
         self.clean = data_crops.to_tensor([one.pixels for one in crops])
         self.keys = [one.digest for one in crops]
         self.pairs = {}
+        self.sigmas = []
         for noise in map(noise_specs.parse, noises):
-            self.pairs[noise.spec] = noisy_images(noise, self.clean, self.keys, seed=seed)
+            pair = noisy_images(noise, self.clean, self.keys, seed=seed)
+            self.pairs[noise.spec] = pair
+            if isinstance(noise, MatchedGaussian):
+                self.sigmas += [
+                    {"noise": noise.spec, **data_crops.place(one), "sigma": 255 * float(sigma)}
+                    for one, sigma in zip(crops, pair.sigma, strict=True)
+                ]
 
     def run(self, network: Denoiser, batch: int = 16) -> dict[str, tuple[Tensor, Tensor]]:
         """PSNR in dB, (crops,), and outputs, (crops, 3, H, W), by noise.

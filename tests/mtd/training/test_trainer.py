@@ -277,6 +277,21 @@ def test_validation_is_the_networks_psnr_as_it_denoises(photos, tmp_path):
         assert found == pytest.approx(expected, abs=1e-3)
 
 
+def test_sigma_of_validation_noise_of_matched_strength_is_recorded(photos, tmp_path):
+    noises = "validation.noises=['poisson:3', 'gaussian:=poisson:3']"
+    given = make(photos, *WATCHED, noises, "run.steps=1")
+    training_run.train(given, tmp_path / "run", quiet=True)
+    frame = pd.read_csv(tmp_path / "run/matched_noises.csv")
+    crops = data_crops.crops(photographs.photographs(), 16, 2)
+    noise = noise_specs.parse("gaussian:=poisson:3")
+    clean, keys = data_crops.to_tensor([c.pixels for c in crops]), [c.digest for c in crops]
+    made = noise_base.noisy_images(noise, clean, keys, seed=given.run.seed)
+    assert list(frame.sha256) == keys and set(frame.noise) == {noise.spec}
+    assert list(frame.sigma) == pytest.approx((255 * made.sigma).tolist(), rel=1e-12)
+    psnr_of = pd.read_csv(tmp_path / "run/validation.csv").groupby("noise").psnr.first()
+    assert set(psnr_of.index) == {"poisson:3", noise.spec}
+
+
 def test_a_bad_loss_says_where_and_leaves_the_last_good_state(photos, tmp_path, monkeypatch):
     original = trainer.Trainer.loss
 
