@@ -125,6 +125,7 @@ class MatchedGaussian(Noise):
         sigma = (strength / mean_square(values, torch.zeros_like(values))).sqrt()
         if quantize:
             sigma = self._smallest(is_weak, sigma)
+        sigma = sigma.to(clean.dtype).double()  # as it is applied: sums differ in their last digit
         return NoisyImages(noisy(sigma), clean, sigma)
 
     def _smallest(self, is_weak: Callable[[Tensor], Tensor], start: Tensor) -> Tensor:

@@ -100,6 +100,18 @@ def test_no_noise_has_sigma_zero_and_nothing_is_changed(quantize):
     assert float(made.sigma) == 0 and torch.equal(made.noisy, clean)
 
 
+def test_sigma_is_the_one_that_is_applied_whatever_the_number_of_threads():
+    """Sums of many values differ in their last digit; σ is rounded to the image's own type."""
+    clean = images().repeat(1, 1, 4, 4)
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found.append(noisy_images(parse("gaussian:=poisson:3"), clean, "ab"))
+    assert torch.equal(found[0].noisy, found[1].noisy)
+    assert torch.equal(found[0].sigma, found[1].sigma)
+    assert torch.equal(found[0].sigma.float().double(), found[0].sigma)
+
+
 def test_a_mixture_keeps_its_note():
     assert parse("gaussian:=mixture:2").note == parse("mixture:2").note != ""
 
