@@ -91,6 +91,15 @@ def in_distribution_option() -> Any:
     )
 
 
+def references_option() -> Any:
+    """The field that leaves classical references out of a benchmark."""
+    return option(
+        True,
+        "no blur, median and fixed filters beside the models in the benchmark",
+        flag="--no-references",
+    )
+
+
 def crop_option(default: int | None, **more: Any) -> Any:
     """The field of the side of a crop, with an analysis' own default."""
     shown = "whole images" if default is None else str(default)

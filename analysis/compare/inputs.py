@@ -17,6 +17,7 @@ from analysis.compare.settings import CompareSettings
 from analysis.engine.observer import Batch
 from analysis.engine.run import batches
 from analysis.generalization import inputs as benchmark_inputs
+from analysis.generalization.references import References
 from analysis.generalization.settings import GeneralizationSettings
 from analysis.stats.rank_correlation import LEAST
 from analysis.text.markdown import listed
@@ -68,12 +69,15 @@ def load_inputs(
         check_models(inputs.models)
         assert settings.crop is not None
         cut = batches(inputs.crops, settings.batch_size or max(1, PIXELS // settings.crop**2))
-        jobs = list(planned(inputs, settings, cut))
+        benchmark_of = benchmark_settings(settings)
+        specs, bundled = benchmark_of.specs, inputs.images == "bundled"
+        beside = benchmark_inputs.references_of(inputs, benchmark_of, None, specs, bundled)
+        jobs = list(planned(inputs, settings, cut, beside))
         benchmark = jobs[0].inputs
         assert isinstance(benchmark, benchmark_inputs.BenchmarkInputs)
         if why := without_drop(benchmark.trained, benchmark.specs):
             raise BadInput(why)
-        whole = benchmark_inputs.with_noisy_input(benchmark_settings(settings), inputs)
+        whole = benchmark_inputs.with_noisy_input(benchmark_of, inputs, beside)
     shared = {item.name: getattr(whole, item.name) for item in fields(RunInputs)}
     return CompareInputs(**shared, jobs=tuple(jobs), batches=tuple(cut))
 
@@ -150,7 +154,7 @@ def benchmark_settings(settings: CompareSettings) -> GeneralizationSettings:
 
 
 def planned(
-    inputs: RunInputs, settings: CompareSettings, cut: Sequence[Batch]
+    inputs: RunInputs, settings: CompareSettings, cut: Sequence[Batch], beside: References
 ) -> Iterator[AnalysisJob]:
     """The benchmark, and every analysis that an index is of.
 
@@ -158,11 +162,13 @@ def planned(
         inputs: all models, noises and crops.
         settings: completed.
         cut: batches of the crops.
+        beside: classical references for the benchmark.
     """
     benchmark = benchmark_settings(settings)
     noisy = inputs.subset(noises=benchmark.specs)
     record = analysis(BENCHMARK)
-    yield plan(record, benchmark_inputs.on_crops(benchmark, noisy, cut), benchmark, cut)
+    own_inputs = benchmark_inputs.on_crops(benchmark, noisy, cut, beside=beside)
+    yield plan(record, own_inputs, benchmark, cut)
     for name in settings.analyses:
         record, own = analysis(name), settings.of_analysis(name)
         subset = inputs.subset(noises=own.specs)

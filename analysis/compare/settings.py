@@ -15,6 +15,7 @@ from analysis.commands.settings import (
     noises_option,
     option,
     reference_first,
+    references_option,
 )
 from mtd.utils.errors import BadInput, one_of
 
@@ -35,6 +36,8 @@ class CompareSettings(Settings):
         reference: the noise with which the others are compared.
         in_distribution: noises that the models, or a model, were trained on; none for what each
             checkpoint says.
+        references: a blur, a median and each model's fixed filter beside the models in the
+            benchmark.
         skip: analyses whose index is left out.
         intervals: 95% intervals of the indices.
         memory: GiB for each analysis.
@@ -45,6 +48,7 @@ class CompareSettings(Settings):
     noises: tuple[str, ...] = noises_option(UNSEEN)
     reference: str = option(REFERENCE, "noise that others are compared with", metavar="SPEC")
     in_distribution: tuple[str, ...] = in_distribution_option()
+    references: bool = references_option()
     skip: tuple[str, ...] = option(
         (),
         "leave the index of an analysis out (repeatable)",

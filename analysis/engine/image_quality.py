@@ -36,9 +36,10 @@ COLUMNS = (
     *("model", "noise", "kind", "level", "image", "scene"),
     *("top", "left", "height", "width", "sha256"),
     *("metric", "value", "protocol", "border", "channel"),
-    *("checkpoint", "masks", "seed", "quantize", "note"),
+    *("checkpoint", "masks", "seed", "quantize", "note", "is_reference"),
 )
-"""Of `results.csv`; `sha256` is of the clean pixels, `checkpoint` of the model's file."""
+"""Of `results.csv`; `sha256` is of the clean pixels, `checkpoint` of the model's file,
+`is_reference` whether it is a classical denoiser, which is not ranked."""
 
 SCORED = tuple(name for name in COLUMNS[:16] if name not in ("kind", "level"))
 """The columns that the observer fills."""

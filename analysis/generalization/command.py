@@ -145,10 +145,10 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
 
 
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
-    """Which model is best under unseen noise, and whether that is decided."""
-    from analysis.generalization import reading
+    """Which model is best under unseen noise, whether that is decided, and what is below a blur."""
+    from analysis.generalization import beyond, reading
 
-    return reading.main(frames)
+    return [*reading.main(frames), *beyond.main(frames)]
 
 
 def result() -> type[GeneralizationResult]:
@@ -180,12 +180,13 @@ ANALYSIS = Analysis(
     notes=notes,
     main_sentences=main_sentences,
     result=result,
-    table_names=("results", "generalization", "noises", "tests", "strips"),
+    table_names=("results", "generalization", "noises", "tests", "references", "strips"),
     keys={
         "results": ("model", "noise", "image", "top", "left", "sha256", "metric"),
         "noises": ("noise", "model", "metric"),
         "generalization": ("model", "metric"),
         "tests": ("noise", "metric", "model_a", "model_b"),
+        "references": ("noise", "metric", "model", "compared_with"),
     },
     report_crops=24,
     mode=mode,
@@ -236,8 +237,8 @@ def benchmark(
         ...     progress=False,
         ... )
         >>> psnr = result.scores[result.scores.metric == "psnr"]
-        >>> list(psnr.model)
-        ['baseline', 'masked', 'noisy input']
+        >>> list(psnr.model)[:4]
+        ['baseline', 'masked', 'classical:blur:0.8', 'classical:median:3']
         >>> float(psnr.in_distribution.iloc[0]) > float(psnr.out_of_distribution.iloc[0])
         True
         >>> result.plot_levels().get_xlabel()

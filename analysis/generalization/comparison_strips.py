@@ -14,7 +14,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.generalization.scoring import CROP
+from analysis.generalization.scoring import CROP, contestants
 from analysis.plotting.model_styles import DPI
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
@@ -65,7 +65,7 @@ def choose(results: pd.DataFrame) -> list[StripImage]:
     psnr = results[results.metric == "psnr"]
     chosen = []
     for _, rows in psnr.groupby("kind", sort=False):
-        models = rows[rows.model != NOISY]
+        models = contestants(rows)
         if models.empty:
             continue
         weakest = rows[rows.model == NOISY] if (rows.model == NOISY).any() else models

@@ -15,13 +15,14 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from analysis.generalization import summary
-from analysis.generalization.scoring import facts
+from analysis.generalization.scoring import contestants, facts, references_in
 from analysis.generalization.summary import label
 from analysis.plotting import model_styles
-from analysis.plotting.model_styles import CROWDED, DPI, style
+from analysis.plotting.model_styles import DPI, crowded, style
 from analysis.text.intervals import bands
 from analysis.text.names import wrapped
-from analysis.text.noise_labels import NOISY, kind_label, level_falls, level_unit, preset
+from analysis.text.noise_labels import kind_label, level_falls, level_unit, preset
+from mtd.loading.classical import is_spec
 
 
 def curves(frame: pd.DataFrame, metric: str, about: str = "") -> Figure | None:
@@ -34,7 +35,7 @@ def curves(frame: pd.DataFrame, metric: str, about: str = "") -> Figure | None:
         metric: of its column `metric`.
         about: what was measured on what, for the title.
     """
-    part = frame[frame.metric == metric]
+    part = without_many_filters(frame[frame.metric == metric])
     if part.empty:
         return None
     models = list(dict.fromkeys(part.model))
@@ -59,11 +60,17 @@ def curves(frame: pd.DataFrame, metric: str, about: str = "") -> Figure | None:
     return figure
 
 
+def without_many_filters(part: pd.DataFrame) -> pd.DataFrame:
+    """Rows without fixed filters where there are many models; see `summary.drawn_beside`."""
+    hidden = references_in(part) - set(summary.drawn_beside(part))
+    return part[~part.model.isin(hidden)]
+
+
 def title(part: pd.DataFrame) -> str:
     """The title: metric and number of images."""
     crops = sorted(set(part.crops))
     images = f"{crops[0]}" if len(crops) == 1 else f"{crops[0]} to {crops[-1]}"
-    if part.model.nunique() > CROWDED:
+    if crowded(list(dict.fromkeys(part.model))):
         return f"Mean over {images} images or crops; intervals are in noises.csv"
     return (
         f"Mean over {images} images or crops; bands and bars: "
@@ -88,7 +95,7 @@ def draw_levels(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
         curve = rows[rows.model == model].sort_values("level")
         look = style(model, models)
         axes.plot(curve.level, curve["mean"], label=model, **look)  # type: ignore[arg-type]
-        if curve.low.notna().any() and len(models) <= CROWDED:
+        if curve.low.notna().any() and not crowded(models) and not is_spec(model):
             axes.fill_between(
                 curve.level, curve.low, curve.high, color=str(look["color"]), alpha=0.15, lw=0
             )
@@ -125,7 +132,7 @@ def draw_single_levels(axes: Axes, rows: pd.DataFrame, models: list[str]) -> Non
         look = style(model, models) | {"ls": "none"}
         error = (part["mean"] - part.low, part.high - part["mean"])
         places = np.arange(len(noises)) + offset
-        bars = None if len(models) > CROWDED else error
+        bars = None if crowded(models) or is_spec(model) else error
         axes.errorbar(places, part["mean"], bars, capsize=2, lw=1, label=model, **look)  # type: ignore[arg-type]
     marks = summary.trained_marks(rows)
     names = [f"{wrapped(n, 18)}\n{wrapped(marks[n], 30)}".strip() for n in noises]
@@ -138,7 +145,7 @@ def draw_single_levels(axes: Axes, rows: pd.DataFrame, models: list[str]) -> Non
 
 def rank_map(frame: pd.DataFrame, order: list[str], metric: str = "psnr") -> Figure | None:
     """Mean rank of each model (rows, in the given order) under each noise (columns); 1 is best."""
-    part = frame[(frame.metric == metric) & (frame.model != NOISY)]
+    part = contestants(frame[frame.metric == metric])
     if part.model.nunique() < 2:
         return None
     width, height = 2.4 + 0.52 * part.noise.nunique(), 1.9 + 0.42 * len(order)

@@ -15,7 +15,8 @@ from analysis.commands.training_noises import Trained
 from analysis.engine import run as engine_run
 from analysis.engine.image_quality import PROTOCOLS
 from analysis.engine.observer import Batch
-from analysis.generalization import noise_suite
+from analysis.generalization import noise_suite, references
+from analysis.generalization.references import References
 from analysis.generalization.settings import SUITE, GeneralizationSettings
 from analysis.text import noise_labels
 from analysis.text.noise_labels import NOISY
@@ -63,9 +64,11 @@ class BenchmarkInputs(RunInputs):
         suite: where noises and crops come from, if they do.
         perceptual: LPIPS, or None.
         missing: why LPIPS is not available, or "".
+        references: the classical ones beside the models.
     """
 
     sources: tuple[str, ...] = ()
+    references: References = field(default_factory=References)
     paired: tuple[PairedCrops, ...] = ()
     trained: Trained = field(default_factory=dict)
     suite: Suite | None = None
@@ -119,15 +122,17 @@ def load_inputs(
         suite = choose_suite(settings, sources)
         complete = settings.completed(suite)
         clean = sources.photographs if complete.noises else []
-        inputs = with_noisy_input(complete, gather(models, complete, device, ranks, clean))
+        own = gather(models, complete, device, ranks, clean)
         paired = tuple(PairedCrops(pair, paired_crops(complete, pair)) for pair in sources.paired)
-        specs = [*inputs.specs, *(pair.images.recorded.spec for pair in paired)]
+        specs = [*own.specs, *(pair.images.recorded.spec for pair in paired)]
         if not specs:
             raise BadInput("no noise: give --noise, --suite or --paired-images")
         if len(set(specs)) < len(specs):
             names = ", ".join(specs)
             raise BadInput(f"noises {names}: each name once; use --paired-images NAME=NOISY CLEAN")
-        trained = trained_on(inputs, settings, suite, specs)
+        trained = trained_on(own, settings, suite, specs)
+        beside = references_of(own, settings, suite, specs, bundled=not sources.names)
+        inputs = with_noisy_input(complete, own, beside)
         perceptual, missing = load_lpips(settings, device)
     if any(ranks.gather(bool(missing))):  # all processes score alike
         perceptual = None
@@ -138,6 +143,7 @@ def load_inputs(
             skipped=inputs.skipped + skipped(*pair_folders(settings), suffixes=image_pairs.ENDINGS),
         ),
         sources=sources.names,
+        references=beside,
         paired=paired,
         trained=trained,
         suite=suite,
@@ -239,13 +245,38 @@ def paired_crops(settings: GeneralizationSettings, paired: Paired) -> list[Crop]
     return list({(crop.image, crop.top, crop.left): crop for crop in cut}.values())
 
 
-def with_noisy_input(settings: GeneralizationSettings, inputs: RunInputs) -> RunInputs:
-    """Inputs with the noisy input among the models, and large images in tiles.
+def references_of(
+    inputs: RunInputs,
+    settings: GeneralizationSettings,
+    suite: Suite | None,
+    specs: Sequence[str],
+    bundled: bool,
+) -> References:
+    """The classical references of a benchmark, if its settings ask for them.
+
+    Args:
+        inputs: its models.
+        settings: of the benchmark.
+        suite: where the noises come from, if they come from one.
+        specs: the noises.
+        bundled: whether the bundled photographs are scored.
+    """
+    if not settings.references:
+        return References()
+    otherwise = suite.in_distribution if suite else ()
+    return references.build(inputs, specs, settings.in_distribution, otherwise, bundled)
+
+
+def with_noisy_input(
+    settings: GeneralizationSettings, inputs: RunInputs, beside: References | None = None
+) -> RunInputs:
+    """Inputs with the noisy input and references among the models, and large images in tiles.
 
     Raises:
-        BadInput: a model has its name.
+        BadInput: a model has the name of one of them.
     """
     more = inputs.with_models({NOISY: Unchanged()})
+    more = references.added(more, beside or References())
     memory = round(settings.memory * GIB)
     return replace(more, forward=replace(more.forward, tile=settings.tile, memory=memory))
 
@@ -256,6 +287,7 @@ def on_crops(
     batches: Sequence[Batch],
     suite: Suite | None = None,
     perceptual: LPIPS | None = None,
+    beside: References | None = None,
 ) -> BenchmarkInputs:
     """The inputs of a benchmark on the crops of given batches.
 
@@ -265,11 +297,13 @@ def on_crops(
         batches: those crops that are compared.
         suite: where the noises come from, if they come from one.
         perceptual: LPIPS, or None.
+        beside: the classical references.
     """
     crops = [crop for batch in batches for crop in batch.crops]
     return extended(
-        with_noisy_input(settings, inputs.subset(crops=crops)),
+        with_noisy_input(settings, inputs.subset(crops=crops), beside),
         sources=settings.images,
+        references=beside or References(),
         trained=trained_on(inputs, settings, suite, inputs.specs),
         suite=suite,
         perceptual=perceptual,
@@ -305,7 +339,7 @@ def trained_on(
     """
     otherwise = suite.in_distribution if suite else ()
     return training_noises.of_models(
-        inputs.models,
+        references.networks(inputs.models),
         settings.in_distribution,
         specs,
         otherwise,
@@ -374,6 +408,7 @@ def manifest(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> dict[
         "channel": settings.channel,
         "lpips": inputs.perceptual.sha256 if inputs.perceptual else None,
         "lpips_requested": settings.lpips,
+        **references.entry(inputs.models, inputs.references),
         "tile": settings.tile,
         "memory": settings.memory,
     }

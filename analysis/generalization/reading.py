@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.commands import training_noises
-from analysis.generalization import summary
+from analysis.generalization import beyond, references, summary
 from analysis.generalization.pairwise_tests import (
     ALL,
     OUTSIDE,
@@ -19,7 +19,7 @@ from analysis.generalization.pairwise_tests import (
     paired_differences,
     too_few,
 )
-from analysis.generalization.scoring import facts
+from analysis.generalization.scoring import contestants, facts
 from analysis.generalization.summary import drop_label, scores_of_models
 from analysis.stats.paired_tests import LEVEL
 from analysis.text.intervals import about_intervals
@@ -32,7 +32,6 @@ from analysis.text.markdown import (
     probability,
     remarks,
 )
-from analysis.text.noise_labels import NOISY
 from analysis.text.rows import reaches
 from analysis.text.terminal import plural
 
@@ -50,6 +49,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         summary.heading(frames["results"], manifest),
         "\n\n".join(grids) + f"\n{summary.EXPLAINED}",
         summary.by_noise(noises, scores, "psnr"),
+        summary.beyond_references(frames, "psnr"),
         summary.differences(frames["tests"], scores, "psnr"),
     ]
     return "\n\n".join(filter(None, parts))
@@ -59,6 +59,8 @@ def sentences(frames: Frames, manifest: Manifest, metric: str = "psnr") -> list[
     """All that follows from the tables, the most important first."""
     return [
         *main(frames, metric),
+        *beyond.main(frames, metric),
+        *beyond.sentences(frames, metric),
         *noise_by_noise(frames, metric),
         *drops(frames, metric),
         *worse(frames, metric),
@@ -314,6 +316,7 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
     """Notes on the numbers: presets, noise levels, tiles, missing values."""
     text = remarks(manifest.get("notes", ()))
     text += training(frames, manifest)
+    text += references.notes(manifest)
     text += noise_levels(manifest)
     if tiled := manifest.get("tiled"):
         text.append(
@@ -343,7 +346,8 @@ def training(frames: Frames, manifest: Manifest) -> list[str]:
         return []
     results = frames["results"]
     noises = [str(noise) for noise in dict.fromkeys(results.get("noise", ()))]
-    trained = training_noises.from_entry(manifest["in_distribution"], manifest["models"])
+    models = [name for name in manifest["models"] if name not in manifest.get("references", {})]
+    trained = training_noises.from_entry(manifest["in_distribution"], models)
     overruled = training_noises.overruled(manifest.get(training_noises.GIVEN, {}))
     return [*overruled, *training_noises.notes(trained, noises)]
 
@@ -377,7 +381,7 @@ def alt_ranks(frames: Frames, metric: str = "psnr") -> str:
     noises, order = frames["noises"], list(scores_of_models(frames, metric).model)
     if len(order) < 2:
         return "One model: no ranks."
-    part = noises[(noises.metric == metric) & (noises.model != NOISY)]
+    part = contestants(noises[noises.metric == metric])
     best = part[part.mean_rank == part.groupby("noise", sort=False).mean_rank.transform("min")]
     counts: Mapping[object, int] = best.model.value_counts().to_dict()
     each = [f"{name} under {counts[name]}" for name in order if counts.get(name)]

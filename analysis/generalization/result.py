@@ -7,10 +7,10 @@ from matplotlib.axes import Axes
 
 from analysis.commands.result import Result
 from analysis.generalization import figures, reading, summary
+from analysis.generalization.scoring import contestants
 from analysis.plotting.axes import new_axes
 from analysis.text import matched_noises
 from analysis.text.equal_weights import same_weights
-from analysis.text.noise_labels import NOISY
 from mtd.utils.errors import BadInput, one_of
 
 
@@ -19,7 +19,8 @@ class GeneralizationResult(Result):
 
     @property
     def results(self) -> pd.DataFrame:
-        """A row for each model, noise, image and metric; the noisy input is one of the models."""
+        """A row for each model, noise, image and metric; references and the noisy input are among
+        the models."""
         return self.frames["results"]
 
     @property
@@ -39,6 +40,12 @@ class GeneralizationResult(Result):
         return self.frames["tests"]
 
     @property
+    def references(self) -> pd.DataFrame:
+        """How far every model is beyond its own fixed filter, the best classical reference, and a
+        blur, by noise: paired difference, 95% interval."""
+        return self.frames["references"]
+
+    @property
     def strips(self) -> pd.DataFrame:
         """Which square of which image each comparison strip shows, and its PSNR."""
         return self.frames["strips"]
@@ -55,7 +62,7 @@ class GeneralizationResult(Result):
             BadInput: no such metric in the run.
         """
         self._of_metric(metric)
-        return summary.leaderboard(self.scores, metric)
+        return summary.leaderboard(self.frames, metric)
 
     def means(self, metric: str = "psnr") -> pd.DataFrame:
         """The mean of every model under every noise, a column for each noise.
@@ -85,6 +92,7 @@ class GeneralizationResult(Result):
         if kind is not None:
             one_of("kind", kind, dict.fromkeys(frame.kind))
         ax = ax if ax is not None else new_axes()
+        frame = figures.without_many_filters(frame)
         models = list(dict.fromkeys(frame.model))
         chosen = kind or next(iter(many), None)
         if chosen in many:
@@ -111,7 +119,7 @@ class GeneralizationResult(Result):
         if len(order) < 2:
             raise BadInput("one model: ranks need two")
         ax = ax if ax is not None else new_axes()
-        figures.draw_ranks(ax, frame[frame.model != NOISY], order, metric)
+        figures.draw_ranks(ax, contestants(frame), order, metric)
         return ax
 
     def _of_metric(self, metric: str) -> pd.DataFrame:

@@ -75,10 +75,12 @@ class Table:
 
     Attributes:
         metric: its name.
-        models: names of the columns of `values`; the noisy input, if it is there, is the last.
+        models: names of the columns of `values`; references follow the models, and the noisy
+            input, if it is there, is the last.
         conditions: the noises.
         photographs: number of them in each population.
         trained: by model, the noises that it was trained on; None where that is unknown.
+        references: the classical references among the models.
     """
 
     metric: str
@@ -86,6 +88,7 @@ class Table:
     conditions: list[Condition]
     photographs: list[int]
     trained: Trained = field(default_factory=dict)
+    references: frozenset[str] = frozenset()
 
     @property
     def higher(self) -> bool:
@@ -94,18 +97,18 @@ class Table:
 
     @property
     def contestants(self) -> list[str]:
-        """The models without the noisy input."""
-        return [name for name in self.models if name != NOISY]
+        """The models without references and the noisy input."""
+        return [name for name in self.models if name not in (*self.references, NOISY)]
 
     @property
     def unknown(self) -> NDArray[np.bool_]:
         """(models,) of which it is not known what they were trained on.
 
-        The noisy input is one of them where all others are.
+        References and the noisy input are among them where all others are.
         """
-        names = set(training_noises.unknown(self.trained))
-        every = names >= set(self.contestants)
-        return np.array([name in names or (name == NOISY and every) for name in self.models])
+        names, own = set(training_noises.unknown(self.trained)), set(self.contestants)
+        every = names >= own
+        return np.array([name in names if name in own else every for name in self.models])
 
     @property
     def has_split(self) -> bool:
@@ -114,7 +117,7 @@ class Table:
 
     def in_distribution(self, condition: Condition, model: str) -> bool | None:
         """Whether a model was trained on a noise; None where that is unknown, or no noise."""
-        if model == NOISY:
+        if model not in self.contestants:
             return condition.trained
         noises = self.trained.get(model)
         if noises is None or changes_nothing(condition.noise):
@@ -132,8 +135,11 @@ def table(results: pd.DataFrame, metric: str, in_distribution: Any) -> Table:
             where that is unknown; the entry of a manifest.
     """
     part = results[results.metric == metric]
-    models = sorted(dict.fromkeys(part.model), key=lambda name: name == NOISY)  # else as given
-    own = [name for name in models if name != NOISY]
+    beside = references_in(part)
+    models = sorted(  # else as given
+        dict.fromkeys(part.model), key=lambda name: 2 if name == NOISY else name in beside
+    )
+    own = [name for name in models if name not in (*beside, NOISY)]
     trained = training_noises.from_entry(in_distribution, own)
     split = training_noises.splits(trained, list(dict.fromkeys(part.noise)))
     conditions: list[Condition] = []
@@ -161,7 +167,19 @@ def table(results: pd.DataFrame, metric: str, in_distribution: Any) -> Table:
             )
         )
     photographs = [int(units.max()) + 1 for _, units in populations.values()]
-    return Table(metric, models, conditions, photographs, trained)
+    return Table(metric, models, conditions, photographs, trained, beside)
+
+
+def references_in(frame: pd.DataFrame) -> frozenset[str]:
+    """The classical references among a table's models; none in the tables of runs without any."""
+    if "is_reference" not in frame:
+        return frozenset()
+    return frozenset(map(str, frame.model[frame.is_reference.eq(True)]))
+
+
+def contestants(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a table that are of models, not of references or the noisy input."""
+    return frame[~frame.model.isin([*references_in(frame), NOISY])]
 
 
 Statistic = Callable[[list[Array]], Array]
@@ -298,7 +316,7 @@ def on_curves(conditions: Sequence[Condition]) -> list[bool]:
 
 
 def ranks(table: Table, left_out: NDArray[np.bool_] | None = None) -> list[Array]:
-    """Rank of each model on each crop, 1 being best, ties sharing; NaN for the noisy input.
+    """Rank of each model on each crop, 1 being best, ties sharing; NaN for what is no model.
 
     Args:
         table: values by noise, crop and model.
@@ -379,6 +397,7 @@ def generalization(table: Table) -> pd.DataFrame:
     frame.loc[frame.worst.isna(), "worst_noise"] = np.nan
     frame["noises"], frame["kinds"] = len(conditions), len({c.kind for c in conditions})
     frame["photographs"] = sum(table.photographs)
+    frame["is_reference"] = [name in table.references for name in table.models]
     return frame
 
 
@@ -422,6 +441,7 @@ def noises(table: Table) -> pd.DataFrame:
                     "worst_value": condition.values[worst, i],
                     "crops": len(column),
                     "photographs": table.photographs[condition.population],
+                    "is_reference": model in table.references,
                 }
             )
     return pd.DataFrame(rows)

@@ -13,6 +13,7 @@ from analysis.commands.settings import (
     memory_option,
     noises_option,
     option,
+    references_option,
 )
 from mtd.utils.errors import BadInput
 
@@ -69,6 +70,8 @@ class GeneralizationSettings(Settings):
         channel: of PSNR and SSIM, `rgb` or luma, `y`.
         lpips: compute LPIPS as well.
         lpips_weights: file of the AlexNet backbone of LPIPS; None for torchvision's.
+        references: score a blur, a median and each model's own fixed filter beside the models; see
+            `analysis.generalization.references`.
         tile: large images in tiles: `auto`, `off`, or the side of a tile.
         memory: in GiB, that `tile="auto"` keeps to.
         noisy: folders of noisy pictures without a clean one, instead of a benchmark; see
@@ -120,6 +123,7 @@ class GeneralizationSettings(Settings):
     lpips_weights: str | None = option(
         None, "AlexNet backbone of LPIPS", metavar="FILE", shown="torchvision's"
     )
+    references: bool = references_option()
     tile: int | Literal["auto", "off"] = option(
         "auto", "large images in tiles: auto, off, or the tile's side", metavar="TILE", parse=tile
     )

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import pandas as pd
 
 from analysis.commands import training_noises
+from analysis.generalization import beyond
 from analysis.generalization.pairwise_tests import ALL, OUTSIDE, paired_differences, too_few
-from analysis.generalization.scoring import facts
+from analysis.generalization.scoring import contestants, facts, references_in
 from analysis.text.markdown import interval
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
 from analysis.text.terminal import grid, number, plural
+from mtd.loading.classical import CLASSICAL, FILTER
 
 WIDTH = 100
 """Columns of a terminal that grids are kept to, if possible."""
@@ -64,7 +66,7 @@ def best_first(frame: pd.DataFrame, metric: str) -> list[str]:
         frame: see `analysis.generalization.scoring.generalization`.
         metric: of its column `metric`.
     """
-    part = frame[(frame.metric == metric) & (frame.model != NOISY)]
+    part = contestants(frame[frame.metric == metric])
     orders = [name for name in ORDERS if name in part and part[name].notna().any()]
     if not orders:
         return [str(name) for name in part.model]
@@ -76,25 +78,31 @@ def best_first(frame: pd.DataFrame, metric: str) -> list[str]:
 
 
 def scores_of_models(frames: Frames, metric: str) -> pd.DataFrame:
-    """The scores of the models, best first, by name; without the noisy input."""
+    """The scores of the models, best first, by name; without references and the noisy input."""
     frame = frames["generalization"]
-    part = frame[(frame.metric == metric) & (frame.model != NOISY)]
+    part = contestants(frame[frame.metric == metric])
     return part.set_index("model", drop=False).loc[best_first(frame, metric)]
 
 
-def leaderboard(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Scores with headings to read, the best models under unseen noise first, noisy input last.
+def leaderboard(frames: Frames, metric: str) -> pd.DataFrame:
+    """Scores with headings to read, the best models under unseen noise first, then references,
+    which have no rank, and the noisy input.
 
     Args:
-        frame: see `analysis.generalization.scoring.generalization`.
-        metric: of its column `metric`.
+        frames: of a benchmark.
+        metric: which one.
     """
-    part = with_input_last(frame, metric).reset_index()
+    part = with_input_last(frames["generalization"], metric).reset_index()
+    beside = references_in(part)
+    further = {
+        heading: [by_model.get(name, "") for name in part.model]
+        for heading, by_model in beyond.columns(frames, metric).items()
+    }
     ends = zip(part.out_of_distribution_low, part.out_of_distribution_high, strict=True)
     digits = facts(metric).digits
     return pd.DataFrame(
         {
-            "model": part.model,
+            "model": [marked(name, beside) for name in part.model],
             "in distribution": part.in_distribution,
             "out of distribution": part.out_of_distribution,
             "95% interval": [interval(low, high, digits) for low, high in ends],
@@ -102,6 +110,7 @@ def leaderboard(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
             "worst noise": part.worst_noise.replace("nan", "–").fillna("–"),
             drop_label(metric): part.ood_drop,
             "mean rank": part.mean_rank,
+            **further,
         }
         | ({"all noises": part["mean"]} if shows_mean(part) else {})
     )
@@ -113,15 +122,41 @@ def shows_mean(part: pd.DataFrame) -> bool:
     Args:
         part: scores of one metric.
     """
-    own = part[part.model != NOISY] if "model" in part else part.drop(index=NOISY, errors="ignore")
+    own = contestants(part if "model" in part else part.reset_index())
     split = own[["in_distribution", "out_of_distribution"]]
     return "mean" in own and bool((split.isna().all(axis=1) & own["mean"].notna()).any())
 
 
 def with_input_last(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """Rows of a metric by model, as `best_first` has them, then the noisy input."""
-    part = frame[frame.metric == metric].set_index("model")
-    return part.loc[[*best_first(frame, metric), *([NOISY] if NOISY in part.index else [])]]
+    """Rows of a metric by model: as `best_first` has them, references, the noisy input."""
+    part = frame[frame.metric == metric]
+    beside = [str(name) for name in part.model if name in references_in(part)]
+    last = [NOISY] if NOISY in set(part.model) else []
+    return part.set_index("model").loc[[*best_first(frame, metric), *beside, *last]]
+
+
+FILTERS = 2
+"""Up to this many models, their fixed filters are in figures and in the table by noise."""
+
+
+def drawn_beside(part: pd.DataFrame) -> list[str]:
+    """The references that are shown beside models: without fixed filters where models are many.
+
+    Args:
+        part: a table of a benchmark.
+    """
+    few = contestants(part).model.nunique() <= FILTERS
+    beside = references_in(part)
+    return [
+        str(name)
+        for name in dict.fromkeys(part.model)
+        if name in beside and (few or not str(name).startswith(FILTER))
+    ]
+
+
+def marked(name: str, references: Collection[str]) -> str:
+    """A model's name in a table, where references are marked as such."""
+    return f"{name} (reference)" if name in references else name
 
 
 def means_by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -137,6 +172,7 @@ def means_by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> pd
     names = list(dict.fromkeys(part.noise))
     wide = part.pivot(index="model", columns="noise", values="mean").loc[order, names]
     marks = trained_marks(part)
+    wide.index = pd.Index([marked(name, references_in(part)) for name in wide.index])
     wide.columns = pd.Index([f"{n} {marks[n]}".strip() for n in names])
     return wide.rename_axis("model").reset_index()
 
@@ -147,7 +183,7 @@ def trained_marks(noises: pd.DataFrame) -> dict[str, str]:
     Args:
         noises: see `analysis.generalization.scoring.noises`.
     """
-    part = noises[noises.model != NOISY]
+    part = contestants(noises)
     marks = {}
     for noise, rows in part.groupby("noise", sort=False):
         trained = list(dict.fromkeys(rows[rows.in_distribution.eq(True)].model))
@@ -203,10 +239,10 @@ def scores(frame: pd.DataFrame, metric: str) -> str:
     rows = [
         ["model", "trained on", "unseen noise", "worst", drop, "mean over levels", "mean rank"],
     ]
-    with_mean = shows_mean(part)
+    with_mean, beside = shows_mean(part), references_in(part.reset_index())
     rows[0] += ["all noises"] * with_mean
-    for model in [*best_first(frame, metric), *([NOISY] if NOISY in part.index else [])]:
-        row: dict[str, Any] = part.loc[model].to_dict()  # type: ignore[assignment]
+    for model in with_input_last(frame, metric).index:
+        row: dict[str, Any] = part.loc[model].to_dict()
         unseen = number(row["out_of_distribution"], about.digits)
         ends = (row["out_of_distribution_low"], row["out_of_distribution_high"])
         if not math.isnan(ends[0]):
@@ -216,7 +252,8 @@ def scores(frame: pd.DataFrame, metric: str) -> str:
             worst += f" {wrapped(str(row['worst_noise']), 17, 1)}"
         rest = [number(row[name], about.digits) for name in ("ood_drop", "mean_over_levels")]
         trained = number(row["in_distribution"], about.digits)
-        rows.append([str(model), trained, unseen, worst, *rest, number(row["mean_rank"], 2)])
+        name = marked(str(model), beside)
+        rows.append([name, trained, unseen, worst, *rest, number(row["mean_rank"], 2)])
         rows[-1] += [number(row["mean"], about.digits)] if with_mean else []
     return f"{label(metric)}\n{grid(rows)}"
 
@@ -237,7 +274,8 @@ def worse_than_input(noises: pd.DataFrame, metric: str) -> pd.DataFrame:
     digits, rows = facts(metric).digits, noises[noises.metric == metric]
     inputs = rows[rows.model == NOISY].set_index("noise")["mean"].round(digits)
     shown = rows["mean"].round(digits) != rows.noise.map(inputs)
-    return rows[(rows.model != NOISY) & (rows.gain.round(digits) < 0) & shown]
+    below = rows[(rows.model != NOISY) & (rows.gain.round(digits) < 0) & shown]
+    return contestants(below)
 
 
 def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
@@ -248,35 +286,47 @@ def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
     names are too long.
     """
     part, about = noises[noises.metric == metric], facts(metric)
-    models, grids = best_first(frame, metric), []
+    models, grids = [*best_first(frame, metric), *drawn_beside(frame[frame.metric == metric])], []
     worse = worse_than_input(noises, metric)
     below = set(zip(worse.noise, worse.model, strict=True))
-    marked = trained_marks(part)
+    trained_by = trained_marks(part)
     names = [wrapped(str(noise), 30, 1) for noise in dict.fromkeys(part.noise)]
     room = WIDTH - max(len(f"{about.label} by noise"), *(len(name) + 2 for name in names))
-    heads = {model: model for model in models}
-    if sum(max(len(model), 6) + 2 for model in models) + len(NOISY) + 2 > room:
-        heads = {model: f"[{i}]" for i, model in enumerate(models, 1)}
+    heads = {model: model.removeprefix(CLASSICAL) for model in models}
     most = len(models)
-    if heads[models[0]] != models[0]:
+    if sum(max(len(heads[model]), 6) + 2 for model in models) + len(NOISY) + 2 > room:
+        heads = {model: f"[{i}]" for i, model in enumerate(models, 1)}
         most = max(1, (room - len(NOISY) - 2) // 9)
     for start in range(0, len(models), most):
         columns = models[start : start + most]
         rows = [[f"{about.label} by noise", *(heads[m] + " " for m in columns), f"{NOISY} "]]
         for noise, values in part.groupby("noise", sort=False):
             by_model = values.set_index("model")
-            trained = " +" if marked[str(noise)] else ""
+            trained = " +" if trained_by[str(noise)] else ""
             cells = [
                 number(by_model["mean"][m], about.digits) + ("!" if (noise, m) in below else " ")
                 for m in (*columns, NOISY)
             ]
             rows.append([f"{wrapped(str(noise), 30, 1)}{trained}", *cells])
         grids.append(grid(rows))
-    key = [f"{heads[model]} {model}" for model in models if heads[model] != model]
-    key += [f"{noise}: {mark[1:-1]}" for noise, mark in marked.items() if mark not in ("", EVERY)]
-    marks = ["+ trained on"] * any(marked.values())
+    key = [f"{head} {model}" for model, head in heads.items() if head.startswith("[")]
+    key += [
+        f"{noise}: {mark[1:-1]}" for noise, mark in trained_by.items() if mark not in ("", EVERY)
+    ]
+    marks = ["+ trained on"] * any(trained_by.values())
     marks += ["! worse than the noisy input"] * bool(below)
     return "\n".join(["\n\n".join(grids), *key, *([", ".join(marks)] if marks else [])])
+
+
+def beyond_references(frames: Frames, metric: str) -> str | None:
+    """How far models are beyond their fixed filters and the best classical reference."""
+    found = beyond.columns(frames, metric)
+    if not found:
+        return None
+    about, order = facts(metric), best_first(frames["generalization"], metric)
+    rows = [["over unseen noise", *(f"{name} ({about.unit or about.label})" for name in found)]]
+    rows += [[name, *(by_model.get(name, "-") for by_model in found.values())] for name in order]
+    return grid(rows)
 
 
 def differences(tests: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str | None:

@@ -9,7 +9,13 @@ import pandas as pd
 from analysis.commands.inputs import RunInputs
 from analysis.commands.job import AnalysisJob
 from analysis.engine.image_quality import COLUMNS, ImageQuality
-from analysis.generalization import comparison_strips, pairwise_tests, scoring
+from analysis.generalization import (
+    beyond,
+    comparison_strips,
+    pairwise_tests,
+    references,
+    scoring,
+)
 from analysis.generalization.inputs import BenchmarkInputs
 from analysis.generalization.settings import PICTURES
 from analysis.text import noise_labels
@@ -19,6 +25,9 @@ from mtd.metrics import METRICS
 def identified(results: pd.DataFrame, inputs: RunInputs) -> pd.DataFrame:
     """The long table with what else decides a value: checkpoint, its masks, seed, rounding."""
     digests = {name: model.source.get("sha256", "") for name, model in inputs.models.items()}
+    if isinstance(inputs, BenchmarkInputs):
+        added = inputs.references.sources.items()
+        digests |= {name: source["sha256"] for name, source in added}
     masks = {}
     for name, model in inputs.models.items():
         how = model.inference
@@ -32,6 +41,7 @@ def identified(results: pd.DataFrame, inputs: RunInputs) -> pd.DataFrame:
         masks=results.model.map(masks),
         seed=inputs.forward.seed,
         quantize=inputs.forward.quantize,
+        is_reference=results.model.isin(references.names(inputs.models)),
     )
 
 
@@ -48,7 +58,8 @@ def tables(results: pd.DataFrame, job: AnalysisJob) -> dict[str, Any]:
     order = inputs.specs
     results = results.sort_values("noise", key=lambda c: c.map(order.index), kind="stable")
     chosen = comparison_strips.choose(results)
-    pictures = comparison_strips.collect(observer, job.batches, inputs, chosen, inputs.ranks)
+    shown = inputs.subset(models=set(inputs.models) - set(references.names(inputs.models)))
+    pictures = comparison_strips.collect(observer, job.batches, shown, chosen, inputs.ranks)
     if not inputs.ranks.first:
         return {}
     measured = [
@@ -60,6 +71,7 @@ def tables(results: pd.DataFrame, job: AnalysisJob) -> dict[str, Any]:
     return {
         "noises.csv": pd.concat([scoring.noises(table) for table in measured]),
         "tests.csv": pd.concat([pairwise_tests.paired(table) for table in measured]),
+        "references.csv": pd.concat([beyond.table(table) for table in measured]),
         "generalization.csv": pd.concat([scoring.generalization(table) for table in measured]),
         "strips.csv": strips,
         PICTURES: comparison_strips.to_bytes(pictures),

@@ -11,12 +11,16 @@ from analysis.engine.layers import INPUT
 from analysis.text.markdown import listed
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
+from mtd.loading.classical import is_spec
 from mtd.networks import block_names
 
 COLORS = [f"C{i}" for i in range(10) if i != 7]
 """Matplotlib's default colors without gray, the color of the noisy input."""
 
 MARKERS = "osD^vP*X<>"
+
+REFERENCE_MARKERS = "x+1234"
+"""Of classical references, all of them gray."""
 
 CROWDED = 5
 """With more models no bands are drawn."""
@@ -32,12 +36,29 @@ LINE = 0.17
 
 
 def style(model: str, models: Sequence[str]) -> dict[str, object]:
-    """Color and marker of a model, by its place among all; the noisy input is gray."""
+    """Color and marker of a model, by its place among all; the noisy input and references are gray.
+
+    >>> style("classical:median:3", ["a", "classical:blur:0.8", "classical:median:3"])["marker"]
+    '+'
+    """
     if model == NOISY:
         return {"color": "0.45", "ls": "--", "marker": ".", "ms": 5}
+    if is_spec(model):
+        beside = [name for name in models if is_spec(name)]
+        marker = REFERENCE_MARKERS[beside.index(model) % len(REFERENCE_MARKERS)]
+        return {"color": "0.6", "ls": (0, (4, 2)), "marker": marker, "ms": 5}
     place = list(models).index(model)
     color = COLORS[place % len(COLORS)]
     return {"color": color, "marker": MARKERS[place // len(COLORS) % len(MARKERS)], "ms": 4}
+
+
+def crowded(models: Sequence[str]) -> bool:
+    """Whether models are too many for bands; classical references, which have none, do not count.
+
+    >>> crowded(["a", "b", "c", "d", "noisy input", "classical:blur:0.8"])
+    False
+    """
+    return sum(not is_spec(name) for name in models) > CROWDED
 
 
 def named(name: str) -> str:

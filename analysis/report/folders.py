@@ -108,7 +108,7 @@ def compute(
     )
     with folder.resumable():
         if jobs:
-            run_together(jobs, plan.whole, plan.batches, folder, output.quiet)
+            run_together(jobs, plan.whole(jobs), plan.batches, folder, output.quiet)
         with ranks.raise_on_all_ranks():
             if ranks.first:
                 if jobs:

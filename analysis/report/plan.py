@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.inputs import (
@@ -20,6 +21,7 @@ from analysis.commands.registry import analysis
 from analysis.commands.settings import UNSEEN
 from analysis.generalization import inputs as benchmark_inputs
 from analysis.generalization import noise_suite
+from analysis.generalization.references import References
 from analysis.generalization.settings import GeneralizationSettings
 from analysis.report import crop_plan, requests
 from analysis.report.settings import BENCHMARK, ReportSettings
@@ -108,10 +110,20 @@ class ReportPlan:
         models = dict(zip(names, self.inputs.models.values(), strict=True))
         return replace(self, inputs=replace(self.inputs, models=models).with_models({}))
 
-    @property
-    def whole(self) -> RunInputs:
-        """All inputs of the pass, with the noisy input among the models."""
-        return benchmark_inputs.with_noisy_input(self.benchmark_settings, self.inputs)
+    @cached_property
+    def references(self) -> References:
+        """The classical references of the benchmark."""
+        suite, specs = self.noises.suite, self.noises.benchmark
+        bundled = self.inputs.images == "bundled"
+        return benchmark_inputs.references_of(
+            self.inputs, self.benchmark_settings, suite, specs, bundled
+        )
+
+    def whole(self, jobs: Sequence[AnalysisJob]) -> RunInputs:
+        """All inputs of the pass of some jobs, with what the benchmark adds to the models."""
+        benchmark = any(job.analysis.name == BENCHMARK for job in jobs)
+        beside = self.references if benchmark else None
+        return benchmark_inputs.with_noisy_input(self.benchmark_settings, self.inputs, beside)
 
     @property
     def benchmark_settings(self) -> GeneralizationSettings:
@@ -133,7 +145,9 @@ class ReportPlan:
             settings = self.benchmark_settings
             chosen = self.inputs.subset(noises=self.noises.benchmark, crops=share.crops)
             suite, perceptual = self.noises.suite, self.perceptual
-            inputs = benchmark_inputs.on_crops(settings, chosen, share.batches, suite, perceptual)
+            inputs = benchmark_inputs.on_crops(
+                settings, chosen, share.batches, suite, perceptual, self.references
+            )
             return plan(record, inputs, settings, share.batches)
         section = section_settings(record.settings, self.settings, noises or self.noises.features)
         if record.report_settings is not None:

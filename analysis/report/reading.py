@@ -17,6 +17,7 @@ from analysis.commands.index import Index
 from analysis.commands.registry import analyses
 from analysis.compare.predictors import common_noises, indices
 from analysis.compare.runs import Run
+from analysis.generalization import beyond
 from analysis.plotting import notebook_output
 from analysis.plotting.model_styles import short
 from analysis.plotting.notebook_output import Displayed
@@ -157,6 +158,10 @@ def scores(path: Path) -> pd.DataFrame:
                 if column not in psnr:
                     continue
                 frame[label] = of_models(known, psnr[column], manifests[BENCHMARK])
+        tables = run_folder.read_tables(path / BENCHMARK, ["references"])
+        for heading, by_model in beyond.columns(tables, "psnr").items():
+            texts = pd.Series(by_model, dtype=object)
+            frame[f"{heading} (dB)"] = of_models(known, texts, manifests[BENCHMARK])
     for name, index in indices().items():
         if name in manifests:
             tables = run_folder.read_tables(path / name, [index.table])
@@ -227,7 +232,7 @@ def of_models(known: Mapping[str, Any], values: pd.Series, about: Mapping[str, A
             by_name[name] = values.get(name)
         elif same_file:
             by_name[name] = values.get(same_file[0])
-    return pd.Series(by_name, dtype=float).reindex(pd.Index(list(known), dtype=object))
+    return pd.Series(by_name, dtype=values.dtype).reindex(pd.Index(list(known), dtype=object))
 
 
 NOTHING = pd.DataFrame({"section": []})

@@ -16,6 +16,7 @@ from analysis.commands.settings import (
     memory_option,
     noises_option,
     option,
+    references_option,
 )
 from mtd.utils.errors import BadInput, nearest
 
@@ -47,6 +48,8 @@ class ReportSettings(Settings):
         reference: the noise with which the others are compared.
         in_distribution: noises that the models, or a model, were trained on; none for what each
             checkpoint says.
+        references: a blur, a median and each model's fixed filter beside the models in the
+            benchmark.
         suite: noises of the benchmark.
         benchmark_crop: side of the benchmark's crops, at most that of the smallest image.
         max_crops: maximum number of crops of single sections, as `SECTION=N`.
@@ -64,6 +67,7 @@ class ReportSettings(Settings):
     )
     reference: str = option(REFERENCE, "noise that others are compared with", metavar="SPEC")
     in_distribution: tuple[str, ...] = in_distribution_option()
+    references: bool = references_option()
     suite: str | None = option(
         None,
         "noises of the benchmark",

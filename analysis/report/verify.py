@@ -20,7 +20,7 @@ from analysis.commands.run_folder import LOG, MANIFEST, RunFolder, read_manifest
 from analysis.commands.several import run_together
 from analysis.compare.predictors import gather, read_runs
 from analysis.compare.tables import correlations
-from analysis.generalization import pairwise_tests, scoring
+from analysis.generalization import beyond, pairwise_tests, scoring
 from analysis.report import plan as report_plan
 from analysis.report import requests, sections
 from analysis.report.folders import compared, computed, present
@@ -229,7 +229,7 @@ def verify(folder: Path, plan: ReportPlan, drawn: RandomRows) -> list[Check]:
         inner = RunFolder(Path(place) / "run", "verify", {"analysis": "verify"})
         jobs = [plan.job(name, *views(name, rows[name], plan)) for name in rows]
         if jobs:
-            run_together(jobs, plan.whole, plan.batches, inner, quiet=True)
+            run_together(jobs, plan.whole(jobs), plan.batches, inner, quiet=True)
         for name, chosen in rows.items():
             checks += section(name, chosen, drawn, plan, inner.path)
     if BENCHMARK in names:
@@ -348,6 +348,7 @@ def aggregates(drawn: RandomRows, results: pd.DataFrame) -> Iterator[Check]:
         "noises": scoring.noises,
         "generalization": scoring.generalization,
         "tests": pairwise_tests.paired,
+        "references": beyond.table,
     }
     for name, maker in makers.items():
         check = Check(f"{name}.csv")

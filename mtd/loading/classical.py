@@ -16,7 +16,7 @@ from mtd.utils.errors import BadInput, nearest
 if TYPE_CHECKING:
     from mtd.networks.base import Denoiser
     from mtd.networks.classical import Classical, WithoutLayers
-    from mtd.networks.fixed_filter import FixedFilter
+    from mtd.networks.fixed_filter import FixedFilter, FixedFilterConfig
     from mtd.noise.base import Noise
 
 CLASSICAL, FILTER = "classical:", "filter:"
@@ -164,7 +164,7 @@ def filter_of(text: str, network: Denoiser, noises: Sequence[Noise] = ()) -> Fix
     from mtd.networks.fixed_filter import FixedFilter
 
     noises = noises or [training_noise(text, network)]
-    config = content_gain.content_gain(network, noises)
+    config = _measured(network, noises)
     about = {
         "recognised": f"the fixed linear filter of {network.source.get('path', 'a network')}",
         "filter": {
@@ -183,6 +183,22 @@ def filter_of(text: str, network: Denoiser, noises: Sequence[Noise] = ()) -> Fix
     made = FixedFilter(text, config)
     made.source = source_of(text, made, about)
     return made.eval()
+
+
+_gains: dict[str, FixedFilterConfig] = {}
+"""Of the networks that were measured in this process, by all that decides them."""
+
+
+def _measured(network: Denoiser, noises: Sequence[Noise]) -> FixedFilterConfig:
+    from mtd.loading.content_gain import content_gain
+
+    origin, masks = network.source, network.inference
+    how = [str(masks.policy), masks.active, masks.samples, masks.seed]
+    decides = [origin.get("sha256"), origin.get("weights_sha256"), origin.get("usage"), how]
+    key = json.dumps([*decides, [noise.spec for noise in noises]], default=str)
+    if not origin or key not in _gains:
+        _gains[key] = content_gain(network, noises)
+    return _gains[key]
 
 
 def training_noise(text: str, network: Denoiser) -> Noise:

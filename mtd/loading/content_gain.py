@@ -18,6 +18,7 @@ from mtd.data.crops import Crop, crops, to_tensor
 from mtd.data.photographs import Photograph, photographs
 from mtd.networks.base import Denoiser
 from mtd.networks.fixed_filter import FixedFilterConfig, radial_frequencies
+from mtd.networks.padding import extend
 from mtd.noise.base import Noise, pair_keyed
 
 Array = NDArray[np.float64]
@@ -126,9 +127,10 @@ def content_gain(
             if noise.name == "gaussian" and noise.level is not None:
                 level = torch.full_like(level, noise.level / 255)
             with torch.no_grad():
-                given = noisy.to(place, copy=True)  # which the network may change
+                given = extend(noisy, least=network.smallest).to(place, copy=True)
                 output = network(given, keys, sigma=level.to(place))
-            spectra.add(target, noisy - target, output)
+            height, width = noisy.shape[-2:]
+            spectra.add(target, noisy - target, output[..., :height, :width])
     return spectra.gains()
 
 

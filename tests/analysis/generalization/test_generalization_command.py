@@ -36,7 +36,7 @@ from tests.helpers.paths import data_folder
 
 FEW = ("--crop", "32", "--limit", "6", "--no-lpips", "--quiet")
 TWO = ("--noise", "gaussian:15", "--noise", "poisson:2", "--noise", "poisson:3")
-TABLES = ("results", "generalization", "noises", "tests", "strips")
+TABLES = ("results", "generalization", "noises", "tests", "references", "strips")
 
 
 @pytest.fixture
@@ -66,7 +66,9 @@ def test_the_table_holds_every_models_metrics_of_every_crop(folder, capsys):
     frames = tables(path)
     results = frames["results"]
     crops = data_crops.crops(photographs.photographs(), 32, 6)
-    assert len(results) == 4 * 3 * 6 * 2
+    beside = ["classical:blur:0.9", "classical:median:3", "filter:plain", "filter:hidden"]
+    assert len(results) == (4 + len(beside)) * 3 * 6 * 2
+    assert set(results.model[results.is_reference]) == set(beside)
     for name in ("plain", "hidden", "dncnn"):
         network = mtd.load(f"{name}.pth", seed=4)
         for spec in ("poisson:2", "gaussian:15"):
@@ -190,7 +192,7 @@ def test_each_network_runs_once_on_each_noisy_image(folder, monkeypatch):
 
     monkeypatch.setattr(engine_run, "run_network", run_network)
     started("plain.pth", "hidden.pth", *FEW, *TWO, "--batch-size", "2")
-    assert len(runs) == len(set(runs)) == 3 * 3 * 3
+    assert len(runs) == len(set(runs)) == (3 + 4) * 3 * 3  # four references
 
 
 def test_the_protocol_and_the_channel_decide_the_values(folder):
@@ -539,7 +541,7 @@ def test_many_models_with_long_names_stay_within_the_width(folder, capsys):
         Path(name).write_bytes(Path("plain.pth").read_bytes())
     path = started(*names, *FEW, "--limit", "2", *TWO)  # so few that there is one strip a noise
     out = capsys.readouterr().out
-    table = out[out.index("PSNR by noise") : out.index("out of distribution  ")]
+    table = out[out.index("PSNR by noise") : out.index("over unseen noise  ")]
     assert max(map(len, table.splitlines())) <= 100
     assert all(table.count(Path(name).stem) == 1 for name in names)
     assert "15 more pairs of models: see tests.csv" in out

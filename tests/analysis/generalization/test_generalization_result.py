@@ -50,7 +50,8 @@ def result() -> GeneralizationResult:
 
 def test_values_are_the_metrics_of_the_outputs(result):
     rows = result.results.query("model == 'blur' and noise == 'poisson:2' and metric == 'psnr'")
-    assert len(rows) == 3 and set(result.results.model) == {"blur", "tiny", NOISY}
+    beside = {"classical:blur:0.9", "classical:median:3", "filter:blur", "filter:tiny"}
+    assert len(rows) == 3 and set(result.results.model) == {"blur", "tiny", NOISY, *beside}
     for row, pixels in zip(rows.itertuples(), IMAGES, strict=True):
         clean = data_crops.to_tensor([pixels])
         noisy, _ = pair_keyed(parse("poisson:2"), clean, [row.sha256], seed=0)

@@ -1,0 +1,223 @@
+"""How far models are beyond classical references: beyond a blur, the best one, their own filter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.generalization.pairwise_tests import ALL, OUTSIDE
+from analysis.generalization.scoring import (
+    Condition,
+    Table,
+    facts,
+    interval,
+    means,
+    weighted,
+    weights,
+)
+from analysis.stats.jackknife import ENOUGH
+from analysis.text.markdown import bounded, code, listed, side
+from mtd.loading.classical import CLASSICAL, FILTER
+from mtd.utils.messages import plural
+
+Frames = Mapping[str, pd.DataFrame]
+
+FIXED_FILTER, BEST, BLUR = "fixed filter", "best classical", "blur"
+"""What a model is compared with: its own filter, the best reference of another kind, the blur."""
+
+HEADINGS = {
+    FIXED_FILTER: "beyond its fixed filter",
+    BEST: "beyond the best classical reference",
+}
+"""Columns of a leaderboard."""
+
+COLUMNS = (
+    *("metric", "model", "compared_with", "reference", "noise"),
+    *("gain", "low", "high", "photographs"),
+)
+
+
+def table(scores: Table) -> pd.DataFrame:
+    """Paired differences of each model and its references, by noise and over all unseen noises.
+
+    Columns: `compared_with`: `fixed filter`, the model's own; `best classical`, of the other
+    references the one with the best mean over unseen noises, the same for all models; `blur`.
+    `gain`: the mean over images of model − reference, positive where the model is better, also
+    where less is better, with its 95% interval over photographs. Noises are those that no model was
+    trained on, and all of them together, every kind counting the same; where it is not known what
+    any model was trained on, all noises.
+    """
+    trained = False if scores.has_split else None
+    weight = weights(scores.conditions, trained)
+    used = weight > 0
+    rows = []
+    for model, what, reference in compared(scores, weight):
+        pair = [scores.models.index(name) for name in (model, reference)]
+        sign = 1 if scores.higher else -1
+        with np.errstate(invalid="ignore"):  # the difference of infinite values is no number
+            gains = [
+                sign * (c.values[:, [pair[0]]] - c.values[:, [pair[1]]]) for c in scores.conditions
+            ]
+        joint = OUTSIDE if scores.has_split else ALL
+        for noise, own in each_noise(scores.conditions, used, weight, joint):
+            value, low, high = interval(scores, partial(weighted, weight=own), gains, own > 0)
+            counted = {c.population for c, part in zip(scores.conditions, own, strict=True) if part}
+            rows.append(
+                {
+                    "metric": scores.metric,
+                    "model": model,
+                    "compared_with": what,
+                    "reference": reference,
+                    "noise": noise,
+                    "gain": value[0],
+                    "low": low[0],
+                    "high": high[0],
+                    "photographs": sum(scores.photographs[place] for place in counted),
+                }
+            )
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def each_noise(
+    conditions: list[Condition], used: Any, weight: Any, joint: str
+) -> Iterator[tuple[str, Any]]:
+    """Every noise that counts and its weights, and all of them together if there are several."""
+    for i in np.flatnonzero(used):
+        yield conditions[i].noise, np.eye(len(conditions))[i]
+    if used.sum() > 1:
+        yield joint, weight
+
+
+def compared(scores: Table, weight: Any) -> Iterator[tuple[str, str, str]]:
+    """Each model, what it is compared with, and which reference that is."""
+    others = [name for name in scores.models if name in scores.references]
+    fixed = [name for name in others if name.startswith(FILTER)]
+    classical = [name for name in others if name not in fixed]
+    overall = dict(zip(scores.models, weighted(means(scores), weight), strict=True))
+    known = [name for name in classical if not math.isnan(overall[name])]
+    best = max(known, key=lambda name: overall[name] * (1 if scores.higher else -1), default=None)
+    blur = next((name for name in classical if name.startswith(f"{CLASSICAL}blur")), None)
+    for model in scores.contestants:
+        for what, reference in (
+            (FIXED_FILTER, f"{FILTER}{model}" if f"{FILTER}{model}" in fixed else None),
+            (BEST, best),
+            (BLUR, blur),
+        ):
+            if reference is not None:
+                yield model, what, reference
+
+
+def over_unseen(frames: Frames, metric: str, what: str) -> pd.DataFrame:
+    """One row for each model: how far it is beyond a reference over all unseen noises.
+
+    Under the only one if there is one; over all noises where it is not known what models were
+    trained on. Empty for runs without references.
+
+    Args:
+        frames: of a benchmark.
+        metric: which one.
+        what: of `compared_with`.
+    """
+    frame = frames.get("references", pd.DataFrame(columns=list(COLUMNS)))
+    part = frame[(frame.metric == metric) & (frame.compared_with == what)]
+    joint = part[part.noise.isin([OUTSIDE, ALL])]
+    return (part if joint.empty else joint).set_index("model", drop=False)
+
+
+def texts(frames: Frames, metric: str, what: str) -> dict[str, str]:
+    """By model, how far it is beyond a reference over unseen noises, with its interval.
+
+    Args:
+        frames: of a benchmark.
+        metric: which one.
+        what: of `compared_with`.
+    """
+    digits = facts(metric).digits
+    return {
+        str(model): bounded(row.gain, row.low, row.high, digits, "", signed=True)
+        for model, row in over_unseen(frames, metric, what).iterrows()
+    }
+
+
+def columns(frames: Frames, metric: str) -> dict[str, dict[str, str]]:
+    """The columns of a leaderboard, each by model; none for runs without references."""
+    found = {heading: texts(frames, metric, what) for what, heading in HEADINGS.items()}
+    return {heading: by_model for heading, by_model in found.items() if by_model}
+
+
+def main(frames: Frames, metric: str = "psnr") -> list[str]:
+    """Which models are below a blur, and below the best reference, under unseen noise."""
+    text = []
+    for what in (BLUR, BEST):
+        part = over_unseen(frames, metric, what)
+        if what == BEST:  # of which the blur has been told
+            part = part[~part.reference.isin(over_unseen(frames, metric, BLUR).reference)]
+        text += below(part, metric, what)
+    return text
+
+
+def below(part: pd.DataFrame, metric: str, what: str) -> list[str]:
+    """That models are worse than a reference, or that this is undecided."""
+    about, rows = facts(metric), part[part.gain < 0]
+    if rows.empty:
+        return []
+    reference, noises = code(rows.reference.iloc[0]), noises_of(rows)
+    name = "a Gaussian blur" if what == BLUR else "the best classical reference"
+    text = []
+    for decided in (True, False):
+        these = [
+            row
+            for _, row in rows.iterrows()
+            if (side(row.low, row.high) < 0 and row.photographs >= ENOUGH) == decided
+        ]
+        each = [
+            f"{code(row.model)} by "
+            f"{bounded(-row.gain, -row.high, -row.low, about.digits, about.unit)}"
+            for row in these
+        ]
+        if each and decided:
+            text.append(f"Below {name} ({reference}) {noises}: {listed(each)}.")
+        elif each:
+            text.append(
+                f"On average below {name} ({reference}) {noises}: {listed(each)}; "
+                f"{why_undecided(these[0])}."
+            )
+    return text
+
+
+def why_undecided(row: pd.Series) -> str:
+    """Why a difference is not shown."""
+    if row.photographs < ENOUGH:
+        return f"undecided, {plural(row.photographs, 'photograph')}: at least {ENOUGH} are needed"
+    return "undecided, the 95% interval includes 0"
+
+
+def noises_of(rows: pd.DataFrame) -> str:
+    """Under which noises differences are, in words."""
+    joint = str(rows.noise.iloc[0])
+    words = {OUTSIDE: "over all unseen noises", ALL: "over all noises"}
+    return words.get(joint, f"under {code(joint)}")
+
+
+def sentences(frames: Frames, metric: str = "psnr") -> list[str]:
+    """How far every model is beyond its own filter and beyond the best reference."""
+    about, text = facts(metric), []
+    for what in HEADINGS:
+        part = over_unseen(frames, metric, what)
+        part = part[part.gain.notna()].sort_values("gain", ascending=False, kind="stable")
+        if part.empty:
+            continue
+        each = [
+            f"{bounded(row.gain, row.low, row.high, about.digits, about.unit, signed=True)} "
+            f"for {code(row.model)}"
+            for _, row in part.iterrows()
+        ]
+        named = f" ({code(part.reference.iloc[0])})" if what == BEST else ""
+        start = HEADINGS[what][0].upper() + HEADINGS[what][1:]
+        text.append(f"{start}{named} {noises_of(part)}, in {about.label}: {listed(each)}.")
+    return text
