@@ -118,14 +118,18 @@ def build(
     sources = {name: model.source for name, model in new.items()}
     for model in new.values():
         model.source = {}
-    without = tuple(name for name in trained if f"{FILTER}{name}" not in new)
+    without = tuple(name for name in trained if f"{FILTER}{name}" not in {**new, **inputs.models})
     return References(new, sources, tuned_on, without)
 
 
 def networks(models: Mapping[str, Denoiser]) -> dict[str, Denoiser]:
-    """The models without the classical ones that a user has given, unless there are no others."""
-    found = {name: model for name, model in models.items() if model.has_layers}
-    return found if any(model.source for model in found.values()) else dict(models)
+    """The models without references.
+
+    Those that a user has given, classical ones, are references too, unless there are no others.
+    """
+    given = {name: model for name, model in models.items() if model.has_layers or model.source}
+    found = {name: model for name, model in given.items() if model.has_layers}
+    return found if any(model.source for model in found.values()) else given
 
 
 def names(models: Mapping[str, Denoiser]) -> list[str]:

@@ -19,7 +19,7 @@ from mtd.data.photographs import Photograph, photographs
 from mtd.networks.base import Denoiser
 from mtd.networks.fixed_filter import FixedFilterConfig, radial_frequencies
 from mtd.networks.padding import extend
-from mtd.noise.base import Noise, pair_keyed
+from mtd.noise.base import Noise, noisy_images
 
 Array = NDArray[np.float64]
 
@@ -122,13 +122,10 @@ def content_gain(
     for noise in noises:
         for crop in cut:
             clean, keys = to_tensor([crop.pixels]), [crop.digest]
-            noisy, target = pair_keyed(noise, clean, keys)
-            level = (noisy - target).square().mean((1, 2, 3)).sqrt()
-            if noise.name == "gaussian" and noise.level is not None:
-                level = torch.full_like(level, noise.level / 255)
+            noisy, target, level = noisy_images(noise, clean, keys)
             with torch.no_grad():
                 given = extend(noisy, least=network.smallest).to(place, copy=True)
-                output = network(given, keys, sigma=level.to(place))
+                output = network(given, keys, sigma=level.to(given))
             height, width = noisy.shape[-2:]
             spectra.add(target, noisy - target, output[..., :height, :width])
     return spectra.gains()

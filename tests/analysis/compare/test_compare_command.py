@@ -207,8 +207,9 @@ def test_checkpoints_in_one_pass_give_the_tables_of_every_command(four, monkeypa
         engine_run, "run_network", lambda *given: seen.append(given[1].view) or original(*given)
     )
     path = run([*FOUR, *FEW], "test")
-    # two batches; clean, Gaussian, Poisson; the noisy input is one more under two of them
-    assert len(seen) == 2 * (3 * 4 + 2)
+    # two batches; clean, Gaussian, Poisson; under two of them also the noisy input, a blur, a
+    # median and four fixed filters
+    assert len(seen) == 2 * (3 * 4 + 2 * 7)
     names = {*COMMANDS, *(f"cka-{Path(name).stem}" for name in FOUR)} - {"cka"}
     assert {item.name for item in path.iterdir() if item.is_dir()} == names
     assert not (path / "cache").exists()
@@ -253,7 +254,7 @@ def test_an_interrupted_comparison_goes_on(four, monkeypatch):
     with pytest.raises(KeyboardInterrupt, match="--resume"):
         run([*arguments, "--output-dir", "cut"], "test")
     cut = run([*arguments, "--output-dir", "cut", "--resume"], "test")
-    assert len(seen) < 2 * (3 * 4 + 2) + 8
+    assert len(seen) < 2 * (3 * 4 + 2 * 7) + 8
     for file in whole.rglob("*.csv"):
         assert file.read_bytes() == (cut / file.relative_to(whole)).read_bytes()
 

@@ -23,6 +23,7 @@ from mtd.networks import external
 from mtd.networks.base import Denoiser
 from mtd.networks.fixed_filter import FixedFilterConfig
 from mtd.noise import parse
+from mtd.noise.base import pair_keyed
 from mtd.utils.errors import BadInput
 from tests.helpers.images import noise
 from tests.helpers.networks import TINY, tiny_network
@@ -113,7 +114,7 @@ def least_squares(network: Denoiser, spec: str, band: tuple[float, float]) -> fl
     unknown, known = [], []
     for crop in content_gain.cropped(photographs()):
         clean = to_tensor([crop.pixels])
-        noisy, _ = content_gain.pair_keyed(parse(spec), clean, [crop.digest])
+        noisy, _ = pair_keyed(parse(spec), clean, [crop.digest])
         with torch.no_grad():
             images = [clean, noisy - clean, network(noisy)]
         parts = []
