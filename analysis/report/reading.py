@@ -136,8 +136,9 @@ def table_of_models(path: Path) -> pd.DataFrame:
 def scores(path: Path) -> pd.DataFrame:
     """A row for each model, a column for each score or index of the sections.
 
-    The best under unseen noise comes first; models without PSNR there are last, in their order. An
-    index is left out if its table holds another measure.
+    The best under unseen noise comes first; models without PSNR there are last, in their order, and
+    after them classical denoisers, which are references. An index is left out if its table holds
+    another measure.
     """
     manifests = sections(path)
     known = compared(path)
@@ -173,6 +174,8 @@ def scores(path: Path) -> pd.DataFrame:
     orders = [name for name in (UNSEEN, ALL) if name in frame and frame[name].notna().any()]
     if orders:
         frame = frame.sort_values(orders[0], ascending=False, kind="stable")
+    beside = manifests.get(BENCHMARK, {}).get("references", {})
+    frame = frame.sort_values("model", key=lambda names: names.isin(beside), kind="stable")
     return frame.reset_index(drop=True).dropna(axis=1, how="all")
 
 
