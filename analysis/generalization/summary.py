@@ -249,7 +249,7 @@ def scores(frame: pd.DataFrame, metric: str) -> str:
             unseen += f" [{', '.join(number(end, about.digits) for end in ends)}]"
         worst = number(row["worst"], about.digits)
         if worst != "-":
-            worst += f" {wrapped(str(row['worst_noise']), 17, 1)}"
+            worst += f" {wrapped(str(row['worst_noise']), 27, 1)}"
         rest = [number(row[name], about.digits) for name in ("ood_drop", "mean_over_levels")]
         trained = number(row["in_distribution"], about.digits)
         name = marked(str(model), beside)
