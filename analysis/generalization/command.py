@@ -180,7 +180,10 @@ ANALYSIS = Analysis(
     notes=notes,
     main_sentences=main_sentences,
     result=result,
-    table_names=("results", "generalization", "noises", "tests", "references", "strips"),
+    table_names=(
+        *("results", "generalization", "noises", "tests", "references", "strips"),
+        "estimated_levels",
+    ),
     keys={
         "results": ("model", "noise", "image", "top", "left", "sha256", "metric"),
         "noises": ("noise", "model", "metric"),

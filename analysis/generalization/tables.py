@@ -12,6 +12,7 @@ from analysis.engine.image_quality import COLUMNS, ImageQuality
 from analysis.generalization import (
     beyond,
     comparison_strips,
+    estimated_levels,
     pairwise_tests,
     references,
     scoring,
@@ -71,6 +72,7 @@ def tables(results: pd.DataFrame, job: AnalysisJob) -> dict[str, Any]:
     return {
         "noises.csv": pd.concat([scoring.noises(table) for table in measured]),
         "tests.csv": pd.concat([pairwise_tests.paired(table) for table in measured]),
+        **estimated_levels.tables(inputs, job.batches),
         "references.csv": pd.concat([beyond.table(table) for table in measured]),
         "generalization.csv": pd.concat([scoring.generalization(table) for table in measured]),
         "strips.csv": strips,

@@ -132,6 +132,12 @@ class ReportPlan:
             self.settings, crop=self.side, noises=self.noises.benchmark, suite=None
         )
 
+    @property
+    def networks(self) -> list[str]:
+        """The models of the sections that need layers: all but classical ones, if there are any."""
+        found = [name for name, model in self.inputs.models.items() if model.has_layers]
+        return found or list(self.inputs.models)
+
     def job(
         self, name: str, models: Sequence[str] | None = None, noises: Sequence[str] | None = None
     ) -> AnalysisJob:
@@ -152,7 +158,8 @@ class ReportPlan:
         section = section_settings(record.settings, self.settings, noises or self.noises.features)
         if record.report_settings is not None:
             section = record.report_settings(section)
-        subset = self.inputs.subset(models=models, noises=section.specs, crops=share.crops)
+        chosen_models = self.networks if models is None else models
+        subset = self.inputs.subset(models=chosen_models, noises=section.specs, crops=share.crops)
         return plan(record, subset, section, share.batches)
 
     def jobs(
@@ -163,7 +170,9 @@ class ReportPlan:
         Raises:
             BadInput: a section cannot be computed from these models, noises or crops.
         """
-        planned = []
+        planned, without = [], [name for name in self.inputs.models if name not in self.networks]
+        if without and set(names) - {BENCHMARK}:
+            note(f"{', '.join(without)}: without layers, in the benchmark alone", quiet=quiet)
         for name in names:
             try:
                 planned.append(self.job(name))

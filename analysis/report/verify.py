@@ -259,7 +259,7 @@ def section(
     check, whole, keys = Check(f"{first}.csv"), drawn.frame(name, first), keys_of(name, first)
     check.compare(chosen, frames[first], keys, len(whole))
     check.distinct(whole, keys)
-    models, features = list(plan.inputs.models), plan.noises.features
+    models, features = plan.networks, plan.noises.features
     if keys[:2] == ("model", "noise") and analysis(name).compute is None:
         check.complete(whole, keys[:2], list(product(models, features)))
     elif "noise_a" in keys:

@@ -10,6 +10,9 @@ import pytest
 
 import analysis
 from analysis.commands.run_folder import read_manifest
+from analysis.report import plan as report_plan
+from analysis.report import requests
+from analysis.report.settings import ReportSettings
 from analysis.text.names import unique_names
 from mtd.utils.errors import BadInput
 
@@ -67,3 +70,23 @@ def test_names() -> None:
     assert unique_names(["filter:m.pth@gaussian:15"]) == ["filter:m@gaussian:15"]
     with pytest.raises(BadInput, match="are the same model"):
         unique_names(["classical:nlm", "classical:nlm"])
+
+
+def test_a_report_has_classical_models_in_its_benchmark_alone(
+    pair: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = ReportSettings(noises=("poisson:3",), crop=16, benchmark_crop=16, lpips=False)
+    given = requests.of([str(pair / "plain.pth"), "classical:blur:1"], settings)
+    plan = report_plan.make(given, settings, lpips=False)
+    benchmark, cka = plan.jobs(["generalization", "cka"])
+    assert capsys.readouterr().err == "classical:blur:1: without layers, in the benchmark alone\n"
+    assert list(cka.inputs.models) == ["plain"]
+    beside = {"classical:blur:0.8", "classical:median:3", "filter:plain"}
+    assert set(benchmark.inputs.models) == {"plain", "classical:blur:1", "noisy input"} | beside
+    assert beside <= set(plan.whole([benchmark, cka]).models)
+    assert not beside & set(plan.whole([cka]).models)
+    assert list(requests.from_json(requests.to_json(given), "a report")) == given
+    alone = requests.of(["classical:blur:1", "classical:median:5"], settings)
+    plan = report_plan.make(alone, settings, lpips=False)
+    with pytest.raises(BadInput, match=r"^section cka: classical:blur:1: it is no network"):
+        plan.jobs(["cka"])

@@ -296,3 +296,25 @@ def test_the_command(pair: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -
         run_arguments(start, (*given, "--no-references", "--output-dir", "run"), "test")
     with pytest.raises(BadInput, match="--no-references has no effect with --noisy"):
         run_arguments(start, ("plain.pth", "--noisy", ".", "--no-references"), "test")
+
+
+def test_estimated_noise_levels_are_recorded(tiny_pair: Path) -> None:
+    pytest.importorskip("pywt")
+    from skimage.restoration import estimate_sigma
+
+    models = [str(tiny_pair / "plain.pth"), "classical:tv"]
+    found = analysis.generalization.benchmark(models, noises=["gaussian:15", "isp"], **FEW)
+    frame = found.frames["estimated_levels"].set_index(["noise", "sha256"])
+    assert len(frame) == 2 * 4
+    for crop in data_crops.crops(photographs(), 32, 4):
+        clean = data_crops.to_tensor([crop.pixels])
+        noisy, _ = pair_keyed(parse("isp"), clean, [crop.digest])
+        image = noisy[0].permute(1, 2, 0).double().numpy()
+        expected = 255 * estimate_sigma(image, channel_axis=-1, average_sigmas=True)
+        assert frame.estimated["isp", crop.digest] == pytest.approx(expected, rel=1e-12)
+
+
+def test_no_estimated_levels_without_a_denoiser_that_needs_them(
+    result: GeneralizationResult,
+) -> None:
+    assert "estimated_levels" not in result.frames
