@@ -21,7 +21,7 @@ from analysis.generalization.scoring import (
     weights,
 )
 from analysis.stats.jackknife import ENOUGH
-from analysis.text.markdown import bounded, code, listed, side
+from analysis.text.markdown import bounded, code, codes, listed, side
 from mtd.loading.classical import CLASSICAL, FILTER
 from mtd.utils.messages import plural
 
@@ -220,4 +220,16 @@ def sentences(frames: Frames, metric: str = "psnr") -> list[str]:
         named = f" ({code(part.reference.iloc[0])})" if what == BEST else ""
         start = HEADINGS[what][0].upper() + HEADINGS[what][1:]
         text.append(f"{start}{named} {noises_of(part)}, in {about.label}: {listed(each)}.")
-    return text
+    return [*text, *below_by_noise(frames, metric)]
+
+
+def below_by_noise(frames: Frames, metric: str) -> list[str]:
+    """Under which single noises models are worse than the blur, by their intervals."""
+    frame = frames.get("references", pd.DataFrame(columns=list(COLUMNS)))
+    part = frame[(frame.metric == metric) & (frame.compared_with == BLUR) & (frame.high < 0)]
+    part = part[~part.noise.isin([OUTSIDE, ALL]) & (part.photographs >= ENOUGH)]
+    if part.empty:
+        return []
+    noises = part.groupby("model", sort=False).noise.agg(list)
+    each = [f"{code(model)} under {codes(of)}" for model, of in noises.items()]
+    return [f"Below the blur under single unseen noises, by 95% intervals: {listed(each)}."]

@@ -130,28 +130,29 @@ def shows_mean(part: pd.DataFrame) -> bool:
 def with_input_last(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
     """Rows of a metric by model: as `best_first` has them, references, the noisy input."""
     part = frame[frame.metric == metric]
-    beside = [str(name) for name in part.model if name in references_in(part)]
+    beside = beside_in_order(part, references_in(part))
     last = [NOISY] if NOISY in set(part.model) else []
     return part.set_index("model").loc[[*best_first(frame, metric), *beside, *last]]
 
 
 FILTERS = 2
-"""Up to this many models, their fixed filters are in figures and in the table by noise."""
+"""Up to this many models, their fixed filters are in figures."""
 
 
 def drawn_beside(part: pd.DataFrame) -> list[str]:
-    """The references that are shown beside models: without fixed filters where models are many.
+    """The references in figures beside models: without fixed filters where models are many.
 
     Args:
         part: a table of a benchmark.
     """
     few = contestants(part).model.nunique() <= FILTERS
-    beside = references_in(part)
-    return [
-        str(name)
-        for name in dict.fromkeys(part.model)
-        if name in beside and (few or not str(name).startswith(FILTER))
-    ]
+    names = beside_in_order(part, references_in(part))
+    return [name for name in names if few or not name.startswith(FILTER)]
+
+
+def beside_in_order(part: pd.DataFrame, references: Collection[str]) -> list[str]:
+    """The references among a table's models, in its order."""
+    return [str(name) for name in dict.fromkeys(part.model) if name in references]
 
 
 def marked(name: str, references: Collection[str]) -> str:
@@ -282,11 +283,13 @@ def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
     """The mean under every noise, with marks.
 
     A + marks noise that some model was trained on, a ! what is worse than the noisy input.
-    Models stand in columns, as many beside one another as the width admits, under numbers if their
-    names are too long.
+    Models, and references but fixed filters, stand in columns, as many beside one another as the
+    width admits, under numbers if their names are too long.
     """
     part, about = noises[noises.metric == metric], facts(metric)
-    models, grids = [*best_first(frame, metric), *drawn_beside(frame[frame.metric == metric])], []
+    beside = references_in(frame)
+    shown = [name for name in beside_in_order(part, beside) if not name.startswith(FILTER)]
+    models, grids = [*best_first(frame, metric), *shown], []
     worse = worse_than_input(noises, metric)
     below = set(zip(worse.noise, worse.model, strict=True))
     trained_by = trained_marks(part)

@@ -142,6 +142,7 @@ def benchmark(models: dict[str, object], photographs: list[str]) -> Any:
         crop_rule="center",
         limit=24,
         lpips=False,
+        references=False,
     )
 
 

@@ -206,6 +206,24 @@ def test_a_model_below_a_blur_is_told_so() -> None:
     assert said(beyond.main(rows_of(a=(NAN, NAN, NAN, 24)))) == said(beyond.main({})) == ""
 
 
+def test_single_noises_under_which_a_model_is_below_a_blur() -> None:
+    frames = rows_of(a=(1.0, 0.5, 1.5, 24), b=(1.0, 0.5, 1.5, 24))
+    own = [
+        dict(zip(beyond.COLUMNS, ("psnr", model, beyond.BLUR, "classical:blur:0.9", noise, -1.0,
+                                  -2.0, high, count), strict=True))
+        for model, noise, high, count in (
+            ("a", "isp", -0.5, 24), ("a", "poisson:3", -0.5, 24), ("b", "isp", 0.5, 24),
+            ("b", "poisson:3", -0.5, 4),
+        )
+    ]  # fmt: skip
+    frames["references"] = pd.concat([frames["references"], pd.DataFrame(own)])
+    assert beyond.sentences(frames)[-1] == (
+        "Below the blur under single unseen noises, by 95% intervals: `a` under `isp` and "
+        "`poisson:3`."
+    )
+    assert beyond.main(frames) == []
+
+
 def test_a_model_below_the_best_reference_that_is_no_blur() -> None:
     frames = rows_of(a=(-1.0, -1.5, -0.5, 24))
     best = frames["references"].compared_with == beyond.BEST
