@@ -46,11 +46,11 @@ def table(scores: Table) -> pd.DataFrame:
     """Paired differences of each model and its references, by noise and over all unseen noises.
 
     Columns: `compared_with`: `fixed filter`, the model's own; `best classical`, of the other
-    references the one with the best mean over unseen noises, the same for all models; `blur`.
-    `gain`: the mean over images of model − reference, positive where the model is better, also
-    where less is better, with its 95% interval over photographs. Noises are those that no model was
-    trained on, and all of them together, every kind counting the same; where it is not known what
-    any model was trained on, all noises.
+    references the one with the best mean over unseen noises, the same for all models; `blur`, the
+    best one if there are several. `gain`: the mean over images of model − reference, positive where
+    the model is better, also where less is better, with its 95% interval over photographs. Noises
+    are those that no model was trained on, and all of them together, every kind counting the same;
+    where it is not known what any model was trained on, all noises.
     """
     trained = False if scores.has_split else None
     weight = weights(scores.conditions, trained)
@@ -99,9 +99,14 @@ def compared(scores: Table, weight: Any) -> Iterator[tuple[str, str, str]]:
     fixed = [name for name in others if name.startswith(FILTER)]
     classical = [name for name in others if name not in fixed]
     overall = dict(zip(scores.models, weighted(means(scores), weight), strict=True))
-    known = [name for name in classical if not math.isnan(overall[name])]
-    best = max(known, key=lambda name: overall[name] * (1 if scores.higher else -1), default=None)
-    blur = next((name for name in classical if name.startswith(f"{CLASSICAL}blur")), None)
+    sign = 1 if scores.higher else -1
+
+    def best_of(names: list[str]) -> str | None:
+        known = [name for name in names if not math.isnan(overall[name])]
+        return max(known, key=lambda name: sign * overall[name], default=None)
+
+    best = best_of(classical)
+    blur = best_of([name for name in classical if name.startswith(f"{CLASSICAL}blur")])
     for model in scores.contestants:
         for what, reference in (
             (FIXED_FILTER, f"{FILTER}{model}" if f"{FILTER}{model}" in fixed else None),

@@ -276,6 +276,10 @@ def test_a_classical_model_that_is_given_is_a_reference(tiny_pair: Path) -> None
         "filter:plain",
     ]
     assert set(about["references"]) == {*list(about["models"])[1:], "classical:blur:0.8"}
+    frame = found.references.query("metric == 'psnr'")
+    means = found.scores.query("metric == 'psnr'").set_index("model").out_of_distribution
+    blurs = ["classical:blur:0.8", "classical:blur:2"]
+    assert set(frame[frame.compared_with == beyond.BLUR].reference) == {means[blurs].idxmax()}
     assert found.tests.empty and about["in_distribution"] == ["gaussian:15"]
     scores = found.scores.query("metric == 'psnr'").set_index("model")
     assert scores[["in_distribution", "out_of_distribution"]].notna().all(axis=None)
