@@ -49,6 +49,27 @@ def test_wilcoxon_is_exact_with_ties_and_zeros(seed):
     assert wilcoxon(np.array([1.0, 1, -1, 2, 0, 3])) == 0.25
 
 
+def halves(ranks: list[float]) -> np.ndarray:
+    """The sum of positive ranks for each choice of signs."""
+    sums = np.zeros(1)
+    for rank in ranks:
+        sums = np.concatenate([sums, sums + rank])
+    return np.sort(sums)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_wilcoxon_of_25_with_ties_and_zeros_is_exact(seed):
+    """All 2^25 signs, as pairs of a choice for the first ranks and one for the others."""
+    differences = np.random.default_rng(seed).integers(-3, 6, 25).astype(float)
+    kept = differences[differences != 0]
+    ranks = stats.rankdata(np.abs(kept))
+    first, second = halves(list(ranks[:12])), halves(list(ranks[12:]))
+    smaller = min(ranks[kept > 0].sum(), ranks[kept < 0].sum())
+    below = np.searchsorted(second, smaller - first + 1e-9, side="right").sum()
+    assert len(set(np.abs(kept))) < len(kept) < 25  # there are ties and zeros
+    assert wilcoxon(differences) == pytest.approx(min(1.0, 2 * below / 2.0 ** len(kept)), rel=1e-12)
+
+
 def test_wilcoxon_of_many_is_scipys():
     for count, method in ((50, "exact"), (51, "asymptotic")):
         differences = np.random.default_rng(0).normal(0.2, 1, count)
@@ -100,6 +121,32 @@ def test_below_ten_photographs_there_is_no_p_value_however_many_crops():
         (row,) = pairwise_tests.paired(scoring.table(part, "psnr", [])).to_dict("records")
         assert row["photographs"] == count and row["low"] > 0
         assert math.isnan(row["p"]) == math.isnan(row["p_holm"]) == (count < 10)
+
+
+def clustered(rng: np.random.Generator, photographs: int, crops: int, correlation: float):
+    """A table of two equal models on crops that are alike within a photograph."""
+    of = np.repeat(np.arange(photographs), crops)
+    shape = (photographs, 2)
+    values = np.sqrt(correlation) * rng.normal(size=shape)[of]
+    values += np.sqrt(1 - correlation) * rng.normal(size=(len(of), 2))
+    names = pd.DataFrame({"image": of.astype(str)})
+    condition = scoring.Condition("isp", "isp", math.nan, False, values, of, 0, names)
+    return scoring.Table("psnr", ["a", "b"], [condition], [photographs], {"a": [], "b": []})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("photographs, crops", [(10, 8), (12, 4), (24, 3)])
+@pytest.mark.parametrize("correlation", [0.2, 0.5])
+def test_equal_models_are_rarely_told_apart(photographs, crops, correlation):
+    """At most 7%: by the interval alone, by the test alone, and by both, which is what is said."""
+    rng, runs = np.random.default_rng(photographs), 1500
+    found = np.zeros(3)
+    for _ in range(runs):
+        frame = pairwise_tests.paired(clustered(rng, photographs, crops, correlation))
+        (test,) = pairwise_tests.paired_differences(frame, "psnr", "a", "b").values()
+        found += [test.side != 0, frame.p[0] < 0.05, test.decided != 0]
+    print(f"{photographs} x {crops}, correlation {correlation}: {found / runs}")
+    assert (found / runs <= 0.07).all() and (found > 0).all()
 
 
 def test_sets_of_different_images_have_no_joint_test():
