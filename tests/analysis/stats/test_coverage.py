@@ -25,6 +25,7 @@ LEAST = 0.92
 """Of nominal 95%. Kurtosis and shape, which few photographs decide, reach 84 to 97%."""
 
 SIMULATIONS = 200
+VALUES = 200_000
 
 SIZES = [(10, 8), (24, 3), (64, 1)]
 """Photographs, and crops of each."""
@@ -39,9 +40,12 @@ def effects(rng: np.random.Generator, of: Places, correlation: float) -> Array:
 
 
 def distributions(rng: np.random.Generator, of: Places, correlation: float, draws: Places) -> Row:
-    """Features whose mean and scale differ from crop to crop; noise adds to both."""
+    """Features whose mean and scale differ from crop to crop; noise adds to both.
+
+    As many values in all however many crops: real ones have millions, so that only crops matter.
+    """
     level, scale = (effects(rng, of, correlation) for _ in range(2))
-    content = rng.normal(size=(len(of), 2000))
+    content = rng.normal(size=(len(of), VALUES // len(of)))
     clean = 0.3 * level + np.exp(0.2 * scale) * content
     noisy = 1.2 * clean + 0.3 + 0.5 * rng.normal(size=clean.shape)
     sides = (Layer(*histograms.count(torch.from_numpy(side))) for side in (clean, noisy))
