@@ -64,17 +64,20 @@ def manifest(inputs: RunInputs, settings: CKASettings, observer: Representations
     """What decides the values beside the shared settings."""
     rbf = settings.kernel == "rbf"
     return {
-        "layers": {name: list(layers) for name, layers in observer.layers.items()},
+        "layers": {name: list(observer.layers[name]) for name in inputs.models},
         "compare": settings.compare,
         "measure": settings.measure,
         "estimator": settings.estimator if settings.measure == "cka" else None,
         "kernel": settings.kernel,
         "sigma": f"{settings.bandwidth} x median distance in batch 0" if rbf else None,
         "centering": settings.centering,
+        **({"given": settings.given} if settings.given else {}),
+        **({"remove_components": settings.remove_components} if settings.remove_components else {}),
         "unit": settings.unit,
         "positions": settings.positions if settings.unit == "position" else None,
         "permutations": settings.permutations,
         "intervals": observer.leave_out,
+        "least": settings.least,
     }
 
 
@@ -109,15 +112,16 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
 def notes(frames: Frames, manifest: Manifest) -> list[str]:
     """What must be known of the numbers wherever they are shown."""
     from analysis.cka import reading
+    from analysis.text.intervals import illustration
 
-    return [*reading.biased(frames), *reading.missing(frames)]
+    return [*reading.biased(frames), *reading.missing(frames), *illustration(manifest)]
 
 
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """The last quarter of the blocks under two noises."""
     from analysis.cka import reading
 
-    return reading.main(frames)
+    return reading.main(frames, manifest)
 
 
 def result() -> type[CKAResult]:
@@ -160,7 +164,8 @@ ANALYSIS = Analysis(
     result=result,
     table_names=(
         *("cka", "procrustes", "rsa", "knn"),
-        *("layers", "depth", "last_quarter", "difference", "influence"),
+        *("layers", "depth", "last_quarter", "quarter_difference", "difference"),
+        *("influence", "controls"),
     ),
     keys={
         "cka": ("model_a", "noise_a", "layer_a", "model_b", "noise_b", "layer_b"),

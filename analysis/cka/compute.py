@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 
-from analysis.cka import hsic, view_pairs
+from analysis.cka import control_tables, hsic, spectra, view_pairs
 from analysis.cka import tables as cka_tables
+from analysis.cka.cells import deranged
+from analysis.cka.control_cells import Wanted
+from analysis.cka.controls import CellControls
+from analysis.cka.hsic_sums import Similarity
 from analysis.cka.observer import Comparison, Representations
 from analysis.cka.other_measures import MEASURES
 from analysis.cka.settings import STEADY, CKASettings
 from analysis.cka.tables import Block
-from analysis.cka.view_pairs import Pair
 from analysis.commands.inputs import RunInputs, choose_layers
 from analysis.commands.job import AnalysisJob
+from analysis.engine.controls import NONE
 from analysis.engine.layers import is_output, last_quarter, module_path
 from analysis.engine.observer import Batch, View
 from analysis.engine.run import batches
@@ -49,11 +52,24 @@ def observer(
     """The observer for completed settings."""
     smallest = min(len(batch.crops) for batch in together)
     small = settings.estimator == "minibatch" and smallest < STEADY
+    more = inputs.controls
+    layers = choose_layers(inputs.models, settings.layers)
+    controls = NONE if more is None else more.controls
+    for model, names in controls.untrained.items():
+        layers |= dict.fromkeys(names, layers[model])
+    wanted = Wanted(
+        view_pairs.choose(list(inputs.models), inputs.specs, settings.compare),
+        controls,
+        {name: model.layer_roles().outputs for name, model in inputs.models.items()},
+    )
     return Representations(
-        choose_layers(inputs.models, settings.layers),
+        layers,
+        wanted,
         unit=settings.sample_unit,
         positions=settings.positions,
         centering=settings.centering,
+        given=settings.given,
+        remove_components=settings.remove_components,
         seed=settings.seed,
         estimator=settings.estimator or "unbiased",
         kernel=settings.kernel,
@@ -65,29 +81,37 @@ def observer(
 
 @dataclass(frozen=True)
 class Similarities:
-    """A value for every pair of representations, with the sums behind it.
+    """A value for every cell of a comparison.
 
     Attributes:
         comparison: the sums of HSIC.
-        values: (representations, representations).
-        p: p-values of the same shape, NaN where there are none.
+        blocks: of each pair of views.
+        pairs: of single pairs, those of the controls.
+        across: of single pairs whose second side is of other photographs.
+        own: (N,) of each representation with itself; NaN where it has no values.
+        p: p-values (N, N), NaN where there are none.
     """
 
     comparison: Comparison
-    values: Tensor
+    blocks: Sequence[Similarity]
+    pairs: Similarity
+    across: Similarity
+    own: Tensor
     p: permutation.PValues
 
-    def blocks(self, pairs: Sequence[Pair]) -> list[Block]:
-        """Cut into pairs of views."""
+    def as_blocks(self) -> list[Block]:
+        """Cut into pairs of views, with the controls of each."""
         rows, places = self.comparison.rows, self.comparison.slices()
-        cut = []
-        for pair in pairs:
+        plan, cut = self.comparison.plan, []
+        controls = CellControls(plan, self.pairs, self.across)
+        for pair, similar in zip(plan.pairs, self.blocks, strict=True):
             a, b = (places[view] for view in pair)
-            without = np.zeros((0, a.stop - a.start, b.stop - b.start))
-            if len(self.comparison.hsic.changes):
-                without = self.comparison.hsic.cka_without(a, b).numpy()
             p = (self.p.alone[a, b].numpy(), self.p.corrected[a, b].numpy())
-            cut.append(Block(pair, rows[a], rows[b], self.values[a, b].numpy(), without, p))
+            value, without = similar.value.numpy(), similar.without.numpy()
+            block = Block(pair, rows[a], rows[b], value, without, p, {})
+            for i, j in plan.controlled[pair]:
+                block.controls[i - a.start, j - b.start] = controls.of(i, j)
+            cut.append(block)
         return cut
 
 
@@ -95,51 +119,83 @@ def similarities(
     comparison: Comparison,
     observer: Representations,
     settings: CKASettings,
-    pairs: Sequence[Pair],
     ranks: Ranks,
 ) -> Similarities:
     """The values of a measure, and p-values where whole images are permuted."""
-    values = comparison.hsic.cka()
-    none = torch.full_like(values, torch.nan)
+    sums, plan, count = comparison.hsic, comparison.plan, len(comparison.rows)
+    none = torch.full((count, count), torch.nan, dtype=torch.float64)
     p = permutation.PValues(none, none)
+    blocks = [sums.block(index) for index in range(len(plan.pairs))]
+    own = torch.where(sums.zero(), torch.nan, 1.0)
+    found = Similarities(comparison, blocks, sums.pairs(), sums.across_photographs(), own, p)
     if settings.measure == "cka" and not settings.permutations:
-        return Similarities(comparison, values, p)
+        return found
     grams = observer.gathered_grams()
     if not ranks.first:
-        return Similarities(comparison, values, p)
+        return found
     if settings.measure != "cka":
-        return Similarities(comparison, matrix(settings.measure, grams[0]), p)
+        photographs = observer.crops().photographs
+        return measured(comparison, settings.measure, grams[0], deranged(photographs), p)
     if settings.kernel == "rbf":
         grams = [hsic.rbf(k, comparison.sigma) for k in grams]
     center = hsic.center if settings.estimator == "biased" else hsic.u_center
-    tested = torch.zeros_like(values, dtype=torch.bool)
+    tested = torch.zeros_like(none, dtype=torch.bool)
     places = comparison.slices()
-    for a, b in pairs:
+    for a, b in plan.pairs:
         tested[places[a], places[b]] = True
-    defined = ~values.diagonal().isnan()
-    count = settings.permutations or 0
-    p = permutation.p_values([center(k) for k in grams], tested, defined, count, settings.seed)
-    return Similarities(comparison, values, p)
+    defined = ~own.isnan()
+    number = settings.permutations or 0
+    p = permutation.p_values(
+        [center(k) for k in grams],
+        tested,
+        defined,
+        number,
+        settings.seed,
+        scenes=observer.crops().names,
+    )
+    return replace(found, p=p)
 
 
-def matrix(measure: str, grams: Tensor) -> Tensor:
-    """A measure of every pair of representations, from their Gram matrices."""
-    chosen = MEASURES[measure]
+def measured(
+    comparison: Comparison,
+    measure: str,
+    grams: Tensor,
+    across: tuple[Tensor, Tensor],
+    p: permutation.PValues,
+) -> Similarities:
+    """The values of another measure than CKA, from Gram matrices of all representations."""
+    chosen, cells = MEASURES[measure], comparison.plan.cells
     ready = [chosen.prepare(k) for k in grams]
-    values = torch.zeros(len(ready), len(ready), dtype=torch.float64)
-    for i, a in enumerate(ready):
-        for j, b in enumerate(ready[i:], i):
-            values[i, j] = values[j, i] = chosen.compare(a, b)
-    return values
+
+    def similar(values: Sequence[float], *shape: int) -> Similarity:
+        value = torch.tensor(list(values), dtype=torch.float64).reshape(shape or (len(values),))
+        return Similarity(value, value.new_zeros(0, *value.shape))
+
+    blocks = [
+        similar([chosen.compare(a, b) for a in ready[rows] for b in ready[columns]], *shape)
+        for rows, columns in cells.blocks
+        for shape in [(rows.stop - rows.start, columns.stop - columns.start)]
+    ]
+    pairs = similar([chosen.compare(ready[i], ready[j]) for i, j in cells.pairs])
+    first, second = across
+    if len(first) >= chosen.least:
+        sides = [
+            {i: chosen.prepare(hsic.center(grams[i][side][:, side])) for i in set(ends)}
+            for side, ends in zip((first, second), zip(*cells.across, strict=True), strict=False)
+        ]
+        floors = similar([chosen.compare(sides[0][i], sides[1][j]) for i, j in cells.across])
+    else:
+        floors = similar([math.nan] * len(cells.across))
+    own = torch.tensor([chosen.compare(one, one) for one in ready], dtype=torch.float64)
+    return Similarities(comparison, blocks, pairs, floors, own, p)
 
 
 def tables(comparison: Comparison, job: AnalysisJob) -> dict[str, pd.DataFrame]:
     """The tables of a comparison, by file name."""
     settings, inputs, observer = job.settings, job.inputs, job.observer
     assert isinstance(settings, CKASettings) and isinstance(observer, Representations)
-    pairs = view_pairs.choose(list(inputs.models), inputs.specs, settings.compare)
-    similar = similarities(comparison, observer, settings, pairs, inputs.ranks)
-    blocks, measure = similar.blocks(pairs), settings.measure
+    similar = similarities(comparison, observer, settings, inputs.ranks)
+    blocks, measure = similar.as_blocks(), settings.measure
     roles = {name: model.layer_roles() for name, model in inputs.models.items()}
     about = {
         "estimator": settings.estimator if measure == "cka" else "",
@@ -149,39 +205,50 @@ def tables(comparison: Comparison, job: AnalysisJob) -> dict[str, pd.DataFrame]:
         "kernel": settings.kernel,
         "centering": settings.centering,
     }
+    means = cka_tables.quarters(blocks, {name: role.outputs for name, role in roles.items()})
     written: dict[str, pd.DataFrame] = {
-        "layers.csv": layers(similar, measure, roles),
+        "layers.csv": layers(similar, measure, roles, inputs.specs),
         "depth.csv": cka_tables.depth(blocks, measure),
-        "last_quarter.csv": cka_tables.last_quarter(
-            blocks, measure, {name: role.outputs for name, role in roles.items()}
-        ),
+        "last_quarter.csv": cka_tables.last_quarter(means, measure),
         f"{measure}.csv": cka_tables.cells(blocks, measure, about),
     }
-    if len(comparison.hsic.changes):
-        by_index = {batch.index: batch for batch in job.batches}
-        crops = [by_index[batch].crops[i] for batch, i in comparison.places]
+    if inputs.controls is not None and inputs.controls.controls.floor:
+        written["controls.csv"] = control_tables.cells(blocks, inputs.controls.controls, measure)
+    if comparison.photographs:
+        written["quarter_difference.csv"] = cka_tables.quarter_difference(means)
         written["difference.csv"] = cka_tables.difference(blocks)
-        written["influence.csv"] = cka_tables.influence(blocks, crops)
+        written["influence.csv"] = cka_tables.influence(blocks, comparison.photographs)
     return written
 
 
-def layers(similar: Similarities, measure: str, roles: Mapping[str, LayerRoles]) -> pd.DataFrame:
+def dimensions(spectrum: Tensor | None) -> dict[str, float]:
+    """Columns of a layer's effective rank and of the shares of its first components."""
+    of = torch.full((1,), torch.nan) if spectrum is None else spectrum
+    return {"effective_rank": spectra.effective_rank(of), **spectra.first_shares(of)}
+
+
+def layers(
+    similar: Similarities, measure: str, roles: Mapping[str, LayerRoles], noises: Sequence[str]
+) -> pd.DataFrame:
     """Every representation: what it holds, its HSIC with itself, sigma, why its values are NaN.
 
     `role` is `output` for layers that hold the output, else `features`; `last_quarter` marks those
-    over which the means of that name are taken; `stride` is the image's side as a multiple of the
-    layer's, where it is known.
+    over which the means of that name are taken; `effective_rank` and `share_1`, … are of the
+    features as they are compared, see `analysis.cka.spectra`; `stride` is the image's side as a
+    multiple of the layer's, where it is known.
     """
     comparison = similar.comparison
-    own, reasons = comparison.hsic.hsic().diagonal(), comparison.hsic.degenerate()
+    own, reasons = comparison.hsic.own(), comparison.hsic.degenerate()
     if measure != "cka":
-        missing = similar.values.diagonal().isnan().nonzero().flatten().tolist()
+        missing = similar.own.isnan().nonzero().flatten().tolist()
         reasons = dict.fromkeys(missing, "its activations are not finite, or do not vary")
     names: dict[View, list[str]] = {}
     for row in comparison.rows:
         names.setdefault(row.view, []).append(row.layer)
     rows: list[dict[str, Any]] = []
     for i, row in enumerate(comparison.rows):
+        if row.view.model not in roles or row.view.noise not in noises:
+            continue  # a control
         sigma = float(comparison.sigma[i]) if len(comparison.sigma) else math.nan
         if i in reasons and sigma == 0:
             reasons[i] = "the median distance of its samples in the first batch is 0"
@@ -197,6 +264,7 @@ def layers(similar: Similarities, measure: str, roles: Mapping[str, LayerRoles])
                 "sigma": sigma,
                 "role": "output" if is_output(row.layer, role.outputs) else "features",
                 "last_quarter": row.layer in last,
+                **dimensions(comparison.hsic.spectra[i] if comparison.hsic.spectra else None),
                 "stride": role.strides.get(module_path(row.layer), math.nan),
                 "reason": reasons.get(i, ""),
             }

@@ -195,6 +195,8 @@ def draw_depth(axes: Axes, part: pd.DataFrame, models: Sequence[str]) -> None:
             axes.fill_between(
                 curve["index"], curve.low, curve.high, color=str(look["color"]), alpha=0.2, lw=0
             )
+        if banded(part):
+            draw_controls(axes, curve, str(look["color"]))
     alike = part.groupby("index").layer.nunique().max() == 1
     labels = names if alike else [str(i) for i in range(len(names))]
     axes.set_xticks(range(len(names)), labels, rotation=90, fontsize=8 if len(names) <= 16 else 6)
@@ -202,6 +204,29 @@ def draw_depth(axes: Axes, part: pd.DataFrame, models: Sequence[str]) -> None:
     axes.set_title(f"{first.noise_a} against {first.noise_b}", fontsize=10)
     axes.set_xlabel("layer" if alike else "layer, counted from the first", fontsize=9)
     axes.grid(alpha=0.3)
+
+
+def draw_controls(axes: Axes, curve: pd.DataFrame, color: str) -> None:
+    """Ceiling, floor and untrained networks of one model's curve, without markers."""
+    if "ceiling" not in curve:
+        return
+    axes.plot(curve["index"], curve.ceiling, color=color, ls="--", lw=0.9)
+    axes.plot(curve["index"], curve.floor, color=color, ls=":", lw=0.9)
+    sd = curve.untrained_sd.fillna(0.0)
+    low, high = curve.untrained - sd, curve.untrained + sd
+    axes.fill_between(curve["index"], low, high, color="0.5", alpha=0.25, lw=0)
+    axes.plot(curve["index"], curve.untrained, color="0.4", lw=0.9)
+
+
+CONTROLS_DRAWN = "dashed: ceiling; dotted: floor; gray: untrained networks, mean ± SD"
+"""What the lines of `draw_controls` are."""
+
+
+def controlled(frame: pd.DataFrame) -> bool:
+    """Whether curves have controls beside them."""
+    return bool(
+        banded(frame) and "ceiling" in frame and frame[["ceiling", "floor"]].notna().any().any()
+    )
 
 
 def depth(frame: pd.DataFrame, about: str = "") -> Figure | None:
@@ -220,9 +245,10 @@ def depth(frame: pd.DataFrame, about: str = "") -> Figure | None:
         draw_depth(axes, part, models)
     for axes in grid[:, 0]:
         axes.set_ylabel(MEASURES[column], fontsize=9)
-    band = "bands are 95% jackknife intervals" if banded(frame) else ""
+    band = "bands are 95% jackknife intervals over photographs" if banded(frame) else ""
     second = "; ".join(filter(None, (about, band)))
-    figure.suptitle(f"Each layer under two noises\n{second}", fontsize=10)
+    third = f"\n{CONTROLS_DRAWN}" if controlled(frame) else ""
+    figure.suptitle(f"Each layer under two noises\n{second}{third}", fontsize=10)
     model_styles.add(figure, models)
     return figure
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
     from torch import Tensor
 
-    from analysis.cka.hsic import HSIC
+    from analysis.cka.hsic_sums import HSIC
 
 
 def cka(
@@ -53,7 +53,8 @@ def cka(
     """
     import torch
 
-    from analysis.cka import hsic, hsic_from_features
+    from analysis.cka import hsic, hsic_from_grams
+    from analysis.cka.hsic_from_features import Features, from_features
 
     sides = [as_tensor(side) for side in (x, y)]
     if min(map(len, sides)) == 0:
@@ -67,11 +68,12 @@ def cka(
     widths = [side.shape[1] for side in sides]
     if len(sides[0]) <= max(widths):
         grams = torch.stack([hsic.gram(side) for side in sides])
-        sums = hsic.from_grams(grams, formula=estimator)
+        sums = hsic_from_grams.from_grams(grams, formula=estimator)
     else:
         both = torch.cat(sides, dim=1)[:, None]
-        sums = hsic_from_features.from_features([lambda: both], widths, formula=estimator)
-    value = float(sums.cka()[0, 1])
+        features = Features([lambda: both], [len(both)])
+        sums = from_features(features, widths, formula=estimator)
+    value = float(sums.block(0).value[0, 1])
     for index, reason in sums.degenerate().items():
         warnings.warn(f"CKA is NaN: {'xy'[index]}: {reason}", RuntimeWarning, stacklevel=2)
     return value
@@ -110,7 +112,8 @@ class CKA:
         """
         import torch
 
-        from analysis.cka import hsic
+        from analysis.cka import hsic, hsic_from_grams
+        from analysis.cka.cells import Cells
 
         if self.sums is not None and (len(x), len(y)) != self.layers:
             raise ValueError(
@@ -122,7 +125,8 @@ class CKA:
             shapes = [tuple(side.shape) for side in sides]
             raise ValueError(f"layers of shapes {shapes}: expected the same samples in each")
         grams = torch.stack([hsic.gram(side.reshape(len(side), -1)) for side in sides])
-        sums = hsic.from_grams(grams, formula=self.estimator)
+        cells = Cells(len(sides), [(slice(0, len(x)), slice(len(x), len(sides)))])
+        sums = hsic_from_grams.from_grams(grams, cells, formula=self.estimator)
         self.layers = (len(x), len(y))
         self.sums = sums if self.sums is None else self.sums + sums
 
@@ -143,7 +147,7 @@ class CKA:
         if self.sums is None:
             raise BadInput("0 samples: nothing to compare")
         rows = self.layers[0]
-        matrix: NDArray[np.float64] = self.sums.cka()[:rows, rows:].cpu().numpy()
+        matrix: NDArray[np.float64] = self.sums.block(0).value.cpu().numpy()
         for index, reason in self.sums.degenerate().items():
             side, place = ("x", index) if index < rows else ("y", index - rows)
             warnings.warn(f"CKA is NaN: {side}[{place}]: {reason}", RuntimeWarning, stacklevel=2)

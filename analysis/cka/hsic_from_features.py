@@ -1,226 +1,296 @@
 """HSIC from products of features: for many samples of few features, such as positions.
 
-With columns of X (n, p) and Y (n, q) centered, qᵢ = ‖xᵢ‖² and rᵢ = ‖yᵢ‖², the numerator of unbiased
-HSIC₁ is ‖XᵀY‖² − n/(n−2) Σ qᵢrᵢ + Σq Σr/((n−1)(n−2)), and that of biased HSIC is ‖XᵀY‖²; see
-`analysis.cka.hsic`. One product of all representations' features serves every pair of them.
+Every sum is over the samples of all crops, however these are cut into batches and shared out over
+processes; see `analysis.cka.moments` for the sums. Photographs are left out exactly, by the sums of
+their own samples, without a Gram matrix over them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
-from analysis.cka.hsic import HSIC, Formula, corrections, least, need, pair_products
+from analysis.cka.cells import Cells
+from analysis.cka.hsic import Formula, need, weight
+from analysis.cka.hsic_sums import HSIC, Sums
+from analysis.cka.moments import Moments, Part, Samples, parts_of
 from analysis.stats.arrays import double, full_precision, single
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 
 Load = Callable[[], Tensor]
 
+ROWS = 1024
+"""Samples whose products are added up in the features' own precision, at least one crop's."""
+
+KEPT = 2
+"""Batches that stay in memory while crops are read."""
+
+
+@dataclass
+class Features:
+    """The features of all crops, read batch by batch.
+
+    Attributes:
+        batches: each gives (crops, samples of a crop, D), all representations beside each other.
+        sizes: number of crops of each batch.
+    """
+
+    batches: Sequence[Load]
+    sizes: Sequence[int]
+    _read: dict[int, Tensor] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return sum(self.sizes)
+
+    def take(self, crops: Sequence[int]) -> Tensor:
+        """(crops, samples of a crop, D) of some crops, counted over all batches."""
+        ends = torch.tensor(self.sizes).cumsum(0)
+        chosen = torch.tensor(crops)
+        batches = torch.bucketize(chosen, ends, right=True)
+        runs, lengths = batches.unique_consecutive(return_counts=True)
+        parts = []
+        for batch, run in zip(runs.tolist(), chosen.split(lengths.tolist()), strict=True):
+            parts.append(self._batch(batch)[run - (ends[batch] - self.sizes[batch])])
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def _batch(self, index: int) -> Tensor:
+        if index not in self._read:
+            while len(self._read) >= KEPT:
+                del self._read[next(iter(self._read))]
+            self._read[index] = self.batches[index]()
+        return self._read[index]
+
 
 @full_precision()
 def from_features(
-    batches: Sequence[Load],
+    features: Features,
     widths: Sequence[int],
+    cells: Cells | None = None,
     *,
     formula: Formula = "unbiased",
-    leave_out: bool = False,
+    photographs: Sequence[Sequence[int]] = (),
+    across: tuple[Tensor, Tensor] | None = None,
+    crops: Sequence[int] | None = None,
     ranks: Ranks = SINGLE_PROCESS,
     device: torch.device | str = "cpu",
 ) -> HSIC:
-    """HSIC of the whole set of samples from sums over features, read batch by batch.
-
-    Every pass reads the batches anew: for the mean, for the sums, and, to leave images out, once
-    more. The value is that of all samples together, however they are cut into batches and shared
-    out over processes.
+    """HSIC of the whole set of samples from sums over features.
 
     Args:
-        batches: each gives (images, samples of an image, features), the N representations beside
-            each other.
+        features: of all crops.
         widths: features of each representation.
+        cells: the pairs; by default every representation with every other.
         formula: `unbiased` or `biased`.
-        leave_out: compute `HSIC.changes` too, for this process's images.
-        ranks: the processes that hold the other batches.
+        photographs: the crops of each photograph that is left out in turn, whether they count or
+            not.
+        across: for `Cells.across`, crops of the first side, and the crop of the second side that
+            each is paired with.
+        crops: those that count; by default all.
+        ranks: the processes that share the work; each can read all crops.
         device: where to compute.
 
     Raises:
         BadInput: too few samples.
     """
-    sums = FeatureSums(list(widths), formula, device)
-    size = sum(widths)
-    samples = 0
-    # twice: what rounding leaves of a large mean is removed as a mean of its own
-    for _ in range(2):
-        total = torch.zeros(size + 1, dtype=torch.float64)  # features, then samples
-        for load in batches:
-            z = load()
-            total[:-1] += sums.shifted(z).sum((0, 1)).cpu()
-            total[-1] += z.shape[:2].numel()
-        (total,) = ranks.sum(total)
-        samples = int(total[-1])
-        need(samples, formula)
-        sums.means.append((total[:-1] / samples).to(sums.device))
-    sums.start(samples)
-    for load in batches:
-        sums.add(load())
-    sums.all_reduce(ranks)
-    changes = [sums.without(load()) for load in batches] if leave_out else []
-    return sums.result(changes)
+    cells = cells or Cells.every(len(widths))
+    everything = range(len(features)) if crops is None else crops
+    sums = FeatureSums(features, list(widths), cells, formula, device)
+    sums.center(chunks(everything, features), ranks)
+    need(sums.samples, formula)
+    total, power = sums.total([(part, part) for part in chunks(everything, features)], ranks)
+    first, second = across if across is not None else 2 * (torch.zeros(0, dtype=torch.int64),)
+    paired = pairs_of(first.tolist(), second.tolist(), features)
+    total_across, _ = sums.total(paired, ranks, across=True)
+    without: dict[int, list[Tensor]] = {}
+    for index in range(ranks.rank, len(photographs), ranks.size):
+        members = torch.tensor(photographs[index], dtype=torch.int64)
+        gone = (torch.isin(first, members) | torch.isin(second, members)).nonzero().flatten()
+        away = pairs_of(first[gone].tolist(), second[gone].tolist(), features)
+        counted = [crop for crop in photographs[index] if crop in everything]
+        without[index] = [
+            *sums.left(total, [(part, part) for part in chunks(counted, features)]),
+            *sums.left(total_across, away, across=True),
+        ]
+    merged = [values for _, values in sorted(ranks.merge(without).items())]
+    main = sums.result(total, [values[:2] for values in merged])
+    other = sums.result(total_across, [values[2:] for values in merged], across=True)
+    return HSIC(cells, main, other, power.cpu(), sums.samples, sums.spectra(total))
+
+
+Chunk = tuple[list[int], list[int]]
+"""Crops of the first side, and those of the second that they are paired with."""
+
+
+def chunks(crops: Sequence[int], features: Features) -> Iterator[list[int]]:
+    """Crops a few at a time, as many as have `ROWS` samples."""
+    if not len(crops):
+        return
+    each = max(1, ROWS // features.take([crops[0]]).shape[1])
+    for start in range(0, len(crops), each):
+        yield list(crops[start : start + each])
+
+
+def pairs_of(first: list[int], second: list[int], features: Features) -> Iterator[Chunk]:
+    """Pairs of crops a few at a time."""
+    partner = dict(zip(first, second, strict=True))
+    return ((part, [partner[crop] for crop in part]) for part in chunks(first, features))
 
 
 class FeatureSums:
-    """The sums behind `from_features`. D features in all, N representations.
+    """The sums behind `from_features`, over any crops."""
 
-    `cross[k]` is X_kᵀ [X_k … X_N], (p_k, features from k on); `q` are squared norms.
-    """
-
-    def __init__(self, widths: list[int], formula: Formula, device: torch.device | str) -> None:
-        self.widths, self.unbiased = widths, formula == "unbiased"
-        self.least = least(formula)
+    def __init__(
+        self,
+        features: Features,
+        widths: list[int],
+        cells: Cells,
+        formula: Formula,
+        device: torch.device | str,
+    ) -> None:
+        self.widths, self.formula = widths, formula
         device = torch.device(device)
         self.device = torch.device("cpu") if device.type == "mps" else device
-        self.starts = [sum(widths[:k]) for k in range(len(widths))]
-        indices = torch.arange(len(widths)).repeat_interleave(torch.tensor(widths))
-        self.owner = indices.to(self.device)
-        self.means: list[Tensor] = []
+        # the second sides of pairs across photographs are read on their own, so that batches that
+        # both sides need stay in memory
+        self.first = features
+        self.second = Features(features.batches, features.sizes)
+        singles = [(slice(i, i + 1), slice(i, i + 1)) for i in range(cells.count)]
+        pairs = [(slice(i, i + 1), slice(j, j + 1)) for i, j in cells.pairs]
+        across = [(slice(i, i + 1), slice(j, j + 1)) for i, j in cells.across]
+        self.parts, self.order = parts_of(widths, [*singles, *cells.blocks, *pairs], self.device)
+        self.across, self.order_across = parts_of(widths, across, self.device)
+        self.samples = 0
 
-    def start(self, samples: int) -> None:
-        """All means are known: begin."""
-        count, size = len(self.widths), sum(self.widths)
-        self.samples = samples
-        self.cross = [
-            torch.zeros(width, size - start, dtype=torch.float64, device=self.device)
-            for width, start in zip(self.widths, self.starts, strict=True)
-        ]
-        self.qq = torch.zeros(count, count, dtype=torch.float64, device=self.device)
-        self.zq = torch.zeros(size, count, dtype=torch.float64, device=self.device)
-        self.q = torch.zeros(count, dtype=torch.float64, device=self.device)
+    def center(self, crops: Iterator[list[int]], ranks: Ranks) -> None:
+        """Compute the features' means, and which representations are not finite."""
+        total = torch.zeros(sum(self.widths) + 1, dtype=torch.float64)  # features, then samples
+        for place, part in enumerate(crops):
+            if place % ranks.size == ranks.rank:
+                z = self.first.take(part)
+                total[:-1] += double(z.to(self.device)).sum((0, 1)).cpu()
+                total[-1] += z.shape[:2].numel()
+        (total,) = ranks.sum(total)
+        self.samples = int(total[-1])
+        mean = (total[:-1] / max(1, self.samples)).to(self.device)
+        self.broken = torch.stack([~part.isfinite().all() for part in mean.split(self.widths)])
+        self.unusable = self.broken.repeat_interleave(torch.tensor(self.widths).to(self.device))
+        self.mean = mean.masked_fill(self.unusable, 0.0)
 
-    def shifted(self, z: Tensor) -> Tensor:
-        """Features less the means known so far, float64."""
-        z = double(z.to(self.device))
-        for mean in self.means:
-            z = z - mean
-        return z
+    def read(self, features: Features, crops: list[int]) -> Samples:
+        """The samples of crops, less the means; those that are not finite are 0."""
+        z = features.take(crops).flatten(0, 1).to(self.device)
+        near = (double(z) - self.mean).to(single(z).dtype)
+        if bool(self.broken.any()):
+            near = near.masked_fill(self.unusable, 0.0)
+        # squared norms are of the features as they are multiplied
+        squares = double(near).square().split(self.widths, dim=-1)
+        return Samples(near, torch.stack([part.sum(-1) for part in squares], dim=-1))
 
-    def _centered(self, z: Tensor) -> Tensor:
-        return self.shifted(z).to(single(z).dtype)
+    def _moments(self, chunk: Chunk, across: bool) -> list[Moments]:
+        first, second = chunk
+        x = self.read(self.first, first)
+        y = self.read(self.second, second) if across else x
+        return [part.moments(x, y) for part in (self.across if across else self.parts)]
 
-    def _norms(self, z: Tensor) -> Tensor:
-        """Squared norms over each representation's features, in the last dimension; float64."""
-        return torch.stack(
-            [part.sum(-1) for part in double(z).square().split(self.widths, dim=-1)], dim=-1
+    def total(
+        self, chunks: Sequence[Chunk] | Iterator[Chunk], ranks: Ranks, *, across: bool = False
+    ) -> tuple[list[Moments], Tensor]:
+        """The sums over crops, those of all processes, and Σ ‖x‖² of every representation."""
+        parts = self.across if across else self.parts
+        found: list[Moments] | None = None
+        for place, chunk in enumerate(chunks if parts else ()):
+            if place % ranks.size == ranks.rank:
+                found = added(found, self._moments(chunk, across))
+        found = found if found is not None else self._nothing(across)
+        reduced = [Moments(tuple(ranks.sum(*moments.sums))) for moments in found]
+        power = torch.zeros(len(self.widths), dtype=torch.float64, device=self.device)
+        if not across:
+            for part, moments in zip(parts, reduced, strict=True):
+                power[part.first.members.flatten()] = moments.sums[4].flatten()
+        return reduced, power
+
+    def spectra(self, total: list[Moments]) -> list[Tensor]:
+        """The eigenvalues of each representation's covariance; NaN where it is not finite."""
+        found: dict[int, Tensor] = {}
+        for part, moments in zip(self.parts, total, strict=True):
+            if part.first.members.shape[1] > 1 or part.second.members.shape[1] > 1:
+                continue  # a block
+            count, cross, s, t = moments.sums[:4]
+            covariance = cross - s[:, :, None] * t[:, None, :] / count
+            ends = zip(part.first.members.flatten(), part.second.members.flatten(), strict=True)
+            for at, (i, j) in enumerate(ends):
+                if int(i) == int(j):
+                    found[int(i)] = torch.linalg.eigvalsh(covariance[at]).cpu()
+        broken = self.broken.tolist()
+        return [found[i] * torch.nan if broken[i] else found[i] for i in range(len(self.widths))]
+
+    def _nothing(self, across: bool) -> list[Moments]:
+        """The sums over no samples."""
+        none = Samples(
+            torch.zeros(0, sum(self.widths), device=self.device),
+            torch.zeros(0, len(self.widths), dtype=torch.float64, device=self.device),
         )
+        return [part.moments(none, none) for part in (self.across if across else self.parts)]
 
-    def _blocks(self, values: Tensor, first: int = 0) -> Tensor:
-        """Sums over representations of what the features from `first` on hold: (m, N − first)."""
-        owner = self.owner[self.starts[first] :] - first
-        total = values.new_zeros(values.shape[0], len(self.widths) - first)
-        return total.index_add_(1, owner, values)
+    def left(
+        self,
+        total: list[Moments],
+        chunks: Sequence[Chunk] | Iterator[Chunk],
+        *,
+        across: bool = False,
+    ) -> tuple[Tensor, Tensor]:
+        """The numerators without some crops, and their denominator."""
+        gone: list[Moments] | None = None
+        for chunk in chunks if total else ():
+            gone = added(gone, self._moments(chunk, across))
+        rest = total
+        if gone is not None:
+            rest = [whole - part for whole, part in zip(total, gone, strict=True)]
+        return self._numerators(rest, across)
 
-    def add(self, z: Tensor) -> None:
-        """Add a batch, (images, samples of an image, D)."""
-        z = self._centered(z).flatten(0, 1)
-        q = self._norms(z)
-        for start, width, cross in zip(self.starts, self.widths, self.cross, strict=True):
-            cross += double(z[:, start : start + width].mT @ z[:, start:])
-        self.qq += q.mT @ q
-        self.zq += double(z).mT @ q
-        self.q += q.sum(0)
-
-    def all_reduce(self, ranks: Ranks) -> None:
-        """Sums over all processes."""
-        *self.cross, self.qq, self.zq, self.q = ranks.sum(*self.cross, self.qq, self.zq, self.q)
-        self.norms = self._mirror([self._blocks(c.square(), k).sum(0) for k, c in self._rows()])
-
-    def _rows(self) -> list[tuple[int, Tensor]]:
-        return list(enumerate(self.cross))
+    def _numerators(self, moments: list[Moments], across: bool) -> tuple[Tensor, Tensor]:
+        parts, order = (self.across, self.order_across) if across else (self.parts, self.order)
+        samples = moments[0].samples if moments else 0
+        denominator = weight(samples, self.formula)
+        if not denominator:
+            nothing = torch.zeros(len(order), dtype=torch.float64)
+            return nothing, torch.zeros((), dtype=torch.float64)
+        values = [
+            part.numerator(sums, self.formula) for part, sums in zip(parts, moments, strict=True)
+        ]
+        numerator = torch.cat(values).cpu()[order]
+        broken = self.broken.double().cpu()
+        ends = [torch.cat([side.flatten().cpu() for side in sides]) for sides in self._ends(parts)]
+        unknown = (broken[ends[0]] + broken[ends[1]])[order] > 0
+        numerator = torch.where(unknown, torch.nan, numerator)
+        return numerator, torch.tensor(denominator, dtype=torch.float64)
 
     @staticmethod
-    def _mirror(rows: list[Tensor]) -> Tensor:
-        """A symmetric (…, N, N) from its rows, each from the diagonal on."""
-        count = len(rows)
-        whole = rows[0].new_zeros(*rows[0].shape[:-1], count, count)
-        for k, row in enumerate(rows):
-            whole[..., k, k:] = row
-            whole[..., k:, k] = row
-        return whole
+    def _ends(parts: list[Part]) -> tuple[list[Tensor], list[Tensor]]:
+        """The representations of both sides of each part's numerators, in their order."""
+        first, second = [], []
+        for part in parts:
+            a, b = part.first.members, part.second.members
+            first.append(a[:, :, None].expand(-1, -1, b.shape[1]))
+            second.append(b[:, None, :].expand(-1, a.shape[1], -1))
+        return first, second
 
-    def _numerator(self, products: Tensor, diagonal: Tensor, q: Tensor, n: int) -> Tensor:
-        if not self.unbiased:
-            return products
-        return products - diagonal - 2 / (n - 2) * diagonal + outer(q) / ((n - 1) * (n - 2))
-
-    def without(self, z: Tensor) -> Tensor:
-        """What leaving out each image of a batch adds to the numerators, (images, N, N)."""
-        z = self._centered(z)
-        images, cluster, _ = z.shape
-        n, count = self.samples - cluster, len(self.widths)
-        products = self._numerator(self.norms, self.qq, self.q, self.samples)
-        if n < self.least:
-            return -products.expand(images, count, count).cpu()
-        sums = double(z).sum(1)
-        shares, along = self._shares(z), self._along(sums)
-        own = self._own(z)
-        near = torch.stack(
-            [
-                (part * s[:, None]).sum(-1)
-                for part, s in zip(
-                    double(z).split(self.widths, dim=-1),
-                    sums.split(self.widths, dim=-1),
-                    strict=True,
-                )
-            ],
-            dim=-1,
-        )
-        q = self._norms(z)
-        size = self._blocks(sums.square())
-        traces = self.norms - 2 * shares + own
-        if self.unbiased:
-            traces = traces - self.qq + pair_products(q.mT)
-            mixed = torch.stack([self._blocks((s[:, None] * self.zq).mT) for s in sums])
-            rows = along + mixed + mixed.mT + self.qq - pair_products((near + q).mT)
-            totals = outer(size - self.q + q.sum(1))
-        else:
-            rows, totals = along - pair_products(near.mT), outer(size)
-        left = traces + corrections(rows, totals, n, self.unbiased)
-        return (left - products).cpu()
-
-    def _shares(self, z: Tensor) -> Tensor:
-        """⟨XᵀY, XᵢᵀYᵢ⟩ of every image i of a batch, (images, N, N)."""
-        rows = []
-        for k, cross in self._rows():
-            start, stop = self.starts[k], self.starts[k] + self.widths[k]
-            matrix = cross.to(z.dtype)
-            # one image at a time: what is multiplied stays in the cache
-            along = [((one[:, start:stop] @ matrix).mul_(one[:, start:])).sum(0) for one in z]
-            rows.append(self._blocks(double(torch.stack(along)), k))
-        return self._mirror(rows)
-
-    def _along(self, sums: Tensor) -> Tensor:
-        """sᵀ XᵀY t, s and t being the two sides' sums over an image, (images, N, N)."""
-        rows = []
-        for k, cross in self._rows():
-            start, stop = self.starts[k], self.starts[k] + self.widths[k]
-            rows.append(self._blocks((sums[:, start:stop] @ cross) * sums[:, start:], k))
-        return self._mirror(rows)
-
-    def _own(self, z: Tensor) -> Tensor:
-        """‖XᵢᵀYᵢ‖² of every image, from the Grams of its own samples, (images, N, N)."""
-        grams = torch.stack([part @ part.mT for part in z.split(self.widths, dim=-1)], dim=1)
-        return pair_products(double(grams.flatten(2)))
-
-    def result(self, changes: list[Tensor]) -> HSIC:
-        """HSIC of all samples."""
-        n, count = self.samples, len(self.widths)
-        products = self._numerator(self.norms, self.qq, self.q, n)
-        weight = n * (n - 3) if self.unbiased else (n - 1) ** 2
-        stacked = (
-            torch.cat(changes) if changes else torch.zeros(0, count, count, dtype=torch.float64)
-        )
-        return HSIC(products.cpu(), weight, self.q.cpu(), n, stacked)
+    def result(
+        self, total: list[Moments], without: list[list[Tensor]], *, across: bool = False
+    ) -> Sums:
+        """The sums of all samples, and without each photograph."""
+        numerator, denominator = self._numerators(total, across)
+        count = len(numerator)
+        stacked = torch.stack([one for one, _ in without]) if without else torch.zeros(0, count)
+        weights = torch.stack([of for _, of in without]) if without else torch.zeros(0)
+        return Sums(numerator, float(denominator), stacked.double(), weights.double())
 
 
-def outer(x: Tensor) -> Tensor:
-    return x[..., :, None] * x[..., None, :]
+def added(total: list[Moments] | None, part: list[Moments]) -> list[Moments]:
+    """Sums so far and those of more samples."""
+    if total is None:
+        return part
+    return [first + second for first, second in zip(total, part, strict=True)]

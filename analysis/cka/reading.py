@@ -13,13 +13,17 @@ from analysis.cka.figures import MEASURES, cells, measure
 from analysis.cka.settings import STEADY
 from analysis.engine.layers import blocks, last_quarter
 from analysis.plotting.model_styles import short
+from analysis.stats.jackknife import ENOUGH
 from analysis.stats.paired_tests import LEVEL
-from analysis.text import markdown, reasons
+from analysis.text import reasons, verdicts
 from analysis.text.equal_weights import weights_of
-from analysis.text.marginals import by_model, tidy
-from analysis.text.markdown import bounded, code, codes, escaped, listed, number, side
+from analysis.text.intervals import about_intervals, illustration
+from analysis.text.marginals import FEW, by_model, tidy
+from analysis.text.markdown import bounded, code, codes, escaped, listed, number
 from analysis.text.model_kinds import kinds
+from analysis.text.rows import records
 from analysis.text.terminal import grid, plural
+from analysis.text.verdicts import Verdict
 
 MOST_PAIRS = 4
 """Maximum number of pairs of noises with a sentence each."""
@@ -31,7 +35,7 @@ FEW_LAYERS = 3
 """Fewer layers than this are listed one by one."""
 
 OUTLIER = 10.0
-"""A crop is influential if its share of a pair's spread is this many times the mean share."""
+"""A photograph is influential if its share of a pair's spread is this many times the mean share."""
 
 VIEWS = ["model_a", "noise_a", "model_b", "noise_b"]
 
@@ -46,10 +50,10 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """All that follows from the tables, the most important first."""
     equal = equal_networks(manifest)
     return [
-        *main(frames, equal),
+        *main(frames, manifest),
         *quarters(frames),
         *kinds(manifest),
-        *differences(frames, equal),
+        *differences(frames, manifest, equal),
         *between_models(frames, equal),
         *best_matches(frames, equal),
         *biased(frames),
@@ -66,19 +70,90 @@ def where(frames: Frames) -> str:
     return "blocks" if all(blocks(list(names)) for names in by_name) else "layers"
 
 
-def main(frames: Frames, equal: Equal = frozenset()) -> list[str]:
-    """The last quarter of the blocks under two noises, model by model."""
+def main(frames: Frames, manifest: Manifest) -> list[str]:
+    """The last quarter of the blocks under two noises, model by model, and what follows from it."""
     means = frames["last_quarter"]
-    column = measure(means)
+    column, equal = measure(means), equal_networks(manifest)
     own = means[(means.model_a == means.model_b) & (means.noise_a != means.noise_b)]
     pairs, text = list(own.groupby(["noise_a", "noise_b"], sort=False)), []
     for (a, b), rows in pairs[:MOST_PAIRS]:
         what = f"{MEASURES[column]} in the last quarter of the {where(frames)} between {code(a)}"
-        rows = tidy(rows.rename(columns={"model_a": "model"}), column)
-        text += by_model(rows, f"{what} and {code(b)}", 3, equal=equal)
+        rows = rows.rename(columns={"model_a": "model"})
+        beside = {str(row["model"]): in_brackets(row) for row in records(rows)}
+        text += by_model(tidy(rows, column), f"{what} and {code(b)}", 3, beside=beside)
+        text += quarter_differences(frames, manifest, (str(a), str(b)), equal)
+        text += gaps(rows, manifest)
     if len(pairs) > MOST_PAIRS:
         rest = len(pairs) - MOST_PAIRS
         text.append(f"{plural(rest, 'more pair')} of noises: see last_quarter.csv.")
+    return text
+
+
+def in_brackets(row: Mapping[str, Any]) -> str:
+    """The controls of a value, in brackets; empty without any."""
+    parts = [
+        f"{name} {number(row[name], 3)}"
+        for name in ("ceiling", "floor")
+        if not math.isnan(row.get(name, math.nan))
+    ]
+    if not math.isnan(row.get("untrained", math.nan)):
+        sd = row["untrained_sd"]
+        spread = "" if math.isnan(sd) else f" ± {number(sd, 3)}"
+        parts.append(f"untrained {number(row['untrained'], 3)}{spread}")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def quarter_differences(
+    frames: Frames, manifest: Manifest, noises: tuple[str, str], equal: Equal
+) -> list[str]:
+    """Differences between models' means over the last quarter, for two noises."""
+    rows = frames.get("quarter_difference", pd.DataFrame(columns=["noise_a", "noise_b"]))
+    rows = rows[(rows.noise_a == noises[0]) & (rows.noise_b == noises[1])]
+    if rows.empty:
+        return []
+    chosen = [set(pair) for pair in compared_models(frames, rows)]
+    rows = rows[[{a, b} in chosen for a, b in zip(rows.model_a, rows.model_b, strict=True)]]
+    effects = []
+    for row in records(rows[different(rows, equal)]):
+        value = bounded(row["difference"], row["low"], row["high"], 3, signed=True)
+        text = f"{code(row['model_b'])} - {code(row['model_a'])} is {value}"
+        effects.append((text, judged(row, "", manifest)))
+    least = smallest(manifest)
+    return [f"In this mean {verdicts.joined(effects, least)}."] if effects else []
+
+
+def judged(row: Mapping[str, Any], name: str, manifest: Manifest) -> Verdict:
+    """The verdict on a difference of a table's row."""
+    low, high = row[f"{name}_low" if name else "low"], row[f"{name}_high" if name else "high"]
+    return verdicts.verdict(low, high, int(row["photographs"]), smallest(manifest))
+
+
+def smallest(manifest: Manifest) -> float:
+    """The smallest difference that matters."""
+    return float(manifest.get("least") or 0.0)
+
+
+def gaps(rows: pd.DataFrame, manifest: Manifest) -> list[str]:
+    """What the kind of noise changes beyond its draw, and what training changes."""
+    text = []
+    for name, what in (
+        ("below_ceiling", "It is below the ceiling, the same noise drawn again, by"),
+        ("above_untrained", "Its difference from untrained networks is"),
+    ):
+        if name not in rows or rows[name].isna().all():
+            continue
+        known = rows[rows[name].notna()]
+        known = known if len(known) <= FEW else known.sort_values(name).iloc[[0, -1]]
+        signed = name == "above_untrained"
+        effects = [
+            (
+                bounded(row[name], row[f"{name}_low"], row[f"{name}_high"], 3, signed=signed)
+                + f" in {code(row['model'])}",
+                judged(row, name, manifest),
+            )
+            for row in records(known)
+        ]
+        text.append(f"{what} {verdicts.joined(effects, smallest(manifest))}.")
     return text
 
 
@@ -135,13 +210,26 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     if "pairs" in means and (means.pairs == "all").any():
         line += " (models with other layers: all pairs)"
     line += ", with 95% intervals" if means.low.notna().any() else ""
-    rows = [["model", "noise", MEASURES[column]]]
+    shown = [name for name in BESIDE if name in means and means[name].notna().any()]
+    rows = [["model", "noise", MEASURES[column], *(BESIDE[name] for name in shown)]]
     for row in means.to_dict("records"):
         models = dict.fromkeys((row["model_a"], row["model_b"]))
         noises = dict.fromkeys((row["noise_a"], row["noise_b"]))
         value = bounded(row[column], row["low"], row["high"], 3)
-        rows.append([" and ".join(models), " against ".join(noises), value])
+        beside = [number(row[name], 3) for name in shown]
+        if "untrained" in shown and not math.isnan(row["untrained_sd"]):
+            beside[shown.index("untrained")] += f" ± {number(row['untrained_sd'], 3)}"
+        rows.append([" and ".join(models), " against ".join(noises), value, *beside])
     return f"{line}\n{grid(rows)}"
+
+
+BESIDE = {
+    "ceiling": "ceiling",
+    "floor": "floor",
+    "untrained": "untrained",
+    "normalised": "normalized",
+}
+"""Columns of the controls that the terminal shows, with their headings."""
 
 
 def compared_models(frames: Frames, rows: pd.DataFrame) -> list[tuple[str, str]]:
@@ -155,11 +243,13 @@ def compared_models(frames: Frames, rows: pd.DataFrame) -> list[tuple[str, str]]
     return [(str(each.idxmin()), str(each.idxmax()))] if len(each) > 1 else []
 
 
-def differences(frames: Frames, equal: Equal = frozenset()) -> list[str]:
+def differences(frames: Frames, manifest: Manifest, equal: Equal = frozenset()) -> list[str]:
     """From which layer on two models' curves over depth differ up to the last block."""
     rows, text = frames.get("difference"), []
     if rows is None or rows.empty:
         return []
+    photographs = int(frames["last_quarter"].photographs.max())
+    least = smallest(manifest)
     groups = list(rows.groupby(["noise_a", "noise_b"], sort=False))
     for (a, b), part in groups[:MOST_PAIRS]:
         for pair in compared_models(frames, part):
@@ -169,17 +259,23 @@ def differences(frames: Frames, equal: Equal = frozenset()) -> list[str]:
                 curve = part[(part.model_a == names[0]) & (part.model_b == names[1])]
                 if len(curve):
                     curve = curve.sort_values("index")
-                    text.append(difference(curve, pair, sign, (str(a), str(b))))
+                    of = (str(a), str(b))
+                    text.append(difference(curve, pair, sign, of, photographs, least))
     if text and len({*rows.model_a, *rows.model_b}) > ALL_MODELS:
         text.append(
-            "These two models were chosen by these same crops, as those with the lowest and the "
+            "These two models were chosen by these same images, as those with the lowest and the "
             "highest mean in the last quarter: intervals without 0 are no test of them."
         )
     return text
 
 
 def difference(
-    curve: pd.DataFrame, pair: tuple[str, str], sign: int, noises: tuple[str, str]
+    curve: pd.DataFrame,
+    pair: tuple[str, str],
+    sign: int,
+    noises: tuple[str, str],
+    photographs: int,
+    least: float,
 ) -> str:
     """One sentence about the difference of two curves, `difference` being b - a of its rows."""
     inside = blocks(list(curve.layer))
@@ -190,37 +286,28 @@ def difference(
     start = f"Over depth, {code(noises[0])} against {code(noises[1])}: "
     value = bounded(last.difference, last.low, last.high, 3, signed=True)
     end = f"at the last {what} {code(b)} - {code(a)} is {value}"
-    at = differs_from(curve)
     if math.isnan(last.difference):
         return f"{start}at the last {what} {code(b)} - {code(a)} has no value."
     if curve.low.isna().all():
         return f"{start}{end}; without intervals the order is undecided."
-    if at is None:
-        return f"{start}{end}; its 95% interval includes 0, so the order there is undecided."
-    direction = 1 if last.difference > 0 else -1
-    higher = code(b if direction > 0 else a)
-    if at == 0:
-        place = f"at all {len(curve)} {what}s"
-    else:
-        place = f"from {short(str(curve.layer.iloc[at]))} to the last {what}"
-        place += f" ({len(curve) - at} of {len(curve)})"
-    before = zip(curve.layer[:at], curve.low[:at], curve.high[:at], strict=True)
-    back = [short(str(layer)) for layer, low, high in before if side(low, high) == -direction]
-    other = f"; before that it is lower at {listed(back)}" if back else ""
-    how = "where no 95% interval, each taken by itself, includes 0"
-    return f"{start}{higher} is higher {place}, {how}{other}; {end}."
-
-
-def differs_from(curve: pd.DataFrame) -> int | None:
-    """The row from which a difference's interval excludes 0, on one side, up to the end."""
-    sign = (curve.low > 0).astype(int) - (curve.high < 0).astype(int)
-    last = sign.iloc[-1]
-    if last == 0:
-        return None
-    start = len(sign)
-    while start and sign.iloc[start - 1] == last:
-        start -= 1
-    return start
+    if photographs < ENOUGH:
+        few = verdicts.in_words("too few images")
+        return f"{start}{end}; {few} where the curves differ."
+    outside = {
+        1: [short(str(name)) for name in curve.layer[curve.band_low > least]],
+        -1: [short(str(name)) for name in curve.layer[curve.band_high < -least]],
+    }
+    than = f"by more than {least:g}" if least else ""
+    parts = [
+        f"{code(b if side > 0 else a)} is shown to be higher{' ' + than if than else ''} at "
+        f"{plural(len(names), what)} of {len(curve)}, the first {names[0]}"
+        for side, names in outside.items()
+        if names
+    ]
+    how = "by intervals that hold for all layers at once"
+    if not parts:
+        return f"{start}{end}; a difference {than or 'from 0'} is not shown at any {what}, {how}."
+    return f"{start}{', and '.join(parts)}, {how}; {end}."
 
 
 def between_models(frames: Frames, equal: Equal = frozenset()) -> list[str]:
@@ -333,7 +420,7 @@ def biased(frames: Frames) -> list[str]:
 
 
 def influence(frames: Frames) -> list[str]:
-    """How much a value depends on a single crop."""
+    """How much a value depends on a single photograph."""
     frame = frames.get("influence")
     if frame is None or frame.empty or frame.share.isna().all():
         return []
@@ -341,11 +428,10 @@ def influence(frames: Frames) -> list[str]:
     count = int((frame[VIEWS] == top[VIEWS]).all(axis=1).sum())
     strong = top.share > OUTLIER / count
     return [
-        f"The largest share of one crop in the spread behind an interval is {top.share:.0%} "
-        f"({escaped(str(top.image))} at row {top.top}, column {top.left}, for {code(top.model_a)} "
-        f"under {code(top.noise_a)} against {code(top.model_b)} under {code(top.noise_b)}); "
-        f"equal shares of {count} crops would be {1 / count:.0%}"
-        + (": see influence.csv." if strong else ".")
+        f"The largest share of one photograph in the spread behind an interval is {top.share:.0%} "
+        f"({escaped(str(top.photograph))}, for {code(top.model_a)} under {code(top.noise_a)} "
+        f"against {code(top.model_b)} under {code(top.noise_b)}); equal shares of {count} "
+        f"photographs would be {1 / count:.0%}" + (": see influence.csv." if strong else ".")
     ]
 
 
@@ -357,16 +443,21 @@ def missing(frames: Frames) -> list[str]:
 
 def few_permutations(manifest: Manifest) -> list[str]:
     """That the permutation tests of `cka.csv` cannot decide, and what they need."""
-    count, batches = manifest.get("permutations") or 0, manifest.get("batches") or []
-    orders = math.prod(math.factorial(size) for size in batches) if batches else math.inf
-    if not count or max(1 / (1 + count), 1 / orders) < LEVEL:
+    count = manifest.get("permutations") or 0
+    if not count:
         return []
-    what, needed = plural(count, "permutation"), f"{math.ceil(1 / LEVEL)} permutations are needed"
-    if 1 / orders >= LEVEL:
-        what, needed = f"{plural(sum(batches), 'crop')}", "more crops in a batch are needed"
-    least = max(1 / (1 + count), 1 / orders)
+    photographs = len({crop["image"] for crop in manifest.get("crops", ())})
+    if photographs < ENOUGH:
+        return [
+            f"{plural(photographs, 'photograph')}: no p-values in `cka.csv`; at least {ENOUGH} are "
+            "needed."
+        ]
+    least = 1 / (1 + count)
+    if least < LEVEL:
+        return []
     return [
-        f"With {what} the tests of `cka.csv` cannot decide: p is {least:.2g} or more; {needed}."
+        f"With {plural(count, 'permutation')} the tests of `cka.csv` cannot decide: p is "
+        f"{least:.2g} or more; {math.ceil(1 / LEVEL)} permutations are needed."
     ]
 
 
@@ -375,12 +466,12 @@ def scope(frames: Frames, manifest: Manifest) -> list[str]:
     smallest = min(manifest.get("batches") or [STEADY])
     if manifest.get("estimator") == "minibatch" and smallest < STEADY:
         return [
-            f"No intervals: leaving one crop out of a minibatch of {smallest} changes too much; "
-            f"they need minibatches of {STEADY} crops or more."
+            f"No intervals: leaving a photograph out of a minibatch of {smallest} crops changes "
+            f"too much; they need minibatches of {STEADY} crops or more.",
+            *illustration(manifest),
         ]
-    if frames["last_quarter"].low.isna().all():
-        return ["This run has no intervals: the order of its values is undecided."]
-    frame = frames.get("influence")
-    crops = int(cells(frames).crops.iloc[0])
-    alone = frame is not None and frame.image.nunique() == crops
-    return [markdown.scope("scene" if alone else "crop")]
+    means = frames["last_quarter"]
+    photographs = int(means.photographs.max()) if "photographs" in means and len(means) else 0
+    if not photographs:  # none left out
+        photographs = len({crop["image"] for crop in manifest.get("crops", ())})
+    return about_intervals(photographs, manifest, bool(means.low.notna().any()))

@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from analysis.commands.settings import Settings, intervals_option, option
+from analysis.commands.settings import (
+    Settings,
+    controls_option,
+    intervals_option,
+    option,
+    untrained_option,
+)
 from mtd.utils.errors import BadInput
 
 FULL = 256
@@ -31,12 +37,19 @@ class CKASettings(Settings):
         unit: what a sample is: the channels at one `position`, or a whole `image`; None for
             positions with CKA, images otherwise.
         centering: what is removed from every channel: the mean over all samples (`global`), each
-            image's mean, or the mean of 9 × 9 positions around each (`highpass`).
+            image's mean, the mean of 9 × 9 positions around each (`highpass`), or the network's own
+            features of the clean image (`clean`).
+        given: pixels of the clean image that are regressed out; see `analysis.cka.removal`.
+        remove_components: number of principal components of every layer that are removed.
         kernel: `linear`, or `rbf` with one σ for each layer and view, from the first batch.
         bandwidth: σ of the RBF kernel in median distances.
         positions: sampled in each crop.
         permutations: for p-values of whole images; None for 1000 with images, 0 with positions.
-        intervals: leave out one crop at a time for 95% intervals.
+        least: smallest difference between similarities that matters, for sentences.
+        intervals: leave out one photograph at a time for 95% intervals.
+        controls: ceiling, floor and untrained networks beside the values; see
+            `analysis.cka.controls`.
+        untrained: number of untrained networks of each architecture.
     """
 
     layers: tuple[str, ...] = option(
@@ -67,11 +80,21 @@ class CKASettings(Settings):
         "saturates near 1 for denoisers because the content dominates",
         shown="position",
     )
-    centering: Literal["global", "image", "highpass"] = option(
+    centering: Literal["global", "image", "highpass", "clean"] = option(
         "global",
         "what is removed from every channel first: only the mean over all samples, each image's "
-        "mean, or the mean of 9 x 9 positions around each",
+        "mean, the mean of 9 x 9 positions around each, or what the network itself gives for the "
+        "clean image, so that its response to the noise is left",
         aliases=("--centring",),
+    )
+    given: Literal["clean", "clean-3x3"] | None = option(
+        None,
+        "partial CKA: regress the clean image's pixel at each position, or the 3 x 3 pixels around "
+        "it, out of all features",
+        shown="nothing is regressed out",
+    )
+    remove_components: int = option(
+        0, "remove the first principal components of every layer", metavar="K", minimum=0
     )
     kernel: Literal["linear", "rbf"] = option(
         "linear", "kernel; rbf takes one sigma per layer and view, from the first batch"
@@ -86,7 +109,12 @@ class CKASettings(Settings):
         minimum=0,
         shown="1000 for whole images",
     )
-    intervals: bool = intervals_option()
+    least: float = option(
+        0.05, "smallest difference between similarities that matters", minimum=0, maximum=1
+    )
+    intervals: bool = intervals_option("photographs")
+    controls: bool = controls_option()
+    untrained: int = untrained_option()
 
     def __post_init__(self) -> None:
         """Check the settings, and that they go together.
@@ -112,9 +140,23 @@ class CKASettings(Settings):
             raise BadInput(
                 f"--estimator {self.estimator}: an RBF kernel over positions needs minibatch"
             )
+        for flag, wanted in (
+            ("--centering clean", self.needs_clean),
+            (f"--given {self.given}", self.given),
+            (f"--remove-components {self.remove_components}", self.remove_components),
+        ):
+            if wanted and (self.sample_unit == "image" or self.kernel == "rbf"):
+                raise BadInput(f"{flag}: needs --unit position and a linear kernel")
+            if wanted and self.estimator == "minibatch" and flag != "--centering clean":
+                raise BadInput(f"{flag}: needs all samples together, not --estimator minibatch")
         if self.sample_unit == "position" and self.positions > self.crop**2:
             side = self.crop
             raise BadInput(f"--positions {self.positions}: a crop of {side} x {side} has {side**2}")
+
+    @property
+    def needs_clean(self) -> bool:
+        """Whether every network is run on the clean images, too."""
+        return self.centering == "clean"
 
     @property
     def sample_unit(self) -> Literal["position", "image"]:
@@ -146,4 +188,10 @@ class CKASettings(Settings):
                 f"--batch-size {self.batch_size}: {crops} whole images are compared in one batch; "
                 "leave it out, or use --estimator minibatch"
             )
-        return replace(self, unit=unit, estimator=estimator, permutations=permutations)
+        return replace(
+            self,
+            unit=unit,
+            estimator=estimator,
+            permutations=permutations,
+            controls=self.controls and self.compare != "self",  # of which no pair has any
+        )

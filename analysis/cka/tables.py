@@ -1,10 +1,13 @@
-"""The tables of a comparison: every cell, the diagonal over depth, differences, influence."""
+"""The tables of a comparison: every cell, the diagonal over depth, differences, influence.
+
+Values of depth and of the last quarter stand beside their controls.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -12,28 +15,37 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.cka import view_pairs
-from analysis.cka.observer import Row
+from analysis.cka.control_cells import Row
+from analysis.cka.controls import NOTHING, CellControl, Series, gap
 from analysis.cka.view_pairs import Pair
 from analysis.engine import layers
-from analysis.stats.jackknife import interval
-from mtd.data.crops import Crop
+from analysis.stats.jackknife import LEVEL, interval
 
 Array = NDArray[np.float64]
 
 VIEWS = ["model_a", "noise_a", "model_b", "noise_b"]
 
+CONTROLS = ["ceiling", "floor", "untrained", "untrained_sd", "normalised"]
+"""Columns of the controls of a value; see `analysis.cka.controls`."""
+
+GAPS = [
+    f"{name}{end}" for name in ("below_ceiling", "above_untrained") for end in ("", "_low", "_high")
+]
+"""Columns of how far a mean is from its controls; see `CellControl.gaps`."""
+
 
 @dataclass(frozen=True)
 class Block:
-    """One pair of views: layer x layer values, and the same without each image.
+    """One pair of views: layer x layer values, and the same without each photograph.
 
     Attributes:
         pair: the two views.
         rows: the representations of the first.
         columns: those of the second.
         value: (rows, columns).
-        without: (images, rows, columns); no images where nothing was left out.
+        without: (photographs, rows, columns); no photographs where none was left out.
         p: p-values alone and corrected, (rows, columns) each; NaN where there are none.
+        controls: by row and column, of those cells that have controls.
     """
 
     pair: Pair
@@ -42,6 +54,7 @@ class Block:
     value: Array
     without: Array
     p: tuple[Array, Array]
+    controls: dict[tuple[int, int], CellControl]
 
     @property
     def views(self) -> tuple[str, str, str, str]:
@@ -54,7 +67,7 @@ class Block:
         return [r.layer for r in self.rows] == [c.layer for c in self.columns]
 
     def diagonal(self) -> tuple[Array, Array]:
-        """Values of each layer with itself, (layers,), and without each image."""
+        """Values of each layer with itself, (layers,), and without each photograph."""
         return self.value.diagonal(), self.without.diagonal(axis1=1, axis2=2)
 
 
@@ -110,7 +123,7 @@ def null_value(p: Array, q: Array, n: int) -> Array:
 
 
 def depth(blocks: Sequence[Block], measure: str) -> pd.DataFrame:
-    """Each layer under one noise against itself under another, with its interval."""
+    """Each layer under one noise against itself under another, with its interval and controls."""
     rows = []
     for block in blocks:
         if view_pairs.kind(block.pair) == "cross_noise" and block.aligned:
@@ -118,18 +131,27 @@ def depth(blocks: Sequence[Block], measure: str) -> pd.DataFrame:
             low, high = interval(value, without)
             model, noise_a, _, noise_b = block.views
             rows += [
-                (model, noise_a, noise_b, row.layer, i, value[i], low[i], high[i])
+                (
+                    *(model, noise_a, noise_b, row.layer, i, value[i], low[i], high[i]),
+                    *beside(block.controls.get((i, i)), Series(value[i], without[:, i])),
+                )
                 for i, row in enumerate(block.rows)
             ]
     columns = ["model", "noise_a", "noise_b", "layer", "index", measure, "low", "high"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=[*columns, *CONTROLS])
+
+
+def beside(controls: CellControl | None, of: Series) -> list[float]:
+    """The columns `CONTROLS` of a value; NaN without controls."""
+    return list((controls or CellControl(NOTHING, NOTHING, ())).columns(of).values())
 
 
 def difference(blocks: Sequence[Block]) -> pd.DataFrame:
     """Two models' `depth` curves for the same noises: model b minus model a, layer by layer.
 
-    The interval is that of the difference, from the same images left out on both sides. Models of
-    different numbers of layers are not compared.
+    The interval is that of the difference, the same photographs left out on both sides; `band_low`
+    and `band_high` hold for all layers of a curve at once (Bonferroni: for L layers, intervals of
+    level 1 − 0.05/L). Models of different numbers of layers are not compared.
     """
     rows = []
     chosen = [b for b in blocks if view_pairs.kind(b.pair) == "cross_noise" and b.aligned]
@@ -137,58 +159,109 @@ def difference(blocks: Sequence[Block]) -> pd.DataFrame:
         same = (a.views[1], a.views[3]) == (b.views[1], b.views[3])
         if same and len(a.rows) == len(b.rows):
             (value_a, without_a), (value_b, without_b) = a.diagonal(), b.diagonal()
-            low, high = interval(value_b - value_a, without_b - without_a)
+            value, without = value_b - value_a, without_b - without_a
+            bounds = interval(value, without)
+            band = interval(value, without, 1 - (1 - LEVEL) / len(value))
             names = (a.views[0], b.views[0], a.views[1], a.views[3])
             rows += [
-                (*names, row.layer, i, value_b[i] - value_a[i], low[i], high[i])
+                (*names, row.layer, i, value[i], *(side[i] for side in (*bounds, *band)))
                 for i, row in enumerate(a.rows)
             ]
-    columns = ["model_a", "model_b", "noise_a", "noise_b", "layer", "index"]
-    return pd.DataFrame(rows, columns=[*columns, "difference", "low", "high"])
+    columns = ["model_a", "model_b", "noise_a", "noise_b", "layer", "index", "difference"]
+    return pd.DataFrame(rows, columns=[*columns, "low", "high", "band_low", "band_high"])
 
 
-def last_quarter(
-    blocks: Sequence[Block], measure: str, outputs: Mapping[str, Collection[str]] | None = None
-) -> pd.DataFrame:
-    """Mean over the last quarter of the blocks of both sides, with its 95% interval.
+@dataclass(frozen=True)
+class Quarter:
+    """The mean over the last quarter of both sides of a pair of views.
+
+    Attributes:
+        views: model and noise of both sides.
+        pairs: `same` or `all`, see `quarters`.
+        mean: its value, and the same without each photograph.
+        controls: of the mean.
+    """
+
+    views: tuple[str, str, str, str]
+    pairs: str
+    mean: Series
+    controls: CellControl
+
+
+def quarters(
+    blocks: Sequence[Block], outputs: Mapping[str, Collection[str]] | None = None
+) -> list[Quarter]:
+    """Means over the last quarter of the blocks of both sides.
 
     Where a model has no blocks, it is the last quarter of its layers but those that hold its
-    output; see `analysis.engine.layers.last_quarter`. The column `pairs` names the statistic.
-    `same`: both sides have the same layers, and each layer is compared with itself, which is 1 for
-    a model and its copy. `all`: the sides differ in their layers, and each of the last quarter is
-    compared with each.
+    output; see `analysis.engine.layers.last_quarter`. `pairs` names the statistic. `same`: both
+    sides have the same layers, and each layer is compared with itself, which is 1 for a model and
+    its copy. `all`: the sides differ in their layers, and each of the last quarter is compared with
+    each.
 
     Args:
         blocks: pairs of views.
-        measure: name of the column of values.
         outputs: layers that hold the output, by model.
     """
-    rows, held = [], outputs or {}
+    means, held = [], outputs or {}
     for block in (b for b in blocks if view_pairs.kind(b.pair) != "self"):
         sides = [[row.layer for row in side] for side in (block.rows, block.columns)]
         a, b = (
             [names.index(name) for name in layers.last_quarter(names, held.get(view.model, ()))]
             for names, view in zip(sides, block.pair, strict=True)
         )
-        if block.aligned and a == b:
-            pairs = "same"
-            value, without = block.value[a, a].mean(), block.without[:, a, a].mean(-1)
-        else:
-            pairs = "all"
-            value = block.value[np.ix_(a, b)].mean()
-            without = block.without[:, a][:, :, b].mean((-2, -1))
-        low, high = interval(value, without)
-        rows.append((*block.views, pairs, value, float(low), float(high)))
-    return pd.DataFrame(rows, columns=[*VIEWS, "pairs", measure, "low", "high"])
+        same = block.aligned and a == b
+        cells = list(zip(a, b, strict=True)) if same else list(product(a, b))
+        rows, columns = (list(side) for side in zip(*cells, strict=True))
+        mean = Series(
+            float(block.value[rows, columns].mean()), block.without[:, rows, columns].mean(-1)
+        )
+        known = [block.controls[cell] for cell in cells if cell in block.controls]
+        controls = CellControl.mean(known if len(known) == len(cells) else [])
+        means.append(Quarter(block.views, "same" if same else "all", mean, controls))
+    return means
 
 
-def influence(blocks: Sequence[Block], crops: Sequence[Crop]) -> pd.DataFrame:
-    """How much each image moves the values of each pair of views.
+def last_quarter(means: Sequence[Quarter], measure: str) -> pd.DataFrame:
+    """The means over the last quarter with their 95% intervals, controls and gaps to these.
 
-    `mean_change` and `largest_change` are over the cells that have a value whichever image is left
-    out, of the value with the image minus that
-    without it; `share` is the image's part of the cells' summed jackknife variance, 1/n each if
-    all images are alike.
+    Args:
+        means: of `quarters`.
+        measure: name of the column of values.
+    """
+    rows = []
+    for quarter in means:
+        of = quarter.mean
+        low, high = interval(np.array(of.value), of.without)
+        beside_it = [*quarter.controls.columns(of).values(), *quarter.controls.gaps(of).values()]
+        about = (*quarter.views, quarter.pairs, of.value, float(low), float(high))
+        rows.append((*about, len(of.without), *beside_it))
+    columns = [*VIEWS, "pairs", measure, "low", "high", "photographs", *CONTROLS, *GAPS]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def quarter_difference(quarters: Sequence[Quarter]) -> pd.DataFrame:
+    """Two models' means over the last quarter for the same noises: model b minus model a.
+
+    The interval is that of the difference, the same photographs left out on both sides.
+    """
+    rows = []
+    own = [quarter for quarter in quarters if quarter.views[0] == quarter.views[2]]
+    for a, b in combinations(own, 2):
+        if (a.views[1], a.views[3]) == (b.views[1], b.views[3]):
+            value, low, high = gap(b.mean, a.mean)
+            names = (a.views[0], b.views[0], a.views[1], a.views[3])
+            rows.append((*names, value, low, high, len(a.mean.without)))
+    columns = ["model_a", "model_b", "noise_a", "noise_b", "difference", "low", "high"]
+    return pd.DataFrame(rows, columns=[*columns, "photographs"])
+
+
+def influence(blocks: Sequence[Block], photographs: Sequence[str]) -> pd.DataFrame:
+    """How much each photograph moves the values of each pair of views.
+
+    `mean_change` and `largest_change` are over the cells that have a value whichever photograph is
+    left out, of the value with the photograph minus that without it; `share` is the photograph's
+    part of the cells' summed jackknife variance, 1/n each if all photographs are alike.
     """
     rows: list[tuple[Any, ...]] = []
     for block in blocks:
@@ -199,10 +272,9 @@ def influence(blocks: Sequence[Block], crops: Sequence[Crop]) -> pd.DataFrame:
         spread = np.square(change - change.mean(0)).sum((1, 2))
         equal = np.full(len(spread), 1 / max(1, len(spread)))
         share = spread / spread.sum() if spread.sum() > 0 else equal
-        for crop, cell, part in zip(crops, change, share, strict=True):
+        for photograph, cell, part in zip(photographs, change, share, strict=True):
             i, j = np.unravel_index(np.abs(cell).argmax(), cell.shape)
             largest = (block.rows[i].layer, block.columns[j].layer)
-            place = (crop.image, crop.top, crop.left, crop.digest)
-            rows.append((*block.views, *place, part, cell[exists].mean(), cell[i, j], *largest))
-    columns = [*VIEWS, "image", "top", "left", "sha256", "share", "mean_change"]
+            rows.append((*block.views, photograph, part, cell[exists].mean(), cell[i, j], *largest))
+    columns = [*VIEWS, "photograph", "share", "mean_change"]
     return pd.DataFrame(rows, columns=[*columns, "largest_change", "layer_a", "layer_b"])

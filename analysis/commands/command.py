@@ -121,7 +121,8 @@ def compute(job: AnalysisJob, folder: Any = None, quiet: bool = False) -> Mappin
     from analysis.commands import progress
 
     if job.analysis.compute is None:
-        progress.run_pass(job.inputs, job.batches, [job.watch], folder, quiet=quiet)
+        more = job.inputs.controls
+        progress.run_pass(job.inputs, job.batches, [job.watch], folder, controls=more, quiet=quiet)
     return job.all_files(folder, quiet)
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from analysis.commands.controls import ControlInputs
     from analysis.commands.settings import Settings
     from analysis.engine.forward import ForwardSettings
     from mtd.data.crops import Crop
@@ -46,6 +47,8 @@ class RunInputs:
         duplicates: number of crops left out because another one has the same pixels.
         images: where the crops come from, for the manifest.
         skipped: what folders hold beside images, a line each.
+        controls: networks and noises that are no models and noises of the run, but controls of
+            them; None without controls.
     """
 
     models: dict[str, Denoiser]
@@ -56,6 +59,7 @@ class RunInputs:
     duplicates: int = 0
     images: str | tuple[str, ...] = "bundled"
     skipped: tuple[str, ...] = ()
+    controls: ControlInputs | None = None
 
     @property
     def specs(self) -> list[str]:
@@ -66,6 +70,7 @@ class RunInputs:
     def messages(self) -> list[str]:
         """Messages for stderr, before the pass starts."""
         found = [*twin_messages(self.models), *self.skipped]
+        found += self.controls.messages if self.controls is not None else []
         if self.duplicates:
             what = "with the same pixels as another one"
             nouns = verb(self.duplicates, "image or crop", "images or crops")
@@ -86,11 +91,27 @@ class RunInputs:
     ) -> Self:
         """The same with some of the models, noises (in the order given) or crops."""
         by_spec = {noise.spec: noise for noise in self.noises}
+        kept = {k: v for k, v in self.models.items() if models is None or k in models}
+        under = self.noises if noises is None else [by_spec[n] for n in noises if n in by_spec]
         return replace(
             self,
-            models={k: v for k, v in self.models.items() if models is None or k in models},
-            noises=self.noises if noises is None else [by_spec[n] for n in noises if n in by_spec],
+            models=kept,
+            noises=under,
             crops=self.crops if crops is None else list(crops),
+            controls=self.controls and self.controls.subset(kept, [noise.spec for noise in under]),
+        )
+
+    def of_pass(self, controls: ControlInputs | None) -> Self:
+        """The same with the networks and noises of controls among the models and noises."""
+        if controls is None:
+            return self
+        given = {noise.spec for noise in self.noises}
+        identity = {**self.forward.identity, **controls.identity}
+        return replace(
+            self,
+            models={**self.models, **controls.models},
+            noises=[*self.noises, *(n for n in controls.noises if n.spec not in given)],
+            forward=replace(self.forward, identity=identity),
         )
 
     def with_models(self, models: Mapping[str, Denoiser]) -> Self:
@@ -375,6 +396,7 @@ def manifest_of(analysis: str, settings: Settings, inputs: RunInputs) -> dict[st
         "autocast": settings.autocast,
         "images": images if isinstance(images, str) else list(images),
         **({"page": settings.page} if settings.page else {}),
+        **({"controls": inputs.controls.manifest()} if inputs.controls is not None else {}),
         "crop": settings.crop,
         "crop_rule": settings.crop_rule,
         "crops": [

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands import matched_noises
+from analysis.commands import controls, matched_noises
 from analysis.commands.inputs import manifest_of
-from analysis.engine.observer import Batch, Observer, Watch
+from analysis.engine.observer import Batch, Observer, View, Watch
 from analysis.engine.run import batches, compute_result
 
 if TYPE_CHECKING:
@@ -50,12 +50,21 @@ class AnalysisJob:
     name: str
 
     @property
+    def views(self) -> list[View]:
+        """Its models under its noises, then their controls."""
+        assert self.observer is not None
+        more = self.inputs.controls
+        models = [m for m in self.observer.layers if more is None or m not in more.models]
+        own = [View(model, noise) for model in models for noise in self.inputs.specs]
+        return own if more is None else [*own, *more.controls.views(own)]
+
+    @property
     def watch(self) -> Watch:
-        """The observer with the noises and batches that it observes."""
+        """The observer with the views and batches that it observes."""
         assert self.observer is not None
         return Watch(
             self.observer,
-            tuple(self.inputs.specs),
+            frozenset(self.views),
             frozenset(batch.index for batch in self.batches),
             self.analysis.version,
         )
@@ -112,6 +121,7 @@ def plan(
     """
     if analysis.prepare is not None:
         settings = analysis.prepare(inputs, settings)
+    inputs = controls.add(inputs, settings)
     cut: list[Batch] = []
     observer = None
     if analysis.observer is not None:

@@ -12,6 +12,7 @@ from mtd.utils.errors import BadInput, Failed
 from mtd.utils.messages import note, plural
 
 if TYPE_CHECKING:
+    from analysis.commands.controls import ControlInputs
     from analysis.commands.inputs import RunInputs
     from analysis.commands.run_folder import RunFolder
     from analysis.engine.observer import Batch, Watch
@@ -23,6 +24,7 @@ def run_pass(
     watches: Sequence[Watch],
     folder: RunFolder | None = None,
     *,
+    controls: ControlInputs | None = None,
     quiet: bool = False,
 ) -> None:
     """Run all batches under all noises through all networks, with a progress bar.
@@ -32,6 +34,7 @@ def run_pass(
         batches: of the crops.
         watches: observers with what they observe.
         folder: whose cache keeps activations until the run is finished; None for memory.
+        controls: whose networks and noises are run, too.
         quiet: no bar and no messages.
 
     Raises:
@@ -49,11 +52,13 @@ def run_pass(
     if cached:
         found = plural(cached, "cached result")
         note(f"found {found}, not to be computed again", quiet=not talks)
+    whole = inputs.of_pass(controls)
+    models, noises = whole.models, whole.noises
     views = engine_run.run_batches(
-        inputs.models, inputs.noises, batches, watches, inputs.forward, cache=cache, ranks=ranks
+        models, noises, batches, watches, whole.forward, cache=cache, ranks=ranks
     )
     own = [batches[index] for index in ranks.indices_for_rank(len(batches))]
-    counts = [len(engine_run.observed_views(inputs.models, inputs.noises, b, watches)) for b in own]
+    counts = [len(engine_run.observed_views(models, noises, b, watches)) for b in own]
     with ranks.raise_on_all_ranks(), out_of_memory():
         first = next(views, None)  # the first view shows whether the layers can be used
     if talks and folder is not None:

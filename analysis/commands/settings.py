@@ -21,6 +21,9 @@ REFERENCE = "gaussian:15"
 UNSEEN = ("poisson:3.5", "speckle:0.04", "spatial:60", "salt_pepper:0.02", "mixture:4")
 """The noises that are compared with the reference unless a setting says otherwise."""
 
+UNTRAINED = 3
+"""Number of untrained networks of each architecture unless a setting says otherwise."""
+
 CROPS = 64
 """Number of crops of an analysis unless it has a default of its own."""
 
@@ -119,6 +122,26 @@ def memory_option(help: str) -> Any:
 def intervals_option(what: str = "crops") -> Any:
     """The field that turns intervals off."""
     return option(True, f"no intervals: do not leave {what} out", flag="--no-intervals")
+
+
+def controls_option() -> Any:
+    """The field that turns the controls off; see `analysis.engine.controls`."""
+    return option(
+        True,
+        "no controls: no other draws of the noise, other photographs or untrained networks",
+        flag="--no-controls",
+    )
+
+
+def untrained_option() -> Any:
+    """The field of the number of untrained networks."""
+    return option(
+        UNTRAINED,
+        "untrained networks of each architecture, for the controls",
+        metavar="N",
+        minimum=0,
+        maximum=1000,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands import progress
+from analysis.commands import controls, progress
 from analysis.commands.result import finish, write_tables
 from analysis.commands.run_folder import MANIFEST, RunFolder, finished
 
@@ -81,6 +81,8 @@ def pass_through(
     quiet: bool,
 ) -> None:
     """Show every view to the observers of those analyses that have no pass of their own."""
-    watches = [job.watch for job in jobs if job.analysis.compute is None]
-    if watches:
-        progress.run_pass(inputs, batches, watches, folder, quiet=quiet)
+    observing = [job for job in jobs if job.analysis.compute is None]
+    if observing:
+        together = controls.together(job.inputs.controls for job in observing)
+        watches = [job.watch for job in observing]
+        progress.run_pass(inputs, batches, watches, folder, controls=together, quiet=quiet)

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from analysis.commands import controls, training_noises
 from analysis.commands import inputs as commands_inputs
-from analysis.commands import training_noises
 from analysis.commands.inputs import RunInputs, canonical, manifest_of
 from analysis.commands.job import PIXELS, AnalysisJob, plan
 from analysis.commands.model_names import twins
@@ -67,6 +67,7 @@ def load_inputs(
     inputs = commands_inputs.load_inputs(models, settings, photographs)
     with inputs.ranks.raise_on_all_ranks():
         check_models(inputs.models)
+        inputs = controls.add(inputs, settings)
         assert settings.crop is not None
         cut = batches(inputs.crops, settings.batch_size or max(1, PIXELS // settings.crop**2))
         benchmark_of = benchmark_settings(settings)

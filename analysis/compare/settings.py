@@ -8,6 +8,7 @@ from analysis.commands.settings import (
     REFERENCE,
     UNSEEN,
     Settings,
+    controls_option,
     crop_option,
     in_distribution_option,
     limit_option,
@@ -16,6 +17,7 @@ from analysis.commands.settings import (
     option,
     reference_first,
     references_option,
+    untrained_option,
 )
 from mtd.utils.errors import BadInput, one_of
 
@@ -40,6 +42,8 @@ class CompareSettings(Settings):
             benchmark.
         skip: analyses whose index is left out.
         intervals: 95% intervals of the indices.
+        controls: ceiling, floor and untrained networks beside the values of the analyses.
+        untrained: number of untrained networks of each architecture.
         memory: GiB for each analysis.
     """
 
@@ -56,6 +60,8 @@ class CompareSettings(Settings):
         shown=lambda: f"none of {', '.join(with_index())}",
     )
     intervals: bool = option(True, "no intervals of the indices", flag="--no-intervals")
+    controls: bool = controls_option()
+    untrained: int = untrained_option()
     memory: float = memory_option(
         "memory for each analysis; more features are read back from the run folder"
     )

@@ -196,13 +196,13 @@ class Watch:
 
     Attributes:
         observer: the observer.
-        noises: specs of the noises that it observes; None for all.
+        views: that it observes; None for all of its networks, under every noise.
         batches: indices of the batches that it observes; None for all.
         version: of what `extract` returns, part of every cache key.
     """
 
     observer: Observer
-    noises: Collection[str] | None = None
+    views: Collection[View] | None = None
     batches: Collection[int] | None = None
     version: int = 1
 
@@ -212,5 +212,5 @@ class Watch:
 
     def observes_view(self, view: View) -> bool:
         """Whether a view is observed."""
-        known = self.noises is None or view.noise in self.noises
+        known = self.views is None or view in self.views
         return known and view.model in self.observer.layers

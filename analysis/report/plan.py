@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from analysis.commands import controls
 from analysis.commands.inputs import (
     RunInputs,
     canonical,
@@ -108,7 +109,8 @@ class ReportPlan:
     def named(self, names: Sequence[str]) -> ReportPlan:
         """The same with other names of the models, in their order."""
         models = dict(zip(names, self.inputs.models.values(), strict=True))
-        return replace(self, inputs=replace(self.inputs, models=models).with_models({}))
+        named = replace(self.inputs, models=models, controls=None).with_models({})
+        return replace(self, inputs=controls.add(named, self.settings))
 
     @cached_property
     def references(self) -> References:
@@ -238,6 +240,7 @@ def make(
         inputs = replace(
             gather(models, every, device, ranks, photographs), images=settings.images or "bundled"
         )
+        inputs = controls.add(inputs, settings)
         cut = data_crops.crops(
             photographs, side, counts[BENCHMARK], settings.crop_rule, settings.seed
         )
@@ -263,7 +266,8 @@ def share_out(
     section."""
     size = settings.batch_size
     parts = crop_plan.nested(inputs.crops, list(counts.values()), settings.seed)
-    features = inputs.subset(noises=[CLEAN, *noises.features]).noises
+    shown = inputs.subset(noises=[CLEAN, *noises.features])
+    features = [*shown.noises, *(shown.controls.noises if shown.controls is not None else ())]
     batches, shares = crop_plan.shares(parts, counts, features, size)
     tested = inputs.subset(noises=noises.benchmark).noises
     own = crop_plan.batched(large, size, tested, len(batches))

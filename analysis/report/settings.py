@@ -10,6 +10,7 @@ from analysis.commands.settings import (
     UNSEEN,
     Options,
     Settings,
+    controls_option,
     crop_option,
     in_distribution_option,
     limit_option,
@@ -17,6 +18,7 @@ from analysis.commands.settings import (
     noises_option,
     option,
     references_option,
+    untrained_option,
 )
 from mtd.utils.errors import BadInput, nearest
 
@@ -57,6 +59,8 @@ class ReportSettings(Settings):
         lpips: compute LPIPS as well.
         lpips_weights: file of the AlexNet backbone of LPIPS.
         intervals: 95% intervals of CKA and SRGA.
+        controls: ceiling, floor and untrained networks beside the values.
+        untrained: number of untrained networks of each architecture.
         memory: of each analysis, in GiB.
     """
 
@@ -90,6 +94,8 @@ class ReportSettings(Settings):
     lpips: bool = option(True, "leave LPIPS out", flag="--no-lpips")
     lpips_weights: str | None = option(None, "AlexNet backbone of LPIPS", metavar="FILE")
     intervals: bool = option(True, "no intervals of CKA and SRGA", flag="--no-intervals")
+    controls: bool = controls_option()
+    untrained: int = untrained_option()
     memory: float = memory_option(
         "memory for each analysis; more features are read back from the run folder"
     )

@@ -9,7 +9,7 @@ apart, so that their intervals often do not overlap even where all models are eq
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from itertools import combinations
 
 import pandas as pd
@@ -42,6 +42,7 @@ def by_model(
     digits: int = 2,
     unit: str = "",
     equal: Set[frozenset[str]] = frozenset(),
+    beside: Mapping[str, str] | None = None,
 ) -> list[str]:
     """One value of each model.
 
@@ -51,6 +52,7 @@ def by_model(
         digits: after the point.
         unit: of the values.
         equal: pairs of models that are the same network and are not compared.
+        beside: what stands after each model's value, by model; models are then compared elsewhere.
     """
     known = rows[rows.value.notna()]
     unknown = rows[rows.value.isna()].model
@@ -65,9 +67,11 @@ def by_model(
         what = f"{what}, over {len(known)} models (median {middle}), lowest and highest"
     each = [
         f"{bounded(r['value'], r['low'], r['high'], digits, unit)} in {code(r['model'])}"
+        + (beside or {}).get(str(r["model"]), "")
         for r in records(rows_named)
     ]
-    comparison = overlaps(rows_named, equal) if len(rows_named) == len(known) else ""
+    compared = beside is None and len(rows_named) == len(known)
+    comparison = overlaps(rows_named, equal) if compared else ""
     return [f"{what}: {listed(each)}{comparison}.", *missing]
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import analysis
 from analysis.cka import hsic
-from analysis.cka.hsic_from_features import from_features
+from analysis.cka.hsic_from_features import Features, from_features
 from analysis.stats import gram_pca
 from mtd.masking import MaskPolicy
 from mtd.metrics import psnr_ssim
@@ -47,12 +47,13 @@ def autocast_or_not(device: str, on: bool) -> torch.autocast:
 @pytest.mark.parametrize("kind, close", [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 def test_hsic_from_features(device, autocast, kind, close):
     x = features(device)
-    batches = [lambda part=part: part.to(kind) for part in x.split(3)]
+    parts = x.split(3)
+    batches = Features([lambda part=part: part.to(kind) for part in parts], [*map(len, parts)])
     with autocast_or_not(device, autocast):
-        sums = from_features(batches, WIDTHS, formula="biased", leave_out=True, device=device)
-    assert torch.allclose(sums.hsic(), centered_hsic(x), rtol=close, atol=0)
-    scale = (x.shape[1] * (len(x) - 1) - 1) ** 2
-    without = (sums.products + sums.changes[2]) / scale
+        sums = from_features(batches, WIDTHS, formula="biased", photographs=[[2]], device=device)
+    found = sums.cells.block(sums.main.value(), 0)
+    assert torch.allclose(found, centered_hsic(x), rtol=close, atol=0)
+    without = sums.cells.block(sums.main.left(), 0)[0]
     expected = centered_hsic(torch.cat([x[:2], x[3:]]))
     assert torch.allclose(without, expected, rtol=10 * close, atol=0)
 

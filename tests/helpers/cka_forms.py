@@ -7,13 +7,25 @@ import math
 import numpy as np
 import torch
 
-from analysis.cka.hsic import HSIC, from_grams, gram
-from analysis.cka.hsic_from_features import from_features
+from analysis.cka.hsic import gram
+from analysis.cka.hsic_from_features import Features, from_features
+from analysis.cka.hsic_from_grams import from_grams
+from analysis.cka.hsic_sums import HSIC
 
 
-def by_grams(sides, formula="unbiased", **options) -> HSIC:
+def by_grams(sides, formula="unbiased", cluster=1, photographs=(), **options) -> HSIC:
+    """Photographs are given by their crops, of `cluster` samples each."""
     grams = torch.stack([gram(side.reshape(len(side), -1)) for side in sides])
-    return from_grams(grams, formula=formula, **options)
+    members = [samples(crops, cluster) for crops in photographs]
+    if "across" in options:
+        options["across"] = tuple(samples(crops, cluster) for crops in options["across"])
+    return from_grams(grams, formula=formula, photographs=members, **options)
+
+
+def samples(crops, cluster: int) -> torch.Tensor:
+    """Indices of the samples of crops."""
+    first = torch.as_tensor(crops, dtype=torch.int64)[:, None] * cluster
+    return (first + torch.arange(cluster)).flatten()
 
 
 def by_features(sides, formula="unbiased", cluster=1, **options) -> HSIC:
@@ -22,7 +34,18 @@ def by_features(sides, formula="unbiased", cluster=1, **options) -> HSIC:
     widths = [side[0].numel() for side in sides]
     cut = len(whole) // 3
     parts = [lambda: whole[:cut], lambda: whole[cut:]]
-    return from_features(parts, widths, formula=formula, **options)
+    features = Features(parts, [cut, len(whole) - cut])
+    return from_features(features, widths, formula=formula, **options)
+
+
+def cka_of(sums: HSIC) -> torch.Tensor:
+    """CKA of every representation with every other."""
+    return sums.block(0).value
+
+
+def hsic_of(sums: HSIC) -> torch.Tensor:
+    """HSIC of every representation with every other."""
+    return sums.cells.block(sums.main.value(), 0)
 
 
 def oracle(x: np.ndarray, y: np.ndarray, estimator: str = "unbiased") -> float:

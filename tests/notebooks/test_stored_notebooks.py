@@ -294,7 +294,7 @@ def test_the_notebook_of_any_analysis(runs):
 
 @pytest.mark.usefixtures("blank")
 def test_many_models_are_chosen_by_the_reader(runs):
-    done = run("cka", run_dir=str(runs / "many" / "cka"), most_crops=2)
+    done = run("cka", run_dir=str(runs / "many" / "cka"), most_photographs=2)
     assert 'class="pairwise"' in done.with_id("cka-model")["text/html"]
     assert done.with_id("cka-influence")["text/html"].count("<tr>") == 3
     benchmark = run("generalization", run_dir=str(runs / "many" / "generalization"), metric="ssim")
@@ -323,7 +323,9 @@ def test_a_run_of_own_networks_under_one_noise_without_intervals(tmp_path):
     done = run("cka", run_dir=str(result.save(tmp_path / "x")))
     for id in ("cka-noise", "cka-depth", "cka-diagonal"):
         assert "compares no two noises" in done.with_id(id)["text/plain"]
-    assert "influence of single crops is unknown" in done.with_id("cka-influence")["text/plain"]
+    assert (
+        "influence of single photographs is unknown" in done.with_id("cka-influence")["text/plain"]
+    )
     assert "image/png" in done.with_id("cka-model")
 
 
@@ -345,8 +347,8 @@ def test_a_parameter_that_is_not_known_stops_a_notebook(runs):
     for source in ("x = 1", "rundir = 2", notebooks.stored("cka").cells[2].source):  # run again
         with capture_output():
             done.shell.run_cell(source, store_history=True).raise_error()
-    with pytest.raises(ParameterError, match="parameter 'most_crops' has no value"):
-        run_lookup.check_parameters({"run_dir": ""}, "run_dir", "most_crops")
+    with pytest.raises(ParameterError, match="parameter 'most_photographs' has no value"):
+        run_lookup.check_parameters({"run_dir": ""}, "run_dir", "most_photographs")
 
 
 def test_papermill_fails_on_a_parameter_that_is_not_known(tmp_path, monkeypatch):

@@ -46,16 +46,18 @@ def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return pair
 
 
-FEW = ("--limit", "8", "--crop", "24", "--positions", "16")
+SMALL = ("--limit", "8", "--crop", "24", "--positions", "16")
+FEW = (*SMALL, "--no-controls")
 
 
 def test_files_columns_and_rows(folder):
-    done = command("plain.pth", "hidden.pth", *FEW, cwd=folder)
+    done = command("plain.pth", "hidden.pth", *SMALL, cwd=folder)
     assert done.returncode == 0, done.stderr
     (path,) = (folder / "runs").iterdir()
     assert path.name.startswith("cka-plain-hidden-")
     assert sorted(p.name for p in path.iterdir()) == [
         "cka.csv",
+        "controls.csv",
         "cross_model.png",
         "cross_noise.png",
         "depth.csv",
@@ -65,6 +67,7 @@ def test_files_columns_and_rows(folder):
         "last_quarter.csv",
         "layers.csv",
         "manifest.json",
+        "quarter_difference.csv",
         "run.json",
         "summary.txt",
     ]
@@ -92,6 +95,7 @@ def test_files_columns_and_rows(folder):
     words = " ".join(done.stdout.split())
     assert "plain and hidden gaussian:15" in words
     assert "hidden gaussian:15 against poisson:3.5" in words
+    assert "noise CKA ceiling floor untrained" in words
     assert "mean over the last quarter of the blocks" in words and path.name in words
     assert "hidden: SwinIR, input mask 75-85% (pixel), attention mask 75% (always)" in done.stderr
 
@@ -125,7 +129,7 @@ def test_other_measures_compare_whole_images(folder, measure):
 
 def test_a_copy_of_a_file_gives_1_and_is_named(folder):
     shutil.copy("plain.pth", "copy.pth")
-    path = run("plain.pth", "copy.pth", *FEW)
+    path = run("plain.pth", "copy.pth", *SMALL)
     frame = pd.read_csv(path / "last_quarter.csv")
     between = frame[frame.model_a != frame.model_b]
     assert between.cka.to_numpy() == pytest.approx(1, abs=1e-12) and set(between.pairs) == {"same"}
@@ -159,8 +163,10 @@ def test_small_minibatches_have_no_intervals_and_the_run_says_so(folder):
     options = ("--unit", "image", "--batch-size", "4", "--permutations", "0")
     done = command("plain.pth", *FEW[:4], *options, "--output-dir", "run", cwd=folder)
     words = " ".join(done.stdout.split())
-    assert "No intervals: leaving one crop out of a minibatch of 4 changes too much" in words
+    said = "No intervals: leaving a photograph out of a minibatch of 4 crops changes too much"
+    assert said in words
     assert pd.read_csv(folder / "run/cka.csv").low.isna().all()
+    assert pd.read_csv(folder / "run/last_quarter.csv").photographs.tolist() == [0]
 
 
 def test_image_unit_is_the_full_set_by_default(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,16 +15,21 @@ import mtd
 from analysis.cka import functional
 from analysis.cka.command import ANALYSIS
 from analysis.cka.positions import Positions
-from analysis.commands.command import run_arguments
+from analysis.cka.settings import CKASettings
+from analysis.commands.command import compute, run_arguments
+from analysis.commands.inputs import load_inputs
+from analysis.commands.job import plan
 from analysis.engine.feature_maps import lay_out
 from analysis.engine.hooks import Activations
 from mtd.data import crops as data_crops
 from mtd.data import photographs
+from mtd.data.crops import Crop
+from mtd.data.photographs import Photograph
 from mtd.noise import specs as noise_specs
 from tests.helpers.networks import tiny_network
 from tests.helpers.noises import add_keyed
 
-FEW = ("--limit", "8", "--crop", "24", "--positions", "16")
+FEW = ("--limit", "8", "--crop", "24", "--positions", "16", "--no-controls")
 
 
 def run(*arguments: str) -> Path:
@@ -69,13 +75,19 @@ def test_numbers_are_those_of_the_definition(folder):
         assert frame.cka[(*a, *b)] == pytest.approx(expected, abs=1e-5)
 
 
-def left_out(x: np.ndarray, y: np.ndarray, crops: int) -> tuple[float, float]:
-    """The interval, from values that were really computed without each crop."""
-    size = len(x) // crops
-    kept = [np.delete(np.arange(len(x)), np.s_[i * size : (i + 1) * size]) for i in range(crops)]
-    without = np.array([functional.cka(x[rows], y[rows]) for rows in kept])
-    spread = np.sqrt((crops - 1) / crops * np.square(without - without.mean()).sum())
-    half = stats.t.ppf(0.975, crops - 1) * spread
+def left_out(x: np.ndarray, y: np.ndarray, names: list[str]) -> tuple[float, float]:
+    """The interval, from values that were really computed without each photograph.
+
+    Args:
+        x: samples of one side, as many of each crop, crop by crop.
+        y: those of the other side.
+        names: photograph of each crop.
+    """
+    of = np.repeat(names, len(x) // len(names))
+    without = np.array([functional.cka(x[of != name], y[of != name]) for name in set(names)])
+    count = len(without)
+    spread = np.sqrt((count - 1) / count * np.square(without - without.mean()).sum())
+    half = stats.t.ppf(0.975, count - 1) * spread
     value = functional.cka(x, y)
     return value - half, value + half
 
@@ -113,8 +125,56 @@ def test_intervals_and_centerings_are_those_of_the_definition(folder, unit, cent
             sides.append(maps.reshape(8, -1))
     row = pd.read_csv(path / "cka.csv").iloc[0]
     assert row.cka == pytest.approx(functional.cka(*sides), abs=1e-5)
-    assert (row.low, row.high) == pytest.approx(left_out(*sides, 8), abs=1e-4)
+    names = [crop.image for crop in crops]
+    assert sorted(map(names.count, set(names))) == [2, 2, 2, 2]
+    assert (row.low, row.high) == pytest.approx(left_out(*sides, names), abs=1e-4)
     assert row.centering == centering and row.samples == len(sides[0])
+
+
+def test_photographs_of_one_scene_are_left_out_together(folder):
+    """Six photographs of three scenes, two crops of each: three intervals' draws, not six or 12."""
+    whole = photographs.photographs()[:3]
+    halves = [
+        Photograph(f"{photo.name} {half}", 64, 64, part_of(photo, half), photo.name)
+        for half in (0, 1)
+        for photo in whole
+    ]
+    settings = CKASettings(
+        crop=24, limit=12, positions=16, layers=("conv_last",), controls=False, batch_size=5
+    )
+    job = plan(ANALYSIS, load_inputs(["plain.pth"], settings, halves), settings)
+    frames = compute(job, quiet=True)
+    (row,) = frames["cka.csv"].itertuples()
+    assert frames["last_quarter.csv"].photographs.tolist() == [3]
+    assert frames["influence.csv"].photograph.tolist() == [photo.name for photo in whole]
+    crops = job.inputs.crops
+    scenes = [crop.scene for crop in crops]
+    assert len(crops) == 12 and scenes != sorted(scenes)  # those of one are not side by side
+    sides = position_sides("plain.pth", "conv_last", crops, 16)
+    assert row.cka == pytest.approx(functional.cka(*sides), abs=1e-5)
+    assert (row.low, row.high) == pytest.approx(left_out(*sides, scenes), abs=1e-4)
+
+
+def part_of(photo: Photograph, half: int) -> Callable[[], np.ndarray]:
+    """Loads a square of a photograph, at its upper left or its center."""
+    top, left = (0, 0) if not half else (photo.height // 2, photo.width // 2)
+    return lambda: photo.load()[top : top + 64, left : left + 64]
+
+
+def position_sides(model: str, layer: str, crops: list[Crop], count: int) -> list[np.ndarray]:
+    """Channels of a layer at sampled positions of crops, under the two noises of a run."""
+    clean = data_crops.to_tensor([crop.pixels for crop in crops])
+    digests = [crop.digest for crop in crops]
+    places = Positions.draw(digests, count, *clean.shape[2:], 0)
+    network, sides = mtd.load(model), []
+    for spec in ("gaussian:15", "poisson:3.5"):
+        noisy = add_keyed(noise_specs.parse(spec), clean, digests)
+        with torch.no_grad(), Activations(network, layer) as seen:
+            network(noisy, digests)
+        maps = seen[layer].double().numpy()
+        picked = [maps[i][:, places.rows[i], places.columns[i]].T for i in range(len(digests))]
+        sides.append(np.concatenate(picked))
+    return sides
 
 
 def test_biased_values_have_their_null_value_beside_them(folder):

@@ -1,32 +1,34 @@
-"""What is said of a CKA comparison: means, best matches, differences, influence, null values."""
+"""What is said of a CKA comparison: means, controls, differences, influence, null values."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from analysis.cka import reading as cka_reading
-from analysis.cka.reading import differs_from, sentences, terminal_table
+from analysis.cka.reading import sentences, terminal_table
 from analysis.text.equal_weights import same_weights
 from analysis.text.markdown import plain
-from tests.helpers.cka_tables import cka_table
+from tests.helpers.cka_tables import cka_table, difference_table, means_table, quarter_differences
 
-NONE = (np.nan, np.nan)
 MODELS = {"models": {"a": {"sha256": "1"}, "b": {"sha256": "2"}}}
+AGAINST = (("a", "x"), ("a", "y"))
 
 
-def means_of(frame: pd.DataFrame, *bounds: float) -> pd.DataFrame:
-    """One row for each pair of views, with a mean of 0.5 and the bounds given."""
-    views = frame[["model_a", "noise_a", "model_b", "noise_b"]].drop_duplicates()
-    low, high = bounds or NONE
-    return views.assign(cka=0.5, low=low, high=high)
-
-
-def text_of(frame: pd.DataFrame, *bounds: float, **tables: pd.DataFrame) -> str:
-    frames = {"cka": frame, "last_quarter": means_of(frame, *bounds)} | tables
-    table = terminal_table(frames, MODELS)
-    return " ".join(f"{table} {plain(' '.join(sentences(frames, MODELS)))}".split())
+def text_of(
+    frame: pd.DataFrame,
+    means: pd.DataFrame | None = None,
+    manifest: Mapping[str, Any] = MODELS,
+    **tables: pd.DataFrame,
+) -> str:
+    """The table and all sentences, in one line."""
+    frames = {"cka": frame, "last_quarter": means_table(frame) if means is None else means} | tables
+    table = terminal_table(frames, manifest)
+    return " ".join(f"{table} {plain(' '.join(sentences(frames, manifest)))}".split())
 
 
 def test_the_last_quarter_and_best_matches():
@@ -35,15 +37,85 @@ def test_the_last_quarter_and_best_matches():
     crossed = cka_table(matrix, ("a", "gaussian:15"), ("a", "poisson:3"))
     models = cka_table(matrix, ("a", "gaussian:15"), ("b", "gaussian:15"))
     text = text_of(pd.concat([crossed, models]))
-    assert "mean over the last quarter of the blocks" in text and "95%" not in text
+    assert "mean over the last quarter of the blocks" in text and "with 95%" not in text
     assert "a gaussian:15 against poisson:3 0.500" in text
     assert "a and b gaussian:15 0.500" in text
     assert "(block 0.6, block 0.7) among the blocks of b is block 0.7, at 0.900" in text
     assert "best matches of the other blocks of a: 0.200." in text
     assert "is biased" not in text and "This run has no intervals" in text
-    assert "0.500 [0.400, 0.600] for a and b under gaussian:15" in text_of(models, 0.4, 0.6)
+    assert "ceiling" not in text and "untrained" not in text
+    bounded = text_of(models, means_table(models, (0.4, 0.6)))
+    assert "0.500 [0.400, 0.600] for a and b under gaussian:15" in bounded
     text = text_of(models.assign(kernel="rbf", centering="highpass"))
     assert "RBF kernel, local mean removed" in text
+
+
+CONTROLS = {
+    "ceiling": 0.8,
+    "floor": 0.1,
+    "untrained": 0.45,
+    "untrained_sd": 0.03,
+    "normalised": 4 / 7,
+    "below_ceiling": 0.3,
+    "below_ceiling_low": 0.2,
+    "below_ceiling_high": 0.4,
+    "above_untrained": 0.05,
+    "above_untrained_low": -0.1,
+    "above_untrained_high": 0.2,
+}
+
+
+def test_controls_stand_beside_the_value():
+    frame = cka_table(np.eye(3), *AGAINST)
+    means = means_table(frame, (0.4, 0.6)).assign(**CONTROLS)
+    text = text_of(frame, means)
+    assert "CKA ceiling floor untrained normalized" in text
+    assert "0.500 [0.400, 0.600] 0.800 0.100 0.450 ± 0.030 0.571" in text
+    beside = "0.500 [0.400, 0.600] in a (ceiling 0.800, floor 0.100, untrained 0.450 ± 0.030)."
+    assert beside in text
+    drawn = "the same noise drawn again, by 0.300 [0.200, 0.400] in a: shown."
+    assert drawn in text
+    assert "from untrained networks is +0.050 [-0.100, +0.200] in a: not shown." in text
+    without = means.assign(floor=np.nan, untrained_sd=np.nan, normalised=np.nan)
+    text = text_of(frame, without)
+    assert "in a (ceiling 0.800, untrained 0.450)." in text
+    assert "normalized" not in text and "±" not in text
+
+
+@pytest.mark.parametrize(
+    "photographs, least, below, above",
+    [
+        (24, 0.0, "shown", "not shown"),
+        (24, 0.25, "not shown to exceed 0.25", "not shown to exceed 0.25"),
+        (24, 0.05, "shown to exceed 0.05", "not shown to exceed 0.05"),
+        (9, 0.0, *2 * ["too few images to tell (at least 10 photographs)"]),
+        (10, 0.0, "shown", "not shown"),
+    ],
+)
+def test_what_training_and_the_kind_of_noise_change(photographs, least, below, above):
+    frame = cka_table(np.eye(3), *AGAINST)
+    means = means_table(frame, (0.4, 0.6), photographs=photographs).assign(**CONTROLS)
+    text = text_of(frame, means, MODELS | {"least": least})
+    assert f"by 0.300 [0.200, 0.400] in a: {below}." in text
+    assert f"is +0.050 [-0.100, +0.200] in a: {above}." in text
+
+
+def test_a_network_below_untrained_ones_is_said_to_be():
+    frame = cka_table(np.eye(3), *AGAINST)
+    ends = {"above_untrained": -0.3, "above_untrained_low": -0.4, "above_untrained_high": -0.2}
+    means = means_table(frame, (0.1, 0.2)).assign(**CONTROLS | ends)
+    text = text_of(frame, means)
+    assert "from untrained networks is -0.300 [-0.400, -0.200] in a: shown." in text
+
+
+def test_of_many_models_the_ends_stand_beside_their_controls():
+    parts = [cka_table(np.eye(3), (name, "x"), (name, "y")) for name in "abcdef"]
+    frame = pd.concat(parts, ignore_index=True)
+    below = {name: 0.1 * i for i, name in enumerate("abcdef")}
+    means = means_table(frame, (0.4, 0.6)).assign(**CONTROLS)
+    means["below_ceiling"] = means.model_a.map(below)
+    text = text_of(frame, means, {"models": {}})
+    assert "drawn again, by 0.000 [0.200, 0.400] in a and 0.500 [0.200, 0.400] in f: shown." in text
 
 
 def test_the_null_values_of_biased_numbers():
@@ -53,45 +125,136 @@ def test_the_null_values_of_biased_numbers():
     assert "independent layers would score 0.250 to 0.500 here, not 0" in text_of(frame)
 
 
-def difference_table(low: list[float], high: list[float]) -> pd.DataFrame:
-    layers = ["conv_first", *(f"layers.0.residual_group.blocks.{i}" for i in range(len(low) - 1))]
-    middle = (np.array(low) + high) / 2
-    names = {"model_a": "a", "model_b": "b", "noise_a": "x", "noise_b": "y"}
-    return pd.DataFrame(
-        {"layer": layers, "index": range(len(low)), "difference": middle, "low": low, "high": high}
-    ).assign(**names)
+@pytest.mark.parametrize(
+    "bounds, photographs, verdict",
+    [
+        ((0.1, 0.3), 24, "shown"),
+        ((-0.3, -0.1), 24, "shown"),
+        ((-0.1, 0.3), 24, "not shown"),
+        ((0.1, 0.3), 4, "too few images to tell (at least 10 photographs)"),
+        ((np.nan, np.nan), 24, "not shown"),
+    ],
+)
+def test_a_difference_of_two_means_has_a_verdict(bounds, photographs, verdict):
+    frame = cka_table(np.eye(3), *AGAINST)
+    rows = quarter_differences({("a", "b"): bounds}, photographs)
+    text = text_of(frame, quarter_difference=rows)
+    assert f": {verdict}." in text.partition("In this mean b - a is ")[2]
+    assert text.count("In this mean") == 1
+    other = rows.assign(noise_b="z")  # of noises that the table is not about
+    assert "In this mean" not in text_of(frame, quarter_difference=other)
 
 
-def test_models_differ_from_where_the_interval_stays_on_one_side_to_the_last_block():
-    frame = cka_table(np.eye(3), ("a", "x"), ("a", "y"))
-    apart = difference_table([0.1, 0.1, -0.1, 0.2, 0.3], [0.2, 0.2, 0.1, 0.3, 0.4])
-    assert differs_from(apart) == 3
+def test_the_smallest_difference_that_matters_decides():
+    frame = cka_table(np.eye(3), *AGAINST)
+    rows = quarter_differences({("a", "b"): (0.1, 0.3)})
+    for least, verdict in {0.05: "shown to exceed 0.05", 0.1: "not shown to exceed 0.10"}.items():
+        text = text_of(frame, manifest=MODELS | {"least": least}, quarter_difference=rows)
+        assert f"In this mean b - a is +0.200 [+0.100, +0.300]: {verdict}." in text
+
+
+def test_of_many_models_only_the_ends_are_compared():
+    parts = [cka_table(np.eye(3), (name, "x"), (name, "y")) for name in "abcd"]
+    frame = pd.concat(parts, ignore_index=True)
+    means = means_table(frame, (0.4, 0.6))
+    means["cka"] = [0.3, 0.1, 0.9, 0.5]
+    pairs = [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c"), ("b", "d"), ("c", "d")]
+    rows = quarter_differences(dict.fromkeys(pairs, (0.1, 0.3)))
+    text = text_of(frame, means, {"models": {}}, quarter_difference=rows)
+    assert "In this mean c - b is +0.200 [+0.100, +0.300]: shown." in text
+    curves = difference_table([0.1, 0.1], [0.2, 0.2])
+    tables = pd.concat([curves.assign(model_a=a, model_b=b) for a, b in pairs])
+    text = text_of(frame, means, {"models": {}}, difference=tables)
+    assert text.count("Over depth") == 1 and "at the last block c - b" in text
+    assert "were chosen by these same images" in text
+
+
+def test_where_curves_differ_is_read_from_bands_for_all_layers_at_once():
+    """Pointwise intervals without 0 do not count where the band includes it."""
+    frame = cka_table(np.eye(3), *AGAINST)
+    bounds = ([0.1, 0.1, -0.1, 0.2, 0.3], [0.2, 0.2, 0.1, 0.3, 0.4])
+    apart = difference_table(*bounds)
     text = text_of(frame, difference=apart)
-    assert "b is higher from block 0.2 to the last block (2 of 4)" in text
-    assert "at the last block b - a is +0.350 [+0.300, +0.400]" in text
+    assert (
+        "Over depth, x against y: b is shown to be higher at 3 blocks of 4, the first block 0.0, "
+        "by intervals that hold for all layers at once" in text
+    )
+    assert "at the last block b - a is +0.350 [+0.300, +0.400]." in text
+    wide = difference_table(*bounds, band=(0.15, 0.15))
+    text = text_of(frame, difference=wide)
+    assert "b is shown to be higher at 2 blocks of 4, the first block 0.2" in text
+    wider = difference_table(*bounds, band=(0.4, 0.4))
+    text = text_of(frame, difference=wider)
+    assert "a difference from 0 is not shown at any block" in text
+    assert "at the last block b - a is +0.350 [+0.300, +0.400]; a difference" in text
+    text = text_of(frame, manifest=MODELS | {"least": 0.25}, difference=apart)
+    assert "higher by more than 0.25 at 1 block of 4, the first block 0.3" in text
+    text = text_of(frame, manifest=MODELS | {"least": 0.35}, difference=apart)
+    assert "a difference by more than 0.35 is not shown at any block" in text
+
+
+def test_curves_that_cross():
+    frame = cka_table(np.eye(3), *AGAINST)
+    crossing = difference_table([-0.1, -0.3, 0.2], [0.1, -0.1, 0.4])
+    text = text_of(frame, difference=crossing)
+    assert "b is shown to be higher at 1 block of 2, the first block 0.1, and" in text
+    assert "and a is shown to be higher at 1 block of 2, the first block 0.0, by" in text
     below = difference_table([-0.1, -0.3, -0.4], [0.1, -0.1, -0.2])
-    assert "a is higher at all 2 blocks" in text_of(frame, difference=below)
-    together = difference_table([0.2, 0.3, -0.1], [0.3, 0.4, 0.1])
-    assert differs_from(together) is None
-    assert "includes 0, so the order there is undecided" in text_of(frame, difference=together)
+    text = text_of(frame, difference=below)
+    assert "a is shown to be higher at 2 blocks of 2, the first block 0.0, by" in text
+    assert "b is shown" not in text
 
 
-def test_a_crop_with_most_of_the_spread_is_named():
-    frame = cka_table(np.eye(3), ("a", "x"), ("a", "y"))
+def test_with_few_photographs_or_without_intervals_nothing_is_said_to_differ():
+    frame = cka_table(np.eye(3), *AGAINST)
+    apart = difference_table([0.1, 0.1, 0.3], [0.2, 0.2, 0.4])
+    few = means_table(frame, (0.4, 0.6), photographs=9)
+    text = text_of(frame, few, difference=apart)
+    assert "is +0.350 [+0.300, +0.400]; too few images to tell (at least 10 photographs)" in text
+    none = apart.assign(low=np.nan, high=np.nan, band_low=np.nan, band_high=np.nan)
+    text = text_of(frame, means_table(frame, photographs=0), difference=none)
+    assert "b - a is +0.350; without intervals the order is undecided." in text
+    missing = none.assign(difference=np.nan)
+    text = text_of(frame, means_table(frame, photographs=0), difference=missing)
+    assert "at the last block b - a has no value." in text
+    assert "shown to be" not in text
+
+
+@pytest.mark.parametrize(
+    "photographs, said",
+    [
+        (24, "they are about other photographs, not other trainings."),
+        (9, "With 9 photographs they are rough: at least 10 are needed."),
+        (2, "2 photographs are too few for intervals: at least 3 are needed, 10 for inference."),
+        (1, "1 photograph is too few for intervals: at least 3 are needed, 10 for inference."),
+    ],
+)
+def test_what_the_intervals_are_about(photographs, said):
+    frame = cka_table(np.eye(3), *AGAINST)
+    bounds = (0.4, 0.6) if photographs > 2 else (np.nan, np.nan)
+    means = means_table(frame, bounds, photographs=photographs)
+    text = text_of(frame, means)
+    assert said in text and ("rough" in text) == (photographs == 9)
+    assert "an illustration, not inference" not in text
+    text = text_of(frame, means, MODELS | {"images": "bundled"})
+    assert "The bundled photographs are an illustration, not inference" in text
+
+
+def test_a_photograph_with_most_of_the_spread_is_named():
+    frame = cka_table(np.eye(3), *AGAINST)
     views = {"model_a": "a", "noise_a": "x", "model_b": "a", "noise_b": "y"}
     share = np.full(40, 0.5 / 39)
     share[7] = 0.5
-    table = pd.DataFrame(
-        {"image": [f"i{k}" for k in range(40)], "top": 3, "left": 5, "share": share}
-    ).assign(**views)
+    table = pd.DataFrame({"photograph": [f"i{k}" for k in range(40)], "share": share})
+    table = table.assign(**views)
     text = text_of(frame, influence=table)
-    assert "is 50% (i7 at row 3, column 5, for a under x against a under y)" in text
-    assert "see influence.csv" in text
+    assert "of one photograph in the spread behind an interval is 50% (i7, for a under x" in text
+    assert "equal shares of 40 photographs would be 2%: see influence.csv" in text
     assert "see influence.csv" not in text_of(frame, influence=table.assign(share=1 / 40))
 
 
 def test_layers_without_a_value_are_named_with_the_reason():
-    frame = cka_table(np.eye(3), ("a", "x"), ("a", "y"))
+    frame = cka_table(np.eye(3), *AGAINST)
     layers = pd.DataFrame(
         {"model": "a", "noise": "x", "layer": ["conv_first"], "reason": ["it does not vary"]}
     )
@@ -99,31 +262,45 @@ def test_layers_without_a_value_are_named_with_the_reason():
     assert "No value for conv_first of a under x: it does not vary." in text
 
 
-def test_files_with_the_same_weights_are_named():
-    frame = cka_table(np.eye(3), ("a", "x"), ("b", "x"))
-    frames = {"cka": frame, "last_quarter": means_of(frame)}
+def test_files_with_the_same_weights_are_named_and_not_compared():
+    frame = pd.concat(
+        [
+            cka_table(np.eye(3), *AGAINST),
+            cka_table(np.eye(3), ("b", "x"), ("b", "y")),
+            cka_table(np.eye(3), ("a", "x"), ("b", "x")),
+        ]
+    )
+    frames = {
+        "cka": frame,
+        "last_quarter": means_table(frame, (0.4, 0.6)),
+        "quarter_difference": quarter_differences({("a", "b"): (0.1, 0.3)}),
+        "difference": difference_table([0.1, 0.1], [0.2, 0.2]),
+    }
     same: dict[str, dict[str, dict[str, object]]] = {
         "models": {"a": {"sha256": "1"}, "b": {"sha256": "1"}}
     }
     assert same_weights(same) == ["`a` and `b` hold the same weights."]
     said = sentences(frames, same)
-    assert not any("best match" in text or "Between models" in text for text in said)
+    comparisons = ("best match", "Between models", "In this mean", "Over depth")
+    assert not any(word in text for text in said for word in comparisons)
     same["models"]["b"]["usage"] = {"sigma": 25.0}  # called in another way: compared
-    assert any("best match" in text for text in sentences(frames, same))
+    said = sentences(frames, same)
+    assert all(any(word in text for text in said) for word in comparisons)
     assert same_weights(MODELS) == []
 
 
 @pytest.mark.parametrize(
-    "count, batches, said_",
+    "count, photographs, said_",
     [
-        (19, [12], "With 19 permutations the tests of `cka.csv` cannot decide: p is 0.05 or more"),
-        (20, [12], ""),
-        (1000, [3], "With 3 crops the tests of `cka.csv` cannot decide: p is 0.17 or more; more"),
-        (1000, [4], ""),
-        (0, [3], ""),
+        (19, 12, "With 19 permutations the tests of `cka.csv` cannot decide: p is 0.05 or more"),
+        (20, 12, ""),
+        (1000, 9, "9 photographs: no p-values in `cka.csv`; at least 10 are needed"),
+        (1000, 10, ""),
+        (0, 3, ""),
     ],
 )
-def test_tests_by_few_permutations_cannot_decide(count, batches, said_):
-    """The least p-value is 1 / (1 + permutations), and that of all orders of the crops."""
-    text = " ".join(cka_reading.few_permutations({"permutations": count, "batches": batches}))
+def test_permutations_need_to_be_enough_and_photographs_too(count, photographs, said_):
+    """The least p-value is 1 / (1 + permutations)."""
+    crops = [{"image": str(image)} for image in range(photographs)]
+    text = " ".join(cka_reading.few_permutations({"permutations": count, "crops": crops}))
     assert text.startswith(said_) and bool(text) == bool(said_)

@@ -50,7 +50,8 @@ def test_a_pair_is_drawn_in_whichever_order_it_is_named(result):
         [line.get_ydata().tolist() for line in result.plot_depth(axes(), noises=pair).lines]
         for pair in (("gaussian:15", "poisson:3.5"), ("poisson:3.5", "gaussian:15"))
     ]
-    assert curves[0] == curves[1] and len(curves[0]) == 2
+    # of two models the curve, its ceiling, its floor, and untrained networks
+    assert curves[0] == curves[1] and len(curves[0]) == 2 * 4
 
 
 def test_what_the_run_does_not_hold(result):

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from analysis.cka.functional import CKA, cka
 from analysis.cka.hsic import CHUNK, gram, u_center
-from analysis.cka.hsic_from_features import from_features
+from analysis.cka.hsic_from_features import Features, from_features
 from mtd.utils.errors import BadInput
-from tests.helpers.cka_forms import by_features, by_grams, oracle
+from tests.helpers.cka_forms import by_features, by_grams, cka_of, hsic_of, oracle
 
 FORMS = [by_grams, by_features]
 
@@ -80,12 +80,12 @@ def tensors(*sides):
 @pytest.mark.parametrize("constant", [0, 1000])
 def test_golden_values(form, x, y, hsics, unbiased, biased, constant):
     sums = form([side + constant for side in tensors(x, y)])
-    found = sums.hsic()
+    found = hsic_of(sums)
     for value, expected in zip((found[0, 1], found[0, 0], found[1, 1]), hsics, strict=True):
         assert float(value) == pytest.approx(float(expected), rel=1e-11, abs=1e-12)
-    assert float(sums.cka()[0, 1]) == pytest.approx(unbiased, rel=1e-12, nan_ok=True)
+    assert float(cka_of(sums)[0, 1]) == pytest.approx(unbiased, rel=1e-12, nan_ok=True)
     sums = form([side + constant for side in tensors(x, y)], "biased")
-    assert float(sums.cka()[0, 1]) == pytest.approx(biased, rel=1e-12, abs=1e-12)
+    assert float(cka_of(sums)[0, 1]) == pytest.approx(biased, rel=1e-12, abs=1e-12)
 
 
 @pytest.mark.parametrize("x, y, hsics, unbiased, biased", GOLDEN)
@@ -110,7 +110,7 @@ def test_hsic_is_the_u_statistic(pair):
     expected = float(brute_force_hsic(x, y))
     for form in FORMS:
         sums = form(tensors(x, y))
-        assert float(sums.hsic()[0, 1]) == pytest.approx(expected, abs=1e-9)
+        assert float(hsic_of(sums)[0, 1]) == pytest.approx(expected, abs=1e-9)
 
 
 RNG = np.random.default_rng(0)
@@ -180,10 +180,11 @@ def test_features_do_not_depend_on_batches(estimator):
     x = torch.from_numpy(X) + 50 * torch.arange(40)[:, None] / 40  # the mean drifts over batches
     both = torch.cat([x, torch.from_numpy(Y)], dim=1)[:, None]
     cuts = [both[a:b] for a, b in ((0, 3), (3, 4), (4, 30), (30, 40))]
-    parts = from_features([lambda c=c: c for c in cuts], [12, 7], formula=estimator)
-    whole = from_features([lambda: both], [12, 7], formula=estimator)
-    assert torch.allclose(parts.hsic(), whole.hsic(), rtol=1e-10)
-    assert float(whole.cka()[0, 1]) == pytest.approx(oracle(x.numpy(), Y, estimator), abs=1e-10)
+    batches = Features([lambda c=c: c for c in cuts], [len(cut) for cut in cuts])
+    parts = from_features(batches, [12, 7], formula=estimator)
+    whole = from_features(Features([lambda: both], [40]), [12, 7], formula=estimator)
+    assert torch.allclose(hsic_of(parts), hsic_of(whole), rtol=1e-10)
+    assert float(cka_of(whole)[0, 1]) == pytest.approx(oracle(x.numpy(), Y, estimator), abs=1e-10)
 
 
 def test_minibatches_average_hsic_and_take_one_ratio():
@@ -194,7 +195,7 @@ def test_minibatches_average_hsic_and_take_one_ratio():
         x, y = X[batch], Y[batch]
         similarity.update([x, y], [y])
         n = len(x)
-        hsic = by_grams(tensors(x, y)).hsic().numpy()
+        hsic = hsic_of(by_grams(tensors(x, y))).numpy()
         numerator += n * (n - 3) * hsic[0, 1]
         denominators += n * (n - 3) * hsic.diagonal()
         weight += n * (n - 3)
@@ -233,7 +234,7 @@ def test_nan_names_the_side_and_the_reason():
     assert len(warned) == 1
     for form in FORMS:  # one broken layer leaves the others alone
         sums = form(tensors(X, broken, Y))
-        assert float(sums.cka()[0, 2]) == pytest.approx(cka(X, Y), rel=1e-9)
+        assert float(cka_of(sums)[0, 2]) == pytest.approx(cka(X, Y), rel=1e-9)
         assert list(sums.degenerate()) == [1]
     similarity = CKA()
     similarity.update([X[:10], constant], [Y[:10]])

@@ -1,4 +1,4 @@
-"""Grams in float32 that are as good as float64, images left out, kernels, summing over batches."""
+"""Grams in float32 as good as float64, photographs left out, kernels, sums over batches."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import torch
 from scipy.spatial.distance import pdist, squareform
 
 from analysis.cka import hsic
+from analysis.cka.cells import Cells, deranged
+from analysis.cka.hsic_from_grams import from_grams
 from mtd.utils.errors import BadInput
 from tests.helpers.cka_forms import by_features, by_grams, oracle
 
@@ -25,66 +27,150 @@ def layers(n: int, *widths: int) -> list[torch.Tensor]:
     ]
 
 
+PHOTOGRAPHS = [[0, 3, 4], [1], [2, 5, 8], [6, 7]]
+"""The crops of each photograph: in different batches, of different numbers."""
+
+
+def rows(crops: list[int], cluster: int) -> np.ndarray:
+    return (np.array(crops, dtype=int)[:, None] * cluster + np.arange(cluster)).ravel()
+
+
 @pytest.mark.parametrize("form", [by_grams, by_features])
 @pytest.mark.parametrize("formula", ["unbiased", "biased"])
 @pytest.mark.parametrize("cluster", [1, 3])
-def test_left_out_images_are_as_if_they_had_never_been_there(form, formula, cluster):
-    images = 9
-    sides = layers(images * cluster, 4, 7, 2)
-    sums = form(sides, formula, cluster=cluster, leave_out=True)
-    assert sums.changes.shape == (images, 3, 3)
-    every = sums.cka_without(slice(0, 3), slice(0, 3))
-    for image in range(images):
-        kept = [i for i in range(len(sides[0])) if i // cluster != image]
-        rest = [side[kept].numpy() for side in sides]
+def test_left_out_photographs_are_as_if_they_had_never_been_there(form, formula, cluster):
+    sides = layers(9 * cluster, 4, 7, 2)
+    sums = form(sides, formula, cluster=cluster, photographs=PHOTOGRAPHS)
+    every = sums.block(0)
+    assert every.without.shape == (4, 3, 3)
+    for photograph, crops in enumerate(PHOTOGRAPHS):
+        rest = [np.delete(side.numpy(), rows(crops, cluster), axis=0) for side in sides]
         for a, b in itertools.product(range(3), repeat=2):
             expected = oracle(rest[a], rest[b], formula)
-            assert float(every[image, a, b]) == pytest.approx(expected, abs=1e-10)
-    assert torch.equal(sums.cka_without(slice(0, 2), slice(1, 3)), every[:, :2, 1:])
+            assert float(every.without[photograph, a, b]) == pytest.approx(expected, abs=1e-10)
 
 
-def test_leaving_out_changes_nothing_else():
-    sides = layers(24, 4, 7)
-    for form in (by_grams, by_features):
-        plain, full = form(sides), form(sides, cluster=3, leave_out=True)
-        assert torch.allclose(plain.hsic(), full.hsic(), rtol=1e-12)
-        assert torch.allclose(plain.power, full.power)
+@pytest.mark.parametrize("form", [by_grams, by_features])
+@pytest.mark.parametrize("formula", ["unbiased", "biased"])
+def test_only_the_cells_that_are_wanted(form, formula):
+    sides = layers(24, 4, 7, 2, 4)
+    every = form(sides, formula, photographs=[[0, 1], [2]])
+    blocks, pairs = [(slice(0, 1), slice(1, 4)), (slice(0, 2), slice(2, 4))], [(3, 1), (0, 3)]
+    some = form(sides, formula, cells=Cells(4, blocks, pairs), photographs=[[0, 1], [2]])
+    for index, (a, b) in enumerate(blocks):
+        assert torch.allclose(some.block(index).value, every.block(0).value[a, b], rtol=1e-12)
+        assert torch.allclose(some.block(index).without, every.block(0).without[:, a, b])
+    for index, (i, j) in enumerate(pairs):
+        assert torch.allclose(some.pairs().value[index], every.block(0).value[i, j])
+        assert torch.allclose(some.pairs().without[:, index], every.block(0).without[:, i, j])
+    assert torch.allclose(some.own(), every.own(), rtol=1e-12)
+    assert torch.allclose(some.power, every.power)
+    first, second = some.cells.ends()
+    assert first.tolist() == [0, 1, 2, 3, 0, 0, 0, 0, 0, 1, 1, 3, 0]
+    assert second.tolist() == [0, 1, 2, 3, 1, 2, 3, 2, 3, 2, 3, 1, 3]
+
+
+def one_hsic(x: np.ndarray, y: np.ndarray, formula: str) -> float:
+    """HSIC by its definition; see `oracle`."""
+    n = len(x)
+    k, ell = x @ x.T, y @ y.T
+    if formula == "biased":
+        h = np.eye(n) - 1 / n
+        return float(np.trace(k @ h @ ell @ h) / (n - 1) ** 2)
+    np.fill_diagonal(k, 0)
+    np.fill_diagonal(ell, 0)
+    terms = np.trace(k @ ell) + k.sum() * ell.sum() / ((n - 1) * (n - 2))
+    return float((terms - 2 / (n - 2) * (k.sum(0) @ ell.sum(0))) / (n * (n - 3)))
+
+
+@pytest.mark.parametrize("form", [by_grams, by_features])
+@pytest.mark.parametrize("formula", ["unbiased", "biased"])
+@pytest.mark.parametrize("cluster", [1, 3])
+def test_pairs_across_photographs(form, formula, cluster):
+    """Against HSIC of rows that are really put beside those of another photograph."""
+    sides = layers(9 * cluster, 4, 7)
+    photograph = {crop: i for i, crops in enumerate(PHOTOGRAPHS) for crop in crops}
+    first, second = deranged([photograph[crop] for crop in range(9)])
+    cells = Cells(2, across=[(0, 1), (1, 1)])
+    found = form(
+        sides,
+        formula,
+        cluster=cluster,
+        cells=cells,
+        photographs=PHOTOGRAPHS,
+        across=(first, second),
+    ).across_photographs()
+
+    def expected(gone: list[int], i: int, j: int) -> float:
+        kept = [k for k in range(len(first)) if not {int(first[k]), int(second[k])} & set(gone)]
+        x = sides[i].numpy()[rows(first[kept].tolist(), cluster)]
+        y = sides[j].numpy()[rows(second[kept].tolist(), cluster)]
+        stay = [np.delete(sides[k].numpy(), rows(gone, cluster), axis=0) for k in (i, j)]
+        own = [one_hsic(side, side, formula) for side in stay]
+        return one_hsic(x, y, formula) / np.sqrt(own[0] * own[1])
+
+    for place, (i, j) in enumerate(cells.across):
+        assert float(found.value[place]) == pytest.approx(expected([], i, j), abs=1e-10)
+        for index, crops in enumerate(PHOTOGRAPHS):
+            if cluster == 3 or index in (1, 3):  # enough samples are left
+                value = expected(crops, i, j)
+                assert float(found.without[index, place]) == pytest.approx(value, abs=1e-9)
+
+
+def test_deranged_crops_are_of_different_photographs():
+    for names in ("aabbcc", "abcabcabd", "aaab", "aabcd", "ab", "aaaabbbb"):
+        first, second = deranged(list(names))
+        assert len(first) and all(names[i] != names[j] for i, j in zip(first, second, strict=True))
+        assert sorted(first.tolist()) == sorted(second.tolist()) == sorted(set(first.tolist()))
+        most = max(names.count(name) for name in names)
+        assert len(first) == min(len(names), 2 * (len(names) - most))
+    assert [len(side) for side in deranged("aaaa")] == [0, 0]
 
 
 @pytest.mark.parametrize("form", [by_grams, by_features])
 def test_float32_features_left_out_agree_with_float64(form):
     sides = [side.float() for side in layers(120, 20, 30)]
-    exact = form([side.double() for side in sides], cluster=10, leave_out=True)
-    found = form(sides, cluster=10, leave_out=True)
-    block = slice(0, 2), slice(0, 2)
-    assert (found.cka_without(*block) - exact.cka_without(*block)).abs().max() < 1e-6
+    photographs = [[0, 1], [5], [7, 11]]
+    exact = form([side.double() for side in sides], cluster=10, photographs=photographs)
+    found = form(sides, cluster=10, photographs=photographs)
+    assert (found.block(0).without - exact.block(0).without).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize("constant", [0, 10, 100, 1000])
 def test_float32_features_with_a_large_mean_agree_with_float64(constant):
     sides = [(side - side.mean(0) + constant).float() for side in layers(120, 20, 30)]
-    exact = by_features([side.double() for side in sides])
-    assert (by_features(sides).cka() - exact.cka()).abs().max() < 1e-6
+    exact = by_features([side.double() for side in sides], photographs=[[3, 4]])
+    found = by_features(sides, photographs=[[3, 4]])
+    assert (found.block(0).value - exact.block(0).value).abs().max() < 1e-6
+    assert (found.block(0).without - exact.block(0).without).abs().max() < 1e-6
 
 
-def test_an_image_without_which_too_few_are_left_takes_its_batch_with_it():
+def test_a_photograph_without_which_too_few_are_left_takes_its_batch_with_it():
     first, second = layers(4, 3, 5), layers(8, 3, 5)
-    both = by_grams(first, leave_out=True) + by_grams(second, leave_out=True)
-    block = slice(0, 2), slice(0, 2)
-    assert both.samples == 12 and both.changes.shape == (12, 2, 2)
-    assert torch.allclose(both.cka_without(*block)[0], by_grams(second).cka())
-    assert torch.allclose(both.cka_without(*block)[3], by_grams(second).cka())
+    both = by_grams(first, photographs=[[0], [1], []]) + by_grams(
+        second, photographs=[[], [0, 1], [4]]
+    )
+    assert both.samples == 12
+    without = both.block(0).without
+    assert torch.allclose(without[0], by_grams(second).block(0).value)
+    rest = [np.delete(side.numpy(), [0, 1], axis=0) for side in second]
+    assert float(without[1, 0, 1]) == pytest.approx(oracle(*rest))
+    alone = by_grams(first, photographs=[[0]]).block(0)
+    assert alone.without.isnan().all() and not alone.value.isnan().any()
 
 
 def test_one_broken_layer_leaves_the_others_alone():
     sides = layers(20, 4, 5, 6)
-    whole = by_grams(sides, leave_out=True)
+    photographs = [[0], [1, 2]]
+    whole = by_grams(sides, photographs=photographs).block(0)
     sides[1][3, 2] = torch.nan
     for form in (by_grams, by_features):
-        broken = form(sides, leave_out=True)
-        left = broken.cka_without(slice(0, 3), slice(0, 3))
-        assert left[:, 1].isnan().all() and left[:, :, 1].isnan().all()
-        assert torch.allclose(left[:, 0, 2], whole.cka_without(slice(0, 1), slice(2, 3))[:, 0, 0])
+        broken = form(sides, photographs=photographs)
+        left = broken.block(0)
+        assert left.without[:, 1].isnan().all() and left.without[:, :, 1].isnan().all()
+        assert left.value[1].isnan().all()
+        assert torch.allclose(left.without[:, 0, 2], whole.without[:, 0, 2])
+        assert torch.allclose(left.value[0, 2], whole.value[0, 2])
         assert list(broken.degenerate()) == [1]
 
 
@@ -119,11 +205,11 @@ def test_median_distance_and_rbf_against_scipy():
 def test_rbf_cka_tends_to_linear_cka_for_a_wide_kernel():
     sides = layers(30, 4, 6)
     grams = torch.stack([hsic.gram(side) for side in sides])
-    linear = hsic.from_grams(grams).cka()[0, 1]
+    linear = from_grams(grams).block(0).value[0, 1]
     wide = hsic.rbf(grams, 1e3 * hsic.median_distance(grams))
     narrow = hsic.rbf(grams, hsic.median_distance(grams))
-    assert float(hsic.from_grams(wide).cka()[0, 1]) == pytest.approx(float(linear), abs=1e-5)
-    assert abs(float(hsic.from_grams(narrow).cka()[0, 1]) - float(linear)) > 1e-3
+    assert float(from_grams(wide).block(0).value[0, 1]) == pytest.approx(float(linear), abs=1e-5)
+    assert abs(float(from_grams(narrow).block(0).value[0, 1]) - float(linear)) > 1e-3
 
 
 def test_too_few_samples():

@@ -105,7 +105,8 @@ def written(path: Path) -> Callable[[], bool]:
 
 def test_sound_results_are_not_computed_again_and_a_finished_run_runs_nothing(folder, networks):
     original = engine_run.ActivationCache.put
-    total = 12 // 2 * 4
+    # two models under two noises; their other draws; three untrained networks for each model
+    total = 12 // 2 * (4 + 4 + 3 * 4)
 
     def stop(self, key, tensors):
         if self.count() == 7:

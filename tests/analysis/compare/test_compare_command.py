@@ -208,8 +208,8 @@ def test_checkpoints_in_one_pass_give_the_tables_of_every_command(four, monkeypa
     )
     path = run([*FOUR, *FEW], "test")
     # two batches; clean, Gaussian, Poisson; under two of them also the noisy input, a blur, a
-    # median and four fixed filters
-    assert len(seen) == 2 * (3 * 4 + 2 * 7)
+    # median and four fixed filters; controls of CKA: other draws, untrained networks of three kinds
+    assert len(seen) == 2 * (3 * 4 + 2 * 7 + 2 * 4 + 2 * 3 * 3)
     names = {*COMMANDS, *(f"cka-{Path(name).stem}" for name in FOUR)} - {"cka"}
     assert {item.name for item in path.iterdir() if item.is_dir()} == names
     assert not (path / "cache").exists()

@@ -272,14 +272,26 @@ def test_results_of_different_input_masks_are_cached_apart(networks, tmp_path):
     assert calls == {"a": 18, "b": 18}
 
 
-def test_a_watch_observes_only_its_noises_and_batches(networks):
+def test_a_watch_observes_only_its_views_and_batches(networks):
     first, *others = groups()
-    observer, other = Outputs(networks), Outputs({"a": None})
-    watches = [Watch(observer, batches={first.index}), Watch(other, noises=["poisson:3"])]
+    calls = count(networks)
+    observer, other = Outputs(networks), Outputs(networks)
+    view = View("a", "poisson:3")
+    watches = [Watch(observer, batches={first.index}), Watch(other, views={view})]
     views = list(engine_run.run_batches(networks, NOISES, [first, *others], watches))
-    assert len(views) == 4 + len(others) and set(views[4:]) == {View("a", "poisson:3")}
+    assert len(views) == 4 + len(others) and set(views[4:]) == {view}
+    assert calls == {"a": 2 + len(others), "b": 2}
     assert set(observer.outputs) == {View(name, n.spec) for n in NOISES for name in networks}
-    assert set(other.outputs) == {View("a", "poisson:3")}
+    assert set(other.outputs) == {view}
+
+
+def test_a_watch_observes_no_network_without_layers(networks):
+    """Also where a view of it is named."""
+    observer = Outputs({"a": networks["a"]})
+    watch = Watch(observer, views={View("a", "poisson:3"), View("b", "poisson:3")})
+    assert list(engine_run.run_batches(networks, NOISES, groups(8), [watch])) == [
+        View("a", "poisson:3")
+    ]
 
 
 def test_outputs_in_tiles_and_whole_ones_are_cached_apart(networks, tmp_path):

@@ -82,7 +82,7 @@ def test_an_observer_meets_only_batches_that_it_observes(pair):
     models = {"a": mtd.load(pair / "plain.pth")}
     watches = [
         engine_observer.Watch(one, batches={0}),
-        engine_observer.Watch(other, noises=["poisson:3"]),
+        engine_observer.Watch(other, views={engine_observer.View("a", "poisson:3")}),
     ]
     views = list(engine_run.run_batches(models, noises, groups, watches))
     assert one.met == [(0, ["gaussian:15", "poisson:3"])]

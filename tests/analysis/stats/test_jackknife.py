@@ -9,6 +9,7 @@ from scipy import stats
 
 from analysis.cka import hsic
 from analysis.cka.compute import STEADY
+from analysis.cka.hsic_from_grams import from_grams
 from analysis.stats.jackknife import draws, interval, log_interval, standard_error
 from analysis.text.intervals import about_intervals
 
@@ -30,10 +31,9 @@ def test_fewer_than_three_images_have_no_interval():
 
 def cka_of(x: np.ndarray, y: np.ndarray) -> tuple[float, float, float]:
     grams = torch.stack([hsic.gram(torch.from_numpy(side)) for side in (x, y)])
-    sums = hsic.from_grams(grams, leave_out=True)
-    value = float(sums.cka()[0, 1])
-    without = sums.cka_without(slice(0, 1), slice(1, 2))[:, 0, 0].numpy()
-    low, high = interval(np.array(value), without)
+    sums = from_grams(grams, photographs=list(torch.arange(len(x))[:, None])).block(0)
+    value = float(sums.value[0, 1])
+    low, high = interval(np.array(value), sums.without[:, 0, 1].numpy())
     return value, float(low), float(high)
 
 
@@ -77,11 +77,15 @@ def test_intervals_of_minibatches_are_wide_rather_than_narrow():
             parts = []
             for start in range(0, len(sides[0]), batch):
                 grams = [hsic.gram(torch.from_numpy(s[start : start + batch])) for s in sides]
-                parts.append(hsic.from_grams(torch.stack(grams), leave_out=True))
-            total = sum(parts[1:], parts[0])
-            values.append(float(total.cka()[0, 1]))
-            without = total.cka_without(slice(0, 1), slice(1, 2))[:, 0, 0].numpy()
-            errors.append(float(standard_error(without)))
+                none = torch.zeros(0, dtype=torch.int64)
+                inside = range(start, start + batch)
+                photographs = [
+                    torch.tensor([i - start]) if i in inside else none for i in range(4 * batch)
+                ]
+                parts.append(from_grams(torch.stack(grams), photographs=photographs))
+            total = sum(parts[1:], parts[0]).block(0)
+            values.append(float(total.value[0, 1]))
+            errors.append(float(standard_error(total.without[:, 0, 1].numpy())))
         ratios[batch] = np.mean(errors) / np.std(values)
     print({batch: round(float(ratio), 2) for batch, ratio in ratios.items()})
     assert ratios[4] > 1.5

@@ -118,52 +118,12 @@ def test_the_lowest_of_many_models_are_counted():
     assert "ties" not in said(by_noise(under(many), "v"))
 
 
-def depth(names: tuple[str, str], bounds: list[tuple[float, float]]) -> pd.DataFrame:
-    rows = [
-        {
-            "model_a": names[0],
-            "model_b": names[1],
-            "noise_a": "g",
-            "noise_b": "p",
-            "layer": f"layers.0.residual_group.blocks.{i}",
-            "index": i,
-            "difference": (low + high) / 2,
-            "low": low,
-            "high": high,
-        }
-        for i, (low, high) in enumerate(bounds)
-    ]
-    return pd.DataFrame(rows)
-
-
-def test_from_where_on_two_models_differ():
-    means = pd.DataFrame({"model_a": [], "model_b": [], "noise_a": [], "noise_b": [], "cka": []})
-    bounds = [(-0.3, -0.1), (-0.1, 0.1), (0.1, 0.3), (0.2, 0.4)]
-    frames = {
-        "last_quarter": means.assign(low=[], high=[]),
-        "difference": depth(("a", "b"), bounds),
-    }
-    (text,) = cka_reading.differences(frames)
-    assert "`b` is higher from block 0.2 to the last block (2 of 4)" in text
-    assert "before that it is lower at block 0.0" in text
-    assert "`b` - `a` is +0.300 [+0.200, +0.400]" in text
-    assert "chosen" not in text
-    frames["difference"] = depth(("a", "b"), [(-h, -low) for low, h in bounds])
-    assert "`a` is higher from block 0.2" in said(cka_reading.differences(frames))
-    frames["difference"] = depth(("a", "b"), [(0.1, 0.3), (-0.1, 0.2)])
-    assert "includes 0, so the order there is undecided" in said(cka_reading.differences(frames))
-    frames["difference"] = depth(("a", "b"), [(NAN, NAN)])
-    assert "the last block `b` - `a` has no value." in said(cka_reading.differences(frames))
-    frames["difference"] = frames["difference"].assign(difference=0.2)
-    assert "without intervals" in said(cka_reading.differences(frames))
-
-
 def test_one_model_has_no_pairs_in_cka():
     frame = cka_table(np.eye(3), ("a", "g"), ("a", "p"))
     means = frame.iloc[[0]][["model_a", "noise_a", "model_b", "noise_b", "cka", "low", "high"]]
     frames = {"cka": frame, "last_quarter": means, "depth": frame.iloc[:0]}
-    text = said(cka_reading.sentences(frames, {}))
-    assert "1.000 in `a`" in text and "no intervals" in text
+    text = said(cka_reading.sentences(frames, {"crops": [{"image": i} for i in "abcc"]}))
+    assert "1.000 in `a`" in text and "This run has no intervals" in text
     assert "no two models" in cka_text.alt_maps(frames, "cross_model")
     assert "a: 0.00 to 1.00" in cka_text.alt_maps(frames, "cross_noise")
     assert cka_text.alt_depth(frames) == "This run compares no two noises."

@@ -1,0 +1,168 @@
+"""The controls of a similarity: ceiling, floor and untrained networks.
+
+* *Ceiling* of layer i of view A against layer j of view B: √(s(Aᵢ, Aᵢ′) · s(Bⱼ, Bⱼ′)), A′ being A
+  with another draw of its noise. No more can be expected of two views of the same content.
+* *Floor*: s(Aᵢ, Bⱼ) with the photographs of one side exchanged. Position, edges of the image and
+  the spread of the features alone give as much.
+* *Untrained*: networks with random weights, of one model one under both noises, of two models two
+  under the same noise; mean and standard deviation.
+* *Normalized*: (value − floor) / (ceiling − floor), 0 at the floor and 1 at the ceiling; only where
+  the 95% interval of ceiling − floor excludes 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from analysis.cka.control_cells import ControlCells
+from analysis.cka.hsic_sums import Similarity
+from analysis.stats.jackknife import LEVEL, interval
+
+Array = NDArray[np.float64]
+
+
+class Series(NamedTuple):
+    """A value, and the same without each photograph."""
+
+    value: float
+    without: Array
+
+
+NOTHING = Series(math.nan, np.zeros(0))
+
+
+@dataclass(frozen=True)
+class CellControl:
+    """The controls of one cell, or of the mean over several.
+
+    Attributes:
+        ceiling: see the head of this file; NaN without another draw.
+        floor: NaN with crops of one photograph alone.
+        untrained: of each untrained network, or pair of them; none without.
+        draws: similarity of either side with itself under another draw, of which the ceiling is.
+    """
+
+    ceiling: Series
+    floor: Series
+    untrained: Sequence[Series]
+    draws: tuple[Series, Series] = (NOTHING, NOTHING)
+
+    @classmethod
+    def mean(cls, controls: Sequence[CellControl]) -> CellControl:
+        """The controls of the mean over cells."""
+        if not controls:
+            return cls(NOTHING, NOTHING, ())
+        return cls(
+            average([one.ceiling for one in controls]),
+            average([one.floor for one in controls]),
+            [average(drawn) for drawn in zip(*(one.untrained for one in controls), strict=False)],
+        )
+
+    def columns(self, of: Series) -> dict[str, float]:
+        """The columns of a table beside a value; NaN where there is no control."""
+        mean, sd = self.untrained_mean(), self.untrained_sd()
+        return {
+            "ceiling": self.ceiling.value,
+            "floor": self.floor.value,
+            "untrained": mean.value,
+            "untrained_sd": sd,
+            "normalised": self.normalised(of.value),
+        }
+
+    def gaps(self, of: Series) -> dict[str, float]:
+        """How far a value is below its ceiling and above untrained networks, with 95% intervals.
+
+        Both are intervals over photographs; the second has the uncertainty of the mean over the
+        untrained networks added to it, as a variance.
+        """
+        below = gap(self.ceiling, of)
+        above = gap(of, self.untrained_mean(), self.untrained_sd(), len(self.untrained))
+        return {
+            f"{name}{end}": value
+            for name, values in (("below_ceiling", below), ("above_untrained", above))
+            for end, value in zip(("", "_low", "_high"), values, strict=True)
+        }
+
+    def untrained_mean(self) -> Series:
+        """The mean over untrained networks."""
+        return average(self.untrained) if self.untrained else NOTHING
+
+    def untrained_sd(self) -> float:
+        """The standard deviation over untrained networks; NaN for fewer than two."""
+        drawn = [one.value for one in self.untrained]
+        return float(np.std(drawn, ddof=1)) if len(drawn) > 1 else math.nan
+
+    def normalised(self, value: float) -> float:
+        """(value − floor) / (ceiling − floor); NaN where the two may be the same."""
+        distance, low, high = gap(self.ceiling, self.floor)
+        return (value - self.floor.value) / distance if low > 0 or high < 0 else math.nan
+
+
+def gap(a: Series, b: Series, sd: float = 0.0, draws: int = 1) -> tuple[float, float, float]:
+    """a − b with its 95% interval over photographs.
+
+    Args:
+        a: a value.
+        b: another one of the same photographs.
+        sd: standard deviation over draws of which b is the mean.
+        draws: their number.
+    """
+    value = a.value - b.value
+    if len(a.without) != len(b.without) or not len(a.without):
+        return value, math.nan, math.nan
+    low, high = interval(np.array(value), a.without - b.without)
+    if draws > 1:
+        half = float(stats.t.ppf((1 + LEVEL) / 2, draws - 1)) * sd / math.sqrt(draws)
+        half = math.hypot(half, (float(high) - float(low)) / 2)
+        return value, value - half, value + half
+    return value, float(low), float(high)
+
+
+def average(series: Sequence[Series]) -> Series:
+    """The mean over cells, and without each photograph."""
+    value = float(np.mean([one.value for one in series]))
+    return Series(value, np.mean([one.without for one in series], axis=0))
+
+
+@dataclass(frozen=True)
+class CellControls:
+    """The controls of every cell of a comparison that has some.
+
+    Attributes:
+        plan: where the controls of each cell are.
+        pairs: values of the single pairs.
+        across: values of those whose second side is of other photographs.
+    """
+
+    plan: ControlCells
+    pairs: Similarity
+    across: Similarity
+
+    def of(self, i: int, j: int) -> CellControl:
+        """The controls of representation i against representation j."""
+        first, second = (self._draw(end) for end in (i, j))
+        with np.errstate(invalid="ignore"):
+            ceiling = Series(
+                float(np.sqrt(first.value * second.value)), np.sqrt(first.without * second.without)
+            )
+        drawn = [series(self.pairs, at) for at in self.plan.untrained.get((i, j), ())]
+        floor = series(self.across, self.plan.floors[i, j])
+        return CellControl(ceiling, floor, drawn, (first, second))
+
+    def _draw(self, end: int) -> Series:
+        at = self.plan.ceilings.get(end)
+        if at is None:
+            return Series(math.nan, np.full(len(self.pairs.without), np.nan))
+        return series(self.pairs, at)
+
+
+def series(similar: Similarity, at: int) -> Series:
+    """One of several values."""
+    return Series(float(similar.value[at]), similar.without[:, at].numpy())

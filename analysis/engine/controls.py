@@ -1,0 +1,70 @@
+"""The views that stand beside those of a run, so that its values have a ceiling and a null.
+
+* *Ceiling*: a network under the same noise, drawn anew. What is not the same there is due to the
+  draw, not to the kind of noise.
+* *Untrained*: networks of the same architecture with random weights. What is the same there is due
+  to the architecture and the images, not to training.
+
+The *floor*, a layer on other photographs, needs no view of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+
+from analysis.engine.observer import View
+
+
+@dataclass(frozen=True)
+class Controls:
+    """Which views are the controls of which.
+
+    Attributes:
+        other_draws: by noise, the same noise with another draw; recorded noise has none.
+        untrained: by model, networks of its architecture with random weights, by name.
+        floor: whether layers are compared on different photographs, too.
+        clean: noise that changes nothing, under which every network of the run is wanted, too;
+            None where it is not.
+    """
+
+    other_draws: Mapping[str, str] = field(default_factory=dict)
+    untrained: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    floor: bool = True
+    clean: str | None = None
+
+    def other_draw(self, view: View) -> View | None:
+        """The same network under another draw of the noise; None for noise without one."""
+        noise = self.other_draws.get(view.noise)
+        return None if noise is None else View(view.model, noise)
+
+    def untrained_pairs(self, a: View, b: View) -> list[tuple[View, View]]:
+        """What two views are compared with: untrained networks in place of their models.
+
+        Of one model, each untrained network under both noises; of two, every two different ones,
+        which do not share their random weights, the first in place of a's model.
+        """
+        first, second = self.untrained.get(a.model, ()), self.untrained.get(b.model, ())
+        if a.model == b.model:
+            return [(View(name, a.noise), View(name, b.noise)) for name in first]
+        drawn = range(min(len(first), len(second)))
+        return [
+            (View(first[i], a.noise), View(second[j], b.noise)) for i, j in combinations(drawn, 2)
+        ]
+
+    def views(self, views: Iterable[View]) -> list[View]:
+        """The controls of views, each once."""
+        given = list(views)
+        found = [self.other_draw(view) for view in given]
+        found += [
+            View(name, view.noise) for view in given for name in self.untrained.get(view.model, ())
+        ]
+        known = [view for view in dict.fromkeys(found) if view is not None]
+        if self.clean is not None:
+            known += [View(view.model, self.clean) for view in (*given, *known)]
+        return [view for view in dict.fromkeys(known) if view not in given]
+
+
+NONE = Controls(floor=False)
+"""No controls."""

@@ -1,0 +1,74 @@
+"""The one rule by which every section says whether a difference is shown.
+
+An effect is *shown* if it rests on enough photographs and its 95% interval over photographs
+excludes 0 by more than the smallest difference that matters; with fewer photographs there are *too
+few images*; else it is *not shown*, which is no proof that there is none.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+from analysis.stats.jackknife import ENOUGH
+from analysis.text.markdown import listed
+
+Verdict = Literal["shown", "not shown", "too few images"]
+
+
+def verdict(low: float, high: float, photographs: int, least: float = 0.0) -> Verdict:
+    """Whether an effect is shown.
+
+    Args:
+        low: lower bound of its 95% interval; NaN if it has none.
+        high: upper bound.
+        photographs: that the interval rests on.
+        least: smallest size of an effect that matters.
+
+    >>> verdict(0.1, 0.3, 24), verdict(-0.1, 0.3, 24), verdict(0.1, 0.3, 4)
+    ('shown', 'not shown', 'too few images')
+    """
+    if photographs < ENOUGH:
+        return "too few images"
+    if math.isnan(low) or math.isnan(high):
+        return "not shown"
+    return "shown" if low > least or high < -least else "not shown"
+
+
+def in_words(of: Verdict, least: float = 0.0, digits: int = 2) -> str:
+    """A verdict as it ends a sentence.
+
+    Args:
+        of: the verdict.
+        least: smallest size of an effect that matters.
+        digits: of it after the point.
+
+    >>> in_words("shown", 0.05), in_words("not shown")
+    ('shown to exceed 0.05', 'not shown')
+    >>> in_words("too few images")
+    'too few images to tell (at least 10 photographs)'
+    """
+    if of == "too few images":
+        return f"{of} to tell (at least {ENOUGH} photographs)"
+    return f"{of} to exceed {least:.{digits}f}" if least else of
+
+
+def joined(effects: Sequence[tuple[str, Verdict]], least: float = 0.0, digits: int = 2) -> str:
+    """Several effects with their verdicts, a verdict that all share once at the end.
+
+    Args:
+        effects: text and verdict of each.
+        least: see `in_words`.
+        digits: see `in_words`.
+
+    >>> joined([("0.1 in a", "shown"), ("0.2 in b", "shown")])
+    '0.1 in a and 0.2 in b: shown'
+    >>> joined([("0.1 in a", "not shown"), ("0.2 in b", "shown")])
+    '0.1 in a (not shown) and 0.2 in b (shown)'
+    """
+    words = [in_words(of, least, digits) for _, of in effects]
+    texts = [text for text, _ in effects]
+    if len(set(words)) == 1:
+        return f"{listed(texts)}: {words[0]}"
+    return listed([f"{text} ({word})" for text, word in zip(texts, words, strict=True)])
