@@ -21,6 +21,7 @@ from analysis.generalization.pairwise_tests import (
 )
 from analysis.generalization.scoring import contestants, facts
 from analysis.generalization.summary import drop_label, scores_of_models
+from analysis.stats.jackknife import ENOUGH
 from analysis.stats.paired_tests import LEVEL
 from analysis.text.intervals import about_intervals
 from analysis.text.markdown import (
@@ -263,7 +264,7 @@ def worse(frames: Frames, metric: str) -> list[str]:
     """
     part = summary.worse_than_input(frames["noises"], metric)
     part = part[np.isfinite(part.gain)]
-    sure = part.gain_high < 0
+    sure = (part.gain_high < 0) & (part.photographs >= ENOUGH)
     return [
         f"{what}: {listed(deficits(rows, metric), 4)}."
         for rows, what in (

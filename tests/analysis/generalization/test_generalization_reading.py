@@ -182,6 +182,9 @@ def test_worse_than_the_input_only_if_decided():
     assert "by 2.00 dB [1.00, 3.00]" in text
     grid = summary.by_noise(frame, frames["generalization"], "psnr")
     assert "20.00!" in grid and "! worse than the noisy input" in grid
+    few = frame.assign(photographs=9)
+    text = said(generalization_reading.worse(frames | {"noises": few}, "psnr"))
+    assert text.startswith("On average worse than the noisy input, but undecided")
     frame.loc[frame.noise == "isp", "gain_high"] = 1.0
     assert "worse than the noisy input, but undecided" in said(
         generalization_reading.worse(frames, "psnr")
