@@ -114,14 +114,6 @@ def side(low: float, high: float) -> int:
     return int(low > 0) - int(high < 0)
 
 
-def scope(unit: str) -> str:
-    """What intervals are about, from the unit that is left out: a `crop` or a `scene`."""
-    if unit == "crop":
-        what = "other crops of these photographs, not about other photographs or trainings"
-        return f"Intervals are about {what}."
-    return "Intervals are about other photographs, not about other trainings."
-
-
 def probability(p: float) -> str:
     """A p-value.
 
