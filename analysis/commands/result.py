@@ -138,7 +138,8 @@ def over_crops(name: str, frame: pd.DataFrame) -> bool:
     units = [frame[column] for column in ("unit", "draw") if column in frame]
     if any(column.isin(["crop", "scene"]).any() for column in units):
         return True
-    newer = {"srga": "photographs", "attribution": "scene"}.get(name)
+    needed = {"srga": "photographs", "last_quarter": "photographs", "attribution": "scene"}
+    newer = needed.get(name)
     return newer is not None and newer not in frame
 
 

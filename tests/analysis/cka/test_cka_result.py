@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from matplotlib.figure import Figure
 from torch import nn
 
 import analysis
+from analysis.cka.command import ANALYSIS
 from analysis.cka.result import CKAResult
 from mtd.utils.errors import BadInput
 
@@ -63,3 +65,16 @@ def test_what_the_run_does_not_hold(result):
     assert one.plot_matrix(axes()).images
     with pytest.raises(BadInput, match="compares no layer with itself under two noises"):
         one.plot_depth()
+
+
+def test_a_run_of_an_earlier_version_is_to_be_run_again(result, tmp_path):
+    """Its intervals left out crops."""
+    path = result.save(tmp_path / "run")
+    again = CKAResult.read(ANALYSIS, path)
+    assert again.last_quarter.equals(pd.read_csv(path / "last_quarter.csv"))
+    older = again.last_quarter.drop(columns="photographs")
+    older.to_csv(path / "last_quarter.csv", index=False)
+    with pytest.raises(
+        BadInput, match=r"last_quarter\.csv: .* earlier version.*; run the analysis"
+    ):
+        CKAResult.read(ANALYSIS, path)
