@@ -153,7 +153,10 @@ def gaps(rows: pd.DataFrame, manifest: Manifest) -> list[str]:
             )
             for row in records(known)
         ]
-        text.append(f"{what} {verdicts.joined(effects, smallest(manifest))}.")
+        if known[f"{name}_low"].isna().all():  # `scope` says why
+            text.append(f"{what} {listed(value for value, _ in effects)}.")
+        else:
+            text.append(f"{what} {verdicts.joined(effects, smallest(manifest))}.")
     return text
 
 
