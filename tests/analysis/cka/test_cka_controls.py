@@ -3,64 +3,50 @@
 from __future__ import annotations
 
 import math
-import shutil
-from collections.abc import Callable, Iterable, Sequence
-from itertools import combinations
+from collections.abc import Callable, Iterable
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
+from PIL import Image
 from scipy import stats
-from scipy.spatial.distance import cdist, pdist
 
 from analysis.cka import functional
-from analysis.cka.cells import deranged
-from analysis.cka.command import ANALYSIS
-from analysis.cka.other_measures import mutual_knn, procrustes, rsa
-from analysis.commands.command import run_arguments
-from analysis.engine.cache import ActivationCache
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
-from mtd.networks.swinir import SwinIR
 from mtd.networks.swinir_layers import SwinIRConfig
-from tests.helpers.control_runs import Samples, draw_photographs, rows_of, unbiased_hsic
-from tests.helpers.figures import leave_unrendered
-from tests.helpers.networks import MASKED, TINY, tiny_network
-from tests.helpers.processes import two_processes
-from tests.helpers.run_folders import contents
-
-CONFIG = SwinIRConfig(**(TINY.to_dict() | {"depths": (4, 4)}))
-"""Of eight blocks, so that the last quarter is two of them."""
-
-PHOTOGRAPHS, CROPS, POSITIONS, SEED = 12, 24, 12, 3
-NOISES = ("gaussian:15", "poisson:3.5")
-BLOCKS = [f"layers.{g}.residual_group.blocks.{b}" for g in (0, 1) for b in range(4)]
-LAST = BLOCKS[-2:]
-OPTIONS = ("--images", "photos", "--crop", "16", "--seed", str(SEED), "--quiet")
-POSITIONED = (
-    *OPTIONS,
-    "--limit",
-    str(CROPS),
-    "--positions",
-    str(POSITIONS),
-    "--layers",
-    "**.blocks.*",
+from tests.helpers.control_runs import (
+    BLOCKS,
+    CONFIG,
+    CROPS,
+    EVERY,
+    LAST,
+    NOISES,
+    PHOTOGRAPHS,
+    POSITIONED,
+    POSITIONS,
+    SEED,
+    Samples,
+    View,
+    ceiling_of,
+    cka_of,
+    floor_of,
+    half_width,
+    prepare,
+    rows_of,
+    run,
+    summary,
+    value,
+    without,
 )
-
-View = tuple[str, str]
+from tests.helpers.networks import tiny_network
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two checkpoints, and photographs of which each gives two crops."""
-    place = tmp_path_factory.mktemp("controls")
-    for seed, (name, policy) in enumerate({"plain": MaskPolicy(), "hidden": MASKED}.items()):
-        weights = tiny_network(seed, CONFIG).state_dict()
-        checkpoint_file.save(place / f"{name}.pth", weights, network=CONFIG, mask=policy)
-    draw_photographs(place / "photos", PHOTOGRAPHS)
-    return place
+    return prepare(tmp_path_factory.mktemp("controls"))
 
 
 @pytest.fixture(autouse=True)
@@ -68,16 +54,11 @@ def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(folder)
 
 
-def run(name: str, *arguments: str) -> Path:
-    return run_arguments(ANALYSIS, [*arguments, "--output-dir", name], "test")
-
-
 @pytest.fixture(scope="module")
 def path(folder: Path) -> Path:
     """The run that most tests read."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        leave_unrendered(patch)
         return folder / run("run", "plain.pth", "hidden.pth", *POSITIONED, "--untrained", "2")
 
 
@@ -88,57 +69,6 @@ def samples(folder: Path) -> Samples:
     return found
 
 
-def cka_of(samples: Samples, a: View, b: View, layer: str, crops: Iterable[int]) -> float:
-    kept = list(crops)
-    return functional.cka(*(rows_of(samples.of(*view, layer), kept) for view in (a, b)))
-
-
-def ceiling_of(samples: Samples, a: View, b: View, layer: str, crops: Iterable[int]) -> float:
-    """√(CKA(A, A@1) · CKA(B, B@1))."""
-    kept = list(crops)
-    draws = [
-        cka_of(samples, (model, noise), (model, f"{noise}@1"), layer, kept)
-        for model, noise in (a, b)
-    ]
-    return math.sqrt(draws[0] * draws[1])
-
-
-def floor_of(samples: Samples, a: View, b: View, layer: str, crops: Iterable[int]) -> float:
-    """HSIC of samples beside those of another photograph, over √ of those with themselves."""
-    kept = set(crops)
-    pairs = [
-        (int(i), int(j))
-        for i, j in zip(*deranged(samples.names), strict=True)
-        if {int(i), int(j)} <= kept
-    ]
-    sides = [samples.of(*view, layer) for view in (a, b)]
-    x, y = (
-        rows_of(side, chosen) for side, chosen in zip(sides, zip(*pairs, strict=True), strict=True)
-    )
-    own = [rows_of(side, sorted(kept)) for side in sides]
-
-    def hsic(one: np.ndarray, other: np.ndarray) -> float:
-        total, weight = unbiased_hsic(one @ one.T, other @ other.T)
-        return total / weight
-
-    return hsic(x, y) / math.sqrt(hsic(own[0], own[0]) * hsic(own[1], own[1]))
-
-
-def without(samples: Samples, value: Callable[[list[int]], float]) -> np.ndarray:
-    """A value with each photograph left out in turn."""
-    names = list(dict.fromkeys(samples.names))
-    kept = [[i for i, of in enumerate(samples.names) if of != name] for name in names]
-    return np.array([value(crops) for crops in kept])
-
-
-def half_width(values: np.ndarray) -> float:
-    """Half the jackknife's 95% interval, from the values without each photograph."""
-    count = len(values)
-    error = math.sqrt((count - 1) / count * np.square(values - values.mean()).sum())
-    return float(stats.t.ppf(0.975, count - 1)) * error
-
-
-EVERY = range(CROPS)
 PAIRS: list[tuple[View, View]] = [
     (("plain", NOISES[0]), ("hidden", NOISES[0])),
     (("plain", NOISES[0]), ("plain", NOISES[1])),
@@ -271,21 +201,6 @@ def untrained_views(a: View, b: View) -> list[tuple[View, View]]:
     return [((names[a[0]][i], a[1]), (names[b[0]][j], b[1])) for i, j in combinations((0, 1), 2)]
 
 
-def value(cells: pd.DataFrame, control: str, a: View, b: View, layer: str) -> float:
-    """The only cell of a control."""
-    chosen = cells[
-        (cells.control == control)
-        & (cells.layer_a == layer)
-        & (cells.layer_b == layer)
-        & (cells.model_a == a[0])
-        & (cells.noise_a == a[1])
-        & (cells.model_b == b[0])
-        & (cells.noise_b == b[1])
-    ]
-    (row,) = chosen.itertuples()
-    return float(row.cka)
-
-
 def test_controls_csv_holds_every_cell_and_its_interval(path, samples):
     cells = pd.read_csv(path / "controls.csv")
     columns = ["control", "model_a", "noise_a", "layer_a", "model_b", "noise_b", "layer_b"]
@@ -304,278 +219,60 @@ def test_controls_csv_holds_every_cell_and_its_interval(path, samples):
     assert (row.low, row.high) == pytest.approx((row.cka - half, row.cka + half), abs=1e-4)
 
 
-def tables(path: Path) -> dict[str, bytes]:
-    return {name: data for name, data in contents(path).items() if name.endswith(".csv")}
-
-
-def test_values_are_the_same_without_controls(path):
-    bare = run("bare", "plain.pth", "hidden.pth", *POSITIONED, "--no-controls")
-    with_controls, without_them = tables(path), tables(bare)
-    assert set(with_controls) - set(without_them) == {"controls.csv"}
-    for name in ("cka.csv", "layers.csv", "difference.csv", "influence.csv"):
-        assert with_controls[name] == without_them[name]
-    depth = pd.read_csv(bare / "depth.csv")
-    assert depth.ceiling.isna().all() and depth.untrained.isna().all()
-    assert "ceiling" not in (bare / "summary.txt").read_text()
-
-
-def test_two_processes_write_the_same_tables(path, folder):
-    arguments = ("plain.pth", "hidden.pth", *POSITIONED, "--untrained", "2")
-    done = two_processes("-m", "analysis.cka", *arguments, "--output-dir", "two", cwd=folder)
-    assert done.returncode == 0, done.stderr
-    one, two = tables(path), tables(folder / "two")
-    assert set(one) == set(two)
-    for name in one:
-        frames = [pd.read_csv(place / name) for place in (path, folder / "two")]
-        pd.testing.assert_frame_equal(*frames, rtol=1e-9, atol=1e-9)
-
-
-def test_a_resumed_run_writes_the_same_tables(path, monkeypatch):
-    original, stored = ActivationCache.put, []
-
-    def stop(self: ActivationCache, *given: object) -> object:
-        if len(stored) == 9:
-            raise KeyboardInterrupt
-        stored.append(given)
-        return original(self, *given)  # type: ignore[arg-type]
-
-    arguments = ("plain.pth", "hidden.pth", *POSITIONED, "--untrained", "2")
-    with monkeypatch.context() as patch:
-        patch.setattr(ActivationCache, "put", stop)
-        with pytest.raises(KeyboardInterrupt):
-            run("resumed", *arguments)
-    assert tables(run("resumed", *arguments, "--resume")) == tables(path)
-
-
-FEW = (
-    *(*OPTIONS, "--limit", str(CROPS), "--untrained", "1", "--layers", LAST[0]),
-    *("--noise", NOISES[0], "--noise", NOISES[1]),
-)
-
-
-def whole(samples: Samples, noise: str) -> np.ndarray:
-    """(crops, features) of whole images."""
-    return samples.of("plain", noise, LAST[0])[:, 0]
-
-
-@pytest.fixture(scope="module")
-def images(folder: Path) -> Samples:
-    return Samples(folder, CROPS, 0, SEED)
-
-
-@pytest.mark.parametrize("measure", ["procrustes", "rsa", "knn"])
-def test_other_measures_have_ceilings_and_floors(images, measure):
-    similar = {"procrustes": procrustes, "rsa": rsa, "knn": mutual_knn}[measure]
-    row = depth_row(measure, "--measure", measure)
-    x, y = (whole(images, noise) for noise in NOISES)
-    again = [whole(images, f"{noise}@1") for noise in NOISES]
-    first, second = deranged(images.names)
-    assert row[measure] == pytest.approx(similar(x, y), abs=1e-5)
-    ceiling = math.sqrt(similar(x, again[0]) * similar(y, again[1]))
-    assert row.ceiling == pytest.approx(ceiling, abs=1e-5)
-    assert row.floor == pytest.approx(similar(x[first], y[second]), abs=1e-5)
-    u, v = (images.of("untrained 1 of plain", noise, LAST[0])[:, 0] for noise in NOISES)
-    # of distances that are nearly equal, rounding decides on the ranks
-    assert row.untrained == pytest.approx(similar(u, v), abs=1e-5 if measure != "rsa" else 1e-4)
-    assert math.isnan(row.normalised)  # without intervals
-
-
-def depth_row(name: str, *options: str) -> pd.Series:
-    path = run(name, "plain.pth", *FEW, *options)
-    (row,) = (row for _, row in pd.read_csv(path / "depth.csv").iterrows())
-    return row
-
-
-def rbf_gram(x: np.ndarray, sigma: float) -> np.ndarray:
-    return np.exp(-cdist(x, x, "sqeuclidean") / (2 * sigma**2))
-
-
-def lower_median(x: np.ndarray) -> float:
-    distances = np.sort(pdist(x))
-    return float(distances[(len(distances) - 1) // 2])
-
-
-Kernel = Callable[[np.ndarray], np.ndarray]
-Blocks = Sequence[tuple[Sequence[int], Sequence[int]]]
-
-
-def controls_of(
-    samples: Samples, kernels: Callable[[str], Kernel], batches: Blocks, across: Blocks
-) -> tuple[float, float, float]:
-    """Value, ceiling and floor of the plain network between the noises, from Gram matrices.
-
-    Args:
-        samples: of the run.
-        kernels: by noise, from samples to their Gram matrix.
-        batches: crops whose pairs count, twice.
-        across: crops of the first side beside those of the second.
-    """
-
-    def total(a: str, b: str, blocks: Blocks) -> float:
-        sums = [
-            unbiased_hsic(
-                kernels(a)(rows_of(samples.of("plain", a, LAST[0]), first)),
-                kernels(b)(rows_of(samples.of("plain", b, LAST[0]), second)),
-            )
-            for first, second in blocks
-        ]
-        numerators, weights = zip(*sums, strict=True)
-        return sum(numerators) / sum(weights)
-
-    def similar(a: str, b: str, blocks: Blocks) -> float:
-        return total(a, b, blocks) / math.sqrt(total(a, a, batches) * total(b, b, batches))
-
-    again = [similar(noise, f"{noise}@1", batches) for noise in NOISES]
-    return (
-        similar(*NOISES, batches),
-        math.sqrt(again[0] * again[1]),
-        similar(*NOISES, across),
-    )
-
-
-def linear(_: str) -> Kernel:
-    return lambda x: x @ x.T
-
-
-def rbf(samples: Samples, first: Sequence[int]) -> Callable[[str], Kernel]:
-    """Of each representation with the median distance of its samples in the first batch."""
-    known: dict[str, float] = {}
-
-    def of(noise: str) -> Kernel:
-        if noise not in known:
-            known[noise] = lower_median(rows_of(samples.of("plain", noise, LAST[0]), first))
-        return lambda x: rbf_gram(x, known[noise])
-
-    return of
-
-
-def half_and_half() -> Blocks:
-    return [(range(12), range(12)), (range(12, 24), range(12, 24))]
-
-
-def check(row: pd.Series, expected: tuple[float, float, float]) -> None:
-    assert (row.cka, row.ceiling, row.floor) == pytest.approx(expected, abs=2e-5)
-
-
-@pytest.mark.parametrize("kernel", ["linear", "rbf"])
-def test_whole_images(images, kernel):
-    first, second = (side.tolist() for side in deranged(images.names))
-    row = depth_row(f"image {kernel}", "--unit", "image", "--kernel", kernel, "--permutations", "0")
-    kernels = linear if kernel == "linear" else rbf(images, EVERY)
-    check(row, controls_of(images, kernels, [(EVERY, EVERY)], [(first, second)]))
-
-
-MINIBATCH = ("--estimator", "minibatch", "--batch-size", "12", "--positions", str(POSITIONS))
-
-
-def test_minibatches_of_positions(samples):
-    """Samples of a batch beside those that they are paired with in the whole set."""
-    first, second = (side.numpy() for side in deranged(samples.names))
-    across = [(first[first < 12], second[first < 12]), (first[first >= 12], second[first >= 12])]
-    row = depth_row("minibatch", *MINIBATCH)
-    check(row, controls_of(samples, linear, half_and_half(), across))
-
-
-def test_photographs_left_out_of_minibatches_are_left_out_on_both_sides(samples):
-    """Also where the crop that a sample is put beside lies in another batch."""
-    first, second = (side.tolist() for side in deranged(samples.names))
-    path = run("left out", "plain.pth", *FEW, *MINIBATCH)
-
-    def floor(kept: list[int]) -> float:
-        batches = [[i for i in range(12 * b, 12 * b + 12) if i in kept] for b in (0, 1)]
-        pairs = [(i, j) for i, j in zip(first, second, strict=True) if {i, j} <= set(kept)]
-        across = [list(zip(*(p for p in pairs if p[0] // 12 == b), strict=True)) for b in (0, 1)]
-        return controls_of(samples, linear, [(b, b) for b in batches], across)[2]  # type: ignore[arg-type]
-
-    cells = pd.read_csv(path / "controls.csv")
-    (row,) = cells[cells.control == "floor"].itertuples()
-    half = half_width(without(samples, floor))
-    assert (row.low, row.high) == pytest.approx((row.cka - half, row.cka + half), abs=1e-4)
-
-
-@pytest.mark.parametrize(
-    "unit, kernel", [("image", "linear"), ("image", "rbf"), ("position", "rbf")]
-)
-def test_minibatches_beside_one_another(images, samples, unit, kernel):
-    """From Gram matrices: each batch beside the one half of all batches further on."""
-    options = ("--unit", unit, "--kernel", kernel, "--estimator", "minibatch")
-    options = (*options, "--batch-size", "12", "--permutations", "0")
-    options = (*options, *(("--positions", str(POSITIONS)) if unit == "position" else ()))
-    chosen = images if unit == "image" else samples
-    across = [(range(12), range(12, 24)), (range(12, 24), range(12))]
-    kernels = linear if kernel == "linear" else rbf(chosen, range(12))
-    expected = controls_of(chosen, kernels, half_and_half(), across)
-    check(depth_row(f"batches {unit} {kernel}", *options), expected)
-
-
-def test_crops_of_one_photograph_have_no_floor(folder):
-    (folder / "single").mkdir()
-    shutil.copy(folder / "photos/00.png", folder / "single")
-    options = ("--images", "single", "--crop", "8", "--limit", "8", "--quiet", "--untrained", "1")
-    for unit in ("position", "image"):
-        path = run(f"one {unit}", "plain.pth", *options, "--unit", unit, "--permutations", "0")
-        for name in ("depth.csv", "last_quarter.csv"):
-            frame = pd.read_csv(path / name)
-            assert frame.floor.isna().all() and frame.normalised.isna().all()
-            assert frame.ceiling.notna().all() and frame.untrained.notna().all()
-        text = " ".join((path / "summary.txt").read_text().split())
-        assert "floor" not in text and "ceiling" in text
-        assert "1 photograph is too few for intervals" in text
-        assert "too few images to tell (at least 10 photographs)" in text
-
-
-@pytest.mark.parametrize("count", [2, 3])
-def test_with_fewer_than_three_photographs_nothing_is_normalized(folder, count):
-    place = folder / f"photos of {count}"
-    draw_photographs(place, count)
-    options = ("--images", str(place), "--crop", "16", "--positions", "16", "--quiet")
-    path = run(f"of {count}", "plain.pth", *options, "--limit", str(2 * count), "--untrained", "1")
-    frame = pd.read_csv(path / "depth.csv")
-    assert frame.ceiling.notna().all() and frame.floor.notna().all()
-    if count == 2:
-        assert frame.normalised.isna().all() and frame.low.isna().all()
-    else:
-        assert frame.low.notna().all()
-
-
-def summary(path: Path) -> str:
-    return " ".join((path / "summary.txt").read_text().split())
-
-
-def test_of_two_untrained_networks_no_difference_is_shown(folder):
-    for name, seed in (("first", 11), ("second", 12)):
-        network = SwinIR(CONFIG)
-        network.initialize(torch.Generator().manual_seed(seed))
-        checkpoint_file.save(
-            folder / f"{name}.pth", network.state_dict(), network=CONFIG, mask=MaskPolicy()
-        )
-    path = run("untrained", "first.pth", "second.pth", *POSITIONED)
-    text = summary(path)
-    table = pd.read_csv(path / "quarter_difference.csv").iloc[0]
-    assert abs(table.difference) < 0.05
-    assert ": shown" not in text and "(shown" not in text and "is shown to be" not in text
-    assert text.count("not shown to exceed 0.05") >= 2
-    quarter = pd.read_csv(path / "last_quarter.csv")
-    own = quarter[quarter.model_a == quarter.model_b]
-    assert (own.above_untrained.abs() < 0.05).all()
-
-
-def test_a_network_and_its_copy_are_not_compared(folder):
-    shutil.copy(folder / "plain.pth", folder / "copy.pth")
-    path = run("copied", "plain.pth", "copy.pth", *POSITIONED, "--untrained", "2")
-    text = summary(path)
-    assert "plain and copy hold the same weights." in text
-    for word in ("In this mean", "Over depth", "Between models", "best match"):
-        assert word not in text
-    quarter = pd.read_csv(path / "last_quarter.csv").set_index(["model_a", "model_b"])
-    assert quarter.cka["plain", "copy"] == pytest.approx(1, abs=1e-9)
-    alike = quarter.loc[[("plain", "plain"), ("copy", "copy")]]
-    for column in ("cka", "ceiling", "floor", "untrained"):
-        assert alike[column].nunique() == 1
-    # the ceiling of a network and its copy under one noise is that of the network with itself
-    cells = pd.read_csv(path / "controls.csv")
+def test_models_of_different_depth(folder, samples):
+    """Each layer of one last quarter against each of the other."""
+    deeper = SwinIRConfig(**(CONFIG.to_dict() | {"depths": (4, 8)}))
+    weights = tiny_network(5, deeper).state_dict()
+    checkpoint_file.save(folder / "deeper.pth", weights, network=deeper, mask=MaskPolicy())
+    options = (*POSITIONED, "--compare", "cross-model", "--noise", NOISES[0], "--untrained", "2")
+    path = run("depths", "plain.pth", "deeper.pth", *options)
+    (row,) = pd.read_csv(path / "last_quarter.csv").itertuples()
+    views = ("plain", NOISES[0]), ("deeper", NOISES[0])
+    layers = LAST, [f"layers.1.residual_group.blocks.{b}" for b in (5, 6, 7)]
+    assert row.pairs == "all"
     draws = [
-        value(cells, "ceiling", ("plain", NOISES[0]), ("plain", f"{NOISES[0]}@1"), la)
-        for la in LAST
+        [cka_of(samples, view, (view[0], f"{view[1]}@1"), layer, EVERY) for layer in of]
+        for view, of in zip(views, layers, strict=True)
     ]
-    assert quarter.ceiling["plain", "copy"] == pytest.approx(np.mean(draws))
+    both = list(product(*layers))
+    assert row.ceiling == pytest.approx(np.sqrt(np.outer(*draws)).mean(), abs=1e-5)
+    floors = [floor_of(samples, *views, first, EVERY, second) for first, second in both]
+    assert row.floor == pytest.approx(np.mean(floors), abs=1e-5)
+    networks = "untrained 1 of plain", "untrained 2 of deeper"
+    untrained = [
+        functional.cka(
+            *(
+                rows_of(samples.of(name, NOISES[0], layer), EVERY)
+                for name, layer in zip(networks, pair, strict=True)
+            )
+        )
+        for pair in both
+    ]
+    assert row.untrained == pytest.approx(np.mean(untrained), abs=1e-5)
+    cells = pd.read_csv(path / "controls.csv")
+    counts = cells.groupby("control").size().to_dict()
+    assert counts == {"ceiling": 2 + 3, "floor": 6, "untrained": 6}
+
+
+def test_recorded_noise_has_a_floor_and_no_ceiling(folder, path):
+    noisy = folder / "noisy"
+    noisy.mkdir()
+    for file in (folder / "photos").iterdir():
+        pixels = np.asarray(Image.open(file)).astype(float)
+        stream = np.random.default_rng(len(file.name) + pixels.sum().astype(int))
+        worse = (pixels + stream.normal(0, 20, pixels.shape)).clip(0, 255).astype(np.uint8)
+        Image.fromarray(worse).save(noisy / file.name)
+    options = (*POSITIONED, "--noise", NOISES[0], "--noise", "folder:noisy", "--untrained", "2")
+    recorded = run("recorded", "plain.pth", *options)
+    frame = pd.read_csv(recorded / "depth.csv")
+    assert frame.ceiling.isna().all() and frame.normalised.isna().all()
+    assert frame.floor.notna().all() and frame.untrained.notna().all()
+    cells = pd.read_csv(recorded / "controls.csv")
+    draws = cells[cells.control == "ceiling"]
+    assert set(draws.noise_b) == {f"{NOISES[0]}@1"} and len(draws) == len(BLOCKS)
+    before = pd.read_csv(path / "controls.csv")
+    of = (before.control == "ceiling") & (before.noise_a == NOISES[0]) & (before.model_a == "plain")
+    known = before[of].set_index("layer_a").cka.to_dict()
+    assert draws.set_index("layer_a").cka.to_dict() == pytest.approx(known, abs=1e-9)
+    text = summary(recorded)
+    assert "below the ceiling" not in text and "from untrained networks" in text

@@ -100,6 +100,19 @@ def test_what_training_and_the_kind_of_noise_change(photographs, least, below, a
     assert f"is +0.050 [-0.100, +0.200] in a: {above}." in text
 
 
+@pytest.mark.parametrize("photographs", [0, 24])
+def test_without_intervals_there_is_no_verdict(photographs):
+    """Nor are there too few images: none were left out."""
+    frame = cka_table(np.eye(3), *AGAINST)
+    nothing = {name: np.nan for name in CONTROLS if name.endswith(("_low", "_high"))}
+    means = means_table(frame, photographs=photographs).assign(**CONTROLS | nothing)
+    text = text_of(frame, means, MODELS | {"crops": [{"image": f"{i}"} for i in range(24)]})
+    assert "drawn again, by 0.300 in a. " in text
+    assert "from untrained networks is +0.050 in a. " in text
+    assert "shown" not in text and "too few" not in text
+    assert "This run has no intervals: every difference is undecided." in text
+
+
 def test_a_network_below_untrained_ones_is_said_to_be():
     frame = cka_table(np.eye(3), *AGAINST)
     ends = {"above_untrained": -0.3, "above_untrained_low": -0.4, "above_untrained_high": -0.2}
