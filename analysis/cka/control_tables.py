@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.cka.controls import Series
+from analysis.stats.controls import Series
 from analysis.cka.tables import Block
 from analysis.engine.controls import Controls
 from analysis.stats.jackknife import interval

@@ -15,27 +15,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from analysis.cka.control_cells import ControlCells
 from analysis.cka.hsic_sums import Similarity
-from analysis.stats.jackknife import LEVEL, interval
+from analysis.stats.controls import NOTHING, Series, average, deviation, gap
 
 Array = NDArray[np.float64]
-
-
-class Series(NamedTuple):
-    """A value, and the same without each photograph."""
-
-    value: float
-    without: Array
-
-
-NOTHING = Series(math.nan, np.zeros(0))
 
 
 @dataclass(frozen=True)
@@ -92,43 +80,16 @@ class CellControl:
 
     def untrained_mean(self) -> Series:
         """The mean over untrained networks."""
-        return average(self.untrained) if self.untrained else NOTHING
+        return average(self.untrained)
 
     def untrained_sd(self) -> float:
         """The standard deviation over untrained networks; NaN for fewer than two."""
-        drawn = [one.value for one in self.untrained]
-        return float(np.std(drawn, ddof=1)) if len(drawn) > 1 else math.nan
+        return deviation(self.untrained)
 
     def normalised(self, value: float) -> float:
         """(value − floor) / (ceiling − floor); NaN where the two may be the same."""
         distance, low, high = gap(self.ceiling, self.floor)
         return (value - self.floor.value) / distance if low > 0 or high < 0 else math.nan
-
-
-def gap(a: Series, b: Series, sd: float = 0.0, draws: int = 1) -> tuple[float, float, float]:
-    """a − b with its 95% interval over photographs.
-
-    Args:
-        a: a value.
-        b: another one of the same photographs.
-        sd: standard deviation over draws of which b is the mean.
-        draws: their number.
-    """
-    value = a.value - b.value
-    if len(a.without) != len(b.without) or not len(a.without):
-        return value, math.nan, math.nan
-    low, high = interval(np.array(value), a.without - b.without)
-    if draws > 1:
-        half = float(stats.t.ppf((1 + LEVEL) / 2, draws - 1)) * sd / math.sqrt(draws)
-        half = math.hypot(half, (float(high) - float(low)) / 2)
-        return value, value - half, value + half
-    return value, float(low), float(high)
-
-
-def average(series: Sequence[Series]) -> Series:
-    """The mean over cells, and without each photograph."""
-    value = float(np.mean([one.value for one in series]))
-    return Series(value, np.mean([one.without for one in series], axis=0))
 
 
 @dataclass(frozen=True)

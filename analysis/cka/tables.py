@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from analysis.cka import view_pairs
 from analysis.cka.control_cells import Row
-from analysis.cka.controls import NOTHING, CellControl, Series, gap
+from analysis.cka.controls import CellControl
 from analysis.cka.view_pairs import Pair
 from analysis.engine import layers
+from analysis.stats.controls import NOTHING, Series, gap
 from analysis.stats.jackknife import LEVEL, interval
 
 Array = NDArray[np.float64]

@@ -75,6 +75,8 @@ class Analysis:
         main_sentences: those that matter most, for the top of a report; by default the first.
         terminal_table: the tables in short, as plain text.
         prepare: checks and completes the settings once the inputs are known.
+        draws: how many other draws of each noise its controls need, for given noises, the first
+            of which is the reference; by default one of each.
         batches: cuts crops into batches; by default as many crops as suit their size.
         manifest: entries of the manifest beside those that all analyses share.
         load_inputs: loads and checks models, noises and crops; by default the shared rule.
@@ -106,6 +108,7 @@ class Analysis:
     main_sentences: Callable[[Frames, Manifest], list[str]] | None = None
     terminal_table: Callable[[Frames, Manifest], str] | None = None
     prepare: Callable[[RunInputs, Any], Any] | None = None
+    draws: Callable[[Sequence[str]], Mapping[str, int]] | None = None
     batches: Callable[[RunInputs, Any], list[Batch]] | None = None
     manifest: Callable[[RunInputs, Any, Any], dict[str, Any]] = no_entries
     load_inputs: Callable[[Any, Any, Any], RunInputs] | None = None

@@ -58,6 +58,11 @@ class ControlInputs:
             "untrained_weights": {name: values[1] for name, values in self.identity.items()},
             "other_draws": dict(self.controls.other_draws),
             "clean": self.controls.clean,
+            **(
+                {"further_draws": {k: list(v) for k, v in self.controls.further_draws.items()}}
+                if self.controls.further_draws
+                else {}
+            ),
         }
 
 
@@ -104,6 +109,40 @@ def other_draws(inputs: RunInputs) -> tuple[dict[str, str], list[Noise]]:
             draws[noise.spec] = other.spec
             noises[other.spec] = other
     return draws, [noise for spec, noise in noises.items() if spec not in inputs.specs]
+
+
+def drawn(inputs: RunInputs, counts: Mapping[str, int]) -> RunInputs:
+    """The inputs with a number of other draws of each noise among their controls.
+
+    Args:
+        inputs: with controls, or without any: then nothing is changed.
+        counts: by noise; none of noises that are not named.
+    """
+    from mtd.noise.base import Noise
+
+    if inputs.controls is None:
+        return inputs
+    draws: dict[str, tuple[str, ...]] = {}
+    noises: dict[str, Noise] = {}
+    for noise in inputs.noises:
+        if not isinstance(noise, Noise):
+            continue
+        try:
+            others = [
+                noise.redrawn(noise.draw + 1 + k) for k in range(counts.get(noise.spec, 0))
+            ]
+        except BadInput:
+            continue  # a kind without draws
+        draws[noise.spec] = tuple(other.spec for other in others)
+        noises |= {other.spec: other for other in others if other.spec not in inputs.specs}
+    own = replace(
+        inputs.controls.controls,
+        other_draws={spec: specs[0] for spec, specs in draws.items() if specs},
+        further_draws={spec: specs[1:] for spec, specs in draws.items() if specs[1:]},
+    )
+    clean = [noise for noise in inputs.controls.noises if noise.spec == own.clean]
+    controls = replace(inputs.controls, controls=own, noises=[*noises.values(), *clean])
+    return replace(inputs, controls=controls)
 
 
 def untrained_networks(

@@ -122,6 +122,8 @@ def plan(
     if analysis.prepare is not None:
         settings = analysis.prepare(inputs, settings)
     inputs = controls.add(inputs, settings)
+    if analysis.draws is not None:
+        inputs = controls.drawn(inputs, analysis.draws(inputs.specs))
     cut: list[Batch] = []
     observer = None
     if analysis.observer is not None:

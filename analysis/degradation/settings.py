@@ -8,11 +8,13 @@ from analysis.commands.settings import (
     REFERENCE,
     UNSEEN,
     Settings,
+    controls_option,
     intervals_option,
     limit_option,
     memory_option,
     noises_option,
     option,
+    untrained_option,
 )
 from analysis.text.terminal import plural
 from mtd.utils.errors import BadInput
@@ -30,6 +32,9 @@ class DegradationSettings(Settings):
         pool: maps are averaged to at most `pool` x `pool` positions; 0 keeps every position.
         components: principal components, at most one fewer than samples.
         intervals: leave out one crop or photograph at a time for 95% intervals.
+        controls: ceiling, floor and untrained networks beside the values, see
+            `analysis.degradation.controls`.
+        untrained: number of untrained networks of each architecture.
         memory: GiB for reading features back.
     """
 
@@ -46,6 +51,8 @@ class DegradationSettings(Settings):
     )
     components: int = option(50, "principal components, at most samples - 1", minimum=2)
     intervals: bool = intervals_option("photographs")
+    controls: bool = controls_option()
+    untrained: int = untrained_option()
     memory: float = memory_option(
         "for reading back the features, which are kept in the run folder meanwhile, in GiB"
     )

@@ -8,10 +8,12 @@ from analysis.commands.settings import (
     REFERENCE,
     UNSEEN,
     Settings,
+    controls_option,
     crop_option,
     noises_option,
     option,
     reference_first,
+    untrained_option,
 )
 from mtd.utils.errors import BadInput
 
@@ -25,6 +27,9 @@ class DistributionsSettings(Settings):
         noises: under which features are compared with those under the reference.
         layers: patterns of layers beside what goes into the last convolution; `input:GLOB` for
             what goes into a layer.
+        controls: ceiling, floor and untrained networks beside the values, see
+            `analysis.distributions.controls`.
+        untrained: number of untrained networks of each architecture.
     """
 
     crop: int = crop_option(128)
@@ -37,6 +42,8 @@ class DistributionsSettings(Settings):
         metavar="PATTERN",
         shown="none",
     )
+    controls: bool = controls_option()
+    untrained: int = untrained_option()
 
     def __post_init__(self) -> None:
         """Check the settings.

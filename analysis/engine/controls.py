@@ -10,11 +10,14 @@ The *floor*, a layer on other photographs, needs no view of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import TypeVar
 
 from analysis.engine.observer import View
+
+Layers = TypeVar("Layers", str, Sequence[str], list[str])
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,26 @@ class Controls:
         floor: whether layers are compared on different photographs, too.
         clean: noise that changes nothing, under which every network of the run is wanted, too;
             None where it is not.
+        further_draws: by noise, more draws of it, for controls that need several.
     """
 
     other_draws: Mapping[str, str] = field(default_factory=dict)
     untrained: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     floor: bool = True
     clean: str | None = None
+    further_draws: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def draws(self, noise: str) -> tuple[str, ...]:
+        """A noise and all its other draws."""
+        other = self.other_draws.get(noise)
+        return (noise, *([] if other is None else [other]), *self.further_draws.get(noise, ()))
+
+    def with_untrained(self, layers: Mapping[str, Layers]) -> dict[str, Layers]:
+        """Layers by network, and the same of the untrained networks of each."""
+        every = dict(layers)
+        for model, names in self.untrained.items():
+            every |= dict.fromkeys(names, layers[model])
+        return every
 
     def other_draw(self, view: View) -> View | None:
         """The same network under another draw of the noise; None for noise without one."""
@@ -56,11 +73,13 @@ class Controls:
     def views(self, views: Iterable[View]) -> list[View]:
         """The controls of views, each once."""
         given = list(views)
-        found = [self.other_draw(view) for view in given]
+        found = [
+            View(view.model, draw) for view in given for draw in self.draws(view.noise)[1:]
+        ]
         found += [
             View(name, view.noise) for view in given for name in self.untrained.get(view.model, ())
         ]
-        known = [view for view in dict.fromkeys(found) if view is not None]
+        known = list(dict.fromkeys(found))
         if self.clean is not None:
             known += [View(view.model, self.clean) for view in (*given, *known)]
         return [view for view in dict.fromkeys(known) if view not in given]

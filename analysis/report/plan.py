@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from analysis.generalization.noise_suite import Suite
     from mtd.data.crops import Crop
     from mtd.loading.cli_options import ModelRequest
+    from mtd.noise.base import Noise
 
 
 @dataclass(frozen=True)
@@ -267,11 +268,28 @@ def share_out(
     size = settings.batch_size
     parts = crop_plan.nested(inputs.crops, list(counts.values()), settings.seed)
     shown = inputs.subset(noises=[CLEAN, *noises.features])
-    features = [*shown.noises, *(shown.controls.noises if shown.controls is not None else ())]
+    features = [*shown.noises, *drawn_again(inputs.subset(noises=noises.features), list(counts))]
     batches, shares = crop_plan.shares(parts, counts, features, size)
     tested = inputs.subset(noises=noises.benchmark).noises
     own = crop_plan.batched(large, size, tested, len(batches))
     return [*batches, *own], shares | {BENCHMARK: crop_plan.Share(list(large), own)}
+
+
+def drawn_again(inputs: RunInputs, sections: Sequence[str]) -> list[Noise]:
+    """The other draws of the noises that controls of some sections need, each once.
+
+    Args:
+        inputs: of the sections, the reference first among the noises.
+        sections: names of analyses.
+    """
+    if inputs.controls is None:
+        return []
+    found = {noise.spec: noise for noise in inputs.controls.noises}
+    for name in sections:
+        if (draws := analysis(name).draws) is not None:
+            held = controls.drawn(inputs, draws(inputs.specs)).controls
+            found |= {noise.spec: noise for noise in held.noises} if held is not None else {}
+    return list(found.values())
 
 
 def digest(crops: Sequence[Crop]) -> str:

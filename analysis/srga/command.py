@@ -84,13 +84,15 @@ def observer(inputs: RunInputs, settings: SRGASettings, batches: Sequence[Batch]
     from analysis.srga.observer import DeepFeatures
 
     layers = one_layer(inputs.models, settings.layer)
+    if inputs.controls is not None:
+        layers = inputs.controls.controls.with_untrained(layers)
     return DeepFeatures(layers, int(settings.memory * 2**30), inputs.forward.device)
 
 
 def manifest(inputs: RunInputs, settings: SRGASettings, observer: DeepFeatures) -> dict[str, Any]:
     """What decides the scores beside the shared settings."""
     return {
-        "layers": {name: layers[0] for name, layers in observer.layers.items()},
+        "layers": {name: observer.layers[name][0] for name in inputs.models},
         "components": min(settings.components, len(inputs.crops) - 1),
         "fit": settings.fit,
         "intervals": settings.intervals,
@@ -98,12 +100,25 @@ def manifest(inputs: RunInputs, settings: SRGASettings, observer: DeepFeatures) 
 
 
 def tables(features: Any, job: AnalysisJob) -> dict[str, pd.DataFrame]:
-    """The table of scores, by file name."""
-    from analysis.srga import tables
+    """The tables of scores and of their robustness, by file name."""
+    from analysis.srga import robustness, tables
+    from analysis.srga.fits import AllFits
+    from analysis.stats import jackknife
 
     assert job.observer is not None
-    layers = {name: layers[0] for name, layers in job.observer.layers.items()}
-    return {"srga.csv": tables.scores(features, job.inputs, layers, job.settings)}
+    inputs = job.inputs
+    layers = {name: job.observer.layers[name][0] for name in inputs.models}
+    draws = jackknife.draws([crop.scene or crop.image for crop in inputs.crops])
+    fits = AllFits.of(features, job.settings, draws)
+    return {
+        "srga.csv": tables.scores(fits, inputs, layers),
+        "robustness.csv": robustness.table(fits, inputs),
+    }
+
+
+def draws(noises: Sequence[str]) -> dict[str, int]:
+    """The reference is drawn again, once."""
+    return {noises[0]: 1}
 
 
 def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
@@ -164,6 +179,7 @@ ANALYSIS = Analysis(
     examples=EXAMPLES,
     settings=SRGASettings,
     prepare=prepare,
+    draws=draws,
     observer=observer,
     manifest=manifest,
     tables=tables,
@@ -173,7 +189,7 @@ ANALYSIS = Analysis(
     notes=notes,
     main_sentences=main_sentences,
     result=result,
-    table_names=("srga",),
+    table_names=("srga", "robustness"),
     keys={"srga": ("model", "noise")},
     report_crops=97,
     index=Index(

@@ -90,8 +90,6 @@ def fit(
         Undefined: features that are not finite or do not vary.
     """
     from analysis.stats import gram_pca
-    from analysis.stats.generalized_gaussian import fit_ggd
-    from analysis.stats.undefined import CONSTANT, Undefined
 
     if n_components < 1 or len(gram) < 2:
         raise BadInput(
@@ -99,11 +97,27 @@ def fit(
             "2 or more"
         )
     count = min(n_components, len(gram) - 1, features or len(gram))
-    values = gram_pca.scores(gram, count).flatten()
+    return fit_scores(gram_pca.scores(gram, count), method)
+
+
+def fit_scores(scores: Tensor, method: Method = "grid") -> Fit:
+    """`fit` of scores that are known.
+
+    Args:
+        scores: (n, components); see `analysis.stats.gram_pca.scores`.
+        method: see `fit`.
+
+    Raises:
+        Undefined: scores that are all 0.
+    """
+    from analysis.stats.generalized_gaussian import fit_ggd
+    from analysis.stats.undefined import CONSTANT, Undefined
+
+    values = scores.flatten()
     inliers = values[values.abs() < OUTLIER * values.square().mean().sqrt()]
     if not len(inliers):
         raise Undefined(CONSTANT)
-    return Fit(fit_ggd(inliers.numpy(), method), count, len(values) - len(inliers))
+    return Fit(fit_ggd(inliers.numpy(), method), scores.shape[1], len(values) - len(inliers))
 
 
 def compare(reference: Fit, test: Fit) -> SRGA:

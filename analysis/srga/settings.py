@@ -9,6 +9,7 @@ from analysis.commands.settings import (
     REFERENCE,
     UNSEEN,
     Settings,
+    controls_option,
     crop_option,
     intervals_option,
     limit_option,
@@ -16,6 +17,7 @@ from analysis.commands.settings import (
     noises_option,
     option,
     reference_first,
+    untrained_option,
 )
 from analysis.srga.score import COMPONENTS, PATCHES
 from mtd.utils.errors import BadInput
@@ -33,6 +35,9 @@ class SRGASettings(Settings):
         components: at most how many principal components.
         fit: the shape of a density: the nearest of the published `grid`, or exact (`root`).
         intervals: leave out photographs, each with all its patches, for 95% intervals.
+        controls: ceiling, floor and untrained networks beside the values, see
+            `analysis.srga.controls`.
+        untrained: number of untrained networks of each architecture.
         memory: GiB that reading features back may take.
     """
 
@@ -53,6 +58,8 @@ class SRGASettings(Settings):
         "grid", "shape of the fitted density: the nearest on the published grid, or exact"
     )
     intervals: bool = intervals_option("photographs")
+    controls: bool = controls_option()
+    untrained: int = untrained_option()
     memory: float = memory_option(
         "memory for reading back the features, which are kept in the run folder meanwhile"
     )
