@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.stats.controls import Series
 from analysis.cka.tables import Block
 from analysis.engine.controls import Controls
+from analysis.stats.controls import Series
 from analysis.stats.jackknife import interval
 
 CEILING, FLOOR, UNTRAINED = "ceiling", "floor", "untrained"

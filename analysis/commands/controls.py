@@ -128,9 +128,7 @@ def drawn(inputs: RunInputs, counts: Mapping[str, int]) -> RunInputs:
         if not isinstance(noise, Noise):
             continue
         try:
-            others = [
-                noise.redrawn(noise.draw + 1 + k) for k in range(counts.get(noise.spec, 0))
-            ]
+            others = [noise.redrawn(noise.draw + 1 + k) for k in range(counts.get(noise.spec, 0))]
         except BadInput:
             continue  # a kind without draws
         draws[noise.spec] = tuple(other.spec for other in others)

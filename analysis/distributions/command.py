@@ -48,23 +48,30 @@ def observer(
     for name, model in inputs.models.items():
         patterns = [last_features(name, model), *settings.layers]
         layers |= choose_layers({name: model}, patterns)
+    if inputs.controls is not None:
+        layers = inputs.controls.controls.with_untrained(layers)
     return FeatureHistograms(layers)
+
+
+def draws(noises: Sequence[str]) -> dict[str, int]:
+    """The reference is drawn again, once."""
+    return {noises[0]: 1}
 
 
 def manifest(
     inputs: RunInputs, settings: DistributionsSettings, observer: FeatureHistograms
 ) -> dict[str, Any]:
     """What decides the values beside the shared settings."""
-    from analysis.distributions import tables
+    from analysis.distributions import controls, tables
     from analysis.stats import histograms
 
     return {
-        "layers": {name: list(layers) for name, layers in observer.layers.items()},
+        "layers": {name: list(observer.layers[name]) for name in inputs.models},
         "grid": {
             "linear": histograms.LINEAR,
             "limit": histograms.LIMIT,
             "bins": histograms.BINS,
-            "divergence": tables.SHARES,
+            "divergence": controls.SHARES,
             "shown": tables.SHOWN,
         },
     }
@@ -138,6 +145,7 @@ ANALYSIS = Analysis(
     "densities, distances with 95% intervals.",
     examples=EXAMPLES,
     settings=DistributionsSettings,
+    draws=draws,
     observer=observer,
     manifest=manifest,
     tables=tables,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis.plotting.model_styles import COLORS, DPI, named, short
 from analysis.stats.generalized_gaussian import density
+from analysis.text.controls import has_controls
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
 from analysis.text.terminal import plural
@@ -20,6 +22,10 @@ MOST = 40
 
 NO_VALUE = "no value"
 """What is written where features have no distribution."""
+
+CONTROLS = (
+    "W1's controls: ceiling, the reference drawn again; floor, different photographs; untrained"
+)
 
 
 def figure(frame: pd.DataFrame, curves: pd.DataFrame) -> Figure:
@@ -60,7 +66,8 @@ def figure(frame: pd.DataFrame, curves: pd.DataFrame) -> Figure:
         "dashed: fitted generalized Gaussians; W1 in standard deviations under the reference, "
         "JS in bits (0 to 1)"
     )
-    about = filter(None, (heading, lines, over, cut, preset(frame)))
+    controls = CONTROLS if has_controls(frame, "w1_relative_") else ""
+    about = filter(None, (heading, lines, controls, over, cut, preset(frame)))
     drawn.suptitle("\n".join(about), fontsize=9)
     return drawn
 
@@ -69,6 +76,13 @@ def crops_of(frame: pd.DataFrame) -> str:
     """How many crops of how many photographs the numbers are over."""
     crops, photographs = int(frame.crops.iloc[0]), int(frame.photographs.iloc[0])
     return f"{plural(crops, 'crop')} of {plural(photographs, 'photograph')}"
+
+
+def beside(row: Any) -> str:
+    """The controls of W1, a line each; those without a value are left out."""
+    names = {"ceiling": "ceiling", "floor": "floor", "untrained": "untrained"}
+    values = {name: float(row[f"w1_relative_{column}"]) for column, name in names.items()}
+    return "\n".join(f"{k} {v:.3f}" for k, v in values.items() if math.isfinite(v))
 
 
 def draw_histogram(
@@ -114,6 +128,8 @@ def draw_histogram(
     distances = fits.loc[noise]
     known = math.isfinite(float(fits.w1_relative[noise]))
     about = f"W1 {distances.w1_relative:.3f} σ\nJS {distances.js:.4f}" if known else NO_VALUE
+    if known and has_controls(rows, "w1_relative_"):
+        about += "\n" + beside(distances)
     axes.text(0.97, 0.95, about, transform=axes.transAxes, ha="right", va="top", fontsize=8)
     if by_noise:
         axes.set_ylim(0, 1.08 * max(max(tops), min(2 * max(tops), max(peaks, default=0))))

@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 
 from analysis.plotting.model_styles import features
-from analysis.text import reasons
+from analysis.text import controls, reasons
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import by_noise, tidy
 from analysis.text.markdown import bounded, code, escaped, listed, number, remarks
 from analysis.text.model_kinds import kinds
-from analysis.text.rows import ends, reaches
+from analysis.text.rows import ends, reaches, records
 from analysis.text.terminal import grid
 from mtd.utils.messages import plural, verb
 
@@ -25,13 +25,23 @@ COLUMNS = {"mean": 3, "sigma": 3, "kurtosis": 3, "shape": 3}
 
 LEGEND = """\
 W1: Wasserstein-1 distance in standard deviations under the reference. JS: Jensen-Shannon divergence
-in bits, 0 to 1. kurtosis is 0 for a Gaussian. shape is that of a generalized Gaussian fitted to
-values minus their own mean, 2 for a Gaussian, 1 for a Laplacian; nothing else is centered.
+in bits, 0 to 1."""
+
+MOMENTS = """\
+kurtosis is 0 for a Gaussian. shape is that of a generalized Gaussian fitted to values minus their
+own mean, 2 for a Gaussian, 1 for a Laplacian; nothing else is centered.
 distributions.csv also has the skewness, and the intervals of all numbers."""
+
+ELSEWHERE = "distributions.csv also has moments, the fitted shape, and the controls of JS."
 
 NEAR_0 = (
     "W1 and JS are never below 0 and too large near it, so that an interval without 0 shows no "
     "difference from the reference; bounds are not clamped to 0."
+)
+
+BESIDE_CEILING = (
+    "W1 and JS are never below 0 and too large near it: compare them with the ceiling, not with 0; "
+    "bounds are not clamped to 0."
 )
 
 Frames = Mapping[str, pd.DataFrame]
@@ -77,7 +87,10 @@ def main(frames: Frames) -> list[str]:
     part = main_rows(frames["distributions"])
     what = f"W1 of {escaped(described(part))} from {code(part.reference.iloc[0])}"
     rows = tidy(part, "w1_relative", "w1_relative_low", "w1_relative_high")
-    return by_noise(rows, what, 3, "σ")
+    return [
+        *by_noise(rows, what, 3, "σ", within=controls.within(part, "w1_relative_")),
+        *controls.sentences(part, "W1", "w1_relative_"),
+    ]
 
 
 def terminal_table(frames: Frames, manifest: Manifest) -> str:
@@ -92,23 +105,45 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     line += ", with 95% intervals" if frame.js_low.notna().any() else ""
     parts = [line]
     for layer, part in frame.groupby("layer", sort=False):
-        rows = [["model", "noise", "W1 (sigma)", "JS (bits)", *COLUMNS]]
-        for row in part.to_dict("records"):
-            distances = [
-                bounded(row[name], row[f"{name}_low"], row[f"{name}_high"], 3)
-                for name in ("w1_relative", "js")
-            ]
-            rest = [f"{row[name]:.{digits}g}" for name, digits in COLUMNS.items()]
-            rows.append([row["model"], row["noise"], *distances, *rest])
         name = features([str(layer)])
-        parts.append(f"{name[0].upper()}{name[1:]}\n{grid(rows)}")
-    return "\n\n".join([*parts, LEGEND])
+        parts.append(f"{name[0].upper()}{name[1:]}\n{grid(layer_rows(part))}")
+    beside = controls.has_controls(frame, "js_")
+    legend = [LEGEND, *([controls.LEGEND, ELSEWHERE] if beside else [MOMENTS])]
+    return "\n\n".join([*parts, "\n".join(legend)])
+
+
+def layer_rows(frame: pd.DataFrame) -> list[list[str]]:
+    """One layer's rows of the table for the terminal, the heading first.
+
+    Moments stand beside the distances, or W1's controls where there are some.
+    """
+    beside = controls.has_controls(frame, "w1_relative_")
+    rest = ["ceiling", "floor", "untrained"] if beside else []
+    rows = [["model", "noise", "W1 (sigma)", *rest, "JS (bits)", *([] if beside else COLUMNS)]]
+    for row in records(frame):
+        w1, js = (
+            bounded(row[name], row[f"{name}_low"], row[f"{name}_high"], 3)
+            for name in ("w1_relative", "js")
+        )
+        own = controls.cells(row, 4, "w1_relative_") if beside else []
+        moments = [f"{row[name]:.{digits}g}" for name, digits in COLUMNS.items()]
+        rows.append([row["model"], row["noise"], w1, *own, js, *([] if beside else moments)])
+    return rows
 
 
 def divergence(frames: Frames) -> list[str]:
     """The same by Jensen-Shannon divergence."""
-    part = tidy(main_rows(frames["distributions"]), "js", "js_low", "js_high")
-    return by_noise(part[part.value.notna()], "Jensen-Shannon divergence", 3, "bit")
+    rows = main_rows(frames["distributions"])
+    part = tidy(rows, "js", "js_low", "js_high")
+    return [
+        *by_noise(
+            part[part.value.notna()],
+            "Jensen-Shannon divergence",
+            *(3, "bit"),
+            within=controls.within(rows, "js_"),
+        ),
+        *controls.sentences(rows, "this divergence", "js_"),
+    ]
 
 
 def tails(frames: Frames) -> list[str]:
@@ -177,7 +212,8 @@ def scope(frames: Frames, manifest: Manifest) -> list[str]:
     frame = frames["distributions"]
     present = bool(frame.w1_relative_low.notna().any())
     about = about_intervals(int(frame.photographs.iloc[0]), manifest, present)
-    return [*about, *([NEAR_0] if present else [])]
+    beside = controls.has_controls(main_rows(frame), "js_")
+    return [*about, *([BESIDE_CEILING if beside else NEAR_0] if present else [])]
 
 
 def alt(frames: Frames) -> str:
@@ -186,5 +222,5 @@ def alt(frames: Frames) -> str:
     return (
         "Histograms of features under each noise over those under the reference. Wasserstein-1 "
         f"distances of {described(part)}: "
-        f"{reaches(part, 'w1_relative', 3, 4, ' σ')}."
+        f"{reaches(part, 'w1_relative', 3, 4, ' σ')}.{controls.alt(part, 3, 'w1_relative_')}"
     )

@@ -13,12 +13,18 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
 from analysis.commands.inputs import RunInputs
 from analysis.distributions import observer
+from analysis.distributions.controls import (
+    DISTANCES,
+    SHARES,
+    LayerControls,
+    distances,
+    photographs,
+)
 from analysis.distributions.observer import Layer
 from analysis.engine.cache import CachedActivations
 from analysis.engine.layers import INPUT, last_call, last_convolution
@@ -29,11 +35,8 @@ from analysis.stats.histograms import Histogram, edges
 from analysis.text.noise_labels import describe
 from mtd.utils.errors import BadInput
 
-NUMBERS = ("w1", "w1_relative", "js", "mean", "sigma", "skewness", "kurtosis", "shape")
+NUMBERS = (*DISTANCES, "mean", "sigma", "skewness", "kurtosis", "shape")
 """Columns that have an interval, `_low` and `_high`."""
-
-SHARES = 256
-"""Bins of the divergence; each holds an equal share of the reference's values."""
 
 SHOWN = 100
 """Bins of a curve."""
@@ -50,11 +53,10 @@ Array = NDArray[np.float64]
 def numbers(reference: Histogram, test: Histogram, starts: NDArray[np.int64]) -> Array:
     """`NUMBERS` of a distribution against a reference.
 
-    w1 is the Wasserstein-1 distance, in units of the features, and w1_relative the same over the
-    reference's standard deviation; js the Jensen-Shannon divergence in bits, 0 to 1, over bins of
-    equal shares of the reference. sigma is the standard deviation, and that of the fitted density
-    too; kurtosis is 0 for a Gaussian. shape is the fitted generalized Gaussian's, where
-    `analysis.stats.generalized_gaussian.ratio` is sigma² / mean(|x - mean|)².
+    The distances are those of `analysis.distributions.controls.distances`. sigma is the standard
+    deviation, and that of the fitted density too; kurtosis is 0 for a Gaussian. shape is the fitted
+    generalized Gaussian's, where `analysis.stats.generalized_gaussian.ratio` is
+    sigma² / mean(|x - mean|)².
 
     Args:
         reference: pooled features under the reference noise.
@@ -62,13 +64,9 @@ def numbers(reference: Histogram, test: Histogram, starts: NDArray[np.int64]) ->
         starts: the divergence's bins; see `analysis.stats.histograms.shares`.
     """
     mean, sigma, skewness, kurtosis = test.moments()
-    spread = reference.moments()[1]
     deviation = test.deviation(mean)
     shape = shape_of((sigma / deviation) ** 2, "root") if sigma > 0 and deviation > 0 else math.nan
-    w1 = histograms.wasserstein(reference, test)
-    relative = w1 / spread if spread > 0 else math.nan
-    js = histograms.jensen_shannon(reference, test, starts)
-    return np.array([w1, relative, js, mean, sigma, skewness, kurtosis, shape])
+    return np.array([*distances(reference, test, starts), mean, sigma, skewness, kurtosis, shape])
 
 
 def row(reference: Layer, test: Layer, draws: NDArray[np.int64] | None = None) -> dict[str, float]:
@@ -88,9 +86,8 @@ def row(reference: Layer, test: Layer, draws: NDArray[np.int64] | None = None) -
     starts = histograms.shares(whole, SHARES)
     value = numbers(whole, other, starts)
     without = np.full((0, len(NUMBERS)), np.nan)
-    of = torch.as_tensor(np.arange(len(test.counts)) if draws is None else draws)
-    parts = [of == draw for draw in range(int(of.max()) + 1)]
-    if len(parts) >= jackknife.LEAST:
+    parts = photographs(np.arange(len(test.counts)) if draws is None else draws)
+    if parts:
         without = np.array(
             [
                 numbers(reference.without(whole, part), test.without(other, part), starts)
@@ -133,6 +130,9 @@ def tables(
 ) -> dict[str, pd.DataFrame]:
     """distributions.csv: a row for each model, noise and layer; and histograms.csv, their curves.
 
+    Beside W1 in σ and JS stand their controls, see `analysis.distributions.controls`, and how far
+    they are above them; without controls these columns are left out.
+
     Where a layer's features under a noise or the reference are not finite or do not vary, numbers
     are NaN, and `reason` says why; distributions that do not exist have no curve.
     """
@@ -140,23 +140,27 @@ def tables(
     drawn: list[pd.DataFrame] = []
     kinds = describe(inputs.noises).set_index("noise")
     draws = jackknife.draws([crop.scene or crop.image for crop in inputs.crops])
-    photographs = int(draws.max()) + 1
     for name, model in inputs.models.items():
         views = {noise.spec: activations[View(name, noise.spec)] for noise in inputs.noises}
         first = next(iter(views))
         reference = observer.layers(views[first])
         last = last_call(reference, last_features(name, model))
         pooled: dict[str, dict[str, Histogram]] = {layer: {} for layer in reference}
+        beside = None
+        if inputs.controls is not None:
+            views_of = inputs.controls.controls
+            beside = LayerControls(activations, views_of, View(name, first), draws)
         for noise, units in views.items():
             layers = reference if noise == first else observer.layers(units)
             kind, level, note = kinds.loc[noise, ["kind", "level", "note"]]
             about = {"model": name, "noise": noise, "kind": kind, "level": level}
+            controls = beside.under(noise) if beside is not None else {}
             for layer, test in layers.items():
                 whole = pooled[layer][noise] = test.pooled()
                 why = reason(pooled[layer][first], whole, first)
                 values = {"reference": first, "layer": layer, "last_features": layer == last}
-                values |= row(reference[layer], test, draws)
-                counted = {"photographs": photographs, "crops": len(test.counts)}
+                values |= row(reference[layer], test, draws) | controls.get(layer, {})
+                counted = {"photographs": int(draws.max()) + 1, "crops": len(test.counts)}
                 counted |= {"features": whole.total}
                 rows.append(about | values | counted | {"note": note, "reason": why})
         drawn += curves(name, pooled)

@@ -73,9 +73,7 @@ class Controls:
     def views(self, views: Iterable[View]) -> list[View]:
         """The controls of views, each once."""
         given = list(views)
-        found = [
-            View(view.model, draw) for view in given for draw in self.draws(view.noise)[1:]
-        ]
+        found = [View(view.model, draw) for view in given for draw in self.draws(view.noise)[1:]]
         found += [
             View(name, view.noise) for view in given for name in self.untrained.get(view.model, ())
         ]

@@ -6,12 +6,17 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import CROWDED, DPI, features, named, style
+from analysis.text.controls import has_controls
 from analysis.text.intervals import bands
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
+
+CONTROLS_DRAWN = "dashed: ceiling; dotted: floor; gray: untrained networks, mean ± SD"
+"""What the lines of `draw_controls` are."""
 
 
 def others(frame: pd.DataFrame) -> pd.DataFrame:
@@ -31,10 +36,37 @@ def draw_scores(axes: Axes, frame: pd.DataFrame) -> None:
         look = style(model, models) | {"ls": "none"}
         places = np.arange(len(noises)) + offset
         axes.errorbar(places, rows.srga, error, capsize=2, lw=1, label=named(model), **look)  # type: ignore[arg-type]
+        if drawn_controls(part):
+            draw_controls(axes, places, rows, str(look["color"]), step=max(0.12, 2 * half))
     names = [wrapped(str(noise), 18) for noise in noises]
     axes.set_xticks(range(len(noises)), names, fontsize=8, rotation=20)
     axes.set_ylabel("SRGA, lower is closer", fontsize=9)
     axes.grid(alpha=0.3, axis="y")
+
+
+def drawn_controls(frame: pd.DataFrame) -> bool:
+    """Whether scores have controls, and models are few enough for them to be told apart."""
+    return has_controls(frame) and frame.model.nunique() <= CROWDED
+
+
+def draw_controls(
+    axes: Axes, places: NDArray[np.float64], rows: pd.DataFrame, color: str, step: float
+) -> None:
+    """Ceiling, floor and untrained networks of one model's scores, as short lines.
+
+    Args:
+        axes: where to draw.
+        places: of the scores on the axis of noises.
+        rows: of one model, in the order of places.
+        color: of the model.
+        step: length of the lines; those of untrained networks are half as long.
+    """
+    left, right = places - step / 2, places + step / 2
+    axes.hlines(rows.ceiling, left, right, color, "--", lw=0.9)
+    axes.hlines(rows.floor, left, right, color, ":", lw=0.9)
+    sd = rows.untrained_sd.fillna(0.0)
+    axes.vlines(places, rows.untrained - sd, rows.untrained + sd, "0.5", lw=4, alpha=0.45)
+    axes.hlines(rows.untrained, places - step / 4, places + step / 4, "0.4", lw=0.9)
 
 
 def heading(frame: pd.DataFrame) -> str:
@@ -46,7 +78,8 @@ def heading(frame: pd.DataFrame) -> str:
         f"Distance of {features(map(str, frame.layer))} from those under {first.reference}\n"
         f"{first.patches} patches, {first.components} components{bars}"
     )
-    return "\n".join(filter(None, (lines, preset(part))))
+    controls = CONTROLS_DRAWN if drawn_controls(part) else ""
+    return "\n".join(filter(None, (lines, controls, preset(part))))
 
 
 def figure(frame: pd.DataFrame) -> Figure:

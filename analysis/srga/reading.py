@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from itertools import combinations
 from textwrap import fill
 from typing import Any
 
@@ -12,12 +14,12 @@ from analysis.commands.result import WIDTH
 from analysis.plotting.model_styles import features
 from analysis.srga.figures import others
 from analysis.srga.score import PATCHES
-from analysis.text import reasons
+from analysis.text import controls, reasons
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import by_noise, tidy
 from analysis.text.markdown import bounded, code, codes, listed, number, remarks
 from analysis.text.model_kinds import kinds
-from analysis.text.rows import ends, reaches
+from analysis.text.rows import ends, reaches, records
 from analysis.text.terminal import grid, plural
 
 SIMILAR = 1.0
@@ -32,6 +34,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """All that follows from the table, the most important first."""
     return [
         *main(frames),
+        *order(frames),
         *no_distance(frames),
         *missing(frames),
         *few_patches(frames),
@@ -44,8 +47,12 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
 def main(frames: Frames) -> list[str]:
     """The score of each model under other noises, and a warning if models are not comparable."""
     frame = frames["srga"]
-    what = f"SRGA against {code(frame.reference.iloc[0])}"
-    return [*by_noise(tidy(others(frame), "srga"), what), *comparable(frame)]
+    what, rows = f"SRGA against {code(frame.reference.iloc[0])}", others(frame)
+    return [
+        *by_noise(tidy(rows, "srga"), what, within=controls.within(rows)),
+        *controls.sentences(rows, "SRGA"),
+        *comparable(frame),
+    ]
 
 
 def terminal_table(frames: Frames, manifest: Manifest) -> str:
@@ -59,12 +66,16 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     )
     line += ", with 95% intervals" if frame.low.notna().any() else ""
     line = fill(line, WIDTH, subsequent_indent="  ")
-    rows = [["model", "noise", "SRGA", "KL", "sigma", "shape", "PSNR (dB)"]]
-    for row in frame.to_dict("records"):
+    beside = controls.has_controls(frame)
+    heads = ["ceiling", "floor", "untrained"] if beside else ["KL", "sigma", "shape"]
+    rows = [["model", "noise", "SRGA", *heads, "PSNR (dB)"]]
+    for row in records(frame):
         score = bounded(row["srga"], row["low"], row["high"], 3)
-        density = [f"{row['kl']:.3g}", f"{row['sigma']:.4g}", f"{row['shape']:.3f}"]
-        rows.append([row["model"], row["noise"], score, *density, f"{row['psnr']:.2f}"])
-    return f"{line}\n{grid(rows)}"
+        rest = [f"{row['kl']:.3g}", f"{row['sigma']:.4g}", f"{row['shape']:.3f}"]
+        rest = controls.cells(row, 2) if beside else rest
+        rows.append([row["model"], row["noise"], score, *rest, f"{row['psnr']:.2f}"])
+    table = f"{line}\n{grid(rows)}"
+    return f"{table}\n{controls.LEGEND}" if beside else table
 
 
 def comparable(frame: pd.DataFrame) -> list[str]:
@@ -85,9 +96,38 @@ def comparable(frame: pd.DataFrame) -> list[str]:
     ]
 
 
+def order(frames: Frames) -> list[str]:
+    """Whether the order of models depends on the number of components or patches."""
+    frame = frames.get("robustness")
+    if frame is None or frame.model.nunique() < 2:
+        return []
+    how = ["patches", "components"]
+    wide = frame.pivot(index=how, columns="model", values="srga").dropna(axis=1)
+    wide = wide[[model for model in dict.fromkeys(frame.model) if model in wide]]
+    changed = []
+    for a, b in combinations(wide.columns, 2):
+        lower, higher = ((wide[a] - wide[b]) * sign < 0 for sign in (1, -1))
+        if lower.any() and higher.any():
+            ways = [f"{code(name)} in {of.sum()}" for name, of in ((a, lower), (b, higher))]
+            changed.append(listed(ways))
+    count, models = len(wide), len(wide.columns)
+    if models < 2 or count < 2:
+        return []
+    of = f"{count} numbers of components and patches (`robustness.csv`)"
+    if not changed:
+        which = "the order of the two models is" if models == 2 else "the order of all models is"
+        return [f"By the mean over noises, {which} the same for {of}."]
+    if models == 2:
+        return [f"Order not robust: of {of}, the mean over noises is lower for {changed[0]}."]
+    pairs = math.comb(models, 2)
+    return [f"Order not robust: over {of}, that of {len(changed)} of {pairs} pairs changes."]
+
+
 def no_distance(frames: Frames) -> list[str]:
-    """Where the interval of a score includes 0, no distance."""
+    """Where the interval of a score includes 0, no distance; with a ceiling, that decides."""
     part = others(frames["srga"])
+    if controls.has_controls(part) and part.ceiling.notna().all():
+        return []
     included = part[part.low <= 0]
     each = [
         f"{code(name)} under {codes(of.noise, 3)}"
@@ -122,5 +162,6 @@ def scope(frames: Frames, manifest: Manifest) -> list[str]:
 
 
 def alt(frames: Frames) -> str:
-    """Of the figure: the range of each model's scores."""
-    return f"SRGA under the other noises: {reaches(others(frames['srga']), 'srga', 2, 4)}."
+    """Of the figure: the range of each model's scores, and its controls."""
+    part = others(frames["srga"])
+    return f"SRGA under the other noises: {reaches(part, 'srga', 2, 4)}.{controls.alt(part, 2)}"

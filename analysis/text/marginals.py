@@ -107,7 +107,13 @@ def which(models: Sequence[str], pairs: Sequence[tuple[int, int]]) -> str:
     return f"the intervals of {listed(each)}"
 
 
-def by_noise(rows: pd.DataFrame, what: str, digits: int = 2, unit: str = "") -> list[str]:
+def by_noise(
+    rows: pd.DataFrame,
+    what: str,
+    digits: int = 2,
+    unit: str = "",
+    within: Set[str] = frozenset(),
+) -> list[str]:
     """One value of each model under each noise: means over noises, and which model is lower where.
 
     Means are over those noises under which every model has a value, so that models are compared
@@ -118,13 +124,19 @@ def by_noise(rows: pd.DataFrame, what: str, digits: int = 2, unit: str = "") -> 
         what: see `by_model`.
         digits: after the point.
         unit: of the values.
+        within: noises under which values say nothing, as another draw of one noise gives as much;
+            models are not compared there.
     """
     noises, models = (list(dict.fromkeys(rows[name])) for name in ("noise", "model"))
     if len(noises) == 1:
-        return by_model(rows, f"{what} under {code(noises[0])}", digits, unit)
+        beside: dict[str, str] | None = {} if noises[0] in within else None
+        return by_model(rows, f"{what} under {code(noises[0])}", digits, unit, beside=beside)
     sentences = means(rows, what, digits, unit)
     if len(models) == 1:
         return [*sentences, *extremes(rows, models[0], digits, unit)]
+    rows = rows[~rows.noise.isin(within)]
+    if rows.empty:
+        return sentences
     return [*sentences, *(lower(rows, models) if len(models) == 2 else lowest(rows, models))]
 
 
