@@ -69,8 +69,19 @@ def observer(
     """The observer of pooled features."""
     from analysis.degradation.observer import PooledFeatures
 
-    memory = int(settings.memory * 2**30)
-    return PooledFeatures(layers(inputs, settings), settings.pool, memory, inputs.forward.device)
+    memory, device = int(settings.memory * 2**30), inputs.forward.device
+    drawn: tuple[str, ...] = ()
+    chosen = layers(inputs, settings)
+    if inputs.controls is not None:
+        chosen = inputs.controls.controls.with_untrained(chosen)
+        drawn = inputs.controls.controls.draws(inputs.specs[0])
+        drawn = drawn if len(drawn) == len(inputs.noises) else ()
+    return PooledFeatures(chosen, settings.pool, memory, device, inputs.specs, drawn)
+
+
+def draws(noises: Sequence[str]) -> dict[str, int]:
+    """The reference is drawn again until there are as many draws as noises."""
+    return {noises[0]: len(noises) - 1}
 
 
 def manifest(
@@ -81,7 +92,7 @@ def manifest(
 
     samples = len(inputs.crops) * len(inputs.noises)
     return {
-        "layers": observer.layers,
+        "layers": {name: observer.layers[name] for name in inputs.models},
         "pool": settings.pool,
         "components": settings.components,
         "intervals": settings.intervals,
@@ -160,6 +171,7 @@ ANALYSIS = Analysis(
     examples=EXAMPLES,
     settings=DegradationSettings,
     prepare=prepare,
+    draws=draws,
     observer=observer,
     manifest=manifest,
     tables=tables,

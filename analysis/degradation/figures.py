@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import COLORS, CROWDED, DPI, MARKERS, short, style
+from analysis.text.controls import has_controls
 from analysis.text.intervals import bands
 from analysis.text.names import wrapped
 
@@ -87,7 +88,7 @@ def draw_lines(axes: Axes, frame: pd.DataFrame, column: str, title: str) -> None
 
 
 def draw_ch(axes: Axes, frame: pd.DataFrame) -> None:
-    """CH by noise over depth with 95% intervals as bands; dashed, CH by content."""
+    """CH by noise over depth with 95% intervals as bands, and its controls; dashed, by content."""
     models, same = list(dict.fromkeys(frame.model)), same_layers(frame)
     draw_lines(
         axes, frame, "ch_noise", "Calinski-Harabasz index: variance between over within classes"
@@ -98,6 +99,8 @@ def draw_ch(axes: Axes, frame: pd.DataFrame) -> None:
             band = {"color": color, "alpha": 0.15, "lw": 0}
             axes.fill_between(places(part, same), part.low, part.high, **band)
         axes.plot(places(part, same), part.ch_content, lw=1, ls="--", color=color, alpha=0.8)
+        if controlled(frame):
+            draw_controls(axes, places(part, same), part, str(color))
     axes.set_yscale("log")
     axes.set_ylabel("CH", fontsize=9)
     level(axes, 1, "random labels")
@@ -105,7 +108,26 @@ def draw_ch(axes: Axes, frame: pd.DataFrame) -> None:
         Line2D([], [], color="0.3", lw=1.8, label="classes are noises"),
         Line2D([], [], color="0.3", lw=1, ls="--", label="classes are crops (content)"),
     ]
+    if controlled(frame):
+        kinds.append(
+            Line2D([], [], color="0.3", lw=0.9, ls=":", label="classes are draws (ceiling)")
+        )
+        kinds.append(Line2D([], [], color="0.4", lw=0.9, label="untrained networks, ± SD"))
     axes.legend(handles=kinds, fontsize=8, loc="best")
+
+
+def controlled(frame: pd.DataFrame) -> bool:
+    """Whether the index has controls, and models are few enough for them to be told apart."""
+    return has_controls(frame) and frame.model.nunique() <= CROWDED
+
+
+def draw_controls(axes: Axes, where: pd.Series, part: pd.DataFrame, color: str) -> None:
+    """Draws of one noise as classes, and untrained networks, over the depth of one model."""
+    axes.plot(where, part.ceiling, color=color, ls=":", lw=0.9)
+    sd = part.untrained_sd.fillna(0.0)
+    low = (part.untrained - sd).clip(lower=part.untrained / 10)  # the axis is logarithmic
+    axes.fill_between(where, low, part.untrained + sd, color="0.5", alpha=0.25, lw=0)
+    axes.plot(where, part.untrained, color="0.4", lw=0.9)
 
 
 def draw_ch_within(axes: Axes, frame: pd.DataFrame) -> None:

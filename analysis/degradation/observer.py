@@ -34,16 +34,30 @@ class Pooled(NamedTuple):
     features: int
 
 
+class PooledLayers(NamedTuple):
+    """The features of every layer, by (network, layer) in firing order.
+
+    Attributes:
+        noises: under the noises of the run, of untrained networks as well.
+        draws: under as many draws of the reference noise; empty without controls.
+    """
+
+    noises: dict[tuple[str, str], Pooled]
+    draws: dict[tuple[str, str], Pooled]
+
+
 class PooledFeatures(Collector):
     """Average-pools each layer's feature maps.
 
-    The result is a `Pooled` by (network, layer), in firing order.
+    The result is `PooledLayers`.
 
     Args:
         layers: module paths by network.
         pool: feature maps are pooled to at most `pool` x `pool` positions; 0 for no pooling.
         memory: budget in bytes for reading features back.
         device: where Gram matrices are computed.
+        noises: those of the run; by default all that are seen.
+        draws: of the reference noise, as many; none without controls.
     """
 
     name = "pooled_features"
@@ -54,9 +68,11 @@ class PooledFeatures(Collector):
         pool: int,
         memory: int = 2**31,
         device: torch.device | str = "cpu",
+        noises: Sequence[str] = (),
+        draws: Sequence[str] = (),
     ) -> None:
         super().__init__(layers)
-        self.pool, self.device = pool, device
+        self.pool, self.device, self.noises, self.draws = pool, device, noises, draws
         # features in single precision, and in double as they are and centered
         self.numbers = max(1, min(gram_pca.CHUNK, memory // 24))
 
@@ -79,21 +95,27 @@ class PooledFeatures(Collector):
             value = F.adaptive_avg_pool2d(maps, (min(self.pool, height), min(self.pool, width)))
         return {layer: value.flatten(1).clone()}
 
-    def result(
-        self, activations: Mapping[View, Sequence[CachedActivations]]
-    ) -> dict[tuple[str, str], Pooled]:
+    def result(self, activations: Mapping[View, Sequence[CachedActivations]]) -> PooledLayers:
         """See `Collector.result`; layers are distributed round-robin over the processes."""
-        names: dict[str, list[str]] = {}
-        for view, batches in activations.items():
-            if view.model not in names:
-                names[view.model] = list(batches[0].tensors())
-        entries = [(model, layer) for model in self.layers for layer in names.get(model, ())]
+        specs = self.noises or tuple(dict.fromkeys(view.noise for view in activations))
+        return PooledLayers(self._under(activations, specs), self._under(activations, self.draws))
+
+    def _under(
+        self, activations: Mapping[View, Sequence[CachedActivations]], specs: Sequence[str]
+    ) -> dict[tuple[str, str], Pooled]:
+        """The features of those networks that were seen under all of some noises."""
+        by_model = {
+            model: [batch for spec in specs for batch in activations[View(model, spec)]]
+            for model in self.layers
+            if specs and all(View(model, spec) in activations for spec in specs)
+        }
+        entries = [
+            (model, layer) for model, batches in by_model.items() for layer in batches[0].tensors()
+        ]
 
         def pooled(entry: tuple[str, str]) -> Pooled:
             model, layer = entry
-            views = (view for view in activations if view.model == model)
-            batches = [batch for view in views for batch in activations[view]]
-            width, chunks = columns(batches, layer, self.numbers)
+            width, chunks = columns(by_model[model], layer, self.numbers)
             return Pooled(gram_pca.gram_of(chunks, self.device), width)
 
         return dict(zip(entries, self.ranks.map(pooled, entries), strict=True))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from analysis.plotting.model_styles import features, located, short
-from analysis.text import reasons
+from analysis.text import controls, reasons, verdicts
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_model, tidy
 from analysis.text.markdown import bounded, code, codes, escaped, listed, number, sentence
 from analysis.text.model_kinds import kinds
 from analysis.text.rows import records
 from analysis.text.terminal import grid, plural
+from analysis.text.verdicts import verdict
 
 Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
@@ -26,6 +28,10 @@ by noise, content counts as variance within: random labels give 1, below 1 conte
 within crops: the same once each crop's mean is removed, near 1 if noise left no common trace.
 probe: how often a linear classifier identifies the noise of unseen crops; chance is {:.2f}.
 Features that sort by noise are read as generalizing worse (after Liu et al. 2021, 2023)."""
+
+CONTROLS = """\
+ceiling: CH when the classes are as many draws of the first noise. untrained: random weights, mean
+± SD."""
 
 
 def marked(frame: pd.DataFrame, which: str) -> pd.DataFrame:
@@ -51,7 +57,7 @@ def main(frames: Frames) -> list[str]:
     part = marked(frames["degradation"], "last_features")
     what = f"CH by noise of {escaped(features(map(str, part.layer)))}"
     text = by_model(tidy(part, "ch_noise"), what, 3)
-    return [*text, *levels(part)]
+    return [*text, *levels(part), *against_controls(part)]
 
 
 def levels(part: pd.DataFrame) -> list[str]:
@@ -70,6 +76,36 @@ def levels(part: pd.DataFrame) -> list[str]:
             every = len(names) == len(part) > FEW
             each.append(f"{what} in {f'all {len(part)} models' if every else codes(names)}")
     return [f"By the 95% intervals, the index {'; it '.join(each)}."] if each else []
+
+
+def against_controls(part: pd.DataFrame) -> list[str]:
+    """How many times its controls the index is, and what of that is shown.
+
+    Args:
+        part: the row of each model's last features.
+    """
+    text = []
+    for name, what in (
+        ("ceiling", "of as many draws of the first noise as classes (the ceiling)"),
+        ("untrained", "of untrained networks"),
+    ):
+        known = part[part[f"over_{name}"].notna()] if f"over_{name}" in part else part[:0]
+        if known.empty:
+            continue
+        if len(known) > FEW:
+            known = known.sort_values(f"over_{name}", kind="stable").iloc[[0, -1]]
+        effects = []
+        for row in records(known):
+            ratio, low, high = (row[f"over_{name}{end}"] for end in ("", "_low", "_high"))
+            value = f"{bounded(ratio, low, high)} in {code(row['model'])} ({name} {row[name]:.2g})"
+            effects.append((value, verdict(*logarithms(low, high), int(row["photographs"]))))
+        text.append(f"CH by noise as a multiple of that {what}: {verdicts.joined(effects)}.")
+    return text
+
+
+def logarithms(low: float, high: float) -> tuple[float, float]:
+    """The bounds of the logarithm of a ratio, of which 0 is no difference."""
+    return (math.log(low) if low > 0 else math.nan), (math.log(high) if high > 0 else math.nan)
 
 
 def at(layer: str) -> str:
@@ -164,15 +200,21 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         f"under {first.noises} noises ({', '.join(manifest['noises'])})\n"
         f"features {pooled}, {first.components} principal components of {first.samples} samples"
     )
-    rows = [["", "CH by noise", "within crops", "by content", "silhouette", "probe", "CH on t-SNE"]]
-    columns = ("ch_within", "ch_content", "silhouette", "probe", "ch_tsne")
+    beside = controls.has_controls(frame)
+    columns = {"ch_within": "within crops", "ch_content": "by content", "silhouette": "silhouette"}
+    columns |= {"probe": "probe"} | ({} if beside else {"ch_tsne": "CH on t-SNE"})
+    heads = ["CH by noise", *(["ceiling", "untrained"] if beside else []), *columns.values()]
+    rows = [["", *heads]]
     for which, name in {"last_features": "last features", "highest": "highest CH by noise"}.items():
-        rows.append([name, *[""] * 6])
+        rows.append([name, *[""] * len(heads)])
         for row in records(marked(frame, which)):
             value = bounded(row["ch_noise"], row["low"], row["high"], 3)
             label = f"  {row['model']}, {short(row['layer'])}"
-            rows.append([label, value, *(f"{row[column]:.3g}" for column in columns)])
-    return f"{heading}\n{grid(rows)}\n{LEGEND.format(first.chance)}"
+            ceiling, _, untrained = controls.cells(row, 3) if beside else ("", "", "")
+            own = [ceiling, untrained] if beside else []
+            rows.append([label, value, *own, *(f"{row[column]:.3g}" for column in columns)])
+    legend = LEGEND.format(first.chance)
+    return "\n".join([heading, grid(rows), *([CONTROLS] if beside else []), legend])
 
 
 def alt_depth(frames: Frames) -> str:
@@ -188,7 +230,8 @@ def alt_depth(frames: Frames) -> str:
             f"{model}: highest {number(top.ch_noise, 3)} {at(top.layer)}, "
             f"{number(last.ch_noise, 3)} {at(last.layer)}, best probe {number(rows.probe.max())}"
         )
-    return f"Calinski-Harabasz index by noise and linear probe over depth. {listed(each, FEW)}."
+    text = f"Calinski-Harabasz index by noise and linear probe over depth. {listed(each, FEW)}."
+    return text + controls.alt(frame, 3)
 
 
 def alt_planes(frames: Frames) -> str:

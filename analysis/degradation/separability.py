@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from analysis.stats import gram_pca, jackknife
+from analysis.stats.controls import Series
 from analysis.stats.threads import one_thread
 from analysis.stats.undefined import CONSTANT, Undefined
 from mtd.utils.errors import BadInput
@@ -218,17 +219,17 @@ class Interval(NamedTuple):
     high: float
 
 
-def interval(gram: Tensor, labels: ArrayLike, groups: ArrayLike, count: int) -> Interval:
-    """Jackknife interval of CH on principal components, each group left out in turn.
-
-    Components are computed anew each time. The interval is of ln CH, as CH is a ratio of variances,
-    so that its bounds are above 0.
+def log_index(gram: Tensor, labels: ArrayLike, groups: ArrayLike, count: int) -> Series:
+    """ln CH on principal components, and without each group; components computed anew each time.
 
     Args:
         gram: (n, n), of centered features; see `analysis.stats.gram_pca.gram`.
         labels: (n,).
         groups: (n,).
         count: of components.
+
+    Returns:
+        NaN where CH is not above 0.
     """
     of, codes = np.asarray(groups), np.asarray(labels)
 
@@ -242,9 +243,20 @@ def interval(gram: Tensor, labels: ArrayLike, groups: ArrayLike, count: int) -> 
     with one_thread():
         whole = log_ratio(np.ones(len(of), dtype=bool))
         without = np.array([log_ratio(of != group) for group in dict.fromkeys(of.tolist())])
-    if not np.isfinite([whole, *without]).all():
+    return Series(whole, without)
+
+
+def interval(of: Series) -> Interval:
+    """Jackknife interval of CH, each photograph left out in turn.
+
+    It is of ln CH, as CH is a ratio of variances, so that its bounds are above 0.
+
+    Args:
+        of: ln CH; see `log_index`.
+    """
+    if not np.isfinite([of.value, *of.without]).all():
         return Interval(math.nan, math.nan)
-    low, high = np.exp(jackknife.interval(np.array(whole), without))
+    low, high = np.exp(jackknife.interval(np.array(of.value), of.without))
     return Interval(float(low), float(high))
 
 

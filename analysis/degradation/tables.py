@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.commands.inputs import RunInputs
-from analysis.degradation import separability
-from analysis.degradation.observer import Pooled
+from analysis.degradation import controls, separability
+from analysis.degradation.observer import Pooled, PooledLayers
+from analysis.degradation.samples import labels, scores
 from analysis.degradation.settings import DegradationSettings
 from analysis.engine.layers import INPUT, last_call, last_convolution
-from analysis.stats import gram_pca, jackknife
-from analysis.stats.undefined import CONSTANT, Undefined
+from analysis.stats import jackknife
+from analysis.stats.undefined import Undefined
 from analysis.text.noise_labels import describe
 from mtd.data.crops import Crop
 from mtd.utils.errors import BadInput
@@ -45,14 +46,18 @@ def folds_by(crops: Sequence[Crop]) -> str:
 
 
 def tables(
-    features: Mapping[Entry, Pooled], inputs: RunInputs, settings: DegradationSettings
+    pooled: PooledLayers, inputs: RunInputs, settings: DegradationSettings
 ) -> dict[str, pd.DataFrame]:
     """`degradation`, a row for each model and layer, and `embedding`, one for each point.
 
     Embedded are each model's last features and the layer whose CH by noise is highest. Where a
     layer's features are not finite or do not vary, numbers are NaN, `reason` says why, and there
     are no points. Called in every process; layers are distributed among them.
+
+    Beside CH by noise stand its controls, see `analysis.degradation.controls`; how many times they
+    it is, only for the last features. Without controls these columns are left out.
     """
+    features = {entry: of for entry, of in pooled.noises.items() if entry[0] in inputs.models}
     entries = list(features)
 
     def measured(place: int) -> dict[str, Any]:
@@ -67,6 +72,8 @@ def tables(
     first_of_peaks = ~frame[frame.ch_noise == peak].model.duplicated()
     frame["last_features"] = frame.layer == frame.model.map(last)
     frame["highest"] = first_of_peaks.reindex(frame.index, fill_value=False)
+    if inputs.controls is not None:
+        controls.add(frame, pooled, inputs, settings)
     embedded_rows = (frame.last_features | frame.highest) & (frame.reason == "")
     places = [int(place) for place in np.flatnonzero(embedded_rows)]
 
@@ -94,12 +101,6 @@ def last_features(inputs: RunInputs, model: str, layers: Sequence[str]) -> str:
     return last_call(layers, wanted) or layers[-1]
 
 
-def labels(inputs: RunInputs) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Each sample's noise and crop, by their places; see `analysis.degradation.observer.Pooled`."""
-    crops, noises = np.arange(len(inputs.crops)), np.arange(len(inputs.noises))
-    return np.repeat(noises, len(crops)), np.tile(crops, len(noises))
-
-
 def row(pooled: Pooled, inputs: RunInputs, settings: DegradationSettings) -> dict[str, Any]:
     """The numbers of a layer, and why there are none; see `analysis.degradation.separability`."""
     noise, crop = labels(inputs)
@@ -113,7 +114,8 @@ def row(pooled: Pooled, inputs: RunInputs, settings: DegradationSettings) -> dic
     else:
         bounds = separability.Interval(math.nan, math.nan)
         if settings.intervals:
-            bounds = separability.interval(pooled.gram, noise, draws[crop], settings.components)
+            logs = separability.log_index(pooled.gram, noise, draws[crop], settings.components)
+            bounds = separability.interval(logs)
         measured = {
             "variance": min(1.0, float(np.square(values).sum() / pooled.gram.trace())),
             "ch_noise": separability.calinski_harabasz(values, noise),
@@ -138,18 +140,6 @@ def row(pooled: Pooled, inputs: RunInputs, settings: DegradationSettings) -> dic
         "note": "; ".join(sorted(set(describe(inputs.noises).note) - {""})),
         "reason": reason,
     }
-
-
-def scores(pooled: Pooled, settings: DegradationSettings) -> Array:
-    """Scores on principal components, (samples, components).
-
-    Raises:
-        Undefined: the features are not finite or do not vary.
-    """
-    values = separability.upright(gram_pca.scores(pooled.gram, settings.components))
-    if not np.square(values).sum() > 0:
-        raise Undefined(CONSTANT)
-    return values
 
 
 def plane_points(entry: Entry, kind: str, plane: Array, inputs: RunInputs) -> pd.DataFrame:

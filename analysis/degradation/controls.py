@@ -1,0 +1,111 @@
+"""The controls of CH by noise: draws of one noise as classes, and untrained networks.
+
+* *Ceiling*: the same index, of the same crops and as many classes, when the classes are draws of
+  the reference noise rather than kinds of noise. No smaller index says anything of their kinds.
+* *Floor*: none. Classes of different photographs would hold fewer samples, and CH depends on their
+  number; the index by content (`ch_content`) says how far photographs lie apart.
+* *Untrained*: of networks of the same architecture with random weights, under the same noises; mean
+  and standard deviation.
+
+The probe, the silhouette and t-SNE are not computed of controls.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from analysis.commands.inputs import RunInputs
+from analysis.degradation import separability
+from analysis.degradation.observer import Pooled, PooledLayers
+from analysis.degradation.samples import labels, scores
+from analysis.degradation.settings import DegradationSettings
+from analysis.stats import jackknife
+from analysis.stats.controls import Controls, Series, average, deviation, gap
+from analysis.stats.undefined import Undefined
+
+RATIOS = [
+    f"{name}{end}" for name in ("over_ceiling", "over_untrained") for end in ("", "_low", "_high")
+]
+"""Columns of the last features: CH over that of its controls, with 95% intervals."""
+
+
+def add(
+    frame: pd.DataFrame, pooled: PooledLayers, inputs: RunInputs, settings: DegradationSettings
+) -> None:
+    """Add the columns of the controls to the table of separability; called in every process.
+
+    Args:
+        frame: a row for each model and layer.
+        pooled: features of all networks.
+        inputs: with controls.
+        settings: components and intervals.
+    """
+
+    def measured(place: int) -> dict[str, float]:
+        row = frame.iloc[place]
+        entry, last = (str(row.model), str(row.layer)), bool(row.last_features)
+        return columns(entry, last, pooled, inputs, settings)
+
+    rows = inputs.ranks.map(measured, range(len(frame)))
+    for name in ("ceiling", "floor", "untrained", "untrained_sd", *RATIOS):
+        frame[name] = [row[name] for row in rows]
+
+
+def columns(
+    entry: tuple[str, str],
+    ratios: bool,
+    pooled: PooledLayers,
+    inputs: RunInputs,
+    settings: DegradationSettings,
+) -> dict[str, float]:
+    """The columns of the controls of one layer.
+
+    Args:
+        entry: model and layer.
+        ratios: compute how many times its controls the index is, with intervals if the settings
+            have them; else NaN.
+        pooled: features of all networks.
+        inputs: with controls.
+        settings: components and intervals.
+    """
+    model, layer = entry
+    assert inputs.controls is not None
+    names = inputs.controls.controls.untrained.get(model, ())
+    leave_out = ratios and settings.intervals
+    drawn = [pooled.noises.get((name, layer)) for name in names]
+    untrained = [index(of, inputs, settings, leave_out) for of in drawn]
+    ceiling = index(pooled.draws.get(entry), inputs, settings, leave_out)
+    found: dict[str, Any] = Controls(ceiling, math.nan, untrained).columns()
+    if not ratios:
+        return found | dict.fromkeys(RATIOS, math.nan)
+    own = index(pooled.noises[entry], inputs, settings, leave_out)
+    mean, sd = average(untrained), deviation(untrained)
+    logarithms = (
+        gap(own.log(), ceiling.log()),
+        gap(own.log(), mean.log(), sd / mean.value if sd > 0 else 0.0, len(untrained)),
+    )
+    values = [float(np.exp(value)) for three in logarithms for value in three]
+    return found | dict(zip(RATIOS, values, strict=True))
+
+
+def index(
+    pooled: Pooled | None, inputs: RunInputs, settings: DegradationSettings, leave_out: bool
+) -> Series:
+    """CH by noise of a layer, and without each photograph; NaN where there is none."""
+    missing = Series(math.nan, np.zeros(0))
+    if pooled is None:
+        return missing
+    noise, crop = labels(inputs)
+    try:
+        value = separability.calinski_harabasz(scores(pooled, settings), noise)
+    except Undefined:
+        return missing
+    if not leave_out:
+        return Series(value, np.zeros(0))
+    draws = jackknife.draws([c.scene or c.image for c in inputs.crops])[crop]
+    logs = separability.log_index(pooled.gram, noise, draws, settings.components)
+    return Series(value, np.exp(logs.without))
