@@ -113,7 +113,7 @@ def draw_ch(axes: Axes, frame: pd.DataFrame) -> None:
             Line2D([], [], color="0.3", lw=0.9, ls=":", label="classes are draws (ceiling)")
         )
         kinds.append(Line2D([], [], color="0.4", lw=0.9, label="untrained networks, ± SD"))
-    axes.legend(handles=kinds, fontsize=8, loc="best")
+    axes.legend(handles=kinds, fontsize=8, loc="best", ncols=2)
 
 
 def controlled(frame: pd.DataFrame) -> bool:

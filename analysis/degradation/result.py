@@ -22,7 +22,9 @@ class DegradationResult(Result):
 
         `ch_noise` with `low` and `high`, `ch_content`, `ch_within`, `silhouette`, `probe`;
         `last_features` marks what goes into the last convolution, `highest` the layer whose CH by
-        noise is highest; `reason` says why there are no numbers.
+        noise is highest; `reason` says why there are no numbers. With controls (see
+        `analysis.degradation.controls`) also `ceiling`, `untrained`, `untrained_sd`, and of the
+        last features `over_ceiling` and `over_untrained`.
         """
         return self.frames["degradation"]
 

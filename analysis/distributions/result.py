@@ -23,7 +23,9 @@ class DistributionsResult(Result):
         `w1_relative`, the same in standard deviations under the reference; `js`, the
         Jensen-Shannon divergence in bits; `mean`, `sigma`, `skewness`, `kurtosis` (0 for a
         Gaussian) and the fitted `shape`. `last_features` marks what goes into the last
-        convolution. `reason`: why there are no numbers.
+        convolution. `reason`: why there are no numbers. With controls (see
+        `analysis.distributions.controls`) also `w1_relative_` and `js_` with `ceiling`, `floor`,
+        `untrained`, `untrained_sd`, `above_ceiling` and `above_untrained`.
         """
         return self.frames["distributions"]
 

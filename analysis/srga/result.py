@@ -20,8 +20,19 @@ class SRGAResult(Result):
         `srga` with its 95% interval `low` to `high`, `kl` in nats, `sigma` and `shape` of the
         fitted density, those of the reference, numbers of components, outliers, patches,
         photographs and features, and the output's `psnr` in dB. `reason`: why there is no score.
+        With controls (see `analysis.srga.controls`) also `ceiling`, `floor`, `untrained` and
+        `untrained_sd`, and how far the score is `above_ceiling` and `above_untrained`, with
+        intervals.
         """
         return self.frames["srga"]
+
+    @property
+    def robustness(self) -> pd.DataFrame:
+        """Mean scores and ceilings by numbers of patches and components, a row for each model.
+
+        See `analysis.srga.robustness`.
+        """
+        return self.frames["robustness"]
 
     def plot_scores(self, ax: Axes | None = None) -> Axes:
         """The score of each model under each noise but the reference, with 95% intervals.

@@ -27,7 +27,7 @@ from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
 
-FEW = ("--crop", "16", "--limit", "8", "--quiet")
+FEW = ("--crop", "16", "--limit", "8", "--quiet", "--no-controls")
 THREE = ("--noise", "gaussian:15", "--noise", "poisson:3.5", "--noise", "spatial:60")
 SPECS = THREE[1::2]
 LAYERS = ("--layers", "conv_first", "--layers", "**.blocks.1", "--layers", "input:conv_last")

@@ -15,6 +15,7 @@ from analysis.degradation.separability import (
     embedding,
     folds,
     interval,
+    log_index,
     perplexity,
     probe,
     silhouette,
@@ -155,7 +156,7 @@ def test_intervals_leave_groups_out_and_find_components_anew():
     without = np.log([ratio(crop != CROP) for crop in range(CROPS)])
     error = math.sqrt((CROPS - 1) / CROPS * np.square(without - without.mean()).sum())
     half = t.ppf(0.975, CROPS - 1) * error
-    found = interval(gram, NOISE, CROP, 6)
+    found = interval(log_index(gram, NOISE, CROP, 6))
     assert found == pytest.approx((math.exp(whole - half), math.exp(whole + half)), rel=1e-6)
 
 
@@ -188,7 +189,8 @@ def test_edges_have_their_values():
     assert within_groups(same, [0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2]) == math.inf
     assert math.isnan(within_groups(np.zeros((4, 1)), [0, 0, 1, 1], [0, 1, 0, 1]))
     gram = torch.zeros(6, 6)
-    assert all(math.isnan(v) for v in interval(gram, [0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2], 2))
+    logs = log_index(gram, [0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2], 2)
+    assert all(math.isnan(v) for v in interval(logs))
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from tests.helpers.divergences import direct_js
 
-FEW = ("--crop", "16", "--limit", "6", "--quiet")
+FEW = ("--crop", "16", "--limit", "6", "--quiet", "--no-controls")
 TWO = ("--noise", "poisson:3.5", "--noise", "isp")
 BLOCK = "layers.0.residual_group.blocks.1"
 

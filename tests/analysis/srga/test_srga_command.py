@@ -17,8 +17,7 @@ from analysis.commands.command import run_arguments
 from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.engine.hooks import Activations
 from analysis.engine.layers import choose, last_convolution
-from analysis.srga import command
-from analysis.srga import tables as srga_tables
+from analysis.srga import command, fits
 from analysis.srga.command import ANALYSIS
 from analysis.srga.score import srga
 from analysis.stats import gram_pca, jackknife
@@ -30,7 +29,7 @@ from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
 
-FEW = ("--crop", "16", "--limit", "24", "--quiet")
+FEW = ("--crop", "16", "--limit", "24", "--quiet", "--no-controls")
 TWO = ("--noise", "poisson:3.5", "--noise", "isp")
 
 
@@ -123,14 +122,14 @@ def test_intervals_leave_out_photographs_with_all_their_patches(folder):
 
 
 def test_a_fifth_of_many_photographs_is_left_out_at_a_time():
-    assert srga_tables.subsets(9, 0) == [(i,) for i in range(9)]
-    assert srga_tables.subsets(10, 0) == list(itertools.combinations(range(10), 2))  # 45
-    many = srga_tables.subsets(24, 0)
+    assert fits.subsets(9, 0) == [(i,) for i in range(9)]
+    assert fits.subsets(10, 0) == list(itertools.combinations(range(10), 2))  # 45
+    many = fits.subsets(24, 0)
     assert len(many) == 60 and all(len(set(part)) == 4 for part in many)
     assert {place for part in many for place in part} == set(range(24))
-    assert many == srga_tables.subsets(24, 0) != srga_tables.subsets(24, 1)
+    assert many == fits.subsets(24, 0) != fits.subsets(24, 1)
     values = np.random.default_rng(0).normal(size=9)
-    found = srga_tables.interval(1.0, values, 9)
+    found = fits.interval(1.0, values, 9)
     assert found == pytest.approx(tuple(map(float, jackknife.interval(np.array(1.0), values))))
 
 
@@ -138,9 +137,9 @@ def test_a_fifth_of_many_photographs_is_left_out_at_a_time():
 def test_the_interval_of_a_mean_is_students(count):
     """With every subset of a size left out, the delete-d jackknife of a mean is exact."""
     x = np.random.default_rng(0).normal(size=count)
-    without = np.array([np.delete(x, out).mean() for out in srga_tables.subsets(count, 0)])
+    without = np.array([np.delete(x, out).mean() for out in fits.subsets(count, 0)])
     expected = stats.t.interval(0.95, count - 1, x.mean(), stats.sem(x))
-    assert srga_tables.interval(x.mean(), without, count) == pytest.approx(expected)
+    assert fits.interval(x.mean(), without, count) == pytest.approx(expected)
 
 
 def test_the_memory_decides_nothing(folder, monkeypatch):
@@ -166,7 +165,7 @@ def test_the_memory_decides_nothing(folder, monkeypatch):
 def test_what_is_written_and_said(folder, capsys):
     path = started("plain.pth", "hidden.pth", *FEW, *TWO, "--noise", "mixture:2")
     assert {file.name for file in path.iterdir()} == {
-        *("manifest.json", "run.json", "summary.txt", "srga.csv", "srga.png")
+        *("manifest.json", "run.json", "summary.txt", "srga.csv", "robustness.csv", "srga.png")
     }
     manifest = read_manifest(path)
     assert manifest["layers"] == dict.fromkeys(("plain", "hidden"), "input:conv_last")

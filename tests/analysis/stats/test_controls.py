@@ -1,0 +1,55 @@
+"""A value beside its controls: differences with intervals, means over networks, halves."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from analysis.stats.controls import NOTHING, Controls, Series, average, deviation, gap, halves
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(3, size=12), RNG.normal(1, size=12)
+
+
+def mean(values: np.ndarray) -> Series:
+    """A mean, whose jackknife interval is Student's."""
+    return Series(values.mean(), np.array([np.delete(values, i).mean() for i in range(12)]))
+
+
+def test_a_difference_has_the_interval_of_paired_samples():
+    found = gap(mean(X), mean(Y))
+    low, high = stats.ttest_rel(X, Y).confidence_interval()
+    assert found == pytest.approx((X.mean() - Y.mean(), low, high))
+
+
+def test_the_uncertainty_over_untrained_networks_is_added_as_a_variance():
+    networks = [mean(Y), mean(Y + 0.5), mean(Y - 0.2)]
+    found = Controls(mean(Y), math.nan, networks).gaps(mean(X))
+    _, low, high = gap(mean(X), average(networks))
+    over = stats.sem([one.value for one in networks]) * stats.t.ppf(0.975, 2)
+    half = math.hypot((high - low) / 2, over)
+    assert found["above_untrained_high"] - found["above_untrained"] == pytest.approx(half)
+    assert found["above_untrained"] - found["above_untrained_low"] == pytest.approx(half)
+    assert found["above_untrained"] == pytest.approx(X.mean() - Y.mean() - 0.1)
+
+
+def test_what_is_missing_is_blank():
+    nothing = Controls(NOTHING, math.nan, ())
+    columns = nothing.columns() | nothing.gaps(mean(X))
+    assert all(math.isnan(value) for value in columns.values()) and len(columns) == 10
+    one = Controls(NOTHING, 0.5, [mean(Y)]).columns()
+    assert one["untrained"] == Y.mean() and math.isnan(one["untrained_sd"]) and one["floor"] == 0.5
+    value, low, high = gap(mean(X), Series(1.0, np.zeros(0)))
+    assert value == X.mean() - 1 and math.isnan(low) and math.isnan(high)
+    assert math.isnan(deviation([mean(X)])) and math.isnan(average([]).value)
+    assert math.isnan(Series(0.0, np.ones(2)).log().value)
+
+
+def test_halves_share_no_photograph():
+    draws = np.array([0, 0, 1, 2, 2, 3, 1])
+    a, b = halves(draws)
+    assert sorted([*a, *b]) == list(range(7)) and not {*draws[a]} & {*draws[b]}
+    assert halves(np.zeros(5, dtype=np.int64)) == []
