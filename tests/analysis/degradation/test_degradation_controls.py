@@ -44,7 +44,7 @@ def index(name: str, specs: list[str], seed: int | None = None, out: int | None 
 
 
 def test_controls_are_those_of_features_taken_by_hand(folder):
-    frame = started("plain.pth", "hidden.pth", *FEW, "--layers", LAYER)["degradation"]
+    frame = started("hidden.pth", *FEW, "--layers", LAYER)["degradation"]
     for name, row in frame.set_index("model").iterrows():
         fresh = [index(str(name), SPECS, seed) for seed in range(3)]
         assert row.ch_noise == pytest.approx(index(str(name), SPECS), rel=1e-3)
