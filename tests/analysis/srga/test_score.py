@@ -107,14 +107,14 @@ def test_what_has_no_score():
 @pytest.mark.parametrize("correlation", [0.2, 0.5])
 def test_intervals_cover_the_mean_score_over_sets_of_photographs(photographs, patches, correlation):
     """Patches of 300 features whose content and scale are alike within a photograph."""
-    from analysis.srga import tables as srga_tables
+    from analysis.srga import fits as srga_fits
 
     rng = np.random.default_rng(0)
     spread = np.exp(rng.normal(size=300))
     of = np.repeat(np.arange(photographs), patches)
     keep = [
         torch.from_numpy(np.flatnonzero(~np.isin(of, out)))
-        for out in srga_tables.subsets(photographs, 0)
+        for out in srga_fits.subsets(photographs, 0)
     ]
 
     def drawn(width: int) -> np.ndarray:
@@ -127,9 +127,9 @@ def test_intervals_cover_the_mean_score_over_sets_of_photographs(photographs, pa
         clean = np.exp(0.5 * drawn(1)) * spread * drawn(300)
         noisy = 1.3 * clean + 0.8 * rng.normal(size=clean.shape)
         grams = [gram_pca.gram(torch.from_numpy(side)) for side in (clean, noisy)]
-        fits = [srga_tables.Fits.of(gram, keep, (300, "grid", 300)) for gram in grams]
-        numbers = srga_tables.numbers(fits[0], fits[1], photographs)
-        found.append([numbers[name] for name in ("srga", "low", "high")])
+        fits = [srga_fits.Fits.of(gram, keep, (300, "grid", 300)) for gram in grams]
+        value, without = fits[0].to(fits[1])
+        found.append([value, *srga_fits.interval(value, without, photographs)])
     score, low, high = np.array(found).T
     covered = np.mean((low <= score.mean()) & (score.mean() <= high))
     ratio = np.mean(high - low) / (2 * 1.96 * score.std())

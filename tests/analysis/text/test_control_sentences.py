@@ -47,6 +47,11 @@ def test_a_value_below_its_ceiling_is_never_a_difference():
     text = said(row("a", "x", (-1.5, -0.5), (-0.9, -0.1)))
     assert "kind of noise: not shown." in text
     assert "untrained networks: shown to be smaller." in text
+    rows = [row("a", noise, (0.5, 1.5), (0.1, 0.9)) for noise in ("x", "y")]
+    assert "kind of noise: shown for every noise." in said(*rows)
+    assert "kind of noise: shown for every model and noise." in said(
+        *rows, *(each | {"model": "b"} for each in rows)
+    )
 
 
 def test_models_of_many_and_missing_controls():
