@@ -210,7 +210,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         for row in records(marked(frame, which)):
             value = bounded(row["ch_noise"], row["low"], row["high"], 3)
             label = f"  {row['model']}, {short(row['layer'])}"
-            ceiling, _, untrained = controls.cells(row, 3) if beside else ("", "", "")
+            ceiling, _, untrained = controls.cells(row, 4) if beside else ("", "", "")
             own = [ceiling, untrained] if beside else []
             rows.append([label, value, *own, *(f"{row[column]:.3g}" for column in columns)])
     legend = LEGEND.format(first.chance)
