@@ -51,7 +51,7 @@ class Population:
 
     def __init__(self, observer: Representations) -> None:
         rows = observer.rows()
-        batches = [activations for _, (_, activations) in sorted(observer.batches.items())]
+        batches = [stored.activations for _, stored in sorted(observer.batches.items())]
         self.features = torch.cat(
             [
                 torch.cat([batch[row.view].tensors()[row.layer] for row in rows], dim=-1)
@@ -99,7 +99,7 @@ def population() -> Population:
     job = plan(ANALYSIS, load_inputs([f"{m}.pth" for m in MODELS], settings, files), settings)
     assert isinstance(job.observer, Representations)
     progress.run_pass(job.inputs, job.batches, [job.watch], quiet=True)
-    names = [name for scenes, _ in job.observer.batches.values() for name in scenes]
+    names = job.observer.crops().photographs
     assert names == [file.name for file in files for _ in range(CROPS)]
     return Population(job.observer)
 
