@@ -29,7 +29,7 @@ from tests.helpers.paths import data_folder
 PHOTOGRAPHS, CROPS = 160, 8
 MODELS = ("baseline", "masked")
 NOISES = ("gaussian:15", "poisson:3")
-DESIGNS = {(4, 8): 500, (8, 8): 500, (24, 3): 500, (64, 1): 500}
+DESIGNS = {(4, 8): 500, (8, 8): 2000, (24, 3): 500, (64, 1): 500}
 """Number of repetitions, by photographs and crops of each."""
 
 

@@ -206,6 +206,7 @@ def test_modules_whose_weights_stay_are_named():
     assert not torch.equal(state["0.weight"], before["0.weight"])
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")
 def test_weights_that_are_made_of_others_are_named():
     """Weight normalization: `reset_parameters` sets a weight that is computed anew."""
     old = nn.Conv2d(3, 3, 3, padding=1)
@@ -256,3 +257,13 @@ def test_networks_that_spandrel_knows(make):
     x = torch.rand(1, 3, 64, 64)
     with torch.no_grad():
         assert drawn.network(x).isfinite().all()
+
+
+def test_a_network_that_was_never_trained_does_not_get_its_own_weights_back():
+    """Whatever the seed that it was made with."""
+    for seed in range(3):
+        torch.manual_seed(seed)
+        module = nn.Conv2d(3, 3, 3, padding=1)
+        drawn = untrained(external.wrap(module), seed)
+        assert not drawn.kept
+        assert not (drawn.network.state_dict()["weight"] == module.weight).any()
