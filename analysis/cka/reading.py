@@ -137,17 +137,16 @@ def gaps(rows: pd.DataFrame, manifest: Manifest) -> list[str]:
     """What the kind of noise changes beyond its draw, and what training changes."""
     text = []
     for name, what in (
-        ("below_ceiling", "It is below the ceiling, the same noise drawn again, by"),
-        ("above_untrained", "Its difference from untrained networks is"),
+        ("below_ceiling", "The ceiling, the same noise drawn again, minus this mean is"),
+        ("above_untrained", "This mean minus that of untrained networks is"),
     ):
         if name not in rows or rows[name].isna().all():
             continue
         known = rows[rows[name].notna()]
         known = known if len(known) <= FEW else known.sort_values(name).iloc[[0, -1]]
-        signed = name == "above_untrained"
         effects = [
             (
-                bounded(row[name], row[f"{name}_low"], row[f"{name}_high"], 3, signed=signed)
+                bounded(row[name], row[f"{name}_low"], row[f"{name}_high"], 3, signed=True)
                 + f" in {code(row['model'])}",
                 judged(row, name, manifest),
             )

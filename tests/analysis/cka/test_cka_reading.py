@@ -73,9 +73,9 @@ def test_controls_stand_beside_the_value():
     assert "0.500 [0.400, 0.600] 0.800 0.100 0.450 ± 0.030 0.571" in text
     beside = "0.500 [0.400, 0.600] in a (ceiling 0.800, floor 0.100, untrained 0.450 ± 0.030)."
     assert beside in text
-    drawn = "the same noise drawn again, by 0.300 [0.200, 0.400] in a: shown."
+    drawn = "the same noise drawn again, minus this mean is +0.300 [+0.200, +0.400] in a: shown."
     assert drawn in text
-    assert "from untrained networks is +0.050 [-0.100, +0.200] in a: not shown." in text
+    assert "of untrained networks is +0.050 [-0.100, +0.200] in a: not shown." in text
     without = means.assign(floor=np.nan, untrained_sd=np.nan, normalised=np.nan)
     text = text_of(frame, without)
     assert "in a (ceiling 0.800, untrained 0.450)." in text
@@ -96,7 +96,7 @@ def test_what_training_and_the_kind_of_noise_change(photographs, least, below, a
     frame = cka_table(np.eye(3), *AGAINST)
     means = means_table(frame, (0.4, 0.6), photographs=photographs).assign(**CONTROLS)
     text = text_of(frame, means, MODELS | {"least": least})
-    assert f"by 0.300 [0.200, 0.400] in a: {below}." in text
+    assert f"is +0.300 [+0.200, +0.400] in a: {below}." in text
     assert f"is +0.050 [-0.100, +0.200] in a: {above}." in text
 
 
@@ -107,8 +107,8 @@ def test_without_intervals_there_is_no_verdict(photographs):
     nothing = {name: np.nan for name in CONTROLS if name.endswith(("_low", "_high"))}
     means = means_table(frame, photographs=photographs).assign(**CONTROLS | nothing)
     text = text_of(frame, means, MODELS | {"crops": [{"image": f"{i}"} for i in range(24)]})
-    assert "drawn again, by 0.300 in a. " in text
-    assert "from untrained networks is +0.050 in a. " in text
+    assert "drawn again, minus this mean is +0.300 in a. " in text
+    assert "of untrained networks is +0.050 in a. " in text
     assert "shown" not in text and "too few" not in text
     assert "This run has no intervals: every difference is undecided." in text
 
@@ -118,7 +118,7 @@ def test_a_network_below_untrained_ones_is_said_to_be():
     ends = {"above_untrained": -0.3, "above_untrained_low": -0.4, "above_untrained_high": -0.2}
     means = means_table(frame, (0.1, 0.2)).assign(**CONTROLS | ends)
     text = text_of(frame, means)
-    assert "from untrained networks is -0.300 [-0.400, -0.200] in a: shown." in text
+    assert "minus that of untrained networks is -0.300 [-0.400, -0.200] in a: shown." in text
 
 
 def test_of_many_models_the_ends_stand_beside_their_controls():
@@ -128,7 +128,8 @@ def test_of_many_models_the_ends_stand_beside_their_controls():
     means = means_table(frame, (0.4, 0.6)).assign(**CONTROLS)
     means["below_ceiling"] = means.model_a.map(below)
     text = text_of(frame, means, {"models": {}})
-    assert "drawn again, by 0.000 [0.200, 0.400] in a and 0.500 [0.200, 0.400] in f: shown." in text
+    ends = "+0.000 [+0.200, +0.400] in a and +0.500 [+0.200, +0.400] in f: shown."
+    assert f"drawn again, minus this mean is {ends}" in text
 
 
 def test_the_null_values_of_biased_numbers():
