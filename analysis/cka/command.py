@@ -183,6 +183,8 @@ ANALYSIS = Analysis(
         read=last_quarter_between_noises,
         from_reference=True,
         by_model=True,  # between models there are too many pairs
+        value="cka",
+        untrained="untrained",
     ),
 )
 

@@ -27,6 +27,9 @@ class Index:
         from_reference: it compares unseen noises with the reference.
         by_model: the analysis computes it for one model at a time, so that models are not compared
             with each other.
+        value: the column of its values in that table.
+        untrained: the column of the same table that holds the values of untrained networks; empty
+            where there is none. A run without controls lacks it.
     """
 
     name: str
@@ -36,6 +39,14 @@ class Index:
     read: Callable[[pd.DataFrame, str, Collection[str]], pd.DataFrame]
     from_reference: bool = False
     by_model: bool = False
+    value: str = ""
+    untrained: str = ""
+
+    def read_untrained(
+        self, table: pd.DataFrame, reference: str, trained: Collection[str]
+    ) -> pd.DataFrame:
+        """As `read`, of untrained networks in place of each model."""
+        return self.read(table.assign(**{self.value: table[self.untrained]}), reference, trained)
 
 
 def index_values(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +51,8 @@ def gather(runs: Sequence[Run]) -> pd.DataFrame:
     known, and under which every model has a value; models without any value have NaN.
 
     Columns: `model`; `checkpoint`, the SHA-256 of its file; the targets `ood_drop` and `unseen` in
-    dB; a column for each index.
+    dB; a column for each index, and one for the same index of untrained networks of each model's
+    architecture, where the runs have controls.
 
     Raises:
         BadInput: a damaged run, a model twice in runs of one analysis, not just one run of
@@ -69,7 +70,14 @@ def gather(runs: Sequence[Run]) -> pd.DataFrame:
         frame[UNSEEN] = frame.model.map(psnr.out_of_distribution).astype(float)
     for _, index, values in measured(by_kind):
         frame[index.name] = values[common_noises(values)].mean(axis=1).to_numpy()
+    for index, values in measured_untrained(by_kind):
+        frame[untrained_column(index.name)] = values.mean(axis=1).to_numpy()
     return frame
+
+
+def untrained_column(name: str) -> str:
+    """The column of an index's values of untrained networks."""
+    return f"{name}_untrained"
 
 
 def measured(
@@ -79,15 +87,37 @@ def measured(
     predicted = by_kind[PREDICTED][0]
     for kind, index in indices().items():
         if kind in by_kind:
-            parts = [by_noise(run, index, predicted.trained) for run in by_kind[kind]]
+            parts = [by_noise(run, index.read, index, predicted.trained) for run in by_kind[kind]]
             yield kind, index, pd.concat(parts).reindex(list(predicted.models))
 
 
-def by_noise(run: Run, index: Index, trained: Collection[str]) -> pd.DataFrame:
-    """An index in one run, a row for each of its models, a column for each unseen noise."""
+def measured_untrained(
+    by_kind: Mapping[str, Sequence[Run]],
+) -> Iterator[tuple[Index, pd.DataFrame]]:
+    """Every index of untrained networks in place of the models, under the noises of `measured`."""
+    predicted = by_kind[PREDICTED][0]
+    for kind, index, values in measured(by_kind):
+        runs = by_kind[kind]
+        if all(index.untrained in run.table(index.table) for run in runs) and index.untrained:
+            parts = [by_noise(run, index.read_untrained, index, predicted.trained) for run in runs]
+            whole = pd.concat(parts).reindex(list(predicted.models))
+            yield index, whole.reindex(columns=common_noises(values))
+
+
+def by_noise(
+    run: Run, read: Callable[..., pd.DataFrame], index: Index, trained: Collection[str]
+) -> pd.DataFrame:
+    """An index in one run, a row for each of its models, a column for each unseen noise.
+
+    Args:
+        run: that holds it.
+        read: its values, or those of untrained networks; see `Index.read`.
+        index: which one.
+        trained: noises that the models were trained on.
+    """
     table, models = run.table(index.table), run.models
     with run.reading():
-        rows = index.read(table, run.reference, trained)
+        rows = read(table, run.reference, trained)
         wide = rows.pivot(index="model", columns="noise", values="value").astype(float)
         return wide.reindex(list(models.values())).set_axis(list(models), axis=0)
 

@@ -18,7 +18,11 @@ from analysis.stats.rank_correlation import EXACT
 from analysis.text import terminal
 from analysis.text.intervals import illustration
 from analysis.text.markdown import escaped, interval, listed, number, probability
+from analysis.text.rows import records
 from analysis.text.terminal import grid, plural
+
+ROUNDING = 1e-9
+"""Correlations that differ by less are the same."""
 
 
 def labelled(name: str) -> str:
@@ -123,13 +127,44 @@ def target(correlations: pd.DataFrame, name: str) -> list[str]:
     firm = known[known.p_corrected < LEVEL]
     if firm.empty:
         return [undecided(known, what)]
+    without = firm[[not also_untrained(row) for row in records(firm)]]
+    given = firm[~firm.index.isin(without.index)]
+    also = [
+        f"{labelled(str(row['index_']))} (ρ = {number(row['spearman'])}, untrained "
+        f"{number(row['untrained'])})"
+        for row in records(given)
+    ]
+    control = []
+    if also:
+        control = [
+            f"Untrained networks of the same architectures have that correlation with the {what}, "
+            f"too, so that it is no result of training: {listed(also)}."
+        ]
+    if without.empty:
+        return control
+    firm = without
     each = [correlation(row) for row in firm.itertuples()]
-    rest = [labelled(name) for name in known[~known.index.isin(firm.index)].index_]
+    others = known[~known.index.isin([*firm.index, *given.index])]
+    rest = [labelled(name) for name in others.index_]
     end = f" Undecided: {listed(rest)}." if rest else ""
     return [
         f"With a p corrected by Holm below {LEVEL:g}, the {what} is correlated with "
-        f"{'; '.join(each)}.{end}"
+        f"{'; '.join(each)}.{end}",
+        *control,
     ]
+
+
+def also_untrained(row: Mapping[str, Any]) -> bool:
+    """Whether untrained networks have a correlation that the models' interval includes.
+
+    Of a perfect correlation, which has no interval, whether theirs is perfect, too.
+    """
+    untrained, own = row.get("untrained", math.nan), row["spearman"]
+    if math.isnan(untrained):
+        return False
+    low, high = (own, own) if math.isnan(row["low"]) else (row["low"], row["high"])
+    within = low - ROUNDING <= untrained <= high + ROUNDING
+    return bool(within or (untrained * own > 0 and abs(untrained) > abs(own)))
 
 
 def undecided(known: pd.DataFrame, what: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -34,7 +35,8 @@ def correlations(frame: pd.DataFrame) -> pd.DataFrame:
 
     Columns: `index`; `target`; `models`, how many have both; `spearman`, ρ, with its 95% interval
     `low` to `high` and two-sided `p`, see `analysis.stats.rank_correlation.spearman`;
-    `p_corrected`, Holm's, over the indices of one target.
+    `p_corrected`, Holm's, over the indices of one target; `untrained`, ρ of the same index of
+    untrained networks, NaN where there are none or all models share them.
 
     Raises:
         BadInput: fewer than 4 models.
@@ -51,7 +53,19 @@ def correlations(frame: pd.DataFrame) -> pd.DataFrame:
             rows.append(
                 {"index": index.name, "target": target, "models": len(both)}
                 | {"spearman": value.value, "low": value.low, "high": value.high, "p": value.p}
+                | {"untrained": of_untrained(frame, index.name, target)}
             )
         part = pd.DataFrame(rows)
         parts.append(part.assign(p_corrected=holm(list(part.p))))
     return pd.concat(parts, ignore_index=True)
+
+
+def of_untrained(frame: pd.DataFrame, name: str, target: str) -> float:
+    """Spearman's ρ of an index of untrained networks with a target; NaN where it is undefined."""
+    column = predictors.untrained_column(name)
+    if column not in frame:
+        return math.nan
+    both = frame[[name, column, target]].dropna()
+    if len(both) < LEAST or both[column].nunique() < 2:
+        return math.nan
+    return float(spearman(both[column], both[target]).value)

@@ -39,6 +39,24 @@ def test_few_models_cannot_tell_an_index_from_chance():
     assert text == "No index can be correlated with the PSNR drop from trained to unseen noise."
 
 
+def test_what_untrained_networks_predict_as_well_is_no_predictor():
+    frames = correlations(("srga", -0.9, 0.001, 9), ("cka", -0.95, 0.001, 9))
+    rows = frames["correlations"]
+    rows["low"], rows["high"] = rows.spearman - 0.05, rows.spearman + 0.3
+    for untrained, also in ((-0.7, True), (-1.0, True), (-0.5, False), (0.9, False), (NAN, False)):
+        rows["untrained"] = [NAN, untrained]
+        text = said(compare_reading.main(frames))
+        assert ("no result of training: CKA of the last quarter" in text) is also
+        assert ("correlated with CKA" in text or "; CKA" in text) is not also
+        assert "correlated with SRGA" in text or "SRGA, mean over other noises, ρ = -0.90" in text
+    rows["untrained"] = [-0.9, -0.95]
+    (text,) = compare_reading.main(frames)
+    assert text.startswith("Untrained networks of the same architectures have that correlation")
+    rows["low"] = rows["high"] = NAN  # a perfect correlation has no interval
+    rows["spearman"], rows["untrained"] = 1.0, 1.0
+    assert len(compare_reading.main(frames)) == 1
+
+
 def test_one_index_has_a_sentence_of_its_own():
     assert compare_reading.main(correlations(("cka", 0.2, 0.8, 9))) == [
         "The only index is not significantly correlated with the PSNR drop from trained to unseen "
