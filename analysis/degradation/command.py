@@ -191,6 +191,8 @@ ANALYSIS = Analysis(
         short="CH by noise",
         table="degradation",
         read=separability,
+        value="ch_noise",
+        untrained="untrained",
     ),
 )
 

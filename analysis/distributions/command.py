@@ -165,6 +165,8 @@ ANALYSIS = Analysis(
         table="distributions",
         read=distance_by_noise,
         from_reference=True,
+        value="w1_relative",
+        untrained="w1_relative_untrained",
     ),
 )
 

@@ -199,6 +199,8 @@ ANALYSIS = Analysis(
         table="srga",
         read=srga_by_noise,
         from_reference=True,
+        value="srga",
+        untrained="untrained",
     ),
 )
 
