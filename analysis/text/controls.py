@@ -126,9 +126,12 @@ def grouped(rows: pd.DataFrame, judge: Callable[[Row], str]) -> str:
     for row in records(rows):
         found.setdefault(judge(row), {}).setdefault(str(row["model"]), []).append(str(row["noise"]))
     if len(found) == 1:
-        every = " for every model and noise" if models > 1 else " for every noise"
         word = next(iter(found))
-        return word if len(rows) == 1 or word.startswith("too few") else word + every
+        if len(rows) == 1 or word.startswith("too few"):
+            return word
+        if word.startswith("not"):
+            return f"{word} for any {'model or noise' if models > 1 else 'noise'}"
+        return f"{word} for every {'model and noise' if models > 1 else 'noise'}"
     parts = []
     for word, by_model in found.items():
         if models > FEW:

@@ -134,10 +134,16 @@ def by_noise(
     sentences = means(rows, what, digits, unit)
     if len(models) == 1:
         return [*sentences, *extremes(rows, models[0], digits, unit)]
+    same = [noise for noise in noises if noise in within]
     rows = rows[~rows.noise.isin(within)]
-    if rows.empty:
-        return sentences
-    return [*sentences, *(lower(rows, models) if len(models) == 2 else lowest(rows, models))]
+    if len(rows):
+        sentences += lower(rows, models) if len(models) == 2 else lowest(rows, models)
+    if same:
+        sentences.append(
+            f"Models are not compared under {codes(same)}, where none is shown to differ from "
+            "another draw of the reference noise."
+        )
+    return sentences
 
 
 def means(rows: pd.DataFrame, what: str, digits: int, unit: str) -> list[str]:

@@ -47,7 +47,8 @@ def test_a_value_below_its_ceiling_is_never_a_difference():
     text = said(row("a", "x", (-1.5, -0.5), (-0.9, -0.1)))
     assert "kind of noise: not shown." in text
     assert "untrained networks: shown to be smaller." in text
-    rows = [row("a", noise, (0.5, 1.5), (0.1, 0.9)) for noise in ("x", "y")]
+    rows = [row("a", noise, (0.5, 1.5), (-0.1, 0.9)) for noise in ("x", "y")]
+    assert "untrained networks: not shown for any noise." in said(*rows)
     assert "kind of noise: shown for every noise." in said(*rows)
     assert "kind of noise: shown for every model and noise." in said(
         *rows, *(each | {"model": "b"} for each in rows)
@@ -73,7 +74,8 @@ def test_models_are_not_compared_where_neither_is_above_its_ceiling():
     frame = pd.DataFrame(rows)
     assert controls.within(frame) == {"y"}
     text = " ".join(by_noise(tidy(frame, "srga"), "SRGA", within=controls.within(frame)))
-    assert "lower in `a` under `x`" in text and "`y`" not in text
+    assert "lower in `a` under `x`;" not in text and "lower in `a` under `x`." in text
+    assert "Models are not compared under `y`, where none is shown to differ" in text
     alone = frame[frame.noise == "y"]
     text = " ".join(by_noise(tidy(alone, "srga"), "SRGA", within=controls.within(alone)))
     assert "overlap" not in text and "1.00 [0.90, 1.10] in `a`" in text
