@@ -339,7 +339,7 @@ def correlate(
         ...     progress=False,
         ... )
         >>> list(result.models)
-        ['model', 'checkpoint', 'ood_drop', 'unseen', 'srga']
+        ['model', 'checkpoint', 'ood_drop', 'unseen', 'srga', 'srga_untrained']
         >>> list(result.correlations.target), list(result.parts)
         (['ood_drop', 'unseen'], ['generalization', 'srga'])
     """

@@ -275,4 +275,4 @@ def test_recorded_noise_has_a_floor_and_no_ceiling(folder, path):
     known = before[of].set_index("layer_a").cka.to_dict()
     assert draws.set_index("layer_a").cka.to_dict() == pytest.approx(known, abs=1e-9)
     text = summary(recorded)
-    assert "below the ceiling" not in text and "from untrained networks" in text
+    assert "drawn again" not in text and "that of untrained networks" in text
