@@ -31,6 +31,7 @@ from analysis.stats import permutation
 from mtd.data.crops import Crop
 from mtd.networks.layer_roles import LayerRoles
 from mtd.utils.distributed import Ranks
+from mtd.utils.messages import plural
 
 BATCH = {"position": 16, "image": 64}
 """Crops of a batch, by sample unit."""
@@ -203,7 +204,7 @@ def tables(comparison: Comparison, job: AnalysisJob) -> dict[str, pd.DataFrame]:
         "samples": comparison.hsic.samples,
         "crops": sum(len(batch.crops) for batch in job.batches),
         "kernel": settings.kernel,
-        "centering": settings.centering,
+        "centering": "; ".join(taken_away(settings)),
     }
     means = cka_tables.quarters(blocks, {name: role.outputs for name, role in roles.items()})
     written: dict[str, pd.DataFrame] = {
@@ -219,6 +220,14 @@ def tables(comparison: Comparison, job: AnalysisJob) -> dict[str, pd.DataFrame]:
         written["difference.csv"] = cka_tables.difference(blocks)
         written["influence.csv"] = cka_tables.influence(blocks, comparison.photographs)
     return written
+
+
+def taken_away(settings: CKASettings) -> list[str]:
+    """What is removed from the features; see `analysis.cka.figures.removed`."""
+    parts: list[str] = [settings.centering]
+    parts += [f"given {settings.given}"] if settings.given else []
+    count = settings.remove_components
+    return parts + ([plural(count, "component")] if count else [])
 
 
 def dimensions(spectrum: Tensor | None) -> dict[str, float]:

@@ -49,6 +49,7 @@ class ControlCells:
         ceilings: by representation i, the single pair of i with itself under another draw.
         floors: by (i, j), the pair across photographs.
         untrained: by (i, j), the single pairs of untrained networks.
+        rows: the representations.
     """
 
     cells: Cells
@@ -57,6 +58,7 @@ class ControlCells:
     ceilings: Mapping[int, int]
     floors: Mapping[tuple[int, int], int]
     untrained: Mapping[tuple[int, int], Sequence[int]]
+    rows: Sequence[Row] = ()
 
     @classmethod
     def of(cls, rows: Sequence[Row], wanted: Wanted) -> ControlCells:
@@ -89,7 +91,7 @@ class ControlCells:
                     untrained.setdefault((i, j), []).append(at)
             floors.setdefault((i, j), len(floors))
         cells = Cells(len(rows), blocks, list(singles), list(floors))
-        return cls(cells, pairs, controlled, ceilings, floors, untrained)
+        return cls(cells, pairs, controlled, ceilings, floors, untrained, rows)
 
 
 def view_slices(rows: Sequence[Row]) -> dict[View, slice]:

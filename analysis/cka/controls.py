@@ -7,7 +7,8 @@
 * *Untrained*: networks with random weights, of one model one under both noises, of two models two
   under the same noise; mean and standard deviation.
 * *Normalized*: (value − floor) / (ceiling − floor), 0 at the floor and 1 at the ceiling; only where
-  the 95% interval of ceiling − floor excludes 0.
+  the 95% interval of ceiling − floor is above 0, and only between two noises: two models under one
+  noise are given the same draw, so that their similarity may exceed the ceiling.
 """
 
 from __future__ import annotations
@@ -35,12 +36,15 @@ class CellControl:
         floor: NaN with crops of one photograph alone.
         untrained: of each untrained network, or pair of them; none without.
         draws: similarity of either side with itself under another draw, of which the ceiling is.
+        other_noise: whether the two sides are under different noises. Under the same noise they are
+            given the same draw, so that the ceiling is no bound.
     """
 
     ceiling: Series
     floor: Series
     untrained: Sequence[Series]
     draws: tuple[Series, Series] = (NOTHING, NOTHING)
+    other_noise: bool = True
 
     @classmethod
     def mean(cls, controls: Sequence[CellControl]) -> CellControl:
@@ -51,6 +55,7 @@ class CellControl:
             average([one.ceiling for one in controls]),
             average([one.floor for one in controls]),
             [average(drawn) for drawn in zip(*(one.untrained for one in controls), strict=False)],
+            other_noise=all(one.other_noise for one in controls),
         )
 
     def columns(self, of: Series) -> dict[str, float]:
@@ -70,7 +75,7 @@ class CellControl:
         Both are intervals over photographs; the second has the uncertainty of the mean over the
         untrained networks added to it, as a variance.
         """
-        below = gap(self.ceiling, of)
+        below = gap(self.ceiling, of) if self.other_noise else (math.nan,) * 3
         above = gap(of, self.untrained_mean(), self.untrained_sd(), len(self.untrained))
         return {
             f"{name}{end}": value
@@ -88,8 +93,8 @@ class CellControl:
 
     def normalised(self, value: float) -> float:
         """(value − floor) / (ceiling − floor); NaN where the two may be the same."""
-        distance, low, high = gap(self.ceiling, self.floor)
-        return (value - self.floor.value) / distance if low > 0 or high < 0 else math.nan
+        distance, low, _ = gap(self.ceiling, self.floor)
+        return (value - self.floor.value) / distance if low > 0 and self.other_noise else math.nan
 
 
 @dataclass(frozen=True)
@@ -109,13 +114,14 @@ class CellControls:
     def of(self, i: int, j: int) -> CellControl:
         """The controls of representation i against representation j."""
         first, second = (self._draw(end) for end in (i, j))
-        with np.errstate(invalid="ignore"):
-            ceiling = Series(
-                float(np.sqrt(first.value * second.value)), np.sqrt(first.without * second.without)
-            )
+        ceiling = Series(
+            float(geometric_mean(first.value, second.value)),
+            geometric_mean(first.without, second.without),
+        )
         drawn = [series(self.pairs, at) for at in self.plan.untrained.get((i, j), ())]
         floor = series(self.across, self.plan.floors[i, j])
-        return CellControl(ceiling, floor, drawn, (first, second))
+        noises = [self.plan.rows[end].view.noise for end in (i, j)]
+        return CellControl(ceiling, floor, drawn, (first, second), noises[0] != noises[1])
 
     def _draw(self, end: int) -> Series:
         at = self.plan.ceilings.get(end)
@@ -127,3 +133,10 @@ class CellControls:
 def series(similar: Similarity, at: int) -> Series:
     """One of several values."""
     return Series(float(similar.value[at]), similar.without[:, at].numpy())
+
+
+def geometric_mean(a: float | Array, b: float | Array) -> Array:
+    """√(a b) where both are above 0, else NaN: without similarity there is no ceiling."""
+    first, second = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    positive = (first > 0) & (second > 0)
+    return np.sqrt(np.where(positive, first * second, np.nan))

@@ -147,8 +147,28 @@ def subtitle(frame: pd.DataFrame) -> str:
     what = MEASURES[measure(frame)]
     if what == "CKA":
         what = f"{first.estimator} {'RBF' if first.kernel == 'rbf' else 'linear'} CKA"
-    removed = {"image": ", each image's mean removed", "highpass": ", local mean removed"}
-    return f"{what} over {samples}{removed.get(first.centering, '')}"
+    return f"{what} over {samples}{removed(first.centering)}"
+
+
+REMOVED = {
+    "global": "",
+    "image": ", each image's mean removed",
+    "highpass": ", local mean removed",
+    "clean": ", response to noise (less the features of the clean image)",
+    "given clean": ", given the clean image's pixels",
+    "given clean-3x3": ", given the clean image's pixels and those around",
+}
+"""What is removed from features, in words, by the entries of the column `centering`."""
+
+
+def removed(centering: str) -> str:
+    """What is removed from the features, as the column `centering` has it, in words.
+
+    >>> removed("clean; 2 components")
+    ', response to noise (less the features of the clean image), without 2 components'
+    """
+    parts = centering.split("; ")
+    return "".join(REMOVED.get(part, f", without {part}") for part in parts)
 
 
 WIDEST = 6

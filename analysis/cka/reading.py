@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.cka.figures import MEASURES, cells, measure
+from analysis.cka.figures import MEASURES, cells, measure, removed
 from analysis.cka.settings import STEADY
 from analysis.engine.layers import blocks, last_quarter
 from analysis.plotting.model_styles import short
@@ -76,8 +76,9 @@ def main(frames: Frames, manifest: Manifest) -> list[str]:
     column, equal = measure(means), equal_networks(manifest)
     own = means[(means.model_a == means.model_b) & (means.noise_a != means.noise_b)]
     pairs, text = list(own.groupby(["noise_a", "noise_b"], sort=False)), []
+    name = f"{MEASURES[column]}{removed(cells(frames).centering.iloc[0])}"
     for (a, b), rows in pairs[:MOST_PAIRS]:
-        what = f"{MEASURES[column]} in the last quarter of the {where(frames)} between {code(a)}"
+        what = f"{name} in the last quarter of the {where(frames)} between {code(a)}"
         rows = rows.rename(columns={"model_a": "model"})
         beside = {str(row["model"]): in_brackets(row) for row in records(rows)}
         text += by_model(tidy(rows, column), f"{what} and {code(b)}", 3, beside=beside)
@@ -203,8 +204,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     column, first = measure(frame), frame.iloc[0]
     how = f", {first.estimator}" if column == "cka" else ""
     how += ", RBF kernel" if first.kernel == "rbf" else ""
-    removed = {"image": ", each image's mean removed", "highpass": ", local mean removed"}
-    how += removed.get(first.centering, "")
+    how += removed(first.centering)
     line = f"{MEASURES[column]}{how}, {first.samples:,} {first.unit}s of {first.crops} crops"
     if means.empty:
         return line
@@ -302,7 +302,7 @@ def difference(
     than = f"by more than {least:g}" if least else ""
     parts = [
         f"{code(b if side > 0 else a)} is shown to be higher{' ' + than if than else ''} at "
-        f"{plural(len(names), what)} of {len(curve)}, the first {names[0]}"
+        f"{plural(len(names), what)} of {len(curve)}, the first of them {names[0]}"
         for side, names in outside.items()
         if names
     ]
@@ -325,8 +325,8 @@ def between_models(frames: Frames, equal: Equal = frozenset()) -> list[str]:
     which = "" if len(listed_pairs) == len(part) else f", lowest and highest of {len(part)} pairs"
     each = [
         f"{bounded(r[column], r['low'], r['high'], 3)} for {code(r['model_a'])} and "
-        f"{code(r['model_b'])} under {code(r['noise_a'])}"
-        for r in listed_pairs.to_dict("records")
+        f"{code(r['model_b'])} under {code(r['noise_a'])}{in_brackets(r)}"
+        for r in records(listed_pairs)
     ]
     what = f"Between models, {MEASURES[column]} in the last quarter of the {where(frames)}"
     return [f"{what}{statistic(part)}{which}: {'; '.join(each)}."]

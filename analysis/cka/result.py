@@ -36,8 +36,18 @@ class CKAResult(Result):
         return self.frames.get("difference", pd.DataFrame())
 
     @property
+    def quarter_difference(self) -> pd.DataFrame:
+        """Differences between two models' means of `last_quarter`; empty without intervals."""
+        return self.frames.get("quarter_difference", pd.DataFrame())
+
+    @property
+    def controls(self) -> pd.DataFrame:
+        """The cells of ceilings, floors and untrained networks; empty without controls."""
+        return self.frames.get("controls", pd.DataFrame())
+
+    @property
     def influence(self) -> pd.DataFrame:
-        """How much each crop moves the values; empty without intervals."""
+        """How much each photograph moves the values; empty without intervals."""
         return self.frames.get("influence", pd.DataFrame())
 
     @property

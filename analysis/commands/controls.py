@@ -58,6 +58,7 @@ class ControlInputs:
             "untrained_weights": {name: values[1] for name, values in self.identity.items()},
             "other_draws": dict(self.controls.other_draws),
             "clean": self.controls.clean,
+            **({"messages": list(self.messages)} if self.messages else {}),
             **(
                 {"further_draws": {k: list(v) for k, v in self.controls.further_draws.items()}}
                 if self.controls.further_draws

@@ -135,6 +135,13 @@ def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
     """
     by_kind: dict[str, list[Run]] = {}
     for run in runs:
+        taken = [run.manifest.get("centering", "global")]
+        taken += [f"given {run.manifest['given']}"] if run.manifest.get("given") else []
+        taken += ["removed components"] if run.manifest.get("remove_components") else []
+        if run.kind == "cka" and taken != ["global"]:
+            raise BadInput(
+                f"{run.place}: a run with {', '.join(taken)}; CKA of whole features is compared"
+            )
         measure = run.manifest.get("measure", "cka")
         if measure != "cka":
             raise BadInput(f"{run.place}: a run of {measure}; CKA is compared")

@@ -21,8 +21,8 @@ from analysis.text.markdown import escaped, interval, listed, number, probabilit
 from analysis.text.rows import records
 from analysis.text.terminal import grid, plural
 
-ROUNDING = 1e-9
-"""Correlations that differ by less are the same."""
+NEARLY = 0.9
+"""Share of a perfect correlation that counts as nearly perfect."""
 
 
 def labelled(name: str) -> str:
@@ -137,8 +137,8 @@ def target(correlations: pd.DataFrame, name: str) -> list[str]:
     control = []
     if also:
         control = [
-            f"Untrained networks of the same architectures have that correlation with the {what}, "
-            f"too, so that it is no result of training: {listed(also)}."
+            f"Untrained networks of the same architectures are correlated with the {what} as well, "
+            f"so that training need not be the cause: {listed(also)}."
         ]
     if without.empty:
         return control
@@ -157,13 +157,14 @@ def target(correlations: pd.DataFrame, name: str) -> list[str]:
 def also_untrained(row: Mapping[str, Any]) -> bool:
     """Whether untrained networks have a correlation that the models' interval includes.
 
-    Of a perfect correlation, which has no interval, whether theirs is perfect, too.
+    Of a perfect correlation, which has no interval, whether theirs is nearly so.
     """
     untrained, own = row.get("untrained", math.nan), row["spearman"]
     if math.isnan(untrained):
         return False
-    low, high = (own, own) if math.isnan(row["low"]) else (row["low"], row["high"])
-    within = low - ROUNDING <= untrained <= high + ROUNDING
+    if math.isnan(row["low"]):
+        return bool(untrained * own > 0 and abs(untrained) >= NEARLY * abs(own))
+    within = row["low"] <= untrained <= row["high"]
     return bool(within or (untrained * own > 0 and abs(untrained) > abs(own)))
 
 

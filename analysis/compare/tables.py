@@ -15,6 +15,9 @@ from analysis.stats.rank_correlation import LEAST, spearman
 from analysis.text.terminal import plural
 from mtd.utils.errors import BadInput
 
+FEWEST_KINDS = 3
+"""Fewest different values of untrained networks of which a rank correlation is taken."""
+
 
 def tables(runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
     """A row for each model, one for each index and target, and one for each note, by file name.
@@ -36,7 +39,8 @@ def correlations(frame: pd.DataFrame) -> pd.DataFrame:
     Columns: `index`; `target`; `models`, how many have both; `spearman`, ρ, with its 95% interval
     `low` to `high` and two-sided `p`, see `analysis.stats.rank_correlation.spearman`;
     `p_corrected`, Holm's, over the indices of one target; `untrained`, ρ of the same index of
-    untrained networks, NaN where there are none or all models share them.
+    untrained networks, NaN where the models share fewer than `FEWEST_KINDS` kinds of them, whose
+    order says nothing.
 
     Raises:
         BadInput: fewer than 4 models.
@@ -66,6 +70,6 @@ def of_untrained(frame: pd.DataFrame, name: str, target: str) -> float:
     if column not in frame:
         return math.nan
     both = frame[[name, column, target]].dropna()
-    if len(both) < LEAST or both[column].nunique() < 2:
+    if len(both) < LEAST or both[column].nunique() < FEWEST_KINDS:
         return math.nan
     return float(spearman(both[column], both[target]).value)

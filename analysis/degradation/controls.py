@@ -104,8 +104,9 @@ def index(
         value = separability.calinski_harabasz(scores(pooled, settings), noise)
     except Undefined:
         return missing
-    if not leave_out:
+    photographs = jackknife.draws([c.scene or c.image for c in inputs.crops])
+    if not leave_out or len(set(photographs.tolist())) < jackknife.LEAST:
         return Series(value, np.zeros(0))
-    draws = jackknife.draws([c.scene or c.image for c in inputs.crops])[crop]
+    draws = photographs[crop]
     logs = separability.log_index(pooled.gram, noise, draws, settings.components)
     return Series(value, np.exp(logs.without))

@@ -113,7 +113,7 @@ def row(pooled: Pooled, inputs: RunInputs, settings: DegradationSettings) -> dic
         reason = f"its {error}"
     else:
         bounds = separability.Interval(math.nan, math.nan)
-        if settings.intervals:
+        if settings.intervals and len(set(draws.tolist())) >= jackknife.LEAST:
             logs = separability.log_index(pooled.gram, noise, draws[crop], settings.components)
             bounds = separability.interval(logs)
         measured = {

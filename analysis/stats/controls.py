@@ -59,18 +59,18 @@ def plain(value: float, without: Array) -> tuple[float, float]:
 
 
 def gap(
-    a: Series, b: Series, sd: float = 0.0, draws: int = 1, bounds: Bounds = plain
+    a: Series, b: Series, sd: float = 0.0, draws: int | None = None, bounds: Bounds = plain
 ) -> tuple[float, float, float]:
     """a − b with its 95% interval over photographs.
 
     Where b is a mean over draws, the uncertainty of that mean, t₍ᵣ₋₁₎ · sd / √r for r draws, is
-    added as a variance; the interval is then symmetric.
+    added as a variance; the interval is then symmetric. A single draw has no interval.
 
     Args:
         a: a value.
         b: another one of the same photographs.
         sd: standard deviation over the draws of which b is the mean.
-        draws: their number.
+        draws: their number; None where b is no mean over draws.
         bounds: makes an interval from a value and the values without photographs.
 
     Returns:
@@ -84,7 +84,9 @@ def gap(
     if len(a.without) != len(b.without) or not len(a.without):
         return value, math.nan, math.nan
     low, high = bounds(value, a.without - b.without)
-    if draws > 1:
+    if draws is not None and draws < 2:
+        return value, math.nan, math.nan
+    if draws is not None:
         from scipy import stats
 
         half = float(stats.t.ppf((1 + jackknife.LEVEL) / 2, draws - 1)) * sd / math.sqrt(draws)

@@ -14,6 +14,9 @@ from torch import Tensor
 from analysis.stats.jackknife import ENOUGH
 from mtd.utils import seeds
 
+LEAST_ORDERS = 21
+"""Fewest orders of photographs with which a p-value can be below 0.05."""
+
 
 class PValues(NamedTuple):
     """(N, N) each: of every pair alone, and corrected for all the pairs tested."""
@@ -49,7 +52,7 @@ def p_values(
 
     Returns:
         NaN for pairs that were not tested or have no CKA, and for all with fewer than `ENOUGH`
-        photographs, if these are given.
+        photographs, or so few orders of them that no p could be below 0.05, if these are given.
 
     Reference: Westfall and Young 1993, *Resampling-Based Multiple Testing*.
     """
@@ -61,7 +64,7 @@ def p_values(
     observed = sum(flat @ flat.mT for flat in rows) / scale
     assert isinstance(observed, Tensor)
     missing = torch.full_like(observed, torch.nan)
-    if scenes is not None and len(set(chain(*scenes))) < ENOUGH:
+    if scenes is not None and (len(set(chain(*scenes))) < ENOUGH or orders(scenes) < LEAST_ORDERS):
         return PValues(missing, missing.clone())
     blocks = movable(scenes or alone(grams))
     valid = tested & observed.isfinite()

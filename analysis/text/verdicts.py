@@ -45,13 +45,13 @@ def in_words(of: Verdict, least: float = 0.0, digits: int = 2) -> str:
         digits: of it after the point.
 
     >>> in_words("shown", 0.05), in_words("not shown")
-    ('shown to exceed 0.05', 'not shown')
+    ('shown to differ by more than 0.05', 'not shown')
     >>> in_words("too few images")
     'too few images to tell (at least 10 photographs)'
     """
     if of == "too few images":
         return f"{of} to tell (at least {ENOUGH} photographs)"
-    return f"{of} to exceed {least:.{digits}f}" if least else of
+    return f"{of} to differ by more than {least:.{digits}f}" if least else of
 
 
 def joined(effects: Sequence[tuple[str, Verdict]], least: float = 0.0, digits: int = 2) -> str:

@@ -86,8 +86,13 @@ def test_controls_stand_beside_the_value():
     "photographs, least, below, above",
     [
         (24, 0.0, "shown", "not shown"),
-        (24, 0.25, "not shown to exceed 0.25", "not shown to exceed 0.25"),
-        (24, 0.05, "shown to exceed 0.05", "not shown to exceed 0.05"),
+        (
+            24,
+            0.25,
+            "not shown to differ by more than 0.25",
+            "not shown to differ by more than 0.25",
+        ),
+        (24, 0.05, "shown to differ by more than 0.05", "not shown to differ by more than 0.05"),
         (9, 0.0, *2 * ["too few images to tell (at least 10 photographs)"]),
         (10, 0.0, "shown", "not shown"),
     ],
@@ -162,7 +167,10 @@ def test_a_difference_of_two_means_has_a_verdict(bounds, photographs, verdict):
 def test_the_smallest_difference_that_matters_decides():
     frame = cka_table(np.eye(3), *AGAINST)
     rows = quarter_differences({("a", "b"): (0.1, 0.3)})
-    for least, verdict in {0.05: "shown to exceed 0.05", 0.1: "not shown to exceed 0.10"}.items():
+    for least, verdict in {
+        0.05: "shown to differ by more than 0.05",
+        0.1: "not shown to differ by more than 0.10",
+    }.items():
         text = text_of(frame, manifest=MODELS | {"least": least}, quarter_difference=rows)
         assert f"In this mean b - a is +0.200 [+0.100, +0.300]: {verdict}." in text
 
@@ -190,19 +198,19 @@ def test_where_curves_differ_is_read_from_bands_for_all_layers_at_once():
     apart = difference_table(*bounds)
     text = text_of(frame, difference=apart)
     assert (
-        "Over depth, x against y: b is shown to be higher at 3 blocks of 4, the first block 0.0, "
-        "by intervals that hold for all layers at once" in text
+        "Over depth, x against y: b is shown to be higher at 3 blocks of 4, the first of them "
+        "block 0.0, by intervals that hold for all layers at once" in text
     )
     assert "at the last block b - a is +0.350 [+0.300, +0.400]." in text
     wide = difference_table(*bounds, band=(0.15, 0.15))
     text = text_of(frame, difference=wide)
-    assert "b is shown to be higher at 2 blocks of 4, the first block 0.2" in text
+    assert "b is shown to be higher at 2 blocks of 4, the first of them block 0.2" in text
     wider = difference_table(*bounds, band=(0.4, 0.4))
     text = text_of(frame, difference=wider)
     assert "a difference from 0 is not shown at any block" in text
     assert "at the last block b - a is +0.350 [+0.300, +0.400]; a difference" in text
     text = text_of(frame, manifest=MODELS | {"least": 0.25}, difference=apart)
-    assert "higher by more than 0.25 at 1 block of 4, the first block 0.3" in text
+    assert "higher by more than 0.25 at 1 block of 4, the first of them block 0.3" in text
     text = text_of(frame, manifest=MODELS | {"least": 0.35}, difference=apart)
     assert "a difference by more than 0.35 is not shown at any block" in text
 
@@ -211,11 +219,11 @@ def test_curves_that_cross():
     frame = cka_table(np.eye(3), *AGAINST)
     crossing = difference_table([-0.1, -0.3, 0.2], [0.1, -0.1, 0.4])
     text = text_of(frame, difference=crossing)
-    assert "b is shown to be higher at 1 block of 2, the first block 0.1, and" in text
-    assert "and a is shown to be higher at 1 block of 2, the first block 0.0, by" in text
+    assert "b is shown to be higher at 1 block of 2, the first of them block 0.1, and" in text
+    assert "and a is shown to be higher at 1 block of 2, the first of them block 0.0, by" in text
     below = difference_table([-0.1, -0.3, -0.4], [0.1, -0.1, -0.2])
     text = text_of(frame, difference=below)
-    assert "a is shown to be higher at 2 blocks of 2, the first block 0.0, by" in text
+    assert "a is shown to be higher at 2 blocks of 2, the first of them block 0.0, by" in text
     assert "b is shown" not in text
 
 

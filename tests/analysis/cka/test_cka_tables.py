@@ -13,7 +13,7 @@ from scipy.stats import t
 
 from analysis.cka import tables
 from analysis.cka.control_cells import Row
-from analysis.cka.controls import CellControl, Series
+from analysis.cka.controls import CellControl, Series, geometric_mean
 from analysis.cka.tables import CONTROLS, GAPS, Block
 from analysis.engine.observer import View
 from tests.helpers.cka_tables import COLUMNS
@@ -232,7 +232,7 @@ def test_models_of_different_depth_have_means_that_are_compared():
 
 
 def test_controls_of_a_layer_stand_beside_its_value():
-    made = controlled(block("mx", "my", seed=1), seed=2)
+    made = controlled(block("mx", "my", seed=1), seed=4)
     frame = tables.depth([made], "cka")
     for i, row in enumerate(frame.itertuples()):
         control = made.controls[i, i]
@@ -242,7 +242,7 @@ def test_controls_of_a_layer_stand_beside_its_value():
         assert row.untrained_sd == pytest.approx(np.std(drawn, ddof=1))
         distance = row.ceiling - row.floor
         bound = half(control.ceiling.without - control.floor.without)
-        if abs(distance) > bound:
+        if distance > bound:
             assert row.normalised == pytest.approx((made.value[i, i] - row.floor) / distance)
         else:
             assert math.isnan(row.normalised)
@@ -368,3 +368,18 @@ def test_mean_change_is_over_the_cells_that_have_a_value():
     without[1] -= 0.3
     value[0], without[:, 0] = math.nan, math.nan
     assert np.allclose(influence(value, without).mean_change, [0, 0.3, 0, 0])
+
+
+def test_two_models_under_one_noise_have_no_normalised_value():
+    """They are given the same draw, so that the ceiling is no bound."""
+    made = controlled(block("mx", "my", seed=1), seed=2)
+    same = {at: replace(of, other_noise=False) for at, of in made.controls.items()}
+    (row,) = last_quarter(replace(made, controls=same)).itertuples()
+    assert math.isnan(row.normalised) and math.isnan(row.below_ceiling)
+    assert not math.isnan(row.ceiling) and not math.isnan(row.above_untrained)
+
+
+def test_there_is_no_ceiling_without_similarity():
+    draws = np.array([-0.01, 0.5, -0.2]), np.array([-0.02, 0.5, 0.3])
+    assert np.isnan(geometric_mean(*draws)).tolist() == [True, False, True]
+    assert geometric_mean(0.5, 0.02) == pytest.approx(0.1)

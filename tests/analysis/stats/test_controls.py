@@ -48,6 +48,12 @@ def test_what_is_missing_is_blank():
     assert math.isnan(Series(0.0, np.ones(2)).log().value)
 
 
+def test_a_single_untrained_network_gives_no_interval():
+    found = Controls(NOTHING, math.nan, [mean(Y)]).gaps(mean(X))
+    assert found["above_untrained"] == pytest.approx(X.mean() - Y.mean())
+    assert math.isnan(found["above_untrained_low"]) and math.isnan(found["above_untrained_high"])
+
+
 def test_halves_share_no_photograph():
     draws = np.array([0, 0, 1, 2, 2, 3, 1])
     a, b = halves(draws)

@@ -92,3 +92,12 @@ def test_error_rates(photographs, crops):
         rates[what] = np.mean(np.array(found) <= 0.05)
     print(photographs, crops, rates)
     assert rates["null"] <= 0.07 and rates["crops"] > 0.2 and rates["power"] > 0.9
+
+
+def test_too_few_orders_of_photographs_have_no_p():
+    """Ten photographs of ten different numbers of crops: none can change places with another."""
+    names = [str(i) for i in range(10) for _ in range(i + 1)]
+    rng = np.random.default_rng(0)
+    pair = [rng.normal(size=(len(names), 4)) for _ in range(2)]
+    assert orders([names]) == 1 and math.isnan(p_of(pair, [names], 40, 0))
+    assert not math.isnan(p_of([side[:10] for side in pair], [list("abcdefghij")], 40, 0))

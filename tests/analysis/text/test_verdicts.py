@@ -59,15 +59,17 @@ def test_an_effect_must_be_larger_than_what_matters(low, high, expected):
 
 def test_words_name_what_matters_and_what_is_missing():
     assert in_words("shown") == "shown" and in_words("not shown") == "not shown"
-    assert in_words("shown", 0.05) == "shown to exceed 0.05"
-    assert in_words("not shown", 0.5, digits=1) == "not shown to exceed 0.5"
+    assert in_words("shown", 0.05) == "shown to differ by more than 0.05"
+    assert in_words("not shown", 0.5, digits=1) == "not shown to differ by more than 0.5"
     few = "too few images to tell (at least 10 photographs)"
     assert in_words("too few images") == in_words("too few images", 0.05) == few
 
 
 def test_a_verdict_that_all_effects_share_is_said_once():
     one, other = ("+0.1 in a", "shown"), ("+0.2 in b", "shown")
-    assert joined([one, other], 0.05) == "+0.1 in a and +0.2 in b: shown to exceed 0.05"
+    assert (
+        joined([one, other], 0.05) == "+0.1 in a and +0.2 in b: shown to differ by more than 0.05"
+    )
     assert joined([one]) == "+0.1 in a: shown"
     mixed = joined([one, ("0.0 in b", "not shown"), ("+0.2 in c", "too few images")])
     assert mixed == (
