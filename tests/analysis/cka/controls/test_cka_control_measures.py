@@ -19,35 +19,15 @@ from tests.helpers.control_runs import (
     LAST,
     NOISES,
     OPTIONS,
-    PHOTOGRAPHS,
     POSITIONS,
     SEED,
     Samples,
     half_width,
-    prepare,
     rows_of,
     run,
     unbiased_hsic,
     without,
 )
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepare(tmp_path_factory.mktemp("controls"))
-
-
-@pytest.fixture(autouse=True)
-def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
-
-
-@pytest.fixture(scope="module")
-def samples(folder: Path) -> Samples:
-    found = Samples(folder, CROPS, POSITIONS, SEED)
-    assert sorted(map(found.names.count, set(found.names))) == [2] * PHOTOGRAPHS
-    return found
-
 
 FEW = (
     *(*OPTIONS, "--limit", str(CROPS), "--untrained", "1", "--layers", LAST[0]),

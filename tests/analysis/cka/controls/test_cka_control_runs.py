@@ -20,31 +20,12 @@ from tests.helpers.control_runs import (
     NOISES,
     POSITIONED,
     draw_photographs,
-    prepare,
     run,
     summary,
     value,
 )
 from tests.helpers.processes import two_processes
 from tests.helpers.run_folders import contents
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepare(tmp_path_factory.mktemp("controls"))
-
-
-@pytest.fixture(autouse=True)
-def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
-
-
-@pytest.fixture(scope="module")
-def path(folder: Path) -> Path:
-    """The run that most tests read."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        return folder / run("run", "plain.pth", "hidden.pth", *POSITIONED, "--untrained", "2")
 
 
 def tables(path: Path) -> dict[str, bytes]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from itertools import combinations, product
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -20,21 +19,15 @@ from mtd.networks.swinir_layers import SwinIRConfig
 from tests.helpers.control_runs import (
     BLOCKS,
     CONFIG,
-    CROPS,
     EVERY,
     LAST,
     NOISES,
-    PHOTOGRAPHS,
     POSITIONED,
-    POSITIONS,
-    SEED,
-    Samples,
     View,
     ceiling_of,
     cka_of,
     floor_of,
     half_width,
-    prepare,
     rows_of,
     run,
     summary,
@@ -42,32 +35,6 @@ from tests.helpers.control_runs import (
     without,
 )
 from tests.helpers.networks import tiny_network
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return prepare(tmp_path_factory.mktemp("controls"))
-
-
-@pytest.fixture(autouse=True)
-def inside(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
-
-
-@pytest.fixture(scope="module")
-def path(folder: Path) -> Path:
-    """The run that most tests read."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        return folder / run("run", "plain.pth", "hidden.pth", *POSITIONED, "--untrained", "2")
-
-
-@pytest.fixture(scope="module")
-def samples(folder: Path) -> Samples:
-    found = Samples(folder, CROPS, POSITIONS, SEED)
-    assert sorted(map(found.names.count, set(found.names))) == [2] * PHOTOGRAPHS
-    return found
-
 
 PAIRS: list[tuple[View, View]] = [
     (("plain", NOISES[0]), ("hidden", NOISES[0])),
