@@ -89,6 +89,13 @@ def test_the_caption_is_that_of_its_figure():
     assert f"(CKA {low[0]} and {low[1]}), those" in text
     assert f"more alike ({high[0]} and {high[1]})" in text
     assert f"baseline (mean {last.baseline:.2f}, against {last.masked:.2f}; 64 crops" in text
+    frame = pd.read_csv(run / "depth.csv")
+    ceilings = frame.pivot(index="layer", columns="model", values="ceiling").loc[blocks.index]
+    drawn = [f"{value:.2f}" for name in ("baseline", "masked") for value in ceilings[name]]
+    assert f"no more alike ({drawn[0]} and {drawn[1]}, {drawn[2]} and {drawn[3]})" in text
+    inside = frame[frame.layer.str.contains(".blocks.", regex=False)]
+    untrained = {f"{value:.2f}" for value in inside.untrained}
+    assert len(untrained) == 1 and f"have {untrained.pop()} in every block" in text
 
 
 @pytest.mark.slow
