@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from analysis.text import matched_noises
+from analysis.text import matched_noises, trainings
 from analysis.text.equal_weights import same_weights
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ class Analysis:
         result: the class of its results.
         mode: the record of the run that settings ask for, where an option of the command stands
             for another kind of run; by default this one.
+        trainings: whether its tables have the mean over several trainings of a model.
     """
 
     name: str
@@ -122,11 +123,13 @@ class Analysis:
     package: str = ""
     result: Callable[[], type[Result]] | None = None
     mode: Callable[[Any], Analysis] | None = None
+    trainings: bool = False
 
     def all_sentences(self, frames: Frames, manifest: Manifest) -> list[str]:
         """Its sentences, and what concerns models and noises of every analysis."""
         about_noises = matched_noises.sentences(frames)
-        return [*same_weights(manifest), *self.sentences(frames, manifest), *about_noises]
+        about_models = [*same_weights(manifest), *trainings.units(manifest)]
+        return [*about_models, *self.sentences(frames, manifest), *about_noises]
 
     @property
     def all_table_names(self) -> tuple[str, ...]:

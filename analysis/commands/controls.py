@@ -197,9 +197,15 @@ def architecture_key(model: Denoiser) -> str:
     """What two models share if they have the same untrained networks: all but their weights."""
     from mtd.networks.untrained import registered
 
-    source, how = model.source, model.inference
     # the digest of a module has its weights in it; of our own, hyper-parameters say all else
-    weights = {"weights_sha256", *(["module_sha256"] if registered(model) else [])}
+    module = "" if registered(model) else str(model.source.get("module_sha256"))
+    return network_key(model) + module
+
+
+def network_key(model: Denoiser) -> str:
+    """What trainings of one network share, as far as it can be read off: all but their weights."""
+    source, how = model.source, model.inference
+    weights = {"weights_sha256", "module_sha256"}
     origin = [source.get(name) for name in ORIGIN if name not in weights]
     shapes = [(name, tuple(value.shape)) for name, value in model.named_parameters()]
     masks = [how.policy.attention_percent, how.samples, how.seed] if how.active else None

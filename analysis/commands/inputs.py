@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from analysis.commands import trainings
 from analysis.commands.model_names import names_of, twin_messages
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import verb
@@ -38,7 +39,8 @@ class RunInputs:
     """Models, noises and crops of a run, loaded and checked.
 
     Attributes:
-        models: networks by short names that tell them apart.
+        models: networks by short names that tell them apart; of a model with several trainings,
+            each of them.
         noises: in the order of the settings, the reference first.
         crops: clean crops or whole images; each set of pixels once, since a duplicate sample
             would put self-similarity off the diagonal.
@@ -67,6 +69,11 @@ class RunInputs:
         return [noise.spec for noise in self.noises]
 
     @property
+    def trainings(self) -> dict[str, tuple[str, ...]]:
+        """The models in order, each with the networks that are its trainings."""
+        return trainings.trainings_of(self.models)
+
+    @property
     def messages(self) -> list[str]:
         """Messages for stderr, before the pass starts."""
         found = [*twin_messages(self.models), *self.skipped]
@@ -80,7 +87,8 @@ class RunInputs:
     @property
     def label(self) -> str:
         """The names of the models that come from files, for the name of a run folder."""
-        return "-".join(name for name, model in self.models.items() if model.source)
+        loaded = {name: model for name, model in self.models.items() if model.source}
+        return "-".join(trainings.trainings_of(loaded))
 
     def subset(
         self,
@@ -89,9 +97,20 @@ class RunInputs:
         noises: Sequence[str] | None = None,
         crops: Sequence[Crop] | None = None,
     ) -> Self:
-        """The same with some of the models, noises (in the order given) or crops."""
+        """The same with some of the models, noises (in the order given) or crops.
+
+        Args:
+            models: names of networks, or of models with all their trainings.
+            noises: specifications.
+            crops: of the run.
+        """
         by_spec = {noise.spec: noise for noise in self.noises}
-        kept = {k: v for k, v in self.models.items() if models is None or k in models}
+        kept = {
+            name: self.models[name]
+            for model, names in self.trainings.items()
+            for name in names
+            if models is None or model in models or name in models
+        }
         under = self.noises if noises is None else [by_spec[n] for n in noises if n in by_spec]
         return replace(
             self,
@@ -295,13 +314,15 @@ def load_models(models: Models, settings: Settings, device: str) -> dict[str, De
 
     Args:
         models: requests of a command line; or a mapping from names, a sequence, or a single one of:
-            a checkpoint's path, a bundled name, an `nn.Module` from (B, 3, H, W) to the same.
+            a checkpoint's path, a bundled name, an `nn.Module` from (B, 3, H, W) to the same. A
+            mapping may have a list of these, or a pattern of paths: the trainings of one model.
         settings: masks and seed.
         device: where networks run that are loaded here.
 
     Raises:
         BadInput: a file or module that cannot be used, or an option that applies to none of them.
     """
+    from analysis.commands.controls import network_key
     from mtd.loading.cli_options import ModelRequest
     from mtd.loading.load import load
 
@@ -313,10 +334,13 @@ def load_models(models: Models, settings: Settings, device: str) -> dict[str, De
             for name, request in zip(names, requests, strict=True)
         }
         check_sigmas(requests, loaded)
+        given = zip(names, requests, strict=True)
+        trainings.marked(loaded, {name: of.name for name, of in given if of.name not in ("", name)})
     else:
         from analysis.commands.modules import from_python
 
         loaded = from_python(models, settings, device)  # type: ignore[arg-type]
+    trainings.check(loaded, network_key)
     for name, model in loaded.items():
         if model.channels != 3:
             hint = "; --grayscale per-channel runs it on each" if model.channels == 1 else ""
@@ -368,20 +392,22 @@ def manifest_of(analysis: str, settings: Settings, inputs: RunInputs) -> dict[st
 
     images = inputs.images
     loaded = {name: model for name, model in inputs.models.items() if model.source}
+    about = {
+        name: dict(m.source)
+        | {
+            "identity": identity_digest(m),
+            "parameters": sum(p.numel() for p in m.parameters()),
+            "predicts": m.layer_roles().predicts,
+        }
+        for name, m in loaded.items()
+    }
+    of = trainings.trainings_of(loaded)
     return {
         "analysis": analysis,
         "versions": versions(),
-        "models": {
-            name: dict(m.source)
-            | {
-                "identity": identity_digest(m),
-                "parameters": sum(p.numel() for p in m.parameters()),
-                "predicts": m.layer_roles().predicts,
-            }
-            for name, m in loaded.items()
-        },
-        "attention_mask": common({n: m.inference.switch for n, m in loaded.items()}),
-        "mask_samples": common({n: m.inference.samples for n, m in loaded.items()}),
+        "models": trainings.entries(of, about),
+        "attention_mask": common({n: loaded[own[0]].inference.switch for n, own in of.items()}),
+        "mask_samples": common({n: loaded[own[0]].inference.samples for n, own in of.items()}),
         "mask_draws": settings.mask_draws,
         **({"input_mask": settings.input_mask} if settings.input_mask else {}),
         "noises": inputs.specs,

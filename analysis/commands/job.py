@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands import controls, matched_noises
+from analysis.commands import controls, matched_noises, trainings
 from analysis.commands.inputs import manifest_of
 from analysis.engine.observer import Batch, Observer, View, Watch
 from analysis.engine.run import batches, compute_result
+from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,6 +120,12 @@ def plan(
     Raises:
         BadInput: settings and inputs that do not go together.
     """
+    several = trainings.several(inputs.trainings)
+    if several and not analysis.trainings:
+        raise BadInput(
+            f"{next(iter(several))}: {analysis.name} takes single networks; give each training as "
+            "a model of its own, without a name"
+        )
     if analysis.prepare is not None:
         settings = analysis.prepare(inputs, settings)
     inputs = controls.add(inputs, settings)

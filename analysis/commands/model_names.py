@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from analysis.commands import trainings
 from analysis.text.markdown import listed
 from analysis.text.names import unique_names
 from mtd.loading import model_names
+from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     from mtd.loading.cli_options import ModelRequest
@@ -34,8 +36,26 @@ NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
 def names_of(requests: Sequence[ModelRequest]) -> list[str]:
     """Short names that tell the requested models apart.
 
-    Those of their files; where a file is requested several times, with the settings that differ.
+    Those that they were given, several trainings of one model with the names of their files; else
+    those of their files; where a file is requested several times, with the settings that differ.
     """
+    unnamed = iter(names_by_file([request for request in requests if not request.name]))
+    given: dict[str, list[str]] = {}
+    for request in requests:
+        given.setdefault(request.name, []).append(request.path)
+    own = {
+        name: iter([name] if len(paths) == 1 else trainings.names_for(name, paths))
+        for name, paths in given.items()
+        if name
+    }
+    found = [next(own[request.name] if request.name else unnamed) for request in requests]
+    if twice := next((name for name in found if found.count(name) > 1), None):
+        raise BadInput(f"two models are named {twice!r}: give one of them another name, NAME=FILE")
+    return found
+
+
+def names_by_file(requests: Sequence[ModelRequest]) -> list[str]:
+    """Short names of requested models that were given none; see `names_of`."""
     first: dict[Path, str] = {}
     for request in requests:
         first.setdefault(Path(request.path).resolve(), request.path)

@@ -15,11 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from analysis.commands import trainings
 from analysis.commands.settings import Settings
 from analysis.text.names import unique_names
 from mtd.data.image_io import Pixels
 from mtd.data.photographs import Photograph, photograph, photographs
 from mtd.loading.load import load
+from mtd.loading.model_names import matching
 from mtd.masking import MaskedInference
 from mtd.networks import external
 from mtd.networks.base import Denoiser
@@ -30,7 +32,9 @@ Model = str | Path | nn.Module
 
 
 def from_python(
-    models: Mapping[str, Model] | Sequence[Model] | Model, settings: Settings, device: str
+    models: Mapping[str, Model | Sequence[Model]] | Sequence[Model] | Model,
+    settings: Settings,
+    device: str,
 ) -> dict[str, Denoiser]:
     """Denoisers by name, from any mix of modules, paths and bundled names.
 
@@ -40,7 +44,25 @@ def from_python(
         BadInput: none, something else, or a model that cannot be used.
     """
     named = named_models(models)
-    return {name: denoiser(name, model, settings, device) for name, model in named.items()}
+    networks: dict[str, Denoiser] = {}
+    training_of: dict[str, str] = {}
+    for name, given in named.items():
+        if not isinstance(given, list):
+            networks[name] = denoiser(name, given, settings, device)
+            continue
+        for own, model in names_of_trainings(name, given).items():
+            networks[own] = denoiser(own, model, settings, device)
+            training_of[own] = name
+    trainings.marked(networks, training_of)
+    return networks
+
+
+def names_of_trainings(name: str, models: Sequence[Model]) -> dict[str, Model]:
+    """The trainings of one model by name: by their files, or numbered."""
+    paths = [str(model) for model in models if isinstance(model, str | Path)]
+    if len(paths) == len(models):
+        return dict(zip(trainings.names_for(name, paths), models, strict=True))
+    return {f"{name} ({number})": model for number, model in enumerate(models, 1)}
 
 
 def other_sources(models: Any) -> bool:
@@ -48,8 +70,8 @@ def other_sources(models: Any) -> bool:
     return models is not None and not isinstance(models, str | Path | nn.Module | Iterable)
 
 
-def named_models(models: Any) -> dict[str, Model]:
-    """Models by name, each a module, a path or a bundled name.
+def named_models(models: Any) -> dict[str, Model | list[Model]]:
+    """Models by name, each a module, a path or a bundled name, or a list of several trainings.
 
     Raises:
         BadInput: none, or something else.
@@ -65,7 +87,9 @@ def named_models(models: Any) -> dict[str, Model]:
         raise BadInput(f"models {models!r}: {expected}")
     if not named:
         raise BadInput(f"no model: {expected}")
-    for name, model in named.items():
+    if isinstance(models, Mapping):
+        named = {name: trainings_given(model) for name, model in named.items()}
+    for name, model in ((k, one) for k, v in named.items() for one in listed_models(v)):
         if isinstance(model, str | Path | nn.Module):
             continue
         hint = expected
@@ -75,6 +99,28 @@ def named_models(models: Any) -> dict[str, Model]:
             hint = "expected a module: a state dict has to be loaded into one first"
         raise BadInput(f"model {name}: {type(model).__name__}; {hint}")
     return named
+
+
+def trainings_given(model: Any) -> Any:
+    """A model of a mapping: a list of several trainings, or the one that it is.
+
+    Raises:
+        BadInput: an empty list, or a pattern that matches no file.
+    """
+    if isinstance(model, str):
+        given: list[Any] = [*matching(model)]
+    elif isinstance(model, list | tuple):
+        given = list(model)
+        if not given:
+            raise BadInput("a model has an empty list of trainings; expected one at least")
+    else:
+        return model
+    return given[0] if len(given) == 1 else given
+
+
+def listed_models(model: Any) -> list[Any]:
+    """The trainings of a model, or the one that it is."""
+    return model if isinstance(model, list) else [model]
 
 
 def names_for(models: Sequence[Any]) -> dict[str, Any]:

@@ -12,38 +12,80 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.stats import jackknife
+from analysis.stats import jackknife, trainings
 
 Array = NDArray[np.float64]
 Bounds = Callable[[float, Array], tuple[float, float]]
 
 
 class Series(NamedTuple):
-    """A value, and the same without each photograph."""
+    """A value, the same without each photograph, and that of each training.
+
+    Attributes:
+        value: of a network, or the mean over several trainings.
+        without: (photographs,) the value with each photograph left out.
+        trainings: independent samples of trainings, of whose means the value is the sum: one for a
+            model with several trainings, two for the difference of two such models, none for single
+            networks.
+    """
 
     value: float
     without: Array
+    trainings: trainings.Samples = ()
 
     def log(self) -> Series:
         """Their natural logarithms; NaN of what is not above 0."""
-        with np.errstate(divide="ignore", invalid="ignore"):
-            value, without = (
-                np.where(np.greater(x, 0), np.log(x), np.nan) for x in (self.value, self.without)
-            )
-        return Series(float(value), without)
+        value, without, *samples = (
+            positive_log(np.asarray(x)) for x in (self.value, self.without, *self.trainings)
+        )
+        return Series(float(value), without, tuple(samples))
+
+
+def positive_log(x: Array) -> Array:
+    """The natural logarithm; NaN of what is not above 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(x > 0, np.log(x), np.nan)
 
 
 NOTHING = Series(math.nan, np.zeros(0))
 
 
 def average(series: Sequence[Series]) -> Series:
-    """The mean of several values, and without each photograph; `NOTHING` of none."""
+    """The mean of several values of the same networks; `NOTHING` of none."""
     if not series:
         return NOTHING
     value = float(np.mean([one.value for one in series]))
+    of = trainings.mean([one.trainings for one in series])
     if len({len(one.without) for one in series}) > 1:
-        return Series(value, np.zeros(0))
-    return Series(value, np.mean([one.without for one in series], axis=0))
+        return Series(value, np.zeros(0), of)
+    return Series(value, np.mean([one.without for one in series], axis=0), of)
+
+
+def over_trainings(series: Sequence[Series]) -> Series:
+    """The mean over the trainings of a model; that of a single network is itself.
+
+    >>> over_trainings([Series(1.0, np.zeros(2)), Series(2.0, np.ones(2))])
+    Series(value=1.5, without=array([0.5, 0.5]), trainings=(array([1., 2.]),))
+    """
+    if len(series) == 1:
+        return series[0]
+    return average(series)._replace(trainings=(np.array([one.value for one in series]),))
+
+
+def difference(a: Series, b: Series, same_networks: bool = True) -> Series:
+    """a − b of the same photographs.
+
+    Args:
+        a: a value.
+        b: another one; where it has no trainings, it is taken as a constant over those of a.
+        same_networks: whether both are of the same trainings, which are then subtracted one by
+            one; otherwise those of two models are independent, and the difference has none if
+            either is a single network.
+    """
+    value = a.value - b.value
+    alike = len(a.without) == len(b.without)
+    without = a.without - b.without if alike else np.zeros(0)
+    return Series(value, without, trainings.subtract(a.trainings, b.trainings, same_networks))
 
 
 def deviation(series: Sequence[Series]) -> float:
@@ -58,10 +100,51 @@ def plain(value: float, without: Array) -> tuple[float, float]:
     return float(low), float(high)
 
 
+def interval(of: Series, bounds: Bounds = plain) -> tuple[float, float]:
+    """The 95% interval of a value: over photographs, and over trainings where there are three.
+
+    The two are independent sources, so that their half-widths are added as variances. NaN where
+    there is no interval over photographs.
+
+    >>> interval(Series(1.0, np.array([1.0, 1.0, 1.0]), (np.array([0.0, 1.0, 2.0]),)))
+    (-1.4841377117..., 3.4841377117...)
+    """
+    if not len(of.without):
+        return math.nan, math.nan
+    photographs = bounds(of.value, of.without)
+    half = float(trainings.half_width(of.trainings))
+    low, high = trainings.both(photographs, of.value, half)
+    return float(low), float(high)
+
+
+COLUMNS = ("trainings", "low_photographs", "high_photographs", "low_trainings", "high_trainings")
+"""Columns of tables with models of several trainings: their number, and the intervals over
+photographs and over trainings, both of which are in `low` and `high`."""
+
+
+def columns(of: Series, bounds: Bounds = plain) -> dict[str, float]:
+    """The columns `COLUMNS` of a value; a single network is one training without an interval.
+
+    Args:
+        of: the value.
+        bounds: makes its interval over photographs.
+    """
+    low, high = bounds(of.value, of.without) if len(of.without) else (math.nan, math.nan)
+    half = float(trainings.half_width(of.trainings))
+    number = min(map(len, of.trainings), default=1)
+    values = (number, low, high, of.value - half, of.value + half)
+    return dict(zip(COLUMNS, values, strict=True))
+
+
 def gap(
-    a: Series, b: Series, sd: float = 0.0, draws: int | None = None, bounds: Bounds = plain
+    a: Series,
+    b: Series,
+    sd: float = 0.0,
+    draws: int | None = None,
+    bounds: Bounds = plain,
+    same_networks: bool = True,
 ) -> tuple[float, float, float]:
-    """a − b with its 95% interval over photographs.
+    """a − b with its 95% interval; see `interval`.
 
     Where b is a mean over draws, the uncertainty of that mean, t₍ᵣ₋₁₎ · sd / √r for r draws, is
     added as a variance; the interval is then symmetric. A single draw has no interval.
@@ -72,6 +155,7 @@ def gap(
         sd: standard deviation over the draws of which b is the mean.
         draws: their number; None where b is no mean over draws.
         bounds: makes an interval from a value and the values without photographs.
+        same_networks: see `difference`.
 
     Returns:
         The difference and its bounds, NaN where there is none.
@@ -80,19 +164,17 @@ def gap(
     >>> gap(Series(2.0, without), Series(1.0, without))
     (1.0, 1.0, 1.0)
     """
-    value = a.value - b.value
-    if len(a.without) != len(b.without) or not len(a.without):
-        return value, math.nan, math.nan
-    low, high = bounds(value, a.without - b.without)
+    of = difference(a, b, same_networks)
+    low, high = interval(of, bounds)
     if draws is not None and draws < 2:
-        return value, math.nan, math.nan
+        return of.value, math.nan, math.nan
     if draws is not None:
         from scipy import stats
 
         half = float(stats.t.ppf((1 + jackknife.LEVEL) / 2, draws - 1)) * sd / math.sqrt(draws)
         half = math.hypot(half, (high - low) / 2)
-        return value, value - half, value + half
-    return value, low, high
+        return of.value, of.value - half, of.value + half
+    return of.value, low, high
 
 
 class Controls(NamedTuple):

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from mtd.loading.classical import stem
-from mtd.loading.model_names import spellings, values_by_model
+from mtd.loading.model_names import named_files, spellings, values_by_model
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
 
@@ -30,11 +30,13 @@ class CustomModel:
             file of a known network.
         checkpoint: the file of its weights; empty if none is given yet.
         arguments: of the factory, by name.
+        name: that it was given, as in NAME=FILE; empty for that of its file.
     """
 
     factory: str
     checkpoint: str = ""
     arguments: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
 
     def settings(self) -> dict[str, Any]:
         """What tells it from another model of the same file."""
@@ -49,11 +51,14 @@ class ModelRequest:
         path: of the checkpoint, or the name of a bundled one.
         options: how it is built and called; see `mtd.loading.load.load`.
         own_sigma: whether a noise level was given for this model by name.
+        name: that it was given, shared by several trainings of one model; empty for that of its
+            file.
     """
 
     path: str
     options: LoadOptions
     own_sigma: bool = False
+    name: str = ""
 
 
 class _Model(argparse.Action):
@@ -216,7 +221,11 @@ def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
     from mtd.networks.input_format import RESIDUALS
 
     models = _models(args)
-    names = spellings([m.checkpoint for m in models], [m.settings() for m in models])
+    names = spellings(
+        [m.checkpoint for m in models],
+        [m.settings() for m in models],
+        [m.name for m in models],
+    )
 
     def each(option: str, texts: Sequence[str], **how: Any) -> list[Any]:
         return values_by_model(option, texts, [m.checkpoint for m in models], names, **how)
@@ -246,6 +255,7 @@ def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
                 weights=weights[i],
             ),
             own_sigma=any("=" in t and t.rpartition("=")[0] in names[i] for t in args.sigma),
+            name=model.name,
         )
         for i, model in enumerate(models)
     ]
@@ -268,7 +278,11 @@ def _models(args: argparse.Namespace) -> list[CustomModel]:
     for model in models:
         if model.factory and not model.checkpoint:
             raise BadInput(f"--model {model.factory}: give its weights with --checkpoint")
-    return models
+    return [
+        replace(model, checkpoint=path, name=name)
+        for model in models
+        for name, path in named_files(model.checkpoint)
+    ]
 
 
 def _check_different(requests: Sequence[ModelRequest]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import glob
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,11 +49,66 @@ def number(values: Sequence[Any], index: int) -> int:
     return values[: index + 1].count(values[index])
 
 
-def spellings(paths: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> list[set[str]]:
+def named_files(text: str) -> list[tuple[str, str]]:
+    """Name and path of every file that `NAME=FILE` or `NAME=PATTERN` stands for.
+
+    A text without a name stands for itself, and so do the name of a file that exists, and specs
+    such as `classical:blur:0.9`. Files of a pattern are in the order of the numbers in their names.
+
+    Raises:
+        BadInput: no file matches the pattern.
+
+    >>> named_files("masked.pth"), named_files("masked=runs/m1/model.pth")
+    ([('', 'masked.pth')], [('masked', 'runs/m1/model.pth')])
+    """
+    name, equals, pattern = text.partition("=")
+    if not equals or not name or set(name) & set("/\\:") or Path(text).exists():
+        return [("", text)]
+    if not pattern:
+        raise BadInput(f"{text}: expected NAME=FILE, or NAME=PATTERN for several trainings")
+    return [(name, path) for path in matching(pattern, text)]
+
+
+def matching(pattern: str, given: str = "") -> list[str]:
+    """The files that a pattern matches, runs/b2 before runs/b10; a file's own name is itself.
+
+    Args:
+        pattern: as for `glob`.
+        given: what the user gave, for the message; by default the pattern.
+
+    Raises:
+        BadInput: none matches.
+    """
+    if Path(pattern).exists() or not glob.has_magic(pattern):
+        return [pattern]
+    start = Path(pattern).anchor
+    found = [str(path) for path in Path(start).glob(pattern[len(start) :])]
+    if not found:
+        raise BadInput(
+            f"{given or pattern}: no file matches; expected the checkpoints of one model's "
+            "trainings, as in NAME=runs/b*/model.pth"
+        )
+    return sorted(found, key=natural)
+
+
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """A key that sorts numbers in texts by their value."""
+    parts = re.findall(r"\d+|\D+", text)
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+
+
+def spellings(
+    paths: Sequence[str], settings: Sequence[Mapping[str, Any]], given: Sequence[str] = ()
+) -> list[set[str]]:
     """What each model may be called in options: its file, also without folder and ending.
 
     Where a file is given several times, that means all of its models. `FILE#2` is the second, and
-    `FILE (depth 3)` the one of this setting.
+    `FILE (depth 3)` the one of this setting. A name that models were given means all of them.
+
+    Args:
+        paths: of the models' files.
+        settings: of each model, those that were given.
+        given: the name that each was given; empty where it has none.
 
     >>> sorted(spellings(["n/a.pth", "n/a.pth"], [{"depth": 3}, {}])[0])
     ['a', 'a (depth 3)', 'a#1', 'n/a.pth', 'n/a.pth (depth 3)', 'n/a.pth#1']
@@ -64,6 +121,8 @@ def spellings(paths: Sequence[str], settings: Sequence[Mapping[str, Any]]) -> li
             names |= {f"{name}#{number(files, i)}" for name in (path, stem(path))}
         if detail:
             names |= {f"{name} ({detail})" for name in (path, stem(path))}
+        if given and given[i]:
+            names.add(given[i])
         found.append(names)
     return found
 
@@ -123,7 +182,8 @@ def values_by_model(
                 p if paths.count(p) == 1 else f"{p}#{number(paths, i)}" for i, p in enumerate(paths)
             ]
             raise BadInput(f"{option} {text}: no such model; {nearest(name, known)}")
-        if len({Path(paths[i]).resolve() for i in named}) > 1:
+        trainings = all(name not in (paths[i], stem(paths[i])) for i in named)
+        if len({Path(paths[i]).resolve() for i in named}) > 1 and not trainings:
             several = " and ".join(paths[i] for i in named)
             raise BadInput(f"{option} {text}: names {several}; give one with its folder")
         if not named and not shared:
