@@ -75,7 +75,8 @@ def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
     """Histograms of the outputs and of the clean images."""
     from analysis.brightness import figures
 
-    return {"brightness": figures.histograms(frames["brightness"], frames["histograms"])}
+    shares = frames["histograms"], frames.get("histograms_by_training")
+    return {"brightness": figures.histograms(frames["brightness"], *shares)}
 
 
 def terminal_table(frames: Frames, manifest: Manifest) -> str:
@@ -122,7 +123,11 @@ ANALYSIS = Analysis(
     sentences=sentences,
     main_sentences=main_sentences,
     result=result,
-    table_names=("brightness", "images", "histograms"),
+    table_names=(
+        *("brightness", "brightness_by_training", "images", "images_by_training"),
+        *("histograms", "histograms_by_training"),
+    ),
+    trainings=True,
     keys={
         "brightness": ("model", "noise"),
         "images": ("model", "noise", "sha256"),

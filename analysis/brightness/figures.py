@@ -14,6 +14,7 @@ from matplotlib.lines import Line2D
 
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import DPI
+from analysis.plotting.trainings import DRAWN, thin_lines
 from analysis.text import terminal
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
@@ -24,12 +25,15 @@ WIDE = 4
 LABEL = f"share of pixels per level, %, mean of {WIDE} levels"
 
 
-def histograms(frame: pd.DataFrame, shares: pd.DataFrame) -> Figure:
+def histograms(
+    frame: pd.DataFrame, shares: pd.DataFrame, single: pd.DataFrame | None = None
+) -> Figure:
     """A panel for each noise: a line for each model, dashed in black the clean images (Figure 5).
 
     Args:
         frame: brightness.csv, see `analysis.brightness.tables.tables`.
         shares: histograms.csv of the same function.
+        single: histograms_by_training.csv, of a run that has several trainings of a model.
     """
     models = [str(model) for model in frame.model.unique()]
     noises = [str(noise) for noise in frame.noise.unique()]
@@ -41,7 +45,9 @@ def histograms(frame: pd.DataFrame, shares: pd.DataFrame) -> Figure:
     for axes in grid.flat[len(noises) :]:
         axes.set_axis_off()
     for axes, noise in zip(grid.flat, noises, strict=False):
-        draw_histograms(axes, frame[frame.noise == noise], shares[shares.noise == noise], models)
+        lines = None if single is None else single[single.noise == noise]
+        under = shares[shares.noise == noise]
+        draw_histograms(axes, frame[frame.noise == noise], under, models, single=lines)
     grid[0, 0].set_ylim(bottom=0)  # of all panels, once their curves are there
     for axes in grid[:, 0]:
         axes.set_ylabel(LABEL, fontsize=8)
@@ -49,8 +55,9 @@ def histograms(frame: pd.DataFrame, shares: pd.DataFrame) -> Figure:
         "Brightness of what each model outputs, and of the clean images\n"
         "shift: mean brightness minus that of the clean images, in 8-bit levels"
     )
-    lines = (heading, crops_of(frame), preset(frame))
-    figure.suptitle("\n".join(filter(None, lines)), fontsize=10)
+    drawn = "" if single is None else f"; {DRAWN}"
+    texts = (heading, crops_of(frame) + drawn, preset(frame))
+    figure.suptitle("\n".join(filter(None, texts)), fontsize=10)
     model_styles.add(figure, models, marked=False)
     return figure
 
@@ -61,6 +68,7 @@ def draw_histograms(
     shares: pd.DataFrame,
     models: Sequence[str],
     named: bool = False,
+    single: pd.DataFrame | None = None,
 ) -> None:
     """The histograms of one noise on given axes, and each model's shift in the legend.
 
@@ -70,7 +78,9 @@ def draw_histograms(
         shares: those of histograms.csv.
         models: in the order of all figures.
         named: whether the legend names the models too.
+        single: the noise's rows of histograms_by_training.csv.
     """
+    thin = None if single is None else thin_histograms(single)
     shifts = frame.set_index("model")["shift"]
     heights = {str(name): binned(part) for name, part in shares.groupby("model", sort=False)}
     places = np.arange(0, WIDE * len(next(iter(heights.values()))), WIDE) + (WIDE - 1) / 2
@@ -78,6 +88,7 @@ def draw_histograms(
     for model in models:
         look: dict[str, Any] = model_styles.style(model, models) | {"marker": None, "lw": 1.4}
         axes.plot(places, heights.pop(model), **look)
+        thin_lines(axes, thin, model, "level", "share", look["color"])
         shift = float(shifts[model])
         text = "not finite" if math.isnan(shift) else f"{round(shift, 2) + 0.0:+.2f}"
         label = f"{model_styles.named(model)}: {text}" if named else text
@@ -93,6 +104,17 @@ def draw_histograms(
     axes.tick_params(labelsize=8)
     axes.grid(alpha=0.3)
     axes.set_title(wrapped(str(frame.noise.iloc[0]), 40), fontsize=10)
+
+
+def thin_histograms(single: pd.DataFrame) -> pd.DataFrame:
+    """The bins of `binned` of each training, in the middle of their levels."""
+    parts = []
+    for (model, training), part in single.groupby(["model", "training"], sort=False):
+        heights = binned(part)
+        levels = WIDE * np.arange(len(heights)) + (WIDE - 1) / 2
+        about = {"model": model, "training": training, "level": levels}
+        parts.append(pd.DataFrame(about | {"share": heights}))
+    return pd.concat(parts, ignore_index=True)
 
 
 def binned(part: pd.DataFrame) -> np.ndarray:

@@ -44,8 +44,14 @@ def main(frames: Frames) -> list[str]:
 
 
 def shift_sizes(frames: Frames) -> dict[tuple[str, str], float]:
-    """Mean over crops of |shift|, by model and noise; NaN if one of the crops has none."""
-    rows = frames["images"].groupby(["model", "noise"], sort=False)["shift"]
+    """Mean over crops of |shift|, by model and noise; NaN if one of the crops has none.
+
+    Of several trainings it is their mean: they do not cancel each other.
+    """
+    images, single = frames["images"], frames.get("images_by_training")
+    if single is not None:
+        images = pd.concat([images[~images.model.isin(single.model)], single])
+    rows = images.groupby(["model", "noise"], sort=False)["shift"]
     return {(str(m), str(n)): float(s.abs().mean(skipna=False)) for (m, n), s in rows}
 
 

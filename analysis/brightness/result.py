@@ -18,7 +18,8 @@ class BrightnessResult(Result):
     def brightness(self) -> pd.DataFrame:
         """A row for each model and noise: `shift` and `distance` with 95% intervals, `matching`.
 
-        The noisy input is the last of the models.
+        The noisy input is the last of the models. Of a model with several trainings each value is
+        their mean; `frames["brightness_by_training"]` has the single ones.
         """
         return self.frames["brightness"]
 
@@ -48,7 +49,10 @@ class BrightnessResult(Result):
         one_of("noise", noise, noises)
         ax = ax if ax is not None else new_axes()
         part, models = frame[frame.noise == noise], list(dict.fromkeys(frame.model))
-        figures.draw_histograms(ax, part, shares[shares.noise == noise], models, named=True)
+        single = self.frames.get("histograms_by_training")
+        single = None if single is None else single[single.noise == noise]
+        under = shares[shares.noise == noise]
+        figures.draw_histograms(ax, part, under, models, named=True, single=single)
         ax.set_ylim(bottom=0)
         ax.set_ylabel(figures.LABEL, fontsize=8)
         return ax

@@ -232,7 +232,8 @@ def is_plain(value: Any) -> bool:
 @contextmanager
 def evaluation_mode(models: Iterable[Any]) -> Iterator[None]:
     """Modules among the models are in eval mode inside, and as they were afterwards."""
-    modules = [model for model in models if isinstance(model, nn.Module)]
+    single = [model for given in models for model in listed_models(given)]
+    modules = [model for model in single if isinstance(model, nn.Module)]
     modes = {part: part.training for module in modules for part in module.modules()}
     try:
         for module in modules:

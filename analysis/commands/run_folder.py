@@ -45,6 +45,7 @@ TEXT = {
         "worst_image",
         "protocol",
         "channel",
+        "training",
         "note",
         "checkpoint",
         "masks",

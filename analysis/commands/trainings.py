@@ -10,8 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from analysis.engine.observer import View
 from analysis.text.names import shortest, unique_names
 from mtd.utils.errors import BadInput
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mtd.networks.base import Denoiser
+
+Value = TypeVar("Value")
 
 Trainings = Mapping[str, tuple[str, ...]]
 """By model, the networks that are its trainings; a single network is that of its own name."""
@@ -133,6 +136,37 @@ def together(of: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 def several(trainings: Trainings) -> dict[str, tuple[str, ...]]:
     """Those models that have more than one training."""
     return {model: names for model, names in trainings.items() if len(names) > 1}
+
+
+def of_models(values: Mapping[View, Value], trainings: Trainings) -> dict[View, list[Value]]:
+    """Of each model under each noise, the values of its trainings, in the order of the views."""
+    model_of = {name: model for model, names in trainings.items() for name in names}
+    found: dict[View, list[Value]] = {}
+    for view, value in values.items():
+        found.setdefault(View(model_of[view.model], view.noise), []).append(value)
+    return found
+
+
+def with_single_trainings(
+    tables: Callable[[Trainings], Mapping[str, pd.DataFrame]],
+    trainings: Trainings,
+    names: Collection[str],
+) -> dict[str, pd.DataFrame]:
+    """The tables of models, and where some have several trainings, those of single trainings too.
+
+    Args:
+        tables: makes the tables of models by name, with the column `model`, given the networks that
+            are the trainings of each.
+        trainings: by model.
+        names: of the tables of which there are those of single trainings, `{name}_by_training`.
+    """
+    found = dict(tables(trainings))
+    if several(trainings):
+        single = tables({name: (name,) for names in trainings.values() for name in names})
+        for name in names:
+            rows = by_training(single[f"{name}.csv"], trainings)
+            found[f"{name}_by_training.csv"] = rows
+    return found
 
 
 def by_training(

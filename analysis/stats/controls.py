@@ -122,18 +122,20 @@ COLUMNS = ("trainings", "low_photographs", "high_photographs", "low_trainings", 
 photographs and over trainings, both of which are in `low` and `high`."""
 
 
-def columns(of: Series, bounds: Bounds = plain) -> dict[str, float]:
+def columns(of: Series, bounds: Bounds = plain, prefix: str = "") -> dict[str, float]:
     """The columns `COLUMNS` of a value; a single network is one training without an interval.
 
     Args:
         of: the value.
         bounds: makes its interval over photographs.
+        prefix: of the bounds' columns, in tables with several values.
     """
     low, high = bounds(of.value, of.without) if len(of.without) else (math.nan, math.nan)
     half = float(trainings.half_width(of.trainings))
     number = min(map(len, of.trainings), default=1)
     values = (number, low, high, of.value - half, of.value + half)
-    return dict(zip(COLUMNS, values, strict=True))
+    names = (COLUMNS[0], *(f"{prefix}{name}" for name in COLUMNS[1:]))
+    return dict(zip(names, values, strict=True))
 
 
 def gap(

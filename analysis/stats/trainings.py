@@ -9,10 +9,9 @@ would give with these networks, one over trainings what other seeds would give o
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from analysis.stats.jackknife import LEVEL
 
@@ -23,8 +22,6 @@ Samples = tuple[Array, ...]
 
 LEAST = 3
 """Fewest trainings for an interval over them."""
-
-Number = TypeVar("Number", float, Array)
 
 
 def half_width(samples: Samples, level: float = LEVEL) -> Array:
@@ -55,7 +52,9 @@ def half_width(samples: Samples, level: float = LEVEL) -> Array:
     return half
 
 
-def both(photographs: tuple[Number, Number], value: Number, half: Number) -> tuple[Number, Number]:
+def both(
+    photographs: tuple[ArrayLike, ArrayLike], value: ArrayLike, half: ArrayLike
+) -> tuple[Array, Array]:
     """An interval over photographs widened by one over trainings, as variances.
 
     Args:
@@ -63,9 +62,10 @@ def both(photographs: tuple[Number, Number], value: Number, half: Number) -> tup
         value: on which that over trainings is centered.
         half: half the width of that; where it is NaN, the interval is that over photographs.
     """
-    low, high = photographs
-    wider = np.nan_to_num(half)
-    return value - np.hypot(value - low, wider), value + np.hypot(high - value, wider)
+    low, high, middle, wider = (np.asarray(x, np.float64) for x in (*photographs, value, half))
+    below, above = np.hypot(middle - low, wider), np.hypot(high - middle, wider)
+    none = np.isnan(wider)
+    return np.where(none, low, middle - below), np.where(none, high, middle + above)
 
 
 def mean(samples: Sequence[Samples]) -> Samples:

@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from analysis.stats.jackknife import ENOUGH, LEAST
+from analysis.text.trainings import counts
 from mtd.utils.messages import plural, verb
 
 BUNDLED = "bundled"
 """What a manifest has as images where no others are given."""
+
+PHOTOGRAPHS = "Over photographs, the 95% intervals leave out one photograph at a time."
+"""Where intervals are over trainings too, of which a sentence of its own speaks."""
 
 ABOUT = (
     "The 95% intervals leave out one photograph at a time: they are about other photographs, not "
@@ -33,6 +37,7 @@ def about_intervals(
     ['2 photographs are too few for intervals: at least 3 are needed, 10 for inference.']
     """
     count = plural(photographs, "photograph")
+    about = PHOTOGRAPHS if max(counts(manifest).values(), default=1) > 1 else ABOUT
     if photographs < LEAST:
         are = verb(photographs, "is", "are")
         needed = f"at least {LEAST} are needed, {ENOUGH} for inference"
@@ -40,9 +45,9 @@ def about_intervals(
     elif not present:
         text = ["This run has no intervals: every difference is undecided."]
     elif photographs < ENOUGH:
-        text = [f"{ABOUT} With {count} they are rough: at least {ENOUGH} are needed."]
+        text = [f"{about} With {count} they are rough: at least {ENOUGH} are needed."]
     else:
-        text = [ABOUT]
+        text = [about]
     return [*text, *illustration(manifest)]
 
 

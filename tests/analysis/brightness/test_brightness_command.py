@@ -31,7 +31,7 @@ from tests.helpers.run_folders import contents
 FEW = ("--crop", "16", "--limit", "7", "--quiet")
 TWO = ("--noise", "gaussian:15", "--noise", "poisson:3")
 MODELS = ["plain", "hidden", NOISY]
-TABLES = command.ANALYSIS.table_names
+TABLES = ("brightness", "images", "histograms")
 
 
 @pytest.fixture

@@ -202,7 +202,7 @@ def test_one_value_that_is_not_finite_is_said(bad):
     assert np.isnan(found[1]).all() and np.isfinite(found[[0, 2, 3]]).all()
     fitted = fit(output, clean)
     assert fitted[1].isnan().all() and fitted[[0, 2, 3]].isfinite().all()
-    row = brightness_tables.row(Brightness(*counts, fitted.numpy()), np.arange(4))
+    row = brightness_tables.row([Brightness(*counts, fitted.numpy())], np.arange(4))
     assert all(math.isnan(value) for value in row.values())
 
 
@@ -210,7 +210,7 @@ def test_intervals_leave_out_photographs():
     output, clean = random(6, number=7)
     counts = [count(psnr_ssim.levels(image)).numpy() for image in (output, clean)]
     held, draws = Brightness(*counts, fit(output, clean).numpy()), np.array([0, 0, 1, 2, 2, 2, 3])
-    row = brightness_tables.row(held, draws)
+    row = brightness_tables.row([held], draws)
     without = []
     for draw in range(4):
         p, q = (side[draws != draw].sum(0) for side in counts)
@@ -222,7 +222,7 @@ def test_intervals_leave_out_photographs():
     assert [row["shift_low"], row["distance_low"]] == pytest.approx(low.tolist(), rel=1e-9)
     assert [row["shift_high"], row["distance_high"]] == pytest.approx(high.tolist(), rel=1e-9)
     assert row["matching"] == pytest.approx(row["psnr_matched"] - row["psnr"], rel=1e-12)
-    few = brightness_tables.row(held, np.array([0, 0, 0, 1, 1, 1, 1]))
+    few = brightness_tables.row([held], np.array([0, 0, 0, 1, 1, 1, 1]))
     assert math.isnan(few["shift_low"]) and few["shift"] == row["shift"]
 
 
