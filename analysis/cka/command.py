@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from analysis.cka.settings import CKASettings
-from analysis.commands import command
+from analysis.commands import command, trainings
 from analysis.commands.analysis import Analysis
 from analysis.commands.command import run_in_memory
 from analysis.commands.index import Index, index_values
+from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +30,7 @@ EXAMPLES = """\
   python -m analysis.cka baseline.pth masked.pth
   python -m analysis.cka baseline.pth masked.pth --noise gaussian:15 --noise poisson:3.5
   python -m analysis.cka mine.pth theirs.pth --images photos --crop 128 --limit 256
+  python -m analysis.cka 'mine=runs/mine*/model.pth' 'theirs=runs/theirs*/model.pth'
   python -m analysis.cka masked.pth --layers 're:layers\\.\\d+\\.conv' --unit image
   python -m analysis.cka mine.pth --images clean --noise gaussian:15 --noise folder:noisy
   torchrun --nproc-per-node 4 -m analysis.cka mine.pth theirs.pth --device cuda --compare all
@@ -42,7 +45,14 @@ def prepare(inputs: RunInputs, settings: CKASettings) -> CKASettings:
     """
     from analysis.cka import view_pairs
 
-    view_pairs.choose(list(inputs.models), inputs.specs, settings.compare)
+    view_pairs.choose(list(inputs.trainings), inputs.specs, settings.compare)
+    if several := trainings.several(inputs.trainings):
+        if settings.permutations:
+            raise BadInput(
+                f"--permutations {settings.permutations}: {next(iter(several))} has several "
+                "trainings, and p-values are of single networks; leave it out"
+            )
+        settings = replace(settings, permutations=0)
     return settings.completed(len(inputs.crops))
 
 
@@ -64,7 +74,9 @@ def manifest(inputs: RunInputs, settings: CKASettings, observer: Representations
     """What decides the values beside the shared settings."""
     rbf = settings.kernel == "rbf"
     return {
-        "layers": {name: list(observer.layers[name]) for name in inputs.models},
+        "layers": {
+            model: list(observer.layers[names[0]]) for model, names in inputs.trainings.items()
+        },
         "compare": settings.compare,
         "measure": settings.measure,
         "estimator": settings.estimator if settings.measure == "cka" else None,
@@ -92,7 +104,8 @@ def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
     """Heat maps of every kind of pair, and the diagonals over depth."""
     from analysis.cka import figures
 
-    return figures.figures(figures.cells(frames), frames["depth"])
+    single = frames.get("depth_by_training")
+    return figures.figures(figures.cells(frames), frames["depth"], single)
 
 
 def terminal_table(frames: Frames, manifest: Manifest) -> str:
@@ -162,10 +175,11 @@ ANALYSIS = Analysis(
     notes=notes,
     main_sentences=main_sentences,
     result=result,
+    trainings=True,
     table_names=(
         *("cka", "procrustes", "rsa", "knn"),
         *("layers", "depth", "last_quarter", "quarter_difference", "difference"),
-        *("influence", "controls"),
+        *("influence", "controls", "depth_by_training", "last_quarter_by_training"),
     ),
     keys={
         "cka": ("model_a", "noise_a", "layer_a", "model_b", "noise_b", "layer_b"),
@@ -200,7 +214,8 @@ def compare(
 
     Args:
         models: a mapping from names, a sequence, or one of: an `nn.Module` from (B, 3, H, W) in
-            [0, 1] to the same shape; the path of a checkpoint; a bundled name.
+            [0, 1] to the same shape; the path of a checkpoint; a bundled name. A list, or a pattern
+            of paths, in a mapping is several trainings of one model.
         images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W), `uint8`
             or real in [0, 1]; None for the bundled ones.
         progress: show a progress bar.

@@ -21,6 +21,7 @@ from analysis.cka.observer import Comparison, Representations
 from analysis.cka.other_measures import MEASURES
 from analysis.cka.settings import STEADY, CKASettings
 from analysis.cka.tables import Block
+from analysis.commands import trainings
 from analysis.commands.inputs import RunInputs, choose_layers
 from analysis.commands.job import AnalysisJob
 from analysis.engine.controls import NONE
@@ -55,11 +56,15 @@ def observer(
     small = settings.estimator == "minibatch" and smallest < STEADY
     more = inputs.controls
     layers = choose_layers(inputs.models, settings.layers)
+    pairs = view_pairs.of_networks(
+        view_pairs.choose(list(inputs.trainings), inputs.specs, settings.compare),
+        inputs.trainings,
+    )
     controls = NONE if more is None else more.controls
     for model, names in controls.untrained.items():
         layers |= dict.fromkeys(names, layers[model])
     wanted = Wanted(
-        view_pairs.choose(list(inputs.models), inputs.specs, settings.compare),
+        [pair for networks in pairs.values() for pair in networks],
         controls,
         {name: model.layer_roles().outputs for name, model in inputs.models.items()},
     )
@@ -196,8 +201,10 @@ def tables(comparison: Comparison, job: AnalysisJob) -> dict[str, pd.DataFrame]:
     settings, inputs, observer = job.settings, job.inputs, job.observer
     assert isinstance(settings, CKASettings) and isinstance(observer, Representations)
     similar = similarities(comparison, observer, settings, inputs.ranks)
-    blocks, measure = similar.as_blocks(), settings.measure
+    single, measure = similar.as_blocks(), settings.measure
+    blocks = over_trainings(single, inputs, settings)
     roles = {name: model.layer_roles() for name, model in inputs.models.items()}
+    several = bool(trainings.several(inputs.trainings))
     about = {
         "estimator": settings.estimator if measure == "cka" else "",
         "unit": settings.unit,
@@ -206,20 +213,46 @@ def tables(comparison: Comparison, job: AnalysisJob) -> dict[str, pd.DataFrame]:
         "kernel": settings.kernel,
         "centering": "; ".join(taken_away(settings)),
     }
-    means = cka_tables.quarters(blocks, {name: role.outputs for name, role in roles.items()})
+    outputs = {name: role.outputs for name, role in roles.items()}
+    of_models = {model: outputs[names[0]] for model, names in inputs.trainings.items()}
+    means = cka_tables.quarters(blocks, of_models)
+    every = layers(similar, measure, roles, inputs.specs)
     written: dict[str, pd.DataFrame] = {
-        "layers.csv": layers(similar, measure, roles, inputs.specs),
-        "depth.csv": cka_tables.depth(blocks, measure),
-        "last_quarter.csv": cka_tables.last_quarter(means, measure),
+        "layers.csv": trainings.averaged(every, inputs.trainings) if several else every,
+        "depth.csv": cka_tables.depth(blocks, measure, several),
+        "last_quarter.csv": cka_tables.last_quarter(means, measure, several),
         f"{measure}.csv": cka_tables.cells(blocks, measure, about),
     }
+    if several:
+        own = cka_tables.last_quarter(cka_tables.quarters(single, outputs), measure)
+        written["depth_by_training.csv"] = trainings.by_training(
+            cka_tables.depth(single, measure), inputs.trainings
+        )
+        written["last_quarter_by_training.csv"] = trainings.by_training(
+            own, inputs.trainings, ("model_a", "model_b")
+        )
     if inputs.controls is not None and inputs.controls.controls.floor:
-        written["controls.csv"] = control_tables.cells(blocks, inputs.controls.controls, measure)
+        of = inputs.controls.controls.of_models(inputs.trainings)
+        written["controls.csv"] = control_tables.cells(blocks, of, measure)
     if comparison.photographs:
-        written["quarter_difference.csv"] = cka_tables.quarter_difference(means)
+        written["quarter_difference.csv"] = cka_tables.quarter_difference(means, several)
         written["difference.csv"] = cka_tables.difference(blocks)
         written["influence.csv"] = cka_tables.influence(blocks, comparison.photographs)
     return written
+
+
+def over_trainings(
+    single: Sequence[Block], inputs: RunInputs, settings: CKASettings
+) -> list[Block]:
+    """The pairs of models, from those of their networks."""
+    by_pair = {block.pair: block for block in single}
+    chosen = view_pairs.choose(list(inputs.trainings), inputs.specs, settings.compare)
+    networks = view_pairs.of_networks(chosen, inputs.trainings)
+    return [
+        Block.over_trainings(pair, known)
+        for pair, of in networks.items()
+        if (known := [by_pair[one] for one in of if one in by_pair])
+    ]
 
 
 def taken_away(settings: CKASettings) -> list[str]:

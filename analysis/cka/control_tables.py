@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from analysis.cka.tables import Block
 from analysis.engine.controls import Controls
-from analysis.stats.controls import Series
-from analysis.stats.jackknife import interval
+from analysis.stats.controls import Series, interval
 
 CEILING, FLOOR, UNTRAINED = "ceiling", "floor", "untrained"
 
@@ -37,11 +35,5 @@ def cells(blocks: Sequence[Block], controls: Controls, measure: str) -> pd.DataF
             for (one, two), value in zip(drawn, control.untrained, strict=False):
                 rows[UNTRAINED, *one, names[0], *two, names[1]] = value
     columns = ["control", "model_a", "noise_a", "layer_a", "model_b", "noise_b", "layer_b"]
-    table = [(*key, of.value, *bounds(of)) for key, of in rows.items()]
+    table = [(*key, of.value, *interval(of)) for key, of in rows.items()]
     return pd.DataFrame(table, columns=[*columns, measure, "low", "high"])
-
-
-def bounds(of: Series) -> tuple[float, float]:
-    """The 95% interval of a value over photographs."""
-    low, high = interval(np.array(of.value), of.without)
-    return float(low), float(high)

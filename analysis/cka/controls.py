@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from analysis.cka.control_cells import ControlCells
 from analysis.cka.hsic_sums import Similarity
-from analysis.stats.controls import NOTHING, Series, average, deviation, gap
+from analysis.stats.controls import NOTHING, Series, average, deviation, gap, over_trainings
 
 Array = NDArray[np.float64]
 
@@ -56,6 +56,18 @@ class CellControl:
             average([one.floor for one in controls]),
             [average(drawn) for drawn in zip(*(one.untrained for one in controls), strict=False)],
             other_noise=all(one.other_noise for one in controls),
+        )
+
+    @classmethod
+    def over_trainings(cls, controls: Sequence[CellControl]) -> CellControl:
+        """The controls of the mean over the trainings of a model; see `Series.trainings`."""
+        first, second = (over_trainings([one.draws[side] for one in controls]) for side in (0, 1))
+        return cls(
+            over_trainings([one.ceiling for one in controls]),
+            over_trainings([one.floor for one in controls]),
+            [average(drawn) for drawn in zip(*(one.untrained for one in controls), strict=False)],
+            (first, second),
+            all(one.other_noise for one in controls),
         )
 
     def columns(self, of: Series) -> dict[str, float]:

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
-from analysis.plotting import model_styles
+from analysis.plotting import model_styles, trainings
 from analysis.plotting.model_styles import DPI, short
 
 
@@ -204,13 +204,23 @@ def banded(frame: pd.DataFrame) -> bool:
     return bool(few and frame.low.notna().any())
 
 
-def draw_depth(axes: Axes, part: pd.DataFrame, models: Sequence[str]) -> None:
-    """The curves of one pair of noises on given axes, a line for each model."""
+def draw_depth(
+    axes: Axes, part: pd.DataFrame, models: Sequence[str], single: pd.DataFrame | None = None
+) -> None:
+    """The curves of one pair of noises on given axes, a line for each model.
+
+    Args:
+        axes: where to draw.
+        part: rows of `depth.csv`.
+        models: in the order of their styles.
+        single: rows of `depth_by_training.csv`, drawn as thin lines.
+    """
     column = measure(part)
     names = [short(str(name)) for name in part.drop_duplicates("index").sort_values("index").layer]
     for model, curve in part.groupby("model", sort=False):
         look: dict[str, Any] = model_styles.style(str(model), list(models)) | {"ms": 3}
         axes.plot(curve["index"], curve[column], label=str(model), **look)
+        trainings.thin_lines(axes, single, str(model), "index", column, look["color"])
         if banded(part):
             axes.fill_between(
                 curve["index"], curve.low, curve.high, color=str(look["color"]), alpha=0.2, lw=0
@@ -249,8 +259,16 @@ def controlled(frame: pd.DataFrame) -> bool:
     )
 
 
-def depth(frame: pd.DataFrame, about: str = "") -> Figure | None:
-    """Each layer under one noise against itself under another, over depth, with 95% intervals."""
+def depth(
+    frame: pd.DataFrame, about: str = "", single: pd.DataFrame | None = None
+) -> Figure | None:
+    """Each layer under one noise against itself under another, over depth, with 95% intervals.
+
+    Args:
+        frame: `depth.csv`.
+        about: the measure, for the title.
+        single: `depth_by_training.csv`, if models have several trainings.
+    """
     if frame.empty:
         return None
     column, models = measure(frame), list(dict.fromkeys(frame.model))
@@ -261,20 +279,37 @@ def depth(frame: pd.DataFrame, about: str = "") -> Figure | None:
     grid = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for axes in grid.flat[len(panels_of) :]:
         axes.set_axis_off()
-    for axes, (_, part) in zip(grid.flat, panels_of, strict=False):
-        draw_depth(axes, part, models)
+    for axes, ((a, b), part) in zip(grid.flat, panels_of, strict=False):
+        draw_depth(axes, part, models, under(single, str(a), str(b)))
     for axes in grid[:, 0]:
         axes.set_ylabel(MEASURES[column], fontsize=9)
-    band = "bands are 95% jackknife intervals over photographs" if banded(frame) else ""
+    both = "low_trainings" in frame and frame.low_trainings.notna().any()
+    over = "photographs and trainings" if both else "photographs"
+    band = f"bands are 95% intervals over {over}" if banded(frame) else ""
     second = "; ".join(filter(None, (about, band)))
-    third = f"\n{CONTROLS_DRAWN}" if controlled(frame) else ""
-    figure.suptitle(f"Each layer under two noises\n{second}{third}", fontsize=10)
+    third = "; ".join(
+        [
+            *([CONTROLS_DRAWN] if controlled(frame) else []),
+            *([trainings.DRAWN] if single is not None else []),
+        ]
+    )
+    lines = ["Each layer under two noises", second, third]
+    figure.suptitle("\n".join(filter(None, lines)), fontsize=10)
     model_styles.add(figure, models)
     return figure
 
 
-def figures(frame: pd.DataFrame, curves: pd.DataFrame) -> dict[str, Figure]:
+def under(frame: pd.DataFrame | None, noise_a: str, noise_b: str) -> pd.DataFrame | None:
+    """The rows of two noises."""
+    if frame is None:
+        return None
+    return frame[(frame.noise_a == noise_a) & (frame.noise_b == noise_b)]
+
+
+def figures(
+    frame: pd.DataFrame, curves: pd.DataFrame, single: pd.DataFrame | None = None
+) -> dict[str, Figure]:
     """Every figure that can be drawn from the tables of a comparison, by file name."""
     drawn = {which: heatmap(frame, which) for which in HEATMAPS}
-    drawn["depth"] = depth(curves, subtitle(frame))
+    drawn["depth"] = depth(curves, subtitle(frame), single)
     return {name: figure for name, figure in drawn.items() if figure is not None}

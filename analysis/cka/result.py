@@ -132,7 +132,9 @@ class CKAResult(Result):
         part = frame[(frame.noise_a == first.noise_a) & (frame.noise_b == first.noise_b)]
         ax = ax if ax is not None else new_axes()
         models = list(dict.fromkeys(self.depth.model))
-        figures.draw_depth(ax, part, models)
+        single = self.frames.get("depth_by_training")
+        rows = figures.under(single, str(first.noise_a), str(first.noise_b))
+        figures.draw_depth(ax, part, models, rows)
         ax.set_ylabel(figures.MEASURES[figures.measure(frame)])
         ax.legend(fontsize=8)
         return ax

@@ -6,7 +6,8 @@ Values of depth and of the last quarter stand beside their controls.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import combinations, product
 from typing import Any
 
@@ -19,8 +20,9 @@ from analysis.cka.control_cells import Row
 from analysis.cka.controls import CellControl
 from analysis.cka.view_pairs import Pair
 from analysis.engine import layers
-from analysis.stats.controls import NOTHING, Series, gap
-from analysis.stats.jackknife import LEVEL, interval
+from analysis.stats import controls, jackknife, trainings
+from analysis.stats.controls import COLUMNS, NOTHING, Series, columns, interval, plain
+from analysis.stats.jackknife import LEVEL
 
 Array = NDArray[np.float64]
 
@@ -37,7 +39,7 @@ GAPS = [
 
 @dataclass(frozen=True)
 class Block:
-    """One pair of views: layer x layer values, and the same without each photograph.
+    """One pair of views: layer x layer values, without each photograph, and of each training.
 
     Attributes:
         pair: the two views.
@@ -47,6 +49,8 @@ class Block:
         without: (photographs, rows, columns); no photographs where none was left out.
         p: p-values alone and corrected, (rows, columns) each; NaN where there are none.
         controls: by row and column, of those cells that have controls.
+        trainings: (trainings, rows, columns), of which the values are the means; none for single
+            networks.
     """
 
     pair: Pair
@@ -56,6 +60,37 @@ class Block:
     without: Array
     p: tuple[Array, Array]
     controls: dict[tuple[int, int], CellControl]
+    trainings: Array = field(default_factory=lambda: np.zeros(0))
+
+    @classmethod
+    def over_trainings(cls, pair: Pair, blocks: Sequence[Block]) -> Block:
+        """The mean over pairs of networks, of which two models have several; one is itself.
+
+        Args:
+            pair: the views of the models.
+            blocks: those of the networks, with the same layers.
+        """
+        first = blocks[0]
+        if len(blocks) == 1:
+            rows, columns = (
+                [row._replace(view=view) for row in side]
+                for side, view in zip((first.rows, first.columns), pair, strict=True)
+            )
+            return replace(first, pair=pair, rows=rows, columns=columns)
+        blank = np.full(first.value.shape, np.nan)
+        return cls(
+            pair,
+            [row._replace(view=pair[0]) for row in first.rows],
+            [column._replace(view=pair[1]) for column in first.columns],
+            np.mean([block.value for block in blocks], axis=0),
+            np.mean([block.without for block in blocks], axis=0),
+            (blank, blank),
+            {
+                cell: CellControl.over_trainings([block.controls[cell] for block in blocks])
+                for cell in first.controls
+            },
+            np.stack([block.value for block in blocks]),
+        )
 
     @property
     def views(self) -> tuple[str, str, str, str]:
@@ -67,16 +102,35 @@ class Block:
         """Whether both sides have the same layers, so that there is a diagonal."""
         return [r.layer for r in self.rows] == [c.layer for c in self.columns]
 
-    def diagonal(self) -> tuple[Array, Array]:
-        """Values of each layer with itself, (layers,), and without each photograph."""
-        return self.value.diagonal(), self.without.diagonal(axis1=1, axis2=2)
+    def mean(self, rows: Sequence[int], columns: Sequence[int]) -> Series:
+        """The mean over some cells."""
+        return Series(
+            float(self.value[rows, columns].mean()),
+            self.without[:, rows, columns].mean(-1),
+            tuple(of[:, rows, columns].mean(-1) for of in self.samples),
+        )
+
+    def diagonal(self) -> list[Series]:
+        """Each layer with itself."""
+        return [self.mean([i], [i]) for i in range(len(self.rows))]
+
+    @property
+    def samples(self) -> tuple[Array, ...]:
+        """`trainings` as the samples of a `Series`."""
+        return (self.trainings,) if len(self.trainings) else ()
+
+    def bounds(self) -> tuple[Array, Array]:
+        """The 95% interval of every value."""
+        low, high = jackknife.interval(self.value, self.without)
+        half = trainings.half_width(self.samples)
+        return trainings.both((low, high), self.value, half)
 
 
 def cells(blocks: Sequence[Block], measure: str, about: Mapping[str, Any]) -> pd.DataFrame:
     """Every pair of layers of every pair of views, in long form; `about` is the same for all."""
     parts = []
     for block in blocks:
-        bounds = interval(block.value, block.without)
+        low, high = block.bounds()
         i, j = (index.ravel() for index in np.indices(block.value.shape))
         one = dict(zip(VIEWS, block.views, strict=True))
         parts.append(
@@ -92,8 +146,8 @@ def cells(blocks: Sequence[Block], measure: str, about: Mapping[str, Any]) -> pd
                     "index_b": j,
                     measure: block.value.ravel(),
                     **{k: about[k] for k in ("estimator", "unit", "samples", "crops")},
-                    "low": bounds.low.ravel(),
-                    "high": bounds.high.ravel(),
+                    "low": low.ravel(),
+                    "high": high.ravel(),
                     "p": block.p[0].ravel(),
                     "p_corrected": block.p[1].ravel(),
                     **{k: about[k] for k in ("kernel", "centering")},
@@ -123,53 +177,57 @@ def null_value(p: Array, q: Array, n: int) -> Array:
     return null
 
 
-def depth(blocks: Sequence[Block], measure: str) -> pd.DataFrame:
-    """Each layer under one noise against itself under another, with its interval and controls."""
+def depth(blocks: Sequence[Block], measure: str, several: bool = False) -> pd.DataFrame:
+    """Each layer under one noise against itself under another, with its interval and controls.
+
+    Args:
+        blocks: pairs of views.
+        measure: name of the column of values.
+        several: whether models have several trainings; see `analysis.stats.controls.COLUMNS`.
+    """
     rows = []
     for block in blocks:
         if view_pairs.kind(block.pair) == "cross_noise" and block.aligned:
-            value, without = block.diagonal()
-            low, high = interval(value, without)
             model, noise_a, _, noise_b = block.views
             rows += [
                 (
-                    *(model, noise_a, noise_b, row.layer, i, value[i], low[i], high[i]),
-                    *beside(block.controls.get((i, i)), Series(value[i], without[:, i])),
+                    *(model, noise_a, noise_b, row.layer, i, of.value, *interval(of)),
+                    *beside(block.controls.get((i, i)), of),
+                    *(columns(of).values() if several else ()),
                 )
-                for i, row in enumerate(block.rows)
+                for i, (row, of) in enumerate(zip(block.rows, block.diagonal(), strict=True))
             ]
-    columns = ["model", "noise_a", "noise_b", "layer", "index", measure, "low", "high"]
-    return pd.DataFrame(rows, columns=[*columns, *CONTROLS])
+    names = ["model", "noise_a", "noise_b", "layer", "index", measure, "low", "high", *CONTROLS]
+    return pd.DataFrame(rows, columns=[*names, *(COLUMNS if several else ())])
 
 
-def beside(controls: CellControl | None, of: Series) -> list[float]:
+def beside(own: CellControl | None, of: Series) -> list[float]:
     """The columns `CONTROLS` of a value; NaN without controls."""
-    return list((controls or CellControl(NOTHING, NOTHING, ())).columns(of).values())
+    return list((own or CellControl(NOTHING, NOTHING, ())).columns(of).values())
 
 
 def difference(blocks: Sequence[Block]) -> pd.DataFrame:
     """Two models' `depth` curves for the same noises: model b minus model a, layer by layer.
 
-    The interval is that of the difference, the same photographs left out on both sides; `band_low`
-    and `band_high` hold for all layers of a curve at once (Bonferroni: for L layers, intervals of
-    level 1 − 0.05/L). Models of different numbers of layers are not compared.
+    The interval is that of the difference, the same photographs left out on both sides, and the
+    trainings of two models being independent; `band_low` and `band_high` hold for all layers of a
+    curve at once (Bonferroni: for L layers, intervals of level 1 − 0.05/L). Models of different
+    numbers of layers are not compared.
     """
     rows = []
     chosen = [b for b in blocks if view_pairs.kind(b.pair) == "cross_noise" and b.aligned]
     for a, b in combinations(chosen, 2):
         same = (a.views[1], a.views[3]) == (b.views[1], b.views[3])
         if same and len(a.rows) == len(b.rows):
-            (value_a, without_a), (value_b, without_b) = a.diagonal(), b.diagonal()
-            value, without = value_b - value_a, without_b - without_a
-            bounds = interval(value, without)
-            band = interval(value, without, 1 - (1 - LEVEL) / len(value))
-            names = (a.views[0], b.views[0], a.views[1], a.views[3])
-            rows += [
-                (*names, row.layer, i, value[i], *(side[i] for side in (*bounds, *band)))
-                for i, row in enumerate(a.rows)
-            ]
-    columns = ["model_a", "model_b", "noise_a", "noise_b", "layer", "index", "difference"]
-    return pd.DataFrame(rows, columns=[*columns, "low", "high", "band_low", "band_high"])
+            level = 1 - (1 - LEVEL) / len(a.rows)
+            about = (a.views[0], b.views[0], a.views[1], a.views[3])
+            sides = zip(a.rows, a.diagonal(), b.diagonal(), strict=True)
+            for i, (row, own, other) in enumerate(sides):
+                of = controls.difference(other, own, same_networks=False)
+                band = interval(of, partial(plain, level=level), level)
+                rows.append((*about, row.layer, i, of.value, *interval(of), *band))
+    names = ["model_a", "model_b", "noise_a", "noise_b", "layer", "index", "difference"]
+    return pd.DataFrame(rows, columns=[*names, "low", "high", "band_low", "band_high"])
 
 
 @dataclass(frozen=True)
@@ -213,48 +271,53 @@ def quarters(
         )
         same = block.aligned and a == b
         cells = list(zip(a, b, strict=True)) if same else list(product(a, b))
-        rows, columns = (list(side) for side in zip(*cells, strict=True))
-        mean = Series(
-            float(block.value[rows, columns].mean()), block.without[:, rows, columns].mean(-1)
-        )
+        rows, facing = (list(side) for side in zip(*cells, strict=True))
+        mean = block.mean(rows, facing)
         known = [block.controls[cell] for cell in cells if cell in block.controls]
-        controls = CellControl.mean(known if len(known) == len(cells) else [])
-        means.append(Quarter(block.views, "same" if same else "all", mean, controls))
+        beside_it = CellControl.mean(known if len(known) == len(cells) else [])
+        means.append(Quarter(block.views, "same" if same else "all", mean, beside_it))
     return means
 
 
-def last_quarter(means: Sequence[Quarter], measure: str) -> pd.DataFrame:
+def last_quarter(means: Sequence[Quarter], measure: str, several: bool = False) -> pd.DataFrame:
     """The means over the last quarter with their 95% intervals, controls and gaps to these.
 
     Args:
         means: of `quarters`.
         measure: name of the column of values.
+        several: whether models have several trainings; see `analysis.stats.controls.COLUMNS`.
     """
     rows = []
     for quarter in means:
         of = quarter.mean
-        low, high = interval(np.array(of.value), of.without)
         beside_it = [*quarter.controls.columns(of).values(), *quarter.controls.gaps(of).values()]
-        about = (*quarter.views, quarter.pairs, of.value, float(low), float(high))
-        rows.append((*about, len(of.without), *beside_it))
-    columns = [*VIEWS, "pairs", measure, "low", "high", "photographs", *CONTROLS, *GAPS]
-    return pd.DataFrame(rows, columns=columns)
+        about = (*quarter.views, quarter.pairs, of.value, *interval(of))
+        more = columns(of).values() if several else ()
+        rows.append((*about, len(of.without), *beside_it, *more))
+    names = [*VIEWS, "pairs", measure, "low", "high", "photographs", *CONTROLS, *GAPS]
+    return pd.DataFrame(rows, columns=[*names, *(COLUMNS if several else ())])
 
 
-def quarter_difference(quarters: Sequence[Quarter]) -> pd.DataFrame:
+def quarter_difference(quarters: Sequence[Quarter], several: bool = False) -> pd.DataFrame:
     """Two models' means over the last quarter for the same noises: model b minus model a.
 
-    The interval is that of the difference, the same photographs left out on both sides.
+    The interval is that of the difference, the same photographs left out on both sides, and the
+    trainings of two models being independent.
+
+    Args:
+        quarters: means of all models.
+        several: whether models have several trainings; see `analysis.stats.controls.COLUMNS`.
     """
     rows = []
     own = [quarter for quarter in quarters if quarter.views[0] == quarter.views[2]]
     for a, b in combinations(own, 2):
         if (a.views[1], a.views[3]) == (b.views[1], b.views[3]):
-            value, low, high = gap(b.mean, a.mean)
-            names = (a.views[0], b.views[0], a.views[1], a.views[3])
-            rows.append((*names, value, low, high, len(a.mean.without)))
-    columns = ["model_a", "model_b", "noise_a", "noise_b", "difference", "low", "high"]
-    return pd.DataFrame(rows, columns=[*columns, "photographs"])
+            of = controls.difference(b.mean, a.mean, same_networks=False)
+            about = (a.views[0], b.views[0], a.views[1], a.views[3])
+            more = columns(of).values() if several else ()
+            rows.append((*about, of.value, *interval(of), len(a.mean.without), *more))
+    names = ["model_a", "model_b", "noise_a", "noise_b", "difference", "low", "high"]
+    return pd.DataFrame(rows, columns=[*names, "photographs", *(COLUMNS if several else ())])
 
 
 def influence(blocks: Sequence[Block], photographs: Sequence[str]) -> pd.DataFrame:
@@ -277,5 +340,5 @@ def influence(blocks: Sequence[Block], photographs: Sequence[str]) -> pd.DataFra
             i, j = np.unravel_index(np.abs(cell).argmax(), cell.shape)
             largest = (block.rows[i].layer, block.columns[j].layer)
             rows.append((*block.views, photograph, part, cell[exists].mean(), cell[i, j], *largest))
-    columns = [*VIEWS, "photograph", "share", "mean_change"]
-    return pd.DataFrame(rows, columns=[*columns, "largest_change", "layer_a", "layer_b"])
+    names = [*VIEWS, "photograph", "share", "mean_change"]
+    return pd.DataFrame(rows, columns=[*names, "largest_change", "layer_a", "layer_b"])

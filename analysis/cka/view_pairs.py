@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import product
 from typing import Literal, get_args
 
 from analysis.engine.observer import View
@@ -50,3 +51,30 @@ def choose(models: Sequence[str], noises: Sequence[str], which: Pairs = "referen
             f"{which}: nothing to compare; give a second model, or a second --noise"
         )
     return pairs
+
+
+def of_networks(
+    pairs: Sequence[Pair], trainings: Mapping[str, Sequence[str]]
+) -> dict[Pair, list[Pair]]:
+    """The pairs of networks that a pair of models stands for.
+
+    Of one model, each training with itself; of two, the first training of one with the first of the
+    other, and so on, so that the values are independent, those of the longer list left over; a
+    single network with each training.
+
+    Args:
+        pairs: of views of models.
+        trainings: the networks of each model.
+
+    >>> pair = (View("a", "gaussian:15"), View("b", "gaussian:15"))
+    >>> found = of_networks([pair], {"a": ("a1", "a2"), "b": ("b1", "b2", "b3")})
+    >>> [(first.model, second.model) for first, second in found[pair]]
+    [('a1', 'b1'), ('a2', 'b2')]
+    """
+    found = {}
+    for a, b in pairs:
+        sides = trainings[a.model], trainings[b.model]
+        single = min(map(len, sides)) == 1 and a.model != b.model
+        names = product(*sides) if single else zip(*sides, strict=False)
+        found[a, b] = [(View(one, a.noise), View(two, b.noise)) for one, two in names]
+    return found

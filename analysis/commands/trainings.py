@@ -177,15 +177,35 @@ def by_training(
     Args:
         frame: a table with the networks' names.
         trainings: by model.
-        columns: that hold names of networks; `training` is that of the first.
+        columns: that hold names of networks; beside `model_a` the training's is in `training_a`.
 
     Returns:
         The rows of models with several trainings alone.
     """
     model_of = {name: model for model, names in several(trainings).items() for name in names}
-    first, *_ = columns
-    rows = frame[frame[first].isin(model_of)].copy()
-    rows.insert(list(frame.columns).index(first) + 1, TRAINING, rows[first])
+    rows = frame[frame[list(columns)].isin(list(model_of)).any(axis=1)].copy()
     for column in columns:
+        place = list(rows.columns).index(column) + 1
+        rows.insert(place, column.replace("model", TRAINING), rows[column])
         rows[column] = rows[column].map(lambda name: model_of.get(name, name))
     return rows.reset_index(drop=True)
+
+
+def averaged(frame: pd.DataFrame, trainings: Trainings) -> pd.DataFrame:
+    """A table of networks with the means over the trainings of each model, row by row.
+
+    Args:
+        frame: with the column `model`, of each training as many rows, in the same order. Texts and
+            truth values are those of the first training.
+        trainings: by model.
+    """
+    import pandas as pd
+
+    parts = []
+    for model, names in trainings.items():
+        first, *others = (frame[frame.model == name].reset_index(drop=True) for name in names)
+        numbers = list(first.select_dtypes("number")) if others else []
+        for column in numbers:
+            first[column] = sum((other[column] for other in others), first[column]) / len(names)
+        parts.append(first.assign(model=model))
+    return pd.concat(parts, ignore_index=True)

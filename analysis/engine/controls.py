@@ -11,7 +11,7 @@ The *floor*, a layer on other photographs, needs no view of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TypeVar
 
@@ -50,6 +50,12 @@ class Controls:
         for model, names in self.untrained.items():
             every |= dict.fromkeys(names, layers[model])
         return every
+
+    def of_models(self, trainings: Mapping[str, Sequence[str]]) -> Controls:
+        """The same by model: the untrained networks of its first training, which all share."""
+        first = {model: names[0] for model, names in trainings.items()}
+        untrained = {m: self.untrained[n] for m, n in first.items() if n in self.untrained}
+        return replace(self, untrained=untrained)
 
     def other_draw(self, view: View) -> View | None:
         """The same network under another draw of the noise; None for noise without one."""

@@ -94,17 +94,24 @@ def deviation(series: Sequence[Series]) -> float:
     return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
-def plain(value: float, without: Array) -> tuple[float, float]:
-    """The 95% jackknife interval, one photograph left out at a time."""
-    low, high = jackknife.interval(np.array(value), without)
+def plain(value: float, without: Array, level: float = jackknife.LEVEL) -> tuple[float, float]:
+    """The jackknife interval, one photograph left out at a time."""
+    low, high = jackknife.interval(np.array(value), without, level)
     return float(low), float(high)
 
 
-def interval(of: Series, bounds: Bounds = plain) -> tuple[float, float]:
-    """The 95% interval of a value: over photographs, and over trainings where there are three.
+def interval(
+    of: Series, bounds: Bounds = plain, level: float = jackknife.LEVEL
+) -> tuple[float, float]:
+    """The interval of a value: over photographs, and over trainings where there are three.
 
     The two are independent sources, so that their half-widths are added as variances. NaN where
     there is no interval over photographs.
+
+    Args:
+        of: the value.
+        bounds: makes the interval over photographs, of the same level.
+        level: of confidence.
 
     >>> interval(Series(1.0, np.array([1.0, 1.0, 1.0]), (np.array([0.0, 1.0, 2.0]),)))
     (-1.4841377117..., 3.4841377117...)
@@ -112,7 +119,7 @@ def interval(of: Series, bounds: Bounds = plain) -> tuple[float, float]:
     if not len(of.without):
         return math.nan, math.nan
     photographs = bounds(of.value, of.without)
-    half = float(trainings.half_width(of.trainings))
+    half = float(trainings.half_width(of.trainings, level))
     low, high = trainings.both(photographs, of.value, half)
     return float(low), float(high)
 
