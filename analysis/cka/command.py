@@ -132,9 +132,9 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
 
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """The last quarter of the blocks under two noises."""
-    from analysis.cka import reading
+    from analysis.cka import reading_quarter
 
-    return reading.main(frames, manifest)
+    return reading_quarter.main(frames, manifest)
 
 
 def result() -> type[CKAResult]:

@@ -427,6 +427,7 @@ def manifest_of(analysis: str, settings: Settings, inputs: RunInputs) -> dict[st
         "crop_rule": settings.crop_rule,
         "crops": [
             {"image": c.image, "top": c.top, "left": c.left, "sha256": c.digest}
+            | ({"scene": c.scene} if c.scene not in ("", c.image) else {})
             for c in inputs.crops
         ],
     }

@@ -51,6 +51,12 @@ def about_intervals(
     return [*text, *illustration(manifest)]
 
 
+def photographs_of(manifest: Mapping[str, Any]) -> int:
+    """How many photographs, or scenes that several of them show, the crops of a run are of."""
+    crops = manifest.get("crops", ())
+    return len({crop.get("scene") or crop["image"] for crop in crops})
+
+
 def illustration(manifest: Mapping[str, Any]) -> list[str]:
     """That the few bundled photographs illustrate and infer nothing, if a run has no others."""
     if manifest.get("images") != BUNDLED:
