@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -15,7 +13,6 @@ from analysis.commands import inputs as commands_inputs
 from analysis.commands import matched_noises
 from analysis.commands.inputs import RunInputs
 from analysis.commands.job import PIXELS
-from analysis.curves.log_readers import MODELS
 from analysis.curves.logged import PSNR, Point
 from analysis.curves.run_curves import Places, RunCurves, RunSources, read_logs
 from analysis.curves.settings import CurvesSettings
@@ -24,6 +21,7 @@ from analysis.engine import run as engine_run
 from analysis.engine.observer import Batch
 from analysis.text.markdown import code
 from mtd.data.photographs import Photograph
+from mtd.loading.snapshots import checkpoint_files, step_of
 from mtd.networks.base import Denoiser
 from mtd.utils.errors import BadInput
 
@@ -89,25 +87,6 @@ def load_inputs(
         )
 
 
-def checkpoint_files(folder: Path) -> list[Path]:
-    """The checkpoints in a folder, without those that are there for resuming.
-
-    Raises:
-        BadInput: no such folder, or none in it.
-    """
-    expected = "expected a folder of checkpoints such as snapshot-002500.pth"
-    if not folder.is_dir():
-        raise BadInput(f"--checkpoints {folder}: no such folder; {expected}")
-    files = [
-        file
-        for file in folder.iterdir()
-        if file.suffix in MODELS and not re.match(r"\.|state|.*optimizer", file.name)
-    ]
-    if not files:
-        raise BadInput(f"--checkpoints {folder}: no checkpoints in it; {expected}")
-    return sorted(files, key=lambda file: (file.stem.endswith("_E"), file.name))
-
-
 def choose_steps(
     models: Mapping[str, Denoiser], run_of: Mapping[str, str]
 ) -> tuple[dict[str, tuple[str, int]], list[str]]:
@@ -136,19 +115,6 @@ def choose_steps(
                 "such as snapshot-002500.pth or 5000_G.pth"
             )
     return steps, notes
-
-
-def step_of(path: Path, training: Mapping[str, Any]) -> int | None:
-    """The step of a checkpoint: of its metadata, else after `step` or `iter`, else the last number.
-
-    >>> step_of(Path("5000_G.pth"), {}), step_of(Path("x2_iter_300_v1.pth"), {})
-    (5000, 300)
-    """
-    if isinstance(training.get("steps"), int):
-        return int(training["steps"])
-    after_word = re.findall(r"(?:step|iter)s?[-_=]?(\d+)", path.stem, re.I)
-    numbers = after_word or re.findall(r"\d+", path.stem)
-    return int(numbers[-1]) if numbers else None
 
 
 def said_by_checkpoints(models: Mapping[str, Denoiser], steps: Steps) -> dict[str, list[str]]:

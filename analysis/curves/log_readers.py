@@ -15,10 +15,10 @@ from analysis.curves.csv_logs import LOG, VALIDATION
 from analysis.curves.event_files import EVENTS
 from analysis.curves.logged import PSNR as PSNR
 from analysis.curves.logged import Line
+from mtd.loading.snapshots import SUFFIXES
 from mtd.utils.errors import BadInput
 
 RECIPE, EVENTS_FOLDER = "recipe.json", "events"
-MODELS = (".pth", ".pt", ".ckpt", ".safetensors")
 EXPECTED = (
     f"expected a folder of mtd.train ({LOG}), TensorBoard events ({EVENTS}.*), or a text log of "
     "KAIR or BasicSR"
@@ -61,7 +61,7 @@ def read(place: str | Path) -> Log:
     if not kind:
         wrong = "no log in it" if path.is_dir() else "not a log of a known program"
         files = list(path.iterdir()) if path.is_dir() else [path]
-        checkpoints = any(file.suffix in MODELS for file in files)
+        checkpoints = any(file.suffix in SUFFIXES for file in files)
         hint = "; for checkpoints, --checkpoints FOLDER" if checkpoints else ""
         if path.is_file() and text_files.is_cut(path) and not any(text_files.lines(path)):
             hint = "; its only line has no end, so that its last value may be cut"

@@ -15,7 +15,6 @@ import mtd
 from analysis.commands.parser import output_options, settings_from
 from analysis.commands.run_folder import read_tables
 from analysis.curves import command, log_readers, reading
-from analysis.curves.checkpoint_evaluation import step_of
 from analysis.curves.command import ANALYSIS, run
 from analysis.curves.figures import figure, smoothed
 from analysis.curves.run_curves import run_names
@@ -25,6 +24,7 @@ from analysis.engine import run as engine_run
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.loading import checkpoint_file
+from mtd.loading.snapshots import step_of
 from mtd.masking import MaskPolicy
 from mtd.metrics import psnr_ssim
 from mtd.noise import base as noise_base
