@@ -92,11 +92,13 @@ def compute(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> Mapping[
 
 
 def tables(maps: Any, job: AnalysisJob) -> dict[str, pd.DataFrame | bytes]:
-    """The table of the maps, and the file that holds them."""
+    """The table of the maps, that of differences between models, and the file of the maps."""
     from analysis.attribution import tables
 
+    frame = tables.table(maps, job.inputs, tables.windows(job.manifest))
     return {
-        "attribution.csv": tables.table(maps, job.inputs, tables.windows(job.manifest)),
+        "attribution.csv": frame,
+        "attribution_difference.csv": tables.differences(frame),
         MAPS: tables.maps_file(maps),
     }
 
@@ -164,7 +166,7 @@ ANALYSIS = Analysis(
     sentences=sentences,
     main_sentences=main_sentences,
     result=result,
-    table_names=("attribution",),
+    table_names=("attribution", "attribution_difference"),
     keys={"attribution": ("model", "noise", "crop")},
     report_crops=6,
     report_settings=report_settings,

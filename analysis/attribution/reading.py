@@ -12,10 +12,11 @@ from analysis.attribution.figures import named
 from analysis.attribution.tables import means as table_of_means
 from analysis.attribution.tables import over_noises
 from analysis.stats import jackknife
-from analysis.stats.jackknife import ENOUGH
+from analysis.text import model_differences
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_model, tidy
-from analysis.text.markdown import bounded, code, listed, number, remarks, side
+from analysis.text.markdown import bounded, code, listed, number, remarks
+from analysis.text.model_differences import ModelDifferences
 from analysis.text.rows import records
 from analysis.text.terminal import grid
 from mtd.utils.messages import plural, verb
@@ -39,7 +40,6 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     frame = frames["attribution"]
     return [
         *main(frames),
-        *crop_by_crop(frame),
         *by_noise(frame),
         *incomplete(frame, manifest),
         *scope(frame, manifest),
@@ -59,30 +59,31 @@ def main(frames: Frames) -> list[str]:
     frame = frames["attribution"]
     noises = listed(code(named(str(noise))) for noise in dict.fromkeys(frame.noise))
     over = f"mean over {plural(frame.crop.nunique(), 'crop')}, {noises}"
-    text = by_model(means(frame, "di"), f"Diffusion index, {over}")
     shares = means(frame.assign(outside=100 * frame.outside), "outside")
-    return [*text, *by_model(shares, "Share of the attribution outside the window (%)", 1)]
+    return [
+        *by_model(means(frame, "di"), f"Diffusion index, {over}"),
+        *compared(frames, "di"),
+        *by_model(shares, "Share of the attribution outside the window (%)", 1),
+        *compared(frames, "outside", 100, 1),
+    ]
 
 
-def crop_by_crop(frame: pd.DataFrame) -> list[str]:
-    """Of two models, by how much the index of one is larger in the same windows."""
-    models = list(dict.fromkeys(frame.model))
-    wide = over_noises(frame, "di")
-    if len(models) != 2 or wide.empty:
+def compared(frames: Frames, measure: str, scale: float = 1.0, digits: int = 2) -> list[str]:
+    """By how much models differ in the same windows, and whether that is shown.
+
+    Args:
+        frames: of a run.
+        measure: of the table of differences.
+        scale: of the values that are told to those of the table.
+        digits: after the point.
+    """
+    of = ModelDifferences.read(frames, "attribution_difference", measure)
+    if of is None:
         return []
-    scenes = [str(scene) for scene in wide.index.get_level_values("scene")]
-    difference = jackknife.mean(wide[models[0]] - wide[models[1]], scenes)
-    first, second = models if difference.value >= 0 else models[::-1]
-    ends = (difference.low, difference.high)
-    low, high = ends if difference.value >= 0 else (-ends[1], -ends[0])
-    value = bounded(abs(difference.value), low, high)
-    text = f"Window by window the index of {code(first)} is {value} larger than that of "
-    count = len(set(scenes))
-    if count < ENOUGH:
-        few = f"{plural(count, 'photograph')}, at least {ENOUGH} are needed"
-        return [f"{text}{code(second)}: undecided, too few photographs ({few})."]
-    excludes = side(low, high) != 0
-    return [f"{text}{code(second)}{'' if excludes else ': undecided, the interval includes 0'}."]
+    rows = of.rows.assign(noise=[named(str(noise)) for noise in of.rows.noise])
+    numbers = ["value", "low", "high", "band_low", "band_high"]
+    rows[numbers] *= scale
+    return model_differences.sentences(of._replace(rows=rows), digits)
 
 
 def by_noise(frame: pd.DataFrame) -> list[str]:

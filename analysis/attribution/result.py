@@ -29,6 +29,15 @@ class AttributionResult(Result):
         """A row for each model and noise: means over crops, with 95% intervals over photographs."""
         return means(self.attribution)
 
+    @property
+    def difference(self) -> pd.DataFrame:
+        """`di` and `outside` of model b minus those of model a in the same windows, by noise.
+
+        `measure` names the quantity. `value` with its 95% interval `low` to `high`; `band_low` to
+        `band_high` hold for all noises of two models at once. Empty for run folders from before.
+        """
+        return self.frames.get("attribution_difference", pd.DataFrame())
+
     @cached_property
     def maps(self) -> Pictures:
         """Signed maps (3, H, W) by (model, noise, crop's number); noisy crops by ("", …).

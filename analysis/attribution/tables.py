@@ -1,4 +1,4 @@
-"""The table of attribution, and the file of its maps."""
+"""The tables of attribution, and the file of its maps."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from analysis.attribution.integrated_gradients import Attribution, Window
 from analysis.attribution.settings import MAPS
 from analysis.commands.inputs import RunInputs
 from analysis.engine.observer import View
-from analysis.stats import jackknife
+from analysis.stats import jackknife, model_differences
+from analysis.stats.controls import NOTHING, Series
 from analysis.text.noise_labels import describe
 from mtd.utils.errors import BadInput
 
@@ -77,6 +78,9 @@ def table(maps: Maps, inputs: RunInputs, windows: Sequence[Window]) -> pd.DataFr
 AVERAGED = ("di", "outside", "reach50", "reach90")
 """The columns of which there are means with intervals."""
 
+COMPARED = ("di", "outside")
+"""The columns of which there are differences between models."""
+
 
 def means(frame: pd.DataFrame) -> pd.DataFrame:
     """Means over crops of each model under each noise, with 95% intervals over photographs.
@@ -107,6 +111,38 @@ def over_noises(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     wide = frame.pivot(index=rows, columns=["model", "noise"], values=column).dropna()
     by_model = wide.T.groupby(level="model", sort=False).mean().T
     return by_model[list(dict.fromkeys(frame.model))]
+
+
+def differences(frame: pd.DataFrame) -> pd.DataFrame:
+    """`COMPARED` of every two models in the same windows, b minus a, by noise.
+
+    `measure` names the quantity; for the other columns see `model_differences.table`. Crops of
+    which a model has no value under some noise are left out, for all models.
+
+    Args:
+        frame: see `table`.
+    """
+    frames = []
+    for measure in COMPARED:
+        rows = ["scene", "crop"]
+        wide = frame.pivot(index=rows, columns=["model", "noise"], values=measure).dropna()
+        draws = jackknife.draws(list(map(str, wide.index.get_level_values("scene"))))
+        values: dict[str, dict[str, Series]] = {}
+        for model, noise in frame[["model", "noise"]].drop_duplicates().itertuples(index=False):
+            of = left_out(wide[model, noise].to_numpy(), draws)
+            values.setdefault(str(model), {})[str(noise)] = of
+        count = len(set(draws.tolist()))
+        frames.append(model_differences.table(values, count).assign(measure=measure))
+    return pd.concat(frames, ignore_index=True)
+
+
+def left_out(values: NDArray[np.float64], draws: NDArray[np.int64]) -> Series:
+    """The mean over crops, and without each photograph; NaN of none."""
+    if not len(values):
+        return NOTHING
+    count = int(draws.max()) + 1
+    without = [values[draws != draw].mean() for draw in range(count) if count > 1]
+    return Series(float(values.mean()), np.array(without))
 
 
 def outside(values: Tensor, window: Window) -> float:

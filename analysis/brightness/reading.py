@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.brightness.figures import crops_of
-from analysis.text import markdown
+from analysis.text import markdown, verdicts
 from analysis.text.intervals import about_intervals
 from analysis.text.markdown import bounded, code, number
 from analysis.text.noise_names import NOISY
@@ -56,7 +56,7 @@ def shift_sizes(frames: Frames) -> dict[tuple[str, str], float]:
 
 
 def shift_of(row: Mapping[str, Any], size: float) -> str:
-    """What a model's row says of its brightness: too dark, too bright, or undecided.
+    """What a model's row says of its brightness: too dark, too bright, and whether that is shown.
 
     Args:
         row: of brightness.csv.
@@ -66,18 +66,16 @@ def shift_of(row: Mapping[str, Any], size: float) -> str:
     shift, low, high = (row[name] for name in ("shift", "shift_low", "shift_high"))
     if math.isnan(shift):
         return f"{where}: no numbers, as outputs hold values that are not finite."
-    if math.isnan(low):
-        return f"{where}: undecided, too few photographs for an interval."
-    if low <= 0 <= high:
+    found = verdicts.verdict(low, high, int(row["photographs"]))
+    if found != "shown":
         return (
-            f"{where}: whether outputs are too dark or too bright is undecided, "
-            f"{bounded(shift, low, high, signed=True)} levels; crop by crop they are "
-            f"{number(size)} levels off."
+            f"{where}: outputs differ in brightness by {bounded(shift, low, high, signed=True)} "
+            f"levels, {verdicts.in_words(found)}; crop by crop they are {number(size)} levels off."
         )
     side = "bright" if shift > 0 else "dark"
     bounds = (low, high) if shift > 0 else (-high, -low)
     return (
-        f"{where}: outputs are {bounded(abs(shift), *bounds)} levels too {side}. "
+        f"{where}: outputs are shown to be too {side}, by {bounded(abs(shift), *bounds)} levels. "
         "Matching brightness and contrast of each crop, which never lowers PSNR, adds "
         f"{number(row['matching'])} dB (mean without an interval)."
     )

@@ -102,7 +102,7 @@ def manifest(
 
 
 def tables(features: Any, job: AnalysisJob) -> dict[str, pd.DataFrame]:
-    """The tables of separability and of embedded points."""
+    """The tables of separability, of ratios between models and of embedded points."""
     from analysis.degradation import tables
 
     return tables.tables(features, job.inputs, job.settings)
@@ -181,7 +181,7 @@ ANALYSIS = Analysis(
     notes=notes,
     main_sentences=main_sentences,
     result=result,
-    table_names=("degradation", "embedding"),
+    table_names=("degradation", "degradation_ratio", "embedding"),
     keys={"degradation": ("model", "layer")},
     report_crops=48,
     version=2,

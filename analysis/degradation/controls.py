@@ -13,6 +13,7 @@ The probe, the silhouette and t-SNE are not computed of controls.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -34,12 +35,17 @@ RATIOS = [
 
 
 def add(
-    frame: pd.DataFrame, pooled: PooledLayers, inputs: RunInputs, settings: DegradationSettings
+    frame: pd.DataFrame,
+    indices: Mapping[tuple[str, str], Series],
+    pooled: PooledLayers,
+    inputs: RunInputs,
+    settings: DegradationSettings,
 ) -> None:
     """Add the columns of the controls to the table of separability; called in every process.
 
     Args:
         frame: a row for each model and layer.
+        indices: CH by noise by model and layer, and without each photograph.
         pooled: features of all networks.
         inputs: with controls.
         settings: components and intervals.
@@ -48,7 +54,7 @@ def add(
     def measured(place: int) -> dict[str, float]:
         row = frame.iloc[place]
         entry, last = (str(row.model), str(row.layer)), bool(row.last_features)
-        return columns(entry, last, pooled, inputs, settings)
+        return columns(entry, indices[entry] if last else None, pooled, inputs, settings)
 
     rows = inputs.ranks.map(measured, range(len(frame)))
     for name in ("ceiling", "floor", "untrained", "untrained_sd", *RATIOS):
@@ -57,7 +63,7 @@ def add(
 
 def columns(
     entry: tuple[str, str],
-    ratios: bool,
+    own: Series | None,
     pooled: PooledLayers,
     inputs: RunInputs,
     settings: DegradationSettings,
@@ -66,7 +72,7 @@ def columns(
 
     Args:
         entry: model and layer.
-        ratios: compute how many times its controls the index is, with intervals if the settings
+        own: the index, to compute how many times its controls it is, with intervals if the settings
             have them; else NaN.
         pooled: features of all networks.
         inputs: with controls.
@@ -75,14 +81,13 @@ def columns(
     model, layer = entry
     assert inputs.controls is not None
     names = inputs.controls.controls.untrained.get(model, ())
-    leave_out = ratios and settings.intervals
+    leave_out = own is not None and settings.intervals
     drawn = [pooled.noises.get((name, layer)) for name in names]
     untrained = [index(of, inputs, settings, leave_out) for of in drawn]
     ceiling = index(pooled.draws.get(entry), inputs, settings, leave_out)
     found: dict[str, Any] = Controls(ceiling, math.nan, untrained).columns()
-    if not ratios:
+    if own is None:
         return found | dict.fromkeys(RATIOS, math.nan)
-    own = index(pooled.noises[entry], inputs, settings, leave_out)
     mean, sd = average(untrained), deviation(untrained)
     logarithms = (
         gap(own.log(), ceiling.log()),

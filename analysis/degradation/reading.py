@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
 from analysis.plotting.model_styles import features, located, short
-from analysis.text import controls, reasons, verdicts
+from analysis.text import controls, model_differences, reasons, verdicts
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_model, tidy
 from analysis.text.markdown import bounded, code, codes, escaped, listed, number, sentence
+from analysis.text.model_differences import ModelDifferences
 from analysis.text.model_kinds import kinds
 from analysis.text.rows import records
 from analysis.text.terminal import grid, plural
-from analysis.text.verdicts import verdict
+from analysis.text.verdicts import of_ratio
 
 Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
@@ -57,25 +57,36 @@ def main(frames: Frames) -> list[str]:
     part = marked(frames["degradation"], "last_features")
     what = f"CH by noise of {escaped(features(map(str, part.layer)))}"
     text = by_model(tidy(part, "ch_noise"), what, 3)
-    return [*text, *levels(part), *against_controls(part)]
+    ratios = ModelDifferences.read(frames, "degradation_ratio", ratio=True)
+    return [
+        *text,
+        *model_differences.sentences(ratios),
+        *levels(part),
+        *against_controls(part),
+    ]
 
 
 def levels(part: pd.DataFrame) -> list[str]:
-    """Which models lie below and above the value of random labels."""
-    below, above = part[part.high < 1].model, part[part.low > 1].model
-    known = part[part.low.notna()].model
-    undecided = known[~known.isin([*below, *above])]
-    sides = {
-        "is below 1, so that content outweighs noise,": below,
-        "is above 1, so that noises form groups,": above,
-        "is not distinguishable from 1, the value of random labels,": undecided,
-    }
+    """Which models are shown to lie below and above 1, the value of random labels."""
+    sides: dict[str, list[str]] = {}
+    for row in records(part[part.low.notna()]):
+        found = of_ratio(row["low"], row["high"], int(row["photographs"]))
+        word = verdicts.in_words(found)
+        if found == "shown":
+            below = row["high"] < 1
+            word = "shown to be " + (
+                "below it, so that content outweighs noise,"
+                if below
+                else "above it, so that noises form groups,"
+            )
+        sides.setdefault(word, []).append(str(row["model"]))
     each = []
-    for what, names in sides.items():
-        if len(names):
-            every = len(names) == len(part) > FEW
-            each.append(f"{what} in {f'all {len(part)} models' if every else codes(names)}")
-    return [f"By the 95% intervals, the index {'; it '.join(each)}."] if each else []
+    for word, names in sides.items():
+        every = len(names) == len(part)
+        models = f" in {f'all {len(part)} models' if len(part) > FEW else codes(names)}"
+        each.append(word + ("" if every and word.startswith("too few") else models))
+    text = "; ".join(each)
+    return [f"Difference from 1, the index of random labels: {text}."] if each else []
 
 
 def against_controls(part: pd.DataFrame) -> list[str]:
@@ -98,14 +109,9 @@ def against_controls(part: pd.DataFrame) -> list[str]:
         for row in records(known):
             ratio, low, high = (row[f"over_{name}{end}"] for end in ("", "_low", "_high"))
             value = f"{bounded(ratio, low, high)} in {code(row['model'])} ({name} {row[name]:.2g})"
-            effects.append((value, verdict(*logarithms(low, high), int(row["photographs"]))))
+            effects.append((value, of_ratio(low, high, int(row["photographs"]))))
         text.append(f"CH by noise as a multiple of that {what}: {verdicts.joined(effects)}.")
     return text
-
-
-def logarithms(low: float, high: float) -> tuple[float, float]:
-    """The bounds of the logarithm of a ratio, of which 0 is no difference."""
-    return (math.log(low) if low > 0 else math.nan), (math.log(high) if high > 0 else math.nan)
 
 
 def at(layer: str) -> str:

@@ -29,6 +29,15 @@ class DegradationResult(Result):
         return self.frames["degradation"]
 
     @property
+    def ratio(self) -> pd.DataFrame:
+        """CH by noise of model b's last features over that of model a's.
+
+        `value` with its 95% interval `low` to `high`, of logarithms. Empty for run folders from
+        before.
+        """
+        return self.frames.get("degradation_ratio", pd.DataFrame())
+
+    @property
     def embedding(self) -> pd.DataFrame:
         """Every crop under every noise in two principal components (`pca`) and in t-SNE (`tsne`),
         for the layers that `degradation` marks."""

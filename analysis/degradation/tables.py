@@ -1,9 +1,9 @@
-"""The tables of degradation clusters: separability of every layer, and embedded points."""
+"""The tables of degradation clusters: separability, ratios between models, embedded points."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ from analysis.degradation.observer import Pooled, PooledLayers
 from analysis.degradation.samples import labels, scores
 from analysis.degradation.settings import DegradationSettings
 from analysis.engine.layers import INPUT, last_call, last_convolution
-from analysis.stats import jackknife
+from analysis.stats import jackknife, model_differences
+from analysis.stats.controls import NOTHING, Series
 from analysis.stats.undefined import Undefined
 from analysis.text.noise_labels import describe
 from mtd.data.crops import Crop
@@ -27,6 +28,9 @@ Entry = tuple[str, str]
 
 PHOTOGRAPHS = 5
 """From so many photographs on, the probe is tested on photographs that it has not seen."""
+
+ALL_NOISES = "all noises"
+"""Stands for a noise in degradation_ratio.csv."""
 
 NO_POINT = pd.DataFrame(
     columns=["model", "layer", "kind", "noise", "image", "top", "left", "x", "y"]
@@ -56,15 +60,21 @@ def tables(
 
     Beside CH by noise stand its controls, see `analysis.degradation.controls`; how many times they
     it is, only for the last features. Without controls these columns are left out.
+
+    `degradation_ratio` compares CH by noise of the last features between models, b over a, with
+    intervals of logarithms; see `model_differences.table`.
     """
     features = {entry: of for entry, of in pooled.noises.items() if entry[0] in inputs.models}
     entries = list(features)
 
-    def measured(place: int) -> dict[str, Any]:
+    def measured(place: int) -> tuple[dict[str, Any], Series]:
         model, layer = entries[place]
-        return {"model": model, "layer": layer} | row(features[model, layer], inputs, settings)
+        numbers, index = row(features[model, layer], inputs, settings)
+        return {"model": model, "layer": layer} | numbers, index
 
-    frame = pd.DataFrame(inputs.ranks.map(measured, range(len(entries))))
+    rows = inputs.ranks.map(measured, range(len(entries)))
+    frame = pd.DataFrame([numbers for numbers, _ in rows])
+    indices = dict(zip(entries, (index for _, index in rows), strict=True))
     by_model = frame.groupby("model", sort=False)
     frame.insert(2, "index", by_model.cumcount())
     last = {name: last_features(inputs, str(name), list(rows.layer)) for name, rows in by_model}
@@ -73,7 +83,7 @@ def tables(
     frame["last_features"] = frame.layer == frame.model.map(last)
     frame["highest"] = first_of_peaks.reindex(frame.index, fill_value=False)
     if inputs.controls is not None:
-        controls.add(frame, pooled, inputs, settings)
+        controls.add(frame, indices, pooled, inputs, settings)
     embedded_rows = (frame.last_features | frame.highest) & (frame.reason == "")
     places = [int(place) for place in np.flatnonzero(embedded_rows)]
 
@@ -89,7 +99,25 @@ def tables(
         points.append(plane_points(entries[place], "pca", components, inputs))
         points.append(plane_points(entries[place], "tsne", plane, inputs))
     embedding = pd.concat(points, ignore_index=True) if points else NO_POINT
-    return {"degradation.csv": frame, "embedding.csv": embedding}
+    return {
+        "degradation.csv": frame,
+        "degradation_ratio.csv": ratios(frame[frame.last_features], indices),
+        "embedding.csv": embedding,
+    }
+
+
+def ratios(last: pd.DataFrame, indices: Mapping[Entry, Series]) -> pd.DataFrame:
+    """CH by noise of every two models' last features, b over a.
+
+    Args:
+        last: the row of each model's last features.
+        indices: CH by noise by model and layer, and without each photograph.
+    """
+    values = {
+        str(row.model): {ALL_NOISES: indices[str(row.model), str(row.layer)]}
+        for row in last.itertuples()
+    }
+    return model_differences.table(values, int(last.photographs.iloc[0]), ratio=True)
 
 
 def last_features(inputs: RunInputs, model: str, layers: Sequence[str]) -> str:
@@ -101,24 +129,31 @@ def last_features(inputs: RunInputs, model: str, layers: Sequence[str]) -> str:
     return last_call(layers, wanted) or layers[-1]
 
 
-def row(pooled: Pooled, inputs: RunInputs, settings: DegradationSettings) -> dict[str, Any]:
-    """The numbers of a layer, and why there are none; see `analysis.degradation.separability`."""
+def row(
+    pooled: Pooled, inputs: RunInputs, settings: DegradationSettings
+) -> tuple[dict[str, Any], Series]:
+    """The numbers of a layer, and why there are none; see `analysis.degradation.separability`.
+
+    Also CH by noise without each photograph, if the settings have intervals.
+    """
     noise, crop = labels(inputs)
     draws = jackknife.draws([c.scene or c.image for c in inputs.crops])
     groups = draws[crop] if folds_by(inputs.crops) == "photograph" else crop
-    reason, measured = "", dict.fromkeys(NUMBERS, math.nan)
+    reason, measured, index = "", dict.fromkeys(NUMBERS, math.nan), NOTHING
     try:
         values = scores(pooled, settings)
     except Undefined as error:
         reason = f"its {error}"
     else:
+        index = Series(separability.calinski_harabasz(values, noise), np.zeros(0))
         bounds = separability.Interval(math.nan, math.nan)
         if settings.intervals and len(set(draws.tolist())) >= jackknife.LEAST:
             logs = separability.log_index(pooled.gram, noise, draws[crop], settings.components)
+            index = Series(index.value, np.exp(logs.without))
             bounds = separability.interval(logs)
         measured = {
             "variance": min(1.0, float(np.square(values).sum() / pooled.gram.trace())),
-            "ch_noise": separability.calinski_harabasz(values, noise),
+            "ch_noise": index.value,
             "low": bounds.low,
             "high": bounds.high,
             "ch_content": separability.calinski_harabasz(values, crop),
@@ -126,7 +161,7 @@ def row(pooled: Pooled, inputs: RunInputs, settings: DegradationSettings) -> dic
             "silhouette": separability.silhouette(values, noise),
             "probe": separability.probe(pooled.gram, noise, groups, settings.components),
         }
-    return {
+    about = {
         "samples": len(noise),
         "crops": len(inputs.crops),
         "photographs": int(draws.max()) + 1,
@@ -140,6 +175,7 @@ def row(pooled: Pooled, inputs: RunInputs, settings: DegradationSettings) -> dic
         "note": "; ".join(sorted(set(describe(inputs.noises).note) - {""})),
         "reason": reason,
     }
+    return about, index
 
 
 def plane_points(entry: Entry, kind: str, plane: Array, inputs: RunInputs) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from analysis.text import controls, reasons
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import by_noise, tidy
 from analysis.text.markdown import bounded, code, escaped, listed, number, remarks
+from analysis.text.model_differences import ModelDifferences
 from analysis.text.model_kinds import kinds
 from analysis.text.rows import ends, reaches, records
 from analysis.text.terminal import grid
@@ -87,8 +88,10 @@ def main(frames: Frames) -> list[str]:
     part = main_rows(frames["distributions"])
     what = f"W1 of {escaped(described(part))} from {code(part.reference.iloc[0])}"
     rows = tidy(part, "w1_relative", "w1_relative_low", "w1_relative_high")
+    within = controls.within(part, "w1_relative_")
+    differences = ModelDifferences.read(frames, "distributions_difference", "w1_relative")
     return [
-        *by_noise(rows, what, 3, "σ", within=controls.within(part, "w1_relative_")),
+        *by_noise(rows, what, 3, "σ", within, differences),
         *controls.sentences(part, "W1", "w1_relative_"),
     ]
 
@@ -141,6 +144,7 @@ def divergence(frames: Frames) -> list[str]:
             "Jensen-Shannon divergence",
             *(3, "bit"),
             within=controls.within(rows, "js_"),
+            differences=ModelDifferences.read(frames, "distributions_difference", "js"),
         ),
         *controls.sentences(rows, "this divergence", "js_"),
     ]

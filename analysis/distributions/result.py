@@ -30,6 +30,16 @@ class DistributionsResult(Result):
         return self.frames["distributions"]
 
     @property
+    def difference(self) -> pd.DataFrame:
+        """W1 in σ and JS of model b minus those of model a, by noise and in the mean over noises.
+
+        Of the last features; `measure` is `w1_relative` or `js`. `value` with its 95% interval
+        `low` to `high`; `band_low` to `band_high` hold for all noises of two models at once. Empty
+        for run folders from before.
+        """
+        return self.frames.get("distributions_difference", pd.DataFrame())
+
+    @property
     def histograms(self) -> pd.DataFrame:
         """The curves of the figure: the density between `left` and `right`, bin by bin."""
         return self.frames["histograms"]

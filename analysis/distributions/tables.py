@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from torch import nn
 from analysis.commands.inputs import RunInputs
 from analysis.distributions import observer
 from analysis.distributions.controls import (
+    CONTROLLED,
     DISTANCES,
     SHARES,
     LayerControls,
@@ -29,7 +30,8 @@ from analysis.distributions.observer import Layer
 from analysis.engine.cache import CachedActivations
 from analysis.engine.layers import INPUT, last_call, last_convolution
 from analysis.engine.observer import View
-from analysis.stats import histograms, jackknife
+from analysis.stats import histograms, jackknife, model_differences
+from analysis.stats.controls import Series
 from analysis.stats.generalized_gaussian import shape_of
 from analysis.stats.histograms import Histogram, edges
 from analysis.text.noise_labels import describe
@@ -69,38 +71,69 @@ def numbers(reference: Histogram, test: Histogram, starts: NDArray[np.int64]) ->
     return np.array([*distances(reference, test, starts), mean, sigma, skewness, kurtosis, shape])
 
 
-def row(reference: Layer, test: Layer, draws: NDArray[np.int64] | None = None) -> dict[str, float]:
-    """`NUMBERS` of a layer and their 95% jackknife intervals.
+class Measured(NamedTuple):
+    """`NUMBERS` of a layer.
 
-    Crops of one photograph are left out together, of both sides at once; see `jackknife.draws`. By
-    default each is of its own. The divergence's bins stay those of all images.
+    Attributes:
+        value: (numbers,), of all crops; NaN where either side has no distribution.
+        without: (photographs, numbers), without each photograph; none of too few for an interval.
+    """
+
+    value: Array
+    without: Array
+
+    def series(self, name: str) -> Series:
+        """One of the numbers."""
+        place = NUMBERS.index(name)
+        return Series(float(self.value[place]), self.without[:, place])
+
+
+def measured(reference: Layer, test: Layer, draws: NDArray[np.int64]) -> Measured:
+    """`NUMBERS` of a layer, all crops of a photograph left out of both sides at once.
+
+    The divergence's bins stay those of all images.
+
+    Args:
+        reference: the layer under the reference noise.
+        test: under another noise, or the reference itself.
+        draws: (crops,), the photograph of each; see `jackknife.draws`.
+    """
+    whole, other = reference.pooled(), test.pooled()
+    if whole.lacking or other.lacking:
+        return Measured(np.full(len(NUMBERS), np.nan), np.zeros((0, len(NUMBERS))))
+    starts = histograms.shares(whole, SHARES)
+    without = [
+        numbers(reference.without(whole, part), test.without(other, part), starts)
+        for part in photographs(draws)
+    ]
+    return Measured(
+        numbers(whole, other, starts), np.array(without).reshape(len(without), len(NUMBERS))
+    )
+
+
+def row(reference: Layer, test: Layer, of: Measured) -> dict[str, float]:
+    """`NUMBERS` of a layer and their 95% jackknife intervals over photographs.
+
     Bounds are not clamped; those of kurtosis and shape, which few photographs far from the others
     decide, are rather too narrow (`pytest -m slow -s tests/analysis/stats/test_coverage.py`: 84 to
     97%, all others 92% or more). Distances of the reference from itself have none. All is NaN where
     either side has no distribution; see `analysis.stats.histograms.Histogram.lacking`.
+
+    Args:
+        reference: the layer under the reference noise.
+        test: under another noise, or the reference itself.
+        of: its numbers.
     """
-    whole, other = reference.pooled(), test.pooled()
-    if whole.lacking or other.lacking:
-        bounds = [f"{name}{end}" for name in NUMBERS for end in ("", "_low", "_high")]
-        return dict.fromkeys([*bounds, "resolution"], math.nan)
-    starts = histograms.shares(whole, SHARES)
-    value = numbers(whole, other, starts)
-    without = np.full((0, len(NUMBERS)), np.nan)
-    parts = photographs(np.arange(len(test.counts)) if draws is None else draws)
-    if parts:
-        without = np.array(
-            [
-                numbers(reference.without(whole, part), test.without(other, part), starts)
-                for part in parts
-            ]
-        )
-    low, high = jackknife.interval(value, without)
+    whole = reference.pooled()
+    low, high = jackknife.interval(of.value, of.without)
     if reference is test:
         low[:3] = high[:3] = np.nan
     values = {}
     for place, name in enumerate(NUMBERS):
-        values[name] = float(value[place])
+        values[name] = float(of.value[place])
         values[f"{name}_low"], values[f"{name}_high"] = float(low[place]), float(high[place])
+    if np.isnan(of.value).all():
+        return values | {"resolution": math.nan}
     mean, spread = whole.moments()[:2]
     width = float(np.interp(mean, edges()[:-1], np.diff(edges())))
     return values | {"resolution": width / spread if spread > 0 else math.nan}
@@ -130,6 +163,9 @@ def tables(
 ) -> dict[str, pd.DataFrame]:
     """distributions.csv: a row for each model, noise and layer; and histograms.csv, their curves.
 
+    distributions_difference.csv compares W1 in σ and JS of the last features between models, see
+    `differences`.
+
     Beside W1 in σ and JS stand their controls, see `analysis.distributions.controls`, and how far
     they are above them; without controls these columns are left out.
 
@@ -140,6 +176,7 @@ def tables(
     drawn: list[pd.DataFrame] = []
     kinds = describe(inputs.noises).set_index("noise")
     draws = jackknife.draws([crop.scene or crop.image for crop in inputs.crops])
+    last_numbers: dict[str, dict[str, Measured]] = {name: {} for name in inputs.models}
     for name, model in inputs.models.items():
         views = {noise.spec: activations[View(name, noise.spec)] for noise in inputs.noises}
         first = next(iter(views))
@@ -159,15 +196,38 @@ def tables(
                 whole = pooled[layer][noise] = test.pooled()
                 why = reason(pooled[layer][first], whole, first)
                 values = {"reference": first, "layer": layer, "last_features": layer == last}
-                values |= row(reference[layer], test, draws) | controls.get(layer, {})
+                found = measured(reference[layer], test, draws)
+                if layer == last and noise != first:
+                    last_numbers[name][noise] = found
+                values |= row(reference[layer], test, found) | controls.get(layer, {})
                 counted = {"photographs": int(draws.max()) + 1, "crops": len(test.counts)}
                 counted |= {"features": whole.total}
                 rows.append(about | values | counted | {"note": note, "reason": why})
         drawn += curves(name, pooled)
     return {
         "distributions.csv": pd.DataFrame(rows),
+        "distributions_difference.csv": differences(last_numbers, int(draws.max()) + 1),
         "histograms.csv": pd.concat(drawn, ignore_index=True) if drawn else NO_CURVE,
     }
+
+
+def differences(values: Mapping[str, Mapping[str, Measured]], photographs: int) -> pd.DataFrame:
+    """W1 in σ and JS of every two models' last features, b minus a, by noise.
+
+    `measure` names the distance; for the other columns see `model_differences.table`.
+
+    Args:
+        values: by model and noise.
+        photographs: their number.
+    """
+    frames = []
+    for measure in CONTROLLED:
+        of = {
+            model: {noise: numbers.series(measure) for noise, numbers in by_noise.items()}
+            for model, by_noise in values.items()
+        }
+        frames.append(model_differences.table(of, photographs).assign(measure=measure))
+    return pd.concat(frames, ignore_index=True)
 
 
 def reason(reference: Histogram, test: Histogram, noise: str) -> str:

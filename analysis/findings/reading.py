@@ -225,7 +225,7 @@ def rank_correlation(frames: Frames, name: str = "table3a") -> str:
 
 
 def lower_under(frames: Frames, name: str, column: str) -> str:
-    """Under which unseen noises the baseline or the masked network is lower, by intervals."""
+    """Under which unseen noises the baseline or the masked network is lower, by the values."""
     if name not in frames:
         return "Not run here."
     rows = frames[name]
@@ -235,8 +235,7 @@ def lower_under(frames: Frames, name: str, column: str) -> str:
     models = ["baseline", "masked"]
     if not set(models) <= set(rows.model):
         return "Not run here."
-    prefix = "" if "low" in rows else f"{column}_"
-    return " ".join(lower(tidy(rows, column, f"{prefix}low", f"{prefix}high"), models))
+    return " ".join(lower(tidy(rows, column), models))
 
 
 def over_training(frames: Frames) -> list[str]:

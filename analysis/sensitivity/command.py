@@ -64,10 +64,10 @@ def manifest(
 
 
 def tables(sums: Any, job: AnalysisJob) -> dict[str, pd.DataFrame]:
-    """The table of changes and gains."""
+    """The tables of changes and gains, and of ratios between models."""
     from analysis.sensitivity import tables
 
-    return {"sensitivity.csv": tables.table(sums, job.inputs)}
+    return tables.tables(sums, job.inputs)
 
 
 def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
@@ -138,7 +138,7 @@ ANALYSIS = Analysis(
     notes=notes,
     main_sentences=main_sentences,
     result=result,
-    table_names=("sensitivity",),
+    table_names=("sensitivity", "sensitivity_ratio"),
     keys={"sensitivity": ("model", "noise", "layer")},
     report_crops=48,
     version=3,

@@ -10,10 +10,12 @@ import pandas as pd
 
 from analysis.plotting.model_styles import located, short
 from analysis.sensitivity.observer import DENOISED, IMAGE
+from analysis.stats.jackknife import ENOUGH
 from analysis.text import reasons
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_noise, tidy
 from analysis.text.markdown import bounded, code, codes, listed, number, remarks
+from analysis.text.model_differences import ModelDifferences
 from analysis.text.rows import ends
 from analysis.text.terminal import grid, plural
 
@@ -50,7 +52,8 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
 def main(frames: Frames) -> list[str]:
     """How much of the noise each model leaves in its output."""
     rows = tidy(outputs(frames["sensitivity"]), "gain", "gain_low", "gain_high")
-    return by_noise(rows, "Gain of the denoised image", 3)
+    ratios = ModelDifferences.read(frames, "sensitivity_ratio", ratio=True)
+    return by_noise(rows, "Gain of the denoised image", 3, differences=ratios)
 
 
 def terminal_table(frames: Frames, manifest: Manifest) -> str:
@@ -117,16 +120,19 @@ def small_spreads(frame: pd.DataFrame) -> list[str]:
 
 
 def amplified(frame: pd.DataFrame) -> list[str]:
-    """Whether any output moves more than its input."""
+    """Whether any output is shown to move more than its input."""
     part = outputs(frame)
-    above = part[part.gain_low > 1]
+    above = part[(part.gain_low > 1) & (part.photographs >= ENOUGH)]
     each = [
         f"{code(name)} under {codes(rows.noise, 3)}"
         for name, rows in above.groupby("model", sort=False)
     ]
     if not each:
         return []
-    return [f"The output moves more than the noisy image itself, gain above 1: {listed(each)}."]
+    return [
+        "The output is shown to move more than the noisy image itself, gain above 1: "
+        f"{listed(each)}."
+    ]
 
 
 def missing(frame: pd.DataFrame) -> list[str]:

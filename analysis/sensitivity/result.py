@@ -22,6 +22,15 @@ class SensitivityResult(Result):
         """
         return self.frames["sensitivity"]
 
+    @property
+    def ratio(self) -> pd.DataFrame:
+        """Gain of the denoised image of model b over that of model a, by noise and in the mean.
+
+        `value` with its 95% interval `low` to `high`, of logarithms; `band_low` to `band_high` hold
+        for all noises of two models at once. Empty for run folders from before.
+        """
+        return self.frames.get("sensitivity_ratio", pd.DataFrame())
+
     def plot_gain(self, ax: Axes | None = None, *, noise: str | None = None) -> Axes:
         """Gain of every layer over depth under one noise, a line for each model.
 

@@ -100,7 +100,7 @@ def manifest(inputs: RunInputs, settings: SRGASettings, observer: DeepFeatures) 
 
 
 def tables(features: Any, job: AnalysisJob) -> dict[str, pd.DataFrame]:
-    """The tables of scores and of their robustness, by file name."""
+    """The tables of scores, of their differences and of their robustness, by file name."""
     from analysis.srga import robustness, tables
     from analysis.srga.fits import AllFits
     from analysis.stats import jackknife
@@ -112,6 +112,7 @@ def tables(features: Any, job: AnalysisJob) -> dict[str, pd.DataFrame]:
     fits = AllFits.of(features, job.settings, draws)
     return {
         "srga.csv": tables.scores(fits, inputs, layers),
+        "srga_difference.csv": tables.differences(fits, inputs),
         "robustness.csv": robustness.table(fits, inputs),
     }
 
@@ -189,7 +190,7 @@ ANALYSIS = Analysis(
     notes=notes,
     main_sentences=main_sentences,
     result=result,
-    table_names=("srga", "robustness"),
+    table_names=("srga", "srga_difference", "robustness"),
     keys={"srga": ("model", "noise")},
     report_crops=97,
     index=Index(

@@ -6,7 +6,8 @@ A score is a distance, so that its controls are distances, too:
   anything of the kind of noise.
 * *Floor*: between the patches of every other photograph and those of the rest, all under the
   reference noise, each half once as the reference; the mean of both. Other content alone moves
-  features as far. Half the patches give half the components.
+  features as far. Half the patches give half the components, so that a floor is on another scale
+  than the scores beside it.
 * *Untrained*: of networks of the same architecture with random weights, between the same two
   noises; mean and standard deviation.
 """

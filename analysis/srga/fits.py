@@ -59,7 +59,9 @@ def left_out(photographs: int) -> int:
     return max(1, photographs // SHARE)
 
 
-def interval(value: float, without: Array, photographs: int) -> tuple[float, float]:
+def interval(
+    value: float, without: Array, photographs: int, level: float = LEVEL
+) -> tuple[float, float]:
     """value ± t₍ₙ₋₁₎ √((n − d)/d · mean (θ₍ₛ₎ − θ̄)²), θ₍ₛ₎ being the value without subset s.
 
     The delete-d jackknife of n photographs; with d = 1 that of `analysis.stats.jackknife`.
@@ -68,6 +70,7 @@ def interval(value: float, without: Array, photographs: int) -> tuple[float, flo
         value: of all photographs.
         without: (subsets,).
         photographs: n.
+        level: of confidence.
 
     Reference: Shao and Wu 1989, Annals of Statistics 17.
     """
@@ -76,7 +79,7 @@ def interval(value: float, without: Array, photographs: int) -> tuple[float, flo
     count = left_out(photographs)
     spread = float(np.square(without - without.mean()).mean())
     error = math.sqrt((photographs - count) / count * spread)
-    half = float(t.ppf((1 + LEVEL) / 2, photographs - 1)) * error
+    half = float(t.ppf((1 + level) / 2, photographs - 1)) * error
     return value - half, value + half
 
 
@@ -176,8 +179,8 @@ class AllFits:
         part = gram_pca.recentered(self.features[view].gram, torch.from_numpy(patches))
         return Fits.of(part, [], self.how(view))
 
-    def bounds(self, value: float, without: Array) -> tuple[float, float]:
-        """The 95% interval of a value over photographs; NaN where a value is not finite."""
-        if not np.isfinite(without).all():
+    def bounds(self, value: float, without: Array, level: float = LEVEL) -> tuple[float, float]:
+        """The interval of a value over photographs; NaN where there is none or one not finite."""
+        if not len(without) or not np.isfinite(without).all():
             return math.nan, math.nan
-        return interval(value, without, self.photographs)
+        return interval(value, without, self.photographs, level)

@@ -18,6 +18,7 @@ from analysis.text import controls, reasons
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import by_noise, tidy
 from analysis.text.markdown import bounded, code, codes, listed, number, remarks
+from analysis.text.model_differences import ModelDifferences
 from analysis.text.model_kinds import kinds
 from analysis.text.rows import ends, reaches, records
 from analysis.text.terminal import grid, plural
@@ -25,6 +26,12 @@ from analysis.text.terminal import grid, plural
 SIMILAR = 1.0
 """dB by which models may differ under the reference noise before a sentence says that their scores
 are hardly comparable."""
+
+FLOOR = "the floor, of half the patches and components"
+
+HALVES = (
+    "The floor is of half the patches and half the components: it is on another scale than SRGA."
+)
 
 Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
@@ -49,8 +56,13 @@ def main(frames: Frames) -> list[str]:
     frame = frames["srga"]
     what, rows = f"SRGA against {code(frame.reference.iloc[0])}", others(frame)
     return [
-        *by_noise(tidy(rows, "srga"), what, within=controls.within(rows)),
-        *controls.sentences(rows, "SRGA"),
+        *by_noise(
+            tidy(rows, "srga"),
+            what,
+            within=controls.within(rows),
+            differences=ModelDifferences.read(frames, "srga_difference"),
+        ),
+        *controls.sentences(rows, "SRGA", floor=FLOOR),
         *comparable(frame),
     ]
 
@@ -75,7 +87,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         rest = controls.cells(row, 2) if beside else rest
         rows.append([row["model"], row["noise"], score, *rest, f"{row['psnr']:.2f}"])
     table = f"{line}\n{grid(rows)}"
-    return f"{table}\n{controls.LEGEND}" if beside else table
+    return f"{table}\n{controls.LEGEND}\n{HALVES}" if beside else table
 
 
 def comparable(frame: pd.DataFrame) -> list[str]:

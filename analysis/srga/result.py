@@ -22,9 +22,19 @@ class SRGAResult(Result):
         photographs and features, and the output's `psnr` in dB. `reason`: why there is no score.
         With controls (see `analysis.srga.controls`) also `ceiling`, `floor`, `untrained` and
         `untrained_sd`, and how far the score is `above_ceiling` and `above_untrained`, with
-        intervals.
+        intervals. `floor` is of half the patches and half the components, and so on another scale
+        than `srga`.
         """
         return self.frames["srga"]
+
+    @property
+    def difference(self) -> pd.DataFrame:
+        """Scores of model b minus those of model a, by noise and in the mean over noises.
+
+        `value` with its 95% interval `low` to `high`; `band_low` to `band_high` hold for all noises
+        of two models at once. Empty for run folders from before.
+        """
+        return self.frames.get("srga_difference", pd.DataFrame())
 
     @property
     def robustness(self) -> pd.DataFrame:

@@ -1,4 +1,4 @@
-"""The table of SRGA: a score with its interval and its controls for each model and noise."""
+"""The tables of SRGA: scores with intervals and controls, and differences between models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from analysis.engine.observer import View
 from analysis.srga.controls import controls
 from analysis.srga.fits import AllFits, Fits
 from analysis.srga.score import compare
-from analysis.stats.controls import NO_CONTROLS, NOTHING
+from analysis.stats import model_differences
+from analysis.stats.controls import NO_CONTROLS, NOTHING, Series
 from analysis.text.noise_labels import describe
 
 
@@ -44,9 +45,9 @@ def scores(fits: AllFits, inputs: RunInputs, layers: Mapping[str, str]) -> pd.Da
         for noise in inputs.specs:
             deep, fitted = fits.features[View(model, noise)], fits[View(model, noise)]
             reference = fits[View(model, first)]
-            values = numbers(reference, fitted, fits)
+            of = NOTHING if noise == first else reference.to(fitted)
+            values = numbers(reference, fitted, fits, of)
             if more is not None:
-                of = NOTHING if noise == first else reference.to(fitted)
                 control = beside.get(noise, NO_CONTROLS)
                 values |= control.columns() | control.gaps(of, fits.bounds)
             rows.append(
@@ -71,6 +72,23 @@ def scores(fits: AllFits, inputs: RunInputs, layers: Mapping[str, str]) -> pd.Da
     return pd.DataFrame(rows)
 
 
+def differences(fits: AllFits, inputs: RunInputs) -> pd.DataFrame:
+    """Scores of every two models under every noise, b minus a; see `model_differences.table`.
+
+    Intervals are those of `scores`, of the difference with the same photographs left out.
+
+    Args:
+        fits: of every view.
+        inputs: models and noises.
+    """
+    first, *others = inputs.specs
+    values: dict[str, dict[str, Series]] = {}
+    for model in inputs.models:
+        reference = fits[View(model, first)]
+        values[model] = {noise: reference.to(fits[View(model, noise)]) for noise in others}
+    return model_differences.table(values, fits.photographs, fits.bounds)
+
+
 def components(fits: AllFits, view: View) -> int:
     """How many components the scores of a view are of: no more than patches or features allow."""
     fitted = fits[view].whole
@@ -93,19 +111,18 @@ def reason(reference: Fits, test: Fits, noise: str) -> str:
     return f"its {reference.reason} under {noise}, the reference" if reference.reason else ""
 
 
-def numbers(reference: Fits, test: Fits, fits: AllFits) -> dict[str, float]:
+def numbers(reference: Fits, test: Fits, fits: AllFits, of: Series) -> dict[str, float]:
     """The score and its interval, and both densities; NaN where there are none.
 
     Args:
         reference: fits under the reference noise.
         test: fits under another noise; the reference itself has no interval.
         fits: of all views, which make the interval.
+        of: the score, and without photographs; `NOTHING` for the reference.
     """
     columns = ("srga", "low", "high", "kl", "sigma", "shape", "reference_sigma", "reference_shape")
     if reference.whole is None or test.whole is None:
         return dict.fromkeys(columns, math.nan)
-    score, bounds = compare(reference.whole, test.whole), (math.nan, math.nan)
-    if test is not reference and reference.parts and test.parts:
-        bounds = fits.bounds(score.srga, reference.to(test).without)
+    score, bounds = compare(reference.whole, test.whole), fits.bounds(of.value, of.without)
     own = (score.srga, *bounds, score.kl, score.sigma, score.shape)
     return dict(zip(columns, (*own, *reference.whole.ggd), strict=True))

@@ -18,7 +18,7 @@ from analysis.text import verdicts
 from analysis.text.marginals import FEW
 from analysis.text.markdown import code, codes, listed, number
 from analysis.text.rows import records
-from analysis.text.verdicts import verdict
+from analysis.text.verdicts import Verdict, verdict
 
 Row = Mapping[str, Any]
 
@@ -43,32 +43,40 @@ def cells(row: Row, digits: int, prefix: str = "") -> list[str]:
 
 
 def within(frame: pd.DataFrame, prefix: str = "") -> frozenset[str]:
-    """The noises under which no model's distance is shown to be above its ceiling."""
+    """The noises under which no model's distance is shown to be above its ceiling.
+
+    None with too few images, of which nothing is known.
+    """
     if not has_controls(frame, prefix):
         return frozenset()
     known = frame[frame[f"{prefix}ceiling"].notna()]
-    beyond = known[known[f"{prefix}above_ceiling_low"] > 0].noise
-    return frozenset(map(str, known.noise[~known.noise.isin(beyond)]))
+    found: dict[str, set[Verdict]] = {}
+    for row in records(known):
+        found.setdefault(str(row["noise"]), set()).add(above_ceiling(row, prefix))
+    return frozenset(noise for noise, of in found.items() if of == {"not shown"})
 
 
-def sentences(frame: pd.DataFrame, what: str, prefix: str = "") -> list[str]:
+def sentences(
+    frame: pd.DataFrame, what: str, prefix: str = "", floor: str = "the floor"
+) -> list[str]:
     """What the controls are, and what is shown against them.
 
     Args:
         frame: a row for each model and noise but the reference.
         what: the distance, such as `SRGA`.
         prefix: of the columns.
+        floor: what the floor is called.
     """
     if not has_controls(frame, prefix):
         return []
     return [
-        *levels(frame, what, prefix),
+        *levels(frame, what, prefix, floor),
         *against_ceiling(frame, what, prefix),
         *against_untrained(frame, what, prefix),
     ]
 
 
-def levels(frame: pd.DataFrame, what: str, prefix: str) -> list[str]:
+def levels(frame: pd.DataFrame, what: str, prefix: str, floor: str) -> list[str]:
     """The controls' own values, of many models their range; of untrained networks over noises."""
     means = frame.groupby("model", sort=False)[
         [f"{prefix}{name}" for name in ("ceiling", "floor", "untrained")]
@@ -77,7 +85,7 @@ def levels(frame: pd.DataFrame, what: str, prefix: str) -> list[str]:
     parts = []
     for name, control in (
         ("ceiling", "of the reference noise drawn again (the ceiling)"),
-        ("floor", "between different photographs under the reference (the floor)"),
+        ("floor", f"between different photographs under the reference ({floor})"),
         ("untrained", f"of untrained networks{over}"),
     ):
         known = means[f"{prefix}{name}"].dropna()
@@ -91,13 +99,18 @@ def levels(frame: pd.DataFrame, what: str, prefix: str) -> list[str]:
     return [f"For comparison, {what} {text}."]
 
 
+def above_ceiling(row: Row, prefix: str) -> Verdict:
+    """Whether a distance is shown to be above that of another draw; a smaller one is not."""
+    low, high = (row[f"{prefix}above_ceiling_{end}"] for end in ("low", "high"))
+    found = verdict(low, high, int(row["photographs"]))
+    return "not shown" if found == "shown" and high < 0 else found
+
+
 def against_ceiling(frame: pd.DataFrame, what: str, prefix: str) -> list[str]:
     """Under which noises a distance is shown to be above that of another draw."""
 
     def judge(row: Row) -> str:
-        low, high = (row[f"{prefix}above_ceiling_{end}"] for end in ("low", "high"))
-        found = verdict(low, high, int(row["photographs"]))
-        return "not shown" if found == "shown" and high < 0 else verdicts.in_words(found)
+        return verdicts.in_words(above_ceiling(row, prefix))
 
     known = frame[frame[f"{prefix}above_ceiling"].notna()]
     text = grouped(known, judge)

@@ -43,7 +43,7 @@ def about_intervals(
         needed = f"at least {LEAST} are needed, {ENOUGH} for inference"
         text = [f"{count} {are} too few for intervals: {needed}."]
     elif not present:
-        text = ["This run has no intervals: every difference is undecided."]
+        text = ["This run has no intervals: no difference can be shown."]
     elif photographs < ENOUGH:
         text = [f"{about} With {count} they are rough: at least {ENOUGH} are needed."]
     else:

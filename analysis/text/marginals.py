@@ -1,20 +1,18 @@
-"""Sentences on values that have an interval for each model, but none of their difference.
+"""Sentences on one value of each model, with its interval, and under each noise.
 
-If two such intervals do not overlap, the models differ: the standard error of a difference is at
-most the sum of both. If they overlap, the order is undecided here, though a paired test might
-decide it. The lowest and the highest of many are not compared: they are selected for being far
-apart, so that their intervals often do not overlap even where all models are equal.
+Models are compared by the intervals of their differences alone, see
+`analysis.text.model_differences`: whether the intervals of two values overlap says little.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence, Set
-from itertools import combinations
 
 import pandas as pd
 
+from analysis.text import model_differences
 from analysis.text.markdown import bounded, code, codes, listed, number
+from analysis.text.model_differences import MOST, ModelDifferences
 from analysis.text.rows import ends, records
 from analysis.text.terminal import plural
 
@@ -31,17 +29,11 @@ def tidy(frame: pd.DataFrame, value: str, low: str = "low", high: str = "high") 
     return tidied.reset_index(drop=True)
 
 
-def disjoint(a: pd.Series, b: pd.Series) -> bool:
-    """Whether two intervals do not overlap; False if one is missing."""
-    return bool(a.low > b.high or b.low > a.high)
-
-
 def by_model(
     rows: pd.DataFrame,
     what: str,
     digits: int = 2,
     unit: str = "",
-    equal: Set[frozenset[str]] = frozenset(),
     beside: Mapping[str, str] | None = None,
 ) -> list[str]:
     """One value of each model.
@@ -51,8 +43,7 @@ def by_model(
         what: start of the sentence, such as `CKA in the last quarter of the blocks`.
         digits: after the point.
         unit: of the values.
-        equal: pairs of models that are the same network and are not compared.
-        beside: what stands after each model's value, by model; models are then compared elsewhere.
+        beside: what stands after each model's value, by model.
     """
     known = rows[rows.value.notna()]
     unknown = rows[rows.value.isna()].model
@@ -70,41 +61,7 @@ def by_model(
         + (beside or {}).get(str(r["model"]), "")
         for r in records(rows_named)
     ]
-    compared = beside is None and len(rows_named) == len(known)
-    comparison = overlaps(rows_named, equal) if compared else ""
-    return [f"{what}: {listed(each)}{comparison}.", *missing]
-
-
-def overlaps(rows: pd.DataFrame, equal: Set[frozenset[str]] = frozenset()) -> str:
-    """Which of the intervals do not overlap, after a semicolon; empty for fewer than two."""
-    bounded_rows = rows[rows.low.notna()]
-    models = list(bounded_rows.model)
-    pairs = [
-        (i, j)
-        for i, j in combinations(range(len(models)), 2)
-        if frozenset((models[i], models[j])) not in equal
-    ]
-    if not pairs:
-        return ""
-    names: dict[bool, list[str]] = {True: [], False: []}
-    for i, j in pairs:
-        a, b = bounded_rows.iloc[i], bounded_rows.iloc[j]
-        names[disjoint(a, b)].append(f"{code(a.model)} and {code(b.model)}")
-    if not names[False]:
-        return f"; {which(models, pairs)} do not overlap"
-    if not names[True]:
-        return f"; {which(models, pairs)} overlap, which leaves the order undecided"
-    if len(names[True]) < len(names[False]):
-        return f"; undecided, as intervals overlap, but for {listed(names[True])}"
-    return f"; undecided, as intervals overlap, between {listed(names[False])}"
-
-
-def which(models: Sequence[str], pairs: Sequence[tuple[int, int]]) -> str:
-    """The intervals that a sentence is about: all of them, or those of certain pairs of models."""
-    if len(pairs) == len(models) * (len(models) - 1) // 2:
-        return "these intervals"
-    each = [f"{code(models[i])} and {code(models[j])}" for i, j in pairs]
-    return f"the intervals of {listed(each)}"
+    return [f"{what}: {listed(each)}.", *missing]
 
 
 def by_noise(
@@ -113,8 +70,9 @@ def by_noise(
     digits: int = 2,
     unit: str = "",
     within: Set[str] = frozenset(),
+    differences: ModelDifferences | None = None,
 ) -> list[str]:
-    """One value of each model under each noise: means over noises, and which model is lower where.
+    """One value of each model under each noise: means over noises, and how models differ.
 
     Means are over those noises under which every model has a value, so that models are compared
     under the same noises; a model without any value is left out of this.
@@ -126,18 +84,20 @@ def by_noise(
         unit: of the values.
         within: noises under which values say nothing, as another draw of one noise gives as much;
             models are not compared there.
+        differences: between the models; None for a run without.
     """
     noises, models = (list(dict.fromkeys(rows[name])) for name in ("noise", "model"))
+    compared = model_differences.sentences(differences, digits, unit, within)
     if len(noises) == 1:
-        beside: dict[str, str] | None = {} if noises[0] in within else None
-        return by_model(rows, f"{what} under {code(noises[0])}", digits, unit, beside=beside)
+        return [*by_model(rows, f"{what} under {code(noises[0])}", digits, unit), *compared]
     sentences = means(rows, what, digits, unit)
     if len(models) == 1:
         return [*sentences, *extremes(rows, models[0], digits, unit)]
+    sentences += compared
     same = [noise for noise in noises if noise in within]
     rows = rows[~rows.noise.isin(within)]
-    if len(rows):
-        sentences += lower(rows, models) if len(models) == 2 else lowest(rows, models)
+    if len(rows) and len(models) > MOST:
+        sentences += lowest(rows, models)
     if same:
         sentences.append(
             f"Models are not compared under {codes(same)}, where none is shown to differ from "
@@ -174,31 +134,22 @@ def extremes(rows: pd.DataFrame, model: str, digits: int, unit: str) -> list[str
 
 
 def lower(rows: pd.DataFrame, models: Sequence[str]) -> list[str]:
-    """Of two models, which one is lower under which noises, by intervals that do not overlap."""
-    wide = {name: rows[rows.model == name].set_index("noise") for name in models}
-    lower_under: dict[str, list[str]] = {name: [] for name in models}
-    equal: list[str] = []
-    overlapping: list[str] = []
-    unbounded: list[str] = []
-    for noise in wide[models[0]].index.intersection(wide[models[1]].index, sort=False):
-        a, b = (wide[name].loc[noise] for name in models)
-        if disjoint(a, b):
-            lower_under[models[0] if a.value < b.value else models[1]].append(str(noise))
-        elif a.value == b.value:
-            equal.append(str(noise))
-        elif not math.isnan(a.value) and not math.isnan(b.value):
-            bounds = (a.low, a.high, b.low, b.high)
-            (unbounded if any(map(math.isnan, bounds)) else overlapping).append(str(noise))
-    how = "by intervals that do not overlap, lower in"
+    """Of two models, which one has the lower value under which noises, without a verdict.
+
+    For runs without a table of differences.
+
+    Args:
+        rows: columns of `tidy`.
+        models: two.
+    """
+    wide = rows.pivot(index="noise", columns="model", values="value")[list(models)].dropna()
+    wide = wide.reindex([noise for noise in dict.fromkeys(rows.noise) if noise in wide.index])
+    first, second = (wide[name] for name in models)
+    below = {models[0]: wide.index[first < second], models[1]: wide.index[second < first]}
     parts = [
-        f"{how} {code(n)} under {codes(noises)}" for n, noises in lower_under.items() if noises
+        f"in {code(name)} under {codes(noises)}" for name, noises in below.items() if len(noises)
     ]
-    parts += [f"equal under {codes(equal)}"] if equal else []
-    parts += [f"undecided under {codes(overlapping)} (intervals overlap)"] if overlapping else []
-    if unbounded and rows.low.notna().any():  # else the analysis says that there are no intervals
-        parts.append(f"undecided under {codes(unbounded)} (intervals are missing)")
-    text = "; ".join(parts)
-    return [f"{text[0].upper()}{text[1:]}."] if parts else []
+    return [f"Lower (differences have no intervals here): {'; '.join(parts)}."] if parts else []
 
 
 def lowest(rows: pd.DataFrame, models: Sequence[str]) -> list[str]:

@@ -36,6 +36,16 @@ def verdict(low: float, high: float, photographs: int, least: float = 0.0) -> Ve
     return "shown" if low > least or high < -least else "not shown"
 
 
+def of_ratio(low: float, high: float, photographs: int) -> Verdict:
+    """Whether a ratio is shown to differ from 1; its bounds are above 0.
+
+    >>> of_ratio(1.1, 1.3, 24), of_ratio(0.9, 1.3, 24), of_ratio(0.0, 0.5, 24)
+    ('shown', 'not shown', 'not shown')
+    """
+    low, high = (math.log(end) if end > 0 else math.nan for end in (low, high))
+    return verdict(low, high, photographs)
+
+
 def in_words(of: Verdict, least: float = 0.0, digits: int = 2) -> str:
     """A verdict as it ends a sentence.
 

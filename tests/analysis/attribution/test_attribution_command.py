@@ -44,6 +44,7 @@ def test_maps_and_numbers_are_those_made_by_hand(folder, capsys):
     path = started("plain.pth", "hidden.pth", *FEW, *ONE, "--noise", "mixture:2")
     assert {file.name for file in path.iterdir()} == {
         *("manifest.json", "run.json", "summary.txt", "attribution.csv", "attribution.png"),
+        "attribution_difference.csv",
         "attribution.safetensors",
     }
     frame = read_tables(path, ["attribution"])["attribution"]
@@ -203,6 +204,12 @@ def drawn(crops: int, photographs: int, step: float) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def said_of(frame: pd.DataFrame) -> list[str]:
+    """What is said of the differences between the indices of two models."""
+    frames = {"attribution": frame, "attribution_difference": tables.differences(frame)}
+    return reading.compared(frames, "di")
+
+
 def test_means_and_differences_leave_out_photographs_with_all_their_crops():
     frame = drawn(24, 12, 1.0)
     row = tables.means(frame).set_index(["model", "noise"]).loc[("a", "x")]
@@ -213,15 +220,15 @@ def test_means_and_differences_leave_out_photographs_with_all_their_crops():
     by_model = frame.groupby(["scene", "model"]).di.mean().unstack()
     change = by_model.a - by_model.b
     low, high = stats.t.interval(0.95, 11, change.mean(), stats.sem(change))
-    (text,) = reading.crop_by_crop(frame)
-    shown = f"{change.mean():.2f} [{low:.2f}, {high:.2f}]"
-    assert text == f"Window by window the index of `a` is {shown} larger than that of `b`."
-    (text,) = reading.crop_by_crop(drawn(24, 12, -1.0))
-    assert text.startswith("Window by window the index of `b` is ") and "undecided" not in text
-    (text,) = reading.crop_by_crop(drawn(24, 12, 0.0))
-    assert "undecided, the interval includes 0" in text
-    (text,) = reading.crop_by_crop(drawn(90, 9, 1.0))  # however many crops they have
-    assert "undecided, too few photographs (9 photographs, at least 10 are needed)" in text
+    assert said_of(frame)[0] == (
+        f"In this mean, `b` - `a` is {-change.mean():.2f} [{-high:.2f}, {-low:.2f}]: shown."
+    )
+    assert "shown to be lower in `b` under `clean` and `x`." in said_of(frame)[1]
+    reverse = said_of(drawn(24, 12, -1.0))
+    assert reverse[0].endswith(": shown.") and "lower in `a` under `clean` and `x`." in reverse[1]
+    assert said_of(drawn(24, 12, 0.0))[0].endswith(": not shown.")
+    (text,) = said_of(drawn(90, 9, 1.0))  # however many crops they have
+    assert text.endswith(": too few images to tell (at least 10 photographs).")
     frame.loc[(frame.model == "a") & (frame.crop == 0), "di"] = np.nan
     assert tables.over_noises(frame, "di").shape == (23, 2)
 

@@ -115,7 +115,7 @@ def test_without_intervals_there_is_no_verdict(photographs):
     assert "drawn again, minus this mean is +0.300 in a. " in text
     assert "of untrained networks is +0.050 in a. " in text
     assert "shown" not in text and "too few" not in text
-    assert "This run has no intervals: every difference is undecided." in text
+    assert "This run has no intervals: no difference can be shown." in text
 
 
 def test_a_network_below_untrained_ones_is_said_to_be():

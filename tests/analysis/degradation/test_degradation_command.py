@@ -184,7 +184,7 @@ def test_what_is_written_and_said(folder, capsys):
     path = started("plain.pth", "hidden.pth", *FEW, *THREE, "--noise", "mixture:2", *LAYERS)
     assert {file.name for file in path.iterdir()} == {
         *("manifest.json", "run.json", "summary.txt", "degradation.csv", "embedding.csv"),
-        *("degradation.png", "embedding.png"),
+        *("degradation_ratio.csv", "degradation.png", "embedding.png"),
     }
     manifest = read_manifest(path)
     assert manifest["pool"] == 8 and manifest["components"] == 31

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from analysis.commands.command import run_arguments
 from analysis.commands.run_folder import read_tables
@@ -31,7 +32,7 @@ def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def started(*arguments: str) -> dict[str, pd.DataFrame]:
     path = run_arguments(command.ANALYSIS, arguments, "test")
-    return read_tables(path, ["degradation", "embedding"])
+    return read_tables(path, ["degradation", "degradation_ratio", "embedding"])
 
 
 def index(name: str, specs: list[str], seed: int | None = None, out: int | None = None) -> float:
@@ -41,6 +42,19 @@ def index(name: str, specs: list[str], seed: int | None = None, out: int | None 
     x = np.concatenate([part[kept] for part in held])
     left, size, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
     return separability.calinski_harabasz((left * size)[:, :10], NOISE[np.tile(kept, 3)])
+
+
+def test_ratios_of_models_leave_the_same_photographs_out(folder):
+    frames = started("plain.pth", "hidden.pth", *FEW, "--layers", LAYER, "--no-controls")
+    (row,) = frames["degradation_ratio"].itertuples()
+    assert (row.model_a, row.model_b, row.photographs) == ("plain", "hidden", 4)
+    assert row.value == pytest.approx(index("hidden", SPECS) / index("plain", SPECS), rel=2e-3)
+    logs = np.array(
+        [math.log(index("hidden", SPECS, out=i) / index("plain", SPECS, out=i)) for i in range(4)]
+    )
+    half = stats.t.ppf(0.975, 3) * math.sqrt(3 / 4 * np.sum((logs - logs.mean()) ** 2))
+    assert row.low == pytest.approx(row.value * math.exp(-half), rel=1e-2)
+    assert row.high == pytest.approx(row.value * math.exp(half), rel=1e-2)
 
 
 def test_controls_are_those_of_features_taken_by_hand(folder):

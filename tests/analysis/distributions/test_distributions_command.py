@@ -132,6 +132,7 @@ def test_what_is_written_and_said(folder, capsys):
             "run.json",
             "summary.txt",
             "distributions.csv",
+            "distributions_difference.csv",
             "histograms.csv",
             "distributions.png",
         )

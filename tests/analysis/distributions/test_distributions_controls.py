@@ -19,6 +19,7 @@ from tests.helpers.divergences import direct_js
 
 COUNT = 8
 FEW = ("--crop", "16", "--limit", str(COUNT), "--quiet", "--noise", "poisson:3.5", "--noise", "isp")
+TABLES = ["distributions", "distributions_difference"]
 CONTROLS = ["ceiling", "floor", "untrained", "untrained_sd"]
 
 
@@ -29,7 +30,7 @@ def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def started(*arguments: str) -> dict[str, pd.DataFrame]:
-    return read_tables(run_arguments(command.ANALYSIS, arguments, "test"), ["distributions"])
+    return read_tables(run_arguments(command.ANALYSIS, arguments, "test"), TABLES)
 
 
 def by_hand(reference: np.ndarray, test: np.ndarray) -> np.ndarray:
@@ -40,6 +41,32 @@ def by_hand(reference: np.ndarray, test: np.ndarray) -> np.ndarray:
 
 def taken(name: str, spec: str, seed: int | None = None) -> np.ndarray:
     return features(name, spec, COUNT, seed).double().numpy()
+
+
+def test_differences_of_models_leave_the_same_photographs_out(folder):
+    frame = started("plain.pth", "hidden.pth", *FEW, "--no-controls")["distributions_difference"]
+    rows = frame.set_index(["measure", "noise"])
+    of = np.array(photograph_of(COUNT))
+
+    def difference(kept: np.ndarray) -> np.ndarray:
+        """W1 and JS under isp, of some crops: hidden minus plain."""
+        plain, hidden = (
+            by_hand(*(taken(name, spec)[kept] for spec in ("gaussian:15", "isp")))
+            for name in ("plain", "hidden")
+        )
+        return hidden - plain
+
+    whole = difference(of >= 0)
+    without = np.array([difference(of != i) for i in range(4)])
+    half = stats.t.ppf(0.975, 3) * np.sqrt(3 / 4 * np.square(without - without.mean(0)).sum(0))
+    for place, measure in enumerate(("w1_relative", "js")):
+        row = rows.loc[measure, "isp"]
+        assert row.value == pytest.approx(whole[place], rel=0.02, abs=2e-4)
+        if measure == "w1_relative":  # whose bins do not change with the photographs
+            assert row.high - row.value == pytest.approx(half[place], rel=0.05)
+        every = rows.loc[measure]
+        expected = every.value[["poisson:3.5", "isp"]].mean()
+        assert every.value["mean over noises"] == pytest.approx(expected)
 
 
 def test_controls_are_those_of_features_taken_by_hand(folder):

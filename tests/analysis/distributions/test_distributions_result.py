@@ -96,7 +96,8 @@ def test_nothing_is_written_but_by_save(result, tmp_path, monkeypatch):
     path = result.save("run")
     assert {file.name for file in path.iterdir()} == {
         *("manifest.json", "run.json", "summary.txt"),
-        *("distributions.csv", "histograms.csv", "distributions.png"),
+        *("distributions.csv", "distributions_difference.csv", "histograms.csv"),
+        "distributions.png",
     }
     again = DistributionsResult.read(ANALYSIS, path)
     pd.testing.assert_frame_equal(again.distances, result.distances)

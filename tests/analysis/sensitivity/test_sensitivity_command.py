@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 import mtd
 from analysis.commands.command import run_arguments
@@ -77,6 +78,33 @@ def test_numbers_are_those_of_layers_taken_by_hand(folder, name):
     assert (frame.xs(IMAGE, level="layer").gain == 1).all()
 
 
+def test_ratios_of_models_leave_the_same_photographs_out(folder):
+    path = started("plain.pth", "hidden.pth", *FEW, *TWO)
+    rows = read_tables(path, ["sensitivity_ratio"])["sensitivity_ratio"].set_index("noise")
+    crops = data_crops.crops(photographs.photographs(), 16, 7)
+    clean, keys = data_crops.to_tensor([c.pixels for c in crops]), [c.digest for c in crops]
+    noisy, _ = noise_base.pair_keyed(noise_specs.parse("poisson:3.5"), clean, keys)
+    networks = [mtd.load(f"{name}.pth") for name in ("plain", "hidden")]
+    with torch.no_grad():
+        outputs = [[network(x, keys) for x in (clean, noisy)] for network in networks]
+
+    def log_ratio(kept: list[int]) -> float:
+        plain, hidden = (
+            relative(*(side[kept].flatten(2).mT.double() for side in pair)) for pair in outputs
+        )
+        return math.log(hidden / plain)
+
+    scenes = list(dict.fromkeys(crop.image for crop in crops))
+    logs = np.array(
+        [log_ratio([i for i, c in enumerate(crops) if c.image != scene]) for scene in scenes]
+    )
+    row, value = rows.loc["poisson:3.5"], log_ratio(list(range(7)))
+    half = stats.t.ppf(0.975, 3) * math.sqrt(3 / 4 * np.sum((logs - logs.mean()) ** 2))
+    expected = np.exp([value, value - half, value + half])
+    assert (row.value, row.low, row.high) == pytest.approx(tuple(expected), rel=1e-4)
+    assert row.photographs == len(scenes) == 4
+
+
 def test_the_batches_decide_nothing(folder):
     whole = table(started("hidden.pth", *FEW, *TWO, "--output-dir", "a"))
     parts = table(started("hidden.pth", *FEW, *TWO, "--batch-size", "2", "--output-dir", "b"))
@@ -89,7 +117,8 @@ def test_what_is_written_and_said(folder, capsys):
     arguments = ("--noise", "mixture:2", "--noise", "isp", "--mask-draws", "independent")
     path = started("plain.pth", "hidden.pth", *FEW, *TWO, *arguments)
     assert {file.name for file in path.iterdir()} == {
-        *("manifest.json", "run.json", "summary.txt", "sensitivity.csv", "sensitivity.png")
+        *("manifest.json", "run.json", "summary.txt", "sensitivity.csv", "sensitivity.png"),
+        "sensitivity_ratio.csv",
     }
     manifest = read_manifest(path)
     assert manifest["noises"][0] == "gaussian:0" and "conv_first" in manifest["layers"]["plain"]

@@ -165,7 +165,8 @@ def test_the_memory_decides_nothing(folder, monkeypatch):
 def test_what_is_written_and_said(folder, capsys):
     path = started("plain.pth", "hidden.pth", *FEW, *TWO, "--noise", "mixture:2")
     assert {file.name for file in path.iterdir()} == {
-        *("manifest.json", "run.json", "summary.txt", "srga.csv", "robustness.csv", "srga.png")
+        *("manifest.json", "run.json", "summary.txt", "srga.png"),
+        *("srga.csv", "srga_difference.csv", "robustness.csv"),
     }
     manifest = read_manifest(path)
     assert manifest["layers"] == dict.fromkeys(("plain", "hidden"), "input:conv_last")

@@ -17,6 +17,7 @@ from analysis.commands.run_folder import read_tables
 from analysis.srga import score_models
 from analysis.srga.command import ANALYSIS
 from analysis.srga.score import srga
+from analysis.stats.model_differences import MEAN
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.utils.errors import BadInput
 from tests.helpers.control_features import counted, features, halves, photograph_of
@@ -69,6 +70,35 @@ def test_controls_are_those_of_features_taken_by_hand(folder):
     assert row.above_untrained_low < row.srga - row.untrained < row.above_untrained_high
     own = frame.loc[(name, "gaussian:15")]
     assert own[CONTROLS].isna().all() and own.srga == 0
+
+
+def test_differences_of_models_leave_the_same_photographs_out(folder):
+    frame = started("plain.pth", "hidden.pth", *FEW, "--no-controls")["srga_difference"]
+    of = np.array(photograph_of(COUNT))
+
+    def difference(specs: list[str], kept: np.ndarray) -> float:
+        """Mean over noises of hidden minus plain, of some patches."""
+        scores = [
+            [
+                srga(*(features(name, spec, COUNT)[kept] for spec in ("gaussian:15", noise))).srga
+                for noise in specs
+            ]
+            for name in ("hidden", "plain")
+        ]
+        return float(np.mean(scores[0]) - np.mean(scores[1]))
+
+    rows = frame.set_index("noise")
+    assert set(map(tuple, frame[["model_a", "model_b"]].to_numpy())) == {("plain", "hidden")}
+    for noise, specs in (("isp", ["isp"]), (MEAN, ["poisson:3.5", "isp"])):
+        row = rows.loc[noise]
+        assert row.value == pytest.approx(difference(specs, of >= 0), abs=0.01)
+        without = np.array([difference(specs, of != i) for i in range(4)])
+        error = math.sqrt(3 / 4 * np.sum((without - without.mean()) ** 2))
+        half = stats.t.ppf(0.975, 3) * error
+        assert row.high - row.value == pytest.approx(half, rel=0.05) == row.value - row.low
+        level = 1 - 0.025 / (2 if noise == "isp" else 1)
+        assert row.band_high - row.value == pytest.approx(stats.t.ppf(level, 3) * error, rel=0.05)
+    assert (frame.photographs == 4).all()
 
 
 def test_controls_cost_their_views_and_change_nothing_else(folder, monkeypatch):

@@ -40,7 +40,7 @@ def said(held: dict[str, pd.DataFrame], **manifest: Any) -> str:
 def test_models_of_different_quality_are_hardly_comparable():
     text = said(frames())
     assert "differs by 3.0 dB between models (30.0 dB in `a` and 33.0 dB in `b`)" in text
-    assert "hardly comparable" in text and "Equal under `x` and `y`" in text
+    assert "hardly comparable" in text
     assert "dB" not in said(frames((30.0, 30.9))) and "dB" not in said(frames((NAN, NAN)))
 
 
@@ -55,7 +55,7 @@ def test_scores_whose_interval_includes_no_distance_are_named():
     "photographs, half, text",
     [
         (2, NAN, "2 photographs are too few for intervals: at least 3 are needed"),
-        (24, NAN, "This run has no intervals: every difference is undecided"),
+        (24, NAN, "This run has no intervals: no difference can be shown"),
         (4, 0.5, "leave out one photograph at a time"),
         (24, 0.5, "leave out one photograph at a time"),
     ],

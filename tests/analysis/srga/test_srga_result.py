@@ -74,7 +74,8 @@ def test_nothing_is_written_but_by_save(result, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert set(result.figures()) == {"srga"} and not [*tmp_path.iterdir()]
     path = result.save("run")
-    names = {"manifest.json", "run.json", "summary.txt", "srga.csv", "robustness.csv", "srga.png"}
+    names = {"manifest.json", "run.json", "summary.txt", "srga.png"}
+    names |= {"srga.csv", "srga_difference.csv", "robustness.csv"}
     assert {file.name for file in path.iterdir()} == names
     again = SRGAResult.read(ANALYSIS, path)
     pd.testing.assert_frame_equal(again.scores, result.scores)

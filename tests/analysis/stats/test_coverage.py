@@ -48,8 +48,9 @@ def distributions(rng: np.random.Generator, of: Places, correlation: float, draw
     content = rng.normal(size=(len(of), VALUES // len(of)))
     clean = 0.3 * level + np.exp(0.2 * scale) * content
     noisy = 1.2 * clean + 0.3 + 0.5 * rng.normal(size=clean.shape)
-    sides = (Layer(*histograms.count(torch.from_numpy(side))) for side in (clean, noisy))
-    return distributions_tables.row(*sides, draws)
+    before, after = (Layer(*histograms.count(torch.from_numpy(side))) for side in (clean, noisy))
+    found = distributions_tables.measured(before, after, draws)
+    return distributions_tables.row(before, after, found)
 
 
 def brightness(rng: np.random.Generator, of: Places, correlation: float, draws: Places) -> Row:

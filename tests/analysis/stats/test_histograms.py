@@ -225,7 +225,9 @@ def test_intervals_leave_images_of_one_draw_out_together():
     sides = [torch.randn(6, 500, generator=stream) * scale for scale in (1.0, 1.3)]
     draws = np.array([0, 0, 1, 2, 2, 3])
     reference, test = (Layer(*histograms.count(side)) for side in sides)
-    found = distributions_tables.row(reference, test, draws)
+    found = distributions_tables.row(
+        reference, test, distributions_tables.measured(reference, test, draws)
+    )
     starts = histograms.shares(reference.pooled(), distributions_tables.SHARES)
     without = []
     for draw in range(4):

@@ -11,6 +11,7 @@ import pytest
 from analysis.srga import reading
 from analysis.text import controls
 from analysis.text.marginals import by_noise, tidy
+from analysis.text.model_differences import ModelDifferences
 
 NAN = math.nan
 
@@ -73,12 +74,20 @@ def test_models_are_not_compared_where_neither_is_above_its_ceiling():
     rows[0] |= {"above_ceiling_low": 0.1}  # a under x
     frame = pd.DataFrame(rows)
     assert controls.within(frame) == {"y"}
-    text = " ".join(by_noise(tidy(frame, "srga"), "SRGA", within=controls.within(frame)))
-    assert "lower in `a` under `x`;" not in text and "lower in `a` under `x`." in text
+    apart = {"value": 1.0, "low": 0.8, "high": 1.2, "band_low": 0.7, "band_high": 1.3}
+    pairs = pd.DataFrame(
+        {"model_a": "a", "model_b": "b", "noise": n, "photographs": 24} | apart for n in "xy"
+    )
+    how = {"differences": ModelDifferences(pairs, "t.csv"), "within": controls.within(frame)}
+    text = " ".join(by_noise(tidy(frame, "srga"), "SRGA", **how))
+    assert "Between models, `b` - `a` is +1.00 [+0.80, +1.20]: shown." in text
     assert "Models are not compared under `y`, where none is shown to differ" in text
     alone = frame[frame.noise == "y"]
-    text = " ".join(by_noise(tidy(alone, "srga"), "SRGA", within=controls.within(alone)))
-    assert "overlap" not in text and "1.00 [0.90, 1.10] in `a`" in text
+    how["differences"] = ModelDifferences(pairs[pairs.noise == "y"], "t.csv")
+    text = " ".join(by_noise(tidy(alone, "srga"), "SRGA", **how))
+    assert "1.00 [0.90, 1.10] in `a`" in text and "shown" not in text
+    few = frame.assign(photographs=9)  # of which nothing is known
+    assert controls.within(few) == set()
 
 
 @pytest.mark.parametrize(

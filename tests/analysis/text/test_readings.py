@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from analysis.attribution import reading as attribution_reading
+from analysis.attribution.tables import differences
 from analysis.cka import alternative_text as cka_text
 from analysis.cka import notebook as cka_notebook
 from analysis.cka import reading as cka_reading
@@ -22,7 +23,7 @@ from analysis.generalization import notebook as generalization_notebook
 from analysis.plotting import notebook_output
 from analysis.report import reading as report_reading
 from analysis.sensitivity import reading as sensitivity_reading
-from analysis.text.marginals import by_model, by_noise, tidy
+from analysis.text.marginals import by_model, by_noise, lower, tidy
 from analysis.text.markdown import code, escaped, side
 from analysis.text.rows import ends, p_values
 from analysis.text.terminal import number
@@ -35,24 +36,14 @@ def marginal(**values: tuple[float, float, float]) -> pd.DataFrame:
     return tidy(pd.DataFrame(rows).assign(model=list(values)), "value")
 
 
-def test_intervals_that_overlap_leave_it_undecided():
+def test_models_are_told_with_their_intervals_and_not_compared_by_these():
     apart = said(by_model(marginal(a=(1, 0.5, 1.5), b=(3, 2, 4)), "x"))
-    assert apart == "x: 1.00 [0.50, 1.50] in `a` and 3.00 [2.00, 4.00] in `b`; " + (
-        "these intervals do not overlap."
-    )
-    assert "undecided" in said(by_model(marginal(a=(1, 0.5, 2.5), b=(3, 2, 4)), "x"))
-    three = said(by_model(marginal(a=(1, 0.5, 2.5), b=(3, 2, 4), c=(9, 8, 10)), "x"))
-    assert "between `a` and `b`" in three and "`c` and" not in three
-    assert "overlap" not in said(by_model(marginal(a=(1, NAN, NAN), b=(3, NAN, NAN)), "x"))
+    assert apart == "x: 1.00 [0.50, 1.50] in `a` and 3.00 [2.00, 4.00] in `b`."
     lost = said(by_model(marginal(a=(NAN, NAN, NAN), b=(3, 2, 4)), "x"))
     assert "no value for `a`" in lost and "3.00 [2.00, 4.00] in `b`" in lost
     many = said(by_model(marginal(**{f"m{i}": (i, i - 0.1, i + 0.1) for i in range(9)}), "x"))
     assert "9 models (median 4.00)" in many and "`m0`" in many and "`m8`" in many
     assert "`m4`" not in many
-    assert "overlap" not in many  # the ends were chosen
-    same = {frozenset("ab")}
-    text = said(by_model(marginal(a=(1, 0.5, 1.5), b=(1, 0.5, 1.5)), "x", equal=same))
-    assert text == "x: 1.00 [0.50, 1.50] in `a` and 1.00 [0.50, 1.50] in `b`."
 
 
 def under(values: dict[str, dict[str, tuple[float, float, float]]]) -> pd.DataFrame:
@@ -64,28 +55,17 @@ def under(values: dict[str, dict[str, tuple[float, float, float]]]) -> pd.DataFr
     return tidy(pd.DataFrame(rows), "value")
 
 
-def test_noises_are_sorted_by_what_is_told():
-    text = said(
-        by_noise(
-            under(
-                {
-                    "a": {"x": (1, 0, 2), "y": (5, 4, 6), "z": (1, 0, 2), "w": (NAN, NAN, NAN)},
-                    "b": {"x": (4, 3, 5), "y": (1, 0, 2), "z": (2, 1, 3), "w": (1, 0, 2)},
-                }
-            ),
-            "v",
-        )
-    )
-    assert "lower in `a` under `x`" in text and "lower in `b` under `y`" in text
-    assert "undecided under `z` (intervals overlap)" in text and "`w`" not in text
-    missing = {"a": {"x": (1, NAN, NAN), "y": (1, 0, 2)}, "b": {"x": (4, 3, 5), "y": (5, 4, 6)}}
-    assert "undecided under `x` (intervals are missing)" in said(by_noise(under(missing), "v"))
-    none = {name: dict.fromkeys("xy", (value, NAN, NAN)) for name, value in (("a", 1), ("b", 4))}
-    assert "undecided" not in said(by_noise(under(none), "v"))  # the analysis says why
-    equal = {"a": {"x": (1, 0, 2), "y": (1, 0, 2)}, "b": {"x": (1, 0, 2), "y": (2, 1, 3)}}
-    assert "Equal under `x`" in said(by_noise(under(equal), "v"))
+def test_without_a_table_of_differences_models_are_not_compared():
+    values = {"a": {"x": (1, 0, 2), "y": (5, 4, 6)}, "b": {"x": (4, 3, 5), "y": (1, 0, 2)}}
+    text = said(by_noise(under(values), "v"))
+    assert text == "v, mean over 2 noises (without an interval): 3.00 in `a` and 2.50 in `b`."
     alone = said(by_noise(under({"a": {"x": (1, 0, 2), "y": (5, 4, 6)}}), "v"))
     assert "ranges from 1.00 [0.00, 2.00] under `x` to 5.00 [4.00, 6.00] under `y`" in alone
+    three = {"a": {"x": (1, 0, 2), "y": (5, 4, 6), "z": (1, 0, 2), "w": (NAN, NAN, NAN)}}
+    three["b"] = {"x": (4, 3, 5), "y": (1, 0, 2), "z": (1, 1, 3), "w": (1, 0, 2)}
+    (text,) = lower(under(three), ["a", "b"])
+    assert text == "Lower (differences have no intervals here): in `a` under `x`; in `b` under `y`."
+    assert lower(under({"a": {"x": (1, 0, 2)}, "b": {"x": (1, 0, 2)}}), ["a", "b"]) == []
 
 
 def test_means_are_over_noises_that_all_models_have():
@@ -203,9 +183,14 @@ def layers(model: str, ch: float, probes: list[float]) -> list[dict[str, Any]]:
 def test_clusters_are_set_against_random_labels_and_chance():
     rows = [*layers("a", 9.0, [0.3, 0.7]), *layers("b", 0.1, [0.3, 0.4]), *layers("c", 1, [0.9])]
     text = said(degradation_reading.sentences({"degradation": pd.DataFrame(rows)}, {}))
-    assert "the index is below 1, so that content outweighs noise, in `b`" in text
-    assert "above 1, so that noises form groups, in `a`" in text
-    assert "not distinguishable from 1, the value of random labels, in `c`" in text
+    assert (
+        "Difference from 1, the index of random labels: shown to be above it, so that noises form "
+        "groups, in `a`; shown to be below it, so that content outweighs noise, in `b`; not shown "
+        "in `c`." in text
+    )
+    few = pd.DataFrame(rows).assign(photographs=9)
+    text = said(degradation_reading.sentences({"degradation": few}, {}))
+    assert "random labels: too few images to tell (at least 10 photographs)." in text
     assert "l1 in `a` (layer 2 of 2; best 0.70 at l1) and at l0 in `c` (layer 1 of 1" in text
     assert "It never does in `b` (best 0.40 at l1)" in text
 
@@ -219,14 +204,17 @@ def test_sensitivity_is_that_of_the_output_and_of_the_strongest_layer():
         for n in ("x", "y")
         for i, (layer, g) in enumerate((("noisy image", 1), ("l", 3.0), ("denoised image", out)))
     ]
-    text = said(sensitivity_reading.sentences({"sensitivity": pd.DataFrame(rows)}, {}))
-    assert "0.500 in `a` and 1.500 in `b`" in text and "lower in `a` under `x` and `y`" in text
+    frame = pd.DataFrame(rows)
+    text = said(sensitivity_reading.sentences({"sensitivity": frame}, {}))
+    assert "0.500 in `a` and 1.500 in `b`" in text
+    few = said(sensitivity_reading.sentences({"sensitivity": frame.assign(photographs=9)}, {}))
+    assert "gain above 1: `b` under" in text and "gain above 1" not in few
     assert "3.00 [2.90, 3.10] in `a` (l, under `x`)" in text
-    assert "gain above 1: `b` under `x` and `y`" in text
+    assert "shown to move more than the noisy image itself, gain above 1: `b` under `x`" in text
     assert "largest of many layers and noises it was selected on these same crops" in text
 
 
-def test_attribution_tells_apart_only_what_enough_photographs_do():
+def test_attribution_of_few_photographs():
     rows = [
         {"model": m, "noise": n, "crop": c, "di": di + c, "outside": 0.1, "note": ""}
         | {"scene": f"{c}.png", "image": f"{c}.png", "reach50": 4}
@@ -236,10 +224,13 @@ def test_attribution_tells_apart_only_what_enough_photographs_do():
         for n in ("gaussian:0", "poisson:3")
         for c in (0, 1)
     ]
-    text = said(attribution_reading.sentences({"attribution": pd.DataFrame(rows)}, {"crop": 24}))
+    frame = pd.DataFrame(rows)
+    frames = {"attribution": frame, "attribution_difference": differences(frame)}
+    text = said(attribution_reading.sentences(frames, {"crop": 24}))
     assert "5.50 in `a` and 3.50 in `b`" in text and "10.0 in `a`" in text
-    assert "Window by window the index of `a` is 2.00 larger than that of `b`: undecided" in text
-    assert "too few photographs (2 photographs, at least 10 are needed)" in text
+    few = "too few images to tell (at least 10 photographs)"
+    assert f"In this mean, `b` - `a` is -2.00: {few}." in text
+    assert f"In this mean, `b` - `a` is 0.0: {few}." in text or f"is +0.0: {few}." in text
     assert "8 of 8 maps reach the border of their crop" in text
     assert "2 photographs are too few for intervals" in text
 

@@ -1,0 +1,118 @@
+"""Differences between models under the same noise, the same photographs left out on both sides."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from analysis.stats import jackknife
+from analysis.stats.controls import Array, Series, average, gap
+
+Bounds = Callable[[float, Array, float], tuple[float, float]]
+"""Makes an interval from a value, the values without photographs, and the level of confidence."""
+
+MEAN = "mean over noises"
+"""Stands for a noise where a row is of the means over noises."""
+
+COLUMNS = (
+    *("model_a", "model_b", "noise", "value", "low", "high", "band_low", "band_high"),
+    "photographs",
+)
+
+
+def over_photographs(value: float, without: Array, level: float) -> tuple[float, float]:
+    """The jackknife interval, one photograph left out at a time."""
+    low, high = jackknife.interval(np.array(value), without, level)
+    return float(low), float(high)
+
+
+def table(
+    values: Mapping[str, Mapping[str, Series]],
+    photographs: int,
+    bounds: Bounds = over_photographs,
+    ratio: bool = False,
+) -> pd.DataFrame:
+    """Every two models under every noise, and in the mean over noises: model b minus model a.
+
+    `low` and `high` are the 95% interval of the difference; `band_low` and `band_high` hold for all
+    noises of two models at once (Bonferroni: for N noises, intervals of level 1 − 0.05/N). The row
+    `mean over noises` is of the noises under which every model has a value; its band is its
+    interval.
+
+    Args:
+        values: by model and noise, each with the same photographs left out.
+        photographs: their number.
+        bounds: makes the intervals.
+        ratio: model b over model a instead, with intervals of logarithms; NaN where a value is not
+            above 0.
+
+    >>> left_out = np.arange(4.0)
+    >>> frame = table(
+    ...     {"a": {"x": Series(1.0, left_out)}, "b": {"x": Series(3.0, left_out + 2)}}, 4
+    ... )
+    >>> frame[["model_a", "model_b", "noise", "value", "low", "high"]].values.tolist()
+    [['a', 'b', 'x', 2.0, 2.0, 2.0]]
+    """
+    of = {model: with_mean(by_noise, shared(values)) for model, by_noise in values.items()}
+    rows = []
+    for a, b in combinations(of, 2):
+        noises = [noise for noise in of[a] if noise in of[b]]
+        known = sum(finite(of[a][noise], of[b][noise]) for noise in noises if noise != MEAN)
+        for noise in noises:
+            level = jackknife.LEVEL
+            every = 1 - (1 - level) / (1 if noise == MEAN else max(1, known))
+            pair = of[b][noise], of[a][noise]
+            numbers = compared(pair, bounds, level, ratio)
+            band = compared(pair, bounds, every, ratio)[1:]
+            rows.append((a, b, noise, *numbers, *band, photographs))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def finite(*series: Series) -> bool:
+    """Whether all values are finite."""
+    return all(math.isfinite(one.value) for one in series)
+
+
+def shared(values: Mapping[str, Mapping[str, Series]]) -> list[str]:
+    """The noises under which every model has a value, of the models that have any."""
+    known = [
+        {noise for noise, one in of.items() if not math.isnan(one.value)} for of in values.values()
+    ]
+    known = [noises for noises in known if noises]
+    order = dict.fromkeys(noise for of in values.values() for noise in of)
+    return [noise for noise in order if known and all(noise in noises for noises in known)]
+
+
+def with_mean(values: Mapping[str, Series], noises: list[str]) -> dict[str, Series]:
+    """A model's values, and of several their mean over some noises."""
+    own = [values[noise] for noise in noises if noise in values]
+    mean = {MEAN: average(own)} if len(values) > 1 and noises and len(own) == len(noises) else {}
+    return {**values, **mean}
+
+
+def compared(
+    pair: tuple[Series, Series], bounds: Bounds, level: float, ratio: bool
+) -> tuple[float, float, float]:
+    """The difference of two values, or their ratio, with its interval.
+
+    Args:
+        pair: the values.
+        bounds: makes the interval.
+        level: of confidence.
+        ratio: the first over the second, rather than minus it.
+    """
+
+    def at_level(value: float, without: Array) -> tuple[float, float]:
+        return bounds(value, without, level)
+
+    with np.errstate(invalid="ignore"):  # the difference of infinite values is no number
+        if not ratio:
+            return gap(*pair, bounds=at_level)
+        value, low, high = (
+            float(np.exp(end)) for end in gap(pair[0].log(), pair[1].log(), bounds=at_level)
+        )
+    return value, low, high
