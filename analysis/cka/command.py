@@ -31,6 +31,7 @@ EXAMPLES = """\
   python -m analysis.cka baseline.pth masked.pth --noise gaussian:15 --noise poisson:3.5
   python -m analysis.cka mine.pth theirs.pth --images photos --crop 128 --limit 256
   python -m analysis.cka 'mine=runs/mine*/model.pth' 'theirs=runs/theirs*/model.pth'
+  python -m analysis.cka --over-training runs/mine --over-training runs/theirs
   python -m analysis.cka masked.pth --layers 're:layers\\.\\d+\\.conv' --unit image
   python -m analysis.cka mine.pth --images clean --noise gaussian:15 --noise folder:noisy
   torchrun --nproc-per-node 4 -m analysis.cka mine.pth theirs.pth --device cuda --compare all
@@ -43,9 +44,9 @@ def prepare(inputs: RunInputs, settings: CKASettings) -> CKASettings:
     Raises:
         BadInput: too few crops, or nothing to compare.
     """
-    from analysis.cka import view_pairs
+    from analysis.cka import compute
 
-    view_pairs.choose(list(inputs.trainings), inputs.specs, settings.compare)
+    compute.chosen_pairs(inputs, settings)
     if several := trainings.several(inputs.trainings):
         if settings.permutations:
             raise BadInput(
@@ -54,6 +55,15 @@ def prepare(inputs: RunInputs, settings: CKASettings) -> CKASettings:
             )
         settings = replace(settings, permutations=0)
     return settings.completed(len(inputs.crops))
+
+
+def mode(settings: CKASettings) -> Analysis:
+    """Models compared, or with `over_training` the snapshots of training runs."""
+    if not settings.over_training:
+        return ANALYSIS
+    from analysis.commands.registry import analysis
+
+    return analysis("cka_over_training")
 
 
 def batches(inputs: RunInputs, settings: CKASettings) -> list[Batch]:
@@ -176,6 +186,7 @@ ANALYSIS = Analysis(
     main_sentences=main_sentences,
     result=result,
     trainings=True,
+    mode=mode,
     table_names=(
         *("cka", "procrustes", "rsa", "knn"),
         *("layers", "depth", "last_quarter", "quarter_difference", "difference"),
@@ -236,6 +247,8 @@ def compare(
     """
     from analysis.cka.result import CKAResult
 
+    if settings.get("over_training"):
+        raise BadInput("over_training: call analysis.cka.over_training(runs) instead")
     result = run_in_memory(ANALYSIS, models, images, progress, **settings)
     assert isinstance(result, CKAResult)
     return result

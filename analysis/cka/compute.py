@@ -20,8 +20,9 @@ from analysis.cka.hsic_sums import Similarity
 from analysis.cka.observer import Comparison, Representations
 from analysis.cka.other_measures import MEASURES
 from analysis.cka.settings import STEADY, CKASettings
-from analysis.cka.tables import Block
-from analysis.commands import trainings
+from analysis.cka.tables import Block, Quarter
+from analysis.cka.view_pairs import Pair
+from analysis.commands import snapshots, trainings
 from analysis.commands.inputs import RunInputs, choose_layers
 from analysis.commands.job import AnalysisJob
 from analysis.engine.controls import NONE
@@ -48,6 +49,20 @@ def make_batches(crops: Sequence[Crop], settings: CKASettings) -> list[Batch]:
     return batches(crops, settings.batch_size or BATCH[settings.sample_unit], per_batch)
 
 
+def chosen_pairs(inputs: RunInputs, settings: CKASettings) -> list[Pair]:
+    """The pairs of views of models that are compared.
+
+    Raises:
+        BadInput: nothing to compare.
+    """
+    if not settings.over_training:
+        return view_pairs.choose(list(inputs.trainings), inputs.specs, settings.compare)
+    by_run: dict[str, list[str]] = {}
+    for model, snapshot in snapshots.of_models(inputs).items():
+        by_run.setdefault(snapshot.run, []).append(model)
+    return view_pairs.over_training(by_run, inputs.specs)
+
+
 def observer(
     inputs: RunInputs, settings: CKASettings, together: Sequence[Batch]
 ) -> Representations:
@@ -56,10 +71,7 @@ def observer(
     small = settings.estimator == "minibatch" and smallest < STEADY
     more = inputs.controls
     layers = choose_layers(inputs.models, settings.layers)
-    pairs = view_pairs.of_networks(
-        view_pairs.choose(list(inputs.trainings), inputs.specs, settings.compare),
-        inputs.trainings,
-    )
+    pairs = view_pairs.of_networks(chosen_pairs(inputs, settings), inputs.trainings)
     controls = NONE if more is None else more.controls
     for model, names in controls.untrained.items():
         layers |= dict.fromkeys(names, layers[model])
@@ -198,6 +210,13 @@ def measured(
 
 def tables(comparison: Comparison, job: AnalysisJob) -> dict[str, pd.DataFrame]:
     """The tables of a comparison, by file name."""
+    return tables_and_quarters(comparison, job)[0]
+
+
+def tables_and_quarters(
+    comparison: Comparison, job: AnalysisJob
+) -> tuple[dict[str, pd.DataFrame], list[Quarter]]:
+    """The tables of a comparison, by file name, and the means over the last quarter of models."""
     settings, inputs, observer = job.settings, job.inputs, job.observer
     assert isinstance(settings, CKASettings) and isinstance(observer, Representations)
     similar = similarities(comparison, observer, settings, inputs.ranks)
@@ -238,7 +257,7 @@ def tables(comparison: Comparison, job: AnalysisJob) -> dict[str, pd.DataFrame]:
         written["quarter_difference.csv"] = cka_tables.quarter_difference(means, several)
         written["difference.csv"] = cka_tables.difference(blocks)
         written["influence.csv"] = cka_tables.influence(blocks, comparison.photographs)
-    return written
+    return written, means
 
 
 def over_trainings(
@@ -246,8 +265,7 @@ def over_trainings(
 ) -> list[Block]:
     """The pairs of models, from those of their networks."""
     by_pair = {block.pair: block for block in single}
-    chosen = view_pairs.choose(list(inputs.trainings), inputs.specs, settings.compare)
-    networks = view_pairs.of_networks(chosen, inputs.trainings)
+    networks = view_pairs.of_networks(chosen_pairs(inputs, settings), inputs.trainings)
     return [
         Block.over_trainings(pair, known)
         for pair, of in networks.items()

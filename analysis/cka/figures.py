@@ -204,6 +204,10 @@ def banded(frame: pd.DataFrame) -> bool:
     return bool(few and frame.low.notna().any())
 
 
+HIGHEST = 1.05
+"""Where axes of similarities end, which intervals may exceed."""
+
+
 def draw_depth(
     axes: Axes, part: pd.DataFrame, models: Sequence[str], single: pd.DataFrame | None = None
 ) -> None:
@@ -227,6 +231,7 @@ def draw_depth(
             )
         if banded(part):
             draw_controls(axes, curve, str(look["color"]))
+    axes.set_ylim(top=min(axes.get_ylim()[1], HIGHEST))
     alike = part.groupby("index").layer.nunique().max() == 1
     labels = names if alike else [str(i) for i in range(len(names))]
     axes.set_xticks(range(len(names)), labels, rotation=90, fontsize=8 if len(names) <= 16 else 6)

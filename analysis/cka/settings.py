@@ -50,6 +50,8 @@ class CKASettings(Settings):
         controls: ceiling, floor and untrained networks beside the values; see
             `analysis.cka.controls`.
         untrained: number of untrained networks of each architecture.
+        over_training: folders of training runs, whose snapshots are the models; see
+            `analysis.cka.over_training`.
     """
 
     layers: tuple[str, ...] = option(
@@ -115,6 +117,14 @@ class CKASettings(Settings):
     intervals: bool = intervals_option("photographs")
     controls: bool = controls_option()
     untrained: int = untrained_option()
+    over_training: tuple[str, ...] = option(
+        (),
+        "folder of a training run, instead of models: similarity over its snapshots, between the "
+        "noises and with the end of training; NAME=PATTERN for several trainings of one model "
+        "(repeatable)",
+        metavar="RUN",
+        shown="",
+    )
 
     def __post_init__(self) -> None:
         """Check the settings, and that they go together.
@@ -124,6 +134,8 @@ class CKASettings(Settings):
         """
         super().__post_init__()
         other = self.measure != "cka"
+        if self.over_training and self.compare != "reference":
+            raise BadInput(f"--compare {self.compare}: has no effect with --over-training")
         if self.crop is None:
             raise BadInput("crop None: CKA compares crops of one size; give --crop")
         if other and (self.unit == "position" or self.kernel != "linear"):

@@ -78,3 +78,29 @@ def of_networks(
         names = product(*sides) if single else zip(*sides, strict=False)
         found[a, b] = [(View(one, a.noise), View(two, b.noise)) for one, two in names]
     return found
+
+
+def over_training(models: Mapping[str, Sequence[str]], noises: Sequence[str]) -> list[Pair]:
+    """The pairs of a training's snapshots: each under two noises, and each with the last.
+
+    Args:
+        models: snapshots by run, in the order of their steps.
+        noises: the reference first.
+
+    Returns:
+        Each model under the reference against itself under every other noise; then each but the
+        last of its run under the reference against the last.
+    """
+    first, *others = noises
+    own = [
+        (View(model, first), View(model, noise))
+        for snapshots in models.values()
+        for model in snapshots
+        for noise in others
+    ]
+    last = [
+        (View(model, first), View(snapshots[-1], first))
+        for snapshots in models.values()
+        for model in snapshots[:-1]
+    ]
+    return [*own, *last]

@@ -17,11 +17,13 @@ from analysis.text import matched_noises, trainings
 from analysis.text.equal_weights import same_weights
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     import pandas as pd
     from matplotlib.figure import Figure
 
     from analysis.commands.index import Index
-    from analysis.commands.inputs import RunInputs
+    from analysis.commands.inputs import Models, RunInputs
     from analysis.commands.job import AnalysisJob
     from analysis.commands.result import Result
     from analysis.engine.observer import Batch, Observer
@@ -91,6 +93,7 @@ class Analysis:
         result: the class of its results.
         mode: the record of the run that settings ask for, where an option of the command stands
             for another kind of run; by default this one.
+        requests: takes the models of a command line in another way than as checkpoints.
         trainings: whether its tables have the mean over several trainings of a model.
     """
 
@@ -123,6 +126,7 @@ class Analysis:
     package: str = ""
     result: Callable[[], type[Result]] | None = None
     mode: Callable[[Any], Analysis] | None = None
+    requests: Callable[[Any, Namespace], Models] | None = None
     trainings: bool = False
 
     def all_sentences(self, frames: Frames, manifest: Manifest) -> list[str]:

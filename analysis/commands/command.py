@@ -45,7 +45,9 @@ def run_arguments(analysis: Analysis, arguments: Sequence[str], command: str = "
 def run_parsed(analysis: Analysis, parsed: Namespace, command: str) -> Path:
     """Run an analysis on parsed arguments; returns the run folder."""
     settings = settings_from(analysis.settings, parsed)
-    models = cli_options.resolve_requests(parsed)
+    record = analysis.mode(settings) if analysis.mode is not None else analysis
+    requests = record.requests
+    models = requests(settings, parsed) if requests else cli_options.resolve_requests(parsed)
     return run(analysis, models, settings, output_options(parsed, command))
 
 

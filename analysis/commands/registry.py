@@ -35,7 +35,8 @@ BUILT_IN = (
 """In the order in which a report shows them."""
 
 MODES = {
-    "noisy_pictures": ("analysis.generalization.noisy.command", "generalization MODEL --noisy")
+    "noisy_pictures": ("analysis.generalization.noisy.command", "generalization MODEL --noisy"),
+    "cka_over_training": ("analysis.cka.over_training.command", "cka --over-training"),
 }
 """Further kinds of runs, by name in manifests: the module of their record, and the command."""
 

@@ -12,9 +12,9 @@ NAMED = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "e
 
 
 def counts(manifest: Mapping[str, Any]) -> dict[str, int]:
-    """How many trainings each loaded model of a run has."""
+    """How many trainings each loaded model of a run has; of snapshots, those of their run."""
     return {
-        name: len(about.get("trainings", (name,)))
+        about.get("snapshot", {}).get("run", name): len(about.get("trainings", (name,)))
         for name, about in manifest.get("models", {}).items()
     }
 

@@ -1,0 +1,1 @@
+"""Similarity over the snapshots of training runs."""

@@ -1,0 +1,170 @@
+"""Snapshots of training runs as models of a run, by step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from analysis.commands import trainings
+from analysis.commands.controls import network_key
+from analysis.commands.inputs import load_inputs
+from analysis.text.names import unique_names
+from mtd.loading.model_names import named_files
+from mtd.loading.snapshots import checkpoint_files, step_of
+from mtd.utils.errors import BadInput
+from mtd.utils.messages import plural
+
+if TYPE_CHECKING:
+    from analysis.commands.inputs import RunInputs
+    from analysis.commands.settings import Settings
+    from mtd.data.photographs import Photograph
+    from mtd.networks.base import Denoiser
+
+SNAPSHOT = "snapshot"
+"""The entry of a network's source that says of which run and step it is."""
+
+
+class Snapshot(NamedTuple):
+    """Where a model is in a training.
+
+    Attributes:
+        run: name of the run, or of the model that several runs are trainings of.
+        step: of the training.
+    """
+
+    run: str
+    step: int
+
+
+def folders_of(runs: Sequence[str]) -> dict[str, dict[str, Path]]:
+    """The folders of runs by the run's name, and there by the training's.
+
+    Args:
+        runs: folders, `NAME=FOLDER`, or `NAME=PATTERN` for several trainings of one model.
+
+    Raises:
+        BadInput: no match, or a name twice.
+    """
+    given = [entry for text in runs for entry in named_files(text.rstrip("/"))]
+    by_name: dict[str, list[str]] = {}
+    for name, path in given:
+        if name:
+            by_name.setdefault(name, []).append(path)
+    plain = [path for name, path in given if not name]
+    unnamed = dict(zip(plain, unique_names(plain), strict=True))
+    found: dict[str, dict[str, Path]] = {}
+    for name, path in given:
+        own = name or unnamed[path]
+        if own in found and (not name or own in unnamed.values()):
+            raise BadInput(
+                f"two runs are named {own!r}: give one of them another name, NAME=FOLDER"
+            )
+        if own not in found:
+            paths = by_name.get(name, [path])
+            several = trainings.names_for(own, paths) if len(paths) > 1 else [own]
+            found[own] = dict(zip(several, map(Path, paths), strict=True))
+    return found
+
+
+def load(
+    runs: Sequence[str],
+    settings: Settings,
+    photographs: Sequence[Photograph] | None,
+    option: str,
+) -> RunInputs:
+    """The snapshots of training runs as models, in the order of their steps.
+
+    Of several trainings of one model those steps are kept that all have; they are trainings of the
+    model at that step.
+
+    Args:
+        runs: see `folders_of`.
+        settings: of the analysis.
+        photographs: the clean images; by default those of `settings.images`.
+        option: that names the runs, for messages.
+
+    Raises:
+        BadInput: a folder without snapshots, fewer than two steps, or anything that cannot be used.
+    """
+    folders = folders_of(runs)
+    files = {
+        f"{training}, {file.name}": (run, training, file)
+        for run, own in folders.items()
+        for training, folder in own.items()
+        for file in checkpoint_files(folder, option)
+    }
+    inputs = load_inputs(
+        {name: file for name, (_, _, file) in files.items()}, settings, photographs
+    )
+    with inputs.ranks.raise_on_all_ranks():
+        models: dict[str, Denoiser] = {}
+        left_out: list[str] = []
+        for run, own in folders.items():
+            of_run = {
+                training: {
+                    name: model
+                    for name, model in inputs.models.items()
+                    if files[name][:2] == (run, training)
+                }
+                for training in own
+            }
+            steps, unused = by_step(run, of_run, option)
+            models |= steps
+            left_out += unused
+        named = replace(inputs, models=models, skipped=(*inputs.skipped, *left_out))
+        return named.with_models({})
+
+
+def by_step(
+    run: str, of_run: Mapping[str, Mapping[str, Denoiser]], option: str
+) -> tuple[dict[str, Denoiser], list[str]]:
+    """A run's networks by step and training, and lines on those that are left out.
+
+    Raises:
+        BadInput: fewer than two steps that all trainings have.
+    """
+    left_out: list[str] = []
+    steps: dict[str, dict[int, Denoiser]] = {training: {} for training in of_run}
+    for training, networks in of_run.items():
+        for name, network in networks.items():
+            source = network.source
+            step = step_of(Path(source["path"]), source.get("training") or {})
+            if step is None:
+                left_out.append(f"left out {name}: no step in its name or metadata")
+            elif step in steps[training]:
+                left_out.append(f"left out {name}: another file is of step {step:,}")
+            else:
+                steps[training][step] = network
+    common = sorted(set.intersection(*(set(own) for own in steps.values())))
+    if len(common) < 2:
+        raise BadInput(
+            f"{option} {run}: {plural(len(common), 'step')} with a snapshot of every training; "
+            "expected two or more, such as snapshot-000500.pth"
+        )
+    found = {}
+    for step in common:
+        model = f"{run}, step {step:,}"
+        for training, own in steps.items():
+            network = own[step]
+            name = model if len(steps) == 1 else f"{training}, step {step:,}"
+            network.source = {**network.source, SNAPSHOT: Snapshot(run, step)._asdict()}
+            if name != model:
+                trainings.marked({name: network}, {name: model})
+            found[name] = network
+    trainings.check(found, network_key)
+    return found, left_out
+
+
+def of_models(inputs: RunInputs) -> dict[str, Snapshot]:
+    """Run and step of every model, or of those of several trainings."""
+    return {
+        model: Snapshot(**inputs.models[names[0]].source[SNAPSHOT])
+        for model, names in inputs.trainings.items()
+    }
+
+
+def said(manifest: Mapping[str, Any]) -> dict[str, Snapshot]:
+    """Run and step of every model, from a run's manifest."""
+    return {name: Snapshot(**about[SNAPSHOT]) for name, about in manifest["models"].items()}
