@@ -38,6 +38,7 @@ PACKAGES = (
 )
 TEXT = {
     *("model", "model_a", "model_b", "noise", "noise_a", "noise_b", "layer", "layer_a", "layer_b"),
+    *("training", "training_a", "training_b"),
     *("image", "scene", "sha256", "reason", "estimator", "unit", "kernel", "centering", "pairs"),
     *("kind", "metric", "run", "source", "quantity", "trained", "reference", "compared_with"),
     *(

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.text.markdown import code, codes
+from analysis.commands import trainings
+from analysis.text.markdown import code, codes, listed
 from mtd.loading.model_names import prefixed
 from mtd.noise.training_noise import TrainingNoise, changes_nothing
 from mtd.utils.errors import BadInput, nearest
@@ -34,10 +35,10 @@ def of_models(
     otherwise: Sequence[str] = (),
     levels: LevelsOf = dict,
 ) -> dict[str, tuple[str, ...] | None]:
-    """Which noises each model was trained on.
+    """Which noises each model was trained on; of several trainings, each of them.
 
     Args:
-        models: by name; those without a source, such as the noisy input, are left out.
+        models: networks by name; those without a source, such as the noisy input, are left out.
         given: values of `--in-distribution`; those that name a model come before others, and all
             before what a checkpoint says.
         specs: the noises of the run.
@@ -45,7 +46,7 @@ def of_models(
         levels: see `within`.
 
     Raises:
-        BadInput: an unknown model or noise.
+        BadInput: an unknown model or noise, or trainings of one model on different noises.
     """
     trained: dict[str, tuple[str, ...] | None] = {}
     for name, (texts, said) in statements(models, given, specs).items():
@@ -68,13 +69,31 @@ def statements(
     Raises:
         BadInput: see `of_models`.
     """
-    loaded = {name: model.source for name, model in models.items() if model.source}
-    of_all, of_one = by_name(given, {n: [n, str(s.get("path"))] for n, s in loaded.items()}, specs)
+    loaded = {name: model for name, model in models.items() if model.source}
+    of_model = trainings.trainings_of(loaded)
+    calls = {
+        name: [name] + [str(loaded[own].source.get("path")) for own in names if own == name]
+        for name, names in of_model.items()
+    }
+    of_all, of_one = by_name(given, calls, specs)
     found = {}
-    for name, source in loaded.items():
-        said = (source.get("training") or {}).get("noise")
-        found[name] = (of_one.get(name) or of_all, said if isinstance(said, str) else None)
+    for name, names in of_model.items():
+        texts = of_one.get(name) or of_all
+        said = {own: said_by(loaded[own].source) for own in names}
+        if len(set(said.values())) > 1 and not texts:
+            each = [f"{noise or 'unknown'} of {own}" for own, noise in said.items()]
+            raise BadInput(
+                f"{name}: its trainings were trained on different noises ({listed(each)}); give "
+                f"trainings that differ in their seed alone, or {OPTION} {name}=SPEC"
+            )
+        found[name] = (texts, said[names[0]])
     return found
+
+
+def said_by(source: Mapping[str, Any]) -> str | None:
+    """The noise that a checkpoint says it was trained on; None if it does not."""
+    said = (source.get("training") or {}).get("noise")
+    return said if isinstance(said, str) else None
 
 
 GIVEN = "in_distribution_given"

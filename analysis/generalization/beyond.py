@@ -14,13 +14,15 @@ from analysis.generalization.pairwise_tests import ALL, OUTSIDE
 from analysis.generalization.scoring import (
     Condition,
     Table,
+    estimate,
     facts,
-    interval,
     means,
     weighted,
     weights,
 )
+from analysis.stats.controls import COLUMNS as OF_TRAININGS
 from analysis.stats.jackknife import ENOUGH
+from analysis.stats.trainings import subtract
 from analysis.text.markdown import bounded, code, codes, listed, side
 from mtd.loading.classical import CLASSICAL, FILTER
 from mtd.utils.messages import plural
@@ -51,6 +53,9 @@ def table(scores: Table) -> pd.DataFrame:
     the model is better, also where less is better, with its 95% interval over photographs. Noises
     are those that no model was trained on, and all of them together, every kind counting the same;
     where it is not known what any model was trained on, all noises.
+
+    Of a model with several trainings the mean is compared, and the interval is over photographs
+    and trainings; the filters of its trainings are subtracted from them one by one.
     """
     trained = False if scores.has_split else None
     weight = weights(scores.conditions, trained)
@@ -65,7 +70,12 @@ def table(scores: Table) -> pd.DataFrame:
             ]
         joint = OUTSIDE if scores.has_split else ALL
         for noise, own in each_noise(scores.conditions, used, weight, joint):
-            value, low, high = interval(scores, partial(weighted, weight=own), gains, own > 0)
+            score = partial(weighted, weight=own)
+            single = sign * score([c.single.mean(0) for c in scores.conditions])
+            own_samples, beside = (scores.samples(single)[i] for i in pair)
+            samples = subtract(own_samples, beside, same_networks=True)
+            found = estimate(scores, score, [samples], gains, own > 0)
+            low, high = found.bounds()
             counted = {c.population for c, part in zip(scores.conditions, own, strict=True) if part}
             rows.append(
                 {
@@ -74,13 +84,17 @@ def table(scores: Table) -> pd.DataFrame:
                     "compared_with": what,
                     "reference": reference,
                     "noise": noise,
-                    "gain": value[0],
+                    "gain": found.value[0],
                     "low": low[0],
                     "high": high[0],
                     "photographs": sum(scores.photographs[place] for place in counted),
                 }
             )
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+            if scores.several:
+                rows[-1] |= {"trainings": len(scores.trainings[model])}
+                rows[-1] |= {name: end[0] for name, end in found.columns().items()}
+    further = OF_TRAININGS if scores.several else ()
+    return pd.DataFrame(rows, columns=[*COLUMNS, *further])
 
 
 def each_noise(

@@ -182,6 +182,7 @@ ANALYSIS = Analysis(
     result=result,
     table_names=(
         *("results", "generalization", "noises", "tests", "references", "strips"),
+        *("generalization_by_training", "noises_by_training", "references_by_training"),
         "estimated_levels",
     ),
     keys={
@@ -193,6 +194,7 @@ ANALYSIS = Analysis(
     },
     report_crops=24,
     mode=mode,
+    trainings=True,
 )
 
 

@@ -14,6 +14,7 @@ import torch
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
+from analysis.commands.trainings import TRAINING
 from analysis.generalization.scoring import CROP, contestants
 from analysis.plotting.model_styles import DPI
 from analysis.text.names import wrapped
@@ -70,7 +71,8 @@ def choose(results: pd.DataFrame) -> list[StripImage]:
             continue
         weakest = rows[rows.model == NOISY] if (rows.model == NOISY).any() else models
         noise = str(weakest.groupby("noise", sort=False).value.mean().idxmin())
-        ranked = models[models.noise == noise].groupby(CROP, sort=False).value.mean()
+        each = models[models.noise == noise].groupby(["model", *CROP], sort=False).value.mean()
+        ranked = each.groupby(CROP, sort=False).mean()
         ranked = ranked.sort_values(kind="stable")
         places = {"worst": 0, "representative": (len(ranked) - 1) // 2}
         for reason, place in reversed(places.items()):
@@ -163,8 +165,13 @@ def table(
     results: pd.DataFrame,
     window: int,
 ) -> pd.DataFrame:
-    """One row for each picture of each strip: where it is, PSNR of the square and the whole."""
-    psnr = results[results.metric == "psnr"].set_index(["noise", "model", *CROP]).value
+    """One row for each picture of each strip: where it is, PSNR of the square and the whole.
+
+    Of a model with several trainings the pictures are of the first, which the column `training`
+    names; runs without such models lack it.
+    """
+    shown = results[results.metric == "psnr"].drop_duplicates(["noise", "model", *CROP])
+    psnr = shown.set_index(["noise", "model", *CROP]).value
     rows = []
     for number, (item, by_name) in enumerate(zip(chosen, pictures, strict=True)):
         crop = next(c for batch in batches for c in batch.crops if matches(c, item.crop))
@@ -184,7 +191,11 @@ def table(
                 }
             )
     columns = ["strip", "noise", "reason", "model", *CROP, "square_top", "square_left"]
-    return pd.DataFrame(rows, columns=[*columns, "psnr", "psnr_square"])
+    frame = pd.DataFrame(rows, columns=[*columns, "psnr", "psnr_square"])
+    if TRAINING in results:
+        first = results.drop_duplicates("model").set_index("model")[TRAINING]
+        frame[TRAINING] = frame.model.map(first)
+    return frame
 
 
 def to_bytes(pictures: Sequence[dict[str, Pixels]]) -> bytes:
@@ -259,13 +270,14 @@ class Strip:
 
 def strip(part: pd.DataFrame, pictures: dict[str, Pixels], models: Sequence[str]) -> Strip:
     """The strip that some rows of `table` describe."""
-    first, psnr = part.iloc[0], part.set_index("model").psnr_square
+    first, psnr, titles = part.iloc[0], part.set_index("model").psnr_square, titles_of(part)
     clean = pictures[f"{first.strip}/{TARGET}"]
     step = overview_step(int(first.height), int(first.width))
     frame = (first.square_left, first.square_top, clean.shape[1], clean.shape[0])
     left, top, width, height = (float(value) / step for value in frame)
     squares = [
-        (name, pictures[f"{first.strip}/{name}"], float(psnr[name])) for name in (NOISY, *models)
+        (titles.get(name, name), pictures[f"{first.strip}/{name}"], float(psnr[name]))
+        for name in (NOISY, *models)
     ]
     return Strip(
         f"{wrapped(str(first.image), WIDE)}\n{first.reason}",
@@ -273,6 +285,11 @@ def strip(part: pd.DataFrame, pictures: dict[str, Pixels], models: Sequence[str]
         (left, top, width, height),
         [*squares, ("clean", clean, None)],
     )
+
+
+def titles_of(part: pd.DataFrame) -> dict[str, str]:
+    """By model, the training whose pictures are shown; empty in runs without several."""
+    return dict(zip(part.model, part[TRAINING], strict=True)) if TRAINING in part else {}
 
 
 def draw(title: str, strips: Sequence[Strip]) -> Figure:

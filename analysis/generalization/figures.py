@@ -19,13 +19,20 @@ from analysis.generalization.scoring import contestants, facts, references_in
 from analysis.generalization.summary import label
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import DPI, crowded, style
+from analysis.plotting.trainings import DRAWN, thin_lines
+from analysis.stats.trainings import LEAST
 from analysis.text.intervals import bands
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import kind_label, level_falls, level_unit, preset
 from mtd.loading.classical import is_spec
 
+BESIDE = 0.04
+"""How far to the right of a model's point the dots of its trainings are, in noises."""
 
-def curves(frame: pd.DataFrame, metric: str, about: str = "") -> Figure | None:
+
+def curves(
+    frame: pd.DataFrame, metric: str, about: str = "", single: pd.DataFrame | None = None
+) -> Figure | None:
     """Mean over images against noise level, a panel for each kind, 95% intervals as bands.
 
     Kinds with one level share the last panel, each at a place of its own.
@@ -34,13 +41,15 @@ def curves(frame: pd.DataFrame, metric: str, about: str = "") -> Figure | None:
         frame: see `analysis.generalization.scoring.noises`.
         metric: of its column `metric`.
         about: what was measured on what, for the title.
+        single: the same of single trainings, if models have several.
     """
     part = without_many_filters(frame[frame.metric == metric])
+    single = None if single is None else single[single.metric == metric]
     if part.empty:
         return None
     models = list(dict.fromkeys(part.model))
-    many, single = by_levels(part)
-    count = len(many) + (not single.empty)
+    many, others = by_levels(part)
+    count = len(many) + (not others.empty)
     columns = min(3, count)
     lines = -(-count // columns)
     figure = Figure(figsize=(4.3 * columns, 3.5 * lines + 0.9), dpi=DPI, layout="constrained")
@@ -48,14 +57,15 @@ def curves(frame: pd.DataFrame, metric: str, about: str = "") -> Figure | None:
     for axes in grid.flat[count:]:
         axes.set_axis_off()
     for axes, rows in zip(grid.flat, many.values(), strict=False):
-        draw_levels(axes, rows, models)
-    if not single.empty:
-        draw_single_levels(grid.flat[len(many)], single, models)
+        draw_levels(axes, rows, models, single)
+    if not others.empty:
+        draw_single_levels(grid.flat[len(many)], others, models, single)
     for axes in grid[:, 0]:
         axes.set_ylabel(label(metric), fontsize=8)
     model_styles.add(figure, models)
     heading = f"{facts(metric).label} over noise level, {about}" if about else ""
-    lines_of = filter(None, (heading, title(part), preset(part)))
+    drawn = "" if single is None else DRAWN if others.empty else f"{DRAWN}, or small dots"
+    lines_of = filter(None, (heading, title(part), drawn, preset(part)))
     figure.suptitle("\n".join(lines_of), fontsize=10)
     return figure
 
@@ -72,9 +82,12 @@ def title(part: pd.DataFrame) -> str:
     images = f"{crops[0]}" if len(crops) == 1 else f"{crops[0]} to {crops[-1]}"
     if crowded(list(dict.fromkeys(part.model))):
         return f"Mean over {images} images or crops; intervals are in noises.csv"
+    over = bands(summary.photographs(part))
+    if "trainings" in part and (part.trainings >= LEAST).any():
+        over += " and trainings"
     return (
-        f"Mean over {images} images or crops; bands and bars: "
-        f"{bands(summary.photographs(part))} (models are compared in tests.csv)"
+        f"Mean over {images} images or crops; bands and bars: {over} (models are compared in "
+        "tests.csv)"
     )
 
 
@@ -88,9 +101,13 @@ def by_levels(part: pd.DataFrame) -> tuple[dict[str, pd.DataFrame], pd.DataFrame
     return many, part[part.level.isna() | ~part.kind.isin(list(many))]
 
 
-def draw_levels(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
-    """Curves of one kind of noise over its levels, on given axes."""
+def draw_levels(
+    axes: Axes, rows: pd.DataFrame, models: list[str], single: pd.DataFrame | None = None
+) -> None:
+    """Curves of one kind of noise over its levels, on given axes, and those of single trainings."""
     kind = str(rows.kind.iloc[0])
+    trainings = None if single is None else single[single.noise.isin(rows.noise)]
+    trainings = None if trainings is None else trainings.sort_values("level")
     for model in models:
         curve = rows[rows.model == model].sort_values("level")
         look = style(model, models)
@@ -99,6 +116,8 @@ def draw_levels(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
             axes.fill_between(
                 curve.level, curve.low, curve.high, color=str(look["color"]), alpha=0.15, lw=0
             )
+        if not is_spec(model):
+            thin_lines(axes, trainings, model, "level", "mean", look["color"])
     marks = summary.trained_marks(rows)
     for level, noise in dict(zip(rows.level, rows.noise, strict=True)).items():
         if not marks[noise]:
@@ -123,7 +142,9 @@ def draw_levels(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
     axes.set_xlabel(level_unit(kind), fontsize=9)
 
 
-def draw_single_levels(axes: Axes, rows: pd.DataFrame, models: list[str]) -> None:
+def draw_single_levels(
+    axes: Axes, rows: pd.DataFrame, models: list[str], single: pd.DataFrame | None = None
+) -> None:
     """Noises that have one level only, on given axes, each at a place of its own."""
     noises = list(dict.fromkeys(rows.noise))
     offsets = np.linspace(-0.25, 0.25, len(models)) if len(models) > 1 else [0.0]
@@ -134,6 +155,10 @@ def draw_single_levels(axes: Axes, rows: pd.DataFrame, models: list[str]) -> Non
         places = np.arange(len(noises)) + offset
         bars = None if crowded(models) or is_spec(model) else error
         axes.errorbar(places, part["mean"], bars, capsize=2, lw=1, label=model, **look)  # type: ignore[arg-type]
+        if single is not None and not is_spec(model):
+            dots = single[(single.model == model) & single.noise.isin(noises)]
+            beside = [noises.index(noise) + offset + BESIDE for noise in dots.noise]
+            axes.plot(beside, dots["mean"], ".", ms=4, alpha=0.7, color=str(look["color"]))
     marks = summary.trained_marks(rows)
     names = [f"{wrapped(n, 18)}\n{wrapped(marks[n], 30)}".strip() for n in noises]
     axes.set_xticks(range(len(noises)), names, fontsize=8, rotation=20)
@@ -201,6 +226,7 @@ def draw_ranks(axes: Axes, part: pd.DataFrame, order: list[str], metric: str) ->
 def figures(frames: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> dict[str, Figure]:
     """Level curves of every metric, and the rank map, by the name of their file."""
     noises, about = frames["noises"], summary.measured(frames["results"], manifest)
-    drawn = {f"levels_{m}": curves(noises, str(m), about) for m in noises.metric.unique()}
+    single = frames.get("noises_by_training")
+    drawn = {f"levels_{m}": curves(noises, str(m), about, single) for m in noises.metric.unique()}
     drawn["ranks"] = rank_map(noises, summary.best_first(frames["generalization"], "psnr"))
     return {name: figure for name, figure in drawn.items() if figure is not None}

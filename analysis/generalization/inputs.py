@@ -76,6 +76,11 @@ class BenchmarkInputs(RunInputs):
     missing: str = ""
 
     @property
+    def trainings(self) -> dict[str, tuple[str, ...]]:
+        """See `RunInputs.trainings`; the filters of a model's trainings are one reference."""
+        return references.grouped(super().trainings, self.references)
+
+    @property
     def all_noises(self) -> list[Noise | Recorded]:
         """Every noise, those of paired images last."""
         return [*self.noises, *(pair.images.recorded for pair in self.paired)]
@@ -375,7 +380,8 @@ def tiled(inputs: BenchmarkInputs) -> list[str]:
     """Models that see whole images, and are given tiles to save memory."""
     forward, names = inputs.forward, []
     sizes = {crop.pixels.shape[:2] for crop in inputs.all_crops}
-    for name, model in inputs.models.items():
+    for name, (first, *_) in inputs.trainings.items():
+        model = inputs.models[first]
         if not model.source or model.reach is not None:
             continue
         shapes = {(1, *size) for size in sizes}

@@ -87,8 +87,9 @@ def comparisons(result: GeneralizationResult, metric: str) -> list[Displayed]:
     for number_ in list(chosen)[:STRIPS]:
         rows = frame[frame["strip"] == number_]
         psnr, first = rows.set_index("model").psnr_square, rows.iloc[0]
+        titles = comparison_strips.titles_of(rows)
         squares = {
-            name: (pictures[f"{number_}/{name}"], f"{number(psnr[name])} dB")
+            titles.get(name, name): (pictures[f"{number_}/{name}"], f"{number(psnr[name])} dB")
             for name in ((*models, NOISY) if len(models) > 1 else (NOISY, *models))
             if name in psnr.index
         }

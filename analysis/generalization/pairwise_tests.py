@@ -10,9 +10,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.generalization.scoring import Table, facts, interval, weighted, weights
+from analysis.generalization.scoring import Table, estimate, facts, weighted, weights
+from analysis.stats.controls import COLUMNS
 from analysis.stats.jackknife import ENOUGH
 from analysis.stats.paired_tests import LEVEL, draws_needed, holm, least_p, wilcoxon
+from analysis.stats.trainings import subtract
 from analysis.text.markdown import side
 from analysis.text.terminal import plural
 
@@ -34,6 +36,10 @@ def paired(table: Table) -> pd.DataFrame:
     are averaged first), NaN for fewer than `ENOUGH`; `p_holm`, corrected for all tests of the
     metric. The joint test is of each image's mean over noises, every kind counting the same, where
     all those noises share the images.
+
+    Of models with several trainings the means over them are compared. The interval is over
+    photographs, and over the trainings of both models, which are independent, where both have
+    three; `better` and `p` are over photographs alone.
     """
     sign = 1 if table.higher else -1
     none = not table.has_split
@@ -47,13 +53,16 @@ def paired(table: Table) -> pd.DataFrame:
         units, population = conditions[0].units, conditions[0].population
         with np.errstate(invalid="ignore"):  # the difference of infinite values is no number
             values = weighted([c.values for c in conditions], weight)
+            single = weighted([c.single for c in conditions], weight).mean(0)
         alone = replace(table, conditions=[conditions[0]])
         for a, b in combinations(range(len(table.contestants)), 2):
             if noise == OUTSIDE and (table.unknown[a] or table.unknown[b]):
                 continue
             with np.errstate(invalid="ignore"):
                 change = values[:, a] - values[:, b]
-            mean, low, high = interval(alone, lambda parts: parts[0], [change[:, None]])
+            samples = subtract(table.samples(single)[a], table.samples(single)[b], False)
+            found = estimate(alone, lambda parts: parts[0], [samples], [change[:, None]])
+            low, high = found.bounds()
             each = np.array(
                 [change[units == i].mean() for i in range(table.photographs[population])]
             )
@@ -64,7 +73,7 @@ def paired(table: Table) -> pd.DataFrame:
                     "metric": table.metric,
                     "model_a": table.models[a],
                     "model_b": table.models[b],
-                    "difference": mean[0],
+                    "difference": found.value[0],
                     "low": low[0],
                     "high": high[0],
                     "better": float((sign * each > 0).mean()) if known else np.nan,
@@ -72,8 +81,13 @@ def paired(table: Table) -> pd.DataFrame:
                     "photographs": len(each),
                 }
             )
+            if table.several:
+                of = [len(table.trainings[table.models[i]]) for i in (a, b)]
+                rows[-1] |= {"trainings": min(of)}
+                rows[-1] |= {name: float(end[0]) for name, end in found.columns().items()}
     columns = ["noise", "metric", "model_a", "model_b", "difference", "low", "high", "better"]
-    frame = pd.DataFrame(rows, columns=[*columns, "p", "photographs"])
+    further = COLUMNS if table.several else ()
+    frame = pd.DataFrame(rows, columns=[*columns, "p", "photographs", *further])
     frame.insert(9, "p_holm", holm(list(frame.p)))
     return frame
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from analysis.commands import training_noises
+from analysis.commands import training_noises, trainings
 from analysis.commands.inputs import RunInputs
+from analysis.commands.trainings import Trainings
 from analysis.text.markdown import codes
 from mtd.data.crops import crops, to_tensor
 from mtd.data.photographs import BUNDLED, Photograph, photographs
@@ -57,12 +58,14 @@ class References:
         tuned_on: photographs and noises that the blur was chosen on; empty without a blur.
         without: models without a fixed filter, since their training is unknown, or their output
             is not finite.
+        trainings: the filters of a model with several trainings, one of each, by their common name.
     """
 
     models: Mapping[str, Denoiser] = field(default_factory=dict)
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     tuned_on: Mapping[str, Any] = field(default_factory=dict)
     without: tuple[str, ...] = ()
+    trainings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def entry(models: Mapping[str, Denoiser], references: References) -> dict[str, Any]:
@@ -72,7 +75,8 @@ def entry(models: Mapping[str, Denoiser], references: References) -> dict[str, A
         models: all of the run.
         references: that were added to them.
     """
-    sources = {name: references.sources.get(name, models[name].source) for name in names(models)}
+    of = {name: references.sources.get(name, models[name].source) for name in names(models)}
+    sources = trainings.entries(grouped({name: (name,) for name in of}, references), of)
     about: dict[str, Any] = {"references": sources} if sources else {}
     if references.tuned_on:
         about["blur_tuned_on"] = dict(references.tuned_on)
@@ -109,17 +113,48 @@ def build(
         made.append(classical.classical(ClassicalConfig(kind="blur", parameter=sigma).spec))
         tuned_on = {"noises": every, "photographs": list(names)}
     made.append(classical.classical(MEDIAN))
-    for name, noises in trained.items():
-        if noises:
-            drawn = [parse(spec) for spec in noises]
-            own = classical.filter_of(f"{FILTER}{name}", inputs.models[name], drawn)
-            made += [own] * bool(np.isfinite(own.config.gains).all())
+    networks_of = trainings.trainings_of(networks(inputs.models))
+    filters = {
+        f"{FILTER}{model}": filters_of({name: inputs.models[name] for name in own}, trained[model])
+        for model, own in networks_of.items()
+    }
+    made += [own for several in filters.values() for own in several]
     new = {model.source["path"]: model for model in made if model.spec not in inputs.models}
     sources = {name: model.source for name, model in new.items()}
     for model in new.values():
         model.source = {}
-    without = tuple(name for name in trained if f"{FILTER}{name}" not in {**new, **inputs.models})
-    return References(new, sources, tuned_on, without)
+    there = {*new, *inputs.models}
+    without = tuple(
+        model
+        for model, own in networks_of.items()
+        if not all(f"{FILTER}{name}" in there for name in own)
+    )
+    own_names = {name: tuple(one.spec for one in several) for name, several in filters.items()}
+    return References(new, sources, tuned_on, without, trainings.several(own_names))
+
+
+def filters_of(trained: Mapping[str, Denoiser], noises: Sequence[str]) -> list[FixedFilter]:
+    """The fixed filter of each training of a model; none if one has gains that are not finite.
+
+    Args:
+        trained: its trainings by name.
+        noises: that they were trained on; without any there are no filters.
+    """
+    if not noises:
+        return []
+    drawn = [parse(spec) for spec in noises]
+    found = [classical.filter_of(f"{FILTER}{name}", own, drawn) for name, own in trained.items()]
+    return found if all(np.isfinite(own.config.gains).all() for own in found) else []
+
+
+def grouped(of: Trainings, references: References) -> dict[str, tuple[str, ...]]:
+    """Models and their trainings, the filters of a model's trainings being one reference."""
+    filters = {name: model for model, own in references.trainings.items() for name in own}
+    found: dict[str, tuple[str, ...]] = {}
+    for name, own in of.items():
+        reference = filters.get(name, name)
+        found[reference] = (*found.get(reference, ()), *own)
+    return found
 
 
 def networks(models: Mapping[str, Denoiser]) -> dict[str, Denoiser]:
@@ -155,7 +190,7 @@ def noises_of(
     given: Sequence[str],
     otherwise: Sequence[str],
 ) -> dict[str, list[str]]:
-    """By network, the noises that it was trained on and that can be drawn; none if unknown.
+    """By model, the noises that it was trained on and that can be drawn; none if unknown.
 
     Of a range of levels those of the run. For the arguments see `build`.
     """

@@ -9,7 +9,7 @@ from analysis.commands.result import Result
 from analysis.generalization import figures, reading, summary
 from analysis.generalization.scoring import contestants
 from analysis.plotting.axes import new_axes
-from analysis.text import matched_noises
+from analysis.text import matched_noises, trainings
 from analysis.text.equal_weights import same_weights
 from mtd.utils.errors import BadInput, one_of
 
@@ -20,7 +20,7 @@ class GeneralizationResult(Result):
     @property
     def results(self) -> pd.DataFrame:
         """A row for each model, noise, image and metric; references and the noisy input are among
-        the models."""
+        the models. Where a model has several trainings, a row for each `training`."""
         return self.frames["results"]
 
     @property
@@ -53,7 +53,8 @@ class GeneralizationResult(Result):
     def sentences(self, metric: str = "psnr") -> list[str]:
         """What follows from the tables, in Markdown, for one metric."""
         own = reading.sentences(self.frames, self.manifest, metric)
-        return [*same_weights(self.manifest), *own, *matched_noises.sentences(self.frames)]
+        about_models = [*same_weights(self.manifest), *trainings.units(self.manifest)]
+        return [*about_models, *own, *matched_noises.sentences(self.frames)]
 
     def leaderboard(self, metric: str = "psnr") -> pd.DataFrame:
         """Scores with headings to read, the best models under unseen noise first.
@@ -78,6 +79,8 @@ class GeneralizationResult(Result):
     ) -> Axes:
         """Mean over images against noise level, a curve for each model, 95% intervals as bands.
 
+        Single trainings of a model that has several are thin lines.
+
         Args:
             ax: where to draw; a new figure's by default.
             metric: which one.
@@ -94,12 +97,15 @@ class GeneralizationResult(Result):
         ax = ax if ax is not None else new_axes()
         frame = figures.without_many_filters(frame)
         models = list(dict.fromkeys(frame.model))
+        trainings_of = self.frames.get("noises_by_training")
+        if trainings_of is not None:
+            trainings_of = trainings_of[trainings_of.metric == metric]
         chosen = kind or next(iter(many), None)
         if chosen in many:
-            figures.draw_levels(ax, many[chosen], models)
+            figures.draw_levels(ax, many[chosen], models, trainings_of)
         else:
             rows = single if chosen is None else single[single.kind == chosen]
-            figures.draw_single_levels(ax, rows, models)
+            figures.draw_single_levels(ax, rows, models, trainings_of)
         ax.set_ylabel(summary.label(metric))
         ax.legend()
         return ax

@@ -8,9 +8,10 @@ Bounds are not clamped: an SSIM's may exceed 1.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,8 +19,11 @@ from numpy.typing import NDArray
 
 from analysis.commands import training_noises
 from analysis.commands.training_noises import Trained
+from analysis.commands.trainings import TRAINING, Trainings
 from analysis.stats import jackknife
+from analysis.stats.controls import COLUMNS
 from analysis.stats.jackknife import LEVEL
+from analysis.stats.trainings import Samples, both, half_width
 from analysis.text.noise_labels import NOISY
 from mtd.metrics import METRICS, Metric
 from mtd.noise.training_noise import changes_nothing
@@ -57,6 +61,8 @@ class Condition:
         units: (crops,) which photograph each row belongs to, from 0.
         population: which set of photographs that is; noises on the same crops share it.
         names: (crops,) which crops they are, with the columns `CROP`.
+        single: (crops, trainings) values of every training of every model, of which `values` are
+            the means.
     """
 
     noise: str
@@ -67,6 +73,7 @@ class Condition:
     units: NDArray[np.int64]
     population: int
     names: pd.DataFrame
+    single: Array
 
 
 @dataclass(frozen=True)
@@ -81,6 +88,7 @@ class Table:
         photographs: number of them in each population.
         trained: by model, the noises that it was trained on; None where that is unknown.
         references: the classical references among the models.
+        trainings: of each model, in the order of the columns of `Condition.single`.
     """
 
     metric: str
@@ -89,6 +97,7 @@ class Table:
     photographs: list[int]
     trained: Trained = field(default_factory=dict)
     references: frozenset[str] = frozenset()
+    trainings: Trainings = field(default_factory=dict)
 
     @property
     def higher(self) -> bool:
@@ -115,6 +124,20 @@ class Table:
         """Whether some noise is in or out of distribution for all models of known training."""
         return any(condition.trained is not None for condition in self.conditions)
 
+    @property
+    def several(self) -> bool:
+        """Whether some model has several trainings."""
+        return any(len(names) > 1 for names in self.trainings.values())
+
+    def samples(self, single: Array) -> list[Samples]:
+        """Of each model the values of its trainings; none of a single network.
+
+        Args:
+            single: (trainings,) in the order of `Condition.single`.
+        """
+        ends = np.cumsum([len(names) for names in self.trainings.values()])[:-1]
+        return [(own,) if len(own) > 1 else () for own in np.split(single, ends)]
+
     def in_distribution(self, condition: Condition, model: str) -> bool | None:
         """Whether a model was trained on a noise; None where that is unknown, or no noise."""
         if model not in self.contestants:
@@ -139,14 +162,18 @@ def table(results: pd.DataFrame, metric: str, in_distribution: Any) -> Table:
     models = sorted(  # else as given
         dict.fromkeys(part.model), key=lambda name: 2 if name == NOISY else name in beside
     )
+    found = trainings_in(part)
+    networks = {name: found[name] for name in models}
+    column = TRAINING if TRAINING in part else "model"
+    every = [name for names in networks.values() for name in names]
     own = [name for name in models if name not in (*beside, NOISY)]
     trained = training_noises.from_entry(in_distribution, own)
     split = training_noises.splits(trained, list(dict.fromkeys(part.noise)))
     conditions: list[Condition] = []
     populations: dict[tuple[str, ...], tuple[int, NDArray[np.int64]]] = {}
     for noise, rows in part.groupby("noise", sort=False):
-        wide = rows.pivot(index=CROP, columns="model", values="value")[models]
-        first = rows[rows.model == models[0]].sort_values(["sha256", *CROP], kind="stable")
+        wide = rows.pivot(index=CROP, columns=column, values="value")[every]
+        first = rows[rows[column] == every[0]].sort_values(["sha256", *CROP], kind="stable")
         wide = wide.reindex(pd.MultiIndex.from_frame(first[CROP]))
         names = first[CROP].reset_index(drop=True)
         # the same pixels under another name are the same draw
@@ -154,20 +181,36 @@ def table(results: pd.DataFrame, metric: str, in_distribution: Any) -> Table:
         if key not in populations:
             populations[key] = len(populations), jackknife.draws(list(first.scene))
         population, units = populations[key]
+        single = wide.to_numpy(dtype=float)
         conditions.append(
             Condition(
                 str(noise),
                 str(first.kind.iloc[0]),
                 float(first.level.iloc[0]),
                 split[str(noise)],
-                wide.to_numpy(dtype=float),
+                means_of(single, networks),
                 units,
                 population,
                 names,
+                single,
             )
         )
     photographs = [int(units.max()) + 1 for _, units in populations.values()]
-    return Table(metric, models, conditions, photographs, trained, beside)
+    return Table(metric, models, conditions, photographs, trained, beside, networks)
+
+
+def trainings_in(results: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """The trainings of every model of a long table; of a single network its own name."""
+    column = TRAINING if TRAINING in results else "model"
+    pairs = results[["model", column]].set_axis(["model", "network"], axis=1).drop_duplicates()
+    groups = pairs.groupby("model", sort=False).network
+    return {str(model): tuple(map(str, names)) for model, names in groups}
+
+
+def means_of(single: Array, names: Trainings) -> Array:
+    """(crops, trainings) to (crops, models): the mean over the trainings of each model."""
+    ends = np.cumsum([len(own) for own in names.values()])[:-1]
+    return np.stack([own.mean(1) for own in np.split(single, ends, axis=1)], axis=1)
 
 
 def references_in(frame: pd.DataFrame) -> frozenset[str]:
@@ -252,6 +295,54 @@ def jackknifed(
     change = np.stack(without)
     variance: Array = (n - 1) / n * np.square(change - change.mean(0)).sum(0)
     return variance
+
+
+class Estimate(NamedTuple):
+    """A statistic with its 95% intervals.
+
+    Attributes:
+        value: (k,), of one or several models or differences.
+        low: (k,) of the interval over photographs.
+        high: (k,) of the interval over photographs.
+        half: (k,) half the width of that over trainings; NaN where there is none.
+    """
+
+    value: Array
+    low: Array
+    high: Array
+    half: Array
+
+    def bounds(self) -> tuple[Array, Array]:
+        """Of the interval over photographs, and over trainings where there are three of a model."""
+        low, high = both((self.low, self.high), self.value, self.half)
+        known = np.isfinite(self.half)
+        return np.where(known, low, self.low), np.where(known, high, self.high)
+
+    def columns(self, prefix: str = "") -> dict[str, Array]:
+        """Both intervals apart, as the columns `analysis.stats.controls.COLUMNS`."""
+        ends = (self.low, self.high, self.value - self.half, self.value + self.half)
+        return {f"{prefix}{name}": end for name, end in zip(COLUMNS[1:], ends, strict=True)}
+
+
+def estimate(
+    table: Table,
+    statistic: Statistic,
+    samples: Sequence[Samples],
+    values: Sequence[Array] | None = None,
+    counts: Sequence[bool] | None = None,
+) -> Estimate:
+    """As `interval`, also over trainings.
+
+    Args:
+        table: the conditions.
+        statistic: see `interval`.
+        samples: (k,) of each value those of its trainings, see `analysis.stats.trainings`.
+        values: see `interval`.
+        counts: see `interval`.
+    """
+    with np.errstate(invalid="ignore"):  # infinite values have no interval
+        half = np.array([float(half_width(one)) for one in samples])
+    return Estimate(*interval(table, statistic, values, counts), half)
 
 
 def weights(conditions: Sequence[Condition], trained: bool | None) -> Array:
@@ -350,10 +441,41 @@ def generalization(table: Table) -> pd.DataFrame:
     `mean_over_levels`, see there; `mean_rank`, out of distribution, among the models of
     known training, over images. Where some model has neither of the first two: `mean`, the same
     over all noises.
+
+    A model with several trainings has the mean over them of every image's value. Its intervals are
+    over photographs and trainings, those of `worst` over the trainings' means under that noise,
+    and of `mean_rank` over photographs alone. In runs with such models there are the number of
+    `trainings` and both intervals apart, as `worst_low_photographs` and `worst_low_trainings`.
     """
+    conditions = table.conditions
+    columns: dict[str, object] = {"model": table.models, "metric": table.metric}
+    further: dict[str, Any] = {"trainings": [len(of) for of in table.trainings.values()]}
+    for name, found in scores(table).items():
+        columns[name] = found.value
+        if name == "worst":
+            places = worst_place(table)
+            names = [math.nan if i < 0 else conditions[i].noise for i in places]
+            columns["worst_noise"] = pd.Series(names, dtype=object)
+        columns[f"{name}_low"], columns[f"{name}_high"] = found.bounds()
+        further |= found.columns(f"{name}_")
+    frame = pd.DataFrame(columns)
+    frame.loc[frame.worst.isna(), "worst_noise"] = np.nan
+    frame["noises"], frame["kinds"] = len(conditions), len({c.kind for c in conditions})
+    frame["photographs"] = sum(table.photographs)
+    frame["is_reference"] = [name in table.references for name in table.models]
+    if table.several:
+        frame = frame.assign(**further)
+    split = [name for name in frame if str(name).startswith(SPLIT)]
+    frame.loc[table.unknown, split] = np.nan
+    return frame
+
+
+def scores(table: Table) -> dict[str, Estimate]:
+    """The scores of `generalization` by name, (models,) each."""
     conditions, sign = table.conditions, 1 if table.higher else -1
     inside, outside = weights(conditions, True), weights(conditions, False)
-    chosen = outside > 0
+    trained, chosen = inside > 0, outside > 0
+    curved, place = np.array(on_curves(conditions)), worst_place(table)
 
     def worst(parts: list[Array]) -> Array:
         if not chosen.any():
@@ -362,62 +484,67 @@ def generalization(table: Table) -> pd.DataFrame:
         extreme: Array = unseen.min(0) if table.higher else unseen.max(0)
         return extreme
 
+    def where_worst(parts: list[Array]) -> Array:
+        noise = np.repeat(place, [len(names) for names in table.trainings.values()])
+        values: Array = np.stack(parts)[noise, np.arange(len(noise))]
+        return np.where(noise < 0, np.nan, values)
+
     def ood_drop(parts: list[Array]) -> Array:
         return sign * (weighted(parts, inside) - weighted(parts, outside))
 
-    known = ranks(table, table.unknown)
-    trained, curved = inside > 0, np.array(on_curves(conditions))
-    statistics: dict[str, tuple[Statistic, list[Array] | None, NDArray[np.bool_]]] = {
-        "in_distribution": (lambda parts: weighted(parts, inside), None, trained),
-        "out_of_distribution": (lambda parts: weighted(parts, outside), None, chosen),
-        "worst": (worst, None, chosen),
-        "ood_drop": (ood_drop, None, trained | chosen),
-        "mean_over_levels": (lambda parts: mean_over_levels(conditions, parts), None, curved),
-        "mean_rank": (lambda parts: weighted(parts, outside), known, chosen),
+    statistics: dict[str, tuple[Statistic, NDArray[np.bool_]]] = {
+        "in_distribution": (lambda parts: weighted(parts, inside), trained),
+        "out_of_distribution": (lambda parts: weighted(parts, outside), chosen),
+        "worst": (worst, chosen),
+        "ood_drop": (ood_drop, trained | chosen),
+        "mean_over_levels": (lambda parts: mean_over_levels(conditions, parts), curved),
+        "mean_rank": (lambda parts: weighted(parts, outside), chosen),
     }
     if table.unknown.any() or not table.has_split:
         every = weights(conditions, None)
-        statistics["mean"] = (lambda parts: weighted(parts, every), None, every > 0)
-    columns: dict[str, object] = {"model": table.models, "metric": table.metric}
-    for name, (statistic, values, counts) in statistics.items():
-        columns[name], columns[f"{name}_low"], columns[f"{name}_high"] = interval(
-            table, statistic, values, list(counts)
-        )
-    frame = pd.DataFrame(columns)
-    split = [name for name in columns if name.startswith(SPLIT)]
-    frame.loc[table.unknown, split] = np.nan
-    names = [c.noise for c, used in zip(conditions, chosen, strict=True) if used]
-    unseen_means = [part for part, used in zip(means(table), chosen, strict=True) if used]
-    after = list(frame.columns).index("worst") + 1
-    frame.insert(after, "worst_noise", pd.Series([""] * len(frame), dtype=object))
-    if unseen_means:
-        stacked = np.stack(unseen_means)
-        place = stacked.argmin(0) if table.higher else stacked.argmax(0)
-        frame["worst_noise"] = [names[i] for i in place]
-    frame.loc[frame.worst.isna(), "worst_noise"] = np.nan
-    frame["noises"], frame["kinds"] = len(conditions), len({c.kind for c in conditions})
-    frame["photographs"] = sum(table.photographs)
-    frame["is_reference"] = [name in table.references for name in table.models]
-    return frame
+        statistics["mean"] = (lambda parts: weighted(parts, every), every > 0)
+    single, ranked = means(table, [c.single for c in conditions]), ranks(table, table.unknown)
+    found = {}
+    for name, (statistic, counts) in statistics.items():
+        samples = table.samples((where_worst if name == "worst" else statistic)(single))
+        values = None
+        if name == "mean_rank":  # a rank is among the means of all models
+            samples, values = [() for _ in table.models], ranked
+        found[name] = estimate(table, statistic, samples, values, list(counts))
+    return found
+
+
+def worst_place(table: Table) -> NDArray[np.int64]:
+    """(models,) the place of the noise out of distribution with the worst mean; -1 without any."""
+    chosen = np.flatnonzero(weights(table.conditions, False) > 0)
+    if not len(chosen):
+        return np.full(len(table.models), -1)
+    unseen = np.stack(means(table))[chosen]
+    place: NDArray[np.int64] = chosen[unseen.argmin(0) if table.higher else unseen.argmax(0)]
+    return place
 
 
 def noises(table: Table) -> pd.DataFrame:
     """One row for each noise and model: mean, 95% interval, gain over the noisy input, worst image.
 
     `gain` is the mean of the differences image by image, positive for an improvement, also where
-    less is better.
+    less is better. For models with several trainings see `generalization`.
     """
     rows = []
     sign = 1 if table.higher else -1
     for condition, ranked in zip(table.conditions, ranks(table), strict=True):
         alone = replace(table, conditions=[condition])
-        value, low, high = interval(alone, lambda parts: parts[0])
+        found = estimate(alone, lambda parts: parts[0], table.samples(condition.single.mean(0)))
+        low, high = found.bounds()
         gain = np.full((3, len(table.models)), np.nan)
         if NOISY in table.models:
             with np.errstate(invalid="ignore"):  # equal images under equal images gain nothing
                 noisy = condition.values[:, [table.models.index(NOISY)]]
-                change = sign * (condition.values - noisy)
-            gain = np.stack(interval(alone, lambda parts: parts[0], [change]))
+                change, single = (sign * (v - noisy) for v in (condition.values, condition.single))
+                samples = table.samples(single.mean(0))
+            of_gain = estimate(alone, lambda parts: parts[0], samples, [change])
+            gain = np.stack([of_gain.value, *of_gain.bounds()])
+        further = found.columns()
         for i, model in enumerate(table.models):
             column = condition.values[:, i] * sign
             missing = np.isnan(column).all()
@@ -430,7 +557,7 @@ def noises(table: Table) -> pd.DataFrame:
                     "in_distribution": table.in_distribution(condition, model),
                     "model": model,
                     "metric": table.metric,
-                    "mean": value[i],
+                    "mean": found.value[i],
                     "low": low[i],
                     "high": high[i],
                     "gain": gain[0, i],
@@ -444,4 +571,7 @@ def noises(table: Table) -> pd.DataFrame:
                     "is_reference": model in table.references,
                 }
             )
+            if table.several:
+                rows[-1] |= {"trainings": len(table.trainings[model])}
+                rows[-1] |= {name: values[i] for name, values in further.items()}
     return pd.DataFrame(rows)

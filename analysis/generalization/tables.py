@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.commands.inputs import RunInputs
 from analysis.commands.job import AnalysisJob
+from analysis.commands.training_noises import from_entry
+from analysis.commands.trainings import TRAINING, by_training, several
 from analysis.engine.image_quality import COLUMNS, ImageQuality
 from analysis.generalization import (
     beyond,
@@ -21,6 +25,55 @@ from analysis.generalization.inputs import BenchmarkInputs
 from analysis.generalization.settings import PICTURES
 from analysis.text import noise_labels
 from mtd.metrics import METRICS
+
+OF_SCORES: dict[str, Callable[[scoring.Table], pd.DataFrame]] = {
+    "noises": scoring.noises,
+    "tests": pairwise_tests.paired,
+    "references": beyond.table,
+    "generalization": scoring.generalization,
+}
+"""Makers of the tables of scores by their names."""
+
+BY_TRAINING = {f"{name}_by_{TRAINING}": name for name in ("noises", "references", "generalization")}
+"""Names of tables of single trainings, in runs that have several, and what they are made as."""
+
+
+def of_scores(results: pd.DataFrame, in_distribution: Any) -> dict[str, pd.DataFrame]:
+    """The tables that follow from the long one, by name.
+
+    Args:
+        results: the long table.
+        in_distribution: see `analysis.generalization.scoring.table`.
+    """
+
+    def every(frame: pd.DataFrame, trained: Any) -> list[scoring.Table]:
+        return [scoring.table(frame, m, trained) for m in METRICS if m in set(frame.metric)]
+
+    made = every(results, in_distribution)
+    found = {name: pd.concat([maker(one) for one in made]) for name, maker in OF_SCORES.items()}
+    trainings = scoring.trainings_in(results)
+    if not several(trainings):
+        return found
+    trained = from_entry(in_distribution, list(trainings))
+    by_network = {own: trained[model] for model, names in trainings.items() for own in names}
+    single = results.assign(model=results[TRAINING]).drop(columns=TRAINING)
+    made = every(single, by_network)
+    for name, kind in BY_TRAINING.items():
+        frame = by_training(pd.concat([OF_SCORES[kind](one) for one in made]), trainings)
+        frame.loc[:, frame.columns.str.startswith("mean_rank")] = np.nan  # ranks are among models
+        found[name] = frame
+    return found
+
+
+def with_trainings(results: pd.DataFrame, inputs: RunInputs) -> pd.DataFrame:
+    """The long table of networks with the names of models, and those of their trainings if a model
+    has several."""
+    if not several(inputs.trainings):
+        return results
+    model_of = {own: model for model, names in inputs.trainings.items() for own in names}
+    named = results.assign(model=results.model.map(model_of))
+    named.insert(list(named.columns).index("model") + 1, TRAINING, results.model)
+    return named
 
 
 def identified(results: pd.DataFrame, inputs: RunInputs) -> pd.DataFrame:
@@ -55,26 +108,21 @@ def tables(results: pd.DataFrame, job: AnalysisJob) -> dict[str, Any]:
     assert isinstance(inputs, BenchmarkInputs) and isinstance(observer, ImageQuality)
     kinds = noise_labels.describe(inputs.all_noises)
     results = results.merge(kinds, on="noise", how="left", sort=False)
-    results = identified(results, inputs)[list(COLUMNS)]
+    results = with_trainings(identified(results, inputs)[list(COLUMNS)], inputs)
     order = inputs.specs
     results = results.sort_values("noise", key=lambda c: c.map(order.index), kind="stable")
     chosen = comparison_strips.choose(results)
-    shown = inputs.subset(models=set(inputs.models) - set(references.names(inputs.models)))
+    beside = set(references.names(inputs.models))
+    first = {names[0]: model for model, names in inputs.trainings.items()}
+    shown = inputs.subset(models=set(first) - beside)
     pictures = comparison_strips.collect(observer, job.batches, shown, chosen, inputs.ranks)
     if not inputs.ranks.first:
         return {}
-    measured = [
-        scoring.table(results, metric, inputs.trained)
-        for metric in METRICS
-        if metric in set(results.metric)
-    ]
+    pictures = [{first.get(name, name): own for name, own in one.items()} for one in pictures]
     strips = comparison_strips.table(chosen, pictures, job.batches, results, observer.window)
     return {
-        "noises.csv": pd.concat([scoring.noises(table) for table in measured]),
-        "tests.csv": pd.concat([pairwise_tests.paired(table) for table in measured]),
+        **{f"{name}.csv": made for name, made in of_scores(results, inputs.trained).items()},
         **estimated_levels.tables(inputs, job.batches),
-        "references.csv": pd.concat([beyond.table(table) for table in measured]),
-        "generalization.csv": pd.concat([scoring.generalization(table) for table in measured]),
         "strips.csv": strips,
         PICTURES: comparison_strips.to_bytes(pictures),
         "results.csv": results,

@@ -131,3 +131,32 @@ def test_what_a_manifest_holds():
     for trained in ({"a": ["x"], "b": None}, {"a": None}, {"a": [], "b": ["x"]}):
         assert from_entry(entry(trained), trained) == trained
     assert from_entry(["x"], ["a", "b"]) == {"a": ("x",), "b": ("x",)}  # as runs had before
+
+
+def trainings(**noises: str | None) -> dict[str, SimpleNamespace]:
+    """The trainings of a model `base`, and the training noise in their metadata."""
+    found = models(**noises)
+    for network in found.values():
+        network.source["training_of"] = "base"
+    return found
+
+
+def test_several_trainings_have_what_their_model_was_trained_on():
+    two = {**trainings(b1="gaussian:15", b2="gaussian:15"), **models(other=None)}
+    assert of_models(two, [], SPECS) == {"base": ("gaussian:15",), "other": None}
+    given = ["base=gaussian:50", "other=poisson:3"]
+    assert of_models(two, given, SPECS) == {"base": ("gaussian:50",), "other": ("poisson:3",)}
+    with pytest.raises(BadInput, match="no model 'b1'; known: base, other"):
+        of_models(two, ["b1=gaussian:15"], SPECS)
+
+
+@pytest.mark.parametrize("noise, said", [("gaussian:50", "gaussian:50"), (None, "unknown")])
+def test_trainings_on_different_noises_are_no_trainings_of_one_model(noise, said):
+    two = trainings(b1="gaussian:15", b2=noise)
+    with pytest.raises(BadInput) as error:
+        of_models(two, [], SPECS)
+    assert (
+        f"base: its trainings were trained on different noises (gaussian:15 of b1 and {said}"
+        in (str(error.value))
+    )
+    assert of_models(two, ["base=gaussian:15"], SPECS) == {"base": ("gaussian:15",)}

@@ -130,8 +130,10 @@ def clustered(rng: np.random.Generator, photographs: int, crops: int, correlatio
     values = np.sqrt(correlation) * rng.normal(size=shape)[of]
     values += np.sqrt(1 - correlation) * rng.normal(size=(len(of), 2))
     names = pd.DataFrame({"image": of.astype(str)})
-    condition = scoring.Condition("isp", "isp", math.nan, False, values, of, 0, names)
-    return scoring.Table("psnr", ["a", "b"], [condition], [photographs], {"a": [], "b": []})
+    condition = scoring.Condition("isp", "isp", math.nan, False, values, of, 0, names, values)
+    each = {"a": ("a",), "b": ("b",)}
+    trained = {"a": [], "b": []}
+    return scoring.Table("psnr", [*each], [condition], [photographs], trained, trainings=each)
 
 
 @pytest.mark.slow
