@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from analysis.commands import training_noises
 from analysis.commands.training_noises import Trained
 from analysis.commands.trainings import TRAINING, Trainings
+from analysis.generalization.trainings import networks_in
 from analysis.stats import jackknife
 from analysis.stats.controls import COLUMNS
 from analysis.stats.jackknife import LEVEL
@@ -162,7 +163,7 @@ def table(results: pd.DataFrame, metric: str, in_distribution: Any) -> Table:
     models = sorted(  # else as given
         dict.fromkeys(part.model), key=lambda name: 2 if name == NOISY else name in beside
     )
-    found = trainings_in(part)
+    found = networks_in(part)
     networks = {name: found[name] for name in models}
     column = TRAINING if TRAINING in part else "model"
     every = [name for names in networks.values() for name in names]
@@ -197,14 +198,6 @@ def table(results: pd.DataFrame, metric: str, in_distribution: Any) -> Table:
         )
     photographs = [int(units.max()) + 1 for _, units in populations.values()]
     return Table(metric, models, conditions, photographs, trained, beside, networks)
-
-
-def trainings_in(results: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    """The trainings of every model of a long table; of a single network its own name."""
-    column = TRAINING if TRAINING in results else "model"
-    pairs = results[["model", column]].set_axis(["model", "network"], axis=1).drop_duplicates()
-    groups = pairs.groupby("model", sort=False).network
-    return {str(model): tuple(map(str, names)) for model, names in groups}
 
 
 def means_of(single: Array, names: Trainings) -> Array:

@@ -23,6 +23,7 @@ from analysis.generalization import (
 )
 from analysis.generalization.inputs import BenchmarkInputs
 from analysis.generalization.settings import PICTURES
+from analysis.generalization.trainings import networks_in, with_trainings
 from analysis.text import noise_labels
 from mtd.metrics import METRICS
 
@@ -51,7 +52,7 @@ def of_scores(results: pd.DataFrame, in_distribution: Any) -> dict[str, pd.DataF
 
     made = every(results, in_distribution)
     found = {name: pd.concat([maker(one) for one in made]) for name, maker in OF_SCORES.items()}
-    trainings = scoring.trainings_in(results)
+    trainings = networks_in(results)
     if not several(trainings):
         return found
     trained = from_entry(in_distribution, list(trainings))
@@ -63,17 +64,6 @@ def of_scores(results: pd.DataFrame, in_distribution: Any) -> dict[str, pd.DataF
         frame.loc[:, frame.columns.str.startswith("mean_rank")] = np.nan  # ranks are among models
         found[name] = frame
     return found
-
-
-def with_trainings(results: pd.DataFrame, inputs: RunInputs) -> pd.DataFrame:
-    """The long table of networks with the names of models, and those of their trainings if a model
-    has several."""
-    if not several(inputs.trainings):
-        return results
-    model_of = {own: model for model, names in inputs.trainings.items() for own in names}
-    named = results.assign(model=results.model.map(model_of))
-    named.insert(list(named.columns).index("model") + 1, TRAINING, results.model)
-    return named
 
 
 def identified(results: pd.DataFrame, inputs: RunInputs) -> pd.DataFrame:
@@ -108,7 +98,7 @@ def tables(results: pd.DataFrame, job: AnalysisJob) -> dict[str, Any]:
     assert isinstance(inputs, BenchmarkInputs) and isinstance(observer, ImageQuality)
     kinds = noise_labels.describe(inputs.all_noises)
     results = results.merge(kinds, on="noise", how="left", sort=False)
-    results = with_trainings(identified(results, inputs)[list(COLUMNS)], inputs)
+    results = with_trainings(identified(results, inputs)[list(COLUMNS)], inputs.trainings)
     order = inputs.specs
     results = results.sort_values("noise", key=lambda c: c.map(order.index), kind="stable")
     chosen = comparison_strips.choose(results)

@@ -106,25 +106,33 @@ def watcher(inputs: NoisyInputs) -> Denoised:
     for patch in features.choose_patches(inputs.crops):
         patches.setdefault(inputs.crops[patch.crop].digest, []).append(patch)
     shown = frozenset(crop.digest for crop in strips.shown(inputs.crops))
-    return Denoised(list(inputs.models), shown, patches)
+    return Denoised(list(inputs.models), shown, patches, inputs.trainings)
 
 
 def tables(results: Any, job: AnalysisJob) -> dict[str, pd.DataFrame | bytes]:
     """The tables of what was seen, and the pixels of strips, by file name."""
+    from analysis.commands.trainings import several
     from analysis.generalization.noisy import strips
     from analysis.generalization.noisy import tables as noisy_tables
+    from analysis.generalization.trainings import with_trainings
 
     seen, files = results
     crops = job.inputs.crops
     places = {crop.digest: i for i, crop in enumerate(crops)}
+    trainings = job.inputs.trainings
     quantities = noisy_tables.no_reference(seen.rows, files, places)
     agreement = noisy_tables.agreement(seen.agreement, places)
+    quantities = with_trainings(quantities, trainings)
+    agreement = with_trainings(agreement, trainings, ("model_a", "model_b"))
+    means = noisy_tables.means(quantities, agreement)
+    by_training = noisy_tables.means_by_training(quantities)
     return {
         "no_reference.csv": quantities,
         "agreement.csv": agreement,
-        "means.csv": noisy_tables.means(quantities, agreement),
-        "strips.csv": strips.table(crops, list(job.inputs.models), files.stems),
-        PICTURES: strips.to_bytes(crops, seen.squares),
+        "means.csv": means,
+        **({"means_by_training.csv": by_training} if several(trainings) else {}),
+        "strips.csv": strips.table(crops, trainings, files.stems),
+        PICTURES: strips.to_bytes(crops, seen.squares, trainings),
     }
 
 
@@ -192,9 +200,13 @@ ANALYSIS = Analysis(
     sentences=sentences,
     notes=notes,
     result=result,
-    table_names=("no_reference", "means", "agreement", "features", "depth", "strips"),
+    table_names=(
+        *("no_reference", "means", "agreement", "features", "depth", "strips"),
+        "means_by_training",
+    ),
     keys={"no_reference": ("model", "image", "top", "left", "sha256")},
     package="analysis.generalization.noisy",
+    trainings=True,
 )
 
 

@@ -49,7 +49,7 @@ def look(model: str, models: list[str]) -> dict[str, Any]:
 
 def quantities(frames: Frames) -> Figure:
     """A panel for each quantity: pictures as points, the mean with its 95% interval beside them."""
-    models = order_of(frames["no_reference"])
+    models, single = order_of(frames["no_reference"]), frames.get("means_by_training")
     columns = min(3, len(QUANTITIES))
     lines = -(-len(QUANTITIES) // columns)
     width = max(4.0, 1.2 + 0.55 * len(models))
@@ -59,15 +59,21 @@ def quantities(frames: Frames) -> Figure:
     for axes in grid.flat[len(QUANTITIES) :]:
         axes.set_axis_off()
     for axes, name in zip(grid.flat, QUANTITIES, strict=False):
-        draw_quantity(axes, frames["no_reference"], frames["means"], name, models)
+        draw_quantity(axes, frames["no_reference"], frames["means"], name, models, single)
     count = plural(int(frames["means"].pictures.max()), "picture")
     about = f"{count}: points; their mean with its 95% interval beside them"
+    about += "" if single is None else "; dashes: single trainings"
     figure.suptitle(f"{HEADING}\n{about}", fontsize=10)
     return figure
 
 
 def draw_quantity(
-    axes: Axes, frame: pd.DataFrame, means: pd.DataFrame, quantity: str, models: list[str]
+    axes: Axes,
+    frame: pd.DataFrame,
+    means: pd.DataFrame,
+    quantity: str,
+    models: list[str],
+    single: pd.DataFrame | None = None,
 ) -> None:
     """One quantity of every model, on given axes.
 
@@ -77,18 +83,25 @@ def draw_quantity(
         means: see `analysis.generalization.noisy.tables.means`.
         quantity: one of `QUANTITIES`.
         models: in their order, controls last.
+        single: the means of single trainings, if models have several.
     """
     about = QUANTITIES[quantity]
     rows = means[means.quantity == quantity].set_index("model")
     names = [model for model in models if model in rows.index]
     for place, model in enumerate(names):
-        values = frame[frame.model == model][quantity].to_numpy(dtype=float)
+        own = frame[frame.model == model]
+        each = own.groupby(["image", "top", "left"], sort=False)[quantity].mean()
+        values = each.to_numpy(dtype=float)
         spread = place - 0.12 + np.linspace(-0.1, 0.1, len(values))
         shade = look(model, models)
         axes.plot(spread, values, ".", color=str(shade["color"]), alpha=0.35, ms=4)
         value, low, high = (float(rows[column][model]) for column in ("mean", "low", "high"))
         bars = None if np.isnan(low) else [[value - low], [high - value]]
         axes.errorbar([place + 0.12], [value], bars, capsize=3, lw=1.2, **shade)
+        if single is not None:
+            dots = single[(single.model == model) & (single.quantity == quantity)]["mean"]
+            beside = np.full(len(dots), place + 0.24)
+            axes.plot(beside, dots, "_", color=str(shade["color"]), ms=7, mew=1.2)
     if about.floor:
         floor = float(rows.floor.mean())
         axes.axhline(floor, color="0.3", lw=1, ls=":")
@@ -136,7 +149,7 @@ def draw_agreement(axes: Axes, means: pd.DataFrame) -> AxesImage:
         values[i, j] = values[j, i] = value
     image = axes.imshow(values, cmap=colormaps["viridis"], vmin=0)
     for (i, j), value in np.ndenumerate(values):
-        if i != j:
+        if i != j or value:
             color = "black" if value > 0.6 * values.max() else "white"
             axes.text(j, i, f"{value:.2f}", ha="center", va="center", fontsize=8, color=color)
     labels = [named(wrapped(name, 18)) for name in names]

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from analysis.commands.trainings import Trainings
 from analysis.engine.cache import CachedActivations
 from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, Observer, View
 from analysis.generalization.noisy import no_reference
@@ -78,6 +79,7 @@ class Denoised(Observer):
         models: names of the networks.
         shown: digests of the pictures of which strips are made.
         patches: that features are compared on, by digest of the picture's crop.
+        trainings: of each model the networks; by default every network is a model by itself.
     """
 
     name = "denoised"
@@ -91,8 +93,10 @@ class Denoised(Observer):
         models: Sequence[str],
         shown: frozenset[str] = frozenset(),
         patches: Mapping[str, Sequence[Patch]] | None = None,
+        trainings: Trainings | None = None,
     ) -> None:
         super().__init__()
+        self.trainings = trainings or {name: (name,) for name in models}
         self.layers = {name: [OUTPUT] for name in models}
         self.shown, self.patches = shown, patches or {}
         self.batches: dict[int, tuple[Batch, Mapping[View, CachedActivations]]] = {}
@@ -138,7 +142,7 @@ class Denoised(Observer):
                 where = patch.slices
                 self.cut[batch.index][patch] = (
                     np.ascontiguousarray(crop.pixels[where]),
-                    average([output[where] for output in outputs.values()]),
+                    average([[outputs[n][where] for n in of] for of in self.trainings.values()]),
                 )
         self.rows[batch.index], self.agreement[batch.index] = rows, agreement
 
@@ -165,9 +169,14 @@ def outputs_of(
     return [{name: pixels[i] for name, pixels in by_model.items()} for i in range(len(batch.crops))]
 
 
-def average(outputs: Sequence[Pixels]) -> Pixels:
-    """The mean of images of equal size, rounded to 8 bits."""
-    return np.asarray(np.mean(outputs, axis=0).round(), dtype=np.uint8)
+def average(outputs: Sequence[Sequence[Pixels]]) -> Pixels:
+    """The mean over models of the mean over their trainings, rounded to 8 bits.
+
+    Args:
+        outputs: by model, then by training, images of equal size.
+    """
+    by_model = [np.mean(trainings, axis=0) for trainings in outputs]
+    return np.asarray(np.mean(by_model, axis=0).round(), dtype=np.uint8)
 
 
 def quantities(crop: Crop, model: str, output: Pixels) -> Row:

@@ -185,14 +185,17 @@ def agreement(frames: Frames) -> list[str]:
         rows, what = [rows[0], rows[-1]], f"closest and farthest of {plural(len(rows), 'pair')}"
     else:
         what = "root mean square difference"
-    shown = [
-        f"{value(row, DIFFERENCE, LEVELS)} between {code(row['model'])} and {code(row['model_b'])}"
-        for row in rows
-    ]
+    shown = [f"{value(row, DIFFERENCE, LEVELS)} between {outputs(row)}" for row in rows]
     return [
         f"Outputs of the models differ ({what}): {listed(shown)}. Models that agree may be wrong "
         "alike."
     ]
+
+
+def outputs(row: Row) -> str:
+    """Whose outputs differ: those of two models, or of the trainings of one."""
+    a, b = code(row["model"]), code(row["model_b"])
+    return f"two trainings of {a}" if a == b else f"{a} and {b}"
 
 
 def between_noises(frames: Frames) -> list[str]:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from PIL import Image
 
 from analysis.commands.result import Result
+from analysis.commands.trainings import TRAINING
 from analysis.generalization.noisy import figures
 from analysis.generalization.noisy.tables import QUANTITIES
 from analysis.plotting.axes import new_axes
@@ -58,15 +59,16 @@ class NoisyResult(Result):
         """A denoised picture, (H, W, 3) in 8 bits; of a picture in crops, the first one.
 
         Args:
-            model: its name.
+            model: its name; of a model with several trainings, that of one of them.
             image: name of the picture.
 
         Raises:
             BadInput: no such model or picture, or a result read from a folder, whose outputs lie
                 there as files.
         """
-        one_of("model", model, dict.fromkeys(self.agreement.model_a))
-        rows = self.no_reference[self.no_reference.model == model].set_index("image").output
+        column = TRAINING if TRAINING in self.no_reference else "model"
+        one_of("model", model, dict.fromkeys(self.agreement[column + "_a"]))
+        rows = self.no_reference[self.no_reference[column] == model].set_index("image").output
         one_of("picture", image, rows.index)
         file = str(rows.loc[[image]].iloc[0])
         if file not in self.attachments:
@@ -87,7 +89,8 @@ class NoisyResult(Result):
         one_of("quantity", quantity, QUANTITIES)
         ax = ax if ax is not None else new_axes()
         models = figures.order_of(self.no_reference)
-        figures.draw_quantity(ax, self.no_reference, self.means, quantity, models)
+        single = self.frames.get("means_by_training")
+        figures.draw_quantity(ax, self.no_reference, self.means, quantity, models, single)
         return ax
 
     def plot_agreement(self, ax: Axes | None = None) -> Axes:

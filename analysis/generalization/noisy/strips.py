@@ -10,8 +10,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from analysis.generalization.comparison_strips import MOST, WHOLE, WIDE, overview_step
+from analysis.commands.trainings import Trainings
+from analysis.generalization.comparison_strips import MOST, WHOLE, WIDE, overview_step, titles_of
 from analysis.generalization.noisy.observer import WINDOW
+from analysis.generalization.trainings import with_trainings
 from analysis.plotting.model_styles import DPI
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
@@ -32,12 +34,13 @@ def shown(crops: Sequence[Crop]) -> list[Crop]:
     return [crops[(2 * i + 1) * len(crops) // (2 * STRIPS)] for i in range(STRIPS)]
 
 
-def table(crops: Sequence[Crop], models: Sequence[str], names: Sequence[str]) -> pd.DataFrame:
+def table(crops: Sequence[Crop], trainings: Trainings, names: Sequence[str]) -> pd.DataFrame:
     """A row for each strip and picture in it: which square of which photograph it shows.
 
     Args:
         crops: the noisy pictures.
-        models: names of the networks.
+        trainings: of each model; the first is shown, which the column `training` names where a
+            model has several.
         names: of the pictures' files, without ending.
     """
     by_digest = {crop.digest: name for crop, name in zip(crops, names, strict=True)}
@@ -48,20 +51,24 @@ def table(crops: Sequence[Crop], models: Sequence[str], names: Sequence[str]) ->
         rows += [
             {"strip": number, "file": by_digest[crop.digest], "model": name}
             | {**place(crop), **corner}
-            for name in (NOISY, *models)
+            for name in (NOISY, *(of[0] for of in trainings.values()))
         ]
-    return pd.DataFrame(rows)
+    return with_trainings(pd.DataFrame(rows), trainings)
 
 
-def to_bytes(crops: Sequence[Crop], squares: Mapping[str, Mapping[str, Pixels]]) -> bytes:
+def to_bytes(
+    crops: Sequence[Crop], squares: Mapping[str, Mapping[str, Pixels]], trainings: Trainings
+) -> bytes:
     """The squares and overviews as a safetensors file, named by strip and by what they show."""
     from safetensors.numpy import save
 
+    shown_as = {NOISY: NOISY} | {of[0]: model for model, of in trainings.items()}
     pictures: dict[str, Pixels] = {}
     for number, crop in enumerate(shown(crops)):
         step = overview_step(*crop.pixels.shape[:2])
         pictures[f"{number}/{WHOLE}"] = np.ascontiguousarray(crop.pixels[::step, ::step])
-        pictures |= {f"{number}/{name}": square for name, square in squares[crop.digest].items()}
+        own = squares[crop.digest]
+        pictures |= {f"{number}/{shown_as[name]}": own[name] for name in own if name in shown_as}
     return bytes(save(pictures))
 
 
@@ -105,7 +112,7 @@ def draw(rows: pd.DataFrame, pictures: Mapping[str, Pixels]) -> Figure:
     """One strip: above the noisy picture and the outputs, below what each model removed."""
     first = rows.iloc[0]
     every = [name for name in rows.model if name != NOISY]
-    models = every[:MOST]
+    models, titles = every[:MOST], titles_of(rows)
     noisy = pictures[f"{first.strip}/{NOISY}"]
     outputs = {name: pictures[f"{first.strip}/{name}"] for name in models}
     residuals = {name: noisy.astype(np.int64) - output for name, output in outputs.items()}
@@ -118,7 +125,7 @@ def draw(rows: pd.DataFrame, pictures: Mapping[str, Pixels]) -> Figure:
     overview(grid[0][0], first, pictures[f"{first.strip}/{WHOLE}"], noisy.shape)
     for axes, (name, picture) in zip(grid[0][1:], {NOISY: noisy, **outputs}.items(), strict=True):
         axes.imshow(picture, interpolation="nearest")
-        axes.set_title(wrapped(name, WIDE), fontsize=8)
+        axes.set_title(wrapped(titles.get(name, name), WIDE), fontsize=8)
     for axes, residual in zip(grid[1][2:], residuals.values(), strict=True):
         axes.imshow(amplified(residual, factor), interpolation="nearest")
         level = np.sqrt(np.square(residual).mean())

@@ -10,8 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.commands.trainings import TRAINING, by_training, several
+from analysis.generalization.noisy.inputs import CONTROLS
 from analysis.generalization.noisy.outputs import Files
+from analysis.generalization.trainings import networks_in
 from analysis.stats import jackknife
+from analysis.stats.controls import COLUMNS
+from analysis.stats.trainings import Samples, both, half_width
 
 CROP = ("image", "scene", "top", "left", "height", "width", "sha256")
 
@@ -49,6 +54,9 @@ QUANTITIES = {
 
 DIFFERENCE = "difference"
 """The column of `agreement.csv` that is averaged."""
+
+PAIR = ["model_a", "model_b"]
+"""The columns of two models."""
 
 AGREEMENT = ("model_a", "model_b", *CROP, DIFFERENCE)
 MEANS = ("quantity", "model", "model_b", "mean", "low", "high", "floor", "pictures", "photographs")
@@ -92,24 +100,88 @@ def means(quantities: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
     Photographs are left out in turn, each with all its crops; see `jackknife.draws`. Values that
     are not defined, such as the autocorrelation of a residual that is 0 everywhere, are left out.
 
+    Of models with several trainings it is the mean over them, with the interval over photographs
+    and trainings and the columns `analysis.stats.controls.COLUMNS`; a difference is the mean over
+    pairs of trainings, also of those of one model, whose interval is over photographs alone.
+
     Args:
         quantities: see `no_reference`.
         differences: see `agreement`.
     """
     rows: list[tuple[Any, ...]] = []
+    networks = networks_in(quantities)
     for name, about in QUANTITIES.items():
-        for model, part in quantities.groupby("model", sort=False):
-            known = part[part[name].notna()]
-            if len(known):
-                floor = float(known[about.floor].mean()) if about.floor else math.nan
-                mean = jackknife.mean(known[name], list(known.scene))
-                rows.append((name, model, "", *mean, floor, *size(known)))
+        for model, own in networks.items():
+            part = quantities[quantities.model == model]
+            wide, floor = by_network(part, name, own), math.nan
+            if about.floor and len(wide):
+                floors = by_network(part, about.floor, own).loc[wide.index]
+                floor = float(pd.Series(floors.to_numpy().ravel()).mean())
+            if len(wide):
+                samples = (wide.mean().to_numpy(),) if len(own) > 1 else ()
+                rows.append((name, model, "", *of_mean(wide, samples, floor)))
+    sides = [name for name in ("training_a", "training_b") if name in differences]
     for (a, b), part in differences.groupby(["model_a", "model_b"], sort=False):
-        mean = jackknife.mean(part[DIFFERENCE], list(part.scene))
-        rows.append((DIFFERENCE, a, b, *mean, math.nan, *size(part)))
-    return pd.DataFrame(rows, columns=list(MEANS))
+        wide = part.pivot(index=list(CROP), columns=sides or PAIR, values=DIFFERENCE)
+        wide = wide.reindex(pd.MultiIndex.from_frame(part[list(CROP)].drop_duplicates()))
+        counts = len(networks[str(a)]), len(networks[str(b)])
+        pairs = of_pairs(wide.mean(), *counts) if a != b else ()
+        rows.append((DIFFERENCE, str(a), str(b), *of_mean(wide, pairs, math.nan)))
+    frame = pd.DataFrame(rows, columns=[*MEANS, *COLUMNS])
+    return frame if several(networks) else frame[list(MEANS)]
 
 
-def size(rows: pd.DataFrame) -> tuple[int, int]:
-    """Number of pictures or crops, and of photographs that they are of."""
-    return len(rows), rows.scene.nunique()
+def of_mean(wide: pd.DataFrame, samples: Samples, floor: float) -> tuple[float, ...]:
+    """The columns of a mean, its intervals, and how many pictures and photographs it is of.
+
+    Args:
+        wide: pictures by trainings, or by pairs of them.
+        samples: see `analysis.stats.trainings`.
+        floor: the mean of its values for white noise.
+    """
+    scenes = list(wide.index.get_level_values("scene"))
+    mean = jackknife.mean(wide.to_numpy(dtype=float).mean(1), scenes)
+    half, low, high = float(half_width(samples)), mean.low, mean.high
+    if np.isfinite(half):
+        low, high = both((low, high), mean.value, half)
+    size = (len(wide), len(set(scenes)))
+    apart = (mean.low, mean.high, mean.value - half, mean.value + half)
+    return (mean.value, low, high, floor, *size, min(map(len, samples), default=1), *apart)
+
+
+def of_pairs(pairs: pd.Series, count_a: int, count_b: int) -> Samples:
+    """The values of trainings behind the mean difference between the outputs of two models.
+
+    That of a training is its mean over those of the other model. A single network beside several
+    trainings has none, but a control is a constant.
+
+    Args:
+        pairs: by training of the first and of the second model.
+        count_a: of the first.
+        count_b: of the second.
+    """
+    a, b = (pairs.groupby(level=level, sort=False).mean() for level in (0, 1))
+    if count_a > 1 and b.index[0] in CONTROLS:
+        return (a.to_numpy(),)
+    return (a.to_numpy(), b.to_numpy()) if count_a > 1 and count_b > 1 else ()
+
+
+def by_network(part: pd.DataFrame, name: str, networks: Sequence[str]) -> pd.DataFrame:
+    """A quantity of one model, pictures by trainings; without pictures of which one has none."""
+    column = TRAINING if TRAINING in part else "model"
+    wide = part.pivot(index=list(CROP), columns=column, values=name)[list(networks)]
+    first = part[part[column] == networks[0]]
+    return wide.reindex(pd.MultiIndex.from_frame(first[list(CROP)])).dropna()
+
+
+def means_by_training(quantities: pd.DataFrame) -> pd.DataFrame:
+    """The means of single trainings, of models that have several; see `means`.
+
+    Args:
+        quantities: see `no_reference`.
+    """
+    networks = networks_in(quantities)
+    own = quantities.assign(model=quantities.get(TRAINING, quantities.model))
+    single = own.drop(columns=TRAINING, errors="ignore")
+    nothing = pd.DataFrame(columns=list(AGREEMENT))
+    return by_training(means(single, nothing), networks)

@@ -247,4 +247,4 @@ def test_too_few_patches_are_no_comparison():
 
 def test_the_stand_in_is_the_mean_of_the_outputs():
     a, b = np.uint8([[[10, 255, 3]]]), np.uint8([[[20, 255, 6]]])
-    assert average([a, b]).tolist() == [[[15, 255, 4]]]
+    assert average([[a], [b]]).tolist() == [[[15, 255, 4]]]
