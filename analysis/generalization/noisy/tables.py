@@ -124,8 +124,7 @@ def means(quantities: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
     for (a, b), part in differences.groupby(["model_a", "model_b"], sort=False):
         wide = part.pivot(index=list(CROP), columns=sides or PAIR, values=DIFFERENCE)
         wide = wide.reindex(pd.MultiIndex.from_frame(part[list(CROP)].drop_duplicates()))
-        counts = len(networks[str(a)]), len(networks[str(b)])
-        pairs = of_pairs(wide.mean(), *counts) if a != b else ()
+        pairs = of_pairs(wide.mean()) if a != b else ()
         rows.append((DIFFERENCE, str(a), str(b), *of_mean(wide, pairs, math.nan)))
     frame = pd.DataFrame(rows, columns=[*MEANS, *COLUMNS])
     return frame if several(networks) else frame[list(MEANS)]
@@ -149,7 +148,7 @@ def of_mean(wide: pd.DataFrame, samples: Samples, floor: float) -> tuple[float, 
     return (mean.value, low, high, floor, *size, min(map(len, samples), default=1), *apart)
 
 
-def of_pairs(pairs: pd.Series, count_a: int, count_b: int) -> Samples:
+def of_pairs(pairs: pd.Series) -> Samples:
     """The values of trainings behind the mean difference between the outputs of two models.
 
     That of a training is its mean over those of the other model. A single network beside several
@@ -157,13 +156,11 @@ def of_pairs(pairs: pd.Series, count_a: int, count_b: int) -> Samples:
 
     Args:
         pairs: by training of the first and of the second model.
-        count_a: of the first.
-        count_b: of the second.
     """
     a, b = (pairs.groupby(level=level, sort=False).mean() for level in (0, 1))
-    if count_a > 1 and b.index[0] in CONTROLS:
+    if len(a) > 1 and b.index[0] in CONTROLS:
         return (a.to_numpy(),)
-    return (a.to_numpy(), b.to_numpy()) if count_a > 1 and count_b > 1 else ()
+    return (a.to_numpy(), b.to_numpy()) if len(a) > 1 and len(b) > 1 else ()
 
 
 def by_network(part: pd.DataFrame, name: str, networks: Sequence[str]) -> pd.DataFrame:

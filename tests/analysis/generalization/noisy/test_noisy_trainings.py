@@ -86,7 +86,7 @@ def test_differences_are_over_pairs_of_trainings(both):
 
 def test_the_trainings_of_two_models_have_their_means_over_the_other():
     index = pd.MultiIndex.from_product([["a1", "a2", "a3"], ["b1", "b2"]])
-    a, b = of_pairs(pd.Series([1.0, 2, 3, 4, 5, 6], index), 3, 2)
+    a, b = of_pairs(pd.Series([1.0, 2, 3, 4, 5, 6], index))
     assert a.tolist() == [1.5, 3.5, 5.5] and b.tolist() == [3.0, 4.0]
 
 
