@@ -307,9 +307,7 @@ class Estimate(NamedTuple):
 
     def bounds(self) -> tuple[Array, Array]:
         """Of the interval over photographs, and over trainings where there are three of a model."""
-        low, high = both((self.low, self.high), self.value, self.half)
-        known = np.isfinite(self.half)
-        return np.where(known, low, self.low), np.where(known, high, self.high)
+        return both((self.low, self.high), self.value, self.half)
 
     def columns(self, prefix: str = "") -> dict[str, Array]:
         """Both intervals apart, as the columns `analysis.stats.controls.COLUMNS`."""

@@ -140,12 +140,19 @@ def of_mean(wide: pd.DataFrame, samples: Samples, floor: float) -> tuple[float, 
     """
     scenes = list(wide.index.get_level_values("scene"))
     mean = jackknife.mean(wide.to_numpy(dtype=float).mean(1), scenes)
-    half, low, high = float(half_width(samples)), mean.low, mean.high
-    if np.isfinite(half):
-        low, high = both((low, high), mean.value, half)
+    half = float(half_width(samples))
+    low, high = both((mean.low, mean.high), mean.value, half)
     size = (len(wide), len(set(scenes)))
     apart = (mean.low, mean.high, mean.value - half, mean.value + half)
-    return (mean.value, low, high, floor, *size, min(map(len, samples), default=1), *apart)
+    return (
+        mean.value,
+        float(low),
+        float(high),
+        floor,
+        *size,
+        min(map(len, samples), default=1),
+        *apart,
+    )
 
 
 def of_pairs(pairs: pd.Series) -> Samples:

@@ -192,7 +192,7 @@ def test_sentences_say_what_intervals_speak_of(together):
     text = " ".join(together.sentences())
     assert "`base` is the mean over three trainings" in text
     assert "not other trainings" not in text
-    assert "about other photographs and other trainings" in text
+    assert "photographs and trainings together" in text
 
 
 def several(seed: int, **trainings: list[float]) -> pd.DataFrame:
