@@ -12,13 +12,13 @@ import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from analysis.engine.observer import View
 from analysis.text.names import shortest, unique_names
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from analysis.engine.observer import View
     from mtd.networks.base import Denoiser
 
 Value = TypeVar("Value")
@@ -140,6 +140,8 @@ def several(trainings: Trainings) -> dict[str, tuple[str, ...]]:
 
 def of_models(values: Mapping[View, Value], trainings: Trainings) -> dict[View, list[Value]]:
     """Of each model under each noise, the values of its trainings, in the order of the views."""
+    from analysis.engine.observer import View
+
     model_of = {name: model for model, names in trainings.items() for name in names}
     found: dict[View, list[Value]] = {}
     for view, value in values.items():

@@ -11,10 +11,13 @@ import pandas as pd
 
 from analysis.commands import inputs as commands_inputs
 from analysis.commands import matched_noises
+from analysis.commands.controls import network_key
 from analysis.commands.inputs import RunInputs
 from analysis.commands.job import PIXELS
+from analysis.commands.trainings import several
 from analysis.curves.logged import PSNR, Point
-from analysis.curves.run_curves import Places, RunCurves, RunSources, read_logs
+from analysis.curves.run_curves import RunCurves, read_logs
+from analysis.curves.run_sources import Places, RunSources
 from analysis.curves.settings import CurvesSettings
 from analysis.curves.tables import CHECKPOINTS, curves_from_points
 from analysis.engine import run as engine_run
@@ -26,7 +29,7 @@ from mtd.networks.base import Denoiser
 from mtd.utils.errors import BadInput
 
 Steps = Mapping[str, tuple[str, int]]
-"""Run and step of training of each model."""
+"""Training of a run, and step, of each model."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class CheckpointInputs(RunInputs):
     """Checkpoints of training runs, and what decides their evaluation.
 
     Attributes:
-        steps: run and step of training of each model.
+        steps: the training of a run, and the step, of each model.
         runs: what the logs hold, and the noises that each run was trained on.
         sources: the paths that were given.
     """
@@ -68,7 +71,7 @@ def load_inputs(
         sources = RunSources.of(checkpoints=sources)
     if not sources.checkpoints:
         raise BadInput("no folder of checkpoints to evaluate; logs alone are read")
-    runs = read_logs(sources.logs)
+    runs = read_logs(sources.logs, sources.trainings)
     run_of = {
         str(file): run
         for run, folder in sources.checkpoints.items()
@@ -77,6 +80,7 @@ def load_inputs(
     inputs = commands_inputs.load_inputs(list(run_of), settings, photographs)
     with inputs.ranks.raise_on_all_ranks():
         steps, notes = choose_steps(inputs.models, run_of)
+        check_trainings(inputs.models, steps, sources)
         levels = cache(partial(matched_noises.levels, inputs))
         runs = runs.evaluated(inputs.specs, said_by_checkpoints(inputs.models, steps))
         return CheckpointInputs(
@@ -117,8 +121,36 @@ def choose_steps(
     return steps, notes
 
 
+def check_trainings(models: Mapping[str, Denoiser], steps: Steps, sources: RunSources) -> None:
+    """Check that the trainings of a run are different ones, with checkpoints of the same steps.
+
+    Raises:
+        BadInput: equal weights, or no step of which all have a checkpoint.
+    """
+    for run, names in several(sources.trainings).items():
+        own = {model: models[model] for model, (name, _) in steps.items() if name in names}
+        if len({network_key(network) for network in own.values()}) > 1:
+            raise BadInput(
+                f"--checkpoints: those of {run} differ in more than their weights; expected "
+                "trainings of one network"
+            )
+        at: dict[str, set[int]] = {}
+        weights: dict[str, str] = {}
+        for model, network in own.items():
+            name, step = steps[model]
+            at.setdefault(name, set()).add(step)
+            other = weights.setdefault(network.source["weights_sha256"], name)
+            if other != name:
+                raise BadInput(f"{other} and {name} hold equal weights; give each training once")
+        if at and not set.intersection(*at.values()):
+            raise BadInput(
+                f"--checkpoints: no step of which every training of {run} has a checkpoint; "
+                "expected checkpoints of the same steps"
+            )
+
+
 def said_by_checkpoints(models: Mapping[str, Denoiser], steps: Steps) -> dict[str, list[str]]:
-    """The noises that each run was trained on, as the metadata of its checkpoints say."""
+    """The noises that each training was on, as the metadata of its checkpoints say."""
     said: dict[str, dict[str, None]] = {run: {} for run, _ in steps.values()}
     for name, (run, _) in steps.items():
         noise = models[name].source["training"].get("noise")
@@ -140,7 +172,7 @@ def batches(inputs: RunInputs, settings: CurvesSettings) -> list[Batch]:
 
 
 def evaluated_curves(scores: pd.DataFrame, inputs: CheckpointInputs) -> list[pd.DataFrame]:
-    """Curves of each run's mean PSNR over images.
+    """Curves of each training's mean PSNR over images.
 
     Args:
         scores: a row for each model, noise, image and metric.

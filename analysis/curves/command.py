@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from analysis.commands.job import AnalysisJob
     from analysis.curves.checkpoint_evaluation import CheckpointInputs
     from analysis.curves.result import CurvesResult
-    from analysis.curves.run_curves import Places
+    from analysis.curves.run_sources import Places
     from analysis.engine.image_quality import ImageQuality
     from analysis.engine.observer import Batch
 
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
   python -m analysis.curves runs/baseline runs/masked
+  python -m analysis.curves 'baseline=runs/b*' 'masked=runs/m*'    # several trainings of each
   python -m analysis.curves runs/masked denoising/swinir/train.log tb/events.out.tfevents.1700.host
   python -m analysis.curves runs/baseline runs/masked --checkpoints runs/baseline runs/masked
   python -m analysis.curves --checkpoints denoising/swinir/models --images photos \\
@@ -99,8 +100,8 @@ def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
     from analysis.curves import figures
     from analysis.curves.tables import trained_curves
 
-    trained = trained_curves(manifest["trained"])
-    return {"curves": figures.figure(frames["curves"], trained, manifest["smooth"])}
+    trained, single = trained_curves(manifest["trained"]), frames.get("curves_by_training")
+    return {"curves": figures.figure(frames["curves"], trained, manifest["smooth"], single)}
 
 
 def terminal_table(frames: Frames, manifest: Manifest) -> str:
@@ -148,7 +149,8 @@ ANALYSIS = Analysis(
     sentences=sentences,
     main_sentences=main_sentences,
     result=result,
-    table_names=("summary", "curves"),
+    table_names=("summary", "summary_by_training", "curves", "curves_by_training"),
+    trainings=True,
     keys={"curves": ("run", "source", "quantity", "noise", "step"), "summary": ("run",)},
 )
 
@@ -160,7 +162,8 @@ def parser() -> cli.Parser:
         "runs",
         nargs="*",
         metavar="RUN",
-        help="folder of mtd.train, TensorBoard events, log of KAIR or BasicSR, or a folder of one",
+        help="folder of mtd.train, TensorBoard events, log of KAIR or BasicSR, or a folder of one; "
+        "NAME=PATTERN, or several of one NAME, are the trainings of one run",
     )
     add_settings(p, CurvesSettings, OF_LOGS)
     p.add_argument("--output-dir", metavar="DIR", help="default: runs/curves-RUNS-DIGEST")
@@ -172,8 +175,8 @@ def parser() -> cli.Parser:
         nargs="+",
         default=[],
         metavar="FOLDER",
-        help="folder of a run's checkpoints, each of which is evaluated; if it is a RUN too, they "
-        "are its test curves (repeatable)",
+        help="folder of a run's checkpoints, each of which is evaluated, or NAME=PATTERN as for "
+        "RUN; if it is a RUN too, they are its test curves (repeatable)",
     )
     names = [item.name for item in fields(CurvesSettings) if item.name not in OF_LOGS]
     add_settings(group, CurvesSettings, names)
@@ -188,7 +191,8 @@ def read_curves(
 
     Args:
         runs: folders of `mtd.train`, TensorBoard events, text logs of KAIR or BasicSR, or folders
-            of one: a mapping from names, a sequence, or one.
+            of one: a mapping from names, a sequence, or one. In a mapping a list, or a pattern such
+            as "runs/b*", is the trainings of one run.
         smooth: decay β of the loss's exponential moving average, from 0 (none) to below 1.
         in_distribution: noises or test sets that the runs, or a run, were trained on, as
             `[RUN=]SPEC[..SPEC]`; by default what a `recipe.json` says, else it is unknown.
@@ -208,10 +212,12 @@ def read_curves(
         [['baseline', 19000], ['masked', 19000]]
     """
     from analysis.curves.result import CurvesResult
-    from analysis.curves.run_curves import RunSources, read_logs
+    from analysis.curves.run_curves import read_logs
+    from analysis.curves.run_sources import RunSources
 
     settings = CurvesSettings.of(smooth=smooth, in_distribution=in_distribution)
-    curves = read_logs(RunSources.of(runs).logs).decided(settings.in_distribution)
+    sources = RunSources.of(runs)
+    curves = read_logs(sources.logs, sources.trainings).decided(settings.in_distribution)
     return CurvesResult(ANALYSIS, curves.tables(), curves.manifest_of_logs(settings.smooth))
 
 
@@ -229,7 +235,7 @@ def evaluate_checkpoints(
 
     Args:
         folders: of each run's checkpoints, such as `snapshot-002500.pth`: a mapping from names, a
-            sequence, or one.
+            sequence, or one; of several trainings as in `read_curves`.
         runs: logs, see `read_curves`; of a run that is among the folders, the evaluated
             checkpoints take the place of its logged test curves.
         images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W), `uint8`
@@ -259,7 +265,7 @@ def evaluate_checkpoints(
         [['gaussian:15', 19000], ['poisson:3.5', 19000]]
     """
     from analysis.curves.result import CurvesResult
-    from analysis.curves.run_curves import RunSources
+    from analysis.curves.run_sources import RunSources
 
     sources: Any = RunSources.of(runs, folders)
     result = run_in_memory(ANALYSIS, sources, images, progress, **settings)
@@ -308,7 +314,7 @@ def run(
     Raises:
         BadInput: in all processes, if any of them finds some.
     """
-    from analysis.curves.run_curves import RunSources
+    from analysis.curves.run_sources import RunSources
 
     settings, output = settings or CurvesSettings(), output or OutputOptions()
     sources: Any = RunSources.of(runs, checkpoints)
@@ -327,11 +333,12 @@ def from_logs(
     """
     from analysis.commands.result import finish, write_tables
     from analysis.commands.run_folder import RunFolder
-    from analysis.curves.run_curves import RunSources, read_logs
+    from analysis.curves.run_curves import read_logs
+    from analysis.curves.run_sources import RunSources
 
     settings, output = settings or CurvesSettings(), output or OutputOptions()
     sources = RunSources.of(runs)
-    curves = read_logs(sources.logs).decided(settings.in_distribution)
+    curves = read_logs(sources.logs, sources.trainings).decided(settings.in_distribution)
     folder = RunFolder(
         output.output_dir,
         f"curves-{sources.label}",

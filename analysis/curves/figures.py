@@ -11,11 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
-from analysis.curves import tables
+from analysis.curves import tables, training_lines
 from analysis.curves.logged import LOSS
 from analysis.curves.tables import Trained, unseen_noises
 from analysis.plotting import model_styles
-from analysis.plotting.model_styles import DPI, named, style
+from analysis.plotting.model_styles import DPI, crowded, named, style
+from analysis.plotting.trainings import DRAWN
+from analysis.stats.trainings import LEAST
 from analysis.text.names import wrapped
 
 FEW = 30
@@ -46,16 +48,20 @@ def smoothed(values: Sequence[float] | pd.Series, decay: float) -> NDArray[np.fl
     return np.array(averages)
 
 
-def figure(frame: pd.DataFrame, trained: Trained, decay: float) -> Figure:
+def figure(
+    frame: pd.DataFrame, trained: Trained, decay: float, single: pd.DataFrame | None = None
+) -> Figure:
     """Training loss, then PSNR under each noise, those trained on first, then over unseen ones.
 
     Args:
         frame: columns `analysis.curves.tables.COLUMNS`.
         trained: by run, the noises trained on; None where that is unknown.
         decay: see `smoothed`; test curves are drawn as they are.
+        single: curves of single trainings, of which the others are means; None without.
     """
     runs, psnr = list(trained), tables.psnr_curves(frame)
     losses = frame[frame.quantity == LOSS]
+    tests, own_losses = training_lines.single_tests(single), training_lines.single_losses(single)
     known = {noise for of in trained.values() for noise in of or ()}
     noises = sorted(dict.fromkeys(psnr.noise), key=lambda noise: noise not in known)
     several = [unseen_noises(psnr[psnr.run == run].noise, of) for run, of in trained.items()]
@@ -63,16 +69,16 @@ def figure(frame: pd.DataFrame, trained: Trained, decay: float) -> Figure:
     drawn, panels = empty_panels(max(1, bool(len(losses)) + len(noises) + unseen))
     following = iter(panels)
     if len(losses):
-        draw_losses(next(following), losses, runs, decay)
+        draw_losses(next(following), losses, runs, decay, own_losses)
     for noise in noises:
-        draw_noise(next(following), noise, psnr, trained)
+        draw_noise(next(following), noise, psnr, trained, tests)
     if unseen:
-        draw_unseen(next(following), psnr, trained)
+        draw_unseen(next(following), psnr, trained, tests)
     for axes in panels:
         format_axes(axes)
     lengths = psnr.groupby(["run", "noise"]).size()
     model_styles.add(drawn, runs, marked=bool((lengths <= FEW).any()))
-    drawn.suptitle(heading(psnr, losses, decay, bool(known) or unseen), fontsize=10)
+    drawn.suptitle(heading(psnr, losses, decay, bool(known) or unseen, single), fontsize=10)
     return drawn
 
 
@@ -88,8 +94,22 @@ def empty_panels(count: int) -> tuple[Figure, list[Axes]]:
     return drawn, panels[:count]
 
 
-def heading(psnr: pd.DataFrame, losses: pd.DataFrame, decay: float, rings: bool) -> str:
-    """What the figure shows, how it was smoothed, and what its rings are if there are any."""
+def heading(
+    psnr: pd.DataFrame,
+    losses: pd.DataFrame,
+    decay: float,
+    rings: bool,
+    single: pd.DataFrame | None = None,
+) -> str:
+    """What the figure shows, how it was smoothed, and what rings, thin lines and bands are.
+
+    Args:
+        psnr: the test curves.
+        losses: of training.
+        decay: of their smoothing.
+        rings: whether best steps are marked.
+        single: curves of single trainings, if some runs have several.
+    """
     what = [name for name, rows in (("Training loss", losses), ("test PSNR", psnr)) if len(rows)]
     if not what:
         return "Neither training loss nor test PSNR was logged"
@@ -97,13 +117,25 @@ def heading(psnr: pd.DataFrame, losses: pd.DataFrame, decay: float, rings: bool)
     lines = [first[:1].upper() + first[1:]]
     if len(losses) and decay:
         tests = "; test curves are not smoothed" if len(psnr) else ""
-        lines.append(f"loss: smoothed, EMA {decay:g}; faint: as logged{tests}")
+        means = () if single is None else single.run.unique()
+        faint = "" if losses.run.isin(means).all() else "; faint: as logged"
+        lines.append(f"loss: smoothed, EMA {decay:g}{faint}{tests}")
     if len(psnr) and rings:
-        lines.append("rings: each run's best step")
+        lines.append(f"rings: each {'run' if single is None else 'training'}'s best step")
+    if single is not None:
+        enough = single.groupby("run").training.nunique().max() >= LEAST
+        bands = "; bands: 95% intervals over trainings" if enough else ""
+        lines.append(f"thick lines: means over trainings; {DRAWN}{bands}")
     return "\n".join(lines)
 
 
-def draw_losses(axes: Axes, losses: pd.DataFrame, runs: list[str], decay: float) -> None:
+def draw_losses(
+    axes: Axes,
+    losses: pd.DataFrame,
+    runs: list[str],
+    decay: float,
+    single: pd.DataFrame | None = None,
+) -> None:
     """Each run's loss as it was logged, and smoothed.
 
     Args:
@@ -111,10 +143,17 @@ def draw_losses(axes: Axes, losses: pd.DataFrame, runs: list[str], decay: float)
         losses: rows of losses, columns `analysis.curves.tables.COLUMNS`.
         runs: all runs, in the order that decides their colors.
         decay: see `smoothed`; 0 for none.
+        single: losses of single trainings; those of a run with several are drawn smoothed alone.
     """
     for run, curve in losses.sort_values("step").groupby("run", sort=False):
         color, label = str(style(str(run), runs)["color"]), named(str(run))
-        if decay:
+        own = training_lines.by_training(single, str(run))
+        if not own.empty:
+            even = own.dropna()
+            averages = pd.DataFrame({n: smoothed(v, decay) for n, v in even.items()}, even.index)
+            training_lines.draw_trainings(axes, averages, color, not crowded(runs))
+            axes.plot(even.index, averages.mean(axis=1), color=color, lw=1.6, label=label)
+        elif decay:
             axes.plot(curve.step, curve.value, color=color, alpha=0.3, lw=0.8)
             average = smoothed(curve.value, decay)
             axes.plot(curve.step, average, color=color, lw=1.6, label=label)
@@ -132,7 +171,13 @@ def draw_losses(axes: Axes, losses: pd.DataFrame, runs: list[str], decay: float)
     axes.set_ylabel("loss", fontsize=9)
 
 
-def draw_noise(axes: Axes, noise: str, psnr: pd.DataFrame, trained: Trained) -> None:
+def draw_noise(
+    axes: Axes,
+    noise: str,
+    psnr: pd.DataFrame,
+    trained: Trained,
+    single: pd.DataFrame | None = None,
+) -> None:
     """PSNR of each run under one noise.
 
     Args:
@@ -140,12 +185,15 @@ def draw_noise(axes: Axes, noise: str, psnr: pd.DataFrame, trained: Trained) -> 
         noise: of the panel.
         psnr: rows of `analysis.curves.tables.psnr_curves`.
         trained: by run, the noises trained on; None where that is unknown.
+        single: test curves of single trainings.
     """
     rows = psnr[psnr.noise == noise]
+    under = None if single is None else single[single.noise == noise]
     trained_here = [run for run in dict.fromkeys(rows.run) if noise in (trained[run] or ())]
     for run in dict.fromkeys(rows.run):
         curve = rows[rows.run == run].set_index("step").value.sort_index()
-        draw_curve(axes, run, curve, list(trained), ring=run in trained_here)
+        own = training_lines.by_training(under, run)
+        draw_curve(axes, run, curve, list(trained), ring=run in trained_here, own=own)
     title = wrapped(noise, 40, 2)
     if trained_here:
         every = len(trained_here) == rows.run.nunique()
@@ -165,10 +213,15 @@ def unseen_means(psnr: pd.DataFrame, trained: Trained) -> dict[str, pd.Series]:
     return {run: curve for run, curve in means.items() if len(curve)}
 
 
-def draw_unseen(axes: Axes, psnr: pd.DataFrame, trained: Trained) -> None:
+def draw_unseen(
+    axes: Axes, psnr: pd.DataFrame, trained: Trained, single: pd.DataFrame | None = None
+) -> None:
     """Each run's mean over the noises that it was not trained on; see `draw_noise`."""
     for run, curve in unseen_means(psnr, trained).items():
-        draw_curve(axes, run, curve, list(trained), ring=True)
+        own = training_lines.single_unseen(
+            single, run, trained[run], list(psnr[psnr.run == run].noise.unique())
+        )
+        draw_curve(axes, run, curve, list(trained), ring=True, own=own)
     sets = {
         frozenset(unseen_noises(psnr[psnr.run == run].noise, of)) for run, of in trained.items()
     }
@@ -178,14 +231,25 @@ def draw_unseen(axes: Axes, psnr: pd.DataFrame, trained: Trained) -> None:
     axes.set_ylabel("PSNR (dB)", fontsize=9)
 
 
-def draw_curve(axes: Axes, run: str, curve: pd.Series, runs: list[str], ring: bool) -> None:
-    """A test curve by step, and a ring around its best point."""
+def draw_curve(
+    axes: Axes, run: str, curve: pd.Series, runs: list[str], ring: bool, own: pd.DataFrame
+) -> None:
+    """A test curve by step, and a ring around its best point, or around that of each training.
+
+    Args:
+        axes: where to draw.
+        run: its name.
+        curve: of the run.
+        runs: all, in the order that decides their colors.
+        ring: whether the best point is marked.
+        own: the curves of its trainings, see `by_training`; empty of a single one.
+    """
     look = style(run, runs) | ({} if len(curve) <= FEW else {"marker": None})
     axes.plot(curve.index, curve, lw=1.4, label=named(run), **look)  # type: ignore[arg-type]
-    if ring:
-        best = int(curve.argmax())
-        about = {"mfc": "none", "mec": look["color"], "ms": 10, "mew": 1.4}
-        axes.plot(curve.index[[best]], curve.iloc[[best]], "o", **about)  # type: ignore[arg-type]
+    if not own.empty:
+        training_lines.draw_trainings(axes, own, str(look["color"]), not crowded(runs), ring)
+    elif ring:
+        training_lines.mark_best(axes, curve, look["color"], 10)
 
 
 def format_axes(axes: Axes) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from analysis.curves import csv_logs, event_files, text_files, text_logs
 from analysis.curves.csv_logs import LOG, VALIDATION
@@ -31,15 +32,22 @@ class Log:
 
     Attributes:
         lines: in each of their sequences, in the order in which they were logged.
-        trained: the noise trained on, as `recipe.json` says; empty where there is none.
+        recipe: of `mtd.train`, as `recipe.json` says; empty where there is none.
         files: SHA-256 of what was read, by name.
         cut: files whose last line has no end, and is left out.
     """
 
     lines: list[Line]
-    trained: str
+    recipe: Mapping[str, Any]
     files: dict[str, str]
     cut: tuple[str, ...] = ()
+
+    @property
+    def trained(self) -> str:
+        """The noise trained on; empty where the recipe does not say."""
+        with suppress(KeyError, TypeError):
+            return str(self.recipe["data"]["noise"])
+        return ""
 
 
 def read(place: str | Path) -> Log:
@@ -72,7 +80,7 @@ def read(place: str | Path) -> Log:
         hint = " but in a last line that has no end" if cut else ""
         raise BadInput(f"{place}: no loss, learning rate or PSNR in it{hint}")
     digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-    return Log(lines, recipe_noise(path), digests, cut)
+    return Log(lines, recipe(path), digests, cut)
 
 
 def _in_folder(path: Path) -> tuple[list[Path], str]:
@@ -97,12 +105,14 @@ def _lines(files: list[Path], kind: str) -> Iterable[Line]:
     return text_logs.read_run(files, kind)
 
 
-def recipe_noise(path: Path) -> str:
-    """The noise that `mtd.train` was set to train on: in the folder, or that around its events."""
+def recipe(path: Path) -> Mapping[str, Any]:
+    """The recipe of `mtd.train`: in the folder, or that around its events; empty of none."""
     folder = path if path.is_dir() else path.resolve().parent
     for place in (folder, folder.resolve().parent):
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            return str(json.loads((place / RECIPE).read_text(encoding="utf-8"))["data"]["noise"])
+        with suppress(OSError, ValueError):
+            found = json.loads((place / RECIPE).read_text(encoding="utf-8"))
+            if isinstance(found, Mapping):
+                return found
         if folder.resolve().name != EVENTS_FOLDER:
             break
-    return ""
+    return {}

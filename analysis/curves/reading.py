@@ -8,8 +8,10 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands.training_noises import OPTION
+from analysis.curves import training_reading
 from analysis.curves.logged import PSNR
 from analysis.curves.tables import CHECKPOINTS, UNKNOWN, psnr_curves, unseen_noises
+from analysis.curves.training_reading import on_average, value
 from analysis.text.intervals import illustration
 from analysis.text.marginals import FEW
 from analysis.text.markdown import code, codes, listed, number
@@ -40,6 +42,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *manifest.get("notes", ()),
         *without_tests(frames),
         *comparability(frames),
+        *training_reading.left_out(frames),
         *missing(frames, manifest),
         *scope(rows),
         *(illustration(manifest) if "checkpoints" in manifest else []),
@@ -67,9 +70,8 @@ def main(frames: Frames) -> list[str]:
 
 def best(row: Row) -> str:
     """The best mean PSNR of a run over unseen noises, and its step."""
-    return (
-        f"{code(row['run'])} {number(row['best_out_psnr'])} dB at step {step(row['best_out_step'])}"
-    )
+    where = f"at step {step(row['best_out_step'])}{on_average(row, 'best_out_step')}"
+    return f"{code(row['run'])} {value(row, 'best_out_psnr', 'dB')} {where}"
 
 
 def best_of_each(frames: Frames) -> list[str]:
@@ -77,12 +79,12 @@ def best_of_each(frames: Frames) -> list[str]:
 
     A few curves are named.
     """
-    rows, psnr = frames["summary"], psnr_curves(frames["curves"])
-    part = psnr[psnr.run.isin(rows[rows.trained == UNKNOWN].run)]
-    best_rows = part.loc[part.groupby(["run", "noise"], sort=False).value.idxmax()]
+    rows, tests = frames["summary"], training_reading.test_values(frames)
+    part = tests[tests.run.isin(rows[rows.trained == UNKNOWN].run)]
     each = [
-        f"{code(r['run'])} {number(r['value'])} dB at step {step(r['step'])} ({code(r['noise'])})"
-        for r in records(best_rows)
+        f"{code(r['run'])} {number(r['best'])} dB at step {step(r['best_step'])}"
+        f"{on_average(r, 'best_step')} ({code(r['noise'])})"
+        for r in records(part)
     ]
     return [f"Best PSNR of each test curve: {listed(each, FEW)}."] if each else []
 
@@ -116,7 +118,7 @@ def early_stopping(rows: pd.DataFrame) -> list[str]:
     """The PSNR drop under unseen noise from stopping where the noise trained on is best."""
     known = rows[rows.overfitting_gap.notna()]
     drops = known[known.overfitting_gap > 0].sort_values("overfitting_gap", ascending=False)
-    each = [f"{code(r['run'])} {number(r['overfitting_gap'])} dB" for r in records(drops)]
+    each = [f"{code(r['run'])} {value(r, 'overfitting_gap', 'dB')}" for r in records(drops)]
     without = known[known.overfitting_gap == 0].run
     text = []
     if each:
@@ -140,8 +142,8 @@ def final_drops(rows: pd.DataFrame) -> list[str]:
     ends = known if len(known) <= FEW else known.sort_values("final_out_drop").iloc[[0, -1]]
     which = "" if len(ends) == len(known) else f", smallest and largest of {len(known)} runs"
     each = [
-        f"{code(r['run'])} {number(r['final_out_drop'])} dB (step {step(r['best_out_step'])} to "
-        f"{step(r['last_out_step'])})"
+        f"{code(r['run'])} {value(r, 'final_out_drop', 'dB')} (step {step(r['best_out_step'])} to "
+        f"{step(r['last_out_step'])}{on_average(r, 'best_out_step', 'last_out_step')})"
         for r in records(ends)
     ]
     steps = "the best to the last step at which all unseen noises were tested"
@@ -156,7 +158,8 @@ def losses(rows: pd.DataFrame) -> list[str]:
     ends = known if len(known) <= FEW else known.sort_values("last_loss").iloc[[0, -1]]
     which = "" if len(ends) == len(known) else f", lowest and highest of {len(known)} runs"
     each = [
-        f"{code(r['run'])} {r['last_loss']:.4g} at step {step(r['last_loss_step'])}"
+        f"{code(r['run'])} {training_reading.loss(r)} at step {step(r['last_loss_step'])}"
+        f"{on_average(r, 'last_loss_step')}"
         for r in records(ends)
     ]
     scale = " Losses are comparable only between runs with the same noise, masks and loss function."
@@ -198,7 +201,7 @@ def comparability(frames: Frames) -> list[str]:
 def missing(frames: Frames, manifest: Manifest) -> list[str]:
     """How many values of evaluated checkpoints are not finite."""
     expected = len(manifest.get("checkpoints", ())) * len(manifest.get("noises", ()))
-    dropped = expected - int((psnr_curves(frames["curves"]).source == CHECKPOINTS).sum())
+    dropped = expected - int((training_reading.evaluated(frames).source == CHECKPOINTS).sum())
     if dropped <= 0:
         return []
     return [f"Of the evaluated checkpoints, {plural(dropped, 'value')} dropped: NaN or infinite."]
@@ -206,10 +209,10 @@ def missing(frames: Frames, manifest: Manifest) -> list[str]:
 
 def scope(rows: pd.DataFrame) -> list[str]:
     """The limits of what the numbers show."""
-    text = "Each run is one training: other seeds may give other results."
+    text = training_reading.units(rows)
     if rows.best_out_psnr.notna().any():
-        text += " Best steps are chosen on these same curves, which makes their PSNR too high."
-    return [text]
+        text[-1] += " Best steps are chosen on these same curves, which makes their PSNR too high."
+    return text
 
 
 def empty(value: Any) -> bool:
@@ -226,15 +229,16 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     """The best and the last steps of each run, as a table for the terminal."""
     rows = records(frames["summary"])
     head = f"Training and test curves of {plural(len(rows), 'run')}"
+    head += training_reading.heading(frames["summary"])
     if "checkpoints" in manifest:
         head += f"; {evaluation(manifest)}"
     parts = [head]
-    psnr = psnr_curves(frames["curves"])
+    tests = training_reading.test_values(frames)
     tested = [
         line
         for row in rows
         if not empty(row["last_step"])
-        for line in psnr_lines(row, psnr[psnr.run == row["run"]])
+        for line in psnr_lines(row, tests[tests.run == row["run"]])
     ]
     if tested:
         names = ["run", "noise", "best", "at step", "stopped early", "drop", "last", "at step"]
@@ -244,7 +248,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
             table = [[*line[:4], *line[6:8]] for line in table]
         parts[0] += f"\n{grid(table)}\n{LEGEND if known else 'PSNR in dB'}"
     logged = [
-        [str(row["run"]), step(row["last_loss_step"]), f"{row['last_loss']:.4g}"]
+        [str(row["run"]), step(row["last_loss_step"]), training_reading.loss(row)]
         for row in rows
         if not empty(row["last_loss"])
     ]
@@ -261,36 +265,37 @@ def evaluation(manifest: Manifest) -> str:
     return f"{plural(len(manifest['checkpoints']), 'checkpoint')} evaluated on {crops} ({source})"
 
 
-def psnr_lines(row: Row, psnr: pd.DataFrame) -> list[list[str]]:
+def psnr_lines(row: Row, tests: pd.DataFrame) -> list[list[str]]:
     """The lines of one run: under the noise trained on, and over the unseen ones.
 
     Under each noise or test set where it is unknown what it was trained on.
+
+    Args:
+        row: of the summary.
+        tests: the run's rows of `training_reading.test_values`.
     """
     run = str(row["run"])
     if row["trained"] == UNKNOWN:
-        return [
-            test_line(run, str(noise), rows.set_index("step").value.sort_index())
-            for noise, rows in psnr.groupby("noise", sort=False)
-        ]
-    trained = [number(row["best_in_psnr"]), step(row["best_in_step"]), "", ""]
-    unseen = [number(row["best_out_psnr"]), step(row["best_out_step"])]
-    unseen += [number(row["out_at_best_in"]), number(row["overfitting_gap"])]
-    last = [number(row["last_in_psnr"]), step(row["last_in_step"]), ""]
+        return [test_line(run, of) for of in records(tests)]
+    trained = [value(row, "best_in_psnr"), step(row["best_in_step"]), "", ""]
+    unseen = [value(row, "best_out_psnr"), step(row["best_out_step"])]
+    unseen += [value(row, "out_at_best_in"), value(row, "overfitting_gap")]
+    last = [value(row, "last_in_psnr"), step(row["last_in_step"]), ""]
     lines = []
     if not empty(row["trained"]) and row["trained"]:
         lines.append([run, f"{row['trained']}, trained on", *trained, *last])
     if row["unseen"]:
         name = f"mean of {row['unseen']:.0f} unseen"
-        last = [number(row["last_out_psnr"]), step(row["last_out_step"])]
-        last += [number(row["final_out_drop"])]
+        last = [value(row, "last_out_psnr"), step(row["last_out_step"])]
+        last += [value(row, "final_out_drop")]
         lines.append([run, name, *unseen, *last])
     return lines
 
 
-def test_line(run: str, name: str, curve: pd.Series) -> list[str]:
+def test_line(run: str, of: Row) -> list[str]:
     """The best and the last PSNR of one test curve."""
-    best_of = [number(curve.max()), step(curve.idxmax()), "", ""]
-    return [run, name, *best_of, number(curve.iloc[-1]), step(curve.index[-1]), ""]
+    best_of = [number(of["best"]), step(of["best_step"]), "", ""]
+    return [run, str(of["noise"]), *best_of, number(of["last"]), step(of["last_step"]), ""]
 
 
 def alt(frames: Frames) -> str:
@@ -314,11 +319,12 @@ def drawing(frames: Frames, manifest: Manifest) -> list[str]:
         how = "smoothed, with the logged values behind them" if manifest["smooth"] else "as logged"
         text.append(f"Losses are {how}.")
     tested = rows[rows.last_step.notna()]
+    whose = "training" if "trainings" in rows else "run"
     rings = (
-        " Rings mark each run's best step. When a network overfits to the noise it is trained on, "
-        "its PSNR keeps rising under that noise and falls under unseen noise."
+        f" Rings mark each {whose}'s best step. When a network overfits to the noise it is trained "
+        "on, its PSNR keeps rising under that noise and falls under unseen noise."
     )
     if len(tested):
         known = (tested.trained != UNKNOWN).any()
         text.append(f"Test curves, PSNR on test images, are not smoothed.{rings if known else ''}")
-    return text
+    return [*text, *training_reading.drawn(rows)]

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.commands.result import Result
-from analysis.curves import figures
+from analysis.curves import figures, training_lines
 from analysis.curves.logged import LOSS
 from analysis.curves.settings import CurvesSettings
 from analysis.curves.tables import psnr_curves, trained_curves
@@ -24,7 +24,9 @@ class CurvesResult(Result):
 
         Columns: `run`; `source`, `checkpoints` or the kind of log; `quantity`: `loss`,
         `learning_rate` or `psnr`; `noise`, that or the test set of a PSNR; `step` of training;
-        `value`, of a PSNR in dB.
+        `value`, of a PSNR in dB. Where some run has several trainings the values are means over
+        them, with `trainings`, their number, and the interval `low` to `high` from three on;
+        `frames["curves_by_training"]` has the single ones.
         """
         return self.frames["curves"]
 
@@ -40,7 +42,9 @@ class CurvesResult(Result):
         at the step that is best *in*; `overfitting_gap`, `best_out_psnr` − `out_at_best_in`;
         `last_step` with any test; `last_in_step`, `last_in_psnr`, `last_out_step`,
         `last_out_psnr`; `final_out_drop`, `best_out_psnr` − `last_out_psnr`; `last_loss_step`,
-        `last_loss`. NaN where there is none.
+        `last_loss`. NaN where there is none. Where some run has several trainings, values are means
+        over them, with `trainings` and intervals such as `best_out_psnr_low`;
+        `frames["summary_by_training"]` has the single ones.
         """
         return self.frames["summary"]
 
@@ -68,7 +72,8 @@ class CurvesResult(Result):
         if losses.empty:
             raise BadInput("no run has logged a loss; give its log as a run")
         ax = ax if ax is not None else new_axes()
-        figures.draw_losses(ax, losses, list(self.trained), decay.smooth)
+        single = training_lines.single_losses(self.frames.get("curves_by_training"))
+        figures.draw_losses(ax, losses, list(self.trained), decay.smooth, single)
         figures.format_axes(ax)
         ax.legend(fontsize=8)
         return ax
@@ -93,10 +98,11 @@ class CurvesResult(Result):
         if noise is None and not figures.unseen_means(rows, self.trained):
             raise BadInput("no run is known to be tested under unseen noise; give a noise")
         ax = ax if ax is not None else new_axes()
+        single = training_lines.single_tests(self.frames.get("curves_by_training"))
         if noise is None:
-            figures.draw_unseen(ax, rows, self.trained)
+            figures.draw_unseen(ax, rows, self.trained, single)
         else:
-            figures.draw_noise(ax, noise, rows, self.trained)
+            figures.draw_noise(ax, noise, rows, self.trained, single)
         figures.format_axes(ax)
         ax.legend(fontsize=8)
         return ax

@@ -25,7 +25,8 @@ from analysis.compare.predictors import indices
 from analysis.curves import command as curves_command
 from analysis.curves.csv_logs import LOG
 from analysis.curves.log_readers import RECIPE
-from analysis.curves.run_curves import RunSources, read_logs
+from analysis.curves.run_curves import read_logs
+from analysis.curves.run_sources import RunSources
 from analysis.engine.cache import FOLDER
 from analysis.generalization.inputs import trained_on
 from analysis.report import plan as report_plan

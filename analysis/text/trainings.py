@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from analysis.stats.trainings import LEAST
 from analysis.text.markdown import codes
 
 NAMED = {2: "two", 3: "three", 4: "four", 5: "five", 6: "six", 7: "seven", 8: "eight", 9: "nine"}
@@ -37,6 +36,8 @@ three), so its intervals are over photographs alone.'
 
 def sentence(count: int, names: list[str]) -> str:
     """What the intervals of models with a number of trainings speak of."""
+    from analysis.stats.trainings import LEAST  # not at the top: `--help` imports no NumPy
+
     one = len(names) == 1
     their, is_, each = ("its", "is", "") if one else ("their", "are", " each")
     number = NAMED.get(count, str(count))

@@ -49,11 +49,19 @@ def number(values: Sequence[Any], index: int) -> int:
     return values[: index + 1].count(values[index])
 
 
-def named_files(text: str) -> list[tuple[str, str]]:
+CHECKPOINTS = "the checkpoints of one model's trainings, as in NAME=runs/b*/model.pth"
+"""What a pattern is expected to match."""
+
+
+def named_files(text: str, expected: str = CHECKPOINTS) -> list[tuple[str, str]]:
     """Name and path of every file that `NAME=FILE` or `NAME=PATTERN` stands for.
 
     A text without a name stands for itself, and so do the name of a file that exists, and specs
     such as `classical:blur:0.9`. Files of a pattern are in the order of the numbers in their names.
+
+    Args:
+        text: as it was given.
+        expected: what a pattern is to match, for the message.
 
     Raises:
         BadInput: no file matches the pattern.
@@ -66,15 +74,16 @@ def named_files(text: str) -> list[tuple[str, str]]:
         return [("", text)]
     if not pattern:
         raise BadInput(f"{text}: expected NAME=FILE, or NAME=PATTERN for several trainings")
-    return [(name, path) for path in matching(pattern, text)]
+    return [(name, path) for path in matching(pattern, text, expected)]
 
 
-def matching(pattern: str, given: str = "") -> list[str]:
+def matching(pattern: str, given: str = "", expected: str = CHECKPOINTS) -> list[str]:
     """The files that a pattern matches, runs/b2 before runs/b10; a file's own name is itself.
 
     Args:
         pattern: as for `glob`.
         given: what the user gave, for the message; by default the pattern.
+        expected: what it is to match, for the message.
 
     Raises:
         BadInput: none matches.
@@ -84,10 +93,7 @@ def matching(pattern: str, given: str = "") -> list[str]:
     start = Path(pattern).anchor
     found = [str(path) for path in Path(start).glob(pattern[len(start) :])]
     if not found:
-        raise BadInput(
-            f"{given or pattern}: no file matches; expected the checkpoints of one model's "
-            "trainings, as in NAME=runs/b*/model.pth"
-        )
+        raise BadInput(f"{given or pattern}: no file matches; expected {expected}")
     return sorted(found, key=natural)
 
 

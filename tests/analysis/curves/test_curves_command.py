@@ -17,7 +17,7 @@ from analysis.commands.run_folder import read_tables
 from analysis.curves import command, log_readers, reading
 from analysis.curves.command import ANALYSIS, run
 from analysis.curves.figures import figure, smoothed
-from analysis.curves.run_curves import run_names
+from analysis.curves.run_sources import run_names
 from analysis.curves.settings import CurvesSettings
 from analysis.curves.tables import COLUMNS, summary
 from analysis.engine import run as engine_run
@@ -221,9 +221,9 @@ def test_each_run_may_have_been_trained_on_other_noises(folder, capsys):
 def test_events_beside_a_recipe_are_of_its_noise(folder):
     (folder / "one" / "events").mkdir()
     assert log_readers.read(folder / "one").trained == "gaussian:15"
-    assert log_readers.recipe_noise(folder / "one" / "events") == "gaussian:15"
-    assert log_readers.recipe_noise(folder / "one" / "log.csv") == "gaussian:15"
-    assert log_readers.recipe_noise(folder / "two") == ""
+    for place in ("events", "log.csv"):
+        assert log_readers.recipe(folder / "one" / place) == {"data": {"noise": "gaussian:15"}}
+    assert log_readers.recipe(folder / "two") == {}
 
 
 def test_a_noise_counts_as_trained_on_in_any_spelling(folder):

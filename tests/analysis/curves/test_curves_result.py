@@ -12,7 +12,7 @@ from analysis.commands.settings import REFERENCE, UNSEEN
 from analysis.curves import CurvesResult, evaluate_checkpoints, read_curves
 from analysis.curves.command import ANALYSIS
 from analysis.curves.figures import smoothed
-from analysis.curves.run_curves import RunSources
+from analysis.curves.run_sources import RunSources
 from analysis.curves.settings import NOISES, CurvesSettings
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
