@@ -179,7 +179,8 @@ def by_training(
     Args:
         frame: a table with the networks' names.
         trainings: by model.
-        columns: that hold names of networks; beside `model_a` the training's is in `training_a`.
+        columns: that hold names of networks, `model` or `run`; beside `model_a` the training's is
+            in `training_a`.
 
     Returns:
         The rows of models with several trainings alone.
@@ -188,7 +189,8 @@ def by_training(
     rows = frame[frame[list(columns)].isin(list(model_of)).any(axis=1)].copy()
     for column in columns:
         place = list(rows.columns).index(column) + 1
-        rows.insert(place, column.replace("model", TRAINING), rows[column])
+        name = column.replace("model", TRAINING).replace("run", TRAINING)
+        rows.insert(place, name, rows[column])
         rows[column] = rows[column].map(lambda name: model_of.get(name, name))
     return rows.reset_index(drop=True)
 
