@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from analysis.text import matched_noises, trainings
+from analysis.text import matched_noises
+from analysis.text import trainings as trainings_text
 from analysis.text.equal_weights import same_weights
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class Analysis:
             for another kind of run; by default this one.
         requests: takes the models of a command line in another way than as checkpoints.
         trainings: whether its tables have the mean over several trainings of a model.
+        about_trainings: what its intervals speak of where a model has several.
     """
 
     name: str
@@ -128,11 +130,12 @@ class Analysis:
     mode: Callable[[Any], Analysis] | None = None
     requests: Callable[[Any, Namespace], Models] | None = None
     trainings: bool = False
+    about_trainings: Callable[[Manifest], list[str]] = trainings_text.units
 
     def all_sentences(self, frames: Frames, manifest: Manifest) -> list[str]:
         """Its sentences, and what concerns models and noises of every analysis."""
         about_noises = matched_noises.sentences(frames)
-        about_models = [*same_weights(manifest), *trainings.units(manifest)]
+        about_models = [*same_weights(manifest), *self.about_trainings(manifest)]
         return [*about_models, *self.sentences(frames, manifest), *about_noises]
 
     @property

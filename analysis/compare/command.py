@@ -121,7 +121,8 @@ def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
     """The PSNR drop against every index."""
     from analysis.compare import figures
 
-    return {"compare": figures.figure(frames["compare"], frames["correlations"])}
+    single = frames.get("compare_by_training")
+    return {"compare": figures.figure(frames["compare"], frames["correlations"], single)}
 
 
 def terminal_table(frames: Frames, manifest: Manifest) -> str:
@@ -143,6 +144,13 @@ def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     from analysis.compare import reading
 
     return reading.main(frames)
+
+
+def about_trainings(manifest: Manifest) -> list[str]:
+    """What the points of models with several trainings are."""
+    from analysis.compare import reading
+
+    return reading.about_trainings(manifest)
 
 
 def result() -> type[CompareResult]:
@@ -171,8 +179,14 @@ ANALYSIS = Analysis(
     sentences=sentences,
     main_sentences=main_sentences,
     result=result,
-    table_names=("compare", "correlations", "notes"),
-    keys={"compare": ("model",), "correlations": ("index", "target")},
+    table_names=("compare", "compare_by_training", "correlations", "notes"),
+    keys={
+        "compare": ("model",),
+        "compare_by_training": ("model", "training"),
+        "correlations": ("index", "target"),
+    },
+    trainings=True,
+    about_trainings=about_trainings,
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -21,7 +22,12 @@ LOGARITHMIC = 30
 
 
 def draw_index(
-    axes: Axes, frame: pd.DataFrame, correlations: pd.DataFrame, index: Index, target: str = DROP
+    axes: Axes,
+    frame: pd.DataFrame,
+    correlations: pd.DataFrame,
+    index: Index,
+    target: str = DROP,
+    single: pd.DataFrame | None = None,
 ) -> None:
     """A target against an index on given axes, a point for each model.
 
@@ -31,11 +37,18 @@ def draw_index(
         correlations: see `analysis.compare.tables.correlations`.
         index: on the horizontal axis.
         target: on the vertical axis.
+        single: see `analysis.compare.predictors.gather_by_training`; None if no model has several
+            trainings.
     """
     models = list(frame.model)
     for row in frame.to_dict("records"):
         look: dict[str, Any] = style(row["model"], models) | {"ls": "none", "ms": 6}
         axes.plot(row[index.name], row[target], label=row["model"], **look)
+        if single is not None:
+            x, y = (half_width_of(row, name) for name in (index.name, target))
+            axes.errorbar(row[index.name], row[target], y, x, "none", ecolor=look["color"], lw=1)
+            own = single[single.model == row["model"]]
+            axes.plot(own[index.name], own[target], ".", ms=4, alpha=0.5, color=look["color"])
     pair = correlations[
         (correlations["index"] == index.name) & (correlations.target == target)
     ].iloc[0]
@@ -50,7 +63,15 @@ def draw_index(
     axes.grid(alpha=0.3)
 
 
-def figure(frame: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
+def half_width_of(row: Mapping[Any, Any], name: str) -> float:
+    """Half the width of a value's interval over trainings; 0 without one."""
+    half = float(row[f"{name}_high_trainings"] - row[name])
+    return 0.0 if math.isnan(half) else half
+
+
+def figure(
+    frame: pd.DataFrame, correlations: pd.DataFrame, single: pd.DataFrame | None = None
+) -> Figure:
     """The PSNR drop against every index."""
     chosen = [index for index in indices().values() if index.name in frame]
     columns = min(3, len(chosen))
@@ -60,10 +81,13 @@ def figure(frame: pd.DataFrame, correlations: pd.DataFrame) -> Figure:
     for axes in grid.flat[len(chosen) :]:
         axes.set_axis_off()
     for axes, index in zip(grid.flat, chosen, strict=False):
-        draw_index(axes, frame, correlations, index)
+        draw_index(axes, frame, correlations, index, single=single)
     for axes in grid[:, 0]:
         axes.set_ylabel(TARGETS[DROP], fontsize=8)
     models = list(frame.model)
     model_styles.add(drawn, models, lines=False)
-    drawn.suptitle(f"Do the indices predict the PSNR drop of {len(models)} models?", fontsize=10)
+    title = f"Do the indices predict the PSNR drop of {len(models)} models?"
+    if single is not None:
+        title += "\nsmall dots: single trainings; bars: 95% intervals over trainings"
+    drawn.suptitle(title, fontsize=10)
     return drawn

@@ -13,6 +13,7 @@ from analysis.commands.job import PIXELS, AnalysisJob, plan
 from analysis.commands.model_names import twins
 from analysis.commands.registry import analysis
 from analysis.commands.training_noises import Trained
+from analysis.commands.trainings import trainings_of
 from analysis.compare.settings import CompareSettings
 from analysis.engine.observer import Batch
 from analysis.engine.run import batches
@@ -61,8 +62,10 @@ def load_inputs(
         BadInput: anything that cannot be used, a model and its copy, or no PSNR drop, by any of
             the processes.
     """
-    if isinstance(models, Collection) and not isinstance(models, str) and len(models) < LEAST:
-        raise BadInput(f"{plural(len(models), 'model')}: rank correlations need {LEAST} or more")
+    if isinstance(models, Collection) and not isinstance(models, str):
+        names = [getattr(model, "name", "") or i for i, model in enumerate(models)]
+        if (count := len(set(names))) < LEAST:
+            raise BadInput(f"{plural(count, 'model')}: rank correlations need {LEAST} or more")
     settings = completed(settings)
     inputs = commands_inputs.load_inputs(models, settings, photographs)
     with inputs.ranks.raise_on_all_ranks():
@@ -113,19 +116,39 @@ def without_drop(trained: Trained, specs: Sequence[str]) -> str:
 def check_models(models: Mapping[str, Denoiser]) -> None:
     """Check that models are distinct, and enough of them.
 
+    Args:
+        models: networks by name.
+
     Raises:
         BadInput: fewer than four, or a copy of another one.
     """
     if few := too_few(models):
         raise BadInput(few)
-    for names in twins(models):
+    for names in copies(models):
         raise BadInput(f"{listed(names)} are the same model: give one of them")
 
 
+def copies(models: Mapping[str, Denoiser]) -> list[list[str]]:
+    """Names of models that are one: equal networks, of several trainings all of them.
+
+    Args:
+        models: networks by name.
+    """
+    first = {name: same[0] for same in twins(models) for name in same}
+    found: dict[frozenset[str], list[str]] = {}
+    for model, names in trainings_of(models).items():
+        found.setdefault(frozenset(first.get(name, name) for name in names), []).append(model)
+    return [names for names in found.values() if len(names) > 1]
+
+
 def too_few(models: Mapping[str, Denoiser]) -> str:
-    """Why models are too few for rank correlations, a model and its copies being one; or ""."""
-    same = twins(models)
-    count = len(models) - sum(len(names) - 1 for names in same)
+    """Why models are too few for rank correlations, a model and its copies being one; or "".
+
+    Args:
+        models: networks by name.
+    """
+    same = copies(models)
+    count = len(trainings_of(models)) - sum(len(names) - 1 for names in same)
     if count >= LEAST:
         return ""
     why = "; ".join(f"{listed(names)} are the same" for names in same)
@@ -176,7 +199,7 @@ def planned(
         if not (record.index and record.index.by_model):
             yield plan(record, subset, own, cut)
             continue
-        for model in inputs.models:
+        for model in inputs.trainings:
             yield plan(record, subset.subset(models=[model]), own, cut, f"{name}-{model}")
 
 

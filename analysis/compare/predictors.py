@@ -6,11 +6,14 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.commands.index import Index
 from analysis.commands.registry import analyses, analysis
+from analysis.commands.trainings import TRAINING
 from analysis.compare.runs import Run, difference
+from analysis.stats.trainings import half_width
 from analysis.text.markdown import codes
 from analysis.text.noise_names import CLEAN
 from mtd.utils.errors import BadInput
@@ -52,7 +55,8 @@ def gather(runs: Sequence[Run]) -> pd.DataFrame:
 
     Columns: `model`; `checkpoint`, the SHA-256 of its file; the targets `ood_drop` and `unseen` in
     dB; a column for each index, and one for the same index of untrained networks of each model's
-    architecture, where the runs have controls.
+    architecture, where the runs have controls; for models with several trainings see
+    `with_intervals`.
 
     Raises:
         BadInput: a damaged run, a model twice in runs of one analysis, not just one run of
@@ -72,7 +76,67 @@ def gather(runs: Sequence[Run]) -> pd.DataFrame:
         frame[index.name] = values[common_noises(values)].mean(axis=1).to_numpy()
     for index, values in measured_untrained(by_kind):
         frame[untrained_column(index.name)] = values.mean(axis=1).to_numpy()
+    return with_intervals(frame, gather_by_training(runs))
+
+
+def gather_by_training(runs: Sequence[Run]) -> pd.DataFrame:
+    """The same of single trainings, of models that have several: a row for each.
+
+    Trainings are the same if their files are. An index is NaN where the runs have no table of it by
+    training.
+
+    Columns: `model`, `training`, `checkpoint`, the targets, and those indices that the runs hold.
+
+    Raises:
+        BadInput: see `gather`.
+    """
+    by_kind = grouped(runs)
+    predicted = by_kind[PREDICTED][0]
+    with predicted.reading():
+        rows = [
+            {"model": model, TRAINING: name, "checkpoint": own["sha256"]}
+            for model, about in predicted.manifest["models"].items()
+            for name, own in about.get("trainings", {}).items()
+        ]
+        frame = pd.DataFrame(rows, columns=["model", TRAINING, "checkpoint"])
+        scores = predicted.single_trainings("generalization")
+        if scores is not None:
+            psnr = scores[scores.metric == "psnr"].set_index("model")
+            frame[DROP] = frame[TRAINING].map(psnr.ood_drop).astype(float)
+            frame[UNSEEN] = frame[TRAINING].map(psnr.out_of_distribution).astype(float)
+    for kind, index, values in measured(by_kind) if len(frame) else ():
+        parts = [by_noise_of_trainings(run, index, predicted.trained) for run in by_kind[kind]]
+        single = pd.concat(parts).reindex(index=list(predicted.trainings), columns=values.columns)
+        frame[index.name] = single[common_noises(values)].mean(axis=1, skipna=False).to_numpy()
     return frame
+
+
+def with_intervals(frame: pd.DataFrame, single: pd.DataFrame) -> pd.DataFrame:
+    """The rows of models with their 95% intervals over trainings, where some have several.
+
+    Args:
+        frame: see `gather`.
+        single: see `gather_by_training`.
+
+    Returns:
+        The frame with the column `trainings`, and `{name}_low_trainings` and
+        `{name}_high_trainings` of every target and index; NaN for fewer than three trainings.
+    """
+    if single.empty:
+        return frame
+    counts = single.model.value_counts()
+    frame = frame.assign(trainings=[int(counts.get(name, 1)) for name in frame.model])
+    for name in [name for name in frame if name in single and name in (*TARGETS, *known())]:
+        own = [single[single.model == model][name].to_numpy() for model in frame.model]
+        half = np.array([float(half_width((values,) if len(values) else ())) for values in own])
+        frame[f"{name}_low_trainings"] = frame[name] - half
+        frame[f"{name}_high_trainings"] = frame[name] + half
+    return frame
+
+
+def known() -> list[str]:
+    """The columns of all indices."""
+    return [index.name for index in indices().values()]
 
 
 def untrained_column(name: str) -> str:
@@ -120,6 +184,17 @@ def by_noise(
         rows = read(table, run.reference, trained)
         wide = rows.pivot(index="model", columns="noise", values="value").astype(float)
         return wide.reindex(list(models.values())).set_axis(list(models), axis=0)
+
+
+def by_noise_of_trainings(run: Run, index: Index, trained: Collection[str]) -> pd.DataFrame:
+    """As `by_noise`, a row for each training of models with several; none without such a table."""
+    table, trainings = run.single_trainings(index.table), run.trainings
+    if table is None:
+        return pd.DataFrame(index=list(trainings))
+    with run.reading():
+        rows = index.read(table, run.reference, trained)
+        wide = rows.pivot(index="model", columns="noise", values="value").astype(float)
+        return wide.reindex(list(trainings.values())).set_axis(list(trainings), axis=0)
 
 
 def common_noises(values: pd.DataFrame) -> list[str]:

@@ -15,11 +15,13 @@ from analysis.compare.predictors import DROP, PREDICTED, TARGETS, UNSEEN
 from analysis.compare.predictors import indices as known_indices
 from analysis.stats.paired_tests import LEVEL
 from analysis.stats.rank_correlation import EXACT
+from analysis.stats.trainings import LEAST as LEAST_TRAININGS
 from analysis.text import terminal
 from analysis.text.intervals import illustration
-from analysis.text.markdown import escaped, interval, listed, number, probability
+from analysis.text.markdown import code, escaped, interval, listed, number, probability
 from analysis.text.rows import records
 from analysis.text.terminal import grid, plural
+from analysis.text.trainings import NAMED, counts
 
 NEARLY = 0.9
 """Share of a perfect correlation that counts as nearly perfect."""
@@ -213,6 +215,20 @@ def groups(manifest: Manifest) -> list[str]:
         f"These models have {len(policies)} mask policies ({'; '.join(each)}). A correlation may "
         "come from the difference between policies alone, with none within them: see the figure."
     ]
+
+
+def about_trainings(manifest: Manifest) -> list[str]:
+    """What the points of models with several trainings are; nothing without such models."""
+    about = next((one for one in own_and_runs(manifest) if one.get("models")), {})
+    number = {name: count for name, count in counts(about).items() if count > 1}
+    if not number:
+        return []
+    each = [f"{code(name)} ({count})" for name, count in number.items()]
+    text = f"Means over trainings, which count as one model each: {listed(each)}."
+    if max(number.values()) < LEAST_TRAININGS:
+        return [f"{text} These are too few trainings for intervals over them."]
+    least = NAMED[LEAST_TRAININGS]
+    return [f"{text} Error bars are 95% intervals over trainings, where there are {least} or more."]
 
 
 def notes(frames: Frames) -> list[str]:

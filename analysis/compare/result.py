@@ -52,7 +52,8 @@ class CompareResult(Result):
         Columns: `model`; `checkpoint`, the SHA-256 of its file; `ood_drop`, the PSNR drop from
         trained to unseen noise, and `unseen`, the PSNR under unseen noise, in dB; and the indices
         that were computed, `srga`, `cka`, `separability`, `distance` (in standard deviations) and
-        `sensitivity`, without units otherwise, see `analysis.compare.correlate`.
+        `sensitivity`, without units otherwise, see `analysis.compare.correlate`. Where a model has
+        several trainings, their number and the intervals over trainings.
         """
         return self.frames["compare"]
 
@@ -93,7 +94,8 @@ class CompareResult(Result):
         one_of("index", name, known)
         one_of("target", target, TARGETS)
         ax = ax if ax is not None else new_axes()
-        figures.draw_index(ax, self.models, self.correlations, known[name], target)
+        single = self.frames.get("compare_by_training")
+        figures.draw_index(ax, self.models, self.correlations, known[name], target, single)
         ax.set_ylabel(TARGETS[target])
         ax.legend(fontsize=8)
         return ax

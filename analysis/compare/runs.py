@@ -13,6 +13,7 @@ import pandas as pd
 from analysis.commands import training_noises
 from analysis.commands.registry import analysis
 from analysis.commands.run_folder import read_manifest, read_tables
+from analysis.commands.trainings import TRAINING
 from mtd.utils.errors import BadInput
 
 ALIKE = ("input_mask", "quantize", "autocast")
@@ -72,6 +73,16 @@ class Run:
         return names
 
     @property
+    def trainings(self) -> dict[str, str]:
+        """The names of the trainings of models with several, by the same digest of each."""
+        with self.reading():
+            return {
+                own.get("identity", own["sha256"]): name
+                for about in self.manifest["models"].values()
+                for name, own in about.get("trainings", {}).items()
+            }
+
+    @property
     def trained(self) -> list[str]:
         """Those of its noises that some of its models were trained on, as far as that is known."""
         with self.reading():
@@ -86,6 +97,15 @@ class Run:
         """Its first noise, with which an analysis that needs a reference compares the others."""
         with self.reading():
             return str(self.manifest["noises"][0])
+
+    def single_trainings(self, name: str) -> pd.DataFrame | None:
+        """One of its tables, of single trainings under their own names; None if it has none."""
+        frame = self.frames.get(f"{name}_by_{TRAINING}")
+        if frame is None:
+            return None
+        names = [str(name) for name in frame if str(name).startswith(TRAINING)]
+        own = {name: name.replace(TRAINING, "model") for name in names}
+        return frame.drop(columns=list(own.values())).rename(columns=own)
 
     def table(self, name: str) -> pd.DataFrame:
         """One of its tables.

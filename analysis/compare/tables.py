@@ -22,12 +22,15 @@ FEWEST_KINDS = 3
 def tables(runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
     """A row for each model, one for each index and target, and one for each note, by file name.
 
+    Where a model has several trainings, also a row for each of these.
+
     Raises:
         BadInput: see `analysis.compare.predictors.gather` and `correlations`.
     """
-    frame = predictors.gather(runs)
+    frame, single = predictors.gather(runs), predictors.gather_by_training(runs)
     return {
         "compare.csv": frame,
+        **({} if single.empty else {"compare_by_training.csv": single}),
         "correlations.csv": correlations(frame),
         "notes.csv": predictors.notes(runs),
     }
