@@ -178,9 +178,9 @@ def gap(
     if draws is not None and draws < 2:
         return of.value, math.nan, math.nan
     if draws is not None:
-        from scipy import stats
+        from scipy.special import stdtrit
 
-        half = float(stats.t.ppf((1 + jackknife.LEVEL) / 2, draws - 1)) * sd / math.sqrt(draws)
+        half = float(stdtrit(draws - 1, (1 + jackknife.LEVEL) / 2)) * sd / math.sqrt(draws)
         half = math.hypot(half, (high - low) / 2)
         return of.value, of.value - half, of.value + half
     return of.value, low, high

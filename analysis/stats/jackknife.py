@@ -62,10 +62,10 @@ def interval(value: Array, without: Array, level: float = LEVEL) -> Interval:
         without: (n, …).
         level: of confidence.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     n = len(without)
-    half = standard_error(without) * (t.ppf((1 + level) / 2, n - 1) if n > 1 else np.nan)
+    half = standard_error(without) * (stdtrit(n - 1, (1 + level) / 2) if n > 1 else np.nan)
     return Interval(value - half, value + half)
 
 

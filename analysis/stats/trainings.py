@@ -39,7 +39,7 @@ def half_width(samples: Samples, level: float = LEVEL) -> Array:
 
     Reference: Welch 1947, Biometrika 34.
     """
-    from scipy.stats import t
+    from scipy.special import stdtrit
 
     if not samples or min(map(len, samples)) < LEAST:
         return np.full(samples[0].shape[1:] if samples else (), np.nan)
@@ -48,7 +48,7 @@ def half_width(samples: Samples, level: float = LEVEL) -> Array:
     total = parts.sum(0)
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = np.where(total > 0, total**2 / (parts**2 * weights).sum(0), 1.0)
-    half: Array = t.ppf((1 + level) / 2, freedom) * np.sqrt(total)
+    half: Array = stdtrit(freedom, (1 + level) / 2) * np.sqrt(total)
     return half
 
 

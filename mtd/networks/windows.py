@@ -11,9 +11,19 @@ import torch
 from torch import Tensor
 
 
+def device_of_constants() -> torch.device:
+    """The default device, but the CPU in place of the meta device.
+
+    There, the first operator imports PyTorch's compiler, which takes seconds, and checkpoints are
+    recognized by networks without memory.
+    """
+    device = torch.get_default_device()
+    return torch.device("cpu") if device.type == "meta" else device
+
+
 def relative_position_index(window: int) -> Tensor:
     """(T, T) rows of the relative-position table for each pair of the T = window² tokens."""
-    axis = torch.arange(window)
+    axis = torch.arange(window, device=device_of_constants())
     y, x = (grid.flatten() for grid in torch.meshgrid(axis, axis, indexing="ij"))
     dy = y[:, None] - y[None, :] + window - 1
     dx = x[:, None] - x[None, :] + window - 1
@@ -26,7 +36,7 @@ def window_regions(window: int) -> Tensor:
     The kinds are those of `window_kinds`. A window of the last column holds, beside the right
     border of the image, the left border that was shifted there; likewise below.
     """
-    wrapped = torch.arange(window) >= window - window // 2
+    wrapped = torch.arange(window, device=device_of_constants()) >= window - window // 2
     below = 2 * wrapped[:, None].expand(window, window).flatten()
     right = wrapped.repeat(window)
     return torch.stack([0 * below, right.long(), below, below + right])
