@@ -22,6 +22,7 @@ from analysis.text.markdown import code, escaped, interval, listed, number, prob
 from analysis.text.rows import records
 from analysis.text.terminal import grid, plural
 from analysis.text.trainings import NAMED, counts
+from analysis.text.verdicts import too_few
 
 NEARLY = 0.9
 """Share of a perfect correlation that counts as nearly perfect."""
@@ -128,7 +129,7 @@ def target(correlations: pd.DataFrame, name: str) -> list[str]:
     known = known.loc[order]
     firm = known[known.p_corrected < LEVEL]
     if firm.empty:
-        return [undecided(known, what)]
+        return [not_shown(known, what, needed(part))]
     without = firm[[not also_untrained(row) for row in records(firm)]]
     given = firm[~firm.index.isin(without.index)]
     also = [
@@ -148,10 +149,9 @@ def target(correlations: pd.DataFrame, name: str) -> list[str]:
     each = [correlation(row) for row in firm.itertuples()]
     others = known[~known.index.isin([*firm.index, *given.index])]
     rest = [labelled(name) for name in others.index_]
-    end = f" Undecided: {listed(rest)}." if rest else ""
+    end = f" Not shown for {listed(rest)}." if rest else ""
     return [
-        f"With a p corrected by Holm below {LEVEL:g}, the {what} is correlated with "
-        f"{'; '.join(each)}.{end}",
+        f"Correlation with the {what}, p corrected by Holm: shown for {'; '.join(each)}.{end}",
         *control,
     ]
 
@@ -170,36 +170,53 @@ def also_untrained(row: Mapping[str, Any]) -> bool:
     return bool(within or (untrained * own > 0 and abs(untrained) > abs(own)))
 
 
-def undecided(known: pd.DataFrame, what: str) -> str:
-    """That no index is significantly correlated with a target, and the strongest of all.
+def not_shown(known: pd.DataFrame, what: str, few: int) -> str:
+    """That no index is shown to be correlated with a target, and the strongest of all.
 
     Args:
         known: a row for each index, the strongest first.
         what: the target.
+        few: models that a test needs to show anything; 0 if there are as many.
     """
     strongest = correlation(next(known.itertuples()))
-    claim = f"significantly correlated with the {what} (p corrected by Holm)"
+    start = f"Correlation with the {what}, p corrected by Holm: "
+    if few:
+        return f"{start}{too_few(few, 'models', 'models')}; the strongest is that with {strongest}."
     if len(known) == 1:
-        return f"The only index is not {claim}: {strongest}."
-    return (
-        f"None of {len(known)} indices is {claim}; the strongest correlation is with {strongest}."
-    )
+        return f"{start}not shown for the only index, {strongest}."
+    return f"{start}not shown for any of {len(known)} indices; the strongest, {strongest}."
+
+
+def smallest_p(models: int, tests: int) -> float:
+    """The smallest corrected p-value of a rank correlation of so few models: m · 2 / n!, or 1."""
+    return min(1.0, tests * 2 / math.factorial(models))
+
+
+def needed(part: pd.DataFrame) -> int:
+    """With how many models a test could show anything, if there are fewer; else 0.
+
+    Args:
+        part: the correlations with one target.
+    """
+    models, tests = int(part.models.max()), len(part)
+    if models > EXACT or smallest_p(models, tests) < LEVEL:
+        return 0
+    return next(n for n in count(models) if smallest_p(n, tests) < LEVEL)
 
 
 def least(correlations: pd.DataFrame) -> list[str]:
     """The smallest p-value that is possible with so few models."""
-    models, tests = int(correlations.models.max()), int((correlations.target == DROP).sum())
+    part = correlations[correlations.target == DROP]
+    models, tests = int(correlations.models.max()), len(part)
     if models > EXACT or models < 2:
         return []
-    smallest = min(1.0, tests * 2 / math.factorial(models))
+    smallest = smallest_p(models, tests)
     if smallest < LEVEL / 5:
         return []
-    text = f"With {models} models and {indices(tests)} even perfect agreement has a "
-    text += f"corrected p of {smallest:.2g}"
-    needed = next(n for n in count(models) if tests * 2 / math.factorial(n) < LEVEL)
-    few = ": too few models for any index to be distinguished from chance, which takes "
-    few += plural(needed, "model")
-    return [f"{text}{few if smallest >= LEVEL else ''}."]
+    return [
+        f"With {models} models and {indices(tests)} even perfect agreement has a corrected p of "
+        f"{smallest:.2g}."
+    ]
 
 
 def groups(manifest: Manifest) -> list[str]:

@@ -21,16 +21,20 @@ from analysis.generalization.scoring import (
     weights,
 )
 from analysis.stats.controls import COLUMNS as OF_TRAININGS
-from analysis.stats.jackknife import ENOUGH
+from analysis.stats.jackknife import LEVEL
 from analysis.stats.trainings import subtract
-from analysis.text.markdown import bounded, code, codes, listed, side
+from analysis.text import verdicts
+from analysis.text.markdown import bounded, code, codes, listed
+from analysis.text.verdicts import Verdict, verdict
 from mtd.loading.classical import CLASSICAL, FILTER
-from mtd.utils.messages import plural
 
 Frames = Mapping[str, pd.DataFrame]
 
 FIXED_FILTER, BEST, BLUR = "fixed filter", "best classical", "blur"
 """What a model is compared with: its own filter, the best reference of another kind, the blur."""
+
+FILTER_WITH_BLUR = "blur, of a fixed filter"
+"""Stands for `BLUR` where it is not a model that is compared but its filter."""
 
 HEADINGS = {
     FIXED_FILTER: "beyond its fixed filter",
@@ -40,7 +44,7 @@ HEADINGS = {
 
 COLUMNS = (
     *("metric", "model", "compared_with", "reference", "noise"),
-    *("gain", "low", "high", "photographs"),
+    *("gain", "low", "high", "band_low", "band_high", "photographs"),
 )
 
 
@@ -49,10 +53,12 @@ def table(scores: Table) -> pd.DataFrame:
 
     Columns: `compared_with`: `fixed filter`, the model's own; `best classical`, of the other
     references the one with the best mean over unseen noises, the same for all models; `blur`, the
-    best one if there are several. `gain`: the mean over images of model − reference, positive where
-    the model is better, also where less is better, with its 95% interval over photographs. Noises
-    are those that no model was trained on, and all of them together, every kind counting the same;
-    where it is not known what any model was trained on, all noises.
+    best one if there are several; `blur, of a fixed filter`, the same for each model's filter.
+    `gain`: the mean over images of model − reference, positive where the model is better, also
+    where less is better, with its 95% interval over photographs; `band_low` and `band_high` hold
+    for all single noises at once (Bonferroni: for N noises, level 1 − 0.05/N). Noises are those
+    that no model was trained on, and all of them together, every kind counting the same; where it
+    is not known what any model was trained on, all noises.
 
     Of a model with several trainings the mean is compared, and the interval is over photographs
     and trainings; the filters of its trainings are subtracted from them one by one.
@@ -73,9 +79,12 @@ def table(scores: Table) -> pd.DataFrame:
             score = partial(weighted, weight=own)
             single = sign * score([c.single.mean(0) for c in scores.conditions])
             own_samples, beside = (scores.samples(single)[i] for i in pair)
-            samples = subtract(own_samples, beside, same_networks=True)
-            found = estimate(scores, score, [samples], gains, own > 0)
+            samples = [subtract(own_samples, beside, same_networks=True)]
+            found = estimate(scores, score, samples, gains, own > 0)
             low, high = found.bounds()
+            every = 1 - (1 - LEVEL) / (1 if noise in (OUTSIDE, ALL) else int(used.sum()))
+            wider = estimate(scores, score, samples, gains, own > 0, every)
+            band_low, band_high = wider.bounds()
             counted = {c.population for c, part in zip(scores.conditions, own, strict=True) if part}
             rows.append(
                 {
@@ -87,6 +96,8 @@ def table(scores: Table) -> pd.DataFrame:
                     "gain": found.value[0],
                     "low": low[0],
                     "high": high[0],
+                    "band_low": band_low[0],
+                    "band_high": band_high[0],
                     "photographs": sum(scores.photographs[place] for place in counted),
                 }
             )
@@ -129,6 +140,8 @@ def compared(scores: Table, weight: Any) -> Iterator[tuple[str, str, str]]:
         ):
             if reference is not None:
                 yield model, what, reference
+    for name in fixed if blur is not None else []:
+        yield name, FILTER_WITH_BLUR, str(blur)
 
 
 def over_unseen(frames: Frames, metric: str, what: str) -> pd.DataFrame:
@@ -181,39 +194,29 @@ def main(frames: Frames, metric: str = "psnr") -> list[str]:
 
 
 def below(part: pd.DataFrame, metric: str, what: str) -> list[str]:
-    """That models are worse than a reference, or that this is undecided."""
-    about, rows = facts(metric), part[part.gain < 0]
+    """By how much models are worse than a reference on average, and whether that is shown."""
+    rows = part[part.gain < 0]
     if rows.empty:
         return []
-    reference, noises = code(rows.reference.iloc[0]), noises_of(rows)
     name = "a Gaussian blur" if what == BLUR else "the best classical reference"
-    text = []
-    for decided in (True, False):
-        these = [
-            row
-            for _, row in rows.iterrows()
-            if (side(row.low, row.high) < 0 and row.photographs >= ENOUGH) == decided
-        ]
-        each = [
+    reference = code(rows.reference.iloc[0])
+    return [
+        f"On average {noises_of(rows)} below {name} ({reference}): "
+        f"{verdicts.joined(deficits(rows, metric))}."
+    ]
+
+
+def deficits(rows: pd.DataFrame, metric: str) -> list[tuple[str, Verdict]]:
+    """By how much each row is below its reference, with its verdict."""
+    about = facts(metric)
+    return [
+        (
             f"{code(row.model)} by "
-            f"{bounded(-row.gain, -row.high, -row.low, about.digits, about.unit)}"
-            for row in these
-        ]
-        if each and decided:
-            text.append(f"Below {name} ({reference}) {noises}: {listed(each)}.")
-        elif each:
-            text.append(
-                f"On average below {name} ({reference}) {noises}: {listed(each)}; "
-                f"{why_undecided(these[0])}."
-            )
-    return text
-
-
-def why_undecided(row: pd.Series) -> str:
-    """Why a difference is not shown."""
-    if row.photographs < ENOUGH:
-        return f"undecided, {plural(row.photographs, 'photograph')}: at least {ENOUGH} are needed"
-    return "undecided, the 95% interval includes 0"
+            f"{bounded(-row.gain, -row.high, -row.low, about.digits, about.unit)}",
+            verdict(row.low, row.high, int(row.photographs)),
+        )
+        for _, row in rows.iterrows()
+    ]
 
 
 def noises_of(rows: pd.DataFrame) -> str:
@@ -231,24 +234,52 @@ def sentences(frames: Frames, metric: str = "psnr") -> list[str]:
         part = part[part.gain.notna()].sort_values("gain", ascending=False, kind="stable")
         if part.empty:
             continue
-        each = [
-            f"{bounded(row.gain, row.low, row.high, about.digits, about.unit, signed=True)} "
-            f"for {code(row.model)}"
+        effects = [
+            (
+                f"{bounded(row.gain, row.low, row.high, about.digits, about.unit, signed=True)} "
+                f"for {code(row.model)}",
+                verdict(row.low, row.high, int(row.photographs)),
+            )
             for _, row in part.iterrows()
         ]
         named = f" ({code(part.reference.iloc[0])})" if what == BEST else ""
         start = HEADINGS[what][0].upper() + HEADINGS[what][1:]
-        text.append(f"{start}{named} {noises_of(part)}, in {about.label}: {listed(each)}.")
+        each = verdicts.joined(effects)
+        text.append(f"{start}{named} {noises_of(part)}, in {about.label}, {each}.")
+        if what == FIXED_FILTER:
+            text += weak_filters(frames, metric)
     return [*text, *below_by_noise(frames, metric)]
 
 
-def below_by_noise(frames: Frames, metric: str) -> list[str]:
-    """Under which single noises models are worse than the blur, by their intervals."""
-    frame = frames.get("references", pd.DataFrame(columns=list(COLUMNS)))
-    part = frame[(frame.metric == metric) & (frame.compared_with == BLUR) & (frame.high < 0)]
-    part = part[~part.noise.isin([OUTSIDE, ALL]) & (part.photographs >= ENOUGH)]
-    if part.empty:
+def weak_filters(frames: Frames, metric: str) -> list[str]:
+    """Which fixed filters are themselves below the blur, so that to be beyond them says little."""
+    rows = over_unseen(frames, metric, FILTER_WITH_BLUR)
+    rows = rows[rows.gain < 0]
+    if rows.empty:
         return []
-    noises = part.groupby("model", sort=False).noise.agg(list)
-    each = [f"{code(model)} under {codes(of)}" for model, of in noises.items()]
-    return [f"Below the blur under single unseen noises, by 95% intervals: {listed(each)}."]
+    return [
+        f"These filters are themselves below the blur ({code(rows.reference.iloc[0])}), which is "
+        f"then the one to be beyond: {verdicts.joined(deficits(rows, metric))}."
+    ]
+
+
+def below_by_noise(frames: Frames, metric: str) -> list[str]:
+    """Under which single noises models are shown to be worse than the blur.
+
+    By intervals that hold for all single noises at once.
+    """
+    frame = frames.get("references", pd.DataFrame(columns=list(COLUMNS)))
+    part = frame[(frame.metric == metric) & (frame.compared_with == BLUR)]
+    part = part[~part.noise.isin([OUTSIDE, ALL])]
+    found: dict[str, list[str]] = {}
+    for _, row in part.iterrows():
+        shown = verdict(row.band_low, row.band_high, int(row.photographs)) == "shown"
+        if shown and row.band_high < 0:
+            found.setdefault(str(row.model), []).append(str(row.noise))
+    each = [f"{code(model)} under {codes(of)}" for model, of in found.items()]
+    if not each:
+        return []
+    return [
+        "Shown to be below the blur under single unseen noises, by intervals that hold for all of "
+        f"them at once: {listed(each)}."
+    ]

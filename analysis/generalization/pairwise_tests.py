@@ -17,6 +17,7 @@ from analysis.stats.paired_tests import LEVEL, draws_needed, holm, least_p, wilc
 from analysis.stats.trainings import subtract
 from analysis.text.markdown import side
 from analysis.text.terminal import plural
+from analysis.text.verdicts import Verdict, in_words
 
 OUTSIDE = "out of distribution"
 """Stands for a noise where a test is of each image's mean over all noises out of distribution."""
@@ -131,6 +132,13 @@ class PairedDifference(NamedTuple):
         return few and not self.p < LEVEL
 
     @property
+    def verdict(self) -> Verdict:
+        """The verdict by interval and corrected p-value together."""
+        if self.decided:
+            return "shown"
+        return "too few images" if self.undecidable else "not shown"
+
+    @property
     def needed(self) -> int:
         """The number of photographs with which the test could decide, besides as many others."""
         return max(ENOUGH, draws_needed(max(1, self.tests), LEVEL))
@@ -166,22 +174,17 @@ def paired_differences(
 
 
 def too_few(tests: Iterable[PairedDifference]) -> str:
-    """That tests of so few photographs cannot decide, and how many they need.
+    """That tests of so few photographs cannot show anything, and how many they need.
 
     Args:
         tests: of one metric, all undecidable.
     """
     few = list(tests)
-    counts = sorted({test.photographs for test in few})
-    most = plural(counts[-1], "photograph")
-    span = most if len(counts) == 1 else f"{counts[0]} to {most}"
-    one = few[0]
+    words, one = in_words("too few images", needed=few[0].needed), few[0]
+    if min(test.photographs for test in few) < ENOUGH:
+        return words
     corrected = f", corrected for {plural(one.tests, 'test')}," if one.tests > 1 else ""
-    needed = f"at least {one.needed} are needed"
-    if counts[0] < ENOUGH:
-        return f"too few photographs for a p-value: {span}, {needed}"
-    least = min(test.least for test in few)
-    return f"with {span} the test cannot decide: its p{corrected} is {least:.2g} or more; {needed}"
+    return f"{words}, as p{corrected} is {min(test.least for test in few):.2g} or more"
 
 
 def over_unseen(

@@ -21,8 +21,8 @@ from analysis.generalization.pairwise_tests import (
 )
 from analysis.generalization.scoring import contestants, facts
 from analysis.generalization.summary import drop_label, scores_of_models
-from analysis.stats.jackknife import ENOUGH
 from analysis.stats.paired_tests import LEVEL
+from analysis.text import verdicts
 from analysis.text.intervals import about_intervals
 from analysis.text.markdown import (
     bounded,
@@ -33,7 +33,7 @@ from analysis.text.markdown import (
     probability,
     remarks,
 )
-from analysis.text.rows import reaches
+from analysis.text.rows import reaches, records
 from analysis.text.terminal import plural
 
 RULE = f"95% interval without 0, p < {LEVEL:g} after Holm's correction"
@@ -138,19 +138,16 @@ def verdict(
         return f"{a} and {b} are equal on average."
     value = bounded(paired.value, paired.low, paired.high, about.digits, about.unit, signed=True)
     lead = f"The advantage of {a} over {b}, image by image, is {value}"
-    p = f"{probability(paired.p)} after Holm's correction"
+    if paired.verdict == "too few images":
+        return f"{lead}: {too_few([paired])}."
     if math.isnan(paired.low):
-        return f"{lead}; too few photographs for an interval."
-    if paired.decided:
-        better = a if paired.decided > 0 else b
-        return f"{lead}: {better} is better, the 95% interval excludes 0 ({p})."
-    if paired.undecidable:
-        return f"{lead}: undecided, {too_few([paired])}."
-    if paired.side:
-        return f"{lead}: undecided, the 95% interval excludes 0 but {p}."
-    if paired.p < LEVEL:
-        return f"{lead}: undecided, the 95% interval includes 0 but {p}."
-    return f"{lead}: undecided, the 95% interval includes 0 ({p})."
+        return f"{lead}: not shown, without an interval."
+    zero = f"the 95% interval {'excludes' if paired.side else 'includes'} 0"
+    agree = (paired.side != 0) == (paired.p < LEVEL)
+    why = f"{zero} {'and' if agree else 'but'} {probability(paired.p)} after Holm's correction"
+    if not paired.decided:
+        return f"{lead}: not shown, {why}."
+    return f"{lead}: {a if paired.decided > 0 else b} is shown to be better, {why}."
 
 
 def of_many(frames: Frames, known: pd.DataFrame, metric: str) -> list[str]:
@@ -169,23 +166,21 @@ def of_many(frames: Frames, known: pd.DataFrame, metric: str) -> list[str]:
     }
     better = [name for name, test in tests.items() if test is not None and test.decided > 0]
     tested = [name for name, test in tests.items() if test is not None]
-    undecided = [name for name in tested if name not in better]
+    rest = [name for name in tested if name not in better]
     if not tested:
         return [*text, "There are no paired tests over all unseen noises."]
     name = code(best.model)
-    if not better:
-        line = f"{name} is decidedly better than none of the {len(tests)} others ({RULE})"
-        why = undecidable(test for test in tests.values() if test is not None)
-        return [*text, f"{line}{why}."]
-    line = f"{name} is decidedly better than {len(better)} of the {len(tests)} others ({RULE})"
-    if not undecided:
+    count = len(better) or "none"
+    line = f"{name} is shown to be better than {count} of the {len(tests)} others ({RULE})"
+    if not rest:
         return [*text, f"{line}."]
     why = undecidable(test for test in tests.values() if test is not None and not test.decided)
-    return [*text, f"{line}; undecided against {codes(undecided)}{why}."]
+    against = f"; not against {codes(rest)}" if better else ""
+    return [*text, f"{line}{against}{why}."]
 
 
 def undecidable(tests: Iterable[PairedDifference]) -> str:
-    """After a colon, that some of the tests cannot decide; empty where all can."""
+    """After a colon, that some of the tests cannot show anything; empty where all can."""
     few = [test for test in tests if test.undecidable]
     return f": {too_few(few)}" if few else ""
 
@@ -206,7 +201,7 @@ def noise_by_noise(frames: Frames, metric: str) -> list[str]:
 
 
 def two_by_noise(frames: Frames, metric: str, a: str, b: str) -> list[str]:
-    """Which of two models is better under which noise, and where that is undecided."""
+    """Which of two models is shown to be better under which noise, and where that is not shown."""
     by_noise = paired_differences(frames["tests"], metric, a, b)
     for joint in (OUTSIDE, ALL):
         by_noise.pop(joint, None)
@@ -218,10 +213,12 @@ def two_by_noise(frames: Frames, metric: str, a: str, b: str) -> list[str]:
             span = low if low == high else f"{low} to {high}"
             by = " ".join(filter(None, (span, about.unit)))
             texts.append(f"{code(name)} under {codes(won, 20)} (by {by})")
-    lines = [f"Better noise by noise ({RULE}): {'; '.join(texts)}."] if texts else []
+    lines = [f"Shown to be better noise by noise ({RULE}): {'; '.join(texts)}."] if texts else []
     known = {noise: test for noise, test in by_noise.items() if not math.isnan(test.value)}
-    if undecided := {noise: test for noise, test in known.items() if test.decided == 0}:
-        lines.append(f"Undecided under {codes(undecided, 20)}{undecidable(undecided.values())}.")
+    if few := {noise: test for noise, test in known.items() if test.undecidable}:
+        lines.append(f"Under {codes(few, 20)} {too_few(few.values())}.")
+    if rest := [noise for noise, test in known.items() if test.verdict == "not shown"]:
+        lines.append(f"Not shown under {codes(rest, 20)}.")
     return lines
 
 
@@ -258,20 +255,20 @@ def drops(frames: Frames, metric: str) -> list[str]:
 
 
 def worse(frames: Frames, metric: str) -> list[str]:
-    """Where a model is worse than the noisy input, and where that is not decided.
+    """Where a model is worse than the noisy input, and whether that is shown.
 
     Not where the noisy input is the clean image, so that any change of it is infinitely worse.
     """
     part = summary.worse_than_input(frames["noises"], metric)
     part = part[np.isfinite(part.gain)]
-    sure = (part.gain_high < 0) & (part.photographs >= ENOUGH)
+    found = [
+        verdicts.verdict(row["gain_low"], row["gain_high"], int(row["photographs"]))
+        for row in records(part)
+    ]
     return [
-        f"{what}: {listed(deficits(rows, metric), 4)}."
-        for rows, what in (
-            (part[sure], "Worse than the noisy input, by its 95% interval"),
-            (part[~sure], "On average worse than the noisy input, but undecided"),
-        )
-        if len(rows)
+        f"On average worse than the noisy input ({verdicts.in_words(word)}): "
+        f"{listed(deficits(part[[one == word for one in found]], metric), 4)}."
+        for word in dict.fromkeys(found)
     ]
 
 

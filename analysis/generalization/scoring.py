@@ -232,8 +232,9 @@ def interval(
     statistic: Statistic,
     values: Sequence[Array] | None = None,
     counts: Sequence[bool] | None = None,
+    level: float = LEVEL,
 ) -> tuple[Array, Array, Array]:
-    """A statistic of the conditions' means, with its 95% interval over photographs.
+    """A statistic of the conditions' means, with its interval over photographs.
 
     Each population's photographs are left out in turn (jackknife); variances of different
     populations add up: Var = Σ_s v_s, v_s = (n_s − 1)/n_s Σ_i (θ₍ᵢ₎ − θ̄)². The half width is the
@@ -245,6 +246,7 @@ def interval(
         statistic: see `Statistic`.
         values: other values than the metric's, (crops, k) for each condition.
         counts: which conditions the statistic depends on; all by default.
+        level: of confidence.
 
     Returns:
         value, low, high, (k,) each; NaN bounds where a population that counts has fewer than 3
@@ -267,7 +269,7 @@ def interval(
         freedom = sum(v**2 / (table.photographs[p] - 1) for p, v in parts.items())
         least = min(table.photographs[p] for p in used) - 1
         degrees = np.where(variance > 0, variance**2 / np.where(variance > 0, freedom, 1), least)
-        half = np.sqrt(variance) * t.ppf((1 + LEVEL) / 2, degrees)
+        half = np.sqrt(variance) * t.ppf((1 + level) / 2, degrees)
         return value, value - half, value + half
 
 
@@ -291,7 +293,7 @@ def jackknifed(
 
 
 class Estimate(NamedTuple):
-    """A statistic with its 95% intervals.
+    """A statistic with its intervals.
 
     Attributes:
         value: (k,), of one or several models or differences.
@@ -321,6 +323,7 @@ def estimate(
     samples: Sequence[Samples],
     values: Sequence[Array] | None = None,
     counts: Sequence[bool] | None = None,
+    level: float = LEVEL,
 ) -> Estimate:
     """As `interval`, also over trainings.
 
@@ -330,10 +333,11 @@ def estimate(
         samples: (k,) of each value those of its trainings, see `analysis.stats.trainings`.
         values: see `interval`.
         counts: see `interval`.
+        level: of confidence.
     """
     with np.errstate(invalid="ignore"):  # infinite values have no interval
-        half = np.array([float(half_width(one)) for one in samples])
-    return Estimate(*interval(table, statistic, values, counts), half)
+        half = np.array([float(half_width(one, level)) for one in samples])
+    return Estimate(*interval(table, statistic, values, counts, level), half)
 
 
 def weights(conditions: Sequence[Condition], trained: bool | None) -> Array:

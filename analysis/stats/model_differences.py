@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from itertools import combinations
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from analysis.stats import jackknife
-from analysis.stats.controls import Array, Series, average, gap
+from analysis.stats.controls import Array, Series, average, difference, interval, plain
 
-Bounds = Callable[[float, Array, float], tuple[float, float]]
-"""Makes an interval from a value, the values without photographs, and the level of confidence."""
+
+class Bounds(Protocol):
+    """Makes an interval over photographs from a value and the values without each of them."""
+
+    def __call__(self, value: float, without: Array, level: float) -> tuple[float, float]:
+        """The bounds, of a level of confidence."""
+
 
 MEAN = "mean over noises"
 """Stands for a noise where a row is of the means over noises."""
@@ -24,16 +31,10 @@ COLUMNS = (
 )
 
 
-def over_photographs(value: float, without: Array, level: float) -> tuple[float, float]:
-    """The jackknife interval, one photograph left out at a time."""
-    low, high = jackknife.interval(np.array(value), without, level)
-    return float(low), float(high)
-
-
 def table(
     values: Mapping[str, Mapping[str, Series]],
     photographs: int,
-    bounds: Bounds = over_photographs,
+    bounds: Bounds = plain,
     ratio: bool = False,
 ) -> pd.DataFrame:
     """Every two models under every noise, and in the mean over noises: model b minus model a.
@@ -41,12 +42,12 @@ def table(
     `low` and `high` are the 95% interval of the difference; `band_low` and `band_high` hold for all
     noises of two models at once (Bonferroni: for N noises, intervals of level 1 − 0.05/N). The row
     `mean over noises` is of the noises under which every model has a value; its band is its
-    interval.
+    interval. Where both models have three trainings or more, intervals are over these, too.
 
     Args:
         values: by model and noise, each with the same photographs left out.
         photographs: their number.
-        bounds: makes the intervals.
+        bounds: makes the intervals over photographs.
         ratio: model b over model a instead, with intervals of logarithms; NaN where a value is not
             above 0.
 
@@ -105,14 +106,9 @@ def compared(
         level: of confidence.
         ratio: the first over the second, rather than minus it.
     """
-
-    def at_level(value: float, without: Array) -> tuple[float, float]:
-        return bounds(value, without, level)
-
+    sides = [one.log() if ratio else one for one in pair]
     with np.errstate(invalid="ignore"):  # the difference of infinite values is no number
-        if not ratio:
-            return gap(*pair, bounds=at_level)
-        value, low, high = (
-            float(np.exp(end)) for end in gap(pair[0].log(), pair[1].log(), bounds=at_level)
-        )
+        of = difference(*sides, same_networks=False)
+        numbers = (of.value, *interval(of, partial(bounds, level=level), level))
+    value, low, high = (math.exp(end) if ratio else end for end in numbers)
     return value, low, high

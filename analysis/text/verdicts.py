@@ -46,13 +46,14 @@ def of_ratio(low: float, high: float, photographs: int) -> Verdict:
     return verdict(low, high, photographs)
 
 
-def in_words(of: Verdict, least: float = 0.0, digits: int = 2) -> str:
+def in_words(of: Verdict, least: float = 0.0, digits: int = 2, needed: int = ENOUGH) -> str:
     """A verdict as it ends a sentence.
 
     Args:
         of: the verdict.
         least: smallest size of an effect that matters.
         digits: of it after the point.
+        needed: number of photographs without which there is no verdict.
 
     >>> in_words("shown", 0.05), in_words("not shown")
     ('shown to differ by more than 0.05', 'not shown')
@@ -60,8 +61,17 @@ def in_words(of: Verdict, least: float = 0.0, digits: int = 2) -> str:
     'too few images to tell (at least 10 photographs)'
     """
     if of == "too few images":
-        return f"{of} to tell (at least {ENOUGH} photographs)"
+        return too_few(needed)
     return f"{of} to differ by more than {least:.{digits}f}" if least else of
+
+
+def too_few(needed: int, what: str = "images", unit: str = "photographs") -> str:
+    """That there are too few of something for a verdict, and how many it takes.
+
+    >>> too_few(5, "models", "models")
+    'too few models to tell (at least 5 models)'
+    """
+    return f"too few {what} to tell (at least {needed} {unit})"
 
 
 def joined(effects: Sequence[tuple[str, Verdict]], least: float = 0.0, digits: int = 2) -> str:

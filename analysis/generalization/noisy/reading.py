@@ -14,7 +14,8 @@ from analysis.generalization.noisy.figures import order_of
 from analysis.generalization.noisy.inputs import BLUR, CONTROLS, RECORDED, SIGMA
 from analysis.generalization.noisy.tables import DIFFERENCE, QUANTITIES
 from analysis.plotting.model_styles import located
-from analysis.text import reasons
+from analysis.stats.jackknife import ENOUGH
+from analysis.text import reasons, verdicts
 from analysis.text.intervals import about_intervals
 from analysis.text.markdown import bounded, code, codes, escaped, listed, number
 from analysis.text.model_kinds import kinds
@@ -225,17 +226,17 @@ def between_noises(frames: Frames) -> list[str]:
         text.append("The two differ in strength, so what follows is not about the kind alone.")
     what = depth_of(frames["depth"])
     text += [measured(frame, measure, first, what) for measure in dict.fromkeys(frame.quantity)]
-    text += [
-        f"By its interval, not distinguishable from another draw of the synthetic noise: {each}."
-        for each in [undecided(frame, first)]
-        if each
-    ]
+    if frames["no_reference"].scene.nunique() < ENOUGH:
+        few = verdicts.in_words("too few images")
+        text.append(f"Difference from another draw of the synthetic noise: {few}.")
+    elif each := alike(frame, first):
+        text.append(f"Not shown to differ from another draw of the synthetic noise: {each}.")
     without = (
         frame[frame.noise_b == RECORDED].groupby("quantity").low.apply(lambda low: low.isna().all())
     )
     if any(without):
         names = listed([str(name) for name, none in without.items() if none])
-        text.append(f"No intervals of {names}: too few pictures, so every order is undecided.")
+        text.append(f"No intervals of {names}: too few pictures, so no difference can be shown.")
     few = f"; the published code of SRGA uses at least {LEAST_SRGA}" if patches < LEAST_SRGA else ""
     text.append(f"CKA and SRGA are of patches of these pictures{few}.")
     return [*text, *missing]
@@ -303,7 +304,7 @@ def measured(frame: pd.DataFrame, measure: str, first: str, what: str) -> str:
     return f"{measure} ({about}): {listed(texts, len(texts))}."
 
 
-def undecided(frame: pd.DataFrame, first: str) -> str:
+def alike(frame: pd.DataFrame, first: str) -> str:
     """Where the interval under recorded noise holds the value of another draw."""
     known = frame.set_index(["quantity", "model", "noise_b"])
     texts = []

@@ -27,16 +27,16 @@ def test_who_is_ahead_does_not_depend_on_the_order_of_the_table():
         text = said(generalization_reading.main(frames))
         assert "25.00 dB [24.50, 25.50] for `b`, 20.00 dB [19.50, 20.50] for `a`" in text
         assert "advantage of `b` over `a`, image by image, is +5.00 dB [+4.00, +6.00]" in text
-        assert "`b` is better, the 95% interval excludes 0 (p = 0.01 after Holm's" in text
+        assert "`b` is shown to be better, the 95% interval excludes 0 and p = 0.01 after" in text
 
 
-def test_an_interval_with_zero_in_it_is_undecided():
+def test_an_interval_with_zero_in_it_shows_nothing():
     frames = benchmark(PAIR, {("a", "b"): {OUTSIDE: (-5.0, -11.0, 1.0, 0.2)}})
     text = said(generalization_reading.main(frames))
-    assert "+5.00 dB [-1.00, +11.00]: undecided, the 95% interval includes 0" in text
-    assert "`b` is better" not in text
+    assert "+5.00 dB [-1.00, +11.00]: not shown, the 95% interval includes 0 and p = 0.2" in text
+    assert "is shown to be better" not in text
     frames = benchmark(PAIR, {("a", "b"): {OUTSIDE: (-5.0, NAN, NAN, NAN)}})
-    assert "too few photographs for an interval" in said(generalization_reading.main(frames))
+    assert "+5.00 dB: not shown, without an interval" in said(generalization_reading.main(frames))
     frames = benchmark(PAIR, {("a", "b"): {OUTSIDE: (0.0, -1.0, 1.0, 1.0)}})
     assert "equal on average" in said(generalization_reading.main(frames))
     assert "no paired test" in said(generalization_reading.main(benchmark(PAIR)))
@@ -45,16 +45,16 @@ def test_an_interval_with_zero_in_it_is_undecided():
 @pytest.mark.parametrize(
     "numbers, said_",
     [
-        ((5.0, 4.0, 6.0, 1.0), "undecided, the 95% interval excludes 0 but p = 1 after Holm's"),
-        ((5.0, -1.0, 6.0, 0.01), "undecided, the 95% interval includes 0 but p = 0.01 after"),
-        ((5.0, 4.0, 6.0, NAN), "undecided, the 95% interval excludes 0 but no p-value after Holm"),
-        ((-5.0, -6.0, -4.0, 0.01), "-5.00 dB [-6.00, -4.00]: `a` is better"),
+        ((5.0, 4.0, 6.0, 1.0), "not shown, the 95% interval excludes 0 but p = 1 after Holm's"),
+        ((5.0, -1.0, 6.0, 0.01), "not shown, the 95% interval includes 0 but p = 0.01 after"),
+        ((5.0, 4.0, 6.0, NAN), "not shown, the 95% interval excludes 0 but no p-value after Holm"),
+        ((-5.0, -6.0, -4.0, 0.01), "-5.00 dB [-6.00, -4.00]: `a` is shown to be better"),
     ],
 )
 def test_interval_and_corrected_test_must_both_decide(numbers, said_):
     frames = benchmark(PAIR, {("b", "a"): {OUTSIDE: numbers}})
     text = said(generalization_reading.main(frames))
-    assert said_ in text and ("is better, the" in text) != ("undecided" in text)
+    assert said_ in text and ("is shown to be better, the" in text) != ("not shown" in text)
 
 
 @pytest.mark.parametrize("count, tests, needed", [(4, 1, 10), (9, 1, 10), (9, 39, 11)])
@@ -63,10 +63,10 @@ def test_below_ten_photographs_nothing_is_decided(count, tests, needed):
     noises = (OUTSIDE, "isp", *(f"gaussian:{level}" for level in range(1, 40)))[:tests]
     frames = benchmark(PAIR, {("b", "a"): dict.fromkeys(noises, (5.0, 4.9, 5.1, NAN))})
     frames["tests"]["photographs"] = count
-    few = f"too few photographs for a p-value: {count} photographs, at least {needed} are needed"
+    few = f"too few images to tell (at least {needed} photographs)"
     text = said(generalization_reading.main(frames))
-    assert f"undecided, {few}." in text and "is better" not in text
-    assert "is better" not in said(generalization_reading.sentences(frames, MANIFEST))
+    assert f"[+4.90, +5.10]: {few}." in text and "be better" not in text
+    assert "be better" not in said(generalization_reading.sentences(frames, MANIFEST))
     grid = summary.differences(frames["tests"], frames["generalization"], "psnr")
     assert grid is not None and few in grid and "nan" not in grid
     many = benchmark(PAIR | {"c": (20.0, 10.0)}, {("b", "a"): {OUTSIDE: (5.0, 4.9, 5.1, NAN)}})
@@ -79,8 +79,9 @@ def test_one_test_that_cannot_decide_among_others_is_said_to_be_so():
     frames = benchmark(PAIR, {("a", "b"): of})
     frames["tests"].loc[frames["tests"].noise == "isp", "photographs"] = 5
     text = said(generalization_reading.noise_by_noise(frames, "psnr"))
-    assert "Undecided under `poisson:3` and `isp`: too few photographs" in text
-    assert "5 photographs, at least 10 are needed" in text
+    assert text == (
+        "Under `isp` too few images to tell (at least 10 photographs). Not shown under `poisson:3`."
+    )
 
 
 def holm_of_all_least(draws: int, tests: int) -> float:
@@ -102,15 +103,15 @@ def test_a_test_of_too_few_photographs_can_never_decide(draws, tests, cannot, ne
     assert needed == 10 or holm_of_all_least(needed - 1, tests) >= 0.05
     text = said(generalization_reading.main(frames))
     corrected = f", corrected for {tests} tests," if tests > 1 else ""
-    few = f"with {draws} photographs the test cannot decide: its p{corrected} is {least:.2g} or "
-    few += f"more; at least {needed} are needed"
-    assert (f"undecided, {few}." in text) == cannot
+    few = f"too few images to tell (at least {needed} photographs), as p{corrected} is "
+    few += f"{least:.2g} or more"
+    assert (f": {few}." in text) == cannot
     assert ("p = 0.7 after Holm" in text) != cannot
     grids = summary.differences(frames["tests"], frames["generalization"], "psnr")
     assert grids is not None and (few in grids) == cannot
     if tests > 1:
         text = said(generalization_reading.noise_by_noise(frames, "psnr"))
-        assert (few in text) == cannot and "Undecided under `isp`" in text
+        assert (few in text) == cannot == ("Not shown under `isp`" not in text)
 
 
 def test_the_only_unseen_noise_stands_for_all_of_them():
@@ -130,7 +131,7 @@ def test_noise_by_noise_needs_the_interval_and_the_corrected_test():
     text = said(generalization_reading.noise_by_noise(benchmark(PAIR, {("a", "b"): of}), "psnr"))
     assert "`a` under `gaussian:15` (by 2.00 dB)" in text
     assert "`b` under `poisson:3` (by 1.00 dB)" in text
-    assert "Undecided under `isp`" in text
+    assert "Not shown under `isp`." in text
 
 
 def test_less_is_better_where_the_metric_says_so():
@@ -155,7 +156,7 @@ def test_a_single_model_is_not_compared():
     frames = benchmark({"a": (30.0, 20.0)})
     text = said(generalization_reading.sentences(frames, MANIFEST))
     assert "`a` has a mean PSNR of 20.00 dB [19.50, 20.50]" in text
-    assert "better" not in text and "undecided" not in text.lower()
+    assert "better" not in text and "shown" not in text.lower()
     assert (
         "One model"
         in generalization_notebook.pairs(benchmark_result(frames), "psnr").data["text/plain"]
@@ -178,15 +179,16 @@ def test_worse_than_the_input_only_if_decided():
     frame = frames["noises"]
     frame.loc[frame.noise == "isp", ["gain", "gain_low", "gain_high"]] = [-2.0, -3.0, -1.0]
     text = said(generalization_reading.worse(frames, "psnr"))
-    assert "Worse than the noisy input, by its 95% interval: `a` under `isp`" in text
+    assert "On average worse than the noisy input (shown): `a` under `isp`" in text
     assert "by 2.00 dB [1.00, 3.00]" in text
     grid = summary.by_noise(frame, frames["generalization"], "psnr")
     assert "20.00!" in grid and "! worse than the noisy input" in grid
     few = frame.assign(photographs=9)
     text = said(generalization_reading.worse(frames | {"noises": few}, "psnr"))
-    assert text.startswith("On average worse than the noisy input, but undecided")
+    few_images = "too few images to tell (at least 10 photographs)"
+    assert text.startswith(f"On average worse than the noisy input ({few_images}): `a` under")
     frame.loc[frame.noise == "isp", "gain_high"] = 1.0
-    assert "worse than the noisy input, but undecided" in said(
+    assert "worse than the noisy input (not shown): `a`" in said(
         generalization_reading.worse(frames, "psnr")
     )
 
@@ -210,7 +212,7 @@ def test_of_many_models_the_ends_are_named_and_not_every_pair():
     text = said(lines)
     assert "Of 20 models, `m19` has the best mean PSNR" in text and "`m00` the worst" in text
     assert "a spread of 9.50 dB" in text
-    assert "decidedly better than 18 of the 19 others" in text and "undecided against `m18`" in text
+    assert "shown to be better than 18 of the 19 others" in text and "not against `m18`" in text
     assert len(lines) < 12 and max(map(len, lines)) < 600
     panels = generalization_notebook.pairs(benchmark_result(benchmark(values, of)), "psnr").data[
         "text/html"

@@ -149,6 +149,10 @@ def test_beyond_a_reference_against_direct_differences(result: GeneralizationRes
         assert row.low == pytest.approx(each.mean() - half, abs=1e-10)
         assert row.high == pytest.approx(each.mean() + half, abs=1e-10)
         assert row.photographs == 4
+        level = 0.975 if row.noise == OUTSIDE else 1 - 0.025 / 3
+        half *= stats.t.ppf(level, 3) / stats.t.ppf(0.975, 3)
+        assert row.band_low == pytest.approx(each.mean() - half, abs=1e-10)
+        assert row.band_high == pytest.approx(each.mean() + half, abs=1e-10)
     means = wide.T.groupby(level="model").apply(
         lambda part: sum(w * part.xs(noise, level="noise").mean(axis=1).item() for noise, w in
                          share.items())
@@ -158,6 +162,8 @@ def test_beyond_a_reference_against_direct_differences(result: GeneralizationRes
     assert set(frame[frame.compared_with == beyond.BLUR].reference) == {FOUR[0]}
     own = frame[frame.compared_with == beyond.FIXED_FILTER]
     assert list(own.reference) == [f"filter:{model}" for model in own.model]
+    filters = frame[frame.compared_with == beyond.FILTER_WITH_BLUR]
+    assert set(filters.model) == {*FOUR[2:]} and set(filters.reference) == {FOUR[0]}
 
 
 def test_less_is_better_for_some_metrics() -> None:
@@ -183,8 +189,8 @@ def test_less_is_better_for_some_metrics() -> None:
 def rows_of(**gains: tuple[float, float, float, int]) -> dict[str, pd.DataFrame]:
     """Tables with differences to a blur by model: value, bounds, photographs."""
     rows = [
-        dict(zip(beyond.COLUMNS, ("psnr", model, what, "classical:blur:0.9", OUTSIDE, *numbers),
-                 strict=True))
+        dict(zip(beyond.COLUMNS, ("psnr", model, what, "classical:blur:0.9", OUTSIDE, *numbers[:3],
+                                  *numbers[1:]), strict=True))
         for what in (beyond.BLUR, beyond.BEST)
         for model, numbers in gains.items()
     ]  # fmt: skip
@@ -194,15 +200,20 @@ def rows_of(**gains: tuple[float, float, float, int]) -> dict[str, pd.DataFrame]
 def test_a_model_below_a_blur_is_told_so() -> None:
     text = said(beyond.main(rows_of(a=(-1.0, -1.5, -0.5, 24), b=(2.0, 1.0, 3.0, 24))))
     assert text == (
-        "Below a Gaussian blur (`classical:blur:0.9`) over all unseen noises: `a` by 1.00 dB "
-        "[0.50, 1.50]."
+        "On average over all unseen noises below a Gaussian blur (`classical:blur:0.9`): `a` by "
+        "1.00 dB [0.50, 1.50]: shown."
     )
     text = said(beyond.main(rows_of(a=(-1.0, -2.5, 0.5, 24))))
-    assert text.startswith("On average below a Gaussian blur")
-    assert text.endswith("`a` by 1.00 dB [-0.50, 2.50]; undecided, the 95% interval includes 0.")
+    assert text.endswith("`a` by 1.00 dB [-0.50, 2.50]: not shown.")
     text = said(beyond.main(rows_of(a=(-1.0, -1.5, -0.5, 4))))
-    assert text.endswith("undecided, 4 photographs: at least 10 are needed.")
-    assert "too" not in text and said(beyond.main(rows_of(a=(1.0, 0.5, 1.5, 24)))) == ""
+    assert text.endswith(
+        "`a` by 1.00 dB [0.50, 1.50]: too few images to tell (at least 10 photographs)."
+    )
+    text = said(beyond.main(rows_of(a=(-1.0, -1.5, -0.5, 24), b=(-0.1, -1.0, 0.8, 24))))
+    assert text.endswith(
+        "`a` by 1.00 dB [0.50, 1.50] (shown) and `b` by 0.10 dB [-0.80, 1.00] (not shown)."
+    )
+    assert said(beyond.main(rows_of(a=(1.0, 0.5, 1.5, 24)))) == ""
     assert said(beyond.main(rows_of(a=(NAN, NAN, NAN, 24)))) == said(beyond.main({})) == ""
 
 
@@ -210,7 +221,7 @@ def test_single_noises_under_which_a_model_is_below_a_blur() -> None:
     frames = rows_of(a=(1.0, 0.5, 1.5, 24), b=(1.0, 0.5, 1.5, 24))
     own = [
         dict(zip(beyond.COLUMNS, ("psnr", model, beyond.BLUR, "classical:blur:0.9", noise, -1.0,
-                                  -2.0, high, count), strict=True))
+                                  -2.0, -0.1, -2.5, high, count), strict=True))
         for model, noise, high, count in (
             ("a", "isp", -0.5, 24), ("a", "poisson:3", -0.5, 24), ("b", "isp", 0.5, 24),
             ("b", "poisson:3", -0.5, 4),
@@ -218,10 +229,30 @@ def test_single_noises_under_which_a_model_is_below_a_blur() -> None:
     ]  # fmt: skip
     frames["references"] = pd.concat([frames["references"], pd.DataFrame(own)])
     assert beyond.sentences(frames)[-1] == (
-        "Below the blur under single unseen noises, by 95% intervals: `a` under `isp` and "
-        "`poisson:3`."
+        "Shown to be below the blur under single unseen noises, by intervals that hold for all of "
+        "them at once: `a` under `isp` and `poisson:3`."
     )
     assert beyond.main(frames) == []
+
+
+def test_a_filter_that_is_itself_below_the_blur_is_told_so() -> None:
+    frames = rows_of(a=(1.0, 0.5, 1.5, 24))
+    own = frames["references"].iloc[[0]].assign(compared_with=beyond.FIXED_FILTER)
+    weak = own.assign(model="filter:a", compared_with=beyond.FILTER_WITH_BLUR)
+    for gain, low, high, word in ((-0.4, -0.6, -0.2, "shown"), (-0.4, -0.9, 0.1, "not shown")):
+        weak[["gain", "low", "high"]] = (gain, low, high)
+        frame = pd.concat([frames["references"], own, weak], ignore_index=True)
+        first, second, *_ = beyond.sentences({"references": frame})
+        assert first == (
+            "Beyond its fixed filter over all unseen noises, in PSNR, +1.00 dB [+0.50, +1.50] for "
+            "`a`: shown."
+        )
+        assert second.startswith("These filters are themselves below the blur (`classical:blur:0.9")
+        assert second.endswith(f"`filter:a` by 0.40 dB [{-high:.2f}, {-low:.2f}]: {word}.")
+        assert not any("filter:a" in text for text in beyond.main({"references": frame}))
+    weak[["gain", "low", "high"]] = (0.4, 0.2, 0.6)
+    frame = pd.concat([frames["references"], own, weak], ignore_index=True)
+    assert "themselves" not in said(beyond.sentences({"references": frame}))
 
 
 def test_a_model_below_the_best_reference_that_is_no_blur() -> None:
@@ -230,8 +261,8 @@ def test_a_model_below_the_best_reference_that_is_no_blur() -> None:
     frames["references"].loc[best, "reference"] = "classical:median:3"
     frames["references"].loc[~best, ["gain", "low", "high"]] = (1.0, 0.5, 1.5)
     assert said(beyond.main(frames)) == (
-        "Below the best classical reference (`classical:median:3`) over all unseen noises: `a` by "
-        "1.00 dB [0.50, 1.50]."
+        "On average over all unseen noises below the best classical reference "
+        "(`classical:median:3`): `a` by 1.00 dB [0.50, 1.50]: shown."
     )
 
 
@@ -310,7 +341,7 @@ def test_the_command(pair: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -
     path = run_arguments(start, (*given, "--output-dir", "run"), "test")
     out = capsys.readouterr().out
     assert "filter:plain (reference)" in out and "beyond its fixed filter (dB)" in out
-    assert "Below a Gaussian blur" in out or "On average below a Gaussian blur" in out
+    assert "below a Gaussian blur" in " ".join(out.split())
     frame = read_tables(path, ["references"])["references"]
     assert list(frame.columns) == list(beyond.COLUMNS)
     assert read_manifest(path)["blur_tuned_on"]["photographs"] == ["china", "flower"]

@@ -130,7 +130,9 @@ def test_few_pictures_decide_nothing():
     assert "2 photographs are too few for intervals: at least 3" in text(frames(count=2))
     assert "1 noisy picture without" in text(frames(count=1))
     rough = text(frames(count=5))
-    assert "With 5 photographs they are rough" in rough and "too few" not in rough
+    assert "With 5 photographs they are rough" in rough and "too few for" not in rough
+    few = "Difference from another draw of the synthetic noise: too few images to tell (at least 10"
+    assert few in rough and "Not shown to differ" not in rough
 
 
 def test_agreement_of_one_two_and_many_models():
@@ -151,7 +153,7 @@ def test_measures_stand_beside_another_draw():
     assert "0.900 [0.800, 0.950] for `a_b` (for another draw of the synthetic noise 0.990" in said
     assert "CKA (mean over the last quarter of the layers; conv1 to conv3; 1 is equal" in said
     assert "SRGA (before the last convolution; 0 is no distance" in said
-    assert "not distinguishable" not in said and "SRGA uses at least 300." in said
+    assert "Not shown to differ" not in said and "SRGA uses at least 300." in said
     names = ("conv_first", *(f"layers.0.residual_group.blocks.{i}" for i in range(3)))
     blocks = frames() | {"depth": depth_of(*names)}
     assert "CKA (mean over the last quarter of the blocks; conv1 to" in text(blocks)
