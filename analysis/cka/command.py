@@ -32,6 +32,8 @@ EXAMPLES = """\
   python -m analysis.cka mine.pth theirs.pth --images photos --crop 128 --limit 256
   python -m analysis.cka 'mine=runs/mine*/model.pth' 'theirs=runs/theirs*/model.pth'
   python -m analysis.cka --over-training runs/mine --over-training runs/theirs
+  python -m analysis.cka mine.pth theirs.pth --images photos --untrained 10
+  python -m analysis.cka mine.pth theirs.pth --images photos --centering clean --no-controls
   python -m analysis.cka masked.pth --layers 're:layers\\.\\d+\\.conv' --unit image
   python -m analysis.cka mine.pth --images clean --noise gaussian:15 --noise folder:noisy
   torchrun --nproc-per-node 4 -m analysis.cka mine.pth theirs.pth --device cuda --compare all

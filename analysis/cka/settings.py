@@ -45,7 +45,7 @@ class CKASettings(Settings):
         bandwidth: σ of the RBF kernel in median distances.
         positions: sampled in each crop.
         permutations: for p-values of whole images; None for 1000 with images, 0 with positions.
-        least: smallest difference between similarities that matters, for sentences.
+        least: smallest difference between similarities that sentences call shown.
         intervals: leave out one photograph at a time for 95% intervals.
         controls: ceiling, floor and untrained networks beside the values; see
             `analysis.cka.controls`.
@@ -112,7 +112,11 @@ class CKASettings(Settings):
         shown="1000 for whole images",
     )
     least: float = option(
-        0.05, "smallest difference between similarities that matters", minimum=0, maximum=1
+        0.05,
+        "smallest difference between similarities that counts as shown: the whole 95% interval "
+        "must lie above it, or below minus it",
+        minimum=0,
+        maximum=1,
     )
     intervals: bool = intervals_option("photographs")
     controls: bool = controls_option()

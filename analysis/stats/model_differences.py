@@ -106,9 +106,9 @@ def compared(
         level: of confidence.
         ratio: the first over the second, rather than minus it.
     """
-    sides = [one.log() if ratio else one for one in pair]
+    first, second = (one.log() if ratio else one for one in pair)
     with np.errstate(invalid="ignore"):  # the difference of infinite values is no number
-        of = difference(*sides, same_networks=False)
+        of = difference(first, second, same_networks=False)
         numbers = (of.value, *interval(of, partial(bounds, level=level), level))
-    value, low, high = (math.exp(end) if ratio else end for end in numbers)
+    value, low, high = (float(np.exp(end)) if ratio else end for end in numbers)
     return value, low, high

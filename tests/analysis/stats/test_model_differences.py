@@ -114,3 +114,25 @@ def test_bounds_of_an_analysis_get_the_level():
     )
     assert frame.low.to_numpy() == pytest.approx(frame.value.to_numpy() - 0.95)
     assert set(np.round(asked, 9)) == {0.95, round(1 - 0.05 / 3, 9)}
+
+
+def test_trainings_of_two_models_are_independent_samples():
+    """Welch's interval, and that over photographs, added as variances; both of the band's level."""
+    rng = np.random.default_rng(1)
+    trained = {"a": rng.normal(5, 0.1, 4), "b": rng.normal(6, 0.2, 3)}
+    each = {m: {"x": rng.normal(t.mean(), 0.3, COUNT)} for m, t in trained.items()}
+    series = {
+        m: {n: mean_of(each[m]["x"])._replace(trainings=(trained[m],)) for n in ("x", "y")}
+        for m in trained
+    }
+    row = table(series, COUNT).set_index("noise").loc["x"]
+    for name, level in (("", 0.95), ("band_", 1 - 0.05 / 2)):
+        halves = [
+            np.diff(found.confidence_interval(level)).item() / 2
+            for found in (
+                stats.ttest_rel(each["b"]["x"], each["a"]["x"]),
+                stats.ttest_ind(trained["b"], trained["a"], equal_var=False),
+            )
+        ]
+        expected = row.value + np.hypot(*halves) * np.array([-1, 1])
+        assert (row[f"{name}low"], row[f"{name}high"]) == pytest.approx(tuple(expected))
