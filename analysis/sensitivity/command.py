@@ -74,7 +74,8 @@ def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
     """Gain over depth."""
     from analysis.sensitivity import figures
 
-    return {"sensitivity": figures.gain_over_depth(frames["sensitivity"])}
+    single = frames.get("sensitivity_by_training")
+    return {"sensitivity": figures.gain_over_depth(frames["sensitivity"], single)}
 
 
 def terminal_table(frames: Frames, manifest: Manifest) -> str:
@@ -138,7 +139,8 @@ ANALYSIS = Analysis(
     notes=notes,
     main_sentences=main_sentences,
     result=result,
-    table_names=("sensitivity", "sensitivity_ratio"),
+    table_names=("sensitivity", "sensitivity_by_training", "sensitivity_ratio"),
+    trainings=True,
     keys={"sensitivity": ("model", "noise", "layer")},
     report_crops=48,
     version=3,

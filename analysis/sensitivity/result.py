@@ -18,7 +18,9 @@ class SensitivityResult(Result):
     def sensitivity(self) -> pd.DataFrame:
         """A row for each model, noise and layer: `change` and `gain` with 95% intervals.
 
-        Layers are the noisy image, the recorded layers as they fire, and the denoised image.
+        Layers are the noisy image, the recorded layers as they fire, and the denoised image. Of a
+        model with several trainings values are means; `frames["sensitivity_by_training"]` has the
+        single ones.
         """
         return self.frames["sensitivity"]
 
@@ -47,7 +49,9 @@ class SensitivityResult(Result):
         one_of("noise", noise, noises)
         part = frame[frame.noise == noise]
         ax = ax if ax is not None else new_axes()
-        figures.draw_gain(ax, part, list(dict.fromkeys(frame.model)))
+        single = self.frames.get("sensitivity_by_training")
+        single = None if single is None else single[single.noise == noise]
+        figures.draw_gain(ax, part, list(dict.fromkeys(frame.model)), single)
         figures.set_ticks(ax, part.gain)
         ax.set_ylabel(figures.LABEL)
         ax.legend(fontsize=8)

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from analysis.commands.inputs import RunInputs
+from analysis.commands.trainings import Trainings, of_models, several, with_single_trainings
 from analysis.engine.observer import View
 from analysis.sensitivity.change import change, gain, lacking
 from analysis.sensitivity.observer import DENOISED, IMAGE, Sums
-from analysis.stats import jackknife, model_differences
+from analysis.stats import controls, jackknife, model_differences
 from analysis.stats.controls import Series
 from analysis.text.noise_labels import describe
 
+Layers = Mapping[str, Sums]
+"""The sums of a network under a noise, by layer."""
 
-def tables(sums: Mapping[View, Mapping[str, Sums]], inputs: RunInputs) -> dict[str, pd.DataFrame]:
-    """sensitivity.csv, see `table`, and sensitivity_ratio.csv, see `ratios`."""
-    return {
-        "sensitivity.csv": table(sums, inputs),
-        "sensitivity_ratio.csv": ratios(sums, draws(inputs)),
-    }
+
+def tables(sums: Mapping[View, Layers], inputs: RunInputs) -> dict[str, pd.DataFrame]:
+    """sensitivity.csv, see `table`, and sensitivity_ratio.csv, see `ratios`.
+
+    Of a model with several trainings each is a mean over these, which have a table of their own.
+    """
+
+    def of(models: Trainings) -> dict[str, pd.DataFrame]:
+        return {"sensitivity.csv": table(sums, inputs, models)}
+
+    ratio = ratios(of_models(sums, inputs.trainings), draws(inputs))
+    found = with_single_trainings(of, inputs.trainings, ["sensitivity"])
+    return {**found, "sensitivity_ratio.csv": ratio}
 
 
 def draws(inputs: RunInputs) -> list[int]:
@@ -29,39 +41,71 @@ def draws(inputs: RunInputs) -> list[int]:
     return [int(draw) for draw in jackknife.draws(scenes)]
 
 
-def ratios(sums: Mapping[View, Mapping[str, Sums]], draw_of_crop: Sequence[int]) -> pd.DataFrame:
+class Measured(NamedTuple):
+    """Change and gain of a layer: of a network, or means over the trainings of a model."""
+
+    change: Series
+    gain: Series
+
+
+def measured(networks: Sequence[Layers], layer: str, draw_of_crop: Sequence[int]) -> Measured:
+    """Change and gain of a layer, means over the trainings of a model."""
+    pairs = []
+    for layers in networks:
+        moved, image = (change(layers[name], draw_of_crop) for name in (layer, IMAGE))
+        both = (moved, gain(moved, image))
+        pairs.append([Series(float(value), without) for value, without in both])
+    return Measured(*(controls.over_trainings(list(own)) for own in zip(*pairs, strict=True)))
+
+
+def bounds(of: Series) -> tuple[float, float]:
+    """The 95% interval of a value above 0, that of its logarithm; see `controls.interval`."""
+    low, high = controls.interval(of.log())
+    return float(np.exp(low)), float(np.exp(high))
+
+
+def intervals(of: Series, prefix: str = "") -> dict[str, float]:
+    """The intervals of a value over photographs and over trainings; see `controls.columns`."""
+    columns = controls.columns(of.log(), prefix=prefix)
+    number = columns.pop(controls.COLUMNS[0])
+    return {controls.COLUMNS[0]: number} | {
+        name: float(np.exp(end)) for name, end in columns.items()
+    }
+
+
+def ratios(networks: Mapping[View, Sequence[Layers]], draw_of_crop: Sequence[int]) -> pd.DataFrame:
     """Gain of the denoised image of every two models, b over a, by noise.
 
     Intervals are of logarithms; see `model_differences.table`.
 
     Args:
-        sums: of every view and layer.
+        networks: of each model under each noise, the sums of its trainings.
         draw_of_crop: the photograph of each crop.
     """
     values: dict[str, dict[str, Series]] = {}
-    for view, layers in sums.items():
-        sides = (change(layers[name], draw_of_crop) for name in (DENOISED, IMAGE))
-        value, without = gain(*sides)
-        values.setdefault(view.model, {})[view.noise] = Series(float(value), without)
+    for view, own in networks.items():
+        output = measured(own, DENOISED, draw_of_crop).gain
+        values.setdefault(view.model, {})[view.noise] = output
     return model_differences.table(values, len(set(draw_of_crop)), ratio=True)
 
 
-def table(sums: Mapping[View, Mapping[str, Sums]], inputs: RunInputs) -> pd.DataFrame:
+def table(sums: Mapping[View, Layers], inputs: RunInputs, models: Trainings) -> pd.DataFrame:
     """One row for each model, noise and layer: the image itself, layers as they fire, the output.
 
     Intervals are the 95% jackknife of logarithms over photographs, for `gain` with the same ones
-    left out of the layer and of the image. `reason` says why a layer has no change.
+    left out of the layer and of the image; from three trainings on they are over trainings too.
+    `reason` says why a layer has no change.
     """
     noises = describe(inputs.noises).set_index("noise")
     draw_of_crop = draws(inputs)
     rows = []
-    for view, layers in sums.items():
-        image_change = change(layers[IMAGE], draw_of_crop)
-        for index, (layer, layer_sums) in enumerate(layers.items()):
-            layer_change = change(layer_sums, draw_of_crop)
-            layer_gain = gain(layer_change, image_change)
-            bounds = jackknife.log_interval(*layer_change)
-            gain_bounds = jackknife.log_interval(*layer_gain)
+    for view, networks in of_models(sums, models).items():
+        for index, (layer, first) in enumerate(networks[0].items()):
+            of = measured(networks, layer, draw_of_crop)
+            low, high = bounds(of.change)
+            gain_low, gain_high = bounds(of.gain)
+            why = next(filter(None, (lacking(layers[layer]) for layers in networks)), "")
+            more = intervals(of.change) | intervals(of.gain, "gain_") if several(models) else {}
             rows.append(
                 {
                     "model": view.model,
@@ -70,18 +114,19 @@ def table(sums: Mapping[View, Mapping[str, Sums]], inputs: RunInputs) -> pd.Data
                     "level": noises.level[view.noise],
                     "layer": layer,
                     "index": index,
-                    "change": float(layer_change[0]),
-                    "low": float(bounds.low),
-                    "high": float(bounds.high),
-                    "gain": float(layer_gain[0]),
-                    "gain_low": float(gain_bounds.low),
-                    "gain_high": float(gain_bounds.high),
+                    "change": of.change.value,
+                    "low": low,
+                    "high": high,
+                    "gain": of.gain.value,
+                    "gain_low": gain_low,
+                    "gain_high": gain_high,
                     "photographs": len(set(draw_of_crop)),
-                    "crops": len(layer_sums.moved),
-                    "positions": layer_sums.positions,
-                    "channels": layer_sums.first.shape[1],
+                    "crops": len(first.moved),
+                    "positions": first.positions,
+                    "channels": first.first.shape[1],
                     "note": noises.note[view.noise],
-                    "reason": f"its {why}" if (why := lacking(layer_sums)) else "",
+                    "reason": f"its {why}" if why else "",
+                    **more,
                 }
             )
     return pd.DataFrame(rows)

@@ -67,11 +67,18 @@ def illustration(manifest: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def bands(photographs: int) -> str:
+def bands(photographs: int, trainings: int = 1) -> str:
     """What a figure's bands are.
+
+    Args:
+        photographs: of the run.
+        trainings: of the model that has most.
 
     >>> bands(24), bands(4)
     ('95% intervals over 24 photographs', 'rough 95% intervals over 4 photographs')
+    >>> bands(24, 3)
+    '95% intervals over 24 photographs and over trainings'
     """
     rough = "rough " if photographs < ENOUGH else ""
-    return f"{rough}95% intervals over {plural(photographs, 'photograph')}"
+    too = " and over trainings" if trainings >= LEAST else ""
+    return f"{rough}95% intervals over {plural(photographs, 'photograph')}{too}"
