@@ -299,12 +299,15 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
 def read_tables(path: str | Path, names: Iterable[str]) -> dict[str, pd.DataFrame]:
     """The named tables that a run folder has, all if none is named; columns of names stay text.
 
+    A named table may be compressed, `NAME.csv.gz`.
+
     Raises:
         BadInput: one is damaged.
     """
     stems = list(names) or [file.stem for file in sorted(Path(path).glob("*.csv"))]
-    files = {name: Path(path) / f"{name}.csv" for name in stems}
-    return {name: _read(file) for name, file in files.items() if file.is_file()}
+    places = [(name, Path(path) / f"{name}{end}") for name in stems for end in (".csv.gz", ".csv")]
+    files = {name: file for name, file in places if file.is_file()}
+    return {name: _read(file) for name, file in files.items()}
 
 
 def _read(file: Path) -> pd.DataFrame:

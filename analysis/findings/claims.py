@@ -1,32 +1,42 @@
-"""The claims of the paper as quantities, and the verdict of a study on each."""
+"""The claims of the paper as quantities, in the order of the page."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from functools import partial
 
 import pandas as pd
 
 from analysis.findings import measurements, published
-from analysis.findings.measurements import (
-    MIXTURE,
+from analysis.findings.comparable import Conditions
+from analysis.findings.contrasts import MIXTURE, TRAINED, Contrast, Measurement, Term
+from analysis.findings.study import (
+    ABLATION,
+    BRIGHTNESS,
+    CURVES,
+    HIDDEN,
+    LEVELS,
+    LONGER,
     PAIR,
+    RENDERED,
     TISSUE,
-    TRAINED,
-    Measurement,
     Study,
-    Term,
-    contrast,
 )
-from analysis.findings.study import ABLATION
+from analysis.findings.verdicts import Claim
 from analysis.text.noise_labels import NOISY
+
+BENCHMARK = "generalization"
+"""Folder of the benchmark in a report."""
+
+UNSEEN = ("poisson:3.5", "speckle:0.04", "spatial:60", "salt_pepper:0.02", MIXTURE)
+"""Unseen noises of the pair's report, and of most validations during training."""
+
+LONGEST = (PAIR, LONGER, CURVES)
+"""Runs of trainings with more steps than those of other seeds."""
 
 BEST_CELL = "input-75-85"
 """The cell of the ablation that is best in the paper."""
-
-AGREES, DISAGREES, UNDECIDED, NOT_RUN = "agrees", "disagrees", "undecided", "not run"
 
 TRAINING_MARGIN = 0.1
 """Change of PSNR over training, in dB, that counts as one."""
@@ -44,57 +54,31 @@ BREAKDOWN = (3.0, 0.1)
 """Smallest drop of PSNR, in dB, and of SSIM that is called a breakdown."""
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A statement of the paper, as a quantity that is above a threshold if it is true.
-
-    Attributes:
-        finding: the table or figure it belongs to, as `table1`.
-        text: what the paper says, in our words.
-        quantity: what is measured.
-        unit: of the quantity.
-        measure: measures it in a study; None if a run is missing.
-        paper: the same quantity in the paper; NaN where the paper only shows or describes it.
-        threshold: what the quantity must be above.
-        margin: for a quantity that has no interval: how far from the threshold it must be.
-    """
-
-    finding: str
-    text: str
-    quantity: str
-    unit: str
-    measure: Callable[[Study], Measurement | None]
-    paper: float = math.nan
-    threshold: float = 0.0
-    margin: float | None = None
-
-    def verdict(self, measurement: Measurement | None) -> str:
-        """The verdict on the claim.
-
-        It agrees if the whole interval is above the threshold, and the value by more than seeds
-        alone may cause; it disagrees if the same is true below. A quantity that should have an
-        interval and has none, or is not finite, leaves the claim undecided.
-        """
-        if measurement is None:
-            return NOT_RUN
-        value, low, high = (number - self.threshold for number in measurement[:3])
-        least = 0.0 if math.isnan(measurement.seed_bound) else measurement.seed_bound
-        if self.margin is not None:
-            low, high, least = value, value, self.margin
-        if not all(map(math.isfinite, (value, low, high))):
-            return UNDECIDED
-        if low > 0 and value > least:
-            return AGREES
-        if high < 0 and -value > least:
-            return DISAGREES
-        return UNDECIDED
+def _contrast(
+    finding: str,
+    text: str,
+    quantity: str,
+    unit: str,
+    run: str,
+    measure: Contrast,
+    paper: float = math.nan,
+    threshold: float = 0.0,
+    hidden: bool = False,
+) -> Claim:
+    """A claim about a contrast; its networks and noises must be comparable with the paper's."""
+    networks = dict.fromkeys(term.model for term in measure.terms if term.model != NOISY)
+    noises = dict.fromkeys(term.noise for term in measure.terms)
+    conditions = Conditions(
+        f"{run}/{measure.folder}".rstrip("/"),
+        tuple(networks),
+        () if hidden else tuple(noises),
+        "gaussian:0" if "gaussian:0" in noises else TRAINED,
+    )
+    return Claim(finding, text, quantity, unit, run, measure, conditions, paper, threshold)
 
 
-def _difference(
-    run: str, a: str, b: str, noise: str, metric: str = "psnr"
-) -> Callable[[Study], Measurement | None]:
-    plus, minus = [Term(a, noise)], [Term(b, noise)]
-    return partial(contrast, run=run, metric=metric, plus=plus, minus=minus)
+def _difference(a: str, b: str, noise: str, metric: str = "psnr", folder: str = "") -> Contrast:
+    return Contrast(metric, (Term(a, noise),), (Term(b, noise),), folder)
 
 
 def _published_difference(name: str, a: str, b: str, metric: str) -> float:
@@ -107,12 +91,13 @@ def _cells(
 ) -> Iterable[Claim]:
     """One cell of an ablation is better than another under the mixture, by PSNR and SSIM."""
     for metric, unit, threshold in (("psnr", "dB", thresholds[0]), ("ssim", "", thresholds[1])):
-        yield Claim(
+        yield _contrast(
             finding,
             text,
             f"{metric.upper()} under the mixture, {a} − {b}",
             unit,
-            _difference(ABLATION, a, b, MIXTURE, metric),
+            ABLATION,
+            _difference(a, b, MIXTURE, metric),
             _published_difference(finding, a, b, metric),
             threshold,
         )
@@ -124,26 +109,24 @@ def _levels_of_baseline() -> Iterable[Claim]:
         wide = part.pivot(index="level", columns="model", values="psnr")
         first, last = (f"{kind}:{wide.index[i]:g}" for i in (0, -1))
         lead = wide.masked - wide.baseline
-        yield Claim(
+        yield _contrast(
             "figure11",
             f"Under the strongest {kind} noise the masked network is ahead of the baseline.",
             f"PSNR under {last}, masked − baseline",
             "dB",
-            _difference("levels", "masked", "baseline", last),
+            LEVELS,
+            _difference("masked", "baseline", last),
             float(lead.iloc[-1]),
         )
-        yield Claim(
+        plus = (Term("masked", last), Term("baseline", first))
+        minus = (Term("baseline", last), Term("masked", first))
+        yield _contrast(
             "figure11",
             f"Its PSNR drop with stronger {kind} noise is smaller than the baseline's.",
             f"PSNR drop from {first} to {last}, baseline − masked",
             "dB",
-            partial(
-                contrast,
-                run="levels",
-                metric="psnr",
-                plus=[Term("masked", last), Term("baseline", first)],
-                minus=[Term("baseline", last), Term("masked", first)],
-            ),
+            LEVELS,
+            Contrast("psnr", plus, minus),
             float(lead.iloc[-1] - lead.iloc[0]),
         )
 
@@ -151,12 +134,13 @@ def _levels_of_baseline() -> Iterable[Claim]:
 def _levels_of_dncnn() -> Iterable[Claim]:
     for kind, part in published.table("figure11").groupby("kind", sort=False):
         last = f"{kind}:{part.level.iloc[-1]:g}"
-        yield Claim(
+        yield _contrast(
             "figure11",
             f"Under the strongest {kind} noise the masked network is ahead of DnCNN.",
             f"PSNR under {last}, masked − DnCNN",
             "dB",
-            _difference("levels", "masked", "dncnn", last),
+            LEVELS,
+            _difference("masked", "dncnn", last),
         )
 
 
@@ -165,13 +149,14 @@ def _methods(finding: str, run: str, noise: str, text: str, paper: pd.DataFrame)
     rows = paper.set_index("method")
     for metric, unit in (("psnr", "dB"), ("ssim", ""), ("lpips", "")):
         sign = -1 if metric == "lpips" else 1
-        yield Claim(
+        yield _contrast(
             finding,
             text,
             f"{metric.upper()} under {noise}, "
             + ("baseline − masked" if sign < 0 else "masked − baseline"),
             unit,
-            _difference(run, "masked", "baseline", noise, metric),
+            run,
+            _difference("masked", "baseline", noise, metric),
             float(sign * (rows[metric]["masked"] - rows[metric]["baseline"])),
         )
 
@@ -190,12 +175,13 @@ def claims() -> list[Claim]:
 
 def unseen_noise() -> Claim:
     """Figure 1."""
-    return Claim(
+    return _contrast(
         "figure1",
         "Under a mixture of unseen noises the masked network still denoises well.",
         "PSNR under mixture:4, masked − baseline",
         "dB",
-        _difference(f"{PAIR}/generalization", "masked", "baseline", "mixture:4"),
+        PAIR,
+        _difference("masked", "baseline", "mixture:4", folder=BENCHMARK),
     )
 
 
@@ -232,7 +218,12 @@ def masks() -> Iterable[Claim]:
         measure = partial(
             measurements.brightness, column=column, plus=plus, minus=minus, signed=signed
         )
-        yield Claim("figure5", text, quantity, "levels", measure, threshold=threshold)
+        networks = (plus, minus) if minus else (plus,)
+        conditions = Conditions(ABLATION, networks, (TRAINED, MIXTURE))
+        yield Claim(
+            *("figure5", text, quantity, "levels", BRIGHTNESS, measure, conditions),
+            threshold=threshold,
+        )
 
 
 def ratios() -> Iterable[Claim]:
@@ -257,48 +248,48 @@ def ratios() -> Iterable[Claim]:
         (
             "Masks lower PSNR under the noise trained on.",
             f"PSNR under {TRAINED}, baseline − {best}",
-            [Term("baseline", TRAINED)],
-            [Term(best, TRAINED)],
+            (Term("baseline", TRAINED),),
+            (Term(best, TRAINED),),
             0.0,
         ),
         (
             "Up to a ratio of 75% this PSNR drop is small.",
             f"PSNR under {TRAINED}, input-65-75 − baseline",
-            [Term("input-65-75", TRAINED)],
-            [Term("baseline", TRAINED)],
+            (Term("input-65-75", TRAINED),),
+            (Term("baseline", TRAINED),),
             -SMALL_DROP,
         ),
         (
             "Most of this PSNR drop occurs above 75%.",
             f"PSNR drop under {TRAINED}, from 65–75% to 85–95% − from no mask to 65–75%",
-            [Term("input-65-75", TRAINED, 2.0)],
-            [Term("baseline", TRAINED), Term("input-85-95", TRAINED)],
+            (Term("input-65-75", TRAINED, 2.0),),
+            (Term("baseline", TRAINED), Term("input-85-95", TRAINED)),
             0.0,
         ),
         (
             "Masks raise PSNR under unseen noise.",
             f"PSNR under the mixture, {best} − baseline",
-            [Term(best, MIXTURE)],
-            [Term("baseline", MIXTURE)],
+            (Term(best, MIXTURE),),
+            (Term("baseline", MIXTURE),),
             0.0,
         ),
         (
             "This gain is larger than the PSNR drop under the noise trained on.",
             "PSNR gain under the mixture − PSNR drop under the noise trained on",
-            [Term(best, MIXTURE), Term(best, TRAINED)],
-            [Term("baseline", MIXTURE), Term("baseline", TRAINED)],
+            (Term(best, MIXTURE), Term(best, TRAINED)),
+            (Term("baseline", MIXTURE), Term("baseline", TRAINED)),
             0.0,
         ),
         (
             "Small ratios are not enough.",
             f"PSNR under the mixture, {best} − input-15-25",
-            [Term(best, MIXTURE)],
-            [Term("input-15-25", MIXTURE)],
+            (Term(best, MIXTURE),),
+            (Term("input-15-25", MIXTURE),),
             0.0,
         ),
     ):
-        measure = partial(contrast, run=ABLATION, metric="psnr", plus=plus, minus=minus)
-        yield Claim("figure7", text, quantity, "dB", measure, threshold=threshold)
+        measure = Contrast("psnr", plus, minus)
+        yield _contrast("figure7", text, quantity, "dB", ABLATION, measure, threshold=threshold)
 
 
 def comparisons() -> Iterable[Claim]:
@@ -309,13 +300,15 @@ def comparisons() -> Iterable[Claim]:
     for spp in (64, 128):
         text = f"On renderings with {spp} samples per pixel the masked network is ahead."
         rows = rendered[rendered.spp == spp]
-        yield from _methods("table3b", "monte_carlo", f"monte_carlo:{spp}", text, rows)
+        yield from _methods("table3b", RENDERED, f"monte_carlo:{spp}", text, rows)
     text = "Under the noise of a camera pipeline the masked network is ahead."
-    yield from _methods("table3c", "levels", "isp", text, published.table("table3c"))
+    yield from _methods("table3c", LEVELS, "isp", text, published.table("table3c"))
 
 
 def features() -> Iterable[Claim]:
     """Figures 12 to 15."""
+    pair = partial(Conditions, f"{PAIR}/{BENCHMARK}", ("baseline", "masked"))
+    unseen = pair(UNSEEN)
     yield Claim(
         "figure12",
         "The baseline's deep layers resemble the layers of the masked network less than its "
@@ -323,7 +316,9 @@ def features() -> Iterable[Claim]:
         "highest CKA with any layer of the masked network, first half of the baseline's layers − "
         "last quarter of its blocks",
         "",
+        PAIR,
         measurements.cka_across_models,
+        pair((TRAINED,)),
         margin=LAYER_MARGIN,
     )
     yield Claim(
@@ -332,7 +327,9 @@ def features() -> Iterable[Claim]:
         "network.",
         "CKA across noises in the last quarter of the blocks, masked − baseline",
         "",
+        PAIR,
         measurements.cka_across_noises,
+        unseen,
     )
     for text, quantity, measure in (
         (
@@ -352,13 +349,17 @@ def features() -> Iterable[Claim]:
             measurements.difference_of_gains,
         ),
     ):
-        yield Claim("figure13", text, quantity, "dB", measure, margin=TRAINING_MARGIN)
+        yield Claim(
+            *("figure13", text, quantity, "dB", CURVES, measure, unseen), margin=TRAINING_MARGIN
+        )
     yield Claim(
         "figure14",
         "The masked network has a lower SRGA.",
         "SRGA, baseline − masked, mean over unseen noises",
         "",
+        PAIR,
         measurements.srga,
+        unseen,
     )
     yield Claim(
         "figure15",
@@ -366,7 +367,9 @@ def features() -> Iterable[Claim]:
         "W₁ over σ of the features before the last convolution, baseline − masked, mean over "
         "unseen noises",
         "",
+        PAIR,
         measurements.distribution_shift,
+        unseen,
     )
 
 
@@ -377,54 +380,82 @@ def training_images() -> Iterable[Claim]:
             TISSUE,
             "A baseline trained on stained tissue alone still removes noise from photographs.",
             "{} gain over the noisy photographs, baseline trained on tissue",
-            [Term("tissue-baseline", TRAINED)],
-            [Term(NOISY, TRAINED)],
+            (Term("tissue-baseline", TRAINED),),
+            (Term(NOISY, TRAINED),),
         ),
         (
-            f"{TISSUE}_hidden",
+            HIDDEN,
             "Masked training learns the images: trained on tissue, a masked network completes "
             "photographs with hidden pixels worse than trained on photographs.",
             "{} with 80% of the pixels hidden, masked network trained on photographs − on tissue",
-            [Term("photographs-masked", TRAINED)],
-            [Term("tissue-masked", TRAINED)],
+            (Term("photographs-masked", TRAINED),),
+            (Term("tissue-masked", TRAINED),),
         ),
         (
             TISSUE,
             "With all pixels visible, too, training on tissue harms the masked network more than "
             "the baseline.",
             "{} drop from training on photographs to training on tissue, masked − baseline",
-            [Term("photographs-masked", TRAINED), Term("tissue-baseline", TRAINED)],
-            [Term("tissue-masked", TRAINED), Term("photographs-baseline", TRAINED)],
+            (Term("photographs-masked", TRAINED), Term("tissue-baseline", TRAINED)),
+            (Term("tissue-masked", TRAINED), Term("photographs-baseline", TRAINED)),
         ),
     ):
         for metric, unit in (("psnr", "dB"), ("ssim", "")):
-            measure = partial(contrast, run=run, metric=metric, plus=plus, minus=minus)
-            yield Claim("figure2", text, quantity.format(metric.upper()), unit, measure)
+            yield _contrast(
+                *("figure2", text, quantity.format(metric.upper()), unit, run),
+                Contrast(metric, plus, minus),
+                hidden=run == HIDDEN,
+            )
     for percent in (80, 90):
-        yield Claim(
+        yield _contrast(
             "figure3",
             f"With {percent}% of the pixels hidden the image can still be recovered to some "
             "extent; required here: better than by repeating the nearest visible pixel.",
             f"PSNR with {percent}% of the pixels hidden, masked − nearest",
             "dB",
-            _difference(f"completion_{percent}", "masked", "nearest", "gaussian:0"),
+            f"completion_{percent}",
+            _difference("masked", "nearest", "gaussian:0"),
+            hidden=True,
         )
 
 
 COLUMNS = (
     *("finding", "claim", "quantity", "unit", "threshold", "paper"),
-    *("value", "low", "high", "seed_bound", "draws", "weakest", "strongest", "verdict"),
+    *("value", "low", "high", "draws", "weakest", "strongest"),
+    *("trainings", "trainings_low", "trainings_high", *LONGEST),
+    *("verdict", "reason"),
 )
-"""Of `claims.csv`, a row for each claim; see `Claim` and
-`analysis.findings.measurements.Measurement`."""
+"""Of `claims.csv`, a row for each claim.
+
+See `analysis.findings.verdicts.Claim`, `analysis.findings.contrasts.Measurement` and
+`analysis.findings.trainings.OverTrainings`. `pair`, `pair_longer` and `curves` are the values after
+single trainings of more steps, where the value is that of shorter ones.
+"""
 
 
 def judge(study: Study) -> pd.DataFrame:
     """Every claim with its measurement in a study, and the verdict; columns `COLUMNS`."""
     rows = []
     for claim in claims():
-        measurement = claim.measure(study)
+        measured, over, longer, verdict, reason = claim.result(study)
         about = (claim.finding, claim.text, claim.quantity, claim.unit, claim.threshold)
-        numbers = measurement or Measurement(math.nan)
-        rows.append((*about, claim.paper, *numbers, claim.verdict(measurement)))
+        numbers = measured or Measurement(math.nan)
+        after = (longer.get(run, math.nan) for run in LONGEST)
+        trainings = (over.trainings, over.low, over.high)
+        rows.append((*about, claim.paper, *numbers, *trainings, *after, verdict, reason))
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def by_training(study: Study) -> pd.DataFrame | None:
+    """The quantities of the pair and of its curves, one row for each training; None if none.
+
+    Columns: `finding`, `quantity`, `unit`, `run`, and `value` with `low` and `high`, its 95%
+    interval over images.
+    """
+    rows = [
+        (claim.finding, claim.quantity, claim.unit, run, *measured[:3])
+        for claim in claims()
+        for run, measured in claim.by_training(study).items()
+    ]
+    names = ["finding", "quantity", "unit", "run", "value", "low", "high"]
+    return pd.DataFrame(rows, columns=names) if rows else None

@@ -7,6 +7,7 @@ import math
 import pandas as pd
 from matplotlib.figure import Figure
 
+from analysis.generalization.scoring import references_in
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import DPI, style
 from analysis.text.noise_labels import NOISY, kind_label, level_unit
@@ -27,12 +28,12 @@ RATIOS = {
 def tradeoff(cells: pd.DataFrame) -> Figure | None:
     """PSNR under the noise trained on and under the mixture, over the ratio of the input mask.
 
-    The paper's Figure 7. Bars are 95% intervals over images; dotted lines are the noisy input. The
-    network without masks is not connected to the others, which have an attention mask as well.
+    The paper's Figure 7. Bars are 95% intervals over images; crosses are trainings of other seeds;
+    dotted lines are the noisy input. The network without masks is not connected to the others,
+    which have an attention mask as well.
 
     Args:
-        cells: see `analysis.findings.measurements.cells`; cells that are not in `RATIOS` are left
-            out.
+        cells: see `analysis.findings.contrasts.cells`; cells that are not in `RATIOS` are left out.
 
     Returns:
         None for fewer than two cells.
@@ -41,6 +42,8 @@ def tradeoff(cells: pd.DataFrame) -> Figure | None:
     if len(rows) < 2:
         return None
     rows = rows.assign(ratio=rows.model.map(RATIOS)).sort_values("ratio")
+    again = cells[(cells.metric == "psnr") & cells.model.str.contains("-seed")]
+    again = again.assign(ratio=again.model.str.partition("-seed")[0].map(RATIOS))
     figure = Figure(figsize=(6.4, 4.6), dpi=DPI, layout="constrained")
     axes = figure.subplots()
     for column, label, color in (
@@ -52,6 +55,7 @@ def tradeoff(cells: pd.DataFrame) -> Figure | None:
             bars = axes.errorbar(part.ratio, part[column], sides, color=color, fmt="o-", capsize=3)
             if masked or (rows.ratio < 0).all():
                 bars.set_label(label)
+        axes.plot(again.ratio, again[column], "x", color=color, ms=5, mew=1)
         for value in cells[(cells.metric == "psnr") & (cells.model == NOISY)][column]:
             axes.axhline(value, color=color, ls=":", lw=1.2, label=f"noisy input, {label}")
     axes.set_xticks(rows.ratio, [f"{r}%" if r >= 0 else "no\nmasks" for r in rows.ratio])
@@ -75,6 +79,7 @@ def levels(measured: pd.DataFrame, paper: pd.DataFrame) -> Figure | None:
         None if no kind of the paper was measured.
     """
     rows = measured[measured.metric == "psnr"]
+    rows = rows[~rows.model.isin(references_in(rows))]
     kinds = [str(kind) for kind in paper.kind.unique() if kind in set(rows.kind)]
     if not kinds:
         return None

@@ -12,11 +12,13 @@ import pandas as pd
 
 from analysis.commands.run_folder import MANIFEST
 from analysis.findings import figures, published, reading
+from analysis.findings.contrasts import TRAINED
 from analysis.findings.reading import TITLES, VERDICTS, Frames, by_level, digits, measured
-from analysis.findings.study import CELLS, CLAIMS, SNAPSHOTS
+from analysis.findings.study import BY_TRAINING, CELLS, CLAIMS, SNAPSHOTS
+from analysis.findings.trainings import student
 from analysis.plotting import notebook_output
 from analysis.plotting.notebook_output import Displayed
-from analysis.text.markdown import bounded, number
+from analysis.text.markdown import bounded, number, plain
 from analysis.text.noise_labels import NOISY
 from analysis.text.rows import records
 
@@ -26,8 +28,13 @@ SCORES = (("psnr", "PSNR (dB)", 2), ("ssim", "SSIM", 4), ("lpips", "LPIPS", 4))
 MISSING = ("Not run here.",)
 
 
+def counts(frames: Frames) -> Displayed:
+    """How many claims have each verdict."""
+    return notebook_output.say(reading.counts(frames))
+
+
 def summary(frames: Frames) -> Displayed:
-    """How many claims agree, and what limits that."""
+    """What limits the verdicts."""
     return notebook_output.say(reading.summary(frames))
 
 
@@ -68,8 +75,11 @@ def all_claims(frames: Frames) -> Displayed:
             "no number" if math.isnan(value) else number(value, digits(unit), signed=True)
             for value, unit in zip(rows.paper, rows.unit, strict=True)
         ],
-        "here": ["; ".join(filter(None, (measured(r), by_level(r)))) for r in records(rows)],
+        "here": [
+            plain("; ".join(filter(None, (measured(row), by_level(row))))) for row in records(rows)
+        ],
         "verdict": rows.verdict.map(VERDICTS),
+        "why not testable": rows.reason.map(plain),
     }
     return notebook_output.table(
         pd.DataFrame(columns), caption="Claims and measurements", csv="claims.csv"
@@ -115,9 +125,26 @@ def ablation(frames: Frames, name: str) -> Displayed:
     ):
         rows = [scores.get((model, metric)) for model in table.cell]
         table[title] = ["–" if row is None else with_interval(row, column, places) for row in rows]
-    caption = "Under the mixture: the paper's on CBSD68, ours with 95% intervals over images"
+    table["here: PSNR (dB) over trainings"] = [
+        over_trainings(frames[CELLS], str(cell)) for cell in table.cell
+    ]
+    caption = (
+        "Under the mixture: the paper's on CBSD68, ours of the first training with 95% intervals "
+        "over images; over trainings: mean and 95% interval"
+    )
     table = table.drop(columns=["cell", "psnr", "ssim"])
     return notebook_output.table(table, caption=caption, csv=f"{CELLS}.csv")
+
+
+def over_trainings(cells: pd.DataFrame, cell: str) -> str:
+    """Mean PSNR of a cell under the mixture over its trainings, with its interval over them."""
+    psnr = cells[cells.metric == "psnr"].set_index("model").mixture
+    values = [psnr[name] for name in psnr.index if str(name).partition("-seed")[0] == cell]
+    if cell == NOISY or not values:
+        return "–"
+    if len(values) == 1:
+        return "one training"
+    return f"{bounded(*student(values), 2)}, {len(values)} trainings"
 
 
 def rank_correlation(frames: Frames, name: str = "table3a") -> Displayed:
@@ -240,6 +267,50 @@ def levels(frames: Frames) -> Displayed:
     return notebook_output.figure(figure, reading.alt_levels(frames["levels"]), "levels.csv")
 
 
+def strongest(frames: Frames) -> Displayed:
+    """PSNR of networks and simple filters under the strongest level of each kind of noise."""
+    if "levels" not in frames:
+        return notebook_output.say(MISSING)
+    rows = frames["levels"]
+    rows = rows[rows.metric == "psnr"]
+    last = rows.sort_values("level").groupby("kind", sort=False).noise.last()
+    noises = [noise for noise in rows.noise.unique() if noise == TRAINED or noise in set(last)]
+    wide = rows.pivot(index="noise", columns="model", values="mean")
+    table = wide.loc[noises, list(rows.model.unique())].reset_index()
+    caption = "Mean PSNR (dB) under the noise trained on and the strongest level of each kind"
+    return notebook_output.table(table, caption=caption, csv="levels.csv")
+
+
+def controlled(frames: Frames, name: str, column: str) -> Displayed:
+    """The pair's values between two noises, with ceiling, floor and untrained networks."""
+    if name not in frames:
+        return notebook_output.say(MISSING)
+    frame = frames[name]
+    if "last_features" in frame:
+        frame = frame[frame.last_features]
+    if "reference" in frame:
+        frame = frame[frame.noise != frame.reference]
+        frame = frame.assign(model_a=frame.model, model_b=frame.model, noise_a=frame.reference)
+        frame = frame.assign(noise_b=frame.noise)
+    low, high = ("low", "high") if "low" in frame else (f"{column}_low", f"{column}_high")
+    beside = ("ceiling", "untrained", "untrained_sd")
+    prefix = "" if "ceiling" in frame else f"{column}_"
+    lines = []
+    for row in records(frame):
+        ceiling, untrained, sd = (row.get(f"{prefix}{key}", math.nan) for key in beside)
+        lines.append(
+            {
+                "network": " and ".join(dict.fromkeys((row["model_a"], row["model_b"]))),
+                "noise": " and ".join(dict.fromkeys((row["noise_a"], row["noise_b"]))),
+                "value": bounded(row[column], row[low], row[high], 3),
+                "same noise drawn again": number(ceiling, 3),
+                "untrained": f"{number(untrained, 3)} ± {number(sd, 3)}",
+            }
+        )
+    caption = "The pair, with 95% intervals over images"
+    return notebook_output.table(pd.DataFrame(lines), caption=caption, csv=f"{name}.csv")
+
+
 def picture(folder: Path, name: str, alt: str, csv: str = "") -> Displayed:
     """A figure copied from a run."""
     path = folder / f"{name}.png"
@@ -266,9 +337,25 @@ def runs(folder: Path) -> Displayed:
     return notebook_output.table(pd.DataFrame(rows), caption="Runs", csv=MANIFEST)
 
 
-def lower_under(frames: Frames, name: str, column: str) -> Displayed:
-    """Under how many unseen noises the masked network has a lower value than the baseline."""
-    return notebook_output.say([reading.lower_under(frames, name, column)])
+def by_training(frames: Frames, finding: str) -> Displayed:
+    """The quantities of a figure about the pair, one row for each training."""
+    if BY_TRAINING not in frames:
+        return notebook_output.say(MISSING)
+    rows = frames[BY_TRAINING]
+    table = pd.DataFrame(
+        [
+            {
+                "quantity": row["quantity"],
+                "run": row["run"],
+                "value": bounded(
+                    row["value"], row["low"], row["high"], digits(row["unit"]), row["unit"], True
+                ),
+            }
+            for row in records(rows[rows.finding == finding])
+        ]
+    )
+    caption = "Each training alone, with 95% intervals over images where there are any"
+    return notebook_output.table(table, caption=caption, csv=f"{BY_TRAINING}.csv")
 
 
 def over_training(frames: Frames) -> Displayed:

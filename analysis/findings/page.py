@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,10 +11,20 @@ import pandas as pd
 
 from analysis.commands.parser import OutputOptions
 from analysis.commands.run_folder import MANIFEST, read_manifest
-from analysis.findings import measurements
-from analysis.findings.claims import NOT_RUN, judge
-from analysis.findings.measurements import Study
-from analysis.findings.study import CELLS, CLAIMS, DERIVED, NAME, PICTURES, SNAPSHOTS, TABLES
+from analysis.findings import contrasts, kept
+from analysis.findings.claims import by_training, judge
+from analysis.findings.study import (
+    BY_TRAINING,
+    CELLS,
+    CLAIMS,
+    DERIVED,
+    NAME,
+    PICTURES,
+    SCORES,
+    SNAPSHOTS,
+    TABLES,
+    Study,
+)
 from analysis.pages import fingerprint, notebooks
 from analysis.pages import html as pages_html
 from analysis.pages.attachments import Attachment
@@ -24,13 +33,27 @@ from mtd.utils import atomic_write
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note
 
+JUDGES = (
+    "claims",
+    "comparable",
+    "contrasts",
+    "measurements",
+    "study",
+    "trainings",
+    "verdicts",
+)
+"""Modules that verdicts depend on."""
+
 
 def run(study: str | Path, output: OutputOptions | None = None) -> Path:
     """Judge the claims by a study and make the page; returns the page's folder.
 
+    Everything is computed from the tables that the page keeps of the study's runs, in its folder
+    `scores`.
+
     Args:
-        study: folder of run folders; or a folder that this function wrote, of which the page alone
-            is made again.
+        study: folder of run folders; or a folder that this function wrote, which is made again from
+            its own scores.
         output: where the page is written, by default into `page` in the study.
 
     Raises:
@@ -44,27 +67,54 @@ def run(study: str | Path, output: OutputOptions | None = None) -> Path:
     if (runs.path / f"{CLAIMS}.csv").is_file():
         if output.output_dir:
             raise BadInput(f"{runs.path}: was made from a study, and is made again where it is")
-        publish(runs.path, output.quiet)
-        return runs.path
-    folder = Path(output.output_dir or runs.path / "page")
-    check_folder(folder, runs.path)
-    frames, claims = collect_tables(runs), judge(runs)
-    if (claims.verdict == NOT_RUN).all():
-        known = ", ".join(dict.fromkeys(run for run, _ in TABLES.values()))
-        raise BadInput(
-            f"{runs.path}: decides no claim; expected runs such as {known}, of networks with the "
-            "names of reports/findings/remake.sh"
-        )
-    for name in (*TABLES, *DERIVED, *PICTURES):  # a run may have been removed since
-        (folder / f"{name}.csv").unlink(missing_ok=True)
-        (folder / f"{name}.png").unlink(missing_ok=True)
-    for name, frame in (frames | {CLAIMS: claims}).items():
-        atomic_write.write(folder / f"{name}.csv", frame.to_csv(index=False, na_rep="nan"))
-    for name, content in collect_pictures(runs).items():
-        atomic_write.write(folder / f"{name}.png", content)
-    atomic_write.write(folder / MANIFEST, json.dumps(manifest(runs), indent=2) + "\n")
+        folder = runs.path
+    else:
+        folder = Path(output.output_dir or runs.path / "page")
+        check_folder(folder, runs.path)
+        check_claims(runs)
+        kept.keep(runs, folder / SCORES)
+        write_pictures(folder, runs)
+    scores = Study(folder / SCORES)
+    write_tables(folder, collect_tables(scores), judge(scores))
+    about = json.dumps(manifest(scores), indent=2, ensure_ascii=False) + "\n"
+    atomic_write.write(folder / MANIFEST, about)
     publish(folder, output.quiet)
     return folder
+
+
+def check_claims(study: Study) -> None:
+    """Check that a study decides a claim.
+
+    Raises:
+        BadInput: it decides none.
+    """
+    if judge(study).value.isna().all():
+        known = ", ".join(dict.fromkeys(run for run, _ in TABLES.values()))
+        raise BadInput(
+            f"{study.path}: decides no claim; expected runs such as {known}, of networks with the "
+            "names of reports/findings/remake.sh"
+        )
+
+
+def write_tables(folder: Path, frames: Mapping[str, pd.DataFrame], claims: pd.DataFrame) -> None:
+    """Write the tables of the page; those of runs that were removed since go."""
+    for name in (*TABLES, *DERIVED):
+        (folder / f"{name}.csv").unlink(missing_ok=True)
+    for name, frame in {**frames, CLAIMS: claims}.items():
+        text = frame.to_csv(index=False, na_rep="nan", lineterminator="\n")
+        atomic_write.write(folder / f"{name}.csv", text)
+
+
+def write_pictures(folder: Path, study: Study) -> None:
+    """Write the figures of the page; those of runs that were removed since go.
+
+    A run of which only the tables were kept leaves the figure as it is.
+    """
+    for name, (run, _) in PICTURES.items():
+        if run not in study.runs():
+            (folder / f"{name}.png").unlink(missing_ok=True)
+    for name, content in collect_pictures(study).items():
+        atomic_write.write(folder / f"{name}.png", content)
 
 
 def check_folder(folder: Path, study: Path) -> None:
@@ -73,7 +123,7 @@ def check_folder(folder: Path, study: Path) -> None:
     Raises:
         BadInput: it is the study, or another run.
     """
-    if folder.resolve() == study.resolve():
+    if study.resolve() in (folder.resolve(), (folder / SCORES).resolve()):
         raise BadInput(f"--output-dir {folder}: is the study; give another folder")
     if (folder / MANIFEST).is_file() and read_manifest(folder).get("analysis") != NAME:
         raise BadInput(f"--output-dir {folder}: holds another run; give another folder")
@@ -82,7 +132,8 @@ def check_folder(folder: Path, study: Path) -> None:
 def collect_tables(study: Study) -> dict[str, pd.DataFrame]:
     """The tables of the page, without those whose runs are missing."""
     frames = {name: study.table(*place) for name, place in TABLES.items()}
-    frames |= {CELLS: measurements.cells(study), SNAPSHOTS: measurements.snapshots(study)}
+    frames |= {CELLS: contrasts.cells(study), SNAPSHOTS: contrasts.snapshots(study)}
+    frames |= {BY_TRAINING: by_training(study)}
     return {name: frame for name, frame in frames.items() if frame is not None}
 
 
@@ -92,46 +143,16 @@ def collect_pictures(study: Study) -> dict[str, bytes]:
     return {name: reduced(path.read_bytes()) for name, path in paths.items() if path.is_file()}
 
 
-def manifest(study: Study) -> dict[str, Any]:
+def manifest(scores: Study) -> dict[str, Any]:
     """What the numbers depend on: code, and the models by digest, noises and images of each run."""
-    scored = [run for runs in DERIVED.values() for run in runs]
-    names = dict.fromkeys([*scored, *(run for run, _ in TABLES.values())])
-    folders = {name: study.path / name for name in names}
-    runs = {
-        name: summary_of_run(read_manifest(folder))
-        for name, folder in folders.items()
-        if (folder / MANIFEST).is_file()
-    }
+    runs = {name: scores.manifest(name) for name in scores.runs()}
     return {"analysis": NAME, "judged_by": code_digests(), "runs": runs}
-
-
-def summary_of_run(run: Mapping[str, Any]) -> dict[str, Any]:
-    """Models by digest, noises and images of a run, from its manifest."""
-    crops = crops_of_run(run)
-    text = json.dumps(crops, sort_keys=True).encode()
-    return {
-        "analysis": run["analysis"],
-        "models": {name: about.get("sha256") for name, about in run.get("models", {}).items()},
-        **{key: run[key] for key in ("noises", "seed", "input_mask", "logs") if key in run},
-        "images": len({crop["image"] for crop in crops}),
-        "crops": len(crops),
-        "crop": run.get("crop"),
-        "crops_sha256": hashlib.sha256(text).hexdigest(),
-    }
-
-
-def crops_of_run(run: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The crops in a run's manifest, those of recorded noise included."""
-    crops = list(run.get("crops", []))
-    for recorded in run.get("recorded", {}).values():
-        crops += recorded["crops"] if isinstance(recorded, dict) else []
-    return crops
 
 
 def code_digests() -> dict[str, str]:
     """Digests of the code and published numbers that verdicts depend on."""
     package = Path(__file__).parent
-    paths = [package / "claims.py", package / "measurements.py"]
+    paths = [package / f"{name}.py" for name in JUDGES]
     paths += sorted((package / "published").glob("*.csv"))
     return {path.relative_to(package).as_posix(): fingerprint.digest(path) for path in paths}
 

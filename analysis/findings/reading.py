@@ -11,11 +11,11 @@ import pandas as pd
 
 from analysis.commands.run_folder import read_tables
 from analysis.findings import published
-from analysis.findings.claims import AGREES, BEST_CELL, DISAGREES, NOT_RUN, UNDECIDED
-from analysis.findings.study import CELLS, CLAIMS, DERIVED, TABLES
+from analysis.findings.claims import BEST_CELL
+from analysis.findings.study import CELLS, CLAIMS, CURVES, DERIVED, LONGER, PAIR, TABLES
+from analysis.findings.verdicts import AGREES, DISAGREES, NOT_RUN, UNDECIDED, UNTESTABLE
 from analysis.pages.run_base import located
-from analysis.text.marginals import lower, tidy
-from analysis.text.markdown import bounded, code, codes, listed, number
+from analysis.text.markdown import bounded, code, codes, interval, listed, number
 from analysis.text.noise_labels import NOISY
 from analysis.text.rows import records
 from mtd.utils.errors import BadInput
@@ -57,9 +57,32 @@ VERDICTS = {
     AGREES: "agrees",
     DISAGREES: "does not agree",
     UNDECIDED: "undecided",
-    NOT_RUN: "not run",
+    UNTESTABLE: "not testable here",
 }
 """Verdicts in words."""
+
+LONGER_TRAININGS = {
+    PAIR: "the pair",
+    LONGER: "the longer pair",
+    CURVES: "the longer training",
+}
+"""Runs of single trainings of more steps, in words."""
+
+REASONS = {
+    "no more than the noisy input": "are about networks that are no better than the noisy input "
+    "under the noise trained on",
+    "dB, in the paper": "are about noise that is stronger or weaker than the paper's",
+    "more than the paper's best network": "are about noise so weak that the noisy input is better "
+    "than every output in the paper",
+    "at least": "rest on too few rendered scenes",
+    "was not computed": "are about a metric that was not computed",
+    NOT_RUN: "need a run that is missing",
+    "was not measured": "lack the noisy input or a network under the noise trained on",
+}
+"""Reasons why claims are not testable: words in the reason, and what is said of such claims."""
+
+BLUR = "classical:blur"
+"""First part of the name of the blur among the references of a benchmark."""
 
 FOLDERS = ("reports/findings", "../reports/findings")
 """Where the page's folder is looked for; JupyterLab starts in notebooks/."""
@@ -85,14 +108,31 @@ def digits(unit: str) -> int:
 
 
 def measured(row: Mapping[str, Any]) -> str:
-    """The value of a claim's quantity with its interval, and the bound on what seeds may cause."""
-    if row["verdict"] == NOT_RUN:
-        return NOT_RUN
+    """The value of a claim's quantity, with its intervals over images and over trainings."""
+    if math.isnan(row["value"]):
+        return "not measured"
     places = digits(row["unit"])
     text = bounded(row["value"], row["low"], row["high"], places, row["unit"], signed=True)
-    if not math.isnan(row["seed_bound"]):
-        text += f", seeds ±{number(row['seed_bound'], places)}"
-    return text
+    over_images = "" if math.isnan(row["low"]) else " over images"
+    return f"{text}{over_images}, {over_trainings(row)}"
+
+
+def over_trainings(row: Mapping[str, Any]) -> str:
+    """On how many trainings a claim rests, with the interval over them."""
+    if not row["trainings"]:
+        return "one training"
+    places = digits(row["unit"])
+    ends = interval(row["trainings_low"], row["trainings_high"], places, signed=True)
+    if row["trainings"].isdigit():
+        parts = [f"{ends} over {row['trainings']} trainings"]
+    else:
+        counts = [part.rpartition(" ") for part in row["trainings"].split(", ")]
+        networks = [f"{'one' if n == '1' else n} of {code(m)}" for m, _, n in counts]
+        parts = [f"{ends} over trainings ({listed(networks)})"]
+    for run, name in LONGER_TRAININGS.items():
+        if not math.isnan(row[run]):
+            parts.append(f"{name} {number(row[run], places, signed=True)}")
+    return ", ".join(parts)
 
 
 def by_level(row: Mapping[str, Any]) -> str:
@@ -103,7 +143,8 @@ def by_level(row: Mapping[str, Any]) -> str:
         f"{number(row[end], digits(row['unit']), signed=True)} {row['unit']}".rstrip()
         for end in ("weakest", "strongest")
     )
-    return f"from {weakest} at the weakest level to {strongest} at the strongest"
+    first = ", in the first training" if row["trainings"] else ""
+    return f"from {weakest} at the weakest level to {strongest} at the strongest{first}"
 
 
 def claim(row: Mapping[str, Any]) -> str:
@@ -111,14 +152,15 @@ def claim(row: Mapping[str, Any]) -> str:
     quantity, unit = row["quantity"], row["unit"]
     if row["threshold"]:
         quantity += f", must be above {row['threshold']:g} {unit}".rstrip()
-    if row["verdict"] != NOT_RUN:
-        quantity += f": {measured(row)}"
+    quantity += f": {measured(row)}"
     details = [quantity, by_level(row)]
     if not math.isnan(row["paper"]):
         places = 1 if row["finding"] == "figure11" else digits(unit)
         details.append(f"in the paper {number(row['paper'], places, signed=True)} {unit}".rstrip())
     text = "; ".join(filter(None, details))
-    return f"**{VERDICTS[row['verdict']].capitalize()}.** {row['claim']} ({text})"
+    verdict = f"**{VERDICTS[row['verdict']].capitalize()}**"
+    why = f": {row['reason']}" if row["reason"] else ""
+    return f"{verdict}{why}. {row['claim']} ({text})"
 
 
 def main_claims(frames: Frames) -> list[str]:
@@ -133,32 +175,51 @@ def claims_of(frames: Frames, finding: str) -> list[str]:
     return [claim(row) for row in records(rows[rows.finding == finding])]
 
 
-def summary(frames: Frames) -> list[str]:
-    """How many claims agree, what limits that, and the PSNR drop and gain of the masked network."""
+def counts(frames: Frames) -> list[str]:
+    """How many claims have each verdict, and why claims are not testable."""
     rows = frames[CLAIMS]
-    decided = rows[rows.verdict != NOT_RUN]
-    counts = [
-        f"{(decided.verdict == verdict).sum()} {word}"
-        for verdict, word in (
-            (AGREES, "agree"),
-            (DISAGREES, "disagree"),
-            (UNDECIDED, "are undecided"),
+    words = {
+        AGREES: "agree with our trainings",
+        DISAGREES: "do not agree",
+        UNDECIDED: "are undecided",
+        UNTESTABLE: "are not testable here",
+    }
+    numbers = [f"**{(rows.verdict == name).sum()}** {text}" for name, text in words.items()]
+    sentences = [f"Of {len(rows)} claims of the paper, {listed(numbers)}."]
+    reasons = rows.reason[rows.verdict == UNTESTABLE]
+    found = {
+        text: int(reasons.str.contains(key, regex=False).sum()) for key, text in REASONS.items()
+    }
+    why = [f"{count} {text}" for text, count in found.items() if count]
+    if why:
+        several = " (some for several reasons)" if sum(found.values()) > len(reasons) else ""
+        sentences.append(f"Of those that are not testable here{several}, {listed(why)}.")
+    return sentences
+
+
+def summary(frames: Frames) -> list[str]:
+    """What limits the verdicts, and the PSNR drop and gain of the masked network."""
+    rows, sentences = frames[CLAIMS], []
+    decided = rows[rows.verdict.isin([AGREES, DISAGREES])]
+    single = int((decided.trainings == "").sum())
+    if len(decided):
+        sentences.append(
+            f"Of the {len(decided)} claims that agree or do not agree, {single} rest on one "
+            "training of each network: other seeds could change them."
         )
-    ]
-    missing = len(rows) - len(decided)
-    more = f"; {missing} more were not run" if missing else ""
-    sentences = [f"Of {len(decided)} claims that were measured here: {listed(counts)}{more}."]
-    small = decided[(decided.verdict == UNDECIDED) & (decided.paper.abs() < decided.seed_bound)]
+    half = (rows.trainings_high - rows.trainings_low) / 2
+    small = rows[(rows.verdict == UNDECIDED) & (rows.paper.abs() < half)]
     if len(small):
         sentences.append(
             f"For {len(small)} of the undecided claims, the difference in the paper is smaller "
-            "than what another training seed may cause here: these trainings could not have shown "
+            "than what another training seed may change here: these trainings could not have shown "
             "it."
         )
     if CELLS in frames and (sentence := below_noisy_input(frames[CELLS])):
         sentences.append(sentence)
     if "levels" in frames:
         sentences.append(masked_against_baseline(frames["levels"]))
+        sentences += against_blur(frames["levels"])
     return sentences
 
 
@@ -172,9 +233,8 @@ def below_noisy_input(cells: pd.DataFrame) -> str:
     if not below:
         return ""
     return (
-        f"Under the noise trained on, {len(below)} of the ablation's {len(models)} networks have a "
-        f"lower PSNR than the noisy input, {number(psnr[NOISY])} dB: {codes(below)}. Their PSNR "
-        "drop under other noise may be due to their size and short training rather than to masks."
+        f"Under the noise trained on, {len(below)} of the ablation's {len(models)} trainings have "
+        f"a lower PSNR than the noisy input, {number(psnr[NOISY])} dB: {codes(below)}."
     )
 
 
@@ -204,6 +264,23 @@ def masked_against_baseline(levels: pd.DataFrame) -> str:
     )
 
 
+def against_blur(levels: pd.DataFrame) -> list[str]:
+    """Under how many unseen noises a plain blur has a higher PSNR than the pair's networks."""
+    rows = levels[(levels.metric == "psnr") & ~levels.in_distribution.eq(True)]
+    wide = rows.pivot(index="noise", columns="model", values="mean")
+    blur = next((str(name) for name in wide if str(name).startswith(BLUR)), "")
+    if not blur or not {"masked", "baseline"} <= set(wide):
+        return []
+    above = [int((wide[blur] > wide[name]).sum()) for name in ("baseline", "masked")]
+    lead = float((wide.masked - wide[blur]).mean())
+    return [
+        f"A Gaussian blur, {code(blur)}, has a higher PSNR than the baseline under {above[0]} of "
+        f"{len(wide)} unseen noises, and than the masked network under {above[1]}. On average over "
+        f"these noises the masked network's PSNR minus the blur's is "
+        f"{number(lead, 2, signed=True)} dB (means, without intervals)."
+    ]
+
+
 def rank_correlation(frames: Frames, name: str = "table3a") -> str:
     """Whether the cells of a table rank as in the paper: Spearman's rank correlation of PSNR."""
     from scipy.stats import spearmanr
@@ -222,20 +299,6 @@ def rank_correlation(frames: Frames, name: str = "table3a") -> str:
         f"{code(both.paper.idxmax())}. Rank correlation of the {len(both)} cells' PSNR with "
         f"the paper's: {number(float(rho), 2, signed=True)} (p = {float(p):.2f})."
     )
-
-
-def lower_under(frames: Frames, name: str, column: str) -> str:
-    """Under which unseen noises the baseline or the masked network is lower, by the values."""
-    if name not in frames:
-        return "Not run here."
-    rows = frames[name]
-    if "last_features" in rows:
-        rows = rows[rows.last_features]
-    rows = rows[rows.noise != rows.reference]
-    models = ["baseline", "masked"]
-    if not set(models) <= set(rows.model):
-        return "Not run here."
-    return " ".join(lower(tidy(rows, column), models))
 
 
 def over_training(frames: Frames) -> list[str]:

@@ -24,7 +24,6 @@ EXAMPLE = ROOT / "reports" / "example"
 FINDINGS = EXAMPLE.with_name("findings")
 REMAKE = "rm -r reports/example && python -m analysis.report baseline.pth masked.pth --no-lpips "
 REMAKE += "--output-dir reports/example --format html"
-REJUDGE = "make it again: bash reports/findings/remake.sh DATA STUDY"
 REDRAW = "python -m analysis.findings reports/findings"
 
 
@@ -83,7 +82,7 @@ def test_the_page_shows_the_numbers_of_its_tables():
 def test_the_findings_are_judged_by_todays_claims():
     manifest = json.loads((FINDINGS / "manifest.json").read_text())
     stale = changed(manifest, {"judged_by": findings_page.code_digests()})
-    assert not stale, f"reports/findings is stale ({', '.join(stale)}); {REJUDGE}"
+    assert not stale, f"reports/findings is stale ({', '.join(stale)}); make it again: {REDRAW}"
 
 
 def test_the_page_of_findings_is_not_stale():
