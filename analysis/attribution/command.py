@@ -94,12 +94,19 @@ def compute(job: AnalysisJob, folder: RunFolder | None, quiet: bool) -> Mapping[
 def tables(maps: Any, job: AnalysisJob) -> dict[str, pd.DataFrame | bytes]:
     """The table of the maps, that of differences between models, and the file of the maps."""
     from analysis.attribution import tables
+    from analysis.attribution.trainings import of_models
+    from analysis.commands.trainings import by_training, several
 
-    frame = tables.table(maps, job.inputs, tables.windows(job.manifest))
+    frame, models = (
+        tables.table(maps, job.inputs, tables.windows(job.manifest)),
+        job.inputs.trainings,
+    )
+    single = {"attribution_by_training.csv": by_training(frame, models)} if several(models) else {}
     return {
-        "attribution.csv": frame,
-        "attribution_difference.csv": tables.differences(frame),
-        MAPS: tables.maps_file(maps),
+        "attribution.csv": of_models(frame, models),
+        **single,
+        "attribution_difference.csv": tables.differences(frame, models),
+        MAPS: tables.maps_file(maps, models),
     }
 
 
@@ -166,7 +173,8 @@ ANALYSIS = Analysis(
     sentences=sentences,
     main_sentences=main_sentences,
     result=result,
-    table_names=("attribution", "attribution_difference"),
+    table_names=("attribution", "attribution_by_training", "attribution_difference"),
+    trainings=True,
     keys={"attribution": ("model", "noise", "crop")},
     report_crops=6,
     report_settings=report_settings,

@@ -22,6 +22,9 @@ from analysis.text.noise_names import CLEAN
 FLOOR = 1e-3
 """Lowest value of the color scale, as a share of a map's largest."""
 
+FIRST = "of several trainings the map is that of the first one, and the numbers are their means"
+"""What is said of maps of models with several trainings."""
+
 Array = NDArray[np.float32]
 
 
@@ -69,7 +72,8 @@ def maps(frame: pd.DataFrame, pictures: Pictures) -> Figure:
         "output\nDI: diffusion index, higher is more pixels; outside: share of the attribution "
         "that is outside the window"
     )
-    figure.suptitle("\n".join(filter(None, (heading, preset(frame)))), fontsize=9)
+    first = FIRST if "trainings" in frame and (frame.trainings > 1).any() else ""
+    figure.suptitle("\n".join(filter(None, (heading, first, preset(frame)))), fontsize=9)
     return figure
 
 

@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.attribution.figures import named
+from analysis.attribution.tables import mean_of, over_noises
 from analysis.attribution.tables import means as table_of_means
-from analysis.attribution.tables import over_noises
-from analysis.stats import jackknife
+from analysis.attribution.trainings import networks
+from analysis.stats import controls
 from analysis.text import model_differences
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_model, tidy
@@ -41,17 +42,29 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return [
         *main(frames),
         *by_noise(frame),
-        *incomplete(frame, manifest),
+        *incomplete(maps_of(frames)[0], manifest),
         *scope(frame, manifest),
     ]
 
 
-def means(frame: pd.DataFrame, column: str) -> pd.DataFrame:
-    """Means over all crops and noises, of each model, with 95% intervals over photographs."""
-    wide = over_noises(frame, column)
-    scenes = [str(scene) for scene in wide.index.get_level_values("scene")]
-    rows = [jackknife.mean(wide[model], scenes)._asdict() for model in wide]
-    return tidy(pd.DataFrame(rows).assign(model=wide.columns), "value")
+def maps_of(frames: Frames) -> tuple[pd.DataFrame, dict[str, tuple[str, ...]]]:
+    """The maps of all networks, and the trainings of each model; see `networks`."""
+    return networks(frames["attribution"], frames.get("attribution_by_training"))
+
+
+def means(frames: Frames, column: str, scale: float = 1.0) -> pd.DataFrame:
+    """Means over all crops and noises, of each model, with 95% intervals.
+
+    Args:
+        frames: of a run.
+        column: of the values.
+        scale: that they are multiplied by.
+    """
+    maps, trainings = maps_of(frames)
+    wide = over_noises(maps.assign(**{column: scale * maps[column]}), column)
+    of = {model: mean_of(wide, names) for model, names in trainings.items()}
+    rows = [(model, one.value, *controls.interval(one)) for model, one in of.items()]
+    return tidy(pd.DataFrame(rows, columns=["model", "value", "low", "high"]), "value")
 
 
 def main(frames: Frames) -> list[str]:
@@ -59,9 +72,9 @@ def main(frames: Frames) -> list[str]:
     frame = frames["attribution"]
     noises = listed(code(named(str(noise))) for noise in dict.fromkeys(frame.noise))
     over = f"mean over {plural(frame.crop.nunique(), 'crop')}, {noises}"
-    shares = means(frame.assign(outside=100 * frame.outside), "outside")
+    shares = means(frames, "outside", 100)
     return [
-        *by_model(means(frame, "di"), f"Diffusion index, {over}"),
+        *by_model(means(frames, "di"), f"Diffusion index, {over}"),
         *compared(frames, "di"),
         *by_model(shares, "Share of the attribution outside the window (%)", 1),
         *compared(frames, "outside", 100, 1),
@@ -150,6 +163,8 @@ def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
     crops = frame.crop.nunique()
     if crops > 1:
         text.append(f"The figure shows one of {crops} crops, as an example.")
+    if "trainings" in frame:
+        text.append("Of a model with several trainings it shows the map of the first one.")
     photographs = frame.scene.nunique()
     what = f"one window of each of {plural(crops, 'crop')} of {plural(photographs, 'photograph')}"
     return [
@@ -172,12 +187,14 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         ["model", "noise", "DI", "outside (%)", "90% in px", "detail, from", "to", "worst error"]
     ]
     parts = frame.groupby(["model", "noise"], sort=False)
-    for row, (_, part) in zip(records(table_of_means(frame)), parts, strict=True):
+    (maps, trainings), single = maps_of(frames), frames.get("attribution_by_training")
+    for row, (_, part) in zip(records(table_of_means(frame, single)), parts, strict=True):
+        own = maps[maps.model.isin(trainings[row["model"]]) & (maps.noise == row["noise"])]
         outside, low, high = (100 * row[f"outside{end}"] for end in ("", "_low", "_high"))
         share = bounded(outside, low, high, 1)
         line = [bounded(row["di"], row["di_low"], row["di_high"]), share]
         line += [f"{row['reach90']:.1f}", f"{part.start.mean():.2f}", f"{part.end.mean():.2f}"]
-        line.append(f"{part.completeness.max():.2%}")
+        line.append(f"{own.completeness.max():.2%}")
         rows.append([str(row["model"]), named(str(row["noise"])), *line])
     return f"{heading}\n{grid(rows)}\n{LEGEND}"
 

@@ -21,13 +21,17 @@ class AttributionResult(Result):
     @property
     def attribution(self) -> pd.DataFrame:
         """A row for each model, noise and crop: diffusion index `di`, share `outside` the window,
-        `reach50` and `reach90` in pixels, and how complete the sum is (`completeness`)."""
+        `reach50` and `reach90` in pixels, and how complete the sum is (`completeness`).
+
+        Of a model with several trainings the numbers are means over their maps;
+        `frames["attribution_by_training"]` has those of each.
+        """
         return self.frames["attribution"]
 
     @property
     def means(self) -> pd.DataFrame:
         """A row for each model and noise: means over crops, with 95% intervals over photographs."""
-        return means(self.attribution)
+        return means(self.attribution, self.frames.get("attribution_by_training"))
 
     @property
     def difference(self) -> pd.DataFrame:
@@ -41,6 +45,9 @@ class AttributionResult(Result):
     @cached_property
     def maps(self) -> Pictures:
         """Signed maps (3, H, W) by (model, noise, crop's number); noisy crops by ("", …).
+
+        Of a model with several trainings there is a map of each, and under the model's name that of
+        the first one.
 
         Raises:
             BadInput: the file of the maps is missing or damaged.
@@ -61,14 +68,16 @@ class AttributionResult(Result):
 
         Args:
             ax: where to draw; a new figure's by default.
-            model: one of the run; the first one by default.
+            model: one of the run, or a single training of it; the first one by default.
             noise: one of the run; the first one, the clean image, by default.
             crop: its number.
 
         Raises:
             BadInput: no such map in the run.
         """
-        frame = self.attribution
+        frame, single = self.attribution, self.frames.get("attribution_by_training")
+        if single is not None:
+            frame = pd.concat([frame, single.assign(model=single.training)])
         models, noises, crops = (
             list(dict.fromkeys(frame[name])) for name in ("model", "noise", "crop")
         )
@@ -82,5 +91,7 @@ class AttributionResult(Result):
         ax = ax if ax is not None else new_axes(4.8, 4.8)
         window = figures.window_of(row)
         figures.draw_map(ax, self.maps["", noise, crop], self.maps[model, noise, crop], window)
-        ax.set_title(f"{model}, {figures.named(noise)}\n{figures.about(row)}", fontsize=9)
+        several = f"\n{figures.FIRST}" if row.get("trainings", 1) > 1 else ""
+        title = f"{model}, {figures.named(noise)}\n{figures.about(row)}{several}"
+        ax.set_title(title, fontsize=9)
         return ax

@@ -14,9 +14,11 @@ from torch import Tensor
 from analysis.attribution import integrated_gradients
 from analysis.attribution.integrated_gradients import Attribution, Window
 from analysis.attribution.settings import MAPS
+from analysis.attribution.trainings import networks
 from analysis.commands.inputs import RunInputs
+from analysis.commands.trainings import Trainings, several
 from analysis.engine.observer import View
-from analysis.stats import jackknife, model_differences
+from analysis.stats import controls, jackknife, model_differences
 from analysis.stats.controls import NOTHING, Series
 from analysis.text.noise_labels import describe
 from mtd.utils.errors import BadInput
@@ -75,6 +77,9 @@ def table(maps: Maps, inputs: RunInputs, windows: Sequence[Window]) -> pd.DataFr
     return pd.DataFrame(rows)
 
 
+SPOT = ["scene", "crop"]
+"""Columns that name a window."""
+
 AVERAGED = ("di", "outside", "reach50", "reach90")
 """The columns of which there are means with intervals."""
 
@@ -82,24 +87,45 @@ COMPARED = ("di", "outside")
 """The columns of which there are differences between models."""
 
 
-def means(frame: pd.DataFrame) -> pd.DataFrame:
+def means(frame: pd.DataFrame, single: pd.DataFrame | None = None) -> pd.DataFrame:
     """Means over crops of each model under each noise, with 95% intervals over photographs.
 
-    Maps without a value are left out, column by column.
+    Maps without a value are left out, column by column. Of models with several trainings these are
+    means over them, and intervals are over trainings too; see `controls.columns`.
 
     Args:
-        frame: see `table`.
+        frame: attribution.csv, see `table`.
+        single: attribution_by_training.csv, of a run that has several trainings of a model.
     """
+    maps, trainings = networks(frame, single)
     rows = []
     for (model, noise), part in frame.groupby(["model", "noise"], sort=False):
-        row = {"model": model, "noise": noise}
+        row: dict[str, Any] = {"model": model, "noise": noise}
         row |= {"crops": len(part), "photographs": part.scene.nunique()}
+        more: dict[str, float] = {}
         for name in AVERAGED:
             known = part[part[name].notna()]
-            mean = jackknife.mean(known[name], list(known.scene))
-            row |= {name: mean.value, f"{name}_low": mean.low, f"{name}_high": mean.high}
-        rows.append(row)
+            values = maps[(maps.noise == noise) & maps.crop.isin(known.crop)]
+            of = mean_of(
+                values.pivot(index=SPOT, columns="model", values=name), trainings[str(model)]
+            )
+            low, high = controls.interval(of)
+            row |= {name: of.value, f"{name}_low": low, f"{name}_high": high}
+            more |= {} if single is None else controls.columns(of, prefix=f"{name}_")
+        rows.append(row | more)
     return pd.DataFrame(rows)
+
+
+def mean_of(wide: pd.DataFrame, names: Sequence[str]) -> Series:
+    """The mean over crops of a model's trainings, and without each photograph; `NOTHING` of none.
+
+    Args:
+        wide: (crops, networks), indexed by `SPOT`.
+        names: of the model's trainings.
+    """
+    draws = jackknife.draws(list(map(str, wide.index.get_level_values("scene"))))
+    single = [left_out(wide[name].to_numpy(), draws) for name in names]
+    return controls.over_trainings(single)
 
 
 def over_noises(frame: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -107,31 +133,30 @@ def over_noises(frame: pd.DataFrame, column: str) -> pd.DataFrame:
 
     Crops of which a model has no value under some noise are left out, for all models.
     """
-    rows = ["scene", "crop"]
-    wide = frame.pivot(index=rows, columns=["model", "noise"], values=column).dropna()
+    wide = frame.pivot(index=SPOT, columns=["model", "noise"], values=column).dropna()
     by_model = wide.T.groupby(level="model", sort=False).mean().T
     return by_model[list(dict.fromkeys(frame.model))]
 
 
-def differences(frame: pd.DataFrame) -> pd.DataFrame:
+def differences(frame: pd.DataFrame, trainings: Trainings | None = None) -> pd.DataFrame:
     """`COMPARED` of every two models in the same windows, b minus a, by noise.
 
     `measure` names the quantity; for the other columns see `model_differences.table`. Crops of
     which a model has no value under some noise are left out, for all models.
 
     Args:
-        frame: see `table`.
+        frame: of networks, see `table`.
+        trainings: by model; by default each network is a model.
     """
-    frames = []
+    frames, noises = [], list(dict.fromkeys(frame.noise))
+    trainings = trainings or {str(name): (str(name),) for name in frame.model.unique()}
     for measure in COMPARED:
-        rows = ["scene", "crop"]
-        wide = frame.pivot(index=rows, columns=["model", "noise"], values=measure).dropna()
-        draws = jackknife.draws(list(map(str, wide.index.get_level_values("scene"))))
-        values: dict[str, dict[str, Series]] = {}
-        for model, noise in frame[["model", "noise"]].drop_duplicates().itertuples(index=False):
-            of = left_out(wide[model, noise].to_numpy(), draws)
-            values.setdefault(str(model), {})[str(noise)] = of
-        count = len(set(draws.tolist()))
+        wide = frame.pivot(index=SPOT, columns=["noise", "model"], values=measure).dropna()
+        values = {
+            model: {str(noise): mean_of(wide[noise], names) for noise in noises}
+            for model, names in trainings.items()
+        }
+        count = wide.index.get_level_values("scene").nunique()
         frames.append(model_differences.table(values, count).assign(measure=measure))
     return pd.concat(frames, ignore_index=True)
 
@@ -153,11 +178,16 @@ def outside(values: Tensor, window: Window) -> float:
     return 1 - inside / whole if whole else float("nan")
 
 
-def maps_file(maps: Maps) -> bytes:
+def maps_file(maps: Maps, trainings: Trainings | None = None) -> bytes:
     """The signed maps and noisy crops, (3, H, W) in float32, as a safetensors file.
 
     The tensors are numbered; the file's metadata say which is which, as a list of [model, noise,
-    crop], the model of a noisy crop being the empty text.
+    crop], the model of a noisy crop being the empty text. A model with several trainings stands for
+    the first one.
+
+    Args:
+        maps: of networks.
+        trainings: by model; by default none has several.
     """
     from safetensors.torch import save
 
@@ -168,7 +198,9 @@ def maps_file(maps: Maps) -> bytes:
             if (model, view.noise, i) not in names:
                 tensors[str(len(names))] = value.float().contiguous()
                 names.append((model, view.noise, i))
-    return bytes(save(tensors, {"names": json.dumps(names)}))
+    firsts = {model: own[0] for model, own in several(trainings or {}).items()}
+    more = {"first_trainings": json.dumps(firsts)} if firsts else {}
+    return bytes(save(tensors, {"names": json.dumps(names), **more}))
 
 
 def read_maps(file: bytes) -> Pictures:
@@ -184,8 +216,12 @@ def read_maps(file: bytes) -> Pictures:
         tensors = load(file)
         header = json.loads(file[8 : 8 + int.from_bytes(file[:8], "little")])
         names = json.loads(header["__metadata__"]["names"])
-        return {
+        firsts = json.loads(header["__metadata__"].get("first_trainings", "{}"))
+        found = {
             (model, noise, i): tensors[str(place)] for place, (model, noise, i) in enumerate(names)
         }
+        for (network, noise, i), values in list(found.items()):
+            found |= {(model, noise, i): values for model, of in firsts.items() if of == network}
+        return found
     except (SafetensorError, TypeError, KeyError, ValueError) as error:
         raise BadInput(f"{MAPS}: not the maps of a run ({error})") from None
