@@ -96,12 +96,12 @@ def compute(
         few = uncomparable(plan) if "compare" in chosen else ""
         if strict:
             check_possible(chosen, few, logs)
-        elif few and len(plan.inputs.models) >= LEAST:
+        elif few and len(plan.inputs.trainings) >= LEAST:
             note(f"skipped section compare: {few}", quiet=quiet)
         jobs = plan.jobs(computed(chosen), strict, quiet)
     folder = RunFolder(
         output.output_dir,
-        f"report-{'-'.join(plan.inputs.models)}",
+        f"report-{'-'.join(plan.inputs.trainings)}",
         plan.manifest(),
         resume=output.resume,
         command=output.command,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -107,9 +107,9 @@ class ReportPlan:
     side: int
     perceptual: Any
 
-    def named(self, names: Sequence[str]) -> ReportPlan:
-        """The same with other names of the models, in their order."""
-        models = dict(zip(names, self.inputs.models.values(), strict=True))
+    def named(self, names: Mapping[str, str]) -> ReportPlan:
+        """The same with other names of the networks, given by their own."""
+        models = {names[name]: network for name, network in self.inputs.models.items()}
         named = replace(self.inputs, models=models, controls=None).with_models({})
         return replace(self, inputs=controls.add(named, self.settings))
 
@@ -138,8 +138,9 @@ class ReportPlan:
     @property
     def networks(self) -> list[str]:
         """The models of the sections that need layers: all but classical ones, if there are any."""
-        found = [name for name, model in self.inputs.models.items() if model.has_layers]
-        return found or list(self.inputs.models)
+        models, trainings = self.inputs.models, self.inputs.trainings
+        found = [name for name, (first, *_) in trainings.items() if models[first].has_layers]
+        return found or list(trainings)
 
     def job(
         self, name: str, models: Sequence[str] | None = None, noises: Sequence[str] | None = None
@@ -173,7 +174,8 @@ class ReportPlan:
         Raises:
             BadInput: a section cannot be computed from these models, noises or crops.
         """
-        planned, without = [], [name for name in self.inputs.models if name not in self.networks]
+        planned = []
+        without = [name for name in self.inputs.trainings if name not in self.networks]
         if without and set(names) - {BENCHMARK}:
             note(f"{', '.join(without)}: without layers, in the benchmark alone", quiet=quiet)
         for name in names:

@@ -112,14 +112,24 @@ def main_sentences(folder: Path, name: str) -> list[str]:
     return (record.main_sentences or record.sentences)(frames, about)
 
 
+def files(path: Path) -> Iterator[tuple[dict[str, str], Mapping[str, Any]]]:
+    """Each file of the models, named, and what is known of it; of a model with several trainings
+    each of them, which then have a column of their own."""
+    known = models(path)
+    several = any("trainings" in about for about in known.values())
+    for model, about in known.items():
+        for name, own in (about.get("trainings") or {"–": about}).items():
+            yield {"model": model} | ({"training": name} if several else {}), own
+
+
 def table_of_models(path: Path) -> pd.DataFrame:
-    """A row for each model."""
-    rows = []
-    for name, about in models(path).items():
+    """A row for each file of the models; see `files`."""
+    rows: list[dict[str, Any]] = []
+    for names, about in files(path):
         training = about.get("training") or {}
         rows.append(
             {
-                "model": name,
+                **names,
                 "architecture": about.get("architecture", "–"),
                 "parameters": about.get("parameters"),
                 "trained on": training.get("noise", "–"),
@@ -355,14 +365,14 @@ def versions(path: Path) -> pd.DataFrame:
 
 
 def checkpoints(path: Path) -> pd.DataFrame:
-    """A row for each model: the SHA-256 of its file, and the source of its mask policy."""
+    """A row for each file: its SHA-256, and the source of its mask policy; see `files`."""
     rows = [
         {
-            "model": name,
+            **names,
             "SHA-256": about.get("sha256", "–"),
             "masks": about.get("policy", "–"),
             "mask policy from": about.get("policy_source", "–"),
         }
-        for name, about in models(path).items()
+        for names, about in files(path)
     ]
     return pd.DataFrame(rows)

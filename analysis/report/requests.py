@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtd.loading.cli_options import ModelRequest
 from mtd.loading.load import LoadOptions
-from mtd.loading.model_names import number
+from mtd.loading.model_names import named_files, number
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -23,15 +23,21 @@ SHARED = ("attention_mask", "mask_samples", "seed")
 def of(models: Any, settings: ReportSettings) -> list[ModelRequest]:
     """Requests of models that are given by requests, paths of checkpoints or bundled names.
 
+    Args:
+        models: one or several; `NAME=PATTERN` is one model of several trainings.
+        settings: of the report.
+
     Raises:
         BadInput: none, or anything else.
     """
     options = LoadOptions(**{name: getattr(settings, name) for name in SHARED})
     many = isinstance(models, Iterable) and not isinstance(models, str)
-    requests = []
+    requests: list[ModelRequest] = []
     for model in models if many else [models]:
         if isinstance(model, str | Path):
-            model = ModelRequest(str(model), options)
+            files = named_files(str(model))
+            requests += [ModelRequest(path, options, name=name) for name, path in files]
+            continue
         if not isinstance(model, ModelRequest):
             kind = type(model).__name__
             raise BadInput(f"model of type {kind}: expected paths of checkpoints or bundled names")
@@ -42,14 +48,15 @@ def of(models: Any, settings: ReportSettings) -> list[ModelRequest]:
 
 
 def to_json(requests: Sequence[ModelRequest]) -> list[dict[str, Any]]:
-    """Requests ready for JSON: the path, and the options that differ from the default."""
+    """Requests ready for JSON: path, name if given, and options that differ from the default."""
     default, entries = LoadOptions(), []
     for request in requests:
         values = asdict(request.options)
         options = {k: v for k, v in values.items() if v != getattr(default, k)}
         if options.get("options") is not None:
             options["options"] = str(options["options"])
-        entries.append({"path": request.path} | options)
+        name = {"name": request.name} if request.name else {}
+        entries.append({"path": request.path} | name | options)
     return entries
 
 
@@ -64,10 +71,11 @@ def from_json(entries: Any, place: str) -> list[ModelRequest]:
     for entry in entries if isinstance(entries, list) and entries else [None]:
         if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
             raise BadInput(f"{place}: its manifest is damaged (models)")
-        options = {k: v for k, v in entry.items() if k != "path"}
-        if not options.keys() <= known:
+        options = {k: v for k, v in entry.items() if k not in ("path", "name")}
+        name = entry.get("name", "")
+        if not options.keys() <= known or not isinstance(name, str):
             raise BadInput(f"{place}: its manifest is damaged (options of models)")
-        requests.append(ModelRequest(entry["path"], LoadOptions(**options)))
+        requests.append(ModelRequest(entry["path"], LoadOptions(**options), name=name))
     return requests
 
 
@@ -80,14 +88,19 @@ def arguments(requests: Sequence[ModelRequest]) -> list[str]:
     for i, request in enumerate((*files, *custom)):
         options, path = request.options, request.path
         if options.factory:
-            flags += ["--model", options.factory, "--checkpoint", path]
+            flags += ["--model", options.factory, "--checkpoint", named(request)]
             for name, value in options.arguments.items():
                 flags += ["--arg", f"{name}={json.dumps(value)}"]
         model = path if resolved.count(resolved[i]) == 1 else f"{path}#{number(resolved, i)}"
         flags += [
             text for option in _flags(options) for text in (option[0], f"{model}={option[1]}")
         ]
-    return [*(request.path for request in files), *flags]
+    return [*(named(request) for request in files), *flags]
+
+
+def named(request: ModelRequest) -> str:
+    """A model's path, with its name if it was given one."""
+    return f"{request.name}={request.path}" if request.name else request.path
 
 
 def _flags(options: LoadOptions) -> list[tuple[str, str]]:

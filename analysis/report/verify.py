@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import secrets
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
@@ -18,9 +18,11 @@ from analysis.commands import matched_noises
 from analysis.commands.registry import analyses, analysis
 from analysis.commands.run_folder import LOG, MANIFEST, RunFolder, read_manifest, read_tables
 from analysis.commands.several import run_together
-from analysis.compare.predictors import gather, read_runs
-from analysis.compare.tables import correlations
-from analysis.generalization import beyond, pairwise_tests, scoring
+from analysis.commands.trainings import TRAINING, several
+from analysis.compare.predictors import read_runs
+from analysis.compare.tables import tables
+from analysis.generalization.tables import of_scores
+from analysis.generalization.trainings import with_trainings
 from analysis.report import plan as report_plan
 from analysis.report import requests, sections
 from analysis.report.folders import compared, computed, present
@@ -190,23 +192,31 @@ def other_versions(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def same_names(manifest: Mapping[str, Any], plan: ReportPlan) -> ReportPlan:
-    """A plan with the report's names of models, which are in the same order.
+    """A plan with the report's names of models and trainings, which are in the same order.
 
     Raises:
-        BadInput: a model is not the report's.
+        BadInput: a file is not the report's.
     """
-    names = list(manifest["models"])
-    if len(names) != len(plan.models):
+    reported = [networks_of(name, about) for name, about in manifest["models"].items()]
+    own = list(plan.inputs.trainings.values())
+    if list(map(len, reported)) != list(map(len, own)):
         raise BadInput("the report's manifest is damaged (models)")
-    given = zip(plan.models, plan.inputs.models.values(), strict=True)
-    for name, (request, model) in zip(names, given, strict=True):
-        expected, digest = str(manifest["models"][name].get("sha256")), model.source["sha256"]
-        if digest != expected:
-            raise BadInput(
-                f"{request.path}: not the report's {name} (SHA-256 {digest[:12]}, expected "
-                f"{expected[:12]}); give its files in the report's order"
-            )
+    names: dict[str, str] = {}
+    for there, here in zip(reported, own, strict=True):
+        for given, (name, about) in zip(here, there.items(), strict=True):
+            source, expected = plan.inputs.models[given].source, str(about.get("sha256"))
+            if source["sha256"] != expected:
+                raise BadInput(
+                    f"{source['path']}: not the report's {name} (SHA-256 {source['sha256'][:12]}, "
+                    f"expected {expected[:12]}); give its files in the report's order"
+                )
+            names[given] = name
     return plan.named(names)
+
+
+def networks_of(name: str, about: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The networks of a model in a manifest: its trainings, or itself."""
+    return dict(about.get("trainings") or {name: about})
 
 
 def verify(folder: Path, plan: ReportPlan, drawn: RandomRows) -> list[Check]:
@@ -297,7 +307,7 @@ def views(name: str, rows: pd.DataFrame, plan: ReportPlan) -> tuple[list[str], l
     if noises and len(needed & set(features)) < 2:  # the reference is compared with something
         needed.add(features[1])
     return (
-        [model for model in plan.inputs.models if model in models],
+        [model for model in plan.inputs.trainings if model in models],
         [spec for spec in features if spec in needed],
     )
 
@@ -307,20 +317,33 @@ def benchmark(drawn: RandomRows, plan: ReportPlan) -> list[Check]:
     keys, results = keys_of(BENCHMARK, "results"), drawn.frame(BENCHMARK, "results")
     chosen, share = drawn.rows(results), plan.shares[BENCHMARK]
     whole = plan.job(BENCHMARK)
+    column = TRAINING if TRAINING in results else "model"
+    names = ["model", TRAINING] if several(whole.inputs.trainings) else ["model"]
+    keys = tuple(dict.fromkeys([*names, *keys]))
     check, parts = Check("results.csv"), []
-    for (model, noise, digest), _ in chosen.groupby(["model", "noise", "sha256"], sort=False):
+    for (model, noise, digest), _ in chosen.groupby([column, "noise", "sha256"], sort=False):
         batch = next((b for b in share.batches if digest in b.digests), None)
         known = model in whole.inputs.models and noise in plan.noises.benchmark
         if batch is not None and known:
             parts.append(single_result(whole, str(model), str(noise), batch))
-    computed = pd.concat(parts).drop_duplicates(list(keys)) if parts else results[:0]
+    if missing := set(names) - set(results):
+        check.wrong.append(f"results.csv: no column {missing.pop()}")
+        return [check]
+    computed = results[:0]
+    if parts:
+        computed = with_trainings(pd.concat(parts), whole.inputs.trainings)
+        computed = computed.drop_duplicates(list(keys))
     check.compare(chosen, computed, keys, len(results))
     wrong = len(check.wrong)
     check.distinct(results, keys)
     metrics = list(dict.fromkeys(results.metric))
     digests = [digest for batch in share.batches for digest in batch.digests]
-    every = list(product(whole.inputs.models, plan.noises.benchmark, digests, metrics))
-    check.complete(results, ("model", "noise", "sha256", "metric"), every)
+    models = [
+        (model, own)[: len(names)] for model, of in whole.inputs.trainings.items() for own in of
+    ]
+    views = product(models, plan.noises.benchmark, digests, metrics)
+    every = [(*model, *view) for model, *view in views]
+    check.complete(results, (*names, "noise", "sha256", "metric"), every)
     if len(check.wrong) > wrong:  # scores of wrong results would say nothing
         return [check]
     return [check, *aggregates(drawn, results)]
@@ -334,7 +357,8 @@ def single_result(whole: Any, model: str, noise: str, batch: Any) -> pd.DataFram
 
     inputs = whole.inputs.subset(models=[model], noises=[noise], crops=batch.crops)
     alone = [replace(batch, index=0, noises=inputs.noises)]
-    job = planned(whole.analysis, inputs, whole.settings, alone)
+    settings = replace(whole.settings, in_distribution=())  # it may name the other models
+    job = planned(whole.analysis, inputs, settings, alone)
     progress.run_pass(inputs, alone, [job.watch], quiet=True)
     assert job.observer is not None
     return pd.DataFrame(compute_result(job.observer, inputs.ranks))
@@ -343,26 +367,19 @@ def single_result(whole: Any, model: str, noise: str, batch: Any) -> pd.DataFram
 def aggregates(drawn: RandomRows, results: pd.DataFrame) -> Iterator[Check]:
     """Every table that is computed from the results."""
     trained = read_manifest(drawn.folder / BENCHMARK)["in_distribution"]
-    tables = [scoring.table(results, str(m), trained) for m in results.metric.unique()]
-    makers: dict[str, Callable[[Any], pd.DataFrame]] = {
-        "noises": scoring.noises,
-        "generalization": scoring.generalization,
-        "tests": pairwise_tests.paired,
-        "references": beyond.table,
-    }
-    for name, maker in makers.items():
+    for name, frame in of_scores(results, trained).items():
         check = Check(f"{name}.csv")
-        frame = pd.concat([maker(table) for table in tables])
         check.compare(drawn.frame(BENCHMARK, name), frame, keys_of(BENCHMARK, name))
         yield check
 
 
 def comparison(drawn: RandomRows) -> Iterator[Check]:
     """Recompute rank correlations from the tables of the other sections."""
-    models = gather(read_runs(compared(drawn.folder)))
     check = Check("compare.csv")
-    for name, again in (("compare", models), ("correlations", correlations(models))):
-        check.compare(drawn.frame("compare", name), again, keys_of("compare", name))
+    for file, again in tables(read_runs(compared(drawn.folder))).items():
+        name = file.removesuffix(".csv")
+        if keys := keys_of("compare", name):
+            check.compare(drawn.frame("compare", name), again, keys)
     yield check
 
 
