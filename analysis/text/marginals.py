@@ -133,25 +133,6 @@ def extremes(rows: pd.DataFrame, model: str, digits: int, unit: str) -> list[str
     return [f"In {code(model)} it ranges from {each[0]} to {each[1]}."]
 
 
-def lower(rows: pd.DataFrame, models: Sequence[str]) -> list[str]:
-    """Of two models, which one has the lower value under which noises, without a verdict.
-
-    For runs without a table of differences.
-
-    Args:
-        rows: columns of `tidy`.
-        models: two.
-    """
-    wide = rows.pivot(index="noise", columns="model", values="value")[list(models)].dropna()
-    wide = wide.reindex([noise for noise in dict.fromkeys(rows.noise) if noise in wide.index])
-    first, second = (wide[name] for name in models)
-    below = {models[0]: wide.index[first < second], models[1]: wide.index[second < first]}
-    parts = [
-        f"in {code(name)} under {codes(noises)}" for name, noises in below.items() if len(noises)
-    ]
-    return [f"Lower (differences have no intervals here): {'; '.join(parts)}."] if parts else []
-
-
 def lowest(rows: pd.DataFrame, models: Sequence[str]) -> list[str]:
     """Of many models, under how many noises each one has the lowest value."""
     known = rows[rows.value.notna()]

@@ -23,7 +23,7 @@ from analysis.generalization import notebook as generalization_notebook
 from analysis.plotting import notebook_output
 from analysis.report import reading as report_reading
 from analysis.sensitivity import reading as sensitivity_reading
-from analysis.text.marginals import by_model, by_noise, lower, tidy
+from analysis.text.marginals import by_model, by_noise, tidy
 from analysis.text.markdown import code, escaped, side
 from analysis.text.rows import ends, p_values
 from analysis.text.terminal import number
@@ -61,11 +61,6 @@ def test_without_a_table_of_differences_models_are_not_compared():
     assert text == "v, mean over 2 noises (without an interval): 3.00 in `a` and 2.50 in `b`."
     alone = said(by_noise(under({"a": {"x": (1, 0, 2), "y": (5, 4, 6)}}), "v"))
     assert "ranges from 1.00 [0.00, 2.00] under `x` to 5.00 [4.00, 6.00] under `y`" in alone
-    three = {"a": {"x": (1, 0, 2), "y": (5, 4, 6), "z": (1, 0, 2), "w": (NAN, NAN, NAN)}}
-    three["b"] = {"x": (4, 3, 5), "y": (1, 0, 2), "z": (1, 1, 3), "w": (1, 0, 2)}
-    (text,) = lower(under(three), ["a", "b"])
-    assert text == "Lower (differences have no intervals here): in `a` under `x`; in `b` under `y`."
-    assert lower(under({"a": {"x": (1, 0, 2)}, "b": {"x": (1, 0, 2)}}), ["a", "b"]) == []
 
 
 def test_means_are_over_noises_that_all_models_have():
