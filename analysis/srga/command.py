@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands import command
+from analysis.commands import command, trainings
 from analysis.commands.analysis import Analysis
 from analysis.commands.command import run_in_memory
 from analysis.commands.index import Index, index_values
@@ -92,7 +92,9 @@ def observer(inputs: RunInputs, settings: SRGASettings, batches: Sequence[Batch]
 def manifest(inputs: RunInputs, settings: SRGASettings, observer: DeepFeatures) -> dict[str, Any]:
     """What decides the scores beside the shared settings."""
     return {
-        "layers": {name: observer.layers[name][0] for name in inputs.models},
+        "layers": {
+            model: observer.layers[names[0]][0] for model, names in inputs.trainings.items()
+        },
         "components": min(settings.components, len(inputs.crops) - 1),
         "fit": settings.fit,
         "intervals": settings.intervals,
@@ -110,11 +112,17 @@ def tables(features: Any, job: AnalysisJob) -> dict[str, pd.DataFrame]:
     layers = {name: job.observer.layers[name][0] for name in inputs.models}
     draws = jackknife.draws([crop.scene or crop.image for crop in inputs.crops])
     fits = AllFits.of(features, job.settings, draws)
-    return {
-        "srga.csv": tables.scores(fits, inputs, layers),
-        "srga_difference.csv": tables.differences(fits, inputs),
-        "robustness.csv": robustness.table(fits, inputs),
+    of = tables.measured(fits, inputs)
+    single = tables.scores(fits, inputs, layers, of)
+    written = {
+        "srga.csv": single,
+        "srga_difference.csv": tables.differences(fits, inputs, of),
+        "robustness.csv": trainings.averaged(robustness.table(fits, inputs), inputs.trainings),
     }
+    if trainings.several(inputs.trainings):
+        written["srga.csv"] = tables.over_trainings(single, fits, inputs, of)
+        written["srga_by_training.csv"] = trainings.by_training(single, inputs.trainings)
+    return written
 
 
 def draws(noises: Sequence[str]) -> dict[str, int]:
@@ -126,7 +134,7 @@ def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
     """Scores of each model under each noise."""
     from analysis.srga import figures
 
-    return {"srga": figures.figure(frames["srga"])}
+    return {"srga": figures.figure(frames["srga"], frames.get("srga_by_training"))}
 
 
 def terminal_table(frames: Frames, manifest: Manifest) -> str:
@@ -190,7 +198,8 @@ ANALYSIS = Analysis(
     notes=notes,
     main_sentences=main_sentences,
     result=result,
-    table_names=("srga", "srga_difference", "robustness"),
+    trainings=True,
+    table_names=("srga", "srga_difference", "robustness", "srga_by_training"),
     keys={"srga": ("model", "noise")},
     report_crops=97,
     index=Index(

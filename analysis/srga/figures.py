@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import CROWDED, DPI, features, named, style
+from analysis.plotting.trainings import DOTTED, dots
 from analysis.text.controls import has_controls
 from analysis.text.intervals import bands
 from analysis.text.names import wrapped
@@ -24,8 +25,14 @@ def others(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame.noise != frame.reference]
 
 
-def draw_scores(axes: Axes, frame: pd.DataFrame) -> None:
-    """The score of each model under each other noise, with 95% intervals, on given axes."""
+def draw_scores(axes: Axes, frame: pd.DataFrame, single: pd.DataFrame | None = None) -> None:
+    """The score of each model under each other noise, with 95% intervals, on given axes.
+
+    Args:
+        axes: where to draw.
+        frame: `srga.csv`.
+        single: `srga_by_training.csv`, if models have several trainings.
+    """
     part = others(frame)
     models, noises = (list(dict.fromkeys(part[name])) for name in ("model", "noise"))
     half = min(0.3, 0.06 * (len(models) - 1))
@@ -36,6 +43,8 @@ def draw_scores(axes: Axes, frame: pd.DataFrame) -> None:
         look = style(model, models) | {"ls": "none"}
         places = np.arange(len(noises)) + offset
         axes.errorbar(places, rows.srga, error, capsize=2, lw=1, label=named(model), **look)  # type: ignore[arg-type]
+        by_noise = dict(zip(noises, map(float, places), strict=True))
+        dots(axes, single, str(model), by_noise, "noise", "srga", look["color"])
         if drawn_controls(part):
             draw_controls(axes, places, rows, str(look["color"]), step=max(0.12, 2 * half))
     names = [wrapped(str(noise), 18) for noise in noises]
@@ -73,22 +82,30 @@ def heading(frame: pd.DataFrame) -> str:
     """What the scores are, from how many patches and components."""
     first, part = frame.iloc[0], others(frame)
     shown = part.low.notna().any() and part.model.nunique() <= CROWDED
-    bars = f"; bars: {bands(int(first.photographs))}" if shown else ""
+    several = int(part.trainings.max()) if "trainings" in part else 1
+    bars = f"; bars: {bands(int(first.photographs), several)}" if shown else ""
     lines = (
         f"Distance of {features(map(str, frame.layer))} from those under {first.reference}\n"
         f"{first.patches} patches, {first.components} components{bars}"
     )
     controls = CONTROLS_DRAWN if drawn_controls(part) else ""
-    return "\n".join(filter(None, (lines, controls, preset(part))))
+    dotted = DOTTED if several > 1 else ""
+    drawn = "; ".join(filter(None, (controls, dotted)))
+    return "\n".join(filter(None, (lines, drawn, preset(part))))
 
 
-def figure(frame: pd.DataFrame) -> Figure:
-    """SRGA of each model under each other noise, with 95% intervals (the paper's Figure 14)."""
+def figure(frame: pd.DataFrame, single: pd.DataFrame | None = None) -> Figure:
+    """SRGA of each model under each other noise, with 95% intervals (the paper's Figure 14).
+
+    Args:
+        frame: `srga.csv`.
+        single: `srga_by_training.csv`, if models have several trainings.
+    """
     part = others(frame)
     size = (max(5.0, 1.6 + 0.9 * part.noise.nunique()), 4.4)
     drawn = Figure(figsize=size, dpi=DPI, layout="constrained")
     axes = drawn.subplots()
-    draw_scores(axes, frame)
+    draw_scores(axes, frame, single)
     axes.set_title(heading(frame), fontsize=9)
     model_styles.add(drawn, list(dict.fromkeys(part.model)), lines=False)
     return drawn

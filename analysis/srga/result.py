@@ -51,7 +51,7 @@ class SRGAResult(Result):
             ax: where to draw; a new figure's by default.
         """
         ax = ax if ax is not None else new_axes()
-        figures.draw_scores(ax, self.scores)
+        figures.draw_scores(ax, self.scores, self.frames.get("srga_by_training"))
         ax.set_title(figures.heading(self.scores), fontsize=9)
         ax.legend(fontsize=8)
         return ax

@@ -7,18 +7,43 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from analysis.commands import trainings
 from analysis.commands.inputs import RunInputs
 from analysis.engine.observer import View
 from analysis.srga.controls import controls
 from analysis.srga.fits import AllFits, Fits
 from analysis.srga.score import compare
+from analysis.stats import controls as stats
 from analysis.stats import model_differences
-from analysis.stats.controls import NO_CONTROLS, NOTHING, Series
+from analysis.stats.controls import NO_CONTROLS, NOTHING, Controls, Series
 from analysis.text.noise_labels import describe
 
+Measured = Mapping[tuple[str, str], tuple[Series, Controls]]
+"""Score and controls by network and noise."""
 
-def scores(fits: AllFits, inputs: RunInputs, layers: Mapping[str, str]) -> pd.DataFrame:
-    """One row for each model and noise, the reference first.
+
+def measured(fits: AllFits, inputs: RunInputs) -> dict[tuple[str, str], tuple[Series, Controls]]:
+    """Scores with their controls, by network and noise; `NOTHING` for the reference.
+
+    Args:
+        fits: of every view.
+        inputs: models and noises.
+    """
+    first, more = inputs.specs[0], inputs.controls
+    found = {}
+    for network in inputs.models:
+        beside = {} if more is None else controls(fits, more.controls, network, first)
+        reference = fits[View(network, first)]
+        for noise in inputs.specs:
+            of = NOTHING if noise == first else reference.to(fits[View(network, noise)])
+            found[network, noise] = of, beside.get(noise, NO_CONTROLS)
+    return found
+
+
+def scores(
+    fits: AllFits, inputs: RunInputs, layers: Mapping[str, str], of: Measured
+) -> pd.DataFrame:
+    """One row for each network and noise, the reference first.
 
     Intervals are over photographs, all patches of one being left out together (see
     `analysis.srga.fits.subsets` and `interval`); the same are left out under every noise and for
@@ -35,21 +60,20 @@ def scores(fits: AllFits, inputs: RunInputs, layers: Mapping[str, str]) -> pd.Da
     Args:
         fits: of every view.
         inputs: models, noises and patches.
-        layers: the layer of each model.
+        layers: the layer of each network.
+        of: the scores, see `measured`.
     """
     kinds = describe(inputs.noises).set_index("noise")
     first, more = inputs.noises[0].spec, inputs.controls
     rows = []
     for model in inputs.models:
-        beside = {} if more is None else controls(fits, more.controls, model, first)
         for noise in inputs.specs:
             deep, fitted = fits.features[View(model, noise)], fits[View(model, noise)]
             reference = fits[View(model, first)]
-            of = NOTHING if noise == first else reference.to(fitted)
-            values = numbers(reference, fitted, fits, of)
+            score, control = of[model, noise]
+            values = numbers(reference, fitted, fits, score)
             if more is not None:
-                control = beside.get(noise, NO_CONTROLS)
-                values |= control.columns() | control.gaps(of, fits.bounds)
+                values |= control.columns() | control.gaps(score, fits.bounds)
             rows.append(
                 {
                     "model": model,
@@ -72,7 +96,37 @@ def scores(fits: AllFits, inputs: RunInputs, layers: Mapping[str, str]) -> pd.Da
     return pd.DataFrame(rows)
 
 
-def differences(fits: AllFits, inputs: RunInputs) -> pd.DataFrame:
+def over_trainings(
+    frame: pd.DataFrame, fits: AllFits, inputs: RunInputs, of: Measured
+) -> pd.DataFrame:
+    """One row for each model and noise, where models have several trainings.
+
+    Scores and controls are means over the trainings, with intervals over photographs and trainings;
+    so are the other numbers, without intervals. `COLUMNS` are added.
+
+    Args:
+        frame: of networks, see `scores`.
+        fits: which make the intervals.
+        inputs: models and their trainings.
+        of: the scores.
+    """
+    means = trainings.averaged(frame, inputs.trainings)
+    for place, (model, noise) in enumerate(zip(means.model, means.noise, strict=True)):
+        own = [of[name, noise] for name in inputs.trainings[model]]
+        score = stats.over_trainings([value for value, _ in own])
+        values = stats.columns(score, fits.bounds)
+        if noise != inputs.specs[0]:
+            low, high = stats.interval(score, fits.bounds)
+            values |= {"srga": score.value, "low": low, "high": high}
+        if inputs.controls is not None:
+            control = Controls.over_trainings([one for _, one in own])
+            values |= control.columns() | control.gaps(score, fits.bounds)
+        for name, value in values.items():
+            means.loc[place, name] = value
+    return means
+
+
+def differences(fits: AllFits, inputs: RunInputs, of: Measured) -> pd.DataFrame:
     """Scores of every two models under every noise, b minus a; see `model_differences.table`.
 
     Intervals are those of `scores`, of the difference with the same photographs left out.
@@ -80,12 +134,15 @@ def differences(fits: AllFits, inputs: RunInputs) -> pd.DataFrame:
     Args:
         fits: of every view.
         inputs: models and noises.
+        of: the scores, see `measured`.
     """
-    first, *others = inputs.specs
-    values: dict[str, dict[str, Series]] = {}
-    for model in inputs.models:
-        reference = fits[View(model, first)]
-        values[model] = {noise: reference.to(fits[View(model, noise)]) for noise in others}
+    _, *others = inputs.specs
+    values = {
+        model: {
+            noise: stats.over_trainings([of[name, noise][0] for name in names]) for noise in others
+        }
+        for model, names in inputs.trainings.items()
+    }
     return model_differences.table(values, fits.photographs, fits.bounds)
 
 

@@ -199,6 +199,15 @@ class Controls(NamedTuple):
     floor: float
     untrained: Sequence[Series]
 
+    @classmethod
+    def over_trainings(cls, controls: Sequence[Controls]) -> Controls:
+        """The controls of the mean over the trainings of a model, which share untrained ones."""
+        first, *others = controls
+        if not others:
+            return first
+        floor = float(np.mean([one.floor for one in controls]))
+        return cls(over_trainings([one.ceiling for one in controls]), floor, first.untrained)
+
     def columns(self) -> dict[str, float]:
         """The columns of a table beside a value; NaN where there is no control."""
         return {
