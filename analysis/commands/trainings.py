@@ -210,6 +210,8 @@ def averaged(frame: pd.DataFrame, trainings: Trainings) -> pd.DataFrame:
         first, *others = (frame[frame.model == name].reset_index(drop=True) for name in names)
         numbers = list(first.select_dtypes("number")) if others else []
         for column in numbers:
+            if all(first[column].equals(other[column]) for other in others):
+                continue  # counts stay whole numbers
             first[column] = sum((other[column] for other in others), first[column]) / len(names)
         parts.append(first.assign(model=model))
     return pd.concat(parts, ignore_index=True)

@@ -92,7 +92,7 @@ def manifest(
 
     samples = len(inputs.crops) * len(inputs.noises)
     return {
-        "layers": {name: observer.layers[name] for name in inputs.models},
+        "layers": {model: observer.layers[names[0]] for model, names in inputs.trainings.items()},
         "pool": settings.pool,
         "components": settings.components,
         "intervals": settings.intervals,
@@ -114,7 +114,7 @@ def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
 
     frame = frames["degradation"]
     return {
-        "degradation": figures.depth(frame),
+        "degradation": figures.depth(frame, frames.get("degradation_by_training")),
         "embedding": figures.planes(frames["embedding"], frame, manifest),
     }
 
@@ -181,7 +181,8 @@ ANALYSIS = Analysis(
     notes=notes,
     main_sentences=main_sentences,
     result=result,
-    table_names=("degradation", "degradation_ratio", "embedding"),
+    trainings=True,
+    table_names=("degradation", "degradation_ratio", "embedding", "degradation_by_training"),
     keys={"degradation": ("model", "layer")},
     report_crops=48,
     version=2,

@@ -25,7 +25,7 @@ from analysis.degradation.observer import Pooled, PooledLayers
 from analysis.degradation.samples import labels, scores
 from analysis.degradation.settings import DegradationSettings
 from analysis.stats import jackknife
-from analysis.stats.controls import Controls, Series, average, deviation, gap
+from analysis.stats.controls import Controls, Series, average, deviation, gap, over_trainings
 from analysis.stats.undefined import Undefined
 
 RATIOS = [
@@ -80,11 +80,14 @@ def columns(
     """
     model, layer = entry
     assert inputs.controls is not None
-    names = inputs.controls.controls.untrained.get(model, ())
+    networks = inputs.trainings[model]
+    names = inputs.controls.controls.untrained.get(networks[0], ())
     leave_out = own is not None and settings.intervals
     drawn = [pooled.noises.get((name, layer)) for name in names]
     untrained = [index(of, inputs, settings, leave_out) for of in drawn]
-    ceiling = index(pooled.draws.get(entry), inputs, settings, leave_out)
+    ceiling = over_trainings(
+        [index(pooled.draws.get((one, layer)), inputs, settings, leave_out) for one in networks]
+    )
     found: dict[str, Any] = Controls(ceiling, math.nan, untrained).columns()
     if own is None:
         return found | dict.fromkeys(RATIOS, math.nan)

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import COLORS, CROWDED, DPI, MARKERS, short, style
+from analysis.plotting.trainings import DRAWN, thin_lines
 from analysis.text.controls import has_controls
 from analysis.text.intervals import bands
 from analysis.text.names import wrapped
@@ -29,10 +30,14 @@ WHICH = {"last_features": " (last features)", "highest": " (highest CH)"}
 """What is said of a layer that is embedded, by the column that marks it."""
 
 
-def depth(frame: pd.DataFrame) -> Figure:
+def depth(frame: pd.DataFrame, single: pd.DataFrame | None = None) -> Figure:
     """CH by noise and content, CH within crops and the probe, over the layers; a line per model.
 
     Models with the same layers share an axis of layers, others one of relative depth.
+
+    Args:
+        frame: `degradation.csv`.
+        single: `degradation_by_training.csv`, if models have several trainings.
     """
     models = list(dict.fromkeys(frame.model))
     layers = int(frame.groupby("model", sort=False).size().iloc[0])
@@ -40,7 +45,7 @@ def depth(frame: pd.DataFrame) -> Figure:
     figure = Figure(figsize=(width, 9.4), dpi=DPI, layout="constrained")
     panels = figure.subplots(3, 1, sharex=True)
     for axes, draw in zip(panels, (draw_ch, draw_ch_within, draw_probe), strict=True):
-        draw(axes, frame)
+        draw(axes, frame, single)
     label_depth(panels[2], frame)
     model_styles.add(figure, models)
     first = frame.iloc[0]
@@ -49,9 +54,15 @@ def depth(frame: pd.DataFrame) -> Figure:
         f"{first.noises} noises, {first.components} components"
     )
     banded = frame.low.notna().any() and len(models) <= CROWDED
-    about = f"bands: {bands(int(first.photographs))}" if banded else ""
+    about = f"bands: {bands(int(first.photographs), most_trainings(frame))}" if banded else ""
+    about = "; ".join(filter(None, (about, DRAWN if most_trainings(frame) > 1 else "")))
     figure.suptitle("\n".join(filter(None, (heading, about, first.note))), fontsize=10)
     return figure
+
+
+def most_trainings(frame: pd.DataFrame) -> int:
+    """Trainings of the model that has most."""
+    return int(frame.trainings.max()) if "trainings" in frame else 1
 
 
 def same_layers(frame: pd.DataFrame) -> bool:
@@ -76,23 +87,29 @@ def label_depth(axes: Axes, frame: pd.DataFrame) -> None:
     axes.tick_params(axis="x", labelsize=8)
 
 
-def draw_lines(axes: Axes, frame: pd.DataFrame, column: str, title: str) -> None:
-    """One column over depth on given axes, a line for each model."""
+def draw_lines(
+    axes: Axes, frame: pd.DataFrame, column: str, title: str, single: pd.DataFrame | None = None
+) -> None:
+    """One column over depth on given axes, a line for each model, and thin ones for trainings."""
     models, same = list(dict.fromkeys(frame.model)), same_layers(frame)
     for model, part in frame.groupby("model", sort=False):
         look: dict[str, Any] = style(str(model), models)
         axes.plot(places(part, same), part[column], lw=1.8, label=str(model), **look)
+        if single is not None:
+            of = single[single.model == model]
+            scale = 1 if same else max(1, len(part) - 1)
+            of = of.assign(place=of["index"] / scale)
+            thin_lines(axes, of, str(model), "place", column, look["color"])
     axes.set_title(title, fontsize=9, loc="left")
     axes.grid(alpha=0.3)
     axes.tick_params(axis="y", labelsize=8)
 
 
-def draw_ch(axes: Axes, frame: pd.DataFrame) -> None:
+def draw_ch(axes: Axes, frame: pd.DataFrame, single: pd.DataFrame | None = None) -> None:
     """CH by noise over depth with 95% intervals as bands, and its controls; dashed, by content."""
     models, same = list(dict.fromkeys(frame.model)), same_layers(frame)
-    draw_lines(
-        axes, frame, "ch_noise", "Calinski-Harabasz index: variance between over within classes"
-    )
+    title = "Calinski-Harabasz index: variance between over within classes"
+    draw_lines(axes, frame, "ch_noise", title, single)
     for model, part in frame.groupby("model", sort=False):
         color: Any = style(str(model), models)["color"]
         if len(models) <= CROWDED and part.low.notna().any():
@@ -130,19 +147,19 @@ def draw_controls(axes: Axes, where: pd.Series, part: pd.DataFrame, color: str) 
     axes.plot(where, part.untrained, color="0.4", lw=0.9)
 
 
-def draw_ch_within(axes: Axes, frame: pd.DataFrame) -> None:
+def draw_ch_within(axes: Axes, frame: pd.DataFrame, single: pd.DataFrame | None = None) -> None:
     """CH by noise over depth, once each crop's mean over noises is removed."""
     title = "The same by noise, once each crop's mean over noises is removed"
-    draw_lines(axes, frame, "ch_within", title)
+    draw_lines(axes, frame, "ch_within", title, single)
     axes.set_yscale("log")
     axes.set_ylabel("CH within crops", fontsize=9)
     level(axes, 1, "no common trace of noise")
 
 
-def draw_probe(axes: Axes, frame: pd.DataFrame) -> None:
+def draw_probe(axes: Axes, frame: pd.DataFrame, single: pd.DataFrame | None = None) -> None:
     """Accuracy of the linear probe over depth."""
     title = "Linear probe: how often the noise of unseen crops is identified"
-    draw_lines(axes, frame, "probe", title)
+    draw_lines(axes, frame, "probe", title, single)
     axes.set_ylabel("accuracy", fontsize=9)
     axes.set_ylim(0, 1.03)
     chance = float(frame.chance.iloc[0])
@@ -197,8 +214,12 @@ def planes(points: pd.DataFrame, frame: pd.DataFrame, manifest: Mapping[str, Any
         f"t-SNE with perplexity {manifest['perplexity']:.3g} and seed {manifest['seed']}, "
         "on which its picture depends"
     )
-    figure.suptitle("\n".join(filter(None, (heading, first.note))), fontsize=10)
+    one = FIRST_SHOWN if most_trainings(frame) > 1 else ""
+    figure.suptitle("\n".join(filter(None, (heading, one, first.note))), fontsize=10)
     return figure
+
+
+FIRST_SHOWN = "of a model with several trainings, the first one is shown"
 
 
 def marked_row(rows: pd.DataFrame, mark: str) -> pd.Series:

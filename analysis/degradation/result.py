@@ -69,7 +69,7 @@ class DegradationResult(Result):
 
     def _over_depth(self, draw: Any, ax: Axes | None) -> Axes:
         ax = ax if ax is not None else new_axes()
-        draw(ax, self.degradation)
+        draw(ax, self.degradation, self.frames.get("degradation_by_training"))
         figures.label_depth(ax, self.degradation)
         if draw is not figures.draw_ch:  # whose legend says what solid and dashed lines are
             ax.legend(fontsize=8)

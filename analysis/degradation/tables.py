@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from analysis.commands import trainings
 from analysis.commands.inputs import RunInputs
 from analysis.degradation import controls, separability
 from analysis.degradation.observer import Pooled, PooledLayers
 from analysis.degradation.samples import labels, scores
 from analysis.degradation.settings import DegradationSettings
 from analysis.engine.layers import INPUT, last_call, last_convolution
+from analysis.stats import controls as stats
 from analysis.stats import jackknife, model_differences
 from analysis.stats.controls import NOTHING, Series
 from analysis.stats.undefined import Undefined
@@ -61,6 +63,9 @@ def tables(
     Beside CH by noise stand its controls, see `analysis.degradation.controls`; how many times they
     it is, only for the last features. Without controls these columns are left out.
 
+    Of several trainings of a model numbers and controls are the means, with intervals over
+    photographs and trainings; embedded is the first, and `degradation_by_training` has each.
+
     `degradation_ratio` compares CH by noise of the last features between models, b over a, with
     intervals of logarithms; see `model_differences.table`.
     """
@@ -74,9 +79,13 @@ def tables(
 
     rows = inputs.ranks.map(measured, range(len(entries)))
     frame = pd.DataFrame([numbers for numbers, _ in rows])
+    frame.insert(2, "index", frame.groupby("model", sort=False).cumcount())
     indices = dict(zip(entries, (index for _, index in rows), strict=True))
+    written = {}
+    if trainings.several(inputs.trainings):
+        written["degradation_by_training.csv"] = trainings.by_training(frame, inputs.trainings)
+        frame, indices = over_trainings(frame, indices, inputs)
     by_model = frame.groupby("model", sort=False)
-    frame.insert(2, "index", by_model.cumcount())
     last = {name: last_features(inputs, str(name), list(rows.layer)) for name, rows in by_model}
     peak = by_model.ch_noise.transform("max")
     first_of_peaks = ~frame[frame.ch_noise == peak].model.duplicated()
@@ -88,22 +97,48 @@ def tables(
     places = [int(place) for place in np.flatnonzero(embedded_rows)]
 
     def embedded(place: int) -> tuple[Array, Array]:
-        values = scores(features[entries[place]], settings)
+        values = scores(features[shown[place]], settings)
         return values[:, :2], separability.embedding(values, settings.seed)
 
+    first = {model: names[0] for model, names in inputs.trainings.items()}
+    shown = [(first[str(row.model)], str(row.layer)) for row in frame.itertuples()]
     planes = inputs.ranks.map(embedded, places)
     points: list[pd.DataFrame] = []
     noise = labels(inputs)[0]
     for place, (components, plane) in zip(places, planes, strict=True):
         frame.loc[place, "ch_tsne"] = separability.calinski_harabasz(plane, noise)
-        points.append(plane_points(entries[place], "pca", components, inputs))
-        points.append(plane_points(entries[place], "tsne", plane, inputs))
+        entry = str(frame.model[place]), str(frame.layer[place])
+        points.append(plane_points(entry, "pca", components, inputs))
+        points.append(plane_points(entry, "tsne", plane, inputs))
     embedding = pd.concat(points, ignore_index=True) if points else NO_POINT
     return {
         "degradation.csv": frame,
         "degradation_ratio.csv": ratios(frame[frame.last_features], indices),
         "embedding.csv": embedding,
+        **written,
     }
+
+
+def over_trainings(
+    frame: pd.DataFrame, indices: Mapping[Entry, Series], inputs: RunInputs
+) -> tuple[pd.DataFrame, dict[Entry, Series]]:
+    """The means over the trainings of each model, and its CH by noise with intervals over both.
+
+    Args:
+        frame: a row for each network and layer.
+        indices: CH by noise by network and layer, and without each photograph.
+        inputs: models and their trainings.
+    """
+    means = trainings.averaged(frame, inputs.trainings)
+    found: dict[Entry, Series] = {}
+    for place, (model, layer) in enumerate(zip(means.model, means.layer, strict=True)):
+        own = [indices[name, layer] for name in inputs.trainings[model]]
+        of = found[model, layer] = stats.over_trainings(own)
+        low, high = np.exp(stats.interval(of.log()))
+        values = {"ch_noise": of.value, "low": low, "high": high, **stats.ratio_columns(of)}
+        for name, value in values.items():
+            means.loc[place, name] = value
+    return means, found
 
 
 def ratios(last: pd.DataFrame, indices: Mapping[Entry, Series]) -> pd.DataFrame:
@@ -123,7 +158,7 @@ def ratios(last: pd.DataFrame, indices: Mapping[Entry, Series]) -> pd.DataFrame:
 def last_features(inputs: RunInputs, model: str, layers: Sequence[str]) -> str:
     """What goes into the last convolution, if it was recorded; else the last layer that was."""
     try:
-        wanted = INPUT + last_convolution(inputs.models[model])
+        wanted = INPUT + last_convolution(inputs.models[inputs.trainings[model][0]])
     except BadInput:
         wanted = ""
     return last_call(layers, wanted) or layers[-1]

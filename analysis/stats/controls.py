@@ -186,6 +186,14 @@ def gap(
     return of.value, low, high
 
 
+def ratio_columns(of: Series) -> dict[str, float]:
+    """`columns` of a value above 0, with the intervals of its logarithm."""
+    found = columns(of.log())
+    return {
+        name: value if name == COLUMNS[0] else float(np.exp(value)) for name, value in found.items()
+    }
+
+
 class Controls(NamedTuple):
     """The controls of one value.
 
