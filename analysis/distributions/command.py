@@ -66,7 +66,9 @@ def manifest(
     from analysis.stats import histograms
 
     return {
-        "layers": {name: list(observer.layers[name]) for name in inputs.models},
+        "layers": {
+            model: list(observer.layers[names[0]]) for model, names in inputs.trainings.items()
+        },
         "grid": {
             "linear": histograms.LINEAR,
             "limit": histograms.LIMIT,
@@ -88,7 +90,8 @@ def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
     """Histograms under each noise over those under the reference."""
     from analysis.distributions import figures
 
-    drawn = figures.figure(frames["distributions"], frames["histograms"])
+    single = frames.get("histograms_by_training")
+    drawn = figures.figure(frames["distributions"], frames["histograms"], single)
     return {"distributions": drawn}
 
 
@@ -155,7 +158,11 @@ ANALYSIS = Analysis(
     notes=notes,
     main_sentences=main_sentences,
     result=result,
-    table_names=("distributions", "distributions_difference", "histograms"),
+    trainings=True,
+    table_names=(
+        *("distributions", "distributions_difference", "histograms"),
+        *("distributions_by_training", "histograms_by_training"),
+    ),
     keys={"distributions": ("model", "noise", "layer")},
     report_crops=48,
     index=Index(

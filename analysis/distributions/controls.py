@@ -130,34 +130,36 @@ class LayerControls:
         }
         self.floors = {name: floors(layer, draws) for name, layer in self.layers.items()}
 
-    def under(self, noise: str) -> dict[str, dict[str, float]]:
-        """The columns of the controls under a noise, by layer; NaN for the reference itself."""
+    def under(self, noise: str) -> dict[str, dict[str, Controls]]:
+        """The controls under a noise, by layer and distance; none for the reference itself."""
         if noise == self.reference.noise:
-            blank = columns(NO_CONTROLS, NOTHING)
-            return {
-                name: {
-                    f"{what}_{key}": value for what in CONTROLLED for key, value in blank.items()
-                }
-                for name in self.layers
-            }
-        own = observer.layers(self.activations[View(self.reference.model, noise)])
+            return {name: dict.fromkeys(CONTROLLED, NO_CONTROLS) for name in self.layers}
         pairs = self.views.untrained_pairs(self.reference, View(self.reference.model, noise))
         untrained = [
             tuple(observer.layers(self.activations[view]) for view in pair) for pair in pairs
         ]
-        found: dict[str, dict[str, float]] = {}
-        for name, layer in self.layers.items():
-            values = between(layer, own[name], self.parts)
+        found: dict[str, dict[str, Controls]] = {}
+        for name in self.layers:
             drawn = [between(a[name], b[name], self.parts) for a, b in untrained]
             ceilings = self.ceilings.get(name, dict.fromkeys(CONTROLLED, NOTHING))
-            found[name] = {}
-            for what in CONTROLLED:
-                floor, networks = self.floors[name][what], [one[what] for one in drawn]
-                every = columns(Controls(ceilings[what], floor, networks), values[what])
-                found[name] |= {f"{what}_{key}": value for key, value in every.items()}
+            found[name] = {
+                what: Controls(
+                    ceilings[what], self.floors[name][what], [one[what] for one in drawn]
+                )
+                for what in CONTROLLED
+            }
         return found
 
 
-def columns(controls: Controls, of: Series) -> dict[str, float]:
-    """The columns of a value's controls, and how far it is above them."""
-    return controls.columns() | controls.gaps(of)
+def columns(controls: Mapping[str, Controls], of: Mapping[str, Series]) -> dict[str, float]:
+    """The columns of the controls of each distance, and how far it is above them.
+
+    Args:
+        controls: by distance.
+        of: the distances; `NOTHING` for those of the reference from itself.
+    """
+    return {
+        f"{what}_{key}": value
+        for what, own in controls.items()
+        for key, value in (own.columns() | own.gaps(of[what])).items()
+    }

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.plotting.model_styles import COLORS, DPI, named, short
+from analysis.plotting.trainings import DRAWN, thin_lines
 from analysis.stats.generalized_gaussian import density
 from analysis.text.controls import has_controls
 from analysis.text.names import wrapped
@@ -28,7 +29,7 @@ CONTROLS = (
 )
 
 
-def figure(frame: pd.DataFrame, curves: pd.DataFrame) -> Figure:
+def figure(frame: pd.DataFrame, curves: pd.DataFrame, single: pd.DataFrame | None = None) -> Figure:
     """A row for each model and layer with shared axes, a column for each noise (Figure 15).
 
     Filled in gray the histogram under the reference noise, outlined in color that under the
@@ -37,6 +38,7 @@ def figure(frame: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     Args:
         frame: see `analysis.distributions.tables.tables`.
         curves: the histograms, of the same function.
+        single: those of single trainings, if models have several; drawn under the column's noise.
     """
     first = frame.iloc[0]
     pairs = list(frame.groupby(["model", "layer"], sort=False))
@@ -50,7 +52,11 @@ def figure(frame: pd.DataFrame, curves: pd.DataFrame) -> Figure:
     for line, ((model, layer), rows) in zip(grid, pairs, strict=False):
         own = curves[(curves.model == model) & (curves.layer == layer)]
         for place, (axes, noise) in enumerate(zip(line, noises, strict=True)):
-            draw_histogram(axes, rows, own, noise, COLORS[place % len(COLORS)])
+            color = COLORS[place % len(COLORS)]
+            draw_histogram(axes, rows, own, noise, color)
+            if single is not None:
+                here = (single.model == model) & (single.layer == layer) & (single.noise == noise)
+                thin_lines(axes, single[here], str(model), "left", "density", color)
             axes.tick_params(labelsize=7)
         line[0].set_ylabel(f"{wrapped(str(model), 24)}\ndensity", fontsize=8)
         line[len(line) // 2].set_xlabel(f"feature value: {short(str(layer))}", fontsize=8)
@@ -67,6 +73,7 @@ def figure(frame: pd.DataFrame, curves: pd.DataFrame) -> Figure:
         "JS in bits (0 to 1)"
     )
     controls = CONTROLS if has_controls(frame, "w1_relative_") else ""
+    lines += f"; {DRAWN}" if single is not None else ""
     about = filter(None, (heading, lines, controls, over, cut, preset(frame)))
     drawn.suptitle("\n".join(about), fontsize=9)
     return drawn

@@ -8,7 +8,7 @@ mean, and drawn around that mean.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from torch import nn
 
+from analysis.commands import trainings
 from analysis.commands.inputs import RunInputs
 from analysis.distributions import observer
 from analysis.distributions.controls import (
@@ -23,6 +24,7 @@ from analysis.distributions.controls import (
     DISTANCES,
     SHARES,
     LayerControls,
+    columns,
     distances,
     photographs,
 )
@@ -30,8 +32,9 @@ from analysis.distributions.observer import Layer
 from analysis.engine.cache import CachedActivations
 from analysis.engine.layers import INPUT, last_call, last_convolution
 from analysis.engine.observer import View
+from analysis.stats import controls as stats
 from analysis.stats import histograms, jackknife, model_differences
-from analysis.stats.controls import Series
+from analysis.stats.controls import NOTHING, Controls, Series
 from analysis.stats.generalized_gaussian import shape_of
 from analysis.stats.histograms import Histogram, edges
 from analysis.text.noise_labels import describe
@@ -158,6 +161,73 @@ def last_features(name: str, model: nn.Module) -> str:
         raise BadInput(f"{name}: {error}") from None
 
 
+class Network(NamedTuple):
+    """What is known of one network.
+
+    Attributes:
+        rows: of the table, under every noise, a layer each.
+        numbers: by noise and layer.
+        controls: by noise and layer, then by distance; none without.
+        pooled: histograms by layer and noise.
+        last: what goes into its last convolution.
+    """
+
+    rows: list[dict[str, Any]]
+    numbers: dict[tuple[str, str], Measured]
+    controls: dict[tuple[str, str], Mapping[str, Controls]]
+    pooled: dict[str, dict[str, Histogram]]
+    last: str
+
+    def series(self, noise: str, layer: str) -> dict[str, Series]:
+        """The distances with controls; `NOTHING` under the reference, the first noise."""
+        if noise == next(iter(self.numbers))[0]:
+            return dict.fromkeys(CONTROLLED, NOTHING)
+        return {what: self.numbers[noise, layer].series(what) for what in CONTROLLED}
+
+
+def network(
+    name: str,
+    activations: Mapping[View, Sequence[CachedActivations]],
+    inputs: RunInputs,
+    draws: NDArray[np.int64],
+) -> Network:
+    """The rows of a network, and what they are made of.
+
+    Args:
+        name: of the network.
+        activations: of every view.
+        inputs: networks and noises.
+        draws: (crops,), the photograph of each.
+    """
+    kinds = describe(inputs.noises).set_index("noise")
+    views = {noise.spec: activations[View(name, noise.spec)] for noise in inputs.noises}
+    first = next(iter(views))
+    reference = observer.layers(views[first])
+    last = last_call(reference, last_features(name, inputs.models[name]))
+    found = Network([], {}, {}, {layer: {} for layer in reference}, last)
+    beside = None
+    if inputs.controls is not None:
+        views_of = inputs.controls.controls
+        beside = LayerControls(activations, views_of, View(name, first), draws)
+    for noise, units in views.items():
+        layers = reference if noise == first else observer.layers(units)
+        kind, level, note = kinds.loc[noise, ["kind", "level", "note"]]
+        about = {"model": name, "noise": noise, "kind": kind, "level": level}
+        controls = beside.under(noise) if beside is not None else {}
+        for layer, test in layers.items():
+            whole = found.pooled[layer][noise] = test.pooled()
+            why = reason(found.pooled[layer][first], whole, first)
+            values = {"reference": first, "layer": layer, "last_features": layer == last}
+            of = found.numbers[noise, layer] = measured(reference[layer], test, draws)
+            found.controls[noise, layer] = controls.get(layer, {})
+            values |= row(reference[layer], test, of)
+            values |= columns(found.controls[noise, layer], found.series(noise, layer))
+            counted = {"photographs": int(draws.max()) + 1, "crops": len(test.counts)}
+            counted |= {"features": whole.total}
+            found.rows.append(about | values | counted | {"note": note, "reason": why})
+    return found
+
+
 def tables(
     activations: Mapping[View, Sequence[CachedActivations]], inputs: RunInputs
 ) -> dict[str, pd.DataFrame]:
@@ -169,62 +239,98 @@ def tables(
     Beside W1 in σ and JS stand their controls, see `analysis.distributions.controls`, and how far
     they are above them; without controls these columns are left out.
 
+    Of several trainings of a model numbers and controls are means, with intervals over photographs
+    and trainings, and curves are of all their features; `distributions_by_training` and
+    `histograms_by_training` have each.
+
     Where a layer's features under a noise or the reference are not finite or do not vary, numbers
     are NaN, and `reason` says why; distributions that do not exist have no curve.
     """
-    rows: list[dict[str, Any]] = []
-    drawn: list[pd.DataFrame] = []
-    kinds = describe(inputs.noises).set_index("noise")
     draws = jackknife.draws([crop.scene or crop.image for crop in inputs.crops])
-    last_numbers: dict[str, dict[str, Measured]] = {name: {} for name in inputs.models}
-    for name, model in inputs.models.items():
-        views = {noise.spec: activations[View(name, noise.spec)] for noise in inputs.noises}
-        first = next(iter(views))
-        reference = observer.layers(views[first])
-        last = last_call(reference, last_features(name, model))
-        pooled: dict[str, dict[str, Histogram]] = {layer: {} for layer in reference}
-        beside = None
-        if inputs.controls is not None:
-            views_of = inputs.controls.controls
-            beside = LayerControls(activations, views_of, View(name, first), draws)
-        for noise, units in views.items():
-            layers = reference if noise == first else observer.layers(units)
-            kind, level, note = kinds.loc[noise, ["kind", "level", "note"]]
-            about = {"model": name, "noise": noise, "kind": kind, "level": level}
-            controls = beside.under(noise) if beside is not None else {}
-            for layer, test in layers.items():
-                whole = pooled[layer][noise] = test.pooled()
-                why = reason(pooled[layer][first], whole, first)
-                values = {"reference": first, "layer": layer, "last_features": layer == last}
-                found = measured(reference[layer], test, draws)
-                if layer == last and noise != first:
-                    last_numbers[name][noise] = found
-                values |= row(reference[layer], test, found) | controls.get(layer, {})
-                counted = {"photographs": int(draws.max()) + 1, "crops": len(test.counts)}
-                counted |= {"features": whole.total}
-                rows.append(about | values | counted | {"note": note, "reason": why})
-        drawn += curves(name, pooled)
-    return {
-        "distributions.csv": pd.DataFrame(rows),
-        "distributions_difference.csv": differences(last_numbers, int(draws.max()) + 1),
+    known = {name: network(name, activations, inputs, draws) for name in inputs.models}
+    frame = pd.DataFrame([values for one in known.values() for values in one.rows])
+    drawn: list[pd.DataFrame] = []
+    single: list[pd.DataFrame] = []
+    for model, names in inputs.trainings.items():
+        own = {name: known[name].pooled for name in names}
+        whole, parts = curves(model, own)
+        drawn += whole
+        single += parts
+    written = {
+        "distributions.csv": frame,
+        "distributions_difference.csv": differences(known, inputs, int(draws.max()) + 1),
         "histograms.csv": pd.concat(drawn, ignore_index=True) if drawn else NO_CURVE,
     }
+    if trainings.several(inputs.trainings):
+        written["distributions.csv"] = over_trainings(frame, known, inputs)
+        written["distributions_by_training.csv"] = trainings.by_training(frame, inputs.trainings)
+        none = NO_CURVE.assign(training="")
+        kept = pd.concat(single, ignore_index=True) if single else none
+        written["histograms_by_training.csv"] = kept
+    return written
 
 
-def differences(values: Mapping[str, Mapping[str, Measured]], photographs: int) -> pd.DataFrame:
+def over_trainings(
+    frame: pd.DataFrame, known: Mapping[str, Network], inputs: RunInputs
+) -> pd.DataFrame:
+    """The means over the trainings of each model, with intervals over photographs and trainings.
+
+    `trainings` is their number; W1 in σ and JS have intervals over either alone, too.
+
+    Args:
+        frame: a row for each network, noise and layer.
+        known: of each network.
+        inputs: models and their trainings.
+    """
+    means = trainings.averaged(frame, inputs.trainings)
+    where = zip(means.model, means.noise, means.layer, strict=True)
+    for place, (model, noise, layer) in enumerate(where):
+        own = [known[name] for name in inputs.trainings[model]]
+        values: dict[str, float] = {"trainings": len(own)}
+        for name in NUMBERS:
+            of = stats.over_trainings([one.numbers[noise, layer].series(name) for one in own])
+            low, high = stats.interval(of)
+            reference = name in DISTANCES and noise == means.reference.iloc[0]
+            bounds = (math.nan, math.nan) if reference else (low, high)
+            values |= {name: of.value, f"{name}_low": bounds[0], f"{name}_high": bounds[1]}
+        beside = {}
+        for what in CONTROLLED:
+            of = stats.over_trainings([one.series(noise, layer)[what] for one in own])
+            each = stats.columns(of)
+            values |= {f"{what}_{name}": each[name] for name in stats.COLUMNS[1:]}
+            beside[what] = of
+        if all(one.controls[noise, layer] for one in own):
+            controls = {
+                what: Controls.over_trainings([one.controls[noise, layer][what] for one in own])
+                for what in CONTROLLED
+            }
+            values |= columns(controls, beside)
+        for name, value in values.items():
+            means.loc[place, name] = value
+    return means
+
+
+def differences(known: Mapping[str, Network], inputs: RunInputs, photographs: int) -> pd.DataFrame:
     """W1 in σ and JS of every two models' last features, b minus a, by noise.
 
     `measure` names the distance; for the other columns see `model_differences.table`.
 
     Args:
-        values: by model and noise.
+        known: of each network.
+        inputs: models and their trainings, and noises.
         photographs: their number.
     """
     frames = []
     for measure in CONTROLLED:
         of = {
-            model: {noise: numbers.series(measure) for noise, numbers in by_noise.items()}
-            for model, by_noise in values.items()
+            model: {
+                noise: stats.over_trainings(
+                    [known[name].numbers[noise, known[name].last].series(measure) for name in names]
+                )
+                for noise in inputs.specs[1:]
+                if all((noise, known[name].last) in known[name].numbers for name in names)
+            }
+            for model, names in inputs.trainings.items()
         }
         frames.append(model_differences.table(of, photographs).assign(measure=measure))
     return pd.concat(frames, ignore_index=True)
@@ -243,21 +349,48 @@ def reason(reference: Histogram, test: Histogram, noise: str) -> str:
     return f"its {reference.lacking} under {noise}, the reference" if reference.lacking else ""
 
 
-def curves(model: str, pooled: Mapping[str, Mapping[str, Histogram]]) -> Iterator[pd.DataFrame]:
-    """A model's shown histograms by layer and noise; those of a layer share their bounds."""
-    for layer, histograms_by_noise in pooled.items():
-        by_noise = {name: of for name, of in histograms_by_noise.items() if not of.lacking}
-        if not by_noise:
+def curves(
+    model: str, networks: Mapping[str, Mapping[str, Mapping[str, Histogram]]]
+) -> tuple[list[pd.DataFrame], list[pd.DataFrame]]:
+    """A model's shown histograms by layer and noise, those of a layer with the same bounds.
+
+    Args:
+        model: its name.
+        networks: histograms of its trainings, by layer and noise.
+
+    Returns:
+        Those of all trainings together, and those of single ones if there are several.
+    """
+    drawn: list[pd.DataFrame] = []
+    single: list[pd.DataFrame] = []
+    first = next(iter(networks.values()))
+    for layer, noises in first.items():
+        together = {
+            noise: histograms.together([of[layer][noise] for of in networks.values()])
+            for noise in noises
+        }
+        known = {noise: of for noise, of in together.items() if not of.lacking}
+        if not known:
             continue
-        bounds = shown(list(by_noise.values()))
-        for noise, histogram in by_noise.items():
-            yield pd.DataFrame(
-                {
-                    "model": model,
-                    "noise": noise,
-                    "layer": layer,
-                    "left": bounds[:-1],
-                    "right": bounds[1:],
-                    "density": histogram.density(bounds),
-                }
-            )
+        bounds = shown(list(known.values()))
+        for noise, of in known.items():
+            drawn.append(curve(model, noise, layer, of, bounds))
+            for name, own in networks.items() if len(networks) > 1 else ():
+                rows = curve(model, noise, layer, own[layer][noise], bounds)
+                rows.insert(1, "training", name)
+                single.append(rows)
+    return drawn, single
+
+
+def curve(model: str, noise: str, layer: str, of: Histogram, bounds: Array) -> pd.DataFrame:
+    """The rows of one histogram."""
+    return pd.DataFrame(
+        {
+            "model": model,
+            "noise": noise,
+            "layer": layer,
+            "left": bounds[:-1],
+            "right": bounds[1:],
+            "density": of.density(bounds),
+        }
+    )

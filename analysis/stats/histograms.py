@@ -8,6 +8,7 @@ on the grid.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -145,6 +146,14 @@ class Histogram:
 def pooled(counts: Tensor, sums: Tensor) -> Histogram:
     """All images of `count` as one."""
     return Histogram(counts.sum(0, dtype=torch.int64).numpy(), sums.sum(0).numpy())
+
+
+def together(parts: Sequence[Histogram]) -> Histogram:
+    """The values of several histograms as one."""
+    return Histogram(
+        np.sum([part.counts for part in parts], axis=0),
+        np.sum([part.sums for part in parts], axis=0),
+    )
 
 
 def without(whole: Histogram, counts: Tensor, sums: Tensor) -> Histogram:
