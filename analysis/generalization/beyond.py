@@ -271,6 +271,8 @@ def below_by_noise(frames: Frames, metric: str) -> list[str]:
     frame = frames.get("references", pd.DataFrame(columns=list(COLUMNS)))
     part = frame[(frame.metric == metric) & (frame.compared_with == BLUR)]
     part = part[~part.noise.isin([OUTSIDE, ALL])]
+    if "band_low" not in part:  # of a run folder from before
+        return []
     found: dict[str, list[str]] = {}
     for _, row in part.iterrows():
         shown = verdict(row.band_low, row.band_high, int(row.photographs)) == "shown"

@@ -233,6 +233,10 @@ def test_single_noises_under_which_a_model_is_below_a_blur() -> None:
         "them at once: `a` under `isp` and `poisson:3`."
     )
     assert beyond.main(frames) == []
+    before = frames["references"].drop(
+        columns=["band_low", "band_high"]
+    )  # a run folder from before
+    assert not any("single" in text for text in beyond.sentences({"references": before}))
 
 
 def test_a_filter_that_is_itself_below_the_blur_is_told_so() -> None:
