@@ -69,11 +69,11 @@ def units(rows: pd.DataFrame) -> list[str]:
         means = verb(len(part), "is the mean over", "are means over")
         each = verb(len(part), "", " each")
         what = (
-            "95% intervals are over trainings (Student's t), on the same test images."
+            ". 95% intervals are over trainings (Student's t), on the same test images."
             if count >= LEAST
-            else f"They are too few for an interval (at least {NAMED[LEAST]})."
+            else f", too few for an interval (at least {NAMED[LEAST]})."
         )
-        text.append(f"{names} {means} {number} trainings{each}. {what}")
+        text.append(f"{names} {means} {number} trainings{each}{what}")
     return text
 
 
