@@ -19,7 +19,7 @@ from analysis.generalization.scoring import contestants, facts, references_in
 from analysis.generalization.summary import label
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import DPI, crowded, style
-from analysis.plotting.trainings import DRAWN, thin_lines
+from analysis.plotting.trainings import thin_lines
 from analysis.stats.trainings import LEAST
 from analysis.text.intervals import bands
 from analysis.text.names import wrapped
@@ -64,7 +64,8 @@ def curves(
         axes.set_ylabel(label(metric), fontsize=8)
     model_styles.add(figure, models)
     heading = f"{facts(metric).label} over noise level, {about}" if about else ""
-    drawn = "" if single is None else DRAWN if others.empty else f"{DRAWN}, or small dots"
+    marks = ["thin lines"] * bool(many) + ["small dots"] * (not others.empty)
+    drawn = "" if single is None else f"{' and '.join(marks)}: single trainings"
     lines_of = filter(None, (heading, title(part), drawn, preset(part)))
     figure.suptitle("\n".join(lines_of), fontsize=10)
     return figure

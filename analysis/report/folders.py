@@ -19,6 +19,7 @@ from analysis.commands.run_folder import (
     versions,
 )
 from analysis.commands.several import run_together
+from analysis.commands.trainings import several
 from analysis.compare import command as compare_command
 from analysis.compare.inputs import too_few, without_drop
 from analysis.compare.predictors import indices
@@ -42,6 +43,7 @@ from mtd.utils.messages import note
 if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
     from mtd.loading.cli_options import ModelRequest
+    from mtd.networks.base import Denoiser
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ def compute(
     with ranks.raise_on_all_ranks():
         logs = training_logs(options, plan.inputs) if "curves" in chosen else []
         if logs:  # unreadable ones are reported before anything is computed
-            read_logs(RunSources.of(logs).logs)
+            sources = RunSources.of(logs)
+            read_logs(sources.logs, sources.trainings)
         few = uncomparable(plan) if "compare" in chosen else ""
         if strict:
             check_possible(chosen, few, logs)
@@ -178,17 +181,25 @@ def compared(folder: Path) -> list[Path]:
 
 
 def training_logs(options: ReportOptions, inputs: RunInputs) -> list[str]:
-    """Training logs of the models: the given ones, else those beside the checkpoints."""
+    """Training logs of the models: the given ones, else those beside the checkpoints.
+
+    Those of several trainings have the name of their model before them, `NAME=FOLDER`.
+    """
     if options.training:
         return list(options.training)
-    folders: dict[Path, None] = {}
-    for model in (model for model in inputs.models.values() if model.has_layers):
-        path = checkpoint_file.locate(model.source["path"])
-        for folder in (path.parent, path.with_suffix("")):
-            if (folder / LOG).is_file() and (folder / RECIPE).is_file():
-                folders[folder] = None
-                break
-    return [str(path) for path in folders]
+    folders: dict[Path, str] = {}
+    for name, network in inputs.models.items():
+        if network.has_layers and (folder := logged(network)) is not None:
+            folders.setdefault(folder, name)
+    model_of = {own: f"{m}=" for m, names in several(inputs.trainings).items() for own in names}
+    return [f"{model_of.get(name, '')}{folder}" for folder, name in folders.items()]
+
+
+def logged(network: Denoiser) -> Path | None:
+    """The folder of the log beside a network's checkpoint; None without one."""
+    path = checkpoint_file.locate(network.source["path"])
+    places = (path.parent, path.with_suffix(""))
+    return next((p for p in places if (p / LOG).is_file() and (p / RECIPE).is_file()), None)
 
 
 def collect(folders: Sequence[Path], options: ReportOptions, output: OutputOptions) -> Report:

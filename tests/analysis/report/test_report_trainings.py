@@ -8,8 +8,10 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from analysis.commands.inputs import load_inputs
 from analysis.commands.parser import OutputOptions
 from analysis.commands.run_folder import read_manifest
+from analysis.curves.run_sources import RunSources
 from analysis.report import command, folders, reading, requests, verify
 from analysis.report.settings import ReportOptions, ReportSettings
 from mtd.loading.cli_options import ModelRequest
@@ -44,6 +46,20 @@ def test_names_are_kept_in_manifests_and_on_command_lines(tmp_path):
     parsed = command.parse(requests.arguments(plain)).models
     assert [(one.name, one.path) for one in parsed] == [(one.name, one.path) for one in plain]
     assert parsed[-1].options.bgr is True and parsed[-1].options.factory == "m:f"
+
+
+def test_logs_of_trainings_are_of_one_run(tmp_path):
+    pattern = save_trainings(tmp_path, 2)
+    save_tiny(tmp_path / "c" / "other.pth", seed=7)
+    for name in ("b1", "b2", "c"):
+        for file in ("log.csv", "recipe.json"):
+            (tmp_path / name / file).touch()
+    models = {"base": pattern, "other": tmp_path / "c" / "other.pth"}
+    inputs = load_inputs(models, ReportSettings(crop=16, limit=1, noises=()))
+    found = folders.training_logs(ReportOptions(), inputs)
+    assert found == [f"base={tmp_path / 'b1'}", f"base={tmp_path / 'b2'}", str(tmp_path / "c")]
+    runs = RunSources.of(found).trainings
+    assert runs == {"base": ("base (b1)", "base (b2)"), "c": ("c",)}
 
 
 def test_a_damaged_name_is_refused():
