@@ -48,14 +48,24 @@ class Measured(NamedTuple):
     gain: Series
 
 
-def measured(networks: Sequence[Layers], layer: str, draw_of_crop: Sequence[int]) -> Measured:
-    """Change and gain of a layer, means over the trainings of a model."""
-    pairs = []
+def measured(networks: Sequence[Layers], draw_of_crop: Sequence[int]) -> dict[str, Measured]:
+    """Change and gain of every layer, means over the trainings of a model.
+
+    Args:
+        networks: the sums of each training.
+        draw_of_crop: the photograph of each crop.
+    """
+    single: dict[str, list[Measured]] = {}
     for layers in networks:
-        moved, image = (change(layers[name], draw_of_crop) for name in (layer, IMAGE))
-        both = (moved, gain(moved, image))
-        pairs.append([Series(float(value), without) for value, without in both])
-    return Measured(*(controls.over_trainings(list(own)) for own in zip(*pairs, strict=True)))
+        moved = {layer: change(sums, draw_of_crop) for layer, sums in layers.items()}
+        for layer, own in moved.items():
+            both = (own, gain(own, moved[IMAGE]))
+            of = Measured(*(Series(float(value), without) for value, without in both))
+            single.setdefault(layer, []).append(of)
+    return {
+        layer: Measured(*(controls.over_trainings(list(own)) for own in zip(*each, strict=True)))
+        for layer, each in single.items()
+    }
 
 
 def bounds(of: Series) -> tuple[float, float]:
@@ -84,7 +94,8 @@ def ratios(networks: Mapping[View, Sequence[Layers]], draw_of_crop: Sequence[int
     """
     values: dict[str, dict[str, Series]] = {}
     for view, own in networks.items():
-        output = measured(own, DENOISED, draw_of_crop).gain
+        ends = [{name: layers[name] for name in (IMAGE, DENOISED)} for layers in own]
+        output = measured(ends, draw_of_crop)[DENOISED].gain
         values.setdefault(view.model, {})[view.noise] = output
     return model_differences.table(values, len(set(draw_of_crop)), ratio=True)
 
@@ -100,8 +111,8 @@ def table(sums: Mapping[View, Layers], inputs: RunInputs, models: Trainings) -> 
     draw_of_crop = draws(inputs)
     rows = []
     for view, networks in of_models(sums, models).items():
-        for index, (layer, first) in enumerate(networks[0].items()):
-            of = measured(networks, layer, draw_of_crop)
+        for index, (layer, of) in enumerate(measured(networks, draw_of_crop).items()):
+            first = networks[0][layer]
             low, high = bounds(of.change)
             gain_low, gain_high = bounds(of.gain)
             why = next(filter(None, (lacking(layers[layer]) for layers in networks)), "")
