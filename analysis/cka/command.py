@@ -250,7 +250,7 @@ def compare(
     from analysis.cka.result import CKAResult
 
     if settings.get("over_training"):
-        raise BadInput("over_training: call analysis.cka.over_training(runs) instead")
+        raise BadInput("over_training: call analysis.cka.compare_snapshots(runs) instead")
     result = run_in_memory(ANALYSIS, models, images, progress, **settings)
     assert isinstance(result, CKAResult)
     return result

@@ -73,6 +73,7 @@ def load(
     settings: Settings,
     photographs: Sequence[Photograph] | None,
     option: str,
+    together: bool = True,
 ) -> RunInputs:
     """The snapshots of training runs as models, in the order of their steps.
 
@@ -84,11 +85,14 @@ def load(
         settings: of the analysis.
         photographs: the clean images; by default those of `settings.images`.
         option: that names the runs, for messages.
+        together: otherwise each training is a run of its own, with all its snapshots.
 
     Raises:
         BadInput: a folder without snapshots, fewer than two steps, or anything that cannot be used.
     """
     folders = folders_of(runs)
+    if not together:
+        folders = {name: {name: path} for own in folders.values() for name, path in own.items()}
     files = {
         f"{training}, {file.name}": (run, training, file)
         for run, own in folders.items()
@@ -168,3 +172,16 @@ def of_models(inputs: RunInputs) -> dict[str, Snapshot]:
 def said(manifest: Mapping[str, Any]) -> dict[str, Snapshot]:
     """Run and step of every model, from a run's manifest."""
     return {name: Snapshot(**about[SNAPSHOT]) for name, about in manifest["models"].items()}
+
+
+def as_texts(runs: Any) -> list[str]:
+    """Folders of runs as the command line has them."""
+    if isinstance(runs, Mapping):
+        each = {
+            str(name): list(of) if isinstance(of, list | tuple) else [of]
+            for name, of in runs.items()
+        }
+        return [f"{name}={folder}" for name, folders in each.items() for folder in folders]
+    if isinstance(runs, list | tuple):
+        return [str(run) for run in runs]
+    return [str(runs)]

@@ -1,6 +1,7 @@
 """SRGA: how far features move under other noise, and what that says of generalization.
 
-`score_models` scores models, `srga` is for arrays; `python -m analysis.srga` is the command.
+`score_models` scores models, `score_snapshots` snapshots of training runs at equal PSNR; `srga` is
+for arrays; `python -m analysis.srga` is the command.
 """
 
 from typing import TYPE_CHECKING
@@ -9,11 +10,12 @@ from mtd.utils.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from analysis.srga.command import score_models
+    from analysis.srga.matched_psnr.command import score_snapshots
     from analysis.srga.result import SRGAResult
     from analysis.srga.score import SRGA, srga
     from analysis.stats.generalized_gaussian import fit_ggd, kl_ggd
 
-__all__ = ["SRGA", "SRGAResult", "fit_ggd", "kl_ggd", "score_models", "srga"]
+__all__ = ["SRGA", "SRGAResult", "fit_ggd", "kl_ggd", "score_models", "score_snapshots", "srga"]
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
@@ -24,5 +26,6 @@ __getattr__, __dir__ = lazy_exports(
         "kl_ggd": "analysis.stats.generalized_gaussian",
         "SRGAResult": "analysis.srga.result",
         "score_models": "analysis.srga.command",
+        "score_snapshots": "analysis.srga.matched_psnr.command",
     },
 )

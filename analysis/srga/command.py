@@ -14,6 +14,7 @@ from analysis.commands.analysis import Analysis
 from analysis.commands.command import run_in_memory
 from analysis.commands.index import Index, index_values
 from analysis.srga.settings import SRGASettings
+from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
     from analysis.commands.job import AnalysisJob
     from analysis.engine.observer import Batch
+    from analysis.srga.fits import AllFits
     from analysis.srga.observer import DeepFeatures
     from analysis.srga.result import SRGAResult
 
@@ -33,6 +35,7 @@ EXAMPLES = """\
   python -m analysis.srga baseline.pth masked.pth
   python -m analysis.srga mine.pth theirs.pth --images photos --limit 800 \\
       --reference gaussian:15 --noise poisson:3.5 --noise speckle:0.04 --noise mixture:4
+  python -m analysis.srga --matched-psnr runs/mine --matched-psnr runs/theirs
   python -m analysis.srga mine.pth --images clean --noise folder:noisy
 """
 
@@ -48,7 +51,6 @@ def prepare(inputs: RunInputs, settings: SRGASettings) -> SRGASettings:
     """
     from analysis.srga.score import PATCHES
     from analysis.text.terminal import plural
-    from mtd.utils.errors import BadInput
 
     if len(inputs.crops) < FEWEST:
         raise BadInput(
@@ -58,6 +60,15 @@ def prepare(inputs: RunInputs, settings: SRGASettings) -> SRGASettings:
     return settings
 
 
+def mode(settings: SRGASettings) -> Analysis:
+    """Models compared, or with `matched_psnr` snapshots of training runs."""
+    if not settings.matched_psnr:
+        return ANALYSIS
+    from analysis.commands.registry import analysis
+
+    return analysis("srga_matched_psnr")
+
+
 def one_layer(models: Mapping[str, nn.Module], pattern: str | None) -> dict[str, str]:
     """The layer of each model that a pattern names; None for what goes into the last convolution.
 
@@ -65,7 +76,6 @@ def one_layer(models: Mapping[str, nn.Module], pattern: str | None) -> dict[str,
         BadInput: a pattern that names no layer, or several.
     """
     from analysis.engine.layers import INPUT, choose, last_convolution
-    from mtd.utils.errors import BadInput
 
     layers = {}
     for name, model in models.items():
@@ -103,7 +113,6 @@ def manifest(inputs: RunInputs, settings: SRGASettings, observer: DeepFeatures) 
 
 def tables(features: Any, job: AnalysisJob) -> dict[str, pd.DataFrame]:
     """The tables of scores, of their differences and of their robustness, by file name."""
-    from analysis.srga import robustness, tables
     from analysis.srga.fits import AllFits
     from analysis.stats import jackknife
 
@@ -112,17 +121,30 @@ def tables(features: Any, job: AnalysisJob) -> dict[str, pd.DataFrame]:
     layers = {name: job.observer.layers[name][0] for name in inputs.models}
     draws = jackknife.draws([crop.scene or crop.image for crop in inputs.crops])
     fits = AllFits.of(features, job.settings, draws)
+    return written(fits, inputs, layers)
+
+
+def written(fits: AllFits, inputs: RunInputs, layers: Mapping[str, str]) -> dict[str, pd.DataFrame]:
+    """The tables by file name.
+
+    Args:
+        fits: of every view.
+        inputs: models with their trainings, and noises.
+        layers: the layer of each network.
+    """
+    from analysis.srga import robustness, tables
+
     of = tables.measured(fits, inputs)
     single = tables.scores(fits, inputs, layers, of)
-    written = {
+    found = {
         "srga.csv": single,
         "srga_difference.csv": tables.differences(fits, inputs, of),
         "robustness.csv": trainings.averaged(robustness.table(fits, inputs), inputs.trainings),
     }
-    if trainings.several(inputs.trainings):
-        written["srga.csv"] = tables.over_trainings(single, fits, inputs, of)
-        written["srga_by_training.csv"] = trainings.by_training(single, inputs.trainings)
-    return written
+    if any(names != (model,) for model, names in inputs.trainings.items()):
+        found["srga.csv"] = tables.over_trainings(single, fits, inputs, of)
+        found["srga_by_training.csv"] = trainings.by_training(single, inputs.trainings)
+    return found
 
 
 def draws(noises: Sequence[str]) -> dict[str, int]:
@@ -198,6 +220,7 @@ ANALYSIS = Analysis(
     notes=notes,
     main_sentences=main_sentences,
     result=result,
+    mode=mode,
     trainings=True,
     table_names=("srga", "srga_difference", "robustness", "srga_by_training"),
     keys={"srga": ("model", "noise")},
@@ -251,6 +274,8 @@ def score_models(
     """
     from analysis.srga.result import SRGAResult
 
+    if settings.get("matched_psnr"):
+        raise BadInput("matched_psnr: call analysis.srga.score_snapshots(runs) instead")
     result = run_in_memory(ANALYSIS, models, images, progress, **settings)
     assert isinstance(result, SRGAResult)
     return result

@@ -39,6 +39,8 @@ class SRGASettings(Settings):
             `analysis.srga.controls`.
         untrained: number of untrained networks of each architecture.
         memory: GiB that reading features back may take.
+        matched_psnr: folders of training runs, whose snapshots of equal PSNR are the models; see
+            `analysis.srga.matched_psnr`.
     """
 
     crop: int = crop_option(128)
@@ -62,6 +64,14 @@ class SRGASettings(Settings):
     untrained: int = untrained_option()
     memory: float = memory_option(
         "memory for reading back the features, which are kept in the run folder meanwhile"
+    )
+    matched_psnr: tuple[str, ...] = option(
+        (),
+        "folder of a training run, instead of models: of each run the snapshot is compared whose "
+        "PSNR under the reference is nearest to what all runs reach; NAME=PATTERN for several "
+        "trainings of one model (repeatable)",
+        metavar="RUN",
+        shown="",
     )
 
     def __post_init__(self) -> None:

@@ -125,7 +125,7 @@ ANALYSIS = replace(
 )
 
 
-def over_training(
+def compare_snapshots(
     runs: Any, *, images: Any = None, progress: bool = True, **settings: Any
 ) -> OverTrainingResult:
     """Compare the snapshots of training runs by CKA, each between noises and with the last one.
@@ -150,21 +150,9 @@ def over_training(
     Reference: Raghu et al. 2017, *SVCCA*, for layers compared with the end of training.
     """
     from analysis.cka.over_training.result import OverTrainingResult
+    from analysis.commands.snapshots import as_texts
 
     texts = as_texts(runs)
     made = run_in_memory(ANALYSIS, texts, images, progress, over_training=texts, **settings)
     assert isinstance(made, OverTrainingResult)
     return made
-
-
-def as_texts(runs: Any) -> list[str]:
-    """Folders of runs as the command line has them."""
-    if isinstance(runs, Mapping):
-        each = {
-            str(name): list(of) if isinstance(of, list | tuple) else [of]
-            for name, of in runs.items()
-        }
-        return [f"{name}={folder}" for name, folders in each.items() for folder in folders]
-    if isinstance(runs, list | tuple):
-        return [str(run) for run in runs]
-    return [str(runs)]

@@ -11,7 +11,7 @@ import pytest
 
 import analysis
 from analysis.cka.command import ANALYSIS, compare
-from analysis.cka.over_training.command import over_training
+from analysis.cka.over_training.command import compare_snapshots
 from analysis.cka.over_training.result import OverTrainingResult
 from analysis.cka.over_training.tables import END, NOISES
 from analysis.commands.command import run_arguments
@@ -36,12 +36,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def one(place: Path) -> OverTrainingResult:
-    return over_training(place / "b1", images=place / "photos", **SETTINGS)
+    return compare_snapshots(place / "b1", images=place / "photos", **SETTINGS)
 
 
 @pytest.fixture(scope="module")
 def several(place: Path) -> OverTrainingResult:
-    return over_training(f"mine={place}/b*", images=place / "photos", **SETTINGS)
+    return compare_snapshots(f"mine={place}/b*", images=place / "photos", **SETTINGS)
 
 
 def files(place: Path, run: int) -> dict[str, Path]:
@@ -72,7 +72,7 @@ def test_several_trainings_are_one_curve(
     place: Path, one: OverTrainingResult, several: OverTrainingResult
 ) -> None:
     single = [
-        over_training(place / f"b{run}", images=place / "photos", **SETTINGS) for run in (2, 3)
+        compare_snapshots(place / f"b{run}", images=place / "photos", **SETTINGS) for run in (2, 3)
     ]
     values = [of.over_training.cka.to_numpy() for of in (one, *single)]
     np.testing.assert_allclose(several.over_training.cka, np.mean(values, axis=0), rtol=1e-12)

@@ -1,0 +1,1 @@
+"""SRGA of snapshots of equal PSNR."""
