@@ -89,7 +89,8 @@ def tables(
     last = {name: last_features(inputs, str(name), list(rows.layer)) for name, rows in by_model}
     peak = by_model.ch_noise.transform("max")
     first_of_peaks = ~frame[frame.ch_noise == peak].model.duplicated()
-    frame["last_features"] = frame.layer == frame.model.map(last)
+    for table in (frame, *written.values()):
+        table["last_features"] = table.layer == table.model.map(last)
     frame["highest"] = first_of_peaks.reindex(frame.index, fill_value=False)
     if inputs.controls is not None:
         controls.add(frame, indices, pooled, inputs, settings)
