@@ -311,6 +311,11 @@ def controlled(frames: Frames, name: str, column: str) -> Displayed:
     return notebook_output.table(pd.DataFrame(lines), caption=caption, csv=f"{name}.csv")
 
 
+def similarity(frames: Frames) -> Displayed:
+    """The mean CKA across noises of each network of the pair, beside its controls."""
+    return notebook_output.say(reading.similarity(frames))
+
+
 def picture(folder: Path, name: str, alt: str, csv: str = "") -> Displayed:
     """A figure copied from a run."""
     path = folder / f"{name}.png"

@@ -301,6 +301,23 @@ def rank_correlation(frames: Frames, name: str = "table3a") -> str:
     )
 
 
+def similarity(frames: Frames) -> list[str]:
+    """Each network's mean CKA across noises, with another draw of the noise, and untrained ones."""
+    names = {"cka": "", "ceiling": "with the same noise drawn again", "untrained": "untrained"}
+    if "last_quarter" not in frames or not set(names) <= set(frames["last_quarter"]):
+        return ["Not run here."]
+    rows = frames["last_quarter"]
+    rows = rows[(rows.model_a == rows.model_b) & (rows.noise_a != rows.noise_b)]
+    sentences = []
+    for model, part in rows.groupby("model_a", sort=False):
+        values = [f"{text} {number(part[name].mean(), 3)}".strip() for name, text in names.items()]
+        sentences.append(
+            f"CKA across noises in the last quarter of the blocks of {code(model)}, mean over "
+            f"{len(part)} unseen noises: {listed(values)}."
+        )
+    return sentences
+
+
 def over_training(frames: Frames) -> list[str]:
     """The best and the last PSNR of each training, under the noise trained on and unseen noise."""
     sentences = []

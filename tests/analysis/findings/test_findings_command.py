@@ -208,6 +208,18 @@ def test_what_masks_cost_and_gain():
         assert "was not compared" in reading.masked_against_baseline(part)
 
 
+def test_similarity_stands_beside_its_controls():
+    rows = [("a", "gaussian:15", "a", "isp", 0.5, 0.6, 0.8), ("a", "x", "b", "x", 0, 0, 0)]
+    rows += [("a", "gaussian:15", "a", "poisson:3", 0.25, 0.7, 0.9)]
+    names = ["model_a", "noise_a", "model_b", "noise_b", "cka", "ceiling", "untrained"]
+    frames = {"last_quarter": pd.DataFrame(rows, columns=names)}
+    assert reading.similarity(frames) == [
+        "CKA across noises in the last quarter of the blocks of `a`, mean over 2 unseen noises: "
+        "0.375, with the same noise drawn again 0.650 and untrained 0.850."
+    ]
+    assert reading.similarity({}) == ["Not run here."]
+
+
 @pytest.mark.parametrize(
     ("name", "message"), [("absent", "no such folder"), ("empty", "decides no claim")]
 )
