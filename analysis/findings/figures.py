@@ -58,6 +58,8 @@ def tradeoff(cells: pd.DataFrame) -> Figure | None:
         axes.plot(again.ratio, again[column], "x", color=color, ms=5, mew=1)
         for value in cells[(cells.metric == "psnr") & (cells.model == NOISY)][column]:
             axes.axhline(value, color=color, ls=":", lw=1.2, label=f"noisy input, {label}")
+    if len(again):
+        axes.plot([], [], "x", color="0.4", ms=5, mew=1, label="trainings of other seeds")
     axes.set_xticks(rows.ratio, [f"{r}%" if r >= 0 else "no\nmasks" for r in rows.ratio])
     axes.set_xlabel("ratio of the input mask, middle of its range")
     axes.set_ylabel("PSNR (dB), higher is better")

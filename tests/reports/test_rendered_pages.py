@@ -6,10 +6,14 @@ import hashlib
 import json
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from analysis.findings import page as findings_page
+from analysis.findings.claims import judge
+from analysis.findings.study import Study
 from analysis.pages import fingerprint
 from analysis.pages.attachments import attached
 from analysis.report import verify
@@ -83,6 +87,47 @@ def test_the_findings_are_judged_by_todays_claims():
     manifest = json.loads((FINDINGS / "manifest.json").read_text())
     stale = changed(manifest, {"judged_by": findings_page.code_digests()})
     assert not stale, f"reports/findings is stale ({', '.join(stale)}); make it again: {REDRAW}"
+
+
+def test_the_findings_follow_from_the_scores_beside_them():
+    """Every claim again, and of some contrasts and similarities the arithmetic by hand."""
+    scores = Study(FINDINGS / "scores")
+    claims = pd.read_csv(FINDINGS / "claims.csv").set_index("quantity")
+    again = judge(scores).set_index("quantity")
+    numbers = [name for name in again if pd.api.types.is_float_dtype(again[name])]
+    pd.testing.assert_frame_equal(again[numbers], claims[numbers], rtol=1e-9)
+    assert list(again.verdict) == list(claims.verdict)
+    seeds = [f"pair-seed{i}" for i in range(1, 6) if (scores.path / f"pair-seed{i}").is_dir()]
+    for quantity, values in (
+        ("PSNR under mixture:4, masked − baseline", [psnr_difference(run) for run in seeds]),
+        (DEEP_CKA, [deep_difference(run) for run in seeds]),
+    ):
+        mean, low, high = claims.loc[quantity, ["value", "trainings_low", "trainings_high"]]
+        half = stats.sem(values) * stats.t.ppf(0.975, len(values) - 1)
+        assert len(values) >= 3 and mean == pytest.approx(np.mean(values), rel=1e-9)
+        assert (low, high) == pytest.approx((mean - half, mean + half), rel=1e-9)
+    assert sum(path.stat().st_size for path in scores.path.rglob("*")) < 3e6
+
+
+DEEP_CKA = "CKA across noises in the last quarter of the blocks, masked − baseline"
+
+
+def psnr_difference(run: str) -> float:
+    """Mean PSNR of masked − baseline under mixture:4, of the scores of a run."""
+    rows = pd.read_csv(FINDINGS / "scores" / run / "generalization/results.csv.gz")
+    rows = rows[(rows.metric == "psnr") & (rows.noise == "mixture:4")]
+    means = rows.groupby("model").value.mean()
+    return float(means.masked - means.baseline)
+
+
+def deep_difference(run: str) -> float:
+    """CKA of each of the last two of eight blocks with itself across noises, masked − baseline."""
+    rows = pd.read_csv(FINDINGS / "scores" / run / "cka/cka.csv.gz")
+    rows = rows[(rows.model_a == rows.model_b) & (rows.noise_a != rows.noise_b)]
+    deep = [f"layers.1.residual_group.blocks.{i}" for i in (2, 3)]
+    rows = rows[(rows.layer_a == rows.layer_b) & rows.layer_a.isin(deep)]
+    means = rows.groupby("model_a").cka.mean()
+    return float(means.masked - means.baseline)
 
 
 def test_the_page_of_findings_is_not_stale():
