@@ -440,7 +440,7 @@ def judge(study: Study) -> pd.DataFrame:
         measured, over, longer, verdict, reason = claim.result(study)
         about = (claim.finding, claim.text, claim.quantity, claim.unit, claim.threshold)
         numbers = measured or Measurement(math.nan)
-        after = (longer.get(run, math.nan) for run in LONGEST)
+        after = (longer[run].value if run in longer else math.nan for run in LONGEST)
         trainings = (over.trainings, over.low, over.high)
         rows.append((*about, claim.paper, *numbers, *trainings, *after, verdict, reason))
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from analysis.findings.comparable import Conditions
 from analysis.findings.contrasts import Contrast, Measurement
@@ -31,15 +31,15 @@ class Result(NamedTuple):
     Attributes:
         measured: the quantity with its interval over images; None if it was not measured.
         over: the same with its interval over trainings.
-        longer: its value in the run of each longer training, by run; empty if the quantity itself
-            rests on such a run.
+        longer: the quantity in the run of each longer training, by run; empty if the quantity
+            itself rests on such a run.
         verdict: one of `AGREES`, `DISAGREES`, `UNDECIDED`, `UNTESTABLE`.
         reason: why it is not testable; else empty.
     """
 
     measured: Measurement | None
     over: OverTrainings
-    longer: Mapping[str, float]
+    longer: Mapping[str, Measurement]
     verdict: str
     reason: str
 
@@ -81,7 +81,7 @@ class Claim:
         measured, over, longer = self.over_trainings(study, first)
         if reason := self.conditions.reason(study):
             return Result(measured, over, longer, UNTESTABLE, reason)
-        return Result(measured, over, longer, self.verdict(measured, over, longer.values()), "")
+        return Result(measured, over, longer, self.verdict(measured, over, [*longer.values()]), "")
 
     def missing(self, study: Study) -> str:
         """Why the quantity was not measured."""
@@ -98,15 +98,15 @@ class Claim:
 
     def over_trainings(
         self, study: Study, first: Measurement
-    ) -> tuple[Measurement, OverTrainings, dict[str, float]]:
-        """The quantity over images and over trainings, and its value after longer trainings."""
+    ) -> tuple[Measurement, OverTrainings, dict[str, Measurement]]:
+        """The quantity over images and over trainings, and after longer trainings."""
         if isinstance(self.measure, Contrast) and self.run in CELLS:
             return *over_cells(study, self.run, self.measure, first), {}
         repeats = [self.measure(study, run) for run in study.repeats(self.run)]
         measured, over = over_seeds(first, repeats)
         single = OTHERS.get(self.run, ()) if over.trainings else ()
         others = {run: self.measure(study, run) for run in single}
-        return measured, over, {run: one.value for run, one in others.items() if one is not None}
+        return measured, over, {run: one for run, one in others.items() if one is not None}
 
     def by_training(self, study: Study) -> dict[str, Measurement]:
         """The quantity in each run of the pair or of its curves, by run; else nothing."""
@@ -117,13 +117,14 @@ class Claim:
         return {run: one for run, one in measured.items() if one is not None}
 
     def verdict(
-        self, measured: Measurement, over: OverTrainings, longer: Sequence[float] | Any = ()
+        self, measured: Measurement, over: OverTrainings, longer: Sequence[Measurement] = ()
     ) -> str:
         """The verdict on a claim that can be compared with the paper.
 
         It agrees if the interval over images lies above the threshold by the one rule of
-        `analysis.text.verdicts`, the interval over trainings does too if there is one, and so does
-        the value after each longer training. It disagrees if all of them lie below. A quantity
+        `analysis.text.verdicts`, and so do the interval over trainings, if there is one, and the
+        interval over images after each longer training (its value, if the quantity has no such
+        interval). It disagrees if all of them lie below. A quantity
         that should have an interval and has none, or is not finite, leaves the claim undecided.
         """
         value, low, high = (number - self.threshold for number in measured[:3])
@@ -131,7 +132,8 @@ class Claim:
             shown = abs(value) > self.margin
         else:
             shown = verdicts.verdict(low, high, measured.draws) == "shown"
-        others = [number - self.threshold for number in longer]
+        count = 3 if self.margin is None else 1  # of value and bounds
+        others = [number - self.threshold for one in longer for number in one[:count]]
         if over.trainings:
             others += [over.low - self.threshold, over.high - self.threshold]
         if not shown or not all(map(math.isfinite, (value, *others))):

@@ -21,6 +21,10 @@ def over(low: float, high: float) -> OverTrainings:
     return OverTrainings((low + high) / 2, low, high, "5")
 
 
+def after(value: float, half: float = 0.05) -> Measurement:
+    return Measurement(value, value - half, value + half, 24)
+
+
 @pytest.mark.parametrize(
     ("measured", "trainings", "longer", "options", "expected"),
     [
@@ -33,10 +37,13 @@ def over(low: float, high: float) -> OverTrainings:
         (Measurement(-1, -1.5, -0.5, 24), over(-1.8, -0.2), (), {}, DISAGREES),
         (Measurement(-1, -1.5, -0.5, 24), over(-2.2, 0.2), (), {}, UNDECIDED),
         (Measurement(1, 0.5, 1.5, 24), over(math.nan, math.nan), (), {}, UNDECIDED),
-        (Measurement(1, 0.5, 1.5, 24), over(0.2, 1.8), (0.1, 0.3), {}, AGREES),
-        (Measurement(1, 0.5, 1.5, 24), over(0.2, 1.8), (0.1, -0.3), {}, UNDECIDED),
-        (Measurement(-1, -1.5, -0.5, 24), over(-1.8, -0.2), (-0.1,), {}, DISAGREES),
-        (Measurement(-1, -1.5, -0.5, 24), over(-1.8, -0.2), (0.1,), {}, UNDECIDED),
+        (Measurement(1, 0.5, 1.5, 24), over(0.2, 1.8), (after(0.1), after(0.3)), {}, AGREES),
+        (Measurement(1, 0.5, 1.5, 24), over(0.2, 1.8), (after(0.1), after(-0.3)), {}, UNDECIDED),
+        (Measurement(-1, -1.5, -0.5, 24), over(-1.8, -0.2), (after(-0.1),), {}, DISAGREES),
+        (Measurement(-1, -1.5, -0.5, 24), over(-1.8, -0.2), (after(0.1),), {}, UNDECIDED),
+        (Measurement(1, 0.5, 1.5, 24), over(0.2, 1.8), (after(0.1, 0.2),), {}, UNDECIDED),
+        (Measurement(0.2), over(0.1, 0.3), (Measurement(0.01),), {"margin": 0.1}, AGREES),
+        (Measurement(0.2), over(0.1, 0.3), (Measurement(-0.01),), {"margin": 0.1}, UNDECIDED),
         (Measurement(math.nan), ONE, (), {}, UNDECIDED),
         (Measurement(math.inf, draws=24), ONE, (), {}, UNDECIDED),
         (Measurement(5.0, draws=24), ONE, (), {}, UNDECIDED),  # it should have an interval
