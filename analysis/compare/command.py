@@ -180,11 +180,7 @@ ANALYSIS = Analysis(
     main_sentences=main_sentences,
     result=result,
     table_names=("compare", "compare_by_training", "correlations", "notes"),
-    keys={
-        "compare": ("model",),
-        "compare_by_training": ("model", "training"),
-        "correlations": ("index", "target"),
-    },
+    keys={"compare": ("model",), "correlations": ("index", "target")},
     trainings=True,
     about_trainings=about_trainings,
 )

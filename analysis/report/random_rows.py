@@ -12,18 +12,29 @@ import pandas as pd
 
 from analysis.commands.registry import analysis
 from analysis.commands.run_folder import read_tables
+from analysis.commands.trainings import TRAINING
 from analysis.text import matched_noises
 from mtd.utils.errors import BadInput
 
 CROP = ("image", "top", "left", "sha256")
+BY_TRAINING = f"_by_{TRAINING}"
+"""The end of the names of tables of single trainings."""
+
 VIEWS = ("model_a", "noise_a", "model_b", "noise_b")
 
 
 def keys_of(section: str, table: str) -> tuple[str, ...]:
-    """The columns that identify a row of a section's table; none if it is not verified."""
+    """The columns that identify a row of a section's table; none if it is not verified.
+
+    Those of a table of single trainings have the names of these beside the models'.
+    """
     if table == matched_noises.NAME:
         return matched_noises.KEYS
-    return tuple(analysis(section).keys.get(table, ()))
+    keys = analysis(section).keys.get(table.removesuffix(BY_TRAINING), ())
+    if not table.endswith(BY_TRAINING):
+        return tuple(keys)
+    names = [key.replace("model", TRAINING) for key in keys if key.startswith("model")]
+    return (*keys, *names)
 
 
 def first_table(section: str) -> str:

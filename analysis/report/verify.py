@@ -27,7 +27,7 @@ from analysis.report import plan as report_plan
 from analysis.report import requests, sections
 from analysis.report.folders import compared, computed, present
 from analysis.report.plan import ReportPlan
-from analysis.report.random_rows import RandomRows, first_table, keys_of
+from analysis.report.random_rows import BY_TRAINING, RandomRows, first_table, keys_of
 from analysis.report.settings import BENCHMARK, ReportOptions, ReportSettings
 from analysis.report.table_check import ABSOLUTE, RELATIVE, Check
 from analysis.text.matched_noises import KEYS, NAME
@@ -265,7 +265,8 @@ def section(
 ) -> Iterator[Check]:
     """Rows of a section's tables against recomputed ones."""
     first, *others = analysis(name).keys
-    frames = read_tables(again / name, analysis(name).keys)
+    frames = read_tables(again / name, ())
+    others += [table for table in frames if table.endswith(BY_TRAINING) and keys_of(name, table)]
     check, whole, keys = Check(f"{first}.csv"), drawn.frame(name, first), keys_of(name, first)
     check.compare(chosen, frames[first], keys, len(whole))
     check.distinct(whole, keys)

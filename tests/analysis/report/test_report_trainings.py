@@ -127,9 +127,16 @@ def test_each_training_must_be_the_reports(report):
         verified(report, second, other, first)
 
 
-@pytest.mark.parametrize("column, value", [("training", "other"), ("model", "x")])
-def test_a_changed_name_does_not_agree(report, column, value):
-    file = report / "generalization" / "results.csv"
+@pytest.mark.parametrize(
+    "table, column, value",
+    [
+        ("generalization/results", "training", "other"),
+        ("generalization/results", "model", "x"),
+        ("cka/depth_by_training", "cka", 9.0),
+    ],
+)
+def test_a_changed_training_does_not_agree(report, table, column, value):
+    file = report / f"{table}.csv"
     before = file.read_bytes()
     frame = pd.read_csv(file)
     frame.loc[0, column] = value
