@@ -7,17 +7,20 @@ needs from the network's layers and output.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from analysis.engine import side_by_side
 from analysis.engine.cache import ActivationCache, CachedActivations
 from analysis.engine.forward import ForwardSettings, make_noisy_batch, run_network
-from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, Observer, View, Watch
+from analysis.engine.observer import OUTPUT, Batch, Observer, View, Watch
+from analysis.engine.side_by_side import Workers
 from analysis.stats.arrays import full_precision
 from mtd.data.crops import Crop
 from mtd.data.recorded_noise import Recorded
@@ -79,8 +82,9 @@ def run_batches(
             cannot be written.
     """
     settings, cache = settings or ForwardSettings(), cache or ActivationCache()
-    for index in ranks.indices_for_rank(len(groups)):
-        yield from _run_batch(models, noises, groups[index], watches, settings, cache)
+    with side_by_side.workers(models, settings.device) as workers:
+        for index in ranks.indices_for_rank(len(groups)):
+            yield from _run_batch(models, noises, groups[index], watches, settings, cache, workers)
 
 
 def _run_batch(
@@ -90,6 +94,7 @@ def _run_batch(
     watches: Sequence[Watch],
     settings: ForwardSettings,
     cache: ActivationCache,
+    workers: Workers,
 ) -> Iterator[View]:
     views = observed_views(models, noises, batch, watches)
     watches = [watch for watch in watches if watch.observes_batch(batch)]
@@ -104,16 +109,23 @@ def _run_batch(
         for view in views
     }
     observations = [_look_up(watch, keys, cache) for watch in watches]
+    together = side_by_side.beside([models[view.model] for view in views], batch, settings)
     for noise in noises:
-        noisy: NoisyBatch | None = None
-        for view in (view for view in views if view.noise == noise.spec):
-            incomplete = [o for o in observations if o.lacks(view)]
+        of_noise = [view for view in views if view.noise == noise.spec]
+        lacking = {view: [o for o in observations if o.lacks(view)] for view in of_noise}
+        tasks: list[Callable[[], list[dict[str, Tensor]]]] = []
+        if any(lacking.values()):
+            noisy = make_noisy_batch(noise, batch, settings)
+            for view, incomplete in lacking.items():
+                if incomplete:
+                    own = replace(noisy, model=view.model)
+                    observers = [observation.observer for observation in incomplete]
+                    how = models[view.model], own, observers, settings, tiles[view]
+                    tasks.append(partial(run_network, *how))
+        extracted = workers.run(tasks, together)
+        for view, incomplete in lacking.items():
             if incomplete:
-                noisy = replace(noisy or make_noisy_batch(noise, batch, settings), model=view.model)
-                observers = [observation.observer for observation in incomplete]
-                tile = tiles[view]
-                extracted = run_network(models[view.model], noisy, observers, settings, tile)
-                for observation, tensors in zip(incomplete, extracted, strict=True):
+                for observation, tensors in zip(incomplete, next(extracted), strict=True):
                     key = observation.keys[view]
                     observation.activations[view] = cache.put(key, tensors)
             yield view

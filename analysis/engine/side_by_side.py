@@ -1,0 +1,106 @@
+"""Networks that run side by side on the CPU, each on a share of its cores.
+
+Two cores finish two passes, one each, in less time than one pass after the other on both: the many
+small operations of a network do not divide well. A view's numbers do not depend on what runs beside
+it, since each network has its own modules and hooks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from analysis.engine.forward import ForwardSettings
+from analysis.engine.observer import Batch
+from mtd.inference import tiling
+from mtd.networks.base import Denoiser
+from mtd.networks.untrained import registered
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Threads for networks that run side by side.
+
+    Attributes:
+        count: of threads; 1 for none beside the caller's.
+        cores: threads of PyTorch that they share.
+        pool: the threads.
+    """
+
+    count: int
+    cores: int
+    pool: ThreadPoolExecutor | None = None
+
+    def run(self, tasks: Sequence[Callable[[], Result]], beside: int) -> Iterator[Result]:
+        """Run tasks, and yield their results in order.
+
+        Args:
+            tasks: each on a network of its own.
+            beside: at most how many at a time.
+        """
+        beside = min(self.count, beside)
+        if self.pool is None or beside < 2:
+            yield from (task() for task in tasks)
+            return
+        each = max(1, self.cores // beside)
+
+        def alone(task: Callable[[], Result]) -> Result:
+            torch.set_num_threads(each)
+            with torch.no_grad():
+                return task()
+
+        for start in range(0, len(tasks), beside):
+            running = [self.pool.submit(alone, task) for task in tasks[start : start + beside]]
+            try:
+                yield from (future.result() for future in running)
+            finally:
+                for future in running:
+                    future.cancel()
+
+
+@contextmanager
+def workers(models: Mapping[str, nn.Module], device: torch.device | str) -> Iterator[Workers]:
+    """Context of threads for the networks of a run.
+
+    There are none on other devices, with a single core or network, for networks that are not of
+    this package, whose code may not be safe in threads, and for networks that share modules.
+
+    Args:
+        models: all networks of the run, so that a resumed run computes as an uninterrupted one.
+        device: of the networks.
+    """
+    cores = torch.get_num_threads()
+    count = min(cores, len(models))
+    if torch.device(device).type != "cpu" or count < 2 or not independent(models):
+        yield Workers(1, cores)
+        return
+    with ThreadPoolExecutor(count, thread_name_prefix="network") as pool:
+        try:
+            yield Workers(count, cores, pool)
+        finally:
+            torch.set_num_threads(cores)  # of MKL, the number is the process's
+
+
+def independent(models: Mapping[str, nn.Module]) -> bool:
+    """Whether networks are of this package, and none shares a module with another."""
+    known = (isinstance(model, Denoiser) and registered(model) for model in models.values())
+    if not all(known):
+        return False
+    modules = [id(module) for model in models.values() for module in model.modules()]
+    return len(set(modules)) == len(modules)
+
+
+def beside(models: Sequence[nn.Module], batch: Batch, settings: ForwardSettings) -> int:
+    """How many networks may run at a time on a batch, within the memory of the settings."""
+    height, width = batch.size
+    pixels = len(batch.crops) * height * width
+    need = max(pixels * tiling.bytes_per_pixel(model) for model in models)
+    return max(1, int(settings.memory // need)) if need else len(models)
