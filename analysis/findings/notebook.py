@@ -267,18 +267,18 @@ def levels(frames: Frames) -> Displayed:
     return notebook_output.figure(figure, reading.alt_levels(frames["levels"]), "levels.csv")
 
 
-def strongest(frames: Frames) -> Displayed:
+def strongest(frames: Frames, name: str) -> Displayed:
     """PSNR of networks and simple filters under the strongest level of each kind of noise."""
-    if "levels" not in frames:
+    if name not in frames:
         return notebook_output.say(MISSING)
-    rows = frames["levels"]
+    rows = frames[name]
     rows = rows[rows.metric == "psnr"]
     last = rows.sort_values("level").groupby("kind", sort=False).noise.last()
     noises = [noise for noise in rows.noise.unique() if noise == TRAINED or noise in set(last)]
     wide = rows.pivot(index="noise", columns="model", values="mean")
     table = wide.loc[noises, list(rows.model.unique())].reset_index()
     caption = "Mean PSNR (dB) under the noise trained on and the strongest level of each kind"
-    return notebook_output.table(table, caption=caption, csv="levels.csv")
+    return notebook_output.table(table, caption=caption, csv=f"{name}.csv")
 
 
 def controlled(frames: Frames, name: str, column: str) -> Displayed:

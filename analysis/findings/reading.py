@@ -219,7 +219,8 @@ def summary(frames: Frames) -> list[str]:
         sentences.append(sentence)
     if "levels" in frames:
         sentences.append(masked_against_baseline(frames["levels"]))
-        sentences += against_blur(frames["levels"])
+    if "benchmark" in frames:
+        sentences += against_blur(frames["benchmark"])
     return sentences
 
 

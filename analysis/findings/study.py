@@ -32,6 +32,7 @@ STORED = "stored"
 """Table of contrasts whose scores were not kept; see `Study.stored`."""
 
 TABLES = {
+    "benchmark": (f"{PAIR}/generalization", "noises"),
     "levels": (LEVELS, "noises"),
     "monte_carlo": (RENDERED, "noises"),
     "brightness": (BRIGHTNESS, "brightness"),
