@@ -151,15 +151,18 @@ class LayerControls:
         return found
 
 
-def columns(controls: Mapping[str, Controls], of: Mapping[str, Series]) -> dict[str, float]:
+def columns(
+    controls: Mapping[str, Controls], of: Mapping[str, Series], noises: int
+) -> dict[str, float]:
     """The columns of the controls of each distance, and how far it is above them.
 
     Args:
         controls: by distance.
         of: the distances; `NOTHING` for those of the reference from itself.
+        noises: beside the reference.
     """
     return {
         f"{what}_{key}": value
         for what, own in controls.items()
-        for key, value in (own.columns() | own.gaps(of[what])).items()
+        for key, value in (own.columns() | own.gaps(of[what], noises=noises)).items()
     }

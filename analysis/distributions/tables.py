@@ -221,7 +221,9 @@ def network(
             of = found.numbers[noise, layer] = measured(reference[layer], test, draws)
             found.controls[noise, layer] = controls.get(layer, {})
             values |= row(reference[layer], test, of)
-            values |= columns(found.controls[noise, layer], found.series(noise, layer))
+            values |= columns(
+                found.controls[noise, layer], found.series(noise, layer), len(views) - 1
+            )
             counted = {"photographs": int(draws.max()) + 1, "crops": len(test.counts)}
             counted |= {"features": whole.total}
             found.rows.append(about | values | counted | {"note": note, "reason": why})
@@ -304,7 +306,7 @@ def over_trainings(
                 what: Controls.over_trainings([one.controls[noise, layer][what] for one in own])
                 for what in CONTROLLED
             }
-            values |= columns(controls, beside)
+            values |= columns(controls, beside, len(inputs.specs) - 1)
         for name, value in values.items():
             means.loc[place, name] = value
     return means

@@ -73,7 +73,9 @@ def scores(
             score, control = of[model, noise]
             values = numbers(reference, fitted, fits, score)
             if more is not None:
-                values |= control.columns() | control.gaps(score, fits.bounds)
+                values |= control.columns() | control.gaps(
+                    score, fits.bounds, len(inputs.specs) - 1
+                )
             rows.append(
                 {
                     "model": model,
@@ -120,7 +122,7 @@ def over_trainings(
             values |= {"srga": score.value, "low": low, "high": high}
         if inputs.controls is not None:
             control = Controls.over_trainings([one for _, one in own])
-            values |= control.columns() | control.gaps(score, fits.bounds)
+            values |= control.columns() | control.gaps(score, fits.bounds, len(inputs.specs) - 1)
         for name, value in values.items():
             means.loc[place, name] = value
     return means

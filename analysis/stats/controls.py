@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -152,8 +153,9 @@ def gap(
     draws: int | None = None,
     bounds: Bounds = plain,
     same_networks: bool = True,
+    level: float = jackknife.LEVEL,
 ) -> tuple[float, float, float]:
-    """a − b with its 95% interval; see `interval`.
+    """a − b with its interval; see `interval`.
 
     Where b is a mean over draws, the uncertainty of that mean, t₍ᵣ₋₁₎ · sd / √r for r draws, is
     added as a variance; the interval is then symmetric. A single draw has no interval.
@@ -165,6 +167,7 @@ def gap(
         draws: their number; None where b is no mean over draws.
         bounds: makes an interval from a value and the values without photographs.
         same_networks: see `difference`.
+        level: of confidence; for another than 95%, `bounds` takes it as a keyword.
 
     Returns:
         The difference and its bounds, NaN where there is none.
@@ -174,13 +177,14 @@ def gap(
     (1.0, 1.0, 1.0)
     """
     of = difference(a, b, same_networks)
-    low, high = interval(of, bounds)
+    own = bounds if level == jackknife.LEVEL else partial(bounds, level=level)  # type: ignore[call-arg]
+    low, high = interval(of, own, level)
     if draws is not None and draws < 2:
         return of.value, math.nan, math.nan
     if draws is not None:
         from scipy.special import stdtrit
 
-        half = float(stdtrit(draws - 1, (1 + jackknife.LEVEL) / 2)) * sd / math.sqrt(draws)
+        half = float(stdtrit(draws - 1, (1 + level) / 2)) * sd / math.sqrt(draws)
         half = math.hypot(half, (high - low) / 2)
         return of.value, of.value - half, of.value + half
     return of.value, low, high
@@ -225,16 +229,27 @@ class Controls(NamedTuple):
             "untrained_sd": deviation(self.untrained),
         }
 
-    def gaps(self, of: Series, bounds: Bounds = plain) -> dict[str, float]:
-        """How far a value is above its ceiling and above untrained networks; see `gap`."""
-        above = gap(of, self.ceiling, bounds=bounds)
-        number = len(self.untrained)
-        beyond = gap(of, average(self.untrained), deviation(self.untrained), number, bounds)
-        return {
-            f"{name}{end}": value
-            for name, values in (("above_ceiling", above), ("above_untrained", beyond))
-            for end, value in zip(("", "_low", "_high"), values, strict=True)
-        }
+    def gaps(self, of: Series, bounds: Bounds = plain, noises: int = 1) -> dict[str, float]:
+        """How far a value is above its ceiling and above untrained networks; see `gap`.
+
+        `_low` and `_high` are the 95% interval, `_band_low` and `_band_high` hold for all noises at
+        once (Bonferroni: for N noises, intervals of level 1 − 0.05/N).
+
+        Args:
+            of: the value.
+            bounds: makes its interval over photographs.
+            noises: under which there is such a value.
+        """
+        mean, sd, count = average(self.untrained), deviation(self.untrained), len(self.untrained)
+        found: dict[str, float] = {}
+        every = 1 - (1 - jackknife.LEVEL) / max(1, noises)
+        for ends, level in (("", jackknife.LEVEL), ("_band", every)):
+            above = gap(of, self.ceiling, bounds=bounds, level=level)
+            beyond = gap(of, mean, sd, count, bounds, level=level)
+            for name, (value, low, high) in (("above_ceiling", above), ("above_untrained", beyond)):
+                found |= {} if ends else {name: value}
+                found |= {f"{name}{ends}_low": low, f"{name}{ends}_high": high}
+        return found
 
 
 NO_CONTROLS = Controls(NOTHING, math.nan, ())

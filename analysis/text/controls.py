@@ -99,9 +99,17 @@ def levels(frame: pd.DataFrame, what: str, prefix: str, floor: str) -> list[str]
     return [f"For comparison, {what} {text}."]
 
 
+def band(row: Row, name: str) -> tuple[float, float]:
+    """The interval that holds for all noises at once; of runs from before, the 95% interval."""
+    low, high = (f"{name}_band_{end}" for end in ("low", "high"))
+    if low not in row:
+        low, high = (f"{name}_{end}" for end in ("low", "high"))
+    return row[low], row[high]
+
+
 def above_ceiling(row: Row, prefix: str) -> Verdict:
     """Whether a distance is shown to be above that of another draw; a smaller one is not."""
-    low, high = (row[f"{prefix}above_ceiling_{end}"] for end in ("low", "high"))
+    low, high = band(row, f"{prefix}above_ceiling")
     found = verdict(low, high, int(row["photographs"]))
     return "not shown" if found == "shown" and high < 0 else found
 
@@ -121,7 +129,7 @@ def against_untrained(frame: pd.DataFrame, what: str, prefix: str) -> list[str]:
     """Where training is shown to have changed a distance."""
 
     def judge(row: Row) -> str:
-        low, high = (row[f"{prefix}above_untrained_{end}"] for end in ("low", "high"))
+        low, high = band(row, f"{prefix}above_untrained")
         found = verdict(low, high, int(row["photographs"]))
         if found == "shown":
             return "shown to be larger" if low > 0 else "shown to be smaller"

@@ -39,7 +39,7 @@ def test_the_uncertainty_over_untrained_networks_is_added_as_a_variance():
 def test_what_is_missing_is_blank():
     nothing = Controls(NOTHING, math.nan, ())
     columns = nothing.columns() | nothing.gaps(mean(X))
-    assert all(math.isnan(value) for value in columns.values()) and len(columns) == 10
+    assert all(math.isnan(value) for value in columns.values()) and len(columns) == 14
     one = Controls(NOTHING, 0.5, [mean(Y)]).columns()
     assert one["untrained"] == Y.mean() and math.isnan(one["untrained_sd"]) and one["floor"] == 0.5
     value, low, high = gap(mean(X), Series(1.0, np.zeros(0)))
@@ -59,3 +59,19 @@ def test_halves_share_no_photograph():
     a, b = halves(draws)
     assert sorted([*a, *b]) == list(range(7)) and not {*draws[a]} & {*draws[b]}
     assert halves(np.zeros(5, dtype=np.int64)) == []
+
+
+def test_bands_hold_for_all_noises_at_once():
+    networks = [mean(Y), mean(Y + 0.5), mean(Y - 0.2)]
+    controls = Controls(mean(Y), math.nan, networks)
+    found, alone = controls.gaps(mean(X), noises=5), controls.gaps(mean(X))
+    low, high = stats.ttest_rel(X, Y).confidence_interval(0.99)
+    bands = found["above_ceiling_band_low"], found["above_ceiling_band_high"]
+    assert bands == pytest.approx((low, high))
+    for name in ("above_ceiling", "above_untrained"):
+        for end in ("low", "high"):
+            assert alone[f"{name}_band_{end}"] == alone[f"{name}_{end}"] == found[f"{name}_{end}"]
+    over = stats.sem([one.value for one in networks]) * stats.t.ppf(0.995, 2)
+    paired = stats.ttest_rel(X, Y + 0.1).confidence_interval(0.99)
+    half = math.hypot((paired.high - paired.low) / 2, over)
+    assert found["above_untrained_band_high"] - found["above_untrained"] == pytest.approx(half)
