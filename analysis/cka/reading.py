@@ -32,7 +32,14 @@ FEW_LAYERS = 3
 
 
 OUTLIER = 10.0
-"""A photograph is influential if its share of a pair's spread is this many times the mean share."""
+"""A photograph is an outlier if its share of a pair's variance is this many times the mean share."""
+
+
+ALONE = (
+    "Each view is compared with itself alone, so there is no mean over the last quarter to have an "
+    "interval; those of single cells are in `cka.csv`."
+)
+"""What is said of intervals with `--compare self`."""
 
 
 VIEWS = ["model_a", "noise_a", "model_b", "noise_b"]
@@ -151,10 +158,11 @@ def influence(frames: Frames) -> list[str]:
     count = int((frame[VIEWS] == top[VIEWS]).all(axis=1).sum())
     strong = top.share > OUTLIER / count
     return [
-        f"The largest share of one photograph in the spread behind an interval is {top.share:.0%} "
-        f"({escaped(str(top.photograph))}, for {code(top.model_a)} under {code(top.noise_a)} "
-        f"against {code(top.model_b)} under {code(top.noise_b)}); equal shares of {count} "
-        f"photographs would be {1 / count:.0%}" + (": see influence.csv." if strong else ".")
+        f"The most influential photograph, {escaped(str(top.photograph))}, contributes "
+        f"{top.share:.0%} of the variance behind an interval (of {code(top.model_a)} under "
+        f"{code(top.noise_a)} against {code(top.model_b)} under {code(top.noise_b)}); with equal "
+        f"influence, each of {count} would contribute {1 / count:.0%}"
+        + (": see influence.csv." if strong else ".")
     ]
 
 
@@ -194,6 +202,8 @@ def scope(frames: Frames, manifest: Manifest) -> list[str]:
             *illustration(manifest),
         ]
     means = frames["last_quarter"]
+    if means.empty and cells(frames).low.notna().any():
+        return [ALONE, *illustration(manifest)]
     photographs = int(means.photographs.max()) if "photographs" in means and len(means) else 0
     if not photographs:  # none left out
         photographs = photographs_of(manifest)

@@ -68,7 +68,7 @@ def difference(
     if math.isnan(last.difference):
         return f"{start}at the last {what} {code(b)} - {code(a)} has no value."
     if curve.low.isna().all():
-        return f"{start}{end}; without intervals the order is undecided."
+        return f"{start}{end}; without intervals no difference can be shown."
     if photographs < ENOUGH:
         few = verdicts.in_words("too few images")
         return f"{start}{end}; {few} where the curves differ."
@@ -79,14 +79,25 @@ def difference(
     than = f"by more than {least:g}" if least else ""
     parts = [
         f"{code(b if side > 0 else a)} is shown to be higher{' ' + than if than else ''} at "
-        f"{plural(len(names), what)} of {len(curve)}, the first of them {names[0]}"
+        f"{places(names, len(curve), what)}"
         for side, names in outside.items()
         if names
     ]
     how = "by intervals that hold for all layers at once"
     if not parts:
-        return f"{start}{end}; a difference {than or 'from 0'} is not shown at any {what}, {how}."
+        size = f" of more than {least:g}" if least else ""
+        return f"{start}{end} by its own interval; {how}, no difference{size} is shown at any {what}."
     return f"{start}{', and '.join(parts)}, {how}; {end}."
+
+
+def places(names: list[str], total: int, what: str) -> str:
+    """At how many of all layers, and from which one on; the only one by its name.
+
+    >>> places(["block 0.1", "block 0.3"], 8, "block"), places(["block 0.3"], 8, "block")
+    ('2 of 8 blocks, the first of them block 0.1', '1 of 8 blocks, block 0.3')
+    """
+    first = names[0] if len(names) == 1 else f"the first of them {names[0]}"
+    return f"{len(names)} of {plural(total, what)}, {first}"
 
 
 def best_matches(frames: Frames, equal: Equal = frozenset()) -> list[str]:

@@ -85,7 +85,7 @@ def quarter_differences(
         text = f"{code(row['model_b'])} - {code(row['model_a'])} is {value}"
         effects.append((text, judged(row, "", manifest)))
     least = smallest(manifest)
-    return [f"In this mean {verdicts.joined(effects, least)}."] if effects else []
+    return [f"In this mean, {verdicts.joined(effects, least)}."] if effects else []
 
 
 def judged(row: Mapping[str, Any], name: str, manifest: Manifest) -> Verdict:

@@ -54,7 +54,7 @@ class DegradationSettings(Settings):
     controls: bool = controls_option()
     untrained: int = untrained_option()
     memory: float = memory_option(
-        "for reading back the features, which are kept in the run folder meanwhile, in GiB"
+        "memory for reading back the features, which are kept in the run folder meanwhile"
     )
 
     def __post_init__(self) -> None:

@@ -40,7 +40,7 @@ class SensitivitySettings(Settings):
         metavar="PATTERN",
         shown="blocks and the convolutions around them, else all convolutions",
     )
-    memory: float = memory_option("that the clean layers of a batch may take, in GiB")
+    memory: float = memory_option("memory for the features of a batch of clean images")
 
     def __post_init__(self) -> None:
         """Check the settings, and that they go together.

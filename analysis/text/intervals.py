@@ -12,7 +12,7 @@ from mtd.utils.messages import plural, verb
 BUNDLED = "bundled"
 """What a manifest has as images where no others are given."""
 
-PHOTOGRAPHS = "Over photographs, the 95% intervals leave out one photograph at a time."
+PHOTOGRAPHS = "The 95% intervals over photographs leave out one photograph at a time."
 """Where intervals are over trainings too, of which a sentence of its own speaks."""
 
 ABOUT = (

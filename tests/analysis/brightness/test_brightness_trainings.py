@@ -132,7 +132,7 @@ def test_the_command_writes_and_says_all(place, tmp_path, monkeypatch):
     assert set(read_tables(path, ANALYSIS.table_names)) == set(ANALYSIS.table_names)
     text = " ".join((path / "summary.txt").read_text().split())
     assert "a is the mean over three trainings" in text
-    assert "Over photographs, the 95% intervals leave out one photograph at a time." in text
+    assert "The 95% intervals over photographs leave out one photograph at a time." in text
     assert "not other trainings" not in text and "(b1)" not in text
     restored = BrightnessResult.read(ANALYSIS, path)
     assert restored.text() + "\n" == (path / "summary.txt").read_text()

@@ -159,7 +159,7 @@ def test_a_difference_of_two_means_has_a_verdict(bounds, photographs, verdict):
     frame = cka_table(np.eye(3), *AGAINST)
     rows = quarter_differences({("a", "b"): bounds}, photographs)
     text = text_of(frame, quarter_difference=rows)
-    assert f": {verdict}." in text.partition("In this mean b - a is ")[2]
+    assert f": {verdict}." in text.partition("In this mean, b - a is ")[2]
     assert text.count("In this mean") == 1
     other = rows.assign(noise_b="z")  # of noises that the table is not about
     assert "In this mean" not in text_of(frame, quarter_difference=other)
@@ -173,7 +173,7 @@ def test_the_smallest_difference_that_matters_decides():
         0.1: "not shown to differ by more than 0.10",
     }.items():
         text = text_of(frame, manifest=MODELS | {"least": least}, quarter_difference=rows)
-        assert f"In this mean b - a is +0.200 [+0.100, +0.300]: {verdict}." in text
+        assert f"In this mean, b - a is +0.200 [+0.100, +0.300]: {verdict}." in text
 
 
 def test_of_many_models_only_the_ends_are_compared():
@@ -184,7 +184,7 @@ def test_of_many_models_only_the_ends_are_compared():
     pairs = [("a", "b"), ("a", "c"), ("a", "d"), ("b", "c"), ("b", "d"), ("c", "d")]
     rows = quarter_differences(dict.fromkeys(pairs, (0.1, 0.3)))
     text = text_of(frame, means, {"models": {}}, quarter_difference=rows)
-    assert "In this mean c - b is +0.200 [+0.100, +0.300]: shown." in text
+    assert "In this mean, c - b is +0.200 [+0.100, +0.300]: shown." in text
     curves = difference_table([0.1, 0.1], [0.2, 0.2])
     tables = pd.concat([curves.assign(model_a=a, model_b=b) for a, b in pairs])
     text = text_of(frame, means, {"models": {}}, difference=tables)
@@ -199,32 +199,32 @@ def test_where_curves_differ_is_read_from_bands_for_all_layers_at_once():
     apart = difference_table(*bounds)
     text = text_of(frame, difference=apart)
     assert (
-        "Over depth, x against y: b is shown to be higher at 3 blocks of 4, the first of them "
+        "Over depth, x against y: b is shown to be higher at 3 of 4 blocks, the first of them "
         "block 0.0, by intervals that hold for all layers at once" in text
     )
     assert "at the last block b - a is +0.350 [+0.300, +0.400]." in text
     wide = difference_table(*bounds, band=(0.15, 0.15))
     text = text_of(frame, difference=wide)
-    assert "b is shown to be higher at 2 blocks of 4, the first of them block 0.2" in text
+    assert "b is shown to be higher at 2 of 4 blocks, the first of them block 0.2" in text
     wider = difference_table(*bounds, band=(0.4, 0.4))
     text = text_of(frame, difference=wider)
-    assert "a difference from 0 is not shown at any block" in text
-    assert "at the last block b - a is +0.350 [+0.300, +0.400]; a difference" in text
+    assert "no difference is shown at any block" in text
+    assert "at the last block b - a is +0.350 [+0.300, +0.400] by its own interval; by" in text
     text = text_of(frame, manifest=MODELS | {"least": 0.25}, difference=apart)
-    assert "higher by more than 0.25 at 1 block of 4, the first of them block 0.3" in text
+    assert "higher by more than 0.25 at 1 of 4 blocks, block 0.3" in text
     text = text_of(frame, manifest=MODELS | {"least": 0.35}, difference=apart)
-    assert "a difference by more than 0.35 is not shown at any block" in text
+    assert "no difference of more than 0.35 is shown at any block" in text
 
 
 def test_curves_that_cross():
     frame = cka_table(np.eye(3), *AGAINST)
     crossing = difference_table([-0.1, -0.3, 0.2], [0.1, -0.1, 0.4])
     text = text_of(frame, difference=crossing)
-    assert "b is shown to be higher at 1 block of 2, the first of them block 0.1, and" in text
-    assert "and a is shown to be higher at 1 block of 2, the first of them block 0.0, by" in text
+    assert "b is shown to be higher at 1 of 2 blocks, block 0.1, and" in text
+    assert "and a is shown to be higher at 1 of 2 blocks, block 0.0, by" in text
     below = difference_table([-0.1, -0.3, -0.4], [0.1, -0.1, -0.2])
     text = text_of(frame, difference=below)
-    assert "a is shown to be higher at 2 blocks of 2, the first of them block 0.0, by" in text
+    assert "a is shown to be higher at 2 of 2 blocks, the first of them block 0.0, by" in text
     assert "b is shown" not in text
 
 
@@ -236,7 +236,7 @@ def test_with_few_photographs_or_without_intervals_nothing_is_said_to_differ():
     assert "is +0.350 [+0.300, +0.400]; too few images to tell (at least 10 photographs)" in text
     none = apart.assign(low=np.nan, high=np.nan, band_low=np.nan, band_high=np.nan)
     text = text_of(frame, means_table(frame, photographs=0), difference=none)
-    assert "b - a is +0.350; without intervals the order is undecided." in text
+    assert "b - a is +0.350; without intervals no difference can be shown." in text
     missing = none.assign(difference=np.nan)
     text = text_of(frame, means_table(frame, photographs=0), difference=missing)
     assert "at the last block b - a has no value." in text
@@ -263,6 +263,17 @@ def test_what_the_intervals_are_about(photographs, said):
     assert "The bundled photographs are an illustration, not inference" in text
 
 
+def test_of_views_against_themselves_alone_the_intervals_are_in_the_cells():
+    """Not that the run has none."""
+    matrix = np.full((4, 4), 0.5)
+    frame = cka_table(matrix, ("a", "x"), ("a", "x")).assign(low=0.4, high=0.6)
+    empty = means_table(frame).iloc[:0]
+    text = text_of(frame, empty)
+    assert "those of single cells are in cka.csv" in text and "no intervals" not in text
+    text = text_of(frame.assign(low=np.nan, high=np.nan), empty)
+    assert "no intervals" in text or "too few for intervals" in text
+
+
 def test_a_photograph_with_most_of_the_spread_is_named():
     frame = cka_table(np.eye(3), *AGAINST)
     views = {"model_a": "a", "noise_a": "x", "model_b": "a", "noise_b": "y"}
@@ -271,8 +282,8 @@ def test_a_photograph_with_most_of_the_spread_is_named():
     table = pd.DataFrame({"photograph": [f"i{k}" for k in range(40)], "share": share})
     table = table.assign(**views)
     text = text_of(frame, influence=table)
-    assert "of one photograph in the spread behind an interval is 50% (i7, for a under x" in text
-    assert "equal shares of 40 photographs would be 2%: see influence.csv" in text
+    assert "photograph, i7, contributes 50% of the variance behind an interval (of a under x" in text
+    assert "each of 40 would contribute 2%: see influence.csv" in text
     assert "see influence.csv" not in text_of(frame, influence=table.assign(share=1 / 40))
 
 
