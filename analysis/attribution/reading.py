@@ -87,7 +87,7 @@ def compared(frames: Frames, measure: str, scale: float = 1.0, digits: int = 2) 
     Args:
         frames: of a run.
         measure: of the table of differences.
-        scale: of the values that are told to those of the table.
+        scale: factor by which the table's values are multiplied.
         digits: after the point.
     """
     of = ModelDifferences.read(frames, "attribution_difference", measure)

@@ -25,8 +25,8 @@ shift: mean brightness of outputs minus that of clean images, over all crops; |s
 each crop without its sign, mean over crops, where too dark and too bright do not cancel. distance:
 Wasserstein-1 of the histograms of all crops. All three in 8-bit levels. difference: share of the
 pixels by which these histograms differ, 0 to 1. matched: PSNR in dB after the best change of
-brightness and contrast of each crop, gain: what that adds. Where noise is left a lower contrast
-takes some of it away, so that the noisy input gains by that too."""
+brightness and contrast of each crop, gain: what that adds. Where noise is left, a lower contrast
+reduces it, so that the noisy input gains, too."""
 
 
 def sentences(frames: Frames, manifest: Manifest) -> list[str]:

@@ -32,7 +32,7 @@ FEW_LAYERS = 3
 
 
 OUTLIER = 10.0
-"""A photograph is an outlier if its share of a pair's variance is this many times the mean share."""
+"""A photograph stands out if its share of a pair's variance is this many times the mean one."""
 
 
 ALONE = (

@@ -86,7 +86,9 @@ def difference(
     how = "by intervals that hold for all layers at once"
     if not parts:
         size = f" of more than {least:g}" if least else ""
-        return f"{start}{end} by its own interval; {how}, no difference{size} is shown at any {what}."
+        return (
+            f"{start}{end} by its own interval; {how}, no difference{size} is shown at any {what}."
+        )
     return f"{start}{', and '.join(parts)}, {how}; {end}."
 
 

@@ -52,7 +52,7 @@ def build(
     description: str,
     examples: str,
     *,
-    models: str = "checkpoint file or bundled name; NAME=PATTERN for several trainings of one model",
+    models: str = "checkpoint file or bundled name; NAME=PATTERN for trainings of one model",
 ) -> cli.Parser:
     """A command's parser, with an option for every field of its settings.
 

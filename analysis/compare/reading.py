@@ -45,7 +45,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *target(correlations, UNSEEN),
         *least(correlations),
         *groups(manifest),
-        "Intervals and p-values treat models as independent, which snapshots or siblings of one "
+        "Intervals and p-values treat models as independent, which snapshots or variants of one "
         "training are not. P-values are corrected for the number of indices, intervals are not.",
         *illustration(next((about for about in own_and_runs(manifest) if "images" in about), {})),
         *notes(frames),
@@ -74,7 +74,8 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         value = terminal.number(row["spearman"], 2)
         pairs.append([row["index"], words[row["target"]], value, ends, *p, str(row["models"])])
     explained = (
-        "PSNR drop: from trained to unseen noise; unseen: PSNR there; all means over kinds of noise"
+        "PSNR drop: from the noise trained on to unseen noise; unseen: PSNR under unseen noise; "
+        "means over kinds"
     )
     return f"{heading(manifest)}\n{grid(rows)}\n{explained}\n\n{grid(pairs)}"
 

@@ -1,8 +1,8 @@
 """The controls of distances between distributions: ceiling, floor and untrained networks.
 
 * *Ceiling*: of the features under the reference noise from those under the same noise drawn again.
-  W1 and JS are never below 0 and too large near it: no smaller distance says anything of the kind
-  of noise.
+  W1 and JS are never below 0 and biased upward near it: no smaller distance says anything of the
+  kind of noise.
 * *Floor*: between the crops of every other photograph and those of the rest, all under the
   reference noise, each half once as the reference; the mean of both.
 * *Untrained*: of networks of the same architecture with random weights, between the same two

@@ -41,13 +41,13 @@ kurtosis and shape are too narrow, and cover the true value in 84% of cases or m
 NARROW = "Intervals of the shape are too narrow: they cover the true value in 84% of cases or more."
 
 NEAR_0 = (
-    "W1 and JS are never below 0 and too large near it, so that an interval without 0 shows no "
+    "W1 and JS are never below 0 and biased upward near it, so that an interval without 0 shows no "
     "difference from the reference; bounds are not clamped to 0."
 )
 
 BESIDE_CEILING = (
-    "W1 and JS are never below 0 and too large near it: compare them with the ceiling, not with 0; "
-    "bounds are not clamped to 0."
+    "W1 and JS are never below 0 and biased upward near it: compare them with the ceiling, not with "
+    "0; bounds are not clamped to 0."
 )
 
 Frames = Mapping[str, pd.DataFrame]

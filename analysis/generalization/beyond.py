@@ -187,7 +187,7 @@ def main(frames: Frames, metric: str = "psnr") -> list[str]:
     text = []
     for what in (BLUR, BEST):
         part = over_unseen(frames, metric, what)
-        if what == BEST:  # of which the blur has been told
+        if what == BEST:  # of which the sentence on the blur speaks
             part = part[~part.reference.isin(over_unseen(frames, metric, BLUR).reference)]
         text += below(part, metric, what)
     return text
@@ -258,8 +258,8 @@ def weak_filters(frames: Frames, metric: str) -> list[str]:
     if rows.empty:
         return []
     return [
-        f"These filters are themselves below the blur ({code(rows.reference.iloc[0])}), which is "
-        f"then the one to be beyond: {verdicts.joined(deficits(rows, metric))}."
+        f"These filters are themselves below the blur ({code(rows.reference.iloc[0])}), so "
+        f"that to be beyond them says little: {verdicts.joined(deficits(rows, metric))}."
     ]
 
 

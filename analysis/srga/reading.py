@@ -27,10 +27,10 @@ SIMILAR = 1.0
 """dB by which models may differ under the reference noise before a sentence says that their scores
 are hardly comparable."""
 
-FLOOR = "the floor, of half the patches and components"
+FLOOR = "the floor, from half the patches and components"
 
 HALVES = (
-    "The floor is of half the patches and half the components: it is on another scale than SRGA."
+    "The floor is from half the patches and half the components: it is not on the scale of SRGA."
 )
 
 Frames = Mapping[str, pd.DataFrame]
@@ -125,14 +125,14 @@ def order(frames: Frames) -> list[str]:
     count, models = len(wide), len(wide.columns)
     if models < 2 or count < 2:
         return []
-    of = f"{count} numbers of components and patches (`robustness.csv`)"
+    of = f"{count} choices of components and patches (`robustness.csv`)"
     if not changed:
         which = "the order of the two models is" if models == 2 else "the order of all models is"
-        return [f"By the mean over noises, {which} the same for {of}."]
+        return [f"By the mean over noises, {which} the same for all {of}."]
     if models == 2:
         return [f"Order not robust: of {of}, the mean over noises is lower for {changed[0]}."]
     pairs = math.comb(models, 2)
-    return [f"Order not robust: over {of}, that of {len(changed)} of {pairs} pairs changes."]
+    return [f"Order not robust: over {of}, the order of {len(changed)} of {pairs} pairs changes."]
 
 
 def no_distance(frames: Frames) -> list[str]:

@@ -22,7 +22,7 @@ class SRGAResult(Result):
         photographs and features, and the output's `psnr` in dB. `reason`: why there is no score.
         With controls (see `analysis.srga.controls`) also `ceiling`, `floor`, `untrained` and
         `untrained_sd`, and how far the score is `above_ceiling` and `above_untrained`, with
-        intervals. `floor` is of half the patches and half the components, and so on another scale
+        intervals. `floor` is from half the patches and half the components, and so on another scale
         than `srga`.
         """
         return self.frames["srga"]

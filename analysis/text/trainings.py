@@ -45,8 +45,8 @@ def sentence(count: int, names: list[str]) -> str:
         what = "a single training" if one else "single trainings"
         return (
             f"{codes(names)} {is_} {what}: {their} intervals, and those of differences from "
-            f"{'it' if one else 'them'}, are over photographs alone and say nothing about another "
-            "training."
+            f"{'it' if one else 'them'}, are over photographs alone and say nothing about other "
+            "trainings."
         )
     mean = "the mean" if one else "means"
     text = f"{codes(names)} {is_} {mean} over {number} trainings{each}"

@@ -48,7 +48,9 @@ def pairs(frame: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 def heading(against: str, noise_a: str, noise_b: str) -> str:
     """A comparison as the heading of a column."""
-    return f"with the end, {noise_a}" if against == END else f"{noise_a} against {noise_b}"
+    return (
+        f"with the end of training, {noise_a}" if against == END else f"{noise_a} against {noise_b}"
+    )
 
 
 def sentences(frames: Frames, manifest: Manifest) -> list[str]:

@@ -282,7 +282,7 @@ def test_a_photograph_with_most_of_the_spread_is_named():
     table = pd.DataFrame({"photograph": [f"i{k}" for k in range(40)], "share": share})
     table = table.assign(**views)
     text = text_of(frame, influence=table)
-    assert "photograph, i7, contributes 50% of the variance behind an interval (of a under x" in text
+    assert "i7, contributes 50% of the variance behind an interval (of a under x" in text
     assert "each of 40 would contribute 2%: see influence.csv" in text
     assert "see influence.csv" not in text_of(frame, influence=table.assign(share=1 / 40))
 

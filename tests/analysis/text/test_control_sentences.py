@@ -93,8 +93,8 @@ def test_models_are_not_compared_where_neither_is_above_its_ceiling():
 @pytest.mark.parametrize(
     "a, b, text",
     [
-        ((1, 1), (2, 3), "the order of the two models is the same for 2 numbers"),
-        ((1, 4), (2, 3), "Order not robust: of 2 numbers of components and patches"),
+        ((1, 1), (2, 3), "the order of the two models is the same for all 2 choices"),
+        ((1, 4), (2, 3), "Order not robust: of 2 choices of components and patches"),
         ((1, NAN), (2, 3), ""),
     ],
 )
