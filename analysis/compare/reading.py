@@ -74,8 +74,8 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         value = terminal.number(row["spearman"], 2)
         pairs.append([row["index"], words[row["target"]], value, ends, *p, str(row["models"])])
     explained = (
-        "PSNR drop: from the noise trained on to unseen noise; unseen: PSNR under unseen noise; "
-        "means over kinds"
+        "PSNR drop: from the noise trained on to unseen noise; unseen: PSNR under unseen noise;\n"
+        "means over kinds of noise"
     )
     return f"{heading(manifest)}\n{grid(rows)}\n{explained}\n\n{grid(pairs)}"
 

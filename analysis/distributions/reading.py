@@ -46,8 +46,8 @@ NEAR_0 = (
 )
 
 BESIDE_CEILING = (
-    "W1 and JS are never below 0 and biased upward near it: compare them with the ceiling, not with "
-    "0; bounds are not clamped to 0."
+    "W1 and JS are never below 0 and biased upward near it: compare them with the ceiling, not "
+    "with 0; bounds are not clamped to 0."
 )
 
 Frames = Mapping[str, pd.DataFrame]
