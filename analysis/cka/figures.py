@@ -208,6 +208,11 @@ HIGHEST = 1.05
 """Where axes of similarities end, which intervals may exceed."""
 
 
+def limit(axes: Axes) -> None:
+    """End an axis of similarities at `HIGHEST`, once all panels that share it are drawn."""
+    axes.set_ylim(top=min(axes.get_ylim()[1], HIGHEST))
+
+
 def draw_depth(
     axes: Axes, part: pd.DataFrame, models: Sequence[str], single: pd.DataFrame | None = None
 ) -> None:
@@ -231,7 +236,6 @@ def draw_depth(
             )
         if banded(part):
             draw_controls(axes, curve, str(look["color"]))
-    axes.set_ylim(top=min(axes.get_ylim()[1], HIGHEST))
     alike = part.groupby("index").layer.nunique().max() == 1
     labels = names if alike else [str(i) for i in range(len(names))]
     axes.set_xticks(range(len(names)), labels, rotation=90, fontsize=8 if len(names) <= 16 else 6)
@@ -286,6 +290,7 @@ def depth(
         axes.set_axis_off()
     for axes, ((a, b), part) in zip(grid.flat, panels_of, strict=False):
         draw_depth(axes, part, models, under(single, str(a), str(b)))
+    limit(grid[0, 0])
     for axes in grid[:, 0]:
         axes.set_ylabel(MEASURES[column], fontsize=9)
     both = "low_trainings" in frame and frame.low_trainings.notna().any()

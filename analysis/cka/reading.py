@@ -66,7 +66,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
 def quarters(frames: Frames) -> list[str]:
     """Which layers the last quarter of each model is."""
     frame = frames.get("layers")
-    if frame is None or "last_quarter" not in frame:
+    if frame is None or "last_quarter" not in frame or frames["last_quarter"].empty:
         return []
     models: dict[str, list[str]] = {}
     deeper: list[str] = []

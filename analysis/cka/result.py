@@ -135,6 +135,7 @@ class CKAResult(Result):
         single = self.frames.get("depth_by_training")
         rows = figures.under(single, str(first.noise_a), str(first.noise_b))
         figures.draw_depth(ax, part, models, rows)
+        figures.limit(ax)
         ax.set_ylabel(figures.MEASURES[figures.measure(frame)])
         ax.legend(fontsize=8)
         return ax

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.cka.figures import CONTROLS_DRAWN, HIGHEST, MEASURES, measure
+from analysis.cka.figures import CONTROLS_DRAWN, MEASURES, limit, measure
 from analysis.cka.over_training.tables import END, NAME
 from analysis.plotting import model_styles, trainings
 from analysis.plotting.model_styles import DPI
@@ -37,6 +37,7 @@ def figure(frame: pd.DataFrame, single: pd.DataFrame | None = None) -> Figure:
         draw(axes, part, runs, own)
         end = f"with the end of training, under {a}"
         axes.set_title(end if against == END else f"{a} against {b}", fontsize=10)
+    limit(grid[0, 0])
     for axes in grid[:, 0]:
         axes.set_ylabel(f"{MEASURES[measure(frame)]}, last quarter", fontsize=9)
     both = "low_trainings" in frame and frame.low_trainings.notna().any()
@@ -65,7 +66,6 @@ def draw(axes: Axes, part: pd.DataFrame, runs: list[str], single: pd.DataFrame |
         axes.fill_between(curve.step, low, high, color="0.5", alpha=0.25, lw=0)
         axes.plot(curve.step, curve.untrained, color="0.4", lw=0.9)
         thin_lines(axes, single, str(run), "step", column, color)
-    axes.set_ylim(top=min(axes.get_ylim()[1], HIGHEST))
     axes.set_xlabel("step of training", fontsize=9)
     axes.grid(alpha=0.3)
 

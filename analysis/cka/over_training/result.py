@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.cka.figures import MEASURES, cells, measure
+from analysis.cka.figures import MEASURES, cells, limit, measure
 from analysis.cka.over_training import figures
 from analysis.cka.over_training.tables import END, NAME
 from analysis.commands.result import Result
@@ -46,5 +46,6 @@ class OverTrainingResult(Result):
             raise BadInput(f"noise {chosen!r}: the run does not compare it")
         ax = ax if ax is not None else new_axes()
         figures.draw(ax, part, list(dict.fromkeys(frame.run)), None)
+        limit(ax)
         ax.set_ylabel(MEASURES[measure(frame)])
         return ax

@@ -24,6 +24,17 @@ def test_curves_over_depth_are_labelled_by_their_own_layers():
     assert cka_figures.depth(pd.DataFrame(columns=columns)) is None
 
 
+def test_no_panel_of_curves_is_cut_off():
+    """Also where the values of a later panel are higher than those of the first."""
+    rows = [("a", "x", noise, "conv_first", 0, v, v, v) for noise, v in (("y", 0.2), ("z", 0.9))]
+    columns = ["model", "noise_a", "noise_b", "layer", "index", "cka", "low", "high"]
+    figure = cka_figures.depth(pd.DataFrame(rows, columns=columns))
+    assert figure is not None
+    for axes in figure.axes[:2]:
+        low, high = axes.get_ylim()
+        assert low < 0.2 and 0.9 < high <= cka_figures.HIGHEST
+
+
 def test_figures_show_the_table():
     matrix = np.linspace(-0.25, 1, 81).reshape(9, 9)
     crossed = cka_table(matrix, ("a", "gaussian:15"), ("a", "poisson:3"))

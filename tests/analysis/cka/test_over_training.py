@@ -82,6 +82,16 @@ def test_several_trainings_are_one_curve(
     np.testing.assert_allclose(chosen.cka, values[1][: len(STEPS)], rtol=1e-12)
 
 
+def test_no_panel_is_cut_off(one: OverTrainingResult) -> None:
+    figure = one.figures()["over_training"]
+    panels = [axes for axes in figure.axes if axes.lines]
+    assert len(panels) == 2
+    for axes in panels:
+        values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
+        low, high = axes.get_ylim()
+        assert low < np.nanmin(values) and np.nanmax(values) < high
+
+
 def test_a_saved_run_is_read_again(one: OverTrainingResult, tmp_path: Path) -> None:
     again = analysis.open_run(one.save(tmp_path / "run"), "cka_over_training")
     assert isinstance(again, OverTrainingResult)
