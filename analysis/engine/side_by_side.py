@@ -2,11 +2,13 @@
 
 Two cores finish two passes, one each, in less time than one pass after the other on both: the many
 small operations of a network do not divide well. A view's numbers do not depend on what runs beside
-it, since each network has its own modules and hooks.
+it: each network has its own modules and hooks, and two threads of PyTorch at least, as everywhere
+(see `mtd.utils.distributed.start`).
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -23,6 +25,9 @@ from mtd.networks.base import Denoiser
 from mtd.networks.untrained import registered
 
 Result = TypeVar("Result")
+
+STEADY = 2
+"""Fewest threads of a network: with one, PyTorch convolves by other code, of other last bits."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class Workers:
         if self.pool is None or beside < 2:
             yield from (task() for task in tasks)
             return
-        each = max(1, self.cores // beside)
+        each = max(STEADY, self.cores // beside)
 
         def alone(task: Callable[[], Result]) -> Result:
             torch.set_num_threads(each)
@@ -78,7 +83,7 @@ def workers(models: Mapping[str, nn.Module], device: torch.device | str) -> Iter
         device: of the networks.
     """
     cores = torch.get_num_threads()
-    count = min(cores, len(models))
+    count = min(cores, own_cores(), len(models))
     if torch.device(device).type != "cpu" or count < 2 or not independent(models):
         yield Workers(1, cores)
         return
@@ -87,6 +92,14 @@ def workers(models: Mapping[str, nn.Module], device: torch.device | str) -> Iter
             yield Workers(count, cores, pool)
         finally:
             torch.set_num_threads(cores)  # of MKL, the number is the process's
+
+
+def own_cores() -> int:
+    """The cores of this process, a share of them where a launcher runs several on this machine."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    every = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    beside = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    return max(1, every // int(beside)) if beside.isdecimal() and int(beside) else every
 
 
 def independent(models: Mapping[str, nn.Module]) -> bool:

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from scipy import stats
 
 from analysis.commands.command import run_arguments
@@ -110,7 +109,6 @@ def test_controls_are_those_of_features_taken_by_hand(folder):
 
 
 def test_controls_cost_their_views_and_change_nothing_else(folder, monkeypatch):
-    torch.set_num_threads(1)  # on which every network runs where several run side by side
     seen = counted(monkeypatch)
     size = ("--batch-size", "4")
     frame = started("plain.pth", *FEW, *size, "--output-dir", "with")["distributions"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -46,11 +45,9 @@ class Kept(Observer):
 
 
 @pytest.fixture
-def two_cores() -> Iterator[None]:
-    before = torch.get_num_threads()
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(side_by_side, "own_cores", lambda: 2)
     torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
 
 
 def crops() -> list[Batch]:
@@ -72,12 +69,11 @@ def run(models: dict[str, nn.Module], settings: ForwardSettings | None = None) -
 
 
 @pytest.mark.usefixtures("two_cores")
-def test_each_network_gives_what_it_gives_alone_on_one_core() -> None:
+def test_each_network_gives_what_it_gives_alone() -> None:
     models: dict[str, nn.Module] = {f"m{i}": tiny_network(i) for i in range(5)}
     together = run(models)
     assert any(name.startswith("network") for name in together.threads)
     assert torch.get_num_threads() == 2
-    torch.set_num_threads(1)
     for name, model in models.items():
         alone = run({name: model})
         assert alone.threads == {"MainThread"}
@@ -130,3 +126,12 @@ def test_an_error_of_one_network_ends_the_run() -> None:
     with pytest.raises(ValueError, match="broken"):
         list(run_batches(models, [parse("gaussian:15")], crops(), [watch]))
     assert torch.get_num_threads() == 2
+
+
+def test_processes_on_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
+    every = side_by_side.own_cores()
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(2 * every))
+    assert side_by_side.own_cores() == 1
+    with side_by_side.workers({"a": tiny_network(), "b": tiny_network(1)}, "cpu") as workers:
+        assert workers.pool is None

@@ -102,7 +102,6 @@ def test_differences_of_models_leave_the_same_photographs_out(folder):
 
 
 def test_controls_cost_their_views_and_change_nothing_else(folder, monkeypatch):
-    torch.set_num_threads(1)  # on which every network runs where several run side by side
     seen = counted(monkeypatch)
     size = ("--batch-size", "12")
     frame = started("plain.pth", *FEW, *size, "--output-dir", "with")["srga"]
