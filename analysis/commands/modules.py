@@ -41,7 +41,7 @@ def from_python(
     Without names, files are named as on the command line, and modules after their class.
 
     Raises:
-        BadInput: none, something else, or a model that cannot be used.
+        BadInput: none, something else, a name twice, or a model that cannot be used.
     """
     named = named_models(models)
     networks: dict[str, Denoiser] = {}
@@ -51,6 +51,8 @@ def from_python(
             networks[name] = denoiser(name, given, settings, device)
             continue
         for own, model in names_of_trainings(name, given).items():
+            if own in named or own in networks:
+                raise BadInput(f"two models are named {own!r}: give one of them another name")
             networks[own] = denoiser(own, model, settings, device)
             training_of[own] = name
     trainings.marked(networks, training_of)
@@ -107,8 +109,9 @@ def trainings_given(model: Any) -> Any:
     Raises:
         BadInput: an empty list, or a pattern that matches no file.
     """
-    if isinstance(model, str):
-        given: list[Any] = [*matching(model)]
+    if isinstance(model, str | Path):
+        files = matching(str(model))
+        given: list[Any] = [model] if files == [str(model)] else [*files]
     elif isinstance(model, list | tuple):
         given = list(model)
         if not given:
