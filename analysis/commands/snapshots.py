@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -117,8 +118,29 @@ def load(
             steps, unused = by_step(run, of_run, option)
             models |= steps
             left_out += unused
+        if not together:
+            check_trainings(folders_of(runs), models)
         named = replace(inputs, models=models, skipped=(*inputs.skipped, *left_out))
         return named.with_models({})
+
+
+def check_trainings(
+    folders: Mapping[str, Mapping[str, Path]], models: Mapping[str, Denoiser]
+) -> None:
+    """Check that the snapshots of each model's trainings are of different trainings of one network.
+
+    Args:
+        folders: see `folders_of`.
+        models: every snapshot of every training.
+
+    Raises:
+        BadInput: see `trainings.check`.
+    """
+    for model, own in folders.items():
+        if len(own) > 1:
+            of = {n: copy(one) for n, one in models.items() if one.source[SNAPSHOT]["run"] in own}
+            trainings.marked(of, dict.fromkeys(of, model))
+            trainings.check(of, network_key)
 
 
 def by_step(
@@ -147,6 +169,11 @@ def by_step(
             f"{option} {run}: {plural(len(common), 'step')} with a snapshot of every training; "
             "expected two or more, such as snapshot-000500.pth"
         )
+    left_out += [
+        f"left out {training}, step {step:,}: not all trainings of {run} have this step"
+        for training, own in steps.items()
+        for step in sorted(set(own) - set(common))
+    ]
     found = {}
     for step in common:
         model = f"{run}, step {step:,}"

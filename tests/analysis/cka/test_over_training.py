@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from shutil import copy
+from shutil import copy, copytree
 
 import numpy as np
 import pandas as pd
@@ -14,6 +14,8 @@ from analysis.cka.command import ANALYSIS, compare
 from analysis.cka.over_training.command import compare_snapshots
 from analysis.cka.over_training.result import OverTrainingResult
 from analysis.cka.over_training.tables import END, NOISES
+from analysis.cka.settings import CKASettings
+from analysis.commands import snapshots
 from analysis.commands.command import run_arguments
 from mtd.utils.errors import BadInput
 from tests.helpers.control_runs import CONFIG, draw_photographs
@@ -90,6 +92,21 @@ def test_no_panel_is_cut_off(one: OverTrainingResult) -> None:
         values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
         low, high = axes.get_ylim()
         assert low < np.nanmin(values) and np.nanmax(values) < high
+
+
+def test_the_end_is_the_last_step_that_all_trainings_have(place: Path, tmp_path: Path) -> None:
+    for run in ("b1", "b2"):
+        copytree(place / run, tmp_path / run)
+    save_tiny(tmp_path / "b2" / "snapshot-002000.pth", 9, CONFIG)
+    settings = CKASettings(crop=16, limit=4, over_training=(f"mine={tmp_path}/b*",))
+    inputs = snapshots.load(settings.over_training, settings, None, "--over-training")
+    assert {of.step for of in snapshots.of_models(inputs).values()} == set(STEPS)
+    line = "left out mine (b2), step 2,000: not all trainings of mine have this step"
+    assert line in inputs.messages
+
+
+def test_the_end_of_training_is_told_with_its_step(one: OverTrainingResult) -> None:
+    assert f"with the end of training (step {STEPS[-1]:,})" in " ".join(one.sentences())
 
 
 def test_a_saved_run_is_read_again(one: OverTrainingResult, tmp_path: Path) -> None:

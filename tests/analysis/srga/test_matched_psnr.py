@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import copytree
 
 import numpy as np
 import pytest
@@ -114,3 +115,10 @@ def test_the_command(
         run_arguments(ANALYSIS, ["masked.pth", *runs])
     with pytest.raises(BadInput, match="score_snapshots"):
         score_models("masked.pth", matched_psnr=["x"])
+
+
+def test_a_training_counts_once(place: Path, tmp_path: Path) -> None:
+    copytree(place / "b1", tmp_path / "copy")
+    runs = {"b": [place / "b1", tmp_path / "copy"]}
+    with pytest.raises(BadInput, match="hold equal weights; give each training once"):
+        score_snapshots(runs, images=place / "photos", **SETTINGS)
