@@ -200,7 +200,8 @@ def averaged(frame: pd.DataFrame, trainings: Trainings) -> pd.DataFrame:
 
     Args:
         frame: with the column `model`, of each training as many rows, in the same order. Texts and
-            truth values are those of the first training.
+            truth values are those of the first training, but in the column `reason` of the first
+            that has one: without a value of each training there is no mean.
         trainings: by model.
     """
     import pandas as pd
@@ -213,5 +214,7 @@ def averaged(frame: pd.DataFrame, trainings: Trainings) -> pd.DataFrame:
             if all(first[column].equals(other[column]) for other in others):
                 continue  # counts stay whole numbers
             first[column] = sum((other[column] for other in others), first[column]) / len(names)
+        for other in others if "reason" in first else ():
+            first["reason"] = first.reason.where(first.reason != "", other.reason)
         parts.append(first.assign(model=model))
     return pd.concat(parts, ignore_index=True)

@@ -6,6 +6,8 @@ from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -85,6 +87,19 @@ def test_python_takes_modules() -> None:
     assert inputs.trainings == {"mine": ("mine (1)", "mine (2)")}
 
 
+def test_python_takes_patterns_as_paths(runs: Path) -> None:
+    inputs = load_inputs({"b": runs / "b*" / "model.pth"}, SETTINGS)
+    assert inputs.trainings == {"b": ("b (b1)", "b (b2)", "b (b10)")}
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_python_models_do_not_take_the_place_of_a_training(runs: Path, order: int) -> None:
+    files = [runs / "b1" / "model.pth", runs / "b2" / "model.pth"]
+    models = {"a": files, "a (b1)": runs / "other.pth"}
+    with pytest.raises(BadInput, match="two models are named 'a \\(b1\\)'"):
+        load_inputs(dict(list(models.items())[::order]), SETTINGS)
+
+
 def test_the_manifest_has_the_model_with_its_trainings(runs: Path) -> None:
     requests = resolve_requests(parsed(f"baseline={runs}/b*/model.pth"))
     inputs = load_inputs(requests, SETTINGS)
@@ -136,8 +151,6 @@ def test_a_name_that_is_taken_is_refused(runs: Path) -> None:
 
 
 def test_rows_of_single_trainings() -> None:
-    import pandas as pd
-
     frame = pd.DataFrame({"model": ["a (1)", "a (2)", "b"], "value": [1.0, 2.0, 3.0]})
     rows = trainings.by_training(frame, {"a": ("a (1)", "a (2)"), "b": ("b",)})
     assert rows.to_dict("list") == {
@@ -145,3 +158,13 @@ def test_rows_of_single_trainings() -> None:
         "training": ["a (1)", "a (2)"],
         "value": [1.0, 2.0],
     }
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_a_mean_without_a_value_has_the_reason_of_any_training(missing: int) -> None:
+    values, reasons = [1.0, 2.0], ["", ""]
+    values[missing], reasons[missing] = float("nan"), "its features do not vary"
+    frame = pd.DataFrame({"model": ["a (1)", "a (2)"], "value": values, "reason": reasons})
+    mean = trainings.averaged(frame, {"a": ("a (1)", "a (2)")}).iloc[0]
+    assert np.isnan(mean.value)
+    assert mean.reason == "its features do not vary"
