@@ -169,7 +169,7 @@ def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
     what = f"one window of each of {plural(crops, 'crop')} of {plural(photographs, 'photograph')}"
     return [
         *text,
-        f"These numbers are means over {what}. A wide map is no merit by itself.",
+        f"These numbers are means over {what}. A wider map is not better in itself.",
         *about_intervals(photographs, manifest),
     ]
 

@@ -211,7 +211,8 @@ def scope(rows: pd.DataFrame) -> list[str]:
     """The limits of what the numbers show."""
     text = training_reading.units(rows)
     if rows.best_out_psnr.notna().any():
-        text[-1] += " Best steps are chosen on these same curves, which makes their PSNR too high."
+        of = "Each training has its own best step," if "trainings" in rows else "Best steps are"
+        text[-1] += f" {of} chosen on these same curves, which makes their PSNR too high."
     return text
 
 

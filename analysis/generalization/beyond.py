@@ -257,8 +257,9 @@ def weak_filters(frames: Frames, metric: str) -> list[str]:
     rows = rows[rows.gain < 0]
     if rows.empty:
         return []
+    blur = code(rows.reference.iloc[0])
     return [
-        f"These filters are themselves below the blur ({code(rows.reference.iloc[0])}), so "
+        f"On average these filters are themselves below the blur ({blur}), so "
         f"that to be beyond them says little: {verdicts.joined(deficits(rows, metric))}."
     ]
 

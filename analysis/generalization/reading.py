@@ -35,8 +35,12 @@ from analysis.text.markdown import (
 )
 from analysis.text.rows import reaches, records
 from analysis.text.terminal import plural
+from analysis.text.trainings import counts
 
 RULE = f"95% interval without 0, p < {LEVEL:g} after Holm's correction"
+
+P_VALUES = "P-values are over photographs alone: they say nothing about other trainings."
+"""What is said of them where intervals are over trainings too."""
 
 Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
@@ -307,7 +311,8 @@ def others(frames: Frames, metric: str) -> list[str]:
 
 def scope(frames: Frames, manifest: Manifest) -> list[str]:
     """What the intervals are about, or why there are none."""
-    return about_intervals(summary.photographs(frames["noises"]), manifest)
+    text = about_intervals(summary.photographs(frames["noises"]), manifest)
+    return [*text, *([P_VALUES] if max(counts(manifest).values(), default=1) > 1 else [])]
 
 
 def notes(frames: Frames, manifest: Manifest) -> list[str]:

@@ -16,7 +16,9 @@ from analysis.text.intervals import bands
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
 
-CONTROLS_DRAWN = "dashed: ceiling; dotted: floor; gray: untrained networks, mean ± SD"
+CONTROLS_DRAWN = (
+    "dashed: ceiling; dotted: floor (half the patches)\ngray: untrained networks, mean ± SD"
+)
 """What the lines of `draw_controls` are."""
 
 

@@ -36,7 +36,8 @@ def figure(frame: pd.DataFrame) -> Figure:
         axes.axvline(float(frame.target.iloc[0]), color="0.4", ls=":", lw=1)
         axes.set_title(noise, fontsize=10)
         axes.grid(alpha=0.3)
-    for axes in grid[-1]:
+    for axes in grid.flat[max(0, len(noises) - columns) : len(noises)]:  # the lowest of each column
+        axes.tick_params(labelbottom=True)
         axes.set_xlabel("PSNR under the reference (dB)", fontsize=9)
     for axes in grid[:, 0]:
         axes.set_ylabel("SRGA, lower is closer", fontsize=9)

@@ -190,6 +190,7 @@ def test_pictures_say_which_training_they_are_of(together):
 
 def test_sentences_say_what_intervals_speak_of(together):
     text = " ".join(together.sentences())
+    assert "P-values are over photographs alone" in text
     assert "`base` is the mean over three trainings" in text
     assert "not other trainings" not in text
     assert "photographs and trainings together" in text

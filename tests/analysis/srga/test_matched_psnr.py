@@ -6,6 +6,7 @@ from pathlib import Path
 from shutil import copytree
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -14,6 +15,7 @@ from analysis.commands.command import run_arguments
 from analysis.commands.snapshots import Snapshot
 from analysis.srga.command import ANALYSIS, score_models
 from analysis.srga.matched_psnr.command import score_snapshots
+from analysis.srga.matched_psnr.figures import figure
 from analysis.srga.matched_psnr.reading import FAR
 from analysis.srga.matched_psnr.result import MatchedResult
 from analysis.srga.matched_psnr.tables import snapshots
@@ -86,6 +88,18 @@ def test_of_equal_distances_the_later_step_is_chosen() -> None:
     psnr = {"a 1": 29.5, "a 2": 30.5, "b 1": 30.0}
     frame = snapshots(scores, psnr, where, {"a": "a", "b": "b"}, ["x", "y"])
     assert list(frame.chosen) == [False, True, True]
+
+
+def test_the_lowest_panel_of_each_column_has_a_labelled_axis(matched: MatchedResult) -> None:
+    rows = matched.snapshots
+    rows = rows[rows.noise == rows.noise.iloc[0]]
+    five = pd.concat([rows.assign(noise=f"poisson:{i}") for i in range(1, 6)])
+    drawn = figure(five)
+    panels = [axes for axes in drawn.axes if axes.lines]
+    assert len(panels) == 5
+    labelled = [axes.xaxis.get_tick_params()["labelbottom"] for axes in panels]
+    assert labelled == [False, False, True, True, True]
+    assert [bool(axes.get_xlabel()) for axes in panels] == labelled
 
 
 def test_sentences_and_figures(matched: MatchedResult, tmp_path: Path) -> None:
