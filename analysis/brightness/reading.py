@@ -69,8 +69,8 @@ def shift_of(row: Mapping[str, Any], size: float) -> str:
     found = verdicts.verdict(low, high, int(row["photographs"]))
     if found != "shown":
         return (
-            f"{where}: outputs differ in brightness by {bounded(shift, low, high, signed=True)} "
-            f"levels, {verdicts.in_words(found)}; crop by crop they are {number(size)} levels off."
+            f"{where}: shift in brightness of {bounded(shift, low, high, signed=True)} levels: "
+            f"{verdicts.in_words(found)}; single crops are {number(size)} levels off on average."
         )
     side = "bright" if shift > 0 else "dark"
     bounds = (low, high) if shift > 0 else (-high, -low)

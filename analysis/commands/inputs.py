@@ -335,7 +335,7 @@ def load_models(models: Models, settings: Settings, device: str) -> dict[str, De
         }
         check_sigmas(requests, loaded)
         given = zip(names, requests, strict=True)
-        trainings.marked(loaded, {name: of.name for name, of in given if of.name not in ("", name)})
+        trainings.mark(loaded, {name: of.name for name, of in given if of.name not in ("", name)})
     else:
         from analysis.commands.modules import from_python
 

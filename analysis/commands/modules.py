@@ -55,7 +55,7 @@ def from_python(
                 raise BadInput(f"two models are named {own!r}: give one of them another name")
             networks[own] = denoiser(own, model, settings, device)
             training_of[own] = name
-    trainings.marked(networks, training_of)
+    trainings.mark(networks, training_of)
     return networks
 
 

@@ -139,7 +139,7 @@ def check_trainings(
     for model, own in folders.items():
         if len(own) > 1:
             of = {n: copy(one) for n, one in models.items() if one.source[SNAPSHOT]["run"] in own}
-            trainings.marked(of, dict.fromkeys(of, model))
+            trainings.mark(of, dict.fromkeys(of, model))
             trainings.check(of, network_key)
 
 
@@ -182,7 +182,7 @@ def by_step(
             name = model if len(steps) == 1 else f"{training}, step {step:,}"
             network.source = {**network.source, SNAPSHOT: Snapshot(run, step)._asdict()}
             if name != model:
-                trainings.marked({name: network}, {name: model})
+                trainings.mark({name: network}, {name: model})
             found[name] = network
     trainings.check(found, network_key)
     return found, left_out
@@ -196,7 +196,7 @@ def of_models(inputs: RunInputs) -> dict[str, Snapshot]:
     }
 
 
-def said(manifest: Mapping[str, Any]) -> dict[str, Snapshot]:
+def from_manifest(manifest: Mapping[str, Any]) -> dict[str, Snapshot]:
     """Run and step of every model, from a run's manifest."""
     return {name: Snapshot(**about[SNAPSHOT]) for name, about in manifest["models"].items()}
 

@@ -50,7 +50,7 @@ def names_for(name: str, paths: Sequence[str]) -> list[str]:
     return [f"{name} ({text})" for text in texts]
 
 
-def marked(models: Mapping[str, Denoiser], of: Mapping[str, str]) -> None:
+def mark(models: Mapping[str, Denoiser], of: Mapping[str, str]) -> None:
     """Note in the source of each network which model it is a training of.
 
     Args:

@@ -109,7 +109,7 @@ def _run_batch(
         for view in views
     }
     observations = [_look_up(watch, keys, cache) for watch in watches]
-    together = side_by_side.beside([models[view.model] for view in views], batch, settings)
+    together = side_by_side.at_a_time([models[view.model] for view in views], batch, settings)
     for noise in noises:
         of_noise = [view for view in views if view.noise == noise.spec]
         lacking = {view: [o for o in observations if o.lacks(view)] for view in of_noise}

@@ -111,7 +111,7 @@ def independent(models: Mapping[str, nn.Module]) -> bool:
     return len(set(modules)) == len(modules)
 
 
-def beside(models: Sequence[nn.Module], batch: Batch, settings: ForwardSettings) -> int:
+def at_a_time(models: Sequence[nn.Module], batch: Batch, settings: ForwardSettings) -> int:
     """How many networks may run at a time on a batch, within the memory of the settings."""
     height, width = batch.size
     pixels = len(batch.crops) * height * width

@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.cka.figures import MEASURES, cells, measure, removed
 from analysis.cka.over_training.tables import CHANGE, END, NAME
 from analysis.cka.reading_quarter import in_brackets, judged, smallest, where
-from analysis.commands.snapshots import said
+from analysis.commands.snapshots import from_manifest
 from analysis.text import verdicts
 from analysis.text.intervals import about_intervals
 from analysis.text.markdown import bounded, code
@@ -73,7 +73,7 @@ def change(frames: Frames, rows: pd.DataFrame, manifest: Manifest) -> str:
     column = measure(rows)
     name = f"{MEASURES[column]} in the last quarter of the {where(frames)}"
     if first["against"] == END:
-        end = max(of.step for of in said(manifest).values() if of.run == first["run"])
+        end = max(of.step for of in from_manifest(manifest).values() if of.run == first["run"])
         what = f"Under {code(first['noise_a'])}, {name} with the end of training (step {end:,})"
     else:
         what = f"{name} between {code(first['noise_a'])} and {code(first['noise_b'])}"

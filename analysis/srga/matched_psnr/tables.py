@@ -78,6 +78,6 @@ def chosen(inputs: RunInputs, frame: pd.DataFrame, where: Mapping[str, Snapshot]
     steps = dict(zip(rows.training, rows.step, strict=True))
     kept = [name for name, of in where.items() if steps[of.run] == of.step]
     models = {name: copy(inputs.models[name]) for name in kept}
-    trainings.marked(models, {name: model_of[where[name].run] for name in kept})
+    trainings.mark(models, {name: model_of[where[name].run] for name in kept})
     subset = inputs.subset(models=kept)
     return replace(subset, models=models)

@@ -146,12 +146,12 @@ def test_a_model_that_brightens_is_found_and_said(folder, monkeypatch):
         assert bright.shift_low > 0 > dark.shift_high
         assert bright.matching > plain.matching + 0.5 and dark.matching > plain.matching + 0.5
         assert (
-            f"hidden under {spec}: outputs differ in brightness by {bright['shift']:+.2f} "
-            f"[{bright.shift_low:+.2f}, {bright.shift_high:+.2f}] levels, {TOO_FEW}; crop by crop"
+            f"hidden under {spec}: shift in brightness of {bright['shift']:+.2f} "
+            f"[{bright.shift_low:+.2f}, {bright.shift_high:+.2f}] levels: {TOO_FEW}; single crops"
         ) in summary
         assert (
-            f"dark under {spec}: outputs differ in brightness by {dark['shift']:+.2f} "
-            f"[{dark.shift_low:+.2f}, {dark.shift_high:+.2f}] levels, {TOO_FEW}; crop by crop"
+            f"dark under {spec}: shift in brightness of {dark['shift']:+.2f} "
+            f"[{dark.shift_low:+.2f}, {dark.shift_high:+.2f}] levels: {TOO_FEW}; single crops"
         ) in summary
     each = tables(path)["images"].set_index(["model", "noise"])["shift"].abs()
     for names, values in each.groupby(level=[0, 1]):
@@ -182,10 +182,10 @@ ROW = {
     [
         (
             {},
-            "differ in brightness by +0.10 [-0.20, +0.40] levels, not shown; crop by crop they "
-            "are 1.50 levels off",
+            "shift in brightness of +0.10 [-0.20, +0.40] levels: not shown; single crops are "
+            "1.50 levels off on average",
         ),
-        ({"shift_low": 0.0}, "levels, not shown;"),
+        ({"shift_low": 0.0}, "levels: not shown;"),
         (
             {"shift_low": 0.05},
             "outputs are shown to be too bright, by 0.10 [0.05, 0.40] levels. Matching brightness "

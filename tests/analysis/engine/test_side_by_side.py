@@ -105,8 +105,8 @@ def test_other_networks_are_not_run_in_threads() -> None:
 @pytest.mark.usefixtures("two_cores")
 def test_memory_limits_how_many_run_at_a_time() -> None:
     batch, models = crops()[0], [tiny_network(), tiny_network(1)]
-    assert side_by_side.beside(models, batch, ForwardSettings()) >= 2
-    assert side_by_side.beside(models, batch, ForwardSettings(memory=1)) == 1
+    assert side_by_side.at_a_time(models, batch, ForwardSettings()) >= 2
+    assert side_by_side.at_a_time(models, batch, ForwardSettings(memory=1)) == 1
     little = run({"a": models[0], "b": models[1]}, ForwardSettings(memory=2**18, tile="off"))
     assert little.threads == {"MainThread"}
 
