@@ -192,14 +192,14 @@ ROW = {
             "and contrast of each crop, which never lowers PSNR, adds 0.50 dB (mean without an "
             "interval).",
         ),
-        ({"shift_low": 0.05, "photographs": 9}, f"+0.10 [+0.05, +0.40] levels, {TOO_FEW}; crop by"),
+        ({"shift_low": 0.05, "photographs": 9}, f"+0.10 [+0.05, +0.40] levels: {TOO_FEW}; single"),
         (
             {"shift": -3.2, "shift_low": -3.5, "shift_high": -2.9},
             "outputs are shown to be too dark, by 3.20 [2.90, 3.50] levels. Matching",
         ),
         (
             {"shift_low": math.nan, "shift_high": math.nan, "photographs": 2},
-            f"+0.10 levels, {TOO_FEW}",
+            f"+0.10 levels: {TOO_FEW}",
         ),
         ({"shift": math.nan, "shift_low": math.nan}, "no numbers, as outputs hold values that"),
     ],
