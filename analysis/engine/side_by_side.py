@@ -115,5 +115,5 @@ def at_a_time(models: Sequence[nn.Module], batch: Batch, settings: ForwardSettin
     """How many networks may run at a time on a batch, within the memory of the settings."""
     height, width = batch.size
     pixels = len(batch.crops) * height * width
-    need = max(pixels * tiling.bytes_per_pixel(model) for model in models)
-    return max(1, int(settings.memory // need)) if need else len(models)
+    need = max((pixels * tiling.bytes_per_pixel(model) for model in models), default=0)
+    return max(1, int(settings.memory // need)) if need else max(1, len(models))
