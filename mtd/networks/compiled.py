@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from threading import Lock
 
 import torch
 from torch import nn
@@ -40,6 +41,31 @@ def is_compiled(module: nn.Module) -> bool:
     )
 
 
+class _Stance:
+    """PyTorch's stance is the process's: it is changed by the first context of any thread that
+    wants it changed, and back by the last."""
+
+    def __init__(self) -> None:
+        self.lock, self.open, self.held = Lock(), 0, ExitStack()
+
+    @contextmanager
+    def eager(self) -> Iterator[None]:
+        with self.lock:
+            if not self.open:
+                self.held.enter_context(torch.compiler.set_stance("force_eager"))
+            self.open += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.open -= 1
+                if not self.open:
+                    self.held.close()
+
+
+_STANCE = _Stance()
+
+
 @contextmanager
 def eager(module: nn.Module) -> Iterator[None]:
     """Run a module without its compiled code.
@@ -61,5 +87,5 @@ def eager(module: nn.Module) -> Iterator[None]:
             "a compiled network, whose layers cannot be recorded with PyTorch "
             f"{torch.__version__}: give the module that was compiled, or use PyTorch 2.6 or newer"
         )
-    with torch.compiler.set_stance("force_eager"):
+    with _STANCE.eager():
         yield

@@ -121,7 +121,7 @@ def test_brightness() -> None:
     models, how = {"own": Brighter(0), "bright": Brighter(3)}, {"noises": ["gaussian:15"]}
     function = analysis.brightness.measure_brightness
     null, shown = function(models, images=scenes(PHOTOGRAPHS), **COMMON, **how).sentences()[:2]
-    assert null.startswith("`own`") and "levels, not shown;" in null
+    assert null.startswith("`own`") and "levels: not shown;" in null
     assert shown.startswith("`bright`") and "outputs are shown to be too bright, by 2.9" in shown
     for text in function(models, images=scenes(FEW), **COMMON, **how).sentences()[:2]:
         assert f"levels, {TOO_FEW};" in text and "shown" not in text

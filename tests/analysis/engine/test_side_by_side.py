@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import ExitStack
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from analysis.engine.forward import ForwardSettings
 from analysis.engine.observer import Batch, Observer, View, Watch
 from analysis.engine.run import batches, run_batches
 from mtd.data.crops import Crop
+from mtd.networks.compiled import eager
 from mtd.noise import parse
 from tests.helpers.networks import tiny_network
 
@@ -135,3 +137,24 @@ def test_processes_on_one_machine_share_its_cores(monkeypatch: pytest.MonkeyPatc
     assert side_by_side.own_cores() == 1
     with side_by_side.workers({"a": tiny_network(), "b": tiny_network(1)}, "cpu") as workers:
         assert workers.pool is None
+
+
+def test_contexts_of_several_threads_leave_compiled_functions_as_they_were() -> None:
+    network, zero = tiny_network(), torch.zeros(1)
+    torch._dynamo.reset()
+    compiled = torch.compile(is_compiled_now, backend="eager", fullgraph=True)
+    with ExitStack() as first:
+        first.enter_context(eager(network))
+        second = ExitStack()
+        thread = threading.Thread(target=lambda: second.enter_context(eager(network)))
+        thread.start()
+        thread.join()
+        first.close()
+        assert compiled(zero) == 0
+        second.close()
+    assert compiled(zero) == 1
+    torch._dynamo.reset()
+
+
+def is_compiled_now(x: torch.Tensor) -> torch.Tensor:
+    return x + 1 if torch.compiler.is_compiling() else x + 0
