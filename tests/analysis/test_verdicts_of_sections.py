@@ -124,7 +124,7 @@ def test_brightness() -> None:
     assert null.startswith("`own`") and "levels: not shown;" in null
     assert shown.startswith("`bright`") and "outputs are shown to be too bright, by 2.9" in shown
     for text in function(models, images=scenes(FEW), **COMMON, **how).sentences()[:2]:
-        assert f"levels, {TOO_FEW};" in text and "shown" not in text
+        assert f"levels: {TOO_FEW}; single" in text and "shown" not in text
 
 
 @pytest.mark.parametrize(
