@@ -8,7 +8,10 @@ import pytest
 
 from tests.helpers.paths import ROOT
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "analysis/README.md")
+DOCUMENTS = (
+    *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "analysis/README.md"),
+    "docs/windows.md",
+)
 
 
 def anchor(heading: str) -> str:

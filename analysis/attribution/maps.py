@@ -10,13 +10,11 @@ from torch import Tensor
 from analysis.attribution import integrated_gradients
 from analysis.attribution.integrated_gradients import Window
 from analysis.attribution.tables import ENDS, NOISY, VALUES, Maps, windows
-from analysis.commands import progress
+from analysis.commands import units
 from analysis.engine import forward as engine_forward
-from analysis.engine.cache import ActivationCache
 from analysis.engine.observer import Batch, View
 from mtd.data.crops import Crop, busiest
 from mtd.data.image_io import Pixels
-from mtd.data.recorded_noise import Recorded
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -59,34 +57,24 @@ def collect(job: AnalysisJob, folder: RunFolder | None = None, *, quiet: bool = 
         folder: keeps finished maps until the run is finished; None for memory.
         quiet: no bar and no messages.
     """
-    from tqdm.auto import tqdm
-
-    inputs, ranks, settings = job.inputs, job.inputs.ranks, job.settings
-    cache = folder.cache if folder is not None else ActivationCache()
+    inputs, settings = job.inputs, job.settings
     entries = [
         (View(model, noise.spec), i)
         for i in range(len(inputs.crops))
         for noise in inputs.noises
         for model in inputs.models
     ]
-    talks = ranks.first and not quiet
-    if talks and folder is not None:
-        progress.report_models(inputs)
     places = windows(job.manifest)
-    own: dict[tuple[View, int], dict[str, Tensor]] = {}
-    numbers = ranks.indices_for_rank(len(entries))
-    for number in tqdm(numbers, unit="map", disable=None if talks else True):
-        view, i = entries[number]
-        key = cache_key(inputs, view, inputs.crops[i], places[i], settings, job.analysis.version)
-        cached = cache.get(key)
-        if cached is None:
-            tensors = make(inputs, view, inputs.crops[i], places[i], settings)
-            cached = cache.put(key, tensors)
-        own[view, i] = cached.tensors()
-    gathered: dict[tuple[View, int], dict[str, Tensor]] = {}
-    for part in ranks.gather(own):
-        gathered |= part
-    return {entry: gathered[entry] for entry in entries}
+
+    def key(entry: tuple[View, int]) -> dict[str, Any]:
+        view, i = entry
+        return cache_key(inputs, view, inputs.crops[i], places[i], settings)
+
+    def map_of(entry: tuple[View, int]) -> dict[str, Tensor]:
+        view, i = entry
+        return make(inputs, view, inputs.crops[i], places[i], settings)
+
+    return units.collect(job, entries, key, map_of, folder, quiet=quiet, name="map")
 
 
 def make(
@@ -112,24 +100,11 @@ def make(
 
 
 def cache_key(
-    inputs: RunInputs,
-    view: View,
-    crop: Crop,
-    window: Window,
-    settings: AttributionSettings,
-    version: int,
+    inputs: RunInputs, view: View, crop: Crop, window: Window, settings: AttributionSettings
 ) -> dict[str, Any]:
     """Everything that decides a map."""
-    noise = next(noise for noise in inputs.noises if noise.spec == view.noise)
-    recorded = noise.digest([crop]) if isinstance(noise, Recorded) else None
-    how = inputs.forward
     return {
-        "attribution": version,
-        "model": [view.model, how.identity.get(view.model)],
-        "noise": [view.noise, recorded, how.seed, how.quantize],
-        "masks": [how.pairing, how.input_mask] if how.input_mask else how.pairing,
-        "run": torch.device(how.device).type,
-        "crop": crop.digest,
+        **units.key_of(inputs, view, [crop]),
         "window": list(window),
         "sigma": settings.blur,
         "steps": settings.steps,
