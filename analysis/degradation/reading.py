@@ -23,15 +23,15 @@ Manifest = Mapping[str, Any]
 
 LEGEND = """\
 last features: those before the last convolution; of the last layer if those were not recorded.
-CH: Calinski-Harabasz index, variance between over within classes, larger for more distinct groups;
+CH: Calinski-Harabasz index, variance between classes over variance within; larger: more distinct;
 by noise, content counts as variance within: random labels give 1, below 1 content outweighs noise.
 within crops: the same once each crop's mean is removed, near 1 if noise left no common trace.
 probe: how often a linear classifier identifies the noise of unseen crops; chance is {:.2f}.
 Features that sort by noise are read as generalizing worse (after Liu et al. 2021, 2023)."""
 
 CONTROLS = """\
-ceiling: CH when the classes are as many draws of the first noise. untrained: random weights, mean
-± SD."""
+ceiling: CH of classes that differ in the draw of the first noise alone, not in its kind.
+untrained: random weights, mean ± SD."""
 
 
 def marked(frame: pd.DataFrame, which: str) -> pd.DataFrame:
@@ -97,7 +97,7 @@ def against_controls(part: pd.DataFrame) -> list[str]:
     """
     text = []
     for name, what in (
-        ("ceiling", "of as many draws of the first noise as classes (the ceiling)"),
+        ("ceiling", "of classes that are draws of the first noise (the ceiling)"),
         ("untrained", "of untrained networks"),
     ):
         known = part[part[f"over_{name}"].notna()] if f"over_{name}" in part else part[:0]

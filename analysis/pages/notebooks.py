@@ -212,8 +212,9 @@ def environment(scratch: Path, folder: Path) -> Iterator[None]:
     """
     profile = scratch / "profile_default"
     profile.mkdir()
-    lines = ("c.IPKernelApp.log_level = 40", "c.IPKernelApp.ignore_cwd = True")
-    # the first: it would warn that it is reachable, though from this machine alone
+    lines = ("c.IPKernelApp.log_level = 50", "c.IPKernelApp.ignore_cwd = True")
+    # the first: it would warn that it is reachable, though from this machine alone, and that it was
+    # interrupted when it ends
     (profile / "ipython_kernel_config.py").write_text("\n".join(lines) + "\n")
     new = {
         "PYTHONPATH": os.pathsep.join(search_path(folder)),

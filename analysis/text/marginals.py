@@ -100,8 +100,9 @@ def by_noise(
         sentences += lowest(rows, models)
     if same:
         sentences.append(
-            f"Models are not compared under {codes(same)}, where none is shown to differ from "
-            "another draw of the reference noise."
+            f"Noise by noise, models are not compared under {codes(same)}, where none is shown to "
+            "differ from another draw of the reference noise; the means are over these noises, "
+            "too."
         )
     return sentences
 

@@ -81,7 +81,7 @@ def test_models_are_not_compared_where_neither_is_above_its_ceiling():
     how = {"differences": ModelDifferences(pairs, "t.csv"), "within": controls.within(frame)}
     text = " ".join(by_noise(tidy(frame, "srga"), "SRGA", **how))
     assert "Between models, `b` - `a` is +1.00 [+0.80, +1.20]: shown." in text
-    assert "Models are not compared under `y`, where none is shown to differ" in text
+    assert "models are not compared under `y`, where none is shown to differ" in text
     alone = frame[frame.noise == "y"]
     how["differences"] = ModelDifferences(pairs[pairs.noise == "y"], "t.csv")
     text = " ".join(by_noise(tidy(alone, "srga"), "SRGA", **how))
