@@ -117,6 +117,7 @@ def lines(facts: dict[str, Any]) -> list[str]:
         "value range": f"0 to {facts['value_range']:g}",
         "channel order": facts["channel_order"],
         "residual": facts["residual"] if facts["residual"] != "none" else "",
+        "wrapper": facts["wrap"] if facts["wrap"] != "none" else "",
         "noise level": _level(facts),
         "mask policy": f"{facts['mask_policy']}{drawn}",
         "mask source": facts["mask_source"],

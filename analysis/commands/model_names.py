@@ -80,6 +80,7 @@ def settings_of(request: ModelRequest) -> dict[str, Any]:
         "channel order": None if how.bgr is None else "bgr" if how.bgr else "rgb",
         "grayscale": "per-channel" if how.per_channel else None,
         "residual": how.residual,
+        "wrap": how.wrap,
         "options": None if how.options is None else str(how.options),
     }
     return {name: value for name, value in given.items() if value is not None}

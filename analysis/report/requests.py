@@ -113,6 +113,7 @@ def _flags(options: LoadOptions) -> list[tuple[str, str]]:
         "--channel-order": None if options.bgr is None else "bgr" if options.bgr else "rgb",
         "--grayscale": "per-channel" if options.per_channel else None,
         "--residual": options.residual,
+        "--wrap": options.wrap,
         "--weights": options.weights,
     }
     return [(option, value) for option, value in given.items() if value is not None]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mtd.utils.errors import BadInput
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from mtd.inference.tiling import Layout, Tile
+    from mtd.networks.normalization import Normalization
     from mtd.utils.seeds import Key
 
 
@@ -27,6 +28,7 @@ def forward(
     keys: Sequence[Key] | None = None,
     input_mask: Tensor | None = None,
     sigma: Tensor | None = None,
+    normalization: Normalization | None = None,
 ) -> Tensor:
     """One call of a network: (B, C, H, W), nominally in [0, 1], to the same shape.
 
@@ -42,6 +44,8 @@ def forward(
             black.
         sigma: (B,), the noise level of each image in [0, 1] units (15 of 255 is 15/255), for a
             noise-conditional network.
+        normalization: of the whole images that `noisy` are tiles of, for a network wrapped by
+            `normalize`; by default that of the visible pixels of `noisy`.
 
     >>> import torch
     >>> from mtd.networks.base import Unchanged
@@ -54,13 +58,38 @@ def forward(
     output: Tensor
     noisy = noisy.clone()
     sigma = None if sigma is None else sigma.clone()
+    more: dict[str, Any] = {}
+    if denoiser is not None and denoiser.normalizes:
+        normalization = normalization or normalization_of(denoiser, noisy, input_mask)
+        more["normalization"] = normalization
     if input_mask is not None:
         if denoiser is not None and denoiser.fills_input_mask:
-            output = denoiser(noisy, keys, input_mask=input_mask.clone())
+            output = denoiser(noisy, keys, input_mask=input_mask.clone(), **more)
             return output
-        noisy = noisy * input_mask.to(noisy.dtype)
-    output = model(noisy) if denoiser is None else denoiser(noisy, keys, sigma=sigma)
+        visible = input_mask.to(noisy.dtype)
+        noisy = noisy * visible
+        if normalization is not None:  # black is what the network itself is given
+            noisy = noisy + normalization.undo(noisy.new_zeros(())) * (1 - visible)
+    output = model(noisy) if denoiser is None else denoiser(noisy, keys, sigma=sigma, **more)
     return output
+
+
+def normalization_of(
+    model: nn.Module, images: Tensor, input_mask: Tensor | None = None
+) -> Normalization | None:
+    """How whole images are normalized for a network that `normalize` wraps; None for any other.
+
+    Args:
+        model: any.
+        images: (B, C, H, W).
+        input_mask: boolean (B, 1, H, W); masked pixels do not count.
+    """
+    from mtd.networks.base import Denoiser
+    from mtd.networks.normalization import Normalization
+
+    if not (isinstance(model, Denoiser) and model.normalizes):
+        return None
+    return Normalization.of(images, input_mask)
 
 
 def denoise(
@@ -93,7 +122,8 @@ def denoise(
     the difference is not bounded.
 
     With attention masks on, every tile draws its own masks, keyed by the image's key and the tile's
-    corner, so that the result is another random draw than that of the whole image.
+    corner, so that the result is another random draw than that of the whole image. A network that
+    is wrapped by `normalize` has mean and deviation of the whole image in every tile.
 
     Args:
         model: a network of this package, or any module from images to images of the same size.
@@ -169,16 +199,17 @@ def _denoise_part(
     from mtd.networks.padding import extend
 
     batch, _, height, width = noisy.shape
+    normalization = normalization_of(model, noisy, input_mask)  # of images, not of tiles
     least = tiling.smallest(model)
     padded = extend(noisy, least=least)
     mask = None if input_mask is None else extend(input_mask, least=least)
     if layout.grid is None:
-        output = _call(model, padded, keys, mask, sigma)
+        output = _call(model, padded, keys, mask, sigma, normalization)
         report(batch * height * width)
     else:
 
         def call(tile: Tensor, keys: Sequence[Key], mask: Tensor | None) -> Tensor:
-            return _call(model, tile, keys, mask, sigma)
+            return _call(model, tile, keys, mask, sigma, normalization)
 
         output = tiling.blend(call, padded, keys, mask, layout.grid, report)
     return output[..., :height, :width]
@@ -194,11 +225,12 @@ def _call(
     keys: Sequence[Key],
     mask: Tensor | None,
     sigma: Tensor | None,
+    normalization: Normalization | None,
 ) -> Tensor:
     """A call on the network's device; the output is on the image's device."""
     device = next((p.device for p in model.parameters()), part.device)
     mask = None if mask is None else mask.to(device)
-    output = forward(model, part.to(device), keys, mask, sigma).to(part.device)
+    output = forward(model, part.to(device), keys, mask, sigma, normalization).to(part.device)
     if output.shape != part.shape:
         sizes = f"{list(output.shape)} for {list(part.shape)}"
         raise BadInput(f"the network returns {sizes}: expected the same size")

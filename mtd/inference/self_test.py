@@ -191,7 +191,11 @@ def _choices(model: Denoiser, noisy: Tensor, clean: Tensor) -> Iterator[Choice]:
     gray = model.config.in_chans == 1
     like = next((p for p in model.parameters() if p.is_floating_point()), noisy)
     tested = replace(
-        own, sigma=SIGMA if model.takes_sigma else None, per_channel=gray, residual="none"
+        own,
+        sigma=SIGMA if model.takes_sigma else None,
+        per_channel=gray,
+        residual="none",
+        wrap="none",  # the network's own format is tested
     )
     try:
         for value_range in sorted({1.0, 255.0, own.value_range}):

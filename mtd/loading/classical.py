@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mtd.networks.base import Denoiser
     from mtd.networks.classical import Classical, WithoutLayers
     from mtd.networks.fixed_filter import FixedFilter, FixedFilterConfig
+    from mtd.networks.input_format import Wrap
     from mtd.noise.base import Noise
 
 CLASSICAL, FILTER = "classical:", "filter:"
@@ -105,8 +106,12 @@ def check_options(text: str, options: Any) -> None:
             raise BadInput(f"{text}: {name.replace('_', ' ')} is for the networks of files")
 
 
-def classical(text: str) -> Classical:
+def classical(text: str, wrap: Wrap | None = None) -> Classical:
     """The classical denoiser of a name.
+
+    Args:
+        text: its name.
+        wrap: see `mtd.loading.load.LoadOptions`.
 
     Raises:
         BadInput: an unknown kind, a parameter that is missing or out of range, or a package that is
@@ -122,6 +127,7 @@ of pixels, such as classical:median:3
     from importlib.util import find_spec
 
     from mtd.networks.classical import Classical, ClassicalConfig
+    from mtd.networks.input_format import InputFormat
 
     kind, colon, value = text.removeprefix(CLASSICAL).partition(":")
     if kind not in EXPECTED:
@@ -143,6 +149,7 @@ of pixels, such as classical:median:3
             f"{text}: the noise level is estimated by PyWavelets, which is not installed: "
             "pip install PyWavelets"
         )
+    network.input_format = InputFormat(wrap=wrap or "none")
     network.source = source_of(text, network, {"recognised": "a classical denoiser"})
     return network.eval()
 
@@ -233,7 +240,7 @@ def source_of(text: str, network: WithoutLayers, about: Mapping[str, Any]) -> di
         "architecture": type(network).__name__,
         **about,
         "versions": versions,
-        "usage": {},
+        "usage": network.input_format.to_dict(),
         "policy": str(network.inference.policy),
         "policy_source": "no masks",
         "training": {},

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from mtd.loading.classical import stem
 from mtd.loading.model_names import named_files, spellings, values_by_model
 from mtd.utils import cli
-from mtd.utils.errors import BadInput
+from mtd.utils.errors import BadInput, one_of
 
 if TYPE_CHECKING:
     from mtd.loading.load import LoadOptions
@@ -196,6 +196,13 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
         "from the input; plus: what is added to it; flip: its own residual has the wrong sign",
         **repeatable,
     )
+    group.add_argument(
+        "--wrap",
+        metavar=f"{prefix}HOW",
+        help="normalize: give the network each image with mean 0.5 and standard deviation 0.25 and "
+        "scale its output back, so that contrast and brightness make no difference; none (default)",
+        **repeatable,
+    )
     group.add_argument("--grey", dest="grayscale", help=argparse.SUPPRESS, **repeatable)
 
 
@@ -218,7 +225,7 @@ def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
     ('masked.pth', 25.0)
     """
     from mtd.loading.load import LoadOptions
-    from mtd.networks.input_format import RESIDUALS
+    from mtd.networks.input_format import RESIDUALS, WRAPS
 
     models = _models(args)
     names = spellings(
@@ -237,6 +244,9 @@ def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
     orders = each("--channel-order", args.channel_order, choices=("rgb", "bgr"))
     grayscale = each("--grayscale", args.grayscale, choices=("refuse", "per-channel"))
     residuals = each("--residual", args.residual, choices=RESIDUALS)
+    wraps = each("--wrap", args.wrap)
+    for wrap in wraps:
+        one_of("--wrap", wrap or "none", WRAPS)
     found = [
         ModelRequest(
             model.checkpoint,
@@ -250,6 +260,7 @@ def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
                 bgr=None if orders[i] is None else orders[i] == "bgr",
                 per_channel=grayscale[i] == "per-channel",
                 residual=residuals[i],
+                wrap=wraps[i],
                 factory=model.factory or None,
                 arguments=model.arguments,
                 weights=weights[i],

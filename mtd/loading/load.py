@@ -19,7 +19,7 @@ from mtd.loading.recognition import METADATA, recognize
 from mtd.masking import AttentionSwitch, MaskedInference, MaskPolicy
 from mtd.networks.base import Denoiser
 from mtd.networks.external import ExternalNetwork
-from mtd.networks.input_format import RESIDUALS, InputFormat, Residual, Sigma
+from mtd.networks.input_format import RESIDUALS, WRAPS, InputFormat, Residual, Sigma, Wrap
 from mtd.networks.weights import weights_digest
 from mtd.noise.specs import parse
 from mtd.utils import errors
@@ -48,6 +48,8 @@ class LoadOptions:
         per_channel: whether a grayscale network is called for each channel.
         residual: how the denoised image is made of the input and what the network returns; see
             `mtd.networks.input_format.InputFormat`. By default it is what the network returns.
+        wrap: `normalize` gives the network each image with one mean and standard deviation and
+            scales its output back, see `mtd.networks.normalization`; `none` by default.
         factory: `package.module:name` of a class or function that returns the network.
         arguments: of the factory.
         weights: which weights of the file, by the keys and prefixes that lead to them, with dots;
@@ -66,6 +68,7 @@ class LoadOptions:
     bgr: bool | None = None
     per_channel: bool = False
     residual: Residual | None = None
+    wrap: Wrap | None = None
     factory: str | None = None
     arguments: Mapping[str, Any] = field(default_factory=dict)
     weights: str | None = None
@@ -80,6 +83,8 @@ class LoadOptions:
             "arguments": (isinstance(self.arguments, Mapping), "a mapping"),
             "weights": (isinstance(self.weights, str | None), "keys with dots between them"),
         }
+        if self.wrap is not None:
+            errors.one_of("wrap", self.wrap, WRAPS)
         for name, (valid, what) in expected.items():
             if not valid:
                 raise BadInput(f"{name} {getattr(self, name)!r}: expected {what}")
@@ -112,6 +117,8 @@ def load(
         >>> network = load("baseline.pth")
         >>> network.source["architecture"], network(torch.rand(1, 3, 16, 24)).shape
         ('SwinIR', torch.Size([1, 3, 16, 24]))
+        >>> load("baseline.pth", wrap="normalize").source["usage"]
+        {'wrap': 'normalize'}
         >>> load("filter:classical:blur:0.9@gaussian:15").source["filter"]["noise"]
         ['gaussian:15']
     """
@@ -128,7 +135,7 @@ def load(
         return classical.filter_of(text, network, [parse(noise)] if noise else [])
     if text.startswith(classical.CLASSICAL):
         classical.check_options(text, request)
-        return classical.classical(text)
+        return classical.classical(text, request.wrap)
     return from_file(path_or_name, request).to(resolve_device(device))
 
 
@@ -203,6 +210,7 @@ def input_format(network: Denoiser, described: bool, options: LoadOptions) -> In
         per_channel=own.per_channel or (options.per_channel and grayscale),
         sigma=sigma if network.takes_sigma else None,
         residual=own.residual if options.residual is None else options.residual,
+        wrap=own.wrap if options.wrap is None else options.wrap,
     )
 
 

@@ -15,6 +15,7 @@ from mtd.networks.block_names import BlockNames
 from mtd.networks.config import Config
 from mtd.networks.input_format import InputFormat, Residual
 from mtd.networks.layer_roles import LayerRoles, Prediction
+from mtd.networks.normalization import Normalization
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 
@@ -35,7 +36,8 @@ class Denoiser(nn.Module):
 
     Attributes:
         config: its hyper-parameters; `in_chans` is C.
-        input_format: its value range, channel order and noise level, and what it returns.
+        input_format: its value range, channel order and noise level, what it returns, and whether
+            it is wrapped.
         inference: whether and how attention masks are drawn; without effect for other networks.
         source: where it was loaded from: path, digest, mask policy; empty if it was not loaded.
         mask_draw, mask_draws: index and number of the averaged mask draws, which observers read
@@ -78,6 +80,11 @@ class Denoiser(nn.Module):
     def takes_oracle_sigma(self) -> bool:
         """Whether it is given the level of the noise that was added to its input."""
         return self.takes_sigma and self.input_format.sigma == "oracle"
+
+    @property
+    def normalizes(self) -> bool:
+        """Whether it is wrapped by `normalize`; see `mtd.networks.normalization`."""
+        return self.input_format.wrap == "normalize"
 
     @property
     def fills_input_mask(self) -> bool:
@@ -150,6 +157,7 @@ class Denoiser(nn.Module):
         keys: Sequence[seeds.Key] | None = None,
         *,
         sigma: Tensor | None = None,
+        normalization: Normalization | None = None,
         **options: Any,
     ) -> Tensor:
         """Denoise.
@@ -159,6 +167,8 @@ class Denoiser(nn.Module):
             keys: one per image, on which its attention masks depend.
             sigma: (B,), noise level of each image in [0, 1] units (15 of 255 is 15/255), if the
                 network is noise-conditional and `input_format` has no level.
+            normalization: of the whole images that `x` are tiles of, if the network is wrapped by
+                `normalize`; by default that of `x`, where no `input_mask` hides it.
             options: further arguments of the network's `restore`.
 
         Returns:
@@ -174,9 +184,24 @@ class Denoiser(nn.Module):
         >>> output.shape
         torch.Size([2, 3, 17, 33])
         """
+        level = self._level(x, sigma) if self.takes_sigma else None
+        if not self.normalizes:
+            return self._denoised(x, keys, level, options)
+        of = normalization or Normalization.of(x, options.get("input_mask"))
+        level = None if level is None else level / of.divisor.to(level)
+        return of.undo(self._denoised(of.apply(x), keys, level, options))
+
+    def _denoised(
+        self,
+        x: Tensor,
+        keys: Sequence[seeds.Key] | None,
+        level: Tensor | None,
+        options: dict[str, Any],
+    ) -> Tensor:
+        """Images in the format of the network's authors, and what it returns back in ours."""
         input_format = self.input_format
-        if self.takes_sigma:
-            options["sigma"] = self._level(x, sigma)
+        if level is not None:
+            options["sigma"] = level * input_format.value_range
         given = x
         if input_format.residual != "none":
             x = x.clone()  # which the network may change in place
@@ -211,7 +236,7 @@ class Denoiser(nn.Module):
             raise BadInput(
                 f"a {type(self).__name__} is noise-conditional: give --sigma, in 8-bit levels"
             )
-        return sigma.to(x).view(-1, 1, 1, 1) * self.input_format.value_range
+        return sigma.to(x).view(-1, 1, 1, 1)
 
     def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **options: Any) -> Tensor:
         """Denoise images in the format of the network's authors.

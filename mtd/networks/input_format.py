@@ -1,4 +1,4 @@
-"""The input format of a network: value range, channel order, noise level, and what it returns."""
+"""How a network is called: value range, channel order, noise level, what it returns, a wrapper."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ Sigma = float | Literal["oracle"] | None
 Residual = Literal["none", "minus", "plus", "flip"]
 RESIDUALS: tuple[Residual, ...] = get_args(Residual)
 
+Wrap = Literal["none", "normalize"]
+WRAPS: tuple[Wrap, ...] = get_args(Wrap)
+
 
 @dataclass(frozen=True)
 class InputFormat:
@@ -32,10 +35,13 @@ class InputFormat:
         residual: the denoised image, of the input x and what the network returns, f(x). `none`:
             f(x); `minus`: x − f(x), f(x) being the noise; `plus`: x + f(x); `flip`: 2x − f(x),
             where the network itself adds a residual of the wrong sign.
+        wrap: what is done around the network; `normalize`: it is given each image with mean 0.5 and
+            standard deviation 0.25, and its output is scaled back, see
+            `mtd.networks.normalization`.
 
     Raises:
         BadInput: a value range that is not above 0, a noise level outside 0 to 255, or another
-            residual.
+            residual or wrapper.
 
     >>> InputFormat(value_range=255, bgr=True).to_dict()
     {'value_range': 255, 'bgr': True}
@@ -46,6 +52,7 @@ class InputFormat:
     per_channel: bool = False
     sigma: Sigma = None
     residual: Residual = "none"
+    wrap: Wrap = "none"
 
     def __post_init__(self) -> None:
         if not 0 < self.value_range < math.inf:
@@ -56,6 +63,7 @@ class InputFormat:
         if self.sigma not in (None, "oracle") and not (number and 0 <= float(self.sigma) <= 255):
             raise BadInput(f"sigma {self.sigma}: expected a level from 0 to 255, or oracle")
         one_of("residual", self.residual, RESIDUALS)
+        one_of("wrap", self.wrap, WRAPS)
 
     def denoised(self, x: Tensor, returned: Tensor) -> Tensor:
         """The denoised image, of the input and what the network returns, in one format.
@@ -78,5 +86,6 @@ class InputFormat:
             "per_channel": self.per_channel,
             "sigma": self.sigma,
             "residual": self.residual,
+            "wrap": self.wrap,
         }
         return {k: v for k, v in values.items() if v != getattr(InputFormat, k)}

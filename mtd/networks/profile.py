@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from mtd.networks.base import Denoiser
+from mtd.networks.normalization import Normalization
 from mtd.utils.errors import BadInput
 
 SIZE = 64
@@ -104,7 +105,8 @@ def receptive_field(model: Denoiser, size: int = FIELD) -> Field:
     summed over channels, with respect to the input at q is not 0. p is at the center of a noise
     image of `size` x `size`, or larger where `multiple` requires it; for a network that is not
     translation-equivariant, p takes up to 8 positions in a square of `multiple` pixels. Gradients
-    pass every ReLU; those that underflow in the type of the weights are missed.
+    pass every ReLU; those that underflow in the type of the weights are missed. For a
+    network that is wrapped by `normalize`, mean and deviation of the image are kept fixed.
     """
     if model.reach is not None:
         return Field(model.reach)
@@ -167,9 +169,10 @@ def _image(model: Denoiser, size: int) -> Tensor:
 
 
 def _attempt(model: Denoiser, image: Tensor) -> Tensor:
-    """One call of a network, which may be an external one."""
+    """One call of a network, which may be an external one; a normalization is kept fixed."""
+    fixed = Normalization.of(image.detach()) if model.normalizes else None
     try:
-        output: Tensor = model(image, sigma=image.new_full((1,), LEVEL))
+        output: Tensor = model(image, sigma=image.new_full((1,), LEVEL), normalization=fixed)
     except BadInput:
         raise
     except Exception as error:
@@ -223,6 +226,7 @@ def describe(model: Denoiser, size: int = SIZE) -> dict[str, Any]:
         "value_range": input_format.value_range,
         "channel_order": channel_order(model),
         "residual": input_format.residual,
+        "wrap": input_format.wrap,
         "takes_noise_level": model.takes_sigma,
         "noise_level": input_format.sigma,
         "receptive_field": asdict(field) | {"text": str(field)},

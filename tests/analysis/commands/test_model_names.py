@@ -14,9 +14,11 @@ import torch
 from analysis.cka import command as cka_command
 from analysis.cka.settings import CKASettings
 from analysis.commands import inputs as commands_inputs
+from analysis.commands import progress
 from analysis.commands.command import parser, run_arguments
 from analysis.commands.model_names import twins
 from analysis.commands.modules import from_python
+from analysis.report import requests as report_requests
 from mtd.loading import cli_options
 from mtd.networks import external
 from mtd.utils.errors import BadInput
@@ -96,6 +98,21 @@ def test_one_file_under_two_noise_levels_is_two_models(folder):
     assert list(loaded([single])) == ["f"]
     with pytest.raises(BadInput, match="given twice"):
         requested("f.pth", "f.pth", "--sigma", "f=15")
+
+
+def test_one_file_with_and_without_a_wrapper_is_two_models(folder):
+    torch.save(tiny("DnCNN").state_dict(), "n.pth")
+    requests = requested("n.pth", "n.pth", "--wrap", "n#2=normalize")
+    models = loaded(requests)
+    assert list(models) == ["n", "n (wrap normalize)"] and twins(models) == []
+    plain, wrapped = models.values()
+    assert "wrap" not in plain.source["usage"] and wrapped.source["usage"]["wrap"] == "normalize"
+    assert commands_inputs.identity_of(plain) != commands_inputs.identity_of(wrapped)
+    assert commands_inputs.identity_digest(plain) != commands_inputs.identity_digest(wrapped)
+    assert progress.describe(wrapped.source).startswith("DnCNN (wrap normalize)")
+    again = requested(*report_requests.arguments(requests))
+    assert [request.options.wrap for request in again] == [None, "normalize"]
+    assert report_requests.from_json(report_requests.to_json(requests), "r") == requests
 
 
 def test_two_sets_of_weights_of_one_file_are_two_models(folder):

@@ -42,6 +42,7 @@ def test_levels_as_whole_numbers_are_refused():
         ({"value_range": "255"}, "value_range '255': expected 1 or 255"),
         ({"mask_samples": 2.5}, "mask samples 2.5: expected a whole number"),
         ({"seed": 1.5}, "seed 1.5: expected a whole number"),
+        ({"wrap": "normalise"}, "^wrap 'normalise': did you mean normalize.$"),
         ({"factory": 5}, "factory 5"),
         ({"arguments": {"a": 1}}, "there is no factory"),
         ({"mask_sample": 4}, "no option 'mask_sample' of load; did you mean mask_samples"),

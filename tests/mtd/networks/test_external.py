@@ -364,12 +364,13 @@ def test_options_by_model():
             "--channel-order",
             "a=rgb",
         ),
-        *("--residual", "minus", "--residual", "c=flip"),
+        *("--residual", "minus", "--residual", "c=flip", "--wrap", "normalize", "--wrap=a=none"),
     )
     a, c = found["a.pth"], found["b/c.pth"]
     assert (a.sigma, c.sigma) == (15, "oracle") and (a.value_range, c.value_range) == (255, None)
     assert (a.per_channel, c.per_channel) == (False, True) and (a.bgr, c.bgr) == (False, True)
     assert (a.residual, c.residual) == ("minus", "flip")
+    assert (a.wrap, c.wrap) == ("none", "normalize")
     for arguments, message in (
         (["a.pth", "--sigma", "d=15"], "--sigma d=15: no such model"),
         (["a.pth", "--sigma", "256"], "expected a level from 0 to 255, or oracle"),
@@ -377,6 +378,8 @@ def test_options_by_model():
         (["a.pth", "--value-range", "2"], "expected 1 or 255"),
         (["a.pth", "--channel-order", "a=grb"], "expected rgb or bgr"),
         (["a.pth", "--residual", "a=twice"], "expected none or minus or plus or flip"),
+        (["a.pth", "--wrap", "a=normalise"], "^--wrap 'normalise': did you mean normalize.$"),
+        (["a.pth", "--wrap", "d=normalize"], "--wrap d=normalize: no such model"),
         (["a.pth", "--grayscale", "yes"], "expected refuse or per-channel"),
         (["--model", "m:f"], "--model m:f: give its weights with --checkpoint"),
         (["a.pth", "./a.pth"], "twice, ./a.pth: .* such as --sigma a#2=25 for a noise-conditional"),
