@@ -209,5 +209,5 @@ def test_loaded_models_say_that_they_are_wrapped():
     assert torch.allclose(blur(X), mtd.load("classical:blur:0.9")(X), atol=1e-6)
     level = mtd.load("classical:wavelet", wrap="normalize")
     assert max(errors(level, X)) < 1e-5
-    with pytest.raises(BadInput, match="^wrap 'norm': did you mean normalize.$"):
+    with pytest.raises(BadInput, match=r"^wrap 'norm': did you mean normalize.$"):
         InputFormat(wrap="norm")
