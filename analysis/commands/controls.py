@@ -55,13 +55,27 @@ class ControlInputs:
         """What decides the controls, for the manifest."""
         return {
             "untrained": {model: list(names) for model, names in self.controls.untrained.items()},
-            "untrained_weights": {name: values[1] for name, values in self.identity.items()},
+            "untrained_weights": {
+                name: self.identity[name][1]
+                for names in self.controls.untrained.values()
+                for name in names
+            },
             "other_draws": dict(self.controls.other_draws),
             "clean": self.controls.clean,
             **({"messages": list(self.messages)} if self.messages else {}),
             **(
                 {"further_draws": {k: list(v) for k, v in self.controls.further_draws.items()}}
                 if self.controls.further_draws
+                else {}
+            ),
+            **(
+                {"other_masks": {k: list(v) for k, v in self.controls.other_masks.items()}}
+                if self.controls.other_masks
+                else {}
+            ),
+            **(
+                {"mask_means": {k: list(v) for k, v in self.controls.mask_means.items()}}
+                if self.controls.mask_means
                 else {}
             ),
         }

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands import controls, matched_noises, trainings
+from analysis.commands import controls, matched_noises, repeated_draws, trainings
 from analysis.commands.inputs import manifest_of
 from analysis.engine.observer import Batch, Observer, View, Watch
 from analysis.engine.run import batches, compute_result
@@ -131,6 +131,7 @@ def plan(
     inputs = controls.add(inputs, settings)
     if analysis.draws is not None:
         inputs = controls.drawn(inputs, analysis.draws(inputs.specs))
+    inputs = repeated_draws.add(inputs, settings)
     cut: list[Batch] = []
     observer = None
     if analysis.observer is not None:

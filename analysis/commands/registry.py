@@ -27,6 +27,7 @@ BUILT_IN = (
     "distributions",
     "degradation",
     "sensitivity",
+    "error",
     "attribution",
     "brightness",
     "compare",

@@ -4,6 +4,7 @@
   draw, not to the kind of noise.
 * *Untrained*: networks of the same architecture with random weights. What is the same there is due
   to the architecture and the images, not to training.
+* *Other masks*: a network that masks attention at random, with other draws of its masks.
 
 The *floor*, a layer on other photographs, needs no view of its own.
 """
@@ -31,6 +32,9 @@ class Controls:
         clean: noise that changes nothing, under which every network of the run is wanted, too;
             None where it is not.
         further_draws: by noise, more draws of it, for controls that need several.
+        other_masks: by model, the same network with other draws of its random masks, by name;
+            wanted under every draw of a noise.
+        mask_means: by model, the same network as a mean over more draws of its masks, by name.
     """
 
     other_draws: Mapping[str, str] = field(default_factory=dict)
@@ -38,6 +42,8 @@ class Controls:
     floor: bool = True
     clean: str | None = None
     further_draws: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    other_masks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    mask_means: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def draws(self, noise: str) -> tuple[str, ...]:
         """A noise and all its other draws."""
@@ -79,9 +85,17 @@ class Controls:
     def views(self, views: Iterable[View]) -> list[View]:
         """The controls of views, each once."""
         given = list(views)
-        found = [View(view.model, draw) for view in given for draw in self.draws(view.noise)[1:]]
+        found = [
+            View(name, draw)
+            for view in given
+            for name in (view.model, *self.other_masks.get(view.model, ()))
+            for draw in self.draws(view.noise)
+        ]
         found += [
-            View(name, view.noise) for view in given for name in self.untrained.get(view.model, ())
+            View(name, view.noise)
+            for of in (self.mask_means, self.untrained)
+            for view in given
+            for name in of.get(view.model, ())
         ]
         known = list(dict.fromkeys(found))
         if self.clean is not None:

@@ -73,6 +73,28 @@ def table(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def of_pairs(
+    pairs: Mapping[tuple[str, str], Mapping[str, Series]], photographs: int
+) -> pd.DataFrame:
+    """As `table`, of differences that are no differences of one value of each model.
+
+    Args:
+        pairs: by models a and b, the difference under each noise, with the same photographs left
+            out; the row `mean over noises` is of those under which every pair has one.
+        photographs: their number.
+    """
+    named = {str(place): of for place, of in enumerate(pairs.values())}
+    rows = []
+    for (a, b), own in zip(pairs, named.values(), strict=True):
+        of = with_mean(own, shared(named))
+        known = sum(finite(one) for noise, one in of.items() if noise != MEAN)
+        for noise, one in of.items():
+            level = 1 - (1 - jackknife.LEVEL) / (1 if noise == MEAN else max(1, known))
+            band = interval(one, partial(plain, level=level), level)
+            rows.append((a, b, noise, one.value, *interval(one), *band, photographs))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
 def finite(*series: Series) -> bool:
     """Whether all values are finite."""
     return all(math.isfinite(one.value) for one in series)

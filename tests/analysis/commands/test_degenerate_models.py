@@ -35,6 +35,7 @@ RUNS: dict[str, dict[str, Any]] = {
     "degradation": PAIR,
     "sensitivity": PAIR,
     "brightness": PAIR,
+    "error": PAIR,
     "attribution": PAIR | {"limit": 2, "steps": 2, "side": 4},
     "generalization": PAIR | {"lpips": False},
     "cka": PAIR | {"compare": "cross-noise", "positions": 16},

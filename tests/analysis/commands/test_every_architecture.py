@@ -26,6 +26,7 @@ from analysis.engine import forward as engine_forward
 from analysis.engine import run as engine_run
 from analysis.engine.forward import ForwardSettings
 from analysis.engine.observer import Batch, Watch
+from analysis.error import command as error_command
 from analysis.generalization import command as generalization_command
 from analysis.sensitivity import command as sensitivity_command
 from analysis.srga import command as srga_command
@@ -141,6 +142,12 @@ def test_degradation(folder):
 def test_sensitivity(folder):
     frame = pd.read_csv(run(sensitivity_command, "--noise", "poisson:3") / "sensitivity.csv")
     assert set(frame.model) == {*NAMES}
+
+
+def test_error(folder):
+    few = ("--noise", "poisson:3", "--draws", "2", "--mask-mean", "1")
+    frame = pd.read_csv(run(error_command, *few) / "error.csv")
+    assert set(frame.model) == {*NAMES} and np.isfinite(frame.mse).all()
 
 
 @pytest.mark.slow

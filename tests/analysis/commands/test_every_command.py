@@ -21,7 +21,7 @@ from tests.helpers.run_folders import contents
 
 ANALYSES = (
     *("cka", "generalization", "srga", "distributions", "degradation", "sensitivity"),
-    *("attribution", "brightness", "compare"),
+    *("attribution", "brightness", "error", "compare"),
 )
 COMMANDS = (*(f"analysis.{name}" for name in ANALYSES), "mtd.denoise", "mtd.train", "mtd.testsets")
 COMMANDS = (

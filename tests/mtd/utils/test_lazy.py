@@ -14,6 +14,7 @@ PACKAGES = (
     *("mtd", "analysis", "analysis.cka", "analysis.generalization", "analysis.srga"),
     *("analysis.distributions", "analysis.degradation", "analysis.sensitivity"),
     *("analysis.attribution", "analysis.brightness", "analysis.compare", "analysis.curves"),
+    "analysis.error",
 )
 
 
