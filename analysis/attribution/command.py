@@ -29,7 +29,17 @@ EXAMPLES = """\
   python -m analysis.attribution mine.pth theirs.pth --images photos --crop 128 --limit 8 \\
       --noise gaussian:50 --noise spatial:60
   python -m analysis.attribution mine.pth --window 24,24 --side 8 --steps 200 --attention-mask off
+  python -m analysis.attribution baseline.pth masked.pth --map cem --noise gaussian:50
 """
+
+
+def mode(settings: AttributionSettings) -> Analysis:
+    """Local attribution maps, or with `map` causal effect maps."""
+    if settings.map == "lam":
+        return ANALYSIS
+    from analysis.commands.registry import analysis
+
+    return analysis("causal_effects")
 
 
 def load_inputs(
@@ -75,7 +85,9 @@ def manifest(inputs: RunInputs, settings: AttributionSettings, observer: None) -
     """
     from analysis.attribution import maps
 
-    windows = [maps.place(crop.pixels, settings.side, settings.window) for crop in inputs.crops]
+    windows = [
+        maps.place(crop.pixels, settings.window_side, settings.window) for crop in inputs.crops
+    ]
     return {
         "windows": [list(window) for window in windows],
         "steps": settings.steps,
@@ -159,7 +171,8 @@ ANALYSIS = Analysis(
     title="Attribution",
     description="Map which pixels of its input each model uses to restore one window of its "
     "output, for clean images and under each noise (local attribution maps), and how far they lie "
-    "from it.",
+    "from it; or by how much the window's PSNR falls where a block of the input is replaced "
+    "(causal effect maps).",
     examples=EXAMPLES,
     settings=AttributionSettings,
     load_inputs=load_inputs,
@@ -173,6 +186,7 @@ ANALYSIS = Analysis(
     sentences=sentences,
     main_sentences=main_sentences,
     result=result,
+    mode=mode,
     table_names=("attribution", "attribution_by_training", "attribution_difference"),
     trainings=True,
     keys={"attribution": ("model", "noise", "crop")},
@@ -216,7 +230,10 @@ def attribute(
     Maps*.
     """
     from analysis.attribution.result import AttributionResult
+    from mtd.utils.errors import BadInput
 
+    if settings.get("map", "lam") == "cem":
+        raise BadInput("map 'cem': call analysis.attribution.causal_effects(models) instead")
     result = run_in_memory(ANALYSIS, models, images, progress, **settings)
     assert isinstance(result, AttributionResult)
     return result

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Protocol
+
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
@@ -38,11 +41,44 @@ def window_of(row: pd.Series) -> Window:
     return Window(int(row.window_top), int(row.window_left), int(row.side))
 
 
+class Draw(Protocol):
+    """Draws an input, or a map over it, with the window framed."""
+
+    def __call__(self, axes: Axes, image: Array, values: Array | None, window: Window) -> None:
+        """See `draw_map`."""
+
+
 def maps(frame: pd.DataFrame, pictures: Pictures) -> Figure:
     """Maps of the first crop, an example, over the grayscale input, with the window framed.
 
     They are grouped by noise: the input, then each model. Colors are of |attribution| as a
     share of the map's largest value, on one logarithmic scale.
+    """
+    figure, grid = example(frame, pictures, draw_map, about)
+    bar = figure.colorbar(
+        ScalarMappable(LogNorm(FLOOR, 1), colormaps["inferno"]), ax=grid, shrink=0.8, pad=0.01
+    )
+    bar.set_label("|attribution|, share of the map's largest", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+    heading = (
+        "Which pixels of the input (first of each group) a model uses for the framed window of its "
+        "output\nDI: diffusion index, higher is more pixels; outside: share of the attribution "
+        "that is outside the window"
+    )
+    entitle(figure, heading, frame)
+    return figure
+
+
+def example(
+    frame: pd.DataFrame, pictures: Pictures, draw: Draw, about: Callable[[pd.Series], str]
+) -> tuple[Figure, NDArray[np.object_]]:
+    """The maps of the first crop in one line, grouped by noise: the input, then each model.
+
+    Args:
+        frame: a row for each map.
+        pictures: the maps and inputs.
+        draw: one of them.
+        about: a map's numbers, for its title.
     """
     models, noises = (list(dict.fromkeys(frame[name])) for name in ("model", "noise"))
     i = frame.crop.iloc[0]
@@ -56,25 +92,19 @@ def maps(frame: pd.DataFrame, pictures: Pictures) -> Figure:
         group = line[place * (1 + len(models)) :]
         window = window_of(rows[models[0], noise])
         noisy = pictures["", noise, i]
-        draw_map(group[0], noisy, None, window)
+        draw(group[0], noisy, None, window)
         group[0].set_title(f"{wrapped(named(noise), 16)}\n", fontsize=7)
         for axes, model in zip(group[1:], models, strict=False):
-            draw_map(axes, noisy, pictures[model, noise, i], window)
+            draw(axes, noisy, pictures[model, noise, i], window)
             axes.set_title(f"{wrapped(model, 16)}\n{about(rows[model, noise])}", fontsize=7)
     line[0].set_ylabel(wrapped(rows[models[0], noises[0]].image, 16), fontsize=7)
-    bar = figure.colorbar(
-        ScalarMappable(LogNorm(FLOOR, 1), colormaps["inferno"]), ax=grid, shrink=0.8, pad=0.01
-    )
-    bar.set_label("|attribution|, share of the map's largest", fontsize=8)
-    bar.ax.tick_params(labelsize=7)
-    heading = (
-        "Which pixels of the input (first of each group) a model uses for the framed window of its "
-        "output\nDI: diffusion index, higher is more pixels; outside: share of the attribution "
-        "that is outside the window"
-    )
+    return figure, grid
+
+
+def entitle(figure: Figure, heading: str, frame: pd.DataFrame) -> None:
+    """The heading, with what is to be known of several trainings and of noises."""
     first = FIRST if "trainings" in frame and (frame.trainings > 1).any() else ""
     figure.suptitle("\n".join(filter(None, (heading, first, preset(frame)))), fontsize=9)
-    return figure
 
 
 def about(row: pd.Series) -> str:

@@ -47,20 +47,25 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     ]
 
 
-def maps_of(frames: Frames) -> tuple[pd.DataFrame, dict[str, tuple[str, ...]]]:
+def maps_of(
+    frames: Frames, table: str = "attribution"
+) -> tuple[pd.DataFrame, dict[str, tuple[str, ...]]]:
     """The maps of all networks, and the trainings of each model; see `networks`."""
-    return networks(frames["attribution"], frames.get("attribution_by_training"))
+    return networks(frames[table], frames.get(f"{table}_by_training"))
 
 
-def means(frames: Frames, column: str, scale: float = 1.0) -> pd.DataFrame:
+def means(
+    frames: Frames, column: str, scale: float = 1.0, table: str = "attribution"
+) -> pd.DataFrame:
     """Means over all crops and noises, of each model, with 95% intervals.
 
     Args:
         frames: of a run.
         column: of the values.
         scale: that they are multiplied by.
+        table: of the maps.
     """
-    maps, trainings = maps_of(frames)
+    maps, trainings = maps_of(frames, table)
     wide = over_noises(maps.assign(**{column: scale * maps[column]}), column)
     of = {model: mean_of(wide, names) for model, names in trainings.items()}
     rows = [(model, one.value, *controls.interval(one)) for model, one in of.items()]
@@ -81,7 +86,13 @@ def main(frames: Frames) -> list[str]:
     ]
 
 
-def compared(frames: Frames, measure: str, scale: float = 1.0, digits: int = 2) -> list[str]:
+def compared(
+    frames: Frames,
+    measure: str,
+    scale: float = 1.0,
+    digits: int = 2,
+    table: str = "attribution",
+) -> list[str]:
     """By how much models differ in the same windows, and whether that is shown.
 
     Args:
@@ -89,8 +100,9 @@ def compared(frames: Frames, measure: str, scale: float = 1.0, digits: int = 2) 
         measure: of the table of differences.
         scale: factor by which the table's values are multiplied.
         digits: after the point.
+        table: of the maps.
     """
-    of = ModelDifferences.read(frames, "attribution_difference", measure)
+    of = ModelDifferences.read(frames, f"{table}_difference", measure)
     if of is None:
         return []
     rows = of.rows.assign(noise=[named(str(noise)) for noise in of.rows.noise])

@@ -75,19 +75,9 @@ class AttributionResult(Result):
         Raises:
             BadInput: no such map in the run.
         """
-        frame, single = self.attribution, self.frames.get("attribution_by_training")
-        if single is not None:
-            frame = pd.concat([frame, single.assign(model=single.training)])
-        models, noises, crops = (
-            list(dict.fromkeys(frame[name])) for name in ("model", "noise", "crop")
-        )
-        model = models[0] if model is None else model
-        noise = noises[0] if noise is None else noise
-        for name, value, known in (("model", model, models), ("noise", noise, noises)):
-            one_of(name, value, known)
-        if crop not in crops:
-            raise BadInput(f"crop {crop}: expected 0 to {max(crops)}")
-        row = frame[(frame.model == model) & (frame.noise == noise) & (frame.crop == crop)].iloc[0]
+        single = self.frames.get("attribution_by_training")
+        row = row_of(self.attribution, single, model, noise, crop)
+        model, noise = str(row.model), str(row.noise)
         ax = ax if ax is not None else new_axes(4.8, 4.8)
         window = figures.window_of(row)
         figures.draw_map(ax, self.maps["", noise, crop], self.maps[model, noise, crop], window)
@@ -95,3 +85,35 @@ class AttributionResult(Result):
         title = f"{model}, {figures.named(noise)}\n{figures.about(row)}{several}"
         ax.set_title(title, fontsize=9)
         return ax
+
+
+def row_of(
+    frame: pd.DataFrame,
+    single: pd.DataFrame | None,
+    model: str | None,
+    noise: str | None,
+    crop: int,
+) -> pd.Series:
+    """The row of one map.
+
+    Args:
+        frame: of the models' maps.
+        single: of those of several trainings; None for a run without.
+        model: one of the run, or a single training of it; None for the first one.
+        noise: one of the run; None for the first one.
+        crop: its number.
+
+    Raises:
+        BadInput: no such map.
+    """
+    if single is not None:
+        frame = pd.concat([frame, single.assign(model=single.training)])
+    models, noises, crops = (list(dict.fromkeys(frame[n])) for n in ("model", "noise", "crop"))
+    model = models[0] if model is None else model
+    noise = noises[0] if noise is None else noise
+    for name, value, known in (("model", model, models), ("noise", noise, noises)):
+        one_of(name, value, known)
+    if crop not in crops:
+        raise BadInput(f"crop {crop}: expected 0 to {max(crops)}")
+    rows = frame[(frame.model == model) & (frame.noise == noise) & (frame.crop == crop)]
+    return rows.iloc[0]

@@ -1,8 +1,9 @@
-"""Settings of local attribution."""
+"""Settings of local attribution and causal effect maps."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Literal
 
 from analysis.commands.settings import REFERENCE, Settings, limit_option, noises_option, option
 from analysis.text.noise_names import CLEAN
@@ -15,6 +16,15 @@ PHOTOGRAPHS = 12
 
 MAPS = "attribution.safetensors"
 """The file of the maps in a run folder."""
+
+CROP = {"lam": 64, "cem": 96}
+"""Sides of crops in pixels unless one is given, by the kind of map."""
+
+SIDE = {"lam": 16, "cem": 32}
+"""Sides of windows in pixels unless one is given, by the kind of map."""
+
+OWN = {"lam": ("steps", "blur"), "cem": ("block", "coarse", "patches", "least")}
+"""Settings of one kind of map alone."""
 
 
 def corner(text: str) -> tuple[int, int]:
@@ -34,8 +44,11 @@ class AttributionSettings(Settings):
     """Settings of `analysis.attribution`; see `Settings` for those that every analysis shares.
 
     Attributes:
+        map: `lam`, local attribution maps; or `cem`, causal effect maps, see
+            `analysis.attribution.effects.effects`.
+        crop: side of a crop in pixels; None for that of `CROP`.
         limit: number of crops; None for one crop of each of up to `PHOTOGRAPHS` photographs.
-        side: of the window, in pixels.
+        side: of the window, in pixels; None for that of `SIDE`.
         window: upper left pixel of the window in every crop; None for the place with most detail
             in the middle half of each.
         steps: of the path from the blurred crop to the crop itself.
@@ -43,11 +56,31 @@ class AttributionSettings(Settings):
             denoiser is to restore is gone, and of white noise a tenth of the standard deviation is
             left. Published for super-resolution: 1.2, for inputs that have lost their detail
             already.
+        block: side of the blocks whose effect is mapped, in pixels.
+        coarse: patches by which every block is replaced.
+        patches: patches in all by which a block is replaced whose effect is not small. Published:
+            50.
+        least: of an effect that is not small, in dB.
     """
+
+    map: Literal["lam", "cem"] = option(
+        "lam", "lam: local attribution maps; cem: causal effect maps, by replacing blocks"
+    )
+    crop: int | None = option(
+        None,
+        "side of a crop in pixels",
+        minimum=8,
+        shown=f"{CROP['lam']}; {CROP['cem']} of causal effect maps",
+    )
 
     limit: int | None = limit_option(None, f"one of each photograph, at most {PHOTOGRAPHS}")
     noises: tuple[str, ...] | None = noises_option(NOISES)
-    side: int = option(16, "side of the window in pixels", minimum=2)
+    side: int | None = option(
+        None,
+        "side of the window in pixels",
+        minimum=2,
+        shown=f"{SIDE['lam']}; {SIDE['cem']} of causal effect maps",
+    )
     window: tuple[int, int] | None = option(
         None,
         "upper left pixel of the window in every crop",
@@ -63,6 +96,19 @@ class AttributionSettings(Settings):
         above=0,
         maximum=1e3,
     )
+    block: int = option(8, "of causal effect maps: side of a block in pixels", minimum=1)
+    coarse: int = option(
+        3, "of causal effect maps: patches by which every block is replaced", minimum=1
+    )
+    patches: int = option(
+        10,
+        "of causal effect maps: patches by which a block is replaced whose effect by the first "
+        "ones is --least or more (50 as published)",
+        minimum=1,
+    )
+    least: float = option(
+        0.01, "of causal effect maps: effect in dB from which on all patches are used", minimum=0
+    )
 
     def __post_init__(self) -> None:
         """Check the settings, and that they go together.
@@ -70,25 +116,65 @@ class AttributionSettings(Settings):
         Raises:
             BadInput: a value that cannot be used, or values that do not go together.
         """
+        for name, of in (("crop", CROP), ("side", SIDE)):
+            if getattr(self, name) is None and self.map in of:
+                object.__setattr__(self, name, of[self.map])
         super().__post_init__()
-        if self.crop is None:
-            raise BadInput("crop None: maps are of crops of one size; give --crop")
         if self.autocast != "off":
-            raise BadInput(f"--autocast {self.autocast}: gradients need float32; leave it out")
+            why = "gradients need float32" if self.map == "lam" else "small effects need float32"
+            raise BadInput(f"--autocast {self.autocast}: {why}; leave it out")
+        self._check_own()
+        if self.map == "cem":
+            self._check_blocks()
+
+    def _check_own(self) -> None:
+        """Check that no setting is given that is of the other kind of map alone."""
+        other = "cem" if self.map == "lam" else "lam"
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.name in OWN[other] and value != item.default:
+                raise BadInput(
+                    f"--{item.name} {value:g}: of --map {other} alone; leave it out, or give "
+                    f"--map {other}"
+                )
+
+    def _check_blocks(self) -> None:
+        """Check that blocks fit into the window, and that there are not fewer patches than few."""
+        assert self.side is not None
+        if self.side % self.block:
+            raise BadInput(
+                f"--side {self.side}: expected a multiple of --block, {self.block}, so that every "
+                "block is inside the window or outside"
+            )
+        if self.patches < self.coarse:
+            raise BadInput(
+                f"--patches {self.patches}: expected as many as --coarse, {self.coarse}, or more"
+            )
+
+    @property
+    def window_side(self) -> int:
+        """The side of the window, in pixels."""
+        assert self.side is not None
+        return self.side
 
     @property
     def specs(self) -> tuple[str, ...]:
-        """The noises of the maps in their order, the clean image first."""
+        """The noises of the maps in their order; of local attribution the clean image first."""
+        if self.map == "cem":
+            return self.noises or NOISES
         return (CLEAN, *(spec for spec in self.noises or NOISES if spec != CLEAN))
 
     @property
     def together(self) -> int:
-        """Points of the path that go through a network together."""
+        """Points of the path, or altered images, that go through a network together."""
         assert self.crop is not None
-        return self.batch_size or max(1, 2**13 // self.crop**2)
+        pixels = 2**13 if self.map == "lam" else 2**16  # gradients need memory
+        return self.batch_size or max(1, pixels // self.crop**2)
 
     def for_report(self) -> AttributionSettings:
         """The same under two noises, the usual ones if they are there, with a window that fits."""
         assert self.crop is not None
         noises = [spec for spec in self.specs[1:] if spec in NOISES] or self.specs[1:3]
-        return replace(self, noises=tuple(noises), side=max(2, min(self.side, self.crop // 2)))
+        return replace(
+            self, noises=tuple(noises), side=max(2, min(self.window_side, self.crop // 2))
+        )

@@ -87,7 +87,11 @@ COMPARED = ("di", "outside")
 """The columns of which there are differences between models."""
 
 
-def means(frame: pd.DataFrame, single: pd.DataFrame | None = None) -> pd.DataFrame:
+def means(
+    frame: pd.DataFrame,
+    single: pd.DataFrame | None = None,
+    averaged: Sequence[str] = AVERAGED,
+) -> pd.DataFrame:
     """Means over crops of each model under each noise, with 95% intervals over photographs.
 
     Maps without a value are left out, column by column. Of models with several trainings these are
@@ -96,6 +100,7 @@ def means(frame: pd.DataFrame, single: pd.DataFrame | None = None) -> pd.DataFra
     Args:
         frame: attribution.csv, see `table`.
         single: attribution_by_training.csv, of a run that has several trainings of a model.
+        averaged: the columns.
     """
     maps, trainings = networks(frame, single)
     rows = []
@@ -103,7 +108,7 @@ def means(frame: pd.DataFrame, single: pd.DataFrame | None = None) -> pd.DataFra
         row: dict[str, Any] = {"model": model, "noise": noise}
         row |= {"crops": len(part), "photographs": part.scene.nunique()}
         more: dict[str, float] = {}
-        for name in AVERAGED:
+        for name in averaged:
             known = part[part[name].notna()]
             values = maps[(maps.noise == noise) & maps.crop.isin(known.crop)]
             of = mean_of(
@@ -138,8 +143,12 @@ def over_noises(frame: pd.DataFrame, column: str) -> pd.DataFrame:
     return by_model[list(dict.fromkeys(frame.model))]
 
 
-def differences(frame: pd.DataFrame, trainings: Trainings | None = None) -> pd.DataFrame:
-    """`COMPARED` of every two models in the same windows, b minus a, by noise.
+def differences(
+    frame: pd.DataFrame,
+    trainings: Trainings | None = None,
+    compared: Sequence[str] = COMPARED,
+) -> pd.DataFrame:
+    """`compared` of every two models in the same windows, b minus a, by noise.
 
     `measure` names the quantity; for the other columns see `model_differences.table`. Crops of
     which a model has no value under some noise are left out, for all models.
@@ -147,10 +156,11 @@ def differences(frame: pd.DataFrame, trainings: Trainings | None = None) -> pd.D
     Args:
         frame: of networks, see `table`.
         trainings: by model; by default each network is a model.
+        compared: the columns.
     """
     frames, noises = [], list(dict.fromkeys(frame.noise))
     trainings = trainings or {str(name): (str(name),) for name in frame.model.unique()}
-    for measure in COMPARED:
+    for measure in compared:
         wide = frame.pivot(index=SPOT, columns=["noise", "model"], values=measure).dropna()
         values = {
             model: {str(noise): mean_of(wide[noise], names) for noise in noises}
@@ -203,8 +213,12 @@ def maps_file(maps: Maps, trainings: Trainings | None = None) -> bytes:
     return bytes(save(tensors, {"names": json.dumps(names), **more}))
 
 
-def read_maps(file: bytes) -> Pictures:
+def read_maps(file: bytes, name: str = MAPS) -> Pictures:
     """The maps and noisy crops of a file that `maps_file` made.
+
+    Args:
+        file: its contents.
+        name: its name, for the message.
 
     Raises:
         BadInput: it is damaged.
@@ -224,4 +238,4 @@ def read_maps(file: bytes) -> Pictures:
             found |= {(model, noise, i): values for model, of in firsts.items() if of == network}
         return found
     except (SafetensorError, TypeError, KeyError, ValueError) as error:
-        raise BadInput(f"{MAPS}: not the maps of a run ({error})") from None
+        raise BadInput(f"{name}: not the maps of a run ({error})") from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
@@ -14,7 +16,9 @@ MEASURED = ["di", "outside", "reach50", "reach90", "start", "end", "sum", "compl
 """Columns of numbers of a map."""
 
 
-def of_models(frame: pd.DataFrame, trainings: Trainings) -> pd.DataFrame:
+def of_models(
+    frame: pd.DataFrame, trainings: Trainings, measured: Sequence[str] = MEASURED
+) -> pd.DataFrame:
     """The rows of models: of several trainings the mean of their maps' numbers, crop by crop.
 
     With the number of `trainings` in a last column, in runs where some model has several. NaN where
@@ -23,6 +27,7 @@ def of_models(frame: pd.DataFrame, trainings: Trainings) -> pd.DataFrame:
     Args:
         frame: a row for each map of a network, see `analysis.attribution.tables.table`.
         trainings: by model.
+        measured: the columns of numbers.
     """
     if not several(trainings):
         return frame
@@ -30,7 +35,7 @@ def of_models(frame: pd.DataFrame, trainings: Trainings) -> pd.DataFrame:
     named = frame.assign(model=frame.model.map(model_of))
     groups = named.groupby(KEYS, sort=False)
     rows = named.drop_duplicates(KEYS).reset_index(drop=True)
-    for name in MEASURED:
+    for name in measured:
         rows[name] = [float(np.mean(values.to_numpy())) for _, values in groups[name]]
     return rows.assign(trainings=[len(trainings[model]) for model in rows.model])
 

@@ -163,7 +163,6 @@ def test_maps_outlive_a_folder(tmp_path):
         ({"window": (-1, 2)}, "from 0 up"),
         ({"blur": 0}, "above 0"),
         ({"steps": 0}, "from 1 up"),
-        ({"crop": None}, "crops of one size"),
         ({"autocast": "fp16"}, "gradients need float32"),
     ],
 )
@@ -178,6 +177,7 @@ def test_settings_have_the_clean_image_first_once():
     assert settings.specs == ("gaussian:0", "gaussian:5") and settings.window == (3, 4)
     assert AttributionSettings.of(**settings.to_dict()) == settings
     assert AttributionSettings.of(window="3,4").window == (3, 4)
+    assert AttributionSettings.of(crop=None, side=None) == AttributionSettings()
 
 
 def test_a_report_shows_two_noises_and_a_window_that_fits():

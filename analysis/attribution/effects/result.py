@@ -1,0 +1,91 @@
+"""The results of causal effect maps."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.attribution import figures as attribution_figures
+from analysis.attribution.effects import figures
+from analysis.attribution.effects.tables import AVERAGED, EFFECTS, MAPS
+from analysis.attribution.result import row_of
+from analysis.attribution.tables import Pictures, means, read_maps
+from analysis.commands.result import Result
+from analysis.plotting.axes import new_axes
+from mtd.utils.errors import BadInput
+
+
+class CausalEffectsResult(Result):
+    """The table of causal effect maps as a data frame, the maps as arrays, and figures of them."""
+
+    @property
+    def effects(self) -> pd.DataFrame:
+        """A row for each model, noise and crop: the window's `psnr`, shares `outside` it and
+        `negative`, `reach50` and `reach90` in pixels, sums `effect_inside` and `effect_outside` in
+        dB; `reason`, if there are no numbers.
+
+        Of a model with several trainings the numbers are means over their maps;
+        `frames["effects_by_training"]` has those of each.
+        """
+        return self.frames[EFFECTS]
+
+    @property
+    def means(self) -> pd.DataFrame:
+        """A row for each model and noise: means over crops, with 95% intervals over photographs."""
+        return means(self.effects, self.frames.get(f"{EFFECTS}_by_training"), AVERAGED)
+
+    @property
+    def difference(self) -> pd.DataFrame:
+        """`outside` and `negative` of model b minus those of model a in the same windows, by noise.
+
+        `measure` names the quantity. `value` with its 95% interval `low` to `high`; `band_low` to
+        `band_high` hold for all noises of two models at once.
+        """
+        return self.frames[f"{EFFECTS}_difference"]
+
+    @cached_property
+    def maps(self) -> Pictures:
+        """Maps (1, H, W) in dB by (model, noise, crop's number); noisy crops by ("", …).
+
+        Of a model with several trainings there is a map of each, and under the model's name that of
+        the first one.
+
+        Raises:
+            BadInput: the file of the maps is missing or damaged.
+        """
+        if MAPS not in self.attachments:
+            raise BadInput(f"{MAPS} is missing: run the analysis again")
+        return read_maps(self.attachments[MAPS], MAPS)
+
+    def plot_map(
+        self,
+        ax: Axes | None = None,
+        *,
+        model: str | None = None,
+        noise: str | None = None,
+        crop: int = 0,
+    ) -> Axes:
+        """The map of one model for one crop, over the grayscale input, the window framed.
+
+        Args:
+            ax: where to draw; a new figure's by default.
+            model: one of the run, or a single training of it; the first one by default.
+            noise: one of the run; the first one by default.
+            crop: its number.
+
+        Raises:
+            BadInput: no such map in the run.
+        """
+        single = self.frames.get(f"{EFFECTS}_by_training")
+        row = row_of(self.effects, single, model, noise, crop)
+        image, values = self.maps["", row.noise, crop], self.maps[row.model, row.noise, crop]
+        ax = ax if ax is not None else new_axes(4.8, 4.8)
+        norm = figures.scale(abs(float(row.largest)))
+        figures.draw_map(ax, image, values, attribution_figures.window_of(row), norm=norm)
+        first = attribution_figures.FIRST
+        several = f"\n{first}" if row.get("trainings", 1) > 1 else ""
+        noise_name = attribution_figures.named(row.noise)
+        ax.set_title(f"{row.model}, {noise_name}\n{figures.about(row)}{several}", fontsize=9)
+        return ax
