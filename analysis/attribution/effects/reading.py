@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from analysis.attribution import reading as attribution
@@ -25,6 +24,9 @@ blocks outside the window. Of these alone, negative: share of blocks whose repla
 PSNR; 90% in px: pixels by which the window must be widened on every side to hold 90% of them. sum
 inside, outside: of the effects of all blocks inside the window and outside, in dB."""
 
+BORDER = 0.1
+"""Share of the effects outside the window, of blocks at the border, from which on maps are cut."""
+
 Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
 
@@ -37,7 +39,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *main(frames),
         *by_noise(frame),
         *missing(maps),
-        *cut(maps, manifest),
+        *cut(maps),
         *scope(frame, manifest),
     ]
 
@@ -52,7 +54,7 @@ def main(frames: Frames) -> list[str]:
     text = []
     for column, what in (
         ("outside", f"Share of the absolute causal effects outside the window (%), {over}"),
-        ("negative", "Of these, share of blocks whose replacement raised the PSNR (%)"),
+        ("negative", "Of these, share that is of blocks whose replacement raised the PSNR (%)"),
     ):
         text += by_model(attribution.means(frames, column, 100, EFFECTS), what, 1)
         text += attribution.compared(frames, column, 100, 1, EFFECTS)
@@ -89,19 +91,28 @@ def missing(frame: pd.DataFrame) -> list[str]:
     return text
 
 
-def cut(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
-    """How many maps reach the border of their crop."""
-    start = frame[["window_top", "window_left"]]
-    far = manifest["crop"] - frame.side - start.max(axis=1)
-    # a block at the border counts whole
-    room = np.minimum(start.min(axis=1), far) - frame.block
-    if not (count := int((frame.reach90 > room).sum())):
+def cut(frame: pd.DataFrame) -> list[str]:
+    """How many maps may go on beyond the border of their crop."""
+    if not (count := int((frame.border > BORDER).sum())):
         return []
-    crops = verb(count, "its crop", "their crops")
     return [
-        f"{count} of {plural(len(frame), 'map')} {verb(count, 'reaches', 'reach')} the border of "
-        f"{crops}: raise --crop to see all."
+        f"{count} of {plural(len(frame), 'map')} {verb(count, 'has', 'have')} more than "
+        f"{BORDER:.0%} of the absolute effects outside the window in blocks at the border of the "
+        "crop: raise --crop to see what is beyond."
     ]
+
+
+def replaced(frame: pd.DataFrame, manifest: Manifest) -> str:
+    """By how many patches blocks were replaced."""
+    few = plural(manifest["coarse"], "patch", "es")
+    if manifest["patches"] == manifest["coarse"]:
+        return f"Every block was replaced by {few}."
+    share = frame.refined.sum() / frame.blocks.sum()
+    return (
+        f"Every block was replaced by {few}, and by {manifest['patches']} where the effect was "
+        f"{manifest['least']:g} dB or more, which are {share:.0%} of the blocks; smaller effects "
+        "are means over the first few."
+    )
 
 
 def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
@@ -110,10 +121,7 @@ def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
         "The causal effect of a block of the input is the PSNR of the window of the output minus "
         "the mean PSNR where the block is replaced by noisy patches of other photographs: above 0 "
         "where replacing the block lowers the PSNR.",
-        f"Every block was replaced by {plural(manifest['coarse'], 'patch', 'es')}, and by "
-        f"{manifest['patches']} where the effect was {manifest['least']:g} dB or more: "
-        f"{frame.refined.sum() / frame.blocks.sum():.0%} of the blocks. Small effects are those of "
-        "few patches.",
+        replaced(frame, manifest),
         *remarks(frame.note),
     ]
     if manifest.get("mask_draws") == "independent":

@@ -25,7 +25,7 @@ AVERAGED = ("outside", "negative", "reach50", "reach90")
 COMPARED = ("outside", "negative")
 """The columns of which there are differences between models."""
 
-MEASURED = ["psnr", *AVERAGED, "effect_inside", "effect_outside", "largest", "refined"]
+MEASURED = ["psnr", *AVERAGED, "border", "effect_inside", "effect_outside", "largest", "refined"]
 """Columns of numbers of a map."""
 
 
@@ -76,7 +76,8 @@ def numbers(values: Tensor, window: Window, grid: Sequence[effects.Block]) -> di
 
     `outside`: the share of Σ |CE(i)| that is of blocks outside the window. Of Σ |CE(i)| over these
     alone, `negative` is the share of blocks with CE(i) < 0, and `reach50` and `reach90` are the
-    pixels by which the window must be widened to hold 50% and 90%; NaN where it is 0.
+    pixels by which the window must be widened to hold 50% and 90%; `border` is the share of blocks
+    at the border of the crop; NaN where it is 0.
     `effect_inside` and `effect_outside`: Σ CE(i) of the blocks inside the window and outside, in
     dB; `largest`: the effect of largest absolute value, in dB.
 
@@ -87,10 +88,11 @@ def numbers(values: Tensor, window: Window, grid: Sequence[effects.Block]) -> di
     """
     each = np.array(effects.of_blocks(values, grid))
     if not np.isfinite(each).all():
-        names = ("outside", "negative", "reach50", "reach90")
+        names = ("outside", "negative", "reach50", "reach90", "border")
         return dict.fromkeys((*names, "effect_inside", "effect_outside", "largest"), math.nan)
     inside = np.array([within(block, window) for block in grid])
-    beyond = each[~inside]
+    height, width = values.shape[1:]
+    beyond, rim = each[~inside], np.array([at_border(block, height, width) for block in grid])
     total, far = float(np.abs(each).sum()), float(np.abs(beyond).sum())
     top, left, side = window
     shares = effects.by_pixel(values, grid)
@@ -100,6 +102,7 @@ def numbers(values: Tensor, window: Window, grid: Sequence[effects.Block]) -> di
         "negative": float(-beyond[beyond < 0].sum()) / far if far else math.nan,
         "reach50": integrated_gradients.reach(shares, window, 0.5),
         "reach90": integrated_gradients.reach(shares, window, 0.9),
+        "border": float(np.abs(each[rim & ~inside]).sum()) / far if far else math.nan,
         "effect_inside": float(each[inside].sum()),
         "effect_outside": float(beyond.sum()),
         "largest": float(each[np.abs(each).argmax()]),
@@ -110,6 +113,12 @@ def within(block: effects.Block, window: Window) -> bool:
     """Whether a block is inside a window."""
     rows = window.top <= block.top < window.top + window.side
     return rows and window.left <= block.left < window.left + window.side
+
+
+def at_border(block: effects.Block, height: int, width: int) -> bool:
+    """Whether a block is at the border of an image."""
+    rows = block.top == 0 or block.top + block.height == height
+    return rows or block.left == 0 or block.left + block.width == width
 
 
 def reason(psnr: float, values: Tensor) -> str:
