@@ -298,6 +298,8 @@ def correlate(
 
     - `ood_drop`: mean PSNR under the noises trained on minus that under all others, in dB; and
       `unseen`: the latter, in dB.
+    - `drop_leak` and `drop_damage`: how much of the drop in the PSNR of the mean squared error is
+      leaked noise, and how much damaged content, in dB; from runs of `analysis.error`.
     - `srga`: mean SRGA over the unseen noises, the distance between features under the reference
       and an unseen noise; 0 is no distance. See `analysis.srga`.
     - `cka`: mean over the unseen noises of the CKA between the reference and that noise, a mean

@@ -12,6 +12,7 @@ import pandas as pd
 from analysis.commands.index import Index
 from analysis.commands.registry import analyses, analysis
 from analysis.commands.trainings import TRAINING
+from analysis.compare.outcomes import ERROR, OUTCOMES, outcomes
 from analysis.compare.runs import Run, difference
 from analysis.stats.trainings import half_width
 from analysis.text.markdown import codes
@@ -23,8 +24,10 @@ DROP, UNSEEN = "ood_drop", "unseen"
 TARGETS = {
     DROP: "PSNR drop from trained to unseen noise (dB)",
     UNSEEN: "PSNR under unseen noise (dB)",
+    **OUTCOMES,
 }
-"""The targets of the prediction, with their labels."""
+"""The targets of the prediction, with their labels; the parts of the drop need a run of
+`analysis.error`."""
 
 
 PREDICTED = "generalization"
@@ -36,13 +39,18 @@ def indices() -> dict[str, Index]:
     return {name: record.index for name, record in analyses().items() if record.index}
 
 
+def targets(frame: pd.DataFrame) -> dict[str, str]:
+    """Those targets that a table has, with their labels."""
+    return {name: label for name, label in TARGETS.items() if name in frame}
+
+
 def read_runs(paths: Sequence[Path]) -> list[Run]:
     """The runs of several folders.
 
     Raises:
         BadInput: no run folder, a damaged one, or one of an analysis without an index.
     """
-    return [Run.read(path, (PREDICTED, *indices())) for path in paths]
+    return [Run.read(path, (PREDICTED, ERROR, *indices())) for path in paths]
 
 
 def gather(runs: Sequence[Run]) -> pd.DataFrame:
@@ -54,9 +62,10 @@ def gather(runs: Sequence[Run]) -> pd.DataFrame:
     known, and under which every model has a value; models without any value have NaN.
 
     Columns: `model`; `checkpoint`, the SHA-256 of its file; the targets `ood_drop` and `unseen` in
-    dB; a column for each index, and one for the same index of untrained networks of each model's
-    architecture, where the runs have controls; for models with several trainings see
-    `with_intervals`.
+    dB; with runs of `analysis.error` the parts of the drop, `drop_leak` and `drop_damage`, see
+    `analysis.compare.outcomes`; a column for each index, and one for the same index of untrained
+    networks of each model's architecture, where the runs have controls; for models with several
+    trainings see `with_intervals`.
 
     Raises:
         BadInput: a damaged run, a model twice in runs of one analysis, not just one run of
@@ -72,11 +81,27 @@ def gather(runs: Sequence[Run]) -> pd.DataFrame:
         frame = pd.DataFrame({"model": names, "checkpoint": digests})
         frame[DROP] = frame.model.map(psnr.ood_drop).astype(float)
         frame[UNSEEN] = frame.model.map(psnr.out_of_distribution).astype(float)
+    for name, part in outcomes_of(by_kind).items():
+        frame[name] = part.to_numpy()
     for _, index, values in measured(by_kind):
         frame[index.name] = values[common_noises(values)].mean(axis=1).to_numpy()
     for index, values in measured_untrained(by_kind):
         frame[untrained_column(index.name)] = values.mean(axis=1).to_numpy()
     return with_intervals(frame, gather_by_training(runs))
+
+
+def outcomes_of(by_kind: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
+    """The parts of the PSNR drop, a row for each model; no columns without a run that has them."""
+    predicted, runs = by_kind[PREDICTED][0], by_kind.get(ERROR, ())
+    if not runs:
+        return pd.DataFrame()
+    parts = []
+    for run in runs:
+        table, names = run.table(ERROR), run.models
+        with run.reading():
+            own = outcomes(table, predicted.trained, list(names.values()))
+            parts.append(own.set_axis(list(names), axis=0))
+    return pd.concat(parts).reindex(list(predicted.models))
 
 
 def gather_by_training(runs: Sequence[Run]) -> pd.DataFrame:
@@ -228,7 +253,7 @@ def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
         by_kind.setdefault(run.kind, []).append(run)
     if PREDICTED not in by_kind:
         raise BadInput(f"no run of analysis.{PREDICTED} among them: PSNR drops are taken from it")
-    if len(by_kind) < 2:
+    if not set(by_kind) & set(indices()):
         raise BadInput(f"no index: give a run of {', '.join(sorted(indices()))}")
     predicted = by_kind[PREDICTED][0]
     for run in runs:

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands import training_noises
-from analysis.compare.predictors import DROP, PREDICTED, TARGETS, UNSEEN
+from analysis.compare.outcomes import DAMAGE, LEAK, OUTCOMES
+from analysis.compare.predictors import DROP, PREDICTED, TARGETS, UNSEEN, targets
 from analysis.compare.predictors import indices as known_indices
 from analysis.stats.paired_tests import LEVEL
 from analysis.stats.rank_correlation import EXACT
@@ -33,6 +34,9 @@ def labelled(name: str) -> str:
     return next((index.label for index in known_indices().values() if index.name == name), name)
 
 
+WORDS = {DROP: "PSNR drop", UNSEEN: "unseen", LEAK: "by leak", DAMAGE: "by damage"}
+"""The targets in the heads of columns."""
+
 Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
 
@@ -43,6 +47,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return [
         *main(frames),
         *target(correlations, UNSEEN),
+        *(text for name in OUTCOMES for text in target(correlations, name)),
         *least(correlations),
         *groups(manifest),
         "Intervals and p-values treat models as independent, which snapshots or variants of one "
@@ -61,22 +66,27 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     """Indices of every model, and the rank correlations, for the terminal."""
     frame = frames["compare"]
     names = [index.name for index in known_indices().values() if index.name in frame]
-    rows = [["model", "PSNR drop", "unseen", *names]]
+    given = list(targets(frame))
+    rows = [["model", *(WORDS[name] for name in given), *names]]
     for row in frame.to_dict("records"):
-        values = [terminal.number(row[DROP], 2), terminal.number(row[UNSEEN], 2)]
+        values = [terminal.number(row[name], 2) for name in given]
         rows.append([row["model"], *values, *(terminal.number(row[n], 3) for n in names)])
     pairs = [["Spearman's rank correlation", "with", "rho", "95% interval", "p", "Holm", "models"]]
-    words = {DROP: "PSNR drop", UNSEEN: "unseen"}
     for row in frames["correlations"].to_dict("records"):
         ends = f"[{terminal.number(row['low'], 2)}, {terminal.number(row['high'], 2)}]"
         ends = "-" if math.isnan(row["low"]) else ends
         p = ["-" if math.isnan(row[c]) else f"{row[c]:.2g}" for c in ("p", "p_corrected")]
         value = terminal.number(row["spearman"], 2)
-        pairs.append([row["index"], words[row["target"]], value, ends, *p, str(row["models"])])
+        pairs.append([row["index"], WORDS[row["target"]], value, ends, *p, str(row["models"])])
     explained = (
         "PSNR drop: from the noise trained on to unseen noise; unseen: PSNR under unseen noise;\n"
         "means over kinds of noise"
     )
+    if set(OUTCOMES) & set(given):
+        explained += (
+            "\nby leak, by damage: how much of the drop is leaked noise (variance over draws of the"
+            "\nnoise), and how much damaged content (bias)"
+        )
     return f"{heading(manifest)}\n{grid(rows)}\n{explained}\n\n{grid(pairs)}"
 
 
@@ -122,6 +132,8 @@ def correlation(row: Any) -> str:
 def target(correlations: pd.DataFrame, name: str) -> list[str]:
     """Indices with a corrected p-value below 0.05 against one target, or the strongest."""
     part = correlations[correlations.target == name].rename(columns={"index": "index_"})
+    if part.empty:
+        return []
     known = part[part.spearman.notna()]
     what = TARGETS[name].removesuffix(" (dB)")
     if known.empty:

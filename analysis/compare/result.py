@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from analysis.commands.result import Result
 from analysis.compare import figures
 from analysis.compare.inputs import CompareInputs
-from analysis.compare.predictors import DROP, TARGETS, indices
+from analysis.compare.predictors import DROP, TARGETS, indices, targets
 from analysis.plotting.axes import new_axes
 from mtd.utils.errors import one_of
 
@@ -59,7 +59,7 @@ class CompareResult(Result):
 
     @property
     def correlations(self) -> pd.DataFrame:
-        """A row for each index and target, the targets being `ood_drop` and `unseen`.
+        """A row for each index and target: `ood_drop`, `unseen`, `drop_leak` and `drop_damage`.
 
         Columns: `index`; `target`; `models`, how many have both; `spearman`, ρ from -1 to 1, with
         its 95% interval `low` to `high`; two-sided `p`; `p_corrected`, by Holm for the number of
@@ -85,14 +85,15 @@ class CompareResult(Result):
         Args:
             name: of the index: `srga`, `cka`, `separability`, `distance`, `sensitivity`.
             ax: where to draw; a new figure's by default.
-            target: `ood_drop`, or `unseen`, the PSNR under unseen noise.
+            target: `ood_drop`; `unseen`, the PSNR under unseen noise; or `drop_leak` or
+                `drop_damage`, parts of the drop.
 
         Raises:
             BadInput: no such index in the result, or no such target.
         """
         known = {i.name: i for i in indices().values() if i.name in self.models}
         one_of("index", name, known)
-        one_of("target", target, TARGETS)
+        one_of("target", target, targets(self.models))
         ax = ax if ax is not None else new_axes()
         single = self.frames.get("compare_by_training")
         figures.draw_index(ax, self.models, self.correlations, known[name], target, single)

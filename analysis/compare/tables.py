@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.compare import predictors
-from analysis.compare.predictors import TARGETS, indices
+from analysis.compare.predictors import indices, targets
 from analysis.compare.runs import Run
 from analysis.stats.paired_tests import holm
 from analysis.stats.rank_correlation import LEAST, spearman
@@ -37,7 +37,7 @@ def tables(runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
 
 
 def correlations(frame: pd.DataFrame) -> pd.DataFrame:
-    """Each index against the PSNR drop, and against the PSNR under unseen noise.
+    """Each index against the PSNR drop, its parts, and the PSNR under unseen noise.
 
     Columns: `index`; `target`; `models`, how many have both; `spearman`, ρ, with its 95% interval
     `low` to `high` and two-sided `p`, see `analysis.stats.rank_correlation.spearman`;
@@ -51,7 +51,7 @@ def correlations(frame: pd.DataFrame) -> pd.DataFrame:
     if len(frame) < LEAST:
         raise BadInput(f"{plural(len(frame), 'model')}: rank correlations need {LEAST} or more")
     parts = []
-    for target in TARGETS:
+    for target in targets(frame):
         rows = []
         for index in (index for index in indices().values() if index.name in frame):
             both = frame[[index.name, target]].dropna()

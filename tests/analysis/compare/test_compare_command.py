@@ -449,3 +449,49 @@ def test_copies_are_refused_before_anything_is_computed(four, in_process, monkey
     code, _, err = in_process(compare_command.main, *few, *FEW)
     message = "2 models (plain, copy and again are the same): rank correlations need 4 or more"
     assert code == 2 and message in err and len(err.splitlines()) == 1
+
+
+def errors(parts: dict[tuple[str, str], tuple[float, float]]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {"model": model, "noise": noise, "mse": sum(of), "bias2": of[0], "variance": of[1]}
+            | {"mask_variance": 0.0}
+            for (model, noise), of in parts.items()
+        ]
+    )
+
+
+def test_the_drop_is_divided_into_leak_and_damage(runs):
+    parts = {(m, "gaussian:15"): (10.0 + i, 20.0) for i, m in enumerate(NAMES)}
+    parts |= {(m, "isp"): (10.0 + i, 80.0) for i, m in enumerate(NAMES)}  # only more noise
+    parts |= {(m, "poisson:3"): (40.0 + 4 * i, 20.0) for i, m in enumerate(NAMES)}  # only damage
+    found = gather(read_runs([*runs, folder("e", "error", NAMES, error=errors(parts))]))
+    damage, leak = np.arange(10.0, 15), 20.0
+    whole = damage + leak
+    leaked = 10 * np.log10((damage + 80) / whole) / 2  # means over two unseen noises
+    damaged = 10 * np.log10((4 * damage + leak) / whole) / 2
+    assert np.allclose(found.drop_leak, leaked) and np.allclose(found.drop_damage, damaged)
+    pairs = correlations(found)
+    assert set(pairs.target) == {"ood_drop", "unseen", "drop_leak", "drop_damage"}
+
+
+def test_outcomes_are_of_noises_under_which_every_model_has_its_parts(runs, tmp_path):
+    parts = {(m, n): (10.0, 20.0) for m in NAMES for n in ("gaussian:15", "isp", "poisson:3")}
+    frame = errors(parts)
+    frame.loc[(frame.model == "a") & (frame.noise == "isp"), ["bias2", "variance"]] = np.nan
+    frame.loc[frame.noise == "isp", "variance"] *= 4
+    found = gather(read_runs([*runs, folder("e", "error", NAMES, error=frame)]))
+    assert (found.drop_leak == 0).all() and (found.drop_damage == 0).all()
+    frame["bias2"] = np.nan
+    found = gather(read_runs([*runs, folder("f", "error", NAMES, error=frame)]))
+    assert found.drop_leak.isna().all()
+    path = run([*map(str, [*runs, tmp_path / "f"]), "--output-dir", "out"], "test")
+    assert "No index can be correlated with the PSNR drop by leaked" in path.joinpath(
+        "summary.txt"
+    ).read_text().replace("\n", " ")
+
+
+def test_an_error_decomposition_is_no_index(runs):
+    alone = folder("e", "error", NAMES, error=errors({(m, "isp"): (1.0, 1.0) for m in NAMES}))
+    with pytest.raises(BadInput, match="no index: give a run of"):
+        gather(read_runs([runs[0], alone]))
