@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from analysis.stats.shapley import decibel_parts
+from analysis.error.decomposition import shapley
 
 ERROR = "error"
 """The analysis that outcomes are taken from, and its table."""
@@ -21,17 +21,17 @@ OUTCOMES = {
 }
 """The outcomes, with their labels."""
 
-PARTS = ["variance", "bias2", "mask_variance"]
-"""Columns of the error's parts, in the order of `OUTCOMES`; the last is no outcome."""
+PARTS = ("bias2", "variance", "mask_variance")
+"""Columns of the error's parts: damage, and the two that are counted as leak."""
 
 
 def outcomes(frame: pd.DataFrame, trained: Collection[str], models: Sequence[str]) -> pd.DataFrame:
     """The parts of each model's PSNR drop from the noises trained on to unseen ones, in dB.
 
     Between a noise trained on and an unseen one the PSNR of the mean squared error falls by
-    10 log₁₀(MSE of the unseen one / MSE of the other); `decibel_parts` divides that among bias²
-    (damage), variance (leak) and variance over masks. Means over all pairs of noises, of those
-    under which every model has its parts.
+    10 log₁₀(MSE of the unseen one / MSE of the other), which is divided between bias² (damage) and
+    variance over noise and masks (leak), see `analysis.error.decomposition.shapley`. Means over all
+    pairs of noises, of those under which every model has its parts.
 
     Args:
         frame: error.csv, see `analysis.error`.
@@ -54,6 +54,10 @@ def outcomes(frame: pd.DataFrame, trained: Collection[str], models: Sequence[str
     pairs = list(product(seen, unseen))
     if not pairs:
         return pd.DataFrame(np.nan, index=range(len(models)), columns=list(OUTCOMES))
-    values = [np.stack([of[[pair[k] for pair in pairs]] for of in wide.values()]) for k in (0, 1)]
-    parts = decibel_parts(*values).mean(-1)
-    return pd.DataFrame(dict(zip(OUTCOMES, parts, strict=False)))
+    damage, variance, over_masks = (
+        [of[[pair[side] for pair in pairs]].to_numpy(np.float64) for side in (0, 1)]
+        for of in wide.values()
+    )
+    leak = [one + other for one, other in zip(variance, over_masks, strict=True)]
+    change = shapley(damage[0], leak[0], damage[1], leak[1])
+    return pd.DataFrame({LEAK: -change.leak.mean(1), DAMAGE: -change.damage.mean(1)})
