@@ -57,8 +57,8 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
     text = [*missing(frame), *remarks(frame.note)]
     if manifest.get("quantize", True):
         text.append(
-            "Noisy images are clipped and rounded to 8 bits: clipping adds an error that is the same "
-            "under every draw, and counts as damage if it stays."
+            "Noisy images are clipped and rounded to 8 bits: clipping adds an error that is the "
+            "same under every draw, and counts as damage if it stays."
         )
     return text
 
