@@ -96,6 +96,8 @@ class Analysis:
             for another kind of run; by default this one.
         requests: takes the models of a command line in another way than as checkpoints.
         trainings: whether its tables have the mean over several trainings of a model.
+        needs_layers: whether it needs networks; otherwise a report shows it for classical
+            denoisers, too.
         about_trainings: what its intervals speak of where a model has several.
     """
 
@@ -130,6 +132,7 @@ class Analysis:
     mode: Callable[[Any], Analysis] | None = None
     requests: Callable[[Any, Namespace], Models] | None = None
     trainings: bool = False
+    needs_layers: bool = True
     about_trainings: Callable[[Manifest], list[str]] = trainings_text.units
 
     def all_sentences(self, frames: Frames, manifest: Manifest) -> list[str]:

@@ -21,13 +21,13 @@ GROUP = "mtd.analyses"
 """Entry points of other packages' analyses."""
 
 BUILT_IN = (
+    "error",
     "generalization",
     "cka",
     "srga",
     "distributions",
     "degradation",
     "sensitivity",
-    "error",
     "attribution",
     "brightness",
     "compare",

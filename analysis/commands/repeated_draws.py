@@ -35,11 +35,7 @@ def add(inputs: RunInputs, settings: Settings) -> RunInputs:
     masks, mean = getattr(settings, "masks", 1), getattr(settings, "mask_mean", 1)
     if count == masks == mean == 1:
         return inputs
-    beside = inputs.controls or ControlInputs(NONE)
-    drawn = controls.drawn(
-        replace(inputs, controls=beside), dict.fromkeys(inputs.specs, count - 1)
-    ).controls
-    assert drawn is not None
+    drawn = of_noises(inputs, count)
     networks: dict[str, Denoiser] = {}
     names: dict[str, tuple[str, ...]] = {}
     means: dict[str, tuple[str, ...]] = {}
@@ -63,6 +59,14 @@ def add(inputs: RunInputs, settings: Settings) -> RunInputs:
             identity={**drawn.identity, **identity},
         ),
     )
+
+
+def of_noises(inputs: RunInputs, count: int) -> ControlInputs:
+    """The controls of a run with so many draws of each noise in all."""
+    beside = replace(inputs, controls=inputs.controls or ControlInputs(NONE))
+    drawn = controls.drawn(beside, dict.fromkeys(inputs.specs, count - 1)).controls
+    assert drawn is not None
+    return drawn
 
 
 def other_masks(model: Denoiser, number: int, mean: int = 1) -> Denoiser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands import command
@@ -91,6 +92,11 @@ def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return reading.main(frames)
 
 
+def report_settings(settings: ErrorSettings) -> ErrorSettings:
+    """Two draws of each noise, which is enough for unbiased parts; averaging is not measured."""
+    return replace(settings, noise_draws=2, masks=2, mask_mean=1)
+
+
 def result() -> type[ErrorResult]:
     """The class of its results."""
     from analysis.error.result import ErrorResult
@@ -117,11 +123,18 @@ ANALYSIS = Analysis(
     main_sentences=main_sentences,
     result=result,
     trainings=True,
+    needs_layers=False,
     table_names=(
         *("error", "error_difference", "transfer", "filter", "residual", "mask_averaging"),
         *("error_by_training", "transfer_by_training"),
     ),
-    keys={"error": ("model", "noise")},
+    keys={
+        "error": ("model", "noise"),
+        "transfer": ("model", "noise", "frequency"),
+        "residual": ("model", "noise"),
+    },
+    report_crops=24,
+    report_settings=report_settings,
 )
 
 

@@ -195,6 +195,7 @@ ANALYSIS = Analysis(
     report_crops=24,
     mode=mode,
     trainings=True,
+    needs_layers=False,
 )
 
 

@@ -41,10 +41,10 @@ EXAMPLES = """\
 """
 
 DESCRIPTION = (
-    "Run all analyses of models in one pass and make one page of them: benchmark, CKA, SRGA, "
-    "distributions, degradation clusters, sensitivity, attribution, and training curves "
-    "where logs lie beside the checkpoints. Sections that the folder already has are not "
-    "computed again."
+    "Run all analyses of models in one pass and make one page of them: error decomposition, "
+    "benchmark, CKA, SRGA, distributions, degradation clusters, sensitivity, attribution, and "
+    "training curves where logs lie beside the checkpoints. Sections that the folder already has "
+    "are not computed again."
 )
 
 

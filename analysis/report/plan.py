@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands import controls
+from analysis.commands import controls, repeated_draws
 from analysis.commands.inputs import (
     RunInputs,
     canonical,
@@ -26,6 +26,7 @@ from analysis.generalization.references import References
 from analysis.generalization.settings import GeneralizationSettings
 from analysis.report import crop_plan, requests
 from analysis.report.settings import BENCHMARK, ReportSettings
+from analysis.text.markdown import listed
 from analysis.text.noise_labels import CLEAN
 from mtd.data import crops as data_crops
 from mtd.utils import distributed
@@ -162,7 +163,8 @@ class ReportPlan:
         section = section_settings(record.settings, self.settings, noises or self.noises.features)
         if record.report_settings is not None:
             section = record.report_settings(section)
-        chosen_models = self.networks if models is None else models
+        every = self.networks if record.needs_layers else list(self.inputs.trainings)
+        chosen_models = every if models is None else models
         subset = self.inputs.subset(models=chosen_models, noises=section.specs, crops=share.crops)
         return plan(record, subset, section, share.batches)
 
@@ -176,8 +178,11 @@ class ReportPlan:
         """
         planned = []
         without = [name for name in self.inputs.trainings if name not in self.networks]
-        if without and set(names) - {BENCHMARK}:
-            note(f"{', '.join(without)}: without layers, in the benchmark alone", quiet=quiet)
+        others = [name for name in names if not analysis(name).needs_layers]
+        if without and set(names) - set(others):
+            where = listed(analysis(name).title for name in others)
+            what = f"in {where} alone" if where else "left out"
+            note(f"{', '.join(without)}: without layers, {what}", quiet=quiet)
         for name in names:
             try:
                 planned.append(self.job(name))
@@ -278,17 +283,23 @@ def share_out(
 
 
 def drawn_again(inputs: RunInputs, sections: Sequence[str]) -> list[Noise]:
-    """The other draws of the noises that controls of some sections need, each once.
+    """The other draws of the noises that some sections or their controls need, each once.
 
     Args:
         inputs: of the sections, the reference first among the noises.
         sections: names of analyses.
     """
-    if inputs.controls is None:
-        return []
-    found = {noise.spec: noise for noise in inputs.controls.noises}
+    found = {} if inputs.controls is None else {n.spec: n for n in inputs.controls.noises}
     for name in sections:
-        if (draws := analysis(name).draws) is not None:
+        record = analysis(name)
+        own = (
+            record.settings()
+            if record.report_settings is None
+            else (record.report_settings(record.settings()))
+        )
+        if (count := getattr(own, "noise_draws", 1)) > 1:
+            found |= {noise.spec: noise for noise in repeated_draws.of_noises(inputs, count).noises}
+        if (draws := record.draws) is not None:
             held = controls.drawn(inputs, draws(inputs.specs)).controls
             found |= {noise.spec: noise for noise in held.noises} if held is not None else {}
     return list(found.values())

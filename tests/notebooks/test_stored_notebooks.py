@@ -53,6 +53,7 @@ FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "distributions": ("measure_distances", FEW),
     "degradation": ("measure_clusters", FEW),
     "sensitivity": ("measure_sensitivity", FEW),
+    "error": ("decompose", FEW | {"noise_draws": 2}),
     "attribution": ("attribute", FEW | {"limit": 2, "steps": 3, "side": 4}),
 }
 

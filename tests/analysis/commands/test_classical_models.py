@@ -72,15 +72,17 @@ def test_names() -> None:
         unique_names(["classical:nlm", "classical:nlm"])
 
 
-def test_a_report_has_classical_models_in_its_benchmark_alone(
+def test_a_report_has_classical_models_where_no_layers_are_needed(
     pair: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = ReportSettings(noises=("poisson:3",), crop=16, benchmark_crop=16, lpips=False)
     given = requests.of([str(pair / "plain.pth"), "classical:blur:1"], settings)
     plan = report_plan.make(given, settings, lpips=False)
-    benchmark, cka = plan.jobs(["generalization", "cka"])
-    assert capsys.readouterr().err == "classical:blur:1: without layers, in the benchmark alone\n"
+    error, benchmark, cka = plan.jobs(["error", "generalization", "cka"])
+    where = "Error decomposition and Generalization alone"
+    assert capsys.readouterr().err == f"classical:blur:1: without layers, in {where}\n"
     assert list(cka.inputs.models) == ["plain"]
+    assert list(error.inputs.models) == ["plain", "classical:blur:1"]
     beside = {"classical:blur:0.8", "classical:median:3", "filter:plain"}
     assert set(benchmark.inputs.models) == {"plain", "classical:blur:1", "noisy input"} | beside
     assert beside <= set(plan.whole([benchmark, cka]).models)
