@@ -33,6 +33,7 @@ if TYPE_CHECKING:
         generalization,
         sensitivity,
         srga,
+        stitch,
     )
     from analysis.commands.analysis import Analysis
     from analysis.commands.registry import analyses
@@ -60,6 +61,7 @@ __all__ = [
     "open_run",
     "sensitivity",
     "srga",
+    "stitch",
 ]
 
 __getattr__, __dir__ = lazy_exports(

@@ -29,6 +29,7 @@ BUILT_IN = (
     "degradation",
     "sensitivity",
     "attribution",
+    "stitch",
     "brightness",
     "compare",
     "curves",

@@ -1,0 +1,275 @@
+"""What the tables of stitching say, as sentences for the terminal and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis.plotting.model_styles import short
+from analysis.stats.jackknife import ENOUGH
+from analysis.text import model_differences, verdicts
+from analysis.text.intervals import about_intervals
+from analysis.text.markdown import bounded, code, listed, number
+from analysis.text.model_differences import ModelDifferences
+from analysis.text.rows import Row, ends, records
+from analysis.text.terminal import grid
+from mtd.utils.messages import plural
+
+SIMILAR, MATTERS = 0.9, 0.5
+"""CKA and cost in dB from which on similar layers disagree with what their stitch costs."""
+
+DISSIMILAR, HARMLESS = 0.5, 0.1
+"""CKA and cost in dB below which dissimilar layers disagree with what their stitch costs."""
+
+MOST = 4
+"""Pairs or layers that a sentence names."""
+
+LEGEND = """\
+cost: PSNR of the receiver as it is minus that of the network that goes on with the sender's mapped
+features, mean over layers; negative where these serve it better than its own. floor: the receiver's
+own features, the map fitted to other photographs. ceiling: its own features under another draw of
+its noise. rho: Spearman's rank correlation of cost and CKA over layers; -1 where less similar
+layers always cost more."""
+
+Frames = Mapping[str, pd.DataFrame]
+Manifest = Mapping[str, Any]
+NOISES = ["kind", "noise_sender", "noise_receiver"]
+PAIR = ["kind", "sender", "receiver", "noise_sender", "noise_receiver"]
+
+
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """All that follows from the tables, the most important first."""
+    frame = frames["stitch"]
+    return [
+        *main(frames),
+        *compared(frames),
+        *expensive(frame),
+        *correlated(frames["stitch_mean"]),
+        *beside_controls(frame),
+        *missing(frame),
+        *scope(frame, manifest),
+    ]
+
+
+def main(frames: Frames) -> list[str]:
+    """What stitches cost in the mean over layers, and where cost and CKA disagree."""
+    return [*mean_costs(frames["stitch_mean"]), *disagreements(frames["stitch"])]
+
+
+def pair_of(row: Row) -> str:
+    """The sender and receiver of a row, in words."""
+    if row["kind"] == "noises":
+        noises = f"{code(row['noise_sender'])} into {code(row['noise_receiver'])}"
+        return f"{code(row['receiver'])}, {noises}"
+    models = f"{code(row['sender'])} into {code(row['receiver'])}"
+    return f"{models} under {code(row['noise_receiver'])}"
+
+
+def cost_of(row: Row) -> str:
+    """A row's cost with its interval."""
+    return bounded(row["cost"], row["low"], row["high"], 2, "dB")
+
+
+def mean_costs(means: pd.DataFrame) -> list[str]:
+    """The mean cost over layers, a sentence for each two noises of one model, or noise of two."""
+    text = []
+    for (kind, sent, received), part in means.groupby(NOISES, sort=False):
+        known = part[part.cost.notna()]
+        if known.empty:
+            continue
+        if len(known) > MOST:
+            known = known.sort_values("cost", kind="stable").iloc[[0, -1]]
+        where = (
+            f"features under {code(sent)} into the same model under {code(received)}"
+            if kind == "noises"
+            else f"features of another model, both under {code(received)}"
+        )
+        effects = []
+        for row in records(known):
+            models = code(row["receiver"])
+            if kind == "models":
+                models = f"{code(row['sender'])} into {models}"
+            of = verdicts.verdict(row["low"], row["high"], int(row["photographs"]))
+            effects.append((f"{cost_of(row)} ({models})", of))
+        which = ", least and most" if len(known) < len(part) else ""
+        text.append(f"Mean cost over layers{which}, {where}: {verdicts.joined(effects)}.")
+    return text
+
+
+def similar_but_costly(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose layers are similar by CKA, and whose cost is shown to exceed `MATTERS`."""
+    shown = (frame.low > MATTERS) & (frame.photographs >= ENOUGH)
+    return frame[(frame.cka >= SIMILAR) & shown]
+
+
+def dissimilar_but_harmless(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose layers are dissimilar by CKA, and whose cost is shown to be below `HARMLESS`."""
+    shown = (frame.high < HARMLESS) & (frame.photographs >= ENOUGH)
+    return frame[(frame.cka < DISSIMILAR) & shown]
+
+
+def disagreements(frame: pd.DataFrame) -> list[str]:
+    """Layers that CKA calls alike and whose stitch costs much, and the reverse."""
+    known = frame[frame.cost.notna() & frame.cka.notna()]
+    if known.empty:
+        return []
+    rules = (
+        (f"CKA of at least {SIMILAR:g}", f"cost above {MATTERS:g} dB"),
+        (f"CKA below {DISSIMILAR:g}", f"cost below {HARMLESS:g} dB"),
+    )
+    if known.photographs.min() < ENOUGH:
+        found = (
+            known[(known.cka >= SIMILAR) & (known.cost > MATTERS)],
+            known[(known.cka < DISSIMILAR) & (known.cost < HARMLESS)],
+        )
+        end = verdicts.in_words("too few images")
+        return [
+            f"Layers with {alike} and a mean {cost}: {layers_of(rows, len(known))}; {end}."
+            for (alike, cost), rows in zip(rules, found, strict=True)
+        ]
+    found = (similar_but_costly(known), dissimilar_but_harmless(known))
+    return [
+        f"Layers with {alike} and a {cost} that is shown: {layers_of(rows, len(known))}."
+        for (alike, cost), rows in zip(rules, found, strict=True)
+    ]
+
+
+def layers_of(rows: pd.DataFrame, whole: int) -> str:
+    """How many rows there are of all, and the most expensive of them by name."""
+    if rows.empty:
+        return f"none of {plural(whole, 'stitch', 'es')}"
+    top = rows.sort_values("cost", ascending=False, kind="stable").head(MOST)
+    named = listed(
+        f"{short(row['layer_receiver'])} ({pair_of(row)}; CKA {number(row['cka'], 3)}, cost "
+        f"{cost_of(row)})"
+        for row in records(top)
+    )
+    more = f"the {len(top)} of highest cost: " if len(rows) > len(top) else ""
+    return f"{len(rows)} of {plural(whole, 'stitch', 'es')}, {more}{named}"
+
+
+def compared(frames: Frames) -> list[str]:
+    """How the models' mean costs across noises differ."""
+    of = ModelDifferences.read(frames, "stitch_difference")
+    found = model_differences.sentences(of, 2, "dB")
+    return [f"Mean cost over layers across noises. {text}" for text in found[:1]] + found[1:]
+
+
+def expensive(frame: pd.DataFrame) -> list[str]:
+    """The layer whose stitch costs most, across noises and across models."""
+    text = []
+    for kind, words in (("noises", "across noises"), ("models", "across models")):
+        part = frame[(frame.kind == kind) & frame.cost.notna()]
+        if part.empty:
+            continue
+        top = ends(part, "cost")[1]
+        text.append(
+            f"The most expensive stitch {words}: {short(top['layer_receiver'])} ({pair_of(top)}), "
+            f"{cost_of(top)}, with CKA {number(top['cka'], 3)} and R² {number(top['r2'], 3)}; as "
+            f"the largest of {len(part)} it was selected on these same crops."
+        )
+    return text
+
+
+def correlated(means: pd.DataFrame) -> list[str]:
+    """Whether less similar layers cost more, pair by pair."""
+    known = means[means.spearman.notna()]
+    if known.empty:
+        return []
+    low, high = ends(known, "spearman")
+    each = [f"{number(low['spearman'])} ({pair_of(low)})"]
+    if len(known) > 1:
+        each.append(f"{number(high['spearman'])} ({pair_of(high)})")
+    layers = sorted(set(known.layers))
+    count = (
+        plural(layers[0], "layer") if len(layers) == 1 else f"{layers[0]} to {layers[-1]} layers"
+    )
+    return [
+        f"Spearman's rank correlation of cost and CKA over {count}, "
+        f"{'lowest and highest' if len(known) > 1 else 'of the only pair'}: {listed(each)}; -1 "
+        "where less similar layers always cost more. Layers of one network are no independent "
+        "samples, so that there is no p-value."
+    ]
+
+
+def beside_controls(frame: pd.DataFrame) -> list[str]:
+    """The range of the controls' costs over layers and receivers."""
+    text = []
+    names = {
+        "floor_cost": "the map fitted to other photographs (floor)",
+        "ceiling_cost": "its own features under another draw of its noise (ceiling)",
+    }
+    for column, words in names.items():
+        known = frame[frame[column].notna()]
+        if len(known):
+            low, high = known[column].min(), known[column].max()
+            text.append(f"{words}, {number(low)} to {number(high)} dB")
+    if not text:
+        return []
+    return [f"Controls, cost in the receiver over all layers: {listed(text)}."]
+
+
+def missing(frame: pd.DataFrame) -> list[str]:
+    """Which layers have no value, and why."""
+    without = frame[frame.reason.fillna("") != ""]
+    text = []
+    for reason, rows in without.groupby("reason", sort=False):
+        first = records(rows)[0]
+        more = f" and {len(rows) - 1} more" if len(rows) > 1 else ""
+        where = f"{short(first['layer_receiver'])} ({pair_of(first)}){more}"
+        text.append(f"No cost for {where}: {reason}.")
+    return text
+
+
+def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
+    """What the numbers are about."""
+    first = frame.iloc[0]
+    text = [
+        "Only what passes through the stitched layer is the sender's: whatever reaches the output "
+        "past it, such as a global skip connection, is of the receiver's own input. A map can "
+        "also discard noise, so that a cost may be below 0.",
+        "Maps are affine and fitted on half of the photographs, costs are measured on the other "
+        "half and the other way round; R² is of photographs that the fit has not seen. CKA takes "
+        "positions as samples and has no interval.",
+    ]
+    if manifest.get("mask_draws") == "independent":
+        text.append(
+            "Attention masks were drawn independently under each noise: costs include the effect "
+            "of different masks."
+        )
+    present = bool(frame.low.notna().any())
+    return [*text, *about_intervals(int(first.photographs), manifest, present)]
+
+
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """Mean cost over layers, the most expensive layer and the controls of each pair."""
+    frame, means = frames["stitch"], frames["stitch_mean"]
+    side, crops = manifest["crop"], plural(int(frame.crops.iloc[0]), "crop")
+    heading = f"Features stitched into a network: {crops} of {side} x {side}; costs in dB"
+    rows = [["sender", "receiver", "mean cost", "most", "in", "CKA", "floor", "ceiling", "rho"]]
+    parts = dict(iter(frame.groupby(PAIR, sort=False)))
+    for row in records(means):
+        part = parts[tuple(row[name] for name in PAIR)]
+        line = ["nan", "", "nan"]
+        if part.cost.notna().any():
+            top = ends(part, "cost")[1]
+            line = [number(top["cost"]), short(top["layer_receiver"]), number(top["cka"])]
+        sides = [f"{row[side]}, {row[f'noise_{side}']}" for side in ("sender", "receiver")]
+        controls = [number(part[f"{name}_cost"].mean()) for name in ("floor", "ceiling")]
+        mean = bounded(row["cost"], row["low"], row["high"])
+        rows.append([*sides, mean, *line, *controls, number(row["spearman"])])
+    return f"{heading}\n{grid(rows)}\n{LEGEND}"
+
+
+def alt(frames: Frames) -> str:
+    """Of the curves: the mean cost over layers of each pair."""
+    means = frames["stitch_mean"]
+    each = [
+        f"{row['sender']} under {row['noise_sender']} into {row['receiver']} under "
+        f"{row['noise_receiver']} {number(row['cost'])} dB"
+        for row in records(means[:MOST])
+    ]
+    count = plural(len(means), "pair")
+    return f"Cost of stitches and CKA over depth, {count}. Mean over layers: {'; '.join(each)}."
