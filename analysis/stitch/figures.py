@@ -25,8 +25,11 @@ TICKS = (-10, -3, -1, -0.3, -0.1, 0, 0.1, 0.3, 1, 3, 10, 30, 100)
 MOST = 4
 """Panels in a row of the figure."""
 
-DASHES = ("-", "--", ":", "-.")
+DASHES = ("-", "--", (0, (6, 1, 1, 1)), (0, (2, 1)))
 """Of the senders of one receiver."""
+
+CONTROLS = {"floor_cost": ":", "ceiling_cost": "-."}
+"""Dashes of the controls' thin lines."""
 
 PANEL = ["kind", "noise_sender", "noise_receiver"]
 
@@ -59,7 +62,7 @@ def titled(part: pd.DataFrame) -> str:
 def cost_over_depth(frame: pd.DataFrame) -> Figure:
     """Cost over depth, and below it CKA of the same layers, a column for each two noises.
 
-    Colors are of the receiver. Bands are 95% intervals; the dotted lines are the floor, stitches
+    Colors are of the receiver. Bands are 95% intervals; thin lines are the floor, dotted, stitches
     fitted to other photographs, and the ceiling, another draw of the receiver's noise.
 
     Args:
@@ -101,8 +104,8 @@ def heading(frame: pd.DataFrame, models: Sequence[str]) -> str:
     ]
     if frame[["floor_cost", "ceiling_cost"]].notna().any().any():
         lines.append(
-            "dotted: stitches fitted to other photographs (floor, above), and another draw of the "
-            "receiver's noise (ceiling, below)"
+            "thin: the receiver's own features, dotted with the map fitted to other photographs "
+            "(floor), dash-dotted under another draw of its noise (ceiling)"
         )
     about = plural(int(first.crops), "crop")
     if frame.low.notna().any() and len(models) <= CROWDED:
@@ -121,20 +124,21 @@ def draw(axes: Axes, part: pd.DataFrame, column: str, models: Sequence[str]) -> 
     """
     alike = part.groupby("index").layer_receiver.nunique().max() == 1
     whole = int(part["index"].max()) or 1
-    for receiver, of in part.groupby("receiver", sort=False):
+    for place, (receiver, of) in enumerate(part.groupby("receiver", sort=False)):
         look = style(str(receiver), models)
+        start = place if column == "cka" else 0  # the same both ways: dashes leave both visible
         for k, (sender, curve) in enumerate(of.groupby("sender", sort=False)):
             x = curve["index"] if alike else curve.depth * whole
             label = str(receiver) if sender == receiver else f"{sender} into {receiver}"
-            dash = {} if sender == receiver else {"ls": DASHES[k % len(DASHES)]}
-            axes.plot(x, curve[column], label=label, lw=1.2, **{**look, **dash})  # type: ignore[arg-type]
+            line = {} if sender == receiver else {"ls": DASHES[(start + k) % len(DASHES)]}
+            axes.plot(x, curve[column], label=label, lw=1.2, **{**look, **line})  # type: ignore[arg-type]
             if column == "cost" and curve.low.notna().any() and len(models) <= CROWDED:
                 band = {"color": str(look["color"]), "alpha": 0.2, "lw": 0}
                 axes.fill_between(x, curve.low, curve.high, **band)  # type: ignore[arg-type]
         first = of[of.sender == of.sender.iloc[0]]
         x = first["index"] if alike else first.depth * whole
-        for control in ("floor_cost", "ceiling_cost") if column == "cost" else ():
-            axes.plot(x, first[control], color=str(look["color"]), lw=0.9, ls=":", zorder=1)
+        for control, dash in CONTROLS.items() if column == "cost" else ():
+            axes.plot(x, first[control], color=str(look["color"]), lw=0.9, ls=dash, zorder=1)
     if alike:
         names = part.drop_duplicates("index").sort_values("index").layer_receiver
         labels = [short(str(name)) for name in names]

@@ -86,9 +86,9 @@ class Stitch:
     bias: Tensor
 
     def __call__(self, x: Tensor) -> Tensor:
-        """The map of samples (n, p), or of feature maps (B, p, h, w), in float64."""
+        """The map of samples (…, p), or of feature maps (B, p, h, w), in float64."""
         if x.ndim == 4:
-            return self(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+            return torch.einsum("qp,bphw->bqhw", self.weight, x.double()) + self.bias[:, None, None]
         return x.double() @ self.weight.T + self.bias
 
     def error(self, of: Moments) -> tuple[float, float]:

@@ -1,0 +1,199 @@
+"""`python -m analysis.stitch`: its tables and sentences, what it refuses, networks of all kinds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+
+from analysis.commands.command import run_arguments
+from analysis.commands.run_folder import read_tables
+from analysis.stitch import bench, command, costs, figures, pairs, reading, stitch_models
+from analysis.stitch.result import StitchResult
+from analysis.stitch.settings import StitchSettings
+from mtd.networks import dncnn
+from mtd.utils.errors import BadInput
+from tests.analysis.stitch.test_stitch_oracles import images, small_network
+
+FEW = ("--crop", "16", "--limit", "4", "--quiet")
+ONE = ("--noise", "gaussian:15", "--noise", "gaussian:50")
+HOW = {"crop": 16, "limit": 4, "progress": False}
+
+
+@pytest.fixture
+def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(pair)
+    return pair
+
+
+@pytest.mark.drawn
+def test_a_run_has_its_tables_and_figure_and_is_resumed(folder, capsys):
+    path = run_arguments(command.ANALYSIS, ["plain.pth", "hidden.pth", *FEW, *ONE], "test")
+    assert {file.name for file in path.iterdir()} == {
+        *("manifest.json", "run.json", "summary.txt", "stitch.csv", "stitch.png"),
+        *("stitch_mean.csv", "stitch_difference.csv"),
+    }
+    frames = read_tables(path, list(command.ANALYSIS.table_names))
+    frame, means = frames["stitch"], frames["stitch_mean"]
+    assert list(frame.columns[:7]) == [
+        *("kind", "sender", "receiver", "noise_sender", "noise_receiver"),
+        *("layer_sender", "layer_receiver"),
+    ]
+    assert (frame.kind == "noises").sum() == (frame.kind == "models").sum() == len(frame) / 2
+    assert len(means) == 8 and not frame.duplicated(list(command.ANALYSIS.keys["stitch"])).any()
+    assert (frame.reason.fillna("") == "").all() and frame[["cost", "r2", "cka"]].notna().all().all()
+    across = frame.groupby(list(frame.columns[:5]), sort=False).cost.mean()
+    assert means.cost.to_numpy() == pytest.approx(across.to_numpy())
+    out = capsys.readouterr().out
+    assert "too few images" in out and "4 crops of 16 x 16" in out
+    result = StitchResult.read(command.ANALYSIS, path)
+    assert result.plot_cost(kind="models", panel=1).get_lines()
+    with pytest.raises(BadInput, match="2 panels"):
+        result.plot_cka(panel=2)
+
+
+def test_costs_and_intervals_are_those_of_the_crops(folder):
+    inputs_of = StitchSettings.of(crop=16, limit=4)
+    from analysis.commands.inputs import load_inputs
+
+    stage = bench.Bench(load_inputs(["plain.pth"], inputs_of), inputs_of)
+    sender, receiver = (pairs.View("plain", f"gaussian:{level}") for level in (50, 15))
+    found = costs.measure(stage, pairs.Stitched(sender, receiver))
+    values = (found[costs.OWN] - found[costs.PSNR]).numpy()
+    row = stitch_models("plain.pth", **HOW).stitch.iloc[0]
+    assert (row.noise_sender, row.noise_receiver) == ("gaussian:50", "gaussian:15")
+    assert row.cost == pytest.approx(values[0].mean())
+    low, high = stats.t.interval(0.95, 3, values[0].mean(), stats.sem(values[0]))
+    assert (row.low, row.high) == pytest.approx((low, high))  # a crop of each photograph
+    assert row.psnr == pytest.approx(float(found[costs.OWN].mean()))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--noise", "gausian:15"], "did you mean gaussian"),
+        (["--layers", "nothing.*"], "matches no module"),
+        (["--layers", "input:conv_last"], "stitches replace what a layer returns"),
+        (["--ridge", "0"], "above 0"),
+        (["--noise", "gaussian:15"], "nothing to stitch"),
+        (["--limit", "1"], "crops of 1 photograph"),
+        (["--autocast", "bf16"], "stitches need float32"),
+    ],
+)
+def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message):
+    code, out, err = in_process(command.main, "plain.pth", *FEW, *arguments)
+    assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
+
+
+def test_a_classical_denoiser_is_refused():
+    with pytest.raises(BadInput, match="no network"):
+        stitch_models("classical:median:3", images(), **HOW)
+
+
+def test_networks_of_different_depth_are_paired_by_depth_and_sizes_that_differ_say_so():
+    torch.manual_seed(0)
+    deep = nn.Sequential(*[nn.Conv2d(3, 3, 3, padding=1) for _ in range(3)], nn.ReLU())
+    halved = nn.Sequential(
+        nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU(), nn.ConvTranspose2d(4, 3, 2, 2), nn.ReLU()
+    )
+    how = {**HOW, "noises": "gaussian:15", "layers": ["re:[0-2]"], "controls": False}
+    result = stitch_models({"deep": deep, "halved": halved}, images(), **how)
+    frame = result.stitch[result.stitch.receiver == "halved"].set_index("layer_receiver")
+    assert frame.loc["0"].reason == costs.SIZES and np.isnan(frame.loc["0"].cost)
+    assert any(costs.SIZES in text for text in result.sentences())
+    assert frame.loc["2"].layer_sender == "2" and np.isfinite(frame.loc["2"].cost)
+    assert result.stitch.floor_cost.isna().all()
+    assert pairs.partners(["a", "b", "c", "d", "e"], ["x", "y", "z"]) == {
+        "x": "a",
+        "y": "c",
+        "z": "e",
+    }
+
+
+def test_layers_without_positions_or_variation_say_so():
+    class Pooled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.mean = nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(1)
+            self.dead, self.last = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 3, 1)
+            nn.init.zeros_(self.dead.weight)
+
+        def forward(self, x):
+            first = self.first(x)
+            return x + self.last((first + self.mean(first) + self.dead(first)).tanh())
+
+    how = {**HOW, "layers": ["first", "dead"]}
+    result = stitch_models({"a": Pooled()}, images(), **how)
+    frame = result.stitch.set_index("layer_receiver")
+    assert (frame.loc["dead"].reason == "its features do not vary").all()
+    assert frame.loc["first"].cost.notna().all()
+
+
+def test_dncnn_and_a_module_of_ones_own_are_stitched():
+    torch.manual_seed(0)
+    network = dncnn.DnCNN(dncnn.DnCNNConfig(depth=4, features=8))
+    result = stitch_models({"dncnn": network, "mine": small_network()}, images(), **HOW)
+    frame = result.stitch
+    assert frame.cost.notna().all() and set(frame.kind) == {"noises", "models"}
+    assert frame.ceiling_cost.notna().all() and frame.floor_cost.notna().all()
+    assert set(result.figures()) == {"stitch"} and result.sentences()
+
+
+def rows(photographs: int) -> pd.DataFrame:
+    """Three layers: similar and costly, dissimilar and harmless, in agreement."""
+    same = {"kind": "models", "sender": "a", "receiver": "b"}
+    same |= {"noise_sender": "x", "noise_receiver": "x", "photographs": photographs}
+    of = [("one", 0.95, 1.0), ("two", 0.3, 0.0), ("three", 0.97, 0.02)]
+    return pd.DataFrame(
+        {**same, "layer_receiver": layer, "cka": cka, "cost": cost}
+        | {"low": cost - 0.05, "high": cost + 0.05}
+        for layer, cka, cost in of
+    )
+
+
+def test_layers_where_cost_and_cka_disagree_are_named_if_shown():
+    costly, harmless = reading.disagreements(rows(12))
+    assert "that is shown: 1 of 3 stitches, one (" in costly
+    assert "CKA 0.950, cost 1.00 dB [0.95, 1.05]" in costly
+    assert "1 of 3 stitches, two (" in harmless and "three" not in costly + harmless
+    assert all("too few images" in text for text in reading.disagreements(rows(9)))
+    wide = rows(12).assign(low=-9.0, high=9.0)
+    assert all("none of 3 stitches" in text for text in reading.disagreements(wide))
+
+
+def test_crops_are_exchanged_with_those_of_other_photographs():
+    scenes = ["a", "a", "b", "b", "c"]
+    other = bench.exchanged([0, 1, 2, 3, 4], scenes)
+    assert sorted(other) == [0, 1, 2, 3, 4]
+    assert all(scenes[i] != scenes[j] for i, j in zip(range(5), other, strict=True))
+    assert bench.exchanged([0, 1, 2], ["a", "a", "b"]) is None
+
+
+def test_trainings_of_a_model_are_averaged(folder):
+    torch.manual_seed(1)
+    from mtd.loading import checkpoint_file
+    from mtd.masking import MaskPolicy
+    from tests.helpers.networks import TINY, tiny_network
+
+    for seed in (5, 6):
+        about = {"network": TINY, "mask": MaskPolicy(), "training": {"noise": "gaussian:15"}}
+        checkpoint_file.save(Path(f"run{seed}.pth"), tiny_network(seed).state_dict(), **about)
+    path = run_arguments(
+        command.ANALYSIS, ["m=run5.pth", "m=run6.pth", *FEW, *ONE, "--no-controls"], "test"
+    )
+    frame = read_tables(path, ["stitch"])["stitch"]
+    single = [stitch_models(f"run{seed}.pth", controls=False, **HOW).stitch for seed in (5, 6)]
+    assert frame.cost.to_numpy() == pytest.approx(sum(one.cost for one in single) / 2)
+    assert (frame.trainings == 2).all() and set(frame.receiver) == {"m"}
+
+
+def test_panels_are_of_the_same_noises():
+    frame = stitch_models({"a": small_network()}, images(), controls=False, **HOW).stitch
+    parts = figures.panels(frame)
+    assert [len(part) for part in parts] == [len(frame) / 2] * 2
+    assert "gaussian:50 into gaussian:15" in figures.titled(parts[0])
