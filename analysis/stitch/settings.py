@@ -30,7 +30,7 @@ class StitchSettings(Settings):
         memory: GiB of recorded features that are kept; what does not fit is computed again.
     """
 
-    limit: int | None = limit_option(24)
+    limit: int | None = limit_option(16)
     noises: tuple[str, ...] | None = noises_option(NOISES)
     layers: tuple[str, ...] = option(
         (),
