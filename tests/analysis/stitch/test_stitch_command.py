@@ -46,7 +46,8 @@ def test_a_run_has_its_tables_and_figure_and_is_resumed(folder, capsys):
     ]
     assert (frame.kind == "noises").sum() == (frame.kind == "models").sum() == len(frame) / 2
     assert len(means) == 8 and not frame.duplicated(list(command.ANALYSIS.keys["stitch"])).any()
-    assert (frame.reason.fillna("") == "").all() and frame[["cost", "r2", "cka"]].notna().all().all()
+    assert (frame.reason.fillna("") == "").all()
+    assert frame[["cost", "r2", "cka"]].notna().all().all()
     across = frame.groupby(list(frame.columns[:5]), sort=False).cost.mean()
     assert means.cost.to_numpy() == pytest.approx(across.to_numpy())
     out = capsys.readouterr().out
