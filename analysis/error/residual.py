@@ -52,7 +52,7 @@ def sums(clean: Tensor, noisy: Tensor, output: Tensor) -> Tensor:
         inner * inner,
         detail * inner,
     )
-    return torch.stack([product.mean((1, 2, 3)) for product in products], -1)
+    return torch.stack([product.flatten(1).mean(1) for product in products], -1)
 
 
 def centered(images: Tensor) -> Tensor:

@@ -98,9 +98,10 @@ def sums(clean: Tensor, noise: Tensor, output: Tensor) -> Tensor:
     Returns:
         (images, rings, sums) float64.
     """
-    x, n, f = (torch.view_as_real(transform(side)) for side in (clean, noise, output))
+    sides = [transform(side) for side in (clean, noise, output)]
+    x, n, f = ((of.real.contiguous(), of.imag.contiguous()) for of in sides)
     pairs = ((x, x), (n, n), (x, n), (x, f), (n, f), (f, f))
-    products = torch.stack([(a * b).sum((-1, 1)) for a, b in pairs], -1)
+    products = torch.stack([(a * c + b * d).sum(1) for (a, b), (c, d) in pairs], -1)
     ring, times = (part.to(clean.device) for part in rings(*clean.shape[-2:]))
     weighted = (products * times[..., None]).flatten(1, 2)
     total = products.new_zeros(len(clean), RINGS + 1, len(SUMS))
