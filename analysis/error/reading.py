@@ -176,8 +176,12 @@ def filters(frames: Frames) -> list[str]:
         value = bounded(*(row[name] for name in names))
         fixed = row["content_change_high"] < FIXED
         enough = verdicts.verdict(1, 1, int(row["photographs"])) == "shown"
-        alike = f" (nearly one fixed filter: shown to be below {FIXED})" if fixed and enough else ""
-        each.append(f"{value} in {code(row['model'])}{alike}")
+        alike = (
+            f"; content shown below {FIXED}, nearly one fixed filter" if fixed and enough else ""
+        )
+        names = ("noise_change", "noise_change_low", "noise_change_high")
+        beside = bounded(*(row[name] for name in names))
+        each.append(f"{value} in {code(row['model'])} (gain of noise {beside}{alike})")
     count = int(rows[0]["noises"])
     return [
         f"Largest change of the gain of image content between {plural(count, 'noise')}, over all "
