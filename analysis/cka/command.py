@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from analysis.cka.measures import MEASURES
 from analysis.cka.settings import CKASettings
 from analysis.commands import command, trainings
 from analysis.commands.analysis import Analysis
@@ -91,6 +92,7 @@ def manifest(inputs: RunInputs, settings: CKASettings, observer: Representations
         },
         "compare": settings.compare,
         "measure": settings.measure,
+        **({} if settings.measure == "cka" else declared(settings.measure)),
         "estimator": settings.estimator if settings.measure == "cka" else None,
         "kernel": settings.kernel,
         "sigma": f"{settings.bandwidth} x median distance in batch 0" if rbf else None,
@@ -102,6 +104,16 @@ def manifest(inputs: RunInputs, settings: CKASettings, observer: Representations
         "permutations": settings.permutations,
         "intervals": observer.leave_out,
         "least": settings.least,
+    }
+
+
+def declared(measure: str) -> dict[str, Any]:
+    """What a measure declares of itself; see `analysis.cka.measures`."""
+    of = MEASURES[measure]
+    return {
+        "higher_is_more_similar": of.higher_is_more_similar,
+        "symmetric": of.symmetric,
+        "invariant_to": list(of.invariant_to),
     }
 
 
@@ -190,7 +202,7 @@ ANALYSIS = Analysis(
     trainings=True,
     mode=mode,
     table_names=(
-        *("cka", "procrustes", "rsa", "knn"),
+        *MEASURES,
         *("layers", "depth", "last_quarter", "quarter_difference", "difference"),
         *("influence", "controls", "depth_by_training", "last_quarter_by_training"),
     ),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.cka import control_tables, hsic, spectra, view_pairs
@@ -17,8 +19,9 @@ from analysis.cka.cells import deranged
 from analysis.cka.control_cells import Wanted
 from analysis.cka.controls import CellControls
 from analysis.cka.hsic_sums import Similarity
+from analysis.cka.measured import from_features, from_grams
+from analysis.cka.measures import MEASURES
 from analysis.cka.observer import Comparison, Representations
-from analysis.cka.other_measures import MEASURES
 from analysis.cka.settings import STEADY, CKASettings
 from analysis.cka.tables import Block, Quarter
 from analysis.cka.view_pairs import Pair
@@ -108,6 +111,11 @@ class Similarities:
         across: of single pairs whose second side is of other photographs.
         own: (N,) of each representation with itself; NaN where it has no values.
         p: p-values (N, N), NaN where there are none.
+        reasons: why a representation has no values, by its index; of other measures than CKA.
+        nulls: of each pair of views with the photographs of one side exchanged; none for measures
+            without.
+        block_reasons: of each pair of views, why cells have no values; none for measures whose
+            cells all have them.
     """
 
     comparison: Comparison
@@ -116,17 +124,23 @@ class Similarities:
     across: Similarity
     own: Tensor
     p: permutation.PValues
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    nulls: Sequence[NDArray[np.float64]] = ()
+    block_reasons: Sequence[list[list[str]]] = ()
 
     def as_blocks(self) -> list[Block]:
         """Cut into pairs of views, with the controls of each."""
         rows, places = self.comparison.rows, self.comparison.slices()
         plan, cut = self.comparison.plan, []
         controls = CellControls(plan, self.pairs, self.across)
-        for pair, similar in zip(plan.pairs, self.blocks, strict=True):
+        for index, (pair, similar) in enumerate(zip(plan.pairs, self.blocks, strict=True)):
             a, b = (places[view] for view in pair)
             p = (self.p.alone[a, b].numpy(), self.p.corrected[a, b].numpy())
             value, without = similar.value.numpy(), similar.without.numpy()
             block = Block(pair, rows[a], rows[b], value, without, p, {})
+            if self.nulls:
+                why = np.array(self.block_reasons[index], dtype=object)
+                block = replace(block, null=self.nulls[index], reasons=why)
             for i, j in plan.controlled[pair]:
                 block.controls[i - a.start, j - b.start] = controls.of(i, j)
             cut.append(block)
@@ -148,12 +162,11 @@ def similarities(
     found = Similarities(comparison, blocks, sums.pairs(), sums.across_photographs(), own, p)
     if settings.measure == "cka" and not settings.permutations:
         return found
+    if settings.measure != "cka":
+        return measured(found, observer, settings)
     grams = observer.gathered_grams()
     if not ranks.first:
         return found
-    if settings.measure != "cka":
-        photographs = observer.crops().photographs
-        return measured(comparison, settings.measure, grams[0], deranged(photographs), p)
     if settings.kernel == "rbf":
         grams = [hsic.rbf(k, comparison.sigma) for k in grams]
     center = hsic.center if settings.estimator == "biased" else hsic.u_center
@@ -174,38 +187,29 @@ def similarities(
     return replace(found, p=p)
 
 
-def measured(
-    comparison: Comparison,
-    measure: str,
-    grams: Tensor,
-    across: tuple[Tensor, Tensor],
-    p: permutation.PValues,
-) -> Similarities:
-    """The values of another measure than CKA, from Gram matrices of all representations."""
-    chosen, cells = MEASURES[measure], comparison.plan.cells
-    ready = [chosen.prepare(k) for k in grams]
-
-    def similar(values: Sequence[float], *shape: int) -> Similarity:
-        value = torch.tensor(list(values), dtype=torch.float64).reshape(shape or (len(values),))
-        return Similarity(value, value.new_zeros(0, *value.shape))
-
-    blocks = [
-        similar([chosen.compare(a, b) for a in ready[rows] for b in ready[columns]], *shape)
-        for rows, columns in cells.blocks
-        for shape in [(rows.stop - rows.start, columns.stop - columns.start)]
-    ]
-    pairs = similar([chosen.compare(ready[i], ready[j]) for i, j in cells.pairs])
-    first, second = across
-    if len(first) >= chosen.least:
-        sides = [
-            {i: chosen.prepare(hsic.center(grams[i][side][:, side])) for i in set(ends)}
-            for side, ends in zip((first, second), zip(*cells.across, strict=True), strict=False)
-        ]
-        floors = similar([chosen.compare(sides[0][i], sides[1][j]) for i, j in cells.across])
+def measured(found: Similarities, observer: Representations, settings: CKASettings) -> Similarities:
+    """The values of another measure than CKA, in the first process."""
+    comparison, across = found.comparison, deranged(observer.crops().photographs)
+    if MEASURES[settings.measure].unit == "image":
+        (grams,) = observer.gathered_grams()
+        if not observer.ranks.first:
+            return found
+        values = from_grams(settings.measure, grams, comparison.plan.cells, across)
     else:
-        floors = similar([math.nan] * len(cells.across))
-    own = torch.tensor([chosen.compare(one, one) for one in ready], dtype=torch.float64)
-    return Similarities(comparison, blocks, pairs, floors, own, p)
+        if not observer.ranks.first:
+            return found
+        features = observer.features(comparison.rows)
+        values = from_features(settings.measure, features, comparison.plan.cells, across)
+    return replace(
+        found,
+        blocks=values.blocks,
+        pairs=values.pairs,
+        across=values.across,
+        own=values.own,
+        reasons=values.reasons,
+        nulls=[null.numpy() for null in values.nulls],
+        block_reasons=values.block_reasons,
+    )
 
 
 def tables(comparison: Comparison, job: AnalysisJob) -> dict[str, pd.DataFrame]:
@@ -300,8 +304,7 @@ def layers(
     comparison = similar.comparison
     own, reasons = comparison.hsic.own(), comparison.hsic.degenerate()
     if measure != "cka":
-        missing = similar.own.isnan().nonzero().flatten().tolist()
-        reasons = dict.fromkeys(missing, "its activations are not finite, or do not vary")
+        reasons = dict(similar.reasons)
     names: dict[View, list[str]] = {}
     for row in comparison.rows:
         names.setdefault(row.view, []).append(row.layer)

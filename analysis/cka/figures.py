@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from analysis.cka import measures
 from analysis.plotting import model_styles, trainings
 from analysis.plotting.model_styles import DPI, short
 
@@ -31,12 +32,7 @@ class Panel:
     values: np.ndarray
 
 
-MEASURES = {
-    "cka": "CKA",
-    "procrustes": "Procrustes similarity",
-    "rsa": "RSA, Spearman's ρ",
-    "knn": "shared nearest neighbors",
-}
+MEASURES = {name: measure.label for name, measure in measures.MEASURES.items()}
 """Columns that hold a similarity, with their labels."""
 
 
@@ -91,10 +87,15 @@ def all_panels(frame: pd.DataFrame) -> list[Panel]:
 
 
 def scale(frame: pd.DataFrame) -> tuple[float, float]:
-    """Color limits for every matrix of a table: 0 to 1, or from a round number below 0."""
+    """Color limits for every matrix of a table: 0 to 1, or from a round number below 0.
+
+    Where lower values are more similar, they are in reverse order, so that light colors always are
+    of similar layers.
+    """
     values = frame[measure(frame)]
     lowest = float(values.min()) if values.notna().any() else 0.0
-    return min(0.0, math.floor(lowest * 10) / 10), 1.0
+    limits = min(0.0, math.floor(lowest * 10) / 10), 1.0
+    return limits if measures.direction(measure(frame)) > 0 else limits[::-1]
 
 
 def draw(axes: Axes, panel: Panel, limits: tuple[float, float]) -> AxesImage:

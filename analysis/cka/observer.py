@@ -335,6 +335,11 @@ class Representations(Observer):
                 parts.append(value - clean[view.model][name] if self.clean is not None else value)
         return torch.cat(parts, dim=-1)
 
+    def features(self, rows: Sequence[Row]) -> list[Tensor]:
+        """(crops, positions, channels) of each representation, over all batches."""
+        together = torch.cat([load() for load in self._loads(sorted(self.batches), list(rows))])
+        return list(together.split([row.features for row in rows], dim=-1))
+
     def gathered_grams(self) -> list[Tensor]:
         """`grams` of every batch, in the order of the batches, in each process."""
         return self.ranks.map(self.grams, sorted(self.batches))

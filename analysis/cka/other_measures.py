@@ -1,4 +1,4 @@
-"""Measures of similarity other than CKA, each from the Gram matrices of two representations.
+"""Other measures of similarity of whole images, each from the Gram matrices of two representations.
 
 Each compares the same n samples in two representations, and is 1 for a representation and
 itself. `MEASURES` holds them by name, in two steps, so that a layer is prepared once and compared
@@ -27,16 +27,14 @@ NEIGHBORS = 10
 
 @dataclass(frozen=True)
 class Measure:
-    """A similarity of two representations.
+    """How a similarity of two representations is computed; see `analysis.cka.measures`.
 
     Attributes:
-        title: for figures.
         prepare: from a Gram (n, n) of centered features to the tensor that is compared.
         compare: from two prepared ones to the value.
         least: fewest samples.
     """
 
-    title: str
     prepare: Callable[[Tensor], Tensor]
     compare: Callable[[Tensor, Tensor], float]
     least: int
@@ -190,7 +188,7 @@ def _shared(a: Tensor, b: Tensor) -> float:
 
 
 MEASURES = {
-    "procrustes": Measure("Procrustes similarity", _root, _nuclear, 2),
-    "rsa": Measure("RSA (Spearman's ρ of distances)", _ranks, _dot, 3),
-    "knn": Measure(f"mutual {NEIGHBORS} nearest neighbors", _neighbors, _shared, 3),
+    "procrustes": Measure(_root, _nuclear, 2),
+    "rsa": Measure(_ranks, _dot, 3),
+    "knn": Measure(_neighbors, _shared, 3),
 }

@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.cka.figures import MEASURES, cells, measure, removed
+from analysis.cka.measures import MEASURES as DECLARED
+from analysis.cka.measures import described
 from analysis.cka.reading_depth import best_matches, differences
 from analysis.cka.reading_pairs import equal_networks
 from analysis.cka.reading_quarter import between_models, main, where
@@ -51,6 +53,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return [
         *main(frames, manifest),
         *quarters(frames),
+        *about_measure(frames),
         *kinds(manifest),
         *differences(frames, manifest, equal),
         *between_models(frames, manifest, equal),
@@ -58,6 +61,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *biased(frames),
         *influence(frames),
         *missing(frames),
+        *cells_missing(frames),
         *few_permutations(manifest),
         *scope(frames, manifest),
     ]
@@ -137,12 +141,26 @@ BESIDE = {
 """Columns of the controls that the terminal shows, with their headings."""
 
 
+def about_measure(frames: Frames) -> list[str]:
+    """What the values of another measure than CKA mean."""
+    column = measure(cells(frames))
+    return [] if column == "cka" else [described(column)]
+
+
 def biased(frames: Frames) -> list[str]:
-    """The expected biased value of independent layers."""
-    null = cells(frames)["null"]
+    """What layers with nothing in common would score: by formula, or between photographs."""
+    frame = cells(frames)
+    null, column = frame["null"], measure(frame)
     if null.isna().all():
         return []
     low, high = number(float(null.min()), 3), number(float(null.max()), 3)
+    if DECLARED[column].null:
+        own = frame[column].median()
+        return [
+            f"Between different photographs, {MEASURES[column]} of the same pairs of layers is "
+            f"{low} to {high}, median {number(float(null.median()), 3)} (column `null`), and "
+            f"{number(float(own), 3)} in the median on the same ones."
+        ]
     return [
         f"The estimator is biased: independent layers would score {low} to {high} here, not 0 "
         "(√(pq/((p+n)(q+n))) for p and q features and n samples)."
@@ -170,6 +188,22 @@ def missing(frames: Frames) -> list[str]:
     """Why layers have no value."""
     frame = frames.get("layers")
     return [] if frame is None else reasons.missing(frame, "layers.csv")
+
+
+def cells_missing(frames: Frames) -> list[str]:
+    """How many pairs of layers have no value although both layers have."""
+    frame = cells(frames)
+    if "reason" not in frame:
+        return []
+    column, of_layers = measure(frame), frames["layers"].reason
+    why = frame.reason.fillna("")
+    alone = why[(why != "") & ~why.isin(of_layers)]
+    if alone.empty:
+        return []
+    return [
+        f"{plural(len(alone), 'pair')} of layers of {len(frame):,} without a value (column "
+        f"`reason` of {column}.csv), the first: {alone.iloc[0]}."
+    ]
 
 
 def few_permutations(manifest: Manifest) -> list[str]:

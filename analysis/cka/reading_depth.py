@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.cka.figures import cells, measure
+from analysis.cka.measures import direction
 from analysis.cka.reading_pairs import ALL_MODELS, Equal, compared_models, different
 from analysis.cka.reading_quarter import MOST_PAIRS, smallest
 from analysis.engine.layers import blocks, last_quarter
@@ -128,8 +129,10 @@ def best_match(frames: Frames, part: pd.DataFrame) -> str:
     last = last_layers(frames, str(a), layers_a)
     facing = part[part.layer_b.isin(blocks(layers_b) or layers_b)].dropna(subset=column)
     # for each layer of a, the block of b that is most similar to it
-    best = facing.sort_values(column).drop_duplicates("layer_a", keep="last").set_index("layer_a")
-    near = best[best.index.isin(last)].sort_values(column)
+    up = direction(column) > 0
+    ordered = facing.sort_values(column, ascending=up)
+    best = ordered.drop_duplicates("layer_a", keep="last").set_index("layer_a")
+    near = best[best.index.isin(last)].sort_values(column, ascending=up)
     if near.empty:
         return ""
     top = near.iloc[-1]

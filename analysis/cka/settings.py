@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from analysis.cka.measures import MEASURES
 from analysis.commands.settings import (
     Settings,
     controls_option,
@@ -21,7 +22,9 @@ STEADY = 12
 """Fewest crops of a minibatch from which one can be left out without making the interval far too
 wide. In simulations it is 1.0 to 1.4 times as wide as it should be from here on, more at 4."""
 
-Measure = Literal["cka", "procrustes", "rsa", "knn"]
+Measure = Literal[
+    "cka", "procrustes", "rsa", "knn", "cosine", "cca", "svcca", "pwcca", "soft_matching"
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,12 +34,14 @@ class CKASettings(Settings):
     Attributes:
         layers: patterns of layers to record; none for the first, the blocks and the last two.
         compare: which pairs of views, see `analysis.cka.view_pairs.choose`.
-        measure: of similarity; all but `cka` compare whole images.
+        measure: of similarity; see `analysis.cka.measures`. `cka` compares positions or whole
+            images, each other one only one of these.
         estimator: `unbiased` or `biased` over all samples, `minibatch` unbiased over the pairs
             within batches; None for the one that suits measure, kernel and number of crops.
-        unit: what a sample is: the channels at one `position`, or a whole `image`; None for
-            positions with CKA, images otherwise.
-        centering: what is removed from every channel: the mean over all samples (`global`), each
+        unit: what a sample is: the channels at one `position`, or a whole `image`; None for what
+            the measure compares, positions with CKA.
+        centering: what is removed from every channel: the mean over all samples (`global`; not by
+            the mean cosine, which is of the features as they are), each
             image's mean, the mean of 9 × 9 positions around each (`highpass`), or the network's own
             features of the clean image (`clean`).
         given: pixels of the clean image that are regressed out; see `analysis.cka.removal`.
@@ -69,7 +74,8 @@ class CKASettings(Settings):
     measure: Measure = option(
         "cka",
         "measure of similarity; for whole images also orthogonal Procrustes, RSA (Spearman) and "
-        "mutual nearest neighbors",
+        "mutual nearest neighbors, for positions also mean cosine, mean squared CCA, SVCCA, "
+        "projection-weighted CCA and soft matching of channels",
     )
     estimator: Literal["unbiased", "minibatch", "biased"] | None = option(
         None,
@@ -142,8 +148,11 @@ class CKASettings(Settings):
             raise BadInput(f"--compare {self.compare}: has no effect with --over-training")
         if self.crop is None:
             raise BadInput("crop None: CKA compares crops of one size; give --crop")
-        if other and (self.unit == "position" or self.kernel != "linear"):
-            raise BadInput(f"--measure {self.measure} compares whole images: use --unit image")
+        if other and self.kernel != "linear":
+            raise BadInput(f"--kernel {self.kernel}: {self.measure} has none; leave it out")
+        if other and self.unit not in (None, unit := MEASURES[self.measure].unit):
+            what = "whole images" if unit == "image" else "positions"
+            raise BadInput(f"--measure {self.measure} compares {what}: use --unit {unit}")
         if other and self.estimator:
             raise BadInput(f"--estimator {self.estimator}: {self.measure} has none; leave it out")
         if self.permutations and (other or self.sample_unit == "position"):
@@ -177,7 +186,7 @@ class CKASettings(Settings):
     @property
     def sample_unit(self) -> Literal["position", "image"]:
         """What a sample is, chosen by the measure if not given."""
-        return self.unit or ("image" if self.measure != "cka" else "position")
+        return self.unit or MEASURES[self.measure].unit
 
     def completed(self, crops: int) -> CKASettings:
         """The same with unit, estimator and permutations chosen for a number of crops.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import partial, reduce
 from itertools import combinations, product
 from typing import Any
 
@@ -51,6 +51,10 @@ class Block:
         controls: by row and column, of those cells that have controls.
         trainings: (trainings, rows, columns), of which the values are the means; none for single
             networks.
+        null: values with the photographs of one side exchanged, (rows, columns), or none; of
+            measures that declare it.
+        reasons: why cells have no values, (rows, columns) of texts, empty where they have; none
+            for measures whose cells have values wherever both layers have.
     """
 
     pair: Pair
@@ -61,6 +65,8 @@ class Block:
     p: tuple[Array, Array]
     controls: dict[tuple[int, int], CellControl]
     trainings: Array = field(default_factory=lambda: np.zeros(0))
+    null: Array | None = None
+    reasons: NDArray[np.object_] | None = None
 
     @classmethod
     def over_trainings(cls, pair: Pair, blocks: Sequence[Block]) -> Block:
@@ -90,6 +96,7 @@ class Block:
                 for cell in first.controls
             },
             np.stack([block.value for block in blocks]),
+            *nulls_and_reasons(blocks),
         )
 
     @property
@@ -126,8 +133,25 @@ class Block:
         return trainings.both((low, high), self.value, half)
 
 
+def nulls_and_reasons(
+    blocks: Sequence[Block],
+) -> tuple[Array | None, NDArray[np.object_] | None]:
+    """`null` of the mean over networks, and `reasons`: of each cell the first network's that has
+    one."""
+    nulls = [block.null for block in blocks if block.null is not None]
+    reasons = [block.reasons for block in blocks if block.reasons is not None]
+    why = reduce(lambda a, b: np.where(a == "", b, a), reasons) if reasons else None
+    return np.mean(nulls, axis=0) if nulls else None, why
+
+
 def cells(blocks: Sequence[Block], measure: str, about: Mapping[str, Any]) -> pd.DataFrame:
-    """Every pair of layers of every pair of views, in long form; `about` is the same for all."""
+    """Every pair of layers of every pair of views, in long form; `about` is the same for all.
+
+    Rows are side a, columns side b: of a measure that is not symmetric, no value stands for its
+    mirror image. The column `null` is what layers that have nothing in common would have: for
+    biased linear CKA by a formula, for measures that declare it with the photographs of side b
+    exchanged. The column `reason`, of some measures, says why there is no value.
+    """
     parts = []
     for block in blocks:
         low, high = block.bounds()
@@ -152,6 +176,7 @@ def cells(blocks: Sequence[Block], measure: str, about: Mapping[str, Any]) -> pd
                     "p_corrected": block.p[1].ravel(),
                     **{k: about[k] for k in ("kernel", "centering")},
                     "null": _null(block, i, j, about),
+                    **({} if block.reasons is None else {"reason": block.reasons.ravel()}),
                 }
             )
         )
@@ -159,7 +184,9 @@ def cells(blocks: Sequence[Block], measure: str, about: Mapping[str, Any]) -> pd
 
 
 def _null(block: Block, i: Any, j: Any, about: Mapping[str, Any]) -> Array | float:
-    """What biased linear CKA tends to where there is nothing in common; NaN for anything else."""
+    """The column `null` of `cells`; NaN where there is none."""
+    if block.null is not None:
+        return block.null.ravel()
     if (about["estimator"], about["kernel"]) != ("biased", "linear"):
         return np.nan
     p = np.array([row.features for row in block.rows], dtype=float)[i]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from analysis.cka import command as cka
+from analysis.cka.measures import MEASURES
 from analysis.commands.command import run_in_memory
 from mtd.utils.errors import BadInput
 
@@ -115,7 +116,7 @@ ANALYSIS = replace(
     result=result,
     table_names=(
         *("over_training", "over_training_by_training"),
-        *("cka", "procrustes", "rsa", "knn", "layers", "depth", "last_quarter", "controls"),
+        *(*MEASURES, "layers", "depth", "last_quarter", "controls"),
     ),
     keys={"over_training": ("run", "step", "against", "noise_a", "noise_b")},
     report_crops=None,

@@ -127,6 +127,39 @@ def test_other_measures_compare_whole_images(folder, measure):
         run("plain.pth", "--limit", "3", *FEW[2:4], "--measure", measure)
 
 
+@pytest.mark.parametrize("measure", ["cosine", "cca", "svcca", "pwcca", "soft_matching"])
+def test_measures_of_positions(folder, measure):
+    path = run("plain.pth", *FEW, "--measure", measure, "--layers", "conv_*", "--compare", "all")
+    frame = pd.read_csv(path / f"{measure}.csv")
+    assert set(frame.unit) == {"position"} and frame.estimator.isna().all()
+    assert (frame[measure].isna() == frame.reason.notna()).all()
+    assert (frame["null"].isna() == frame.reason.notna()).all()
+    if measure == "cosine":  # of layers of other numbers of channels there is none
+        assert frame.reason.dropna().str.contains("features have no cosine").all()
+    manifest = json.loads((path / "manifest.json").read_text())
+    assert manifest["symmetric"] == (measure != "pwcca") and "scaling" in manifest["invariant_to"]
+    text = " ".join((path / "summary.txt").read_text().split())
+    assert "means more similar features" in text and "Between different photographs" in text
+    own = frame[(frame.model_a == frame.model_b) & (frame.noise_a == frame.noise_b)]
+    same = own[own.layer_a == own.layer_b]
+    assert same[measure].to_numpy() == pytest.approx(1, abs=1e-6)
+    there = own.set_index(["noise_a", "layer_a", "layer_b"])[measure].dropna()
+    back = there.index.map(lambda key: there[key[0], key[2], key[1]])
+    mirrored = np.abs(there.to_numpy() - np.array(list(back))).max()
+    assert (mirrored < 1e-9) == (measure != "pwcca")
+
+
+def test_too_few_positions_for_cca_are_no_values_and_a_sentence(folder):
+    options = ("--measure", "cca", "--layers", "conv_first", "--positions", "1", "--limit", "4")
+    path = run(
+        "plain.pth", *options, "--crop", "16", "--noise", "gaussian:15", "--noise", "poisson:3"
+    )
+    frame = pd.read_csv(path / "cca.csv")
+    assert frame.cca.isna().all() and frame.reason.str.contains("raise --limit or --posit").all()
+    text = " ".join((path / "summary.txt").read_text().split())
+    assert "4 samples of" in text
+
+
 def test_a_copy_of_a_file_gives_1_and_is_named(folder):
     shutil.copy("plain.pth", "copy.pth")
     path = run("plain.pth", "copy.pth", *SMALL)
@@ -306,6 +339,9 @@ def test_crops_with_the_same_pixels_count_once(folder):
         (["plain.pth", "--compare", "models"], "expected reference or cross-model"),
         (["plain.pth", "--measure", "rsa", "--unit", "position"], "use --unit image"),
         (["plain.pth", "--measure", "rsa", "--estimator", "biased"], "rsa has none"),
+        (["plain.pth", "--measure", "cca", "--unit", "image"], "use --unit position"),
+        (["plain.pth", "--measure", "cca", "--kernel", "rbf"], "cca has none; leave it out"),
+        (["plain.pth", "--measure", "cosin"], "or pwcca or soft_matching"),
         (["plain.pth", "--permutations", "9"], "needs cka with --unit image"),
         (["plain.pth", "--bandwidth", "0"], "argument --bandwidth: '0': expected a number above 0"),
         (["plain.pth", "--bandwidth", "nan"], "expected a number above 0"),

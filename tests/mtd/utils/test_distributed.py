@@ -41,8 +41,9 @@ UNEVEN = ("--limit", "10", "--batch-size", "4")
         ("--limit", "10", "--kernel", "rbf", "--batch-size", "4"),
         ("--limit", "10", "--estimator", "biased", "--batch-size", "4"),
         ("--limit", "9", "--measure", "rsa"),
+        ("--limit", "10", "--measure", "cosine", "--batch-size", "4", "--centering", "clean"),
     ],
-    ids=["uneven", "idle", "image", "image-minibatch-rbf", "rbf", "biased", "rsa"],
+    ids=["uneven", "idle", "image", "image-minibatch-rbf", "rbf", "biased", "rsa", "cosine"],
 )
 def test_two_processes_write_the_tables_of_one(pair, options):
     arguments = ("plain.pth", "hidden.pth", "--quiet", *FEW, *options)

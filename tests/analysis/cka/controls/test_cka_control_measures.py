@@ -12,6 +12,13 @@ import pytest
 from scipy.spatial.distance import cdist, pdist
 
 from analysis.cka.cells import deranged
+from analysis.cka.feature_measures import (
+    mean_cosine,
+    mean_squared_cca,
+    pwcca,
+    soft_matching,
+    svcca,
+)
 from analysis.cka.other_measures import mutual_knn, procrustes, rsa
 from tests.helpers.control_runs import (
     CROPS,
@@ -60,6 +67,34 @@ def test_other_measures_have_ceilings_and_floors(images, measure):
     # of distances that are nearly equal, rounding decides on the ranks
     assert row.untrained == pytest.approx(similar(u, v), abs=1e-5 if measure != "rsa" else 1e-4)
     assert math.isnan(row.normalised)  # without intervals
+
+
+@pytest.mark.parametrize("measure", ["cosine", "cca", "svcca", "pwcca", "soft_matching"])
+def test_measures_of_positions_have_ceilings_and_floors(samples, measure):
+    similar = {
+        "cosine": mean_cosine,
+        "cca": mean_squared_cca,
+        "svcca": svcca,
+        "pwcca": pwcca,
+        "soft_matching": soft_matching,
+    }[measure]
+
+    def flat(network: str, noise: str, crops: Sequence[int] = EVERY) -> np.ndarray:
+        return rows_of(samples.of(network, noise, LAST[0]), crops)
+
+    row = depth_row(measure, "--measure", measure, "--positions", str(POSITIONS))
+    a, b = NOISES
+    x, y = (flat("plain", noise) for noise in NOISES)
+    first, second = (side.tolist() for side in deranged(samples.names))
+    assert row[measure] == pytest.approx(similar(x, y), abs=1e-4)
+    draws = [similar(side, flat("plain", f"{noise}@1")) for side, noise in ((x, a), (y, b))]
+    assert row.ceiling == pytest.approx(math.sqrt(draws[0] * draws[1]), abs=1e-4)
+    floor = similar(flat("plain", a, first), flat("plain", b, second))
+    assert row.floor == pytest.approx(floor, abs=1e-4)
+    u, v = (flat("untrained 1 of plain", noise) for noise in NOISES)
+    assert row.untrained == pytest.approx(similar(u, v), abs=1e-4)
+    cells = pd.read_csv(f"{measure}/{measure}.csv")
+    assert cells.null.tolist() == pytest.approx([floor], abs=1e-4)
 
 
 def depth_row(name: str, *options: str) -> pd.Series:
