@@ -186,7 +186,7 @@ def causal_effects(
         >>> bool((result.effects.reach90 <= 8).all())
         True
 
-    Reference: *Interpreting Low-level Vision Models with Causal Effect Maps*, IEEE TPAMI 2025.
+    Reference: Hu et al. 2025, *Interpreting Low-level Vision Models with Causal Effect Maps*.
     """
     from analysis.attribution.effects.result import CausalEffectsResult
 

@@ -8,9 +8,10 @@ another noisy image, the causal effect of block i on a window is, in dB,
 positive where replacing the block lowers the PSNR of the window, negative where it raises it. The
 mean is over a few patches; of blocks whose effect is then not small it is over more.
 
-Reference: the causal effect maps of *Interpreting Low-level Vision Models with Causal Effect Maps*,
-IEEE TPAMI 2025, for windows of 32 x 32 and blocks of 8 x 8 pixels. Outputs are neither clamped nor
-rounded here, so that small effects are not lost.
+Outputs are neither clamped nor rounded, so that small effects are not lost.
+
+Reference: Hu et al., *Interpreting Low-level Vision Models with Causal Effect Maps*, IEEE TPAMI
+2025 (arXiv 2407.19789), with windows of 32 x 32 pixels, blocks of 8 x 8, and 50 patches.
 """
 
 from __future__ import annotations
