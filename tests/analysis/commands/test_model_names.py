@@ -115,6 +115,14 @@ def test_one_file_with_and_without_a_wrapper_is_two_models(folder):
     assert report_requests.from_json(report_requests.to_json(requests), "r") == requests
 
 
+def test_a_module_of_ones_own_is_wrapped_in_python():
+    plain, wrapped = (external.wrap(torch.nn.Conv2d(3, 3, 3, padding=1)) for _ in range(2))
+    wrapped.input_format = replace(wrapped.input_format, wrap="normalize")
+    models = from_python({"plain": plain, "wrapped": wrapped}, CKASettings(), "cpu")
+    assert [model.normalizes for model in models.values()] == [False, True]
+    assert models["wrapped"].source["usage"] == {"wrap": "normalize"}
+
+
 def test_two_sets_of_weights_of_one_file_are_two_models(folder):
     raw, averaged = tiny("DnCNN").state_dict(), tiny("DnCNN", seed=1).state_dict()
     torch.save({"params": raw, "params_ema": averaged}, "n.pth")
