@@ -119,20 +119,36 @@ def disagreements(frame: pd.DataFrame) -> list[str]:
         (f"CKA of at least {SIMILAR:g}", f"cost above {MATTERS:g} dB"),
         (f"CKA below {DISSIMILAR:g}", f"cost below {HARMLESS:g} dB"),
     )
-    if known.photographs.min() < ENOUGH:
-        found = (
+    enough = known.photographs.min() >= ENOUGH
+    found = (
+        (similar_but_costly(known), dissimilar_but_harmless(known))
+        if enough
+        else (
             known[(known.cka >= SIMILAR) & (known.cost > MATTERS)],
             known[(known.cka < DISSIMILAR) & (known.cost < HARMLESS)],
         )
-        end = verdicts.in_words("too few images")
-        return [
-            f"Layers with {alike} and a mean {cost}: {layers_of(rows, len(known))}; {end}."
-            for (alike, cost), rows in zip(rules, found, strict=True)
-        ]
-    found = (similar_but_costly(known), dissimilar_but_harmless(known))
+    )
+    text = []
+    for (alike, cost), rows in zip(rules, found, strict=True):
+        named = layers_of(rows, len(known))
+        text.append(
+            f"Layers with {alike} and a {cost} that is shown: {named}."
+            if enough
+            else f"Layers with {alike} and a mean {cost}: {named}; "
+            f"{verdicts.in_words('too few images')}."
+        )
+    return [*text, *where_anything_serves(found[1])]
+
+
+def where_anything_serves(rows: pd.DataFrame) -> list[str]:
+    """In how many layers of low cost a map without information about the image costs no more."""
+    count = int((rows.floor_cost < HARMLESS).sum())
+    if not count:
+        return []
     return [
-        f"Layers with {alike} and a {cost} that is shown: {layers_of(rows, len(known))}."
-        for (alike, cost), rows in zip(rules, found, strict=True)
+        f"In {count} of these {len(rows)} the map fitted to other photographs (floor) costs less "
+        f"than {HARMLESS:g} dB too: there the receiver loses nothing without the layer's features, "
+        "and a low cost does not say that the sender's are good ones."
     ]
 
 

@@ -149,6 +149,7 @@ def rows(photographs: int) -> pd.DataFrame:
     """Three layers: similar and costly, dissimilar and harmless, in agreement."""
     same = {"kind": "models", "sender": "a", "receiver": "b"}
     same |= {"noise_sender": "x", "noise_receiver": "x", "photographs": photographs}
+    same["floor_cost"] = 4.0
     of = [("one", 0.95, 1.0), ("two", 0.3, 0.0), ("three", 0.97, 0.02)]
     return pd.DataFrame(
         {**same, "layer_receiver": layer, "cka": cka, "cost": cost}
@@ -163,6 +164,8 @@ def test_layers_where_cost_and_cka_disagree_are_named_if_shown():
     assert "CKA 0.950, cost 1.00 dB [0.95, 1.05]" in costly
     assert "1 of 3 stitches, two (" in harmless and "three" not in costly + harmless
     assert all("too few images" in text for text in reading.disagreements(rows(9)))
+    (*_, anything) = reading.disagreements(rows(12).assign(floor_cost=0.0))
+    assert anything.startswith("In 1 of these 1 the map fitted to other photographs")
     wide = rows(12).assign(low=-9.0, high=9.0)
     assert all("none of 3 stitches" in text for text in reading.disagreements(wide))
 
