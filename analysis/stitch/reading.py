@@ -11,7 +11,7 @@ from analysis.plotting.model_styles import short
 from analysis.stats.jackknife import ENOUGH
 from analysis.text import model_differences, verdicts
 from analysis.text.intervals import about_intervals
-from analysis.text.markdown import bounded, code, listed, number
+from analysis.text.markdown import bounded, code, codes, listed, number
 from analysis.text.model_differences import ModelDifferences
 from analysis.text.rows import Row, ends, records
 from analysis.text.terminal import grid
@@ -95,7 +95,24 @@ def mean_costs(means: pd.DataFrame) -> list[str]:
             effects.append((f"{cost_of(row)} ({models})", of))
         which = ", least and most" if len(known) < len(part) else ""
         text.append(f"Mean cost over layers{which}, {where}: {verdicts.joined(effects)}.")
+        text += beyond_ceiling(known)
     return text
+
+
+def beyond_ceiling(rows: pd.DataFrame) -> list[str]:
+    """How much more these stitches cost than another draw of the receiver's noise."""
+    effects = []
+    for row in records(rows[rows.above_ceiling.notna()]):
+        ends = row["above_ceiling_low"], row["above_ceiling_high"]
+        of = verdicts.verdict(*ends, int(row["photographs"]))
+        value = bounded(row["above_ceiling"], *ends, 2, "dB", signed=True)
+        effects.append((f"{value} ({code(row['sender'])} into {code(row['receiver'])})", of))
+    if not effects:
+        return []
+    return [
+        "Compared with the receiver's own features under another draw of its noise (ceiling): "
+        f"{verdicts.joined(effects)}."
+    ]
 
 
 def similar_but_costly(frame: pd.DataFrame) -> pd.DataFrame:
@@ -254,6 +271,14 @@ def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
         text.append(
             "Attention masks were drawn independently under each noise: costs include the effect "
             "of different masks."
+        )
+    about = manifest.get("models", {})
+    skips = [name for name in about if about[name].get("predicts") == "noise"]
+    if skips and (frame.kind == "noises").any():
+        text.append(
+            f"{codes(skips)}: the input is added to what the last layers hold. Across noises these "
+            "have seen another draw of the noise than the one in that input, which alone costs "
+            "PSNR: compare with the ceiling, where the draw alone is another one."
         )
     present = bool(frame.low.notna().any())
     return [*text, *about_intervals(int(first.photographs), manifest, present)]

@@ -144,9 +144,25 @@ def mean_cost(measured: Measured, pair: Pair, inputs: RunInputs) -> Series:
     return controls.over_trainings(single)
 
 
+def above_ceiling(measured: Measured, pair: Pair, inputs: RunInputs) -> Series:
+    """The mean over layers of the cost minus that of the ceiling; `NOTHING` without one."""
+    draws = draws_of(inputs)
+    single = []
+    for sender, receiver in pairs.networks(pair, inputs.trainings):
+        other = None if inputs.controls is None else pairs.ceiling_of(inputs, receiver)
+        if other is None:
+            return NOTHING
+        values = costs(measured[Stitched(sender, receiver)]) - costs(measured[other])
+        known = values[~np.isnan(values).any(axis=1)]
+        single.append(left_out(known.mean(0), draws) if len(known) else NOTHING)
+    return controls.over_trainings(single)
+
+
 def means(measured: Measured, inputs: RunInputs) -> pd.DataFrame:
     """One row for each pair: the mean cost over layers with its interval, and Spearman's ρ.
 
+    `above_ceiling` is the mean over layers of the cost minus that of the ceiling, with its
+    interval.
     `spearman` is of cost and CKA over the `layers` that have values: -1 if whatever is less similar
     costs more.
     """
@@ -163,6 +179,10 @@ def means(measured: Measured, inputs: RunInputs) -> pd.DataFrame:
         known = np.isfinite(cost) & np.isfinite(cka)
         rho = spearman(cost[known], cka[known]).value if known.sum() > 2 else np.nan
         numbers = {"cost": mean.value, "low": low, "high": high, "spearman": rho}
+        above = above_ceiling(measured, pair, inputs)
+        bounds = controls.interval(above)
+        names = ("above_ceiling", "above_ceiling_low", "above_ceiling_high")
+        numbers |= dict(zip(names, (above.value, *bounds), strict=True))
         counts = {"layers": int(known.sum()), "photographs": int(draws.max()) + 1}
         rows.append({**described(pair), **numbers, **counts})
     return pd.DataFrame(rows)

@@ -142,7 +142,11 @@ def test_dncnn_and_a_module_of_ones_own_are_stitched():
     frame = result.stitch
     assert frame.cost.notna().all() and set(frame.kind) == {"noises", "models"}
     assert frame.ceiling_cost.notna().all() and frame.floor_cost.notna().all()
-    assert set(result.figures()) == {"stitch"} and result.sentences()
+    assert set(result.figures()) == {"stitch"}
+    above = (frame.cost - frame.ceiling_cost).groupby([frame[name] for name in reading.PAIR])
+    wide = result.mean.set_index(reading.PAIR).above_ceiling
+    assert wide.to_numpy() == pytest.approx(above.mean().reindex(wide.index).to_numpy())
+    assert any("(ceiling): " in text for text in result.sentences())
 
 
 def rows(photographs: int) -> pd.DataFrame:
