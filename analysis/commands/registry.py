@@ -30,6 +30,7 @@ BUILT_IN = (
     "sensitivity",
     "attribution",
     "stitch",
+    "linear",
     "brightness",
     "compare",
     "curves",

@@ -19,7 +19,7 @@ from mtd.utils.errors import BadInput
 Call = Callable[..., tuple[int, str, str]]
 
 FEW = ("--crop", "32", "--limit", "4", "--quiet")
-LAYERS = ("cka", "srga", "distributions", "degradation", "sensitivity", "attribution")
+LAYERS = ("cka", "srga", "distributions", "degradation", "sensitivity", "attribution", "linear")
 
 
 @pytest.mark.parametrize("name", LAYERS)

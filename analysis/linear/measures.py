@@ -1,0 +1,163 @@
+"""What a local linear map says: of its whole Jacobian, or of products with random vectors.
+
+Notation: y the noisy image, x the clean one, n = y − x, f the network, J = ∂f/∂y at y, (n, n) for
+n = C · H · W values. J's row for an output value is the filter that makes it of the input.
+
+Reference: Mohan et al., ICLR 2020; Stein, *Estimation of the Mean of a Multivariate Normal
+Distribution*, 1981; Ramani et al., *Monte-Carlo SURE*, 2008.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Spectrum(NamedTuple):
+    """Singular values and right singular vectors of a Jacobian.
+
+    Attributes:
+        values: (n,) float64, descending.
+        vectors: (n, n) float64, a column for each: directions of the input.
+    """
+
+    values: Tensor
+    vectors: Tensor
+
+
+def spectrum(jacobian: Tensor) -> Spectrum:
+    """Singular values s and input directions v, J v = s u, by the eigenvectors of JᵀJ in float64.
+
+    A singular value is exact to about 1e-8 of the largest, as J itself is in float32.
+    """
+    matrix = jacobian.double()
+    squares, vectors = torch.linalg.eigh(matrix.T @ matrix)
+    return Spectrum(squares.clamp(min=0).sqrt().flip(0), vectors.flip(1))
+
+
+def asymmetry(jacobian: Tensor) -> float:
+    """‖J − Jᵀ‖_F / ‖J‖_F: 0 for a symmetric map, √2 for one whose square has no trace."""
+    matrix = jacobian.double()
+    size = float(torch.linalg.norm(matrix))
+    return float(torch.linalg.norm(matrix - matrix.T)) / size if size else math.nan
+
+
+def affine_rest(jacobian: Tensor, image: Tensor, output: Tensor) -> float:
+    """‖f(y) − J y‖ / ‖f(y)‖: 0 where the output is J y alone, without a constant beside it.
+
+    Args:
+        jacobian: (n, n).
+        image: (C, H, W), y.
+        output: (C, H, W), f(y).
+    """
+    found, size = output.double().flatten(), float(torch.linalg.norm(output.double()))
+    rest = found - jacobian.double() @ image.double().flatten()
+    return float(torch.linalg.norm(rest)) / size if size else math.nan
+
+
+def row_sums(jacobian: Tensor, channels: int) -> tuple[float, float]:
+    """Mean over output values of Σⱼ Jᵢⱼ, and their standard deviation.
+
+    The sum is over all pixels and channels of the input: 1 if a brighter input is an equally
+    brighter output.
+    """
+    sums = jacobian.double().sum(1)
+    return float(sums.mean()), float(sums.std(unbiased=False))
+
+
+def leading_share(of: Spectrum, count: int, vector: Tensor) -> float:
+    """‖V_kᵀ z‖² / ‖z‖²: the share of a vector in the first `count` directions of the input.
+
+    Of a random direction it is count / n on average.
+    """
+    whole = float(vector.double().square().sum())
+    inside = of.vectors[:, :count].T @ vector.double().flatten()
+    return float(inside.square().sum()) / whole if whole else math.nan
+
+
+def without_mean(image: Tensor) -> Tensor:
+    """An image (C, H, W) without the mean of each channel."""
+    return image - image.mean((1, 2), keepdim=True)
+
+
+def sure(image: Tensor, output: Tensor, variance: float, trace: float) -> float:
+    """Stein's unbiased risk estimate ‖f(y) − y‖²/N − σ² + 2σ² tr J / N.
+
+    For Gaussian noise that is neither clipped nor rounded its expectation is that of the MSE.
+
+    Args:
+        image: (C, H, W), y.
+        output: (C, H, W), f(y).
+        variance: σ², mean square of the noise, in the unit of `image` squared.
+        trace: tr J, the divergence.
+    """
+    moved = float((output.double() - image.double()).square().mean())
+    return moved - variance + 2 * variance * trace / image.numel()
+
+
+class Estimate(NamedTuple):
+    """A mean over random vectors and its standard error."""
+
+    value: float
+    error: float
+
+
+def estimate(values: Tensor) -> Estimate:
+    """The mean of (K,) values, and its standard error; NaN error of one value."""
+    error = float(values.std() / math.sqrt(len(values))) if len(values) > 1 else math.nan
+    return Estimate(float(values.mean()), error)
+
+
+def signs(count: int, shape: torch.Size, generator: torch.Generator) -> Tensor:
+    """(count, …) random signs, ±1 with equal probability (Rademacher)."""
+    return torch.randint(0, 2, (count, *shape), generator=generator).float() * 2 - 1
+
+
+def probed(vectors: Tensor, products: Tensor) -> tuple[Estimate, Estimate]:
+    """tr J and ‖J‖_F² by Hutchinson's estimator, zᵀJᵀz and ‖Jᵀz‖² for random signs z.
+
+    Args:
+        vectors: (K, C, H, W), z.
+        products: (K, C, H, W), Jᵀz.
+
+    Reference: Hutchinson 1990, Communications in Statistics 19.
+    """
+    z, product = vectors.double().flatten(1), products.double().flatten(1)
+    return estimate((z * product).sum(1)), estimate(product.square().sum(1))
+
+
+def energy(filters: Tensor) -> Tensor:
+    """(H, W), the energy of a pixel's filters, Σ over its channels and those of the input.
+
+    Args:
+        filters: (C, C, H, W), the rows of J for the channels of one output pixel.
+    """
+    return filters.double().square().sum((0, 1))
+
+
+def radius(energy: Tensor, pixel: tuple[int, int], share: float) -> float:
+    """The radius in pixels of the least disc around a pixel that holds a share of the energy.
+
+    The distance is that of pixels' centers, so that a filter of one pixel has radius 0; NaN
+    without energy.
+
+    Args:
+        energy: (H, W), see `energy`.
+        pixel: row and column.
+        share: from 0 to 1.
+    """
+    total = float(energy.sum())
+    if not total or not math.isfinite(total):
+        return math.nan
+    rows = torch.arange(energy.shape[0], dtype=torch.float64) - pixel[0]
+    columns = torch.arange(energy.shape[1], dtype=torch.float64) - pixel[1]
+    distance = (rows[:, None].square() + columns.square()).flatten()
+    # discs grow by all pixels at one distance
+    distances, place = distance.unique(return_inverse=True)
+    held = torch.zeros(len(distances), dtype=torch.float64)
+    held.index_add_(0, place, energy.double().cpu().flatten())
+    reached = held.cumsum(0) >= share * total * (1 - 1e-12)
+    return float(distances[int(reached.int().argmax())].sqrt())

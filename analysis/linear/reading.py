@@ -1,0 +1,261 @@
+"""What the tables of local linear maps say, as sentences for the terminal and the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis.linear.settings import WHOLE
+from analysis.linear.tables import PROBED
+from analysis.text import verdicts
+from analysis.text.intervals import about_intervals
+from analysis.text.marginals import FEW, by_noise, tidy
+from analysis.text.markdown import bounded, code, codes, listed, number, remarks
+from analysis.text.model_differences import ModelDifferences
+from analysis.text.rows import ends, records
+from analysis.text.terminal import grid, plural
+
+Frames = Mapping[str, pd.DataFrame]
+Manifest = Mapping[str, Any]
+Row = Mapping[str, Any]
+
+LEGEND = """\
+dimension: effective dimension, the sum of the squared singular values of the Jacobian J, about as
+many directions of the input as pass. trace: tr J over the number of values. s max: largest singular
+value. asymmetry: ||J - J'|| / ||J||. rest: ||f(y) - J y|| / ||f(y)||. 95% in px: radius around a
+pixel that holds 95% of its filter's energy. SURE and MSE in squared 8-bit levels of outputs that
+are neither clipped nor rounded."""
+
+
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """All that follows from the tables, the most important first."""
+    frame = frames["linear"]
+    return [
+        *main(frames),
+        *kept(frame),
+        *constant(frame),
+        *reach(frames),
+        *follows(frames["equivariance"]),
+        *levels(frames["levels"]),
+        *missing(frame),
+        *scope(frames, manifest),
+    ]
+
+
+def main(frames: Frames) -> list[str]:
+    """Effective dimension of each model and how models differ; SURE against the error."""
+    frame = frames["linear"]
+    known = frame[frame.effective_dimension.notna()]
+    if known.empty:
+        return []
+    names = ("effective_dimension", "effective_dimension_low", "effective_dimension_high")
+    what = f"Effective dimension (of {int(known.dimensions.iloc[0])})"
+    of = ModelDifferences.read(frames, "linear_difference", "effective_dimension")
+    return [*by_noise(tidy(known, *names), what, 1, differences=of), *risk(frame)]
+
+
+def found(row: Row, name: str, digits: int = 2, unit: str = "") -> str:
+    """A value of a row with its interval."""
+    return bounded(row[name], row[f"{name}_low"], row[f"{name}_high"], digits, unit)
+
+
+def few(frame: pd.DataFrame) -> list[str]:
+    """The models that sentences name one by one; of many, none."""
+    models = [str(model) for model in dict.fromkeys(frame.model)]
+    return models if len(models) <= FEW else []
+
+
+def risk(frame: pd.DataFrame) -> list[str]:
+    """By how much Stein's estimate differs from the true error, noise by noise."""
+    text = []
+    for model in few(frame):
+        rows = frame[(frame.model == model) & frame.sure.notna()]
+        each = [
+            (
+                f"{found(row, 'sure_error', 1)} under {code(row['noise'])}, where the MSE is "
+                f"{number(row['mse'], 1)}",
+                verdicts.verdict(
+                    row["sure_error_low"], row["sure_error_high"], int(row["photographs"])
+                ),
+            )
+            for row in records(rows)
+        ]
+        if each:
+            text.append(
+                f"SURE minus the true MSE in {code(model)}, in squared 8-bit levels: "
+                f"{verdicts.joined(each)}."
+            )
+    if text:
+        text.append(
+            "SURE has the expectation of the MSE for white Gaussian noise that is neither clipped "
+            "nor rounded; under other noise the difference says how wrong an error estimate is "
+            "that takes the noise for such."
+        )
+    return text
+
+
+def kept(frame: pd.DataFrame) -> list[str]:
+    """How much of the image and of the noise lies in the leading directions of the input."""
+    rows = frame[frame.image_share.notna()]
+    each = []
+    for model in few(rows):
+        for row in records(rows[rows.model == model]):
+            image, noise, chance = (
+                f"{number(100 * row[name], 1)}%"
+                for name in ("image_share", "noise_share", "chance_share")
+            )
+            each.append(
+                f"{image} of the image and {noise} of the noise in {code(model)} under "
+                f"{code(row['noise'])} (a random direction: {chance})"
+            )
+    if not each:
+        return []
+    return [
+        "As many leading input directions (right singular vectors) as the effective dimension "
+        f"hold, of the energy without the mean of each channel for the image: {'; '.join(each)}."
+    ]
+
+
+def constant(frame: pd.DataFrame) -> list[str]:
+    """How much of the output is not J y, and how far the map is from a symmetric one."""
+    text = []
+    for name, what in (
+        ("affine_rest", "Share of the output that is not J y (0 without additive constants)"),
+        ("asymmetry", "Asymmetry of the map (0 for a symmetric one)"),
+    ):
+        each = []
+        for model in few(frame):
+            rows = frame[(frame.model == model) & frame[name].notna()]
+            if len(rows):
+                spans = [f"{found(r, name, 3)} under {code(r['noise'])}" for r in ends(rows, name)]
+                span = spans[0] if spans[0] == spans[1] else f"{spans[0]} to {spans[1]}"
+                each.append(f"{span} in {code(model)}")
+        text += [f"{what}: {'; '.join(each)}."] if each else []
+    return text
+
+
+def reach(frames: Frames) -> list[str]:
+    """How far filters reach, and whether they differ between flat parts, edges and texture."""
+    frame = frames["filters"]
+    each = []
+    for model in few(frame):
+        rows = frame[(frame.model == model) & frame.reach95.notna()]
+        if len(rows):
+            means = rows.groupby("pixel", sort=False).reach95.mean()
+            kinds = listed(f"{number(value, 1)} ({kind})" for kind, value in means.items())
+            each.append(f"{kinds} in {code(model)}")
+    if not each:
+        return []
+    return [
+        "Radius in pixels that holds 95% of a filter's energy, mean over crops and noises (without "
+        f"an interval): {'; '.join(each)}. Filters end where the crop ends."
+    ]
+
+
+def follows(frame: pd.DataFrame) -> list[str]:
+    """Which changes of the input a model follows least, and how it does under a change of contrast."""
+    each = []
+    for model in few(frame):
+        rows = frame[(frame.model == model) & frame.error.notna()]
+        if rows.empty:
+            continue
+        low, high = ends(rows, "error")
+        least, most = (
+            f"{bounded(row['error'], row['error_low'], row['error_high'], 4)} "
+            f"({row['change']}, {code(row['noise'])})"
+            for row in (low, high)
+        )
+        each.append(f"from {least} to {most} in {code(model)}")
+    if not each:
+        return []
+    return [
+        "Relative error when the input is changed in contrast, brightness or orientation (0 if "
+        "the output follows), least and largest of all changes and noises: "
+        f"{'; '.join(each)}. As the ends of many values these were selected on the same crops."
+    ]
+
+
+def levels(frame: pd.DataFrame) -> list[str]:
+    """PSNR at the ends of the levels, and where a model is worse than the noisy input."""
+    each, worse = [], []
+    for model in few(frame):
+        rows = frame[(frame.model == model) & frame.psnr.notna()].sort_values("sigma")
+        if rows.empty:
+            continue
+        first, *_, last = [*records(rows), records(rows)[-1]]
+        each.append(
+            f"{found(first, 'psnr', 2, 'dB')} at {first['sigma']:g} to "
+            f"{found(last, 'psnr', 2, 'dB')} at {last['sigma']:g} in {code(model)}"
+        )
+        below = [f"{row['sigma']:g}" for row in records(rows) if row["psnr"] < row["input_psnr"]]
+        if below:
+            worse.append(f"{code(model)} at {listed(below)}")
+    text = [f"PSNR over the standard deviation of Gaussian noise: {'; '.join(each)}."]
+    if worse:
+        text.append(
+            f"The mean PSNR of the output is below that of the noisy input: {'; '.join(worse)}."
+        )
+    return text if each else []
+
+
+def missing(frame: pd.DataFrame) -> list[str]:
+    """Which values are missing, and why."""
+    without = frame[frame.reason.fillna("") != ""]
+    if len(without) and (without.reason == PROBED).all():
+        return [
+            f"Crops above {WHOLE} pixels a side are probed by random vectors: trace and effective "
+            "dimension are estimates (columns `trace_error` and `dimension_error`), and there are "
+            "no singular values, asymmetry or affine rest. Lower --crop for these."
+        ]
+    return [
+        f"Not all values of {code(model)} under {codes(rows.noise)}: {why}."
+        for (model, why), rows in list(without.groupby(["model", "reason"], sort=False))[:FEW]
+    ]
+
+
+def scope(frames: Frames, manifest: Manifest) -> list[str]:
+    """The scope of the numbers."""
+    frame = frames["linear"]
+    text = remarks(frame.note)
+    if manifest.get("quantize", True):
+        text.append(
+            "Noisy images are clipped and rounded to 8 bits; --no-quantize leaves this out, as "
+            "SURE assumes."
+        )
+    text.append(
+        "A Jacobian describes a network near one noisy image: how the output changes with small "
+        "changes of this input, not with larger ones."
+    )
+    present = bool(frame.mse_low.notna().any())
+    return [*text, *about_intervals(int(frame.photographs.iloc[0]), manifest, present)]
+
+
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """Means over crops of each model under each noise, for the terminal."""
+    frame, side = frames["linear"], manifest["crop"]
+    count = plural(int(frame.crops.iloc[0]), "crop")
+    heading = f"Local linear map: {count} of {side} x {side}; means over crops"
+    names = ("dimension", "trace", "s max", "asymmetry", "rest", "95% in px", "SURE", "MSE")
+    rows = [["model", "noise", *names]]
+    for row in records(frame):
+        line = [found(row, "effective_dimension", 1), number(row["trace"], 3)]
+        line += [number(row["largest"]), number(row["asymmetry"], 3)]
+        line += [number(row["affine_rest"], 3), number(row["reach95"], 1)]
+        line += [found(row, "sure", 1), number(row["mse"], 1)]
+        rows.append([str(row["model"]), str(row["noise"]), *line])
+    return f"{heading}\n{grid(rows)}\n{LEGEND}"
+
+
+def alt(frames: Frames) -> str:
+    """Of SURE beside the error: both of each model, noise by noise; plain text."""
+    frame = frames["linear"]
+    each = [
+        f"{row['model']} under {row['noise']}: MSE {number(row['mse'], 1)}, SURE "
+        f"{number(row['sure'], 1)}"
+        for row in records(frame)
+        if math.isfinite(row["mse"])
+    ]
+    return f"True mean squared error and Stein's estimate of it. {'; '.join(each[:8])}."

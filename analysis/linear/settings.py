@@ -1,0 +1,103 @@
+"""Settings of the analysis of local linear maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analysis.commands.settings import (
+    REFERENCE,
+    UNSEEN,
+    Settings,
+    crop_option,
+    limit_option,
+    memory_option,
+    noises_option,
+    option,
+)
+from mtd.utils.errors import BadInput
+
+NOISES = (REFERENCE, "gaussian:50", UNSEEN[0])
+
+PHOTOGRAPHS = 12
+"""Of how many photographs a crop is taken, unless a number of crops is given."""
+
+WHOLE = 40
+"""Largest side of a crop whose whole Jacobian is computed; larger ones are probed."""
+
+FILTERS = "linear.safetensors"
+"""The file of the filters in a run folder."""
+
+LEVELS = "5,10,15,25,50,75,100"
+
+
+def levels(text: str) -> str:
+    """Noise levels as a text of numbers with commas between, in one form.
+
+    Raises:
+        ValueError: it is none; the message says what was expected.
+
+    >>> levels("5, 10.0")
+    '5,10'
+    """
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if not values or not all(0 < value <= 255 for value in values):
+        raise ValueError("expected levels above 0 up to 255, as in 5,15,50")
+    if len(set(values)) < len(values):
+        raise ValueError("expected each level once")
+    return ",".join(f"{value:g}" for value in values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinearSettings(Settings):
+    """Settings of `analysis.linear`; see `Settings` for those that every analysis shares.
+
+    Attributes:
+        crop: side of a crop; up to `WHOLE` pixels its whole Jacobian is computed.
+        limit: number of crops; None for one crop of each of up to `PHOTOGRAPHS` photographs.
+        probes: random vectors for the trace and norm of the Jacobian of larger crops.
+        levels: standard deviations of Gaussian noise under which PSNR is measured, in 8-bit levels.
+        memory: budget in GiB for what the backward pass needs.
+    """
+
+    crop: int | None = crop_option(24)
+    limit: int | None = limit_option(None, f"one of each photograph, at most {PHOTOGRAPHS}")
+    noises: tuple[str, ...] | None = noises_option(NOISES)
+    probes: int = option(
+        32,
+        f"random vectors that estimate trace and norm for crops above {WHOLE} pixels a side",
+        metavar="K",
+        minimum=2,
+        maximum=100_000,
+    )
+    levels: str = option(
+        LEVELS,
+        "standard deviations of Gaussian noise under which PSNR is measured, in 8-bit levels",
+        metavar="S,S",
+        parse=levels,
+    )
+    memory: float = memory_option("memory for what the backward pass needs, in GiB")
+
+    def __post_init__(self) -> None:
+        """Check the settings, and that they go together.
+
+        Raises:
+            BadInput: a value that cannot be used, or values that do not go together.
+        """
+        super().__post_init__()
+        if self.crop is None:
+            raise BadInput("crop None: the linear map is that of crops of one size; give --crop")
+        if self.autocast != "off":
+            raise BadInput(f"--autocast {self.autocast}: gradients need float32; leave it out")
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """The noises of the maps in their order."""
+        return self.noises or NOISES
+
+    @property
+    def sigmas(self) -> tuple[float, ...]:
+        """The levels of Gaussian noise, in 8-bit levels."""
+        return tuple(float(part) for part in self.levels.split(","))
