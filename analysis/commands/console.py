@@ -25,6 +25,7 @@ TASKS = {
         "distributions": "distributions of features under several noises",
         "degradation": "whether features separate images by noise",
         "sensitivity": "how far layers move under noise",
+        "linear": "the linear map that a network is near each noisy image, and SURE",
         "error": "what the error consists of: noise that leaks, content that is lost",
         "attribution": "which input pixels a window of the output depends on",
         "brightness": "brightness of the outputs against clean images",

@@ -190,7 +190,7 @@ def of_matrix(
     spectrum = measures.spectrum(matrix)
     dimension = float(spectrum.values.square().sum())
     leading = max(1, min(n, round(dimension)))
-    sums = measures.row_sums(matrix, len(y))
+    sums = measures.row_sums(matrix)
     return {
         "trace": float(matrix.double().trace()) / n,
         "effective_dimension": dimension,

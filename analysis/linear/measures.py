@@ -58,7 +58,7 @@ def affine_rest(jacobian: Tensor, image: Tensor, output: Tensor) -> float:
     return float(torch.linalg.norm(rest)) / size if size else math.nan
 
 
-def row_sums(jacobian: Tensor, channels: int) -> tuple[float, float]:
+def row_sums(jacobian: Tensor) -> tuple[float, float]:
     """Mean over output values of Σⱼ Jᵢⱼ, and their standard deviation.
 
     The sum is over all pixels and channels of the input: 1 if a brighter input is an equally

@@ -156,7 +156,7 @@ def reach(frames: Frames) -> list[str]:
 
 
 def follows(frame: pd.DataFrame) -> list[str]:
-    """Which changes of the input a model follows least, and how it does under a change of contrast."""
+    """Which changes of the input a model follows most and least closely."""
     each = []
     for model in few(frame):
         rows = frame[(frame.model == model) & frame.error.notna()]

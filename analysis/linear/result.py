@@ -50,7 +50,9 @@ class LinearResult(Result):
 
     @cached_property
     def filters(self) -> Filters:
-        """Gray filters (H, W) by (model, noise, crop, kind of pixel); noisy crops ("", noise, i, "").
+        """Gray filters (H, W) by (model, noise, crop, kind of pixel).
+
+        Noisy crops (3, H, W) are those of ("", noise, crop, "").
 
         Raises:
             BadInput: their file is missing or damaged.
