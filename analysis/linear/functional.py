@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from os import PathLike
+from os import PathLike, fspath
 
 import numpy as np
 import torch
@@ -47,7 +47,7 @@ def jacobian(
     """
     from mtd.loading.load import load
 
-    network = model if isinstance(model, nn.Module) else load(model)
+    network = model if isinstance(model, nn.Module) else load(fspath(model))
     weight = next(network.parameters(), torch.zeros(()))
     precise = weight.dtype if weight.dtype == torch.float64 else torch.float32
     shown = pixels(image).to(weight.device, precise)
