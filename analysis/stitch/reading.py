@@ -106,7 +106,10 @@ def beyond_ceiling(rows: pd.DataFrame) -> list[str]:
         ends = row["above_ceiling_low"], row["above_ceiling_high"]
         of = verdicts.verdict(*ends, int(row["photographs"]))
         value = bounded(row["above_ceiling"], *ends, 2, "dB", signed=True)
-        effects.append((f"{value} ({code(row['sender'])} into {code(row['receiver'])})", of))
+        models = code(row["receiver"])
+        if row["kind"] == "models":
+            models = f"{code(row['sender'])} into {models}"
+        effects.append((f"{value} ({models})", of))
     if not effects:
         return []
     return [
