@@ -345,7 +345,7 @@ def correlate(
         ...     {name: network() for name in "abcd"},
         ...     noises=["poisson:3.5", "spatial:60"],
         ...     in_distribution="gaussian:15",
-        ...     skip=["cka", "degradation", "sensitivity", "distributions"],
+        ...     skip=["cka", "degradation", "sensitivity", "distributions", "error"],
         ...     crop=16,
         ...     limit=8,
         ...     progress=False,

@@ -180,7 +180,7 @@ def benchmark_settings(settings: CompareSettings) -> GeneralizationSettings:
 def planned(
     inputs: RunInputs, settings: CompareSettings, cut: Sequence[Batch], beside: References
 ) -> Iterator[AnalysisJob]:
-    """The benchmark, and every analysis that an index is of.
+    """The benchmark, and every analysis that indices or outcomes are taken from.
 
     Args:
         inputs: all models, noises and crops.

@@ -8,9 +8,10 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
+from analysis.compare.settings import OUTCOMES_OF
 from analysis.error.decomposition import shapley
 
-ERROR = "error"
+ERROR = OUTCOMES_OF
 """The analysis that outcomes are taken from, and its table."""
 
 LEAK, DAMAGE = "drop_leak", "drop_damage"

@@ -29,6 +29,15 @@ def with_index() -> list[str]:
     return [name for name, record in analyses().items() if record.index]
 
 
+OUTCOMES_OF = "error"
+"""The analysis that the parts of the PSNR drop are taken from."""
+
+
+def analyses_of_a_comparison() -> list[str]:
+    """The analyses with an index, and that of the parts of the PSNR drop."""
+    return [*with_index(), OUTCOMES_OF]
+
+
 @dataclass(frozen=True, kw_only=True)
 class CompareSettings(Settings):
     """Settings of `analysis.compare`; see `Settings` for those that every analysis shares.
@@ -40,7 +49,7 @@ class CompareSettings(Settings):
             checkpoint says.
         references: a blur, a median and each model's fixed filter beside the models in the
             benchmark.
-        skip: analyses whose index is left out.
+        skip: analyses that are left out.
         intervals: 95% intervals of the indices.
         controls: ceiling, floor and untrained networks beside the values of the analyses.
         untrained: number of untrained networks of each architecture.
@@ -55,9 +64,9 @@ class CompareSettings(Settings):
     references: bool = references_option()
     skip: tuple[str, ...] = option(
         (),
-        "leave the index of an analysis out (repeatable)",
+        "leave the index or the outcomes of an analysis out (repeatable)",
         metavar="NAME",
-        shown=lambda: f"none of {', '.join(with_index())}",
+        shown=lambda: f"none of {', '.join(analyses_of_a_comparison())}",
     )
     intervals: bool = option(True, "no intervals of the indices", flag="--no-intervals")
     controls: bool = controls_option()
@@ -76,20 +85,23 @@ class CompareSettings(Settings):
         if self.crop is None:
             raise BadInput("crop None: features are taken of crops of one size; give --crop")
         for name in self.skip:
-            one_of("skip", name, with_index())
-        if set(self.skip) == set(with_index()):
+            one_of("skip", name, analyses_of_a_comparison())
+        if set(self.skip) >= set(with_index()):
             raise BadInput("--skip: every index is left out")
 
     @property
     def analyses(self) -> tuple[str, ...]:
-        """The analyses whose index is compared."""
-        return tuple(name for name in with_index() if name not in self.skip)
+        """The analyses whose index is compared, and that of the parts of the PSNR drop."""
+        return tuple(name for name in analyses_of_a_comparison() if name not in self.skip)
 
     def of_analysis(self, name: str) -> Settings:
         """The settings of an analysis that an index is of."""
         from analysis.commands.registry import analysis
 
-        settings: Settings = analysis(name).settings.under(self, self.reference, self.noises)
+        record = analysis(name)
+        settings: Settings = record.settings.under(self, self.reference, self.noises)
+        if name == OUTCOMES_OF and record.report_settings is not None:
+            settings = record.report_settings(settings)  # few draws, which controls need anyway
         return settings
 
     @property

@@ -49,7 +49,7 @@ def result() -> CompareResult:
 
 def test_the_frames_are_those_of_the_analyses(result):
     names = ["generalization", *(f"cka-{name}" for name in "abcd"), "srga", "distributions"]
-    assert list(result.parts) == names
+    assert list(result.parts) == [*names, "error"]
     frame = result.models.set_index("model")
     scores = result.parts["generalization"].scores.query("metric == 'psnr'").set_index("model")
     srga = result.parts["srga"].frames["srga"]
@@ -58,7 +58,16 @@ def test_the_frames_are_those_of_the_analyses(result):
         assert frame.ood_drop[name] == scores.ood_drop[name]
         assert frame.srga[name] == unseen[name]
     assert set(result.correlations["index"]) == {"srga", "cka", "distance"}
+    errors = result.parts["error"].frames["error"]
+    assert set(errors.noise_draws) == {2} and set(errors.noise) == set(srga.noise)
+    assert np.allclose(frame.drop_leak + frame.drop_damage, [drop_of(errors, n) for n in "abcd"])
     assert "8 patches are few" in result.text() and "<CompareResult of 4 models" in repr(result)
+
+
+def drop_of(errors: pd.DataFrame, model: str) -> float:
+    """The drop in dB of the PSNR of the mean squared error, mean over unseen noises."""
+    mse = errors[errors.model == model].set_index("noise").mse
+    return float(np.mean(10 * np.log10(mse.drop("gaussian:15") / mse["gaussian:15"])))
 
 
 def test_a_plot_shows_a_point_for_each_model(result):
@@ -141,7 +150,7 @@ result = correlate(
 )
 rank, _ = distributed.start("cpu")
 result.models.to_csv(f"models-{rank.rank}.csv", index=False)
-assert set(result.parts) == {"generalization", "srga", "distributions"} and result.text()
+assert set(result.parts) == {"generalization", "srga", "distributions", "error"} and result.text()
 """
 
 
