@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from analysis import (
         attribution,
         brightness,
+        causal,
         cka,
         compare,
         curves,
@@ -51,6 +52,7 @@ __all__ = [
     "analyses",
     "attribution",
     "brightness",
+    "causal",
     "check_parameters",
     "cka",
     "compare",

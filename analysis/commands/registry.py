@@ -31,6 +31,7 @@ BUILT_IN = (
     "attribution",
     "stitch",
     "linear",
+    "causal",
     "brightness",
     "compare",
     "curves",

@@ -1,0 +1,254 @@
+"""What the tables of causal tracing say, as sentences for the terminal and the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis.causal.figures import words
+from analysis.causal.passes import ALL
+from analysis.causal.tables import SCREENED, UNCHANGED, WHOLE
+from analysis.plotting.model_styles import short
+from analysis.text import model_differences, verdicts
+from analysis.text.intervals import about_intervals
+from analysis.text.markdown import bounded, code, codes, listed, number, remarks
+from analysis.text.model_differences import ModelDifferences
+from analysis.text.rows import Row, ends, records
+from analysis.text.terminal import grid, plural
+
+MOST = 8
+"""Sentences of single models under single noises; of more, only the means are said."""
+
+Frames = Mapping[str, pd.DataFrame]
+Manifest = Mapping[str, Any]
+
+
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """All that follows from the tables, the most important first."""
+    frame = frames["causal"]
+    return [
+        *main(frames, manifest),
+        *together(frames),
+        *compared(frames),
+        *worth(frames, manifest),
+        *whole_streams(frame),
+        *unchanged(frame),
+        *screening(frame),
+        *undefined(frame),
+        *scope(frame, manifest),
+    ]
+
+
+def patched(frame: pd.DataFrame) -> pd.DataFrame:
+    """Branches with a recovery that says something."""
+    kept = (frame.patched != SCREENED) & (frame.status != WHOLE) & frame.recovery.notna()
+    return frame[kept]
+
+
+def main(frames: Frames, manifest: Manifest) -> list[str]:
+    """How many branches are shown to recover some of the error, and how far the largest does."""
+    rows, text = patched(frames["causal"]), []
+    for (model, noise), part in rows.groupby(["model", "noise"], sort=False):
+        top = ends(part, "recovery")[1]
+        enough = verdicts.verdict(top["band_low"], top["band_high"], int(top["photographs"]))
+        value = bounded(top["recovery"], top["low"], top["high"])
+        largest = f"the largest, of {named(top)}, is {value}"
+        count = int((part.band_low > 0).sum())
+        of = plural(len(part), "patched branch", "es")
+        if enough == "too few images":
+            said = f"{largest}: {verdicts.in_words(enough)}"
+        else:
+            said = f"{count} of {of} are shown to recover more than 0; {largest}"
+            worse = int((part.band_high < 0).sum())
+            said += f"; {worse} are shown to raise the error" if worse else ""
+        text.append(
+            f"Recovery in {code(model)} under {code(noise)} with features under "
+            f"{code(manifest['reference'])}: {said}."
+        )
+    if len(text) > MOST:
+        text = [*text[:MOST], f"{len(text) - MOST} more models and noises are in `causal.csv`."]
+    if text:
+        text.append(
+            "Whether a branch recovers more than 0 is decided by intervals that hold for all "
+            "patched branches of a model under a noise at once; the interval of the largest is "
+            "its own, and as the largest it was selected on these same crops."
+        )
+    return text
+
+
+def named(row: Row) -> str:
+    """A branch in words."""
+    kind = {"attention": "the attention update ", "mlp": "the MLP update "}.get(row["kind"], "")
+    return f"{kind}{code(short(str(row['branch'])))}"
+
+
+def together(frames: Frames) -> list[str]:
+    """What branches recover at once, beside the sum of single recoveries."""
+    frame, text = frames["causal_together"], []
+    rows = frame[frame.recovery.notna() & (frame.branches > 1)]
+    for row in records(rows.drop_duplicates(["model", "noise"], keep="last"))[:MOST]:
+        what = "" if row["kind"] == ALL else f"{words(str(row['kind']))} "
+        said = (
+            f"All {row['branches']} {what}branches of {code(row['model'])} patched at once recover "
+            f"{bounded(row['recovery'], row['low'], row['high'])} under {code(row['noise'])}"
+        )
+        if not math.isnan(row["sum"]):
+            of = verdicts.verdict(
+                row["interaction_low"], row["interaction_high"], row["photographs"]
+            )
+            more = bounded(
+                row["interaction"], row["interaction_low"], row["interaction_high"], signed=True
+            )
+            said += (
+                f", the sum of single recoveries is {number(row['sum'])}; their difference, the "
+                f"interaction, is {more}: {verdicts.in_words(of)}"
+            )
+        text.append(f"{said}.")
+    return text
+
+
+def compared(frames: Frames) -> list[str]:
+    """How models differ in what all branches of a kind recover at once."""
+    frame, text = frames["causal_difference"], []
+    for measure in dict.fromkeys(frame.measure) if len(frame) else ():
+        of = ModelDifferences.read(frames, "causal_difference", str(measure))
+        found = model_differences.sentences(of)
+        if found:
+            what = "all branches" if measure == ALL else f"all {words(str(measure))} branches"
+            text += [f"Recovery by {what} at once: {found[0][:1].lower()}{found[0][1:]}"]
+    return text
+
+
+def worth(frames: Frames, manifest: Manifest) -> list[str]:
+    """Which branch is worth most under the reference noise."""
+    if "ablation" not in frames:
+        return []
+    frame, each = frames["ablation"], []
+    rows = frame[(frame.noise == manifest["reference"]) & frame.loss.notna()]
+    for model, part in rows.groupby("model", sort=False):
+        top = ends(part, "loss")[1]
+        value = bounded(top["loss"], top["low"], top["high"], unit="dB")
+        of = verdicts.verdict(top["band_low"], top["band_high"], int(top["photographs"]))
+        each.append((f"{value} in {code(model)} ({named(top)})", of))
+    if not each:
+        return []
+    return [
+        "Largest loss of PSNR with one branch at its mean, under "
+        f"{code(manifest['reference'])}: {verdicts.joined(each)}."
+    ]
+
+
+def whole_streams(frame: pd.DataFrame) -> list[str]:
+    """Which branches are a cut through the network, so that patching them says nothing."""
+    text = []
+    rows = frame[frame.status == WHOLE].drop_duplicates(["model", "branch"])
+    for model, part in rows.groupby("model", sort=False):
+        names = codes([short(str(name)) for name in part.branch], 3)
+        total = set(frame[(frame.model == model) & (frame.patched != SCREENED)].branch)
+        which = "all patched branches" if len(part) == len(total) else names
+        text.append(
+            f"In {code(model)}, {which} {'are' if len(part) > 1 else 'is'} the whole stream, a cut "
+            "through the network (or all of it but a skip from input to output): patching one "
+            "returns what the reference noise leads to, and says nothing about the layer. Parts "
+            "of layers can be patched with --branches channels."
+        )
+    return text
+
+
+def unchanged(frame: pd.DataFrame) -> list[str]:
+    """Which branches are the same under both noises."""
+    rows = frame[frame.status == UNCHANGED]
+    return [
+        f"The same under both noises in {code(model)} under {code(noise)}, so that patching "
+        f"changes nothing: {codes([short(str(name)) for name in part.branch], 4)}."
+        for (model, noise), part in rows.groupby(["model", "noise"], sort=False)
+    ]
+
+
+def screening(frame: pd.DataFrame) -> list[str]:
+    """How far estimates of attribution patching are from exact recoveries."""
+    rows = patched(frame)
+    rows = rows[rows.estimate.notna()]
+    each = []
+    for model, part in rows.groupby("model", sort=False):
+        gap = (part.estimate - part.recovery).abs().median()
+        size = part.recovery.abs().median()
+        each.append(f"{number(gap, 3)} in {code(model)}, where the median recovery is {size:.3f}")
+    if not each:
+        return []
+    left = int((frame.patched == SCREENED).sum())
+    more = (
+        f" {plural(left, 'row')} of branches that were screened have an estimate alone."
+        if left
+        else ""
+    )
+    return [
+        "Estimates by attribution patching (column estimate) differ from exact recoveries by a "
+        f"median of {listed(each)}.{more}"
+    ]
+
+
+def undefined(frame: pd.DataFrame) -> list[str]:
+    """Under which noises there is no recovery, and why."""
+    rows = frame[(frame.reason != "") & (frame.patched != SCREENED)]
+    found = rows.drop_duplicates(["model", "noise", "reason"])
+    return [
+        f"No recovery in {code(row['model'])} under {code(row['noise'])}: {row['reason']}."
+        for row in records(found)
+    ]
+
+
+def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
+    """What the numbers are about."""
+    lower = frame[(frame.mse < frame.mse_reference) & (frame.reason == "")]
+    text = [
+        f"{code(model)} has a smaller error under {code(noise)} than under the reference noise: "
+        "there, recovery is a share of that decrease."
+        for model, noise in lower[["model", "noise"]].drop_duplicates().values.tolist()
+    ]
+    text += remarks(frame.note)
+    text.append(
+        "A recovery says what replacing a branch's features does to the error, with all else as it "
+        "is under the unseen noise; the features that are put in hold the noise of the other run."
+    )
+    return [*text, *about_intervals(int(frame.photographs.iloc[0]), manifest)]
+
+
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """Errors, the branch that recovers most, and all at once, for the terminal."""
+    frame, side = frames["causal"], manifest["crop"]
+    heading = (
+        f"Recovery by patching branches with features under {manifest['reference']}: "
+        f"{plural(int(frame.crops.iloc[0]), 'crop')} of {side} x {side}\n"
+        "MSE in squared 8-bit levels; recovery: share of the additional error that is removed"
+    )
+    rows = [["model", "noise", "MSE, reference", "MSE", "largest", "recovery", "all at once"]]
+    joint = frames["causal_together"]
+    for (model, noise), part in frame.groupby(["model", "noise"], sort=False):
+        first, top = part.iloc[0], patched(part)
+        largest = ["-", "-"]
+        if len(top):
+            row = ends(top, "recovery")[1]
+            largest = [
+                short(str(row["branch"])),
+                bounded(row["recovery"], row["low"], row["high"]),
+            ]
+        own = joint[(joint.model == model) & (joint.noise == noise)]
+        every = own.iloc[-1]
+        errors = [f"{first.mse_reference:.1f}", f"{first.mse:.1f}"]
+        rows.append([str(model), str(noise), *errors, *largest, number(every.recovery)])
+    return f"{heading}\n{grid(rows)}"
+
+
+def alt(frames: Frames) -> str:
+    """Of the recoveries: the largest of each model."""
+    rows, each = patched(frames["causal"]), []
+    for model, part in rows.groupby("model", sort=False):
+        top = ends(part, "recovery")[1]
+        where = f"{short(str(top['branch']))} under {top['noise']}"
+        each.append(f"{model}: up to {number(top['recovery'])} at {where}")
+    said = f"{'; '.join(each[:4])}." if each else "No branch has a recovery."
+    return f"Recovery per branch over depth, a panel for each unseen noise. {said}"

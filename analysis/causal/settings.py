@@ -1,0 +1,99 @@
+"""Settings of causal tracing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analysis.commands.settings import (
+    REFERENCE,
+    Settings,
+    limit_option,
+    noises_option,
+    option,
+    reference_first,
+)
+from mtd.utils.errors import BadInput, nearest
+
+NOISES = ("gaussian:50", "poisson:3.5", "salt_pepper:0.02")
+
+AUTO = "auto"
+
+KINDS = ("attention", "mlp", "heads", "convolutions", "channels")
+"""Kinds of branches."""
+
+SMALL = 48
+"""Up to so many branches, all are patched; of more, those that screening picks."""
+
+TOP = 16
+"""As many branches with the largest estimates are patched then, and as many random ones."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CausalSettings(Settings):
+    """Settings of `analysis.causal`; see `Settings` for those that every analysis shares.
+
+    Attributes:
+        reference: the noise whose features are patched in.
+        branches: kinds of branches, separated by commas; `auto` for attention and MLP updates where
+            a network has them, else its convolutions.
+        groups: of channels of a convolution, for the kind `channels`.
+        confirm: how many branches with the largest estimates are patched, and as many random ones;
+            None for all of a network with up to `SMALL` branches, and `TOP` of others.
+        ablation: whether branches are replaced by their means, too.
+    """
+
+    limit: int | None = limit_option(24)
+    noises: tuple[str, ...] | None = noises_option(NOISES)
+    reference: str = option(
+        REFERENCE, "noise whose features are patched into runs under the others", metavar="SPEC"
+    )
+    branches: str = option(
+        AUTO,
+        f"kinds of branches, separated by commas: {', '.join(KINDS)}",
+        metavar="KINDS",
+        shown="attention and MLP updates where a network has them, else convolutions",
+    )
+    groups: int = option(4, "groups of channels of a convolution, for channels", minimum=2)
+    confirm: int | None = option(
+        None,
+        "branches with the largest estimates that are patched, and as many random ones",
+        minimum=1,
+        shown=f"all of a network with at most {SMALL}, of others {TOP}",
+    )
+    ablation: bool = option(True, "do not replace branches by their means", flag="--no-ablation")
+
+    def __post_init__(self) -> None:
+        """Check the settings, and that they go together.
+
+        Raises:
+            BadInput: a value that cannot be used, or values that do not go together.
+        """
+        super().__post_init__()
+        if self.crop is None:
+            raise BadInput("crop None: features of crops of one size are patched; give --crop")
+        if self.autocast != "off":
+            raise BadInput(f"--autocast {self.autocast}: gradients need float32; leave it out")
+        if self.mask_draws != "shared":
+            raise BadInput(
+                f"--mask-draws {self.mask_draws}: patching needs the same masks under both "
+                "noises; use shared"
+            )
+        for kind in self.kinds:
+            if kind not in KINDS:
+                raise BadInput(f"--branches {kind}: {nearest(kind, KINDS)}")
+        if not self.specs[1:]:
+            raise BadInput(
+                f"--noise {self.reference}: it is the reference itself; name another one"
+            )
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The kinds of branches; none for those that suit a network."""
+        if self.branches == AUTO:
+            return ()
+        return tuple(dict.fromkeys(kind.strip() for kind in self.branches.split(",")))
+
+    @property
+    def specs(self) -> tuple[str, ...]:
+        """The noises of the pass in their order, the reference first."""
+        return reference_first(self.reference, self.noises or NOISES)

@@ -1,0 +1,303 @@
+"""The tables of causal tracing: recoveries, joint recoveries, ablations, differences of models."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from analysis.causal.passes import Ablated, Results, Traced, groups
+from analysis.commands.trainings import Trainings, of_models, several, with_single_trainings
+from analysis.stats import controls, jackknife, model_differences
+from analysis.stats.controls import NOTHING, Series
+from analysis.text.noise_labels import describe
+
+if TYPE_CHECKING:
+    from analysis.commands.inputs import RunInputs
+
+SMALL_GAP = 0.02
+"""Below this share of the error under the reference noise there is no gap to recover."""
+
+UNCHANGED, CHANGED, WHOLE = "unchanged", "changed", "whole stream"
+"""What a branch is: the same under both noises; different; a cut through the whole network."""
+
+SCREENED = "screened"
+"""Of a branch that was not patched: it has an estimate alone."""
+
+Array = NDArray[np.float64]
+Draws = NDArray[np.int64]
+
+
+def tables(results: Results, inputs: RunInputs) -> dict[str, pd.DataFrame]:
+    """causal.csv, causal_together.csv, ablation.csv (unless left out) and causal_difference.csv.
+
+    Of a model with several trainings each value is a mean over these, which have tables of their
+    own.
+    """
+
+    def of(models: Trainings) -> dict[str, pd.DataFrame]:
+        found = {
+            "causal.csv": causal(results, inputs, models),
+            "causal_together.csv": joint(results, inputs, models),
+        }
+        ablated = {"ablation.csv": ablation(results, inputs, models)} if results.ablated else {}
+        return found | ablated
+
+    names = ["causal", "causal_together", *(["ablation"] if results.ablated else [])]
+    found = with_single_trainings(of, inputs.trainings, names)
+    return {**found, "causal_difference.csv": differences(results, inputs)}
+
+
+def draws_of(inputs: RunInputs) -> Draws:
+    """The photograph of each crop; see `jackknife.draws`."""
+    return jackknife.draws([crop.scene or crop.image for crop in inputs.crops])
+
+
+def ratio(above: ArrayLike, below: ArrayLike, draws: Draws) -> Series:
+    """Σ above / Σ below over crops, and the same without each photograph.
+
+    Args:
+        above: (crops,).
+        below: (crops,).
+        draws: (crops,) the photograph of each.
+
+    >>> ratio([1.0, 3.0], [2.0, 2.0], np.array([0, 1]))
+    Series(value=1.0, without=array([1.5, 0.5]), trainings=())
+    """
+    a, b = np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)
+    count = int(draws.max()) + 1
+    kept = [draws != draw for draw in range(count) if count > 1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        without = np.array([a[own].sum() / b[own].sum() for own in kept])
+        return Series(float(a.sum() / b.sum()), without)
+
+
+def undefined(reference: ArrayLike, error: ArrayLike, draws: Draws) -> str:
+    """Why there is no recovery: the errors under both noises hardly differ; empty if they do.
+
+    Args:
+        reference: (crops,) error under the reference noise.
+        error: (crops,) under the other one.
+        draws: (crops,) the photograph of each.
+    """
+    a, b = np.asarray(reference, dtype=np.float64), np.asarray(error, dtype=np.float64)
+    if not (np.isfinite(a).all() and np.isfinite(b).all()):
+        return "outputs are not finite"
+    if abs(b.mean() - a.mean()) <= SMALL_GAP * a.mean():
+        return (
+            f"the errors under both noises differ by at most {SMALL_GAP:.0%}, so that there is "
+            "nothing to recover"
+        )
+    gap = ratio(b - a, np.ones_like(a), draws)
+    low, high = controls.interval(gap)
+    if low <= 0 <= high:
+        return "the errors under both noises are not shown to differ"
+    return ""
+
+
+def recovery(traced: Traced, patched: ArrayLike, draws: Draws) -> Series:
+    """R = Σ (L_B − L_B←A) / Σ (L_B − L_A) over crops; `NOTHING` where it is not defined.
+
+    Args:
+        traced: of a network under a noise.
+        patched: (crops,) the error L_B←A of the patched run.
+        draws: (crops,) the photograph of each.
+    """
+    reference, error = traced.reference.numpy(), traced.error.numpy()
+    if undefined(reference, error, draws):
+        return NOTHING
+    return ratio(error - np.asarray(patched), error - reference, draws)
+
+
+def bounds(of: Series, bands: int) -> dict[str, float]:
+    """95% interval, and one that holds for several values at once (Bonferroni)."""
+    low, high = controls.interval(of)
+    level = 1 - (1 - jackknife.LEVEL) / max(1, bands)
+    own = partial(controls.plain, level=level)
+    band_low, band_high = controls.interval(of, own, level)
+    return {"low": low, "high": high, "band_low": band_low, "band_high": band_high}
+
+
+def mean_over(
+    networks: Sequence[Traced], of: Callable[[Traced], Series], draws: Draws
+) -> tuple[Series, str]:
+    """The mean of a value over the trainings of a model, and why there is none."""
+    why = [undefined(t.reference.numpy(), t.error.numpy(), draws) for t in networks]
+    reason = next(filter(None, why), "")
+    if reason:
+        return NOTHING, reason
+    return controls.over_trainings([of(traced) for traced in networks]), ""
+
+
+def errors(networks: Sequence[Traced]) -> dict[str, float]:
+    """Mean errors under both noises, in squared 8-bit levels."""
+    return {
+        "mse_reference": float(np.mean([float(t.reference.mean()) for t in networks])),
+        "mse": float(np.mean([float(t.error.mean()) for t in networks])),
+    }
+
+
+def status(networks: Sequence[Traced], i: int) -> str:
+    """Whether a branch changes from noise to noise, or is the whole stream."""
+    if all(bool(traced.unchanged[i]) for traced in networks):
+        return UNCHANGED
+    return WHOLE if all(i in traced.whole for traced in networks) else CHANGED
+
+
+def causal(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFrame:
+    """One row for each model, noise and branch, in the order in which branches are computed.
+
+    `recovery` is R of `recovery`, with its 95% interval over photographs and a band that holds for
+    all patched branches of the model under the noise; `estimate` is the same by attribution
+    patching. `patched` is `exact`, or of screened networks `top`, `random` or `screened`.
+    """
+    draws, rows = draws_of(inputs), []
+    notes = describe(inputs.noises).set_index("noise").note
+    for view, networks in of_models(results.traced, models).items():
+        first = networks[0]
+        branches = results.branches[models[view.model][0]]
+        for i in first.depth.argsort().tolist():
+            branch = branches[i]
+            of, reason = NOTHING, "it was screened, not patched"
+            if i in first.chosen:
+                own = partial(branch_recovery, i=i, draws=draws)
+                of, reason = mean_over(networks, own, draws)
+            estimate, none = mean_over(networks, partial(estimated, i=i, draws=draws), draws)
+            more = controls.columns(of) if several(models) else {}
+            rows.append(
+                {
+                    "model": view.model,
+                    "noise": view.noise,
+                    "branch": branch.name,
+                    "kind": branch.kind,
+                    "depth": int(first.depth[i]),
+                    "recovery": of.value,
+                    **bounds(of, len(first.chosen)),
+                    "estimate": estimate.value,
+                    "patched": first.chosen.get(i, SCREENED),
+                    "status": status(networks, i),
+                    **errors(networks),
+                    "photographs": int(draws.max()) + 1,
+                    "crops": len(draws),
+                    "note": notes[view.noise],
+                    "reason": none or reason,
+                    **more,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def branch_recovery(traced: Traced, i: int, draws: Draws) -> Series:
+    """The recovery by one branch."""
+    return recovery(traced, traced.exact[i].numpy(), draws)
+
+
+def estimated(traced: Traced, i: int, draws: Draws) -> Series:
+    """The recovery by one branch, to first order."""
+    return recovery(traced, traced.error.numpy() + traced.estimates[i].numpy(), draws)
+
+
+def kind_recovery(traced: Traced, kind: str, draws: Draws) -> Series:
+    """The recovery by all branches of a kind, patched at once."""
+    return recovery(traced, traced.together[kind].numpy(), draws)
+
+
+def summed(traced: Traced, numbers: Sequence[int], draws: Draws) -> Series:
+    """The sum of the recoveries by single branches."""
+    total = sum(traced.error.numpy() - traced.exact[i].numpy() for i in numbers)
+    return recovery(traced, traced.error.numpy() - total, draws)
+
+
+def joint(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFrame:
+    """One row for each model, noise and kind: its branches patched at once, and one by one.
+
+    `sum` is the sum of the recoveries by single branches, and `interaction` what patching them at
+    once recovers beyond it; NaN where some were not patched singly.
+    """
+    draws, rows = draws_of(inputs), []
+    for view, networks in of_models(results.traced, models).items():
+        branches = results.branches[models[view.model][0]]
+        for kind, numbers in groups(branches).items():
+            of, reason = mean_over(networks, partial(kind_recovery, kind=kind, draws=draws), draws)
+            single = NOTHING
+            if set(numbers) <= set(networks[0].chosen):
+                single, _ = mean_over(
+                    networks, partial(summed, numbers=numbers, draws=draws), draws
+                )
+            more = controls.difference(of, single) if len(single.without) else NOTHING
+            more = more if len(single.without) else NOTHING._replace(value=of.value - single.value)
+            row: dict[str, Any] = {"model": view.model, "noise": view.noise, "kind": kind}
+            row["branches"] = len(numbers)
+            for name, value in (("recovery", of), ("sum", single), ("interaction", more)):
+                low, high = controls.interval(value)
+                prefix = "" if name == "recovery" else f"{name}_"
+                row |= {name: value.value, f"{prefix}low": low, f"{prefix}high": high}
+            rows.append(row | {"photographs": int(draws.max()) + 1, "reason": reason})
+    return pd.DataFrame(rows)
+
+
+def decibels(of: Ablated, place: int, draws: Draws) -> Series:
+    """10 · log₁₀ of the error without a branch over that of the network: the PSNR it is worth."""
+    series = ratio(of.without[place].numpy(), of.error.numpy(), draws).log()
+    factor = 10 / math.log(10)
+    return Series(factor * series.value, factor * series.without)
+
+
+def ablation(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFrame:
+    """One row for each model, noise and branch: the error with the branch at its mean.
+
+    Each channel has its mean over all crops and positions under the same noise. `loss` is the rise
+    of the error in dB, with its 95% interval and a band for all branches at once.
+    """
+    draws, rows = draws_of(inputs), []
+    for view, networks in of_models(results.ablated, models).items():
+        first = networks[0]
+        branches = results.branches[models[view.model][0]]
+        for i in [i for i in first.depth.argsort().tolist() if i in set(first.chosen)]:
+            place = list(first.chosen).index(i)
+            of = controls.over_trainings([decibels(net, place, draws) for net in networks])
+            missing = "" if math.isfinite(of.value) else "errors of 0, or not finite"
+            more = controls.columns(of) if several(models) else {}
+            rows.append(
+                {
+                    "model": view.model,
+                    "noise": view.noise,
+                    "branch": branches[i].name,
+                    "kind": branches[i].kind,
+                    "depth": int(first.depth[i]),
+                    "mse": float(np.mean([float(net.error.mean()) for net in networks])),
+                    "mse_without": float(
+                        np.mean([float(net.without[place].mean()) for net in networks])
+                    ),
+                    "loss": of.value,
+                    **bounds(of, len(first.chosen)),
+                    "photographs": int(draws.max()) + 1,
+                    "reason": missing,
+                    **more,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def differences(results: Results, inputs: RunInputs) -> pd.DataFrame:
+    """Joint recoveries of every two models, b minus a, by noise; `measure` is the kind."""
+    draws, models = draws_of(inputs), inputs.trainings
+    kinds: dict[str, dict[str, dict[str, Series]]] = {}
+    for view, networks in of_models(results.traced, models).items():
+        for kind in groups(results.branches[models[view.model][0]]):
+            of, _ = mean_over(networks, partial(kind_recovery, kind=kind, draws=draws), draws)
+            kinds.setdefault(kind, {}).setdefault(view.model, {})[view.noise] = of
+    count = int(draws.max()) + 1
+    frames = [
+        model_differences.table(values, count).assign(measure=kind)
+        for kind, values in kinds.items()
+        if len(values) > 1
+    ]
+    if not frames:
+        return pd.DataFrame(columns=[*model_differences.COLUMNS, "measure"])
+    return pd.concat(frames, ignore_index=True)
