@@ -105,6 +105,7 @@ def draw(axes: Axes, part: pd.DataFrame, models: Sequence[str], column: str) -> 
         models: in the order of all figures.
         column: of the values.
     """
+    part = part.assign(branch=part.branch.astype(str))  # `0` of a sequence is read as a number
     names = {str(model): list(rows.branch) for model, rows in part.groupby("model", sort=False)}
     alike = len({tuple(own) for own in names.values()}) == 1
     places = axis_of(next(iter(names.values()))) if alike else {}
