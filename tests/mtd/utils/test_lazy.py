@@ -15,6 +15,7 @@ PACKAGES = (
     *("analysis.distributions", "analysis.degradation", "analysis.sensitivity"),
     *("analysis.attribution", "analysis.brightness", "analysis.compare", "analysis.curves"),
     "analysis.error",
+    "analysis.causal",
     "analysis.linear",
 )
 
