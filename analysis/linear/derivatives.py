@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from mtd.inference.forward import MEMORY, forward
 from mtd.utils.seeds import Key
 
-COPIES = 64
+COPIES = 16
 """Most copies that go through a network together: more are no faster on a CPU."""
 
 Call = Callable[[Tensor], Tensor]

@@ -48,8 +48,8 @@ def singular_values(frame: pd.DataFrame) -> Figure:
         axes.set_title(noise, fontsize=9)
     grid[0].set_ylabel("singular value, mean over crops", fontsize=9)
     figure.suptitle(
-        "Singular values of the Jacobian of each network\n1: a direction of the input passes as it "
-        "is; 0: it is removed",
+        "Singular values of the Jacobian of each network\n"
+        "1: a direction of the input keeps its strength; 0: it is removed",
         fontsize=10,
     )
     model_styles.add(figure, models, marked=False)
