@@ -201,13 +201,28 @@ def from_manifest(manifest: Mapping[str, Any]) -> dict[str, Snapshot]:
     return {name: Snapshot(**about[SNAPSHOT]) for name, about in manifest["models"].items()}
 
 
+NOT_IN_NAMES = "=/\\:"
+"""Characters that no name of a run may have, since `NAME=FOLDER` would mean something else."""
+
+
 def as_texts(runs: Any) -> list[str]:
-    """Folders of runs as the command line has them."""
+    """Folders of runs as the command line has them.
+
+    Raises:
+        BadInput: no run, a name without a folder, or a name with one of `NOT_IN_NAMES`.
+    """
+    if isinstance(runs, Mapping | list | tuple) and not runs:
+        raise BadInput(f"runs {runs!r}: none given; expected folders of snapshots of training runs")
     if isinstance(runs, Mapping):
         each = {
             str(name): list(of) if isinstance(of, list | tuple) else [of]
             for name, of in runs.items()
         }
+        for name, folders in each.items():
+            if not name or set(name) & set(NOT_IN_NAMES):
+                raise BadInput(f"run {name!r}: expected a name without {' '.join(NOT_IN_NAMES)}")
+            if not folders:
+                raise BadInput(f"run {name!r}: no folder given; expected one or more of snapshots")
         return [f"{name}={folder}" for name, folders in each.items() for folder in folders]
     if isinstance(runs, list | tuple):
         return [str(run) for run in runs]

@@ -139,7 +139,8 @@ def over_trainings(
         values = {"ch_noise": of.value, "low": low, "high": high, **stats.ratio_columns(of)}
         for name, value in values.items():
             means.loc[place, name] = value
-    return means, found
+    whole = stats.COLUMNS[0]
+    return means.astype({whole: "int64"}), found
 
 
 def ratios(last: pd.DataFrame, indices: Mapping[Entry, Series]) -> pd.DataFrame:

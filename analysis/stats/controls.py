@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,11 +35,18 @@ class Series(NamedTuple):
     trainings: trainings.Samples = ()
 
     def log(self) -> Series:
-        """Their natural logarithms; NaN of what is not above 0."""
-        value, without, *samples = (
-            positive_log(np.asarray(x)) for x in (self.value, self.without, *self.trainings)
+        """The natural logarithm, of the trainings by the delta method; NaN of what is not above 0.
+
+        With m the mean over trainings, training i is ln m + (xᵢ − m) / m, so that their mean is the
+        logarithm of the value, which the mean of ln xᵢ is not.
+        """
+        value = float(positive_log(np.asarray(self.value)))
+        m = self.value if self.value > 0 else math.nan
+        samples = tuple(
+            (0.0 if place else value) + (of - of.mean(0)) / m
+            for place, of in enumerate(self.trainings)
         )
-        return Series(float(value), without, tuple(samples))
+        return Series(value, positive_log(np.asarray(self.without)), samples)
 
 
 def positive_log(x: Array) -> Array:
@@ -80,8 +87,9 @@ def difference(a: Series, b: Series, same_networks: bool = True) -> Series:
         a: a value.
         b: another one; where it has no trainings, it is taken as a constant over those of a.
         same_networks: whether both are of the same trainings, which are then subtracted one by
-            one; otherwise those of two models are independent, and the difference has none if
-            either is a single network.
+            one; otherwise those of two models are independent. Where one is a single network, the
+            difference has the spread of the other's trainings alone, which says nothing about
+            other trainings of the single one.
     """
     value = a.value - b.value
     alike = len(a.without) == len(b.without)
@@ -130,7 +138,7 @@ COLUMNS = ("trainings", "low_photographs", "high_photographs", "low_trainings", 
 photographs and over trainings, both of which are in `low` and `high`."""
 
 
-def columns(of: Series, bounds: Bounds = plain, prefix: str = "") -> dict[str, float]:
+def columns(of: Series, bounds: Bounds = plain, prefix: str = "") -> dict[str, Any]:
     """The columns `COLUMNS` of a value; a single network is one training without an interval.
 
     Args:
@@ -190,7 +198,7 @@ def gap(
     return of.value, low, high
 
 
-def ratio_columns(of: Series) -> dict[str, float]:
+def ratio_columns(of: Series) -> dict[str, Any]:
     """`columns` of a value above 0, with the intervals of its logarithm."""
     found = columns(of.log())
     return {

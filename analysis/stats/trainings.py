@@ -78,7 +78,7 @@ def mean(samples: Sequence[Samples]) -> Samples:
 def subtract(a: Samples, b: Samples, same_networks: bool) -> Samples:
     """The samples of a difference; see `analysis.stats.controls.difference`."""
     if not same_networks:
-        return (*a, *(-part for part in b)) if a and b else ()
+        return (*a, *(-part for part in b))
     if not b:
         return a
     if [len(part) for part in a] != [len(part) for part in b]:

@@ -44,9 +44,10 @@ def sentence(count: int, names: list[str]) -> str:
     if count == 1:
         what = "a single training" if one else "single trainings"
         return (
-            f"{codes(names)} {is_} {what}: {their} intervals, and those of differences from "
-            f"{'it' if one else 'them'}, are over photographs alone and say nothing about other "
-            "trainings."
+            f"{codes(names)} {is_} {what}: {their} intervals are over photographs alone; those of "
+            f"differences from {'it' if one else 'them'} include the spread over trainings of the "
+            "other model, where it has at least three, but say nothing about other trainings of "
+            f"{codes(names)}."
         )
     mean = "the mean" if one else "means"
     text = f"{codes(names)} {is_} {mean} over {number} trainings{each}"

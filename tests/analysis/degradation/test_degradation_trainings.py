@@ -52,8 +52,7 @@ def test_indices_and_controls_are_means_over_trainings(
         (row,) = mine[(mine.model == "mine") & (mine.layer == layer)].to_dict("records")
         for name in ("ch_noise", "ch_content", "probe", "ceiling", "untrained", "untrained_sd"):
             assert row[name] == pytest.approx(rows[name].mean()), name
-        logs = np.log(rows.ch_noise)
-        half = stats.t.ppf(0.975, COUNT - 1) * stats.sem(logs)
+        half = stats.t.ppf(0.975, COUNT - 1) * stats.sem(rows.ch_noise) / rows.ch_noise.mean()
         center = np.log(rows.ch_noise.mean())
         expected = np.exp([center - half, center + half])
         assert (row["low_trainings"], row["high_trainings"]) == pytest.approx(tuple(expected))

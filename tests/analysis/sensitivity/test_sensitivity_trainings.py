@@ -54,7 +54,7 @@ def test_values_and_intervals_over_trainings(together, alone, name, prefix):
     rows = of(together.sensitivity)
     single = np.array([of(result.sensitivity)[name].loc[rows.index] for result in alone])
     assert rows[name].to_numpy() == pytest.approx(single.mean(0), rel=1e-12)
-    half = stats.t.ppf(0.975, 2) * stats.sem(np.log(single), axis=0)
+    half = stats.t.ppf(0.975, 2) * stats.sem(single, axis=0) / single.mean(0)
     for end, sign in (("low", -1), ("high", 1)):
         bound = np.exp(np.log(single.mean(0)) + sign * half)
         assert rows[f"{prefix}{end}_trainings"].to_numpy() == pytest.approx(bound, rel=1e-9)
@@ -106,7 +106,9 @@ def test_two_models_of_trainings_differ_by_welchs_interval(place):
     row = result.frames["sensitivity_ratio"].set_index("noise").loc[NOISES[0]]
     single = result.frames["sensitivity_by_training"]
     single = single[(single.noise == NOISES[0]) & (single.layer == DENOISED)]
-    logs = [np.log(single[single.model == name].gain) for name in ("b", "a")]
+    # logarithms by the delta method: the spread of each training's share of the mean
+    gains = [single[single.model == name].gain for name in ("b", "a")]
+    logs = [np.log(of.mean()) + of / of.mean() - 1 for of in gains]
     welch = stats.ttest_ind(*logs, equal_var=False).confidence_interval(0.95)
     over_trainings = (welch.high - welch.low) / 2
     # photographs alone: the same models without their trainings' spread

@@ -18,7 +18,9 @@ from analysis.stats.controls import (
     interval,
     over_trainings,
     plain,
+    ratio_columns,
 )
+from analysis.stats.model_differences import compared
 
 RANDOM = np.random.default_rng(5)
 PHOTOGRAPHS = 12
@@ -86,11 +88,46 @@ def test_fewer_than_three_trainings_give_no_interval_over_them() -> None:
     assert columns(mean)["trainings"] == 2
 
 
-def test_against_a_single_network_the_trainings_do_not_count() -> None:
-    _, mean = model(4)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_against_a_single_network_the_spread_of_the_one_side_counts(sign: int) -> None:
+    single, mean = model(4)
     other = series()
-    expected = plain(mean.value - other.value, mean.without - other.without)
-    assert gap(mean, other, same_networks=False)[1:] == pytest.approx(expected)
+    low, high = plain(mean.value - other.value, mean.without - other.without)
+    # by hand: t with 3 degrees of freedom × s / √4, added to the other half-width as a variance
+    half = 3.182446305284263 * np.std([one.value for one in single], ddof=1) / 2
+    half = math.hypot(half, (high - low) / 2)
+    a, b = (mean, other)[::sign]
+    value = sign * (mean.value - other.value)
+    expected = (value, value - half, value + half)
+    assert gap(a, b, same_networks=False) == pytest.approx(expected)
+    assert np.isfinite(list(columns(difference(a, b, same_networks=False)).values())).all()
+
+
+def test_logarithms_of_trainings_are_centered_on_that_of_their_mean() -> None:
+    """By hand for 1, 10, 100, of mean 37 and standard deviation √2997: s / m / √3 · t₂."""
+    without = np.linspace(36, 38, PHOTOGRAPHS)
+    of = over_trainings([Series(x, without) for x in (1.0, 10.0, 100.0)])
+    log = of.log()
+    assert log.value == pytest.approx(math.log(37))
+    assert log.trainings[0].mean() == pytest.approx(math.log(37))
+    half = 4.302652729911275 * math.sqrt(2997) / 37 / math.sqrt(3)
+    bounds = columns(log)
+    assert bounds["low_trainings"] == pytest.approx(math.log(37) - half)
+    assert bounds["high_trainings"] == pytest.approx(math.log(37) + half)
+    assert math.isnan(Series(-1.0, without, of.trainings).log().value)
+    ratio = ratio_columns(of)
+    assert ratio["low_trainings"] < 37 < ratio["high_trainings"]
+
+
+def test_a_ratio_of_models_of_large_spread_lies_in_its_interval() -> None:
+    a = over_trainings([Series(x, np.full(PHOTOGRAPHS, 37.0)) for x in (1.0, 10.0, 100.0)])
+    b = over_trainings([Series(x, np.full(PHOTOGRAPHS, 7.0)) for x in (1.0, 1.0, 19.0)])
+    value, low, high = compared((a, b), plain, 0.95, ratio=True)
+    assert value == pytest.approx(37 / 7) and low < value < high
+    of = difference(a.log(), b.log(), same_networks=False)
+    centers = [float(one.mean()) for one in of.trainings]
+    assert sum(centers) == pytest.approx(math.log(37 / 7))
+    assert low * high == pytest.approx(value**2)
 
 
 def test_equal_trainings_have_an_interval_of_width_zero() -> None:
