@@ -121,12 +121,16 @@ def test_between_models_each_training_with_the_single_network(
     assert row["cka"] == pytest.approx(values.mean(), rel=1e-12)
 
 
-def test_a_difference_from_a_single_network_is_over_photographs_alone(
+def test_a_difference_from_a_single_network_has_the_spread_of_the_other_model(
     of_models: CKAResult,
 ) -> None:
     (row,) = of_models.quarter_difference.to_dict("records")
-    assert np.isnan(row["low_trainings"])
-    assert (row["low"], row["high"]) == (row["low_photographs"], row["high_photographs"])
+    single = of_models.frames["last_quarter_by_training"]
+    own = single[(single.model_a == "mine") & (single.model_b == "mine")].cka
+    half = stats.t.ppf(0.975, COUNT - 1) * stats.sem(own)
+    expected = (row["difference"] - half, row["difference"] + half)
+    assert (row["low_trainings"], row["high_trainings"]) == pytest.approx(expected)
+    assert row["low"] < row["low_photographs"] and row["high"] > row["high_photographs"]
 
 
 def test_two_models_of_several_trainings_differ_by_welchs_interval(place: Path) -> None:

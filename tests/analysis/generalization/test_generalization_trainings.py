@@ -219,7 +219,16 @@ def test_trainings_of_two_models_are_independent():
     assert row["low"] < row["low_trainings"] and row["trainings"] == 3
 
 
-@pytest.mark.parametrize("other", [[28.0], [28.0, 28.5]])
+def test_a_difference_from_a_single_network_has_the_spread_of_the_other_model():
+    frame = several(1, a=[30.0, 31.0, 33.0], b=[28.0])
+    (row,) = pairwise_tests.paired(scoring.table(frame, "psnr", [])).to_dict("records")
+    means = frame[frame.model == "a"].groupby("training").value.mean()
+    half = stats.t.ppf(0.975, 2) * stats.sem(means)
+    width = row["high_trainings"] - row["low_trainings"]
+    assert width / 2 == pytest.approx(half) and row["low"] < row["low_photographs"]
+
+
+@pytest.mark.parametrize("other", [[28.0, 28.5]])
 def test_with_fewer_than_three_trainings_intervals_are_over_photographs_alone(other):
     frame = several(1, a=[30.0, 31.0, 33.0], b=other)
     (row,) = pairwise_tests.paired(scoring.table(frame, "psnr", [])).to_dict("records")
