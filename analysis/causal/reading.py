@@ -90,7 +90,7 @@ def together(frames: Frames) -> list[str]:
     frame, text = frames["causal_together"], []
     rows = frame[frame.recovery.notna() & (frame.branches > 1)]
     for row in records(rows.drop_duplicates(["model", "noise"], keep="last"))[:MOST]:
-        what = "" if row["kind"] == ALL else f"{words(str(row['kind']))} "
+        what = "" if row["kind"] in (ALL, "convolutions") else f"{words(str(row['kind']))} "
         said = (
             f"All {row['branches']} {what}branches of {code(row['model'])} patched at once recover "
             f"{bounded(row['recovery'], row['low'], row['high'])} under {code(row['noise'])}"

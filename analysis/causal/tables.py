@@ -224,8 +224,10 @@ def joint(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFram
         branches = results.branches[models[view.model][0]]
         for kind, numbers in groups(branches).items():
             of, reason = mean_over(networks, partial(kind_recovery, kind=kind, draws=draws), draws)
+            if any(i in traced.whole for traced in networks for i in numbers):
+                of, reason = NOTHING, "a branch among them is the whole stream"
             single = NOTHING
-            if set(numbers) <= set(networks[0].chosen):
+            if not math.isnan(of.value) and set(numbers) <= set(networks[0].chosen):
                 single, _ = mean_over(
                     networks, partial(summed, numbers=numbers, draws=draws), draws
                 )
@@ -289,8 +291,10 @@ def differences(results: Results, inputs: RunInputs) -> pd.DataFrame:
     draws, models = draws_of(inputs), inputs.trainings
     kinds: dict[str, dict[str, dict[str, Series]]] = {}
     for view, networks in of_models(results.traced, models).items():
-        for kind in groups(results.branches[models[view.model][0]]):
+        for kind, numbers in groups(results.branches[models[view.model][0]]).items():
             of, _ = mean_over(networks, partial(kind_recovery, kind=kind, draws=draws), draws)
+            if any(i in traced.whole for traced in networks for i in numbers):
+                of = NOTHING
             kinds.setdefault(kind, {}).setdefault(view.model, {})[view.noise] = of
     count = int(draws.max()) + 1
     frames = [

@@ -151,6 +151,8 @@ def test_unchanged_branches_whole_streams_and_parts_of_them():
     assert list(rows.status["stack"]) == ["whole stream"] * 2
     if not rows.reason["stack", "0"]:
         assert rows.recovery["stack"].to_numpy() == pytest.approx([1, 1], abs=1e-4)
+    joint = result.together.set_index("model")
+    assert np.isnan(joint.recovery["stack"]) and "whole stream" in joint.reason["stack"]
     text = " ".join(result.sentences())
     assert "The same under both noises in `own` under `gaussian:50`" in text
     assert "In `stack`, all patched branches are the whole stream" in text
