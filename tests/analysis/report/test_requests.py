@@ -84,6 +84,7 @@ OPTIONS = {
     "residual": "flip",
     "factory": "m:f",
     "arguments": {"w": 3},
+    "wrap": "normalize",
 }
 
 
