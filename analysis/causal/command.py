@@ -37,12 +37,11 @@ def prepare(inputs: RunInputs, settings: CausalSettings) -> CausalSettings:
         BadInput: one is not.
     """
     from analysis.causal import branches
-    from analysis.engine.layers import NO_NETWORK
+    from analysis.commands.inputs import check_networks
     from mtd.utils.errors import BadInput
 
+    check_networks(inputs)
     for name, model in inputs.models.items():
-        if not model.has_layers:
-            raise BadInput(f"{name}: {NO_NETWORK}")
         try:
             branches.find(model, settings.kinds, settings.groups)
         except BadInput as error:

@@ -53,11 +53,6 @@ def tables(results: Results, inputs: RunInputs) -> dict[str, pd.DataFrame]:
     return {**found, "causal_difference.csv": differences(results, inputs)}
 
 
-def draws_of(inputs: RunInputs) -> Draws:
-    """The photograph of each crop; see `jackknife.draws`."""
-    return jackknife.draws([crop.scene or crop.image for crop in inputs.crops])
-
-
 def ratio(above: ArrayLike, below: ArrayLike, draws: Draws) -> Series:
     """Σ above / Σ below over crops, and the same without each photograph.
 
@@ -156,7 +151,7 @@ def causal(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFra
     all patched branches of the model under the noise; `estimate` is the same by attribution
     patching. `patched` is `exact`, or of screened networks `top`, `random` or `screened`.
     """
-    draws, rows = draws_of(inputs), []
+    draws, rows = inputs.photographs, []
     notes = describe(inputs.noises).set_index("noise").note
     for view, networks in of_models(results.traced, models).items():
         first = networks[0]
@@ -219,7 +214,7 @@ def joint(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFram
     `sum` is the sum of the recoveries by single branches, and `interaction` what patching them at
     once recovers beyond it; NaN where some were not patched singly.
     """
-    draws, rows = draws_of(inputs), []
+    draws, rows = inputs.photographs, []
     for view, networks in of_models(results.traced, models).items():
         branches = results.branches[models[view.model][0]]
         for kind, numbers in groups(branches).items():
@@ -231,8 +226,7 @@ def joint(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFram
                 single, _ = mean_over(
                     networks, partial(summed, numbers=numbers, draws=draws), draws
                 )
-            more = controls.difference(of, single) if len(single.without) else NOTHING
-            more = more if len(single.without) else NOTHING._replace(value=of.value - single.value)
+            more = controls.difference(of, single)
             row: dict[str, Any] = {"model": view.model, "noise": view.noise, "kind": kind}
             row["branches"] = len(numbers)
             for name, value in (("recovery", of), ("sum", single), ("interaction", more)):
@@ -256,7 +250,7 @@ def ablation(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataF
     Each channel has its mean over all crops and positions under the same noise. `loss` is the rise
     of the error in dB, with its 95% interval and a band for all branches at once.
     """
-    draws, rows = draws_of(inputs), []
+    draws, rows = inputs.photographs, []
     for view, networks in of_models(results.ablated, models).items():
         first = networks[0]
         branches = results.branches[models[view.model][0]]
@@ -288,7 +282,7 @@ def ablation(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataF
 
 def differences(results: Results, inputs: RunInputs) -> pd.DataFrame:
     """Joint recoveries of every two models, b minus a, by noise; `measure` is the kind."""
-    draws, models = draws_of(inputs), inputs.trainings
+    draws, models = inputs.photographs, inputs.trainings
     kinds: dict[str, dict[str, dict[str, Series]]] = {}
     for view, networks in of_models(results.traced, models).items():
         for kind, numbers in groups(results.branches[models[view.model][0]]).items():

@@ -17,6 +17,8 @@ from mtd.utils.messages import verb
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    import numpy as np
+    from numpy.typing import NDArray
     from torch import nn
 
     from analysis.commands.controls import ControlInputs
@@ -72,6 +74,13 @@ class RunInputs:
     def trainings(self) -> dict[str, tuple[str, ...]]:
         """The models in order, each with the networks that are its trainings."""
         return trainings.trainings_of(self.models)
+
+    @property
+    def photographs(self) -> NDArray[np.int64]:
+        """(crops,) the photograph of each crop, from 0; see `analysis.stats.jackknife.draws`."""
+        from analysis.stats import jackknife
+
+        return jackknife.draws([crop.scene or crop.image for crop in self.crops])
 
     @property
     def messages(self) -> list[str]:
@@ -170,6 +179,40 @@ def load_inputs(
         else:
             images = tuple(photograph.name for photograph in photographs)
         return replace(gather(models, settings, device, ranks, photographs), images=images)
+
+
+def one_of_each(
+    models: Models, settings: Settings, most: int, photographs: Sequence[Photograph] | None = None
+) -> RunInputs:
+    """As `load_inputs`; unless the settings say how many crops, one of each photograph.
+
+    Args:
+        models: see `load_inputs`.
+        settings: whose `limit` may be None.
+        most: number of photographs.
+        photographs: see `load_inputs`.
+
+    Raises:
+        BadInput: see `load_inputs`.
+    """
+    if settings.limit is not None:
+        return load_inputs(models, settings, photographs)
+    inputs = load_inputs(models, replace(settings, limit=most), photographs)
+    firsts = {crop.scene or crop.image: crop for crop in reversed(inputs.crops)}
+    return inputs.subset(crops=list(reversed(firsts.values())))
+
+
+def check_networks(inputs: RunInputs) -> None:
+    """Check that every model is a network, with layers and gradients.
+
+    Raises:
+        BadInput: one is a classical denoiser.
+    """
+    from analysis.engine.layers import NO_NETWORK
+
+    for name, model in inputs.models.items():
+        if not model.has_layers:
+            raise BadInput(f"{name}: {NO_NETWORK}")
 
 
 def gather(

@@ -18,8 +18,8 @@ from analysis.linear.equivariance import CHANGES
 from analysis.linear.maps import NUMBERS, Maps
 from analysis.linear.places import KINDS
 from analysis.linear.settings import FILTERS, WHOLE, LinearSettings
-from analysis.stats import controls, jackknife, model_differences
-from analysis.stats.controls import NOTHING, Series
+from analysis.stats import controls, model_differences
+from analysis.stats.controls import Series
 from analysis.text.noise_labels import describe
 from mtd.utils.errors import BadInput
 
@@ -47,7 +47,7 @@ def tables(maps: Maps, inputs: RunInputs, settings: LinearSettings) -> dict[str,
     count = len(inputs.crops)
     views = list(dict.fromkeys(view for view, _ in maps))
     by_view = {view: [maps[view, i] for i in range(count)] for view in views}
-    draws = photographs(inputs)
+    draws = inputs.photographs
     first = {view: own for view, own in by_view.items() if view.noise == inputs.specs[0]}
 
     def of(models: Trainings) -> dict[str, pd.DataFrame]:
@@ -66,11 +66,6 @@ def tables(maps: Maps, inputs: RunInputs, settings: LinearSettings) -> dict[str,
     return found
 
 
-def photographs(inputs: RunInputs) -> NDArray[np.int64]:
-    """The photograph of each crop; see `jackknife.draws`."""
-    return jackknife.draws([crop.scene or crop.image for crop in inputs.crops])
-
-
 Own = Sequence[Mapping[str, Tensor]]
 """The maps of a network under a noise, crop by crop."""
 
@@ -83,20 +78,11 @@ def values(own: Own, name: str) -> Array:
     return np.asarray(stacked[:, NUMBERS.index(name)], dtype=np.float64)
 
 
-def mean(numbers: Array, draws: NDArray[np.int64]) -> Series:
-    """The mean over crops, and without each photograph; NaN where any crop has no value."""
-    if not len(numbers):
-        return NOTHING
-    count = int(draws.max()) + 1
-    without = [numbers[draws != draw].mean() for draw in range(count) if count > 1]
-    return Series(float(numbers.mean()), np.array(without))
-
-
 def over(
     networks: Sequence[Own], number: Callable[[Own], Array], draws: NDArray[np.int64]
 ) -> Series:
     """The mean over the crops and trainings of a model of a number of every map."""
-    return controls.over_trainings([mean(number(own), draws) for own in networks])
+    return controls.over_trainings([controls.mean_of(number(own), draws) for own in networks])
 
 
 def columns(name: str, of: Series, more: bool = False) -> dict[str, float]:

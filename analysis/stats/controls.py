@@ -58,6 +58,23 @@ def positive_log(x: Array) -> Array:
 NOTHING = Series(math.nan, np.zeros(0))
 
 
+def mean_of(values: Array, draws: NDArray[np.int64]) -> Series:
+    """The mean over crops, and without each photograph; `NOTHING` where a crop has no value.
+
+    Args:
+        values: (crops,).
+        draws: (crops,) the photograph of each; see `jackknife.draws`.
+
+    >>> mean_of(np.array([1.0, 2.0, 6.0]), np.array([0, 0, 1]))
+    Series(value=3.0, without=array([6. , 1.5]), trainings=())
+    """
+    if not len(values) or np.isnan(values).any():
+        return NOTHING
+    count = int(draws.max()) + 1
+    without = [values[draws != draw].mean() for draw in range(count) if count > 1]
+    return Series(float(values.mean()), np.array(without))
+
+
 def average(series: Sequence[Series]) -> Series:
     """The mean of several values of the same networks; `NOTHING` of none."""
     if not series:

@@ -36,13 +36,11 @@ def prepare(inputs: RunInputs, settings: StitchSettings) -> StitchSettings:
     Raises:
         BadInput: one model under one noise, a model that is no network, or one photograph.
     """
-    from analysis.engine.layers import NO_NETWORK
-    from analysis.stitch.bench import folds
+    from analysis.commands.inputs import check_networks
+    from analysis.stitch.recordings import folds
     from mtd.utils.errors import BadInput
 
-    for name, model in inputs.models.items():
-        if not model.has_layers:
-            raise BadInput(f"{name}: {NO_NETWORK}")
+    check_networks(inputs)
     if len(inputs.trainings) < 2 and len(inputs.noises) < 2:
         raise BadInput("1 model under 1 noise: nothing to stitch; name another model or --noise")
     folds(inputs.crops)

@@ -13,10 +13,10 @@ from analysis.engine.observer import NoisyBatch
 from analysis.stats.arrays import double
 from analysis.stats.undefined import CONSTANT, NOT_FINITE, Undefined
 from analysis.stitch import pairs, patched
-from analysis.stitch.bench import FOLDS, Bench, exchanged
 from analysis.stitch.matching import Moments, Stitch, linear_cka, solve
 from analysis.stitch.pairs import Stitched
 from analysis.stitch.patched import Recording
+from analysis.stitch.recordings import FOLDS, Recordings, exchanged
 
 if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
@@ -49,15 +49,15 @@ def collect(
     more = job.inputs.controls
     noises = [*job.inputs.noises, *(more.noises if more is not None else ())]
     inputs = replace(job.inputs, noises=noises)
-    bench = Bench(inputs, settings)
+    recordings = Recordings(inputs, settings)
 
     def key(unit: Stitched) -> dict[str, Any]:
-        return cache_key(inputs, unit, bench.layers, settings)
+        return cache_key(inputs, unit, recordings.layers, settings)
 
     everything = pairs.units(job.inputs)
 
     def costs(unit: Stitched) -> dict[str, Tensor]:
-        return measure(bench, unit)
+        return measure(recordings, unit)
 
     return units.collect(job, everything, key, costs, folder, quiet=quiet, name="stitch")
 
@@ -91,11 +91,11 @@ class Matched(NamedTuple):
     cka: float
 
 
-def measure(bench: Bench, unit: Stitched) -> dict[str, Tensor]:
+def measure(recordings: Recordings, unit: Stitched) -> dict[str, Tensor]:
     """The costs of one sender and receiver, layer by layer, and how alike the layers are."""
-    layers = bench.layers[unit.receiver.model]
-    found = match(bench, unit)
-    crops = len(bench.inputs.crops)
+    layers = recordings.layers[unit.receiver.model]
+    found = match(recordings, unit)
+    crops = len(recordings.inputs.crops)
     psnr = torch.full((len(layers), crops), torch.nan, dtype=torch.float64)
     own = torch.full((crops,), torch.nan, dtype=torch.float64)
     r2, cka = torch.full((2, len(layers)), torch.nan, dtype=torch.float64)
@@ -106,14 +106,14 @@ def measure(bench: Bench, unit: Stitched) -> dict[str, Tensor]:
             why[i] = REASONS.index(one)
         else:
             r2[i], cka[i] = one.r2, one.cka
-    for fold, batches in enumerate(bench.folds):
+    for fold, batches in enumerate(recordings.folds):
         for places in batches:
-            noisy = bench.noisy(unit.receiver, places)
-            own[places] = psnr_of(bench.recorded(unit.receiver, places).output, noisy)
+            noisy = recordings.noisy(unit.receiver, places)
+            own[places] = psnr_of(recordings.recorded(unit.receiver, places).output, noisy)
             for i, name in enumerate(layers):
                 one = found[name]
                 if isinstance(one, Matched):
-                    output = stitched(bench, unit, name, one.stitches[fold], places, noisy)
+                    output = stitched(recordings, unit, name, one.stitches[fold], places, noisy)
                     psnr[i, places] = psnr_of(output, noisy)
     for i in range(len(layers)):
         if not why[i] and not (psnr[i].isfinite() & own.isfinite()).all():
@@ -127,22 +127,22 @@ def psnr_of(output: Tensor, noisy: NoisyBatch) -> Tensor:
     return -10 * error.square().mean((1, 2, 3)).log10()
 
 
-def match(bench: Bench, unit: Stitched) -> dict[str, Matched | str]:
+def match(recordings: Recordings, unit: Stitched) -> dict[str, Matched | str]:
     """The stitches of every layer of the receiver, or why there is none."""
-    own = bench.layers[unit.receiver.model]
-    partner = pairs.partners(bench.layers[unit.sender.model], own)
+    own = recordings.layers[unit.receiver.model]
+    partner = pairs.partners(recordings.layers[unit.sender.model], own)
     sums: list[dict[str, Moments]] = [{} for _ in range(FOLDS)]
     reasons: dict[str, str] = {}
-    for fold, batches in enumerate(bench.folds):
+    for fold, batches in enumerate(recordings.folds):
         places = [i for batch in batches for i in batch]
-        others = exchanged(places, bench.scenes) if unit.permuted else places
+        others = exchanged(places, recordings.scenes) if unit.permuted else places
         if others is None:
             return dict.fromkeys(own, FEW)
         of = dict(zip(places, others, strict=True))
         for batch in batches:
-            sender = bench.recorded(unit.sender, [of[i] for i in batch])
-            receiver = bench.recorded(unit.receiver, batch)
-            noisy = bench.noisy(unit.receiver, batch)
+            sender = recordings.recorded(unit.sender, [of[i] for i in batch])
+            receiver = recordings.recorded(unit.receiver, batch)
+            noisy = recordings.noisy(unit.receiver, batch)
             for name in own:
                 more = moments(partner[name], sender, name, receiver, noisy)
                 if isinstance(more, str):
@@ -150,7 +150,7 @@ def match(bench: Bench, unit: Stitched) -> dict[str, Matched | str]:
                 else:
                     sums[fold][name] = sums[fold][name] + more if name in sums[fold] else more
     return {
-        name: reasons[name] if name in reasons else solved([s[name] for s in sums], bench)
+        name: reasons[name] if name in reasons else solved([s[name] for s in sums], recordings)
         for name in own
     }
 
@@ -175,10 +175,10 @@ def moments(
     return Moments.of(x.cpu(), y.cpu())
 
 
-def solved(sums: list[Moments], bench: Bench) -> Matched | str:
+def solved(sums: list[Moments], recordings: Recordings) -> Matched | str:
     """The stitches of a layer, each of one fold applied to the other, or why there are none."""
     try:
-        fitted = [solve(one, bench.settings.ridge) for one in sums]
+        fitted = [solve(one, recordings.settings.ridge) for one in sums]
         errors = [fitted[1 - fold].error(sums[fold]) for fold in range(FOLDS)]
         r2 = 1 - sum(error for error, _ in errors) / sum(total for _, total in errors)
         return Matched([fitted[1 - fold] for fold in range(FOLDS)], r2, linear_cka(sum_of(sums)))
@@ -195,7 +195,7 @@ def sum_of(sums: list[Moments]) -> Moments:
 
 
 def stitched(
-    bench: Bench,
+    recordings: Recordings,
     unit: Stitched,
     layer: str,
     stitch: Stitch,
@@ -203,9 +203,9 @@ def stitched(
     noisy: NoisyBatch,
 ) -> Tensor:
     """The receiver's output for some crops with one layer's output made of the sender's."""
-    own = bench.layers[unit.receiver.model]
-    theirs = pairs.partners(bench.layers[unit.sender.model], own)[layer]
-    sender, receiver = (bench.recorded(view, places) for view in (unit.sender, unit.receiver))
+    own = recordings.layers[unit.receiver.model]
+    theirs = pairs.partners(recordings.layers[unit.sender.model], own)[layer]
+    sender, receiver = (recordings.recorded(view, places) for view in (unit.sender, unit.receiver))
     layouts = [
         patched.layout(name, of.calls[name][0], noisy, False)
         for name, of in ((theirs, sender), (layer, receiver))
@@ -214,5 +214,5 @@ def stitched(
     for given, like in zip(sender.calls[theirs], receiver.calls[layer], strict=True):
         mapped = stitch(patched.samples(given, layouts[0]).cpu()).to(like.device, like.dtype)
         values.append(patched.as_output(mapped, like, layouts[1]))
-    model = bench.inputs.models[unit.receiver.model]
-    return patched.run_with(model, layer, values, noisy, bench.inputs.forward, receiver)
+    model = recordings.inputs.models[unit.receiver.model]
+    return patched.run_with(model, layer, values, noisy, recordings.inputs.forward, receiver)

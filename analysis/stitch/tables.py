@@ -12,7 +12,7 @@ from torch import Tensor
 
 from analysis.commands.trainings import several
 from analysis.engine.observer import View
-from analysis.stats import controls, jackknife, model_differences
+from analysis.stats import controls, model_differences
 from analysis.stats.controls import NOTHING, Series
 from analysis.stitch import pairs
 from analysis.stitch.costs import CKA, OWN, PSNR, R2, REASON, REASONS
@@ -36,24 +36,11 @@ def tables(measured: Measured, job: AnalysisJob) -> dict[str, pd.DataFrame]:
     }
 
 
-def draws_of(inputs: RunInputs) -> NDArray[np.int64]:
-    """The photograph of each crop; see `jackknife.draws`."""
-    return jackknife.draws([crop.scene or crop.image for crop in inputs.crops])
-
-
 def costs(of: Mapping[str, Tensor]) -> Array:
     """(layers, crops), the PSNR of the receiver as it is minus that of the stitched network."""
     values: Array = (of[OWN] - of[PSNR]).numpy()
     reason = of[REASON].numpy()
     return np.where(reason[:, None] == 0, values, np.nan)
-
-
-def left_out(values: Array, draws: NDArray[np.int64]) -> Series:
-    """The mean over crops, and without each photograph; `NOTHING` where there is no value."""
-    if np.isnan(values).any():
-        return NOTHING
-    count = int(draws.max()) + 1
-    return Series(float(values.mean()), np.array([values[draws != i].mean() for i in range(count)]))
 
 
 def control(
@@ -82,7 +69,7 @@ def table(
     of the receiver's own features with the stitch fitted to other photographs, and `ceiling_cost`,
     of its own features under another draw of its noise. `reason` says why there is no value.
     """
-    draws = draws_of(inputs)
+    draws = inputs.photographs
     rows = []
     for pair in pairs.pairs(list(inputs.trainings), inputs.specs):
         both = pairs.networks(pair, inputs.trainings)
@@ -95,7 +82,7 @@ def table(
         names = layers[own.model]
         single = [costs(one) for one in of]
         for index, name in enumerate(names):
-            cost = controls.over_trainings([left_out(one[index], draws) for one in single])
+            cost = controls.over_trainings([controls.mean_of(one[index], draws) for one in single])
             low, high = controls.interval(cost)
             why = next((int(one[REASON][index]) for one in of if one[REASON][index]), 0)
             rows.append(
@@ -135,18 +122,18 @@ def described(pair: Pair) -> dict[str, Any]:
 
 def mean_cost(measured: Measured, pair: Pair, inputs: RunInputs) -> Series:
     """The mean cost over layers; `NOTHING` where none has a value."""
-    draws = draws_of(inputs)
+    draws = inputs.photographs
     single = []
     for networks in pairs.networks(pair, inputs.trainings):
         values = costs(measured[Stitched(*networks)])
         known = values[~np.isnan(values).any(axis=1)]
-        single.append(left_out(known.mean(0), draws) if len(known) else NOTHING)
+        single.append(controls.mean_of(known.mean(0), draws) if len(known) else NOTHING)
     return controls.over_trainings(single)
 
 
 def above_ceiling(measured: Measured, pair: Pair, inputs: RunInputs) -> Series:
     """The mean over layers of the cost minus that of the ceiling; `NOTHING` without one."""
-    draws = draws_of(inputs)
+    draws = inputs.photographs
     single = []
     for sender, receiver in pairs.networks(pair, inputs.trainings):
         other = None if inputs.controls is None else pairs.ceiling_of(inputs, receiver)
@@ -154,7 +141,7 @@ def above_ceiling(measured: Measured, pair: Pair, inputs: RunInputs) -> Series:
             return NOTHING
         values = costs(measured[Stitched(sender, receiver)]) - costs(measured[other])
         known = values[~np.isnan(values).any(axis=1)]
-        single.append(left_out(known.mean(0), draws) if len(known) else NOTHING)
+        single.append(controls.mean_of(known.mean(0), draws) if len(known) else NOTHING)
     return controls.over_trainings(single)
 
 
@@ -168,7 +155,7 @@ def means(measured: Measured, inputs: RunInputs) -> pd.DataFrame:
     """
     from analysis.stats.rank_correlation import spearman
 
-    draws = draws_of(inputs)
+    draws = inputs.photographs
     rows = []
     for pair in pairs.pairs(list(inputs.trainings), inputs.specs):
         of = [measured[Stitched(*one)] for one in pairs.networks(pair, inputs.trainings)]
@@ -199,4 +186,4 @@ def differences(measured: Measured, inputs: RunInputs) -> pd.DataFrame:
             across = f"{pair.sender.noise} into {pair.receiver.noise}"
             by_noise = values.setdefault(pair.receiver.model, {})
             by_noise[across] = mean_cost(measured, pair, inputs)
-    return model_differences.table(values, int(draws_of(inputs).max()) + 1)
+    return model_differences.table(values, int(inputs.photographs.max()) + 1)

@@ -13,7 +13,7 @@ from torch import nn
 
 from analysis.commands.command import run_arguments
 from analysis.commands.run_folder import read_tables
-from analysis.stitch import bench, command, costs, figures, pairs, reading, stitch_models
+from analysis.stitch import command, costs, figures, pairs, reading, recordings, stitch_models
 from analysis.stitch.result import StitchResult
 from analysis.stitch.settings import StitchSettings
 from mtd.networks import dncnn
@@ -62,7 +62,7 @@ def test_costs_and_intervals_are_those_of_the_crops(folder):
     inputs_of = StitchSettings.of(crop=16, limit=4)
     from analysis.commands.inputs import load_inputs
 
-    stage = bench.Bench(load_inputs(["plain.pth"], inputs_of), inputs_of)
+    stage = recordings.Recordings(load_inputs(["plain.pth"], inputs_of), inputs_of)
     sender, receiver = (pairs.View("plain", f"gaussian:{level}") for level in (50, 15))
     found = costs.measure(stage, pairs.Stitched(sender, receiver))
     values = (found[costs.OWN] - found[costs.PSNR]).numpy()
@@ -176,10 +176,10 @@ def test_layers_where_cost_and_cka_disagree_are_named_if_shown():
 
 def test_crops_are_exchanged_with_those_of_other_photographs():
     scenes = ["a", "a", "b", "b", "c"]
-    other = bench.exchanged([0, 1, 2, 3, 4], scenes)
+    other = recordings.exchanged([0, 1, 2, 3, 4], scenes)
     assert sorted(other) == [0, 1, 2, 3, 4]
     assert all(scenes[i] != scenes[j] for i, j in zip(range(5), other, strict=True))
-    assert bench.exchanged([0, 1, 2], ["a", "a", "b"]) is None
+    assert recordings.exchanged([0, 1, 2], ["a", "a", "b"]) is None
 
 
 def test_trainings_of_a_model_are_averaged(folder):

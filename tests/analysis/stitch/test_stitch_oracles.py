@@ -14,9 +14,9 @@ import mtd
 from analysis.commands.inputs import RunInputs, load_inputs
 from analysis.commands.modules import named_models, photographs_from
 from analysis.engine.observer import View
-from analysis.stitch import bench, costs, fit, patched, stitch_models
-from analysis.stitch.bench import Bench
+from analysis.stitch import costs, fit, patched, recordings, stitch_models
 from analysis.stitch.pairs import Stitched
+from analysis.stitch.recordings import Recordings
 from analysis.stitch.settings import StitchSettings
 from mtd.utils.errors import BadInput
 
@@ -62,11 +62,11 @@ def rotated(network: nn.Sequential) -> nn.Sequential:
     return twin
 
 
-def bench_of(models: dict[str, nn.Module], **settings: object) -> Bench:
+def recordings_of(models: dict[str, nn.Module], **settings: object) -> Recordings:
     how = {"crop": 16, "limit": 4, "noises": [NOISE], "ridge": 1e-10} | settings
     chosen = StitchSettings.of(**how)
     inputs: RunInputs = load_inputs(named_models(models), chosen, photographs_from(images()))
-    return Bench(inputs, chosen)
+    return Recordings(inputs, chosen)
 
 
 def cost(found: dict[str, torch.Tensor]) -> np.ndarray:
@@ -75,7 +75,7 @@ def cost(found: dict[str, torch.Tensor]) -> np.ndarray:
 
 
 def test_a_network_stitched_to_itself_costs_nothing():
-    stage = bench_of({"a": small_network()})
+    stage = recordings_of({"a": small_network()})
     found = costs.measure(stage, Stitched(View("a", NOISE), View("a", NOISE)))
     assert cost(found) == pytest.approx(0, abs=1e-3) and len(cost(found)) >= 3
     assert found[costs.R2].numpy() == pytest.approx(1, abs=1e-6)
@@ -83,14 +83,14 @@ def test_a_network_stitched_to_itself_costs_nothing():
 
 
 def test_the_bundled_network_stitched_to_itself_costs_nothing():
-    stage = bench_of({"masked": mtd.load("masked.pth")}, ridge=1e-6)
+    stage = recordings_of({"masked": mtd.load("masked.pth")}, ridge=1e-6)
     found = costs.measure(stage, Stitched(View("masked", NOISE), View("masked", NOISE)))
     assert cost(found) == pytest.approx(0, abs=1e-3) and len(cost(found)) == 9
 
 
 def test_rotated_channels_cost_nothing():
     network = small_network()
-    stage = bench_of({"a": network, "b": rotated(network)}, layers=["2"])
+    stage = recordings_of({"a": network, "b": rotated(network)}, layers=["2"])
     x = torch.rand(1, 3, 8, 8)
     own, twin = (stage.inputs.models[name](x) for name in "ab")
     assert torch.allclose(own, twin, atol=1e-6)
@@ -101,7 +101,7 @@ def test_rotated_channels_cost_nothing():
 
 def test_stitches_fitted_to_exchanged_photographs_cost_much():
     view = View("masked", NOISE)
-    stage = bench_of({"masked": mtd.load("masked.pth")})
+    stage = recordings_of({"masked": mtd.load("masked.pth")})
     own, floor = (
         costs.measure(stage, Stitched(view, view, permuted)) for permuted in (False, True)
     )
@@ -113,9 +113,9 @@ def test_stitches_fitted_to_exchanged_photographs_cost_much():
 def test_a_stitch_between_two_networks_is_that_made_by_hand():
     """Plain modules called one after another, and a map of NumPy's least squares."""
     models = {"a": small_network(0), "b": small_network(1)}
-    stage = bench_of(models, layers=["2"])
+    stage = recordings_of(models, layers=["2"])
     found = costs.measure(stage, Stitched(View("a", NOISE), View("b", NOISE)))
-    folds = bench.folds(stage.inputs.crops)
+    folds = recordings.folds(stage.inputs.crops)
     for fold, places in enumerate(folds):
         sides = []
         for which in (folds[1 - fold], places):
@@ -132,9 +132,9 @@ def test_a_stitch_between_two_networks_is_that_made_by_hand():
 
 def test_the_fit_has_not_seen_the_photographs_on_which_it_is_measured():
     """Another image in one fold changes the stitches of the other alone."""
-    stage = bench_of({"a": small_network(0), "b": small_network(1)}, layers=["2"])
+    stage = recordings_of({"a": small_network(0), "b": small_network(1)}, layers=["2"])
     crops = stage.inputs.crops
-    folds = bench.folds(crops)
+    folds = recordings.folds(crops)
     scenes = [{stage.scenes[i] for i in places} for places in folds]
     assert not scenes[0] & scenes[1] and sorted([*folds[0], *folds[1]]) == list(range(len(crops)))
     unit = Stitched(View("a", NOISE), View("b", NOISE))
@@ -149,7 +149,7 @@ def test_the_fit_has_not_seen_the_photographs_on_which_it_is_measured():
 
 @pytest.mark.parametrize("name", ["masked.pth", "baseline.pth"])
 def test_only_the_rest_of_the_network_is_computed_and_gives_the_same(name):
-    stage = bench_of({"m": mtd.load(name)})
+    stage = recordings_of({"m": mtd.load(name)})
     view, how = View("m", NOISE), stage.inputs.forward
     noisy, recording = stage.noisy(view, [0, 1]), stage.recorded(view, [0, 1])
     model = stage.inputs.models["m"]
@@ -178,7 +178,7 @@ class Unused(nn.Module):
 def test_a_layer_that_never_fires_is_an_error():
     with pytest.raises(BadInput, match=r"'.*unused' is never called"):
         stitch_models({"a": Unused()}, images(), crop=16, layers="**unused", progress=False)
-    stage = bench_of({"a": Unused()}, layers=["used"])
+    stage = recordings_of({"a": Unused()}, layers=["used"])
     view = View("a", NOISE)
     noisy, model = stage.noisy(view, [0]), stage.inputs.models["a"]
     layer = next(name for name, _ in model.named_modules() if name.endswith("unused"))

@@ -56,7 +56,7 @@ def exchanged(places: Sequence[int], scenes: Sequence[str]) -> list[int] | None:
     return [other[i] for i in places]
 
 
-class Bench:
+class Recordings:
     """The networks of a run on its crops, in batches of one fold each.
 
     Attributes:
