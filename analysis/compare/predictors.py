@@ -81,27 +81,46 @@ def gather(runs: Sequence[Run]) -> pd.DataFrame:
         frame = pd.DataFrame({"model": names, "checkpoint": digests})
         frame[DROP] = frame.model.map(psnr.ood_drop).astype(float)
         frame[UNSEEN] = frame.model.map(psnr.out_of_distribution).astype(float)
-    for name, part in outcomes_of(by_kind).items():
-        frame[name] = part.to_numpy()
+    parts = outcomes_of(by_kind)
+    for name in parts:
+        frame[name] = parts[name].reindex(list(predicted.models)).to_numpy()
     for _, index, values in measured(by_kind):
         frame[index.name] = values[common_noises(values)].mean(axis=1).to_numpy()
     for index, values in measured_untrained(by_kind):
         frame[untrained_column(index.name)] = values.mean(axis=1).to_numpy()
-    return with_intervals(frame, gather_by_training(runs))
+    single = gather_by_training(runs)
+    return with_intervals(of_means(frame, single), single)
 
 
 def outcomes_of(by_kind: Mapping[str, Sequence[Run]]) -> pd.DataFrame:
-    """The parts of the PSNR drop, a row for each model; no columns without a run that has them."""
-    predicted, runs = by_kind[PREDICTED][0], by_kind.get(ERROR, ())
-    if not runs:
-        return pd.DataFrame()
-    parts = []
-    for run in runs:
-        table, names = run.table(ERROR), run.models
+    """The parts of the PSNR drop of every model, and of every training of models with several.
+
+    They are indexed by what decides outputs, see `Run.models`. There are no columns without a run
+    that has the parts.
+    """
+    predicted, parts = by_kind[PREDICTED][0], []
+    for run in by_kind.get(ERROR, ()):
+        table, single = run.table(ERROR), run.single_trainings(ERROR)
+        names = {**run.models, **(run.trainings if single is not None else {})}
         with run.reading():
-            own = outcomes(table, predicted.trained, list(names.values()))
+            whole = table if single is None else pd.concat([table, single])
+            own = outcomes(whole, predicted.trained, list(names.values()))
             parts.append(own.set_axis(list(names), axis=0))
-    return pd.concat(parts).reindex(list(predicted.models))
+    return pd.concat(parts) if parts else pd.DataFrame()
+
+
+def of_means(frame: pd.DataFrame, single: pd.DataFrame) -> pd.DataFrame:
+    """Outcomes of models with several trainings as the means over those of the trainings.
+
+    Args:
+        frame: a row for each model.
+        single: a row for each training, see `gather_by_training`.
+    """
+    for name in [name for name in OUTCOMES if name in single]:
+        means = single.groupby("model")[name].agg(lambda values: values.mean(skipna=False))
+        several = frame.model.isin(means.index)
+        frame[name] = frame[name].mask(several, frame.model.map(means))
+    return frame
 
 
 def gather_by_training(runs: Sequence[Run]) -> pd.DataFrame:
@@ -129,6 +148,9 @@ def gather_by_training(runs: Sequence[Run]) -> pd.DataFrame:
             psnr = scores[scores.metric == "psnr"].set_index("model")
             frame[DROP] = frame[TRAINING].map(psnr.ood_drop).astype(float)
             frame[UNSEEN] = frame[TRAINING].map(psnr.out_of_distribution).astype(float)
+    parts_of_drop = outcomes_of(by_kind) if len(frame) else pd.DataFrame()
+    for name in parts_of_drop:
+        frame[name] = parts_of_drop[name].reindex(list(predicted.trainings)).to_numpy()
     for kind, index, values in measured(by_kind) if len(frame) else ():
         parts = [by_noise_of_trainings(run, index, predicted.trained) for run in by_kind[kind]]
         single = pd.concat(parts).reindex(index=list(predicted.trainings), columns=values.columns)

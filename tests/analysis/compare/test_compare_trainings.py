@@ -22,7 +22,10 @@ SETTINGS: dict[str, Any] = {
     "controls": False,
     "progress": False,
 }
-COLUMNS = ["ood_drop", "unseen", "srga", "cka", "separability", "distance", "sensitivity"]
+COLUMNS = [
+    *("ood_drop", "unseen", "drop_leak", "drop_damage"),
+    *("srga", "cka", "separability", "distance", "sensitivity"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +80,8 @@ def test_a_model_is_one_point_and_one_of_the_models(together):
     axes = together.plot_index("cka")
     dots = [line for line in axes.lines if line.get_marker() == "." and len(line.get_xdata())]
     assert len(dots) == 1 and len(dots[0].get_xdata()) == 3
+    axes = together.plot_index("cka", target="drop_leak")
+    assert "leaked noise" in axes.get_ylabel()
     assert "single trainings" in together.figures()["compare"].get_suptitle()
     text = " ".join(together.sentences())
     assert "Means over trainings, which count as one model each: `base` (3)." in text
