@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from analysis.attribution.settings import MAPS, PHOTOGRAPHS, AttributionSettings
@@ -50,13 +49,9 @@ def load_inputs(
     Raises:
         BadInput: see `analysis.commands.inputs.load_inputs`.
     """
-    from analysis.commands.inputs import load_inputs
+    from analysis.commands.inputs import one_of_each
 
-    if settings.limit is not None:
-        return load_inputs(models, settings, photographs)
-    inputs = load_inputs(models, replace(settings, limit=PHOTOGRAPHS), photographs)
-    firsts = {crop.scene or crop.image: crop for crop in reversed(inputs.crops)}
-    return inputs.subset(crops=list(reversed(firsts.values())))
+    return one_of_each(models, settings, PHOTOGRAPHS, photographs)
 
 
 def prepare(inputs: RunInputs, settings: AttributionSettings) -> AttributionSettings:
@@ -66,12 +61,9 @@ def prepare(inputs: RunInputs, settings: AttributionSettings) -> AttributionSett
         BadInput: it does not, or a model is no network.
     """
     from analysis.attribution import integrated_gradients
-    from analysis.engine.layers import NO_NETWORK
-    from mtd.utils.errors import BadInput
+    from analysis.commands.inputs import check_networks
 
-    for name, model in inputs.models.items():
-        if not model.has_layers:
-            raise BadInput(f"{name}: {NO_NETWORK}")
+    check_networks(inputs)
     assert settings.crop is not None
     integrated_gradients.check_blur(settings.crop, settings.blur)
     return settings

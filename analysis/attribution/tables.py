@@ -19,8 +19,9 @@ from analysis.commands.inputs import RunInputs
 from analysis.commands.trainings import Trainings, several
 from analysis.engine.observer import View
 from analysis.stats import controls, jackknife, model_differences
-from analysis.stats.controls import NOTHING, Series
+from analysis.stats.controls import Series
 from analysis.text.noise_labels import describe
+from mtd.data.crops import Crop
 from mtd.utils.errors import BadInput
 
 VALUES, ENDS, NOISY = "values", "ends", "noisy"
@@ -50,19 +51,7 @@ def table(maps: Maps, inputs: RunInputs, windows: Sequence[Window]) -> pd.DataFr
         strength = attribution.map
         rows.append(
             {
-                "model": view.model,
-                "noise": view.noise,
-                "kind": noises.kind[view.noise],
-                "level": noises.level[view.noise],
-                "crop": i,
-                "image": crop.image,
-                "scene": crop.scene or crop.image,
-                "top": crop.top,
-                "left": crop.left,
-                "sha256": crop.digest,
-                "window_top": window.top,
-                "window_left": window.left,
-                "side": window.side,
+                **described(view, i, crop, window, noises),
                 "di": integrated_gradients.diffusion_index(strength),
                 "outside": outside(strength, window),
                 "reach50": integrated_gradients.reach(strength, window, 0.5),
@@ -75,6 +64,35 @@ def table(maps: Maps, inputs: RunInputs, windows: Sequence[Window]) -> pd.DataFr
             }
         )
     return pd.DataFrame(rows)
+
+
+def described(
+    view: View, i: int, crop: Crop, window: Window, noises: pd.DataFrame
+) -> dict[str, Any]:
+    """The columns that say what a map is of.
+
+    Args:
+        view: the model under the noise.
+        i: the crop's place.
+        crop: the clean crop.
+        window: of the output.
+        noises: kind and level by noise.
+    """
+    return {
+        "model": view.model,
+        "noise": view.noise,
+        "kind": noises.kind[view.noise],
+        "level": noises.level[view.noise],
+        "crop": i,
+        "image": crop.image,
+        "scene": crop.scene or crop.image,
+        "top": crop.top,
+        "left": crop.left,
+        "sha256": crop.digest,
+        "window_top": window.top,
+        "window_left": window.left,
+        "side": window.side,
+    }
 
 
 SPOT = ["scene", "crop"]
@@ -129,7 +147,7 @@ def mean_of(wide: pd.DataFrame, names: Sequence[str]) -> Series:
         names: of the model's trainings.
     """
     draws = jackknife.draws(list(map(str, wide.index.get_level_values("scene"))))
-    single = [left_out(wide[name].to_numpy(), draws) for name in names]
+    single = [controls.mean_of(wide[name].to_numpy(), draws) for name in names]
     return controls.over_trainings(single)
 
 
@@ -169,15 +187,6 @@ def differences(
         count = wide.index.get_level_values("scene").nunique()
         frames.append(model_differences.table(values, count).assign(measure=measure))
     return pd.concat(frames, ignore_index=True)
-
-
-def left_out(values: NDArray[np.float64], draws: NDArray[np.int64]) -> Series:
-    """The mean over crops, and without each photograph; NaN of none."""
-    if not len(values):
-        return NOTHING
-    count = int(draws.max()) + 1
-    without = [values[draws != draw].mean() for draw in range(count) if count > 1]
-    return Series(float(values.mean()), np.array(without))
 
 
 def outside(values: Tensor, window: Window) -> float:

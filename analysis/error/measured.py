@@ -164,14 +164,18 @@ def split(a: Numbers, b: Numbers) -> dict[str, Series]:
 
 
 def split_of_models(a: Sequence[Numbers], b: Sequence[Numbers]) -> dict[str, Series]:
-    """As `split`, of models with several trainings: means over every two networks of theirs."""
+    """As `split`, of models with several trainings: means over every two networks of theirs.
+
+    Of a single network against several trainings the spread is that of the latter.
+    """
     table = [[split(first, second) for second in b] for first in a]
     found = {}
     for name in table[0][0]:
         values = np.array([[one[name].value for one in row] for row in table])
         without = np.mean([one[name].without for row in table for one in row], axis=0)
-        half = values.mean() / 2  # the means of both samples add up to the value
-        samples = (values.mean(1) - half, values.mean(0) - half)
-        several = min(values.shape) > 1
-        found[name] = Series(float(values.mean()), without, samples if several else ())
+        mean = values.mean()
+        several = [side for side in (values.mean(1), values.mean(0)) if len(side) > 1]
+        # so that the means of the samples add up to the value
+        samples = tuple(side - (mean if place else 0) for place, side in enumerate(several))
+        found[name] = Series(float(mean), without, samples)
     return found

@@ -18,7 +18,7 @@ from analysis.error.measured import PARTS, PSNRS, Numbers
 from analysis.error.observer import Errors
 from analysis.error.residual import CHECKS
 from analysis.error.settings import ErrorSettings
-from analysis.stats import controls, jackknife, model_differences
+from analysis.stats import controls, model_differences
 from analysis.stats.controls import Series
 from analysis.text.noise_labels import describe
 from mtd.data.recorded_noise import Recorded
@@ -43,7 +43,7 @@ def tables(
         inputs: of the run.
         settings: of the run.
     """
-    draws = photographs(inputs)
+    draws = [int(draw) for draw in inputs.photographs]
     mean = settings.mask_mean
     numbers = {view: measured.numbers(own, draws, mean) for view, own in errors.items()}
     reasons = {view: reason(numbers[view], errors[view], inputs) for view in errors}
@@ -62,12 +62,6 @@ def tables(
     found["residual.csv"] = residuals(networks, draws)
     averaged = averaging(by_model, mean, len(set(draws)))
     return found | ({"mask_averaging.csv": averaged} if len(averaged) else {})
-
-
-def photographs(inputs: RunInputs) -> list[int]:
-    """The photograph of each crop; see `jackknife.draws`."""
-    scenes = [crop.scene or crop.image for crop in inputs.crops]
-    return [int(draw) for draw in jackknife.draws(scenes)]
 
 
 def reason(numbers: Numbers, errors: Errors, inputs: RunInputs) -> str:
@@ -113,7 +107,7 @@ def table(
     a value is missing.
     """
     noises = describe(inputs.noises).set_index("noise")
-    draws = photographs(inputs)
+    draws = [int(draw) for draw in inputs.photographs]
     names = (*PARTS, *PSNRS)
     grouped, why = of_models(numbers, models), of_models(reasons, models)
     held = of_models(errors, models)

@@ -12,7 +12,7 @@ from torch import Tensor
 from analysis.attribution import integrated_gradients
 from analysis.attribution.effects import effects
 from analysis.attribution.integrated_gradients import Window
-from analysis.attribution.tables import ENDS, VALUES, Maps
+from analysis.attribution.tables import ENDS, VALUES, Maps, described
 from analysis.commands.inputs import RunInputs
 from analysis.text.noise_labels import describe
 
@@ -46,19 +46,7 @@ def table(maps: Maps, inputs: RunInputs, windows: Sequence[Window], side: int) -
         psnr, refined = tensors[ENDS].tolist()
         rows.append(
             {
-                "model": view.model,
-                "noise": view.noise,
-                "kind": noises.kind[view.noise],
-                "level": noises.level[view.noise],
-                "crop": i,
-                "image": crop.image,
-                "scene": crop.scene or crop.image,
-                "top": crop.top,
-                "left": crop.left,
-                "sha256": crop.digest,
-                "window_top": window.top,
-                "window_left": window.left,
-                "side": window.side,
+                **described(view, i, crop, window, noises),
                 "block": side,
                 "blocks": len(grid),
                 "psnr": psnr,

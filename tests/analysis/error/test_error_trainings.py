@@ -9,7 +9,9 @@ import pytest
 from scipy import stats
 
 from analysis.error import decompose
+from analysis.error.measured import split_of_models
 from analysis.error.result import ErrorResult
+from analysis.stats.controls import Series
 from analysis.stats.model_differences import MEAN
 from tests.helpers.networks import save_tiny, save_trainings
 
@@ -68,3 +70,25 @@ def test_gains_are_means_over_trainings(together, alone):
     rows = together.transfer[together.transfer.model == "a"].set_index(keys)
     single = [result.transfer.set_index(keys).noise_gain for result in alone[:3]]
     assert rows.noise_gain.to_numpy() == pytest.approx(np.mean(single, axis=0), rel=1e-12)
+
+
+def test_a_difference_from_a_single_network_has_the_spread_of_the_other_trainings(alone):
+    errors = [dict.fromkeys(("bias2", "variance", "mask_variance"), 0.0) for _ in alone]
+    numbers = [
+        {
+            name: Series(float(result.error.set_index("noise")[name][NOISES[0]]), np.zeros(0))
+            for name in own
+        }
+        for result, own in zip(alone, errors, strict=True)
+    ]
+    found = split_of_models(numbers[:3], numbers[3:])["psnr"]
+    values = [result.error.set_index("noise").psnr[NOISES[0]] for result in alone]
+    (sample,) = found.trainings
+    assert sample == pytest.approx([values[3] - value for value in values[:3]])
+    assert found.value == pytest.approx(sample.mean())
+    reverse = split_of_models(numbers[3:], numbers[:3])["psnr"]
+    assert reverse.trainings[0] == pytest.approx(-sample)
+    both = split_of_models(numbers[:2], numbers[2:])["psnr"].trainings
+    assert [len(of) for of in both] == [2, 2] and sum(of.mean() for of in both) == pytest.approx(
+        np.mean(values[2:]) - np.mean(values[:2])
+    )
