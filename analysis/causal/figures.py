@@ -9,6 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from analysis.causal.passes import ALL
 from analysis.causal.tables import WHOLE
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import DPI, short, style
@@ -21,14 +22,19 @@ LOSS = "PSNR lost without the branch (dB)"
 LINES = {"attention": "-", "mlp": (0, (4, 2)), "heads": (0, (1, 1)), "channels": (0, (1, 1))}
 """Lines of kinds of branches; a full one for others."""
 
-WORDS = {"mlp": "MLP"}
+WORDS = {
+    "attention": "attention updates",
+    "mlp": "MLP updates",
+    "channels": "groups of channels",
+    ALL: "branches",
+}
 
 TICKS = 30
 """Most branches whose names are on the axis."""
 
 
 def words(kind: str) -> str:
-    """A kind of branches in figures and text."""
+    """Branches of a kind in figures and text, such as `MLP updates`."""
     return WORDS.get(kind, kind)
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from analysis.causal.figures import words
-from analysis.causal.passes import ALL
 from analysis.causal.tables import SCREENED, UNCHANGED, WHOLE
 from analysis.plotting.model_styles import short
 from analysis.text import model_differences, verdicts
@@ -90,9 +89,9 @@ def together(frames: Frames) -> list[str]:
     frame, text = frames["causal_together"], []
     rows = frame[frame.recovery.notna() & (frame.branches > 1)]
     for row in records(rows.drop_duplicates(["model", "noise"], keep="last"))[:MOST]:
-        what = "" if row["kind"] in (ALL, "convolutions") else f"{words(str(row['kind']))} "
+        every = f"All {row['branches']} {words(str(row['kind']))} of {code(row['model'])}"
         said = (
-            f"All {row['branches']} {what}branches of {code(row['model'])} patched at once recover "
+            f"{every} patched at once recover "
             f"{bounded(row['recovery'], row['low'], row['high'])} under {code(row['noise'])}"
         )
         if not math.isnan(row["sum"]):
@@ -117,8 +116,8 @@ def compared(frames: Frames) -> list[str]:
         of = ModelDifferences.read(frames, "causal_difference", str(measure))
         found = model_differences.sentences(of)
         if found:
-            what = "all branches" if measure == ALL else f"all {words(str(measure))} branches"
-            text += [f"Recovery by {what} at once: {found[0][:1].lower()}{found[0][1:]}"]
+            first, every = found[0], words(str(measure))
+            text += [f"Recovery by all {every} at once: {first[:1].lower()}{first[1:]}"]
     return text
 
 
@@ -210,6 +209,13 @@ def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
         for model, noise in lower[["model", "noise"]].drop_duplicates().values.tolist()
     ]
     text += remarks(frame.note)
+    about = manifest.get("models", {})
+    if noisy := [name for name in about if about[name].get("predicts") == "noise"]:
+        text.append(
+            f"{codes(noisy)}: the output is the input minus what the last layer holds, the noise. "
+            "With the features of the other run it subtracts noise that is not in this input, so "
+            "that recoveries below 0 say nothing about a branch."
+        )
     text.append(
         "A recovery says what replacing a branch's features does to the error, with all else as it "
         "is under the unseen noise; the features that are put in hold the noise of the other run."

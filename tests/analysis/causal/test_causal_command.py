@@ -19,6 +19,7 @@ from analysis.commands.command import run_arguments
 from analysis.commands.run_folder import read_tables
 from mtd.data import crops as data_crops
 from mtd.data import photographs
+from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.noise import base as noise_base
 from mtd.noise import specs as noise_specs
 from mtd.utils.errors import BadInput
@@ -261,3 +262,16 @@ def test_sentences_have_verdicts():
     )
     few = trace({"own": network}, images=scenes(3), **how)
     assert "too few images to tell" in few.sentences()[0]
+
+
+def test_networks_that_predict_the_noise_are_named(tmp_path: Path):
+    """Their recoveries may be below 0 for a reason that is not in the branch."""
+    torch.manual_seed(0)
+    torch.save(DnCNN(DnCNNConfig(features=4, depth=3)).state_dict(), tmp_path / "dncnn.pth")
+    models = {"d": tmp_path / "dncnn.pth", "stack": nn.Sequential(nn.Conv2d(3, 3, 3, padding=1))}
+    how = {"noises": ["gaussian:50"], "crop": 16, "limit": 4, "branches": "channels"}
+    result = trace(models, images=scenes(4), **how, ablation=False, progress=False)
+    text = " ".join(result.sentences())
+    assert "`d`: the output is the input minus what the last layer holds, the noise" in text
+    assert (
+    )
