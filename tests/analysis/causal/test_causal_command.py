@@ -273,5 +273,3 @@ def test_networks_that_predict_the_noise_are_named(tmp_path: Path):
     result = trace(models, images=scenes(4), **how, ablation=False, progress=False)
     text = " ".join(result.sentences())
     assert "`d`: the output is the input minus what the last layer holds, the noise" in text
-    assert (
-    )
