@@ -143,10 +143,10 @@ def risk(frame: pd.DataFrame) -> Figure:
     axes.set_xticks(range(len(noises)), noises, fontsize=8)
     axes.set_ylabel("squared 8-bit levels", fontsize=9)
     axes.grid(alpha=0.3, axis="y")
-    text = (
-        "Bars: true mean squared error; diamonds: Stein's estimate of it (SURE)\n"
-        "lines: 95% intervals of SURE over photographs"
-    )
+    text = "Bars: true mean squared error; diamonds: Stein's estimate of it (SURE)"
+    if frame.sure_low.notna().any():
+        most = int(frame.trainings.max()) if "trainings" in frame else 1
+        text += f"\nlines: {bands(int(frame.photographs.iloc[0]), most)} of SURE"
     figure.suptitle("\n".join(filter(None, (text, preset(frame)))), fontsize=10)
     model_styles.add(figure, models, marked=False)
     return figure
