@@ -157,18 +157,18 @@ def disagreements(frame: pd.DataFrame) -> list[str]:
             else f"Layers with {alike} and a mean {cost}: {named}; "
             f"{verdicts.in_words('too few images')}."
         )
-    return [*text, *where_anything_serves(found[1])]
+    return [*text, *cheap_floors(found[1])]
 
 
-def where_anything_serves(rows: pd.DataFrame) -> list[str]:
+def cheap_floors(rows: pd.DataFrame) -> list[str]:
     """In how many layers of low cost a map without information about the image costs no more."""
     count = int((rows.floor_cost < HARMLESS).sum())
     if not count:
         return []
     return [
         f"In {count} of these {len(rows)} the map fitted to other photographs (floor) costs less "
-        f"than {HARMLESS:g} dB too: there the receiver loses nothing without the layer's features, "
-        "and a low cost does not say that the sender's are good ones."
+        f"than {HARMLESS:g} dB on average, too: there the receiver hardly needs the layer's "
+        "features, and a low cost does not say that the sender's are like them."
     ]
 
 
