@@ -1,7 +1,7 @@
 """Causal tracing: which branches of a network decide how well it removes an unseen noise.
 
-`trace` patches models; `python -m analysis.causal` is the command; `analysis.causal.patching` says
-how one run is patched with features of another.
+`trace` patches models; `python -m analysis.causal` is the command; `analysis.causal.patching` has
+patches and estimates, and `analysis.engine.recorded_run` runs networks with features replaced.
 """
 
 from typing import TYPE_CHECKING

@@ -21,7 +21,9 @@ from analysis.causal.settings import SMALL, TOP, CausalSettings
 from analysis.commands import units
 from analysis.engine import forward as engine_forward
 from analysis.engine import run as engine_run
+from analysis.engine.network_input import NetworkInput
 from analysis.engine.observer import View
+from analysis.engine.recorded_run import ancestors
 from mtd.utils import seeds
 
 if TYPE_CHECKING:
@@ -126,20 +128,13 @@ class Pass:
         settings: CausalSettings = self.job.settings
         return settings
 
-    def batch(self, unit: Unit, noise: str) -> patching.Batch:
+    def given(self, unit: Unit, noise: str) -> NetworkInput:
         """What a unit's network is given under a noise."""
         network, _, number = unit
         how, batch = self.inputs.forward, self.batches[number]
         of = next(one for one in self.inputs.noises if one.spec == noise)
         noisy = engine_forward.make_noisy_batch(of, batch, how)
-        level = engine_forward.noise_level(self.inputs.models[network], noisy)
-        return patching.Batch(
-            noisy.noisy,
-            noisy.target.to(noisy.noisy.device),
-            engine_forward.mask_keys(noisy, how),
-            engine_forward.input_mask(noisy, how),
-            None if level is None else level.to(noisy.noisy.device),
-        )
+        return NetworkInput.of(self.inputs.models[network], noisy, how)
 
     def collect(
         self,
@@ -177,7 +172,7 @@ class Pass:
         """Errors of both runs, estimates of all branches, and the sums that means are made of."""
         network, noise, _ = unit
         model, branches = self.inputs.models[network], self.branches[network]
-        here, there = self.batch(unit, noise), self.batch(unit, self.inputs.specs[0])
+        here, there = self.given(unit, noise), self.given(unit, self.inputs.specs[0])
         a, b = (patching.record(model, batch, branches) for batch in (there, here))
         same = [
             all(
@@ -202,9 +197,9 @@ class Pass:
         """Errors with chosen branches patched, one by one, and with all of a kind at once."""
         network, noise, _ = unit
         model, branches = self.inputs.models[network], self.branches[network]
-        here, there = self.batch(unit, noise), self.batch(unit, self.inputs.specs[0])
+        here, there = self.given(unit, noise), self.given(unit, self.inputs.specs[0])
         a = patching.record(model, there, branches)
-        b = patching.record(model, here, branches, replay=True)
+        b = patching.record(model, here, branches, around=True)
         errors, cuts = [], []
         for i in chosen:
             output = patching.patched(model, here, [branches[i]], a.values, b)
@@ -224,7 +219,7 @@ class Pass:
         """Sums of each branch's channels over positions and crops, and how many positions."""
         network, noise, _ = unit
         model, branches = self.inputs.models[network], self.branches[network]
-        run = patching.record(model, self.batch(unit, noise), branches)
+        run = patching.record(model, self.given(unit, noise), branches)
         found = {}
         for i, branch in enumerate(branches):
             for call, value in enumerate(run.values[branch.path, branch.side]):
@@ -240,8 +235,8 @@ class Pass:
         """Errors with chosen branches replaced by their channels' means."""
         network, noise, _ = unit
         model, branches = self.inputs.models[network], self.branches[network]
-        here = self.batch(unit, noise)
-        run = patching.record(model, here, branches, replay=True)
+        here = self.given(unit, noise)
+        run = patching.record(model, here, branches, around=True)
         errors = []
         for i in chosen:
             branch = branches[i]
@@ -295,7 +290,7 @@ def groups(branches: Sequence[Branch]) -> dict[str, list[int]]:
 def is_inside(branch: Branch, whole: Collection[str]) -> bool:
     """Whether a branch is a part of a module whose whole output is patched."""
     own = [branch.path] if branch.start is not None else []
-    return any(path in whole for path in [*own, *patching.ancestors(branch.path)])
+    return any(path in whole for path in [*own, *ancestors(branch.path)])
 
 
 def pick(estimates: Tensor, settings: CausalSettings, name: str) -> dict[int, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,12 +11,13 @@ from torch import Tensor
 
 from analysis.commands import units
 from analysis.engine.observer import NoisyBatch
+from analysis.engine.recorded_run import Replacement, run_with
 from analysis.stats.arrays import double
 from analysis.stats.undefined import CONSTANT, NOT_FINITE, Undefined
-from analysis.stitch import pairs, patched
+from analysis.stitch import layouts, pairs
+from analysis.stitch.layouts import PLACES, SEVERAL, WINDOWS, Recording
 from analysis.stitch.matching import Moments, Stitch, linear_cka, solve
 from analysis.stitch.pairs import Stitched
-from analysis.stitch.patched import Recording
 from analysis.stitch.recordings import FOLDS, Recordings, exchanged
 
 if TYPE_CHECKING:
@@ -31,12 +33,10 @@ it is, by layer R², CKA and the number of a reason."""
 SIZES = "the sender's feature maps have another size"
 CALLS = "the sender's layer is called another number of times"
 FEW = "there are too few photographs to exchange"
-WINDOWS = "it works inside windows"
-PLACES = "it has no positions in the image"
 ENDLESS = "the PSNR is not finite"
 REASONS = (
     *("", SIZES, CALLS, FEW, WINDOWS, PLACES, ENDLESS),
-    *(patched.SEVERAL, f"its {CONSTANT}", f"its {NOT_FINITE}"),
+    *(SEVERAL, f"its {CONSTANT}", f"its {NOT_FINITE}"),
 )
 """Why there is no value, by number."""
 
@@ -63,7 +63,7 @@ def collect(
 
 
 def cache_key(
-    inputs: RunInputs, unit: Stitched, layers: patched.Layers, settings: StitchSettings
+    inputs: RunInputs, unit: Stitched, layers: Mapping[str, Sequence[str]], settings: StitchSettings
 ) -> dict[str, Any]:
     """Everything that decides the costs of a unit."""
     sides = {"sender": unit.sender, "receiver": unit.receiver}
@@ -109,7 +109,7 @@ def measure(recordings: Recordings, unit: Stitched) -> dict[str, Tensor]:
     for fold, batches in enumerate(recordings.folds):
         for places in batches:
             noisy = recordings.noisy(unit.receiver, places)
-            own[places] = psnr_of(recordings.recorded(unit.receiver, places).output, noisy)
+            own[places] = psnr_of(recordings.recorded(unit.receiver, places).run.output, noisy)
             for i, name in enumerate(layers):
                 one = found[name]
                 if isinstance(one, Matched):
@@ -159,17 +159,17 @@ def moments(
     sender_layer: str, sender: Recording, layer: str, receiver: Recording, noisy: NoisyBatch
 ) -> Moments | str:
     """The moments of a batch between two layers, or why there are none."""
-    theirs, why = patched.refusal(sender_layer, sender, noisy)
-    own, why_own = patched.refusal(layer, receiver, noisy)
+    theirs, why = layouts.refusal(sender_layer, sender, noisy)
+    own, why_own = layouts.refusal(layer, receiver, noisy)
     if theirs is None or own is None:
         return why or why_own
     if theirs.size != own.size:
         return SIZES
-    calls = sender.calls[sender_layer], receiver.calls[layer]
+    calls = sender.calls(sender_layer), receiver.calls(layer)
     if len(calls[0]) != len(calls[1]):
         return CALLS
     x, y = (
-        torch.cat([double(patched.samples(call, of)).flatten(0, 1) for call in side])
+        torch.cat([double(layouts.samples(call, of)).flatten(0, 1) for call in side])
         for side, of in zip(calls, (theirs, own), strict=True)
     )
     return Moments.of(x.cpu(), y.cpu())
@@ -206,13 +206,14 @@ def stitched(
     own = recordings.layers[unit.receiver.model]
     theirs = pairs.partners(recordings.layers[unit.sender.model], own)[layer]
     sender, receiver = (recordings.recorded(view, places) for view in (unit.sender, unit.receiver))
-    layouts = [
-        patched.layout(name, of.calls[name][0], noisy, False)
+    theirs_at, own_at = (
+        layouts.layout(name, of.calls(name)[0], noisy, False)
         for name, of in ((theirs, sender), (layer, receiver))
-    ]
+    )
     values = []
-    for given, like in zip(sender.calls[theirs], receiver.calls[layer], strict=True):
-        mapped = stitch(patched.samples(given, layouts[0]).cpu()).to(like.device, like.dtype)
-        values.append(patched.as_output(mapped, like, layouts[1]))
+    for call, like in zip(sender.calls(theirs), receiver.calls(layer), strict=True):
+        mapped = stitch(layouts.samples(call, theirs_at).cpu()).to(like.device, like.dtype)
+        values.append(layouts.as_output(mapped, like, own_at))
     model = recordings.inputs.models[unit.receiver.model]
-    return patched.run_with(model, layer, values, noisy, recordings.inputs.forward, receiver)
+    given = recordings.given(unit.receiver, noisy)
+    return run_with(model, given, {(layer, "output"): Replacement(values)}, receiver.run)

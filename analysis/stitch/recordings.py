@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.engine import recorded_run
 from analysis.engine.forward import make_noisy_batch
+from analysis.engine.layers import windowed_layers
+from analysis.engine.network_input import NetworkInput
 from analysis.engine.observer import Batch, NoisyBatch, View
 from analysis.stats import jackknife
-from analysis.stitch import pairs, patched
-from analysis.stitch.patched import Recording
+from analysis.stitch import pairs
+from analysis.stitch.layouts import Recording
+from mtd.networks.compiled import original
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -87,14 +91,20 @@ class Recordings:
         batch = Batch(0, [self.inputs.crops[i] for i in places])
         return make_noisy_batch(noise, batch, self.inputs.forward)
 
+    def given(self, view: View, noisy: NoisyBatch) -> NetworkInput:
+        """What a network is given for a noisy batch."""
+        return NetworkInput.of(self.inputs.models[view.model], noisy, self.inputs.forward)
+
     def recorded(self, view: View, places: Sequence[int]) -> Recording:
         """What the layers of a network return for some crops; kept while there is memory."""
         key = view, tuple(places)
         if key in self._kept:
             return self._kept[key]
         model, layers = self.inputs.models[view.model], self.layers[view.model]
-        found = patched.record(model, layers, self.noisy(view, places), self.inputs.forward)
-        if key[1] in self._batches and found.bytes <= self._free:
-            self._free -= found.bytes
+        given = self.given(view, self.noisy(view, places))
+        run = recorded_run.record(model, given, [(layer, "output") for layer in layers])
+        found = Recording(run, windowed_layers(original(model), layers))
+        if key[1] in self._batches and run.bytes <= self._free:
+            self._free -= run.bytes
             self._kept[key] = found
         return found

@@ -92,6 +92,36 @@ def normalization_of(
     return Normalization.of(images, input_mask)
 
 
+def forward_whole(
+    model: nn.Module,
+    noisy: Tensor,
+    keys: Sequence[Key],
+    input_mask: Tensor | None = None,
+    sigma: Tensor | None = None,
+) -> Tensor:
+    """One call of a network on whole images of any size, with gradient wherever that is enabled.
+
+    Images smaller than the network's smallest input are padded and cropped again, see `denoise`.
+
+    Args:
+        model: see `forward`.
+        noisy: (B, C, H, W), nominally in [0, 1].
+        keys: see `forward`.
+        input_mask: boolean (B, 1, H, W), see `forward`.
+        sigma: (B,), see `forward`.
+
+    Returns:
+        (B, C, H, W), not clamped.
+
+    Raises:
+        BadInput: a network that changes the size.
+    """
+    padded, mask = _padded(model, noisy, input_mask)
+    normalization = normalization_of(model, noisy, input_mask)  # without the padding
+    output = _call(model, padded, keys, mask, sigma, normalization)
+    return output[..., : noisy.shape[-2], : noisy.shape[-1]]
+
+
 def denoise(
     model: nn.Module,
     noisy: Tensor,
@@ -195,24 +225,32 @@ def _denoise_part(
     report: Callable[[int], object],
 ) -> Tensor:
     """Images that go through the network together, whole or in the tiles of a layout."""
+    if layout.grid is None:
+        output = forward_whole(model, noisy, keys, input_mask, sigma)
+        report(noisy[:, 0].numel())
+        return output
+    from mtd.inference import tiling
+
+    normalization = normalization_of(model, noisy, input_mask)  # of images, not of tiles
+    padded, mask = _padded(model, noisy, input_mask)
+
+    def call(tile: Tensor, keys: Sequence[Key], mask: Tensor | None) -> Tensor:
+        return _call(model, tile, keys, mask, sigma, normalization)
+
+    output = tiling.blend(call, padded, keys, mask, layout.grid, report)
+    return output[..., : noisy.shape[-2], : noisy.shape[-1]]
+
+
+def _padded(
+    model: nn.Module, noisy: Tensor, input_mask: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Images and their input masks, at least as large as the network's smallest input."""
     from mtd.inference import tiling
     from mtd.networks.padding import extend
 
-    batch, _, height, width = noisy.shape
-    normalization = normalization_of(model, noisy, input_mask)  # of images, not of tiles
     least = tiling.smallest(model)
-    padded = extend(noisy, least=least)
     mask = None if input_mask is None else extend(input_mask, least=least)
-    if layout.grid is None:
-        output = _call(model, padded, keys, mask, sigma, normalization)
-        report(batch * height * width)
-    else:
-
-        def call(tile: Tensor, keys: Sequence[Key], mask: Tensor | None) -> Tensor:
-            return _call(model, tile, keys, mask, sigma, normalization)
-
-        output = tiling.blend(call, padded, keys, mask, layout.grid, report)
-    return output[..., :height, :width]
+    return extend(noisy, least=least), mask
 
 
 def _silent(pixels: int) -> None:

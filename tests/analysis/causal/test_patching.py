@@ -1,4 +1,4 @@
-"""Patched runs and estimates against float64 computations by hand; replay against whole runs."""
+"""Patched runs and estimates against float64 computations by hand."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from torch import nn
 from analysis.causal import branches as causal_branches
 from analysis.causal import patching
 from analysis.causal.branches import Branch
+from analysis.engine.network_input import NetworkInput
 from mtd.networks import external
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.utils.errors import BadInput
@@ -37,7 +38,7 @@ def batch(seed: int, count: int = 2, side: int = 8, dtype: torch.dtype = torch.f
     target = torch.rand(count, 3, side, side, generator=torch.Generator().manual_seed(99))
     noise = 0.1 * (seed + 1) * torch.randn(target.shape, generator=stream)
     noisy, target = (target + noise).to(dtype), target.to(dtype)
-    return patching.Batch(noisy, target, [str(i) for i in range(count)])
+    return NetworkInput(noisy, target, [str(i) for i in range(count)])
 
 
 def two_branches() -> TwoBranches:
@@ -65,7 +66,7 @@ def test_two_branches_by_hand_in_float64():
         "h": stream_b + mixed(h, stream_a**2),
     }
     for branch in both:
-        for base in (None, patching.record(network, b, both, replay=True)):
+        for base in (None, patching.record(network, b, both, around=True)):
             output = patching.patched(network, b, [branch], values, base)
             assert output.numpy() == pytest.approx(by_hand[branch.path], abs=1e-14)
             assert b.errors(output).numpy() == pytest.approx(error(by_hand[branch.path]))
@@ -104,7 +105,7 @@ def test_estimates_are_exact_to_first_order_in_a_linear_network():
 def test_patching_a_run_with_itself_changes_nothing():
     network, own = tiny_network(), causal_branches.find(tiny_network())
     b = batch(1, side=16)
-    run = patching.record(network, b, own, replay=True)
+    run = patching.record(network, b, own, around=True)
     for branch in own:
         assert torch.equal(patching.patched(network, b, [branch], run.values, run), run.output)
     assert not patching.estimates(network, b, own, run.values).any()
@@ -133,18 +134,16 @@ NETWORKS = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_only_the_rest_of_a_network_is_computed_again_with_equal_outputs(name):
+def test_only_what_follows_a_branch_is_computed_again_with_equal_outputs(name):
     make, kinds = NETWORKS[name]
     network, a, b = make(), batch(0, side=32), batch(1, side=32)
     own = causal_branches.find(network, kinds)
     values = patching.record(network, a, own).values
-    base = patching.record(network, b, own, replay=True)
+    base = patching.record(network, b, own, around=True)
     kept = own if len(own) < 40 else own[:: len(own) // 20]
     for branch in kept:
         whole = patching.patched(network, b, [branch], values)
         assert torch.equal(patching.patched(network, b, [branch], values, base), whole)
-    assert torch.equal(patching.record(network, b, own).output, base.output)
-    assert not any("forward" in module.__dict__ for module in network.modules())
     found = patching.estimates(network, b, own, values)
     assert found.shape == (len(own), 2) and found.isfinite().all() and found.any()
 
@@ -155,26 +154,25 @@ def test_averaged_masks_are_patched_draw_by_draw(tiny_pair):
     network = mtd.load(str(tiny_pair / "hidden.pth"), mask_samples=2)
     a, b = batch(0, side=16), batch(1, side=16)
     own = causal_branches.find(network)
-    run, base = patching.record(network, a, own), patching.record(network, b, own, replay=True)
-    assert len(run.values[own[0].path, "output"]) == 2 and not base.replay
+    run, base = patching.record(network, a, own), patching.record(network, b, own, around=True)
+    assert len(run.values[own[0].path, "output"]) == 2
+    assert not base.before([(own[-1].path, "output")])  # the next draw follows the last layer
     output = patching.patched(network, b, own[:1], run.values, base)
     again = patching.patched(network, b, own[:1], base.values, base)
     assert torch.equal(again, base.output) and not torch.equal(output, base.output)
 
 
-def test_a_layer_that_never_fires_is_an_error():
+def test_a_branch_that_never_fires_or_returns_no_tensor_is_an_error():
     network = two_branches()
     unused = [Branch("unused", "convolutions", "unused")]
     b = batch(1, dtype=torch.float64)
     with pytest.raises(BadInput, match="layer 'unused' never fired"):
         patching.record(network, b, unused)
-    values = {("unused", "output"): [torch.zeros(2, 3, 8, 8)]}
-    with pytest.raises(BadInput, match="layer 'unused' never fired"):
-        patching.patched(network, b, unused, values)
-    with pytest.raises(BadInput, match="is called 1 times, and 2 times under"):
-        g = patching.record(network, b, [Branch("g", "convolutions", "g")]).values
-        twice = {spot: calls * 2 for spot, calls in g.items()}
-        patching.patched(network, b, [Branch("g", "convolutions", "g")], twice)
+    pair = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Identity()).double()
+    pair[0].register_forward_hook(lambda _, __, value: (value, value))
+    pair[1].register_forward_pre_hook(lambda _, inputs: inputs[0][0])
+    with pytest.raises(BadInput, match="layer '0' has a tuple as output, expected a tensor"):
+        patching.record(pair, b, [Branch("0", "convolutions", "0")])
 
 
 def test_branches_of_networks():
