@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.parser import OutputOptions, build, output_options, settings_from
+from analysis.commands.registry import command_of
 from mtd.loading import cli_options
 from mtd.utils import cli
 
@@ -30,7 +31,7 @@ def main(analysis: Analysis) -> None:
     from mtd.utils.device import keep_freed_memory
 
     keep_freed_memory()  # else the system clears every page again: a fifth of the time
-    run_parsed(analysis, parsed, cli.command(f"analysis.{analysis.name}"))
+    run_parsed(analysis, parsed, cli.command(command_of(analysis.name)))
 
 
 def run_arguments(analysis: Analysis, arguments: Sequence[str], command: str = "") -> Path:
@@ -53,7 +54,7 @@ def run_parsed(analysis: Analysis, parsed: Namespace, command: str) -> Path:
 
 def parser(analysis: Analysis) -> cli.Parser:
     """The command's options."""
-    module = f"analysis.{analysis.name}"
+    module = command_of(analysis.name)
     return build(analysis.settings, module, analysis.description, analysis.examples)
 
 

@@ -42,6 +42,7 @@ MODES = {
     "noisy_pictures": ("analysis.generalization.noisy.command", "generalization MODEL --noisy"),
     "srga_matched_psnr": ("analysis.srga.matched_psnr.command", "srga --matched-psnr"),
     "causal_effects": ("analysis.attribution.effects.command", "attribution --map cem"),
+    "faig": ("analysis.causal.faig.command", "causal.faig"),
     "cka_over_training": ("analysis.cka.over_training.command", "cka --over-training"),
 }
 """Further kinds of runs, by name in manifests: the module of their record, and the command."""

@@ -1,0 +1,290 @@
+"""What the tables of filter attribution say, as sentences for the terminal and the page."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from analysis.causal.faig.passes import ATTRIBUTION, CHANGE
+from analysis.causal.faig.tables import OTHERS
+from analysis.plotting.model_styles import short
+from analysis.text import verdicts
+from analysis.text.intervals import about_intervals
+from analysis.text.markdown import bounded, code, listed, number
+from analysis.text.rows import Row, ends, records
+from analysis.text.terminal import grid, plural
+
+DETOUR = 1.2
+"""The error on the path is said to rise where it is so many times that of the worse end."""
+
+Frames = Mapping[str, pd.DataFrame]
+Manifest = Mapping[str, Any]
+
+
+def sentences(frames: Frames, manifest: Manifest) -> list[str]:
+    """All that follows from the tables, the most important first."""
+    if equal(frames):
+        return [*nothing(manifest), *about_intervals(photographs(frames), manifest)]
+    return [
+        *main(frames, manifest),
+        *by_change(frames),
+        *detour(frames, manifest),
+        *as_used(frames, manifest),
+        *complete(frames, manifest),
+        *layers(frames),
+        *stability(frames, manifest),
+        *undefined(frames),
+        *scope(frames, manifest),
+    ]
+
+
+def photographs(frames: Frames) -> int:
+    """The number of photographs of the run."""
+    return int(frames["faig_errors"].photographs.iloc[0])
+
+
+def equal(frames: Frames) -> bool:
+    """Whether no attribution differs from 0."""
+    rows = frames["faig_errors"]
+    return bool((rows.absolute == 0).all() and (rows.absolute_others == 0).all())
+
+
+def nothing(manifest: Manifest) -> list[str]:
+    """That there is nothing to attribute."""
+    a, b = map(code, manifest["pair"])
+    return [
+        f"All attributions are 0: {a} and {b} have equal parameters, or none of those that differ "
+        "has a part in the output."
+    ]
+
+
+def main(frames: Frames, manifest: Manifest) -> list[str]:
+    """What it costs to revert the filters with the highest attribution, beside random ones."""
+    if equal(frames):
+        return nothing(manifest)
+    text, reference = [], str(manifest["reference"])
+    for noise, rows in reverted(frames, manifest["percent"][0], ATTRIBUTION).items():
+        own, other = rows[noise], rows[reference]
+        a, b = map(code, manifest["pair"])
+        text.append(
+            f"With the {plural(own['filters'], 'filter')} ({own['percent']:g}%) of the highest "
+            f"attribution for {code(noise)} as in {a}, {b} loses {cost(own, 'loss')} under "
+            f"{code(noise)} and {cost(other, 'loss')} under {code(reference)}; with as many random "
+            f"ones {chance(own)} and {chance(other)}, the means of {manifest['random']} draws."
+        )
+        each = [
+            (f"{cost(row, 'beyond')} under {code(where)}", verdict(row, "beyond_"))
+            for where, row in rows.items()
+        ]
+        text.append(
+            f"Loss beyond that by random filters, chosen for {code(noise)}: "
+            f"{verdicts.joined(each)}. The difference of the two, the loss that is specific to "
+            f"{code(noise)}, is {cost(own, 'specific')}: "
+            f"{verdicts.in_words(verdict(own, 'specific_'))}."
+        )
+    return text
+
+
+def reverted(frames: Frames, percent: float, selection: str) -> dict[str, dict[str, Row]]:
+    """The rows of a percentage by noise and by the noise under which they are measured."""
+    frame = frames.get("faig_reverting")
+    if frame is None:
+        return {}
+    known = frame[(frame.percent == percent) & (frame.selection == selection)]
+    found: dict[str, dict[str, Row]] = {}
+    for row in records(known):
+        if not math.isnan(row["beyond"]):
+            found.setdefault(str(row["noise"]), {})[str(row["measured"])] = row
+    return {noise: rows for noise, rows in found.items() if len(rows) > 1}
+
+
+def cost(row: Row, name: str) -> str:
+    """A loss in dB with its interval."""
+    prefix = "" if name == "loss" else f"{name}_"
+    low, high = row[f"{prefix}low"], row[f"{prefix}high"]
+    return bounded(row[name], low, high, 2, "dB", signed=name != "loss")
+
+
+def chance(row: Row) -> str:
+    """The loss by random filters, with the range of the draws."""
+    return (
+        f"{number(row['random'])} dB ({number(row['random_low'])} to {number(row['random_high'])})"
+    )
+
+
+def verdict(row: Row, prefix: str) -> verdicts.Verdict:
+    """Whether a difference is shown."""
+    return verdicts.verdict(row[f"{prefix}low"], row[f"{prefix}high"], int(row["photographs"]))
+
+
+def by_change(frames: Frames) -> list[str]:
+    """The loss by the filters whose weights differ most, beside that by attribution."""
+    frame = frames.get("faig_reverting")
+    if frame is None or frame.loss.isna().all():
+        return []
+    rows = frame[(frame.measured == frame.noise) & (frame.percent == frame.percent.iloc[0])]
+    each = [
+        f"{cost(row, 'loss')} under {code(row['noise'])}"
+        for row in records(rows[(rows.selection == CHANGE) & rows.loss.notna()])
+    ]
+    if not each:
+        return []
+    return [f"As many filters with the largest change of weights, Σ |θ̄ − θ|: {listed(each)}."]
+
+
+def detour(frames: Frames, manifest: Manifest) -> list[str]:
+    """Where the error on the path is far above both ends, and what that means."""
+    rows = frames["faig_errors"]
+    most = rows[["mse_baseline", "mse_twin"]].max(axis=1)
+    high = rows[rows.highest > DETOUR * most]
+    if high.empty:
+        return []
+    each = [
+        f"{number(row['highest'], 1)} under {code(row['noise'])} (ends: "
+        f"{number(row['mse_baseline'], 1)} and {number(row['mse_twin'], 1)})"
+        for row in records(high)
+    ]
+    top = records(high)[-1]
+    return [
+        f"On the path between the weights the error rises to {listed(each)}: no network in the "
+        "middle works like either of the two, as of networks that were not trained from each "
+        "other. Attributions are then mostly of this detour, up and down again: under "
+        f"{code(top['noise'])} their absolute values sum to "
+        f"{number(top['absolute'] + top['absolute_others'], 0)}, where the errors of the ends "
+        f"differ by {number(abs(top['difference']), 1)}. They order filters by what they do on "
+        "the path, which need not be what makes one network better than the other."
+    ]
+
+
+def as_used(frames: Frames, manifest: Manifest) -> list[str]:
+    """By how much the twin's masks change the error of the baseline's weights."""
+    if manifest.get("masked_alike", True):
+        return []
+    a, b = map(code, manifest["pair"])
+    each = [
+        f"{number(row['mse_as_used'], 1)} and {number(row['mse_baseline'], 1)} under "
+        f"{code(row['noise'])}"
+        for row in records(frames["faig_errors"])
+    ]
+    return [
+        f"The path is run in the network of {b}, with its attention masks. Errors of the weights "
+        f"of {a} as {a} is used, and with these masks: {listed(each)}. What masks change at once "
+        "is not attributed to filters; --attention-mask off leaves them out."
+    ]
+
+
+def complete(frames: Frames, manifest: Manifest) -> list[str]:
+    """What signed attributions sum to, beside the difference of the errors."""
+    each = []
+    for row in records(frames["faig_errors"]):
+        total = row["filters"] + row["others"]
+        each.append(
+            f"{number(total, 1, True)} under {code(row['noise'])} (filters "
+            f"{number(row['filters'], 1, True)}, other parameters "
+            f"{number(row['others'], 1, True)}), where L(θ̄) − L(θ) is "
+            f"{bounded(row['difference'], row['low'], row['high'], 1, signed=True)}"
+        )
+    frame = frames["faig_errors"]
+    whole = frame.absolute + frame.absolute_others
+    worst = (frame.rest.abs() / whole).max()
+    share = (frame.absolute_others / whole).max()
+    return [
+        f"Signed attributions over {plural(manifest['steps'], 'step')} sum to {listed(each)}; "
+        f"the error of the sum over steps is at most {100 * worst:.2g}% of the absolute "
+        f"attributions. Up to {share:.0%} of these belong to parameters outside filters: biases, "
+        "normalizations, position bias tables."
+    ]
+
+
+def layers(frames: Frames) -> list[str]:
+    """Which layer has most of the attribution."""
+    frame, each = frames["faig_layers"], []
+    for noise, part in frame[frame.layer != OTHERS].groupby("noise", sort=False):
+        if part.share.isna().all():
+            continue
+        top = ends(part, "attribution")[1]
+        each.append(
+            f"{code(short(str(top['layer'])))} under {code(noise)}, {top['share']:.0%} of the sum "
+            f"of those above 0, with {top['top']} of the {part.top.sum()} filters that rank first"
+        )
+    return [f"Layer with the highest attribution: {'; '.join(each)}."] if each else []
+
+
+def stability(frames: Frames, manifest: Manifest) -> list[str]:
+    """How far rankings depend on the photographs, and on the noise."""
+    frame, text = frames["faig_errors"], []
+    rows = records(frame[frame.noise != manifest["reference"]])
+    known = [row for row in rows if not math.isnan(row["halves"])]
+    if known:
+        each = [f"{number(row['halves'])} under {code(row['noise'])}" for row in known]
+        text.append(
+            "Spearman's rank correlation of the filters' attributions between both halves of the "
+            f"photographs: {listed(each)}."
+        )
+    known = [row for row in rows if not math.isnan(row["with_reference"])]
+    if known:
+        each = [f"{number(row['with_reference'])} for {code(row['noise'])}" for row in known]
+        text.append(
+            "Rank correlation of the attribution for a noise with F under the reference alone: "
+            f"{listed(each)}. Where it is high, filters that matter for both noises rank first: a "
+            "stronger noise has larger gradients everywhere, which a difference does not take out."
+        )
+    return text
+
+
+def undefined(frames: Frames) -> list[str]:
+    """Why there are no numbers."""
+    text = []
+    for name in ("faig_errors", "faig_reverting"):
+        rows = frames.get(name)
+        if rows is not None:
+            missing = rows[rows.reason.fillna("") != ""].drop_duplicates(["noise", "reason"])
+            text += [f"No value for {code(r['noise'])}: {r['reason']}." for r in records(missing)]
+    return list(dict.fromkeys(text))
+
+
+def scope(frames: Frames, manifest: Manifest) -> list[str]:
+    """What the numbers are about."""
+    a, b = map(code, manifest["pair"])
+    text = [
+        f"The attribution of a filter is Σ |(θ̄ − θ) g| over its weights, g the mean gradient of "
+        f"the error on the straight path from {a} (θ̄) to {b} (θ), under the noise minus the same "
+        f"under {code(manifest['reference'])}. A filter is the weights of one output channel of a "
+        "convolution, or of one output feature of a linear layer."
+    ]
+    if "faig_reverting" in frames:
+        text.append(
+            "Reverted filters are chosen by the photographs of the other half; intervals are over "
+            "the photographs that measure, with the choice as it is. A loss says that these "
+            "weights do not fit into the other network, which may be so of any weights that "
+            "matter."
+        )
+    return [*text, *about_intervals(photographs(frames), manifest)]
+
+
+def terminal_table(frames: Frames, manifest: Manifest) -> str:
+    """Errors of both networks, and what reverted filters cost, for the terminal."""
+    a, b = manifest["pair"]
+    crops = len(manifest["crops"])
+    rows = [["noise", f"MSE of {a}", f"of {b}", "highest between", "signed sum", "error of sum"]]
+    for row in records(frames["faig_errors"]):
+        values = (row["mse_baseline"], row["mse_twin"], row["highest"])
+        sums = (row["filters"] + row["others"], row["rest"])
+        rows.append([str(row["noise"]), *(number(value, 1) for value in (*values, *sums))])
+    heading = (
+        f"Filter attribution from {a} to {b}: {plural(crops, 'crop')}; MSE in squared 8-bit levels"
+    )
+    text = f"{heading}\n{grid(rows)}"
+    frame = frames.get("faig_reverting")
+    if frame is None or frame.loss.isna().all():
+        return text
+    rows = [["filters chosen for", "measured under", "%", "PSNR lost (dB)", "random", "range"]]
+    for row in records(frame[frame.selection == ATTRIBUTION]):
+        spread = f"{number(row['random_low'])} to {number(row['random_high'])}"
+        lost = bounded(row["loss"], row["low"], row["high"])
+        line = [str(row["noise"]), str(row["measured"]), f"{row['percent']:g}", lost]
+        rows.append([*line, number(row["random"]), spread])
+    return f"{text}\n\n{grid(rows)}"
