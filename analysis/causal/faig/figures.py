@@ -67,7 +67,8 @@ def layers(frame: pd.DataFrame, pair: list[str], reference: str) -> Figure:
         "signed above 0: on the way between the networks the layer lowered the error",
         fontsize=9,
     )
-    figure.legend(*grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
+    handles, labels = grid[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, fontsize=8)
     return figure
 
 
@@ -110,7 +111,7 @@ def reverting(frame: pd.DataFrame, pair: list[str], reference: str) -> Figure:
     noises = list(dict.fromkeys(frame.noise))
     wide = max(7.5, 4.2 * len(noises))
     figure = Figure(figsize=(wide, 7.4), dpi=DPI, layout="constrained")
-    grid = figure.subplots(2, len(noises), squeeze=False, sharex=True)
+    grid = figure.subplots(2, len(noises), squeeze=False, sharex=True, sharey="row")
     for column, noise in enumerate(noises):
         part = frame[frame.noise == noise]
         for row, measured in enumerate((noise, reference)):
@@ -136,14 +137,14 @@ def reverting(frame: pd.DataFrame, pair: list[str], reference: str) -> Figure:
 
 def draw_reverting(axes: Axes, part: pd.DataFrame) -> None:
     """Losses of filters chosen for one noise, measured under one noise, on given axes."""
-    for selection, look in LOOKS.items():
+    width = part.percent.max() - part.percent.min()
+    for place, (selection, look) in enumerate(LOOKS.items()):
         rows = part[part.selection == selection]
-        axes.plot(rows.percent, rows.loss, ms=4, lw=1.2, label=f"by {selection}", **look)
+        x = rows.percent + (place - 0.5) * 0.016 * width  # bars beside each other
+        axes.plot(x, rows.loss, ms=4, lw=1.2, label=f"by {selection}", **look)
         if rows.low.notna().any():
             ends = np.array([rows.loss - rows.low, rows.high - rows.loss]).clip(0)
-            axes.errorbar(
-                rows.percent, rows.loss, ends, fmt="none", ecolor=look["color"], elinewidth=0.8
-            )
+            axes.errorbar(x, rows.loss, ends, fmt="none", ecolor=look["color"], elinewidth=0.8)
     rows = part[part.selection == ATTRIBUTION]
     axes.plot(rows.percent, rows.random, color="0.45", lw=1.2, marker=".", label="random, mean")
     axes.fill_between(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.causal.faig.passes import ATTRIBUTION, CHANGE
+from analysis.causal.faig.passes import ATTRIBUTION
 from analysis.causal.faig.tables import OTHERS
 from analysis.plotting.model_styles import short
 from analysis.text import verdicts
@@ -79,11 +79,13 @@ def main(frames: Frames, manifest: Manifest) -> list[str]:
             (f"{cost(row, 'beyond')} under {code(where)}", verdict(row, "beyond_"))
             for where, row in rows.items()
         ]
+        enough = verdict(own, "specific_")
+        larger = code(noise) if own["specific"] > 0 else code(reference)
+        said = f"larger under {larger}: shown" if enough == "shown" else verdicts.in_words(enough)
         text.append(
             f"Loss beyond that by random filters, chosen for {code(noise)}: "
-            f"{verdicts.joined(each)}. The difference of the two, the loss that is specific to "
-            f"{code(noise)}, is {cost(own, 'specific')}: "
-            f"{verdicts.in_words(verdict(own, 'specific_'))}."
+            f"{verdicts.joined(each)}. The first minus the second is {cost(own, 'specific')}: "
+            f"{said}."
         )
     return text
 
@@ -121,18 +123,22 @@ def verdict(row: Row, prefix: str) -> verdicts.Verdict:
 
 
 def by_change(frames: Frames) -> list[str]:
-    """The loss by the filters whose weights differ most, beside that by attribution."""
+    """The loss by attribution minus that by the filters whose weights differ most."""
     frame = frames.get("faig_reverting")
     if frame is None or frame.loss.isna().all():
         return []
-    rows = frame[(frame.measured == frame.noise) & (frame.percent == frame.percent.iloc[0])]
+    first = frame.percent == frame.percent.iloc[0]
+    rows = frame[(frame.measured == frame.noise) & first & frame.minus_change.notna()]
     each = [
-        f"{cost(row, 'loss')} under {code(row['noise'])}"
-        for row in records(rows[(rows.selection == CHANGE) & rows.loss.notna()])
+        (f"{cost(row, 'minus_change')} under {code(row['noise'])}", verdict(row, "minus_change_"))
+        for row in records(rows)
     ]
     if not each:
         return []
-    return [f"As many filters with the largest change of weights, Σ |θ̄ − θ|: {listed(each)}."]
+    return [
+        "Loss by the highest attribution minus loss by as many filters with the largest change of "
+        f"weights, Σ |θ̄ − θ|: {verdicts.joined(each)}."
+    ]
 
 
 def detour(frames: Frames, manifest: Manifest) -> list[str]:
@@ -150,8 +156,8 @@ def detour(frames: Frames, manifest: Manifest) -> list[str]:
     top = records(high)[-1]
     return [
         f"On the path between the weights the error rises to {listed(each)}: no network in the "
-        "middle works like either of the two, as of networks that were not trained from each "
-        "other. Attributions are then mostly of this detour, up and down again: under "
+        "middle works like either of the two, as is usual of networks that were trained apart. "
+        "Attributions are then mostly of this detour, up and down again: under "
         f"{code(top['noise'])} their absolute values sum to "
         f"{number(top['absolute'] + top['absolute_others'], 0)}, where the errors of the ends "
         f"differ by {number(abs(top['difference']), 1)}. They order filters by what they do on "
@@ -206,9 +212,12 @@ def layers(frames: Frames) -> list[str]:
         if part.share.isna().all():
             continue
         top = ends(part, "attribution")[1]
+        value = bounded(top["attribution"], top["low"], top["high"], 0)
+        of = verdicts.verdict(top["band_low"], top["band_high"], int(top["photographs"]))
         each.append(
-            f"{code(short(str(top['layer'])))} under {code(noise)}, {top['share']:.0%} of the sum "
-            f"of those above 0, with {top['top']} of the {part.top.sum()} filters that rank first"
+            f"{code(short(str(top['layer'])))} under {code(noise)}, {value}: "
+            f"{verdicts.in_words(of)} by intervals that hold for all layers at once; it has "
+            f"{top['top']} of the {part.top.sum()} filters that rank first"
         )
     return [f"Layer with the highest attribution: {'; '.join(each)}."] if each else []
 
@@ -260,7 +269,7 @@ def scope(frames: Frames, manifest: Manifest) -> list[str]:
             "Reverted filters are chosen by the photographs of the other half; intervals are over "
             "the photographs that measure, with the choice as it is. A loss says that these "
             "weights do not fit into the other network, which may be so of any weights that "
-            "matter."
+            "matter; in dB the same added error is a larger loss where the error is smaller."
         )
     return [*text, *about_intervals(photographs(frames), manifest)]
 

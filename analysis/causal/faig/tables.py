@@ -302,7 +302,8 @@ def reverted(
     the noise under which the error is. `loss` is the PSNR that is lost, in dB; `random` the mean
     loss of as many random filters, from `random_low` to `random_high` over draws; `beyond` the loss
     minus that mean. `specific`, where both noises are the same, is `beyond` minus `beyond` under
-    the reference. Intervals are over photographs, with the choices of filters as they are.
+    the reference; `minus_change`, of a choice by attribution, the loss minus that by weight change.
+    Intervals are over photographs, with the choices of filters as they are.
     """
     draws, total = inputs.photographs, len(results.change)
     row: dict[str, Any] = {
@@ -328,6 +329,10 @@ def reverted(
         lost, by_chance = of(first)
         under_reference = controls.difference(lost, controls.average(by_chance))
         series["specific"] = controls.difference(beyond, under_reference)
+    if selection == ATTRIBUTION:
+        by_change = results.reverted[measured][Choice(CHANGE, percent)]
+        twin = results.path[measured][:, -1]
+        series["minus_change"] = controls.difference(own, loss(by_change, twin, draws))
     chance = [one.value for one in others]
     found = values_of(series, chance)
     reason = NOT_FINITE if not math.isfinite(row["mse"] + row["mse_twin"]) else ""
@@ -358,7 +363,7 @@ def losses(
 def values_of(series: dict[str, Series], chance: Sequence[float] = ()) -> dict[str, float]:
     """The columns of losses: values with their intervals, NaN where there are none."""
     found: dict[str, float] = {}
-    for name in ("loss", "beyond", "specific"):
+    for name in ("loss", "beyond", "specific", "minus_change"):
         of = series.get(name, controls.NOTHING)
         low, high = controls.interval(of)
         prefix = "" if name == "loss" else f"{name}_"

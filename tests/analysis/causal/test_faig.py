@@ -186,26 +186,27 @@ def test_reverting_all_filters_gives_the_error_of_the_baseline():
 
 
 def test_a_planted_filter_ranks_first_and_has_all_of_it():
-    baseline = stack(0)
-    twin = copy.deepcopy(baseline)
+    """One filter of a network that returns its input is scaled by 0.8, for noise to be less."""
+    baseline = nn.Sequential(*(nn.Conv2d(3, 3, 1) for _ in range(3)))
     with torch.no_grad():
-        twin[0].weight[3] += 0.2 * torch.randn(3, 3, 3)
-    how = {"images": scenes(4), "noises": ["gaussian:50"], "crop": 16, "progress": False}
-    result = discriminative_filters(
-        {"a": baseline, "b": twin}, **how, percent=[1], random=2, steps=4
-    )
-    rows = result.filters
-    top = rows.iloc[0]
-    ranked = rows.reindex(rows.attribution.abs().sort_values(ascending=False).index)
-    first = ranked.iloc[0]
-    assert (first.layer, first["filter"]) == ("0", 3) and top.layer in ("0", ranked.layer.iloc[1])
-    assert (rows.absolute > 0).sum() == 1 and (rows.change > 0).sum() == 1
-    errors = result.errors.set_index("noise")
-    assert first.signed == pytest.approx(errors.difference["gaussian:50"], rel=1e-3)
-    by_change = result.reverting[result.reverting.selection == "weight change"]
-    assert by_change.mse.to_numpy() == pytest.approx(
-        errors.mse_baseline[by_change.measured].to_numpy(), rel=1e-9
-    )
+        for layer in baseline:
+            layer.weight.copy_(torch.eye(3)[..., None, None])
+            layer.bias.zero_()
+        twin = copy.deepcopy(baseline)
+        twin[1].weight[2] *= 0.8
+    dark = [0.3 * scene for scene in scenes(4)]
+    how = {"images": dark, "noises": ["gaussian:100"], "crop": 16, "progress": False}
+    result = discriminative_filters([baseline, twin], **how, percent=[1], random=2, steps=4)
+    rows, errors = result.filters, result.errors.set_index("noise")
+    first = rows.iloc[0]
+    assert (first["rank"], first.layer, first["filter"], first.share) == (1, "1", 2, 1)
+    assert first.attribution > 0 and (rows.attribution[1:] == 0).all()
+    assert (rows[["absolute", "signed", "change"]][1:] == 0).all().all()
+    assert first.signed == pytest.approx(errors.difference["gaussian:100"], rel=1e-5)
+    assert result.layers.top.tolist() == [0, 1, 0, 0]
+    assert len(result.reverting) == 4
+    for row in result.reverting.itertuples():
+        assert row.mse == pytest.approx(errors.mse_baseline[row.measured], rel=1e-12)
 
 
 def test_equal_noises_have_no_difference():
