@@ -182,7 +182,7 @@ ANALYSIS = Analysis(
     table_names=("attribution", "attribution_by_training", "attribution_difference"),
     trainings=True,
     keys={"attribution": ("model", "noise", "crop")},
-    report_crops=6,
+    report_crops=10,
     report_settings=report_settings,
 )
 

@@ -14,6 +14,10 @@ NOISES = (REFERENCE, "gaussian:50")
 PHOTOGRAPHS = 12
 """Of how many photographs a crop is taken, unless a number of crops is given."""
 
+REPORT_STEPS = 16
+"""Steps of the path in a report. Of the bundled pair, the values of a map then sum to what they
+should within 2%, and means of the diffusion index change by 0.1 at most."""
+
 MAPS = "attribution.safetensors"
 """The file of the maps in a run folder."""
 
@@ -172,9 +176,13 @@ class AttributionSettings(Settings):
         return self.batch_size or max(1, pixels // self.crop**2)
 
     def for_report(self) -> AttributionSettings:
-        """The same under two noises, the usual ones if they are there, with a window that fits."""
+        """The same with a shorter path under two noises, the usual ones if they are there, and a
+        window that fits."""
         assert self.crop is not None
         noises = [spec for spec in self.specs[1:] if spec in NOISES] or self.specs[1:3]
         return replace(
-            self, noises=tuple(noises), side=max(2, min(self.window_side, self.crop // 2))
+            self,
+            noises=tuple(noises),
+            side=max(2, min(self.window_side, self.crop // 2)),
+            steps=min(self.steps, REPORT_STEPS),
         )

@@ -9,10 +9,12 @@ it: each network has its own modules and hooks, and two threads of PyTorch at le
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 import torch
@@ -21,7 +23,8 @@ from torch import nn
 from analysis.engine.forward import ForwardSettings
 from analysis.engine.observer import Batch
 from mtd.inference import tiling
-from mtd.networks.base import Denoiser
+from mtd.networks.base import Denoiser, Unchanged
+from mtd.networks.classical import WithoutLayers
 from mtd.networks.untrained import registered
 
 Result = TypeVar("Result")
@@ -62,13 +65,16 @@ class Workers:
             with torch.no_grad():
                 return task()
 
-        for start in range(0, len(tasks), beside):
-            running = [self.pool.submit(alone, task) for task in tasks[start : start + beside]]
-            try:
-                yield from (future.result() for future in running)
-            finally:
-                for future in running:
-                    future.cancel()
+        waiting = iter(tasks)
+        running = deque(self.pool.submit(alone, task) for task in islice(waiting, beside))
+        try:
+            while running:
+                result = running.popleft().result()
+                running.extend(self.pool.submit(alone, task) for task in islice(waiting, 1))
+                yield result
+        finally:
+            for future in running:
+                future.cancel()
 
 
 @contextmanager
@@ -104,11 +110,17 @@ def own_cores() -> int:
 
 def independent(models: Mapping[str, nn.Module]) -> bool:
     """Whether networks are of this package, and none shares a module with another."""
-    known = (isinstance(model, Denoiser) and registered(model) for model in models.values())
-    if not all(known):
+    if not all(of_this_package(model) for model in models.values()):
         return False
     modules = [id(module) for model in models.values() for module in model.modules()]
     return len(set(modules)) == len(modules)
+
+
+def of_this_package(model: nn.Module) -> bool:
+    """Whether a model is a network of the registry, a classical denoiser or the identity."""
+    if isinstance(model, WithoutLayers | Unchanged):
+        return True
+    return isinstance(model, Denoiser) and registered(model)
 
 
 def at_a_time(models: Sequence[nn.Module], batch: Batch, settings: ForwardSettings) -> int:

@@ -79,7 +79,7 @@ class ReportSettings(Settings):
         shown="quick; with --noise: --reference and the noises given",
     )
     benchmark_crop: int = option(
-        128,
+        96,
         "side of the benchmark's crops, at most that of the smallest image",
         metavar="SIDE",
         minimum=16,
@@ -142,7 +142,7 @@ BENCHMARK = "generalization"
 def section_value(
     flag: str, text: str, known: Mapping[str, Any], what: str, example: float
 ) -> tuple[str, float]:
-    """Section and number from a text such as `srga=97`.
+    """Section and number from a text such as `srga=300`.
 
     Raises:
         BadInput: no such section, or not a number above 0.

@@ -10,11 +10,13 @@ import pytest
 import torch
 from torch import nn
 
+import mtd
 from analysis.engine import side_by_side
 from analysis.engine.forward import ForwardSettings
 from analysis.engine.observer import Batch, Observer, View, Watch
 from analysis.engine.run import batches, run_batches
 from mtd.data.crops import Crop
+from mtd.networks.base import Unchanged
 from mtd.networks.compiled import eager
 from mtd.noise import parse
 from tests.helpers.networks import tiny_network
@@ -101,6 +103,8 @@ class Foreign(nn.Module):
 
 def test_other_networks_are_not_run_in_threads() -> None:
     assert side_by_side.independent({"a": tiny_network(), "b": tiny_network(1)})
+    beside = {"noisy input": Unchanged(), "blur": mtd.load("classical:blur:0.9")}
+    assert side_by_side.independent({"a": tiny_network(), **beside})
     assert not side_by_side.independent({"a": tiny_network(), "b": Foreign()})
 
 
