@@ -8,11 +8,12 @@ networks with attention (RIDNet, RNAN) are taken as convolutions.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
 
 from torch import Tensor, nn
 
+from analysis.engine.recorded_run import Side, ancestors
 from mtd.utils.errors import BadInput
 
 ATTENTION = re.compile(r"att(n|ention)|msa", re.IGNORECASE)
@@ -26,7 +27,8 @@ PROJECTIONS = ("proj", "project_out", "out_proj", "to_out")
 HEADS = ("heads", "num_heads", "n_heads")
 """Attributes that hold the number of heads."""
 
-Side = Literal["output", "input"]
+ALL = "all"
+"""All branches of a network, patched together."""
 
 
 class Branch(NamedTuple):
@@ -172,3 +174,21 @@ def find(model: nn.Module, kinds: Sequence[str] = (), groups: int = 4) -> list[B
             "choose other --branches, or leave it out"
         )
     return found
+
+
+def groups(branches: Sequence[Branch]) -> dict[str, list[int]]:
+    """Branches that are patched together: those of each kind, and all but parts of others."""
+    found: dict[str, list[int]] = {}
+    for i, branch in enumerate(branches):
+        found.setdefault(branch.kind, []).append(i)
+    if len(found) == 1:
+        return found
+    whole = {branch.path for branch in branches if branch.start is None}
+    free = [i for i, branch in enumerate(branches) if not is_inside(branch, whole)]
+    return {**found, ALL: free}
+
+
+def is_inside(branch: Branch, whole: Collection[str]) -> bool:
+    """Whether a branch is a part of a module whose whole output is patched."""
+    own = [branch.path] if branch.start is not None else []
+    return any(path in whole for path in [*own, *ancestors(branch.path)])

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.causal.passes import ALL
+from analysis.causal.branches import ALL
 from analysis.causal.tables import WHOLE
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import DPI, short, style

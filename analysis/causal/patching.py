@@ -39,6 +39,14 @@ def record(
     return run
 
 
+def depths(run: RecordedRun, branches: Sequence[Branch]) -> Tensor:
+    """(branches,), the place of each in the order in which they are computed."""
+    order = sorted(range(len(branches)), key=lambda i: run.starts[branches[i].path])
+    depth = torch.empty(len(branches), dtype=torch.int64)
+    depth[order] = torch.arange(len(branches))
+    return depth
+
+
 def patched(
     model: nn.Module,
     given: NetworkInput,

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from analysis.causal.passes import Ablated, Results, Traced, groups
+from analysis.causal.branches import groups
+from analysis.causal.traced import Ablated, Results, Traced
 from analysis.commands.trainings import Trainings, of_models, several, with_single_trainings
 from analysis.stats import controls, jackknife, model_differences
 from analysis.stats.controls import NOTHING, Series

@@ -12,9 +12,11 @@ from torch import nn
 
 import mtd
 from analysis.causal import command, reading, tables, trace
-from analysis.causal.passes import Traced, is_whole, pick
+from analysis.causal.passes import is_whole
 from analysis.causal.result import CausalResult
+from analysis.causal.screening import pick
 from analysis.causal.settings import CausalSettings
+from analysis.causal.traced import Traced
 from analysis.commands.command import run_arguments
 from analysis.commands.run_folder import read_tables
 from mtd.data import crops as data_crops
