@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from analysis.causal.faig.passes import ATTRIBUTION, CHANGE
+from analysis.causal.faig.choices import ATTRIBUTION, CHANGE
 from analysis.plotting.model_styles import DPI, named, short
 from analysis.text.intervals import bands
 

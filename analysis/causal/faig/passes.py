@@ -1,13 +1,11 @@
 """The passes of filter attribution: gradients along the path first, then reverted filters.
 
-A unit of work is a crop under a noise. Photographs are cut into two halves: filters that are
-reverted on the photographs of one half are chosen by those of the other half alone.
+A unit of work is a crop under a noise.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -16,12 +14,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from analysis.causal.faig.attribution import Example, attribute, error
-from analysis.causal.faig.filters import by_filter, count, exchanged
+from analysis.causal.faig.choices import Choice, Orders, change_of, choices, half_of, orders
+from analysis.causal.faig.filters import exchanged
 from analysis.causal.faig.pair import Pair, pair_of
 from analysis.commands import units
 from analysis.engine import forward as engine_forward
 from analysis.engine.observer import Batch, View
-from mtd.utils import seeds
 
 if TYPE_CHECKING:
     from analysis.causal.faig.settings import FaigSettings
@@ -29,30 +27,9 @@ if TYPE_CHECKING:
     from analysis.commands.job import AnalysisJob
     from analysis.commands.run_folder import RunFolder
 
-ATTRIBUTION, CHANGE, RANDOM = "attribution", "weight change", "random"
-"""By what reverted filters are chosen: F(x_A) − F(x_B), Σ |θ̄ − θ|, or at random."""
-
-HALVES = 2
-
 Array = NDArray[np.float64]
 Unit = tuple[str, int]
 """Noise and the number of the crop."""
-
-
-class Choice(NamedTuple):
-    """A choice of filters.
-
-    Attributes:
-        selection: `ATTRIBUTION`, `CHANGE` or `RANDOM`.
-        percent: of all filters.
-        noise: A, of `ATTRIBUTION`; else empty.
-        draw: of `RANDOM`, from 0.
-    """
-
-    selection: str
-    percent: float
-    noise: str = ""
-    draw: int = 0
 
 
 class Results(NamedTuple):
@@ -82,31 +59,6 @@ class Results(NamedTuple):
     change: Array
 
 
-def number_of(percent: float, filters: int) -> int:
-    """How many filters a percentage is, one at least.
-
-    >>> number_of(1, 2955), number_of(1, 10), number_of(100, 10)
-    (30, 1, 10)
-    """
-    return max(1, round(percent / 100 * filters))
-
-
-def half_of(photographs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(crops,) the half of each crop: photographs in turn."""
-    return photographs % HALVES
-
-
-def change_of(pair: Pair) -> Tensor:
-    """(filters,) Σ |θ̄ − θ| over each filter, in float64."""
-    weights = {
-        layer.weight: (
-            pair.baseline[layer.weight].double() - pair.twin[layer.weight].double()
-        ).abs()
-        for layer in pair.layers
-    }
-    return by_filter(weights, pair.layers).cpu()
-
-
 def example(inputs: RunInputs, name: str, noise: str, i: int) -> Example:
     """A crop under a noise, as a network of the run is given it."""
     of = next(one for one in inputs.noises if one.spec == noise)
@@ -120,85 +72,6 @@ def example(inputs: RunInputs, name: str, noise: str, i: int) -> Example:
         engine_forward.input_mask(noisy, how),
         None if level is None else level.to(noisy.noisy.device),
     )
-
-
-def choices(noise: str, specs: Sequence[str], settings: FaigSettings) -> list[Choice]:
-    """What is reverted under a noise: filters of this noise; under the reference, of every other.
-
-    Args:
-        noise: under which errors are measured.
-        specs: all noises, the reference first.
-        settings: of the run.
-    """
-    chosen_for = specs[1:] if noise == specs[0] else [noise]
-    found = []
-    for percent in settings.percent:
-        found += [Choice(ATTRIBUTION, percent, spec) for spec in chosen_for]
-        found += [Choice(CHANGE, percent)]
-        found += [Choice(RANDOM, percent, draw=draw) for draw in range(settings.random)]
-    return found
-
-
-class Orders(NamedTuple):
-    """The orders in which filters are chosen, each (filters,), the first ones first.
-
-    Attributes:
-        attribution: by noise and half that is measured.
-        change: by weight change.
-        random: by draw.
-    """
-
-    attribution: Mapping[tuple[str, int], Tensor]
-    change: Tensor
-    random: Sequence[Tensor]
-
-    def chosen(self, choice: Choice, half: int) -> Tensor:
-        """(filters,) boolean, the filters of a choice on the photographs of a half."""
-        if choice.selection == ATTRIBUTION:
-            order = self.attribution[choice.noise, half]
-        else:
-            order = self.change if choice.selection == CHANGE else self.random[choice.draw]
-        found = torch.zeros(len(order), dtype=torch.bool)
-        found[order[: number_of(choice.percent, len(order))]] = True
-        return found
-
-    def digest(self) -> str:
-        """SHA-256 of all orders."""
-        every = [*self.attribution.values(), self.change, *self.random]
-        return hashlib.sha256(b"".join(order.numpy().tobytes() for order in every)).hexdigest()
-
-
-def descending(values: Tensor) -> Tensor:
-    """Places from the largest value to the smallest; of equal ones the first, NaN as 0."""
-    return values.nan_to_num(0.0).argsort(descending=True, stable=True)
-
-
-def orders(
-    absolute: Mapping[str, Array], inputs: RunInputs, pair: Pair, settings: FaigSettings
-) -> Orders:
-    """The orders of filters, those by attribution from the photographs of the other half.
-
-    Args:
-        absolute: by noise, (crops, filters).
-        inputs: of the run.
-        pair: the networks.
-        settings: of the run.
-    """
-    first, *specs = inputs.specs
-    half = half_of(inputs.photographs)
-    by_attribution = {
-        (spec, own): descending(
-            torch.from_numpy((absolute[spec] - absolute[first])[half != own].mean(0))
-        )
-        for spec in specs
-        for own in range(HALVES)
-    }
-    total = count(pair.layers)
-    drawn = [
-        torch.randperm(total, generator=seeds.generator("reverted at random", settings.seed, draw))
-        for draw in range(settings.random)
-    ]
-    return Orders(by_attribution, descending(change_of(pair)), drawn)
 
 
 def collect(job: AnalysisJob, folder: RunFolder | None = None, *, quiet: bool = False) -> Results:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.causal.faig.passes import ATTRIBUTION
+from analysis.causal.faig.choices import ATTRIBUTION
 from analysis.causal.faig.tables import OTHERS
 from analysis.plotting.model_styles import short
 from analysis.text import verdicts
@@ -184,8 +184,11 @@ def as_used(frames: Frames, manifest: Manifest) -> list[str]:
 
 def complete(frames: Frames, manifest: Manifest) -> list[str]:
     """What signed attributions sum to, beside the difference of the errors."""
-    each = []
-    for row in records(frames["faig_errors"]):
+    each, frame = [], frames["faig_errors"]
+    frame = frame[frame.rest.notna()]
+    if frame.empty:
+        return []
+    for row in records(frame):
         total = row["filters"] + row["others"]
         each.append(
             f"{number(total, 1, True)} under {code(row['noise'])} (filters "
@@ -193,7 +196,6 @@ def complete(frames: Frames, manifest: Manifest) -> list[str]:
             f"{number(row['others'], 1, True)}), where L(θ̄) − L(θ) is "
             f"{bounded(row['difference'], row['low'], row['high'], 1, signed=True)}"
         )
-    frame = frames["faig_errors"]
     whole = frame.absolute + frame.absolute_others
     worst = (frame.rest.abs() / whole).max()
     share = (frame.absolute_others / whole).max()

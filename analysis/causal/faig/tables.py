@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,18 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.causal.faig.attribution import points_of
-from analysis.causal.faig.passes import (
-    ATTRIBUTION,
-    CHANGE,
-    HALVES,
-    RANDOM,
-    Choice,
-    Results,
-    half_of,
-    number_of,
-)
+from analysis.causal.faig.choices import HALVES, half_of, number_of
+from analysis.causal.faig.filters import Layer
+from analysis.causal.faig.losses import NOT_FINITE, reverting
+from analysis.causal.faig.passes import Results
 from analysis.stats import controls, jackknife
-from analysis.stats.controls import Series, mean_of
+from analysis.stats.controls import mean_of
 from analysis.stats.rank_correlation import spearman
 
 if TYPE_CHECKING:
@@ -33,12 +26,6 @@ if TYPE_CHECKING:
 OTHERS = "other parameters"
 """Stands for a layer where a row is of the parameters outside filters."""
 
-NOT_FINITE = "errors are not finite"
-PERFECT = "an error of 0"
-ONE = "one photograph cannot choose filters and measure them, too"
-
-DECIBELS = 10 / math.log(10)
-
 Array = NDArray[np.float64]
 Draws = NDArray[np.int64]
 
@@ -46,7 +33,6 @@ Draws = NDArray[np.int64]
 def tables(results: Results, inputs: RunInputs, settings: FaigSettings) -> dict[str, pd.DataFrame]:
     """faig.csv, faig_layers.csv, faig_errors.csv, faig_path.csv and faig_reverting.csv, the last
     unless no filters are reverted."""
-    specs = inputs.specs
     found = {
         "faig.csv": filters(results, inputs),
         "faig_layers.csv": by_layer(results, inputs, settings),
@@ -54,14 +40,7 @@ def tables(results: Results, inputs: RunInputs, settings: FaigSettings) -> dict[
         "faig_path.csv": path(results, inputs, settings),
     }
     if settings.reverting:
-        rows = [
-            reverted(results, inputs, settings, noise, measured, selection, percent)
-            for noise in specs[1:]
-            for measured in (noise, specs[0])
-            for selection in (ATTRIBUTION, CHANGE)
-            for percent in settings.percent
-        ]
-        found["faig_reverting.csv"] = pd.DataFrame(rows)
+        found["faig_reverting.csv"] = reverting(results, inputs, settings)
     return found
 
 
@@ -154,48 +133,54 @@ def by_layer(results: Results, inputs: RunInputs, settings: FaigSettings) -> pd.
     """
     draws, layers = inputs.photographs, results.pair.layers
     first, *specs = inputs.specs
-    ends = np.cumsum([layer.filters for layer in layers])[:-1]
-    level = 1 - (1 - jackknife.LEVEL) / len(layers)
     frames = []
-
-    def summed(values: Array, rest: Array) -> Array:
-        """(crops, layers + 1), sums over the filters of each layer, and over the others."""
-        parts = [part.sum(1) for part in np.split(values, ends, axis=1)]
-        return np.stack([*parts, rest.sum(1)], axis=1)
-
     for noise in specs:
-        sizes = [summed(results.absolute[n], results.others_absolute[n]) for n in (noise, first)]
-        values = sizes[0] - sizes[1]
-        of, bands = with_bounds(values, draws), with_bounds(values, draws, level)
-        signed = with_bounds(summed(results.signed[noise], results.others[noise]), draws)
-        single = (results.absolute[noise] - results.absolute[first]).mean(0)
-        most = number_of(settings.percent[0], len(single))
-        top = np.zeros(len(single), dtype=np.int64)
-        top[np.argsort(-np.nan_to_num(single), kind="stable")[:most]] = 1
-        frames.append(
-            pd.DataFrame(
-                {
-                    "noise": noise,
-                    "layer": [*(layer.name for layer in layers), OTHERS],
-                    "kind": [*(layer.kind for layer in layers), "other"],
-                    "depth": np.arange(len(layers) + 1),
-                    "filters": [*(layer.filters for layer in layers), 0],
-                    "attribution": of["value"],
-                    "low": of["low"],
-                    "high": of["high"],
-                    "band_low": bands["low"],
-                    "band_high": bands["high"],
-                    "share": shares(of["value"]),
-                    "top": [*(int(part.sum()) for part in np.split(top, ends)), 0],
-                    "signed": signed["value"],
-                    "signed_low": signed["low"],
-                    "signed_high": signed["high"],
-                    "photographs": int(draws.max()) + 1,
-                    "reason": reason_of(values),
-                }
-            )
+        a, b = (
+            summed(results.absolute[spec], results.others_absolute[spec], layers)
+            for spec in (noise, first)
         )
+        of = with_bounds(a - b, draws)
+        bands = with_bounds(a - b, draws, 1 - (1 - jackknife.LEVEL) / len(layers))
+        signed = with_bounds(summed(results.signed[noise], results.others[noise], layers), draws)
+        single = (results.absolute[noise] - results.absolute[first]).mean(0)
+        columns = {
+            "noise": noise,
+            "layer": [*(layer.name for layer in layers), OTHERS],
+            "kind": [*(layer.kind for layer in layers), "other"],
+            "depth": np.arange(len(layers) + 1),
+            "filters": [*(layer.filters for layer in layers), 0],
+            "attribution": of["value"],
+            "low": of["low"],
+            "high": of["high"],
+            "band_low": bands["low"],
+            "band_high": bands["high"],
+            "share": shares(of["value"]),
+            "top": tops(single, settings.percent[0], layers),
+            "signed": signed["value"],
+            "signed_low": signed["low"],
+            "signed_high": signed["high"],
+            "photographs": int(draws.max()) + 1,
+            "reason": reason_of(a - b),
+        }
+        frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)
+
+
+def parts(values: Array, layers: Sequence[Layer]) -> list[Array]:
+    """Values of all filters, (…, filters), layer by layer."""
+    return np.split(values, np.cumsum([layer.filters for layer in layers])[:-1], axis=-1)
+
+
+def summed(values: Array, others: Array, layers: Sequence[Layer]) -> Array:
+    """(crops, layers + 1), sums over the filters of each layer, then over the other parameters."""
+    return np.stack([*(part.sum(1) for part in parts(values, layers)), others.sum(1)], axis=1)
+
+
+def tops(values: Array, percent: float, layers: Sequence[Layer]) -> list[int]:
+    """How many of the highest filters each layer has, and the other parameters: none."""
+    first = np.zeros(len(values))
+    first[np.argsort(-np.nan_to_num(values), kind="stable")[: number_of(percent, len(values))]] = 1
+    return [*(int(part.sum()) for part in parts(first, layers)), 0]
 
 
 def errors(results: Results, inputs: RunInputs) -> pd.DataFrame:
@@ -225,7 +210,7 @@ def errors(results: Results, inputs: RunInputs) -> pd.DataFrame:
         if noise != first:
             single = single - results.absolute[first]
         half = half_of(draws)
-        parts = [single[half == own].mean(0) for own in range(HALVES) if (half == own).any()]
+        halves = [single[half == own].mean(0) for own in range(HALVES) if (half == own).any()]
         rows.append(
             {
                 "noise": noise,
@@ -240,7 +225,7 @@ def errors(results: Results, inputs: RunInputs) -> pd.DataFrame:
                 "absolute": results.absolute[noise].sum(1).mean(),
                 "absolute_others": results.others_absolute[noise].sum(1).mean(),
                 "highest": path.mean(0).max(),
-                "halves": spearman(*parts).value if len(parts) == HALVES else math.nan,
+                "halves": spearman(*halves).value if len(halves) == HALVES else math.nan,
                 "with_reference": math.nan
                 if noise == first
                 else spearman(single.mean(0), results.absolute[first].mean(0)).value,
@@ -274,103 +259,3 @@ def path(results: Results, inputs: RunInputs, settings: FaigSettings) -> pd.Data
             )
         )
     return pd.concat(frames, ignore_index=True)
-
-
-def loss(error: Array, of: Array, draws: Draws) -> Series:
-    """PSNR lost, in dB: 10 · log₁₀ of the mean error with reverted filters over the twin's."""
-    lost = controls.difference(mean_of(error, draws).log(), mean_of(of, draws).log())
-    return scaled(lost)
-
-
-def scaled(of: Series) -> Series:
-    """Natural logarithms of mean errors as decibels."""
-    return Series(DECIBELS * of.value, DECIBELS * np.asarray(of.without))
-
-
-def reverted(
-    results: Results,
-    inputs: RunInputs,
-    settings: FaigSettings,
-    noise: str,
-    measured: str,
-    selection: str,
-    percent: float,
-) -> dict[str, Any]:
-    """A row: what it costs to give filters of the twin their values in the baseline.
-
-    `noise` is A, for which filters were chosen, by attribution or by weight change, and `measured`
-    the noise under which the error is. `loss` is the PSNR that is lost, in dB; `random` the mean
-    loss of as many random filters, from `random_low` to `random_high` over draws; `beyond` the loss
-    minus that mean. `specific`, where both noises are the same, is `beyond` minus `beyond` under
-    the reference; `minus_change`, of a choice by attribution, the loss minus that by weight change.
-    Intervals are over photographs, with the choices of filters as they are.
-    """
-    draws, total = inputs.photographs, len(results.change)
-    row: dict[str, Any] = {
-        "noise": noise,
-        "measured": measured,
-        "selection": selection,
-        "percent": percent,
-        "filters": number_of(percent, total),
-        "mse_twin": results.path[measured][:, -1].mean(),
-        "mse": math.nan,
-        "photographs": int(draws.max()) + 1,
-    }
-    of = partial(losses, results, draws, settings, noise, selection, percent)
-    if not results.reverted:
-        return row | values_of({}) | {"reason": ONE}
-    own, others = of(measured)
-    choice = Choice(selection, percent, noise if selection == ATTRIBUTION else "")
-    row["mse"] = results.reverted[measured][choice].mean()
-    beyond = controls.difference(own, controls.average(others))
-    series = {"loss": own, "beyond": beyond}
-    first = inputs.specs[0]
-    if measured != first:
-        lost, by_chance = of(first)
-        under_reference = controls.difference(lost, controls.average(by_chance))
-        series["specific"] = controls.difference(beyond, under_reference)
-    if selection == ATTRIBUTION:
-        by_change = results.reverted[measured][Choice(CHANGE, percent)]
-        twin = results.path[measured][:, -1]
-        series["minus_change"] = controls.difference(own, loss(by_change, twin, draws))
-    chance = [one.value for one in others]
-    found = values_of(series, chance)
-    reason = NOT_FINITE if not math.isfinite(row["mse"] + row["mse_twin"]) else ""
-    if not reason and not math.isfinite(found["beyond"]):
-        reason = PERFECT
-    return row | found | {"reason": reason}
-
-
-def losses(
-    results: Results,
-    draws: Draws,
-    settings: FaigSettings,
-    noise: str,
-    selection: str,
-    percent: float,
-    measured: str,
-) -> tuple[Series, list[Series]]:
-    """The loss by chosen filters under a noise, and that of each draw of random ones."""
-    errors, twin = results.reverted[measured], results.path[measured][:, -1]
-    choice = Choice(selection, percent, noise if selection == ATTRIBUTION else "")
-    by_chance = [Choice(RANDOM, percent, draw=draw) for draw in range(settings.random)]
-    return (
-        loss(errors[choice], twin, draws),
-        [loss(errors[one], twin, draws) for one in by_chance],
-    )
-
-
-def values_of(series: dict[str, Series], chance: Sequence[float] = ()) -> dict[str, float]:
-    """The columns of losses: values with their intervals, NaN where there are none."""
-    found: dict[str, float] = {}
-    for name in ("loss", "beyond", "specific", "minus_change"):
-        of = series.get(name, controls.NOTHING)
-        low, high = controls.interval(of)
-        prefix = "" if name == "loss" else f"{name}_"
-        found |= {name: of.value, f"{prefix}low": low, f"{prefix}high": high}
-        if name == "loss":
-            known = len(chance) > 0
-            found["random"] = float(np.mean(chance)) if known else math.nan
-            found["random_low"] = min(chance) if known else math.nan
-            found["random_high"] = max(chance) if known else math.nan
-    return found

@@ -13,8 +13,8 @@ from torch import nn
 
 import analysis
 from analysis.causal import discriminative_filters
-from analysis.causal.faig import command, passes, reading, tables
-from analysis.causal.faig.passes import ATTRIBUTION, CHANGE, RANDOM, Choice
+from analysis.causal.faig import choices, command, losses, passes, reading
+from analysis.causal.faig.choices import ATTRIBUTION, CHANGE, RANDOM, Choice
 from analysis.causal.faig.result import FaigResult
 from analysis.commands import console
 from analysis.commands.command import run_arguments
@@ -139,8 +139,8 @@ def test_filters_are_chosen_by_other_photographs_than_those_that_measure():
         patch.setattr(passes, "collect", noted)
         result = discriminative_filters([stack(0), stack(1)], **how)
     results, job = kept[0]
-    orders = passes.orders(results.absolute, job.inputs, results.pair, job.settings)
-    half = passes.half_of(job.inputs.photographs)
+    orders = choices.orders(results.absolute, job.inputs, results.pair, job.settings)
+    half = choices.half_of(job.inputs.photographs)
     assert half.tolist() == [0, 1] * 3
     single = results.absolute["gaussian:50"] - results.absolute["gaussian:15"]
     for own in (0, 1):
@@ -155,19 +155,19 @@ def test_filters_are_chosen_by_other_photographs_than_those_that_measure():
 
     every = np.ones(6, dtype=bool)
     row = result.reverting.query(f"measured == 'gaussian:50' and selection == '{ATTRIBUTION}'")
-    chosen, draws = (
+    chosen, drawn = (
         Choice(ATTRIBUTION, 30, "gaussian:50"),
         [Choice(RANDOM, 30, draw=draw) for draw in (0, 1)],
     )
     assert row.loss.item() == pytest.approx(lost(chosen, every))
-    chance = [lost(one, every) for one in draws]
+    chance = [lost(one, every) for one in drawn]
     assert row.random.item() == pytest.approx(np.mean(chance))
     assert (row.random_low.item(), row.random_high.item()) == pytest.approx(
         (min(chance), max(chance))
     )
     without = np.array(
         [
-            lost(chosen, np.arange(6) != i) - np.mean([lost(o, np.arange(6) != i) for o in draws])
+            lost(chosen, np.arange(6) != i) - np.mean([lost(o, np.arange(6) != i) for o in drawn])
             for i in range(6)
         ]
     )
@@ -199,9 +199,9 @@ def test_equal_weights_have_no_attribution(tmp_path):
 def test_one_photograph_cannot_choose_and_measure():
     how = {"images": scenes(1), "noises": ["gaussian:50"], "crop": 16, "progress": False}
     result = discriminative_filters([stack(0), stack(1)], **how, steps=2)
-    assert result.reverting.loss.isna().all() and set(result.reverting.reason) == {tables.ONE}
+    assert result.reverting.loss.isna().all() and set(result.reverting.reason) == {losses.ONE}
     text = " ".join(result.sentences())
-    assert f"No value for `gaussian:50`: {tables.ONE}." in text
+    assert f"No value for `gaussian:50`: {losses.ONE}." in text
     assert "faig_reverting" not in result.figures()
 
 
