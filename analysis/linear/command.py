@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
   python -m analysis.linear baseline.pth masked.pth
   python -m analysis.linear mine.pth --images photos --crop 40 --noise gaussian:25 --no-quantize
-  python -m analysis.linear mine.pth theirs.pth --crop 128 --probes 64 --levels 5,15,25,50
+  python -m analysis.linear mine.pth theirs.pth --crop 64 --rank 32 --levels 5,15,25,50
 """
 
 
@@ -60,6 +60,7 @@ def manifest(inputs: RunInputs, settings: LinearSettings, observer: None) -> dic
     assert settings.crop is not None
     return {
         "probes": 0 if settings.crop <= WHOLE else settings.probes,
+        "rank": 0 if settings.crop <= WHOLE else settings.rank,
         "levels": list(settings.sigmas),
     }
 
@@ -154,6 +155,7 @@ ANALYSIS = Analysis(
         *("linear_by_training", "equivariance_by_training", "levels_by_training"),
     ),
     keys={"linear": ("model", "noise")},
+    version=2,
 )
 
 
@@ -163,9 +165,10 @@ def local_map(
     """Measure the linear map that each network is near each noisy crop, its Jacobian J = ∂f/∂y.
 
     Up to 40 x 40 pixels the whole of J: singular values, effective dimension Σs², asymmetry
-    ‖J − Jᵀ‖ / ‖J‖, affine rest ‖f(y) − J y‖ / ‖f(y)‖; of larger crops trace and norm by random
-    vectors. Attention masks are the same for all rows. See `analysis.linear.measures` for the
-    formulas. The command `python -m analysis.linear` calls the same code.
+    ‖J − Jᵀ‖ / ‖J‖, affine rest ‖f(y) − J y‖ / ‖f(y)‖. For larger crops the leading singular values
+    by a randomized SVD; trace, norm and asymmetry by random vectors. Attention masks are the same
+    for all rows. See `analysis.linear.measures` for the formulas. The command
+    `python -m analysis.linear` calls the same code.
 
     Args:
         models: a mapping from names, a sequence, or one of: an `nn.Module` from (B, 3, H, W) in

@@ -47,10 +47,11 @@ def singular_values(frame: pd.DataFrame) -> Figure:
         draw_singular_values(axes, frame[frame.noise == noise], models)
         axes.set_title(noise, fontsize=9)
     grid[0].set_ylabel("singular value, mean over crops", fontsize=9)
+    text = "Singular values of the Jacobian of each network"
+    if "error" in frame and frame.error.any():
+        text = f"Leading {text[0].lower()}{text[1:]}; bands: bounds of their errors"
     figure.suptitle(
-        "Singular values of the Jacobian of each network\n"
-        "1: a direction of the input keeps its strength; 0: it is removed",
-        fontsize=10,
+        f"{text}\n1: a direction of the input keeps its strength; 0: it is removed", fontsize=10
     )
     model_styles.add(figure, models, marked=False)
     return figure
@@ -61,6 +62,10 @@ def draw_singular_values(axes: Axes, part: pd.DataFrame, models: Sequence[str]) 
     for model, rows in part.groupby("model", sort=False):
         look = style(str(model), models) | {"marker": None}
         axes.plot(rows["index"] + 1, rows.value, lw=1.4, label=str(model), **look)  # type: ignore[arg-type]
+        if "error" in rows and rows.error.any():
+            high = rows.value + rows.error
+            band = {"color": str(look["color"]), "alpha": 0.2, "lw": 0}
+            axes.fill_between(rows["index"] + 1, rows.value, high, **band)  # type: ignore[arg-type]
     axes.axhline(1, color="0.4", lw=1, ls="--", zorder=0)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("number of the singular value", fontsize=9)

@@ -54,7 +54,7 @@ def jacobian(
     level = None if sigma is None else torch.full((1,), sigma / 255, device=weight.device)
     with frozen(network):
         try:
-            local = Linearized(call_of(network, key, level), shown, memory * GIB)
+            local = Linearized(call_of(network, key, level, copies=True), shown, memory * GIB)
         except NoGradient as error:
             raise BadInput(f"{type(network).__name__}: {error}") from None
         found: NDArray[np.float32] = local.matrix().cpu().numpy()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,9 +14,17 @@ from analysis.engine import forward as engine_forward
 from analysis.engine.forward import ForwardSettings
 from analysis.engine.observer import Batch, NoisyBatch, View
 from analysis.linear import measures
-from analysis.linear.derivatives import Call, Linearized, NoGradient, call_of, frozen
+from analysis.linear.derivatives import (
+    Call,
+    Linearized,
+    NoGradient,
+    NoSecondGradient,
+    call_of,
+    frozen,
+)
 from analysis.linear.equivariance import CHANGES, Change, relative_error
 from analysis.linear.places import Place, places
+from analysis.linear.randomized import Leading, leading
 from analysis.linear.settings import WHOLE, LinearSettings
 from mtd.inference.forward import GIB
 from mtd.noise.specs import parse
@@ -33,10 +41,13 @@ Maps = Mapping[tuple[View, int], Mapping[str, Tensor]]
 
 NUMBERS = (
     *("trace", "effective_dimension", "largest", "asymmetry", "affine_rest"),
-    *("row_sum", "row_sum_sd", "image_share", "noise_share", "chance_share"),
-    *("reach50", "reach95", "sure", "mse", "noise_mse", "trace_error", "dimension_error"),
+    *("row_sum", "row_sum_sd", "image_share", "noise_share", "chance_share", "directions"),
+    *("reach50", "reach95", "sure", "mse", "noise_mse"),
+    *("trace_error", "dimension_error", "asymmetry_error", "singular_error"),
 )
 """Numbers of a map, see `analysis.linear.tables.table`."""
+
+SUMS = ("row_sum", "row_sum_sd")
 
 LEVELS = 255.0**2
 """Squared 8-bit levels in 1."""
@@ -77,6 +88,7 @@ def cache_key(
     return {
         **units.key_of(inputs, view, [crop]),
         "probes": 0 if whole else settings.probes,
+        "rank": 0 if whole else settings.rank,
         "levels": settings.levels if view.noise == inputs.specs[0] else "",
     }
 
@@ -95,13 +107,16 @@ def make(inputs: RunInputs, view: View, crop: Crop, settings: LinearSettings) ->
     return found
 
 
-def call_on(model: nn.Module, noisy: NoisyBatch, how: ForwardSettings) -> Call:
+def call_on(
+    model: nn.Module, noisy: NoisyBatch, how: ForwardSettings, *, copies: bool = False
+) -> Call:
     """A network as a function of images, with the masks and the noise level of a noisy crop."""
     return call_of(
         model,
         engine_forward.mask_keys(noisy, how)[0],
         engine_forward.noise_level(model, noisy),
         engine_forward.input_mask(noisy, how),
+        copies=copies,
     )
 
 
@@ -116,17 +131,18 @@ def local(
     found = {
         "numbers": torch.full((len(NUMBERS),), math.nan, dtype=torch.float64),
         "singular": torch.zeros(0, dtype=torch.float64),
+        "singular_errors": torch.zeros(0, dtype=torch.float64),
         "filters": torch.full((len(spots), *y.shape[1:]), math.nan),
         "reach": torch.full((len(spots), 2), math.nan, dtype=torch.float64),
         "spots": torch.tensor([[spot.top, spot.left] for spot in spots]),
         "noisy": y.cpu(),
         "gradient": torch.tensor(True),
+        "both": torch.tensor(True),
     }
     with frozen(model):
-        call = call_on(model, noisy, how)
+        call = call_on(model, noisy, how, copies=True)
         try:
-            most = n if whole else max(settings.probes, 3 * len(spots))
-            line = Linearized(call, y, settings.memory * GIB, most)
+            line = linearized(call, y, settings, whole)
         except NoGradient:
             return found | {"gradient": torch.tensor(False)}
         matrix = line.matrix() if whole else None
@@ -135,9 +151,12 @@ def local(
         if not (torch.isfinite(output).all() and torch.isfinite(rows).all()):
             return found
         if matrix is None:
-            of = probed(line, crop.digest, how, settings)
+            of, leading = by_products(
+                line, y, clean, generator("linear", how.seed, crop.digest), settings
+            )
         else:
-            of, found["singular"] = of_matrix(matrix, y, clean, output)
+            of, leading = of_matrix(matrix, y, clean, output)
+    found |= leading
     variance = float((y.double() - clean.double()).square().mean())
     error = float((output.double() - clean.double()).square().mean())
     found["filters"] = rows.sum(2).mean(1).cpu()
@@ -177,52 +196,105 @@ def filters_of(line: Linearized, spots: tuple[Place, ...], matrix: Tensor | None
     for i, spot in enumerate(spots):
         for channel in range(channels):
             vectors[i, channel, channel, spot.top, spot.left] = 1
-    return line.products(vectors.flatten(0, 1)).view_as(vectors)
+    return line.vjp(vectors.flatten(0, 1)).view_as(vectors)
 
 
-def of_matrix(
-    matrix: Tensor, y: Tensor, clean: Tensor, output: Tensor
-) -> tuple[dict[str, float], Tensor]:
-    """Numbers of a whole Jacobian, and its singular values (n,)."""
+def linearized(call: Call, y: Tensor, settings: LinearSettings, whole: bool) -> Linearized:
+    """The network at a noisy crop, with products J v too where these are needed and possible."""
+    if whole:
+        return Linearized(call, y, settings.memory * GIB)
+    try:
+        return Linearized(call, y, settings.memory * GIB, both=True)
+    except NoSecondGradient:
+        return Linearized(call, y, settings.memory * GIB)
+
+
+Found = tuple[dict[str, float], dict[str, Tensor]]
+"""Numbers of a map, and tensors: singular values and their errors."""
+
+
+def of_matrix(matrix: Tensor, y: Tensor, clean: Tensor, output: Tensor) -> Found:
+    """Numbers of a whole Jacobian, and all its singular values."""
     n = len(matrix)
     if not torch.isfinite(matrix).all():
-        return {"trace": math.nan}, torch.zeros(0, dtype=torch.float64)
+        return {"trace": math.nan}, {}
     spectrum = measures.spectrum(matrix)
     dimension = float(spectrum.values.square().sum())
-    leading = max(1, min(n, round(dimension)))
-    sums = measures.row_sums(matrix)
-    return {
+    numbers = {
         "trace": float(matrix.double().trace()) / n,
         "effective_dimension": dimension,
-        "largest": float(spectrum.values[0]),
         "asymmetry": measures.asymmetry(matrix),
-        "affine_rest": measures.affine_rest(matrix, y, output),
-        "row_sum": sums[0],
-        "row_sum_sd": sums[1],
-        "image_share": measures.leading_share(spectrum, leading, measures.without_mean(clean)),
-        "noise_share": measures.leading_share(spectrum, leading, y - clean),
-        "chance_share": leading / n,
-    }, spectrum.values.cpu()
+        "affine_rest": measures.affine_rest(matrix @ y.flatten(), output),
+        **dict(zip(SUMS, measures.row_sums(matrix.double().sum(1)), strict=True)),
+        **shares(spectrum, dimension, y, clean),
+        "singular_error": 0.0,
+    }
+    errors = torch.zeros_like(spectrum.values)
+    return numbers, {"singular": spectrum.values.cpu(), "singular_errors": errors.cpu()}
 
 
-def probed(
-    line: Linearized, digest: str, how: ForwardSettings, settings: LinearSettings
+def shares(
+    spectrum: measures.Spectrum, dimension: float, y: Tensor, clean: Tensor
 ) -> dict[str, float]:
-    """Trace and norm of a Jacobian by products with random vectors, and their standard errors."""
-    shape = line.output.shape
-    stream = generator("linear", how.seed, digest)
-    found: list[tuple[Tensor, Tensor]] = []
-    z = measures.signs(settings.probes, shape, stream)
-    for part in z.split(line.copies):
-        found.append((part, line.products(part.to(line.output)).cpu()))
-    vectors, products = (torch.cat(parts) for parts in zip(*found, strict=True))
-    trace, norm = measures.probed(vectors, products)
+    """The largest singular value, and shares of image and noise in leading input directions."""
+    count = max(1, min(len(spectrum.values), round(dimension)))
     return {
-        "trace": trace.value / shape.numel(),
-        "trace_error": trace.error / shape.numel(),
+        "largest": float(spectrum.values[0]),
+        "image_share": measures.leading_share(spectrum, count, measures.without_mean(clean)),
+        "noise_share": measures.leading_share(spectrum, count, y - clean),
+        "chance_share": count / y.numel(),
+        "directions": count,
+    }
+
+
+def by_products(
+    line: Linearized, y: Tensor, clean: Tensor, stream: torch.Generator, settings: LinearSettings
+) -> Found:
+    """Numbers of a Jacobian by products with vectors: random ones, y, and one of ones.
+
+    Without products J v only trace and norm.
+    """
+    shape, n = line.output.shape, line.output.numel()
+    z = measures.signs(settings.probes, shape, stream).to(line.output)
+    back = line.vjp(z)
+    trace, norm = measures.hutchinson(z, back)
+    numbers = {
+        "trace": trace.value / n,
+        "trace_error": trace.error / n,
         "effective_dimension": norm.value,
         "dimension_error": norm.error,
     }
+    if not line.both:
+        return numbers, {"both": torch.tensor(False)}
+    asymmetry = measures.estimated_asymmetry(line.jvp(z), back)
+    image, ones = line.jvp(torch.stack([y, torch.ones_like(y)]))
+    numbers |= {
+        "asymmetry": asymmetry.value,
+        "asymmetry_error": asymmetry.error,
+        "affine_rest": measures.affine_rest(image, line.output),
+        **dict(zip(SUMS, measures.row_sums(ones), strict=True)),
+    }
+    if not settings.rank:
+        return numbers, {}
+    found = leading_of(line, settings.rank, stream)
+    spectrum = measures.Spectrum(found.values, found.vectors)
+    numbers |= shares(spectrum, norm.value, y.cpu(), clean.cpu())
+    numbers["singular_error"] = float(found.errors.max())
+    return numbers, {"singular": found.values, "singular_errors": found.errors}
+
+
+def leading_of(line: Linearized, count: int, stream: torch.Generator) -> Leading:
+    """The leading singular values of a network at an image; see `randomized.leading`."""
+    shape = line.output.shape
+
+    def by(product: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        def run(vectors: Tensor) -> Tensor:
+            products = product(vectors.T.reshape(-1, *shape).to(line.output))
+            return products.flatten(1).T.double().cpu()
+
+        return run
+
+    return leading(by(line.jvp), by(line.vjp), shape.numel(), count, stream)
 
 
 def changed(model: nn.Module, noisy: NoisyBatch, how: ForwardSettings, change: Change) -> float:

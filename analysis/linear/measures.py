@@ -17,11 +17,11 @@ from torch import Tensor
 
 
 class Spectrum(NamedTuple):
-    """Singular values and right singular vectors of a Jacobian.
+    """Singular values and right singular vectors of a Jacobian, all or the leading ones.
 
     Attributes:
-        values: (n,) float64, descending.
-        vectors: (n, n) float64, a column for each: directions of the input.
+        values: (k,) float64, descending.
+        vectors: (n, k) float64, a column for each: directions of the input.
     """
 
     values: Tensor
@@ -45,27 +45,28 @@ def asymmetry(jacobian: Tensor) -> float:
     return float(torch.linalg.norm(matrix - matrix.T)) / size if size else math.nan
 
 
-def affine_rest(jacobian: Tensor, image: Tensor, output: Tensor) -> float:
+def affine_rest(product: Tensor, output: Tensor) -> float:
     """‖f(y) − J y‖ / ‖f(y)‖: 0 where the output is J y alone, without a constant beside it.
 
     Args:
-        jacobian: (n, n).
-        image: (C, H, W), y.
+        product: J y, of as many values as the output.
         output: (C, H, W), f(y).
     """
     found, size = output.double().flatten(), float(torch.linalg.norm(output.double()))
-    rest = found - jacobian.double() @ image.double().flatten()
+    rest = found - product.double().flatten()
     return float(torch.linalg.norm(rest)) / size if size else math.nan
 
 
-def row_sums(jacobian: Tensor) -> tuple[float, float]:
+def row_sums(sums: Tensor) -> tuple[float, float]:
     """Mean over output values of Σⱼ Jᵢⱼ, and their standard deviation.
 
-    The sum is over all pixels and channels of the input: 1 if a brighter input is an equally
+    The sum is over all pixels and channels of the input: 1 if a brighter input gives an equally
     brighter output.
+
+    Args:
+        sums: the sum of every row, J times a vector of ones.
     """
-    sums = jacobian.double().sum(1)
-    return float(sums.mean()), float(sums.std(unbiased=False))
+    return float(sums.double().mean()), float(sums.double().std(unbiased=False))
 
 
 def leading_share(of: Spectrum, count: int, vector: Tensor) -> float:
@@ -116,7 +117,7 @@ def signs(count: int, shape: torch.Size, generator: torch.Generator) -> Tensor:
     return torch.randint(0, 2, (count, *shape), generator=generator).float() * 2 - 1
 
 
-def probed(vectors: Tensor, products: Tensor) -> tuple[Estimate, Estimate]:
+def hutchinson(vectors: Tensor, products: Tensor) -> tuple[Estimate, Estimate]:
     """tr J and ‖J‖_F² by Hutchinson's estimator, zᵀJᵀz and ‖Jᵀz‖² for random signs z.
 
     Args:
@@ -127,6 +128,23 @@ def probed(vectors: Tensor, products: Tensor) -> tuple[Estimate, Estimate]:
     """
     z, product = vectors.double().flatten(1), products.double().flatten(1)
     return estimate((z * product).sum(1)), estimate(product.square().sum(1))
+
+
+def estimated_asymmetry(forward: Tensor, back: Tensor) -> Estimate:
+    """‖J − Jᵀ‖_F / ‖J‖_F from E‖J z − Jᵀz‖² and E‖Jᵀz‖², its error by the delta method.
+
+    Args:
+        forward: (K, C, H, W), J z for random signs z.
+        back: (K, C, H, W), Jᵀz for the same.
+    """
+    apart = (forward.double() - back.double()).flatten(1).square().sum(1)
+    size = back.double().flatten(1).square().sum(1)
+    if not float(size.mean()):
+        return Estimate(math.nan, math.nan)
+    ratio = float(apart.mean() / size.mean())
+    error = estimate(apart - ratio * size).error / float(size.mean())
+    value = math.sqrt(ratio)
+    return Estimate(value, error / (2 * value) if value else 0.0)
 
 
 def energy(filters: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ from typing import Any
 import pandas as pd
 
 from analysis.linear.settings import WHOLE
-from analysis.linear.tables import PROBED
 from analysis.text import verdicts
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_noise, tidy
@@ -40,6 +39,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *reach(frames),
         *follows(frames["equivariance"]),
         *levels(frames["levels"]),
+        *accuracy(frame),
         *missing(frame),
         *scope(frames, manifest),
     ]
@@ -113,10 +113,19 @@ def kept(frame: pd.DataFrame) -> list[str]:
             )
     if not each:
         return []
+    what = "As many leading input directions (right singular vectors) as the effective dimension"
+    if estimated(frame):
+        count = number(float(rows.directions.max()), 0)
+        what = f"The {count} leading input directions (right singular vectors)"
     return [
-        "As many leading input directions (right singular vectors) as the effective dimension "
-        f"hold, of the energy without the mean of each channel for the image: {'; '.join(each)}."
+        f"{what} hold, of the energy (of the image without the mean of each channel): "
+        f"{'; '.join(each)}."
     ]
+
+
+def estimated(frame: pd.DataFrame) -> bool:
+    """Whether values are estimates, as of crops whose whole Jacobian is not computed."""
+    return bool(frame.trace_error.notna().any())
 
 
 def constant(frame: pd.DataFrame) -> list[str]:
@@ -201,15 +210,33 @@ def levels(frame: pd.DataFrame) -> list[str]:
     return text if each else []
 
 
+def accuracy(frame: pd.DataFrame) -> list[str]:
+    """How values of larger crops are estimated, and how accurate they are."""
+    if not estimated(frame):
+        return []
+    text = [
+        f"For crops above {WHOLE} pixels a side trace, effective dimension and asymmetry are "
+        "estimated from random vectors (Hutchinson). The standard error for one crop is at most "
+        f"{number(float(frame.trace_error.max()), 4)} for the trace (as a share of the values), "
+        f"{number(float(frame.dimension_error.max()), 1)} for the effective dimension"
+        + (
+            f" and {number(float(frame.asymmetry_error.max()), 4)} for the asymmetry."
+            if frame.asymmetry_error.notna().any()
+            else "."
+        )
+    ]
+    if frame.singular_error.notna().any():
+        text.append(
+            "Of the singular values there are the leading ones, by a randomized SVD: near each "
+            "value that it returns there is a singular value, on average over crops not farther "
+            f"away than {number(float(frame.singular_error.max()), 3)} (column `singular_error`)."
+        )
+    return text
+
+
 def missing(frame: pd.DataFrame) -> list[str]:
     """Which values are missing, and why."""
     without = frame[frame.reason.fillna("") != ""]
-    if len(without) and (without.reason == PROBED).all():
-        return [
-            f"Crops above {WHOLE} pixels a side are probed by random vectors: trace and effective "
-            "dimension are estimates (columns `trace_error` and `dimension_error`), and there are "
-            "no singular values, asymmetry or affine rest. Lower --crop for these."
-        ]
     return [
         f"Not all values of {code(model)} under {codes(rows.noise)}: {why}."
         for (model, why), rows in list(without.groupby(["model", "reason"], sort=False))[:FEW]

@@ -35,7 +35,7 @@ class LinearResult(Result):
 
     @property
     def singular_values(self) -> pd.DataFrame:
-        """Singular values, mean over crops; empty for crops that are probed."""
+        """Singular values, mean over crops; of crops above 40 pixels a side the leading ones."""
         return self.frames["singular_values"]
 
     @property
@@ -73,7 +73,7 @@ class LinearResult(Result):
         """
         frame = self.singular_values
         if frame.empty:
-            raise BadInput("no singular values: the crops are probed; lower --crop")
+            raise BadInput("no singular values in this run: lower --crop or raise --rank")
         noises = [str(name) for name in dict.fromkeys(frame.noise)]
         chosen = noises[0] if noise is None else noise
         one_of("noise", chosen, noises)

@@ -22,7 +22,7 @@ PHOTOGRAPHS = 12
 """Of how many photographs a crop is taken, unless a number of crops is given."""
 
 WHOLE = 40
-"""Largest side of a crop whose whole Jacobian is computed; larger ones are probed."""
+"""Largest side of a crop whose whole Jacobian is computed."""
 
 FILTERS = "linear.safetensors"
 """The file of the filters in a run folder."""
@@ -57,7 +57,8 @@ class LinearSettings(Settings):
     Attributes:
         crop: side of a crop; up to `WHOLE` pixels its whole Jacobian is computed.
         limit: number of crops; None for one crop of each of up to `PHOTOGRAPHS` photographs.
-        probes: random vectors for the trace and norm of the Jacobian of larger crops.
+        probes: random vectors that estimate trace, norm and asymmetry for larger crops.
+        rank: number of leading singular values for larger crops; 0 for none.
         levels: standard deviations of Gaussian noise under which PSNR is measured, in 8-bit levels.
         memory: budget in GiB for what the backward pass needs.
     """
@@ -67,10 +68,19 @@ class LinearSettings(Settings):
     noises: tuple[str, ...] | None = noises_option(NOISES)
     probes: int = option(
         32,
-        f"random vectors that estimate trace and norm for crops above {WHOLE} pixels a side",
+        f"random vectors that estimate trace, norm and asymmetry for crops above {WHOLE} pixels a "
+        "side (Hutchinson)",
         metavar="K",
         minimum=2,
         maximum=100_000,
+    )
+    rank: int = option(
+        16,
+        f"number of leading singular values for crops above {WHOLE} pixels a side (randomized "
+        "SVD); 0 for none",
+        metavar="K",
+        minimum=0,
+        maximum=1000,
     )
     levels: str = option(
         LEVELS,

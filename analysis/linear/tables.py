@@ -17,7 +17,7 @@ from analysis.engine.observer import View
 from analysis.linear.equivariance import CHANGES
 from analysis.linear.maps import NUMBERS, Maps
 from analysis.linear.places import KINDS
-from analysis.linear.settings import FILTERS, WHOLE, LinearSettings
+from analysis.linear.settings import FILTERS, LinearSettings
 from analysis.stats import controls, model_differences
 from analysis.stats.controls import Series
 from analysis.text.noise_labels import describe
@@ -31,12 +31,18 @@ COMPARED = ("effective_dimension", "trace", "asymmetry", "affine_rest", "reach95
 BOUNDED = (*NUMBERS[:9], "reach50", "reach95", "sure", "mse", "sure_error")
 """The columns of linear.csv with intervals."""
 
-PLAIN = ("chance_share", "noise_mse", "trace_error", "dimension_error")
+PLAIN = (
+    *("chance_share", "directions", "noise_mse"),
+    *("trace_error", "dimension_error", "asymmetry_error", "singular_error"),
+)
 """Its columns without."""
 
-PROBED = f"crops of more than {WHOLE} pixels a side are probed by random vectors"
 NOT_FINITE = "its output or its gradient is not finite"
 NO_GRADIENT = "its output has no gradient"
+NO_SECOND_GRADIENT = (
+    "its gradient cannot be differentiated, so that there are no products J v and neither singular "
+    "values, asymmetry nor affine rest"
+)
 
 Filters = Mapping[tuple[str, str, int, str], NDArray[np.float32]]
 """Filters by model, noise, crop and kind of pixel; noisy crops with empty model and kind."""
@@ -103,12 +109,14 @@ def table(
     `trace` is tr J / n; `effective_dimension` Σs² = ‖J‖_F², of `dimensions` n; `largest` the
     largest singular value; `row_sum` and `row_sum_sd` mean and standard deviation of the sums of
     J's rows; `image_share` and `noise_share` the shares of the clean crop (without the mean of each
-    channel) and of the noise in as many leading input directions as the effective dimension,
-    `chance_share` that of a random direction; `reach50` and `reach95` radii in pixels that hold 50
-    and 95% of a filter's energy, means over three pixels; `sure`, `mse` and their difference
-    `sure_error` in squared 8-bit levels, `noise_mse` that of the noisy crop. `trace_error` and
-    `dimension_error` are standard errors of probing, mean over crops. `reason` says why values are
-    missing.
+    channel) and of the noise in the leading input directions, as many as the effective dimension or
+    as are known (`directions`), `chance_share` that of a random direction; `reach50` and `reach95`
+    radii in pixels that hold 50 and 95% of a filter's energy, means over three pixels; `sure`,
+    `mse` and their difference `sure_error` in squared 8-bit levels, `noise_mse` that of the noisy
+    crop. `trace_error`, `dimension_error` and `asymmetry_error` are the standard errors of
+    estimates from random vectors, `singular_error` is the largest bound of the errors of leading
+    singular values, all means over crops; of a whole Jacobian blank and 0. `reason` says why values
+    are missing.
     """
     noises = describe(inputs.noises).set_index("noise")
     rows: list[dict[str, Any]] = []
@@ -134,7 +142,7 @@ def reason(networks: Sequence[Own]) -> str:
         return NO_GRADIENT
     if any(np.isnan(values(own, "trace")).any() for own in networks):
         return NOT_FINITE
-    return PROBED if any(not len(tensors["singular"]) for tensors in every) else ""
+    return "" if all(bool(tensors["both"]) for tensors in every) else NO_SECOND_GRADIENT
 
 
 def filters(networks: Mapping[View, Sequence[Own]], inputs: RunInputs) -> pd.DataFrame:
@@ -164,18 +172,18 @@ def weights_at_center(tensors: Mapping[str, Tensor]) -> Array:
 def singular_values(networks: Mapping[View, Sequence[Own]]) -> pd.DataFrame:
     """singular_values.csv: the mean over crops of each singular value, from the largest, index 0.
 
-    Empty where Jacobians are probed.
+    `error` is the mean of the bounds of their errors: 0 of a whole Jacobian. Of larger crops there
+    are the leading ones.
     """
     frames = []
     for view, own in networks.items():
         every = [tensors["singular"].numpy() for maps in own for tensors in maps]
         if any(not len(one) for one in every):
             continue
-        found = np.mean(every, axis=0)
-        frames.append(
-            pd.DataFrame({**view._asdict(), "index": np.arange(len(found)), "value": found})
-        )
-    names = ["model", "noise", "index", "value"]
+        errors = [tensors["singular_errors"].numpy() for maps in own for tensors in maps]
+        known = {"value": np.mean(every, axis=0), "error": np.mean(errors, axis=0)}
+        frames.append(pd.DataFrame({**view._asdict(), "index": np.arange(len(every[0])), **known}))
+    names = ["model", "noise", "index", "value", "error"]
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame(columns=names)
 
 

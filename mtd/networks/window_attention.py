@@ -70,7 +70,7 @@ class WindowAttention(nn.Module):
     """Multi-head self-attention inside windows, with a learned relative position bias.
 
     Attributes:
-        path: how it is computed; see `set_path`.
+        path: how it is computed; see `set_path`. May also be a function in place of a name.
     """
 
     relative_position_index: Tensor
@@ -79,7 +79,7 @@ class WindowAttention(nn.Module):
     def __init__(self, dim: int, window: int, heads: int, qkv_bias: bool) -> None:
         super().__init__()
         self.window, self.heads = window, heads
-        self.path: Choice = "auto"
+        self.path: Choice | Compute = "auto"
         self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
         self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
         self.proj = nn.Linear(dim, dim)
@@ -122,18 +122,22 @@ def is_used_by(network: nn.Module) -> bool:
     return any(isinstance(module, WindowAttention) for module in network.modules())
 
 
-def attend(qkv: Tensor, bias: Tensor, shift: Shift | None, path: Choice = "auto") -> Tensor:
+def attend(
+    qkv: Tensor, bias: Tensor, shift: Shift | None, path: Choice | Compute = "auto"
+) -> Tensor:
     """Attention of N windows, a limited number at a time.
 
     Args:
         qkv: (N, T, 3, heads, d), queries, keys and values.
         bias: (heads, T, T), of the same type, which is that of the computation.
         shift: for shifted windows; N is a multiple of its number of windows.
-        path: how it is computed.
+        path: how it is computed; a function is given all windows together.
 
     Returns:
         (N, T, heads · d).
     """
+    if callable(path):
+        return path(qkv, bias, shift)
     device, compiled = qkv.device.type, torch.compiler.is_compiling()
     if path == "auto":
         gradient = torch.is_grad_enabled() and (qkv.requires_grad or bias.requires_grad)

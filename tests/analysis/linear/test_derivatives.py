@@ -15,6 +15,7 @@ from analysis.linear.derivatives import COPIES, Linearized, NoGradient, call_of,
 from analysis.linear.equivariance import CHANGES, relative_error
 from analysis.linear.places import places
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
+from mtd.networks.window_attention import WindowAttention
 from mtd.utils.errors import BadInput
 from tests.helpers.networks import tiny_network
 
@@ -41,7 +42,7 @@ def image(side: int = SIDE, seed: int = 0) -> torch.Tensor:
 
 def matrix_of(model: nn.Module, y: torch.Tensor) -> torch.Tensor:
     with frozen(model):
-        return Linearized(call_of(model), y).matrix()
+        return Linearized(call_of(model, copies=True), y).matrix()
 
 
 def dncnn(bias: bool) -> DnCNN:
@@ -64,8 +65,8 @@ def test_the_circular_mean():
     assert of.values.numpy() == pytest.approx(np.repeat(response, 3), abs=2e-7)
     assert float(of.values[0]) == pytest.approx(1)
     assert measures.asymmetry(j) == 0
-    assert measures.row_sums(j) == pytest.approx((1, 0), abs=1e-6)
-    assert measures.affine_rest(j, y, CircularMean()(y[None])[0]) < 1e-6
+    assert measures.row_sums(j.double().sum(1)) == pytest.approx((1, 0), abs=1e-6)
+    assert measures.affine_rest(j @ y.flatten(), CircularMean()(y[None])[0]) < 1e-6
     filters = j.view(3, SIDE, SIDE, 3, SIDE, SIDE)[:, 3, 4]
     assert measures.radius(measures.energy(filters), (3, 4), 0.95) == pytest.approx(math.sqrt(2))
     # five of nine pixels are within distance 1
@@ -94,7 +95,7 @@ def test_directions_and_shares_are_those_of_a_decomposition():
 def test_rows_are_finite_differences_of_a_transformer(memory):
     network, y = tiny_network().double(), image().double()
     with frozen(network):
-        line = Linearized(call_of(network, "key"), y, memory)
+        line = Linearized(call_of(network, "key", copies=True), y, memory)
         j = line.matrix()
     assert line.copies == (COPIES if memory > 1 else 1)
     assert all(parameter.requires_grad for parameter in network.parameters())
@@ -109,6 +110,22 @@ def test_rows_are_finite_differences_of_a_transformer(memory):
         assert j[:, column].numpy() == pytest.approx(slope.numpy(), abs=1e-7)
 
 
+def test_attention_of_copies_is_the_attention_of_each():
+    network, y = tiny_network().double(), image().double()
+    paths = [layer.path for layer in network.modules() if isinstance(layer, WindowAttention)]
+    with frozen(network):
+        of = {}
+        for copies in (False, True):
+            call = call_of(network, "key", copies=copies)
+            line = Linearized(call, y, both=True)
+            v = torch.rand(2, *y.shape, generator=torch.Generator().manual_seed(1)).double()
+            of[copies] = line.output, line.matrix(), line.jvp(v)
+    for one, other in zip(of[False], of[True], strict=True):
+        assert torch.allclose(one, other, atol=1e-12)
+    layers = [layer for layer in network.modules() if isinstance(layer, WindowAttention)]
+    assert [layer.path for layer in layers] == paths
+
+
 def test_a_network_without_biases_is_its_jacobian_and_follows_contrast():
     y, change = image(), CHANGES["contrast x 2"]
     errors, rests = {}, {}
@@ -116,7 +133,7 @@ def test_a_network_without_biases_is_its_jacobian_and_follows_contrast():
         network = dncnn(bias)
         with torch.no_grad():
             output, doubled = network(y[None]), network(change.apply(y[None]))
-        rests[bias] = measures.affine_rest(matrix_of(network, y), y, output[0])
+        rests[bias] = measures.affine_rest(matrix_of(network, y) @ y.flatten(), output[0])
         errors[bias] = relative_error(doubled, change.apply(output))
     assert rests[False] < 1e-5 and errors[False] < 1e-5
     assert rests[True] > 1e-3 and errors[True] > 1e-3
@@ -125,10 +142,10 @@ def test_a_network_without_biases_is_its_jacobian_and_follows_contrast():
 def test_random_vectors_agree_with_the_whole_within_their_standard_error():
     y = image()
     with frozen(network := dncnn(True)):
-        line = Linearized(call_of(network), y)
+        line = Linearized(call_of(network, copies=True), y)
         j = line.matrix().double()
         z = measures.signs(400, y.shape, torch.Generator().manual_seed(1))
-        trace, norm = measures.probed(z, line.products(z))
+        trace, norm = measures.hutchinson(z, line.vjp(z))
     assert set(z.unique().tolist()) == {-1.0, 1.0}
     assert abs(trace.value - float(j.trace())) < 4 * trace.error
     assert abs(norm.value - float(j.square().sum())) < 4 * norm.error

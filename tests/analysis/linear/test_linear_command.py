@@ -102,17 +102,67 @@ def test_a_map_that_is_known():
         result.plot_singular_values(noise="poisson:3")
 
 
-def test_larger_crops_are_probed(monkeypatch):
+def test_larger_crops_are_estimated(monkeypatch):
     monkeypatch.setattr(maps, "WHOLE", 7)
     how = {"images": SCENES, "crop": 8, "noises": ONE[1], "levels": "25", "progress": False}
     result = local_map(Damp(), probes=4, **how)
     row = result.linear.iloc[0]
     assert row.trace == pytest.approx(0.5) and row.trace_error == pytest.approx(0, abs=1e-6)
     assert row.effective_dimension == pytest.approx(48, rel=1e-5)
-    assert np.isnan(row.largest) and "probed" in row.reason and result.singular_values.empty
-    assert any("probed by random vectors" in text for text in result.sentences())
+    assert row.largest == pytest.approx(0.5) and row.singular_error < 1e-6 and row.directions == 16
+    assert row.asymmetry == 0 and row.affine_rest < 1e-6 and row.row_sum == pytest.approx(0.5)
+    assert row.chance_share == pytest.approx(16 / 192) and not row.reason
+    assert result.singular_values.value.to_numpy() == pytest.approx(np.full(16, 0.5))
+    assert any("estimated from random vectors (Hutchinson)" in text for text in result.sentences())
+    result.plot_singular_values()
+    result = local_map(Damp(), probes=4, rank=0, **how)
+    row = result.linear.iloc[0]
+    assert np.isnan(row.largest) and row.asymmetry == 0 and result.singular_values.empty
     with pytest.raises(BadInput, match="no singular values"):
         result.plot_singular_values()
+
+
+def test_values_of_larger_crops_are_those_of_the_whole_jacobian(folder, monkeypatch):
+    how = {"crop": 8, "limit": 2, "noises": ONE[1], "levels": "25", "progress": False}
+    whole = local_map("hidden.pth", **how).linear.iloc[0]
+    monkeypatch.setattr(maps, "WHOLE", 7)
+    result = local_map("hidden.pth", rank=4, **how)
+    row = result.linear.iloc[0]
+    assert row.largest == pytest.approx(whole.largest, abs=0.01 * whole.largest)
+    assert row.singular_error < 0.01 * whole.largest
+    for name in ("affine_rest", "row_sum", "row_sum_sd"):
+        assert row[name] == pytest.approx(whole[name], rel=1e-3)
+    for name, error in (
+        ("trace", "trace_error"),
+        ("effective_dimension", "dimension_error"),
+        ("asymmetry", "asymmetry_error"),
+    ):
+        assert abs(row[name] - whole[name]) < 4 * row[error]
+        assert np.isnan(whole[error])
+
+
+def test_a_network_whose_gradient_cannot_be_differentiated(monkeypatch):
+    class Once(torch.autograd.Function):
+        @staticmethod
+        def forward(_, x):
+            return 0.5 * x
+
+        @staticmethod
+        @torch.autograd.function.once_differentiable
+        def backward(_, slope):
+            return 0.5 * slope
+
+    class Network(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return Once.apply(x)
+
+    monkeypatch.setattr(maps, "WHOLE", 7)
+    how = {"images": SCENES, "crop": 8, "noises": ONE[1], "levels": "25", "progress": False}
+    result = local_map(Network(), **how)
+    row = result.linear.iloc[0]
+    assert row.trace == pytest.approx(0.5) and np.isnan(row.affine_rest)
+    assert "cannot be differentiated" in row.reason
+    assert any("cannot be differentiated" in text for text in result.sentences())
 
 
 def test_a_network_without_gradient_ends_no_run():
@@ -163,6 +213,7 @@ def test_several_trainings_are_averaged(tmp_path):
         ({"crop": None}, "give --crop"),
         ({"autocast": "bf16"}, "gradients need float32"),
         ({"probes": 1}, "probes 1"),
+        ({"rank": -1}, "rank -1"),
     ],
 )
 def test_settings_that_cannot_be_used(given, message):
