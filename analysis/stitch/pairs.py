@@ -61,15 +61,25 @@ def pairs(models: Sequence[str], noises: Sequence[str]) -> list[Pair]:
 def networks(pair: Pair, trainings: Mapping[str, Sequence[str]]) -> list[tuple[View, View]]:
     """The pairs of networks of a pair of models: the first trainings of both, the second, …
 
-    Of models with different numbers of trainings, those of the one with fewer come repeatedly.
+    No training is in two pairs, so that costs of pairs are independent: of models with m and n
+    trainings, the first min(m, n) of each are stitched. A single network is stitched to every
+    training of the other model; the spread over these pairs is that of the other's trainings, and
+    says nothing about other trainings of the single network.
+
+    >>> both = networks(
+    ...     Pair("models", View("a", "x"), View("b", "x")), {"a": ["1", "2", "3"], "b": ["4", "5"]}
+    ... )
+    >>> [(sender.model, receiver.model) for sender, receiver in both]
+    [('1', '4'), ('2', '5')]
     """
     senders, receivers = trainings[pair.sender.model], trainings[pair.receiver.model]
+    numbers = len(senders), len(receivers)
     return [
         (
             View(senders[i % len(senders)], pair.sender.noise),
             View(receivers[i % len(receivers)], pair.receiver.noise),
         )
-        for i in range(max(len(senders), len(receivers)))
+        for i in range(max(numbers) if 1 in numbers else min(numbers))
     ]
 
 

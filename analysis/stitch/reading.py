@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.plotting.model_styles import short
 from analysis.stats.jackknife import ENOUGH
-from analysis.text import model_differences, verdicts
+from analysis.text import model_differences, trainings, verdicts
 from analysis.text.intervals import about_intervals
 from analysis.text.markdown import bounded, code, codes, listed, number
 from analysis.text.model_differences import ModelDifferences
@@ -284,7 +284,24 @@ def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
             "PSNR: compare with the ceiling, where the draw alone is another one."
         )
     present = bool(frame.low.notna().any())
+    text += left_out(frame, manifest)
     return [*text, *about_intervals(int(first.photographs), manifest, present)]
+
+
+def left_out(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
+    """Which trainings are in no stitch between models, where their numbers differ."""
+    number = trainings.counts(manifest)
+    pairs = frame[frame.kind == "models"][["sender", "receiver"]].drop_duplicates()
+    unequal: dict[frozenset[str], int] = {}
+    for a, b in pairs.itertuples(index=False):
+        least, most = sorted((number.get(a, 1), number.get(b, 1)))
+        if 1 < least < most:
+            unequal[frozenset((a, b))] = least
+    return [
+        f"{codes(sorted(both))}: the first {least} trainings of each are stitched, one to one, so "
+        "that no training counts twice."
+        for both, least in unequal.items()
+    ]
 
 
 def terminal_table(frames: Frames, manifest: Manifest) -> str:

@@ -67,7 +67,9 @@ def table(
     `cost` in dB with its 95% jackknife interval over photographs; `r2` of the linear fit on
     photographs that it was not fitted to; `cka`, linear, positions being the samples; `floor_cost`,
     of the receiver's own features with the stitch fitted to other photographs, and `ceiling_cost`,
-    of its own features under another draw of its noise. `reason` says why there is no value.
+    of its own features under another draw of its noise. `reason` says why there is no value. Of
+    models with several trainings values are means over the pairs of `pairs.networks`, whose number
+    is in `trainings`.
     """
     draws = inputs.photographs
     rows = []

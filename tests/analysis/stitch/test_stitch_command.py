@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,11 @@ from analysis.stitch.settings import StitchSettings
 from mtd.networks import dncnn
 from mtd.utils.errors import BadInput
 from tests.analysis.stitch.test_stitch_oracles import images, small_network
+from tests.helpers.networks import TINY, save_trainings
 
 FEW = ("--crop", "16", "--limit", "4", "--quiet")
 ONE = ("--noise", "gaussian:15", "--noise", "gaussian:50")
+OTHER = replace(TINY, mlp_hidden=12)
 HOW = {"crop": 16, "limit": 4, "progress": False}
 
 
@@ -186,7 +189,7 @@ def test_trainings_of_a_model_are_averaged(folder):
     torch.manual_seed(1)
     from mtd.loading import checkpoint_file
     from mtd.masking import MaskPolicy
-    from tests.helpers.networks import TINY, tiny_network
+    from tests.helpers.networks import tiny_network
 
     for seed in (5, 6):
         about = {"network": TINY, "mask": MaskPolicy(), "training": {"noise": "gaussian:15"}}
@@ -198,6 +201,39 @@ def test_trainings_of_a_model_are_averaged(folder):
     single = [stitch_models(f"run{seed}.pth", controls=False, **HOW).stitch for seed in (5, 6)]
     assert frame.cost.to_numpy() == pytest.approx(sum(one.cost for one in single) / 2)
     assert (frame.trainings == 2).all() and set(frame.receiver) == {"m"}
+
+
+def test_no_training_is_in_two_pairs():
+    models = {"a": ["a1", "a2", "a3", "a4"], "b": ["b1", "b2", "b3"], "c": ["c"]}
+
+    def of(sender: str, receiver: str) -> list[tuple[str, str]]:
+        pair = pairs.Pair("models", pairs.View(sender, "x"), pairs.View(receiver, "x"))
+        return [(one.model, other.model) for one, other in pairs.networks(pair, models)]
+
+    three = [("a1", "b1"), ("a2", "b2"), ("a3", "b3")]
+    assert of("a", "b") == three and of("b", "a") == [pair[::-1] for pair in three]
+    assert of("a", "a") == [(name, name) for name in models["a"]]
+    assert of("c", "b") == [("c", "b1"), ("c", "b2"), ("c", "b3")]
+    assert of("b", "c") == [("b1", "c"), ("b2", "c"), ("b3", "c")] and of("c", "c") == [("c", "c")]
+
+
+def test_costs_between_models_of_four_and_three_trainings_are_those_of_three_pairs(tmp_path):
+    models = {"a": save_trainings(tmp_path / "a", 4), "b": save_trainings(tmp_path / "b", 3, OTHER)}
+    how = {**HOW, "noises": "gaussian:30", "layers": ["conv_first"], "controls": False}
+    result = stitch_models(models, images(), **how)
+    row = result.stitch.set_index("sender").loc["a"]
+    costs_ = []
+    for i in (1, 2, 3):
+        pair = {name: tmp_path / name / f"b{i}" / "model.pth" for name in models}
+        costs_.append(stitch_models(pair, images(), **how).stitch.set_index("sender").loc["a"].cost)
+    assert row.cost == pytest.approx(np.mean(costs_)) and row.trainings == 3
+    low, high = stats.t.interval(0.95, 2, np.mean(costs_), stats.sem(costs_))
+    assert (row.low_trainings, row.high_trainings) == pytest.approx((low, high))
+    (text,) = [text for text in result.sentences() if "one to one" in text]
+    assert text.startswith("`a` and `b`: the first 3 trainings of each are stitched")
+    how["noises"] = ["gaussian:30", "gaussian:50"]
+    same = stitch_models({"a": models["a"]}, images(), **how)
+    assert (same.stitch.trainings == 4).all()
 
 
 def test_panels_are_of_the_same_noises():
