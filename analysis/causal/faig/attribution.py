@@ -17,6 +17,7 @@ Super-Resolution*, NeurIPS 2021 (arXiv 2108.01070).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -147,10 +148,13 @@ def attribute(
         twin: θ, by name.
         of: the layers with filters.
         steps: K.
+
+    Returns:
+        NaN where the error changes but has no gradient, as of outputs under `torch.no_grad`.
     """
     moved = [name for name in twin if not torch.equal(baseline[name], twin[name])]
     sums = {name: torch.zeros_like(twin[name], dtype=torch.float64) for name in twin}
-    errors = []
+    errors, smooth = [], False
     for alpha, share in zip(*points_of(steps), strict=True):
         points = {name: torch.lerp(baseline[name], twin[name], alpha) for name in moved}
         leaves = [point.requires_grad_() for point in points.values()]
@@ -158,16 +162,19 @@ def attribute(
             value = error(network, example, {**twin, **points})
             slopes: Sequence[Tensor | None] = [None] * len(leaves)
             if value.requires_grad:
+                smooth = True
                 slopes = torch.autograd.grad(value, leaves, allow_unused=True)
         errors.append(float(value.detach()))
         for name, slope in zip(moved, slopes, strict=True):
             if slope is not None:
                 sums[name] += share * slope.double()
+    with torch.no_grad():
+        ends = [float(error(network, example, parameters)) for parameters in (baseline, twin)]
+    if not smooth and ends[0] != ends[1]:
+        sums = {name: value * math.nan for name, value in sums.items()}
     parts = {name: (baseline[name].double() - twin[name].double()) * sums[name] for name in twin}
     sizes = {name: part.abs() for name, part in parts.items()}
     rest = others(twin, of)
-    with torch.no_grad():
-        ends = [float(error(network, example, ends)) for ends in (baseline, twin)]
     return Attribution(
         by_filter(parts, of).cpu(),
         by_filter(sizes, of).cpu(),

@@ -21,13 +21,23 @@ if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
 
 NOT_FINITE = "errors are not finite"
-PERFECT = "an error of 0"
+NO_GRADIENT = "the output of the network has no gradient (it is computed under torch.no_grad)"
+UNDEFINED = "errors of 0, or not finite"
 ONE = "one photograph cannot choose filters and measure them, too"
 
 DECIBELS = 10 / math.log(10)
 
 Array = NDArray[np.float64]
 Draws = NDArray[np.int64]
+
+
+def reason_of(results: Results, *noises: str) -> str:
+    """Why there are no attributions under some noises; empty where there are."""
+    if not all(np.isfinite(results.path[noise]).all() for noise in noises):
+        return NOT_FINITE
+    if not all(np.isfinite(results.absolute[noise]).all() for noise in noises):
+        return NO_GRADIENT
+    return ""
 
 
 def reverting(results: Results, inputs: RunInputs, settings: FaigSettings) -> pd.DataFrame:
@@ -84,15 +94,15 @@ def reverted(
         "mse": math.nan,
         "photographs": int(draws.max()) + 1,
     }
+    first = inputs.specs[0]
+    if reason := reason_of(results, noise, measured, first) or ("" if results.reverted else ONE):
+        return row | values_of({}) | {"reason": reason}
     of = partial(losses, results, draws, settings, noise, selection, percent)
-    if not results.reverted:
-        return row | values_of({}) | {"reason": ONE}
     own, others = of(measured)
     choice = Choice(selection, percent, noise if selection == ATTRIBUTION else "")
     row["mse"] = results.reverted[measured][choice].mean()
     beyond = controls.difference(own, controls.average(others))
     series = {"loss": own, "beyond": beyond}
-    first = inputs.specs[0]
     if measured != first:
         lost, by_chance = of(first)
         under_reference = controls.difference(lost, controls.average(by_chance))
@@ -103,10 +113,7 @@ def reverted(
         series["minus_change"] = controls.difference(own, loss(by_change, twin, draws))
     chance = [one.value for one in others]
     found = values_of(series, chance)
-    reason = NOT_FINITE if not math.isfinite(row["mse"] + row["mse_twin"]) else ""
-    if not reason and not math.isfinite(found["beyond"]):
-        reason = PERFECT
-    return row | found | {"reason": reason}
+    return row | found | {"reason": "" if math.isfinite(found["beyond"]) else UNDEFINED}
 
 
 def losses(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis.causal.faig.attribution import points_of
 from analysis.causal.faig.choices import HALVES, half_of, number_of
 from analysis.causal.faig.filters import Layer
-from analysis.causal.faig.losses import NOT_FINITE, reverting
+from analysis.causal.faig.losses import reason_of, reverting
 from analysis.causal.faig.passes import Results
 from analysis.stats import controls, jackknife
 from analysis.stats.controls import mean_of
@@ -76,11 +76,6 @@ def shares(values: Array) -> Array:
     return values / total if total > 0 else np.full_like(values, np.nan)
 
 
-def reason_of(values: Array) -> str:
-    """Why there are no numbers; empty where there are."""
-    return "" if np.isfinite(values).all() else NOT_FINITE
-
-
 def filters(results: Results, inputs: RunInputs) -> pd.DataFrame:
     """A row for each noise but the reference and each filter, the highest attribution first.
 
@@ -114,7 +109,7 @@ def filters(results: Results, inputs: RunInputs) -> pd.DataFrame:
                 "signed_reference": results.signed[first].mean(0),
                 "change": results.change,
                 "photographs": int(draws.max()) + 1,
-                "reason": reason_of(results.absolute[noise] - results.absolute[first]),
+                "reason": reason_of(results, noise, first),
             }
         )
         frame = frame.sort_values("attribution", ascending=False, kind="stable")
@@ -160,7 +155,7 @@ def by_layer(results: Results, inputs: RunInputs, settings: FaigSettings) -> pd.
             "signed_low": signed["low"],
             "signed_high": signed["high"],
             "photographs": int(draws.max()) + 1,
-            "reason": reason_of(a - b),
+            "reason": reason_of(results, noise, first),
         }
         frames.append(pd.DataFrame(columns))
     return pd.concat(frames, ignore_index=True)
@@ -230,7 +225,7 @@ def errors(results: Results, inputs: RunInputs) -> pd.DataFrame:
                 if noise == first
                 else spearman(single.mean(0), results.absolute[first].mean(0)).value,
                 "photographs": int(draws.max()) + 1,
-                "reason": reason_of(path),
+                "reason": reason_of(results, noise),
             }
         )
     return pd.DataFrame(rows)

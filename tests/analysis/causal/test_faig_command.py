@@ -196,6 +196,37 @@ def test_equal_weights_have_no_attribution(tmp_path):
     assert saved.sentences() == text
 
 
+class Frozen(nn.Module):
+    """Its output has no gradient."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Conv2d(3, 3, 1)
+
+    def forward(self, x):
+        with torch.no_grad():
+            return self.body(x)
+
+
+def test_values_that_do_not_exist_have_a_reason():
+    how = {"images": scenes(3), "noises": ["gaussian:50"], "crop": 16, "progress": False}
+    how |= {"steps": 2, "random": 2, "percent": [50]}
+    broken = stack(1)
+    with torch.no_grad():
+        broken[0].weight[0, 0, 0, 0] = float("nan")
+    for models, reason in (
+        ([stack(0), broken], losses.NOT_FINITE),
+        ([Frozen(), Frozen()], losses.NO_GRADIENT),
+    ):
+        result = discriminative_filters(models, **how)
+        assert result.filters.attribution.isna().all() and result.reverting.loss.isna().all()
+        for frame in (result.filters, result.layers, result.errors, result.reverting):
+            assert set(frame.reason) == {reason}
+        text = result.sentences()
+        assert f"No value for `gaussian:50`: {reason}." in text
+        assert not any("nan" in t or "All attributions are 0" in t for t in text)
+
+
 def test_one_photograph_cannot_choose_and_measure():
     how = {"images": scenes(1), "noises": ["gaussian:50"], "crop": 16, "progress": False}
     result = discriminative_filters([stack(0), stack(1)], **how, steps=2)
