@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,8 @@ def reverted(
     loss of as many random filters, from `random_low` to `random_high` over draws; `beyond` the loss
     minus that mean. `specific`, where both noises are the same, is `beyond` minus `beyond` under
     the reference; `minus_change`, of a choice by attribution, the loss minus that by weight change.
-    Intervals are over photographs, with the choices of filters as they are.
+    Intervals are over photographs, with the choices of filters as they are; those of `beyond` and
+    `specific` have the uncertainty of the mean over random draws, too.
     """
     draws, total = inputs.photographs, len(results.change)
     row: dict[str, Any] = {
@@ -101,19 +102,27 @@ def reverted(
     own, others = of(measured)
     choice = Choice(selection, percent, noise if selection == ATTRIBUTION else "")
     row["mse"] = results.reverted[measured][choice].mean()
-    beyond = controls.difference(own, controls.average(others))
-    series = {"loss": own, "beyond": beyond}
+    values = {
+        "loss": (own.value, *controls.interval(own)),
+        "beyond": beyond(own, others),
+    }
     if measured != first:
         lost, by_chance = of(first)
-        under_reference = controls.difference(lost, controls.average(by_chance))
-        series["specific"] = controls.difference(beyond, under_reference)
+        pairs = zip(others, by_chance, strict=True)
+        chance = [controls.difference(a, b) for a, b in pairs]
+        values["specific"] = beyond(controls.difference(own, lost), chance)
     if selection == ATTRIBUTION:
         by_change = results.reverted[measured][Choice(CHANGE, percent)]
         twin = results.path[measured][:, -1]
-        series["minus_change"] = controls.difference(own, loss(by_change, twin, draws))
-    chance = [one.value for one in others]
-    found = values_of(series, chance)
+        values["minus_change"] = controls.gap(own, loss(by_change, twin, draws))
+    found = values_of(values, [one.value for one in others])
     return row | found | {"reason": "" if math.isfinite(found["beyond"]) else UNDEFINED}
+
+
+def beyond(own: Series, others: Sequence[Series]) -> tuple[float, float, float]:
+    """A loss minus the mean over random draws, with its interval."""
+    sd = controls.deviation(others)
+    return controls.gap(own, controls.average(others), sd, len(others))
 
 
 def losses(
@@ -135,14 +144,15 @@ def losses(
     )
 
 
-def values_of(series: dict[str, Series], chance: Sequence[float] = ()) -> dict[str, float]:
-    """The columns of losses: values with their intervals, NaN where there are none."""
+def values_of(
+    values: Mapping[str, tuple[float, float, float]], chance: Sequence[float] = ()
+) -> dict[str, float]:
+    """The columns of losses and of their intervals, NaN where there are none."""
     found: dict[str, float] = {}
     for name in ("loss", "beyond", "specific", "minus_change"):
-        of = series.get(name, controls.NOTHING)
-        low, high = controls.interval(of)
+        value, low, high = values.get(name, (math.nan, math.nan, math.nan))
         prefix = "" if name == "loss" else f"{name}_"
-        found |= {name: of.value, f"{prefix}low": low, f"{prefix}high": high}
+        found |= {name: value, f"{prefix}low": low, f"{prefix}high": high}
         if name == "loss":
             known = len(chance) > 0
             found["random"] = float(np.mean(chance)) if known else math.nan

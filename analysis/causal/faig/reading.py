@@ -80,8 +80,10 @@ def main(frames: Frames, manifest: Manifest) -> list[str]:
             for where, row in rows.items()
         ]
         enough = verdict(own, "specific_")
-        larger = code(noise) if own["specific"] > 0 else code(reference)
-        said = f"larger under {larger}: shown" if enough == "shown" else verdicts.in_words(enough)
+        said = verdicts.in_words(enough)
+        if enough == "shown":
+            larger = code(noise) if own["specific"] > 0 else code(reference)
+            said += f", so that the loss is larger under {larger}"
         text.append(
             f"Loss beyond that by random filters, chosen for {code(noise)}: "
             f"{verdicts.joined(each)}. The first minus the second is {cost(own, 'specific')}: "
@@ -155,10 +157,9 @@ def detour(frames: Frames, manifest: Manifest) -> list[str]:
     ]
     top = records(high)[-1]
     return [
-        f"On the path between the weights the error rises to {listed(each)}: no network in the "
-        "middle works like either of the two, as is usual of networks that were trained apart. "
-        "Attributions are then mostly of this detour, up and down again: under "
-        f"{code(top['noise'])} their absolute values sum to "
+        f"On the path between the weights the error rises above both ends, to {listed(each)}, as "
+        "is usual of networks that were trained apart. Attributions are then mostly of this "
+        f"detour, up and down again: under {code(top['noise'])} their absolute values sum to "
         f"{number(top['absolute'] + top['absolute_others'], 0)}, where the errors of the ends "
         f"differ by {number(abs(top['difference']), 1)}. They order filters by what they do on "
         "the path, which need not be what makes one network better than the other."
@@ -216,12 +217,15 @@ def layers(frames: Frames) -> list[str]:
         top = ends(part, "attribution")[1]
         value = bounded(top["attribution"], top["low"], top["high"], 0)
         of = verdicts.verdict(top["band_low"], top["band_high"], int(top["photographs"]))
-        each.append(
-            f"{code(short(str(top['layer'])))} under {code(noise)}, {value}: "
-            f"{verdicts.in_words(of)} by intervals that hold for all layers at once; it has "
-            f"{top['top']} of the {part.top.sum()} filters that rank first"
-        )
-    return [f"Layer with the highest attribution: {'; '.join(each)}."] if each else []
+        count = f"{top['top']} of the {part.top.sum()} filters that rank first"
+        layer = f"{code(short(str(top['layer'])))} under {code(noise)}"
+        each.append((f"{value} of {layer}, which has {count}", of))
+    if not each:
+        return []
+    return [
+        "Highest attribution of a layer, in squared 8-bit levels, with verdicts by intervals that "
+        f"hold for all layers at once: {verdicts.joined(each)}."
+    ]
 
 
 def stability(frames: Frames, manifest: Manifest) -> list[str]:
@@ -269,7 +273,8 @@ def scope(frames: Frames, manifest: Manifest) -> list[str]:
     if "faig_reverting" in frames:
         text.append(
             "Reverted filters are chosen by the photographs of the other half; intervals are over "
-            "the photographs that measure, with the choice as it is. A loss says that these "
+            "the photographs that measure, with the choice as it is, and where random filters are "
+            "subtracted over their draws, too. A loss says that these "
             "weights do not fit into the other network, which may be so of any weights that "
             "matter; in dB the same added error is a larger loss where the error is smaller."
         )

@@ -172,7 +172,9 @@ def test_filters_are_chosen_by_other_photographs_than_those_that_measure():
         ]
     )
     se = np.sqrt(5 / 6 * ((without - without.mean()) ** 2).sum())
-    low, high = row.beyond.item() - 2.5705818 * se, row.beyond.item() + 2.5705818 * se
+    # Student's t for 6 photographs, and for 2 random draws
+    half = np.hypot(2.5705818 * se, 12.7062047 * np.std(chance, ddof=1) / np.sqrt(2))
+    low, high = row.beyond.item() - half, row.beyond.item() + half
     assert (row.beyond_low.item(), row.beyond_high.item()) == pytest.approx((low, high), rel=1e-5)
     under = result.reverting.query(f"measured == 'gaussian:15' and selection == '{ATTRIBUTION}'")
     assert row.specific.item() == pytest.approx(row.beyond.item() - under.beyond.item())
@@ -249,8 +251,9 @@ def test_sentences_have_verdicts_and_speak_of_the_path():
     high = enough.errors.copy()
     high["highest"] = 1e6
     frames = {**enough.frames, "faig_errors": high}
-    assert "On the path between the weights the error rises to 1000000.0" in " ".join(
-        reading.detour(frames, enough.manifest)
+    assert (
+        "On the path between the weights the error rises above both ends, to 1000000.0"
+        in " ".join(reading.detour(frames, enough.manifest))
     )
     high["highest"] = 0.0
     assert not reading.detour(frames, enough.manifest)
