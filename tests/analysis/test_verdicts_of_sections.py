@@ -105,6 +105,23 @@ def test_differences_between_models(name: str) -> None:
     assert few and all(text.endswith(f": {TOO_FEW}.") for text in few)
 
 
+class Bent(Network):
+    """A network whose Jacobian depends on the image: contrast is compressed."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(torch.tanh(3 * (self.first(x) - 0.5)))
+
+
+def test_linear() -> None:
+    models = {"own": Bent(kernels()), "mirrored": Bent(kernels().flip(-1))}
+    models["blur"] = Bent(torch.full_like(kernels(), 1 / 9))
+    how = COMMON | {"noises": ["gaussian:40"], "crop": 8, "levels": "15"}
+    text = differences(analysis.linear.local_map(models, images=scenes(PHOTOGRAPHS), **how))[0]
+    assert (verdict(text, "blur"), verdict(text, "mirrored")) == ("shown", "not shown")
+    few = differences(analysis.linear.local_map(models, images=scenes(FEW), **how))
+    assert few and all(text.endswith(f": {TOO_FEW}.") for text in few)
+
+
 def test_error() -> None:
     how: dict[str, Any] = {"noises": ["gaussian:40", "speckle:0.05"], "noise_draws": 2}
     function = analysis.error.decompose

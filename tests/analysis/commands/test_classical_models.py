@@ -19,7 +19,10 @@ from mtd.utils.errors import BadInput
 Call = Callable[..., tuple[int, str, str]]
 
 FEW = ("--crop", "32", "--limit", "4", "--quiet")
-LAYERS = ("cka", "srga", "distributions", "degradation", "sensitivity", "attribution", "linear")
+LAYERS = (
+    *("cka", "srga", "distributions", "degradation", "sensitivity", "attribution"),
+    *("linear", "causal", "stitch"),
+)
 
 
 @pytest.mark.parametrize("name", LAYERS)

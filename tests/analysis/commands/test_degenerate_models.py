@@ -36,6 +36,9 @@ RUNS: dict[str, dict[str, Any]] = {
     "sensitivity": PAIR,
     "brightness": PAIR,
     "error": PAIR,
+    "linear": PAIR | {"limit": 2, "crop": 8, "levels": "15"},
+    "causal": PAIR | {"noises": ["gaussian:50"]},
+    "stitch": PAIR,
     "attribution": PAIR | {"limit": 2, "steps": 2, "side": 4},
     "generalization": PAIR | {"lpips": False},
     "cka": PAIR | {"compare": "cross-noise", "positions": 16},
@@ -86,7 +89,8 @@ def of_model(frames: Any, model: str) -> dict[str, pd.DataFrame]:
     """The rows of a model alone in every table that has models."""
     own = {}
     for name, frame in frames.items():
-        columns = [c for c in ("model", "model_a", "model_b") if c in frame]
+        named = ("model", "model_a", "model_b", "sender", "receiver")
+        columns = [c for c in named if c in frame]
         rows = frame[(frame[columns] == model).all(axis=1)] if columns else frame[:0]
         own[name] = rows.reset_index(drop=True)
     return own

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from analysis.attribution import command as attribution_command
+from analysis.causal import command as causal_command
 from analysis.cka import command as cka_command
 from analysis.cka.settings import CKASettings
 from analysis.commands import inputs as commands_inputs
@@ -28,8 +29,11 @@ from analysis.engine.forward import ForwardSettings
 from analysis.engine.observer import Batch, Watch
 from analysis.error import command as error_command
 from analysis.generalization import command as generalization_command
+from analysis.linear import command as linear_command
+from analysis.linear import maps
 from analysis.sensitivity import command as sensitivity_command
 from analysis.srga import command as srga_command
+from analysis.stitch import command as stitch_command
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.loading import cli_options
@@ -148,6 +152,29 @@ def test_error(folder):
     few = ("--noise", "poisson:3", "--draws", "2", "--mask-mean", "1")
     frame = pd.read_csv(run(error_command, *few) / "error.csv")
     assert set(frame.model) == {*NAMES} and np.isfinite(frame.mse).all()
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_linear(folder, monkeypatch, whole):
+    monkeypatch.setattr(maps, "WHOLE", 8 if whole else 7)
+    few = ("--crop", "8", "--limit", "1", "--levels", "15", "--noise", "poisson:3")
+    frame = pd.read_csv(run(linear_command, *few, "--probes", "2", "--rank", "1") / "linear.csv")
+    assert set(frame.model) == {*NAMES} and frame.reason.isna().all()
+    numbers = ["trace", "largest", "asymmetry", "affine_rest", "image_share", "sure"]
+    assert np.isfinite(frame[numbers]).all(axis=None)
+
+
+def test_causal(folder):
+    few = ("--limit", "2", "--noise", "poisson:3", "--confirm", "2", "--no-ablation")
+    frame = pd.read_csv(run(causal_command, *few) / "causal.csv")
+    assert set(frame.model) == {*NAMES}
+
+
+@pytest.mark.slow
+def test_stitch(folder):
+    few = ("--limit", "2", "--noise", "gaussian:15", "--noise", "poisson:3", "--no-controls")
+    frame = pd.read_csv(run(stitch_command, *few) / "stitch.csv")
+    assert set(frame.sender) == {*NAMES}
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ import pytest
 from analysis.attribution import integrated_gradients
 from analysis.commands.command import run_arguments
 from analysis.engine import run as engine_run
+from analysis.engine.cache import ActivationCache
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from tests.helpers.networks import TINY, tiny_network
@@ -21,7 +22,7 @@ from tests.helpers.run_folders import contents
 
 ANALYSES = (
     *("cka", "generalization", "srga", "distributions", "degradation", "sensitivity"),
-    *("attribution", "brightness", "error", "compare"),
+    *("attribution", "brightness", "error", "linear", "causal", "stitch", "compare"),
 )
 COMMANDS = (*(f"analysis.{name}" for name in ANALYSES), "mtd.denoise", "mtd.train", "mtd.testsets")
 COMMANDS = (
@@ -44,8 +45,15 @@ MORE = {
         *("--in-distribution", "gaussian:15"),
     ),
     "attribution": ("--limit", "3", "--steps", "4", "--side", "4", *FEW[4:7], "--crop", "16"),
+    "linear": ("--crop", "8", "--limit", "1", "--levels", "15", *FEW[4:]),
+    "causal": ("--crop", "16", "--limit", "4", "--branches", "mlp", *FEW[4:5], *FEW[7:]),
+    "stitch": ("--crop", "16", "--limit", "4", *FEW[4:]),
 }
-BATCHES = {"attribution": (), "generalization": ("--batch-size", "2", "--tile", "off")}
+BATCHES = {
+    "generalization": ("--batch-size", "2", "--tile", "off"),
+    **dict.fromkeys(("attribution", "linear", "stitch"), ()),
+}
+OWN_PASS = ("linear", "causal", "stitch")
 
 
 @pytest.fixture
@@ -85,11 +93,11 @@ def test_help_is_instant_and_has_examples(command, tmp_path):
 @pytest.mark.parametrize("name", ANALYSES)
 def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch, name):
     module, given = import_module(f"analysis.{name}.command"), arguments(name)
-    where, what = (
-        (integrated_gradients, "attribute")
-        if name == "attribution"
-        else (engine_run, "run_network")
-    )
+    where, what = (engine_run, "run_network")
+    if name == "attribution":
+        where, what = (integrated_gradients, "attribute")
+    elif name in OWN_PASS:
+        where, what = (ActivationCache, "put")
     calls = 0
     stop_at = 0
     original: Callable = getattr(where, what)
