@@ -22,8 +22,9 @@ from analysis.commands.registry import command_of
 from analysis.commands.run_folder import read_tables
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.utils.errors import BadInput
+from tests.helpers.external_networks import nafnet
 from tests.helpers.networks import save_trainings
-from tests.helpers.processes import fresh
+from tests.helpers.processes import fresh, two_processes
 
 FEW = ("--crop", "16", "--limit", "4", "--quiet", "--noise", "gaussian:50", "--steps", "2")
 LESS = ("--percent", "10", "--random", "2")
@@ -85,6 +86,17 @@ def test_an_interrupted_run_is_resumed(folder, monkeypatch):
     expected = read_tables(first, names)
     for name, table in read_tables(again, names).items():
         pd.testing.assert_frame_equal(table, expected[name])
+
+
+def test_two_processes_write_what_one_does(folder):
+    given = ("plain.pth", "hidden.pth", *FEW, *LESS, "--limit", "2")
+    one = started(*given, "--output-dir", "one")
+    module = ("-m", "analysis.causal.faig")
+    done = two_processes(*module, *given, "--output-dir", "two", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    for name in command.ANALYSIS.table_names:
+        file = f"{name}.csv"
+        assert (one / file).read_bytes() == (folder / "two" / file).read_bytes(), file
 
 
 def test_help_is_instant(tmp_path):
@@ -281,6 +293,19 @@ def test_a_pair_of_dncnns(tmp_path):
     errors = result.errors
     assert errors.rest.abs().max() < 1e-2 * errors.absolute.min()
     assert result.reverting.loss.notna().all()
+
+
+def test_a_pair_of_spandrel(tmp_path):
+    """A published architecture, whose scales and shifts are among the other parameters."""
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        torch.save(nafnet().state_dict(), tmp_path / f"n{seed}.pth")
+    how = {"images": scenes(2), "noises": ["gaussian:50"], "crop": 16, "progress": False}
+    models = [tmp_path / "n0.pth", tmp_path / "n1.pth"]
+    result = discriminative_filters(models, **how, steps=8, random=2, percent=[10])
+    errors = result.errors
+    assert errors.rest.abs().max() < 1e-2 * errors.absolute.min()
+    assert (errors.absolute_others > 0).all() and result.reverting.loss.notna().all()
 
 
 @pytest.mark.parametrize(
