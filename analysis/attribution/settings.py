@@ -138,7 +138,7 @@ class AttributionSettings(Settings):
             value = getattr(self, item.name)
             if item.name in OWN[other] and value != item.default:
                 raise BadInput(
-                    f"--{item.name} {value:g}: of --map {other} alone; leave it out, or give "
+                    f"--{item.name} {value:g}: only for --map {other}; leave it out, or give "
                     f"--map {other}"
                 )
 

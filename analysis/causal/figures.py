@@ -20,7 +20,7 @@ RECOVERY = "recovery: share of the additional error removed"
 LOSS = "PSNR lost without the branch (dB)"
 
 LINES = {"attention": "-", "mlp": (0, (4, 2)), "heads": (0, (1, 1)), "channels": (0, (1, 1))}
-"""Lines of kinds of branches; a full one for others."""
+"""Lines of kinds of branches; a solid one for others."""
 
 WORDS = {
     "attention": "attention updates",
@@ -47,8 +47,9 @@ def recovery(frame: pd.DataFrame, reference: str) -> Figure:
     """
     patched = frame[frame.patched != "screened"]
     heading = (
-        "Recovery of the error under each noise by patching one branch at a time with its features "
-        f"under {reference}\n1: as good as under {reference}; 0: no effect"
+        "Share of the additional error under each noise that is removed by patching one branch at "
+        f"a time\nwith its features under {reference} (1: as good as under {reference}, 0: no "
+        "effect)"
     )
     if (patched.status == WHOLE).any():
         heading += "; not drawn: branches that are the whole stream"
@@ -97,7 +98,7 @@ def panels(frame: pd.DataFrame, column: str, label: str, heading: str) -> Figure
 def names_of_lines(kind: str) -> str:
     """How the line of a kind of branches looks."""
     line = LINES.get(kind, "-")
-    return "full line" if line == "-" else "dashed" if line == (0, (4, 2)) else "dotted"
+    return "solid" if line == "-" else "dashed" if line == (0, (4, 2)) else "dotted"
 
 
 def draw(axes: Axes, part: pd.DataFrame, models: Sequence[str], column: str) -> None:

@@ -94,6 +94,8 @@ def exact(units: Units, unit: Unit, chosen: Sequence[int]) -> dict[str, Tensor]:
         own = [branches[i] for i in numbers]
         output = patching.patched(model, here, own, a.values, b)
         found[f"together/{kind}"] = here.errors(output).cpu()
+        cut = is_whole(output - a.output, here.noisy - there.noisy)
+        found[f"cut/{kind}"] = torch.tensor([cut])
     return found
 
 

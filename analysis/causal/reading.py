@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.causal.figures import words
-from analysis.causal.tables import SCREENED, UNCHANGED, WHOLE
+from analysis.causal.tables import EXACT, SCREENED, UNCHANGED, WHOLE
 from analysis.plotting.model_styles import short
 from analysis.text import model_differences, verdicts
 from analysis.text.intervals import about_intervals
@@ -17,6 +17,10 @@ from analysis.text.markdown import bounded, code, codes, listed, number, remarks
 from analysis.text.model_differences import ModelDifferences
 from analysis.text.rows import Row, ends, records
 from analysis.text.terminal import grid, plural
+from mtd.utils.messages import verb
+
+POOR = 1 / 3
+"""Of the median size of a recovery: where estimates differ by more, screening may miss branches."""
 
 MOST = 8
 """Sentences of single models under single noises; of more, only the means are said."""
@@ -54,15 +58,17 @@ def main(frames: Frames, manifest: Manifest) -> list[str]:
         top = ends(part, "recovery")[1]
         enough = verdicts.verdict(top["band_low"], top["band_high"], int(top["photographs"]))
         value = bounded(top["recovery"], top["low"], top["high"])
-        largest = f"the largest, of {named(top)}, is {value}"
+        largest = f"the largest recovery is {value} ({named(top)})"
         count = int((part.band_low > 0).sum())
         of = plural(len(part), "patched branch", "es")
         if enough == "too few images":
             said = f"{largest}: {verdicts.in_words(enough)}"
         else:
-            said = f"{count} of {of} are shown to recover more than 0; {largest}"
+            said = f"{count} of {of} {verb(count, 'is', 'are')} shown to recover part of the error"
             worse = int((part.band_high < 0).sum())
-            said += f"; {worse} are shown to raise the error" if worse else ""
+            if worse:
+                said += f", {worse} {verb(worse, 'is', 'are')} shown to increase it"
+            said += f"; {largest}"
         text.append(
             f"Recovery in {code(model)} under {code(noise)} with features under "
             f"{code(manifest['reference'])}: {said}."
@@ -71,39 +77,39 @@ def main(frames: Frames, manifest: Manifest) -> list[str]:
         text = [*text[:MOST], f"{len(text) - MOST} more models and noises are in `causal.csv`."]
     if text:
         text.append(
-            "Whether a branch recovers more than 0 is decided by intervals that hold for all "
-            "patched branches of a model under a noise at once; the interval of the largest is "
-            "its own, and as the largest it was selected on these same crops."
+            "These counts rest on intervals that hold for all patched branches of a model under a "
+            "noise at once (Bonferroni). The interval of the largest recovery is of that branch "
+            "alone; as the largest of many on these same crops it is probably too large."
         )
     return text
 
 
 def named(row: Row) -> str:
     """A branch in words."""
-    kind = {"attention": "the attention update ", "mlp": "the MLP update "}.get(row["kind"], "")
+    kind = {"attention": "attention update ", "mlp": "MLP update "}.get(row["kind"], "")
     return f"{kind}{code(short(str(row['branch'])))}"
 
 
 def together(frames: Frames) -> list[str]:
-    """What branches recover at once, beside the sum of single recoveries."""
+    """What the branches of each kind recover at once, and all, beside the sum of single ones."""
     frame, text = frames["causal_together"], []
     rows = frame[frame.recovery.notna() & (frame.branches > 1)]
-    for row in records(rows.drop_duplicates(["model", "noise"], keep="last"))[:MOST]:
-        every = f"All {row['branches']} {words(str(row['kind']))} of {code(row['model'])}"
-        said = (
-            f"{every} patched at once recover "
-            f"{bounded(row['recovery'], row['low'], row['high'])} under {code(row['noise'])}"
-        )
-        if not math.isnan(row["sum"]):
-            of = verdicts.verdict(
-                row["interaction_low"], row["interaction_high"], row["photographs"]
-            )
-            more = bounded(
-                row["interaction"], row["interaction_low"], row["interaction_high"], signed=True
-            )
+    for (model, noise), part in list(rows.groupby(["model", "noise"], sort=False))[:MOST]:
+        kinds = [
+            f"all {row['branches']} {words(str(row['kind']))} recover "
+            f"{bounded(row['recovery'], row['low'], row['high'])}"
+            for row in records(part)
+        ]
+        said = f"Patched at once in {code(model)} under {code(noise)}, {listed(kinds)}"
+        last = records(part)[-1]
+        if not math.isnan(last["sum"]):
+            ends = last["interaction_low"], last["interaction_high"]
+            of = verdicts.verdict(*ends, last["photographs"])
+            more = bounded(last["interaction"], *ends, signed=True)
             said += (
-                f", the sum of single recoveries is {number(row['sum'])}; their difference, the "
-                f"interaction, is {more}: {verdicts.in_words(of)}"
+                f". The recoveries of these {last['branches']} one by one sum to "
+                f"{number(last['sum'])}; the difference, their interaction, is {more}: "
+                f"{verdicts.in_words(of)}"
             )
         text.append(f"{said}.")
     return text
@@ -117,7 +123,7 @@ def compared(frames: Frames) -> list[str]:
         found = model_differences.sentences(of)
         if found:
             first, every = found[0], words(str(measure))
-            text += [f"Recovery by all {every} at once: {first[:1].lower()}{first[1:]}"]
+            text += [f"Difference of the recovery by all {every} at once. {first}"]
     return text
 
 
@@ -171,11 +177,15 @@ def screening(frame: pd.DataFrame) -> list[str]:
     """How far estimates of attribution patching are from exact recoveries."""
     rows = patched(frame)
     rows = rows[rows.estimate.notna()]
-    each = []
+    each: list[str] = []
+    poor: list[str] = []
     for model, part in rows.groupby("model", sort=False):
         gap = (part.estimate - part.recovery).abs().median()
         size = part.recovery.abs().median()
-        each.append(f"{number(gap, 3)} in {code(model)}, where the median recovery is {size:.3f}")
+        each.append(
+            f"{number(gap, 3)} in {code(model)} (median size of a recovery {number(size, 3)})"
+        )
+        poor += [str(model)] if gap > POOR * size and bool((part.patched != EXACT).any()) else []
     if not each:
         return []
     left = int((frame.patched == SCREENED).sum())
@@ -184,9 +194,14 @@ def screening(frame: pd.DataFrame) -> list[str]:
         if left
         else ""
     )
+    missed = (
+        f" In {codes(poor)} the estimates are poor: screening may have missed branches that matter."
+        if poor
+        else ""
+    )
     return [
         "Estimates by attribution patching (column estimate) differ from exact recoveries by a "
-        f"median of {listed(each)}.{more}"
+        f"median of {listed(each)}.{more}{missed}"
     ]
 
 
@@ -218,7 +233,7 @@ def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
         )
     text.append(
         "A recovery says what replacing a branch's features does to the error, with all else as it "
-        "is under the unseen noise; the features that are put in hold the noise of the other run."
+        "is under the unseen noise; the replacing features contain the noise of the other run."
     )
     return [*text, *about_intervals(int(frame.photographs.iloc[0]), manifest)]
 
@@ -229,9 +244,10 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     heading = (
         f"Recovery by patching branches with features under {manifest['reference']}: "
         f"{plural(int(frame.crops.iloc[0]), 'crop')} of {side} x {side}\n"
-        "MSE in squared 8-bit levels; recovery: share of the additional error that is removed"
+        "MSE in squared 8-bit levels; recovery: share of the additional error that is removed by "
+        "the branch of\nthe largest one, and by all branches patched at once"
     )
-    rows = [["model", "noise", "MSE, reference", "MSE", "largest", "recovery", "all at once"]]
+    rows = [["model", "noise", "MSE, reference", "MSE", "largest", "recovery", "all branches"]]
     joint = frames["causal_together"]
     for (model, noise), part in frame.groupby(["model", "noise"], sort=False):
         first, top = part.iloc[0], patched(part)

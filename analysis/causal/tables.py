@@ -27,8 +27,8 @@ SMALL_GAP = 0.02
 UNCHANGED, CHANGED, WHOLE = "unchanged", "changed", "whole stream"
 """What a branch is: the same under both noises; different; a cut through the whole network."""
 
-SCREENED = "screened"
-"""Of a branch that was not patched: it has an estimate alone."""
+EXACT, SCREENED = "exact", "screened"
+"""Of a branch of a network that was not screened; and of one that has an estimate alone."""
 
 Array = NDArray[np.float64]
 Draws = NDArray[np.int64]
@@ -209,6 +209,12 @@ def summed(traced: Traced, numbers: Sequence[int], draws: Draws) -> Series:
     return recovery(traced, traced.error.numpy() - total, draws)
 
 
+def is_cut(networks: Sequence[Traced], kind: str, numbers: Sequence[int]) -> bool:
+    """Whether the branches of a kind, at once, are a cut through the whole network."""
+    alone = any(i in traced.whole for traced in networks for i in numbers)
+    return alone or all(kind in traced.cuts for traced in networks)
+
+
 def joint(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFrame:
     """One row for each model, noise and kind: its branches patched at once, and one by one.
 
@@ -220,8 +226,8 @@ def joint(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFram
         branches = results.branches[models[view.model][0]]
         for kind, numbers in groups(branches).items():
             of, reason = mean_over(networks, partial(kind_recovery, kind=kind, draws=draws), draws)
-            if any(i in traced.whole for traced in networks for i in numbers):
-                of, reason = NOTHING, "a branch among them is the whole stream"
+            if is_cut(networks, kind, numbers):
+                of, reason = NOTHING, "at once these are the whole stream"
             single = NOTHING
             if not math.isnan(of.value) and set(numbers) <= set(networks[0].chosen):
                 single, _ = mean_over(
@@ -288,7 +294,7 @@ def differences(results: Results, inputs: RunInputs) -> pd.DataFrame:
     for view, networks in of_models(results.traced, models).items():
         for kind, numbers in groups(results.branches[models[view.model][0]]).items():
             of, _ = mean_over(networks, partial(kind_recovery, kind=kind, draws=draws), draws)
-            if any(i in traced.whole for traced in networks for i in numbers):
+            if is_cut(networks, kind, numbers):
                 of = NOTHING
             kinds.setdefault(kind, {}).setdefault(view.model, {})[view.noise] = of
     count = int(draws.max()) + 1

@@ -26,6 +26,7 @@ class Traced(NamedTuple):
         exact: error of the patched run, (crops,), by branch.
         whole: branches that are a cut through the whole network.
         together: error with all branches of a kind patched at once, (crops,), by kind and `ALL`.
+        cuts: kinds whose branches are a cut through the whole network when patched at once.
         chosen: why a branch was patched: `exact`, or of a screened network `top` or `random`.
     """
 
@@ -37,6 +38,7 @@ class Traced(NamedTuple):
     exact: Mapping[int, Tensor]
     whole: frozenset[int]
     together: Mapping[str, Tensor]
+    cuts: frozenset[str]
     chosen: Mapping[int, str]
 
 
@@ -80,7 +82,7 @@ def together(
 ) -> Traced:
     """What was computed of a network under a noise, over all batches."""
     errors = joined(patched, "errors")
-    kinds = [name for name in patched[0] if name.startswith("together/")]
+    kinds = [name.partition("/")[2] for name in patched[0] if name.startswith("together/")]
     cut = torch.stack([part["cuts"] for part in patched]).all(0).tolist()
     return Traced(
         joined(screened, "reference"),
@@ -90,6 +92,7 @@ def together(
         screened[0]["depth"],
         {i: errors[place] for place, i in enumerate(chosen)},
         frozenset(i for i, whole in zip(chosen, cut, strict=True) if whole),
-        {name.partition("/")[2]: joined(patched, name) for name in kinds},
+        {kind: joined(patched, f"together/{kind}") for kind in kinds},
+        frozenset(kind for kind in kinds if bool(joined(patched, f"cut/{kind}").all())),
         chosen,
     )

@@ -305,7 +305,8 @@ def parse_noises(specs: Sequence[str], page: int | None = None) -> list[Noise | 
     noises = [Recorded(s, page=page) if s.startswith(PREFIX) else parse(s) for s in specs]
     names = [noise.spec for noise in noises]
     if len(set(names)) < len(names):
-        raise BadInput(f"--noise {', '.join(names)}: each noise once")
+        twice = next(name for name in names if names.count(name) > 1)
+        raise BadInput(f"--noise {twice}: given twice; leave one out")
     return noises
 
 

@@ -126,7 +126,7 @@ class RunFolder:
             if count := self.cache.count():
                 raise BadInput(
                     f"{self.path} holds {plural(count, 'cached result')} of this very run: "
-                    "--resume goes on with them; to start anew, remove the folder"
+                    "use --resume to continue with them; to start anew, remove the folder"
                 )
             self.cache.clear()
         if not stored.exists():
@@ -173,7 +173,7 @@ class RunFolder:
                 self.discard()
                 raise
             kept = f"{plural(count, 'cached result')} {verb(count, 'is', 'are')} kept"
-            hint = f"{kept} in {self.path}; --resume goes on with them"
+            hint = f"{kept} in {self.path}; use --resume to continue with them"
             if isinstance(error, BadInput | Failed):
                 raise type(error)(f"{error}; {hint}") from None
             raise KeyboardInterrupt(hint) from None

@@ -335,7 +335,8 @@ def convert(kind: Any, about: Option, value: Any) -> Any:
     if get_origin(kind) is Literal:
         word = about.synonyms.get(value, value) if isinstance(value, str) else value
         if word not in get_args(kind):
-            raise ValueError(f"expected {' or '.join(map(str, get_args(kind)))}")
+            *first, last = map(str, get_args(kind))
+            raise ValueError(f"expected {' or '.join(filter(None, [', '.join(first), last]))}")
         return word
     if kind is bool:
         if not isinstance(value, bool):

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor
 
-from analysis.commands import progress
 from analysis.engine.cache import ActivationCache
 from mtd.data.recorded_noise import Recorded
 
@@ -54,8 +53,6 @@ def collect(
     ranks = job.inputs.ranks
     cache = folder.cache if folder is not None else ActivationCache()
     talks = ranks.first and not quiet
-    if talks and folder is not None:
-        progress.report_models(job.inputs)
     own: dict[Unit, Tensors] = {}
     numbers = ranks.indices_for_rank(len(units))
     for number in tqdm(numbers, unit=name, disable=None if talks else True):

@@ -18,7 +18,8 @@ WINDOW_ATTENTION = re.compile("window.*att", re.IGNORECASE)
 """Names of classes of window attention."""
 
 NO_NETWORK = (
-    "it is no network, without layers and gradients: leave it out, or use analysis.generalization"
+    "it is not a neural network and has no layers or gradients: leave it out, or use "
+    "analysis.generalization, analysis.error or analysis.attribution --map cem"
 )
 """Why a classical denoiser is refused where layers or gradients are needed."""
 

@@ -32,6 +32,18 @@ EXAMPLES = """\
 """
 
 
+def prepare(inputs: RunInputs, settings: ErrorSettings) -> ErrorSettings:
+    """The settings, once it is seen that outputs depend on the input alone.
+
+    Raises:
+        BadInput: a network's do not.
+    """
+    from analysis.error import repeatable
+
+    repeatable.check(inputs)
+    return settings
+
+
 def observer(inputs: RunInputs, settings: ErrorSettings, batches: Sequence[Batch]) -> ErrorDraws:
     """The observer of errors over draws."""
     from analysis.error.observer import ErrorDraws
@@ -113,6 +125,7 @@ ANALYSIS = Analysis(
     "frequency. Only outputs are needed: any denoiser will do.",
     examples=EXAMPLES,
     settings=ErrorSettings,
+    prepare=prepare,
     observer=observer,
     manifest=manifest,
     tables=tables,

@@ -31,9 +31,9 @@ LOOKS: dict[str, dict[str, Any]] = {
 """How the parts are drawn, from the bottom of a bar."""
 
 NAMES = {
-    "bias2": "damage: image content lost (bias²)",
-    "variance": "leak: noise let through (variance)",
-    "mask_variance": "random masks (mask variance)",
+    "bias2": "damage (bias²)",
+    "variance": "leak (variance over draws of the noise)",
+    "mask_variance": "variance over random masks",
 }
 
 HALF = 0.5**0.5

@@ -28,17 +28,18 @@ LEGEND = """\
 MSE in squared 8-bit levels of outputs that are neither clipped nor rounded: damage (bias², the part
 of the error that is the same under every draw of the noise), leak (variance over draws of the
 noise), masks (variance over random masks). PSNR in dB is that of the mean MSE, not the mean of the
-images' PSNRs; of damage alone, what would be reached if no noise leaked, and of leak alone, if
-nothing were damaged. noise left: leak over the variance of the noise in the input. cutoff: the
-frequency in cycles per pixel above which the gain of image content is below 1/√2."""
+images' PSNRs; "no leak" is the PSNR of damage alone, "no damage" that of the leak alone. In
+differences of PSNR, leak includes the variance over masks. noise left: leak over the variance of
+the noise in the input. cutoff: the frequency in cycles per pixel above which the gain of image
+content is below 1/√2."""
 
 
 def sentences(frames: Frames, manifest: Manifest) -> list[str]:
     """All that follows from the tables, the most important first."""
     return [
         *main(frames),
-        *by_noise(frames),
         *cutoffs(frames["error"]),
+        *by_noise(frames),
         *averaging(frames),
         *residuals(frames["residual"]),
         *notes(frames, manifest),
@@ -48,7 +49,12 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
 
 def main(frames: Frames) -> list[str]:
     """What the error consists of, what makes models differ, and whether the filter is fixed."""
-    return [*shares(frames["error"]), *overall(frames), *filters(frames)]
+    return [
+        *shares(frames["error"]),
+        *at_reference(frames),
+        *overall(frames),
+        *filters(frames),
+    ]
 
 
 def notes(frames: Frames, manifest: Manifest) -> list[str]:
@@ -57,8 +63,8 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
     text = [*missing(frame), *remarks(frame.note)]
     if manifest.get("quantize", True):
         text.append(
-            "Noisy images are clipped and rounded to 8 bits: clipping adds an error that is the "
-            "same under every draw, and counts as damage if it stays."
+            "Noisy images are clipped to 0 to 255 and rounded, so that noise in dark and bright "
+            "areas no longer has zero mean: what a model leaves of this offset counts as damage."
         )
     return text
 
@@ -76,7 +82,7 @@ def some(models: Sequence[str]) -> list[str]:
 
 def shares(frame: pd.DataFrame) -> list[str]:
     """Which share of each model's MSE is noise that leaks."""
-    what = "Share of the MSE that is noise let through (variance over draws of the noise)"
+    what = "Share of the MSE that is noise left in the output (variance over draws of the noise)"
     known = frame[frame.leak_share.notna()]
     if known.empty:
         return []
@@ -112,7 +118,7 @@ def overall(frames: Frames) -> list[str]:
     text = []
     for (a, b), rows in joint.groupby(["model_a", "model_b"], sort=False):
         effect = difference(rows, str(a), str(b))
-        text += [f"In the mean over noises, {effect}."] if effect else []
+        text += [f"Averaged over noises, {effect}."] if effect else []
     return text
 
 
@@ -130,10 +136,36 @@ def difference(rows: pd.DataFrame, a: str, b: str) -> str:
         row = of[name]
         return verdicts.verdict(row["low"], row["high"], int(row["photographs"]))
 
-    parts = [(f"{effect('damage')} by damage", found("damage"))]
-    parts.append((f"{effect('leak')} by leak", found("leak")))
+    parts = [(f"{effect('damage')} of it from damage", found("damage"))]
+    parts.append((f"{effect('leak')} from leak", found("leak")))
     judged = verdicts.joined([(f"PSNR {effect('psnr')}", found("psnr")), *parts])
     return f"{code(b)} - {code(a)}: {judged}"
+
+
+def at_reference(frames: Frames) -> list[str]:
+    """What makes models differ under the first noise, and where each attenuates image content."""
+    frame, compared = frames["error"], frames["error_difference"]
+    models = list(dict.fromkeys(frame.model))
+    if len(models) > MOST or compared.empty:
+        return []
+    noise = frame.noise.iloc[0]
+    of = {row["model"]: row for row in records(frame[frame.noise == noise])}
+    text = []
+    own = compared[compared.noise == noise]
+    for (a, b), pair in own.groupby(["model_a", "model_b"], sort=False):
+        effect = difference(pair, str(a), str(b))
+        if not effect:
+            continue
+        ends_at = [of[name]["cutoff"] for name in (a, b)]
+        where = ""
+        if all(math.isfinite(value) for value in ends_at):
+            where = (
+                " The gain of image content is below 1/√2 above "
+                f"{number(ends_at[0], 3)} cycles per pixel in {code(a)} and above "
+                f"{number(ends_at[1], 3)} in {code(b)}."
+            )
+        text.append(f"Under {code(noise)}, {effect}.{where}")
+    return text
 
 
 def by_noise(frames: Frames) -> list[str]:
@@ -146,14 +178,15 @@ def by_noise(frames: Frames) -> list[str]:
     for noise, rows in frame.groupby("noise", sort=False):
         known = [row for row in records(rows) if math.isfinite(row["leak_share"])]
         each = [
-            f"{code(row['model'])} leaves {percent(row, 'noise_left')} of the noise's power, which "
-            f"is {percent(row, 'leak_share')} of its MSE"
+            f"{code(row['model'])} leaves {percent(row, 'noise_left')} of the noise's power "
+            f"({percent(row, 'leak_share')} of its MSE)"
             for row in known
         ]
         if not each:
             continue
         sentence = f"Under {code(noise)}, {listed(each)}"
-        own = compared[compared.noise == noise]
+        # differences under the first noise have a sentence of their own, see `at_reference`
+        own = compared[(compared.noise == noise) & (noise != frame.noise.iloc[0])]
         effects = []
         for (a, b), pair in own.groupby(["model_a", "model_b"], sort=False):
             effects.append(difference(pair, str(a), str(b)))
@@ -185,8 +218,8 @@ def filters(frames: Frames) -> list[str]:
     count = int(rows[0]["noises"])
     return [
         f"Largest change of the gain of image content between {plural(count, 'noise')}, over all "
-        f"spatial frequencies: {listed(each)}. 0 is one fixed filter; the largest of many "
-        "differences is on average too large."
+        f"spatial frequencies: {listed(each)}. 0 would be the same filter under every noise; as a "
+        "maximum over frequencies, the value is biased upwards."
     ]
 
 
@@ -279,8 +312,8 @@ def scope(frames: Frames, manifest: Manifest) -> list[str]:
     """The scope of the numbers."""
     frame = frames["error"]
     text = [
-        "Damage is the mean error over draws of the noise: that it is the same under each of them "
-        "does not say that it is independent of the kind or strength of the noise."
+        "Damage is the squared mean of the error over draws of one noise; it may still depend on "
+        "the kind and strength of the noise."
     ]
     present = bool(frame.mse_low.notna().any())
     return [*text, *about_intervals(int(frame.photographs.iloc[0]), manifest, present)]
@@ -293,7 +326,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         f"Error decomposition: {plural(int(frame.crops.iloc[0]), 'crop')} of {side} x {side}, "
         f"{plural(int(frame.noise_draws.max()), 'draw')} of each noise"
     )
-    columns = ("MSE", "damage", "leak", "masks", "PSNR", "of damage", "of leak", "noise left")
+    columns = ("MSE", "damage", "leak", "masks", "PSNR", "no leak", "no damage", "noise left")
     lines = [["model", "noise", *columns, "cutoff"]]
     for row in records(frame):
         squares = [number(row[n], 1) for n in ("mse", "bias2", "variance", "mask_variance")]

@@ -140,7 +140,7 @@ def transfer(of: Array) -> Transfer:
 
 
 def cutoff(gain: Array, frequencies: Array, level: float = 0.5**0.5) -> Array:
-    """The lowest frequency at which a gain falls below a level, between rings by interpolation.
+    """The frequency above which a gain stays below a level, between rings by interpolation.
 
     Args:
         gain: (…, rings).
@@ -148,17 +148,19 @@ def cutoff(gain: Array, frequencies: Array, level: float = 0.5**0.5) -> Array:
         level: 1/√2, half the power, by default.
 
     Returns:
-        (…,); the lowest frequency where the gain is below from the start, NaN where it never is.
+        (…,); the lowest frequency where the gain is below everywhere, NaN where it is not below at
+        the highest one.
 
     >>> float(cutoff(np.array([1.0, 0.75, 0.25]), np.array([0.1, 0.2, 0.3]), 0.5))
     0.25
     """
     below = gain < level
-    place = below.argmax(-1)
+    place = gain.shape[-1] - np.minimum.accumulate(below[..., ::-1], -1).sum(-1)
+    place = np.minimum(place, gain.shape[-1] - 1)
     upper = np.take_along_axis(gain, place[..., None], -1)[..., 0]
     before = np.maximum(place - 1, 0)
     lower = np.take_along_axis(gain, before[..., None], -1)[..., 0]
     with np.errstate(divide="ignore", invalid="ignore"):
         part = np.where(place > 0, (lower - level) / (lower - upper), 0)
     start, end = frequencies[before], frequencies[place]
-    return np.where(below.any(-1), start + part * (end - start), np.nan)
+    return np.where(below[..., -1], start + part * (end - start), np.nan)

@@ -28,6 +28,10 @@ RECORDED = "the noise is recorded and has no other draw"
 NO_DRAW = "the noise has no other draw"
 OTHER_TARGET = "a draw of the noise changes the clean image, too"
 NO_DAMAGE = "its estimate of the damage is not above 0, so that there is no PSNR without leak"
+NO_ENDS = (
+    "without some photograph its estimate of the damage is not above 0, so that the PSNR "
+    "without leak has no interval"
+)
 
 DIFFERENCES = ("psnr", "damage", "leak")
 """The quantities of error_difference.csv; the last two add up to the first."""
@@ -73,7 +77,9 @@ def reason(numbers: Numbers, errors: Errors, inputs: RunInputs) -> str:
     if errors.noise.shape[-1] < 2:
         recorded = any(isinstance(noise, Recorded) for noise in inputs.noises)
         return RECORDED if recorded else NO_DRAW
-    return NO_DAMAGE if numbers["bias2"].value <= 0 else ""
+    if numbers["bias2"].value <= 0:
+        return NO_DAMAGE
+    return NO_ENDS if (numbers["bias2"].without <= 0).any() else ""
 
 
 def bounded(of: Numbers, names: Sequence[str]) -> dict[str, float]:

@@ -112,7 +112,8 @@ ANALYSIS = Analysis(
     title="Stitching",
     description="Feed features of another model, or of the same model under another noise, through "
     "a fitted linear map into the rest of a network, and measure the PSNR that it costs, layer by "
-    "layer, beside CKA of the same layers: whether what differs inside matters to the output.",
+    "layer, beside CKA of the same layers. This tests whether a difference inside matters to the "
+    "output.",
     examples=EXAMPLES,
     settings=StitchSettings,
     prepare=prepare,

@@ -21,17 +21,19 @@ SIMILAR, MATTERS = 0.9, 0.5
 """CKA and cost in dB from which on similar layers disagree with what their stitch costs."""
 
 DISSIMILAR, HARMLESS = 0.5, 0.1
-"""CKA and cost in dB below which dissimilar layers disagree with what their stitch costs."""
+"""CKA below which layers are dissimilar, and size of a cost in dB that hardly changes the output:
+where both hold, CKA and cost disagree."""
 
 MOST = 4
 """Pairs or layers that a sentence names."""
 
 LEGEND = """\
 cost: PSNR of the receiver as it is minus that of the network that goes on with the sender's mapped
-features, mean over layers; negative where these serve it better than its own. floor: the receiver's
-own features, the map fitted to other photographs. ceiling: its own features under another draw of
-its noise. rho: Spearman's rank correlation of cost and CKA over layers; -1 where less similar
-layers always cost more."""
+features; negative where these serve it better than its own. mean cost: over layers; max cost: at
+the layer beside it, with its CKA. Controls with the receiver's own features, mean over layers:
+other photographs (floor), the map fitted to features of other photographs; other draw (ceiling),
+its features under another draw of its noise, which is no bound. rho: Spearman's rank correlation
+of cost and CKA over layers; -1 where less similar layers always cost more."""
 
 Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
@@ -125,8 +127,8 @@ def similar_but_costly(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def dissimilar_but_harmless(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows whose layers are dissimilar by CKA, and whose cost is shown to be below `HARMLESS`."""
-    shown = (frame.high < HARMLESS) & (frame.photographs >= ENOUGH)
+    """Rows whose layers are dissimilar by CKA, the interval of the cost within ±`HARMLESS`."""
+    shown = (frame.high < HARMLESS) & (frame.low > -HARMLESS) & (frame.photographs >= ENOUGH)
     return frame[(frame.cka < DISSIMILAR) & shown]
 
 
@@ -137,7 +139,7 @@ def disagreements(frame: pd.DataFrame) -> list[str]:
         return []
     rules = (
         (f"CKA of at least {SIMILAR:g}", f"cost above {MATTERS:g} dB"),
-        (f"CKA below {DISSIMILAR:g}", f"cost below {HARMLESS:g} dB"),
+        (f"CKA below {DISSIMILAR:g}", f"cost within {HARMLESS:g} dB of 0"),
     )
     enough = known.photographs.min() >= ENOUGH
     found = (
@@ -145,14 +147,15 @@ def disagreements(frame: pd.DataFrame) -> list[str]:
         if enough
         else (
             known[(known.cka >= SIMILAR) & (known.cost > MATTERS)],
-            known[(known.cka < DISSIMILAR) & (known.cost < HARMLESS)],
+            known[(known.cka < DISSIMILAR) & (known.cost.abs() < HARMLESS)],
         )
     )
     text = []
     for (alike, cost), rows in zip(rules, found, strict=True):
         named = layers_of(rows, len(known))
         text.append(
-            f"Layers with {alike} and a {cost} that is shown: {named}."
+            f"Layers with {alike} and the 95% interval of the {cost} (not corrected for "
+            f"{len(known)} stitches): {named}."
             if enough
             else f"Layers with {alike} and a mean {cost}: {named}; "
             f"{verdicts.in_words('too few images')}."
@@ -162,13 +165,13 @@ def disagreements(frame: pd.DataFrame) -> list[str]:
 
 def cheap_floors(rows: pd.DataFrame) -> list[str]:
     """In how many layers of low cost a map without information about the image costs no more."""
-    count = int((rows.floor_cost < HARMLESS).sum())
+    count = int((rows.floor_cost.abs() < HARMLESS).sum())
     if not count:
         return []
     return [
-        f"In {count} of these {len(rows)} the map fitted to other photographs (floor) costs less "
-        f"than {HARMLESS:g} dB on average, too: there the receiver hardly needs the layer's "
-        "features, and a low cost does not say that the sender's are like them."
+        f"In {count} of these {len(rows)} a map fitted to other photographs (floor) changes the "
+        f"PSNR by less than {HARMLESS:g} dB on average, too: there the receiver hardly needs the "
+        "layer's features, and a low cost does not say that the sender's are like them."
     ]
 
 
@@ -190,7 +193,8 @@ def compared(frames: Frames) -> list[str]:
     """How the models' mean costs across noises differ."""
     of = ModelDifferences.read(frames, "stitch_difference")
     found = model_differences.sentences(of, 2, "dB")
-    return [f"Mean cost over layers across noises. {text}" for text in found[:1]] + found[1:]
+    lead = "Difference between models of the mean cost over layers, across noises."
+    return [f"{lead} {text}" for text in found[:1]] + found[1:]
 
 
 def expensive(frame: pd.DataFrame) -> list[str]:
@@ -204,7 +208,7 @@ def expensive(frame: pd.DataFrame) -> list[str]:
         text.append(
             f"The most expensive stitch {words}: {short(top['layer_receiver'])} ({pair_of(top)}), "
             f"{cost_of(top)}, with CKA {number(top['cka'], 3)} and R² {number(top['r2'], 3)}; as "
-            f"the largest of {len(part)} it was selected on these same crops."
+            f"the largest of {len(part)} on these same crops it is probably too large."
         )
     return text
 
@@ -225,7 +229,7 @@ def correlated(means: pd.DataFrame) -> list[str]:
     return [
         f"Spearman's rank correlation of cost and CKA over {count}, "
         f"{'lowest and highest' if len(known) > 1 else 'of the only pair'}: {listed(each)}; -1 "
-        "where less similar layers always cost more. Layers of one network are no independent "
+        "where less similar layers always cost more. Layers of one network are not independent "
         "samples, so that there is no p-value."
     ]
 
@@ -234,7 +238,7 @@ def beside_controls(frame: pd.DataFrame) -> list[str]:
     """The range of the controls' costs over layers and receivers."""
     text = []
     names = {
-        "floor_cost": "the map fitted to other photographs (floor)",
+        "floor_cost": "its own features, the map fitted to other photographs (floor)",
         "ceiling_cost": "its own features under another draw of its noise (ceiling)",
     }
     for column, words in names.items():
@@ -309,7 +313,8 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     frame, means = frames["stitch"], frames["stitch_mean"]
     side, crops = manifest["crop"], plural(int(frame.crops.iloc[0]), "crop")
     heading = f"Features stitched into a network: {crops} of {side} x {side}; costs in dB"
-    rows = [["sender", "receiver", "mean cost", "most", "in", "CKA", "floor", "ceiling", "rho"]]
+    controls = ["other photographs", "other draw"]
+    rows = [["sender", "receiver", "mean cost", "max cost", "at", "CKA", *controls, "rho"]]
     parts = dict(iter(frame.groupby(PAIR, sort=False)))
     for row in records(means):
         part = parts[tuple(row[name] for name in PAIR)]
@@ -318,9 +323,9 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
             top = ends(part, "cost")[1]
             line = [number(top["cost"]), short(top["layer_receiver"]), number(top["cka"])]
         sides = [f"{row[side]}, {row[f'noise_{side}']}" for side in ("sender", "receiver")]
-        controls = [number(part[f"{name}_cost"].mean()) for name in ("floor", "ceiling")]
+        beside = [number(part[f"{name}_cost"].mean()) for name in ("floor", "ceiling")]
         mean = bounded(row["cost"], row["low"], row["high"])
-        rows.append([*sides, mean, *line, *controls, number(row["spearman"])])
+        rows.append([*sides, mean, *line, *beside, number(row["spearman"])])
     return f"{heading}\n{grid(rows)}\n{LEGEND}"
 
 

@@ -17,7 +17,7 @@ PHOTOGRAPHS = "The 95% intervals over photographs leave out one photograph at a 
 
 ABOUT = (
     "The 95% intervals leave out one photograph at a time: they are about other photographs, not "
-    "other trainings."
+    "other trainings. They are symmetric, so that an end may lie beyond what a quantity can be."
 )
 
 

@@ -303,7 +303,7 @@ def _check_different(requests: Sequence[ModelRequest]) -> None:
         same = (Path(request.path).resolve(), request.options)
         if same in seen:
             second = f"{stem(request.path)}#2"
-            example = f"--sigma {second}=25 for a noise-conditional network"
+            example = f"--wrap {second}=normalize"
             if request.options.factory:
                 example = "--arg KEY=VALUE behind its --model"
             raise BadInput(

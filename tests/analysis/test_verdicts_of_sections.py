@@ -126,12 +126,12 @@ def test_error() -> None:
     how: dict[str, Any] = {"noises": ["gaussian:40", "speckle:0.05"], "noise_draws": 2}
     function = analysis.error.decompose
     text = function(networks(), images=scenes(PHOTOGRAPHS), **COMMON, **how).sentences()
-    (mirrored,) = (t for t in text if t.startswith("In the mean") and "`mirrored` - `own`" in t)
+    (mirrored,) = (t for t in text if t.startswith("Averaged over") and "`mirrored` - `own`" in t)
     assert mirrored.endswith(": not shown.")
-    (blur,) = (t for t in text if t.startswith("In the mean") and "`blur` - `own`" in t)
-    assert "by damage (shown)" in blur or blur.endswith("by leak: shown.")
+    (blur,) = (t for t in text if t.startswith("Averaged over") and "`blur` - `own`" in t)
+    assert "from damage (shown)" in blur or blur.endswith("from leak: shown.")
     text = function(networks(), images=scenes(FEW), **COMMON, **how).sentences()
-    assert all(t.endswith(f": {TOO_FEW}.") for t in text if t.startswith("In the mean"))
+    assert all(t.endswith(f": {TOO_FEW}.") for t in text if t.startswith("Averaged over"))
 
 
 class Brighter(nn.Module):

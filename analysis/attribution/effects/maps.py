@@ -35,8 +35,8 @@ def others(crops: list[Crop], crop: Crop) -> list[Crop]:
     found = [other for other in crops if (other.scene or other.image) != own]
     if not found:
         raise BadInput(
-            f"all crops are of {own}: blocks are replaced by patches of other photographs; give "
-            "two or more (--images, --limit)"
+            f"all crops are of one photograph, {own}: blocks are replaced by patches of other "
+            "photographs; give two or more (--images, --limit)"
         )
     return found
 

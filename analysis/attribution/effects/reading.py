@@ -20,9 +20,9 @@ from mtd.utils.messages import plural, verb
 
 LEGEND = """\
 PSNR: of the window, in dB, with nothing replaced. outside: share of the absolute effects that is of
-blocks outside the window. Of these alone, negative: share of blocks whose replacement raised the
-PSNR; 90% in px: pixels by which the window must be widened on every side to hold 90% of them. sum
-inside, outside: of the effects of all blocks inside the window and outside, in dB."""
+blocks outside the window. Of these alone, negative: the share due to blocks whose replacement
+raised the PSNR; 90% in px: pixels by which the window must be widened on every side to hold 90% of
+them. sum inside, outside: of the effects of all blocks inside the window and outside, in dB."""
 
 BORDER = 0.1
 """Share of the effects outside the window, of blocks at the border, from which on maps are cut."""
@@ -76,7 +76,8 @@ def by_noise(frame: pd.DataFrame) -> list[str]:
         return []
     return [
         "Sum of the effects of all blocks outside the window, mean over crops (without an "
-        f"interval): {'; '.join(each)}."
+        f"interval): {'; '.join(each)}. Blocks are replaced one at a time: this is not the effect "
+        "of replacing all of them."
     ]
 
 

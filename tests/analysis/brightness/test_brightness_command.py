@@ -288,7 +288,7 @@ def test_the_figure_has_a_panel_for_each_noise_and_the_clean_images_in_it(folder
     "arguments, message",
     [
         (["--noise", "gausian:15"], "did you mean gaussian"),
-        (["--noise", "gaussian:15", "--noise", "gaussian:15"], "each noise once"),
+        (["--noise", "gaussian:15", "--noise", "gaussian:15"], "given twice"),
         (["--limit", "0"], "from 1 up"),
         (["clean.pth"], "a model is named 'clean'; rename the file"),
     ],

@@ -326,7 +326,7 @@ def test_a_pair_of_spandrel(tmp_path):
             "a and b: different classes",
         ),
         ({"a": nn.Identity(), "b": nn.Identity()}, "no convolution or linear layer"),
-        ({"a": stack(0), "b": "classical:blur:1"}, "it is no network"),
+        ({"a": stack(0), "b": "classical:blur:1"}, "it is not a neural network"),
     ],
 )
 def test_two_networks_of_one_architecture_are_needed(models, message):

@@ -306,7 +306,7 @@ def test_crops_with_the_same_pixels_count_once(folder):
         (["plain.pth", "plain.pth"], "given twice"),
         (["empty.pth"], "damaged or not a PyTorch checkpoint"),
         (["plain.pth", "--noise", "gausian:15"], "did you mean gaussian"),
-        (["plain.pth", "--noise", "gaussian:15", "--noise", "gaussian:15.0"], "each noise once"),
+        (["plain.pth", "--noise", "gaussian:15", "--noise", "gaussian:15.0"], "given twice"),
         (
             ["plain.pth", "--layers", "conv_frist"],
             "plain: layer 'conv_frist' matches no module; did you mean",

@@ -35,15 +35,16 @@ def test_refused_where_layers_or_gradients_are_needed(
         code, out, err = in_process(main, "hidden.pth", model, *FEW)
         shown = model.removesuffix(".pth")
         assert (code, out) == (2, "") and err == (
-            f"error: {shown}: it is no network, without layers and gradients: leave it out, or use "
-            "analysis.generalization\n"
+            f"error: {shown}: it is not a neural network and has no layers or gradients: leave it "
+            "out, or use analysis.generalization, analysis.error or analysis.attribution --map "
+            "cem\n"
         )
     assert not (pair / "runs").exists()
 
 
 def test_refused_in_a_comparison(pair: Path) -> None:
     models = [str(pair / "plain.pth"), str(pair / "hidden.pth"), "classical:blur:1", "classical:tv"]
-    with pytest.raises(BadInput, match=r"^classical:(blur:1|tv): (it is no network|the noise)"):
+    with pytest.raises(BadInput, match=r"^classical:(blur:1|tv): (it is not a neural|the noise)"):
         analysis.compare.correlate(models, crop=16, limit=3, progress=False)
 
 
@@ -93,5 +94,5 @@ def test_a_report_has_classical_models_where_no_layers_are_needed(
     assert list(requests.from_json(requests.to_json(given), "a report")) == given
     alone = requests.of(["classical:blur:1", "classical:median:5"], settings)
     plan = report_plan.make(alone, settings, lpips=False)
-    with pytest.raises(BadInput, match=r"^section cka: classical:blur:1: it is no network"):
+    with pytest.raises(BadInput, match=r"^section cka: classical:blur:1: it is not a neural"):
         plan.jobs(["cka"])

@@ -165,7 +165,7 @@ def test_suites_and_trained_noises_take_it(tiny_pair, tmp_path):
         ),
         (("--noise", "gaussian:=poison:3"), "no kind 'poison'; did you mean poisson"),
         (("--noise", "poisson:=gaussian:3"), "expected gaussian:= and a synthetic noise"),
-        ((*noise_options("gaussian:=poisson:3", "gaussian:=poisson:3.0"),), "each noise once"),
+        ((*noise_options("gaussian:=poisson:3", "gaussian:=poisson:3.0"),), "given twice"),
         (("--noise", "isp", "--in-distribution", "plian=gaussian:=isp"), "no model 'plian'; did"),
         (("--noise", "isp", "--in-distribution", "gausian:=isp"), "noise 'gausian:=isp'"),
     ],

@@ -168,7 +168,7 @@ def test_interrupt_from_the_keyboard(folder):
     os.kill(process.pid, signal.SIGINT)
     done = process.done()
     assert done.returncode == 130
-    told = r"cached results? (is|are) kept in run; --resume goes on with them"
+    told = r"cached results? (is|are) kept in run; use --resume to continue with them"
     assert re.search(told, done.stderr) and "Traceback" not in done.stderr
 
 

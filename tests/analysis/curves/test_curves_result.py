@@ -60,7 +60,7 @@ def test_default_noises_are_the_shared_ones():
         ({"smooth": -0.1}, "smooth -0.1: expected a number from 0 to below 1"),
         ({"noises": []}, r"noises \(\): give at least one"),
         ({"in_distribution": 15}, "in_distribution 15: expected several of: a text"),
-        ({"attention_mask": "no"}, "attention_mask 'no': expected auto or on or off"),
+        ({"attention_mask": "no"}, "attention_mask 'no': expected auto, on or off"),
         ({"smoth": 0.5}, "did you mean smooth"),
     ],
 )

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import torch
 from scipy import ndimage, stats
+from torch import nn
 
 import mtd
 from analysis.commands.command import run_arguments
@@ -306,3 +307,20 @@ def test_plots_take_and_return_axes(linear):
     with pytest.raises(BadInput, match="'gaussian:3'"):
         result.plot_parts(noise="gaussian:3")
     assert isinstance(result.difference, pd.DataFrame)
+
+
+class Random(nn.Module):
+    """Its output is another one each time."""
+
+    def forward(self, x):
+        return x * (torch.rand_like(x) > 0.3)
+
+
+def test_a_network_with_random_outputs_is_refused() -> None:
+    with pytest.raises(BadInput, match="another one each time"):
+        decompose(
+            {"random": Random()},
+            images=[np.full((16, 16, 3), 99, np.uint8)],
+            crop=16,
+            progress=False,
+        )

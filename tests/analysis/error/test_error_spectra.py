@@ -105,4 +105,6 @@ def test_the_cutoff_lies_between_rings():
     gains = np.array([[1, 0.8, 0.4], [1, 1, 0.9], [0.2, 0.1, 0.1], [1, 0.3, 0.9]])
     found = spectra.cutoff(gains, frequencies, 0.6)
     assert found[[0, 2]] == pytest.approx([0.25, 0.1]) and np.isnan(found[1])
-    assert found[3] == pytest.approx(0.1 + 0.1 * 0.4 / 0.7)
+    assert np.isnan(found[3])
+    notch = spectra.cutoff(np.array([1, 0.3, 0.9, 0.5]), np.array([0.1, 0.2, 0.3, 0.4]), 0.6)
+    assert notch == pytest.approx(0.375)  # not where it is below for the first time

@@ -95,7 +95,7 @@ def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message)
 
 
 def test_a_classical_denoiser_is_refused():
-    with pytest.raises(BadInput, match="no network"):
+    with pytest.raises(BadInput, match="not a neural network"):
         stitch_models("classical:median:3", images(), **HOW)
 
 
@@ -167,12 +167,14 @@ def rows(photographs: int) -> pd.DataFrame:
 
 def test_layers_where_cost_and_cka_disagree_are_named_if_shown():
     costly, harmless = reading.disagreements(rows(12))
-    assert "that is shown: 1 of 3 stitches, one (" in costly
+    assert "(not corrected for 3 stitches): 1 of 3 stitches, one (" in costly
     assert "CKA 0.950, cost 1.00 dB [0.95, 1.05]" in costly
     assert "1 of 3 stitches, two (" in harmless and "three" not in costly + harmless
     assert all("too few images" in text for text in reading.disagreements(rows(9)))
     (*_, anything) = reading.disagreements(rows(12).assign(floor_cost=0.0))
-    assert anything.startswith("In 1 of these 1 the map fitted to other photographs")
+    assert anything.startswith("In 1 of these 1 a map fitted to other photographs")
+    better = rows(12).assign(cost=-1.0, low=-1.05, high=-0.95)  # not harmless: the output changes
+    assert all("none of 3 stitches" in text for text in reading.disagreements(better))
     wide = rows(12).assign(low=-9.0, high=9.0)
     assert all("none of 3 stitches" in text for text in reading.disagreements(wide))
 

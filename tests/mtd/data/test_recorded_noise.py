@@ -169,7 +169,7 @@ def test_a_run_refuses_what_does_not_match_and_writes_nothing(pair, monkeypatch,
     code, out, err = in_process(cka_command.main, *arguments, "--noise", "gaussian:15")
     assert code == 2 and "no noisy version of 1.png" in err and not out
     code, out, err = in_process(cka_command.main, *arguments, "--noise", "folder:noisy/")
-    assert code == 2 and "each noise once" in err and not out
+    assert code == 2 and "given twice" in err and not out
     assert not Path("runs").exists()
 
 
