@@ -284,8 +284,8 @@ def test_trainings_are_averaged(tmp_path):
     [
         (["--side", "10"], "--side 10: expected a multiple of --block, 4"),
         (["--patches", "2"], "--patches 2: expected as many as --coarse, 3, or more"),
-        (["--steps", "9"], "--steps 9: only for --map lam alone"),
-        (["--map", "lam"], "--block 4: only for --map cem alone"),
+        (["--steps", "9"], "--steps 9: only for --map lam;"),
+        (["--map", "lam"], "--block 4: only for --map cem;"),
         (["--map", "cam"], "expected lam or cem"),
         (["--limit", "1"], "blocks are replaced by patches of other photographs"),
         (["--block", "0"], "from 1 up"),

@@ -156,7 +156,7 @@ def test_an_unfinished_run_is_not_thrown_away(folder, in_process, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run()
     code, _, err = in_process(cka_command.main, *RUN, "--output-dir", "run")
-    assert code == 2 and "holds 4 cached results of this very run: --resume goes on" in err
+    assert code == 2 and "holds 4 cached results of this very run: use --resume to continue" in err
     assert len(list((folder / "run/cache").glob("*.safetensors"))) == 4
 
 
@@ -185,7 +185,7 @@ def test_full_disk_is_one_line_and_keeps_what_is_finished(folder, in_process, mo
     monkeypatch.setattr(atomic_write, "write", write)
     code, _, err = in_process(cka_command.main, *RUN, "--output-dir", "run")
     assert code == 2 and len(err.splitlines()) == 1 and "No space left" in err
-    assert "6 cached results are kept in run; --resume goes on" in err
+    assert "6 cached results are kept in run; use --resume to continue" in err
     assert len(list((folder / "run/cache").iterdir())) == 6  # but for manifest, log and the last
     code, _, _ = in_process(cka_command.main, *RUN, "--output-dir", "run", "--resume")
     assert code == 0 and contents(folder / "run") == reference

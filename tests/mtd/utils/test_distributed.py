@@ -151,7 +151,7 @@ def test_an_error_late_in_one_process_ends_all_of_them_with_one_line(pair, reaso
     done = two_processes(*arguments, "--output-dir", "run", reason, cwd=pair)
     errors = [text for text in done.stderr.splitlines() if text.startswith(("error", "failed"))]
     assert done.returncode != 0 and len(errors) == 1, done.stderr
-    assert errors[0].startswith(line) and "--resume goes on" in errors[0]
+    assert errors[0].startswith(line) and "use --resume to continue" in errors[0]
     assert "Traceback" not in done.stderr
     assert 5 <= len(list((pair / "run/cache").glob("*.safetensors"))) < 150
 
