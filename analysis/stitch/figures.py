@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -17,16 +18,19 @@ from mtd.utils.messages import plural
 
 LABELS = {"cost": "cost (dB)", "cka": "linear CKA"}
 
-LINEAR = 0.1
+LINEAR = 1.0
 """Costs up to this many dB are on a linear scale, beyond on a logarithmic one."""
 
-TICKS = (-10, -3, -1, -0.3, -0.1, 0, 0.1, 0.3, 1, 3, 10, 30, 100)
+TICKS = (-100, -30, -10, -3, -1, -0.5, 0, 0.5, 1, 3, 10, 30, 100)
 
-MOST = 4
-"""Panels in a row of the figure."""
+FEW = 4
+"""Up to so many panels are in rows of two, more in rows of three."""
+
+LETTERS = 14
+"""Characters of the heading's font per inch."""
 
 DASHES = ("-", "--", (0, (6, 1, 1, 1)), (0, (2, 1)))
-"""Of the senders of one receiver."""
+"""Of the senders, by their place among all models."""
 
 CONTROLS = {"floor_cost": ":", "ceiling_cost": "-."}
 """Dashes of the controls' thin lines."""
@@ -56,27 +60,28 @@ def titled(part: pd.DataFrame) -> str:
     row = part.iloc[0]
     if row.kind == "noises":
         return f"same model: features under\n{row.noise_sender} into {row.noise_receiver}"
-    return f"features of another model,\n{row.noise_receiver}"
+    return f"features of another model,\nboth under {row.noise_receiver}"
 
 
 def cost_over_depth(frame: pd.DataFrame) -> Figure:
-    """Cost over depth, and below it CKA of the same layers, a column for each two noises.
+    """Cost over depth, and below it CKA of the same layers, a panel for each two noises.
 
-    Colors are of the receiver. Bands are 95% intervals; thin lines are the floor, dotted, stitches
-    fitted to other photographs, and the ceiling, another draw of the receiver's noise.
+    Colors are of the receiver; where it has several senders, dashes are of these. Bands are 95%
+    intervals; thin lines are the floor, dotted, stitches fitted to other photographs, and the
+    ceiling, dash-dotted, another draw of the receiver's noise.
 
     Args:
         frame: stitch.csv, see `analysis.stitch.tables.table`.
     """
     parts = panels(frame)
     models = list(dict.fromkeys([*frame.sender, *frame.receiver]))
-    columns = min(MOST, len(parts))
+    columns = min(2 if len(parts) <= FEW else 3, len(parts))
     rows = -(-len(parts) // columns)
     longest = int(frame["index"].max()) + 1
-    width = max(3.4, 1.0 + 0.2 * longest)
-    size = (width * columns + 0.4, 5.6 * rows + 1.0)
-    figure = Figure(figsize=size, dpi=DPI, layout="constrained")
-    grid = figure.subplots(2 * rows, columns, squeeze=False, sharex="col", sharey="none")
+    width = max(3.7, 1.0 + 0.2 * longest) * columns + 0.4
+    figure = Figure(figsize=(width, 4.9 * rows + 1.0), dpi=DPI, layout="constrained")
+    heights = [1.7, 1] * rows
+    grid = figure.subplots(2 * rows, columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     for place in range(rows * columns):
         top, bottom = (grid[2 * (place // columns) + k, place % columns] for k in (0, 1))
         if place >= len(parts):
@@ -90,27 +95,34 @@ def cost_over_depth(frame: pd.DataFrame) -> Figure:
                 axes.set_ylabel(LABELS[column], fontsize=9)
         top.set_title(titled(parts[place]), fontsize=9)
         top.tick_params(labelbottom=False)
-    figure.suptitle(heading(frame, models), fontsize=10)
+        top.set_xlabel("")
+    figure.suptitle(heading(frame, models, int(LETTERS * width)), fontsize=9)
     model_styles.add(figure, models)
     return figure
 
 
-def heading(frame: pd.DataFrame, models: Sequence[str]) -> str:
-    """What the figure shows, in lines."""
+def heading(frame: pd.DataFrame, models: Sequence[str], letters: int = 120) -> str:
+    """What the figure shows, in lines of so many letters at most."""
     first = frame.iloc[0]
     lines = [
         "What it costs to feed other features into the rest of a network, layer by layer; "
         "color: the receiver"
     ]
     if frame[["floor_cost", "ceiling_cost"]].notna().any().any():
-        lines.append(
+        lines += [
             "thin: the receiver's own features, dotted with the map fitted to other photographs "
-            "(floor), dash-dotted under another draw of its noise (ceiling)"
+            "(floor),",
+            "dash-dotted under another draw of its noise (ceiling)",
+        ]
+    if frame.sender.nunique() > 2:
+        lines.append(
+            "line between models: the sender, in the order of the legend solid, dashed, "
+            "dash-dotted, dotted"
         )
     about = plural(int(first.crops), "crop")
     if frame.low.notna().any() and len(models) <= CROWDED:
         about += f"; bands: {bands(int(first.photographs))}"
-    return "\n".join([*lines, about])
+    return "\n".join(part for line in [*lines, about] for part in wrap(line, letters))
 
 
 def draw(axes: Axes, part: pd.DataFrame, column: str, models: Sequence[str]) -> None:
@@ -124,13 +136,14 @@ def draw(axes: Axes, part: pd.DataFrame, column: str, models: Sequence[str]) -> 
     """
     alike = part.groupby("index").layer_receiver.nunique().max() == 1
     whole = int(part["index"].max()) or 1
-    for place, (receiver, of) in enumerate(part.groupby("receiver", sort=False)):
+    for receiver, of in part.groupby("receiver", sort=False):
         look = style(str(receiver), models)
-        start = place if column == "cka" else 0  # the same both ways: dashes leave both visible
-        for k, (sender, curve) in enumerate(of.groupby("sender", sort=False)):
+        for sender, curve in of.groupby("sender", sort=False):
             x = curve["index"] if alike else curve.depth * whole
             label = str(receiver) if sender == receiver else f"{sender} into {receiver}"
-            line = {} if sender == receiver else {"ls": DASHES[(start + k) % len(DASHES)]}
+            # CKA is the same both ways: dashes leave both visible
+            dashed = sender != receiver and (column == "cka" or of.sender.nunique() > 1)
+            line = {"ls": DASHES[list(models).index(str(sender)) % len(DASHES)]} if dashed else {}
             axes.plot(x, curve[column], label=label, lw=1.2, **{**look, **line})  # type: ignore[arg-type]
             if column == "cost" and curve.low.notna().any() and len(models) <= CROWDED:
                 band = {"color": str(look["color"]), "alpha": 0.2, "lw": 0}
@@ -161,5 +174,5 @@ def set_scale(axes: Axes, frame: pd.DataFrame, column: str) -> None:
     axes.set_yscale("symlog", linthresh=LINEAR)
     axes.set_yticks(TICKS, [f"{tick:g}" for tick in TICKS], fontsize=8)
     axes.set_yticks([], minor=True)
-    axes.set_ylim(min(1.4 * low, -0.03), max(1.4 * high, LINEAR))
+    axes.set_ylim(min(1.4 * low, -0.2), max(1.4 * high, LINEAR))
     axes.axhline(0, color="0.4", lw=0.8, zorder=0)

@@ -243,3 +243,17 @@ def test_panels_are_of_the_same_noises():
     parts = figures.panels(frame)
     assert [len(part) for part in parts] == [len(frame) / 2] * 2
     assert "gaussian:50 into gaussian:15" in figures.titled(parts[0])
+    figure = figures.cost_over_depth(frame)
+    top, _, cka, _ = figure.axes  # both panels in a row, CKA below the cost
+    assert figures.titled(parts[0]) == top.get_title() and not top.get_xlabel()
+    assert (top.get_ylabel(), cka.get_ylabel()) == ("cost (dB)", "linear CKA")
+
+
+def test_dashes_are_of_the_sender_where_a_receiver_has_several():
+    models = {name: small_network(seed) for seed, name in enumerate("abc")}
+    how = {**HOW, "noises": "gaussian:15", "layers": ["2"], "controls": False}
+    result = stitch_models(models, images(), **how)
+    lines = {line.get_label(): line for line in result.plot_cost(kind="models").get_lines()}
+    assert lines["a into b"].get_linestyle() == "-" and lines["b into a"].get_linestyle() == "--"
+    assert lines["b into a"].get_color() == lines["c into a"].get_color()
+    assert "the sender, in the order of the legend" in figures.heading(result.stitch, list("abc"))
