@@ -102,7 +102,7 @@ def manifest(inputs: RunInputs, settings: CKASettings, observer: Representations
         "unit": settings.unit,
         "positions": settings.positions if settings.unit == "position" else None,
         "permutations": settings.permutations,
-        "intervals": observer.leave_out,
+        "intervals": observer.leave_out if settings.measure == "cka" else settings.intervals,
         "least": settings.least,
     }
 

@@ -33,6 +33,7 @@ from analysis.engine.layers import is_output, last_quarter, module_path
 from analysis.engine.observer import Batch, View
 from analysis.engine.run import batches
 from analysis.stats import permutation
+from analysis.stats.jackknife import LEAST
 from mtd.data.crops import Crop
 from mtd.networks.layer_roles import LayerRoles
 from mtd.utils.distributed import Ranks
@@ -189,19 +190,24 @@ def similarities(
 
 def measured(found: Similarities, observer: Representations, settings: CKASettings) -> Similarities:
     """The values of another measure than CKA, in the first process."""
-    comparison, across = found.comparison, deranged(observer.crops().photographs)
+    crops, comparison = observer.crops(), found.comparison
+    across = deranged(crops.photographs)
+    left_out = list(dict.fromkeys(crops.photographs)) if settings.intervals else []
+    left_out = left_out if len(left_out) >= LEAST else []
+    members = [crops.of(photograph) for photograph in left_out]
     if MEASURES[settings.measure].unit == "image":
         (grams,) = observer.gathered_grams()
         if not observer.ranks.first:
             return found
-        values = from_grams(settings.measure, grams, comparison.plan.cells, across)
+        values = from_grams(settings.measure, grams, comparison.plan.cells, across, members)
     else:
         if not observer.ranks.first:
             return found
         features = observer.features(comparison.rows)
-        values = from_features(settings.measure, features, comparison.plan.cells, across)
+        values = from_features(settings.measure, features, comparison.plan.cells, across, members)
     return replace(
         found,
+        comparison=replace(comparison, photographs=left_out),
         blocks=values.blocks,
         pairs=values.pairs,
         across=values.across,
@@ -257,10 +263,10 @@ def tables_and_quarters(
     if inputs.controls is not None and inputs.controls.controls.floor:
         of = inputs.controls.controls.of_models(inputs.trainings)
         written["controls.csv"] = control_tables.cells(blocks, of, measure)
-    if comparison.photographs:
+    if photographs := similar.comparison.photographs:
         written["quarter_difference.csv"] = cka_tables.quarter_difference(means, several)
         written["difference.csv"] = cka_tables.difference(blocks)
-        written["influence.csv"] = cka_tables.influence(blocks, comparison.photographs)
+        written["influence.csv"] = cka_tables.influence(blocks, photographs)
     return written, means
 
 

@@ -16,12 +16,13 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from analysis.cka.transport import transport
 from analysis.stats.arrays import as_tensor
 from mtd.utils.errors import BadInput
 
@@ -33,9 +34,6 @@ EXPLAINED = 0.99
 
 NEGLIGIBLE = 1e-6
 """A direction whose standard deviation is below this share of the largest is rounding."""
-
-COPIES = 1024
-"""Most copies of neurons with which soft matching is an assignment; beyond it, a linear program."""
 
 NOT_FINITE = "its activations are not finite"
 CONSTANT = "its activations are the same in all samples"
@@ -199,20 +197,51 @@ def _other_widths(a: Prepared, b: Prepared) -> str:
     return "" if p == q else f"{p} and {q} features have no cosine"
 
 
+class Decomposed(NamedTuple):
+    """U (n, k), S (k,), Vᵀ (k, p) of features with their mean removed; see the head of this file.
+
+    Directions that are rounding alone are left out; `reason` is why there are none at all.
+    """
+
+    u: Tensor
+    s: Tensor
+    vt: Tensor
+    reason: str = ""
+
+
+def decomposed(x: Tensor) -> Decomposed:
+    """The singular value decomposition of features (n, p) with their mean removed."""
+    if not bool(x.isfinite().all()):
+        return Decomposed(x[:, :0], x[0, :0], x[:0], NOT_FINITE)
+    centered = x - x.mean(0)
+    if not bool(centered.abs().amax() > NEGLIGIBLE * NEGLIGIBLE * x.abs().amax()):
+        return Decomposed(x[:, :0], x[0, :0], x[:0], CONSTANT)
+    u, s, vt = torch.linalg.svd(centered, full_matrices=False)
+    kept = explaining(s, 1.0)
+    return Decomposed(u[:, :kept], s[:kept], vt[:kept])
+
+
+def explaining(s: Tensor, share: float) -> int:
+    """How many of the falling singular values explain a share of the variance, rounding aside."""
+    kept = int((s > NEGLIGIBLE * s[0]).sum())
+    if share < 1:
+        shares = s.square().cumsum(0) / s.square().sum()
+        kept = min(kept, 1 + int((shares < share).sum()))
+    return kept
+
+
+def enough(samples: int, directions: int) -> bool:
+    """Whether canonical correlations are below 1 where features have nothing in common."""
+    return samples > 2 * directions
+
+
 def _directions(x: Tensor, explained: float = 1.0, loadings: bool = False) -> Prepared:
     """Orthonormal directions of the centered features, all or those of most variance."""
-    if not bool(x.isfinite().all()):
-        return _without(x, NOT_FINITE)
-    mean = x.mean(0)
-    centered = x - mean
-    if not bool(centered.abs().amax() > NEGLIGIBLE * NEGLIGIBLE * x.abs().amax()):
-        return _without(x, CONSTANT)
-    u, s, vt = torch.linalg.svd(centered, full_matrices=False)
-    kept = int((s > NEGLIGIBLE * s[0]).sum())
-    if explained < 1:
-        shares = s.square().cumsum(0) / s.square().sum()
-        kept = min(kept, 1 + int((shares < explained).sum()))
-    if len(x) <= 2 * kept:
+    u, s, vt, reason = decomposed(x)
+    if reason:
+        return _without(x, reason)
+    kept = explaining(s, explained)
+    if not enough(len(x), kept):
         return _without(
             x,
             f"{len(x)} samples of {kept} directions: with no more than two samples a direction "
@@ -222,28 +251,26 @@ def _directions(x: Tensor, explained: float = 1.0, loadings: bool = False) -> Pr
     return replace(of, loadings=s[:kept, None] * vt[:kept]) if loadings else of
 
 
-def _correlations(a: Prepared, b: Prepared) -> Tensor:
-    rho: Tensor = torch.linalg.svdvals(a.values.mT @ b.values)
-    return rho.clamp(max=1.0)
+def mean_correlation(products: Tensor) -> float:
+    """The mean canonical correlation, of products UₓᵀU_y (k, l)."""
+    return float(torch.linalg.svdvals(products).clamp(max=1.0).mean())
 
 
-def _mean_correlation(a: Prepared, b: Prepared) -> float:
-    return float(_correlations(a, b).mean())
+def mean_square(products: Tensor) -> float:
+    """The mean squared canonical correlation, of products UₓᵀU_y (k, l)."""
+    return min(float(products.square().sum() / min(products.shape)), 1.0)
 
 
-def _mean_square(a: Prepared, b: Prepared) -> float:
-    return min(float((a.values.mT @ b.values).square().sum() / _smaller(a, b)), 1.0)
-
-
-def _smaller(a: Prepared, b: Prepared) -> int:
-    return min(a.values.shape[1], b.values.shape[1])
-
-
-def _weighted(a: Prepared, b: Prepared) -> float:
-    left, rho, _ = torch.linalg.svd(a.values.mT @ b.values, full_matrices=False)
+def weighted(products: Tensor, loadings: Tensor) -> float:
+    """The weighted mean of canonical correlations, of UₓᵀU_y (k, l) and UₓᵀX (k, p)."""
+    left, rho, _ = torch.linalg.svd(products, full_matrices=False)
     # ⟨hᵢ, xⱼ⟩ = Lᵢᵀ Uₓᵀ X, of which Uₓᵀ X are the loadings
-    weights = (left.mT @ a.loadings).abs().sum(1)
+    weights = (left.mT @ loadings).abs().sum(1)
     return float((weights * rho.clamp(max=1.0)).sum() / weights.sum())
+
+
+def _products(a: Prepared, b: Prepared) -> Tensor:
+    return a.values.mT @ b.values
 
 
 def _standardized(x: Tensor) -> Prepared:
@@ -259,53 +286,19 @@ def _standardized(x: Tensor) -> Prepared:
     return Prepared(scaled / scaled.norm(dim=0), x[:0])
 
 
-def _matched(a: Prepared, b: Prepared) -> float:
-    correlations = (a.values.mT @ b.values).cpu().numpy()
-    return float(np.clip(transport(correlations), -1.0, 1.0))
-
-
-def transport(gain: np.ndarray) -> float:
-    """The largest Σ Tᵢⱼ gainᵢⱼ over T ≥ 0 with row sums 1/p and column sums 1/q.
-
-    With m = lcm(p, q), each row copied m/p times and each column m/q times, it is an assignment,
-    since the extreme points of doubly stochastic matrices are permutations (Birkhoff); with more
-    than `COPIES` copies, it is solved as a linear program.
-
-    Args:
-        gain: (p, q).
-
-    >>> transport(np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]))
-    0.8333333333333334
-    """
-    p, q = gain.shape
-    copies = math.lcm(p, q)
-    if copies > COPIES and p != q:
-        return _by_linear_program(gain)
-    from scipy.optimize import linear_sum_assignment
-
-    large = gain.repeat(copies // p, axis=0).repeat(copies // q, axis=1)
-    rows, columns = linear_sum_assignment(large, maximize=True)
-    return float(large[rows, columns].mean())
-
-
-def _by_linear_program(gain: np.ndarray) -> float:
-    from scipy import sparse
-    from scipy.optimize import linprog
-
-    p, q = gain.shape
-    rows = sparse.kron(sparse.eye_array(p), np.ones((1, q)))
-    columns = sparse.kron(np.ones((1, p)), sparse.eye_array(q))
-    sums = np.concatenate([np.full(p, 1 / p), np.full(q, 1 / q)])
-    equal = sparse.vstack([rows, columns]).tocsr()
-    solved = linprog(-gain.ravel(), A_eq=equal, b_eq=sums, method="highs")
-    assert solved.success, solved.message  # it always has a solution
-    return -float(solved.fun)
+def matched(correlations: Tensor) -> float:
+    """The score of the best transport, of correlations (p, q)."""
+    return float(np.clip(transport(correlations.cpu().numpy()), -1.0, 1.0))
 
 
 FEATURE_MEASURES = {
     "cosine": FeatureMeasure(_unit_rows, _cosine, _other_widths, least=1),
-    "cca": FeatureMeasure(_directions, _mean_square),
-    "svcca": FeatureMeasure(partial(_directions, explained=EXPLAINED), _mean_correlation),
-    "pwcca": FeatureMeasure(partial(_directions, loadings=True), _weighted),
-    "soft_matching": FeatureMeasure(_standardized, _matched),
+    "cca": FeatureMeasure(_directions, lambda a, b: mean_square(_products(a, b))),
+    "svcca": FeatureMeasure(
+        partial(_directions, explained=EXPLAINED), lambda a, b: mean_correlation(_products(a, b))
+    ),
+    "pwcca": FeatureMeasure(
+        partial(_directions, loadings=True), lambda a, b: weighted(_products(a, b), a.loadings)
+    ),
+    "soft_matching": FeatureMeasure(_standardized, lambda a, b: matched(_products(a, b))),
 }

@@ -13,7 +13,7 @@ from scipy.optimize import linprog
 from sklearn.cross_decomposition import CCA
 from sklearn.decomposition import PCA
 
-from analysis.cka import feature_measures
+from analysis.cka import transport as transports
 from analysis.cka.feature_measures import (
     FEATURE_MEASURES,
     mean_cosine,
@@ -21,8 +21,8 @@ from analysis.cka.feature_measures import (
     pwcca,
     soft_matching,
     svcca,
-    transport,
 )
+from analysis.cka.transport import transport
 from mtd.utils.errors import BadInput
 
 Array = np.ndarray
@@ -152,7 +152,7 @@ def test_transport_by_assignment_and_by_linear_program(shape, monkeypatch):
     gain = np.random.default_rng(0).normal(size=shape)
     expected = best_transport(gain)
     assert transport(gain) == pytest.approx(expected)
-    monkeypatch.setattr(feature_measures, "COPIES", 0)
+    monkeypatch.setattr(transports, "COPIES", 0)
     assert transport(gain) == pytest.approx(expected)
 
 

@@ -66,7 +66,14 @@ def test_other_measures_have_ceilings_and_floors(images, measure):
     u, v = (images.of("untrained 1 of plain", noise, LAST[0])[:, 0] for noise in NOISES)
     # of distances that are nearly equal, rounding decides on the ranks
     assert row.untrained == pytest.approx(similar(u, v), abs=1e-5 if measure != "rsa" else 1e-4)
-    assert math.isnan(row.normalised)  # without intervals
+
+    def of_rest(crops: list[int]) -> float:
+        return similar(x[crops], y[crops])
+
+    half = half_width(without(images, of_rest))
+    assert (row.low, row.high) == pytest.approx(
+        (row[measure] - half, row[measure] + half), abs=1e-4
+    )
 
 
 @pytest.mark.parametrize("measure", ["cosine", "cca", "svcca", "pwcca", "soft_matching"])
@@ -95,6 +102,26 @@ def test_measures_of_positions_have_ceilings_and_floors(samples, measure):
     assert row.untrained == pytest.approx(similar(u, v), abs=1e-4)
     cells = pd.read_csv(f"{measure}/{measure}.csv")
     assert cells.null.tolist() == pytest.approx([floor], abs=1e-4)
+
+    def of_rest(crops: list[int]) -> float:
+        return similar(flat("plain", a, crops), flat("plain", b, crops))
+
+    def floor_of_rest(crops: list[int]) -> float:
+        pairs = [(i, j) for i, j in zip(first, second, strict=True) if {i, j} <= set(crops)]
+        kept = list(zip(*pairs, strict=True))
+        return similar(flat("plain", a, kept[0]), flat("plain", b, kept[1]))
+
+    half = half_width(without(samples, of_rest))
+    assert (row.low, row.high) == pytest.approx(
+        (row[measure] - half, row[measure] + half), abs=1e-3
+    )
+    assert (cells.low[0], cells.high[0]) == (row.low, row.high)
+    controls = pd.read_csv(f"{measure}/controls.csv").query("control == 'floor'").iloc[0]
+    half = half_width(without(samples, floor_of_rest))
+    expected = floor - half, floor + half
+    assert (controls.low, controls.high) == pytest.approx(expected, abs=1e-3)
+    depth = pd.read_csv(f"{measure}/last_quarter.csv").iloc[0]
+    assert depth.photographs == 12 and depth.below_ceiling_low < depth.below_ceiling
 
 
 def depth_row(name: str, *options: str) -> pd.Series:
