@@ -21,7 +21,7 @@ should within 2%, and means of the diffusion index change by 0.1 at most."""
 MAPS = "attribution.safetensors"
 """The file of the maps in a run folder."""
 
-CROP = {"lam": 64, "cem": 96}
+CROP = {"lam": 64, "cem": 64}
 """Sides of crops in pixels unless one is given, by the kind of map."""
 
 SIDE = {"lam": 16, "cem": 32}

@@ -24,6 +24,7 @@ from analysis.text.intervals import about_intervals, illustration, photographs_o
 from analysis.text.markdown import bounded, code, codes, escaped, listed, number
 from analysis.text.model_kinds import kinds
 from analysis.text.terminal import grid, plural
+from mtd.utils.messages import verb
 
 Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
@@ -62,6 +63,7 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *influence(frames),
         *missing(frames),
         *cells_missing(frames),
+        *without_interval(frames),
         *few_permutations(manifest),
         *scope(frames, manifest),
     ]
@@ -203,6 +205,23 @@ def cells_missing(frames: Frames) -> list[str]:
     return [
         f"{plural(len(alone), 'pair')} of layers of {len(frame):,} without a value (column "
         f"`reason` of {column}.csv), the first: {alone.iloc[0]}."
+    ]
+
+
+def without_interval(frames: Frames) -> list[str]:
+    """How many pairs of layers have a value but no interval, although the run has intervals."""
+    frame = cells(frames)
+    column = measure(frame)
+    without = frame[column].notna() & frame.low.isna()
+    if column == "cka" or without.all() or not (count := int(without.sum())):
+        return []
+    why = "without one of the photographs they have no value"
+    if column == "soft_matching":
+        why = "their numbers of channels need a linear program for every photograph left out"
+    have = verb(count, "has", "have")
+    return [
+        f"{plural(count, 'pair')} of layers of {len(frame):,} {have} a value but no interval: "
+        f"{why}."
     ]
 
 

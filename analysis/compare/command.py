@@ -38,7 +38,7 @@ EXAMPLES = """\
   python -m analysis.compare a.pth b.pth c.pth d.pth e.pth
   python -m analysis.compare snapshots/*.pth --images photos --limit 200 --reference gaussian:50 \\
       --noise poisson:3.5 --noise spatial:60 --skip sensitivity
-  python -m analysis.compare runs/generalization-… runs/srga-… runs/cka-…
+  python -m analysis.compare runs/generalization-… runs/srga-… runs/cka-… runs/linear-…
 """
 
 
@@ -164,9 +164,10 @@ ANALYSIS = Analysis(
     name="compare",
     title="Indices against the PSNR drop",
     description="Compare SRGA, CKA between noises, separability, distances of distributions and "
-    "sensitivity of four or more models with their PSNR drop on unseen noise, by rank "
-    "correlations: does any index predict it? All are computed in one pass; given run folders, "
-    "their tables are read.",
+    "sensitivity of four or more models, leak and cutoff under the noise trained on, with their "
+    "PSNR drop on unseen noise, by rank correlations: does any index predict it? All are computed "
+    "in one pass; given run folders, their tables are read, those of linear, causal and stitch "
+    "too.",
     examples=EXAMPLES,
     settings=CompareSettings,
     load_inputs=load_inputs,
@@ -311,6 +312,17 @@ def correlate(
       `analysis.distributions`.
     - `sensitivity`: mean over the unseen noises of the output's gain, its relative change from the
       clean to the noisy image over that of the image. See `analysis.sensitivity`.
+    - `leak_share` and `cutoff`, under the noises trained on: the share of the MSE that is leaked
+      noise, and the frequency above which the content gain is below 1/√2 (0.5 if it never is). See
+      `analysis.error`. They are not held against `drop_leak` and `drop_damage`, which are computed
+      from the same errors.
+    - from run folders only: `effective_dimension` (share of all) and `affine_rest` under the noises
+      trained on, see `analysis.linear`; `recovery`, the largest by one branch, mean over the unseen
+      noises, see `analysis.causal`; `stitching_cost`, mean over layers and unseen noises of their
+      features in the network under the reference, in dB, see `analysis.stitch`.
+
+    `sensitivity`, `recovery` and `stitching_cost` need the clean images of the unseen noises, as
+    the drop does: they describe it, and predict nothing (column `describes`).
 
     Means are over those unseen noises under which every model has a value; `notes` says so if
     there are others.

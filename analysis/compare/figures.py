@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.commands.index import Index
-from analysis.compare.predictors import DROP, TARGETS, indices
+from analysis.compare.candidates import among
+from analysis.compare.predictors import DROP, TARGETS
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import DPI, style
 from analysis.text.markdown import number
@@ -73,7 +74,7 @@ def figure(
     frame: pd.DataFrame, correlations: pd.DataFrame, single: pd.DataFrame | None = None
 ) -> Figure:
     """The PSNR drop against every index."""
-    chosen = [index for index in indices().values() if index.name in frame]
+    chosen = [one.index for one in among(frame)]
     columns = min(3, len(chosen))
     rows = -(-len(chosen) // columns)
     drawn = Figure(figsize=(4 * columns, 3.6 * rows + 0.6), dpi=DPI, layout="constrained")

@@ -12,6 +12,7 @@ import pandas as pd
 from analysis.commands.index import Index
 from analysis.commands.registry import analyses, analysis
 from analysis.commands.trainings import TRAINING
+from analysis.compare.candidates import candidates, kinds
 from analysis.compare.outcomes import ERROR, OUTCOMES, outcomes
 from analysis.compare.runs import Run, difference
 from analysis.stats.trainings import half_width
@@ -50,7 +51,7 @@ def read_runs(paths: Sequence[Path]) -> list[Run]:
     Raises:
         BadInput: no run folder, a damaged one, or one of an analysis without an index.
     """
-    return [Run.read(path, (PREDICTED, ERROR, *indices())) for path in paths]
+    return [Run.read(path, dict.fromkeys((PREDICTED, ERROR, *kinds()))) for path in paths]
 
 
 def gather(runs: Sequence[Run]) -> pd.DataFrame:
@@ -183,7 +184,7 @@ def with_intervals(frame: pd.DataFrame, single: pd.DataFrame) -> pd.DataFrame:
 
 def known() -> list[str]:
     """The columns of all indices."""
-    return [index.name for index in indices().values()]
+    return [one.index.name for one in candidates()]
 
 
 def untrained_column(name: str) -> str:
@@ -194,9 +195,9 @@ def untrained_column(name: str) -> str:
 def measured(
     by_kind: Mapping[str, Sequence[Run]],
 ) -> Iterator[tuple[str, Index, pd.DataFrame]]:
-    """Every analysis that the runs hold, its index, and values: models by unseen noises."""
+    """Every index that the runs hold, its analysis, and values: models by noises."""
     predicted = by_kind[PREDICTED][0]
-    for kind, index in indices().items():
+    for kind, index in ((one.kind, one.index) for one in candidates()):
         if kind in by_kind:
             parts = [by_noise(run, index.read, index, predicted.trained) for run in by_kind[kind]]
             yield kind, index, pd.concat(parts).reindex(list(predicted.models))
@@ -275,8 +276,8 @@ def grouped(runs: Sequence[Run]) -> dict[str, list[Run]]:
         by_kind.setdefault(run.kind, []).append(run)
     if PREDICTED not in by_kind:
         raise BadInput(f"no run of analysis.{PREDICTED} among them: PSNR drops are taken from it")
-    if not set(by_kind) & set(indices()):
-        raise BadInput(f"no index: give a run of {', '.join(sorted(indices()))}")
+    if not set(by_kind) & set(kinds()):
+        raise BadInput(f"no index: give a run of {', '.join(sorted(kinds()))}")
     predicted = by_kind[PREDICTED][0]
     for run in runs:
         if run is not predicted and (what := difference(predicted, run)):
@@ -292,7 +293,7 @@ def check_references(by_kind: Mapping[str, Sequence[Run]]) -> None:
         BadInput: a run has another reference, or not that of the other runs of its analysis.
     """
     predicted = by_kind[PREDICTED][0]
-    for kind in (kind for kind, index in indices().items() if index.from_reference):
+    for kind in dict.fromkeys(one.kind for one in candidates() if one.index.from_reference):
         expected, source = predicted.trained, predicted
         for run in by_kind.get(kind, ()):
             if expected and run.reference not in expected:

@@ -11,9 +11,9 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands import training_noises
+from analysis.compare.candidates import among, candidates
 from analysis.compare.outcomes import DAMAGE, LEAK, OUTCOMES
 from analysis.compare.predictors import DROP, PREDICTED, TARGETS, UNSEEN, targets
-from analysis.compare.predictors import indices as known_indices
 from analysis.stats.paired_tests import LEVEL
 from analysis.stats.rank_correlation import EXACT
 from analysis.stats.trainings import LEAST as LEAST_TRAININGS
@@ -31,7 +31,7 @@ NEARLY = 0.9
 
 def labelled(name: str) -> str:
     """The label of an index."""
-    return next((index.label for index in known_indices().values() if index.name == name), name)
+    return next((one.index.label for one in candidates() if one.index.name == name), name)
 
 
 WORDS = {DROP: "PSNR drop", UNSEEN: "unseen", LEAK: "by leak", DAMAGE: "by damage"}
@@ -48,6 +48,8 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *main(frames),
         *target(correlations, UNSEEN),
         *(text for name in OUTCOMES for text in target(correlations, name)),
+        *describing(correlations),
+        *coupled(correlations),
         *least(correlations),
         *groups(manifest),
         "Intervals and p-values treat models as independent, which snapshots or variants of one "
@@ -65,7 +67,7 @@ def main(frames: Frames) -> list[str]:
 def terminal_table(frames: Frames, manifest: Manifest) -> str:
     """Indices of every model, and the rank correlations, for the terminal."""
     frame = frames["compare"]
-    names = [index.name for index in known_indices().values() if index.name in frame]
+    names = [one.index.name for one in among(frame)]
     given = list(targets(frame))
     rows = [["model", *(WORDS[name] for name in given), *names]]
     for row in frame.to_dict("records"):
@@ -166,6 +168,33 @@ def target(correlations: pd.DataFrame, name: str) -> list[str]:
     return [
         f"Correlation with the {what}, p corrected by Holm: shown for {'; '.join(each)}.{end}",
         *control,
+    ]
+
+
+def describing(correlations: pd.DataFrame) -> list[str]:
+    """Which indices need the clean images of the unseen noises, as the drop does."""
+    if "describes" not in correlations:
+        return []
+    names = dict.fromkeys(correlations["index"][correlations.describes.astype(bool)])
+    if not names:
+        return []
+    return [
+        "Computed with the clean images of the unseen noises, as the PSNR drop is: "
+        f"{listed(map(labelled, names))}. A correlation with it describes the drop, it is no "
+        "prediction."
+    ]
+
+
+def coupled(correlations: pd.DataFrame) -> list[str]:
+    """Which indices are not held against the parts of the drop, and why."""
+    present = set(correlations["index"])
+    names = [one.index.name for one in candidates() if one.not_with and one.index.name in present]
+    if not names:
+        return []
+    return [
+        "Of the same outputs as the PSNR under the noise trained on, from which the drop is "
+        f"counted: {listed(map(labelled, names))}; not held against the parts of the drop by "
+        "leaked noise and by damaged content, which are computed from the same errors."
     ]
 
 

@@ -11,10 +11,11 @@ from matplotlib.axes import Axes
 
 from analysis.commands.result import Result
 from analysis.compare import figures
+from analysis.compare.candidates import among
 from analysis.compare.inputs import CompareInputs
-from analysis.compare.predictors import DROP, TARGETS, indices, targets
+from analysis.compare.predictors import DROP, TARGETS, targets
 from analysis.plotting.axes import new_axes
-from mtd.utils.errors import one_of
+from mtd.utils.errors import BadInput, one_of
 
 if TYPE_CHECKING:
     from analysis.commands.job import AnalysisJob
@@ -51,8 +52,10 @@ class CompareResult(Result):
 
         Columns: `model`; `checkpoint`, the SHA-256 of its file; `ood_drop`, the PSNR drop from
         trained to unseen noise, and `unseen`, the PSNR under unseen noise, in dB; and the indices
-        that were computed, `srga`, `cka`, `separability`, `distance` (in standard deviations) and
-        `sensitivity`, without units otherwise, see `analysis.compare.correlate`. Where a model has
+        that were computed: `srga`, `cka`, `separability`, `distance` (in standard deviations),
+        `sensitivity`, `leak_share`, `cutoff` (cycles per pixel), and of run folders of their
+        analyses `effective_dimension`, `affine_rest`, `recovery` and `stitching_cost` (dB); see
+        `analysis.compare.correlate`. Where a model has
         several trainings, their number and the intervals over trainings.
         """
         return self.frames["compare"]
@@ -63,7 +66,9 @@ class CompareResult(Result):
 
         Columns: `index`; `target`; `models`, how many have both; `spearman`, ρ from -1 to 1, with
         its 95% interval `low` to `high`; two-sided `p`; `p_corrected`, by Holm for the number of
-        indices of one target. NaN where there are fewer than 4 models, or one side does not vary.
+        indices of one target; `describes`, whether the index needs the clean images of the unseen
+        noises, as the drop does. NaN where there are fewer than 4 models, or one side does not
+        vary; no row for an index and a part of the drop that is computed from the same errors.
         """
         return self.frames["correlations"]
 
@@ -76,27 +81,31 @@ class CompareResult(Result):
         return self.frames["notes"]
 
     def __repr__(self) -> str:
-        names = ", ".join(i.name for i in indices().values() if i.name in self.models)
+        names = ", ".join(one.index.name for one in among(self.models))
         return f"<{type(self).__name__} of {len(self.models)} models: {names}>"
 
     def plot_index(self, name: str, ax: Axes | None = None, *, target: str = DROP) -> Axes:
         """The PSNR drop against an index, a point for each model.
 
         Args:
-            name: of the index: `srga`, `cka`, `separability`, `distance`, `sensitivity`.
+            name: of the index, a column of `models`.
             ax: where to draw; a new figure's by default.
             target: `ood_drop`; `unseen`, the PSNR under unseen noise; or `drop_leak` or
                 `drop_damage`, parts of the drop.
 
         Raises:
-            BadInput: no such index in the result, or no such target.
+            BadInput: no such index in the result, no such target, or both of the same numbers.
         """
-        known = {i.name: i for i in indices().values() if i.name in self.models}
+        known = {one.index.name: one for one in among(self.models)}
         one_of("index", name, known)
         one_of("target", target, targets(self.models))
+        if target in known[name].not_with:
+            raise BadInput(
+                f"index {name!r}: {target} is computed from the same errors; choose another target"
+            )
         ax = ax if ax is not None else new_axes()
         single = self.frames.get("compare_by_training")
-        figures.draw_index(ax, self.models, self.correlations, known[name], target, single)
+        figures.draw_index(ax, self.models, self.correlations, known[name].index, target, single)
         ax.set_ylabel(TARGETS[target])
         ax.legend(fontsize=8)
         return ax

@@ -30,7 +30,7 @@ def with_index() -> list[str]:
 
 
 OUTCOMES_OF = "error"
-"""The analysis that the parts of the PSNR drop are taken from."""
+"""The analysis that the parts of the PSNR drop are taken from, and indices under trained noise."""
 
 
 def analyses_of_a_comparison() -> list[str]:
@@ -86,7 +86,7 @@ class CompareSettings(Settings):
             raise BadInput("crop None: features are taken of crops of one size; give --crop")
         for name in self.skip:
             one_of("skip", name, analyses_of_a_comparison())
-        if set(self.skip) >= set(with_index()):
+        if set(self.skip) >= set(analyses_of_a_comparison()):
             raise BadInput("--skip: every index is left out")
 
     @property

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.compare import predictors
-from analysis.compare.predictors import indices, targets
+from analysis.compare.candidates import among
+from analysis.compare.predictors import targets
 from analysis.compare.runs import Run
 from analysis.stats.paired_tests import holm
 from analysis.stats.rank_correlation import LEAST, spearman
@@ -43,7 +44,9 @@ def correlations(frame: pd.DataFrame) -> pd.DataFrame:
     `low` to `high` and two-sided `p`, see `analysis.stats.rank_correlation.spearman`;
     `p_corrected`, Holm's, over the indices of one target; `untrained`, ρ of the same index of
     untrained networks, NaN where the models share fewer than `FEWEST_KINDS` kinds of them, whose
-    order says nothing.
+    order says nothing; `describes`, whether the index needs the clean images of the unseen noises,
+    as the drop does. There is no row for an index and an outcome that is computed from the same
+    numbers, see `analysis.compare.candidates`.
 
     Raises:
         BadInput: fewer than 4 models.
@@ -53,7 +56,10 @@ def correlations(frame: pd.DataFrame) -> pd.DataFrame:
     parts = []
     for target in targets(frame):
         rows = []
-        for index in (index for index in indices().values() if index.name in frame):
+        for one in among(frame):
+            if target in one.not_with:
+                continue
+            index = one.index
             both = frame[[index.name, target]].dropna()
             few = len(both) < LEAST
             value = spearman([], []) if few else spearman(both[index.name], both[target])
@@ -61,7 +67,10 @@ def correlations(frame: pd.DataFrame) -> pd.DataFrame:
                 {"index": index.name, "target": target, "models": len(both)}
                 | {"spearman": value.value, "low": value.low, "high": value.high, "p": value.p}
                 | {"untrained": of_untrained(frame, index.name, target)}
+                | {"describes": one.describes}
             )
+        if not rows:
+            continue
         part = pd.DataFrame(rows)
         parts.append(part.assign(p_corrected=holm(list(part.p))))
     return pd.concat(parts, ignore_index=True)

@@ -156,7 +156,8 @@ def effects(
     Returns:
         NaN for every block where the window's PSNR with nothing replaced is not finite.
     """
-    base = float(psnr(call(image[None]), target, window)[0])
+    output = call(image[None])
+    base = float(psnr(output, target, window)[0])
     values = image.new_full((1, *image.shape[1:]), torch.nan, dtype=torch.float64, device="cpu")
     if not abs(base) < torch.inf:
         return Effects(values, base, 0)
@@ -170,14 +171,66 @@ def effects(
         counts = [len(replacements[i][1][first:last]) for i in chosen]
         return list(torch.cat(found).split(counts)) if found else [torch.empty(0)] * len(chosen)
 
-    every = list(range(len(replacements)))
-    lost = dict(zip(every, altered(every, 0, coarse), strict=True))
-    large = [i for i in every if not abs(float(lost[i].mean())) < least]
+    far = beyond_reach(call, image, output, window, replacements)
+    near = [i for i in range(len(replacements)) if i not in far]
+    lost = dict.fromkeys(far, torch.zeros(1, dtype=torch.float64))
+    lost |= zip(near, altered(near, 0, coarse), strict=True)
+    large = [i for i in near if not abs(float(lost[i].mean())) < least]
     for i, more in zip(large, altered(large, coarse, None), strict=True):
         lost[i] = torch.cat([lost[i], more])
     for i, (block, _) in enumerate(replacements):
         values[(0, *block.place)] = lost[i].mean()
     return Effects(values, base, len(large))
+
+
+def beyond_reach(
+    call: Call,
+    image: Tensor,
+    output: Tensor,
+    window: Window,
+    replacements: Sequence[tuple[Block, Tensor]],
+) -> set[int]:
+    """Blocks so far from the window that none of them changes it; their effects are 0.
+
+    From the border inwards all blocks of a distance or more are replaced at once, by two patches
+    each, as long as the window stays as it is, bit by bit.
+
+    Args:
+        call: the network.
+        image: (C, H, W).
+        output: (1, C, H, W), of the image.
+        window: of the output.
+        replacements: see `effects`.
+
+    Returns:
+        Their places among the replacements.
+    """
+    top, left, side = window
+    place = (..., slice(top, top + side), slice(left, left + side))
+    distances = [distance(block, window) for block, _ in replacements]
+    found: set[int] = set()
+    for least in sorted({of for of in distances if of >= 0}, reverse=True):
+        outer = {i for i, of in enumerate(distances) if of >= least}
+        images = image.repeat(2, 1, 1, 1)
+        for i in outer:
+            block, patches = replacements[i]
+            for one, patch in zip(images, patches, strict=False):
+                one[(slice(None), *block.place)] = patch
+        if not all(torch.equal(one, output[0][place]) for one in call(images)[place]):
+            break
+        found = outer
+    return found
+
+
+def distance(block: Block, window: Window) -> int:
+    """Pixels between a block and the window, the larger of both directions; below 0 inside."""
+    top, left, side = window
+    return max(
+        top - (block.top + block.height),
+        block.top - (top + side),
+        left - (block.left + block.width),
+        block.left - (left + side),
+    )
 
 
 def replaced(image: Tensor, jobs: Sequence[tuple[Block, Tensor]]) -> Tensor:

@@ -138,6 +138,37 @@ def test_all_effects_by_a_plain_loop_in_float64():
     assert found.refined == refined and 0 < refined < len(given)
 
 
+def test_blocks_beyond_reach_are_not_replaced_one_by_one():
+    """Of a mean of 3 x 3, only the window's blocks and those that touch it; of all else none."""
+    kernel, passes = torch.full((3, 1, 3, 3), 1 / 9), []
+
+    def mean(images: Tensor) -> Tensor:
+        passes.append(len(images))
+        return F.conv2d(images, kernel, padding=1, groups=3)
+
+    found, image, target, given = effects_of(mean)
+    far = effects.beyond_reach(mean, image, mean(image[None]), WINDOW, given)
+    apart = [effects.distance(given[i][0], WINDOW) for i in far]
+    assert min(apart) == 4 and len(far) + 16 == len(given)
+    near = [i for i in range(len(given)) if i not in far]
+    alone = effects.effects(
+        mean, image, target, WINDOW, [given[i] for i in near], coarse=2, least=0.01, batch=7
+    )
+    for i in near:
+        place = (0, *given[i][0].place)
+        assert torch.equal(found.values[place], alone.values[place])
+    assert all((found.values[(0, *given[i][0].place)] == 0).all() for i in far)
+
+
+def test_every_block_is_replaced_where_all_of_the_image_is_used():
+    def shifted(images: Tensor) -> Tensor:
+        return images + images.mean((2, 3), keepdim=True)
+
+    found, image, _, given = effects_of(shifted)
+    assert not effects.beyond_reach(shifted, image, shifted(image[None]), WINDOW, given)
+    assert all(abs(value) > 0 for value in effects.of_blocks(found.values, [b for b, _ in given]))
+
+
 def test_patches_are_of_the_pool_and_the_same_again():
     pool = torch.arange(2 * 10 * 12.0).view(2, 1, 10, 12)
     block = Block(0, 4, 3, 4)
@@ -300,7 +331,7 @@ def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message)
 def test_settings_of_the_two_kinds():
     lam, cem = AttributionSettings(), AttributionSettings(map="cem")
     assert (lam.crop, lam.side, lam.specs[0]) == (64, 16, "gaussian:0")
-    assert (cem.crop, cem.side, cem.specs) == (96, 32, ("gaussian:15", "gaussian:50"))
+    assert (cem.crop, cem.side, cem.specs) == (64, 32, ("gaussian:15", "gaussian:50"))
     assert AttributionSettings.of(**cem.to_dict()) == cem
     with pytest.raises(BadInput, match=r"call analysis.attribution.causal_effects"):
         attribute("masked.pth", map="cem")

@@ -191,3 +191,15 @@ def test_the_values_of_different_photographs_and_missing_cells_are_said():
     assert "Between different photographs" in text and "0 to 0.300, median 0.150" in text
     (text,) = reading.cells_missing(frames)
     assert text.startswith("1 pair of layers of 4 without a value") and "3 and 4 features" in text
+
+
+def test_pairs_without_an_interval_are_said():
+    frame = cells([[0.9, 0.2], [0.1, 0.4]]).rename(columns={"cosine": "soft_matching"})
+    frame["low"] = [0.8, np.nan, np.nan, 0.3]
+    (text,) = reading.without_interval({"soft_matching": frame})
+    assert text.startswith("2 pairs of layers of 4 have a value but no interval: their numbers")
+    frame = frame.rename(columns={"soft_matching": "cca"})
+    (text,) = reading.without_interval({"cca": frame})
+    assert "without one of the photographs they have no value" in text
+    assert reading.without_interval({"cca": frame.assign(low=np.nan)}) == []
+    assert reading.without_interval({"cca": frame.assign(low=0.1)}) == []

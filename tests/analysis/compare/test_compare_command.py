@@ -136,7 +136,7 @@ def test_what_cannot_be_compared(runs, in_process):
         gather(read_runs([srga, cka]))
     with pytest.raises(BadInput, match="a second run of srga, after s"):
         gather(read_runs([generalization, srga, srga]))
-    with pytest.raises(BadInput, match="a run of other; expected one of cka"):
+    with pytest.raises(BadInput, match="a run of other; expected one of causal, cka"):
         read_runs([folder("o", "other", NAMES)])
     (srga / "srga.csv").unlink()
     with pytest.raises(BadInput, match=r"srga\.csv is missing; finish the run"):
@@ -490,9 +490,3 @@ def test_outcomes_are_of_noises_under_which_every_model_has_its_parts(runs, tmp_
     assert "No index can be correlated with the PSNR drop by leaked" in path.joinpath(
         "summary.txt"
     ).read_text().replace("\n", " ")
-
-
-def test_an_error_decomposition_is_no_index(runs):
-    alone = folder("e", "error", NAMES, error=errors({(m, "isp"): (1.0, 1.0) for m in NAMES}))
-    with pytest.raises(BadInput, match="no index: give a run of"):
-        gather(read_runs([runs[0], alone]))

@@ -57,7 +57,8 @@ def test_the_frames_are_those_of_the_analyses(result):
     for name in "abcd":
         assert frame.ood_drop[name] == scores.ood_drop[name]
         assert frame.srga[name] == unseen[name]
-    assert set(result.correlations["index"]) == {"srga", "cka", "distance"}
+    indices = {"srga", "cka", "distance", "leak_share", "cutoff"}
+    assert set(result.correlations["index"]) == indices
     errors = result.parts["error"].frames["error"]
     assert set(errors.noise_draws) == {2} and set(errors.noise) == set(srga.noise)
     assert np.allclose(frame.drop_leak + frame.drop_damage, [drop_of(errors, n) for n in "abcd"])

@@ -30,7 +30,7 @@ def test_noises_are_completed_once():
         ({"skip": "lam"}, "skip 'lam': known: cka, srga, distributions, degradation"),
         ({"crop": None}, "crop None: features are taken of crops of one size; give --crop"),
         (
-            {"skip": ["srga", "distributions", "degradation", "sensitivity", "cka"]},
+            {"skip": ["srga", "distributions", "degradation", "sensitivity", "cka", "error"]},
             "--skip: every index is left out",
         ),
     ],
