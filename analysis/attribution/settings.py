@@ -105,7 +105,7 @@ class AttributionSettings(Settings):
         3, "of causal effect maps: patches by which every block is replaced", minimum=1
     )
     patches: int = option(
-        10,
+        8,
         "of causal effect maps: patches by which a block is replaced whose effect by the first "
         "ones is --least or more (50 as published)",
         minimum=1,

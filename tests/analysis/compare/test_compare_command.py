@@ -456,6 +456,7 @@ def errors(parts: dict[tuple[str, str], tuple[float, float]]) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {"model": model, "noise": noise, "mse": sum(of), "bias2": of[0], "variance": of[1]}
+            | {"leak_share": of[1] / sum(of), "cutoff": 0.3}
             | {"mask_variance": 0.0, "reason": "", "note": "", "photographs": 24, "crops": 24}
             for (model, noise), of in parts.items()
         ]
