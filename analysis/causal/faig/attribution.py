@@ -20,7 +20,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -29,41 +28,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from analysis.causal.faig.filters import Layer, Parameters, by_filter, others
+from analysis.engine.network_input import NetworkInput
 from analysis.stats.arrays import full_precision
-from mtd.inference import tiling
-from mtd.inference.forward import forward
 from mtd.networks.compiled import eager
-from mtd.networks.padding import extend
-
-WHITE = 255.0
-
-
-@dataclass(frozen=True)
-class Example:
-    """An image under a noise: what a network is given, and what it should return.
-
-    Attributes:
-        noisy: (1, 3, H, W).
-        target: (1, 3, H, W).
-        key: of the attention masks.
-        mask: boolean (1, 1, H, W), see `mtd.inference.forward.forward`.
-        level: (1,), for noise-conditional networks.
-    """
-
-    noisy: Tensor
-    target: Tensor
-    key: str | int = 0
-    mask: Tensor | None = None
-    level: Tensor | None = None
-
-    def error(self, model: nn.Module) -> Tensor:
-        """The mean squared error of a network, in squared 8-bit levels, as a float64 scalar."""
-        height, width = self.noisy.shape[-2:]
-        least = tiling.smallest(model)
-        mask = None if self.mask is None else extend(self.mask, least=least)
-        given = extend(self.noisy, least=least)
-        output = forward(model, given, [self.key], mask, self.level)[..., :height, :width]
-        return (WHITE * (output.double() - self.target.double())).square().mean()
 
 
 class _Error(nn.Module):
@@ -73,23 +40,25 @@ class _Error(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, example: Example) -> Tensor:
-        return example.error(self.network)
+    def forward(self, given: NetworkInput) -> Tensor:
+        return given.errors(given.run(self.network)).mean()
 
 
-def error(network: nn.Module, example: Example, parameters: Parameters) -> Tensor:
-    """The error of a network with other parameters than its own, which stay as they are.
+def error(network: nn.Module, given: NetworkInput, parameters: Parameters) -> Tensor:
+    """The mean squared error of a network with other parameters than its own.
+
+    Its own parameters stay as they are. In squared 8-bit levels, a float64 scalar.
 
     Args:
         network: in evaluation mode.
-        example: the image.
+        given: the image under a noise, and what is expected of the network.
         parameters: all of them, by name.
     """
     named = {f"network.{name}": value for name, value in parameters.items()}
     with ExitStack() as stack:
         stack.enter_context(full_precision())  # whatever the caller's autocast is
         stack.enter_context(eager(network))
-        found: Tensor = functional_call(_Error(network), named, (example,))
+        found: Tensor = functional_call(_Error(network), named, (given,))
     return found
 
 
@@ -130,7 +99,7 @@ def points_of(steps: int) -> tuple[list[float], list[float]]:
 
 def attribute(
     network: nn.Module,
-    example: Example,
+    given: NetworkInput,
     baseline: Parameters,
     twin: Parameters,
     of: Sequence[Layer],
@@ -143,7 +112,7 @@ def attribute(
 
     Args:
         network: that runs with the parameters of the path, in evaluation mode.
-        example: the image under a noise.
+        given: the image under a noise, and what is expected of the network.
         baseline: θ̄, by name.
         twin: θ, by name.
         of: the layers with filters.
@@ -159,7 +128,7 @@ def attribute(
         points = {name: torch.lerp(baseline[name], twin[name], alpha) for name in moved}
         leaves = [point.requires_grad_() for point in points.values()]
         with torch.enable_grad():
-            value = error(network, example, {**twin, **points})
+            value = error(network, given, {**twin, **points})
             slopes: Sequence[Tensor | None] = [None] * len(leaves)
             if value.requires_grad:
                 smooth = True
@@ -169,7 +138,7 @@ def attribute(
             if slope is not None:
                 sums[name] += share * slope.double()
     with torch.no_grad():
-        ends = [float(error(network, example, parameters)) for parameters in (baseline, twin)]
+        ends = [float(error(network, given, parameters)) for parameters in (baseline, twin)]
     if not smooth and ends[0] != ends[1]:
         sums = {name: value * math.nan for name, value in sums.items()}
     parts = {name: (baseline[name].double() - twin[name].double()) * sums[name] for name in twin}

@@ -13,12 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from analysis.causal.faig.attribution import Example, attribute, error
+from analysis.causal.faig.attribution import attribute, error
 from analysis.causal.faig.choices import Choice, Orders, change_of, choices, half_of, orders
 from analysis.causal.faig.filters import exchanged
 from analysis.causal.faig.pair import Pair, pair_of
 from analysis.commands import units
-from analysis.engine import forward as engine_forward
+from analysis.engine.forward import make_noisy_batch
+from analysis.engine.network_input import NetworkInput
 from analysis.engine.observer import Batch, View
 
 if TYPE_CHECKING:
@@ -59,19 +60,11 @@ class Results(NamedTuple):
     change: Array
 
 
-def example(inputs: RunInputs, name: str, noise: str, i: int) -> Example:
+def example(inputs: RunInputs, name: str, noise: str, i: int) -> NetworkInput:
     """A crop under a noise, as a network of the run is given it."""
     of = next(one for one in inputs.noises if one.spec == noise)
-    how = inputs.forward
-    noisy = engine_forward.make_noisy_batch(of, Batch(0, [inputs.crops[i]]), how)
-    level = engine_forward.noise_level(inputs.models[name], noisy)
-    return Example(
-        noisy.noisy,
-        noisy.target.to(noisy.noisy.device),
-        engine_forward.mask_keys(noisy, how)[0],
-        engine_forward.input_mask(noisy, how),
-        None if level is None else level.to(noisy.noisy.device),
-    )
+    noisy = make_noisy_batch(of, Batch(0, [inputs.crops[i]]), inputs.forward)
+    return NetworkInput.of(inputs.models[name], noisy, inputs.forward)
 
 
 def collect(job: AnalysisJob, folder: RunFolder | None = None, *, quiet: bool = False) -> Results:
