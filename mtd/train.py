@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -131,7 +130,7 @@ def main() -> None:
     request = TrainRequest(
         args.config, tuple(args.data), tuple(args.set), args.baseline, args.cell, args.output_dir
     )
-    waiting("loading PyTorch …", quiet=args.quiet or os.environ.get("RANK", "0") != "0")
+    waiting("loading PyTorch …", quiet=args.quiet)
     from mtd.utils import distributed
     from mtd.utils.device import keep_freed_memory
 

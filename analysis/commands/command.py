@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.commands.parser import OutputOptions, build, output_options, settings_from
 from analysis.commands.registry import command_of
 from mtd.loading import cli_options
-from mtd.utils import cli
+from mtd.utils import cli, messages
 
 if TYPE_CHECKING:
     from analysis.commands.analysis import Analysis
@@ -28,6 +28,7 @@ def main(analysis: Analysis) -> None:
         BadInput: see `mtd.utils.errors`.
     """
     parsed = parser(analysis).parse_args()
+    messages.waiting("loading PyTorch …", quiet=parsed.quiet)
     from mtd.utils.device import keep_freed_memory
 
     keep_freed_memory()  # else the system clears every page again: a fifth of the time

@@ -16,7 +16,7 @@ from analysis.commands.analysis import Analysis
 from analysis.commands.parser import OutputOptions
 from analysis.compare.settings import CompareSettings
 from mtd.loading import cli_options
-from mtd.utils import cli
+from mtd.utils import cli, messages
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -216,6 +216,7 @@ def run_arguments(arguments: Sequence[str], command_line: str = "") -> Path:
         given = parser.given_options(options, known.parse_args([]), CompareSettings)
         parser.refuse(given, ("models", "output_dir", "resume", "quiet"), OF_RUNS)
         return from_folders(folders, output)
+    messages.waiting("loading PyTorch …", quiet=output.quiet)
     return command.run(ANALYSIS, cli_options.resolve_requests(options), settings, output)
 
 

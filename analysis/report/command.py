@@ -26,6 +26,7 @@ from analysis.report.settings import ReportOptions, ReportSettings
 from mtd.loading import cli_options
 from mtd.utils import cli
 from mtd.utils.errors import BadInput
+from mtd.utils.messages import waiting
 
 if TYPE_CHECKING:
     from analysis.report.folders import Report
@@ -114,6 +115,7 @@ def parse(arguments: Sequence[str], command: str = "") -> Request:
     elif folders:
         refuse(given, WITH_FOLDERS, "the runs of the folders have their own; leave it out")
     settings = settings_from(ReportSettings, parsed)
+    waiting("loading PyTorch …", quiet=parsed.quiet)
     named = bool(parsed.models or parsed.custom_models)
     none = folders or (options.verify and not named)
     models = [] if none else cli_options.resolve_requests(parsed)

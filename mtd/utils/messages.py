@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from mtd.utils import temporary
@@ -26,8 +27,11 @@ def verb(count: int, one: str, many: str) -> str:
 
 
 def waiting(text: str, *, quiet: bool = False) -> None:
-    """Say at a terminal, before what takes seconds, that the command is at work; see `note`."""
-    if sys.stderr.isatty():
+    """Say at a terminal, before what takes seconds, that the command is at work; see `note`.
+
+    Of several processes, only the first one says it.
+    """
+    if sys.stderr.isatty() and os.environ.get("RANK", "0") == "0":
         note(text, quiet=quiet)
 
 
