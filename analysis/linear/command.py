@@ -130,10 +130,9 @@ def result() -> type[LinearResult]:
 ANALYSIS = Analysis(
     name="linear",
     title="Local linear map",
-    description="Take each network as the linear map that it is near each noisy crop (its "
-    "Jacobian): the filters of a flat pixel, an edge and texture, singular values and effective "
-    "dimension, asymmetry, how far filters reach, and Stein's estimate of the error (SURE) beside "
-    "the true one. Also whether outputs follow changes of contrast, brightness and orientation, "
+    description="Linearize each network at each noisy crop (its Jacobian): the filters of a flat "
+    "pixel, an edge and texture, singular values and effective dimension, asymmetry, "
+    "how far filters reach, and Stein's estimate of the error (SURE) beside the true one. Also whether outputs follow changes of contrast, brightness and orientation, "
     "and PSNR over levels of Gaussian noise.",
     examples=EXAMPLES,
     settings=LinearSettings,

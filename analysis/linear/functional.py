@@ -61,11 +61,18 @@ def jacobian(
     return found
 
 
+BRIGHT = 10.0
+"""No noisy image has a value above it where 1 is white."""
+
+
 def pixels(image: ArrayLike | Tensor) -> Tensor:
-    """An image as a tensor (C, H, W).
+    """An image as a tensor (C, H, W) of real values, [0, 1] from black to white.
+
+    Args:
+        image: an array (H, W, C), `uint8` or real, or a tensor (C, H, W), real.
 
     Raises:
-        BadInput: it is none.
+        BadInput: another shape or type, or real values that look like 8-bit levels.
     """
     if isinstance(image, Tensor):
         found = image.detach()
@@ -78,5 +85,10 @@ def pixels(image: ArrayLike | Tensor) -> Tensor:
         raise BadInput(
             f"image of shape {list(found.shape)}, {found.dtype}: expected an array (H, W, 3) or a "
             "tensor (C, H, W), real in [0, 1]"
+        )
+    if float(found.max()) > BRIGHT:
+        raise BadInput(
+            f"image with real values up to {float(found.max()):g}: expected [0, 1] from black to "
+            "white; divide by 255, or give uint8"
         )
     return found

@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.linear.settings import WHOLE
-from analysis.text import verdicts
+from analysis.stats.jackknife import ENOUGH
+from analysis.text import model_differences, verdicts
 from analysis.text.intervals import about_intervals
 from analysis.text.marginals import FEW, by_noise, tidy
 from analysis.text.markdown import bounded, code, codes, listed, number, remarks
@@ -23,10 +24,10 @@ Row = Mapping[str, Any]
 
 LEGEND = """\
 dimension: effective dimension, the sum of the squared singular values of the Jacobian J, about as
-many directions of the input as pass. trace: tr J over the number of values. s max: largest singular
-value. asymmetry: ||J - J'|| / ||J||. rest: ||f(y) - J y|| / ||f(y)||. 95% in px: radius around a
-pixel that holds 95% of its filter's energy. SURE and MSE in squared 8-bit levels of outputs that
-are neither clipped nor rounded."""
+many directions of the input as pass. trace: tr J over the number of values. largest s: largest
+singular value. asymmetry: ||J - J'|| / ||J||. affine rest: ||f(y) - J y|| / ||f(y)||. 95% in px:
+radius around a pixel that holds 95% of its filter's energy. SURE and MSE in squared 8-bit levels of
+outputs that are neither clipped nor rounded."""
 
 
 def sentences(frames: Frames, manifest: Manifest) -> list[str]:
@@ -51,9 +52,19 @@ def main(frames: Frames) -> list[str]:
     known = frame[frame.effective_dimension.notna()]
     if known.empty:
         return []
-    names = ("effective_dimension", "effective_dimension_low", "effective_dimension_high")
     what = f"Effective dimension (of {int(known.dimensions.iloc[0])})"
     of = ModelDifferences.read(frames, "linear_difference", "effective_dimension")
+    each = []
+    for model in few(known):
+        values = [
+            f"{found(row, 'effective_dimension', 1)} under {code(row['noise'])}"
+            for row in records(known[known.model == model])
+        ]
+        each.append(f"{listed(values)} in {code(model)}")
+    if each:
+        named = [f"{what}: {'; '.join(each)}."]
+        return [*named, *model_differences.sentences(of, 1), *risk(frame)]
+    names = ("effective_dimension", "effective_dimension_low", "effective_dimension_high")
     return [*by_noise(tidy(known, *names), what, 1, differences=of), *risk(frame)]
 
 
@@ -90,9 +101,8 @@ def risk(frame: pd.DataFrame) -> list[str]:
             )
     if text:
         text.append(
-            "SURE has the expectation of the MSE for white Gaussian noise that is neither clipped "
-            "nor rounded; under other noise the difference says how wrong an error estimate is "
-            "that takes the noise for such."
+            "SURE is an unbiased estimate of the MSE for white Gaussian noise that is neither "
+            "clipped nor rounded; under other noise, the difference shows how misleading it is."
         )
     return text
 
@@ -108,18 +118,18 @@ def kept(frame: pd.DataFrame) -> list[str]:
                 for name in ("image_share", "noise_share", "chance_share")
             )
             each.append(
-                f"{image} of the image and {noise} of the noise in {code(model)} under "
-                f"{code(row['noise'])} (a random direction: {chance})"
+                f"{image} of the image's energy and {noise} of the noise's in {code(model)} under "
+                f"{code(row['noise'])} (as many random directions: {chance})"
             )
     if not each:
         return []
-    what = "As many leading input directions (right singular vectors) as the effective dimension"
+    count = "k"
     if estimated(frame):
         count = number(float(rows.directions.max()), 0)
-        what = f"The {count} leading input directions (right singular vectors)"
+    about = "" if estimated(frame) else ", k being the effective dimension,"
     return [
-        f"{what} hold, of the energy (of the image without the mean of each channel): "
-        f"{'; '.join(each)}."
+        f"The first {count} right singular vectors{about} contain (channel means of the image "
+        f"removed): {'; '.join(each)}."
     ]
 
 
@@ -132,7 +142,7 @@ def constant(frame: pd.DataFrame) -> list[str]:
     """How much of the output is not J y, and how far the map is from a symmetric one."""
     text = []
     for name, what in (
-        ("affine_rest", "Share of the output that is not J y (0 without additive constants)"),
+        ("affine_rest", "Affine rest ||f(y) - J y|| / ||f(y)|| (0 for a network without biases)"),
         ("asymmetry", "Asymmetry of the map (0 for a symmetric one)"),
     ):
         each = []
@@ -183,7 +193,8 @@ def follows(frame: pd.DataFrame) -> list[str]:
     return [
         "Relative error when the input is changed in contrast, brightness or orientation (0 if "
         "the output follows), least and largest of all changes and noises: "
-        f"{'; '.join(each)}. As the ends of many values these were selected on the same crops."
+        f"{'; '.join(each)}. As the extremes of many values on these crops, both are probably "
+        "exaggerated."
     ]
 
 
@@ -199,13 +210,19 @@ def levels(frame: pd.DataFrame) -> list[str]:
             f"{found(first, 'psnr', 2, 'dB')} at {first['sigma']:g} to "
             f"{found(last, 'psnr', 2, 'dB')} at {last['sigma']:g} in {code(model)}"
         )
-        below = [f"{row['sigma']:g}" for row in records(rows) if row["psnr"] < row["input_psnr"]]
+        enough = int(first["photographs"]) >= ENOUGH
+        below = [
+            f"{found(row, 'gain', 2, 'dB')} at σ = {row['sigma']:g}"
+            for row in records(rows)
+            if enough and row["gain_high"] < 0
+        ]
         if below:
-            worse.append(f"{code(model)} at {listed(below)}")
+            worse.append(f"{listed(below)} in {code(model)}")
     text = [f"PSNR over the standard deviation of Gaussian noise: {'; '.join(each)}."]
     if worse:
         text.append(
-            f"The mean PSNR of the output is below that of the noisy input: {'; '.join(worse)}."
+            f"Denoising is shown to lower the PSNR (not corrected for the number of levels): "
+            f"{'; '.join(worse)}."
         )
     return text if each else []
 
@@ -265,7 +282,10 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     frame, side = frames["linear"], manifest["crop"]
     count = plural(int(frame.crops.iloc[0]), "crop")
     heading = f"Local linear map: {count} of {side} x {side}; means over crops"
-    names = ("dimension", "trace", "s max", "asymmetry", "rest", "95% in px", "SURE", "MSE")
+    names = (
+        *("dimension", "trace", "largest s", "asymmetry"),
+        *("affine rest", "95% in px", "SURE", "MSE"),
+    )
     rows = [["model", "noise", *names]]
     for row in records(frame):
         line = [found(row, "effective_dimension", 1), number(row["trace"], 3)]

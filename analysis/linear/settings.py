@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from analysis.commands.settings import (
     REFERENCE,
@@ -96,6 +98,10 @@ class LinearSettings(Settings):
         Raises:
             BadInput: a value that cannot be used, or values that do not go together.
         """
+        given: Any = self.levels  # in Python numbers, too
+        if not isinstance(given, str):
+            values = given if isinstance(given, Iterable) else [given]
+            object.__setattr__(self, "levels", ",".join(map(str, values)))
         super().__post_init__()
         if self.crop is None:
             raise BadInput("crop None: the linear map is that of crops of one size; give --crop")

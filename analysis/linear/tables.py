@@ -206,7 +206,8 @@ def at_levels(
 ) -> pd.DataFrame:
     """levels.csv: PSNR in dB under Gaussian noise of every level, mean over crops.
 
-    Of outputs that are neither clipped nor rounded; `input_psnr` is that of the noisy crop.
+    Of outputs that are neither clipped nor rounded; `input_psnr` is that of the noisy crop, and
+    `gain` the difference of both.
     """
     rows = []
     for view, own in networks.items():
@@ -218,8 +219,10 @@ def at_levels(
                     return np.asarray(10 * np.log10(255.0**2 / squares))
 
             about = {"model": view.model, "sigma": sigma, "photographs": len(set(draws.tolist()))}
+            gain = over(own, lambda maps, of=psnr: of(maps) - of(maps, which=1), draws)  # type: ignore[misc]
             row = about | columns("psnr", over(own, psnr, draws))
-            rows.append(row | {"input_psnr": float(psnr(own[0], place, 1).mean())})
+            row |= {"input_psnr": float(psnr(own[0], place, 1).mean())}
+            rows.append(row | columns("gain", gain))
     return pd.DataFrame(rows)
 
 

@@ -176,6 +176,8 @@ def test_the_function_for_one_image():
     assert linear.jacobian(dncnn(True), array) == pytest.approx(expected, abs=1e-5)
     with pytest.raises(BadInput, match=r"image of shape \[8, 8\]"):
         linear.jacobian(dncnn(True), array[..., 0])
+    with pytest.raises(BadInput, match="divide by 255"):
+        linear.jacobian(dncnn(True), array * 255)
     with pytest.raises(BadInput, match="Silent: its output has no gradient"):
         linear.jacobian(Silent(), y)
 

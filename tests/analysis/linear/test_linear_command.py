@@ -208,6 +208,7 @@ def test_several_trainings_are_averaged(tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"levels": [0, 5]}, "levels '0,5': expected levels above 0"),
         ({"levels": "0,5"}, "levels '0,5': expected levels above 0"),
         ({"levels": "5,5"}, "expected each level once"),
         ({"crop": None}, "give --crop"),
