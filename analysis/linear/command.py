@@ -131,9 +131,10 @@ ANALYSIS = Analysis(
     name="linear",
     title="Local linear map",
     description="Linearize each network at each noisy crop (its Jacobian): the filters of a flat "
-    "pixel, an edge and texture, singular values and effective dimension, asymmetry, "
-    "how far filters reach, and Stein's estimate of the error (SURE) beside the true one. Also whether outputs follow changes of contrast, brightness and orientation, "
-    "and PSNR over levels of Gaussian noise.",
+    "pixel, an edge and texture, singular values and effective dimension, asymmetry, how far "
+    "filters reach, and Stein's estimate of the error (SURE) beside the true one. Also whether "
+    "outputs follow changes of contrast, brightness and orientation, and PSNR over levels of "
+    "Gaussian noise.",
     examples=EXAMPLES,
     settings=LinearSettings,
     load_inputs=load_inputs,
