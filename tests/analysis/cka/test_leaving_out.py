@@ -12,6 +12,7 @@ from torch import Tensor
 from analysis.cka import transport
 from analysis.cka.feature_measures import FEATURE_MEASURES, enough
 from analysis.cka.leaving_out import LEAVING_OUT
+from analysis.stats import jackknife
 
 PHOTOGRAPHS, EACH = 12, 40
 COUNT = PHOTOGRAPHS * EACH - 3
@@ -103,3 +104,21 @@ def test_linear_programs_are_not_solved_for_every_photograph(monkeypatch):
     monkeypatch.setattr(transport, "COPIES", 4)
     monkeypatch.setattr(transport, "_by_linear_program", None)
     assert np.isnan(left("soft_matching", x, y)).all()
+
+
+@pytest.mark.parametrize("name", ["cosine", "cca"])
+def test_intervals_cover_the_expected_value(name):
+    """Of 80 sets of twelve photographs, most intervals hold the mean over all sets."""
+    fixed = np.random.default_rng(99)
+    turns = fixed.normal(size=(2, 3, 4))
+    measure, values, bounds = FEATURE_MEASURES[name], [], []
+    for seed in range(80):
+        rng = np.random.default_rng(seed)
+        own = np.repeat(rng.normal(size=(PHOTOGRAPHS, 3)), EACH, axis=0)[:COUNT]
+        common = rng.normal(size=(COUNT, 3)) + own
+        x, y = (torch.from_numpy(common @ t + 1.5 * rng.normal(size=(COUNT, 4))) for t in turns)
+        values.append(measure.value(measure.prepare(x), measure.prepare(y)))
+        bounds.append(jackknife.interval(np.array(values[-1]), np.array(left(name, x, y))))
+    truth = float(np.mean(values))
+    covered = np.mean([low <= truth <= high for low, high in bounds])
+    assert 0.86 <= covered <= 1
