@@ -108,7 +108,7 @@ MORE = (
         ERROR,
         Index(
             "cutoff",
-            "cutoff of the content gain under the noise trained on (cycles per pixel)",
+            "content cutoff under the noise trained on (cycles per pixel)",
             "cutoff",
             "error",
             cutoff,
@@ -139,7 +139,7 @@ MORE = (
         "causal",
         Index(
             "recovery",
-            "largest recovery by one branch, mean over other noises",
+            "largest recovery by one branch (mean over other noises)",
             "recovery",
             "causal",
             largest_recovery,

@@ -55,7 +55,12 @@ def draw_index(
     ].iloc[0]
     interval = "" if math.isnan(pair.low) else f" [{pair.low:.2f}, {pair.high:.2f}]"
     axes.set_title(f"Spearman's ρ {number(pair.spearman, 2)}{interval}", fontsize=9)
-    axes.set_xlabel(index.label, fontsize=8)
+    beside = (
+        "\n(computed with the clean images of the unseen noises)"
+        if pair.get("describes", False)
+        else ""
+    )
+    axes.set_xlabel(f"{index.label}{beside}", fontsize=8)
     values = frame[index.name].dropna()
     if (values > 0).all() and values.max() > LOGARITHMIC * values.min():
         axes.set_xscale("log")
@@ -74,7 +79,8 @@ def figure(
     frame: pd.DataFrame, correlations: pd.DataFrame, single: pd.DataFrame | None = None
 ) -> Figure:
     """The PSNR drop against every index."""
-    chosen = [one.index for one in among(frame)]
+    every = [one.index for one in among(frame)]
+    chosen = [index for index in every if frame[index.name].notna().any()] or every
     columns = min(3, len(chosen))
     rows = -(-len(chosen) // columns)
     drawn = Figure(figsize=(4 * columns, 3.6 * rows + 0.6), dpi=DPI, layout="constrained")

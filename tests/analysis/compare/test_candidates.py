@@ -117,7 +117,8 @@ def test_no_number_is_held_against_what_is_computed_from_it(more, tmp_path):
     result = correlate(more)
     with pytest.raises(BadInput, match="drop_leak is computed from the same errors"):
         result.plot_index("cutoff", target="drop_leak")
-    assert result.plot_index("cutoff").get_xlabel().startswith("cutoff of the content gain")
+    assert result.plot_index("cutoff").get_xlabel().startswith("content cutoff under")
+    assert "clean images" in result.plot_index("recovery").get_xlabel()
     text = result.text().replace("\n", " ")
     assert "it is no prediction" in " ".join(text.split())
     assert "computed from the same errors" in " ".join(text.split())
@@ -152,6 +153,17 @@ def test_a_damaged_table_is_one_line(more, in_process, place, table, message):
         gather(read_runs(more))
     code, _, err = in_process(compare_command.main, *map(str, more))
     assert code == 2 and len(err.strip().splitlines()) == 1
+
+
+def test_indices_without_any_value_are_not_drawn(more):
+    empty = causal_table().assign(status="whole stream")
+    found = correlate(
+        [*more[:4], folder("w", "causal", NAMES, causal=empty, causal_together=empty)]
+    )
+    (figure,) = found.figures().values()
+    labels = [axes.get_xlabel() for axes in figure.axes if axes.lines]
+    assert found.models.recovery.isna().all() and len(labels) == 4
+    assert not any("recovery" in label for label in labels)
 
 
 def test_names_differ_and_tables_are_written_by_their_analyses():
