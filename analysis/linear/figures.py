@@ -68,7 +68,7 @@ def draw_singular_values(axes: Axes, part: pd.DataFrame, models: Sequence[str]) 
             axes.fill_between(rows["index"] + 1, rows.value, high, **band)  # type: ignore[arg-type]
     axes.axhline(1, color="0.4", lw=1, ls="--", zorder=0)
     axes.set_ylim(bottom=0)
-    axes.set_xlabel("number of the singular value", fontsize=9)
+    axes.set_xlabel("index of the singular value", fontsize=9)
     axes.grid(alpha=0.3)
 
 
@@ -116,7 +116,8 @@ def equivariance(frame: pd.DataFrame) -> Figure:
                 axes.hlines(at, rows.error_low, rows.error_high, color=str(look["color"]), lw=1)
         axes.set_yticks(range(len(changes)), changes, fontsize=8)
         axes.set_xscale("symlog", linthresh=1e-4)
-        axes.set_xlim(left=0)
+        known = frame[["error", "error_high"]].max().max()
+        axes.set_xlim(0, 1.5 * known if known > 0 else 1)
         axes.set_xlabel("relative error", fontsize=9)
         axes.set_title(noise, fontsize=9)
         axes.grid(alpha=0.3)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -24,8 +24,8 @@ from analysis.linear.derivatives import (
 )
 from analysis.linear.equivariance import CHANGES, Change, relative_error
 from analysis.linear.places import Place, places
-from analysis.linear.randomized import Leading, leading
 from analysis.linear.settings import WHOLE, LinearSettings
+from analysis.linear.summary import by_products, of_matrix
 from mtd.inference.forward import GIB
 from mtd.noise.specs import parse
 from mtd.utils.seeds import generator
@@ -46,8 +46,6 @@ NUMBERS = (
     *("trace_error", "dimension_error", "asymmetry_error", "singular_error"),
 )
 """Numbers of a map, see `analysis.linear.tables.table`."""
-
-SUMS = ("row_sum", "row_sum_sd")
 
 LEVELS = 255.0**2
 """Squared 8-bit levels in 1."""
@@ -207,94 +205,6 @@ def linearized(call: Call, y: Tensor, settings: LinearSettings, whole: bool) -> 
         return Linearized(call, y, settings.memory * GIB, both=True)
     except NoSecondGradient:
         return Linearized(call, y, settings.memory * GIB)
-
-
-Found = tuple[dict[str, float], dict[str, Tensor]]
-"""Numbers of a map, and tensors: singular values and their errors."""
-
-
-def of_matrix(matrix: Tensor, y: Tensor, clean: Tensor, output: Tensor) -> Found:
-    """Numbers of a whole Jacobian, and all its singular values."""
-    n = len(matrix)
-    if not torch.isfinite(matrix).all():
-        return {"trace": math.nan}, {}
-    spectrum = measures.spectrum(matrix)
-    dimension = float(spectrum.values.square().sum())
-    numbers = {
-        "trace": float(matrix.double().trace()) / n,
-        "effective_dimension": dimension,
-        "asymmetry": measures.asymmetry(matrix),
-        "affine_rest": measures.affine_rest(matrix @ y.flatten(), output),
-        **dict(zip(SUMS, measures.row_sums(matrix.double().sum(1)), strict=True)),
-        **shares(spectrum, dimension, y, clean),
-        "singular_error": 0.0,
-    }
-    errors = torch.zeros_like(spectrum.values)
-    return numbers, {"singular": spectrum.values.cpu(), "singular_errors": errors.cpu()}
-
-
-def shares(
-    spectrum: measures.Spectrum, dimension: float, y: Tensor, clean: Tensor
-) -> dict[str, float]:
-    """The largest singular value, and shares of image and noise in leading input directions."""
-    count = max(1, min(len(spectrum.values), round(dimension)))
-    return {
-        "largest": float(spectrum.values[0]),
-        "image_share": measures.leading_share(spectrum, count, measures.without_mean(clean)),
-        "noise_share": measures.leading_share(spectrum, count, y - clean),
-        "chance_share": count / y.numel(),
-        "directions": count,
-    }
-
-
-def by_products(
-    line: Linearized, y: Tensor, clean: Tensor, stream: torch.Generator, settings: LinearSettings
-) -> Found:
-    """Numbers of a Jacobian by products with vectors: random ones, y, and one of ones.
-
-    Without products J v only trace and norm.
-    """
-    shape, n = line.output.shape, line.output.numel()
-    z = measures.signs(settings.probes, shape, stream).to(line.output)
-    back = line.vjp(z)
-    trace, norm = measures.hutchinson(z, back)
-    numbers = {
-        "trace": trace.value / n,
-        "trace_error": trace.error / n,
-        "effective_dimension": norm.value,
-        "dimension_error": norm.error,
-    }
-    if not line.both:
-        return numbers, {"both": torch.tensor(False)}
-    asymmetry = measures.estimated_asymmetry(line.jvp(z), back)
-    image, ones = line.jvp(torch.stack([y, torch.ones_like(y)]))
-    numbers |= {
-        "asymmetry": asymmetry.value,
-        "asymmetry_error": asymmetry.error,
-        "affine_rest": measures.affine_rest(image, line.output),
-        **dict(zip(SUMS, measures.row_sums(ones), strict=True)),
-    }
-    if not settings.rank:
-        return numbers, {}
-    found = leading_of(line, settings.rank, stream)
-    spectrum = measures.Spectrum(found.values, found.vectors)
-    numbers |= shares(spectrum, norm.value, y.cpu(), clean.cpu())
-    numbers["singular_error"] = float(found.errors.max())
-    return numbers, {"singular": found.values, "singular_errors": found.errors}
-
-
-def leading_of(line: Linearized, count: int, stream: torch.Generator) -> Leading:
-    """The leading singular values of a network at an image; see `randomized.leading`."""
-    shape = line.output.shape
-
-    def by(product: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-        def run(vectors: Tensor) -> Tensor:
-            products = product(vectors.T.reshape(-1, *shape).to(line.output))
-            return products.flatten(1).T.double().cpu()
-
-        return run
-
-    return leading(by(line.jvp), by(line.vjp), shape.numel(), count, stream)
 
 
 def changed(model: nn.Module, noisy: NoisyBatch, how: ForwardSettings, change: Change) -> float:

@@ -23,11 +23,11 @@ Manifest = Mapping[str, Any]
 Row = Mapping[str, Any]
 
 LEGEND = """\
-dimension: effective dimension, the sum of the squared singular values of the Jacobian J, about as
-many directions of the input as pass. trace: tr J over the number of values. largest s: largest
-singular value. asymmetry: ||J - J'|| / ||J||. affine rest: ||f(y) - J y|| / ||f(y)||. 95% in px:
-radius around a pixel that holds 95% of its filter's energy. SURE and MSE in squared 8-bit levels of
-outputs that are neither clipped nor rounded."""
+dimension: effective dimension, the sum of the squared singular values of the Jacobian J, roughly
+the number of input directions that are kept. trace: tr J over the number of values. largest s:
+largest singular value. asymmetry: ||J - J'|| / ||J||. affine rest: ||f(y) - J y|| / ||f(y)||. 95%
+in px: radius around a pixel that holds 95% of its filter's energy. SURE and MSE in squared 8-bit
+levels of outputs that are neither clipped nor rounded."""
 
 
 def sentences(frames: Frames, manifest: Manifest) -> list[str]:
@@ -109,7 +109,7 @@ def risk(frame: pd.DataFrame) -> list[str]:
 
 def kept(frame: pd.DataFrame) -> list[str]:
     """How much of the image and of the noise lies in the leading directions of the input."""
-    rows = frame[frame.image_share.notna()]
+    rows = frame[frame.image_share.notna() & (frame.chance_share < 1)]  # all hold everything
     each = []
     for model in few(rows):
         for row in records(rows[rows.model == model]):
@@ -149,8 +149,11 @@ def constant(frame: pd.DataFrame) -> list[str]:
         for model in few(frame):
             rows = frame[(frame.model == model) & frame[name].notna()]
             if len(rows):
-                spans = [f"{found(r, name, 3)} under {code(r['noise'])}" for r in ends(rows, name)]
-                span = spans[0] if spans[0] == spans[1] else f"{spans[0]} to {spans[1]}"
+                low, high = ends(rows, name)
+                spans = [f"{found(r, name, 3)} under {code(r['noise'])}" for r in (low, high)]
+                span = f"{spans[0]} to {spans[1]}"
+                if found(low, name, 3) == found(high, name, 3):
+                    span = spans[0] if len(rows) == 1 else f"{found(low, name, 3)} under all noises"
                 each.append(f"{span} in {code(model)}")
         text += [f"{what}: {'; '.join(each)}."] if each else []
     return text

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from analysis.linear.derivatives import Linearized, NoSecondGradient, call_of, frozen
-from analysis.linear.maps import leading_of
 from analysis.linear.randomized import TOLERANCE, leading
+from analysis.linear.summary import leading_of
 from tests.analysis.linear.test_derivatives import CircularMean, dncnn, image
 from tests.helpers.networks import tiny_network
 
