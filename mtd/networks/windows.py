@@ -10,6 +10,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+HIDDEN = -10_000.0
+"""Added to the logits of tokens that are no neighbors. Published networks have -100, which gives
+the same: either weight vanishes beside 1. But exp(-100) is a subnormal number in float32, with
+which CPUs compute many times more slowly, and exp(-10000) is 0."""
+
 
 def device_of_constants() -> torch.device:
     """The default device, but the CPU in place of the meta device.
@@ -50,8 +55,8 @@ def window_kinds(rows: int, columns: int, device: torch.device) -> Tensor:
 
 
 def shift_mask(regions: Tensor) -> Tensor:
-    """(kinds, T, T): -100 between tokens of different regions (kinds, T), else 0."""
-    return (regions[:, :, None] != regions[:, None]) * -100.0
+    """(kinds, T, T): `HIDDEN` between tokens of different regions (kinds, T), else 0."""
+    return (regions[:, :, None] != regions[:, None]) * HIDDEN
 
 
 def partition(x: Tensor, window: int) -> Tensor:

@@ -11,11 +11,19 @@ from torch import Tensor, nn
 
 from mtd.loading.load import load
 from mtd.masking import PIXEL_FILL, MaskedInference, MaskPolicy
+from mtd.networks import windows
 from mtd.networks.registry import detect
 from mtd.networks.swinir import SwinIR, is_recomputable
 from mtd.networks.swinir_layers import SwinIRConfig
 from mtd.networks.window_attention import PATHS, set_path
-from mtd.networks.windows import partition, shift_mask, unpartition, window_kinds, window_regions
+from mtd.networks.windows import (
+    HIDDEN,
+    partition,
+    shift_mask,
+    unpartition,
+    window_kinds,
+    window_regions,
+)
 from mtd.utils.counter_random import BatchStream
 from mtd.utils.errors import BadInput
 from tests.helpers.golden_files import golden, golden_weights
@@ -102,7 +110,7 @@ def naive_shift_mask(height: int, width: int, window: int) -> Tensor:
                 for i in range(window)
                 for j in range(window)
             ]
-            masks.append([[0.0 if a == b else -100.0 for b in places] for a in places])
+            masks.append([[0.0 if a == b else HIDDEN for b in places] for a in places])
     return torch.tensor(masks)
 
 
@@ -112,6 +120,18 @@ def test_shift_mask_by_definition(rows, columns, window):
     kinds = window_kinds(rows, columns, torch.device("cpu"))
     mask = shift_mask(window_regions(window))[kinds]
     assert torch.equal(mask, naive_shift_mask(rows * window, columns * window, window))
+
+
+def test_hidden_tokens_have_no_weight_and_the_output_of_published_networks(monkeypatch):
+    """Published networks add -100, whose weights are subnormal numbers, slow on CPUs."""
+    network, image = tiny_network(), torch.rand(1, 3, 24, 24)
+    logits = shift_mask(window_regions(8)) + 20 * torch.randn(4, 64, 64)
+    weights = logits.softmax(-1)
+    assert not weights[(shift_mask(window_regions(8)) < 0)].any()
+    with torch.no_grad():
+        output = network(image, [0])
+        monkeypatch.setattr(windows, "HIDDEN", -100.0)
+        assert torch.equal(network(image, [0]), output)
 
 
 STOCK = SwinIRConfig(

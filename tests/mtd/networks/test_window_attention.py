@@ -48,7 +48,7 @@ def example(grid: tuple[int, int] | None, seed: int = 0) -> tuple[Tensor, Tensor
 
 
 def oracle(qkv: Tensor, bias: Tensor, grid: tuple[int, int] | None) -> Tensor:
-    """The definition, one window, head and token at a time; -100 by the tokens' places."""
+    """The definition, one window, head and token at a time; -100 as published."""
     images, outputs = (grid[0] * grid[1] if grid else 1), []
     for n, window in enumerate(qkv):
         heads = []
