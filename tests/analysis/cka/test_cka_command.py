@@ -127,6 +127,16 @@ def test_other_measures_compare_whole_images(folder, measure):
         run("plain.pth", "--limit", "3", *FEW[2:4], "--measure", measure)
 
 
+@pytest.mark.parametrize("measure", ["cca", "procrustes"])
+def test_measures_without_intervals(folder, measure):
+    options = ("--measure", measure, "--layers", "conv_*", "--no-intervals")
+    path = run("plain.pth", *FEW, *options)
+    assert pd.read_csv(path / f"{measure}.csv").low.isna().all()
+    assert json.loads((path / "manifest.json").read_text())["intervals"] is False
+    assert not (path / "quarter_difference.csv").exists()
+    assert "This run has no intervals" in (path / "summary.txt").read_text()
+
+
 @pytest.mark.parametrize("measure", ["cosine", "cca", "svcca", "pwcca", "soft_matching"])
 def test_measures_of_positions(folder, measure):
     path = run("plain.pth", *FEW, "--measure", measure, "--layers", "conv_*", "--compare", "all")
