@@ -77,7 +77,7 @@ class LinearSettings(Settings):
         maximum=100_000,
     )
     rank: int = option(
-        16,
+        8,
         f"number of leading singular values for crops above {WHOLE} pixels a side (randomized "
         "SVD); 0 for none",
         metavar="K",
