@@ -382,7 +382,7 @@ def test_options_by_model():
         (["a.pth", "--wrap", "d=normalize"], "--wrap d=normalize: no such model"),
         (["a.pth", "--grayscale", "yes"], "expected refuse or per-channel"),
         (["--model", "m:f"], "--model m:f: give its weights with --checkpoint"),
-        (["a.pth", "./a.pth"], "twice, ./a.pth: .* such as --sigma a#2=25 for a noise-conditional"),
+        (["a.pth", "./a.pth"], "twice, ./a.pth: .* such as --wrap a#2=normalize$"),
         (
             ["--model", "a:b", "--checkpoint", "a.pth"] * 2,
             "twice, a.pth: .* another setting, such as --arg KEY=VALUE behind its --model$",
