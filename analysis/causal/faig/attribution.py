@@ -1,11 +1,11 @@
 """Filter attribution integrated gradients: which filters make a network better than its baseline.
 
 With θ̄ the parameters of the baseline, θ those of its twin, θ(α) = θ̄ + α (θ − θ̄) the straight path
-between them, L the mean squared error of an image x under a noise, and g = (1/K) Σ_k ∂L(θ(α_k))/∂θ
-the mean gradient at the K middles α_k = (k − 1/2) / K of equal steps, the attribution of each
-parameter is (θ̄ − θ) g. Over all parameters of the network these sum to L(θ̄) − L(θ), by which the
-twin is better, but for the error of the sum over K steps, which falls as 1/K². Above 0: on the way
-from the baseline to the twin this parameter lowered the error.
+between them, L the mean squared error of an image x under a noise, and g = ∫ ∂L(θ(α))/∂θ dα from 0
+to 1, the attribution of each parameter is (θ̄ − θ) g. Over all parameters of the network these sum
+to L(θ̄) − L(θ), by which the twin is better. The integral is taken by Gauss-Legendre quadrature at K
+points, see `points_of`, where the published code has K equal steps. Above 0: on the way from the
+baseline to the twin this parameter lowered the error.
 
 The published measure of a filter takes absolute values: F(x) = Σ |(θ̄ − θ) g| over its weights, and
 of these the difference F(x_A) − F(x_B) of one image under two noises, A, whose removal filters are
