@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import CROWDED, DPI, style
@@ -69,6 +70,7 @@ def draw_singular_values(axes: Axes, part: pd.DataFrame, models: Sequence[str]) 
     axes.axhline(1, color="0.4", lw=1, ls="--", zorder=0)
     axes.set_ylim(bottom=0)
     axes.set_xlabel("index of the singular value", fontsize=9)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
 
 

@@ -236,7 +236,8 @@ def accuracy(frame: pd.DataFrame) -> list[str]:
         return []
     text = [
         f"For crops above {WHOLE} pixels a side trace, effective dimension and asymmetry are "
-        "estimated from random vectors (Hutchinson). The standard error for one crop is at most "
+        "estimated from random vectors (Hutchinson). The standard error of one crop's estimate, "
+        "mean over crops, is at most "
         f"{number(float(frame.trace_error.max()), 4)} for the trace (as a share of the values), "
         f"{number(float(frame.dimension_error.max()), 1)} for the effective dimension"
         + (
@@ -247,9 +248,9 @@ def accuracy(frame: pd.DataFrame) -> list[str]:
     ]
     if frame.singular_error.notna().any():
         text.append(
-            "Of the singular values there are the leading ones, by a randomized SVD: near each "
-            "value that it returns there is a singular value, on average over crops not farther "
-            f"away than {number(float(frame.singular_error.max()), 3)} (column `singular_error`)."
+            "Only the leading singular values are computed, by a randomized SVD. The Jacobian has "
+            f"a singular value within {number(float(frame.singular_error.max()), 3)} of each "
+            "(mean over crops of the largest bound, `singular_error`)."
         )
     return text
 
