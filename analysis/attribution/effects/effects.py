@@ -156,8 +156,7 @@ def effects(
     Returns:
         NaN for every block where the window's PSNR with nothing replaced is not finite.
     """
-    output = call(image[None])
-    base = float(psnr(output, target, window)[0])
+    base = float(psnr(call(image[None]), target, window)[0])
     values = image.new_full((1, *image.shape[1:]), torch.nan, dtype=torch.float64, device="cpu")
     if not abs(base) < torch.inf:
         return Effects(values, base, 0)
@@ -171,7 +170,7 @@ def effects(
         counts = [len(replacements[i][1][first:last]) for i in chosen]
         return list(torch.cat(found).split(counts)) if found else [torch.empty(0)] * len(chosen)
 
-    far = beyond_reach(call, image, output, window, replacements)
+    far = beyond_reach(call, image, window, replacements)
     near = [i for i in range(len(replacements)) if i not in far]
     lost = dict.fromkeys(far, torch.zeros(1, dtype=torch.float64))
     lost |= zip(near, altered(near, 0, coarse), strict=True)
@@ -186,19 +185,18 @@ def effects(
 def beyond_reach(
     call: Call,
     image: Tensor,
-    output: Tensor,
     window: Window,
     replacements: Sequence[tuple[Block, Tensor]],
 ) -> set[int]:
     """Blocks so far from the window that none of them changes it; their effects are 0.
 
     From the border inwards all blocks of a distance or more are replaced at once, by two patches
-    each, as long as the window stays as it is, bit by bit.
+    each, as long as the window stays as it is, bit by bit. The image itself is in the same batch,
+    since rounding may depend on a batch's size.
 
     Args:
         call: the network.
         image: (C, H, W).
-        output: (1, C, H, W), of the image.
         window: of the output.
         replacements: see `effects`.
 
@@ -211,12 +209,13 @@ def beyond_reach(
     found: set[int] = set()
     for least in sorted({of for of in distances if of >= 0}, reverse=True):
         outer = {i for i, of in enumerate(distances) if of >= least}
-        images = image.repeat(2, 1, 1, 1)
+        images = image.repeat(3, 1, 1, 1)
         for i in outer:
             block, patches = replacements[i]
-            for one, patch in zip(images, patches, strict=False):
+            for one, patch in zip(images[1:], patches, strict=False):
                 one[(slice(None), *block.place)] = patch
-        if not all(torch.equal(one, output[0][place]) for one in call(images)[place]):
+        own, *others = call(images)[place]
+        if not all(torch.equal(one, own) for one in others):
             break
         found = outer
     return found
