@@ -27,6 +27,9 @@ CROP = {"lam": 64, "cem": 64}
 SIDE = {"lam": 16, "cem": 32}
 """Sides of windows in pixels unless one is given, by the kind of map."""
 
+REPORT_CROP = 48
+"""Side of a crop of causal effect maps in a report."""
+
 OWN = {"lam": ("steps", "blur"), "cem": ("block", "coarse", "patches", "least")}
 """Settings of one kind of map alone."""
 
@@ -174,6 +177,24 @@ class AttributionSettings(Settings):
         assert self.crop is not None
         pixels = 2**13 if self.map == "lam" else 2**16  # gradients need memory
         return self.batch_size or max(1, pixels // self.crop**2)
+
+    def effects_for_report(self) -> AttributionSettings:
+        """Causal effect maps under one unseen noise, every block replaced by the same few patches.
+
+        The window is a third of the crop, so that there are blocks around it on all sides.
+        """
+        assert self.crop is not None
+        crop = min(self.crop, REPORT_CROP)
+        block = min(self.block, max(1, crop // 6))
+        return replace(
+            self,
+            map="cem",
+            noises=self.specs[2:3],
+            crop=crop,
+            side=2 * block,
+            block=block,
+            patches=self.coarse,
+        )
 
     def for_report(self) -> AttributionSettings:
         """The same with a shorter path under two noises, the usual ones if they are there, and a

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from analysis.causal.settings import CausalSettings
+from analysis.causal.settings import REPORT_CROPS, CausalSettings
 from analysis.commands import command
 from analysis.commands.analysis import Analysis
 from analysis.commands.command import run_in_memory
@@ -105,6 +105,11 @@ def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return reading.main(frames, manifest)
 
 
+def report_settings(settings: CausalSettings) -> CausalSettings:
+    """The settings of a report's section."""
+    return settings.for_report()
+
+
 def result() -> type[CausalResult]:
     """The class of its results."""
     from analysis.causal.result import CausalResult
@@ -135,6 +140,8 @@ ANALYSIS = Analysis(
     ),
     trainings=True,
     keys={"causal": ("model", "noise", "branch")},
+    report_crops=REPORT_CROPS,
+    report_settings=report_settings,
 )
 
 

@@ -272,5 +272,17 @@ def alt(frames: Frames) -> str:
         top = ends(part, "recovery")[1]
         where = f"{short(str(top['branch']))} under {top['noise']}"
         each.append(f"{model}: up to {number(top['recovery'])} at {where}")
-    said = f"{'; '.join(each[:4])}." if each else "No branch has a recovery."
+    none = f"None of {plural(len(frames['causal']), 'row')} has a recovery."
+    said = f"{'; '.join(each[:4])}." if each else none
     return f"Recovery per branch over depth, a panel for each unseen noise. {said}"
+
+
+def ablation_alt(frames: Frames) -> str:
+    """Of the losses without a branch: the largest of each model; plain text."""
+    frame = frames["ablation"]
+    each = []
+    for model, part in frame[frame.loss.notna()].groupby("model", sort=False):
+        top = ends(part, "loss")[1]
+        where = f"{short(str(top['branch']))} under {top['noise']}"
+        each.append(f"{model}: up to {number(top['loss'])} dB at {where}")
+    return f"PSNR lost without single branches, over depth. {'; '.join(each[:4])}."

@@ -25,10 +25,9 @@ def pick(estimates: Tensor, settings: CausalSettings, name: str) -> dict[int, st
         settings: of the run.
         name: of the model and noise, for the random ones.
     """
-    count = len(estimates)
-    if settings.confirm is None and count <= SMALL:
+    count, most = len(estimates), settings.confirm or TOP
+    if count <= (SMALL if settings.confirm is None else 2 * most):
         return dict.fromkeys(range(count), "exact")
-    most = settings.confirm or TOP
     size = estimates.sum(1).abs().nan_to_num(0.0)
     ranked = size.argsort(descending=True, stable=True).tolist()
     rest = sorted(ranked[most:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from analysis.commands.settings import (
     REFERENCE,
@@ -26,6 +26,9 @@ SMALL = 48
 
 TOP = 16
 """As many branches with the largest estimates are patched then, and as many random ones."""
+
+REPORT_CROPS, REPORT_CROP, REPORT_CONFIRM = 12, 48, 8
+"""Of a report: number of crops, their side, and as many branches with the largest estimates."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +88,14 @@ class CausalSettings(Settings):
             raise BadInput(
                 f"--noise {self.reference}: it is the reference itself; name another one"
             )
+
+    def for_report(self) -> CausalSettings:
+        """The same under one unseen noise, on small crops, with few patched branches."""
+        assert self.crop is not None
+        unseen = self.specs[1:2]
+        few = min(self.confirm or REPORT_CONFIRM, REPORT_CONFIRM)
+        side = min(self.crop, REPORT_CROP)
+        return replace(self, noises=unseen, crop=side, confirm=few, ablation=False)
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -87,7 +87,10 @@ class Analysis:
         table_names: its tables in order; by default all that a run folder holds.
         keys: columns that identify a row, by table; `--verify` computes rows of the first again.
         report_crops: crops of its section in a report; None for an analysis without a section.
-        report_settings: adapts its settings to a report's crops and noises.
+        report_settings: adapts its settings to a report's crops and noises; of an analysis with a
+            pass of its own also the side of its crops, which are then cut from the report's.
+        report_default: whether a report has its section where none is named; False for one that
+            takes long.
         index: one number of each model, for `analysis.compare` and a report's leaderboard.
         version: of what its observer extracts; part of every cache key.
         package: where its code and figures are, for the fingerprint of a page.
@@ -125,6 +128,7 @@ class Analysis:
     table_names: tuple[str, ...] = ()
     report_crops: int | None = None
     report_settings: Callable[[Any], Any] | None = None
+    report_default: bool = True
     index: Index | None = None
     version: int = 1
     package: str = ""

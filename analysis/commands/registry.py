@@ -24,14 +24,14 @@ BUILT_IN = (
     "error",
     "generalization",
     "cka",
+    "stitch",
     "srga",
     "distributions",
     "degradation",
     "sensitivity",
-    "attribution",
-    "stitch",
-    "linear",
     "causal",
+    "linear",
+    "attribution",
     "brightness",
     "compare",
     "curves",
@@ -77,6 +77,20 @@ def analyses() -> dict[str, Analysis]:
             raise BadInput(f"analysis {record.name} of {owner}: the name is taken")
         known[record.name] = record
     return known
+
+
+def with_modes() -> dict[str, Analysis]:
+    """Every analysis by its name, each followed by its further kinds of runs.
+
+    >>> names = list(with_modes())
+    >>> names[names.index("attribution") + 1]
+    'causal_effects'
+    """
+    found: dict[str, Analysis] = {}
+    for name, record in analyses().items():
+        modes = [mode for mode, (_, command) in MODES.items() if command.split()[0] == name]
+        found |= {name: record, **{mode: analysis(mode) for mode in modes}}
+    return found
 
 
 def built_in(name: str) -> Analysis:

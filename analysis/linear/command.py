@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.commands import command
 from analysis.commands.analysis import Analysis
 from analysis.commands.command import run_in_memory
-from analysis.linear.settings import FILTERS, PHOTOGRAPHS, WHOLE, LinearSettings
+from analysis.linear.settings import FILTERS, PHOTOGRAPHS, LinearSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,10 +57,9 @@ def prepare(inputs: RunInputs, settings: LinearSettings) -> LinearSettings:
 
 def manifest(inputs: RunInputs, settings: LinearSettings, observer: None) -> dict[str, Any]:
     """What decides the values beside the shared settings."""
-    assert settings.crop is not None
     return {
-        "probes": 0 if settings.crop <= WHOLE else settings.probes,
-        "rank": 0 if settings.crop <= WHOLE else settings.rank,
+        "probes": 0 if settings.is_whole else settings.probes,
+        "rank": 0 if settings.is_whole else settings.rank,
         "levels": list(settings.sigmas),
     }
 
@@ -120,6 +119,11 @@ def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return reading.main(frames)
 
 
+def report_settings(settings: LinearSettings) -> LinearSettings:
+    """The settings of a report's section."""
+    return settings.for_report()
+
+
 def result() -> type[LinearResult]:
     """The class of its results."""
     from analysis.linear.result import LinearResult
@@ -156,6 +160,8 @@ ANALYSIS = Analysis(
     ),
     keys={"linear": ("model", "noise")},
     version=2,
+    report_crops=PHOTOGRAPHS,
+    report_settings=report_settings,
 )
 
 

@@ -22,9 +22,9 @@ from analysis.linear.derivatives import (
     call_of,
     frozen,
 )
-from analysis.linear.equivariance import CHANGES, Change, relative_error
-from analysis.linear.places import Place, places
-from analysis.linear.settings import WHOLE, LinearSettings
+from analysis.linear.equivariance import CHANGES, relative_error
+from analysis.linear.places import KINDS, Place, places
+from analysis.linear.settings import LinearSettings
 from analysis.linear.summary import by_products, of_matrix
 from mtd.inference.forward import GIB
 from mtd.noise.specs import parse
@@ -82,11 +82,10 @@ def cache_key(
     inputs: RunInputs, view: View, crop: Crop, settings: LinearSettings
 ) -> dict[str, Any]:
     """Everything that decides a map."""
-    whole = settings.crop is not None and settings.crop <= WHOLE
     return {
         **units.key_of(inputs, view, [crop]),
-        "probes": 0 if whole else settings.probes,
-        "rank": 0 if whole else settings.rank,
+        "probes": 0 if settings.is_whole else settings.probes,
+        "rank": 0 if settings.is_whole else settings.rank,
         "levels": settings.levels if view.noise == inputs.specs[0] else "",
     }
 
@@ -97,9 +96,7 @@ def make(inputs: RunInputs, view: View, crop: Crop, settings: LinearSettings) ->
     model, how = inputs.models[view.model], inputs.forward
     noisy = engine_forward.make_noisy_batch(noise, Batch(0, [crop]), how)
     found = local(model, noisy, how, settings)
-    found["equivariance"] = torch.tensor(
-        [changed(model, noisy, how, change) for change in CHANGES.values()], dtype=torch.float64
-    )
+    found["equivariance"] = changed(model, noisy, how)
     if view.noise == inputs.specs[0]:
         found["levels"] = at_levels(model, crop, how, settings.sigmas)
     return found
@@ -124,8 +121,7 @@ def local(
     """The map itself: its numbers, singular values and the filters of three pixels."""
     y, (crop,) = noisy.noisy[0], noisy.batch.crops
     clean, spots = noisy.target[0].to(y), places(crop.pixels)
-    whole = max(y.shape[1:]) <= WHOLE
-    n = y.numel()
+    whole, n = settings.is_whole, y.numel()
     found = {
         "numbers": torch.full((len(NUMBERS),), math.nan, dtype=torch.float64),
         "singular": torch.zeros(0, dtype=torch.float64),
@@ -136,6 +132,7 @@ def local(
         "noisy": y.cpu(),
         "gradient": torch.tensor(True),
         "both": torch.tensor(True),
+        "transposed": torch.tensor(False),
     }
     with frozen(model):
         call = call_on(model, noisy, how, copies=True)
@@ -201,26 +198,33 @@ def linearized(call: Call, y: Tensor, settings: LinearSettings, whole: bool) -> 
     """The network at a noisy crop, with products J v too where these are needed and possible."""
     if whole:
         return Linearized(call, y, settings.memory * GIB)
+    if not settings.rank:
+        most = max(settings.probes, len(KINDS) * len(y))  # random vectors, rows of three pixels
+        return Linearized(call, y, settings.memory * GIB, most)
     try:
         return Linearized(call, y, settings.memory * GIB, both=True)
     except NoSecondGradient:
         return Linearized(call, y, settings.memory * GIB)
 
 
-def changed(model: nn.Module, noisy: NoisyBatch, how: ForwardSettings, change: Change) -> float:
-    """The relative error of a network under a change of a noisy crop; see `equivariance`.
+def changed(model: nn.Module, noisy: NoisyBatch, how: ForwardSettings) -> Tensor:
+    """(changes,) float64, a network's relative error under each change of a noisy crop.
 
-    Attention masks stay where they are in the image's frame; a mask of the input moves along.
+    See `equivariance`. Attention masks stay where they are in the image's frame; a mask of the
+    input moves along.
     """
     key = engine_forward.mask_keys(noisy, how)[0]
     level = engine_forward.noise_level(model, noisy)
     mask = engine_forward.input_mask(noisy, how)
-    moved = change.apply(mask) if mask is not None and change.moves else mask
+    errors = []
     with torch.no_grad():
         before = call_of(model, key, level, mask)(noisy.noisy)
-        scaled = None if level is None else level * change.level
-        after = call_of(model, key, scaled, moved)(change.apply(noisy.noisy))
-    return relative_error(after, change.apply(before))
+        for change in CHANGES.values():
+            moved = change.apply(mask) if mask is not None and change.moves else mask
+            scaled = None if level is None else level * change.level
+            after = call_of(model, key, scaled, moved)(change.apply(noisy.noisy))
+            errors.append(relative_error(after, change.apply(before)))
+    return torch.tensor(errors, dtype=torch.float64)
 
 
 def at_levels(

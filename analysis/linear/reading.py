@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.linear.settings import WHOLE
 from analysis.stats.jackknife import ENOUGH
 from analysis.text import model_differences, verdicts
 from analysis.text.intervals import about_intervals
@@ -235,9 +234,8 @@ def accuracy(frame: pd.DataFrame) -> list[str]:
     if not estimated(frame):
         return []
     text = [
-        f"For crops above {WHOLE} pixels a side trace, effective dimension and asymmetry are "
-        "estimated from random vectors (Hutchinson). The standard error of one crop's estimate, "
-        "mean over crops, is at most "
+        "The Jacobian is not computed as a whole: values are estimated from random vectors "
+        "(Hutchinson). The standard error of one crop's estimate, mean over crops, is at most "
         f"{number(float(frame.trace_error.max()), 4)} for the trace (as a share of the values), "
         f"{number(float(frame.dimension_error.max()), 1)} for the effective dimension"
         + (
@@ -310,3 +308,52 @@ def alt(frames: Frames) -> str:
         if math.isfinite(row["mse"])
     ]
     return f"True mean squared error and Stein's estimate of it. {'; '.join(each[:8])}."
+
+
+def filters_alt(frame: pd.DataFrame) -> str:
+    """Of the filters of an example: how far they reach in each model; plain text.
+
+    Args:
+        frame: the rows of filters.csv that are drawn.
+    """
+    each = [
+        f"{row['model']} under {row['noise']}, {row['pixel']}: 95% within {row['reach95']:.1f} px"
+        for row in records(frame[frame.reach95.notna()])
+    ]
+    return f"Filters of 3 pixels of an example. {'; '.join(each[:6])}."
+
+
+def levels_alt(frames: Frames) -> str:
+    """Of PSNR over noise levels: both ends of each model; plain text."""
+    frame = frames["levels"]
+    known = frame[frame.psnr.notna()].sort_values("sigma")
+    each = [
+        f"{model} from {rows.psnr.iloc[0]:.1f} dB at {rows.sigma.iloc[0]:g} to "
+        f"{rows.psnr.iloc[-1]:.1f} dB at {rows.sigma.iloc[-1]:g}"
+        for model, rows in known.groupby("model", sort=False)
+    ]
+    count = plural(frame.sigma.nunique(), "level")
+    return f"PSNR over {count} of Gaussian noise. {'; '.join(each[:6])}."
+
+
+def equivariance_alt(frames: Frames) -> str:
+    """Of the errors under changes of the input: the largest of each model; plain text."""
+    frame = frames["equivariance"]
+    each = []
+    for model, rows in frame[frame.error.notna()].groupby("model", sort=False):
+        top = ends(rows, "error")[1]
+        each.append(f"{model} up to {top['error']:.3f} ({top['change']}, {top['noise']})")
+    return (
+        f"Relative error under {plural(frame.change.nunique(), 'change')} of the input. "
+        f"{'; '.join(each[:6])}."
+    )
+
+
+def singular_alt(frames: Frames) -> str:
+    """Of the singular values: the largest of each model and noise; plain text."""
+    frame = frames["singular_values"]
+    each = [
+        f"{model} under {noise}: {rows.value.max():.2f}"
+        for (model, noise), rows in frame.groupby(["model", "noise"], sort=False)
+    ]
+    return f"Singular values in order; the largest: {'; '.join(each[:6])}."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from analysis.commands.settings import (
@@ -25,6 +25,9 @@ PHOTOGRAPHS = 12
 
 WHOLE = 40
 """Largest side of a crop whose whole Jacobian is computed."""
+
+REPORT_CROP, REPORT_PROBES = 24, 8
+"""Side of a crop and number of random vectors in a report."""
 
 FILTERS = "linear.safetensors"
 """The file of the filters in a run folder."""
@@ -57,10 +60,12 @@ class LinearSettings(Settings):
     """Settings of `analysis.linear`; see `Settings` for those that every analysis shares.
 
     Attributes:
-        crop: side of a crop; up to `WHOLE` pixels its whole Jacobian is computed.
+        crop: side of a crop.
         limit: number of crops; None for one crop of each of up to `PHOTOGRAPHS` photographs.
+        whole: largest side of a crop whose whole Jacobian is computed; 0 for none.
         probes: random vectors that estimate trace, norm and asymmetry for larger crops.
-        rank: number of leading singular values for larger crops; 0 for none.
+        rank: number of leading singular values for larger crops; 0 for no products J v, and so
+            neither these, asymmetry nor affine rest.
         levels: standard deviations of Gaussian noise under which PSNR is measured, in 8-bit levels.
         memory: budget in GiB for what the backward pass needs.
     """
@@ -68,18 +73,24 @@ class LinearSettings(Settings):
     crop: int | None = crop_option(24)
     limit: int | None = limit_option(None, f"one of each photograph, at most {PHOTOGRAPHS}")
     noises: tuple[str, ...] | None = noises_option(NOISES)
+    whole: int = option(
+        WHOLE,
+        "largest side of a crop whose whole Jacobian is computed; 0 for none",
+        minimum=0,
+        maximum=WHOLE,
+    )
     probes: int = option(
         32,
-        f"random vectors that estimate trace, norm and asymmetry for crops above {WHOLE} pixels a "
-        "side (Hutchinson)",
+        "random vectors that estimate trace, norm and asymmetry (Hutchinson) for crops above "
+        "--whole",
         metavar="K",
         minimum=2,
         maximum=100_000,
     )
     rank: int = option(
         8,
-        f"number of leading singular values for crops above {WHOLE} pixels a side (randomized "
-        "SVD); 0 for none",
+        "number of leading singular values for crops above --whole (randomized SVD); 0 for "
+        "neither these, asymmetry nor affine rest, which is several times faster",
         metavar="K",
         minimum=0,
         maximum=1000,
@@ -107,6 +118,17 @@ class LinearSettings(Settings):
             raise BadInput("crop None: the linear map is that of crops of one size; give --crop")
         if self.autocast != "off":
             raise BadInput(f"--autocast {self.autocast}: gradients need float32; leave it out")
+
+    def for_report(self) -> LinearSettings:
+        """The same under the reference and one other noise, with few random vectors."""
+        assert self.crop is not None
+        side, few = min(self.crop, REPORT_CROP), REPORT_PROBES
+        return replace(self, noises=self.specs[:2], crop=side, whole=0, probes=few, rank=0)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether whole Jacobians are computed."""
+        return self.crop is not None and self.crop <= self.whole
 
     @property
     def specs(self) -> tuple[str, ...]:

@@ -71,6 +71,8 @@ def by_products(
         "effective_dimension": norm.value,
         "dimension_error": norm.error,
     }
+    if not settings.rank:
+        return numbers, {"transposed": torch.tensor(True)}
     if not line.both:
         return numbers, {"both": torch.tensor(False)}
     asymmetry = measures.estimated_asymmetry(line.jvp(z), back)
@@ -81,8 +83,6 @@ def by_products(
         "affine_rest": measures.affine_rest(image, line.output),
         **dict(zip(SUMS, measures.row_sums(ones), strict=True)),
     }
-    if not settings.rank:
-        return numbers, {}
     each = 4 * 8 * n * (settings.rank + OVERSAMPLING)  # three blocks of a round, and their SVD
     rounds = max(1, min(ROUNDS, int(settings.memory * GIB / each)))
     found = leading_of(line, settings.rank, stream, rounds)

@@ -39,6 +39,10 @@ PLAIN = (
 
 NOT_FINITE = "its output or its gradient is not finite"
 NO_GRADIENT = "its output has no gradient"
+TRANSPOSED = (
+    "only products with the transposed Jacobian are computed (--rank 0), which give neither "
+    "singular values, asymmetry nor affine rest"
+)
 NO_SECOND_GRADIENT = (
     "its gradient cannot be differentiated, so that there are no products J v and neither singular "
     "values, asymmetry nor affine rest"
@@ -142,7 +146,9 @@ def reason(networks: Sequence[Own]) -> str:
         return NO_GRADIENT
     if any(np.isnan(values(own, "trace")).any() for own in networks):
         return NOT_FINITE
-    return "" if all(bool(tensors["both"]) for tensors in every) else NO_SECOND_GRADIENT
+    if not all(bool(tensors["both"]) for tensors in every):
+        return NO_SECOND_GRADIENT
+    return TRANSPOSED if any(bool(tensors["transposed"]) for tensors in every) else ""
 
 
 def filters(networks: Mapping[View, Sequence[Own]], inputs: RunInputs) -> pd.DataFrame:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from analysis.commands.job import PIXELS
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Share:
-    """The crops of one section, and the batches that hold them."""
+    """The crops of one section, and the batches that hold them; none of one with its own pass."""
 
     crops: list[Crop]
     batches: list[Batch]
@@ -35,11 +37,41 @@ def nested(crops: Sequence[Crop], counts: Sequence[int], seed: int) -> list[list
         counts: how many crops the sections use; capped at the number of crops.
         seed: of the random order.
     """
-    order = list(range(len(crops)))
-    random.Random(f"sections/{seed}").shuffle(order)
+    order = shuffled(crops, seed)
     ends = sorted({min(count, len(crops)) for count in counts} | {len(crops)})
     starts = [0, *ends[:-1]]
     return [[crops[i] for i in sorted(order[a:b])] for a, b in zip(starts, ends, strict=True)]
+
+
+def shuffled(crops: Sequence[Crop], seed: int) -> list[int]:
+    """The places of crops in a random order."""
+    order = list(range(len(crops)))
+    random.Random(f"sections/{seed}").shuffle(order)
+    return order
+
+
+def one_of_each(crops: Sequence[Crop], count: int, seed: int) -> list[Crop]:
+    """At most `count` of some crops in their order, a random one of each photograph.
+
+    Args:
+        crops: of all photographs.
+        count: of crops.
+        seed: of the random choice.
+    """
+    chosen: dict[str, int] = {}
+    for i in shuffled(crops, seed):
+        chosen.setdefault(crops[i].scene or crops[i].image, i)
+    return [crops[i] for i in sorted(list(chosen.values())[:count])]
+
+
+def center(crop: Crop, side: int) -> Crop:
+    """The middle of a crop; the crop itself if it is no larger."""
+    height, width = crop.pixels.shape[:2]
+    if max(height, width) <= side:
+        return crop
+    top, left = (max(0, (size - side) // 2) for size in (height, width))
+    pixels = np.ascontiguousarray(crop.pixels[top : top + side, left : left + side])
+    return replace(crop, top=crop.top + top, left=crop.left + left, pixels=pixels)
 
 
 def shares(

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.parser import OutputOptions
-from analysis.commands.registry import analyses
 from analysis.commands.run_folder import (
     MANIFEST,
     RunFolder,
@@ -68,11 +67,7 @@ def present(folder: Path, chosen: Sequence[str]) -> list[str]:
 
 def computed(chosen: Sequence[str]) -> list[str]:
     """The chosen sections that are computed from images, the benchmark last."""
-    names = [
-        name
-        for name, record in analyses().items()
-        if name in chosen and record.report_crops is not None
-    ]
+    names = [name for name in report_sections.computed() if name in chosen]
     return sorted(names, key=lambda name: name == BENCHMARK)
 
 
@@ -87,7 +82,8 @@ def compute(
     Raises:
         BadInput: see `mtd.utils.errors`.
     """
-    chosen, strict = report_sections.choose(options.sections), options.sections is not None
+    chosen = report_sections.choose(options.sections)
+    named = report_sections.named(options.sections)
     plan = report_plan.make(models, settings, lpips=BENCHMARK in chosen, quiet=output.quiet)
     ranks = plan.inputs.ranks
     quiet = output.quiet or not ranks.first
@@ -97,11 +93,10 @@ def compute(
             sources = RunSources.of(logs)
             read_logs(sources.logs, sources.trainings)
         few = uncomparable(plan) if "compare" in chosen else ""
-        if strict:
-            check_possible(chosen, few, logs)
-        elif few and len(plan.inputs.trainings) >= LEAST:
+        check_possible(named, few, logs)
+        if few and len(plan.inputs.trainings) >= LEAST:
             note(f"skipped section compare: {few}", quiet=quiet)
-        jobs = plan.jobs(computed(chosen), strict, quiet)
+        jobs = plan.jobs(computed(chosen), named, quiet)
     folder = RunFolder(
         output.output_dir,
         f"report-{'-'.join(plan.inputs.trainings)}",
@@ -149,20 +144,20 @@ def uncomparable(plan: report_plan.ReportPlan) -> str:
     return too_few(plan.inputs.models) or without_drop(trained, specs)
 
 
-def check_possible(chosen: Sequence[str], few: str, logs: Sequence[str]) -> None:
+def check_possible(named: Sequence[str], few: str, logs: Sequence[str]) -> None:
     """Check that sections that were named are possible.
 
     Args:
-        chosen: their names.
+        named: their names.
         few: why models cannot be compared; see `uncomparable`.
         logs: of the models' training.
 
     Raises:
         BadInput: models that cannot be compared, or no log.
     """
-    if few:
+    if few and "compare" in named:
         raise BadInput(f"--sections compare: {few}")
-    if "curves" in chosen and not logs:
+    if "curves" in named and not logs:
         raise BadInput("--sections curves: no log beside the checkpoints; give --training RUN")
 
 
@@ -209,7 +204,7 @@ def collect(folders: Sequence[Path], options: ReportOptions, output: OutputOptio
         BadInput: no run folder, an analysis that is not a section, two runs of one section, or
             output inside a run folder.
     """
-    chosen = report_sections.choose(options.sections)
+    chosen = report_sections.choose(options.sections or ",".join(report_sections.headings()))
     runs = runs_of(folders, chosen)
     names = [name for name in chosen if name in runs]
     if not names:

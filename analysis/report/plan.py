@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -163,18 +163,26 @@ class ReportPlan:
         section = section_settings(record.settings, self.settings, noises or self.noises.features)
         if record.report_settings is not None:
             section = record.report_settings(section)
+        crops = share.crops
+        if record.compute is not None and section.crop is not None:
+            crops = [crop_plan.center(crop, section.crop) for crop in crops]
         every = self.networks if record.needs_layers else list(self.inputs.trainings)
         chosen_models = every if models is None else models
-        subset = self.inputs.subset(models=chosen_models, noises=section.specs, crops=share.crops)
+        subset = self.inputs.subset(models=chosen_models, noises=section.specs, crops=crops)
         return plan(record, subset, section, share.batches)
 
     def jobs(
-        self, names: Sequence[str], strict: bool = True, quiet: bool = False
+        self, names: Sequence[str], named: Collection[str] = (), quiet: bool = False
     ) -> list[AnalysisJob]:
-        """The jobs of some sections; impossible ones are skipped with a note, unless `strict`.
+        """The jobs of some sections; impossible ones are skipped with a note.
+
+        Args:
+            names: of the sections.
+            named: those of them that must be possible.
+            quiet: no notes.
 
         Raises:
-            BadInput: a section cannot be computed from these models, noises or crops.
+            BadInput: one of these cannot be computed from these models, noises or crops.
         """
         planned = []
         without = [name for name in self.inputs.trainings if name not in self.networks]
@@ -187,7 +195,7 @@ class ReportPlan:
             try:
                 planned.append(self.job(name))
             except BadInput as error:
-                if strict:
+                if name in named:
                     raise BadInput(f"section {name}: {error}") from None
                 note(f"skipped section {name}: {error}", quiet=quiet)
         return planned
@@ -273,10 +281,15 @@ def share_out(
     """Batches of the crops for features, then of the benchmark's crops; the share of each
     section."""
     size = settings.batch_size
-    parts = crop_plan.nested(inputs.crops, list(counts.values()), settings.seed)
+    alone = {name: count for name, count in counts.items() if analysis(name).compute is not None}
+    observing = {name: count for name, count in counts.items() if name not in alone}
+    parts = crop_plan.nested(inputs.crops, list(observing.values()), settings.seed)
     shown = inputs.subset(noises=[CLEAN, *noises.features])
-    features = [*shown.noises, *drawn_again(inputs.subset(noises=noises.features), list(counts))]
-    batches, shares = crop_plan.shares(parts, counts, features, size)
+    again = drawn_again(inputs.subset(noises=noises.features), list(observing))
+    batches, shares = crop_plan.shares(parts, observing, [*shown.noises, *again], size)
+    for name, count in alone.items():
+        crops = crop_plan.one_of_each(inputs.crops, count, settings.seed)
+        shares[name] = crop_plan.Share(crops, [])
     tested = inputs.subset(noises=noises.benchmark).noises
     own = crop_plan.batched(large, size, tested, len(batches))
     return [*batches, *own], shares | {BENCHMARK: crop_plan.Share(list(large), own)}

@@ -12,13 +12,13 @@ from typing import Any
 import nbformat
 from nbformat import NotebookNode
 
-from analysis.commands.registry import analyses
 from analysis.commands.run_folder import MANIFEST
 from analysis.pages import html as pages_html
 from analysis.pages import notebooks, pdf
 from analysis.pages.attachments import Attachment
 from analysis.pages.fingerprint import INPUTS, PAGE, heading, inputs
 from analysis.pages.markdown import markdown
+from analysis.report import sections as report_sections
 from analysis.report.folders import Report
 from analysis.report.reading import LEADERBOARD, scores
 from analysis.report.settings import ReportOptions
@@ -71,7 +71,8 @@ def publish(report: Report, options: ReportOptions, quiet: bool = False) -> None
 
 def made_with(sections: Sequence[str]) -> dict[str, Any]:
     """What a report's page depends on besides its tables; see `analysis.pages.fingerprint`."""
-    records = {name: analyses()[name] for name in sections if name in analyses()}
+    known = report_sections.records()
+    records = {name: known[name] for name in sections if name in known}
     packages = [record.home for record in records.values()]
     packages += [f"analysis.{name}" for name in sections if name not in records]
     versions = {name: record.version for name, record in records.items()}
@@ -114,7 +115,7 @@ def section(name: str) -> NotebookNode:
     """
     if name in notebooks.names():
         return notebooks.with_parameters(notebooks.stored(name), {"run_dir": name}, name)
-    record, general = analyses()[name], notebooks.stored("section")
+    record, general = report_sections.records()[name], notebooks.stored("section")
     general.cells[0].source = f"## {escaped(record.title)}\n\n{escaped(record.description)}"
     for cell in general.cells:
         cell.id = cell.id.replace("section-", f"{name}-")

@@ -14,7 +14,6 @@ import pandas as pd
 
 from analysis.commands import run_folder
 from analysis.commands.index import Index
-from analysis.commands.registry import analyses
 from analysis.compare.predictors import common_noises, indices
 from analysis.compare.runs import Run
 from analysis.generalization import beyond
@@ -102,7 +101,7 @@ def in_short(path: Path) -> list[str]:
 
 def main_sentences(folder: Path, name: str) -> list[str]:
     """The sentences of a section that matter most."""
-    record = analyses().get(name)
+    record = report_sections.records().get(name)
     if record is None:
         return []
     frames = run_folder.read_tables(folder, record.table_names)

@@ -31,13 +31,9 @@ FORMATS = ("html", "ipynb", "md", "pdf")
 
 def limits() -> dict[str, int]:
     """Maximum number of crops of each section that is computed from images, by name."""
-    from analysis.commands.registry import analyses
+    from analysis.report.sections import computed
 
-    return {
-        name: record.report_crops
-        for name, record in analyses().items()
-        if record.report_crops is not None
-    }
+    return {name: record.report_crops or 0 for name, record in computed().items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,7 +160,8 @@ class ReportOptions(Options):
     """Sections and formats of a report; no number depends on them.
 
     Attributes:
-        sections: comma-separated names; None for all that are possible.
+        sections: comma-separated names, `default` for those of None: all that are possible but
+            some that take long.
         training: training runs for the training curves; none for the logs beside the checkpoints.
         format: comma-separated formats of the page.
         title: of the page.
@@ -174,7 +171,10 @@ class ReportOptions(Options):
     """
 
     sections: str | None = option(
-        None, "comma-separated sections", metavar="NAMES", shown="all that are possible"
+        None,
+        "comma-separated sections (default: `default`, which stands for all that are possible "
+        "except stitch and causal_effects, which take longer)",
+        metavar="NAMES",
     )
     training: tuple[str, ...] = option(
         (),

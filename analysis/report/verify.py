@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands import matched_noises
-from analysis.commands.registry import analyses, analysis
+from analysis.commands.registry import analysis
 from analysis.commands.run_folder import LOG, MANIFEST, RunFolder, read_manifest, read_tables
 from analysis.commands.several import run_together
 from analysis.commands.trainings import TRAINING, several
@@ -34,6 +34,9 @@ from analysis.text.matched_noises import KEYS, NAME
 from analysis.text.terminal import grid, plural
 from mtd.loading.cli_options import ModelRequest
 from mtd.utils.errors import BadInput, Failed
+
+MODELS = ("model", "sender", "receiver")
+"""How columns begin that name a model."""
 
 PRINTED = 5
 """Number of disagreeing numbers that are printed."""
@@ -225,7 +228,7 @@ def verify(folder: Path, plan: ReportPlan, drawn: RandomRows) -> list[Check]:
     Raises:
         BadInput: other noises or images than the report's.
     """
-    names = [name for name in present(folder, list(analyses())) if drawn.holds(name)]
+    names = [name for name in present(folder, list(sections.headings())) if drawn.holds(name)]
     if not names:
         raise BadInput("no table of any section that can be recomputed")
     same_inputs(read_manifest(folder), plan)
@@ -302,7 +305,7 @@ def same_inputs(manifest: Mapping[str, Any], plan: ReportPlan) -> None:
 def views(name: str, rows: pd.DataFrame, plan: ReportPlan) -> tuple[list[str], list[str]]:
     """The models and noises that the rows need, in the order of the report."""
     keys, features = keys_of(name, first_table(name)), plan.noises.features
-    models = {value for key in keys if key.startswith("model") for value in rows[key]}
+    models = {value for key in keys if key.startswith(MODELS) for value in rows[key]}
     noises = {value for key in keys if key.startswith("noise") for value in rows[key]}
     needed = {features[0], *noises} if noises else set(features)
     if noises and len(needed & set(features)) < 2:  # the reference is compared with something

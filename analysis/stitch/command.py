@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.commands import command
 from analysis.commands.analysis import Analysis
 from analysis.commands.command import run_in_memory
-from analysis.stitch.settings import StitchSettings
+from analysis.stitch.settings import REPORT_CROPS, StitchSettings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -100,6 +100,11 @@ def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return reading.main(frames)
 
 
+def report_settings(settings: StitchSettings) -> StitchSettings:
+    """The settings of a report's section."""
+    return settings.for_report()
+
+
 def result() -> type[StitchResult]:
     """The class of its results."""
     from analysis.stitch.result import StitchResult
@@ -132,6 +137,9 @@ ANALYSIS = Analysis(
             *("kind", "sender", "receiver", "noise_sender", "noise_receiver", "layer_receiver"),
         )
     },
+    report_crops=REPORT_CROPS,
+    report_settings=report_settings,
+    report_default=False,
 )
 
 

@@ -55,7 +55,13 @@ FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "sensitivity": ("measure_sensitivity", FEW),
     "error": ("decompose", FEW | {"noise_draws": 2}),
     "attribution": ("attribute", FEW | {"limit": 2, "steps": 3, "side": 4}),
+    "stitch": ("stitch_models", FEW | {"limit": 4, "layers": "conv_first"}),
+    "causal": ("trace", {"crop": 16, "noises": ["poisson:3"], "limit": 2}),
+    "linear": ("local_map", FEW | {"limit": 2, "whole": 0, "probes": 2, "levels": "15"}),
+    "causal_effects": ("causal_effects", FEW | {"limit": 2, "side": 4, "block": 4, "patches": 3}),
 }
+MODULES = {"causal_effects": "attribution"}
+"""Where functions are that are not in a module of their notebook's name."""
 
 
 def tagged(cell: Any, tag: str) -> bool:
@@ -119,7 +125,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         files = [f"{name}.pth" for name in NAMES]
         for report, models in (("many", files), ("one", files[1:2])):
             for name, (function, settings) in FUNCTIONS.items():
-                call = getattr(getattr(analysis, name), function)
+                call = getattr(getattr(analysis, MODULES.get(name, name)), function)
                 call(models, progress=False, **settings).save(f"{report}/{name}")
         tests = "100,gaussian:15,30\n100,poisson:3,25\n200,gaussian:15,32\n200,poisson:3,22\n"
         own(place / NAMES[2], tests, noise="gaussian:15")

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     Frames = Mapping[str, pd.DataFrame]
     Manifest = Mapping[str, Any]
 
+REPORT_CROPS = 12
+"""Number of crops in a report."""
+
 NAME = "causal_effects"
 """Of the analysis, in manifests and run folders."""
 
@@ -123,6 +126,11 @@ def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
     return reading.main(frames)
 
 
+def report_settings(settings: AttributionSettings) -> AttributionSettings:
+    """The settings of a report's section."""
+    return settings.effects_for_report()
+
+
 def result() -> type[CausalEffectsResult]:
     """The class of its results."""
     from analysis.attribution.effects.result import CausalEffectsResult
@@ -148,8 +156,10 @@ ANALYSIS = replace(
     result=result,
     table_names=("effects", "effects_by_training", "effects_difference"),
     keys={"effects": ("model", "noise", "crop")},
-    report_crops=None,
-    report_settings=None,
+    report_crops=REPORT_CROPS,
+    report_settings=report_settings,
+    report_default=False,
+    needs_layers=False,
     mode=None,
     package="analysis.attribution",
 )

@@ -166,3 +166,16 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         line += [f"{part.effect_inside.mean():.2f}", f"{part.effect_outside.mean():+.2f}"]
         rows.append([str(row["model"]), named(str(row["noise"])), *line])
     return f"{heading}\n{grid(rows)}\n{LEGEND}"
+
+
+def alt(frames: Frames) -> str:
+    """Of the maps: the share of the effects outside the window, of each model; plain text."""
+    frame = frames[EFFECTS]
+    shown = frame[(frame.crop == frame.crop.iloc[0]) & frame.outside.notna()]
+    each = [
+        f"{row['model']} under {named(str(row['noise']))}: {row['psnr']:.1f} dB, "
+        f"{row['outside']:.1%} of the absolute effects outside the window"
+        for row in records(shown)
+    ]
+    side = int(frame.side.iloc[0])
+    return f"Causal effects on a window of {side} x {side}. {'; '.join(each[:4])}."

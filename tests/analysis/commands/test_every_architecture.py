@@ -30,7 +30,6 @@ from analysis.engine.observer import Batch, Watch
 from analysis.error import command as error_command
 from analysis.generalization import command as generalization_command
 from analysis.linear import command as linear_command
-from analysis.linear import maps
 from analysis.sensitivity import command as sensitivity_command
 from analysis.srga import command as srga_command
 from analysis.stitch import command as stitch_command
@@ -154,10 +153,10 @@ def test_error(folder):
     assert set(frame.model) == {*NAMES} and np.isfinite(frame.mse).all()
 
 
-@pytest.mark.parametrize("whole", [True, False])
-def test_linear(folder, monkeypatch, whole):
-    monkeypatch.setattr(maps, "WHOLE", 8 if whole else 7)
+@pytest.mark.parametrize("whole", ["8", "7"])
+def test_linear(folder, whole):
     few = ("--crop", "8", "--limit", "1", "--levels", "15", "--noise", "poisson:3")
+    few += ("--whole", whole)
     frame = pd.read_csv(run(linear_command, *few, "--probes", "2", "--rank", "1") / "linear.csv")
     assert set(frame.model) == {*NAMES} and frame.reason.isna().all()
     numbers = ["trace", "largest", "asymmetry", "affine_rest", "image_share", "sure"]

@@ -226,6 +226,25 @@ def test_numbers_that_are_right_are_confirmed(there, capsys):
     assert "0.1% of each table" in out
 
 
+def test_sections_that_are_named_alone_are_computed_and_verified(pair, monkeypatch, capsys):
+    monkeypatch.chdir(pair)
+    leave_unrendered(monkeypatch)
+    folder = compute("stitch,causal_effects", "--output-dir", "named")
+    assert report_folders.present(folder, list(headings())) == ["stitch", "causal_effects"]
+    verifying = ["--verify", "named", "--share", "0.1", "--verify-seed", "1", "--quiet"]
+    run_arguments(verifying)
+    out = capsys.readouterr().out
+    assert "stitch.csv" in out and "effects.csv" in out and "DO NOT" not in out
+    for table, column in (("stitch/stitch", "cost"), ("causal_effects/effects", "psnr")):
+        frame = pd.read_csv(folder / f"{table}.csv", keep_default_na=False, na_values=["nan"])
+        changed = frame.assign(**{column: frame[column] + 0.01})
+        changed.to_csv(folder / f"{table}.csv", index=False, na_rep="nan")
+    with pytest.raises(Failed, match="not confirmed"):
+        run_arguments(verifying)
+    out = capsys.readouterr().out
+    assert "cost is" in out and "psnr is" in out
+
+
 def test_a_section_without_keys_is_not_verified(there, capsys, monkeypatch):
     monkeypatch.setitem(analyses(), "srga", replace(analysis("srga"), keys={}))
     for place in (there / "out").iterdir():
@@ -261,6 +280,8 @@ CHANGED = {
     "degradation/degradation.csv": "ch_noise",
     "sensitivity/sensitivity.csv": "gain",
     "attribution/attribution.csv": "di",
+    "linear/linear.csv": "trace",
+    "causal/causal.csv": "mse",
 }
 
 

@@ -7,6 +7,7 @@ import pytest
 from analysis.engine import observer as engine_observer
 from analysis.engine import run as engine_run
 from analysis.report import crop_plan, sections
+from analysis.report.command import parser
 from analysis.report.settings import ReportSettings, limits
 from mtd.data import crops as data_crops
 from mtd.data import photographs
@@ -14,12 +15,60 @@ from mtd.utils.errors import BadInput
 
 
 def test_sections_are_chosen_in_the_order_of_the_page():
-    assert sections.choose(None) == list(sections.headings())
+    assert sections.choose(None) == sections.defaults()
+    assert sections.choose(",".join(sections.headings())) == list(sections.headings())
     assert sections.choose(" srga,generalization,") == ["generalization", "srga"]
     with pytest.raises(BadInput, match="did you mean srga"):
         sections.choose("sgra")
     with pytest.raises(BadInput, match="names none"):
         sections.choose(" , ")
+
+
+def test_sections_that_take_long_are_computed_where_they_are_named():
+    left_out = [name for name in sections.headings() if name not in sections.defaults()]
+    assert left_out == ["stitch", "causal_effects"]
+    assert "except stitch and causal_effects" in " ".join(parser().format_help().split())
+    assert not {"stitch", "causal_effects"} & set(sections.choose(None))
+    assert {"linear", "causal"} < set(sections.choose(None))
+    assert sections.choose("causal_effects,error") == ["error", "causal_effects"]
+    both = sections.choose("causal_effects, default")
+    assert both == [name for name in sections.headings() if name != "stitch"]
+    assert sections.choose(None)[:2] == ["error", "generalization"]
+    assert sections.named("default,srga") == ["srga"] and sections.named(None) == []
+
+
+def test_a_section_with_its_own_pass_has_one_small_crop_of_each_photograph():
+    crops = data_crops.crops(photographs.photographs(), 32, 40)
+    chosen = crop_plan.one_of_each(crops, 12, seed=1)
+    assert [crop.image for crop in chosen] == [p.name for p in photographs.photographs()]
+    assert all(crop in crops for crop in chosen)
+    few = crop_plan.one_of_each(crops, 2, seed=1)
+    assert len(few) == 2 and all(crop in chosen for crop in few)
+    assert crop_plan.one_of_each(crops, 12, seed=2) != chosen
+    small = crop_plan.center(chosen[0], 10)
+    assert (small.top, small.left) == (chosen[0].top + 11, chosen[0].left + 11)
+    assert (small.pixels == chosen[0].pixels[11:21, 11:21]).all()
+    assert small.digest != chosen[0].digest and small.scene == chosen[0].scene
+    assert crop_plan.center(chosen[0], 32) is chosen[0]
+
+
+@pytest.mark.parametrize(("side", "crop"), [(64, 48), (48, 48), (24, 24), (8, 8)])
+def test_settings_of_sections_fit_the_crops_of_a_report(side, crop):
+    report = ReportSettings(crop=side)
+    unseen = ("poisson:3.5", "spatial:60")
+    own = {
+        name: record.report_settings(record.settings.under(report, "gaussian:15", unseen))
+        for name, record in sections.computed().items()
+        if name in ("linear", "causal", "stitch", "causal_effects")
+    }
+    assert own["linear"].specs == own["stitch"].specs == ("gaussian:15", "poisson:3.5")
+    assert own["causal"].specs == ("gaussian:15", "poisson:3.5")
+    assert own["causal_effects"].specs == ("poisson:3.5",)
+    assert not own["linear"].is_whole and own["linear"].crop == min(side, 24)
+    assert own["stitch"].crop == side
+    assert own["causal"].crop == own["causal_effects"].crop == crop
+    maps = own["causal_effects"]
+    assert maps.window_side == 2 * maps.block <= crop / 3 and maps.patches == maps.coarse
 
 
 def test_sections_have_most_crops():
