@@ -99,10 +99,11 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
 
 
 def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
-    """Which branches are shown to recover some of the error, and how far."""
+    """Which branches are shown to recover some of the error, and how far; or why none has a
+    recovery."""
     from analysis.causal import reading
 
-    return reading.main(frames, manifest)
+    return reading.main(frames, manifest) or reading.undefined(frames["causal"])
 
 
 def report_settings(settings: CausalSettings) -> CausalSettings:
