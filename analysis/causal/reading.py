@@ -53,7 +53,7 @@ def patched(frame: pd.DataFrame) -> pd.DataFrame:
 
 def main(frames: Frames, manifest: Manifest) -> list[str]:
     """How many branches are shown to recover some of the error, and how far the largest does."""
-    rows, text = patched(frames["causal"]), []
+    rows, text, counted = patched(frames["causal"]), [], False
     for (model, noise), part in rows.groupby(["model", "noise"], sort=False):
         top = ends(part, "recovery")[1]
         enough = verdicts.verdict(top["band_low"], top["band_high"], int(top["photographs"]))
@@ -69,6 +69,7 @@ def main(frames: Frames, manifest: Manifest) -> list[str]:
             if worse:
                 said += f", {worse} {verb(worse, 'is', 'are')} shown to increase it"
             said += f"; {largest}"
+            counted = True
         text.append(
             f"Recovery in {code(model)} under {code(noise)} with features under "
             f"{code(manifest['reference'])}: {said}."
@@ -76,9 +77,12 @@ def main(frames: Frames, manifest: Manifest) -> list[str]:
     if len(text) > MOST:
         text = [*text[:MOST], f"{len(text) - MOST} more models and noises are in `causal.csv`."]
     if text:
-        text.append(
+        counts = (
             "These counts rest on intervals that hold for all patched branches of a model under a "
-            "noise at once (Bonferroni). The interval of the largest recovery is of that branch "
+            "noise at once (Bonferroni). "
+        )
+        text.append(
+            f"{counts if counted else ''}The interval of the largest recovery is of that branch "
             "alone; as the largest of many on these same crops it is probably too large."
         )
     return text

@@ -94,7 +94,7 @@ def overall(of: ModelDifferences, rows: pd.DataFrame, digits: int, unit: str) ->
         digits: after the point.
         unit: of differences.
     """
-    where = "In this mean" if (rows.noise == MEAN).all() else "Between models"
+    where = "Averaged over noises" if (rows.noise == MEAN).all() else "Between models"
     effects = [(of.effect(row, digits, unit), of.verdict(row)) for row in records(rows)]
     return [f"{where}, {verdicts.joined(effects)}."]
 
