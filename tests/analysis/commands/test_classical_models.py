@@ -95,4 +95,4 @@ def test_a_report_has_classical_models_where_no_layers_are_needed(
     alone = requests.of(["classical:blur:1", "classical:median:5"], settings)
     plan = report_plan.make(alone, settings, lpips=False)
     with pytest.raises(BadInput, match=r"^section cka: classical:blur:1: it is not a neural"):
-        plan.jobs(["cka"])
+        plan.jobs(["cka"], named=["cka"])

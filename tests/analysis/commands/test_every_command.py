@@ -152,4 +152,4 @@ def test_a_disk_without_room_is_refused_early(folder, in_process, monkeypatch, n
     code, _, err = in_process(module.main, *arguments(name), "--output-dir", "run")
     assert code == 2 and "GiB while the run goes on" in err and len(err.splitlines()) == 1
     # what is cached is kept for --resume, when there is room again
-    assert "--resume goes on" in err and list(Path("run/cache").glob("*.safetensors"))
+    assert "use --resume to continue" in err and list(Path("run/cache").glob("*.safetensors"))

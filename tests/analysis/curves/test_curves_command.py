@@ -297,7 +297,7 @@ def test_an_interrupted_evaluation_ends_with_the_same_files(folder, monkeypatch)
         return original(*arguments)
 
     monkeypatch.setattr(engine_run, "run_network", interrupted)
-    with pytest.raises(KeyboardInterrupt, match="--resume goes on"):
+    with pytest.raises(KeyboardInterrupt, match="--resume to continue"):
         started(*given, "--output-dir", "cut")
     assert contents(started(*given, "--output-dir", "cut", "--resume")) == whole
     done = two_processes("-m", "analysis.curves", *given, "--output-dir", "two-of-them", cwd=folder)
