@@ -44,6 +44,8 @@ class RecordedRun:
         starts: when a module was first called, as a number in order of time.
         ends: when a module returned for the last time.
         calls: how often a module was called.
+        writing: modules that change their input in place, such as `nn.ReLU(inplace=True)`; what
+            they do to it has to be done again in every run.
     """
 
     output: Tensor = field(default_factory=lambda: torch.empty(0))
@@ -52,6 +54,7 @@ class RecordedRun:
     starts: dict[str, int] = field(default_factory=dict)
     ends: dict[str, int] = field(default_factory=dict)
     calls: Counter[str] = field(default_factory=Counter)
+    writing: set[str] = field(default_factory=set)
 
     @property
     def bytes(self) -> int:
@@ -62,13 +65,16 @@ class RecordedRun:
         """What modules returned that had finished before any of some spots was reached.
 
         Modules that are called several times are left out: inside of one that is not computed
-        again they would be called less often.
+        again they would be called less often. So are those that change their input in place.
         """
         first = min(self.starts[path] for path, _ in spots)
         return {
             path: values[0]
             for (path, side), values in self.values.items()
-            if side == "output" and self.calls[path] == 1 and self.ends[path] < first
+            if side == "output"
+            and self.calls[path] == 1
+            and self.ends[path] < first
+            and path not in self.writing
         }
 
     def _keep(self, spot: Spot, value: Any) -> None:
@@ -139,25 +145,42 @@ def watch(model: nn.Module, spots: Collection[Spot], keep: Keep, stack: ExitStac
 
 
 def _time(model: nn.Module, paths: Iterable[str], run: RecordedRun, stack: ExitStack) -> None:
-    """Note in a run when modules are called and return."""
+    """Note in a run when modules are called and return, and whether they change their input."""
     modules, clock = dict(original(model).named_modules()), count()
+    given: dict[str, list[list[int]]] = {}
 
     def started(path: str) -> Callable[..., None]:
-        def hook(*_: Any) -> None:
+        def hook(_: nn.Module, *inputs: Any) -> None:
             run.starts.setdefault(path, next(clock))
+            given.setdefault(path, []).append(versions(inputs))
 
         return hook
 
     def ended(path: str) -> Callable[..., None]:
-        def hook(*_: Any) -> None:
+        def hook(_: nn.Module, args: Any, kwargs: Any, __: Any) -> None:
             run.ends[path] = next(clock)
             run.calls[path] += 1
+            if given[path].pop() != versions((args, kwargs)):
+                run.writing.add(path)
 
         return hook
 
     for path in paths:
-        stack.callback(modules[path].register_forward_pre_hook(started(path)).remove)
-        stack.callback(modules[path].register_forward_hook(ended(path)).remove)
+        before, after = started(path), ended(path)
+        module = modules[path]
+        stack.callback(module.register_forward_pre_hook(before, with_kwargs=True).remove)
+        stack.callback(module.register_forward_hook(after, with_kwargs=True).remove)
+
+
+def versions(inputs: Any) -> list[int]:
+    """How often each tensor among a module's inputs has been written into."""
+    if isinstance(inputs, Tensor):
+        return [0 if inputs.is_inference() else inputs._version]
+    if isinstance(inputs, Mapping):
+        return versions(tuple(inputs.values()))
+    if isinstance(inputs, tuple | list):
+        return [number for value in inputs for number in versions(value)]
+    return []
 
 
 @torch.no_grad()
@@ -224,8 +247,9 @@ def run_with(
         model: the network.
         given: what goes in.
         replacements: by spot.
-        base: the same run as it is, with these spots: what comes before them is not computed again;
-            None computes all.
+        base: the same run as it is, with these spots: what comes before them is not computed again,
+            nor are modules whose output is replaced, unless they change their input in place; None
+            computes all.
 
     Raises:
         BadInput: a layer that is not called as often as it has values.
@@ -244,7 +268,11 @@ def run_with(
     def again(value: Tensor) -> Callable[..., Tensor]:
         return lambda *_, **__: value.clone()  # as what follows may write into it
 
-    whole = [s for s, of in replacements.items() if s[1] == "output" and of.put is None]
+    whole = [
+        spot
+        for spot, of in replacements.items()
+        if spot[1] == "output" and of.put is None and base and spot[0] not in base.writing
+    ]
     with hooked(model) as stack:
         for path, value in ({} if base is None else base.before(replacements)).items():
             stack.enter_context(returning(modules[path], again(value)))

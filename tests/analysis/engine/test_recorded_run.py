@@ -167,3 +167,36 @@ def test_a_forward_of_its_own_is_put_back():
     with recorded_run.returning(module, lambda x: x):
         assert module(1) == 1
     assert module.forward is own and module(1) == 2
+
+
+class InPlace(nn.Module):
+    """A block whose first part changes a tensor that is used once more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.head = nn.Conv2d(3, 4, 3, padding=1)
+        self.u = nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(4, 4, 3, padding=1))
+        self.v, self.tail = nn.Conv2d(4, 4, 1), nn.Conv2d(4, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.head(x)
+        y = self.u(x)
+        return self.tail(x + self.v(y))
+
+
+@torch.no_grad()
+def test_modules_that_change_their_input_in_place_are_computed_again():
+    network, a, b = InPlace(), given(0), given(1)
+    spots: list[Spot] = [("u", "output"), ("u.1", "output"), ("v", "output")]
+    base, other = (record(network, batch, spots, around=True) for batch in (a, b))
+    assert base.writing == {"u"}
+    x = network.head(a.noisy).relu()
+    for spot in spots:
+        own = {spot: Replacement(base.values[spot])}
+        assert torch.equal(run_with(network, a, own, base), base.output)
+        y, last = other.values[spot][0], spot[0] == "v"
+        expected = network.tail(x + (y if last else network.v(y)))
+        for run in (None, base):
+            found = run_with(network, a, {spot: Replacement([y])}, run)
+            assert torch.allclose(found, expected, atol=1e-6)
