@@ -124,6 +124,7 @@ MORE = (
             "linear",
             dimension,
         ),
+        not_with=PARTS,  # times the variance of the noise it is the leak, to first order
     ),
     Candidate(
         "linear",

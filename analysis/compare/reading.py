@@ -53,7 +53,8 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *least(correlations),
         *groups(manifest),
         "Intervals and p-values treat models as independent, which snapshots or variants of one "
-        "training are not. P-values are corrected for the number of indices, intervals are not.",
+        "training are not. P-values are corrected for the number of indices, for each outcome "
+        "alone and not for the number of outcomes; intervals are not.",
         *illustration(next((about for about in own_and_runs(manifest) if "images" in about), {})),
         *notes(frames),
     ]
@@ -87,7 +88,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     if set(OUTCOMES) & set(given):
         explained += (
             "\nby leak, by damage: how much of the drop is leaked noise (variance over draws of the"
-            "\nnoise), and how much damaged content (bias)"
+            "\nnoise and of the masks), and how much damaged content (bias)"
         )
     return f"{heading(manifest)}\n{grid(rows)}\n{explained}\n\n{grid(pairs)}"
 
@@ -194,7 +195,8 @@ def coupled(correlations: pd.DataFrame) -> list[str]:
     return [
         "Of the same outputs as the PSNR under the noise trained on, from which the drop is "
         f"counted: {listed(map(labelled, names))}; not held against the parts of the drop by "
-        "leaked noise and by damaged content, which are computed from the same errors."
+        "leaked noise and by damaged content, which are computed from the same errors, or of which "
+        "they are a first-order estimate."
     ]
 
 

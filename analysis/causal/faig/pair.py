@@ -95,10 +95,11 @@ def check_alike(names: list[str], baseline: Denoiser, twin: Denoiser) -> None:
     for what in ("classes", "input formats"):
         if ours[what] != theirs[what]:
             raise BadInput(f"{both}: different {what}; {expected}")
+    held, other = (dict(model.named_buffers()) for model in (baseline, twin))
     unequal = [
         name
-        for (name, one), other in zip(baseline.named_buffers(), twin.buffers(), strict=True)
-        if not torch.equal(one, other)
+        for name in {**held, **other}
+        if name not in held or name not in other or not torch.equal(held[name], other[name])
     ]
     if unequal:
         raise BadInput(

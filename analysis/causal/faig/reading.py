@@ -71,9 +71,10 @@ def main(frames: Frames, manifest: Manifest) -> list[str]:
         a, b = map(code, manifest["pair"])
         text.append(
             f"With the {plural(own['filters'], 'filter')} ({own['percent']:g}%) of the highest "
-            f"attribution for {code(noise)} as in {a}, {b} loses {cost(own, 'loss')} under "
-            f"{code(noise)} and {cost(other, 'loss')} under {code(reference)}; with as many random "
-            f"ones {chance(own)} and {chance(other)}, the means of {manifest['random']} draws."
+            f"attribution for {code(noise)} as in {a}, the PSNR that {b} loses is "
+            f"{cost(own, 'loss')} under {code(noise)} and {cost(other, 'loss')} under "
+            f"{code(reference)}; with as many random ones {chance(own)} and {chance(other)}, the "
+            f"means of {manifest['random']} draws."
         )
         each = [
             (f"{cost(row, 'beyond')} under {code(where)}", verdict(row, "beyond_"))
@@ -155,14 +156,14 @@ def detour(frames: Frames, manifest: Manifest) -> list[str]:
         f"{number(row['mse_baseline'], 1)} and {number(row['mse_twin'], 1)})"
         for row in records(high)
     ]
-    top = records(high)[-1]
+    ends = high[["mse_baseline", "mse_twin"]]
+    mostly = bool(((high.highest - ends.max(axis=1)) > high.difference.abs()).any())
     return [
         f"On the path between the weights the error rises above both ends, to {listed(each)}, as "
-        "is usual of networks that were trained apart. Attributions are then mostly of this "
-        f"detour, up and down again: under {code(top['noise'])} their absolute values sum to "
-        f"{number(top['absolute'] + top['absolute_others'], 0)}, where the errors of the ends "
-        f"differ by {number(abs(top['difference']), 1)}. They order filters by what they do on "
-        "the path, which need not be what makes one network better than the other."
+        f"is usual of networks that were trained apart. Attributions are then "
+        f"{'mostly' if mostly else 'partly'} of this detour, up and down again. They order filters "
+        "by what they do on the path, which need not be what makes one network better than the "
+        "other."
     ]
 
 
@@ -197,14 +198,13 @@ def complete(frames: Frames, manifest: Manifest) -> list[str]:
             f"{number(row['others'], 1, True)}), where L(θ̄) − L(θ) is "
             f"{bounded(row['difference'], row['low'], row['high'], 1, signed=True)}"
         )
-    whole = frame.absolute + frame.absolute_others
-    worst = (frame.rest.abs() / whole).max()
-    share = (frame.absolute_others / whole).max()
+    share = (frame.absolute_others / (frame.absolute + frame.absolute_others)).max()
     return [
         f"Signed attributions over {plural(manifest['steps'], 'step')} sum to {listed(each)}; "
-        f"the error of the sum over steps is at most {100 * worst:.2g}% of the absolute "
-        f"attributions. Up to {share:.0%} of these belong to parameters outside filters: biases, "
-        "normalizations, position bias tables."
+        f"the error of the sum over steps is at most {number(float(frame.rest.abs().max()), 2)} "
+        f"squared 8-bit levels. Up to {share:.0%} of the absolute attributions belong to "
+        "parameters that are not the plain weight of a convolution or linear layer, such as "
+        "biases, normalizations, position bias tables, and weights computed from others."
     ]
 
 
@@ -223,8 +223,8 @@ def layers(frames: Frames) -> list[str]:
     if not each:
         return []
     return [
-        "Highest attribution of a layer, in squared 8-bit levels, with verdicts by intervals that "
-        f"hold for all layers at once: {verdicts.joined(each)}."
+        "Highest attribution of a layer, in squared 8-bit levels, and whether it differs from 0 by "
+        f"intervals that hold for all layers at once: {verdicts.joined(each)}."
     ]
 
 
@@ -245,7 +245,8 @@ def stability(frames: Frames, manifest: Manifest) -> list[str]:
         text.append(
             "Rank correlation of the attribution for a noise with F under the reference alone: "
             f"{listed(each)}. Where it is high, filters that matter for both noises rank first: a "
-            "stronger noise has larger gradients everywhere, which a difference does not take out."
+            "stronger noise has larger gradients everywhere, which a difference does not take out. "
+            "A low one says little, as F under the reference is subtracted in the former."
         )
     return text
 

@@ -259,7 +259,7 @@ def test_sentences_have_verdicts_and_speak_of_the_path():
     text = " ".join(enough.sentences())
     assert "too few images" not in text and "shown" in text
     row = enough.reverting.iloc[0]
-    assert f"`b` loses {row.loss:.2f} dB" in text
+    assert f"the PSNR that `b` loses is {row.loss:.2f} dB" in text
     high = enough.errors.copy()
     high["highest"] = 1e6
     frames = {**enough.frames, "faig_errors": high}
