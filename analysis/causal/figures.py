@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.causal.branches import ALL
-from analysis.causal.tables import WHOLE
+from analysis.causal.tables import EXACT, WHOLE
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import DPI, short, style
 from analysis.text.intervals import bands
@@ -121,6 +121,8 @@ def draw(axes: Axes, part: pd.DataFrame, models: Sequence[str], column: str) -> 
             rows = rows[rows.status != WHOLE]
         rows = rows[rows[column].notna()]
         look = style(str(model), models) | {"ls": LINES.get(str(kind), "-"), "ms": 3}
+        if "patched" in rows and (rows.patched != EXACT).any():
+            look["ls"] = "none"  # branches between these were not patched
         depth = part[part.model == model].depth.max()
         x = rows.depth / max(1, depth) if not alike else rows.branch.map(places)
         label = str(model) if part.kind.nunique() == 1 else f"{model}, {words(str(kind))}"

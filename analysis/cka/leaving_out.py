@@ -132,9 +132,18 @@ def correlated(x: Tensor, gone: Rows) -> Rest:
     return rest
 
 
-def _matched(correlations: Tensor) -> float:
-    # as a linear program it takes seconds, for every photograph
-    return matched(correlations) if is_assignment(*correlations.shape) else math.nan
+def soft_matched(a: Rest, b: Rest) -> list[float]:
+    """Soft matching without each photograph; NaN where each would take a linear program, seconds.
+
+    A few linear programs are solved: without a photograph that alone has some feature, there are
+    fewer features.
+    """
+    widths = [
+        max((of.shape[1] for of in side.maps if of is not None), default=0) for side in (a, b)
+    ]
+    if not all(widths) or not is_assignment(*widths):
+        return [math.nan] * len(a.maps)
+    return by_products(matched)(a, b)
 
 
 def unit_rows(x: Tensor, gone: Rows) -> Rest:
@@ -165,5 +174,5 @@ LEAVING_OUT = {
         lambda x, gone: directions(x, gone, loadings=True),
         by_products(weighted),
     ),
-    "soft_matching": LeavingOut(correlated, by_products(_matched)),
+    "soft_matching": LeavingOut(correlated, soft_matched),
 }

@@ -72,7 +72,10 @@ def figures(frames: Frames, manifest: Manifest) -> dict[str, Figure]:
 
     found = {"error": figures.parts(frames["error"])}
     if len(frames["transfer"]):
-        found["transfer"] = figures.transfer(frames["transfer"], int(manifest["draws"]))
+        photographs = int(frames["error"].photographs.iloc[0])
+        found["transfer"] = figures.transfer(
+            frames["transfer"], int(manifest["draws"]), photographs
+        )
     return found
 
 

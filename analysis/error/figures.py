@@ -136,12 +136,13 @@ def legend(models: Sequence[str], frame: pd.DataFrame) -> list[Artist]:
     return handles
 
 
-def transfer(frame: pd.DataFrame, draws: int) -> Figure:
+def transfer(frame: pd.DataFrame, draws: int, photographs: int) -> Figure:
     """Gain by spatial frequency: a panel for each noise; of each model content and noise.
 
     Args:
         frame: transfer.csv, see `analysis.error.tables.transfer`.
         draws: of each noise.
+        photographs: of the run.
     """
     noises = [str(noise) for noise in dict.fromkeys(frame.noise)]
     models = [str(model) for model in dict.fromkeys(frame.model)]
@@ -155,11 +156,11 @@ def transfer(frame: pd.DataFrame, draws: int) -> Figure:
         axes.set_ylabel("gain", fontsize=8)
     heading = (
         "Gain of image content and of noise by spatial frequency\n"
-        "1: kept as it is, 0: removed; dotted: half the power\n"
+        "1: kept as it is, 0: removed; dotted: 1/√2, half the power\n"
         f"{plural(draws, 'draw')} of each noise"
     )
     banded = frame.content_gain_low.notna().any() and len(models) <= CROWDED
-    figure.suptitle(f"{heading}{'; bands: 95% intervals' if banded else ''}", fontsize=10)
+    figure.suptitle(f"{heading}{f'; bands: {bands(photographs)}' if banded else ''}", fontsize=10)
     add_legend(figure, lines(models))
     return figure
 

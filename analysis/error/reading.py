@@ -136,7 +136,7 @@ def difference(rows: pd.DataFrame, a: str, b: str) -> str:
         row = of[name]
         return verdicts.verdict(row["low"], row["high"], int(row["photographs"]))
 
-    parts = [(f"{effect('damage')} of it from damage", found("damage"))]
+    parts = [(f"{effect('damage')} from damage", found("damage"))]
     parts.append((f"{effect('leak')} from leak", found("leak")))
     judged = verdicts.joined([(f"PSNR {effect('psnr')}", found("psnr")), *parts])
     return f"{code(b)} - {code(a)}: {judged}"
@@ -156,16 +156,20 @@ def at_reference(frames: Frames) -> list[str]:
         effect = difference(pair, str(a), str(b))
         if not effect:
             continue
-        ends_at = [of[name]["cutoff"] for name in (a, b)]
         where = ""
-        if all(math.isfinite(value) for value in ends_at):
+        if all(math.isfinite(of[name]["cutoff"]) for name in (a, b)):
             where = (
                 " The gain of image content is below 1/√2 above "
-                f"{number(ends_at[0], 3)} cycles per pixel in {code(a)} and above "
-                f"{number(ends_at[1], 3)} in {code(b)}."
+                f"{frequency(of[a])} cycles per pixel in {code(a)} and above "
+                f"{frequency(of[b])} in {code(b)}."
             )
         text.append(f"Under {code(noise)}, {effect}.{where}")
     return text
+
+
+def frequency(row: Row) -> str:
+    """A row's cutoff with its interval."""
+    return bounded(row["cutoff"], row["cutoff_low"], row["cutoff_high"], 3)
 
 
 def by_noise(frames: Frames) -> list[str]:
@@ -233,11 +237,7 @@ def cutoffs(frame: pd.DataFrame) -> list[str]:
         if known.empty:
             each += [f"under no noise in {code(model)}"] if len(rows) else []
             continue
-        spans = [
-            f"{bounded(row['cutoff'], row['cutoff_low'], row['cutoff_high'], 3)} under "
-            f"{code(row['noise'])}"
-            for row in ends(known, "cutoff")
-        ]
+        spans = [f"{frequency(row)} under {code(row['noise'])}" for row in ends(known, "cutoff")]
         span = spans[0] if spans[0] == spans[1] else f"{spans[0]} to {spans[1]}"
         never = rows[rows.cutoff.isna()].noise
         rest = f" (nowhere under {codes(never)})" if len(never) else ""

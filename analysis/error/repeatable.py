@@ -21,7 +21,7 @@ ROUNDING = 1e-4
 
 @torch.no_grad()
 def check(inputs: RunInputs) -> None:
-    """Check that networks of one's own return the same twice for the first noisy crop.
+    """Check that networks of one's own return the same output twice for the first noisy crop.
 
     What a network draws at random would be taken for noise that it leaves in its output.
 
@@ -37,6 +37,6 @@ def check(inputs: RunInputs) -> None:
         first, second = given.run(network), given.run(network)
         if float((first - second).abs().max()) > ROUNDING:
             raise BadInput(
-                f"{name}: its output for one noisy image is another one each time, so that noise "
-                "that it leaves cannot be measured; seed the generator in its forward"
+                f"{name}: its output for the same noisy image differs from call to call, so that "
+                "the noise it leaves cannot be measured; seed the generator in its forward"
             )

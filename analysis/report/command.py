@@ -42,12 +42,12 @@ EXAMPLES = """\
 """
 
 DESCRIPTION = (
-    "Run all analyses of models in one pass and make one page of them: error decomposition, "
-    "benchmark, CKA, SRGA, distributions, degradation clusters, sensitivity, causal tracing, local "
-    "linear maps, attribution, and training curves where logs lie beside the checkpoints. "
-    "Stitching and causal effect maps take longer: --sections default,stitch,causal_effects adds "
-    "them. Sections that the folder already has "
-    "are not computed again."
+    "Run analyses of models, most of them in one pass, and make one page of them: error "
+    "decomposition, benchmark, CKA, SRGA, distributions, degradation clusters, sensitivity, causal "
+    "tracing, local linear maps, attribution, and training curves where logs lie beside the "
+    "checkpoints. Stitching and causal effect maps take longer: --sections "
+    "default,stitch,causal_effects adds them. Sections that the folder already has are not "
+    "computed again."
 )
 
 

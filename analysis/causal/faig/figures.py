@@ -137,7 +137,7 @@ def reverting(frame: pd.DataFrame, pair: list[str], reference: str) -> Figure:
 
 def draw_reverting(axes: Axes, part: pd.DataFrame) -> None:
     """Losses of filters chosen for one noise, measured under one noise, on given axes."""
-    width = part.percent.max() - part.percent.min()
+    width = part.percent.max() - part.percent.min() or 1.0  # a single percentage has none
     for place, (selection, look) in enumerate(LOOKS.items()):
         rows = part[part.selection == selection]
         x = rows.percent + (place - 0.5) * 0.016 * width  # bars beside each other
@@ -147,15 +147,9 @@ def draw_reverting(axes: Axes, part: pd.DataFrame) -> None:
             axes.errorbar(x, rows.loss, ends, fmt="none", ecolor=look["color"], elinewidth=0.8)
     rows = part[part.selection == ATTRIBUTION]
     axes.plot(rows.percent, rows.random, color="0.45", lw=1.2, marker=".", label="random, mean")
-    axes.fill_between(
-        rows.percent,
-        rows.random_low,
-        rows.random_high,
-        color="0.7",
-        alpha=0.5,
-        lw=0,
-        label="random, range over draws",
-    )
+    ends = np.array([rows.random - rows.random_low, rows.random_high - rows.random]).clip(0)
+    look = {"fmt": "none", "ecolor": "0.7", "elinewidth": 5, "alpha": 0.6, "zorder": 0}
+    axes.errorbar(rows.percent, rows.random, ends, label="random, range over draws", **look)
     axes.axhline(0, color="0.4", lw=0.8, zorder=0)
     axes.grid(alpha=0.3)
     axes.tick_params(labelsize=7)

@@ -122,3 +122,13 @@ def test_intervals_cover_the_expected_value(name):
     truth = float(np.mean(values))
     covered = np.mean([low <= truth <= high for low, high in bounds])
     assert 0.86 <= covered <= 1
+
+
+def test_a_feature_of_a_single_photograph_costs_no_interval(monkeypatch):
+    """Without that photograph there are 11 features, which match 36 by a linear program alone."""
+    monkeypatch.setattr(transport, "COPIES", 40)
+    x, y = sides(12, 36)
+    x[:, 0] = 0
+    x[ROWS[4], 0] = y[ROWS[4], 0]
+    assert transport.is_assignment(12, 36) and not transport.is_assignment(11, 36)
+    assert np.isfinite(check("soft_matching", x, y)).all()
