@@ -64,10 +64,10 @@ class AttributionSettings(Settings):
             left. Published for super-resolution: 1.2, for inputs that have lost their detail
             already.
         block: side of the blocks whose effect is mapped, in pixels.
-        coarse: patches by which every block is replaced.
-        patches: patches in all by which a block is replaced whose effect is not small. Published:
-            50.
-        least: of an effect that is not small, in dB.
+        coarse: patches by which every block is replaced, for a first mean effect.
+        patches: patches in all by which a block is replaced if that effect is not small.
+            Published: 50.
+        least: smallest absolute effect in dB that is not small.
     """
 
     map: Literal["lam", "cem"] = option(
@@ -105,16 +105,23 @@ class AttributionSettings(Settings):
     )
     block: int = option(8, "of causal effect maps: side of a block in pixels", minimum=1)
     coarse: int = option(
-        3, "of causal effect maps: patches by which every block is replaced", minimum=1
+        3,
+        "of causal effect maps: patches by which every block is replaced, one after another, for "
+        "a first mean effect",
+        minimum=1,
     )
     patches: int = option(
         8,
-        "of causal effect maps: patches by which a block is replaced whose effect by the first "
-        "ones is --least or more (50 as published)",
+        "of causal effect maps: patches in all by which a block is replaced if its effect is not "
+        "small, see --least (50 as published)",
         minimum=1,
     )
     least: float = option(
-        0.01, "of causal effect maps: effect in dB from which on all patches are used", minimum=0
+        0.01,
+        "of causal effect maps: a block whose first mean effect is smaller than this many dB, "
+        "above or below 0, gets no more than --coarse patches",
+        metavar="DB",
+        minimum=0,
     )
 
     def __post_init__(self) -> None:

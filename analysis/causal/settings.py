@@ -40,8 +40,9 @@ class CausalSettings(Settings):
         branches: kinds of branches, separated by commas; `auto` for attention and MLP updates where
             a network has them, else its convolutions.
         groups: of channels of a convolution, for the kind `channels`.
-        confirm: how many branches with the largest estimates are patched, and as many random ones;
-            None for all of a network with up to `SMALL` branches, and `TOP` of others.
+        confirm: N, how many branches with the largest estimates are patched, and as many random
+            others; all branches of a network that has at most 2 N. None for all branches of a
+            network with up to `SMALL`, and N = `TOP` for others.
         ablation: whether branches are replaced by their means, too.
     """
 
@@ -59,9 +60,11 @@ class CausalSettings(Settings):
     groups: int = option(4, "groups of channels of a convolution, for channels", minimum=2)
     confirm: int | None = option(
         None,
-        "branches with the largest estimates that are patched, and as many random ones",
+        "patch only the N branches with the largest estimates (attribution patching) and N "
+        "random others; all, where a network has at most 2 N",
+        metavar="N",
         minimum=1,
-        shown=f"all of a network with at most {SMALL}, of others {TOP}",
+        shown=f"all where a network has at most {SMALL} branches, else {TOP}",
     )
     ablation: bool = option(True, "do not replace branches by their means", flag="--no-ablation")
 

@@ -119,8 +119,9 @@ class CKASettings(Settings):
     )
     least: float = option(
         0.05,
-        "smallest difference between similarities that counts as shown: the whole 95% interval "
-        "must lie above it, or below minus it",
+        "a difference between similarities is called shown only if it is larger than D: its "
+        "whole 95% interval lies above D, or below -D",
+        metavar="D",
         minimum=0,
         maximum=1,
     )

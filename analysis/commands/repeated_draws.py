@@ -23,15 +23,16 @@ if TYPE_CHECKING:
 def add(inputs: RunInputs, settings: Settings) -> RunInputs:
     """The inputs with the further draws that settings want, or as they are.
 
-    Settings want them by the fields `noise_draws`, draws of each noise; `masks`, draws of random
-    attention masks; and `mask_mean`, draws over which a network's outputs are averaged, 1 for none.
+    Settings want them by the fields `draws`, draws of each noise; `masks`, draws of random
+    attention masks; and `mask_mean`, how many times as many masks as a network uses are averaged in
+    one more output, 1 for none.
     Noise that is recorded has no other draw.
 
     Args:
         inputs: with the controls of the run, or without.
         settings: of an analysis.
     """
-    count = getattr(settings, "noise_draws", 1)
+    count = getattr(settings, "draws", 1)
     masks, mean = getattr(settings, "masks", 1), getattr(settings, "mask_mean", 1)
     if count == masks == mean == 1:
         return inputs

@@ -229,7 +229,8 @@ class Settings(Options):
     )
     mask_draws: Literal["shared", "independent"] = option(
         "shared",
-        "attention masks of a crop: the same under every noise, or different under each",
+        "whether a crop has the same random attention masks under every noise (shared), or "
+        "different ones under each (independent)",
         aliases=("--mask-pairing",),
     )
     input_mask: float = option(

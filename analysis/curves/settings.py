@@ -53,7 +53,11 @@ class CurvesSettings(Settings):
         "auto", "attention masks as the checkpoint says, or against it"
     )
     mask_samples: int = option(
-        1, "average K draws of the attention mask", metavar="K", minimum=1, shown="1"
+        1,
+        "a network with random attention masks returns the mean of its outputs with K masks",
+        metavar="K",
+        minimum=1,
+        shown="1",
     )
     seed: int = option(0, "of everything random", minimum=0)
 

@@ -56,7 +56,7 @@ def manifest(inputs: RunInputs, settings: ErrorSettings, observer: ErrorDraws) -
     """What decides the values beside the shared settings."""
     masked = bool(observer.controls.other_masks)
     more = {"masks": settings.masks, "mask_mean": settings.mask_mean} if masked else {}
-    return {"draws": settings.noise_draws, **more}
+    return {"draws": settings.draws, **more}
 
 
 def tables(errors: Any, job: AnalysisJob) -> dict[str, pd.DataFrame]:
@@ -109,7 +109,7 @@ def main_sentences(frames: Frames, manifest: Manifest) -> list[str]:
 
 def report_settings(settings: ErrorSettings) -> ErrorSettings:
     """Two draws of each noise, which is enough for unbiased parts; averaging is not measured."""
-    return replace(settings, noise_draws=2, masks=2, mask_mean=1)
+    return replace(settings, draws=2, masks=2, mask_mean=1)
 
 
 def result() -> type[ErrorResult]:

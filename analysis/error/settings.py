@@ -15,27 +15,33 @@ class ErrorSettings(Settings):
     """Settings of `analysis.error`; see `Settings` for those that every analysis shares.
 
     Attributes:
-        noise_draws: K, draws of each noise.
-        masks: M, draws of random attention masks under each draw of the noise, of networks that
-            have such masks at inference.
-        mask_mean: over how many draws of the masks outputs are averaged to measure what that gains;
-            1 to leave this out.
+        draws: K, independent draws of each noise, over which bias and variance are computed.
+        masks: M, for networks with random attention masks at inference: draws of the masks under
+            each draw of the noise, over which the variance over masks is computed.
+        mask_mean: N, for the same networks: how many times as many masks as they use are averaged
+            in one more output, to measure what averaging gains; 1 to leave this out.
     """
 
     noises: tuple[str, ...] | None = noises_option(NOISES)
-    noise_draws: int = option(
-        4, "draws of each noise", flag="--draws", metavar="K", minimum=2, maximum=1000
+    draws: int = option(
+        4,
+        "independent draws of each noise, over which bias and variance are computed",
+        metavar="K",
+        minimum=2,
+        maximum=1000,
     )
     masks: int = option(
         2,
-        "draws of attention masks under each draw of the noise, of networks with random masks",
+        "networks with random attention masks are run with M different masks under each draw of "
+        "the noise, to measure how much their output varies with the mask",
         metavar="M",
         minimum=2,
         maximum=1000,
     )
     mask_mean: int = option(
         4,
-        "draws of the masks over which outputs are averaged to measure what that gains; 1 for none",
+        "for these networks, measure also what averaging the outputs of N times as many masks as "
+        "--mask-samples would gain; 1 leaves this out",
         metavar="N",
         minimum=1,
         maximum=1000,

@@ -310,7 +310,7 @@ def drawn_again(inputs: RunInputs, sections: Sequence[str]) -> list[Noise]:
             if record.report_settings is None
             else (record.report_settings(record.settings()))
         )
-        if (count := getattr(own, "noise_draws", 1)) > 1:
+        if (count := getattr(own, "draws", 1)) > 1:
             found |= {noise.spec: noise for noise in repeated_draws.of_noises(inputs, count).noises}
         if (draws := record.draws) is not None:
             held = controls.drawn(inputs, draws(inputs.specs)).controls

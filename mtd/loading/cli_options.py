@@ -116,7 +116,8 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
         type=cli.whole_number(1),
         default=1,
         metavar="K",
-        help="average K draws of the attention mask (default 1)",
+        help="a network with random attention masks returns the mean of its outputs with K masks "
+        "(default 1)",
     )
     masks.add_argument(
         "--options",

@@ -123,7 +123,7 @@ def test_linear() -> None:
 
 
 def test_error() -> None:
-    how: dict[str, Any] = {"noises": ["gaussian:40", "speckle:0.05"], "noise_draws": 2}
+    how: dict[str, Any] = {"noises": ["gaussian:40", "speckle:0.05"], "draws": 2}
     function = analysis.error.decompose
     text = function(networks(), images=scenes(PHOTOGRAPHS), **COMMON, **how).sentences()
     (mirrored,) = (t for t in text if t.startswith("Averaged over") and "`mirrored` - `own`" in t)

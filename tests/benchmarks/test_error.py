@@ -43,7 +43,7 @@ def test_four_draws_over_a_bare_pass() -> None:
 
     def whole() -> None:
         given = {"noises": NOISES, "crop": 64, "limit": 16, "batch_size": 8, "progress": False}
-        decompose(networks, noise_draws=4, **given)
+        decompose(networks, draws=4, **given)
 
     bare()
     seconds: dict[str, list[float]] = {"bare": [], "whole": []}

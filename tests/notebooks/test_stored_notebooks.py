@@ -53,7 +53,7 @@ FUNCTIONS: dict[str, tuple[str, dict[str, Any]]] = {
     "distributions": ("measure_distances", FEW),
     "degradation": ("measure_clusters", FEW),
     "sensitivity": ("measure_sensitivity", FEW),
-    "error": ("decompose", FEW | {"noise_draws": 2}),
+    "error": ("decompose", FEW | {"draws": 2}),
     "attribution": ("attribute", FEW | {"limit": 2, "steps": 3, "side": 4}),
     "stitch": ("stitch_models", FEW | {"limit": 4, "layers": "conv_first"}),
     "causal": ("trace", {"crop": 16, "noises": ["poisson:3"], "limit": 2}),

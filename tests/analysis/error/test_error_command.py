@@ -139,7 +139,7 @@ def linear():
     images = scenes(12, 32)
     models = {"identity": torch.nn.Identity(), "mean": Mean()}
     noises = ["gaussian:10", "gaussian:30"]
-    return images, decompose(models, images=images, noises=noises, noise_draws=6, **SMOOTH)
+    return images, decompose(models, images=images, noises=noises, draws=6, **SMOOTH)
 
 
 @pytest.mark.parametrize("sigma", [10, 30])
@@ -195,7 +195,7 @@ class Masks(Denoiser):
 
 
 def test_the_variance_of_random_masks_and_what_averaging_gains():
-    given = {"noises": ["gaussian:10"], "noise_draws": 2, **SMOOTH}
+    given = {"noises": ["gaussian:10"], "draws": 2, **SMOOTH}
     result = decompose({"masks": Masks()}, images=scenes(12, 32), masks=3, mask_mean=8, **given)
     (row,) = result.error.to_dict("records")
     assert row["mask_variance"] == pytest.approx(400, rel=0.03)
@@ -288,7 +288,7 @@ def test_what_cannot_be_used_is_one_line(folder, in_process, arguments, message)
 
 @pytest.mark.parametrize(
     "settings, message",
-    [({"crop": None}, "crops of one size"), ({"noise_draws": 1}, "2"), ({"draw": 3}, "no setting")],
+    [({"crop": None}, "crops of one size"), ({"draws": 1}, "2"), ({"draw": 3}, "no setting")],
 )
 def test_settings_that_cannot_be_used_are_one_line(settings, message):
     with pytest.raises(BadInput, match=message) as caught:

@@ -20,7 +20,7 @@ FILES = ("b1", "b2", "b3")
 
 
 def measured(models: object) -> ErrorResult:
-    given = {"noises": NOISES, "crop": 16, "limit": 8, "noise_draws": 2, "progress": False}
+    given = {"noises": NOISES, "crop": 16, "limit": 8, "draws": 2, "progress": False}
     return decompose(models, **given)
 
 
