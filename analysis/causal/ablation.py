@@ -1,4 +1,8 @@
-"""Mean ablation: branches replaced by their channels' means over crops and positions."""
+"""Mean ablation: branches replaced by their channels' means over crops and positions.
+
+The means are those under the same noise, (C,) for a branch of C channels; every position of every
+crop gets them, so that what is lost is all that varies, over images and within them.
+"""
 
 from __future__ import annotations
 

@@ -91,7 +91,8 @@ def estimates(
 ) -> Tensor:
     """Attribution patching: what patching would change in the error, to first order.
 
-    Σ (h_A − h_B) · ∂L_B/∂h over a branch's features h, for all branches in one backward pass.
+    L_B←A − L_B ≈ Σ (h_A − h_B) · ∂L_B/∂h over a branch's features h, for all branches in one
+    backward pass.
 
     Args:
         model: the network.
@@ -100,9 +101,12 @@ def estimates(
         values: of run A, see `record`.
 
     Returns:
-        (branches, B) in squared 8-bit levels; NaN where features are not grouped by image.
+        (branches, B) in squared 8-bit levels, below 0 where patching would lower the error; 0 where
+        the error does not depend on a branch, NaN where features are not grouped by image.
 
-    Reference: Nanda 2023, *Attribution Patching*; Syed, Rager and Conmy 2023, arXiv 2310.10348.
+    Reference: Nanda, *Attribution Patching: Activation Patching at Industrial Scale*, 2023; Syed,
+    Rager and Conmy, *Attribution Patching Outperforms Automated Circuit Discovery*, arXiv
+    2310.10348.
     """
     kept, slopes = gradients(model, given, spots_of(branches))
     images = len(given.noisy)

@@ -99,10 +99,20 @@ def undefined(reference: ArrayLike, error: ArrayLike, draws: Draws) -> str:
 def recovery(traced: Traced, patched: ArrayLike, draws: Draws) -> Series:
     """R = Σ (L_B − L_B←A) / Σ (L_B − L_A) over crops; `NOTHING` where it is not defined.
 
+    L is the mean squared error of a crop, under the reference noise A, the noise B, and under B
+    with features of A. 0: patching changes nothing; 1: it removes all of the additional error;
+    below 0: it adds to the error. No error is raised; see `undefined` for where there is no value.
+
     Args:
-        traced: of a network under a noise.
-        patched: (crops,) the error L_B←A of the patched run.
+        traced: of a network under a noise, errors in squared 8-bit levels.
+        patched: (crops,) the error L_B←A of the patched run, in the same unit.
         draws: (crops,) the photograph of each.
+
+    Returns:
+        Without unit, with the value without each photograph.
+
+    Reference: Zhang and Nanda, *Towards Best Practices of Activation Patching in Language Models*,
+    ICLR 2024 (arXiv 2309.16042), with the mean squared error as the metric.
     """
     reference, error = traced.reference.numpy(), traced.error.numpy()
     if undefined(reference, error, draws):
@@ -245,7 +255,13 @@ def joint(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFram
 
 
 def decibels(of: Ablated, place: int, draws: Draws) -> Series:
-    """10 · log₁₀ of the error without a branch over that of the network: the PSNR it is worth."""
+    """10 log₁₀(Σ L without / Σ L) in dB: the PSNR that is lost with a branch at its mean.
+
+    Args:
+        of: errors of a network under a noise, in squared 8-bit levels.
+        place: of the branch among those that were ablated.
+        draws: (crops,) the photograph of each.
+    """
     series = ratio(of.without[place].numpy(), of.error.numpy(), draws).log()
     factor = 10 / math.log(10)
     return Series(factor * series.value, factor * series.without)

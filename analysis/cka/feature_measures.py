@@ -87,8 +87,8 @@ def mean_cosine(x: ArrayLike | Tensor, y: ArrayLike | Tensor) -> float:
         (1/n) Σ ⟨xᵢ, yᵢ⟩ / (‖xᵢ‖ ‖yᵢ‖)
 
     The mean over samples is not removed, so that what all samples share counts as similar: the
-    value is to be read beside that of different images. Samples of which a side is 0 have no
-    direction and are left out. NaN if no sample is left, or a value is not finite.
+    value is to be read beside that of different images (the column `null`). Samples of which a side
+    is 0 have no direction and are left out. NaN if no sample is left, or a value is not finite.
 
     Args:
         x: (n, p), or (n, …), which is flattened.
@@ -96,6 +96,9 @@ def mean_cosine(x: ArrayLike | Tensor, y: ArrayLike | Tensor) -> float:
 
     Raises:
         BadInput: different numbers of samples or of features, or no sample.
+
+    Reference: Klabunde et al., *ReSi: A Comprehensive Benchmark for Representational Similarity
+    Measures*, ICLR 2025 (aligned cosine similarity there, without the alignment).
 
     >>> round(mean_cosine([[1, 0], [0, 2]], [[1, 1], [0, 3]]), 6)
     0.853553
@@ -110,9 +113,18 @@ def svcca(x: ArrayLike | Tensor, y: ArrayLike | Tensor) -> float:
     are `EXPLAINED` of the total or more, k of x and l of y; the value is Σ ρᵢ / min(k, l); 0 to 1.
     NaN if a side does not vary, is not finite, or has n ≤ 2k samples (see the head of this file).
 
-    Args and errors as `mean_cosine`, but of any numbers of features; at least 3 samples.
+    Args:
+        x: (n, p), or (n, …), which is flattened; of any unit.
+        y: (n, q), or (n, …).
 
-    Reference: Raghu et al. 2017, NeurIPS (arXiv 1706.05806).
+    Raises:
+        BadInput: different numbers of samples, or fewer than 3.
+
+    Reference: Raghu et al., *SVCCA: Singular Vector Canonical Correlation Analysis for Deep
+    Learning Dynamics and Interpretability*, NeurIPS 2017 (arXiv 1706.05806).
+
+    >>> round(svcca([[0], [1], [2], [4]], [[1], [3], [5], [9]]), 6)
+    1.0
     """
     return _apply("svcca", x, y)
 
@@ -120,9 +132,20 @@ def svcca(x: ArrayLike | Tensor, y: ArrayLike | Tensor) -> float:
 def mean_squared_cca(x: ArrayLike | Tensor, y: ArrayLike | Tensor) -> float:
     """Mean squared canonical correlation R² = ‖U_yᵀUₓ‖²_F / min(p, q), p and q being ranks; 0 to 1.
 
-    NaN, args and errors as `svcca`, k being the rank.
+    The mean of ρᵢ² over the min(p, q) canonical correlations. NaN as `svcca`, k being the rank.
 
-    Reference: Kornblith et al. 2019, ICML (arXiv 1905.00414).
+    Args:
+        x: (n, p), or (n, …), which is flattened; of any unit.
+        y: (n, q), or (n, …).
+
+    Raises:
+        BadInput: different numbers of samples, or fewer than 3.
+
+    Reference: Kornblith et al., *Similarity of Neural Network Representations Revisited*, ICML 2019
+    (arXiv 1905.00414).
+
+    >>> round(mean_squared_cca([[0], [1], [2], [4]], [[1], [3], [5], [9]]), 6)
+    1.0
     """
     return _apply("cca", x, y)
 
@@ -131,11 +154,21 @@ def pwcca(x: ArrayLike | Tensor, y: ArrayLike | Tensor) -> float:
     """Projection-weighted CCA, Σ αᵢ ρᵢ / Σ αᵢ with αᵢ = Σⱼ |⟨hᵢ, xⱼ⟩|; 0 to 1.
 
     hᵢ = Uₓ Lᵢ is the i-th canonical variate of x, xⱼ its j-th feature with the mean removed. The
-    weights are those of the first side, so that the order of the sides matters.
+    weights are those of the first side, so that the order of the sides matters. NaN as `svcca`, k
+    being the rank.
 
-    NaN, args and errors as `svcca`, k being the rank.
+    Args:
+        x: (n, p), or (n, …), which is flattened; the side that weights.
+        y: (n, q), or (n, …); of any unit.
 
-    Reference: Morcos et al. 2018, NeurIPS (arXiv 1806.05759).
+    Raises:
+        BadInput: different numbers of samples, or fewer than 3.
+
+    Reference: Morcos, Raghu and Bengio, *Insights on Representational Similarity in Neural Networks
+    with Canonical Correlation*, NeurIPS 2018 (arXiv 1806.05759).
+
+    >>> round(pwcca([[0], [1], [2], [4]], [[1], [3], [5], [9]]), 6)
+    1.0
     """
     return _apply("pwcca", x, y)
 
@@ -149,9 +182,18 @@ def soft_matching(x: ArrayLike | Tensor, y: ArrayLike | Tensor) -> float:
     with their sign. Features that do not vary have no correlation and are left out. From −1 to 1;
     NaN if no feature of a side varies, or a value is not finite.
 
-    Args and errors as `svcca`.
+    Args:
+        x: (n, p), or (n, …), which is flattened; of any unit.
+        y: (n, q), or (n, …).
 
-    Reference: Khosla and Williams 2024 (arXiv 2311.09466), their correlation score.
+    Raises:
+        BadInput: different numbers of samples, or fewer than 3.
+
+    Reference: Khosla and Williams, *Soft Matching Distance: A Metric on Neural Representations that
+    Captures Single-Neuron Tuning*, 2024 (arXiv 2311.09466), their correlation score.
+
+    >>> round(soft_matching([[0, 1], [1, 0], [2, 5]], [[1, 0], [0, 3], [5, 6]]), 6)
+    1.0
     """
     return _apply("soft_matching", x, y)
 

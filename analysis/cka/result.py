@@ -17,7 +17,19 @@ class CKAResult(Result):
 
     @property
     def cells(self) -> pd.DataFrame:
-        """A row for each pair of layers: models, noises, layers, `cka`, 95% interval, p-values."""
+        """A row for each pair of layers.
+
+        Columns:
+            model_a, noise_a, layer_a, index_a: side a, `index_a` being the layer's place from 0;
+                the same of side b.
+            cka: the similarity, without unit; under another `--measure` the column has its name.
+            low, high: 95% jackknife interval over photographs.
+            p, p_corrected: of a permutation test, single and for all cells.
+            estimator, unit, samples, crops, kernel, centering: how it was computed.
+            null: what features that have nothing in common give: of biased CKA its limit, of
+                `cosine`, `cca`, `svcca`, `pwcca` and `soft_matching` the value between different
+                photographs.
+        """
         return figures.cells(self.frames)
 
     @property

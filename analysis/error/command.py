@@ -162,8 +162,8 @@ def decompose(
     Over draws n₁, n₂, … of a noise, with e_k = f(x + n_k) − x: damage is bias² = mean ⟨e₁, e₂⟩,
     what leaks is the variance ½ mean ‖f(y₁) − f(y₂)‖², and their sum is the MSE; networks with
     random masks have a mask variance as well. See `analysis.error.decomposition`,
-    `analysis.error.spectra` and `analysis.error.residual` for all formulas. The command
-    `python -m analysis.error` calls the same code.
+    `analysis.error.spectra` and `analysis.error.residual` for all formulas and their sources. The
+    command `python -m analysis.error` calls the same code.
 
     Args:
         models: a mapping from names, a sequence, or one of: an `nn.Module` from (B, 3, H, W) in

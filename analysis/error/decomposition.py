@@ -10,6 +10,9 @@ all per pixel and channel, so that MSE = bias² + variance + mask variance exact
 unbiased estimate of the square of the mean error, of the variance over the noise of the mean over
 masks, and of the rest: the variance over masks with their interaction with the noise. Without
 random masks the variance is ½ mean ‖f(y_k) − f(y_k')‖² over k ≠ k'.
+
+Reference: Geman, Bienenstock and Doursat, *Neural Networks and the Bias/Variance Dilemma*, Neural
+Computation 4, 1992, there over training sets, here over draws of the noise.
 """
 
 from __future__ import annotations
@@ -45,9 +48,13 @@ def parts(gram: Array, draws: int, masks: int = 1) -> Parts:
     """The parts of the error, from scalar products of the errors.
 
     Args:
-        gram: (…, K·M, K·M) ⟨e_km, e_k'm'⟩ per pixel and channel, the masks of a draw together.
-        draws: K, of the noise; NaN for all parts of one draw.
-        masks: M, of the random masks.
+        gram: (…, K·M, K·M) ⟨e_km, e_k'm'⟩ per pixel and channel, the masks of a draw together; in
+            squared 8-bit levels, or any squared unit.
+        draws: K, of the noise; with 1 all parts but the MSE are NaN.
+        masks: M, of the random masks; with 1 the mask variance is 0.
+
+    Returns:
+        (…,) each, in the unit of `gram`.
 
     >>> [float(part) for part in parts(np.array([[3.0, 1.0], [1.0, 5.0]]), 2)]
     [4.0, 1.0, 3.0, 0.0]
@@ -66,7 +73,14 @@ def parts(gram: Array, draws: int, masks: int = 1) -> Parts:
 
 
 def psnr(error: Array | float) -> Array:
-    """10 log₁₀(255² / error) in dB of a mean squared error in squared levels; NaN if it is ≤ 0."""
+    """10 log₁₀(255² / error) in dB of a mean squared error in squared levels; NaN if it is ≤ 0.
+
+    Args:
+        error: (…,) in squared 8-bit levels.
+
+    >>> float(psnr(255.0**2 / 100))
+    20.0
+    """
     error = np.asarray(error, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.where(error > 0, 10 * np.log10(LEVELS**2 / error), np.nan)
@@ -83,14 +97,22 @@ class Split(NamedTuple):
 def shapley(damage_a: Array, leak_a: Array, damage_b: Array, leak_b: Array) -> Split:
     """How much of a difference of PSNR is due to damage, and how much to what leaks.
 
-    One part of model a after the other is replaced by that of model b; a part's share is the mean
-    over both orders, its Shapley value. The two add up to the difference.
+    With P(d, l) = PSNR(d + l), damage d and leak l: one part of model a after the other is replaced
+    by that of model b; a part's share is the mean over both orders, its Shapley value:
+
+        damage = ½ [P(d_b, l_a) − P(d_a, l_a) + P(d_b, l_b) − P(d_a, l_b)]
+        leak   = ½ [P(d_a, l_b) − P(d_a, l_a) + P(d_b, l_b) − P(d_b, l_a)]
+
+    The two add up to P(d_b, l_b) − P(d_a, l_a).
 
     Args:
-        damage_a: bias² of model a.
+        damage_a: (…,) bias² of model a, in squared 8-bit levels, as all others.
         leak_a: the rest of its MSE: variance, and mask variance.
         damage_b: bias² of model b.
         leak_b: the rest of its MSE.
+
+    Returns:
+        (…,) each, in dB, b − a; NaN where one of the four sums is not above 0.
 
     Reference: Shapley 1953, *A value for n-person games*.
 
@@ -106,7 +128,14 @@ def shapley(damage_a: Array, leak_a: Array, damage_b: Array, leak_b: Array) -> S
 def after_averaging(of: Parts, masks: int) -> Array:
     """The MSE that is expected of a mean over independent draws of the masks.
 
-    It falls by mask variance · (1 − 1/masks).
+    mse − mask variance · (1 − 1/N), as the masks are independent.
+
+    Args:
+        of: the parts of the error with one draw.
+        masks: N.
+
+    Returns:
+        (…,) in the unit of the parts.
     """
     return np.asarray(of.mse - of.mask_variance * (1 - 1 / masks))
 

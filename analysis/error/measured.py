@@ -108,9 +108,18 @@ def unknown(parts: Parts) -> Parts:
 
 
 def averaging(errors: Errors, masks: int, mean: int) -> tuple[Array, Array, Array]:
-    """(images,) each: MSE of one draw of the masks, expected and measured of a mean over several.
+    """MSE of one draw of the masks, and that of a mean over several: expected, and measured.
 
-    The first two are of the draws under the first draw of the noise, the last of others.
+    Under the first draw of the noise, with the mask variance V between its draws of the masks:
+    expected is single − V · (1 − 1/N); the measured mean is over other draws.
+
+    Args:
+        errors: of a network.
+        masks: draws of the masks under each draw of the noise.
+        mean: N, how many outputs were averaged.
+
+    Returns:
+        (images,) each, in squared 8-bit levels; NaN where there is one draw, or no mean.
     """
     first = errors.gram[:, :masks, :masks]
     same = np.eye(masks, dtype=bool)
@@ -148,7 +157,17 @@ def over_trainings(single: Sequence[Numbers]) -> dict[str, Series]:
 
 
 def split(a: Numbers, b: Numbers) -> dict[str, Series]:
-    """The difference of two networks' PSNR, b − a, and its parts; see `decomposition.shapley`."""
+    """The difference of two networks' PSNR, b − a, and its parts; see `decomposition.shapley`.
+
+    Variance and mask variance together are what leaks.
+
+    Args:
+        a: of a network, see `numbers`.
+        b: of the other, under the same noise on the same photographs.
+
+    Returns:
+        `psnr`, `damage` and `leak` in dB.
+    """
     sides = [(own["bias2"], own["variance"], own["mask_variance"]) for own in (a, b)]
 
     def of(read: Callable[[Series], Array]) -> decomposition.Split:
@@ -167,6 +186,10 @@ def split_of_models(a: Sequence[Numbers], b: Sequence[Numbers]) -> dict[str, Ser
     """As `split`, of models with several trainings: means over every two networks of theirs.
 
     Of a single network against several trainings the spread is that of the latter.
+
+    Args:
+        a: of the trainings of a model.
+        b: of those of the other model.
     """
     table = [[split(first, second) for second in b] for first in a]
     found = {}

@@ -30,7 +30,7 @@ def sums(clean: Tensor, noisy: Tensor, output: Tensor) -> Tensor:
     The detail is the clean image minus its 3 × 3 mean, inside the outermost pixels.
 
     Args:
-        clean: (images, channels, height, width).
+        clean: (images, channels, height, width), values in [0, 1].
         noisy: the same shape.
         output: the same shape.
 
@@ -72,7 +72,8 @@ def checks(of: Array) -> Array:
         of: (…, sums), see `sums`.
 
     Returns:
-        (…, checks); NaN without noise, without a residual, or of an image without detail.
+        (…, checks) without unit, correlations from −1 to 1; NaN without noise, without a residual,
+        or of an image without detail.
     """
     error_noise, noise, power, along, across, detail, inner, cross = np.moveaxis(of, -1, 0)
     with np.errstate(divide="ignore", invalid="ignore"):

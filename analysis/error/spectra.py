@@ -7,7 +7,12 @@ ring of frequencies, with sums S over its frequencies, over images, channels and
 
 is solved by least squares: |Hx| is the content gain, |Hn| the noise gain, and
 1 − (Hx Sxf + Hn Snf) / Sff the share of the output's power that neither explains. A ring holds each
-frequency together with its negative, so that all sums are real.
+frequency together with its negative, so that all sums are real. Noise that depends on the image is
+N = Y − X as well.
+
+This is the multiple-input, single-output model of linear systems; the unexplained share is 1 minus
+the multiple coherence. Reference: Bendat and Piersol, *Random Data: Analysis and Measurement
+Procedures*, chapter 7.
 """
 
 from __future__ import annotations
@@ -91,7 +96,7 @@ def sums(clean: Tensor, noise: Tensor, output: Tensor) -> Tensor:
     """The sums `SUMS` of each image, over channels.
 
     Args:
-        clean: (images, channels, height, width).
+        clean: (images, channels, height, width), values in [0, 1].
         noise: the same shape, the noisy images minus the clean ones.
         output: the same shape.
 
@@ -125,8 +130,24 @@ class Transfer(NamedTuple):
 def transfer(of: Array) -> Transfer:
     """The gains from sums over images.
 
+    With D = Sxx Snn − Sxn²,
+
+        Hx = (Sxf Snn − Snf Sxn) / D,  Hn = (Snf Sxx − Sxf Sxn) / D;
+
+    without noise Hx = Sxf / Sxx and there is no Hn. No error is raised: what is not determined is
+    NaN.
+
     Args:
-        of: (…, rings, sums), see `sums`; a ring without frequencies has sums of 0.
+        of: (…, rings, sums), see `sums`, in any unit that is the same for image, noise and output;
+            a ring without frequencies has sums of 0.
+
+    Returns:
+        (…, rings) each, without unit: |Hx| and |Hn|, 0 or more, and the unexplained share, from 0
+        to 1 but for rounding.
+
+    >>> gains = transfer(np.array([[4.0, 1.0, 0.0, 2.0, 0.1, 1.5]]))
+    >>> [round(float(part[0]), 6) for part in gains]
+    [0.5, 0.1, 0.326667]
     """
     xx, nn, xn, xf, nf, ff = np.moveaxis(of, -1, 0)
     with np.errstate(divide="ignore", invalid="ignore"):

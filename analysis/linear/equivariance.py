@@ -1,7 +1,11 @@
 """Whether a network commutes with changes of its input: contrast, brightness, turns, flips.
 
 The relative error of a change T is ‖f(T y) − T f(y)‖ / ‖T f(y)‖, for the contrast T y = a y, for
-the brightness T y = y + b. A network without additive constants has error 0 for the contrast.
+the brightness T y = y + b. A network without additive constants has error 0 for the contrast. A
+noise level that a network is given is multiplied by `Change.level`.
+
+Reference: Mohan et al., *Robust and Interpretable Blind Image Denoising via Bias-Free Convolutional
+Neural Networks*, ICLR 2020, for the contrast.
 """
 
 from __future__ import annotations
@@ -42,8 +46,14 @@ def relative_error(changed: Tensor, expected: Tensor) -> float:
     """‖f(T y) − T f(y)‖ / ‖T f(y)‖; NaN where that is 0.
 
     Args:
-        changed: f(T y).
-        expected: T f(y).
+        changed: (B, C, H, W), f(T y).
+        expected: the same shape, T f(y).
+
+    Returns:
+        Without unit, 0 or more.
+
+    >>> relative_error(torch.tensor([[3.0, 4.5]]), torch.tensor([[3.0, 4.0]]))
+    0.1
     """
     size = float(torch.linalg.norm(expected.double()))
     return (

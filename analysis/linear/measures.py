@@ -1,10 +1,14 @@
 """What a local linear map says: of its whole Jacobian, or of products with random vectors.
 
-Notation: y the noisy image, x the clean one, n = y − x, f the network, J = ∂f/∂y at y, (n, n) for
-n = C · H · W values. J's row for an output value is the filter that makes it of the input.
+Notation: y the noisy image, x the clean one, f the network, J = ∂f/∂y at y, (N, N) for
+N = C · H · W values, all in [0, 1] from black to white, so that J has no unit. J's row for an
+output value is the filter that makes it from the input. Nothing here raises an error: where a
+denominator is 0 the value is NaN.
 
-Reference: Mohan et al., ICLR 2020; Stein, *Estimation of the Mean of a Multivariate Normal
-Distribution*, 1981; Ramani et al., *Monte-Carlo SURE*, 2008.
+References: Mohan et al., *Robust and Interpretable Blind Image Denoising via Bias-Free
+Convolutional Neural Networks*, ICLR 2020; Stein, *Estimation of the Mean of a Multivariate Normal
+Distribution*, Annals of Statistics 9, 1981; Ramani, Blu and Unser, *Monte-Carlo SURE*, IEEE TIP 17,
+2008.
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ class Spectrum(NamedTuple):
 
     Attributes:
         values: (k,) float64, descending.
-        vectors: (n, k) float64, a column for each: directions of the input.
+        vectors: (N, k) float64, a column for each: directions of the input.
     """
 
     values: Tensor
@@ -31,7 +35,19 @@ class Spectrum(NamedTuple):
 def spectrum(jacobian: Tensor) -> Spectrum:
     """Singular values s and input directions v, J v = s u, by the eigenvectors of JᵀJ in float64.
 
-    A singular value is exact to about 1e-8 of the largest, as J itself is in float32.
+    The effective dimension is Σs² = ‖J‖_F². A singular value is exact to about 1e-8 of the largest,
+    as J itself is in float32.
+
+    Args:
+        jacobian: (N, N), finite.
+
+    Returns:
+        All N values and vectors.
+
+    Reference: Mohan et al. 2020.
+
+    >>> spectrum(torch.tensor([[0.0, 2.0], [1.0, 0.0]])).values.tolist()
+    [2.0, 1.0]
     """
     matrix = jacobian.double()
     squares, vectors = torch.linalg.eigh(matrix.T @ matrix)
@@ -39,7 +55,17 @@ def spectrum(jacobian: Tensor) -> Spectrum:
 
 
 def asymmetry(jacobian: Tensor) -> float:
-    """‖J − Jᵀ‖_F / ‖J‖_F: 0 for a symmetric map, √2 for one whose square has no trace."""
+    """‖J − Jᵀ‖_F / ‖J‖_F: 0 for a symmetric map, √2 if tr J² = 0, 2 for an antisymmetric one.
+
+    Args:
+        jacobian: (N, N).
+
+    Returns:
+        From 0 to 2; NaN for J = 0.
+
+    >>> round(asymmetry(torch.tensor([[0.0, 1.0], [0.0, 0.0]])), 6)
+    1.414214
+    """
     matrix = jacobian.double()
     size = float(torch.linalg.norm(matrix))
     return float(torch.linalg.norm(matrix - matrix.T)) / size if size else math.nan
@@ -51,6 +77,12 @@ def affine_rest(product: Tensor, output: Tensor) -> float:
     Args:
         product: J y, of as many values as the output.
         output: (C, H, W), f(y).
+
+    Returns:
+        0 or more; 0 but for rounding for convolutions and ReLUs without additive constants; NaN
+        for an output of 0.
+
+    Reference: Mohan et al. 2020, where f(y) − J y is the net bias.
     """
     found, size = output.double().flatten(), float(torch.linalg.norm(output.double()))
     rest = found - product.double().flatten()
@@ -64,7 +96,10 @@ def row_sums(sums: Tensor) -> tuple[float, float]:
     brighter output.
 
     Args:
-        sums: the sum of every row, J times a vector of ones.
+        sums: (N,) or (C, H, W), the sum of every row: J times a vector of ones.
+
+    >>> row_sums(torch.tensor([1.0, 0.5]))
+    (0.75, 0.25)
     """
     return float(sums.double().mean()), float(sums.double().std(unbiased=False))
 
@@ -72,7 +107,17 @@ def row_sums(sums: Tensor) -> tuple[float, float]:
 def leading_share(of: Spectrum, count: int, vector: Tensor) -> float:
     """‖V_kᵀ z‖² / ‖z‖²: the share of a vector in the first `count` directions of the input.
 
-    Of a random direction it is count / n on average.
+    Of a random direction it is count / N on average.
+
+    Args:
+        of: singular values and vectors V.
+        count: k, how many of the leading directions.
+        vector: (C, H, W), z.
+
+    Returns:
+        From 0 to 1; NaN for z = 0.
+
+    Reference: Mohan et al. 2020, there for the clean image.
     """
     whole = float(vector.double().square().sum())
     inside = of.vectors[:, :count].T @ vector.double().flatten()
@@ -87,13 +132,24 @@ def without_mean(image: Tensor) -> Tensor:
 def sure(image: Tensor, output: Tensor, variance: float, trace: float) -> float:
     """Stein's unbiased risk estimate ‖f(y) − y‖²/N − σ² + 2σ² tr J / N.
 
-    For Gaussian noise that is neither clipped nor rounded its expectation is that of the MSE.
+    For white Gaussian noise of variance σ² that is neither clipped nor rounded its expectation is
+    that of the MSE.
 
     Args:
         image: (C, H, W), y.
         output: (C, H, W), f(y).
-        variance: σ², mean square of the noise, in the unit of `image` squared.
-        trace: tr J, the divergence.
+        variance: σ², in the unit of `image` squared. The analysis gives the mean square of the
+            noise that was drawn, ‖y − x‖² / N, which differs from σ² by a share of about √(2/N).
+        trace: tr J, the divergence of f at y.
+
+    Returns:
+        In the unit of `image` squared; it may be below 0.
+
+    References: Stein 1981; with an estimated trace Ramani et al. 2008.
+
+    >>> y = torch.full((1, 2, 2), 0.5)
+    >>> sure(y, y, 0.01, 4.0)  # the identity keeps all of the noise
+    0.01
     """
     moved = float((output.double() - image.double()).square().mean())
     return moved - variance + 2 * variance * trace / image.numel()
@@ -121,8 +177,11 @@ def hutchinson(vectors: Tensor, products: Tensor) -> tuple[Estimate, Estimate]:
     """tr J and ‖J‖_F² by Hutchinson's estimator, zᵀJᵀz and ‖Jᵀz‖² for random signs z.
 
     Args:
-        vectors: (K, C, H, W), z.
+        vectors: (K, C, H, W), z, independent random signs.
         products: (K, C, H, W), Jᵀz.
+
+    Returns:
+        Both without unit, each with its standard error.
 
     Reference: Hutchinson 1990, Communications in Statistics 19.
     """
@@ -136,6 +195,11 @@ def estimated_asymmetry(forward: Tensor, back: Tensor) -> Estimate:
     Args:
         forward: (K, C, H, W), J z for random signs z.
         back: (K, C, H, W), Jᵀz for the same.
+
+    Returns:
+        The estimate of `asymmetry` and its standard error; NaN for J = 0.
+
+    Reference: Hutchinson 1990, for each of the two norms.
     """
     apart = (forward.double() - back.double()).flatten(1).square().sum(1)
     size = back.double().flatten(1).square().sum(1)
@@ -148,7 +212,7 @@ def estimated_asymmetry(forward: Tensor, back: Tensor) -> Estimate:
 
 
 def energy(filters: Tensor) -> Tensor:
-    """(H, W), the energy of a pixel's filters, Σ over its channels and those of the input.
+    """(H, W), the energy of a pixel's filters: the sum of J² over its channels and the input's.
 
     Args:
         filters: (C, C, H, W), the rows of J for the channels of one output pixel.
@@ -166,6 +230,12 @@ def radius(energy: Tensor, pixel: tuple[int, int], share: float) -> float:
         energy: (H, W), see `energy`.
         pixel: row and column.
         share: from 0 to 1.
+
+    Reference: Luo et al., *Understanding the Effective Receptive Field in Deep Convolutional Neural
+    Networks*, NeurIPS 2016, for the energy; the radius is a definition of this project.
+
+    >>> radius(torch.tensor([[0.0, 1.0], [0.0, 3.0]]), (1, 1), 0.95)
+    1.0
     """
     total = float(energy.sum())
     if not total or not math.isfinite(total):

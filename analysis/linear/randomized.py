@@ -65,9 +65,15 @@ def leading(
         forward: J times vectors.
         transposed: Jᵀ times vectors.
         n: side of the matrix.
-        count: how many, at least 1.
+        count: how many, at least 1; no more than n are returned.
         generator: of the random vectors.
-        rounds: largest number of blocks, at least 1.
+        rounds: largest number of blocks, at least 1; fewer where all bounds of the errors are below
+            `TOLERANCE` of the largest value.
+
+    >>> exact = torch.diag(torch.tensor([3.0, 2.0, 1.0], dtype=torch.float64))
+    >>> found = leading(lambda v: exact @ v, lambda v: exact.T @ v, 3, 2, torch.Generator())
+    >>> [round(value, 6) for value in found.values.tolist()]
+    [3.0, 2.0]
     """
     count = min(count, n)
     block = min(n, count + OVERSAMPLING)

@@ -21,7 +21,18 @@ Found = tuple[dict[str, float], dict[str, Tensor]]
 
 
 def of_matrix(matrix: Tensor, y: Tensor, clean: Tensor, output: Tensor) -> Found:
-    """Numbers of a whole Jacobian, and all its singular values."""
+    """Numbers of a whole Jacobian, and all its singular values.
+
+    Args:
+        matrix: J, (N, N).
+        y: (C, H, W), the noisy crop.
+        clean: the same shape.
+        output: f(y).
+
+    Returns:
+        Numbers by their columns of linear.csv; see `analysis.linear.measures` for the formulas.
+        NaN where J is not finite.
+    """
     n = len(matrix)
     if not torch.isfinite(matrix).all():
         return {"trace": math.nan}, {}
@@ -43,7 +54,16 @@ def of_matrix(matrix: Tensor, y: Tensor, clean: Tensor, output: Tensor) -> Found
 def shares(
     spectrum: measures.Spectrum, dimension: float, y: Tensor, clean: Tensor
 ) -> dict[str, float]:
-    """The largest singular value, and shares of image and noise in leading input directions."""
+    """The largest singular value, and shares of image and noise in leading input directions.
+
+    There are as many directions as the effective dimension, rounded, or as are known.
+
+    Args:
+        spectrum: all or the leading singular values and vectors.
+        dimension: Σs² of all singular values.
+        y: (C, H, W), the noisy crop.
+        clean: the same shape; its share is that of the crop without the mean of each channel.
+    """
     count = max(1, min(len(spectrum.values), round(dimension)))
     return {
         "largest": float(spectrum.values[0]),
@@ -60,6 +80,13 @@ def by_products(
     """Numbers of a Jacobian by products with vectors: random ones, y, and one of ones.
 
     Without products J v only trace and norm.
+
+    Args:
+        line: the network at the noisy crop.
+        y: (C, H, W), the noisy crop.
+        clean: the same shape.
+        stream: of the random vectors.
+        settings: number of random vectors and of singular values, memory.
     """
     shape, n = line.output.shape, line.output.numel()
     z = measures.signs(settings.probes, shape, stream).to(line.output)

@@ -148,11 +148,11 @@ def stitch_models(
 ) -> StitchResult:
     """Measure what it costs to feed another network's features into the rest of a network.
 
-    W = argmin ‖W h_A + b − h_B‖² + λ‖W‖², a 1 × 1 map between the channels of layer h of the sender
-    A and of the receiver B, is fitted on half of the photographs; on the other half B runs on with
-    W h_A + b in place of its own features. The cost is the PSNR of B as it is minus that of the
-    stitched network. A and B are one model under two noises, and every two models under one noise.
-    The command `python -m analysis.stitch` calls the same code.
+    W, b = argmin (1/n) Σ ‖W h_A + b − h_B‖² + λ‖W‖² over n positions, a 1 × 1 map between the
+    channels of layer h of the sender A and of the receiver B, is fitted on half of the photographs;
+    on the other half B runs on with W h_A + b in place of its own features. The cost is the PSNR of
+    B as it is minus that of the stitched network. A and B are one model under two noises, and every
+    two models under one noise. The command `python -m analysis.stitch` calls the same code.
 
     Args:
         models: a mapping from names, a sequence, or one of: an `nn.Module` from (B, 3, H, W) in

@@ -122,7 +122,12 @@ def measure(recordings: Recordings, unit: Stitched) -> dict[str, Tensor]:
 
 
 def psnr_of(output: Tensor, noisy: NoisyBatch) -> Tensor:
-    """(B,), the PSNR in dB of images that are neither clamped nor rounded."""
+    """(B,), the PSNR 10 log₁₀(1 / MSE) in dB of images that are neither clamped nor rounded.
+
+    Args:
+        output: (B, C, H, W), values in [0, 1] from black to white.
+        noisy: the batch, with its clean images.
+    """
     error = double(output.cpu()) - double(noisy.target.cpu())
     return -10 * error.square().mean((1, 2, 3)).log10()
 

@@ -94,8 +94,13 @@ class Stitch:
     def error(self, of: Moments) -> tuple[float, float]:
         """Σ ‖W x + b − y‖² over samples, and Σ ‖y − ȳ‖² about their own mean.
 
+        R² is 1 minus their ratio: 1 for a perfect fit, below 0 for one worse than the mean.
+
         Args:
             of: the samples, as a rule others than those of the fit.
+
+        Raises:
+            Undefined: features that do not vary, or are not finite.
         """
         xx, yy, yx = of.centered()
         offset = (of.x @ self.weight.T - of.y) / of.count + self.bias
@@ -113,11 +118,15 @@ def solve(moments: Moments, ridge: float = RIDGE) -> Stitch:
     with covariances C over the n samples; the bias is not penalized.
 
     Args:
-        moments: of the samples.
-        ridge: λ as a share of the mean variance of the sender's channels.
+        moments: of n samples, x of the sender (p channels) and y of the receiver (q channels).
+        ridge: λ as a share of the mean variance of the sender's channels, so that the map does not
+            depend on the unit of its features.
 
     Raises:
         Undefined: features that do not vary, or are not finite.
+
+    Reference: Csiszárik et al., *Similarity and Matching of Neural Network Representations*,
+    NeurIPS 2021 (arXiv 2110.14633): direct matching.
     """
     xx, _, yx = moments.centered()
     penalty = ridge * xx.trace() / len(xx)
@@ -127,14 +136,18 @@ def solve(moments: Moments, ridge: float = RIDGE) -> Stitch:
 
 
 def linear_cka(moments: Moments) -> float:
-    """Linear CKA with positions as samples, ‖C_yx‖² / (‖C_xx‖ ‖C_yy‖), Frobenius norms.
+    """Linear CKA with positions as samples, ‖C_yx‖² / (‖C_xx‖ ‖C_yy‖), Frobenius norms; 0 to 1.
 
     The biased estimator; with thousands of positions its bias is negligible.
+
+    Args:
+        moments: of the samples of both layers, all channels of both.
 
     Raises:
         Undefined: features that do not vary, or are not finite.
 
-    Reference: Kornblith et al. 2019, *Similarity of Neural Network Representations Revisited*.
+    Reference: Kornblith et al., *Similarity of Neural Network Representations Revisited*, ICML
+    2019.
     """
     xx, yy, yx = moments.centered()
     return float(yx.square().sum() / (xx.norm() * yy.norm()))
@@ -157,7 +170,7 @@ def fit(h_a: ArrayLike | Tensor, h_b: ArrayLike | Tensor, ridge: float = RIDGE) 
     >>> stitch.weight.round(decimals=6).diagonal().tolist(), stitch.bias.tolist()[0]
     ([2.0, 2.0, 2.0], 1.0...)
 
-    Reference: Csiszárik et al. 2021, *Similarity and Matching of Neural Network Representations*.
+    Reference: Csiszárik et al., NeurIPS 2021 (arXiv 2110.14633).
     """
     sides = [as_tensor(side) for side in (h_a, h_b)]
     shapes = " and ".join(str(list(side.shape)) for side in sides)

@@ -11,25 +11,60 @@ from analysis.stitch import figures
 
 
 class StitchResult(Result):
-    """The tables of stitching as data frames, and figures of them."""
+    """The tables of stitching as data frames, and figures of them.
+
+    Of models with several trainings values are means over pairs of these. `low` and `high` are the
+    95% jackknife interval over photographs; a value that does not exist is NaN.
+    """
 
     @property
     def stitch(self) -> pd.DataFrame:
-        """A row for each sender, receiver and layer: `cost` in dB with its 95% interval.
+        """A row for each sender, receiver and layer of the receiver.
 
-        Beside it `r2` of the linear fit, `cka` of the two layers, and the costs of the controls,
-        `floor_cost` and `ceiling_cost`.
+        Columns:
+            kind: `noises` (one model under two noises) or `models` (two models under one).
+            sender, receiver, noise_sender, noise_receiver: models and noises.
+            layer_sender, layer_receiver: the layer whose features are mapped, and the one whose
+                features they replace.
+            index, depth: place of the receiver's layer from 0, and the same from 0 to 1.
+            cost: PSNR of the receiver minus that of the stitched network, in dB; with `low` and
+                `high`.
+            r2: of the fit, on photographs that it was not fitted to.
+            cka: linear CKA of both layers, positions being the samples.
+            floor_cost: dB, the receiver's own features through a map fitted to other photographs.
+            ceiling_cost: dB, the receiver's own features under another draw of its noise.
+            psnr: of the receiver as it is, in dB.
+            photographs, crops: counts.
+            reason: why there is no value.
         """
         return self.frames["stitch"]
 
     @property
     def mean(self) -> pd.DataFrame:
-        """A row for each sender and receiver: the mean `cost` over layers with its 95% interval."""
+        """A row for each sender and receiver.
+
+        Columns:
+            kind, sender, receiver, noise_sender, noise_receiver: see `stitch`.
+            cost: mean over layers, in dB; with `low` and `high`.
+            spearman: rank correlation of cost and CKA over layers; −1 if the less similar of any
+                two layers costs more.
+            above_ceiling: mean over layers of cost − ceiling, in dB; with `above_ceiling_low` and
+                `above_ceiling_high`.
+            layers, photographs: counts; `layers` of those that have values.
+        """
         return self.frames["stitch_mean"]
 
     @property
     def difference(self) -> pd.DataFrame:
-        """Mean cost over layers across two noises of model b minus that of model a."""
+        """Mean cost over layers across two noises of model b minus that of model a.
+
+        Columns:
+            model_a, model_b: what is compared.
+            noise: both noises, `SENDER's into RECEIVER's`.
+            value, low, high: the difference in dB with its 95% interval.
+            band_low, band_high: bounds that hold for all noises of two models at once.
+            photographs: their number.
+        """
         return self.frames.get("stitch_difference", pd.DataFrame())
 
     def plot_cost(self, ax: Axes | None = None, *, kind: str = "noises", panel: int = 0) -> Axes:

@@ -123,7 +123,10 @@ def described(pair: Pair) -> dict[str, Any]:
 
 
 def mean_cost(measured: Measured, pair: Pair, inputs: RunInputs) -> Series:
-    """The mean cost over layers; `NOTHING` where none has a value."""
+    """The mean cost over layers, in dB, of a pair of models; `NOTHING` where no layer has a value.
+
+    Layers that lack a value for some crop are left out.
+    """
     draws = inputs.photographs
     single = []
     for networks in pairs.networks(pair, inputs.trainings):
@@ -134,7 +137,7 @@ def mean_cost(measured: Measured, pair: Pair, inputs: RunInputs) -> Series:
 
 
 def above_ceiling(measured: Measured, pair: Pair, inputs: RunInputs) -> Series:
-    """The mean over layers of the cost minus that of the ceiling; `NOTHING` without one."""
+    """The mean over layers of cost − ceiling, in dB, crop by crop; `NOTHING` without a ceiling."""
     draws = inputs.photographs
     single = []
     for sender, receiver in pairs.networks(pair, inputs.trainings):

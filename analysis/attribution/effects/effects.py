@@ -102,7 +102,7 @@ def patches(pool: Tensor, block: Block, side: int, count: int, *key: Key) -> Ten
         key: of the random stream, beside the block's place.
 
     Returns:
-        (count, C, block's height, block's width).
+        (count, C, block's height, block's width); the same for all models.
     """
     stream = seeds.generator("causal effects", *key, f"{block.top},{block.left}")
     limits = (len(pool), pool.shape[2] - side + 1, pool.shape[3] - side + 1)
@@ -117,6 +117,8 @@ def patches(pool: Tensor, block: Block, side: int, count: int, *key: Key) -> Ten
 
 def psnr(output: Tensor, target: Tensor, window: Window) -> Tensor:
     """(B,) float64, 10 log₁₀(1 / MSE) in dB over a window, of values in [0, 1], not clamped.
+
+    ∞ where the window is restored exactly.
 
     Args:
         output: (B, C, H, W).
@@ -154,7 +156,10 @@ def effects(
         batch: altered images that go through the network together.
 
     Returns:
-        NaN for every block where the window's PSNR with nothing replaced is not finite.
+        In dB; the mean of a refined block is over all its patches, the first ones included. NaN for
+        every block where the window's PSNR with nothing replaced is not finite.
+
+    Reference: Hu et al. 2025.
     """
     base = float(psnr(call(image[None]), target, window)[0])
     values = image.new_full((1, *image.shape[1:]), torch.nan, dtype=torch.float64, device="cpu")

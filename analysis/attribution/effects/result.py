@@ -22,9 +22,26 @@ class CausalEffectsResult(Result):
 
     @property
     def effects(self) -> pd.DataFrame:
-        """A row for each model, noise and crop: the window's `psnr`, shares `outside` it and
-        `negative`, `reach50` and `reach90` in pixels, sums `effect_inside` and `effect_outside` in
-        dB; `reason`, if there are no numbers.
+        """A row for each model, noise and crop: what its map holds.
+
+        CE(i) is the causal effect of block i, in dB.
+
+        Columns:
+            model, noise, kind, level, note: what the row is of; `kind`, `level` of the noise.
+            crop, image, scene, sha256: the crop's number, file, photograph and digest.
+            top, left: place of the crop in its image, in pixels.
+            window_top, window_left, side: the window in the crop, in pixels.
+            block, blocks: side of a block in pixels, and the number of blocks.
+            psnr: of the window with nothing replaced, in dB.
+            outside: share of Σ |CE(i)| that is of blocks outside the window.
+            negative: share of Σ |CE(i)| outside that is of blocks with CE(i) < 0.
+            reach50, reach90: pixels by which the window must be widened to hold 50% and 90% of
+                Σ |CE(i)| outside.
+            border: share of Σ |CE(i)| outside that is of blocks at the border of the crop.
+            effect_inside, effect_outside: Σ CE(i) of blocks inside and outside, in dB.
+            largest: the effect of largest absolute value, in dB.
+            refined: number of blocks that were replaced by all patches.
+            reason: why there are no numbers.
 
         Of a model with several trainings the numbers are means over their maps;
         `frames["effects_by_training"]` has those of each.
@@ -33,15 +50,25 @@ class CausalEffectsResult(Result):
 
     @property
     def means(self) -> pd.DataFrame:
-        """A row for each model and noise: means over crops, with 95% intervals over photographs."""
+        """A row for each model and noise: means over crops.
+
+        Columns:
+            model, noise, crops, photographs: what the row is of.
+            outside, negative, reach50, reach90: as in `effects`; each with its 95% interval over
+                photographs, `NAME_low` and `NAME_high`.
+        """
         return means(self.effects, self.frames.get(f"{EFFECTS}_by_training"), AVERAGED)
 
     @property
     def difference(self) -> pd.DataFrame:
         """`outside` and `negative` of model b minus those of model a in the same windows, by noise.
 
-        `measure` names the quantity. `value` with its 95% interval `low` to `high`; `band_low` to
-        `band_high` hold for all noises of two models at once.
+        Columns:
+            measure: `outside` or `negative`.
+            model_a, model_b, noise: what is compared.
+            value, low, high: the difference, a share, with its 95% interval.
+            band_low, band_high: bounds that hold for all noises of two models at once.
+            photographs: their number.
         """
         return self.frames[f"{EFFECTS}_difference"]
 

@@ -89,6 +89,11 @@ class Attribution(NamedTuple):
 def points_of(steps: int) -> tuple[list[float], list[float]]:
     """The K points α_k of Gauss-Legendre quadrature from 0 to 1, and their weights, of sum 1.
 
+    ∫ g(α) dα ≈ Σ w_k g(α_k), exact for polynomials up to degree 2 K − 1.
+
+    Args:
+        steps: K, 1 or more.
+
     >>> points, weights = points_of(2)
     >>> [round(point, 4) for point in points], weights
     ([0.2113, 0.7887], [0.5, 0.5])
@@ -119,7 +124,10 @@ def attribute(
         steps: K.
 
     Returns:
-        NaN where the error changes but has no gradient, as of outputs under `torch.no_grad`.
+        In squared 8-bit levels; NaN where the error changes but has no gradient, as of outputs
+        under `torch.no_grad`.
+
+    Reference: Xie et al. 2021, with Gauss-Legendre points in place of K equal steps.
     """
     moved = [name for name in twin if not torch.equal(baseline[name], twin[name])]
     sums = {name: torch.zeros_like(twin[name], dtype=torch.float64) for name in twin}

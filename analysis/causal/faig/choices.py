@@ -62,7 +62,7 @@ def half_of(photographs: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def change_of(pair: Pair) -> Tensor:
-    """(filters,) Σ |θ̄ − θ| over each filter, in float64."""
+    """(filters,) Σ |θ̄ − θ| over each filter, in float64 and in the unit of its weights."""
     weights = {
         layer.weight: (
             pair.baseline[layer.weight].double() - pair.twin[layer.weight].double()

@@ -55,7 +55,13 @@ def reverting(results: Results, inputs: RunInputs, settings: FaigSettings) -> pd
 
 
 def loss(error: Array, of: Array, draws: Draws) -> Series:
-    """PSNR lost, in dB: 10 · log₁₀ of the mean error with reverted filters over the twin's."""
+    """PSNR lost, in dB: 10 · log₁₀ of the mean error with reverted filters over the twin's.
+
+    Args:
+        error: (crops,) with reverted filters, in squared 8-bit levels.
+        of: (crops,) of the twin, in the same unit.
+        draws: (crops,) the photograph of each.
+    """
     lost = controls.difference(mean_of(error, draws).log(), mean_of(of, draws).log())
     return scaled(lost)
 
