@@ -63,7 +63,7 @@ def ratio(above: ArrayLike, below: ArrayLike, draws: Draws) -> Series:
         draws: (crops,) the photograph of each.
 
     >>> ratio([1.0, 3.0], [2.0, 2.0], np.array([0, 1]))
-    Series(value=1.0, without=array([1.5, 0.5]), trainings=())
+    Series(value=1.0, without=array([1.5, 0.5]), trainings=(), scale=0.0)
     """
     a, b = np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)
     count = int(draws.max()) + 1
@@ -117,7 +117,9 @@ def recovery(traced: Traced, patched: ArrayLike, draws: Draws) -> Series:
     reference, error = traced.reference.numpy(), traced.error.numpy()
     if undefined(reference, error, draws):
         return NOTHING
-    return ratio(error - np.asarray(patched), error - reference, draws)
+    of = ratio(error - np.asarray(patched), error - reference, draws)
+    # the rounding of both differences is that of the errors
+    return of._replace(scale=float(error.sum() / abs((error - reference).sum())))
 
 
 def bounds(of: Series, bands: int) -> dict[str, float]:
@@ -264,7 +266,7 @@ def decibels(of: Ablated, place: int, draws: Draws) -> Series:
     """
     series = ratio(of.without[place].numpy(), of.error.numpy(), draws).log()
     factor = 10 / math.log(10)
-    return Series(factor * series.value, factor * series.without)
+    return Series(factor * series.value, factor * series.without, scale=factor * series.scale)
 
 
 def ablation(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFrame:

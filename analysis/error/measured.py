@@ -84,7 +84,7 @@ def numbers(errors: Errors, draws: Sequence[int], mean: int = 1) -> dict[str, Se
     of = left_out(by_photograph(np.stack(columns, -1), draws))
     names = (*PARTS, "noise_mse", "noise_variance", "single", "predicted", "measured")
     found = {name: series(of, itemgetter((..., i))) for i, name in enumerate(names)}
-    found["difference"] = series(of, lambda v: v[..., 8] - v[..., 7])
+    found["difference"] = controls.difference(found["measured"], found["predicted"])
     found["psnr"] = series(of, lambda v: decomposition.psnr(v[..., 0]))
     found["psnr_without_leak"] = series(of, lambda v: decomposition.psnr(v[..., 1]))
     found["psnr_without_damage"] = series(of, lambda v: decomposition.psnr(v[..., 2] + v[..., 3]))
@@ -176,8 +176,10 @@ def split(a: Numbers, b: Numbers) -> dict[str, Series]:
 
     value = of(lambda part: np.array(part.value))
     without = of(lambda part: part.without)
+    # all three are differences of PSNRs
+    scale = max(abs(float(decomposition.psnr(sum(part.value for part in side)))) for side in sides)
     return {
-        name: Series(float(whole), rest)
+        name: Series(float(whole), rest, scale=scale)
         for name, whole, rest in zip(value._fields, value, without, strict=True)
     }
 
@@ -200,5 +202,6 @@ def split_of_models(a: Sequence[Numbers], b: Sequence[Numbers]) -> dict[str, Ser
         several = [side for side in (values.mean(1), values.mean(0)) if len(side) > 1]
         # so that the means of the samples add up to the value
         samples = tuple(side - (mean if place else 0) for place, side in enumerate(several))
-        found[name] = Series(float(mean), without, samples)
+        scale = max(one[name].scale for row in table for one in row)
+        found[name] = Series(float(mean), without, samples, scale)
     return found

@@ -48,6 +48,9 @@ NO_SECOND_GRADIENT = (
     "values, asymmetry nor affine rest"
 )
 
+RELATIVE = ("asymmetry", "affine_rest")
+"""Numbers that are relative to the norm of the map or of the output, as is their rounding."""
+
 Filters = Mapping[tuple[str, str, int, str], NDArray[np.float32]]
 """Filters by model, noise, crop and kind of pixel; noisy crops with empty model and kind."""
 
@@ -89,10 +92,30 @@ def values(own: Own, name: str) -> Array:
 
 
 def over(
-    networks: Sequence[Own], number: Callable[[Own], Array], draws: NDArray[np.int64]
+    networks: Sequence[Own],
+    number: Callable[[Own], Array],
+    draws: NDArray[np.int64],
+    scale: float = 0.0,
 ) -> Series:
-    """The mean over the crops and trainings of a model of a number of every map."""
-    return controls.over_trainings([controls.mean_of(number(own), draws) for own in networks])
+    """The mean over the crops and trainings of a model of a number of every map.
+
+    Args:
+        networks: the maps of each training.
+        number: (crops,) of the maps of one.
+        draws: (crops,) the photograph of each.
+        scale: what rounding is relative to, where it is larger than the number.
+    """
+    single = [controls.mean_of(number(own), draws, scale) for own in networks]
+    return controls.over_trainings(single)
+
+
+def mapped(networks: Sequence[Own], name: str, draws: NDArray[np.int64]) -> Series:
+    """As `over`, of the number `name`."""
+    scale = 1.0 if name in RELATIVE else 0.0
+    if name == "sure_error":
+        parts = [values(own, part) for own in networks for part in ("sure", "mse", "noise_mse")]
+        scale = max(float(np.abs(part).mean()) for part in parts)
+    return over(networks, lambda own: values(own, name), draws, scale)
 
 
 def columns(name: str, of: Series, more: bool = False) -> dict[str, float]:
@@ -125,15 +148,11 @@ def table(
     noises = describe(inputs.noises).set_index("noise")
     rows: list[dict[str, Any]] = []
     for view, own in networks.items():
-
-        def number(name: str, own: Sequence[Own] = own) -> Series:
-            return over(own, lambda maps: values(maps, name), draws)
-
         row: dict[str, Any] = {**view._asdict(), "photographs": len(set(draws.tolist()))}
         row["dimensions"] = own[0][0]["noisy"].numel()
         for name in BOUNDED:
-            row |= columns(name, number(name), bool(several(models)))
-        row |= {name: number(name).value for name in PLAIN}
+            row |= columns(name, mapped(own, name, draws), bool(several(models)))
+        row |= {name: mapped(own, name, draws).value for name in PLAIN}
         row |= {"reason": reason(own), "crops": len(draws), "kind": noises.kind[view.noise]}
         rows.append(row | {"level": noises.level[view.noise], "note": noises.note[view.noise]})
     return pd.DataFrame(rows)
@@ -203,7 +222,7 @@ def equivariance(networks: Mapping[View, Sequence[Own]], draws: NDArray[np.int64
                 return np.array([float(tensors["equivariance"][place]) for tensors in maps])
 
             about = {**view._asdict(), "change": change, "photographs": len(set(draws.tolist()))}
-            rows.append(about | columns("error", over(own, error, draws)))
+            rows.append(about | columns("error", over(own, error, draws, scale=1.0)))
     return pd.DataFrame(rows)
 
 
@@ -225,9 +244,10 @@ def at_levels(
                     return np.asarray(10 * np.log10(255.0**2 / squares))
 
             about = {"model": view.model, "sigma": sigma, "photographs": len(set(draws.tolist()))}
-            gain = over(own, lambda maps, of=psnr: of(maps) - of(maps, which=1), draws)  # type: ignore[misc]
-            row = about | columns("psnr", over(own, psnr, draws))
-            row |= {"input_psnr": float(psnr(own[0], place, 1).mean())}
+            of = over(own, psnr, draws)
+            before = over(own, lambda maps, of=psnr: of(maps, which=1), draws)  # type: ignore[misc]
+            row = about | columns("psnr", of) | {"input_psnr": before.value}
+            gain = controls.difference(of, before)
             rows.append(row | columns("gain", gain))
     return pd.DataFrame(rows)
 
@@ -241,8 +261,7 @@ def differences(networks: Mapping[View, Sequence[Own]], draws: NDArray[np.int64]
     for measure in COMPARED:
         of: dict[str, dict[str, Series]] = {}
         for view, own in networks.items():
-            found = over(own, lambda maps, name=measure: values(maps, name), draws)  # type: ignore[misc]
-            of.setdefault(view.model, {})[view.noise] = found
+            of.setdefault(view.model, {})[view.noise] = mapped(own, measure, draws)
         frames.append(model_differences.table(of, len(set(draws.tolist()))).assign(measure=measure))
     frame = pd.concat(frames, ignore_index=True)
     return frame[["measure", *model_differences.COLUMNS]]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.stats import jackknife, trainings
+from analysis.stats import jackknife, rounding, trainings
 
 Array = NDArray[np.float64]
 Bounds = Callable[[float, Array], tuple[float, float]]
@@ -28,17 +28,25 @@ class Series(NamedTuple):
         trainings: independent samples of trainings, of whose means the value is the sum: one for a
             model with several trainings, two for the difference of two such models, none for single
             networks.
+        scale: of a difference, or a relative error, the size of what was compared, which decides
+            how much of it may be rounding; 0 of other values. See `analysis.stats.rounding`.
     """
 
     value: float
     without: Array
     trainings: trainings.Samples = ()
+    scale: float = 0.0
+
+    @property
+    def size(self) -> float:
+        """What the rounding of the value is relative to: its scale, or else itself."""
+        return self.scale or abs(self.value)
 
     def log(self) -> Series:
         """The natural logarithm, of the trainings by the delta method; NaN of what is not above 0.
 
         With m the mean over trainings, training i is ln m + (xᵢ − m) / m, so that their mean is the
-        logarithm of the value, which the mean of ln xᵢ is not.
+        logarithm of the value, which the mean of ln xᵢ is not. Its scale is the relative one.
         """
         value = float(positive_log(np.asarray(self.value)))
         m = self.value if self.value > 0 else math.nan
@@ -46,7 +54,8 @@ class Series(NamedTuple):
             (0.0 if place else value) + (of - of.mean(0)) / m
             for place, of in enumerate(self.trainings)
         )
-        return Series(value, positive_log(np.asarray(self.without)), samples)
+        without = positive_log(np.asarray(self.without))
+        return Series(value, without, samples, max(1.0, self.size / m))
 
 
 def positive_log(x: Array) -> Array:
@@ -58,21 +67,22 @@ def positive_log(x: Array) -> Array:
 NOTHING = Series(math.nan, np.zeros(0))
 
 
-def mean_of(values: Array, draws: NDArray[np.int64]) -> Series:
+def mean_of(values: Array, draws: NDArray[np.int64], scale: float = 0.0) -> Series:
     """The mean over crops, and without each photograph; `NOTHING` where a crop has no value.
 
     Args:
         values: (crops,).
         draws: (crops,) the photograph of each; see `jackknife.draws`.
+        scale: see `Series`.
 
     >>> mean_of(np.array([1.0, 2.0, 6.0]), np.array([0, 0, 1]))
-    Series(value=3.0, without=array([6. , 1.5]), trainings=())
+    Series(value=3.0, without=array([6. , 1.5]), trainings=(), scale=0.0)
     """
     if not len(values) or np.isnan(values).any():
         return NOTHING
     count = int(draws.max()) + 1
     without = [values[draws != draw].mean() for draw in range(count) if count > 1]
-    return Series(float(values.mean()), np.array(without))
+    return Series(float(values.mean()), np.array(without), scale=scale)
 
 
 def average(series: Sequence[Series]) -> Series:
@@ -81,16 +91,17 @@ def average(series: Sequence[Series]) -> Series:
         return NOTHING
     value = float(np.mean([one.value for one in series]))
     of = trainings.mean([one.trainings for one in series])
+    scale = float(np.mean([one.scale for one in series]))
     if len({len(one.without) for one in series}) > 1:
-        return Series(value, np.zeros(0), of)
-    return Series(value, np.mean([one.without for one in series], axis=0), of)
+        return Series(value, np.zeros(0), of, scale)
+    return Series(value, np.mean([one.without for one in series], axis=0), of, scale)
 
 
 def over_trainings(series: Sequence[Series]) -> Series:
     """The mean over the trainings of a model; that of a single network is itself.
 
     >>> over_trainings([Series(1.0, np.zeros(2)), Series(2.0, np.ones(2))])
-    Series(value=1.5, without=array([0.5, 0.5]), trainings=(array([1., 2.]),))
+    Series(value=1.5, without=array([0.5, 0.5]), trainings=(array([1., 2.]),), scale=0.0)
     """
     if len(series) == 1:
         return series[0]
@@ -111,7 +122,8 @@ def difference(a: Series, b: Series, same_networks: bool = True) -> Series:
     value = a.value - b.value
     alike = len(a.without) == len(b.without)
     without = a.without - b.without if alike else np.zeros(0)
-    return Series(value, without, trainings.subtract(a.trainings, b.trainings, same_networks))
+    samples = trainings.subtract(a.trainings, b.trainings, same_networks)
+    return Series(value, without, samples, max(a.size, b.size))
 
 
 def deviation(series: Sequence[Series]) -> float:
@@ -132,7 +144,7 @@ def interval(
     """The interval of a value: over photographs, and over trainings where there are three.
 
     The two are independent sources, so that their half-widths are added as variances. NaN where
-    there is no interval over photographs.
+    there is no interval over photographs. It includes 0 where the value may be rounding alone.
 
     Args:
         of: the value.
@@ -147,7 +159,7 @@ def interval(
     photographs = bounds(of.value, of.without)
     half = float(trainings.half_width(of.trainings, level))
     low, high = trainings.both(photographs, of.value, half)
-    return float(low), float(high)
+    return rounding.covered(float(low), float(high), of.value, of.scale)
 
 
 COLUMNS = ("trainings", "low_photographs", "high_photographs", "low_trainings", "high_trainings")

@@ -43,6 +43,11 @@ def costs(of: Mapping[str, Tensor]) -> Array:
     return np.where(reason[:, None] == 0, values, np.nan)
 
 
+def size(of: Sequence[Mapping[str, Tensor]]) -> float:
+    """The mean PSNR of the receiver, of which costs are differences."""
+    return float(np.mean([float(one[OWN].mean().abs()) for one in of]))
+
+
 def control(
     measured: Measured, receivers: Sequence[View], permuted: bool, inputs: RunInputs
 ) -> Array | None:
@@ -84,7 +89,10 @@ def table(
         names = layers[own.model]
         single = [costs(one) for one in of]
         for index, name in enumerate(names):
-            cost = controls.over_trainings([controls.mean_of(one[index], draws) for one in single])
+            decibels = size(of)
+            cost = controls.over_trainings(
+                [controls.mean_of(one[index], draws, decibels) for one in single]
+            )
             low, high = controls.interval(cost)
             why = next((int(one[REASON][index]) for one in of if one[REASON][index]), 0)
             rows.append(
@@ -130,10 +138,21 @@ def mean_cost(measured: Measured, pair: Pair, inputs: RunInputs) -> Series:
     draws = inputs.photographs
     single = []
     for networks in pairs.networks(pair, inputs.trainings):
-        values = costs(measured[Stitched(*networks)])
-        known = values[~np.isnan(values).any(axis=1)]
-        single.append(controls.mean_of(known.mean(0), draws) if len(known) else NOTHING)
+        of = measured[Stitched(*networks)]
+        single.append(over_layers(costs(of), draws, size([of])))
     return controls.over_trainings(single)
+
+
+def over_layers(values: Array, draws: NDArray[np.int64], scale: float) -> Series:
+    """The mean over those layers that have values for all crops; `NOTHING` where none has.
+
+    Args:
+        values: (layers, crops).
+        draws: (crops,) the photograph of each.
+        scale: see `Series`.
+    """
+    known = values[~np.isnan(values).any(axis=1)]
+    return controls.mean_of(known.mean(0), draws, scale) if len(known) else NOTHING
 
 
 def above_ceiling(measured: Measured, pair: Pair, inputs: RunInputs) -> Series:
@@ -144,9 +163,9 @@ def above_ceiling(measured: Measured, pair: Pair, inputs: RunInputs) -> Series:
         other = None if inputs.controls is None else pairs.ceiling_of(inputs, receiver)
         if other is None:
             return NOTHING
-        values = costs(measured[Stitched(sender, receiver)]) - costs(measured[other])
-        known = values[~np.isnan(values).any(axis=1)]
-        single.append(controls.mean_of(known.mean(0), draws) if len(known) else NOTHING)
+        of = measured[Stitched(sender, receiver)]
+        values = costs(of) - costs(measured[other])
+        single.append(over_layers(values, draws, size([of])))
     return controls.over_trainings(single)
 
 

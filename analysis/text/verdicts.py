@@ -2,7 +2,8 @@
 
 An effect is *shown* if it rests on enough photographs and its 95% interval over photographs
 excludes 0 by more than the smallest difference that matters; with fewer photographs there are *too
-few images*; else it is *not shown*, which is no proof that there is none.
+few images*; else it is *not shown*, which is no proof that there is none. The interval of an effect
+that may be rounding alone includes 0, see `analysis.stats.rounding`.
 """
 
 from __future__ import annotations

@@ -68,7 +68,8 @@ def loss(error: Array, of: Array, draws: Draws) -> Series:
 
 def scaled(of: Series) -> Series:
     """Natural logarithms of mean errors as decibels."""
-    return Series(DECIBELS * of.value, DECIBELS * np.asarray(of.without))
+    without = DECIBELS * np.asarray(of.without)
+    return Series(DECIBELS * of.value, without, scale=DECIBELS * of.scale)
 
 
 def reverted(
