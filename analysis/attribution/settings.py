@@ -77,7 +77,7 @@ class AttributionSettings(Settings):
         None,
         "side of a crop in pixels",
         minimum=8,
-        shown=f"{CROP['lam']}; {CROP['cem']} of causal effect maps",
+        shown=f"{CROP['lam']}",
     )
 
     limit: int | None = limit_option(None, f"one of each photograph, at most {PHOTOGRAPHS}")
@@ -86,7 +86,7 @@ class AttributionSettings(Settings):
         None,
         "side of the window in pixels",
         minimum=2,
-        shown=f"{SIDE['lam']}; {SIDE['cem']} of causal effect maps",
+        shown=f"{SIDE['lam']}, with --map cem {SIDE['cem']}",
     )
     window: tuple[int, int] | None = option(
         None,
@@ -103,23 +103,23 @@ class AttributionSettings(Settings):
         above=0,
         maximum=1e3,
     )
-    block: int = option(8, "of causal effect maps: side of a block in pixels", minimum=1)
+    block: int = option(8, "with --map cem: side of a block in pixels", minimum=1)
     coarse: int = option(
         3,
-        "of causal effect maps: patches by which every block is replaced, one after another, for "
-        "a first mean effect",
+        "with --map cem: patches by which every block is replaced, one after another, for a first "
+        "mean effect",
         minimum=1,
     )
     patches: int = option(
         8,
-        "of causal effect maps: patches in all by which a block is replaced if its effect is not "
-        "small, see --least (50 as published)",
+        "with --map cem: patches in all by which a block is replaced if its first mean effect is "
+        "not small, see --least (50 as published)",
         minimum=1,
     )
     least: float = option(
         0.01,
-        "of causal effect maps: a block whose first mean effect is smaller than this many dB, "
-        "above or below 0, gets no more than --coarse patches",
+        "with --map cem: a block whose first mean effect is smaller than this many dB, above or "
+        "below 0, is replaced by --coarse patches alone",
         metavar="DB",
         minimum=0,
     )

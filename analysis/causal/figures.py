@@ -48,7 +48,7 @@ def recovery(frame: pd.DataFrame, reference: str) -> Figure:
     patched = frame[frame.patched != "screened"]
     heading = (
         "Share of the additional error under each noise that is removed by patching one branch at "
-        f"a time\nwith its features under {reference} (1: as good as under {reference}, 0: no "
+        f"a time\nwith its features from {reference} (1: as good as under {reference}, 0: no "
         "effect)"
     )
     if (patched.status == WHOLE).any():

@@ -71,7 +71,7 @@ def main(frames: Frames, manifest: Manifest) -> list[str]:
             said += f"; {largest}"
             counted = True
         text.append(
-            f"Recovery in {code(model)} under {code(noise)} with features under "
+            f"Recovery in {code(model)} under {code(noise)} with features from "
             f"{code(manifest['reference'])}: {said}."
         )
     if len(text) > MOST:
@@ -82,15 +82,15 @@ def main(frames: Frames, manifest: Manifest) -> list[str]:
             "noise at once (Bonferroni). "
         )
         text.append(
-            f"{counts if counted else ''}The interval of the largest recovery is of that branch "
-            "alone; as the largest of many on these same crops it is probably too large."
+            f"{counts if counted else ''}The interval of the largest recovery is for that branch "
+            "alone; as the largest of many on the same crops, the recovery is probably too high."
         )
     return text
 
 
 def named(row: Row) -> str:
     """A branch in words."""
-    kind = {"attention": "attention update ", "mlp": "MLP update "}.get(row["kind"], "")
+    kind = {"attention": "the attention update ", "mlp": "the MLP update "}.get(row["kind"], "")
     return f"{kind}{code(short(str(row['branch'])))}"
 
 
@@ -111,7 +111,7 @@ def together(frames: Frames) -> list[str]:
             of = verdicts.verdict(*ends, last["photographs"])
             more = bounded(last["interaction"], *ends, signed=True)
             said += (
-                f". The recoveries of these {last['branches']} one by one sum to "
+                f". Patched one by one, these {last['branches']} have recoveries that sum to "
                 f"{number(last['sum'])}; the difference, their interaction, is {more}: "
                 f"{verdicts.in_words(of)}"
             )
@@ -127,7 +127,7 @@ def compared(frames: Frames) -> list[str]:
         found = model_differences.sentences(of)
         if found:
             first, every = found[0], words(str(measure))
-            text += [f"Difference of the recovery by all {every} at once. {first}"]
+            text += [f"Difference in recovery by all {every} at once. {first}"]
     return text
 
 
@@ -141,11 +141,11 @@ def worth(frames: Frames, manifest: Manifest) -> list[str]:
         top = ends(part, "loss")[1]
         value = bounded(top["loss"], top["low"], top["high"], unit="dB")
         of = verdicts.verdict(top["band_low"], top["band_high"], int(top["photographs"]))
-        each.append((f"{value} in {code(model)} ({named(top)})", of))
+        each.append((f"{value} in {code(model)} for {named(top)}", of))
     if not each:
         return []
     return [
-        "Largest loss of PSNR with one branch at its mean, under "
+        "Largest loss of PSNR with one branch replaced by its mean, under "
         f"{code(manifest['reference'])}: {verdicts.joined(each)}."
     ]
 
@@ -161,8 +161,8 @@ def whole_streams(frame: pd.DataFrame) -> list[str]:
         text.append(
             f"In {code(model)}, {which} {'are' if len(part) > 1 else 'is'} the whole stream, a cut "
             "through the network (or all of it but a skip from input to output): patching one "
-            "returns what the reference noise leads to, and says nothing about the layer. Parts "
-            "of layers can be patched with --branches channels."
+            "gives the output under the reference noise whatever the layer does, and so says "
+            "nothing about it. Parts of layers can be patched with --branches channels."
         )
     return text
 
@@ -194,7 +194,8 @@ def screening(frame: pd.DataFrame) -> list[str]:
         return []
     left = int((frame.patched == SCREENED).sum())
     more = (
-        f" {plural(left, 'row')} of branches that were screened have an estimate alone."
+        f" {plural(left, 'row')} {verb(left, 'is', 'are')} of branches that were not patched and "
+        "have an estimate only."
         if left
         else ""
     )
@@ -231,13 +232,14 @@ def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
     about = manifest.get("models", {})
     if noisy := [name for name in about if about[name].get("predicts") == "noise"]:
         text.append(
-            f"{codes(noisy)}: the output is the input minus what the last layer holds, the noise. "
-            "With the features of the other run it subtracts noise that is not in this input, so "
-            "that recoveries below 0 say nothing about a branch."
+            f"{codes(noisy)}: the output is the input minus the noise that the last layer "
+            "predicts. With features from the other run it subtracts noise that is not in this "
+            "input, so that recoveries below 0 say nothing about a branch."
         )
     text.append(
-        "A recovery says what replacing a branch's features does to the error, with all else as it "
-        "is under the unseen noise; the replacing features contain the noise of the other run."
+        "A recovery says how replacing a branch's features changes the error, with everything else "
+        "as it is under the unseen noise; the features that replace them contain the noise of the "
+        "other run."
     )
     return [*text, *about_intervals(int(frame.photographs.iloc[0]), manifest)]
 
@@ -246,10 +248,10 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     """Errors, the branch that recovers most, and all at once, for the terminal."""
     frame, side = frames["causal"], manifest["crop"]
     heading = (
-        f"Recovery by patching branches with features under {manifest['reference']}: "
+        f"Recovery by patching branches with features from {manifest['reference']}: "
         f"{plural(int(frame.crops.iloc[0]), 'crop')} of {side} x {side}\n"
-        "MSE in squared 8-bit levels; recovery: share of the additional error that is removed by "
-        "the branch of\nthe largest one, and by all branches patched at once"
+        "MSE in squared 8-bit levels; recovery: share of the additional error that patching "
+        "removes,\nfor the single branch with the largest one and for all branches at once"
     )
     rows = [["model", "noise", "MSE, reference", "MSE", "largest", "recovery", "all branches"]]
     joint = frames["causal_together"]

@@ -57,7 +57,11 @@ class CausalSettings(Settings):
         metavar="KINDS",
         shown="attention and MLP updates where a network has them, else convolutions",
     )
-    groups: int = option(4, "groups of channels of a convolution, for channels", minimum=2)
+    groups: int = option(
+        4,
+        "with --branches channels: groups into which the channels of a convolution are split",
+        minimum=2,
+    )
     confirm: int | None = option(
         None,
         "patch only the N branches with the largest estimates (attribution patching) and N "

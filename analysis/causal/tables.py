@@ -86,13 +86,13 @@ def undefined(reference: ArrayLike, error: ArrayLike, draws: Draws) -> str:
         return "outputs are not finite"
     if abs(b.mean() - a.mean()) <= SMALL_GAP * a.mean():
         return (
-            f"the errors under both noises differ by at most {SMALL_GAP:.0%}, so that there is "
+            f"the errors under the two noises differ by at most {SMALL_GAP:.0%}, so that there is "
             "nothing to recover"
         )
     gap = ratio(b - a, np.ones_like(a), draws)
     low, high = controls.interval(gap)
     if low <= 0 <= high:
-        return "the errors under both noises are not shown to differ"
+        return "the errors under the two noises are not shown to differ"
     return ""
 
 
@@ -171,7 +171,7 @@ def causal(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFra
         branches = results.branches[models[view.model][0]]
         for i in first.depth.argsort().tolist():
             branch = branches[i]
-            of, reason = NOTHING, "it was screened, not patched"
+            of, reason = NOTHING, "it was not patched, only estimated"
             if i in first.chosen:
                 own = partial(branch_recovery, i=i, draws=draws)
                 of, reason = mean_over(networks, own, draws)
@@ -239,7 +239,7 @@ def joint(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFram
         for kind, numbers in groups(branches).items():
             of, reason = mean_over(networks, partial(kind_recovery, kind=kind, draws=draws), draws)
             if is_cut(networks, kind, numbers):
-                of, reason = NOTHING, "at once these are the whole stream"
+                of, reason = NOTHING, "patched at once, these are the whole stream"
             single = NOTHING
             if not math.isnan(of.value) and set(numbers) <= set(networks[0].chosen):
                 single, _ = mean_over(

@@ -286,8 +286,8 @@ def _directions(x: Tensor, explained: float = 1.0, loadings: bool = False) -> Pr
     if not enough(len(x), kept):
         return _without(
             x,
-            f"{len(x)} samples of {kept} directions: with no more than two samples a direction "
-            "some canonical correlations are 1 whatever the features; raise --limit or --positions",
+            f"{len(x)} samples of {kept} directions: with at most two samples per direction, some "
+            "canonical correlations are 1 whatever the features; raise --limit or --positions",
         )
     of = Prepared(u[:, :kept], x[:0])
     return replace(of, loadings=s[:kept, None] * vt[:kept]) if loadings else of

@@ -161,7 +161,7 @@ def biased(frames: Frames) -> list[str]:
         return [
             f"Between different photographs, {MEASURES[column]} of the same pairs of layers is "
             f"{low} to {high}, median {number(float(null.median()), 3)} (column `null`), and "
-            f"{number(float(own), 3)} in the median on the same ones."
+            f"between the same photographs {number(float(own), 3)} in the median."
         ]
     return [
         f"The estimator is biased: independent layers would score {low} to {high} here, not 0 "

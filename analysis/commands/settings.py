@@ -225,7 +225,9 @@ class Settings(Options):
     limit: int | None = limit_option(CROPS)
     noises: tuple[str, ...] | None = noises_option((REFERENCE, UNSEEN[0]))
     quantize: bool = option(
-        True, "networks are given noise without clipping and rounding", flag="--no-quantize"
+        True,
+        "networks are given noisy images that are neither clipped nor rounded to 8 bits",
+        flag="--no-quantize",
     )
     mask_draws: Literal["shared", "independent"] = option(
         "shared",

@@ -59,7 +59,7 @@ class CurvesSettings(Settings):
         minimum=1,
         shown="1",
     )
-    seed: int = option(0, "of everything random", minimum=0)
+    seed: int = option(0, "seed of all random numbers", minimum=0)
 
     def __post_init__(self) -> None:
         """Check the settings.

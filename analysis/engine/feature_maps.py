@@ -40,8 +40,8 @@ def lay_out(
     """
     if windowed:
         raise BadInput(
-            f"layer {name!r} works inside windows, which every second block shifts, so that it "
-            "has no positions in the image; leave it out or use --unit image"
+            f"layer {name!r} works inside attention windows, which every second block shifts, so "
+            "that it has no positions in the image; leave it out or use --unit image"
         )
     if activation.shape[0] == batch and activation.ndim == 4:
         return channels_first(activation, height, width)

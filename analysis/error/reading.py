@@ -25,13 +25,13 @@ FIXED = 0.1
 """A model whose content gain is shown to change by less than this filters all noises alike."""
 
 LEGEND = """\
-MSE in squared 8-bit levels of outputs that are neither clipped nor rounded: damage (bias², the part
-of the error that is the same under every draw of the noise), leak (variance over draws of the
-noise), masks (variance over random masks). PSNR in dB is that of the mean MSE, not the mean of the
-images' PSNRs; "no leak" is the PSNR of damage alone, "no damage" that of the leak alone. In
-differences of PSNR, leak includes the variance over masks. noise left: leak over the variance of
-the noise in the input. cutoff: the frequency in cycles per pixel above which the gain of image
-content is below 1/√2."""
+MSE, in squared 8-bit levels of outputs that are neither clipped nor rounded, is the sum of damage
+(bias², the part of the error that is the same under every draw of the noise), leak (variance over
+draws of the noise) and masks (variance over random masks). PSNR in dB is that of the mean MSE, not
+the mean of the images' PSNRs; "no leak" is the PSNR with damage alone, "no damage" the PSNR with
+leak and masks alone. In differences of PSNR, leak includes the variance over masks. noise left:
+leak divided by the variance of the noise in the input. cutoff: the frequency in cycles per pixel
+above which the gain of image content stays below 1/√2 (half the power)."""
 
 
 def sentences(frames: Frames, manifest: Manifest) -> list[str]:
@@ -63,7 +63,7 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
     text = [*missing(frame), *remarks(frame.note)]
     if manifest.get("quantize", True):
         text.append(
-            "Noisy images are clipped to 0 to 255 and rounded, so that noise in dark and bright "
+            "Noisy images are clipped to [0, 255] and rounded, so that noise in dark and bright "
             "areas no longer has zero mean: what a model leaves of this offset counts as damage."
         )
     return text
@@ -159,7 +159,7 @@ def at_reference(frames: Frames) -> list[str]:
         where = ""
         if all(math.isfinite(of[name]["cutoff"]) for name in (a, b)):
             where = (
-                " The gain of image content is below 1/√2 above "
+                " The gain of image content stays below 1/√2 above "
                 f"{frequency(of[a])} cycles per pixel in {code(a)} and above "
                 f"{frequency(of[b])} in {code(b)}."
             )
@@ -182,8 +182,8 @@ def by_noise(frames: Frames) -> list[str]:
     for noise, rows in frame.groupby("noise", sort=False):
         known = [row for row in records(rows) if math.isfinite(row["leak_share"])]
         each = [
-            f"{code(row['model'])} leaves {percent(row, 'noise_left')} of the noise's power "
-            f"({percent(row, 'leak_share')} of its MSE)"
+            f"{code(row['model'])} leaves {percent(row, 'noise_left')} of the power of the noise "
+            f"({percent(row, 'leak_share')} of the MSE of its output)"
             for row in known
         ]
         if not each:
@@ -214,16 +214,18 @@ def filters(frames: Frames) -> list[str]:
         fixed = row["content_change_high"] < FIXED
         enough = verdicts.verdict(1, 1, int(row["photographs"])) == "shown"
         alike = (
-            f"; content shown below {FIXED}, nearly one fixed filter" if fixed and enough else ""
+            f"; for content shown to be below {FIXED}, nearly one fixed filter"
+            if fixed and enough
+            else ""
         )
         names = ("noise_change", "noise_change_low", "noise_change_high")
         beside = bounded(*(row[name] for name in names))
         each.append(f"{value} in {code(row['model'])} (gain of noise {beside}{alike})")
     count = int(rows[0]["noises"])
     return [
-        f"Largest change of the gain of image content between {plural(count, 'noise')}, over all "
-        f"spatial frequencies: {listed(each)}. 0 would be the same filter under every noise; as a "
-        "maximum over frequencies, the value is biased upwards."
+        f"Largest change of the gain of image content between any two of {plural(count, 'noise')}, "
+        f"over all spatial frequencies: {listed(each)}. 0 would mean the same filter under every "
+        "noise; as a maximum over frequencies, the value is biased upwards."
     ]
 
 
@@ -235,17 +237,17 @@ def cutoffs(frame: pd.DataFrame) -> list[str]:
         rows = frame[(frame.model == model) & frame.mse.notna()]
         known = rows[rows.cutoff.notna()]
         if known.empty:
-            each += [f"under no noise in {code(model)}"] if len(rows) else []
+            each += [f"none in {code(model)} under any noise"] if len(rows) else []
             continue
         spans = [f"{frequency(row)} under {code(row['noise'])}" for row in ends(known, "cutoff")]
-        span = spans[0] if spans[0] == spans[1] else f"{spans[0]} to {spans[1]}"
+        span = spans[0] if spans[0] == spans[1] else f"from {spans[0]} to {spans[1]}"
         never = rows[rows.cutoff.isna()].noise
-        rest = f" (nowhere under {codes(never)})" if len(never) else ""
+        rest = f" (none under {codes(never)})" if len(never) else ""
         each.append(f"{span} in {code(model)}{rest}")
     if not each:
         return []
     return [
-        "Frequency above which the gain of image content is below 1/√2, in cycles per pixel (at "
+        "Frequency above which the gain of image content stays below 1/√2, in cycles per pixel (at "
         f"most 0.5): {'; '.join(each)}."
     ]
 
@@ -267,11 +269,10 @@ def averaging(frames: Frames) -> list[str]:
         elif not len(off):
             agree = "; under no noise are the two shown to differ"
         text.append(
-            f"Averaging {first['mask_draws']} draws of the attention masks of {code(model)}, under "
-            f"{code(first['noise'])}: the mask variance predicts that the MSE falls from "
-            f"{number(first['mse'])} to {number(first['predicted_mse'])}, measured "
-            f"{number(first['measured_mse'])} (measured - predicted "
-            f"{apart}){agree}."
+            f"Averaging the outputs with {first['mask_draws']} draws of the attention masks in "
+            f"{code(model)}, under {code(first['noise'])}: the mask variance predicts that the MSE "
+            f"falls from {number(first['mse'])} to {number(first['predicted_mse'])}; the measured "
+            f"MSE is {number(first['measured_mse'])} (measured - predicted: {apart}){agree}."
         )
     return text
 
@@ -289,7 +290,7 @@ def residuals(frame: pd.DataFrame) -> list[str]:
             f"{code(row['noise'])}"
             for row in ends(known, "detail")
         ]
-        span = spans[0] if spans[0] == spans[1] else f"{spans[0]} to {spans[1]}"
+        span = spans[0] if spans[0] == spans[1] else f"from {spans[0]} to {spans[1]}"
         each.append(f"{span} in {code(model)}")
     if not each:
         return []
@@ -304,7 +305,7 @@ def missing(frame: pd.DataFrame) -> list[str]:
     without = frame[frame.reason.fillna("") != ""]
     text = []
     for (model, why), rows in list(without.groupby(["model", "reason"], sort=False))[:FEW]:
-        text.append(f"Not all values of {code(model)} under {codes(rows.noise)}: {why}.")
+        text.append(f"Some values are missing for {code(model)} under {codes(rows.noise)}: {why}.")
     return text
 
 

@@ -40,8 +40,8 @@ class ErrorSettings(Settings):
     )
     mask_mean: int = option(
         4,
-        "for these networks, measure also what averaging the outputs of N times as many masks as "
-        "--mask-samples would gain; 1 leaves this out",
+        "of networks with random attention masks, measure also the error of a mean of outputs with "
+        "N times as many masks as --mask-samples; 1 leaves this out",
         metavar="N",
         minimum=1,
         maximum=1000,

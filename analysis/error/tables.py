@@ -26,10 +26,10 @@ from mtd.data.recorded_noise import Recorded
 NOT_FINITE = "its output is not finite"
 RECORDED = "the noise is recorded and has no other draw"
 NO_DRAW = "the noise has no other draw"
-OTHER_TARGET = "a draw of the noise changes the clean image, too"
-NO_DAMAGE = "its estimate of the damage is not above 0, so that there is no PSNR without leak"
+OTHER_TARGET = "draws of the noise change the clean image, too"
+NO_DAMAGE = "the estimate of its damage is not above 0, so that there is no PSNR without leak"
 NO_ENDS = (
-    "without some photograph its estimate of the damage is not above 0, so that the PSNR "
+    "with some photograph left out, the estimate of its damage is not above 0, so that the PSNR "
     "without leak has no interval"
 )
 

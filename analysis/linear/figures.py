@@ -81,9 +81,7 @@ def levels(frame: pd.DataFrame) -> Figure:
     draw_levels(axes, frame, models)
     many = frame.psnr_low.notna().any() and len(models) <= CROWDED
     about = f"\nbands: {bands(int(frame.photographs.iloc[0]))}" if many else ""
-    figure.suptitle(
-        f"PSNR over the level of Gaussian noise; dotted: the noisy input{about}", fontsize=10
-    )
+    figure.suptitle(f"PSNR by level of Gaussian noise; dotted: the noisy input{about}", fontsize=10)
     model_styles.add(figure, models)
     return figure
 
@@ -125,8 +123,9 @@ def equivariance(frame: pd.DataFrame) -> Figure:
         axes.grid(alpha=0.3)
     grid[0].invert_yaxis()
     figure.suptitle(
-        "Difference between the output of the changed input and the changed output,\n"
-        "relative to the latter; 0: the network follows the change (scale linear below 0.0001)",
+        "Difference between the output for the changed input and the changed output,\n"
+        "relative to the latter; 0: the output changes as the input does (scale linear below "
+        "0.0001)",
         fontsize=10,
     )
     model_styles.add(figure, models, lines=False)

@@ -46,7 +46,7 @@ def filters(frame: pd.DataFrame, known: Filters, crop: int | None = None) -> Fig
     for axes, model in zip(grid[0][1:], models, strict=True):
         axes.set_title(f"{wrapped(model, 20)}\n{axes.get_title()}", fontsize=7)
     figure.suptitle(
-        "Weights of the input pixels in the output pixel at the center of the frame\n"
+        "How much each input pixel weighs in the output pixel at the center of the frame\n"
         "red: positive, blue: negative; each picture has its own scale",
         fontsize=9,
     )

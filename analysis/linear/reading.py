@@ -23,7 +23,7 @@ Row = Mapping[str, Any]
 
 LEGEND = """\
 dimension: effective dimension, the sum of the squared singular values of the Jacobian J, roughly
-the number of input directions that are kept. trace: tr J over the number of values. largest s:
+the number of input directions that are kept. trace: tr J / n, n the number of values. largest s:
 largest singular value. asymmetry: ||J - J'|| / ||J||. affine rest: ||f(y) - J y|| / ||f(y)||. 95%
 in px: radius around a pixel that holds 95% of its filter's energy. SURE and MSE in squared 8-bit
 levels of outputs that are neither clipped nor rounded."""
@@ -85,8 +85,8 @@ def risk(frame: pd.DataFrame) -> list[str]:
         rows = frame[(frame.model == model) & frame.sure.notna()]
         each = [
             (
-                f"{found(row, 'sure_error', 1)} under {code(row['noise'])} (MSE "
-                f"{number(row['mse'], 1)})",
+                f"{found(row, 'sure_error', 1)} under {code(row['noise'])}, where the MSE is "
+                f"{number(row['mse'], 1)}",
                 verdicts.verdict(
                     row["sure_error_low"], row["sure_error_high"], int(row["photographs"])
                 ),
@@ -127,8 +127,8 @@ def kept(frame: pd.DataFrame) -> list[str]:
         count = number(float(rows.directions.max()), 0)
     about = "" if estimated(frame) else ", k being the effective dimension,"
     return [
-        f"The first {count} right singular vectors{about} contain (channel means of the image "
-        f"removed): {'; '.join(each)}."
+        f"The first {count} right singular vectors{about} contain (after the channel means of the "
+        f"image are removed) {'; '.join(each)}."
     ]
 
 
@@ -141,8 +141,8 @@ def constant(frame: pd.DataFrame) -> list[str]:
     """How much of the output is not J y, and how far the map is from a symmetric one."""
     text = []
     for name, what in (
-        ("affine_rest", "Affine rest ||f(y) - J y|| / ||f(y)|| (0 for a network without biases)"),
-        ("asymmetry", "Asymmetry of the map (0 for a symmetric one)"),
+        ("affine_rest", "Affine rest ||f(y) - J y|| / ||f(y)|| (0 if the output is exactly J y)"),
+        ("asymmetry", "Asymmetry ||J - J'|| / ||J|| (0 for a symmetric map)"),
     ):
         each = []
         for model in few(frame):
@@ -150,7 +150,7 @@ def constant(frame: pd.DataFrame) -> list[str]:
             if len(rows):
                 low, high = ends(rows, name)
                 spans = [f"{found(r, name, 3)} under {code(r['noise'])}" for r in (low, high)]
-                span = f"{spans[0]} to {spans[1]}"
+                span = f"from {spans[0]} to {spans[1]}"
                 if found(low, name, 3) == found(high, name, 3):
                     span = spans[0] if len(rows) == 1 else f"{found(low, name, 3)} under all noises"
                 each.append(f"{span} in {code(model)}")
@@ -172,7 +172,7 @@ def reach(frames: Frames) -> list[str]:
         return []
     return [
         "Radius in pixels that holds 95% of a filter's energy, mean over crops and noises (without "
-        f"an interval): {'; '.join(each)}. Filters end where the crop ends."
+        f"an interval): {'; '.join(each)}. Filters are cut off at the border of the crop."
     ]
 
 
@@ -194,8 +194,8 @@ def follows(frame: pd.DataFrame) -> list[str]:
         return []
     return [
         "Relative error when the input is changed in contrast, brightness or orientation (0 if "
-        "the output follows), least and largest of all changes and noises: "
-        f"{'; '.join(each)}. As the extremes of many values on these crops, both are probably "
+        "the output changes in the same way), smallest and largest over all changes and noises: "
+        f"{'; '.join(each)}. As the extremes of many values on the same crops, both are probably "
         "exaggerated."
     ]
 
@@ -209,46 +209,54 @@ def levels(frame: pd.DataFrame) -> list[str]:
             continue
         first, *_, last = [*records(rows), records(rows)[-1]]
         each.append(
-            f"{found(first, 'psnr', 2, 'dB')} at {first['sigma']:g} to "
-            f"{found(last, 'psnr', 2, 'dB')} at {last['sigma']:g} in {code(model)}"
+            f"from {found(first, 'psnr', 2, 'dB')} at σ = {first['sigma']:g} to "
+            f"{found(last, 'psnr', 2, 'dB')} at σ = {last['sigma']:g} in {code(model)}"
         )
         enough = int(first["photographs"]) >= ENOUGH
         below = [
-            f"{found(row, 'gain', 2, 'dB')} at σ = {row['sigma']:g}"
+            f"{loss(row)} at σ = {row['sigma']:g}"
             for row in records(rows)
             if enough and row["gain_high"] < 0
         ]
         if below:
             worse.append(f"{listed(below)} in {code(model)}")
-    text = [f"PSNR over the standard deviation of Gaussian noise: {'; '.join(each)}."]
+    text = [f"PSNR under Gaussian noise of rising level: {'; '.join(each)}."]
     if worse:
         text.append(
-            f"Denoising is shown to lower the PSNR (not corrected for the number of levels): "
-            f"{'; '.join(worse)}."
+            "Denoising is shown to lower the PSNR of the noisy crops (not corrected for the number "
+            f"of levels), by {'; '.join(worse)}."
         )
     return text if each else []
+
+
+def loss(row: Row) -> str:
+    """By how much PSNR falls, where the gain is below 0."""
+    return bounded(-row["gain"], -row["gain_high"], -row["gain_low"], 2, "dB")
 
 
 def accuracy(frame: pd.DataFrame) -> list[str]:
     """How values of larger crops are estimated, and how accurate they are."""
     if not estimated(frame):
         return []
+    of = [
+        f"{number(float(frame[name].max()), digits)} for the {what}"
+        for name, what, digits in (
+            ("trace_error", "trace tr J / n", 4),
+            ("dimension_error", "effective dimension", 1),
+            ("asymmetry_error", "asymmetry", 4),
+        )
+        if frame[name].notna().any()
+    ]
     text = [
         "The Jacobian is not computed as a whole: values are estimated from random vectors "
         "(Hutchinson). The standard error of one crop's estimate, mean over crops, is at most "
-        f"{number(float(frame.trace_error.max()), 4)} for the trace (as a share of the values), "
-        f"{number(float(frame.dimension_error.max()), 1)} for the effective dimension"
-        + (
-            f" and {number(float(frame.asymmetry_error.max()), 4)} for the asymmetry."
-            if frame.asymmetry_error.notna().any()
-            else "."
-        )
+        f"{listed(of)}."
     ]
     if frame.singular_error.notna().any():
         text.append(
             "Only the leading singular values are computed, by a randomized SVD. The Jacobian has "
-            f"a singular value within {number(float(frame.singular_error.max()), 3)} of each "
-            "(mean over crops of the largest bound, `singular_error`)."
+            f"a singular value within {number(float(frame.singular_error.max()), 3)} of each of "
+            "them (mean over crops of the largest bound, `singular_error`)."
         )
     return text
 
@@ -257,7 +265,7 @@ def missing(frame: pd.DataFrame) -> list[str]:
     """Which values are missing, and why."""
     without = frame[frame.reason.fillna("") != ""]
     return [
-        f"Not all values of {code(model)} under {codes(rows.noise)}: {why}."
+        f"Some values are missing for {code(model)} under {codes(rows.noise)}: {why}."
         for (model, why), rows in list(without.groupby(["model", "reason"], sort=False))[:FEW]
     ]
 
@@ -268,8 +276,8 @@ def scope(frames: Frames, manifest: Manifest) -> list[str]:
     text = remarks(frame.note)
     if manifest.get("quantize", True):
         text.append(
-            "Noisy images are clipped and rounded to 8 bits; --no-quantize leaves this out, as "
-            "SURE assumes."
+            "Noisy images are clipped and rounded to 8 bits, though SURE assumes that they are "
+            "not; --no-quantize leaves this out."
         )
     text.append(
         "A Jacobian describes a network near one noisy image: how the output changes with small "

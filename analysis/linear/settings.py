@@ -81,16 +81,16 @@ class LinearSettings(Settings):
     )
     probes: int = option(
         32,
-        "random vectors that estimate trace, norm and asymmetry (Hutchinson) for crops above "
-        "--whole",
+        "random vectors by which trace, norm and asymmetry are estimated (Hutchinson) for crops "
+        "above --whole",
         metavar="K",
         minimum=2,
         maximum=100_000,
     )
     rank: int = option(
         8,
-        "number of leading singular values for crops above --whole (randomized SVD); 0 for "
-        "neither these, asymmetry nor affine rest, which is several times faster",
+        "number of leading singular values for crops above --whole (randomized SVD); 0 leaves "
+        "out these, asymmetry and affine rest, and is several times faster",
         metavar="K",
         minimum=0,
         maximum=1000,

@@ -40,12 +40,12 @@ PLAIN = (
 NOT_FINITE = "its output or its gradient is not finite"
 NO_GRADIENT = "its output has no gradient"
 TRANSPOSED = (
-    "only products with the transposed Jacobian are computed (--rank 0), which give neither "
-    "singular values, asymmetry nor affine rest"
+    "with --rank 0 only products with the transposed Jacobian are computed, which give no singular "
+    "values, asymmetry or affine rest"
 )
 NO_SECOND_GRADIENT = (
-    "its gradient cannot be differentiated, so that there are no products J v and neither singular "
-    "values, asymmetry nor affine rest"
+    "its gradient cannot be differentiated, so that there are no products J v, and no singular "
+    "values, asymmetry or affine rest"
 )
 
 RELATIVE = ("asymmetry", "affine_rest")

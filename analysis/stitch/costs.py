@@ -30,9 +30,9 @@ PSNR, OWN, R2, CKA, REASON = "psnr", "own", "r2", "cka", "reason"
 """What is computed of a unit: by layer and crop the PSNR stitched, by crop that of the receiver as
 it is, by layer R², CKA and the number of a reason."""
 
-SIZES = "the sender's feature maps have another size"
-CALLS = "the sender's layer is called another number of times"
-FEW = "there are too few photographs to exchange"
+SIZES = "the sender's feature maps have a different size"
+CALLS = "the sender's layer is called a different number of times"
+FEW = "there are too few photographs to exchange them"
 ENDLESS = "the PSNR is not finite"
 REASONS = (
     *("", SIZES, CALLS, FEW, WINDOWS, PLACES, ENDLESS),

@@ -12,8 +12,8 @@ from analysis.engine.observer import NoisyBatch
 from analysis.engine.recorded_run import RecordedRun
 from mtd.utils.errors import BadInput
 
-SEVERAL = "it returns no single tensor"
-WINDOWS = "it works inside windows"
+SEVERAL = "it does not return a single tensor"
+WINDOWS = "it works inside attention windows"
 PLACES = "it has no positions in the image"
 
 

@@ -28,12 +28,12 @@ MOST = 4
 """Pairs or layers that a sentence names."""
 
 LEGEND = """\
-cost: PSNR of the receiver as it is minus that of the network that goes on with the sender's mapped
-features; negative where these serve it better than its own. mean cost: over layers; max cost: at
-the layer beside it, with its CKA. Controls with the receiver's own features, mean over layers:
-other photographs (floor), the map fitted to features of other photographs; other draw (ceiling),
-its features under another draw of its noise, which is no bound. rho: Spearman's rank correlation
-of cost and CKA over layers; -1 where less similar layers always cost more."""
+cost: PSNR of the receiver as it is minus its PSNR with the sender's mapped features in place of its
+own; negative where these serve it better. mean cost: over layers; max cost: the highest of a layer,
+with the layer and its CKA. Controls with the receiver's own features, mean over layers: other
+photographs (floor), through a map fitted to features of other photographs; other draw (ceiling),
+under another draw of its noise, which does not bound the cost. rho: Spearman's rank correlation of
+cost and CKA over layers; -1 where less similar layers always cost more."""
 
 Frames = Mapping[str, pd.DataFrame]
 Manifest = Mapping[str, Any]
@@ -94,7 +94,7 @@ def mean_costs(means: pd.DataFrame) -> list[str]:
             if kind == "models":
                 models = f"{code(row['sender'])} into {models}"
             of = verdicts.verdict(row["low"], row["high"], int(row["photographs"]))
-            effects.append((f"{cost_of(row)} ({models})", of))
+            effects.append((f"{cost_of(row)} for {models}", of))
         which = ", least and most" if len(known) < len(part) else ""
         text.append(f"Mean cost over layers{which}, {where}: {verdicts.joined(effects)}.")
         text += beyond_ceiling(known)
@@ -111,7 +111,7 @@ def beyond_ceiling(rows: pd.DataFrame) -> list[str]:
         models = code(row["receiver"])
         if row["kind"] == "models":
             models = f"{code(row['sender'])} into {models}"
-        effects.append((f"{value} ({models})", of))
+        effects.append((f"{value} for {models}", of))
     if not effects:
         return []
     return [
@@ -138,8 +138,8 @@ def disagreements(frame: pd.DataFrame) -> list[str]:
     if known.empty:
         return []
     rules = (
-        (f"CKA of at least {SIMILAR:g}", f"cost above {MATTERS:g} dB"),
-        (f"CKA below {DISSIMILAR:g}", f"cost within {HARMLESS:g} dB of 0"),
+        (f"CKA of at least {SIMILAR:g}", f"above {MATTERS:g} dB"),
+        (f"CKA below {DISSIMILAR:g}", f"within {HARMLESS:g} dB of 0"),
     )
     enough = known.photographs.min() >= ENOUGH
     found = (
@@ -154,10 +154,10 @@ def disagreements(frame: pd.DataFrame) -> list[str]:
     for (alike, cost), rows in zip(rules, found, strict=True):
         named = layers_of(rows, len(known))
         text.append(
-            f"Layers with {alike} and the 95% interval of the {cost} (not corrected for "
+            f"Layers with {alike} and a cost whose 95% interval is {cost} (not corrected for "
             f"{len(known)} stitches): {named}."
             if enough
-            else f"Layers with {alike} and a mean {cost}: {named}; "
+            else f"Layers with {alike} and a mean cost {cost}: {named}; "
             f"{verdicts.in_words('too few images')}."
         )
     return [*text, *cheap_floors(found[1])]
@@ -169,9 +169,9 @@ def cheap_floors(rows: pd.DataFrame) -> list[str]:
     if not count:
         return []
     return [
-        f"In {count} of these {len(rows)} a map fitted to other photographs (floor) changes the "
-        f"PSNR by less than {HARMLESS:g} dB on average, too: there the receiver hardly needs the "
-        "layer's features, and a low cost does not say that the sender's are like them."
+        f"In {count} of these {len(rows)}, a map fitted to other photographs (floor) also changes "
+        f"the PSNR by less than {HARMLESS:g} dB on average: there the receiver hardly needs the "
+        "layer's features, and a low cost does not mean that the sender's are similar."
     ]
 
 
@@ -185,7 +185,7 @@ def layers_of(rows: pd.DataFrame, whole: int) -> str:
         f"{cost_of(row)})"
         for row in records(top)
     )
-    more = f"the {len(top)} of highest cost: " if len(rows) > len(top) else ""
+    more = f"the {len(top)} with the highest cost: " if len(rows) > len(top) else ""
     return f"{len(rows)} of {plural(whole, 'stitch', 'es')}, {more}{named}"
 
 
@@ -193,7 +193,7 @@ def compared(frames: Frames) -> list[str]:
     """How the models' mean costs across noises differ."""
     of = ModelDifferences.read(frames, "stitch_difference")
     found = model_differences.sentences(of, 2, "dB")
-    lead = "Difference between models of the mean cost over layers, across noises."
+    lead = "Difference between models in the mean cost over layers, across noises."
     return [f"{lead} {text}" for text in found[:1]] + found[1:]
 
 
@@ -208,7 +208,7 @@ def expensive(frame: pd.DataFrame) -> list[str]:
         text.append(
             f"The most expensive stitch {words}: {short(top['layer_receiver'])} ({pair_of(top)}), "
             f"{cost_of(top)}, with CKA {number(top['cka'], 3)} and R² {number(top['r2'], 3)}; as "
-            f"the largest of {len(part)} on these same crops it is probably too large."
+            f"the largest of {len(part)} on the same crops, the cost is probably too high."
         )
     return text
 
@@ -238,17 +238,20 @@ def beside_controls(frame: pd.DataFrame) -> list[str]:
     """The range of the controls' costs over layers and receivers."""
     text = []
     names = {
-        "floor_cost": "its own features, the map fitted to other photographs (floor)",
-        "ceiling_cost": "its own features under another draw of its noise (ceiling)",
+        "floor_cost": "through a map fitted to other photographs (floor)",
+        "ceiling_cost": "under another draw of its noise (ceiling)",
     }
     for column, words in names.items():
         known = frame[frame[column].notna()]
         if len(known):
             low, high = known[column].min(), known[column].max()
-            text.append(f"{words}, {number(low)} to {number(high)} dB")
+            text.append(f"{number(low)} to {number(high)} dB {words}")
     if not text:
         return []
-    return [f"Controls, cost in the receiver over all layers: {listed(text)}."]
+    return [
+        "Controls, costs of the receiver's own features, range over layers and receivers: "
+        f"{listed(text)}."
+    ]
 
 
 def missing(frame: pd.DataFrame) -> list[str]:
@@ -267,11 +270,11 @@ def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
     """What the numbers are about."""
     first = frame.iloc[0]
     text = [
-        "Only what passes through the stitched layer is the sender's: whatever reaches the output "
-        "past it, such as a global skip connection, is of the receiver's own input. A map can "
-        "also discard noise, so that a cost may be below 0.",
+        "Only what passes through the stitched layer comes from the sender: whatever reaches the "
+        "output around it, as through a global skip connection, comes from the receiver's own "
+        "input. A map can also discard noise, so that a cost may be below 0.",
         "Maps are affine and fitted on half of the photographs, costs are measured on the other "
-        "half and the other way round; R² is of photographs that the fit has not seen. CKA takes "
+        "half, and vice versa; R² is for photographs that the fit has not seen. CKA takes "
         "positions as samples and has no interval.",
     ]
     if manifest.get("mask_draws") == "independent":
@@ -283,9 +286,9 @@ def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
     skips = [name for name in about if about[name].get("predicts") == "noise"]
     if skips and (frame.kind == "noises").any():
         text.append(
-            f"{codes(skips)}: the input is added to what the last layers hold. Across noises these "
-            "have seen another draw of the noise than the one in that input, which alone costs "
-            "PSNR: compare with the ceiling, where the draw alone is another one."
+            f"{codes(skips)}: the input is added to the output of the last layers. Across noises "
+            "the sender's features come from another draw of the noise than the one in that input, "
+            "which alone costs PSNR: compare with the ceiling, where only the draw is different."
         )
     present = bool(frame.low.notna().any())
     text += left_out(frame, manifest)
@@ -302,7 +305,7 @@ def left_out(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
         if 1 < least < most:
             unequal[frozenset((a, b))] = least
     return [
-        f"{codes(sorted(both))}: the first {least} trainings of each are stitched, one to one, so "
+        f"{codes(sorted(both))}: the first {least} trainings of each are stitched one to one, so "
         "that no training counts twice."
         for both, least in unequal.items()
     ]

@@ -40,7 +40,8 @@ class StitchSettings(Settings):
         (),
         "layers: glob, re:REGEX or type:CLASS (repeatable)",
         metavar="PATTERN",
-        shown="blocks and the convolutions around them, else all convolutions, but no outputs",
+        shown="blocks and the convolutions around them, else all convolutions, without those that "
+        "hold the output",
     )
     ridge: float = option(
         1e-6,
@@ -53,7 +54,9 @@ class StitchSettings(Settings):
         "no controls: no stitches from another draw of the noise or fitted to other photographs",
         flag="--no-controls",
     )
-    memory: float = memory_option("memory for recorded features; others are computed again")
+    memory: float = memory_option(
+        "memory for recorded features, in GiB; those that do not fit are computed again"
+    )
 
     def for_report(self) -> StitchSettings:
         """The same under the reference and one other noise."""

@@ -86,10 +86,13 @@ def joined(effects: Sequence[tuple[str, Verdict]], least: float = 0.0, digits: i
     >>> joined([("0.1 in a", "shown"), ("0.2 in b", "shown")])
     '0.1 in a and 0.2 in b: shown'
     >>> joined([("0.1 in a", "not shown"), ("0.2 in b", "shown")])
-    '0.1 in a (not shown) and 0.2 in b (shown)'
+    '0.1 in a (no effect shown) and 0.2 in b (shown)'
     """
     words = [in_words(of, least, digits) for _, of in effects]
     texts = [text for text, _ in effects]
     if len(set(words)) == 1:
         return f"{listed(texts)}: {words[0]}"
+    # in parentheses, "not shown" alone would read as "left out here"
+    words = ["no effect shown" if word == "not shown" else word for word in words]
+    words = [word.replace(" (", ", ").rstrip(")") for word in words]
     return listed([f"{text} ({word})" for text, word in zip(texts, words, strict=True)])

@@ -127,7 +127,7 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
         help="KAIR option file that says what is masked" + (" (repeatable)" if many else ""),
     )
     p.add_argument(
-        "--seed", type=cli.whole_number(0), default=0, help="of everything random (default 0)"
+        "--seed", type=cli.whole_number(0), default=0, help="seed of all random numbers (default 0)"
     )
     group = p.add_argument_group("models of other kinds")
     custom: dict[str, Any] = {"dest": "custom_models", "default": []}

@@ -19,10 +19,11 @@ from analysis.text.terminal import grid
 from mtd.utils.messages import plural, verb
 
 LEGEND = """\
-PSNR: of the window, in dB, with nothing replaced. outside: share of the absolute effects that is of
-blocks outside the window. Of these alone, negative: the share due to blocks whose replacement
-raised the PSNR; 90% in px: pixels by which the window must be widened on every side to hold 90% of
-them. sum inside, outside: of the effects of all blocks inside the window and outside, in dB."""
+PSNR: of the window, in dB, with nothing replaced. outside: share of the absolute effects that is
+due to blocks outside the window. Of these alone, negative: the share due to blocks whose
+replacement raised the PSNR; 90% in px: pixels by which the window must be widened on every side to
+hold 90% of them. sum inside, outside: sums of the effects of the blocks inside and outside the
+window, in dB."""
 
 BORDER = 0.1
 """Share of the effects outside the window, of blocks at the border, from which on maps are cut."""
@@ -54,7 +55,7 @@ def main(frames: Frames) -> list[str]:
     text = []
     for column, what in (
         ("outside", f"Share of the absolute causal effects outside the window (%), {over}"),
-        ("negative", "Of these, share that is of blocks whose replacement raised the PSNR (%)"),
+        ("negative", "Share of these that is due to blocks whose replacement raised the PSNR (%)"),
     ):
         text += by_model(attribution.means(frames, column, 100, EFFECTS), what, 1)
         text += attribution.compared(frames, column, 100, 1, EFFECTS)
@@ -107,12 +108,12 @@ def replaced(frame: pd.DataFrame, manifest: Manifest) -> str:
     """By how many patches blocks were replaced."""
     few = plural(manifest["coarse"], "patch", "es")
     if manifest["patches"] == manifest["coarse"]:
-        return f"Every block was replaced by {few}."
+        return f"Every block was replaced by {few}, one after another."
     share = frame.refined.sum() / frame.blocks.sum()
     return (
-        f"Every block was replaced by {few}, and by {manifest['patches']} where the effect was "
-        f"{manifest['least']:g} dB or more, which are {share:.0%} of the blocks; smaller effects "
-        "are means over the first few."
+        f"Every block was replaced by {few}, one after another, and by {manifest['patches']} in "
+        f"all where the first mean effect was at least {manifest['least']:g} dB in size "
+        f"({share:.0%} of the blocks)."
     )
 
 
@@ -127,14 +128,14 @@ def scope(frame: pd.DataFrame, manifest: Manifest) -> list[str]:
     ]
     if manifest.get("mask_draws") == "independent":
         text.append(
-            "Attention masks were drawn independently under each noise: maps also differ by their "
-            "masks."
+            "Attention masks were drawn independently under each noise: maps also differ because "
+            "of their masks."
         )
     crops = frame.crop.nunique()
     if crops > 1:
         text.append(f"The figure shows one of {crops} crops, as an example.")
     if "trainings" in frame:
-        text.append("Of a model with several trainings it shows the map of the first one.")
+        text.append("For a model with several trainings it shows the map of the first one.")
     photographs = frame.scene.nunique()
     what = f"one window of each of {plural(crops, 'crop')} of {plural(photographs, 'photograph')}"
     return [*text, f"These numbers are means over {what}.", *about_intervals(photographs, manifest)]
@@ -146,7 +147,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     crops, side, size = frame.crop.nunique(), int(frame.side.iloc[0]), manifest["crop"]
     block = int(frame.block.iloc[0])
     heading = (
-        f"Causal effects on {side} x {side} windows of blocks of {block} x {block}: "
+        f"Causal effects of blocks of {block} x {block} on windows of {side} x {side}: "
         f"{plural(crops, 'crop')} of {size} x {size}; means over crops"
     )
     rows = [

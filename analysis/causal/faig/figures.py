@@ -64,7 +64,7 @@ def layers(frame: pd.DataFrame, pair: list[str], reference: str) -> Figure:
         f"Attribution of the filters of each layer, from {named(pair[0])} to {named(pair[1])}\n"
         f"red: F under the noise minus F under {reference}, of absolute values; "
         f"black: signed, under the noise{about}\n"
-        "signed above 0: on the way between the networks the layer lowered the error",
+        "signed above 0: along the path the layer lowered the error",
         fontsize=9,
     )
     handles, labels = grid[0].get_legend_handles_labels()
@@ -126,8 +126,9 @@ def reverting(frame: pd.DataFrame, pair: list[str], reference: str) -> Figure:
     banded = frame.low.notna().any()
     about = f"\nbars: {bands(int(frame.photographs.iloc[0]))}" if banded else ""
     figure.suptitle(
-        f"PSNR that {named(pair[1])} loses with some filters as in {named(pair[0])}\n"
-        f"filters are chosen by other photographs than those that measure{about}",
+        f"PSNR that {named(pair[1])} loses with some filters set back to their weights in "
+        f"{named(pair[0])}\n"
+        f"filters are chosen on other photographs than the loss is measured on{about}",
         fontsize=9,
     )
     handles, labels = grid[0, 0].get_legend_handles_labels()

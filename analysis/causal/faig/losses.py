@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 NOT_FINITE = "errors are not finite"
 NO_GRADIENT = "the output of the network has no gradient (it is computed under torch.no_grad)"
 UNDEFINED = "errors of 0, or not finite"
-ONE = "one photograph cannot choose filters and measure them, too"
+ONE = (
+    "filters are chosen on one half of the photographs and measured on the other, which takes two "
+    "photographs or more"
+)
 
 DECIBELS = 10 / math.log(10)
 

@@ -70,11 +70,11 @@ def main(frames: Frames, manifest: Manifest) -> list[str]:
         own, other = rows[noise], rows[reference]
         a, b = map(code, manifest["pair"])
         text.append(
-            f"With the {plural(own['filters'], 'filter')} ({own['percent']:g}%) of the highest "
-            f"attribution for {code(noise)} as in {a}, the PSNR that {b} loses is "
+            f"With the {plural(own['filters'], 'filter')} ({own['percent']:g}%) of highest "
+            f"attribution for {code(noise)} set back to their weights in {a}, {b} loses "
             f"{cost(own, 'loss')} under {code(noise)} and {cost(other, 'loss')} under "
-            f"{code(reference)}; with as many random ones {chance(own)} and {chance(other)}, the "
-            f"means of {manifest['random']} draws."
+            f"{code(reference)}; with as many random filters {chance(own)} and {chance(other)}, "
+            f"mean and range of {manifest['random']} draws."
         )
         each = [
             (f"{cost(row, 'beyond')} under {code(where)}", verdict(row, "beyond_"))
@@ -86,7 +86,7 @@ def main(frames: Frames, manifest: Manifest) -> list[str]:
             larger = code(noise) if own["specific"] > 0 else code(reference)
             said += f", so that the loss is larger under {larger}"
         text.append(
-            f"Loss beyond that by random filters, chosen for {code(noise)}: "
+            f"Loss beyond that with random filters, for filters chosen for {code(noise)}: "
             f"{verdicts.joined(each)}. The first minus the second is {cost(own, 'specific')}: "
             f"{said}."
         )
@@ -139,8 +139,8 @@ def by_change(frames: Frames) -> list[str]:
     if not each:
         return []
     return [
-        "Loss by the highest attribution minus loss by as many filters with the largest change of "
-        f"weights, Σ |θ̄ − θ|: {verdicts.joined(each)}."
+        "Loss with filters chosen by attribution minus loss with as many chosen by the change of "
+        f"their weights, Σ |θ̄ − θ|: {verdicts.joined(each)}."
     ]
 
 
@@ -160,10 +160,10 @@ def detour(frames: Frames, manifest: Manifest) -> list[str]:
     mostly = bool(((high.highest - ends.max(axis=1)) > high.difference.abs()).any())
     return [
         f"On the path between the weights the error rises above both ends, to {listed(each)}, as "
-        f"is usual of networks that were trained apart. Attributions are then "
-        f"{'mostly' if mostly else 'partly'} of this detour, up and down again. They order filters "
-        "by what they do on the path, which need not be what makes one network better than the "
-        "other."
+        "is usual for networks that were trained separately. Attributions are then "
+        f"{'mostly' if mostly else 'partly'} due to this rise and the fall after it. They rank "
+        "filters by what they do on the path, which need not be what makes one network better than "
+        "the other."
     ]
 
 
@@ -178,9 +178,9 @@ def as_used(frames: Frames, manifest: Manifest) -> list[str]:
         for row in records(frames["faig_errors"])
     ]
     return [
-        f"The path is run in the network of {b}, with its attention masks. Errors of the weights "
-        f"of {a} as {a} is used, and with these masks: {listed(each)}. What masks change at once "
-        "is not attributed to filters; --attention-mask off leaves them out."
+        f"The whole path is run in {b}, with its attention masks. Errors of {a} as it is used, and "
+        f"of its weights with these masks: {listed(each)}. What the masks change is not attributed "
+        "to filters; --attention-mask off leaves them out."
     ]
 
 
@@ -200,8 +200,8 @@ def complete(frames: Frames, manifest: Manifest) -> list[str]:
         )
     share = (frame.absolute_others / (frame.absolute + frame.absolute_others)).max()
     return [
-        f"Signed attributions over {plural(manifest['steps'], 'step')} sum to {listed(each)}; "
-        f"the error of the sum over steps is at most {number(float(frame.rest.abs().max()), 2)} "
+        f"Signed attributions from {plural(manifest['steps'], 'step')} sum to {listed(each)}; "
+        f"the numerical error of these sums is at most {number(float(frame.rest.abs().max()), 2)} "
         f"squared 8-bit levels. Up to {share:.0%} of the absolute attributions belong to "
         "parameters that are not the plain weight of a convolution or linear layer, such as "
         "biases, normalizations, position bias tables, and weights computed from others."
@@ -217,9 +217,9 @@ def layers(frames: Frames) -> list[str]:
         top = ends(part, "attribution")[1]
         value = bounded(top["attribution"], top["low"], top["high"], 0)
         of = verdicts.verdict(top["band_low"], top["band_high"], int(top["photographs"]))
-        count = f"{top['top']} of the {part.top.sum()} filters that rank first"
-        layer = f"{code(short(str(top['layer'])))} under {code(noise)}"
-        each.append((f"{value} of {layer}, which has {count}", of))
+        count = f"{top['top']} of the {part.top.sum()} highest filters"
+        layer = code(short(str(top["layer"])))
+        each.append((f"{value} under {code(noise)} of {layer}, which has {count}", of))
     if not each:
         return []
     return [
@@ -245,8 +245,8 @@ def stability(frames: Frames, manifest: Manifest) -> list[str]:
         text.append(
             "Rank correlation of the attribution for a noise with F under the reference alone: "
             f"{listed(each)}. Where it is high, filters that matter for both noises rank first: a "
-            "stronger noise has larger gradients everywhere, which a difference does not take out. "
-            "A low one says little, as F under the reference is subtracted in the former."
+            "stronger noise has larger gradients everywhere, and subtracting does not remove this. "
+            "A low correlation says little, as F under the reference is subtracted in the former."
         )
     return text
 
@@ -273,11 +273,12 @@ def scope(frames: Frames, manifest: Manifest) -> list[str]:
     ]
     if "faig_reverting" in frames:
         text.append(
-            "Reverted filters are chosen by the photographs of the other half; intervals are over "
-            "the photographs that measure, with the choice as it is, and where random filters are "
-            "subtracted over their draws, too. A loss says that these "
-            "weights do not fit into the other network, which may be so of any weights that "
-            "matter; in dB the same added error is a larger loss where the error is smaller."
+            "The filters that are reverted were chosen on the other half of the photographs. "
+            "Intervals are over the photographs that measure the loss, with the choice of filters "
+            "held fixed; where random filters are subtracted, they are over their draws as well. A "
+            "loss says that these weights do not fit into the other network, which may be true of "
+            "any weights that matter; and the same added error is a larger loss in dB where the "
+            "error is smaller."
         )
     return [*text, *about_intervals(photographs(frames), manifest)]
 
@@ -286,7 +287,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     """Errors of both networks, and what reverted filters cost, for the terminal."""
     a, b = manifest["pair"]
     crops = len(manifest["crops"])
-    rows = [["noise", f"MSE of {a}", f"of {b}", "highest between", "signed sum", "error of sum"]]
+    rows = [["noise", f"MSE of {a}", f"of {b}", "highest on path", "signed sum", "error of sum"]]
     for row in records(frames["faig_errors"]):
         values = (row["mse_baseline"], row["mse_twin"], row["highest"])
         sums = (row["filters"] + row["others"], row["rest"])

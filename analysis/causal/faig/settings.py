@@ -35,17 +35,19 @@ class FaigSettings(Settings):
     limit: int | None = limit_option(12)
     noises: tuple[str, ...] | None = noises_option(NOISES)
     reference: str = option(
-        REFERENCE, "noise whose attribution is subtracted from that of each other", metavar="SPEC"
+        REFERENCE,
+        "noise whose attribution is subtracted from that under each of the other noises",
+        metavar="SPEC",
     )
     steps: int = option(
         20,
-        "points of the path between the models, with a gradient at each",
+        "points on the path between the models at which gradients are taken",
         minimum=1,
         maximum=1000,
     )
     percent: tuple[float, ...] = option(
         PERCENT,
-        "percentage of the filters that is reverted to the first model's values (repeatable)",
+        "percentage of the filters that are set back to the first model's values (repeatable)",
         metavar="PERCENT",
         above=0,
         maximum=100,
@@ -53,12 +55,12 @@ class FaigSettings(Settings):
     )
     random: int = option(
         5,
-        "random choices of as many filters, to compare with",
+        "random choices of as many filters, for comparison",
         metavar="N",
         minimum=2,
         maximum=1000,
     )
-    reverting: bool = option(True, "revert no filters", flag="--no-reverting")
+    reverting: bool = option(True, "only attribute: do not set filters back", flag="--no-reverting")
 
     def __post_init__(self) -> None:
         """Check the settings, and that they go together.

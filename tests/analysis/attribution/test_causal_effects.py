@@ -262,7 +262,7 @@ def test_the_command_and_its_maps_by_hand(folder, capsys):
     assert row.effect_inside > 0 and 0 < row.outside < 1 and 0 <= row.negative < 1
     out = " ".join(capsys.readouterr().out.split())
     assert "above 0 where replacing the block lowers the PSNR" in out
-    assert "by 3 patches, and by 4 where the effect was 0.01 dB or more" in out
+    assert "by 3 patches, one after another, and by 4 in all where the first mean effect" in out
     assert "too few for intervals" in out
     axes = result.plot_map(model="hidden", crop=1)
     assert "gaussian:50" in axes.get_title() and len(axes.get_images()) == 1

@@ -88,7 +88,7 @@ def test_recovery_and_ablation_are_those_made_by_hand(folder, capsys):
     assert row.mse_without == pytest.approx(without.mean(), rel=1e-4)
     assert row.loss == pytest.approx(10 * np.log10(without.sum() / under_b.sum()), abs=1e-3)
     out = " ".join(capsys.readouterr().out.split())
-    assert "Recovery by patching branches with features under gaussian:15: 4 crops" in out
+    assert "Recovery by patching branches with features from gaussian:15: 4 crops" in out
 
 
 def test_resumed_and_in_batches_of_other_sizes(folder):
@@ -275,4 +275,4 @@ def test_networks_that_predict_the_noise_are_named(tmp_path: Path):
     how = {"noises": ["gaussian:50"], "crop": 16, "limit": 4, "branches": "channels"}
     result = trace(models, images=scenes(4), **how, ablation=False, progress=False)
     text = " ".join(result.sentences())
-    assert "`d`: the output is the input minus what the last layer holds, the noise" in text
+    assert "`d`: the output is the input minus the noise that the last layer predicts" in text

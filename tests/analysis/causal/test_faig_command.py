@@ -259,7 +259,7 @@ def test_sentences_have_verdicts_and_speak_of_the_path():
     text = " ".join(enough.sentences())
     assert "too few images" not in text and "shown" in text
     row = enough.reverting.iloc[0]
-    assert f"the PSNR that `b` loses is {row.loss:.2f} dB" in text
+    assert f"`b` loses {row.loss:.2f} dB" in text
     high = enough.errors.copy()
     high["highest"] = 1e6
     frames = {**enough.frames, "faig_errors": high}
@@ -275,7 +275,7 @@ def test_masks_of_the_twin_are_those_of_the_path(folder):
     path = started("plain.pth", "hidden.pth", *FEW, *LESS, "--no-reverting")
     frame = read_tables(path, ["faig_errors"])["faig_errors"]
     text = " ".join((path / "summary.txt").read_text().split())
-    assert "The path is run in the network of hidden, with its attention masks" in text
+    assert "The whole path is run in hidden, with its attention masks" in text
     assert (frame.mse_as_used != frame.mse_baseline).all()
     off = started("plain.pth", "hidden.pth", *FEW, "--no-reverting", "--attention-mask", "off")
     frame = read_tables(off, ["faig_errors"])["faig_errors"]

@@ -59,7 +59,7 @@ def test_paddings_are_to_whole_windows_smallest_first():
 
 @pytest.mark.parametrize("shape", [(2, 64, 4), (2, 4, 8, 8)])
 def test_window_attention_has_no_positions_whatever_its_shape(shape):
-    with pytest.raises(BadInput, match=r"works inside windows.*--unit image"):
+    with pytest.raises(BadInput, match=r"works inside attention windows.*--unit image"):
         lay_out("a", torch.zeros(shape), 2, 8, 8, windowed=True)
 
 

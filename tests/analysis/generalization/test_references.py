@@ -211,7 +211,7 @@ def test_a_model_below_a_blur_is_told_so() -> None:
     )
     text = said(beyond.main(rows_of(a=(-1.0, -1.5, -0.5, 24), b=(-0.1, -1.0, 0.8, 24))))
     assert text.endswith(
-        "`a` by 1.00 dB [0.50, 1.50] (shown) and `b` by 0.10 dB [-0.80, 1.00] (not shown)."
+        "`a` by 1.00 dB [0.50, 1.50] (shown) and `b` by 0.10 dB [-0.80, 1.00] (no effect shown)."
     )
     assert said(beyond.main(rows_of(a=(1.0, 0.5, 1.5, 24)))) == ""
     assert said(beyond.main(rows_of(a=(NAN, NAN, NAN, 24)))) == said(beyond.main({})) == ""

@@ -172,7 +172,7 @@ def test_layers_where_cost_and_cka_disagree_are_named_if_shown():
     assert "1 of 3 stitches, two (" in harmless and "three" not in costly + harmless
     assert all("too few images" in text for text in reading.disagreements(rows(9)))
     (*_, anything) = reading.disagreements(rows(12).assign(floor_cost=0.0))
-    assert anything.startswith("In 1 of these 1 a map fitted to other photographs")
+    assert anything.startswith("In 1 of these 1, a map fitted to other photographs")
     better = rows(12).assign(cost=-1.0, low=-1.05, high=-0.95)  # not harmless: the output changes
     assert all("none of 3 stitches" in text for text in reading.disagreements(better))
     wide = rows(12).assign(low=-9.0, high=9.0)

@@ -81,7 +81,7 @@ def test_of_three_models_every_two_are_compared_and_of_more_none():
     mean, *each = sentences(three)
     assert mean == (
         "Averaged over noises, `b` - `a` is +1.00 [+0.50, +1.50] (shown), `c` - `a` is +1.00 "
-        "[-0.50, +2.50] (not shown) and `c` - `b` is +1.00 [+0.50, +1.50] (shown)."
+        "[-0.50, +2.50] (no effect shown) and `c` - `b` is +1.00 [+0.50, +1.50] (shown)."
     )
     assert [text.partition(",")[0] for text in each] == [
         f"Noise by noise of `{a}` and `{b}`" for a, b in ("ab", "ac", "bc")

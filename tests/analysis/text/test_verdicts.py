@@ -73,6 +73,6 @@ def test_a_verdict_that_all_effects_share_is_said_once():
     assert joined([one]) == "+0.1 in a: shown"
     mixed = joined([one, ("0.0 in b", "not shown"), ("+0.2 in c", "too few images")])
     assert mixed == (
-        "+0.1 in a (shown), 0.0 in b (not shown) and +0.2 in c (too few images to tell (at least "
-        "10 photographs))"
+        "+0.1 in a (shown), 0.0 in b (no effect shown) and +0.2 in c (too few images to tell, at "
+        "least 10 photographs)"
     )
