@@ -80,7 +80,7 @@ class CausalSettings(Settings):
         """
         super().__post_init__()
         if self.crop is None:
-            raise BadInput("crop None: features of crops of one size are patched; give --crop")
+            raise BadInput("crop None: patching needs crops of one size; give --crop")
         if self.autocast != "off":
             raise BadInput(f"--autocast {self.autocast}: gradients need float32; leave it out")
         if self.mask_draws != "shared":

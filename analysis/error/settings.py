@@ -55,7 +55,7 @@ class ErrorSettings(Settings):
         """
         super().__post_init__()
         if self.crop is None:
-            raise BadInput("crop None: spectra are those of crops of one size; give --crop")
+            raise BadInput("crop None: spectra need crops of one size; give --crop")
 
     @property
     def specs(self) -> tuple[str, ...]:

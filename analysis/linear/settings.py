@@ -115,7 +115,7 @@ class LinearSettings(Settings):
             object.__setattr__(self, "levels", ",".join(map(str, values)))
         super().__post_init__()
         if self.crop is None:
-            raise BadInput("crop None: the linear map is that of crops of one size; give --crop")
+            raise BadInput("crop None: linear maps need crops of one size; give --crop")
         if self.autocast != "off":
             raise BadInput(f"--autocast {self.autocast}: gradients need float32; leave it out")
 

@@ -51,7 +51,7 @@ def panel(frame: pd.DataFrame, kind: str, place: int) -> pd.DataFrame:
     """
     of = panels(frame[frame.kind == kind])
     if not 0 <= place < len(of):
-        raise BadInput(f"panel {place} of {kind}: the run has {plural(len(of), 'panel')} of it")
+        raise BadInput(f"panel {place} of {kind}: the run has {plural(len(of), 'such panel')}")
     return of[place]
 
 

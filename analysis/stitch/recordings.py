@@ -40,7 +40,7 @@ def folds(crops: Sequence[Crop]) -> list[list[int]]:
     if not draws.any():
         raise BadInput(
             "crops of 1 photograph: stitches are fitted on photographs other than those on which "
-            "their cost is measured; give at least 2, or raise --limit"
+            "their cost is measured; give at least 2 photographs, or raise --limit"
         )
     return [[int(i) for i in np.flatnonzero(draws % FOLDS == side)] for side in range(FOLDS)]
 

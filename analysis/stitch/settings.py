@@ -70,7 +70,7 @@ class StitchSettings(Settings):
         """
         super().__post_init__()
         if self.crop is None:
-            raise BadInput("crop None: features are stitched on crops of one size; give --crop")
+            raise BadInput("crop None: stitching needs crops of one size; give --crop")
         if self.autocast != "off":
             raise BadInput(f"--autocast {self.autocast}: stitches need float32; leave it out")
         if wrong := [name for name in self.layers if name.startswith("input:")]:

@@ -40,7 +40,9 @@ def prepare(inputs: RunInputs, settings: AttributionSettings) -> AttributionSett
 
     assert settings.crop is not None
     if settings.block > settings.crop:
-        raise BadInput(f"--block {settings.block}: crops have {settings.crop} pixels a side")
+        raise BadInput(
+            f"--block {settings.block}: crops have {settings.crop} pixels a side; choose less"
+        )
     for crop in inputs.crops:
         others(list(inputs.crops), crop)
     return settings

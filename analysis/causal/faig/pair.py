@@ -103,9 +103,9 @@ def check_alike(names: list[str], baseline: Denoiser, twin: Denoiser) -> None:
     ]
     if unequal:
         raise BadInput(
-            f"{both}: {unequal[0]} differs, which is no parameter and has no gradient (as the "
+            f"{both}: {unequal[0]} differs, which is not a parameter and has no gradient (like the "
             "running means of batch normalization); expected networks that differ in parameters "
             "alone"
         )
     if not all(value.is_floating_point() for value in b.values()):
-        raise BadInput(f"{names[1]}: parameters that are no real numbers; {expected}")
+        raise BadInput(f"{names[1]}: parameters that are not real numbers; {expected}")

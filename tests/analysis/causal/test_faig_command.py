@@ -340,7 +340,7 @@ def test_networks_that_differ_in_more_than_parameters_are_refused():
     a, b = (nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)) for _ in range(2))
     b[1].running_mean += 1
     how = {"images": scenes(1), "noises": ["gaussian:50"], "crop": 16, "progress": False}
-    with pytest.raises(BadInput, match=r"1\.running_mean differs, which is no parameter"):
+    with pytest.raises(BadInput, match=r"1\.running_mean differs, which is not a parameter"):
         discriminative_filters({"a": a, "b": b}, **how)
     scripted = torch.jit.script(nn.Conv2d(3, 3, 3, padding=1))
     with pytest.raises(BadInput, match="a TorchScript module"):
