@@ -49,8 +49,10 @@ class CausalResult(Result):
             recovery: by all at once, without unit; with `low` and `high`.
             sum: of the recoveries by single branches; with `sum_low` and `sum_high`.
             interaction: recovery − sum; with `interaction_low` and `interaction_high`.
+            held_out: recovery by the one branch that recovers most, chosen on one half of the
+                photographs and measured on the other; with `held_out_low` and `held_out_high`.
             photographs: their number.
-            reason: why there is no recovery.
+            reason: why there is no recovery by all.
         """
         return self.frames["causal_together"]
 

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from analysis.causal.branches import groups
+from analysis.causal.held_out import patched_elsewhere
 from analysis.causal.traced import Ablated, Results, Traced
 from analysis.commands.trainings import Trainings, of_models, several, with_single_trainings
 from analysis.stats import controls, jackknife, model_differences
@@ -221,6 +222,15 @@ def summed(traced: Traced, numbers: Sequence[int], draws: Draws) -> Series:
     return recovery(traced, traced.error.numpy() - total, draws)
 
 
+def held_out(traced: Traced, numbers: Sequence[int], draws: Draws) -> Series:
+    """The recovery by the one branch of the largest, chosen on the other half of photographs.
+
+    `NOTHING` where there is no choice. The interval takes the two choices as they are.
+    """
+    patched = patched_elsewhere(traced, numbers, draws)
+    return NOTHING if patched is None else recovery(traced, patched, draws)
+
+
 def is_cut(networks: Sequence[Traced], kind: str, numbers: Sequence[int]) -> bool:
     """Whether the branches of a kind, at once, are a cut through the whole network."""
     alone = any(i in traced.whole for traced in networks for i in numbers)
@@ -231,7 +241,8 @@ def joint(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFram
     """One row for each model, noise and kind: its branches patched at once, and one by one.
 
     `sum` is the sum of the recoveries by single branches, and `interaction` what patching them at
-    once recovers beyond it; NaN where some were not patched singly.
+    once recovers beyond it; NaN where some were not patched singly. `held_out` is the recovery by
+    the one branch that recovers most, see `analysis.causal.held_out`.
     """
     draws, rows = inputs.photographs, []
     for view, networks in of_models(results.traced, models).items():
@@ -246,9 +257,11 @@ def joint(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFram
                     networks, partial(summed, numbers=numbers, draws=draws), draws
                 )
             more = controls.difference(of, single)
+            one, _ = mean_over(networks, partial(held_out, numbers=numbers, draws=draws), draws)
             row: dict[str, Any] = {"model": view.model, "noise": view.noise, "kind": kind}
             row["branches"] = len(numbers)
-            for name, value in (("recovery", of), ("sum", single), ("interaction", more)):
+            named = (("recovery", of), ("sum", single), ("interaction", more), ("held_out", one))
+            for name, value in named:
                 low, high = controls.interval(value)
                 prefix = "" if name == "recovery" else f"{name}_"
                 row |= {name: value.value, f"{prefix}low": low, f"{prefix}high": high}

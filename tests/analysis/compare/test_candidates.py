@@ -44,15 +44,12 @@ def linear_table() -> pd.DataFrame:
 
 
 def causal_table() -> pd.DataFrame:
+    """causal_together.csv; of each model and noise the last row is of all kinds of branches."""
     rows = [
-        {"model": m, "noise": n, "branch": b, "recovery": r * (1 + i), "status": status}
+        {"model": m, "noise": n, "kind": kind, "recovery": 0.9, "held_out": r * (1 + i)}
         for i, m in enumerate(NAMES)
-        for n in ("isp", "poisson:3")
-        for b, r, status in (
-            ("x", 0.1, "changed"),
-            ("y", 0.05, "changed"),
-            ("z", 1, "whole stream"),
-        )
+        for n, r in (("isp", 0.05), ("poisson:3", 0.15))
+        for kind, r in (("mlp", 0.7), ("all", r))
     ]
     return pd.DataFrame(rows)
 
@@ -78,7 +75,7 @@ def more(runs: list[Path]) -> list[Path]:
         *runs,
         folder("e", "error", NAMES, error=error_table(share, [0.3, 0.2, 0.1, np.nan, 0.4])),
         folder("l", "linear", NAMES, linear=linear_table()),
-        folder("t", "causal", NAMES, causal=causal_table(), causal_together=none),
+        folder("t", "causal", NAMES, causal=none, causal_together=causal_table()),
         folder("st", "stitch", NAMES, stitch=none, stitch_mean=stitch_table()),
     ]
 
@@ -148,7 +145,9 @@ def test_without_a_noise_trained_on_there_is_no_number(more):
     ],
 )
 def test_a_damaged_table_is_one_line(more, in_process, place, table, message):
-    table.to_csv(Path(place) / f"{'linear' if place == 'l' else 'causal'}.csv", index=False)
+    table.to_csv(
+        Path(place) / f"{'linear' if place == 'l' else 'causal_together'}.csv", index=False
+    )
     with pytest.raises(BadInput, match=message):
         gather(read_runs(more))
     code, _, err = in_process(compare_command.main, *map(str, more))
@@ -156,7 +155,7 @@ def test_a_damaged_table_is_one_line(more, in_process, place, table, message):
 
 
 def test_indices_without_any_value_are_not_drawn(more):
-    empty = causal_table().assign(status="whole stream")
+    empty = causal_table().assign(held_out=np.nan)
     found = correlate(
         [*more[:4], folder("w", "causal", NAMES, causal=empty, causal_together=empty)]
     )
