@@ -19,8 +19,8 @@ measured of outputs."""
 def covered(low: float, high: float, value: float, scale: float) -> tuple[float, float]:
     """An interval that includes 0 if the effect may be rounding alone.
 
-    If |value| ≤ `RELATIVE` · scale, both ends are moved outwards by `RELATIVE` · scale; otherwise
-    they stay as they are.
+    If it does not and |value| ≤ `RELATIVE` · scale, both ends are moved outwards by `RELATIVE` ·
+    scale; otherwise they stay as they are.
 
     Args:
         low: lower bound.
@@ -35,6 +35,6 @@ def covered(low: float, high: float, value: float, scale: float) -> tuple[float,
     True
     """
     room = RELATIVE * scale
-    if not math.isfinite(room) or not abs(value) <= room:
+    if low <= 0 <= high or not math.isfinite(room) or not abs(value) <= room:
         return low, high
     return low - room, high + room

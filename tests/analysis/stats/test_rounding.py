@@ -88,4 +88,5 @@ def test_without_an_interval_or_a_finite_scale_nothing_changes():
     assert all(map(math.isnan, rounding.covered(math.nan, math.nan, 1e-9, 1.0)))
     assert rounding.covered(1.0, 2.0, 1.5, math.inf) == (1.0, 2.0)
     assert rounding.covered(1.0, 2.0, 1.5, math.nan) == (1.0, 2.0)
-    assert rounding.covered(0.0, 0.0, 0.0, 0.0) == (0.0, 0.0)
+    assert rounding.covered(0.0, 0.0, 0.0, 1.0) == (0.0, 0.0)
+    assert rounding.covered(-1e-9, 2e-9, 1e-9, 1.0) == (-1e-9, 2e-9)
