@@ -57,7 +57,7 @@ def test_a_run_has_its_tables_and_figure_and_is_resumed(folder, capsys):
     assert "too few images" in out and "4 crops of 16 x 16" in out
     result = StitchResult.read(command.ANALYSIS, path)
     assert result.plot_cost(kind="models", panel=1).get_lines()
-    with pytest.raises(BadInput, match="2 panels"):
+    with pytest.raises(BadInput, match="2 such panels"):
         result.plot_cka(panel=2)
 
 
