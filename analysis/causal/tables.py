@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike, NDArray
 
 from analysis.causal.branches import groups
-from analysis.causal.held_out import patched_elsewhere
-from analysis.causal.traced import Ablated, Results, Traced
+from analysis.causal.recoveries import (
+    branch_recovery,
+    decibels,
+    estimated,
+    held_out,
+    is_cut,
+    kind_recovery,
+    mean_over,
+    summed,
+)
+from analysis.causal.traced import Results, Traced
 from analysis.commands.trainings import Trainings, of_models, several, with_single_trainings
 from analysis.stats import controls, jackknife, model_differences
 from analysis.stats.controls import NOTHING, Series
@@ -22,17 +30,11 @@ from analysis.text.noise_labels import describe
 if TYPE_CHECKING:
     from analysis.commands.inputs import RunInputs
 
-SMALL_GAP = 0.02
-"""Below this share of the error under the reference noise there is no gap to recover."""
-
 UNCHANGED, CHANGED, WHOLE = "unchanged", "changed", "whole stream"
 """What a branch is: the same under both noises; different; a cut through the whole network."""
 
 EXACT, SCREENED = "exact", "screened"
 """Of a branch of a network that was not screened; and of one that has an estimate alone."""
-
-Array = NDArray[np.float64]
-Draws = NDArray[np.int64]
 
 
 def tables(results: Results, inputs: RunInputs) -> dict[str, pd.DataFrame]:
@@ -55,74 +57,6 @@ def tables(results: Results, inputs: RunInputs) -> dict[str, pd.DataFrame]:
     return {**found, "causal_difference.csv": differences(results, inputs)}
 
 
-def ratio(above: ArrayLike, below: ArrayLike, draws: Draws) -> Series:
-    """Σ above / Σ below over crops, and the same without each photograph.
-
-    Args:
-        above: (crops,).
-        below: (crops,).
-        draws: (crops,) the photograph of each.
-
-    >>> ratio([1.0, 3.0], [2.0, 2.0], np.array([0, 1]))
-    Series(value=1.0, without=array([1.5, 0.5]), trainings=(), scale=0.0)
-    """
-    a, b = np.asarray(above, dtype=np.float64), np.asarray(below, dtype=np.float64)
-    count = int(draws.max()) + 1
-    kept = [draws != draw for draw in range(count) if count > 1]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        without = np.array([a[own].sum() / b[own].sum() for own in kept])
-        return Series(float(a.sum() / b.sum()), without)
-
-
-def undefined(reference: ArrayLike, error: ArrayLike, draws: Draws) -> str:
-    """Why there is no recovery: the errors under both noises hardly differ; empty if they do.
-
-    Args:
-        reference: (crops,) error under the reference noise.
-        error: (crops,) under the other one.
-        draws: (crops,) the photograph of each.
-    """
-    a, b = np.asarray(reference, dtype=np.float64), np.asarray(error, dtype=np.float64)
-    if not (np.isfinite(a).all() and np.isfinite(b).all()):
-        return "outputs are not finite"
-    if abs(b.mean() - a.mean()) <= SMALL_GAP * a.mean():
-        return (
-            f"the errors under the two noises differ by at most {SMALL_GAP:.0%}, so that there is "
-            "nothing to recover"
-        )
-    gap = ratio(b - a, np.ones_like(a), draws)
-    low, high = controls.interval(gap)
-    if low <= 0 <= high:
-        return "the errors under the two noises are not shown to differ"
-    return ""
-
-
-def recovery(traced: Traced, patched: ArrayLike, draws: Draws) -> Series:
-    """R = Σ (L_B − L_B←A) / Σ (L_B − L_A) over crops; `NOTHING` where it is not defined.
-
-    L is the mean squared error of a crop, under the reference noise A, the noise B, and under B
-    with features of A. 0: patching changes nothing; 1: it removes all of the additional error;
-    below 0: it adds to the error. No error is raised; see `undefined` for where there is no value.
-
-    Args:
-        traced: of a network under a noise, errors in squared 8-bit levels.
-        patched: (crops,) the error L_B←A of the patched run, in the same unit.
-        draws: (crops,) the photograph of each.
-
-    Returns:
-        Without unit, with the value without each photograph.
-
-    Reference: Zhang and Nanda, *Towards Best Practices of Activation Patching in Language Models*,
-    ICLR 2024 (arXiv 2309.16042), with the mean squared error as the metric.
-    """
-    reference, error = traced.reference.numpy(), traced.error.numpy()
-    if undefined(reference, error, draws):
-        return NOTHING
-    of = ratio(error - np.asarray(patched), error - reference, draws)
-    # the rounding of both differences is that of the errors
-    return of._replace(scale=float(error.sum() / abs((error - reference).sum())))
-
-
 def bounds(of: Series, bands: int) -> dict[str, float]:
     """95% interval, and one that holds for several values at once (Bonferroni)."""
     low, high = controls.interval(of)
@@ -130,17 +64,6 @@ def bounds(of: Series, bands: int) -> dict[str, float]:
     own = partial(controls.plain, level=level)
     band_low, band_high = controls.interval(of, own, level)
     return {"low": low, "high": high, "band_low": band_low, "band_high": band_high}
-
-
-def mean_over(
-    networks: Sequence[Traced], of: Callable[[Traced], Series], draws: Draws
-) -> tuple[Series, str]:
-    """The mean of a value over the trainings of a model, and why there is none."""
-    why = [undefined(t.reference.numpy(), t.error.numpy(), draws) for t in networks]
-    reason = next(filter(None, why), "")
-    if reason:
-        return NOTHING, reason
-    return controls.over_trainings([of(traced) for traced in networks]), ""
 
 
 def errors(networks: Sequence[Traced]) -> dict[str, float]:
@@ -201,42 +124,6 @@ def causal(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFra
     return pd.DataFrame(rows)
 
 
-def branch_recovery(traced: Traced, i: int, draws: Draws) -> Series:
-    """The recovery by one branch."""
-    return recovery(traced, traced.exact[i].numpy(), draws)
-
-
-def estimated(traced: Traced, i: int, draws: Draws) -> Series:
-    """The recovery by one branch, to first order."""
-    return recovery(traced, traced.error.numpy() + traced.estimates[i].numpy(), draws)
-
-
-def kind_recovery(traced: Traced, kind: str, draws: Draws) -> Series:
-    """The recovery by all branches of a kind, patched at once."""
-    return recovery(traced, traced.together[kind].numpy(), draws)
-
-
-def summed(traced: Traced, numbers: Sequence[int], draws: Draws) -> Series:
-    """The sum of the recoveries by single branches."""
-    total = sum(traced.error.numpy() - traced.exact[i].numpy() for i in numbers)
-    return recovery(traced, traced.error.numpy() - total, draws)
-
-
-def held_out(traced: Traced, numbers: Sequence[int], draws: Draws) -> Series:
-    """The recovery by the one branch of the largest, chosen on the other half of photographs.
-
-    `NOTHING` where there is no choice. The interval takes the two choices as they are.
-    """
-    patched = patched_elsewhere(traced, numbers, draws)
-    return NOTHING if patched is None else recovery(traced, patched, draws)
-
-
-def is_cut(networks: Sequence[Traced], kind: str, numbers: Sequence[int]) -> bool:
-    """Whether the branches of a kind, at once, are a cut through the whole network."""
-    alone = any(i in traced.whole for traced in networks for i in numbers)
-    return alone or all(kind in traced.cuts for traced in networks)
-
-
 def joint(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFrame:
     """One row for each model, noise and kind: its branches patched at once, and one by one.
 
@@ -267,19 +154,6 @@ def joint(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFram
                 row |= {name: value.value, f"{prefix}low": low, f"{prefix}high": high}
             rows.append(row | {"photographs": int(draws.max()) + 1, "reason": reason})
     return pd.DataFrame(rows)
-
-
-def decibels(of: Ablated, place: int, draws: Draws) -> Series:
-    """10 log₁₀(Σ L without / Σ L) in dB: the PSNR that is lost with a branch at its mean.
-
-    Args:
-        of: errors of a network under a noise, in squared 8-bit levels.
-        place: of the branch among those that were ablated.
-        draws: (crops,) the photograph of each.
-    """
-    series = ratio(of.without[place].numpy(), of.error.numpy(), draws).log()
-    factor = 10 / math.log(10)
-    return Series(factor * series.value, factor * series.without, scale=factor * series.scale)
 
 
 def ablation(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFrame:

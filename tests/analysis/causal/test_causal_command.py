@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import mtd
-from analysis.causal import command, reading, tables, trace
+from analysis.causal import command, reading, recoveries, trace
 from analysis.causal.passes import is_whole
 from analysis.causal.result import CausalResult
 from analysis.causal.screening import pick
@@ -197,16 +197,16 @@ def test_recovery_is_a_ratio_of_means_with_photographs_left_out():
     share = rng.uniform(0.2, 0.4, 24)
     draws = np.arange(24) // 2
     of = traced(list(a), list(a + gap), list(a + gap - share * gap))
-    series = tables.recovery(of, of.exact[0].numpy(), draws)
+    series = recoveries.recovery(of, of.exact[0].numpy(), draws)
     assert series.value == pytest.approx((share * gap).sum() / gap.sum())
     kept = draws != 3
     assert series.without[3] == pytest.approx((share * gap)[kept].sum() / gap[kept].sum())
     assert len(series.without) == 12
-    assert tables.undefined(a, a + gap, draws) == ""
-    assert "at most 2%" in tables.undefined(a, a * 1.01, draws)
+    assert recoveries.undefined(a, a + gap, draws) == ""
+    assert "at most 2%" in recoveries.undefined(a, a * 1.01, draws)
     noisy = a * 1.05 + 100 * np.repeat(rng.normal(size=12), 2)
-    assert "not shown" in tables.undefined(a, noisy - noisy.mean() + a.mean() * 1.05, draws)
-    assert "not finite" in tables.undefined(a, a * np.nan, draws)
+    assert "not shown" in recoveries.undefined(a, noisy - noisy.mean() + a.mean() * 1.05, draws)
+    assert "not finite" in recoveries.undefined(a, a * np.nan, draws)
 
 
 def test_the_largest_and_as_many_random_branches_are_patched():

@@ -13,7 +13,7 @@ from torch import nn
 
 import analysis
 from analysis.causal import discriminative_filters
-from analysis.causal.faig import choices, command, losses, passes, reading
+from analysis.causal.faig import choices, command, losses, passes, reading, reading_path
 from analysis.causal.faig.choices import ATTRIBUTION, CHANGE, RANDOM, Choice
 from analysis.causal.faig.result import FaigResult
 from analysis.commands import console
@@ -265,10 +265,10 @@ def test_sentences_have_verdicts_and_speak_of_the_path():
     frames = {**enough.frames, "faig_errors": high}
     assert (
         "On the path between the weights the error rises above both ends, to 1000000.0"
-        in " ".join(reading.detour(frames, enough.manifest))
+        in " ".join(reading_path.detour(frames))
     )
     high["highest"] = 0.0
-    assert not reading.detour(frames, enough.manifest)
+    assert not reading_path.detour(frames)
 
 
 def test_masks_of_the_twin_are_those_of_the_path(folder):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.causal.tables import held_out
+from analysis.causal.recoveries import held_out
 from analysis.causal.traced import Traced
 
 CROPS = np.array([0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])

@@ -14,7 +14,16 @@ from torch import nn
 
 from analysis.commands.command import run_arguments
 from analysis.commands.run_folder import read_tables
-from analysis.stitch import command, costs, figures, pairs, reading, recordings, stitch_models
+from analysis.stitch import (
+    command,
+    costs,
+    figures,
+    pairs,
+    reading,
+    reading_disagreements,
+    recordings,
+    stitch_models,
+)
 from analysis.stitch.result import StitchResult
 from analysis.stitch.settings import StitchSettings
 from mtd.networks import dncnn
@@ -166,17 +175,17 @@ def rows(photographs: int) -> pd.DataFrame:
 
 
 def test_layers_where_cost_and_cka_disagree_are_named_if_shown():
-    costly, harmless = reading.disagreements(rows(12))
+    costly, harmless = reading_disagreements.disagreements(rows(12))
     assert "(not corrected for 3 stitches): 1 of 3 stitches, one (" in costly
     assert "CKA 0.950, cost 1.00 dB [0.95, 1.05]" in costly
     assert "1 of 3 stitches, two (" in harmless and "three" not in costly + harmless
-    assert all("too few images" in text for text in reading.disagreements(rows(9)))
-    (*_, anything) = reading.disagreements(rows(12).assign(floor_cost=0.0))
+    assert all("too few images" in text for text in reading_disagreements.disagreements(rows(9)))
+    (*_, anything) = reading_disagreements.disagreements(rows(12).assign(floor_cost=0.0))
     assert anything.startswith("In 1 of these 1, a map fitted to other photographs")
     better = rows(12).assign(cost=-1.0, low=-1.05, high=-0.95)  # not harmless: the output changes
-    assert all("none of 3 stitches" in text for text in reading.disagreements(better))
+    assert all("none of 3 stitches" in text for text in reading_disagreements.disagreements(better))
     wide = rows(12).assign(low=-9.0, high=9.0)
-    assert all("none of 3 stitches" in text for text in reading.disagreements(wide))
+    assert all("none of 3 stitches" in text for text in reading_disagreements.disagreements(wide))
 
 
 def test_crops_are_exchanged_with_those_of_other_photographs():
