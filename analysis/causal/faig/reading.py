@@ -173,14 +173,18 @@ def stability(frames: Frames, manifest: Manifest) -> list[str]:
             "Spearman's rank correlation of the filters' attributions between both halves of the "
             f"photographs: {listed(each)}."
         )
-    known = [row for row in rows if not math.isnan(row["with_reference"])]
+    known = [row for row in rows if not math.isnan(row.get("with_mean", math.nan))]
     if known:
-        each = [f"{number(row['with_reference'])} for {code(row['noise'])}" for row in known]
+        each = [
+            f"{number(row['with_mean'])} for {code(row['noise'])} "
+            f"({number(row['with_mean_chance'])} with F of another filter under the reference)"
+            for row in known
+        ]
         text.append(
-            "Rank correlation of the attribution for a noise with F under the reference alone: "
-            f"{listed(each)}. Where it is high, filters that matter for both noises rank first: a "
-            "stronger noise has larger gradients everywhere, and subtracting does not remove this. "
-            "A low correlation says little, as F under the reference is subtracted in the former."
+            "Rank correlation of the attribution with the mean of F under the noise and under the "
+            f"reference: {listed(each)}. Where it is high, filters that matter for both noises "
+            "rank first: a stronger noise has larger gradients everywhere, and subtracting does "
+            "not remove this. The value with another filter is what the spreads of both alone give."
         )
     return text
 

@@ -69,7 +69,8 @@ class FaigResult(Result):
             highest: the largest mean error on the path.
             halves: Spearman's correlation of the filters' F(x_A) − F(x_B), under the reference of
                 F(x_B), between both halves of the photographs; without unit.
-            with_reference: the same of F(x_A) − F(x_B) with F(x_B); without unit.
+            with_mean: the same of F(x_A) − F(x_B) with the mean of both, over all photographs; and
+                with_mean_chance, of F(x_A) of each filter beside F(x_B) of another; without unit.
             photographs, reason: their number; why values are missing.
         """
         return self.frames["faig_errors"]

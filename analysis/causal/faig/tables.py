@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from analysis.causal.faig.attribution import points_of
 from analysis.causal.faig.choices import HALVES, half_of, number_of
+from analysis.causal.faig.coupling import by_chance, with_mean
 from analysis.causal.faig.filters import Layer
 from analysis.causal.faig.losses import reason_of, reverting
 from analysis.causal.faig.passes import Results
@@ -36,7 +37,7 @@ def tables(results: Results, inputs: RunInputs, settings: FaigSettings) -> dict[
     found = {
         "faig.csv": filters(results, inputs),
         "faig_layers.csv": by_layer(results, inputs, settings),
-        "faig_errors.csv": errors(results, inputs),
+        "faig_errors.csv": errors(results, inputs, settings),
         "faig_path.csv": path(results, inputs, settings),
     }
     if settings.reverting:
@@ -178,7 +179,7 @@ def tops(values: Array, percent: float, layers: Sequence[Layer]) -> list[int]:
     return [*(int(part.sum()) for part in parts(first, layers)), 0]
 
 
-def errors(results: Results, inputs: RunInputs) -> pd.DataFrame:
+def errors(results: Results, inputs: RunInputs, settings: FaigSettings) -> pd.DataFrame:
     """A row for each noise: errors of both networks, and what attributions sum to.
 
     In squared 8-bit levels, means over crops. `mse_as_used` is the baseline's error with its own
@@ -187,8 +188,8 @@ def errors(results: Results, inputs: RunInputs) -> pd.DataFrame:
     of signed attributions, `rest` their sum minus the difference, the error of the sum over steps;
     `absolute` and `absolute_others` the sums of absolute ones. `highest` is the largest error on
     the path. `halves` is Spearman's correlation of the filters' F(x_A) − F(x_B), of the reference
-    F(x_B), between both halves of the photographs; `with_reference` that of F(x_A) − F(x_B) and
-    F(x_B).
+    F(x_B), between both halves of the photographs; `with_mean` that of F(x_A) − F(x_B)
+    and the mean of both, and `with_mean_chance` the same of pairs at random, see `coupling`.
     """
     draws, first = inputs.photographs, inputs.specs[0]
     rows: list[dict[str, Any]] = []
@@ -204,6 +205,7 @@ def errors(results: Results, inputs: RunInputs) -> pd.DataFrame:
         single = results.absolute[noise]
         if noise != first:
             single = single - results.absolute[first]
+        a, b = (results.absolute[spec].mean(0) for spec in (noise, first))
         half = half_of(draws)
         halves = [single[half == own].mean(0) for own in range(HALVES) if (half == own).any()]
         rows.append(
@@ -221,9 +223,8 @@ def errors(results: Results, inputs: RunInputs) -> pd.DataFrame:
                 "absolute_others": results.others_absolute[noise].sum(1).mean(),
                 "highest": path.mean(0).max(),
                 "halves": spearman(*halves).value if len(halves) == HALVES else math.nan,
-                "with_reference": math.nan
-                if noise == first
-                else spearman(single.mean(0), results.absolute[first].mean(0)).value,
+                "with_mean": math.nan if noise == first else with_mean(a, b),
+                "with_mean_chance": math.nan if noise == first else by_chance(a, b, settings.seed),
                 "photographs": int(draws.max()) + 1,
                 "reason": reason_of(results, noise),
             }

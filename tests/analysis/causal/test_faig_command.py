@@ -121,6 +121,11 @@ def test_layers_and_errors_are_sums_of_filters():
     how = {"images": scenes(4), "noises": ["gaussian:50"], "crop": 16, "progress": False}
     result = discriminative_filters([stack(0), stack(1)], **how, steps=12, reverting=False)
     errors = result.errors.set_index("noise").loc["gaussian:50"]
+    both = result.filters[result.filters.noise == "gaussian:50"]
+    mean = (both.absolute + both.absolute_reference) / 2
+    ranks = both.attribution.corr(mean, method="spearman")
+    assert errors.with_mean == pytest.approx(ranks)
+    assert -1 <= errors.with_mean_chance <= 1
     own = result.layers
     for name in ("attribution", "signed"):
         sums = result.filters.groupby("layer")[name].sum()
