@@ -128,7 +128,7 @@ def reverting(frame: pd.DataFrame, pair: list[str], reference: str) -> Figure:
     figure.suptitle(
         f"PSNR that {named(pair[1])} loses with some filters set back to their weights in "
         f"{named(pair[0])}\n"
-        f"filters are chosen on other photographs than the loss is measured on{about}",
+        f"filters are chosen on one half of the photographs, losses measured on the other{about}",
         fontsize=9,
     )
     handles, labels = grid[0, 0].get_legend_handles_labels()
@@ -151,6 +151,9 @@ def draw_reverting(axes: Axes, part: pd.DataFrame) -> None:
     ends = np.array([rows.random - rows.random_low, rows.random_high - rows.random]).clip(0)
     look = {"fmt": "none", "ecolor": "0.7", "elinewidth": 5, "alpha": 0.6, "zorder": 0}
     axes.errorbar(rows.percent, rows.random, ends, label="random, range over draws", **look)
+    shares = sorted(set(part.percent))
+    axes.set_xticks(shares, [f"{share:g}" for share in shares])
+    axes.set_xlim(shares[0] - 0.06 * width, shares[-1] + 0.06 * width)
     axes.axhline(0, color="0.4", lw=0.8, zorder=0)
     axes.grid(alpha=0.3)
     axes.tick_params(labelsize=7)
