@@ -30,6 +30,18 @@ else:  # no test hangs on how long anything takes
     hypothesis.settings.load_profile("tests")
 
 
+MOST_WORKERS = 8
+"""Test processes of `-n auto`: each holds PyTorch and its networks, over a gigabyte."""
+
+
+@pytest.hookimpl(optionalhook=True)  # without pytest-xdist, one process runs all tests
+def pytest_xdist_auto_num_workers() -> int:
+    """The processes of `-n auto`: one for each core, at most `MOST_WORKERS`."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    return min(cores, MOST_WORKERS)
+
+
 @pytest.fixture(autouse=True)
 def few_threads() -> None:
     """Tests compare runs bit for bit, and share two cores."""
