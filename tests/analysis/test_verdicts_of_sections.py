@@ -100,7 +100,7 @@ def verdict(text: str, model: str) -> str:
 def test_differences_between_models(name: str) -> None:
     function, how = SECTIONS[name]
     text = differences(function(networks(), images=scenes(PHOTOGRAPHS), **COMMON, **how))[0]
-    assert (verdict(text, "blur"), verdict(text, "mirrored")) == ("shown", "not shown")
+    assert (verdict(text, "blur"), verdict(text, "mirrored")) == ("shown", "no effect shown")
     few = differences(function(networks(), images=scenes(FEW), **COMMON, **how))
     assert few and all(text.endswith(f": {TOO_FEW}.") for text in few)
 
@@ -117,7 +117,7 @@ def test_linear() -> None:
     models["blur"] = Bent(torch.full_like(kernels(), 1 / 9))
     how = COMMON | {"noises": ["gaussian:40"], "crop": 8, "levels": "15"}
     text = differences(analysis.linear.local_map(models, images=scenes(PHOTOGRAPHS), **how))[0]
-    assert (verdict(text, "blur"), verdict(text, "mirrored")) == ("shown", "not shown")
+    assert (verdict(text, "blur"), verdict(text, "mirrored")) == ("shown", "no effect shown")
     few = differences(analysis.linear.local_map(models, images=scenes(FEW), **how))
     assert few and all(text.endswith(f": {TOO_FEW}.") for text in few)
 
