@@ -19,6 +19,7 @@ from analysis.stats import histograms
 from analysis.stats.generalized_gaussian import fit_ggd
 from analysis.stats.histograms import (
     BINS,
+    bins_of,
     count,
     edges,
     jensen_shannon,
@@ -110,6 +111,23 @@ def test_counts_are_numpys_on_every_type():
             assert np.array_equal(row, np.histogram(image, edges())[0])
             assert powers.numpy() == pytest.approx([np.sum(image**k) for k in (1, 2, 3, 4)])
     assert counts.dtype == torch.int32 and counts.shape == (3, BINS)
+
+
+def test_every_edge_is_in_the_bin_that_it_begins():
+    inner = edges()[1:-1]
+    for dtype in (np.float32, np.float64):
+        below, at, above = (
+            np.nextafter(inner.astype(dtype), dtype(to)) if to is not None else inner.astype(dtype)
+            for to in (-np.inf, None, np.inf)
+        )
+        for values, first in ((below, 0), (at, 1), (above, 1)):
+            found = bins_of(torch.from_numpy(values)).numpy()
+            assert np.array_equal(found, np.arange(BINS - 1) + first)
+
+
+def test_half_precision_is_counted_as_the_numbers_that_it_holds():
+    values = torch.randn(2, 500, generator=torch.Generator().manual_seed(0)).half()
+    assert torch.equal(count(values)[0], count(values.double())[0])
 
 
 def test_the_grid_is_symmetric_and_fine():
