@@ -36,7 +36,10 @@ MOST_WORKERS = 8
 
 @pytest.hookimpl(optionalhook=True)  # without pytest-xdist, one process runs all tests
 def pytest_xdist_auto_num_workers() -> int:
-    """The processes of `-n auto`: one for each core, at most `MOST_WORKERS`."""
+    """The processes of `-n auto`: one for each core, at most `MOST_WORKERS`, unless the variable of
+    pytest-xdist says how many."""
+    if wanted := os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS", ""):
+        return int(wanted)
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     return min(cores, MOST_WORKERS)

@@ -84,7 +84,7 @@ def main(frames: Frames, manifest: Manifest) -> list[str]:
         )
         text.append(
             f"{counts if counted else ''}The interval of the largest recovery is for that branch "
-            "alone; as the largest of many on the same crops, the recovery is probably too high."
+            "alone; where it is the largest of several on the same crops, it is probably too high."
         )
     return text
 
@@ -100,17 +100,27 @@ def elsewhere(frames: Frames) -> list[str]:
     frame = frames["causal_together"]
     if "held_out" not in frame:  # of a run of an earlier version
         return []
+    counts = patched(frames["causal"]).groupby(["model", "noise"], sort=False).size()
     every = frame.groupby(["model", "noise"], sort=False).tail(1)
+    rows = [
+        row
+        for row in records(every[every.held_out.notna()])
+        if counts.get((row["model"], row["noise"]), 0) > 1
+    ]
+    if not rows:
+        return []
     each = [
         f"{bounded(row['held_out'], row['held_out_low'], row['held_out_high'])} in "
         f"{code(row['model'])} under {code(row['noise'])}"
-        for row in records(every[every.held_out.notna()])
+        for row in rows
     ]
-    if not each:
-        return []
+    most = " most of" if (frames["causal"].patched == SCREENED).any() else ""
+    few = min(int(row["photographs"]) for row in rows)
+    rough = verdicts.verdict(1, 1, few) == "too few images"
     return [
-        "The largest recovery without this bias, the branch chosen on one half of the photographs "
-        f"and measured on the other: {listed(each, MOST)}."
+        f"The largest recovery without{most} this bias, each half of the photographs patched in "
+        f"the branch that recovers most on the other half: {listed(each, MOST)}"
+        f"{': ' + verdicts.in_words('too few images') if rough else ''}."
     ]
 
 

@@ -50,7 +50,8 @@ class CausalResult(Result):
             sum: of the recoveries by single branches; with `sum_low` and `sum_high`.
             interaction: recovery − sum; with `interaction_low` and `interaction_high`.
             held_out: recovery by the one branch that recovers most, chosen on one half of the
-                photographs and measured on the other; with `held_out_low` and `held_out_high`.
+                photographs and measured on the other, in the last row of a model and noise among
+                all branches; with `held_out_low` and `held_out_high`.
             photographs: their number.
             reason: why there is no recovery by all.
         """

@@ -129,12 +129,14 @@ def joint(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFram
 
     `sum` is the sum of the recoveries by single branches, and `interaction` what patching them at
     once recovers beyond it; NaN where some were not patched singly. `held_out` is the recovery by
-    the one branch that recovers most, see `analysis.causal.held_out`.
+    the one branch that recovers most, see `analysis.causal.held_out`; in the last row of a model
+    and noise, of all branches, parts of others included.
     """
     draws, rows = inputs.photographs, []
     for view, networks in of_models(results.traced, models).items():
         branches = results.branches[models[view.model][0]]
-        for kind, numbers in groups(branches).items():
+        kinds = groups(branches)
+        for kind, numbers in kinds.items():
             of, reason = mean_over(networks, partial(kind_recovery, kind=kind, draws=draws), draws)
             if is_cut(networks, kind, numbers):
                 of, reason = NOTHING, "patched at once, these are the whole stream"
@@ -144,7 +146,9 @@ def joint(results: Results, inputs: RunInputs, models: Trainings) -> pd.DataFram
                     networks, partial(summed, numbers=numbers, draws=draws), draws
                 )
             more = controls.difference(of, single)
-            one, _ = mean_over(networks, partial(held_out, numbers=numbers, draws=draws), draws)
+            # of parts and wholes, one may be chosen; only at once they cannot be patched
+            among = range(len(branches)) if kind == list(kinds)[-1] else numbers
+            one, _ = mean_over(networks, partial(held_out, numbers=among, draws=draws), draws)
             row: dict[str, Any] = {"model": view.model, "noise": view.noise, "kind": kind}
             row["branches"] = len(numbers)
             named = (("recovery", of), ("sum", single), ("interaction", more), ("held_out", one))

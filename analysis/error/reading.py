@@ -214,13 +214,13 @@ def filters(frames: Frames) -> list[str]:
         fixed = row["content_change_high"] < FIXED
         enough = verdicts.verdict(1, 1, int(row["photographs"])) == "shown"
         alike = (
-            f"; for content shown to be below {FIXED}, nearly one fixed filter"
+            f", shown to be below {FIXED} and thus nearly one fixed filter for image content"
             if fixed and enough
             else ""
         )
         names = ("noise_change", "noise_change_low", "noise_change_high")
         beside = bounded(*(row[name] for name in names))
-        each.append(f"{value} in {code(row['model'])} (gain of noise {beside}{alike})")
+        each.append(f"{value} in {code(row['model'])} (gain of noise {beside}){alike}")
     count = int(rows[0]["noises"])
     return [
         f"Largest change of the gain of image content between any two of {plural(count, 'noise')}, "

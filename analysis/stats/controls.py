@@ -178,7 +178,9 @@ def columns(of: Series, bounds: Bounds = plain, prefix: str = "") -> dict[str, A
     low, high = bounds(of.value, of.without) if len(of.without) else (math.nan, math.nan)
     half = float(trainings.half_width(of.trainings))
     number = min(map(len, of.trainings), default=1)
-    values = (number, low, high, of.value - half, of.value + half)
+    photographs = rounding.covered(float(low), float(high), of.value, of.scale)
+    others = rounding.covered(of.value - half, of.value + half, of.value, of.scale)
+    values = (number, *photographs, *others)
     names = (COLUMNS[0], *(f"{prefix}{name}" for name in COLUMNS[1:]))
     return dict(zip(names, values, strict=True))
 

@@ -3,8 +3,8 @@
 Networks run in float32, whose unit roundoff is 6e-8. Sums over many products and layers enlarge
 it: outputs of the bundled networks and of published ones are off by 1e-7 to 1e-6 of their size,
 compared with float64. Two networks that are the same function, say a filter in one step or two, so
-differ by about as much, with the same sign on every photograph, and an interval over photographs,
-which knows of no other error, would exclude 0.
+differ by about as much. Where the difference has the same sign on every photograph, as it can have
+for linear maps, an interval over photographs, which knows of no other error, would exclude 0.
 """
 
 from __future__ import annotations

@@ -182,9 +182,9 @@ def stability(frames: Frames, manifest: Manifest) -> list[str]:
         ]
         text.append(
             "Rank correlation of the attribution with the mean of F under the noise and under the "
-            f"reference: {listed(each)}. Where it is high, filters that matter for both noises "
-            "rank first: a stronger noise has larger gradients everywhere, and subtracting does "
-            "not remove this. The value with another filter is what the spreads of both alone give."
+            f"reference: {listed(each)}. The value with another filter is what the spread of F "
+            "under each noise gives alone. Only where the correlation is well above it do filters "
+            "with a large F under both noises rank first."
         )
     return text
 

@@ -7,9 +7,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from analysis.causal import trace
 from analysis.causal.recoveries import held_out
 from analysis.causal.traced import Traced
+from tests.analysis.test_rounding_of_sections import scenes
 
 CROPS = np.array([0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11])
 """The photograph of each crop."""
@@ -80,3 +83,52 @@ def test_where_there_is_no_choice_there_is_no_value():
     assert all(math.isnan(of.value) for of in (every, one, none))
     left = held_out(traced(patched, frozenset({0})), range(3), CROPS)
     assert left.value == pytest.approx(expected(patched[1:], CROPS)[0])
+
+
+def test_a_branch_with_an_error_that_is_not_finite_is_left_out():
+    patched = np.random.default_rng(0).normal(2, 1, (3, len(CROPS)))
+    broken = patched.copy()
+    broken[1, 4] = math.nan
+    found = held_out(traced(broken), range(3), CROPS)
+    assert found.value == pytest.approx(expected(patched[[0, 2]], CROPS)[0])
+
+
+def test_the_better_branch_is_chosen_where_the_noise_lowers_the_error_of_one_half():
+    """Of the photographs that choose, the errors rise by less than nothing, of all they do."""
+    photographs = np.arange(12)
+    patched = np.full((2, 12), 2.0)
+    patched[1] = 4.0  # a branch that makes the error larger
+    one = traced(patched)
+    error = torch.full((12,), 3.0, dtype=torch.float64)
+    reference = torch.where(torch.arange(12) % 2 == 0, 3.1, 0.0).double()
+    found = held_out(one._replace(error=error, reference=reference), range(2), photographs)
+    assert found.value == pytest.approx(12 / float((error - reference).sum()))
+
+
+class Parts(nn.Module):
+    """A convolution whose first channel passes noise on, and whose others take as much away."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 3, 1, bias=False)
+        self.first.weight.data = torch.diag(torch.tensor([0.3, -0.3, -0.2]))[:, :, None, None]
+
+    def forward(self, x):
+        return 0.6 * x + self.first(x)
+
+
+def test_parts_are_among_the_branches_of_the_last_row():
+    found = trace(
+        {"a": Parts().eval()},
+        images=scenes(),
+        noises=["gaussian:15", "gaussian:50"],
+        branches="channels,convolutions",
+        crop=12,
+        limit=12,
+        progress=False,
+    )
+    causal, together = found.frames["causal"], found.together.set_index("kind")
+    assert causal.recovery.idxmax() == causal.index[causal.branch == "first[0:1]"][0]
+    assert together.held_out.iloc[-1] == pytest.approx(causal.recovery.max())
+    assert together.held_out["convolutions"] < 0.2
+    assert any("branch that recovers most on the other half" in text for text in found.sentences())
