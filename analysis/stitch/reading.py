@@ -228,7 +228,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     parts = dict(iter(frame.groupby(PAIR, sort=False)))
     for row in records(means):
         part = parts[tuple(row[name] for name in PAIR)]
-        line = ["nan", "", "nan"]
+        line = ["–", "–", "–"]  # no layer has a cost
         if part.cost.notna().any():
             top = ends(part, "cost")[1]
             line = [number(top["cost"]), short(top["layer_receiver"]), number(top["cka"])]

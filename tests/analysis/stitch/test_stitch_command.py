@@ -119,6 +119,8 @@ def test_networks_of_different_depth_are_paired_by_depth_and_sizes_that_differ_s
     frame = result.stitch[result.stitch.receiver == "halved"].set_index("layer_receiver")
     assert frame.loc["0"].reason == costs.SIZES and np.isnan(frame.loc["0"].cost)
     assert any(costs.SIZES in text for text in result.sentences())
+    none = {**result.frames, "stitch": result.stitch.assign(cost=np.nan)}
+    assert "nan" not in reading.terminal_table(none, result.manifest)
     assert frame.loc["2"].layer_sender == "2" and np.isfinite(frame.loc["2"].cost)
     assert result.stitch.floor_cost.isna().all()
     assert pairs.partners(["a", "b", "c", "d", "e"], ["x", "y", "z"]) == {
