@@ -14,6 +14,7 @@ from analysis.causal.tables import EXACT, WHOLE
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import DPI, short, style
 from analysis.text.intervals import bands
+from analysis.text.markdown import listed
 from mtd.networks import block_names
 
 RECOVERY = "recovery: share of the additional error removed"
@@ -89,7 +90,10 @@ def panels(frame: pd.DataFrame, column: str, label: str, heading: str) -> Figure
     banded = frame.low.notna().any() and len(models) <= model_styles.CROWDED
     about = f"; bars: {bands(int(first.photographs))}" if banded else ""
     kinds = [kind for kind in dict.fromkeys(frame.kind) if len(set(frame.kind)) > 1]
-    drawn = "; ".join(f"{names_of_lines(kind)}: {words(kind)}" for kind in kinds)
+    lines: dict[str, list[str]] = {}
+    for kind in kinds:
+        lines.setdefault(names_of_lines(kind), []).append(words(kind))
+    drawn = "; ".join(f"{line}: {listed(of)}" for line, of in lines.items())
     figure.suptitle(heading + "\n" + drawn + (about if drawn else about.lstrip("; ")), fontsize=9)
     model_styles.add(figure, models)
     return figure

@@ -85,8 +85,8 @@ def risk(frame: pd.DataFrame) -> list[str]:
         rows = frame[(frame.model == model) & frame.sure.notna()]
         each = [
             (
-                f"{found(row, 'sure_error', 1)} under {code(row['noise'])} with an MSE of "
-                f"{number(row['mse'], 1)}",
+                f"{found(row, 'sure_error', 1)} (MSE {number(row['mse'], 1)}) under "
+                f"{code(row['noise'])}",
                 verdicts.verdict(
                     row["sure_error_low"], row["sure_error_high"], int(row["photographs"])
                 ),

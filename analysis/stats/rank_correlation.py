@@ -26,6 +26,19 @@ class Correlation(NamedTuple):
     p: float
 
 
+def coefficient(x: ArrayLike, y: ArrayLike) -> float:
+    """Spearman's ρ alone, without interval and p-value; see `spearman`.
+
+    >>> coefficient([1, 2, 3], [2, 4, 9]), coefficient([1, 2], [3, 3])
+    (1.0, nan)
+    """
+    a, b = (stats.rankdata(side) for side in (x, y))
+    if len(a) < 2 or np.isnan([*a, *b]).any() or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return math.nan
+    value = float(np.corrcoef(a, b)[0, 1])
+    return float(round(value)) if abs(value) > 1 - 1e-12 else value
+
+
 def spearman(x: ArrayLike, y: ArrayLike) -> Correlation:
     """Spearman's ρ: Pearson's correlation of ranks, ties sharing theirs.
 
@@ -43,12 +56,11 @@ def spearman(x: ArrayLike, y: ArrayLike) -> Correlation:
 
     Reference: Bonett and Wright 2000, Psychometrika 65.
     """
+    value = coefficient(x, y)
+    if math.isnan(value):
+        return Correlation(*4 * [math.nan])
     a, b = (stats.rankdata(side) for side in (x, y))
     n = len(a)
-    if n < 2 or np.isnan([*a, *b]).any() or np.ptp(a) == 0 or np.ptp(b) == 0:
-        return Correlation(*4 * [math.nan])
-    value = float(np.corrcoef(a, b)[0, 1])
-    value = round(value) if abs(value) > 1 - 1e-12 else value
     if n <= EXACT:
         orders = np.array(list(permutations(b)))
         coefficients = (orders - b.mean()) @ (a - a.mean()) / (n * a.std() * b.std())
