@@ -8,7 +8,7 @@ from pathlib import Path
 from mtd.inference.forward import GIB
 from mtd.loading import cli_options
 from mtd.loading.listing import weights_line
-from mtd.utils import cli
+from mtd.utils import cli, output
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note, plural
 
@@ -95,9 +95,9 @@ def main() -> None:
         note(f"{request.path}: weights: {weights}", quiet=args.quiet)
     if sigma is not None and not model.takes_sigma:
         raise BadInput(f"--sigma {sigma:g}: the model takes no noise level; leave it out")
-    start, output = time.monotonic(), Path(args.output)
+    start, target = time.monotonic(), Path(args.output)
     masked = args.input_mask is not None
-    jobs = image_files.jobs(Path(args.input), output, masked=masked, page=args.page)
+    jobs = image_files.jobs(Path(args.input), target, masked=masked, page=args.page)
     options = image_files.DenoiseOptions(
         args.tile, args.overlap, int(args.memory * GIB), args.input_mask, args.seed
     )
@@ -105,12 +105,15 @@ def main() -> None:
     if skipped := image_io.skipped(args.input):
         note(skipped, quiet=args.quiet)
     todo = image_files.pending(jobs, resume=args.resume, overwrite=args.overwrite)
+    left = set(todo)
+    images = [{"source": j.source, "output": j.target, "skipped": j not in left} for j in jobs]
+    output.add(results={"images": images})
     image_files.clean(model, todo, options, quiet=args.quiet)
     if not args.quiet:
         skipped = f", {len(jobs) - len(todo)} skipped" if len(jobs) > len(todo) else ""
         seconds = time.monotonic() - start
-        place = jobs[0].target if len(jobs) == 1 else output
-        print(f"{place}: {plural(len(todo), 'image')}{skipped}, {seconds:.0f} s")
+        place = jobs[0].target if len(jobs) == 1 else target
+        output.show(f"{place}: {plural(len(todo), 'image')}{skipped}, {seconds:.0f} s")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import Namespace
 from dataclasses import replace
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from mtd.loading import cli_options
 from mtd.loading.listing import known, listing, sets_line, weights_line
-from mtd.utils import cli
+from mtd.utils import cli, output
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural
 
@@ -55,7 +54,6 @@ def parser() -> cli.Parser:
         help="do not denoise a crop of each bundled photograph with other channel orders, value "
         "ranges and residuals to see whether one of them is better",
     )
-    p.add_argument("--json", action="store_true", help="one JSON object for each file, on one line")
     cli_options.add(p, many=False)
     return p
 
@@ -184,21 +182,21 @@ def main() -> None:
         if args.custom_models:
             raise BadInput(f"--model {args.custom_models[0].factory}: give its weights, FILE")
         networks = known()
-        print(json.dumps(networks) if args.json else listing(networks))
+        output.show(listing(networks), results=networks)
         return
-    shown = failed = 0
+    described: list[dict[str, Any]] = []
+    failed: list[str] = []
     for request in requests(args):
         try:
-            description = inspect(request.path, request.options, args.size, not args.no_self_test)
+            facts = inspect(request.path, request.options, args.size, not args.no_self_test)
         except BadInput as error:
-            failed += 1
             print(f"error: {error}", file=sys.stderr, flush=True)
+            output.fail(str(error))
+            failed.append(request.path)
             continue
-        if args.json:
-            print(json.dumps(description), flush=True)
-        else:
-            print("\n" * (shown > 0) + "\n".join(lines(description)), flush=True)
-        shown += 1
+        text = "\n" * (described != []) + "\n".join(lines(facts))
+        described.append(facts)
+        output.show(text, results={"models": described})
     if failed:
         sys.exit(cli.BAD_INPUT)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mtd.utils import cli
+from mtd.utils import cli, output
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note, plural
 
@@ -45,10 +45,11 @@ def main() -> None:
     hidden = True if args.quiet else None
     with tqdm(total=len(files), desc="pack", unit="image", disable=hidden) as bar:
         photograph_archives.write(path, files, bar.update)
+    size = path.stat().st_size
+    output.add(results={"images": len(files), "bytes": size}, files=[path])
     if not args.quiet:
-        megabytes = path.stat().st_size / 1e6
         folders = plural(len(args.folders), "folder")
-        print(f"{path}: {plural(len(files), 'image')} of {folders}, {megabytes:.1f} MB")
+        output.show(f"{path}: {plural(len(files), 'image')} of {folders}, {size / 1e6:.1f} MB")
 
 
 if __name__ == "__main__":

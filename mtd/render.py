@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mtd.rendering.mitsuba import SCENES, VARIANT, load, render, renderer
-from mtd.utils import cli
+from mtd.utils import cli, output
 from mtd.utils.errors import BadInput, nearest
 
 EXAMPLES = """\
@@ -218,9 +218,11 @@ def main() -> None:
         views=args.views,
         seed=args.seed,
     )
-    output = Path(args.output)
-    run(settings, output, resume=args.resume, quiet=args.quiet)
-    print(output)
+    folder = Path(args.output)
+    run(settings, folder, resume=args.resume, quiet=args.quiet)
+    paths = [picture.path(folder) for picture in pictures(settings)]
+    about = {"images": len(paths), "scenes": settings.scenes, "samples": settings.samples}
+    output.show(f"{folder}", run=folder, results=about, files=[folder / MANIFEST, *paths])
 
 
 if __name__ == "__main__":

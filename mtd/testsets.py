@@ -7,9 +7,11 @@ packages are imported when a set is opened.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+from typing import Any
 
 from mtd.data.test_sets import RECIPES, Recipe, check, photographs
-from mtd.utils import cli
+from mtd.utils import cli, output
 from mtd.utils.errors import one_of
 
 EXAMPLES = """\
@@ -41,23 +43,48 @@ def describe(recipe: Recipe) -> str:
     )
 
 
-def report(name: str, folder: str, tone_map: str | None) -> str:
-    """What a folder holds of a test set, in a few lines.
+def facts(recipe: Recipe) -> dict[str, Any]:
+    """A test set as values by name."""
+    return {
+        "name": recipe.name,
+        "what": recipe.what,
+        "holds": [str(form) for form in recipe.forms],
+        "layout": recipe.layout,
+        "source": recipe.source,
+    }
+
+
+def holds(name: str, folder: str, tone_map: str | None) -> dict[str, Any]:
+    """What a folder holds of a test set.
 
     Raises:
         BadInput: see `mtd.data.test_sets.open`.
     """
     opened, form = check(name, folder, tone_map)
     images = photographs(opened)
-    sizes = Counter(f"{image.height} x {image.width}" for image in images)
+    return {
+        "name": name,
+        "folder": folder,
+        "images": len(images),
+        "pairs": not isinstance(opened, list),
+        "sizes": dict(Counter(f"{image.height} x {image.width}" for image in images)),
+        "form": form.text,
+        "matched": None if isinstance(opened, list) else opened.source,
+        "tone_map": None if isinstance(opened, list) else opened.tone_map,
+    }
+
+
+def report(found: Mapping[str, Any]) -> str:
+    """What `holds` gives, in a few lines."""
+    sizes = ", ".join(f"{size} ({n})" for size, n in found["sizes"].items())
     lines = [
-        f"{name}: {len(images)} {'images' if isinstance(opened, list) else 'pairs'}",
-        "  sizes (height x width): " + ", ".join(f"{size} ({n})" for size, n in sizes.items()),
+        f"{found['name']}: {found['images']} {'pairs' if found['pairs'] else 'images'}",
+        f"  sizes (height x width): {sizes}",
     ]
-    if form.text:
-        lines.append(f"  form: {form.text}")
-    if not isinstance(opened, list):
-        lines.append(f"  matched: {opened.source}; tone map: {opened.tone_map}")
+    if found["form"]:
+        lines.append(f"  form: {found['form']}")
+    if found["pairs"]:
+        lines.append(f"  matched: {found['matched']}; tone map: {found['tone_map']}")
     return "\n".join(lines)
 
 
@@ -65,13 +92,16 @@ def main() -> None:
     """List all, or check one."""
     options = parser().parse_args()
     if options.name is None:
-        print("\n\n".join(describe(recipe) for recipe in RECIPES.values()))
+        text = "\n\n".join(describe(recipe) for recipe in RECIPES.values())
+        output.show(text, results={"test_sets": [facts(recipe) for recipe in RECIPES.values()]})
         return
     if options.folder is None:
         one_of("test set", options.name, RECIPES)
-        print(describe(RECIPES[options.name]))
+        recipe = RECIPES[options.name]
+        output.show(describe(recipe), results={"test_sets": [facts(recipe)]})
         return
-    print(report(options.name, options.folder, options.tone_map))
+    found = holds(options.name, options.folder, options.tone_map)
+    output.show(report(found), results={"found": found})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtd.utils import cli
+from mtd.utils import cli, output
 from mtd.utils.errors import BadInput, Partial
 from mtd.utils.messages import note, waiting
 
@@ -140,7 +140,10 @@ def main() -> None:
         runs = resolve_runs(request, sweep_only=args.list)
     if args.list:
         if processes.first:
-            print("\n".join(numbered(request, runs)))
+            cells = numbered(request, runs)
+            text = "\n".join(f"{number}\t{path}" for number, path in cells)
+            rows = [{"number": number, "folder": path} for number, path in cells]
+            output.show(text, results={"cells": rows})
         return
     from mtd.training.reading import Reading
 
@@ -168,6 +171,7 @@ def _train(
     from mtd.training.slices import OutOfTime, TimeLimit
 
     limit, failed = TimeLimit(seconds, STARTED), dict[str, str]()
+    shown: list[dict[str, Any]] = []
     quiet = options["quiet"] or not processes.first
     for number, (folder, recipe) in enumerate(runs):
         cell = f"cell {number + 1} of {len(runs)}: {folder.name}"
@@ -182,18 +186,28 @@ def _train(
             path = run.train(recipe, folder, limit=limit, **options)
         except OutOfTime as stop:
             if processes.first:
-                print(stop)
+                shown.append(_shown(folder))
+                output.show(str(stop), results={"runs": shown}, sentences=[str(stop)])
             break
         except BadInput as error:
             # Of several processes, the others may be anywhere: no cell can follow.
             if len(runs) == 1 or processes.size > 1:
                 raise
             failed[folder.name] = str(error)
+            shown.append(_shown(folder, error=str(error)))
+            output.add(results={"runs": shown})
             note(f"cell {folder.name}: {error}")
             continue
         if processes.first:
-            print(path)
+            shown.append(_shown(folder, path))
+            one = folder if len(runs) == 1 else None
+            output.show(f"{path}", run=one, results={"runs": shown}, files=[path])
     return failed
+
+
+def _shown(folder: Path, model: Path | None = None, error: str | None = None) -> dict[str, Any]:
+    """A run for `--json`; without a model it is not finished."""
+    return {"folder": folder, "finished": model is not None, "model": model, "error": error}
 
 
 def resolve_runs(request: TrainRequest, sweep_only: bool = False) -> list[tuple[Path, Recipe]]:
@@ -226,12 +240,12 @@ def resolve_runs(request: TrainRequest, sweep_only: bool = False) -> list[tuple[
     ]
 
 
-def numbered(request: TrainRequest, runs: Sequence[tuple[Path, Recipe]]) -> list[str]:
+def numbered(request: TrainRequest, runs: Sequence[tuple[Path, Recipe]]) -> list[tuple[int, Path]]:
     """Number and folder of the requested cells."""
     from mtd.training import sweep
 
     names = [cell.name for cell in sweep.load(request.config).cells]
-    return [f"{names.index(path.name)}\t{path}" for path, _ in runs]
+    return [(names.index(path.name), path) for path, _ in runs]
 
 
 if __name__ == "__main__":

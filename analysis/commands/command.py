@@ -96,6 +96,7 @@ def into_folder(job: AnalysisJob, output: OutputOptions) -> Path:
     Raises:
         BadInput: in all processes, if any of them finds some.
     """
+    from analysis.commands import printed
     from analysis.commands.result import finish, write_tables
     from analysis.commands.run_folder import RunFolder
 
@@ -118,7 +119,7 @@ def into_folder(job: AnalysisJob, output: OutputOptions) -> Path:
             if ranks.first:
                 text = finish(folder, job.analysis)
                 if output.printed:
-                    print(f"{text}\n\nwritten to {folder.path}")
+                    printed.show(folder.path, job.analysis, text)
     return folder.path
 
 

@@ -10,7 +10,7 @@ import sys
 from importlib import import_module
 
 import mtd
-from mtd.utils import cli
+from mtd.utils import cli, output
 from mtd.utils.errors import BadInput, nearest
 
 TASKS = {
@@ -88,11 +88,11 @@ def dispatch() -> None:
         BadInput: no command has that name.
     """
     arguments = sys.argv[1:]
-    if not arguments or arguments[0] in ("-h", "--help", "help"):
-        print(overview())
+    if not arguments or arguments[0] in ("-h", "--help", "help", output.FLAG):
+        output.show(overview(), results={"commands": TASKS})
         return
     if arguments[0] == "--version":
-        print(f"mtd {mtd.__version__}")
+        output.show(f"mtd {mtd.__version__}")
         return
     name = arguments[0]
     sys.argv = [f"mtd {name}", *arguments[1:]]

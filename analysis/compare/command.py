@@ -235,6 +235,7 @@ def from_folders(
     Raises:
         BadInput: no run folder, or runs that cannot be compared.
     """
+    from analysis.commands import printed
     from analysis.commands.result import finish, write_tables
     from analysis.commands.run_folder import RunFolder
     from analysis.compare.predictors import read_runs
@@ -252,7 +253,7 @@ def from_folders(
     write_tables(folder, files)
     text = finish(folder, ANALYSIS)
     if output.printed:
-        print(f"{text}\n\nwritten to {folder.path}")
+        printed.show(folder.path, ANALYSIS, text)
     return folder.path
 
 

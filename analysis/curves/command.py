@@ -331,6 +331,7 @@ def from_logs(
     Raises:
         BadInput: no log, or a run folder that cannot be written.
     """
+    from analysis.commands import printed
     from analysis.commands.result import finish, write_tables
     from analysis.commands.run_folder import RunFolder
     from analysis.curves.run_curves import read_logs
@@ -349,5 +350,5 @@ def from_logs(
     write_tables(folder, curves.tables())
     text = finish(folder, ANALYSIS)
     if output.printed:
-        print(f"{text}\n\nwritten to {folder.path}")
+        printed.show(folder.path, ANALYSIS, text)
     return folder.path

@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.commands import printed
 from analysis.commands.parser import OutputOptions
-from analysis.commands.run_folder import MANIFEST, read_manifest
+from analysis.commands.run_folder import MANIFEST, read_manifest, read_tables
 from analysis.findings import contrasts, kept
 from analysis.findings.claims import by_training, judge
 from analysis.findings.study import (
@@ -29,7 +30,7 @@ from analysis.pages import fingerprint, notebooks
 from analysis.pages import html as pages_html
 from analysis.pages.attachments import Attachment
 from analysis.plotting.notebook_output import reduced
-from mtd.utils import atomic_write
+from mtd.utils import atomic_write, output
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note
 
@@ -45,7 +46,7 @@ JUDGES = (
 """Modules that verdicts depend on."""
 
 
-def run(study: str | Path, output: OutputOptions | None = None) -> Path:
+def run(study: str | Path, options: OutputOptions | None = None) -> Path:
     """Judge the claims by a study and make the page; returns the page's folder.
 
     Everything is computed from the tables that the page keeps of the study's runs, in its folder
@@ -54,22 +55,22 @@ def run(study: str | Path, output: OutputOptions | None = None) -> Path:
     Args:
         study: folder of run folders; or a folder that this function wrote, which is made again from
             its own scores.
-        output: where the page is written, by default into `page` in the study.
+        options: where the page is written, by default into `page` in the study.
 
     Raises:
         BadInput: no such study, nothing in it, or a folder that cannot be written.
         Failed: a cell of the notebook failed.
     """
-    output, runs = output or OutputOptions(), Study(Path(study))
+    options, runs = options or OutputOptions(), Study(Path(study))
     if not runs.path.is_dir():
         raise BadInput(f"{runs.path}: no such folder; expected one of run folders")
     notebooks.check_kernel()
     if (runs.path / f"{CLAIMS}.csv").is_file():
-        if output.output_dir:
+        if options.output_dir:
             raise BadInput(f"{runs.path}: was made from a study, and is made again where it is")
         folder = runs.path
     else:
-        folder = Path(output.output_dir or runs.path / "page")
+        folder = Path(options.output_dir or runs.path / "page")
         check_folder(folder, runs.path)
         check_claims(runs)
         kept.keep(runs, folder / SCORES)
@@ -78,7 +79,7 @@ def run(study: str | Path, output: OutputOptions | None = None) -> Path:
     write_tables(folder, collect_tables(scores), judge(scores))
     about = json.dumps(manifest(scores), indent=2, ensure_ascii=False) + "\n"
     atomic_write.write(folder / MANIFEST, about)
-    publish(folder, output.quiet)
+    publish(folder, options.quiet)
     return folder
 
 
@@ -177,4 +178,8 @@ def publish(folder: Path, quiet: bool = True) -> None:
     html = pages_html.html(executed, attachments, fingerprint.heading(executed))
     atomic_write.write(folder / f"{NAME}.html", html)
     atomic_write.write(folder / fingerprint.INPUTS, json.dumps(page_inputs(), indent=2) + "\n")
-    print(f"written to {folder / NAME}.html")
+    parts: dict[str, Any] = {}
+    if output.collecting():
+        results = printed.tables(folder, read_tables(folder, ()))
+        parts = {"run": folder, "results": results, "files": printed.files(folder)}
+    output.show(f"written to {folder / NAME}.html", **parts)

@@ -20,6 +20,7 @@ from analysis.pages.fingerprint import INPUTS, PAGE, heading, inputs
 from analysis.pages.markdown import markdown
 from analysis.report import sections as report_sections
 from analysis.report.folders import Report
+from analysis.report.printed import show
 from analysis.report.reading import LEADERBOARD, scores
 from analysis.report.settings import ReportOptions
 from analysis.text.markdown import escaped
@@ -66,7 +67,7 @@ def publish(report: Report, options: ReportOptions, quiet: bool = False) -> None
             source.write_text(html, encoding="utf-8")
             pdf.pdf(source, pages["pdf"])
     report.folder.finish()
-    print("\n".join(f"written to {path}" for path in pages.values()))
+    show(folder, pages.values())
 
 
 def made_with(sections: Sequence[str]) -> dict[str, Any]:

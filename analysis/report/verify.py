@@ -33,6 +33,7 @@ from analysis.report.table_check import ABSOLUTE, RELATIVE, Check
 from analysis.text.matched_noises import KEYS, NAME
 from analysis.text.terminal import grid, plural
 from mtd.loading.cli_options import ModelRequest
+from mtd.utils import output
 from mtd.utils.errors import BadInput, Failed
 
 MODELS = ("model", "sender", "receiver")
@@ -65,13 +66,13 @@ def run(
         drawn = RandomRows(folder, random.Random(seed), options.share)
         plan = report_plan.make(requested, reported_settings, has_lpips(folder))
         checks = verify(folder, same_names(manifest, plan), drawn)
-        print(outcome(checks, drawn, seed))
+        about = {"checks": [vars(check) for check in checks], "seed": seed, "share": drawn.share}
+        output.show(outcome(checks, drawn, seed), results=about)
     for note in other_versions(manifest):
-        print(f"note: {note}")
+        output.show(f"note: {note}", sentences=[note])
     wrong = [line for check in checks for line in check.wrong]
     if wrong:
-        for line in wrong[:PRINTED]:
-            print(line)
+        output.show("\n".join(wrong[:PRINTED]))
         raise Failed(f"{options.verify}: {plural(len(wrong), 'value')} not confirmed")
     return Path(options.verify)
 

@@ -19,6 +19,7 @@ from mtd.inference import tiling
 from mtd.inference.forward import denoise
 from mtd.inference.tiling import Tile
 from mtd.masking import keyed_input_mask
+from mtd.utils import output
 from mtd.utils.errors import BadInput, Failed, Partial
 from mtd.utils.messages import plural, verb
 
@@ -71,7 +72,7 @@ class DenoiseOptions:
     seed: int = 0
 
 
-def jobs(source: Path, output: Path, *, masked: bool = False, page: int | None = None) -> list[Job]:
+def jobs(source: Path, target: Path, *, masked: bool = False, page: int | None = None) -> list[Job]:
     """The images to denoise: a file to a file or an existing folder, or a folder to a folder.
 
     Stems are kept; PNG and TIFF keep their format, others become PNG, since lossy formats would add
@@ -79,7 +80,7 @@ def jobs(source: Path, output: Path, *, masked: bool = False, page: int | None =
 
     Args:
         source: an image, or a folder of images.
-        output: see above.
+        target: see above.
         masked: whether the masked input is written too.
         page: of every file, for files with several pages or frames, from 1.
 
@@ -89,20 +90,20 @@ def jobs(source: Path, output: Path, *, masked: bool = False, page: int | None =
     """
     if not source.is_dir():
         image_io.header(source, page)
-        pairs = [(source, output / _name(source) if output.is_dir() else output)]
+        pairs = [(source, target / _name(source) if target.is_dir() else target)]
         suffix = pairs[0][1].suffix
         if suffix.lower() not in image_io.WRITABLE:
             known = ", ".join(image_io.WRITABLE)
-            raise BadInput(f"{output}: {suffix or 'no suffix'}; outputs are {known}")
+            raise BadInput(f"{target}: {suffix or 'no suffix'}; outputs are {known}")
     else:
-        if output.is_file() or output.suffix.lower() in image_io.SUFFIXES:
-            raise BadInput(f"{source} is a folder, so {output} has to be one too")
-        pairs = [(path, output / _name(path)) for path in image_io.find(source)]
+        if target.is_file() or target.suffix.lower() in image_io.SUFFIXES:
+            raise BadInput(f"{source} is a folder, so {target} has to be one too")
+        pairs = [(path, target / _name(path)) for path in image_io.find(source)]
     planned = []
-    for path, target in pairs:
+    for path, place in pairs:
         head = image_io.header(path, page)
-        masked_path = target.with_name(f"{target.stem}_masked.png") if masked else None
-        planned.append(Job(path, target, masked_path, head.height, head.width, page))
+        masked_path = place.with_name(f"{place.stem}_masked.png") if masked else None
+        planned.append(Job(path, place, masked_path, head.height, head.width, page))
     _check_distinct(planned)
     return planned
 
@@ -195,6 +196,8 @@ def clean(
                 done = index - len(failed)
                 count = f"{done} of {plural(len(jobs), 'image')} {verb(done, 'is', 'are')} written"
                 raise KeyboardInterrupt(f"{count}; --resume continues") from None
+            else:
+                output.add(files=job.targets)
             bar.update(before + job.pixels - bar.n)
     if len(failed) == len(jobs) == 1:
         raise BadInput(failed[0])
@@ -260,7 +263,7 @@ def restore(
     mask = None
     if options.input_mask is not None:
         mask = input_mask(image, options.input_mask, options.seed)
-    output = denoise(
+    denoised = denoise(
         model,
         noisy.contiguous(),
         keys=keys,
@@ -270,14 +273,14 @@ def restore(
         input_mask=None if mask is None else mask.expand(len(keys), -1, -1, -1),
         progress=lambda pixels: progress(pixels // len(keys)),
     )
-    if not output.isfinite().all():
+    if not denoised.isfinite().all():
         raise BadInput("the network's output is not finite")
     if grayscale:
-        output = output.mean(1, keepdim=True)
+        denoised = denoised.mean(1, keepdim=True)
     elif inputs == 1:
-        output = output.transpose(0, 1)
+        denoised = denoised.transpose(0, 1)
     masked = colors if mask is None else colors * mask
-    return _rounded(image, output, top), _rounded(image, masked, top)
+    return _rounded(image, denoised, top), _rounded(image, masked, top)
 
 
 def input_mask(image: ImageFile, ratio: float, seed: int) -> Tensor:

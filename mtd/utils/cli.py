@@ -7,10 +7,10 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NoReturn
 
-from mtd.utils import temporary
+from mtd.utils import output, temporary
 from mtd.utils.errors import BadInput, Failed, Partial
 
 OK, FAILED, BAD_INPUT, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 130
@@ -33,10 +33,31 @@ class Parser(argparse.ArgumentParser):
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
+        output.named(module)
+        self.add_argument(
+            output.FLAG,
+            action=Unstored,
+            help="print one JSON object on stdout: results, sentences, files, or the error",
+        )
 
     def error(self, message: str) -> NoReturn:
-        """Print one line on stderr and exit with status 2."""
-        self.exit(BAD_INPUT, f"error: {message}; see {self.prog} --help\n")
+        """Refuse a command line.
+
+        Raises:
+            BadInput: always.
+        """
+        raise BadInput(f"{message}; see {self.prog} --help")
+
+
+class Unstored(argparse.Action):
+    """An option that is for `mtd.utils.output`, and none of the command's own arguments."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        nothing = argparse.SUPPRESS
+        super().__init__(option_strings, nothing, nargs=0, default=nothing, help=help)
+
+    def __call__(self, *given: object, **named: object) -> None:
+        """Do nothing."""
 
 
 def command(module: str) -> str:
@@ -48,33 +69,57 @@ def run(main: Callable[[], None]) -> NoReturn:
     """Run a command and exit: 0 done, 1 failed, 2 bad input, 3 partly done, 130 interrupted.
 
     `BadInput`, `Failed`, `Partial` and errors of the file system become one line on stderr; any
-    other exception is a defect of the program and keeps its traceback.
+    other exception is a defect of the program and keeps its traceback. With `--json` stdout holds
+    one object, however the command ends.
     """
+    if output.wanted():
+        output.begin()
+    try:
+        code, error = outcome(main)
+    except BaseException as defect:
+        output.end(FAILED, f"a defect of the program: {type(defect).__name__}: {defect}")
+        raise
+    try:
+        output.end(code, error)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        code = nobody_reads()
+    leave(code)
+
+
+def outcome(main: Callable[[], None]) -> tuple[int, str | None]:
+    """Run a command: its exit status, and its error, which is printed as one line on stderr."""
     try:
         main()
         sys.stdout.flush()
     except SystemExit as left:
-        leave(left.code if isinstance(left.code, int) else int(left.code is not None))
+        return left.code if isinstance(left.code, int) else int(left.code is not None), None
     except BadInput as error:
-        print(f"error: {temporary.named(str(error))}", file=sys.stderr)
-        leave(BAD_INPUT)
+        return BAD_INPUT, said("error", temporary.named(str(error)))
     except Failed as error:
-        print(f"failed: {error}", file=sys.stderr)
-        leave(FAILED)
+        return FAILED, said("failed", str(error))
     except Partial as error:
-        print(f"failed: {error}", file=sys.stderr)
-        leave(PARTIAL)
+        return PARTIAL, said("failed", str(error))
     except KeyboardInterrupt as error:
-        print(f"interrupted{': ' if str(error) else ''}{error}", file=sys.stderr)
-        leave(INTERRUPTED)
+        return INTERRUPTED, said("interrupted", str(error))
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        leave(FAILED)
+        return nobody_reads(), None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
-        leave(BAD_INPUT)
-    leave(OK)
+        return BAD_INPUT, said("error", f"{where}{error.strerror or error}")
+    return OK, None
+
+
+def said(what: str, error: str) -> str:
+    """Print why a command ended, on stderr; the reason alone."""
+    print(f"{what}{': ' if error else ''}{error}", file=sys.stderr)
+    return error or what
+
+
+def nobody_reads() -> int:
+    """The exit status of a command whose stdout was closed, as by `head`."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return FAILED
 
 
 def leave(code: int) -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from mtd.utils import temporary
+from mtd.utils import output, temporary
 
 
 def plural(count: int, noun: str, ending: str = "s") -> str:
@@ -27,12 +27,12 @@ def verb(count: int, one: str, many: str) -> str:
 
 
 def waiting(text: str, *, quiet: bool = False) -> None:
-    """Say at a terminal, before what takes seconds, that the command is at work; see `note`.
+    """Say at a terminal, before what takes seconds, that the command is at work.
 
     Of several processes, only the first one says it.
     """
-    if sys.stderr.isatty() and os.environ.get("RANK", "0") == "0":
-        note(text, quiet=quiet)
+    if sys.stderr.isatty() and os.environ.get("RANK", "0") == "0" and not quiet:
+        print(text, file=sys.stderr)
 
 
 def note(text: str, *, quiet: bool = False) -> None:
@@ -42,5 +42,7 @@ def note(text: str, *, quiet: bool = False) -> None:
         text: one line, or several.
         quiet: `--quiet` was given, or another process speaks.
     """
+    text = temporary.named(text)
+    output.message(text)
     if not quiet:
-        print(temporary.named(text), file=sys.stderr)
+        print(text, file=sys.stderr)

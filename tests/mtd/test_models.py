@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -52,6 +53,13 @@ def table(text: str) -> dict[str, str]:
     return {row[:column].strip(): row[column:] for row in rows}
 
 
+def model(out: str) -> dict[str, Any]:
+    """The one model of what `--json` prints."""
+    (one,) = json.loads(out)["results"]["models"]
+    assert isinstance(one, dict)
+    return one
+
+
 def test_all_that_is_known(in_process: Call) -> None:
     code, out, err = in_process(main)
     assert (code, err) == (0, "")
@@ -66,7 +74,7 @@ def test_all_that_is_known(in_process: Call) -> None:
 
 def test_all_that_is_known_as_json(in_process: Call) -> None:
     code, out, _ = in_process(main, "--json")
-    found = json.loads(out)
+    found = json.loads(out)["results"]
     assert code == 0 and out.count("\n") == 1
     names = [row["name"] for row in found["architectures"] + found["of_other_packages"]]
     assert names == list(registry.architectures())
@@ -114,7 +122,7 @@ def test_the_bundled_pair(in_process: Call) -> None:
     assert masked["command"].startswith("python -m mtd.train")
     _, out, _ = in_process(main, "masked.pth", *given, "--json")
     one = {"parameter_tensors": 1, "parameters": 1, "training": {"steps": 1}}
-    said = table("\n".join(lines(json.loads(out) | one)))
+    said = table("\n".join(lines(model(out) | one)))
     assert (said["parameters"], said["training"]) == ("1 in 1 tensor", "1 step")
 
 
@@ -135,8 +143,8 @@ def test_the_self_test(in_process: Call, tmp_path: Path) -> None:
     # on request not
     given = ("baseline.pth", "--size", "16", "--no-self-test")
     assert "self-test" not in table(in_process(main, *given)[1])
-    assert "self_test" not in json.loads(in_process(main, *given, "--json")[1])
-    found = json.loads(in_process(main, *given[:-1], "--json")[1])["self_test"]
+    assert "self_test" not in model(in_process(main, *given, "--json")[1])
+    found = model(in_process(main, *given[:-1], "--json")[1])["self_test"]
     assert found["images"] == ["astronaut", "chelsea", "coffee", "rocket"] and not found["warning"]
     assert [c["psnr"] for c in found["choices"] if c["chosen"]] == [found["denoised"]]
     assert len(found["choices"]) == 16 and round(found["noisy"], 2) == 25.04
@@ -147,10 +155,10 @@ def test_the_self_test(in_process: Call, tmp_path: Path) -> None:
 
 def test_mask_options(in_process: Call) -> None:
     given = ("masked.pth", "--size", "16", "--json", "--no-self-test")
-    one = json.loads(in_process(main, *given)[1])
-    off = json.loads(in_process(main, *given, "--attention-mask", "off")[1])
+    one = model(in_process(main, *given)[1])
+    off = model(in_process(main, *given, "--attention-mask", "off")[1])
     assert one["attention_mask_drawn"] and not off["attention_mask_drawn"]
-    three = json.loads(in_process(main, *given, "--mask-samples", "3", "--seed", "5")[1])
+    three = model(in_process(main, *given, "--mask-samples", "3", "--seed", "5")[1])
     assert three["macs_per_pixel"] == 3 * one["macs_per_pixel"]
 
 
@@ -173,7 +181,7 @@ def test_a_network_of_one_s_own(
     assert told["value range"] == "0 to 255" and told["channel order"] == "BGR"
     assert told["default layers"] == "2: a … b"
     assert told["container"].startswith("none") and "training" not in told
-    (values,) = map(json.loads, in_process(main, path, *made, "--json")[1].splitlines())
+    values = model(in_process(main, path, *made, "--json")[1])
     assert values["arguments"] == {"width": 5} and len(values["factory_sha256"]) == 64
     code, _, err = in_process(main, *made)
     assert code == 2 and err.count("\n") == 1 and "FILE" in err
@@ -197,8 +205,10 @@ def test_a_file_that_is_unknown_and_the_others(in_process: Call, tmp_path: Path)
     assert unknown.startswith("error: ") and "odd.pth: no network known here" in unknown
     assert "nearest: " in unknown and "none.pth: no such file" in missing
     code, out, _ = in_process(main, *paths, "--size", "8", "--json")
-    told = [json.loads(line)["architecture"] for line in out.splitlines()]
-    assert code == 2 and told == ["DnCNN", "SwinIR"]
+    found = json.loads(out)
+    assert code == 2 and found["status"] == "bad_input" and found["exit_code"] == 2
+    assert [one["architecture"] for one in found["results"]["models"]] == ["DnCNN", "SwinIR"]
+    assert "odd.pth: no network known here" in found["error"] and "none.pth" in found["error"]
 
 
 def test_noise_conditional_networks(in_process: Call, tmp_path: Path) -> None:

@@ -8,14 +8,17 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+import pandas as pd
 import pytest
 
 from analysis.attribution import integrated_gradients
+from analysis.commands import printed
 from analysis.commands.command import run_arguments
 from analysis.engine import run as engine_run
 from analysis.engine.cache import ActivationCache
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
+from tests.helpers.json_output import strict
 from tests.helpers.networks import TINY, tiny_network
 from tests.helpers.processes import fresh, two_processes
 from tests.helpers.run_folders import contents
@@ -91,7 +94,7 @@ def test_help_is_instant_and_has_examples(command, tmp_path):
 
 
 @pytest.mark.parametrize("name", ANALYSES)
-def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch, name):
+def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch, in_process, name):
     module, given = import_module(f"analysis.{name}.command"), arguments(name)
     where, what = (engine_run, "run_network")
     if name == "attribution":
@@ -121,8 +124,29 @@ def test_an_interrupted_run_ends_with_the_same_files(folder, monkeypatch, name):
     assert whole + 1 <= calls <= whole + 1 + again
     assert contents(folder / "cut") == reference
     before = calls
-    start(module, *given, "--output-dir", "cut", "--resume")
+    again = (*given, "--output-dir", "cut", "--resume", "--json")
+    code, out, err = in_process(module.main, *again)  # of a finished run: printed again
     assert calls == before and contents(folder / "cut") == reference
+    check_object(out, folder / "cut", f"analysis.{name}", list(again))
+    assert code == 0, err
+
+
+def check_object(out: str, run: Path, command: str, arguments: list[str]) -> None:
+    """Check the object that `--json` prints of a finished run."""
+    found = strict(out)
+    assert found["command"] == command and found["arguments"] == arguments
+    assert (found["status"], found["exit_code"], found["error"]) == ("done", 0, None)
+    assert found["run"] == "cut" and found["sentences"]
+    there = {path for path in run.rglob("*") if path.is_file()}
+    assert {run.parent / name for name in found["files"]} == there
+    for name, table in found["results"].items():
+        frame = pd.read_csv(run.parent / table["file"])
+        assert len(frame) == table["rows"] > 0 and Path(table["file"]).name.startswith(name)
+        few = table["rows"] <= printed.MOST_ROWS
+        assert (table["records"] is not None) == few
+        if few:
+            assert [list(row) for row in table["records"]] == [list(frame)] * len(frame)
+    assert any(table["records"] for table in found["results"].values())
 
 
 @pytest.mark.parametrize(

@@ -23,12 +23,13 @@ from analysis.pages import fingerprint, notebooks
 from analysis.pages.attachments import attached
 from analysis.report import folders as report_folders
 from analysis.report import publish, verify
-from analysis.report.command import parse, run_arguments
+from analysis.report.command import main, parse, run_arguments
 from analysis.report.requests import arguments, from_json, to_json
 from analysis.report.sections import headings
 from analysis.report.settings import FORMATS, ReportOptions
 from mtd.utils.errors import BadInput, Failed
 from tests.helpers.figures import leave_unrendered
+from tests.helpers.json_output import strict
 
 pytestmark = pytest.mark.usefixtures("forked_kernels")  # but for the kernel of `made`
 
@@ -203,7 +204,7 @@ def test_a_notebook_that_fails_publishes_nothing(there, monkeypatch):
     assert not list((there / "out").glob("report.html"))
 
 
-def test_numbers_that_are_right_are_confirmed(there, capsys):
+def test_numbers_that_are_right_are_confirmed(there, capsys, in_process):
     page = "out/report.html"
     run_arguments(["--verify", page, "--share", "0.2", "--verify-seed", "3", "--quiet"])
     out = capsys.readouterr().out
@@ -226,6 +227,10 @@ def test_numbers_that_are_right_are_confirmed(there, capsys):
     assert left == "not" and lines[-1] == f"not recomputed: {tables}"
     assert few == [name for name in told if name.startswith(("srga", "sensitivity"))]
     assert "0.1% of each table" in out
+    found = strict(in_process(main, *again, "--json")[1])
+    checks = found["results"]["checks"]
+    assert [check["table"] for check in checks] == few and not any(c["wrong"] for c in checks)
+    assert found["results"]["seed"] == 3 and found["status"] == "done"
 
 
 def test_sections_that_are_named_alone_are_computed_and_verified(pair, monkeypatch, capsys):

@@ -11,6 +11,7 @@ from mtd import train
 from mtd.training import config as training_config
 from mtd.training import sweep
 from mtd.utils.errors import BadInput
+from tests.helpers.json_output import strict
 from tests.helpers.training import SMALL
 
 CELLS = """
@@ -127,6 +128,9 @@ def test_cells_are_checked_before_any_is_begun_and_trained_in_turn(
     assert code == 0 and pd.read_csv("b" / one.relative_to("runs/train-a")).loss.equals(before.loss)
     code, out, _ = in_process(train.main, *given, "--cell", "2", "--list")
     assert code == 0 and out == "2\truns/train-a/attention_percent=75,seed=3\n"
+    found = strict(in_process(train.main, *given, "--cell", "2", "--list", "--json")[1])
+    cell = {"number": 2, "folder": "runs/train-a/attention_percent=75,seed=3"}
+    assert found["results"] == {"cells": [cell]}
     code, _, err = in_process(train.main, *given, "--cell", "")
     assert code == 2 and "--cell : expected 0 to 2" in err
     code, _, err = in_process(train.main, "small.toml", "--list")
@@ -147,6 +151,13 @@ def test_after_a_cell_that_fails_the_others_are_trained(
     assert code == 3 and "1 of 2 cells were not trained: crop=999" in err
     assert "cell crop=999: 5 images are all smaller than the crop" in err
     assert out == "runs/train-a/crop=16/model.pth\n"
+    code, out, _ = in_process(train.main, *given, "--quiet", "--resume", "--json")
+    found = strict(out)
+    assert (code, found["status"], found["run"]) == (3, "partial", None)
+    first, second = found["results"]["runs"]
+    assert "smaller than the crop" in first["error"]
+    done = {"folder": "runs/train-a/crop=16", "finished": True}
+    assert second == done | {"model": "runs/train-a/crop=16/model.pth", "error": None}
     code, _, err = in_process(train.main, *given, "--quiet", "--set", "data.crop=999")
     assert code == 2 and "no cell could be trained" in err
 

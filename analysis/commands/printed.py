@@ -1,0 +1,59 @@
+"""What a command prints of a finished run folder: its text, or its parts for `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.commands.run_folder import read_manifest, read_tables
+from analysis.engine.cache import FOLDER
+from analysis.text.markdown import plain
+from mtd.utils import output
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from analysis.commands.analysis import Analysis
+
+MOST_ROWS = 1000
+"""Rows of the longest table that is printed; of a longer one, its file is named."""
+
+
+def show(path: Path, analysis: Analysis, text: str) -> None:
+    """Print the text of a finished run; with `--json` its tables, sentences and files."""
+    parts: dict[str, Any] = {}
+    if output.collecting():
+        frames, manifest = read_tables(path, analysis.all_table_names), read_manifest(path)
+        parts = {
+            "run": path,
+            "results": tables(path, frames),
+            "sentences": [plain(one) for one in analysis.all_sentences(frames, manifest)],
+            "files": files(path),
+        }
+    output.show(f"{text}\n\nwritten to {path}", **parts)
+
+
+def tables(path: Path, frames: Mapping[str, pd.DataFrame], most: int = MOST_ROWS) -> dict[str, Any]:
+    """Tables of a run folder for `--json`: file, number of rows, and the rows if they are few.
+
+    Args:
+        path: of the run folder.
+        frames: tables by file name without ending.
+        most: rows of the longest table whose rows are given; those of others are null.
+    """
+    return {
+        name: {
+            "file": str(next(iter(path.glob(f"{name}.csv*")))),
+            "rows": len(frame),
+            "records": frame.to_dict("records") if len(frame) <= most else None,
+        }
+        for name, frame in frames.items()
+    }
+
+
+def files(path: Path, without: Sequence[str] = (FOLDER,)) -> Iterator[Path]:
+    """All files of a folder in order of their names, but for those of some folders in it."""
+    for file in sorted(path.rglob("*")):
+        if file.is_file() and not set(file.relative_to(path).parts) & set(without):
+            yield file

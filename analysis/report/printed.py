@@ -1,0 +1,35 @@
+"""What the command prints of a finished report: its pages, or its parts for `--json`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from analysis.commands import printed
+from analysis.commands.run_folder import read_tables
+from analysis.report import reading
+from analysis.text.markdown import plain
+from mtd.utils import output
+
+
+def show(folder: Path, pages: Iterable[Path]) -> None:
+    """Print where the pages of a report are; with `--json` its tables, sentences and files."""
+    text = "\n".join(f"written to {path}" for path in pages)
+    output.show(text, **(parts(folder) if output.collecting() else {}))
+
+
+def parts(folder: Path) -> dict[str, Any]:
+    """The rows of the leaderboard, the names of other tables, and the sections' main sentences."""
+    results = printed.tables(folder, read_tables(folder, [Path(reading.LEADERBOARD).stem]))
+    sentences: list[str] = []
+    for name in reading.sections(folder):
+        own = printed.tables(folder / name, read_tables(folder / name, ()), most=0)
+        results |= {f"{name}/{table}": about for table, about in own.items()}
+        sentences += map(plain, reading.main_sentences(folder / name, name))
+    return {
+        "run": folder,
+        "results": results,
+        "sentences": sentences,
+        "files": printed.files(folder),
+    }
