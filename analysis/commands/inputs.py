@@ -225,6 +225,7 @@ def gather(
     """The inputs that settings name, cut from given photographs; see `load_inputs`."""
     from analysis.engine.forward import ForwardSettings
     from mtd.data.recorded_noise import Recorded
+    from mtd.noise.drawing import Drawing
     from mtd.utils.device import resolve_device
 
     noises = parse_noises(settings.specs, settings.page)
@@ -238,7 +239,7 @@ def gather(
     crops = list({crop.digest: crop for crop in reversed(cut)}.values())[::-1]
     forward = ForwardSettings(
         settings.seed,
-        settings.quantize,
+        Drawing.stored(settings.quantize),
         settings.mask_draws,
         resolved,
         settings.autocast,

@@ -10,7 +10,6 @@ import pandas as pd
 
 from analysis.text.matched_noises import NAME, SIGMA
 from mtd.data.crops import place, to_tensor
-from mtd.noise.base import stream_of
 from mtd.noise.matched import MatchedGaussian
 from mtd.utils.distributed import SINGLE_PROCESS
 
@@ -57,8 +56,8 @@ def row(noise: str, about: Mapping[str, Any], sigma: Tensor) -> dict[str, Any]:
 
 
 def _row(noise: MatchedGaussian, crop: Crop, how: ForwardSettings) -> dict[str, Any]:
-    image, stream = to_tensor([crop.pixels]), stream_of(crop.digest, how.seed)
-    return row(noise.spec, place(crop), noise.noisy_image(image, stream, how.quantize).sigma)
+    made = how.drawing.noisy_images(noise, to_tensor([crop.pixels]), [crop.digest], how.seed)
+    return row(noise.spec, place(crop), made.sigma)
 
 
 def levels(inputs: RunInputs) -> dict[str, tuple[float, float]]:

@@ -96,6 +96,26 @@ def said_by(source: Mapping[str, Any]) -> str | None:
     return said if isinstance(said, str) else None
 
 
+ASSUMED = "in_distribution_assumed"
+"""The entry of a manifest that says for which models a suite's noises were taken."""
+
+
+def assumed(
+    models: Mapping[str, Denoiser],
+    given: Sequence[str],
+    specs: Sequence[str],
+    otherwise: Sequence[str],
+) -> list[str]:
+    """The models of which nothing is known, so that a suite's noises count as trained on.
+
+    For the arguments see `of_models`.
+    """
+    if not otherwise:
+        return []
+    known = statements(models, given, specs)
+    return [name for name, (texts, said) in known.items() if not texts and said is None]
+
+
 GIVEN = "in_distribution_given"
 """The entry of a manifest that says of which models `--in-distribution` was used."""
 

@@ -79,7 +79,7 @@ def key_of(inputs: RunInputs, view: View, crops: Sequence[Crop]) -> dict[str, An
     how = inputs.forward
     return {
         "model": [view.model, how.identity.get(view.model)],
-        "noise": [view.noise, recorded, how.seed, how.quantize],
+        "noise": [view.noise, recorded, how.seed, how.drawing.key],
         "masks": [how.pairing, how.input_mask] if how.input_mask else how.pairing,
         "run": torch.device(how.device).type,
         "crops": [crop.digest for crop in crops],

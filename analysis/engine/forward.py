@@ -19,7 +19,8 @@ from mtd.data.recorded_noise import Recorded
 from mtd.inference.forward import MEMORY, denoise
 from mtd.inference.tiling import Tile
 from mtd.masking import keyed_input_mask
-from mtd.noise.base import Noise, NoisyImages, mean_square, noisy_images
+from mtd.noise.base import Noise, NoisyImages, mean_square
+from mtd.noise.drawing import STORED, Drawing
 
 Pairing = Literal["shared", "independent"]
 Autocast = Literal["off", "bf16", "fp16"]
@@ -34,7 +35,7 @@ class ForwardSettings:
 
     Attributes:
         seed: of the noise.
-        quantize: clip and round noisy images to 8 bits.
+        drawing: how noisy images are drawn and stored; by default in 8 bits.
         pairing: whether a crop has the same attention masks under every noise (`shared`), or
             different ones (`independent`).
         device: of the networks.
@@ -49,7 +50,7 @@ class ForwardSettings:
     """
 
     seed: int = 0
-    quantize: bool = True
+    drawing: Drawing = STORED
     pairing: Pairing = "shared"
     device: torch.device | str = "cpu"
     autocast: Autocast = "off"
@@ -68,9 +69,7 @@ def make_noisy_batch(
         recorded = data_crops.to_tensor([noise.cut(crop) for crop in batch.crops])
         made = NoisyImages(recorded, clean, mean_square(recorded, clean).sqrt())
     else:
-        made = noisy_images(
-            noise, clean, batch.digests, seed=settings.seed, quantize=settings.quantize
-        )
+        made = settings.drawing.noisy_images(noise, clean, batch.digests, settings.seed)
     level = made.sigma.float()
     return NoisyBatch(batch, noise, made.noisy.to(settings.device), made.target, level)
 

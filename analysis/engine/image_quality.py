@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -12,25 +11,13 @@ from torch import Tensor
 
 from analysis.engine.cache import CachedActivations
 from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, Observer, View
+from analysis.engine.protocol import Protocol
 from mtd.data.crops import Crop, busiest, place
 from mtd.metrics import Metric, psnr_ssim
 from mtd.metrics.lpips import LPIPS, SMALLEST
-from mtd.metrics.psnr_ssim import Channel
+from mtd.metrics.psnr_ssim import Quantize
 
 WINDOW = "window"
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How images are compared: `border` pixels left out at every side, all channels or luma."""
-
-    name: str = "default"
-    border: int = 0
-    channel: Channel = "rgb"
-
-
-PROTOCOLS = {"default": Protocol(), "paper": Protocol("paper", border=1)}
-"""The default compares whole images; the paper's script for its own networks leaves out 1 pixel."""
 
 COLUMNS = (
     *("model", "noise", "kind", "level", "image", "scene"),
@@ -52,7 +39,8 @@ class ImageQuality(Observer):
 
     Args:
         models: names of the networks.
-        protocol: see `Protocol`; LPIPS and further metrics are always of the whole RGB image.
+        protocol: how outputs are scored; LPIPS and further metrics are always of the whole RGB
+            image, and further ones round as they do by default.
         perceptual: LPIPS, or None if it is not available.
         window: side of the squares for strips.
         further: metrics beside PSNR, SSIM and LPIPS, such as those of other packages.
@@ -82,6 +70,7 @@ class ImageQuality(Observer):
         return {
             "border": self.protocol.border,
             "channel": self.protocol.channel,
+            **({} if self.protocol.round_output else {"round_output": False}),
             "lpips": self.perceptual.sha256 if self.perceptual else None,
             "window": self.window,
             "further": [metric.name for metric in self.further],
@@ -90,12 +79,14 @@ class ImageQuality(Observer):
     def extract(self, layer: str, value: Tensor, noisy: NoisyBatch) -> dict[str, Tensor]:
         """(images,) float64 by metric, and the squares (images, 3, side, side) in 8 bits."""
         target, size = noisy.target, min(noisy.batch.size)
-        value, border, channel = value.detach().cpu(), self.protocol.border, self.protocol.channel
-        metrics = {"psnr": psnr_ssim.psnr(value, target, border, channel)}
+        value, border = value.detach().cpu(), self.protocol.border
+        quantize: Quantize = True if self.protocol.round_output else "clip"
+        how = border, self.protocol.channel, quantize
+        metrics = {"psnr": psnr_ssim.psnr(value, target, *how)}
         if size - 2 * border >= psnr_ssim.WINDOW:
-            metrics["ssim"] = psnr_ssim.ssim(value, target, border, channel)
+            metrics["ssim"] = psnr_ssim.ssim(value, target, *how)
         if self.perceptual and size >= SMALLEST:
-            metrics["lpips"] = self.perceptual(value, target)
+            metrics["lpips"] = self.perceptual(value, target, quantize)
         metrics |= {metric.name: metric.function(value, target) for metric in self.further}
         squares = []
         for crop, image in zip(noisy.batch.crops, value, strict=True):

@@ -193,7 +193,7 @@ def _look_up(
 def _noise_key(noise: Noise | Recorded, batch: Batch, settings: ForwardSettings) -> list[Any]:
     """Everything that decides the noisy version of a batch."""
     recorded = noise.digest(batch.crops) if isinstance(noise, Recorded) else None
-    return [noise.spec, recorded, settings.seed, settings.quantize]
+    return [noise.spec, recorded, settings.seed, settings.drawing.key]
 
 
 def _network_key(

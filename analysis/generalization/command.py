@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands import command
@@ -73,17 +72,18 @@ def batches(inputs: RunInputs, settings: GeneralizationSettings) -> list[Batch]:
 
 
 def observer(
-    inputs: RunInputs, settings: GeneralizationSettings, batches: Sequence[Batch]
+    inputs: RunInputs,
+    settings: GeneralizationSettings,
+    batches: Sequence[Batch],
 ) -> ImageQuality:
     """The observer of image quality, with every metric that is installed."""
-    from analysis.engine.image_quality import PROTOCOLS, ImageQuality
+    from analysis.engine.image_quality import ImageQuality
     from analysis.generalization.inputs import BenchmarkInputs
     from mtd.metrics import METRICS
 
     assert isinstance(inputs, BenchmarkInputs)
-    protocol = replace(PROTOCOLS[settings.protocol], channel=settings.channel)
     further = [METRICS[name] for name in METRICS if name not in ("psnr", "ssim", "lpips")]
-    return ImageQuality(list(inputs.models), protocol, inputs.perceptual, further=further)
+    return ImageQuality(list(inputs.models), inputs.protocol, inputs.perceptual, further=further)
 
 
 def manifest(

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
+from typing import Protocol as Shape
 
 from analysis.commands import matched_noises, training_noises
 from analysis.commands.inputs import RunInputs, cut_crops, gather, skipped
 from analysis.commands.job import PIXELS
 from analysis.commands.training_noises import Trained
 from analysis.engine import run as engine_run
-from analysis.engine.image_quality import PROTOCOLS
 from analysis.engine.observer import Batch
-from analysis.generalization import noise_suite, references
+from analysis.engine.protocol import Protocol
+from analysis.generalization import noise_suite, references, suite_protocol
 from analysis.generalization.references import References
 from analysis.generalization.settings import SUITE, GeneralizationSettings
 from analysis.text import noise_labels
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     from mtd.data.image_pairs import Paired
     from mtd.data.photographs import Photograph
     from mtd.noise.base import Noise
+
+
+REPORTED = "a report draws and scores by its own protocol, on its own images"
+"""How the benchmark of a report differs from its suite."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,8 @@ class BenchmarkInputs(RunInputs):
         perceptual: LPIPS, or None.
         missing: why LPIPS is not available, or "".
         references: the classical ones beside the models.
+        protocol: how noise is drawn and outputs are scored.
+        deviations: how the run differs from its suite.
     """
 
     sources: tuple[str, ...] = ()
@@ -74,6 +81,8 @@ class BenchmarkInputs(RunInputs):
     suite: Suite | None = None
     perceptual: LPIPS | None = None
     missing: str = ""
+    protocol: Protocol = field(default_factory=Protocol)
+    deviations: tuple[str, ...] = ()
 
     @property
     def trainings(self) -> dict[str, tuple[str, ...]]:
@@ -127,7 +136,9 @@ def load_inputs(
         suite = choose_suite(settings, sources)
         complete = settings.completed(suite)
         clean = sources.photographs if complete.noises else []
-        own = gather(models, complete, device, ranks, clean)
+        protocol = suite_protocol.protocol_of(suite, settings)
+        differs = suite_protocol.deviations(suite, settings, protocol) if suite else []
+        own = drawn_by(protocol, gather(models, complete, device, ranks, clean))
         paired = tuple(PairedCrops(pair, paired_crops(complete, pair)) for pair in sources.paired)
         specs = [*own.specs, *(pair.images.recorded.spec for pair in paired)]
         if not specs:
@@ -154,7 +165,19 @@ def load_inputs(
         suite=suite,
         perceptual=perceptual,
         missing=missing,
+        protocol=protocol,
+        deviations=tuple(differs),
     )
+
+
+def drawn_by(protocol: Protocol, inputs: RunInputs) -> RunInputs:
+    """Inputs whose noise is drawn and stored as a protocol says.
+
+    Raises:
+        BadInput: a noise that cannot be drawn so.
+    """
+    protocol.drawing.check(n for n in inputs.noises if not isinstance(n, Recorded))
+    return replace(inputs, forward=replace(inputs.forward, drawing=protocol.drawing))
 
 
 def extended(inputs: RunInputs, **more: Any) -> BenchmarkInputs:
@@ -305,6 +328,8 @@ def on_crops(
         beside: the classical references.
     """
     crops = [crop for batch in batches for crop in batch.crops]
+    protocol = suite_protocol.protocol_of(None, settings)
+    differs = suite is not None and (suite.test_sets or suite.protocol != protocol)
     return extended(
         with_noisy_input(settings, inputs.subset(crops=crops), beside),
         sources=settings.images,
@@ -312,6 +337,8 @@ def on_crops(
         trained=trained_on(inputs, settings, suite, inputs.specs),
         suite=suite,
         perceptual=perceptual,
+        protocol=protocol,
+        deviations=(REPORTED,) if differs else (),
     )
 
 
@@ -352,7 +379,7 @@ def trained_on(
     )
 
 
-class PerceptualSettings(Protocol):
+class PerceptualSettings(Shape):
     """Settings that say whether LPIPS is computed, and from which file."""
 
     @property
@@ -393,7 +420,7 @@ def tiled(inputs: BenchmarkInputs) -> list[str]:
 def manifest(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> dict[str, Any]:
     """What decides the results beside the settings that every analysis shares."""
     kinds = noise_labels.describe(inputs.all_noises)
-    protocol = PROTOCOLS[settings.protocol]
+    protocol = inputs.protocol
     recorded = {
         noise.spec: noise.digest(inputs.crops)
         for noise in inputs.noises
@@ -403,21 +430,35 @@ def manifest(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> dict[
         "tiled": tiled(inputs),
         "images": (list(inputs.sources) or "bundled") if inputs.noises else None,
         "suite": inputs.suite.name if inputs.suite else None,
+        "suite_version": inputs.suite.version if inputs.suite else None,
+        "deviations": list(inputs.deviations),
         "testsets": list(settings.testset),
         "notes": sorted(set(kinds.note) - {""}),
         "in_distribution": training_noises.entry(inputs.trained),
         **training_noises.given_entry(inputs.models, settings.in_distribution, inputs.specs),
+        **assumed_entry(inputs, settings),
         "recorded": {pair.images.recorded.spec: described(pair) for pair in inputs.paired}
         | recorded,
-        "protocol": settings.protocol,
+        "protocol": protocol.name,
         "border": protocol.border,
-        "channel": settings.channel,
+        "channel": protocol.channel,
+        "quantize": protocol.drawing.quantize,
+        "evaluation": protocol.entry(),
         "lpips": inputs.perceptual.sha256 if inputs.perceptual else None,
         "lpips_requested": settings.lpips,
         **references.entry(inputs.models, inputs.references),
         "tile": settings.tile,
         "memory": settings.memory,
     }
+
+
+def assumed_entry(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> dict[str, Any]:
+    """Of which models the suite says what they were trained on; empty for none."""
+    otherwise = inputs.suite.in_distribution if inputs.suite else ()
+    own = references.networks(inputs.models)
+    names = training_noises.assumed(own, settings.in_distribution, inputs.specs, otherwise)
+    about = {"models": names, "noises": list(otherwise)}
+    return {training_noises.ASSUMED: about} if names else {}
 
 
 def described(pair: PairedCrops) -> dict[str, Any]:

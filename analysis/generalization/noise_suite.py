@@ -1,20 +1,32 @@
-"""Suites: which noises, at which levels, over which crops, under one name."""
+"""Suites: which noises, on which test sets, drawn and scored how, under one name.
+
+A suite is a TOML file with the keys `KEYS`; those of the package are in the folder `suites`.
+"""
 
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from mtd.utils.errors import BadInput, nearest
+from analysis.engine.protocol import DEFAULT, DOMAINS, Protocol
+from mtd.data.test_sets import RECIPES
+from mtd.noise import specs as noise_specs
+from mtd.noise.base import Noise
+from mtd.noise.drawing import Drawing, SeedPolicy
+from mtd.utils.errors import BadInput, nearest, one_of
 
 FOLDER = Path(__file__).parent / "suites"
+
+ALIASES = {"paper": "masked"}
+"""Older names of suites."""
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A benchmark's noises and images.
+    """A benchmark's noises and images, and its small print.
 
     Attributes:
         name: of the suite.
@@ -23,6 +35,9 @@ class Suite:
         in_distribution: those that models were trained on of which nothing else is known.
         crop: side of crops; None for whole images.
         limit: number of crops or images; None for all.
+        version: raised when its numbers change their meaning.
+        test_sets: names of recipes of `mtd.data.test_sets`; without any it runs on all images.
+        protocol: how noisy images are drawn and stored, and how outputs are scored.
     """
 
     name: str
@@ -31,6 +46,9 @@ class Suite:
     in_distribution: tuple[str, ...] = ()
     crop: int | None = None
     limit: int | None = None
+    version: int = 1
+    test_sets: tuple[str, ...] = ()
+    protocol: Protocol = DEFAULT
 
 
 def names() -> list[str]:
@@ -42,42 +60,136 @@ def load(name: str) -> Suite:
     """A suite by its name, or from a TOML file.
 
     Raises:
-        BadInput: no such suite or file, damaged, unknown keys, or values of another kind.
+        BadInput: no such suite or file, damaged, unknown keys, or values that cannot be used.
     """
     path = Path(name)
     if path.suffix != ".toml":
-        if name not in names():
-            raise BadInput(f"suite {name!r}: {nearest(name, names())} A file ends in .toml")
-        path = FOLDER / f"{name}.toml"
+        known = [*names(), *ALIASES]
+        if name not in known:
+            raise BadInput(f"suite {name!r}: {nearest(name, known)} A file ends in .toml")
+        path = FOLDER / f"{ALIASES.get(name, name)}.toml"
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise BadInput(f"suite {name}: cannot be read ({error.strerror})") from None
     except ValueError as error:
         raise BadInput(f"suite {name}: not TOML ({error})") from None
-    known = [field.name for field in fields(Suite)]
     for key in values:
-        if key not in known:
-            raise BadInput(f"suite {name}: no key {key!r}; {nearest(key, known)}")
-    return Suite(**{"name": path.stem, **_checked(name, values)})
+        if key not in KEYS:
+            raise BadInput(f"suite {name}: no key {key!r}; {nearest(key, KEYS)}")
+    try:
+        return _suite({"name": path.stem} | {k: KEYS[k](k, values[k]) for k in values})
+    except BadInput as error:
+        raise BadInput(f"suite {name}: {error}") from None
 
 
-def _checked(name: str, values: dict[str, Any]) -> dict[str, Any]:
-    checked = dict(values)
-    for key in ("noises", "in_distribution"):
-        texts = values.get(key, [])
-        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
-            raise BadInput(f'suite {name}: {key} is a list of texts such as ["gaussian:15"]')
-        checked[key] = tuple(texts)
-    for key, least in (("crop", 8), ("limit", 1)):
-        value = values.get(key)
-        if value is not None and (type(value) is not int or value < least):
-            raise BadInput(
-                f"suite {name}: {key} {value!r}: expected a whole number from {least} up"
-            )
-    for key in ("name", "about"):
-        if not isinstance(values.get(key, ""), str):
-            raise BadInput(f"suite {name}: {key} is a text")
-    if not checked["noises"]:
-        raise BadInput(f"suite {name}: no noises in it")
-    return checked
+def _suite(values: dict[str, Any]) -> Suite:
+    """A suite from its checked keys.
+
+    Raises:
+        BadInput: values that do not go together.
+    """
+    quantize = values.pop("quantize_noisy", True)
+    clip = values.pop("clip_noisy", quantize)
+    if quantize and clip is not True:
+        raise BadInput(
+            "quantize_noisy = true stores noisy images in 8 bits, which clips them: leave "
+            "clip_noisy out, or set quantize_noisy = false"
+        )
+    drawing = Drawing(values.pop("seed_policy", "per_cell"), clip, quantize)
+    protocol = Protocol(
+        border=values.pop("border", 0),
+        channel=DOMAINS[values.pop("metric_domain", "rgb")],
+        round_output=values.pop("round_output", True),
+        drawing=drawing,
+    )
+    if protocol != DEFAULT:
+        protocol = Protocol(
+            values["name"], protocol.border, protocol.channel, protocol.round_output, drawing
+        )
+    suite = Suite(**values, protocol=protocol)
+    if not suite.noises and not suite.test_sets:
+        raise BadInput("no noises in it, and no test sets with noise of their own")
+    drawing.check(_parsed(suite.noises))
+    return suite
+
+
+def _parsed(texts: tuple[str, ...]) -> list[Noise]:
+    """The synthetic noises among some texts."""
+    return [noise_specs.parse(text) for text in texts if not text.startswith("folder:")]
+
+
+Check = Callable[[str, Any], Any]
+"""From a key and its value to the value as it is kept; raises `BadInput`."""
+
+
+def _text(key: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise BadInput(f"{key} is a text")
+    return value
+
+
+def _texts(key: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        example = '["kodak24"]' if key == "test_sets" else '["gaussian:15"]'
+        raise BadInput(f"{key} is a list of texts such as {example}")
+    return tuple(value)
+
+
+def _test_sets(key: str, value: Any) -> tuple[str, ...]:
+    texts = _texts(key, value)
+    for text in texts:
+        one_of("test set", text, RECIPES)
+    return texts
+
+
+def _whole(least: int) -> Check:
+    def check(key: str, value: Any) -> int:
+        if type(value) is not int or value < least:
+            raise BadInput(f"{key} {value!r}: expected a whole number from {least} up")
+        return value
+
+    return check
+
+
+def _flag(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise BadInput(f"{key} {value!r}: expected true or false")
+    return value
+
+
+def _word(*known: str) -> Check:
+    def check(key: str, value: Any) -> str:
+        one_of(key, value, known)
+        return str(value)
+
+    return check
+
+
+def _clip(key: str, value: Any) -> bool | tuple[str, ...]:
+    if isinstance(value, bool):
+        return value
+    if not isinstance(value, list):
+        raise BadInput(f'{key} {value!r}: expected true, false or a list such as ["poisson"]')
+    for kind in value:
+        one_of(f"{key}: kind of noise", kind, noise_specs.kinds())
+    return tuple(value)
+
+
+KEYS: dict[str, Check] = {
+    "name": _text,
+    "about": _text,
+    "version": _whole(1),
+    "noises": _texts,
+    "in_distribution": _texts,
+    "test_sets": _test_sets,
+    "crop": _whole(8),
+    "limit": _whole(1),
+    "seed_policy": _word(*get_args(SeedPolicy)),
+    "clip_noisy": _clip,
+    "quantize_noisy": _flag,
+    "round_output": _flag,
+    "border": _whole(0),
+    "metric_domain": _word(*DOMAINS),
+}
+"""The keys of a suite's file, and what each may be."""

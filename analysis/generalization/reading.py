@@ -352,7 +352,14 @@ def training(frames: Frames, manifest: Manifest) -> list[str]:
     models = [name for name in manifest["models"] if name not in manifest.get("references", {})]
     trained = training_noises.from_entry(manifest["in_distribution"], models)
     overruled = training_noises.overruled(manifest.get(training_noises.GIVEN, {}))
-    return [*overruled, *training_noises.notes(trained, noises)]
+    text = [*overruled, *training_noises.notes(trained, noises)]
+    if about := manifest.get(training_noises.ASSUMED):
+        text.append(
+            f"{codes(about['models'])}: taken to be trained on {codes(about['noises'])}, as the "
+            f"suite prescribes; nothing else is known. `{training_noises.OPTION} MODEL=SPEC` "
+            "states it."
+        )
+    return text
 
 
 def noise_levels(manifest: Manifest) -> list[str]:

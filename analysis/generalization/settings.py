@@ -57,7 +57,8 @@ class GeneralizationSettings(Settings):
         limit: number of crops or images; None for the suite's, or as many as there are.
         noises: specifications of noises. Beside a suite they are added to its own; without any,
             the noises are those of the suite `quick`.
-        suite: noises, levels and crops under one name, or a TOML file; see `noise_suite`.
+        suite: noises, test sets, crops and protocol under one name, or a TOML file; see
+            `noise_suite`.
         in_distribution: noises that the models, or a model, were trained on, as
             `[MODEL=]SPEC[..SPEC]`; none for what each checkpoint says; see
             `analysis.commands.training_noises`.
@@ -66,8 +67,9 @@ class GeneralizationSettings(Settings):
             `NAME=`, the name of the noise.
         tone_map: for paired images in linear EXR files: `srgb`, `gamma2.2`, `reinhard`; None for
             `srgb`.
-        protocol: `default` compares whole images, `paper` leaves out 1 pixel at every side.
-        channel: of PSNR and SSIM, `rgb` or luma, `y`.
+        protocol: `default` compares whole images, `paper` leaves out 1 pixel at every side; None
+            for what the suite says, or `default`.
+        channel: of PSNR and SSIM, `rgb` or luma, `y`; None for the suite's, or `rgb`.
         lpips: compute LPIPS as well.
         lpips_weights: file of the AlexNet backbone of LPIPS; None for torchvision's.
         references: score a blur, a median and each model's own fixed filter beside the models; see
@@ -89,8 +91,8 @@ class GeneralizationSettings(Settings):
     noises: tuple[str, ...] | None = noises_option(None, "the suite's")
     suite: str | None = option(
         None,
-        "noises, levels and crops under one name: quick (64 crops of 128), paper, or a .toml "
-        "file; --noise adds to a suite that is given, and replaces the default one",
+        "noises, test sets and protocol under one name, or a .toml file; list shows all; --noise "
+        "adds to a suite that is given, and replaces the default one",
         metavar="NAME",
         shown=SUITE,
     )
@@ -115,10 +117,14 @@ class GeneralizationSettings(Settings):
         metavar="NAME",
         shown="srgb",
     )
-    protocol: Literal["default", "paper"] = option(
-        "default", "whole images, or with 1 pixel left out at every side as in the paper"
+    protocol: Literal["default", "paper"] | None = option(
+        None,
+        "whole images, or with 1 pixel left out at every side as in the paper",
+        shown="the suite's; else default",
     )
-    channel: Literal["rgb", "y"] = option("rgb", "of PSNR and SSIM")
+    channel: Literal["rgb", "y"] | None = option(
+        None, "of PSNR and SSIM: rgb, or y, luma", shown="the suite's; else rgb"
+    )
     lpips: bool = option(True, "leave LPIPS out", flag="--no-lpips")
     lpips_weights: str | None = option(
         None, "AlexNet backbone of LPIPS", metavar="FILE", shown="torchvision's"

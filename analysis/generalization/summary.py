@@ -222,15 +222,38 @@ def photographs(noises: pd.DataFrame) -> int:
 
 def heading(results: pd.DataFrame, manifest: Manifest) -> str:
     """What was measured on what, and how."""
-    suite = f"suite {manifest['suite']}; " if manifest["suite"] else ""
+    suite = f"suite {named(manifest)}; " if manifest["suite"] else ""
     pixels = plural(manifest["border"], "pixel")
     border = f"{pixels} left out at every side, " if manifest["border"] else ""
-    quantized = "8 bits" if manifest["quantize"] else UNQUANTIZED
+    differs = manifest.get("deviations")
     return (
         f"{suite}{measured(results, manifest)}\n"
-        f"protocol {manifest['protocol']}: {border}{manifest['channel'].upper()}, {quantized}; "
+        f"protocol {manifest['protocol']}: {border}{manifest['channel'].upper()}, "
+        f"{stored(manifest)}; "
         f"in distribution: {training_noises.in_words(manifest['in_distribution'])}"
+        + (f"\nthis run deviates from its suite: {'; '.join(differs)}" if differs else "")
     )
+
+
+def named(manifest: Manifest) -> str:
+    """A run's suite, with its version if that is not the first."""
+    version = manifest.get("suite_version") or 1
+    return f"{manifest['suite']}, version {version}" if version > 1 else str(manifest["suite"])
+
+
+def stored(manifest: Manifest) -> str:
+    """How noisy images are drawn and stored, and how outputs are rounded."""
+    how = manifest.get("evaluation", {})
+    clip, rounds = how.get("clip_noisy"), how.get("round_output", True)
+    legacy = how.get("seed_policy") == "legacy_per_image"
+    if rounds and not legacy and clip in (None, manifest["quantize"]):
+        return "8 bits" if manifest["quantize"] else UNQUANTIZED
+    clipped = {True: "clipped, not rounded", False: "neither clipped nor rounded"}
+    kinds = f"clipped under {', '.join(clip)} alone, not rounded" if isinstance(clip, list) else ""
+    noisy = "in 8 bits" if manifest["quantize"] else kinds or clipped[bool(clip)]
+    stream = ", drawn from NumPy's legacy stream anew for each image" if legacy else ""
+    outputs = "scored in 8 bits" if rounds else "clipped, not rounded"
+    return f"noisy images {noisy}{stream}; outputs {outputs}"
 
 
 def scores(frame: pd.DataFrame, metric: str) -> str:

@@ -84,7 +84,7 @@ def identified(results: pd.DataFrame, inputs: RunInputs) -> pd.DataFrame:
         checkpoint=results.model.map(digests),
         masks=results.model.map(masks),
         seed=inputs.forward.seed,
-        quantize=inputs.forward.quantize,
+        quantize=inputs.forward.drawing.quantize,
         is_reference=results.model.isin(references.names(inputs.models)),
     )
 

@@ -77,6 +77,11 @@ def noises_of(settings: ReportSettings) -> Noises:
     if settings.noises and not settings.suite:
         return Noises(features, features, None)
     suite = noise_suite.load(settings.suite or "quick")
+    if not suite.noises:
+        raise BadInput(
+            f"suite {suite.name}: its noise is in its test sets; run python -m "
+            f"analysis.generalization --suite {suite.name}"
+        )
     named = (canonical(spec) for spec in suite.noises)
     benchmark = tuple(dict.fromkeys((features[0], *named)))
     return Noises(features, benchmark, suite)

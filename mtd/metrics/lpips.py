@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mtd.metrics.psnr_ssim import levels
+from mtd.metrics.psnr_ssim import Quantize, levels
 from mtd.utils.errors import BadInput
 
 BACKBONE = "alexnet-owt-7be5be79.pth"
@@ -68,13 +68,13 @@ class LPIPS:
         self.network = build(backbone).to(self.device)
 
     @torch.no_grad()
-    def __call__(self, output: Tensor, target: Tensor, quantize: bool = True) -> Tensor:
+    def __call__(self, output: Tensor, target: Tensor, quantize: Quantize = True) -> Tensor:
         """LPIPS of each image.
 
         Args:
             output: (B, 3, H, W) RGB in [0, 1], H and W at least 31.
             target: the same shape.
-            quantize: clip and round both to 8 bits first.
+            quantize: clip and round both to 8 bits first; "clip" does not round.
 
         Returns:
             (B,) float64 on the CPU.

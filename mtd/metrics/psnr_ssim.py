@@ -1,8 +1,8 @@
 """PSNR and SSIM of denoised images, with the conventions of denoising papers.
 
 Images are (B, C, H, W) in [0, 1]. They are clipped and rounded to 8 bits first, like stored images;
-`quantize=False` omits both. Each function returns one float64 value per image; the value of a test
-set is the mean over its images. LPIPS is in `mtd.metrics.lpips`.
+`quantize="clip"` omits the rounding, `quantize=False` both. Each function returns one float64 value
+per image; the value of a test set is the mean over its images. LPIPS is in `mtd.metrics.lpips`.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from mtd.utils.errors import one_of
 
 Channel = Literal["rgb", "y"]
 
+Quantize = bool | Literal["clip"]
+"""Whether images are clipped and rounded to 8 bits before they are compared; or only clipped."""
+
 LUMA = (65.481, 128.553, 24.966)
 """Weights of R, G, B in [0, 1] in the luma of BT.601, which lies in 16 to 235."""
 
@@ -28,7 +31,7 @@ def psnr(
     target: Tensor,
     border: int = 0,
     channel: Channel = "rgb",
-    quantize: bool = True,
+    quantize: Quantize = True,
 ) -> Tensor:
     """Peak signal-to-noise ratio, 10 log₁₀(255² / MSE) in dB, of each image.
 
@@ -40,7 +43,7 @@ def psnr(
         border: pixels omitted at every side.
         channel: `rgb`, all channels; or `y`, the BT.601 luma of RGB (16 to 235, not rounded, peak
             255).
-        quantize: clip and round both to 8 bits first.
+        quantize: clip and round both to 8 bits first; "clip" does not round.
 
     Returns:
         (B,) float64 on the CPU, in dB; infinite where the images are equal, NaN where one is not
@@ -62,7 +65,7 @@ def ssim(
     target: Tensor,
     border: int = 0,
     channel: Channel = "rgb",
-    quantize: bool = True,
+    quantize: Quantize = True,
 ) -> Tensor:
     """Structural similarity of each image, mean over its pixels and channels.
 
@@ -77,7 +80,7 @@ def ssim(
         target: the same shape.
         border: pixels omitted at every side.
         channel: see `psnr`.
-        quantize: clip and round both to 8 bits first.
+        quantize: clip and round both to 8 bits first; "clip" does not round.
 
     Returns:
         (B,) float64 on the CPU, at most 1; 1 where the images are equal.
@@ -113,7 +116,7 @@ def ssim(
 
 
 def prepared(
-    output: Tensor, target: Tensor, border: int, channel: Channel, quantize: bool
+    output: Tensor, target: Tensor, border: int, channel: Channel, quantize: Quantize
 ) -> tuple[Tensor, Tensor]:
     """Output and target in 8-bit levels, float64 on the CPU, without border, as RGB or luma.
 
@@ -144,7 +147,7 @@ def prepared(
     return a[inside], b[inside]
 
 
-def levels(image: Tensor, quantize: bool = True) -> Tensor:
+def levels(image: Tensor, quantize: Quantize = True) -> Tensor:
     """An image in [0, 1] as 8-bit levels in float64 on the CPU; halves are rounded to even.
 
     Values that are not finite become NaN.
@@ -152,6 +155,8 @@ def levels(image: Tensor, quantize: bool = True) -> Tensor:
     # half precision does not resolve 255 levels exactly
     exact = image.detach().cpu().to(torch.float32 if image.dtype.itemsize < 4 else image.dtype)
     exact = torch.where(exact.isfinite(), exact, torch.nan)  # not white
+    if quantize == "clip":
+        return exact.clamp(0, 1).mul(255).double()  # × 255 in float32, as scripts do
     if quantize:
         return exact.clamp(0, 1).mul(255).round().double()
     return exact.double() * 255

@@ -15,13 +15,17 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
 from torch import Tensor
 
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Stream = Callable[[str], torch.Generator]
 """The random stream of a specification."""
@@ -124,6 +128,25 @@ class Noise(ABC):
     @abstractmethod
     def sample(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """The noisy image before clipping and rounding, (B, C, H, W)."""
+
+    def sample_legacy(
+        self,
+        image: NDArray[np.floating],
+        stream: np.random.RandomState,
+    ) -> NDArray[np.floating]:
+        """The noisy image before clipping and rounding, drawn as published scripts draw it.
+
+        Args:
+            image: (H, W, C) in [0, 1], float32.
+            stream: NumPy's legacy stream, whose numbers are the same in every version of NumPy.
+
+        Raises:
+            BadInput: a kind that cannot be drawn so.
+        """
+        raise BadInput(
+            f"noise {self.spec}: {self.name} cannot be drawn from NumPy's legacy stream; use "
+            'seed_policy = "per_cell" or leave it out'
+        )
 
     def __call__(
         self, clean: Tensor, *, generator: torch.Generator, quantize: Quantize = True

@@ -7,12 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mtd.noise.base import Levelled
 from mtd.utils.errors import BadInput
+
+Image = NDArray[np.floating]
+"""(H, W, C)."""
 
 
 def _normal(like: Tensor, generator: torch.Generator) -> Tensor:
@@ -37,6 +42,10 @@ class Gaussian(Levelled):
     def sample(self, clean: Tensor, generator: torch.Generator) -> Tensor:
         """See `Noise.sample`."""
         return clean + _normal(clean, generator) * (self.level / 255)
+
+    def sample_legacy(self, image: Image, stream: np.random.RandomState) -> Image:
+        """See `Noise.sample_legacy`: x + N(0, σ/255) in float64."""
+        return image + stream.normal(0, self.level / 255, image.shape)
 
     def sigma_of(self, noisy: Tensor, target: Tensor) -> Tensor:
         """See `Noise.sigma_of`; its level, whatever clipping has removed."""
@@ -95,6 +104,13 @@ class Poisson(Levelled):
         counts = torch.poisson(clean.clamp(min=0) * peak, generator=generator)
         return clean + self.level * (counts / peak - clean)
 
+    def sample_legacy(self, image: Image, stream: np.random.RandomState) -> Image:
+        """See `Noise.sample_legacy`: in float32 but for K / V, as BasicSR's function does."""
+        peak = self.values or unique_values(torch.from_numpy(image))
+        drawn = (stream.poisson(image * np.float64(peak)) / peak).astype(image.dtype)
+        change: Image = (drawn - image) * image.dtype.type(self.level)
+        return image + change
+
 
 def unique_values(image: Tensor) -> int:
     """2^ceil(log2 u), u the number of different 8-bit values of an image in [0, 1].
@@ -121,6 +137,12 @@ class Speckle(Levelled):
         half_width = math.sqrt(3 * self.level)
         return clean + clean * (2 * _uniform(clean, generator) - 1) * half_width
 
+    def sample_legacy(self, image: Image, stream: np.random.RandomState) -> Image:
+        """See `Noise.sample_legacy`: a uniform number for each value, as MATLAB's `imnoise`."""
+        width = math.sqrt(12 * self.level)
+        noisy: Image = image + image * width * (stream.random_sample(image.shape) - 0.5)
+        return noisy
+
 
 class Spatial(Levelled):
     """Spatially correlated Gaussian noise: noise of level σ, smoothed by a 3 × 3 mean.
@@ -140,6 +162,16 @@ class Spatial(Levelled):
         white = _normal(clean, generator) * (self.level / 255)
         return clean + F.avg_pool2d(F.pad(white, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
 
+    def sample_legacy(self, image: Image, stream: np.random.RandomState) -> Image:
+        """See `Noise.sample_legacy`: `scipy.ndimage.convolve` of each channel, in float64."""
+        from scipy.ndimage import convolve
+
+        white = stream.normal(0, self.level / 255, image.shape)
+        kernel = np.ones((3, 3)) / 9
+        channels = [convolve(white[..., c], kernel) for c in range(image.shape[-1])]
+        noisy: Image = image + np.stack(channels, axis=-1)
+        return noisy
+
 
 class SaltPepper(Levelled):
     """Salt and pepper: each value becomes 0 or 1 with probability d/2 each, with level d."""
@@ -155,3 +187,8 @@ class SaltPepper(Levelled):
         u = _uniform(clean, generator)
         pepper = torch.where(u < self.level / 2, clean.new_zeros(()), clean)
         return torch.where((u >= self.level / 2) & (u < self.level), clean.new_ones(()), pepper)
+
+    def sample_legacy(self, image: Image, stream: np.random.RandomState) -> Image:
+        """See `Noise.sample_legacy`: a uniform number for each value, as MATLAB's `imnoise`."""
+        u, half = stream.random_sample(image.shape), self.level / 2
+        return np.where(u < half, 0, np.where(u < self.level, 1, image))

@@ -27,6 +27,7 @@ from analysis.engine import forward as engine_forward
 from analysis.engine import run as engine_run
 from analysis.engine.forward import ForwardSettings
 from analysis.engine.observer import Batch, Watch
+from analysis.engine.protocol import PROTOCOLS
 from analysis.error import command as error_command
 from analysis.generalization import command as generalization_command
 from analysis.linear import command as linear_command
@@ -37,6 +38,7 @@ from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.loading import cli_options
 from mtd.noise import specs as noise_specs
+from mtd.noise.drawing import Drawing
 from tests.helpers.architectures import TINY, saved, tiny
 from tests.helpers.external_networks import SOURCE, nafnet
 
@@ -188,7 +190,7 @@ def test_the_level_that_networks_are_given_is_that_of_the_noise(folder, quantize
     parsed = parser_of(cka_command.ANALYSIS).parse_args([*ALL, *SMALL])
     models = commands_inputs.load_models(cli_options.resolve_requests(parsed), CKASettings(), "cpu")
     batch = Batch(0, data_crops.crops(photographs.photographs(), 16, 3))
-    settings = ForwardSettings(quantize=quantize)
+    settings = ForwardSettings(drawing=Drawing.stored(quantize))
     gaussian = engine_forward.make_noisy_batch(noise_specs.parse("gaussian:25"), batch, settings)
     assert gaussian.level.tolist() == pytest.approx([25 / 255] * 3)
     poisson = engine_forward.make_noisy_batch(noise_specs.parse("poisson:3"), batch, settings)
@@ -218,4 +220,4 @@ def generalization_scores(models):
     """An observer that asks for the output alone."""
     from analysis.engine import image_quality
 
-    return image_quality.ImageQuality(["FFDNet"], image_quality.PROTOCOLS["default"], None)
+    return image_quality.ImageQuality(["FFDNet"], PROTOCOLS["default"], None)

@@ -13,8 +13,9 @@ from torch import nn
 
 from analysis.engine import run as engine_run
 from analysis.engine.forward import ForwardSettings
-from analysis.engine.image_quality import PROTOCOLS, ImageQuality, Protocol
+from analysis.engine.image_quality import ImageQuality
 from analysis.engine.observer import Batch, View, Watch
+from analysis.engine.protocol import PROTOCOLS, Protocol
 from analysis.text import noise_labels
 from analysis.text.noise_labels import NOISY
 from mtd.data import crops as data_crops
@@ -153,7 +154,7 @@ def test_the_key_holds_what_decides_the_values():
     plain = ImageQuality(["a"]).key
     assert json.loads(json.dumps(plain)) == plain
     others = [ImageQuality(["a"], PROTOCOLS["paper"]), ImageQuality(["a"], Protocol(channel="y"))]
-    others.append(ImageQuality(["a"], window=8))
+    others += [ImageQuality(["a"], window=8), ImageQuality(["a"], Protocol(round_output=False))]
     assert all(other.key != plain for other in others)
 
 

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from analysis.engine import forward as engine_forward
 from analysis.engine import run as engine_run
 from analysis.engine.cache import ActivationCache, CachedActivations
 from analysis.engine.forward import ForwardSettings
@@ -17,7 +16,9 @@ from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, Observer, View, 
 from mtd.data import crops as data_crops
 from mtd.data import photographs
 from mtd.masking import MaskedInference, MaskPolicy
+from mtd.noise import drawing
 from mtd.noise import specs as noise_specs
+from mtd.noise.drawing import Drawing
 from mtd.utils import seeds
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from tests.helpers.networks import tiny_network
@@ -101,9 +102,9 @@ def everything(networks, *observers, batches=None, version=1, **options):
 
 def test_each_view_runs_once_and_each_noise_is_made_once_whatever_is_asked(networks, monkeypatch):
     calls, drawn = count(networks), []
-    original = engine_forward.noisy_images
+    original = drawing.noisy_images
     monkeypatch.setattr(
-        engine_forward,
+        drawing,
         "noisy_images",
         lambda n, *a, **k: drawn.append(n.spec) or original(n, *a, **k),
     )
@@ -183,7 +184,7 @@ def test_cached_results_are_not_computed_again_unless_anything_in_their_key_chan
     assert results[0] == results[1]
     assert run(how=replace(settings, identity=settings.identity | {"a": "other"})) == 6
     assert run(how=replace(settings, seed=1)) == 12
-    assert run(how=replace(settings, quantize=False)) == 12
+    assert run(how=replace(settings, drawing=Drawing.stored(False))) == 12
     assert run(how=replace(settings, pairing="independent")) == 12
     assert run(how=replace(settings, autocast="bf16")) == 12
     assert run(Mean({key: ["norm"] for key in networks})) == 12

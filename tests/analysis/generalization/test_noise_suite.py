@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from analysis.engine.protocol import DEFAULT, Protocol
 from analysis.generalization import noise_suite
 from mtd.noise import specs as noise_specs
+from mtd.noise.drawing import Drawing
 from mtd.utils.errors import BadInput
 
 
@@ -29,12 +31,66 @@ def test_the_paper_suite_has_the_levels_of_its_figures():
     }
 
 
+def test_paper_is_another_name_of_masked():
+    assert noise_suite.load("paper") == noise_suite.load("masked")
+    assert noise_suite.load("paper").name == "masked"
+
+
+TRAINED = {"clipdenoising": ("gaussian:15",)}
+"""By suite, the noise that its networks are trained on, where the protocol says so."""
+
+
 @pytest.mark.parametrize("name", noise_suite.names())
-def test_every_noise_is_known_and_no_suite_says_what_models_were_trained_on(name):
+def test_every_noise_is_known_and_few_suites_say_what_models_were_trained_on(name):
     found = noise_suite.load(name)
     specs = [noise_specs.parse(text).spec for text in found.noises]
-    assert len(set(specs)) == len(specs) and found.about
-    assert not found.in_distribution
+    assert specs == list(found.noises) and len(set(specs)) == len(specs) and found.about
+    assert found.in_distribution == TRAINED.get(name, ())
+    assert (specs or found.test_sets) and found.version == 1
+
+
+def test_the_small_print_of_clipdenoising():
+    found = noise_suite.load("clipdenoising")
+    assert found.test_sets == ("cbsd68", "mcmaster", "kodak24", "urban100")
+    assert found.protocol.entry() == {
+        "seed_policy": "legacy_per_image",
+        "clip_noisy": ["poisson"],
+        "quantize_noisy": False,
+        "round_output": False,
+        "border": 0,
+        "metric_domain": "rgb",
+    }
+    levels = [(n.name, n.level) for n in map(noise_specs.parse, found.noises)]
+    assert levels == [
+        *(("gaussian", level) for level in (15, 25, 50)),
+        *(("spatial", level) for level in (40, 45, 50, 55)),
+        *(("poisson", level) for level in (2, 2.5, 3, 3.5)),
+    ]
+
+
+def test_other_suites():
+    twenty = [noise_specs.parse(text).level for text in noise_suite.load("levels").noises]
+    assert twenty == list(range(5, 101, 5))
+    assert noise_suite.load("dn50").protocol.border == 4
+    for name in ("quick", "masked"):
+        assert noise_suite.load(name).protocol == DEFAULT
+
+
+def test_a_file_of_ones_own_takes_every_key(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'name = "ours"\nabout = "x"\nversion = 3\nnoises = ["poisson:2"]\n'
+        'in_distribution = ["gaussian:15"]\ntest_sets = ["kodak24"]\ncrop = 32\nlimit = 4\n'
+        'seed_policy = "legacy_per_image"\nclip_noisy = ["poisson"]\nquantize_noisy = false\n'
+        'round_output = false\nborder = 2\nmetric_domain = "luma"\n'
+    )
+    drawing = Drawing("legacy_per_image", ("poisson",), False)
+    protocol = Protocol("ours", 2, "y", False, drawing)
+    assert noise_suite.load(str(path)) == noise_suite.Suite(
+        *("ours", "x", ("poisson:2",), ("gaussian:15",), 32, 4, 3, ("kodak24",), protocol)
+    )
+    path.write_text('noises = ["poisson:2"]\nquantize_noisy = false\n')
+    assert noise_suite.load(str(path)).protocol.drawing == Drawing.stored(False)
 
 
 def test_a_file_of_ones_own(tmp_path):
@@ -53,13 +109,27 @@ def test_a_file_of_ones_own(tmp_path):
         ('noises = ["a"]\nlimit = true', "limit True: expected a whole number from 1 up"),
         ('noises = ["a"]\nabout = 3', "about is a text"),
         ("noises = [", "not TOML"),
+        ('noises = ["gausian:15"]', "no kind 'gausian'; did you mean gaussian"),
+        ('seed_polcy = "legacy"', "no key 'seed_polcy'; did you mean seed_policy"),
+        ('seed_policy = "legacy_image"', "'legacy_image': did you mean legacy_per_image"),
+        ('metric_domain = "lumma"', "metric_domain 'lumma': did you mean luma"),
+        ('test_sets = ["kodak42"]', "test set 'kodak42': did you mean kodak24"),
+        ('test_sets = "kodak24"', r'a list of texts such as \["kodak24"\]'),
+        ('clip_noisy = ["poison"]', "kind of noise 'poison': did you mean poisson"),
+        ("clip_noisy = 3", "clip_noisy 3: expected true, false or a list"),
+        ('noises = ["isp"]\nclip_noisy = false', "quantize_noisy = true stores"),
+        ('round_output = "yes"', "round_output 'yes': expected true or false"),
+        ("border = -1", "border -1: expected a whole number from 0 up"),
+        ("version = 0", "version 0: expected a whole number from 1 up"),
+        ('noises = ["isp"]\nseed_policy = "legacy_per_image"', "isp cannot be drawn from NumPy"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path: Path, content: str, message: str):
     path = tmp_path / "mine.toml"
     path.write_text(content)
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(BadInput, match=message) as error:
         noise_suite.load(str(path))
+    assert len(str(error.value).splitlines()) == 1
 
 
 def test_names_that_are_not_there(tmp_path):
