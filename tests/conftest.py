@@ -18,7 +18,7 @@ import torch
 
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
-from mtd.utils import cli
+from mtd.utils import cli, home
 from tests.helpers.networks import MASKED, TINY, tiny_network
 
 try:
@@ -43,6 +43,20 @@ def pytest_xdist_auto_num_workers() -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
     return min(cores, MOST_WORKERS)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_home_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No test reads or writes the models and test sets that the user has downloaded."""
+    os.environ[home.VARIABLE] = str(tmp_path_factory.mktemp("home"))
+
+
+@pytest.fixture
+def mtd_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder of downloads, of this test alone."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv(home.VARIABLE, str(folder))
+    return folder
 
 
 @pytest.fixture(autouse=True)

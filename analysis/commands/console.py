@@ -37,14 +37,15 @@ TASKS = {
         "curves": "training and test curves of runs",
         "denoise": "denoise image files",
         "models": "architectures, bundled networks and details of checkpoints",
-        "testsets": "published test sets: where from, and whether complete",
+        "zoo": "published denoisers: list, download, verify",
+        "testsets": "published test sets: where from, download, and whether complete",
         "render": "render noisy and clean pairs",
         "findings": "the paper's findings against trainings of your own",
     },
 }
 """The commands by task."""
 
-OWN = ("train", "pack", "denoise", "models", "testsets", "render")
+OWN = ("train", "pack", "denoise", "models", "zoo", "testsets", "render")
 """Commands of the package `mtd`; the others are of `analysis`."""
 
 

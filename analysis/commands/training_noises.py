@@ -171,11 +171,15 @@ def within(noise: TrainingNoise, specs: Sequence[str], levels: LevelsOf = dict) 
 
 
 def recorded_by_checkpoint(*said: str) -> TrainingNoise:
-    """What the metadata of checkpoints say; a noise of a package that is absent is itself."""
+    """What the metadata of checkpoints say, several noises with semicolons between them.
+
+    A noise of a package that is absent, or a test set, is itself.
+    """
+    single = [part.strip() for text in said for part in text.split(";")]
     try:
-        return TrainingNoise.parse(said)
+        return TrainingNoise.parse(single)
     except BadInput:
-        return TrainingNoise(said)
+        return TrainingNoise(tuple(single))
 
 
 def by_name(

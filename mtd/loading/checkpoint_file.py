@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtd.loading import unpickling, weight_sets
+from mtd.loading import hub, unpickling, weight_sets, zoo
 from mtd.loading.weight_sets import StateDict, WeightSet
 from mtd.masking import MaskPolicy
 from mtd.networks import registry
@@ -68,10 +68,13 @@ class Checkpoint:
 
 
 def locate(name: str | Path) -> Path:
-    """The path of a file, or else of a bundled checkpoint of that name.
+    """The path of a file, or else of a bundled checkpoint, or of a published one by its name.
+
+    A model of the zoo (`mtd.loading.zoo`) and one of Hugging Face (`mtd.loading.hub`) are
+    downloaded if they are not there.
 
     Raises:
-        BadInput: neither, or a folder.
+        BadInput: none of these, or a folder, or it cannot be downloaded.
 
     >>> locate("masked.pth").name
     'masked.pth'
@@ -86,8 +89,15 @@ def locate(name: str | Path) -> Path:
     bundled = BUNDLED / path.name
     if len(path.parts) == 1 and bundled.is_file():
         return bundled
+    if published := zoo.entry(name):
+        return zoo.path(published)
+    if hub.is_address(name):
+        return hub.fetch(name, SUFFIXES)
     names = ", ".join(sorted(p.name for p in BUNDLED.glob("*.pth"))) or "none"
-    raise BadInput(f"{path}: no such file, and no bundled checkpoint of that name ({names})")
+    raise BadInput(
+        f"{path}: no such file, and no bundled checkpoint of that name ({names})"
+        f"{zoo.missing(path.as_posix())}"
+    )
 
 
 def read(name: str | Path) -> Checkpoint:

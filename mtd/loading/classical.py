@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from mtd.loading import zoo
 from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:
@@ -64,11 +65,16 @@ def is_spec(text: object) -> bool:
 def stem(text: str) -> str:
     """A model's name without folder and ending; that of a model that is no file is itself.
 
+    A model of the zoo has a label of its own.
+
     >>> stem("runs/a.pth"), stem("classical:blur:0.9"), stem("filter:runs/a.pth@gaussian:15")
     ('a', 'classical:blur:0.9', 'filter:a@gaussian:15')
+    >>> stem("swinir/color_dn_15")
+    'swinir_15'
     """
     if not is_spec(text):
-        return Path(text).stem
+        published = zoo.entry(text)
+        return published.label if published else Path(text).stem
     if text.startswith(CLASSICAL):
         return text
     model, noise = filter_spec(text)

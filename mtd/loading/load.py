@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from mtd.loading import classical, kair_options
+from mtd.loading import classical, kair_options, zoo
 from mtd.loading.checkpoint_file import Checkpoint, read
 from mtd.loading.recognition import METADATA, recognize
 from mtd.masking import AttentionSwitch, MaskedInference, MaskPolicy
@@ -95,13 +95,14 @@ class LoadOptions:
 def load(
     path_or_name: str | Path, *, device: str | torch.device = "cpu", **options: Any
 ) -> Denoiser:
-    """Load a denoiser, in eval mode, from a file or by the name of a bundled checkpoint.
+    """Load a denoiser, in eval mode, from a file or by the name of a bundled or published one.
 
     The network maps (B, C, H, W), RGB if C is 3, nominally in [0, 1], to the same shape and never
     clamps. Its `source` holds the origin of weights and mask policy, and how it was recognized.
 
     Args:
         path_or_name: `.pth`, `.pt`, `.ckpt` or `.safetensors`; else a name such as `masked.pth`;
+            or of the zoo, `kair/dncnn_color_blind`, or of Hugging Face, `hf://ORG/REPO/FILE`;
             or a model that is no file: `classical:blur:0.9` (σ in pixels), `classical:median:3`,
             `classical:nlm`, `classical:tv`, `classical:wavelet`, see
             `mtd.networks.classical.Classical`; `filter:MODEL`, the fixed linear filter with the
@@ -142,9 +143,15 @@ def load(
 def from_file(path_or_name: str | Path, request: LoadOptions) -> Denoiser:
     """The network of a checkpoint file, in eval mode; see `load`."""
     checkpoint = read(path_or_name)
+    published = zoo.of(path_or_name, checkpoint.digest)
+    as_published = None if request.factory else published  # not through a class of the user's
+    if as_published is not None:
+        request = as_published.applied(request)
     try:
         network, about = recognize(checkpoint, request)
-        policy, source = policy_of(network, checkpoint, request)
+        if as_published is not None:
+            as_published.check(about["architecture"], network.config.in_chans)
+        policy, source = policy_of(network, checkpoint, request, published)
         described = about["recognised"] == METADATA
         network.input_format = input_format(network, described, request)
         if not described and (open_ := assumed(network, about.get("assumed", ""), request)):
@@ -171,7 +178,8 @@ def from_file(path_or_name: str | Path, request: LoadOptions) -> Denoiser:
         "usage": network.input_format.to_dict(),
         "policy": str(policy),
         "policy_source": source,
-        "training": checkpoint.metadata.get("training", {}),
+        "training": checkpoint.metadata.get("training")
+        or (published.training() if published else {}),
     }
     return network.eval()
 
@@ -225,7 +233,10 @@ def assumed(network: Denoiser, by_architecture: str, options: LoadOptions) -> st
 
 
 def policy_of(
-    network: Denoiser, checkpoint: Checkpoint, options: LoadOptions
+    network: Denoiser,
+    checkpoint: Checkpoint,
+    options: LoadOptions,
+    published: zoo.Entry | None = None,
 ) -> tuple[MaskPolicy, str]:
     """The mask policy of a network, and its source.
 
@@ -235,6 +246,8 @@ def policy_of(
     if not network.takes_masks:
         return MaskPolicy(), "no attention masks in this architecture"
     policy, source = mask_policy(checkpoint, options.options)
+    if source == UNKNOWN and published is not None and published.mask:
+        policy, source = MaskPolicy.from_dict(dict(published.mask)), f"the zoo, {published.name}"
     maskable = getattr(network.config, "embed_kernel", 1) == 1  # the paper's variant of a SwinIR
     if options.attention_mask == "on" and source == UNKNOWN and maskable:
         raise BadInput("attention mask 'on', but its ratio is not recorded: give the option file")

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mtd.loading import zoo
 from mtd.loading.classical import stem
 from mtd.utils.errors import BadInput, nearest
 
@@ -80,6 +81,8 @@ def named_files(text: str, expected: str = CHECKPOINTS) -> list[tuple[str, str]]
 def matching(pattern: str, given: str = "", expected: str = CHECKPOINTS) -> list[str]:
     """The files that a pattern matches, runs/b2 before runs/b10; a file's own name is itself.
 
+    A pattern that matches no file stands for the models of the zoo that it matches.
+
     Args:
         pattern: as for `glob`.
         given: what the user gave, for the message; by default the pattern.
@@ -91,7 +94,7 @@ def matching(pattern: str, given: str = "", expected: str = CHECKPOINTS) -> list
     if Path(pattern).exists() or not glob.has_magic(pattern):
         return [pattern]
     start = Path(pattern).anchor
-    found = [str(path) for path in Path(start).glob(pattern[len(start) :])]
+    found = [str(path) for path in Path(start).glob(pattern[len(start) :])] or zoo.matching(pattern)
     if not found:
         raise BadInput(f"{given or pattern}: no file matches; expected {expected}")
     return sorted(found, key=natural)

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from mtd.metrics.psnr_ssim import Quantize, levels
 from mtd.utils.errors import BadInput
+from mtd.utils.home import home
 
 BACKBONE = "alexnet-owt-7be5be79.pth"
 URL = f"https://download.pytorch.org/models/{BACKBONE}"
@@ -37,6 +38,11 @@ PATIENCE = 20
 
 class NoBackbone(RuntimeError):
     """The backbone is not available and cannot be downloaded; the message says where to put it."""
+
+
+def in_zoo() -> Path:
+    """Where `mtd zoo get lpips/alexnet` puts the backbone."""
+    return home() / "zoo" / "lpips" / "alexnet.pth"
 
 
 def cached() -> Path:
@@ -126,14 +132,15 @@ def lpips(output: Tensor, target: Tensor) -> Tensor:
 
 
 def fetch() -> Path:
-    """The backbone in torchvision's cache, downloaded if it is not there.
+    """The backbone in torchvision's cache or in the zoo, downloaded into the former otherwise.
 
     Raises:
         NoBackbone: it cannot be downloaded.
     """
     path = cached()
-    if path.is_file():
-        return path
+    for known in (path, in_zoo()):
+        if known.is_file():
+            return known
     from torchvision.models import AlexNet_Weights
 
     before = socket.getdefaulttimeout()

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 import mtd
+from mtd.loading import zoo
 from mtd.loading.checkpoint_file import BUNDLED, save
 from mtd.loading.kair_options import strip_comments
 from mtd.loading.load import load
@@ -270,7 +271,8 @@ def test_names(tmp_path):
         load(tmp_path / "a.pth", device="gpu")
 
 
-def test_other_published_denoisers_are_not_taken_for_one_known_here():
+def test_other_published_denoisers_are_not_taken_for_one_known_here(monkeypatch):
+    monkeypatch.setattr(zoo, "of", lambda name, digest: None)
     for name in ("ffdnet_color.pth", "n2n_unet_gaussian.pt"):
         refused(data_folder("checkpoints") / name)
 

@@ -1,0 +1,95 @@
+"""SHA-256 digests of files, known ones and those that were recorded at a first download.
+
+A recorded digest stands in a file of the form of `sha256sum`, so that `sha256sum -c` checks it too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mtd.utils import atomic_write
+from mtd.utils.errors import BadInput
+
+SUFFIX = ".sha256"
+BLOCK = 2**20
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            yield block
+
+
+def sha256(path: Path) -> str:
+    """SHA-256 of a file in hexadecimal digits.
+
+    Raises:
+        BadInput: it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        for block in _blocks(path):
+            digest.update(block)
+    except OSError as error:
+        raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
+    return digest.hexdigest()
+
+
+def git_blob(path: Path) -> str:
+    """The identifier that git gives a file: SHA-1 of `blob`, its size, a zero byte and its content.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+    for block in _blocks(path):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def record_of(path: Path) -> Path:
+    """The file that holds the recorded digest of a file."""
+    return path.with_name(path.name + SUFFIX)
+
+
+def recorded(path: Path) -> str:
+    """The digest that was recorded for a file; empty if none was.
+
+    Raises:
+        BadInput: the record is damaged.
+    """
+    return read(record_of(path)).get(path.name, "")
+
+
+def record(path: Path, digest: str) -> None:
+    """Record the digest of a file."""
+    write(record_of(path), {path.name: digest})
+
+
+def write(path: Path, digests: Mapping[str, str]) -> None:
+    """Write digests by file name, one a line."""
+    lines = [f"{digest}  {name}\n" for name, digest in sorted(digests.items())]
+    atomic_write.write(path, "".join(lines))
+
+
+def read(path: Path) -> dict[str, str]:
+    """Digests by file name; empty if there is no such file.
+
+    Raises:
+        BadInput: it does not have the form of `sha256sum`.
+    """
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path}: cannot be read ({error})") from None
+    found = {}
+    for line in lines:
+        digest, _, name = line.partition("  ")
+        if len(digest) != 64 or not name:
+            raise BadInput(f"{path}: damaged; expected lines as sha256sum prints them: delete it")
+        found[name] = digest
+    return found

@@ -1,0 +1,207 @@
+"""A download that is continued where it was interrupted, as pooch's `downloader`.
+
+What has arrived is kept in a file. A later attempt asks the server for the rest (HTTP Range), but
+only if the server still has the same file: by its validator (`ETag` or `Last-Modified`), or where
+the digest is known, which is checked at the end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mtd.utils import atomic_write
+from mtd.utils.messages import note
+
+ATTEMPTS = 5
+"""Connections until a download is given up, of which each has brought something."""
+
+PATIENCE = (10, 30)
+"""Seconds to wait for a connection, and for data."""
+
+BLOCK = 2**14
+EVERY = 10.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+
+class Unavailable(RuntimeError):
+    """The server cannot be reached, or does not give the file; the message says why."""
+
+
+class Resumable:
+    """Downloads a file to where pooch wants it, by way of a partial file that is kept.
+
+    Args:
+        part: the partial file.
+        check: called with the complete partial file; raises to refuse it.
+        trusted: whether `check` knows the digest, so that two parts of different files are noticed.
+        size: in bytes, or None where it is unknown.
+        quiet: no progress.
+    """
+
+    def __init__(
+        self,
+        part: Path,
+        check: Callable[[Path], object],
+        *,
+        trusted: bool,
+        size: int | None = None,
+        quiet: bool = False,
+    ) -> None:
+        self.part, self.check, self.trusted = part, check, trusted
+        self.size, self.quiet = size, quiet
+        self.origin = part.with_name(part.name + ".from")
+
+    def __call__(self, url: str, output_file: str, pooch: Any) -> None:
+        """Complete the partial file, check it, and move it to `output_file`.
+
+        Raises:
+            Unavailable: the rest cannot be downloaded; what has arrived is kept.
+        """
+        continued = self._begin(url)
+        self._complete(url)
+        try:
+            self.check(self.part)
+        except Exception:
+            self.discard()
+            if not continued:
+                raise
+            self._complete(url)  # the beginning was of another file
+            try:
+                self.check(self.part)
+            except Exception:
+                self.discard()
+                raise
+        self.part.replace(output_file)
+        self.discard()
+
+    def discard(self) -> None:
+        """Delete the partial file, and what is known of its origin."""
+        for path in (self.part, self.origin):
+            with suppress(OSError):
+                path.unlink()
+
+    @property
+    def arrived(self) -> int:
+        """Bytes of the partial file."""
+        return self.part.stat().st_size if self.part.is_file() else 0
+
+    def _validator(self) -> str:
+        lines = self.origin.read_text("utf-8").splitlines() if self.origin.is_file() else []
+        return lines[1] if len(lines) > 1 else ""
+
+    def _begin(self, url: str) -> bool:
+        """Whether there is a beginning that can be continued; any other one is deleted."""
+        if not self.arrived:
+            return False
+        lines = self.origin.read_text("utf-8").splitlines() if self.origin.is_file() else []
+        if lines[:1] == [url] and (self.trusted or self._validator()):
+            return True
+        self.discard()
+        return False
+
+    def _complete(self, url: str) -> None:
+        import requests
+
+        if self.size is not None and self.arrived == self.size:
+            return
+        for attempt in range(ATTEMPTS):
+            before = self.arrived
+            try:
+                if self._receive(url):
+                    return
+                reason = "the connection was closed"
+            except requests.exceptions.RequestException as error:
+                reason = _reason(error)
+            if self.arrived <= before or attempt == ATTEMPTS - 1:
+                break
+        raise Unavailable(reason)
+
+    def _receive(self, url: str) -> bool:
+        """Receive until the connection ends; whether the file is complete."""
+        import requests
+
+        headers = {"Accept-Encoding": "identity"}  # lengths and ranges are those of the file
+        if self.arrived:
+            headers["Range"] = f"bytes={self.arrived}-"
+            if validator := self._validator():
+                headers["If-Range"] = validator
+        with requests.get(url, headers=headers, stream=True, timeout=PATIENCE) as response:
+            if response.status_code == 416 and self.arrived:  # nothing behind it
+                self.discard()
+                return self._receive(url)
+            if not response.ok:
+                raise Unavailable(f"HTTP {response.status_code} {response.reason}".strip())
+            continues = response.status_code == 206
+            if continues and _first(response.headers.get("Content-Range")) != self.arrived:
+                raise Unavailable("the server sent another part of the file than was requested")
+            if not continues:
+                self.discard()
+            self._remember(url, response.headers)
+            length = response.headers.get("Content-Length")
+            total = self.arrived + int(length) if length and length.isdecimal() else self.size
+            self._write(response, total)
+            return total is None or self.arrived >= total
+
+    def _remember(self, url: str, headers: Any) -> None:
+        """Keep the address and the validator of the file that is on its way."""
+        validator = headers.get("ETag") or ""
+        if validator.startswith("W/") or not validator:
+            validator = headers.get("Last-Modified") or ""
+        if not self.origin.is_file():
+            atomic_write.write(self.origin, f"{url}\n{validator}\n")
+
+    def _write(self, response: Any, total: int | None) -> None:
+        from tqdm import tqdm
+
+        last, start = time.monotonic(), self.arrived
+        hidden = True if self.quiet else None  # None: where stderr is no terminal
+        scale: dict[str, Any] = {"unit": "B", "unit_scale": True, "unit_divisor": 1000}
+        with (
+            self.part.open("ab") as file,
+            tqdm(total=total, initial=start, disable=hidden, leave=False, **scale) as bar,
+        ):
+            for block in response.iter_content(BLOCK):
+                file.write(block)
+                bar.update(len(block))
+                if bar.disable and time.monotonic() - last > EVERY:
+                    last = time.monotonic()
+                    whole = f" of {megabytes(total)}" if total else ""
+                    note(f"  {megabytes(file.tell())}{whole}", quiet=self.quiet)
+
+
+def megabytes(count: int) -> str:
+    """A size as people read it.
+
+    >>> megabytes(2678121), megabytes(950)
+    ('2.7 MB', '950 bytes')
+    """
+    return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count} bytes"
+
+
+def _first(content_range: str | None) -> int | None:
+    """The first byte of `bytes 100-199/200`."""
+    words = (content_range or "").replace("-", " ").split()
+    return int(words[1]) if len(words) > 1 and words[1].isdecimal() else None
+
+
+def _reason(error: Exception) -> str:
+    """Why a connection failed, in a few words."""
+    import requests
+
+    if isinstance(error, requests.exceptions.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection was closed"
+    text = str(error)
+    for words, reason in (
+        ("resolve", "no network: the server's name cannot be resolved"),
+        ("Connection refused", "the connection was refused"),
+        ("unreachable", "no network"),
+    ):
+        if words in text:
+            return reason
+    return f"no connection ({type(error).__name__})"
