@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from analysis.attribution.integrated_gradients import Window
 from analysis.attribution.tables import Pictures
 from analysis.plotting import model_styles
+from analysis.plotting.pictures import as_rgb
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import preset
 from analysis.text.noise_names import CLEAN
@@ -117,11 +118,11 @@ def draw_map(axes: Axes, image: Array, values: Array | None, window: Window) -> 
 
     Args:
         axes: where to draw.
-        image: (3, H, W) in [0, 1], what went into the network.
-        values: (3, H, W), the map; None for the input alone.
+        image: (C, H, W) in [0, 1], what went into the network.
+        values: (C, H, W), the map; None for the input alone.
         window: of the output.
     """
-    pixels = np.clip(image, 0, 1).transpose(1, 2, 0)
+    pixels = as_rgb(np.clip(image, 0, 1).transpose(1, 2, 0))
     if values is not None:
         strength = np.abs(values.sum(0))
         share = strength / max(float(strength.max()), 1e-30)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from analysis.commands import trainings
+from analysis.commands.channels import channels_of, possible
 from analysis.commands.model_names import names_of, twin_messages
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import verb
@@ -50,9 +51,10 @@ class RunInputs:
         ranks: the processes that share the work.
         duplicates: number of crops left out because another one has the same pixels.
         images: where the crops come from, for the manifest.
-        skipped: what folders hold beside images, a line each.
+        skipped: what folders hold beside images, and noises that are left out, a line each.
         controls: networks and noises that are no models and noises of the run, but controls of
             them; None without controls.
+        channels: of all images, 3 or 1; see `analysis.commands.channels`.
     """
 
     models: dict[str, Denoiser]
@@ -64,6 +66,7 @@ class RunInputs:
     images: str | tuple[str, ...] = "bundled"
     skipped: tuple[str, ...] = ()
     controls: ControlInputs | None = None
+    channels: int = 3
 
     @property
     def specs(self) -> list[str]:
@@ -221,9 +224,24 @@ def gather(
     device: str,
     ranks: Ranks,
     photographs: Sequence[Photograph],
+    optional: Collection[str] = (),
 ) -> RunInputs:
-    """The inputs that settings name, cut from given photographs; see `load_inputs`."""
+    """The inputs that settings name, cut from given photographs; see `load_inputs`.
+
+    Args:
+        models: see `load_inputs`.
+        settings: of the analysis.
+        device: where networks run.
+        ranks: the processes that share the work.
+        photographs: the clean images.
+        optional: specifications of noises that are left out for grayscale networks if they need
+            color.
+
+    Raises:
+        BadInput: see `load_inputs`.
+    """
     from analysis.engine.forward import ForwardSettings
+    from mtd.data.grayscale import of_channels
     from mtd.data.recorded_noise import Recorded
     from mtd.noise.drawing import Drawing
     from mtd.utils.device import resolve_device
@@ -231,6 +249,9 @@ def gather(
     noises = parse_noises(settings.specs, settings.page)
     resolved = resolve_device(device)
     networks = load_models(models, settings, device)
+    channels = channels_of(networks)
+    noises, left_out = possible(noises, channels, optional)
+    photographs = [of_channels(photo, channels) for photo in photographs]
     cut = cut_crops(settings, photographs)
     for recorded in noises:
         if isinstance(recorded, Recorded):
@@ -253,7 +274,8 @@ def gather(
         forward,
         ranks,
         len(cut) - len(crops),
-        skipped=skipped(*settings.images, *recorded_folders(settings.specs)),
+        skipped=(*skipped(*settings.images, *recorded_folders(settings.specs)), *left_out),
+        channels=channels,
     )
 
 
@@ -359,7 +381,7 @@ def load_models(models: Models, settings: Settings, device: str) -> dict[str, De
 
     Args:
         models: requests of a command line; or a mapping from names, a sequence, or a single one of:
-            a checkpoint's path, a bundled name, an `nn.Module` from (B, 3, H, W) to the same. A
+            a checkpoint's path, a bundled name, an `nn.Module` from (B, C, H, W) to the same. A
             mapping may have a list of these, or a pattern of paths: the trainings of one model.
         settings: masks and seed.
         device: where networks run that are loaded here.
@@ -386,10 +408,6 @@ def load_models(models: Models, settings: Settings, device: str) -> dict[str, De
 
         loaded = from_python(models, settings, device)  # type: ignore[arg-type]
     trainings.check(loaded, network_key)
-    for name, model in loaded.items():
-        if model.channels != 3:
-            hint = "; --grayscale per-channel runs it on each" if model.channels == 1 else ""
-            raise BadInput(f"{name}: takes {model.channels} channels, expected color, 3{hint}")
     return loaded
 
 
@@ -466,6 +484,7 @@ def manifest_of(analysis: str, settings: Settings, inputs: RunInputs) -> dict[st
         "device": settings.device,
         "autocast": settings.autocast,
         "images": images if isinstance(images, str) else list(images),
+        **({"channels": inputs.channels} if inputs.channels != 3 else {}),
         **({"page": settings.page} if settings.page else {}),
         **({"controls": inputs.controls.manifest()} if inputs.controls is not None else {}),
         "crop": settings.crop,

@@ -251,9 +251,9 @@ def photographs_from(images: Any, page: int | None = None) -> list[Photograph]:
     """Photographs from folders, files, arrays or tensors.
 
     Args:
-        images: a folder or an image file, or several; an array (H, W, 3) or (H, W), a tensor
-            (3, H, W), or a batch (B, …) of such; `uint8`, or real numbers in [0, 1], which are
-            rounded to 8 bits.
+        images: a folder or an image file, or several; an array (H, W, 3), (H, W, 1) or (H, W), a
+            tensor (3, H, W) or (1, H, W), or a batch (B, …) of such; `uint8`, or real numbers in
+            [0, 1], which are rounded to 8 bits. Grayscale is repeated.
         page: of every file, for files with several pages or frames, from 1.
 
     Raises:
@@ -295,10 +295,11 @@ def from_pixels(name: str, image: Any) -> Photograph:
     if isinstance(image, Tensor) and values.ndim == 3:
         values = values.transpose(1, 2, 0)
     if values.ndim == 2:
-        values = np.repeat(values[..., None], 3, axis=2)
-    if values.ndim != 3 or values.shape[2] != 3:
+        values = values[..., None]
+    if values.ndim != 3 or values.shape[2] not in (1, 3):
         layout = "(3, H, W)" if isinstance(image, Tensor) else "(H, W, 3)"
-        raise BadInput(f"{name}: shape {tuple(image.shape)}; expected {layout}")
+        raise BadInput(f"{name}: shape {tuple(image.shape)}; expected {layout}, or 1 in place of 3")
+    values = np.broadcast_to(values, (*values.shape[:2], 3))
     if not values.size:
         raise BadInput(f"{name}: shape {tuple(image.shape)} has no pixels")
     if values.dtype != np.uint8:

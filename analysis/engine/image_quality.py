@@ -15,7 +15,7 @@ from analysis.engine.protocol import Protocol
 from mtd.data.crops import Crop, busiest, place
 from mtd.metrics import Metric, psnr_ssim
 from mtd.metrics.lpips import LPIPS, SMALLEST
-from mtd.metrics.psnr_ssim import Quantize
+from mtd.metrics.psnr_ssim import Quantize, as_rgb
 
 WINDOW = "window"
 
@@ -40,7 +40,8 @@ class ImageQuality(Observer):
     Args:
         models: names of the networks.
         protocol: how outputs are scored; LPIPS and further metrics are always of the whole RGB
-            image, and further ones round as they do by default.
+            image, or of grayscale as three equal channels, and further ones round as they do by
+            default.
         perceptual: LPIPS, or None if it is not available.
         window: side of the squares for strips.
         further: metrics beside PSNR, SSIM and LPIPS, such as those of other packages.
@@ -77,7 +78,7 @@ class ImageQuality(Observer):
         }
 
     def extract(self, layer: str, value: Tensor, noisy: NoisyBatch) -> dict[str, Tensor]:
-        """(images,) float64 by metric, and the squares (images, 3, side, side) in 8 bits."""
+        """(images,) float64 by metric, and the squares (images, C, side, side) in 8 bits."""
         target, size = noisy.target, min(noisy.batch.size)
         value, border = value.detach().cpu(), self.protocol.border
         quantize: Quantize = True if self.protocol.round_output else "clip"
@@ -87,7 +88,8 @@ class ImageQuality(Observer):
             metrics["ssim"] = psnr_ssim.ssim(value, target, *how)
         if self.perceptual and size >= SMALLEST:
             metrics["lpips"] = self.perceptual(value, target, quantize)
-        metrics |= {metric.name: metric.function(value, target) for metric in self.further}
+        colors = as_rgb(value), as_rgb(target)
+        metrics |= {metric.name: metric.function(*colors) for metric in self.further}
         squares = []
         for crop, image in zip(noisy.batch.crops, value, strict=True):
             rows, columns = busiest(crop.pixels, self.window)
@@ -121,7 +123,7 @@ class ImageQuality(Observer):
         ]
 
     def square(self, view: View, batch: Batch, crop: Crop) -> Tensor | None:
-        """The busiest square (3, side, side) of a crop's output, if it ran on this process."""
+        """The busiest square (C, side, side) of a crop's output, if it ran on this process."""
         outputs = self.outputs.get(batch.index, {})
         if view not in outputs:
             return None

@@ -45,7 +45,7 @@ class NetworkInput:
         )
 
     def run(self, model: nn.Module, noisy: Tensor | None = None) -> Tensor:
-        """The network's output, (B, 3, H, W), neither clamped nor rounded.
+        """The network's output, (B, C, H, W), neither clamped nor rounded.
 
         Args:
             model: the network.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from mtd.metrics.psnr_ssim import Channel
 from mtd.noise.drawing import STORED, Drawing
+from mtd.utils.errors import BadInput
 
 DOMAINS: dict[str, Channel] = {"rgb": "rgb", "luma": "y"}
 """What PSNR and SSIM may be computed of, as suites and manifests call it."""
@@ -30,6 +31,21 @@ class Protocol:
     round_output: bool = True
     drawing: Drawing = STORED
 
+    def of_channels(self, channels: int) -> Protocol:
+        """The same for images of 3 channels, or of 1.
+
+        Raises:
+            BadInput: luma, which is of color.
+        """
+        if channels == 3:
+            return self
+        if self.channel == "y":
+            raise BadInput(
+                "luma (--channel y, or metric_domain of a suite): the images are grayscale, their "
+                "one channel is scored; leave it out"
+            )
+        return replace(self, channel="gray")
+
     def entry(self) -> dict[str, Any]:
         """The keys of a suite that state it, ready for JSON."""
         clip = self.drawing.clip
@@ -39,7 +55,7 @@ class Protocol:
             "quantize_noisy": self.drawing.quantize,
             "round_output": self.round_output,
             "border": self.border,
-            "metric_domain": next(d for d, channel in DOMAINS.items() if channel == self.channel),
+            "metric_domain": {"y": "luma"}.get(self.channel, self.channel),
         }
 
 

@@ -17,6 +17,7 @@ from matplotlib.patches import Rectangle
 from analysis.commands.trainings import TRAINING
 from analysis.generalization.scoring import CROP, contestants
 from analysis.plotting.model_styles import DPI
+from analysis.plotting.pictures import as_rgb
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
 from mtd.data.crops import Crop, busiest
@@ -141,7 +142,7 @@ def pictures_of(
 
 
 def to_pixels(square: torch.Tensor) -> Pixels:
-    """(3, H, W) of 8-bit levels to (H, W, 3)."""
+    """(C, H, W) of 8-bit levels to (H, W, C)."""
     pixels: Pixels = square.permute(1, 2, 0).to(torch.uint8).contiguous().numpy()
     return pixels
 
@@ -257,7 +258,7 @@ class Strip:
 
     Attributes:
         label: image and reason.
-        overview: the whole image, (H, W, 3) in 8 bits.
+        overview: the whole image, (H, W, C) in 8 bits.
         frame: left, top, width, height of the busiest square in the overview.
         pictures: that square, by name, with its PSNR in dB (None for the clean one).
     """
@@ -301,14 +302,14 @@ def draw(title: str, strips: Sequence[Strip]) -> Figure:
     for axes in grid.flat:
         axes.set_axis_off()
     for line, strip in zip(grid, strips, strict=True):
-        line[0].imshow(strip.overview)
+        line[0].imshow(as_rgb(strip.overview))
         left, top, width, height = strip.frame
         line[0].add_patch(
             Rectangle((left - 0.5, top - 0.5), width, height, fill=False, ec="red", lw=1.2)
         )
         line[0].set_title(strip.label, fontsize=8)
         for axes, (name, picture, psnr) in zip(line[1:], strip.pictures, strict=False):
-            axes.imshow(picture, interpolation="nearest")
+            axes.imshow(as_rgb(picture), interpolation="nearest")
             label = wrapped(name, WIDE)
             axes.set_title(label if psnr is None else f"{label}\n{psnr:.2f} dB", fontsize=8)
     figure.suptitle(title, fontsize=10)

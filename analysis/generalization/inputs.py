@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from typing import Protocol as Shape
 
 from analysis.commands import matched_noises, training_noises
-from analysis.commands.inputs import RunInputs, cut_crops, gather, skipped
+from analysis.commands.inputs import RunInputs, canonical, cut_crops, gather, skipped
 from analysis.commands.job import PIXELS
 from analysis.commands.training_noises import Trained
 from analysis.engine import run as engine_run
@@ -136,9 +136,11 @@ def load_inputs(
         suite = choose_suite(settings, sources)
         complete = settings.completed(suite)
         clean = sources.photographs if complete.noises else []
-        protocol = suite_protocol.protocol_of(suite, settings)
-        differs = suite_protocol.deviations(suite, settings, protocol) if suite else []
-        own = drawn_by(protocol, gather(models, complete, device, ranks, clean))
+        given = {canonical(spec) for spec in settings.noises or ()}
+        optional = [spec for spec in map(canonical, complete.noises or ()) if spec not in given]
+        own = gather(models, complete, device, ranks, clean, optional)
+        own, protocol, suite, differs = as_stated(own, settings, suite)
+        sources = sources.of_channels(own.channels)
         paired = tuple(PairedCrops(pair, paired_crops(complete, pair)) for pair in sources.paired)
         specs = [*own.specs, *(pair.images.recorded.spec for pair in paired)]
         if not specs:
@@ -170,6 +172,34 @@ def load_inputs(
     )
 
 
+def as_stated(
+    inputs: RunInputs, settings: GeneralizationSettings, suite: Suite | None
+) -> tuple[RunInputs, Protocol, Suite | None, list[str]]:
+    """Inputs whose noise is drawn by the protocol of the run.
+
+    Args:
+        inputs: of the run.
+        settings: as given.
+        suite: of the run.
+
+    Returns:
+        The inputs; the protocol; the suite with those of its noises that are drawn; how the run
+        differs from it.
+
+    Raises:
+        BadInput: a noise that cannot be drawn so, or a protocol that is of color.
+    """
+    protocol = suite_protocol.protocol_of(suite, settings)
+    differs = []
+    if suite:
+        differs = suite_protocol.deviations(suite, settings, protocol)
+        left_out = [spec for spec in map(canonical, suite.noises) if spec not in inputs.specs]
+        differs += [f"without noise {', '.join(left_out)}"] if left_out else []
+        suite = suite.of(inputs.specs)
+    protocol = protocol.of_channels(inputs.channels)
+    return drawn_by(protocol, inputs), protocol, suite, differs
+
+
 def drawn_by(protocol: Protocol, inputs: RunInputs) -> RunInputs:
     """Inputs whose noise is drawn and stored as a protocol says.
 
@@ -198,6 +228,10 @@ class Sources:
     photographs: list[Photograph]
     names: tuple[str, ...]
     paired: list[Paired]
+
+    def of_channels(self, channels: int) -> Sources:
+        """The same with paired images of 3 channels or 1."""
+        return replace(self, paired=[pair.of_channels(channels) for pair in self.paired])
 
 
 def find_sources(
@@ -337,7 +371,7 @@ def on_crops(
         trained=trained_on(inputs, settings, suite, inputs.specs),
         suite=suite,
         perceptual=perceptual,
-        protocol=protocol,
+        protocol=protocol.of_channels(inputs.channels),
         deviations=(REPORTED,) if differs else (),
     )
 

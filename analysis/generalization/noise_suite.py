@@ -6,8 +6,8 @@ A suite is a TOML file with the keys `KEYS`; those of the package are in the fol
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -49,6 +49,11 @@ class Suite:
     version: int = 1
     test_sets: tuple[str, ...] = ()
     protocol: Protocol = DEFAULT
+
+    def of(self, specs: Collection[str]) -> Suite:
+        """The same with those of its noises that have one of these specifications."""
+        kept = [n for n in self.noises if n.startswith("folder:") or _spec(n) in specs]
+        return replace(self, noises=tuple(kept))
 
 
 def names() -> list[str]:
@@ -112,6 +117,10 @@ def _suite(values: dict[str, Any]) -> Suite:
         raise BadInput("no noises in it, and no test sets with noise of their own")
     drawing.check(_parsed(suite.noises))
     return suite
+
+
+def _spec(text: str) -> str:
+    return noise_specs.parse(text).spec
 
 
 def _parsed(texts: tuple[str, ...]) -> list[Noise]:

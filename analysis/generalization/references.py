@@ -20,6 +20,7 @@ from analysis.commands.inputs import RunInputs
 from analysis.commands.trainings import Trainings
 from analysis.text.markdown import codes
 from mtd.data.crops import crops, to_tensor
+from mtd.data.grayscale import of_channels
 from mtd.data.photographs import BUNDLED, Photograph, photographs
 from mtd.loading import classical
 from mtd.loading.classical import FILTER
@@ -109,7 +110,7 @@ def build(
     made: list[Classical | FixedFilter] = []
     tuned_on: dict[str, Any] = {}
     if every:
-        sigma, names = best_blur(tuple(every), bundled)
+        sigma, names = best_blur(tuple(every), bundled, inputs.channels)
         made.append(classical.classical(ClassicalConfig(kind="blur", parameter=sigma).spec))
         tuned_on = {"noises": every, "photographs": list(names)}
     made.append(classical.classical(MEDIAN))
@@ -219,22 +220,26 @@ def first_draw(spec: str) -> str:
     return noise.redrawn(0).spec if noise.draw else noise.spec
 
 
-def best_blur(specs: Sequence[str], bundled: bool) -> tuple[float, tuple[str, ...]]:
+def best_blur(
+    specs: Sequence[str], bundled: bool, channels: int = 3
+) -> tuple[float, tuple[str, ...]]:
     """σ of the blur with the highest mean PSNR under noises, and the photographs it is chosen on.
 
     Args:
         specs: the noises, each counting the same.
         bundled: whether the bundled photographs are scored, so that it is chosen on others.
+        channels: of the photographs, 3 or 1.
 
     >>> best_blur(("gaussian:15",), bundled=False)
     (0.9, ('astronaut', 'chelsea', 'coffee', 'rocket'))
     """
-    return _best_blur(tuple(specs), bundled), OTHERS if bundled else BUNDLED
+    return _best_blur(tuple(specs), bundled, channels), OTHERS if bundled else BUNDLED
 
 
 @cache
-def _best_blur(specs: tuple[str, ...], bundled: bool) -> float:
-    cut = crops(other_photographs() if bundled else photographs(), SIDE, COUNT)
+def _best_blur(specs: tuple[str, ...], bundled: bool, channels: int) -> float:
+    images = other_photographs() if bundled else photographs()
+    cut = crops([of_channels(image, channels) for image in images], SIDE, COUNT)
     clean, keys = to_tensor([crop.pixels for crop in cut]), [crop.digest for crop in cut]
     pairs = [pair_keyed(parse(spec), clean, keys) for spec in specs]
 

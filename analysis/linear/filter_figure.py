@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from analysis.linear.places import KINDS
 from analysis.linear.tables import Filters
 from analysis.plotting.model_styles import DPI
+from analysis.plotting.pictures import as_rgb
 from analysis.text.names import wrapped
 
 Array = NDArray[np.float32]
@@ -54,8 +55,9 @@ def filters(frame: pd.DataFrame, known: Filters, crop: int | None = None) -> Fig
 
 
 def draw_input(axes: Axes, image: Array, pixel: tuple[int, int]) -> None:
-    """A noisy crop (3, H, W) with a pixel framed, on given axes."""
-    axes.imshow(np.clip(image, 0, 1).transpose(1, 2, 0), interpolation="nearest")
+    """A noisy crop (C, H, W) with a pixel framed, on given axes."""
+    pixels = as_rgb(np.clip(image, 0, 1).transpose(1, 2, 0))
+    axes.imshow(pixels, interpolation="nearest")
     top, left = pixel
     axes.add_patch(Rectangle((left - 1.5, top - 1.5), 3, 3, fill=False, ec="cyan", lw=1.2))
     axes.set_xticks([])

@@ -29,6 +29,7 @@ from analysis.report.settings import BENCHMARK, ReportSettings
 from analysis.text.markdown import listed
 from analysis.text.noise_labels import CLEAN
 from mtd.data import crops as data_crops
+from mtd.data.grayscale import of_channels
 from mtd.utils import distributed
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note
@@ -60,6 +61,16 @@ class Noises:
     def all(self) -> tuple[str, ...]:
         """Every noise once, the clean images first."""
         return tuple(dict.fromkeys((CLEAN, *self.features, *self.benchmark)))
+
+    @property
+    def of_suite(self) -> list[str]:
+        """Those that the suite alone names."""
+        return [spec for spec in self.benchmark if spec not in self.features]
+
+    def possible(self, specs: Collection[str]) -> Noises:
+        """The same without those of the suite that are not among some specifications."""
+        benchmark = tuple(spec for spec in self.benchmark if spec in specs)
+        return replace(self, benchmark=benchmark, suite=self.suite and self.suite.of(specs))
 
 
 def noises_of(settings: ReportSettings) -> Noises:
@@ -258,9 +269,10 @@ def make(
         counts = settings.crops_of(side)
         features = {name: count for name, count in counts.items() if name != BENCHMARK}
         every = replace(settings, noises=noises.all, limit=max(features.values()))
-        inputs = replace(
-            gather(models, every, device, ranks, photographs), images=settings.images or "bundled"
-        )
+        found = gather(models, every, device, ranks, photographs, noises.of_suite)
+        inputs = replace(found, images=settings.images or "bundled")
+        noises = noises.possible(inputs.specs)
+        photographs = [of_channels(photo, inputs.channels) for photo in photographs]
         inputs = controls.add(inputs, settings)
         cut = data_crops.crops(
             photographs, side, counts[BENCHMARK], settings.crop_rule, settings.seed

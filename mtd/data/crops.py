@@ -27,7 +27,7 @@ class Crop:
         image: name of the photograph.
         top: first row.
         left: first column.
-        pixels: (H, W, 3), 8 bits.
+        pixels: (H, W, 3), or (H, W, 1) of grayscale, 8 bits.
         scene: see `mtd.data.photographs.Photograph`.
     """
 
@@ -45,7 +45,7 @@ class Crop:
 
 
 def to_tensor(pixels: Sequence[Pixels]) -> Tensor:
-    """8-bit images (H, W, 3) of one size as float32 (B, 3, H, W) in [0, 1].
+    """8-bit images (H, W, C) of one size as float32 (B, C, H, W) in [0, 1].
 
     >>> to_tensor([np.full((1, 2, 3), 51, np.uint8)])[0, 0]
     tensor([[0.2000, 0.2000]])
@@ -190,7 +190,7 @@ def busiest(pixels: Pixels, side: int) -> tuple[slice, slice]:
     It depends on the clean image only, so that it is the same for every noise and model.
 
     Args:
-        pixels: (H, W, 3).
+        pixels: (H, W, C).
         side: of the square in pixels; a smaller image is taken whole.
 
     Returns:

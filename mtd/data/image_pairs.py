@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mtd.data import exr_io, image_io, photographs, sidd_mat, tone_mapping
+from mtd.data import exr_io, grayscale, image_io, photographs, sidd_mat, tone_mapping
 from mtd.data.image_io import Pixels
 from mtd.data.photographs import Photograph
 from mtd.data.recorded_noise import PREFIX, Recorded
@@ -34,6 +34,11 @@ class Paired:
     photographs: list[Photograph]
     source: str
     tone_map: str
+
+    def of_channels(self, channels: int) -> Paired:
+        """The same of 3 channels, which they have, or of 1; see `mtd.data.grayscale`."""
+        photos = [grayscale.of_channels(photo, channels) for photo in self.photographs]
+        return replace(self, photographs=photos)
 
 
 def find(

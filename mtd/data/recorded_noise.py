@@ -12,6 +12,7 @@ import numpy as np
 
 from mtd.data import image_io
 from mtd.data.crops import Crop
+from mtd.data.grayscale import grayscale
 from mtd.data.image_io import Pixels
 from mtd.data.photographs import Photograph
 from mtd.utils.errors import BadInput, nearest
@@ -31,6 +32,8 @@ class Recorded:
     suffix, to a function that reads its noisy version. `page` is that of every file of a folder,
     for files with several pages or frames, from 1.
 
+    Its pixels are as those of the clean crop, RGB or their luma.
+
     Attributes:
         spec: the canonical text that names it.
         name: the kind of noise: the text without its level.
@@ -39,6 +42,8 @@ class Recorded:
     Raises:
         BadInput: no such folder, a folder without images, two of one name, or an empty mapping.
     """
+
+    needs_color = False
 
     def __init__(
         self, spec: str, noisy: Mapping[str, Loader] | None = None, page: int | None = None
@@ -91,12 +96,11 @@ class Recorded:
         )
 
     def cut(self, crop: Crop) -> Pixels:
-        """The noisy pixels of a clean crop, (H, W, 3)."""
-        height, width = crop.pixels.shape[:2]
+        """The noisy pixels of a clean crop, (H, W, C); their luma for a grayscale crop."""
+        height, width, channels = crop.pixels.shape
         noisy = self._read(self._match(crop.image))
-        return np.ascontiguousarray(
-            noisy[crop.top : crop.top + height, crop.left : crop.left + width]
-        )
+        part = noisy[crop.top : crop.top + height, crop.left : crop.left + width]
+        return np.ascontiguousarray(grayscale(part) if channels == 1 else part)
 
     def digest(self, crops: Sequence[Crop]) -> str:
         """SHA-256 of the noisy pixels of crops."""

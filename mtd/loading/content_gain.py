@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from mtd.data.crops import Crop, crops, to_tensor
+from mtd.data.grayscale import of_channels
 from mtd.data.photographs import Photograph, photographs
 from mtd.networks.base import Denoiser
 from mtd.networks.fixed_filter import FixedFilterConfig, radial_frequencies
@@ -102,7 +103,8 @@ def content_gain(
     Frequency 0, the crops' means, is a band of its own. Gains are rounded to 4 decimals.
 
     Args:
-        network: from (B, 3, H, W) in [0, 1] to the same, in eval mode.
+        network: from (B, C, H, W) in [0, 1] to the same, in eval mode; of a network of one channel
+            the content is grayscale.
         noises: that it was trained on.
         images: photographs; by default the bundled ones. 16 crops of them, of 64 x 64, are taken.
 
@@ -116,7 +118,8 @@ def content_gain(
         >>> round(at_quarter, 2), round(float(np.exp(-2 * (np.pi * 0.25) ** 2)), 2)
         (0.29, 0.29)
     """
-    chosen = list(images) if images is not None else photographs()
+    every = list(images) if images is not None else photographs()
+    chosen = [of_channels(photo, network.channels or 3) for photo in every]
     cut, spectra = cropped(chosen), Spectra()
     place = next((p.device for p in network.parameters()), torch.device("cpu"))
     for noise in noises:

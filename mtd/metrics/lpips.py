@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mtd.metrics.psnr_ssim import Quantize, levels
+from mtd.metrics.psnr_ssim import Quantize, as_rgb, levels
 from mtd.utils.errors import BadInput
 from mtd.utils.home import home
 
@@ -78,7 +78,8 @@ class LPIPS:
         """LPIPS of each image.
 
         Args:
-            output: (B, 3, H, W) RGB in [0, 1], H and W at least 31.
+            output: (B, 3, H, W) RGB in [0, 1], or (B, 1, H, W) grayscale, which is repeated; H and
+                W at least 31.
             target: the same shape.
             quantize: clip and round both to 8 bits first; "clip" does not round.
 
@@ -88,10 +89,10 @@ class LPIPS:
         Raises:
             ValueError: other shapes, or a target outside [0, 1].
         """
-        if output.shape != target.shape or output.ndim != 4 or output.shape[1] != 3:
+        if output.shape != target.shape or output.ndim != 4 or output.shape[1] not in (1, 3):
             raise ValueError(
                 f"images of shapes {tuple(output.shape)} and {tuple(target.shape)}: expected the "
-                "same (B, 3, H, W) for both"
+                "same (B, 3, H, W) or (B, 1, H, W) for both"
             )
         if min(output.shape[-2:]) < SMALLEST:
             raise ValueError(
@@ -102,7 +103,7 @@ class LPIPS:
         if quantize and not (low >= -1e-6 and high <= 1 + 1e-6):
             raise ValueError(f"target from {low:g} to {high:g}: expected [0, 1]")
         a, b = (
-            (levels(image, quantize) / 127.5 - 1).to(self.device, torch.float32)
+            (levels(as_rgb(image), quantize) / 127.5 - 1).to(self.device, torch.float32)
             for image in (output, target)
         )
         distance: Tensor = self.network(a, b)
@@ -118,7 +119,7 @@ def lpips(output: Tensor, target: Tensor) -> Tensor:
     """LPIPS of each image with torchvision's cached or downloaded backbone, on the CPU.
 
     Args:
-        output: (B, 3, H, W) RGB in [0, 1], H and W at least 31.
+        output: (B, 3, H, W) RGB in [0, 1], or (B, 1, H, W) grayscale; H and W at least 31.
         target: the same shape.
 
     Returns:

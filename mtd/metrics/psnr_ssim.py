@@ -14,7 +14,7 @@ from torch import Tensor
 
 from mtd.utils.errors import one_of
 
-Channel = Literal["rgb", "y"]
+Channel = Literal["rgb", "y", "gray"]
 
 Quantize = bool | Literal["clip"]
 """Whether images are clipped and rounded to 8 bits before they are compared; or only clipped."""
@@ -41,8 +41,8 @@ def psnr(
         output: (B, C, H, W) in [0, 1].
         target: the same shape.
         border: pixels omitted at every side.
-        channel: `rgb`, all channels; or `y`, the BT.601 luma of RGB (16 to 235, not rounded, peak
-            255).
+        channel: `rgb`, all channels; `y`, the BT.601 luma of RGB (16 to 235, not rounded, peak
+            255); or `gray`, the one channel of grayscale images, which `rgb` is for them, too.
         quantize: clip and round both to 8 bits first; "clip" does not round.
 
     Returns:
@@ -118,11 +118,11 @@ def ssim(
 def prepared(
     output: Tensor, target: Tensor, border: int, channel: Channel, quantize: Quantize
 ) -> tuple[Tensor, Tensor]:
-    """Output and target in 8-bit levels, float64 on the CPU, without border, as RGB or luma.
+    """Output and target in 8-bit levels, float64 on the CPU, without border, as RGB, luma or gray.
 
     Raises:
         ValueError: shapes that differ, whole numbers instead of values in [0, 1], a target
-            outside [0, 1], or a border that leaves no pixels.
+            outside [0, 1], a border that leaves no pixels, or another number of channels.
         BadInput: an unknown channel.
     """
     if output.shape != target.shape or output.ndim != 4:
@@ -140,6 +140,8 @@ def prepared(
     if border < 0 or 2 * border >= min(output.shape[-2:]):
         raise ValueError(f"border {border}: no pixels are left of {tuple(output.shape[-2:])}")
     a, b = (levels(image, quantize) for image in (output, target))
+    if channel == "gray" and a.shape[1] != 1:
+        raise ValueError(f"{a.shape[1]} channels: gray images have one")
     if channel == "y":
         a, b = luma(a), luma(b)
     height, width = a.shape[-2:]
@@ -160,6 +162,15 @@ def levels(image: Tensor, quantize: Quantize = True) -> Tensor:
     if quantize:
         return exact.clamp(0, 1).mul(255).round().double()
     return exact.double() * 255
+
+
+def as_rgb(image: Tensor) -> Tensor:
+    """Images (B, C, H, W) as (B, 3, H, W): grayscale repeated, for metrics that are of colors.
+
+    >>> as_rgb(torch.zeros(2, 1, 8, 8)).shape
+    torch.Size([2, 3, 8, 8])
+    """
+    return image.expand(-1, 3, -1, -1) if image.shape[1] == 1 else image
 
 
 def luma(image: Tensor) -> Tensor:

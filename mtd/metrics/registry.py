@@ -29,7 +29,7 @@ class Metric:
         higher_is_better: whether larger values mean better images.
         digits: decimals in tables.
         function: from output and target, (B, 3, H, W) each and nominally in [0, 1], to one value
-            for each image, (B,) in float64 on the CPU.
+            for each image, (B,) in float64 on the CPU. Grayscale images are three equal channels.
 
     A metric of your own, registered as an entry point of the group `mtd.metrics`:
 

@@ -52,6 +52,7 @@ class Denoiser(nn.Module):
         multiple: tiles that start at multiples of this are processed like parts of the whole image.
         smallest: smallest height and width of its input.
         has_layers: whether it is a network, with layers and gradients.
+        any_channels: whether it takes images of any number of channels.
     """
 
     config: Config
@@ -63,6 +64,7 @@ class Denoiser(nn.Module):
     multiple = 1
     smallest = 1
     has_layers = True
+    any_channels = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,8 +74,10 @@ class Denoiser(nn.Module):
         self.part, self.parts = 0, 1
 
     @property
-    def channels(self) -> int:
-        """Channels of the images that `forward` takes."""
+    def channels(self) -> int | None:
+        """Channels of the images that `forward` takes; None for any number."""
+        if self.any_channels:
+            return None
         return 3 if self.input_format.per_channel else self.config.in_chans
 
     @property
@@ -257,6 +261,7 @@ class Unchanged(Denoiser):
     """The identity: its output is the noisy image, from which a model's gain is measured."""
 
     config = Config()
+    any_channels = True
 
     def restore(self, x: Tensor, keys: Sequence[seeds.Key] | None = None, **options: Any) -> Tensor:
         """The images themselves."""

@@ -25,7 +25,7 @@ from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 
 Image = NDArray[np.float64]
-"""(H, W, 3), nominally in [0, 1]."""
+"""(H, W, C), nominally in [0, 1]."""
 
 TRUNCATE = 4.0
 """Radius of the Gaussian's kernel in standard deviations: SciPy's default."""
@@ -66,6 +66,7 @@ class WithoutLayers(Denoiser):
 
     about: tuple[str, ...] = ("numpy",)
     has_layers = False
+    any_channels = True
 
     def __init__(self, spec: str) -> None:
         super().__init__()

@@ -165,7 +165,7 @@ def _image(model: Denoiser, size: int) -> Tensor:
     weights = [value for value in model.parameters() if value.is_floating_point()]
     like = weights[0] if weights else torch.empty(0)
     stream = torch.Generator().manual_seed(0)
-    return torch.rand(1, model.channels, size, size, generator=stream).to(like)
+    return torch.rand(1, model.channels or 3, size, size, generator=stream).to(like)
 
 
 def _attempt(model: Denoiser, image: Tensor) -> Tensor:

@@ -60,6 +60,7 @@ class Noise(ABC):
         level_unit: what its level is, for the axes of figures.
         level_falls: whether the noise becomes weaker as the level rises.
         note: what every output that shows this kind has to say; empty if nothing.
+        needs_color: whether images have to have three channels; other kinds take any number.
 
     A kind of noise of your own, registered as an entry point of the group `mtd.noises`:
 
@@ -86,6 +87,7 @@ class Noise(ABC):
     level_unit: ClassVar[str] = "level"
     level_falls: ClassVar[bool] = False
     note: ClassVar[str] = ""
+    needs_color: ClassVar[bool] = False
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)

@@ -222,6 +222,7 @@ class ISP(Noise):
     draw: int = field(default=0, kw_only=True, repr=False)
 
     name = "isp"
+    needs_color = True
     label = "camera pipeline (isp)"
     level = None
     options = {  # noqa: RUF012 (ClassVar in Noise)
@@ -289,7 +290,7 @@ class ISP(Noise):
         """
         count, channels, height, width = clean.shape
         if channels != 3:
-            raise BadInput(f"noise isp: image of {channels} channels; expected 3, RGB")
+            raise BadInput(f"noise isp: {channels}-channel images; it needs color, 3 channels")
         p = self.parameters(count, generator, clean.dtype)
         raw = unprocess(F.pad(clean, (0, width % 2, 0, height % 2), mode="replicate"), p)
         noisy = process(add_shot_read(raw, p, generator), p)

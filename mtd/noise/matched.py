@@ -80,6 +80,11 @@ class MatchedGaussian(Noise):
         return self.other.note
 
     @property
+    def needs_color(self) -> bool:  # type: ignore[override]
+        """As the other noise does."""
+        return self.other.needs_color
+
+    @property
     def spec(self) -> str:
         """See `Noise.spec`."""
         return f"{self.name}:={self.other.spec}"

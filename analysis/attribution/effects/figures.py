@@ -17,6 +17,7 @@ from analysis.attribution import figures
 from analysis.attribution.figures import Array
 from analysis.attribution.integrated_gradients import Window
 from analysis.attribution.tables import Pictures
+from analysis.plotting.pictures import as_rgb
 
 SMALL = 0.01
 """Effects in dB up to which the color scale is linear; logarithmic above."""
@@ -65,12 +66,12 @@ def draw_map(
 
     Args:
         axes: where to draw.
-        image: (3, H, W) in [0, 1], what went into the network.
+        image: (C, H, W) in [0, 1], what went into the network.
         values: (1, H, W), effects in dB; None for the input alone.
         window: of the output.
         norm: the color scale.
     """
-    pixels = np.clip(image, 0, 1).transpose(1, 2, 0)
+    pixels = as_rgb(np.clip(image, 0, 1).transpose(1, 2, 0))
     if values is not None:
         place = np.asarray(norm(np.nan_to_num(values[0])))
         # the picture stays visible where there is little effect

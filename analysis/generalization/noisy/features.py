@@ -176,7 +176,7 @@ def with_noise(crop: Crop, noise: Noise, draw: str, seed: int) -> NoisyImages:
 
 
 def to_pixels(noisy: Tensor) -> Pixels:
-    """(1, 3, H, W) in [0, 1] to (H, W, 3) in 8 bits."""
+    """(1, C, H, W) in [0, 1] to (H, W, C) in 8 bits."""
     pixels = noisy[0].mul(255).round().permute(1, 2, 0)
     return np.ascontiguousarray(pixels.numpy().astype(np.uint8))
 
@@ -240,7 +240,7 @@ def measured(
     Raises:
         BadInput: a network has no layers for one of them.
     """
-    shared = {name: getattr(inputs, name) for name in ("models", "forward", "ranks")}
+    shared = {n: getattr(inputs, n) for n in ("models", "forward", "ranks", "channels")}
     own = RunInputs(**shared, noises=[*made.noises], crops=made.crops)
     side, (reference, *others) = made.crops[0].pixels.shape[0], own.specs
     jobs: list[AnalysisJob] = []

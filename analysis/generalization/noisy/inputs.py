@@ -129,7 +129,7 @@ def blurred(pixels: Pixels) -> Pixels:
     """The control: a picture after a Gaussian blur of `SIGMA`, in 8 bits.
 
     Args:
-        pixels: (H, W, 3).
+        pixels: (H, W, C).
     """
     from scipy.ndimage import gaussian_filter
 

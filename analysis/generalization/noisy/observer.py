@@ -61,7 +61,7 @@ class Seen:
         rows: a row for each model and picture, controls included; see `quantities`.
         agreement: a row for each two models and picture; see `differences`.
         squares: by picture's digest, the busiest square of the noisy picture and of each output.
-        patches: by patch, its noisy pixels, and the mean of all models' outputs there (H, W, 3).
+        patches: by patch, its noisy pixels, and the mean of all models' outputs there (H, W, C).
     """
 
     rows: list[Row]
@@ -109,7 +109,7 @@ class Denoised(Observer):
         return {}
 
     def extract(self, layer: str, value: Tensor, noisy: NoisyBatch) -> dict[str, Tensor]:
-        """(images, 3, H, W) in 8 bits.
+        """(images, C, H, W) in 8 bits.
 
         Raises:
             BadInput: an output that is not finite.
@@ -160,7 +160,7 @@ class Denoised(Observer):
 def outputs_of(
     batch: Batch, activations: Mapping[View, CachedActivations]
 ) -> list[dict[str, Pixels]]:
-    """The outputs of each picture of a batch by model, (H, W, 3) in 8 bits."""
+    """The outputs of each picture of a batch by model, (H, W, C) in 8 bits."""
     by_model = {
         view.model: cached.tensors()[PIXELS].permute(0, 2, 3, 1).contiguous().numpy()
         for view, cached in activations.items()

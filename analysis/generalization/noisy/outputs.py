@@ -78,9 +78,9 @@ def name_files(models: Sequence[str], crops: Sequence[Crop], whole: bool) -> Fil
 
 
 def encode(pixels: Pixels) -> bytes:
-    """An image (H, W, 3) in 8 bits as PNG."""
+    """An image (H, W, C) in 8 bits as PNG, RGB or grayscale."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
+    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(buffer, format="PNG")
     return buffer.getvalue()
 
 

@@ -15,6 +15,7 @@ from analysis.generalization.comparison_strips import MOST, WHOLE, WIDE, overvie
 from analysis.generalization.noisy.observer import WINDOW
 from analysis.generalization.trainings import with_trainings
 from analysis.plotting.model_styles import DPI
+from analysis.plotting.pictures import as_rgb
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
 from mtd.data.crops import Crop, busiest, place
@@ -83,7 +84,7 @@ def gain(residuals: Sequence[Any]) -> int:
 
 
 def amplified(residual: Any, factor: int) -> Pixels:
-    """A residual as gray around `GRAY`, (H, W, 3) in 8 bits."""
+    """A residual as gray around `GRAY`, (H, W, C) in 8 bits."""
     return np.asarray((GRAY + factor * residual).round().clip(0, 255), dtype=np.uint8)
 
 
@@ -124,10 +125,10 @@ def draw(rows: pd.DataFrame, pictures: Mapping[str, Pixels]) -> Figure:
         axes.set_axis_off()
     overview(grid[0][0], first, pictures[f"{first.strip}/{WHOLE}"], noisy.shape)
     for axes, (name, picture) in zip(grid[0][1:], {NOISY: noisy, **outputs}.items(), strict=True):
-        axes.imshow(picture, interpolation="nearest")
+        axes.imshow(as_rgb(picture), interpolation="nearest")
         axes.set_title(wrapped(titles.get(name, name), WIDE), fontsize=8)
     for axes, residual in zip(grid[1][2:], residuals.values(), strict=True):
-        axes.imshow(amplified(residual, factor), interpolation="nearest")
+        axes.imshow(as_rgb(amplified(residual, factor)), interpolation="nearest")
         level = np.sqrt(np.square(residual).mean())
         axes.set_title(f"{level:.1f} levels", fontsize=8)
     times = f",\nshown {factor} times as strong" if factor > 1 else ""
@@ -141,7 +142,7 @@ def draw(rows: pd.DataFrame, pictures: Mapping[str, Pixels]) -> Figure:
 def overview(axes: Any, row: Any, picture: Pixels, square: tuple[int, ...]) -> None:
     """The whole picture with the square framed."""
     step = overview_step(int(row.height), int(row.width))
-    axes.imshow(picture)
+    axes.imshow(as_rgb(picture))
     corner = (row.square_left / step - 0.5, row.square_top / step - 0.5)
     size = (square[1] / step, square[0] / step)
     axes.add_patch(Rectangle(corner, *size, fill=False, ec="red", lw=1.2))

@@ -325,7 +325,7 @@ def test_crops_with_the_same_pixels_count_once(folder):
         (["plain.pth", "--layers", "**.attn", "--crop", "8", "--positions", "9"], "no positions"),
         (["plain.pth", "--layers", "type:SwinBlok"], "did you mean SwinBlock"),
         (["plain.pth", "--noise", "gaussian:15"], "give a second model, or a second --noise"),
-        (["grey.pth"], "takes 1 channels, expected color"),
+        (["plain.pth", "grey.pth"], "grey takes 1 channel, plain 3"),
         (["plain.pth", "--device", "meta"], "device 'meta'"),
         (["x" * 300 + ".pth"], "too long"),
         (["plain.pth", "--images", "x" * 300], "too long"),

@@ -118,11 +118,21 @@ def test_another_file_is_refused(backbone, tmp_path):
         LPIPS(tmp_path / "absent.pth")
 
 
+def test_grayscale_is_repeated(backbone):
+    output, clean = (image[:, :1] for image in drawn())
+    repeated = [image.repeat(1, 3, 1, 1) for image in (output, clean)]
+    metric = LPIPS(backbone)
+    assert torch.equal(metric(output, clean), metric(*repeated))
+    torch.testing.assert_close(
+        metric(output, clean), oracle(backbone, *repeated), rtol=1e-4, atol=1e-6
+    )
+
+
 def test_what_cannot_be_compared(backbone):
     metric = LPIPS(backbone)
     a = torch.rand(1, 3, 32, 32)
     with pytest.raises(ValueError, match=r"expected the same \(B, 3, H, W\)"):
-        metric(a[:, :1], a[:, :1])
+        metric(a[:, :2], a[:, :2])
     with pytest.raises(ValueError, match="30 x 32: LPIPS needs 31 x 31"):
         metric(a[:, :, :30], a[:, :, :30])
     with pytest.raises(ValueError, match=r"expected \[0, 1\]"):

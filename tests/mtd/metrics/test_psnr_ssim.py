@@ -164,3 +164,13 @@ def test_images_outside_0_1_are_refused_as_every_one_would_be_white(metric):
         metric(whole, whole)
     with pytest.raises(ValueError, match=r"target from .* expected values in \[0, 1\]"):
         metric(whole.float() / 255, whole.float())
+
+
+def test_gray_is_the_one_channel():
+    output, target = (image[:, :1] for image in drawn())
+    assert torch.equal(psnr(output, target, channel="gray"), psnr(output, target))
+    assert torch.equal(ssim(output, target, channel="gray"), ssim(output, target))
+    with pytest.raises(ValueError, match="3 channels: gray images have one"):
+        psnr(*drawn(), channel="gray")
+    with pytest.raises(ValueError, match="1 channels: luma needs RGB"):
+        psnr(output, target, channel="y")

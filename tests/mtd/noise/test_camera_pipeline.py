@@ -364,7 +364,7 @@ def test_bad_specs(spec, message):
 
 
 def test_colour_images_only():
-    with pytest.raises(BadInput, match="1 channels; expected 3, RGB"):
+    with pytest.raises(BadInput, match="1-channel images; it needs color"):
         parse("isp")(uniform(1, 1, 8, 8), generator=stream())
 
 
