@@ -12,7 +12,7 @@ import hashlib
 import io
 import json
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtd.loading import hub, unpickling, weight_sets, zoo
+from mtd.loading import hub, stand_ins, unpickling, weight_sets, zoo
+from mtd.loading.stand_ins import Unread
+from mtd.loading.unpickling import LEAST
 from mtd.loading.weight_sets import StateDict, WeightSet
 from mtd.masking import MaskPolicy
 from mtd.networks import registry
@@ -36,8 +38,6 @@ SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors")
 METADATA = "mtd"
 WEIGHTS = "weights_sha256"
 ABOUT = "metadata_sha256"
-LEAST = 2**20
-"""Size in bytes up to which a tensor may be larger than its file, such as an expanded one."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Checkpoint:
         metadata: as `save` writes it; empty for other files.
         left_out: classes whose objects were not read, and states of optimizers.
         unread: places of the objects among them that held weights, and their classes.
+        warning: what the file holds beside tensors, for its user; empty if nothing.
     """
 
     path: Path
@@ -59,6 +60,7 @@ class Checkpoint:
     metadata: dict[str, Any]
     left_out: list[str]
     unread: dict[str, str] = field(default_factory=dict)
+    warning: str = ""
 
     @property
     def own(self) -> WeightSet:
@@ -104,7 +106,7 @@ def read(name: str | Path) -> Checkpoint:
     """Read a checkpoint file; nothing in it is executed.
 
     Raises:
-        BadInput: a missing or damaged file, an unknown format, or one that holds code.
+        BadInput: a missing or damaged file, an unknown format, or one without weights.
 
     >>> checkpoint = read("masked.pth")
     >>> [(one.place, len(one.tensors)) for one in checkpoint.sets]
@@ -118,15 +120,17 @@ def read(name: str | Path) -> Checkpoint:
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
     content, metadata, left_out = _contents(path)
-    sets = _weight_sets(content, path, left_out)
+    warning = stand_ins.warning(left_out)
+    sets = _weight_sets(content, path, f"; {warning}" if warning else "")
     for one in sets:
         for name, value in one.tensors.items():
             if value.numel() * value.itemsize > max(path.stat().st_size, LEAST):
                 shape = list(value.shape)
                 raise BadInput(f"{path}: {name} of shape {shape} is larger than the whole file")
-    left_out += [f"{place}, of an optimizer" for place in weight_sets.optimizers(content)]
+    named = [str(one) for one in left_out]
+    named += [f"{place}, of an optimizer" for place in weight_sets.optimizers(content)]
     unread = weight_sets.unread(content)
-    checkpoint = Checkpoint(path, digest, sets, metadata, left_out, unread)
+    checkpoint = Checkpoint(path, digest, sets, metadata, named, unread, warning)
     if WEIGHTS in metadata and metadata[WEIGHTS] != _digest_or_none(checkpoint.own.tensors):
         raise BadInput(f"{path}: damaged, its weights are not what was saved (SHA-256)")
     if ABOUT in metadata and metadata[ABOUT] != about_digest(metadata):
@@ -147,7 +151,7 @@ def about_digest(metadata: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 
-def _contents(path: Path) -> tuple[Any, dict[str, Any], list[str]]:
+def _contents(path: Path) -> tuple[Any, dict[str, Any], unpickling.LeftOut]:
     """What a file holds, our metadata, and the classes whose objects were not read."""
     if path.suffix.lower() == ".safetensors":
         from safetensors import safe_open
@@ -160,7 +164,7 @@ def _contents(path: Path) -> tuple[Any, dict[str, Any], list[str]]:
             reason = " ".join(str(error).split())[:120]
             raise BadInput(f"{path}: damaged or not a safetensors file ({reason})") from None
         own = [text for key, text in texts.items() if key == METADATA or WEIGHTS in text]
-        return weights, _metadata(own[0] if own else None, path), []
+        return weights, _metadata(own[0] if own else None, path), {}
     check_members(path)
     content, left_out = unpickling.contents(path)
     text = content.get(METADATA) if isinstance(content, Mapping) else None
@@ -203,23 +207,32 @@ def _metadata(text: Any, path: Path) -> dict[str, Any]:
     return values
 
 
-def _weight_sets(content: Any, path: Path, left_out: Sequence[str]) -> list[WeightSet]:
-    """Every mapping of a file's contents that holds tensors."""
-    sets = weight_sets.find(content)
-    if any(not one.listed for one in sets) or (sets and not left_out):
+def _weight_sets(content: Any, path: Path, beside: str) -> list[WeightSet]:
+    """Every mapping of a file's contents that holds tensors.
+
+    Raises:
+        BadInput: there is none, as where an object of a class that is not read holds the weights.
+    """
+    sets, unread = weight_sets.find(content), weight_sets.unread({"": content})
+    if any(not one.listed for one in sets) or (sets and not unread):
         return sets
-    arrays = [place for place, kind in weight_sets.unread(content).items() if "NumPy" in kind]
+    arrays = [place for place, kind in unread.items() if "NumPy" in kind]
     if arrays:
         raise BadInput(
             f"{path}: its weights are {plural(len(arrays), 'array')} of NumPy ({arrays[0]}, …), "
             "expected tensors: save {name: torch.from_numpy(array), …} with torch.save"
         )
-    if left_out:  # what holds the weights is an object of a class
-        raise BadInput(f"{path}: {unpickling.refusal(f'pickled code ({left_out[0]})')}")
+    if unread:
+        place, kind = next(iter(unread.items()))
+        at = f" in {place}" if place else ""
+        if kind in stand_ins.TENSORS.values():
+            raise BadInput(f"{path}: its weights are not read ({kind}{at}), expected dense tensors")
+        raise BadInput(f"{path}: its weights are not read ({kind}{at}); {unpickling.ALONE}")
     if not isinstance(content, Mapping):
-        raise BadInput(f"{path}: holds a {type(content).__name__}, expected a state dict")
+        kind = content.kind if isinstance(content, Unread) else f"a {type(content).__name__}"
+        raise BadInput(f"{path}: holds {kind}, expected a state dict{beside}")
     keys = " ".join((", ".join(str(k) for k in list(content)[:5]) or "nothing").split())[:200]
-    raise BadInput(f"{path}: no weights in it (its keys: {keys})")
+    raise BadInput(f"{path}: no weights in it (its keys: {keys}){beside}")
 
 
 def save(

@@ -22,7 +22,7 @@ from mtd.networks.external import ExternalNetwork
 from mtd.networks.input_format import RESIDUALS, WRAPS, InputFormat, Residual, Sigma, Wrap
 from mtd.networks.weights import weights_digest
 from mtd.noise.specs import parse
-from mtd.utils import errors
+from mtd.utils import errors, messages
 from mtd.utils.device import resolve_device
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural
@@ -166,6 +166,8 @@ def from_file(path_or_name: str | Path, request: LoadOptions) -> Denoiser:
             f"{checkpoint.path}: weights that are not finite in {bad[0]} "
             f"({plural(len(bad), 'tensor')})"
         )
+    if checkpoint.warning:
+        messages.once(f"{checkpoint.path}: {checkpoint.warning}")
     network.inference = MaskedInference(
         policy, request.attention_mask, request.mask_samples, request.seed
     )

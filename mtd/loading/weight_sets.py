@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mtd.loading.stand_ins import Unread, opened
 from mtd.loading.tensor_names import (
     MANY,
     PARALLEL,
@@ -19,10 +20,7 @@ from mtd.loading.tensor_names import (
     of_training,
     without_insertions,
 )
-from mtd.loading.unpickling import Unread
-
-DEEPEST = 60
-"""Levels of a file's contents that are searched."""
+from mtd.loading.unpickling import DEEPEST
 
 PICKLED = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
 """The first bytes of pickles."""
@@ -165,6 +163,7 @@ def _unread_kind(name: str, value: Any) -> str:
         return "a list of numbers"
     if isinstance(value, bytes | bytearray) and len(value) > MANY:
         return "a file within the file" if value[:2] in (b"PK", *PICKLED) else ""
+    value = opened(value)
     is_unread = isinstance(value, Unread) and ".optim" not in value.kind
     return value.kind if is_unread and value.held_weights(name) else ""
 
@@ -181,15 +180,15 @@ def _walk(
     content: Any, place: tuple[str, ...], within: tuple[int, ...]
 ) -> Iterator[tuple[str, Any]]:
     """Every mapping and list in some contents, and the keys that lead to it."""
-    if isinstance(content, tuple):
-        content = list(content)
-    if not isinstance(content, Mapping | list) or len(place) > DEEPEST or id(content) in within:
+    within, ahead = (*within, id(content)), within
+    content = list(content) if isinstance(content, tuple) else opened(content)
+    if not isinstance(content, Mapping | list) or len(place) > DEEPEST or within[-1] in ahead:
         return
     is_optimizer = _is_optimizer(content)
     yield ".".join(place), {"param_groups": None} if is_optimizer else content
     items = enumerate(content) if isinstance(content, list) else content.items()
     for key, value in () if is_optimizer else items:
-        yield from _walk(value, (*place, str(key)), (*within, id(content)))
+        yield from _walk(value, (*place, str(key)), within)
 
 
 def parts(one: WeightSet) -> Iterator[Part]:

@@ -46,3 +46,16 @@ def note(text: str, *, quiet: bool = False) -> None:
     output.message(text)
     if not quiet:
         print(text, file=sys.stderr)
+
+
+def once(text: str) -> None:
+    """Print a warning on stderr, the first time in this process and by the first of several.
+
+    It is printed with `--quiet` as well, which is about notes.
+    """
+    if text not in _SAID and os.environ.get("RANK", "0") == "0":
+        _SAID.add(text)
+        note(text)
+
+
+_SAID = set[str]()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
 import pickle
 import sys
 import types
@@ -363,12 +364,10 @@ def test_files_that_hold_code_are_refused_with_the_way_out(tmp_path):
     assert "refused, it holds TorchScript that loading would run" in message
     assert "torch.save(model.state_dict()" in message
     assert "--model package.module:factory --checkpoint weights.pth" in message
-    torch.save(Loose(), path)
-    message = refused(path)
-    assert f"holds pickled code ({Loose.__module__}.Loose)" in message
-    assert "--model package.module:factory --checkpoint weights.pth" in message
     path.write_bytes(pickle.dumps(Loose()))
-    assert "pickled code" in refused(path)
+    assert f"a pickle of {Loose.__module__}.Loose that torch.save did not write" in refused(path)
+    torch.save({"net": io.BytesIO(pickle.dumps(torch.zeros(3, 3))), "epoch": 3}, path)
+    assert "no weights in it (its keys: net, epoch)" in refused(path)
 
 
 def test_metadata_beyond_what_the_weights_can_be_are_refused_at_once(tmp_path):

@@ -45,8 +45,8 @@ def arrays(weights: Weights) -> dict[str, Any]:
 
 
 UNREAD: dict[str, Callable[[Weights], Any]] = {
-    "a module": lambda w: nn.Sequential(nn.Conv2d(3, 3, 3)),
     "an object": Holder,
+    "a module in an object": lambda w: Holder(nn.Sequential(nn.Conv2d(3, 3, 3))),
     "a list in an object": lambda w: Holder([{"net": w}]),
     "arrays of NumPy": arrays,
     "arrays in an object": lambda w: Holder(arrays(w)),
@@ -66,13 +66,21 @@ def test_another_network_is_not_run_in_place_of_one_that_is_not_read(
     content = {"model": UNREAD[unread](weights_of("FFDNet")), beside: weights}
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     message = refused(path)
-    if unread == "a module" and not zipped:  # pickled with its source text
-        assert "pickled code (torch.nn.modules" in message
-        return
     assert f"--weights {beside}" in message
     if beside in ("init", "estimator"):
         assert "holds weights in model" in message
     assert torch.equal(output(mtd.load(path, weights=beside)), output(tiny("DnCNN")))
+
+
+@pytest.mark.parametrize("zipped", [True, False])  # the older format holds source text as well
+def test_another_network_is_not_run_in_place_of_a_pickled_module(tmp_path, zipped):
+    path, weights = tmp_path / "a.pth", weights_of("DnCNN")
+    content = {"model": nn.Sequential(nn.Conv2d(3, 3, 3)), "estimator": weights}
+    torch.save(content, path, _use_new_zipfile_serialization=zipped)
+    message = refused(path)
+    assert "2 other tensors in model (0.weight, 0.bias" in message
+    assert "--weights estimator" in message
+    assert torch.equal(output(mtd.load(path, weights="estimator")), output(tiny("DnCNN")))
 
 
 def test_objects_that_hold_no_network_are_no_hindrance(tmp_path):
