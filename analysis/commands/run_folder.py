@@ -24,6 +24,7 @@ from matplotlib.figure import Figure
 
 import mtd
 from analysis.engine.cache import FOLDER, ActivationCache
+from mtd.metrics.registry import remember
 from mtd.utils import atomic_write
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput, Failed
@@ -293,6 +294,7 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         raise BadInput(f"{file}: damaged ({error})") from None
     if not isinstance(manifest, dict):
         raise BadInput(f"{file}: damaged, not a JSON object")
+    remember(manifest.get("metrics"))  # so that its tables can be read without their packages
     return manifest
 
 

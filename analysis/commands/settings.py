@@ -103,6 +103,17 @@ def references_option() -> Any:
     )
 
 
+def metrics_option() -> Any:
+    """The field of a benchmark's metrics beside PSNR, SSIM and LPIPS."""
+    return option(
+        (),
+        "a metric beside PSNR, SSIM and LPIPS, such as pyiqa:dists, of the extra iqa (repeatable)",
+        flag="--metric",
+        metavar="NAME",
+        shown="",
+    )
+
+
 def crop_option(default: int | None, **more: Any) -> Any:
     """The field of the side of a crop, with an analysis' own default."""
     shown = "whole images" if default is None else str(default)

@@ -40,8 +40,7 @@ class ImageQuality(Observer):
     Args:
         models: names of the networks.
         protocol: how outputs are scored; LPIPS and further metrics are always of the whole RGB
-            image, or of grayscale as three equal channels, and further ones round as they do by
-            default.
+            image, or of grayscale as three equal channels; see `Metric.quantizes` for rounding.
         perceptual: LPIPS, or None if it is not available.
         window: side of the squares for strips.
         further: metrics beside PSNR, SSIM and LPIPS, such as those of other packages.
@@ -74,7 +73,10 @@ class ImageQuality(Observer):
             **({} if self.protocol.round_output else {"round_output": False}),
             "lpips": self.perceptual.sha256 if self.perceptual else None,
             "window": self.window,
-            "further": [metric.name for metric in self.further],
+            "further": [
+                {metric.name: metric.entry} if metric.source else metric.name
+                for metric in self.further
+            ],
         }
 
     def extract(self, layer: str, value: Tensor, noisy: NoisyBatch) -> dict[str, Tensor]:
@@ -89,7 +91,10 @@ class ImageQuality(Observer):
         if self.perceptual and size >= SMALLEST:
             metrics["lpips"] = self.perceptual(value, target, quantize)
         colors = as_rgb(value), as_rgb(target)
-        metrics |= {metric.name: metric.function(*colors) for metric in self.further}
+        for metric in self.further:
+            if not metric.refuses(*noisy.batch.size):
+                rounding = (quantize,) if metric.quantizes else ()
+                metrics[metric.name] = metric.function(*colors, *rounding)
         squares = []
         for crop, image in zip(noisy.batch.crops, value, strict=True):
             rows, columns = busiest(crop.pixels, self.window)

@@ -76,14 +76,13 @@ def observer(
     settings: GeneralizationSettings,
     batches: Sequence[Batch],
 ) -> ImageQuality:
-    """The observer of image quality, with every metric that is installed."""
+    """The observer of image quality."""
     from analysis.engine.image_quality import ImageQuality
     from analysis.generalization.inputs import BenchmarkInputs
-    from mtd.metrics import METRICS
 
     assert isinstance(inputs, BenchmarkInputs)
-    further = [METRICS[name] for name in METRICS if name not in ("psnr", "ssim", "lpips")]
-    return ImageQuality(list(inputs.models), inputs.protocol, inputs.perceptual, further=further)
+    models, chosen = list(inputs.models), inputs.chosen
+    return ImageQuality(models, inputs.protocol, chosen.perceptual, further=chosen.further)
 
 
 def manifest(

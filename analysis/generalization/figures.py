@@ -228,6 +228,7 @@ def figures(frames: Mapping[str, pd.DataFrame], manifest: Mapping[str, Any]) -> 
     """Level curves of every metric, and the rank map, by the name of their file."""
     noises, about = frames["noises"], summary.measured(frames["results"], manifest)
     single = frames.get("noises_by_training")
-    drawn = {f"levels_{m}": curves(noises, str(m), about, single) for m in noises.metric.unique()}
+    names = [str(name) for name in noises.metric.unique()]
+    drawn = {f"levels_{n.replace(':', '_')}": curves(noises, n, about, single) for n in names}
     drawn["ranks"] = rank_map(noises, summary.best_first(frames["generalization"], "psnr"))
     return {name: figure for name, figure in drawn.items() if figure is not None}

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from typing import Protocol as Shape
 
 from analysis.commands import matched_noises, training_noises
 from analysis.commands.inputs import RunInputs, canonical, cut_crops, gather, skipped
@@ -16,7 +15,8 @@ from analysis.commands.training_noises import Trained
 from analysis.engine import run as engine_run
 from analysis.engine.observer import Batch
 from analysis.engine.protocol import Protocol
-from analysis.generalization import noise_suite, references, suite_protocol
+from analysis.generalization import metrics, noise_suite, references, suite_protocol
+from analysis.generalization.metrics import Chosen
 from analysis.generalization.references import References
 from analysis.generalization.settings import SUITE, GeneralizationSettings
 from analysis.text import noise_labels
@@ -27,7 +27,6 @@ from mtd.data.crops import Crop, place
 from mtd.data.recorded_noise import Recorded
 from mtd.inference import tiling
 from mtd.inference.forward import GIB
-from mtd.metrics.lpips import LPIPS, NoBackbone
 from mtd.networks.base import Unchanged
 from mtd.utils import distributed
 from mtd.utils.errors import BadInput
@@ -67,8 +66,7 @@ class BenchmarkInputs(RunInputs):
         paired: images with noise of their own.
         trained: by model, the noises that it was trained on; None where that is unknown.
         suite: where noises and crops come from, if they do.
-        perceptual: LPIPS, or None.
-        missing: why LPIPS is not available, or "".
+        chosen: LPIPS and the metrics of other packages.
         references: the classical ones beside the models.
         protocol: how noise is drawn and outputs are scored.
         deviations: how the run differs from its suite.
@@ -79,8 +77,7 @@ class BenchmarkInputs(RunInputs):
     paired: tuple[PairedCrops, ...] = ()
     trained: Trained = field(default_factory=dict)
     suite: Suite | None = None
-    perceptual: LPIPS | None = None
-    missing: str = ""
+    chosen: Chosen = field(default_factory=Chosen)
     protocol: Protocol = field(default_factory=Protocol)
     deviations: tuple[str, ...] = ()
 
@@ -111,8 +108,8 @@ class BenchmarkInputs(RunInputs):
 
     @property
     def messages(self) -> list[str]:
-        """See `RunInputs.messages`; also why LPIPS is not available."""
-        return [*super().messages, *filter(None, [self.missing])]
+        """See `RunInputs.messages`; also why metrics are not run."""
+        return [*super().messages, *self.chosen.messages]
 
 
 def load_inputs(
@@ -132,6 +129,7 @@ def load_inputs(
     """
     ranks, device = distributed.start(settings.device)
     with ranks.raise_on_all_ranks():
+        chosen = metrics.load(settings, device)
         sources = find_sources(settings, photographs)
         suite = choose_suite(settings, sources)
         complete = settings.completed(suite)
@@ -151,9 +149,6 @@ def load_inputs(
         trained = trained_on(own, settings, suite, specs)
         beside = references_of(own, settings, suite, specs, bundled=not sources.names)
         inputs = with_noisy_input(complete, own, beside)
-        perceptual, missing = load_lpips(settings, device)
-    if any(ranks.gather(bool(missing))):  # all processes score alike
-        perceptual = None
     return extended(
         replace(
             inputs,
@@ -165,8 +160,7 @@ def load_inputs(
         paired=paired,
         trained=trained,
         suite=suite,
-        perceptual=perceptual,
-        missing=missing,
+        chosen=chosen.alike(ranks),
         protocol=protocol,
         deviations=tuple(differs),
     )
@@ -348,7 +342,7 @@ def on_crops(
     inputs: RunInputs,
     batches: Sequence[Batch],
     suite: Suite | None = None,
-    perceptual: LPIPS | None = None,
+    chosen: Chosen | None = None,
     beside: References | None = None,
 ) -> BenchmarkInputs:
     """The inputs of a benchmark on the crops of given batches.
@@ -358,7 +352,7 @@ def on_crops(
         inputs: models, noises and crops; the noisy input is added to the models.
         batches: those crops that are compared.
         suite: where the noises come from, if they come from one.
-        perceptual: LPIPS, or None.
+        chosen: LPIPS and the metrics of other packages.
         beside: the classical references.
     """
     crops = [crop for batch in batches for crop in batch.crops]
@@ -370,7 +364,7 @@ def on_crops(
         references=beside or References(),
         trained=trained_on(inputs, settings, suite, inputs.specs),
         suite=suite,
-        perceptual=perceptual,
+        chosen=chosen or Chosen(),
         protocol=protocol.of_channels(inputs.channels),
         deviations=(REPORTED,) if differs else (),
     )
@@ -413,30 +407,6 @@ def trained_on(
     )
 
 
-class PerceptualSettings(Shape):
-    """Settings that say whether LPIPS is computed, and from which file."""
-
-    @property
-    def lpips(self) -> bool:
-        """Whether it is."""
-        ...
-
-    @property
-    def lpips_weights(self) -> str | None:
-        """The file of its backbone."""
-        ...
-
-
-def load_lpips(settings: PerceptualSettings, device: str) -> tuple[LPIPS | None, str]:
-    """LPIPS, or None and why it is not available."""
-    if not settings.lpips:
-        return None, ""
-    try:
-        return LPIPS(settings.lpips_weights, device), ""
-    except NoBackbone as error:
-        return None, str(error)
-
-
 def tiled(inputs: BenchmarkInputs) -> list[str]:
     """Models that see whole images, and are given tiles to save memory."""
     forward, names = inputs.forward, []
@@ -455,6 +425,7 @@ def manifest(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> dict[
     """What decides the results beside the settings that every analysis shares."""
     kinds = noise_labels.describe(inputs.all_noises)
     protocol = inputs.protocol
+    sizes = [(crop.pixels.shape[0], crop.pixels.shape[1]) for crop in inputs.all_crops]
     recorded = {
         noise.spec: noise.digest(inputs.crops)
         for noise in inputs.noises
@@ -478,8 +449,9 @@ def manifest(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> dict[
         "channel": protocol.channel,
         "quantize": protocol.drawing.quantize,
         "evaluation": protocol.entry(),
-        "lpips": inputs.perceptual.sha256 if inputs.perceptual else None,
+        "lpips": inputs.chosen.lpips,
         "lpips_requested": settings.lpips,
+        **metrics.entries(inputs.chosen, sizes, protocol.border),
         **references.entry(inputs.models, inputs.references),
         "tile": settings.tile,
         "memory": settings.memory,

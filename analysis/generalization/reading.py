@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.commands import training_noises
-from analysis.generalization import beyond, references, summary
+from analysis.generalization import beyond, metrics, references, summary
 from analysis.generalization.pairwise_tests import (
     ALL,
     OUTSIDE,
@@ -52,7 +52,8 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
     grids = [summary.scores(scores, str(metric)) for metric in noises.metric.unique()]
     parts = [
         summary.heading(frames["results"], manifest),
-        "\n\n".join(grids) + f"\n{summary.EXPLAINED}",
+        "\n".join(["\n\n".join(grids), summary.EXPLAINED]),
+        "\n".join(metrics.lines(manifest)),
         summary.by_noise(noises, scores, "psnr"),
         summary.beyond_references(frames, "psnr"),
         summary.differences(frames["tests"], scores, "psnr"),
@@ -338,9 +339,7 @@ def notes(frames: Frames, manifest: Manifest) -> list[str]:
                 f"{code(model)}: {count} identical to the clean image, so the mean PSNR is "
                 "infinite."
             )
-    if manifest.get("lpips_requested") and not manifest.get("lpips"):
-        text.append("LPIPS is not available: its AlexNet backbone was not found.")
-    return text
+    return [*text, *metrics.sentences(manifest)]
 
 
 def training(frames: Frames, manifest: Manifest) -> list[str]:

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from analysis.commands.result import Result
-from analysis.generalization import figures, reading, summary
+from analysis.generalization import figures, metrics, reading, summary
 from analysis.generalization.scoring import contestants
 from analysis.plotting.axes import new_axes
 from analysis.text import matched_noises, trainings
@@ -129,6 +129,9 @@ class GeneralizationResult(Result):
         return ax
 
     def _of_metric(self, metric: str) -> pd.DataFrame:
+        if metric in self.manifest.get("not_run", {}) and metric not in set(self.noises.metric):
+            name = metrics.label(metric)
+            raise BadInput(f"metric {metric}: {name}: {metrics.not_run(self.manifest)[name]}")
         known = list(dict.fromkeys(self.noises.metric))
         one_of("metric", metric, known)
         return self.noises[self.noises.metric == metric]

@@ -11,6 +11,7 @@ from analysis.commands.settings import (
     in_distribution_option,
     limit_option,
     memory_option,
+    metrics_option,
     noises_option,
     option,
     references_option,
@@ -29,6 +30,7 @@ PICTURES = "strips.safetensors"
 NOISY = (
     *("noisy", "page", "noises", "crop", "crop_rule", "limit", "tile", "memory", "batch_size"),
     *("mask_draws", "attention_mask", "mask_samples", "seed", "device", "autocast"),
+    "metrics",
 )
 """Settings that have an effect on noisy pictures without a clean one."""
 
@@ -67,9 +69,9 @@ class GeneralizationSettings(Settings):
             `NAME=`, the name of the noise.
         tone_map: for paired images in linear EXR files: `srgb`, `gamma2.2`, `reinhard`; None for
             `srgb`.
-        protocol: `default` compares whole images, `paper` leaves out 1 pixel at every side; None
             for what the suite says, or `default`.
         channel: of PSNR and SSIM, `rgb` or luma, `y`; None for the suite's, or `rgb`.
+        metrics: beside PSNR, SSIM and LPIPS, as `pyiqa:dists`; see `mtd.metrics.pyiqa_metrics`.
         lpips: compute LPIPS as well.
         lpips_weights: file of the AlexNet backbone of LPIPS; None for torchvision's.
         references: score a blur, a median and each model's own fixed filter beside the models; see
@@ -125,6 +127,7 @@ class GeneralizationSettings(Settings):
     channel: Literal["rgb", "y"] | None = option(
         None, "of PSNR and SSIM: rgb, or y, luma", shown="the suite's; else rgb"
     )
+    metrics: tuple[str, ...] = metrics_option()
     lpips: bool = option(True, "leave LPIPS out", flag="--no-lpips")
     lpips_weights: str | None = option(
         None, "AlexNet backbone of LPIPS", metavar="FILE", shown="torchvision's"
@@ -156,6 +159,8 @@ class GeneralizationSettings(Settings):
             raise BadInput(f"tile {self.tile}: expected auto, off, or a number of pixels")
         if self.lpips_weights and not self.lpips:
             raise BadInput("--lpips-weights and --no-lpips: give one of them")
+        if "lpips" in self.metrics and not self.lpips:
+            raise BadInput("--metric lpips and --no-lpips: give one of them")
         for text in self.testset:
             if "=" not in text:
                 raise BadInput(f"--testset {text}: expected NAME=DIR, such as kodak24=Kodak24")

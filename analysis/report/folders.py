@@ -84,7 +84,7 @@ def compute(
     """
     chosen = report_sections.choose(options.sections)
     named = report_sections.named(options.sections)
-    plan = report_plan.make(models, settings, lpips=BENCHMARK in chosen, quiet=output.quiet)
+    plan = report_plan.make(models, settings, scored=BENCHMARK in chosen, quiet=output.quiet)
     ranks = plan.inputs.ranks
     quiet = output.quiet or not ranks.first
     with ranks.raise_on_all_ranks():

@@ -21,7 +21,9 @@ from analysis.commands.parser import arguments_of
 from analysis.commands.registry import analysis
 from analysis.commands.settings import UNSEEN
 from analysis.generalization import inputs as benchmark_inputs
+from analysis.generalization import metrics as benchmark_metrics
 from analysis.generalization import noise_suite
+from analysis.generalization.metrics import Chosen
 from analysis.generalization.references import References
 from analysis.generalization.settings import GeneralizationSettings
 from analysis.report import crop_plan, requests
@@ -111,7 +113,7 @@ class ReportPlan:
         shares: crops and batches of each section, by name; of the benchmark, its own.
         batches: all of them.
         side: of the benchmark's crops.
-        perceptual: LPIPS, or None.
+        metrics: LPIPS and those of other packages.
     """
 
     settings: ReportSettings
@@ -122,7 +124,7 @@ class ReportPlan:
     shares: dict[str, crop_plan.Share]
     batches: list[Batch]
     side: int
-    perceptual: Any
+    metrics: Chosen
 
     def named(self, names: Mapping[str, str]) -> ReportPlan:
         """The same with other names of the networks, given by their own."""
@@ -171,9 +173,9 @@ class ReportPlan:
         if name == BENCHMARK:
             settings = self.benchmark_settings
             chosen = self.inputs.subset(noises=self.noises.benchmark, crops=share.crops)
-            suite, perceptual = self.noises.suite, self.perceptual
+            suite = self.noises.suite
             inputs = benchmark_inputs.on_crops(
-                settings, chosen, share.batches, suite, perceptual, self.references
+                settings, chosen, share.batches, suite, self.metrics, self.references
             )
             return plan(record, inputs, settings, share.batches)
         section = section_settings(record.settings, self.settings, noises or self.noises.features)
@@ -245,7 +247,7 @@ def section_settings(kind: type[Any], report: ReportSettings, features: Sequence
 def make(
     models: Sequence[ModelRequest],
     settings: ReportSettings,
-    lpips: bool = True,
+    scored: bool = True,
     quiet: bool = False,
 ) -> ReportPlan:
     """Load and check everything that a report is computed from.
@@ -253,14 +255,15 @@ def make(
     Args:
         models: their requests.
         settings: of the report.
-        lpips: whether LPIPS is needed, if the settings include it.
-        quiet: no note where it is not available.
+        scored: whether the benchmark is among the sections, so that its metrics are needed.
+        quiet: no note where one is not available.
 
     Raises:
         BadInput: anything that cannot be used, in any process.
     """
     ranks, device = distributed.start(settings.device)
     with ranks.raise_on_all_ranks():
+        metrics = benchmark_metrics.load(settings, device) if scored else Chosen()
         noises = noises_of(settings)
         photographs = clean_photographs(settings)
         assert settings.crop is not None
@@ -279,13 +282,10 @@ def make(
         )
         large = list({crop.digest: crop for crop in reversed(cut)}.values())[::-1]
         batches, shares = share_out(settings, noises, inputs, features, large)
-        wanted = replace(settings, lpips=settings.lpips and lpips)
-        perceptual, missing = benchmark_inputs.load_lpips(wanted, device)
-    if any(ranks.gather(bool(missing))):  # all processes score alike
-        perceptual = None
-    if missing:
-        note(missing, quiet=quiet or not ranks.first)
-    return ReportPlan(settings, models, noises, counts, inputs, shares, batches, side, perceptual)
+    metrics = metrics.alike(ranks)
+    for message in metrics.messages:
+        note(message, quiet=quiet or not ranks.first)
+    return ReportPlan(settings, models, noises, counts, inputs, shares, batches, side, metrics)
 
 
 def share_out(

@@ -15,6 +15,7 @@ from analysis.commands.settings import (
     in_distribution_option,
     limit_option,
     memory_option,
+    metrics_option,
     noises_option,
     option,
     references_option,
@@ -52,6 +53,7 @@ class ReportSettings(Settings):
         benchmark_crop: side of the benchmark's crops, at most that of the smallest image.
         max_crops: maximum number of crops of single sections, as `SECTION=N`.
         budget: the same in megapixels of clean images, an older spelling.
+        metrics: of the benchmark, beside PSNR, SSIM and LPIPS.
         lpips: compute LPIPS as well.
         lpips_weights: file of the AlexNet backbone of LPIPS.
         intervals: 95% intervals of CKA and SRGA.
@@ -87,6 +89,7 @@ class ReportSettings(Settings):
         shown=lambda: ", ".join(f"{name}={count}" for name, count in limits().items()),
     )
     budget: tuple[str, ...] = option((), "", metavar="SECTION=MEGAPIXELS")
+    metrics: tuple[str, ...] = metrics_option()
     lpips: bool = option(True, "leave LPIPS out", flag="--no-lpips")
     lpips_weights: str | None = option(None, "AlexNet backbone of LPIPS", metavar="FILE")
     intervals: bool = option(True, "no intervals of CKA and SRGA", flag="--no-intervals")

@@ -64,7 +64,7 @@ def run(
         seed = options.verify_seed
         seed = secrets.randbelow(2**31 - 1) if seed is None else seed
         drawn = RandomRows(folder, random.Random(seed), options.share)
-        plan = report_plan.make(requested, reported_settings, has_lpips(folder))
+        plan = report_plan.make(requested, scored_alike(reported_settings, folder))
         checks = verify(folder, same_names(manifest, plan), drawn)
         about = {"checks": [vars(check) for check in checks], "seed": seed, "share": drawn.share}
         output.show(outcome(checks, drawn, seed), results=about)
@@ -145,10 +145,14 @@ def reported(
     return requested, replace(settings, images=images, device=device)
 
 
-def has_lpips(folder: Path) -> bool:
-    """Whether a report's benchmark has LPIPS."""
+def scored_alike(settings: ReportSettings, folder: Path) -> ReportSettings:
+    """Settings with those metrics that the report's benchmark has: some may not have been run."""
     benchmark = folder / BENCHMARK / MANIFEST
-    return benchmark.is_file() and read_manifest(benchmark.parent).get("lpips") is not None
+    about = read_manifest(benchmark.parent) if benchmark.is_file() else {}
+    if about.get("lpips") is None:
+        settings = replace(settings, lpips=False, lpips_weights=None)
+    computed = [name for name in settings.metrics if name in about.get("metrics", {})]
+    return replace(settings, metrics=tuple(computed))
 
 
 def replaced_paths(

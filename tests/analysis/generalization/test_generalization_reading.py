@@ -280,5 +280,8 @@ def test_what_must_be_known_of_the_numbers_is_a_sentence_each():
     assert notes[2].startswith("`a`: large images were denoised in tiles to save memory")
     assert notes[3] == "`a`: no PSNR of 2 noisy images, for which its output is not finite."
     assert notes[4] == ("`b`: 1 output identical to the clean image, so the mean PSNR is infinite.")
-    assert notes[5] == "LPIPS is not available: its AlexNet backbone was not found."
+    assert notes[5] == (
+        "LPIPS: not run: backbone missing; `mtd zoo get lpips/alexnet` fetches it, "
+        "`--lpips-weights FILE` names it."
+    )
     assert generalization_reading.notes(benchmark(PAIR) | {"results": results({})}, MANIFEST) == []

@@ -1,0 +1,224 @@
+"""The metrics of a benchmark: which are computed, and why others are not run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mtd.metrics import METRICS, pyiqa_metrics, registry
+from mtd.metrics.lpips import LPIPS, SMALLEST, NoBackbone
+from mtd.metrics.psnr_ssim import WINDOW
+from mtd.metrics.pyiqa_metrics import PREFIX, NotRun
+from mtd.metrics.registry import Metric
+from mtd.utils.errors import BadInput, nearest
+from mtd.utils.messages import plural, waiting
+
+if TYPE_CHECKING:
+    from mtd.utils.distributed import Ranks
+
+Manifest = Mapping[str, Any]
+
+OWN = ("psnr", "ssim", "lpips")
+"""The metrics that have a place of their own in the observer."""
+
+LEFT_OUT = "not run: left out (--no-lpips)"
+NO_BACKBONE = "not run: backbone missing"
+"""What is said of LPIPS where it is absent."""
+
+REMEDY = "`mtd zoo get lpips/alexnet` fetches it, `--lpips-weights FILE` names it"
+"""What to do about `NO_BACKBONE`."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The metrics of a run beside PSNR and SSIM.
+
+    Attributes:
+        perceptual: LPIPS, or None.
+        further: those of other packages.
+        not_run: by name why a metric that was wanted, or LPIPS, is not computed.
+        backbone: what can be done where the backbone of LPIPS is missing.
+    """
+
+    perceptual: LPIPS | None = None
+    further: tuple[Metric, ...] = ()
+    not_run: Mapping[str, str] = field(default_factory=lambda: {"lpips": LEFT_OUT})
+    backbone: str = ""
+
+    @property
+    def lpips(self) -> str | None:
+        """The digest of LPIPS' backbone."""
+        return self.perceptual.sha256 if self.perceptual else None
+
+    @property
+    def messages(self) -> list[str]:
+        """Why metrics that were wanted are not computed."""
+        others = [n for n in self.not_run if n != "lpips"]
+        own = [f"{label(name)}: {self.not_run[name]}" for name in others]
+        return [*filter(None, [self.backbone]), *own]
+
+    def alike(self, ranks: Ranks) -> Chosen:
+        """The metrics that all processes have."""
+        not_run: dict[str, str] = {}
+        for one in ranks.gather(dict(self.not_run)):
+            not_run |= one
+        perceptual = None if "lpips" in not_run else self.perceptual
+        further = tuple(metric for metric in self.further if metric.name not in not_run)
+        return replace(self, perceptual=perceptual, further=further, not_run=not_run)
+
+
+class MetricSettings(Protocol):
+    """Settings that say which metrics are computed."""
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """Names of metrics beside PSNR, SSIM and LPIPS."""
+        ...
+
+    @property
+    def lpips(self) -> bool:
+        """Whether LPIPS is computed."""
+        ...
+
+    @property
+    def lpips_weights(self) -> str | None:
+        """The file of its backbone."""
+        ...
+
+
+def load(settings: MetricSettings, device: str) -> Chosen:
+    """LPIPS, if it is wanted, and the metrics of other packages.
+
+    Raises:
+        BadInput: an unknown name, pyiqa is not installed, or a file that is not LPIPS' backbone.
+    """
+    further, not_run = load_further(settings.metrics, device)
+    if not settings.lpips:
+        return Chosen(None, further, {"lpips": LEFT_OUT, **not_run})
+    try:
+        return Chosen(LPIPS(settings.lpips_weights, device), further, not_run)
+    except NoBackbone as problem:
+        return Chosen(None, further, {"lpips": NO_BACKBONE, **not_run}, str(problem))
+
+
+def load_further(names: Sequence[str], device: str) -> tuple[tuple[Metric, ...], dict[str, str]]:
+    """The metrics beside PSNR, SSIM and LPIPS: those of other packages, which are always computed,
+    then those of pyiqa that are named.
+
+    Args:
+        names: of metrics, as of `--metric`; that of one that is computed anyway changes nothing.
+        device: of networks.
+
+    Returns:
+        The metrics, and by the names of those that cannot be computed, why.
+
+    Raises:
+        BadInput: an unknown name, or pyiqa is not installed.
+    """
+    asked = [name for name in dict.fromkeys(names) if name.startswith(PREFIX)]
+    if asked and pyiqa_metrics.installed():
+        waiting("loading pyiqa")
+    for name in names:
+        check(name)
+    found, missing = [], {}
+    for name in asked:
+        try:
+            found.append(pyiqa_metrics.load(name, device))
+        except NotRun as problem:
+            missing[name] = f"not run: {problem}"
+    registry.remember({metric.name: metric.entry for metric in found})
+    installed = [metric for name, metric in registry.metrics().items() if name not in OWN]
+    return (*installed, *found), missing
+
+
+def check(name: str) -> None:
+    """Check the name of a metric.
+
+    Raises:
+        BadInput: there is none of that name here.
+    """
+    if name.startswith(PREFIX):
+        return pyiqa_metrics.check(name)
+    if name in registry.metrics():
+        return None
+    if not pyiqa_metrics.installed():
+        rest = f"the names of pyiqa's begin with {PREFIX}"
+        raise BadInput(f"metric {name!r}: {nearest(name, registry.metrics())}; {rest}")
+    if name in pyiqa_metrics.names():
+        raise BadInput(f"metric {name!r}: did you mean {PREFIX}{name}?")
+    known = [*registry.metrics(), *(f"{PREFIX}{own}" for own in pyiqa_metrics.names())]
+    raise BadInput(f"metric {name!r}: {nearest(name, known)}")
+
+
+def entries(chosen: Chosen, sizes: Sequence[tuple[int, int]], border: int) -> dict[str, Any]:
+    """The entries of a manifest: `metrics`, those beside the usual ones, and `not_run`, the reasons
+    for those that are absent, by name.
+
+    Args:
+        chosen: the metrics of the run.
+        sizes: (height, width) of every crop.
+        border: pixels left out at every side for PSNR and SSIM.
+    """
+    not_run = {
+        "ssim": too_small(sizes, WINDOW + 2 * border),
+        "lpips": too_small(sizes, SMALLEST),
+        **chosen.not_run,
+    }
+    for metric in chosen.further:
+        why = {size: metric.refuses(*size) for size in dict.fromkeys(sizes)}
+        if any(why.values()):
+            reasons = ", ".join(dict.fromkeys(filter(None, why.values())))
+            not_run[metric.name] = without(sum(bool(why[size]) for size in sizes), sizes, reasons)
+    not_run = {name: reason for name, reason in not_run.items() if reason}
+    about = {metric.name: metric.entry for metric in chosen.further}
+    return ({"metrics": about} if about else {}) | ({"not_run": not_run} if not_run else {})
+
+
+def too_small(sizes: Sequence[tuple[int, int]], side: int) -> str:
+    """That some or all images are smaller than a side; empty if none is."""
+    count = sum(min(size) < side for size in sizes)
+    return without(count, sizes, f"images under {side} x {side}") if count else ""
+
+
+def without(count: int, sizes: Sequence[tuple[int, int]], why: str) -> str:
+    """That a metric was not run on some or all images."""
+    if count == len(sizes):
+        return f"not run: {why}"
+    return f"not run on {count} of {plural(len(sizes), 'image')}: {why}"
+
+
+def not_run(manifest: Manifest) -> dict[str, str]:
+    """By the label of each metric that was not run, the reason; from a benchmark's manifest."""
+    given = dict(manifest.get("not_run", {}))
+    if "lpips" not in given and "lpips_requested" in manifest and not manifest.get("lpips"):
+        given["lpips"] = NO_BACKBONE if manifest["lpips_requested"] else LEFT_OUT  # earlier runs
+    return {label(str(name)): str(reason) for name, reason in given.items()}
+
+
+def label(name: str) -> str:
+    """What a metric is called, also of one that could not be made."""
+    if name in METRICS:
+        return METRICS[name].label
+    return pyiqa_metrics.label(name) if name.startswith(PREFIX) else name
+
+
+def lines(manifest: Manifest) -> list[str]:
+    """A line for each metric that was not run, such as `LPIPS: not run: backbone missing`."""
+    return [f"{name}: {reason}" for name, reason in not_run(manifest).items()]
+
+
+def sentences(manifest: Manifest) -> list[str]:
+    """What was not run and what to do about it; and what metrics without reference judge."""
+    text = []
+    for name, reason in not_run(manifest).items():
+        remedy = f"; {REMEDY}" if reason == NO_BACKBONE else ""
+        text.append(f"{name}: {reason}{remedy}.")
+    about = manifest.get("metrics", {})
+    alone = [str(entry["label"]) for entry in about.values() if not entry["full_reference"]]
+    if alone:
+        text.append(
+            f"Without reference: {', '.join(alone)}. They judge the output alone, not whether it "
+            "shows the clean image, so an invented texture may score well."
+        )
+    return text
