@@ -43,7 +43,7 @@ def grayscale(pixels: Pixels) -> Pixels:
 
 def of_channels(photograph: Photograph, channels: int) -> Photograph:
     """A photograph of 3 channels, which it has, or of 1, its luma."""
-    if channels == 3:
+    if channels == photograph.channels:
         return photograph
     load = photograph.load
-    return replace(photograph, load=lambda: grayscale(load()))
+    return replace(photograph, load=lambda: grayscale(load()), channels=1)

@@ -23,11 +23,12 @@ class Photograph:
         name: in tables.
         height: in pixels.
         width: in pixels.
-        load: reads the pixels, (H, W, 3), 8 bits.
+        load: reads the pixels, (H, W, C), 8 bits.
         scene: equal for photographs of the same scene, which are not independent samples; empty if
             no other one shows it.
         file: its path, if it is a file.
         page: of that file, from 1; None for its only one.
+        channels: C, 3, or 1 of its luma; see `mtd.data.grayscale`.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Photograph:
     scene: str = ""
     file: Path | None = None
     page: int | None = None
+    channels: int = 3
 
 
 def photographs(*folders: str | Path, page: int | None = None) -> list[Photograph]:

@@ -334,13 +334,13 @@ def check(recipe: Recipe) -> None:
         BadInput: sizes that do not fit together, or numbers out of range.
     """
     net, data, optimizer, run = recipe.network, recipe.data, recipe.optimizer, recipe.run
-    noise_specs.parse(data.noise)
     try:
         net.check()
     except BadInput as error:
         raise BadInput(f"[network] {error}") from None
-    if net.in_chans != 3:
-        raise BadInput(f"[network] in_chans = {net.in_chans}: training reads RGB images, 3")
+    if net.in_chans not in (1, 3):
+        raise BadInput(f"[network] in_chans = {net.in_chans}: expected 3, color, or 1, grayscale")
+    _check_noise(f"[data] noise = {data.noise!r}", data.noise, net.in_chans)
     with torch.device("meta"):
         network = registry.build(net)
     mask = recipe.mask
@@ -371,7 +371,13 @@ def check(recipe: Recipe) -> None:
             "[validation] crops and crop are 1 or more, every 0 or more, noises not empty"
         )
     for spec in validation.noises:
-        noise_specs.parse(spec)
+        _check_noise(f"[validation] noise {spec!r}", spec, net.in_chans)
+
+
+def _check_noise(where: str, spec: str, channels: int) -> None:
+    """See `check`."""
+    if noise_specs.parse(spec).needs_color and channels == 1:
+        raise BadInput(f"{where}: it needs color images, and [network] in_chans = 1 is grayscale")
 
 
 def _check_run(run: Run, network: Denoiser) -> None:

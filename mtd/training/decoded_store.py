@@ -24,7 +24,7 @@ SAMPLE = 4096
 
 
 def listing(photographs: Sequence[Photograph]) -> str:
-    """SHA-256 of names, sizes, pages and a sample of each file, which identifies photographs."""
+    """SHA-256 of names, sizes, pages and channels, and a sample of each file: of photographs."""
     rows = [
         (
             photo.name,
@@ -32,6 +32,7 @@ def listing(photographs: Sequence[Photograph]) -> str:
             photo.width,
             sample(photo),
             *([photo.page] if photo.page else []),
+            *(["gray"] if photo.channels == 1 else []),
         )
         for photo in photographs
     ]
@@ -71,7 +72,7 @@ def build(
     Raises:
         BadInput: a photograph is damaged, or the folder cannot be written; no store is left then.
     """
-    if _read(folder, listing(photographs)) is not None:
+    if _read(folder, photographs) is not None:
         return
     entries: list[list[Any]] = []
     temporary = None
@@ -104,7 +105,7 @@ def stored(folder: Path, photographs: Sequence[Photograph]) -> list[Photograph]:
     Raises:
         BadInput: the store holds other photographs.
     """
-    entries = _read(folder, listing(photographs))
+    entries = _read(folder, photographs)
     if entries is None:
         raise BadInput(f"{folder}: no store of these photographs ({len(photographs)})")
     return list(_photographs(folder / PIXELS, photographs, entries))
@@ -114,20 +115,23 @@ def _photographs(
     path: Path, photographs: Sequence[Photograph], entries: Sequence[Sequence[Any]]
 ) -> Iterator[Photograph]:
     for photo, (_, offset, height, width) in zip(photographs, entries, strict=True):
+        shape = (height, width, photo.channels)
 
-        def load(at: int = offset, shape: tuple[int, int, int] = (height, width, 3)) -> Pixels:
+        def load(at: int = offset, shape: tuple[int, int, int] = shape) -> Pixels:
             return np.memmap(path, np.uint8, "r", at, shape)
 
-        yield Photograph(photo.name, height, width, load, photo.scene)
+        yield Photograph(photo.name, height, width, load, photo.scene, channels=photo.channels)
 
 
-def _read(folder: Path, digest: str) -> list[Any] | None:
-    """The entries of a complete store of the photographs with this `listing`; else None."""
+def _read(folder: Path, photographs: Sequence[Photograph]) -> list[Any] | None:
+    """The entries of a complete store of these photographs; else None."""
+    digest, channels = listing(photographs), photographs[0].channels
     try:
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         size = (folder / PIXELS).stat().st_size
         entries: list[Any] = index["entries"]
-        whole = index["listing"] == digest and size == sum(3 * h * w for _, _, h, w in entries)
+        pixels = sum(h * w for _, _, h, w in entries)
+        whole = index["listing"] == digest and size == channels * pixels
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return entries if whole else None

@@ -41,6 +41,7 @@ class DevicePairs(Pairs):
         seed: of the order, the crops and the noise.
         skip_bad: skip files that cannot be read.
         page: of every file.
+        channels: see `mtd.training.pairs.Pairs`.
         quiet: no bar.
 
     Raises:
@@ -60,10 +61,18 @@ class DevicePairs(Pairs):
         seed: int = 0,
         skip_bad: bool = False,
         page: int | None = None,
+        channels: int = 3,
         quiet: bool = False,
     ) -> None:
         super().__init__(
-            folders, crop, noise_spec, clip=clip, seed=seed, skip_bad=skip_bad, page=page
+            folders,
+            crop,
+            noise_spec,
+            clip=clip,
+            seed=seed,
+            skip_bad=skip_bad,
+            page=page,
+            channels=channels,
         )
         self.device, self.batch_size = device, batch_size
         self.noise_stream = f"{device.type}, one stream for each step"
@@ -96,7 +105,7 @@ class DevicePairs(Pairs):
         return self.noise.pair(clean, generator=generator, quantize=self.quantize)
 
     def clean(self, first: int, size: int) -> Tensor:
-        """`size` crops from a position on, float32 (size, 3, crop, crop) in [0, 1]."""
+        """`size` crops from a position on, float32 (size, C, crop, crop) in [0, 1]."""
         rows = []
         for position in range(first, first + size):
             cut, _ = self.cut(position)
@@ -113,23 +122,24 @@ class DevicePairs(Pairs):
 
 
 def decoded(photographs: Sequence[Photograph], device: torch.device, quiet: bool = True) -> Tensor:
-    """The pixels of photographs, one after the other, (pixels, 3), 8 bits, on a device.
+    """The pixels of photographs, one after the other, (pixels, C), 8 bits, on a device.
 
     Raises:
         BadInput: they are more than its memory holds, or a photograph is damaged.
     """
     count = sum(photo.height * photo.width for photo in photographs)
-    room = devices.memory(device)
-    if 3 * count > room:
+    room, channels = devices.memory(device), photographs[0].channels
+    if channels * count > room:
+        need = f"{channels * count / 1e9:.4g} GB"
         raise BadInput(
-            f"[data] on_device = true: the photographs need {3 * count / 1e9:.4g} GB, and {device} "
+            f"[data] on_device = true: the photographs need {need}, and {device} "
             f"has {room / 1e9:.4g} GB; leave it out, or take fewer"
         )
-    pixels, start = torch.empty((count, 3), dtype=torch.uint8, device=device), 0
+    pixels, start = torch.empty((count, channels), dtype=torch.uint8, device=device), 0
     bar = tqdm(total=len(photographs), desc="decode", unit="image", disable=quiet or None)
     with bar, ThreadPoolExecutor() as pool:
         for one in pool.map(lambda photo: photo.load(), photographs):
-            flat = torch.from_numpy(one.reshape(-1, 3).copy())  # which PyTorch may write to
+            flat = torch.from_numpy(one.reshape(-1, channels).copy())  # which PyTorch may write to
             pixels[start : start + len(flat)] = flat
             start += len(flat)
             bar.update()

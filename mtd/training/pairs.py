@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from mtd.data import crops as data_crops
 from mtd.data import image_io, photograph_archives, photographs
+from mtd.data.grayscale import of_channels
 from mtd.data.image_io import Pixels
 from mtd.data.photographs import Photograph
 from mtd.noise import specs as noise_specs
@@ -124,6 +125,7 @@ class Pairs(ABC):
         seed: of the order, the crops and the noise.
         skip_bad: skip files that cannot be read.
         page: of every file, for files with several pages or frames, from 1.
+        channels: of the crops, 3, or 1, of grayscale; see `mtd.data.grayscale`.
 
     Attributes:
         photographs: those that are large enough.
@@ -149,6 +151,7 @@ class Pairs(ABC):
         seed: int,
         skip_bad: bool,
         page: int | None,
+        channels: int,
     ) -> None:
         if not folders:
             raise BadInput(
@@ -157,7 +160,8 @@ class Pairs(ABC):
         folders = [str(folder) for folder in photograph_archives.opened(folders)]
         readable, self.bad = usable(folders, skip_bad, page)
         self.skipped = [line for line in map(image_io.skipped, folders) if line]
-        self.photographs = [p for p in readable if min(p.height, p.width) >= crop]
+        large = [photo for photo in readable if min(photo.height, photo.width) >= crop]
+        self.photographs = [of_channels(photo, channels) for photo in large]
         self.too_small = [p.name for p in readable if min(p.height, p.width) < crop]
         if not self.photographs:
             images = plural(len(readable), "image")
@@ -173,7 +177,7 @@ class Pairs(ABC):
 
     @abstractmethod
     def batch(self, first: int, size: int) -> tuple[Tensor, Tensor]:
-        """`size` noisy crops and targets from a position on, (size, 3, crop, crop) each.
+        """`size` noisy crops and targets from a position on, (size, C, crop, crop) each.
 
         They are float32, in [0, 1] if `clip`, and not rounded to 8 bits.
         """
@@ -212,6 +216,7 @@ class TrainingPairs(Pairs):
         store: folder of the memory-mapped file; None for none.
         skip_bad: skip files that cannot be read.
         page: of every file.
+        channels: see `Pairs`.
         quiet: no bar.
     """
 
@@ -229,10 +234,18 @@ class TrainingPairs(Pairs):
         store: Path | None = None,
         skip_bad: bool = False,
         page: int | None = None,
+        channels: int = 3,
         quiet: bool = False,
     ) -> None:
         super().__init__(
-            folders, crop, noise_spec, clip=clip, seed=seed, skip_bad=skip_bad, page=page
+            folders,
+            crop,
+            noise_spec,
+            clip=clip,
+            seed=seed,
+            skip_bad=skip_bad,
+            page=page,
+            channels=channels,
         )
         self.room = cache_mb * 1_000_000
         self.cache: dict[int, Pixels] = {}
@@ -263,7 +276,7 @@ class TrainingPairs(Pairs):
         """The noisy crop and its target at a position of the endless sequence.
 
         Returns:
-            Float32 (1, 3, crop, crop) each, in [0, 1] if `clip`, not rounded to 8 bits.
+            Float32 (1, C, crop, crop) each, in [0, 1] if `clip`, not rounded to 8 bits.
         """
         cut, stream = self.cut(position)
         rows, columns = slice(cut.top, cut.top + self.crop), slice(cut.left, cut.left + self.crop)

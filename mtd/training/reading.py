@@ -49,6 +49,7 @@ def open_pairs(recipe: Recipe, reading: Reading, device: torch.device) -> Pairs:
             store=reading.store,
             skip_bad=reading.skip_bad,
             page=data.page or None,
+            channels=recipe.network.in_chans,
             quiet=reading.quiet,
         )
     given = f"--workers {reading.workers}" if reading.workers else ""
@@ -67,5 +68,6 @@ def open_pairs(recipe: Recipe, reading: Reading, device: torch.device) -> Pairs:
         seed=run.seed,
         skip_bad=reading.skip_bad,
         page=data.page or None,
+        channels=recipe.network.in_chans,
         quiet=reading.quiet,
     )

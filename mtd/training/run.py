@@ -141,6 +141,7 @@ def train(
                 settings.crop,
                 recipe.run.seed,
                 page=recipe.data.page or None,
+                channels=recipe.network.in_chans,
             )
     begun = False
     with ranks.raise_on_all_ranks():

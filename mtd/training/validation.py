@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mtd.data import crops as data_crops
 from mtd.data import photograph_archives, photographs
+from mtd.data.grayscale import of_channels
 from mtd.inference.forward import denoise
 from mtd.metrics import psnr_ssim
 from mtd.networks.base import Denoiser
@@ -35,6 +36,7 @@ class Validator:
         crop: side of a crop in pixels.
         seed: of the noise.
         page: of every file, for files with several pages or frames, from 1.
+        channels: of the crops, 3, or 1, of grayscale.
 
     Attributes:
         sigmas: of noises of matched strength, σ of every crop in 8-bit levels, a row for each.
@@ -51,9 +53,11 @@ class Validator:
         crop: int,
         seed: int,
         page: int | None = None,
+        channels: int = 3,
     ) -> None:
         opened = photograph_archives.opened(folders)
-        crops = data_crops.crops(photographs.photographs(*opened, page=page), crop, count)
+        photos = photographs.photographs(*opened, page=page)
+        crops = data_crops.crops([of_channels(photo, channels) for photo in photos], crop, count)
         self.clean = data_crops.to_tensor([one.pixels for one in crops])
         self.keys = [one.digest for one in crops]
         self.pairs = {}
@@ -68,7 +72,7 @@ class Validator:
                 ]
 
     def run(self, network: Denoiser, batch: int = 16) -> dict[str, tuple[Tensor, Tensor]]:
-        """PSNR in dB, (crops,), and outputs, (crops, 3, H, W), by noise.
+        """PSNR in dB, (crops,), and outputs, (crops, C, H, W), by noise.
 
         The network is in eval mode meanwhile.
         """
@@ -117,7 +121,8 @@ class Validator:
             for i in range(min(PICTURED, len(noisy))):
                 rows.append(torch.cat([noisy[i], output[i], target[i]], 2))
         pixels = torch.cat(rows, 1).clamp(0, 1).mul(255).round().to(torch.uint8)
-        return Image.fromarray(np.ascontiguousarray(pixels.permute(1, 2, 0).numpy()))
+        values = pixels[0] if len(pixels) == 1 else pixels.permute(1, 2, 0)
+        return Image.fromarray(np.ascontiguousarray(values.numpy()))
 
     def save(self, outputs: dict[str, Tensor], folder: Path, step: int) -> None:
         """Write the picture of a step into the folder of a run."""

@@ -65,7 +65,7 @@ def test_peers_are_the_published_networks(name, weights):
         ("optimizer.learning_rate=-1", "learning_rate = -1: expected a number above 0"),
         ("network.num_heads=[5, 5]", "does not divide"),
         ("network.depths=[4]", "for every group"),
-        ("network.in_chans=1", "RGB"),
+        ("network.in_chans=2", "expected 3, color, or 1, grayscale"),
         ("mask.fill=learnable", "mask_token"),
         ("mask.fill=grey", "known: pixel, zero, learnable"),
         ("mask.input_percent=[90, 80]", "low <= high"),
