@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from mtd.loading import zoo
-from mtd.utils import cli, downloads
+from mtd.utils import cli, digests, downloads, output
 from mtd.utils.downloads import UNKNOWN
 from mtd.utils.errors import BadInput, Failed, Partial
-from mtd.utils.messages import plural
+from mtd.utils.messages import note, plural
 from mtd.utils.resumable import megabytes
 
 EXAMPLES = """\
@@ -81,16 +81,26 @@ def get(chosen: Sequence[zoo.Entry], quiet: bool) -> None:
         BadInput: none can be downloaded.
         Partial: some can, others cannot.
     """
-    failed = []
+    failed, done = [], []
     for one in chosen:
         try:
-            print(downloads.fetch(one.remote, quiet=quiet))
+            path = downloads.fetch(one.remote, quiet=quiet)
         except BadInput as error:
             failed.append(str(error))
-    if len(failed) == len(chosen):
-        raise BadInput("\n".join(failed))
+            continue
+        done += zoo.rows([one])
+        output.show(str(path), results={"models": done}, files=[path])
+    if failed and done:
+        _tell(failed)
+        raise Partial(f"{plural(len(failed), 'model')} of {len(chosen)} not downloaded")
     if failed:
-        raise Partial("\n".join(failed))
+        raise BadInput("; ".join(failed))
+
+
+def _tell(errors: Sequence[str]) -> None:
+    for error in errors:
+        note(error)
+        output.fail(error)
 
 
 def verify(chosen: Sequence[zoo.Entry]) -> None:
@@ -101,23 +111,23 @@ def verify(chosen: Sequence[zoo.Entry]) -> None:
         Partial: some are.
     """
     there = [one for one in chosen if one.place.is_file()]
-    failed = []
+    failed, verified = [], []
     for one in there:
+        published = one.sha256 != UNKNOWN or one.begins or one.git
         try:
-            digest = downloads.check(one.remote)
+            digest, state = downloads.check(one.remote), "published" if published else "recorded"
         except BadInput as error:
+            digest, state = digests.sha256(one.place), "different"
             failed.append(str(error))
-            print(f"{one.name}: DIFFERENT")
-        else:
-            known = (
-                "as published" if one.sha256 == digest or one.begins or one.git else "as recorded"
-            )
-            print(f"{one.name}: {digest}, {known}")
-    absent = len(chosen) - len(there)
-    if absent:
-        print(f"{plural(absent, 'model')} not downloaded")
+        verified.append({"name": one.name, "sha256": digest, "state": state})
+        said = "DIFFERENT" if state == "different" else f"as {state}"
+        output.show(f"{one.name}: {digest}, {said}", results={"verified": verified})
+    if absent := len(chosen) - len(there):
+        output.show(f"{plural(absent, 'model')} not downloaded", results={"absent": absent})
     if failed:
-        raise (Failed if len(failed) == len(there) else Partial)("\n".join(failed))
+        _tell(failed)
+        other = f"{plural(len(failed), 'file')} of {len(there)} differ"
+        raise (Failed if len(failed) == len(there) else Partial)(other)
 
 
 def main() -> None:
@@ -131,7 +141,8 @@ def main() -> None:
         raise BadInput("mtd zoo get: name a model; mtd zoo list shows them")
     chosen = zoo.choose(options.names)
     if options.action == "list":
-        print(table(zoo.rows(chosen)))
+        rows = zoo.rows(chosen)
+        output.show(table(rows), results={"models": rows})
     elif options.action == "get":
         get(chosen, options.quiet)
     else:

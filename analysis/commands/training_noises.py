@@ -176,10 +176,8 @@ def recorded_by_checkpoint(*said: str) -> TrainingNoise:
     A noise of a package that is absent, or a test set, is itself.
     """
     single = [part.strip() for text in said for part in text.split(";")]
-    try:
-        return TrainingNoise.parse(single)
-    except BadInput:
-        return TrainingNoise(tuple(single))
+    known = [text for text in single if _is_specification(text)]
+    return TrainingNoise.parse(single, [text for text in single if text not in known])
 
 
 def by_name(

@@ -21,7 +21,7 @@ from analysis.generalization.references import References
 from analysis.generalization.settings import SUITE, GeneralizationSettings
 from analysis.text import noise_labels
 from analysis.text.noise_labels import NOISY
-from mtd.data import image_pairs, test_sets
+from mtd.data import image_pairs, test_set_downloads, test_sets
 from mtd.data import photographs as data_photographs
 from mtd.data.crops import Crop, place
 from mtd.data.recorded_noise import Recorded
@@ -242,7 +242,8 @@ def find_sources(
     names = [photo.name for photo in clean]
     paired: list[Paired] = []
     for text in settings.testset:
-        name, _, folder = text.partition("=")
+        name, equals, folder = text.partition("=")
+        folder = folder if equals else str(test_set_downloads.require(name))
         tone_map = settings.tone_map if image_pairs.linear(folder) else None
         opened = test_sets.open(name, folder, tone_map)
         if isinstance(opened, list):

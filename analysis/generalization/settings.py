@@ -16,7 +16,8 @@ from analysis.commands.settings import (
     option,
     references_option,
 )
-from mtd.utils.errors import BadInput
+from mtd.data.test_sets import RECIPES
+from mtd.utils.errors import BadInput, nearest
 
 if TYPE_CHECKING:
     from analysis.generalization.noise_suite import Suite
@@ -64,7 +65,7 @@ class GeneralizationSettings(Settings):
         in_distribution: noises that the models, or a model, were trained on, as
             `[MODEL=]SPEC[..SPEC]`; none for what each checkpoint says; see
             `analysis.commands.training_noises`.
-        testset: published test sets, as `NAME=DIR`.
+        testset: published test sets, as `NAME=DIR`, or `NAME` if it is downloaded.
         paired_images: places of noisy images and of their clean ones; the former may begin with
             `NAME=`, the name of the noise.
         tone_map: for paired images in linear EXR files: `srgb`, `gamma2.2`, `reinhard`; None for
@@ -101,8 +102,9 @@ class GeneralizationSettings(Settings):
     in_distribution: tuple[str, ...] = in_distribution_option()
     testset: tuple[str, ...] = option(
         (),
-        "a published test set, checked: python -m mtd.testsets lists them (repeatable)",
-        metavar="NAME=DIR",
+        "a published test set, checked: python -m mtd.testsets lists them; without =DIR one that "
+        "its --download has put into MTD_HOME (repeatable)",
+        metavar="NAME[=DIR]",
         shown="",
     )
     paired_images: tuple[tuple[str, str], ...] = option(
@@ -162,8 +164,11 @@ class GeneralizationSettings(Settings):
         if "lpips" in self.metrics and not self.lpips:
             raise BadInput("--metric lpips and --no-lpips: give one of them")
         for text in self.testset:
-            if "=" not in text:
-                raise BadInput(f"--testset {text}: expected NAME=DIR, such as kodak24=Kodak24")
+            if "=" not in text and text not in RECIPES:
+                raise BadInput(
+                    f"--testset {text}: {nearest(text, RECIPES)}; expected the name of a test set "
+                    "that is downloaded, or NAME=DIR, such as kodak24=Kodak24"
+                )
         if self.noisy:
             self.check_noisy()
 

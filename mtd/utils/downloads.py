@@ -36,6 +36,7 @@ class Remote:
         begins: first digits of the digest, where only these are published.
         git: its identifier in git, where that is published.
         command: that downloads it, for messages.
+        recorded: whether an unknown digest is recorded beside the file.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Remote:
     begins: str = ""
     git: str = ""
     command: str = ""
+    recorded: bool = True
 
     @property
     def expected(self) -> str:
@@ -55,7 +57,12 @@ class Remote:
         if self.sha256 != UNKNOWN:
             return self.sha256
         partly = f"{self.begins}… (first digits)" if self.begins else UNKNOWN
-        return digests.recorded(self.place) or partly
+        return self.record or partly
+
+    @property
+    def record(self) -> str:
+        """The digest that was recorded at the first download; empty if none was."""
+        return digests.recorded(self.place) if self.recorded else ""
 
     @property
     def part(self) -> Path:
@@ -118,7 +125,7 @@ def _download(remote: Remote, quiet: bool) -> None:
         f"downloading {remote.name} ({size}; licence: {remote.licence}) from {remote.address}",
         quiet=quiet,
     )
-    known = remote.sha256 != UNKNOWN or bool(digests.recorded(remote.place))
+    known = remote.sha256 != UNKNOWN or bool(remote.record)
     loader = Resumable(
         remote.part,
         lambda path: _verify(remote, path, arriving=True),
@@ -154,7 +161,7 @@ def check(remote: Remote, *, quiet: bool = False) -> str:
 
 
 def _record(remote: Remote, digest: str, quiet: bool) -> None:
-    if remote.sha256 == UNKNOWN and not digests.recorded(remote.place):
+    if remote.sha256 == UNKNOWN and remote.recorded and not remote.record:
         digests.record(remote.place, digest)
         note(
             f"{remote.name}: no digest was known; recorded SHA-256 {digest} in "
@@ -184,7 +191,7 @@ def _verify(remote: Remote, path: Path, arriving: bool) -> str:
             f"{what} not the expected file, {size} bytes instead of {remote.size}; {todo}"
         )
     digest = digests.sha256(path)
-    own = "" if remote.sha256 != UNKNOWN else digests.recorded(remote.place)
+    own = "" if remote.sha256 != UNKNOWN else remote.record
     if own and digest != own:
         record = digests.record_of(remote.place)
         raise BadInput(

@@ -37,6 +37,13 @@ def test_a_checkpoint_says_it_else_it_is_unknown():
     assert of_models(models(a="a noise of another package"), [], SPECS) == {"a": ()}
 
 
+def test_several_noises_and_test_sets_stand_between_semicolons():
+    several = models(a="gaussian:10..20; poisson:3; sidd_small")
+    assert of_models(several, [], [*SPECS, "sidd_small"]) == {
+        "a": ("gaussian:15", "poisson:3", "sidd_small")
+    }
+
+
 def test_the_user_goes_before_the_checkpoint_and_a_model_before_all():
     two = models(a="gaussian:15", b=None)
     assert of_models(two, ["poisson:3.0"], SPECS) == {"a": ("poisson:3",), "b": ("poisson:3",)}
