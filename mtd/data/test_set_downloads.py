@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from mtd.data import test_sets, unpacking
-from mtd.data.image_io import is_hidden
 from mtd.utils import digests, downloads
 from mtd.utils.downloads import UNKNOWN, Remote
 from mtd.utils.errors import BadInput, one_of
@@ -131,6 +130,8 @@ def verify(name: str) -> dict[str, str]:
 
 
 def _digests(folder: Path) -> dict[str, str]:
+    from mtd.data.image_io import is_hidden
+
     files = sorted(p for p in folder.rglob("*") if p.is_file() and not is_hidden(p))
     waiting(f"checking {plural(len(files), 'file')} of {folder}")
     return {path.relative_to(folder).as_posix(): digests.sha256(path) for path in files}
