@@ -11,6 +11,7 @@ from tests.helpers.paths import ROOT
 DOCUMENTS = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "analysis/README.md"),
     "docs/why-it-fails.md",
+    "docs/zoo.md",
 )
 
 

@@ -190,6 +190,8 @@ def _verify(remote: Remote, path: Path, arriving: bool) -> str:
         raise BadInput(
             f"{what} not the expected file, {size} bytes instead of {remote.size}; {todo}"
         )
+    if arriving and remote.sha256 == UNKNOWN and _is_page(path):
+        raise BadInput(f"{what} an HTML page, not the file; {todo}")
     digest = digests.sha256(path)
     own = "" if remote.sha256 != UNKNOWN else remote.record
     if own and digest != own:
@@ -206,6 +208,12 @@ def _verify(remote: Remote, path: Path, arriving: bool) -> str:
     if remote.git and (blob := digests.git_blob(path)) != remote.git:
         raise BadInput(f"{what} another file: git calls it {blob}, expected {remote.git}; {todo}")
     return digest
+
+
+def _is_page(path: Path) -> bool:
+    """Whether a file is a web page, as of a log-in, which must not be recorded as the file."""
+    with path.open("rb") as file:
+        return file.read(100).lstrip().lower().startswith((b"<!doctype", b"<html"))
 
 
 @contextmanager

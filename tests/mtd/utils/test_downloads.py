@@ -97,6 +97,13 @@ def test_another_file_is_refused_in_one_line_and_not_kept(server, tmp_path, know
     assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
 
 
+def test_a_web_page_is_not_recorded_as_the_file(server, tmp_path):
+    server.files["file"] = b"\n<!DOCTYPE html><title>Log in</title>"
+    with pytest.raises(BadInput, match="an HTML page, not the file; nothing was kept"):
+        downloads.fetch(remote(server, tmp_path))
+    assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
+
+
 def test_it_is_continued_where_the_connection_broke(server, tmp_path):
     server.breaks["file"] = [98_304, 49_152]
     assert downloads.fetch(remote(server, tmp_path)).read_bytes() == CONTENT
