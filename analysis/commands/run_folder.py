@@ -42,6 +42,7 @@ TEXT = {
     *("training", "training_a", "training_b"),
     *("image", "scene", "sha256", "reason", "estimator", "unit", "kernel", "centering", "pairs"),
     *("kind", "metric", "run", "source", "quantity", "trained", "reference", "compared_with"),
+    "testset",
     *(
         "worst_noise",
         "worst_image",

@@ -23,10 +23,11 @@ COLUMNS = (
     *("model", "noise", "kind", "level", "image", "scene"),
     *("top", "left", "height", "width", "sha256"),
     *("metric", "value", "protocol", "border", "channel"),
-    *("checkpoint", "masks", "seed", "quantize", "note", "is_reference"),
+    *("checkpoint", "masks", "seed", "quantize", "note", "is_reference", "testset"),
 )
 """Of `results.csv`; `sha256` is of the clean pixels, `checkpoint` of the model's file,
-`is_reference` whether it is a classical denoiser, which is not ranked."""
+`is_reference` whether it is a classical denoiser, which is not ranked; `testset` the test set that
+the image is of, or empty."""
 
 SCORED = tuple(name for name in COLUMNS[:16] if name not in ("kind", "level"))
 """The columns that the observer fills."""

@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from analysis.generalization.noisy.command import noisy_pictures
     from analysis.generalization.noisy.result import NoisyResult
     from analysis.generalization.result import GeneralizationResult
+    from analysis.generalization.suite_sets import suites
 
-__all__ = ["GeneralizationResult", "NoisyResult", "benchmark", "noisy_pictures"]
+__all__ = ["GeneralizationResult", "NoisyResult", "benchmark", "noisy_pictures", "suites"]
 
 __getattr__, __dir__ = lazy_exports(
     __name__,
@@ -23,5 +24,6 @@ __getattr__, __dir__ = lazy_exports(
         "NoisyResult": "analysis.generalization.noisy.result",
         "benchmark": "analysis.generalization.command",
         "noisy_pictures": "analysis.generalization.noisy.command",
+        "suites": "analysis.generalization.suite_sets",
     },
 )

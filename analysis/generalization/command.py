@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands import command
 from analysis.commands.analysis import Analysis
-from analysis.generalization.settings import PICTURES, GeneralizationSettings
+from analysis.generalization.settings import LIST, PICTURES, GeneralizationSettings
+from mtd.utils import output
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,12 +183,13 @@ ANALYSIS = Analysis(
     table_names=(
         *("results", "generalization", "noises", "tests", "references", "strips"),
         *("generalization_by_training", "noises_by_training", "references_by_training"),
-        "estimated_levels",
+        *("testsets", "estimated_levels"),
     ),
     keys={
         "results": ("model", "noise", "image", "top", "left", "sha256", "metric"),
         "noises": ("noise", "model", "metric"),
         "generalization": ("model", "metric"),
+        "testsets": ("testset", "noise", "model", "metric"),
         "tests": ("noise", "metric", "model_a", "model_b"),
         "references": ("noise", "metric", "model", "compared_with"),
     },
@@ -199,8 +201,15 @@ ANALYSIS = Analysis(
 
 
 def main() -> None:
-    """The command."""
-    command.main(ANALYSIS)
+    """The command; with `--suite list`, the list of suites."""
+    parsed = command.parser(ANALYSIS).parse_args()
+    if getattr(parsed, "suite", None) != LIST:
+        command.main(ANALYSIS)
+        return
+    from analysis.generalization import suite_sets
+
+    given = getattr(parsed, "testset", ())
+    output.show(suite_sets.listing(given), results={"suites": suite_sets.suites(given)})
 
 
 def benchmark(

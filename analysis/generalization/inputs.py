@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cache, partial
 from pathlib import Path
@@ -15,10 +15,17 @@ from analysis.commands.training_noises import Trained
 from analysis.engine import run as engine_run
 from analysis.engine.observer import Batch
 from analysis.engine.protocol import Protocol
-from analysis.generalization import metrics, noise_suite, references, suite_protocol
+from analysis.generalization import (
+    metrics,
+    noise_suite,
+    references,
+    suite_protocol,
+    suite_sets,
+)
 from analysis.generalization.metrics import Chosen
 from analysis.generalization.references import References
 from analysis.generalization.settings import SUITE, GeneralizationSettings
+from analysis.generalization.suite_sets import Located
 from analysis.text import noise_labels
 from analysis.text.noise_labels import NOISY
 from mtd.data import image_pairs, test_set_downloads, test_sets
@@ -70,6 +77,9 @@ class BenchmarkInputs(RunInputs):
         references: the classical ones beside the models.
         protocol: how noise is drawn and outputs are scored.
         deviations: how the run differs from its suite.
+        located: the test sets of the run, and those that its suite names and that are not here.
+        testsets: by noise and image, the test set that it is of; the noise is that of paired
+            images, "" for others.
     """
 
     sources: tuple[str, ...] = ()
@@ -80,6 +90,8 @@ class BenchmarkInputs(RunInputs):
     chosen: Chosen = field(default_factory=Chosen)
     protocol: Protocol = field(default_factory=Protocol)
     deviations: tuple[str, ...] = ()
+    located: Located = field(default_factory=Located)
+    testsets: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def trainings(self) -> dict[str, tuple[str, ...]]:
@@ -108,8 +120,12 @@ class BenchmarkInputs(RunInputs):
 
     @property
     def messages(self) -> list[str]:
-        """See `RunInputs.messages`; also why metrics are not run."""
-        return [*super().messages, *self.chosen.messages]
+        """See `RunInputs.messages`; also which test sets are not here, and metrics not run."""
+        return [*super().messages, *self.located.messages, *self.chosen.messages]
+
+    def testset_of(self, noise: str, image: str) -> str:
+        """The test set of an image under a noise; "" for images of none."""
+        return self.testsets.get((noise, image), self.testsets.get(("", image), ""))
 
 
 def load_inputs(
@@ -130,6 +146,8 @@ def load_inputs(
     ranks, device = distributed.start(settings.device)
     with ranks.raise_on_all_ranks():
         chosen = metrics.load(settings, device)
+        located = locate_sets(settings, photographs)
+        settings = replace(settings, testset=located.there)
         sources = find_sources(settings, photographs)
         suite = choose_suite(settings, sources)
         complete = settings.completed(suite)
@@ -138,6 +156,8 @@ def load_inputs(
         optional = [spec for spec in map(canonical, complete.noises or ()) if spec not in given]
         own = gather(models, complete, device, ranks, clean, optional)
         own, protocol, suite, differs = as_stated(own, settings, suite)
+        if suite and suite.test_sets:
+            differs += other_images(suite, settings, sources, located)
         sources = sources.of_channels(own.channels)
         paired = tuple(PairedCrops(pair, paired_crops(complete, pair)) for pair in sources.paired)
         specs = [*own.specs, *(pair.images.recorded.spec for pair in paired)]
@@ -163,6 +183,8 @@ def load_inputs(
         chosen=chosen.alike(ranks),
         protocol=protocol,
         deviations=tuple(differs),
+        located=located,
+        testsets=sources.testsets,
     )
 
 
@@ -217,11 +239,43 @@ class Sources:
         photographs: clean images, for synthetic noises.
         names: of the folders and test sets that they come from; none for the bundled ones.
         paired: images with noise of their own.
+        testsets: see `BenchmarkInputs.testsets`.
     """
 
     photographs: list[Photograph]
     names: tuple[str, ...]
     paired: list[Paired]
+    testsets: Mapping[tuple[str, str], str] = field(default_factory=dict)
+
+
+def locate_sets(
+    settings: GeneralizationSettings, photographs: Sequence[Photograph] | None
+) -> Located:
+    """The test sets of a run: those that are given, and those of its suite that are here.
+
+    Where other images are given, none is looked for.
+
+    Raises:
+        BadInput: no such suite, or one whose test sets are all missing.
+    """
+    given = settings.testset
+    if not settings.suite or settings.images or settings.paired_images or photographs:
+        return Located(given)
+    suite = noise_suite.load(settings.suite)
+    return suite_sets.locate(suite, given) if suite.test_sets else Located(given)
+
+
+def other_images(
+    suite: Suite, settings: GeneralizationSettings, sources: Sources, located: Located
+) -> list[str]:
+    """How the images of a run differ from the test sets of its suite, a few words each."""
+    names = [text.partition("=")[0] for text in located.there]
+    missing = [name for name in suite.test_sets if name not in names]
+    more = [name for name in names if name not in suite.test_sets]
+    more += [name for name in sources.names if name not in located.there]
+    more += [noisy for noisy, _ in settings.paired_images]
+    found = [f"without test set {', '.join(missing)}"] if missing else []
+    return found + ([f"with images of {', '.join(more)}"] if more else [])
 
     def of_channels(self, channels: int) -> Sources:
         """The same with paired images of 3 channels or 1."""
@@ -241,16 +295,22 @@ def find_sources(
     clean: list[Photograph] = list(photographs or ())
     names = [photo.name for photo in clean]
     paired: list[Paired] = []
+    testsets: dict[tuple[str, str], str] = {}
     for text in settings.testset:
         name, equals, folder = text.partition("=")
         folder = folder if equals else str(test_set_downloads.require(name))
         tone_map = settings.tone_map if image_pairs.linear(folder) else None
         opened = test_sets.open(name, folder, tone_map)
         if isinstance(opened, list):
+            if {photo.name for photo in opened} & {photo.name for photo in clean}:
+                opened = [replace(photo, name=f"{name}/{photo.name}") for photo in opened]
             clean += opened
             names.append(text)
+            testsets |= {("", photo.name): name for photo in opened}
         else:
             paired.append(opened)
+            spec = opened.recorded.spec
+            testsets |= {(spec, photo.name): name for photo in opened.photographs}
     for noisy, target in settings.paired_images:
         noise, where = named_place(noisy)
         tone_map = settings.tone_map if image_pairs.linear(where) else None
@@ -266,7 +326,7 @@ def find_sources(
     twice = next((name for name in names_of_images if names_of_images.count(name) > 1), None)
     if twice:
         raise BadInput(f"two images are named {twice}; names must tell them apart")
-    return Sources(clean, tuple(names), paired)
+    return Sources(clean, tuple(names), paired, testsets)
 
 
 def named_place(text: str) -> tuple[str | None, str]:
@@ -438,7 +498,8 @@ def manifest(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> dict[
         "suite": inputs.suite.name if inputs.suite else None,
         "suite_version": inputs.suite.version if inputs.suite else None,
         "deviations": list(inputs.deviations),
-        "testsets": list(settings.testset),
+        "testsets": list(inputs.located.there),
+        "testsets_missing": list(inputs.located.missing),
         "notes": sorted(set(kinds.note) - {""}),
         "in_distribution": training_noises.entry(inputs.trained),
         **training_noises.given_entry(inputs.models, settings.in_distribution, inputs.specs),

@@ -55,6 +55,7 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         "\n".join(["\n\n".join(grids), summary.EXPLAINED]),
         "\n".join(metrics.lines(manifest)),
         summary.by_noise(noises, scores, "psnr"),
+        summary.by_testset(frames, "psnr"),
         summary.beyond_references(frames, "psnr"),
         summary.differences(frames["tests"], scores, "psnr"),
     ]
@@ -68,6 +69,7 @@ def sentences(frames: Frames, manifest: Manifest, metric: str = "psnr") -> list[
         *beyond.main(frames, metric),
         *beyond.sentences(frames, metric),
         *noise_by_noise(frames, metric),
+        *by_testset(frames, metric),
         *drops(frames, metric),
         *worse(frames, metric),
         *others(frames, metric),
@@ -203,6 +205,23 @@ def noise_by_noise(frames: Frames, metric: str) -> list[str]:
     counts = best.model.value_counts()
     each = [f"{code(name)} ({counts[name]})" for name in models if counts.get(name)]
     return [f"Best mean rank, of {count} noises: {listed(each)}; ties count for each."]
+
+
+def by_testset(frames: Frames, metric: str) -> list[str]:
+    """Of a run on several test sets, the mean of the best two models on each, over its noises."""
+    sets = frames.get("testsets")
+    models = list(scores_of_models(frames, metric).model)[:2]
+    if sets is None or sets.testset.nunique() < 2 or not models:
+        return []
+    part = sets[(sets.metric == metric) & sets.model.isin(models)]
+    means = part.groupby(["testset", "model"], sort=False)["mean"].mean()
+    about = facts(metric)
+    unit = f" {about.unit}" if about.unit else ""
+    each = []
+    for name in dict.fromkeys(part.testset):
+        of = [f"{number(means[name, m], about.digits)}{unit} for {code(m)}" for m in models]
+        each.append(f"{code(name)}: {listed(of)}")
+    return [f"Mean {about.label} by test set, over the noises of each: {'; '.join(each)}."]
 
 
 def two_by_noise(frames: Frames, metric: str, a: str, b: str) -> list[str]:

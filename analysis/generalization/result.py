@@ -46,6 +46,11 @@ class GeneralizationResult(Result):
         return self.frames["references"]
 
     @property
+    def testsets(self) -> pd.DataFrame:
+        """As `noises`, for each test set by itself; empty in runs without test sets."""
+        return self.frames.get("testsets", pd.DataFrame())
+
+    @property
     def strips(self) -> pd.DataFrame:
         """Which square of which image each comparison strip shows, and its PSNR."""
         return self.frames["strips"]

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 SUITE = "quick"
 """The suite of a benchmark for which no noises are given."""
 
+LIST = "list"
+"""What `--suite` takes to list all suites."""
+
 PICTURES = "strips.safetensors"
 """The file of the pictures that comparison strips are made of."""
 

@@ -225,12 +225,13 @@ def heading(results: pd.DataFrame, manifest: Manifest) -> str:
     suite = f"suite {named(manifest)}; " if manifest["suite"] else ""
     pixels = plural(manifest["border"], "pixel")
     border = f"{pixels} left out at every side, " if manifest["border"] else ""
-    differs = manifest.get("deviations")
+    differs, missing = manifest.get("deviations"), manifest.get("testsets_missing")
     return (
         f"{suite}{measured(results, manifest)}\n"
         f"protocol {manifest['protocol']}: {border}{manifest['channel'].upper()}, "
         f"{stored(manifest)}; "
         f"in distribution: {training_noises.in_words(manifest['in_distribution'])}"
+        + (f"\ntest sets that are not here: {', '.join(missing)}" if missing else "")
         + (f"\nthis run deviates from its suite: {'; '.join(differs)}" if differs else "")
     )
 
@@ -342,6 +343,21 @@ def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
     marks = ["+ trained on"] * any(trained_by.values())
     marks += ["! worse than the noisy input"] * bool(below)
     return "\n".join(["\n\n".join(grids), *key, *([", ".join(marks)] if marks else [])])
+
+
+def by_testset(frames: Frames, metric: str) -> str | None:
+    """The mean of every model on every test set, where a noise has several of them."""
+    sets = frames.get("testsets")
+    if sets is None or sets.groupby("noise").testset.nunique().max() < 2:
+        return None
+    part, about = sets[sets.metric == metric], facts(metric)
+    models = [*best_first(frames["generalization"], metric), NOISY]
+    rows = [[f"{about.label} by test set", "images", *models]]
+    for (testset, noise), values in part.groupby(["testset", "noise"], sort=False):
+        mean = values.set_index("model")["mean"]
+        cells = [number(mean[model], about.digits) for model in models]
+        rows.append([f"{testset} {noise}", str(values.crops.iloc[0]), *cells])
+    return grid(rows)
 
 
 def beyond_references(frames: Frames, metric: str) -> str | None:

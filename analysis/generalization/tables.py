@@ -52,6 +52,7 @@ def of_scores(results: pd.DataFrame, in_distribution: Any) -> dict[str, pd.DataF
 
     made = every(results, in_distribution)
     found = {name: pd.concat([maker(one) for one in made]) for name, maker in OF_SCORES.items()}
+    found |= of_testsets(results, in_distribution)
     trainings = networks_in(results)
     if not several(trainings):
         return found
@@ -66,12 +67,31 @@ def of_scores(results: pd.DataFrame, in_distribution: Any) -> dict[str, pd.DataF
     return found
 
 
+def of_testsets(results: pd.DataFrame, in_distribution: Any) -> dict[str, pd.DataFrame]:
+    """The table of means by test set, noise and model, by its name; none without test sets.
+
+    For the arguments see `of_scores`; columns: see `analysis.generalization.scoring.noises`.
+    """
+    sets = results["testset"] if "testset" in results else pd.Series(dtype=str)
+    parts = []
+    for name in dict.fromkeys(sets[sets.notna() & (sets != "")]):
+        part = results[sets == name]
+        for metric in (m for m in METRICS if m in set(part.metric)):
+            rows = scoring.noises(scoring.table(part, metric, in_distribution))
+            parts.append(rows.assign(testset=name)[["testset", *rows]])
+    return {"testsets": pd.concat(parts)} if parts else {}
+
+
 def identified(results: pd.DataFrame, inputs: RunInputs) -> pd.DataFrame:
     """The long table with what else decides a value: checkpoint, its masks, seed, rounding."""
     digests = {name: model.source.get("sha256", "") for name, model in inputs.models.items()}
     if isinstance(inputs, BenchmarkInputs):
         added = inputs.references.sources.items()
         digests |= {name: source["sha256"] for name, source in added}
+    sets = [""] * len(results)
+    if isinstance(inputs, BenchmarkInputs):
+        each = zip(results.noise, results.image, strict=True)
+        sets = [inputs.testset_of(noise, image) for noise, image in each]
     masks = {}
     for name, model in inputs.models.items():
         how = model.inference
@@ -85,6 +105,7 @@ def identified(results: pd.DataFrame, inputs: RunInputs) -> pd.DataFrame:
         masks=results.model.map(masks),
         seed=inputs.forward.seed,
         quantize=inputs.forward.drawing.quantize,
+        testset=sets,
         is_reference=results.model.isin(references.names(inputs.models)),
     )
 

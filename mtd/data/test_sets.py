@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtd.utils.errors import BadInput, one_of
+from mtd.utils.home import home
 
 if TYPE_CHECKING:
     from mtd.data.image_pairs import Paired
     from mtd.data.photographs import Photograph
 
     Opened = list[Photograph] | Paired
+
+FOLDER = "testsets"
+"""Of test sets, in the folder of downloads."""
 
 UNCHECKED = "--images and --paired-images take any folder unchecked"
 
@@ -87,6 +91,15 @@ def check(name: str, folder: str | Path, tone_map: str | None = None) -> tuple[O
         raise BadInput(
             f"{name}: {error}; expected {recipe.layout}; available from {recipe.source}"
         ) from None
+
+
+def installed(name: str) -> Path | None:
+    """The folder of a test set in the folder of downloads, if it is there.
+
+    It is `testsets/NAME` of `mtd.utils.home.home()`; a colon of the name is a hyphen in it.
+    """
+    folder = home() / FOLDER / name.replace(":", "-")
+    return folder if folder.is_dir() else None
 
 
 def photographs(opened: Opened) -> list[Photograph]:

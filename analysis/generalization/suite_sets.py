@@ -1,0 +1,134 @@
+"""The test sets of suites: where they are, what is missing, and the list of all suites."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from analysis.generalization import noise_suite
+from analysis.generalization.noise_suite import Suite
+from analysis.generalization.suite_protocol import toml
+from mtd.data.test_sets import FOLDER, RECIPES, installed
+from mtd.utils.errors import BadInput
+from mtd.utils.home import VARIABLE, home
+
+
+@dataclass(frozen=True)
+class Located:
+    """The test sets of a run.
+
+    Attributes:
+        there: `NAME=DIR` of each that is there, those of the suite in its order, then others.
+        missing: names of the suite's that are not.
+    """
+
+    there: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    @property
+    def messages(self) -> list[str]:
+        """A line on each that is missing, with where to get it."""
+        return [
+            f"test set {name} is not here; {RECIPES[name].source}; --testset {name}=DIR names its "
+            "folder"
+            for name in self.missing
+        ]
+
+
+def locate(suite: Suite, given: Sequence[str]) -> Located:
+    """Where the test sets of a suite are: in folders that are given, else among the downloads.
+
+    Args:
+        suite: with test sets.
+        given: `NAME=DIR`, also of other test sets.
+
+    Raises:
+        BadInput: none is there.
+    """
+    folders = {text.partition("=")[0]: text for text in given}
+    for name in suite.test_sets:
+        place = installed(name)
+        if name not in folders and place is not None:
+            folders[name] = f"{name}={place}"
+    own = [folders[name] for name in suite.test_sets if name in folders]
+    others = [text for name, text in folders.items() if name not in suite.test_sets]
+    missing = tuple(name for name in suite.test_sets if name not in folders)
+    if not own and not others:
+        raise BadInput(
+            f"suite {suite.name}: none of its test sets is here ({', '.join(missing)}); give "
+            f"--testset NAME=DIR, or put them into {home() / FOLDER}/NAME; python -m mtd.testsets "
+            "says where to get them"
+        )
+    return Located((*own, *others), missing)
+
+
+def suites(given: Sequence[str] = ()) -> list[dict[str, Any]]:
+    """Every suite of the package: what it is, draws, scores and needs, ready for JSON.
+
+    Args:
+        given: test sets that are elsewhere than among the downloads, `NAME=DIR`.
+    """
+    elsewhere = {name: folder for name, _, folder in (text.partition("=") for text in given)}
+    found = []
+    for name in noise_suite.names():
+        suite = noise_suite.load(name)
+        places = {s: elsewhere.get(s) or installed(s) for s in suite.test_sets}
+        found.append(
+            {
+                "suite": name,
+                "version": suite.version,
+                "about": suite.about,
+                "also_called": [a for a, of in noise_suite.ALIASES.items() if of == name],
+                "noises": list(suite.noises),
+                "in_distribution": list(suite.in_distribution),
+                "crop": suite.crop,
+                "limit": suite.limit,
+                "protocol": suite.protocol.entry(),
+                "test_sets": {s: None if p is None else str(p) for s, p in places.items()},
+            }
+        )
+    return found
+
+
+def listing(given: Sequence[str] = ()) -> str:
+    """The same for the terminal."""
+    return "\n\n".join(
+        [
+            *map(_lines, suites(given)),
+            f"Test sets are looked for in {home() / FOLDER}/NAME (set {VARIABLE}), or where "
+            "--testset NAME=DIR says;\npython -m mtd.testsets says where to get them. A suite of "
+            "your own is a file, mine.toml.",
+        ]
+    )
+
+
+def _lines(about: dict[str, Any]) -> str:
+    also = f" (also called {', '.join(about['also_called'])})" if about["also_called"] else ""
+    lines = [f"{about['suite']}, version {about['version']}{also}: {about['about']}"]
+    lines += [f"  noise:    {line}" for line in by_kind(about["noises"])]
+    if not about["noises"]:
+        lines.append("  noise:    that of the test sets")
+    if about["crop"]:
+        lines.append(f"  images:   {about['limit']} crops of {about['crop']} x {about['crop']}")
+    if about["in_distribution"]:
+        lines.append(f"  trained:  {', '.join(about['in_distribution'])}, where nothing is known")
+    small = [f"{key} = {toml(value)}" for key, value in about["protocol"].items()]
+    lines += [f"  protocol: {', '.join(small[:3])},", f"            {', '.join(small[3:])}"]
+    sets = about["test_sets"]
+    needs = [f"{name} ({'here' if place else 'not here'})" for name, place in sets.items()]
+    lines.append(f"  needs:    {', '.join(needs) or 'any clean images; by default the bundled'}")
+    return "\n".join(lines)
+
+
+def by_kind(noises: Sequence[str]) -> list[str]:
+    """The noises of a suite, a line for each kind.
+
+    >>> by_kind(["gaussian:15", "gaussian:25", "isp", "poisson:2,values=unique"])
+    ['gaussian: 15, 25', 'isp', 'poisson: 2,values=unique']
+    """
+    kinds: dict[str, list[str]] = {}
+    for text in noises:
+        kind, _, level = text.partition(":")
+        kinds.setdefault(kind, []).append(level)
+    return [f"{kind}: {', '.join(of)}" if any(of) else kind for kind, of in kinds.items()]

@@ -1,0 +1,166 @@
+"""Test sets of suites: found, missing, listed; results for each by itself."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import analysis
+from analysis.commands.command import run_arguments
+from analysis.commands.run_folder import read_manifest, read_tables
+from analysis.generalization import command as generalization_command
+from analysis.generalization import noise_suite, suite_sets
+from mtd.data import test_sets
+from mtd.data.test_sets import Form, Recipe
+from mtd.utils.errors import BadInput
+
+QUIET = ("--no-lpips", "--no-references")
+SUITE = """\
+noises = ["gaussian:25"]
+test_sets = ["one", "two", "pairs", "absent"]
+seed_policy = "legacy_per_image"
+"""
+
+
+def images(folder: Path, names: list[str], seed: int = 0) -> Path:
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    for name in names:
+        pixels = rng.integers(0, 256, (24, 28, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / f"{name}.png")
+    return folder
+
+
+def clean(name: str, count: int) -> Recipe:
+    return Recipe(name, name, f"https://{name}", "DIR/*.png", (Form("", count),), test_sets._clean)
+
+
+@pytest.fixture
+def folder(pair: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three test sets: one among the downloads, one elsewhere, pairs; a fourth is absent."""
+    monkeypatch.chdir(pair)
+    monkeypatch.setenv("MTD_HOME", str(pair / "home"))
+    recipes = [clean("one", 3), clean("two", 4), clean("absent", 1)]
+    find = test_sets._matched("pairs", "_real", "_mean", "", "*")
+    recipes.append(Recipe("pairs", "pairs", "https://pairs", "x", (Form("", 3),), find))
+    for recipe in recipes:
+        monkeypatch.setitem(test_sets.RECIPES, recipe.name, recipe)
+    images(pair / "home" / "testsets" / "one", ["a", "b", "c"])
+    images(pair / "elsewhere", ["a", "b", "d", "e"], 1)
+    names = [f"{i}_{side}" for i in range(3) for side in ("real", "mean")]
+    images(pair / "home" / "testsets" / "pairs", names, 2)
+    Path("own.toml").write_text(SUITE)
+    return pair
+
+
+def started(*arguments: str) -> Path:
+    return run_arguments(generalization_command.ANALYSIS, arguments, "test")
+
+
+def test_what_is_there_runs_and_the_rest_is_listed(folder, capsys):
+    path = started("plain.pth", "--suite", "own.toml", "--testset", "two=elsewhere", *QUIET)
+    said = capsys.readouterr()
+    assert "test set absent is not here; https://absent" in said.err
+    out = " ".join(said.out.split())
+    assert "test sets that are not here: absent" in out
+    assert "this run deviates from its suite: without test set absent" in out
+    manifest = read_manifest(path)
+    assert manifest["testsets"] == [
+        f"one={folder / 'home/testsets/one'}",
+        "two=elsewhere",
+        f"pairs={folder / 'home/testsets/pairs'}",
+    ]
+    assert manifest["testsets_missing"] == ["absent"]
+    frames = read_tables(path, ["results", "testsets", "noises"])
+    results = frames["results"].query("metric == 'psnr' and model == 'plain'")
+    counts = results.groupby(["testset", "noise"]).image.nunique().to_dict()
+    assert counts == {("one", "gaussian:25"): 3, ("two", "gaussian:25"): 4, ("pairs", "pairs"): 3}
+    assert {"a.png", "two/a.png", "two/e.png"} <= set(results.image)  # equal names told apart
+    table = frames["testsets"].query("metric == 'psnr' and model == 'plain'")
+    means = results.groupby("testset").value.mean()
+    for row in table.itertuples():
+        assert row.mean == pytest.approx(means[row.testset], abs=1e-12)
+        assert row.low < row.mean < row.high and row.photographs == counts[row.testset, row.noise]
+    pooled = frames["noises"].query("metric == 'psnr' and model == 'plain'").set_index("noise")
+    both = results[results.noise == "gaussian:25"].value.mean()
+    assert pooled["mean"]["gaussian:25"] == pytest.approx(both, abs=1e-12)
+    assert f"one gaussian:25 3 {means['one']:.2f}" in out
+    assert f"one: {means['one']:.2f} dB for plain" in out
+
+
+def test_none_there_is_one_line(folder, in_process, monkeypatch):
+    monkeypatch.setenv("MTD_HOME", str(folder / "empty"))
+    code, _, err = in_process(
+        generalization_command.main, "plain.pth", "--suite", "clipdenoising", *QUIET, "--quiet"
+    )
+    assert code == 2 and len(err.strip().splitlines()) == 1
+    assert "none of its test sets is here (cbsd68, mcmaster, kodak24, urban100)" in err
+    assert "--testset NAME=DIR" in err
+
+
+def test_other_images_stand_for_the_test_sets_and_are_a_deviation(folder):
+    path = started("plain.pth", "--suite", "own.toml", "--images", "elsewhere", *QUIET, "--quiet")
+    manifest = read_manifest(path)
+    assert manifest["deviations"] == [
+        "without test set one, two, pairs, absent",
+        "with images of elsewhere",
+    ]
+    results = read_tables(path, ["results"])["results"]
+    assert set(results.testset) <= {"", "nan"} or results.testset.isna().all()
+    assert not (path / "testsets.csv").exists()
+
+
+def test_in_python(folder):
+    Path("own.toml").write_text(SUITE.replace(', "absent"', ""))
+    result = analysis.generalization.benchmark(
+        ["plain.pth"],
+        suite="own.toml",
+        testset="two=elsewhere",
+        lpips=False,
+        references=False,
+        progress=False,
+    )
+    assert set(result.testsets.testset) == {"one", "two", "pairs"}
+    assert result.manifest["deviations"] == []
+    without = analysis.generalization.benchmark(
+        ["plain.pth"],
+        images=[np.zeros((24, 24, 3), np.uint8)],
+        noises=["gaussian:25"],
+        lpips=False,
+        references=False,
+        progress=False,
+    )
+    assert isinstance(without.testsets, pd.DataFrame) and without.testsets.empty
+
+
+def test_the_list_of_suites(folder, in_process):
+    images(folder / "home" / "testsets" / "kodak24", ["x"])
+    code, out, _ = in_process(generalization_command.main, "--suite", "list")
+    assert code == 0
+    for name in noise_suite.names():
+        assert f"{name}, version 1" in out
+    assert "masked, version 1 (also called paper)" in out
+    assert "cbsd68 (not here), mcmaster (not here), kodak24 (here), urban100 (not here)" in out
+    assert 'seed_policy = "legacy_per_image", clip_noisy = ["poisson"]' in out
+    code, out, _ = in_process(
+        generalization_command.main, "--suite", "list", "--testset", "cbsd68=somewhere"
+    )
+    assert "cbsd68 (here), mcmaster (not here)" in out
+    listed = {about["suite"]: about for about in analysis.generalization.suites()}
+    assert set(listed) == set(noise_suite.names())
+    assert json.loads(json.dumps(listed)) == listed
+    assert listed["clipdenoising"]["test_sets"]["kodak24"].endswith("home/testsets/kodak24")
+
+
+def test_no_folder_of_downloads_is_needed(monkeypatch, tmp_path):
+    monkeypatch.setenv("MTD_HOME", str(tmp_path / "absent"))
+    suite = noise_suite.load("clipdenoising")
+    located = suite_sets.locate(suite, ["kodak24=x"])
+    assert located.there == ("kodak24=x",) and len(located.messages) == 3
+    with pytest.raises(BadInput, match="none of its test sets is here"):
+        suite_sets.locate(suite, [])
