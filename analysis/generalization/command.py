@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands import command
 from analysis.commands.analysis import Analysis
-from analysis.generalization.settings import LIST, PICTURES, GeneralizationSettings
+from analysis.generalization.settings import CHECK, LIST, PICTURES, GeneralizationSettings
 from mtd.utils import output
 
 if TYPE_CHECKING:
@@ -201,15 +201,20 @@ ANALYSIS = Analysis(
 
 
 def main() -> None:
-    """The command; with `--suite list`, the list of suites."""
+    """The command; with `--suite list` the list of suites, with `--suite check` what they draw."""
     parsed = command.parser(ANALYSIS).parse_args()
-    if getattr(parsed, "suite", None) != LIST:
+    suite = getattr(parsed, "suite", None)
+    if suite not in (LIST, CHECK):
         command.main(ANALYSIS)
-        return
-    from analysis.generalization import suite_sets
+    elif suite == CHECK:
+        from analysis.generalization import pinned_noise
 
-    given = getattr(parsed, "testset", ())
-    output.show(suite_sets.listing(given), results={"suites": suite_sets.suites(given)})
+        output.show(pinned_noise.checked(), results={"digests": pinned_noise.every()})
+    else:
+        from analysis.generalization import suite_sets
+
+        given = getattr(parsed, "testset", ())
+        output.show(suite_sets.listing(given), results={"suites": suite_sets.suites(given)})
 
 
 def benchmark(

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 SUITE = "quick"
 """The suite of a benchmark for which no noises are given."""
 
-LIST = "list"
-"""What `--suite` takes to list all suites."""
+LIST, CHECK = "list", "check"
+"""What `--suite` takes to list all suites, and to check what they draw."""
 
 PICTURES = "strips.safetensors"
 """The file of the pictures that comparison strips are made of."""
@@ -97,8 +97,9 @@ class GeneralizationSettings(Settings):
     noises: tuple[str, ...] | None = noises_option(None, "the suite's")
     suite: str | None = option(
         None,
-        "noises, test sets and protocol under one name, or a .toml file; list shows all; --noise "
-        "adds to a suite that is given, and replaces the default one",
+        "noises, test sets and protocol under one name, or a .toml file; list shows all, check "
+        "compares what they draw with what is pinned; --noise adds to a suite that is given, and "
+        "replaces the default one",
         metavar="NAME",
         shown=SUITE,
     )

@@ -1,0 +1,51 @@
+"""What suites draw on one synthetic image is pinned, and drawn by NumPy alone in the same way."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+
+from analysis.generalization import command, noise_suite, pinned_noise
+from tests.helpers import clipdenoising_oracle as oracle
+
+PINNED = json.loads(pinned_noise.FILE.read_text())
+
+
+@pytest.mark.parametrize("name", noise_suite.names())
+def test_every_noise_of_every_suite_is_as_pinned(name):
+    suite = noise_suite.load(name)
+    assert (name in PINNED) == bool(suite.noises)
+    if suite.noises:
+        assert PINNED[name] == {
+            "version": suite.version,
+            "sha256": pinned_noise.digests(suite),
+        }
+
+
+def test_no_two_noises_are_alike():
+    for entry in PINNED.values():
+        assert len(set(entry["sha256"].values())) == len(entry["sha256"])
+
+
+@pytest.mark.parametrize("noise", oracle.NOISES)
+def test_an_independent_script_has_the_same_digests(noise):
+    i, j, c = np.mgrid[:24, :32, :3]
+    pixels = ((7 * i**2 + 13 * i * j + 5 * j + 31 * c * (i + 1)) % 256).astype(np.uint8)
+    drawn = oracle.noisy_image(pixels.astype(np.float32) / np.float32(255), noise)
+    by_noise = {spec.partition(",")[0]: d for spec, d in PINNED["clipdenoising"]["sha256"].items()}
+    assert hashlib.sha256(drawn.tobytes()).hexdigest() == by_noise[noise]
+
+
+def test_the_command_says_whether_this_machine_draws_the_same(in_process, monkeypatch, tmp_path):
+    code, out, _ = in_process(command.main, "--suite", "check")
+    assert code == 0 and "clipdenoising: 11 of 11 noises as pinned" in out
+    other = json.loads(json.dumps(PINNED))
+    other["kair"]["sha256"]["gaussian:25"] = "0" * 64
+    monkeypatch.setattr(pinned_noise, "FILE", tmp_path / "digests.json")
+    pinned_noise.FILE.write_text(json.dumps(other))
+    code, _, err = in_process(command.main, "--suite", "check")
+    assert code == 1 and "other noise than is pinned: kair gaussian:25" in err
+    assert len(err.strip().splitlines()) == 1
