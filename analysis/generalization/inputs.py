@@ -247,6 +247,10 @@ class Sources:
     paired: list[Paired]
     testsets: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
+    def of_channels(self, channels: int) -> Sources:
+        """The same with paired images of 3 channels or 1."""
+        return replace(self, paired=[pair.of_channels(channels) for pair in self.paired])
+
 
 def locate_sets(
     settings: GeneralizationSettings, photographs: Sequence[Photograph] | None
@@ -276,10 +280,6 @@ def other_images(
     more += [noisy for noisy, _ in settings.paired_images]
     found = [f"without test set {', '.join(missing)}"] if missing else []
     return found + ([f"with images of {', '.join(more)}"] if more else [])
-
-    def of_channels(self, channels: int) -> Sources:
-        """The same with paired images of 3 channels or 1."""
-        return replace(self, paired=[pair.of_channels(channels) for pair in self.paired])
 
 
 def find_sources(
