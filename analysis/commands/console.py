@@ -18,6 +18,8 @@ TASKS = {
         "report": "every analysis of some models on one page",
         "generalization": "image quality on noises that models were and were not trained on",
         "compare": "which index predicts the PSNR drop of many models",
+        "card": "results of a benchmark in forms that others can read",
+        "compare-cards": "cards of several models, one's own and others'",
     },
     "Interpret models": {
         "cka": "similarity of layers across models and noises",
@@ -52,7 +54,7 @@ OWN = ("train", "pack", "denoise", "models", "zoo", "testsets", "render")
 def commands() -> dict[str, str]:
     """The module of every command of this project, by name."""
     return {
-        name: f"mtd.{name}" if name in OWN else f"analysis.{name}.command"
+        name: f"mtd.{name}" if name in OWN else f"analysis.{name.replace('-', '_')}.command"
         for group in TASKS.values()
         for name in group
     }

@@ -29,9 +29,8 @@ def test_every_command_has_it_and_refuses_by_an_object(in_process: Call, name: s
     code, out, err = in_process(console.dispatch, name, "--json", "--no-such-option")
     found = strict(out)
     assert code == 2 and err == f"error: {found['error']}\n"
-    module = name if name.startswith(("mtd.", "analysis.")) else ""
     owner = "mtd" if name in console.OWN else "analysis"
-    assert found["command"] == (module or f"{owner}.{name}")
+    assert found["command"] == f"{owner}.{name.replace('-', '_')}"
     assert (found["status"], found["exit_code"]) == ("bad_input", 2)
     assert "--help" in found["error"] and found["results"] == {}
     code, out, _ = in_process(console.dispatch, name, "--help", "--json")

@@ -1,0 +1,68 @@
+"""A model's scores as evaluation results of the Hugging Face Hub: `.eval_results/mtd.yaml`.
+
+Reference: https://huggingface.co/docs/hub/eval-results
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from analysis.card.measured import Measured
+from analysis.card.record import LIBRARY, About
+from analysis.card.scores import AGGREGATES, Score, scores
+from analysis.generalization.scoring import facts
+from analysis.stats.jackknife import ENOUGH
+from analysis.text.verdicts import too_few
+
+PATH = ".eval_results/mtd.yaml"
+
+NOT_ON_THE_HUB = """\
+# The id is the name of the suite, not of a data set on the Hub. Give --dataset ORGANIZATION/NAME of
+# a data set that is a benchmark there.
+"""
+
+
+def results(measured: Measured, about: About) -> str:
+    """The file: the scores over several noises by every metric."""
+    import yaml
+
+    found = [score for score in scores(measured) if score.of in AGGREGATES]
+    entries = [entry(measured, about, score) for score in found if math.isfinite(score.value)]
+    text: str = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=1000)
+    return text if about.dataset else NOT_ON_THE_HUB + text
+
+
+def entry(measured: Measured, about: About, score: Score) -> dict[str, Any]:
+    """One score."""
+    finished = measured.log.get("finished")
+    version = measured.manifest["versions"]["mtd"]
+    return {
+        "dataset": {
+            "id": about.dataset or measured.suite(),
+            "task_id": f"{score.metric}_{score.of}",
+        },
+        "value": score.value,
+        **({"date": finished} if finished else {}),
+        "source": {
+            **({"url": about.url} if about.url else {}),
+            "name": f"{LIBRARY} {version}",
+        },
+        "notes": notes(measured, score),
+    }
+
+
+def notes(measured: Measured, score: Score) -> str:
+    """What the number is, its interval, and how it was measured."""
+    metric = facts(score.metric)
+    unit = f" ({metric.unit})" if metric.unit else ""
+    few = f", {too_few(ENOUGH)}" if score.photographs < ENOUGH else ""
+    worst = f" ({score.noise})" if score.noise else ""
+    protocol = ", ".join(
+        f"{name} {value}" for name, value in measured.protocol().items() if name != "noises"
+    )
+    return (
+        f"{metric.label}{unit}, {AGGREGATES[score.of]}{worst}: {score}, 95% interval over "
+        f"{score.photographs} photographs{few}; suite {measured.suite()}, version "
+        f"{measured.version()}; {protocol}"
+    )

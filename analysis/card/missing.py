@@ -1,0 +1,103 @@
+"""What a benchmark does not have, as sentences: metrics, test sets, training noise, photographs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from analysis.card.measured import NO_SUITE, Measured
+from analysis.card.scores import GAP, IN, OUT, scores
+from analysis.generalization import noise_suite
+from analysis.generalization.scoring import facts
+from analysis.stats.jackknife import ENOUGH
+from analysis.text.markdown import code, codes, escaped
+from analysis.text.verdicts import too_few
+from mtd.utils.errors import BadInput
+from mtd.utils.messages import plural, verb
+
+LPIPS = {True: "not run: backbone missing", False: "not run: left out (--no-lpips)"}
+"""Why LPIPS is absent, whether it was wanted or not; of runs that do not say it themselves."""
+
+
+def sentences(measured: Measured) -> list[str]:
+    """All that is missing, the most important first."""
+    return [
+        *photographs(measured),
+        *training(measured),
+        *test_sets(measured),
+        *(f"{escaped(name)}: {escaped(why)}." for name, why in metrics(measured.manifest).items()),
+        *infinite(measured),
+        *deviations(measured),
+    ]
+
+
+def photographs(measured: Measured) -> list[str]:
+    """That there are too few photographs."""
+    if measured.photographs >= ENOUGH:
+        return []
+    count = plural(measured.photographs, "photograph")
+    return [f"{count}: {too_few(ENOUGH)} what holds for others."]
+
+
+def training(measured: Measured) -> list[str]:
+    """That scores in or out of distribution are missing, and why."""
+    known = {score.of for score in scores(measured)}
+    if measured.trained is None:
+        return [
+            "What the model was trained on is unknown, so that there are no scores in and out of "
+            "distribution."
+        ]
+    absent = [
+        text
+        for name, text in ((IN, "no noise that it was trained on"), (OUT, "no unseen noise"))
+        if name not in known
+    ]
+    if not absent:
+        return []
+    gap = "" if GAP in known else ", so that there is no gap"
+    return [f"Among the noises there is {' and '.join(absent)}{gap}."]
+
+
+def test_sets(measured: Measured) -> list[str]:
+    """The test sets of the suite that the run does not have."""
+    if measured.suite() == NO_SUITE:
+        return []
+    try:
+        wanted = getattr(noise_suite.load(measured.suite()), "test_sets", ())
+    except BadInput:  # a file of its author, of which the name alone is known
+        return []
+    given = {str(text).partition("=")[0] for text in measured.manifest.get("testsets", ())}
+    absent = [name for name in wanted if name not in given]
+    if not absent:
+        return []
+    were = verb(len(absent), "was", "were")
+    return [f"Of the suite's test sets {codes(absent)} {were} not there."]
+
+
+def metrics(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """By the label of each metric that was not run, the reason."""
+    given = {str(name): str(why) for name, why in manifest.get("not_run", {}).items()}
+    if "lpips" not in given and not manifest.get("lpips"):
+        given["lpips"] = LPIPS[bool(manifest.get("lpips_requested"))]
+    found = {}
+    for name, why in given.items():
+        try:
+            found[facts(name).label] = why
+        except BadInput:  # of a package that is not installed here
+            found[name] = why
+    return found
+
+
+def infinite(measured: Measured) -> list[str]:
+    """Scores that are not finite, which records of Every Eval Ever cannot hold."""
+    names = [score.identity for score in scores(measured) if not math.isfinite(score.value)]
+    return [f"Infinite, and therefore not in `result.json`: {codes(names)}."] if names else []
+
+
+def deviations(measured: Measured) -> list[str]:
+    """How the run differs from its suite."""
+    found = [escaped(str(text)) for text in measured.manifest.get("deviations", ())]
+    if not found:
+        return []
+    return [f"The run deviates from suite {code(measured.suite())}: {'; '.join(found)}."]

@@ -1,0 +1,167 @@
+"""The model card: `README.md`, in Markdown with the front matter of the Hugging Face Hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from analysis.card import missing
+from analysis.card.measured import NO_SUITE, Measured
+from analysis.card.record import LIBRARY, About
+from analysis.card.scores import ALL, GAP, IN, NOISE, OUT, WORST, Score, scores
+from analysis.generalization import reading, summary
+from analysis.text.markdown import code, codes, escaped
+from analysis.text.verdicts import in_words
+
+LABELS = {
+    IN: "in distribution",
+    OUT: "out of distribution, mean",
+    WORST: "out of distribution, worst",
+    GAP: "gap between in and out",
+    ALL: "all noises, mean",
+}
+"""Rows of the table."""
+
+
+def text(measured: Measured, about: About) -> str:
+    """The whole card."""
+    parts = [
+        front_matter(about),
+        f"# {escaped(about.model_id or measured.model)}",
+        model(measured),
+        "## Results",
+        benchmark(measured),
+        table(measured),
+        items([*gaps(measured), *reading.sentences(measured.frames, measured.manifest)]),
+        "## What is missing",
+        items(missing.sentences(measured) or ["Nothing of what the suite asks for."]),
+        "## Protocol",
+        grid(["", ""], [[code(name), escaped(v)] for name, v in measured.protocol().items()]),
+        "## Where the numbers come from",
+        provenance(measured),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def front_matter(about: About) -> str:
+    """What the Hub reads of a model card; a licence is for the author to state."""
+    import yaml
+
+    values = {
+        "pipeline_tag": "image-to-image",
+        "tags": ["image-denoising", "image-restoration", "generalization"],
+        **({"datasets": [about.dataset]} if about.dataset else {}),
+    }
+    written: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+    return f"---\n{written}---"
+
+
+def model(measured: Measured) -> str:
+    """Architecture, masks, and what the model was trained on."""
+    known = measured.about
+    trainings = known.get("trainings") or {}
+    count = known.get("parameters")
+    size = f" with {count:,} parameters" if isinstance(count, int) else ""
+    what = f"{escaped(str(known.get('architecture') or 'A network'))}{size}"
+    if len(trainings) > 1:
+        what += f", {len(trainings)} trainings that differ in their seed"
+    masks = f"; {escaped(str(known['policy']))}" if known.get("policy") else ""
+    return f"{what}{masks}. {trained_on(measured)}"
+
+
+def trained_on(measured: Measured) -> str:
+    """What the model was trained on, as far as it is known, and who says so."""
+    said = (measured.about.get("training") or {}).get("noise")
+    given = measured.manifest.get("in_distribution_given", {}).get(measured.model)
+    if given:
+        own, who = codes(given["option"]), "as the run's `--in-distribution` says"
+    elif said:
+        own, who = code(said), "as its checkpoint says"
+    elif measured.trained:
+        own, who = codes(measured.trained), f"as suite {code(measured.suite())} prescribes"
+    else:
+        return "**Trained on:** unknown."
+    return f"**Trained on:** {own}, {who}."
+
+
+def benchmark(measured: Measured) -> str:
+    """Which images under which noises."""
+    suite = "Noises given one by one"
+    if measured.suite() != NO_SUITE:
+        suite = f"Suite {code(measured.suite())}, version {escaped(measured.version())}"
+    images = escaped(summary.measured(measured.frames["results"], measured.manifest))
+    return f"{suite}; {images}. In brackets: 95% intervals over photographs."
+
+
+def table(measured: Measured) -> str:
+    """The scores of every metric over several noises, then under each."""
+    found = {(score.metric, score.of): score for score in scores(measured)}
+    names = list(dict.fromkeys(of for _, of in found))
+    names.sort(key=lambda of: of.startswith(NOISE))
+    head = ["", *(escaped(summary.label(metric)) for metric in measured.metrics)]
+    rows = [[row(measured, of), *cells(measured, found, of)] for of in names]
+    return grid(head, rows)
+
+
+def row(measured: Measured, of: str) -> str:
+    """The heading of a row."""
+    if of in LABELS:
+        return LABELS[of]
+    noise = of.removeprefix(NOISE)
+    trained = measured.trained is not None and noise in measured.trained
+    return f"{code(noise)}{' (trained on)' if trained else ''}"
+
+
+def cells(measured: Measured, found: dict[tuple[str, str], Score], of: str) -> Iterable[str]:
+    """The values of a row, a dash for none; with the noise that is the worst."""
+    for metric in measured.metrics:
+        score = found.get((metric, of))
+        worst = f", {code(score.noise)}" if score is not None and of == WORST else ""
+        yield "–" if score is None else f"{score}{worst}"
+
+
+def gaps(measured: Measured) -> list[str]:
+    """Whether the gap between in and out of distribution is shown, by PSNR."""
+    return [
+        f"That quality by {summary.with_unit(score.metric)} falls from the noise trained on to "
+        f"unseen noise: {in_words(score.verdict)}."
+        for score in scores(measured)
+        if score.of == GAP and score.metric == measured.metrics[0]
+    ]
+
+
+def provenance(measured: Measured) -> str:
+    """Digests, command, versions and time."""
+    known, log = measured.about, measured.log
+    trainings = known.get("trainings") or {measured.model: known}
+    rows = []
+    for name, one in trainings.items():
+        which = f" of {code(name)}" if len(trainings) > 1 else ""
+        rows += [
+            [f"file{which}", code(one.get("path", "unknown"))],
+            [f"SHA-256 of the file{which}", code(one.get("sha256", "unknown"))],
+            [f"SHA-256 of the weights{which}", code(one.get("weights_sha256", "unknown"))],
+        ]
+    versions = measured.manifest["versions"]
+    rows += [
+        ["SHA-256 of the images", code(measured.digest_of_images())],
+        ["command", code(log.get("command") or "unknown")],
+        ["finished", escaped(str(log.get("finished") or "unknown"))],
+        ["versions", escaped(", ".join(f"{name} {value}" for name, value in versions.items()))],
+    ]
+    files = (
+        "`result.json` has the scores in the form of [Every Eval Ever](https://evalevalai.com) "
+        "0.3.0, `images.jsonl` those of single images. Made by `mtd card` of "
+        f"{LIBRARY}; every number is of this run, none is taken from a paper."
+    )
+    return f"{grid(['', ''], rows)}\n\n{files}"
+
+
+def items(sentences: Iterable[str]) -> str:
+    """A list in Markdown."""
+    return "\n".join(f"- {sentence}" for sentence in sentences)
+
+
+def grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

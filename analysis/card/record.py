@@ -1,0 +1,266 @@
+"""A model's benchmark as a record of Every Eval Ever: `result.json`.
+
+Reference: the JSON schema that the package `every-eval-ever` ships; see `analysis.card.schema`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from analysis.card.measured import Measured
+from analysis.card.schema import VERSION
+from analysis.card.scores import AGGREGATES, GAP, Score, scores
+from analysis.generalization.scoring import facts
+from analysis.generalization.summary import measured as images_in_words
+from analysis.stats.jackknife import ENOUGH, LEVEL
+from analysis.text.intervals import BUNDLED
+from mtd.data.test_sets import RECIPES
+from mtd.metrics.registry import Metric
+
+FORM = "mtd-card/1"
+"""Name and version of what cards have beyond Every Eval Ever, in `additional_details`."""
+
+LIBRARY = "masked-training-denoisers"
+
+UNKNOWN = "unknown"
+
+BOUNDS: dict[str, tuple[float | str, float | str]] = {
+    "ssim": (-1, 1),
+    "lpips": (0, "Infinity"),
+}
+"""Smallest and largest values of metrics; others are taken to have none."""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a run does not know about itself.
+
+    Attributes:
+        model_id: of the model, as `ORGANIZATION/NAME` on the Hub; None for its name in the run.
+        organization: that ran the benchmark.
+        relationship: of who ran it to the model, one of `analysis.card.command.RELATIONSHIPS`.
+        url: where the results are published; None for nowhere.
+        dataset: of the benchmark on the Hub, for its evaluation results; None for the suite.
+    """
+
+    model_id: str | None = None
+    organization: str = UNKNOWN
+    relationship: str = "other"
+    url: str | None = None
+    dataset: str | None = None
+
+
+def record(measured: Measured, about: About, lines: Mapping[str, str]) -> dict[str, Any]:
+    """The record of a model.
+
+    Args:
+        measured: what the run measured of it.
+        about: what the run does not know.
+        lines: file, SHA-256 and number of rows of the values of single images.
+    """
+    model = about.model_id or measured.model
+    when = timestamp(measured)
+    found = [score for score in scores(measured) if math.isfinite(score.value)]
+    return {
+        "schema_version": VERSION,
+        "evaluation_id": f"{measured.suite()}/{model}/{when}",
+        "evaluation_timestamp": when,
+        "retrieved_timestamp": when,
+        "source_metadata": source(measured, about, lines),
+        "eval_library": {
+            "name": LIBRARY,
+            "version": str(measured.manifest["versions"]["mtd"]),
+            "additional_details": texts(measured.manifest["versions"]),
+        },
+        "model_info": model_info(measured, model),
+        "evaluation_results": [result(measured, score) for score in found],
+    }
+
+
+def timestamp(measured: Measured) -> str:
+    """When the run was finished, in seconds of Unix; unknown of a run that was copied without."""
+    finished = measured.log.get("finished")
+    if not isinstance(finished, str):
+        return UNKNOWN
+    try:
+        return str(int(datetime.fromisoformat(finished).timestamp()))
+    except ValueError:  # the tables of a page have no time
+        return UNKNOWN
+
+
+def texts(values: Mapping[str, Any]) -> dict[str, str]:
+    """Values as the schema has them beside its own: texts; those that are None left out."""
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def source(measured: Measured, about: About, lines: Mapping[str, str]) -> dict[str, Any]:
+    """Where the numbers come from: suite, protocol, images, command."""
+    manifest = measured.manifest
+    protocol = {f"protocol.{name}": value for name, value in measured.protocol().items()}
+    return {
+        "source_name": f"suite {measured.suite()}, version {measured.version()}",
+        "source_type": "evaluation_run",
+        "source_organization_name": about.organization,
+        **({"source_organization_url": about.url} if about.url else {}),
+        "evaluator_relationship": about.relationship,
+        "additional_details": texts(
+            {
+                "form": FORM,
+                "suite": measured.suite(),
+                "suite_version": measured.version(),
+                **protocol,
+                "deviations_from_suite": "; ".join(manifest.get("deviations", ())) or None,
+                "images": images_in_words(measured.frames["results"], manifest),
+                "images_sha256": measured.digest_of_images(),
+                "photographs": str(measured.photographs),
+                "noises_trained_on": [n for n in measured.noises if measured.split[n] is True],
+                "noises_unseen": [n for n in measured.noises if measured.split[n] is False],
+                **{f"per_image.{name}": value for name, value in lines.items()},
+                "command": measured.log.get("command"),
+            }
+        ),
+    }
+
+
+def model_info(measured: Measured, model: str) -> dict[str, Any]:
+    """The model: file, weights, architecture, training."""
+    known = measured.about
+    trained = known.get("training") or {}
+    trainings = known.get("trainings") or {}
+
+    def each(name: str) -> Any:
+        """An entry of the model, or of each of its trainings."""
+        return [one.get(name) for one in trainings.values()] or known.get(name)
+
+    return {
+        "name": measured.model,
+        "id": model,
+        "inference_engine": {"name": "PyTorch", "version": measured.manifest["versions"]["torch"]},
+        "additional_details": {
+            "deployment_type": "self_deployed",
+            "model_availability": UNKNOWN,
+            **texts(
+                {
+                    "architecture": known.get("architecture"),
+                    "parameters": known.get("parameters"),
+                    "file": each("path"),
+                    "file_sha256": each("sha256"),
+                    "weights_sha256": each("weights_sha256"),
+                    "trainings": len(trainings) or None,
+                    "masks": known.get("policy"),
+                    "training_noise": trained.get("noise"),
+                    "trained_on": measured.trained,
+                }
+            ),
+        },
+    }
+
+
+def result(measured: Measured, score: Score) -> dict[str, Any]:
+    """One score."""
+    metric = facts(score.metric)
+    suite = f"suite {measured.suite()}, version {measured.version()}"
+    what = AGGREGATES.get(score.of, f"under {score.noise}")
+    return {
+        "evaluation_result_id": score.identity,
+        "evaluation_name": f"{suite}: {what}",
+        "source_data": images(measured, score),
+        "metric_config": metric_config(measured, score, metric, what),
+        "score_details": {
+            "score": score.value,
+            "details": texts(
+                {
+                    "photographs": score.photographs,
+                    "images": score.crops,
+                    "noise": score.noise,
+                    "in_distribution": score.in_distribution,
+                    "differs_from_0": score.verdict if score.of == GAP else None,
+                }
+            ),
+            **uncertainty(measured, score),
+        },
+        **command(measured),
+    }
+
+
+def images(measured: Measured, score: Score) -> dict[str, Any]:
+    """The images that a score is of."""
+    manifest = measured.manifest
+    own = score.noise if score.of not in AGGREGATES else None
+    sources = manifest["images"] or []
+    names = ["bundled photographs"] if sources == BUNDLED else [short(str(s)) for s in sources]
+    recorded = list(manifest["recorded"])
+    if own in recorded and str(own).partition(":")[0] != "folder":
+        names = [str(own)]
+    elif own is None:
+        names += recorded
+    where = {name: RECIPES[name].source for name in names if name in RECIPES}
+    return {
+        "dataset_name": ", ".join(names) or UNKNOWN,
+        "source_type": "other",
+        "additional_details": texts({"sources": where or None}),
+    }
+
+
+def short(source: str) -> str:
+    """The name of a test set or folder of images.
+
+    >>> short("kodak24=data/Kodak24"), short("photos/mine/")
+    ('kodak24', 'mine')
+    """
+    name, equals, _ = source.partition("=")
+    return name if equals and "/" not in name else source.rstrip("/").rpartition("/")[2]
+
+
+def metric_config(measured: Measured, score: Score, metric: Metric, what: str) -> dict[str, Any]:
+    """The metric: direction, unit, bounds and how it is computed."""
+    low, high = BOUNDS.get(score.metric, ("-Infinity", "Infinity"))
+    if score.of == GAP:
+        low, high = "-Infinity", "Infinity"
+    protocol = measured.protocol()
+    named = ("border", "metric_domain", "round_output")
+    return {
+        "evaluation_description": f"{metric.label}: {what}",
+        "metric_id": score.metric,
+        "metric_name": metric.label,
+        "metric_kind": score.metric,
+        **({"metric_unit": metric.unit} if metric.unit else {}),
+        "metric_parameters": {name: protocol[name] for name in named},
+        "lower_is_better": score.lower_is_better,
+        "score_type": "continuous",
+        "min_score": low,
+        "max_score": high,
+    }
+
+
+def uncertainty(measured: Measured, score: Score) -> dict[str, Any]:
+    """The interval of a score; none where it has none."""
+    if not (math.isfinite(score.low) and math.isfinite(score.high)):
+        return {}
+    several = len(measured.about.get("trainings") or ()) > 1
+    over = "photographs and trainings" if several else "photographs"
+    rough = f"; rough, of fewer than {ENOUGH}" if score.photographs < ENOUGH else ""
+    interval = {
+        "lower": score.low,
+        "upper": score.high,
+        "confidence_level": LEVEL,
+        "method": f"jackknife over {over}, one left out at a time, Student's t{rough}",
+    }
+    return {
+        "uncertainty": {"confidence_interval": interval, "num_samples": score.photographs},
+    }
+
+
+def command(measured: Measured) -> dict[str, Any]:
+    """The command of the run, where the schema has it."""
+    given = measured.log.get("command")
+    return {"generation_config": {"generation_args": {"execution_command": given}}} if given else {}

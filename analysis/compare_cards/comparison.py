@@ -1,0 +1,146 @@
+"""A comparison of cards: its tables, and what they say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from textwrap import fill
+from typing import Any
+
+import pandas as pd
+
+from analysis.card.scores import AGGREGATES, GAP, IN, NOISE, OUT, WORST
+from analysis.compare_cards.cards import Card, Score
+from analysis.generalization.pairwise_tests import ALL, OUTSIDE
+from analysis.generalization.scoring import facts
+from analysis.generalization.summary import WIDTH
+from analysis.text.markdown import bounded
+from analysis.text.terminal import grid
+from analysis.text.verdicts import in_words
+
+SHOWN = {IN: "in", OUT: "out, mean", WORST: "out, worst", GAP: "gap", "mean": "all, mean"}
+"""Columns of the table of scores: names of `AGGREGATES` with their headings."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Cards beside one another.
+
+    Attributes:
+        cards: in the order in which they were given.
+        differences: see `analysis.compare_cards.paired.differences`.
+        warnings: what makes the comparison weaker.
+    """
+
+    cards: list[Card]
+    differences: pd.DataFrame
+    warnings: list[str]
+
+    @property
+    def scores(self) -> pd.DataFrame:
+        """A row for each card, metric and score."""
+        rows = [
+            {
+                "model": card.name,
+                "metric": one.metric,
+                "of": one.of,
+                "value": one.value,
+                "low": one.low,
+                "high": one.high,
+                "noise": one.noise,
+                "photographs": one.photographs,
+            }
+            for card in self.cards
+            for one in card.scores.values()
+        ]
+        return pd.DataFrame(rows)
+
+    def text(self) -> str:
+        """The tables of every metric, and the sentences, as the terminal shows them."""
+        metrics = dict.fromkeys(metric for card in self.cards for metric, _ in card.scores)
+        parts = [part for metric in metrics for part in self.of_metric(metric)]
+        lines = [fill(text, WIDTH, subsequent_indent="  ") for text in self.sentences()]
+        return "\n\n".join([*parts, *(["\n".join(lines)] if lines else [])])
+
+    def of_metric(self, metric: str) -> list[str]:
+        """Scores, means by noise and paired differences of one metric."""
+        own = [one for card in self.cards for one in card.scores.values() if one.metric == metric]
+        names, example = list(dict.fromkeys(one.of for one in own)), own[0]
+        columns = [of for of in SHOWN if of in names]
+        others = [of for of in names if of not in AGGREGATES]
+        label = f"{example.label} ({example.unit})" if example.unit else example.label
+        head = [label, *(SHOWN[of] for of in columns)]
+        rows = [
+            [card.name, *(cell(card.scores.get((metric, of)), of == WORST) for of in columns)]
+            for card in self.cards
+        ]
+        by_noise = [
+            [of.removeprefix(NOISE), *(cell(c.scores.get((metric, of))) for c in self.cards)]
+            for of in others
+        ]
+        models = [card.name for card in self.cards]
+        return [
+            *([grid([head, *rows])] if columns else []),
+            *([grid([[f"{label} by noise", *models], *by_noise])] if others else []),
+            *self.paired(metric),
+        ]
+
+    def paired(self, metric: str) -> list[str]:
+        """The paired differences of one metric; none if there are no cards of the same images."""
+        part = self.differences[self.differences.metric == metric]
+        if part.empty:
+            return []
+        digits, pairs = facts(metric).digits, part.drop_duplicates(["model_a", "model_b"])
+        grids = []
+        for a, b in zip(pairs.model_a, pairs.model_b, strict=True):
+            rows = part[(part.model_a == a) & (part.model_b == b)].to_dict("records")
+            lines = [
+                [
+                    str(row["noise"]),
+                    bounded(row["difference"], row["low"], row["high"], digits, signed=True),
+                    str(row["verdict"]),
+                ]
+                for row in rows
+            ]
+            grids.append(grid([[f"{a} - {b}, image by image", facts(metric).label, ""], *lines]))
+        return grids
+
+    def sentences(self) -> list[str]:
+        """The paired differences over all unseen noises, or all, with their verdicts."""
+        part = self.differences
+        joint = part[part.noise.isin([OUTSIDE, ALL])]
+        return [sentence(row) for row in joint.to_dict("records")]
+
+
+def sentence(row: Mapping[Any, Any]) -> str:
+    """A paired difference over several noises."""
+    about = facts(str(row["metric"]))
+    value, low, high = (float(row[name]) for name in ("difference", "low", "high"))
+    noises = "all unseen noises" if row["noise"] == OUTSIDE else "all noises"
+    pair = f"{row['model_a']} minus {row['model_b']}"
+    number = bounded(value, low, high, about.digits, about.unit, signed=True)
+    return (
+        f"{pair} over {noises}, image by image, in {about.label}: {number}: "
+        f"{in_words(row['verdict'])}."
+    )
+
+
+def cell(score: Score | None, names_noise: bool = False) -> str:
+    """A score in a table."""
+    if score is None or math.isnan(score.value):
+        return "-"
+    text = bounded(score.value, score.low, score.high, score.digits)
+    return f"{text} {score.noise}" if names_noise and score.noise else text
+
+
+def of(cards: Sequence[Card]) -> Comparison:
+    """The comparison of cards.
+
+    Raises:
+        BadInput: cards of different suites, versions or protocols.
+    """
+    from analysis.compare_cards import agreement, paired
+
+    agreement.check(cards)
+    return Comparison(list(cards), paired.differences(cards), agreement.warnings(cards))
