@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from analysis.card.measured import NO_SUITE, Measured
 from analysis.card.scores import GAP, IN, OUT, scores
-from analysis.generalization import noise_suite
-from analysis.generalization.scoring import facts
+from analysis.generalization import metrics, noise_suite
 from analysis.stats.jackknife import ENOUGH
 from analysis.text.markdown import code, codes, escaped
 from analysis.text.verdicts import too_few
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural, verb
-
-LPIPS = {True: "not run: backbone missing", False: "not run: left out (--no-lpips)"}
-"""Why LPIPS is absent, whether it was wanted or not; of runs that do not say it themselves."""
 
 
 def sentences(measured: Measured) -> list[str]:
@@ -26,7 +20,7 @@ def sentences(measured: Measured) -> list[str]:
         *photographs(measured),
         *training(measured),
         *test_sets(measured),
-        *(f"{escaped(name)}: {escaped(why)}." for name, why in metrics(measured.manifest).items()),
+        *(f"{escaped(line)}." for line in metrics.lines(measured.manifest)),
         *infinite(measured),
         *deviations(measured),
     ]
@@ -73,20 +67,6 @@ def test_sets(measured: Measured) -> list[str]:
         return []
     were = verb(len(absent), "was", "were")
     return [f"Of the suite's test sets {codes(absent)} {were} not there."]
-
-
-def metrics(manifest: Mapping[str, Any]) -> dict[str, str]:
-    """By the label of each metric that was not run, the reason."""
-    given = {str(name): str(why) for name, why in manifest.get("not_run", {}).items()}
-    if "lpips" not in given and not manifest.get("lpips"):
-        given["lpips"] = LPIPS[bool(manifest.get("lpips_requested"))]
-    found = {}
-    for name, why in given.items():
-        try:
-            found[facts(name).label] = why
-        except BadInput:  # of a package that is not installed here
-            found[name] = why
-    return found
 
 
 def infinite(measured: Measured) -> list[str]:

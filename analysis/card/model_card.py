@@ -8,7 +8,7 @@ from analysis.card import missing
 from analysis.card.measured import NO_SUITE, Measured
 from analysis.card.record import LIBRARY, About
 from analysis.card.scores import ALL, GAP, IN, NOISE, OUT, WORST, Score, scores
-from analysis.generalization import reading, summary
+from analysis.generalization import metrics, reading, summary
 from analysis.text.markdown import code, codes, escaped
 from analysis.text.verdicts import in_words
 
@@ -31,7 +31,7 @@ def text(measured: Measured, about: About) -> str:
         "## Results",
         benchmark(measured),
         table(measured),
-        items([*gaps(measured), *reading.sentences(measured.frames, measured.manifest)]),
+        items(about_results(measured)),
         "## What is missing",
         items(missing.sentences(measured) or ["Nothing of what the suite asks for."]),
         "## Protocol",
@@ -117,6 +117,14 @@ def cells(measured: Measured, found: dict[tuple[str, str], Score], of: str) -> I
         score = found.get((metric, of))
         worst = f", {code(score.noise)}" if score is not None and of == WORST else ""
         yield "–" if score is None else f"{score}{worst}"
+
+
+def about_results(measured: Measured) -> list[str]:
+    """The sentences of the benchmark that are about this model, and its gap; what was not run is
+    among what is missing."""
+    elsewhere = {f"{line}." for line in metrics.lines(measured.manifest)}
+    own = reading.sentences(measured.frames, measured.manifest)
+    return [*gaps(measured), *(text for text in own if text not in elsewhere)]
 
 
 def gaps(measured: Measured) -> list[str]:
