@@ -69,7 +69,7 @@ def table() -> dict[str, Download]:
 
 def place(name: str) -> Path:
     """Where a test set is kept."""
-    return home() / "testsets" / name.replace(":", "_")
+    return home() / "testsets" / name.replace(":", "-")
 
 
 def record_of(name: str) -> Path:

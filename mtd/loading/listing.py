@@ -14,10 +14,10 @@ WIDTH = 100
 
 
 def known() -> dict[str, Any]:
-    """Built-in architectures, those of other packages and of spandrel, and bundled checkpoints."""
+    """Built-in architectures, those of other packages and of spandrel, bundled checkpoints, zoo."""
     import torch
 
-    from mtd.loading import classical
+    from mtd.loading import classical, zoo
     from mtd.loading.checkpoint_file import BUNDLED
     from mtd.networks import profile, registry, spandrel_adapter
 
@@ -36,6 +36,7 @@ def known() -> dict[str, Any]:
             "filter:MODEL, the fixed filter with a model's content gain",
         ],
         "bundled": sorted(path.name for path in BUNDLED.glob("*.pth")),
+        "zoo": [name for name in zoo.entries() if name not in zoo.BACKBONES],
         "spandrel": sorted(spandrel_adapter.names(), key=str.lower),
     }
 
@@ -53,6 +54,9 @@ def listing(networks: dict[str, Any]) -> str:
             "",
             "bundled checkpoints (give the name instead of a file)",
             f"  {', '.join(networks['bundled']) or 'none'}",
+            "",
+            "of the zoo (give the name; downloaded when needed, mtd zoo list says more)",
+            *_paragraph(networks["zoo"]),
             "",
             "models that are no files",
             *(f"  {text}" for text in networks["no_files"]),

@@ -7,6 +7,7 @@ the first download records it beside the file, and another one is refused from t
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -81,6 +82,7 @@ def fetch(remote: Remote, *, quiet: bool = False) -> Path:
         BadInput: it cannot be downloaded, or is another file than expected; the message says the
             address, the digest and where to put the file.
     """
+    quiet = quiet or os.environ.get("RANK", "0") != "0"  # of several processes the first speaks
     if remote.place.is_file():
         check(remote, quiet=quiet)
         return remote.place

@@ -201,6 +201,7 @@ def _reason(error: Exception) -> str:
         ("resolve", "no network: the server's name cannot be resolved"),
         ("Connection refused", "the connection was refused"),
         ("unreachable", "no network"),
+        ("timed out", "no answer in time"),
     ):
         if words in text:
             return reason
