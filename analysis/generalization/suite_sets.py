@@ -9,7 +9,8 @@ from typing import Any
 from analysis.generalization import noise_suite
 from analysis.generalization.noise_suite import Suite
 from analysis.generalization.suite_protocol import toml
-from mtd.data.test_sets import FOLDER, RECIPES, installed
+from mtd.data.test_set_downloads import COMMAND, advice, located, table
+from mtd.data.test_sets import FOLDER, installed
 from mtd.utils.errors import BadInput
 from mtd.utils.home import VARIABLE, home
 
@@ -30,8 +31,7 @@ class Located:
     def messages(self) -> list[str]:
         """A line on each that is missing, with where to get it."""
         return [
-            f"test set {name} is not here; {RECIPES[name].source}; --testset {name}=DIR names its "
-            "folder"
+            f"test set {name} is not here; {advice(name)}; --testset {name}=DIR names its folder"
             for name in self.missing
         ]
 
@@ -44,21 +44,22 @@ def locate(suite: Suite, given: Sequence[str]) -> Located:
         given: `NAME=DIR`, also of other test sets.
 
     Raises:
-        BadInput: none is there.
+        BadInput: none is there, or one has changed since it was downloaded.
     """
     folders = {text.partition("=")[0]: text for text in given}
     for name in suite.test_sets:
-        place = installed(name)
-        if name not in folders and place is not None:
+        if name not in folders and (place := located(name)) is not None:
             folders[name] = f"{name}={place}"
     own = [folders[name] for name in suite.test_sets if name in folders]
     others = [text for name, text in folders.items() if name not in suite.test_sets]
     missing = tuple(name for name in suite.test_sets if name not in folders)
     if not own and not others:
+        known = [name for name in missing if name in table()]
+        download = f"{COMMAND} {' '.join(known)} downloads them"
         raise BadInput(
             f"suite {suite.name}: none of its test sets is here ({', '.join(missing)}); give "
-            f"--testset NAME=DIR, or put them into {home() / FOLDER}/NAME; python -m mtd.testsets "
-            "says where to get them"
+            f"--testset NAME=DIR, or put them into {home() / FOLDER}/NAME; "
+            f"{download if known else 'python -m mtd.testsets says where to get them'}"
         )
     return Located((*own, *others), missing)
 

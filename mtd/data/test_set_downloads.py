@@ -69,7 +69,7 @@ def table() -> dict[str, Download]:
 
 def place(name: str) -> Path:
     """Where a test set is kept."""
-    return home() / "testsets" / name.replace(":", "-")
+    return home() / test_sets.FOLDER / name.replace(":", "-")
 
 
 def record_of(name: str) -> Path:
@@ -108,8 +108,7 @@ def advice(name: str) -> str:
     """How to get a test set that is not there."""
     if name in table():
         return f"{COMMAND} {name}"
-    source = test_sets.RECIPES[name].source
-    return f"no address is known that can be downloaded: see {source}; put it at {place(name)}"
+    return f"see {test_sets.RECIPES[name].source}; put it at {place(name)}"
 
 
 def verify(name: str) -> dict[str, str]:
@@ -179,7 +178,7 @@ def download(name: str, *, quiet: bool = False) -> Path:
     if (folder := located(name)) is not None:
         return folder
     if name not in table():
-        raise BadInput(f"{name}: {advice(name)}")
+        raise BadInput(f"{name}: no address is known that can be downloaded; {advice(name)}")
     one, folder = table()[name], place(name)
     gathered = folder.with_name(f".{folder.name}.part")
     count = f"{plural(len(one.files), 'file')}" if one.files else "an archive"

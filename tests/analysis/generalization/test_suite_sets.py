@@ -65,7 +65,7 @@ def started(*arguments: str) -> Path:
 def test_what_is_there_runs_and_the_rest_is_listed(folder, capsys):
     path = started("plain.pth", "--suite", "own.toml", "--testset", "two=elsewhere", *QUIET)
     said = capsys.readouterr()
-    assert "test set absent is not here; https://absent" in said.err
+    assert "test set absent is not here; see https://absent" in said.err
     out = " ".join(said.out.split())
     assert "test sets that are not here: absent" in out
     assert "this run deviates from its suite: without test set absent" in out
