@@ -61,7 +61,7 @@ class Resumable:
         Raises:
             Unavailable: the rest cannot be downloaded; what has arrived is kept.
         """
-        continued = self._begin(url)
+        continued = self._continuable(url)
         self._complete(url)
         try:
             self.check(self.part)
@@ -89,24 +89,21 @@ class Resumable:
         """Bytes of the partial file."""
         return self.part.stat().st_size if self.part.is_file() else 0
 
-    def _validator(self) -> str:
+    def _began(self) -> tuple[str, str]:
+        """Address and validator of the file that the beginning is of; empty where unknown."""
         lines = self.origin.read_text("utf-8").splitlines() if self.origin.is_file() else []
-        return lines[1] if len(lines) > 1 else ""
+        address, validator, *_ = [*lines, "", ""]
+        return address, validator
 
-    def _begin(self, url: str) -> bool:
-        """Whether there is a beginning that can be continued; any other one is deleted."""
-        if not self.arrived:
-            return False
-        lines = self.origin.read_text("utf-8").splitlines() if self.origin.is_file() else []
-        if lines[:1] == [url] and (self.trusted or self._validator()):
-            return True
-        self.discard()
-        return False
+    def _continuable(self, url: str) -> bool:
+        """Whether the rest of what has arrived will be noticed if it is of another file."""
+        address, validator = self._began()
+        return self.arrived > 0 and address == url and (self.trusted or bool(validator))
 
     def _complete(self, url: str) -> None:
         import requests
 
-        if self.size is not None and self.arrived == self.size:
+        if self._continuable(url) and self.arrived == self.size:
             return
         for attempt in range(ATTEMPTS):
             before = self.arrived
@@ -124,10 +121,12 @@ class Resumable:
         """Receive until the connection ends; whether the file is complete."""
         import requests
 
+        if not self._continuable(url):
+            self.discard()
         headers = {"Accept-Encoding": "identity"}  # lengths and ranges are those of the file
         if self.arrived:
             headers["Range"] = f"bytes={self.arrived}-"
-            if validator := self._validator():
+            if validator := self._began()[1]:
                 headers["If-Range"] = validator
         with requests.get(url, headers=headers, stream=True, timeout=PATIENCE) as response:
             if response.status_code == 416 and self.arrived:  # nothing behind it

@@ -112,6 +112,12 @@ def test_it_is_continued_where_the_connection_broke(server, tmp_path):
     assert [int(text[6:-1]) for text in starts[1:] if text] == [98_304, 147_456]
 
 
+def test_without_a_validator_an_unknown_file_begins_again(server, tmp_path):
+    server.breaks["file"], server.validators = [98_304], False
+    assert downloads.fetch(remote(server, tmp_path)).read_bytes() == CONTENT
+    assert server.requests == [("file", None), ("file", None)]
+
+
 def test_a_later_command_continues_what_was_kept(server, tmp_path):
     server.breaks["file"] = [98_304, 0]
     unknown = remote(server, tmp_path)
