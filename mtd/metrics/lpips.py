@@ -14,6 +14,7 @@ import hashlib
 import io
 import socket
 import warnings
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +29,9 @@ BACKBONE = "alexnet-owt-7be5be79.pth"
 URL = f"https://download.pytorch.org/models/{BACKBONE}"
 DIGEST = "7be5be79"
 """The first digits of the SHA-256 of the backbone, as in its name."""
+
+TENSORS = "195266a4c8e96483085621ac3389a6c24f1dd0963c9ac0e001705d24ece83273"
+"""`digest_of` the convolutions of the backbone, by which another file with them is recognized."""
 
 SMALLEST = 31
 """Side of the smallest image that AlexNet takes."""
@@ -164,6 +168,10 @@ def fetch() -> Path:
 def read(path: Path) -> tuple[str, dict[str, Tensor]]:
     """SHA-256 and tensors of a backbone file; nothing in it is executed.
 
+    Args:
+        path: of torchvision's file, or of a safetensors file with the same convolutions under their
+            names there, `features.0.weight` to `features.10.bias`.
+
     Raises:
         BadInput: the file is missing, or is not the AlexNet backbone.
     """
@@ -174,6 +182,8 @@ def read(path: Path) -> tuple[str, dict[str, Tensor]]:
             f"{path}: cannot be read ({error.strerror}); expected {BACKBONE} from {URL}"
         ) from None
     digest = hashlib.sha256(content).hexdigest()
+    if path.suffix == SAFETENSORS:
+        return digest, convolutions(path, content)
     if not digest.startswith(DIGEST):
         raise BadInput(
             f"{path}: not {BACKBONE}, its SHA-256 begins with {digest[:8]} (a broken download?); "
@@ -183,6 +193,41 @@ def read(path: Path) -> tuple[str, dict[str, Tensor]]:
         io.BytesIO(content), map_location="cpu", weights_only=True
     )
     return digest, weights
+
+
+SAFETENSORS = ".safetensors"
+
+
+def convolutions(path: Path, content: bytes) -> dict[str, Tensor]:
+    """The convolutions of the backbone from the content of a safetensors file.
+
+    Raises:
+        BadInput: it is no such file, or holds other tensors.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        tensors = load(content)
+    except SafetensorError as error:
+        raise BadInput(f"{path}: damaged ({error}); expected {BACKBONE} from {URL}") from None
+    found = {name: value for name, value in tensors.items() if name.startswith("features.")}
+    if digest_of(found) != TENSORS:
+        raise BadInput(
+            f"{path}: not the convolutions of {BACKBONE}; get {URL}, or a safetensors file of its "
+            "tensors features.0.weight to features.10.bias"
+        )
+    return found
+
+
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of tensors in float32 with their names and shapes, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].float().contiguous()
+        digest.update(f"{name} {tuple(value.shape)}\n".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def build(backbone: dict[str, Tensor]) -> torch.nn.Module:

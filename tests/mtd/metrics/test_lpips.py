@@ -9,11 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
 
+from mtd.data.crops import to_tensor
+from mtd.data.image_io import read_rgb
 from mtd.metrics import lpips as metrics_lpips
 from mtd.metrics.lpips import LPIPS, NoBackbone
 from mtd.utils.errors import BadInput
 from tests.helpers.lpips_backbone import SHAPES
+from tests.helpers.paths import data_folder
 
 pytest.importorskip("torchvision", reason="torchvision is not installed")
 lpips = pytest.importorskip("lpips", reason="lpips is not installed")
@@ -43,8 +47,15 @@ def drawn() -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def oracle(path: Path, output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    """The formula in float64: squared differences of unit features, weighted, averaged, added."""
-    state = {k: v.double() for k, v in torch.load(path).items()}
+    """`formula` with a backbone in torchvision's form."""
+    return formula(torch.load(path), output, target)
+
+
+def formula(
+    backbone: dict[str, torch.Tensor], output: torch.Tensor, target: torch.Tensor
+) -> torch.Tensor:
+    """LPIPS in float64: squared differences of unit features, weighted, averaged, added."""
+    state = {k: v.double() for k, v in backbone.items()}
     linear = torch.load(
         Path(lpips.__file__).parent / "weights" / "v0.1" / "alex.pth", map_location="cpu"
     )
@@ -116,6 +127,37 @@ def test_another_file_is_refused(backbone, tmp_path):
         LPIPS(backbone)
     with pytest.raises(BadInput, match="cannot be read"):
         LPIPS(tmp_path / "absent.pth")
+
+
+def test_a_safetensors_file_of_the_same_convolutions_is_the_backbone(
+    backbone, tmp_path, monkeypatch
+):
+    output, clean = drawn()
+    tensors = torch.load(backbone)
+    path = tmp_path / "backbone.safetensors"
+    save_file(tensors | {"classifier.1.bias": torch.zeros(2)}, path)
+    with pytest.raises(BadInput, match="not the convolutions of alexnet"):
+        LPIPS(path)
+    monkeypatch.setattr(metrics_lpips, "TENSORS", metrics_lpips.digest_of(tensors))
+    metric = LPIPS(path)
+    assert torch.equal(metric(output, clean), LPIPS(backbone)(output, clean))
+    assert metric.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(BadInput, match="damaged"):
+        LPIPS(path)
+
+
+def test_the_published_backbone_gives_the_formula_in_float64():
+    path = data_folder("weights") / "alexnet_features.safetensors"
+    clean = to_tensor([read_rgb(data_folder("kodak24") / "kodim01.png")[:96, :96]])
+    noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0))
+    tensors = load_file(path)
+    metric, found = LPIPS(path), []
+    for sigma in (5, 50):
+        output = clean + sigma / 255 * noise
+        found.append(float(metric(output, clean)))
+        assert found[-1] == pytest.approx(float(formula(tensors, output, clean)), abs=1e-6)
+    assert 0 < found[0] < found[1]
 
 
 def test_grayscale_is_repeated(backbone):
