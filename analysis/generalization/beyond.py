@@ -259,8 +259,8 @@ def weak_filters(frames: Frames, metric: str) -> list[str]:
         return []
     blur = code(rows.reference.iloc[0])
     return [
-        f"On average these filters are themselves below the blur ({blur}), so "
-        f"that to be beyond them says little: {verdicts.joined(deficits(rows, metric))}."
+        f"These filters are worse than the blur ({blur}) on average, so being better than them "
+        f"says little: {verdicts.joined(deficits(rows, metric))}."
     ]
 
 

@@ -36,6 +36,7 @@ from analysis.text.markdown import (
 from analysis.text.rows import reaches, records
 from analysis.text.terminal import plural
 from analysis.text.trainings import counts
+from mtd.metrics import Metric
 
 RULE = f"95% interval without 0, p < {LEVEL:g} after Holm's correction"
 
@@ -261,21 +262,27 @@ def drops(frames: Frames, metric: str) -> list[str]:
     text = [f"{start}{which}: {listed(each)}."]
     if len(ends) == 2:
         small, large = ends.iloc[0], ends.iloc[1]
-        trained = large.in_distribution - small.in_distribution
-        unseen = small.out_of_distribution - large.out_of_distribution
-        values = [number(v, about.digits, signed=True) for v in (trained, unseen)]
-        a, b = code(small.model), code(large.model)
-        difference = large.ood_drop - small.ood_drop
-        total = number(difference, about.digits)
-        exact = number(sum(round(float(v), about.digits) for v in (trained, unseen)), about.digits)
-        rounding = "" if exact == total else " (before rounding)"
-        unit = f" {about.unit}" if about.unit else ""
+        sign, unit = 1 if about.higher_is_better else -1, f" {about.unit}" if about.unit else ""
+        total = number(large.ood_drop - small.ood_drop, about.digits)
+        sides = [
+            in_words(sign * float(large[name] - small[name]), about)
+            for name in ("in_distribution", "out_of_distribution")
+        ]
+        what = drop_label(metric).split()[-1]
         text.append(
-            f"These two differ by {total}{unit}, the sum{rounding} of {values[0]}{unit} ({b} - "
-            f"{a} under the noise trained on) and {values[1]}{unit} ({a} - {b} under unseen "
-            "noise): differences of means, without intervals."
+            f"The {what} of {code(large.model)} is {total}{unit} larger than that of "
+            f"{code(small.model)}: it is {sides[0]} under the noise trained on, and {sides[1]} "
+            "under unseen noise (differences of means, without intervals)."
         )
     return text
+
+
+def in_words(gain: float, about: Metric) -> str:
+    """How much better one of two means is, such as `1.20 dB better`."""
+    value = number(abs(gain), about.digits)
+    if float(value) == 0:
+        return "as good"
+    return " ".join(filter(None, (value, about.unit, "better" if gain > 0 else "worse")))
 
 
 def worse(frames: Frames, metric: str) -> list[str]:

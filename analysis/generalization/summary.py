@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands import training_noises
-from analysis.generalization import beyond
+from analysis.generalization import beyond, metrics
 from analysis.generalization.pairwise_tests import ALL, OUTSIDE, paired_differences, too_few
 from analysis.generalization.scoring import contestants, facts, references_in
 from analysis.text.markdown import interval
@@ -114,6 +114,12 @@ def leaderboard(frames: Frames, metric: str) -> pd.DataFrame:
         }
         | ({"all noises": part["mean"]} if shows_mean(part) else {})
     )
+
+
+def caption(metric: str, manifest: Manifest) -> str:
+    """Below the leaderboard of a page: the unit, and metrics that were not run."""
+    about = f"{with_unit(metric)}; out of distribution: mean over kinds of unseen noise"
+    return "; ".join([about, *metrics.lines(manifest)])
 
 
 def shows_mean(part: pd.DataFrame) -> bool:
@@ -262,7 +268,7 @@ def scores(frame: pd.DataFrame, metric: str) -> str:
     part, about = frame[frame.metric == metric].set_index("model"), facts(metric)
     drop = "drop" if about.higher_is_better else "increase"
     rows = [
-        ["model", "trained on", "unseen noise", "worst", drop, "mean over levels", "mean rank"],
+        ["model", *SPLIT, "worst", drop, "mean over levels", "mean rank"],
     ]
     with_mean, beside = shows_mean(part), references_in(part.reset_index())
     rows[0] += ["all noises"] * with_mean
@@ -283,10 +289,14 @@ def scores(frame: pd.DataFrame, metric: str) -> str:
     return f"{label(metric)}\n{grid(rows)}"
 
 
+SPLIT = ("in distribution", "out of distribution")
+"""Headings of the means over noises that models were, and were not, trained on."""
+
 EXPLAINED = """\
-unseen noise: mean over kinds of noise, with its 95% interval; drop, increase: from the noise
-trained on to unseen noise; mean over levels: mean height of the level curves; mean rank: under
-unseen noise, among the models of known training"""
+in distribution: the noise that models were trained on; out of distribution: unseen noise, which
+none was trained on, mean over its kinds with 95% interval; drop, increase: from in to out of
+distribution; mean over levels: mean height of the level curves; mean rank: out of distribution,
+among the models of known training"""
 
 
 def worse_than_input(noises: pd.DataFrame, metric: str) -> pd.DataFrame:
@@ -340,7 +350,7 @@ def by_noise(noises: pd.DataFrame, frame: pd.DataFrame, metric: str) -> str:
     key += [
         f"{noise}: {mark[1:-1]}" for noise, mark in trained_by.items() if mark not in ("", EVERY)
     ]
-    marks = ["+ trained on"] * any(trained_by.values())
+    marks = [f"+ {SPLIT[0]}"] * any(trained_by.values())
     marks += ["! worse than the noisy input"] * bool(below)
     return "\n".join(["\n\n".join(grids), *key, *([", ".join(marks)] if marks else [])])
 
@@ -366,7 +376,7 @@ def beyond_references(frames: Frames, metric: str) -> str | None:
     if not found:
         return None
     about, order = facts(metric), best_first(frames["generalization"], metric)
-    rows = [["over unseen noise", *(f"{name} ({about.unit or about.label})" for name in found)]]
+    rows = [[SPLIT[1], *(f"{name} ({about.unit or about.label})" for name in found)]]
     rows += [[name, *(by_model.get(name, "-") for by_model in found.values())] for name in order]
     return grid(rows)
 

@@ -17,6 +17,7 @@ from analysis.commands.index import Index
 from analysis.compare.predictors import common_noises, indices
 from analysis.compare.runs import Run
 from analysis.generalization import beyond
+from analysis.generalization import metrics as benchmark_metrics
 from analysis.plotting import notebook_output
 from analysis.plotting.model_styles import short
 from analysis.plotting.notebook_output import Displayed
@@ -202,7 +203,9 @@ def leaderboard(path: Path) -> Displayed:
     frame = scores(path)
     digits = {str(name): 2 if "dB" in str(name) else 3 for name in frame}
     source = "" if frame.empty else LEADERBOARD
-    return notebook_output.table(frame, digits, "All models over all sections", source)
+    scored = sections(path).get(BENCHMARK, {})
+    caption = "; ".join(["All models over all sections", *benchmark_metrics.lines(scored)])
+    return notebook_output.table(frame, digits, caption, source)
 
 
 def compared(path: Path) -> dict[str, Any]:

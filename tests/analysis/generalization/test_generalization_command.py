@@ -471,7 +471,7 @@ def test_of_unknown_training_nothing_is_called_trained_on_or_unseen(folder):
     scores = frames["generalization"].query("metric == 'psnr'")
     for name in ("in_distribution", "out_of_distribution", "worst", "ood_drop", "mean_rank"):
         assert scores[name].isna().all()
-    assert "+ trained on" not in text and "Under the noise trained on" not in text
+    assert "+ in distribution" not in text and "Under the noise trained on" not in text
     assert "Mean PSNR over all noises:" in text and "counts as trained on or as unseen" in text
     psnr = frames["noises"].query("metric == 'psnr' and model == 'dncnn'").set_index("noise")
     by_kind = [psnr["mean"][["gaussian:15", "gaussian:50"]].mean()]
@@ -549,7 +549,7 @@ def test_many_models_with_long_names_stay_within_the_width(folder, capsys):
         Path(name).write_bytes(Path("plain.pth").read_bytes())
     path = started(*names, *FEW, "--limit", "2", *TWO)  # so few that there is one strip a noise
     out = capsys.readouterr().out
-    table = out[out.index("PSNR by noise") : out.index("over unseen noise  ")]
+    table = out[out.index("PSNR by noise") : out.index("out of distribution  beyond")]
     assert max(map(len, table.splitlines())) <= 100
     assert all(table.count(Path(name).stem) == 1 for name in names)
     assert "15 more pairs of models: see tests.csv" in out

@@ -144,12 +144,19 @@ def test_drops_differ_by_two_differences():
     text = said(generalization_reading.drops(benchmark(PAIR), "psnr"))
     assert "PSNR drop from the noise trained on to unseen noise: 3.00 dB [2.50, 3.50] for" in text
     assert "`b` and 10.00 dB [9.50, 10.50] for `a`" in text
-    assert "differ by 7.00 dB, the sum of +2.00 dB (`a` - `b` under the noise trained on)" in text
-    assert "+5.00 dB (`b` - `a` under unseen noise): differences of means, without" in text
+    assert (
+        "The drop of `a` is 7.00 dB larger than that of `b`: it is 2.00 dB better under the noise "
+        "trained on, and 5.00 dB worse under unseen noise (differences of means, without" in text
+    )
     assert summary.drop_label("lpips") == "LPIPS increase"
-    frames = benchmark({"a": (30.004, 20.0), "b": (28.0, 25.004)})
+    frames = benchmark({"a": (30.0, 20.0), "b": (30.001, 25.0)})
     text = said(generalization_reading.drops(frames, "psnr"))
-    assert "differ by 7.01 dB, the sum (before rounding) of +2.00 dB" in text
+    assert "5.00 dB larger than that of `b`: it is as good under the noise trained on" in text
+    worse_is_more = {name: frame.assign(metric="lpips") for name, frame in frames.items()}
+    worse_is_more["generalization"]["ood_drop"] *= -1
+    text = said(generalization_reading.drops(worse_is_more, "lpips"))
+    assert "The increase of `b` is 4.9990 larger than that of `a`: it is 0.0010 worse" in text
+    assert "and 5.0000 worse under unseen noise" in text
 
 
 def test_a_single_model_is_not_compared():
