@@ -20,6 +20,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from analysis.plotting.pictures import as_pillow
 from mtd.data.image_io import Pixels
 
 DPI = 110
@@ -136,9 +137,9 @@ def table(
 
 
 def picture(pixels: Pixels, alt: str) -> str:
-    """An `img` element of 8-bit pixels, (H, W, 3)."""
+    """An `img` element of 8-bit pixels, (H, W, C)."""
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "png", optimize=True)
+    as_pillow(pixels).save(buffer, "png", optimize=True)
     source = base64.b64encode(buffer.getvalue()).decode()
     height, width = pixels.shape[:2]
     return (

@@ -186,8 +186,12 @@ def add(p: argparse.ArgumentParser, many: bool = True) -> None:
     group.add_argument(
         "--grayscale",
         metavar=f"{prefix}HOW",
-        help="grayscale networks on color images: "
-        + ("refuse (default), or per-channel" if many else "per-channel runs them on each channel"),
+        help=(
+            "grayscale networks: luma (default), all images of the run are grayscale; or "
+            "per-channel, they are run on each channel of color images"
+            if many
+            else "grayscale networks on color images: per-channel runs them on each channel"
+        ),
         **repeatable,
     )
     group.add_argument(
@@ -243,7 +247,7 @@ def resolve_requests(args: argparse.Namespace) -> list[ModelRequest]:
     whites = [None if v is None else _white(v) for v in each("--value-range", args.value_range)]
     weights = each("--weights", args.weights)
     orders = each("--channel-order", args.channel_order, choices=("rgb", "bgr"))
-    grayscale = each("--grayscale", args.grayscale, choices=("refuse", "per-channel"))
+    grayscale = each("--grayscale", args.grayscale, choices=("luma", "per-channel"))
     residuals = each("--residual", args.residual, choices=RESIDUALS)
     wraps = each("--wrap", args.wrap)
     for wrap in wraps:

@@ -115,7 +115,8 @@ class Classical(WithoutLayers):
     its `median_filter`, both with reflecting borders (`d c b a | a b c d | d c b a`). `nlm`, `tv`
     and `wavelet` are scikit-image's `denoise_nl_means` (patches of 5 x 5 pixels, at most 6 pixels
     apart, h = 0.6 σ), `denoise_tv_chambolle` (weight σ) and `denoise_wavelet` (BayesShrink, soft
-    thresholds, in YCbCr), σ being the noise level of each image as `noise_level` estimates it.
+    thresholds, of colors in YCbCr), σ being each image's noise level as `noise_level` estimates it.
+    Images have any number of channels.
 
     Example:
         >>> import mtd
@@ -187,17 +188,16 @@ def noise_level(image: Image) -> float:
 def _non_local_means(image: Image, level: float) -> Image:
     from skimage.restoration import denoise_nl_means
 
-    return np.asarray(
-        denoise_nl_means(
-            image,
-            patch_size=PATCH,
-            patch_distance=DISTANCE,
-            h=STRENGTH * level,
-            sigma=level,
-            fast_mode=True,
-            channel_axis=-1,
-        )
+    output = denoise_nl_means(
+        image,
+        patch_size=PATCH,
+        patch_distance=DISTANCE,
+        h=STRENGTH * level,
+        sigma=level,
+        fast_mode=True,
+        channel_axis=-1,
     )
+    return np.asarray(output).reshape(image.shape)  # one channel has been dropped
 
 
 def _total_variation(image: Image, level: float) -> Image:
@@ -216,7 +216,7 @@ def _wavelet(image: Image, level: float) -> Image:
             sigma=level,
             method="BayesShrink",
             mode="soft",
-            convert2ycbcr=True,
+            convert2ycbcr=image.shape[2] == 3,
             rescale_sigma=True,
             channel_axis=-1,
         )

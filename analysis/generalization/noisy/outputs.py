@@ -9,9 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
 from analysis.generalization.noisy.observer import Denoised, outputs_of
+from analysis.plotting.pictures import as_pillow
 from mtd.data.crops import Crop
 from mtd.data.image_io import Pixels
 
@@ -80,7 +79,7 @@ def name_files(models: Sequence[str], crops: Sequence[Crop], whole: bool) -> Fil
 def encode(pixels: Pixels) -> bytes:
     """An image (H, W, C) in 8 bits as PNG, RGB or grayscale."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).save(buffer, format="PNG")
+    as_pillow(pixels).save(buffer, format="PNG")
     return buffer.getvalue()
 
 

@@ -161,3 +161,35 @@ def test_psnr_on_crops_of_kodak24() -> None:
         }
     expected = {"blur:0.9": 27.44, "blur:0.7": 28.24, "median:3": 26.84}
     assert found == pytest.approx(expected, abs=0.02)
+
+
+def test_grayscale_images_are_denoised_as_scipy_and_scikit_image_denoise_them() -> None:
+    restoration = pytest.importorskip("skimage.restoration")
+    image = images(1)[:, :1]
+    plain = image[0, 0].numpy()
+    level = noise_level(plain[..., None])
+    expected = {
+        "blur:0.9": ndimage.gaussian_filter(plain, 0.9, mode="reflect"),
+        "median:3": ndimage.median_filter(plain, size=3, mode="reflect"),
+        "nlm": restoration.denoise_nl_means(
+            plain, patch_size=5, patch_distance=6, h=0.6 * level, sigma=level, fast_mode=True
+        ),
+        "tv": restoration.denoise_tv_chambolle(plain, weight=level),
+        "wavelet": restoration.denoise_wavelet(
+            plain, sigma=level, method="BayesShrink", mode="soft", rescale_sigma=True
+        ),
+    }
+    for kind, output in expected.items():
+        network = mtd.load(f"classical:{kind}")
+        assert network.channels is None
+        found = network(image)
+        assert found.shape == image.shape
+        np.testing.assert_allclose(found[0, 0].numpy(), output, rtol=0, atol=1e-12)
+
+
+def test_a_blur_of_three_equal_channels_is_that_of_one() -> None:
+    image = images(1)[:, :1]
+    for kind in ("blur:0.9", "median:3"):
+        network = mtd.load(f"classical:{kind}")
+        repeated = network(image.expand(-1, 3, -1, -1))
+        assert torch.equal(repeated, network(image).expand(-1, 3, -1, -1))
