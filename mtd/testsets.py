@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mtd.data import test_set_downloads
-from mtd.data.test_sets import RECIPES, Recipe, check, photographs
+from mtd.data.test_sets import RECIPES, Recipe, check, pairs, photographs
 from mtd.utils import cli, output
 from mtd.utils.errors import BadInput, Partial, one_of
 from mtd.utils.messages import note, plural
@@ -106,16 +106,16 @@ def holds(name: str, folder: str, tone_map: str | None) -> dict[str, Any]:
         BadInput: see `mtd.data.test_sets.open`.
     """
     opened, form = check(name, folder, tone_map)
-    images = photographs(opened)
+    images, sides = photographs(opened), pairs(opened)
     return {
         "name": name,
         "folder": folder,
         "images": len(images),
-        "pairs": not isinstance(opened, list),
+        "pairs": bool(sides),
         "sizes": dict(Counter(f"{image.height} x {image.width}" for image in images)),
         "form": form.text,
-        "matched": None if isinstance(opened, list) else opened.source,
-        "tone_map": None if isinstance(opened, list) else opened.tone_map,
+        "matched": "; ".join(one.source for one in sides) or None,
+        "tone_map": sides[0].tone_map if sides else None,
     }
 
 

@@ -307,10 +307,11 @@ def find_sources(
             clean += opened
             names.append(text)
             testsets |= {("", photo.name): name for photo in opened}
-        else:
-            paired.append(opened)
-            spec = opened.recorded.spec
-            testsets |= {(spec, photo.name): name for photo in opened.photographs}
+        for one in test_sets.pairs(opened):
+            paired.append(one)
+            for photo in one.photographs:  # a prepared set has sets of its own
+                own = photo.name.partition("/")[0] if isinstance(opened, tuple) else name
+                testsets[one.recorded.spec, photo.name] = own
     for noisy, target in settings.paired_images:
         noise, where = named_place(noisy)
         tone_map = settings.tone_map if image_pairs.linear(where) else None

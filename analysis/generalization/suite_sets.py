@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from analysis.generalization import noise_suite
 from analysis.generalization.noise_suite import Suite
 from analysis.generalization.suite_protocol import toml
-from mtd.data.test_set_downloads import COMMAND, advice, located, table
-from mtd.data.test_sets import FOLDER, installed
+from mtd.data.test_set_downloads import COMMAND, advice, located, place, table
+from mtd.data.test_sets import FOLDER
 from mtd.utils.errors import BadInput
 from mtd.utils.home import VARIABLE, home
 
@@ -48,8 +49,8 @@ def locate(suite: Suite, given: Sequence[str]) -> Located:
     """
     folders = {text.partition("=")[0]: text for text in given}
     for name in suite.test_sets:
-        if name not in folders and (place := located(name)) is not None:
-            folders[name] = f"{name}={place}"
+        if name not in folders and (found := located(name)) is not None:
+            folders[name] = f"{name}={found}"
     own = [folders[name] for name in suite.test_sets if name in folders]
     others = [text for name, text in folders.items() if name not in suite.test_sets]
     missing = tuple(name for name in suite.test_sets if name not in folders)
@@ -74,7 +75,8 @@ def suites(given: Sequence[str] = ()) -> list[dict[str, Any]]:
     found = []
     for name in noise_suite.names():
         suite = noise_suite.load(name)
-        places = {s: elsewhere.get(s) or installed(s) for s in suite.test_sets}
+        places = {s: elsewhere.get(s) or place(s) for s in suite.test_sets}
+        here = {s: str(p) if Path(p).is_dir() else None for s, p in places.items()}
         found.append(
             {
                 "suite": name,
@@ -86,7 +88,7 @@ def suites(given: Sequence[str] = ()) -> list[dict[str, Any]]:
                 "crop": suite.crop,
                 "limit": suite.limit,
                 "protocol": suite.protocol.entry(),
-                "test_sets": {s: None if p is None else str(p) for s, p in places.items()},
+                "test_sets": here,
             }
         )
     return found
@@ -117,7 +119,7 @@ def _lines(about: dict[str, Any]) -> str:
     small = [f"{key} = {toml(value)}" for key, value in about["protocol"].items()]
     lines += [f"  protocol: {', '.join(small[:3])},", f"            {', '.join(small[3:])}"]
     sets = about["test_sets"]
-    needs = [f"{name} ({'here' if place else 'not here'})" for name, place in sets.items()]
+    needs = [f"{name} ({'here' if folder else 'not here'})" for name, folder in sets.items()]
     lines.append(f"  needs:    {', '.join(needs) or 'any clean images; by default the bundled'}")
     return "\n".join(lines)
 

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mtd.utils.errors import BadInput, one_of
-from mtd.utils.home import home
 
 if TYPE_CHECKING:
     from mtd.data.image_pairs import Paired
     from mtd.data.photographs import Photograph
 
-    Opened = list[Photograph] | Paired
+    Opened = list[Photograph] | Paired | tuple[Paired, ...]
 
 FOLDER = "testsets"
 """Of test sets, in the folder of downloads."""
@@ -93,18 +92,18 @@ def check(name: str, folder: str | Path, tone_map: str | None = None) -> tuple[O
         ) from None
 
 
-def installed(name: str) -> Path | None:
-    """The folder of a test set in the folder of downloads, if it is there.
-
-    It is `testsets/NAME` of `mtd.utils.home.home()`; a colon of the name is a hyphen in it.
-    """
-    folder = home() / FOLDER / name.replace(":", "-")
-    return folder if folder.is_dir() else None
-
-
 def photographs(opened: Opened) -> list[Photograph]:
     """The clean images of an opened test set."""
+    if isinstance(opened, tuple):
+        return [photo for pair in opened for photo in pair.photographs]
     return opened if isinstance(opened, list) else opened.photographs
+
+
+def pairs(opened: Opened) -> tuple[Paired, ...]:
+    """The pairs of an opened test set, of each of its noises; none of a clean one."""
+    if isinstance(opened, list):
+        return ()
+    return opened if isinstance(opened, tuple) else (opened,)
 
 
 def _form(images: Sequence[Photograph], forms: Sequence[Form]) -> Form:
@@ -208,6 +207,90 @@ def _rendered(samples: int) -> Callable[[Path, str | None], Paired]:
     return find
 
 
+def _either(name: str, noisy: str, clean: str) -> Callable[[Path, str | None], Paired]:
+    """Pairs of the same names in two subfolders; or, without these, `*real*` and `*mean*`."""
+
+    def find(folder: Path, tone_map: str | None) -> Paired:
+        from mtd.data import image_pairs
+
+        if not (folder / noisy).is_dir():
+            return _matched(name, "real", "mean", "", "*")(folder, tone_map)
+        return image_pairs.find(folder / noisy, folder / clean, name=name, tone_map=tone_map)
+
+    return find
+
+
+def _camera(name: str, what: str) -> Recipe:
+    """One of the sets that Kong et al. collect."""
+    return Recipe(
+        name,
+        f"pairs of {what}; neither their number nor their layout is stated where they are offered",
+        "https://github.com/ZhaomingKong/Denoising-Comparison (on request, by mail)",
+        "DIR/noisy and DIR/clean, the same names in both, or DIR/*real* and DIR/*mean*",
+        (Form("", None),),
+        _either(name, "noisy", "clean"),
+    )
+
+
+def _microscope(shots: int) -> Recipe:
+    """The test set of the fluorescence microscopy data at one noise level."""
+    below = "raw" if shots == 1 else f"avg{shots}"
+
+    def find(folder: Path, tone_map: str | None) -> Paired:
+        from mtd.data import image_pairs
+
+        _refuse(tone_map)
+        top = folder / "test_mix" if (folder / "test_mix").is_dir() else folder
+        return image_pairs.find(top / below, top / "gt", name=f"fmdd:{shots}")
+
+    what = "single shots" if shots == 1 else f"means of {shots} shots"
+    return Recipe(
+        f"fmdd:{shots}",
+        f"48 pairs of gray fluorescence micrographs, {what} against means of 50",
+        "https://github.com/yinhaoz/denoising-fluorescence (the mixed test set, test_mix)",
+        f"DIR/test_mix/{below}/*.png and DIR/test_mix/gt/*.png, the same names in both",
+        (Form("", 48, frozenset({(512, 512)})),),
+        find,
+    )
+
+
+PREPARED = re.compile(r"(?P<kind>.+)_(?P<level>\d+(\.\d+)?)")
+"""The name of a folder of noisy images, such as `gaussian_25`."""
+
+CLEAN = ("clean", "gt", "GT", "HR")
+"""What the folder of clean images beside them may be called."""
+
+
+def _prepared(folder: Path, tone_map: str | None) -> tuple[Paired, ...]:
+    """Pairs by noise, of all sets in a folder, each with its clean images; or of one set."""
+    from mtd.data import image_pairs
+    from mtd.data.image_io import find as images
+
+    _refuse(tone_map)
+    sets = [folder] if _clean_of(folder) else [s for s in sorted(folder.iterdir()) if _clean_of(s)]
+    sides: dict[str, tuple[dict[str, Path], dict[str, Path]]] = {}
+    for top in sets:
+        clean = {path.stem: path for path in images(_clean_of(top) or top)}
+        for own in sorted(path for path in top.iterdir() if path.is_dir()):
+            if parts := PREPARED.fullmatch(own.name):
+                spec = f"idf_{parts['kind']}:{parts['level']}"
+                noisy, target = sides.setdefault(spec, ({}, {}))
+                noisy |= {f"{top.name}/{path.stem}": path for path in images(own)}
+                target |= {f"{top.name}/{stem}": path for stem, path in clean.items()}
+    if not sides:
+        raise BadInput(f"{folder}: no folder named TYPE_LEVEL beside one of clean images")
+    source = f"{folder}, by set, folder and file name"
+    return tuple(
+        image_pairs.from_files(noisy, clean, spec, f"{source} ({spec})")
+        for spec, (noisy, clean) in sides.items()
+    )
+
+
+def _clean_of(folder: Path) -> Path | None:
+    """The folder of clean images in that of a prepared set; None if there is none."""
+    return next((folder / name for name in CLEAN if (folder / name).is_dir()), None)
+
+
 def _monte_carlo(samples: int) -> Recipe:
     return Recipe(
         f"monte_carlo:{samples}",
@@ -297,6 +380,36 @@ RECIPES: dict[str, Recipe] = {
             "DIR/*_real.png and *_mean.png",
             (Form("", 15, frozenset({(512, 512)})),),
             _matched("cc", "_real", "_mean", "Real_ccnoise_denoised_part", "*"),
+        ),
+        _camera("highiso", "crops of photographs at high ISO, clean ones means of many"),
+        _camera("iphone", "photographs of an iPhone"),
+        _camera("huawei", "photographs of a Huawei smartphone"),
+        Recipe(
+            "sidd_plus",
+            "pairs of blocks, the validation data of NTIRE 2020 (SIDD+, sRGB)",
+            "https://bit.ly/siddplus_data (linked in arXiv 2005.04117)",
+            "DIR/noisy/*.png and DIR/gt/*.png, the same names in both",
+            (Form("", None),),
+            _either("sidd_plus", "noisy", "gt"),
+        ),
+        Recipe(
+            "nam",
+            "pairs of crops from photographs of three cameras (Nam et al. 2016), cut in several "
+            "ways; `cc` is one",
+            "http://snam.ml/research/ccnoise",
+            "DIR/lq/*.png and DIR/hq/*.png, the same names in both",
+            (Form("", None),),
+            _either("nam", "lq", "hq"),
+        ),
+        *(_microscope(shots) for shots in (1, 2, 4, 8, 16)),
+        Recipe(
+            "idf",
+            "prepared noisy versions of clean sets, whatever types and levels are there",
+            "https://github.com/dongjinkim9/IDF (its script makes them)",
+            "DIR/SET/TYPE_LEVEL/*.png, such as DIR/kodak24/gaussian_25, and DIR/SET/clean/*.png "
+            "(or gt), the same names in both",
+            (Form("", None),),
+            _prepared,
         ),
         _monte_carlo(64),
         _monte_carlo(128),

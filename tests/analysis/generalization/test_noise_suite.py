@@ -36,7 +36,7 @@ def test_paper_is_another_name_of_masked():
     assert noise_suite.load("paper").name == "masked"
 
 
-TRAINED = {"clipdenoising": ("gaussian:15",)}
+TRAINED = {"clipdenoising": ("gaussian:15",), "idf": ("gaussian:15",)}
 """By suite, the noise that its networks are trained on, where the protocol says so."""
 
 

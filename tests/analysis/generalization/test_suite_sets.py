@@ -148,7 +148,7 @@ def test_the_list_of_suites(folder, in_process):
     assert "cbsd68 (not here), mcmaster (not here), kodak24 (here), urban100 (not here)" in out
     assert 'seed_policy = "legacy_per_image", clip_noisy = ["poisson"]' in out
     code, out, _ = in_process(
-        generalization_command.main, "--suite", "list", "--testset", "cbsd68=somewhere"
+        generalization_command.main, "--suite", "list", "--testset", "cbsd68=elsewhere"
     )
     assert "cbsd68 (here), mcmaster (not here)" in out
     listed = {about["suite"]: about for about in analysis.generalization.suites()}
@@ -164,3 +164,24 @@ def test_no_folder_of_downloads_is_needed(monkeypatch, tmp_path):
     assert located.there == ("kodak24=x",) and len(located.messages) == 3
     with pytest.raises(BadInput, match="none of its test sets is here"):
         suite_sets.locate(suite, [])
+
+
+def test_prepared_folders_run_whatever_levels_are_there(folder, capsys):
+    for seed, of in enumerate(("kodak24", "cbsd68")):
+        images(folder / "prepared" / of / "clean", ["a", "b", "c"], seed)
+        images(folder / "prepared" / of / "gaussian_15", ["a", "b", "c"], seed + 5)
+    images(folder / "prepared" / "cbsd68" / "speckle_0.04", ["a", "b", "c"], 9)
+    path = started("plain.pth", "--suite", "idf", "--testset", "idf=prepared", *QUIET)
+    manifest = read_manifest(path)
+    assert manifest["testsets_missing"][:2] == ["sidd_validation", "sidd_plus"]
+    assert list(manifest["recorded"]) == ["idf_gaussian:15", "idf_speckle:0.04"]
+    table = read_tables(path, ["testsets"])["testsets"].query("metric == 'psnr'")
+    rows = set(zip(table.testset, table.noise, table.photographs, strict=True))
+    assert rows == {
+        ("kodak24", "idf_gaussian:15", 3),
+        ("cbsd68", "idf_gaussian:15", 3),
+        ("cbsd68", "idf_speckle:0.04", 3),
+    }
+    said = capsys.readouterr()
+    assert "test set nam is not here" in said.err
+    assert "cbsd68 idf_gaussian:15" in said.out

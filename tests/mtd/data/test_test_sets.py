@@ -52,6 +52,13 @@ def test_counts_and_sizes_that_are_published():
         "sidd_validation": [(1280, [(256, 256)])],
         "polyu": [(100, [(512, 512)])],
         "cc": [(15, [(512, 512)])],
+        "highiso": [(None, [])],
+        "iphone": [(None, [])],
+        "huawei": [(None, [])],
+        "sidd_plus": [(None, [])],
+        "nam": [(None, [])],
+        **{f"fmdd:{n}": [(48, [(512, 512)])] for n in (1, 2, 4, 8, 16)},
+        "idf": [(None, [])],
         "monte_carlo:64": [(None, [])],
         "monte_carlo:128": [(None, [])],
     }
@@ -221,3 +228,64 @@ def test_help_does_not_need_torch(tmp_path):
     for module in ("mtd.testsets", "mtd.render"):
         done = fresh("-m", module, "--help", cwd=tmp_path)
         assert done.returncode == 0 and "examples:" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "name, noisy, clean",
+    [
+        ("highiso", "noisy", "clean"),
+        ("iphone", "noisy", "clean"),
+        ("huawei", "noisy", "clean"),
+        ("sidd_plus", "noisy", "gt"),
+        ("nam", "lq", "hq"),
+    ],
+)
+def test_pairs_in_two_folders(tmp_path, name, noisy, clean):
+    pairs(tmp_path, f"{noisy}/*.png", f"{clean}/*.png", ["a", "b"], 16)
+    found = test_sets.open(name, tmp_path)
+    assert isinstance(found, Paired) and found.recorded.spec == name
+    assert [photo.name for photo in found.photographs] == ["a.png", "b.png"]
+    first = data_crops.Crop("a.png", 0, 0, found.photographs[0].load())
+    assert (first.pixels.max(), found.recorded.cut(first).min()) == (0, 100)
+    (tmp_path / noisy / "b.png").unlink()
+    with pytest.raises(BadInput, match=f"{name}: .*; expected DIR/{noisy}"):
+        test_sets.open(name, tmp_path)
+
+
+def test_camera_sets_in_one_folder(tmp_path):
+    pairs(tmp_path, "*_real.png", "*_mean.png", ["a", "b"], 16)
+    found = test_sets.open("huawei", tmp_path)
+    assert isinstance(found, Paired) and len(found.photographs) == 2
+
+
+@pytest.mark.parametrize("shots, below", [(1, "raw"), (16, "avg16")])
+def test_micrographs_are_gray_at_each_level(tmp_path, monkeypatch, shots, below):
+    fewer(monkeypatch, f"fmdd:{shots}", 2)
+    pairs(tmp_path / "test_mix", f"{below}/*.png", "gt/*.png", ["a", "b"], 512)
+    for place in (tmp_path, tmp_path / "test_mix"):
+        found = test_sets.open(f"fmdd:{shots}", place)
+        assert isinstance(found, Paired)
+        assert (found.recorded.name, found.recorded.level) == ("fmdd", shots)
+        pixels = found.photographs[1].load()
+        assert (pixels == pixels[..., :1]).all()
+
+
+def test_prepared_folders_whatever_levels_are_there(tmp_path, capsys):
+    for i, of in enumerate(("kodak24", "urban100")):
+        pairs(tmp_path / of, "gaussian_15/*.png", "clean/*.png", ["a", "b"][: 2 - i], 16)
+        pairs(tmp_path / of, "salt_pepper_0.02/*.png", "clean/*.png", ["a", "b"][: 2 - i], 16)
+    pairs(tmp_path / "kodak24", "poisson_2.5/*.png", "clean/*.png", ["a", "b"], 16)
+    found = test_sets.open("idf", tmp_path)
+    assert isinstance(found, tuple)
+    names = {one.recorded.spec: [p.name for p in one.photographs] for one in found}
+    both = ["kodak24/a", "kodak24/b", "urban100/a"]
+    assert names == {
+        "idf_gaussian:15": both,
+        "idf_poisson:2.5": both[:2],
+        "idf_salt_pepper:0.02": both,
+    }
+    one = test_sets.open("idf", tmp_path / "urban100")
+    assert isinstance(one, tuple) and len(one) == 2
+    testsets.report(testsets.holds("idf", str(tmp_path), None))
+    with pytest.raises(BadInput, match="no folder named TYPE_LEVEL"):
+        test_sets.open("idf", tmp_path / "kodak24" / "clean")
