@@ -183,7 +183,7 @@ ANALYSIS = Analysis(
     table_names=(
         *("results", "generalization", "noises", "tests", "references", "strips"),
         *("generalization_by_training", "noises_by_training", "references_by_training"),
-        *("testsets", "estimated_levels"),
+        *("testsets", "estimated_levels", "metrics"),
     ),
     keys={
         "results": ("model", "noise", "image", "top", "left", "sha256", "metric"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -15,6 +16,8 @@ from mtd.utils.errors import BadInput, nearest
 from mtd.utils.messages import plural, waiting
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mtd.utils.distributed import Ranks
 
 Manifest = Mapping[str, Any]
@@ -173,6 +176,23 @@ def entries(chosen: Chosen, sizes: Sequence[tuple[int, int]], border: int) -> di
     not_run = {name: reason for name, reason in not_run.items() if reason}
     about = {metric.name: metric.entry for metric in chosen.further}
     return ({"metrics": about} if about else {}) | ({"not_run": not_run} if not_run else {})
+
+
+def table(further: Sequence[Metric]) -> dict[str, pd.DataFrame]:
+    """`metrics.csv`, a row for each metric beside the usual ones; none without any.
+
+    Args:
+        further: those of the run.
+    """
+    import pandas as pd
+
+    if not further:
+        return {}
+    rows = [{"metric": metric.name, **metric.entry} for metric in further]
+    frame = pd.DataFrame(rows)
+    if "settings" in frame:
+        frame["settings"] = [json.dumps(row.get("settings", {})) for row in rows]
+    return {"metrics.csv": frame}
 
 
 def too_small(sizes: Sequence[tuple[int, int]], side: int) -> str:

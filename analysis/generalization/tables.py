@@ -17,6 +17,7 @@ from analysis.generalization import (
     beyond,
     comparison_strips,
     estimated_levels,
+    metrics,
     pairwise_tests,
     references,
     scoring,
@@ -133,6 +134,7 @@ def tables(results: pd.DataFrame, job: AnalysisJob) -> dict[str, Any]:
     strips = comparison_strips.table(chosen, pictures, job.batches, results, observer.window)
     return {
         **{f"{name}.csv": made for name, made in of_scores(results, inputs.trained).items()},
+        **metrics.table(inputs.chosen.further),
         **estimated_levels.tables(inputs, job.batches),
         "strips.csv": strips,
         PICTURES: comparison_strips.to_bytes(pictures),

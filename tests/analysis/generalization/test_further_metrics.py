@@ -88,6 +88,11 @@ def test_the_manifest_records_version_settings_and_direction(run):
     entry = manifest["metrics"]["pyiqa:mae"]
     assert entry["version"] == fake_pyiqa.VERSION and entry["higher_is_better"] is False
     assert entry["settings"] == {"type": "MAE", "power": 1} and entry["full_reference"] is True
+    table = read_tables(run, ["metrics"])["metrics"].set_index("metric")
+    assert not table.higher_is_better["pyiqa:mae"] and table.full_reference["pyiqa:mae"]
+    assert not table.full_reference["pyiqa:brightness"]
+    assert json.loads(table.settings["pyiqa:mae"]) == entry["settings"]
+    assert table.weights["pyiqa:mae"] == entry["weights"]
     assert manifest["not_run"] == {
         "lpips": "not run: left out (--no-lpips)",
         "pyiqa:heavy": f"not run: weights missing ({fake_pyiqa.ADDRESS})",
