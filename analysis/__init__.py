@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from analysis import (
         attribution,
         brightness,
+        card,
         causal,
         cka,
         compare,
+        compare_cards,
         curves,
         degradation,
         distributions,
@@ -52,10 +54,12 @@ __all__ = [
     "analyses",
     "attribution",
     "brightness",
+    "card",
     "causal",
     "check_parameters",
     "cka",
     "compare",
+    "compare_cards",
     "curves",
     "degradation",
     "distributions",
@@ -71,7 +75,7 @@ __all__ = [
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
-        **{name: f"analysis.{name}" for name in BUILT_IN},
+        **{name: f"analysis.{name}" for name in (*BUILT_IN, "card", "compare_cards")},
         "Activations": "analysis.engine.hooks",
         "Analysis": "analysis.commands.analysis",
         "Observer": "analysis.engine.observer",

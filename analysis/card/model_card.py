@@ -123,8 +123,12 @@ def about_results(measured: Measured) -> list[str]:
     """The sentences of the benchmark that are about this model, and its gap; what was not run is
     among what is missing."""
     elsewhere = {f"{line}." for line in metrics.lines(measured.manifest)}
-    own = reading.sentences(measured.frames, measured.manifest)
-    return [*gaps(measured), *(text for text in own if text not in elsewhere)]
+    texts = []
+    for text in reading.sentences(measured.frames, measured.manifest):
+        texts += [] if text in elsewhere else [text]
+        if text.startswith(summary.drop_label(measured.metrics[0])):
+            texts += gaps(measured)
+    return texts
 
 
 def gaps(measured: Measured) -> list[str]:

@@ -106,7 +106,9 @@ def read_all(places: Sequence[str | Path]) -> list[Card]:
         for card in cards
     ]
     if len(cards) < 2:
-        raise BadInput(f"{len(cards)} card in all; expected two or more")
+        raise BadInput(
+            f"{paths[0].parent}: one card; give two or more, or a folder that holds them"
+        )
     return named
 
 

@@ -14,7 +14,7 @@ from analysis.generalization.command import ANALYSIS
 from mtd.data import image_io
 from mtd.data.image_io import ImageFile
 
-PHOTOGRAPHS = 12
+PHOTOGRAPHS = 10
 
 
 def small_run(pair: Path, *models: str, photographs: int = PHOTOGRAPHS) -> Path:
@@ -29,7 +29,15 @@ def small_run(pair: Path, *models: str, photographs: int = PHOTOGRAPHS) -> Path:
     noises = ("gaussian:15", "gaussian:40", "poisson:3")
     given = [x for noise in noises for x in ("--noise", noise)]
     files = [str(pair / model) if "=" not in model else model for model in models]
-    given += ["--images", str(folder), "--no-lpips", "--quiet", "--output-dir", str(out)]
+    given += [
+        "--images",
+        str(folder),
+        "--no-lpips",
+        "--no-references",
+        "--quiet",
+        "--output-dir",
+        str(out),
+    ]
     return run_arguments(ANALYSIS, [*files, *given], "python -m analysis.generalization …")
 
 

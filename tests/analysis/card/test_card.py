@@ -19,8 +19,6 @@ from scipy.stats import t
 
 from analysis.card import command, schema
 from analysis.card.command import make
-from analysis.commands.command import run_arguments
-from analysis.generalization.command import ANALYSIS
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.utils.errors import BadInput
@@ -40,7 +38,7 @@ FILES += ["card.json", "images.jsonl", "result.json"]
 
 @pytest.fixture(scope="module")
 def run(tiny_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two models, 12 photographs."""
+    """Two models, ten photographs."""
     place = shutil.copytree(tiny_pair, tmp_path_factory.mktemp("cards") / "pair")
     with pytest.MonkeyPatch.context() as patch:
         leave_unrendered(patch)
@@ -162,7 +160,7 @@ def test_the_model_card(card: Path) -> None:
     assert yaml.safe_load(front)["pipeline_tag"] == "image-to-image"
     assert "**Trained on:** `gaussian:15`, as its checkpoint says." in body
     assert "LPIPS: not run: left out (--no-lpips)." in body
-    assert "too few images" not in body  # 12 photographs
+    assert "too few images" not in body  # of which there are ten
     found = scores(card)
     rows = {"in_distribution": "in distribution", "ood_drop": "gap between in and out"}
     for name, row in rows.items():
@@ -197,7 +195,7 @@ def test_evaluation_results_of_the_hub(run, tmp_path) -> None:
     value = scores(card)["ssim/worst"]["score_details"]["score"]
     assert by_task["ssim_worst"]["value"] == value
     assert by_task["ssim_worst"]["source"]["url"] == "https://example.org/x"
-    assert "95% interval over 12 photographs" in by_task["ssim_worst"]["notes"]
+    assert "95% interval over 10 photographs" in by_task["ssim_worst"]["notes"]
     assert record(card)["model_info"]["id"] == "me/plain"
     assert record(card)["source_metadata"]["source_organization_name"] == "We"
 
@@ -296,6 +294,7 @@ def test_a_card_is_replaced_and_nothing_else_is(run, card, tmp_path, monkeypatch
         (["nowhere"], "no such folder"),
         (["empty"], "holds no run; expected one of analysis.generalization"),
         (["cka"], "a run of cka"),
+        (["noisy"], "a run of noisy_pictures"),
         (["unfinished"], "not finished"),
         (["run", "--model", "plian"], "did you mean plain?"),
         (["run", "--model-id", "me/x"], "give --model NAME"),
@@ -306,7 +305,9 @@ def test_what_cannot_be_used_is_one_line(run, tmp_path, monkeypatch, in_process,
     monkeypatch.chdir(tmp_path)
     Path("empty").mkdir()
     Path("run").symlink_to(run)
-    shutil.copytree(EXAMPLE / "cka", "cka")
+    for name, analysis in (("cka", "cka"), ("noisy", "noisy_pictures")):
+        Path(name).mkdir()
+        Path(name, "manifest.json").write_text(json.dumps({"analysis": analysis}))
     shutil.copytree(run, "unfinished")
     log = json.loads((run / "run.json").read_text())
     log["runs"][0]["finished"] = None
@@ -324,11 +325,3 @@ def test_relationships_are_those_of_the_schema() -> None:
     whole = json.loads(schema.SCHEMA.read_text())
     known = whole["properties"]["source_metadata"]["properties"]["evaluator_relationship"]["enum"]
     assert tuple(known) == command.RELATIONSHIPS
-
-
-def test_a_run_of_noisy_pictures_has_no_card(pair, tmp_path) -> None:
-    small_run(pair, "plain.pth", photographs=3)
-    given = [str(pair / "plain.pth"), "--noisy", str(pair / "photos3"), "--quiet"]
-    run = run_arguments(ANALYSIS, [*given, "--output-dir", str(tmp_path / "run")], "")
-    with pytest.raises(BadInput, match="a run of noisy_pictures"):
-        make(run, tmp_path / "card")

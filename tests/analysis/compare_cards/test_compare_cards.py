@@ -55,7 +55,7 @@ FOREIGN = {
 
 @pytest.fixture(scope="module")
 def cards(tiny_pair: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two cards of one run on 12 photographs, the run beside them; nothing in it is changed."""
+    """Two cards of one run on ten photographs, the run beside them; nothing in it is changed."""
     place = shutil.copytree(tiny_pair, tmp_path_factory.mktemp("cards") / "pair")
     with pytest.MonkeyPatch.context() as patch:
         leave_unrendered(patch)
@@ -175,7 +175,7 @@ def test_what_was_changed_is_refused(cards, tmp_path) -> None:
         (["empty", "cards"], "no result.json in it"),
         (["broken", "cards"], "no record that can be read"),
         (["invalid", "cards"], "not valid by Every Eval Ever 0.3.0: the record"),
-        (["cards/plain"], "1 card in all; expected two or more"),
+        (["cards/plain"], "one card; give two or more"),
         (["cards", "cards/plain"], "given twice"),
     ],
 )
