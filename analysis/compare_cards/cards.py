@@ -106,9 +106,7 @@ def read_all(places: Sequence[str | Path]) -> list[Card]:
         for card in cards
     ]
     if len(cards) < 2:
-        raise BadInput(
-            f"{paths[0].parent}: one card; give two or more, or a folder that holds them"
-        )
+        raise BadInput(f"{paths[0].parent}: one card; give two or more, or a folder of several")
     return named
 
 
