@@ -45,6 +45,7 @@ class Denoiser(nn.Module):
         part, parts: index and number of the channels that a grayscale network is called for.
         takes_sigma: whether it is noise-conditional: `restore` needs a noise level.
         takes_masks: whether `restore` takes attention masks, an input mask, and a stream for both.
+        draws: whether `restore` takes a stream of random numbers in training, without masks.
         block_names: how its repeated blocks are named; None for a network without any.
         range_unknown: whether the value range does not follow from the weights, nor is the same in
             all published files, so that it has to be given.
@@ -58,6 +59,7 @@ class Denoiser(nn.Module):
     config: Config
     takes_sigma: bool = False
     takes_masks: bool = False
+    draws: bool = False
     block_names: BlockNames | None = None
     range_unknown: bool = False
     range_in_weights: bool = False

@@ -19,7 +19,10 @@ from mtd.utils.errors import BadInput, nearest
 
 GROUP = "mtd.models"
 
-BUILT_IN = ("swinir", "ffdnet", "dncnn", "ridnet", "rnan", "restormer")
+BUILT_IN = (
+    *("swinir", "ffdnet", "dncnn", "ridnet", "rnan", "restormer"),
+    *("bf_dncnn", "bf_recurrent_cnn", "bf_unet", "bf_densenet", "idf"),
+)
 """Modules of `mtd.networks`, in the order in which detection tries them."""
 
 

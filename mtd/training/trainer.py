@@ -263,7 +263,8 @@ class Trainer:
         if not self.network.takes_masks:
             conditional = self.network.takes_sigma
             sigma = noisy.new_full((batch,), self.level) if conditional else None
-            output = self.forward(noisy, sigma=sigma)
+            drawn = {"stream": stream} if self.network.draws else {}
+            output = self.forward(noisy, sigma=sigma, **drawn)
             return output
         mask = None
         if policy.masks_input:
@@ -369,11 +370,12 @@ class Trainer:
         training_state.save(self.folder, state)
 
     def _draws(self) -> bool:
-        """Whether the network is trained with masks, stochastic depth or dropout."""
+        """Whether the network is trained with masks or other random numbers of its own."""
         mask, network = self.recipe.mask, self.recipe.network
         parts = (getattr(network, name, 0) for name in ("drop_path", "output_dropout"))
         masked = mask.masks_input or mask.attention_percent
-        return self.network.takes_masks and bool(masked or any(parts))
+        drawn = self.network.takes_masks and bool(masked or any(parts))
+        return drawn or self.network.draws
 
     def resume(self) -> str:
         """Restore the last saved state; returns a message about a damaged one, or nothing.

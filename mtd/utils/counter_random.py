@@ -22,6 +22,7 @@ Version 1 were the numbers of `torch.Generator`, which differ from device to dev
 """
 
 INPUT_RATIO, INPUT_MASK, ATTENTION_MASK, STOCHASTIC_DEPTH, CHANNEL_DROPOUT = range(5)
+STAGES, MIXING = range(5, 7)
 """The purposes of random numbers."""
 
 BITS = 24

@@ -10,9 +10,14 @@ from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
 from mtd.networks import registry
 from mtd.networks.base import Denoiser
+from mtd.networks.bf_densenet import BFDenseNetConfig
+from mtd.networks.bf_dncnn import BFDnCNNConfig
+from mtd.networks.bf_recurrent_cnn import BFRecurrentCNNConfig
+from mtd.networks.bf_unet import BFUNetConfig
 from mtd.networks.config import Config
 from mtd.networks.dncnn import DnCNNConfig
 from mtd.networks.ffdnet import FFDNetConfig
+from mtd.networks.idf import IDFConfig
 from mtd.networks.restormer import RestormerConfig
 from mtd.networks.ridnet import RIDNetConfig
 from mtd.networks.rnan import RNANConfig
@@ -28,6 +33,11 @@ TINY: dict[str, Config] = {
     "Restormer": RestormerConfig(
         dim=4, num_blocks=(1, 2, 1, 1), refinement_blocks=1, heads=(1, 2, 2, 4), ffn_factor=1.5
     ),
+    "BFDnCNN": BFDnCNNConfig(in_chans=3, features=6, depth=4),
+    "BFRecurrentCNN": BFRecurrentCNNConfig(in_chans=3, features=6, hidden=1),
+    "BFUNet": BFUNetConfig(in_chans=3, features=4),
+    "BFDenseNet": BFDenseNetConfig(in_chans=3, features=6, hidden=2, stages=2),
+    "IDF": IDFConfig(features=6),
 }
 
 NEEDED = {"FFDNet": {"sigma": 25.0}, "RNAN": {"value_range": 1.0}}

@@ -91,7 +91,7 @@ def test_running_averages_start_anew_and_other_buffers_stay(network):
             assert torch.equal(value, expected), name
         elif name in state:
             assert torch.equal(value, before[name]), name
-    assert bool(running) == (type(network).__name__ in ("DnCNN", "RIDNet"))
+    assert bool(running) == (type(network).__name__ in ("DnCNN", "RIDNet", "BFDnCNN"))
 
 
 def test_the_seed_decides_and_other_random_numbers_are_left_alone(network):

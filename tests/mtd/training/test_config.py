@@ -21,7 +21,8 @@ def test_bundled_recipes_are_valid_and_their_baseline_has_no_mask(path):
     assert plain.network == masked.network
 
 
-PEERS = ("dncnn", "ridnet", "rnan", "restormer", "swinir", "dropout", "ffdnet")
+PEERS = ("dncnn", "ridnet", "rnan", "restormer", "swinir", "dropout", "ffdnet", "idf")
+PEERS += ("bf_dncnn", "bf_recurrent_cnn", "bf_unet", "bf_densenet")
 
 
 @pytest.mark.parametrize("name", ["paper", *PEERS])
@@ -39,7 +40,7 @@ def test_paper_recipe_is_the_papers(name):
     [
         *(("dncnn", 559_363), ("ridnet", 1_499_515), ("rnan", 8_959_555)),
         *(("restormer", 26_111_668), ("swinir", 11_504_163), ("dropout", 824_118)),
-        ("ffdnet", 852_108),
+        *(("ffdnet", 852_108), ("idf", 49_021)),
     ],
 )
 def test_peers_are_the_published_networks(name, weights):

@@ -38,6 +38,11 @@ TINY_PEERS = {
     "swinir": ["network.embed_dim=8", "network.depths=[2]", "network.num_heads=[2]"],
     "dropout": ["network.embed_dim=8", "network.depths=[2]", "network.num_heads=[2]"],
     "ffdnet": ["network.features=4", "network.depth=3"],
+    "bf_dncnn": ["network.features=4", "network.depth=3"],
+    "bf_recurrent_cnn": ["network.features=4", "network.hidden=1"],
+    "bf_unet": ["network.features=4"],
+    "bf_densenet": ["network.features=4", "network.hidden=1"],
+    "idf": ["network.features=4", "network.iterations=3"],
 }
 
 
