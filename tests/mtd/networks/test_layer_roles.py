@@ -262,6 +262,9 @@ def test_what_an_architecture_says_is_what_running_it_gives(name):
     network = tiny(name)
     declared, measured = network.layer_roles(), determine(network)
     assert declared.predicts == measured.predicts
+    if name == "IDF":  # its layers give filters, which are no part of the output
+        assert not declared.outputs and network.last_convolution() == "block.kernel_predictor"
+        return
     assert declared.image_layer in measured.outputs
     inside = tuple(f"{path}." for path in declared.outputs)
     recorded = set(network.main_layers())
