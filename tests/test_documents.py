@@ -12,6 +12,7 @@ DOCUMENTS = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "analysis/README.md"),
     "docs/metrics.md",
     "docs/why-it-fails.md",
+    "docs/foreign-files.md",
     "docs/zoo.md",
 )
 

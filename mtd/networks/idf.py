@@ -196,7 +196,8 @@ class ResidualAttention(nn.Module):
     def forward(self, x: Tensor, residual: Tensor) -> Tensor:
         """(B, features, H, W) to the same shape, for a residual (B, channels, H, W)."""
         over = (2, 3)
-        statistics = [residual.mean(over, keepdim=True), residual.std(over, keepdim=True)]
+        variance = residual.var(over, keepdim=True)
+        statistics = [residual.mean(over, keepdim=True), root(variance)]
         factors: Tensor = self.attention(unit_power(self.conv(torch.cat(statistics, 1))))
         return x * factors
 
@@ -204,8 +205,17 @@ class ResidualAttention(nn.Module):
 def unit_power(x: Tensor) -> Tensor:
     """x / (root of the mean square of each image + ε), (B, C, H, W) to the same shape."""
     values = x.to(torch.promote_types(x.dtype, torch.float32))
-    power = values.square().mean((1, 2, 3), keepdim=True).sqrt()
+    power = root(values.square().mean((1, 2, 3), keepdim=True))
     return x / (power + EPSILON).to(x)
+
+
+def root(x: Tensor) -> Tensor:
+    """The square root of numbers from 0 on, with the derivative 0 at 0.
+
+    What is divided by root + ε here is 0 there too, so that the quotient's derivative is exact.
+    """
+    positive = x > 0
+    return torch.where(positive, torch.where(positive, x, 1).sqrt(), 0)
 
 
 def color_correlation(patches: Tensor) -> Tensor:
@@ -222,7 +232,7 @@ def color_correlation(patches: Tensor) -> Tensor:
     """
     values = patches.to(torch.promote_types(patches.dtype, torch.float32))
     centered = values - values.mean(1, keepdim=True)
-    scaled = centered / (values.std(1, keepdim=True) + EPSILON)
+    scaled = centered / (root(values.var(1, keepdim=True)) + EPSILON)
     middle = scaled[:, :, patches.shape[2] // 2, None]
     return (scaled * middle).sum(1).to(patches)
 

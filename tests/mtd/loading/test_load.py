@@ -297,11 +297,12 @@ def test_an_unknown_file_says_what_it_holds_and_what_is_near(tmp_path):
     path = tmp_path / "a.pth"
     weights = {f"stem.{i}.weight": torch.zeros(2, 2) for i in range(6)}
     torch.save({"state_dict": weights}, path)
+    names = ", ".join(registry.architectures())
     assert refused(path) == (
         f"{path}: no network known here: 6 tensors under 'state_dict', stem.0.weight, "
-        "stem.1.weight, stem.2.weight, stem.3.weight, …; none of SwinIR, FFDNet, DnCNN, RIDNet, "
-        "RNAN, Restormer is near; with a class of your own: --model package.module:factory, "
-        "and, in analyses, --checkpoint FILE instead of FILE"
+        f"stem.1.weight, stem.2.weight, stem.3.weight, …; none of {names} is near; with a class of "
+        "your own: --model package.module:factory, and, in analyses, --checkpoint FILE instead of "
+        "FILE"
     )
     weights = {k: v for k, v in tiny("Restormer").state_dict().items() if "patch_embed" not in k}
     torch.save(weights, path)

@@ -96,6 +96,10 @@ def test_the_gradient_is_that_of_the_output():
     network, _ = made(IDFConfig(features=3, iterations=2))
     x = X[:1, :, :4, :4].clone().requires_grad_()
     assert torch.autograd.gradcheck(network, x, atol=1e-6)
+    for image in (torch.zeros_like(x), torch.full_like(x, 0.5)):  # without any deviation
+        image.requires_grad_()
+        network(image).sum().backward()
+        assert image.grad.isfinite().all()
 
 
 class Settings:
