@@ -18,8 +18,11 @@ from mtd.data import test_sets as recipes
 from mtd.loading import checkpoint_file, hub, zoo
 from mtd.loading.classical import stem
 from mtd.loading.model_names import named_files
+from mtd.masking import MaskPolicy
 from mtd.metrics import lpips
+from mtd.networks import registry, spandrel_adapter
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
+from mtd.networks.swinir import SwinIR
 from mtd.noise.training_noise import TrainingNoise
 from mtd.utils.errors import BadInput
 from tests.helpers.file_server import FileServer, serving
@@ -86,6 +89,14 @@ def test_every_entry_says_what_is_needed():
     assert {*wanted, "swinir/color_dn_15", "bias_free/dncnn_0-55", "lpips/alexnet"} <= set(found)
 
 
+def test_architectures_are_those_that_files_are_recognized_as():
+    known = {*registry.architectures(), *spandrel_adapter.names()}
+    own = {one.factory: one.architecture for one in zoo.entries().values() if one.factory}
+    assert own == {"mtd.networks.noise2noise:UNet": "UNet"}
+    for name, one in zoo.entries().items():
+        assert one.factory or name in zoo.BACKBONES or one.architecture in known, name
+
+
 def test_addresses_are_of_a_release_or_a_commit():
     release = r"/releases/download/v\d"
     commit = r"/[0-9a-f]{40}/|/raw/[0-9a-f]{7}/"
@@ -147,6 +158,17 @@ def test_a_file_of_that_path_wins(server, tmp_path, monkeypatch):
     with pytest.raises(BadInput, match="expected a checkpoint ending in"):
         mtd.load("toy/dncnn")
     assert not server.requests and stem("toy/dncnn") == "dncnn"
+
+
+def test_masks_that_the_file_does_not_tell(mtd_home, monkeypatch):
+    name = "masked_training/input_mask_80_90"
+    one = replace(zoo.entries()[name], git="")
+    monkeypatch.setattr(zoo, "entries", lambda: {name: one})
+    one.place.parent.mkdir(parents=True)
+    torch.save(SwinIR().state_dict(), one.place)
+    network = mtd.load(name)
+    assert network.inference.policy == MaskPolicy((80, 90), attention_percent=75)
+    assert network.source["policy_source"] == f"the zoo, {name}"
 
 
 def test_another_architecture_than_published_is_refused(server):
