@@ -106,7 +106,7 @@ def is_whole(to_reference: Tensor, inputs: Tensor) -> bool:
     output.
 
     Args:
-        to_reference: (B, 3, H, W), output of the patched run minus that of run A.
+        to_reference: (B, C, H, W), output of the patched run minus that of run A.
         inputs: noisy images of run B minus those of run A.
     """
     size = float(inputs.abs().max())

@@ -238,7 +238,7 @@ def compare(
     other; the command `python -m analysis.cka` calls the same code.
 
     Args:
-        models: a mapping from names, a sequence, or one of: an `nn.Module` from (B, 3, H, W) in
+        models: a mapping from names, a sequence, or one of: an `nn.Module` from (B, C, H, W) in
             [0, 1] to the same shape; the path of a checkpoint; a bundled name. A list, or a pattern
             of paths, in a mapping is several trainings of one model.
         images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W), `uint8`

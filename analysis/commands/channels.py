@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 HINT = "--grayscale per-channel runs a grayscale network on each channel of color images"
 
+GRAYSCALE = "grayscale networks: all images are grayscale, of color photographs the luma"
+"""Of a run whose images have one channel."""
+
 
 def possible(
     noises: Sequence[Noise | Recorded], channels: int, optional: Collection[str] = ()

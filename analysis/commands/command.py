@@ -152,7 +152,7 @@ def run_in_memory(
 
     Args:
         analysis: its record.
-        models: a mapping from names, a sequence, or one of: `nn.Module` from (B, 3, H, W) in [0, 1]
+        models: a mapping from names, a sequence, or one of: `nn.Module` from (B, C, H, W) in [0, 1]
             to the same, path of a checkpoint, bundled name.
         images: a folder, files, arrays or tensors of clean photographs; None for the bundled ones.
         progress: show a progress bar.

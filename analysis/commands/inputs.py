@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from analysis.commands import trainings
-from analysis.commands.channels import channels_of, possible
+from analysis.commands.channels import GRAYSCALE, channels_of, possible
 from analysis.commands.model_names import names_of, twin_messages
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import verb
@@ -89,6 +89,7 @@ class RunInputs:
     def messages(self) -> list[str]:
         """Messages for stderr, before the pass starts."""
         found = [*twin_messages(self.models), *self.skipped]
+        found += [GRAYSCALE] if self.channels == 1 else []
         found += self.controls.messages if self.controls is not None else []
         if self.duplicates:
             what = "with the same pixels as another one"

@@ -330,7 +330,7 @@ def correlate(
     there are others.
 
     Args:
-        models: four or more: a mapping from names, or several, of `nn.Module` from (B, 3, H, W)
+        models: four or more: a mapping from names, or several, of `nn.Module` from (B, C, H, W)
             in [0, 1] to the same, paths of checkpoints, bundled names. Or run folders of
             `analysis.generalization` and of the analyses that indices are of, whose tables are
             read.

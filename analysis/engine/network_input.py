@@ -20,8 +20,8 @@ class NetworkInput:
     """What a network is given, and what it should return.
 
     Attributes:
-        noisy: (B, 3, H, W).
-        target: (B, 3, H, W), on the same device.
+        noisy: (B, C, H, W).
+        target: (B, C, H, W), on the same device.
         keys: of the attention masks, one for each image.
         mask: boolean (B, 1, H, W), see `mtd.inference.forward.forward`.
         level: (B,), for networks that are given the noise level.

@@ -51,7 +51,7 @@ class Batch:
 
     @property
     def clean(self) -> Tensor:
-        """(B, 3, H, W) in [0, 1]."""
+        """(B, C, H, W) in [0, 1]."""
         return data_crops.to_tensor([crop.pixels for crop in self.crops])
 
     @cached_property
@@ -72,8 +72,8 @@ class NoisyBatch:
     Attributes:
         batch: the clean crops.
         noise: the noise that was added to them.
-        noisy: (B, 3, H, W), the networks' input, on their device.
-        target: (B, 3, H, W), the ideal output, on the CPU: the clean crops, unless the noise
+        noisy: (B, C, H, W), the networks' input, on their device.
+        target: (B, C, H, W), the ideal output, on the CPU: the clean crops, unless the noise
             changes them too.
         level: (B,), what noise-conditional networks are told, see `mtd.noise.Noise.sigma_of`.
         model: name of the network that it goes through.

@@ -38,7 +38,7 @@ class RecordedRun:
     """One run as it was recorded.
 
     Attributes:
-        output: (B, 3, H, W), the denoised images, neither clamped nor rounded.
+        output: (B, C, H, W), the denoised images, neither clamped nor rounded.
         values: copies of the recorded values by spot, call by call.
         refused: spots whose value is no tensor, and its type.
         starts: when a module was first called, as a number in order of time.

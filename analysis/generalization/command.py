@@ -228,7 +228,7 @@ def benchmark(
 
     Args:
         models: a mapping from names, a sequence, or a single one of: an `nn.Module` from
-            (B, 3, H, W) in [0, 1] to the same, the path of a checkpoint, a bundled name.
+            (B, C, H, W) in [0, 1] to the same, the path of a checkpoint, a bundled name.
         images: clean images: a folder, files, arrays (H, W, 3) or tensors (3, H, W); by default the
             bundled photographs, or the test sets that are named.
         progress: show a progress bar.

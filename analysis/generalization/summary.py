@@ -231,10 +231,11 @@ def heading(results: pd.DataFrame, manifest: Manifest) -> str:
     suite = f"suite {named(manifest)}; " if manifest["suite"] else ""
     pixels = plural(manifest["border"], "pixel")
     border = f"{pixels} left out at every side, " if manifest["border"] else ""
+    channel = "grayscale" if manifest["channel"] == "gray" else manifest["channel"].upper()
     differs, missing = manifest.get("deviations"), manifest.get("testsets_missing")
     return (
         f"{suite}{measured(results, manifest)}\n"
-        f"protocol {manifest['protocol']}: {border}{manifest['channel'].upper()}, "
+        f"protocol {manifest['protocol']}: {border}{channel}, "
         f"{stored(manifest)}; "
         f"in distribution: {training_noises.in_words(manifest['in_distribution'])}"
         + (f"\ntest sets that are not here: {', '.join(missing)}" if missing else "")

@@ -177,7 +177,7 @@ def local_map(
     `python -m analysis.linear` calls the same code.
 
     Args:
-        models: a mapping from names, a sequence, or one of: an `nn.Module` from (B, 3, H, W) in
+        models: a mapping from names, a sequence, or one of: an `nn.Module` from (B, C, H, W) in
             [0, 1] to the same shape; the path of a checkpoint; a bundled name.
         images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W), `uint8`
             or real in [0, 1]; None for the bundled ones.

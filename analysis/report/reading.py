@@ -262,11 +262,12 @@ def inputs_of_sections(path: Path) -> pd.DataFrame:
             continue  # curves are read from logs
         images = about.get("images")
         side = about.get("crop")
+        size = f"{side} x {side}" if side else "whole images" if crops else "–"
         rows.append(
             {
                 "section": report_sections.headings()[name],
                 "crops": len(crops) or "–",
-                "size": f"{side} x {side}" if side else "whole images" if crops else "–",
+                "size": size + (", grayscale" if about.get("channels") == 1 else ""),
                 "crops at most": limits.get(name),
                 "images": len({crop["image"] for crop in crops}) or "–",
                 "from": images if isinstance(images, str) else ", ".join(images or ()) or "–",

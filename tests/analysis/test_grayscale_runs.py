@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
+from torch import nn
 
 import mtd
 from analysis.commands.command import run_arguments
@@ -20,6 +22,7 @@ from mtd.data.photographs import photographs
 from mtd.noise import parse
 from mtd.noise.base import pair_keyed
 from tests.analysis.commands.test_every_command import ANALYSES, arguments
+from tests.helpers.architectures import TINY, saved, tiny
 from tests.helpers.grayscale import gray_pair, save_gray, save_pairs
 
 
@@ -114,3 +117,36 @@ def test_gray_files_give_what_a_run_on_each_channel_gives(tmp_path, name, file, 
     assert len(a) and np.isfinite(a[column]).any()
     np.testing.assert_allclose(a[column], b[column], rtol=2e-4, atol=1e-6)
     assert "channels" not in json.loads((each / "manifest.json").read_text())
+
+
+def test_other_architectures_and_modules_of_ones_own(tmp_path, monkeypatch):
+    """Ours with one channel, one that spandrel knows, and a class of a user's, in one run."""
+    from spandrel.architectures.DRUNet import DRUNet
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    names = [name for name in TINY if name != "RIDNet"]  # whose means are of RGB
+    for seed, name in enumerate(names):
+        config = replace(TINY[name], in_chans=1)
+        if name == "RNAN":
+            config = replace(config, value_range=255.0)
+        saved(tiny(name, seed, config), tmp_path / f"{name}.pth")
+    torch.manual_seed(0)
+    torch.save(DRUNet(in_nc=2, out_nc=1, nc=[4, 4, 8, 8], nb=2).state_dict(), "DRUNet.pth")
+    (tmp_path / "graymod.py").write_text(
+        "from torch import nn\n\n\n"
+        "def small():\n"
+        "    return nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 1, 3, padding=1))\n"
+    )
+    given = [*(f"{name}.pth" for name in (*names, "DRUNet")), "--model", "graymod:small"]
+    own = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Conv2d(4, 1, 3, padding=1))
+    torch.save(own.state_dict(), "small.pth")
+    given += ["--checkpoint", "small.pth"]
+    given += ["--sigma", "oracle", "--noise", "gaussian:15", "--crop", "16", "--limit", "4"]
+    path = run("generalization", tmp_path / "scores", *given, "--no-lpips", "--no-references")
+    frame = pd.read_csv(path / "results.csv")
+    values = frame[frame.metric == "psnr"]
+    assert len(set(values.model)) == len(names) + 3 and np.isfinite(values.value).all()
+    assert set(frame.channel) == {"gray"}
+    other = run("sensitivity", tmp_path / "moved", *given)
+    assert set(pd.read_csv(other / "sensitivity.csv").model) == set(values.model) - {"noisy input"}

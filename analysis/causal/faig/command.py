@@ -153,7 +153,7 @@ def discriminative_filters(
 
     Args:
         models: two of one architecture, the baseline first: a mapping from names or a sequence, of
-            `nn.Module`s from (B, 3, H, W) in [0, 1] to the same shape, paths of checkpoints, or
+            `nn.Module`s from (B, C, H, W) in [0, 1] to the same shape, paths of checkpoints, or
             bundled names.
         images: clean photographs: a folder, files, arrays (H, W, 3) or tensors (3, H, W), `uint8`
             or real in [0, 1]; None for the bundled ones.
