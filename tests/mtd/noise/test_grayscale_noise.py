@@ -1,4 +1,4 @@
-"""Noise on grayscale images: its mean and variance are those of the formulas, its values its own."""
+"""Noise on grayscale images: its mean and variance are those of the formulas."""
 
 from __future__ import annotations
 
