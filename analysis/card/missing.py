@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 
-from analysis.card.measured import NO_SUITE, Measured
+from analysis.card.measured import Measured
 from analysis.card.scores import GAP, IN, OUT, scores
-from analysis.generalization import metrics, noise_suite
+from analysis.generalization import metrics
 from analysis.stats.jackknife import ENOUGH
 from analysis.text.markdown import code, codes, escaped
 from analysis.text.verdicts import too_few
-from mtd.utils.errors import BadInput
-from mtd.utils.messages import plural, verb
+from mtd.utils.messages import plural
 
 
 def sentences(measured: Measured) -> list[str]:
@@ -19,7 +18,6 @@ def sentences(measured: Measured) -> list[str]:
     return [
         *photographs(measured),
         *training(measured),
-        *test_sets(measured),
         *(f"{escaped(line)}." for line in metrics.lines(measured.manifest)),
         *infinite(measured),
         *deviations(measured),
@@ -53,22 +51,6 @@ def training(measured: Measured) -> list[str]:
     return [f"Among the noises there is {' and '.join(absent)}{gap}."]
 
 
-def test_sets(measured: Measured) -> list[str]:
-    """The test sets of the suite that the run does not have."""
-    if measured.suite() == NO_SUITE:
-        return []
-    try:
-        wanted = getattr(noise_suite.load(measured.suite()), "test_sets", ())
-    except BadInput:  # a file of its author, of which the name alone is known
-        return []
-    given = {str(text).partition("=")[0] for text in measured.manifest.get("testsets", ())}
-    absent = [name for name in wanted if name not in given]
-    if not absent:
-        return []
-    were = verb(len(absent), "was", "were")
-    return [f"Of the suite's test sets {codes(absent)} {were} not there."]
-
-
 def infinite(measured: Measured) -> list[str]:
     """Scores that are not finite, which records of Every Eval Ever cannot hold."""
     names = [score.identity for score in scores(measured) if not math.isfinite(score.value)]
@@ -76,7 +58,7 @@ def infinite(measured: Measured) -> list[str]:
 
 
 def deviations(measured: Measured) -> list[str]:
-    """How the run differs from its suite."""
+    """How the run differs from its suite: other crops, test sets that were not there."""
     found = [escaped(str(text)) for text in measured.manifest.get("deviations", ())]
     if not found:
         return []

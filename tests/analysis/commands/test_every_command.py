@@ -35,6 +35,8 @@ COMMANDS = (
     "analysis.curves",
     "analysis.report",
     "analysis.findings",
+    "analysis.card",
+    "analysis.compare_cards",
 )
 
 FEW = ("--crop", "16", "--limit", "6", "--quiet", "--noise", "gaussian:15")

@@ -18,6 +18,7 @@ from mtd.data.image_io import ImageFile
 from mtd.utils import output
 from tests.helpers.json_output import strict
 from tests.helpers.paths import ROOT
+from tests.helpers.processes import two_processes
 
 Call = Callable[..., tuple[int, str, str]]
 
@@ -73,6 +74,16 @@ def test_images_that_were_denoised_and_packed(in_process: Call, pair: Path) -> N
     found = strict(in_process(console.dispatch, *given, "--resume")[1])
     assert [image["skipped"] for image in found["results"]["images"]] == [True, False]
     assert found["files"] == [str(pair / "out" / "b.png")]
+
+
+def test_of_several_processes_the_first_one_prints(tmp_path: Path) -> None:
+    (tmp_path / "a.toml").write_text("base = 'small.toml'\n[grid]\n'run.seed' = [0, 1]")
+    given = ("-m", "mtd.train", "a.toml", "--data", "photos", "--list", "--json")
+    found = strict(two_processes(*given, cwd=tmp_path).stdout)
+    assert [cell["number"] for cell in found["results"]["cells"]] == [0, 1]
+    done = two_processes(*given, "--cell", "9", cwd=tmp_path)
+    found = strict(done.stdout)
+    assert done.returncode == 2 and "--cell 9" in found["error"] and found["error"] in done.stderr
 
 
 def test_curves_of_logs(in_process: Call, tmp_path: Path) -> None:
