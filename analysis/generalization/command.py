@@ -27,7 +27,9 @@ if TYPE_CHECKING:
 
 EXAMPLES = """\
   python -m analysis.generalization baseline.pth masked.pth
-  python -m analysis.generalization mine.pth theirs.pth --suite paper --testset kodak24=Kodak24
+  python -m analysis.generalization --suite list
+  python -m analysis.generalization mine.pth theirs.pth --suite masked --testset kodak24=Kodak24
+  python -m analysis.generalization mine.pth theirs.pth --suite clipdenoising
   python -m analysis.generalization mine.pth theirs.pth --images photos --noise gaussian:15 \\
       --noise poisson:2 --noise poisson:3.5 --protocol paper
   python -m analysis.generalization mine.pth --paired-images 'cc/*_real.png' 'cc/*_mean.png'
@@ -233,7 +235,7 @@ def benchmark(
             bundled photographs, or the test sets that are named.
         progress: show a progress bar.
         **settings: see `analysis.generalization.settings.GeneralizationSettings`, such as
-            `noises=["gaussian:15", "poisson:3.5"]`, `suite="paper"`,
+            `noises=["gaussian:15", "poisson:3.5"]`, `suite="masked"`,
             `paired_images=[("noisy", "clean")]`.
 
     Returns:
