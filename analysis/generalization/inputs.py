@@ -487,7 +487,6 @@ def manifest(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> dict[
     """What decides the results beside the settings that every analysis shares."""
     kinds = noise_labels.describe(inputs.all_noises)
     protocol = inputs.protocol
-    sizes = [(crop.pixels.shape[0], crop.pixels.shape[1]) for crop in inputs.all_crops]
     recorded = {
         noise.spec: noise.digest(inputs.crops)
         for noise in inputs.noises
@@ -514,7 +513,7 @@ def manifest(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> dict[
         "evaluation": protocol.entry(),
         "lpips": inputs.chosen.lpips,
         "lpips_requested": settings.lpips,
-        **metrics.entries(inputs.chosen, sizes, protocol.border),
+        **metrics.entries(inputs.chosen, metrics.sizes_of(inputs.all_crops), protocol.border),
         **references.entry(inputs.models, inputs.references),
         "tile": settings.tile,
         "memory": settings.memory,

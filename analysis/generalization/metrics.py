@@ -18,6 +18,7 @@ from mtd.utils.messages import plural, waiting
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mtd.data.crops import Crop
     from mtd.utils.distributed import Ranks
 
 Manifest = Mapping[str, Any]
@@ -168,14 +169,32 @@ def entries(chosen: Chosen, sizes: Sequence[tuple[int, int]], border: int) -> di
         "lpips": too_small(sizes, SMALLEST),
         **chosen.not_run,
     }
-    for metric in chosen.further:
+    return entries_of_further(chosen.further, not_run, sizes)
+
+
+def entries_of_further(
+    further: Sequence[Metric], not_run: Mapping[str, str], sizes: Sequence[tuple[int, int]]
+) -> dict[str, Any]:
+    """As `entries`, of further metrics alone.
+
+    Args:
+        further: those of the run.
+        not_run: why others are not in it; an empty reason does not count.
+        sizes: (height, width) of every crop.
+    """
+    reasons = {name: reason for name, reason in not_run.items() if reason}
+    for metric in further:
         why = {size: metric.refuses(*size) for size in dict.fromkeys(sizes)}
         if any(why.values()):
-            reasons = ", ".join(dict.fromkeys(filter(None, why.values())))
-            not_run[metric.name] = without(sum(bool(why[size]) for size in sizes), sizes, reasons)
-    not_run = {name: reason for name, reason in not_run.items() if reason}
-    about = {metric.name: metric.entry for metric in chosen.further}
-    return ({"metrics": about} if about else {}) | ({"not_run": not_run} if not_run else {})
+            each = ", ".join(dict.fromkeys(filter(None, why.values())))
+            reasons[metric.name] = without(sum(bool(why[size]) for size in sizes), sizes, each)
+    about = {metric.name: metric.entry for metric in further}
+    return ({"metrics": about} if about else {}) | ({"not_run": reasons} if reasons else {})
+
+
+def sizes_of(crops: Sequence[Crop]) -> list[tuple[int, int]]:
+    """(height, width) of crops."""
+    return [(crop.pixels.shape[0], crop.pixels.shape[1]) for crop in crops]
 
 
 def table(further: Sequence[Metric]) -> dict[str, pd.DataFrame]:
@@ -238,7 +257,7 @@ def sentences(manifest: Manifest) -> list[str]:
     alone = [str(entry["label"]) for entry in about.values() if not entry["full_reference"]]
     if alone:
         text.append(
-            f"Without reference: {', '.join(alone)}. They judge the output alone, not whether it "
-            "shows the clean image, so an invented texture may score well."
+            f"Metrics without reference ({', '.join(alone)}) judge the output alone, not whether "
+            "it shows the clean image: an invented texture may score well, and so may a blur."
         )
     return text

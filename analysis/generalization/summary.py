@@ -40,8 +40,7 @@ ORDERS = ("out_of_distribution", "in_distribution", "mean")
 
 def label(metric: str) -> str:
     """A metric's name with its unit, and which way is better."""
-    better = "higher" if facts(metric).higher_is_better else "lower"
-    return f"{with_unit(metric)}, {better} is better"
+    return f"{with_unit(metric)}, {facts(metric).direction}"
 
 
 def with_unit(metric: str) -> str:

@@ -60,6 +60,11 @@ class Metric:
     quantizes: bool = False
 
     @property
+    def direction(self) -> str:
+        """Which way is better, in words."""
+        return f"{'higher' if self.higher_is_better else 'lower'} is better"
+
+    @property
     def entry(self) -> dict[str, Any]:
         """What a manifest says of it; `remember` reads it."""
         about = {name: getattr(self, name) for name in DESCRIBED}

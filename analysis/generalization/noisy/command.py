@@ -42,6 +42,8 @@ def load_inputs(
 
 def manifest(inputs: RunInputs, settings: GeneralizationSettings, observer: None) -> dict[str, Any]:
     """What decides the values beside the shared settings."""
+    from analysis.generalization import metrics
+    from analysis.generalization.metrics import sizes_of
     from analysis.generalization.noisy import features
     from analysis.generalization.noisy.inputs import SIGMA, NoisyInputs
 
@@ -52,6 +54,7 @@ def manifest(inputs: RunInputs, settings: GeneralizationSettings, observer: None
         "tile": settings.tile,
         "memory": settings.memory,
         "batch_size": settings.batch_size,
+        **metrics.entries_of_further(inputs.metrics, inputs.not_run, sizes_of(inputs.crops)),
     }
 
 
@@ -106,7 +109,7 @@ def watcher(inputs: NoisyInputs) -> Denoised:
     for patch in features.choose_patches(inputs.crops):
         patches.setdefault(inputs.crops[patch.crop].digest, []).append(patch)
     shown = frozenset(crop.digest for crop in strips.shown(inputs.crops))
-    return Denoised(list(inputs.models), shown, patches, inputs.trainings)
+    return Denoised(list(inputs.models), shown, patches, inputs.trainings, inputs.metrics)
 
 
 def tables(results: Any, job: AnalysisJob) -> dict[str, pd.DataFrame | bytes]:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from analysis.generalization.noisy.inputs import BLUR, CONTROLS, RECORDED
-from analysis.generalization.noisy.tables import DIFFERENCE, QUANTITIES
+from analysis.generalization.noisy.tables import DIFFERENCE, QUANTITIES, quantities_of
 from analysis.plotting.model_styles import DPI, named, style
 from analysis.text.names import wrapped
 from analysis.text.terminal import plural
@@ -21,6 +21,8 @@ from analysis.text.terminal import plural
 Frames = Mapping[str, pd.DataFrame]
 
 HEADING = "No clean image, so no PSNR: none of these is a measure of quality"
+BLIND = "No clean image, so no PSNR: none of these can tell whether the scene is right"
+"""The heading where metrics without reference are among them."""
 
 
 def figures(frames: Frames) -> dict[str, Figure]:
@@ -50,20 +52,22 @@ def look(model: str, models: list[str]) -> dict[str, Any]:
 def quantities(frames: Frames) -> Figure:
     """A panel for each quantity: pictures as points, the mean with its 95% interval beside them."""
     models, single = order_of(frames["no_reference"]), frames.get("means_by_training")
-    columns = min(3, len(QUANTITIES))
-    lines = -(-len(QUANTITIES) // columns)
+    shown = quantities_of(frames["no_reference"])
+    columns = min(3, len(shown))
+    lines = -(-len(shown) // columns)
     width = max(4.0, 1.2 + 0.55 * len(models))
     size = (width * columns, 3.6 * lines + 0.6)
     figure = Figure(figsize=size, dpi=DPI, layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False)
-    for axes in grid.flat[len(QUANTITIES) :]:
+    for axes in grid.flat[len(shown) :]:
         axes.set_axis_off()
-    for axes, name in zip(grid.flat, QUANTITIES, strict=False):
+    for axes, name in zip(grid.flat, shown, strict=False):
         draw_quantity(axes, frames["no_reference"], frames["means"], name, models, single)
     count = plural(int(frames["means"].pictures.max()), "picture")
     about = f"{count}: points; their mean with its 95% interval beside them"
     about += "" if single is None else "; dashes: single trainings"
-    figure.suptitle(f"{HEADING}\n{about}", fontsize=10)
+    heading = HEADING if len(shown) == len(QUANTITIES) else BLIND
+    figure.suptitle(f"{heading}\n{about}", fontsize=10)
     return figure
 
 
@@ -81,11 +85,11 @@ def draw_quantity(
         axes: where to draw.
         frame: see `analysis.generalization.noisy.tables.no_reference`.
         means: see `analysis.generalization.noisy.tables.means`.
-        quantity: one of `QUANTITIES`.
+        quantity: one of `quantities_of` the frame.
         models: in their order, controls last.
         single: the means of single trainings, if models have several.
     """
-    about = QUANTITIES[quantity]
+    about = quantities_of(frame)[quantity]
     rows = means[means.quantity == quantity].set_index("model")
     names = [model for model in models if model in rows.index]
     for place, model in enumerate(names):

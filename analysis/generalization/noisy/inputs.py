@@ -6,8 +6,8 @@ noise of the pass, `recorded`, leaves them as they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,8 @@ from analysis.commands.inputs import RunInputs, gather, parse_noises, skipped
 from analysis.commands.job import PIXELS
 from analysis.engine import run as engine_run
 from analysis.engine.observer import Batch
+from analysis.generalization import metrics
+from analysis.generalization.metrics import Chosen
 from analysis.text.noise_labels import NOISY
 from mtd.data import photographs as data_photographs
 from mtd.data.image_io import Pixels
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from analysis.generalization.settings import GeneralizationSettings
     from mtd.data.crops import Crop
     from mtd.data.photographs import Photograph
+    from mtd.metrics import Metric
     from mtd.noise.base import Noise
 
 RECORDED = "recorded"
@@ -54,9 +57,19 @@ class NoisyInputs(RunInputs):
     Attributes:
         synthetic: noises that the recorded one is compared with; none for white Gaussian noise of
             each picture's estimated level.
+        metrics: without reference, computed of every output beside the quantities.
+        not_run: by name why others that were wanted are not.
     """
 
     synthetic: tuple[Noise, ...] = ()
+    metrics: tuple[Metric, ...] = ()
+    not_run: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def messages(self) -> list[str]:
+        """See `RunInputs.messages`; also why metrics are not run."""
+        others = [f"{metrics.label(name)}: {reason}" for name, reason in self.not_run.items()]
+        return [*super().messages, *others]
 
 
 def load_inputs(
@@ -77,6 +90,7 @@ def load_inputs(
     ranks, device = distributed.start(settings.device)
     with ranks.raise_on_all_ranks():
         settings.check_noisy()
+        chosen = without_reference(settings.metrics, device)
         images = tuple(settings.noisy) or tuple(photo.name for photo in photographs or ())
         pictures = list(
             photographs or data_photographs.photographs(*settings.noisy, page=settings.page)
@@ -95,7 +109,30 @@ def load_inputs(
         skipped=skipped(*settings.noisy),
     )
     shared: dict[str, Any] = {f.name: getattr(inputs, f.name) for f in fields(RunInputs)}
-    return NoisyInputs(**shared, synthetic=tuple(synthetic))  # type: ignore[arg-type]
+    chosen = chosen.alike(ranks)
+    return NoisyInputs(
+        **shared,
+        synthetic=tuple(synthetic),  # type: ignore[arg-type]
+        metrics=chosen.further,
+        not_run=chosen.not_run,
+    )
+
+
+def without_reference(names: Sequence[str], device: str) -> Chosen:
+    """The metrics without reference that are named, and those that are installed.
+
+    Raises:
+        BadInput: a metric that compares with a clean image, or one that is not there.
+    """
+    further, not_run = metrics.load_further(names, device)
+    found = {metric.name: metric for metric in further if not metric.full_reference}
+    for name in names:
+        if name not in found and name not in not_run:
+            raise BadInput(
+                f"--metric {name}: compares with a clean image, which noisy pictures do not have; "
+                "expected a metric without reference, such as pyiqa:niqe"
+            )
+    return Chosen(None, tuple(found.values()), not_run)
 
 
 def check_models(inputs: RunInputs) -> None:

@@ -18,9 +18,10 @@ from analysis.engine.observer import OUTPUT, Batch, NoisyBatch, Observer, View
 from analysis.generalization.noisy import no_reference
 from analysis.generalization.noisy.inputs import BLUR, RECORDED, blurred
 from analysis.text.noise_labels import NOISY
-from mtd.data.crops import Crop, busiest, place
+from mtd.data.crops import Crop, busiest, place, to_tensor
 from mtd.data.image_io import Pixels
-from mtd.metrics.psnr_ssim import levels
+from mtd.metrics import Metric
+from mtd.metrics.psnr_ssim import as_rgb, levels
 from mtd.utils.errors import BadInput
 
 Row = dict[str, Any]
@@ -80,6 +81,7 @@ class Denoised(Observer):
         shown: digests of the pictures of which strips are made.
         patches: that features are compared on, by digest of the picture's crop.
         trainings: of each model the networks; by default every network is a model by itself.
+        metrics: without reference.
     """
 
     name = "denoised"
@@ -94,11 +96,12 @@ class Denoised(Observer):
         shown: frozenset[str] = frozenset(),
         patches: Mapping[str, Sequence[Patch]] | None = None,
         trainings: Trainings | None = None,
+        metrics: Sequence[Metric] = (),
     ) -> None:
         super().__init__()
         self.trainings = trainings or {name: (name,) for name in models}
         self.layers = {name: [OUTPUT] for name in models}
-        self.shown, self.patches = shown, patches or {}
+        self.shown, self.patches, self.metrics = shown, patches or {}, metrics
         self.batches: dict[int, tuple[Batch, Mapping[View, CachedActivations]]] = {}
         for name in ("rows", "agreement", "squares", "cut"):
             self.add_state(name, {}, reduce="gather")
@@ -130,7 +133,10 @@ class Denoised(Observer):
         self.squares[batch.index], self.cut[batch.index] = {}, {}
         for crop, outputs in zip(batch.crops, outputs_of(batch, activations), strict=True):
             everything = {**outputs, BLUR: blurred(crop.pixels), NOISY: crop.pixels}
-            rows += [quantities(crop, name, output) for name, output in everything.items()]
+            rows += [
+                quantities(crop, name, output) | values(self.metrics, output)
+                for name, output in everything.items()
+            ]
             agreement += differences(crop, everything)
             if crop.digest in self.shown:
                 where = busiest(crop.pixels, WINDOW)
@@ -204,6 +210,17 @@ def quantities(crop: Crop, model: str, output: Pixels) -> Row:
             "detail_correlation": no_reference.detail_correlation(residual, output),
         }
     return row
+
+
+def values(metrics: Sequence[Metric], output: Pixels) -> Row:
+    """The values of metrics without reference; NaN for a size that a metric refuses."""
+    image = to_tensor([output])
+    return {
+        metric.name: math.nan
+        if metric.refuses(*output.shape[:2])
+        else float(metric.function(as_rgb(image), as_rgb(image)))
+        for metric in metrics
+    }
 
 
 def differences(crop: Crop, outputs: Mapping[str, Pixels]) -> list[Row]:

@@ -9,10 +9,12 @@ from typing import Any
 import pandas as pd
 
 from analysis.engine.layers import blocks
+from analysis.generalization import metrics
 from analysis.generalization.noisy.features import ESTIMATED, SEPARATOR, again
 from analysis.generalization.noisy.figures import order_of
 from analysis.generalization.noisy.inputs import BLUR, CONTROLS, RECORDED, SIGMA
-from analysis.generalization.noisy.tables import DIFFERENCE, QUANTITIES
+from analysis.generalization.noisy.tables import DIFFERENCE, QUANTITIES, quantities_of
+from analysis.generalization.summary import label
 from analysis.plotting.model_styles import located
 from analysis.stats.jackknife import ENOUGH
 from analysis.text import reasons, verdicts
@@ -23,6 +25,7 @@ from analysis.text.noise_labels import NOISY
 from analysis.text.rows import Row, records
 from analysis.text.terminal import grid, plural
 from analysis.text.terminal import number as cell
+from mtd.metrics import METRICS
 
 CORRELATED = 1.5
 """Ratio of the noise levels of two scales from which noise counts as spatially correlated. White
@@ -48,6 +51,8 @@ def sentences(frames: Frames, manifest: Manifest) -> list[str]:
         *after(frames),
         *removed(frames),
         *structure(frames),
+        *judged(frames),
+        *metrics.sentences(manifest),
         *agreement(frames),
         *between_noises(frames),
         *kinds(manifest),
@@ -63,7 +68,9 @@ def rows_of(frames: Frames, quantity: str) -> dict[str, Row]:
 
 def value(row: Row, quantity: str, unit: str = "") -> str:
     """A mean with its interval and unit."""
-    digits = QUANTITIES[quantity].digits if quantity in QUANTITIES else 2
+    digits = 2
+    if quantity in QUANTITIES or quantity in METRICS:
+        digits = (QUANTITIES.get(quantity) or METRICS[quantity]).digits
     return bounded(row["mean"], row["low"], row["high"], digits, unit)
 
 
@@ -172,6 +179,16 @@ def structure(frames: Frames) -> list[str]:
         f"Correlation of what was removed with the fine detail of the output: {shown}. 0 is no "
         "common structure; above 0 detail was taken away or noise was left, which this cannot tell "
         "apart; below 0 the output is sharpened."
+    ]
+
+
+def judged(frames: Frames) -> list[str]:
+    """The values of metrics without reference."""
+    names = [name for name in quantities_of(frames["no_reference"]) if name not in QUANTITIES]
+    return [
+        f"{label(name)}: {each(frames, name, METRICS[name].unit, CONTROLS)}."
+        for name in names
+        if rows_of(frames, name)
     ]
 
 
@@ -335,13 +352,17 @@ def terminal_table(frames: Frames, manifest: Manifest) -> str:
         "autocorrelation": "autocorrelation",
         "detail_correlation": "with detail",
     }
+    known_quantities = quantities_of(frames["no_reference"])
+    further = [name for name in known_quantities if name not in QUANTITIES]
+    heads |= {name: METRICS[name].label for name in further}
     by_quantity = {name: rows_of(frames, name) for name in heads}
     rows = [["8-bit levels; correlations", *heads.values()]]
     for model in order_of(frames["no_reference"]):
         cells = []
         for name, models in by_quantity.items():
             known = models.get(model)
-            cells.append("-" if known is None else cell(known["mean"], QUANTITIES[name].digits))
+            digits = known_quantities[name].digits
+            cells.append("-" if known is None else cell(known["mean"], digits))
         rows.append([model, *cells])
     floors = [row["floor"] for row in by_quantity["autocorrelation"].values()]
     white = f"\nautocorrelation of white noise: {cell(floors[0], 3)}" if floors else ""

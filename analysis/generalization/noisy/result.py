@@ -12,7 +12,7 @@ from PIL import Image
 from analysis.commands.result import Result
 from analysis.commands.trainings import TRAINING
 from analysis.generalization.noisy import figures
-from analysis.generalization.noisy.tables import QUANTITIES
+from analysis.generalization.noisy.tables import quantities_of
 from analysis.plotting.axes import new_axes
 from mtd.data.image_io import Pixels
 from mtd.utils.errors import BadInput, one_of
@@ -86,7 +86,7 @@ class NoisyResult(Result):
         Raises:
             BadInput: no such quantity.
         """
-        one_of("quantity", quantity, QUANTITIES)
+        one_of("quantity", quantity, quantities_of(self.no_reference))
         ax = ax if ax is not None else new_axes()
         models = figures.order_of(self.no_reference)
         single = self.frames.get("means_by_training")

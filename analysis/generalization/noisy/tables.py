@@ -17,6 +17,7 @@ from analysis.generalization.trainings import networks_in
 from analysis.stats import jackknife
 from analysis.stats.controls import COLUMNS
 from analysis.stats.trainings import Samples, both, half_width
+from mtd.metrics import METRICS
 
 CROP = ("image", "scene", "top", "left", "height", "width", "sha256")
 
@@ -51,6 +52,21 @@ QUANTITIES = {
     "detail_correlation": Quantity("correlation of residual and output's detail", "", 3),
 }
 """The columns of `no_reference.csv` that are averaged."""
+
+
+def quantities_of(frame: pd.DataFrame) -> dict[str, Quantity]:
+    """The columns of a table that are averaged: `QUANTITIES`, and metrics without reference.
+
+    Args:
+        frame: see `no_reference`.
+    """
+    further = {
+        name: Quantity(f"{about.label}, {about.direction}", about.unit, about.digits)
+        for name, about in METRICS.items()
+        if name in frame
+    }
+    return {**QUANTITIES, **further}
+
 
 DIFFERENCE = "difference"
 """The column of `agreement.csv` that is averaged."""
@@ -110,7 +126,7 @@ def means(quantities: pd.DataFrame, differences: pd.DataFrame) -> pd.DataFrame:
     """
     rows: list[tuple[Any, ...]] = []
     networks = networks_in(quantities)
-    for name, about in QUANTITIES.items():
+    for name, about in quantities_of(quantities).items():
         for model, own in networks.items():
             part = quantities[quantities.model == model]
             wide, floor = by_network(part, name, own), math.nan

@@ -106,7 +106,7 @@ def test_the_summary_names_directions_and_what_was_not_run(run):
     assert f"HEAVY (pyiqa): not run: weights missing ({fake_pyiqa.ADDRESS})" in text
     assert "LARGE (pyiqa): not run: images of 16 x 16 are too small for it" in text
     assert "LPIPS: not run: left out (--no-lpips)" in text
-    assert "Without reference: BRIGHTNESS (pyiqa)" in text
+    assert "Metrics without reference (BRIGHTNESS (pyiqa)) judge" in text
 
 
 def test_a_run_is_read_without_pyiqa(run, monkeypatch):

@@ -22,8 +22,11 @@ from analysis.generalization.noisy.inputs import BLUR, RECORDED, blurred
 from analysis.text.noise_labels import NOISY
 from mtd.data import crops as data_crops
 from mtd.data.image_io import read_rgb
+from mtd.metrics import registry
 from mtd.networks.ffdnet import FFDNet, FFDNetConfig
 from mtd.utils.errors import BadInput
+from tests.helpers import fake_pyiqa
+from tests.helpers.fake_pyiqa import in_place_of_pyiqa
 from tests.helpers.networks import tiny_network
 from tests.helpers.processes import two_processes
 from tests.helpers.run_folders import contents
@@ -351,3 +354,36 @@ def test_the_identity_and_tiny_pictures(folder):
     few = "the pictures give 0 different patches of 16 x 16 pixels, it needs 4"
     assert f"CKA was left out: {few}" in text
     assert "One model" in text and result.text() and result.figures()
+
+
+def test_metrics_without_reference_are_columns_with_means(folder, tmp_path, monkeypatch, capsys):
+    with in_place_of_pyiqa(tmp_path, monkeypatch):
+        monkeypatch.setattr(registry, "_described", {})
+        path = start(
+            *("plain.pth", "--noisy", "photos", "--limit", "3", "--metric", "pyiqa:brightness"),
+            *("--metric", "pyiqa:heavy"),
+        )
+        with pytest.raises(BadInput, match=r"--metric pyiqa:mae: compares with a clean image"):
+            start("plain.pth", "--noisy", "photos", "--metric", "pyiqa:mae")
+        with pytest.raises(BadInput, match=r"--metric psnr: compares with a clean image"):
+            start("plain.pth", "--noisy", "photos", "--metric", "psnr")
+    frames = read_tables(path, ANALYSIS.table_names)
+    table = frames["no_reference"].set_index(["model", "image"])["pyiqa:brightness"]
+    expected = outputs_by_hand("plain")
+    assert len(table["plain"]) == 3
+    for image, value in table["plain"].items():
+        assert value == pytest.approx(expected[image].mean() / 255, abs=1e-6)
+    means = frames["means"].set_index(["quantity", "model"])["mean"]
+    assert means["pyiqa:brightness", NOISY] == pytest.approx(table[NOISY].mean())
+    manifest = read_manifest(path)
+    assert not manifest["metrics"]["pyiqa:brightness"]["full_reference"]
+    assert manifest["not_run"] == {
+        "pyiqa:heavy": f"not run: weights missing ({fake_pyiqa.ADDRESS})"
+    }
+    said = " ".join(capsys.readouterr().out.split())
+    mean = f"{means['pyiqa:brightness', 'plain']:.4f}"
+    assert "BRIGHTNESS (pyiqa)" in said and said.count(mean) == 2  # in table and sentence
+    assert "BRIGHTNESS (pyiqa), higher is better: " in said
+    assert "HEAVY (pyiqa): not run: weights missing" in said
+    title = analysis.open_run(path, "noisy_pictures").plot_quantity("pyiqa:brightness").get_title()
+    assert title == "BRIGHTNESS (pyiqa), higher is better"
