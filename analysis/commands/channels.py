@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mtd.networks.base import Denoiser
     from mtd.noise.base import Noise
 
-HINT = "--grayscale per-channel runs a grayscale network on each channel of color images"
+HINT = "--grayscale per-channel runs grayscale networks on each channel of color images"
 
 GRAYSCALE = "grayscale networks: all images are grayscale, of color photographs the luma"
 """Of a run whose images have one channel."""
@@ -39,7 +39,7 @@ def possible(
         if spec not in optional:
             raise BadInput(
                 f"noise {spec}: it needs color images, and the networks take grayscale ones; leave "
-                f"it out ({HINT})"
+                f"it out, or: {HINT}"
             )
     kept = [noise for noise in noises if noise.spec not in without]
     return kept, tuple(f"left out noise {spec}: it needs color images" for spec in without)
