@@ -10,6 +10,7 @@ from tests.helpers.paths import ROOT
 
 DOCUMENTS = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "analysis/README.md"),
+    "docs/grey.md",
     "docs/metrics.md",
     "docs/why-it-fails.md",
     "docs/foreign-files.md",
