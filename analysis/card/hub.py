@@ -34,9 +34,9 @@ def results(measured: Measured, about: About) -> str:
 
 
 def entry(measured: Measured, about: About, score: Score) -> dict[str, Any]:
-    """One score."""
+    """One score; the Hub takes the name of a source with its address alone."""
     finished = measured.log.get("finished")
-    version = measured.manifest["versions"]["mtd"]
+    made_by = f"{LIBRARY} {measured.manifest['versions']['mtd']}"
     return {
         "dataset": {
             "id": about.dataset or measured.suite(),
@@ -44,11 +44,8 @@ def entry(measured: Measured, about: About, score: Score) -> dict[str, Any]:
         },
         "value": score.value,
         **({"date": finished} if finished else {}),
-        "source": {
-            **({"url": about.url} if about.url else {}),
-            "name": f"{LIBRARY} {version}",
-        },
-        "notes": notes(measured, score),
+        **({"source": {"url": about.url, "name": made_by}} if about.url else {}),
+        "notes": f"{notes(measured, score)}; {made_by}",
     }
 
 

@@ -187,6 +187,8 @@ def test_the_table_in_html_needs_nothing_from_elsewhere(card: Path) -> None:
 def test_evaluation_results_of_the_hub(run, tmp_path) -> None:
     plain = make(run, tmp_path / "a", "plain")[0] / ".eval_results/mtd.yaml"
     assert plain.read_text().startswith("# The id is the name of the suite")
+    # the Hub takes the name of a source with its address alone
+    assert not any("source" in entry for entry in yaml.safe_load(plain.read_text()))
     options = {"dataset": "me/noises", "url": "https://example.org/x", "model_id": "me/plain"}
     card = make(run, tmp_path / "b", "plain", organization="We", **options)[0]
     entries = yaml.safe_load((card / ".eval_results/mtd.yaml").read_text())
@@ -198,6 +200,14 @@ def test_evaluation_results_of_the_hub(run, tmp_path) -> None:
     assert "95% interval over 10 photographs" in by_task["ssim_worst"]["notes"]
     assert record(card)["model_info"]["id"] == "me/plain"
     assert record(card)["source_metadata"]["source_organization_name"] == "We"
+
+
+def test_the_hub_s_own_package_reads_them(card: Path) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    entries = yaml.safe_load((card / ".eval_results/mtd.yaml").read_text())
+    read = hub.parse_eval_result_entries(entries)
+    assert [one.value for one in read] == [entry["value"] for entry in entries]
+    assert hub.ModelCard.load(card / "README.md").data.pipeline_tag == "image-to-image"
 
 
 def test_a_report_has_cards_of_its_benchmark(tmp_path) -> None:
