@@ -213,8 +213,11 @@ def _weight_sets(content: Any, path: Path, beside: str) -> list[WeightSet]:
     Raises:
         BadInput: there is none, as where an object of a class that is not read holds the weights.
     """
-    sets, unread = weight_sets.find(content), weight_sets.unread({"": content})
-    if any(not one.listed for one in sets) or (sets and not unread):
+    sets = weight_sets.find(content)
+    if any(not one.listed for one in sets):
+        return sets
+    unread = weight_sets.unread({"": content})
+    if sets and not unread:
         return sets
     arrays = [place for place, kind in unread.items() if "NumPy" in kind]
     if arrays:

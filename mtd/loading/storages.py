@@ -120,7 +120,9 @@ def _described(pid: Any, parts: Sequence[int]) -> tuple[Any, ...]:
 
 
 def _text(value: Any) -> str:
-    return value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)[:80]
+    if isinstance(value, bytes):
+        return value.decode("ascii", "replace")
+    return str(value)[:80] if isinstance(value, str | int) else ""
 
 
 def memory_of(content: bytes | bytearray) -> UntypedStorage:

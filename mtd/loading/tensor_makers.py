@@ -8,16 +8,20 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
-from mtd.loading.stand_ins import Unread
+from mtd.loading.stand_ins import Named, Unread
 from mtd.loading.storages import KINDS, Storage, StorageKind
 
 KEY_DEPTH, KEY_SIZE = 20, 1000
 """Levels of tuples in a key of a mapping, and values in one level: hashing more takes too long."""
+
+PLAIN_KEYS = (str, bytes, int, float, complex, tuple, torch.dtype, Named, type(None))
+"""Types of keys that are kept, and of what is in them."""
 
 Make = Callable[..., Any]
 
@@ -151,17 +155,37 @@ KNOWN: dict[str, Any] = {
 """What takes the place of the names of PyTorch and of plain containers."""
 
 
+@dataclass(eq=False)
+class OddKey:
+    """Takes the place of a key of a mapping that is no plain value, such as a tensor.
+
+    Attributes:
+        kind: the type of the key.
+    """
+
+    kind: str
+
+    def __str__(self) -> str:
+        return self.kind
+
+
 def key_of(key: Any) -> Any:
-    """A key of a mapping.
+    """A key of a mapping: plain values as they are, a stand-in as a text, all else as an `OddKey`.
 
     Raises:
         UnpicklingError: it cannot be one, or holds tuples in tuples too deep to be hashed.
     """
-    level = [key]
+    if isinstance(key, Unread):  # as a member of an enumeration
+        plain = [part for part in key.parts if isinstance(part, tuple)][:1] or [()]
+        values = [str(one)[:20] for one in plain[0] if isinstance(one, str | int | float)]
+        return f"{key.of}({', '.join(values)})"
+    level, inside = [key], [key]
     for _ in range(KEY_DEPTH):
         level = [one for each in level if isinstance(each, tuple) for one in each]
-        if len(level) > KEY_SIZE or any(isinstance(one, list | dict) for one in level):
+        inside += [one for one in level if not isinstance(one, tuple)]
+        if len(level) > KEY_SIZE or any(isinstance(one, list | dict) for one in (key, *level)):
             break
         if not level:
-            return str(key.of) if isinstance(key, Unread) else key
+            is_plain = all(isinstance(one, PLAIN_KEYS) for one in inside)
+            return key if is_plain else OddKey(type(key).__name__)
     raise UnpicklingError("a key that cannot be one")

@@ -200,7 +200,7 @@ def test_all_sets_are_listed(in_process: Call, tmp_path: Path) -> None:
     given = (path, "--size", "8", "--json")
     code, out, err = in_process(models_command.main, *given)
     assert code == 0, err
-    told = json.loads(out)
+    (told,) = json.loads(out)["results"]["models"]
     sets = told["weights"]["sets"]
     assert sets["state_dict.model"] == len(weights) + 1
     assert sets["state_dict.ema_model"] == len(weights)
@@ -211,7 +211,7 @@ def test_all_sets_are_listed(in_process: Call, tmp_path: Path) -> None:
     assert f"state_dict.model ({len(weights) + 1} tensors)" in out
     assert "test_refused" not in out and "wrappings.Settings" in out
     out = in_process(models_command.main, *given, "--weights", "state_dict.model")[1]
-    told = json.loads(out)
+    (told,) = json.loads(out)["results"]["models"]
     assert told["weights"]["key"] == "state_dict.model" and not told["weights"]["averaged"]
     assert told["counts"] == ["model.total_ops"]
     assert "optimizer_states.0, of an optimizer" in told["left_out"]

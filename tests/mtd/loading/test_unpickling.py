@@ -421,6 +421,7 @@ class Phase(enum.Enum):
     """A value of a trainer's own class."""
 
     FIT = "fit"
+    TEST = "test"
 
 
 class Settings(dict):  # type: ignore[type-arg]
@@ -455,6 +456,8 @@ OBJECTS: dict[str, Any] = {
     "counter": collections.Counter("aab"),
     "set": {1, 2},
     "frozen": {frozenset({1}): 2},
+    "keys": {Phase.FIT: 1, Phase.TEST: 2, (1, "a"): 3, None: 4},
+    "tensor keys": {torch.ones(3): 1, (torch.ones(3),): 2},
     "complex": 1 + 2j,
     "bytes": b"\x00\xff",
     "array of bytes": bytearray(b"ab"),
@@ -479,6 +482,13 @@ def test_objects_that_trainers_store_are_left_out(tmp_path, protocol, zip_):
     assert read["epoch"] == 3 and read["complex"] == 1 + 2j and read["counter"]["a"] == 2
     assert read["bytes"] == b"\x00\xff" and read["array of bytes"] == b"ab"
     assert read["type"] == torch.float16 and read["size"] == (1, 2)
+    assert list(read["keys"]) == [
+        f"{__name__}.Phase(fit)",
+        f"{__name__}.Phase(test)",
+        (1, "a"),
+        None,
+    ]
+    assert [str(key) for key in read["tensor keys"]] == ["Tensor", "tuple"]
     assert sorted(read["set"]) == [1, 2] and read["frozen"] == {(1,): 2}
     assert stand_ins.opened(read["settings"])["a"] == 1
     assert stand_ins.opened(read["values"]) == [1, 2]
