@@ -16,7 +16,7 @@ from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.commands.trainings import TRAINING
 from mtd.utils.errors import BadInput
 
-ALIKE = ("input_mask", "quantize", "autocast")
+ALIKE = ("channels", "input_mask", "quantize", "autocast")
 """Settings that must be equal for runs to be compared."""
 
 DAMAGED = (

@@ -82,9 +82,10 @@ def choose_patches(crops: Sequence[Crop]) -> list[Patch]:
     that are smaller than `SMALLEST` have none.
     """
     pictures = [
-        Photograph(str(i), crop.pixels.shape[0], crop.pixels.shape[1], _loader(crop))
+        Photograph(str(i), height, width, _loader(crop), channels=channels)
         for i, crop in enumerate(crops)
-        if min(crop.pixels.shape[:2]) >= SMALLEST
+        for height, width, channels in [crop.pixels.shape]
+        if min(height, width) >= SMALLEST
     ]
     if not pictures:
         return []

@@ -266,6 +266,7 @@ def test_an_interrupted_comparison_goes_on(four, monkeypatch):
     [
         ("attention_mask", "off", "differ in attention mask"),
         ("quantize", False, "differ in quantize"),
+        ("channels", 1, "differ in channels"),
         ("autocast", "bf16", "differ in autocast"),
         ("attention_mask", {"a.other": "off"}, "differ in attention mask of a"),
         ("models", {"a": {"sha256": "digest 0", "policy": "other"}}, "differ in policy of a"),
