@@ -9,7 +9,7 @@ from analysis.card.model_card import LABELS
 from analysis.card.record import About
 from analysis.card.scores import NOISE, WORST, Score, scores
 from analysis.generalization import summary
-from analysis.generalization.scoring import facts
+from analysis.generalization.metrics import facts
 from analysis.stats.jackknife import ENOUGH
 from analysis.text.markdown import interval, number
 from analysis.text.verdicts import too_few

@@ -11,7 +11,7 @@ from typing import Any
 from analysis.card.measured import Measured
 from analysis.card.record import LIBRARY, About
 from analysis.card.scores import AGGREGATES, Score, scores
-from analysis.generalization.scoring import facts
+from analysis.generalization.metrics import facts
 from analysis.stats.jackknife import ENOUGH
 from analysis.text.verdicts import too_few
 

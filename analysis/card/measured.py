@@ -14,7 +14,7 @@ import pandas as pd
 from analysis.commands import training_noises
 from analysis.commands.run_folder import MANIFEST, read_log, read_manifest
 from analysis.commands.run_lookup import open_run
-from analysis.generalization.scoring import CROP, contestants, references_in
+from analysis.generalization.conditions import CROP, contestants, references_in
 from analysis.text.noise_labels import NOISY
 from mtd.utils.errors import BadInput, one_of
 

@@ -15,7 +15,7 @@ from typing import Any
 from analysis.card.measured import Measured
 from analysis.card.schema import VERSION
 from analysis.card.scores import AGGREGATES, GAP, Score, scores
-from analysis.generalization.scoring import facts
+from analysis.generalization.metrics import facts
 from analysis.generalization.summary import measured as images_in_words
 from analysis.stats.jackknife import ENOUGH, LEVEL
 from analysis.text.intervals import BUNDLED

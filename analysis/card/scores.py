@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from analysis.card.measured import Measured
-from analysis.generalization.scoring import facts
+from analysis.generalization.metrics import facts
 from analysis.text.markdown import bounded
 from analysis.text.verdicts import Verdict, verdict
 

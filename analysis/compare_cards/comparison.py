@@ -12,8 +12,8 @@ import pandas as pd
 
 from analysis.card.scores import AGGREGATES, GAP, IN, NOISE, OUT, WORST
 from analysis.compare_cards.cards import Card, Score
+from analysis.generalization.metrics import facts
 from analysis.generalization.pairwise_tests import ALL, OUTSIDE
-from analysis.generalization.scoring import facts
 from analysis.generalization.summary import WIDTH
 from analysis.text.markdown import bounded
 from analysis.text.terminal import grid

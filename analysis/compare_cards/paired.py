@@ -10,7 +10,7 @@ from analysis.card.images import KEYS
 from analysis.commands.trainings import TRAINING
 from analysis.compare_cards.cards import Card
 from analysis.generalization import pairwise_tests
-from analysis.generalization.scoring import table
+from analysis.generalization.conditions import table
 from mtd.metrics import METRICS
 
 COLUMNS = (

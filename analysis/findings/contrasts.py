@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.findings.study import ABLATION, DERIVED, SNAPSHOTS, Study
-from analysis.generalization import scoring
-from analysis.generalization.scoring import Table
+from analysis.generalization import intervals, metrics
+from analysis.generalization.conditions import Table
 from analysis.text.noise_labels import NOISY
 
 Array = NDArray[np.float64]
@@ -74,7 +74,7 @@ class Contrast:
     @property
     def sign(self) -> int:
         """-1 for a metric of which lower is better, else 1."""
-        return 1 if scoring.facts(self.metric).higher_is_better else -1
+        return 1 if metrics.facts(self.metric).higher_is_better else -1
 
     def __call__(self, study: Study, run: str) -> Measurement | None:
         """The contrast in a run; see `contrast`."""
@@ -90,7 +90,7 @@ def contrast(study: Study, run: str, metric: str, terms: Sequence[Term]) -> Meas
     """A weighted sum of mean scores, with its 95% interval over images.
 
     The interval is a jackknife of the whole contrast, so what images have in common cancels; see
-    `analysis.generalization.scoring.interval`.
+    `analysis.generalization.intervals.interval`.
 
     Returns:
         In units of the metric; None if a model, noise or metric is missing. Without bounds for
@@ -112,7 +112,7 @@ def contrast(study: Study, run: str, metric: str, terms: Sequence[Term]) -> Meas
         return np.array([sum(float(m[w != 0] @ w[w != 0]) for m, w in pairs)])
 
     used = [bool(w.any()) for w in weights]
-    value, low, high = scoring.interval(scores, statistic, counts=used)
+    value, low, high = intervals.interval(scores, statistic, counts=used)
     population = next(c.population for c, mark in zip(scores.conditions, used, strict=True) if mark)
     draws = scores.photographs[population]
     ends = (math.nan, math.nan)

@@ -7,7 +7,7 @@ import math
 import pandas as pd
 from matplotlib.figure import Figure
 
-from analysis.generalization.scoring import references_in
+from analysis.generalization.conditions import references_in
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import DPI, style
 from analysis.text.noise_labels import NOISY, kind_label, level_unit

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.commands.run_folder import MANIFEST, read_manifest, read_tables
-from analysis.generalization import scoring
-from analysis.generalization.scoring import Table
+from analysis.generalization import conditions
+from analysis.generalization.conditions import Table
 from mtd.utils.errors import BadInput
 
 NAME = "findings"
@@ -189,7 +189,7 @@ class Study:
         counts = rows.groupby(["model", "noise"]).size().unstack()
         if counts.isna().any(axis=None) or (counts.nunique() > 1).any():
             raise BadInput(f"{self.path / run}/results.csv: damaged (rows are missing)")
-        return scoring.table(rows, metric, self.manifest(run)["in_distribution"])
+        return conditions.table(rows, metric, self.manifest(run)["in_distribution"])
 
     def mean(self, run: str, metric: str, model: str, noise: str) -> float:
         """The mean score of a model under a noise, or over all levels of a kind of noise.

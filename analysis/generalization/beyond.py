@@ -10,16 +10,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from analysis.generalization.conditions import Condition, Table
+from analysis.generalization.intervals import estimate, means
+from analysis.generalization.metrics import facts
 from analysis.generalization.pairwise_tests import ALL, OUTSIDE
-from analysis.generalization.scoring import (
-    Condition,
-    Table,
-    estimate,
-    facts,
-    means,
-    weighted,
-    weights,
-)
+from analysis.generalization.scoring import weighted, weights
 from analysis.stats.controls import COLUMNS as OF_TRAININGS
 from analysis.stats.jackknife import LEVEL
 from analysis.stats.trainings import subtract

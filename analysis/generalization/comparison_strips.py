@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from analysis.commands.trainings import TRAINING
-from analysis.generalization.scoring import CROP, contestants
+from analysis.generalization.conditions import CROP, contestants
 from analysis.plotting.model_styles import DPI
 from analysis.plotting.pictures import as_rgb
 from analysis.text.names import wrapped

@@ -15,7 +15,8 @@ from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
 from analysis.generalization import summary
-from analysis.generalization.scoring import contestants, facts, references_in
+from analysis.generalization.conditions import contestants, references_in
+from analysis.generalization.metrics import facts
 from analysis.generalization.summary import label
 from analysis.plotting import model_styles
 from analysis.plotting.model_styles import DPI, crowded, style

@@ -91,6 +91,17 @@ class MetricSettings(Protocol):
         ...
 
 
+def facts(metric: str) -> Metric:
+    """Facts about a metric: label, unit, digits, which way is better.
+
+    Raises:
+        BadInput: no package that is installed here has it.
+    """
+    if metric not in METRICS:
+        raise BadInput(f"metric {metric!r}: not installed here; {nearest(metric, METRICS)}")
+    return METRICS[metric]
+
+
 def load(settings: MetricSettings, device: str) -> Chosen:
     """LPIPS, if it is wanted, and the metrics of other packages.
 

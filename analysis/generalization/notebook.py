@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from analysis.generalization import comparison_strips, summary
-from analysis.generalization.scoring import facts
+from analysis.generalization.metrics import facts
 from analysis.generalization.settings import PICTURES
 from analysis.generalization.summary import with_unit
 from analysis.plotting import notebook_output

@@ -10,7 +10,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from analysis.generalization.scoring import Table, estimate, facts, weighted, weights
+from analysis.generalization.conditions import Table
+from analysis.generalization.intervals import estimate
+from analysis.generalization.metrics import facts
+from analysis.generalization.scoring import weighted, weights
 from analysis.stats.controls import COLUMNS
 from analysis.stats.jackknife import ENOUGH
 from analysis.stats.paired_tests import LEVEL, draws_needed, holm, least_p, wilcoxon

@@ -11,6 +11,8 @@ import pandas as pd
 
 from analysis.commands import training_noises
 from analysis.generalization import beyond, metrics, references, summary
+from analysis.generalization.conditions import contestants
+from analysis.generalization.metrics import facts
 from analysis.generalization.pairwise_tests import (
     ALL,
     OUTSIDE,
@@ -19,7 +21,6 @@ from analysis.generalization.pairwise_tests import (
     paired_differences,
     too_few,
 )
-from analysis.generalization.scoring import contestants, facts
 from analysis.generalization.summary import drop_label, scores_of_models
 from analysis.stats.paired_tests import LEVEL
 from analysis.text import verdicts

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 
 from analysis.commands.result import Result
 from analysis.generalization import figures, metrics, reading, summary
-from analysis.generalization.scoring import contestants
+from analysis.generalization.conditions import contestants
 from analysis.plotting.axes import new_axes
 from analysis.text import matched_noises, trainings
 from analysis.text.equal_weights import same_weights

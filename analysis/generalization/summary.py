@@ -10,8 +10,9 @@ import pandas as pd
 
 from analysis.commands import training_noises
 from analysis.generalization import beyond, metrics
+from analysis.generalization.conditions import contestants, references_in
+from analysis.generalization.metrics import facts
 from analysis.generalization.pairwise_tests import ALL, OUTSIDE, paired_differences, too_few
-from analysis.generalization.scoring import contestants, facts, references_in
 from analysis.text.markdown import interval
 from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY

@@ -16,6 +16,7 @@ from analysis.engine.image_quality import COLUMNS, ImageQuality
 from analysis.generalization import (
     beyond,
     comparison_strips,
+    conditions,
     estimated_levels,
     metrics,
     pairwise_tests,
@@ -28,7 +29,7 @@ from analysis.generalization.trainings import networks_in, with_trainings
 from analysis.text import noise_labels
 from mtd.metrics import METRICS
 
-OF_SCORES: dict[str, Callable[[scoring.Table], pd.DataFrame]] = {
+OF_SCORES: dict[str, Callable[[conditions.Table], pd.DataFrame]] = {
     "noises": scoring.noises,
     "tests": pairwise_tests.paired,
     "references": beyond.table,
@@ -45,11 +46,11 @@ def of_scores(results: pd.DataFrame, in_distribution: Any) -> dict[str, pd.DataF
 
     Args:
         results: the long table.
-        in_distribution: see `analysis.generalization.scoring.table`.
+        in_distribution: see `analysis.generalization.conditions.table`.
     """
 
-    def every(frame: pd.DataFrame, trained: Any) -> list[scoring.Table]:
-        return [scoring.table(frame, m, trained) for m in METRICS if m in set(frame.metric)]
+    def every(frame: pd.DataFrame, trained: Any) -> list[conditions.Table]:
+        return [conditions.table(frame, m, trained) for m in METRICS if m in set(frame.metric)]
 
     made = every(results, in_distribution)
     found = {name: pd.concat([maker(one) for one in made]) for name, maker in OF_SCORES.items()}
@@ -78,7 +79,7 @@ def of_testsets(results: pd.DataFrame, in_distribution: Any) -> dict[str, pd.Dat
     for name in dict.fromkeys(sets[sets.notna() & (sets != "")]):
         part = results[sets == name]
         for metric in (m for m in METRICS if m in set(part.metric)):
-            rows = scoring.noises(scoring.table(part, metric, in_distribution))
+            rows = scoring.noises(conditions.table(part, metric, in_distribution))
             parts.append(rows.assign(testset=name)[["testset", *rows]])
     return {"testsets": pd.concat(parts)} if parts else {}
 

@@ -71,9 +71,9 @@ def study(tmp_path: Path) -> Path:
     manifest(path / "ablations", "generalization", noises=list(NOISES))
     frame = results(cells)
     frame.to_csv(path / "ablations/results.csv", index=False, na_rep="nan")
-    from analysis.generalization import scoring
+    from analysis.generalization import conditions, scoring
 
-    scores = [scoring.table(frame, metric, [TRAINED]) for metric in ("psnr", "ssim")]
+    scores = [conditions.table(frame, metric, [TRAINED]) for metric in ("psnr", "ssim")]
     tables = {"generalization": scoring.generalization, "noises": scoring.noises}
     for name, function in tables.items():
         table = pd.concat([function(one) for one in scores])

@@ -16,7 +16,7 @@ from analysis.commands.command import run_arguments
 from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.generalization import command as generalization_command
 from analysis.generalization import metrics as benchmark_metrics
-from analysis.generalization.scoring import facts
+from analysis.generalization.metrics import facts
 from analysis.report import verify
 from analysis.report.settings import ReportSettings
 from mtd.metrics import pyiqa_metrics, registry

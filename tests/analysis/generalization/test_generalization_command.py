@@ -19,7 +19,7 @@ from analysis.commands.command import run_arguments
 from analysis.commands.run_folder import read_manifest, read_tables
 from analysis.engine import run as engine_run
 from analysis.generalization import command as generalization_command
-from analysis.generalization import scoring
+from analysis.generalization import conditions, scoring
 from analysis.text.noise_labels import NOISY
 from mtd import masking
 from mtd.data import crops as data_crops
@@ -360,7 +360,7 @@ def test_real_camera_noise(folder):
 def test_scores_in_the_table_are_those_of_the_results(folder):
     path = started("plain.pth", "hidden.pth", *FEW, *TWO)
     frames = tables(path)
-    again = scoring.generalization(scoring.table(frames["results"], "psnr", ["gaussian:15"]))
+    again = scoring.generalization(conditions.table(frames["results"], "psnr", ["gaussian:15"]))
     held = frames["generalization"].query("metric == 'psnr'").reset_index(drop=True)
     for name in ("in_distribution", "out_of_distribution_low", "ood_drop_high", "mean_rank"):
         assert np.allclose(again[name], held[name], equal_nan=True, atol=1e-12)

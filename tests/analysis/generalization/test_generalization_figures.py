@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from analysis.generalization import conditions, scoring
 from analysis.generalization import figures as generalization_figures
-from analysis.generalization import scoring
 from analysis.text.noise_labels import NOISY
 from tests.helpers.benchmark_tables import RESULTS
 
-FRAME = scoring.noises(scoring.table(RESULTS, "psnr", ["gaussian:15"]))
+FRAME = scoring.noises(conditions.table(RESULTS, "psnr", ["gaussian:15"]))
 
 
 def test_a_panel_for_each_kind_with_levels_and_one_for_the_rest():

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 import analysis
-from analysis.generalization import beyond, pairwise_tests, scoring
+from analysis.generalization import beyond, conditions, pairwise_tests
 from analysis.generalization.result import GeneralizationResult
 from analysis.generalization.tables import of_scores
 from analysis.text.noise_labels import NOISY
@@ -208,7 +208,7 @@ def several(seed: int, **trainings: list[float]) -> pd.DataFrame:
 
 def test_trainings_of_two_models_are_independent():
     frame = several(1, a=[30.0, 31.0, 33.0], b=[28.0, 28.5, 28.2, 27.0])
-    (row,) = pairwise_tests.paired(scoring.table(frame, "psnr", [])).to_dict("records")
+    (row,) = pairwise_tests.paired(conditions.table(frame, "psnr", [])).to_dict("records")
     a, b = (frame[frame.model == m].groupby("training").value.mean().to_numpy() for m in "ab")
     welch = stats.ttest_ind(a, b, equal_var=False).confidence_interval(0.95)
     assert row["difference"] == pytest.approx(a.mean() - b.mean(), abs=1e-12)
@@ -221,7 +221,7 @@ def test_trainings_of_two_models_are_independent():
 
 def test_a_difference_from_a_single_network_has_the_spread_of_the_other_model():
     frame = several(1, a=[30.0, 31.0, 33.0], b=[28.0])
-    (row,) = pairwise_tests.paired(scoring.table(frame, "psnr", [])).to_dict("records")
+    (row,) = pairwise_tests.paired(conditions.table(frame, "psnr", [])).to_dict("records")
     means = frame[frame.model == "a"].groupby("training").value.mean()
     half = stats.t.ppf(0.975, 2) * stats.sem(means)
     width = row["high_trainings"] - row["low_trainings"]
@@ -231,7 +231,7 @@ def test_a_difference_from_a_single_network_has_the_spread_of_the_other_model():
 @pytest.mark.parametrize("other", [[28.0, 28.5]])
 def test_with_fewer_than_three_trainings_intervals_are_over_photographs_alone(other):
     frame = several(1, a=[30.0, 31.0, 33.0], b=other)
-    (row,) = pairwise_tests.paired(scoring.table(frame, "psnr", [])).to_dict("records")
+    (row,) = pairwise_tests.paired(conditions.table(frame, "psnr", [])).to_dict("records")
     assert (row["low"], row["high"]) == (row["low_photographs"], row["high_photographs"])
     assert np.isnan(row["low_trainings"]) and row["trainings"] == len(other)
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from analysis.generalization import pairwise_tests, scoring
+from analysis.generalization import conditions, pairwise_tests
 from analysis.generalization.pairwise_tests import OUTSIDE
 from analysis.stats.paired_tests import holm, wilcoxon
 from tests.helpers.benchmark_tables import (
@@ -92,7 +92,7 @@ def test_holm_steps_down_never_falls_and_stays_below_one():
 
 
 def test_tests_are_on_the_same_images_and_the_joint_one_on_each_images_mean():
-    table = scoring.table(RESULTS, "psnr", ["gaussian:15"])
+    table = conditions.table(RESULTS, "psnr", ["gaussian:15"])
     frame = pairwise_tests.paired(table)
     assert frame.noise.tolist() == ["gaussian:15", "gaussian:50", "poisson:3", "isp", OUTSIDE]
     assert (frame.model_a == "a").all() and (frame.model_b == "b").all()
@@ -108,7 +108,7 @@ def test_tests_are_on_the_same_images_and_the_joint_one_on_each_images_mean():
 def test_crops_of_a_photograph_are_averaged_first():
     images = [f"{i // 2}.png" for i in range(24)]
     values = drawn(9, 24, a=30, b=30)
-    frame = pairwise_tests.paired(scoring.table(rows(values, "poisson:3", images), "psnr", []))
+    frame = pairwise_tests.paired(conditions.table(rows(values, "poisson:3", images), "psnr", []))
     each = (values["a"] - values["b"]).reshape(12, 2).mean(1)
     assert frame.p[0] == pytest.approx(enumerated(each), abs=1e-12) and frame.photographs[0] == 12
 
@@ -118,7 +118,7 @@ def test_below_ten_photographs_there_is_no_p_value_however_many_crops():
     for count in (9, 10):
         values = drawn(9, 4 * count, a=33, b=30)
         part = rows(values, "poisson:3", images[: 4 * count])
-        (row,) = pairwise_tests.paired(scoring.table(part, "psnr", [])).to_dict("records")
+        (row,) = pairwise_tests.paired(conditions.table(part, "psnr", [])).to_dict("records")
         assert row["photographs"] == count and row["low"] > 0
         assert math.isnan(row["p"]) == math.isnan(row["p_holm"]) == (count < 10)
 
@@ -130,10 +130,10 @@ def clustered(rng: np.random.Generator, photographs: int, crops: int, correlatio
     values = np.sqrt(correlation) * rng.normal(size=shape)[of]
     values += np.sqrt(1 - correlation) * rng.normal(size=(len(of), 2))
     names = pd.DataFrame({"image": of.astype(str)})
-    condition = scoring.Condition("isp", "isp", math.nan, False, values, of, 0, names, values)
+    condition = conditions.Condition("isp", "isp", math.nan, False, values, of, 0, names, values)
     each = {"a": ("a",), "b": ("b",)}
     trained = {"a": [], "b": []}
-    return scoring.Table("psnr", [*each], [condition], [photographs], trained, trainings=each)
+    return conditions.Table("psnr", [*each], [condition], [photographs], trained, trainings=each)
 
 
 @pytest.mark.slow
@@ -154,11 +154,11 @@ def test_equal_models_are_rarely_told_apart(photographs, crops, correlation):
 def test_sets_of_different_images_have_no_joint_test():
     other = [f"real{i}.png" for i in range(12)]
     frame = pd.concat([rows(POISSON, "poisson:3", NAMES), rows(ISP, "polyu", other)])
-    found = pairwise_tests.paired(scoring.table(frame, "psnr", []))
+    found = pairwise_tests.paired(conditions.table(frame, "psnr", []))
     assert found.noise.tolist() == ["poisson:3", "polyu"]
 
 
 def test_one_model_has_nothing_to_be_tested_against():
-    table = scoring.table(rows(drawn(1, 5, a=30), "isp", NAMES[:5]), "psnr", [])
+    table = conditions.table(rows(drawn(1, 5, a=30), "isp", NAMES[:5]), "psnr", [])
     found = pairwise_tests.paired(table)
     assert found.empty and "p_holm" in found

@@ -175,7 +175,7 @@ def test_less_is_better_for_some_metrics() -> None:
         for noise in ("gaussian:15", "isp")
         for model, value in (("a", 0.3), ("classical:median:3", 0.2), ("classical:blur:1", 0.4))
     ]  # fmt: skip
-    from analysis.generalization.scoring import table
+    from analysis.generalization.conditions import table
 
     found = beyond.table(table(pd.DataFrame(rows), "lpips", ["gaussian:15"]))
     by = found.set_index("compared_with")
