@@ -606,7 +606,7 @@ def test_random_pickles_are_inert(place, extension, content):
 
 
 @pytest.mark.slow
-@fuzz(20_000)
+@fuzz(5_000)
 @given(content=st.one_of(CHANGED, RANDOM, st.binary(max_size=60)))
 def test_many_pickles_are_inert(place, extension, content):
     never_run(place, content)
