@@ -73,6 +73,11 @@ def _mapping(pairs: Any = (), *_: Any) -> Any:
     return made
 
 
+def _default_mapping(*_: Any) -> dict[Any, Any]:
+    """A mapping whose items follow, without the function that would make others."""
+    return {}
+
+
 def _list(values: Any = (), *_: Any) -> list[Any]:
     return list(values) if isinstance(values, list | tuple) else []
 
@@ -132,6 +137,7 @@ MAKERS: dict[str, Make] = {
     "torch.serialization._get_layout": _device,
     "collections.OrderedDict": _mapping,
     "collections.Counter": _mapping,
+    "collections.defaultdict": _default_mapping,
     "builtins.dict": _mapping,
     "builtins.list": _list,
     "builtins.set": _list,
