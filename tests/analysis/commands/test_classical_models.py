@@ -81,7 +81,7 @@ def test_a_report_has_classical_models_where_no_layers_are_needed(
 ) -> None:
     settings = ReportSettings(noises=("poisson:3",), crop=16, benchmark_crop=16, lpips=False)
     given = requests.of([str(pair / "plain.pth"), "classical:blur:1"], settings)
-    plan = report_plan.make(given, settings, lpips=False)
+    plan = report_plan.make(given, settings, scored=False)
     error, benchmark, cka = plan.jobs(["error", "generalization", "cka"])
     where = "Error decomposition and Generalization alone"
     assert capsys.readouterr().err == f"classical:blur:1: without layers, in {where}\n"
@@ -93,6 +93,6 @@ def test_a_report_has_classical_models_where_no_layers_are_needed(
     assert not beside & set(plan.whole([cka]).models)
     assert list(requests.from_json(requests.to_json(given), "a report")) == given
     alone = requests.of(["classical:blur:1", "classical:median:5"], settings)
-    plan = report_plan.make(alone, settings, lpips=False)
+    plan = report_plan.make(alone, settings, scored=False)
     with pytest.raises(BadInput, match=r"^section cka: classical:blur:1: it is not a neural"):
         plan.jobs(["cka"], named=["cka"])
