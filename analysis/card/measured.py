@@ -120,6 +120,8 @@ class Measured:
             "border": manifest["border"],
             "metric_domain": DOMAINS.get(channel, channel),
             **manifest.get("evaluation", {}),
+            "channels": manifest.get("channels", 3),
+            "input_mask": manifest.get("input_mask") or "none",
             "seed": manifest["seed"],
             "noises": self.noises,
         }

@@ -112,6 +112,7 @@ def test_identity_protocol_and_command(run, card) -> None:
     details = whole["source_metadata"]["additional_details"]
     assert details["suite"] == "none" and details["suite_version"] == "1"
     assert details["protocol.border"] == "0" and details["protocol.metric_domain"] == "rgb"
+    assert details["protocol.channels"] == "3" and details["protocol.input_mask"] == "none"
     assert details["protocol.quantize_noisy"] == "true" and details["protocol.seed"] == "0"
     assert details["protocol.noises"] == "gaussian:15, gaussian:40, poisson:3"
     assert details["command"] == "python -m analysis.generalization …"

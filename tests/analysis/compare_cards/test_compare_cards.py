@@ -114,6 +114,7 @@ def test_the_tables_and_the_object(cards: Path, in_process: Call) -> None:
         (details(protocol__border="4"), "border: 0", "4"),
         (details(protocol__metric_domain="luma"), "metric_domain: rgb", "luma"),
         (details(protocol__clip_noisy="false"), "clip_noisy: true", "false"),
+        (details(protocol__channels="1"), "channels: 3", "1"),
         (details(protocol__more="x"), "more: not stated", "x"),
         (details(protocol__noises="gaussian:15, isp"), "noises: also gaussian:40", "also isp"),
     ],
