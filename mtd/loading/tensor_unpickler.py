@@ -23,11 +23,7 @@ RECONSTRUCTORS = ("copyreg._reconstructor", "copyreg.__newobj__", "copyreg.__new
 
 
 class TensorUnpickler(pickle._Unpickler):
-    """Reads one pickle; see the module.
-
-    Attributes:
-        left_out: what was named beside tensors and plain data, and the number of objects of it.
-    """
+    """Reads one pickle; see the module."""
 
     stack: list[Any]
     append: Callable[[Any], None]
@@ -43,6 +39,8 @@ class TensorUnpickler(pickle._Unpickler):
 
     @property
     def left_out(self) -> dict[Named, int]:
+        """What was named beside tensors and plain data, and the number of objects of it."""
+
         def is_plain(one: Named) -> bool:
             built_in = one.module == "builtins" and PLAIN.fullmatch(one.name) is not None
             return built_in or str(one) in RECONSTRUCTORS
