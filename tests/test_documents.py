@@ -10,11 +10,7 @@ from tests.helpers.paths import ROOT
 
 DOCUMENTS = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "analysis/README.md"),
-    "docs/grey.md",
-    "docs/metrics.md",
-    "docs/why-it-fails.md",
-    "docs/foreign-files.md",
-    "docs/zoo.md",
+    *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))),
 )
 
 
