@@ -56,7 +56,7 @@ def cells(row: dict[str, Any]) -> list[str]:
     return [
         row["name"],
         trained + (" (give --sigma)" if row["sigma"] else ""),
-        "grey" if row["channels"] == 1 else "colour",
+        "gray" if row["channels"] == 1 else "color",
         f"0 to {row['value_range']:g}",
         size,
         row["licence"],
@@ -81,10 +81,13 @@ def get(chosen: Sequence[zoo.Entry], quiet: bool) -> None:
         BadInput: none can be downloaded.
         Partial: some can, others cannot.
     """
+    from mtd.loading.load import LoadOptions
+    from mtd.loading.published_files import remote
+
     failed, done = [], []
     for one in chosen:
         try:
-            path = downloads.fetch(one.remote, quiet=quiet)
+            path = downloads.fetch(remote(one, LoadOptions()), quiet=quiet)
         except BadInput as error:
             failed.append(str(error))
             continue
@@ -110,12 +113,16 @@ def verify(chosen: Sequence[zoo.Entry]) -> None:
         Failed: all of them are other files than expected.
         Partial: some are.
     """
+    from mtd.loading.load import LoadOptions
+    from mtd.loading.published_files import remote
+
     there = [one for one in chosen if one.place.is_file()]
     failed, verified = [], []
     for one in there:
         published = one.sha256 != UNKNOWN or one.begins or one.git
         try:
-            digest, state = downloads.check(one.remote), "published" if published else "recorded"
+            digest = downloads.check(remote(one, LoadOptions()))
+            state = "published" if published else "recorded"
         except BadInput as error:
             digest, state = digests.sha256(one.place), "different"
             failed.append(str(error))

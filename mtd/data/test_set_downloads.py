@@ -112,16 +112,19 @@ def advice(name: str) -> str:
 
 
 def verify(name: str) -> dict[str, str]:
-    """Digests of the files of a test set that is there, by name; the first ones are recorded.
+    """Digests of the files of a test set that is there, by name.
+
+    The first ones are recorded, if number and sizes of the images are those of the set.
 
     Raises:
-        BadInput: they are not the known or the recorded ones.
+        BadInput: they are not the known or the recorded ones, or it is not complete.
     """
     folder, record = place(name), record_of(name)
     found = _digests(folder)
     if not (expected := digests.read(record)):
         known = table()[name].known if name in table() else {}
         _compare(name, {key: found.get(key, "") for key in known}, known, folder, "known")
+        test_sets.check(name, folder)
         _record(name, found)
     else:
         _compare(name, found, expected, folder, f"recorded in {record}")
@@ -198,7 +201,7 @@ def download(name: str, *, quiet: bool = False) -> Path:
             source = f"recorded in {record_of(name)}"
             _compare(name, found, recorded, content, source)
     except BadInput:
-        shutil.rmtree(content, ignore_errors=True)
+        shutil.rmtree(gathered, ignore_errors=True)  # with the archive, which is not the set
         raise
     content.rename(folder)
     shutil.rmtree(gathered, ignore_errors=True)
@@ -244,6 +247,9 @@ def _archive(name: str, one: Download, gathered: Path, quiet: bool) -> Path:
     note(f"unpacking {packed}", quiet=quiet)
     try:
         unpacking.unpack(packed, content, one.folder)
+    except unpacking.NotWritten:
+        shutil.rmtree(content, ignore_errors=True)  # the archive is fine
+        raise
     except BadInput:
         packed.unlink(missing_ok=True)
         shutil.rmtree(content, ignore_errors=True)

@@ -6,10 +6,13 @@ of an archive is left out.
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +21,31 @@ from typing import IO
 
 from mtd.utils.errors import BadInput
 from mtd.utils.resumable import megabytes
+
+SIGNATURES = (b"PK\3\4", b"\x1f\x8b", b"BZh", b"\xfd7zXZ")
+"""How zip, gzip, bzip2 and xz begin."""
+
+LONGEST = 255
+"""Bytes of a file's name that file systems take."""
+
+DAMAGE = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,  # of bz2 and gzip
+    EOFError,
+    RuntimeError,  # encrypted, or an unknown compression
+    ValueError,
+    LookupError,
+    OverflowError,
+    struct.error,
+)
+"""What the readers of archives raise for damaged ones."""
+
+
+class NotWritten(BadInput):
+    """The archive is fine, but its files cannot be written."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +73,27 @@ def unpack(archive: Path, into: Path, keep: str = "") -> list[Path]:
             files if empty.
 
     Raises:
-        BadInput: a damaged archive, one with a member that is no plain file in it, or one that does
-            not fit on the disk.
+        NotWritten: it does not fit on the disk, or its files cannot be written.
+        BadInput: no archive, a damaged one, or one with a member that is no plain file in it, that
+            leads out of the folder, or that collides with another one.
     """
+    with _reading(archive), _members(archive) as members:
+        targets = _targets([member.name for member in members], archive, keep)
+        chosen = [(m, t) for m, t in zip(members, targets, strict=True) if t is not None]
+        if not chosen:
+            raise BadInput(f"{archive}: holds no files{f' in {keep}' if keep else ''}")
+        _check_space(sum(member.size for member, _ in chosen), into, archive)
+        return [_write(member, into / name, archive) for member, name in chosen]
+
+
+@contextmanager
+def _reading(archive: Path) -> Iterator[None]:
+    """What the readers of archives raise, as one line."""
     try:
-        with _members(archive) as members:
-            names = _targets([member.name for member in members], archive, keep)
-            chosen = [(m, names[m.name]) for m in members if m.name in names]
-            if not chosen:
-                raise BadInput(f"{archive}: holds no files{f' in {keep}' if keep else ''}")
-            _check_space(sum(member.size for member, _ in chosen), into, archive)
-            return [_write(member, into / name) for member, name in chosen]
+        yield
     except BadInput:
         raise
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, RuntimeError, ValueError) as error:
+    except DAMAGE as error:
         reason = " ".join(str(error).split())[:120] or type(error).__name__
         raise BadInput(f"{archive}: a damaged archive ({reason})") from None
 
@@ -75,7 +110,7 @@ def _members(archive: Path) -> Iterator[list[Member]]:
                     raise _refused(archive, info.filename, "a link or device")
             yield [Member(i.filename, i.file_size, lambda i=i: opened.open(i)) for i in infos]  # type: ignore[misc]
         return
-    with tarfile.open(archive) as tar:
+    with _opened(archive) as tar:
         found = []
         for entry in tar:
             if entry.isdir():
@@ -86,26 +121,61 @@ def _members(archive: Path) -> Iterator[list[Member]]:
         yield found
 
 
+def _opened(archive: Path) -> tarfile.TarFile:
+    """A tar archive.
+
+    Raises:
+        BadInput: it is none.
+    """
+    try:
+        return tarfile.open(archive)
+    except tarfile.ReadError:
+        with archive.open("rb") as file:
+            begins = file.read(8)
+        if begins.startswith(SIGNATURES):
+            raise BadInput(f"{archive}: a damaged archive (it cannot be opened)") from None
+        raise BadInput(f"{archive}: neither a zip nor a tar archive") from None
+
+
 def _of_tar(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> IO[bytes]:
     stream = archive.extractfile(entry)
     assert stream is not None  # of a regular file
     return stream
 
 
-def _targets(names: Sequence[str], archive: Path, keep: str) -> dict[str, PurePosixPath]:
-    """Where each file goes, for those that are kept."""
-    paths = {name: _inside(name, archive) for name in names}
-    tops = {path.parts[0] for path in paths.values() if len(path.parts) > 1}
-    single = len(tops) == 1 and all(len(path.parts) > 1 for path in paths.values())
-    targets: dict[str, PurePosixPath] = {}
-    for name, path in paths.items():
+def _targets(names: Sequence[str], archive: Path, keep: str) -> list[PurePosixPath | None]:
+    """Where each file goes; None for those that are not kept."""
+    paths = [_inside(name, archive) for name in names]
+    tops = {path.parts[0] for path in paths if len(path.parts) > 1}
+    single = len(tops) == 1 and all(len(path.parts) > 1 for path in paths)
+    targets: list[PurePosixPath | None] = []
+    for path in paths:
         rest = PurePosixPath(*path.parts[1:]) if single and path.parts[0] != keep else path
-        if keep and not rest.is_relative_to(keep):
-            continue
-        targets[name] = rest.relative_to(keep) if keep else rest
-    if len(set(targets.values())) < len(targets):
-        raise _refused(archive, "", "two files of one name")
+        kept = rest.is_relative_to(keep) and rest != PurePosixPath(keep) if keep else True
+        targets.append((rest.relative_to(keep) if keep else rest) if kept else None)
+    _check_apart([target for target in targets if target is not None], archive)
     return targets
+
+
+def _check_apart(targets: Sequence[PurePosixPath], archive: Path) -> None:
+    """Check that no file has the place of another one, also where case does not count.
+
+    Raises:
+        BadInput: two of them have one name, or one has the name of a folder.
+    """
+    files: dict[str, PurePosixPath] = {}
+    for target in targets:
+        other = files.setdefault(str(target).casefold(), target)
+        if other is not target:
+            same = other == target
+            what = (
+                "two files of one name" if same else f"two names that differ in case only, {other}"
+            )
+            raise _refused(archive, str(target), what)
+    for target in targets:
+        for folder in target.parents:
+            if str(folder).casefold() in files:
+                raise _refused(archive, str(folder), "a file and a folder of one name")
 
 
 def _inside(name: str, archive: Path) -> PurePosixPath:
@@ -113,6 +183,8 @@ def _inside(name: str, archive: Path) -> PurePosixPath:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name or not path.parts:
         raise _refused(archive, name, "a path that leads out of the folder")
+    if any(len(part.encode(errors="surrogateescape")) > LONGEST for part in path.parts):
+        raise _refused(archive, f"{name[:40]}…", f"a name of more than {LONGEST} bytes")
     return path
 
 
@@ -122,22 +194,38 @@ def _refused(archive: Path, name: str, what: str) -> BadInput:
 
 
 def _check_space(size: int, into: Path, archive: Path) -> None:
-    into.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(into).free
+    with _writing(into):
+        into.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(into).free
     if size > free:
-        raise BadInput(
+        raise NotWritten(
             f"{archive}: not unpacked, it needs {megabytes(size)} and {into} has {megabytes(free)}"
         )
 
 
-def _write(member: Member, target: Path) -> Path:
-    """Write one file, but no more of it than the archive says."""
-    target.parent.mkdir(parents=True, exist_ok=True)
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """What the operating system says of a path to be written is no damage of the archive."""
+    try:
+        yield
+    except OSError as error:
+        raise NotWritten(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def _write(member: Member, target: Path, archive: Path) -> Path:
+    with _writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as file:
+            file.writelines(_blocks(member, archive))
+    return target
+
+
+def _blocks(member: Member, archive: Path) -> Iterator[bytes]:
+    """The content of one file, but no more of it than the archive says."""
     left = member.size
-    with member.open() as source, target.open("wb") as file:
+    with _reading(archive), member.open() as source:
         while block := source.read(2**20):
             left -= len(block)
             if left < 0:
                 raise ValueError(f"{member.name} is larger than the archive says")
-            file.write(block)
-    return target
+            yield block

@@ -72,8 +72,8 @@ class Checkpoint:
 def locate(name: str | Path) -> Path:
     """The path of a file, or else of a bundled checkpoint, or of a published one by its name.
 
-    A model of the zoo (`mtd.loading.zoo`) and one of Hugging Face (`mtd.loading.hub`) are
-    downloaded if they are not there.
+    A file of Hugging Face (`mtd.loading.hub`) is downloaded if it is not there. One of the zoo must
+    be there: `mtd.loading.published_files` downloads it.
 
     Raises:
         BadInput: none of these, or a folder, or it cannot be downloaded.
@@ -92,7 +92,9 @@ def locate(name: str | Path) -> Path:
     if len(path.parts) == 1 and bundled.is_file():
         return bundled
     if published := zoo.entry(name):
-        return zoo.path(published)
+        if published.place.is_file():
+            return published.place
+        raise BadInput(f"{name}: not downloaded; {published.remote.command} downloads it")
     if hub.is_address(name):
         return hub.fetch(name, SUFFIXES)
     names = ", ".join(sorted(p.name for p in BUNDLED.glob("*.pth"))) or "none"
@@ -102,8 +104,12 @@ def locate(name: str | Path) -> Path:
     )
 
 
-def read(name: str | Path) -> Checkpoint:
+def read(name: str | Path, suffix: str = "") -> Checkpoint:
     """Read a checkpoint file; nothing in it is executed.
+
+    Args:
+        name: see `locate`.
+        suffix: that says the format; by default that of the file.
 
     Raises:
         BadInput: a missing or damaged file, an unknown format, or one without weights.
@@ -113,13 +119,14 @@ def read(name: str | Path) -> Checkpoint:
     [('params', 130)]
     """
     path = locate(name)
-    if path.suffix.lower() not in SUFFIXES:
+    suffix = (suffix or path.suffix).lower()
+    if suffix not in SUFFIXES:
         raise BadInput(f"{path}: expected a checkpoint ending in {', '.join(SUFFIXES)}")
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
-    content, metadata, left_out = _contents(path)
+    content, metadata, left_out = _contents(path, suffix)
     warning = stand_ins.warning(left_out)
     sets = _weight_sets(content, path, f"; {warning}" if warning else "")
     for one in sets:
@@ -151,9 +158,9 @@ def about_digest(metadata: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 
-def _contents(path: Path) -> tuple[Any, dict[str, Any], unpickling.LeftOut]:
+def _contents(path: Path, suffix: str) -> tuple[Any, dict[str, Any], unpickling.LeftOut]:
     """What a file holds, our metadata, and the classes whose objects were not read."""
-    if path.suffix.lower() == ".safetensors":
+    if suffix == ".safetensors":
         from safetensors import safe_open
 
         try:

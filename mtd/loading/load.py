@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from mtd.loading import classical, kair_options, zoo
+from mtd.loading import classical, kair_options, published_files, zoo
 from mtd.loading.checkpoint_file import Checkpoint, read
 from mtd.loading.recognition import METADATA, recognize
 from mtd.masking import AttentionSwitch, MaskedInference, MaskPolicy
@@ -142,7 +142,8 @@ def load(
 
 def from_file(path_or_name: str | Path, request: LoadOptions) -> Denoiser:
     """The network of a checkpoint file, in eval mode; see `load`."""
-    checkpoint = read(path_or_name)
+    named = zoo.entry(path_or_name)
+    checkpoint = read(published_files.fetch(named, LoadOptions()) if named else path_or_name)
     published = zoo.of(path_or_name, checkpoint.digest)
     as_published = None if request.factory else published  # not through a class of the user's
     if as_published is not None:

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from mtd.utils import digests, downloads
+from mtd.utils import digests
 from mtd.utils.downloads import UNKNOWN, Remote
 from mtd.utils.errors import BadInput, nearest
 from mtd.utils.home import home
@@ -40,7 +40,7 @@ class Entry:
         architecture: of its network.
         trained_on: noises, as for `--in-distribution`, and test sets that are like its training
             data; empty where none describes it.
-        channels: 1 for grey, 3 for colour.
+        channels: 1 for gray, 3 for color.
         sigma: whether it must be given a noise level.
         value_range: its value of white.
         label: in tables and figures.
@@ -157,17 +157,6 @@ def matching(pattern: str) -> list[str]:
     return [name for name in entries() if fnmatchcase(name, pattern)]
 
 
-def path(found: Entry) -> Path:
-    """The path of a denoiser's file, downloaded if it is not there.
-
-    Raises:
-        BadInput: it is no denoiser, cannot be downloaded, or is another file than expected.
-    """
-    if found.name in BACKBONES:
-        raise BadInput(f"{found.name} is {found.about}: it cannot be loaded as a model")
-    return downloads.fetch(found.remote)
-
-
 def of(name: str | Path, digest: str) -> Entry | None:
     """The entry of a file that was read: by its name in the zoo, or by the digest of its content.
 
@@ -208,7 +197,7 @@ def choose(names: Sequence[str]) -> list[Entry]:
     for name in names or list(entries()):
         known = [name] if name in entries() else matching(name)
         if not known:
-            raise BadInput(f"zoo: {name!r}: {nearest(name, entries())}")
+            raise BadInput(f"no model of the zoo matches {name!r}; {nearest(name, entries())}")
         found |= {one: entries()[one] for one in known}
     return list(found.values())
 

@@ -211,6 +211,15 @@ def convolutions(path: Path, content: bytes) -> dict[str, Tensor]:
         tensors = load(content)
     except SafetensorError as error:
         raise BadInput(f"{path}: damaged ({error}); expected {BACKBONE} from {URL}") from None
+    return check_convolutions(path, tensors)
+
+
+def check_convolutions(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The convolutions among the tensors of a file.
+
+    Raises:
+        BadInput: they are not those of the backbone.
+    """
     found = {name: value for name, value in tensors.items() if name.startswith("features.")}
     if digest_of(found) != TENSORS:
         raise BadInput(

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from mtd.utils import atomic_write
 from mtd.utils.errors import BadInput
+from mtd.utils.home import unusable
 
 SUFFIX = ".sha256"
 BLOCK = 2**20
@@ -69,8 +70,16 @@ def record(path: Path, digest: str) -> None:
 
 
 def write(path: Path, digests: Mapping[str, str]) -> None:
-    """Write digests by file name, one a line."""
+    """Write digests by file name, one a line.
+
+    Raises:
+        BadInput: the file cannot be written.
+    """
     lines = [f"{digest}  {name}\n" for name, digest in sorted(digests.items())]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unusable(path, error.strerror or str(error)) from None
     atomic_write.write(path, "".join(lines))
 
 
@@ -82,7 +91,7 @@ def read(path: Path) -> dict[str, str]:
     """
     try:
         lines = path.read_text("utf-8").splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path}: cannot be read ({error})") from None

@@ -6,15 +6,17 @@ the first download records it beside the file, and another one is refused from t
 
 from __future__ import annotations
 
+import codecs
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from mtd.utils import digests
 from mtd.utils.errors import BadInput
+from mtd.utils.home import unusable
 from mtd.utils.messages import note
 from mtd.utils.resumable import Resumable, Unavailable, megabytes
 
@@ -38,6 +40,8 @@ class Remote:
         git: its identifier in git, where that is published.
         command: that downloads it, for messages.
         recorded: whether an unknown digest is recorded beside the file.
+        recognize: raises `BadInput` if a file is not what it should be; it is called before a
+            digest is recorded.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Remote:
     git: str = ""
     command: str = ""
     recorded: bool = True
+    recognize: Callable[[Path], object] | None = None
 
     @property
     def expected(self) -> str:
@@ -104,7 +109,7 @@ def fetch(remote: Remote, *, quiet: bool = False) -> Path:
     except KeyboardInterrupt:
         raise KeyboardInterrupt(f"{remote.name}{_kept(remote)}") from None
     except OSError as error:
-        raise BadInput(f"{remote.place}: cannot be written ({error.strerror or error})") from None
+        raise unusable(remote.place, error.strerror or str(error)) from None
     return remote.place
 
 
@@ -192,6 +197,8 @@ def _verify(remote: Remote, path: Path, arriving: bool) -> str:
         raise BadInput(
             f"{what} not the expected file, {size} bytes instead of {remote.size}; {todo}"
         )
+    if not size:
+        raise BadInput(f"{what} empty; {todo}")
     if arriving and remote.sha256 == UNKNOWN and _is_page(path):
         raise BadInput(f"{what} an HTML page, not the file; {todo}")
     digest = digests.sha256(path)
@@ -209,13 +216,20 @@ def _verify(remote: Remote, path: Path, arriving: bool) -> str:
         )
     if remote.git and (blob := digests.git_blob(path)) != remote.git:
         raise BadInput(f"{what} another file: git calls it {blob}, expected {remote.git}; {todo}")
+    if remote.recognize and remote.sha256 == UNKNOWN and not own:
+        try:
+            remote.recognize(path)
+        except BadInput as error:
+            reason = str(error).removeprefix(f"{path}: ")
+            raise BadInput(f"{what} not the expected file: {reason}; {todo}") from None
     return digest
 
 
 def _is_page(path: Path) -> bool:
     """Whether a file is a web page, as of a log-in, which must not be recorded as the file."""
     with path.open("rb") as file:
-        return file.read(100).lstrip().lower().startswith((b"<!doctype", b"<html"))
+        text = file.read(1000).removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    return text.startswith((b"<!", b"<html", b"<head", b"<?xml"))
 
 
 @contextmanager

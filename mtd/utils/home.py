@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from mtd.utils.errors import BadInput
+
 VARIABLE = "MTD_HOME"
 
 
@@ -17,3 +19,23 @@ def home() -> Path:
     if given := os.environ.get(VARIABLE):
         return Path(given).expanduser().absolute()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mtd"
+
+
+def unusable(path: Path, reason: str) -> BadInput:
+    """What to say of a path that cannot be written, which is mostly the fault of the whole folder.
+
+    Args:
+        path: in the folder of downloads, or elsewhere.
+        reason: of the operating system.
+    """
+    folder = home()
+    if not path.is_relative_to(folder):
+        return BadInput(f"{path}: cannot be written ({reason})")
+    named = f"{VARIABLE}={folder}" if os.environ.get(VARIABLE) else f"{folder}"
+    remedy = f"set {VARIABLE} to a folder that can be written"
+    ancestors = [folder, *folder.parents]
+    existing = next(one for one in ancestors if os.path.lexists(one))
+    if existing.is_dir():
+        return BadInput(f"{named}: {path} cannot be written ({reason}); {remedy}")
+    inside = "" if existing == folder else f" in one ({existing} is a file)"
+    return BadInput(f"{named} is not a folder{inside}; {remedy}")

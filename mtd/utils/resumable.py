@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from mtd.utils import atomic_write
+from mtd.utils.errors import BadInput
 from mtd.utils.messages import note
 
 ATTEMPTS = 5
@@ -98,10 +99,13 @@ class Resumable:
     def _continuable(self, url: str) -> bool:
         """Whether the rest of what has arrived will be noticed if it is of another file."""
         address, validator = self._began()
-        return self.arrived > 0 and address == url and (self.trusted or bool(validator))
+        noticed = self.trusted or bool(validator)
+        fits = self.size is None or self.arrived <= self.size
+        return self.arrived > 0 and address == url and noticed and fits
 
     def _complete(self, url: str) -> None:
         import requests
+        from urllib3.exceptions import HTTPError
 
         if self._continuable(url) and self.arrived == self.size:
             return
@@ -111,7 +115,9 @@ class Resumable:
                 if self._receive(url):
                     return
                 reason = "the connection was closed"
-            except requests.exceptions.RequestException as error:
+            except BadInput:  # of a file that cannot be written
+                raise
+            except (requests.exceptions.RequestException, HTTPError, ValueError) as error:
                 reason = _reason(error)
             if self.arrived <= before or attempt == ATTEMPTS - 1:
                 break
@@ -132,7 +138,7 @@ class Resumable:
             if response.status_code == 416 and self.arrived:  # nothing behind it
                 self.discard()
                 return self._receive(url)
-            if not response.ok:
+            if response.status_code not in (200, 206):
                 raise Unavailable(f"HTTP {response.status_code} {response.reason}".strip())
             continues = response.status_code == 206
             if continues and _first(response.headers.get("Content-Range")) != self.arrived:
@@ -140,10 +146,28 @@ class Resumable:
             if not continues:
                 self.discard()
             self._remember(url, response.headers)
-            length = response.headers.get("Content-Length")
-            total = self.arrived + int(length) if length and length.isdecimal() else self.size
+            total = self._total(response.headers)
             self._write(response, total)
             return total is None or self.arrived >= total
+
+    def _total(self, headers: Any) -> int | None:
+        """The size of the whole file, or None where nobody says it.
+
+        Raises:
+            Unavailable: the server announces more than the known size.
+        """
+        length = headers.get("Content-Length")
+        encoded = headers.get("Content-Encoding", "identity") != "identity"
+        if encoded or not (length and length.isdecimal()):
+            return self.size
+        total = self.arrived + int(length)
+        if self.size is not None and total > self.size:
+            self._refuse(self.size)
+        return total
+
+    def _refuse(self, most: int) -> NoReturn:
+        self.discard()
+        raise Unavailable(f"the server sends another file, of more than {most} bytes")
 
     def _remember(self, url: str, headers: Any) -> None:
         """Keep the address and the validator of the file that is on its way."""
@@ -164,6 +188,8 @@ class Resumable:
             tqdm(total=total, initial=start, disable=hidden, leave=False, **scale) as bar,
         ):
             for block in response.iter_content(BLOCK):
+                if total is not None and file.tell() + len(block) > total:
+                    self._refuse(total)
                 file.write(block)
                 bar.update(len(block))
                 if bar.disable and time.monotonic() - last > EVERY:
@@ -195,12 +221,23 @@ def _reason(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "the connection was closed"
+    for kind, what in (
+        (requests.exceptions.TooManyRedirects, "it redirects without end"),
+        (requests.exceptions.InvalidSchema, "it redirects to what is no web address"),
+        (requests.exceptions.InvalidHeader, "its headers are invalid"),
+        (requests.exceptions.ContentDecodingError, "its content is damaged"),
+        (ValueError, "it redirects to no valid address"),
+    ):
+        if isinstance(error, kind):
+            return f"the server's answer cannot be used ({what})"
     text = str(error)
     for words, reason in (
         ("resolve", "no network: the server's name cannot be resolved"),
         ("Connection refused", "the connection was refused"),
         ("unreachable", "no network"),
         ("timed out", "no answer in time"),
+        ("Connection aborted", "the connection was closed"),
+        ("Connection broken", "the connection was closed"),
     ):
         if words in text:
             return reason

@@ -182,6 +182,48 @@ def test_an_archive_that_leads_out_of_its_folder(server, mtd_home):
     assert not list(mtd_home.rglob("evil*")) and sets.located("polyu") is None
 
 
+@pytest.mark.parametrize("content", [b'{"error": "rate limit"}', polyu()[:-200], b"PK\x03\x04"])
+def test_what_is_no_archive_is_not_kept(server, mtd_home, content):
+    good, server.files["polyu.zip"] = server.files["polyu.zip"], content
+    with pytest.raises(BadInput, match=r"neither a zip nor a tar archive|a damaged archive"):
+        sets.download("polyu")
+    server.files["polyu.zip"] = good
+    assert len(list(sets.download("polyu").iterdir())) == 4
+
+
+def test_an_archive_of_another_set_is_not_kept(server, mtd_home):
+    good = server.files["polyu.zip"]
+    with zipfile.ZipFile(file := io.BytesIO(), "w") as archive:
+        archive.writestr("Cropped/a.png", png(0))
+    server.files["polyu.zip"] = file.getvalue()
+    with pytest.raises(BadInput, match=r"polyu: .*expected"):
+        sets.download("polyu")
+    assert not sets.record_of("polyu").exists()
+    server.files["polyu.zip"] = good
+    assert len(list(sets.download("polyu").iterdir())) == 4
+
+
+def test_an_archive_that_does_not_fit_is_kept(server, mtd_home, monkeypatch):
+    with monkeypatch.context() as patched:
+        patched.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 3})())
+        with pytest.raises(BadInput, match="not unpacked, it needs"):
+            sets.download("polyu")
+    sets.download("polyu")
+    assert len(server.requests) == 1
+
+
+def test_digests_of_an_incomplete_set_put_there_by_hand_are_not_recorded(server, mtd_home):
+    folder = mtd_home / "testsets" / "kodak24"
+    folder.mkdir(parents=True)
+    (folder / "kodim01.png").write_bytes(png(0))
+    with pytest.raises(BadInput, match=r"kodak24: .*expected"):
+        sets.require("kodak24")
+    assert not sets.record_of("kodak24").exists()
+    for i, name in enumerate(NAMES):
+        (folder / name).write_bytes(png(i))
+    assert sets.require("kodak24") == folder and sets.record_of("kodak24").is_file()
+
+
 def test_what_cannot_be_downloaded_says_where_to_go(mtd_home):
     with pytest.raises(BadInput, match=r"no address is known .*progressive-denoising.*put it at"):
         sets.download("monte_carlo:64")

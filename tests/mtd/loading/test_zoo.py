@@ -24,6 +24,7 @@ from mtd.networks import registry, spandrel_adapter
 from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.networks.swinir import SwinIR
 from mtd.noise.training_noise import TrainingNoise
+from mtd.utils import digests
 from mtd.utils.errors import BadInput
 from tests.helpers.file_server import FileServer, serving
 from tests.helpers.paths import data_folder
@@ -38,15 +39,21 @@ HELD = {
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> bytes:
-    """A published file: the bare state dict of a small colour DnCNN."""
+    """A published file: the bare state dict of a small color DnCNN."""
     torch.manual_seed(0)
-    torch.save(DnCNN(DnCNNConfig(features=8, depth=3)).state_dict(), tmp_path / "bare.pth")
-    return (tmp_path / "bare.pth").read_bytes()
+    content = bare(DnCNN(DnCNNConfig(features=8, depth=3)))
+    (tmp_path / "bare.pth").write_bytes(content)
+    return content
+
+
+def bare(network: torch.nn.Module) -> bytes:
+    """A file of a state dict alone."""
+    return checkpoint_file.torch_bytes(network.state_dict())
 
 
 @pytest.fixture
 def server(tiny: bytes, mtd_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FileServer]:
-    """A server of the file, which is in the zoo as `toy/dncnn`; a grey one says it is colour."""
+    """A server of the file: `toy/dncnn` of the zoo, and wrongly `toy/dncnn_gray`."""
     monkeypatch.setenv("NO_PROXY", "*")
     with serving() as running:
         running.files["dncnn.pth"] = tiny
@@ -171,9 +178,44 @@ def test_masks_that_the_file_does_not_tell(mtd_home, monkeypatch):
     assert network.source["policy_source"] == f"the zoo, {name}"
 
 
-def test_another_architecture_than_published_is_refused(server):
-    with pytest.raises(BadInput, match="a DnCNN of 3 channels, but toy/dncnn_gray is a DnCNN of 1"):
+def test_another_architecture_than_published_is_refused_and_not_recorded(server, tiny):
+    one, other = zoo.entries()["toy/dncnn_gray"], "a DnCNN of 3 channels, but toy/dncnn_gray is a D"
+    with pytest.raises(BadInput, match=f"{other}.*; nothing was kept"):
         mtd.load("toy/dncnn_gray")
+    assert not list(one.place.parent.glob("[!.]*"))
+    one.place.write_bytes(tiny)  # by hand
+    with pytest.raises(BadInput, match=f"{other}.*; delete it and run mtd zoo get toy/dncnn_gray"):
+        mtd.load("toy/dncnn_gray")
+    gray = bare(DnCNN(DnCNNConfig(in_chans=1, features=8, depth=3)))
+    one.place.write_bytes(gray)
+    mtd.load("toy/dncnn_gray")
+    assert zoo.known_digest(one) == hashlib.sha256(gray).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b'{"error": "rate limit"}', b"\xef\xbb\xbf<!-- -->\n<html>", b"[1, 2]", b"PK\3\4xx"],
+)
+def test_what_is_no_checkpoint_is_neither_kept_nor_recorded(server, mtd_home, tiny, content):
+    one, server.files["dncnn.pth"] = zoo.entries()["toy/dncnn"], content
+    with pytest.raises(BadInput, match=f"^toy/dncnn: {one.address} is .*; nothing was kept") as no:
+        mtd.load("toy/dncnn")
+    assert "\n" not in str(no.value) and ".part" not in str(no.value)
+    assert not list(one.place.parent.glob("[!.]*"))
+    server.files["dncnn.pth"] = tiny
+    mtd.load("toy/dncnn")
+    assert zoo.known_digest(one) == hashlib.sha256(tiny).hexdigest()
+
+
+def test_a_list_needs_no_folder(monkeypatch, in_process):
+    from mtd.zoo import main
+
+    monkeypatch.setenv("MTD_HOME", "/dev/null")
+    code, out, err = in_process(main, "list", "kair/dncnn_*")
+    assert (code, err) == (0, "") and out.count("\n") == 6
+    assert " gray " in out and " color " in out
+    code, _, err = in_process(main, "get", "kair/dncnn_25")
+    assert code == 2 and "MTD_HOME=/dev/null is not a folder; set MTD_HOME to a folder" in err
 
 
 @pytest.mark.parametrize(
@@ -204,7 +246,28 @@ def test_the_backbone_of_lpips_is_no_denoiser_but_found_by_lpips(mtd_home, monke
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     assert lpips.fetch() == place == lpips.in_zoo()
     assert zoo.entries()["lpips/alexnet"].address == lpips.URL
-    assert zoo.entries()["lpips/alexnet"].begins == lpips.DIGEST
+    assert zoo.entries()["lpips/alexnet"].begins == lpips.DIGEST == "7be5be79"
+
+
+def test_another_backbone_of_lpips_is_refused(mtd_home, monkeypatch, in_process):
+    from mtd.zoo import main
+
+    monkeypatch.setenv("NO_PROXY", "*")
+    one = zoo.entries()["lpips/alexnet"]
+    content = checkpoint_file.torch_bytes({"features.0.weight": torch.zeros(1)})
+    with serving(**{one.file: content}) as running:
+        table = {one.name: replace(one, base=running.address)}
+        monkeypatch.setattr(zoo, "entries", lambda: table)
+        code, _, err = in_process(main, "get", one.name)
+    assert code == 2 and "expected 7be5be79… (first digits); nothing was kept" in err
+    one.place.write_bytes(content)  # by hand
+    code, out, err = in_process(main, "verify", one.name)
+    assert code == 1 and "DIFFERENT" in out and "expected 7be5be79… (first digits)" in err
+    digest = hashlib.sha256(content).hexdigest()
+    digests.record(one.place, digest)  # as an earlier version might have recorded it
+    assert in_process(main, "verify", one.name)[0] == 1
+    with pytest.raises(BadInput, match=f"begins with {digest[:8]}"):
+        lpips.read(one.place)
 
 
 def test_commands(server, mtd_home, in_process: Callable[..., tuple[int, str, str]]):
@@ -223,7 +286,10 @@ def test_commands(server, mtd_home, in_process: Callable[..., tuple[int, str, st
     (mtd_home / "zoo" / "toy" / "dncnn.pth").write_bytes(b"x")
     code, out, err = in_process(main, "verify", "toy/*")
     assert code == 1 and ", DIFFERENT\n" in out and "recorded was" in err
-    in_process(main, "get", "toy/dncnn_gray")
+    code, _, err = in_process(main, "get", "toy/dncnn_gray")
+    assert code == 2 and "a DnCNN of 3 channels" in err and "nothing was kept" in err
+    server.files["dncnn.pth"] = bare(DnCNN(DnCNNConfig(in_chans=1, features=8, depth=3)))
+    assert in_process(main, "get", "toy/dncnn_gray")[0] == 0
     assert in_process(main, "verify")[0] == 3
     assert in_process(main, "get", "toy/*")[0] == 3
     server.files.clear()
@@ -232,7 +298,8 @@ def test_commands(server, mtd_home, in_process: Callable[..., tuple[int, str, st
     assert code == 2 and err.count("\n") == 2 and "HTTP 404" in err
     for arguments, message in (
         (["get"], "name a model"),
-        (["get", "toy/dncn"], "did you mean toy/dncnn"),
+        (["get", "toy/dncn"], "no model of the zoo matches 'toy/dncn'; did you mean toy/dncnn"),
+        (["list", "nope/*"], "no model of the zoo matches 'nope/*'; known: toy/dncnn, toy/dnc"),
         (["fetch"], "invalid choice"),
     ):
         code, _, err = in_process(main, *arguments)

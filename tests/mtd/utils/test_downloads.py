@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import socketserver
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import pytest
 from mtd.utils import digests, downloads
 from mtd.utils.downloads import Remote
 from mtd.utils.errors import BadInput
+from mtd.utils.resumable import Resumable
 from tests.helpers.file_server import FileServer, serving
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
@@ -86,7 +90,7 @@ def git_blob(content: bytes) -> str:
         ({"sha256": "0" * 64}, f"another file: its SHA-256 is {DIGEST}, expected {'0' * 64}"),
         ({"begins": "00000000"}, f"SHA-256 is {DIGEST}, expected 00000000… \\(first digits\\)"),
         ({"git": "0" * 40}, f"git calls it {git_blob(CONTENT)}, expected {'0' * 40}"),
-        ({"size": 7}, "300000 bytes instead of 7"),
+        ({"size": 300_001}, "300000 bytes instead of 300001"),
     ],
 )
 def test_another_file_is_refused_in_one_line_and_not_kept(server, tmp_path, known, message):
@@ -97,11 +101,128 @@ def test_another_file_is_refused_in_one_line_and_not_kept(server, tmp_path, know
     assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
 
 
-def test_a_web_page_is_not_recorded_as_the_file(server, tmp_path):
-    server.files["file"] = b"\n<!DOCTYPE html><title>Log in</title>"
-    with pytest.raises(BadInput, match="an HTML page, not the file; nothing was kept"):
+@pytest.mark.parametrize(
+    "page, what",
+    [
+        (b"\n<!DOCTYPE html><title>Log in</title>", "an HTML page, not the file"),
+        (b"\xef\xbb\xbf <HTML><title>Log in</title>", "an HTML page, not the file"),
+        (b"<!-- a proxy -->\n<html></html>", "an HTML page, not the file"),
+        (b"", "empty"),
+    ],
+)
+def test_what_is_no_file_is_not_recorded_as_the_file(server, tmp_path, page, what):
+    server.files["file"] = page
+    with pytest.raises(BadInput, match=f"file is {what}; nothing was kept"):
         downloads.fetch(remote(server, tmp_path))
     assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
+    place = tmp_path / "file.pth"
+    if not page:
+        place.write_bytes(b"")  # by hand
+        with pytest.raises(BadInput, match=r"file\.pth: empty; delete it"):
+            downloads.fetch(remote(server, tmp_path))
+        place.unlink()
+    server.files["file"] = CONTENT
+    assert downloads.fetch(remote(server, tmp_path)).read_bytes() == CONTENT
+
+
+def test_a_digest_is_recorded_only_of_what_is_recognized(server, tmp_path):
+    seen = []
+
+    def recognize(path: Path) -> None:
+        seen.append(path.name)
+        if path.read_bytes() != CONTENT:
+            raise BadInput(f"{path}: holds a list")
+
+    wanted = remote(server, tmp_path, recognize=recognize)
+    server.files["file"] = OTHER
+    with pytest.raises(BadInput, match="file is not the expected file: holds a list; nothing was"):
+        downloads.fetch(wanted)
+    assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
+    wanted.place.write_bytes(OTHER)  # by hand
+    with pytest.raises(BadInput, match=r"file\.pth: not the expected file: holds a list; delete"):
+        downloads.fetch(wanted)
+    assert not wanted.record
+    wanted.place.write_bytes(CONTENT)
+    assert downloads.fetch(wanted) == wanted.place and wanted.record == DIGEST
+    downloads.fetch(wanted)
+    assert seen == ["file.pth.part", "file.pth", "file.pth"]  # a recorded one suffices
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """The address of a server that sends the same bytes to everyone, and counts them."""
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65536)
+            with suppress(OSError):
+                self.request.sendall(answer)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/file"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "answer, reason",
+    [
+        (b"302 Found\r\nLocation: /file\r\nConnection: close", "it redirects without end"),
+        (b"302 Found\r\nLocation: file:///etc/passwd", "it redirects to what is no web address"),
+        (b"302 Found\r\nLocation: http://[/\r\nConnection: close", "to no valid address"),
+        (b"200 OK\r\nContent-Length: 10, 20\r\n\r\nx", "its headers are invalid"),
+        (b"200 OK\r\nContent-Encoding: gzip\r\n\r\nx", "its content is damaged"),
+    ],
+)
+def test_an_answer_that_cannot_be_used(tmp_path, monkeypatch, answer, reason):
+    monkeypatch.setenv("NO_PROXY", "*")
+    with (
+        answering(b"HTTP/1.1 " + answer + b"\r\n\r\n") as address,
+        pytest.raises(BadInput, match=r"server's answer cannot be used \(.*" + reason) as refused,
+    ):
+        downloads.fetch(Remote("a/file", address, tmp_path / "file.pth", "MIT"))
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "file.pth").exists()
+
+
+@pytest.mark.parametrize(
+    "answer, reason",
+    [
+        (b"HTTP/1.1 204 No Content\r\n\r\n", "HTTP 204 No Content"),
+        (b"HTTP/1.1 203 Other\r\nContent-Length: 1\r\n\r\nx", "HTTP 203 Other"),
+        (b"", "the connection was closed"),
+    ],
+)
+def test_only_a_file_or_a_part_of_it_is_accepted(tmp_path, monkeypatch, answer, reason):
+    monkeypatch.setenv("NO_PROXY", "*")
+    with answering(answer) as address, pytest.raises(BadInput, match=re.escape(f"({reason})")):
+        downloads.fetch(Remote("a/file", address, tmp_path / "file.pth", "MIT"))
+    assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
+
+
+@pytest.mark.parametrize("header", [b"", b"Content-Length: 5000000\r\n"])
+def test_a_server_that_sends_more_than_the_file_is_stopped(tmp_path, monkeypatch, header):
+    monkeypatch.setenv("NO_PROXY", "*")
+    written = []
+    write = Resumable._write
+
+    def watched(loader: Resumable, *arguments: Any) -> None:
+        try:
+            write(loader, *arguments)
+        finally:
+            written.append(loader.arrived)
+
+    monkeypatch.setattr(Resumable, "_write", watched)
+    with (
+        answering(b"HTTP/1.1 200 OK\r\n" + header + b"\r\n" + bytes(5_000_000)) as address,
+        pytest.raises(BadInput, match="another file, of more than 1000 bytes") as refused,
+    ):
+        downloads.fetch(Remote("a/file", address, tmp_path / "file.pth", "MIT", size=1000))
+    assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
+    assert all(count <= 1000 for count in written) and "\n" not in str(refused.value)
 
 
 def test_it_is_continued_where_the_connection_broke(server, tmp_path):
@@ -209,6 +330,33 @@ def test_several_processes_download_it_once(server, tmp_path):
     for thread in threads:
         thread.join()
     assert unknown.place.read_bytes() == CONTENT and len(server.requests) == 1
+
+
+@pytest.mark.parametrize("below, said", [("", ""), ("mtd", r" in one \(.*/file is a file\)")])
+def test_a_home_that_is_no_folder_is_named(server, tmp_path, monkeypatch, below, said):
+    (tmp_path / "file").write_text("")
+    folder = tmp_path / "file" / below
+    monkeypatch.setenv("MTD_HOME", str(folder))
+    with pytest.raises(BadInput, match=f"^MTD_HOME={folder} is not a folder{said}; set MTD_HOME"):
+        downloads.fetch(remote(server, folder / "zoo" / "kair"))
+    with pytest.raises(BadInput, match=f"^MTD_HOME={folder} is not a folder{said}; set MTD_HOME"):
+        digests.write(folder / "testsets" / "a.sha256", {})
+    assert digests.recorded(folder / "zoo" / "kair" / "file.pth") == ""
+
+
+def test_a_home_that_cannot_be_written_is_named(server, tmp_path, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setenv("MTD_HOME", str(tmp_path))
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "mkdir", refuse)  # also where tests run as root
+        for act in (
+            lambda: downloads.fetch(remote(server, tmp_path / "zoo")),
+            lambda: digests.write(tmp_path / "zoo" / "a.sha256", {}),
+        ):
+            with pytest.raises(BadInput, match=r"^MTD_HOME=.*: .* \(Permission denied\); set MTD"):
+                act()
 
 
 def test_a_place_that_cannot_be_written(server, tmp_path):
