@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from html import escape
 
 from analysis.card.measured import NO_SUITE, Measured
 from analysis.card.model_card import LABELS
 from analysis.card.record import About
-from analysis.card.scores import NOISE, WORST, Score, scores
+from analysis.card.scores import WORST, Score, names, scores, sets_of
 from analysis.generalization import summary
 from analysis.generalization.metrics import facts
 from analysis.stats.jackknife import ENOUGH
@@ -25,6 +27,7 @@ body { margin: 0; padding: 12px; background: var(--back); color: var(--ink);
 figure { margin: 0; max-width: 640px; }
 figcaption { margin-bottom: 8px; overflow-wrap: anywhere; }
 figcaption b { font-size: 16px; }
+figcaption small { font-size: 12px; }
 p, small { color: var(--soft); }
 p { margin: 8px 0 0; font-size: 12px; }
 table { border-collapse: collapse; width: 100%; }
@@ -33,12 +36,18 @@ th, td { padding: 5px 6px; border-bottom: 1px solid var(--line); text-align: rig
 th:first-child { text-align: left; font-weight: normal; overflow-wrap: anywhere; }
 thead th, thead th:first-child { font-weight: 600; border-bottom-width: 2px; }
 tbody.scores { background: var(--band); }
-td small { display: block; font-size: 11px; white-space: nowrap; }
+small { font-size: 11px; }
+td small, th small { display: block; }
+td small { white-space: nowrap; }
+tbody.noise { border-bottom: 1px solid var(--line); }
+tbody.noise th, tbody.noise td { border-bottom: 0; }
+.set th:first-child { padding-left: 20px; }
+.set th, .set td { padding-top: 0; }
 @media (max-width: 480px) { td small { white-space: normal; } th, td { padding: 5px 3px; } }"""
 
 
 def html(measured: Measured, about: About) -> str:
-    """The table: scores over several noises, then a row for each noise or test set."""
+    """The table: scores over several noises, then for each noise, with its test sets below it."""
     title = escape(about.model_id or measured.model)
     suite = measured.suite()
     what = "" if suite == NO_SUITE else f"suite {escape(suite)}, version {measured.version()}; "
@@ -70,26 +79,39 @@ def html(measured: Measured, about: About) -> str:
 
 
 def bodies(measured: Measured) -> str:
-    """The two parts of the table."""
-    found = {(score.metric, score.of): score for score in scores(measured)}
-    names = list(dict.fromkeys(of for _, of in found))
-    parts = []
-    for css, chosen in (
-        ("scores", [of for of in names if of in LABELS]),
-        ("noises", [of for of in names if of.startswith(NOISE)]),
-    ):
-        rows = "\n".join(row(measured, found, of) for of in chosen)
-        parts.append(f'<tbody class="{css}">\n{rows}\n</tbody>' if rows else "")
-    return "\n".join(filter(None, parts))
+    """The parts of the table: scores over several noises, then a part for each noise."""
+    every = scores(measured)
+    found = {(score.metric, score.of): score for score in every}
+    parts: dict[str, list[str]] = {}
+    for of in names(every):
+        score = next(one for one in every if one.of == of)
+        own = [found.get((metric, of)) for metric in measured.metrics]
+        head = heading(measured, every, score)
+        line = f"<tr{' class=set' if score.testset else ''}>{head}{''.join(map(cell, own))}</tr>"
+        parts.setdefault("" if of in LABELS else str(score.noise), []).append(line)
+    return "\n".join(
+        f'<tbody class="{"noise" if noise else "scores"}">\n{lines}\n</tbody>'
+        for noise, lines in ((noise, "\n".join(rows)) for noise, rows in parts.items())
+    )
 
 
-def row(measured: Measured, found: dict[tuple[str, str], Score], of: str) -> str:
-    """One row; a mark for noise that the model was trained on."""
-    noise = of.removeprefix(NOISE)
-    mark = " +" if measured.trained is not None and noise in measured.trained else ""
-    name = LABELS.get(of, f"{noise}{mark}")
-    cells = "".join(cell(found.get((metric, of))) for metric in measured.metrics)
-    return f"<tr><th>{escape(name)}</th>{cells}</tr>"
+def heading(measured: Measured, every: Sequence[Score], score: Score) -> str:
+    """The first cell of a row: its name, marks, and the images below it."""
+    if score.of in LABELS:
+        return f"<th>{LABELS[score.of]}{mark(every, score)}</th>"
+    trained = measured.trained is not None and score.noise in measured.trained
+    name = score.testset or f"{score.noise}{' +' if trained else ''}"
+    sets = sets_of(every, score)
+    count = plural(score.crops or 0, "image")
+    apart = any(s.testset and s.noise == score.noise and not s.whole for s in every)
+    about = count if apart else "".join(sets)
+    small = f"<small>{escape(about)}</small>" if about else ""
+    return f"<th>{escape(name)}{mark(every, score)}{small}</th>"
+
+
+def mark(every: Sequence[Score], score: Score) -> str:
+    """The mark of too few photographs; none where it would be at every row."""
+    return " *" if score.rough and not all(one.rough for one in every) else ""
 
 
 def cell(score: Score | None) -> str:
@@ -105,11 +127,17 @@ def cell(score: Score | None) -> str:
 
 def below(measured: Measured) -> str:
     """What intervals and marks are."""
-    count = plural(measured.photographs, "photograph")
-    few = f": {too_few(ENOUGH)}" if measured.photographs < ENOUGH else ""
+    every = scores(measured)
+    counts = sorted({score.photographs for score in every if math.isfinite(score.low)})
+    count = plural(counts[-1], "photograph") if counts else ""
+    over = f" over {counts[0]} to {count}" if len(counts) > 1 else f" over {count}"
+    few = f": {too_few(ENOUGH)}" if all(score.rough for score in every) else ""
+    sentences = [
+        "+ trained on." if measured.trained else "",
+        "What it was trained on is unknown." if measured.trained is None else "",
+        f"In brackets: 95% intervals{over}{few}." if counts else "",
+        f"* {too_few(ENOUGH)}." if any(mark(every, score) for score in every) else "",
+    ]
     lower = [facts(m).label for m in measured.metrics if not facts(m).higher_is_better]
-    best = f" Lower is better for {', '.join(lower)}." if lower else ""
-    marks = "+ trained on." if measured.trained else ""
-    if measured.trained is None:
-        marks = "What it was trained on is unknown."
-    return f"{marks} In brackets: 95% intervals over {count}{few}.{best}".strip()
+    sentences += [f"Lower is better for {', '.join(lower)}."] if lower else []
+    return " ".join(filter(None, sentences))

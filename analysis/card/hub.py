@@ -14,6 +14,7 @@ from analysis.card.scores import AGGREGATES, Score, scores
 from analysis.generalization.metrics import facts
 from analysis.stats.jackknife import ENOUGH
 from analysis.text.verdicts import too_few
+from mtd.utils.messages import plural
 
 PATH = ".eval_results/mtd.yaml"
 
@@ -24,10 +25,10 @@ NOT_ON_THE_HUB = """\
 
 
 def results(measured: Measured, about: About) -> str:
-    """The file: the scores over several noises by every metric."""
+    """The file: by every metric the scores over several noises, and by test set and noise."""
     import yaml
 
-    found = [score for score in scores(measured) if score.of in AGGREGATES]
+    found = [score for score in scores(measured) if score.of in AGGREGATES or score.testset]
     entries = [entry(measured, about, score) for score in found if math.isfinite(score.value)]
     text: str = yaml.safe_dump(entries, sort_keys=False, allow_unicode=True, width=1000)
     return text if about.dataset else NOT_ON_THE_HUB + text
@@ -40,7 +41,7 @@ def entry(measured: Measured, about: About, score: Score) -> dict[str, Any]:
     return {
         "dataset": {
             "id": about.dataset or measured.suite(),
-            "task_id": f"{score.metric}_{score.of}",
+            "task_id": task(score),
         },
         "value": score.value,
         **({"date": finished} if finished else {}),
@@ -49,17 +50,24 @@ def entry(measured: Measured, about: About, score: Score) -> dict[str, Any]:
     }
 
 
+def task(score: Score) -> str:
+    """The name of a score, such as `psnr_worst` or `psnr_kodak24_gaussian:15`."""
+    parts = [score.testset, score.noise] if score.testset else [score.of]
+    return "_".join([score.metric, *map(str, parts)])
+
+
 def notes(measured: Measured, score: Score) -> str:
     """What the number is, its interval, and how it was measured."""
     metric = facts(score.metric)
     unit = f" ({metric.unit})" if metric.unit else ""
-    few = f", {too_few(ENOUGH)}" if score.photographs < ENOUGH else ""
-    worst = f" ({score.noise})" if score.noise else ""
+    few = f", {too_few(ENOUGH)}" if score.rough else ""
+    worst = f" ({score.noise})" if score.noise and not score.testset else ""
+    count = plural(score.photographs, "photograph")
+    interval = f", 95% interval over {count}" if math.isfinite(score.low) else f", {count}"
     protocol = ", ".join(
         f"{name} {value}" for name, value in measured.protocol().items() if name != "noises"
     )
     return (
-        f"{metric.label}{unit}, {AGGREGATES[score.of]}{worst}: {score}, 95% interval over "
-        f"{score.photographs} photographs{few}; suite {measured.suite()}, version "
-        f"{measured.version()}; {protocol}"
+        f"{metric.label}{unit}, {score.meaning}{worst}: {score}{interval}{few}; "
+        f"suite {measured.suite()}, version {measured.version()}; {protocol}"
     )

@@ -21,9 +21,12 @@ from mtd.utils.output import plain
 
 COLUMNS = (
     *("noise", "kind", "level", "image", "scene", "top", "left", "height", "width", "sha256"),
-    *("metric", "value"),
+    *("testset", "metric", "value"),
 )
 """Of the table of single images; `sha256` is that of the clean pixels."""
+
+LATER = {"testset": ""}
+"""Columns that earlier cards do not have, and what stands for them."""
 
 KEYS = ["noise", "image", "top", "left", "sha256", "metric"]
 """What identifies a value of a model with one training."""
@@ -49,7 +52,7 @@ def read(path: Path) -> pd.DataFrame:
     try:
         text = path.read_text(encoding="utf-8")
         rows = [json.loads(line) for line in text.splitlines() if line.strip()]
-        return pd.DataFrame([_numbers(row) for row in rows])[[*COLUMNS]].assign(
+        return pd.DataFrame([LATER | _numbers(row) for row in rows])[[*COLUMNS]].assign(
             **{TRAINING: [row.get(TRAINING, "") for row in rows]}
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from analysis.commands import training_noises
 from analysis.commands.run_folder import MANIFEST, read_log, read_manifest
 from analysis.commands.run_lookup import open_run
 from analysis.generalization.conditions import CROP, contestants, references_in
+from analysis.stats.trainings import LEAST
+from analysis.text.intervals import BUNDLED
 from analysis.text.noise_labels import NOISY
 from mtd.utils.errors import BadInput, one_of
 
@@ -72,10 +74,39 @@ class Measured:
         """In the order of the tables."""
         return [str(name) for name in self.frames["noises"].noise.unique()]
 
+    def photographs(self, noises: Collection[str]) -> int:
+        """The number of different photographs under some noises."""
+        rows = self.values()
+        used = rows[rows.noise.isin(list(noises))]
+        return len(used[["testset", "scene"]].drop_duplicates())
+
+    def fewest(self, noises: Collection[str]) -> int:
+        """The fewest photographs under any of some noises, which make an interval rough."""
+        frame = self.frames["noises"]
+        return int(frame[frame.noise.isin(list(noises))].photographs.min())
+
+    def data_sets(self, noises: Collection[str]) -> list[str]:
+        """The names of the test sets, and of other images, that some noises are drawn on."""
+        manifest, rows = self.manifest, self.values()
+        sources = manifest["images"] or []
+        own = set(map(str, manifest.get("testsets", ())))
+        other = ["bundled photographs"]
+        if sources != BUNDLED:
+            other = [short(str(source)) for source in sources if str(source) not in own]
+        names: list[str] = []
+        for noise in noises:
+            if noise in manifest["recorded"] and noise.partition(":")[0] != "folder":
+                names.append(noise)
+                continue
+            sets = [str(name) for name in rows[rows.noise == noise].testset.unique()]
+            names += [*filter(None, sets), *(other if "" in sets else [])]
+        return list(dict.fromkeys(names))
+
     @property
-    def photographs(self) -> int:
-        """The fewest under any noise, which intervals rest on."""
-        return int(self.frames["noises"].photographs.min())
+    def draws(self) -> str:
+        """What intervals are over, in words."""
+        several = len(self.about.get("trainings") or ()) >= LEAST
+        return "photographs and trainings" if several else "photographs"
 
     def scores(self, metric: str) -> dict[str, Any]:
         """The row of the model in the table of scores."""
@@ -89,10 +120,20 @@ class Measured:
         rows = frame[(frame.model == self.model) & (frame.metric == metric)]
         return [{str(k): v for k, v in row.items()} for row in rows.to_dict("records")]
 
+    def by_testset(self, metric: str) -> list[dict[str, Any]]:
+        """The rows of the model in the table of test sets and noises; none without test sets."""
+        frame = self.frames.get("testsets")
+        if frame is None:
+            return []
+        rows = frame[(frame.model == self.model) & (frame.metric == metric)]
+        return [{str(k): v for k, v in row.items()} for row in rows.to_dict("records")]
+
     def values(self) -> pd.DataFrame:
-        """The rows of the model in the table of single images."""
+        """The rows of the model in the table of single images, `testset` empty where of none."""
         frame = self.frames["results"]
-        return frame[frame.model == self.model]
+        own = frame[frame.model == self.model]
+        sets = own.testset.fillna("") if "testset" in own else ""
+        return own.assign(testset=sets)
 
     def digest_of_images(self) -> str:
         """SHA-256 of the digests of all crops under all noises, whatever their order."""
@@ -137,6 +178,16 @@ def in_words(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def short(source: str) -> str:
+    """The name of a test set or folder of images.
+
+    >>> short("kodak24=data/Kodak24"), short("photos/mine/")
+    ('kodak24', 'mine')
+    """
+    name, equals, _ = source.partition("=")
+    return name if equals and "/" not in name else source.rstrip("/").rpartition("/")[2]
 
 
 def of_run(run: str | Path, model: str | None = None) -> list[Measured]:

@@ -8,7 +8,7 @@ from analysis.card.measured import Measured
 from analysis.card.scores import GAP, IN, OUT, scores
 from analysis.generalization import metrics
 from analysis.stats.jackknife import ENOUGH
-from analysis.text.markdown import code, codes, escaped
+from analysis.text.markdown import code, codes, escaped, listed
 from analysis.text.verdicts import too_few
 from mtd.utils.messages import plural
 
@@ -25,11 +25,24 @@ def sentences(measured: Measured) -> list[str]:
 
 
 def photographs(measured: Measured) -> list[str]:
-    """That there are too few photographs."""
-    if measured.photographs >= ENOUGH:
-        return []
-    count = plural(measured.photographs, "photograph")
-    return [f"{count}: {too_few(ENOUGH)} what holds for others."]
+    """That there are too few photographs, under which noises or on which test sets."""
+    counts = {noise: measured.fewest([noise]) for noise in measured.noises}
+    few = {f"under {code(noise)}": count for noise, count in counts.items() if count < ENOUGH}
+    few |= {
+        f"on {code(score.testset)}": score.photographs
+        for score in scores(measured)
+        if score.testset and score.rough and counts[str(score.noise)] >= ENOUGH
+    }
+    where: dict[int, list[str]] = {}
+    for place, count in few.items():
+        where.setdefault(count, []).append(place)
+    if len(set(counts.values())) == 1 and min(counts.values()) < ENOUGH:
+        where = {count: [] for count in where}
+    return [
+        f"{' '.join(filter(None, [plural(count, 'photograph'), listed(places)]))}: "
+        f"{too_few(ENOUGH)} what holds for others."
+        for count, places in where.items()
+    ]
 
 
 def training(measured: Measured) -> list[str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from analysis.card import missing
+from analysis.card import missing, training
 from analysis.card.measured import NO_SUITE, Measured
 from analysis.card.record import LIBRARY, About
-from analysis.card.scores import ALL, GAP, IN, NOISE, OUT, WORST, Score, scores
+from analysis.card.scores import ALL, GAP, IN, OUT, WORST, Score, names, scores, sets_of
 from analysis.generalization import metrics, reading, summary
 from analysis.text.markdown import code, codes, escaped
 from analysis.text.verdicts import in_words
+from mtd.noise.training_noise import changes_nothing
+from mtd.utils.messages import plural
 
 LABELS = {
     IN: "in distribution",
@@ -33,7 +35,7 @@ def text(measured: Measured, about: About) -> str:
         table(measured),
         items(about_results(measured)),
         "## What is missing",
-        items(missing.sentences(measured) or ["Nothing of what the suite asks for."]),
+        items(missing.sentences(measured) or ["Nothing."]),
         "## Protocol",
         grid(["", ""], [[code(name), escaped(v)] for name, v in measured.protocol().items()]),
         "## Where the numbers come from",
@@ -65,22 +67,7 @@ def model(measured: Measured) -> str:
     if len(trainings) > 1:
         what += f", {len(trainings)} trainings that differ in their seed"
     masks = f"; {escaped(str(known['policy']))}" if known.get("policy") else ""
-    return f"{what}{masks}. {trained_on(measured)}"
-
-
-def trained_on(measured: Measured) -> str:
-    """What the model was trained on, as far as it is known, and who says so."""
-    said = (measured.about.get("training") or {}).get("noise")
-    given = measured.manifest.get("in_distribution_given", {}).get(measured.model)
-    if given:
-        own, who = codes(given["option"]), "as the run's `--in-distribution` says"
-    elif said:
-        own, who = code(said), "as its checkpoint says"
-    elif measured.trained:
-        own, who = codes(measured.trained), f"as suite {code(measured.suite())} prescribes"
-    else:
-        return "**Trained on:** unknown."
-    return f"**Trained on:** {own}, {who}."
+    return f"{what}{masks}. {training.sentence(measured)}"
 
 
 def benchmark(measured: Measured) -> str:
@@ -89,26 +76,33 @@ def benchmark(measured: Measured) -> str:
     if measured.suite() != NO_SUITE:
         suite = f"Suite {code(measured.suite())}, version {escaped(measured.version())}"
     images = escaped(summary.measured(measured.frames["results"], measured.manifest))
-    return f"{suite}; {images}. In brackets: 95% intervals over photographs."
+    return f"{suite}; {images}. In brackets: 95% intervals over {measured.draws}."
 
 
 def table(measured: Measured) -> str:
-    """The scores of every metric over several noises, then under each."""
-    found = {(score.metric, score.of): score for score in scores(measured)}
-    names = list(dict.fromkeys(of for _, of in found))
-    names.sort(key=lambda of: of.startswith(NOISE))
+    """The scores of every metric over several noises, then under each, then on its test sets."""
+    every = scores(measured)
+    found = {(score.metric, score.of): score for score in every}
     head = ["", *(escaped(summary.label(metric)) for metric in measured.metrics)]
-    rows = [[row(measured, of), *cells(measured, found, of)] for of in names]
+    rows = [[row(measured, every, of), *cells(measured, found, of)] for of in names(every)]
     return grid(head, rows)
 
 
-def row(measured: Measured, of: str) -> str:
-    """The heading of a row."""
+def row(measured: Measured, every: Sequence[Score], of: str) -> str:
+    """The heading of a row; of a noise with several test sets, how many images there are."""
     if of in LABELS:
         return LABELS[of]
-    noise = of.removeprefix(NOISE)
-    trained = measured.trained is not None and noise in measured.trained
-    return f"{code(noise)}{' (trained on)' if trained else ''}"
+    score = next(one for one in every if one.of == of)
+    count, sets = plural(score.crops or 0, "image"), sets_of(every, score)
+    if score.testset:
+        return f"{code(score.noise)} on {code(score.testset)}, {count}"
+    trained = measured.trained is not None and score.noise in measured.trained
+    parts = [f"{code(score.noise)}{' (trained on)' if trained else ''}"]
+    if any(one.noise == score.noise and one.testset and not one.whole for one in every):
+        parts += [f"all {count}"]
+    elif sets:
+        return f"{parts[0]} on {codes(sets)}"
+    return ", ".join(parts)
 
 
 def cells(measured: Measured, found: dict[tuple[str, str], Score], of: str) -> Iterable[str]:
@@ -128,14 +122,26 @@ def about_results(measured: Measured) -> list[str]:
         texts += [] if text in elsewhere else [text]
         if text.startswith(summary.drop_label(measured.metrics[0])):
             texts += gaps(measured)
-    return texts
+    return [*texts, *left_out(measured)]
+
+
+def left_out(measured: Measured) -> list[str]:
+    """The noises that means in and out of distribution leave out because models differ in them."""
+    if measured.trained is None:
+        return []
+    mixed = [n for n in measured.noises if measured.split[n] is None and not changes_nothing(n)]
+    return [
+        f"Scores in and out of distribution leave out {codes(mixed)}, which only some models of "
+        "the run were trained on."
+    ] * bool(mixed)
 
 
 def gaps(measured: Measured) -> list[str]:
     """Whether the gap between in and out of distribution is shown, by PSNR."""
     return [
-        f"That quality by {summary.with_unit(score.metric)} falls from the noise trained on to "
-        f"unseen noise: {in_words(score.verdict)}."
+        f"That quality by {summary.with_unit(score.metric)} "
+        f"{'rises' if score.value < 0 else 'falls'} from the noise trained on to unseen noise: "
+        f"{in_words(score.verdict)}."
         for score in scores(measured)
         if score.of == GAP and score.metric == measured.metrics[0]
     ]

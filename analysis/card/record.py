@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from analysis.card import training
 from analysis.card.measured import Measured
 from analysis.card.schema import VERSION
-from analysis.card.scores import AGGREGATES, GAP, Score, scores
+from analysis.card.scores import GAP, Score, scores
 from analysis.generalization.metrics import facts
 from analysis.generalization.summary import measured as images_in_words
 from analysis.stats.jackknife import ENOUGH, LEVEL
-from analysis.text.intervals import BUNDLED
 from mtd.data.test_sets import RECIPES
 from mtd.metrics.registry import Metric
 
@@ -121,7 +121,7 @@ def source(measured: Measured, about: About, lines: Mapping[str, str]) -> dict[s
                 "deviations_from_suite": "; ".join(manifest.get("deviations", ())) or None,
                 "images": images_in_words(measured.frames["results"], manifest),
                 "images_sha256": measured.digest_of_images(),
-                "photographs": str(measured.photographs),
+                "photographs": str(measured.photographs(measured.noises)),
                 "noises_trained_on": [n for n in measured.noises if measured.split[n] is True],
                 "noises_unseen": [n for n in measured.noises if measured.split[n] is False],
                 **{f"per_image.{name}": value for name, value in lines.items()},
@@ -134,7 +134,6 @@ def source(measured: Measured, about: About, lines: Mapping[str, str]) -> dict[s
 def model_info(measured: Measured, model: str) -> dict[str, Any]:
     """The model: file, weights, architecture, training."""
     known = measured.about
-    trained = known.get("training") or {}
     trainings = known.get("trainings") or {}
 
     def each(name: str) -> Any:
@@ -157,7 +156,7 @@ def model_info(measured: Measured, model: str) -> dict[str, Any]:
                     "weights_sha256": each("weights_sha256"),
                     "trainings": len(trainings) or None,
                     "masks": known.get("policy"),
-                    "training_noise": trained.get("noise"),
+                    "training_noise": training.recorded(known).get("noise"),
                     "trained_on": measured.trained,
                 }
             ),
@@ -169,12 +168,11 @@ def result(measured: Measured, score: Score) -> dict[str, Any]:
     """One score."""
     metric = facts(score.metric)
     suite = f"suite {measured.suite()}, version {measured.version()}"
-    what = AGGREGATES.get(score.of, f"under {score.noise}")
     return {
         "evaluation_result_id": score.identity,
-        "evaluation_name": f"{suite}: {what}",
+        "evaluation_name": f"{suite}: {score.meaning}",
         "source_data": images(measured, score),
-        "metric_config": metric_config(measured, score, metric, what),
+        "metric_config": metric_config(measured, score, metric),
         "score_details": {
             "score": score.value,
             "details": texts(
@@ -182,6 +180,7 @@ def result(measured: Measured, score: Score) -> dict[str, Any]:
                     "photographs": score.photographs,
                     "images": score.crops,
                     "noise": score.noise,
+                    "testset": score.testset,
                     "in_distribution": score.in_distribution,
                     "differs_from_0": score.verdict if score.of == GAP else None,
                 }
@@ -194,15 +193,7 @@ def result(measured: Measured, score: Score) -> dict[str, Any]:
 
 def images(measured: Measured, score: Score) -> dict[str, Any]:
     """The images that a score is of."""
-    manifest = measured.manifest
-    own = score.noise if score.of not in AGGREGATES else None
-    sources = manifest["images"] or []
-    names = ["bundled photographs"] if sources == BUNDLED else [short(str(s)) for s in sources]
-    recorded = list(manifest["recorded"])
-    if own in recorded and str(own).partition(":")[0] != "folder":
-        names = [str(own)]
-    elif own is None:
-        names += recorded
+    names = [score.testset] if score.testset else measured.data_sets(score.noises)
     where = {name: RECIPES[name].source for name in names if name in RECIPES}
     return {
         "dataset_name": ", ".join(names) or UNKNOWN,
@@ -211,17 +202,7 @@ def images(measured: Measured, score: Score) -> dict[str, Any]:
     }
 
 
-def short(source: str) -> str:
-    """The name of a test set or folder of images.
-
-    >>> short("kodak24=data/Kodak24"), short("photos/mine/")
-    ('kodak24', 'mine')
-    """
-    name, equals, _ = source.partition("=")
-    return name if equals and "/" not in name else source.rstrip("/").rpartition("/")[2]
-
-
-def metric_config(measured: Measured, score: Score, metric: Metric, what: str) -> dict[str, Any]:
+def metric_config(measured: Measured, score: Score, metric: Metric) -> dict[str, Any]:
     """The metric: direction, unit, bounds and how it is computed."""
     low, high = BOUNDS.get(score.metric, ("-Infinity", "Infinity"))
     if score.of == GAP:
@@ -229,7 +210,7 @@ def metric_config(measured: Measured, score: Score, metric: Metric, what: str) -
     protocol = measured.protocol()
     named = ("border", "metric_domain", "round_output")
     return {
-        "evaluation_description": f"{metric.label}: {what}",
+        "evaluation_description": f"{metric.label}: {score.meaning}",
         "metric_id": score.metric,
         "metric_name": metric.label,
         "metric_kind": score.metric,
@@ -246,14 +227,13 @@ def uncertainty(measured: Measured, score: Score) -> dict[str, Any]:
     """The interval of a score; none where it has none."""
     if not (math.isfinite(score.low) and math.isfinite(score.high)):
         return {}
-    several = len(measured.about.get("trainings") or ()) > 1
-    over = "photographs and trainings" if several else "photographs"
-    rough = f"; rough, of fewer than {ENOUGH}" if score.photographs < ENOUGH else ""
+    under = " under one noise" if score.photographs >= ENOUGH else ""
+    rough = f"; rough, of fewer than {ENOUGH}{under}" if score.rough else ""
     interval = {
         "lower": score.low,
         "upper": score.high,
         "confidence_level": LEVEL,
-        "method": f"jackknife over {over}, one left out at a time, Student's t{rough}",
+        "method": f"jackknife over {measured.draws}, one left out at a time, Student's t{rough}",
     }
     return {
         "uncertainty": {"confidence_interval": interval, "num_samples": score.photographs},

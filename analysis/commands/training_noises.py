@@ -96,6 +96,19 @@ def said_by(source: Mapping[str, Any]) -> str | None:
     return said if isinstance(said, str) else None
 
 
+def author(training: Mapping[str, Any]) -> str:
+    """Who says what a model was trained on, in words for Markdown.
+
+    Args:
+        training: the entry `training` of its source.
+
+    >>> author({"noise": "gaussian:15"}), author({"zoo": "kair/dncnn_25"})
+    ('its checkpoint', 'the entry `kair/dncnn_25` of the model zoo')
+    """
+    zoo = training.get("zoo")
+    return f"the entry {code(zoo)} of the model zoo" if zoo else "its checkpoint"
+
+
 ASSUMED = "in_distribution_assumed"
 """The entry of a manifest that says for which models a suite's noises were taken."""
 
@@ -135,11 +148,14 @@ def given_entry(
     return {GIVEN: used} if used else {}
 
 
-def overruled(given: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def overruled(
+    given: Mapping[str, Mapping[str, Any]], models: Mapping[str, Mapping[str, Any]] | None = None
+) -> list[str]:
     """A sentence on each model whose checkpoint says otherwise than `--in-distribution`.
 
     Args:
         given: of a manifest, see `given_entry`.
+        models: of a manifest; they know whether the zoo says so instead of the checkpoint.
 
     >>> overruled({"a": {"option": ["gaussian:25"], "checkpoint": "gaussian:15"}})[0][:62]
     '`a` is taken to be trained on `gaussian:25`, as `--in-distribu'
@@ -151,7 +167,7 @@ def overruled(given: Mapping[str, Mapping[str, Any]]) -> list[str]:
             continue
         text.append(
             f"{code(name)} is taken to be trained on {codes(by['option'])}, as `{OPTION}` says; "
-            f"its checkpoint says {code(said)}."
+            f"{author((models or {}).get(name, {}).get('training') or {})} says {code(said)}."
         )
     return text
 

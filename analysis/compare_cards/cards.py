@@ -39,6 +39,8 @@ class Score:
         high: likewise.
         noise: of a single noise, or the worst one; empty else.
         photographs: that it rests on; 0 if the card does not say.
+        images: of a single noise, how many; 0 if the card does not say.
+        testset: of a single one; empty else.
     """
 
     metric: str
@@ -51,6 +53,8 @@ class Score:
     high: float
     noise: str
     photographs: int
+    images: int = 0
+    testset: str = ""
 
     @property
     def digits(self) -> int:
@@ -195,7 +199,8 @@ def score(result: Mapping[str, Any]) -> Score:
     interval = details.get("uncertainty", {}).get("confidence_interval", {})
     if interval.get("confidence_level", 0.95) != 0.95:
         interval = {}
-    count = str(more.get("photographs", ""))
+    given = [str(more.get(name, "")) for name in ("photographs", "images")]
+    photographs, images = (int(count) if count.isdecimal() else 0 for count in given)
     return Score(
         own,
         of,
@@ -206,7 +211,9 @@ def score(result: Mapping[str, Any]) -> Score:
         float(interval.get("lower", "nan")),
         float(interval.get("upper", "nan")),
         more.get("noise", ""),
-        int(count) if count.isdecimal() else 0,
+        photographs,
+        images,
+        more.get("testset", ""),
     )
 
 

@@ -49,6 +49,7 @@ class Comparison:
                 "low": one.low,
                 "high": one.high,
                 "noise": one.noise,
+                "testset": one.testset,
                 "photographs": one.photographs,
             }
             for card in self.cards
@@ -64,11 +65,13 @@ class Comparison:
         return "\n\n".join([*parts, *(["\n".join(lines)] if lines else [])])
 
     def of_metric(self, metric: str) -> list[str]:
-        """Scores, means by noise and paired differences of one metric."""
+        """Scores, means by noise and by test set, and paired differences of one metric."""
         own = [one for card in self.cards for one in card.scores.values() if one.metric == metric]
         names, example = list(dict.fromkeys(one.of for one in own)), own[0]
         columns = [of for of in SHOWN if of in names]
-        others = [of for of in names if of not in AGGREGATES]
+        sets = self.by_testset(metric)
+        others = [o.of for o in own if o.of not in AGGREGATES and not o.testset]
+        others = list(dict.fromkeys(others))
         label = f"{example.label} ({example.unit})" if example.unit else example.label
         head = [label, *(SHOWN[of] for of in columns)]
         rows = [
@@ -80,11 +83,32 @@ class Comparison:
             for of in others
         ]
         models = [card.name for card in self.cards]
+        by_set = [
+            [one, *(cell(c.scores.get((metric, of))) for c in self.cards)]
+            for of, one in sets.items()
+        ]
         return [
             *([grid([head, *rows])] if columns else []),
             *([grid([[f"{label} by noise", *models], *by_noise])] if others else []),
+            *([grid([[f"{label} by test set", *models], *by_set])] if sets else []),
             *self.paired(metric),
         ]
+
+    def by_testset(self, metric: str) -> dict[str, str]:
+        """The means on a test set that two cards or more have, and what tables call them.
+
+        Those that are the mean under the noise in every card are left out.
+        """
+        found: dict[str, list[tuple[Card, Score]]] = {}
+        for card in self.cards:
+            for one in card.scores.values():
+                if one.metric == metric and one.testset:
+                    found.setdefault(one.of, []).append((card, one))
+        return {
+            of: f"{each[0][1].testset} {each[0][1].noise}"
+            for of, each in found.items()
+            if len(each) > 1 and not all(is_whole(card, one) for card, one in each)
+        }
 
     def paired(self, metric: str) -> list[str]:
         """The paired differences of one metric; none if there are no cards of the same images."""
@@ -97,7 +121,7 @@ class Comparison:
             rows = part[(part.model_a == a) & (part.model_b == b)].to_dict("records")
             lines = [
                 [
-                    str(row["noise"]),
+                    f"{row['testset']} {row['noise']}".strip(),
                     bounded(row["difference"], row["low"], row["high"], digits, signed=True),
                     str(row["verdict"]),
                 ]
@@ -118,12 +142,19 @@ def sentence(row: Mapping[Any, Any]) -> str:
     about = facts(str(row["metric"]))
     value, low, high = (float(row[name]) for name in ("difference", "low", "high"))
     noises = "all unseen noises" if row["noise"] == OUTSIDE else "all noises"
+    noises += f" on {row['testset']}" if row["testset"] else ""
     pair = f"{row['model_a']} minus {row['model_b']}"
     number = bounded(value, low, high, about.digits, about.unit, signed=True)
     return (
         f"{pair} over {noises}, image by image, in {about.label}: {number}: "
         f"{in_words(row['verdict'])}."
     )
+
+
+def is_whole(card: Card, one: Score) -> bool:
+    """Whether a mean on a test set is over all images that the card has under that noise."""
+    whole = card.scores.get((one.metric, f"{NOISE}{one.noise}"))
+    return whole is not None and whole.images == one.images
 
 
 def cell(score: Score | None, names_noise: bool = False) -> str:

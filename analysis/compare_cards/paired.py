@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
@@ -11,10 +11,11 @@ from analysis.commands.trainings import TRAINING
 from analysis.compare_cards.cards import Card
 from analysis.generalization import pairwise_tests
 from analysis.generalization.conditions import table
+from analysis.stats.paired_tests import holm
 from mtd.metrics import METRICS
 
 COLUMNS = (
-    *("metric", "noise", "model_a", "model_b", "difference", "low", "high", "p_holm"),
+    *("metric", "testset", "noise", "model_a", "model_b", "difference", "low", "high", "p_holm"),
     *("photographs", "verdict"),
 )
 
@@ -22,19 +23,50 @@ COLUMNS = (
 def differences(cards: Sequence[Card]) -> pd.DataFrame:
     """Every two cards of the same images: model a minus model b, by noise and over unseen noises.
 
+    Then the same by test set, where a noise has images beside a set's; `testset` is empty else.
+
     Intervals are over photographs, p-values corrected by Holm and verdicts as in a benchmark; see
     `analysis.generalization.pairwise_tests`.
     """
     rows: list[dict[str, object]] = []
     for group in of_same_images(cards):
-        joined = results(group)
-        trained = {
-            card.name: None if card.trained is None else list(card.trained) for card in group
-        }
+        joined, trained = results(group), trained_on(group)
         for metric in joined.metric.unique():
             tests = pairwise_tests.paired(table(joined, str(metric), trained))
             rows += judged(tests, str(metric))
+    for group in of_same_images(cards, [*KEYS, "testset"]):
+        joined, trained = results(group), trained_on(group)
+        for metric in joined.metric.unique():
+            rows += by_testset(joined, str(metric), trained)
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def trained_on(cards: Sequence[Card]) -> dict[str, list[str] | None]:
+    """By card, the noises that its model was trained on; None where that is unknown."""
+    return {card.name: None if card.trained is None else list(card.trained) for card in cards}
+
+
+def by_testset(
+    joined: pd.DataFrame, metric: str, trained: Mapping[str, list[str] | None]
+) -> list[dict[str, object]]:
+    """The rows of tests on the test sets, whose p-values are corrected for all of them together."""
+    own = joined[joined.metric == metric]
+    sizes = own.groupby("noise").sha256.transform("size")
+    parts = own[own.groupby(["noise", "testset"]).sha256.transform("size") < sizes]
+    tests: list[pd.DataFrame] = []
+    labels: dict[str, tuple[str, str]] = {}
+    for name in [one for one in dict.fromkeys(parts.testset) if one]:
+        one = pairwise_tests.paired(table(parts[parts.testset == name], metric, trained))
+        label = [f"{name}/{noise}" for noise in one.noise]  # the key of a test among all
+        labels |= {key: (name, noise) for key, noise in zip(label, one.noise, strict=True)}
+        tests.append(one.assign(noise=label))
+    if not tests:
+        return []
+    every = pd.concat(tests, ignore_index=True)
+    rows = judged(every.assign(p_holm=holm(list(every.p))), metric)
+    for row in rows:
+        row["testset"], row["noise"] = labels[str(row["noise"])]
+    return rows
 
 
 def judged(tests: pd.DataFrame, metric: str) -> list[dict[str, object]]:
@@ -44,17 +76,17 @@ def judged(tests: pd.DataFrame, metric: str) -> list[dict[str, object]]:
         a, b, noise = str(row["model_a"]), str(row["model_b"]), str(row["noise"])
         of = pairwise_tests.paired_differences(tests, metric, a, b)[noise]
         given = {str(name): value for name, value in row.items()}
-        rows.append({**given, "verdict": of.verdict})
+        rows.append({"testset": "", **given, "verdict": of.verdict})
     return rows
 
 
-def of_same_images(cards: Sequence[Card]) -> list[list[Card]]:
+def of_same_images(cards: Sequence[Card], columns: Sequence[str] = tuple(KEYS)) -> list[list[Card]]:
     """The cards with the values of the same images under the same noises, two or more of each."""
     groups: dict[frozenset[tuple[object, ...]], list[Card]] = {}
     for card in cards:
         if card.values is not None:
             known = card.values[card.values.metric.isin(list(METRICS))]
-            keys = frozenset(known[KEYS].itertuples(index=False, name=None))
+            keys = frozenset(known[list(columns)].itertuples(index=False, name=None))
             groups.setdefault(keys, []).append(card)
     return [group for group in groups.values() if len(group) > 1]
 

@@ -377,7 +377,9 @@ def training(frames: Frames, manifest: Manifest) -> list[str]:
     noises = [str(noise) for noise in dict.fromkeys(results.get("noise", ()))]
     models = [name for name in manifest["models"] if name not in manifest.get("references", {})]
     trained = training_noises.from_entry(manifest["in_distribution"], models)
-    overruled = training_noises.overruled(manifest.get(training_noises.GIVEN, {}))
+    overruled = training_noises.overruled(
+        manifest.get(training_noises.GIVEN, {}), manifest["models"]
+    )
     text = [*overruled, *training_noises.notes(trained, noises)]
     if about := manifest.get(training_noises.ASSUMED):
         text.append(
