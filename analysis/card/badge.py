@@ -43,7 +43,8 @@ tbody.noise { border-bottom: 1px solid var(--line); }
 tbody.noise th, tbody.noise td { border-bottom: 0; }
 .set th:first-child { padding-left: 20px; }
 .set th, .set td { padding-top: 0; }
-@media (max-width: 480px) { td small { white-space: normal; } th, td { padding: 5px 3px; } }"""
+@media (max-width: 480px) { td small { white-space: normal; } th, td { padding: 5px 3px; }
+  th:first-child { width: 36%; } .set th:first-child { padding-left: 14px; } }"""
 
 
 def html(measured: Measured, about: About) -> str:
@@ -106,7 +107,8 @@ def heading(measured: Measured, every: Sequence[Score], score: Score) -> str:
     apart = any(s.testset and s.noise == score.noise and not s.whole for s in every)
     about = count if apart else "".join(sets)
     small = f"<small>{escape(about)}</small>" if about else ""
-    return f"<th>{escape(name)}{mark(every, score)}{small}</th>"
+    breaks = escape(name).replace(",", ",<wbr>")
+    return f"<th>{breaks}{mark(every, score)}{small}</th>"
 
 
 def mark(every: Sequence[Score], score: Score) -> str:

@@ -243,6 +243,60 @@ def test_unknown_training_and_several_trainings(pair, tmp_path) -> None:
     assert len({row["training"] for row in rows}) == 3
 
 
+@pytest.mark.parametrize(
+    "about, more, words",
+    [
+        ({"noise": "gaussian:15"}, {}, "`gaussian:15`, as its checkpoint says."),
+        (
+            {"noise": "gaussian:0..55", "zoo": "kair/dncnn_color_blind"},
+            {},
+            "`gaussian:0..55`, as the entry `kair/dncnn_color_blind` of the model zoo says.",
+        ),
+        (
+            {"noise": "gaussian:0..55", "zoo": "kair/dncnn_color_blind"},
+            {"in_distribution_given": {"plain": {"option": ["gaussian:15"], "checkpoint": None}}},
+            "`gaussian:15`, as `--in-distribution` says.",
+        ),
+        (
+            {},
+            {"in_distribution_assumed": {"models": ["plain"], "noises": ["gaussian:15"]}},
+            "`gaussian:15`, as suite `none` prescribes; nothing else is known.",
+        ),
+        (None, {}, "`gaussian:15`, as its checkpoint says."),
+    ],
+)
+def test_who_says_what_a_model_was_trained_on(run, tmp_path, about, more, words) -> None:
+    copy = shutil.copytree(run, tmp_path / "run")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    own = manifest["models"]["plain"]
+    if about is None:  # trainings that differ in their seed, which have no entry in common
+        each = {
+            f"plain ({i})": own | {"training": {"noise": "gaussian:15", "seed": i}} for i in (0, 1)
+        }
+        manifest["models"]["plain"] = {k: v for k, v in own.items() if k != "training"}
+        manifest["models"]["plain"]["trainings"] = each
+    else:
+        own["training"] = about
+    (copy / "manifest.json").write_text(json.dumps(manifest | more))
+    card = make(copy, tmp_path / "card", "plain")[0]
+    assert f"**Trained on:** {words}" in (card / "README.md").read_text()
+
+
+def test_a_gap_below_zero_is_a_rise_and_noises_of_some_models_are_left_out(run, tmp_path) -> None:
+    copy = shutil.copytree(run, tmp_path / "run")
+    frame = pd.read_csv(copy / "generalization.csv")
+    frame[["ood_drop", "ood_drop_low", "ood_drop_high"]] = [-2.0, -3.0, -1.0]
+    frame.to_csv(copy / "generalization.csv", index=False, na_rep="nan")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    both = ["gaussian:15", "gaussian:40"]
+    manifest["in_distribution"] = {"plain": both, "hidden": ["gaussian:15"]}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+    card = make(copy, tmp_path / "card", "plain")[0]
+    body = (card / "README.md").read_text()
+    assert "rises from the noise trained on to unseen noise: shown." in body
+    assert "leave out `gaussian:40`, which only some models of the run were trained on." in body
+
+
 def test_scores_that_are_infinite_are_listed(tmp_path) -> None:
     run = shutil.copytree(EXAMPLE / "generalization", tmp_path / "run")
     for name, column in (("noises", "mean"), ("generalization", "out_of_distribution")):

@@ -106,6 +106,10 @@ def test_what_the_option_says_against_a_checkpoint_is_said():
         "says `gaussian:15`."
     ]
     assert given_entry(three, [], SPECS) == {} and overruled({}) == []
+    zoo = {"a": {"training": {"noise": "gaussian:15", "zoo": "kair/dncnn_15"}}}
+    assert overruled(held, zoo)[0].endswith(
+        "; the entry `kair/dncnn_15` of the model zoo says `gaussian:15`."
+    )
 
 
 def test_a_noise_of_level_0_is_neither():
