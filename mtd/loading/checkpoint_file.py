@@ -21,8 +21,8 @@ import torch
 from torch import Tensor
 
 from mtd.loading import hub, stand_ins, unpickling, weight_sets, zoo
+from mtd.loading.budget import LEAST, Budget
 from mtd.loading.stand_ins import Unread
-from mtd.loading.unpickling import LEAST
 from mtd.loading.weight_sets import StateDict, WeightSet
 from mtd.masking import MaskPolicy
 from mtd.networks import registry
@@ -192,6 +192,8 @@ def check_members(path: Path) -> None:
                 raise BadInput(f"{path}: damaged, the end of the archive is missing")
             return
         with zipfile.ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+            Budget(path.stat().st_size).spend(size, f"it unpacks to {size} bytes")
             bad = archive.testzip()
     except BadInput:
         raise

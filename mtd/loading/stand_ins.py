@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pickle import UnpicklingError
 from typing import Any
 
 from torch import Tensor
 
+from mtd.loading.budget import Budget
 from mtd.loading.tensor_names import MANY
 
 KERNEL = 4
@@ -26,8 +28,11 @@ LONGEST = 80
 NAMED = 6
 """Classes that a message names."""
 
-DEEPEST, MODULES = 60, 100_000
-"""Levels of modules within modules that are read, and modules of a network."""
+DEEPEST = 60
+"""Levels of modules within modules that are read."""
+
+LARGEST = 2**62
+"""Numbers along one dimension of an array, more than any memory has."""
 
 RUNNING = re.compile(
     r"(os|posix|nt|sys|subprocess|shutil|socket|importlib|runpy|pty|ctypes|code|webbrowser|pip"
@@ -44,6 +49,9 @@ PLAIN = re.compile(
 )
 """Built-in names of plain data; members of enumerations are stored as a call of `getattr`."""
 
+
+ENDLESS = "modules within modules without end"
+"""What is wrong with a network that takes more steps to read than its file has bytes."""
 
 TENSORS = {
     "torch._utils._rebuild_sparse_tensor": "a sparse tensor",
@@ -68,7 +76,7 @@ class Named:
     name: str
 
     def __str__(self) -> str:
-        text = f"{self.module}.{self.name}"[:LONGEST]
+        text = f"{self.module[:LONGEST]}.{self.name[:LONGEST]}"[:LONGEST]
         return "".join(letter if letter.isprintable() else "?" for letter in text)
 
     @property
@@ -88,14 +96,16 @@ class Unread:
         parts: arguments and states.
         items: what it holds as a mapping.
         values: what it holds as a list.
+        budget: of the file, from which searches of it are spent.
     """
 
     of: Named
     parts: list[Any] = field(default_factory=list)
     items: dict[Any, Any] = field(default_factory=dict)
     values: list[Any] = field(default_factory=list)
+    budget: Budget = field(default_factory=lambda: Budget(0), repr=False)
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...] | None:
         """Of an array of NumPy; None for anything else."""
         states = [part for part in self.parts if isinstance(part, tuple)]
@@ -105,8 +115,9 @@ class Unread:
             sizes = states[0][2]
         else:
             return None
-        is_shape = isinstance(sizes, tuple) and all(isinstance(n, int) for n in sizes)
-        return sizes if is_shape and len(sizes) <= DEEPEST else None
+        if not isinstance(sizes, tuple) or len(sizes) > DEEPEST:
+            return None
+        return sizes if all(isinstance(n, int) and abs(n) < LARGEST for n in sizes) else None
 
     @property
     def kind(self) -> str:
@@ -118,30 +129,52 @@ class Unread:
     def held_weights(self, name: str) -> bool:
         """Whether weights were in it, or it was an array that was one by its name or shape."""
         if self.shape is None:
-            return str(self.of) in TENSORS or _holds_weights(self)
+            return str(self.of) in TENSORS or self.holds_weights
         return _is_large(self.shape) or name.endswith("weight")
+
+    @cached_property
+    def holds_weights(self) -> bool:
+        """Whether a tensor of two or more dimensions is anywhere in it."""
+        return _holds_weights(self, self.budget)
+
+    @cached_property
+    def opened(self) -> Any:
+        """As `opened` gives it."""
+        if self.items or self.values:
+            return self.items or self.values
+        if _module_state(self) is None:
+            return self
+        return dict(_state_dict(self, "", self.budget))
+
+
+HOLDERS = (dict, list, tuple, Unread)
+"""Types that hold others in the contents of a file."""
 
 
 def _is_large(shape: tuple[int, ...]) -> bool:
     return len(shape) >= KERNEL or math.prod(shape) > MANY
 
 
-def _holds_weights(content: Any) -> bool:
+def _holds_weights(content: Any, budget: Budget) -> bool:
     """Whether a tensor of two or more dimensions is anywhere in an object."""
-    waiting, seen = [content], set[int]()
+    waiting, seen, searched = [content], set[int](), (*HOLDERS, Tensor)
     while waiting:
         one = waiting.pop()
         if isinstance(one, Tensor) and one.ndim > 1:
             return True
         if isinstance(one, Unread) and (_is_large(one.shape or ()) or str(one.of) in TENSORS):
             return True
-        if id(one) not in seen and isinstance(one, Mapping | list | tuple | Unread):
+        is_new = id(one) not in seen and id(one) not in budget.without_weights
+        if is_new and isinstance(one, HOLDERS):
             seen.add(id(one))
-            waiting += _inside(one)
+            inside = _inside(one)
+            budget.spend(1 + len(inside))
+            waiting += [each for each in inside if isinstance(each, searched)]
+    budget.without_weights |= seen
     return False
 
 
-def _inside(one: Any) -> Iterable[Any]:
+def _inside(one: Any) -> Collection[Any]:
     if isinstance(one, Unread):
         return [one.parts, one.items, one.values]
     return one.values() if isinstance(one, Mapping) else one
@@ -153,13 +186,7 @@ def opened(content: Any) -> Any:
     Of a network, a `torch.nn.Module`, that are its parameters and lasting buffers by their names in
     its state dict.
     """
-    if not isinstance(content, Unread):
-        return content
-    if content.items or content.values:
-        return content.items or content.values
-    if _module_state(content) is None:
-        return content
-    return dict(_state_dict(content, "", [0]))
+    return content.opened if isinstance(content, Unread) else content
 
 
 def _module_state(content: Any) -> Mapping[Any, Any] | None:
@@ -171,7 +198,7 @@ def _module_state(content: Any) -> Mapping[Any, Any] | None:
 
 
 def _state_dict(
-    module: Unread, prefix: str, visits: list[int], depth: int = 0
+    module: Unread, prefix: str, budget: Budget, depth: int = 0
 ) -> Iterator[tuple[str, Any]]:
     """Parameters and buffers of a module and those in it, by name.
 
@@ -179,20 +206,24 @@ def _state_dict(
         UnpicklingError: there are more modules than any network has, as of one within itself.
     """
     state = _module_state(module)
-    visits[0] += 1
-    if visits[0] > MODULES or depth > DEEPEST:
-        raise UnpicklingError("modules within modules without end")
+    budget.spend(1 + len(prefix), ENDLESS)
+    if depth > DEEPEST:
+        raise UnpicklingError(ENDLESS)
     if state is None:
         yield prefix.rstrip("."), module
         return
     passing = state.get("_non_persistent_buffers_set")
-    skipped = passing if isinstance(passing, list) else []
+    passing = passing if isinstance(passing, list) else []
+    budget.spend(len(passing), ENDLESS)
+    skipped = {name for name in passing if isinstance(name, str)}
+    for part in ("_parameters", "_buffers", "_modules"):  # each with the prefix before its name
+        budget.spend(len(state[part]) * (1 + len(prefix)), ENDLESS)
     for name, value in {**state["_parameters"], **state["_buffers"]}.items():
         if isinstance(value, Tensor | Unread) and name not in skipped:
             yield f"{prefix}{name}", value
     for name, child in state["_modules"].items():
         if isinstance(child, Unread):
-            yield from _state_dict(child, f"{prefix}{name}.", visits, depth + 1)
+            yield from _state_dict(child, f"{prefix}{name}.", budget, depth + 1)
 
 
 def warning(left_out: Mapping[Named, int]) -> str:

@@ -18,6 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, UntypedStorage
 
+from mtd.loading.budget import Budget
+
 KINDS = {
     "Double": torch.double,
     "Float": torch.float,
@@ -40,8 +42,14 @@ KINDS = {
 }
 """Types of numbers by the names of classes of storages, without `Storage`."""
 
+QUANTIZED = frozenset(dtype for name, dtype in KINDS.items() if name.startswith("Q"))
+"""Types of quantized numbers, whose tensors are not read."""
+
 LARGEST = 2**62
 """Numbers in a tensor, more than any memory has."""
+
+DIMENSIONS = 64
+"""Dimensions that PyTorch gives a tensor at most."""
 
 
 @dataclass(frozen=True)
@@ -97,14 +105,14 @@ class Storage:
 
 
 def _counts(values: Any) -> tuple[int, ...]:
-    """Whole numbers of 0 or more.
+    """Whole numbers of 0 or more, of each dimension.
 
     Raises:
         UnpicklingError: anything else.
     """
-    if not isinstance(values, tuple | list) or not all(
-        isinstance(one, int) and 0 <= one < LARGEST for one in values
-    ):
+    if not isinstance(values, tuple | list) or len(values) > DIMENSIONS:
+        raise UnpicklingError(f"sizes that are not at most {DIMENSIONS} whole numbers")
+    if not all(isinstance(one, int) and 0 <= one < LARGEST for one in values):
         raise UnpicklingError("sizes that are not whole numbers")
     return tuple(int(one) for one in values)
 
@@ -120,9 +128,14 @@ def _described(pid: Any, parts: Sequence[int]) -> tuple[Any, ...]:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, bytes):
-        return value.decode("ascii", "replace")
-    return str(value)[:80] if isinstance(value, str | int) else ""
+    """A word or number that a file gives as text.
+
+    Raises:
+        UnpicklingError: anything else, such as a tuple, whose text can be without end.
+    """
+    if not isinstance(value, str | bytes | int):
+        raise UnpicklingError(f"a {type(value).__name__} in place of a name of a storage")
+    return value[:80].decode("ascii", "replace") if isinstance(value, bytes) else str(value)[:80]
 
 
 def memory_of(content: bytes | bytearray) -> UntypedStorage:
@@ -137,11 +150,11 @@ class ZipStorages:
 
     Attributes:
         folder: of the archive's members.
-        most: bytes that a member may have.
+        budget: from which the bytes of members are spent.
     """
 
-    def __init__(self, archive: zipfile.ZipFile, folder: str, most: int) -> None:
-        self.archive, self.folder, self.most = archive, folder, most
+    def __init__(self, archive: zipfile.ZipFile, folder: str, budget: Budget) -> None:
+        self.archive, self.folder, self.budget = archive, folder, budget
         self._held: dict[str, UntypedStorage] = {}
         names = set(archive.namelist())
         order = self.member("byteorder") if f"{folder}byteorder" in names else b"little"
@@ -151,14 +164,13 @@ class ZipStorages:
         """The bytes of a member.
 
         Raises:
-            UnpicklingError: it is missing, or unpacked much larger than the file.
+            UnpicklingError: it is missing, or all are unpacked much larger than the file.
         """
         try:
             entry = self.archive.getinfo(self.folder + name)
         except KeyError:
             raise UnpicklingError(f"{name} is missing") from None
-        if entry.file_size > self.most:
-            raise UnpicklingError(f"{name} unpacks to {entry.file_size} bytes")
+        self.budget.spend(entry.file_size, f"{name} unpacks to {entry.file_size} bytes")
         return self.archive.read(entry)
 
     def __call__(self, pid: Any) -> Storage:
@@ -180,11 +192,11 @@ class RowStorages:
     """The storages of a file before PyTorch 1.6, whose bytes are filled in after the object.
 
     Attributes:
-        left: bytes that are still to be shared out; a file has no more than its length.
+        budget: from which the bytes of storages are spent.
     """
 
-    def __init__(self, length: int) -> None:
-        self.left = length
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
         self._held: dict[str, tuple[UntypedStorage, int]] = {}
 
     def __call__(self, pid: Any) -> Any:
@@ -194,9 +206,7 @@ class RowStorages:
         _, kind, key, _, count, view = (*_described(pid, (5, 6)), None)[:6]
         size, name = kind.dtype.itemsize, _text(key)
         if name not in self._held:
-            self.left -= count * size
-            if self.left < 0:
-                raise UnpicklingError("storages larger than the file")
+            self.budget.spend(count * size, "storages larger than the file")
             self._held[name] = UntypedStorage(count * size), size
         memory, first = self._held[name][0], 0
         if view is not None:

@@ -14,14 +14,18 @@ from typing import Any
 
 import torch
 
-from mtd.loading.stand_ins import Named, Unread
+from mtd.loading.stand_ins import LONGEST, Named, Unread
 from mtd.loading.storages import KINDS, Storage, StorageKind
 
-KEY_DEPTH, KEY_SIZE = 20, 1000
-"""Levels of tuples in a key of a mapping, and values in one level: hashing more takes too long."""
+PLAIN_KEYS = (str, bytes, int, float, torch.dtype, Named, type(None))
+"""Types of keys that are kept.
 
-PLAIN_KEYS = (str, bytes, int, float, complex, tuple, torch.dtype, Named, type(None))
-"""Types of keys that are kept, and of what is in them."""
+Files can choose tuples of numbers and complex numbers of equal hash, which would all be compared
+with each other.
+"""
+
+SIZED = (str, bytes, bytearray, list, tuple, dict)
+"""Types of arguments that a call may copy."""
 
 Make = Callable[..., Any]
 
@@ -54,13 +58,6 @@ def _viewed(storage: Any, offset: Any, size: Any, stride: Any, dtype: Any, metad
 def _first(data: Any, *_: Any) -> Any:
     """The tensor of a parameter, or of one on another device."""
     return data
-
-
-def _of_type(function: Any, _: Any, arguments: Any, *__: Any) -> Any:
-    """A tensor of a subclass, as a plain one; its other attributes are not kept."""
-    if not isinstance(function, Maker) or not isinstance(arguments, tuple):
-        raise UnpicklingError("a tensor of a subclass that is not described")
-    return function(arguments)
 
 
 def _mapping(pairs: Any = (), *_: Any) -> Any:
@@ -128,9 +125,6 @@ MAKERS: dict[str, Make] = {
     "torch._utils._rebuild_parameter": _first,
     "torch._utils._rebuild_parameter_with_state": _first,
     "torch._utils._rebuild_device_tensor_from_cpu_tensor": _first,
-    "torch._tensor._rebuild_from_type": _of_type,
-    "torch._tensor._rebuild_from_type_v2": _of_type,
-    "torch.tensor._rebuild_from_type": _of_type,
     "torch.nn.parameter.Parameter": _first,
     "torch.Size": _size,
     "torch.device": _device,
@@ -163,35 +157,44 @@ KNOWN: dict[str, Any] = {
 
 @dataclass(eq=False)
 class OddKey:
-    """Takes the place of a key of a mapping that is no plain value, such as a tensor.
+    """Takes the place of a key of a mapping that is no plain value, such as a tensor or a tuple.
 
     Attributes:
-        kind: the type of the key.
+        text: its type, or the first values of a tuple.
     """
 
-    kind: str
+    text: str
 
     def __str__(self) -> str:
-        return self.kind
+        return self.text
+
+
+def _brief(values: tuple[Any, ...]) -> str:
+    """The first numbers and words of a tuple, in brackets."""
+    return (
+        f"({', '.join(str(one)[:20] for one in values[:4] if isinstance(one, str | int | float))})"
+    )
+
+
+def cost(arguments: tuple[Any, ...]) -> int:
+    """Steps that a call takes at most, which may copy each of its arguments."""
+    return 1 + len(arguments) + sum(len(one) for one in arguments if isinstance(one, SIZED))
 
 
 def key_of(key: Any) -> Any:
     """A key of a mapping: plain values as they are, a stand-in as a text, all else as an `OddKey`.
 
     Raises:
-        UnpicklingError: it cannot be one, or holds tuples in tuples too deep to be hashed.
+        UnpicklingError: it cannot be one, or is a number beyond 64 bits: files could choose those
+            of equal hash.
     """
     if isinstance(key, Unread):  # as a member of an enumeration
-        plain = [part for part in key.parts if isinstance(part, tuple)][:1] or [()]
-        values = [str(one)[:20] for one in plain[0] if isinstance(one, str | int | float)]
-        return f"{key.of}({', '.join(values)})"
-    level, inside = [key], [key]
-    for _ in range(KEY_DEPTH):
-        level = [one for each in level if isinstance(each, tuple) for one in each]
-        inside += [one for one in level if not isinstance(one, tuple)]
-        if len(level) > KEY_SIZE or any(isinstance(one, list | dict) for one in (key, *level)):
-            break
-        if not level:
-            is_plain = all(isinstance(one, PLAIN_KEYS) for one in inside)
-            return key if is_plain else OddKey(type(key).__name__)
-    raise UnpicklingError("a key that cannot be one")
+        arguments = key.parts[0] if key.parts else ()
+        return f"{key.of}{_brief(arguments if isinstance(arguments, tuple) else ())}"
+    if isinstance(key, tuple):
+        return OddKey(_brief(key))
+    is_huge = isinstance(key, int) and not -(2**63) <= key < 2**64
+    if is_huge or isinstance(key, list | dict):
+        raise UnpicklingError("a key that cannot be one")
+    is_long = isinstance(key, bytes) and len(key) > LONGEST
+    return key if isinstance(key, PLAIN_KEYS) and not is_long else OddKey(type(key).__name__)

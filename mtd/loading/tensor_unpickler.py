@@ -15,11 +15,28 @@ from io import BytesIO
 from pickle import UnpicklingError
 from typing import Any, ClassVar
 
+import torch
+
+from mtd.loading.budget import Budget
 from mtd.loading.stand_ins import PLAIN, Named, Unread
-from mtd.loading.tensor_makers import KNOWN, Maker, key_of
+from mtd.loading.storages import QUANTIZED, Storage
+from mtd.loading.tensor_makers import KNOWN, Maker, cost, key_of
 
 RECONSTRUCTORS = ("copyreg._reconstructor", "copyreg.__newobj__", "copyreg.__newobj_ex__")
 """Functions that make an object of the class that is their first argument."""
+
+SUBCLASSES = (
+    "torch._tensor._rebuild_from_type",
+    "torch._tensor._rebuild_from_type_v2",
+    "torch.tensor._rebuild_from_type",
+)
+"""Functions that make a tensor of a subclass, by another function."""
+
+QUANTIZING = Named("torch._utils", "_rebuild_qtensor")
+"""What makes quantized tensors, which older files also make as dense ones of a quantized type."""
+
+LONGEST_NAME, LAST_PLACE = 1000, 2**32
+"""Characters of a name of a function, and places of the memo; files have far fewer."""
 
 
 class TensorUnpickler(pickle._Unpickler):
@@ -32,9 +49,13 @@ class TensorUnpickler(pickle._Unpickler):
     pop_mark: Callable[[], list[Any]]
     dispatch: ClassVar[dict[int, Any]] = dict(pickle._Unpickler.dispatch)
 
-    def __init__(self, stream: BytesIO, storages: Callable[[Any], Any] | None = None) -> None:
+    memo: dict[int, Any]
+
+    def __init__(
+        self, stream: BytesIO, budget: Budget, storages: Callable[[Any], Any] | None = None
+    ) -> None:
         super().__init__(stream, encoding="utf-8", errors="surrogateescape")
-        self._storages = storages
+        self._budget, self._storages = budget, storages
         self._named: dict[Named, int] = {}
 
     @property
@@ -43,12 +64,14 @@ class TensorUnpickler(pickle._Unpickler):
 
         def is_plain(one: Named) -> bool:
             built_in = one.module == "builtins" and PLAIN.fullmatch(one.name) is not None
-            return built_in or str(one) in RECONSTRUCTORS
+            return built_in or str(one) in (*RECONSTRUCTORS, *SUBCLASSES)
 
         return {one: max(n, 1) for one, n in self._named.items() if not is_plain(one)}
 
     def find_class(self, module: str, name: str) -> Any:
         """What takes the place of a name, which is not imported."""
+        if len(module) + len(name) > LONGEST_NAME:
+            raise UnpicklingError("a name longer than any")
         if (module, name) in NAME_MAPPING:  # of Python 2
             module, name = NAME_MAPPING[module, name]
         named = Named(IMPORT_MAPPING.get(module, module), name)
@@ -71,8 +94,12 @@ class TensorUnpickler(pickle._Unpickler):
         """What takes the place of the result of a call."""
         given = arguments if isinstance(arguments, tuple) else (arguments,)
         if isinstance(function, Maker):
-            return function(given)
+            self._budget.spend(cost(given))
+            return self.made(QUANTIZING, given) if _is_quantized(given) else function(given)
+        if isinstance(function, Named) and str(function) in SUBCLASSES:
+            return self._of_subclass(given)
         if isinstance(function, Named) and str(function) in RECONSTRUCTORS and given:
+            self._budget.spend(cost(given))
             cls, *rest = given
             made = self.made(cls, tuple(rest))
             if isinstance(made, Unread) and len(rest) == 2:  # a class, its base and what that holds
@@ -83,7 +110,14 @@ class TensorUnpickler(pickle._Unpickler):
         if not isinstance(named, Named):
             raise UnpicklingError(f"a call of a {type(function).__name__}")
         self._named[named] = self._named.get(named, 0) + 1
-        return Unread(named, [given])
+        return Unread(named, [given], budget=self._budget)
+
+    def _of_subclass(self, given: tuple[Any, ...]) -> Any:
+        """A tensor of a subclass, as a plain one; its other attributes are not kept."""
+        function, _, arguments = (*given, None, None, None)[:3]
+        if not isinstance(function, Maker) or not isinstance(arguments, tuple):
+            raise UnpicklingError("a tensor of a subclass that is not described")
+        return self.made(function, arguments)
 
     def _reduce(self) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
@@ -156,8 +190,20 @@ class TensorUnpickler(pickle._Unpickler):
         length = int.from_bytes(self.read(8), "little")
         self.append(self.read(length))
 
+    def _put(self) -> None:
+        place = int(self.readline()[:-1])
+        if not 0 <= place < LAST_PLACE:
+            raise UnpicklingError("a place that no memo has")
+        self.memo[place] = self.stack[-1]
+
     def _nothing(self) -> None:
         """A buffer becomes read-only, which changes nothing here."""
+
+
+def _is_quantized(arguments: tuple[Any, ...]) -> bool:
+    """Whether a tensor of quantized numbers is to be made."""
+    kinds = [one.dtype if isinstance(one, Storage) else one for one in arguments]
+    return any(isinstance(one, torch.dtype) and one in QUANTIZED for one in kinds)
 
 
 TensorUnpickler.dispatch.update(
@@ -168,6 +214,7 @@ TensorUnpickler.dispatch.update(
             (pickle.NEWOBJ, TensorUnpickler._reduce),
             (pickle.NEWOBJ_EX, TensorUnpickler._newobj_ex),
             (pickle.INST, TensorUnpickler._inst),
+            (pickle.PUT, TensorUnpickler._put),
             (pickle.OBJ, TensorUnpickler._obj),
             (pickle.BUILD, TensorUnpickler._build),
             (pickle.APPEND, TensorUnpickler._append),

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
-from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-from mtd.loading.stand_ins import Named, Unread, opened
+from mtd.loading.budget import Budget
+from mtd.loading.stand_ins import HOLDERS, Named, Unread, opened
 from mtd.loading.storages import RowStorages, ZipStorages
 from mtd.loading.tensor_unpickler import TensorUnpickler
 from mtd.utils.errors import BadInput
@@ -22,14 +22,11 @@ from mtd.utils.errors import BadInput
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 """The first two pickles of a file before PyTorch 1.6."""
 
-LEAST = 2**20
-"""Size in bytes up to which a part of a file may be larger than the file, such as packed zeros."""
-
-MOST = 10**6
-"""Mappings and lists in a file's contents, each counted as often as keys lead to it."""
-
 DEEPEST = 60
 """Levels of a file's contents that are searched."""
+
+LINE = 64
+"""Characters of keys that are joined in the time that a value takes."""
 
 LeftOut = dict[Named, int]
 
@@ -52,8 +49,10 @@ def contents(path: Path) -> tuple[Any, LeftOut]:
             "load it with weights_only=False and save its state dict again"
         )
     try:
-        content, left_out = _zipped(path) if zipfile.is_zipfile(path) else _in_a_row(path)
-        _check_size(content)
+        budget = Budget(path.stat().st_size)
+        read = _zipped if zipfile.is_zipfile(path) else _in_a_row
+        content, left_out = read(path, budget)
+        _check_search(content, budget)
     except BadInput:
         raise
     except Exception as error:  # a damaged pickle can fail in any way
@@ -79,7 +78,7 @@ def is_torchscript(path: Path) -> bool:
         return any("/code/" in name for name in archive.namelist())
 
 
-def _zipped(path: Path) -> tuple[Any, LeftOut]:
+def _zipped(path: Path, budget: Budget) -> tuple[Any, LeftOut]:
     """A file since PyTorch 1.6: one folder with a pickle, and a member for each storage."""
     with zipfile.ZipFile(path) as archive:
         names = archive.namelist()
@@ -91,44 +90,45 @@ def _zipped(path: Path) -> tuple[Any, LeftOut]:
         first = [folder for folder in folders if names[0].startswith(folder)]
         if not folders:
             raise UnpicklingError("no data.pkl in the archive")
-        most = max(path.stat().st_size, LEAST)
-        storages = ZipStorages(archive, (first or folders)[0], most)
-        unpickler = TensorUnpickler(BytesIO(storages.member("data.pkl")), storages)
+        storages = ZipStorages(archive, (first or folders)[0], budget)
+        unpickler = TensorUnpickler(BytesIO(storages.member("data.pkl")), budget, storages)
         return unpickler.load(), unpickler.left_out
 
 
-def _in_a_row(path: Path) -> tuple[Any, LeftOut]:
+def _in_a_row(path: Path, budget: Budget) -> tuple[Any, LeftOut]:
     """An older file: magic number, version, system, contents, keys of storages, their bytes."""
-    content = path.read_bytes()
-    stream, storages = BytesIO(content), RowStorages(len(content))
-    start = TensorUnpickler(stream)
-    magic = start.load()
+    stream, storages = BytesIO(path.read_bytes()), RowStorages(budget)
+    magic = TensorUnpickler(stream, budget).load()
     if isinstance(magic, Unread):
         raise UnpicklingError(f"a pickle of {magic.kind} that torch.save did not write")
-    if magic != MAGIC or TensorUnpickler(stream).load() != VERSION:
+    if magic != MAGIC or TensorUnpickler(stream, budget).load() != VERSION:
         raise UnpicklingError("not written by torch.save")
-    TensorUnpickler(stream).load()
-    unpickler = TensorUnpickler(stream, storages)
+    TensorUnpickler(stream, budget).load()
+    unpickler = TensorUnpickler(stream, budget, storages)
     made = unpickler.load()
-    storages.fill(stream, TensorUnpickler(stream).load())
+    storages.fill(stream, TensorUnpickler(stream, budget).load())
     return made, unpickler.left_out
 
 
-def _check_size(content: Any) -> None:
+def _check_search(content: Any, budget: Budget) -> None:
     """Check that a search of the contents ends, however often they refer to each other.
+
+    Every value counts as often as keys lead to it, and more with long keys, which are joined.
 
     Raises:
         UnpicklingError: it would take too long.
     """
-    waiting: list[tuple[Any, int]] = [([content], 0)]
-    count = 0
+    waiting: list[tuple[Any, int, int]] = [([content], -1, 0)]
     while waiting:
-        one, depth = waiting.pop()
-        inside = one.values() if isinstance(one, Mapping) else one
-        for each in inside if depth <= DEEPEST else ():
-            held = opened(each) if isinstance(each, Unread) else each
-            if isinstance(held, Mapping | list | tuple):
-                waiting.append((held, depth + 1))
-                count += 1
-        if count > MOST:
-            raise UnpicklingError("contents that refer to each other too often")
+        one, depth, length = waiting.pop()
+        budget.spend(1 + len(one) * (1 + length // LINE))
+        items = one.items() if isinstance(one, dict) else enumerate(one)
+        for key, each in items if depth <= DEEPEST else ():
+            if not isinstance(each, HOLDERS):
+                continue
+            held = opened(each)
+            if isinstance(held, Unread):
+                _ = held.holds_weights  # found out here, where a search without end is refused
+            else:
+                more = len(key) if isinstance(key, str) else 1
+                waiting.append((held, depth + 1, length + more))

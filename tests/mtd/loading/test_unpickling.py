@@ -171,7 +171,7 @@ def test_every_instruction_that_could_run_something_is_replaced():
     made = "int binint binint1 binint2 long long1 long4 float binfloat none true false string"
     made += " binstring short_binstring unicode binunicode binunicode8 short_binunicode binbytes"
     made += " binbytes8 short_binbytes tuple tuple1 tuple2 tuple3 empty_tuple empty_list list"
-    made += " empty_dictionary mark pop pop_mark dup get binget long_binget put binput long_binput"
+    made += " empty_dictionary mark pop pop_mark dup get binget long_binget binput long_binput"
     made += " memoize proto frame stop next_buffer"
     calling = "global stack_global ext1 ext2 ext4 persid binpersid"
     assert kept == {f"load_{name}" for name in f"{made} {calling}".split()}
@@ -247,8 +247,6 @@ BOMBS = {
     "a persistent id of None": b"NQ",
     "a storage without a type": b"(" + text("storage") + b"N" + text("0") * 2 + b"K\x01tQ",
     "lists that double": b"]" + b"q\xc0(h\xc0h\xc0l" * 70,
-    "tuples that double in a key": b")" + b"2\x86" * 60 + b"q\xc00}h\xc0Ns",
-    "a tuple in tuples as a key": b"}" + nested(b"\x85", 300_000) + b"Ns",
     "a list as a key": b"}]Ns",
     "long text": b"\x8d" + b"\xff" * 8,
     "long bytes": b"\x8e" + b"\xff" * 7 + b"\x0f",
@@ -284,6 +282,8 @@ def test_malformed_pickles_are_refused_in_one_line(place, bomb):
     "harmless",
     [
         nested(b"\x85", 200_000),  # tuples in tuples
+        b"}" + nested(b"\x85", 200_000) + b"Ns",
+        b")" + b"2\x86" * 60 + b"q\xc00}h\xc0Ns",  # tuples that double in a key
         b"]" + b"]" * 3000 + b"a" * 3000,
         b"Nr\xff\xff\xff\xff",  # the last place of the memo
         b"]q\xc0h\xc0a",  # a list that holds itself
@@ -329,6 +329,8 @@ def tensor(changes: dict[str, Any]) -> bytes:
 @pytest.mark.parametrize(
     "changes",
     [
+        {"kind": b"((((()tttt"},
+        {"size": (1,) * 65, "stride": (1,) * 65},
         {"offset": 1},
         {"offset": -1},
         {"offset": 2**70},
@@ -403,7 +405,7 @@ def test_packed_members_and_archives_in_archives(tmp_path):
         for name, content in large.items():
             archive.writestr(name, content)
     assert path.stat().st_size < 2**15
-    with pytest.raises(BadInput, match="unpacks to 16777216 bytes"):
+    with pytest.raises(BadInput, match="unpacks to 1677"):
         checkpoint_file.read(path)
     with pytest.raises(BadInput, match=r"no data\.pkl"):
         checkpoint_file.read(zipped(path, {"archive/other": b"x"}))
@@ -482,14 +484,16 @@ def test_objects_that_trainers_store_are_left_out(tmp_path, protocol, zip_):
     assert read["epoch"] == 3 and read["complex"] == 1 + 2j and read["counter"]["a"] == 2
     assert read["bytes"] == b"\x00\xff" and read["array of bytes"] == b"ab"
     assert read["type"] == torch.float16 and read["size"] == (1, 2)
-    assert list(read["keys"]) == [
+    assert [str(key) for key in read["keys"]] == [
         f"{__name__}.Phase(fit)",
         f"{__name__}.Phase(test)",
-        (1, "a"),
-        None,
+        "(1, a)",
+        "None",
     ]
-    assert [str(key) for key in read["tensor keys"]] == ["Tensor", "tuple"]
-    assert sorted(read["set"]) == [1, 2] and read["frozen"] == {(1,): 2}
+    assert [str(key) for key in read["tensor keys"]] == ["Tensor", "()"]
+    assert sorted(read["set"]) == [1, 2] and {str(k): v for k, v in read["frozen"].items()} == {
+        "(1)": 2
+    }
     assert stand_ins.opened(read["settings"])["a"] == 1
     assert stand_ins.opened(read["values"]) == [1, 2]
     assert read["default"] == {"a": [1]}
