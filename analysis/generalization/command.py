@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands import command
 from analysis.commands.analysis import Analysis
+from analysis.commands.parser import given_options, refuse, settings_from
 from analysis.generalization.settings import CHECK, LIST, PICTURES, GeneralizationSettings
 from mtd.utils import output
 
@@ -204,19 +206,44 @@ ANALYSIS = Analysis(
 
 def main() -> None:
     """The command; with `--suite list` the list of suites, with `--suite check` what they draw."""
-    parsed = command.parser(ANALYSIS).parse_args()
+    parser = command.parser(ANALYSIS)
+    parsed = parser.parse_args()
     suite = getattr(parsed, "suite", None)
+    if suite is not None:
+        from analysis.generalization import noise_suite
+
+        noise_suite.check_name(suite, LIST, CHECK)
     if suite not in (LIST, CHECK):
         command.main(ANALYSIS)
-    elif suite == CHECK:
+        return
+    check_alone(suite, given_options(parsed, parser.parse_args([]), GeneralizationSettings), parsed)
+    if suite == CHECK:
         from analysis.generalization import pinned_noise
 
         output.show(pinned_noise.checked(), results={"digests": pinned_noise.every()})
     else:
         from analysis.generalization import suite_sets
 
-        given = getattr(parsed, "testset", ())
+        given = settings_from(GeneralizationSettings, parsed).testset
         output.show(suite_sets.listing(given), results={"suites": suite_sets.suites(given)})
+
+
+def check_alone(suite: str, given: Mapping[str, str], parsed: Namespace) -> None:
+    """Check that nothing is given beside `--suite list` or `--suite check` that they ignore.
+
+    Args:
+        suite: one of the two.
+        given: see `analysis.commands.parser.given_options`.
+        parsed: the command line.
+
+    Raises:
+        BadInput: something is.
+    """
+    flags = dict(given)
+    if parsed.models:
+        flags["models"] = parsed.models[0]
+    heeded = ("suite", "quiet", *(["testset"] if suite == LIST else []))
+    refuse(flags, heeded, f"has no effect with --suite {suite}; leave it out")
 
 
 def benchmark(

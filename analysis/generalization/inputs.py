@@ -148,9 +148,13 @@ def load_inputs(
         chosen = metrics.load(settings, device)
         located = locate_sets(settings, photographs)
         settings = replace(settings, testset=located.there)
-        sources = find_sources(settings, photographs)
-        suite = choose_suite(settings, sources)
+        named = noise_suite.load(settings.suite) if settings.suite else None
+        sources = find_sources(settings, photographs, bundled=not (named and named.test_sets))
+        suite = named or choose_suite(settings, sources)
         complete = settings.completed(suite)
+        if complete.noises and not sources.photographs:
+            located = suite_sets.undrawn(located, complete, settings, bool(sources.paired))
+            complete = replace(complete, noises=())
         clean = sources.photographs if complete.noises else []
         given = {canonical(spec) for spec in settings.noises or ()}
         optional = [spec for spec in map(canonical, complete.noises or ()) if spec not in given]
@@ -160,6 +164,9 @@ def load_inputs(
             differs += other_images(suite, settings, sources, located)
         sources = sources.of_channels(own.channels)
         paired = tuple(PairedCrops(pair, paired_crops(complete, pair)) for pair in sources.paired)
+        suite_protocol.check_border(
+            protocol, [*own.crops, *(crop for pair in paired for crop in pair.crops)]
+        )
         specs = [*own.specs, *(pair.images.recorded.spec for pair in paired)]
         if not specs:
             raise BadInput("no noise: give --noise, --suite or --paired-images")
@@ -283,9 +290,16 @@ def other_images(
 
 
 def find_sources(
-    settings: GeneralizationSettings, photographs: Sequence[Photograph] | None = None
+    settings: GeneralizationSettings,
+    photographs: Sequence[Photograph] | None = None,
+    bundled: bool = True,
 ) -> Sources:
     """The images that settings name, or those given and what else settings name.
+
+    Args:
+        settings: of the benchmark.
+        photographs: clean images that are given.
+        bundled: take the bundled photographs where there are no other clean images.
 
     Raises:
         BadInput: images that cannot be used, or settings without effect on them.
@@ -321,7 +335,7 @@ def find_sources(
     if settings.tone_map and settings.tone_map not in {pair.tone_map for pair in paired}:
         raise BadInput(f"--tone-map {settings.tone_map}: no paired images in linear EXR files")
     names += settings.images
-    if settings.images or not clean:
+    if settings.images or (bundled and not clean):
         clean += data_photographs.photographs(*settings.images, page=settings.page)
     names_of_images = [photo.name for photo in clean]
     twice = next((name for name in names_of_images if names_of_images.count(name) > 1), None)
@@ -345,13 +359,13 @@ def pair_folders(settings: GeneralizationSettings) -> list[str]:
 
 
 def choose_suite(settings: GeneralizationSettings, sources: Sources) -> Suite | None:
-    """The suite that noises come from.
+    """The suite that noises come from where settings name none.
 
     Noises or paired images that are given need none; clean images that are given need noises.
     """
-    if not settings.suite and (settings.noises or (sources.paired and not sources.names)):
+    if settings.noises or (sources.paired and not sources.names):
         return None
-    return noise_suite.load(settings.suite or SUITE)
+    return noise_suite.load(SUITE)
 
 
 def paired_crops(settings: GeneralizationSettings, paired: Paired) -> list[Crop]:

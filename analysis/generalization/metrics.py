@@ -158,8 +158,10 @@ def check(name: str) -> None:
     if name in registry.metrics():
         return None
     if not pyiqa_metrics.installed():
-        rest = f"the names of pyiqa's begin with {PREFIX}"
-        raise BadInput(f"metric {name!r}: {nearest(name, registry.metrics())}; {rest}")
+        raise BadInput(
+            f"metric {name!r}: no metric of that name (those of pyiqa begin with {PREFIX}); "
+            f"{nearest(name, registry.metrics())}"
+        )
     if name in pyiqa_metrics.names():
         raise BadInput(f"metric {name!r}: did you mean {PREFIX}{name}?")
     known = [*registry.metrics(), *(f"{PREFIX}{own}" for own in pyiqa_metrics.names())]

@@ -6,22 +6,29 @@ A suite is a TOML file with the keys `KEYS`; those of the package are in the fol
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from analysis.engine.protocol import DEFAULT, DOMAINS, Protocol
+from analysis.engine.protocol import DEFAULT, DOMAINS, PROTOCOLS, Protocol
 from mtd.data.test_sets import RECIPES
 from mtd.noise import specs as noise_specs
 from mtd.noise.base import Noise
 from mtd.noise.drawing import Drawing, SeedPolicy
+from mtd.noise.training_noise import TrainingNoise
 from mtd.utils.errors import BadInput, nearest, one_of
 
 FOLDER = Path(__file__).parent / "suites"
 
 ALIASES = {"paper": "masked"}
 """Older names of suites."""
+
+PREPARED = "idf_"
+"""How the names of noises of prepared folders begin, before a specification."""
+
+WIDEST = 128
+"""The widest border that a suite may leave out, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,12 @@ class Suite:
     protocol: Protocol = DEFAULT
 
     def of(self, specs: Collection[str]) -> Suite:
-        """The same with those of its noises that have one of these specifications."""
+        """The same with those of its noises that have one of these specifications.
+
+        Without any it has no noises; else folders, whose names differ from their texts, stay.
+        """
+        if not specs:
+            return replace(self, noises=())
         kept = [n for n in self.noises if n.startswith("folder:") or _spec(n) in specs]
         return replace(self, noises=tuple(kept))
 
@@ -61,18 +73,34 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
 
 
+def check_name(name: str, *more: str) -> None:
+    """Check that there is a suite of a name, or that it is that of a file.
+
+    Args:
+        name: of a suite.
+        more: what else may stand in its place.
+
+    Raises:
+        BadInput: neither.
+    """
+    known = [*names(), *ALIASES, *more]
+    if Path(name).suffix != ".toml" and name not in known:
+        raise BadInput(
+            f"suite {name!r}: no suite of the package, and no file that ends in .toml; "
+            f"{nearest(name, known)}"
+        )
+
+
 def load(name: str) -> Suite:
     """A suite by its name, or from a TOML file.
 
     Raises:
         BadInput: no such suite or file, damaged, unknown keys, or values that cannot be used.
     """
-    path = Path(name)
+    check_name(name)
+    path, packaged = Path(name), False
     if path.suffix != ".toml":
-        known = [*names(), *ALIASES]
-        if name not in known:
-            raise BadInput(f"suite {name!r}: {nearest(name, known)} A file ends in .toml")
-        path = FOLDER / f"{ALIASES.get(name, name)}.toml"
+        path, packaged = FOLDER / f"{ALIASES.get(name, name)}.toml", True
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -83,9 +111,26 @@ def load(name: str) -> Suite:
         if key not in KEYS:
             raise BadInput(f"suite {name}: no key {key!r}; {nearest(key, KEYS)}")
     try:
-        return _suite({"name": path.stem} | {k: KEYS[k](k, values[k]) for k in values})
+        checked = {"name": path.stem} | {key: KEYS[key](key, values[key]) for key in values}
+        if not packaged:
+            _check_own_name(checked["name"])
+        return _suite(checked)
     except BadInput as error:
         raise BadInput(f"suite {name}: {error}") from None
+
+
+def _check_own_name(name: str) -> None:
+    """Check that the name of a user's suite is one line, and none that has another meaning.
+
+    Raises:
+        BadInput: it is not.
+    """
+    if not name.strip() or not name.isprintable() or {"/", "\\"} & set(name):
+        raise BadInput(f"name {name!r}: expected a name in one line without slashes")
+    if name.strip().casefold() in {*names(), *ALIASES, *PROTOCOLS}:
+        raise BadInput(
+            f'name {name!r} has a meaning of its own; set another one, such as name = "my {name}"'
+        )
 
 
 def _suite(values: dict[str, Any]) -> Suite:
@@ -115,8 +160,22 @@ def _suite(values: dict[str, Any]) -> Suite:
     suite = Suite(**values, protocol=protocol)
     if not suite.noises and not suite.test_sets:
         raise BadInput("no noises in it, and no test sets with noise of their own")
-    drawing.check(_parsed(suite.noises))
+    noises = _parsed(suite.noises)
+    _check_once("noises", [noise.spec for noise in noises])
+    drawing.check(noises)
+    if suite.crop is not None and suite.crop <= 2 * protocol.border:
+        raise BadInput(f"border {protocol.border} leaves no pixels of crops of side {suite.crop}")
     return suite
+
+
+def _check_once(key: str, texts: Sequence[str]) -> None:
+    """Check that a list has nothing twice.
+
+    Raises:
+        BadInput: it has.
+    """
+    if twice := next((text for text in texts if texts.count(text) > 1), None):
+        raise BadInput(f"{key}: {twice} is given twice; leave one out")
 
 
 def _spec(text: str) -> str:
@@ -134,14 +193,14 @@ Check = Callable[[str, Any], Any]
 
 def _text(key: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise BadInput(f"{key} is a text")
+        raise BadInput(f"{key} {value!r}: expected a string")
     return value
 
 
 def _texts(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
         example = '["kodak24"]' if key == "test_sets" else '["gaussian:15"]'
-        raise BadInput(f"{key} is a list of texts such as {example}")
+        raise BadInput(f"{key} {value!r}: expected a list of strings such as {example}")
     return tuple(value)
 
 
@@ -149,13 +208,24 @@ def _test_sets(key: str, value: Any) -> tuple[str, ...]:
     texts = _texts(key, value)
     for text in texts:
         one_of("test set", text, RECIPES)
+    _check_once(key, texts)
     return texts
 
 
-def _whole(least: int) -> Check:
+def _trained_on(key: str, value: Any) -> tuple[str, ...]:
+    texts = _texts(key, value)
+    try:
+        TrainingNoise.parse([text.removeprefix(PREPARED) for text in texts], RECIPES)
+    except BadInput as error:
+        raise BadInput(f"{key}: {error}") from None
+    return texts
+
+
+def _whole(least: int, most: int | None = None) -> Check:
     def check(key: str, value: Any) -> int:
-        if type(value) is not int or value < least:
-            raise BadInput(f"{key} {value!r}: expected a whole number from {least} up")
+        if type(value) is not int or value < least or (most is not None and value > most):
+            ends = f"{least} up" if most is None else f"{least} to {most}"
+            raise BadInput(f"{key} {value!r}: expected a whole number from {ends}")
         return value
 
     return check
@@ -190,7 +260,7 @@ KEYS: dict[str, Check] = {
     "about": _text,
     "version": _whole(1),
     "noises": _texts,
-    "in_distribution": _texts,
+    "in_distribution": _trained_on,
     "test_sets": _test_sets,
     "crop": _whole(8),
     "limit": _whole(1),
@@ -198,7 +268,7 @@ KEYS: dict[str, Check] = {
     "clip_noisy": _clip,
     "quantize_noisy": _flag,
     "round_output": _flag,
-    "border": _whole(0),
+    "border": _whole(0, WIDEST),
     "metric_domain": _word(*DOMAINS),
 }
 """The keys of a suite's file, and what each may be."""

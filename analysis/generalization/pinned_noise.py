@@ -70,18 +70,27 @@ def checked() -> str:
     """What this machine draws, compared with what is pinned: a line for each suite.
 
     Raises:
-        Failed: some noise differs.
+        Failed: a noise or a version differs, or something is pinned on one side alone.
     """
     pinned, own = json.loads(FILE.read_text()), every()
-    lines, other = [], []
-    for name, entry in pinned.items():
-        drawn = own[name]["sha256"]
-        differ = [spec for spec, digest in entry["sha256"].items() if drawn.get(spec) != digest]
-        other += [f"{name} {spec}" for spec in differ]
-        lines.append(f"{name}: {len(drawn) - len(differ)} of {len(drawn)} noises as pinned")
-    if other:
+    nothing: dict[str, Any] = {"version": None, "sha256": {}}
+    lines, other, changed = [], [], []
+    for name in sorted({*pinned, *own}):
+        expected, found = pinned.get(name, nothing), own.get(name, nothing)
+        specs = dict.fromkeys([*expected["sha256"], *found["sha256"]])
+        differ = [s for s in specs if expected["sha256"].get(s) != found["sha256"].get(s)]
+        for spec in differ:
+            pair = (spec in expected["sha256"], spec in found["sha256"])
+            why = {(True, False): " (no longer in it)", (False, True): " (not pinned)"}
+            other.append(f"{name} {spec}{why.get(pair, '')}")
+        if name in pinned and name in own and expected["version"] != found["version"]:
+            changed.append(f"{name} is version {found['version']}, not {expected['version']}")
+        lines.append(f"{name}: {len(specs) - len(differ)} of {len(specs)} noises as pinned")
+    found_wrong = [f"draws other noise than is pinned: {', '.join(other)}"] if other else []
+    found_wrong += [f"has suites of other versions: {', '.join(changed)}"] if changed else []
+    if found_wrong:
         raise Failed(
-            f"this machine draws other noise than is pinned: {', '.join(other)}; results are not "
-            "those of the suite's version"
+            f"this machine {' and '.join(found_wrong)}; results are not those of the versions that "
+            "are pinned"
         )
     return "\n".join(lines)

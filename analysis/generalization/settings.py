@@ -167,14 +167,25 @@ class GeneralizationSettings(Settings):
             raise BadInput("--lpips-weights and --no-lpips: give one of them")
         if "lpips" in self.metrics and not self.lpips:
             raise BadInput("--metric lpips and --no-lpips: give one of them")
-        for text in self.testset:
-            if "=" not in text and text not in RECIPES:
-                raise BadInput(
-                    f"--testset {text}: {nearest(text, RECIPES)}; expected the name of a test set "
-                    "that is downloaded, or NAME=DIR, such as kodak24=Kodak24"
-                )
+        self.check_test_sets()
         if self.noisy:
             self.check_noisy()
+
+    def check_test_sets(self) -> None:
+        """Check that test sets are known, and each is given once.
+
+        Raises:
+            BadInput: an unknown one, or one that is given twice.
+        """
+        names = [text.partition("=")[0] for text in self.testset]
+        for name in names:
+            if name not in RECIPES:
+                raise BadInput(
+                    f"--testset {name}: expected NAME=DIR, such as kodak24=Kodak24, or the name of "
+                    f"a test set that is downloaded; {nearest(name, RECIPES)}"
+                )
+            if names.count(name) > 1:
+                raise BadInput(f"--testset {name}: given twice; leave one out")
 
     def check_noisy(self) -> None:
         """Check that nothing needs the clean images that noisy pictures do not have.

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analysis.commands.inputs import canonical
 from analysis.engine.protocol import PROTOCOLS, Protocol
 from mtd.noise.drawing import Drawing
+from mtd.utils.errors import BadInput
+from mtd.utils.messages import plural
 
 if TYPE_CHECKING:
     from analysis.generalization.noise_suite import Suite
     from analysis.generalization.settings import GeneralizationSettings
+    from mtd.data.crops import Crop
 
 
 def protocol_of(suite: Suite | None, settings: GeneralizationSettings) -> Protocol:
@@ -43,21 +47,50 @@ def deviations(suite: Suite, settings: GeneralizationSettings, protocol: Protoco
     """
     own, used = suite.protocol.entry(), protocol.entry()
     changed = [key for key in own if own[key] != used[key]]
-    found = [f"{key} = {toml(used[key])} for {toml(own[key])}" for key in changed]
+    found = [f"{key} = {toml(used[key])} instead of {toml(own[key])}" for key in changed]
     known = {canonical(spec) for spec in suite.noises}
     more = [spec for spec in settings.noises or () if canonical(spec) not in known]
     found += [f"with noise {', '.join(more)}"] if more else []
-    for key in ("crop", "limit"):
-        value, of_suite = getattr(settings, key), getattr(suite, key)
-        if value is not None and value != of_suite:
-            found.append(f"{key} {value} for {'none' if of_suite is None else of_suite}")
+    crop = suite.crop if settings.crop is None else settings.crop
+    limit = suite.limit if settings.limit is None else settings.limit
+    if (crop, limit) != (suite.crop, suite.limit):
+        found.append(f"{sampled(crop, limit)} instead of {sampled(suite.crop, suite.limit)}")
     if suite.crop is not None and settings.crop_rule != "grid":
-        found.append(f"crop_rule {settings.crop_rule} for grid")
+        found.append(f"crops placed by the rule {settings.crop_rule} instead of grid")
     if settings.seed:
-        found.append(f"seed {settings.seed} for 0")
+        found.append(f"seed {settings.seed} instead of 0")
     if settings.input_mask:
-        found.append(f"input_mask {settings.input_mask:g} for none")
+        found.append(f"{100 * settings.input_mask:g}% of the input masked instead of nothing")
     return found
+
+
+def check_border(protocol: Protocol, crops: Iterable[Crop]) -> None:
+    """Check that something is left of every image without the border of a protocol.
+
+    Raises:
+        BadInput: nothing is left of one.
+    """
+    border = protocol.border
+    for crop in crops if border else ():
+        height, width = crop.pixels.shape[:2]
+        if min(height, width) <= 2 * border:
+            raise BadInput(
+                f"protocol {protocol.name}: without {plural(border, 'pixel')} at every side "
+                f"nothing is left of {crop.image}, {height} x {width}; give larger crops or images"
+            )
+
+
+def sampled(crop: int | None, limit: int | None) -> str:
+    """What is measured, in words.
+
+    >>> sampled(32, 64), sampled(32, None), sampled(None, 1), sampled(None, None)
+    ('64 crops of 32 x 32', 'crops of 32 x 32', '1 whole image', 'all whole images')
+    """
+    what = "whole image" if crop is None else "crop"
+    of = "" if crop is None else f" of {crop} x {crop}"
+    if limit is None:
+        return f"{'all ' if crop is None else ''}{what}s{of}"
+    return f"{plural(limit, what)}{of}"
 
 
 def toml(value: object) -> str:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from analysis.generalization import noise_suite
 from analysis.generalization.noise_suite import Suite
-from analysis.generalization.suite_protocol import toml
+from analysis.generalization.suite_protocol import sampled, toml
 from mtd.data.test_set_downloads import COMMAND, advice, located, place, table
 from mtd.data.test_sets import FOLDER
 from mtd.utils.errors import BadInput
 from mtd.utils.home import VARIABLE, home
+
+if TYPE_CHECKING:
+    from analysis.generalization.settings import GeneralizationSettings
+
+COLUMNS = 100
+"""Width of the list of suites."""
 
 
 @dataclass(frozen=True)
@@ -23,18 +29,26 @@ class Located:
     Attributes:
         there: `NAME=DIR` of each that is there, those of the suite in its order, then others.
         missing: names of the suite's that are not.
+        undrawn: the suite's noises, where none of the test sets has clean images to draw them on.
     """
 
     there: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    undrawn: tuple[str, ...] = ()
 
     @property
     def messages(self) -> list[str]:
-        """A line on each that is missing, with where to get it."""
-        return [
+        """A line on each that is missing, with where to get it; and on noise that is not drawn."""
+        lines = [
             f"test set {name} is not here; {advice(name)}; --testset {name}=DIR names its folder"
             for name in self.missing
         ]
+        if self.undrawn:
+            lines.append(
+                f"not drawn, as there are no clean images of the suite's test sets: "
+                f"{', '.join(self.undrawn)}"
+            )
+        return lines
 
 
 def locate(suite: Suite, given: Sequence[str]) -> Located:
@@ -63,6 +77,35 @@ def locate(suite: Suite, given: Sequence[str]) -> Located:
             f"{download if known else 'python -m mtd.testsets says where to get them'}"
         )
     return Located((*own, *others), missing)
+
+
+def undrawn(
+    located: Located,
+    complete: GeneralizationSettings,
+    given: GeneralizationSettings,
+    paired: bool,
+) -> Located:
+    """The test sets of a run without clean images, with the suite's noises that are not drawn.
+
+    The bundled photographs do not stand in for test sets that a suite names.
+
+    Args:
+        located: the test sets.
+        complete: settings with the noises of the suite.
+        given: settings without them.
+        paired: whether there are images with noise of their own.
+
+    Raises:
+        BadInput: noises that are given and cannot be drawn, or nothing is left.
+    """
+    way_out = "give --testset NAME=DIR with clean images, or --images"
+    if given.noises:
+        raise BadInput(
+            f"--noise {given.noises[0]}: suite {given.suite} has no clean images here; {way_out}"
+        )
+    if not paired:
+        raise BadInput(f"suite {given.suite}: no images of its test sets are here; {way_out}")
+    return replace(located, undrawn=complete.noises or ())
 
 
 def suites(given: Sequence[str] = ()) -> list[dict[str, Any]]:
@@ -109,19 +152,31 @@ def listing(given: Sequence[str] = ()) -> str:
 def _lines(about: dict[str, Any]) -> str:
     also = f" (also called {', '.join(about['also_called'])})" if about["also_called"] else ""
     lines = [f"{about['suite']}, version {about['version']}{also}: {about['about']}"]
-    lines += [f"  noise:    {line}" for line in by_kind(about["noises"])]
-    if not about["noises"]:
-        lines.append("  noise:    that of the test sets")
+    for i, line in enumerate(by_kind(about["noises"]) or ["that of the test sets"]):
+        lines.append(f"  {'' if i else 'noise:':<10}{line}")
     if about["crop"]:
-        lines.append(f"  images:   {about['limit']} crops of {about['crop']} x {about['crop']}")
+        lines.append(f"  images:   {sampled(about['crop'], about['limit'])}")
     if about["in_distribution"]:
-        lines.append(f"  trained:  {', '.join(about['in_distribution'])}, where nothing is known")
+        assumed = ", ".join(about["in_distribution"])
+        lines.append(f"  assumed training noise, where a model's is unknown: {assumed}")
     small = [f"{key} = {toml(value)}" for key, value in about["protocol"].items()]
     lines += [f"  protocol: {', '.join(small[:3])},", f"            {', '.join(small[3:])}"]
     sets = about["test_sets"]
     needs = [f"{name} ({'here' if folder else 'not here'})" for name, folder in sets.items()]
-    lines.append(f"  needs:    {', '.join(needs) or 'any clean images; by default the bundled'}")
+    lines += _wrapped("needs", needs or ["any clean images; by default the bundled"])
     return "\n".join(lines)
+
+
+def _wrapped(label: str, items: Sequence[str]) -> list[str]:
+    """A label and items with commas between them, in lines that break between items."""
+    lines: list[str] = []
+    for i, item in enumerate(items):
+        text = item + ("," if i < len(items) - 1 else "")
+        if lines and len(f"{lines[-1]} {text}") <= COLUMNS:
+            lines[-1] += f" {text}"
+        else:
+            lines.append(f"  {'' if lines else label + ':':<10}{text}")
+    return lines
 
 
 def by_kind(noises: Sequence[str]) -> list[str]:

@@ -231,7 +231,7 @@ def heading(results: pd.DataFrame, manifest: Manifest) -> str:
     suite = f"suite {named(manifest)}; " if manifest["suite"] else ""
     pixels = plural(manifest["border"], "pixel")
     border = f"{pixels} left out at every side, " if manifest["border"] else ""
-    channel = "grayscale" if manifest["channel"] == "gray" else manifest["channel"].upper()
+    channel = {"gray": "grayscale", "y": "luma"}.get(manifest["channel"], "RGB")
     differs, missing = manifest.get("deviations"), manifest.get("testsets_missing")
     return (
         f"{suite}{measured(results, manifest)}\n"

@@ -185,9 +185,9 @@ def read(path: Path) -> tuple[str, dict[str, Tensor]]:
     if path.suffix == SAFETENSORS:
         return digest, convolutions(path, content)
     if not digest.startswith(DIGEST):
+        broken = " (a broken download?)" if path.name == BACKBONE else ""
         raise BadInput(
-            f"{path}: not {BACKBONE}, its SHA-256 begins with {digest[:8]} (a broken download?); "
-            f"get {URL}"
+            f"{path}: not {BACKBONE}, its SHA-256 begins with {digest[:8]}{broken}; get {URL}"
         )
     weights: dict[str, Tensor] = torch.load(
         io.BytesIO(content), map_location="cpu", weights_only=True

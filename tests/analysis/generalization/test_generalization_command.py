@@ -314,13 +314,14 @@ def test_with_the_backbone_lpips_is_a_metric_like_the_others(folder, monkeypatch
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--suite", "papr"], "suite 'papr': did you mean paper"),
+        (["--suite", "papr"], "did you mean paper"),
         (["--noise", "gausian:15"], "did you mean gaussian"),
         (["--in-distribution", "gausian:15"], "--in-distribution gausian:15: noise"),
         (["--in-distribution", "plian=isp"], "no model 'plian'; did you mean plain"),
         (["--in-distribution", "gaussian:15..poisson:3"], "expected two levels of one kind"),
         (["--in-distribution", "gaussian:55..gaussian:15"], "the lower one first"),
-        (["--testset", "kodak24"], "expected NAME=DIR"),
+        (["--testset", "kodak24"], "kodak24: not downloaded; python -m mtd.testsets --download"),
+        (["--testset", "cc=a", "--testset", "cc=b"], "--testset cc: given twice; leave one out"),
         (["--testset", "kodak42=x"], "did you mean kodak24"),
         (["--testset", "kodak24=absent"], "absent"),
         (["--paired-images", "absent", "clean"], "no such folder"),

@@ -69,7 +69,7 @@ def test_a_suite_fills_in_what_is_open_and_nothing_else():
         ({"crop": 4}, "crop 4: expected a whole number from 8 up"),
         ({"memory": 0}, "memory 0: expected a number above 0"),
         ({"lpips": False, "lpips_weights": "a.pth"}, "--no-lpips: give one of them"),
-        ({"testset": "kodak42"}, "--testset kodak42: did you mean kodak24"),
+        ({"testset": "kodak42"}, "--testset kodak42: expected NAME=DIR, such as"),
         ({"suites": "quick"}, "no setting 'suites' in GeneralizationSettings; did you mean suite"),
     ],
 )

@@ -15,7 +15,12 @@ from mtd.utils.errors import BadInput
 
 def test_the_paper_suite_has_the_levels_of_its_figures():
     found = noise_suite.load("paper")
-    assert found.crop is None and found.limit is None and not found.in_distribution
+    assert found.crop is None and found.limit is None
+    assert found.in_distribution == ("gaussian:15",)
+    assert found.test_sets == (
+        *("cbsd68", "kodak24", "mcmaster", "urban100"),
+        *("sidd_validation", "monte_carlo:64", "monte_carlo:128"),
+    )
     levels: dict[str, list[float | None]] = {}
     for text in found.noises:
         parsed = noise_specs.parse(text)
@@ -36,7 +41,7 @@ def test_paper_is_another_name_of_masked():
     assert noise_suite.load("paper").name == "masked"
 
 
-TRAINED = {"clipdenoising": ("gaussian:15",), "idf": ("gaussian:15",)}
+TRAINED = dict.fromkeys(("masked", "clipdenoising", "idf"), ("gaussian:15",))
 """By suite, the noise that its networks are trained on, where the protocol says so."""
 
 
@@ -103,23 +108,37 @@ def test_a_file_of_ones_own(tmp_path):
     "content, message",
     [
         ("noises = []", "no noises in it"),
-        ('noises = "gaussian:15"', r"noises is a list of texts"),
+        ('noises = "gaussian:15"', r"noises 'gaussian:15': expected a list of strings such as"),
         ('noises = ["a"]\ncrops = 3', "no key 'crops'; did you mean crop"),
         ('noises = ["a"]\ncrop = "x"', "crop 'x': expected a whole number from 8 up"),
         ('noises = ["a"]\nlimit = true', "limit True: expected a whole number from 1 up"),
-        ('noises = ["a"]\nabout = 3', "about is a text"),
+        ('noises = ["a"]\nabout = 3', "about 3: expected a string"),
         ("noises = [", "not TOML"),
         ('noises = ["gausian:15"]', "no kind 'gausian'; did you mean gaussian"),
         ('seed_polcy = "legacy"', "no key 'seed_polcy'; did you mean seed_policy"),
         ('seed_policy = "legacy_image"', "'legacy_image': did you mean legacy_per_image"),
         ('metric_domain = "lumma"', "metric_domain 'lumma': did you mean luma"),
         ('test_sets = ["kodak42"]', "test set 'kodak42': did you mean kodak24"),
-        ('test_sets = "kodak24"', r'a list of texts such as \["kodak24"\]'),
+        ('test_sets = "kodak24"', r"'kodak24': expected a list of strings such as \[.kodak24.\]"),
         ('clip_noisy = ["poison"]', "kind of noise 'poison': did you mean poisson"),
         ("clip_noisy = 3", "clip_noisy 3: expected true, false or a list"),
         ('noises = ["isp"]\nclip_noisy = false', "quantize_noisy = true stores"),
         ('round_output = "yes"', "round_output 'yes': expected true or false"),
-        ("border = -1", "border -1: expected a whole number from 0 up"),
+        ("border = -1", "border -1: expected a whole number from 0 to 128"),
+        ("border = 129", "border 129: expected a whole number from 0 to 128"),
+        ('noises = ["isp"]\ncrop = 8\nborder = 4', "border 4 leaves no pixels of crops of side 8"),
+        (
+            'noises = ["gaussian:15", "gaussian:15.0"]',
+            "mine.toml: noises: gaussian:15 is given twi",
+        ),
+        ('test_sets = ["cc", "cc"]', "mine.toml: test_sets: cc is given twice"),
+        ('in_distribution = ["gausian:5"]', "mine.toml: in_distribution: .*did you mean gaussian"),
+        ('name = "masked"\nnoises = ["isp"]', "name 'masked' has a meaning of its own"),
+        ('name = "Paper"\nnoises = ["isp"]', "name 'Paper' has a meaning of its own"),
+        ('name = "default"\nnoises = ["isp"]', "name 'default' has a meaning of its own"),
+        ('name = " "\nnoises = ["isp"]', "name ' ': expected a name in one line"),
+        ('name = "a/b"\nnoises = ["isp"]', "name 'a/b': expected a name in one line"),
+        ('name = "b\\nc"\nnoises = ["isp"]', r"name 'b\\nc': expected a name in one line"),
         ("version = 0", "version 0: expected a whole number from 1 up"),
         ('noises = ["isp"]\nseed_policy = "legacy_per_image"', "isp cannot be drawn from NumPy"),
     ],
@@ -133,7 +152,24 @@ def test_files_that_cannot_be_used(tmp_path: Path, content: str, message: str):
 
 
 def test_names_that_are_not_there(tmp_path):
-    with pytest.raises(BadInput, match=r"suite 'papr': did you mean paper\? A file ends in \.toml"):
+    expected = r"suite 'papr': no suite .*no file that ends in \.toml; did you mean paper\?$"
+    with pytest.raises(BadInput, match=expected):
         noise_suite.load("papr")
     with pytest.raises(BadInput, match="cannot be read"):
         noise_suite.load(str(tmp_path / "absent.toml"))
+
+
+def test_a_file_named_like_a_suite_has_to_give_another_name(tmp_path):
+    path = tmp_path / "quick.toml"
+    path.write_text('noises = ["isp"]')
+    with pytest.raises(BadInput, match="name 'quick' has a meaning of its own"):
+        noise_suite.load(str(path))
+    path.write_text('name = "my quick one"\nnoises = ["isp"]')
+    assert noise_suite.load(str(path)).name == "my quick one"
+
+
+def test_training_noise_may_be_a_range_or_that_of_a_test_set(tmp_path):
+    path = tmp_path / "mine.toml"
+    given = ("gaussian:0..55", "cc", "idf_gaussian:15")
+    path.write_text(f'test_sets = ["cc"]\nin_distribution = {list(given)}')
+    assert noise_suite.load(str(path)).in_distribution == given

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from analysis.generalization import command, noise_suite, pinned_noise
+from mtd.utils.errors import Failed
 from tests.helpers import clipdenoising_oracle as oracle
 
 PINNED = json.loads(pinned_noise.FILE.read_text())
@@ -49,3 +50,40 @@ def test_the_command_says_whether_this_machine_draws_the_same(in_process, monkey
     code, _, err = in_process(command.main, "--suite", "check")
     assert code == 1 and "other noise than is pinned: kair gaussian:25" in err
     assert len(err.strip().splitlines()) == 1
+
+
+def dropped(pinned):
+    del pinned["kair"]["sha256"]["gaussian:25"]
+
+
+def renamed(pinned):
+    pinned["gone"] = {"version": 1, "sha256": {"isp": "0"}}
+
+
+def newer(pinned):
+    pinned["kair"]["version"] = 2
+
+
+def absent(pinned):
+    del pinned["dn50"]
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (dropped, "other noise than is pinned: kair gaussian:25 (not pinned)"),
+        (renamed, "other noise than is pinned: gone isp (no longer in it)"),
+        (newer, "has suites of other versions: kair is version 1, not 2"),
+        (absent, "other noise than is pinned: dn50 gaussian:50 (not pinned)"),
+    ],
+)
+def test_what_is_on_one_side_alone_is_a_failure(change, message, monkeypatch, tmp_path):
+    pinned = json.loads(json.dumps(PINNED))
+    change(pinned)
+    own = {name: {**entry} for name, entry in PINNED.items()}
+    monkeypatch.setattr(pinned_noise, "every", lambda: own)
+    monkeypatch.setattr(pinned_noise, "FILE", tmp_path / "digests.json")
+    pinned_noise.FILE.write_text(json.dumps(pinned))
+    with pytest.raises(Failed) as error:
+        pinned_noise.checked()
+    assert message in str(error.value)

@@ -84,7 +84,7 @@ def test_noise_clipping_rounding_border_and_luma_are_those_of_the_suite(folder, 
     said = " ".join(capsys.readouterr().out.split())
     assert "suite own, version 2; 3 crops of 32 x 32" in said
     assert (
-        "protocol own: 2 pixels left out at every side, Y, noisy images clipped under poisson "
+        "protocol own: 2 pixels left out at every side, luma, noisy images clipped under poisson "
         "alone, not rounded, drawn from NumPy's legacy stream anew for each image; outputs "
         "clipped, not rounded; in distribution: none of the noises" in said
     )
@@ -98,12 +98,12 @@ def test_options_that_contradict_the_suite_are_said_and_recorded(folder, capsys)
     )
     manifest = read_manifest(path)
     assert manifest["deviations"] == [
-        'clip_noisy = false for ["poisson"]',
-        "border = 1 for 2",
-        'metric_domain = "rgb" for "luma"',
+        'clip_noisy = false instead of ["poisson"]',
+        "border = 1 instead of 2",
+        'metric_domain = "rgb" instead of "luma"',
         "with noise speckle:0.04",
-        "limit 2 for 3",
-        "seed 3 for 0",
+        "2 crops of 32 x 32 instead of 3 crops of 32 x 32",
+        "seed 3 instead of 0",
     ]
     assert manifest["evaluation"]["border"] == manifest["border"] == 1
     assert manifest["channel"] == "rgb" and manifest["protocol"] == "paper"
@@ -144,3 +144,29 @@ def test_what_a_suite_assumes_of_training_is_said(folder, capsys):
     assert assumed == {"models": ["bare"], "noises": ["gaussian:25"]}
     said = " ".join(capsys.readouterr().out.split())
     assert "bare: taken to be trained on gaussian:25, as the suite prescribes" in said
+
+
+@pytest.mark.parametrize(
+    "given, expected",
+    [
+        ({"crop": 32}, "crops of 32 x 32 instead of all whole images"),
+        ({"limit": 3}, "3 whole images instead of all whole images"),
+        ({"crop": 32, "limit": 1}, "1 crop of 32 x 32 instead of all whole images"),
+        ({"input_mask": 0.5}, "50% of the input masked instead of nothing"),
+    ],
+)
+def test_other_images_are_a_deviation_in_words(given, expected):
+    masked, settings = noise_suite.load("masked"), GeneralizationSettings(**given)
+    assert suite_protocol.deviations(masked, settings, DEFAULT) == [expected]
+
+
+@pytest.mark.parametrize("more", [(), ("--suite", "dn50")])
+def test_a_border_that_leaves_nothing_is_one_line(folder, in_process, more):
+    Path("wide.toml").write_text('noises = ["gaussian:25"]\nborder = 16')
+    suite = more or ("--suite", "wide.toml", "--crop", "32")
+    crop = ("--crop", "8") if more else ()
+    code, _, err = in_process(
+        generalization_command.main, "plain.pth", *suite, *crop, "--limit", "3", *QUIET
+    )
+    assert code == 2 and len(err.strip().splitlines()) == 1
+    assert "pixels at every side nothing is left of" in err

@@ -146,6 +146,10 @@ def test_the_list_of_suites(folder, in_process):
         assert f"{name}, version 1" in out
     assert "masked, version 1 (also called paper)" in out
     assert "cbsd68 (not here), mcmaster (not here), kodak24 (here), urban100 (not here)" in out
+    assert "assumed training noise, where a model's is unknown: gaussian:15" in out
+    lines = out.splitlines()
+    assert all(len(line) <= 100 for line in lines if line.startswith("  "))
+    assert sum(line.startswith("  noise:") for line in lines) == len(noise_suite.names())
     assert 'seed_policy = "legacy_per_image", clip_noisy = ["poisson"]' in out
     code, out, _ = in_process(
         generalization_command.main, "--suite", "list", "--testset", "cbsd68=elsewhere"
@@ -185,3 +189,64 @@ def test_prepared_folders_run_whatever_levels_are_there(folder, capsys):
     said = capsys.readouterr()
     assert "test set nam is not here" in said.err
     assert "cbsd68 idf_gaussian:15" in said.out
+
+
+PAIRS = '"pairs", "absent"'
+
+
+@pytest.fixture
+def without_clean(folder: Path) -> Path:
+    """A suite with noises, of whose test sets one with pairs is there and the clean one is not."""
+    Path("own.toml").write_text(SUITE.replace('"one", "two", "pairs", "absent"', PAIRS))
+    return folder
+
+
+def test_bundled_photographs_do_not_stand_in_for_test_sets(without_clean, capsys):
+    path = started("plain.pth", "--suite", "own.toml", *QUIET)
+    results = read_tables(path, ["results"])["results"]
+    assert set(results.testset) == {"pairs"} and set(results.noise) == {"pairs"}
+    manifest = read_manifest(path)
+    assert manifest["images"] is None and manifest["testsets_missing"] == ["absent"]
+    assert manifest["deviations"] == ["without noise gaussian:25", "without test set absent"]
+    err = " ".join(capsys.readouterr().err.split())
+    assert "test set absent is not here; see https://absent" in err
+    assert "not drawn, as there are no clean images of the suite's test sets: gaussian:25" in err
+
+
+def test_other_pairs_bring_no_bundled_photographs(without_clean):
+    pairs = ("--paired-images", "home/testsets/pairs/*_real.png", "home/testsets/pairs/*_mean.png")
+    path = started("plain.pth", "--suite", "clipdenoising", *pairs, *QUIET, "--quiet")
+    manifest = read_manifest(path)
+    assert manifest["images"] is None and len(manifest["recorded"]) == 1
+    assert manifest["deviations"][0].startswith("without noise gaussian:15, gaussian:25")
+
+
+def test_noise_that_is_given_and_has_no_clean_images_is_refused(without_clean, in_process):
+    command = ("plain.pth", "--suite", "own.toml", "--noise", "poisson:3", "--quiet", *QUIET)
+    code, _, err = in_process(generalization_command.main, *command)
+    (line,) = (line for line in err.splitlines() if "recorded the SHA-256" not in line)
+    assert code == 2 and "--noise poisson:3: suite own.toml has no clean images here" in line
+
+
+@pytest.mark.parametrize("suite", ["masked", "paper"])
+def test_nothing_to_run_on_is_one_line(folder, in_process, suite, monkeypatch):
+    monkeypatch.setenv("MTD_HOME", str(folder / "empty"))
+    code, _, err = in_process(generalization_command.main, "plain.pth", "--suite", suite, *QUIET)
+    assert code == 2 and "suite masked: none of its test sets is here (cbsd68, kodak24," in err
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["list", "--testset", "foo=/x"], "--testset foo: expected NAME=DIR"),
+        (["list", "--testset", "cc=/x", "--testset", "cc=/y"], "--testset cc: given twice"),
+        (["list", "plain.pth"], "plain.pth: has no effect with --suite list; leave it out"),
+        (["check", "plain.pth"], "plain.pth: has no effect with --suite check"),
+        (["check", "--noise", "isp"], "--noise: has no effect with --suite check"),
+        (["check", "--testset", "cc=/x"], "--testset: has no effect with --suite check"),
+        (["lst"], "suite 'lst': no suite of the package, and no file that ends in .toml; did you"),
+    ],
+)
+def test_what_list_and_check_ignore_is_refused(folder, in_process, arguments, message):
+    code, out, err = in_process(generalization_command.main, "--suite", *arguments)
+    assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out

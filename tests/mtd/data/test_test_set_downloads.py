@@ -241,5 +241,7 @@ def test_commands(server, mtd_home, in_process: Callable[..., tuple[int, str, st
     assert code == 0 and "get:    it is there" in out and "kodak24: 3 images" in out
     code, _, err = in_process(testsets.main, "--download", "kodak42")
     assert code == 2 and err == "error: test set 'kodak42': did you mean kodak24?\n"
-    with pytest.raises(BadInput, match=r"--testset kodak42: did you mean kodak24\?; expected"):
+    with pytest.raises(
+        BadInput, match=r"--testset kodak42: expected NAME=DIR.*did you mean kodak24\?$"
+    ):
         GeneralizationSettings.of(testset=["kodak42"])

@@ -123,8 +123,11 @@ def test_without_the_file_and_a_connection_the_way_out_is_named(tmp_path, monkey
 
 def test_another_file_is_refused(backbone, tmp_path):
     backbone.write_bytes(backbone.read_bytes() + b"x")
-    with pytest.raises(BadInput, match=r"not alexnet.*a broken download"):
+    with pytest.raises(BadInput, match=r"not alexnet.*begins with \w{8}; get https"):
         LPIPS(backbone)
+    backbone.rename(tmp_path / metrics_lpips.BACKBONE)
+    with pytest.raises(BadInput, match=r"not alexnet.*a broken download"):
+        LPIPS(tmp_path / metrics_lpips.BACKBONE)
     with pytest.raises(BadInput, match="cannot be read"):
         LPIPS(tmp_path / "absent.pth")
 
