@@ -19,7 +19,7 @@ from mtd.data import test_sets, unpacking
 from mtd.utils import digests, downloads
 from mtd.utils.downloads import UNKNOWN, Remote
 from mtd.utils.errors import BadInput, one_of
-from mtd.utils.home import home
+from mtd.utils.home import Unusable, home
 from mtd.utils.messages import note, plural, waiting
 
 TABLE = Path(__file__).with_name("downloads.toml")
@@ -192,6 +192,8 @@ def download(name: str, *, quiet: bool = False) -> Path:
     try:
         gather = _archive if one.archive else _files
         content = gather(name, one, gathered, quiet)
+    except Unusable:  # nor can the set be put there by hand
+        raise
     except BadInput as error:
         raise BadInput(f"{error}; or put the whole test set at {folder}") from None
     try:

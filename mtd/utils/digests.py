@@ -5,7 +5,9 @@ A recorded digest stands in a file of the form of `sha256sum`, so that `sha256su
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -80,6 +82,8 @@ def write(path: Path, digests: Mapping[str, str]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise unusable(path, error.strerror or str(error)) from None
+    if not os.access(path.parent, os.W_OK):
+        raise unusable(path, os.strerror(errno.EACCES))
     atomic_write.write(path, "".join(lines))
 
 
@@ -94,7 +98,8 @@ def read(path: Path) -> dict[str, str]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read ({error})") from None
+        reason = getattr(error, "strerror", None) or "no UTF-8"
+        raise BadInput(f"{path}: cannot be read ({reason})") from None
     found = {}
     for line in lines:
         digest, _, name = line.partition("  ")

@@ -10,6 +10,10 @@ from mtd.utils.errors import BadInput
 VARIABLE = "MTD_HOME"
 
 
+class Unusable(BadInput):
+    """The folder, or what is in it, cannot be written."""
+
+
 def home() -> Path:
     """The folder that `MTD_HOME` names, else `mtd` in the user's cache folder; it need not exist.
 
@@ -21,7 +25,7 @@ def home() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "mtd"
 
 
-def unusable(path: Path, reason: str) -> BadInput:
+def unusable(path: Path, reason: str) -> Unusable:
     """What to say of a path that cannot be written, which is mostly the fault of the whole folder.
 
     Args:
@@ -30,12 +34,12 @@ def unusable(path: Path, reason: str) -> BadInput:
     """
     folder = home()
     if not path.is_relative_to(folder):
-        return BadInput(f"{path}: cannot be written ({reason})")
+        return Unusable(f"{path}: cannot be written ({reason})")
     named = f"{VARIABLE}={folder}" if os.environ.get(VARIABLE) else f"{folder}"
     remedy = f"set {VARIABLE} to a folder that can be written"
     ancestors = [folder, *folder.parents]
     existing = next(one for one in ancestors if os.path.lexists(one))
     if existing.is_dir():
-        return BadInput(f"{named}: {path} cannot be written ({reason}); {remedy}")
+        return Unusable(f"{named}: {path} cannot be written ({reason}); {remedy}")
     inside = "" if existing == folder else f" in one ({existing} is a file)"
-    return BadInput(f"{named} is not a folder{inside}; {remedy}")
+    return Unusable(f"{named} is not a folder{inside}; {remedy}")

@@ -154,11 +154,13 @@ class Resumable:
         """The size of the whole file, or None where nobody says it.
 
         Raises:
-            Unavailable: the server announces more than the known size.
+            Unavailable: the server announces more than the known size, or no number.
         """
         length = headers.get("Content-Length")
+        if length and not length.isdecimal():
+            raise Unavailable(_unusable("its headers are invalid"))
         encoded = headers.get("Content-Encoding", "identity") != "identity"
-        if encoded or not (length and length.isdecimal()):
+        if encoded or not length:
             return self.size
         total = self.arrived + int(length)
         if self.size is not None and total > self.size:
@@ -213,6 +215,10 @@ def _first(content_range: str | None) -> int | None:
     return int(words[1]) if len(words) > 1 and words[1].isdecimal() else None
 
 
+def _unusable(what: str) -> str:
+    return f"the server's answer cannot be used ({what})"
+
+
 def _reason(error: Exception) -> str:
     """Why a connection failed, in a few words."""
     import requests
@@ -229,7 +235,7 @@ def _reason(error: Exception) -> str:
         (ValueError, "it redirects to no valid address"),
     ):
         if isinstance(error, kind):
-            return f"the server's answer cannot be used ({what})"
+            return _unusable(what)
     text = str(error)
     for words, reason in (
         ("resolve", "no network: the server's name cannot be resolved"),

@@ -224,6 +224,13 @@ def test_digests_of_an_incomplete_set_put_there_by_hand_are_not_recorded(server,
     assert sets.require("kodak24") == folder and sets.record_of("kodak24").is_file()
 
 
+def test_without_a_folder_of_downloads_it_is_named(server, monkeypatch):
+    monkeypatch.setenv("MTD_HOME", "/dev/null")
+    for name in ("kodak24", "polyu"):
+        with pytest.raises(BadInput, match=r"^MTD_HOME=/dev/null is not a folder; [^;]*$"):
+            sets.download(name)
+
+
 def test_what_cannot_be_downloaded_says_where_to_go(mtd_home):
     with pytest.raises(BadInput, match=r"no address is known .*progressive-denoising.*put it at"):
         sets.download("monte_carlo:64")

@@ -174,6 +174,7 @@ def answering(answer: bytes) -> Iterator[str]:
         (b"302 Found\r\nLocation: file:///etc/passwd", "it redirects to what is no web address"),
         (b"302 Found\r\nLocation: http://[/\r\nConnection: close", "to no valid address"),
         (b"200 OK\r\nContent-Length: 10, 20\r\n\r\nx", "its headers are invalid"),
+        (b"200 OK\r\nContent-Length: -5\r\n\r\nx", "its headers are invalid"),
         (b"200 OK\r\nContent-Encoding: gzip\r\n\r\nx", "its content is damaged"),
     ],
 )
