@@ -55,7 +55,7 @@ def of_models(
         elif said is not None:
             noise = recorded_by_checkpoint(said)
         else:
-            noise = TrainingNoise.parse(otherwise, specs)
+            noise = recorded_by_checkpoint(*otherwise)  # may name a test set that is not here
         known = noise != TrainingNoise()
         trained[name] = within(noise, specs, levels) if known else None
     return trained

@@ -202,7 +202,7 @@ def noises_of(
         elif said is not None:
             noise = training_noises.recorded_by_checkpoint(said)
         else:
-            noise = TrainingNoise.parse(otherwise, specs)
+            noise = training_noises.recorded_by_checkpoint(*otherwise)
         listed = [*noise.names, *(spec for spec in specs if noise.holds(spec))]
         drawn = [spec for text in listed if (spec := first_draw(text))]
         found[name] = list(dict.fromkeys(drawn))

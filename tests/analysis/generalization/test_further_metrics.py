@@ -131,6 +131,12 @@ def test_a_metric_that_is_not_in_the_run_says_why(run):
         result.leaderboard("psnrr")
 
 
+def test_without_pyiqa_an_unknown_name_is_one_sentence(monkeypatch):
+    monkeypatch.setattr(pyiqa_metrics, "installed", lambda: False)
+    with pytest.raises(BadInput, match=r"'psnrr': no metric .*with pyiqa:\); did you mean psnr\?$"):
+        benchmark_metrics.check("psnrr")
+
+
 @pytest.mark.parametrize(
     "given, message",
     [

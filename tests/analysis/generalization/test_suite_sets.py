@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
 
 import analysis
@@ -17,6 +18,7 @@ from analysis.generalization import command as generalization_command
 from analysis.generalization import noise_suite, suite_sets
 from mtd.data import test_sets
 from mtd.data.test_sets import Form, Recipe
+from mtd.networks.dncnn import DnCNN, DnCNNConfig
 from mtd.utils.errors import BadInput
 
 QUIET = ("--no-lpips", "--no-references")
@@ -250,3 +252,11 @@ def test_nothing_to_run_on_is_one_line(folder, in_process, suite, monkeypatch):
 def test_what_list_and_check_ignore_is_refused(folder, in_process, arguments, message):
     code, out, err = in_process(generalization_command.main, "--suite", *arguments)
     assert code == 2 and message in err and len(err.strip().splitlines()) == 1 and not out
+
+
+def test_a_suite_may_assume_training_on_a_test_set_that_is_not_here(folder):
+    network = DnCNN(DnCNNConfig(features=8, depth=3))
+    torch.save(dict(network.state_dict()), "bare.pth")
+    Path("own.toml").write_text(SUITE + 'in_distribution = ["absent"]')
+    path = started("bare.pth", "--suite", "own.toml", "--no-lpips", "--quiet")
+    assert read_manifest(path)["in_distribution_assumed"]["noises"] == ["absent"]
