@@ -29,6 +29,8 @@ TASKS = {
         "sensitivity": "how far layers move under noise",
         "linear": "the linear map that a network is near each noisy image, and SURE",
         "error": "what the error consists of: noise that leaks, content that is lost",
+        "causal": "which branch of a network decides under an unseen noise",
+        "stitch": "whether features of one network fit into another",
         "causal.faig": "filters by which a network differs from its baseline, for an unseen noise",
         "attribution": "which input pixels a window of the output depends on",
         "brightness": "brightness of the outputs against clean images",
