@@ -235,4 +235,4 @@ def test_everything_is_listed(in_process: Call, tmp_path: Path) -> None:
     assert "netG (" in told["all weights"] and "tensors, of training)" in told["all weights"]
     assert told["not weights"].strip() == "psnr"
     out = in_process(models_command.main, *given, "--json", "--weights", "netD")[1]
-    assert json.loads(out)["weights"]["sets"].keys() == {"netG", "netD"}
+    assert json.loads(out)["results"]["models"][0]["weights"]["sets"].keys() == {"netG", "netD"}
