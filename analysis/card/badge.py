@@ -103,7 +103,7 @@ def heading(measured: Measured, every: Sequence[Score], score: Score) -> str:
     trained = measured.trained is not None and score.noise in measured.trained
     name = score.testset or f"{score.noise}{' +' if trained else ''}"
     sets = sets_of(every, score)
-    count = plural(score.crops or 0, "image")
+    count = measured.amount(score.crops or 0, score.photographs)
     apart = any(s.testset and s.noise == score.noise and not s.whole for s in every)
     about = count if apart else "".join(sets)
     small = f"<small>{escape(about)}</small>" if about else ""

@@ -19,6 +19,7 @@ from analysis.stats.trainings import LEAST
 from analysis.text.intervals import BUNDLED
 from analysis.text.noise_labels import NOISY
 from mtd.utils.errors import BadInput, one_of
+from mtd.utils.messages import plural
 
 BENCHMARK = "generalization"
 
@@ -119,6 +120,12 @@ class Measured:
         frame = self.frames["noises"]
         rows = frame[(frame.model == self.model) & (frame.metric == metric)]
         return [{str(k): v for k, v in row.items()} for row in rows.to_dict("records")]
+
+    def amount(self, images: int, photographs: int) -> str:
+        """A number of whole images or of crops in words, with that of photographs if it differs."""
+        text = plural(images, "image" if self.manifest["crop"] is None else "crop")
+        differs = images != photographs
+        return f"{text} of {plural(photographs, 'photograph')}" if differs else text
 
     def by_testset(self, metric: str) -> list[dict[str, Any]]:
         """The rows of the model in the table of test sets and noises; none without test sets."""

@@ -12,7 +12,6 @@ from analysis.generalization import metrics, reading, summary
 from analysis.text.markdown import code, codes, escaped
 from analysis.text.verdicts import in_words
 from mtd.noise.training_noise import changes_nothing
-from mtd.utils.messages import plural
 
 LABELS = {
     IN: "in distribution",
@@ -93,7 +92,7 @@ def row(measured: Measured, every: Sequence[Score], of: str) -> str:
     if of in LABELS:
         return LABELS[of]
     score = next(one for one in every if one.of == of)
-    count, sets = plural(score.crops or 0, "image"), sets_of(every, score)
+    count, sets = measured.amount(score.crops or 0, score.photographs), sets_of(every, score)
     if score.testset:
         return f"{code(score.noise)} on {code(score.testset)}, {count}"
     trained = measured.trained is not None and score.noise in measured.trained

@@ -206,6 +206,18 @@ def test_p_values_on_test_sets_are_corrected_together(run, cards) -> None:
     assert found == pytest.approx(expected, rel=1e-9)
 
 
+def test_crops_are_called_so(run, tmp_path) -> None:
+    copy = shutil.copytree(run, tmp_path / "run")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"crop": 24}))
+    frame = pd.read_csv(copy / "testsets.csv", keep_default_na=False)
+    frame.loc[frame.testset == "two", "photographs"] = 3
+    frame.to_csv(copy / "testsets.csv", index=False)
+    body = (make(copy, tmp_path / "card", "plain")[0] / "README.md").read_text()
+    assert "| `gaussian:15` on `one`, 10 crops |" in body
+    assert "| `gaussian:15` on `two`, 4 crops of 3 photographs |" in body
+
+
 def test_a_card_without_test_sets_is_still_read(cards, tmp_path) -> None:
     old = shutil.copytree(cards, tmp_path / "old")
     for card in old.iterdir():
