@@ -381,7 +381,7 @@ def test_options_by_model():
         (["a.pth", "--residual", "a=twice"], "expected none or minus or plus or flip"),
         (["a.pth", "--wrap", "a=normalise"], "^--wrap 'normalise': did you mean normalize.$"),
         (["a.pth", "--wrap", "d=normalize"], "--wrap d=normalize: no such model"),
-        (["a.pth", "--grayscale", "yes"], "expected refuse or per-channel"),
+        (["a.pth", "--grayscale", "yes"], "expected luma or per-channel"),
         (["--model", "m:f"], "--model m:f: give its weights with --checkpoint"),
         (["a.pth", "./a.pth"], "twice, ./a.pth: .* such as --wrap a#2=normalize$"),
         (
