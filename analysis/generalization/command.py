@@ -94,10 +94,11 @@ def manifest(
     inputs: RunInputs, settings: GeneralizationSettings, observer: ImageQuality
 ) -> dict[str, Any]:
     """What decides the values beside the shared settings."""
-    from analysis.generalization import inputs as benchmark_inputs
+    from analysis.generalization.inputs import BenchmarkInputs
+    from analysis.generalization.manifest import manifest
 
-    assert isinstance(inputs, benchmark_inputs.BenchmarkInputs)
-    return benchmark_inputs.manifest(inputs, settings)
+    assert isinstance(inputs, BenchmarkInputs)
+    return manifest(inputs, settings)
 
 
 def tables(results: Any, job: AnalysisJob) -> dict[str, Any]:

@@ -1,11 +1,10 @@
-"""The inputs of a benchmark, loaded and checked: images, noises, test sets, batches, LPIPS."""
+"""The inputs of a benchmark, loaded and checked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cache, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands import matched_noises, training_noises
@@ -25,14 +24,12 @@ from analysis.generalization import (
 from analysis.generalization.metrics import Chosen
 from analysis.generalization.references import References
 from analysis.generalization.settings import SUITE, GeneralizationSettings
+from analysis.generalization.sources import Sources, find_sources, pair_folders
 from analysis.generalization.suite_sets import Located
-from analysis.text import noise_labels
 from analysis.text.noise_labels import NOISY
-from mtd.data import image_pairs, test_set_downloads, test_sets
-from mtd.data import photographs as data_photographs
-from mtd.data.crops import Crop, place
+from mtd.data import image_pairs
+from mtd.data.crops import Crop
 from mtd.data.recorded_noise import Recorded
-from mtd.inference import tiling
 from mtd.inference.forward import GIB
 from mtd.networks.base import Unchanged
 from mtd.utils import distributed
@@ -146,7 +143,7 @@ def load_inputs(
     ranks, device = distributed.start(settings.device)
     with ranks.raise_on_all_ranks():
         chosen = metrics.load(settings, device)
-        located = locate_sets(settings, photographs)
+        located = suite_sets.locate_sets(settings, photographs)
         settings = replace(settings, testset=located.there)
         named = noise_suite.load(settings.suite) if settings.suite else None
         sources = find_sources(settings, photographs, bundled=not (named and named.test_sets))
@@ -159,9 +156,9 @@ def load_inputs(
         given = {canonical(spec) for spec in settings.noises or ()}
         optional = [spec for spec in map(canonical, complete.noises or ()) if spec not in given]
         own = gather(models, complete, device, ranks, clean, optional)
-        own, protocol, suite, differs = as_stated(own, settings, suite)
+        own, protocol, suite, differs = suite_protocol.as_stated(own, settings, suite)
         if suite and suite.test_sets:
-            differs += other_images(suite, settings, sources, located)
+            differs += suite_sets.other_images(suite, settings, sources, located)
         sources = sources.of_channels(own.channels)
         paired = tuple(PairedCrops(pair, paired_crops(complete, pair)) for pair in sources.paired)
         suite_protocol.check_border(
@@ -195,167 +192,9 @@ def load_inputs(
     )
 
 
-def as_stated(
-    inputs: RunInputs, settings: GeneralizationSettings, suite: Suite | None
-) -> tuple[RunInputs, Protocol, Suite | None, list[str]]:
-    """Inputs whose noise is drawn by the protocol of the run.
-
-    Args:
-        inputs: of the run.
-        settings: as given.
-        suite: of the run.
-
-    Returns:
-        The inputs; the protocol; the suite with those of its noises that are drawn; how the run
-        differs from it.
-
-    Raises:
-        BadInput: a noise that cannot be drawn so, or a protocol that is of color.
-    """
-    protocol = suite_protocol.protocol_of(suite, settings)
-    differs = []
-    if suite:
-        differs = suite_protocol.deviations(suite, settings, protocol)
-        left_out = [spec for spec in map(canonical, suite.noises) if spec not in inputs.specs]
-        differs += [f"without noise {', '.join(left_out)}"] if left_out else []
-        suite = suite.of(inputs.specs)
-    protocol = protocol.of_channels(inputs.channels)
-    return drawn_by(protocol, inputs), protocol, suite, differs
-
-
-def drawn_by(protocol: Protocol, inputs: RunInputs) -> RunInputs:
-    """Inputs whose noise is drawn and stored as a protocol says.
-
-    Raises:
-        BadInput: a noise that cannot be drawn so.
-    """
-    protocol.drawing.check(n for n in inputs.noises if not isinstance(n, Recorded))
-    return replace(inputs, forward=replace(inputs.forward, drawing=protocol.drawing))
-
-
 def extended(inputs: RunInputs, **more: Any) -> BenchmarkInputs:
     """Inputs with what a benchmark has beside."""
     return BenchmarkInputs(**{f.name: getattr(inputs, f.name) for f in fields(RunInputs)}, **more)
-
-
-@dataclass(frozen=True)
-class Sources:
-    """Where images come from.
-
-    Attributes:
-        photographs: clean images, for synthetic noises.
-        names: of the folders and test sets that they come from; none for the bundled ones.
-        paired: images with noise of their own.
-        testsets: see `BenchmarkInputs.testsets`.
-    """
-
-    photographs: list[Photograph]
-    names: tuple[str, ...]
-    paired: list[Paired]
-    testsets: Mapping[tuple[str, str], str] = field(default_factory=dict)
-
-    def of_channels(self, channels: int) -> Sources:
-        """The same with paired images of 3 channels or 1."""
-        return replace(self, paired=[pair.of_channels(channels) for pair in self.paired])
-
-
-def locate_sets(
-    settings: GeneralizationSettings, photographs: Sequence[Photograph] | None
-) -> Located:
-    """The test sets of a run: those that are given, and those of its suite that are here.
-
-    Where other images are given, none is looked for.
-
-    Raises:
-        BadInput: no such suite, or one whose test sets are all missing.
-    """
-    given = settings.testset
-    if not settings.suite or settings.images or settings.paired_images or photographs:
-        return Located(given)
-    suite = noise_suite.load(settings.suite)
-    return suite_sets.locate(suite, given) if suite.test_sets else Located(given)
-
-
-def other_images(
-    suite: Suite, settings: GeneralizationSettings, sources: Sources, located: Located
-) -> list[str]:
-    """How the images of a run differ from the test sets of its suite, a few words each."""
-    names = [text.partition("=")[0] for text in located.there]
-    missing = [name for name in suite.test_sets if name not in names]
-    more = [name for name in names if name not in suite.test_sets]
-    more += [name for name in sources.names if name not in located.there]
-    more += [noisy for noisy, _ in settings.paired_images]
-    found = [f"without test set {', '.join(missing)}"] if missing else []
-    return found + ([f"with images of {', '.join(more)}"] if more else [])
-
-
-def find_sources(
-    settings: GeneralizationSettings,
-    photographs: Sequence[Photograph] | None = None,
-    bundled: bool = True,
-) -> Sources:
-    """The images that settings name, or those given and what else settings name.
-
-    Args:
-        settings: of the benchmark.
-        photographs: clean images that are given.
-        bundled: take the bundled photographs where there are no other clean images.
-
-    Raises:
-        BadInput: images that cannot be used, or settings without effect on them.
-    """
-    if settings.page and not (settings.images or settings.paired_images or photographs):
-        raise BadInput(f"--page {settings.page}: for --images and --paired-images; give some")
-    clean: list[Photograph] = list(photographs or ())
-    names = [photo.name for photo in clean]
-    paired: list[Paired] = []
-    testsets: dict[tuple[str, str], str] = {}
-    for text in settings.testset:
-        name, equals, folder = text.partition("=")
-        folder = folder if equals else str(test_set_downloads.require(name))
-        tone_map = settings.tone_map if image_pairs.linear(folder) else None
-        opened = test_sets.open(name, folder, tone_map)
-        if isinstance(opened, list):
-            if {photo.name for photo in opened} & {photo.name for photo in clean}:
-                opened = [replace(photo, name=f"{name}/{photo.name}") for photo in opened]
-            clean += opened
-            names.append(text)
-            testsets |= {("", photo.name): name for photo in opened}
-        for one in test_sets.pairs(opened):
-            paired.append(one)
-            for photo in one.photographs:  # a prepared set has sets of its own
-                own = photo.name.partition("/")[0] if isinstance(opened, tuple) else name
-                testsets[one.recorded.spec, photo.name] = own
-    for noisy, target in settings.paired_images:
-        noise, where = named_place(noisy)
-        tone_map = settings.tone_map if image_pairs.linear(where) else None
-        paired.append(
-            image_pairs.find(where, target, name=noise, tone_map=tone_map, page=settings.page)
-        )
-    if settings.tone_map and settings.tone_map not in {pair.tone_map for pair in paired}:
-        raise BadInput(f"--tone-map {settings.tone_map}: no paired images in linear EXR files")
-    names += settings.images
-    if settings.images or (bundled and not clean):
-        clean += data_photographs.photographs(*settings.images, page=settings.page)
-    names_of_images = [photo.name for photo in clean]
-    twice = next((name for name in names_of_images if names_of_images.count(name) > 1), None)
-    if twice:
-        raise BadInput(f"two images are named {twice}; names must tell them apart")
-    return Sources(clean, tuple(names), paired, testsets)
-
-
-def named_place(text: str) -> tuple[str | None, str]:
-    """Name of the noise, if there is one, and place of noisy images, from `[NAME=]PLACE`.
-
-    A name has no slash, so that a folder's may have an equals sign.
-    """
-    name, equals, where = text.partition("=")
-    return (name, where) if equals and "/" not in name and not Path(text).exists() else (None, text)
-
-
-def pair_folders(settings: GeneralizationSettings) -> list[str]:
-    """The places of paired images."""
-    return [p for noisy, clean in settings.paired_images for p in (named_place(noisy)[1], clean)]
 
 
 def choose_suite(settings: GeneralizationSettings, sources: Sources) -> Suite | None:
@@ -481,82 +320,3 @@ def trained_on(
         otherwise,
         cache(partial(matched_noises.levels, inputs)),
     )
-
-
-def tiled(inputs: BenchmarkInputs) -> list[str]:
-    """Models that see whole images, and are given tiles to save memory."""
-    forward, names = inputs.forward, []
-    sizes = {crop.pixels.shape[:2] for crop in inputs.all_crops}
-    for name, (first, *_) in inputs.trainings.items():
-        model = inputs.models[first]
-        if not model.source or model.reach is not None:
-            continue
-        shapes = {(1, *size) for size in sizes}
-        if any(tiling.plan(model, s, forward.tile, None, forward.memory) for s in shapes):
-            names.append(name)
-    return names
-
-
-def manifest(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> dict[str, Any]:
-    """What decides the results beside the settings that every analysis shares."""
-    kinds = noise_labels.describe(inputs.all_noises)
-    protocol = inputs.protocol
-    recorded = {
-        noise.spec: noise.digest(inputs.crops)
-        for noise in inputs.noises
-        if isinstance(noise, Recorded)
-    }
-    return {
-        "tiled": tiled(inputs),
-        "images": (list(inputs.sources) or "bundled") if inputs.noises else None,
-        "suite": inputs.suite.name if inputs.suite else None,
-        "suite_version": inputs.suite.version if inputs.suite else None,
-        "deviations": list(inputs.deviations),
-        "testsets": list(inputs.located.there),
-        "testsets_missing": list(inputs.located.missing),
-        "notes": sorted(set(kinds.note) - {""}),
-        "in_distribution": training_noises.entry(inputs.trained),
-        **training_noises.given_entry(inputs.models, settings.in_distribution, inputs.specs),
-        **assumed_entry(inputs, settings),
-        "recorded": {pair.images.recorded.spec: described(pair) for pair in inputs.paired}
-        | recorded,
-        "protocol": protocol.name,
-        "border": protocol.border,
-        "channel": protocol.channel,
-        "quantize": protocol.drawing.quantize,
-        "evaluation": protocol.entry(),
-        "lpips": inputs.chosen.lpips,
-        "lpips_requested": settings.lpips,
-        **metrics.entries(inputs.chosen, metrics.sizes_of(inputs.all_crops), protocol.border),
-        **references.entry(inputs.models, inputs.references),
-        "tile": settings.tile,
-        "memory": settings.memory,
-    }
-
-
-def assumed_entry(inputs: BenchmarkInputs, settings: GeneralizationSettings) -> dict[str, Any]:
-    """Of which models the suite says what they were trained on; empty for none."""
-    otherwise = inputs.suite.in_distribution if inputs.suite else ()
-    own = references.networks(inputs.models)
-    names = training_noises.assumed(own, settings.in_distribution, inputs.specs, otherwise)
-    about = {"models": names, "noises": list(otherwise)}
-    return {training_noises.ASSUMED: about} if names else {}
-
-
-def described(pair: PairedCrops) -> dict[str, Any]:
-    """Paired images, for the manifest."""
-    images = pair.images
-    return {
-        "source": images.source,
-        "tone_map": images.tone_map,
-        "images": len(images.photographs),
-        "crops": [
-            place(crop) | {"noisy": images.recorded.digest([crop])} for crop in ordered(pair.crops)
-        ],
-    }
-
-
-def ordered(crops: Sequence[Crop]) -> list[Crop]:
-    """Crops in the order of their batches: those of one size together."""
-    sizes = list(dict.fromkeys(crop.pixels.shape for crop in crops))
-    return sorted(crops, key=lambda crop: sizes.index(crop.pixels.shape))

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from analysis.commands.inputs import canonical
 from analysis.engine.protocol import PROTOCOLS, Protocol
+from mtd.data.recorded_noise import Recorded
 from mtd.noise.drawing import Drawing
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural
 
 if TYPE_CHECKING:
+    from analysis.commands.inputs import RunInputs
     from analysis.generalization.noise_suite import Suite
     from analysis.generalization.settings import GeneralizationSettings
     from mtd.data.crops import Crop
@@ -104,3 +106,41 @@ def toml(value: object) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(toml, value))}]"
     return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def as_stated(
+    inputs: RunInputs, settings: GeneralizationSettings, suite: Suite | None
+) -> tuple[RunInputs, Protocol, Suite | None, list[str]]:
+    """Inputs whose noise is drawn by the protocol of the run.
+
+    Args:
+        inputs: of the run.
+        settings: as given.
+        suite: of the run.
+
+    Returns:
+        The inputs; the protocol; the suite with those of its noises that are drawn; how the run
+        differs from it.
+
+    Raises:
+        BadInput: a noise that cannot be drawn so, or a protocol that is of color.
+    """
+    protocol = protocol_of(suite, settings)
+    differs = []
+    if suite:
+        differs = deviations(suite, settings, protocol)
+        left_out = [spec for spec in map(canonical, suite.noises) if spec not in inputs.specs]
+        differs += [f"without noise {', '.join(left_out)}"] if left_out else []
+        suite = suite.of(inputs.specs)
+    protocol = protocol.of_channels(inputs.channels)
+    return drawn_by(protocol, inputs), protocol, suite, differs
+
+
+def drawn_by(protocol: Protocol, inputs: RunInputs) -> RunInputs:
+    """Inputs whose noise is drawn and stored as a protocol says.
+
+    Raises:
+        BadInput: a noise that cannot be drawn so.
+    """
+    protocol.drawing.check(n for n in inputs.noises if not isinstance(n, Recorded))
+    return replace(inputs, forward=replace(inputs.forward, drawing=protocol.drawing))

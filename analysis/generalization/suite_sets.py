@@ -17,6 +17,8 @@ from mtd.utils.home import VARIABLE, home
 
 if TYPE_CHECKING:
     from analysis.generalization.settings import GeneralizationSettings
+    from analysis.generalization.sources import Sources
+    from mtd.data.photographs import Photograph
 
 COLUMNS = 100
 """Width of the list of suites."""
@@ -190,3 +192,33 @@ def by_kind(noises: Sequence[str]) -> list[str]:
         kind, _, level = text.partition(":")
         kinds.setdefault(kind, []).append(level)
     return [f"{kind}: {', '.join(of)}" if any(of) else kind for kind, of in kinds.items()]
+
+
+def locate_sets(
+    settings: GeneralizationSettings, photographs: Sequence[Photograph] | None
+) -> Located:
+    """The test sets of a run: those that are given, and those of its suite that are here.
+
+    Where other images are given, none is looked for.
+
+    Raises:
+        BadInput: no such suite, or one whose test sets are all missing.
+    """
+    given = settings.testset
+    if not settings.suite or settings.images or settings.paired_images or photographs:
+        return Located(given)
+    suite = noise_suite.load(settings.suite)
+    return locate(suite, given) if suite.test_sets else Located(given)
+
+
+def other_images(
+    suite: Suite, settings: GeneralizationSettings, sources: Sources, located: Located
+) -> list[str]:
+    """How the images of a run differ from the test sets of its suite, a few words each."""
+    names = [text.partition("=")[0] for text in located.there]
+    missing = [name for name in suite.test_sets if name not in names]
+    more = [name for name in names if name not in suite.test_sets]
+    more += [name for name in sources.names if name not in located.there]
+    more += [noisy for noisy, _ in settings.paired_images]
+    found = [f"without test set {', '.join(missing)}"] if missing else []
+    return found + ([f"with images of {', '.join(more)}"] if more else [])

@@ -9,9 +9,9 @@ import pytest
 from analysis.commands import command
 from analysis.commands.parser import settings_from
 from analysis.generalization.command import ANALYSIS
-from analysis.generalization.inputs import named_place
 from analysis.generalization.noise_suite import Suite
 from analysis.generalization.settings import GeneralizationSettings
+from analysis.generalization.sources import named_place
 from mtd.utils.errors import BadInput
 
 SUITE = Suite("own", "", ("poisson:2", "gaussian:25"), ("gaussian:25",), 24, 4)

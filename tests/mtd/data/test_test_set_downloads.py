@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from analysis.generalization.inputs import find_sources
 from analysis.generalization.settings import GeneralizationSettings
+from analysis.generalization.sources import find_sources
 from mtd import testsets
 from mtd.data import test_set_downloads as sets
 from mtd.data import test_sets
