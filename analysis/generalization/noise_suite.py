@@ -16,16 +16,13 @@ from mtd.data.test_sets import RECIPES
 from mtd.noise import specs as noise_specs
 from mtd.noise.base import Noise
 from mtd.noise.drawing import Drawing, SeedPolicy
-from mtd.noise.training_noise import TrainingNoise
+from mtd.noise.training_noise import PREPARED, TrainingNoise
 from mtd.utils.errors import BadInput, nearest, one_of
 
 FOLDER = Path(__file__).parent / "suites"
 
 ALIASES = {"paper": "masked"}
 """Older names of suites."""
-
-PREPARED = "idf_"
-"""How the names of noises of prepared folders begin, before a specification."""
 
 WIDEST = 128
 """The widest border that a suite may leave out, in pixels."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mtd.noise.training_noise import PREPARED
 from mtd.utils.errors import BadInput, one_of
 
 if TYPE_CHECKING:
@@ -254,7 +255,7 @@ def _microscope(shots: int) -> Recipe:
     )
 
 
-PREPARED = re.compile(r"(?P<kind>.+)_(?P<level>\d+(\.\d+)?)")
+TYPE_LEVEL = re.compile(r"(?P<kind>.+)_(?P<level>\d+(\.\d+)?)")
 """The name of a folder of noisy images, such as `gaussian_25`."""
 
 CLEAN = ("clean", "gt", "GT", "HR")
@@ -272,8 +273,8 @@ def _prepared(folder: Path, tone_map: str | None) -> tuple[Paired, ...]:
     for top in sets:
         clean = {path.stem: path for path in images(_clean_of(top) or top)}
         for own in sorted(path for path in top.iterdir() if path.is_dir()):
-            if parts := PREPARED.fullmatch(own.name):
-                spec = f"idf_{parts['kind']}:{parts['level']}"
+            if parts := TYPE_LEVEL.fullmatch(own.name):
+                spec = f"{PREPARED}{parts['kind']}:{parts['level']}"
                 noisy, target = sides.setdefault(spec, ({}, {}))
                 noisy |= {f"{top.name}/{path.stem}": path for path in images(own)}
                 target |= {f"{top.name}/{stem}": path for stem, path in clean.items()}

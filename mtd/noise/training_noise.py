@@ -13,6 +13,9 @@ from mtd.utils.errors import BadInput
 DOTS = ".."
 """Between the ends of a range of levels, as in `gaussian:0..gaussian:55`."""
 
+PREPARED = "idf_"
+"""How the names of noises of prepared folders begin, before a specification."""
+
 
 @dataclass(frozen=True)
 class TrainingNoise:
@@ -54,18 +57,18 @@ class TrainingNoise:
         return cls(tuple(dict.fromkeys(names)), tuple(dict.fromkeys(ranges)))
 
     def holds(self, spec: str, levels: tuple[float, float] | None = None) -> bool:
-        """Whether a noise is one of them, in whatever draw.
+        """Whether a noise is one of them, in whatever draw, or drawn in advance.
 
         Args:
-            spec: of the noise.
+            spec: of the noise; with `PREPARED` before it for that of prepared folders.
             levels: the lowest and the highest level that images have, of a noise without a level
                 of its own, such as one of matched strength.
         """
         if spec in self.names:
             return True
         with suppress(BadInput):
-            noise = parse(spec)
-            if noise.draw and noise.redrawn(0).spec in self.names:
+            noise = parse(spec.removeprefix(PREPARED))
+            if (noise.redrawn(0) if noise.draw else noise).spec in self.names:
                 return True
             own = levels if noise.level is None else (noise.level, noise.level)
             return own is not None and any(

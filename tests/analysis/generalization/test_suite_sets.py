@@ -181,6 +181,7 @@ def test_prepared_folders_run_whatever_levels_are_there(folder, capsys):
     manifest = read_manifest(path)
     assert manifest["testsets_missing"][:2] == ["sidd_validation", "sidd_plus"]
     assert list(manifest["recorded"]) == ["idf_gaussian:15", "idf_speckle:0.04"]
+    assert manifest["in_distribution"] == ["idf_gaussian:15"]  # trained on gaussian:15
     table = read_tables(path, ["testsets"])["testsets"].query("metric == 'psnr'")
     rows = set(zip(table.testset, table.noise, table.photographs, strict=True))
     assert rows == {

@@ -32,6 +32,14 @@ def test_a_range_holds_its_ends_and_what_lies_between(text):
     assert not noise.holds("spatial:25") and not noise.holds("cc") and not noise.holds("isp")
 
 
+def test_noise_of_prepared_folders_is_that_of_their_names():
+    noise = TrainingNoise.parse(["gaussian:15", "salt_pepper:0.02", "poisson:2..3"])
+    for spec in ("idf_gaussian:15", "idf_salt_pepper:0.020", "idf_poisson:2.5"):
+        assert noise.holds(spec), spec
+    for spec in ("idf_gaussian:25", "idf_poisson:3.5", "idf_unknown:15", "idf_"):
+        assert not noise.holds(spec), spec
+
+
 def test_recorded_noise_is_known_by_its_name():
     noise = TrainingNoise.parse(["cc", "isp"], recorded=["cc"])
     assert noise.holds("cc") and noise.holds("isp") and not noise.holds("sidd")
