@@ -158,7 +158,8 @@ def _suite(values: dict[str, Any]) -> Suite:
     if not suite.noises and not suite.test_sets:
         raise BadInput("no noises in it, and no test sets with noise of their own")
     noises = _parsed(suite.noises)
-    _check_once("noises", [noise.spec for noise in noises])
+    folders = [text for text in suite.noises if text.startswith("folder:")]
+    _check_once("noises", [*folders, *(noise.spec for noise in noises)])
     drawing.check(noises)
     if suite.crop is not None and suite.crop <= 2 * protocol.border:
         raise BadInput(f"border {protocol.border} leaves no pixels of crops of side {suite.crop}")
@@ -211,6 +212,7 @@ def _test_sets(key: str, value: Any) -> tuple[str, ...]:
 
 def _trained_on(key: str, value: Any) -> tuple[str, ...]:
     texts = _texts(key, value)
+    _check_once(key, texts)
     try:
         TrainingNoise.parse([text.removeprefix(PREPARED) for text in texts], RECIPES)
     except BadInput as error:
@@ -249,7 +251,8 @@ def _clip(key: str, value: Any) -> bool | tuple[str, ...]:
         raise BadInput(f'{key} {value!r}: expected true, false or a list such as ["poisson"]')
     for kind in value:
         one_of(f"{key}: kind of noise", kind, noise_specs.kinds())
-    return tuple(value)
+    _check_once(key, value)
+    return tuple(value) or False
 
 
 KEYS: dict[str, Check] = {

@@ -96,6 +96,8 @@ def test_a_file_of_ones_own_takes_every_key(tmp_path):
     )
     path.write_text('noises = ["poisson:2"]\nquantize_noisy = false\n')
     assert noise_suite.load(str(path)).protocol.drawing == Drawing.stored(False)
+    path.write_text('noises = ["poisson:2"]\nquantize_noisy = false\nclip_noisy = []\n')
+    assert noise_suite.load(str(path)).protocol.drawing == Drawing.stored(False)
 
 
 def test_a_file_of_ones_own(tmp_path):
@@ -132,6 +134,9 @@ def test_a_file_of_ones_own(tmp_path):
             "mine.toml: noises: gaussian:15 is given twi",
         ),
         ('test_sets = ["cc", "cc"]', "mine.toml: test_sets: cc is given twice"),
+        ('noises = ["folder:x", "folder:x"]', "mine.toml: noises: folder:x is given twice"),
+        ('in_distribution = ["isp", "isp"]', "mine.toml: in_distribution: isp is given twice"),
+        ('clip_noisy = ["isp", "isp"]', "mine.toml: clip_noisy: isp is given twice"),
         ('in_distribution = ["gausian:5"]', "mine.toml: in_distribution: .*did you mean gaussian"),
         ('name = "masked"\nnoises = ["isp"]', "name 'masked' has a meaning of its own"),
         ('name = "Paper"\nnoises = ["isp"]', "name 'Paper' has a meaning of its own"),
