@@ -28,9 +28,9 @@ def protocol_of(suite: Suite | None, settings: GeneralizationSettings) -> Protoc
         settings: whose `protocol`, `channel` and `quantize` come before what the suite says.
     """
     protocol = suite.protocol if suite else Protocol()
-    if settings.protocol is not None:
-        border = PROTOCOLS[settings.protocol].border
-        protocol = replace(protocol, name=settings.protocol, border=border)
+    given = PROTOCOLS[settings.protocol] if settings.protocol else protocol
+    if given.border != protocol.border:
+        protocol = replace(protocol, name=given.name, border=given.border)
     if settings.channel is not None:
         protocol = replace(protocol, channel=settings.channel)
     if not settings.quantize:

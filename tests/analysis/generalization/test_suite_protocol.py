@@ -119,6 +119,14 @@ def test_what_does_not_contradict_the_suite_is_no_deviation():
     assert suite_protocol.deviations(masked, settings, protocol) == []
 
 
+def test_a_protocol_keeps_its_name_unless_the_option_changes_it():
+    suite = noise_suite.load("clipdenoising")
+    settings = GeneralizationSettings(protocol="default")
+    assert suite_protocol.protocol_of(suite, settings) == suite.protocol
+    paper = suite_protocol.protocol_of(suite, GeneralizationSettings(protocol="paper"))
+    assert (paper.name, paper.border, paper.round_output) == ("paper", 1, False)
+
+
 def test_runs_of_other_protocols_share_nothing(folder):
     first = started("plain.pth", "--suite", "own.toml", *QUIET)
     Path("own.toml").write_text(OWN.replace("legacy_per_image", "per_cell"))
