@@ -73,6 +73,7 @@ class GeneralizationSettings(Settings):
             `NAME=`, the name of the noise.
         tone_map: for paired images in linear EXR files: `srgb`, `gamma2.2`, `reinhard`; None for
             `srgb`.
+        protocol: `default`, whole images, or `paper`, with 1 pixel left out at every side; None
             for what the suite says, or `default`.
         channel: of PSNR and SSIM, `rgb` or luma, `y`; None for the suite's, or `rgb`.
         metrics: beside PSNR, SSIM and LPIPS, as `pyiqa:dists`; see `mtd.metrics.pyiqa_metrics`.
