@@ -229,7 +229,9 @@ class _Sizes:
         too_small = f"images of {height} x {width} are too small for it"
         try:
             values = [float(score(image, clean)) for image in (noisy, clean)]
-        except (RuntimeError, ValueError, IndexError, AssertionError, ZeroDivisionError):
+        except (RuntimeError, ValueError, IndexError, AssertionError, ZeroDivisionError) as error:
+            if "memory" in str(error):  # as PyTorch says of CPUs and GPUs
+                return f"not enough memory for images of {height} x {width}"
             return too_small
         if math.isnan(values[0]) or (full_reference and values[0] == values[1]):
             return too_small

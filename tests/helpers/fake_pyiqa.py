@@ -64,6 +64,8 @@ class Model(torch.nn.Module):
             return torch.tensor([np.random.rand()]) + torch.rand(1)
         if self.name == "large" and output.shape[-1] < 24:
             raise RuntimeError("Calculated padded input size: kernel size can't be greater")
+        if self.name == "large" and output.shape[-1] > 500:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
         if self.name == "blind":
             return torch.zeros(1)
         error = (output - target).abs().mean()[None]

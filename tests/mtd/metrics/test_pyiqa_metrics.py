@@ -105,6 +105,7 @@ def test_sizes_that_a_metric_cannot_take_are_refused_before_it_is_run(fake):
     large = load("pyiqa:large")
     assert large.refuses(16, 16) == "images of 16 x 16 are too small for it"
     assert large.refuses(24, 24) == ""
+    assert large.refuses(8, 501) == "not enough memory for images of 8 x 501"
     assert load("pyiqa:blind").refuses(64, 64)  # the same value for every image
     assert load("pyiqa:brightness").refuses(64, 64) == ""
 
