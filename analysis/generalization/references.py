@@ -29,7 +29,7 @@ from mtd.networks.classical import Classical, ClassicalConfig
 from mtd.networks.fixed_filter import FixedFilter
 from mtd.noise import parse
 from mtd.noise.base import pair_keyed
-from mtd.noise.training_noise import TrainingNoise, changes_nothing
+from mtd.noise.training_noise import PREPARED, TrainingNoise, changes_nothing
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -210,14 +210,17 @@ def noises_of(
 
 
 def first_draw(spec: str) -> str:
-    """The first draw of a noise; empty for one that cannot be drawn, or changes nothing."""
+    """The first draw of a noise; empty for one that cannot be drawn, or changes nothing.
+
+    >>> first_draw("gaussian:15@2"), first_draw("idf_gaussian:15"), first_draw("cc")
+    ('gaussian:15', 'gaussian:15', '')
+    """
     try:
-        noise = parse(spec)
+        noise = parse(spec.removeprefix(PREPARED))
     except BadInput:  # recorded, or of a package that is absent
         return ""
-    if changes_nothing(spec):
-        return ""
-    return noise.redrawn(0).spec if noise.draw else noise.spec
+    first = noise.redrawn(0).spec if noise.draw else noise.spec
+    return "" if changes_nothing(first) else first
 
 
 def best_blur(
