@@ -220,5 +220,6 @@ def other_images(
     more = [name for name in names if name not in suite.test_sets]
     more += [name for name in sources.names if name not in located.there]
     more += [noisy for noisy, _ in settings.paired_images]
-    found = [f"without test set {', '.join(missing)}"] if missing else []
+    sets = f"test set{'s' if len(missing) > 1 else ''}"
+    found = [f"without {sets} {', '.join(missing)}"] if missing else []
     return found + ([f"with images of {', '.join(more)}"] if more else [])

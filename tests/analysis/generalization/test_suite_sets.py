@@ -109,7 +109,7 @@ def test_other_images_stand_for_the_test_sets_and_are_a_deviation(folder):
     path = started("plain.pth", "--suite", "own.toml", "--images", "elsewhere", *QUIET, "--quiet")
     manifest = read_manifest(path)
     assert manifest["deviations"] == [
-        "without test set one, two, pairs, absent",
+        "without test sets one, two, pairs, absent",
         "with images of elsewhere",
     ]
     results = read_tables(path, ["results"])["results"]
