@@ -61,7 +61,7 @@ def observed(
     return observer
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS.values())
+@pytest.mark.parametrize("protocol", [*PROTOCOLS.values(), Protocol("own", 2, "y", False)])
 def test_rows_are_the_metrics_of_each_image(protocol):
     frame = observed(3, 1, 1, protocol=protocol).compute()
     assert set(frame.protocol) == {protocol.name} and set(frame.border) == {protocol.border}
@@ -75,9 +75,10 @@ def test_rows_are_the_metrics_of_each_image(protocol):
                     output = model(noisy, [crop.digest])
                 rows = frame[(frame.model == name) & (frame.noise == noise.spec)]
                 found = rows[rows.sha256 == crop.digest].set_index("metric").value
-                expected = {"psnr": psnr_ssim.psnr(output, target, protocol.border)}
+                how = protocol.border, protocol.channel, protocol.round_output or "clip"
+                expected = {"psnr": psnr_ssim.psnr(output, target, *how)}
                 if min(crop.pixels.shape[:2]) - 2 * protocol.border >= 11:
-                    expected["ssim"] = psnr_ssim.ssim(output, target, protocol.border)
+                    expected["ssim"] = psnr_ssim.ssim(output, target, *how)
                 assert set(found.index) == set(expected)
                 for metric, value in expected.items():
                     assert found[metric] == pytest.approx(float(value), abs=2e-4)

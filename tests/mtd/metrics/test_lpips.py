@@ -52,7 +52,10 @@ def oracle(path: Path, output: torch.Tensor, target: torch.Tensor) -> torch.Tens
 
 
 def formula(
-    backbone: dict[str, torch.Tensor], output: torch.Tensor, target: torch.Tensor
+    backbone: dict[str, torch.Tensor],
+    output: torch.Tensor,
+    target: torch.Tensor,
+    rounded: bool = True,
 ) -> torch.Tensor:
     """LPIPS in float64: squared differences of unit features, weighted, averaged, added."""
     state = {k: v.double() for k, v in backbone.items()}
@@ -63,7 +66,8 @@ def formula(
     scale = torch.tensor([0.458, 0.448, 0.450], dtype=torch.float64).view(1, 3, 1, 1)
 
     def features(image: torch.Tensor) -> list[torch.Tensor]:
-        x = (image.clamp(0, 1).mul(255).round().double() / 127.5 - 1 - shift) / scale
+        x = image.clamp(0, 1).mul(255)
+        x = ((x.round() if rounded else x).double() / 127.5 - 1 - shift) / scale
         found = []
         for i, place in enumerate(SHAPES):
             if i in (1, 2):
@@ -88,6 +92,13 @@ def test_values_are_those_of_the_formula_in_float64(backbone):
     assert (found - oracle(backbone, output, clean)).abs().max() < 1e-6
     assert metric(clean, clean).abs().max() == 0
     assert torch.allclose(found[1:2], metric(output[1:2], clean[1:2]), atol=1e-6)
+
+
+def test_images_may_be_clipped_without_rounding(backbone):
+    output, clean = drawn()
+    found = LPIPS(backbone)(output, clean, "clip")
+    assert (found - formula(torch.load(backbone), output, clean, False)).abs().max() < 1e-6
+    assert (found - LPIPS(backbone)(output, clean)).abs().min() > 1e-6
 
 
 def test_the_digest_is_kept_and_global_randomness_is_left_alone(backbone):

@@ -56,14 +56,15 @@ def oracle_psnr(a: np.ndarray, b: np.ndarray, border: int, luma: bool) -> float:
     return 20 * math.log10(255 / math.sqrt(total / count))
 
 
-def oracle_ssim(a: np.ndarray, b: np.ndarray, border: int) -> float:
+def oracle_ssim(a: np.ndarray, b: np.ndarray, border: int, rounded: bool = True) -> float:
     """(C, H, W) in [0, 1]: every window's weighted moments, one by one."""
     offsets = np.arange(-5, 6)
     line = np.exp(-(offsets**2) / (2 * 1.5**2))
     weights = np.outer(line, line) / np.outer(line, line).sum()
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     cut = slice(border, -border or None)
-    a, b = (np.rint(255 * np.clip(v[:, cut, cut], 0, 1).astype(np.float64)) for v in (a, b))
+    a, b = (255 * np.clip(v[:, cut, cut], 0, 1).astype(np.float64) for v in (a, b))
+    a, b = (np.rint(a), np.rint(b)) if rounded else (a, b)
     values = []
     for c in range(a.shape[0]):
         for y in range(5, a.shape[1] - 5):
@@ -101,6 +102,19 @@ def test_ssim_is_that_of_an_independent_computation(border):
     for i in range(2):
         expected = oracle_ssim(output[i].numpy(), clean[i].numpy(), border)
         assert float(found[i]) == pytest.approx(expected, abs=1e-9)
+
+
+def test_images_may_be_clipped_without_rounding():
+    output, clean = drawn()
+    found = psnr(output, clean, 1, quantize="clip"), ssim(output, clean, 1, quantize="clip")
+    for i in range(2):
+        a, b = (image[i].double().numpy() for image in (output.clamp(0, 1), clean))
+        inside = (slice(None), slice(1, -1), slice(1, -1))
+        expected = -10 * math.log10(np.square(a - b)[inside].mean())
+        assert float(found[0][i]) == pytest.approx(expected, abs=1e-6)
+        assert float(found[1][i]) == pytest.approx(oracle_ssim(a, b, 1, False), abs=1e-6)
+    assert (found[0] - psnr(output, clean, 1)).abs().min() > 1e-5
+    assert (found[1] - ssim(output, clean, 1)).abs().min() > 1e-6
 
 
 def test_each_image_has_its_own_value_whatever_the_batch():

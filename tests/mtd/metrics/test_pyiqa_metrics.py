@@ -52,6 +52,14 @@ def test_a_metric_is_given_8_bit_images_and_gives_a_value_of_each(fake):
     assert np.abs(target.numpy()[0] - eight_bits(clean)[0]).max() < 1e-7
 
 
+def test_images_may_be_clipped_without_rounding(fake):
+    output, clean = drawn()
+    found = load("pyiqa:mae").function(output, clean, "clip")
+    expected = (output.clamp(0, 1) - clean).abs().mean((1, 2, 3))
+    assert np.allclose(found, expected, atol=1e-6)
+    assert (found - load("pyiqa:mae").function(output, clean)).abs().min() > 1e-6
+
+
 def test_what_is_known_of_a_metric_is_what_pyiqa_says(fake):
     lower, higher, alone = (load(f"pyiqa:{n}") for n in ("mae", "likeness", "brightness"))
     assert not lower.higher_is_better and higher.higher_is_better
