@@ -189,9 +189,10 @@ def within(noise: TrainingNoise, specs: Sequence[str], levels: LevelsOf = dict) 
 def recorded_by_checkpoint(*said: str) -> TrainingNoise:
     """What the metadata of checkpoints say, several noises with semicolons between them.
 
-    A noise of a package that is absent, or a test set, is itself.
+    A noise of a package that is absent, or a test set, is itself. Nothing, as in an empty text, is
+    unknown.
     """
-    single = [part.strip() for text in said for part in text.split(";")]
+    single = [part.strip() for text in said for part in text.split(";") if part.strip()]
     known = [text for text in single if _is_specification(text)]
     return TrainingNoise.parse(single, [text for text in single if text not in known])
 

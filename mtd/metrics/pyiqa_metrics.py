@@ -196,7 +196,7 @@ class Scores:
 
 
 def prepared(image: Tensor, quantize: Quantize) -> Tensor:
-    """(B, 3, H, W) float32 in [0, 1]: clipped, rounded to 8 bits, a grey channel three times."""
+    """(B, 3, H, W) float32 in [0, 1]: clipped, rounded to 8 bits, a gray channel three times."""
     return as_rgb((levels(image, quantize) / 255).float())
 
 

@@ -42,6 +42,8 @@ def test_several_noises_and_test_sets_stand_between_semicolons():
     assert of_models(several, [], [*SPECS, "sidd_small"]) == {
         "a": ("gaussian:15", "poisson:3", "sidd_small")
     }
+    blank = models(a="gaussian:15; ", b=" ", c=";")
+    assert of_models(blank, [], SPECS) == {"a": ("gaussian:15",), "b": None, "c": None}
 
 
 def test_the_user_goes_before_the_checkpoint_and_a_model_before_all():
