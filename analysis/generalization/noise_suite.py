@@ -99,7 +99,7 @@ def load(name: str) -> Suite:
     if path.suffix != ".toml":
         path, packaged = FOLDER / f"{ALIASES.get(name, name)}.toml", True
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise BadInput(f"suite {name}: cannot be read ({error.strerror})") from None
     except ValueError as error:

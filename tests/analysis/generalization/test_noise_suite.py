@@ -102,7 +102,7 @@ def test_a_file_of_ones_own_takes_every_key(tmp_path):
 
 def test_a_file_of_ones_own(tmp_path):
     path = tmp_path / "mine.toml"
-    path.write_text('noises = ["poisson:2"]\nlimit = 3\n')
+    path.write_text('noises = ["poisson:2"]\nlimit = 3\n', encoding="utf-8-sig")  # as Notepad does
     assert noise_suite.load(str(path)) == noise_suite.Suite("mine", noises=("poisson:2",), limit=3)
 
 
