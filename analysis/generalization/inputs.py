@@ -166,7 +166,7 @@ def load_inputs(
         )
         specs = [*own.specs, *(pair.images.recorded.spec for pair in paired)]
         if not specs:
-            raise BadInput("no noise: give --noise, --suite or --paired-images")
+            raise BadInput(no_noise(suite))
         if len(set(specs)) < len(specs):
             names = ", ".join(specs)
             raise BadInput(f"noises {names}: each name once; use --paired-images NAME=NOISY CLEAN")
@@ -189,6 +189,16 @@ def load_inputs(
         deviations=tuple(differs),
         located=located,
         testsets=sources.testsets,
+    )
+
+
+def no_noise(suite: Suite | None) -> str:
+    """That there is no noise, and what to do."""
+    if suite is None:
+        return "no noise: give --noise, --suite or --paired-images"
+    return (
+        f"no noise: suite {suite.name} has no noises, and its test sets no noisy images; give "
+        "--noise, or noises in the suite's file"
     )
 
 

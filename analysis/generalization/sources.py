@@ -78,9 +78,10 @@ def find_sources(
     for noisy, target in settings.paired_images:
         noise, where = named_place(noisy)
         tone_map = settings.tone_map if image_pairs.linear(where) else None
-        paired.append(
-            image_pairs.find(where, target, name=noise, tone_map=tone_map, page=settings.page)
-        )
+        one = image_pairs.find(where, target, name=noise, tone_map=tone_map, page=settings.page)
+        paired.append(one)
+        # Not those of a test set, though clean images may have the names of its images.
+        testsets |= {(one.recorded.spec, photo.name): "" for photo in one.photographs}
     if settings.tone_map and settings.tone_map not in {pair.tone_map for pair in paired}:
         raise BadInput(f"--tone-map {settings.tone_map}: no paired images in linear EXR files")
     names += settings.images

@@ -84,14 +84,17 @@ def _range(text: str, first: str, last: str) -> tuple[str, float, float]:
     Raises:
         BadInput: not two levels of one kind, the lower one first.
     """
+    expected = BadInput(
+        f"noises {text!r}: expected two levels of one kind, the lower one first, as in "
+        "gaussian:0..gaussian:55"
+    )
+    if not first or not last:
+        raise expected
     kind = first.partition(":")[0]
     level_alone = re.fullmatch(r"[-+\d.e]+", last) is not None
     low, high = parse(first), parse(f"{kind}:{last}" if level_alone else last)
     if low.level is None or high.level is None or low.name != high.name or low.level > high.level:
-        raise BadInput(
-            f"noises {text!r}: expected two levels of one kind, the lower one first, as in "
-            "gaussian:0..gaussian:55"
-        )
+        raise expected
     return low.name, low.level, high.level
 
 

@@ -117,6 +117,27 @@ def test_other_images_stand_for_the_test_sets_and_are_a_deviation(folder):
     assert not (path / "testsets.csv").exists()
 
 
+def test_paired_images_are_of_no_test_set_though_names_are_equal(folder):
+    images(folder / "noisy", ["a", "b"], 3)
+    images(folder / "clean", ["a", "b"], 4)
+    path = started(
+        *("plain.pth", "--testset", "two=elsewhere", "--noise", "gaussian:25"),
+        *("--paired-images", "mine=noisy", "clean", *QUIET, "--quiet"),
+    )
+    frames = read_tables(path, ["results", "testsets"])
+    sets = frames["results"].fillna({"testset": ""}).groupby("noise").testset.unique()
+    assert {noise: set(of) for noise, of in sets.items()} == {"gaussian:25": {"two"}, "mine": {""}}
+    assert set(frames["testsets"].noise) == {"gaussian:25"}
+
+
+def test_a_suite_without_any_noise_is_one_line(folder, in_process):
+    Path("own.toml").write_text('noises = []\ntest_sets = ["one"]\n')
+    code, _, err = in_process(
+        generalization_command.main, "plain.pth", "--suite", "own.toml", *QUIET, "--quiet"
+    )
+    assert code == 2 and "suite own has no noises, and its test sets no noisy images" in err
+
+
 def test_in_python(folder):
     Path("own.toml").write_text(SUITE.replace(', "absent"', ""))
     result = analysis.generalization.benchmark(

@@ -54,6 +54,8 @@ def test_recorded_noise_is_known_by_its_name():
         ("gaussian:55..5", "the lower one first"),
         ("isp..isp", "two levels of one kind"),
         ("gaussian:5..isp", "two levels of one kind"),
+        ("gaussian:15..", "two levels of one kind"),
+        ("..15", "two levels of one kind"),
         ("gaussian:x..5", "LEVEL"),
         ("gausian:5..6", "did you mean gaussian"),
     ],
