@@ -172,8 +172,8 @@ def folder_names(models: Sequence[str]) -> list[str]:
     names: list[str] = []
     for model in models:
         plain = re.sub(r"[^\w.()#-]+", "_", model).lstrip(".") or "model"
-        count = 1 + sum(name == plain or name.startswith(f"{plain}_") for name in names)
-        names.append(plain if plain not in names else f"{plain}_{count}")
+        numbered = (f"{plain}_{count}" for count in range(2, len(models) + 2))
+        names.append(next(name for name in (plain, *numbered) if name not in names))
     return names
 
 

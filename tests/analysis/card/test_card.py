@@ -384,6 +384,7 @@ def test_what_cannot_be_used_is_one_line(run, tmp_path, monkeypatch, in_process,
 
 def test_names_of_folders_are_unique() -> None:
     assert command.folder_names([".", "..", "a/b", "a b"]) == ["model", "model_2", "a_b", "a_b_2"]
+    assert command.folder_names(["a_b_3", "a_b", "a/b"]) == ["a_b_3", "a_b", "a_b_2"]
 
 
 def test_relationships_are_those_of_the_schema() -> None:
