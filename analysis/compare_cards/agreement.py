@@ -19,9 +19,9 @@ def check(cards: Sequence[Card]) -> None:
     first = cards[0]
     for card in cards[1:]:
         for name, here, there in entries(first, card):
+            if name == "noises":  # each is drawn by itself, so that their order is of no matter
+                here, there = only(here, there), only(there, here)
             if here != there:
-                if name == "noises":
-                    here, there = only(here, there), only(there, here)
                 raise BadInput(
                     f"{name}: {here} in {first.path.parent}, {there} in {card.path.parent}; only "
                     "cards of one protocol can be compared"
@@ -38,17 +38,17 @@ def entries(first: Card, card: Card) -> Iterator[tuple[str, str, str]]:
 
 
 def only(noises: str, others: str) -> str:
-    """The first noise of a list that another one does not have.
+    """The first noise of a list that another one does not have; of equal ones the same text.
 
     >>> only("gaussian:15, isp", "gaussian:15")
     'also isp'
     >>> only("gaussian:15", "gaussian:15, isp")
-    'none that the other has not'
+    'no others'
     """
     if NOT_STATED in (noises, others):
         return noises
     rest = [noise for noise in noises.split(", ") if noise not in others.split(", ")]
-    return f"also {rest[0]}" if rest else "none that the other has not"
+    return f"also {rest[0]}" if rest else "no others"
 
 
 def warnings(cards: Sequence[Card]) -> list[str]:

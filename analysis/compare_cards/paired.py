@@ -29,15 +29,16 @@ def differences(cards: Sequence[Card]) -> pd.DataFrame:
     `analysis.generalization.pairwise_tests`.
     """
     rows: list[dict[str, object]] = []
-    for group in of_same_images(cards):
-        joined, trained = results(group), trained_on(group)
-        for metric in joined.metric.unique():
-            tests = pairwise_tests.paired(table(joined, str(metric), trained))
-            rows += judged(tests, str(metric))
-    for group in of_same_images(cards, [*KEYS, "testset"]):
-        joined, trained = results(group), trained_on(group)
-        for metric in joined.metric.unique():
-            rows += by_testset(joined, str(metric), trained)
+    values = [card.values for card in cards if card.values is not None]
+    metrics = [str(m) for m in dict.fromkeys(m for own in values for m in own.metric)]
+    known = [metric for metric in metrics if metric in METRICS]
+    for metric in known:
+        for group in of_same_images(cards, metric):
+            tests = pairwise_tests.paired(table(results(group), metric, trained_on(group)))
+            rows += judged(tests, metric)
+    for metric in known:
+        for group in of_same_images(cards, metric, [*KEYS, "testset"]):
+            rows += by_testset(results(group), metric, trained_on(group))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -80,14 +81,17 @@ def judged(tests: pd.DataFrame, metric: str) -> list[dict[str, object]]:
     return rows
 
 
-def of_same_images(cards: Sequence[Card], columns: Sequence[str] = tuple(KEYS)) -> list[list[Card]]:
-    """The cards with the values of the same images under the same noises, two or more of each."""
+def of_same_images(
+    cards: Sequence[Card], metric: str, columns: Sequence[str] = tuple(KEYS)
+) -> list[list[Card]]:
+    """The cards with values of a metric of the same images and noises, two or more of each."""
     groups: dict[frozenset[tuple[object, ...]], list[Card]] = {}
     for card in cards:
         if card.values is not None:
-            known = card.values[card.values.metric.isin(list(METRICS))]
-            keys = frozenset(known[list(columns)].itertuples(index=False, name=None))
+            own = card.values[card.values.metric == metric]
+            keys = frozenset(own[list(columns)].itertuples(index=False, name=None))
             groups.setdefault(keys, []).append(card)
+    groups.pop(frozenset(), None)  # of cards without the metric
     return [group for group in groups.values() if len(group) > 1]
 
 

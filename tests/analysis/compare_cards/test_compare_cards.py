@@ -7,6 +7,7 @@ import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -124,6 +125,32 @@ def test_another_protocol_is_refused(cards, tmp_path, in_process, change, here, 
     code, out, err = in_process(command.main, str(cards / "plain"), str(other))
     assert code == 2 and not out and err.count("\n") == 1
     assert f"{here} in {cards / 'plain'}, {there} in {other};" in err
+
+
+def test_the_order_of_noises_is_of_no_matter(cards, tmp_path) -> None:
+    noises = details(protocol__noises="poisson:3, gaussian:40, gaussian:15")
+    compare(cards / "plain", changed(cards / "hidden", tmp_path / "other", noises))
+    fewer = details(protocol__noises="poisson:3, gaussian:15")
+    other = changed(cards / "hidden", tmp_path / "fewer", fewer)
+    with pytest.raises(BadInput, match=r"noises: also gaussian:40 in .*plain, no others in"):
+        compare(cards / "plain", other)
+
+
+def test_metrics_that_only_one_card_has_leave_the_others_paired(cards, tmp_path) -> None:
+    def without_ssim(record: dict[str, Any]) -> None:
+        found = record["evaluation_results"]
+        record["evaluation_results"] = [
+            one for one in found if one["metric_config"]["metric_id"] != "ssim"
+        ]
+        del record["source_metadata"]["additional_details"]["per_image.sha256"]
+
+    other = changed(cards / "hidden", tmp_path / "other", without_ssim)
+    lines = (cards / "hidden" / "images.jsonl").read_text().splitlines(keepends=True)
+    kept = [line for line in lines if json.loads(line)["metric"] != "ssim"]
+    (other / "images.jsonl").write_text("".join(kept))
+    whole = compare(cards / "plain", cards / "hidden").differences
+    expected = whole[whole.metric == "psnr"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(compare(cards / "plain", other).differences, expected)
 
 
 def test_other_images_are_warned_of_and_not_paired(cards, tmp_path, in_process) -> None:
