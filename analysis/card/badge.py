@@ -51,7 +51,9 @@ def html(measured: Measured, about: About) -> str:
     """The table: scores over several noises, then for each noise, with its test sets below it."""
     title = escape(about.model_id or measured.model)
     suite = measured.suite()
-    what = "" if suite == NO_SUITE else f"suite {escape(suite)}, version {measured.version()}; "
+    but = " with deviations" if measured.manifest.get("deviations") else ""
+    version = f"version {measured.version()}{but}"
+    what = "" if suite == NO_SUITE else f"suite {escape(suite)}, {version}; "
     images = escape(summary.measured(measured.frames["results"], measured.manifest))
     head = "".join(f"<th>{escape(summary.with_unit(m))}</th>" for m in measured.metrics)
     return f"""\

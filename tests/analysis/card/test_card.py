@@ -185,6 +185,19 @@ def test_the_table_in_html_needs_nothing_from_elsewhere(card: Path) -> None:
     assert rows["poisson:3"] == f"{value:.2f}"
 
 
+def test_the_table_says_that_a_run_deviates_from_its_suite(run, tmp_path) -> None:
+    for deviations, words in (
+        (["without noise isp"], "suite mine, version 2 with deviations; "),
+        ([], "suite mine, version 2; "),
+    ):
+        copy = shutil.copytree(run, tmp_path / f"run{len(deviations)}")
+        manifest = json.loads((copy / "manifest.json").read_text())
+        more = {"suite": "mine", "suite_version": 2, "deviations": deviations}
+        (copy / "manifest.json").write_text(json.dumps(manifest | more))
+        card = make(copy, tmp_path / f"card{len(deviations)}", "plain")[0]
+        assert words in (card / "badge.html").read_text()
+
+
 def test_evaluation_results_of_the_hub(run, tmp_path) -> None:
     plain = make(run, tmp_path / "a", "plain")[0] / ".eval_results/mtd.yaml"
     assert plain.read_text().startswith("# The id is the name of the suite")
