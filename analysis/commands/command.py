@@ -136,8 +136,8 @@ def compute(job: AnalysisJob, folder: Any = None, quiet: bool = False) -> Mappin
     if job.analysis.compute is None:
         more = job.inputs.controls
         progress.run_pass(job.inputs, job.batches, [job.watch], folder, controls=more, quiet=quiet)
-    elif folder is not None and job.inputs.ranks.first and not quiet:
-        progress.report_models(job.inputs)
+    elif folder is not None and job.inputs.ranks.first:
+        progress.report_models(job.inputs, quiet)
     return job.all_files(folder, quiet)
 
 

@@ -61,8 +61,8 @@ def run_pass(
     counts = [len(engine_run.observed_views(models, noises, b, watches)) for b in own]
     with ranks.raise_on_all_ranks(), out_of_memory():
         first = next(views, None)  # the first view shows whether the layers can be used
-    if talks and folder is not None:
-        report_models(inputs)
+    if ranks.first and folder is not None:
+        report_models(inputs, quiet)
     hide = None if talks else True
     with (
         ranks.raise_on_all_ranks(),
@@ -88,13 +88,16 @@ def out_of_memory() -> Iterator[None]:
         raise Failed("out of memory: lower --batch-size, --crop or --memory") from None
 
 
-def report_models(inputs: RunInputs) -> None:
-    """Print each model's mask policy and its source, and what was left out, on stderr."""
+def report_models(inputs: RunInputs, quiet: bool = False) -> None:
+    """Print each model's mask policy and its source, and what was left out, on stderr.
+
+    With `quiet` they are in the object of `--json` alone.
+    """
     for name, model in inputs.models.items():
         if source := model.source:
-            note(f"{name}: {describe(source)}")
+            note(f"{name}: {describe(source)}", quiet=quiet)
     for message in inputs.messages:
-        note(message)
+        note(message, quiet=quiet)
 
 
 def describe(source: Mapping[str, Any]) -> str:

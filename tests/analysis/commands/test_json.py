@@ -76,6 +76,16 @@ def test_images_that_were_denoised_and_packed(in_process: Call, pair: Path) -> N
     assert found["files"] == [str(pair / "out" / "b.png")]
 
 
+def test_what_quiet_hides_is_in_the_object(in_process: Call, pair: Path) -> None:
+    given = ("generalization", str(pair / "plain.pth"), "--crop", "16", "--limit", "1", "--json")
+    more = ("--noise", "gaussian:15", "--no-lpips", "--no-references", "--output-dir")
+    _, out, err = in_process(console.dispatch, *given, *more, str(pair / "told"))
+    notes = strict(out)["messages"]
+    assert notes and notes[0].startswith("plain: ") and notes[0] in err
+    _, out, err = in_process(console.dispatch, *given, *more, str(pair / "silent"), "--quiet")
+    assert strict(out)["messages"] == notes and not err
+
+
 def test_of_several_processes_the_first_one_prints(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("base = 'small.toml'\n[grid]\n'run.seed' = [0, 1]")
     given = ("-m", "mtd.train", "a.toml", "--data", "photos", "--list", "--json")
