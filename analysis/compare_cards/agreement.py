@@ -19,7 +19,7 @@ def check(cards: Sequence[Card]) -> None:
     first = cards[0]
     for card in cards[1:]:
         for name, here, there in entries(first, card):
-            if name == "noises":  # each is drawn by itself, so that their order is of no matter
+            if name == "noises":  # each is drawn by itself, so their order does not matter
                 here, there = only(here, there), only(there, here)
             if here != there:
                 raise BadInput(

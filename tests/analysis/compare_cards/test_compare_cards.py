@@ -127,7 +127,7 @@ def test_another_protocol_is_refused(cards, tmp_path, in_process, change, here, 
     assert f"{here} in {cards / 'plain'}, {there} in {other};" in err
 
 
-def test_the_order_of_noises_is_of_no_matter(cards, tmp_path) -> None:
+def test_the_order_of_noises_does_not_matter(cards, tmp_path) -> None:
     noises = details(protocol__noises="poisson:3, gaussian:40, gaussian:15")
     compare(cards / "plain", changed(cards / "hidden", tmp_path / "other", noises))
     fewer = details(protocol__noises="poisson:3, gaussian:15")
