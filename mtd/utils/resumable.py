@@ -143,6 +143,9 @@ class Resumable:
             continues = response.status_code == 206
             if continues and _first(response.headers.get("Content-Range")) != self.arrived:
                 raise Unavailable("the server sent another part of the file than was requested")
+            if continues and not self._same(response.headers):  # whatever If-Range asked for
+                self.discard()
+                return self._receive(url)
             if not continues:
                 self.discard()
             self._remember(url, response.headers)
@@ -173,11 +176,13 @@ class Resumable:
 
     def _remember(self, url: str, headers: Any) -> None:
         """Keep the address and the validator of the file that is on its way."""
-        validator = headers.get("ETag") or ""
-        if validator.startswith("W/") or not validator:
-            validator = headers.get("Last-Modified") or ""
         if not self.origin.is_file():
-            atomic_write.write(self.origin, f"{url}\n{validator}\n")
+            atomic_write.write(self.origin, f"{url}\n{_validator(headers)}\n")
+
+    def _same(self, headers: Any) -> bool:
+        """Whether a part has the validator of the beginning, as far as both have one."""
+        began, now = self._began()[1], _validator(headers)
+        return not (began and now) or began == now
 
     def _write(self, response: Any, total: int | None) -> None:
         from tqdm import tqdm
@@ -207,6 +212,12 @@ def megabytes(count: int) -> str:
     ('2.7 MB', '950 bytes')
     """
     return f"{count / 1e6:.1f} MB" if count >= 1e5 else f"{count} bytes"
+
+
+def _validator(headers: Any) -> str:
+    """The strong `ETag` of a file, else its `Last-Modified`; empty if the server gives neither."""
+    tag = headers.get("ETag") or ""
+    return tag if tag and not tag.startswith("W/") else headers.get("Last-Modified") or ""
 
 
 def _first(content_range: str | None) -> int | None:

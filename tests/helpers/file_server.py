@@ -20,6 +20,7 @@ class FileServer:
         breaks: by name, numbers of bytes after which the next connections end.
         ranges: whether it answers requests for ranges.
         validators: whether it sends ETags.
+        conditions: whether it heeds If-Range.
         requests: name and range of every request.
     """
 
@@ -28,6 +29,7 @@ class FileServer:
     breaks: dict[str, list[int]] = field(default_factory=dict)
     ranges: bool = True
     validators: bool = True
+    conditions: bool = True
     requests: list[tuple[str, str | None]] = field(default_factory=list)
 
     def tag(self, name: str) -> str:
@@ -66,7 +68,8 @@ def answer(request: BaseHTTPRequestHandler, state: FileServer) -> None:
         request.send_error(404)
         return
     content, start = state.files[name], 0
-    same = request.headers.get("If-Range") in (None, state.tag(name))
+    condition = request.headers.get("If-Range") if state.conditions else None
+    same = condition in (None, state.tag(name))
     if wanted and state.ranges and same:
         start = int(wanted.removeprefix("bytes=").removesuffix("-"))
         if start >= len(content):

@@ -261,6 +261,16 @@ def test_a_changed_file_is_never_joined_to_an_old_beginning(server, tmp_path, ra
     assert downloads.fetch(unknown).read_bytes() == OTHER
 
 
+def test_a_server_that_ignores_if_range_cannot_join_two_files(server, tmp_path):
+    server.breaks["file"], server.conditions = [98_304, 0], False
+    unknown = remote(server, tmp_path)
+    with pytest.raises(BadInput):
+        downloads.fetch(unknown)
+    server.files["file"] = OTHER
+    assert downloads.fetch(unknown).read_bytes() == OTHER
+    assert server.requests[-2:] == [("file", "bytes=98304-"), ("file", None)]
+
+
 def test_a_beginning_of_another_file_is_noticed_by_a_known_digest(server, tmp_path):
     known = remote(server, tmp_path, sha256=DIGEST)
     server.validators = False
