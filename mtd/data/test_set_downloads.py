@@ -19,7 +19,7 @@ from mtd.data import test_sets, unpacking
 from mtd.utils import digests, downloads
 from mtd.utils.downloads import UNKNOWN, Remote
 from mtd.utils.errors import BadInput, one_of
-from mtd.utils.home import Unusable, home
+from mtd.utils.home import Unusable, home, unusable
 from mtd.utils.messages import note, plural, waiting
 
 TABLE = Path(__file__).with_name("downloads.toml")
@@ -183,12 +183,26 @@ def download(name: str, *, quiet: bool = False) -> Path:
     if name not in table():
         raise BadInput(f"{name}: no address is known that can be downloaded; {advice(name)}")
     one, folder = table()[name], place(name)
-    gathered = folder.with_name(f".{folder.name}.part")
     count = f"{plural(len(one.files), 'file')}" if one.files else "an archive"
     note(
         f"downloading the test set {name} ({count}; terms: {one.terms}) from {one.address}",
         quiet=quiet,
     )
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        whole = Remote(name, one.address, folder, one.terms)
+        with downloads.locked(whole, quiet):
+            if (there := located(name)) is not None:  # another process was faster
+                return there
+            return _gathered(name, one, quiet)
+    except OSError as error:
+        raise unusable(folder, error.strerror or str(error)) from None
+
+
+def _gathered(name: str, one: Download, quiet: bool) -> Path:
+    """Download the files of a test set, check them, and put them in their place."""
+    folder = place(name)
+    gathered = folder.with_name(f".{folder.name}.part")
     try:
         gather = _archive if one.archive else _files
         content = gather(name, one, gathered, quiet)

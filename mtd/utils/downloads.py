@@ -251,5 +251,5 @@ def locked(remote: Remote, quiet: bool) -> Iterator[None]:
             yield
         finally:
             with suppress(OSError):
-                if remote.place.is_file():  # so that who comes later needs no lock
+                if remote.place.exists():  # so that who comes later needs no lock
                     path.unlink()

@@ -7,6 +7,7 @@ import io
 import re
 import zipfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -252,3 +253,12 @@ def test_commands(server, mtd_home, in_process: Callable[..., tuple[int, str, st
         BadInput, match=r"--testset kodak42: expected NAME=DIR.*did you mean kodak24\?$"
     ):
         GeneralizationSettings.of(testset=["kodak42"])
+
+
+@pytest.mark.parametrize("name", ["kodak24", "polyu"])
+def test_several_at_once_download_a_test_set_once(server, name):
+    with ThreadPoolExecutor(4) as pool:
+        folders = list(pool.map(lambda _: sets.download(name, quiet=True), range(4)))
+    assert set(folders) == {sets.place(name)}
+    files = [file for file, _ in server.requests]
+    assert len(files) == len(set(files))
