@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cache
@@ -167,7 +168,11 @@ def of(name: str | Path, digest: str) -> Entry | None:
     named = entry(name)
     if named is not None:
         return named
-    return next((one for one in entries().values() if digest == known_digest(one)), None)
+    for one in entries().values():
+        with suppress(BadInput):  # the damaged record of another file
+            if digest == known_digest(one):
+                return one
+    return None
 
 
 def known_digest(one: Entry) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -103,7 +104,7 @@ def read(path: Path) -> dict[str, str]:
     found = {}
     for line in lines:
         digest, _, name = line.partition("  ")
-        if len(digest) != 64 or not name:
+        if not re.fullmatch("[0-9a-f]{64}", digest) or not name:
             raise BadInput(f"{path}: damaged; expected lines as sha256sum prints them: delete it")
         found[name] = digest
     return found

@@ -150,6 +150,8 @@ class Resumable:
                 self.discard()
             self._remember(url, response.headers)
             total = self._total(response.headers)
+            if total is None and continues:
+                total = _whole(response.headers.get("Content-Range"))
             self._write(response, total)
             return total is None or self.arrived >= total
 
@@ -224,6 +226,12 @@ def _first(content_range: str | None) -> int | None:
     """The first byte of `bytes 100-199/200`."""
     words = (content_range or "").replace("-", " ").split()
     return int(words[1]) if len(words) > 1 and words[1].isdecimal() else None
+
+
+def _whole(content_range: str | None) -> int | None:
+    """The size of the whole file in `bytes 100-199/200`."""
+    size = (content_range or "").rpartition("/")[2]
+    return int(size) if size.isdecimal() else None
 
 
 def _unusable(what: str) -> str:

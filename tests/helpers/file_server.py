@@ -21,6 +21,7 @@ class FileServer:
         ranges: whether it answers requests for ranges.
         validators: whether it sends ETags.
         conditions: whether it heeds If-Range.
+        lengths: whether it says how long its answers are; else their end closes the connection.
         requests: name and range of every request.
     """
 
@@ -30,6 +31,7 @@ class FileServer:
     ranges: bool = True
     validators: bool = True
     conditions: bool = True
+    lengths: bool = True
     requests: list[tuple[str, str | None]] = field(default_factory=list)
 
     def tag(self, name: str) -> str:
@@ -81,7 +83,8 @@ def answer(request: BaseHTTPRequestHandler, state: FileServer) -> None:
         request.send_response(200)
     if state.validators:
         request.send_header("ETag", state.tag(name))
-    request.send_header("Content-Length", str(len(content) - start))
+    if state.lengths:
+        request.send_header("Content-Length", str(len(content) - start))
     request.end_headers()
     breaks = state.breaks.get(name)
     end = len(content) if not breaks else start + breaks.pop(0)

@@ -158,6 +158,15 @@ def test_a_name_is_downloaded_and_its_training_is_known_by_its_path_too(server, 
     assert len(server.requests) == 1
 
 
+def test_the_damaged_record_of_another_file_does_not_matter(server, mtd_home, tmp_path):
+    place = zoo.entries()["toy/dncnn"].place
+    digests.record_of(place).parent.mkdir(parents=True)
+    digests.record_of(place).write_text("damaged")
+    assert mtd.load(tmp_path / "bare.pth")(X).shape == X.shape
+    with pytest.raises(BadInput, match="damaged"):
+        mtd.load("toy/dncnn")
+
+
 def test_a_file_of_that_path_wins(server, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "toy").mkdir()

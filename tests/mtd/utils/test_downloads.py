@@ -240,6 +240,15 @@ def test_without_a_validator_an_unknown_file_begins_again(server, tmp_path):
     assert server.requests == [("file", None), ("file", None)]
 
 
+def test_a_part_without_a_length_is_complete_only_at_the_size_in_its_range(server, tmp_path):
+    unknown = remote(server, tmp_path)
+    server.breaks["file"] = [98_304, 0]
+    with pytest.raises(BadInput):
+        downloads.fetch(unknown)
+    server.lengths, server.breaks["file"] = False, [49_152]
+    assert downloads.fetch(unknown).read_bytes() == CONTENT
+
+
 def test_a_later_command_continues_what_was_kept(server, tmp_path):
     server.breaks["file"] = [98_304, 0]
     unknown = remote(server, tmp_path)
@@ -376,7 +385,8 @@ def test_a_place_that_cannot_be_written(server, tmp_path):
         downloads.fetch(remote(server, tmp_path / "file"))
 
 
-def test_a_damaged_record_is_named(tmp_path):
-    (tmp_path / "a.sha256").write_text("x")
+@pytest.mark.parametrize("text", ["x", f"{'z' * 64}  a", "0" * 64])
+def test_a_damaged_record_is_named(tmp_path, text):
+    (tmp_path / "a.sha256").write_text(text)
     with pytest.raises(BadInput, match=r"a\.sha256: damaged"):
         digests.recorded(tmp_path / "a")
