@@ -67,7 +67,9 @@ def notes(measured: Measured, score: Score) -> str:
     protocol = ", ".join(
         f"{name} {value}" for name, value in measured.protocol().items() if name != "noises"
     )
+    deviates = "; ".join(map(str, measured.manifest.get("deviations", ())))
+    differs = f" (the run deviates from it: {deviates})" if deviates else ""
     return (
         f"{metric.label}{unit}, {score.meaning}{worst}: {score}{interval}{few}; "
-        f"suite {measured.suite()}, version {measured.version()}; {protocol}"
+        f"suite {measured.suite()}, version {measured.version()}{differs}; {protocol}"
     )

@@ -215,11 +215,22 @@ def metric_config(measured: Measured, score: Score, metric: Metric) -> dict[str,
         "metric_name": metric.label,
         "metric_kind": score.metric,
         **({"metric_unit": metric.unit} if metric.unit else {}),
-        "metric_parameters": {name: protocol[name] for name in named},
+        "metric_parameters": {name: protocol[name] for name in named}
+        | of_package(measured, score.metric),
         "lower_is_better": score.lower_is_better,
         "score_type": "continuous",
         "min_score": low,
         "max_score": high,
+    }
+
+
+def of_package(measured: Measured, metric: str) -> dict[str, Any]:
+    """What decides the values of a metric of another package, and how they are shown."""
+    entry = measured.manifest.get("metrics", {}).get(metric, {})
+    plain = (str, int, float, bool, type(None))
+    return {
+        str(name): value if isinstance(value, plain) else json.dumps(value, sort_keys=True)
+        for name, value in entry.items()
     }
 
 

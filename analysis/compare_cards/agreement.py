@@ -52,7 +52,7 @@ def only(noises: str, others: str) -> str:
 
 
 def warnings(cards: Sequence[Card]) -> list[str]:
-    """What makes a comparison weaker: other images, or a protocol that is not stated."""
+    """What makes a comparison weaker: other images or metrics, or a protocol that is not stated."""
     first, text = cards[0], []
     for card in cards[1:]:
         if not (first.images and card.images):
@@ -62,6 +62,14 @@ def warnings(cards: Sequence[Card]) -> list[str]:
                 f"images differ: those of {card.name} are not those of {first.name}, so that "
                 "differences of means are of images, too"
             )
+        for metric in [name for name in first.parameters if name in card.parameters]:
+            here, there = first.parameters[metric], card.parameters[metric]
+            names = [name for name in {**here, **there} if here.get(name) != there.get(name)]
+            text += [
+                f"{metric}: {name} {here.get(name, NOT_STATED)} in {first.name}, "
+                f"{there.get(name, NOT_STATED)} in {card.name}, which may change its values"
+                for name in names
+            ]
     if not first.protocol:
         text.append("no card states its protocol: numbers may differ by it alone")
     return text

@@ -15,6 +15,7 @@ from analysis.card.command import IMAGES, RESULT
 from analysis.card.folder import CONTENTS, digest, listed
 from analysis.card.images import read as read_images
 from mtd.metrics import METRICS
+from mtd.metrics.registry import remember
 from mtd.utils.errors import BadInput
 
 PROTOCOL = "protocol."
@@ -76,6 +77,7 @@ class Card:
         trained: the noises that the model was trained on; None if that is unknown.
         scores: by metric and what they are of.
         values: of single images; None without them.
+        parameters: by metric, what decides its values beside the protocol, such as its version.
     """
 
     name: str
@@ -87,6 +89,7 @@ class Card:
     trained: tuple[str, ...] | None
     scores: Mapping[tuple[str, str], Score]
     values: pd.DataFrame | None
+    parameters: Mapping[str, Mapping[str, Any]]
 
 
 def read_all(places: Sequence[str | Path]) -> list[Card]:
@@ -153,6 +156,13 @@ def read(path: Path) -> Card:
         for name, value in details.items()
         if name.startswith(PROTOCOL)
     }
+    configs = [result["metric_config"] for result in record["evaluation_results"]]
+    parameters = {
+        one["metric_id"]: one["metric_parameters"]
+        for one in configs
+        if one.get("metric_id") and one.get("metric_parameters")
+    }
+    remember(parameters)  # so that metrics of packages that are not installed here can be paired
     return Card(
         record["model_info"]["name"],
         path,
@@ -163,6 +173,10 @@ def read(path: Path) -> Card:
         trained_on(about.get("trained_on")),
         {(one.metric, one.of): one for one in map(score, record["evaluation_results"])},
         values(path, details),
+        {
+            metric: {name: value for name, value in about.items() if name not in protocol}
+            for metric, about in parameters.items()
+        },
     )
 
 

@@ -67,13 +67,15 @@ class Comparison:
     def of_metric(self, metric: str) -> list[str]:
         """Scores, means by noise and by test set, and paired differences of one metric."""
         own = [one for card in self.cards for one in card.scores.values() if one.metric == metric]
-        names, example = list(dict.fromkeys(one.of for one in own)), own[0]
+        names = list(dict.fromkeys(one.of for one in own))
+        example = next((one for one in own if one.of != GAP), own[0])  # a gap has its own direction
         columns = [of for of in SHOWN if of in names]
         sets = self.by_testset(metric)
         others = [o.of for o in own if o.of not in AGGREGATES and not o.testset]
         others = list(dict.fromkeys(others))
         label = f"{example.label} ({example.unit})" if example.unit else example.label
-        head = [label, *(SHOWN[of] for of in columns)]
+        better = f"{label}, {'lower' if example.lower_is_better else 'higher'} is better"
+        head = [better, *(SHOWN[of] for of in columns)]
         rows = [
             [card.name, *(cell(card.scores.get((metric, of)), of == WORST) for of in columns)]
             for card in self.cards
@@ -89,8 +91,8 @@ class Comparison:
         ]
         return [
             *([grid([head, *rows])] if columns else []),
-            *([grid([[f"{label} by noise", *models], *by_noise])] if others else []),
-            *([grid([[f"{label} by test set", *models], *by_set])] if sets else []),
+            *([grid([[f"{better}, by noise", *models], *by_noise])] if others else []),
+            *([grid([[f"{better}, by test set", *models], *by_set])] if sets else []),
             *self.paired(metric),
         ]
 

@@ -196,6 +196,8 @@ def test_the_table_says_that_a_run_deviates_from_its_suite(run, tmp_path) -> Non
         (copy / "manifest.json").write_text(json.dumps(manifest | more))
         card = make(copy, tmp_path / f"card{len(deviations)}", "plain")[0]
         assert words in (card / "badge.html").read_text()
+        notes = yaml.safe_load((card / ".eval_results/mtd.yaml").read_text())[0]["notes"]
+        assert ("(the run deviates from it: without noise isp)" in notes) == bool(deviations)
 
 
 def test_evaluation_results_of_the_hub(run, tmp_path) -> None:

@@ -190,7 +190,9 @@ def test_cards_are_compared_by_test_set(run, cards, in_process: Call) -> None:
     code, out, _ = in_process(compare_command.main, str(cards))
     value = scores(cards / "hidden")["psnr/testset:two/noise:gaussian:15"]["score_details"]["score"]
     line = next(line for line in out.splitlines() if line.startswith("two gaussian:15"))
-    assert code == 0 and f"{value:.2f} [" in line and "PSNR (dB) by test set" in out
+    assert (
+        code == 0 and f"{value:.2f} [" in line and "PSNR (dB), higher is better, by test set" in out
+    )
 
 
 def test_p_values_on_test_sets_are_corrected_together(run, cards) -> None:

@@ -20,6 +20,7 @@ from analysis.compare_cards.cards import read_all
 from analysis.compare_cards.command import compare
 from mtd.loading import checkpoint_file
 from mtd.masking import MaskPolicy
+from mtd.metrics import registry
 from mtd.utils.errors import BadInput
 from tests.helpers.cards import PHOTOGRAPHS, changed, details, small_run
 from tests.helpers.figures import leave_unrendered
@@ -151,6 +152,45 @@ def test_metrics_that_only_one_card_has_leave_the_others_paired(cards, tmp_path)
     whole = compare(cards / "plain", cards / "hidden").differences
     expected = whole[whole.metric == "psnr"].reset_index(drop=True)
     pd.testing.assert_frame_equal(compare(cards / "plain", other).differences, expected)
+
+
+def test_metrics_of_other_packages_are_paired_and_their_versions_compared(
+    cards, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(registry, "_described", {})
+
+    def of_package(version: str) -> Callable[[dict[str, Any]], None]:
+        about = {"label": "THEIRS", "unit": "", "higher_is_better": False, "digits": 3}
+        about |= {"full_reference": True, "package": "theirs", "version": version}
+
+        def change(record: dict[str, Any]) -> None:
+            for one in record["evaluation_results"]:
+                config = one["metric_config"]
+                if config["metric_id"] == "ssim":
+                    config["metric_parameters"] |= about
+                    config |= {"metric_id": "theirs", "metric_name": "THEIRS"}
+                    config["lower_is_better"] = not config["lower_is_better"]
+                    one["evaluation_result_id"] = one["evaluation_result_id"].replace("ssim", "th")
+            del record["source_metadata"]["additional_details"]["per_image.sha256"]
+
+        return change
+
+    places = []
+    for name, version in (("plain", "1.0"), ("hidden", "1.1")):
+        place = changed(cards / name, tmp_path / name, of_package(version))
+        lines = (cards / name / "images.jsonl").read_text().replace('"ssim"', '"theirs"')
+        (place / "images.jsonl").write_text(lines)
+        places.append(place)
+    expected = compare(cards / "plain", cards / "hidden").differences
+    expected = expected[expected.metric == "ssim"].reset_index(drop=True)
+    compared = compare(*places)
+    own = compared.differences
+    own = own[own.metric == "theirs"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(own.drop(columns="metric"), expected.drop(columns="metric"))
+    assert compared.warnings == [
+        "theirs: version 1.0 in plain, 1.1 in hidden, which may change its values"
+    ]
+    assert "THEIRS, lower is better" in compared.text()
 
 
 def test_other_images_are_warned_of_and_not_paired(cards, tmp_path, in_process) -> None:
