@@ -21,8 +21,9 @@ from torch import Tensor, nn
 
 from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
-from mtd.networks.bias_free import Stage, same_shapes
+from mtd.networks.bias_free import Stage
 from mtd.networks.config import Config, Weights
+from mtd.networks.fitting import if_it_fits
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
 
@@ -111,8 +112,7 @@ def detect(weights: Weights) -> BFDenseNetConfig | None:
         stages=count(r"cnn_list\.\d+\.first_layer\.weight"),
         bias="cnn_list.0.first_layer.bias" in weights,
     )
-    with torch.device("meta"):
-        return config if same_shapes(BFDenseNet(config), weights) else None
+    return if_it_fits(config, BFDenseNet, weights)
 
 
 ARCHITECTURE = Architecture(

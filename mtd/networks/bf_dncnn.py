@@ -15,13 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
-from mtd.networks.bias_free import BiasFreeBatchNorm2d, convolution, same_shapes
+from mtd.networks.bias_free import BiasFreeBatchNorm2d, convolution
 from mtd.networks.config import Config, Weights
+from mtd.networks.fitting import if_it_fits
 from mtd.networks.layer_roles import LayerRoles
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
@@ -115,8 +115,7 @@ def detect(weights: Weights) -> BFDnCNNConfig | None:
     config = BFDnCNNConfig(
         first.shape[1], first.shape[0], hidden + 2, "first_layer.bias" in weights
     )
-    with torch.device("meta"):
-        return config if same_shapes(BFDnCNN(config), weights) else None
+    return if_it_fits(config, BFDnCNN, weights)
 
 
 ARCHITECTURE = Architecture(

@@ -21,8 +21,9 @@ from torch import Tensor
 
 from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
-from mtd.networks.bias_free import Stage, same_shapes
+from mtd.networks.bias_free import Stage
 from mtd.networks.config import Config, Weights
+from mtd.networks.fitting import if_it_fits
 from mtd.utils import seeds
 from mtd.utils.counter_random import STAGES, BatchStream
 from mtd.utils.errors import BadInput
@@ -118,8 +119,7 @@ def detect(weights: Weights) -> BFRecurrentCNNConfig | None:
     hidden = sum(bool(re.fullmatch(r"cnn\.hidden_layer_list\.\d+\.weight", k)) for k in weights)
     bias = "cnn.first_layer.bias" in weights
     config = BFRecurrentCNNConfig(first.shape[1] // 2, first.shape[0], hidden, bias=bias)
-    with torch.device("meta"):
-        return config if same_shapes(BFRecurrentCNN(config), weights) else None
+    return if_it_fits(config, BFRecurrentCNN, weights)
 
 
 ARCHITECTURE = Architecture(

@@ -20,8 +20,8 @@ from torch import Tensor, nn
 
 from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
-from mtd.networks.bias_free import same_shapes
 from mtd.networks.config import Config, Weights
+from mtd.networks.fitting import if_it_fits
 from mtd.networks.layer_roles import LayerRoles
 from mtd.utils import seeds
 from mtd.utils.errors import BadInput
@@ -109,8 +109,7 @@ def detect(weights: Weights) -> BFUNetConfig | None:
     if first is None or first.ndim != 4 or "conv9.weight" not in weights or not first.numel():
         return None
     config = BFUNetConfig(first.shape[1], first.shape[0], "conv1.bias" in weights)
-    with torch.device("meta"):
-        return config if same_shapes(BFUNet(config), weights) else None
+    return if_it_fits(config, BFUNet, weights)
 
 
 ARCHITECTURE = Architecture(

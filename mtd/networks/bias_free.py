@@ -13,8 +13,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from mtd.networks.config import Weights
-
 
 class BiasFreeBatchNorm2d(nn.BatchNorm2d):
     """w · x / (s + ε) for each channel, without a mean that is subtracted or a bias that is added.
@@ -77,17 +75,3 @@ class Stage(nn.Module):
 def convolution(inputs: int, outputs: int, bias: bool) -> nn.Conv2d:
     """A 3 x 3 convolution that keeps the size."""
     return nn.Conv2d(inputs, outputs, 3, padding=1, bias=bias)
-
-
-def same_shapes(network: nn.Module, weights: Weights) -> bool:
-    """Whether weights are those of a network, by keys and shapes, without counts."""
-    own = {
-        key: value.shape
-        for key, value in network.state_dict().items()
-        if not key.endswith("num_batches_tracked")
-    }
-    return own == {
-        key: value.shape
-        for key, value in weights.items()
-        if not key.endswith("num_batches_tracked")
-    }

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
-from mtd.networks.bias_free import same_shapes
 from mtd.networks.config import Config, Weights
+from mtd.networks.fitting import if_it_fits
 from mtd.utils import seeds
 from mtd.utils.counter_random import MIXING, BatchStream
 from mtd.utils.errors import BadInput
@@ -246,8 +246,7 @@ def detect(weights: Weights) -> IDFConfig | None:
     if first is None or first.ndim != 4 or first.shape[1] != len(MEAN) or not first.numel():
         return None
     config = IDFConfig(features=first.shape[0])
-    with torch.device("meta"):
-        return config if same_shapes(IDF(config), weights) else None
+    return if_it_fits(config, IDF, weights)
 
 
 ARCHITECTURE = Architecture(
