@@ -20,7 +20,7 @@ from mtd.utils import digests, downloads
 from mtd.utils.downloads import UNKNOWN, Remote
 from mtd.utils.errors import BadInput, one_of
 from mtd.utils.home import Unusable, home, unusable
-from mtd.utils.messages import note, plural, waiting
+from mtd.utils.messages import note, plural, verb, waiting
 
 TABLE = Path(__file__).with_name("downloads.toml")
 COMMAND = "python -m mtd.testsets --download"
@@ -153,8 +153,9 @@ def _compare(
     first = other[0]
     has = found.get(first) or "absent"
     raise BadInput(
-        f"{name}: {folder} has changed: {plural(len(other), 'file')} of {len(expected)} differ "
-        f"from what is {source}, first {first} (expected {expected.get(first) or 'no such file'}, "
+        f"{name}: {folder} has changed: {plural(len(other), 'file')} of "
+        f"{len(expected)} {verb(len(other), 'differs', 'differ')} from what is {source}, first "
+        f"{first} (expected {expected.get(first) or 'no such file'}, "
         f"got {has}); delete the folder and run {COMMAND} {name}"
     )
 

@@ -127,7 +127,7 @@ def test_a_changed_set_is_refused(server, mtd_home):
     folder = sets.download("kodak24")
     (folder / "kodim02.png").write_bytes(png(9))
     with pytest.raises(
-        BadInput, match=r"1 file of 3 differ .*first kodim02.png \(expected [0-9a-f]"
+        BadInput, match=r"1 file of 3 differs .*first kodim02.png \(expected [0-9a-f]"
     ):
         sets.require("kodak24")
     (folder / "kodim02.png").unlink()
@@ -158,7 +158,7 @@ def test_known_digests_refuse_other_files_also_those_put_there_by_hand(server, m
     folder = mtd_home / "testsets" / "kodak24"
     (mtd_home / "testsets" / "kodak24.sha256").unlink()
     (folder / "kodim02.png").write_bytes(png(9))
-    with pytest.raises(BadInput, match=r"differ from what is known, first kodim02.png"):
+    with pytest.raises(BadInput, match=r"differs from what is known, first kodim02.png"):
         sets.require("kodak24")
 
 
