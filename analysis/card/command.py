@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.card.folder import RESULT
 from mtd.utils import cli, output
 from mtd.utils.errors import BadInput
 
@@ -22,7 +23,7 @@ EXAMPLES = """\
       --organization "My group" --relationship first_party --dataset me/benchmark
 """
 
-RESULT, IMAGES, CARD, BADGE = "result.json", "images.jsonl", "README.md", "badge.html"
+IMAGES, CARD, BADGE = "images.jsonl", "README.md", "badge.html"
 
 RELATIONSHIPS = ("first_party", "third_party", "collaborative", "other")
 """Of who ran the benchmark to the model; as Every Eval Ever has them."""
@@ -84,7 +85,7 @@ def make(
     Args:
         run: run folder of `analysis.generalization`, or of a report that has one.
         out: folder of the card; where there are several models, it holds a folder for each. A card
-            that is there and was not changed is replaced.
+            of these models that is there and was not changed is replaced.
         model: one of the run's models; None for all.
         model_id: ORGANIZATION/NAME of that model on the Hugging Face Hub.
         organization: that ran the benchmark.
@@ -129,6 +130,7 @@ def write(
 
     folder.check(out)
     measured = of_run(run, model)
+    folder.check_models(out, [one.model for one in measured])
     if about.model_id and len(measured) > 1:
         raise BadInput(f"--model-id {about.model_id}: {run} has several models; give --model NAME")
     several = len(measured) > 1

@@ -6,13 +6,16 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from mtd.utils.atomic_write import TEMPORARY
 from mtd.utils.errors import BadInput
+
+RESULT = "result.json"
+"""The record of a card."""
 
 CONTENTS = "card.json"
 """The list of a card's files with their digests."""
@@ -64,6 +67,24 @@ def check_unchanged(folder: Path) -> None:
             raise BadInput(f"{folder}: {name} is not of the card; move it, or name a new folder")
         if digest(path.read_bytes()) != known[name]:
             raise BadInput(f"{folder}: {name} was changed; move it, or name a new folder")
+
+
+def check_models(folder: Path, models: Collection[str]) -> None:
+    """Check that no card of another model is replaced.
+
+    Raises:
+        BadInput: there is one.
+    """
+    for path in sorted({*folder.glob(RESULT), *folder.glob(f"*/{RESULT}")}):
+        try:
+            name = json.loads(path.read_text(encoding="utf-8"))["model_info"]["name"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue  # changed, which `check` refuses, or no card
+        if name not in models:
+            raise BadInput(
+                f"{folder}: holds the card of {name}, a model that is not among those of the new "
+                "cards; name a new folder, or delete that card"
+            )
 
 
 def listed(folder: Path) -> dict[str, Any]:

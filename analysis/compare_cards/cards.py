@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.card import schema
-from analysis.card.command import IMAGES, RESULT
-from analysis.card.folder import CONTENTS, digest, listed
+from analysis.card.command import IMAGES
+from analysis.card.folder import CONTENTS, RESULT, digest, listed
 from analysis.card.images import read as read_images
 from mtd.metrics import METRICS
 from mtd.metrics.registry import remember

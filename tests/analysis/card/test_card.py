@@ -327,10 +327,13 @@ def test_scores_that_are_infinite_are_listed(tmp_path) -> None:
 
 def test_a_card_is_replaced_and_nothing_else_is(run, card, tmp_path, monkeypatch) -> None:
     before = contents(card)
-    make(run, card, "hidden")
+    make(run, card, "plain", organization="We")
     assert contents(card) != before
     make(run, card, "plain")
     assert contents(card) == before and len(list(tmp_path.iterdir())) == 1
+    with pytest.raises(BadInput, match="holds the card of plain, a model that is not among those"):
+        make(run, card, "hidden")
+    assert contents(card) == before
 
     real, calls = Path.rename, []
 
@@ -342,7 +345,7 @@ def test_a_card_is_replaced_and_nothing_else_is(run, card, tmp_path, monkeypatch
 
     monkeypatch.setattr(Path, "rename", fails)
     with pytest.raises(BadInput, match="No space left"):
-        make(run, card, "hidden")
+        make(run, card, "plain", organization="We")
     monkeypatch.undo()
     assert contents(card) == before and len(list(tmp_path.iterdir())) == 1
     (card / "notes.txt").write_text("mine")
@@ -355,6 +358,8 @@ def test_a_card_is_replaced_and_nothing_else_is(run, card, tmp_path, monkeypatch
     several = tmp_path / "several"
     make(run, several)
     make(run, several)
+    with pytest.raises(BadInput, match="holds the card of hidden"):
+        make(run, several, "plain")
     (several / "photo.png").write_bytes(b"")
     with pytest.raises(BadInput, match=r"holds photo\.png, which is no card"):
         make(run, several)
