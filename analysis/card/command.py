@@ -168,14 +168,17 @@ def files(measured: Measured, about: About) -> Mapping[str, str]:
 def folder_names(models: Sequence[str]) -> list[str]:
     """A folder for each model: its name, as far as folders can have it, and unique.
 
-    >>> folder_names(["a", "unet (width 48)", "b/c", "b_c"])
-    ['a', 'unet_(width_48)', 'b_c', 'b_c_2']
+    Names that differ in case alone are one on some file systems.
+
+    >>> folder_names(["a", "unet (width 48)", "b/c", "b_c", "A"])
+    ['a', 'unet_(width_48)', 'b_c', 'b_c_2', 'A_2']
     """
     names: list[str] = []
     for model in models:
         plain = re.sub(r"[^\w.()#-]+", "_", model).lstrip(".") or "model"
         numbered = (f"{plain}_{count}" for count in range(2, len(models) + 2))
-        names.append(next(name for name in (plain, *numbered) if name not in names))
+        taken = {name.casefold() for name in names}
+        names.append(next(name for name in (plain, *numbered) if name.casefold() not in taken))
     return names
 
 
