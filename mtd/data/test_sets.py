@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mtd.noise.training_noise import PREPARED
 from mtd.utils.errors import BadInput, one_of
 
 if TYPE_CHECKING:
@@ -266,6 +265,7 @@ def _prepared(folder: Path, tone_map: str | None) -> tuple[Paired, ...]:
     """Pairs by noise, of all sets in a folder, each with its clean images; or of one set."""
     from mtd.data import image_pairs
     from mtd.data.image_io import find as images
+    from mtd.noise.training_noise import PREPARED  # imports PyTorch
 
     _refuse(tone_map)
     sets = [folder] if _clean_of(folder) else [s for s in sorted(folder.iterdir()) if _clean_of(s)]
