@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,8 @@ from typing import Literal
 from PIL import UnidentifiedImageError
 
 from mtd.data import jpeg2000, netpbm, pillow_images, tiff_header
+from mtd.utils import limits
 from mtd.utils.errors import BadInput
-
-LIMIT = "MTD_MAX_MEGAPIXELS"
-"""The environment variable that changes `MEGAPIXELS`."""
-
-MEGAPIXELS = 180.0
-"""Size of the largest image that is read unless `LIMIT` says otherwise."""
 
 KNOWN = "expected PNG, JPEG, TIFF, WebP, BMP, PBM, PGM, PPM, JPEG 2000 or GIF"
 
@@ -84,19 +78,8 @@ def check_size(header: Header) -> None:
     Raises:
         BadInput: it is, or the limit is no number.
     """
-    text = os.environ.get(LIMIT, "")
-    try:
-        limit = float(text or MEGAPIXELS)
-    except ValueError:
-        limit = 0.0
-    if not limit > 0:
-        raise BadInput(f"the environment variable {LIMIT} is {text!r}: expected megapixels, as 500")
     megapixels = header.height * header.width / 1e6
-    if megapixels > limit:
-        raise BadInput(
-            f"{header.height} x {header.width} (height x width), {megapixels:.7g} megapixels; the "
-            f"limit is {limit:g}: set the environment variable {LIMIT} to raise it"
-        )
+    limits.MEGAPIXELS.check(megapixels, f"{header.height} x {header.width} (height x width)")
 
 
 def choose(pages: Sequence[int], page: int | None, what: str) -> int:

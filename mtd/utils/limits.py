@@ -1,0 +1,79 @@
+"""Limits on what is read from files, and the environment variables that raise them.
+
+They are checked before anything is decoded, so that a small file cannot use up the machine.
+`docs/limits.md` lists them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass
+
+from mtd.utils.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The most of something that is read.
+
+    Attributes:
+        variable: the environment variable that replaces the default.
+        default: the limit where the variable is not set.
+        unit: of the limit, in the plural.
+    """
+
+    variable: str
+    default: float
+    unit: str
+
+    @property
+    def value(self) -> float:
+        """The limit in this process.
+
+        Raises:
+            BadInput: the environment variable is no number above 0.
+        """
+        text = os.environ.get(self.variable, "")
+        try:
+            value = float(text or self.default)
+        except ValueError:
+            value = math.nan
+        if not value > 0:
+            raise BadInput(
+                f"the environment variable {self.variable} is {text!r}: expected {self.unit}, "
+                f"such as {self.default:g}"
+            )
+        return value
+
+    def check(self, amount: float, what: str) -> None:
+        """Check an amount before it is read or allocated.
+
+        Args:
+            amount: in units of the limit.
+            what: has this amount, the beginning of the message.
+
+        Raises:
+            BadInput: the amount is above the limit.
+
+        >>> Limit("MTD_MAX_MEGAPIXELS", 180, "megapixels").check(200, "20000 x 10000")
+        Traceback (most recent call last):
+        mtd.utils.errors.BadInput: 20000 x 10000, 200 megapixels; the limit is 180: set the \
+environment variable MTD_MAX_MEGAPIXELS to raise it
+        """
+        limit = self.value
+        if not amount <= limit:
+            raise BadInput(
+                f"{what}, {amount:.7g} {self.unit}; the limit is {limit:g}: set the environment "
+                f"variable {self.variable} to raise it"
+            )
+
+
+MEGAPIXELS = Limit("MTD_MAX_MEGAPIXELS", 180, "megapixels")
+"""Height times width of an image."""
+
+JSON = Limit("MTD_MAX_JSON_MB", 32, "MB")
+"""Size of a JSON file."""
+
+TOML = Limit("MTD_MAX_TOML_MB", 1, "MB")
+"""Size of a TOML file."""
