@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -79,9 +77,8 @@ def build(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # several processes may do this at once; they write the same bytes
-        handle, name = tempfile.mkstemp(dir=folder, prefix=atomic_write.TEMPORARY)
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as file:
+        temporary = atomic_write.unused(folder)
+        with temporary.open("xb") as file:
             for photo in photographs:
                 pixels = np.ascontiguousarray(photo.load())
                 entries.append([photo.name, file.tell(), *pixels.shape[:2]])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +24,7 @@ def write(path: str | Path, content: bytes | str) -> None:
     Raises:
         BadInput: the path cannot be written, or the disk is full; an older file stays as it was.
 
+    >>> import tempfile
     >>> folder = tempfile.TemporaryDirectory()
     >>> write(f"{folder.name}/runs/log.csv", "step,loss\\n")
     >>> Path(folder.name, "runs", "log.csv").read_text()
@@ -48,11 +48,9 @@ def opened(path: str | Path) -> Iterator[IO[bytes]]:
     temporary: Path | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY, suffix=path.suffix)
-        temporary = Path(name)
-        with os.fdopen(handle, "wb") as file:
+        temporary = unused(path.parent, path.suffix)
+        with temporary.open("xb") as file:
             yield file
-        temporary.chmod(0o644)
         temporary.replace(path)
     except OSError as error:
         raise BadInput(f"{path}: cannot be written ({error.strerror or error})") from None
@@ -60,3 +58,12 @@ def opened(path: str | Path) -> Iterator[IO[bytes]]:
         if temporary is not None:
             with suppress(OSError):
                 temporary.unlink()
+
+
+def unused(folder: Path, suffix: str = "") -> Path:
+    """A name for a temporary file, to be opened with mode `xb`.
+
+    Unlike a file of `tempfile`, which its owner alone can read, it gets the permissions that the
+    user's umask leaves.
+    """
+    return folder / f"{TEMPORARY}{secrets.token_hex(8)}{suffix}"
