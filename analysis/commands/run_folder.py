@@ -23,6 +23,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 import mtd
+from analysis.commands import csv_tables
 from analysis.engine.cache import FOLDER, ActivationCache
 from mtd.metrics.registry import remember
 from mtd.utils import atomic_write
@@ -190,9 +191,9 @@ class RunFolder:
             self._log()
 
     def table(self, name: str, frame: pd.DataFrame) -> Path:
-        """Write a table as CSV, numbers in full, missing ones as `nan`."""
+        """Write a table; see `analysis.commands.csv_tables`."""
         path = self.path / name
-        atomic_write.write(path, frame.to_csv(index=False, na_rep="nan", lineterminator="\n"))
+        atomic_write.write(path, csv_tables.text(frame))
         return path
 
     def write(self, name: str, content: pd.DataFrame | bytes) -> Path:
@@ -310,15 +311,4 @@ def read_tables(path: str | Path, names: Iterable[str]) -> dict[str, pd.DataFram
     stems = list(names) or [file.stem for file in sorted(Path(path).glob("*.csv"))]
     places = [(name, Path(path) / f"{name}{end}") for name in stems for end in (".csv.gz", ".csv")]
     files = {name: file for name, file in places if file.is_file()}
-    return {name: _read(file) for name, file in files.items()}
-
-
-def _read(file: Path) -> pd.DataFrame:
-    # a model may be called 10000, NA or nan
-    try:
-        columns = list(pd.read_csv(file, nrows=0).columns)
-        text = {name: str for name in columns if name in TEXT}
-        missing = {name: ["nan"] for name in columns if name not in TEXT}
-        return pd.read_csv(file, dtype=text, keep_default_na=False, na_values=missing)
-    except (OSError, ValueError) as error:  # pandas' errors of parsing are ValueErrors
-        raise BadInput(f"{file}: no table that can be read ({error})") from None
+    return {name: csv_tables.read(file, TEXT) for name, file in files.items()}

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from analysis.curves import text_files
 from analysis.curves.logged import LOSS, PSNR, RATE, Line, Point, real
+from mtd.utils.csv_cells import unquoted
 from mtd.utils.errors import BadInput
 
 LOG, VALIDATION = "log.csv", "validation.csv"
@@ -25,7 +26,7 @@ def read(file: Path) -> Iterator[Line]:
     """
     if file.name == VALIDATION:
         for step, row in rows(file, ("step", "noise", "psnr")):
-            point = Point("validation", PSNR, row["noise"], step, real(row["psnr"]))
+            point = Point("validation", PSNR, unquoted(row["noise"]), step, real(row["psnr"]))
             yield Line((point,), file.name)
         return
     for step, row in rows(file, ("step", "loss", "learning_rate")):

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.commands import csv_tables
 from analysis.commands.run_folder import MANIFEST
 from analysis.findings.study import COLUMNS, KEPT, SNAPSHOTS, STORED, Study
 from mtd.utils import atomic_write
@@ -43,7 +44,7 @@ def write(folder: Path, name: str, frame: pd.DataFrame) -> None:
     """Write a table, a long one compressed; the same table makes the same file."""
     if name == "results":
         frame = frame[[*COLUMNS[name], *(c for c in ("is_reference",) if c in frame)]]
-    text = frame.to_csv(index=False, na_rep="nan", lineterminator="\n")
+    text = csv_tables.text(frame)
     if name in LONG:
         atomic_write.write(folder / f"{name}.csv.gz", gzip.compress(text.encode(), mtime=0))
     else:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.commands import printed
+from analysis.commands import csv_tables, printed
 from analysis.commands.parser import OutputOptions
 from analysis.commands.run_folder import MANIFEST, read_manifest, read_tables
 from analysis.findings import contrasts, kept
@@ -102,7 +102,7 @@ def write_tables(folder: Path, frames: Mapping[str, pd.DataFrame], claims: pd.Da
     for name in (*TABLES, *DERIVED):
         (folder / f"{name}.csv").unlink(missing_ok=True)
     for name, frame in {**frames, CLAIMS: claims}.items():
-        text = frame.to_csv(index=False, na_rep="nan", lineterminator="\n")
+        text = csv_tables.text(frame)
         atomic_write.write(folder / f"{name}.csv", text)
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mtd.utils import atomic_write
+from mtd.utils import atomic_write, csv_cells
 
 LOG, VALIDATION, SLICES, EVENTS = "log.csv", "validation.csv", "slices.csv", "events"
 SIGMAS = "matched_noises.csv"
@@ -51,8 +51,12 @@ class Table:
 
     def add(self, *rows: Mapping[str, Any]) -> None:
         """Append rows."""
+        cells = [
+            {k: csv_cells.quoted(v) if isinstance(v, str) else v for k, v in row.items()}
+            for row in rows
+        ]
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self.columns, lineterminator="\n").writerows(rows)
+            csv.DictWriter(file, self.columns, lineterminator="\n").writerows(cells)
 
 
 class Log:

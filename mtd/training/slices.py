@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from mtd.training.logs import SLICES
+from mtd.utils.csv_cells import unquoted
 from mtd.utils.messages import plural
 
 WARM_UP = 50
@@ -239,7 +240,9 @@ def seconds_first(folder: Path, device: str) -> float:
     """How long the last slice in a folder took to its first reading, if on the same device."""
     try:
         with (folder / SLICES).open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("device") == device]
+            rows = [
+                row for row in csv.DictReader(file) if unquoted(row.get("device") or "") == device
+            ]
         return float(rows[-1]["seconds_first"]) if rows else 0.0
     except (OSError, KeyError, TypeError, ValueError):
         return 0.0

@@ -1,0 +1,65 @@
+"""Tables as CSV, written and read back."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.commands import csv_tables
+from analysis.commands.run_folder import RunFolder, read_tables
+from analysis.findings import kept
+
+NAMES = (
+    *("=1+1", "'=1+1", "@a", "-1.5", "+1 [-1, +2]", "\ta", "\ra", "\na", "a\r\nb", 'a"b,c', "NA"),
+    *("nan", "10000", " =1", "'a'", "＝1", ""),
+)
+
+
+def frame() -> pd.DataFrame:
+    count = len(NAMES)
+    values = np.arange(count) - 1.5
+    return pd.DataFrame(
+        {"model": NAMES, "image": pd.Categorical(NAMES), "psnr": values, "=2+2": range(count)}
+    )
+
+
+def test_names_are_read_back_and_numbers_stay_numbers(tmp_path: Path):
+    path = RunFolder(tmp_path / "run", "a", {"a": 1}).table("a.csv", frame())
+    found = read_tables(path.parent, ["a"])["a"]
+    assert list(found.columns) == ["model", "image", "psnr", "=2+2"]
+    assert list(found.model) == list(found.image) == list(NAMES)
+    assert list(found.psnr) == list(frame().psnr)
+
+
+def test_no_cell_is_a_formula(tmp_path: Path):
+    kept.write(tmp_path, "a", frame())
+    written = (csv_tables.text(frame()), (tmp_path / "a.csv").read_bytes().decode())
+    for text in written:
+        for row in csv.reader(io.StringIO(text, newline="")):
+            for cell in row[:2] + row[3:]:
+                assert cell in ("-1.5", "+1 [-1, +2]") or not cell.startswith(tuple("=+-@\t\r\n"))
+
+
+def test_ordinary_tables_are_as_pandas_writes_them():
+    ordinary = pd.DataFrame({"model": ["a", "b"], "psnr": [-1.5, np.nan], "n": [1, 2]})
+    expected = ordinary.to_csv(index=False, na_rep="nan", lineterminator="\n")
+    assert csv_tables.text(ordinary) == expected
+    assert csv_tables.each_text(ordinary, str.upper).MODEL.tolist() == ["A", "B"]
+    assert ordinary.model.tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize("package", ("analysis", "mtd"))
+def test_tables_are_written_in_one_place(package: str):
+    root = Path(__file__).parents[3] / package
+    writers = ("to_csv(", "csv.writer(", "DictWriter(", "read_csv(")
+    found = {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*.py")
+        if any(word in path.read_text(encoding="utf-8") for word in writers)
+    }
+    assert found <= {"commands/csv_tables.py", "training/logs.py", "findings/published/__init__.py"}
