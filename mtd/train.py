@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mtd.utils import cli, output
+from mtd.utils import cli, interruptions, output
 from mtd.utils.errors import BadInput, Partial
 from mtd.utils.messages import note, waiting
 
@@ -180,6 +180,10 @@ def _train(
                 raise OutOfTime(
                     f"stopped before {cell}, after {limit.passed:.0f} s; the same command with "
                     "--resume continues"
+                )
+            if number and any(processes.gather(interruptions.have_come())):
+                raise KeyboardInterrupt(
+                    f"stopped before {cell}; the same command with --resume continues"
                 )
             if len(runs) > 1:
                 note(cell, quiet=quiet)

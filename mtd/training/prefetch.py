@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable, Iterator
 from multiprocessing import get_all_start_methods
 
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from mtd.training.pairs import Pairs
+from mtd.utils import interruptions
 from mtd.utils.errors import BadInput
 
 Batch = tuple[Tensor, Tensor]
@@ -60,7 +62,7 @@ def batches(
         num_workers=workers,
         prefetch_factor=4,
         pin_memory=pin,
-        worker_init_fn=_use_one_thread,
+        worker_init_fn=_begin,
         multiprocessing_context="fork",
     )
     return _read(loader)
@@ -73,5 +75,8 @@ def _read(parts: Iterable[Batch | str]) -> Iterator[Batch]:
         yield part
 
 
-def _use_one_thread(_: int) -> None:
+def _begin(_: int) -> None:
+    """Begin a worker: it ends with the process that reads its parts, not by a signal to both."""
     torch.set_num_threads(1)
+    for number in (signal.SIGINT, *interruptions.ENDING):
+        signal.signal(number, signal.SIG_IGN)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import platform
-import signal
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,14 @@ from mtd.networks import window_attention
 from mtd.training import slices
 from mtd.training import state as training_state
 from mtd.training.config import Recipe
-from mtd.training.interrupts import Stopped, finishing_steps
+from mtd.training.interrupts import finishing_steps
 from mtd.training.intervals import Intervals
 from mtd.training.logs import Log
 from mtd.training.reading import Reading
 from mtd.training.slices import SAVING, VALIDATION, OutOfTime, Slice, TimeLimit
 from mtd.training.trainer import Trainer
 from mtd.training.validation import Validator
-from mtd.utils import atomic_write
+from mtd.utils import atomic_write, interruptions
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note, plural
@@ -124,8 +124,8 @@ def train(
         BadInput: no training images, an absent device, a folder that cannot be used, too little
             memory for the smallest part of a batch, or a loss that is not finite.
         OutOfTime: the time is up; the state is saved.
-        KeyboardInterrupt: after Ctrl-C or, of a single process, SIGTERM; the step is finished, and
-            saved as at the end of a slice, without a validation.
+        KeyboardInterrupt: after Ctrl-C, SIGTERM or SIGHUP to any process; the step is finished,
+            and saved as at the end of a slice, without a validation.
     """
     quiet = quiet or not ranks.first
     reading = replace(reading or Reading(), quiet=quiet)
@@ -165,18 +165,18 @@ def train(
     first = slices.seconds_first(folder, slices.device_name(trainer.device))
     current = Slice(trainer.step, limit, first)
     try:
-        _loop(trainer, log, validator, current, quiet)
-        if log is not None:
-            _end(trainer, log, validator, current, quiet)
-    except Stopped:
-        if log is not None:
-            _end(trainer, log, validator, current, quiet=True, measures=False)
-        raise KeyboardInterrupt(
-            f"stopped at step {trainer.step}; the same command with --resume continues from there"
-        ) from None
+        with finishing_steps() as interrupted:
+            stopped = _loop(trainer, log, validator, current, interrupted, quiet)
+            with ranks.raise_on_all_ranks():  # a launcher ends all once one of them has ended
+                if log is not None:
+                    _end(trainer, log, validator, current, quiet or stopped, measures=not stopped)
     finally:
         if log is not None:
             log.close()
+    if stopped:
+        raise KeyboardInterrupt(
+            f"stopped at step {trainer.step}; the same command with --resume continues from there"
+        )
     if trainer.step < recipe.run.steps:
         none = "" if current.step > current.begin else ", too little for another step"
         raise OutOfTime(
@@ -209,18 +209,21 @@ def _describe(trainer: Trainer, quiet: bool) -> None:
 
 
 def _loop(
-    trainer: Trainer, log: Log | None, validator: Validator | None, current: Slice, quiet: bool
-) -> None:
-    """Train to the last step, or until the time is up."""
+    trainer: Trainer,
+    log: Log | None,
+    validator: Validator | None,
+    current: Slice,
+    interrupted: Callable[[], int],
+    quiet: bool,
+) -> bool:
+    """Train to the last step, or until the time is up; returns whether a signal stopped it."""
     run, ranks = trainer.recipe.run, trainer.ranks
     alone = ranks.size == 1
     due = Intervals(trainer.recipe, always=alone and trainer.device.type == "cpu")
     total, since = torch.zeros((), dtype=torch.float64, device=trainer.device), time.perf_counter()
     counted, halved = 0, len(trainer.parts.out_of_memory_at)
     bar = tqdm(total=run.steps, initial=trainer.step, disable=True if quiet else None, unit="step")
-    # torchrun sends SIGTERM to processes that may wait, within a step, for one that has ended
-    signals = (signal.SIGINT, signal.SIGTERM) if alone else (signal.SIGINT,)
-    with bar, finishing_steps(*signals) as interrupted:
+    with bar:
         over = ranks.gather(current.over(due.validates_soon(trainer.step)))[0]
         while trainer.step < run.steps and not over:
             total += trainer.advance()
@@ -238,21 +241,25 @@ def _loop(
                 mean = float(ranks.sum(total)[0]) / ranks.size / counted
                 seconds = max(time.perf_counter() - since, 1e-9)
                 speed = counted * run.batch_size / seconds
-                if log is not None:
-                    log.loss(step, mean, trainer.learning_rate(step - 1), speed)
+                with ranks.raise_on_all_ranks():
+                    if log is not None:
+                        log.loss(step, mean, trainer.learning_rate(step - 1), speed)
                 bar.set_postfix_str(f"loss {mean:.4f}, {speed:.1f} images/s")
                 total.zero_()
                 counted, since = 0, time.perf_counter()
-            if log is not None:
-                _validate_and_save(trainer, log, validator, current, due)
             if waits or alone:
+                with ranks.raise_on_all_ranks():
+                    if log is not None:
+                        _validate_and_save(trainer, log, validator, current, due)
                 stops = ranks.gather((interrupted(), current.over(due.validates_soon(step))))
-                if step < run.steps and any(stop for stop, _ in stops):
+                if step < run.steps and (signals := [sent for sent, _ in stops if sent]):
+                    interruptions.note(signals[0])  # perhaps of another process
                     with ranks.raise_on_all_ranks():
                         trainer.check(weights=True)
                     current.read(step)
-                    raise Stopped
+                    return True
                 over = waits and stops[0][1]
+    return False
 
 
 def _validate_and_save(

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Literal, NoReturn
 
-from mtd.utils import output, temporary
+from mtd.utils import interruptions, output, streams, temporary
 from mtd.utils.errors import BadInput, Failed, Partial
 
-OK, FAILED, BAD_INPUT, PARTIAL, INTERRUPTED = 0, 1, 2, 3, 130
+OK, FAILED, BAD_INPUT, PARTIAL = 0, 1, 2, 3
 
 
 class Parser(argparse.ArgumentParser):
@@ -66,24 +66,25 @@ def command(module: str) -> str:
 
 
 def run(main: Callable[[], None]) -> NoReturn:
-    """Run a command and exit: 0 done, 1 failed, 2 bad input, 3 partly done, 130 interrupted.
+    """Run a command and exit: 0 done, 1 failed, 2 bad input, 3 partly done, or interrupted.
 
     `BadInput`, `Failed`, `Partial` and errors of the file system become one line on stderr; any
-    other exception is a defect of the program and keeps its traceback. With `--json` stdout holds
-    one object, however the command ends.
+    other exception is a defect of the program and keeps its traceback. Ctrl-C, SIGTERM and SIGHUP
+    end it with 130, 143 and 129 (`mtd.utils.interruptions`). What it prints may be read by nobody
+    (`mtd.utils.streams`). With `--json` stdout holds one object, however the command ends.
     """
-    if output.wanted():
-        output.begin()
-    try:
-        code, error = outcome(main)
-    except BaseException as defect:
-        output.end(FAILED, f"a defect of the program: {type(defect).__name__}: {defect}")
-        raise
-    try:
+    with streams.lenient() as (stdout, _), interruptions.raised():
+        if output.wanted():
+            output.begin()
+        try:
+            code, error = outcome(main)
+        except BaseException as defect:
+            output.end(FAILED, f"a defect of the program: {type(defect).__name__}: {defect}")
+            raise
         output.end(code, error)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        code = nobody_reads()
+        stdout.flush()
+        if stdout.error is not None and code in (OK, PARTIAL):
+            code = unread(stdout.error)
     leave(code)
 
 
@@ -91,7 +92,6 @@ def outcome(main: Callable[[], None]) -> tuple[int, str | None]:
     """Run a command: its exit status, and its error, which is printed as one line on stderr."""
     try:
         main()
-        sys.stdout.flush()
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else int(left.code is not None), None
     except BadInput as error:
@@ -101,9 +101,7 @@ def outcome(main: Callable[[], None]) -> tuple[int, str | None]:
     except Partial as error:
         return PARTIAL, said("failed", str(error))
     except KeyboardInterrupt as error:
-        return INTERRUPTED, said("interrupted", str(error))
-    except BrokenPipeError:
-        return nobody_reads(), None
+        return interruptions.status(), stopped(str(error))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return BAD_INPUT, said("error", f"{where}{error.strerror or error}")
@@ -116,9 +114,19 @@ def said(what: str, error: str) -> str:
     return error or what
 
 
-def nobody_reads() -> int:
-    """The exit status of a command whose stdout was closed, as by `head`."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def stopped(hint: str) -> str:
+    """Say that the command was interrupted; of several processes, all of them are, one says so."""
+    first = os.environ.get("RANK", "0") == "0"
+    return said("interrupted", hint) if first else hint
+
+
+def unread(error: OSError) -> int:
+    """The exit status of a command whose work is done, but not all printed on stdout.
+
+    A reader that has seen enough, as `head`, needs no message.
+    """
+    if error.errno not in streams.GONE:
+        said("failed", f"stdout: {error.strerror}; all files are written")
     return FAILED
 
 
@@ -129,8 +137,8 @@ def leave(code: int) -> NoReturn:
     sometimes abort the process with another exit code.
     """
     if os.environ.get("WORLD_SIZE", "1") != "1":
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in filter(None, (sys.stdout, sys.stderr)):
+            stream.flush()
         temporary.remove_all()
         os._exit(code)
     sys.exit(code)

@@ -24,7 +24,8 @@ SCHEMA = "mtd-output/1"
 
 FLAG = "--json"
 
-STATUS = {0: "done", 1: "failed", 2: "bad_input", 3: "partial", 130: "interrupted"}
+STATUS = {0: "done", 1: "failed", 2: "bad_input", 3: "partial"}
+STATUS |= dict.fromkeys((129, 130, 143), "interrupted")
 """What exit codes mean."""
 
 

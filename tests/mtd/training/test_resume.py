@@ -62,7 +62,7 @@ def test_interrupted_and_resumed_is_bit_for_bit_the_same(photos, tmp_path, monke
     assert [row["loss"] for row in rows[0]][2:] == [row["loss"] for row in rows[1]][2:]
 
 
-@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_finishes_the_step_and_saves_the_state(photos, tmp_path, monkeypatch, sent):
     plan = make(photos)
     training_run.train(plan, tmp_path / "whole", quiet=True)

@@ -1,0 +1,79 @@
+"""Signals to training processes: several of them, and those that read ahead."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from mtd.training import run as training_run
+from tests.helpers.processes import Forked, environment, two_started
+from tests.helpers.training import SMALL, make, weights_of
+
+ENDLESS = (*SMALL, "run.steps=100000", "run.save_every=100000", "run.log_every=10")
+
+
+def command(photos: Path, *changes: str) -> list[str]:
+    arguments = [part for change in changes for part in ("--set", change)]
+    given = ["-m", "mtd.train", "small.toml", "--data", str(photos), *arguments, "--quiet"]
+    return [*given, "--output-dir", "run"]
+
+
+def rows(folder: Path) -> int:
+    log = folder / "log.csv"
+    return log.read_text().count("\n") - 1 if log.exists() else 0
+
+
+def wait_for(what: Callable[[], bool], *processes: Forked) -> None:
+    while not what():
+        assert all(process.running() for process in processes), processes[0].done().stderr
+        time.sleep(0.002)
+
+
+def said(*processes: Forked) -> list[str]:
+    """What processes printed on stderr, without what gloo and runpy add."""
+    lines = [line for process in processes for line in process.done().stderr.splitlines()]
+    return [line for line in lines if not line.startswith(("[", "<frozen runpy>"))]
+
+
+def test_a_signal_to_one_of_two_processes_saves_the_state(photos, tmp_path):
+    both = two_started(*command(photos, *ENDLESS), cwd=tmp_path)
+    wait_for(lambda: rows(tmp_path / "run") >= 1, *both)
+    os.kill(both[1].pid, signal.SIGTERM)
+    assert [process.wait() for process in both] == [143, 143], said(*both)
+    step = torch.load(tmp_path / "run/state.pt", weights_only=True)["step"]
+    assert step and said(*both) == [
+        f"interrupted: stopped at step {step}; the same command with --resume continues from there"
+    ]
+
+
+def test_a_signal_to_a_group_with_readers_saves_the_state(photos, tmp_path):
+    """As a cluster sends it, to every process of a job."""
+    arguments = [*command(photos, *ENDLESS), "--workers", "2"]
+    process = Forked(*arguments, cwd=tmp_path, variables=environment(), own_group=True)
+    wait_for(lambda: rows(tmp_path / "run") >= 1, process)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.wait() == 143 and len(said(process)) == 1, said(process)
+    assert (tmp_path / "run/state.pt").is_file()
+    with pytest.raises(ProcessLookupError):  # none of them is left
+        os.killpg(process.pid, 0)
+
+
+def test_another_number_of_processes_continues(photos, tmp_path):
+    """Two processes begin, one ends: the same network, but for the order of sums."""
+    changes = (*SMALL, "run.precision='float64'", "run.steps=8", "network.drop_path=0.2")
+    stop = [*command(photos, *changes), "--seconds", "0.001"]  # after the first step
+    for process in two_started(*stop, cwd=tmp_path):
+        assert process.done().returncode == 0, process.done().stderr
+    step = torch.load(tmp_path / "run/state.pt", weights_only=True)["step"]
+    assert step < 8
+    plan = make(photos, *changes[len(SMALL) :])
+    ended = weights_of(training_run.train(plan, tmp_path / "run", quiet=True, resume=True))
+    whole = weights_of(training_run.train(plan, tmp_path / "whole", quiet=True))
+    for name, value in whole.items():
+        torch.testing.assert_close(ended[name], value, rtol=1e-9, atol=1e-12)

@@ -1,0 +1,94 @@
+"""SIGTERM and SIGHUP end a command like Ctrl-C; ignored signals stay ignored."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import pytest
+
+from mtd.utils import interruptions
+from mtd.utils.messages import note
+
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.mark.parametrize("sent, code", [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_a_command_with_one_line_and_a_status_of_its_own(in_process, sent, code):
+    def main() -> None:
+        try:
+            os.kill(os.getpid(), getattr(signal, sent))
+            signal.pause()
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("use --resume") from None
+
+    before = [signal.getsignal(number) for number in HANDLED]
+    assert in_process(main) == (code, "", "interrupted: use --resume\n")
+    assert in_process(main, "--json")[0] == code
+    assert [signal.getsignal(number) for number in HANDLED] == before
+
+
+@pytest.mark.parametrize("sent", ["SIGINT", "SIGHUP", "SIGTERM"])
+def test_an_ignored_signal_stays_ignored(in_process, sent):
+    """As `nohup` ignores SIGHUP, and a shell's & SIGINT."""
+    number = getattr(signal, sent)
+
+    def main() -> None:
+        os.kill(os.getpid(), number)
+        note("done")
+
+    before = signal.signal(number, signal.SIG_IGN)
+    try:
+        assert in_process(main) == (0, "", "done\n")
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_signal_that_a_launcher_repeats_interrupts_once(in_process):
+    def main() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGHUP)
+            note("saved")
+
+    assert in_process(main) == (129, "", "saved\ninterrupted\n")
+
+
+def test_of_several_processes_one_says_so(in_process, monkeypatch):
+    def main() -> None:
+        raise KeyboardInterrupt("use --resume")
+
+    monkeypatch.setenv("RANK", "1")
+    assert in_process(main) == (130, "", "")
+
+
+def test_other_threads_handle_no_signals():
+    import threading
+
+    seen = []
+    thread = threading.Thread(target=lambda: seen.append(interruptions.heeded(*HANDLED)))
+    thread.start()
+    thread.join()
+    assert seen == [[]]
+
+
+def test_without_descriptors_nothing_is_printed_into_files(tmp_path):
+    """`command >&- 2>&-`: the next file that is opened must not be what is printed into."""
+    program = (
+        "import os, sys\nfrom mtd.utils import cli, output\nfrom mtd.utils.messages import note\n"
+        "from tqdm import tqdm\n"
+        "def main():\n"
+        "    with open('result', 'w') as file:\n"
+        "        note('a note')\n        output.show('a table')\n        os.write(2, b'raw')\n"
+        "        list(tqdm(range(3)))\n        list(tqdm(range(3), disable=None))\n"
+        "        file.write('42')\n"
+        "cli.run(main)\n"
+    )
+    (tmp_path / "command.py").write_text(program)
+    for closed in (">&- 2>&-", ">&-", "2>&-", "<&- >&- 2>&-", "--json >&-", "--json 2>&-"):
+        (tmp_path / "result").unlink(missing_ok=True)
+        code = os.system(f"cd {tmp_path} && {sys.executable} command.py {closed} >>out 2>>err")
+        assert (code, (tmp_path / "result").read_text()) == (0, "42"), closed
