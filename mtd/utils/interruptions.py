@@ -57,7 +57,9 @@ def heeded(*numbers: signal.Signals) -> list[signal.Signals]:
 
 
 @contextmanager
-def handled(handler: Callable[[int, FrameType | None], Any], *numbers: signal.Signals) -> Iterator[None]:
+def handled(
+    handler: Callable[[int, FrameType | None], Any], *numbers: signal.Signals
+) -> Iterator[None]:
     """Context in which a function handles signals, but for ignored ones; see `heeded`."""
     before = {number: signal.signal(number, handler) for number in heeded(*numbers)}
     try:

@@ -11,6 +11,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import IO, Any
 
 GONE = (errno.EPIPE, errno.EBADF, errno.EIO)
@@ -68,7 +69,7 @@ def lenient() -> Iterator[tuple[Lenient, Lenient]]:
     open_descriptors()
     before = sys.stdout, sys.stderr
     both = tuple(Lenient(stream or _nowhere()) for stream in before)
-    sys.stdout, sys.stderr = both  # type: ignore[assignment]
+    sys.stdout, sys.stderr = both
     try:
         yield both[0], both[1]
     finally:
@@ -80,7 +81,7 @@ def lenient() -> Iterator[tuple[Lenient, Lenient]]:
 
 
 def _nowhere() -> IO[str]:
-    return open(os.devnull, "w", encoding="utf-8")
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def open_descriptors() -> None:

@@ -15,6 +15,7 @@ from mtd.training import run as training_run
 from tests.helpers.processes import Forked, environment, two_started
 from tests.helpers.training import SMALL, make, weights_of
 
+ENDS = ("interrupted", "failed", "error", "Traceback")
 ENDLESS = (*SMALL, "run.steps=100000", "run.save_every=100000", "run.log_every=10")
 
 
@@ -36,9 +37,9 @@ def wait_for(what: Callable[[], bool], *processes: Forked) -> None:
 
 
 def said(*processes: Forked) -> list[str]:
-    """What processes printed on stderr, without what gloo and runpy add."""
+    """Why processes ended, and tracebacks; without what gloo, runpy and warnings add."""
     lines = [line for process in processes for line in process.done().stderr.splitlines()]
-    return [line for line in lines if not line.startswith(("[", "<frozen runpy>"))]
+    return [line for line in lines if line.startswith(ENDS)]
 
 
 def test_a_signal_to_one_of_two_processes_saves_the_state(photos, tmp_path):
