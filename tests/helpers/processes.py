@@ -29,7 +29,7 @@ SERVER.set_forkserver_preload(
         *("torchvision", "pandas", "scipy.stats", "sklearn.manifold", "safetensors.torch"),
         *("matplotlib.figure", "matplotlib.backends.backend_agg", "seaborn", "skimage.io"),
         *("mtd.loading.load", "mtd.train", "mtd.training.run", "analysis.engine.run"),
-        *("ipykernel.kernelapp", "analysis.report.publish"),
+        *("ipykernel.kernelapp", "analysis.report.publish", "tests.attack.readers"),
     ]
 )
 

@@ -1,0 +1,163 @@
+"""Readers of checkpoints: files of weights, options beside them, recipes, states of trainings."""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.attack import checkpoint_mutations as damage
+from tests.attack import text_mutations
+from tests.attack.mutations import weighted
+from tests.attack.reader import Files, Reader, one_file
+
+
+@cache
+def saved(suffix: str) -> bytes:
+    """A small network as this project saves it."""
+    from mtd.loading import checkpoint_file
+    from mtd.masking import MaskPolicy
+    from mtd.networks.dncnn import DnCNN, DnCNNConfig
+
+    network = DnCNN(DnCNNConfig(features=2, depth=3))
+    training = {"data": {"noise": "gaussian:15"}, "step": 10}
+    with tempfile.TemporaryDirectory() as name:
+        path = Path(name, f"x{suffix}")
+        weights = network.state_dict()
+        checkpoint_file.save(
+            path, weights, network=network.config, mask=MaskPolicy(), training=training
+        )
+        return path.read_bytes()
+
+
+@cache
+def plain(zipped: bool, wrapped: bool) -> bytes:
+    """A state dict as `torch.save` writes it, alone or with a trainer's objects beside it."""
+    import torch
+
+    from mtd.networks.dncnn import DnCNN, DnCNNConfig
+    from tests.helpers.pickles import OBJECTS
+
+    network = DnCNN(DnCNNConfig(features=2, depth=3))
+    names = ("namespace", "enum", "optimizer", "default", "counter", "path", "config")
+    content: Any = network.state_dict()
+    if wrapped:
+        content = {"state_dict": content, "epoch": 3, **{name: OBJECTS[name] for name in names}}
+    buffer = io.BytesIO()
+    torch.save(content, buffer, _use_new_zipfile_serialization=zipped)
+    return buffer.getvalue()
+
+
+def load(path: Path) -> Any:
+    """A network from a checkpoint, as every command loads it."""
+    from mtd.loading.load import load as load_network
+
+    return load_network(path)
+
+
+def beside() -> Sequence[Files]:
+    """A SwinIR with the options of KAIR beside it."""
+    options = {
+        "netG": {"net_type": "swinir", "use_mask": True, "mask_ratio1": 75, "mask_ratio2": 75},
+        "datasets": {"train": {"if_mask": True, "mask1": 60, "mask2": 70}},
+    }
+    text = json.dumps(options, indent=1).replace('"netG"', '// a comment "x"\n "netG"')
+    return [{"x.json": text.encode()}]
+
+
+def read_options(folder: Path) -> Any:
+    from mtd.loading import kair_options
+
+    kair_options.is_option_file(folder / "x.json")
+    return kair_options.mask_policy(folder / "x.json")
+
+
+def recipes() -> Sequence[bytes]:
+    from mtd.training.config import CONFIGS
+
+    return [(CONFIGS / name).read_bytes() for name in ("small.toml", "full.toml", "dncnn.toml")]
+
+
+def read_recipe(path: Path) -> Any:
+    from mtd.training import config
+
+    return config.load(str(path))
+
+
+def sweeps() -> Sequence[bytes]:
+    from mtd.training.sweep import SWEEPS
+
+    return [path.read_bytes() for path in sorted(SWEEPS.glob("*.toml"))]
+
+
+def read_sweep(path: Path) -> Any:
+    from mtd.training import sweep
+
+    sweep.is_sweep(str(path))
+    found = sweep.load(str(path))
+    return [cell.recipe(found.base, [], []) for cell in found.cells[:2]]
+
+
+@cache
+def state() -> bytes:
+    """The state of a small training."""
+    import torch
+    from torch import nn
+
+    from mtd.loading import checkpoint_file
+
+    network = nn.Conv2d(1, 2, 3)
+    optimizer = torch.optim.Adam(network.parameters())
+    network(torch.ones(1, 1, 4, 4)).sum().backward()
+    optimizer.step()
+    content = {"weights": network.state_dict(), "optimizer": optimizer.state_dict(), "step": 3}
+    return checkpoint_file.torch_bytes({**content, "recipe": {"run": {"steps": 10}}, "digest": "x"})
+
+
+def read_state(folder: Path) -> Any:
+    import torch
+
+    from mtd.training import state as states
+
+    def use(found: dict[str, Any]) -> int:
+        network = torch.nn.Conv2d(1, 2, 3)
+        network.load_state_dict(found["weights"])
+        torch.optim.Adam(network.parameters()).load_state_dict(found["optimizer"])
+        return int(found["step"])
+
+    return states.load(folder, torch.device("cpu"), use)
+
+
+READERS = [
+    one_file(
+        "checkpoint-zip",
+        "x.pth",
+        lambda: [saved(".pth"), plain(True, False), plain(True, True)],
+        load,
+        weighted(damage.CHECKPOINT),
+    ),
+    one_file(
+        "checkpoint-legacy",
+        "x.pth",
+        lambda: [plain(False, False), plain(False, True)],
+        load,
+        weighted(damage.ROW),
+    ),
+    one_file(
+        "safetensors",
+        "x.safetensors",
+        lambda: [saved(".safetensors")],
+        load,
+        weighted(damage.SAFETENSORS),
+    ),
+    Reader("options", beside, read_options, weighted((*text_mutations.JSON, *text_mutations.TEXT))),
+    one_file("recipe", "x.toml", recipes, read_recipe, weighted(text_mutations.TOML)),
+    one_file("sweep", "x.toml", sweeps, read_sweep, weighted(text_mutations.TOML)),
+    Reader(
+        "training-state", lambda: [{"state.pt": state()}], read_state, weighted(damage.CHECKPOINT)
+    ),
+]

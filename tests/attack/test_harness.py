@@ -1,0 +1,66 @@
+"""The attack finds a planted defect of each kind, and makes the same inputs again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.attack import toy_readers
+from tests.attack.forked_children import Limits, outcomes
+from tests.attack.outcomes import DEFECTS, Counts, of_message
+from tests.attack.reader import input_of
+from tests.attack.toy_readers import PLANTED, READERS
+
+LIMITS = Limits(seconds=0.3, waiting=2, memory=64 * 2**20, disk=8 * 2**20)
+
+QUICK = replace(LIMITS, seconds=0.2, waiting=0.5)
+
+TOYS = {reader.name: reader for reader in READERS}
+
+
+ENDING = {"endless", "waiting", "crash"}
+"""Readers that end their process, each input of which takes as long as its limit."""
+
+
+def counts(name: str, count: int = 12, limits: Limits = LIMITS) -> Counts:
+    return Counts.of(outcomes(TOYS[name], toy_readers.__name__, 0, count, limits=limits))
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_defect_is_found(name: str) -> None:
+    """And named, with the number of its input; the other inputs are counted on."""
+    found = counts(name, 5, QUICK) if name in ENDING else counts(name)
+    kind, _ = PLANTED[name]
+    assert {one.kind for one in found.defects} == {kind}
+    assert found.accepted == 1 and found.refused + len(found.defects) in (4, 11) and found.refused
+    assert (
+        f"tests.attack {name} --seed 0 --input {found.defects[0].number}" in found.lines(name, 0)[0]
+    )
+
+
+def test_every_kind_is_planted() -> None:
+    assert {kind for kind, _ in PLANTED.values()} | {"seed"} == set(DEFECTS)
+
+
+def test_a_reader_without_defect() -> None:
+    found = counts("without defect")
+    assert not found.defects and found.accepted + found.refused == 12 and found.refused
+
+
+def test_a_sound_file_that_is_refused() -> None:
+    """Else a reader that reads nothing would pass."""
+    assert [one.kind for one in counts("broken seed").defects] == ["seed"]
+
+
+def test_inputs_are_made_again() -> None:
+    reader = TOYS["without defect"]
+    made = [input_of(reader, reader.seeds(), 0, number) for number in range(50)]
+    assert made == [input_of(reader, reader.seeds(), 0, number) for number in range(50)]
+    assert len({one["x"] for one in made}) > 20
+    assert made != [input_of(reader, reader.seeds(), 1, number) for number in range(50)]
+
+
+@pytest.mark.parametrize("text", ["", "a\nb", "a\x1b[31m", "a\x85", "x" * 9999, "a\u2028b"])
+def test_messages_that_are_no_line(text: str) -> None:
+    assert of_message(text) and not of_message("photo.png: damaged (é); expected PNG")
