@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mtd.utils import atomic_write
+from mtd.data import exr_header
+from mtd.utils import atomic_write, input_files
 from mtd.utils.errors import BadInput
 
 SUFFIX = ".exr"
-MAGIC = bytes([0x76, 0x2F, 0x31, 0x01])
 
 Linear = NDArray[np.float32]
 
@@ -45,7 +45,10 @@ def read(path: str | Path) -> Linear:
     planes = [np.asarray(channels[name].pixels) for name in "RGB"]
     if len({plane.shape for plane in planes}) > 1 or planes[0].dtype.kind != "f":
         raise BadInput(f"{path}: R, G and B must be half or float, and of one size")
-    return np.stack(planes, axis=2).astype(np.float32)
+    colors = np.empty((*planes[0].shape, 3), np.float32)
+    for index, plane in enumerate(planes):
+        colors[..., index] = plane
+    return colors
 
 
 def write(path: str | Path, pixels: ArrayLike) -> None:
@@ -84,17 +87,14 @@ def _library() -> Any:
 
 def _open(path: str | Path, header_only: bool = False) -> Any:
     # OpenEXR prints messages of its own about files that it cannot open, so they are refused here.
-    try:
-        with Path(path).open("rb") as stream:
-            magic = stream.read(len(MAGIC))
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such file") from None
-    if magic != MAGIC:
-        raise BadInput(f"{path}: not an EXR file")
+    exr_header.check(Path(path))
     library = _library()
-    try:
-        opened = library.File(str(path), separate_channels=True, header_only=header_only)
-        _ = opened.header() if header_only else opened.channels()  # where damage is noticed
-    except (RuntimeError, ValueError) as error:
-        raise BadInput(f"{path}: damaged EXR file ({error})") from None
+    with input_files.opened(path) as file:
+        text = str(path)
+        name = text if text.isascii() else f"/dev/fd/{file.fileno()}"  # it takes names in UTF-8
+        try:
+            opened = library.File(name, separate_channels=True, header_only=header_only)
+            _ = opened.header() if header_only else opened.channels()  # where damage is noticed
+        except (RuntimeError, ValueError, TypeError) as error:
+            raise BadInput(f"{path}: damaged EXR file ({error})") from None
     return opened

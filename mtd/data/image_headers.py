@@ -9,8 +9,8 @@ from typing import Literal
 
 from PIL import UnidentifiedImageError
 
-from mtd.data import jpeg2000, netpbm, pillow_images, tiff_header
-from mtd.utils import limits
+from mtd.data import image_parts, jpeg2000, netpbm, pillow_images, tiff_header
+from mtd.utils import input_files, limits
 from mtd.utils.errors import BadInput
 
 KNOWN = "expected PNG, JPEG, TIFF, WebP, BMP, PBM, PGM, PPM, JPEG 2000 or GIF"
@@ -50,13 +50,9 @@ def read(path: Path, page: int | None = None) -> Header:
         BadInput: no such file, another format, a kind of pixels that is not read, several pages, no
             such page, or more pixels than the limit.
     """
-    if not path.exists():
-        raise BadInput(f"{path}: no such file")
-    if path.is_dir():
-        raise BadInput(f"{path} is a folder: expected an image file")
+    with input_files.opened(path) as file:
+        start = file.read(32)
     try:
-        with path.open("rb") as file:
-            start = file.read(32)
         header = _read(path, start, page)
         check_size(header)
     except BadInput as error:
@@ -67,6 +63,8 @@ def read(path: Path, page: int | None = None) -> Header:
         if error.strerror:
             raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
         raise BadInput(f"{path}: damaged image ({error})") from None
+    except MemoryError:
+        raise
     except Exception as error:  # Pillow raises anything for a damaged header
         raise BadInput(f"{path}: damaged image ({error})") from None
     return header
@@ -82,6 +80,24 @@ def check_size(header: Header) -> None:
     limits.MEGAPIXELS.check(megapixels, f"{header.height} x {header.width} (height x width)")
 
 
+def check_passes(path: Path, header: Header) -> None:
+    """Check how often all pixels are decoded: by scans of a JPEG file, by frames before this one.
+
+    Raises:
+        BadInput: more often than the limit allows for an image of this size.
+    """
+    if header.format == "JPEG":
+        passes, what = image_parts.scans(path, header.page), "scans"
+    elif header.format in ("PNG", "GIF", "WEBP"):
+        passes, what = header.page + 1, "frames up to the chosen one"
+    else:
+        passes, what = 1, ""
+    if passes == 1:
+        return
+    size = f"{header.height} x {header.width} (height x width) with {passes} {what}"
+    limits.DECODED_MEGAPIXELS.check(header.height * header.width * passes / 1e6, size)
+
+
 def choose(pages: Sequence[int], page: int | None, what: str) -> int:
     """The index in its file of the page of a number, or of the only one.
 
@@ -93,6 +109,7 @@ def choose(pages: Sequence[int], page: int | None, what: str) -> int:
     Raises:
         BadInput: several, or no such page.
     """
+    limits.PAGES.check(len(pages), "an image file")
     count = f"{len(pages)} {what}s" if len(pages) > 1 else "1 image"
     if page is None and len(pages) > 1:
         raise BadInput(f"{count}; choose one with --page N (mtd.train: --set data.page=N)")
@@ -110,6 +127,7 @@ def _read(path: Path, start: bytes, page: int | None) -> Header:
         index = choose(range(len(rasters)), page, "image")
         raster = rasters[index]
         return Header(raster.height, raster.width, raster.depth, 1, "PPM", index, "Netpbm")
+    image_parts.check(path, start)
     with pillow_images.opened(path) as image:
         kind = "JPEG" if image.format == "MPO" else str(image.format)
         frames = pillow_images.frames(image)
@@ -121,7 +139,7 @@ def _read(path: Path, start: bytes, page: int | None) -> Header:
     bits, gray = (start[24], start[25] == 0) if kind == "PNG" else (8, mode == "L")
     deep = bits == 16
     if kind == "PNG":
-        exif = exif or _late_exif(path)
+        exif = exif or image_parts.exif(path)
     if kind == "JPEG2000":
         jpeg2000.check(path)
     if deep and len(frames) > 1:
@@ -142,22 +160,9 @@ def _tiff(path: Path, page: int | None) -> Header:
     index = choose(tiff_header.pages(found), page, "page")
     tags = found[index]
     height, width = tiff_header.size(tags)
+    across, down = (max(1, int(tags.get(tag, 1))) for tag in tiff_header.TILE)
+    limits.MEGAPIXELS.check(across * down / 1e6, f"tiles of {down} x {across} (height x width)")
     depth, library = tiff_header.kind(tags)
     turned = tiff_header.orientation(tags)
     height, width = (width, height) if turned > 4 else (height, width)
     return Header(height, width, depth, turned, "TIFF", index, library)
-
-
-def _late_exif(path: Path) -> bytes | None:
-    """The EXIF block of a PNG file, wherever it is; Pillow's header ends at the first pixels."""
-    with path.open("rb", buffering=0) as file:
-        place = 8
-        while True:
-            file.seek(place)
-            head = file.read(8)
-            if len(head) < 8 or head[4:] == b"IEND":
-                return None
-            length = int.from_bytes(head[:4], "big")
-            if head[4:] == b"eXIf":
-                return file.read(length)
-            place += length + 12

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +36,7 @@ from numpy.typing import NDArray
 
 from mtd.data import image_headers, netpbm, pillow_images, vips_images
 from mtd.data.image_headers import Header
-from mtd.utils import atomic_write
+from mtd.utils import atomic_write, input_files
 from mtd.utils.errors import BadInput
 
 AnyPixels = NDArray[np.uint8] | NDArray[np.uint16]
@@ -52,6 +53,9 @@ SUFFIXES = (
 
 WRITABLE = (".png", ".tif", ".tiff")
 """Lossless formats of 8 and 16 bits."""
+
+TO_8_BITS = (np.arange(2**16) / 257).round().astype(np.uint8)
+"""16-bit values, rounded to 8 bits."""
 
 CLUTTER = ("thumbs.db", "desktop.ini")
 """Files that systems leave in folders; so they do files whose names begin with a dot."""
@@ -84,7 +88,9 @@ class ImageFile:
         """SHA-256 of shape and colors; for 8-bit RGB equal to that of `mtd.data.crops.Crop`."""
         values = np.ascontiguousarray(self.colors)
         little = values.astype(values.dtype.newbyteorder("<"), copy=False)
-        return hashlib.sha256(repr(values.shape).encode() + little.tobytes()).hexdigest()
+        digest = hashlib.sha256(repr(values.shape).encode())
+        digest.update(little.data)
+        return digest.hexdigest()
 
     def with_colors(self, colors: AnyPixels) -> ImageFile:
         """The same image with other colors (H, W, 1 or 3); alpha and profile stay."""
@@ -118,6 +124,7 @@ def read_image(path: str | Path, page: int | None = None) -> ImageFile:
     path = Path(path)
     head = header(path, page)
     try:
+        image_headers.check_passes(path, head)
         pixels, icc = _stored(path, head)
     except MemoryError:
         raise
@@ -168,7 +175,7 @@ def read_rgb(path: str | Path, page: int | None = None) -> Pixels:
     """
     colors = read_image(path, page).colors
     if colors.dtype == np.uint16:
-        colors = (colors / 257).round().astype(np.uint8)
+        colors = TO_8_BITS[colors]
     return np.ascontiguousarray(np.broadcast_to(colors, (*colors.shape[:2], 3)), np.uint8)
 
 
@@ -202,14 +209,15 @@ def find(folder: str | Path, suffixes: Sequence[str] = SUFFIXES) -> list[Path]:
         suffixes: endings of the files that are images.
 
     Raises:
-        BadInput: no such folder, a file, or a folder without images.
+        BadInput: no such folder, a file, a folder without images, or one that cannot be read; or a
+            FIFO, socket or device that is called as an image.
     """
     folder = Path(folder)
-    if folder.is_file():
+    if is_file(folder):
         raise BadInput(f"{folder} is a file: expected a folder of images")
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise BadInput(f"{folder}: no such folder")
-    files = [path for path in _visible(folder) if path.suffix.lower() in suffixes]
+    files = [path for path in _visible(folder, suffixes) if path.suffix.lower() in suffixes]
     if not files:
         below = _with_images(folder, suffixes)
         where = f"; images are in its subfolders, such as {below[0]}" if below else ""
@@ -250,9 +258,50 @@ def is_hidden(path: Path) -> bool:
     return name.startswith((".", "__macosx")) or name in CLUTTER
 
 
-def _visible(folder: Path) -> list[Path]:
-    """The files of a folder that are not hidden, sorted; a link to nothing is one of them."""
-    return sorted(path for path in folder.iterdir() if not is_hidden(path) and not path.is_dir())
+def is_folder(path: Path) -> bool:
+    """Whether a path is one of a folder.
+
+    Raises:
+        BadInput: it cannot be one, since it is too long or has a zero byte.
+    """
+    return stat.S_ISDIR(_mode(path))
+
+
+def is_file(path: Path) -> bool:
+    """Whether a path is one of a file; see `is_folder`."""
+    mode = _mode(path)
+    return bool(mode) and not stat.S_ISDIR(mode)
+
+
+def _mode(path: Path) -> int:
+    """The kind of a file and its permissions; 0 if there is none."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return 0
+    except (OSError, ValueError) as error:
+        raise input_files.unreadable(path, error) from None
+
+
+def _visible(folder: Path, suffixes: Sequence[str] = ()) -> list[Path]:
+    """The files of a folder that are not hidden, sorted; a link to nothing is one of them.
+
+    Raises:
+        BadInput: it cannot be read, or one with a certain suffix is a FIFO, socket or device.
+    """
+    found = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                path = folder / entry.name
+                if is_hidden(path) or entry.is_dir():
+                    continue
+                found.append(path)
+                if not entry.is_file() and path.suffix.lower() in suffixes and _mode(path):
+                    input_files.check(path)
+    except OSError as error:
+        raise input_files.unreadable(folder, error) from None
+    return sorted(found)
 
 
 def _with_images(folder: Path, suffixes: Sequence[str]) -> list[Path]:

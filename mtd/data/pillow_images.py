@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import threading
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mtd.utils import input_files, limits
+
 FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000")
 MODES = ("1", "L", "LA", "P", "RGB", "RGBA")
 """Kinds of pixels that are read."""
+
+EXIF = b"Exif\0\0"
+"""How an EXIF block begins."""
 
 ORIENTATION, ICC = 0x0112, 34675
 MP_ENTRIES = 0xB002
@@ -24,26 +31,48 @@ WHOLE_NUMBERS = {1: "B", 3: "H", 4: "L"}
 
 
 class _PillowLimit:
-    """Pillow's own limit of pixels, off while any thread has a file open.
+    """Pillow's own limit of pixels, replaced by ours while any thread has a file open.
 
     Its error calls a large image an attack, and its warning looks like that of a defect of the
-    file; `mtd.data.image_headers` has a limit of its own, which says how to raise it.
+    file. `mtd.data.image_headers` checks sizes before pixels are decoded, and says how to raise the
+    limit; Pillow checks those of `CANVAS`, which it allocates earlier, or which later frames
+    change.
     """
 
+    CANVAS = (b"GIF8", b"RIFF")
+    """How GIF and WebP begin."""
+
     def __init__(self) -> None:
-        self.lock, self.users, self.limit = threading.Lock(), 0, Image.MAX_IMAGE_PIXELS
+        self.lock, self.limit = threading.Lock(), Image.MAX_IMAGE_PIXELS
+        self.users = {True: 0, False: 0}
 
-    def __enter__(self) -> None:
-        with self.lock:
-            if not self.users:
-                self.limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            self.users += 1
+    @contextmanager
+    def opened(self, file: IO[bytes]) -> Iterator[Image.Image]:
+        checked = file.read(4) in self.CANVAS
+        file.seek(0)
+        limit = int(min(limits.MEGAPIXELS.value * 1e6, 2**62))
+        self._count(checked, 1, limit)
+        try:
+            with Image.open(file, formats=FORMATS) as image:
+                yield image
+        except Image.DecompressionBombError as error:
+            pixels = int(re.findall(r"\d+", str(error))[0])
+            limits.MEGAPIXELS.check(pixels / 1e6, "an image or a frame of it")
+            raise
+        finally:
+            self._count(checked, -1, limit)
 
-    def __exit__(self, *error: object) -> None:
+    def _count(self, checked: bool, change: int, limit: int) -> None:
         with self.lock:
-            self.users -= 1
-            if not self.users:
-                Image.MAX_IMAGE_PIXELS = self.limit
+            if not any(self.users.values()):
+                self.limit = Image.MAX_IMAGE_PIXELS
+            self.users[checked] += change
+            if self.users[True]:  # Pillow warns above its limit, and raises above twice of it
+                Image.MAX_IMAGE_PIXELS = limit
+                said = f".*exceeds limit of {limit} pixels"
+                warnings.filterwarnings("ignore", said, Image.DecompressionBombWarning)
+            else:
+                Image.MAX_IMAGE_PIXELS = None if self.users[False] else self.limit
 
 
 PILLOW_LIMIT = _PillowLimit()
@@ -51,19 +80,23 @@ PILLOW_LIMIT = _PillowLimit()
 
 @contextmanager
 def opened(path: Path) -> Iterator[Image.Image]:
-    """An image whose pixels are read later."""
-    with PILLOW_LIMIT, Image.open(path, formats=FORMATS) as image:
+    """An image whose pixels are read later.
+
+    Raises:
+        BadInput: not a regular file, or a frame that is larger than the limit.
+    """
+    with input_files.opened(path) as file, PILLOW_LIMIT.opened(file) as image:
         yield image
 
 
-def frames(image: Image.Image) -> list[int]:
+def frames(image: Image.Image) -> Sequence[int]:
     """Which frames of a file are pictures of their own.
 
     All, but for MPO: a photograph, followed by thumbnails or maps of it, which are none, or by
     other views.
     """
     if image.format != "MPO":
-        return list(range(getattr(image, "n_frames", 1)))
+        return range(getattr(image, "n_frames", 1))
     entries = image.mpinfo[MP_ENTRIES]  # type: ignore[attr-defined]
     kinds = [entry["Attribute"]["MPType"] for entry in entries]
     return [i for i, kind in enumerate(kinds) if not i or kind.startswith("Multi-Frame")]
@@ -75,9 +108,7 @@ def orientation(exif: bytes | None) -> int:
     Of the block nothing else is read: in one that is cut short, or has damaged tags, Pillow drops
     the orientation with them.
     """
-    block = exif or b""
-    while block.startswith(b"Exif\0\0"):  # some programs write it twice
-        block = block[6:]
+    block = (exif or b"").removeprefix(EXIF).removeprefix(EXIF)  # some programs write it twice
     if block[:4] not in (b"II*\0", b"MM\0*") or len(block) < 8:
         return 1
     order = "<" if block.startswith(b"I") else ">"
@@ -94,7 +125,7 @@ def orientation(exif: bytes | None) -> int:
 
 
 def pixels(path: Path, page: int) -> tuple[NDArray[np.uint8], bytes | None]:
-    """(H, W, 1 to 4) as stored, and the color profile, if any.
+    """(H, W, 1 to 4) as stored, and the color profile, if any; the array may be read-only.
 
     Args:
         path: of the file.
@@ -105,7 +136,7 @@ def pixels(path: Path, page: int) -> tuple[NDArray[np.uint8], bytes | None]:
         if image.format == "TIFF":
             image.getexif()[ORIENTATION] = 1  # or Pillow may turn it by what its XMP block says
         image.load()
-        stored = np.array(_plain(image)).reshape(image.height, image.width, -1)
+        stored = np.asarray(_plain(image)).reshape(image.height, image.width, -1)
         return stored, _profile(image, stored.shape[2])
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import IO, Any, Literal
 
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
+from mtd.utils import input_files, limits
 from mtd.utils.errors import BadInput
 
 MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -20,6 +21,9 @@ MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 REDUCED = 0b101
 """Bits of a page's kind: a smaller version of another page, or a mask."""
+
+TILE = 322, 323
+"""The tags of the width and height of tiles."""
 
 BELOW = 330
 """The tag of directories below a page."""
@@ -60,16 +64,18 @@ def directories(path: Path) -> list[ImageFileDirectory_v2]:
     """The tags of every directory of a file, in order.
 
     Raises:
-        BadInput: a directory, or a value of its tags, is not complete.
+        BadInput: a directory, or a value of its tags, is not complete; directories overlap, or
+            share values; or there are more than the limit.
     """
-    with path.open("rb") as file:
+    with input_files.opened(path) as file:
         start = file.read(16)
         start = start if b"+" in start[2:4] else start[:8]
         found: dict[int, ImageFileDirectory_v2] = {}
-        offset = ImageFileDirectory_v2(start).next
+        offset, read = ImageFileDirectory_v2(start).next, 0
         while offset and offset not in found:
+            limits.PAGES.check(len(found) + 1, "an image file")
             tags = ImageFileDirectory_v2(start)
-            _check_complete(file, offset, start)
+            read = _check_complete(file, offset, start, read)
             file.seek(offset)
             tags.load(file)
             found[offset] = tags
@@ -77,18 +83,23 @@ def directories(path: Path) -> list[ImageFileDirectory_v2]:
     return list(found.values())
 
 
-def _check_complete(file: BinaryIO, offset: int, start: bytes) -> None:
-    """Check that a directory and the values of its tags are in the file.
+def _check_complete(file: IO[bytes], offset: int, start: bytes, read: int) -> int:
+    """Check that a directory and the values of its tags are in the file, without reading these.
 
-    Pillow leaves out a tag that is not, with a warning, and with it perhaps the orientation.
+    Pillow leaves out a tag that is not, with a warning, and with it perhaps the orientation. All
+    directories together are not longer than the file, or some would be read again and again.
 
     Args:
         file: of the directory.
         offset: of the directory.
         start: the first bytes of the file.
+        read: bytes of the directories before, with their values.
+
+    Returns:
+        The same with those of this directory.
 
     Raises:
-        BadInput: a part of them is beyond its end.
+        BadInput: a part of them is beyond its end, or they cannot all be parts of it.
     """
     order, big = "<" if start.startswith(b"I") else ">", b"+" in start[2:4]
     counts, entries, word = ("Q", "HHQQ", 8) if big else ("H", "HHLL", 4)
@@ -97,15 +108,17 @@ def _check_complete(file: BinaryIO, offset: int, start: bytes) -> None:
     head = file.read(struct.calcsize(f"{order}{counts}"))
     count = int.from_bytes(head, "little" if order == "<" else "big")
     length = struct.calcsize(f"{order}{entries}")
-    rest = file.read(count * length + word) if count * length < end else b""
+    read += count * length + word
+    rest = file.read(count * length + word) if read <= end else b""
     if len(rest) < count * length + word:
         raise BadInput("damaged image (its directory is cut short)")
-    total = 0
     for tag, kind, values, place in struct.iter_unpack(f"{order}{entries}", rest[:-word]):
         size = values * SIZES.get(kind, 0)
-        total += size
-        if size > word and (place + size > end or total > end):
-            raise BadInput(f"damaged image (the values of tag {tag} are not all in the file)")
+        if size > word:
+            read += size
+            if place + size > end or read > end:
+                raise BadInput(f"damaged image (the values of tag {tag} are not all in the file)")
+    return read
 
 
 def pages(found: list[ImageFileDirectory_v2]) -> list[int]:

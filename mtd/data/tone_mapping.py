@@ -45,6 +45,10 @@ TONE_MAPS: dict[str, Callable[[Linear], Linear]] = {
 }
 
 
+AT_ONCE = 2**20
+"""Values that are in float64 at the same time."""
+
+
 def find(name: str) -> Callable[[Linear], Linear]:
     """The tone map of a name.
 
@@ -72,6 +76,11 @@ def to_8_bits(linear: ArrayLike, name: str = DEFAULT) -> NDArray[np.uint8]:
     >>> to_8_bits([0, 0.18, 0.5, 1])
     array([  0, 118, 188, 255], dtype=uint8)
     """
-    x = np.asarray(linear, dtype=np.float64)
-    mapped = find(name)(np.where(np.isnan(x), 0, x))
-    return np.asarray(np.rint(255 * mapped), dtype=np.uint8)
+    values, tone_map = np.asarray(linear), find(name)
+    levels = np.empty(values.shape, np.uint8)
+    flat, rounded = values.reshape(-1), levels.reshape(-1)
+    for start in range(0, len(flat), AT_ONCE):
+        x = flat[start : start + AT_ONCE].astype(np.float64)
+        mapped = tone_map(np.where(np.isnan(x), 0, x))
+        rounded[start : start + AT_ONCE] = np.rint(255 * mapped)
+    return levels

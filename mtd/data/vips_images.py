@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mtd.utils import input_files
 from mtd.utils.errors import BadInput
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ LOSSLESS = {"compression": "deflate", "predictor": 2}
 def pixels(
     path: Path, page: int | None
 ) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], bytes | None]:
-    """(H, W, C) as stored, 8 or 16 bits, and the color profile, if any.
+    """(H, W, C) as stored, 8 or 16 bits, and the color profile, if any; the array may be read-only.
 
     Args:
         path: of the file.
@@ -35,10 +36,12 @@ def pixels(
 
     options = {} if page is None else {"page": page}
     try:
-        # by a source: in a file's name, libvips would take [...] for options
-        source = pyvips.Source.new_from_file(str(path))
-        image: Any = pyvips.Image.new_from_source(source, "", fail_on="error", **options)
-        stored = np.array(image.numpy())  # a copy, independent of libvips
+        # by a source: in a file's name, libvips would take [...] for options; and by a descriptor,
+        # since names need not be UTF-8
+        with input_files.opened(path) as file:
+            source = pyvips.Source.new_from_descriptor(file.fileno())
+            image: Any = pyvips.Image.new_from_source(source, "", fail_on="error", **options)
+            stored = np.asarray(image.numpy())
     except pyvips.Error as error:
         raise BadInput(f"damaged image ({_reason(error)})") from None
     profile = bytes(image.get(ICC)) if image.get_typeof(ICC) else None

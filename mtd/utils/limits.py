@@ -72,6 +72,18 @@ environment variable MTD_MAX_MEGAPIXELS to raise it
 MEGAPIXELS = Limit("MTD_MAX_MEGAPIXELS", 180, "megapixels")
 """Height times width of an image."""
 
+PAGES = Limit("MTD_MAX_PAGES", 10_000, "pages or frames")
+"""Pages or frames of an image file."""
+
+PARTS = Limit("MTD_MAX_IMAGE_PARTS", 100_000, "chunks or segments")
+"""Chunks of a PNG file, other than pixels; segments of a JPEG file; blocks of a GIF file."""
+
+DECODED_MEGAPIXELS = Limit("MTD_MAX_DECODED_MEGAPIXELS", 5_000, "megapixels to decode")
+"""Height times width, times the scans of a JPEG file or the frames up to the chosen one."""
+
+DECODED_GIB = Limit("MTD_MAX_DECODED_GIB", 4, "GiB once decoded")
+"""Memory for all channels of an OpenEXR file, or the variable of a MATLAB file."""
+
 JSON = Limit("MTD_MAX_JSON_MB", 32, "MB")
 """Size of a JSON file."""
 
