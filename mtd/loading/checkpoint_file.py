@@ -11,8 +11,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,16 +19,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mtd.loading import hub, stand_ins, unpickling, weight_sets, zoo
-from mtd.loading.budget import LEAST, Budget
-from mtd.loading.stand_ins import Unread
+from mtd.loading import hub, stand_ins, tensors_only, unpickling, weight_sets, zoo
+from mtd.loading.budget import LEAST, TIMES
+from mtd.loading.stand_ins import DEEPEST, LONGEST, Unread
+from mtd.loading.tensor_unpickler import LONGEST_NAME
 from mtd.loading.weight_sets import StateDict, WeightSet
 from mtd.masking import MaskPolicy
 from mtd.networks import registry
 from mtd.networks.config import Config
 from mtd.networks.swinir import is_recomputable
 from mtd.networks.weights import weights_digest
-from mtd.utils import atomic_write
+from mtd.utils import atomic_write, input_files, limits
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural
 
@@ -122,18 +122,12 @@ def read(name: str | Path, suffix: str = "") -> Checkpoint:
     suffix = (suffix or path.suffix).lower()
     if suffix not in SUFFIXES:
         raise BadInput(f"{path}: expected a checkpoint ending in {', '.join(SUFFIXES)}")
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
-    content, metadata, left_out = _contents(path, suffix)
+    whole = input_files.content(path, limits.CHECKPOINT)
+    digest = hashlib.sha256(whole).hexdigest()
+    content, metadata, left_out = _contents(whole, path, suffix)
     warning = stand_ins.warning(left_out)
     sets = _weight_sets(content, path, f"; {warning}" if warning else "")
-    for one in sets:
-        for name, value in one.tensors.items():
-            if value.numel() * value.itemsize > max(path.stat().st_size, LEAST):
-                shape = list(value.shape)
-                raise BadInput(f"{path}: {name} of shape {shape} is larger than the whole file")
+    _check_sizes(sets, len(whole), path)
     named = [str(one) for one in left_out]
     named += [f"{place}, of an optimizer" for place in weight_sets.optimizers(content)]
     unread = weight_sets.unread(content)
@@ -158,61 +152,50 @@ def about_digest(metadata: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 
-def _contents(path: Path, suffix: str) -> tuple[Any, dict[str, Any], unpickling.LeftOut]:
-    """What a file holds, our metadata, and the classes whose objects were not read."""
-    if suffix == ".safetensors":
-        from safetensors import safe_open
-
-        try:
-            with safe_open(path, framework="pt") as file:
-                weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-                texts = file.metadata() or {}
-        except Exception as error:
-            reason = " ".join(str(error).split())[:120]
-            raise BadInput(f"{path}: damaged or not a safetensors file ({reason})") from None
-        own = [text for key, text in texts.items() if key == METADATA or WEIGHTS in text]
-        return weights, _metadata(own[0] if own else None, path), {}
-    check_members(path)
-    content, left_out = unpickling.contents(path)
-    text = content.get(METADATA) if isinstance(content, Mapping) else None
-    return content, _metadata(text, path), left_out
-
-
-def check_members(path: Path) -> None:
-    """Check every member of a zip archive against its recorded CRC-32; other files pass.
+def _check_sizes(sets: Sequence[WeightSet], size: int, path: Path) -> None:
+    """Check that tensors, which may repeat a part of a file, have a length in keeping with it.
 
     Raises:
-        BadInput: the archive is damaged.
+        BadInput: one is larger than the file, all together are much larger, or there are very many.
     """
-    try:
-        if not zipfile.is_zipfile(path):
-            with path.open("rb") as file:
-                is_archive = file.read(4) == b"PK\x03\x04"
-            if is_archive:
-                raise BadInput(f"{path}: damaged, the end of the archive is missing")
-            return
-        with zipfile.ZipFile(path) as archive:
-            size = sum(entry.file_size for entry in archive.infolist())
-            Budget(path.stat().st_size).spend(size, f"it unpacks to {size} bytes")
-            bad = archive.testzip()
-    except BadInput:
-        raise
-    except Exception as error:
-        reason = " ".join(str(error).split())[:120]
-        raise BadInput(f"{path}: damaged ({reason or type(error).__name__})") from None
-    if bad:
-        raise BadInput(f"{path}: damaged, {bad} is not what was saved (CRC-32)")
+    values = {id(value): value for one in sets for value in one.tensors.values()}
+    limits.TENSORS.check(len(values), f"{path}")
+    for one in sets:
+        for name, value in one.tensors.items():
+            if len(name) > LONGEST_NAME or name.count(".") > DEEPEST:
+                shown = f"{name[:LONGEST]}…"
+                raise BadInput(
+                    f"{path}: a name of {len(name)} characters, {shown}; expected at most "
+                    f"{LONGEST_NAME}, and {DEEPEST} dots"
+                )
+            if value.numel() * value.itemsize > max(size, LEAST):
+                shape = list(value.shape)
+                raise BadInput(f"{path}: {name} of shape {shape} is larger than the whole file")
+    total = sum(value.numel() * value.itemsize for value in values.values())
+    if total > TIMES * max(size, LEAST):
+        raise BadInput(f"{path}: its tensors have {total} bytes, and the whole file {size}")
+
+
+def _contents(
+    whole: bytes, path: Path, suffix: str
+) -> tuple[Any, dict[str, Any], unpickling.LeftOut]:
+    """What a file holds, our metadata, and the classes whose objects were not read."""
+    if suffix == ".safetensors":
+        weights, texts = tensors_only.read(whole, path)
+        own = [text for key, text in texts.items() if key == METADATA or WEIGHTS in text]
+        return weights, _metadata(own[0] if own else None, path), {}
+    content, left_out = unpickling.unpickled(whole, path)
+    text = content.get(METADATA) if isinstance(content, Mapping) else None
+    return content, _metadata(text, path), left_out
 
 
 def _metadata(text: Any, path: Path) -> dict[str, Any]:
     if text is None:
         return {}
-    try:
-        values = json.loads(text)
-    except (TypeError, ValueError, RecursionError):
-        values = None
+    about = f"{path}: its '{METADATA}' metadata"
+    values = input_files.parsed_json(text, about) if isinstance(text, str) else None
     if not isinstance(values, dict):
-        raise BadInput(f"{path}: its '{METADATA}' metadata is not a JSON object")
+        raise BadInput(f"{about} is not a JSON object")
     return values
 
 

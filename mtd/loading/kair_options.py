@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 from typing import Any
 
 from mtd.masking import MaskPolicy
+from mtd.utils import input_files, limits
 from mtd.utils.errors import BadInput
+
+MARK = re.compile(r'"|\\|//')
+"""Where a string begins or ends, a character in it is escaped, or a comment begins."""
 
 
 def is_option_file(path: Path) -> bool:
     """Whether a file is a KAIR option file, which may state a mask policy."""
     try:
-        values = json.loads(strip_comments(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, RecursionError):
+        values = _values(path)
+    except BadInput:
         return False
     return isinstance(values, dict) and "netG" in values
+
+
+def _values(path: Path) -> Any:
+    """The value of a JSON file with comments.
+
+    Raises:
+        BadInput: see `mtd.utils.input_files.json`.
+    """
+    return input_files.parsed_json(strip_comments(input_files.text(path, limits.JSON)), path)
 
 
 def mask_policy(path: Path) -> MaskPolicy:
@@ -28,8 +40,8 @@ def mask_policy(path: Path) -> MaskPolicy:
     Raises:
         BadInput: the file cannot be read, states no policy, or an unsupported one.
     """
+    values = _values(path)
     try:
-        values = json.loads(strip_comments(path.read_text(encoding="utf-8")))
         net, train = values["netG"], values["datasets"]["train"]
         pixels, attention = _switch(train, "if_mask"), _switch(net, "use_mask")
         low, high = (_percent(train, name) for name in ("mask1", "mask2")) if pixels else (0, 0)
@@ -37,11 +49,10 @@ def mask_policy(path: Path) -> MaskPolicy:
         if attention and _percent(net, "mask_ratio2", ratio) != ratio:
             raise ValueError("mask_ratio1 and mask_ratio2 differ; one ratio is expected")
         return MaskPolicy((low, high), attention_percent=ratio)
-    except OSError as error:
-        raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = " ".join(str(error).split())[:200]
         raise BadInput(
-            f"{path}: not a KAIR option file with masks ({type(error).__name__}: {error}); "
+            f"{path}: not a KAIR option file with masks ({type(error).__name__}: {reason}); "
             "expected netG.use_mask, netG.mask_ratio1 and datasets.train.if_mask, mask1, mask2"
         ) from None
 
@@ -66,4 +77,15 @@ def strip_comments(text: str) -> str:
     >>> strip_comments('{"url": "http://x"} // comment')
     '{"url": "http://x"} '
     """
-    return re.sub(r'("(?:\\.|[^"\\])*")|//[^\n]*', lambda match: match.group(1) or "", text)
+    kept, start, at, quoted = [], 0, 0, False
+    while mark := MARK.search(text, at):
+        at = mark.end()
+        if mark[0] == '"':
+            quoted = not quoted
+        elif mark[0] == "\\":
+            at += quoted  # what follows is a part of the string, even a quotation mark
+        elif not quoted:
+            kept.append(text[start : mark.start()])
+            line = text.find("\n", at)
+            start = at = line if line >= 0 else len(text)
+    return "".join(kept) + text[start:]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import sys
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, UntypedStorage
 
+from mtd.loading.archive import Archive
 from mtd.loading.budget import Budget
 
 KINDS = {
@@ -138,7 +138,7 @@ def _text(value: Any) -> str:
     return value[:80].decode("ascii", "replace") if isinstance(value, bytes) else str(value)[:80]
 
 
-def memory_of(content: bytes | bytearray) -> UntypedStorage:
+def memory_of(content: bytes | memoryview) -> UntypedStorage:
     """Memory that holds some bytes."""
     if not content:
         return UntypedStorage(0)
@@ -149,36 +149,23 @@ class ZipStorages:
     """The storages of a zip archive, each read when it is first needed.
 
     Attributes:
+        archive: that holds them.
         folder: of the archive's members.
-        budget: from which the bytes of members are spent.
     """
 
-    def __init__(self, archive: zipfile.ZipFile, folder: str, budget: Budget) -> None:
-        self.archive, self.folder, self.budget = archive, folder, budget
+    def __init__(self, archive: Archive, folder: str) -> None:
+        self.archive, self.folder = archive, folder
         self._held: dict[str, UntypedStorage] = {}
-        names = set(archive.namelist())
-        order = self.member("byteorder") if f"{folder}byteorder" in names else b"little"
+        place = f"{folder}byteorder"
+        order = bytes(archive.read(place)) if place in archive else b"little"
         self.swapped = order.strip() != sys.byteorder.encode()
-
-    def member(self, name: str) -> bytes:
-        """The bytes of a member.
-
-        Raises:
-            UnpicklingError: it is missing, or all are unpacked much larger than the file.
-        """
-        try:
-            entry = self.archive.getinfo(self.folder + name)
-        except KeyError:
-            raise UnpicklingError(f"{name} is missing") from None
-        self.budget.spend(entry.file_size, f"{name} unpacks to {entry.file_size} bytes")
-        return self.archive.read(entry)
 
     def __call__(self, pid: Any) -> Storage:
         """The storage that a persistent id describes."""
         _, kind, key, _, count = _described(pid, (5,))
         name = f"data/{_text(key)}"
         if name not in self._held:
-            memory = memory_of(self.member(name))
+            memory = memory_of(self.archive.read(self.folder + name))
             if self.swapped and kind.dtype.itemsize > 1:
                 memory.byteswap(kind.dtype)
             self._held[name] = memory

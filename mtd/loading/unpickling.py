@@ -6,21 +6,25 @@ inert stand-ins for everything else that a file names. Nothing is imported or ca
 
 from __future__ import annotations
 
-import tarfile
-import zipfile
 from io import BytesIO
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+from mtd.loading.archive import LOCAL, Archive, is_archive
 from mtd.loading.budget import Budget
 from mtd.loading.stand_ins import HOLDERS, Named, Unread, opened
 from mtd.loading.storages import RowStorages, ZipStorages
 from mtd.loading.tensor_unpickler import TensorUnpickler
+from mtd.utils import input_files, limits
 from mtd.utils.errors import BadInput
+from mtd.utils.input_files import MEGABYTE
 
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001
 """The first two pickles of a file before PyTorch 1.6."""
+
+TAR = slice(257, 262)
+"""Where a file of a PyTorch before 0.1.10 says that it is a tar archive."""
 
 DEEPEST = 60
 """Levels of a file's contents that are searched."""
@@ -32,7 +36,16 @@ LeftOut = dict[Named, int]
 
 
 def contents(path: Path) -> tuple[Any, LeftOut]:
+    """The contents of a pickled file; see `unpickled`."""
+    return unpickled(input_files.content(path, limits.CHECKPOINT), path)
+
+
+def unpickled(content: bytes, path: Path) -> tuple[Any, LeftOut]:
     """The contents of a pickled file, and what it holds beside tensors and plain data.
+
+    Args:
+        content: the bytes of the file.
+        path: of the file, for messages.
 
     Returns:
         The contents, in which an `Unread` takes the place of every object of a class; and the names
@@ -41,18 +54,19 @@ def contents(path: Path) -> tuple[Any, LeftOut]:
     Raises:
         BadInput: a damaged file, or one that `torch.save` did not write.
     """
-    if is_torchscript(path):
-        raise BadInput(f"{path}: refused, it holds TorchScript that loading would run; {ALONE}")
-    if tarfile.is_tarfile(path):
+    if content[TAR] == b"ustar":
         raise BadInput(
             f"{path}: of a PyTorch before 0.1.10, whose format is not read here; if you trust it, "
             "load it with weights_only=False and save its state dict again"
         )
+    zipped = is_archive(content)
+    if not zipped and content.startswith(LOCAL):
+        raise BadInput(f"{path}: damaged, the end of the archive is missing")
     try:
-        budget = Budget(path.stat().st_size)
-        read = _zipped if zipfile.is_zipfile(path) else _in_a_row
-        content, left_out = read(path, budget)
-        _check_search(content, budget)
+        budget = Budget(len(content))
+        read = _zipped if zipped else _in_a_row
+        made, left_out = read(content, path, budget)
+        _check_search(made, budget)
     except BadInput:
         raise
     except Exception as error:  # a damaged pickle can fail in any way
@@ -60,7 +74,7 @@ def contents(path: Path) -> tuple[Any, LeftOut]:
         known = isinstance(error, UnpicklingError | OSError)
         detail = f" ({reason})" if reason.isprintable() and reason and known else ""
         raise BadInput(f"{path}: damaged or not a PyTorch checkpoint{detail}") from None
-    return opened(content), left_out
+    return opened(made), left_out
 
 
 ALONE = (
@@ -70,43 +84,48 @@ ALONE = (
 """What to do with a file whose weights cannot be read."""
 
 
-def is_torchscript(path: Path) -> bool:
-    """Whether a file is an archive of `torch.jit.save`."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())
-
-
-def _zipped(path: Path, budget: Budget) -> tuple[Any, LeftOut]:
+def _zipped(content: bytes, path: Path, budget: Budget) -> tuple[Any, LeftOut]:
     """A file since PyTorch 1.6: one folder with a pickle, and a member for each storage."""
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-        folders = [
-            name.removesuffix("data.pkl")
-            for name in names
-            if name.endswith("data.pkl") and name.count("/") < 2
-        ]
-        first = [folder for folder in folders if names[0].startswith(folder)]
-        if not folders:
-            raise UnpicklingError("no data.pkl in the archive")
-        storages = ZipStorages(archive, (first or folders)[0], budget)
-        unpickler = TensorUnpickler(BytesIO(storages.member("data.pkl")), budget, storages)
-        return unpickler.load(), unpickler.left_out
+    archive = Archive(content, budget, path)
+    if any("/code/" in name for name in archive.names):
+        raise BadInput(f"{path}: refused, it holds TorchScript that loading would run; {ALONE}")
+    archive.check()
+    folders = [
+        name.removesuffix("data.pkl")
+        for name in archive.names
+        if name.endswith("data.pkl") and name.count("/") < 2
+    ]
+    first = [folder for folder in folders if archive.names[0].startswith(folder)]
+    if not folders:
+        raise UnpicklingError("no data.pkl in the archive")
+    folder = (first or folders)[0]
+    pickled = archive.read(f"{folder}data.pkl")
+    limits.PICKLE.check(len(pickled) / MEGABYTE, f"{path}: its data.pkl")
+    unpickler = TensorUnpickler(BytesIO(pickled), budget, ZipStorages(archive, folder))
+    return unpickler.load(), unpickler.left_out
 
 
-def _in_a_row(path: Path, budget: Budget) -> tuple[Any, LeftOut]:
+def _in_a_row(content: bytes, path: Path, budget: Budget) -> tuple[Any, LeftOut]:
     """An older file: magic number, version, system, contents, keys of storages, their bytes."""
-    stream, storages = BytesIO(path.read_bytes()), RowStorages(budget)
-    magic = TensorUnpickler(stream, budget).load()
-    if isinstance(magic, Unread):
-        raise UnpicklingError(f"a pickle of {magic.kind} that torch.save did not write")
-    if magic != MAGIC or TensorUnpickler(stream, budget).load() != VERSION:
-        raise UnpicklingError("not written by torch.save")
-    TensorUnpickler(stream, budget).load()
-    unpickler = TensorUnpickler(stream, budget, storages)
-    made = unpickler.load()
-    storages.fill(stream, TensorUnpickler(stream, budget).load())
+    most = int(min(limits.PICKLE.value * MEGABYTE, len(content)))
+    stream, storages = BytesIO(content[:most]), RowStorages(budget)
+    try:
+        magic = TensorUnpickler(stream, budget).load()
+        if isinstance(magic, Unread):
+            raise UnpicklingError(f"a pickle of {magic.kind} that torch.save did not write")
+        if magic != MAGIC or TensorUnpickler(stream, budget).load() != VERSION:
+            raise UnpicklingError("not written by torch.save")
+        TensorUnpickler(stream, budget).load()
+        unpickler = TensorUnpickler(stream, budget, storages)
+        made = unpickler.load()
+        keys = TensorUnpickler(stream, budget).load()
+    except EOFError:
+        if most < len(content):
+            limits.PICKLE.check(len(content) / MEGABYTE, f"{path}: its pickles, perhaps all of it")
+        raise
+    rest = BytesIO(content)
+    rest.seek(stream.tell())
+    storages.fill(rest, keys)
     return made, unpickler.left_out
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mtd.utils import atomic_write, csv_cells
+from mtd.utils import atomic_write, csv_cells, input_files, limits
 
 LOG, VALIDATION, SLICES, EVENTS = "log.csv", "validation.csv", "slices.csv", "events"
 SIGMAS = "matched_noises.csv"
@@ -23,26 +24,37 @@ class Table:
         path: of the file.
         columns: of its header.
         step: the column of the step.
+
+    Attributes:
+        text: of the file, as far as it was read or written here.
     """
 
     def __init__(self, path: Path, columns: Sequence[str], step: str = "step") -> None:
         self.path, self.columns, self.step = path, columns, step
+        self.text = io.StringIO()
 
-    def start(self, step: int) -> None:
+    def start(self, step: int, text: str | None = None) -> None:
         """Keep the rows up to `step` and write the header.
 
+        Args:
+            step: 0, or that of a resumed run.
+            text: of the file when the state was saved; by default it is read.
+
         Raises:
-            BadInput: the file cannot be written.
+            BadInput: the file cannot be read or written.
         """
         rows: list[dict[str, str]] = []
-        if step and self.path.exists():
-            with self.path.open(newline="", encoding="utf-8", errors="replace") as file:
-                rows = [row for row in csv.DictReader(file) if self._whole(row, step)]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
+        if step and text is None and self.path.exists():
+            text = input_files.content(self.path, limits.TABLE).decode("utf-8", "replace")
+        if step and text:
+            read = csv.DictReader(io.StringIO(text, newline=""))
+            with suppress(csv.Error):  # a field of more than 128 KB
+                rows = [row for row in read if self._whole(row, step)]
+        self.text = io.StringIO()
+        writer = csv.DictWriter(self.text, self.columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        atomic_write.write(self.path, text.getvalue())
+        atomic_write.write(self.path, self.text.getvalue())
 
     def _whole(self, row: Mapping[str, str], step: int) -> bool:
         """Whether a row is complete, unlike the last one of a killed run, and not after `step`."""
@@ -55,8 +67,10 @@ class Table:
             {k: csv_cells.quoted(v) if isinstance(v, str) else v for k, v in row.items()}
             for row in rows
         ]
+        before = self.text.tell()
+        csv.DictWriter(self.text, self.columns, lineterminator="\n").writerows(cells)
         with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self.columns, lineterminator="\n").writerows(cells)
+            file.write(self.text.getvalue()[before:])
 
 
 class Log:
@@ -74,22 +88,35 @@ class Log:
         self.losses = Table(folder / LOG, COLUMNS)
         self.validation = Table(folder / VALIDATION, VALIDATED)
         self.slices = Table(folder / SLICES, (), step="step_to")
+        self.tables: list[Table] = []
         self.events: Any = None
 
-    def start(self, step: int, validates: bool = False, slices: Sequence[str] = ()) -> None:
+    def texts(self) -> dict[str, str]:
+        """What the tables hold, by file name."""
+        return {table.path.name: table.text.getvalue() for table in self.tables}
+
+    def start(
+        self,
+        step: int,
+        validates: bool = False,
+        slices: Sequence[str] = (),
+        texts: Mapping[str, str] | None = None,
+    ) -> None:
         """Open the logs at a step.
 
         Args:
             step: 0, or that of a resumed run.
             validates: whether there is a validation.
             slices: the columns of `slices.csv`; none for no such table.
+            texts: of the tables by file name when the state was saved, whose digest vouches for
+                them; a state of an earlier version has none, and the files are read.
         """
-        self.losses.start(step)
-        if validates:
-            self.validation.start(step)
-        if slices:
-            self.slices.columns = slices
-            self.slices.start(step)
+        texts, self.slices.columns = texts or {}, slices
+        self.tables = [self.losses]
+        self.tables += [self.validation] if validates else []
+        self.tables += [self.slices] if slices else []
+        for table in self.tables:
+            table.start(step, texts.get(table.path.name))
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:

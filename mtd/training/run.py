@@ -25,7 +25,7 @@ from mtd.training.reading import Reading
 from mtd.training.slices import SAVING, VALIDATION, OutOfTime, Slice, TimeLimit
 from mtd.training.trainer import Trainer
 from mtd.training.validation import Validator
-from mtd.utils import atomic_write, interruptions
+from mtd.utils import atomic_write, input_files, interruptions
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import note, plural
@@ -67,10 +67,11 @@ def prepare(recipe: Recipe, folder: Path, resume: bool) -> bool:
 def _recipe_of(path: Path) -> dict[str, Any]:
     """The recipe in the folder of a run; empty if there is none."""
     try:
-        recipe = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        recipe = input_files.json(path)
+    except BadInput:
         return {}
-    return recipe if isinstance(recipe, dict) else {}
+    whole = isinstance(recipe, dict) and all(isinstance(part, dict) for part in recipe.values())
+    return recipe if whole else {}
 
 
 def _changed(held: dict[str, Any], given: dict[str, Any]) -> str:
@@ -158,7 +159,13 @@ def train(
     if ranks.first:
         noises = tuple(validator.pairs) if validator else ()
         log = Log(folder)
-        log.start(trainer.step, validates=validator is not None, slices=slices.columns(noises))
+        log.start(
+            trainer.step,
+            validates=validator is not None,
+            slices=slices.columns(noises),
+            texts=trainer.tables_of_state,
+        )
+        trainer.tables = log.texts
         log.record_sigmas(validator.sigmas if validator else [])
     _describe(trainer, quiet)
     limit = limit or TimeLimit()
@@ -332,5 +339,6 @@ def _end(
         "out_of_memory": len(trainer.parts.out_of_memory_at),
     }
     log.slices.add(current.row(noisy) | more)
+    trainer.save_state()  # with this row
     run, trained = trainer.recipe.run, trainer.recipe.data.noise
     note(current.table(run.steps, run.batch_size, trained, noisy), quiet=quiet)

@@ -134,7 +134,7 @@ class Slice:
         steps = seconds[1:][-RECENT:] or seconds or [self.first]
         validations = int(validates) + int(self.closes)
         saving, validation = (self.longest.get(work, 0.0) for work in (SAVING, VALIDATION))
-        return not self._fits(max(steps) + 2 * saving + validations * validation)
+        return not self._fits(max(steps) + 3 * saving + validations * validation)
 
     @property
     def closes(self) -> bool:

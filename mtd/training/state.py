@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, TypeVar
 
-import torch
-
-from mtd.loading import checkpoint_file
-from mtd.utils import atomic_write
+from mtd.loading import checkpoint_file, unpickling
+from mtd.utils import atomic_write, digests, input_files, limits
 from mtd.utils.errors import BadInput
 
 STATE, PREVIOUS = "state.pt", "state.previous.pt"
@@ -19,12 +16,12 @@ Result = TypeVar("Result")
 
 
 def save(folder: Path, state: Mapping[str, Any]) -> None:
-    """Write a state in one atomic step; the previous state is kept as a backup.
+    """Write a state with a digest of its bytes, atomically; the previous one is kept as a backup.
 
     Raises:
         BadInput: the folder cannot be written.
     """
-    content = checkpoint_file.torch_bytes(dict(state))
+    content = digests.sealed(checkpoint_file.torch_bytes(dict(state)))
     path = folder / STATE
     if path.exists():
         path.replace(folder / PREVIOUS)
@@ -36,14 +33,11 @@ def exists(folder: Path) -> bool:
     return any((folder / name).exists() for name in (STATE, PREVIOUS))
 
 
-def load(
-    folder: Path, device: torch.device, use: Callable[[dict[str, Any]], Result]
-) -> tuple[Result, str]:
+def load(folder: Path, use: Callable[[dict[str, Any]], Result]) -> tuple[Result, str]:
     """Restore the newest state that is not damaged.
 
     Args:
         folder: of the run.
-        device: of the tensors.
         use: restores a state; raises if it cannot.
 
     Returns:
@@ -58,8 +52,7 @@ def load(
         if not path.exists():
             continue
         try:
-            checkpoint_file.check_members(path)
-            restored = use(_read(path, device))
+            restored = use(_read(path))
         except BadInput as error:
             if "damaged" not in str(error):
                 raise
@@ -75,12 +68,27 @@ def load(
     raise BadInput(f"cannot resume: {why}; start anew with another --output-dir")
 
 
-def _read(path: Path, device: torch.device) -> dict[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
+    """The contents of a state, with tensors on the CPU.
+
+    One of an earlier version has no digest; its archive has a CRC-32 of every member.
+
+    Raises:
+        BadInput: it is not what was saved.
+    """
+    content = input_files.content(path, limits.CHECKPOINT)
+    if content[-len(digests.SEAL) - 64 :].startswith(digests.SEAL):
+        if (whole := digests.unsealed(content)) is None:
+            raise BadInput(f"{path}: damaged, it is not what was saved (SHA-256)")
+        content = whole
     try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (UnpicklingError, LookupError, ValueError, EOFError):
-        # Their texts are about the options of torch.load.
+        state, _ = unpickling.unpickled(content, path)
+    except BadInput as error:
+        if "damaged" not in str(error):
+            raise
         raise BadInput(f"{path}: damaged, or not a file of PyTorch") from None
+    if not isinstance(state, dict):
+        raise BadInput(f"{path}: damaged, or no state of a training")
     return state
 
 

@@ -9,7 +9,7 @@ processes nor gradient accumulation changes the result; masks are the same on ev
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, cast
@@ -94,6 +94,9 @@ class Trainer:
             fused=cuda or None,
         )
         self.step = 0
+        self.tables: Callable[[], dict[str, str]] = dict
+        """What the tables of the run hold, by file name; kept with the state."""
+        self.tables_of_state: dict[str, str] = {}
         self.bad = torch.full((), -1, dtype=torch.int64, device=self.device)
         """The first step whose loss was not finite, or -1; on the device, to avoid waiting."""
 
@@ -366,6 +369,7 @@ class Trainer:
             "adam": self.adam.state_dict(),
             "accumulate": self.parts.accumulate,
             "out_of_memory_at": self.parts.out_of_memory_at,
+            "tables": self.tables(),
         }
         training_state.save(self.folder, state)
 
@@ -383,13 +387,13 @@ class Trainer:
         Raises:
             BadInput: no state can be read, or it belongs to another run.
         """
-        _, message = training_state.load(self.folder, self.device, self._restore)
+        _, message = training_state.load(self.folder, self._restore)
         return message
 
     def _restore(self, state: dict[str, Any]) -> None:
         step, data, average = int(state["step"]), str(state["data"]), list(state["average"])
         shapes = [tensor.shape for tensor in average]
-        if shapes != [p.shape for p in self.parameters] or step > self.recipe.run.steps:
+        if shapes != [p.shape for p in self.parameters] or not 0 <= step <= self.recipe.run.steps:
             raise BadInput(f"{self.folder}: its state does not belong to this recipe; start anew")
         if state.get("streams", 1) != counter_random.VERSION and self._draws():
             raise BadInput(
@@ -405,7 +409,9 @@ class Trainer:
                 f"{self.folder}: the run was begun with other photographs; give the same ones in "
                 "the same order, or start anew with another --output-dir"
             )
-        self.step, self.average = step, average
+        self.step, self.average = step, [value.to(self.device) for value in average]
+        tables = state.get("tables", {})
+        self.tables_of_state = {str(name): str(text) for name, text in tables.items()}
         drawn = [*state.get("noise_streams", []), self.pairs.noise_stream]
         self.noise_streams = list(dict.fromkeys(drawn))  # several if the device has changed
         self.parts.out_of_memory_at = list(state.get("out_of_memory_at", ()))

@@ -19,6 +19,9 @@ from mtd.utils.home import unusable
 SUFFIX = ".sha256"
 BLOCK = 2**20
 
+SEAL = b"\nSHA-256 "
+"""Between the bytes of a file and their digest, the last 64 bytes of a sealed file."""
+
 
 def _blocks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
@@ -39,6 +42,22 @@ def sha256(path: Path) -> str:
     except OSError as error:
         raise BadInput(f"{path}: cannot be read ({error.strerror})") from None
     return digest.hexdigest()
+
+
+def sealed(content: bytes) -> bytes:
+    """Bytes with their digest at the end, which readers of zip archives pass over.
+
+    >>> unsealed(sealed(b"state"))
+    b'state'
+    """
+    return content + SEAL + hashlib.sha256(content).hexdigest().encode()
+
+
+def unsealed(content: bytes) -> bytes | None:
+    """The bytes that `sealed` was given; None if any bit has changed since, or there is no seal."""
+    whole, digest = content[: -len(SEAL) - 64], content[-64:]
+    intact = content == whole + SEAL + digest
+    return whole if intact and hashlib.sha256(whole).hexdigest().encode() == digest else None
 
 
 def git_blob(path: Path) -> str:

@@ -89,3 +89,18 @@ JSON = Limit("MTD_MAX_JSON_MB", 32, "MB")
 
 TOML = Limit("MTD_MAX_TOML_MB", 1, "MB")
 """Size of a TOML file."""
+
+CHECKPOINT = Limit("MTD_MAX_CHECKPOINT_MB", 8000, "MB")
+"""Size of a checkpoint, and of the state of a training."""
+
+PICKLE = Limit("MTD_MAX_PICKLE_MB", 16, "MB")
+"""Size of the pickled contents of a checkpoint, without the numbers of its tensors."""
+
+MEMBERS = Limit("MTD_MAX_MEMBERS", 100_000, "members")
+"""Members of a zip archive that is a checkpoint."""
+
+TENSORS = Limit("MTD_MAX_TENSORS", 20_000, "tensors")
+"""Tensors in a checkpoint."""
+
+TABLE = Limit("MTD_MAX_TABLE_MB", 1000, "MB")
+"""Size of a table of a training run."""

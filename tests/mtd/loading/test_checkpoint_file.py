@@ -115,7 +115,7 @@ def test_option_file_beside_the_checkpoint_states_the_policy(tmp_path):
     (tmp_path / "b.json").write_text('{"netG": {}}')
     with pytest.raises(BadInput, match=r"netG\.use_mask"):
         load(tmp_path / "a.pth", options=tmp_path / "b.json")
-    with pytest.raises(BadInput, match="cannot be read"):
+    with pytest.raises(BadInput, match=r"absent\.json: no such file"):
         load(tmp_path / "a.pth", options=tmp_path / "absent.json")
     (tmp_path / "a.json").write_text("[1, 2]")  # somebody else's file, which says nothing of masks
     assert "nothing recorded" in load(tmp_path / "a.pth").source["policy_source"]
@@ -220,7 +220,8 @@ def test_damaged_files_are_refused(tmp_path):
         ([1, 2], "holds a list"),
         (torch.zeros(3), "holds a Tensor"),
         ({"model.0.weight": torch.zeros(64, 3, 3, 3)}, "no network known here"),
-        ({"params": {"mtd": 3}, "mtd": "no json"}, "not a JSON object"),
+        ({"params": {"mtd": 3}, "mtd": "no json"}, "its 'mtd' metadata: damaged; expected JSON"),
+        ({"params": {"mtd": 3}, "mtd": "[1]"}, "not a JSON object"),
     ],
 )
 def test_foreign_content_is_refused(tmp_path, content, message):
