@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -31,7 +32,7 @@ def read(content: bytes, path: Path) -> tuple[dict[str, Tensor], dict[str, str]]
     from safetensors.torch import load
 
     header = _header(content, path)
-    texts = header.pop(ABOUT, {})
+    texts: dict[str, str] = header.pop(ABOUT, {})
     limits.TENSORS.check(len(header), f"{path}")
     for name, entry in header.items():
         shape = entry.get("shape") if isinstance(entry, dict) else None
@@ -58,7 +59,7 @@ def _is_shape(shape: object) -> bool:
     return True
 
 
-def _header(content: bytes, path: Path) -> dict[str, object]:
+def _header(content: bytes, path: Path) -> dict[str, Any]:
     """The header of a file.
 
     Raises:
@@ -74,7 +75,7 @@ def _header(content: bytes, path: Path) -> dict[str, object]:
         text = content[LENGTH.size : LENGTH.size + length].decode()
     except UnicodeDecodeError:
         raise BadInput(f"{path}: damaged or not a safetensors file (its header)") from None
-    header = input_files.parsed_json(text, f"{path}: its header")
+    header: dict[str, Any] = input_files.parsed_json(text, f"{path}: its header")
     texts = header.get(ABOUT, {}) if isinstance(header, dict) else None
     if not isinstance(texts, dict) or not all(isinstance(one, str) for one in texts.values()):
         raise BadInput(f"{path}: damaged or not a safetensors file (its header is no table)")

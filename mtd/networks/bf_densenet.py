@@ -46,6 +46,11 @@ class BFDenseNetConfig(Config):
     stages: int = 4
     bias: bool = False
 
+    @property
+    def layers(self) -> int:
+        """See `Config.layers`."""
+        return self.stages * (self.hidden + 2)
+
     def check(self) -> None:
         """Check that the network can be built.
 

@@ -44,6 +44,11 @@ class BFDnCNNConfig(Config):
     depth: int = 20
     bias: bool = False
 
+    @property
+    def layers(self) -> int:
+        """See `Config.layers`."""
+        return self.depth
+
     def check(self) -> None:
         """Check that the network can be built.
 

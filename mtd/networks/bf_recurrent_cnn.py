@@ -47,6 +47,11 @@ class BFRecurrentCNNConfig(Config):
     stages: int = 4
     bias: bool = False
 
+    @property
+    def layers(self) -> int:
+        """See `Config.layers`."""
+        return self.hidden + self.stages
+
     def check(self) -> None:
         """Check that the network can be built.
 

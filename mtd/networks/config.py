@@ -28,6 +28,11 @@ class Config:
             BadInput: sizes that do not fit together, or are out of range.
         """
 
+    @property
+    def layers(self) -> int:
+        """How many layers, or blocks of them, the network is built of, if a number here says so."""
+        return 1
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}

@@ -42,6 +42,11 @@ class DnCNNConfig(Config):
     batch_norm: bool = False
     bias: bool = True
 
+    @property
+    def layers(self) -> int:
+        """See `Config.layers`."""
+        return self.depth
+
     def check(self) -> None:
         """Check that the network can be built.
 

@@ -43,6 +43,11 @@ class FFDNetConfig(Config):
     depth: int = 12
     bias: bool = True
 
+    @property
+    def layers(self) -> int:
+        """See `Config.layers`."""
+        return self.depth
+
     def check(self) -> None:
         """Check that the network can be built.
 

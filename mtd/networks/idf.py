@@ -62,6 +62,11 @@ class IDFConfig(Config):
     iterations: int = 10
     exponent: float = 3.0
 
+    @property
+    def layers(self) -> int:
+        """See `Config.layers`."""
+        return self.iterations
+
     def check(self) -> None:
         """Check that the network can be built.
 

@@ -11,10 +11,12 @@ from functools import cache
 from importlib import import_module
 from typing import Any
 
+import torch
+
 from mtd.networks.architecture import Architecture
 from mtd.networks.base import Denoiser
 from mtd.networks.config import Config, Weights
-from mtd.utils import plugins
+from mtd.utils import limits, plugins
 from mtd.utils.errors import BadInput, nearest
 
 GROUP = "mtd.models"
@@ -92,6 +94,39 @@ def of(config: Config) -> Architecture:
 def build(config: Config) -> Denoiser:
     """A network with random weights."""
     return of(config).build(config)
+
+
+def check(config: Config) -> None:
+    """Check by arithmetic alone that a network can be built.
+
+    Raises:
+        BadInput: sizes that do not fit together, are out of range, or are above the limit.
+    """
+    config.check()
+    limits.LAYERS.check(config.layers, f"a {of(config).name}")
+
+
+def outline(config: Config) -> Denoiser:
+    """A network on the meta device: shapes without memory; its size is checked.
+
+    Raises:
+        BadInput: see `check`; or more weights than the limit.
+
+    >>> from mtd.networks.dncnn import DnCNNConfig
+    >>> next(outline(DnCNNConfig()).parameters()).device.type
+    'meta'
+    """
+    check(config)
+    name = of(config).name
+    try:
+        with torch.device("meta"):
+            network = build(config)
+    except (RuntimeError, OverflowError, TypeError, MemoryError) as error:
+        reason = " ".join(str(error).split())[:120]
+        raise BadInput(f"no {name} can have these sizes ({reason}): give smaller ones") from None
+    count = sum(value.numel() for value in network.parameters())
+    limits.PARAMETERS.check(count / 1e6, f"a {name} of these sizes")
+    return network
 
 
 def describe(config: Config) -> dict[str, Any]:

@@ -56,6 +56,11 @@ class RestormerConfig(Config):
     bias: bool = False
     norm_bias: bool = False
 
+    @property
+    def layers(self) -> int:
+        """See `Config.layers`."""
+        return sum(self.num_blocks) + self.refinement_blocks
+
     def check(self) -> None:
         """Check that the network can be built.
 

@@ -45,6 +45,11 @@ class RIDNetConfig(Config):
     reduction: int = 16
     value_range: float = 1.0
 
+    @property
+    def layers(self) -> int:
+        """See `Config.layers`."""
+        return self.blocks
+
     def check(self) -> None:
         """Check that the network can be built.
 

@@ -48,6 +48,11 @@ class RNANConfig(Config):
     inner: int = 32
     value_range: float = 1.0
 
+    @property
+    def layers(self) -> int:
+        """See `Config.layers`."""
+        return self.groups
+
     def check(self) -> None:
         """Check that the network can be built.
 

@@ -16,6 +16,7 @@ from mtd.masking import AttentionMasks
 from mtd.networks.config import Config
 from mtd.networks.window_attention import WindowAttention
 from mtd.networks.windows import partition, unpartition
+from mtd.utils import limits
 from mtd.utils.counter_random import STOCHASTIC_DEPTH, BatchStream
 from mtd.utils.errors import BadInput
 
@@ -63,6 +64,11 @@ class SwinIRConfig(Config):
     drop_path: float = 0.0
     output_dropout: float = 0.0
 
+    @property
+    def layers(self) -> int:
+        """See `Config.layers`."""
+        return sum(self.depths)
+
     def check(self) -> None:
         """Check that the network can be built and run.
 
@@ -79,6 +85,7 @@ class SwinIRConfig(Config):
             raise BadInput(f"embed_dim {self.embed_dim} does not divide into {list(heads)} heads")
         if min(self.window_size, self.mlp_hidden, self.in_chans) < 1:
             raise BadInput("window_size, mlp_hidden and in_chans are 1 or more")
+        limits.WINDOW.check(self.window_size, f"window_size {self.window_size}")
         if self.embed_kernel < 1 or self.embed_kernel % 2 != 1:
             raise BadInput(f"embed_kernel {self.embed_kernel}: expected an odd number, 1 or more")
         if self.convolution not in ("1conv", "3conv"):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import overload
+
 import torch
 
 from mtd.utils.distributed import Ranks
@@ -101,3 +104,33 @@ class BatchParts:
             )
         self.divide(2 * self.accumulate)
         self.out_of_memory_at.append(step)
+
+
+class Firsts(Sequence[int]):
+    """The first position of each of a process's parts of the batches of some steps, in order.
+
+    They are computed when they are needed: a run may have very many.
+
+    >>> from mtd.utils.distributed import SINGLE_PROCESS
+    >>> list(Firsts(BatchParts(4, SINGLE_PROCESS, 2), range(1, 3)))
+    [4, 6, 8, 10]
+    """
+
+    def __init__(self, parts: BatchParts, steps: range) -> None:
+        self.batch, self.steps = parts.batch, steps
+        self.own = [parts.first(part) for part in range(parts.accumulate)]
+
+    def __len__(self) -> int:
+        return len(self.steps) * len(self.own)
+
+    @overload
+    def __getitem__(self, index: int) -> int: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[int]: ...
+
+    def __getitem__(self, index: int | slice) -> int | Sequence[int]:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(len(self)))]
+        step, part = divmod(index, len(self.own))
+        return self.steps[step] * self.batch + self.own[part]

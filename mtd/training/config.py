@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar, get_args
-
-import torch
 
 from mtd.masking import MaskPolicy
 from mtd.networks import registry
@@ -21,6 +18,7 @@ from mtd.networks.window_attention import Choice, is_used_by
 from mtd.noise import specs as noise_specs
 from mtd.noise import synthetic
 from mtd.training.schedules import Schedule
+from mtd.utils import input_files, limits
 from mtd.utils.errors import BadInput, nearest, one_of
 
 PRECISIONS = ("float32", "bf16", "float64")
@@ -227,13 +225,10 @@ def load(
     path = Path(name) if Path(name).exists() else CONFIGS / name
     if path.is_dir():
         raise BadInput(f"{name} is a folder: expected a TOML recipe")
-    if not path.is_file():
+    if not path.exists():
         known = [p.name for p in sorted(CONFIGS.glob("*.toml"))]
         raise BadInput(f"{name}: no such file, and no bundled recipe; {nearest(name, known)}")
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{name}: not TOML ({error})") from None
+    values = input_files.toml(path)
     for section, content in values.items():
         if not isinstance(content, dict):
             raise BadInput(f"{name}: [{section}] is not a section of names and values")
@@ -280,8 +275,8 @@ def _set(values: dict[str, Any], dotted: str, value: Any) -> None:
 def _value(text: str) -> Any:
     """A TOML value; other text is a plain string."""
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return input_files.parsed_toml(f"value = {text}", "value")["value"]
+    except BadInput:
         return text
 
 
@@ -294,6 +289,9 @@ KINDS = {
     str: "text in quotes",
 }
 """The types of settings in words."""
+
+LARGEST, SHOWN = 10**15, 80
+"""The largest number of a setting, and characters of a value that a message shows."""
 
 
 def build(cls: type[T], values: Mapping[str, Any], section: str) -> T:
@@ -315,15 +313,19 @@ def build(cls: type[T], values: Mapping[str, Any], section: str) -> T:
 
 
 def _typed(value: Any, default: Any, where: str) -> Any:
+    shown = repr(value) if len(repr(value)) <= SHOWN else f"{repr(value)[:SHOWN]}…"
     if isinstance(default, tuple):
         if not isinstance(value, list | tuple):
-            raise BadInput(f"{where} = {value!r}: expected a list")
+            raise BadInput(f"{where} = {shown}: expected a list")
         return tuple(_typed(item, default[0] if default else "", where) for item in value)
     kind = type(default)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and abs(value) > LARGEST:
+        raise BadInput(f"{where} = {shown}: expected a number up to {LARGEST:g}")
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not kind or (kind is float and not math.isfinite(value)):
-        raise BadInput(f"{where} = {value!r}: expected {KINDS[kind]}")
+        raise BadInput(f"{where} = {shown}: expected {KINDS[kind]}")
     return value
 
 
@@ -334,15 +336,13 @@ def check(recipe: Recipe) -> None:
         BadInput: sizes that do not fit together, or numbers out of range.
     """
     net, data, optimizer, run = recipe.network, recipe.data, recipe.optimizer, recipe.run
-    try:
-        net.check()
-    except BadInput as error:
-        raise BadInput(f"[network] {error}") from None
     if net.in_chans not in (1, 3):
         raise BadInput(f"[network] in_chans = {net.in_chans}: expected 3, color, or 1, grayscale")
     _check_noise(f"[data] noise = {data.noise!r}", data.noise, net.in_chans)
-    with torch.device("meta"):
-        network = registry.build(net)
+    try:
+        network = registry.outline(net)
+    except BadInput as error:
+        raise BadInput(f"[network] {error}") from None
     mask = recipe.mask
     if network.takes_masks:
         learnable = mask.masks_input and mask.fill == "learnable"
@@ -359,8 +359,14 @@ def check(recipe: Recipe) -> None:
             f"[data] noise = {data.noise!r}: a {registry.of(net).name} is noise-conditional, "
             "expected gaussian:LEVEL"
         )
+    if data.cache_mb < 0:
+        raise BadInput(f"[data] cache_mb = {data.cache_mb}: expected 0 or more")
     _check_optimizer(optimizer, run.steps)
     _check_run(run, network)
+    limits.BATCH.check(
+        run.batch_size * data.crop**2 / 1e6,
+        f"[run] batch_size = {run.batch_size} of [data] crop = {data.crop}",
+    )
     validation = recipe.validation
     if (
         validation.every < 0
@@ -370,6 +376,12 @@ def check(recipe: Recipe) -> None:
         raise BadInput(
             "[validation] crops and crop are 1 or more, every 0 or more, noises not empty"
         )
+    count = validation.crops * (1 + len(validation.noises))
+    limits.BATCH.check(
+        count * validation.crop**2 / 1e6 if validation.every else 0,
+        f"[validation] crops = {validation.crops}, clean and with each of the noises, of crop = "
+        f"{validation.crop}",
+    )
     for spec in validation.noises:
         _check_noise(f"[validation] noise {spec!r}", spec, net.in_chans)
 
@@ -385,6 +397,8 @@ def _check_run(run: Run, network: Denoiser) -> None:
     for name in ("steps", "batch_size", "log_every", "save_every", "accumulate"):
         if getattr(run, name) < 1:
             raise BadInput(f"[run] {name} = {getattr(run, name)}: expected 1 or more")
+    if run.seed < 0:
+        raise BadInput(f"[run] seed = {run.seed}: expected 0 or more")
     one_of("[run] precision =", run.precision, PRECISIONS)
     one_of("[run] compile_mode =", run.compile_mode, COMPILE_MODES)
     if run.compile_mode != "default" and not run.compile:

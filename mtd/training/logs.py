@@ -15,6 +15,8 @@ LOG, VALIDATION, SLICES, EVENTS = "log.csv", "validation.csv", "slices.csv", "ev
 SIGMAS = "matched_noises.csv"
 COLUMNS = ("step", "loss", "learning_rate", "images_per_second")
 VALIDATED = ("step", "noise", "psnr")
+DIGITS = 16
+"""Of a step, at most."""
 
 
 class Table:
@@ -59,7 +61,8 @@ class Table:
     def _whole(self, row: Mapping[str, str], step: int) -> bool:
         """Whether a row is complete, unlike the last one of a killed run, and not after `step`."""
         complete = set(row) == set(self.columns) and all(row.values())
-        return complete and row[self.step].isdecimal() and int(row[self.step]) <= step
+        at = row[self.step] if complete else ""
+        return at.isdecimal() and len(at) <= DIGITS and int(at) <= step
 
     def add(self, *rows: Mapping[str, Any]) -> None:
         """Append rows."""

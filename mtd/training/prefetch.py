@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from multiprocessing import get_all_start_methods
 
 import torch
@@ -23,7 +23,7 @@ class Positions(Dataset[Batch | str]):
     An item is the reason, as text, if a part cannot be read.
     """
 
-    def __init__(self, pairs: Pairs, firsts: list[int], size: int) -> None:
+    def __init__(self, pairs: Pairs, firsts: Sequence[int], size: int) -> None:
         self.pairs, self.firsts, self.size = pairs, firsts, size
 
     def __len__(self) -> int:
@@ -37,7 +37,7 @@ class Positions(Dataset[Batch | str]):
 
 
 def batches(
-    pairs: Pairs, firsts: list[int], size: int, workers: int = 0, pin: bool = False
+    pairs: Pairs, firsts: Sequence[int], size: int, workers: int = 0, pin: bool = False
 ) -> Iterator[Batch]:
     """(noisy, clean) parts of batches, in order.
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 import re
-import tomllib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from mtd.training import config as recipes
 from mtd.training.config import Recipe
+from mtd.utils import input_files, limits
 from mtd.utils.errors import BadInput, nearest
 
 SWEEPS = Path(__file__).parent / "sweeps"
@@ -21,6 +23,9 @@ KEYS = ("base", "grid", "cell", "baseline")
 
 FOLDER = re.compile(r"\w[\w.,=+-]*")
 """The names that a cell may have."""
+
+LONGEST = 200
+"""Bytes of the name of a cell, which is that of a folder."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,8 @@ class Sweep:
 def is_sweep(name: str) -> bool:
     """Whether a TOML file, or a bundled one by name, has cells or a grid."""
     try:
-        values = tomllib.loads(_path(name).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        values = input_files.toml(_path(name))
+    except BadInput:
         return False
     return "cell" in values or "grid" in values
 
@@ -92,12 +97,7 @@ def load(name: str) -> Sweep:
     ['attention-mask-only', 'input-mask-only', 'both']
     """
     path = _path(name)
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(f"{name}: cannot be read ({error.strerror}); expected a sweep") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise BadInput(f"{name}: not TOML ({error})") from None
+    values = input_files.toml(path)
     for key in values:
         if key not in KEYS:
             raise BadInput(f"{name}: no {key!r} in a sweep; {nearest(key, KEYS)}")
@@ -111,12 +111,20 @@ def load(name: str) -> Sweep:
         raise BadInput(f"{name}: cell: expected tables, each headed by [[cell]]")
     if not isinstance(grid, dict):
         raise BadInput(f"{name}: grid = {grid!r}: expected a table, headed by [grid]")
+    flat = _choices(grid, name)
+    count = math.prod(map(len, flat.values())) if flat else 0
+    limits.CELLS.check(len(entries) + count, name)
     cells = [_cell(entry, name) for entry in entries]
-    cells += _grid(grid, _flag(values, name), name)
-    names = [cell.name for cell in cells]
-    twice = next((one for one in names if names.count(one) > 1), None)
-    if twice is not None:
-        raise BadInput(f"{name}: two cells are named {twice}")
+    cells += _grid(flat, _flag(values, name))
+    names = Counter(cell.name for cell in cells)
+    for one, times in names.items():
+        if times > 1:
+            raise BadInput(f"{name}: two cells are named {one}")
+        if len(one.encode()) > LONGEST:
+            raise BadInput(
+                f"{name}: a cell would have a folder of {len(one.encode())} bytes, {one[:60]}…; "
+                f"expected at most {LONGEST}: give it a name in a [[cell]]"
+            )
     if not cells:
         raise BadInput(f"{name}: no cell in it")
     return Sweep(base, cells)
@@ -156,15 +164,18 @@ def _flag(values: Mapping[str, Any], name: str) -> bool:
     return baseline
 
 
-def _grid(grid: Mapping[str, Any], baseline: bool, name: str) -> list[Cell]:
+def _choices(grid: Mapping[str, Any], name: str) -> dict[str, list[Any]]:
+    """The values of a grid by `section.name`."""
     flat = _dotted(grid, name)
     for key, choices in flat.items():
         if not isinstance(choices, list) or not choices:
             raise BadInput(f"{name}: [grid] {key} = {choices!r}: expected a list of values")
-    if not flat:
-        return []
+    return flat
+
+
+def _grid(flat: Mapping[str, list[Any]], baseline: bool) -> list[Cell]:
     cells = []
-    for values in itertools.product(*flat.values()):
+    for values in itertools.product(*flat.values()) if flat else ():
         changes = dict(zip(flat, values, strict=True))
         cells.append(Cell(_named(changes, baseline), baseline, changes))
     return cells

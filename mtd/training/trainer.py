@@ -25,7 +25,7 @@ from mtd.networks import registry, window_attention
 from mtd.noise import specs as noise_specs
 from mtd.training import prefetch, schedules
 from mtd.training import state as training_state
-from mtd.training.batch_parts import BatchParts, is_out_of_memory
+from mtd.training.batch_parts import BatchParts, Firsts, is_out_of_memory
 from mtd.training.config import Recipe
 from mtd.training.reading import Reading, open_pairs
 from mtd.utils import counter_random, seeds
@@ -249,13 +249,8 @@ class Trainer:
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """This process's parts of the batches from the current step on."""
         if self.batches is None:
-            run, cuda, parts = self.recipe.run, self.device.type == "cuda", self.parts
-            own = [parts.first(part) for part in range(parts.accumulate)]
-            firsts = [
-                step * run.batch_size + first
-                for step in range(self.step, run.steps)
-                for first in own
-            ]
+            cuda, parts = self.device.type == "cuda", self.parts
+            firsts = Firsts(parts, range(self.step, self.recipe.run.steps))
             self.batches = prefetch.batches(self.pairs, firsts, parts.size, self.workers, cuda)
         return self.batches
 

@@ -104,3 +104,18 @@ TENSORS = Limit("MTD_MAX_TENSORS", 20_000, "tensors")
 
 TABLE = Limit("MTD_MAX_TABLE_MB", 1000, "MB")
 """Size of a table of a training run."""
+
+PARAMETERS = Limit("MTD_MAX_MILLION_PARAMETERS", 1000, "million parameters")
+"""Weights of a network that a recipe or a checkpoint describes."""
+
+LAYERS = Limit("MTD_MAX_LAYERS", 2000, "layers or blocks")
+"""Layers, or blocks of them, of such a network."""
+
+WINDOW = Limit("MTD_MAX_WINDOW", 32, "pixels")
+"""Side of an attention window; the memory for attention grows with its fourth power."""
+
+BATCH = Limit("MTD_MAX_BATCH_MEGAPIXELS", 200, "megapixels")
+"""Pixels of the crops of a training step, or of a validation, that are in memory at once."""
+
+CELLS = Limit("MTD_MAX_CELLS", 1000, "cells")
+"""Trainings of a sweep."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 from types import FrameType
 from typing import Any
 
@@ -31,4 +32,4 @@ def lines(function: Callable[..., object], *arguments: Any) -> int:
 def grow_linearly(counts: Iterable[int], times: float = 2, tolerance: float = 1.25) -> bool:
     """Whether counts for sizes that each are some times the one before grow as these do at most."""
     held = list(counts)
-    return all(b <= tolerance * times * a for a, b in zip(held, held[1:], strict=False))
+    return all(b <= tolerance * times * a for a, b in pairwise(held))
