@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from mtd.loading import cli_options
 from mtd.loading.listing import known, listing, sets_line, weights_line
-from mtd.utils import cli, output
+from mtd.utils import cli, messages, output
 from mtd.utils.errors import BadInput
 from mtd.utils.messages import plural
+from mtd.utils.printable import one_line
 
 if TYPE_CHECKING:
     from mtd.loading.cli_options import ModelRequest
@@ -190,11 +191,11 @@ def main() -> None:
         try:
             facts = inspect(request.path, request.options, args.size, not args.no_self_test)
         except BadInput as error:
-            print(f"error: {error}", file=sys.stderr, flush=True)
+            messages.say(f"error: {one_line(str(error))}")
             output.fail(str(error))
             failed.append(request.path)
             continue
-        text = "\n" * (described != []) + "\n".join(lines(facts))
+        text = "\n" * (described != []) + "\n".join(map(one_line, lines(facts)))
         described.append(facts)
         output.show(text, results={"models": described})
     if failed:

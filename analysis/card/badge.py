@@ -16,6 +16,7 @@ from analysis.stats.jackknife import ENOUGH
 from analysis.text.markdown import interval, number
 from analysis.text.verdicts import too_few
 from mtd.utils.messages import plural
+from mtd.utils.printable import printable
 
 STYLE = """\
 :root { color-scheme: light dark; --ink: #1b1f24; --soft: #57606a; --line: #d0d7de;
@@ -56,7 +57,7 @@ def html(measured: Measured, about: About) -> str:
     what = "" if suite == NO_SUITE else f"suite {escape(suite)}, {version}; "
     images = escape(summary.measured(measured.frames["results"], measured.manifest))
     head = "".join(f"<th>{escape(summary.with_unit(m))}</th>" for m in measured.metrics)
-    return f"""\
+    return printable(f"""\
 <!doctype html>
 <html lang="en">
 <head>
@@ -78,7 +79,7 @@ def html(measured: Measured, about: About) -> str:
 </figure>
 </body>
 </html>
-"""
+""")
 
 
 def bodies(measured: Measured) -> str:

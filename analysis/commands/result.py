@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 import pandas as pd
 
 from analysis.commands.run_folder import TEXT_FILE, RunFolder, read_manifest, read_tables
+from analysis.plotting.literal_text import literal, literally
 from analysis.text.markdown import plain
 from mtd.utils.errors import BadInput
 
@@ -32,6 +33,13 @@ class Result:
         manifest: everything that decided them: versions, digests, noises, settings.
         name: of its models, for the name of a folder.
     """
+
+    def __init_subclass__(cls) -> None:
+        """Let the methods that draw show names as they are."""
+        super().__init_subclass__()
+        for name, method in list(vars(cls).items()):
+            if name.startswith("plot_"):
+                setattr(cls, name, literally(method))
 
     def __init__(
         self,
@@ -118,7 +126,8 @@ def all_figures(
 ) -> dict[str, Figure]:
     """Every figure of an analysis, by file name without ending."""
     pictures = analysis.pictures(frames, manifest, attachments)
-    return {**analysis.figures(frames, manifest), **pictures}
+    drawn = {**analysis.figures(frames, manifest), **pictures}
+    return {name: literal(figure) for name, figure in drawn.items()}
 
 
 def terminal_text(

@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 import mtd
 from analysis.commands import csv_tables
 from analysis.engine.cache import FOLDER, ActivationCache
+from analysis.plotting.literal_text import literal
 from mtd.metrics.registry import remember
 from mtd.utils import atomic_write
 from mtd.utils.distributed import SINGLE_PROCESS, Ranks
@@ -208,7 +209,9 @@ class RunFolder:
         path = self.path / name
         buffer = io.BytesIO()
         # without the name of the software, the same figure is the same bytes
-        figure.savefig(buffer, format="png", metadata={"Software": None}, bbox_inches="tight")
+        literal(figure).savefig(
+            buffer, format="png", metadata={"Software": None}, bbox_inches="tight"
+        )
         atomic_write.write(path, buffer.getvalue())
         return path
 

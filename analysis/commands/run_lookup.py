@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.commands import run_folder
 from analysis.pages.run_base import located
 from mtd.utils.errors import BadInput, nearest
+from mtd.utils.printable import one_line
 
 if TYPE_CHECKING:
     from analysis.commands.result import Result
@@ -119,12 +120,16 @@ def folder(run_dir: str | PathLike[str], name: str) -> Path:
     for parent in PARENTS:
         newest = run_folder.newest(name, parent)
         if newest is not None:
-            print(f"showing {newest}, the newest run; run_dir selects another")
+            print(one_line(f"showing {newest}, the newest run; run_dir selects another"))
             return newest
     for example in EXAMPLES:
         path = Path(example) if name == "report" else Path(example) / name
         if (path / run_folder.MANIFEST).is_file():
-            print(f"showing {path}, the example: there is no run of analysis.{name} in runs/")
+            print(
+                one_line(
+                    f"showing {path}, the example: there is no run of analysis.{name} in runs/"
+                )
+            )
             return path
     from analysis.commands.registry import command_of
 

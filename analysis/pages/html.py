@@ -25,6 +25,7 @@ from PIL import Image
 
 from analysis.pages.attachments import Attachment, appendix
 from analysis.pages.cells import ASSETS, HEADINGS, as_html
+from mtd.utils.printable import printable
 
 LONG = 16
 """Tables with more rows scroll in a frame below their header."""
@@ -111,7 +112,7 @@ def html(
         f"script-src '{digest(script)}'; base-uri 'none'; form-action 'none'"
     )
     environment = Environment(loader=FileSystemLoader(ASSETS), autoescape=True)
-    return environment.get_template("page.html.j2").render(
+    page = environment.get_template("page.html.j2").render(
         title=title,
         heading=heading,
         contents=contents,
@@ -122,6 +123,7 @@ def html(
         style=Markup(style),
         script=Markup(script),
     )
+    return printable(page)
 
 
 def asset(name: str) -> str:

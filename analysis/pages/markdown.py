@@ -17,6 +17,7 @@ from nbconvert.exporters import MarkdownExporter
 from nbformat import NotebookNode
 
 from analysis.pages.cells import PRIORITY, clean, figure
+from mtd.utils.printable import printable
 
 
 def markdown(notebook: NotebookNode, folder: str) -> tuple[str, dict[str, bytes]]:
@@ -49,7 +50,7 @@ def markdown(notebook: NotebookNode, folder: str) -> tuple[str, dict[str, bytes]
     exporter = MarkdownExporter(exclude_input=True)  # type: ignore[no-untyped-call]
     exporter.register_preprocessor(convert, enabled=True)  # type: ignore[no-untyped-call]
     text, _ = exporter.from_notebook_node(notebook)
-    return f"{text.strip()}\n", pictures
+    return f"{printable(text.strip())}\n", pictures
 
 
 def converted(markup: str, folder: str, pictures: dict[str, bytes]) -> str:

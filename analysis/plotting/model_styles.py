@@ -62,14 +62,14 @@ def crowded(models: Sequence[str]) -> bool:
 
 
 def named(name: str) -> str:
-    """A name as a label: wrapped, with characters escaped that matplotlib interprets.
+    """A name as a label: wrapped, and a space first where matplotlib would leave it out.
 
-    Two dollar signs would be a formula, and labels that begin with an underscore are left out.
+    Formulas are left to `analysis.plotting.literal_text`.
 
     >>> named("_a_$x$")
-    '\\u2009_a_\\\\$x\\\\$'
+    '\\u2009_a_$x$'
     """
-    text = wrapped(name, NAME).replace("$", r"\$")
+    text = wrapped(name, NAME)
     return f"\u2009{text}" if text.startswith("_") else text
 
 

@@ -20,6 +20,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from PIL import Image
 
+from analysis.plotting.literal_text import literal
 from analysis.plotting.pictures import as_pillow
 from mtd.data.image_io import Pixels
 
@@ -43,7 +44,9 @@ class Displayed:
 def png(figure: Figure) -> bytes:
     """A figure as PNG in 256 colors, a third of the size; the same figure gives the same bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None}, bbox_inches="tight")
+    literal(figure).savefig(
+        buffer, format="png", dpi=DPI, metadata={"Software": None}, bbox_inches="tight"
+    )
     return reduced(buffer.getvalue())
 
 

@@ -6,6 +6,8 @@ import math
 import re
 from collections.abc import Iterable
 
+from mtd.utils.printable import one_line, printable
+
 MARKUP = re.compile(r"([\\`*_\[\]<>|~$&#])")
 
 FENCED = re.compile(r"(?<![\\`])(`+)(?!`)(.+?)(?<!`)\1(?!`)")
@@ -18,7 +20,7 @@ def code(name: object) -> str:
     >>> print(code("a_b"), code("a`b"))
     `a_b` ``a`b``
     """
-    text = " ".join(str(name).split())
+    text = " ".join(one_line(str(name)).split())
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if not text or "`" in (text[0], text[-1]) else ""
@@ -27,7 +29,7 @@ def code(name: object) -> str:
 
 def escaped(text: str) -> str:
     """Text that may hold names, such that Markdown and HTML show it as it is."""
-    return MARKUP.sub(r"\\\1", " ".join(text.split()))
+    return MARKUP.sub(r"\\\1", " ".join(printable(text).split()))
 
 
 def plain(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from mtd.utils.messages import plural as plural
+from mtd.utils.printable import shortened
 
 
 def number(value: float, digits: int) -> str:
@@ -18,6 +19,7 @@ def number(value: float, digits: int) -> str:
 
 def grid(rows: list[list[str]]) -> str:
     """Columns under one another, the first to the left, the others to the right."""
+    rows = [[shortened(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for row in rows:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import io
 import math
 import os
 import shlex
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Literal, NoReturn
 
 from mtd.utils import interruptions, output, streams, temporary
 from mtd.utils.errors import BadInput, Failed, Partial
+from mtd.utils.messages import say
+from mtd.utils.printable import one_line
 
 OK, FAILED, BAD_INPUT, PARTIAL = 0, 1, 2, 3
 
@@ -73,6 +77,7 @@ def run(main: Callable[[], None]) -> NoReturn:
     end it with 130, 143 and 129 (`mtd.utils.interruptions`). What it prints may be read by nobody
     (`mtd.utils.streams`). With `--json` stdout holds one object, however the command ends.
     """
+    show_every_character()
     with streams.lenient() as (stdout, _), interruptions.raised():
         if output.wanted():
             output.begin()
@@ -88,6 +93,14 @@ def run(main: Callable[[], None]) -> NoReturn:
     leave(code)
 
 
+def show_every_character() -> None:
+    """Print what the encoding of stdout or stderr lacks as Python writes it, such as `\\u03c3`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            with suppress(OSError, ValueError):  # closed
+                stream.reconfigure(errors="backslashreplace")
+
+
 def outcome(main: Callable[[], None]) -> tuple[int, str | None]:
     """Run a command: its exit status, and its error, which is printed as one line on stderr."""
     try:
@@ -95,7 +108,7 @@ def outcome(main: Callable[[], None]) -> tuple[int, str | None]:
     except SystemExit as left:
         return left.code if isinstance(left.code, int) else int(left.code is not None), None
     except BadInput as error:
-        return BAD_INPUT, said("error", temporary.named(str(error)))
+        return BAD_INPUT, said("error", one_line(temporary.named(str(error))))
     except Failed as error:
         return FAILED, said("failed", str(error))
     except Partial as error:
@@ -104,13 +117,13 @@ def outcome(main: Callable[[], None]) -> tuple[int, str | None]:
         return interruptions.status(), stopped(str(error))
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        return BAD_INPUT, said("error", f"{where}{error.strerror or error}")
+        return BAD_INPUT, said("error", one_line(f"{where}{error.strerror or error}"))
     return OK, None
 
 
 def said(what: str, error: str) -> str:
     """Print why a command ended, on stderr; the reason alone."""
-    print(f"{what}{': ' if error else ''}{error}", file=sys.stderr)
+    say(f"{what}{': ' if error else ''}{error}")
     return error or what
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 
 from mtd.utils import output, temporary
+from mtd.utils.printable import printable
 
 
 def plural(count: int, noun: str, ending: str = "s") -> str:
@@ -32,7 +33,7 @@ def waiting(text: str, *, quiet: bool = False) -> None:
     Of several processes, only the first one says it.
     """
     if sys.stderr.isatty() and os.environ.get("RANK", "0") == "0" and not quiet:
-        print(text, file=sys.stderr)
+        say(text)
 
 
 def note(text: str, *, quiet: bool = False) -> None:
@@ -45,7 +46,12 @@ def note(text: str, *, quiet: bool = False) -> None:
     text = temporary.named(text)
     output.message(text)
     if not quiet:
-        print(text, file=sys.stderr)
+        say(text)
+
+
+def say(text: str) -> None:
+    """Print on stderr, whatever characters the text holds; see `mtd.utils.printable`."""
+    print(printable(text), file=sys.stderr, flush=True)
 
 
 def once(text: str) -> None:

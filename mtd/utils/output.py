@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import mtd
+from mtd.utils.printable import printable
 
 SCHEMA = "mtd-output/1"
 """Name and version of the object's form."""
@@ -150,7 +151,7 @@ def show(
         run, results, sentences, files: see `add`.
     """
     if _current is None:
-        print(text, flush=True)
+        print(printable(text), flush=True)
     add(run=run, results=results, sentences=sentences, files=files)
 
 
