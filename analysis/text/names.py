@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from mtd.loading.classical import CLASSICAL, FILTER, filter_spec
 from mtd.utils.errors import BadInput
+from mtd.utils.printable import one_line
 
 Key = TypeVar("Key")
 
@@ -48,10 +49,12 @@ def wrapped(name: str, width: int, lines: int = 3) -> str:
 
 
 def unique_names(paths: Sequence[str]) -> list[str]:
-    """Short, unambiguous names of checkpoints; models that are no files keep their own.
+    r"""Short, unambiguous names of checkpoints; models that are no files keep their own.
 
     >>> unique_names(["runs/a/model.pth", "filter:runs/b/model.pth", "classical:blur:0.9"])
     ['a/model', 'filter:b/model', 'classical:blur:0.9']
+    >>> print(*unique_names(["a\nb.pth"]))
+    a\nb
 
     Raises:
         BadInput: two are the same file, however it is spelled.
@@ -66,6 +69,9 @@ def unique_names(paths: Sequence[str]) -> list[str]:
     names = shortest({file: (*file.parts[:-1], file.stem) for file in files})
     if len(set(names.values())) < len(names):  # two files that differ in their ending alone
         names = {file: str(file) for file in files}
+    shown = {file: one_line(name) for file, name in names.items()}
+    if len(set(shown.values())) == len(names):  # names are printed, and stand in every table
+        names = shown
     return [path if path.startswith(CLASSICAL) else named(path, names) for path in paths]
 
 
