@@ -56,13 +56,24 @@ KEPT = (".json", ".csv")
 
 
 def open_run(name: str) -> Callable[[Path], Any]:
-    """Reads a run as notebooks and pages do, with its sentences."""
+    """Reads a run as notebooks do."""
+
+    def read(folder: Path) -> Any:
+        import analysis
+
+        return repr(analysis.open_run(folder, name))
+
+    return read
+
+
+def with_sentences(name: str) -> Callable[[Path], Any]:
+    """Reads a run as a page does, with its sentences and its printed text."""
 
     def read(folder: Path) -> Any:
         import analysis
 
         result = analysis.open_run(folder, name)
-        return repr(result), result.sentences(), result.text()
+        return result.sentences(), result.text()
 
     return read
 
@@ -240,6 +251,14 @@ READERS = [
         open_run("srga"),
         weighted((*text_mutations.TABLE, *text_mutations.TEXT)),
         ("srga.csv", "srga_difference.csv", "robustness.csv"),
+    ),
+    Reader(
+        "run-sentences",
+        run_of("curves"),
+        with_sentences("curves"),
+        weighted((*text_mutations.JSON, *text_mutations.TABLE)),
+        ("manifest.json", "curves.csv", "summary.csv"),
+        short=40,
     ),
     Reader(
         "run-compared",

@@ -16,10 +16,11 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 import traceback
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from mtd.utils import output
@@ -50,6 +51,9 @@ class Limits:
 
 
 LIMITS = Limits()
+
+BEGUN = "begun"
+"""What is logged before an input is read."""
 
 MOST_DEATHS = 25
 """Processes that may die before the rest of the inputs is left out."""
@@ -89,8 +93,8 @@ def outcomes(
             code = process.exitcode
             lines = log.read_text("utf-8").splitlines() if log.exists() else []
             own = [Outcome(**json.loads(line)) for line in lines]
-            begun = [one for one in own if one.kind == "begun"]
-            found += (ended := [one for one in own if one.kind != "begun"])
+            begun = [one for one in own if one.kind == BEGUN]
+            found += (ended := [one for one in own if one.kind != BEGUN])
             if code == 0 and len(ended) == end - first:
                 break
             assert begun, f"{reader.name}: its process ended ({code}) before the first input"
@@ -138,9 +142,11 @@ def _attack(
         mapped = memory("VmSize") + limits.mapped
         resource.setrlimit(resource.RLIMIT_AS, (mapped, mapped))
         for number in range(first, end):
-            file.write(json.dumps(asdict(Outcome(number, "begun"))) + "\n")
+            file.write(json.dumps(asdict(Outcome(number, BEGUN))) + "\n")
+            begin = time.process_time()
             files = input_of(reader, seeds, seed, number)
             found = child.outcome(number, files, sound=number < len(seeds))
+            found = replace(found, seconds=time.process_time() - begin)
             file.write(json.dumps(asdict(found)) + "\n")
 
 

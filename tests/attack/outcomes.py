@@ -38,11 +38,13 @@ class Outcome:
         number: of the input.
         kind: `refused`, `accepted` or one of `DEFECTS`.
         detail: the message, or what happened.
+        seconds: of the processor, to make the input and to read it.
     """
 
     number: int
     kind: str
     detail: str = ""
+    seconds: float = 0
 
 
 def of_message(text: str) -> str:
@@ -81,11 +83,12 @@ def out_of_memory(error: BaseException) -> str:
 
 @dataclass
 class Counts:
-    """How many inputs were refused and accepted, and the defects."""
+    """How many inputs were refused and accepted, the defects, and the seconds of all."""
 
     refused: int
     accepted: int
     defects: list[Outcome]
+    seconds: float
 
     @classmethod
     def of(cls, outcomes: Iterable[Outcome]) -> Counts:
@@ -93,7 +96,7 @@ class Counts:
         found = list(outcomes)
         kinds = Counter(one.kind for one in found)
         defects = [one for one in found if one.kind in DEFECTS]
-        return cls(kinds[REFUSED], kinds[ACCEPTED], defects)
+        return cls(kinds[REFUSED], kinds[ACCEPTED], defects, sum(one.seconds for one in found))
 
     def lines(self, reader: str, seed: int) -> list[str]:
         """The defects, each with how to make its input again."""

@@ -38,10 +38,17 @@ def tables() -> Sequence[Files]:
 
 
 def read_log(folder: Path) -> Any:
-    """The curves of a run, with sentences about them, as the command prints them."""
-    from analysis.curves.command import read_curves
+    """The values that a run has logged."""
+    from analysis.curves import log_readers
 
-    return read_curves(folder).sentences()
+    return log_readers.read(folder)
+
+
+def read_curves(folder: Path) -> Any:
+    """The curves of a run, with sentences about them, as the command prints them."""
+    from analysis.curves import command
+
+    return command.read_curves(folder).sentences()
 
 
 def text_logs() -> Sequence[Files]:
@@ -62,6 +69,10 @@ def events() -> bytes:
                 writer.add_scalar("learning_rate", 1e-4, step)
                 writer.add_scalar("validation/gaussian:15/psnr", 28 + step / 100, step)
         return next(Path(name).iterdir()).read_bytes()
+
+
+def event_files() -> Files:
+    return {"events.out.tfevents.1.x": events()}
 
 
 def suites() -> Sequence[bytes]:
@@ -112,9 +123,16 @@ READERS = [
     Reader("log-texts", text_logs, read_log, weighted(text_mutations.TEXT)),
     Reader(
         "events",
-        lambda: [{"events.out.tfevents.1.x": events()}],
+        lambda: [event_files()],
         read_log,
         weighted(EVENTS),
+    ),
+    Reader(
+        "curves",
+        lambda: [*tables(), *text_logs(), event_files()],
+        read_curves,
+        weighted((*EVENTS, *text_mutations.TABLE, *text_mutations.TEXT)),
+        short=40,
     ),
     one_file("suite", "x.toml", suites, read_suite, weighted(text_mutations.TOML)),
     Reader("card", lambda: [card()], read_card, weighted(text_mutations.JSON), ("result.json",)),
