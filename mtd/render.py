@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mtd.rendering.mitsuba import SCENES, VARIANT, load, render, renderer
-from mtd.utils import cli, output
+from mtd.utils import cli, input_files, output
 from mtd.utils.errors import BadInput, nearest
 
 EXAMPLES = """\
@@ -166,18 +166,36 @@ def merged(manifest: dict[str, Any], output: Path, resume: bool) -> dict[str, An
         return manifest
     if not resume:
         raise BadInput(f"{output}: holds renderings; --resume continues them")
-    try:
-        earlier = json.loads(path.read_text())
-        same = {key: earlier[key] == manifest[key] for key in ("seed", "size", "reference")}
-        united = {
-            key: sorted({*earlier[key], *manifest[key]}) for key in ("spp", "scenes", "images")
-        }
-        views = max(earlier["views"], manifest["views"])
-    except (ValueError, KeyError, TypeError):
-        raise BadInput(f"{path}: damaged; name another folder") from None
+    earlier = _read(path)
+    same = {key: earlier[key] == manifest[key] for key in ("seed", "size", "reference")}
+    united = {key: sorted({*earlier[key], *manifest[key]}) for key in LISTS}
+    views = max(earlier["views"], manifest["views"])
     for key in (key for key, equal in same.items() if not equal):
         raise BadInput(f"{output}: rendered with {key} {earlier[key]}, not {manifest[key]}")
     return manifest | united | {"views": views}
+
+
+NUMBERS = ("seed", "size", "reference", "views")
+LISTS = {"spp": int, "scenes": str, "images": str}
+"""Entries of a manifest, and what the lists among them hold."""
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The manifest of a folder of renderings.
+
+    Raises:
+        BadInput: it is damaged.
+    """
+    found = input_files.json(path)
+    whole = (
+        isinstance(found, dict)
+        and all(type(found.get(name)) is int for name in NUMBERS)
+        and all(isinstance(found.get(name), list) for name in LISTS)
+        and all(type(one) is kind for name, kind in LISTS.items() for one in found[name])
+    )
+    if not whole:
+        raise BadInput(f"{path}: damaged; name another folder")
+    return dict(found)
 
 
 def run(settings: RenderSettings, output: Path, *, resume: bool, quiet: bool) -> None:

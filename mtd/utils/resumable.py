@@ -92,7 +92,8 @@ class Resumable:
 
     def _began(self) -> tuple[str, str]:
         """Address and validator of the file that the beginning is of; empty where unknown."""
-        lines = self.origin.read_text("utf-8").splitlines() if self.origin.is_file() else []
+        known = self.origin.is_file()
+        lines = self.origin.read_text("utf-8", "replace").splitlines() if known else []
         address, validator, *_ = [*lines, "", ""]
         return address, validator
 

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from mtd.utils.errors import BadInput
 from tests.attack import checkpoint_mutations as damage
 from tests.attack import text_mutations
 from tests.attack.mutations import weighted
@@ -132,6 +133,26 @@ def read_state(folder: Path) -> Any:
     return states.load(folder, torch.device("cpu"), use)
 
 
+@cache
+def backbone() -> bytes:
+    import torch
+    from safetensors.torch import save
+
+    return save({"features.0.weight": torch.ones(2, 3), "features.0.bias": torch.ones(2)})
+
+
+def read_backbone(path: Path) -> Any:
+    """The backbone of LPIPS, whose tensors are known by their digest."""
+    from mtd.metrics import lpips
+
+    try:
+        return lpips.read(path)
+    except BadInput as error:
+        if "not the convolutions of" in str(error):
+            return error
+        raise
+
+
 READERS = [
     one_file(
         "checkpoint-zip",
@@ -157,6 +178,13 @@ READERS = [
     Reader("options", beside, read_options, weighted((*text_mutations.JSON, *text_mutations.TEXT))),
     one_file("recipe", "x.toml", recipes, read_recipe, weighted(text_mutations.TOML)),
     one_file("sweep", "x.toml", sweeps, read_sweep, weighted(text_mutations.TOML)),
+    one_file(
+        "lpips-weights",
+        "x.safetensors",
+        lambda: [backbone()],
+        read_backbone,
+        weighted(damage.SAFETENSORS),
+    ),
     Reader(
         "training-state", lambda: [{"state.pt": state()}], read_state, weighted(damage.CHECKPOINT)
     ),

@@ -207,6 +207,17 @@ def read_digests(path: Path) -> Any:
     return records.read(path)
 
 
+URL = "https://example.org/a/file.pth"
+
+
+def read_origin(folder: Path) -> Any:
+    """Whether the beginning of an interrupted download can be continued."""
+    from mtd.utils.resumable import Resumable
+
+    for trusted in (False, True):
+        Resumable(folder / "file.part", print, trusted=trusted, size=9)._continuable(URL)
+
+
 def scenes() -> Sequence[bytes]:
     return [json.dumps(RENDERED).encode()]
 
@@ -285,6 +296,13 @@ READERS = [
     ),
     one_file("maps", "x.safetensors", lambda: [maps()], read_maps, weighted(SAFETENSORS)),
     one_file("digests", "set.sha256", digests, read_digests, weighted(text_mutations.TEXT)),
+    Reader(
+        "download-origin",
+        lambda: [{"file.part": b"begin", "file.part.from": f'{URL}\n"etag"\n'.encode()}],
+        read_origin,
+        weighted(text_mutations.TEXT),
+        ("file.part.from",),
+    ),
     Reader(
         "renderings",
         lambda: [{"manifest.json": scenes()[0]}],

@@ -99,9 +99,12 @@ class Counts:
         return cls(kinds[REFUSED], kinds[ACCEPTED], defects, sum(one.seconds for one in found))
 
     def lines(self, reader: str, seed: int) -> list[str]:
-        """The defects, each with how to make its input again."""
+        """The first defects of each sort, each with how to make its input again."""
+        sorts: dict[str, list[Outcome]] = {}
+        for one in self.defects:
+            sorts.setdefault(f"{one.kind} {one.detail[-40:]}", []).append(one)
         return [
-            f"{one.kind}: {one.detail}\n  python -m tests.attack {reader} --seed {seed} "
-            f"--input {one.number}"
-            for one in self.defects
+            f"{len(same)} x {same[0].kind}: {same[0].detail}\n  python -m tests.attack {reader} "
+            f"--seed {seed} --input {same[0].number}"
+            for same in sorts.values()
         ]

@@ -13,6 +13,7 @@ from mtd import render
 from mtd.data import exr_io, image_pairs
 from mtd.rendering import mitsuba as rendering_mitsuba
 from mtd.rendering import scenes
+from mtd.utils.errors import BadInput
 
 
 @pytest.fixture
@@ -171,3 +172,18 @@ def test_without_a_package(tmp_path, monkeypatch, in_process, package, message):
     monkeypatch.setitem(sys.modules, package, None)
     code, _, err = in_process(render.main, str(tmp_path / "out"), "--spp", "2")
     assert code == 2 and message in err and not Path(tmp_path / "out").exists()
+
+
+RENDERED = {"seed": 0, "size": 1, "reference": 9, "views": 2}
+RENDERED |= {"spp": [1], "scenes": ["a"], "images": ["b"]}
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"{}", b"[]", b"\xff", b"[" * 100_000, {"views": "2"}, {"spp": [[]]}, {"images": [1]}],
+)
+def test_a_damaged_manifest_is_refused(damage, tmp_path):
+    content = damage if isinstance(damage, bytes) else json.dumps(RENDERED | damage).encode()
+    (tmp_path / "manifest.json").write_bytes(content)
+    with pytest.raises(BadInput, match=r"manifest\.json: (damaged|not UTF-8)"):
+        render.merged(dict(RENDERED), tmp_path, resume=True)

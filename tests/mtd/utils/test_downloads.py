@@ -299,6 +299,13 @@ def test_what_is_complete_already_is_not_requested_beyond_its_end(server, tmp_pa
     assert downloads.fetch(known).read_bytes() == CONTENT
 
 
+def test_a_damaged_origin_of_a_beginning_is_that_of_another_file(server, tmp_path):
+    known = remote(server, tmp_path, sha256=DIGEST)
+    known.part.write_bytes(OTHER[:100])
+    known.part.with_name("file.pth.part.from").write_bytes(b"\xff\xfe")
+    assert downloads.fetch(known).read_bytes() == CONTENT
+
+
 @pytest.mark.parametrize(
     "address, reason",
     [
