@@ -22,6 +22,7 @@ from analysis.stats import controls, jackknife, model_differences
 from analysis.stats.controls import Series
 from analysis.text.noise_labels import describe
 from mtd.data.crops import Crop
+from mtd.utils import array_files
 from mtd.utils.errors import BadInput
 
 VALUES, ENDS, NOISY = "values", "ends", "noisy"
@@ -232,19 +233,17 @@ def read_maps(file: bytes, name: str = MAPS) -> Pictures:
     Raises:
         BadInput: it is damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
+    tensors, about = array_files.read(file, name, "float32", 3)
     try:
-        tensors = load(file)
-        header = json.loads(file[8 : 8 + int.from_bytes(file[:8], "little")])
-        names = json.loads(header["__metadata__"]["names"])
-        firsts = json.loads(header["__metadata__"].get("first_trainings", "{}"))
         found = {
-            (model, noise, i): tensors[str(place)] for place, (model, noise, i) in enumerate(names)
+            (str(model), str(noise), int(i)): tensors[str(place)]
+            for place, (model, noise, i) in enumerate(about["names"])
         }
+        firsts = dict(about.get("first_trainings", {}))
         for (network, noise, i), values in list(found.items()):
             found |= {(model, noise, i): values for model, of in firsts.items() if of == network}
-        return found
-    except (SafetensorError, TypeError, KeyError, ValueError) as error:
-        raise BadInput(f"{name}: not the maps of a run ({error})") from None
+    except BadInput:
+        raise
+    except (TypeError, LookupError, ValueError) as error:
+        raise BadInput(f"{name}: not the maps of a run ({str(error)[:100]})") from None
+    return found

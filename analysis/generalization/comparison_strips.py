@@ -16,6 +16,7 @@ from matplotlib.patches import Rectangle
 
 from analysis.commands.trainings import TRAINING
 from analysis.generalization.conditions import CROP, contestants
+from analysis.generalization.settings import PICTURES
 from analysis.plotting.model_styles import DPI
 from analysis.plotting.pictures import as_rgb
 from analysis.text.names import wrapped
@@ -24,6 +25,7 @@ from mtd.data.crops import Crop, busiest
 from mtd.data.image_io import Pixels
 from mtd.metrics.psnr_ssim import levels
 from mtd.noise.mixture import OURS
+from mtd.utils import array_files
 from mtd.utils.distributed import Ranks
 
 if TYPE_CHECKING:
@@ -222,11 +224,9 @@ def figures(
         models: best first; of more than `MOST` the first ones are shown, in the order of `frame`.
         hidden: share of the pixels that was hidden from the networks, for the title.
     """
-    from safetensors.numpy import load
-
     if frame.empty:
         return {}
-    pictures = load(file)
+    pictures, _ = array_files.read(file, PICTURES, "uint8", 3)
     drawn: dict[str, Figure] = {}
     for noise, rows in frame.groupby("noise", sort=False):
         names = [name for name in dict.fromkeys(rows.model) if name in models[:MOST]]

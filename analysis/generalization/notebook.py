@@ -16,6 +16,7 @@ from analysis.plotting.notebook_output import Displayed
 from analysis.text.markdown import interval, number
 from analysis.text.noise_labels import NOISY
 from analysis.text.rows import p_values
+from mtd.utils import array_files
 
 if TYPE_CHECKING:
     from analysis.generalization.result import GeneralizationResult
@@ -74,12 +75,11 @@ def comparisons(result: GeneralizationResult, metric: str) -> list[Displayed]:
 
     Of the two images of a kind, the representative one is shown.
     """
-    from safetensors.numpy import load
-
     frame, file = result.frames.get("strips"), result.attachments.get(PICTURES)
     if frame is None or frame.empty or file is None:
         return [notebook_output.say(["This run has no pictures."])]
-    pictures, strips = load(file), []
+    pictures, _ = array_files.read(file, PICTURES, "uint8", 3)
+    strips = []
     models = summary.best_first(result.scores, metric)[: comparison_strips.MOST]
     frame = frame.assign(first=frame.reason != "representative")
     frame = frame.sort_values(["noise", "first", "strip"], kind="stable")

@@ -21,6 +21,7 @@ from analysis.linear.settings import FILTERS, LinearSettings
 from analysis.stats import controls, model_differences
 from analysis.stats.controls import Series
 from analysis.text.noise_labels import describe
+from mtd.utils import array_files
 from mtd.utils.errors import BadInput
 
 Array = NDArray[np.float64]
@@ -293,16 +294,13 @@ def read_filters(file: bytes) -> Filters:
     Raises:
         BadInput: it is damaged.
     """
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
+    tensors, about = array_files.read(file, FILTERS, "float32", 2, 3)
     try:
-        tensors = load(file)
-        header = json.loads(file[8 : 8 + int.from_bytes(file[:8], "little")])
-        names = json.loads(header["__metadata__"]["names"])
         return {
-            (model, noise, i, kind): tensors[str(place)]
-            for place, (model, noise, i, kind) in enumerate(names)
+            (str(model), str(noise), int(i), str(kind)): tensors[str(place)]
+            for place, (model, noise, i, kind) in enumerate(about["names"])
         }
-    except (SafetensorError, TypeError, KeyError, ValueError) as error:
-        raise BadInput(f"{FILTERS}: not the filters of a run ({error})") from None
+    except BadInput:
+        raise
+    except (TypeError, LookupError, ValueError) as error:
+        raise BadInput(f"{FILTERS}: not the filters of a run ({str(error)[:100]})") from None

@@ -197,6 +197,21 @@ def maps() -> bytes:
     )
 
 
+def read_filters(path: Path) -> Any:
+    from analysis.linear.tables import read_filters as read
+
+    return read(path.read_bytes())
+
+
+@cache
+def filters() -> bytes:
+    import torch
+    from safetensors.torch import save
+
+    names = json.dumps([["", "gaussian:15", 0, ""], ["a", "gaussian:15", 0, "flat"]])
+    return save({"0": torch.ones(3, 2, 2), "1": torch.ones(4, 4)}, {"names": names})
+
+
 def digests() -> Sequence[bytes]:
     return [b"".join(b"%064x  set/%d.png\n" % (number**9, number) for number in range(4))]
 
@@ -295,6 +310,7 @@ READERS = [
         ("manifest.json",),
     ),
     one_file("maps", "x.safetensors", lambda: [maps()], read_maps, weighted(SAFETENSORS)),
+    one_file("filters", "x", lambda: [filters()], read_filters, weighted(SAFETENSORS)),
     one_file("digests", "set.sha256", digests, read_digests, weighted(text_mutations.TEXT)),
     Reader(
         "download-origin",

@@ -13,6 +13,7 @@ from matplotlib.patches import Rectangle
 from analysis.commands.trainings import Trainings
 from analysis.generalization.comparison_strips import MOST, WHOLE, WIDE, overview_step, titles_of
 from analysis.generalization.noisy.observer import WINDOW
+from analysis.generalization.settings import PICTURES
 from analysis.generalization.trainings import with_trainings
 from analysis.plotting.model_styles import DPI
 from analysis.plotting.pictures import as_rgb
@@ -20,6 +21,7 @@ from analysis.text.names import wrapped
 from analysis.text.noise_labels import NOISY
 from mtd.data.crops import Crop, busiest, place
 from mtd.data.image_io import Pixels
+from mtd.utils import array_files
 
 STRIPS = 16
 """Most pictures of which a strip is made; of more, evenly spaced ones."""
@@ -95,9 +97,7 @@ def figures(file: bytes, frame: pd.DataFrame) -> dict[str, Figure]:
         file: see `to_bytes`.
         frame: see `table`.
     """
-    from safetensors.numpy import load
-
-    pictures = load(file)
+    pictures, _ = array_files.read(file, PICTURES, "uint8", 3)
     return {
         f"strip_{rows.file.iloc[0]}": draw(rows, pictures)
         for _, rows in frame.groupby("strip", sort=False)
